@@ -1,0 +1,126 @@
+"""Bytes to messages and back: frames for the push stream, sealed intents for everyone.
+
+A frame is an 8-byte prefix, a header, and then the payload as raw bytes (chunk bytes never pass
+through msgpack):
+
+    offset  size  field
+    0       1     version (1)
+    1       3     header length in bytes, big endian, 1 … 65,536
+    4       4     payload length in bytes, big endian, 0 … 2,097,152
+    8       …     header: msgpack array [tag, fields…]
+    …       …     payload; only after a `chunk` header
+
+Every limit is checked before the costly step: the lengths before anything is read, the numbers of
+elements before anything is built (9 KB of nested msgpack can cost 66 MiB otherwise).
+
+Errors: whatever a peer sends, the only exception from here is `BadFrameError`, one sentence.
+"""
+
+from typing import Any, NamedTuple
+
+import msgpack
+import msgspec
+
+from flux_tui.core.messages import Intent, Message, SealedIntent
+
+VERSION = 1
+PREFIX_BYTES = 8
+MAX_HEADER = 64 * 1024
+"""Bytes of a header: the largest grant has 31 KB."""
+MAX_PAYLOAD = 2 * 1024 * 1024
+"""Bytes of a payload: blocks of up to 2 MiB are what IPFS tools exchange."""
+MAX_SEALED = 64 * 1024
+"""Bytes of a sealed intent as gossip carries it."""
+_MAX_ELEMENTS = 1024
+"""Elements of any array in a header; the largest legal one has 512 CIDs."""
+
+
+class BadFrameError(ValueError):
+    """A peer sent what is not in the protocol. The message says what."""
+
+
+class Prefix(NamedTuple):
+    """The decoded first 8 bytes of a frame; both lengths in bytes."""
+
+    header: int
+    payload: int
+
+
+def encode_frame(message: Message, payload_size: int = 0) -> bytes:
+    """Prefix and header of a frame; the caller writes the payload's bytes after it."""
+    header = _pack(message)
+    if len(header) > MAX_HEADER or payload_size > MAX_PAYLOAD:
+        raise ValueError(f"a frame of {len(header)} + {payload_size} bytes is over the limit")
+    return (VERSION << 24 | len(header)).to_bytes(4, "big") + payload_size.to_bytes(4, "big") + header
+
+
+def decode_prefix(prefix: bytes | bytearray | memoryview) -> Prefix:
+    """The lengths that follow. Raises BadFrameError before anything else is read."""
+    if prefix[0] != VERSION:
+        raise BadFrameError(f"frame version {prefix[0]}, this node speaks {VERSION}")
+    header = int.from_bytes(prefix[1:4], "big")
+    payload = int.from_bytes(prefix[4:8], "big")
+    if not 0 < header <= MAX_HEADER:
+        raise BadFrameError(f"header of {header} bytes, the limit is {MAX_HEADER}")
+    if payload > MAX_PAYLOAD:
+        raise BadFrameError(f"payload of {payload} bytes, the limit is {MAX_PAYLOAD}")
+    return Prefix(header, payload)
+
+
+def decode_header(header: bytes | bytearray | memoryview) -> Message:
+    """The message of a frame's header. Raises BadFrameError."""
+    message: Message = _convert(_unpack(header), Message)
+    return message
+
+
+def encode_intent(intent: Intent) -> bytes:
+    """The exact bytes that the origin signs."""
+    return _pack(intent)
+
+
+def decode_intent(signed: bytes) -> Intent:
+    """The intent of bytes whose signature the caller checks. Raises BadFrameError."""
+    intent: Intent = _convert(_unpack(signed), Intent)
+    return intent
+
+
+def encode_sealed(sealed: SealedIntent) -> bytes:
+    """A sealed intent as it travels by gossip."""
+    return _pack(sealed)
+
+
+def decode_sealed(data: bytes) -> SealedIntent:
+    """A sealed intent from gossip; its signature is not checked here. Raises BadFrameError."""
+    if len(data) > MAX_SEALED:
+        raise BadFrameError(f"intent of {len(data)} bytes, the limit is {MAX_SEALED}")
+    sealed: SealedIntent = _convert(_unpack(data), SealedIntent)
+    return sealed
+
+
+def _pack(value: msgspec.Struct) -> bytes:
+    packed: bytes = msgpack.packb(msgspec.to_builtins(value, builtin_types=(bytes,)), use_bin_type=True)
+    return packed
+
+
+def _unpack(data: bytes | bytearray | memoryview) -> object:
+    try:
+        value: object = msgpack.unpackb(
+            data,
+            raw=False,
+            use_list=True,
+            max_array_len=_MAX_ELEMENTS,
+            max_map_len=16,
+            max_str_len=MAX_HEADER,
+            max_bin_len=MAX_SEALED,
+            max_ext_len=0,
+        )
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+        raise BadFrameError(f"not msgpack within the limits: {type(error).__name__}") from None
+    return value
+
+
+def _convert(value: object, kind: Any) -> Any:
+    try:
+        return msgspec.convert(value, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise BadFrameError(f"not a message of this protocol: {error}") from None

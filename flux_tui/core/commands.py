@@ -1,0 +1,105 @@
+"""What a person or program can push into the node: a closed union.
+
+Commands are fire and forget: what comes of one is in the series, in entries that carry its mark
+(`by`), which whoever pushed it made up.
+"""
+
+from typing import TypeAlias, get_args
+
+import msgspec
+
+from flux_tui.core.ids import Cid
+
+MAX_COMMAND = 4 * 1024 * 1024
+"""Bytes of one encoded command: some 60,000 CIDs pasted at once."""
+
+
+class _Command(msgspec.Struct, frozen=True, array_like=True, tag_field="command"):
+    """Base of all commands."""
+
+
+class Want(_Command, tag="want", frozen=True):
+    """Push the intent for one root or loose chunk, into the store."""
+
+    cid: Cid
+    by: str | None = None
+
+
+class WantMany(_Command, tag="want_many", frozen=True):
+    """Push the intents for many loose chunks or roots at once."""
+
+    cids: tuple[Cid, ...]
+    by: str | None = None
+
+
+class Get(_Command, tag="get", frozen=True):
+    """Want an object as a file or folder at a path."""
+
+    root: Cid
+    path: str
+    """Absolute; must not exist. Its parent must."""
+    name: str | None = None
+    size: int | None = None
+    addrs: tuple[str, ...] = ()
+    """Multiaddrs of holders, e.g. from a ticket; dialled first."""
+    by: str | None = None
+
+
+class Cancel(_Command, tag="cancel", frozen=True):
+    """No longer want these roots or chunks."""
+
+    cids: tuple[Cid, ...]
+    by: str | None = None
+
+
+class Retry(_Command, tag="retry", frozen=True):
+    """Push these again now, whatever their timers say; empty: all that is pending."""
+
+    cids: tuple[Cid, ...] = ()
+    by: str | None = None
+
+
+class Add(_Command, tag="add", frozen=True):
+    """Share a file or folder of this machine; its bytes stay where they are."""
+
+    path: str
+    """Absolute."""
+    by: str | None = None
+
+
+class Join(_Command, tag="join", frozen=True):
+    """Connect to a peer's multiaddr, which ends in /p2p/PEER-ID."""
+
+    addr: str
+    by: str | None = None
+
+
+class Stop(_Command, tag="stop", frozen=True):
+    """Stop the node in order."""
+
+    by: str | None = None
+
+
+Command: TypeAlias = Want | WantMany | Get | Cancel | Retry | Add | Join | Stop
+
+COMMAND_TYPES: tuple[type[Command], ...] = get_args(Command)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
+
+
+class BadCommandError(ValueError):
+    """Bytes on the command socket that are no command."""
+
+
+def encode_command(command: Command) -> bytes:
+    """A command as it is pushed through the socket (without its length)."""
+    return _encoder.encode(command)
+
+
+def decode_command(data: bytes) -> Command:
+    """Raises BadCommandError with the reason."""
+    try:
+        return _decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise BadCommandError(f"not a command: {error}") from None

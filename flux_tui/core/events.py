@@ -1,0 +1,446 @@
+"""What can stand in a series: a closed union of facts, past tense.
+
+Rules
+- An event is a fact that has happened. It carries everything that a fold needs; folding asks no clock.
+- A tag (the name a person sees in `series` and filters by) is never reused. Fields are stored by
+  position: a new field goes last and has a default, and no field is removed.
+- What an old reader does not know it shows as `Unknown`, and goes on.
+- Lists of CIDs are batched: one entry tells of everything that one act did.
+
+Times are seconds since 1970 (float), sizes are bytes, durations are seconds.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, TypeAlias, get_args
+
+import msgspec
+
+from flux_tui.core.ids import Cid, PeerId
+
+Reason: TypeAlias = Literal[
+    "rate_limited", "busy", "low_space", "not_held", "denied", "too_large", "shutting_down"
+]
+"""Why a node says NO. A closed set: every reason tells the asker what to do next."""
+
+REASONS: tuple[Reason, ...] = get_args(Reason)
+
+Waste: TypeAlias = Literal["duplicate", "late", "corrupt", "unasked"]
+"""Why received bytes were of no use.
+
+duplicate: we had it already; late: the lease had lapsed and another holder was faster;
+corrupt: it did not hash to its CID; unasked: no grant was ever pushed for it.
+"""
+
+WASTES: tuple[Waste, ...] = get_args(Waste)
+
+RetryCause: TypeAlias = Literal["retry_after", "eta", "lapsed", "silence", "asked"]
+"""Why a want is pushed again: a NO named a time, a delayed yes did, its lease lapsed, nobody
+answered, or a person pressed a key."""
+
+LapseCause: TypeAlias = Literal["deadline", "disconnected", "refused", "corrupt"]
+"""Why a lease ended without its chunk: too late, the holder left, it said NO, or it sent wrong bytes."""
+
+Via: TypeAlias = Literal["direct", "gossip"]
+"""How an intent came: pushed to us by its signer, or forwarded through the swarm."""
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False, tag_field="event"):
+    """Base of all events: immutable, compared by value, stored as a msgpack array [tag, fields…]."""
+
+
+# ── the node itself ─────────────────────────────────────────────────────────────────────────────
+
+
+class NodeStarted(_Event, tag="node_started", frozen=True, kw_only=True):
+    """A node opened this home and began to listen."""
+
+    peer_id: PeerId
+    addrs: tuple[str, ...]
+    """Multiaddrs with `/p2p/…`, each dialable as it stands."""
+    version: str
+    max_pending: int
+    """Intents that may be in the network at once; more wait in the series."""
+
+
+class NodeStopped(_Event, tag="node_stopped", frozen=True, kw_only=True):
+    """The node went away in order. (One that was killed leaves no such entry.)"""
+
+    reason: str
+
+
+class ErrorOccurred(_Event, tag="error", frozen=True, kw_only=True):
+    """Something failed here. One sentence for a person: what, why, what to do."""
+
+    text: str
+    cid: Cid | None = None
+    path: str | None = None
+    by: str | None = None
+    """The mark of the command that caused it, so that whoever pushed it finds its outcome."""
+
+
+# ── content ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class AddProgressed(_Event, tag="add_progressed", frozen=True, kw_only=True):
+    """A file or folder is being read; at most one such entry a second."""
+
+    path: str
+    bytes_done: int
+    size: int
+    by: str | None = None
+
+
+class ObjectAdded(_Event, tag="object_added", frozen=True, kw_only=True):
+    """A file or folder of this machine can now be asked for. Its bytes stay where they are."""
+
+    root: Cid
+    name: str
+    size: int
+    """Bytes of content."""
+    chunks: int
+    """Distinct blocks in its DAG: leaves and inner nodes."""
+    path: str
+    stored: int = 0
+    """Bytes of blocks that were not in the store before."""
+    stored_chunks: int = 0
+    by: str | None = None
+
+
+class ObjectMapped(_Event, tag="object_mapped", frozen=True, kw_only=True):
+    """An inner node arrived and told what a wanted object is made of. Totals, not differences."""
+
+    root: Cid
+    size: int
+    """Bytes of content as far as known."""
+    chunks: int
+    """Distinct blocks known to belong to it."""
+    have: int
+    """Of these, how many are in the store."""
+    have_bytes: int
+    """Bytes of the leaves among them."""
+
+
+class ObjectCompleted(_Event, tag="object_completed", frozen=True, kw_only=True):
+    """Every chunk of a wanted object is verified, and its file stands at its place."""
+
+    root: Cid
+    size: int
+    path: str | None
+    """Where it stands; None where it was wanted for the store only."""
+    by: str | None = None
+
+
+# ── pushing ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Requested(_Event, tag="requested", frozen=True, kw_only=True):
+    """Someone at this node wants a root or a loose chunk. From here on it is pending."""
+
+    cid: Cid
+    name: str | None = None
+    size: int | None = None
+    path: str | None = None
+    """Where its file is to stand when it is whole."""
+    by: str | None = None
+
+
+class PushedWant(_Event, tag="pushed_want", frozen=True, kw_only=True):
+    """An intent left this node: it wants these roots or loose chunks."""
+
+    cids: tuple[Cid, ...]
+    peers: tuple[PeerId, ...]
+    """To whom it was pushed directly; the rest of the swarm hears it by gossip."""
+    gossip: bool
+    retry: bool
+    next_push_at: float
+    """When it is pushed again if nothing is heard."""
+
+
+class RetrySet(_Event, tag="retry_set", frozen=True, kw_only=True):
+    """The time of the next push changed, because of what flowed in."""
+
+    cids: tuple[Cid, ...]
+    next_push_at: float
+    cause: RetryCause
+    peer: PeerId | None = None
+
+
+class Granted(_Event, tag="granted", frozen=True, kw_only=True):
+    """One holder was told to send these chunks; until the deadline nobody else is."""
+
+    peer: PeerId
+    root: Cid
+    cids: tuple[Cid, ...]
+    deadline: float
+
+
+class LeaseLapsed(_Event, tag="lease_lapsed", frozen=True, kw_only=True):
+    """Granted chunks did not come; they are free to be granted to somebody else."""
+
+    peer: PeerId
+    cids: tuple[Cid, ...]
+    cause: LapseCause
+
+
+class Cancelled(_Event, tag="cancelled", frozen=True, kw_only=True):
+    """No longer wanted here."""
+
+    cids: tuple[Cid, ...]
+    by: str | None = None
+
+
+class PushedHave(_Event, tag="pushed_have", frozen=True, kw_only=True):
+    """An intent left this node: it can now be asked for this root."""
+
+    root: Cid
+    name: str | None
+    size: int
+
+
+# ── flowing in: answers to our intents ──────────────────────────────────────────────────────────
+
+
+class DelayedYes(_Event, tag="delayed_yes", frozen=True, kw_only=True):
+    """A holder answered: yes, as soon as I am told which chunks (`status_yes_but_later`)."""
+
+    peer: PeerId
+    cids: tuple[Cid, ...]
+    eta: float
+    queue_bytes: int
+    name: str | None = None
+    size: int | None = None
+
+
+class StatusNo(_Event, tag="status_no", frozen=True, kw_only=True):
+    """A node answered NO, which is data: who has it, why not now, when to come back."""
+
+    peer: PeerId
+    cids: tuple[Cid, ...]
+    reason: Reason
+    has_it: bool
+    retry_after: float | None
+    """Seconds from the entry's time; None: the answer will not change by waiting."""
+    text: str = ""
+
+
+class ChunkReceived(_Event, tag="chunk_received", frozen=True, kw_only=True):
+    """A wanted chunk came, hashed to its CID, and is in the store (this very commit)."""
+
+    cid: Cid
+    size: int
+    peer: PeerId
+    roots: tuple[Cid, ...] = ()
+    """The wanted objects that it is part of; empty for a loose chunk."""
+
+
+class ChunkWasted(_Event, tag="chunk_wasted", frozen=True, kw_only=True):
+    """Bytes came that were of no use."""
+
+    cid: Cid
+    size: int
+    peer: PeerId
+    cause: Waste
+
+
+class HaveReceived(_Event, tag="have_received", frozen=True, kw_only=True):
+    """A node announced that it can be asked for a root that is pending here."""
+
+    peer: PeerId
+    root: Cid
+    name: str | None
+    size: int
+
+
+class ErrorReceived(_Event, tag="error_received", frozen=True, kw_only=True):
+    """A peer told us of a failure on its side."""
+
+    peer: PeerId
+    text: str
+    cids: tuple[Cid, ...] = ()
+
+
+class ChunksLost(_Event, tag="chunks_lost", frozen=True, kw_only=True):
+    """Chunks that the store had are not there any more: their file was changed or removed."""
+
+    cids: tuple[Cid, ...]
+    size: int
+    """Bytes of them together."""
+    path: str
+
+
+# ── flowing in: other nodes' intents, and what we answered ──────────────────────────────────────
+
+
+class IntentReceived(_Event, tag="intent_received", frozen=True, kw_only=True):
+    """Another node wants something. Written only where this node answers it."""
+
+    peer: PeerId
+    """Who signed it; the answer goes there."""
+    cids: tuple[Cid, ...]
+    via: Via
+    retry: bool = False
+
+
+class AnsweredLater(_Event, tag="answered_later", frozen=True, kw_only=True):
+    """We offered: yes, tell us which chunks."""
+
+    peer: PeerId
+    cids: tuple[Cid, ...]
+    eta: float
+    queue_bytes: int
+
+
+class AnsweredNo(_Event, tag="answered_no", frozen=True, kw_only=True):
+    """We said NO, and why."""
+
+    peer: PeerId
+    cids: tuple[Cid, ...]
+    reason: Reason
+    has_it: bool
+    retry_after: float | None
+
+
+class GrantReceived(_Event, tag="grant_received", frozen=True, kw_only=True):
+    """A peer told us which chunks to send it; they are now in its queue here."""
+
+    peer: PeerId
+    cids: tuple[Cid, ...]
+    size: int
+
+
+class CancelReceived(_Event, tag="cancel_received", frozen=True, kw_only=True):
+    """A peer no longer wants these chunks from us."""
+
+    peer: PeerId
+    cids: tuple[Cid, ...]
+
+
+class ChunksSent(_Event, tag="chunks_sent", frozen=True, kw_only=True):
+    """Chunks were written to a peer's stream."""
+
+    peer: PeerId
+    cids: tuple[Cid, ...]
+    size: int
+
+
+# ── peers ───────────────────────────────────────────────────────────────────────────────────────
+
+
+class PeerConnected(_Event, tag="peer_connected", frozen=True, kw_only=True):
+    """A push stream to this peer is open."""
+
+    peer: PeerId
+    addr: str
+
+
+class PeerDisconnected(_Event, tag="peer_disconnected", frozen=True, kw_only=True):
+    """The push stream to this peer is gone."""
+
+    peer: PeerId
+    why: str
+
+
+class PeerFaulted(_Event, tag="peer_faulted", frozen=True, kw_only=True):
+    """A peer broke the protocol. It costs that peer, never this node."""
+
+    peer: PeerId
+    fault: str
+    """A short name: `garbage`, `oversize`, `wrong_bytes`, `unasked_chunk`, `bad_signature`, `slow`."""
+    text: str
+
+
+class Unknown(_Event, tag="unknown", frozen=True, kw_only=True):
+    """An entry written by a newer version; kept, shown, and folded to nothing."""
+
+    kind: str
+    body: bytes
+
+
+Event: TypeAlias = (
+    NodeStarted
+    | NodeStopped
+    | ErrorOccurred
+    | AddProgressed
+    | ObjectAdded
+    | ObjectMapped
+    | ObjectCompleted
+    | Requested
+    | PushedWant
+    | RetrySet
+    | Granted
+    | LeaseLapsed
+    | Cancelled
+    | PushedHave
+    | DelayedYes
+    | StatusNo
+    | ChunkReceived
+    | ChunkWasted
+    | HaveReceived
+    | ErrorReceived
+    | ChunksLost
+    | IntentReceived
+    | AnsweredLater
+    | AnsweredNo
+    | GrantReceived
+    | CancelReceived
+    | ChunksSent
+    | PeerConnected
+    | PeerDisconnected
+    | PeerFaulted
+    | Unknown
+)
+
+EVENT_TYPES: tuple[type[Event], ...] = get_args(Event)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
+
+
+class Entry(NamedTuple):
+    """One line of a series: its number (from 1, without gaps), its time, and what happened."""
+
+    seq: int
+    at: float
+    event: Event
+
+
+Series: TypeAlias = Sequence[Entry]
+
+
+def kind_of(event: Event) -> str:
+    """The tag of an event, e.g. `chunk_received`; of an Unknown, the tag that it came with."""
+    if isinstance(event, Unknown):
+        return event.kind
+    return str(type(event).__struct_config__.tag)
+
+
+EVENT_KINDS: tuple[str, ...] = tuple(
+    str(kind.__struct_config__.tag) for kind in EVENT_TYPES if kind is not Unknown
+)
+"""Every kind that this version writes."""
+
+
+def encode_event(event: Event) -> bytes:
+    """The stored body of an event. An Unknown is given back byte for byte."""
+    return event.body if isinstance(event, Unknown) else _encoder.encode(event)
+
+
+def decode_event(body: bytes) -> Event:
+    """The event of a stored body; what this version does not know becomes `Unknown`.
+
+    Never raises: a body that cannot be read at all becomes Unknown of kind `unreadable`.
+    """
+    try:
+        return _decoder.decode(body)
+    except msgspec.MsgspecError:
+        return Unknown(kind=_tag_of(body), body=body)
+
+
+def _tag_of(body: bytes) -> str:
+    try:
+        value = msgspec.msgpack.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return "unreadable"
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        return value[0]
+    return "unreadable"

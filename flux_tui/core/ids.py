@@ -1,0 +1,148 @@
+"""Names of things: CIDs, peer ids, and the short forms that people read.
+
+A CID is kept as its canonical text (CIDv1, base32, lower case), because that is what a person pastes,
+what JSON prints and what a dict key needs; the wire and the chunk index carry its 36 bytes.
+Supported are the two block codecs of UnixFS (raw, dag-pb) with sha2-256; anything else is refused in
+words that say what was wrong.
+
+Sources: CID spec (multiformats/cid), multicodec table, multibase, libp2p peer ids.
+"""
+
+from base64 import b32decode, b32encode
+from hashlib import sha256
+from typing import NewType
+
+Cid = NewType("Cid", str)
+"""Canonical text of a CIDv1: `bafk…` (raw leaf) or `bafy…` (dag-pb node)."""
+
+PeerId = NewType("PeerId", str)
+"""Base58 text of a libp2p peer id, e.g. `12D3KooW…`."""
+
+RAW = 0x55
+DAG_PB = 0x70
+
+_SHA2_256 = b"\x12\x20"
+_RAW_PREFIX = b"\x01\x55" + _SHA2_256
+_DAG_PREFIX = b"\x01\x70" + _SHA2_256
+CID_BYTES = 36
+"""Length in bytes of a binary CID: version, codec, hash function, hash length, digest."""
+
+_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_BASE58_SET = frozenset(_BASE58)
+PEER_ID_MAX = 80
+"""Characters; an Ed25519 id has 52, an RSA one 46: more is not an id."""
+
+
+class BadIdError(ValueError):
+    """A CID, peer id or ticket does not parse. The message is one sentence for a person."""
+
+
+def raw_cid(data: bytes | memoryview) -> Cid:
+    """The CID of `data` as a raw leaf (hashes it: 0.6 ms a MiB)."""
+    return _text(_RAW_PREFIX + sha256(data).digest())
+
+
+def dag_cid(data: bytes) -> Cid:
+    """The CID of `data` as a dag-pb node."""
+    return _text(_DAG_PREFIX + sha256(data).digest())
+
+
+def matches(cid: Cid, data: bytes | memoryview) -> bool:
+    """Whether `data` hashes to `cid`. Releases the GIL for data over 2 KiB."""
+    return cid_bytes(cid)[4:] == sha256(data).digest()
+
+
+def is_leaf(cid: Cid) -> bool:
+    """Whether the block is raw bytes (True) or a dag-pb node with links (False)."""
+    return cid.startswith("bafk")
+
+
+def cid_bytes(cid: Cid) -> bytes:
+    """The 36 bytes of a canonical CID."""
+    return b32decode(cid[1:].upper() + "======")
+
+
+def cid_from_bytes(raw: bytes) -> Cid:
+    """The canonical text of a binary CID.
+
+    Raises BadIdError where it is no CIDv1 of raw or dag-pb with sha2-256.
+    """
+    if len(raw) != CID_BYTES or raw[:4] not in (_RAW_PREFIX, _DAG_PREFIX):
+        raise BadIdError("these bytes are no CIDv1 (raw or dag-pb) with sha2-256")
+    return _text(raw)
+
+
+def parse_cid(text: str) -> Cid:
+    """The canonical form of a CID that a person typed or pasted (`ipfs://…` and `/ipfs/…` too).
+
+    Raises BadIdError with the reason.
+    """
+    cid = text.strip().removeprefix("ipfs://").removeprefix("/ipfs/").rstrip("/")
+    if not cid:
+        raise BadIdError("the CID is empty")
+    if cid.startswith("Qm") and len(cid) == 46:
+        return _parse_v0(cid)
+    lowered = cid.lower()
+    if not lowered.startswith("b"):
+        raise BadIdError(f"{_quoted(cid)} is no CID: expected one that starts with bafk, bafy or Qm")
+    try:
+        raw = b32decode(lowered[1:].upper() + "=" * (-len(lowered[1:]) % 8))
+    except ValueError:
+        raise BadIdError(
+            f"{_quoted(cid)} is no CID: it has characters outside base32 (a-z, 2-7), or a wrong length"
+        ) from None
+    if len(raw) < 4 or raw[0] != 1:
+        raise BadIdError(f"{_quoted(cid)} is no CID: its version is unknown")
+    if raw[1] not in (RAW, DAG_PB):
+        raise BadIdError(f"{_quoted(cid)} is not a file or folder: codec {raw[1]:#x} is not raw or dag-pb")
+    if raw[2:4] != _SHA2_256:
+        raise BadIdError(f"{_quoted(cid)} uses a hash other than sha2-256, which flux-tui does not take")
+    if len(raw) != CID_BYTES:
+        raise BadIdError(f"{_quoted(cid)} is no CID: it is {len(cid)} characters long, a whole one has 59")
+    canonical = _text(raw)
+    if canonical != lowered:
+        raise BadIdError(f"{_quoted(cid)} is no CID: its last character is wrong")
+    return canonical
+
+
+def _parse_v0(text: str) -> Cid:
+    """A CIDv0 is the bare sha2-256 multihash of a dag-pb node; its v1 form names the same block."""
+    raw = _base58_decode(text)
+    if raw is None or len(raw) != 34 or raw[:2] != _SHA2_256:
+        raise BadIdError(f"{_quoted(text)} is no CID: it starts like a CIDv0 but does not decode")
+    return _text(b"\x01\x70" + raw)
+
+
+def parse_peer_id(text: str) -> PeerId:
+    """A peer id as a person wrote it. Raises BadIdError."""
+    peer = text.strip()
+    raw = _base58_decode(peer) if 0 < len(peer) <= PEER_ID_MAX else None
+    if raw is None or not ((raw.startswith(_SHA2_256) and len(raw) == 34) or raw[:1] == b"\x00"):
+        raise BadIdError(f"{_quoted(peer)} is no peer id: expected something like 12D3KooW…")
+    return PeerId(peer)
+
+
+def short(name: str) -> str:
+    """A CID or peer id, shortened in the middle for people: `bafk…7ue`, `12D3…kQ9a`."""
+    if len(name) <= 12:
+        return name
+    tail = 4 if name.startswith("12D3") else 3
+    return f"{name[:4]}…{name[-tail:]}"
+
+
+def _text(raw: bytes) -> Cid:
+    return Cid("b" + b32encode(raw).decode("ascii").rstrip("=").lower())
+
+
+def _base58_decode(text: str) -> bytes | None:
+    if not _BASE58_SET.issuperset(text):
+        return None
+    number = 0
+    for character in text:
+        number = number * 58 + _BASE58.index(character)
+    zeros = len(text) - len(text.lstrip("1"))
+    return b"\x00" * zeros + number.to_bytes((number.bit_length() + 7) // 8, "big")
+
+
+def _quoted(text: str) -> str:
+    return f"“{text if len(text) <= 64 else text[:60] + '…'}”"
