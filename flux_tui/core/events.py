@@ -117,7 +117,7 @@ class ObjectMapped(_Event, tag="object_mapped", frozen=True, kw_only=True):
     have: int
     """Of these, how many are in the store."""
     have_bytes: int
-    """Bytes of the leaves among them."""
+    """Bytes of content that these fill."""
 
 
 class ObjectCompleted(_Event, tag="object_completed", frozen=True, kw_only=True):
@@ -231,6 +231,8 @@ class ChunkReceived(_Event, tag="chunk_received", frozen=True, kw_only=True):
     peer: PeerId
     roots: tuple[Cid, ...] = ()
     """The wanted objects that it is part of; empty for a loose chunk."""
+    fills: int = 0
+    """Bytes of content that it fills in each of them: a chunk can stand in a file many times."""
 
 
 class ChunkWasted(_Event, tag="chunk_wasted", frozen=True, kw_only=True):

@@ -1,0 +1,191 @@
+"""What a series adds up to. Plain data; derive.py is the only one that changes it.
+
+A state is compact on purpose: it holds what is open (pending, leases), what is named (objects, peers)
+and counts of all the rest, never one item per chunk that ever passed. So it can be checkpointed every
+few thousand entries, and any entry of a long series is reached by one checkpoint and a short fold.
+Which single chunks are held is the chunk index's knowledge (store/).
+
+Times are seconds since 1970, sizes are bytes.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from flux_tui.core.events import Reason, RetryCause, Waste
+from flux_tui.core.ids import Cid, PeerId
+
+MAX_PEERS = 1024
+"""Peers kept in a state; the longest gone are forgotten first, so that strangers cannot fill it."""
+RECENT_SECONDS = 120
+"""One-second buckets of throughput kept for the gauges."""
+
+
+class No(msgspec.Struct):
+    """The last NO that was heard about something."""
+
+    peer: PeerId
+    reason: Reason
+    has_it: bool
+    retry_after: float | None
+    at: float
+
+    @property
+    def until(self) -> float | None:
+        """When it may be asked again; None: waiting does not help."""
+        return None if self.retry_after is None else self.at + self.retry_after
+
+
+class Pending(msgspec.Struct):
+    """A root or loose chunk that was asked for and is not whole yet."""
+
+    cid: Cid
+    since: float
+    by: str | None = None
+    pushes: int = 0
+    """How often its intent left this node; 0: it waits for room below `max_pending`."""
+    last_push_at: float | None = None
+    next_push_at: float | None = None
+    cause: RetryCause = "silence"
+    """Why it will be pushed again then."""
+    cause_peer: PeerId | None = None
+    last_no: No | None = None
+    holders: int = 0
+    """How many delayed yeses were heard since it was asked for."""
+
+
+class ObjectState(msgspec.Struct):
+    """A file or folder: shared from here, or wanted here."""
+
+    root: Cid
+    origin: Literal["added", "wanted"]
+    since: float
+    name: str | None = None
+    size: int | None = None
+    chunks_have: int = 0
+    chunks_total: int | None = None
+    """Distinct blocks; None until its root is here. May grow while inner nodes arrive."""
+    have_bytes: int = 0
+    path: str | None = None
+    completed_at: float | None = None
+    cancelled: bool = False
+
+    @property
+    def progress(self) -> float:
+        """0 … 1 by content bytes; by chunks where the size is unknown or nothing."""
+        if self.completed_at is not None:
+            return 1.0
+        if self.size:
+            return min(self.have_bytes / self.size, 1.0)
+        return self.chunks_have / self.chunks_total if self.chunks_total else 0.0
+
+
+class Lease(msgspec.Struct):
+    """A chunk that one holder was told to send."""
+
+    peer: PeerId
+    root: Cid
+    granted_at: float
+    deadline: float
+
+
+class PeerState(msgspec.Struct):
+    """All that flowed between this node and one peer."""
+
+    peer: PeerId
+    connected: bool = False
+    addr: str = ""
+    seen_at: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    chunks_in: int = 0
+    chunks_out: int = 0
+    granted: int = 0
+    """Chunks that it was told to send, ever."""
+    lapsed: int = 0
+    """Of these, how many did not come in time."""
+    wasted: int = 0
+    """Bytes from it that were of no use."""
+    faults: int = 0
+    yes: int = 0
+    """Delayed yeses heard."""
+    eta: float | None = None
+    has_it: bool | None = None
+    """Whether it has what it was last asked for, as far as it said."""
+    reason: Reason | None = None
+    """The last NO's; None after a yes."""
+    retry_after: float | None = None
+    until: float | None = None
+    counts: dict[Reason, int] = {}
+    """NOs heard, by reason."""
+    said: dict[Reason, int] = {}
+    """NOs that we said to it, by reason."""
+
+
+class Second(msgspec.Struct):
+    """What happened within one second: the bucket of a throughput gauge."""
+
+    t: int
+    entries: int = 0
+    bytes_in: int = 0
+    unique_in: int = 0
+    bytes_out: int = 0
+    noes: int = 0
+
+
+class Adding(msgspec.Struct):
+    """A file or folder that is being read for sharing."""
+
+    path: str
+    bytes_done: int
+    size: int
+
+
+class State(msgspec.Struct):
+    """The state after entry `seq`."""
+
+    seq: int = 0
+    at: float = 0.0
+    """The time of that entry."""
+    peer_id: PeerId | None = None
+    addrs: tuple[str, ...] = ()
+    version: str = ""
+    running: bool = False
+    """Between a node_started and its node_stopped. A killed node leaves True: see the home's lock."""
+    started_at: float | None = None
+    max_pending: int = 0
+
+    objects: dict[Cid, ObjectState] = {}
+    pending: dict[Cid, Pending] = {}
+    pushed: int = 0
+    """How many of the pending ones are in the network."""
+    leases: dict[Cid, Lease] = {}
+    peers: dict[PeerId, PeerState] = {}
+    adding: dict[str, Adding] = {}
+
+    chunk_count: int = 0
+    chunk_bytes: int = 0
+    received_bytes: int = 0
+    """Chunk bytes that came, useful or not."""
+    unique_bytes: int = 0
+    """Of these, the useful ones."""
+    wasted_bytes: dict[Waste, int] = {}
+    sent_bytes: int = 0
+    errors: int = 0
+    last_error: str | None = None
+    recent: list[Second] = []
+
+    @property
+    def status(self) -> dict[PeerId, PeerState]:
+        """The peers that ever answered yes or NO: the seed's `status`, by node."""
+        return {p: s for p, s in self.peers.items() if s.has_it is not None or s.counts}
+
+    @property
+    def duplicate_factor(self) -> float:
+        """Received over unique bytes; 1.0 is perfect."""
+        return self.received_bytes / self.unique_bytes if self.unique_bytes else 1.0
+
+    @property
+    def connected(self) -> int:
+        """Peers with an open push stream."""
+        return sum(1 for peer in self.peers.values() if peer.connected)
