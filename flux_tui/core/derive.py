@@ -106,6 +106,11 @@ def apply(state: State, entry: Entry) -> None:
                     pending.next_push_at = event.next_push_at
                     pending.cause = event.cause
                     pending.cause_peer = event.peer
+        case ev.LeaseExtended():
+            for cid in event.cids:
+                lease = state.leases.get(cid)
+                if lease and lease.peer == event.peer:
+                    lease.deadline = event.deadline
         case ev.LeaseLapsed():
             peer = _peer(state, event.peer)
             peer.lapsed += len(event.cids)

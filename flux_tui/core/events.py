@@ -37,8 +37,9 @@ RetryCause: TypeAlias = Literal["retry_after", "eta", "lapsed", "silence", "aske
 """Why a want is pushed again: a NO named a time, a delayed yes did, its lease lapsed, nobody
 answered, or a person pressed a key."""
 
-LapseCause: TypeAlias = Literal["deadline", "disconnected", "refused", "corrupt"]
-"""Why a lease ended without its chunk: too late, the holder left, it said NO, or it sent wrong bytes."""
+LapseCause: TypeAlias = Literal["deadline", "disconnected", "refused", "corrupt", "slow"]
+"""Why a lease ended without its chunk: too late, the holder left, it said NO, it sent wrong
+bytes, or its queue here was full."""
 
 Via: TypeAlias = Literal["direct", "gossip"]
 """How an intent came: pushed to us by its signer, or forwarded through the swarm."""
@@ -170,6 +171,14 @@ class Granted(_Event, tag="granted", frozen=True, kw_only=True):
 
     peer: PeerId
     root: Cid
+    cids: tuple[Cid, ...]
+    deadline: float
+
+
+class LeaseExtended(_Event, tag="lease_extended", frozen=True, kw_only=True):
+    """Granted chunks are late, but nobody else has them: their holder is given more time."""
+
+    peer: PeerId
     cids: tuple[Cid, ...]
     deadline: float
 
@@ -370,6 +379,7 @@ Event: TypeAlias = (
     | PushedWant
     | RetrySet
     | Granted
+    | LeaseExtended
     | LeaseLapsed
     | Cancelled
     | PushedHave

@@ -30,6 +30,8 @@ MAX_NAME = 255
 """Characters of a file name, as file systems have it."""
 MAX_SIZE = 1 << 53
 """Bytes; larger is no file."""
+MAX_ADDRS = 4
+"""Return addresses in one intent."""
 INTENT_TTL = 60.0
 """Seconds that an intent may travel."""
 
@@ -77,6 +79,10 @@ class Intent(_Wire, frozen=True, kw_only=True):
     expires: float
     """Seconds since 1970 by the origin's clock."""
     body: IntentBody
+    addrs: Annotated[
+        tuple[Annotated[str, msgspec.Meta(max_length=256)], ...], msgspec.Meta(max_length=MAX_ADDRS)
+    ] = ()
+    """Where the origin can be dialled by a holder that is not connected to it."""
 
 
 class SealedIntent(_Wire, tag="intent", frozen=True, kw_only=True):

@@ -1,0 +1,369 @@
+"""What goes into the machine and what comes out of it, as data.
+
+An *input* is something that happened outside: a command, a message whose sender is verified, the result
+of an effect, or just the passing of time. An *effect* is something that the node is to do; the machine
+never does it. Results of effects come back as inputs.
+"""
+
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+from flux_tui.core.commands import Command
+from flux_tui.core.events import Via
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.messages import Intent, IntentBody, Message
+
+
+class LeafPlace(NamedTuple):
+    """Where a leaf's bytes stand in a file. `size` 0: unknown until it comes (a raw root)."""
+
+    cid: Cid
+    offset: int
+    size: int
+
+
+class FilePlan(NamedTuple):
+    """A file of a tree being written: its path inside the tree ("" = the tree is this file)."""
+
+    rel: str
+    size: int | None
+    """Bytes; None where it stands already or is not known."""
+    leaves: tuple[LeafPlace, ...]
+    data: bytes = b""
+    """Content that an inner node carries itself (DAGs by older tools)."""
+
+
+class SymlinkPlan(NamedTuple):
+    """A symbolic link of a tree being written."""
+
+    rel: str
+    target: str
+
+
+# ── inputs ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Input(msgspec.Struct, frozen=True, gc=False):
+    """Base of all inputs."""
+
+
+class Commanded(_Input, frozen=True):
+    """A person or program pushed a command."""
+
+    command: Command
+
+
+class MessageCame(_Input, frozen=True):
+    """A direct message from an authenticated peer (never an intent, never a chunk)."""
+
+    peer: PeerId
+    message: Message
+
+
+class IntentCame(_Input, frozen=True):
+    """An intent whose signature is its origin's."""
+
+    intent: Intent
+    via: Via
+
+
+class ChunkLanded(_Input, frozen=True):
+    """A chunk came from a peer, hashed to its CID, and its bytes are in place (not yet committed)."""
+
+    peer: PeerId
+    cid: Cid
+    size: int
+    data: bytes | None = None
+    """The bytes of an inner node; None for a leaf."""
+
+
+class ChunkCorrupt(_Input, frozen=True):
+    """What a peer sent as this chunk did not hash to it."""
+
+    peer: PeerId
+    cid: Cid
+    size: int
+
+
+class ChunkSkipped(_Input, frozen=True):
+    """A chunk's header came that `Machine.accepts` refused; its bytes were not kept."""
+
+    peer: PeerId
+    cid: Cid
+    size: int
+
+
+class LandFailed(_Input, frozen=True):
+    """A verified chunk could not be written here."""
+
+    peer: PeerId
+    cid: Cid
+    text: str
+
+
+class ChunksWritten(_Input, frozen=True):
+    """Chunks that a peer was served left through its stream."""
+
+    peer: PeerId
+    cids: tuple[Cid, ...]
+    size: int
+
+
+class ChunksGone(_Input, frozen=True):
+    """Chunks of one file turned out not to be there any more when they were to be served."""
+
+    path: str
+    cids: tuple[Cid, ...]
+    size: int
+    text: str
+    peer: PeerId | None = None
+    """Whom they were to be served to."""
+
+
+class PeerUp(_Input, frozen=True):
+    """A push stream to this peer is open."""
+
+    peer: PeerId
+    addr: str
+
+
+class PeerDown(_Input, frozen=True):
+    """It is gone, and all that was queued for it."""
+
+    peer: PeerId
+    why: str
+
+
+class PushDropped(_Input, frozen=True):
+    """A message could not be queued: the peer is slow, or gone."""
+
+    peer: PeerId
+    message: Message
+
+
+class PeerFault(_Input, frozen=True):
+    """The peer broke the protocol."""
+
+    peer: PeerId
+    fault: str
+    text: str
+
+
+class DialFailed(_Input, frozen=True):
+    """An address does not answer."""
+
+    addr: str
+    text: str
+
+
+class PeerFound(_Input, frozen=True):
+    """Discovery found an address."""
+
+    addr: str
+
+
+class NodeRead(_Input, frozen=True):
+    """An inner node that was asked from the store; data None: it is not there after all."""
+
+    root: Cid
+    cid: Cid
+    data: bytes | None
+
+
+class Placed(_Input, frozen=True):
+    """A part of a tree has its place; which of its leaves the store could put there, and which not."""
+
+    root: Cid
+    present: tuple[Cid, ...]
+    missing: tuple[Cid, ...]
+    error: str | None = None
+
+
+class Finished(_Input, frozen=True):
+    """A tree stands whole at its path."""
+
+    root: Cid
+    path: str
+
+
+class FinishFailed(_Input, frozen=True):
+    """A whole tree could not be put at its path; its bytes are kept."""
+
+    root: Cid
+    text: str
+
+
+class AddStepped(_Input, frozen=True):
+    """A file or folder is being read."""
+
+    path: str
+    bytes_done: int
+    size: int
+    by: str | None
+
+
+class Added(_Input, frozen=True):
+    """A file or folder was read; its chunks can be served."""
+
+    root: Cid
+    name: str
+    size: int
+    chunks: int
+    path: str
+    stored: int
+    stored_chunks: int
+    by: str | None
+
+
+class Failed(_Input, frozen=True):
+    """Something failed here that a person should read."""
+
+    text: str
+    cid: Cid | None = None
+    path: str | None = None
+    by: str | None = None
+
+
+class Tick(_Input, frozen=True):
+    """Time passed; nothing else."""
+
+
+Input: TypeAlias = (
+    Commanded
+    | MessageCame
+    | IntentCame
+    | ChunkLanded
+    | ChunkCorrupt
+    | ChunkSkipped
+    | LandFailed
+    | ChunksWritten
+    | ChunksGone
+    | PeerUp
+    | PeerDown
+    | PushDropped
+    | PeerFault
+    | DialFailed
+    | PeerFound
+    | NodeRead
+    | Placed
+    | Finished
+    | FinishFailed
+    | AddStepped
+    | Added
+    | Failed
+    | Tick
+)
+
+
+# ── effects ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Effect(msgspec.Struct, frozen=True, gc=False):
+    """Base of all effects."""
+
+
+class Push(_Effect, frozen=True):
+    """Queue a message for one peer. If that fails: PushDropped."""
+
+    peer: PeerId
+    message: Message
+
+
+class Broadcast(_Effect, frozen=True):
+    """Sign an intent and push it to these peers directly, and to the swarm by gossip if so."""
+
+    body: IntentBody
+    peers: tuple[PeerId, ...]
+    gossip: bool
+
+
+class Serve(_Effect, frozen=True):
+    """Queue these chunks for a peer. As they leave: ChunksWritten; if they are gone: ChunksGone."""
+
+    peer: PeerId
+    cids: tuple[Cid, ...]
+
+
+class Unserve(_Effect, frozen=True):
+    """Take these out of a peer's queue, if they have not left yet."""
+
+    peer: PeerId
+    cids: tuple[Cid, ...]
+
+
+class Dial(_Effect, frozen=True):
+    """Connect to an address: PeerUp or DialFailed."""
+
+    addr: str
+
+
+class Disconnect(_Effect, frozen=True):
+    """Drop a peer."""
+
+    peer: PeerId
+    why: str
+
+
+class ReadNode(_Effect, frozen=True):
+    """Read an inner node from the store: NodeRead."""
+
+    root: Cid
+    cid: Cid
+
+
+class OpenTree(_Effect, frozen=True):
+    """Begin (or go on with) an object's files, under a temporary name beside `path`."""
+
+    root: Cid
+    path: str | None
+    """None: in the home's own folder of objects."""
+
+
+class Place(_Effect, frozen=True):
+    """Give parts of a tree their places: Placed."""
+
+    root: Cid
+    folders: tuple[str, ...] = ()
+    files: tuple[FilePlan, ...] = ()
+    symlinks: tuple[SymlinkPlan, ...] = ()
+
+
+class FinishTree(_Effect, frozen=True):
+    """Every leaf is in place: give the tree its name: Finished or FinishFailed."""
+
+    root: Cid
+
+
+class DropTree(_Effect, frozen=True):
+    """An object is no longer wanted; what came of it is kept for another time."""
+
+    root: Cid
+
+
+class AddPath(_Effect, frozen=True):
+    """Read a file or folder of this machine: AddStepped, then Added or Failed."""
+
+    path: str
+    by: str | None
+
+
+class StopNode(_Effect, frozen=True):
+    """Stop in order."""
+
+
+Effect: TypeAlias = (
+    Push
+    | Broadcast
+    | Serve
+    | Unserve
+    | Dial
+    | Disconnect
+    | ReadNode
+    | OpenTree
+    | Place
+    | FinishTree
+    | DropTree
+    | AddPath
+    | StopNode
+)
