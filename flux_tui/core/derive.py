@@ -134,11 +134,11 @@ def apply(state: State, entry: Entry) -> None:
         case ev.ObjectAdded():
             _object_added(state, event)
         case ev.ObjectCompleted():
-            found = state.objects.get(event.root) or _wanted(state, event.root)
-            found.size = event.size
-            found.path = event.path
-            found.have_bytes = event.size
-            found.completed_at = state.at
+            if event.path is not None or event.root in state.objects:
+                found = _wanted(state, event.root)
+                found.size = found.have_bytes = event.size
+                found.path = event.path or found.path
+                found.completed_at = state.at
             _drop_pending(state, event.root)
         case ev.AddProgressed():
             state.adding[event.path] = Adding(path=event.path, bytes_done=event.bytes_done, size=event.size)
@@ -220,9 +220,12 @@ def _node_started(state: State, event: ev.NodeStarted) -> None:
     state.running = True
     state.started_at = state.at
     state.adding.clear()
-    # A node that was killed could not say that its streams are gone.
+    # A node that was killed could not say that its streams are gone, and all its intents with them.
     for peer in state.peers.values():
         peer.connected = False
+    state.pushed = 0
+    for pending in state.pending.values():
+        pending.in_network = False
 
 
 def _requested(state: State, event: ev.Requested) -> None:
@@ -232,7 +235,7 @@ def _requested(state: State, event: ev.Requested) -> None:
         found = _wanted(state, event.cid)
         found.name = event.name or found.name
         found.size = event.size if event.size is not None else found.size
-        found.path = event.path
+        found.path = event.path or found.path
         found.completed_at = None
         found.cancelled = False
 
@@ -264,7 +267,8 @@ def _object_added(state: State, event: ev.ObjectAdded) -> None:
 
 def _pushed(state: State, cid: Cid, next_push_at: float) -> None:
     if pending := state.pending.get(cid):
-        if pending.pushes == 0:
+        if not pending.in_network:
+            pending.in_network = True
             state.pushed += 1
         pending.pushes += 1
         pending.last_push_at = state.at
@@ -275,7 +279,7 @@ def _pushed(state: State, cid: Cid, next_push_at: float) -> None:
 
 def _drop_pending(state: State, cid: Cid) -> None:
     pending = state.pending.pop(cid, None)
-    if pending is not None and pending.pushes:
+    if pending is not None and pending.in_network:
         state.pushed -= 1
 
 
@@ -341,5 +345,5 @@ def _cancelled(state: State, event: ev.Cancelled) -> None:
         if found := state.objects.get(cid):
             found.cancelled = found.completed_at is None
     gone = set(event.cids)
-    for cid in [cid for cid, lease in state.leases.items() if lease.root in gone]:
+    for cid in [cid for cid, lease in state.leases.items() if cid in gone or lease.root in gone]:
         del state.leases[cid]

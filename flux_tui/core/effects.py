@@ -32,6 +32,8 @@ class FilePlan(NamedTuple):
     leaves: tuple[LeafPlace, ...]
     data: bytes = b""
     """Content that an inner node carries itself (DAGs by older tools)."""
+    data_at: int = 0
+    """Where in the file that content stands."""
 
 
 class SymlinkPlan(NamedTuple):

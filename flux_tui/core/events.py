@@ -170,7 +170,8 @@ class Granted(_Event, tag="granted", frozen=True, kw_only=True):
     """One holder was told to send these chunks; until the deadline nobody else is."""
 
     peer: PeerId
-    root: Cid
+    root: Cid | None
+    """The object that they are part of; None: loose chunks."""
     cids: tuple[Cid, ...]
     deadline: float
 

@@ -43,7 +43,9 @@ class Pending(msgspec.Struct):
     since: float
     by: str | None = None
     pushes: int = 0
-    """How often its intent left this node; 0: it waits for room below `max_pending`."""
+    """How often its intent left this node."""
+    in_network: bool = False
+    """False: it waits for room below `max_pending` (all do when a node starts)."""
     last_push_at: float | None = None
     next_push_at: float | None = None
     cause: RetryCause = "silence"
@@ -84,7 +86,7 @@ class Lease(msgspec.Struct):
     """A chunk that one holder was told to send."""
 
     peer: PeerId
-    root: Cid
+    root: Cid | None
     granted_at: float
     deadline: float
 

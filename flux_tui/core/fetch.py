@@ -1,0 +1,172 @@
+"""One wanted object, or one loose chunk: what it is made of, as far as known, and what is missing.
+
+The DAG is walked from its root as inner nodes come in. Each node tells where content belongs; that is
+handed to the store as a plan (`Place`), and the store answers which leaves it could put there from
+what it has. Only then is the rest missing, and wanted from the swarm.
+
+A hash DAG has no cycles, but it can repeat itself: a kilobyte can describe exabytes. So the number of
+places in one object is bounded.
+"""
+
+from collections import OrderedDict
+from typing import Literal, NamedTuple
+
+from flux_tui.core import unixfs
+from flux_tui.core.effects import FilePlan, LeafPlace, Place, SymlinkPlan
+from flux_tui.core.ids import Cid, PeerId, is_leaf
+
+MAX_PLACES = 4_000_000
+"""Leaves and inner nodes of one object, repeats counted: 4 TiB of file, some 1 GB of memory."""
+MAX_PATH = 1024
+"""Characters of a path inside an object."""
+
+
+class TooLargeError(ValueError):
+    """The object describes more than this node takes on."""
+
+
+class Spot(NamedTuple):
+    """Where the content below an inner node belongs."""
+
+    rel: str
+    offset: int
+    kind: Literal["any", "part", "shard"]
+    """any: a file, folder or link of its own; part: of the file `rel`; shard: of the folder `rel`."""
+
+
+class Fetch:
+    """What is known of one wanted root. Blocks are counted once, places as often as they stand."""
+
+    __slots__ = (
+        "addrs", "blocks", "by", "counted", "finishing", "granted", "have_bytes", "holders", "inner_count",
+        "lacks", "leaf_bytes", "missing", "next_push_at", "open_ops", "path", "places", "quiet_pushes",
+        "root", "size_hint", "spots", "tree",
+    )  # fmt: skip
+
+    def __init__(self, root: Cid, *, path: str | None, tree: bool, by: str | None, size: int | None) -> None:
+        self.root = root
+        self.path = path
+        self.tree = tree
+        """Its content goes to files; otherwise it is a loose chunk for the store."""
+        self.by = by
+        self.size_hint = size or 0
+        """Bytes that a ticket or a holder said it has."""
+        self.blocks: dict[Cid, int] = {root: 1}
+        """Every block known to belong to it, and how often its content stands in it."""
+        self.counted: dict[Cid, int] = {}
+        """Blocks that are here, and how many of their places are in `have_bytes`."""
+        self.missing: OrderedDict[Cid, None] = OrderedDict()
+        """Blocks neither here nor granted, in the order of the content."""
+        self.granted = 0
+        """How many of its blocks are under a live lease."""
+        self.have_bytes = 0
+        self.leaf_bytes = 0
+        """Bytes of content in all places known so far."""
+        self.inner_count = 0
+        self.places = 1
+        self.open_ops = 0
+        """Placements and reads that the store has not answered yet."""
+        self.spots: dict[Cid, list[Spot]] = {}
+        self.holders: dict[PeerId, None] = {}
+        """Who said yes."""
+        self.lacks: dict[PeerId, set[Cid]] = {}
+        """Blocks that a holder said it has not, after all."""
+        self.next_push_at = float("inf")
+        self.quiet_pushes = 0
+        """Pushes in a row that nobody answered: each doubles the wait for the next."""
+        self.finishing = False
+
+    @property
+    def done(self) -> bool:
+        """Every block of it is here."""
+        return not self.missing and not self.granted and not self.open_ops
+
+    @property
+    def size(self) -> int:
+        """Bytes of content as far as known."""
+        return max(self.size_hint, self.leaf_bytes)
+
+    @property
+    def estimate(self) -> int:
+        """Bytes that one of its blocks probably has, for sizing grants."""
+        leaves = self.places - self.inner_count
+        return max(1, min(self.size // leaves, unixfs.CHUNK_SIZE)) if leaves > 0 and self.size else 0
+
+    def count(self, cid: Cid, size: int) -> int:
+        """A block is here: returns the bytes of content that this fills anew."""
+        places = self.blocks.get(cid, 0)
+        new = places - self.counted.get(cid, 0)
+        self.counted[cid] = places
+        filled = new * size if is_leaf(cid) else 0
+        self.have_bytes += filled
+        return filled
+
+    def learn(self, cid: Cid, data: bytes) -> tuple[Place, list[Cid]]:
+        """An inner node is here: where its content belongs, and its inner children.
+
+        Raises unixfs.BadBlockError for what is no UnixFS node, TooLargeError.
+        """
+        node = unixfs.decode_node(cid, data)
+        folders: list[str] = []
+        files: list[FilePlan] = []
+        symlinks: list[SymlinkPlan] = []
+        inner: list[Cid] = []
+        for spot in self.spots.pop(cid, ()):
+            match node:
+                case unixfs.FileNode():
+                    if spot.kind == "shard":
+                        raise unixfs.BadBlockError(f"a folder's shard is a file: {cid}")
+                    files.append(self._file(spot, node, inner))
+                case unixfs.FolderNode() | unixfs.ShardNode():
+                    if spot.kind == "part":
+                        raise unixfs.BadBlockError(f"a part of a file is a folder: {cid}")
+                    if spot.kind == "any":
+                        folders.append(spot.rel)
+                    for name, child, tsize in node.entries:
+                        rel = f"{spot.rel}/{name}" if spot.rel else name
+                        if len(rel) > MAX_PATH:
+                            raise TooLargeError(f"a path in it is over {MAX_PATH} characters long")
+                        if is_leaf(child):
+                            self._leaf(child, tsize)
+                            files.append(FilePlan(rel, None, (LeafPlace(child, 0, tsize),)))
+                        else:
+                            self._inner(child, Spot(rel, 0, "any"), inner)
+                    if isinstance(node, unixfs.ShardNode):
+                        for shard in node.subshards:
+                            self._inner(shard, Spot(spot.rel, 0, "shard"), inner)
+                case unixfs.SymlinkNode():
+                    if spot.kind != "any":
+                        raise unixfs.BadBlockError(f"a symbolic link where content should be: {cid}")
+                    symlinks.append(SymlinkPlan(spot.rel, node.target))
+        place = Place(root=self.root, folders=tuple(folders), files=tuple(files), symlinks=tuple(symlinks))
+        return place, inner
+
+    def _file(self, spot: Spot, node: unixfs.FileNode, inner: list[Cid]) -> FilePlan:
+        leaves: list[LeafPlace] = []
+        for child, offset, size in node.children:
+            if is_leaf(child):
+                self._leaf(child, size)
+                leaves.append(LeafPlace(child, spot.offset + offset, size))
+            else:
+                self._inner(child, Spot(spot.rel, spot.offset + offset, "part"), inner)
+        self.leaf_bytes += len(node.data)
+        self.have_bytes += len(node.data)
+        size = node.size if spot.kind == "any" else None
+        return FilePlan(spot.rel, size, tuple(leaves), node.data, spot.offset)
+
+    def _leaf(self, cid: Cid, size: int) -> None:
+        self._one_more_place()
+        self.blocks[cid] = self.blocks.get(cid, 0) + 1
+        self.leaf_bytes += size
+
+    def _inner(self, cid: Cid, spot: Spot, inner: list[Cid]) -> None:
+        self._one_more_place()
+        self.inner_count += 1
+        self.blocks[cid] = self.blocks.get(cid, 0) + 1
+        self.spots.setdefault(cid, []).append(spot)
+        inner.append(cid)
+
+    def _one_more_place(self) -> None:
+        self.places += 1
+        if self.places > MAX_PLACES:
+            raise TooLargeError(f"it has more than {MAX_PLACES:,} parts")

@@ -1,0 +1,118 @@
+"""Who could send us something: what each peer promised, how fast it delivers, when to ask it again.
+
+Rates are learned from what flows in; nothing is ever probed.
+"""
+
+from collections import OrderedDict
+
+from flux_tui.core.ids import Cid, PeerId
+
+FIRST_RATE = 4 * 1024 * 1024
+"""Bytes/s assumed of a holder that has not delivered yet: its first window is then 1 MiB."""
+MIN_RATE = 16 * 1024
+"""Bytes/s; below this a holder counts as stalled."""
+WINDOW_SECONDS = 0.25
+"""Beyond the round trip, so much work lies in a holder's queue: enough to never run dry, little enough
+to be moved elsewhere cheaply."""
+WINDOW_MAX = 32 * 1024 * 1024
+"""Bytes under grant at one holder."""
+WINDOW_CHUNKS = 1024
+"""Chunks under grant at one holder: small ones are counted, not weighed."""
+SAMPLE_SECONDS = 0.1
+"""A rate is measured over at least this long."""
+LEASE_MIN, LEASE_MAX = 3.0, 60.0
+"""Seconds a lease lasts: never so short that a hiccup costs a duplicate, never so long that a holder
+that hangs keeps its chunks for more than a minute."""
+MAX_LAPSED = 4096
+"""Chunks per peer remembered as granted once: what comes late is still taken."""
+MAX_PATIENCE = 16.0
+
+
+class Holder:
+    """One peer, seen as a source."""
+
+    __slots__ = (
+        "connected", "faults", "granted_at", "lapsed", "not_before", "outstanding", "outstanding_bytes",
+        "patience", "peer", "rate", "roots", "rtt", "said_yes", "sample_at", "sample_bytes",
+    )  # fmt: skip
+
+    def __init__(self, peer: PeerId) -> None:
+        self.peer = peer
+        self.connected = False
+        self.said_yes = False
+        """In this session; the next intents go there first."""
+        self.roots: OrderedDict[Cid, None] = OrderedDict()
+        """Fetches that it offered and that may still miss something."""
+        self.outstanding = 0
+        self.outstanding_bytes = 0
+        self.rate: float = FIRST_RATE
+        """Bytes/s, exponentially smoothed."""
+        self.rtt = 0.0
+        self.not_before = 0.0
+        """It said NO until then, or it let leases lapse."""
+        self.patience = 1.0
+        """Factor on its leases: doubles when one lapses, halves when something comes."""
+        self.lapsed: OrderedDict[Cid, None] = OrderedDict()
+        self.faults = 0
+        self.sample_at = 0.0
+        self.sample_bytes = 0
+
+    @property
+    def window(self) -> int:
+        """Bytes that should be under grant here."""
+        return int(min(max(self.rate * (2 * self.rtt + WINDOW_SECONDS), 64 * 1024), WINDOW_MAX))
+
+    def lease_seconds(self) -> float:
+        """How long what is granted now may take."""
+        expected = self.outstanding_bytes / max(self.rate, MIN_RATE)
+        return min(max((2 * expected + 4 * self.rtt + 0.3) * self.patience, LEASE_MIN), LEASE_MAX)
+
+    def granted(self, count: int, size: int, now: float) -> None:
+        """More work lies in its queue."""
+        if not self.outstanding:
+            self.sample_at, self.sample_bytes = now, 0
+        self.outstanding += count
+        self.outstanding_bytes += size
+
+    def released(self, estimate: int) -> None:
+        """One granted chunk is no longer expected from it."""
+        self.outstanding -= 1
+        self.outstanding_bytes -= estimate
+
+    def delivered(self, size: int, now: float) -> None:
+        """A chunk came: learn the rate."""
+        self.patience = max(1.0, self.patience / 2)
+        self.sample_bytes += size
+        elapsed = now - self.sample_at
+        if elapsed >= SAMPLE_SECONDS:
+            self.rate += 0.5 * (max(self.sample_bytes / elapsed, MIN_RATE) - self.rate)
+            self.sample_at, self.sample_bytes = now, 0
+
+    def let_lapse(self, cid: Cid) -> None:
+        """Remember that this was granted to it once."""
+        self.lapsed[cid] = None
+        if len(self.lapsed) > MAX_LAPSED:
+            self.lapsed.popitem(last=False)
+
+
+class Holders:
+    """All peers as sources."""
+
+    def __init__(self) -> None:
+        self.by_peer: dict[PeerId, Holder] = {}
+
+    def get(self, peer: PeerId) -> Holder:
+        """The holder record of a peer, new if need be."""
+        holder = self.by_peer.get(peer)
+        if holder is None:
+            holder = self.by_peer[peer] = Holder(peer)
+        return holder
+
+    def connected(self) -> tuple[list[PeerId], list[PeerId]]:
+        """Peers with an open stream: those that said yes in this session, and the others."""
+        proven: list[PeerId] = []
+        others: list[PeerId] = []
+        for peer, holder in self.by_peer.items():
+            if holder.connected:
+                (proven if holder.said_yes else others).append(peer)
+        return proven, others

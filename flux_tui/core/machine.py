@@ -1,0 +1,285 @@
+"""The node's mind: inputs in, events and effects out.
+
+    events, effects = machine.handle(input, now)
+
+Pure: the clock is an argument, chance is an argument, what the store holds is an argument. The caller
+makes the events durable, then runs the effects, whose results come back as inputs; and it calls
+again when `next_deadline()` has passed. The same machine runs a real node and a thousand simulated ones.
+
+A machine is made from the state that its series adds up to; so a restart is nothing special.
+"""
+
+from collections.abc import Callable
+from typing import assert_never
+
+from flux_tui.core import commands as cmd
+from flux_tui.core import effects as fx
+from flux_tui.core import events as ev
+from flux_tui.core import messages as msg
+from flux_tui.core.effects import Effect, Input
+from flux_tui.core.events import Entry
+from flux_tui.core.fetch import Fetch
+from flux_tui.core.ids import Cid, PeerId, is_leaf
+from flux_tui.core.ledger import Holdings, Ledger
+from flux_tui.core.requester import Requester
+from flux_tui.core.responder import Responder
+from flux_tui.core.state import State
+
+MAX_FAULTS = 2
+"""Chunks with wrong bytes after which a peer is dropped: one may be a bad disk, two are a habit."""
+MAX_TEXT = 512
+"""Characters of a peer's words that are kept."""
+
+
+class Machine:
+    """One node's logic. `state` is the fold of its series, always."""
+
+    def __init__(
+        self,
+        me: PeerId,
+        state: State,
+        holdings: Holdings,
+        random: Callable[[], float],
+        *,
+        max_pending: int = 1000,
+        max_uploads: int = 16,
+    ) -> None:
+        self.ledger = Ledger(me, state, holdings, random)
+        self.requester = Requester(self.ledger, max_pending)
+        self.responder = Responder(self.ledger, max_uploads)
+        self._unreachable: set[str] = set()
+        """Addresses whose failure stands in the series already."""
+
+    @property
+    def state(self) -> State:
+        """The state now. It changes with every turn: `derive.copy` it to keep it."""
+        return self.ledger.state
+
+    def start(self, addrs: tuple[str, ...], version: str, now: float) -> tuple[list[Entry], list[Effect]]:
+        """The node is up: say so, and take up what was pending in its last life."""
+        self.ledger.begin(now)
+        self.ledger.emit(
+            ev.NodeStarted(
+                peer_id=self.ledger.me,
+                addrs=addrs,
+                version=version,
+                max_pending=self.requester.retry.max_pending,
+            )
+        )
+        self.requester.inherit(dict(self.state.leases))
+        for pending in list(self.state.pending.values()):
+            known = self.state.objects.get(pending.cid)
+            self.requester.begin(
+                Fetch(
+                    pending.cid,
+                    path=known.path if known else None,
+                    tree=known is not None or not is_leaf(pending.cid),
+                    by=pending.by,
+                    size=known.size if known else None,
+                )
+            )
+        return self.ledger.take()
+
+    def stop(self, reason: str, now: float) -> tuple[list[Entry], list[Effect]]:
+        """The node is going away in order."""
+        self.ledger.begin(now)
+        self.ledger.emit(ev.NodeStopped(reason=reason))
+        return self.ledger.take()
+
+    def next_deadline(self) -> float:
+        """When `handle(Tick())` has something to do; infinity if only an input can change anything."""
+        return self.requester.next_deadline()
+
+    def accepts(self, peer: PeerId, cid: Cid) -> bool:
+        """Whether the bytes of a chunk whose header came are to be read."""
+        return self.requester.accepts(peer, cid)
+
+    def handle(self, given: Input, now: float) -> tuple[list[Entry], list[Effect]]:
+        """One turn."""
+        self.ledger.begin(now)
+        match given:
+            case fx.ChunkLanded():
+                self.requester.landed(given.peer, given.cid, given.size, given.data)
+            case fx.ChunksWritten():
+                self.responder.sent(given.peer, given.cids, given.size)
+            case fx.MessageCame():
+                self._message(given.peer, given.message)
+            case fx.Commanded():
+                self._command(given.command)
+                return self.ledger.take()  # many may come at once: the next tick acts on all of them
+            case fx.IntentCame():
+                self._intent(given.intent, given.via)
+            case fx.Tick():
+                pass
+            case fx.Placed():
+                self.requester.placed(given.root, given.present, given.missing, given.error)
+            case fx.NodeRead():
+                self.requester.node_read(given.root, given.cid, given.data)
+            case fx.PeerUp():
+                self._unreachable.discard(given.addr)
+                self.ledger.emit(ev.PeerConnected(peer=given.peer, addr=given.addr))
+                self.responder.peer_up(given.peer)
+                self.requester.peer_up(given.peer)
+            case fx.PeerDown():
+                self.ledger.emit(ev.PeerDisconnected(peer=given.peer, why=given.why[:MAX_TEXT]))
+                self.responder.peer_down(given.peer)
+                self.requester.peer_down(given.peer)
+            case fx.ChunkSkipped():
+                if self.requester.skipped(given.peer, given.cid, given.size) == "unasked":
+                    self._fault(given.peer, "unasked_chunk", f"it sent {given.cid}, which was not granted")
+            case fx.ChunkCorrupt():
+                faults = self.requester.corrupt(given.peer, given.cid, given.size)
+                self._fault(given.peer, "wrong_bytes", f"what it sent as {given.cid} is something else")
+                if faults >= MAX_FAULTS:
+                    self.ledger.do(fx.Disconnect(peer=given.peer, why="it sent wrong bytes again"))
+            case fx.LandFailed():
+                self.ledger.emit(ev.ErrorOccurred(text=given.text, cid=given.cid))
+                self.requester.land_failed(given.peer, given.cid)
+            case fx.ChunksGone():
+                self.responder.gone(given.path, given.cids, given.size, given.text, given.peer)
+            case fx.PushDropped():
+                self._dropped(given.peer, given.message)
+            case fx.PeerFault():
+                self._fault(given.peer, given.fault, given.text)
+            case fx.DialFailed():
+                if given.addr not in self._unreachable:
+                    self._unreachable.add(given.addr)
+                    self.ledger.emit(ev.ErrorOccurred(text=given.text))
+            case fx.PeerFound():
+                self._join(given.addr)
+            case fx.Finished():
+                self.requester.finished(given.root, given.path)
+                self._announce(given.root)
+            case fx.FinishFailed():
+                if fetch := self.requester.fetches.get(given.root):
+                    self.requester.fail(fetch, given.text)
+            case fx.AddStepped():
+                self.ledger.emit(
+                    ev.AddProgressed(
+                        path=given.path, bytes_done=given.bytes_done, size=given.size, by=given.by
+                    )
+                )
+            case fx.Added():
+                self._added(given)
+            case fx.Failed():
+                self.ledger.emit(
+                    ev.ErrorOccurred(text=given.text, cid=given.cid, path=given.path, by=given.by)
+                )
+            case _:
+                assert_never(given)
+        self.requester.on_time()
+        return self.ledger.take()
+
+    def _message(self, peer: PeerId, message: msg.Message) -> None:
+        match message:
+            case msg.Grant():
+                self.responder.granted(peer, message)
+            case msg.StatusYesButLater():
+                self.requester.offered(peer, message)
+            case msg.StatusNo():
+                self.requester.refused(peer, message)
+            case msg.Cancel():
+                self.responder.cancelled(peer, message.cids)
+            case msg.Error():
+                self.ledger.emit(ev.ErrorReceived(peer=peer, text=message.text, cids=message.cids))
+            case msg.Chunk() | msg.SealedIntent():
+                raise AssertionError("chunks and intents come as inputs of their own")
+            case _:
+                assert_never(message)
+
+    def _intent(self, intent: msg.Intent, via: ev.Via) -> None:
+        if not self.responder.is_news(intent):
+            return
+        match intent.body:
+            case msg.Want():
+                self.responder.wanted(intent, intent.body, via)
+            case msg.Have():
+                self._have(intent, intent.body)
+            case _:
+                assert_never(intent.body)
+
+    def _have(self, intent: msg.Intent, have: msg.Have) -> None:
+        """Somebody can be asked for a root. It matters only if that root is pending here."""
+        if have.root not in self.requester.fetches:
+            return
+        self.ledger.emit(ev.HaveReceived(peer=intent.origin, root=have.root, name=have.name, size=have.size))
+        if intent.origin in self.responder.connected:
+            self.requester.promised(intent.origin, (have.root,), have.size)
+        elif intent.addrs:
+            self.ledger.do(fx.Dial(addr=intent.addrs[0]))
+
+    def _command(self, command: cmd.Command) -> None:
+        match command:
+            case cmd.Want():
+                self.requester.want(command.cid, path=None, name=None, size=None, by=command.by)
+            case cmd.WantMany():
+                for cid in command.cids:
+                    self.requester.want(cid, path=None, name=None, size=None, by=command.by)
+            case cmd.Get():
+                for addr in command.addrs:
+                    self._join(addr)
+                self.requester.want(
+                    command.root, path=command.path, name=command.name, size=command.size, by=command.by
+                )
+            case cmd.Cancel():
+                self._cancel(command)
+            case cmd.Retry():
+                roots = command.cids or tuple(self.state.pending)
+                self.requester.retry.push_now(list(roots))
+            case cmd.Add():
+                self.ledger.do(fx.AddPath(path=command.path, by=command.by))
+            case cmd.Join():
+                self._unreachable.discard(command.addr)  # who asks again wants to hear of it again
+                self._join(command.addr)
+            case cmd.Stop():
+                self.ledger.do(fx.StopNode())
+            case _:
+                assert_never(command)
+
+    def _cancel(self, command: cmd.Cancel) -> None:
+        for cid in command.cids:
+            if not self.requester.cancel(cid):
+                text = f"{cid} is not pending, so there is nothing to cancel"
+                self.ledger.emit(ev.ErrorOccurred(text=text, cid=cid, by=command.by))
+                continue
+            self.ledger.emit(ev.Cancelled(cids=(cid,), by=command.by))
+            self.ledger.do(fx.DropTree(root=cid))
+
+    def _added(self, added: fx.Added) -> None:
+        self.ledger.emit(
+            ev.ObjectAdded(
+                root=added.root,
+                name=added.name,
+                size=added.size,
+                chunks=added.chunks,
+                path=added.path,
+                stored=added.stored,
+                stored_chunks=added.stored_chunks,
+                by=added.by,
+            )
+        )
+        self._announce(added.root)
+
+    def _announce(self, root: Cid) -> None:
+        if known := self.state.objects.get(root):
+            self.responder.announce(root, known.name, known.size or 0)
+
+    def _join(self, addr: str) -> None:
+        peer = addr.rpartition("/p2p/")[2]
+        if peer != self.ledger.me and PeerId(peer) not in self.responder.connected:
+            self.ledger.do(fx.Dial(addr=addr))
+
+    def _fault(self, peer: PeerId, fault: str, text: str) -> None:
+        self.ledger.emit(ev.PeerFaulted(peer=peer, fault=fault, text=text[:MAX_TEXT]))
+
+    def _dropped(self, peer: PeerId, message: msg.Message) -> None:
+        """A message found its peer's queue full, or the peer gone."""
+        match message:
+            case msg.Grant():
+                self.requester.dropped(peer, message)
+            case msg.Chunk() | msg.StatusNo() | msg.StatusYesButLater() | msg.Error() | msg.Cancel():
+                pass  # what it does not hear it will ask again: pushes are fire and forget
+            case msg.SealedIntent():
+                pass  # the retry timer pushes it again
+            case _:
+                assert_never(message)

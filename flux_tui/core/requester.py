@@ -1,0 +1,579 @@
+"""Who gets which chunk next.
+
+Only the one who wants a chunk assigns it, to exactly one holder at a time, by a pushed grant with a
+deadline. Broadcast alone would make every holder send everything: in simulation four or five copies
+of each chunk came, with leases 1.00.
+
+1. A want goes out (retry.py); holders answer with a delayed yes, or a NO.
+2. Each holder is granted as many of the missing chunks as keep it busy (holders.py), disjoint sets.
+3. A chunk that came is released; one that did not come in time is granted to another holder, and the
+   late one is told. A sole holder that is late is given more time first: nobody else could do better.
+4. When nobody is left to ask, the want is pushed again (retry.py).
+"""
+
+from collections import OrderedDict
+
+from flux_tui.core import events as ev
+from flux_tui.core.effects import FilePlan, FinishTree, LeafPlace, OpenTree, Place, Push, ReadNode
+from flux_tui.core.events import RetryCause
+from flux_tui.core.fetch import Fetch, Spot, TooLargeError
+from flux_tui.core.holders import WINDOW_CHUNKS, Holder, Holders
+from flux_tui.core.ids import Cid, PeerId, is_leaf
+from flux_tui.core.leases import MAX_EXTENSIONS, Batch, Leases
+from flux_tui.core.ledger import Ledger
+from flux_tui.core.messages import MAX_CIDS_DIRECT, MAX_WAIT, Cancel, Grant, StatusNo, StatusYesButLater
+from flux_tui.core.retry import Retry
+from flux_tui.core.state import Lease
+from flux_tui.core.unixfs import CHUNK_SIZE, BadBlockError
+
+LOOSE_ESTIMATE = 32 * 1024
+"""Bytes that a loose chunk is taken to have until some have come."""
+MAX_LACKING = 64
+"""Chunks passed over in one search for something that this holder has not refused."""
+SNUB = 2.0
+"""Seconds that a holder which let a lease lapse is left alone, if others can be asked."""
+DISK_PAUSE = 10.0
+"""Seconds without grants after a chunk could not be written here."""
+
+
+class Requester:
+    """The asking half of a node."""
+
+    def __init__(self, ledger: Ledger, max_pending: int) -> None:
+        self.ledger = ledger
+        self.holders = Holders()
+        self.fetches: dict[Cid, Fetch] = {}
+        self.leases = Leases()
+        self.retry = Retry(ledger, self.holders, self.fetches, max_pending)
+        self.wanted: dict[Cid, list[Fetch]] = {}
+        """Every block that is neither here nor on its way to the disk, and whose it is."""
+        self._inherited: dict[Cid, Lease] = {}
+        """Leases of the node's last life that are still live: they are not granted again."""
+        self._ready: OrderedDict[PeerId, None] = OrderedDict()
+        """Holders that may have room for another grant."""
+        self._loose_size: float = LOOSE_ESTIMATE
+        self._paused_until = 0.0
+
+    # ── what is wanted ──────────────────────────────────────────────────────────────────────────
+
+    def want(self, cid: Cid, *, path: str | None, name: str | None, size: int | None, by: str | None) -> None:
+        """Somebody here wants a root or a loose chunk."""
+        known = self.fetches.get(cid)
+        if known is not None:
+            if path is not None and path != known.path:
+                self._moved(known, path, name, size, by)
+            return
+        held, whole = self.ledger.holdings.size_of(cid), self._whole(cid)
+        self.ledger.emit(ev.Requested(cid=cid, name=name, size=size, path=path, by=by))
+        if path is None and held is not None and (is_leaf(cid) or whole):
+            size = held if is_leaf(cid) else self.ledger.state.objects[cid].size or 0
+            self.ledger.emit(ev.ObjectCompleted(root=cid, size=size, path=None, by=by))
+            return
+        self.begin(Fetch(cid, path=path, tree=path is not None or not is_leaf(cid), by=by, size=size))
+
+    def begin(self, fetch: Fetch) -> None:
+        """Start (or, after a restart, go on with) a fetch that stands in the series."""
+        self.fetches[fetch.root] = fetch
+        self.retry.enqueue(fetch)
+        root = fetch.root
+        if fetch.tree:
+            self.ledger.do(OpenTree(root=root, path=fetch.path))
+        if not fetch.tree:
+            self._miss(fetch, root)
+        elif is_leaf(root):
+            fetch.open_ops += 1
+            self.ledger.do(Place(root=root, files=(_sole_file(root, fetch.size_hint),)))
+        else:
+            fetch.inner_count = 1
+            fetch.spots[root] = [Spot("", 0, "any")]
+            self._visit(fetch, root)
+
+    def inherit(self, leases: dict[Cid, Lease]) -> None:
+        """After a restart: what the last life granted and is not over yet."""
+        self._inherited = {cid: lease for cid, lease in leases.items() if lease.deadline > self.ledger.now}
+
+    def cancel(self, root: Cid) -> bool:
+        """No longer wanted. False if it was not."""
+        fetch = self.fetches.pop(root, None)
+        if fetch is None:
+            return False
+        self.retry.forget(root)
+        told: dict[PeerId, list[Cid]] = {}
+        for cid in fetch.blocks:
+            others = [other for other in self.wanted.get(cid, ()) if other is not fetch]
+            if others:
+                self.wanted[cid] = others
+                self._hand_over(cid, fetch, others[0])
+                continue
+            self.wanted.pop(cid, None)
+            if batch := self.leases.release(cid):
+                batch.holder.let_lapse(cid)
+                told.setdefault(batch.holder.peer, []).append(cid)
+        for peer, cids in told.items():
+            self._tell_cancel(peer, cids)
+        return True
+
+    def _hand_over(self, cid: Cid, fetch: Fetch, heir: Fetch) -> None:
+        """Another object still wants what this fetch had missing or granted."""
+        batch = self.leases.by_chunk.get(cid)
+        if batch is not None and batch.chunks[cid] is fetch:
+            batch.chunks[cid] = heir
+            fetch.granted -= 1
+            heir.granted += 1
+        elif cid in fetch.missing:
+            heir.missing[cid] = None
+            self._wake(heir)
+
+    def _moved(self, fetch: Fetch, path: str, name: str | None, size: int | None, by: str | None) -> None:
+        """The same object is wanted at another place: what came so far is found in the store."""
+        self.cancel(fetch.root)
+        self.ledger.emit(ev.Requested(cid=fetch.root, name=name, size=size, path=path, by=by))
+        self.begin(Fetch(fetch.root, path=path, tree=True, by=by, size=size))
+
+    # ── what a tree is made of ──────────────────────────────────────────────────────────────────
+
+    def node_read(self, root: Cid, cid: Cid, data: bytes | None) -> None:
+        """The store answered a ReadNode."""
+        if fetch := self.fetches.get(root):
+            fetch.open_ops -= 1
+            if data is None:
+                self._miss(fetch, cid)
+            else:
+                self._learn(fetch, cid, data)
+            self._check_done(fetch)
+
+    def placed(
+        self, root: Cid, present: tuple[Cid, ...], missing: tuple[Cid, ...], error: str | None
+    ) -> None:
+        """The store answered a Place."""
+        fetch = self.fetches.get(root)
+        if fetch is None:
+            return
+        fetch.open_ops -= 1
+        if error is not None:
+            self.fail(fetch, error)
+            return
+        for cid in present:
+            fetch.count(cid, self.ledger.holdings.size_of(cid) or 0)
+        for cid in dict.fromkeys(missing):
+            if cid not in fetch.counted:
+                self._miss(fetch, cid)
+        self._mapped(fetch)
+        self._check_done(fetch)
+
+    def finished(self, root: Cid, path: str) -> None:
+        """The store gave the whole tree its name."""
+        if fetch := self.fetches.pop(root, None):
+            self.retry.forget(root)
+            self.ledger.emit(ev.ObjectCompleted(root=root, size=fetch.have_bytes, path=path, by=fetch.by))
+
+    def fail(self, fetch: Fetch, text: str) -> None:
+        """This object cannot be had, or not put where it should stand."""
+        self.ledger.emit(ev.ErrorOccurred(text=text, cid=fetch.root, path=fetch.path, by=fetch.by))
+        self.cancel(fetch.root)
+        self.ledger.emit(ev.Cancelled(cids=(fetch.root,), by=fetch.by))
+
+    def _visit(self, fetch: Fetch, cid: Cid) -> None:
+        """An inner node is needed: from the store, or from the swarm."""
+        if self.ledger.holdings.size_of(cid) is not None:
+            fetch.open_ops += 1
+            self.ledger.do(ReadNode(root=fetch.root, cid=cid))
+        else:
+            self._miss(fetch, cid)
+
+    def _learn(self, fetch: Fetch, cid: Cid, data: bytes) -> None:
+        fetch.count(cid, 0)
+        if cid not in fetch.spots:
+            return  # read twice, for two spots found one after the other: the first read served both
+        try:
+            place, inner = fetch.learn(cid, data)
+        except (BadBlockError, TooLargeError) as error:
+            self.fail(fetch, f"the object {fetch.root} cannot be had: {error}")
+            return
+        if place.folders or place.files or place.symlinks:
+            fetch.open_ops += 1
+            self.ledger.do(place)
+        else:
+            self._mapped(fetch)
+        for child in dict.fromkeys(inner):
+            self._visit(fetch, child)
+
+    def _miss(self, fetch: Fetch, cid: Cid) -> None:
+        """A block has to come from the swarm."""
+        fetches = self.wanted.setdefault(cid, [])
+        if fetch in fetches:
+            return
+        fetches.append(fetch)
+        if cid in self.leases.by_chunk or any(
+            cid in other.missing for other in fetches if other is not fetch
+        ):
+            return  # on its way already, for another object that has it too
+        lease = self._inherited.pop(cid, None)
+        if lease is not None and lease.deadline > self.ledger.now:
+            holder = self.holders.get(lease.peer)
+            holder.granted(1, 0, self.ledger.now)
+            batch = Batch(holder, {cid: fetch}, 0)
+            self.leases.add(batch, self.ledger.now, lease.deadline - self.ledger.now)
+            return
+        fetch.missing[cid] = None
+        self._wake(fetch)
+
+    def _mapped(self, fetch: Fetch) -> None:
+        self.ledger.emit(
+            ev.ObjectMapped(
+                root=fetch.root,
+                size=fetch.size,
+                chunks=len(fetch.blocks),
+                have=len(fetch.counted),
+                have_bytes=fetch.have_bytes,
+            )
+        )
+
+    def _check_done(self, fetch: Fetch) -> None:
+        if fetch.done and not fetch.finishing and fetch.root in self.fetches and not self._lacking(fetch):
+            fetch.finishing = True
+            self.ledger.do(FinishTree(root=fetch.root))
+
+    def _lacking(self, fetch: Fetch) -> bool:
+        """Whether a block is on its way for another object first."""
+        return len(fetch.counted) < len(fetch.blocks)
+
+    # ── what flows in ───────────────────────────────────────────────────────────────────────────
+
+    def offered(self, peer: PeerId, offer: StatusYesButLater) -> None:
+        """A delayed yes."""
+        cids = tuple(cid for cid in offer.cids if cid in self.fetches)
+        if not cids:
+            return
+        eta = min(offer.eta, MAX_WAIT)
+        self.ledger.emit(
+            ev.DelayedYes(
+                peer=peer, cids=cids, eta=eta, queue_bytes=offer.queue_bytes, name=offer.name, size=offer.size
+            )
+        )
+        self.promised(peer, cids, offer.size)
+
+    def promised(self, peer: PeerId, cids: tuple[Cid, ...], size: int | None) -> None:
+        """A peer has these, as far as it says: from now on it can be granted parts of them."""
+        holder = self.holders.get(peer)
+        holder.said_yes = True
+        for cid in cids:
+            fetch = self.fetches[cid]
+            fetch.quiet_pushes = 0
+            fetch.holders[peer] = None
+            fetch.lacks.pop(peer, None)
+            if size is not None and len(cids) == 1 and not fetch.size_hint:
+                fetch.size_hint = size
+            holder.roots[cid] = None
+        self._ready[peer] = None
+
+    def refused(self, peer: PeerId, no: StatusNo) -> None:
+        """NO: to a want, or to what was granted."""
+        cids = tuple(cid for cid in no.cids if cid in self.fetches or cid in self.wanted)
+        if not cids:
+            return
+        wait = None if no.retry_after is None else min(no.retry_after, MAX_WAIT)
+        self.ledger.emit(
+            ev.StatusNo(
+                peer=peer, cids=cids, reason=no.reason, has_it=no.has_it, retry_after=wait, text=no.text
+            )
+        )
+        holder = self.holders.get(peer)
+        if wait is not None:
+            holder.not_before = self.ledger.now + wait
+        freed: list[Cid] = []
+        for cid in cids:
+            fetch = self.fetches.get(cid)
+            if fetch is not None:
+                fetch.quiet_pushes = 0
+            batch = self.leases.by_chunk.get(cid)
+            if batch is not None and batch.holder is holder:
+                freed.append(cid)
+                if no.reason == "not_held":
+                    batch.chunks[cid].lacks.setdefault(peer, set()).add(cid)
+            elif fetch is not None and not no.has_it:
+                fetch.holders.pop(peer, None)
+                holder.roots.pop(cid, None)
+        self._lapse(holder, freed, "refused")
+        touched = {id(f): f for cid in cids for f in (self.wanted.get(cid) or ())}
+        for fetch in touched.values():
+            if wait is not None:
+                self._settle(fetch, wait, "retry_after", peer)
+            else:
+                self._settle(fetch, None, "lapsed", peer)
+
+    def accepts(self, peer: PeerId, cid: Cid) -> bool:
+        """Whether a chunk that this peer is about to send is to be read at all."""
+        if cid not in self.wanted:
+            return False
+        batch = self.leases.by_chunk.get(cid)
+        return (batch is not None and batch.holder.peer == peer) or cid in self.holders.get(peer).lapsed
+
+    def landed(self, peer: PeerId, cid: Cid, size: int, data: bytes | None) -> None:
+        """A chunk came, whole and true, and its bytes are in place."""
+        holder = self.holders.get(peer)
+        late = cid in holder.lapsed
+        holder.lapsed.pop(cid, None)
+        fetches = self.wanted.pop(cid, None)
+        if fetches is None:
+            cause: ev.Waste = "late" if late else "duplicate"
+            self.ledger.emit(ev.ChunkWasted(cid=cid, size=size, peer=peer, cause=cause))
+            return
+        holder.delivered(size, self.ledger.now)
+        batch = self.leases.release(cid)
+        if batch is not None and batch.holder is not holder:
+            self._tell_cancel(batch.holder.peer, [cid])
+        self._ready[peer] = None
+        roots = tuple(fetch.root for fetch in fetches if fetch.tree)
+        fills = 0
+        for fetch in fetches:
+            fetch.missing.pop(cid, None)
+            fills = fetch.count(cid, size)
+        if not roots:
+            self._loose_size += 0.05 * (size - self._loose_size)
+        self.ledger.emit(ev.ChunkReceived(cid=cid, size=size, peer=peer, roots=roots, fills=fills))
+        for fetch in fetches:
+            if not fetch.tree:
+                del self.fetches[fetch.root]
+                self.retry.forget(fetch.root)
+                if roots:
+                    self.ledger.emit(ev.ObjectCompleted(root=cid, size=size, path=None, by=fetch.by))
+                continue
+            if data is not None:
+                self._learn(fetch, cid, data)
+            self._check_done(fetch)
+
+    def corrupt(self, peer: PeerId, cid: Cid, size: int) -> int:
+        """What came does not hash to its CID: it is fetched elsewhere. Returns the peer's faults."""
+        holder = self.holders.get(peer)
+        holder.faults += 1
+        holder.lapsed.pop(cid, None)
+        self.ledger.emit(ev.ChunkWasted(cid=cid, size=size, peer=peer, cause="corrupt"))
+        fetches = self.wanted.get(cid, ())
+        for fetch in fetches:
+            fetch.lacks.setdefault(peer, set()).add(cid)
+        batch = self.leases.by_chunk.get(cid)
+        if batch is not None and batch.holder is holder:
+            self._lapse(holder, [cid], "corrupt")
+        for fetch in fetches:
+            self._settle(fetch, None, "lapsed", peer)
+        return holder.faults
+
+    def skipped(self, peer: PeerId, cid: Cid, size: int) -> ev.Waste:
+        """A chunk was on the stream that `accepts` refused; why that is."""
+        holder = self.holders.get(peer)
+        late = cid in holder.lapsed
+        holder.lapsed.pop(cid, None)
+        cause: ev.Waste = "late" if late else "unasked"
+        self.ledger.emit(ev.ChunkWasted(cid=cid, size=size, peer=peer, cause=cause))
+        return cause
+
+    def land_failed(self, peer: PeerId, cid: Cid) -> None:
+        """A good chunk could not be written here: leave the swarm in peace for a while."""
+        self._paused_until = self.ledger.now + DISK_PAUSE
+        if cid in self.leases.by_chunk:
+            self._lapse(self.leases.by_chunk[cid].holder, [cid], "refused")
+
+    # ── peers ───────────────────────────────────────────────────────────────────────────────────
+
+    def peer_up(self, peer: PeerId) -> None:
+        """A new source: ask it for what nobody is sending, and go on where it stopped."""
+        holder = self.holders.get(peer)
+        holder.connected = True
+        holder.not_before = 0.0
+        idle: list[Cid] = []
+        for fetch in list(self.fetches.values())[: self.retry.max_pending + len(self.retry.waiting)]:
+            if peer in fetch.holders:
+                holder.roots[fetch.root] = None
+            elif not fetch.granted:
+                idle.append(fetch.root)
+        self._ready[peer] = None
+        self.retry.push_now(idle[: self.retry.max_pending], (peer,))
+
+    def peer_down(self, peer: PeerId) -> None:
+        """A source is gone, and with it all that it was to send."""
+        holder = self.holders.get(peer)
+        holder.connected = False
+        self._lapse_all(holder, "disconnected")
+
+    def dropped(self, peer: PeerId, grant: Grant) -> None:
+        """A grant could not even be queued."""
+        holder = self.holders.get(peer)
+        holder.not_before = self.ledger.now + SNUB
+        mine = [cid for cid in grant.cids if self._leased_to(cid, holder)]
+        fetches = {id(f): f for cid in mine for f in self.wanted.get(cid, ())}
+        self._lapse(holder, mine, "slow")
+        for fetch in fetches.values():
+            self._settle(fetch, None, "lapsed", peer)
+
+    # ── time ────────────────────────────────────────────────────────────────────────────────────
+
+    def next_deadline(self) -> float:
+        """When `on_time` has something to do."""
+        soonest = min(self.leases.next_deadline(), self.retry.next_deadline())
+        if self._ready:
+            blocked = min(self._free_at(peer) for peer in self._ready)
+            soonest = min(soonest, blocked)
+        return soonest
+
+    def on_time(self) -> None:
+        """Leases lapse, wants are pushed again, grants are made."""
+        for batch in self.leases.lapsing(self.ledger.now):
+            self._late(batch)
+        self.retry.on_time()
+        self._grant_all()
+        self.retry.report()
+
+    def _late(self, batch: Batch) -> None:
+        """A deadline passed. Who else could send these?"""
+        holder, now = batch.holder, self.ledger.now
+        fetches = {id(f): f for f in batch.chunks.values()}.values()
+        others = any(self._usable(peer) for f in fetches for peer in f.holders if peer != holder.peer)
+        if holder.connected and not others and batch.extended < MAX_EXTENSIONS:
+            batch.extended += 1
+            self.leases.watch(batch, now, batch.seconds * 2)
+            self.ledger.emit(
+                ev.LeaseExtended(peer=holder.peer, cids=tuple(batch.chunks), deadline=batch.deadline)
+            )
+            return
+        holder.patience = min(holder.patience * 2, 16.0)
+        holder.not_before = now + SNUB
+        late = list(batch.chunks)
+        for cid in late:
+            holder.let_lapse(cid)
+        self._lapse(holder, late, "deadline")
+        if holder.connected:
+            self._tell_cancel(holder.peer, late)
+        for fetch in fetches:
+            self._settle(fetch, SNUB, "lapsed", holder.peer)
+
+    # ── granting ────────────────────────────────────────────────────────────────────────────────
+
+    def _grant_all(self) -> None:
+        if self.ledger.now < self._paused_until:
+            return
+        for peer in list(self._ready):
+            if self._free_at(peer) <= self.ledger.now:
+                del self._ready[peer]
+                self._grant(self.holders.get(peer))
+
+    def _grant(self, holder: Holder) -> None:
+        """Keep one holder busy: top up its queue once half of it is done."""
+        window = holder.window
+        room = window - holder.outstanding_bytes
+        if not holder.connected or (holder.outstanding and room < window // 2):
+            return
+        limit = WINDOW_CHUNKS - holder.outstanding
+        loose: dict[Cid, Fetch] = {}
+        for root in list(holder.roots):
+            if limit <= 0 or (room <= 0 and (holder.outstanding or loose)):
+                break
+            fetch = self.fetches.get(root)
+            if fetch is None or not fetch.missing:
+                del holder.roots[root]
+                continue
+            estimate = (fetch.estimate or CHUNK_SIZE) if fetch.tree else int(self._loose_size) or 1
+            count = max(min(room // estimate, limit), 0 if holder.outstanding or loose else 2)
+            chosen = self._choose(fetch, holder, count)
+            limit -= len(chosen)
+            room -= len(chosen) * estimate
+            if fetch.tree:
+                for start in range(0, len(chosen), MAX_CIDS_DIRECT):
+                    part = dict.fromkeys(chosen[start : start + MAX_CIDS_DIRECT], fetch)
+                    self._push_grant(holder, root, part, estimate)
+            else:
+                loose.update(dict.fromkeys(chosen, fetch))
+                if len(loose) == MAX_CIDS_DIRECT:
+                    self._push_grant(holder, None, loose, estimate)
+                    loose = {}
+        if loose:
+            self._push_grant(holder, None, loose, int(self._loose_size) or 1)
+
+    def _choose(self, fetch: Fetch, holder: Holder, count: int) -> list[Cid]:
+        lacks = fetch.lacks.get(holder.peer, ())
+        chosen: list[Cid] = []
+        passed: list[Cid] = []
+        while fetch.missing and len(chosen) < count and len(passed) < MAX_LACKING:
+            cid, _ = fetch.missing.popitem(last=False)
+            (passed if cid in lacks else chosen).append(cid)
+        for cid in passed:
+            fetch.missing[cid] = None
+        if passed and not chosen:
+            holder.roots.pop(fetch.root, None)  # nothing here for it now; a new offer brings it back
+        return chosen
+
+    def _push_grant(self, holder: Holder, root: Cid | None, chunks: dict[Cid, Fetch], estimate: int) -> None:
+        cids = tuple(chunks)
+        holder.granted(len(cids), len(cids) * estimate, self.ledger.now)
+        seconds = holder.lease_seconds()
+        self.leases.add(Batch(holder, dict(chunks), estimate), self.ledger.now, seconds)
+        self.ledger.emit(
+            ev.Granted(peer=holder.peer, root=root, cids=cids, deadline=self.ledger.now + seconds)
+        )
+        self.ledger.do(Push(peer=holder.peer, message=Grant(cids=cids, ttl=seconds)))
+
+    # ── helpers ─────────────────────────────────────────────────────────────────────────────────
+
+    def _lapse_all(self, holder: Holder, cause: ev.LapseCause) -> None:
+        cids = [cid for batch in self.leases.of(holder) for cid in batch.chunks]
+        fetches = {id(f): f for cid in cids for f in self.wanted.get(cid, ())}
+        for start in range(0, len(cids), MAX_CIDS_DIRECT):
+            self._lapse(holder, cids[start : start + MAX_CIDS_DIRECT], cause)
+        for fetch in fetches.values():
+            self._settle(fetch, None, "lapsed", holder.peer)
+
+    def _lapse(self, holder: Holder, cids: list[Cid], cause: ev.LapseCause) -> None:
+        """These leases end without their chunks; what is still wanted is free again."""
+        if not cids:
+            return
+        self.ledger.emit(ev.LeaseLapsed(peer=holder.peer, cids=tuple(cids), cause=cause))
+        for cid in reversed(cids):
+            self.leases.release(cid)
+            fetches = self.wanted.get(cid)
+            if fetches:
+                fetches[0].missing[cid] = None
+                fetches[0].missing.move_to_end(cid, last=False)
+        for fetch in {id(f): f for cid in cids for f in self.wanted.get(cid, ())}.values():
+            self._wake(fetch)
+
+    def _wake(self, fetch: Fetch) -> None:
+        """A fetch misses something: every holder of it may have work."""
+        for peer in fetch.holders:
+            holder = self.holders.get(peer)
+            if holder.connected:
+                holder.roots[fetch.root] = None
+                self._ready[peer] = None
+
+    def _settle(self, fetch: Fetch, wait: float | None, cause: RetryCause, peer: PeerId) -> None:
+        """If nobody is left to send it now, set when it is pushed again."""
+        if fetch.granted or not fetch.missing or any(self._usable(other) for other in fetch.holders):
+            return
+        if wait is not None:
+            self.retry.again(fetch, wait, cause, peer)
+        elif cause == "lapsed":
+            self.retry.again(fetch, SNUB * 2.0 ** min(fetch.quiet_pushes, 5), cause, peer)
+
+    def _whole(self, root: Cid) -> bool:
+        known = self.ledger.state.objects.get(root)
+        return known is not None and known.completed_at is not None
+
+    def _usable(self, peer: PeerId) -> bool:
+        holder = self.holders.by_peer.get(peer)
+        return holder is not None and holder.connected and holder.not_before <= self.ledger.now
+
+    def _free_at(self, peer: PeerId) -> float:
+        return max(self.holders.get(peer).not_before, self._paused_until)
+
+    def _leased_to(self, cid: Cid, holder: Holder) -> bool:
+        batch = self.leases.by_chunk.get(cid)
+        return batch is not None and batch.holder is holder
+
+    def _tell_cancel(self, peer: PeerId, cids: list[Cid]) -> None:
+        for start in range(0, len(cids), MAX_CIDS_DIRECT):
+            part = tuple(cids[start : start + MAX_CIDS_DIRECT])
+            self.ledger.do(Push(peer=peer, message=Cancel(cids=part)))
+
+
+def _sole_file(root: Cid, size: int) -> FilePlan:
+    """The plan of an object that is one raw leaf."""
+    return FilePlan("", None, (LeafPlace(root, 0, size),))

@@ -1,0 +1,161 @@
+"""When to push, and when to push again.
+
+- At most `max_pending` wants are in the network at once. More are recorded and wait their turn here, in
+  the order they were asked for; they enter as pending falls. Nothing ever sleeps for it.
+- A want is pushed again when a NO named a time, when nobody is left to send it, or after a silence.
+  Silence is answered with patience: 60 s, doubling up to 600 s, with jitter so that a swarm that
+  lost its holder does not knock at its door all at once.
+"""
+
+import heapq
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from flux_tui.core import events as ev
+from flux_tui.core.effects import Broadcast
+from flux_tui.core.fetch import Fetch
+from flux_tui.core.holders import Holders
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.ledger import Ledger
+from flux_tui.core.messages import MAX_CIDS_WANT, MAX_WAIT, Want
+
+SILENCE = 60.0
+"""Seconds after a push with nothing heard until it is pushed again."""
+SILENCE_MAX = 600.0
+"""Seconds; the cap of the doubling."""
+RETRY_MIN = 0.25
+"""Seconds; nobody is asked again sooner, whatever it said."""
+JITTER = 0.1
+"""Share of a wait that is left to chance."""
+MAX_DIRECT = 16
+"""Peers that an intent is pushed to directly; the rest hears it by gossip."""
+
+
+class Retry:
+    """The timers of all fetches. `fetches` is the requester's own table, shared."""
+
+    def __init__(self, ledger: Ledger, holders: Holders, fetches: dict[Cid, Fetch], max_pending: int) -> None:
+        self.ledger = ledger
+        self.holders = holders
+        self.fetches = fetches
+        self.max_pending = max_pending
+        self.waiting: OrderedDict[Cid, None] = OrderedDict()
+        self._heap: list[tuple[float, Cid]] = []
+        self._changed: dict[tuple[float, ev.RetryCause, PeerId | None], list[Cid]] = {}
+
+    def enqueue(self, fetch: Fetch) -> None:
+        """A new want: it is pushed as soon as there is room."""
+        self.waiting[fetch.root] = None
+
+    def forget(self, root: Cid) -> None:
+        """No longer wanted. Timers that are left find nothing."""
+        self.waiting.pop(root, None)
+
+    def again(
+        self, fetch: Fetch, wait: float, cause: ev.RetryCause, peer: PeerId | None, *, sooner: bool = True
+    ) -> None:
+        """Push it again after `wait` seconds; with `sooner`, only if that is before the time set."""
+        wait = min(max(wait, RETRY_MIN), MAX_WAIT) * (1 + JITTER * self.ledger.random())
+        at = self.ledger.now + wait
+        if fetch.root in self.waiting or (sooner and fetch.next_push_at <= at):
+            return
+        self._set(fetch, at)
+        # One entry for all that one answer postponed: grouped by what they have in common, to the
+        # millisecond, because each drew its own jitter.
+        self._changed.setdefault((round(at, 3), cause, peer), []).append(fetch.root)
+
+    def next_deadline(self) -> float:
+        """When `on_time` has something to do; infinity if nothing is due ever."""
+        if self.waiting and self._room() > 0:
+            return self.ledger.now
+        while self._heap and self._stale(self._heap[0]):
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else float("inf")
+
+    def on_time(self) -> None:
+        """Push what is due, and what there is room for."""
+        self._push_due()
+        self._push_waiting()
+
+    def push_now(self, roots: Iterator[Cid] | list[Cid], peers: tuple[PeerId, ...] | None = None) -> None:
+        """Push these whatever their timers say; to these peers only, if given."""
+        batch: list[Fetch] = []
+        for root in roots:
+            fetch = self.fetches.get(root)
+            if fetch is None:
+                continue
+            if root in self.waiting:
+                continue
+            batch.append(fetch)
+            if len(batch) == MAX_CIDS_WANT:
+                self._push(batch, retry=True, peers=peers)
+                batch = []
+        if batch:
+            self._push(batch, retry=True, peers=peers)
+
+    def report(self) -> None:
+        """Write what `again` postponed, one entry for each answer that did it."""
+        for (at, cause, peer), cids in self._changed.items():
+            self.ledger.emit(ev.RetrySet(cids=tuple(cids), next_push_at=at, cause=cause, peer=peer))
+        self._changed.clear()
+
+    def _room(self) -> int:
+        room = self.max_pending - self.ledger.state.pushed
+        # Not one intent for each chunk that comes in: wait until a good handful fits.
+        enough = min(len(self.waiting), MAX_CIDS_WANT, max(1, self.max_pending // 4))
+        return room if room >= enough else 0
+
+    def _push_waiting(self) -> None:
+        room = self._room()
+        while self.waiting and room > 0:
+            batch: list[Fetch] = []
+            while self.waiting and len(batch) < min(room, MAX_CIDS_WANT):
+                root, _ = self.waiting.popitem(last=False)
+                if fetch := self.fetches.get(root):
+                    batch.append(fetch)
+            if batch:
+                self._push(batch, retry=False, peers=None)
+            room = self._room()
+
+    def _push_due(self) -> None:
+        now = self.ledger.now
+        due: list[Cid] = []
+        while self._heap and self._heap[0][0] <= now:
+            entry = heapq.heappop(self._heap)
+            if self._stale(entry):
+                continue
+            fetch = self.fetches[entry[1]]
+            if fetch.granted or fetch.open_ops or fetch.finishing:
+                self._set(fetch, now + self._patience(fetch))  # it is under way: nothing to push
+            else:
+                due.append(entry[1])
+        if due:
+            self.push_now(due)
+
+    def _push(self, batch: list[Fetch], *, retry: bool, peers: tuple[PeerId, ...] | None) -> None:
+        direct, gossip = (peers, False) if peers is not None else self._route(retry)
+        at = self.ledger.now + max(self._patience(fetch) for fetch in batch)
+        cids = tuple(fetch.root for fetch in batch)
+        for fetch in batch:
+            fetch.quiet_pushes += 1
+            self._set(fetch, at)
+        self.ledger.emit(ev.PushedWant(cids=cids, peers=direct, gossip=gossip, retry=retry, next_push_at=at))
+        self.ledger.do(Broadcast(body=Want(cids=cids, retry=retry), peers=direct, gossip=gossip))
+
+    def _route(self, retry: bool) -> tuple[tuple[PeerId, ...], bool]:
+        """To whom: first who said yes in this session, then any other neighbour, then the swarm."""
+        proven, others = self.holders.connected()
+        direct = (*proven, *others)[:MAX_DIRECT]
+        return direct, retry or not proven or len(proven) + len(others) > MAX_DIRECT
+
+    def _patience(self, fetch: Fetch) -> float:
+        wait = min(SILENCE * 2.0 ** min(fetch.quiet_pushes, 10), SILENCE_MAX)
+        return wait * (1 + JITTER * self.ledger.random())
+
+    def _set(self, fetch: Fetch, at: float) -> None:
+        fetch.next_push_at = at
+        heapq.heappush(self._heap, (at, fetch.root))
+
+    def _stale(self, entry: tuple[float, Cid]) -> bool:
+        fetch = self.fetches.get(entry[1])
+        return fetch is None or fetch.next_push_at != entry[0]
