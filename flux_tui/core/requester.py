@@ -111,6 +111,7 @@ class Requester:
                 told.setdefault(batch.holder.peer, []).append(cid)
         for peer, cids in told.items():
             self._tell_cancel(peer, cids)
+            self._ready[peer] = None
         return True
 
     def _hand_over(self, cid: Cid, fetch: Fetch, heir: Fetch) -> None:
@@ -213,6 +214,7 @@ class Requester:
             holder = self.holders.get(lease.peer)
             holder.granted(1, 0, self.ledger.now)
             batch = Batch(holder, {cid: fetch}, 0)
+            batch.extended = MAX_EXTENSIONS  # its holder's queue went with the old stream
             self.leases.add(batch, self.ledger.now, lease.deadline - self.ledger.now)
             return
         fetch.missing[cid] = None
@@ -475,6 +477,8 @@ class Requester:
             estimate = (fetch.estimate or CHUNK_SIZE) if fetch.tree else int(self._loose_size) or 1
             count = max(min(room // estimate, limit), 0 if holder.outstanding or loose else 2)
             chosen = self._choose(fetch, holder, count)
+            if chosen and fetch.missing:
+                holder.roots.move_to_end(root)  # the next grant begins with another object
             limit -= len(chosen)
             room -= len(chosen) * estimate
             if fetch.tree:
@@ -527,6 +531,7 @@ class Requester:
         if not cids:
             return
         self.ledger.emit(ev.LeaseLapsed(peer=holder.peer, cids=tuple(cids), cause=cause))
+        self._ready[holder.peer] = None
         for cid in reversed(cids):
             self.leases.release(cid)
             fetches = self.wanted.get(cid)

@@ -1,0 +1,223 @@
+"""dag-pb and UnixFS protobufs, by hand: two small messages with a canonical encoding.
+
+    PBNode  { repeated PBLink Links = 2; optional bytes Data = 1 }    (Links are written first)
+    PBLink  { bytes Hash = 1; string Name = 2; uint64 Tsize = 3 }
+    Data    { enum Type = 1; bytes Data = 2; uint64 filesize = 3; repeated uint64 blocksizes = 4;
+              uint64 hashType = 5; uint64 fanout = 6; … }
+
+Encoding is canonical, because the bytes are hashed. Decoding is bounded and tolerant of what the schema
+allows (unknown fields, packed block sizes), and of nothing else: whatever else comes is a BadBlockError.
+
+Sources: ipld/specs dag-pb, ipfs/specs UNIXFS, protobuf encoding.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from flux_tui.core.ids import BadIdError, Cid, cid_bytes, cid_from_bytes
+
+RAW, DIRECTORY, FILE, METADATA, SYMLINK, HAMT_SHARD = range(6)
+"""UnixFS node types."""
+
+MAX_LINKS = 16_384
+"""Links in one node: a 2 MiB block holds no more than some 40,000 of the smallest."""
+_MAX_UINT64 = (1 << 64) - 1
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+
+class BadBlockError(ValueError):
+    """A block is not what it should be. The message says why."""
+
+
+class PBLink(NamedTuple):
+    """One link: `tsize` counts the bytes of all blocks below it, encoded."""
+
+    cid: Cid
+    name: str
+    tsize: int
+
+
+class UnixFS(NamedTuple):
+    """The Data message."""
+
+    kind: int
+    data: bytes = b""
+    filesize: int | None = None
+    blocksizes: tuple[int, ...] = ()
+    hash_type: int | None = None
+    fanout: int | None = None
+
+
+def encode_node(links: Iterable[PBLink], unixfs: UnixFS) -> bytes:
+    """The canonical bytes of a node. Links keep the order given."""
+    out = bytearray()
+    for cid, name, tsize in links:
+        link = bytearray()
+        _put_bytes(link, 1, cid_bytes(cid))
+        _put_bytes(link, 2, name.encode())
+        _put_varint(link, 3, tsize)
+        _put_bytes(out, 2, link)
+    _put_bytes(out, 1, _encode_unixfs(unixfs))
+    return bytes(out)
+
+
+def decode_node(data: bytes) -> tuple[tuple[PBLink, ...], UnixFS]:
+    """Links and UnixFS message of a node. Raises BadBlockError."""
+    links: list[PBLink] = []
+    body: bytes | None = None
+    for field, wire, value in _fields(data):
+        if field == 2 and wire == _BYTES:
+            if len(links) >= MAX_LINKS:
+                raise BadBlockError(f"a node with more than {MAX_LINKS} links")
+            links.append(_decode_link(_as_bytes(value)))
+        elif field == 1 and wire == _BYTES:
+            if body is not None:
+                raise BadBlockError("a node with two Data fields")
+            body = _as_bytes(value)
+        else:
+            raise BadBlockError(f"a node with an unknown field {field}")
+    if body is None:
+        raise BadBlockError("a node without Data is no UnixFS node")
+    return tuple(links), _decode_unixfs(body)
+
+
+def varint_size(value: int) -> int:
+    """Bytes that a varint takes."""
+    return max(1, (value.bit_length() + 6) // 7)
+
+
+def _encode_unixfs(unixfs: UnixFS) -> bytes:
+    out = bytearray()
+    _put_varint(out, 1, unixfs.kind)
+    if unixfs.data:
+        _put_bytes(out, 2, unixfs.data)
+    if unixfs.filesize is not None:
+        _put_varint(out, 3, unixfs.filesize)
+    for size in unixfs.blocksizes:
+        _put_varint(out, 4, size)
+    if unixfs.hash_type is not None:
+        _put_varint(out, 5, unixfs.hash_type)
+    if unixfs.fanout is not None:
+        _put_varint(out, 6, unixfs.fanout)
+    return bytes(out)
+
+
+def _decode_unixfs(data: bytes) -> UnixFS:
+    numbers: dict[int, int] = {}
+    content = b""
+    blocksizes: list[int] = []
+    for field, wire, value in _fields(data):
+        if field == 4 and wire == _VARINT:
+            blocksizes.append(_as_int(value))
+        elif field == 4 and wire == _BYTES:  # packed, as some encoders write it
+            blocksizes.extend(_varints(_as_bytes(value)))
+        elif field == 2 and wire == _BYTES:
+            content = _as_bytes(value)
+        elif field in (1, 3, 5, 6) and wire == _VARINT:
+            numbers[field] = _as_int(value)
+        if len(blocksizes) > MAX_LINKS:
+            raise BadBlockError(f"a node with more than {MAX_LINKS} block sizes")
+    if 1 not in numbers:
+        raise BadBlockError("a UnixFS node without a type")
+    return UnixFS(numbers[1], content, numbers.get(3), tuple(blocksizes), numbers.get(5), numbers.get(6))
+
+
+def _decode_link(data: bytes) -> PBLink:
+    raw: bytes | None = None
+    name, tsize = "", 0
+    for field, wire, value in _fields(data):
+        if field == 1 and wire == _BYTES:
+            raw = _as_bytes(value)
+        elif field == 2 and wire == _BYTES:
+            try:
+                name = _as_bytes(value).decode()
+            except UnicodeDecodeError:
+                raise BadBlockError("a link whose name is not UTF-8") from None
+        elif field == 3 and wire == _VARINT:
+            tsize = _as_int(value)
+        else:
+            raise BadBlockError(f"a link with an unknown field {field}")
+    if raw is None:
+        raise BadBlockError("a link without a CID")
+    if len(raw) == 34 and raw[:2] == b"\x12\x20":
+        raw = b"\x01\x70" + raw  # CIDv0
+    try:
+        return PBLink(cid_from_bytes(raw), name, tsize)
+    except BadIdError as error:
+        raise BadBlockError(f"a link to what cannot be fetched: {error}") from None
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, int, int | bytes]]:
+    at, end = 0, len(data)
+    while at < end:
+        key, at = _varint(data, at)
+        field, wire = key >> 3, key & 7
+        value: int | bytes
+        if wire == _VARINT:
+            value, at = _varint(data, at)
+        elif wire == _BYTES:
+            size, at = _varint(data, at)
+            if size > end - at:
+                raise BadBlockError("a field that is longer than its block")
+            value = data[at : at + size]
+            at += size
+        elif wire in (_FIXED32, _FIXED64):
+            size = 4 if wire == _FIXED32 else 8
+            if size > end - at:
+                raise BadBlockError("a block that ends inside a field")
+            value = data[at : at + size]
+            at += size
+        else:
+            raise BadBlockError(f"a field of unknown wire type {wire}")
+        yield field, wire, value
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while at < len(data):
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            if value > _MAX_UINT64:
+                break
+            return value, at
+        shift += 7
+        if shift > 63:
+            break
+    raise BadBlockError("a number that does not end, or is over 64 bits")
+
+
+def _varints(data: bytes) -> Iterator[int]:
+    at = 0
+    while at < len(data):
+        value, at = _varint(data, at)
+        yield value
+
+
+def _put_varint(out: bytearray, field: int, value: int) -> None:
+    _append_varint(out, field << 3 | _VARINT)
+    _append_varint(out, value)
+
+
+def _put_bytes(out: bytearray, field: int, value: bytes | bytearray) -> None:
+    _append_varint(out, field << 3 | _BYTES)
+    _append_varint(out, len(value))
+    out += value
+
+
+def _append_varint(out: bytearray, value: int) -> None:
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+
+
+def _as_int(value: int | bytes) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _as_bytes(value: int | bytes) -> bytes:
+    assert isinstance(value, bytes)
+    return value

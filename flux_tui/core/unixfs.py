@@ -1,0 +1,291 @@
+"""Files and folders as blocks under one root CID: the profile `unixfs-v1-2025` (IPIP-0499).
+
+CIDv1, sha2-256, raw leaves, 1 MiB chunks, a balanced tree of at most 1,024 links a node; a file of at
+most one chunk is its raw leaf. So the CID printed here is the one that IPFS tools with that profile
+print for the same bytes.
+
+Building streams: a FileBuilder keeps one open node per level, whatever the file's size.
+Decoding trusts nothing: names that could leave a folder, sums that do not add up, and nodes that say
+two things at once are a BadBlockError.
+
+Sources: IPIP-0499, ipfs/specs UNIXFS.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias
+
+from flux_tui.core import dagpb
+from flux_tui.core.dagpb import BadBlockError, PBLink, UnixFS
+from flux_tui.core.ids import Cid, dag_cid, is_leaf
+
+__all__ = [
+    "BadBlockError", "Block", "FileBuilder", "FileChild", "FileNode", "FileRoot", "FolderEntry",
+    "FolderNode", "FolderRoot", "Node", "ShardNode", "SymlinkNode", "build_folder", "build_symlink",
+    "decode_node",
+]  # fmt: skip
+
+CHUNK_SIZE = 1 << 20
+"""Bytes of a leaf."""
+MAX_LINKS = 1024
+"""Links of one inner node of a file."""
+MAX_NAME = 255
+"""Bytes of one name, as file systems have it."""
+SHARD_THRESHOLD = 256 * 1024
+"""Estimated bytes of a folder's block above which it becomes a HAMT."""
+
+
+class Block(NamedTuple):
+    """An inner node, ready to be stored."""
+
+    cid: Cid
+    data: bytes
+
+
+class FileRoot(NamedTuple):
+    """A finished file. `tsize`: bytes of all blocks below and including the root."""
+
+    cid: Cid
+    size: int
+    tsize: int
+    blocks: tuple[Block, ...]
+    """The inner nodes that were not given out before."""
+    chunks: int
+    """Blocks in the tree, repeats counted."""
+
+
+class FolderEntry(NamedTuple):
+    """One name in a folder."""
+
+    name: str
+    cid: Cid
+    tsize: int
+
+
+class FolderRoot(NamedTuple):
+    """A finished folder."""
+
+    cid: Cid
+    tsize: int
+    blocks: tuple[Block, ...]
+
+
+class FileChild(NamedTuple):
+    """A part of a file: `offset` from the start of its node's content, bytes."""
+
+    cid: Cid
+    offset: int
+    size: int
+
+
+class FileNode(NamedTuple):
+    """An inner node of a file. `data` is content of its own, before its children's (older tools)."""
+
+    size: int
+    children: tuple[FileChild, ...]
+    data: bytes = b""
+
+
+class FolderNode(NamedTuple):
+    """A folder in one block."""
+
+    entries: tuple[FolderEntry, ...]
+
+
+class ShardNode(NamedTuple):
+    """A part of a large folder: some of its names, and further parts."""
+
+    entries: tuple[FolderEntry, ...]
+    subshards: tuple[Cid, ...]
+
+
+class SymlinkNode(NamedTuple):
+    """A symbolic link."""
+
+    target: str
+
+
+Node: TypeAlias = FileNode | FolderNode | ShardNode | SymlinkNode
+
+
+class _Part(NamedTuple):
+    """A finished subtree, as its parent sees it."""
+
+    cid: Cid
+    size: int
+    tsize: int
+
+
+class FileBuilder:
+    """Leaves in, inner nodes out. The parameters are the profile's; tests use smaller ones."""
+
+    def __init__(self, chunk_size: int = CHUNK_SIZE, max_links: int = MAX_LINKS) -> None:
+        self.chunk_size = chunk_size
+        self.max_links = max_links
+        self._levels: list[list[_Part]] = [[]]
+        self._chunks = 0
+
+    def add_leaf(self, cid: Cid, size: int) -> list[Block]:
+        """The next leaf, in order. Returns the inner nodes that this made final."""
+        blocks: list[Block] = []
+        self._chunks += 1
+        self._put(0, _Part(cid, size, size), blocks)
+        return blocks
+
+    def finish(self) -> FileRoot:
+        """No more leaves. Raises ValueError if there was none: an empty file is one empty leaf."""
+        if not self._chunks:
+            raise ValueError("a file has at least one leaf: an empty one, if it is empty")
+        blocks: list[Block] = []
+        level = 0
+        # Close the open node of each level into the next, until one part is all there is.
+        while level < len(self._levels) - 1 or len(self._levels[level]) > 1:
+            parts = self._levels[level]
+            if parts:
+                self._levels[level] = []
+                # A single part at the top of nothing is passed up as a node of its own, as the
+                # balanced layout has it: all leaves are equally deep.
+                self._put(level + 1, self._close(parts, blocks), blocks)
+            level += 1
+        root = self._levels[level][0]
+        return FileRoot(root.cid, root.size, root.tsize, tuple(blocks), self._chunks)
+
+    def _put(self, level: int, part: _Part, blocks: list[Block]) -> None:
+        if level == len(self._levels):
+            self._levels.append([])
+        parts = self._levels[level]
+        if len(parts) == self.max_links:
+            # Closed only when another part follows: a full node may turn out to be the root.
+            self._levels[level] = [part]
+            self._put(level + 1, self._close(parts, blocks), blocks)
+        else:
+            parts.append(part)
+
+    def _close(self, parts: list[_Part], blocks: list[Block]) -> _Part:
+        size = sum(part.size for part in parts)
+        body = UnixFS(dagpb.FILE, filesize=size, blocksizes=tuple(part.size for part in parts))
+        data = dagpb.encode_node((PBLink(part.cid, "", part.tsize) for part in parts), body)
+        cid = dag_cid(data)
+        blocks.append(Block(cid, data))
+        self._chunks += 1
+        return _Part(cid, size, len(data) + sum(part.tsize for part in parts))
+
+
+def build_folder(entries: Iterable[FolderEntry]) -> FolderRoot:
+    """A folder of these names: one block, or a HAMT where that would be too large.
+
+    Raises ValueError for names that no folder can have, or that come twice.
+    """
+    ordered = sorted(entries, key=lambda entry: entry.name.encode())
+    previous = None
+    for name, _, _ in ordered:
+        if (wrong := _wrong_name(name)) is not None:
+            raise ValueError(f"a name in a folder that is not allowed: {wrong}")
+        if name == previous:
+            raise ValueError(f"a folder with the name {name!r} twice")
+        previous = name
+    if _folder_size(ordered) > SHARD_THRESHOLD:
+        from flux_tui.core import hamt
+
+        return hamt.build(ordered)
+    data = dagpb.encode_node((PBLink(e.cid, e.name, e.tsize) for e in ordered), UnixFS(dagpb.DIRECTORY))
+    cid = dag_cid(data)
+    return FolderRoot(cid, len(data) + sum(entry.tsize for entry in ordered), (Block(cid, data),))
+
+
+def build_symlink(target: str) -> Block:
+    """A symbolic link."""
+    body = target.encode()
+    data = dagpb.encode_node((), UnixFS(dagpb.SYMLINK, data=body, filesize=len(body)))
+    return Block(dag_cid(data), data)
+
+
+def decode_node(cid: Cid, data: bytes) -> Node:
+    """What an inner block says. Raises BadBlockError."""
+    if is_leaf(cid):
+        raise BadBlockError(f"{cid} is a leaf, not an inner node")
+    links, body = dagpb.decode_node(data)
+    match body.kind:
+        case dagpb.FILE | dagpb.RAW:
+            return _file(links, body)
+        case dagpb.DIRECTORY:
+            return FolderNode(_entries((link.name, link) for link in links))
+        case dagpb.HAMT_SHARD:
+            return _shard(links, body)
+        case dagpb.SYMLINK:
+            return _symlink(links, body)
+        case _:
+            raise BadBlockError(f"a UnixFS node of unknown type {body.kind}")
+
+
+def _file(links: tuple[PBLink, ...], body: UnixFS) -> FileNode:
+    if len(links) != len(body.blocksizes):
+        raise BadBlockError(f"a file with {len(links)} parts and {len(body.blocksizes)} sizes")
+    offset = len(body.data)
+    children = []
+    for link, size in zip(links, body.blocksizes, strict=True):
+        children.append(FileChild(link.cid, offset, size))
+        offset += size
+    if body.filesize is not None and body.filesize != offset:
+        raise BadBlockError(f"a file of {body.filesize} bytes whose parts have {offset}")
+    if offset > 1 << 53:
+        raise BadBlockError("a file larger than any file")
+    return FileNode(offset, tuple(children), body.data)
+
+
+def _shard(links: tuple[PBLink, ...], body: UnixFS) -> ShardNode:
+    if body.fanout is None or not 8 <= body.fanout <= 1024 or body.fanout & (body.fanout - 1):
+        raise BadBlockError("a folder's shard with an impossible fanout")
+    width = len(f"{body.fanout - 1:X}")
+    entries: list[tuple[str, PBLink]] = []
+    shards: list[Cid] = []
+    for link in links:
+        if len(link.name) < width:
+            raise BadBlockError("a folder's shard with a name that is too short")
+        if name := link.name[width:]:
+            entries.append((name, link))
+        elif is_leaf(link.cid):
+            raise BadBlockError("a folder's shard that is a leaf")
+        else:
+            shards.append(link.cid)
+    return ShardNode(_entries(entries), tuple(shards))
+
+
+def _symlink(links: tuple[PBLink, ...], body: UnixFS) -> SymlinkNode:
+    if links:
+        raise BadBlockError("a symbolic link with parts")
+    try:
+        target = body.data.decode()
+    except UnicodeDecodeError:
+        raise BadBlockError("a symbolic link whose target is not UTF-8") from None
+    if not target or "\0" in target:
+        raise BadBlockError("a symbolic link to nothing")
+    return SymlinkNode(target)
+
+
+def _entries(named: Iterable[tuple[str, PBLink]]) -> tuple[FolderEntry, ...]:
+    seen: set[str] = set()
+    entries = []
+    for name, link in named:
+        if (wrong := _wrong_name(name)) is not None:
+            raise BadBlockError(f"a folder with a name that is not allowed: {wrong}")
+        if name in seen:
+            raise BadBlockError(f"a folder with the name {name!r} twice")
+        seen.add(name)
+        entries.append(FolderEntry(name, link.cid, link.tsize))
+    return tuple(entries)
+
+
+def _wrong_name(name: str) -> str | None:
+    """What is wrong with a name, if it could leave its folder or stand in none."""
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        return repr(name)
+    try:
+        too_long = len(name.encode()) > MAX_NAME
+    except UnicodeEncodeError:
+        return repr(name)
+    return f"{name[:20]!r}… (over {MAX_NAME} bytes)" if too_long else None
+
+
+def _folder_size(entries: list[FolderEntry]) -> int:
+    """Bytes of the folder's block."""
+    return sum(len(entry.name.encode()) + 36 + dagpb.varint_size(entry.tsize) + 8 for entry in entries)

@@ -1,0 +1,160 @@
+"""The engine: feeds the machine, makes its events durable, then runs its effects.
+
+    inputs ──► machine ──► events ──► commit ──► effects ──► network, disk ──► inputs
+
+Rules
+- `feed` is the only way in. It is synchronous, never blocks, and may be called from any task of the
+  node's trio thread: a push returns before anything of it has left this process.
+- Events of one or many turns are committed together (group commit) in a worker thread; while that runs,
+  further inputs are taken and make up the next group. The effects of a group run after its commit:
+  append, then act.
+- When the disk is full the engine holds: it keeps what it has, runs no effects, takes no payloads, and
+  tries again. Nothing is lost, and nothing is claimed that is not on disk.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+import trio
+
+from flux_tui.core.derive import snapshot
+from flux_tui.core.effects import Effect, Failed, Input, Tick
+from flux_tui.core.events import Entry
+from flux_tui.core.ids import Cid
+from flux_tui.core.machine import Machine
+from flux_tui.store.store import Landed, Store, StoreError
+
+log = logging.getLogger(__name__)
+
+CHECKPOINT_ENTRIES = 10_000
+"""Entries between two checkpoints: 30 ms of folding."""
+MAX_GROUP = 5_000
+"""Entries in one commit: some 20 ms of a worker thread."""
+FULL_DISK_RETRY = 1.0
+"""Seconds between two tries to commit while the disk does not take it."""
+
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """Seconds since 1970."""
+
+    def __call__(self) -> float: ...
+
+
+class Engine:
+    """One node's loop. `run_effect` and `on_entries` are the node's; both must not block."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        store: Store,
+        clock: Clock,
+        run_effect: Callable[[Effect], None],
+        on_entries: Callable[[Sequence[Entry]], None],
+    ) -> None:
+        self.machine = machine
+        self.store = store
+        self.clock = clock
+        self.stalled = False
+        """The disk does not take entries at the moment."""
+        self._run_effect = run_effect
+        self._on_entries = on_entries
+        self._entries: list[Entry] = []
+        self._effects: list[tuple[int, Effect]] = []
+        """Effects, each with the number of the last entry that must be durable before it."""
+        self._landed: list[tuple[int, Landed]] = []
+        self._lost: list[tuple[int, Cid]] = []
+        self._wake = trio.Event()
+        self._checkpoint_at = machine.state.seq + CHECKPOINT_ENTRIES
+
+    def feed(self, given: Input, landed: Sequence[Landed] = (), lost: Sequence[Cid] = ()) -> None:
+        """Something happened. Index rows in `landed` and `lost` commit with the events it makes."""
+        self.collect(*self.machine.handle(given, self.clock()), landed, lost)
+
+    def collect(
+        self,
+        entries: Sequence[Entry],
+        effects: Sequence[Effect],
+        landed: Sequence[Landed] = (),
+        lost: Sequence[Cid] = (),
+    ) -> None:
+        """Take a turn's outcome into the next group."""
+        seq = self.machine.state.seq
+        self._entries.extend(entries)
+        self._effects.extend((seq, effect) for effect in effects)
+        self._landed.extend((seq, row) for row in landed)
+        self._lost.extend((seq, cid) for cid in lost)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._wait()
+            if self.machine.next_deadline() <= self.clock():
+                self.feed(Tick())
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Commit and act on what there is now."""
+        while self._entries or self._effects or self._landed or self._lost:
+            group = self._entries[:MAX_GROUP]
+            del self._entries[:MAX_GROUP]
+            seq = self.machine.state.seq if not self._entries else group[-1].seq
+            landed = _take(self._landed, seq)
+            lost = _take(self._lost, seq)
+            checkpoint = None
+            if seq >= self._checkpoint_at and seq == self.machine.state.seq:
+                checkpoint = snapshot(self.machine.state)
+                self._checkpoint_at = seq + CHECKPOINT_ENTRIES
+            if group or landed or lost:
+                await self._commit(group, landed, lost, checkpoint)
+            for effect in _take(self._effects, seq):
+                self._run_effect(effect)
+            if group:
+                self._on_entries(group)
+
+    async def _commit(
+        self, group: list[Entry], landed: list[Landed], lost: list[Cid], checkpoint: bytes | None
+    ) -> None:
+        events = [(entry.at, entry.event) for entry in group]
+        since = self.clock()
+        while True:
+            try:
+                # Not abandoned on cancel: a commit that has begun is seen to its end.
+                await trio.to_thread.run_sync(self.store.commit, events, landed, lost, checkpoint)
+            except StoreError as error:
+                if not self.stalled:
+                    log.error("the series cannot be written, the node holds: %s", error)
+                self.stalled = True
+                await trio.sleep(FULL_DISK_RETRY)
+                continue
+            break
+        if self.stalled:
+            self.stalled = False
+            seconds = self.clock() - since
+            self.feed(Failed(text=f"the series could not be written for {seconds:.0f} s; it can now"))
+
+    async def _wait(self) -> None:
+        """Until an input came, or the machine's deadline passes."""
+        if not self._wake.is_set():
+            deadline = self.machine.next_deadline()
+            with trio.move_on_after(max(0.0, deadline - self.clock())):
+                await self._wake.wait()
+        else:
+            await trio.lowlevel.checkpoint()
+        self._wake = trio.Event()
+
+
+def _take(rows: list[tuple[int, T]], seq: int) -> list[T]:
+    """Remove and return the rows up to entry `seq`; rows are in the order of their entries."""
+    count = 0
+    for at, _ in rows:
+        if at > seq:
+            break
+        count += 1
+    taken = [row for _, row in rows[:count]]
+    del rows[:count]
+    return taken

@@ -1,0 +1,50 @@
+"""Intents on their way out and in: signed by their origin, checked before anything else is done."""
+
+import os
+from collections.abc import Callable
+
+from flux_tui.core import codec
+from flux_tui.core.effects import Broadcast, IntentCame, PeerFault
+from flux_tui.core.events import Via
+from flux_tui.core.ids import PeerId
+from flux_tui.core.messages import INTENT_TTL, MAX_ADDRS, Intent, SealedIntent
+from flux_tui.net.network import Network
+
+NONCE_BYTES = 12
+
+
+def seal(network: Network, effect: Broadcast, now: float) -> SealedIntent:
+    """An intent, signed with this node's key, with its return addresses."""
+    intent = Intent(
+        origin=network.peer_id,
+        nonce=os.urandom(NONCE_BYTES),
+        expires=now + INTENT_TTL,
+        body=effect.body,
+        addrs=network.addrs[:MAX_ADDRS],
+    )
+    signed = codec.encode_intent(intent)
+    return SealedIntent(signed=signed, signature=network.sign(signed))
+
+
+def broadcast(
+    network: Network, effect: Broadcast, now: float, dropped: Callable[[PeerId, SealedIntent], None]
+) -> None:
+    """Push an intent to its direct peers, and to the swarm."""
+    sealed = seal(network, effect, now)
+    for peer in effect.peers:
+        if not network.push(peer, sealed):
+            dropped(peer, sealed)
+    if effect.gossip:
+        network.publish(codec.encode_sealed(sealed))
+
+
+def unseal(network: Network, sender: PeerId, sealed: SealedIntent, *, gossip: bool) -> IntentCame | PeerFault:
+    """An intent from outside, verified; or whose fault it is that it is none."""
+    try:
+        intent = codec.decode_intent(sealed.signed)
+    except codec.BadFrameError as error:
+        return PeerFault(peer=sender, fault="garbage", text=f"an intent that is none: {error}")
+    if not network.verify(intent.origin, sealed.signed, sealed.signature):
+        return PeerFault(peer=sender, fault="bad_signature", text="an intent that its origin did not sign")
+    via: Via = "direct" if intent.origin == sender and not gossip else "gossip"
+    return IntentCame(intent=intent, via=via)

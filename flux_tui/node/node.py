@@ -1,0 +1,278 @@
+"""FluxNode: a node as a program uses it. Push, append, derive; nothing here waits for a peer.
+
+    async with FluxNode.open("my-home") as node:          # trio
+        node.push_intent(Want(cid))                         # returns at once
+        node.on_data("chunk", lambda entry: print(entry.event.cid))
+        state = node.derive_state()                         # at any time
+
+The node is the only writer of its home's series: a second one gets a HomeBusyError.
+"""
+
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import assert_never
+
+import trio
+
+from flux_tui import __version__
+from flux_tui.config import Settings
+from flux_tui.core import commands as cmd
+from flux_tui.core import effects as fx
+from flux_tui.core import events as ev
+from flux_tui.core.derive import copy, extend, restore
+from flux_tui.core.effects import Effect
+from flux_tui.core.events import Entry
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.machine import Machine
+from flux_tui.core.messages import SealedIntent
+from flux_tui.core.state import State
+from flux_tui.home import Home
+from flux_tui.net.network import Network, OpenNetwork
+from flux_tui.node.adder import Adder
+from flux_tui.node.engine import Engine
+from flux_tui.node.intents import broadcast
+from flux_tui.node.landing import Landing
+from flux_tui.node.receiver import NodeReceiver
+from flux_tui.node.serving import Serving
+from flux_tui.node.trees import Trees
+from flux_tui.store.store import Store
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Entry], None]
+
+DATA_KINDS: dict[str, tuple[str, ...]] = {
+    "chunk": ("chunk_received",),
+    "status": ("status_no", "delayed_yes"),
+    "error": ("error", "error_received"),
+}
+"""What the seed calls data that flows in, and the events it is here. Any other kind is an event's tag."""
+
+FOLD_PAGE = 10_000
+"""Entries read at a time when a node opens its series."""
+
+
+class FluxNode:
+    """A running node. Made by `FluxNode.open`, only."""
+
+    def __init__(self, home: Home, store: Store, state: State, settings: Settings, me: PeerId) -> None:
+        self.home = home
+        self.store = store
+        self.peer_id = me
+        self.stopping = trio.Event()
+        """Set when a stop was asked for; whoever opened the node leaves its context then."""
+        self._machine = Machine(
+            me,
+            state,
+            store,
+            random.Random().random,  # noqa: S311 - jitter, no secret
+            max_pending=settings.max_pending,
+            max_uploads=settings.max_uploads,
+        )
+        self._engine = Engine(self._machine, store, time.time, self._run_effect, self._tell_handlers)
+        self._handlers: dict[str, list[Handler]] = {}
+        self._snapshot: State | None = None
+        self._network: Network
+        self._serving: Serving
+        self._trees: Trees
+        self._adder: Adder
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        home: Home | Path | str,
+        settings: Settings | None = None,
+        *,
+        network: OpenNetwork | None = None,
+    ) -> AsyncIterator["FluxNode"]:
+        """Open a home and bring its node up; leaving the context stops it in order.
+
+        `settings`: of the home's file and environment if None. `network`: libp2p if None.
+        Raises HomeError (busy, not writable), StoreError (damaged, newer), NetworkError (port in use).
+        """
+        place = home if isinstance(home, Home) else Home(Path(home))
+        async with AsyncExitStack() as stack:
+            stack.enter_context(place.lock())
+            settings = settings or Settings.load(place)
+            store = await trio.to_thread.run_sync(Store.open, place.path)
+            stack.callback(store.close)
+            state = await trio.to_thread.run_sync(load_state, store)
+            opening = network or _libp2p(place, settings)
+            # The network's first calls may come before the node is complete: the receiver holds them.
+            receiver = NodeReceiver()
+            running = await stack.enter_async_context(opening(receiver))
+            node = cls(place, store, state, settings, running.peer_id)
+            nursery = await stack.enter_async_context(trio.open_nursery())
+            stack.callback(nursery.cancel_scope.cancel)
+            node._start(running, receiver, nursery, settings)
+            try:
+                yield node
+            finally:
+                with trio.CancelScope(shield=True):
+                    await node._stop(nursery)
+
+    # ── push ────────────────────────────────────────────────────────────────────────────────────
+
+    def push_intent(self, intent: cmd.Command) -> None:
+        """Push, and return at once. What comes of it is appended to the series."""
+        self._engine.feed(fx.Commanded(intent))
+
+    def get_chunk(self, cid: Cid) -> None:
+        """Push a want for one chunk or root."""
+        self.push_intent(cmd.Want(cid))
+
+    def want_multiple_chunks(self, cids: Iterable[Cid]) -> None:
+        """Push wants for many."""
+        self.push_intent(cmd.WantMany(tuple(cids)))
+
+    def retry_pending(self) -> None:
+        """Push all that is pending again now, whatever the timers say."""
+        self.push_intent(cmd.Retry())
+
+    # ── derive ──────────────────────────────────────────────────────────────────────────────────
+
+    def derive_state(self) -> State:
+        """The state after the latest entry; yours to keep. Made anew only if something happened."""
+        if self._snapshot is None or self._snapshot.seq != self._machine.state.seq:
+            self._snapshot = copy(self._machine.state)
+        return self._snapshot
+
+    def derive_chunks(self) -> Mapping[Cid, bytes]:
+        """The chunks that are here, as a mapping that reads the store when asked."""
+        return _Chunks(self.store)
+
+    def check_if_arrived(self, cid: Cid) -> bytes | None:
+        """The bytes of a chunk, if it is here."""
+        return self.derive_chunks().get(cid)
+
+    def count_pending(self) -> int:
+        """Roots and loose chunks that were asked for and are not whole yet."""
+        return len(self._machine.state.pending)
+
+    @property
+    def addrs(self) -> tuple[str, ...]:
+        """The multiaddrs that other nodes can dial."""
+        return self._network.addrs
+
+    # ── data flows in ───────────────────────────────────────────────────────────────────────────
+
+    def on_data(self, kind: str, handler: Handler) -> None:
+        """Call `handler(entry)` for what flows in, once it is durable: `chunk`, `status`, `error`, or
+        any event's tag. It must not block; if it raises, that is an error entry and nothing more.
+        """
+        for tag in DATA_KINDS.get(kind, (kind,)):
+            if tag not in ev.EVENT_KINDS:
+                raise ValueError(f"no data of kind {kind!r}: use chunk, status, error or an event's tag")
+            self._handlers.setdefault(tag, []).append(handler)
+
+    def _tell_handlers(self, entries: Sequence[Entry]) -> None:
+        if not self._handlers:
+            return
+        for entry in entries:
+            for handler in self._handlers.get(ev.kind_of(entry.event), ()):
+                try:
+                    handler(entry)
+                except Exception as error:  # the program's fault must not stop the node
+                    log.exception("a handler failed")
+                    if not isinstance(entry.event, ev.ErrorOccurred):
+                        kind = ev.kind_of(entry.event)
+                        self._engine.feed(fx.Failed(text=f"a handler of {kind} failed: {error!r}"))
+
+    # ── life ────────────────────────────────────────────────────────────────────────────────────
+
+    def _start(
+        self, network: Network, receiver: NodeReceiver, nursery: trio.Nursery, settings: Settings
+    ) -> None:
+        self._network = network
+        self._serving = Serving(self._engine, network)
+        self._trees = Trees(self._engine, self.home.path / "objects")
+        self._adder = Adder(self._engine, nursery)
+        self._engine.collect(*self._machine.start(network.addrs, __version__, time.time()))
+        receiver.attach(self._engine, self._machine, network, Landing(self._engine, nursery), self._serving)
+        nursery.start_soon(self._engine.run)
+        nursery.start_soon(self._trees.run)
+        for addr in settings.join:
+            self.push_intent(cmd.Join(addr))
+
+    async def _stop(self, nursery: trio.Nursery) -> None:
+        nursery.cancel_scope.cancel()
+        self._engine.collect(*self._machine.stop("stopped", time.time()))
+        with trio.move_on_after(5):
+            await self._engine.flush()
+
+    def _run_effect(self, effect: Effect) -> None:
+        match effect:
+            case fx.Push():
+                if not self._network.push(effect.peer, effect.message):
+                    self._engine.feed(fx.PushDropped(peer=effect.peer, message=effect.message))
+            case fx.Serve():
+                self._serving.serve(effect.peer, effect.cids)
+            case fx.Broadcast():
+                broadcast(self._network, effect, time.time(), self._intent_dropped)
+            case fx.Unserve():
+                self._serving.unserve(effect.peer, effect.cids)
+            case fx.OpenTree() | fx.Place() | fx.FinishTree() | fx.DropTree() | fx.ReadNode():
+                self._trees.queue(effect)
+            case fx.Dial():
+                self._network.dial(effect.addr)
+            case fx.Disconnect():
+                self._network.disconnect(effect.peer, effect.why)
+            case fx.AddPath():
+                self._adder.add(Path(effect.path), effect.by)
+            case fx.StopNode():
+                self.stopping.set()
+            case _:
+                assert_never(effect)
+
+    def _intent_dropped(self, peer: PeerId, sealed: SealedIntent) -> None:
+        self._engine.feed(fx.PushDropped(peer=peer, message=sealed))
+
+
+class _Chunks(Mapping[Cid, bytes]):
+    """The store's chunks by CID."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getitem__(self, cid: Cid) -> bytes:
+        result = self._store.read([cid])
+        if not result.chunks:
+            raise KeyError(cid)
+        return bytes(result.chunks[0][1])
+
+    def __contains__(self, cid: object) -> bool:
+        return isinstance(cid, str) and self._store.size_of(Cid(cid)) is not None
+
+    def __iter__(self) -> Iterator[Cid]:
+        return iter(self._store.cids())
+
+    def __len__(self) -> int:
+        return self._store.counts()[0]
+
+
+def load_state(store: Store) -> State:
+    """The state of a store's series: its newest checkpoint, and the entries since."""
+    reader = store.reader()
+    try:
+        state = None
+        found = reader.checkpoint(reader.last_seq())
+        if found is not None:
+            state = restore(found[1])
+        state = state or State()
+        while page := reader.read(state.seq, FOLD_PAGE):
+            extend(state, page)
+        return state
+    finally:
+        reader.close()
+
+
+def _libp2p(home: Home, settings: Settings) -> OpenNetwork:
+    from flux_tui.net.host import open_network  # 600 ms: only where a network is opened
+    from flux_tui.net.identity import load_or_create
+
+    return open_network(load_or_create(home.identity), settings.listen_addrs(home), mdns=settings.mdns)

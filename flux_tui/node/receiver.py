@@ -1,0 +1,95 @@
+"""What flows in from the network, turned into the machine's inputs."""
+
+import logging
+
+from flux_tui.core import codec
+from flux_tui.core import effects as fx
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.machine import Machine
+from flux_tui.core.messages import Chunk, Message, SealedIntent
+from flux_tui.net.network import Network
+from flux_tui.node.engine import Engine
+from flux_tui.node.intents import unseal
+from flux_tui.node.landing import Landing
+from flux_tui.node.serving import Serving
+
+log = logging.getLogger(__name__)
+
+
+class NodeReceiver:
+    """Implements `net.network.Receiver`. What comes before `attach` (connections only) is kept for it."""
+
+    def __init__(self) -> None:
+        self._early: list[fx.Input] = []
+        self._engine: Engine | None = None
+        self._machine: Machine
+        self._network: Network
+        self._landing: Landing
+        self._serving: Serving
+
+    def attach(
+        self, engine: Engine, machine: Machine, network: Network, landing: Landing, serving: Serving
+    ) -> None:
+        """The node is complete."""
+        self._engine, self._machine, self._network = engine, machine, network
+        self._landing, self._serving = landing, serving
+        for given in self._early:
+            engine.feed(given)
+        self._early.clear()
+
+    def _feed(self, given: fx.Input) -> None:
+        if self._engine is None:
+            self._early.append(given)
+        else:
+            self._engine.feed(given)
+
+    def on_connected(self, peer: PeerId, addr: str) -> None:
+        self._feed(fx.PeerUp(peer=peer, addr=addr))
+
+    def on_disconnected(self, peer: PeerId, why: str) -> None:
+        if self._engine is not None:
+            self._serving.forget(peer)
+        self._feed(fx.PeerDown(peer=peer, why=why))
+
+    def on_message(self, peer: PeerId, message: Message) -> None:
+        if isinstance(message, SealedIntent):
+            self._on_intent(peer, message, gossip=False)
+        else:
+            self._feed(fx.MessageCame(peer=peer, message=message))
+
+    def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:
+        if self._engine is None or self._engine.stalled:
+            return False
+        if self._machine.accepts(peer, chunk.cid):
+            return True
+        self._feed(fx.ChunkSkipped(peer=peer, cid=chunk.cid, size=size))
+        return False
+
+    async def on_payload(self, peer: PeerId, chunk: Chunk, payload: bytes | bytearray) -> None:
+        await self._landing.take(peer, chunk.cid, payload)
+
+    def on_gossip(self, forwarder: PeerId, data: bytes) -> None:
+        try:
+            sealed = codec.decode_sealed(data)
+        except codec.BadFrameError as error:
+            self._feed(
+                fx.PeerFault(peer=forwarder, fault="garbage", text=f"gossip that is no intent: {error}")
+            )
+            return
+        self._on_intent(forwarder, sealed, gossip=True)
+
+    def on_sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None:
+        self._feed(fx.ChunksWritten(peer=peer, cids=cids, size=size))
+
+    def on_fault(self, peer: PeerId, fault: str, text: str) -> None:
+        self._feed(fx.PeerFault(peer=peer, fault=fault, text=text))
+
+    def on_dial_failed(self, addr: str, why: str) -> None:
+        self._feed(fx.DialFailed(addr=addr, text=why))
+
+    def on_found(self, addr: str) -> None:
+        self._feed(fx.PeerFound(addr=addr))
+
+    def _on_intent(self, sender: PeerId, sealed: SealedIntent, *, gossip: bool) -> None:
+        if self._engine is not None:
+            self._feed(unseal(self._network, sender, sealed, gossip=gossip))

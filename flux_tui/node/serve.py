@@ -1,0 +1,35 @@
+"""A node as a process: opened, announced, fed from the command socket, stopped by a signal."""
+
+import signal
+from collections.abc import AsyncIterator, Callable
+
+import trio
+
+from flux_tui.config import Settings
+from flux_tui.core.ids import PeerId
+from flux_tui.home import Home
+from flux_tui.node.inbox import serve_inbox
+from flux_tui.node.node import FluxNode
+
+Announce = Callable[[PeerId, tuple[str, ...]], None]
+
+
+async def serve(home: Home, settings: Settings, announce: Announce) -> None:
+    """Run this home's node until SIGINT, SIGTERM or a Stop command; then stop it in order.
+
+    `announce(peer_id, addrs)` is called once, when it listens on both the network and the socket.
+    Raises HomeError, StoreError, NetworkError: each one sentence for a person.
+    """
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with FluxNode.open(home, settings) as node, trio.open_nursery() as nursery:
+            await nursery.start(serve_inbox, home, node.push_intent)
+            announce(node.peer_id, node.addrs)
+            nursery.start_soon(_stop_on_signal, signals, node)
+            await node.stopping.wait()
+            nursery.cancel_scope.cancel()
+
+
+async def _stop_on_signal(signals: AsyncIterator[int], node: FluxNode) -> None:
+    async for _ in signals:
+        node.stopping.set()
+        return

@@ -1,0 +1,96 @@
+"""The disk work of objects that are being fetched: one after the other, in order, off the loop.
+
+`OpenTree`, `Place`, `FinishTree` of one object must happen in this order; a queue keeps it, and a
+worker thread does the work.
+"""
+
+from pathlib import Path
+
+import trio
+
+from flux_tui.core.effects import (
+    DropTree,
+    Finished,
+    FinishFailed,
+    FinishTree,
+    Input,
+    NodeRead,
+    OpenTree,
+    Place,
+    Placed,
+    ReadNode,
+)
+from flux_tui.core.ids import Cid
+from flux_tui.node.engine import Engine
+from flux_tui.store.store import Store, StoreError
+
+TreeWork = OpenTree | Place | FinishTree | DropTree | ReadNode
+
+
+class Trees:
+    """The queue and its worker."""
+
+    def __init__(self, engine: Engine, objects: Path) -> None:
+        self._engine = engine
+        self._objects = objects
+        """Where an object goes that nobody gave a path."""
+        self._send, self._receive = trio.open_memory_channel[TreeWork](float("inf"))
+        # Unbounded, but never long: each fetch has at most a node's worth of placements outstanding.
+        self._broken: dict[Cid, str] = {}
+
+    def queue(self, work: TreeWork) -> None:
+        """Do this after what was queued before."""
+        self._send.send_nowait(work)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async for work in self._receive:
+            outcome = await trio.to_thread.run_sync(self._do, self._engine.store, work)
+            if outcome is not None:
+                self._engine.feed(outcome)
+
+    def _do(self, store: Store, work: TreeWork) -> Input | None:
+        match work:
+            case OpenTree():
+                path = Path(work.path) if work.path is not None else self._objects / work.root
+                self._broken.pop(work.root, None)
+                try:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    store.open_tree(work.root, path)
+                except (StoreError, OSError) as error:
+                    # Told with the next thing that was to happen to it, which the machine waits for.
+                    self._broken[work.root] = str(error)
+            case Place():
+                return self._place(store, work)
+            case ReadNode():
+                return NodeRead(root=work.root, cid=work.cid, data=store.read_block(work.cid))
+            case FinishTree():
+                try:
+                    return Finished(root=work.root, path=str(store.finish_tree(work.root)))
+                except StoreError as error:
+                    return FinishFailed(root=work.root, text=str(error))
+            case DropTree():
+                store.drop_tree(work.root, keep=True)
+        return None
+
+    def _place(self, store: Store, work: Place) -> Placed:
+        root = work.root
+        if (broken := self._broken.get(root)) is not None:
+            return Placed(root=root, present=(), missing=(), error=broken)
+        present: list[Cid] = []
+        missing: list[Cid] = []
+        try:
+            for folder in work.folders:
+                store.place_folder(root, folder)
+            for file in work.files:
+                store.place_file(root, file.rel, file.size)
+                if file.data:
+                    store.place_data(root, file.rel, file.data_at, file.data)
+                placed = store.place_leaves(root, file.rel, file.leaves)
+                present += placed.present
+                missing += placed.missing
+            for link in work.symlinks:
+                store.place_symlink(root, link.rel, link.target)
+        except StoreError as error:
+            return Placed(root=root, present=(), missing=(), error=str(error))
+        return Placed(root=root, present=tuple(present), missing=tuple(missing))

@@ -1,0 +1,1 @@
+"""A simulated swarm: the real core in virtual time, over links and disks that are made of dicts."""

@@ -1,0 +1,343 @@
+"""Nodes in virtual time: the machine is the real one; network, disk and clock are simulated.
+
+A run is repeatable: one seed decides latencies, losses and jitter. Every event is kept, so a test can ask
+at any step whether a node's state is still what its series adds up to.
+"""
+
+import heapq
+import random
+from collections import deque
+from collections.abc import Callable, Iterable
+from itertools import count
+
+from flux_tui.core import effects as fx
+from flux_tui.core import events as ev
+from flux_tui.core import messages as msg
+from flux_tui.core.commands import Command
+from flux_tui.core.derive import derive
+from flux_tui.core.effects import Effect, Input
+from flux_tui.core.events import Entry
+from flux_tui.core.ids import Cid, PeerId, is_leaf, matches, raw_cid
+from flux_tui.core.machine import Machine
+from flux_tui.core.state import State
+from flux_tui.core.unixfs import FileBuilder
+
+START = 1_700_000_000.0
+
+
+def peer_name(number: int) -> PeerId:
+    """A plausible peer id: the real alphabet and length."""
+    digits = "".join("ABCDEFGHJK"[int(digit)] for digit in f"{number:06d}")
+    return PeerId(f"12D3KooW{'x' * 38}{digits}")
+
+
+class Content:
+    """A file as blocks, made for a test."""
+
+    def __init__(self, data: bytes, chunk: int, links: int = 1024) -> None:
+        self.data = data
+        self.blocks: dict[Cid, bytes] = {}
+        builder = FileBuilder(chunk_size=chunk, max_links=links)
+        inner = []
+        for start in range(0, max(len(data), 1), chunk):
+            leaf = data[start : start + chunk]
+            cid = raw_cid(leaf)
+            self.blocks[cid] = leaf
+            inner += builder.add_leaf(cid, len(leaf))
+        root = builder.finish()
+        for block in (*inner, *root.blocks):
+            self.blocks[block.cid] = block.data
+        self.root = root.cid
+
+
+class SimNode:
+    """One node. `rate`: bytes/s of its uplink, per peer; inf: at once."""
+
+    def __init__(self, swarm: "Swarm", peer: PeerId, *, rate: float, **policy: int) -> None:
+        self.swarm = swarm
+        self.peer = peer
+        self.rate = rate
+        self.policy = policy
+        self.blocks: dict[Cid, bytes] = {}
+        self.files: dict[tuple[Cid, str], bytearray] = {}
+        self.places: dict[Cid, list[tuple[Cid, str, int]]] = {}
+        self.finished: dict[Cid, bytes] = {}
+        self.series: list[Entry] = []
+        self.alive = False
+        self.frozen = False
+        self.corrupts = False
+        """Sends wrong bytes."""
+        self.linked: set[PeerId] = set()
+        self.life = 0
+        self._queues: dict[PeerId, deque[Cid]] = {}
+        self._sending: set[PeerId] = set()
+        self._timer = float("inf")
+
+    def size_of(self, cid: Cid) -> int | None:
+        """The machine's view of the store."""
+        block = self.blocks.get(cid)
+        return None if block is None else len(block)
+
+    def hold(self, content: Content) -> None:
+        """This node has all of it."""
+        self.blocks.update(content.blocks)
+
+    def start(self) -> None:
+        """Come up, from the series of the last life if there was one."""
+        self.alive, self.frozen = True, False
+        self.life += 1
+        chance = random.Random(f"{self.swarm.seed}-{self.peer}-{self.life}")
+        state = derive(self.series) if self.series else State()
+        self.machine = Machine(self.peer, state, self, chance.random, **self.policy)
+        self._take(*self.machine.start((f"/memory/{self.peer}/p2p/{self.peer}",), "sim", self.swarm.now))
+
+    def kill(self) -> None:
+        """Gone without a word; the series and the blocks stay."""
+        self.alive = False
+        self._queues.clear()
+        self._sending.clear()
+        for peer in list(self.linked):
+            self.swarm.unlink(self.peer, peer)
+
+    def push(self, command: Command) -> None:
+        """A person pushes a command."""
+        self.feed(fx.Commanded(command))
+
+    def feed(self, given: Input) -> None:
+        """An input, if the node lives; a frozen one gets it when it thaws."""
+        if not self.alive:
+            return
+        if self.frozen:
+            self.swarm.after(0.05, lambda: self.feed(given))
+            return
+        self._take(*self.machine.handle(given, self.swarm.now))
+
+    @property
+    def state(self) -> State:
+        return self.machine.state
+
+    def check(self) -> None:
+        """The laws that hold after every step."""
+        assert self.state == derive(self.series)
+        live = [entry.event for entry in self.series if isinstance(entry.event, ev.ChunkReceived)]
+        assert len({event.cid for event in live}) == len(live), "a chunk was counted twice"
+        for cid in self.machine.requester.wanted:
+            assert cid not in self.blocks, "a block that is here is still wanted"
+
+    def _take(self, entries: Iterable[Entry], effects: Iterable[Effect]) -> None:
+        self.series.extend(entries)
+        for effect in effects:
+            self._run(effect)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        deadline = self.machine.next_deadline()
+        if deadline == self._timer or deadline == float("inf"):
+            return
+        self._timer = deadline
+        life = self.life
+
+        def ring() -> None:
+            if self._timer == deadline and self.life == life:
+                self._timer = float("inf")
+                self.feed(fx.Tick())
+
+        self.swarm.after(max(0.0, deadline - self.swarm.now), ring)
+
+    def _later(self, given: Input) -> None:
+        life = self.life
+        self.swarm.after(0.0, lambda: self.feed(given) if self.life == life else None)
+
+    def _run(self, effect: Effect) -> None:
+        match effect:
+            case fx.Push():
+                self.swarm.deliver(self, effect.peer, effect.message)
+            case fx.Broadcast():
+                self.swarm.broadcast(self, effect)
+            case fx.Serve():
+                self._queues.setdefault(effect.peer, deque()).extend(effect.cids)
+                self._pump(effect.peer)
+            case fx.Unserve():
+                queue = self._queues.get(effect.peer, deque())
+                gone = set(effect.cids)
+                self._queues[effect.peer] = deque(cid for cid in queue if cid not in gone)
+            case fx.Dial():
+                self.swarm.link(self.peer, PeerId(effect.addr.rpartition("/p2p/")[2]))
+            case fx.Disconnect():
+                self.swarm.unlink(self.peer, effect.peer)
+            case fx.ReadNode():
+                self._later(fx.NodeRead(effect.root, effect.cid, self.blocks.get(effect.cid)))
+            case fx.Place():
+                self._place(effect)
+            case fx.FinishTree():
+                self.finished[effect.root] = bytes(self.files.get((effect.root, ""), b""))
+                self._later(fx.Finished(root=effect.root, path="/there"))
+            case fx.OpenTree() | fx.DropTree() | fx.AddPath() | fx.StopNode():
+                pass
+
+    def _place(self, place: fx.Place) -> None:
+        present, missing = [], []
+        for plan in place.files:
+            file = self.files.setdefault((place.root, plan.rel), bytearray())
+            for leaf in plan.leaves:
+                self.places.setdefault(leaf.cid, []).append((place.root, plan.rel, leaf.offset))
+                held = self.blocks.get(leaf.cid)
+                (missing if held is None else present).append(leaf.cid)
+                if held is not None:
+                    _write(file, leaf.offset, held)
+        self._later(fx.Placed(root=place.root, present=tuple(present), missing=tuple(missing)))
+
+    def _pump(self, peer: PeerId) -> None:
+        """Send the next chunk of a peer's queue, as fast as the uplink is."""
+        queue = self._queues.get(peer)
+        if not queue or peer in self._sending or peer not in self.linked:
+            return
+        cid = queue.popleft()
+        self._sending.add(peer)
+        life = self.life
+
+        def sent() -> None:
+            if self.life != life or not self.alive:
+                return
+            if self.frozen:
+                self.swarm.after(0.05, sent)
+                return
+            self._sending.discard(peer)
+            if (data := self.blocks.get(cid)) is not None:
+                wrong = b"?" + data[1:] if self.corrupts else data
+                self.swarm.deliver_chunk(self, peer, cid, wrong)
+                self.feed(fx.ChunksWritten(peer=peer, cids=(cid,), size=len(data)))
+            self._pump(peer)
+
+        self.swarm.after(len(self.blocks.get(cid, b"")) / self.rate, sent)
+
+    def take_chunk(self, peer: PeerId, cid: Cid, data: bytes) -> None:
+        """A chunk is on the stream."""
+        if not self.alive:
+            return
+        if self.frozen:
+            self.swarm.after(0.05, lambda: self.take_chunk(peer, cid, data))
+            return
+        if not self.machine.accepts(peer, cid):
+            self.feed(fx.ChunkSkipped(peer=peer, cid=cid, size=len(data)))
+        elif not matches(cid, data):
+            self.feed(fx.ChunkCorrupt(peer=peer, cid=cid, size=len(data)))
+        else:
+            self.blocks[cid] = data
+            for root, rel, offset in self.places.get(cid, ()):
+                _write(self.files[root, rel], offset, data)
+            self.feed(fx.ChunkLanded(peer, cid, len(data), None if is_leaf(cid) else data))
+
+
+class Swarm:
+    """The world: virtual time, links, chance."""
+
+    def __init__(self, seed: int, *, latency: tuple[float, float] = (0.005, 0.02), loss: float = 0.0) -> None:
+        self.seed = seed
+        self.now = START
+        self.chance = random.Random(seed)
+        self.latency = latency
+        self.loss = loss
+        """Share of control messages that vanish. (Streams do not lose, but queues drop.)"""
+        self.nodes: dict[PeerId, SimNode] = {}
+        self.after_step: Callable[[], None] = lambda: None
+        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = count()
+        self._arrival: dict[tuple[PeerId, PeerId], float] = {}
+        self._nonce = count()
+
+    def node(self, *, rate: float = float("inf"), **policy: int) -> SimNode:
+        """A new node, up and alone."""
+        node = SimNode(self, peer_name(len(self.nodes) + 1), rate=rate, **policy)
+        self.nodes[node.peer] = node
+        node.start()
+        return node
+
+    def link(self, a: PeerId, b: PeerId) -> None:
+        """Connect two nodes, if both live."""
+        one, other = self.nodes[a], self.nodes[b]
+        if not (one.alive and other.alive) or b in one.linked:
+            return
+        one.linked.add(b)
+        other.linked.add(a)
+        one.feed(fx.PeerUp(peer=b, addr=f"/memory/{b}/p2p/{b}"))
+        other.feed(fx.PeerUp(peer=a, addr=f"/memory/{a}/p2p/{a}"))
+
+    def unlink(self, a: PeerId, b: PeerId) -> None:
+        """Cut a link; both sides notice."""
+        for me, peer in ((a, b), (b, a)):
+            node = self.nodes[me]
+            if peer in node.linked:
+                node.linked.discard(peer)
+                node._queues.pop(peer, None)
+                node._sending.discard(peer)
+                node.feed(fx.PeerDown(peer=peer, why="the link was cut"))
+
+    def mesh(self, nodes: Iterable[SimNode]) -> None:
+        """Connect everybody with everybody."""
+        everyone = list(nodes)
+        for index, one in enumerate(everyone):
+            for other in everyone[index + 1 :]:
+                self.link(one.peer, other.peer)
+
+    def after(self, seconds: float, what: Callable[[], None]) -> None:
+        """Do this later."""
+        heapq.heappush(self._queue, (self.now + seconds, next(self._order), what))
+
+    def deliver(self, sender: SimNode, to: PeerId, message: msg.Message) -> None:
+        """A direct message, in order with what went before it on that link."""
+        if to not in sender.linked:
+            sender._later(fx.PushDropped(peer=to, message=message))
+        elif self.chance.random() >= self.loss:
+            self._in_order(sender.peer, to, lambda: self._arrive(sender.peer, to, message))
+
+    def deliver_chunk(self, sender: SimNode, to: PeerId, cid: Cid, data: bytes) -> None:
+        """A chunk, likewise."""
+        if to in sender.linked:
+            self._in_order(sender.peer, to, lambda: self.nodes[to].take_chunk(sender.peer, cid, data))
+
+    def broadcast(self, sender: SimNode, effect: fx.Broadcast) -> None:
+        """An intent to its direct peers, and by gossip to all that a path of links reaches."""
+        nonce = next(self._nonce).to_bytes(8, "big")
+        intent = msg.Intent(origin=sender.peer, nonce=nonce, expires=self.now + 60, body=effect.body)
+        reached = set(effect.peers)
+        for peer in effect.peers:
+            if peer in sender.linked and self.chance.random() >= self.loss:
+                self._in_order(sender.peer, peer, lambda peer=peer: self._hear(peer, intent, "direct"))
+        if effect.gossip:
+            for peer in sender.linked - reached:
+                self._in_order(sender.peer, peer, lambda peer=peer: self._hear(peer, intent, "gossip"))
+
+    def run(self, until: Callable[[], bool], *, seconds: float = 600.0) -> float:
+        """Let time pass until `until()`; returns how long it took. Fails when time is up."""
+        start, end = self.now, self.now + seconds
+        while not until():
+            assert self._queue, "nothing will ever happen again"
+            self.now, _, what = heapq.heappop(self._queue)
+            assert self.now <= end, f"not within {seconds} s"
+            what()
+            self.after_step()
+        return self.now - start
+
+    def _arrive(self, sender: PeerId, to: PeerId, message: msg.Message) -> None:
+        self.nodes[to].feed(fx.MessageCame(peer=sender, message=message))
+
+    def _hear(self, to: PeerId, intent: msg.Intent, via: ev.Via) -> None:
+        self.nodes[to].feed(fx.IntentCame(intent=intent, via=via))
+
+    def _in_order(self, sender: PeerId, to: PeerId, what: Callable[[], None]) -> None:
+        arrival = self.now + self.chance.uniform(*self.latency)
+        arrival = max(arrival, self._arrival.get((sender, to), 0.0))
+        self._arrival[sender, to] = arrival
+
+        def deliver() -> None:
+            if to in self.nodes[sender].linked:
+                what()
+
+        heapq.heappush(self._queue, (arrival, next(self._order), deliver))
+
+
+def _write(file: bytearray, offset: int, data: bytes) -> None:
+    if len(file) < offset + len(data):
+        file.extend(bytes(offset + len(data) - len(file)))
+    file[offset : offset + len(data)] = data

@@ -1,0 +1,344 @@
+"""The whole exchange in virtual time: seeds, latency, loss, stalls, deaths, restarts, lies."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flux_tui.core import commands as cmd
+from flux_tui.core import events as ev
+from flux_tui.core.ids import Cid, raw_cid
+from tests.sim.swarm import Content, SimNode, Swarm
+
+CHUNK = 1024
+
+
+def file_of(chunks: int, seed: int = 1, *, last: int = 700) -> Content:
+    return Content(random.Random(seed).randbytes((chunks - 1) * CHUNK + last), CHUNK, links=16)
+
+
+def get(node: SimNode, content: Content) -> None:
+    node.push(cmd.Get(root=content.root, path="/there"))
+
+
+def has(node: SimNode, content: Content) -> bool:
+    return content.root in node.finished
+
+
+def checked(swarm: Swarm) -> Swarm:
+    """Every law is looked at every few steps (each step would make the tests quadratic)."""
+    steps = 0
+
+    def after_step() -> None:
+        nonlocal steps
+        steps += 1
+        if steps % 50 == 0:
+            for node in swarm.nodes.values():
+                if node.alive:
+                    node.check()
+
+    swarm.after_step = after_step
+    return swarm
+
+
+def factor(node: SimNode) -> float:
+    return node.state.duplicate_factor
+
+
+@pytest.mark.parametrize("chunks", [1, 2, 16, 17, 300])
+def test_a_file_crosses(chunks: int) -> None:
+    swarm = checked(Swarm(seed=chunks))
+    content = file_of(chunks)
+    holder, asker = swarm.node(), swarm.node()
+    holder.hold(content)
+    swarm.mesh([holder, asker])
+    get(asker, content)
+    swarm.run(lambda: not asker.state.pending, seconds=60)
+    assert asker.finished[content.root] == content.data
+    assert factor(asker) == 1.0
+    assert asker.state.objects[content.root].progress == 1.0
+    asker.check()
+
+
+def test_a_file_of_zeros_crosses_once() -> None:
+    swarm = Swarm(seed=5)
+    content = Content(bytes(40 * CHUNK), CHUNK, links=16)
+    holder, asker = swarm.node(), swarm.node()
+    holder.hold(content)
+    swarm.mesh([holder, asker])
+    get(asker, content)
+    swarm.run(lambda: not asker.state.pending, seconds=60)
+    assert asker.finished[content.root] == content.data
+    assert asker.state.objects[content.root].have_bytes == 40 * CHUNK
+    assert asker.state.unique_bytes < 3 * CHUNK
+
+
+def test_the_want_may_come_before_the_holder() -> None:
+    swarm = Swarm(seed=2)
+    content = file_of(30)
+    asker = swarm.node()
+    get(asker, content)
+    swarm.after(100.0, lambda: None)
+    swarm.run(lambda: swarm.now >= 1_700_000_090, seconds=200)
+    holder = swarm.node()
+    holder.hold(content)
+    swarm.mesh([holder, asker])
+    swarm.run(lambda: has(asker, content), seconds=5)
+    assert asker.finished[content.root] == content.data
+
+
+def test_a_holder_that_gets_it_later_says_so() -> None:
+    """`have`: nobody waits for the 60 s of silence to pass."""
+    swarm = Swarm(seed=3)
+    content = file_of(10)
+    holder, asker = swarm.node(), swarm.node()
+    swarm.mesh([holder, asker])
+    get(asker, content)
+    swarm.after(1.0, lambda: None)
+    swarm.run(lambda: swarm.now >= 1_700_000_001, seconds=5)
+    assert asker.state.pending[content.root].last_no is not None
+    holder.hold(content)
+    from flux_tui.core import effects as fx
+
+    holder.feed(
+        fx.Added(
+            root=content.root, name="x", size=len(content.data), chunks=len(content.blocks), path="/x",
+            stored=0, stored_chunks=0, by=None,
+        )
+    )  # fmt: skip
+    swarm.run(lambda: has(asker, content), seconds=5)
+
+
+def test_many_holders_share_the_work_without_duplicates() -> None:
+    swarm = checked(Swarm(seed=4, latency=(0.01, 0.1)))
+    content = file_of(2000)
+    holders = [swarm.node(rate=20 * CHUNK * (n + 1)) for n in range(8)]
+    asker = swarm.node()
+    for holder in holders:
+        holder.hold(content)
+    swarm.mesh([*holders, asker])
+    get(asker, content)
+    swarm.run(lambda: has(asker, content), seconds=120)
+    assert asker.finished[content.root] == content.data
+    assert factor(asker) < 1.05
+    assert all(asker.state.peers[holder.peer].chunks_in > 0 for holder in holders)
+
+
+def test_a_killed_and_a_frozen_holder_cost_time_not_the_file() -> None:
+    swarm = checked(Swarm(seed=6, latency=(0.01, 0.05)))
+    content = file_of(1000)
+    holders = [swarm.node(rate=100 * CHUNK) for _ in range(4)]
+    asker = swarm.node()
+    for holder in holders:
+        holder.hold(content)
+    swarm.mesh([*holders, asker])
+    get(asker, content)
+    swarm.after(0.8, holders[0].kill)
+    swarm.after(0.8, lambda: setattr(holders[1], "frozen", True))
+    swarm.run(lambda: has(asker, content), seconds=120)
+    assert asker.finished[content.root] == content.data
+    lapses = [e.event.cause for e in asker.series if isinstance(e.event, ev.LeaseLapsed)]
+    assert "disconnected" in lapses
+    assert "deadline" in lapses
+    assert factor(asker) < 1.1
+
+
+def test_a_requester_that_is_killed_goes_on_where_it_was() -> None:
+    swarm = checked(Swarm(seed=7))
+    content = file_of(600)
+    holder, asker = swarm.node(rate=200 * CHUNK), swarm.node()
+    holder.hold(content)
+    swarm.mesh([holder, asker])
+    get(asker, content)
+    for _ in range(4):
+        have = len(asker.blocks)
+        swarm.run(lambda have=have: len(asker.blocks) >= have + 100, seconds=60)
+        asker.kill()
+        asker.start()
+        swarm.mesh([holder, asker])
+    swarm.run(lambda: has(asker, content), seconds=60)
+    assert asker.finished[content.root] == content.data
+    received = [e.event.cid for e in asker.series if isinstance(e.event, ev.ChunkReceived)]
+    assert len(received) == len(set(received)), "fetched again what had been committed"
+
+
+def test_a_restart_does_not_grant_again_what_is_live() -> None:
+    swarm = Swarm(seed=8)
+    content = file_of(50)
+    slow, asker = swarm.node(rate=2 * CHUNK), swarm.node()
+    slow.hold(content)
+    swarm.mesh([slow, asker])
+    get(asker, content)
+    swarm.run(lambda: len(asker.blocks) > 3, seconds=60)
+    live = dict(asker.state.leases)
+    assert live
+    asker.kill()
+    asker.start()
+    swarm.mesh([slow, asker])
+    first = min(lease.deadline for lease in live.values())
+    mark = len(asker.series)
+    swarm.run(lambda: swarm.now >= first - 0.01 or has(asker, content), seconds=60)
+    granted = [e.event for e in asker.series[mark:] if isinstance(e.event, ev.Granted)]
+    assert not {cid for event in granted for cid in event.cids} & set(live)
+
+
+def test_a_busy_holder_is_asked_again_when_it_said() -> None:
+    swarm = checked(Swarm(seed=9))
+    content = file_of(400)
+    holder = swarm.node(rate=100 * CHUNK, max_uploads=1)
+    first, second = swarm.node(), swarm.node()
+    holder.hold(content)
+    swarm.mesh([holder, first])
+    swarm.mesh([holder, second])
+    get(first, content)
+    get(second, content)
+    swarm.run(lambda: has(first, content) and has(second, content), seconds=120)
+    noes = [e.event for e in second.series + first.series if isinstance(e.event, ev.StatusNo)]
+    assert {no.reason for no in noes} == {"busy"}
+    assert all(no.has_it and no.retry_after for no in noes)
+
+
+def test_wrong_bytes_cost_the_liar_not_the_file() -> None:
+    swarm = checked(Swarm(seed=10))
+    content = file_of(200)
+    liar, honest, asker = swarm.node(), swarm.node(rate=500 * CHUNK), swarm.node()
+    liar.hold(content)
+    honest.hold(content)
+    liar.corrupts = True
+    swarm.mesh([liar, honest, asker])
+    get(asker, content)
+    swarm.run(lambda: has(asker, content), seconds=120)
+    assert asker.finished[content.root] == content.data
+    assert liar.peer not in asker.linked
+    assert asker.state.peers[liar.peer].faults >= 2
+    assert asker.state.peers[liar.peer].chunks_in == 0
+
+
+def test_ten_thousand_wants_stay_exact() -> None:
+    swarm = Swarm(seed=11, latency=(0.001, 0.002))
+    holder, asker = swarm.node(), swarm.node()
+    chunks = {raw_cid(data): data for data in (b"%d" % number for number in range(10_000))}
+    holder.blocks.update(chunks)
+    swarm.mesh([holder, asker])
+    peak = 0
+
+    def watch() -> None:
+        nonlocal peak
+        peak = max(peak, asker.state.pushed)
+
+    swarm.after_step = watch
+    for cid in chunks:
+        asker.push(cmd.Want(cid))
+    assert len(asker.state.pending) == 10_000
+    assert asker.state.pushed == 0
+    swarm.run(lambda: not asker.state.pending, seconds=60)
+    assert asker.blocks == chunks
+    assert 0 < peak <= 1000
+    assert factor(asker) == 1.0
+    asker.check()
+
+
+def test_cancel_frees_what_was_granted() -> None:
+    swarm = checked(Swarm(seed=12))
+    content = file_of(300)
+    holder, asker = swarm.node(rate=20 * CHUNK), swarm.node()
+    holder.hold(content)
+    swarm.mesh([holder, asker])
+    get(asker, content)
+    swarm.run(lambda: len(asker.blocks) > 10, seconds=60)
+    asker.push(cmd.Cancel((content.root,)))
+    assert not asker.state.pending
+    assert not asker.state.leases
+    swarm.run(lambda: not holder.machine.responder.serving, seconds=60)
+    sent = sum(len(e.event.cids) for e in holder.series if isinstance(e.event, ev.ChunksSent))
+    assert sent < 30
+    assert any(isinstance(e.event, ev.CancelReceived) for e in holder.series)
+
+
+def test_two_objects_that_share_chunks_fetch_them_once() -> None:
+    swarm = checked(Swarm(seed=13))
+    data = random.Random(13).randbytes(100 * CHUNK)
+    one, two = Content(data, CHUNK, links=16), Content(data[: 60 * CHUNK], CHUNK, links=8)
+    holder, asker = swarm.node(rate=100 * CHUNK), swarm.node()
+    holder.hold(one)
+    holder.hold(two)
+    swarm.mesh([holder, asker])
+    get(asker, one)
+    asker.push(cmd.Get(root=two.root, path="/two"))
+    swarm.run(lambda: has(asker, one) and has(asker, two), seconds=60)
+    assert (asker.finished[one.root], asker.finished[two.root]) == (one.data, two.data)
+    assert factor(asker) == 1.0
+
+
+def test_one_of_two_objects_that_share_chunks_is_cancelled() -> None:
+    swarm = checked(Swarm(seed=14))
+    data = random.Random(14).randbytes(100 * CHUNK)
+    one, two = Content(data, CHUNK, links=16), Content(data[: 60 * CHUNK], CHUNK, links=8)
+    holder, asker = swarm.node(rate=100 * CHUNK), swarm.node()
+    holder.hold(one)
+    holder.hold(two)
+    swarm.mesh([holder, asker])
+    get(asker, one)
+    asker.push(cmd.Get(root=two.root, path="/two"))
+    swarm.run(lambda: len(asker.blocks) > 20, seconds=60)
+    asker.push(cmd.Cancel((one.root,)))
+    swarm.run(lambda: has(asker, two), seconds=60)
+    assert asker.finished[two.root] == two.data
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    holders=st.integers(1, 4),
+    chunks=st.integers(1, 120),
+    loss=st.sampled_from([0.0, 0.0, 0.02, 0.1]),
+    trouble=st.lists(st.tuples(st.floats(0.01, 3.0), st.integers(0, 4), st.sampled_from(["kill", "freeze"]))),
+)
+def test_whatever_happens_it_ends_whole(
+    seed: int, holders: int, chunks: int, loss: float, trouble: list[tuple[float, int, str]]
+) -> None:
+    """Loss, deaths with restarts, freezes with thaws: in the end the file is there, and every law holds."""
+    swarm = checked(Swarm(seed=seed, loss=loss, latency=(0.001, 0.05)))
+    content = file_of(chunks, seed)
+    nodes = [swarm.node(rate=60 * CHUNK) for _ in range(holders)]
+    for holder in nodes:
+        holder.hold(content)
+    asker = swarm.node()
+    nodes.append(asker)
+    swarm.mesh(nodes)
+    get(asker, content)
+
+    def back(node: SimNode) -> None:
+        if not node.alive:
+            node.start()
+        node.frozen = False
+        swarm.mesh(node for node in nodes if node.alive)
+
+    for at, who, what in trouble:
+        victim = nodes[who % len(nodes)]
+        if what == "kill":
+            swarm.after(at, lambda victim=victim: victim.kill() if victim.alive else None)
+        else:
+            swarm.after(at, lambda victim=victim: setattr(victim, "frozen", True))
+        swarm.after(at + 1.5, lambda victim=victim: back(victim))
+    swarm.run(lambda: has(asker, content), seconds=1200)
+    swarm.run(lambda: not asker.state.pending, seconds=10)
+    assert asker.finished[content.root] == content.data
+    asker.check()
+
+
+def test_a_root_that_is_no_unixfs_is_given_up_with_a_reason() -> None:
+    from flux_tui.core.ids import dag_cid
+
+    swarm = Swarm(seed=15)
+    holder, asker = swarm.node(), swarm.node()
+    junk = b"\xff" * 50
+    root: Cid = dag_cid(junk)
+    holder.blocks[root] = junk
+    swarm.mesh([holder, asker])
+    asker.push(cmd.Get(root=root, path="/there", by="me"))
+    swarm.run(lambda: not asker.state.pending, seconds=10)
+    errors = [e.event for e in asker.series if isinstance(e.event, ev.ErrorOccurred)]
+    assert [error.by for error in errors] == ["me"]
+    assert str(root) in errors[0].text
