@@ -298,6 +298,8 @@ class Dial(_Effect, frozen=True):
     """Connect to an address: PeerUp or DialFailed."""
 
     addr: str
+    keep: bool = False
+    """Try again whenever the peer is not there."""
 
 
 class Disconnect(_Effect, frozen=True):

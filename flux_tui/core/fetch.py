@@ -151,8 +151,8 @@ class Fetch:
                 self._inner(child, Spot(spot.rel, spot.offset + offset, "part"), inner)
         self.leaf_bytes += len(node.data)
         self.have_bytes += len(node.data)
-        size = node.size if spot.kind == "any" else None
-        return FilePlan(spot.rel, size, tuple(leaves), node.data, spot.offset)
+        whole = node.size if spot.kind == "any" else None
+        return FilePlan(spot.rel, whole, tuple(leaves), node.data, spot.offset)
 
     def _leaf(self, cid: Cid, size: int) -> None:
         self._one_more_place()

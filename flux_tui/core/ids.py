@@ -47,7 +47,7 @@ def dag_cid(data: bytes) -> Cid:
     return _text(_DAG_PREFIX + sha256(data).digest())
 
 
-def matches(cid: Cid, data: bytes | memoryview) -> bool:
+def matches(cid: Cid, data: bytes | bytearray | memoryview) -> bool:
     """Whether `data` hashes to `cid`. Releases the GIL for data over 2 KiB."""
     return cid_bytes(cid)[4:] == sha256(data).digest()
 

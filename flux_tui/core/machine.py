@@ -146,7 +146,7 @@ class Machine:
                     self._unreachable.add(given.addr)
                     self.ledger.emit(ev.ErrorOccurred(text=given.text))
             case fx.PeerFound():
-                self._join(given.addr)
+                self._join(given.addr, keep=False)
             case fx.Finished():
                 self.requester.finished(given.root, given.path)
                 self._announce(given.root)
@@ -217,7 +217,7 @@ class Machine:
                     self.requester.want(cid, path=None, name=None, size=None, by=command.by)
             case cmd.Get():
                 for addr in command.addrs:
-                    self._join(addr)
+                    self._join(addr, keep=True)
                 self.requester.want(
                     command.root, path=command.path, name=command.name, size=command.size, by=command.by
                 )
@@ -230,7 +230,7 @@ class Machine:
                 self.ledger.do(fx.AddPath(path=command.path, by=command.by))
             case cmd.Join():
                 self._unreachable.discard(command.addr)  # who asks again wants to hear of it again
-                self._join(command.addr)
+                self._join(command.addr, keep=True)
             case cmd.Stop():
                 self.ledger.do(fx.StopNode())
             case _:
@@ -264,10 +264,10 @@ class Machine:
         if known := self.state.objects.get(root):
             self.responder.announce(root, known.name, known.size or 0)
 
-    def _join(self, addr: str) -> None:
+    def _join(self, addr: str, *, keep: bool) -> None:
         peer = addr.rpartition("/p2p/")[2]
-        if peer != self.ledger.me and PeerId(peer) not in self.responder.connected:
-            self.ledger.do(fx.Dial(addr=addr))
+        if peer != self.ledger.me and (keep or PeerId(peer) not in self.responder.connected):
+            self.ledger.do(fx.Dial(addr=addr, keep=keep))
 
     def _fault(self, peer: PeerId, fault: str, text: str) -> None:
         self.ledger.emit(ev.PeerFaulted(peer=peer, fault=fault, text=text[:MAX_TEXT]))

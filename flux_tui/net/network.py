@@ -100,8 +100,11 @@ class Network(Protocol):
     def publish(self, data: bytes) -> None:
         """Gossip to the swarm. Best effort by nature."""
 
-    def dial(self, addr: str) -> None:
-        """Connect in the background; on_connected or on_dial_failed tells."""
+    def dial(self, addr: str, *, keep: bool = False) -> None:
+        """Connect in the background; on_connected or on_dial_failed tells.
+
+        `keep`: try again, with patience, whenever the peer is not there, as long as the network is open.
+        """
 
     def disconnect(self, peer: PeerId, why: str) -> None:
         """Close the streams and the connection to this peer, soon."""

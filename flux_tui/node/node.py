@@ -219,7 +219,7 @@ class FluxNode:
             case fx.OpenTree() | fx.Place() | fx.FinishTree() | fx.DropTree() | fx.ReadNode():
                 self._trees.queue(effect)
             case fx.Dial():
-                self._network.dial(effect.addr)
+                self._network.dial(effect.addr, keep=effect.keep)
             case fx.Disconnect():
                 self._network.disconnect(effect.peer, effect.why)
             case fx.AddPath():
@@ -275,4 +275,4 @@ def _libp2p(home: Home, settings: Settings) -> OpenNetwork:
     from flux_tui.net.host import open_network  # 600 ms: only where a network is opened
     from flux_tui.net.identity import load_or_create
 
-    return open_network(load_or_create(home.identity), settings.listen_addrs(home), mdns=settings.mdns)
+    return open_network(load_or_create(home.identity), settings.listen_addrs(home), use_mdns=settings.mdns)

@@ -1,0 +1,179 @@
+"""The home: one folder that holds a node's identity, its series and chunk index, and its command socket.
+
+At most one process has it for writing: the one that holds the lock. A lock dies with its process, so a
+killed node leaves nothing to clean up. Commands are pushed into a running node through a Unix socket
+(mode 0600, in a folder of mode 0700) and never answered; what comes of them is in the series.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import socket as socketlib
+import struct
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import platformdirs
+
+from flux_tui.core.commands import MAX_COMMAND, Command, encode_command
+
+ENVIRONMENT = "FLUX_TUI_HOME"
+LENGTH = struct.Struct("!I")
+"""What goes before each command on the socket: its length in bytes."""
+MAX_SOCKET_PATH = 100
+"""Bytes; the address of a Unix socket has room for 108 (104 on macOS)."""
+PUSH_TIMEOUT = 5.0
+"""Seconds until a node that does not take a command counts as stuck."""
+
+
+class HomeError(Exception):
+    """What is wrong with a home: one sentence for a person."""
+
+
+class HomeBusyError(HomeError):
+    """Another node has this home."""
+
+
+class NoNodeError(HomeError):
+    """No node of this home is running."""
+
+
+def default_home() -> Path:
+    """`$FLUX_TUI_HOME`, or the platform's folder for user data."""
+    named = os.environ.get(ENVIRONMENT)
+    return Path(named).expanduser() if named else platformdirs.user_data_path("flux-tui", appauthor=False)
+
+
+class Home:
+    """The paths of one home. Nothing is made until it is locked."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path).expanduser().absolute()
+        self.database = self.path / "flux.db"
+        self.identity = self.path / "identity"
+        self.settings = self.path / "settings.toml"
+        self.node_log = self.path / "node.log"
+        self.crash_log = self.path / "crash.log"
+        self.port = self.path / "port"
+        self._lock = self.path / "lock"
+
+    @property
+    def socket(self) -> Path:
+        """Where commands are pushed; in a folder of its own for temporary files if the home's path is long."""
+        inside = self.path / "node.sock"
+        if len(os.fsencode(inside)) <= MAX_SOCKET_PATH:
+            return inside
+        name = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"flux-tui-{os.getuid()}" / f"{name}.sock"
+
+    def prepare(self) -> None:
+        """Make the home, private to its user. Raises HomeError."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.chmod(0o700)
+            folder = self.socket.parent
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if folder != self.path and (folder.is_symlink() or folder.stat().st_uid != os.getuid()):
+                raise HomeError(f"{folder} belongs to somebody else, so commands cannot be pushed safely")
+        except FileExistsError:
+            raise HomeError(f"the home {self.path} is a file, not a folder") from None
+        except NotADirectoryError:
+            raise HomeError(f"the home {self.path} cannot be made: a part of its path is a file") from None
+        except OSError as error:
+            raise HomeError(f"the home {self.path} cannot be written: {_words(error)}") from None
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Have this home for writing. Raises HomeBusyError, HomeError."""
+        self.prepare()
+        try:
+            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise HomeError(f"the home {self.path} cannot be written: {_words(error)}") from None
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                owner = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "?"
+                raise HomeBusyError(
+                    f"the home {self.path} is in use by the node with pid {owner}: stop it, or use --home"
+                    " for another one"
+                ) from None
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def running(self) -> int | None:
+        """The pid of the process that has this home for writing, if there is one."""
+        try:
+            descriptor = os.open(self._lock, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
+            return int(text) if text.isdigit() else 0
+        else:
+            return None
+        finally:
+            os.close(descriptor)
+
+    def listening(self) -> bool:
+        """Whether a node takes commands now."""
+        try:
+            self._connect().close()
+        except HomeError:
+            return False
+        return True
+
+    def push(self, *commands: Command) -> None:
+        """Push commands into this home's node, and return. Raises NoNodeError, HomeError."""
+        frames = bytearray()
+        for command in commands:
+            body = encode_command(command)
+            if len(body) > MAX_COMMAND:
+                raise HomeError(f"that is too much for one command ({len(body):,} bytes): push it in parts")
+            frames += LENGTH.pack(len(body)) + body
+        connection = self._connect()
+        try:
+            connection.sendall(frames)
+            # Until the node has taken all of it: closing too early would throw away what it has not read.
+            connection.shutdown(socketlib.SHUT_WR)
+            connection.recv(1)
+        except OSError as error:
+            raise HomeError(f"the node of {self.path} does not take commands: {_words(error)}") from None
+        finally:
+            connection.close()
+
+    def last_port(self) -> int | None:
+        """The port that this home's node listened on last, so that its tickets stay valid."""
+        try:
+            port = int(self.port.read_text())
+        except (OSError, ValueError):
+            return None
+        return port if 0 < port < 65536 else None
+
+    def remember_port(self, port: int) -> None:
+        """For the next start; a home that cannot be written just forgets."""
+        with contextlib.suppress(OSError):
+            self.port.write_text(f"{port}\n")
+
+    def _connect(self) -> socketlib.socket:
+        connection = socketlib.socket(socketlib.AF_UNIX, socketlib.SOCK_STREAM)
+        connection.settimeout(PUSH_TIMEOUT)
+        try:
+            connection.connect(str(self.socket))
+        except OSError:
+            connection.close()
+            raise NoNodeError(f"no node is running for {self.path}: start one with `flux-tui node`") from None
+        return connection
+
+
+def _words(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,314 @@
+"""The network on libp2p: a host with one push link to each peer, gossip beside it.
+
+Everything that libp2p raises ends here: as a sentence to the receiver, or as a link that is gone.
+"""
+
+import logging
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import lru_cache
+
+import trio
+from libp2p import new_host
+from libp2p.abc import IHost, INetConn, INetStream, INetwork, INotifee
+from libp2p.crypto.keys import KeyPair, PublicKey
+from libp2p.peer.id import ID
+from libp2p.peer.peerinfo import PeerInfo
+from multiaddr import Multiaddr
+
+from flux_tui.core.ids import PeerId
+from flux_tui.core.messages import Message
+from flux_tui.net.broadcast import Broadcast, open_broadcast
+from flux_tui.net.discovery import concrete, mdns, parse_peer_addr
+from flux_tui.net.links import PROTOCOL, Links
+from flux_tui.net.network import Load, Network, NetworkError, OpenNetwork, Receiver
+from flux_tui.net.transport import muxers, security
+
+log = logging.getLogger(__name__)
+
+DIAL_SECONDS = 10.0
+"""For a dialled peer to have its link up."""
+REDIAL_MIN, REDIAL_MAX = 0.5, 30.0
+"""Seconds between two tries to reach a peer that is to be kept; doubling, with jitter."""
+MAX_DIALS = 128
+"""Addresses being dialled at the same time."""
+
+
+def open_network(identity: KeyPair, listen: Sequence[str], *, use_mdns: bool) -> OpenNetwork:
+    """How to open a libp2p network with this key on these multiaddrs."""
+
+    def opening(receiver: Receiver) -> AbstractAsyncContextManager[Network]:
+        return _open(identity, listen, use_mdns, receiver)
+
+    return opening
+
+
+@asynccontextmanager
+async def _open(
+    identity: KeyPair, listen: Sequence[str], use_mdns: bool, receiver: Receiver
+) -> AsyncIterator[Network]:
+    _quiet()
+    addrs = [_listen_addr(addr) for addr in listen]
+    host = new_host(key_pair=identity, sec_opt=security(identity), muxer_opt=muxers())
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(host.run(listen_addrs=[]))
+        for addr in addrs:
+            await _listen_on(host, addr)
+        broadcast = await stack.enter_async_context(open_broadcast(host))
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        network = Libp2pNetwork(host, identity, receiver, nursery, broadcast)
+        nursery.start_soon(broadcast.run_outbox)
+        nursery.start_soon(broadcast.run_inbox, network.peer_id, receiver)
+        if use_mdns:
+            stack.enter_context(mdns(network.addrs, receiver.on_found))
+        try:
+            yield network
+        finally:
+            nursery.cancel_scope.cancel()
+
+
+class Libp2pNetwork:
+    """Implements `net.network.Network`."""
+
+    def __init__(
+        self,
+        host: IHost,
+        identity: KeyPair,
+        receiver: Receiver,
+        nursery: trio.Nursery,
+        broadcast: Broadcast,
+    ) -> None:
+        self._host = host
+        self._identity = identity
+        self._receiver = receiver
+        self._nursery = nursery
+        self._broadcast = broadcast
+        self._links = Links(host, receiver, nursery, self._addr_of)
+        self._dialling: set[str] = set()
+        self._addr_by_peer: dict[PeerId, str] = {}
+        self.peer_id = PeerId(str(host.get_id()))
+        self.addrs = self._own_addrs()
+        host.set_stream_handler(PROTOCOL, self._on_stream)
+        host.get_network().register_notifee(_Notifee(self._links))
+
+    def peers(self) -> tuple[PeerId, ...]:
+        return tuple(peer for peer in self._links.by_peer if self._links.get(peer))
+
+    def push(self, peer: PeerId, message: Message) -> bool:
+        link = self._links.get(peer)
+        return link is not None and link.outgoing.push(message)
+
+    def serve(self, peer: PeerId, load: Load) -> bool:
+        link = self._links.get(peer)
+        if link is None:
+            return False
+        link.outgoing.serve(load)
+        return True
+
+    def publish(self, data: bytes) -> None:
+        self._broadcast.publish(data)
+
+    def dial(self, addr: str, *, keep: bool = False) -> None:
+        if addr not in self._dialling and len(self._dialling) < MAX_DIALS:
+            self._dialling.add(addr)
+            self._nursery.start_soon(self._dial, addr, keep)
+
+    def disconnect(self, peer: PeerId, why: str) -> None:
+        self._links.ban(peer)
+        if (link := self._links.by_peer.get(peer)) is not None:
+            link.end(why)
+        self._nursery.start_soon(self._close_peer, peer)
+
+    def rtt(self, peer: PeerId) -> float | None:
+        for connection in self._host.get_network().connections.get(ID.from_base58(peer), []):
+            measured = getattr(connection.muxed_conn, "rtt", None)
+            if measured is not None and (seconds := float(measured())) > 0:
+                return seconds
+        return None
+
+    def sign(self, data: bytes) -> bytes:
+        return self._identity.private_key.sign(data)
+
+    def verify(self, peer: PeerId, data: bytes, signature: bytes) -> bool:
+        key = _public_key(peer)
+        try:
+            return key is not None and key.verify(data, signature)
+        except Exception:  # libsodium's own errors for a signature of the wrong form
+            return False
+
+    async def _on_stream(self, stream: INetStream) -> None:
+        await self._links.take(stream)
+
+    async def _dial(self, addr: str, keep: bool) -> None:
+        try:
+            try:
+                peer, transport = parse_peer_addr(addr)
+            except ValueError as error:
+                self._receiver.on_dial_failed(addr, str(error))
+                return
+            wait = REDIAL_MIN
+            while True:
+                why = await self._connect(peer, transport, addr)
+                if why is None:
+                    wait = REDIAL_MIN
+                    link = self._links.by_peer.get(peer)
+                    if keep and link is not None:
+                        await link.done.wait()
+                else:
+                    self._receiver.on_dial_failed(addr, why)
+                if not keep:
+                    return
+                await trio.sleep(wait * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
+                wait = min(wait * 2, REDIAL_MAX)
+        finally:
+            self._dialling.discard(addr)
+
+    async def _connect(self, peer: PeerId, transport: Multiaddr, addr: str) -> str | None:
+        """Have a link to this peer. Returns why not, in a sentence."""
+        if peer == self.peer_id:
+            return f"{addr} is this node itself"
+        if self._links.get(peer) is not None:
+            return None
+        if not self._links.allowed(peer):
+            return f"{addr} is not dialled: there are too many peers, or it misbehaved just now"
+        self._addr_by_peer[peer] = addr
+        try:
+            with trio.fail_after(DIAL_SECONDS):
+                await self._host.connect(PeerInfo(ID.from_base58(peer), [transport]))
+                self._links.connected(peer)
+                link = self._links.by_peer.get(peer)
+                if link is not None:
+                    await _first(link.up, link.done)
+        except trio.TooSlowError:
+            return f"{addr} does not answer"
+        except Exception as error:  # libp2p raises many kinds
+            return f"{addr} cannot be reached: {_reason(error)}"
+        if self._links.get(peer) is None:
+            return f"{addr} answers, but does not speak flux"
+        return None
+
+    async def _close_peer(self, peer: PeerId) -> None:
+        with trio.move_on_after(1):
+            try:
+                await self._host.disconnect(ID.from_base58(peer))
+            except Exception as error:  # it is gone
+                log.debug("disconnecting %s: %r", peer, error)
+
+    def _addr_of(self, peer: PeerId) -> str:
+        """Where a peer can be dialled, as far as known; or where it comes from."""
+        if (dialled := self._addr_by_peer.get(peer)) is not None:
+            return dialled
+        for connection in self._host.get_network().connections.get(ID.from_base58(peer), []):
+            remote = connection.muxed_conn.get_remote_address()
+            if remote is not None:
+                family = "ip6" if ":" in remote[0] else "ip4"
+                return f"/{family}/{remote[0]}/tcp/{remote[1]}/p2p/{peer}"
+        return ""
+
+    def _own_addrs(self) -> tuple[str, ...]:
+        found: list[str] = []
+        for listener in self._host.get_network().listeners.values():
+            for addr in listener.get_addrs():
+                found += [f"{one}/p2p/{self.peer_id}" for one in concrete(addr)]
+        return tuple(dict.fromkeys(found))
+
+
+class _Notifee(INotifee):
+    """libp2p tells it of connections."""
+
+    def __init__(self, links: Links) -> None:
+        self._links = links
+
+    async def connected(self, network: INetwork, conn: INetConn) -> None:
+        self._links.connected(PeerId(str(conn.muxed_conn.peer_id)))
+
+    async def disconnected(self, network: INetwork, conn: INetConn) -> None:
+        """The link's streams tell."""
+
+    async def opened_stream(self, network: INetwork, stream: INetStream) -> None:
+        """Not of interest."""
+
+    async def closed_stream(self, network: INetwork, stream: INetStream) -> None:
+        """Not of interest."""
+
+    async def listen(self, network: INetwork, multiaddr: Multiaddr) -> None:
+        """Not of interest."""
+
+    async def listen_close(self, network: INetwork, multiaddr: Multiaddr) -> None:
+        """Not of interest."""
+
+
+async def _listen_on(host: IHost, addr: Multiaddr) -> None:
+    try:
+        if await host.get_network().listen(addr):
+            return
+        why = "the port is in use, or the address is not this machine's"
+    except Exception as error:  # libp2p wraps the operating system's errors in its own
+        why = _reason(error)
+    raise NetworkError(f"cannot listen on {addr}: {why}")
+
+
+def _listen_addr(addr: str) -> Multiaddr:
+    try:
+        parsed = Multiaddr(addr)
+        parsed.value_for_protocol("tcp")
+    except Exception:  # the library raises kinds of its own
+        raise NetworkError(
+            f"cannot listen on {addr}: expected a multiaddr like /ip4/127.0.0.1/tcp/0"
+        ) from None
+    return parsed
+
+
+async def _first(*events: trio.Event) -> None:
+    """Wait until one of these is set."""
+    async with trio.open_nursery() as nursery:
+
+        async def wait(event: trio.Event) -> None:
+            await event.wait()
+            nursery.cancel_scope.cancel()
+
+        for event in events:
+            nursery.start_soon(wait, event)
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, from the depths of a chain of exceptions, in words."""
+    texts: list[str] = []
+    seen: BaseException | None = error
+    while seen is not None and len(texts) < 10:
+        if isinstance(seen, BaseExceptionGroup):
+            texts += [str(inner) for inner in seen.exceptions]
+        texts.append(f"{type(seen).__name__} {seen}")
+        seen = seen.__cause__ or seen.__context__
+    text = " ".join(texts).lower()
+    if "mismatch" in text or "does not correspond" in text:
+        return "another peer answers there (its peer id is a different one)"
+    if "refused" in text:
+        return "nobody listens there (connection refused)"
+    if "in use" in text:
+        return "the port is in use"
+    if "cannot assign" in text:
+        return "the address is not this machine's"
+    if "permission" in text:
+        return "that needs rights that this user does not have"
+    if "unreachable" in text or "no route" in text:
+        return "there is no way to it from this network"
+    return "the connection could not be made"
+
+
+@lru_cache(maxsize=1024)
+def _public_key(peer: PeerId) -> PublicKey | None:
+    try:
+        return ID.from_base58(peer).extract_public_key()
+    except Exception:  # not a peer id that holds a key
+        return None
+
+
+def _quiet() -> None:
+    """libp2p logs every hiccup of every peer; ours says what matters. Its own goes only to handlers
+    that somebody put on its logger on purpose."""
+    logger = logging.getLogger("libp2p")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+        logger.propagate = False

@@ -1,0 +1,200 @@
+"""Links: one logical push connection to each peer, whatever libp2p has underneath.
+
+Each side opens one stream to push on, and takes one to read from; a link is up when it has both. So two
+nodes that dial each other at the same moment still have one link, and a peer that comes back after a crash
+replaces its old one. `on_connected` and `on_disconnected` strictly alternate for a peer.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+import trio
+from libp2p.abc import IHost, INetStream
+from libp2p.custom_types import TProtocol
+from libp2p.peer.id import ID
+
+from flux_tui.core import codec
+from flux_tui.core.ids import PeerId
+from flux_tui.net.network import PUSH_PROTOCOL, Receiver
+from flux_tui.net.push_stream import Outgoing, read_from
+from flux_tui.net.transport import WRITE_BYTES, widen
+
+log = logging.getLogger(__name__)
+
+PROTOCOL = TProtocol(PUSH_PROTOCOL)
+HANDSHAKE_SECONDS = 10.0
+"""For a link to have both of its streams."""
+REOPEN_SECONDS = 1.0
+"""Before a stream is opened again on a connection that outlived its link."""
+BAN_SECONDS = 10.0
+"""A peer that sent garbage is refused for this long."""
+MAX_PEERS = 128
+"""Links at the same time; each may have RECEIVE_WINDOW bytes under way."""
+CLOSE_SECONDS = 0.5
+"""For the courtesies of closing a stream."""
+
+
+class Link:
+    """One peer's."""
+
+    def __init__(self, peer: PeerId, receiver: Receiver) -> None:
+        self.peer = peer
+        self.outgoing = Outgoing(peer, receiver, WRITE_BYTES)
+        self.inbound: INetStream | None = None
+        self.outbound: INetStream | None = None
+        self.opening = False
+        self.complete = trio.Event()
+        self.up = trio.Event()
+        self.done = trio.Event()
+        self.scope = trio.CancelScope()
+        self.why = "the connection was closed"
+
+    def end(self, why: str) -> None:
+        """Close it, soon."""
+        self.why = why
+        self.scope.cancel()
+
+
+class Links:
+    """All of them."""
+
+    def __init__(
+        self, host: IHost, receiver: Receiver, nursery: trio.Nursery, addr_of: Callable[[PeerId], str]
+    ) -> None:
+        self._host = host
+        self._receiver = receiver
+        self._nursery = nursery
+        self._addr_of = addr_of
+        self._banned: dict[PeerId, float] = {}
+        self._last_end: dict[PeerId, trio.Event] = {}
+        self.by_peer: dict[PeerId, Link] = {}
+
+    def get(self, peer: PeerId) -> Link | None:
+        """The link to a peer, if it is up."""
+        link = self.by_peer.get(peer)
+        return link if link is not None and link.up.is_set() else None
+
+    def ban(self, peer: PeerId) -> None:
+        """Refuse this peer for a while."""
+        self._banned[peer] = time.monotonic() + BAN_SECONDS
+        if len(self._banned) > 1024:
+            del self._banned[next(iter(self._banned))]
+
+    def allowed(self, peer: PeerId) -> bool:
+        """Whether it may have a link."""
+        if self._banned.get(peer, 0.0) > time.monotonic():
+            return False
+        return peer in self.by_peer or len(self.by_peer) < MAX_PEERS
+
+    def connected(self, peer: PeerId) -> None:
+        """libp2p has a connection to this peer: open our stream on it."""
+        if self.allowed(peer):
+            link = self._link(peer)
+            if link.outbound is None and not link.opening:
+                link.opening = True
+                self._nursery.start_soon(self._open, link)
+
+    async def take(self, stream: INetStream) -> None:
+        """A peer opened its stream to us; returns when the link is over."""
+        peer = PeerId(str(stream.muxed_conn.peer_id))
+        if not self.allowed(peer):
+            await stream.reset()
+            return
+        link = self._link(peer)
+        if link.inbound is not None:
+            # It would not open a second one if it thought the first alive.
+            link.end("the peer opened a new stream")
+            link = self._renew(link)
+        link.inbound = stream
+        await widen(stream)
+        if link.outbound is None and not link.opening:
+            link.opening = True
+            self._nursery.start_soon(self._open, link)
+        self._check(link)
+        await link.done.wait()
+
+    def _link(self, peer: PeerId) -> Link:
+        link = self.by_peer.get(peer)
+        if link is None or link.scope.cancel_called:
+            link = self._renew(link) if link is not None else self._add(Link(peer, self._receiver), None)
+        return link
+
+    def _renew(self, old: Link) -> Link:
+        return self._add(Link(old.peer, self._receiver), old)
+
+    def _add(self, link: Link, old: Link | None) -> Link:
+        self.by_peer[link.peer] = link
+        self._nursery.start_soon(self._run, link, old)
+        return link
+
+    def _check(self, link: Link) -> None:
+        if link.inbound is not None and link.outbound is not None:
+            link.complete.set()
+
+    async def _open(self, link: Link) -> None:
+        try:
+            with trio.fail_after(HANDSHAKE_SECONDS):
+                link.outbound = await self._host.new_stream(ID.from_base58(link.peer), [PROTOCOL])
+        except Exception as error:  # libp2p raises many kinds; each means: no stream
+            log.debug("no push stream to %s: %r", link.peer, error)
+            link.end("it does not take our push stream")
+        finally:
+            link.opening = False
+        self._check(link)
+
+    async def _run(self, link: Link, old: Link | None) -> None:
+        if old is not None:
+            await old.done.wait()  # its on_disconnected comes before our on_connected
+        try:
+            with link.scope, trio.move_on_after(HANDSHAKE_SECONDS) as waiting:
+                await link.complete.wait()
+                waiting.deadline = float("inf")
+                link.up.set()
+                self._receiver.on_connected(link.peer, self._addr_of(link.peer))
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._read, link)
+                    nursery.start_soon(self._write, link)
+        finally:
+            if self.by_peer.get(link.peer) is link:
+                del self.by_peer[link.peer]
+            if link.up.is_set():
+                self._receiver.on_disconnected(link.peer, link.why)
+            with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
+                for stream in (link.outbound, link.inbound):
+                    if stream is not None:
+                        await _reset(stream)
+            link.done.set()
+        if link.peer not in self.by_peer and self.allowed(link.peer):
+            await trio.sleep(REOPEN_SECONDS)
+            if link.peer not in self.by_peer and self._host.get_network().connections.get(
+                ID.from_base58(link.peer)
+            ):
+                self.connected(link.peer)
+
+    async def _read(self, link: Link) -> None:
+        assert link.inbound is not None
+        try:
+            await read_from(link.inbound, link.peer, self._receiver)
+        except codec.BadFrameError as error:
+            self._receiver.on_fault(link.peer, "garbage", str(error))
+            self.ban(link.peer)
+            link.end(f"it sent garbage: {error}")
+        except Exception as error:  # the stream's end, however libp2p words it
+            log.debug("reading from %s ended: %r", link.peer, error)
+            link.end("the connection was closed")
+
+    async def _write(self, link: Link) -> None:
+        assert link.outbound is not None
+        try:
+            await link.outgoing.write_to(link.outbound)
+        except Exception as error:  # likewise
+            log.debug("writing to %s ended: %r", link.peer, error)
+            link.end("the connection was closed")
+
+
+async def _reset(stream: INetStream) -> None:
+    try:
+        await stream.reset()
+    except Exception as error:  # it is gone: all the better
+        log.debug("resetting a stream: %r", error)

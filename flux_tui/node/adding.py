@@ -1,0 +1,180 @@
+"""A file or folder of the user's, read once and cut into chunks; the bytes stay where they are.
+
+Synchronous, for a worker thread; constant memory whatever the size. What is special (sockets, pipes,
+devices) is left out, as IPFS tools do; hidden files are taken; symbolic links inside a folder stay
+links, while the path that the user named is followed.
+"""
+
+import os
+import stat as modes
+import time
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from flux_tui.core.ids import raw_cid
+from flux_tui.core.unixfs import (
+    CHUNK_SIZE,
+    Block,
+    FileBuilder,
+    FolderEntry,
+    build_folder,
+    build_symlink,
+)
+from flux_tui.store.files import FileStat
+from flux_tui.store.store import Leaf
+
+LEAVES_AT_ONCE = 1024
+"""Leaves handed over together: a GiB, or a thousand small files' worth of rows."""
+
+
+class AddError(Exception):
+    """What cannot be shared, and why: one sentence for a person."""
+
+
+class Leaves(NamedTuple):
+    """Some leaves of one file, whose stat was taken before its first byte was read."""
+
+    rel: str
+    stat: FileStat
+    leaves: list[Leaf]
+
+
+class Done(NamedTuple):
+    """Everything was read."""
+
+    root: FolderEntry
+    size: int
+    chunks: int
+
+
+Step: TypeAlias = Leaves | Block | Done
+
+
+def total_size(path: Path) -> int:
+    """Bytes under a path, for progress; unreadable parts count nothing."""
+    if not path.is_dir():
+        return path.stat().st_size
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(folder, name)).st_size
+            except OSError:
+                continue
+    return total
+
+
+def walk(path: Path, progress: Callable[[int], None], stop: Callable[[], bool]) -> Iterator[Step]:
+    """Read `path`, in a stable order: leaves and blocks as they are known, at last Done.
+
+    `progress(n)` is told of every n bytes read; `stop()` true ends it. Raises AddError.
+    """
+    walker = _Walker(progress, stop)
+    try:
+        if path.is_dir():
+            entry = yield from walker.folder(path, "", path.name)
+        elif path.is_file():
+            entry = yield from walker.file(path, "", path.name)
+        elif path.exists():
+            raise AddError(f"{path} is neither a file nor a folder, so it cannot be shared")
+        else:
+            raise AddError(f"{path} does not exist")
+    except OSError as error:
+        raise _explain(error, path) from error
+    yield Done(entry, walker.size, walker.chunks)
+
+
+class _Walker:
+    def __init__(self, progress: Callable[[int], None], stop: Callable[[], bool]) -> None:
+        self._progress = progress
+        self._stop = stop
+        self._buffer = bytearray(CHUNK_SIZE)
+        self.size = 0
+        self.chunks = 0
+
+    def file(self, path: Path, rel: str, name: str) -> Generator[Step, None, FolderEntry]:
+        recorded = time.time_ns()
+        builder = FileBuilder()
+        leaves: list[Leaf] = []
+        with path.open("rb", buffering=0) as opened:
+            before = os.fstat(opened.fileno())
+            stat = FileStat.of(before, recorded)
+            offset = 0
+            view = memoryview(self._buffer)
+            while True:
+                count = _fill(opened.readinto, view)
+                if count == 0 and offset > 0:
+                    break
+                if self._stop():
+                    raise AddError(f"adding {path} was stopped")
+                cid = raw_cid(view[:count])
+                leaves.append(Leaf(cid, offset, count))
+                yield from builder.add_leaf(cid, count)
+                offset += count
+                self.size += count
+                self._progress(count)
+                if len(leaves) == LEAVES_AT_ONCE:
+                    yield Leaves(rel, stat, leaves)
+                    leaves = []
+                if count < CHUNK_SIZE:
+                    break
+            after = os.fstat(opened.fileno())
+        if (before.st_size, before.st_mtime_ns, before.st_ino) != (
+            after.st_size,
+            after.st_mtime_ns,
+            after.st_ino,
+        ) or offset != after.st_size:
+            raise AddError(f"{path} was changed while it was being read: add it again when it is at rest")
+        if leaves:
+            yield Leaves(rel, stat, leaves)
+        root = builder.finish()
+        yield from root.blocks
+        self.chunks += root.chunks
+        return FolderEntry(name, root.cid, root.tsize)
+
+    def folder(self, path: Path, rel: str, name: str) -> Generator[Step, None, FolderEntry]:
+        entries: list[FolderEntry] = []
+        with os.scandir(path) as found:
+            children = sorted(found, key=lambda child: os.fsencode(child.name))
+        for child in children:
+            inner = f"{rel}/{child.name}" if rel else child.name
+            try:
+                child.name.encode()
+            except UnicodeEncodeError:
+                raise AddError(
+                    f"{child.path!r} has a name that is not UTF-8: rename it to share it"
+                ) from None
+            if child.is_symlink():
+                link = build_symlink(os.readlink(child.path))
+                yield link
+                self.chunks += 1
+                entries.append(FolderEntry(child.name, link.cid, len(link.data)))
+            elif child.is_dir():
+                entries.append((yield from self.folder(Path(child.path), inner, child.name)))
+            elif modes.S_ISREG(child.stat().st_mode):
+                entries.append((yield from self.file(Path(child.path), inner, child.name)))
+        root = build_folder(entries)
+        yield from root.blocks
+        self.chunks += len(root.blocks)
+        return FolderEntry(name, root.cid, root.tsize)
+
+
+def _fill(readinto: Callable[[memoryview], int | None], view: memoryview) -> int:
+    """Read until the buffer is full or the file ends."""
+    count = 0
+    while count < len(view):
+        more = readinto(view[count:])
+        if not more:
+            break
+        count += more
+    return count
+
+
+def _explain(error: OSError, path: Path) -> AddError:
+    named = error.filename if isinstance(error.filename, str) else str(path)
+    if isinstance(error, PermissionError):
+        return AddError(f"{named} cannot be read: you have no right to")
+    if isinstance(error, FileNotFoundError):
+        return AddError(f"{named} does not exist")
+    return AddError(f"{named} cannot be read: {(error.strerror or str(error)).lower()}")

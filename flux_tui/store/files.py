@@ -1,0 +1,134 @@
+"""Bytes in files: written at their offset, read back, and whether a file is still what it was.
+
+A file that this node did not write itself (or has handed over) may be changed by its owner at any time.
+Its stat was recorded when its chunks were hashed; while that is the same, its bytes are taken to be the
+same. Two writes within one tick of the file system's clock look alike, so a stat that was recorded too
+soon after the last change proves nothing ("racily clean", as git has it), and the bytes are hashed.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from flux_tui.core.ids import Cid, matches
+from flux_tui.store.schema import StoreError
+
+TICK_NS = 50_000_000
+"""Nanoseconds; file systems stamp with the kernel's tick, 1 to 10 ms."""
+COARSE_TICK_NS = 2_000_000_000
+"""The same where stamps have no fraction of a second (FAT: two seconds)."""
+
+
+class FileStat(NamedTuple):
+    """What a file looked like when its bytes were known to be right."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    recorded_ns: int
+    """When it was taken, by the clock that stamps files."""
+
+    @classmethod
+    def of(cls, stat: os.stat_result, recorded_ns: int) -> "FileStat":
+        """From os.stat."""
+        return cls(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, recorded_ns)
+
+    def proves(self, now: os.stat_result) -> bool:
+        """Whether a file that looks like `now` has the bytes that it had then."""
+        if (self.size, self.mtime_ns, self.ctime_ns, self.inode) != (
+            now.st_size,
+            now.st_mtime_ns,
+            now.st_ctime_ns,
+            now.st_ino,
+        ):
+            return False
+        changed = max(self.mtime_ns, self.ctime_ns)
+        tick = TICK_NS if self.ctime_ns % 1_000_000_000 else COARSE_TICK_NS
+        return self.recorded_ns - changed > tick
+
+
+def write_at(path: Path, places: Iterable[int], data: bytes | bytearray | memoryview) -> None:
+    """Write `data` at each of these offsets. The file may not exist yet. Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        for offset in places:
+            done = 0
+            view = memoryview(data)
+            while done < len(view):
+                done += os.pwrite(descriptor, view[done:], offset + done)
+    finally:
+        os.close(descriptor)
+
+
+def read_at(descriptor: int, offset: int, size: int) -> bytes:
+    """Up to `size` bytes at `offset`; fewer where the file ends."""
+    data = os.pread(descriptor, size, offset)
+    while data and len(data) < size:
+        more = os.pread(descriptor, size - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+def stat_of(descriptor: int) -> os.stat_result:
+    """What an open file looks like now."""
+    return os.fstat(descriptor)
+
+
+def size_to(path: Path, size: int) -> None:
+    """Make a file of this many bytes; what is not written yet is a hole. Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        if os.fstat(descriptor).st_size != size:
+            os.ftruncate(descriptor, size)
+    finally:
+        os.close(descriptor)
+
+
+def inside(rel: str) -> str:
+    """A path inside a tree, checked. Raises StoreError for one that would lead out of it."""
+    path = PurePosixPath(rel)
+    if path.is_absolute() or ".." in path.parts or "\0" in rel:
+        raise StoreError(f"the object has a path that leads out of its folder: {rel!r}")
+    return rel
+
+
+def rename_new(part: Path, path: Path) -> None:
+    """Give `part` its name, but never over something that is there. Raises StoreError, OSError."""
+    if part.is_dir() and not part.is_symlink():
+        if os.path.lexists(path):
+            raise StoreError(f"{path} exists already; what was fetched is in {part}")
+        part.rename(path)
+        return
+    try:
+        os.link(part, path, follow_symlinks=False)
+    except FileExistsError:
+        # Perhaps the last life got as far as the link and no further.
+        if not os.path.samestat(os.lstat(part), os.lstat(path)):
+            raise StoreError(f"{path} exists already; what was fetched is in {part}") from None
+    except OSError:
+        if os.path.lexists(path):
+            raise StoreError(f"{path} exists already; what was fetched is in {part}") from None
+        part.rename(path)  # a file system without hard links
+        return
+    part.unlink()
+
+
+def holds(path: Path, offset: int, size: int, cid: Cid) -> bool:
+    """Whether a file has a chunk's bytes at this offset."""
+    try:
+        with path.open("rb", buffering=0) as opened:
+            return matches(cid, read_at(opened.fileno(), offset, size))
+    except OSError:
+        return False
+
+
+def boot_id() -> str:
+    """A name for the time since this machine was started; empty where there is none to be had."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""

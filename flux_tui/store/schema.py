@@ -1,0 +1,163 @@
+"""The database of a home: how it is opened, what its tables are, and what its errors mean to a person.
+
+One SQLite file in WAL mode, one writer (the node), any number of readers in any process.
+`synchronous=NORMAL`: what was committed survives the death of the process at any moment, and the series
+is never torn by a power loss, though that may cost its last moments.
+"""
+
+import errno
+import sqlite3
+from pathlib import Path
+
+APPLICATION_ID = 0x464C5558
+""" "FLUX": tells a home's database from any other SQLite file."""
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT = 5.0
+"""Seconds to wait for a lock; only a copy by another program could hold one that long."""
+
+SERIES_TABLES = """
+CREATE TABLE IF NOT EXISTS entry (
+    seq  INTEGER PRIMARY KEY,
+    at   REAL NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS checkpoint (
+    seq   INTEGER PRIMARY KEY,
+    state BLOB NOT NULL
+);
+"""
+CHUNK_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+-- An object's files. `part`: its name while it is being fetched; NULL once it stands at `path`.
+CREATE TABLE IF NOT EXISTS tree (
+    id   INTEGER PRIMARY KEY,
+    root TEXT NOT NULL,
+    path TEXT NOT NULL,
+    part TEXT
+);
+CREATE INDEX IF NOT EXISTS tree_by_root ON tree (root);
+-- A file of a tree (`rel` is empty where the tree is the file). The stat is NULL while it is written.
+CREATE TABLE IF NOT EXISTS file (
+    id          INTEGER PRIMARY KEY,
+    tree        INTEGER NOT NULL,
+    rel         TEXT NOT NULL,
+    size        INTEGER,
+    mtime_ns    INTEGER,
+    ctime_ns    INTEGER,
+    inode       INTEGER,
+    recorded_ns INTEGER
+);
+CREATE INDEX IF NOT EXISTS file_by_tree ON file (tree, rel);
+-- Where a chunk's bytes are: inline, or in a file at an offset.
+CREATE TABLE IF NOT EXISTS chunk (
+    cid    BLOB PRIMARY KEY,
+    size   INTEGER NOT NULL,
+    file   INTEGER,
+    offset INTEGER,
+    data   BLOB
+);
+CREATE INDEX IF NOT EXISTS chunk_by_file ON chunk (file);
+"""
+
+
+class StoreError(Exception):
+    """What the store cannot do: one sentence for a person."""
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """The one writing connection; makes the database if there is none. Raises StoreError."""
+    try:
+        db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, check_same_thread=False, isolation_level=None)
+        path.chmod(0o600)
+        _check(db, path)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=NORMAL")
+        db.executescript(SERIES_TABLES + CHUNK_TABLES)
+        db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    except OSError as error:
+        raise explain_os(error, path) from error
+    return db
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A read-only connection: to a live home, a dead one, or an exported file. Raises StoreError."""
+    if not path.is_file():
+        raise StoreError(f"there is no series at {path}")
+    db = _connect_read_only(path)
+    try:
+        _check(db, path)
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'entry'").fetchone():
+            raise StoreError(f"{path} is no series: it has no entries table")
+    except sqlite3.Error as error:
+        db.close()
+        raise explain(error, path) from error
+    except StoreError:
+        db.close()
+        raise
+    return db
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    uri = path.absolute().as_uri()
+    last: sqlite3.Error | None = None
+    # A database whose folder cannot be written has no shared-memory file; with no writer about, its
+    # content cannot change either, which is what `immutable` says.
+    modes = ["mode=ro"]
+    if not path.with_name(path.name + "-wal").exists():
+        modes.append("mode=ro&immutable=1")
+    for mode in modes:
+        db = sqlite3.connect(
+            f"{uri}?{mode}", uri=True, timeout=BUSY_TIMEOUT, check_same_thread=False, isolation_level=None
+        )
+        try:
+            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error as error:
+            db.close()
+            last = error
+            continue
+        return db
+    assert last is not None
+    raise explain(last, path) from last
+
+
+def _check(db: sqlite3.Connection, path: Path) -> None:
+    """Whether this is a database of ours, of a version that this program reads."""
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if application != APPLICATION_ID and (application or tables):
+        raise StoreError(f"{path} is a database, but not one of flux-tui's")
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"{path} was written by a newer flux-tui (format {version}, this one reads up to "
+            f"{SCHEMA_VERSION}): update flux-tui to open it"
+        )
+
+
+def explain(error: sqlite3.Error, path: Path) -> StoreError:
+    """A database error in words."""
+    text = str(error)
+    if "full" in text:
+        return StoreError(f"the disk is full: {path.parent} takes no more; free some space, nothing is lost")
+    if "malformed" in text or "not a database" in text or "corrupt" in text:
+        return StoreError(
+            f"{path} is damaged ({text}): move it away to begin anew; fetched files stay where they are"
+        )
+    if "readonly" in text or "unable to open" in text or "attempt to write" in text:
+        return StoreError(f"{path} cannot be opened for writing: check the rights of its folder")
+    return StoreError(f"{path} cannot be used: {text}")
+
+
+def explain_os(error: OSError, path: Path) -> StoreError:
+    """A file error in words."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreError(f"the disk is full: {path} cannot be written; free some space, nothing is lost")
+    if error.errno == errno.EFBIG:
+        return StoreError(f"{path} would be larger than this file system or user may have files")
+    return StoreError(f"{path} cannot be used: {(error.strerror or str(error)).lower()}")

@@ -1,0 +1,173 @@
+"""The series, read: by the dashboard, by the command line, by tests; in any process, while the node writes.
+
+A reader never changes anything and never asks the node; it sees what is committed.
+"""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from flux_tui.core.events import Entry, decode_event
+from flux_tui.store.schema import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    SERIES_TABLES,
+    StoreError,
+    explain,
+    explain_os,
+    open_reader,
+)
+
+__all__ = ["MemorySeries", "SeriesReader", "SeriesSource", "StoreError", "export"]
+
+
+class SeriesSource(Protocol):
+    """What can be folded. Entries are numbered from 1 without gaps; times never run backwards."""
+
+    def last_seq(self) -> int:
+        """The number of the newest entry; 0 if there is none."""
+
+    def read(self, after: int, limit: int) -> list[Entry]:
+        """Up to `limit` entries that follow entry `after`, in order."""
+
+    def read_before(self, seq: int, limit: int) -> list[Entry]:
+        """Up to `limit` entries that end right before entry `seq`, in order."""
+
+    def seq_at(self, at: float) -> int:
+        """The last entry whose time is not after `at`; 0 if there is none."""
+
+    def checkpoint(self, at_most: int) -> tuple[int, bytes] | None:
+        """The newest stored state after an entry ≤ `at_most`, as (its seq, derive.snapshot)."""
+
+    def close(self) -> None:
+        """No more reading."""
+
+
+class SeriesReader:
+    """A series in a file. Use from one thread at a time."""
+
+    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
+        self._db = db
+        self._path = path
+
+    @classmethod
+    def open(cls, path: Path) -> "SeriesReader":
+        """Raises StoreError: missing, no series, damaged, or of a newer version."""
+        return cls(open_reader(path), path)
+
+    def last_seq(self) -> int:
+        row = self._one("SELECT max(seq) FROM entry")
+        return 0 if row is None or row[0] is None else int(row[0])
+
+    def read(self, after: int, limit: int) -> list[Entry]:
+        rows = self._all("SELECT seq, at, body FROM entry WHERE seq > ? ORDER BY seq LIMIT ?", after, limit)
+        return [Entry(seq, at, decode_event(body)) for seq, at, body in rows]
+
+    def read_before(self, seq: int, limit: int) -> list[Entry]:
+        return self.read(max(0, seq - 1 - limit), min(limit, max(0, seq - 1)))
+
+    def seq_at(self, at: float) -> int:
+        low, high = 0, self.last_seq()
+        while low < high:  # times are in the order of seq: no index is needed
+            middle = (low + high + 1) // 2
+            row = self._one("SELECT at FROM entry WHERE seq = ?", middle)
+            if row is not None and row[0] <= at:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def checkpoint(self, at_most: int) -> tuple[int, bytes] | None:
+        row = self._one("SELECT seq, state FROM checkpoint WHERE seq <= ? ORDER BY seq DESC LIMIT 1", at_most)
+        return None if row is None else (int(row[0]), bytes(row[1]))
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _all(self, query: str, *values: float) -> list[tuple[int, float, bytes]]:
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise explain(error, self._path) from error
+
+    def _one(self, query: str, *values: float) -> tuple[int, bytes] | None:
+        try:
+            row: tuple[int, bytes] | None = self._db.execute(query, values).fetchone()
+        except sqlite3.Error as error:
+            raise explain(error, self._path) from error
+        return row
+
+
+class MemorySeries:
+    """A series in memory, with the reader's interface; for tests and short recordings."""
+
+    def __init__(self, entries: Sequence[Entry] = ()) -> None:
+        self._entries = list(entries)
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """More entries; their numbers go on from the last one's."""
+        for entry in entries:
+            if entry.seq != len(self._entries) + 1:
+                raise ValueError(f"entry {entry.seq} after entry {len(self._entries)}")
+            self._entries.append(entry)
+
+    def last_seq(self) -> int:
+        return len(self._entries)
+
+    def read(self, after: int, limit: int) -> list[Entry]:
+        return self._entries[after : after + limit]
+
+    def read_before(self, seq: int, limit: int) -> list[Entry]:
+        end = min(max(0, seq - 1), len(self._entries))
+        return self._entries[max(0, end - limit) : end]
+
+    def seq_at(self, at: float) -> int:
+        return next((entry.seq for entry in reversed(self._entries) if entry.at <= at), 0)
+
+    def checkpoint(self, at_most: int) -> tuple[int, bytes] | None:
+        return None
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def export(source: Path, target: Path, *, overwrite: bool = False) -> int:
+    """Copy the series alone (no chunk index, no chunk bytes) to a file that SeriesReader opens.
+
+    Works while the node runs: the copy is of one moment. Returns the number of entries.
+    Raises StoreError: nothing to copy, target exists, disk full.
+    """
+    if target.exists() and not overwrite:
+        raise StoreError(f"{target} exists already: choose another name")
+    reader = open_reader(source)
+    part = target.with_name(f".{target.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        copy = sqlite3.connect(part, isolation_level=None)
+        try:
+            copy.executescript(SERIES_TABLES)
+            copy.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            copy.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            copy.execute("BEGIN")
+            reader.execute("BEGIN")
+            copy.executemany(
+                "INSERT INTO entry VALUES (?, ?, ?)", reader.execute("SELECT seq, at, body FROM entry")
+            )
+            copy.executemany(
+                "INSERT INTO checkpoint VALUES (?, ?)", reader.execute("SELECT seq, state FROM checkpoint")
+            )
+            copy.execute("COMMIT")
+            count = int(copy.execute("SELECT count(*) FROM entry").fetchone()[0])
+        finally:
+            copy.close()
+        os.replace(part, target)
+    except sqlite3.Error as error:
+        raise explain(error, target) from error
+    except OSError as error:
+        raise explain_os(error, target) from error
+    finally:
+        reader.close()
+        part.unlink(missing_ok=True)
+    return count

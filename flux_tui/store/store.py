@@ -1,0 +1,462 @@
+"""The store: the series and the chunk index in one transaction, the bytes in place before it.
+
+Chunk bytes are in one of three places: inline in the database (inner nodes, small loose chunks), in a
+file that is being fetched (written at its offset: the download *is* the chunk store, so a file costs its
+size on disk once), or in the user's own file that was added or fetched, which is never copied.
+
+Rules
+- Bytes are written first; the row that claims them commits with the entry that tells of them.
+- A chunk that was written but not committed counts as held (`size_of`) in this process, and is simply
+  not there after a crash: it is fetched again, into the same place.
+- One thread commits at a time; landing, placing and reading may run in other threads beside it.
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from flux_tui.core.events import Event, encode_event
+from flux_tui.core.ids import Cid, cid_bytes, cid_from_bytes, matches
+from flux_tui.store import files
+from flux_tui.store.files import FileStat
+from flux_tui.store.schema import StoreError, explain, explain_os, open_writer
+from flux_tui.store.series import SeriesReader
+from flux_tui.store.trees import Tree, Trees
+
+__all__ = ["Landed", "Leaf", "Lost", "Placed", "ReadResult", "Store", "StoreError"]
+
+DATABASE = "flux.db"
+INLINE_MAX = 64 * 1024
+"""Bytes; a larger loose chunk gets a file of its own."""
+SIZES_KEPT = 100_000
+"""Chunk sizes kept in memory, some 20 MB: what a busy node is asked for again and again."""
+
+
+class Landed(NamedTuple):
+    """An index row to be committed: where a chunk's bytes are."""
+
+    cid: Cid
+    size: int
+    file: int | None = None
+    offset: int | None = None
+    data: bytes | None = None
+
+
+class Leaf(NamedTuple):
+    """A chunk in a file of the user's."""
+
+    cid: Cid
+    offset: int
+    size: int
+
+
+class Lost(NamedTuple):
+    """Chunks that are not there any more, and why: one sentence."""
+
+    path: Path
+    cids: tuple[Cid, ...]
+    size: int
+    why: str
+
+
+class ReadResult(NamedTuple):
+    """What could be read, in the order asked, and what was lost."""
+
+    chunks: list[tuple[Cid, bytes]]
+    lost: list[Lost]
+
+
+class Placed(NamedTuple):
+    """Of some leaves: whose bytes are in place now, and which have to come from elsewhere."""
+
+    present: list[Cid]
+    missing: list[Cid]
+
+
+class _Where(NamedTuple):
+    size: int
+    file: int | None
+    offset: int | None
+    data: bytes | None
+
+
+class Store:
+    """One home's store. Open it under the home's lock."""
+
+    def __init__(self, home: Path, db: sqlite3.Connection) -> None:
+        self.home = home
+        self.path = home / DATABASE
+        self._db = db
+        self._lock = threading.RLock()
+        """Guards the connection, the trees and the overlay; hardly ever held over file I/O."""
+        self._overlay: dict[Cid, Landed] = {}
+        """Written, not committed."""
+        self._sizes: dict[Cid, int] = {}
+        self.last_seq = int(db.execute("SELECT coalesce(max(seq), 0) FROM entry").fetchone()[0])
+        self._trees = Trees(home, db, self._lock)
+        self.lost_at_open = self._verify_after_power_loss()
+        """Chunks that a power loss took: the node tells the series of them."""
+
+    @classmethod
+    def open(cls, home: Path) -> "Store":
+        """Open a home's store, or make it. Raises StoreError."""
+        try:
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise explain_os(error, home) from error
+        db = open_writer(home / DATABASE)
+        try:
+            return cls(home, db)
+        except sqlite3.Error as error:
+            db.close()
+            raise explain(error, home / DATABASE) from error
+
+    def close(self) -> None:
+        """No more use of this store."""
+        with self._lock:
+            self._db.close()
+
+    def reader(self) -> SeriesReader:
+        """A reader of its own connection."""
+        return SeriesReader.open(self.path)
+
+    # ── committing ──────────────────────────────────────────────────────────────────────────────
+
+    def commit(
+        self,
+        events: Sequence[tuple[float, Event]],
+        landed: Sequence[Landed] = (),
+        lost: Sequence[Cid] = (),
+        checkpoint: bytes | None = None,
+    ) -> int:
+        """Append entries, and what they claim, at once or not at all. Returns the last entry's number.
+
+        `checkpoint`: derive.snapshot of the state after the last of them. Raises StoreError; then
+        nothing has changed, and the same call may be made again.
+        """
+        rows = [
+            (self.last_seq + number, at, encode_event(event)) for number, (at, event) in enumerate(events, 1)
+        ]
+        seq = self.last_seq + len(rows)
+        chunks = [(cid_bytes(row.cid), row.size, row.file, row.offset, row.data) for row in landed]
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.executemany("INSERT INTO entry VALUES (?, ?, ?)", rows)
+                self._db.executemany("INSERT OR REPLACE INTO chunk VALUES (?, ?, ?, ?, ?)", chunks)
+                self._db.executemany("DELETE FROM chunk WHERE cid = ?", [(cid_bytes(cid),) for cid in lost])
+                if checkpoint is not None:
+                    self._db.execute("INSERT OR REPLACE INTO checkpoint VALUES (?, ?)", (seq, checkpoint))
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise explain(error, self.path) from error
+            for row in landed:
+                if self._overlay.get(row.cid) is row:
+                    del self._overlay[row.cid]
+                self._remember(row.cid, row.size)
+            for cid in lost:
+                self._sizes.pop(cid, None)
+                self._overlay.pop(cid, None)
+        self.last_seq = seq
+        return seq
+
+    # ── what is held ────────────────────────────────────────────────────────────────────────────
+
+    def size_of(self, cid: Cid) -> int | None:
+        """Bytes of a chunk that is here; None: it is not."""
+        size = self._sizes.get(cid)
+        if size is not None:
+            return size
+        where = self._where(cid)
+        if where is None:
+            return None
+        self._remember(cid, where.size)
+        return where.size
+
+    def __contains__(self, cid: Cid) -> bool:
+        return self.size_of(cid) is not None
+
+    def counts(self) -> tuple[int, int]:
+        """Chunks, and bytes of them."""
+        with self._lock:
+            count, size = self._db.execute("SELECT count(*), coalesce(sum(size), 0) FROM chunk").fetchone()
+        return int(count), int(size)
+
+    def cids(self) -> Iterator[Cid]:
+        """Every chunk that is here."""
+        with self._lock:
+            rows = self._db.execute("SELECT cid FROM chunk").fetchall()
+        return (cid_from_bytes(row[0]) for row in rows)
+
+    # ── reading ─────────────────────────────────────────────────────────────────────────────────
+
+    def read(self, cids: Sequence[Cid]) -> ReadResult:
+        """The bytes of these chunks; each is what its CID says, or is told as lost. For a worker thread."""
+        found: dict[Cid, bytes] = {}
+        lost: list[Lost] = []
+        by_file: dict[int, list[tuple[Cid, _Where]]] = {}
+        for cid in cids:
+            where = self._where(cid)
+            if where is None:
+                continue
+            if where.file is None:
+                found[cid] = where.data or b""
+            else:
+                by_file.setdefault(where.file, []).append((cid, where))
+        for file, wanted in by_file.items():
+            self._read_file(file, wanted, found, lost)
+        return ReadResult([(cid, found[cid]) for cid in cids if cid in found], lost)
+
+    def read_block(self, cid: Cid) -> bytes | None:
+        """An inner node, or any one chunk."""
+        result = self.read([cid])
+        return result.chunks[0][1] if result.chunks else None
+
+    def _read_file(
+        self, file: int, wanted: list[tuple[Cid, _Where]], found: dict[Cid, bytes], lost: list[Lost]
+    ) -> None:
+        with self._lock:
+            path, stat = self._trees.locate(file)
+        if path is None:
+            return
+        bad: list[tuple[Cid, _Where]] = []
+        why = f"{path} was changed since it was shared: what was changed is not sent any more"
+        try:
+            with path.open("rb", buffering=0) as opened:
+                trusted = stat is None or stat.proves(files.stat_of(opened.fileno()))
+                for cid, where in wanted:
+                    data = files.read_at(opened.fileno(), where.offset or 0, where.size)
+                    if len(data) == where.size and (trusted or matches(cid, data)):
+                        found[cid] = data
+                    else:
+                        bad.append((cid, where))
+        except FileNotFoundError:
+            bad = [item for item in wanted if item[0] not in found]
+            why = f"{path} is gone: its chunks cannot be sent any more"
+        except OSError as error:
+            bad = [item for item in wanted if item[0] not in found]
+            why = f"{path} cannot be read ({(error.strerror or str(error)).lower()})"
+        if bad:
+            size = sum(where.size for _, where in bad)
+            lost.append(Lost(path, tuple(cid for cid, _ in bad), size, why))
+
+    def _where(self, cid: Cid) -> _Where | None:
+        landed = self._overlay.get(cid)
+        if landed is not None:
+            return _Where(landed.size, landed.file, landed.offset, landed.data)
+        try:
+            key = cid_bytes(cid)
+        except ValueError:
+            return None
+        with self._lock:
+            row = self._db.execute(
+                "SELECT size, file, offset, data FROM chunk WHERE cid = ?", (key,)
+            ).fetchone()
+        return None if row is None else _Where(*row)
+
+    def _remember(self, cid: Cid, size: int) -> None:
+        if len(self._sizes) >= SIZES_KEPT:
+            self._sizes.clear()
+        self._sizes[cid] = size
+
+    # ── objects that are being fetched ──────────────────────────────────────────────────────────
+
+    def open_tree(self, root: Cid, path: Path) -> None:
+        """Begin an object whose files are to stand at `path`, or go on with it. Raises StoreError."""
+        with self._guarded(path):
+            self._trees.open(root, path)
+
+    def place_folder(self, root: Cid, rel: str) -> None:
+        """A folder of it."""
+        tree = self._tree(root)
+        with self._guarded(tree.part):
+            tree.at(rel).mkdir(parents=True, exist_ok=True)
+
+    def place_file(self, root: Cid, rel: str, size: int | None) -> None:
+        """A file of it, of this size if that is known."""
+        tree = self._tree(root)
+        with self._guarded(tree.part):
+            path = tree.at(rel)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if size is not None:
+                files.size_to(path, size)
+            elif not path.exists():
+                path.touch(exist_ok=True)
+            self._trees.add_file(tree, rel)
+
+    def place_data(self, root: Cid, rel: str, offset: int, data: bytes) -> None:
+        """Content of a file that came inside an inner node."""
+        tree = self._tree(root)
+        with self._guarded(tree.part):
+            files.write_at(tree.at(rel), [offset], data)
+
+    def place_symlink(self, root: Cid, rel: str, target: str) -> None:
+        """A symbolic link of it. Raises StoreError for one that would lead out of it."""
+        tree = self._tree(root)
+        with self._guarded(tree.part):
+            tree.link(rel, target)
+
+    def place_leaves(self, root: Cid, rel: str, leaves: Iterable[tuple[Cid, int, int]]) -> Placed:
+        """Where leaves of a file belong, as (cid, offset, size). What is here already is put in place."""
+        tree = self._tree(root)
+        file = tree.files[rel]
+        present: list[Cid] = []
+        missing: list[Cid] = []
+        for cid, offset, _ in leaves:
+            with self._lock:
+                tree.places.setdefault(cid, []).append((file, rel, offset))
+                where = self._where(cid)
+            if where is None:
+                missing.append(cid)
+            elif (where.file, where.offset) == (file, offset) or self._copy_into(tree, rel, offset, cid):
+                present.append(cid)
+            else:
+                missing.append(cid)
+        return Placed(present, missing)
+
+    def _copy_into(self, tree: Tree, rel: str, offset: int, cid: Cid) -> bool:
+        """A chunk that is somewhere else already: copy it, if it still is what it should be."""
+        data = self.read_block(cid)
+        if data is None or not matches(cid, data):
+            self._sizes.pop(cid, None)
+            with self._lock:
+                self._overlay.pop(cid, None)
+                self._db.execute("DELETE FROM chunk WHERE cid = ?", (cid_bytes(cid),))
+            return False
+        with self._guarded(tree.part):
+            path = tree.at(rel)
+            with path.open("rb", buffering=0) as opened:
+                there = files.read_at(opened.fileno(), offset, len(data))
+            if there != data:
+                files.write_at(path, [offset], data)
+        return True
+
+    def land(self, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
+        """Write a verified chunk to its places. The row returned is to be committed with its entry.
+
+        Several threads may land chunks at once. Raises StoreError.
+        """
+        written: set[tuple[int, int]] = set()
+        landed: Landed | None = None
+        while True:
+            with self._lock:
+                spots = [
+                    (tree, file, rel, offset)
+                    for tree in self._trees.active()
+                    for file, rel, offset in tree.places.get(cid, ())
+                    if (file, offset) not in written
+                ]
+                if not spots:
+                    # No place was added meanwhile: from here on the chunk counts as held.
+                    if landed is None:
+                        landed = self._land_loose(cid, data)
+                    self._overlay[cid] = landed
+                    return landed
+            for tree, file, rel, offset in spots:
+                with self._guarded(tree.part):
+                    files.write_at(tree.at(rel), [offset], data)
+                written.add((file, offset))
+                landed = landed or Landed(cid, len(data), file, offset)
+
+    def _land_loose(self, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
+        if len(data) <= INLINE_MAX:
+            return Landed(cid, len(data), data=bytes(data))
+        with self._guarded(self.home):
+            file, path = self._trees.own_file(cid)
+            files.write_at(path, [0], data)
+        return Landed(cid, len(data), file, 0)
+
+    def finish_tree(self, root: Cid) -> Path:
+        """All of it is here: give it its name. Raises StoreError; what was fetched is then kept."""
+        tree = self._tree(root)
+        with self._guarded(tree.path):
+            return self._trees.finish(tree)
+
+    def drop_tree(self, root: Cid, *, keep: bool) -> None:
+        """No longer fetched. `keep`: what came stays for another time."""
+        with self._lock:
+            self._trees.drop(root, keep=keep)
+
+    def _tree(self, root: Cid) -> Tree:
+        tree = self._trees.by_root.get(root)
+        if tree is None:
+            raise StoreError(f"{root} is not being fetched here")
+        return tree
+
+    def _verify_after_power_loss(self) -> list[Lost]:
+        """If the machine went down since: what was being written then may not have reached the disk.
+
+        The death of a process costs nothing, so only a new boot is a reason to look; and only files
+        that were still being fetched have no stat that would tell.
+        """
+        boot = files.boot_id()
+        row = self._db.execute("SELECT value FROM meta WHERE name = 'boot'").fetchone()
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('boot', ?)", (boot,))
+        if row is None or row[0] == boot:
+            return []
+        lost: list[Lost] = []
+        rows = self._db.execute(
+            "SELECT cid, chunk.size, chunk.file, chunk.offset FROM chunk JOIN file ON file.id = chunk.file"
+            " JOIN tree ON tree.id = file.tree WHERE tree.part IS NOT NULL ORDER BY chunk.file, chunk.offset"
+        ).fetchall()
+        for key, size, file, offset in rows:
+            cid = cid_from_bytes(key)
+            path, _ = self._trees.locate(file)
+            if path is not None and not files.holds(path, offset, size, cid):
+                lost.append(Lost(path, (cid,), size, f"{path} lost {size} bytes when the machine went down"))
+        return lost
+
+    # ── the user's own files ────────────────────────────────────────────────────────────────────
+
+    def share_tree(self, root_path: Path) -> int:
+        """Begin to reference a file or folder of the user's. Returns a handle for `share_file`."""
+        with self._guarded(root_path):
+            return self._trees.share(root_path)
+
+    def share_file(self, tree: int, rel: str, stat: FileStat, leaves: Sequence[Leaf]) -> list[Landed]:
+        """Reference a file's chunks where they are. The rows are to be committed by the caller."""
+        with self._guarded(self.path):
+            file = self._trees.share_file(tree, rel, stat)
+        rows = [Landed(leaf.cid, leaf.size, file, leaf.offset) for leaf in leaves]
+        return self._note(rows)
+
+    def share_block(self, cid: Cid, data: bytes) -> list[Landed]:
+        """An inner node."""
+        return self._note([Landed(cid, len(data), data=data)])
+
+    def _note(self, rows: list[Landed]) -> list[Landed]:
+        with self._lock:
+            for row in rows:
+                self._overlay[row.cid] = row
+        return rows
+
+    def _guarded(self, path: Path) -> "_Explained":
+        return _Explained(self._lock, self.path, path)
+
+
+class _Explained:
+    """Turns OS and database errors into sentences."""
+
+    def __init__(self, lock: threading.RLock, database: Path, path: Path) -> None:
+        self._database = database
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Nothing to set up."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise explain(error, self._database) from error
+        if isinstance(error, OSError):
+            named = Path(error.filename) if isinstance(error.filename, str) else self._path
+            raise explain_os(error, named) from error
+
+
+def now_ns() -> int:
+    """The clock that file systems stamp with, as near as can be."""
+    return time.time_ns()

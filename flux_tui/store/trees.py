@@ -1,0 +1,207 @@
+"""Trees: the files of objects, being fetched or shared, and the names they have meanwhile.
+
+An object that is being fetched stands under a temporary name in the folder where it is to end up, so
+that giving it its name is one rename on one file system. The rename and its row cannot be one act; if
+the node dies between them, the next opening finds the name taken and the temporary one gone, and knows
+what happened.
+"""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from flux_tui.core.ids import Cid
+from flux_tui.store.files import FileStat, inside, rename_new
+from flux_tui.store.schema import StoreError
+
+OWN = 0
+"""The tree of files that belong to the store itself: large loose chunks."""
+
+
+class Tree:
+    """One object that is being fetched."""
+
+    def __init__(self, number: int, root: Cid, path: Path, part: Path) -> None:
+        self.number = number
+        self.root = root
+        self.path = path
+        self.part = part
+        self.files: dict[str, int] = {}
+        """Relative path → row of its file."""
+        self.places: dict[Cid, list[tuple[int, str, int]]] = {}
+        """Leaf → where its bytes belong: (file, relative path, offset)."""
+
+    def at(self, rel: str) -> Path:
+        """Where a part of it stands now."""
+        return self.part / inside(rel) if rel else self.part
+
+    def link(self, rel: str, target: str) -> None:
+        """Make a symbolic link, unless it would lead out of the tree. Raises StoreError."""
+        depth = len(PurePosixPath(inside(rel)).parts) - 1
+        for step in PurePosixPath(target).parts:
+            depth += -1 if step == ".." else 0 if step == "." else 1
+            if depth < 0:
+                break
+        if PurePosixPath(target).is_absolute() or depth < 0:
+            raise StoreError(f"the object has a link that leads out of its folder: {rel!r} → {target!r}")
+        path = self.at(rel)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink() and os.readlink(path) == target:
+            return
+        path.unlink(missing_ok=True)
+        path.symlink_to(target)
+
+
+class Trees:
+    """All of them. They share the store's connection and lock; each change commits at once."""
+
+    def __init__(self, home: Path, db: sqlite3.Connection, lock: threading.RLock) -> None:
+        self._home = home
+        self._db = db
+        self._lock = lock
+        self.by_root: dict[Cid, Tree] = {}
+        db.execute("INSERT OR IGNORE INTO tree VALUES (?, '', ?, NULL)", (OWN, "chunks"))
+
+    def active(self) -> Iterable[Tree]:
+        """Those that are being fetched."""
+        return list(self.by_root.values())
+
+    def open(self, root: Cid, path: Path) -> None:
+        """Begin one, or find again what there is of it."""
+        with self._lock:
+            known = self.by_root.get(root)
+            if known is None or known.path != path:
+                self._open(root, path)
+
+    def _open(self, root: Cid, path: Path) -> None:
+        part = path.with_name(f".{path.name}.{root[-8:]}.flux-part")
+        row = self._db.execute(
+            "SELECT id FROM tree WHERE root = ? AND path = ? AND part IS NOT NULL ORDER BY id DESC LIMIT 1",
+            (root, str(path)),
+        ).fetchone()
+        if row is not None and (os.path.lexists(part) or os.path.lexists(path)):
+            tree = Tree(row[0], root, path, part)
+            if not os.path.lexists(part):
+                path.rename(part)  # its name was given, but that was not committed: take it up again
+        else:
+            if os.path.lexists(path):
+                raise StoreError(f"{path} exists already: choose another place, or move it away")
+            if os.path.lexists(part):
+                # Left by a home that is gone: its content is checked like any other's, so begin anew.
+                _remove(part)
+            cursor = self._db.execute(
+                "INSERT INTO tree (root, path, part) VALUES (?, ?, ?)", (root, str(path), str(part))
+            )
+            tree = Tree(int(cursor.lastrowid or 0), root, path, part)
+        for number, rel in self._db.execute("SELECT id, rel FROM file WHERE tree = ?", (tree.number,)):
+            tree.files[rel] = number
+        self.by_root[root] = tree
+
+    def add_file(self, tree: Tree, rel: str) -> None:
+        """A file of it has its row."""
+        with self._lock:
+            if rel not in tree.files:
+                cursor = self._db.execute("INSERT INTO file (tree, rel) VALUES (?, ?)", (tree.number, rel))
+                tree.files[rel] = int(cursor.lastrowid or 0)
+
+    def finish(self, tree: Tree) -> Path:
+        """Rename, then record: from now on its files are the user's."""
+        rename_new(tree.part, tree.path)
+        recorded = time.time_ns()
+        rows = []
+        for rel, number in tree.files.items():
+            stat = os.stat(tree.path / rel if rel else tree.path)
+            rows.append((*FileStat.of(stat, recorded), number))
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.executemany(
+                    "UPDATE file SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, recorded_ns = ?"
+                    " WHERE id = ?",
+                    rows,
+                )
+                self._db.execute("UPDATE tree SET part = NULL WHERE id = ?", (tree.number,))
+                self._db.execute("COMMIT")
+            except sqlite3.Error:
+                self._db.execute("ROLLBACK")
+                raise
+            self.by_root.pop(tree.root, None)
+        return tree.path
+
+    def drop(self, root: Cid, *, keep: bool) -> None:
+        """Not fetched any more."""
+        tree = self.by_root.pop(root, None)
+        if tree is not None and not keep:
+            self._db.execute(
+                "DELETE FROM chunk WHERE file IN (SELECT id FROM file WHERE tree = ?)", (tree.number,)
+            )
+            self._db.execute("DELETE FROM file WHERE tree = ?", (tree.number,))
+            self._db.execute("DELETE FROM tree WHERE id = ?", (tree.number,))
+            _remove(tree.part)
+
+    def share(self, path: Path) -> int:
+        """A file or folder of the user's: the same row if it was shared before."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT id FROM tree WHERE root = '' AND path = ? AND part IS NULL AND id != ?",
+                (str(path), OWN),
+            ).fetchone()
+            if row is not None:
+                return int(row[0])
+            cursor = self._db.execute(
+                "INSERT INTO tree (root, path, part) VALUES ('', ?, NULL)", (str(path),)
+            )
+            return int(cursor.lastrowid or 0)
+
+    def share_file(self, tree: int, rel: str, stat: FileStat) -> int:
+        """A file of the user's, as it looks now. What was shared of an older form of it keeps its own
+        row, and so its own stat, which proves nothing any more.
+        """
+        with self._lock:
+            row = self._db.execute(
+                "SELECT id FROM file WHERE (tree, rel, size, mtime_ns, ctime_ns, inode) = (?, ?, ?, ?, ?, ?)",
+                (tree, rel, *stat[:4]),
+            ).fetchone()
+            if row is not None:
+                self._db.execute("UPDATE file SET recorded_ns = ? WHERE id = ?", (stat.recorded_ns, row[0]))
+                return int(row[0])
+            cursor = self._db.execute(
+                "INSERT INTO file (tree, rel, size, mtime_ns, ctime_ns, inode, recorded_ns)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (tree, rel, *stat),
+            )
+            return int(cursor.lastrowid or 0)
+
+    def own_file(self, cid: Cid) -> tuple[int, Path]:
+        """A file of the store's own for one large loose chunk: its row and where it is."""
+        rel = f"{cid[-2:]}/{cid}"
+        path = self._home / "chunks" / rel
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        cursor = self._db.execute("INSERT INTO file (tree, rel) VALUES (?, ?)", (OWN, rel))
+        return int(cursor.lastrowid or 0), path
+
+    def locate(self, file: int) -> tuple[Path | None, FileStat | None]:
+        """Where a file is now, and how it looked when it was right (None: it is ours, or being written)."""
+        row = self._db.execute(
+            "SELECT tree.id, path, part, rel, size, mtime_ns, ctime_ns, inode, recorded_ns"
+            " FROM file JOIN tree ON tree.id = file.tree WHERE file.id = ?",
+            (file,),
+        ).fetchone()
+        if row is None:
+            return None, None
+        number, path, part, rel, *stat = row
+        base = self._home / path if number == OWN else Path(part or path)
+        recorded = None if part is not None or stat[0] is None else FileStat(*stat)
+        return (base / rel if rel else base), recorded
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        for child in path.iterdir():
+            _remove(child)
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
