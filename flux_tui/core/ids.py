@@ -130,6 +130,24 @@ def short(name: str) -> str:
     return f"{name[:4]}…{name[-tail:]}"
 
 
+def peer_id_bytes(peer: PeerId) -> bytes:
+    """The multihash that a peer id is the base58 text of. Raises BadIdError."""
+    raw = _base58_decode(peer)
+    if raw is None:
+        raise BadIdError(f"{_quoted(peer)} is no peer id")
+    return raw
+
+
+def peer_id_from_bytes(raw: bytes) -> PeerId:
+    """The peer id of a multihash. Raises BadIdError where it is none."""
+    number = int.from_bytes(raw, "big")
+    digits = ""
+    while number:
+        number, digit = divmod(number, 58)
+        digits = _BASE58[digit] + digits
+    return parse_peer_id("1" * (len(raw) - len(raw.lstrip(b"\0"))) + digits)
+
+
 def _text(raw: bytes) -> Cid:
     return Cid("b" + b32encode(raw).decode("ascii").rstrip("=").lower())
 

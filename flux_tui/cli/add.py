@@ -1,0 +1,123 @@
+"""`flux-tui add`: share files and folders."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flux_tui.cli.common import (
+    Failure,
+    catch_up,
+    fold,
+    home_option,
+    json_option,
+    new_mark,
+    open_series,
+    print_json,
+    say,
+    the_home,
+)
+from flux_tui.core import commands as cmd
+from flux_tui.core import events as ev
+from flux_tui.core.events import Entry
+from flux_tui.core.report import human_size
+from flux_tui.core.state import State
+from flux_tui.core.ticket import Ticket, format_ticket
+from flux_tui.home import Home
+
+POLL_SECONDS = 0.05
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  flux-tui add film.mkv            prints its root CID and a ticket
+  flux-tui add photos/ notes.txt   folders, too
+  flux-tui add --json film.mkv     for a program"""
+)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@home_option
+@json_option
+def add(paths: tuple[Path, ...], home: Path | None, as_json: bool) -> None:
+    """Share files or folders: print the root CID and a ticket of each.
+
+    Nothing is copied: the bytes stay where they are. If such a file is changed later, what was changed is
+    not sent any more.
+    """
+    place = the_home(home)
+    for path in paths:
+        absolute = path.expanduser().absolute()
+        added = _add(place, absolute)
+        reader = open_series(place)
+        state = fold(reader)
+        reader.close()
+        _tell(place, state, added, as_json)
+
+
+def _add(home: Home, path: Path) -> ev.ObjectAdded:
+    if not path.exists():
+        raise Failure(f"{path} does not exist")
+    home.prepare()
+    if home.running() is not None:
+        return _push_add(home, path)
+
+    from flux_tui.cli.progress import Progress
+    from flux_tui.node.offline import add_offline
+
+    with Progress(f"adding {path.name}") as bar:
+        return add_offline(home, path, new_mark(), bar.update)
+
+
+def _push_add(home: Home, path: Path) -> ev.ObjectAdded:
+    """Have the running node read it, and follow the series until it is done."""
+    from flux_tui.cli.progress import Progress
+
+    reader = open_series(home)
+    state = fold(reader)
+    mark = new_mark()
+    outcome: list[ev.ObjectAdded] = []
+    with Progress(f"adding {path.name}") as bar:
+
+        def see(entry: Entry) -> None:
+            match entry.event:
+                case ev.ObjectAdded(by=by) if by == mark:
+                    outcome.append(entry.event)
+                case ev.AddProgressed(by=by) if by == mark:
+                    bar.update(entry.event.bytes_done, entry.event.size)
+                case ev.ErrorOccurred(by=by) if by == mark:
+                    raise Failure(entry.event.text)
+
+        home.push(cmd.Add(str(path), mark))
+        while not outcome:
+            catch_up(reader, state, None, see)
+            if not outcome:
+                if home.running() is None:
+                    raise Failure(f"the node stopped while it was adding {path}: try again")
+                time.sleep(POLL_SECONDS)
+    reader.close()
+    return outcome[0]
+
+
+def _tell(home: Home, state: State, added: ev.ObjectAdded, as_json: bool) -> None:
+    alive = home.running() is not None
+    ticket = format_ticket(Ticket(added.root, added.name, added.size, state.addrs))
+    if as_json:
+        found: dict[str, Any] = {
+            "root": added.root,
+            "name": added.name,
+            "size": added.size,
+            "chunks": added.chunks,
+            "path": added.path,
+            "ticket": ticket,
+            "addrs": list(state.addrs),
+            "running": alive,
+        }
+        print_json(found)
+    else:
+        say(f"{added.name}: {human_size(added.size)} in {added.chunks} chunks")
+        click.echo(f"{added.root}\n{ticket}")
+    if not alive:
+        say("No node is running, so nobody can fetch it yet: start one with `flux-tui node`.")
+        if not state.addrs:
+            say("The ticket has no address, because this home's node never ran: add again once it does.")

@@ -1,0 +1,57 @@
+"""Starting this home's node in the background, and knowing whether it came up."""
+
+import subprocess
+import sys
+import time
+
+from flux_tui.home import Home, HomeError
+
+START_SECONDS = 20.0
+"""For a node to listen; importing libp2p takes one of them."""
+
+
+def ensure_node(home: Home, flags: list[str] | None = None) -> bool:
+    """Have a node running for this home. Returns whether this call started it. Raises HomeError."""
+    home.prepare()
+    if home.running() is not None:
+        _wait_until_listening(home, None)
+        return False
+    with home.node_log.open("ab") as log:
+        start = log.tell()
+        # Detached: it outlives this command and its terminal, and its only output is the log.
+        process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
+            [sys.executable, "-m", "flux_tui", "node", "--home", str(home.path), *(flags or [])],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            start_new_session=True,
+            close_fds=True,
+        )
+    _wait_until_listening(home, process, start)
+    return True
+
+
+def _wait_until_listening(home: Home, process: "subprocess.Popen[bytes] | None", log_start: int = 0) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if home.listening():
+            return
+        if process is not None and process.poll() is not None:
+            raise HomeError(_last_words(home, log_start))
+        if process is None and home.running() is None:
+            raise HomeError(f"the node of {home.path} stopped just now: try again")
+        time.sleep(0.03)
+    raise HomeError(f"the node of {home.path} does not take commands: see {home.node_log}")
+
+
+def _last_words(home: Home, start: int) -> str:
+    """The sentence with which a node gave up."""
+    with home.node_log.open("rb") as log:
+        log.seek(start)
+        lines = log.read().decode(errors="replace").strip().splitlines()
+    last = lines[-1] if lines else "it said nothing"
+    return (
+        last.removeprefix("flux-tui: ")
+        if last.startswith("flux-tui: ")
+        else f"the node did not start: {last}"
+    )

@@ -1,0 +1,173 @@
+"""What the commands share: options, errors, and the folding of a home's series."""
+
+import json
+import secrets
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from flux_tui.config import Settings
+from flux_tui.core.derive import extend, restore
+from flux_tui.core.events import Entry
+from flux_tui.core.ids import BadIdError, Cid, parse_cid
+from flux_tui.core.state import State
+from flux_tui.core.ticket import Ticket, parse_ticket
+from flux_tui.home import Home, HomeError, default_home
+from flux_tui.store.series import SeriesReader, SeriesSource
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FOLD_PAGE = 10_000
+"""Entries read at a time."""
+
+
+class Failure(click.ClickException):
+    """Something could not be done: one sentence, exit status 1."""
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"flux-tui: {self.message}", err=True)
+
+
+def home_option(command: F) -> F:
+    """--home: which node."""
+    return click.option(
+        "--home",
+        "home",
+        type=click.Path(path_type=Path, file_okay=True),
+        default=None,
+        metavar="DIR",
+        help="The node's folder. [env: FLUX_TUI_HOME; default: your platform's folder for user data]",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """--json: for programs."""
+    return click.option("--json", "as_json", is_flag=True, help="Machine-readable lines on stdout.")(command)
+
+
+def node_options(command: F) -> F:
+    """What a node that is started takes."""
+    options = [
+        click.option(
+            "--listen",
+            multiple=True,
+            metavar="MULTIADDR",
+            help="Listen here, e.g. /ip4/127.0.0.1/tcp/0. Repeatable. [default: every address of this"
+            " machine, at the port used last]",
+        ),
+        click.option(
+            "--join",
+            multiple=True,
+            metavar="MULTIADDR",
+            help="Connect to this peer and stay connected. Repeatable.",
+        ),
+        click.option("--no-mdns", is_flag=True, help="Do not look for peers on the local network."),
+        click.option(
+            "--max-pending", type=int, default=None, metavar="N", help="Intents in the network at once."
+        ),
+        click.option(
+            "--max-uploads", type=int, default=None, metavar="N", help="Peers served at the same time."
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def the_home(path: Path | None) -> Home:
+    """The home that was named, or the default one."""
+    return Home(path or default_home())
+
+
+def load_settings(
+    home: Home,
+    listen: Iterable[str] = (),
+    join: Iterable[str] = (),
+    no_mdns: bool = False,
+    max_pending: int | None = None,
+    max_uploads: int | None = None,
+) -> Settings:
+    """The home's settings with the flags on top."""
+    return Settings.load(
+        home,
+        listen=tuple(listen) or None,
+        join=tuple(join) or None,
+        mdns=False if no_mdns else None,
+        max_pending=max_pending,
+        max_uploads=max_uploads,
+    )
+
+
+def new_mark() -> str:
+    """A mark for a command, to find its outcome in the series."""
+    return secrets.token_hex(6)
+
+
+def read_ticket(text: str) -> Ticket:
+    """A ticket or CID argument."""
+    try:
+        return parse_ticket(text)
+    except BadIdError as error:
+        raise Failure(str(error)) from None
+
+
+def read_cids(texts: Iterable[str]) -> tuple[Cid, ...]:
+    """CID arguments; `-` stands for those on standard input, one a line."""
+    found: list[Cid] = []
+    for text in texts:
+        lines = sys.stdin.read().split() if text == "-" else [text]
+        for line in lines:
+            try:
+                found.append(parse_cid(line))
+            except BadIdError as error:
+                raise Failure(str(error)) from None
+    if not found:
+        raise Failure("there was no CID on standard input")
+    return tuple(dict.fromkeys(found))
+
+
+def open_series(home: Home) -> SeriesReader:
+    """The home's series, for reading."""
+    if not home.database.exists():
+        raise HomeError(
+            f"there is nothing at {home.path} yet: `flux-tui add FILE` or `flux-tui node` begins it"
+        )
+    return SeriesReader.open(home.database)
+
+
+def fold(reader: SeriesSource, until: int | None = None) -> State:
+    """The state after entry `until` (the newest, if None): from the nearest checkpoint on."""
+    last = reader.last_seq() if until is None else until
+    found = reader.checkpoint(last)
+    state = (restore(found[1]) if found else None) or State()
+    return catch_up(reader, state, last)
+
+
+def catch_up(
+    reader: SeriesSource, state: State, until: int | None = None, see: Callable[[Entry], None] | None = None
+) -> State:
+    """Fold what is new into `state`; `see` is shown each entry after it was folded."""
+    while until is None or state.seq < until:
+        page = reader.read(state.seq, FOLD_PAGE if until is None else min(FOLD_PAGE, until - state.seq))
+        if not page:
+            break
+        if see is None:
+            extend(state, page)
+            continue
+        for entry in page:
+            extend(state, (entry,))
+            see(entry)
+    return state
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON on stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def say(text: str) -> None:
+    """Words for a person."""
+    click.echo(text, err=True)

@@ -1,0 +1,22 @@
+"""`flux-tui completion`: the script that teaches a shell to complete our commands."""
+
+import click
+from click.shell_completion import get_completion_class
+
+from flux_tui.cli.common import Failure
+
+
+@click.command(
+    epilog="""\b
+  bash:  flux-tui completion bash > ~/.local/share/bash-completion/completions/flux-tui
+  zsh:   flux-tui completion zsh > "${fpath[1]}/_flux-tui"
+  fish:  flux-tui completion fish > ~/.config/fish/completions/flux-tui.fish"""
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print a completion script for a shell."""
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise Failure(f"there is no completion for {shell}")
+    click.echo(kind(context.find_root().command, {}, "flux-tui", "_FLUX_TUI_COMPLETE").source())

@@ -1,0 +1,174 @@
+"""`flux-tui get`: push the intents and watch the series until it is there."""
+
+import time
+from pathlib import Path
+
+import click
+
+from flux_tui.cli.background import ensure_node
+from flux_tui.cli.common import (
+    Failure,
+    catch_up,
+    fold,
+    home_option,
+    json_option,
+    new_mark,
+    node_options,
+    open_series,
+    print_json,
+    read_ticket,
+    say,
+    the_home,
+)
+from flux_tui.cli.push import node_flags
+from flux_tui.core import commands as cmd
+from flux_tui.core import events as ev
+from flux_tui.core.events import Entry
+from flux_tui.core.ids import short
+from flux_tui.core.report import human_seconds, human_size
+from flux_tui.core.state import ObjectState, State
+from flux_tui.core.ticket import Ticket
+from flux_tui.home import Home
+from flux_tui.store.series import SeriesReader
+
+POLL_SECONDS = 0.05
+JSON_SECONDS = 0.5
+"""Between two lines of progress for a program."""
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  flux-tui get flux1…                fetch into this folder, under its own name
+  flux-tui get flux1… -o film.mkv    under another name
+  flux-tui get bafy… -o /tmp/        a bare CID: from whoever in the swarm has it
+
+Interrupt it as you like: the same command goes on where it was."""
+)
+@click.argument("what", metavar="CID-or-TICKET")
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=None, metavar="PATH",
+              help="Where to put it: a new name, or a folder. [default: its own name, here]")  # fmt: skip
+@home_option
+@node_options
+@json_option
+def get(what: str, output: Path | None, home: Path | None, as_json: bool, **flags: object) -> None:
+    """Fetch a file or folder from everybody who has it, verified.
+
+    Starts this home's node in the background if none runs; it stays, and shares what was fetched.
+    """
+    ticket = read_ticket(what)
+    place = the_home(home)
+    path = _target(ticket, output)
+    if _already_there(place, ticket, path):
+        _done(ticket, path, as_json, "is here already")
+        return
+    ensure_node(place, node_flags(flags))
+    reader = open_series(place)
+    try:
+        _fetch(place, reader, ticket, path, as_json)
+    finally:
+        reader.close()
+
+
+def _target(ticket: Ticket, output: Path | None) -> Path:
+    name = Path(ticket.name or ticket.root).name or ticket.root
+    path = Path(name) if output is None else output.expanduser()
+    if path.is_dir() and output is not None:
+        path = path / name
+    path = path.absolute()
+    if not path.parent.is_dir():
+        raise Failure(f"the folder {path.parent} does not exist")
+    return path
+
+
+def _already_there(home: Home, ticket: Ticket, path: Path) -> bool:
+    """Whether this very object stands at the path. Raises Failure if something else does."""
+    if not path.exists() and not path.is_symlink():
+        return False
+    if home.database.exists():
+        reader = open_series(home)
+        known = fold(reader).objects.get(ticket.root)
+        reader.close()
+        if known is not None and known.completed_at is not None and known.path == str(path):
+            if path.is_dir() or path.stat().st_size == known.size:
+                return True
+            raise Failure(
+                f"{path} was changed since it was fetched: move it away, or choose another name with -o"
+            )
+    raise Failure(f"{path} exists already: choose another name with -o")
+
+
+def _fetch(home: Home, reader: SeriesReader, ticket: Ticket, path: Path, as_json: bool) -> None:
+    from flux_tui.cli.progress import Progress
+
+    state = fold(reader)
+    mark = new_mark()
+    whole: list[ev.ObjectCompleted] = []
+
+    def see(entry: Entry) -> None:
+        match entry.event:
+            case ev.ObjectCompleted(root=root, path=at) if root == ticket.root and at == str(path):
+                whole.append(entry.event)
+            case ev.ErrorOccurred(cid=cid, by=by) if by == mark or (by and cid == ticket.root):
+                raise Failure(entry.event.text)
+
+    home.push(
+        cmd.Get(
+            root=ticket.root, path=str(path), name=ticket.name, size=ticket.size, addrs=ticket.addrs, by=mark
+        )
+    )
+    told = 0.0
+    try:
+        with Progress(ticket.name or short(ticket.root), quiet=as_json) as bar:
+            while True:
+                catch_up(reader, state, None, see)
+                if whole:
+                    break
+                found = state.objects.get(ticket.root)
+                done, size = _amount(found, ticket)
+                note = waiting_for(state, ticket, time.time())
+                bar.update(done, size, note)
+                if as_json and time.monotonic() - told >= JSON_SECONDS:
+                    told = time.monotonic()
+                    print_json({"event": "progress", "bytes": done, "size": size, "waiting_for": note})
+                if home.running() is None:
+                    raise Failure(
+                        "the node stopped before it was done: the same command goes on where it was"
+                    )
+                time.sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        home.push(cmd.Cancel((ticket.root,), mark))
+        say("Interrupted. What came is kept: the same command goes on where it was.")
+        raise
+    _done(ticket, path, as_json, f"{human_size(whole[0].size)}, whole and verified", whole[0].size)
+
+
+def _amount(found: ObjectState | None, ticket: Ticket) -> tuple[int, int]:
+    size = (found.size if found else None) or ticket.size or 0
+    return (found.have_bytes if found else 0), size
+
+
+def waiting_for(state: State, ticket: Ticket, now: float) -> str:
+    """What a fetch that does not move waits for, in words; empty while chunks are under way."""
+    pending = state.pending.get(ticket.root)
+    if pending is None:
+        return ""
+    senders = {lease.peer for lease in state.leases.values() if lease.root == ticket.root}
+    if senders:
+        return f"from {len(senders)} peers" if len(senders) > 1 else f"from {short(next(iter(senders)))}"
+    if not state.connected:
+        return "no peer is connected yet" if ticket.addrs else "no peer is connected: use a ticket, or --join"
+    if not pending.in_network:
+        return f"waits for room: {state.max_pending} intents are out"
+    if (no := pending.last_no) is not None:
+        until = f", next try in {human_seconds(pending.next_push_at - now)}" if pending.next_push_at else ""
+        return f"{short(no.peer)} says {no.reason}{until}"
+    return "nobody has answered yet"
+
+
+def _done(ticket: Ticket, path: Path, as_json: bool, words: str, size: int | None = None) -> None:
+    if as_json:
+        print_json({"event": "done", "root": ticket.root, "path": str(path), "size": size})
+    else:
+        say(f"{ticket.name or ticket.root}: {words}")
+        click.echo(str(path))

@@ -1,0 +1,42 @@
+"""`flux-tui node`: a node with no screen, in the foreground."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flux_tui.cli.common import home_option, load_settings, node_options, print_json, the_home
+from flux_tui.core.ids import PeerId
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  flux-tui node                                   share with this machine's networks
+  flux-tui node --listen /ip4/127.0.0.1/tcp/0     only with this machine
+  flux-tui node --join /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW…"""
+)
+@home_option
+@node_options
+@click.option("--verbose", "-v", is_flag=True, help="Log what happens to stderr.")
+def node(home: Path | None, verbose: bool, **flags: Any) -> None:
+    """Run this home's node in the foreground until it is interrupted.
+
+    The first line on stdout is one JSON object with its peer_id and addrs.
+    """
+    place = the_home(home)
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    settings = load_settings(place, **flags)
+
+    # Trio and libp2p take most of a second to import: only here.
+    import trio
+
+    from flux_tui.node.serve import serve
+
+    def announce(peer_id: PeerId, addrs: tuple[str, ...]) -> None:
+        print_json({"peer_id": peer_id, "addrs": list(addrs), "home": str(place.path)})
+
+    trio.run(serve, place, settings, announce)

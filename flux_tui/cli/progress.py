@@ -1,0 +1,60 @@
+"""A progress bar on stderr; plain lines, one a second, where that is no terminal."""
+
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import Progress as RichProgress
+
+from flux_tui.core.report import human_size
+
+PLAIN_SECONDS = 1.0
+
+
+class Progress:
+    """`update(done, size, note)` as often as you like; shown a few times a second."""
+
+    def __init__(self, title: str, *, quiet: bool = False) -> None:
+        self._title = title
+        self._console = Console(stderr=True)
+        self._quiet = quiet
+        self._fancy = sys.stderr.isatty() and not quiet
+        self._told_at = 0.0
+        self._told = ""
+        self._bar = RichProgress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:>3.0f} %"),
+            DownloadColumn(binary_units=True),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[note]}", markup=False, style="dim"),
+            console=self._console,
+            transient=True,
+            expand=True,
+        )
+        self._task = self._bar.add_task(title, total=None, note="")
+
+    def __enter__(self) -> "Progress":
+        if self._fancy:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._fancy:
+            self._bar.stop()
+
+    def update(self, done: int, size: int, note: str = "") -> None:
+        """Bytes done, bytes in all (0: not known yet), and what it waits for."""
+        if self._fancy:
+            self._bar.update(self._task, completed=done, total=size or None, note=note)
+            return
+        now = time.monotonic()
+        line = f"{self._title}: {human_size(done)} of {human_size(size) if size else '?'} {note}".rstrip()
+        if not self._quiet and now - self._told_at >= PLAIN_SECONDS and line != self._told:
+            self._told_at, self._told = now, line
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,98 @@
+"""`want`, `cancel`, `retry`, `join`, `stop`: push one thing and return at once."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flux_tui.cli.background import ensure_node
+from flux_tui.cli.common import Failure, home_option, node_options, read_cids, say, the_home
+from flux_tui.core import commands as cmd
+from flux_tui.core.ids import parse_peer_id
+from flux_tui.home import NoNodeError
+
+STOP_SECONDS = 10.0
+
+
+def node_flags(flags: dict[str, Any]) -> list[str]:
+    """The flags of a node as they are given to one that is started in the background."""
+    found: list[str] = []
+    for name in ("listen", "join"):
+        for value in flags.get(name) or ():
+            found += [f"--{name}", value]
+    if flags.get("no_mdns"):
+        found.append("--no-mdns")
+    for name in ("max_pending", "max_uploads"):
+        if flags.get(name) is not None:
+            found += [f"--{name.replace('_', '-')}", str(flags[name])]
+    return found
+
+
+@click.command()
+@click.argument("cids", nargs=-1, required=True, metavar="CID...")
+@home_option
+@node_options
+def want(cids: tuple[str, ...], home: Path | None, **flags: Any) -> None:
+    """Push wants for chunks or objects into the store, and return at once.
+
+    `-` reads CIDs from standard input. What comes of it is in the series: `flux-tui state`.
+    """
+    found = read_cids(cids)
+    place = the_home(home)
+    ensure_node(place, node_flags(flags))
+    place.push(cmd.Want(found[0]) if len(found) == 1 else cmd.WantMany(found))
+    say(f"pushed {len(found):,} {'want' if len(found) == 1 else 'wants'}")
+
+
+@click.command()
+@click.argument("cids", nargs=-1, required=True, metavar="CID...")
+@home_option
+def cancel(cids: tuple[str, ...], home: Path | None) -> None:
+    """No longer want these. What came of them is kept for another time."""
+    found = read_cids(cids)
+    the_home(home).push(cmd.Cancel(found))
+    say(f"pushed {len(found):,} {'cancel' if len(found) == 1 else 'cancels'}")
+
+
+@click.command()
+@click.argument("cids", nargs=-1, metavar="[CID...]")
+@home_option
+def retry(cids: tuple[str, ...], home: Path | None) -> None:
+    """Push what is pending again now, whatever the timers say: all of it, or these."""
+    the_home(home).push(cmd.Retry(read_cids(cids) if cids else ()))
+    say("pushed")
+
+
+@click.command()
+@click.argument("addrs", nargs=-1, required=True, metavar="MULTIADDR...")
+@home_option
+@node_options
+def join(addrs: tuple[str, ...], home: Path | None, **flags: Any) -> None:
+    """Connect this home's node to peers, by their addresses, and stay connected."""
+    for addr in addrs:
+        base, separator, peer = addr.rpartition("/p2p/")
+        if not separator or not base.startswith("/"):
+            raise Failure(f"{addr} is no address of a peer: expected /ip4/ADDRESS/tcp/PORT/p2p/PEER-ID")
+        parse_peer_id(peer)
+    place = the_home(home)
+    flags["join"] = ()
+    ensure_node(place, node_flags(flags))
+    place.push(*(cmd.Join(addr) for addr in addrs))
+    say(f"pushed {len(addrs)} {'join' if len(addrs) == 1 else 'joins'}")
+
+
+@click.command()
+@home_option
+def stop(home: Path | None) -> None:
+    """Stop this home's node in order."""
+    place = the_home(home)
+    if place.running() is None:
+        raise NoNodeError(f"no node is running for {place.path}")
+    place.push(cmd.Stop())
+    deadline = time.monotonic() + STOP_SECONDS
+    while place.running() is not None:
+        if time.monotonic() > deadline:
+            raise Failure(f"the node of {place.path} does not stop: its pid is {place.running()}")
+        time.sleep(0.02)
+    say("stopped")

@@ -1,0 +1,93 @@
+"""`state`, `series`, `export`: read the series, whether or not a node runs."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from flux_tui.cli.common import (
+    FOLD_PAGE,
+    Failure,
+    fold,
+    home_option,
+    json_option,
+    open_series,
+    print_json,
+    say,
+    the_home,
+)
+from flux_tui.core.events import EVENT_KINDS, Entry, kind_of
+from flux_tui.core.ids import Cid
+from flux_tui.core.report import entry_line, entry_report, names_of, state_report
+from flux_tui.store.series import export as export_series
+
+FOLLOW_SECONDS = 0.1
+
+
+@click.command()
+@click.option(
+    "--at", "at", type=click.IntRange(min=0), default=None, metavar="SEQ", help="As it was after this entry."
+)
+@home_option
+@json_option
+def state(at: int | None, home: Path | None, as_json: bool) -> None:
+    """Print the state that the series adds up to, now or after an entry."""
+    reader = open_series(the_home(home))
+    last = reader.last_seq()
+    if at is not None and at > last:
+        raise Failure(f"there is no entry {at}: the series ends with {last}")
+    found = fold(reader, at)
+    reader.close()
+    if as_json:
+        print_json(state_report(found))
+        return
+    from flux_tui.cli.tables import print_state
+
+    print_state(found, time.time() if at is None else found.at)
+
+
+@click.command()
+@click.option("--follow", "-f", is_flag=True, help="Go on as entries come, until interrupted.")
+@click.option(
+    "--from", "start", type=click.IntRange(min=1), default=1, metavar="SEQ", help="Begin at this entry."
+)
+@click.option("--kind", "kinds", multiple=True, metavar="KIND",
+              help="Only this kind of entry, e.g. status_no. Repeatable.")  # fmt: skip
+@home_option
+@json_option
+def series(follow: bool, start: int, kinds: tuple[str, ...], home: Path | None, as_json: bool) -> None:
+    """Print the entries of the series, one a line."""
+    for kind in kinds:
+        if kind not in EVENT_KINDS:
+            raise Failure(f"{kind!r} is no kind of entry; there are: {', '.join(sorted(EVENT_KINDS))}")
+    reader = open_series(the_home(home))
+    names: dict[Cid, str] = {} if as_json else names_of(fold(reader))
+    show: Callable[[Entry], None] = (
+        (lambda entry: print_json(entry_report(entry)))
+        if as_json
+        else (lambda entry: click.echo(entry_line(entry, names)))
+    )
+    after = start - 1
+    while True:
+        page = reader.read(after, FOLD_PAGE)
+        for entry in page:
+            if not kinds or kind_of(entry.event) in kinds:
+                show(entry)
+            after = entry.seq
+        if not page:
+            if not follow:
+                break
+            time.sleep(FOLLOW_SECONDS)
+    reader.close()
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@home_option
+def export(file: Path, force: bool, home: Path | None) -> None:
+    """Write a copy of the series to a file that `flux-tui replay` opens."""
+    open_series(the_home(home)).close()
+    count = export_series(the_home(home).database, file.expanduser().absolute(), overwrite=force)
+    say(f"{count:,} entries in {file}")

@@ -1,0 +1,78 @@
+"""The state for people: a few tables."""
+
+from rich.console import Console
+from rich.table import Table
+
+from flux_tui.core.events import REASONS
+from flux_tui.core.ids import short
+from flux_tui.core.report import human_seconds, human_size
+from flux_tui.core.state import State
+
+MAX_ROWS = 20
+"""Rows of a table; the rest is counted."""
+
+
+def print_state(state: State, now: float) -> None:
+    """On stdout. `now` is what countdowns are counted from."""
+    console = Console(highlight=False)
+    who = short(state.peer_id) if state.peer_id else "no node ran yet"
+    console.print(f"[bold]{who}[/]  after entry {state.seq:,}, {state.connected} peers connected")
+    console.print(
+        f"{state.chunk_count:,} chunks, {human_size(state.chunk_bytes)} · received {human_size(state.received_bytes)}"
+        f" (duplicate factor {state.duplicate_factor:.3f}) · sent {human_size(state.sent_bytes)}"
+    )
+    for addr in state.addrs if state.running else ():
+        console.print(f"[dim]{addr}[/]", soft_wrap=True)
+    _objects(console, state)
+    _pending(console, state, now)
+    _noes(console, state, now)
+    if state.last_error:
+        console.print(f"[red]last error:[/] {state.last_error}", markup=True, soft_wrap=True)
+
+
+def _objects(console: Console, state: State) -> None:
+    if not state.objects:
+        return
+    table = Table("object", "size", "chunks", "", "root", title="objects", title_justify="left", box=None)
+    for found in list(state.objects.values())[-MAX_ROWS:]:
+        status = (
+            "whole" if found.completed_at else "cancelled" if found.cancelled else f"{found.progress:.0%}"
+        )
+        total = "?" if found.chunks_total is None else f"{found.chunks_total:,}"
+        size = human_size(found.size) if found.size is not None else "?"
+        table.add_row(found.name or "–", size, f"{found.chunks_have:,}/{total}", status, found.root)  # noqa: RUF001
+    console.print(table)
+    _rest(console, len(state.objects))
+
+
+def _pending(console: Console, state: State, now: float) -> None:
+    if not state.pending:
+        return
+    table = Table("cid", "pushes", "next push", "last NO", title="pending", title_justify="left", box=None)
+    for pending in list(state.pending.values())[:MAX_ROWS]:
+        soon = "waits for room" if not pending.in_network else "–"  # noqa: RUF001
+        if pending.in_network and pending.next_push_at is not None:
+            soon = f"in {human_seconds(pending.next_push_at - now)}"
+        no = f"{short(pending.last_no.peer)} {pending.last_no.reason}" if pending.last_no else ""
+        table.add_row(pending.cid, str(pending.pushes), soon, no)
+    console.print(table)
+    _rest(console, len(state.pending))
+
+
+def _noes(console: Console, state: State, now: float) -> None:
+    noes = [peer for peer in state.peers.values() if peer.counts]
+    if not noes:
+        return
+    reasons = [reason for reason in REASONS if any(reason in peer.counts for peer in noes)]
+    table = Table("node", "has it", *reasons, "again", title="NO by node", title_justify="left", box=None)
+    for peer in noes[:MAX_ROWS]:
+        again = human_seconds(peer.until - now) if peer.until is not None and peer.until > now else ""
+        counts = [str(peer.counts.get(reason, "")) for reason in reasons]
+        table.add_row(short(peer.peer), "yes" if peer.has_it else "no", *counts, again)
+    console.print(table)
+    _rest(console, len(noes))
+
+
+def _rest(console: Console, count: int) -> None:
+    if count > MAX_ROWS:
+        console.print(f"[dim]… and {count - MAX_ROWS:,} more[/]")
