@@ -32,7 +32,7 @@ class Holder:
     """One peer, seen as a source."""
 
     __slots__ = (
-        "connected", "faults", "granted_at", "lapsed", "not_before", "outstanding", "outstanding_bytes",
+        "connected", "faults", "idle_grant_at", "lapsed", "not_before", "outstanding", "outstanding_bytes",
         "patience", "peer", "rate", "roots", "rtt", "said_yes", "sample_at", "sample_bytes",
     )  # fmt: skip
 
@@ -54,6 +54,7 @@ class Holder:
         """Factor on its leases: doubles when one lapses, halves when something comes."""
         self.lapsed: OrderedDict[Cid, None] = OrderedDict()
         self.faults = 0
+        self.idle_grant_at = 0.0
         self.sample_at = 0.0
         self.sample_bytes = 0
 
@@ -70,7 +71,9 @@ class Holder:
     def granted(self, count: int, size: int, now: float) -> None:
         """More work lies in its queue."""
         if not self.outstanding:
-            self.sample_at, self.sample_bytes = now, 0
+            self.idle_grant_at = now
+            if now - self.sample_at > 5 * SAMPLE_SECONDS:  # it was idle: that says nothing of its rate
+                self.sample_at, self.sample_bytes = now, 0
         self.outstanding += count
         self.outstanding_bytes += size
 
@@ -82,6 +85,11 @@ class Holder:
     def delivered(self, size: int, now: float) -> None:
         """A chunk came: learn the rate."""
         self.patience = max(1.0, self.patience / 2)
+        if self.idle_grant_at:
+            # From a grant to an idle holder until its first chunk: the round trip, and one chunk's time.
+            seen = max(now - self.idle_grant_at - size / self.rate, 0.0)
+            self.rtt = seen if not self.rtt else min(self.rtt * 1.1, seen)
+            self.idle_grant_at = 0.0
         self.sample_bytes += size
         elapsed = now - self.sample_at
         if elapsed >= SAMPLE_SECONDS:

@@ -1,0 +1,136 @@
+"""Signs for kinds and reasons: always a glyph and a word and a colour, so that any two may be missing."""
+
+import locale
+import os
+from typing import Literal, NamedTuple, TypeAlias
+
+from flux_tui.core.events import Reason
+
+Role: TypeAlias = Literal[
+    "text",
+    "dim",
+    "strong",
+    "accent",
+    "good",
+    "warn",
+    "bad",
+    "in",
+    "out",
+    "name",
+    "peer",
+    "time",
+    "bar",
+    "rail",
+]
+"""What a piece of text is, for the theme to colour."""
+
+
+class Sign(NamedTuple):
+    """How a kind of entry is shown."""
+
+    glyph: str
+    plain: str
+    """The same in ASCII."""
+    role: Role
+
+
+KINDS: dict[str, Sign] = {
+    "requested": Sign("→", ">", "accent"),
+    "pushed_want": Sign("→", ">", "out"),
+    "pushed_have": Sign("→", ">", "out"),
+    "retry_set": Sign("↻", "~", "warn"),
+    "granted": Sign("⇒", "=", "out"),
+    "lease_extended": Sign("⇢", "=", "warn"),
+    "lease_lapsed": Sign("⇍", "x", "warn"),
+    "cancelled": Sign("⊘", "x", "warn"),
+    "delayed_yes": Sign("←", "<", "good"),
+    "status_no": Sign("✗", "!", "bad"),
+    "chunk_received": Sign("↓", "v", "in"),
+    "chunk_wasted": Sign("↯", "v", "warn"),
+    "have_received": Sign("←", "<", "good"),
+    "error_received": Sign("←", "!", "bad"),
+    "chunks_lost": Sign("∅", "!", "bad"),
+    "intent_received": Sign("◂", "<", "accent"),
+    "answered_later": Sign("▸", ">", "good"),
+    "answered_no": Sign("▸", ">", "bad"),
+    "grant_received": Sign("◂", "<", "out"),
+    "cancel_received": Sign("◂", "<", "warn"),
+    "chunks_sent": Sign("↑", "^", "out"),
+    "peer_connected": Sign("●", "+", "good"),
+    "peer_disconnected": Sign("○", "-", "dim"),
+    "peer_faulted": Sign("▲", "!", "bad"),
+    "object_added": Sign("+", "+", "good"),
+    "object_mapped": Sign("≡", "=", "dim"),
+    "object_completed": Sign("✓", "*", "good"),
+    "add_progressed": Sign("…", ".", "dim"),
+    "node_started": Sign("◉", "*", "strong"),
+    "node_stopped": Sign("◎", "*", "strong"),
+    "error": Sign("▲", "!", "bad"),
+}
+UNKNOWN = Sign("?", "?", "dim")
+
+REASON_SIGNS: dict[Reason, Sign] = {
+    "rate_limited": Sign("⧗", "%", "warn"),
+    "busy": Sign("◼", "#", "warn"),
+    "low_space": Sign("▣", "@", "accent"),
+    "not_held": Sign("∅", "0", "dim"),
+    "denied": Sign("⊘", "x", "bad"),
+    "too_large": Sign("⤒", "^", "bad"),
+    "shutting_down": Sign("◌", "_", "accent"),
+}
+REASON_SHORT: dict[Reason, str] = {
+    "rate_limited": "rate",
+    "busy": "busy",
+    "low_space": "space",
+    "not_held": "not held",
+    "denied": "denied",
+    "too_large": "large",
+    "shutting_down": "leaving",
+}
+
+
+class Glyphs:
+    """The signs for this terminal: Unicode where it can show it."""
+
+    def __init__(self, *, unicode: bool) -> None:
+        self.unicode = unicode
+        self.blocks = " ▁▂▃▄▅▆▇█" if unicode else " .:-=+*#@"
+        self.full, self.empty = ("█", "░") if unicode else ("#", ".")
+        self.half = "▌" if unicode else "="
+        self.dot, self.ring, self.pause = ("●", "○", "❚❚") if unicode else ("*", "o", "||")
+        self.down, self.up = ("↓", "↑") if unicode else ("v", "^")
+        self.dash, self.times = ("–", "×") if unicode else ("-", "x")  # noqa: RUF001
+
+    def kind(self, kind: str) -> Sign:
+        """How a kind of entry is shown."""
+        return KINDS.get(kind, UNKNOWN)
+
+    def glyph(self, sign: Sign) -> str:
+        """Its glyph, one column wide."""
+        return sign.glyph if self.unicode else sign.plain
+
+    def bar(self, share: float, width: int) -> str:
+        """A bar, `share` of it full."""
+        share = min(max(share, 0.0), 1.0)
+        whole = int(share * width)
+        half = self.half if whole < width and share * width - whole >= 0.5 else ""
+        return self.full * whole + half + self.empty * (width - whole - len(half))
+
+    def spark(self, values: list[float], top: float | None = None) -> str:
+        """One character a value, its height the share of the largest (or of `top`)."""
+        highest = max(values, default=0.0) if top is None else top
+        if highest <= 0:
+            return self.blocks[0] * len(values)
+        steps = len(self.blocks) - 1
+        return "".join(
+            self.blocks[min(steps, max(1, round(value / highest * steps)))] if value > 0 else self.blocks[0]
+            for value in values
+        )
+
+
+def for_this_terminal() -> Glyphs:
+    """By setting (FLUX_TUI_ASCII) and by locale."""
+    if os.environ.get("FLUX_TUI_ASCII"):
+        return Glyphs(unicode=False)
+    encoding = (locale.getpreferredencoding(False) or "").lower().replace("-", "")
+    return Glyphs(unicode=encoding in ("utf8", "utf_8") or not encoding)

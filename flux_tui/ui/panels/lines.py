@@ -1,0 +1,215 @@
+"""The base of all panels: a virtualised list of lines with one selected, drawn by Textual's line API.
+
+Only lines that changed are drawn again, and a panel with a million lines costs as much as one with ten.
+Lines keep their place by key, not by number: what is selected stays selected when others come and go.
+"""
+
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from flux_tui.ui.view import Line, Row
+
+ROLES = (
+    "text", "dim", "strong", "accent", "good", "warn", "bad", "in", "out", "name", "peer", "time", "bar", "rail",
+)  # fmt: skip
+"""Every role a span can have; each is a component class, `role--NAME`, that the stylesheet colours."""
+
+
+class LinesPanel(ScrollView, can_focus=True):
+    """Lines with a selection. Subclasses say what the lines are."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"role--{role}" for role in ROLES} | {"lines--selected"}
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
+        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
+        Binding("home,g", "edge(-1)", "First", show=False),
+        Binding("end,G", "edge(1)", "Last", show=False),
+    ]
+
+    class Chosen(Message):
+        """Enter, or a click on the selected line."""
+
+        def __init__(self, panel: "LinesPanel", key: str) -> None:
+            super().__init__()
+            self.panel = panel
+            self.key = key
+
+    def __init__(self, number: str, name: str, *, empty: str = "", id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.number = number
+        self.label = name
+        self.empty = empty
+        """What to do, said where there is nothing to show."""
+        self.rows: list[Row] = []
+        self.selected: str | None = None
+        self._styles: dict[str, Style] = {}
+
+    # ── what subclasses may replace ─────────────────────────────────────────────────────────────
+
+    def count(self) -> int:
+        """How many lines there are."""
+        return len(self.rows)
+
+    def line(self, index: int) -> tuple[str, Line]:
+        """The key and the spans of one line."""
+        row = self.rows[index]
+        return row.key, row.line
+
+    def selected_index(self) -> int:
+        """Where the selected line is; -1: nowhere."""
+        return next((i for i, row in enumerate(self.rows) if row.key == self.selected and not row.title), -1)
+
+    def select_index(self, index: int) -> None:
+        """Select a line; a heading hands it on to the next below."""
+        while 0 <= index < len(self.rows) and self.rows[index].title:
+            index += 1
+        if 0 <= index < len(self.rows):
+            self.selected = self.rows[index].key
+
+    # ── showing ─────────────────────────────────────────────────────────────────────────────────
+
+    def show(self, rows: list[Row], note: str = "") -> None:
+        """Replace the lines; only those that differ are drawn."""
+        old, self.rows = self.rows, rows
+        self.set_title(note)
+        if len(old) != len(rows):
+            self.virtual_size = Size(self.size.width, len(rows))
+            self.refresh()
+            return
+        top = int(self.scroll_offset.y)
+        changed = [
+            y - top
+            for y, (before, after) in enumerate(zip(old, rows, strict=True))
+            if before.line != after.line
+        ]
+        for y in changed:
+            if 0 <= y < self.size.height:
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    def set_title(self, note: str = "") -> None:
+        """The border's title: number, name, and a few words."""
+        number = f"{self.number} " if self.number else ""
+        title = f"{number}{self.label}" + (f" · {note}" if note else "")
+        if self.border_title != title:
+            self.border_title = title
+
+    def on_mount(self) -> None:
+        self.set_title()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.virtual_size = Size(self.size.width, self.count())
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._styles.clear()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        index = y + int(self.scroll_offset.y)
+        total = self.count()
+        if total == 0:
+            return self._empty_line(y, width)
+        if not 0 <= index < total:
+            return Strip.blank(width, self.rich_style)
+        key, line = self.line(index)
+        segments = [Segment(text, self._role(role)) for text, role in line]
+        strip = Strip(segments).crop_extend(0, width, self.rich_style)
+        if key == self.selected and (self.has_focus or self.has_class("-keep-selection")):
+            strip = strip.apply_style(self.get_component_rich_style("lines--selected", partial=True))
+        return strip
+
+    def _empty_line(self, y: int, width: int) -> Strip:
+        lines = _wrap(self.empty, max(10, width - 4))
+        top = max(0, (self.size.height - len(lines)) // 2)
+        if top <= y < top + len(lines):
+            text = lines[y - top].center(width)
+            return Strip([Segment(text, self._role("dim"))]).crop_extend(0, width, self.rich_style)
+        return Strip.blank(width, self.rich_style)
+
+    def _role(self, role: str) -> Style:
+        style = self._styles.get(role)
+        if style is None:
+            style = self._styles[role] = self.get_component_rich_style(f"role--{role}")
+        return style
+
+    # ── moving ──────────────────────────────────────────────────────────────────────────────────
+
+    def action_move(self, by: int) -> None:
+        index = self.selected_index()
+        self.go(0 if index < 0 else index + by, by)
+
+    def action_page(self, by: int) -> None:
+        index = max(0, self.selected_index())
+        self.go(index + by * max(1, self.size.height - 1), by)
+
+    def action_edge(self, to: int) -> None:
+        self.go(0 if to < 0 else self.count() - 1, to)
+
+    def go(self, index: int, direction: int) -> None:
+        """Select a line by number, as near as can be, and show it."""
+        total = self.count()
+        if not total:
+            return
+        index = min(max(index, 0), total - 1)
+        if direction < 0:
+            while index > 0 and self.is_title(index):
+                index -= 1
+        self.select_index(index)
+        at = self.selected_index()
+        if at >= 0:
+            self.reveal(at)
+        self.refresh()
+
+    def is_title(self, index: int) -> bool:
+        """Whether a line is a heading."""
+        return bool(self.rows) and self.rows[index].title
+
+    def reveal(self, index: int) -> None:
+        """Scroll so that a line can be seen."""
+        top, height = int(self.scroll_offset.y), max(1, self.size.height)
+        if index < top:
+            self.scroll_to(y=0 if index == 1 and self.is_title(0) else index, animate=False, force=True)
+        elif index >= top + height:
+            self.scroll_to(y=index - height + 1, animate=False, force=True)
+
+    def on_click(self, event: events.Click) -> None:
+        index = int(event.y - self.gutter.top + self.scroll_offset.y)
+        if 0 <= index < self.count():
+            before = self.selected
+            self.select_index(index)
+            self.refresh()
+            if before == self.selected and self.selected is not None:
+                self.post_message(self.Chosen(self, self.selected))
+
+    def on_focus(self) -> None:
+        if self.selected_index() < 0 and self.count():
+            self.select_index(0)
+        self.refresh()
+
+    def on_blur(self) -> None:
+        self.refresh()
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    lines: list[str] = []
+    for paragraph in text.splitlines():
+        line = ""
+        for word in paragraph.split():
+            if line and len(line) + 1 + len(word) > width:
+                lines.append(line)
+                line = word
+            else:
+                line = f"{line} {word}" if line else word
+        lines.append(line)
+    return lines

@@ -1,0 +1,77 @@
+"""One-line widgets: the header, the tabs of a small terminal, and the timeline."""
+
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.events import Click
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from flux_tui.ui.panels.lines import ROLES
+from flux_tui.ui.view import Line
+
+
+class LineStrip(Widget):
+    """One line of spans; drawn only when it changed."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"role--{role}" for role in ROLES}
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._line: Line = []
+        self._styles: dict[str, Style] = {}
+
+    def show(self, line: Line) -> None:
+        """Replace the line."""
+        if line != self._line:
+            self._line = line
+            self.refresh()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._styles.clear()
+
+    def render_line(self, y: int) -> Strip:
+        segments = [Segment(text, self._role(role)) for text, role in self._line]
+        return Strip(segments).crop_extend(0, self.size.width, self.rich_style)
+
+    def _role(self, role: str) -> Style:
+        style = self._styles.get(role)
+        if style is None:
+            style = self._styles[role] = self.get_component_rich_style(f"role--{role}")
+        return style
+
+
+class Tabs(LineStrip):
+    """The panels by number and name, where only some of them fit."""
+
+    class Picked(Message):
+        """A tab was clicked."""
+
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
+
+    def __init__(self, names: list[str], *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._names = names
+        self._ends: list[int] = []
+
+    def show_current(self, current: int) -> None:
+        """Mark one of them."""
+        line: Line = []
+        self._ends = []
+        short = self.size.width < 70
+        for number, name in enumerate(self._names, 1):
+            text = f" {number} {name[:5] if short and number != current else name} "
+            line.append((text, "accent" if number == current else "dim"))
+            self._ends.append((self._ends[-1] if self._ends else 0) + len(text))
+        self.show(line)
+
+    def on_click(self, event: Click) -> None:
+        for number, end in enumerate(self._ends, 1):
+            if event.x < end:
+                self.post_message(self.Picked(number))
+                break

@@ -1,0 +1,40 @@
+"""Times as people type them: `12:01:03`, `-5m`, `+30s`, `#1234`, `start`, `live`. Pure."""
+
+import re
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+_AGO = re.compile(r"^([+-])\s*(\d+(?:\.\d+)?)\s*([smhd]?)$")
+_CLOCK = re.compile(r"^(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?$")
+_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class Moment(NamedTuple):
+    """Where to go: an entry or a time. Both None: live."""
+
+    seq: int | None = None
+    at: float | None = None
+
+
+def parse_moment(text: str, now: float) -> Moment:
+    """`now`: the time at the cursor. Raises ValueError with one sentence."""
+    word = text.strip().lower()
+    if word in ("live", "now", "end"):
+        return Moment()
+    if word in ("start", "begin", "0"):
+        return Moment(seq=1)
+    if word.startswith("#") and word[1:].replace(",", "").isdigit():
+        return Moment(seq=int(word[1:].replace(",", "")))
+    if found := _AGO.match(word):
+        sign, amount, unit = found.groups()
+        seconds = float(amount) * _SECONDS[unit]
+        return Moment(at=now - seconds if sign == "-" else now + seconds)
+    if found := _CLOCK.match(word):
+        hours, minutes, seconds = int(found.group(1)), int(found.group(2)), float(found.group(3) or 0)
+        if hours < 24 and minutes < 60 and seconds < 60:
+            day = datetime.fromtimestamp(now).replace(hour=0, minute=0, second=0, microsecond=0)
+            at = day + timedelta(hours=hours, minutes=minutes, seconds=seconds)
+            if at.timestamp() > now + 60:
+                at -= timedelta(days=1)  # 23:50 typed after midnight is yesterday's
+            return Moment(at=at.timestamp())
+    raise ValueError("no such moment: type 12:01:03, -5m, +10s, #1234, start or live")
