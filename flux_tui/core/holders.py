@@ -7,8 +7,8 @@ from collections import OrderedDict
 
 from flux_tui.core.ids import Cid, PeerId
 
-FIRST_RATE = 4 * 1024 * 1024
-"""Bytes/s assumed of a holder that has not delivered yet: its first window is then 1 MiB."""
+FIRST_RATE = 16 * 1024 * 1024
+"""Bytes/s assumed of a holder that has not delivered yet: its first window is then 4 MiB."""
 MIN_RATE = 16 * 1024
 """Bytes/s; below this a holder counts as stalled."""
 WINDOW_SECONDS = 0.25
@@ -18,7 +18,7 @@ WINDOW_MAX = 32 * 1024 * 1024
 """Bytes under grant at one holder."""
 WINDOW_CHUNKS = 1024
 """Chunks under grant at one holder: small ones are counted, not weighed."""
-SAMPLE_SECONDS = 0.1
+SAMPLE_SECONDS = 0.05
 """A rate is measured over at least this long."""
 LEASE_MIN, LEASE_MAX = 3.0, 60.0
 """Seconds a lease lasts: never so short that a hiccup costs a duplicate, never so long that a holder
@@ -72,7 +72,7 @@ class Holder:
         """More work lies in its queue."""
         if not self.outstanding:
             self.idle_grant_at = now
-            if now - self.sample_at > 5 * SAMPLE_SECONDS:  # it was idle: that says nothing of its rate
+            if now - self.sample_at > 10 * SAMPLE_SECONDS:  # it was idle: that says nothing of its rate
                 self.sample_at, self.sample_bytes = now, 0
         self.outstanding += count
         self.outstanding_bytes += size

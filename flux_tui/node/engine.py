@@ -31,6 +31,8 @@ CHECKPOINT_ENTRIES = 10_000
 """Entries between two checkpoints: 30 ms of folding."""
 MAX_GROUP = 5_000
 """Entries in one commit: some 20 ms of a worker thread."""
+GATHER_SECONDS = 0.004
+"""After a commit, how long a busy node gathers before the next: a commit costs 1 ms of processor."""
 FULL_DISK_RETRY = 1.0
 """Seconds between two tries to commit while the disk does not take it."""
 
@@ -91,11 +93,18 @@ class Engine:
 
     async def run(self) -> None:
         """Until cancelled."""
+        last = -GATHER_SECONDS
         while True:
             await self._wait()
             if self.machine.next_deadline() <= self.clock():
                 self.feed(Tick())
+            # A quiet node commits at once. A busy one gathers for a moment: fewer, larger groups.
+            if trio.current_time() - last < GATHER_SECONDS:
+                await trio.sleep(GATHER_SECONDS)
+                if self.machine.next_deadline() <= self.clock():
+                    self.feed(Tick())
             await self.flush()
+            last = trio.current_time()
 
     async def flush(self) -> None:
         """Commit and act on what there is now."""

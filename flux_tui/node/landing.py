@@ -1,8 +1,15 @@
 """Chunks that come in: verified, written to their places, and only then told to the machine.
 
 Small chunks are hashed and placed at once (a thread's hand-over would cost more than the hash). Large
-ones go through worker threads, a few at a time, while their peer's stream is read on.
+ones go to one worker thread, in order, while their peer's stream is read on. One, not more: measured on
+two cores, four threads that hash and write wait for each other (the interpreter's lock, the file's lock)
+longer than they work.
 """
+
+import queue
+import threading
+from collections import deque
+from typing import NamedTuple
 
 import trio
 
@@ -13,44 +20,74 @@ from flux_tui.store.store import Landed, StoreError
 
 INLINE = 64 * 1024
 """Bytes; hashing this takes 40 µs, as long as the hand-over to a thread."""
-PARALLEL = 4
-"""Chunks that are hashed and written at the same time: at most 8 MiB of memory."""
+MAX_WAITING = 8
+"""Chunks that wait for the thread: at most 16 MiB of memory. Beyond, streams are not read on."""
+
+
+class _Work(NamedTuple):
+    peer: PeerId
+    cid: Cid
+    payload: bytes | bytearray
+
+
+_Outcome = Landed | StoreError | None
 
 
 class Landing:
-    """Where payloads go."""
+    """Where payloads go. `run` is its task; the thread lives as long as that."""
 
-    def __init__(self, engine: Engine, nursery: trio.Nursery) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._nursery = nursery
-        self._places = trio.Semaphore(PARALLEL)
+        self._room = trio.Semaphore(MAX_WAITING)
+        self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._done: deque[tuple[_Work, _Outcome]] = deque()
 
     async def take(self, peer: PeerId, cid: Cid, payload: bytes | bytearray) -> None:
-        """Returns when the stream may be read on: at once, unless all places are taken."""
+        """Returns when the stream may be read on: at once, unless too many are waiting."""
+        work = _Work(peer, cid, payload)
         if len(payload) <= INLINE:
-            self._tell(peer, cid, payload, self._verify_and_write(cid, payload))
+            self._tell(work, self._verify_and_write(work))
             return
-        await self._places.acquire()
-        self._nursery.start_soon(self._take_large, peer, cid, payload)
+        await self._room.acquire()
+        self._work.put(work)
 
-    async def _take_large(self, peer: PeerId, cid: Cid, payload: bytes | bytearray) -> None:
+    async def run(self) -> None:
+        """Until cancelled."""
+        token = trio.lowlevel.current_trio_token()
+        thread = threading.Thread(target=self._thread, args=(token,), name="flux landing", daemon=True)
+        thread.start()
         try:
-            outcome = await trio.to_thread.run_sync(self._verify_and_write, cid, payload)
-            self._tell(peer, cid, payload, outcome)
+            await trio.sleep_forever()
         finally:
-            self._places.release()
+            self._work.put(None)
 
-    def _verify_and_write(self, cid: Cid, payload: bytes | bytearray) -> Landed | StoreError | None:
-        if not matches(cid, payload):
+    def _thread(self, token: trio.lowlevel.TrioToken) -> None:
+        while (work := self._work.get()) is not None:
+            outcome = self._verify_and_write(work)
+            first = not self._done
+            self._done.append((work, outcome))
+            if first:  # one wake-up tells of all that landed meanwhile
+                try:
+                    token.run_sync_soon(self._collect, idempotent=True)
+                except trio.RunFinishedError:
+                    return
+
+    def _collect(self) -> None:
+        while self._done:
+            work, outcome = self._done.popleft()
+            self._room.release()
+            self._tell(work, outcome)
+
+    def _verify_and_write(self, work: _Work) -> _Outcome:
+        if not matches(work.cid, work.payload):
             return None
         try:
-            return self._engine.store.land(cid, payload)
+            return self._engine.store.land(work.cid, work.payload)
         except StoreError as error:
             return error
 
-    def _tell(
-        self, peer: PeerId, cid: Cid, payload: bytes | bytearray, outcome: Landed | StoreError | None
-    ) -> None:
+    def _tell(self, work: _Work, outcome: _Outcome) -> None:
+        peer, cid, payload = work
         size = len(payload)
         if outcome is None:
             self._engine.feed(ChunkCorrupt(peer=peer, cid=cid, size=size))

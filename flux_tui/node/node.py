@@ -56,6 +56,10 @@ FOLD_PAGE = 10_000
 """Entries read at a time when a node opens its series."""
 
 
+STOP_SECONDS = 5.0
+"""For the last entries to become durable."""
+
+
 class FluxNode:
     """A running node. Made by `FluxNode.open`, only."""
 
@@ -96,25 +100,39 @@ class FluxNode:
         Raises HomeError (busy, not writable), StoreError (damaged, newer), NetworkError (port in use).
         """
         place = home if isinstance(home, Home) else Home(Path(home))
-        async with AsyncExitStack() as stack:
-            stack.enter_context(place.lock())
-            settings = settings or Settings.load(place)
-            store = await trio.to_thread.run_sync(Store.open, place.path)
-            stack.callback(store.close)
-            state = await trio.to_thread.run_sync(load_state, store)
-            opening = network or _libp2p(place, settings)
-            # The network's first calls may come before the node is complete: the receiver holds them.
-            receiver = NodeReceiver()
-            running = await stack.enter_async_context(opening(receiver))
-            node = cls(place, store, state, settings, running.peer_id)
-            nursery = await stack.enter_async_context(trio.open_nursery())
-            stack.callback(nursery.cancel_scope.cancel)
-            node._start(running, receiver, nursery, settings)
-            try:
-                yield node
-            finally:
-                with trio.CancelScope(shield=True):
-                    await node._stop(nursery)
+        failed: BaseException | None = None
+        try:
+            async with AsyncExitStack() as stack:
+                node = await cls._bring_up(stack, place, settings, network)
+                try:
+                    yield node
+                except BaseException as error:
+                    failed = error
+                    raise
+        except BaseExceptionGroup as group:
+            # What the body of the context raised comes through many nurseries: give it back bare.
+            if failed is None:
+                failed = _sole(group)
+            raise failed from None
+
+    @classmethod
+    async def _bring_up(
+        cls, stack: AsyncExitStack, home: Home, settings: Settings | None, network: OpenNetwork | None
+    ) -> "FluxNode":
+        stack.enter_context(home.lock())
+        settings = settings or Settings.load(home)
+        store = await trio.to_thread.run_sync(Store.open, home.path)
+        stack.callback(store.close)
+        state = await trio.to_thread.run_sync(load_state, store)
+        opening = network or _libp2p(home, settings)
+        # The network's first calls may come before the node is complete: the receiver holds them.
+        receiver = NodeReceiver()
+        running = await stack.enter_async_context(opening(receiver))
+        node = cls(home, store, state, settings, running.peer_id)
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        node._start(running, receiver, nursery, settings)
+        stack.push_async_callback(node._stop, nursery)
+        return node
 
     # ── push ────────────────────────────────────────────────────────────────────────────────────
 
@@ -193,16 +211,19 @@ class FluxNode:
         self._trees = Trees(self._engine, self.home.path / "objects")
         self._adder = Adder(self._engine, nursery)
         self._engine.collect(*self._machine.start(network.addrs, __version__, time.time()))
-        receiver.attach(self._engine, self._machine, network, Landing(self._engine, nursery), self._serving)
+        landing = Landing(self._engine)
+        nursery.start_soon(landing.run)
+        receiver.attach(self._engine, self._machine, network, landing, self._serving)
         nursery.start_soon(self._engine.run)
         nursery.start_soon(self._trees.run)
         for addr in settings.join:
             self.push_intent(cmd.Join(addr))
 
     async def _stop(self, nursery: trio.Nursery) -> None:
+        """In order: the last entries become durable, then everything ends."""
         nursery.cancel_scope.cancel()
-        self._engine.collect(*self._machine.stop("stopped", time.time()))
-        with trio.move_on_after(5):
+        with trio.move_on_after(STOP_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
+            self._engine.collect(*self._machine.stop("stopped", time.time()))
             await self._engine.flush()
 
     def _run_effect(self, effect: Effect) -> None:
@@ -269,6 +290,14 @@ def load_state(store: Store) -> State:
         return state
     finally:
         reader.close()
+
+
+def _sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one exception of a group of one, however deep; else the group."""
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup) and len(found.exceptions) == 1:
+        found = found.exceptions[0]
+    return found
 
 
 def _libp2p(home: Home, settings: Settings) -> OpenNetwork:

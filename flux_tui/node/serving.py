@@ -62,7 +62,10 @@ class Serving:
         if not wanted:
             return ()
         queued.difference_update(wanted)
-        result = await trio.to_thread.run_sync(self._engine.store.read, wanted)
+        # What the page cache has is read at once; a disk is waited for in a thread.
+        result = self._engine.store.read(wanted, wait=False)
+        if result is None:
+            result = await trio.to_thread.run_sync(self._engine.store.read, wanted)
         for lost in result.lost:
             gone = ChunksGone(
                 path=str(lost.path), cids=tuple(lost.cids), size=lost.size, text=lost.why, peer=peer

@@ -6,7 +6,10 @@ same. Two writes within one tick of the file system's clock look alike, so a sta
 soon after the last change proves nothing ("racily clean", as git has it), and the bytes are hashed.
 """
 
+import errno
+import mmap
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -49,21 +52,83 @@ class FileStat(NamedTuple):
         return self.recorded_ns - changed > tick
 
 
+DIRECT = getattr(os, "O_DIRECT", 0)
+"""Write past the page cache (Linux). Measured on a two-core machine: 0.05 ms of processor a MiB instead
+of 0.2 to 1.7 ms (fresh pages are dear, in a virtual machine above all); a large download does not push
+everything else out of memory; and a row never claims bytes that the device has not."""
+BLOCK = 4096
+"""Bytes; what direct writes have to be aligned to on every common device."""
+DIRECT_MAX = 2 * 1024 * 1024
+"""Bytes of the largest chunk there is."""
+
+
+class _Aligned(threading.local):
+    """A buffer for each thread that starts at a page, as direct writes need."""
+
+    def __init__(self) -> None:
+        self.buffer = mmap.mmap(-1, DIRECT_MAX)
+
+
+_aligned = _Aligned()
+
+
 def write_at(path: Path, places: Iterable[int], data: bytes | bytearray | memoryview) -> None:
     """Write `data` at each of these offsets. The file may not exist yet. Raises OSError."""
+    offsets = list(places)
+    if DIRECT and data and len(data) % BLOCK == 0 and not any(offset % BLOCK for offset in offsets):
+        try:
+            _write_direct(path, offsets, data)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a file system that cannot
+                raise
+        else:
+            return
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        for offset in places:
-            done = 0
-            view = memoryview(data)
-            while done < len(view):
-                done += os.pwrite(descriptor, view[done:], offset + done)
+        for offset in offsets:
+            _write_all(descriptor, memoryview(data), offset)
     finally:
         os.close(descriptor)
 
 
-def read_at(descriptor: int, offset: int, size: int) -> bytes:
-    """Up to `size` bytes at `offset`; fewer where the file ends."""
+def _write_direct(path: Path, offsets: list[int], data: bytes | bytearray | memoryview) -> None:
+    size = len(data)
+    _aligned.buffer[:size] = bytes(data) if isinstance(data, memoryview) else data
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | DIRECT, 0o666)
+    try:
+        with memoryview(_aligned.buffer) as view:
+            for offset in offsets:
+                _write_all(descriptor, view[:size], offset)
+    finally:
+        os.close(descriptor)
+
+
+def _write_all(descriptor: int, view: memoryview, offset: int) -> None:
+    done = 0
+    while done < len(view):
+        done += os.pwrite(descriptor, view[done:], offset + done)
+
+
+NO_WAIT = getattr(os, "RWF_NOWAIT", 0)
+"""Read only what is in the page cache (Linux); where there is no such flag, every read may wait."""
+
+
+def read_at(descriptor: int, offset: int, size: int, *, wait: bool = True) -> bytes:
+    """Up to `size` bytes at `offset`; fewer where the file ends.
+
+    Raises BlockingIOError if `wait` is false and the bytes are not all in memory.
+    """
+    if not wait:
+        buffer = bytearray(size)
+        try:
+            count = os.preadv(descriptor, [buffer], offset, NO_WAIT) if NO_WAIT else -1
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EOPNOTSUPP, errno.EINVAL):
+                raise
+            count = -1
+        if count != size:
+            raise BlockingIOError(errno.EAGAIN, "not in memory")
+        return buffer  # type: ignore[return-value]  # bytes-like, and nobody else has it
     data = os.pread(descriptor, size, offset)
     while data and len(data) < size:
         more = os.pread(descriptor, size - len(data), offset + len(data))

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from flux_tui.core.events import Event, encode_event
 from flux_tui.core.ids import Cid, cid_bytes, cid_from_bytes, matches
@@ -195,8 +195,18 @@ class Store:
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────
 
-    def read(self, cids: Sequence[Cid]) -> ReadResult:
-        """The bytes of these chunks; each is what its CID says, or is told as lost. For a worker thread."""
+    @overload
+    def read(self, cids: Sequence[Cid]) -> ReadResult: ...
+
+    @overload
+    def read(self, cids: Sequence[Cid], *, wait: bool) -> ReadResult | None: ...
+
+    def read(self, cids: Sequence[Cid], *, wait: bool = True) -> ReadResult | None:
+        """The bytes of these chunks; each is what its CID says, or is told as lost.
+
+        For a worker thread; or with `wait` false, for the loop: then None if a disk would have to be
+        waited for.
+        """
         found: dict[Cid, bytes] = {}
         lost: list[Lost] = []
         by_file: dict[int, list[tuple[Cid, _Where]]] = {}
@@ -209,7 +219,10 @@ class Store:
             else:
                 by_file.setdefault(where.file, []).append((cid, where))
         for file, wanted in by_file.items():
-            self._read_file(file, wanted, found, lost)
+            try:
+                self._read_file(file, wanted, found, lost, wait)
+            except BlockingIOError:
+                return None
         return ReadResult([(cid, found[cid]) for cid in cids if cid in found], lost)
 
     def read_block(self, cid: Cid) -> bytes | None:
@@ -218,7 +231,12 @@ class Store:
         return result.chunks[0][1] if result.chunks else None
 
     def _read_file(
-        self, file: int, wanted: list[tuple[Cid, _Where]], found: dict[Cid, bytes], lost: list[Lost]
+        self,
+        file: int,
+        wanted: list[tuple[Cid, _Where]],
+        found: dict[Cid, bytes],
+        lost: list[Lost],
+        wait: bool,
     ) -> None:
         with self._lock:
             path, stat = self._trees.locate(file)
@@ -230,11 +248,13 @@ class Store:
             with path.open("rb", buffering=0) as opened:
                 trusted = stat is None or stat.proves(files.stat_of(opened.fileno()))
                 for cid, where in wanted:
-                    data = files.read_at(opened.fileno(), where.offset or 0, where.size)
+                    data = files.read_at(opened.fileno(), where.offset or 0, where.size, wait=wait)
                     if len(data) == where.size and (trusted or matches(cid, data)):
                         found[cid] = data
                     else:
                         bad.append((cid, where))
+        except BlockingIOError:
+            raise
         except FileNotFoundError:
             bad = [item for item in wanted if item[0] not in found]
             why = f"{path} is gone: its chunks cannot be sent any more"

@@ -1,0 +1,111 @@
+"""Real nodes in processes of their own, on loopback, for benchmarks and end-to-end tests."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+LISTEN = ("--listen", "/ip4/127.0.0.1/tcp/0", "--no-mdns")
+START_SECONDS = 30
+
+
+class Node:
+    """`flux-tui node` on a home of its own."""
+
+    def __init__(self, home: Path, *flags: str) -> None:
+        self.home = home
+        self.flags = flags
+        self.process: subprocess.Popen[str]
+        self.peer_id = ""
+        self.addrs: list[str] = []
+
+    def start(self) -> None:
+        """Up, and listening."""
+        log = self.home.with_name(self.home.name + ".log").open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "flux_tui", "node", "--home", str(self.home), *LISTEN, *self.flags],
+            stdout=subprocess.PIPE, stderr=log, text=True, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        log.close()
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, f"the node did not start: {self.home.with_name(self.home.name + '.log').read_text()}"
+        told = json.loads(line)
+        self.peer_id, self.addrs = told["peer_id"], told["addrs"]
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        self._reap()
+
+    def stop(self) -> int:
+        """In order; returns the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self._reap()
+
+    def _reap(self) -> int:
+        status = self.process.wait(timeout=30)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return status
+
+    def rss(self) -> int:
+        """Bytes resident now."""
+        with open(f"/proc/{self.process.pid}/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def written(self) -> int:
+        """Bytes that this process had the kernel write to disk or page cache, so far."""
+        with open(f"/proc/{self.process.pid}/io") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("wchar"))
+
+    def cpu(self) -> float:
+        """Seconds of processor used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def running(*nodes: Node) -> Iterator[None]:
+    """These nodes, for as long as the context lasts."""
+    started: list[Node] = []
+    try:
+        for node in nodes:
+            node.start()
+            started.append(node)
+        yield
+    finally:
+        for node in started:
+            if node.process.poll() is None:
+                node.stop()
+
+
+def flux(*arguments: str, home: Path | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run one command of the command line."""
+    at = ["--home", str(home)] if home is not None else []
+    result = subprocess.run(
+        [sys.executable, "-m", "flux_tui", *arguments, *at], capture_output=True, text=True, timeout=300
+    )
+    assert not check or result.returncode == 0, result.stderr
+    return result
+
+
+def state(home: Path) -> dict[str, Any]:
+    """The derived state of a home."""
+    found: dict[str, Any] = json.loads(flux("state", "--json", home=home).stdout)
+    return found
+
+
+def wait_for(what: Any, seconds: float = 60.0, every: float = 0.02) -> float:
+    """Until `what()` is true; returns the seconds that took."""
+    start = time.monotonic()
+    while not what():
+        assert time.monotonic() - start < seconds, f"not within {seconds} s"
+        time.sleep(every)
+    return time.monotonic() - start

@@ -1,0 +1,110 @@
+"""The yardstick: one tuned libp2p stream between two processes on loopback, bytes and nothing else.
+
+python -m tests.bench.raw_stream [--size MIB] [--json FILE]
+"""
+
+import subprocess
+import sys
+import time
+
+import trio
+
+from tests.bench.report import Table, parser
+
+PROTOCOL = "/flux/bench/raw/1.0.0"
+
+
+async def _serve(size: int) -> None:
+    from libp2p import new_host
+    from libp2p.crypto.ed25519 import create_new_key_pair
+    from libp2p.custom_types import TProtocol
+    from multiaddr import Multiaddr
+
+    from flux_tui.net.host import _quiet
+    from flux_tui.net.transport import WRITE_BYTES, muxers, security
+
+    _quiet()
+    pair = create_new_key_pair()
+    host = new_host(key_pair=pair, sec_opt=security(pair), muxer_opt=muxers())
+    block = memoryview(bytes(16 * WRITE_BYTES))
+    done = trio.Event()
+
+    async def send(stream: object) -> None:
+        left = size
+        while left:
+            for start in range(0, len(block), WRITE_BYTES):
+                take = min(WRITE_BYTES, left)
+                await stream.write(block[start : start + take])  # type: ignore[attr-defined]
+                left -= take
+                if not left:
+                    break
+        await stream.close()  # type: ignore[attr-defined]
+        done.set()
+
+    host.set_stream_handler(TProtocol(PROTOCOL), send)
+    async with host.run(listen_addrs=[Multiaddr("/ip4/127.0.0.1/tcp/0")]):
+        print(host.get_addrs()[0], flush=True)
+        await done.wait()
+        await trio.sleep(0.5)
+
+
+async def _read(addr: str, size: int) -> float:
+    from libp2p import new_host
+    from libp2p.crypto.ed25519 import create_new_key_pair
+    from libp2p.custom_types import TProtocol
+    from libp2p.peer.peerinfo import info_from_p2p_addr
+    from multiaddr import Multiaddr
+
+    from flux_tui.net.host import _quiet
+    from flux_tui.net.push_stream import READ_BYTES
+    from flux_tui.net.transport import muxers, security, widen
+
+    _quiet()
+    pair = create_new_key_pair()
+    host = new_host(key_pair=pair, sec_opt=security(pair), muxer_opt=muxers())
+    async with host.run(listen_addrs=[]):
+        info = info_from_p2p_addr(Multiaddr(addr))
+        await host.connect(info)
+        stream = await host.new_stream(info.peer_id, [TProtocol(PROTOCOL)])
+        await widen(stream)
+        start = time.perf_counter()
+        got = 0
+        while got < size:
+            data = await stream.read(READ_BYTES)
+            assert data, "the stream ended early"
+            got += len(data)
+        return time.perf_counter() - start
+
+
+def measure(size: int) -> float:
+    """MB/s of `size` bytes."""
+    sender = subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.raw_stream", "--serve", str(size)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert sender.stdout is not None
+    try:
+        addr = sender.stdout.readline().strip()
+        return size / trio.run(_read, addr, size) / 1e6
+    finally:
+        sender.terminate()
+        sender.wait()
+        sender.stdout.close()
+
+
+def main() -> int:
+    options = parser(__doc__ or "")
+    options.add_argument("--size", type=int, default=256, metavar="MIB")
+    options.add_argument("--serve", type=int, default=0, metavar="BYTES", help="the sending side")
+    given = options.parse_args()
+    if given.serve:
+        trio.run(_serve, given.serve)
+        return 0
+    table = Table(f"One raw tuned stream, {given.size} MiB, two processes on loopback")
+    table.add("raw stream", [measure(given.size << 20) for _ in range(given.runs)], "MB/s")
+    return table.show(given.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

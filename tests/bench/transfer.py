@@ -1,0 +1,99 @@
+"""One holder to one requester, two processes on loopback, verified and in the store; beside the raw stream.
+
+python -m tests.bench.transfer [--size MIB] [--json FILE]
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from flux_tui.core import commands as cmd
+from flux_tui.core import events as ev
+from flux_tui.core.ids import Cid
+from flux_tui.home import Home
+from flux_tui.store.series import SeriesReader
+from tests.bench import raw_stream
+from tests.bench.nodes import Node, flux, running, wait_for
+from tests.bench.report import Table, parser
+
+BLOCK = 16 << 20
+
+
+def make_file(path: Path, size: int) -> None:
+    """A file of random bytes."""
+    with path.open("wb") as file:
+        for start in range(0, size, BLOCK):
+            file.write(os.urandom(min(BLOCK, size - start)))
+
+
+class Transfer:
+    """What one transfer cost."""
+
+    def __init__(self, size: int, folder: Path) -> None:
+        import json
+
+        source = folder / "big.bin"
+        make_file(source, size)
+        holder, asker = Node(folder / "a"), Node(folder / "b")
+        with running(holder, asker):
+            added = json.loads(flux("add", "--json", str(source), home=holder.home).stdout)
+            before = asker.written()
+            rss = 0
+            root = Cid(added["root"])
+            Home(asker.home).push(
+                cmd.Get(root, str(folder / "out.bin"), "big.bin", size, tuple(added["addrs"]), "bench")
+            )
+            reader = SeriesReader.open(asker.home / "flux.db")
+
+            def done() -> bool:
+                nonlocal rss
+                rss = max(rss, holder.rss(), asker.rss())
+                last = reader.read(max(0, reader.last_seq() - 5), 10)
+                return any(isinstance(entry.event, ev.ObjectCompleted) for entry in last)
+
+            wait_for(done, seconds=600, every=0.01)
+            entries = reader.read(0, 1_000_000)
+            start = next(e.at for e in entries if isinstance(e.event, ev.Requested))
+            end = next(e.at for e in entries if isinstance(e.event, ev.ObjectCompleted))
+            reader.close()
+            self.rate = size / (end - start) / 1e6
+            self.rss = rss / 2**20
+            self.written = (asker.written() - before) / size
+            self.cpu = (holder.cpu(), asker.cpu())
+        assert (folder / "out.bin").stat().st_size == size
+
+
+def measure(size: int) -> Transfer:
+    """In a folder of its own, gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))
+    try:
+        return Transfer(size, folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+def main() -> int:
+    options = parser(__doc__ or "")
+    options.add_argument("--size", type=int, default=256, metavar="MIB")
+    given = options.parse_args()
+    size = given.size << 20
+    raws, transfers = [], []
+    for _ in range(given.runs):  # in turn, so that a machine that drifts drifts for both
+        raws.append(raw_stream.measure(size))
+        transfers.append(measure(size))
+    table = Table(f"A file of {given.size} MiB, one holder, one requester, two processes on loopback")
+    table.add("raw tuned stream", raws, "MB/s")
+    table.add("file, verified and stored", [one.rate for one in transfers], "MB/s")
+    ratios = [one.rate / raw for one, raw in zip(transfers, raws, strict=True)]
+    table.add("file / raw stream", ratios, "×", least=0.5)
+    table.add("resident at most", [one.rss for one in transfers], "MiB", most=250)
+    table.add("written / size", [one.written for one in transfers], "×", most=1.1)
+    table.add("CPU of the holder", [one.cpu[0] for one in transfers], "s")
+    table.add("CPU of the requester", [one.cpu[1] for one in transfers], "s")
+    return table.show(given.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
