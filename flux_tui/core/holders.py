@@ -20,6 +20,8 @@ WINDOW_CHUNKS = 1024
 """Chunks under grant at one holder: small ones are counted, not weighed."""
 SAMPLE_SECONDS = 0.05
 """A rate is measured over at least this long."""
+SAMPLE_MIN_SECONDS = 0.005
+"""Or this long, once half a window came: so a fast holder's window grows within a few round trips."""
 LEASE_MIN, LEASE_MAX = 3.0, 60.0
 """Seconds a lease lasts: never so short that a hiccup costs a duplicate, never so long that a holder
 that hangs keeps its chunks for more than a minute."""
@@ -92,7 +94,8 @@ class Holder:
             self.idle_grant_at = 0.0
         self.sample_bytes += size
         elapsed = now - self.sample_at
-        if elapsed >= SAMPLE_SECONDS:
+        full = self.sample_bytes >= self.window // 2 and elapsed >= SAMPLE_MIN_SECONDS
+        if full or elapsed >= SAMPLE_SECONDS:
             self.rate += 0.5 * (max(self.sample_bytes / elapsed, MIN_RATE) - self.rate)
             self.sample_at, self.sample_bytes = now, 0
 

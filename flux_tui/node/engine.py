@@ -31,7 +31,7 @@ CHECKPOINT_ENTRIES = 10_000
 """Entries between two checkpoints: 30 ms of folding."""
 MAX_GROUP = 5_000
 """Entries in one commit: some 20 ms of a worker thread."""
-GATHER_SECONDS = 0.004
+GATHER_SECONDS = 0.006
 """After a commit, how long a busy node gathers before the next: a commit costs 1 ms of processor."""
 FULL_DISK_RETRY = 1.0
 """Seconds between two tries to commit while the disk does not take it."""

@@ -1,9 +1,7 @@
 """Chunks that come in: verified, written to their places, and only then told to the machine.
 
 Small chunks are hashed and placed at once (a thread's hand-over would cost more than the hash). Large
-ones go to one worker thread, in order, while their peer's stream is read on. One, not more: measured on
-two cores, four threads that hash and write wait for each other (the interpreter's lock, the file's lock)
-longer than they work.
+ones go to a few worker threads while their peer's stream is read on.
 """
 
 import queue
@@ -20,8 +18,10 @@ from flux_tui.store.store import Landed, StoreError
 
 INLINE = 64 * 1024
 """Bytes; hashing this takes 40 µs, as long as the hand-over to a thread."""
+THREADS = 2
+"""One hashes while the other waits for the disk. More only wait for each other."""
 MAX_WAITING = 8
-"""Chunks that wait for the thread: at most 16 MiB of memory. Beyond, streams are not read on."""
+"""Chunks that wait for a thread: at most 16 MiB of memory. Beyond, streams are not read on."""
 
 
 class _Work(NamedTuple):
@@ -34,7 +34,7 @@ _Outcome = Landed | StoreError | None
 
 
 class Landing:
-    """Where payloads go. `run` is its task; the thread lives as long as that."""
+    """Where payloads go. `run` is its task; the threads live as long as that."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -54,12 +54,15 @@ class Landing:
     async def run(self) -> None:
         """Until cancelled."""
         token = trio.lowlevel.current_trio_token()
-        thread = threading.Thread(target=self._thread, args=(token,), name="flux landing", daemon=True)
-        thread.start()
+        for number in range(THREADS):
+            threading.Thread(
+                target=self._thread, args=(token,), name=f"flux landing {number}", daemon=True
+            ).start()
         try:
             await trio.sleep_forever()
         finally:
-            self._work.put(None)
+            for _ in range(THREADS):
+                self._work.put(None)
 
     def _thread(self, token: trio.lowlevel.TrioToken) -> None:
         while (work := self._work.get()) is not None:
