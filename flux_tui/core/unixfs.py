@@ -31,7 +31,7 @@ MAX_LINKS = 1024
 MAX_NAME = 255
 """Bytes of one name, as file systems have it."""
 SHARD_THRESHOLD = 256 * 1024
-"""Estimated bytes of a folder's block above which it becomes a HAMT."""
+"""Bytes of a folder's whole block above which it becomes a HAMT (the profile's `block-bytes`)."""
 
 
 class Block(NamedTuple):
@@ -183,11 +183,11 @@ def build_folder(entries: Iterable[FolderEntry]) -> FolderRoot:
         if name == previous:
             raise ValueError(f"a folder with the name {name!r} twice")
         previous = name
-    if _folder_size(ordered) > SHARD_THRESHOLD:
-        from flux_tui.core import hamt
+    data = dagpb.encode_node((PBLink(e.cid, e.name, e.tsize) for e in ordered), UnixFS(dagpb.DIRECTORY))
+    if len(data) > SHARD_THRESHOLD:
+        from flux_tui.core import hamt  # it builds on this module
 
         return hamt.build(ordered)
-    data = dagpb.encode_node((PBLink(e.cid, e.name, e.tsize) for e in ordered), UnixFS(dagpb.DIRECTORY))
     cid = dag_cid(data)
     return FolderRoot(cid, len(data) + sum(entry.tsize for entry in ordered), (Block(cid, data),))
 
@@ -195,7 +195,7 @@ def build_folder(entries: Iterable[FolderEntry]) -> FolderRoot:
 def build_symlink(target: str) -> Block:
     """A symbolic link."""
     body = target.encode()
-    data = dagpb.encode_node((), UnixFS(dagpb.SYMLINK, data=body, filesize=len(body)))
+    data = dagpb.encode_node((), UnixFS(dagpb.SYMLINK, data=body))
     return Block(dag_cid(data), data)
 
 
@@ -284,8 +284,3 @@ def _wrong_name(name: str) -> str | None:
     except UnicodeEncodeError:
         return repr(name)
     return f"{name[:20]!r}… (over {MAX_NAME} bytes)" if too_long else None
-
-
-def _folder_size(entries: list[FolderEntry]) -> int:
-    """Bytes of the folder's block."""
-    return sum(len(entry.name.encode()) + 36 + dagpb.varint_size(entry.tsize) + 8 for entry in entries)

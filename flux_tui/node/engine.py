@@ -70,6 +70,8 @@ class Engine:
         self._landed: list[tuple[int, Landed]] = []
         self._lost: list[tuple[int, Cid]] = []
         self._wake = trio.Event()
+        self._flushing = trio.Lock()
+        """One group is committed at a time: the last one, at the end, waits for the one before."""
         self._checkpoint_at = machine.state.seq + CHECKPOINT_ENTRIES
 
     def feed(self, given: Input, landed: Sequence[Landed] = (), lost: Sequence[Cid] = ()) -> None:
@@ -108,6 +110,10 @@ class Engine:
 
     async def flush(self) -> None:
         """Commit and act on what there is now."""
+        async with self._flushing:
+            await self._flush()
+
+    async def _flush(self) -> None:
         while self._entries or self._effects or self._landed or self._lost:
             group = self._entries[:MAX_GROUP]
             del self._entries[:MAX_GROUP]

@@ -3,6 +3,7 @@
 python -m tests.bench.transfer [--size MIB] [--json FILE]
 """
 
+import json
 import os
 import shutil
 import sys
@@ -32,8 +33,6 @@ class Transfer:
     """What one transfer cost."""
 
     def __init__(self, size: int, folder: Path) -> None:
-        import json
-
         source = folder / "big.bin"
         make_file(source, size)
         holder, asker = Node(folder / "a"), Node(folder / "b")
@@ -87,9 +86,9 @@ def main() -> int:
     table.add("raw tuned stream", raws, "MB/s")
     table.add("file, verified and stored", [one.rate for one in transfers], "MB/s")
     ratios = [one.rate / raw for one, raw in zip(transfers, raws, strict=True)]
-    table.add("file / raw stream", ratios, "×", least=0.5)
+    table.add("file / raw stream", ratios, "x", least=0.5)
     table.add("resident at most", [one.rss for one in transfers], "MiB", most=250)
-    table.add("written / size", [one.written for one in transfers], "×", most=1.1)
+    table.add("written / size", [one.written for one in transfers], "x", most=1.1)
     table.add("CPU of the holder", [one.cpu[0] for one in transfers], "s")
     table.add("CPU of the requester", [one.cpu[1] for one in transfers], "s")
     return table.show(given.json)

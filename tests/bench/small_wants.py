@@ -1,0 +1,81 @@
+"""Ten thousand wants for 1 KiB chunks, pushed in one loop: how soon that returns, how soon all is there.
+
+python -m tests.bench.small_wants [--count N] [--json FILE]
+"""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import trio
+
+from flux_tui.config import Settings
+from flux_tui.core import commands as cmd
+from flux_tui.core.ids import Cid, raw_cid
+from flux_tui.node.node import FluxNode
+from tests.bench.nodes import Node, flux, running
+from tests.bench.report import Table, parser
+
+SIZE = 1024
+
+
+async def _want(home: Path, addr: str, cids: list[Cid]) -> tuple[float, float]:
+    """Seconds until the pushes returned, and until all had arrived."""
+    settings = Settings(listen=("/ip4/127.0.0.1/tcp/0",), mdns=False)
+    async with FluxNode.open(home, settings) as node:
+        node.push_intent(cmd.Join(addr))
+        await _until(lambda: node.derive_state().connected == 1)
+        start = time.perf_counter()
+        for cid in cids:
+            node.push_intent(cmd.Want(cid))
+        pushed = time.perf_counter() - start
+        await _until(lambda: not node.count_pending() and len(node.derive_chunks()) == len(cids))
+        arrived = time.perf_counter() - start
+        assert node.derive_state().duplicate_factor == 1.0
+        return pushed, arrived
+
+
+async def _until(what: Callable[[], bool]) -> None:
+    with trio.fail_after(120):
+        while not what():  # noqa: ASYNC110 - from outside, as a program that polls would
+            await trio.sleep(0.005)
+
+
+def measure(count: int) -> tuple[float, float]:
+    """With a holder in a process of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))
+    try:
+        source = folder / "chunks"
+        source.mkdir()
+        cids = []
+        for number in range(count):
+            data = os.urandom(SIZE)
+            (source / f"{number:06}").write_bytes(data)
+            cids.append(raw_cid(data))
+        holder = Node(folder / "a")
+        with running(holder):
+            json.loads(flux("add", "--json", str(source), home=holder.home).stdout)
+            return trio.run(_want, folder / "b", holder.addrs[0], cids)
+    finally:
+        shutil.rmtree(folder)
+
+
+def main() -> int:
+    options = parser(__doc__ or "")
+    options.add_argument("--count", type=int, default=10_000)
+    given = options.parse_args()
+    runs = [measure(given.count) for _ in range(given.runs)]
+    table = Table(f"{given.count:,} wants for chunks of 1 KiB, one holder, two processes on loopback")
+    table.add("pushing them returned after", [run[0] for run in runs], "s", most=0.3)
+    table.add("all had arrived after", [run[1] for run in runs], "s", most=3)
+    table.add("chunks a second", [given.count / run[1] for run in runs], "1/s")
+    return table.show(given.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
