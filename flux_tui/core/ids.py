@@ -27,6 +27,10 @@ _DAG_PREFIX = b"\x01\x70" + _SHA2_256
 CID_BYTES = 36
 """Length in bytes of a binary CID: version, codec, hash function, hash length, digest."""
 
+CID_CHARACTERS = 59
+"""Characters of a CID's canonical text."""
+_BASE32_SET = frozenset("abcdefghijklmnopqrstuvwxyz234567")
+
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BASE58_SET = frozenset(_BASE58)
 PEER_ID_MAX = 80
@@ -85,20 +89,22 @@ def parse_cid(text: str) -> Cid:
     lowered = cid.lower()
     if not lowered.startswith("b"):
         raise BadIdError(f"{_quoted(cid)} is no CID: expected one that starts with bafk, bafy or Qm")
+    if not _BASE32_SET.issuperset(lowered):
+        raise BadIdError(f"{_quoted(cid)} is no CID: it has characters outside base32 (a-z, 2-7)")
     try:
         raw = b32decode(lowered[1:].upper() + "=" * (-len(lowered[1:]) % 8))
     except ValueError:
+        raw = b""
+    if len(lowered) != CID_CHARACTERS and (not raw or raw[:1] == b"\x01"):
         raise BadIdError(
-            f"{_quoted(cid)} is no CID: it has characters outside base32 (a-z, 2-7), or a wrong length"
-        ) from None
+            f"{_quoted(cid)} is no CID: it is {len(lowered)} characters long, a whole one has {CID_CHARACTERS}"
+        )
     if len(raw) < 4 or raw[0] != 1:
         raise BadIdError(f"{_quoted(cid)} is no CID: its version is unknown")
     if raw[1] not in (RAW, DAG_PB):
         raise BadIdError(f"{_quoted(cid)} is not a file or folder: codec {raw[1]:#x} is not raw or dag-pb")
     if raw[2:4] != _SHA2_256:
         raise BadIdError(f"{_quoted(cid)} uses a hash other than sha2-256, which flux-tui does not take")
-    if len(raw) != CID_BYTES:
-        raise BadIdError(f"{_quoted(cid)} is no CID: it is {len(cid)} characters long, a whole one has 59")
     canonical = _text(raw)
     if canonical != lowered:
         raise BadIdError(f"{_quoted(cid)} is no CID: its last character is wrong")

@@ -37,7 +37,7 @@ INTENT_TTL = 60.0
 
 WireCid: TypeAlias = Annotated[Cid, msgspec.Meta(pattern=r"^baf[ky][a-z2-7]{55}$")]
 WirePeer: TypeAlias = Annotated[PeerId, msgspec.Meta(pattern=r"^[1-9A-HJ-NP-Za-km-z]{20,80}$")]
-Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
+Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 Size: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_SIZE)]
 Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
 Name: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]

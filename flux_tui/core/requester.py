@@ -330,7 +330,8 @@ class Requester:
         fills = 0
         for fetch in fetches:
             fetch.missing.pop(cid, None)
-            fills = fetch.count(cid, size)
+            filled = fetch.count(cid, size)
+            fills = filled if fetch.tree else fills
         if not roots:
             self._loose_size += 0.05 * (size - self._loose_size)
         self.ledger.emit(ev.ChunkReceived(cid=cid, size=size, peer=peer, roots=roots, fills=fills))

@@ -200,7 +200,8 @@ class Libp2pNetwork:
         if (dialled := self._addr_by_peer.get(peer)) is not None:
             return dialled
         for connection in self._host.get_network().connections.get(ID.from_base58(peer), []):
-            remote = connection.muxed_conn.get_remote_address()
+            ask = getattr(connection.muxed_conn, "get_remote_address", lambda: None)
+            remote = ask()
             if remote is not None:
                 family = "ip6" if ":" in remote[0] else "ip4"
                 return f"/{family}/{remote[0]}/tcp/{remote[1]}/p2p/{peer}"

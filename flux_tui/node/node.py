@@ -213,6 +213,9 @@ class FluxNode:
         self._engine.collect(*self._machine.start(network.addrs, __version__, time.time()))
         landing = Landing(self._engine)
         nursery.start_soon(landing.run)
+        for lost in self.store.lost_at_open:
+            gone = fx.ChunksGone(path=str(lost.path), cids=lost.cids, size=lost.size, text=lost.why)
+            self._engine.feed(gone, lost=lost.cids)
         receiver.attach(self._engine, self._machine, network, landing, self._serving)
         nursery.start_soon(self._engine.run)
         nursery.start_soon(self._trees.run)

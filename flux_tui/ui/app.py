@@ -50,6 +50,7 @@ TICK_SECONDS = 0.5 if REMOTE else 0.25
 WIDE, TALL, TWO = 100, 30, 22
 """Columns and rows from which everything fits at once; rows from which two panels do."""
 
+NO_PEERS = "No peer yet.\nShare with a, and give the ticket to another machine."
 PANELS = ("series", "pending", "noes", "retries", "peers", "throughput")
 TITLES = ("Series", "Pending", "NO by node", "Retries", "Peers", "Throughput")
 
@@ -110,8 +111,7 @@ class Dashboard(App[bool]):
                     yield LinesPanel("3", TITLES[2], id="noes", empty="Nobody has said NO.")
                     yield LinesPanel("4", TITLES[3], id="retries", empty="Nothing waits to be pushed again.")
             with Container(id="bottom"):
-                yield LinesPanel("5", TITLES[4], id="peers",
-                                 empty="No peer yet.\nShare with a, and give the ticket to another machine.")  # fmt: skip
+                yield LinesPanel("5", TITLES[4], id="peers", empty=NO_PEERS)
                 yield LinesPanel("6", TITLES[5], id="throughput")
         yield LineStrip(id="timeline")
         with Container(id="prompt"):

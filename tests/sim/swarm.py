@@ -8,6 +8,7 @@ import heapq
 import random
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import count
 
 from flux_tui.core import effects as fx
@@ -176,7 +177,8 @@ class SimNode:
                 pass
 
     def _place(self, place: fx.Place) -> None:
-        present, missing = [], []
+        present: list[Cid] = []
+        missing: list[Cid] = []
         for plan in place.files:
             file = self.files.setdefault((place.root, plan.rel), bytearray())
             for leaf in plan.leaves:
@@ -303,10 +305,10 @@ class Swarm:
         reached = set(effect.peers)
         for peer in effect.peers:
             if peer in sender.linked and self.chance.random() >= self.loss:
-                self._in_order(sender.peer, peer, lambda peer=peer: self._hear(peer, intent, "direct"))
+                self._in_order(sender.peer, peer, partial(self._hear, peer, intent, "direct"))
         if effect.gossip:
             for peer in sender.linked - reached:
-                self._in_order(sender.peer, peer, lambda peer=peer: self._hear(peer, intent, "gossip"))
+                self._in_order(sender.peer, peer, partial(self._hear, peer, intent, "gossip"))
 
     def run(self, until: Callable[[], bool], *, seconds: float = 600.0) -> float:
         """Let time pass until `until()`; returns how long it took. Fails when time is up."""

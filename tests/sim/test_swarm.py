@@ -1,6 +1,7 @@
 """The whole exchange in virtual time: seeds, latency, loss, stalls, deaths, restarts, lies."""
 
 import random
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -24,6 +25,15 @@ def get(node: SimNode, content: Content) -> None:
 
 def has(node: SimNode, content: Content) -> bool:
     return content.root in node.finished
+
+
+def has_blocks(node: SimNode, count: int) -> bool:
+    return len(node.blocks) >= count
+
+
+def kill(node: SimNode) -> None:
+    if node.alive:
+        node.kill()
 
 
 def checked(swarm: Swarm) -> Swarm:
@@ -152,8 +162,7 @@ def test_a_requester_that_is_killed_goes_on_where_it_was() -> None:
     swarm.mesh([holder, asker])
     get(asker, content)
     for _ in range(4):
-        have = len(asker.blocks)
-        swarm.run(lambda have=have: len(asker.blocks) >= have + 100, seconds=60)
+        swarm.run(partial(has_blocks, asker, len(asker.blocks) + 100), seconds=60)
         asker.kill()
         asker.start()
         swarm.mesh([holder, asker])
@@ -318,10 +327,10 @@ def test_whatever_happens_it_ends_whole(
     for at, who, what in trouble:
         victim = nodes[who % len(nodes)]
         if what == "kill":
-            swarm.after(at, lambda victim=victim: victim.kill() if victim.alive else None)
+            swarm.after(at, partial(kill, victim))
         else:
-            swarm.after(at, lambda victim=victim: setattr(victim, "frozen", True))
-        swarm.after(at + 1.5, lambda victim=victim: back(victim))
+            swarm.after(at, partial(setattr, victim, "frozen", True))
+        swarm.after(at + 1.5, partial(back, victim))
     swarm.run(lambda: has(asker, content), seconds=1200)
     swarm.run(lambda: not asker.state.pending, seconds=10)
     assert asker.finished[content.root] == content.data

@@ -1,0 +1,154 @@
+"""The fold's laws: any split gives the same, a checkpoint loses nothing, nothing makes it raise."""
+
+import random
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flux_tui.core import events as ev
+from flux_tui.core.derive import apply, copy, derive, extend, restore, snapshot
+from flux_tui.core.events import EVENT_TYPES, Entry, Event, Unknown
+from flux_tui.core.ids import Cid, PeerId, dag_cid, raw_cid
+from flux_tui.core.state import MAX_PEERS, RECENT_SECONDS, State
+
+CIDS = [raw_cid(b"%d" % number) for number in range(4)] + [dag_cid(b"%d" % number) for number in range(3)]
+PEERS = [PeerId(f"12D3KooW{name * 44}") for name in "ABC"]
+
+
+def _strategy(kind: type[Any]) -> st.SearchStrategy[Any]:
+    return st.builds(
+        kind,
+        **{
+            name: strategy
+            for name, strategy in {
+                "cid": st.sampled_from(CIDS),
+                "root": st.sampled_from(CIDS),
+                "cids": st.lists(st.sampled_from(CIDS), min_size=1, max_size=3, unique=True).map(tuple),
+                "roots": st.lists(st.sampled_from(CIDS), max_size=2, unique=True).map(tuple),
+                "peer": st.sampled_from(PEERS),
+                "peer_id": st.sampled_from(PEERS),
+                "size": st.integers(0, 1 << 20),
+                "retry_after": st.none() | st.floats(0, 60),
+            }.items()
+            if name in kind.__annotations__
+        },
+    )
+
+
+events: st.SearchStrategy[Event] = st.one_of([_strategy(kind) for kind in EVENT_TYPES])
+series = st.lists(st.tuples(events, st.floats(0, 5)), max_size=40).map(
+    lambda items: [
+        Entry(n, 100.0 + sum(step for _, step in items[:n]), e) for n, (e, _) in enumerate(items, 1)
+    ]
+)
+
+
+@given(series, st.data())
+def test_any_split_gives_the_same(entries: list[Entry], data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(entries)))
+    whole = derive(entries)
+    assert extend(derive(entries[:at]), entries[at:]) == whole
+    checkpoint = restore(snapshot(derive(entries[:at])))
+    assert checkpoint is not None
+    assert extend(checkpoint, entries[at:]) == whole
+
+
+@given(series)
+def test_a_checkpoint_loses_nothing(entries: list[Entry]) -> None:
+    state = derive(entries)
+    again = copy(state)
+    assert again == state
+    assert again is not state
+    assert state.pushed == sum(1 for pending in state.pending.values() if pending.in_network)
+    assert all(cid in state.pending for cid in state.pending)
+    assert len(state.recent) <= RECENT_SECONDS
+
+
+def test_a_checkpoint_of_another_version_is_not_used() -> None:
+    assert restore(b"") is None
+    assert restore(b"\x92\x63" + snapshot(State())[2:]) is None
+
+
+def entry(seq: int, event: Event, at: float | None = None) -> Entry:
+    return Entry(seq, 1000.0 + seq if at is None else at, event)
+
+
+def test_the_seeds_story() -> None:
+    """Pushed, refused with a reason, arrived: what `derive` says after each."""
+    want, peer = CIDS[0], PEERS[0]
+    state = derive([entry(1, ev.Requested(cid=want))])
+    assert list(state.pending) == [want]
+    assert state.pushed == 0
+    extend(
+        state,
+        [entry(2, ev.PushedWant(cids=(want,), peers=(peer,), gossip=False, retry=False, next_push_at=9))],
+    )
+    assert (state.pushed, state.pending[want].pushes) == (1, 1)
+    no = ev.StatusNo(peer=peer, cids=(want,), reason="rate_limited", has_it=True, retry_after=2.5)
+    extend(state, [entry(3, no)])
+    said = state.status[peer]
+    assert (said.has_it, said.reason, said.until, said.counts) == (
+        True,
+        "rate_limited",
+        1005.5,
+        {"rate_limited": 1},
+    )
+    assert state.pending[want].last_no is not None
+    extend(state, [entry(4, ev.ChunkReceived(cid=want, size=10, peer=peer))])
+    assert not state.pending
+    assert (state.chunk_count, state.chunk_bytes, state.pushed) == (1, 10, 0)
+    assert state.status[peer].reason is None, "it gave what it was asked for"
+    assert state.status[peer].counts == {"rate_limited": 1}
+
+
+def test_waste_is_counted_by_cause() -> None:
+    state = derive(
+        [
+            entry(1, ev.ChunkReceived(cid=CIDS[0], size=100, peer=PEERS[0])),
+            entry(2, ev.ChunkWasted(cid=CIDS[0], size=50, peer=PEERS[1], cause="late")),
+        ]
+    )
+    assert state.duplicate_factor == 1.5
+    assert state.wasted_bytes == {"late": 50}
+    assert state.peers[PEERS[1]].wasted == 50
+
+
+def test_a_restart_forgets_streams_not_wants() -> None:
+    want: Cid = CIDS[0]
+    state = derive(
+        [
+            entry(1, ev.Requested(cid=want)),
+            entry(2, ev.PushedWant(cids=(want,), peers=(), gossip=True, retry=False, next_push_at=60)),
+            entry(3, ev.PeerConnected(peer=PEERS[0], addr="/x")),
+            entry(4, ev.NodeStarted(peer_id=PEERS[1], addrs=(), version="1", max_pending=7)),
+        ]
+    )
+    assert (state.connected, state.pushed, list(state.pending)) == (0, 0, [want])
+    assert state.pending[want].pushes == 1
+
+
+def test_strangers_cannot_fill_a_state() -> None:
+    state = State()
+    known = PEERS[0]
+    apply(state, entry(1, ev.ChunksSent(peer=known, cids=(CIDS[0],), size=5)))
+    for number in range(2 * MAX_PEERS):
+        stranger = PeerId(f"12D3KooW{number:044}")
+        apply(state, entry(2 + number, ev.PeerFaulted(peer=stranger, fault="garbage", text="")))
+    assert len(state.peers) <= MAX_PEERS
+    assert known in state.peers, "who took something is remembered longer than who only knocked"
+
+
+def test_a_state_costs_what_is_open_not_what_passed() -> None:
+    state = State()
+    chance = random.Random(1)
+    for number in range(1, 5001):
+        cid = raw_cid(chance.randbytes(4))
+        apply(state, entry(number, ev.ChunkReceived(cid=cid, size=1, peer=PEERS[0]), at=1000 + number / 1000))
+    assert state.chunk_count == 5000
+    assert len(snapshot(state)) < 2000
+
+
+def test_unknown_entries_move_the_cursor_only() -> None:
+    state = derive([entry(1, Unknown(kind="x", body=b""))])
+    assert (state.seq, state.pending, state.peers) == (1, {}, {})

@@ -1,0 +1,94 @@
+"""CIDs and peer ids: canonical forms, and sentences for what is none."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flux_tui.core.ids import (
+    BadIdError,
+    Cid,
+    PeerId,
+    cid_bytes,
+    cid_from_bytes,
+    dag_cid,
+    is_leaf,
+    matches,
+    parse_cid,
+    parse_peer_id,
+    peer_id_bytes,
+    peer_id_from_bytes,
+    raw_cid,
+    short,
+)
+
+EMPTY = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
+PEER = PeerId("12D3KooWLy3kGyk3jJnoKXUhcf8DTeGMdYDmNzDwCbivH3pxkWAS")
+
+
+def test_known_cids() -> None:
+    assert raw_cid(b"") == EMPTY
+    assert raw_cid(b"hello world") == "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e"
+    assert is_leaf(raw_cid(b""))
+    assert not is_leaf(dag_cid(b""))
+    assert matches(Cid(EMPTY), b"")
+    assert not matches(Cid(EMPTY), b"x")
+
+
+@given(st.binary(max_size=100))
+def test_text_and_bytes_are_the_same(data: bytes) -> None:
+    for cid in (raw_cid(data), dag_cid(data)):
+        assert cid_from_bytes(cid_bytes(cid)) == cid
+        assert parse_cid(cid) == cid
+        assert parse_cid(f"  ipfs://{cid.upper().replace('B', 'B', 1)}/ ".replace("IPFS", "ipfs")) == cid
+
+
+def test_a_v0_cid_is_its_v1_form() -> None:
+    v0 = "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn"
+    assert parse_cid(v0) == "bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "empty"),
+        ("hello", "starts with"),
+        (EMPTY[:-1], "characters long"),
+        (EMPTY[:-1] + "v", "last character"),
+        (EMPTY[:20] + "!" + EMPTY[21:], "base32"),
+        ("QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3N0", "CIDv0"),
+        ("bafzbeigai3eoy2ccc7ybwjfz5r3rdxqrinwi4rwytly24tdbh6yk7zslrm", "codec"),
+    ],
+)
+def test_what_is_no_cid_is_told_why(text: str, why: str) -> None:
+    with pytest.raises(BadIdError, match=why):
+        parse_cid(text)
+
+
+@given(st.text(max_size=80))
+def test_parsing_raises_nothing_else(text: str) -> None:
+    for parse in (parse_cid, parse_peer_id):
+        with contextlib.suppress(BadIdError):
+            parse(text)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"\x01", b"\x01\x55\x12\x20", b"\x02\x55\x12\x20" + bytes(32), bytes(36)]
+)
+def test_bytes_that_are_no_cid(raw: bytes) -> None:
+    with pytest.raises(BadIdError):
+        cid_from_bytes(raw)
+
+
+def test_peer_ids() -> None:
+    assert parse_peer_id(f" {PEER} ") == PEER
+    assert peer_id_from_bytes(peer_id_bytes(PEER)) == PEER
+    with pytest.raises(BadIdError, match="peer id"):
+        parse_peer_id("12D3KooW0OIl")
+
+
+def test_short_forms_keep_both_ends() -> None:
+    assert short(PEER) == "12D3…kWAS"
+    assert short(EMPTY) == "bafk…yku"
+    assert short("n4") == "n4"

@@ -1,0 +1,30 @@
+"""Law 1: the core does no I/O, reads no clock and throws no dice. Read off its imports."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import flux_tui
+
+CORE = Path(flux_tui.__file__).parent / "core"
+ALLOWED = {
+    "base64", "bisect", "collections", "collections.abc", "dataclasses", "datetime", "enum", "functools", "hashlib",
+    "heapq", "itertools", "math", "re", "typing", "urllib.parse", "msgpack", "msgspec", "mmh3",
+}  # fmt: skip
+IMPURE_CALLS = {"now", "today", "utcnow", "open", "print", "input"}
+
+
+@pytest.mark.parametrize("path", sorted(CORE.glob("*.py")), ids=lambda path: path.stem)
+def test_a_module_of_the_core_is_pure(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        for name in names:
+            assert name in ALLOWED or name.startswith("flux_tui.core"), f"{path.name} imports {name}"
+        if isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            assert called not in IMPURE_CALLS, f"{path.name} calls {called}()"
