@@ -5,6 +5,7 @@ Everything that libp2p raises ends here: as a sentence to the receiver, or as a 
 
 import logging
 import random
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import lru_cache
@@ -13,6 +14,7 @@ import trio
 from libp2p import new_host
 from libp2p.abc import IHost, INetConn, INetStream, INetwork, INotifee
 from libp2p.crypto.keys import KeyPair, PublicKey
+from libp2p.network.config import RetryConfig
 from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import PeerInfo
 from multiaddr import Multiaddr
@@ -51,6 +53,7 @@ async def _open(
     _quiet()
     addrs = [_listen_addr(addr) for addr in listen]
     host = new_host(key_pair=identity, sec_opt=security(identity), muxer_opt=muxers())
+    host.get_network().retry_config = RetryConfig(max_retries=0)  # type: ignore[attr-defined]  # `_dial` has patience
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(host.run(listen_addrs=[]))
         for addr in addrs:
@@ -173,6 +176,7 @@ class Libp2pNetwork:
         if not self._links.allowed(peer):
             return f"{addr} is not dialled: there are too many peers, or it misbehaved just now"
         self._addr_by_peer[peer] = addr
+        self._forget_failures(ID.from_base58(peer))
         try:
             with trio.fail_after(DIAL_SECONDS):
                 await self._host.connect(PeerInfo(ID.from_base58(peer), [transport]))
@@ -183,10 +187,19 @@ class Libp2pNetwork:
         except trio.TooSlowError:
             return f"{addr} does not answer"
         except Exception as error:  # libp2p raises many kinds
-            return f"{addr} cannot be reached: {_reason(error)}"
+            return f"{addr} cannot be reached: {await _probe(transport) or _reason(error)}"
         if self._links.get(peer) is None:
             return f"{addr} answers, but does not speak flux"
         return None
+
+    def _forget_failures(self, peer: ID) -> None:
+        """libp2p refuses for a minute to dial a peer that it could not reach, and tries what it once knew
+        of its addresses before what it is told now. When to try again, and where, is ours to decide.
+        """
+        swarm = self._host.get_network()
+        if (refused := getattr(swarm, "_negative_peer_cache", None)) is not None:
+            refused.evict(str(peer))
+        swarm.peerstore.clear_addrs(peer)
 
     async def _close_peer(self, peer: PeerId) -> None:
         with trio.move_on_after(1):
@@ -240,7 +253,25 @@ class _Notifee(INotifee):
         """Not of interest."""
 
 
+def can_listen(addr: str) -> str | None:
+    """Why this multiaddr cannot be listened on; None: it can. libp2p shares ports (SO_REUSEPORT), and so
+    would let two nodes take each other's connections without a word.
+    """
+    parsed = _listen_addr(addr)
+    family = "ip6" if str(parsed).startswith("/ip6/") else "ip4"
+    kind = socket.AF_INET6 if family == "ip6" else socket.AF_INET
+    with socket.socket(kind, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((parsed.value_for_protocol(family), int(parsed.value_for_protocol("tcp") or 0)))
+        except OSError as error:
+            return _reason(error)
+    return None
+
+
 async def _listen_on(host: IHost, addr: Multiaddr) -> None:
+    if (why := can_listen(str(addr))) is not None:
+        raise NetworkError(f"cannot listen on {addr}: {why}")
     try:
         if await host.get_network().listen(addr):
             return
@@ -253,12 +284,29 @@ async def _listen_on(host: IHost, addr: Multiaddr) -> None:
 def _listen_addr(addr: str) -> Multiaddr:
     try:
         parsed = Multiaddr(addr)
+        parsed.value_for_protocol("ip6" if addr.startswith("/ip6/") else "ip4")
         parsed.value_for_protocol("tcp")
     except Exception:  # the library raises kinds of its own
         raise NetworkError(
             f"cannot listen on {addr}: expected a multiaddr like /ip4/127.0.0.1/tcp/0"
         ) from None
     return parsed
+
+
+async def _probe(transport: Multiaddr) -> str | None:
+    """Why a connection cannot even be opened, by the operating system's own word, which libp2p drops."""
+    try:
+        host = transport.value_for_protocol("ip6" if str(transport).startswith("/ip6/") else "ip4")
+        with trio.fail_after(2):
+            stream = await trio.open_tcp_stream(str(host), int(transport.value_for_protocol("tcp") or 0))
+            await stream.aclose()
+    except trio.TooSlowError:
+        return "nothing answers there"
+    except OSError as error:
+        return _reason(error)
+    except Exception:  # not an address of this kind
+        return None
+    return "something answers there, but it is not that peer"
 
 
 async def _first(*events: trio.Event) -> None:

@@ -19,7 +19,7 @@ from typing import assert_never
 import trio
 
 from flux_tui import __version__
-from flux_tui.config import Settings
+from flux_tui.config import ANY_PORT, Settings
 from flux_tui.core import commands as cmd
 from flux_tui.core import effects as fx
 from flux_tui.core import events as ev
@@ -213,6 +213,8 @@ class FluxNode:
         self._engine.collect(*self._machine.start(network.addrs, __version__, time.time()))
         landing = Landing(self._engine)
         nursery.start_soon(landing.run)
+        if not settings.listen and network.addrs:
+            self.home.remember_port(int(network.addrs[0].split("/")[4]))
         for lost in self.store.lost_at_open:
             gone = fx.ChunksGone(path=str(lost.path), cids=lost.cids, size=lost.size, text=lost.why)
             self._engine.feed(gone, lost=lost.cids)
@@ -304,7 +306,10 @@ def _sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def _libp2p(home: Home, settings: Settings) -> OpenNetwork:
-    from flux_tui.net.host import open_network  # 600 ms: only where a network is opened
+    from flux_tui.net.host import can_listen, open_network  # 600 ms: only where a network is opened
     from flux_tui.net.identity import load_or_create
 
-    return open_network(load_or_create(home.identity), settings.listen_addrs(home), use_mdns=settings.mdns)
+    listen = settings.listen_addrs(home)
+    if not settings.listen and can_listen(listen[0]) is not None:
+        listen = (ANY_PORT,)  # somebody else has the port that this home used last
+    return open_network(load_or_create(home.identity), listen, use_mdns=settings.mdns)
