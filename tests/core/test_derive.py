@@ -30,6 +30,11 @@ def _strategy(kind: type[Any]) -> st.SearchStrategy[Any]:
                 "peer_id": st.sampled_from(PEERS),
                 "size": st.integers(0, 1 << 20),
                 "retry_after": st.none() | st.floats(0, 60),
+                **{
+                    name: st.integers(0, 1 << 40)
+                    for name, annotation in kind.__annotations__.items()
+                    if annotation is int and name != "size"
+                },
             }.items()
             if name in kind.__annotations__
         },

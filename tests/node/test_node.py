@@ -71,7 +71,7 @@ async def test_the_seeds_verbs(tmp_path: Path) -> None:
     arrived: list[Cid] = []
     async with FluxNode.open(tmp_path / "a", LOOPBACK) as a, FluxNode.open(tmp_path / "b", LOOPBACK) as b:
         await share(a, folder)
-        b.on_data("chunk", lambda entry: arrived.append(entry.event.cid))  # type: ignore[union-attr]
+        b.on_data("chunk", lambda entry: arrived.append(entry.event.cid))  # type: ignore[union-attr, arg-type]
         b.push_intent(cmd.Join(a.addrs[0]))
         first, *rest = chunks
         b.get_chunk(first)
