@@ -21,9 +21,9 @@ from flux_tui.cli.common import (
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
 from flux_tui.core.events import Entry
-from flux_tui.core.report import human_size
 from flux_tui.core.state import State
 from flux_tui.core.ticket import Ticket, format_ticket
+from flux_tui.core.words import human_size
 from flux_tui.home import Home
 
 POLL_SECONDS = 0.05

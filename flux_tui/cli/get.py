@@ -25,9 +25,9 @@ from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
 from flux_tui.core.events import Entry
 from flux_tui.core.ids import short
-from flux_tui.core.report import human_seconds, human_size
 from flux_tui.core.state import ObjectState, State
 from flux_tui.core.ticket import Ticket
+from flux_tui.core.words import human_seconds, human_size
 from flux_tui.home import Home
 from flux_tui.store.series import SeriesReader
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.progress import Progress as RichProgress
 
-from flux_tui.core.report import human_size
+from flux_tui.core.words import human_size
 
 PLAIN_SECONDS = 1.0
 

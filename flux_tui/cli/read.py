@@ -18,8 +18,8 @@ from flux_tui.cli.common import (
     the_home,
 )
 from flux_tui.core.events import EVENT_KINDS, Entry, kind_of
-from flux_tui.core.ids import Cid
-from flux_tui.core.report import entry_line, entry_report, names_of, state_report
+from flux_tui.core.report import entry_report, state_report
+from flux_tui.core.words import NO_NAMES, StateNames, entry_line
 from flux_tui.store.series import export as export_series
 
 FOLLOW_SECONDS = 0.1
@@ -62,7 +62,7 @@ def series(follow: bool, start: int, kinds: tuple[str, ...], home: Path | None, 
         if kind not in EVENT_KINDS:
             raise Failure(f"{kind!r} is no kind of entry; there are: {', '.join(sorted(EVENT_KINDS))}")
     reader = open_series(the_home(home))
-    names: dict[Cid, str] = {} if as_json else names_of(fold(reader))
+    names = NO_NAMES if as_json else StateNames(fold(reader))
     show: Callable[[Entry], None] = (
         (lambda entry: print_json(entry_report(entry)))
         if as_json

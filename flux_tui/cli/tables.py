@@ -5,8 +5,8 @@ from rich.table import Table
 
 from flux_tui.core.events import REASONS
 from flux_tui.core.ids import short
-from flux_tui.core.report import human_seconds, human_size
 from flux_tui.core.state import State
+from flux_tui.core.words import human_seconds, human_size
 
 MAX_ROWS = 20
 """Rows of a table; the rest is counted."""

@@ -15,6 +15,7 @@ from typing import Any
 from textual import events, on
 from textual.app import App, ComposeResult, SystemCommand
 from textual.containers import Container
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import Input, Label, Static
 
@@ -27,22 +28,11 @@ from flux_tui.ui.keys import ACTIONS, bindings
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.series import SeriesPanel
 from flux_tui.ui.panels.strips import LineStrip, Tabs
+from flux_tui.ui.rates import fitting, header_line, throughput_rows, timeline_line
+from flux_tui.ui.rows import no_rows, peer_rows, pending_rows, retry_rows
 from flux_tui.ui.source import Source
 from flux_tui.ui.times import parse_moment
-from flux_tui.ui.view import (
-    Line,
-    Row,
-    Span,
-    View,
-    header_line,
-    no_rows,
-    peer_rows,
-    pending_rows,
-    retry_rows,
-    text_of,
-    throughput_rows,
-    timeline_line,
-)
+from flux_tui.ui.view import Line, Row, Span, View, text_of
 
 REMOTE = bool(os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
 TICK_SECONDS = 0.5 if REMOTE else 0.25
@@ -51,8 +41,11 @@ WIDE, TALL, TWO = 100, 30, 22
 """Columns and rows from which everything fits at once; rows from which two panels do."""
 
 NO_PEERS = "No peer yet.\nShare with a, and give the ticket to another machine."
+FOOTER_ORDER = ("want", "help", "quit", "add", "freeze", "filter", "live", "zoom", "step")
+"""The most needed first."""
 PANELS = ("series", "pending", "noes", "retries", "peers", "throughput")
 TITLES = ("Series", "Pending", "NO by node", "Retries", "Peers", "Throughput")
+SHORT_TITLES = ("Series", "Pending", "NO", "Retries", "Peers", "Rates")
 
 
 class Dashboard(App[bool]):
@@ -89,6 +82,8 @@ class Dashboard(App[bool]):
         self._glyphs = glyphs or for_this_terminal()
         self._masked = False
         self._frozen_at: float | None = None
+        self._held_now: float | None = None
+        """What "now" is while the cursor is held where it was frozen; elsewhere it is the entry's time."""
         self._current = "series"
         self._panel_filters: dict[str, Filter] = {}
         self._prompt = ""
@@ -99,7 +94,7 @@ class Dashboard(App[bool]):
 
     def compose(self) -> ComposeResult:
         yield LineStrip(id="header")
-        yield Tabs(list(TITLES), id="tabs")
+        yield Tabs(TITLES, SHORT_TITLES, id="tabs")
         yield Static("", id="trouble", markup=False)
         with Container(id="main"):
             with Container(id="top"):
@@ -121,18 +116,18 @@ class Dashboard(App[bool]):
         yield LineStrip(id="footer")
 
     def on_mount(self) -> None:
-        self._fit()
+        self._fit(self.size)
         self.query_one(SeriesPanel).focus()
         # The first frame is painted before anything is read.
         self.call_after_refresh(self.tick)
         self.set_interval(TICK_SECONDS, self.tick)
 
     def on_resize(self, event: events.Resize) -> None:
-        self._fit()
+        self._fit(event.size)
         self.call_after_refresh(self.show_all)
 
-    def _fit(self) -> None:
-        width, height = self.size
+    def _fit(self, size: Size) -> None:
+        width, height = size
         screen = self.screen_stack[0]
         whole = width >= WIDE and height >= TALL
         screen.set_class(whole, "-wide")
@@ -184,7 +179,10 @@ class Dashboard(App[bool]):
     def view(self, width: int) -> View:
         """The state at the cursor, and the time there."""
         state = self.source.state
-        now = self._clock() if self.alive and not self.source.frozen else state.at
+        if self.source.frozen:
+            now = state.at if self._held_now is None else self._held_now
+        else:
+            now = self._clock() if self.alive else state.at
         return View(state, now, width, self._glyphs, self._masked)
 
     def show_all(self) -> None:
@@ -194,7 +192,7 @@ class Dashboard(App[bool]):
         screen = self.screen_stack[0]
         self._show_strips(screen)
         series = screen.query_one(SeriesPanel)
-        series.update_view(self.view(series.size.width))
+        series.update_view(self.view(series.columns))
         for name, build in (
             ("pending", pending_rows),
             ("noes", no_rows),
@@ -204,7 +202,7 @@ class Dashboard(App[bool]):
         ):
             panel = screen.query_one(f"#{name}", LinesPanel)
             if panel.size.height:
-                rows = build(self.view(panel.size.width))
+                rows = build(self.view(panel.columns))
                 panel.show(self._filtered(name, rows), self._note(name))
 
     def _filtered(self, name: str, rows: list[Row]) -> list[Row]:
@@ -262,17 +260,16 @@ class Dashboard(App[bool]):
         return (f"{glyphs.ring} no node", "bad"), ""
 
     def _footer(self, width: int) -> Line:
-        line: Line = []
-        used = 0
-        for action in ACTIONS:
-            if not action.label:
-                continue
-            text = f" {action.shown} {action.label} "
-            if used + len(text) > width:
-                break
-            used += len(text)
-            line += [(f" {action.shown}", "accent"), (f" {action.label} ", "dim")]
-        return line
+        """Keys and what they do; where not all fit, those that a person would look for last are left out."""
+        shown = [action for action in ACTIONS if action.label]
+        parts: list[tuple[int, Line]] = [
+            (
+                FOOTER_ORDER.index(action.label),
+                [(f" {action.shown}", "accent"), (f" {action.label} ", "dim")],
+            )
+            for action in shown
+        ]
+        return fitting(parts, width)
 
     # ── pushing ─────────────────────────────────────────────────────────────────────────────────
 
@@ -433,6 +430,7 @@ class Dashboard(App[bool]):
         else:
             self.source.freeze()
             self._frozen_at = self._clock()
+            self._held_now = self._frozen_at if self.alive else None
             self.show_all()
 
     def action_step(self, by: int) -> None:
@@ -443,7 +441,7 @@ class Dashboard(App[bool]):
 
     def action_live(self) -> None:
         self.source.live()
-        self._frozen_at = None
+        self._frozen_at = self._held_now = None
         panel = self.query_one(SeriesPanel)
         panel.following = True
         self.tick()
@@ -454,6 +452,7 @@ class Dashboard(App[bool]):
     def _hold(self, seq: int) -> None:
         self.source.go_to(max(1, seq))
         self._frozen_at = self._frozen_at or self._clock()
+        self._held_now = None
         self.query_one(SeriesPanel).following = True  # the cursor's entry is the last line, and in view
         self.show_all()
 

@@ -9,8 +9,9 @@ import pytest
 from flux_tui.core import codec, commands, events, messages
 from flux_tui.core.derive import apply
 from flux_tui.core.events import EVENT_KINDS, EVENT_TYPES, Entry, Unknown, decode_event, encode_event, kind_of
-from flux_tui.core.report import describe, entry_line, entry_report
+from flux_tui.core.report import entry_report
 from flux_tui.core.state import State
+from flux_tui.core.words import describe, entry_line
 from flux_tui.ui.glyphs import KINDS, Glyphs
 from flux_tui.ui.view import View, text_of
 from flux_tui.ui.view import entry_line as view_line
@@ -26,7 +27,7 @@ def test_every_event_is_stored_folded_and_told(kind: type[Any]) -> None:
     state = State()
     apply(state, Entry(1, 1.0, event))
     assert state.seq == 1
-    assert describe(event, {})
+    assert describe(event)
     report = entry_report(Entry(1, 1.0, event))
     assert report["event"] == kind_of(event)
     json.dumps(report)
@@ -51,7 +52,7 @@ def test_an_event_of_the_future_is_shown_and_kept() -> None:
     state = State()
     apply(state, Entry(1, 1.0, event))
     assert entry_report(Entry(1, 1.0, event))["event"] == "teleported"
-    assert "newer version" in describe(event, {})
+    assert "newer version" in describe(event)
 
 
 def test_a_field_that_a_newer_version_added_does_no_harm() -> None:

@@ -77,6 +77,11 @@ class LinesPanel(ScrollView, can_focus=True):
         if 0 <= index < len(self.rows):
             self.selected = self.rows[index].key
 
+    @property
+    def columns(self) -> int:
+        """Columns for text: without border, padding and scrollbar."""
+        return self.scrollable_content_region.width
+
     # ── showing ─────────────────────────────────────────────────────────────────────────────────
 
     def show(self, rows: list[Row], note: str = "") -> None:
@@ -84,7 +89,7 @@ class LinesPanel(ScrollView, can_focus=True):
         old, self.rows = self.rows, rows
         self.set_title(note)
         if len(old) != len(rows):
-            self.virtual_size = Size(self.size.width, len(rows))
+            self.virtual_size = Size(self.columns, len(rows))
             self.refresh()
             return
         top = int(self.scroll_offset.y)
@@ -108,14 +113,14 @@ class LinesPanel(ScrollView, can_focus=True):
         self.set_title()
 
     def on_resize(self, event: events.Resize) -> None:
-        self.virtual_size = Size(self.size.width, self.count())
+        self.virtual_size = Size(self.columns, self.count())
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._styles.clear()
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        width = self.columns
         index = y + int(self.scroll_offset.y)
         total = self.count()
         if total == 0:

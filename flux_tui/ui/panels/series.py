@@ -10,6 +10,7 @@ from collections import deque
 from textual.cache import LRUCache
 from textual.geometry import Size
 
+from flux_tui.core.words import counted
 from flux_tui.ui.filter import Filter
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.source import Source
@@ -57,13 +58,13 @@ class SeriesPanel(LinesPanel):
 
     def line(self, index: int) -> tuple[str, Line]:
         seq = self._seq(index)
-        key = (seq, self.size.width, self._view.masked if self._view else False)
+        key = (seq, self.columns, self._view.masked if self._view else False)
         found = self._lines.get(key)
         if found is None:
             entry = self.source.entry(seq)
             if entry is None or self._view is None:
                 return str(seq), [("", "text")]
-            found = entry_line(entry, self._view._replace(width=self.size.width))
+            found = entry_line(entry, self._view._replace(width=self.columns))
             self._lines[key] = found
         return str(seq), found
 
@@ -100,7 +101,7 @@ class SeriesPanel(LinesPanel):
             return
         self._shown = count
         # `virtual_size` draws every visible line again: touched only when there is something new.
-        self.virtual_size = Size(self.size.width, count)
+        self.virtual_size = Size(self.columns, count)
         if self.following and count:
             self.selected = str(self._seq(count - 1))
             self.scroll_to(y=max(0, count - self.size.height), animate=False, force=True, immediate=True)
@@ -159,7 +160,7 @@ class SeriesPanel(LinesPanel):
         return self.filter.takes(entry, text_of(entry_line(entry, self._view)).lower())  # type: ignore[arg-type]
 
     def _title(self, count: int) -> None:
-        note = f"{count:,} {'match' if count == 1 else 'matches'}" if self.filter else f"{count:,} entries"
+        note = counted(count, "match", "matches") if self.filter else counted(count, "entry", "entries")
         if self.filter and self._scanned_down > 0:
             note += ", looking further back"
         if self.source.frozen:

@@ -1,5 +1,6 @@
 """One-line widgets: the header, the tabs of a small terminal, and the timeline."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -54,18 +55,20 @@ class Tabs(LineStrip):
             super().__init__()
             self.number = number
 
-    def __init__(self, names: list[str], *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, names: Sequence[str], short: Sequence[str], *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._names = names
+        self._short = short
+        """For where the names do not fit."""
         self._ends: list[int] = []
 
     def show_current(self, current: int) -> None:
         """Mark one of them."""
         line: Line = []
         self._ends = []
-        short = self.size.width < 70
-        for number, name in enumerate(self._names, 1):
-            text = f" {number} {name[:5] if short and number != current else name} "
+        names = self._names if self.size.width >= sum(len(name) + 4 for name in self._names) else self._short
+        for number, name in enumerate(names, 1):
+            text = f" {number} {name} "
             line.append((text, "accent" if number == current else "dim"))
             self._ends.append((self._ends[-1] if self._ends else 0) + len(text))
         self.show(line)

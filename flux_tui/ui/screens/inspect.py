@@ -1,7 +1,7 @@
 """Inspect: an entry, a chunk or object, or a peer, decoded; with everything in the series that touches it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from flux_tui.core.events import Entry, kind_of
+from flux_tui.core.events import Entry, Event, kind_of
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.ui.filter import cids_of, fields_of, peers_of
 from flux_tui.ui.panels.lines import LinesPanel
@@ -91,8 +91,7 @@ class InspectScreen(ModalScreen[int | None]):
 
 def inspect_entry(entry: Entry, source: Source, view: View) -> InspectScreen:
     """An entry: its fields, and what touches the same chunks, or the same peer."""
-    lines = [f"{name:>12}  {_value(value)}" for name, value in fields_of(entry.event).items()]
-    cids, peers = set(cids_of(entry.event)), set(peers_of(entry.event))
+    cids, peers = _subjects(entry.event), set(peers_of(entry.event))
 
     def touches(other: Entry) -> bool:
         if cids:
@@ -101,7 +100,12 @@ def inspect_entry(entry: Entry, source: Source, view: View) -> InspectScreen:
 
     whole = next(iter(cids_of(entry.event)), None) or next(iter(peers_of(entry.event)), str(entry.seq))
     return InspectScreen(
-        f"Entry {entry.seq:,} · {kind_of(entry.event)}", "\n".join(lines), whole, source, view, touches
+        f"Entry {entry.seq:,} · {kind_of(entry.event)}",
+        _facts(fields_of(entry.event)),
+        whole,
+        source,
+        view,
+        touches,
     )
 
 
@@ -120,8 +124,9 @@ def inspect_cid(cid: Cid, source: Source, view: View) -> InspectScreen:
         facts["pushes"] = pending.pushes
     if lease is not None:
         facts["granted to"] = view.peer(lease.peer)
-    text = "\n".join(f"{name:>12}  {value}" for name, value in facts.items())
-    return InspectScreen(view.name(cid), text, cid, source, view, lambda entry: cid in cids_of(entry.event))
+    return InspectScreen(
+        view.name(cid), _facts(facts), cid, source, view, lambda entry: cid in cids_of(entry.event)
+    )
 
 
 def inspect_peer(peer: PeerId, source: Source, view: View) -> InspectScreen:
@@ -137,10 +142,22 @@ def inspect_peer(peer: PeerId, source: Source, view: View) -> InspectScreen:
             "said NO": ", ".join(f"{reason} {count:,}" for reason, count in found.counts.items()) or "never",
             "heard NO": ", ".join(f"{reason} {count:,}" for reason, count in found.said.items()) or "never",
         }  # fmt: skip
-    text = "\n".join(f"{name:>12}  {value}" for name, value in facts.items())
     return InspectScreen(
-        view.peer(peer), text, peer, source, view, lambda entry: peer in peers_of(entry.event)
+        view.peer(peer), _facts(facts), peer, source, view, lambda entry: peer in peers_of(entry.event)
     )
+
+
+def _subjects(event: Event) -> set[Cid]:
+    """The chunks that an event is about; the object they belong to only if it names no chunk."""
+    own: set[Cid] = set(getattr(event, "cids", ()))
+    if (cid := getattr(event, "cid", None)) is not None:
+        own.add(cid)
+    return own or set(cids_of(event))
+
+
+def _facts(facts: Mapping[str, object]) -> str:
+    width = max((len(name) for name in facts), default=0)
+    return "\n".join(f"{name:>{width}}  {_value(value)}" for name, value in facts.items())
 
 
 def _value(value: object) -> str:

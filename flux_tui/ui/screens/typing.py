@@ -15,9 +15,9 @@ from textual.widgets import DirectoryTree, Input, Label, Static
 
 from flux_tui.core.commands import Command, Get, Want
 from flux_tui.core.ids import BadIdError, Cid
-from flux_tui.core.report import human_size
 from flux_tui.core.state import State
 from flux_tui.core.ticket import Ticket, parse_ticket
+from flux_tui.core.words import counted, human_size
 
 
 class PasteInput(Input):
@@ -73,6 +73,7 @@ class WantScreen(ModalScreen[list[Command]]):
         lines: list[str] = []
         errors: list[str] = []
         commands: list[Command] = []
+        taken: set[Path] = set()
         for word in self.query_one(PasteInput).value.split():
             known = self._by_name(word)
             try:
@@ -80,12 +81,9 @@ class WantScreen(ModalScreen[list[Command]]):
             except BadIdError as error:
                 errors.append(str(error))
                 continue
-            path = self._folder / Path(ticket.name).name if ticket.name else None
-            if path is not None and path.exists():
-                errors.append(
-                    f"{path} exists already: move it away, or use `flux-tui get … -o` for another name"
-                )
-                continue
+            path = _free(self._folder / Path(ticket.name).name, taken) if ticket.name else None
+            if path is not None:
+                taken.add(path)
             lines.append(_preview(ticket, path, self._state))
             if path is not None:
                 commands.append(
@@ -100,6 +98,15 @@ class WantScreen(ModalScreen[list[Command]]):
         return next((root for root, found in self._state.objects.items() if found.name == word), None)
 
 
+def _free(path: Path, taken: set[Path]) -> Path:
+    """A name that nothing has yet: `film.mkv`, else `film-2.mkv`, and so on."""
+    number, free = 1, path
+    while free in taken or free.exists():
+        number += 1
+        free = path.with_stem(f"{path.stem}-{number}")
+    return free
+
+
 def _preview(ticket: Ticket, path: Path | None, state: State) -> str:
     known = state.objects.get(ticket.root)
     name = ticket.name or (known.name if known else None) or ticket.root
@@ -107,7 +114,9 @@ def _preview(ticket: Ticket, path: Path | None, state: State) -> str:
     words = [name, human_size(size) if size is not None else "size not known yet"]
     if known is not None and known.completed_at is not None:
         words.append("is here already")
-    words.append(f"{len(ticket.addrs)} addresses" if ticket.addrs else "from whoever has it")
+    words.append(
+        counted(len(ticket.addrs), "address", "addresses") if ticket.addrs else "from whoever has it"
+    )
     return " · ".join(words) + (f"  → {path}" if path else "")
 
 

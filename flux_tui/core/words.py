@@ -1,0 +1,212 @@
+"""What happened, in words that a person understands without the protocol. Pure.
+
+An entry is told in columns: number, time, kind, who (the peer it is about, if any), and a few words. The
+same words serve the command line and the dashboard; what things and peers are called is an argument, so
+that names known later, and masking, need nothing here.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol, assert_never
+
+from flux_tui.core import events as ev
+from flux_tui.core.events import Entry, Event, kind_of
+from flux_tui.core.ids import Cid, PeerId, short
+from flux_tui.core.state import State
+
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+def human_size(size: float) -> str:
+    """`1.5 GiB`."""
+    unit = 0
+    while size >= 1024 and unit < len(UNITS) - 1:
+        size /= 1024
+        unit += 1
+    return f"{size:.0f} {UNITS[unit]}" if unit == 0 or size >= 100 else f"{size:.1f} {UNITS[unit]}"
+
+
+def human_seconds(seconds: float) -> str:
+    """`0.4 s`, `12 s`, `3:05`, `2:01:09`."""
+    if seconds < 10:
+        return f"{max(seconds, 0):.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class Names(Protocol):
+    """What things are called."""
+
+    def name(self, cid: Cid) -> str:
+        """An object's name, or a CID's short form."""
+
+    def peer(self, peer: PeerId) -> str:
+        """A peer's short form."""
+
+    def text(self, text: str) -> str:
+        """A path, an address or a sentence from elsewhere, as it may be shown."""
+
+
+class StateNames:
+    """The names that a state knows."""
+
+    def __init__(self, state: State | None = None) -> None:
+        self._objects: Mapping[Cid, object] = {} if state is None else state.objects
+
+    def name(self, cid: Cid) -> str:
+        name: str | None = getattr(self._objects.get(cid), "name", None)
+        return name or short(cid)
+
+    def peer(self, peer: PeerId) -> str:
+        return short(peer)
+
+    def text(self, text: str) -> str:
+        return text
+
+
+NO_NAMES = StateNames()
+WHO_WIDTH = 9
+"""Columns of a peer's short form."""
+
+
+def counted(number: int, what: str, many: str | None = None) -> str:
+    """`1 chunk`, `1,204 chunks`, `2 entries`."""
+    return f"{number:,} {what if number == 1 else many or what + 's'}"
+
+
+def short_addr(addr: str) -> str:
+    """A multiaddr as people write it: `192.0.2.7:4001`; as it is if it is of another kind."""
+    match addr.rpartition("/p2p/")[0].split("/") if "/p2p/" in addr else addr.split("/"):
+        case ["", "ip6", host, "tcp", port]:
+            return f"[{host}]:{port}"
+        case ["", "ip4" | "dns" | "dns4" | "dns6", host, "tcp", port]:
+            return f"{host}:{port}"
+        case _:
+            return addr.rpartition("/p2p/")[0] or addr
+
+
+def who(event: Event) -> PeerId | None:
+    """The peer that an event is about, if it is about one."""
+    return getattr(event, "peer", None)
+
+
+def entry_line(entry: Entry, names: Names = NO_NAMES) -> str:
+    """An entry as one line: number, local time, kind, who, words."""
+    clock = datetime.fromtimestamp(entry.at).strftime("%H:%M:%S.%f")[:-3]
+    peer = who(entry.event)
+    named = f"{names.peer(peer):<{WHO_WIDTH}}  " if peer else ""
+    return f"{entry.seq:>8}  {clock}  {kind_of(entry.event):<17}  {named}{describe(entry.event, names)}"
+
+
+def describe(event: Event, names: Names = NO_NAMES) -> str:
+    """What happened; of the peer that `who` names, it says only what that peer did."""
+
+    def what(cids: tuple[Cid, ...]) -> str:
+        if not cids:
+            return "nothing"
+        first = names.name(cids[0])
+        return first if len(cids) == 1 else f"{first} and {len(cids) - 1:,} more"
+
+    def wait(seconds: float | None) -> str:
+        return "waiting will not help" if seconds is None else f"come back in {human_seconds(seconds)}"
+
+    match event:
+        case ev.ChunkReceived():
+            return f"{what((event.cid,))} {human_size(event.size)}"
+        case ev.ChunksSent():
+            return f"{what(event.cids)} {human_size(event.size)}"
+        case ev.Requested():
+            where = f" → {names.text(event.path)}" if event.path else ""
+            return f"{event.name or what((event.cid,))}{where}"
+        case ev.PushedWant():
+            to = f"to {len(event.peers):,} peers" if event.peers else "to nobody yet"
+            to = f"to {names.peer(event.peers[0])}" if len(event.peers) == 1 else to
+            swarm = " and the swarm" if event.gossip else ""
+            return f"{what(event.cids)} {to}{swarm}{', again' if event.retry else ''}"
+        case ev.RetrySet():
+            return f"{what(event.cids)} {_CAUSES[event.cause]}"
+        case ev.Granted():
+            of = f" of {names.name(event.root)}" if event.root else ""
+            return f"may send {counted(len(event.cids), 'chunk')}{of}"
+        case ev.LeaseExtended():
+            return f"is late with {counted(len(event.cids), 'chunk')}, but nobody else has them"
+        case ev.LeaseLapsed():
+            return f"{counted(len(event.cids), 'chunk')}: {_LAPSES[event.cause]}"
+        case ev.DelayedYes():
+            return f"has {what(event.cids)}, can send in {human_seconds(event.eta)}"
+        case ev.StatusNo():
+            has = "has" if event.has_it else "has not"
+            text = f" ({names.text(event.text)})" if event.text else ""
+            return f"{event.reason}: {has} {what(event.cids)}, {wait(event.retry_after)}{text}"
+        case ev.ChunkWasted():
+            return f"{what((event.cid,))} {human_size(event.size)}: {event.cause}"
+        case ev.ObjectMapped():
+            chunks = counted(event.chunks, "chunk")
+            return f"{names.name(event.root)} is {human_size(event.size)} in {chunks}, {event.have:,} here"
+        case ev.ObjectAdded():
+            chunks = counted(event.chunks, "chunk")
+            return f"{event.name} {human_size(event.size)} in {chunks}, root {names.text(short(event.root))}"
+        case ev.ObjectCompleted():
+            where = f" at {names.text(event.path)}" if event.path else ""
+            return f"{names.name(event.root)} is whole, {human_size(event.size)}{where}"
+        case ev.AddProgressed():
+            return f"{names.text(event.path)} {human_size(event.bytes_done)} of {human_size(event.size)}"
+        case ev.Cancelled():
+            return what(event.cids)
+        case ev.PushedHave():
+            return f"told the swarm: {event.name or names.name(event.root)} is here"
+        case ev.HaveReceived():
+            return f"has {event.name or names.name(event.root)}"
+        case ev.ErrorReceived():
+            return f"says: {names.text(event.text)}"
+        case ev.ChunksLost():
+            lost = counted(len(event.cids), "chunk")
+            return f"{lost} {human_size(event.size)} of {names.text(event.path)}"
+        case ev.IntentReceived():
+            how = "" if event.via == "direct" else ", by gossip"
+            return f"wants {what(event.cids)}{how}"
+        case ev.AnsweredLater():
+            return f"heard yes for {what(event.cids)}, in {human_seconds(event.eta)}"
+        case ev.AnsweredNo():
+            return f"heard {event.reason} for {what(event.cids)}, {wait(event.retry_after)}"
+        case ev.GrantReceived():
+            return f"takes {counted(len(event.cids), 'chunk')}, {human_size(event.size)}"
+        case ev.CancelReceived():
+            return f"no longer wants {what(event.cids)}"
+        case ev.PeerConnected():
+            return f"at {names.text(short_addr(event.addr))}"
+        case ev.PeerDisconnected():
+            return names.text(event.why)
+        case ev.PeerFaulted():
+            return f"{event.fault}: {names.text(event.text)}"
+        case ev.NodeStarted():
+            return (
+                f"{names.peer(event.peer_id)} listens at {counted(len(event.addrs), 'address', 'addresses')}"
+            )
+        case ev.NodeStopped():
+            return event.reason
+        case ev.ErrorOccurred():
+            return names.text(event.text)
+        case ev.Unknown():
+            return "an entry of a newer version, which this one cannot read"
+        case _:
+            assert_never(event)
+
+
+_CAUSES: dict[ev.RetryCause, str] = {
+    "retry_after": "is pushed again when the NO said",
+    "eta": "is pushed again when the yes is due",
+    "lapsed": "is pushed again: nobody is left to send it",
+    "silence": "is pushed again: nobody answered",
+    "asked": "is pushed again: asked for",
+}
+_LAPSES: dict[ev.LapseCause, str] = {
+    "deadline": "did not come in time",
+    "disconnected": "it is gone",
+    "refused": "it said NO after all",
+    "corrupt": "the bytes were wrong",
+    "slow": "its queue is full",
+}

@@ -1,0 +1,205 @@
+"""The rows of the panels Pending, NO by node, Retries and Peers. Pure."""
+
+from collections.abc import Iterable
+
+from flux_tui.core.events import REASONS, Reason
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.state import ObjectState, PeerState, Pending
+from flux_tui.core.words import counted, human_seconds, human_size, short_addr
+from flux_tui.ui.glyphs import REASON_SHORT, REASON_SIGNS, Role
+from flux_tui.ui.rates import rate_in
+from flux_tui.ui.view import HIDDEN, Line, Row, Span, View, cut, fit
+
+LOOSE_SHOWN = 100
+"""Loose chunks that are listed; ten thousand are a number, not a list."""
+
+# ── pending ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def pending_rows(view: View) -> list[Row]:
+    """Objects that are wanted, with progress and what they wait for; then loose chunks."""
+    state = view.state
+    rows: list[Row] = []
+    senders: dict[Cid | None, set[PeerId]] = {}
+    for lease in state.leases.values():
+        senders.setdefault(lease.root, set()).add(lease.peer)
+    loose: list[Pending] = []
+    for pending in state.pending.values():
+        found = state.objects.get(pending.cid)
+        if found is None:
+            loose.append(pending)
+            continue
+        rows += _object_rows(view, pending, found, senders.get(pending.cid, set()))
+    if loose:
+        rows += _loose_rows(view, loose, senders.get(None, set()))
+    return rows
+
+
+def _object_rows(view: View, pending: Pending, found: ObjectState, senders: set[PeerId]) -> list[Row]:
+    count = f"{found.chunks_have:,}/{'?' if found.chunks_total is None else f'{found.chunks_total:,}'}"
+    bar = 6 if view.width < 44 else 10 if view.width < 72 else 20
+    room = view.width - bar - 6 - len(count) - 3
+    line: Line = [
+        (fit(view.name(pending.cid), min(max(8, room), 40)) + " ", "name"),
+        (view.glyphs.bar(found.progress, bar), "bar"),
+        (f" {found.progress:>4.0%}", "strong"),
+        (f"  {count}", "dim"),
+    ]
+    waits = waiting_words(view, pending, senders)
+    if senders:
+        rate = rate_in(view.state, view.now)
+        left = max(0, (found.size or 0) - found.have_bytes)
+        eta = f"  eta {human_seconds(left / rate)}" if rate > 0 and found.size else ""
+        waits = f"{view.glyphs.down} {human_size(rate)}/s{eta}  {waits}"
+    why: Line = [("  ", "text"), (waits, "good" if senders else "warn")]
+    return [
+        Row(pending.cid, cut(line, view.width)),
+        Row(f"{pending.cid}/why", cut(why, view.width), title=True),
+    ]
+
+
+def _loose_rows(view: View, loose: list[Pending], senders: set[PeerId]) -> list[Row]:
+    waiting = sum(1 for pending in loose if not pending.in_network)
+    text = counted(len(loose), "loose chunk")
+    if waiting:
+        text += f", {waiting:,} wait for room"
+    rows = [Row("loose", [(text, "strong")], title=True)]
+    for pending in loose[:LOOSE_SHOWN]:
+        line: Line = [(view.name(pending.cid), "name"), (f"  push {pending.pushes}  ", "dim")]
+        line.append((waiting_words(view, pending, senders), "warn"))
+        rows.append(Row(pending.cid, cut(line, view.width)))
+    if len(loose) > LOOSE_SHOWN:
+        rows.append(Row("more", [(f"and {len(loose) - LOOSE_SHOWN:,} more", "dim")], title=True))
+    return rows
+
+
+def waiting_words(view: View, pending: Pending, senders: Iterable[PeerId]) -> str:
+    """What a want waits for, as a person would say it."""
+    senders = list(senders)
+    if len(senders) == 1:
+        return f"from {view.peer(senders[0])}"
+    if senders:
+        return f"from {len(senders)} peers"
+    if not view.state.running:
+        return "no node is running"
+    if not pending.in_network:
+        return f"waits for room: {view.state.max_pending:,} intents are out"
+    if not view.state.connected:
+        return "no peer is connected"
+    again = ""
+    if pending.next_push_at is not None:
+        again = f", next try in {human_seconds(pending.next_push_at - view.now)}"
+    if (no := pending.last_no) is not None:
+        return f"{view.peer(no.peer)} says {no.reason}{again}"
+    if pending.holders:
+        return f"{pending.holders} said yes{again}"
+    return f"nobody has answered yet{again}"
+
+
+# ── NO by node ──────────────────────────────────────────────────────────────────────────────────
+
+
+def no_rows(view: View) -> list[Row]:
+    """A matrix: nodes down, reasons across, how often; and when each may be asked again."""
+    nodes = [peer for peer in view.state.peers.values() if peer.counts]
+    if not nodes:
+        return []
+    seen: list[Reason] = [r for r in REASONS if any(r in peer.counts for peer in nodes)]
+    # Columns that do not fit fall away from the right, the rarest first.
+    width = view.width - 31
+    shown = sorted(seen, key=lambda r: -sum(peer.counts.get(r, 0) for peer in nodes))[: max(1, width // 11)]
+    shown.sort(key=REASONS.index)
+    head: Line = [("node".ljust(11), "dim"), ("has it ", "dim")]
+    for reason in shown:
+        sign = REASON_SIGNS[reason]
+        head.append((f"{view.glyphs.glyph(sign)} {REASON_SHORT[reason]}".rjust(11), sign.role))
+    head.append(("   again in", "dim"))
+    rows = [Row("head", head, title=True)]
+    nodes.sort(key=lambda peer: (peer.until is None or peer.until <= view.now, -sum(peer.counts.values())))
+    for peer in nodes:
+        line: Line = [(view.peer(peer.peer).ljust(11), "peer"), _has_it(peer)]
+        for reason in shown:
+            count = peer.counts.get(reason, 0)
+            role: Role = REASON_SIGNS[reason].role if peer.reason == reason else "text"
+            line.append(
+                (f"{count:,}".rjust(11) if count else view.glyphs.dash.rjust(11), role if count else "dim")
+            )
+        left = 0.0 if peer.until is None else peer.until - view.now
+        line.append((f"   {human_seconds(left)}" if left > 0 else "   now" if peer.until else "", "warn"))
+        rows.append(Row(peer.peer, line))
+    return rows
+
+
+def _has_it(peer: PeerState) -> Span:
+    if peer.has_it is None:
+        return ("?".ljust(7), "dim")
+    return ("yes".ljust(7), "good") if peer.has_it else ("no".ljust(7), "dim")
+
+
+# ── retries ─────────────────────────────────────────────────────────────────────────────────────
+
+CAUSES = {
+    "retry_after": "said",
+    "eta": "promised for then",
+    "lapsed": "nobody is left to send it",
+    "silence": "if nobody answers",
+    "asked": "asked for",
+}
+
+
+def retry_rows(view: View, limit: int = 200) -> list[Row]:
+    """Countdowns to the next push, the soonest first."""
+    due = [p for p in view.state.pending.values() if p.next_push_at is not None and p.in_network]
+    due.sort(key=lambda p: p.next_push_at or 0.0)
+    rows = []
+    bar, name = (10, 20) if view.width >= 72 else (8, 14) if view.width >= 48 else (5, 10)
+    for pending in due[:limit]:
+        assert pending.next_push_at is not None
+        start = pending.last_push_at or pending.since
+        if pending.last_no is not None:
+            start = max(start, pending.last_no.at)
+        whole = max(pending.next_push_at - start, 0.001)
+        left = pending.next_push_at - view.now
+        line: Line = [
+            (fit(view.name(pending.cid), name) + " ", "name"),
+            (view.glyphs.bar(1 - left / whole, bar), "bar"),
+            (f"{human_seconds(left) if left > 0 else 'now':>7} ", "strong"),
+            (_cause(view, pending), "warn" if pending.cause == "retry_after" else "dim"),
+        ]
+        rows.append(Row(pending.cid, cut(line, view.width)))
+    return rows
+
+
+def _cause(view: View, pending: Pending) -> str:
+    ordinal = f" push {pending.pushes + 1} " if view.width >= 60 else f" #{pending.pushes + 1} "
+    if pending.cause == "retry_after" and pending.cause_peer is not None:
+        reason = pending.last_no.reason if pending.last_no else "NO"
+        return f"{ordinal}{view.peer(pending.cause_peer)} said {reason}"
+    return ordinal + CAUSES[pending.cause]
+
+
+# ── peers ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def peer_rows(view: View) -> list[Row]:
+    """Who is there, what flowed, and how well promises were kept."""
+    if not view.state.peers:
+        return []
+    wide = view.width >= 92
+    head = f"  {'peer':<10}{'in':>9}{'out':>10}{'kept':>6}"
+    head += f"{'granted':>9}{'lapsed':>8}{'faults':>8}  address" if wide else "  address"
+    rows = [Row("head", [(head, "dim")], title=True)]
+    for peer in sorted(
+        view.state.peers.values(), key=lambda p: (not p.connected, -(p.bytes_in + p.bytes_out))
+    ):
+        dot: Span = (view.glyphs.dot, "good") if peer.connected else (view.glyphs.ring, "dim")
+        kept = f"{1 - peer.lapsed / peer.granted:.0%}" if peer.granted else view.glyphs.dash
+        line: Line = [dot, (" ", "text"), (view.peer(peer.peer).ljust(10), "peer")]
+        line += [(human_size(peer.bytes_in).rjust(9), "in"), (human_size(peer.bytes_out).rjust(10), "out")]
+        line.append((kept.rjust(6), "warn" if peer.lapsed else "text"))
+        if wide:
+            line += [(f"{peer.granted:,}".rjust(9), "text"), (f"{peer.lapsed:,}".rjust(8), "text")]
+            line.append((f"{peer.faults:,}".rjust(8), "bad" if peer.faults else "text"))
+        line.append((f"  {HIDDEN if view.masked else short_addr(peer.addr)}", "dim"))
+        rows.append(Row(peer.peer, cut(line, view.width)))
+    return rows
