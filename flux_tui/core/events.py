@@ -219,6 +219,8 @@ class DelayedYes(_Event, tag="delayed_yes", frozen=True, kw_only=True):
     queue_bytes: int
     name: str | None = None
     size: int | None = None
+    have: int | None = None
+    """Blocks that it has, if it is still fetching the object itself; None: all."""
 
 
 class StatusNo(_Event, tag="status_no", frozen=True, kw_only=True):

@@ -9,11 +9,14 @@ places in one object is bounded.
 """
 
 from collections import OrderedDict
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from flux_tui.core import unixfs
 from flux_tui.core.effects import FilePlan, LeafPlace, Place, SymlinkPlan
 from flux_tui.core.ids import Cid, PeerId, is_leaf
+
+if TYPE_CHECKING:
+    from flux_tui.core.parts import Part
 
 MAX_PLACES = 4_000_000
 """Leaves and inner nodes of one object, repeats counted: 4 TiB of file, some 1 GB of memory."""
@@ -38,9 +41,9 @@ class Fetch:
     """What is known of one wanted root. Blocks are counted once, places as often as they stand."""
 
     __slots__ = (
-        "addrs", "blocks", "by", "counted", "finishing", "granted", "have_bytes", "holders", "inner_count",
-        "lacks", "leaf_bytes", "missing", "next_push_at", "open_ops", "path", "places", "quiet_pushes",
-        "root", "size_hint", "spots", "tree",
+        "addrs", "blocks", "by", "companions", "counted", "finishing", "granted", "have_bytes", "holders",
+        "inner_count", "lacks", "leaf_bytes", "missing", "next_push_at", "open_ops", "order", "parts", "path",
+        "places", "quiet_pushes", "root", "size_hint", "spots", "tree",
     )  # fmt: skip
 
     def __init__(self, root: Cid, *, path: str | None, tree: bool, by: str | None, size: int | None) -> None:
@@ -71,6 +74,12 @@ class Fetch:
         """Who said yes."""
         self.lacks: dict[PeerId, set[Cid]] = {}
         """Blocks that a holder said it has not, after all."""
+        self.parts: dict[PeerId, Part] = {}
+        """What peers that are still fetching it themselves said they have; the others have all of it."""
+        self.companions: set[PeerId] = set()
+        """Who fetches it too, and was told that it is wanted here."""
+        self.order: tuple[Cid, ...] | None = None
+        """All its blocks, sorted, once the tree is known (parts.py)."""
         self.next_push_at = float("inf")
         self.quiet_pushes = 0
         """Pushes in a row that nobody answered: each doubles the wait for the next."""

@@ -46,7 +46,7 @@ class Machine:
     ) -> None:
         self.ledger = Ledger(me, state, holdings, random)
         self.requester = Requester(self.ledger, max_pending)
-        self.responder = Responder(self.ledger, max_uploads)
+        self.responder = Responder(self.ledger, max_uploads, self.requester.fetches)
         self._unreachable: set[str] = set()
         """Addresses whose failure stands in the series already."""
 
@@ -99,7 +99,8 @@ class Machine:
         self.ledger.begin(now)
         match given:
             case fx.ChunkLanded():
-                self.requester.landed(given.peer, given.cid, given.size, given.data)
+                for root in self.requester.landed(given.peer, given.cid, given.size, given.data):
+                    self.responder.grew(root)
             case fx.ChunksWritten():
                 self.responder.sent(given.peer, given.cids, given.size)
             case fx.MessageCame():
@@ -149,6 +150,7 @@ class Machine:
                 self._join(given.addr, keep=False)
             case fx.Finished():
                 self.requester.finished(given.root, given.path)
+                self.responder.settled(given.root)
                 self._announce(given.root)
             case fx.FinishFailed():
                 if fetch := self.requester.fetches.get(given.root):
@@ -193,6 +195,8 @@ class Machine:
         match intent.body:
             case msg.Want():
                 self.responder.wanted(intent, intent.body, via)
+                if intent.origin in self.responder.connected:
+                    self.requester.also_wanted(intent.origin, intent.body.cids)
             case msg.Have():
                 self._have(intent, intent.body)
             case _:
@@ -242,6 +246,7 @@ class Machine:
                 text = f"{cid} is not pending, so there is nothing to cancel"
                 self.ledger.emit(ev.ErrorOccurred(text=text, cid=cid, by=command.by))
                 continue
+            self.responder.settled(cid)
             self.ledger.emit(ev.Cancelled(cids=(cid,), by=command.by))
             self.ledger.do(fx.DropTree(root=cid))
 

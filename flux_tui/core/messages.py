@@ -121,6 +121,10 @@ class StatusYesButLater(_Wire, tag="status_yes_but_later", frozen=True, kw_only=
     name: Name | None = None
     size: Size | None = None
     """Of the object, where one root is offered whose size the holder knows."""
+    have: Size | None = None
+    """Blocks of it that the holder has; None: all."""
+    part: Annotated[bytes, msgspec.Meta(max_length=8192)] | None = None
+    """Where `have` is not all: a bitmap over the object's block CIDs in sorted order (see parts.py)."""
 
 
 class Error(_Wire, tag="error", frozen=True, kw_only=True):

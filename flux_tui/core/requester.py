@@ -22,6 +22,7 @@ from flux_tui.core.ids import Cid, PeerId, is_leaf
 from flux_tui.core.leases import MAX_EXTENSIONS, Batch, Leases
 from flux_tui.core.ledger import Ledger
 from flux_tui.core.messages import MAX_CIDS_DIRECT, MAX_WAIT, Cancel, Grant, StatusNo, StatusYesButLater
+from flux_tui.core.parts import MAX_WATCHERS, Part
 from flux_tui.core.retry import Retry
 from flux_tui.core.state import Lease
 from flux_tui.core.unixfs import CHUNK_SIZE, BadBlockError
@@ -250,13 +251,34 @@ class Requester:
         eta = min(offer.eta, MAX_WAIT)
         self.ledger.emit(
             ev.DelayedYes(
-                peer=peer, cids=cids, eta=eta, queue_bytes=offer.queue_bytes, name=offer.name, size=offer.size
+                peer=peer,
+                cids=cids,
+                eta=eta,
+                queue_bytes=offer.queue_bytes,
+                name=offer.name,
+                size=offer.size,
+                have=offer.have if offer.part is not None else None,
             )
         )
-        self.promised(peer, cids, offer.size)
+        self.promised(peer, cids, offer.size, offer.part)
 
-    def promised(self, peer: PeerId, cids: tuple[Cid, ...], size: int | None) -> None:
-        """A peer has these, as far as it says: from now on it can be granted parts of them."""
+    def also_wanted(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
+        """A peer fetches what is fetched here: it will soon have parts, so it should know of this want."""
+        news = []
+        for cid in cids:
+            fetch = self.fetches.get(cid)
+            if fetch is None or peer in fetch.companions or len(fetch.companions) >= MAX_WATCHERS:
+                continue
+            fetch.companions.add(peer)
+            if peer not in fetch.holders:
+                news.append(cid)
+        if news:
+            self.retry.push_now(news, (peer,))
+
+    def promised(
+        self, peer: PeerId, cids: tuple[Cid, ...], size: int | None, part: bytes | None = None
+    ) -> None:
+        """A peer has these, or that part of one, as far as it says: from now on it can be granted."""
         holder = self.holders.get(peer)
         holder.said_yes = True
         for cid in cids:
@@ -264,6 +286,12 @@ class Requester:
             fetch.quiet_pushes = 0
             fetch.holders[peer] = None
             fetch.lacks.pop(peer, None)
+            if part is not None and len(cids) == 1:
+                if not fetch.parts:
+                    self._spread(fetch)
+                fetch.parts[peer] = Part(part)
+            else:
+                fetch.parts.pop(peer, None)
             if size is not None and len(cids) == 1 and not fetch.size_hint:
                 fetch.size_hint = size
             holder.roots[cid] = None
@@ -311,8 +339,8 @@ class Requester:
         batch = self.leases.by_chunk.get(cid)
         return (batch is not None and batch.holder.peer == peer) or cid in self.holders.get(peer).lapsed
 
-    def landed(self, peer: PeerId, cid: Cid, size: int, data: bytes | None) -> None:
-        """A chunk came, whole and true, and its bytes are in place."""
+    def landed(self, peer: PeerId, cid: Cid, size: int, data: bytes | None) -> tuple[Cid, ...]:
+        """A chunk came, whole and true, and its bytes are in place. Returns the objects that grew by it."""
         holder = self.holders.get(peer)
         late = cid in holder.lapsed
         holder.lapsed.pop(cid, None)
@@ -320,7 +348,7 @@ class Requester:
         if fetches is None:
             cause: ev.Waste = "late" if late else "duplicate"
             self.ledger.emit(ev.ChunkWasted(cid=cid, size=size, peer=peer, cause=cause))
-            return
+            return ()
         holder.delivered(size, self.ledger.now)
         batch = self.leases.release(cid)
         if batch is not None and batch.holder is not holder:
@@ -345,6 +373,7 @@ class Requester:
             if data is not None:
                 self._learn(fetch, cid, data)
             self._check_done(fetch)
+        return roots
 
     def corrupt(self, peer: PeerId, cid: Cid, size: int) -> int:
         """What came does not hash to its CID: it is fetched elsewhere. Returns the peer's faults."""
@@ -478,7 +507,7 @@ class Requester:
             estimate = (fetch.estimate or CHUNK_SIZE) if fetch.tree else int(self._loose_size) or 1
             count = max(min(room // estimate, limit), 0 if holder.outstanding or loose else 2)
             chosen = self._choose(fetch, holder, count)
-            if chosen and fetch.missing:
+            if chosen and fetch.missing and root in holder.roots:
                 holder.roots.move_to_end(root)  # the next grant begins with another object
             limit -= len(chosen)
             room -= len(chosen) * estimate
@@ -496,6 +525,11 @@ class Requester:
 
     def _choose(self, fetch: Fetch, holder: Holder, count: int) -> list[Cid]:
         lacks = fetch.lacks.get(holder.peer, ())
+        if (part := fetch.parts.get(holder.peer)) is not None:
+            found = part.choose(fetch, count, lacks)
+            if len(found) < count:
+                holder.roots.pop(fetch.root, None)  # nothing more until it says that it has more
+            return found
         chosen: list[Cid] = []
         passed: list[Cid] = []
         while fetch.missing and len(chosen) < count and len(passed) < MAX_LACKING:
@@ -518,6 +552,11 @@ class Requester:
         self.ledger.do(Push(peer=holder.peer, message=Grant(cids=cids, ttl=seconds)))
 
     # ── helpers ─────────────────────────────────────────────────────────────────────────────────
+
+    def _spread(self, fetch: Fetch) -> None:
+        """Others fetch the same: go on from somewhere else, so that each has what the others lack."""
+        for _ in range(int(self.ledger.random() * len(fetch.missing))):
+            fetch.missing.move_to_end(next(iter(fetch.missing)))
 
     def _lapse_all(self, holder: Holder, cause: ev.LapseCause) -> None:
         cids = [cid for batch in self.leases.of(holder) for cid in batch.chunks]

@@ -8,17 +8,23 @@ Policy
 - Only bytes that were granted are ever sent, and only to the peer that granted them.
 """
 
+from collections.abc import Mapping
+
 from flux_tui.core import events as ev
 from flux_tui.core.effects import Broadcast, Dial, Push, Serve, Unserve
+from flux_tui.core.fetch import Fetch
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.ledger import Ledger
 from flux_tui.core.messages import Error, Grant, Have, Intent, Message, StatusNo, StatusYesButLater, Want
+from flux_tui.core.parts import Watchers, bitmap
 from flux_tui.core.retry import MAX_DIRECT
 
 MAX_QUEUED = 4096
 """Chunks that one peer may have in its queue here."""
 FIRST_UPLINK = 50 * 1024 * 1024
 """Bytes/s that this node's uplink is taken to carry until it has been seen."""
+PART_SECONDS = 1.0
+"""`retry_after` for an object that is on its way here, until enough is known of it to offer a part."""
 BUSY_MIN, BUSY_MAX = 0.5, 30.0
 """Seconds: bounds of the `retry_after` that a busy node gives."""
 MAX_SEEN = 16_384
@@ -43,8 +49,11 @@ class Serving:
 class Responder:
     """The giving half of a node."""
 
-    def __init__(self, ledger: Ledger, max_uploads: int) -> None:
+    def __init__(self, ledger: Ledger, max_uploads: int, fetches: Mapping[Cid, Fetch]) -> None:
         self.ledger = ledger
+        self.fetches = fetches
+        """What this node is still fetching: of that, it has a part."""
+        self._watchers = Watchers()
         self.max_uploads = max_uploads
         self.serving: dict[PeerId, Serving] = {}
         """Peers with something in their queue here."""
@@ -75,7 +84,11 @@ class Responder:
         peer = intent.origin
         size_of = self.ledger.holdings.size_of
         held = tuple(cid for cid in want.cids if size_of(cid) is not None)
-        lacking = tuple(cid for cid in want.cids if cid not in held) if len(held) < len(want.cids) else ()
+        partial = tuple(cid for cid in held if cid in self.fetches)
+        if partial:
+            held = tuple(cid for cid in held if cid not in self.fetches)
+            self._offer_parts(intent, partial, want.retry, via)
+        lacking = tuple(cid for cid in want.cids if size_of(cid) is None)
         if held:
             if self._has_room(peer):
                 self._offer(intent, held, want.retry, via)
@@ -138,6 +151,21 @@ class Responder:
             self.ledger.do(Push(peer=peer, message=Error(text="the file was changed or removed", cids=cids)))
             self._no(peer, cids, "not_held", has_it=False, retry_after=None)
 
+    def grew(self, root: Cid) -> None:
+        """Another block of what is being fetched here came."""
+        fetch = self.fetches.get(root)
+        if fetch is None or not (due := self._watchers.due(fetch)):
+            return
+        offer = self._part_of(fetch)
+        for peer in due if offer else ():
+            assert offer is not None
+            self._watchers.told(root, peer, len(fetch.counted))
+            self.ledger.do(Push(peer=peer, message=offer))
+
+    def settled(self, root: Cid) -> None:
+        """An object is whole, or is not fetched any more."""
+        self._watchers.forget(root)
+
     def announce(self, root: Cid, name: str | None, size: int) -> None:
         """Tell the swarm that it can be asked for this root."""
         peers = tuple(self.connected)[:MAX_DIRECT]
@@ -156,21 +184,59 @@ class Responder:
         """Its queue went with its stream."""
         self.connected.pop(peer, None)
         self.serving.pop(peer, None)
+        self._watchers.forget_peer(peer)
+
+    def _offer_parts(self, intent: Intent, roots: tuple[Cid, ...], retry: bool, via: ev.Via) -> None:
+        """Of objects that are on their way here: what there is of them."""
+        peer = intent.origin
+        if not self._has_room(peer):
+            self._no(peer, roots, "busy", has_it=True, retry_after=self._busy_for())
+            return
+        for root in roots:
+            offer = self._part_of(self.fetches[root])
+            if offer is None:
+                self._watchers.told(root, peer, 0)  # it hears as soon as there is something to tell
+                if via == "direct":
+                    self._no(peer, (root,), "not_held", has_it=False, retry_after=PART_SECONDS)
+                continue
+            self._watchers.told(root, peer, len(self.fetches[root].counted))
+            self._yes(intent, offer, retry, via)
+
+    def _part_of(self, fetch: Fetch) -> StatusYesButLater | None:
+        part = bitmap(fetch)
+        if part is None:
+            return None
+        queue = self._queue()
+        return StatusYesButLater(
+            cids=(fetch.root,),
+            eta=round(queue / self._uplink, 3),
+            queue_bytes=queue,
+            size=fetch.size,
+            have=len(fetch.counted),
+            part=part,
+        )
+
+    def _queue(self) -> int:
+        """Bytes that stand before a newcomer."""
+        return sum(serving.queued_bytes for serving in self.serving.values())
 
     def _offer(self, intent: Intent, cids: tuple[Cid, ...], retry: bool, via: ev.Via) -> None:
-        queue = sum(serving.queued_bytes for serving in self.serving.values())
-        eta = round(queue / self._uplink, 3)
+        queue = self._queue()
         known = self.ledger.state.objects.get(cids[0]) if len(cids) == 1 else None
         offer = StatusYesButLater(
             cids=cids,
-            eta=eta,
+            eta=round(queue / self._uplink, 3),
             queue_bytes=queue,
             name=known.name if known else None,
             size=known.size if known else None,
         )
-        self.ledger.emit(ev.IntentReceived(peer=intent.origin, cids=cids, via=via, retry=retry))
-        self.ledger.emit(ev.AnsweredLater(peer=intent.origin, cids=cids, eta=eta, queue_bytes=queue))
-        self._answer(intent.origin, offer, intent.addrs)
+        self._yes(intent, offer, retry, via)
+
+    def _yes(self, intent: Intent, offer: StatusYesButLater, retry: bool, via: ev.Via) -> None:
+        peer, cids = intent.origin, offer.cids
+        self.ledger.emit(ev.IntentReceived(peer=peer, cids=cids, via=via, retry=retry))
+        self.ledger.emit(ev.AnsweredLater(peer=peer, cids=cids, eta=offer.eta, queue_bytes=offer.queue_bytes))
+        self._answer(peer, offer, intent.addrs)
 
     def _no(
         self,

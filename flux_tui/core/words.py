@@ -136,7 +136,8 @@ def describe(event: Event, names: Names = NO_NAMES) -> str:
         case ev.LeaseLapsed():
             return f"{counted(len(event.cids), 'chunk')}: {_LAPSES[event.cause]}"
         case ev.DelayedYes():
-            return f"has {what(event.cids)}, can send in {human_seconds(event.eta)}"
+            part = "" if event.have is None else f"{counted(event.have, 'chunk')} of "
+            return f"has {part}{what(event.cids)}, can send in {human_seconds(event.eta)}"
         case ev.StatusNo():
             has = "has" if event.has_it else "has not"
             text = f" ({names.text(event.text)})" if event.text else ""

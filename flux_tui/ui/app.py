@@ -22,6 +22,7 @@ from textual.widgets import Input, Label, Static
 from flux_tui.core import commands as cmd
 from flux_tui.core.commands import Command
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.words import counted
 from flux_tui.ui.filter import Filter, parse_filter
 from flux_tui.ui.glyphs import Glyphs, for_this_terminal
 from flux_tui.ui.keys import ACTIONS, bindings
@@ -219,8 +220,8 @@ class Dashboard(App[bool]):
             case "pending" if state.pending:
                 objects = sum(1 for cid in state.pending if cid in state.objects)
                 loose = len(state.pending) - objects
-                parts = [f"{objects} {'object' if objects == 1 else 'objects'}"] if objects else []
-                parts += [f"{loose:,} chunks"] if loose else []
+                parts = [counted(objects, "object")] if objects else []
+                parts += [counted(loose, "chunk")] if loose else []
                 return ", ".join(parts)
             case "noes":
                 total = sum(sum(peer.counts.values()) for peer in state.peers.values())

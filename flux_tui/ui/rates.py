@@ -31,10 +31,10 @@ def throughput_rows(view: View) -> list[Row]:
         rows.append(Row(label, line))
     waste = sum(state.wasted_bytes.values())
     totals: Line = [("total".ljust(8), "dim"), (human_size(state.received_bytes).rjust(12), "strong")]
-    totals.append((f" in, {human_size(state.sent_bytes)} out, duplicates ", "dim"))
+    totals.append((f" in  {human_size(state.sent_bytes)} out  dup ", "dim"))
     totals.append((f"{state.duplicate_factor:.3f}", "good" if state.duplicate_factor < 1.02 else "warn"))
     if waste:
-        totals.append((f", wasted {human_size(waste)}", "warn"))
+        totals.append((f"  wasted {human_size(waste)}", "warn"))
     rows.append(Row("total", totals))
     return rows
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from flux_tui.core.events import REASONS, Reason
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.state import ObjectState, PeerState, Pending
-from flux_tui.core.words import counted, human_seconds, human_size, short_addr
+from flux_tui.core.words import WHO_WIDTH, counted, human_seconds, human_size, short_addr
 from flux_tui.ui.glyphs import REASON_SHORT, REASON_SIGNS, Role
 from flux_tui.ui.rates import rate_in
 from flux_tui.ui.view import HIDDEN, Line, Row, Span, View, cut, fit
@@ -24,19 +24,30 @@ def pending_rows(view: View) -> list[Row]:
     for lease in state.leases.values():
         senders.setdefault(lease.root, set()).add(lease.peer)
     loose: list[Pending] = []
+    totals = [
+        _total(found) for pending in state.pending.values() if (found := state.objects.get(pending.cid))
+    ]
+    digits = max(map(len, totals), default=0)
     for pending in state.pending.values():
         found = state.objects.get(pending.cid)
         if found is None:
             loose.append(pending)
             continue
-        rows += _object_rows(view, pending, found, senders.get(pending.cid, set()))
+        rows += _object_rows(view, pending, found, senders.get(pending.cid, set()), digits)
     if loose:
         rows += _loose_rows(view, loose, senders.get(None, set()))
     return rows
 
 
-def _object_rows(view: View, pending: Pending, found: ObjectState, senders: set[PeerId]) -> list[Row]:
-    count = f"{found.chunks_have:,}/{'?' if found.chunks_total is None else f'{found.chunks_total:,}'}"
+def _total(found: ObjectState) -> str:
+    return "?" if found.chunks_total is None else f"{found.chunks_total:,}"
+
+
+def _object_rows(
+    view: View, pending: Pending, found: ObjectState, senders: set[PeerId], digits: int
+) -> list[Row]:
+    # As wide at the start as at the end, and for every object: nothing jumps.
+    count = f"{found.chunks_have:>{digits},}/{_total(found):<{digits}}"
     bar = 6 if view.width < 44 else 10 if view.width < 72 else 20
     room = view.width - bar - 6 - len(count) - 3
     line: Line = [
@@ -104,36 +115,45 @@ def no_rows(view: View) -> list[Row]:
     nodes = [peer for peer in view.state.peers.values() if peer.counts]
     if not nodes:
         return []
-    seen: list[Reason] = [r for r in REASONS if any(r in peer.counts for peer in nodes)]
-    # Columns that do not fit fall away from the right, the rarest first.
-    width = view.width - 31
-    shown = sorted(seen, key=lambda r: -sum(peer.counts.get(r, 0) for peer in nodes))[: max(1, width // 11)]
-    shown.sort(key=REASONS.index)
-    head: Line = [("node".ljust(11), "dim"), ("has it ", "dim")]
-    for reason in shown:
+    columns = _reason_columns(view, nodes)
+    head: Line = [(f"{'node':<{WHO_WIDTH}}", "dim"), (" has ", "dim")]
+    for reason, width in columns:
         sign = REASON_SIGNS[reason]
-        head.append((f"{view.glyphs.glyph(sign)} {REASON_SHORT[reason]}".rjust(11), sign.role))
-    head.append(("   again in", "dim"))
+        head.append((f"{view.glyphs.glyph(sign)} {REASON_SHORT[reason]}".rjust(width), sign.role))
+    head.append(("  again in", "dim"))
     rows = [Row("head", head, title=True)]
     nodes.sort(key=lambda peer: (peer.until is None or peer.until <= view.now, -sum(peer.counts.values())))
     for peer in nodes:
-        line: Line = [(view.peer(peer.peer).ljust(11), "peer"), _has_it(peer)]
-        for reason in shown:
+        line: Line = [(f"{view.peer(peer.peer):<{WHO_WIDTH}} ", "peer"), _has_it(peer)]
+        for reason, width in columns:
             count = peer.counts.get(reason, 0)
             role: Role = REASON_SIGNS[reason].role if peer.reason == reason else "text"
-            line.append(
-                (f"{count:,}".rjust(11) if count else view.glyphs.dash.rjust(11), role if count else "dim")
-            )
+            text = f"{count:,}" if count else view.glyphs.dash
+            line.append((text.rjust(width), role if count else "dim"))
         left = 0.0 if peer.until is None else peer.until - view.now
-        line.append((f"   {human_seconds(left)}" if left > 0 else "   now" if peer.until else "", "warn"))
-        rows.append(Row(peer.peer, line))
+        line.append((f"  {human_seconds(left)}" if left > 0 else "  now" if peer.until else "", "warn"))
+        rows.append(Row(peer.peer, cut(line, view.width)))
     return rows
+
+
+def _reason_columns(view: View, nodes: list[PeerState]) -> list[tuple[Reason, int]]:
+    """The reasons that were given, with their columns' widths; what does not fit falls away, the rarest
+    first."""
+    totals = {reason: sum(peer.counts.get(reason, 0) for peer in nodes) for reason in REASONS}
+    room = view.width - WHO_WIDTH - 5 - len("  again in")
+    kept: dict[Reason, int] = {}
+    for reason in sorted((r for r in REASONS if totals[r]), key=lambda r: -totals[r]):
+        width = max(len(REASON_SHORT[reason]) + 2, len(f"{totals[reason]:,}")) + 2
+        if width <= room:
+            kept[reason] = width
+            room -= width
+    return [(reason, kept[reason]) for reason in REASONS if reason in kept]
 
 
 def _has_it(peer: PeerState) -> Span:
     if peer.has_it is None:
-        return ("?".ljust(7), "dim")
-    return ("yes".ljust(7), "good") if peer.has_it else ("no".ljust(7), "dim")
+        return ("?".ljust(4), "dim")
+    return ("yes".ljust(4), "good") if peer.has_it else ("no".ljust(4), "dim")
 
 
 # ── retries ─────────────────────────────────────────────────────────────────────────────────────
@@ -142,7 +162,7 @@ CAUSES = {
     "retry_after": "said",
     "eta": "promised for then",
     "lapsed": "nobody is left to send it",
-    "silence": "if nobody answers",
+    "silence": "on silence",
     "asked": "asked for",
 }
 

@@ -351,3 +351,41 @@ def test_a_root_that_is_no_unixfs_is_given_up_with_a_reason() -> None:
     errors = [e.event for e in asker.series if isinstance(e.event, ev.ErrorOccurred)]
     assert [error.by for error in errors] == ["me"]
     assert str(root) in errors[0].text
+
+
+def test_those_who_are_still_fetching_give_what_they_have() -> None:
+    """Parts are told, so grants do not bounce, and the seed sends far less than everybody wants."""
+    swarm = checked(Swarm(seed=21))
+    # Large enough that it is not granted whole before anybody has a part.
+    content = Content(random.Random(21).randbytes(400 * 65_536), 65_536, links=64)
+    seed, *askers = nodes = [swarm.node(rate=8e6) for _ in range(5)]
+    seed.hold(content)
+    swarm.mesh(nodes)
+    for number, asker in enumerate(askers):
+        swarm.after(0.1 * number, partial(get, asker, content))
+    swarm.run(lambda: all(has(asker, content) for asker in askers), seconds=120)
+    for asker in askers:
+        assert asker.finished[content.root] == content.data
+        assert factor(asker) == 1.0
+        heard = sum(count for peer in asker.state.peers.values() for count in peer.counts.values())
+        assert heard <= 8, "grants bounce"
+    assert seed.state.sent_bytes < 3 * len(content.data), "others hardly helped"
+
+
+def test_when_the_seed_dies_the_others_share_what_came() -> None:
+    swarm = checked(Swarm(seed=22))
+    content = Content(random.Random(22).randbytes(400 * 65_536), 65_536, links=64)
+    seed, one, two = nodes = [swarm.node(rate=8e6) for _ in range(3)]
+    seed.hold(content)
+    swarm.mesh(nodes)
+    get(one, content)
+    get(two, content)
+    swarm.run(lambda: has_blocks(one, 250), seconds=60)
+    union = one.blocks.keys() | two.blocks.keys()
+    assert one.blocks.keys() != two.blocks.keys(), "there is nothing to share"
+    seed.kill()
+    swarm.run(lambda: one.blocks.keys() >= union and two.blocks.keys() >= union, seconds=10)
+    seed.start()
+    swarm.mesh(nodes)
+    swarm.run(lambda: has(one, content) and has(two, content), seconds=30)
+    assert one.finished[content.root] == two.finished[content.root] == content.data

@@ -1,7 +1,7 @@
 """Where a person types what to push: a want, or a path to share. What is wrong is said in place, and what
 was typed stays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ClassVar
 
@@ -148,6 +148,13 @@ def complete_path(value: str) -> str | None:
     return value + rest + slash if rest or slash else None
 
 
+class VisibleTree(DirectoryTree):
+    """Without hidden files, among them those that are still being fetched."""
+
+    def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
+        return [path for path in paths if not path.name.startswith(".")]
+
+
 class AddScreen(ModalScreen[Path | None]):
     """A path, typed with completion or picked from a tree."""
 
@@ -167,7 +174,7 @@ class AddScreen(ModalScreen[Path | None]):
             yield Label("Its bytes stay where they are.", classes="note")
             yield Input(placeholder=f"a path, e.g. {self._folder}/", suggester=PathSuggester(), id="path")
             yield Static("", id="error", classes="error", markup=False)
-            yield DirectoryTree(self._folder)
+            yield VisibleTree(self._folder)
             yield Label("tab completes · ↓ to the tree · enter shares · esc leaves", classes="note")
 
     @on(Input.Submitted)
