@@ -82,7 +82,7 @@ class Fetch:
         """All its blocks, sorted, once the tree is known (parts.py)."""
         self.next_push_at = float("inf")
         self.quiet_pushes = 0
-        """Pushes in a row that nobody answered: each doubles the wait for the next."""
+        """Pushes in a row that found nobody who has it: each doubles the wait for the next."""
         self.finishing = False
 
     @property

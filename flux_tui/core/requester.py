@@ -314,7 +314,7 @@ class Requester:
         freed: list[Cid] = []
         for cid in cids:
             fetch = self.fetches.get(cid)
-            if fetch is not None:
+            if fetch is not None and no.has_it:
                 fetch.quiet_pushes = 0
             batch = self.leases.by_chunk.get(cid)
             if batch is not None and batch.holder is holder:

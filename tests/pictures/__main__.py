@@ -37,15 +37,15 @@ def at(moment: str) -> tuple[str, ...]:
 
 
 PICTURES = (
-    Picture("storm", (120, 40), at("#620")),
+    Picture("storm", (120, 40), at("#640")),
     Picture("whole", (120, 40)),
-    Picture("frozen", (120, 40), (*at("#1200"), "left_square_bracket", "left_square_bracket")),
-    Picture("inspect", (120, 40), (*at("#620"), "5", "down", "enter")),
-    Picture("filter", (120, 40), (*at("#900"), "slash", *typed("kind:status_no reason:busy"), "enter")),
+    Picture("frozen", (120, 40), (*at("#430"), "left_square_bracket", "left_square_bracket")),
+    Picture("inspect", (120, 40), (*at("#640"), "5", "down", "enter")),
+    Picture("filter", (120, 40), (*at("#700"), "slash", *typed("kind:status_no reason:busy"), "enter")),
     Picture("help", (120, 40), ("question_mark",)),
-    Picture("small", (80, 24), at("#620")),
-    Picture("tiny", (60, 20), (*at("#620"), "3")),
-    Picture("large", (200, 60), at("#620")),
+    Picture("small", (80, 24), at("#640")),
+    Picture("tiny", (60, 20), (*at("#640"), "3")),
+    Picture("large", (200, 60), at("#640")),
 )
 
 

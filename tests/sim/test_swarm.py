@@ -379,7 +379,7 @@ def test_when_the_seed_dies_the_others_share_what_came() -> None:
     seed.hold(content)
     swarm.mesh(nodes)
     get(one, content)
-    get(two, content)
+    swarm.after(0.2, partial(get, two, content))
     swarm.run(lambda: has_blocks(one, 250), seconds=60)
     union = one.blocks.keys() | two.blocks.keys()
     assert one.blocks.keys() != two.blocks.keys(), "there is nothing to share"

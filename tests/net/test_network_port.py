@@ -1,0 +1,541 @@
+"""The port's rules, on both of its implementations: in memory, and libp2p over loopback.
+
+A node here is a network and a receiver that writes down what it is told. Tests wait for what is told,
+never for time; where nothing more is to come, they wait until every task is waiting for another.
+"""
+
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Protocol
+
+import pytest
+import trio
+import trio.testing
+from libp2p.crypto.ed25519 import create_new_key_pair
+
+from flux_tui.core.ids import Cid, PeerId, dag_cid, raw_cid
+from flux_tui.core.messages import Chunk, Error, Grant, Message, SealedIntent, StatusNo
+from flux_tui.net import host, memory
+from flux_tui.net.memory import Switchboard
+from flux_tui.net.network import QUEUE_MESSAGES, Load, LoadedChunk, Network, NetworkError, OpenNetwork
+
+BOUND = 15.0
+"""Seconds; ends a test that has failed."""
+MIB = 1024 * 1024
+
+
+class Seen:
+    """A receiver that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.links: list[tuple[str, PeerId]] = []
+        """("up" or "down", peer), as told."""
+        self.addrs: list[str] = []
+        """What on_connected said."""
+        self.whys: list[str] = []
+        """What on_disconnected said."""
+        self.messages: list[Message] = []
+        self.frames: list[Message | Cid] = []
+        """Messages, and the CIDs of chunks whose headers came, as they came."""
+        self.payloads: dict[Cid, bytes] = {}
+        self.gossip: list[tuple[PeerId, bytes]] = []
+        self.sent: list[tuple[tuple[Cid, ...], int]] = []
+        self.faults: list[tuple[PeerId, str, str]] = []
+        self.failed: list[tuple[str, str]] = []
+        self.found: list[str] = []
+        self.unwanted: set[Cid] = set()
+        """Chunks that wants_payload declines."""
+        self.may_take = trio.Event()
+        """While this is not set, on_payload waits."""
+        self.may_take.set()
+        self._news = trio.lowlevel.ParkingLot()
+
+    async def until(self, true: Callable[[], object]) -> None:
+        """Wait for something of the above, which has to come within BOUND."""
+        with trio.fail_after(BOUND):
+            while not true():
+                await self._news.park()
+
+    async def up(self, peer: PeerId) -> None:
+        """Wait until this peer is connected."""
+        await self.until(lambda: self.latest(peer) == "up")
+
+    async def down(self, peer: PeerId) -> None:
+        """Wait until it is gone."""
+        await self.until(lambda: self.latest(peer) == "down")
+
+    def latest(self, peer: PeerId) -> str | None:
+        return next((kind for kind, other in reversed(self.links) if other == peer), None)
+
+    def on_connected(self, peer: PeerId, addr: str) -> None:
+        self.links.append(("up", peer))
+        self.addrs.append(addr)
+        self._news.unpark_all()
+
+    def on_disconnected(self, peer: PeerId, why: str) -> None:
+        self.links.append(("down", peer))
+        self.whys.append(why)
+        self._news.unpark_all()
+
+    def on_message(self, peer: PeerId, message: Message) -> None:
+        self.messages.append(message)
+        self.frames.append(message)
+        self._news.unpark_all()
+
+    def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:
+        self.frames.append(chunk.cid)
+        self._news.unpark_all()
+        return chunk.cid not in self.unwanted
+
+    async def on_payload(self, peer: PeerId, chunk: Chunk, payload: bytes | bytearray) -> None:
+        await self.may_take.wait()
+        self.payloads[chunk.cid] = bytes(payload)
+        self._news.unpark_all()
+
+    def on_gossip(self, forwarder: PeerId, data: bytes) -> None:
+        self.gossip.append((forwarder, data))
+        self._news.unpark_all()
+
+    def on_sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None:
+        self.sent.append((cids, size))
+        self._news.unpark_all()
+
+    def on_fault(self, peer: PeerId, fault: str, text: str) -> None:
+        self.faults.append((peer, fault, text))
+        self._news.unpark_all()
+
+    def on_dial_failed(self, addr: str, why: str) -> None:
+        self.failed.append((addr, why))
+        self._news.unpark_all()
+
+    def on_found(self, addr: str) -> None:
+        self.found.append(addr)
+        self._news.unpark_all()
+
+
+class Node:
+    """A network and what its receiver was told."""
+
+    def __init__(self, network: Network, seen: Seen) -> None:
+        self.network = network
+        self.seen = seen
+        self.id = network.peer_id
+        self.addr = network.addrs[0]
+        self.port = int(self.addr.split("/")[4])
+
+
+class Wire(Protocol):
+    """One of the implementations."""
+
+    def opening(self, secret: bytes, port: int = 0) -> OpenNetwork: ...
+
+
+class Loopback:
+    """libp2p on 127.0.0.1."""
+
+    def opening(self, secret: bytes, port: int = 0) -> OpenNetwork:
+        return host.open_network(
+            create_new_key_pair(secret), [f"/ip4/127.0.0.1/tcp/{port}"], use_mdns=False
+        )
+
+
+@pytest.fixture(params=["memory", "libp2p"])
+def wire(request: pytest.FixtureRequest) -> Wire:
+    return Switchboard() if request.param == "memory" else Loopback()
+
+
+@asynccontextmanager
+async def node(wire: Wire, number: int, port: int = 0) -> AsyncIterator[Node]:
+    """A node whose key is this number's."""
+    seen = Seen()
+    async with wire.opening(bytes([number]) * 32, port)(seen) as network:
+        yield Node(network, seen)
+
+
+@asynccontextmanager
+async def pair(wire: Wire) -> AsyncIterator[tuple[Node, Node]]:
+    """Two nodes, connected: the first dialled the second."""
+    async with node(wire, 1) as a, node(wire, 2) as b:
+        await connect(a, b)
+        yield a, b
+
+
+async def connect(a: Node, b: Node) -> None:
+    a.network.dial(b.addr)
+    await a.seen.up(b.id)
+    await b.seen.up(a.id)
+
+
+def words(number: int) -> Error:
+    return Error(text=str(number))
+
+
+def heavy(number: int) -> SealedIntent:
+    """A message of 48 KiB."""
+    return SealedIntent(signed=number.to_bytes(4, "big") * 12_000, signature=bytes(64))
+
+
+def portion(*chunks: LoadedChunk) -> Load:
+    async def load() -> Sequence[LoadedChunk]:
+        await trio.lowlevel.checkpoint()
+        return chunks
+
+    return load
+
+
+def a_chunk(size: int, fill: int = 7) -> LoadedChunk:
+    data = bytes([fill]) * size
+    return LoadedChunk(raw_cid(data), data)
+
+
+@contextmanager
+def dead_port() -> Iterator[int]:
+    """A port of 127.0.0.1 that nobody listens on, nor will meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+# ── links ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_both_sides_are_told_once_of_a_link_and_once_of_its_end(wire: Wire) -> None:
+    async with node(wire, 1) as a:
+        async with node(wire, 2) as b:
+            assert a.network.peers() == ()
+            await connect(a, b)
+            assert a.network.peers() == (b.id,)
+            assert b.network.peers() == (a.id,)
+            assert a.seen.addrs == [b.addr]
+            assert b.seen.addrs[0].endswith(f"/p2p/{a.id}")
+            a.network.dial(b.addr)  # it is connected already: nobody hears of this one
+            await trio.testing.wait_all_tasks_blocked(0.02)
+        await a.seen.down(b.id)
+        assert a.network.peers() == ()
+        assert a.seen.links == [("up", b.id), ("down", b.id)]
+        assert b.seen.links == [("up", a.id), ("down", a.id)]
+        assert not a.seen.failed
+        assert not a.seen.faults + b.seen.faults
+
+
+@pytest.mark.parametrize("attempt", range(3))
+async def test_two_that_dial_each_other_have_one_link(wire: Wire, attempt: int) -> None:
+    async with node(wire, 1) as a, node(wire, 2) as b:
+        a.network.dial(b.addr)
+        b.network.dial(a.addr)
+        await a.seen.up(b.id)
+        await b.seen.up(a.id)
+        for number in range(100):
+            assert a.network.push(b.id, words(number))
+            assert b.network.push(a.id, words(number))
+        await a.seen.until(lambda: len(a.seen.messages) == 100)
+        await b.seen.until(lambda: len(b.seen.messages) == 100)
+        await trio.testing.wait_all_tasks_blocked(0.02)
+        assert (a.seen.links, b.seen.links) == ([("up", b.id)], [("up", a.id)])
+        assert not a.seen.failed + b.seen.failed
+
+
+async def test_disconnect_ends_the_link_on_both_sides_and_refuses_the_peer(wire: Wire) -> None:
+    async with pair(wire) as (a, b):
+        a.network.disconnect(b.id, "it sent wrong bytes again")
+        await a.seen.down(b.id)
+        await b.seen.down(a.id)
+        assert a.seen.whys == ["it sent wrong bytes again"]
+        assert b.seen.whys[0]
+        assert not a.network.push(b.id, words(1))
+        a.network.dial(b.addr)
+        await a.seen.until(lambda: a.seen.failed)
+        assert "is not dialled" in a.seen.failed[0][1]
+        assert a.seen.links == [("up", b.id), ("down", b.id)]
+        assert b.seen.links == [("up", a.id), ("down", a.id)]
+        a.network.disconnect(b.id, "twice does no harm")
+        a.network.disconnect(PeerId("12D3KooWLy3kGyk3jJnoKXUhcf8DTeGMdYDmNzDwCbivH3pxkWAS"), "nor a stranger")
+
+
+async def test_a_network_closes_at_once_whatever_is_queued(wire: Wire) -> None:
+    async with node(wire, 2) as b:
+        b.seen.may_take = trio.Event()
+        with trio.fail_after(BOUND):
+            async with node(wire, 1) as a:
+                await connect(a, b)
+                a.network.dial(f"/ip4/127.0.0.1/tcp/1/p2p/{b.id}", keep=True)
+                for _ in range(64):
+                    a.network.serve(b.id, portion(a_chunk(MIB)))
+                await b.seen.until(lambda: b.seen.frames)
+        assert a.seen.latest(b.id) == "down"
+        b.seen.may_take.set()
+        await b.seen.down(a.id)
+
+
+# ── messages ────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_messages_arrive_in_order_both_ways(wire: Wire) -> None:
+    cids = tuple(dag_cid(bytes([number])) for number in range(256))
+    pushed: list[Message] = []
+    for number in range(200):
+        pushed.append(words(number))
+        pushed.append(Grant(cids=cids[: number % 200 + 1], ttl=30.0))
+    pushed += [StatusNo(cids=cids * 2, reason="busy", has_it=True, retry_after=2.5, text="ünïcode"), heavy(1)]
+    async with pair(wire) as (a, b):
+        for message in pushed:
+            assert a.network.push(b.id, message)
+            assert b.network.push(a.id, message)
+        await a.seen.until(lambda: len(a.seen.messages) == len(pushed))
+        await b.seen.until(lambda: len(b.seen.messages) == len(pushed))
+        assert a.seen.messages == pushed
+        assert b.seen.messages == pushed
+
+
+async def test_nothing_is_pushed_to_who_is_not_connected(wire: Wire) -> None:
+    async with node(wire, 1) as a, node(wire, 2) as b:
+        assert not a.network.push(b.id, words(1))
+        assert not a.network.serve(b.id, portion())
+        assert a.network.rtt(b.id) is None
+        await connect(a, b)
+        assert a.network.push(b.id, words(2))
+        await b.seen.until(lambda: b.seen.messages)
+        assert b.seen.messages == [words(2)]
+
+
+async def test_a_full_queue_says_so_and_loses_nothing_that_it_took(wire: Wire) -> None:
+    async with pair(wire) as (a, b):
+        taken = 0
+        while a.network.push(b.id, words(taken)):
+            taken += 1
+        assert taken == QUEUE_MESSAGES, "counted, where messages are small"
+        await b.seen.until(lambda: len(b.seen.messages) == taken)
+        while a.network.push(b.id, heavy(taken)):
+            taken += 1
+        assert taken < QUEUE_MESSAGES + 100, "by bytes, where they are large"
+        await b.seen.until(lambda: len(b.seen.messages) == taken)
+        assert b.seen.messages[:QUEUE_MESSAGES] == [words(number) for number in range(QUEUE_MESSAGES)]
+        assert b.seen.messages[QUEUE_MESSAGES:] == [heavy(number) for number in range(QUEUE_MESSAGES, taken)]
+        assert a.network.push(b.id, words(0)), "there is room again"
+
+
+async def test_one_that_takes_slowly_fills_its_own_queue_and_nobody_elses(wire: Wire) -> None:
+    async with pair(wire) as (a, b), node(wire, 3) as c:
+        await connect(a, c)
+        b.seen.may_take = trio.Event()
+        a.network.serve(b.id, portion(a_chunk(1000)))
+        await b.seen.until(lambda: b.seen.frames)
+        taken = 0
+        with trio.fail_after(BOUND):
+            for _ in range(3):
+                while a.network.push(b.id, heavy(taken)):
+                    taken += 1
+                await trio.testing.wait_all_tasks_blocked(0.02)
+        assert not a.network.push(b.id, words(0))
+        assert taken * 48_000 < 24 * MIB, "bounded, by what is under way and what is queued"
+        assert not b.seen.messages, "while on_payload runs, its stream is not read"
+        for number in range(100):
+            assert a.network.push(c.id, words(number))
+        await c.seen.until(lambda: len(c.seen.messages) == 100)
+        assert b.network.push(a.id, words(7)), "its own pushes go on"
+        await a.seen.until(lambda: a.seen.messages)
+        b.seen.may_take.set()
+        await b.seen.until(lambda: len(b.seen.messages) == taken)
+        assert b.seen.messages == [heavy(number) for number in range(taken)]
+
+
+# ── chunks ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_chunks_cross_whole_and_in_order_after_what_was_pushed_before(wire: Wire) -> None:
+    sizes = [0, 1, 1000, 65_507, 65_536, MIB, 2 * MIB]
+    chunks = [a_chunk(size, fill=index) for index, size in enumerate(sizes)]
+    chunks[3] = LoadedChunk(chunks[3].cid, memoryview(chunks[3].data))
+    async with pair(wire) as (a, b):
+        for number in range(3):
+            a.network.push(b.id, words(number))
+        assert a.network.serve(b.id, portion(*chunks[:4]))
+        assert a.network.serve(b.id, portion()), "what was cancelled is left out, and may be all"
+        assert a.network.serve(b.id, portion(*chunks[4:]))
+        await b.seen.until(lambda: len(b.seen.payloads) == len(chunks))
+        assert b.seen.frames == [words(0), words(1), words(2), *(chunk.cid for chunk in chunks)]
+        assert b.seen.payloads == {chunk.cid: bytes(chunk.data) for chunk in chunks}
+        await a.seen.until(lambda: len(a.seen.sent) == 2)
+        assert a.seen.sent == [
+            (tuple(chunk.cid for chunk in chunks[:4]), sum(sizes[:4])),
+            (tuple(chunk.cid for chunk in chunks[4:]), sum(sizes[4:])),
+        ]
+
+
+async def test_a_payload_that_is_not_wanted_is_skipped_and_the_next_frame_is_read(wire: Wire) -> None:
+    chunks = [a_chunk(size, fill=index) for index, size in enumerate([10, 2 * MIB, 300_000, 0, 5])]
+    async with pair(wire) as (a, b):
+        b.seen.unwanted = {chunks[1].cid, chunks[2].cid, chunks[3].cid}
+        a.network.serve(b.id, portion(*chunks))
+        await b.seen.until(lambda: len(b.seen.payloads) == 2)
+        a.network.push(b.id, words(1))
+        await b.seen.until(lambda: b.seen.messages)
+        assert b.seen.frames == [*(chunk.cid for chunk in chunks), words(1)]
+        assert set(b.seen.payloads) == {chunks[0].cid, chunks[4].cid}
+        assert not b.seen.faults
+
+
+async def test_chunks_are_loaded_only_when_the_stream_takes_them(wire: Wire) -> None:
+    loaded: list[int] = []
+
+    def load(number: int) -> Load:
+        async def load() -> Sequence[LoadedChunk]:
+            await trio.lowlevel.checkpoint()
+            loaded.append(number)
+            return [a_chunk(MIB, fill=number)]
+
+        return load
+
+    async with pair(wire) as (a, b):
+        b.seen.may_take = trio.Event()
+        for number in range(40):
+            assert a.network.serve(b.id, load(number))
+        assert not loaded
+        await b.seen.until(lambda: b.seen.frames)
+        await trio.testing.wait_all_tasks_blocked(0.02)
+        assert len(loaded) < 24, "only what is under way: the other portions cost no memory"
+        b.seen.may_take.set()
+        await b.seen.until(lambda: len(b.seen.payloads) == 40)
+        assert loaded == list(range(40))
+
+
+# ── gossip ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_gossip_reaches_who_is_two_hops_away(wire: Wire) -> None:
+    async with node(wire, 1) as a, node(wire, 2) as middle, node(wire, 3) as b:
+        await connect(a, middle)
+        await connect(b, middle)
+        published = 0
+        with trio.fail_after(BOUND):
+            while not b.seen.gossip:
+                # Best effort by nature: while the swarm forms its mesh, some are lost.
+                a.network.publish(b"intent %d" % published)
+                published += 1
+                with trio.move_on_after(0.1):
+                    await b.seen.until(lambda: b.seen.gossip)
+        await middle.seen.until(lambda: middle.seen.gossip)
+        await trio.testing.wait_all_tasks_blocked(0.02)
+        assert {forwarder for forwarder, _ in middle.seen.gossip} == {a.id}
+        assert {forwarder for forwarder, _ in b.seen.gossip} == {middle.id}, "by whom it came, not from whom"
+        data = [data for _, data in b.seen.gossip]
+        assert set(data) <= {b"intent %d" % number for number in range(published)}
+        assert len(set(data)) == len(data), "a copy is known as one"
+        assert not a.seen.gossip, "nobody hears its own"
+
+
+# ── dialling ────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_an_address_where_nobody_listens(wire: Wire) -> None:
+    async with node(wire, 1) as a, node(wire, 2) as b:
+        with dead_port() as port:
+            dead = f"/ip4/127.0.0.1/tcp/{port}/p2p/{b.id}"
+            a.network.dial(dead)
+            await a.seen.until(lambda: a.seen.failed)
+            reason = "nobody listens there (connection refused)"
+            assert a.seen.failed == [(dead, f"{dead} cannot be reached: {reason}")]
+        assert not a.seen.links
+        await connect(a, b)
+
+
+async def test_an_address_with_another_peers_id(wire: Wire) -> None:
+    async with node(wire, 1) as a, node(wire, 2) as b, node(wire, 3) as c:
+        wrong = f"{b.addr.rpartition('/p2p/')[0]}/p2p/{c.id}"
+        a.network.dial(wrong)
+        await a.seen.until(lambda: a.seen.failed)
+        ((addr, why),) = a.seen.failed
+        assert addr == wrong
+        assert why.startswith(f"{wrong} cannot be reached: ")
+        assert "peer" in why
+        await connect(a, b)
+        await connect(a, c)
+        assert a.seen.links == [("up", b.id), ("up", c.id)]
+
+
+async def test_what_cannot_be_dialled_is_said_in_a_sentence(wire: Wire) -> None:
+    async with node(wire, 1) as a:
+        cases = {
+            "nonsense": "does not say whose address it is",
+            "/ip4/127.0.0.1/tcp/1": "does not say whose address it is",
+            "/ip4/127.0.0.1/tcp/1/p2p/me": "is no peer id",
+            f"/ip4/127.0.0.1/udp/1/p2p/{a.id}": "no address that can be dialled",
+            f"/p2p/{a.id}": "no address that can be dialled",
+            a.addr: "is this node itself",
+        }
+        for addr in cases:
+            a.network.dial(addr)
+        await a.seen.until(lambda: len(a.seen.failed) == len(cases))
+        for addr, why in a.seen.failed:
+            assert cases[addr] in why
+
+
+async def test_a_peer_that_is_kept_is_dialled_until_it_comes_and_when_it_comes_back(wire: Wire) -> None:
+    async with node(wire, 1) as a:
+        async with node(wire, 2) as b:
+            addr, port = b.addr, b.port
+        a.network.dial(addr, keep=True)
+        await a.seen.until(lambda: a.seen.failed)
+        for _ in range(2):
+            async with node(wire, 2, port) as b:
+                await a.seen.up(b.id)
+                await b.seen.up(a.id)
+                a.network.push(b.id, words(1))
+                await b.seen.until(lambda: b.seen.messages)
+            await a.seen.down(b.id)
+        assert a.seen.links == [("up", b.id), ("down", b.id)] * 2
+
+
+async def test_a_dial_under_way_can_become_one_that_is_kept(wire: Wire) -> None:
+    async with node(wire, 1) as a:
+        async with node(wire, 2) as b:
+            a.network.dial(b.addr)
+            a.network.dial(b.addr, keep=True)
+            await a.seen.up(b.id)
+        await a.seen.down(b.id)
+        async with node(wire, 2, b.port) as b:
+            await a.seen.up(b.id)
+
+
+async def test_one_dial_too_many_is_said_to_be_so(wire: Wire) -> None:
+    async with node(wire, 1) as a:
+        addrs = [f"/ip4/127.0.0.1/tcp/{port}/p2p/nobody" for port in range(1, host.MAX_DIALS + 2)]
+        assert host.MAX_DIALS == memory.MAX_DIALS
+        for addr in addrs:
+            a.network.dial(addr)
+        await a.seen.until(lambda: len(a.seen.failed) == len(addrs))
+        assert {addr for addr, _ in a.seen.failed} == set(addrs)
+        (too_many,) = [why for _, why in a.seen.failed if "is not dialled" in why]
+        assert too_many.endswith("too many others are just now")
+
+
+# ── this machine ────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_signatures_are_the_peers_own(wire: Wire) -> None:
+    """Both implementations take each other's: a peer id is its key."""
+    async with node(wire, 1) as a, node(wire, 2) as b, node(Switchboard(), 1) as same:
+        assert same.id == a.id
+        signature = a.network.sign(b"words")
+        assert len(signature) == 64
+        assert same.network.sign(b"words") == signature
+        for judge in (a.network, b.network, same.network):
+            assert judge.verify(a.id, b"words", signature)
+            assert not judge.verify(a.id, b"other words", signature)
+            assert not judge.verify(b.id, b"words", signature)
+            assert not judge.verify(a.id, b"words", signature[:-1])
+            assert not judge.verify(a.id, b"words", b"")
+            holds_no_key = PeerId("QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N")
+            assert not judge.verify(holds_no_key, b"words", signature)
+            assert not judge.verify(PeerId("nobody"), b"words", signature)
+
+
+async def test_a_port_has_one_network(wire: Wire) -> None:
+    async with node(wire, 1) as a:
+        in_use = pytest.RaisesExc(NetworkError, match=f"cannot listen on .*{a.port}.*: the port is in use")
+        with pytest.RaisesGroup(in_use, allow_unwrapped=True, flatten_subgroups=True):
+            async with node(wire, 2, a.port):
+                pass
+        async with node(wire, 2) as b:
+            await connect(b, a)
