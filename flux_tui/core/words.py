@@ -178,7 +178,7 @@ def describe(event: Event, names: Names = NO_NAMES) -> str:
         case ev.CancelReceived():
             return f"no longer wants {what(event.cids)}"
         case ev.PeerConnected():
-            return f"at {names.text(short_addr(event.addr))}"
+            return f"at {short_addr(names.text(event.addr))}"
         case ev.PeerDisconnected():
             return names.text(event.why)
         case ev.PeerFaulted():

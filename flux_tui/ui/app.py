@@ -350,6 +350,10 @@ class Dashboard(App[bool]):
     def action_previous_panel(self) -> None:
         self._go_to_panel(PANELS[(PANELS.index(self._current) - 1) % len(PANELS)])
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """`tab` belongs to a window while one is open: it has priority here, and would be taken from it."""
+        return not (action in ("next_panel", "previous_panel") and len(self.screen_stack) > 1)
+
     def _go_to_panel(self, name: str) -> None:
         self._current = name
         self._mark_current()

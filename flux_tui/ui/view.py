@@ -88,11 +88,14 @@ def entry_line(entry: Entry, view: View) -> Line:
 
 def cut(line: Line, width: int) -> Line:
     """A line in `width` columns: what goes beyond ends in an ellipsis."""
-    room = width
+    if sum(len(text) for text, _ in line) <= width:
+        return line
+    room = max(width - 1, 0)
     out: Line = []
     for text, role in line:
-        if len(text) > room:
-            return [*out, (text[: max(room - 1, 0)].rstrip() + "…", role)]
+        if len(text) >= room:
+            out.append((text[:room].rstrip() + "…", role))
+            break
         out.append((text, role))
         room -= len(text)
     return out

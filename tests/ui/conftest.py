@@ -1,0 +1,80 @@
+"""The dashboard without a terminal: on the recorded series, or on one that a test appends to."""
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import pytest
+
+from flux_tui.core.commands import Command
+from flux_tui.core.events import Entry, Event
+from flux_tui.store.series import MemorySeries
+from flux_tui.ui.app import Dashboard
+from flux_tui.ui.glyphs import Glyphs
+from flux_tui.ui.source import Source
+
+P = ParamSpec("P")
+RECORDING = Path(__file__).parents[2] / "assets" / "swarm.flux"
+START = 1_700_000_000.0
+
+
+@pytest.fixture(autouse=True)
+def _a_plain_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def on_asyncio(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Textual runs on asyncio; the rest of the tests run on trio."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        asyncio.run(test(*args, **kwargs))
+
+    return run
+
+
+def replayed(path: Path = RECORDING) -> Dashboard:
+    """The dashboard as `flux-tui replay` makes it, with a clock that stands still."""
+    return Dashboard(
+        Source.of_file(path), title=path.name, push=None, node_alive=lambda: False,
+        recording=True, clock=lambda: START, glyphs=Glyphs(unicode=True),
+    )  # fmt: skip
+
+
+class Live:
+    """A series that grows, and a dashboard on it; `pushed` is what the keys pushed."""
+
+    def __init__(self) -> None:
+        self.series = MemorySeries()
+        self.pushed: list[Command] = []
+        self.now = START
+        self.node_alive = True
+        self.app = Dashboard(
+            Source(lambda: self.series), title="home", push=self._push, node_alive=lambda: self.node_alive,
+            clock=lambda: self.now, glyphs=Glyphs(unicode=True),
+        )  # fmt: skip
+        self.refuse: Exception | None = None
+
+    def append(self, *events: Event, seconds: float = 0.0) -> None:
+        """Something happens, `seconds` after what was before."""
+        self.now += seconds
+        last = self.series.last_seq()
+        self.series.append([Entry(last + n, self.now, event) for n, event in enumerate(events, 1)])
+
+    def _push(self, command: Command) -> None:
+        if self.refuse is not None:
+            raise self.refuse
+        self.pushed.append(command)
+
+
+@pytest.fixture
+def live() -> Live:
+    return Live()

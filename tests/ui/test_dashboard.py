@@ -1,0 +1,419 @@
+"""The dashboard by its keys: each does what the table says, at every size, and the cursor never jumps."""
+
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input, Static
+
+from flux_tui.core import commands as cmd
+from flux_tui.core import events as ev
+from flux_tui.core.derive import derive
+from flux_tui.core.ids import PeerId, dag_cid, raw_cid
+from flux_tui.core.ticket import Ticket, format_ticket
+from flux_tui.home import NoNodeError
+from flux_tui.ui.app import PANELS, Dashboard
+from flux_tui.ui.keys import ACTIONS
+from flux_tui.ui.panels.lines import LinesPanel
+from flux_tui.ui.panels.series import SeriesPanel
+from flux_tui.ui.panels.strips import LineStrip
+from flux_tui.ui.screens.help import HelpScreen
+from flux_tui.ui.screens.inspect import InspectScreen
+from flux_tui.ui.screens.typing import AddScreen, WantScreen
+from flux_tui.ui.view import text_of
+from tests.ui.conftest import START, Live, on_asyncio, replayed
+
+SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
+ROOT, CHUNK = dag_cid(b"root"), raw_cid(b"chunk")
+ADA = PeerId("12D3KooW" + "A" * 44)
+ME = PeerId("12D3KooW" + "M" * 44)
+
+STORY = (
+    ev.NodeStarted(peer_id=ME, addrs=("/x",), version="1", max_pending=1000),
+    ev.Requested(cid=ROOT, name="film.mkv", size=4096, path="/there/film.mkv"),
+    ev.PushedWant(cids=(ROOT,), peers=(ADA,), gossip=True, retry=False, next_push_at=START + 60),
+    ev.PeerConnected(peer=ADA, addr="/ip4/192.0.2.7/tcp/4001"),
+    ev.StatusNo(peer=ADA, cids=(ROOT,), reason="busy", has_it=True, retry_after=4.0),
+    ev.ObjectMapped(root=ROOT, size=4096, chunks=5, have=1, have_bytes=0),
+    ev.Granted(peer=ADA, root=ROOT, cids=(CHUNK,), deadline=START + 30),
+    ev.ChunkReceived(cid=CHUNK, size=2048, peer=ADA, roots=(ROOT,), fills=2048),
+)
+
+
+def shown(app: Dashboard, name: str) -> list[str]:
+    """The lines of a panel."""
+    panel = app.query_one(f"#{name}", LinesPanel)
+    return [text_of(panel.line(index)[1]) for index in range(panel.count())]
+
+
+def header(app: Dashboard) -> str:
+    return text_of(app.query_one("#header", LineStrip)._line)
+
+
+def toasts(app: Dashboard) -> list[str]:
+    return [note.message for note in app._notifications]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@on_asyncio
+async def test_what_is_on_the_screen(live: Live, size: tuple[int, int]) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=size) as pilot:
+        await pilot.pause()
+        assert "● live" in header(live.app)
+        assert len(shown(live.app, "series")) == len(STORY)
+        visible = [name for name in PANELS if live.app.query_one(f"#{name}").size.height > 0]
+        assert "series" in visible
+        assert set(visible) == set(PANELS) if size[0] >= 100 else len(visible) <= 2
+        # Every panel can be reached, and is then to be seen.
+        for number, name in enumerate(PANELS, 1):
+            await pilot.press(str(number))
+            await pilot.pause()
+            assert live.app.query_one(f"#{name}").size.height >= 3, name
+            assert live.app.focused is live.app.query_one(f"#{name}")
+        await pilot.press("tab")
+        assert live.app.focused is live.app.query_one("#series")
+        await pilot.press("shift+tab")
+        assert live.app.focused is live.app.query_one("#throughput")
+
+
+@on_asyncio
+async def test_panels_follow_the_series_and_agree(live: Live) -> None:
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        for event in STORY:
+            live.append(event, seconds=0.1)
+            live.app.tick()
+            await pilot.pause()
+            assert live.app.source.state == derive(live.series.read(0, 1000))
+        assert "film.mkv" in shown(live.app, "pending")[0]
+        assert " 50%" in shown(live.app, "pending")[0]
+        assert "busy" in shown(live.app, "noes")[0]
+        assert "film.mkv" in shown(live.app, "retries")[0]
+        assert "192.0.2.7:4001" in shown(live.app, "peers")[1]
+
+
+@on_asyncio
+async def test_countdowns_move_without_a_new_entry(live: Live) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        before = shown(live.app, "retries")
+        live.now += 1.0
+        live.app.tick()
+        assert before != shown(live.app, "retries")
+
+
+@on_asyncio
+async def test_frozen_nothing_moves_and_the_header_counts(live: Live) -> None:
+    live.append(*STORY[:4])
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("space")
+        panels = {name: shown(live.app, name) for name in PANELS}
+        live.append(*STORY[4:], seconds=12)
+        live.app.tick()
+        await pilot.pause()
+        assert "❚❚ frozen 00:12 · +4" in header(live.app)
+        assert {name: shown(live.app, name) for name in PANELS} == panels
+        await pilot.press("L")
+        assert "● live" in header(live.app)
+        assert len(shown(live.app, "series")) == len(STORY)
+        await pilot.press("space", "space")
+        assert "● live" in header(live.app)
+
+
+@on_asyncio
+async def test_stepping_leaping_and_going_to_a_moment() -> None:
+    app = replayed()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        last = app.source.last_seq
+        await pilot.press("[", "[")
+        assert app.source.cursor == last - 2
+        await pilot.press("]")
+        assert app.source.cursor == last - 1
+        at = app.source.state.at
+        await pilot.press("{")
+        assert app.source.state.at <= at - 10
+        await pilot.press("}")
+        assert app.source.state.at > at - 10
+        await pilot.press("t", *"#321", "enter")
+        assert app.source.cursor == 321
+        assert "+" in header(app)
+        await pilot.press("t", *"start", "enter")
+        assert app.source.cursor == 1
+        await pilot.press("t", *"soon", "enter")
+        assert "no such moment" in str(app.query_one("#prompt-error", Static).content)
+        assert app.query_one("#prompt-input", Input).value == "soon", "what was typed stays"
+        await pilot.press("escape", "L")
+        assert app.source.cursor == last
+
+
+@on_asyncio
+async def test_moving_up_stops_following_and_the_end_resumes(live: Live) -> None:
+    live.append(*STORY * 20)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        panel = live.app.query_one(SeriesPanel)
+        assert panel.selected == "160"
+        await pilot.press("k", "up")
+        top = panel.scroll_offset.y
+        live.append(*STORY)
+        live.app.tick()
+        await pilot.pause()
+        assert (panel.selected, panel.scroll_offset.y) == ("158", top)
+        await pilot.press("G")
+        live.append(*STORY)
+        live.app.tick()
+        await pilot.pause()
+        assert panel.selected == "176"
+        await pilot.press("g")
+        assert (panel.selected, panel.scroll_offset.y) == ("1", 0)
+
+
+@on_asyncio
+async def test_a_filter_shows_what_passes_counts_it_and_keeps_up(live: Live) -> None:
+    live.append(*STORY * 30)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("slash", *"reason:busy", "enter")
+        live.app.tick()
+        assert len(shown(live.app, "series")) == 30
+        assert "30 matches" in str(live.app.query_one("#series").border_title)
+        live.append(*STORY)
+        live.app.tick()
+        assert len(shown(live.app, "series")) == 31
+        await pilot.press("space", *["["] * 8)
+        live.app.tick()
+        assert len(shown(live.app, "series")) == 30, "the filter looks only as far as the cursor"
+        await pilot.press("L", "N")
+        assert live.app.query_one(SeriesPanel).selected == str(29 * 8 + 5)
+        await pilot.press("escape")
+        live.app.tick()
+        assert len(shown(live.app, "series")) == 31 * 8
+        await pilot.press("2", "slash", *"nothing", "enter")
+        assert not [line for line in shown(live.app, "pending") if "film" in line]
+
+
+@on_asyncio
+async def test_zoom_and_back(live: Live) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("5", "z")
+        await pilot.pause()
+        assert live.app.query_one("#peers").size.width >= 110
+        assert live.app.query_one("#series").size.height == 0
+        await pilot.press("escape")
+        await pilot.pause()
+        assert live.app.query_one("#series").size.height > 10
+
+
+@on_asyncio
+async def test_resizing_through_all_layouts(live: Live) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        for size in [*SIZES, (100, 30), (99, 30), (100, 29), (60, 20), (200, 60)]:
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            heights = {name: live.app.query_one(f"#{name}").size.height for name in PANELS}
+            assert heights["series"] > 0
+            whole = size[0] >= 100 and size[1] >= 30
+            assert all(heights.values()) == whole, (size, heights)
+            assert live.app.query_one("#tabs").display == (not whole)
+
+
+@on_asyncio
+async def test_a_want_is_previewed_explained_and_pushed(live: Live, monkeypatch: pytest.MonkeyPatch,
+                                                        tmp_path: Path) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "film.mkv").write_bytes(b"something else")
+    ticket = format_ticket(Ticket(ROOT, "film.mkv", 4096, ("/ip4/192.0.2.7/tcp/1/p2p/" + ADA,)))
+    live.append(*STORY[:1])
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("w")
+        assert isinstance(live.app.screen, WantScreen)
+        field = live.app.screen.query_one(Input)
+        field.value = "bafknonsense "
+        await pilot.pause()
+        assert "bafknonsense" in str(live.app.screen.query_one("#error", Static).content)
+        await pilot.press("enter")
+        assert isinstance(live.app.screen, WantScreen)
+        assert live.pushed == []
+        field.value = f"{ticket} {CHUNK}"
+        await pilot.pause()
+        preview = str(live.app.screen.query_one("#preview", Static).content)
+        assert "film.mkv · 4.0 KiB · 1 address" in preview
+        assert "film-2.mkv" in preview, "nothing is written over"
+        await pilot.press("enter")
+        await pilot.pause()
+    get, want = live.pushed
+    assert isinstance(get, cmd.Get)
+    assert (get.root, get.path, get.size) == (ROOT, str(tmp_path / "film-2.mkv"), 4096)
+    assert isinstance(want, cmd.Want)
+    assert want.cid == CHUNK
+
+
+@on_asyncio
+async def test_adding_by_a_typed_path_with_completion(live: Live, monkeypatch: pytest.MonkeyPatch,
+                                                      tmp_path: Path) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "holidays.zip").write_bytes(b"x")
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("a")
+        assert isinstance(live.app.screen, AddScreen)
+        await pilot.press(*"nowhere", "enter")
+        assert "does not exist" in str(live.app.screen.query_one("#error", Static).content)
+        field = live.app.screen.query_one("#path", Input)
+        assert field.value == "nowhere", "what was typed stays"
+        field.value = f"{tmp_path}/hol"
+        await pilot.press("tab", "enter")
+        await pilot.pause()
+    (add,) = live.pushed
+    assert isinstance(add, cmd.Add)
+    assert add.path == str(tmp_path / "holidays.zip")
+
+
+@on_asyncio
+async def test_cancel_and_retry_act_on_what_is_selected(live: Live) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("c")
+        assert live.pushed == []
+        assert "select what to cancel" in toasts(live.app)[-1]
+        await pilot.press("r")
+        await pilot.press("2", "r", "c")
+        every, one, cancel = live.pushed
+    assert isinstance(every, cmd.Retry)
+    assert every.cids == ()
+    assert isinstance(one, cmd.Retry)
+    assert one.cids == (ROOT,)
+    assert isinstance(cancel, cmd.Cancel)
+    assert cancel.cids == (ROOT,)
+
+
+@on_asyncio
+async def test_a_node_that_does_not_take_it_is_told_of(live: Live) -> None:
+    live.append(*STORY)
+    live.refuse = NoNodeError("no node is running for /home: start one with `flux-tui node`")
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("r")
+        assert toasts(live.app)[-1] == str(live.refuse)
+
+
+@on_asyncio
+async def test_a_node_that_died_is_said_plainly(live: Live) -> None:
+    live.append(*STORY)
+    live.node_alive = False
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert "○ no node" in header(live.app)
+        before = shown(live.app, "retries")
+        live.now += 100
+        live.app.tick()
+        assert shown(live.app, "retries") == before, "a dead node's timers do not run"
+
+
+@on_asyncio
+async def test_a_recording_pushes_nothing() -> None:
+    app = replayed()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("w")
+        assert not isinstance(app.screen, WantScreen)
+        assert "recording" in toasts(app)[-1]
+
+
+@on_asyncio
+async def test_inspecting_an_entry_a_peer_and_an_object(live: Live) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("enter")
+        await live.app.workers.wait_for_complete()
+        screen = live.app.screen
+        assert isinstance(screen, InspectScreen)
+        touching = [row.key for row in screen.query_one(LinesPanel).rows]
+        assert touching == ["7", "8"], "what was granted and what came: the same chunk"
+        await pilot.press("k", "enter")
+        await pilot.pause()
+        assert live.app.source.cursor == 7
+        await pilot.press("L", "5", "enter")
+        assert "192.0.2.7" in str(live.app.screen.query_one(".preview", Static).content)
+        await pilot.press("escape", "2", "enter")
+        assert "/there/film.mkv" in str(live.app.screen.query_one(".preview", Static).content)
+
+
+@on_asyncio
+async def test_copy_says_what_and_how(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    live.append(*STORY)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("y")
+        assert live.app.clipboard == CHUNK
+        assert CHUNK in toasts(live.app)[-1]
+        await pilot.press("5", "y")
+        assert live.app.clipboard == ADA
+
+
+@on_asyncio
+async def test_masking_and_the_screenshot(
+    live: Live, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    live.append(*STORY)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("m")
+        await pilot.pause()
+        live.app.clear_notifications()
+        await pilot.press("s")
+        await pilot.pause()
+    (picture,) = tmp_path.glob("*.svg")
+    text = picture.read_text()
+    assert "film.mkv" in text
+    assert "192.0.2.7" not in text
+    assert "…AAAA" not in text
+
+
+@on_asyncio
+async def test_help_lists_every_action_and_the_palette_knows_them(live: Live) -> None:
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("?")
+        assert isinstance(live.app.screen, HelpScreen)
+        text = "\n".join(text_of(row.line) for row in live.app.screen.query_one(LinesPanel).rows)
+        for action in ACTIONS:
+            assert action.help in text
+        await pilot.press("escape")
+        names = [command.title for command in live.app.get_system_commands(live.app.screen)]
+        assert sum(1 for action in ACTIONS if action.help) <= len(names)
+
+
+@pytest.mark.parametrize(("key", "keeps"), [("q", False), ("d", True)])
+@on_asyncio
+async def test_leaving(live: Live, key: str, keeps: bool) -> None:
+    async with live.app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.press(key)
+    assert live.app.return_value is keeps
+
+
+@on_asyncio
+async def test_empty_panels_say_what_to_press(live: Live) -> None:
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        svg = live.app.export_screenshot().replace("&#160;", " ")
+        for hint in (
+            "Press w to want something",
+            "Press w and paste a ticket",
+            "Nobody has said NO",
+            "No peer yet",
+        ):
+            assert hint in svg, hint

@@ -1,0 +1,164 @@
+"""What the panels say, at every width, without a screen."""
+
+import pytest
+
+from flux_tui.core import events as ev
+from flux_tui.core.derive import apply, derive
+from flux_tui.core.events import REASONS, Entry, Event
+from flux_tui.core.ids import PeerId, dag_cid, raw_cid
+from flux_tui.core.state import State
+from flux_tui.store.series import SeriesReader
+from flux_tui.ui.glyphs import Glyphs
+from flux_tui.ui.rates import header_line, throughput_rows, timeline_line
+from flux_tui.ui.rows import no_rows, peer_rows, pending_rows, retry_rows
+from flux_tui.ui.view import Row, View, cut, entry_line, fit, text_of
+from tests.ui.conftest import RECORDING
+
+ENTRIES = SeriesReader.open(RECORDING).read(0, 100_000)
+ROOT, CHUNK = dag_cid(b"root"), raw_cid(b"chunk")
+ADA, BOB = (PeerId(f"12D3KooW{name * 44}") for name in "AB")
+ME = PeerId("12D3KooW" + "M" * 44)
+START = 1_700_000_000.0
+
+
+def folded(*events: Event) -> State:
+    return derive([Entry(n, START + n, event) for n, event in enumerate(events, 1)])
+
+
+def view(state: State, width: int = 52, *, now: float | None = None, masked: bool = False) -> View:
+    return View(state, state.at if now is None else now, width, Glyphs(unicode=True), masked)
+
+
+def texts(rows: list[Row]) -> list[str]:
+    return [text_of(row.line) for row in rows]
+
+
+STARTED = ev.NodeStarted(peer_id=ME, addrs=("/x",), version="1", max_pending=1000)
+ASKED = ev.Requested(cid=ROOT, name="film.mkv", size=4096)
+PUSHED = ev.PushedWant(cids=(ROOT,), peers=(ADA,), gossip=True, retry=False, next_push_at=START + 60)
+MAPPED = ev.ObjectMapped(root=ROOT, size=4096, chunks=5, have=1, have_bytes=0)
+UP = ev.PeerConnected(peer=ADA, addr="/ip4/192.0.2.7/tcp/4001/p2p/" + ADA)
+BUSY = ev.StatusNo(peer=ADA, cids=(ROOT,), reason="busy", has_it=True, retry_after=4.0)
+GRANTED = ev.Granted(peer=ADA, root=ROOT, cids=(CHUNK,), deadline=START + 30)
+GOT = ev.ChunkReceived(cid=CHUNK, size=2048, peer=ADA, roots=(ROOT,), fills=2048)
+
+
+@pytest.mark.parametrize("width", [30, 38, 52, 64, 96, 160])
+@pytest.mark.parametrize("masked", [False, True])
+def test_no_row_is_ever_wider_than_its_panel(width: int, masked: bool) -> None:
+    state = State()
+    for entry in ENTRIES:
+        apply(state, entry)
+        if entry.seq % 40 and entry.seq != len(ENTRIES):
+            continue
+        at = view(state, width, masked=masked)
+        rows = [*pending_rows(at), *retry_rows(at), *no_rows(at), *peer_rows(at), *throughput_rows(at)]
+        assert rows
+        for row in rows:
+            if row.key != "head":
+                assert len(text_of(row.line)) <= max(width, 44), text_of(row.line)
+        assert len({row.key for row in rows if not row.title and row.key != "total"}) > 0
+        assert len(text_of(entry_line(entry, at))) <= width
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_the_header_leaves_out_what_does_not_fit(width: int) -> None:
+    state = derive(ENTRIES[:400])
+    text = text_of(header_line(view(state, width), status=("● live", "good"), frozen_note=""))
+    assert len(text) <= width
+    assert "● live" in text
+    assert "peers" in text
+    assert ("dup" in text) == (width >= 120)
+    assert len(text_of(timeline_line(view(state, width)))) == width
+
+
+def test_pending_tells_what_is_waited_for() -> None:
+    pushed = (STARTED, ASKED, PUSHED)
+    assert "no peer is connected" in texts(pending_rows(view(folded(*pushed))))[1]
+    assert "nobody has answered yet, next try in" in texts(pending_rows(view(folded(*pushed, UP))))[1]
+    refused = folded(*pushed, UP, BUSY)
+    assert "says busy" in texts(pending_rows(view(refused)))[1]
+    sending = folded(*pushed, UP, MAPPED, GRANTED, GOT)
+    first, second = texts(pending_rows(view(sending)))
+    assert first.startswith("film.mkv")
+    assert " 50%  2/5" in first
+    stopped = folded(*pushed, ev.NodeStopped(reason="stopped"))
+    assert "no node is running" in texts(pending_rows(view(stopped)))[1]
+    waiting = folded(STARTED, ASKED)
+    assert "waits for room" in texts(pending_rows(view(waiting)))[1]
+    assert "/s" not in second or "from" in second
+
+
+def test_ten_thousand_chunks_are_a_number_and_not_a_list() -> None:
+    cids = [raw_cid(b"%d" % number) for number in range(2_000)]
+    state = folded(STARTED, *(ev.Requested(cid=cid) for cid in cids))
+    rows = texts(pending_rows(view(state)))
+    assert rows[0] == "2,000 loose chunks, 2,000 wait for room"
+    assert rows[-1] == "and 1,900 more"
+    assert len(rows) == 102
+
+
+def test_every_reason_has_its_column_and_countdown() -> None:
+    noes = [
+        ev.StatusNo(peer=ADA, cids=(ROOT,), reason=reason, has_it=True, retry_after=10.0)
+        for reason in REASONS
+    ]
+    state = folded(STARTED, ASKED, PUSHED, UP, *noes)
+    wide = texts(no_rows(view(state, 120)))
+    for word in ("rate", "busy", "space", "not held", "denied", "large", "leaving"):
+        assert word in wide[0]
+    assert wide[1].rstrip().endswith("10 s")
+    assert texts(no_rows(view(state, 120, now=state.at + 11)))[1].rstrip().endswith("now")
+    assert len(wide[0]) <= 120
+    assert no_rows(view(folded(STARTED))) == []
+
+
+def test_retries_count_down_to_the_soonest() -> None:
+    state = folded(STARTED, ASKED, PUSHED, UP, BUSY, ev.RetrySet(
+        cids=(ROOT,), next_push_at=START + 9, cause="retry_after", peer=ADA))  # fmt: skip
+    (line,) = texts(retry_rows(view(state, 80)))
+    assert "3.0 s" in line
+    assert "push 2" in line
+    assert "said busy" in line
+    (line,) = texts(retry_rows(view(state, 80, now=START + 100)))
+    assert " now " in line
+
+
+def test_peers_are_told_by_address_and_by_what_they_kept() -> None:
+    state = folded(STARTED, ASKED, UP, GRANTED, GOT)
+    head, line = texts(peer_rows(view(state, 64)))
+    assert "address" in head
+    assert "192.0.2.7:4001" in line
+    assert "2.0 KiB" in line
+    assert "100%" in line
+
+
+def test_masked_shows_no_id_no_address_and_no_path() -> None:
+    asked = ev.Requested(cid=ROOT, name="film.mkv", path="/home/ada/film.mkv")
+    failed = ev.ErrorOccurred(text=f"/ip4/192.0.2.7/tcp/1/p2p/{ADA} cannot be reached")
+    events: tuple[Event, ...] = (STARTED, asked, UP, MAPPED, GRANTED, GOT, BUSY, failed)
+    state = folded(*events)
+    at = view(state, 200, masked=True)
+    lines = [text_of(entry_line(Entry(n, START + n, event), at)) for n, event in enumerate(events, 1)]
+    lines += texts([*pending_rows(at), *no_rows(at), *retry_rows(at), *peer_rows(at)])
+    lines.append(text_of(header_line(at, status=("● live", "good"), frozen_note="")))
+    for line in lines:
+        for secret in (ADA, ADA[-4:], ME[-4:], "192.0.2.7", ROOT[-3:], CHUNK[-3:], "/home/ada"):
+            assert secret not in line, line
+    assert any("film.mkv" in line for line in lines), "names are what an audience may see"
+
+
+def test_cutting_and_fitting() -> None:
+    assert text_of(cut([("abc", "text"), ("def", "dim")], 6)) == "abcdef"
+    assert text_of(cut([("abc", "text"), ("def", "dim")], 5)) == "abcd…"
+    assert text_of(cut([("abcdef", "text")], 1)) == "…"
+    assert fit("abc", 5) == "abc  "
+    assert len(fit("a-rather-long-name.mkv", 10)) == 10
+
+
+def test_ascii_terminals_get_ascii() -> None:
+    state = derive(ENTRIES)
+    plain = View(state, state.at, 120, Glyphs(unicode=False))
+    for row in (*no_rows(plain), *retry_rows(plain), *throughput_rows(plain)):
+        allowed = text_of(row.line).replace("…", "")
+        assert allowed.isascii(), allowed
