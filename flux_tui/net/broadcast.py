@@ -13,6 +13,7 @@ from hashlib import sha256
 
 import trio
 from libp2p.abc import IHost
+from libp2p.peer.id import ID
 from libp2p.pubsub.gossipsub import PROTOCOL_ID, PROTOCOL_ID_V11, GossipSub
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.pubsub import Pubsub
@@ -55,13 +56,24 @@ class Broadcast:
                 log.debug("publishing: %r", error)
 
     async def run_inbox(self, me: PeerId, receiver: Receiver) -> None:
-        """Hand over what comes, until cancelled."""
+        """Hand over what comes, until cancelled.
+
+        A message names its origin itself, and nobody checks it; who handed it to us only a validator is
+        told. It sees each message once, and what it declines goes no further.
+        """
+
+        def take(forwarder: ID, message: rpc_pb2.Message) -> bool:
+            peer = PeerId(str(forwarder))
+            if peer != me:
+                if not 0 < len(message.data) <= MAX_SEALED:
+                    return False
+                receiver.on_gossip(peer, message.data)
+            return True
+
+        self._pubsub.set_topic_validator(INTENT_TOPIC, take, is_async_validator=False)
         subscription = await self._pubsub.subscribe(INTENT_TOPIC)
         while True:
-            message = await subscription.get()
-            origin = _peer(message.from_id)
-            if origin != me and 0 < len(message.data) <= MAX_SEALED:
-                receiver.on_gossip(origin, message.data)
+            await subscription.get()  # it is read already, but a subscription makes us part of the mesh
 
 
 @asynccontextmanager
@@ -89,9 +101,3 @@ async def open_broadcast(host: IHost) -> AsyncIterator[Broadcast]:
 
 def _content_id(message: rpc_pb2.Message) -> bytes:
     return sha256(message.data).digest()
-
-
-def _peer(raw: bytes) -> PeerId:
-    from libp2p.peer.id import ID
-
-    return PeerId(str(ID(raw)))

@@ -11,10 +11,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from functools import lru_cache
 
 import trio
-from libp2p import new_host
 from libp2p.abc import IHost, INetConn, INetStream, INetwork, INotifee
 from libp2p.crypto.keys import KeyPair, PublicKey
-from libp2p.network.config import RetryConfig
 from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import PeerInfo
 from multiaddr import Multiaddr
@@ -25,7 +23,7 @@ from flux_tui.net.broadcast import Broadcast, open_broadcast
 from flux_tui.net.discovery import concrete, mdns, parse_peer_addr
 from flux_tui.net.links import PROTOCOL, Links
 from flux_tui.net.network import Load, Network, NetworkError, OpenNetwork, Receiver
-from flux_tui.net.transport import muxers, security
+from flux_tui.net.swarm import open_host
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +50,8 @@ async def _open(
 ) -> AsyncIterator[Network]:
     _quiet()
     addrs = [_listen_addr(addr) for addr in listen]
-    host = new_host(key_pair=identity, sec_opt=security(identity), muxer_opt=muxers())
-    host.get_network().retry_config = RetryConfig(max_retries=0)  # type: ignore[attr-defined]  # `_dial` has patience
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(host.run(listen_addrs=[]))
+        host = await stack.enter_async_context(open_host(identity))
         for addr in addrs:
             await _listen_on(host, addr)
         broadcast = await stack.enter_async_context(open_broadcast(host))
@@ -88,7 +84,8 @@ class Libp2pNetwork:
         self._nursery = nursery
         self._broadcast = broadcast
         self._links = Links(host, receiver, nursery, self._addr_of)
-        self._dialling: set[str] = set()
+        self._dialling: dict[str, bool] = {}
+        """Addresses being dialled, and whether to keep at it."""
         self._addr_by_peer: dict[PeerId, str] = {}
         self.peer_id = PeerId(str(host.get_id()))
         self.addrs = self._own_addrs()
@@ -113,9 +110,11 @@ class Libp2pNetwork:
         self._broadcast.publish(data)
 
     def dial(self, addr: str, *, keep: bool = False) -> None:
-        if addr not in self._dialling and len(self._dialling) < MAX_DIALS:
-            self._dialling.add(addr)
-            self._nursery.start_soon(self._dial, addr, keep)
+        if addr in self._dialling:
+            self._dialling[addr] |= keep
+        else:
+            self._dialling[addr] = keep
+            self._nursery.start_soon(self._dial, addr)
 
     def disconnect(self, peer: PeerId, why: str) -> None:
         self._links.ban(peer)
@@ -143,8 +142,11 @@ class Libp2pNetwork:
     async def _on_stream(self, stream: INetStream) -> None:
         await self._links.take(stream)
 
-    async def _dial(self, addr: str, keep: bool) -> None:
+    async def _dial(self, addr: str) -> None:
         try:
+            if len(self._dialling) > MAX_DIALS:
+                self._receiver.on_dial_failed(addr, f"{addr} is not dialled: too many others are just now")
+                return
             try:
                 peer, transport = parse_peer_addr(addr)
             except ValueError as error:
@@ -156,16 +158,16 @@ class Libp2pNetwork:
                 if why is None:
                     wait = REDIAL_MIN
                     link = self._links.by_peer.get(peer)
-                    if keep and link is not None:
+                    if self._dialling[addr] and link is not None:
                         await link.done.wait()
                 else:
                     self._receiver.on_dial_failed(addr, why)
-                if not keep:
+                if not self._dialling[addr]:
                     return
                 await trio.sleep(wait * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
                 wait = min(wait * 2, REDIAL_MAX)
         finally:
-            self._dialling.discard(addr)
+            del self._dialling[addr]
 
     async def _connect(self, peer: PeerId, transport: Multiaddr, addr: str) -> str | None:
         """Have a link to this peer. Returns why not, in a sentence."""
@@ -173,8 +175,9 @@ class Libp2pNetwork:
             return f"{addr} is this node itself"
         if self._links.get(peer) is not None:
             return None
+        refused = f"{addr} is not dialled: there are too many peers, or it misbehaved just now"
         if not self._links.allowed(peer):
-            return f"{addr} is not dialled: there are too many peers, or it misbehaved just now"
+            return refused
         self._addr_by_peer[peer] = addr
         self._forget_failures(ID.from_base58(peer))
         try:
@@ -188,8 +191,8 @@ class Libp2pNetwork:
             return f"{addr} does not answer"
         except Exception as error:  # libp2p raises many kinds
             return f"{addr} cannot be reached: {await _probe(transport) or _reason(error)}"
-        if self._links.get(peer) is None:
-            return f"{addr} answers, but does not speak flux"
+        if link is None or not link.up.is_set():
+            return f"{addr} answers, but does not speak flux" if self._links.allowed(peer) else refused
         return None
 
     def _forget_failures(self, peer: ID) -> None:

@@ -82,7 +82,9 @@ class Links:
             del self._banned[next(iter(self._banned))]
 
     def allowed(self, peer: PeerId) -> bool:
-        """Whether it may have a link."""
+        """Whether it may have a link: nobody while we close, though libp2p goes on for a moment."""
+        if self._nursery.cancel_scope.cancel_called:
+            return False
         if self._banned.get(peer, 0.0) > time.monotonic():
             return False
         return peer in self.by_peer or len(self.by_peer) < MAX_PEERS

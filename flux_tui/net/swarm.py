@@ -1,0 +1,74 @@
+"""libp2p's host, opened and closed as a node needs it.
+
+Left to itself, libp2p 0.8
+- dials whom it once heard of, as long as it has fewer connections than it would like: here the node says
+  who is dialled, and when again;
+- keeps a task for every connection that ever came in, and one of its 250 slots, until the host ends;
+- ends its host without closing what it opened: the ports stay in use, and peers take a closed node for one
+  that is silent.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+from libp2p import new_host
+from libp2p.abc import IHost
+from libp2p.crypto.keys import KeyPair
+from libp2p.network.config import RetryConfig
+
+from flux_tui.net.transport import muxers, security
+
+log = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 1.0
+"""For connections and listeners to close; all of them do at the same time."""
+
+
+@asynccontextmanager
+async def open_host(identity: KeyPair) -> AsyncIterator[IHost]:
+    """A running host that listens nowhere yet. Leaving the context closes all that it opened."""
+    host = new_host(key_pair=identity, sec_opt=security(identity), muxer_opt=muxers())
+    swarm: Any = host.get_network()  # what follows is not in the interface
+    swarm.retry_config = RetryConfig(max_retries=0)
+    _give_back_slots(swarm)
+    async with host.run(listen_addrs=[]):
+        await swarm.auto_connector.stop()
+        try:
+            yield host
+        finally:
+            with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
+                async with trio.open_nursery() as nursery:
+                    for listener in list(swarm.listeners.values()):
+                        nursery.start_soon(_quietly, listener.close)
+                    for connection in swarm.get_connections():
+                        nursery.start_soon(_quietly, connection.close)
+
+
+def _give_back_slots(swarm: Any) -> None:
+    """Let the task that handles an incoming connection end when the connection does."""
+    handle = swarm._do_handle_inbound_connection
+
+    async def until_closed(stream: Any, *args: Any) -> None:
+        close = stream.close
+        async with trio.open_nursery() as nursery:
+
+            async def close_and_end() -> None:
+                try:
+                    await close()
+                finally:
+                    nursery.cancel_scope.cancel()
+
+            stream.close = close_and_end
+            await handle(stream, *args)
+
+    swarm._do_handle_inbound_connection = until_closed
+
+
+async def _quietly(close: Callable[[], Awaitable[object]]) -> None:
+    try:
+        await close()
+    except Exception as error:  # it is closed then, or as good as
+        log.debug("closing: %r", error)
