@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from fractions import Fraction
 from typing import Any
 
 from flux_tui.home import Home
@@ -17,7 +18,7 @@ UNITS = {
 }  # fmt: skip
 ANY_PORT = "/ip4/0.0.0.0/tcp/0"
 """Every address of this machine, at a port that is free."""
-_SIZE = re.compile(r"^\s*([0-9]*\.?[0-9]+)\s*([a-z]*)\s*$", re.IGNORECASE)
+_SIZE = re.compile(r"^\s*([0-9]{0,20}\.?[0-9]{1,20})\s*([a-z]*)\s*$", re.IGNORECASE)
 
 
 class SettingsError(Exception):
@@ -34,7 +35,7 @@ def parse_size(text: str | int) -> int:
     unit = UNITS.get(found.group(2).lower()) if found else None
     if found is None or unit is None:
         raise SettingsError(f"{text!r} is no size: write a number, with KB MB GB KiB MiB GiB if you like")
-    return int(float(found.group(1)) * unit)
+    return int(Fraction(found.group(1)) * unit)
 
 
 def parse_rate(text: str | int) -> int:
@@ -65,8 +66,8 @@ class Settings:
         try:
             with home.settings.open("rb") as file:
                 values = tomllib.load(file)
-        except FileNotFoundError:
-            values = {}
+        except (FileNotFoundError, NotADirectoryError):
+            values = {}  # a home that is no folder is told of by who locks it
         except OSError as error:
             raise SettingsError(f"{home.settings} cannot be read: {(error.strerror or '').lower()}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -10,8 +10,10 @@ import fcntl
 import hashlib
 import os
 import socket as socketlib
+import stat
 import struct
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +29,8 @@ MAX_SOCKET_PATH = 100
 """Bytes; the address of a Unix socket has room for 108 (104 on macOS)."""
 PUSH_TIMEOUT = 5.0
 """Seconds until a node that does not take a command counts as stuck."""
+LOOK_SECONDS = 1.0
+"""For those who look whether a node runs to have looked: each holds the lock for microseconds."""
 
 
 class HomeError(Exception):
@@ -74,16 +78,14 @@ class Home:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.chmod(0o700)
-            folder = self.socket.parent
-            folder.mkdir(mode=0o700, exist_ok=True)
-            if folder != self.path and (folder.is_symlink() or folder.stat().st_uid != os.getuid()):
-                raise HomeError(f"{folder} belongs to somebody else, so commands cannot be pushed safely")
         except FileExistsError:
             raise HomeError(f"the home {self.path} is a file, not a folder") from None
         except NotADirectoryError:
             raise HomeError(f"the home {self.path} cannot be made: a part of its path is a file") from None
         except OSError as error:
             raise HomeError(f"the home {self.path} cannot be written: {_words(error)}") from None
+        if self.socket.parent != self.path:
+            _private(self.socket.parent)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -94,16 +96,17 @@ class Home:
         except OSError as error:
             raise HomeError(f"the home {self.path} cannot be written: {_words(error)}") from None
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _lock_alone(descriptor):
                 owner = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "?"
                 raise HomeBusyError(
                     f"the home {self.path} is in use by the node with pid {owner}: stop it, or use --home"
                     " for another one"
-                ) from None
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+                )
+            try:
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            except OSError as error:
+                raise HomeError(f"the home {self.path} cannot be written: {_words(error)}") from None
             yield
         finally:
             os.close(descriptor)
@@ -167,12 +170,55 @@ class Home:
     def _connect(self) -> socketlib.socket:
         connection = socketlib.socket(socketlib.AF_UNIX, socketlib.SOCK_STREAM)
         connection.settimeout(PUSH_TIMEOUT)
+        deadline = time.monotonic() + PUSH_TIMEOUT
+        while True:
+            try:
+                connection.connect(str(self.socket))
+            except BlockingIOError:
+                # As many wait to be taken as can wait, which Linux says at once, whatever the timeout.
+                if time.monotonic() < deadline:
+                    time.sleep(0.01)
+                    continue
+                connection.close()
+                raise HomeError(f"the node of {self.path} does not take commands: too many wait") from None
+            except OSError:
+                connection.close()
+                raise NoNodeError(
+                    f"no node is running for {self.path}: start one with `flux-tui node`"
+                ) from None
+            return connection
+
+
+def _private(folder: Path) -> None:
+    """Make a folder for a socket in the one for temporary files, where others write too. Raises HomeError."""
+    try:
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            raise HomeError(f"{folder} belongs to somebody else, so commands cannot be pushed safely")
+        folder.chmod(0o700)
+    except OSError as error:
+        raise HomeError(f"{folder}, where commands are pushed, cannot be made: {_words(error)}") from None
+
+
+def _lock_alone(descriptor: int) -> bool:
+    """Have the lock, unless somebody else has it alone. Who only looks (`running`) is waited for."""
+    deadline = time.monotonic() + LOOK_SECONDS
+    while True:
         try:
-            connection.connect(str(self.socket))
-        except OSError:
-            connection.close()
-            raise NoNodeError(f"no node is running for {self.path}: start one with `flux-tui node`") from None
-        return connection
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.001)
+            continue
+        return True
 
 
 def _words(error: OSError) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from flux_tui.cli.background import START_SECONDS
 from flux_tui.cli.common import (
     Failure,
     catch_up,
@@ -21,9 +22,10 @@ from flux_tui.cli.common import (
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
 from flux_tui.core.events import Entry
+from flux_tui.core.ids import is_text
 from flux_tui.core.state import State
 from flux_tui.core.ticket import Ticket, format_ticket
-from flux_tui.core.words import human_size
+from flux_tui.core.words import counted, human_size
 from flux_tui.home import Home
 
 POLL_SECONDS = 0.05
@@ -36,7 +38,9 @@ Examples:
   flux-tui add photos/ notes.txt   folders, too
   flux-tui add --json film.mkv     for a program"""
 )
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument(
+    "paths", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False), metavar="PATH..."
+)
 @home_option
 @json_option
 def add(paths: tuple[Path, ...], home: Path | None, as_json: bool) -> None:
@@ -48,6 +52,8 @@ def add(paths: tuple[Path, ...], home: Path | None, as_json: bool) -> None:
     place = the_home(home)
     for path in paths:
         absolute = path.expanduser().absolute()
+        if absolute.name in ("", ".."):
+            absolute = absolute.resolve()  # it is shared under its own name
         added = _add(place, absolute)
         reader = open_series(place)
         state = fold(reader)
@@ -58,9 +64,19 @@ def add(paths: tuple[Path, ...], home: Path | None, as_json: bool) -> None:
 def _add(home: Home, path: Path) -> ev.ObjectAdded:
     if not path.exists():
         raise Failure(f"{path} does not exist")
+    if not is_text(str(path)):
+        raise Failure(f"{path} is not UTF-8: rename it to share it")
     home.prepare()
-    if home.running() is not None:
-        return _push_add(home, path)
+    deadline = time.monotonic() + START_SECONDS
+    while (owner := home.running()) is not None:
+        if home.listening():
+            return _push_add(home, path)
+        # A node that is just starting, or somebody else who adds while no node runs.
+        if time.monotonic() > deadline:
+            raise Failure(
+                f"the home {home.path} is in use by the process with pid {owner}: wait until it is done"
+            )
+        time.sleep(POLL_SECONDS)
 
     from flux_tui.cli.progress import Progress
     from flux_tui.node.offline import add_offline
@@ -115,7 +131,7 @@ def _tell(home: Home, state: State, added: ev.ObjectAdded, as_json: bool) -> Non
         }
         print_json(found)
     else:
-        say(f"{added.name}: {human_size(added.size)} in {added.chunks} chunks")
+        say(f"{added.name}: {human_size(added.size)} in {counted(added.chunks, 'chunk')}")
         click.echo(f"{added.root}\n{ticket}")
     if not alive:
         say("No node is running, so nobody can fetch it yet: start one with `flux-tui node`.")

@@ -16,7 +16,12 @@ def ensure_node(home: Home, flags: list[str] | None = None) -> bool:
     if home.running() is not None:
         _wait_until_listening(home, None)
         return False
-    with home.node_log.open("ab") as log:
+    try:
+        log = home.node_log.open("ab")
+    except OSError as error:
+        words = (error.strerror or str(error)).lower()
+        raise HomeError(f"{home.node_log} cannot be written: {words}") from None
+    with log:
         start = log.tell()
         # Detached: it outlives this command and its terminal, and its only output is the log.
         process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
@@ -49,7 +54,7 @@ def _last_words(home: Home, start: int) -> str:
     with home.node_log.open("rb") as log:
         log.seek(start)
         lines = log.read().decode(errors="replace").strip().splitlines()
-    last = lines[-1] if lines else "it said nothing"
+    last = lines[-1] if lines else "it said nothing (`flux-tui node` shows why)"
     return (
         last.removeprefix("flux-tui: ")
         if last.startswith("flux-tui: ")

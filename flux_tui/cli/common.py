@@ -15,6 +15,7 @@ from flux_tui.core.events import Entry
 from flux_tui.core.ids import BadIdError, Cid, parse_cid
 from flux_tui.core.state import State
 from flux_tui.core.ticket import Ticket, parse_ticket
+from flux_tui.core.words import plain
 from flux_tui.home import Home, HomeError, default_home
 from flux_tui.store.series import SeriesReader, SeriesSource
 
@@ -28,7 +29,7 @@ class Failure(click.ClickException):
     """Something could not be done: one sentence, exit status 1."""
 
     def show(self, file: Any = None) -> None:
-        click.echo(f"flux-tui: {self.message}", err=True)
+        say(f"flux-tui: {self.message}")
 
 
 def home_option(command: F) -> F:
@@ -36,7 +37,7 @@ def home_option(command: F) -> F:
     return click.option(
         "--home",
         "home",
-        type=click.Path(path_type=Path, file_okay=True),
+        type=click.Path(path_type=Path, readable=False),
         default=None,
         metavar="DIR",
         help="The node's folder. [env: FLUX_TUI_HOME; default: your platform's folder for user data]",
@@ -131,6 +132,8 @@ def read_cids(texts: Iterable[str]) -> tuple[Cid, ...]:
 
 def open_series(home: Home) -> SeriesReader:
     """The home's series, for reading."""
+    if home.path.is_file():
+        raise HomeError(f"the home {home.path} is a file, not a folder")
     if not home.database.exists():
         raise HomeError(
             f"there is nothing at {home.path} yet: `flux-tui add FILE` or `flux-tui node` begins it"
@@ -164,10 +167,10 @@ def catch_up(
 
 
 def print_json(value: Any) -> None:
-    """One line of JSON on stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    """One line of JSON on stdout; of ASCII, which every terminal and locale lets through."""
+    click.echo(json.dumps(value, separators=(",", ":")))
 
 
 def say(text: str) -> None:
-    """Words for a person."""
-    click.echo(text, err=True)
+    """A line of words for a person."""
+    click.echo(plain(text), err=True)

@@ -1,5 +1,6 @@
 """`flux-tui get`: push the intents and watch the series until it is there."""
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -24,11 +25,11 @@ from flux_tui.cli.push import node_flags
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
 from flux_tui.core.events import Entry
-from flux_tui.core.ids import short
+from flux_tui.core.ids import is_text, short
 from flux_tui.core.state import ObjectState, State
 from flux_tui.core.ticket import Ticket
 from flux_tui.core.words import human_seconds, human_size
-from flux_tui.home import Home
+from flux_tui.home import Home, HomeError
 from flux_tui.store.series import SeriesReader
 
 POLL_SECONDS = 0.05
@@ -46,7 +47,7 @@ Examples:
 Interrupt it as you like: the same command goes on where it was."""
 )
 @click.argument("what", metavar="CID-or-TICKET")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=None, metavar="PATH",
+@click.option("-o", "--output", type=click.Path(path_type=Path, readable=False), default=None, metavar="PATH",
               help="Where to put it: a new name, or a folder. [default: its own name, here]")  # fmt: skip
 @home_option
 @node_options
@@ -71,11 +72,15 @@ def get(what: str, output: Path | None, home: Path | None, as_json: bool, **flag
 
 
 def _target(ticket: Ticket, output: Path | None) -> Path:
-    name = Path(ticket.name or ticket.root).name or ticket.root
+    name = Path((ticket.name or "").replace("\0", "")).name
+    if name in ("", ".."):
+        name = ticket.root  # what the ticket says is no name of a file
     path = Path(name) if output is None else output.expanduser()
     if path.is_dir() and output is not None:
         path = path / name
     path = path.absolute()
+    if not is_text(str(path)):
+        raise Failure(f"{path} is not UTF-8: choose another name with -o")
     if not path.parent.is_dir():
         raise Failure(f"the folder {path.parent} does not exist")
     return path
@@ -112,13 +117,18 @@ def _fetch(home: Home, reader: SeriesReader, ticket: Ticket, path: Path, as_json
             case ev.ErrorOccurred(cid=cid, by=by) if by == mark or (by and cid == ticket.root):
                 raise Failure(entry.event.text)
 
-    home.push(
-        cmd.Get(
-            root=ticket.root, path=str(path), name=ticket.name, size=ticket.size, addrs=ticket.addrs, by=mark
-        )
-    )
     told = 0.0
     try:
+        home.push(
+            cmd.Get(
+                root=ticket.root,
+                path=str(path),
+                name=ticket.name,
+                size=ticket.size,
+                addrs=ticket.addrs,
+                by=mark,
+            )
+        )
         with Progress(ticket.name or short(ticket.root), quiet=as_json) as bar:
             while True:
                 catch_up(reader, state, None, see)
@@ -137,7 +147,8 @@ def _fetch(home: Home, reader: SeriesReader, ticket: Ticket, path: Path, as_json
                     )
                 time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
-        home.push(cmd.Cancel((ticket.root,), mark))
+        with contextlib.suppress(HomeError):  # then nothing is left to be cancelled
+            home.push(cmd.Cancel((ticket.root,), mark))
         say("Interrupted. What came is kept: the same command goes on where it was.")
         raise
     _done(ticket, path, as_json, f"{human_size(whole[0].size)}, whole and verified", whole[0].size)

@@ -1,7 +1,10 @@
 """The command group, and how every failure ends: one sentence, the right status, no traceback."""
 
+import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ import click
 
 from flux_tui import __version__
 from flux_tui.cli.add import add
-from flux_tui.cli.common import home_option, node_options
+from flux_tui.cli.common import home_option, node_options, say
 from flux_tui.cli.completion import completion
 from flux_tui.cli.get import get
 from flux_tui.cli.node import node
@@ -24,7 +27,36 @@ from flux_tui.store.schema import StoreError
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
+class NoReaderError(Exception):
+    """Whoever read our output has had enough: no failure of anybody's."""
+
+
+class Commands(click.Group):
+    """Tells of a broken pipe before Click and Rich do, who end the program with a failure."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _broken_pipe_told():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, context: click.Context, /) -> Any:
+        with _broken_pipe_told():
+            return super().invoke(context)
+
+
+@contextmanager
+def _broken_pipe_told() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise NoReaderError from None
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):
+            raise NoReaderError from None
+        raise
+
+
 @click.group(
+    cls=Commands,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
@@ -55,17 +87,19 @@ for command in (node, add, get, want, cancel, retry, join, stop, state, series, 
 
 def run(arguments: list[str]) -> int:
     """Run one command; returns the exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a locale may lack what a name is made of
     try:
         status = cli.main(arguments, prog_name="flux-tui", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has had enough; nothing may be written at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (NoReaderError, BrokenPipeError):
+        _hush()
         return OK
     except (HomeError, StoreError, SettingsError, BadIdError) as error:
         return _fail(str(error))
@@ -78,16 +112,29 @@ def run(arguments: list[str]) -> int:
 
 
 def _fail(sentence: str) -> int:
-    click.echo(f"flux-tui: {sentence}", err=True)
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        _hush()
+    say(f"flux-tui: {sentence}")
     return FAILED
 
 
+def _hush() -> None:
+    """Whoever read our output has had enough, or takes no more: nothing may be written at exit either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _network_sentence(error: BaseException) -> str | None:
-    """The sentence of a node that could not start; None for a fault of our own."""
+    """The sentence of a node that could not start, or of a machine that will not; None for our own fault."""
     from flux_tui.net.network import NetworkError
     from flux_tui.node.adding import AddError
 
     people = (NetworkError, AddError, HomeError, StoreError, SettingsError)
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
+    if isinstance(error, OSError):
+        words = (error.strerror or str(error)).lower()
+        return f"{error.filename or 'the output'} cannot be used: {words}"
     return str(error) if isinstance(error, people) else None

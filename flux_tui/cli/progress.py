@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.progress import Progress as RichProgress
 
-from flux_tui.core.words import human_size
+from flux_tui.core.words import human_size, plain
 
 PLAIN_SECONDS = 1.0
 
@@ -17,7 +17,7 @@ class Progress:
     """`update(done, size, note)` as often as you like; shown a few times a second."""
 
     def __init__(self, title: str, *, quiet: bool = False) -> None:
-        self._title = title
+        self._title = plain(title)
         self._console = Console(stderr=True)
         self._quiet = quiet
         self._fancy = sys.stderr.isatty() and not quiet
@@ -35,7 +35,7 @@ class Progress:
             transient=True,
             expand=True,
         )
-        self._task = self._bar.add_task(title, total=None, note="")
+        self._task = self._bar.add_task(self._title, total=None, note="")
 
     def __enter__(self) -> "Progress":
         if self._fancy:

@@ -83,7 +83,7 @@ def series(follow: bool, start: int, kinds: tuple[str, ...], home: Path | None, 
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+@click.argument("file", type=click.Path(path_type=Path, readable=False), metavar="FILE")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 @home_option
 def export(file: Path, force: bool, home: Path | None) -> None:

@@ -11,7 +11,7 @@ from flux_tui.home import Home, HomeError
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+@click.argument("file", type=click.Path(path_type=Path, readable=False), metavar="FILE")
 def replay(file: Path) -> None:
     """The dashboard on a recorded series (see `flux-tui export`): nothing runs, all can be scrubbed."""
     path = file.expanduser().absolute()

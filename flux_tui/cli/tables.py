@@ -1,12 +1,13 @@
 """The state for people: a few tables."""
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from flux_tui.core.events import REASONS
 from flux_tui.core.ids import short
 from flux_tui.core.state import State
-from flux_tui.core.words import human_seconds, human_size
+from flux_tui.core.words import human_seconds, human_size, plain
 
 MAX_ROWS = 20
 """Rows of a table; the rest is counted."""
@@ -27,7 +28,7 @@ def print_state(state: State, now: float) -> None:
     _pending(console, state, now)
     _noes(console, state, now)
     if state.last_error:
-        console.print(f"[red]last error:[/] {state.last_error}", markup=True, soft_wrap=True)
+        console.print(f"[red]last error:[/] {_own(state.last_error)}", markup=True, soft_wrap=True)
 
 
 def _objects(console: Console, state: State) -> None:
@@ -40,7 +41,7 @@ def _objects(console: Console, state: State) -> None:
         )
         total = "?" if found.chunks_total is None else f"{found.chunks_total:,}"
         size = human_size(found.size) if found.size is not None else "?"
-        table.add_row(found.name or "–", size, f"{found.chunks_have:,}/{total}", status, found.root)  # noqa: RUF001
+        table.add_row(_own(found.name or "–"), size, f"{found.chunks_have:,}/{total}", status, found.root)  # noqa: RUF001
     console.print(table)
     _rest(console, len(state.objects))
 
@@ -71,6 +72,11 @@ def _noes(console: Console, state: State, now: float) -> None:
         table.add_row(short(peer.peer), "yes" if peer.has_it else "no", *counts, again)
     console.print(table)
     _rest(console, len(noes))
+
+
+def _own(text: str) -> str:
+    """What somebody else wrote, as it is: neither markup nor anything that steers a terminal."""
+    return escape(plain(text))
 
 
 def _rest(console: Console, count: int) -> None:

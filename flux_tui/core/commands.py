@@ -4,11 +4,11 @@ Commands are fire and forget: what comes of one is in the series, in entries tha
 (`by`), which whoever pushed it made up.
 """
 
-from typing import TypeAlias, get_args
+from typing import TypeAlias, assert_never, get_args
 
 import msgspec
 
-from flux_tui.core.ids import Cid
+from flux_tui.core.ids import Cid, is_cid, is_text
 
 MAX_COMMAND = 4 * 1024 * 1024
 """Bytes of one encoded command: some 60,000 CIDs pasted at once."""
@@ -89,7 +89,7 @@ _decoder: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
 
 
 class BadCommandError(ValueError):
-    """Bytes on the command socket that are no command."""
+    """Bytes on the command socket that are no command, or a command that names what cannot be."""
 
 
 def encode_command(command: Command) -> bytes:
@@ -101,5 +101,42 @@ def decode_command(data: bytes) -> Command:
     """Raises BadCommandError with the reason."""
     try:
         return _decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise BadCommandError(f"not a command: {error}") from None
+
+
+def check_command(command: Command) -> None:
+    """Raises BadCommandError for what could never be done: a want of no CID would stand in the series, and
+    in the way of every later life of the node.
+    """
+    match command:
+        case Want():
+            _check_cids((command.cid,))
+        case WantMany() | Cancel() | Retry():
+            _check_cids(command.cids)
+        case Get():
+            _check_cids((command.root,))
+            _check_path(command.path)
+            if not command.path.strip("/."):
+                raise BadCommandError(f"{command.path!r} is no place for a file")
+            if command.size is not None and command.size < 0:
+                raise BadCommandError(f"{command.size} is no size")
+        case Add():
+            _check_path(command.path)
+        case Join() | Stop():
+            pass  # an address that is none is told of by who dials it
+        case _:
+            assert_never(command)
+
+
+def _check_cids(cids: tuple[Cid, ...]) -> None:
+    for cid in cids:
+        if not is_cid(cid):
+            raise BadCommandError(f"{cid!r} is no CID")
+
+
+def _check_path(path: str) -> None:
+    if not path.startswith("/") or "\0" in path:
+        raise BadCommandError(f"{path!r} is no absolute path")
+    if not is_text(path):
+        raise BadCommandError(f"{path!r} is not UTF-8, which the series is written in")

@@ -447,14 +447,14 @@ def decode_event(body: bytes) -> Event:
     """
     try:
         return _decoder.decode(body)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return Unknown(kind=_tag_of(body), body=body)
 
 
 def _tag_of(body: bytes) -> str:
     try:
         value = msgspec.msgpack.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return "unreadable"
     if isinstance(value, list) and value and isinstance(value[0], str):
         return value[0]

@@ -8,6 +8,7 @@ words that say what was wrong.
 Sources: CID spec (multiformats/cid), multicodec table, multibase, libp2p peer ids.
 """
 
+import re
 from base64 import b32decode, b32encode
 from hashlib import sha256
 from typing import NewType
@@ -29,6 +30,8 @@ CID_BYTES = 36
 
 CID_CHARACTERS = 59
 """Characters of a CID's canonical text."""
+_CANONICAL = re.compile(r"b(?:afkrei|afybei)[a-h][a-z2-7]{50}[aeimquy4]")
+"""The first seven characters say version, codec and hash; the last one has two bits to spare."""
 _BASE32_SET = frozenset("abcdefghijklmnopqrstuvwxyz234567")
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -59,6 +62,20 @@ def matches(cid: Cid, data: bytes | bytearray | memoryview) -> bool:
 def is_leaf(cid: Cid) -> bool:
     """Whether the block is raw bytes (True) or a dag-pb node with links (False)."""
     return cid.startswith("bafk")
+
+
+def is_cid(text: str) -> bool:
+    """Whether this is the canonical text of a CID, as everything but a person's typing has it."""
+    return _CANONICAL.fullmatch(text) is not None
+
+
+def is_text(name: str) -> bool:
+    """Whether a path or name is UTF-8: of bytes that are not, Python makes text that nothing can store."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def cid_bytes(cid: Cid) -> bytes:

@@ -5,6 +5,7 @@ same words serve the command line and the dashboard; what things and peers are c
 that names known later, and masking, need nothing here.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol, assert_never
@@ -14,7 +15,14 @@ from flux_tui.core.events import Entry, Event, kind_of
 from flux_tui.core.ids import Cid, PeerId, short
 from flux_tui.core.state import State
 
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, line ends, what turns the direction of writing, and halves of characters."""
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+def plain(text: str) -> str:
+    """Text from elsewhere on one line: a peer's words, or a file's name, must not steer a terminal."""
+    return _UNSEEN.sub("\ufffd", text)
 
 
 def human_size(size: float) -> str:
@@ -98,12 +106,16 @@ def entry_line(entry: Entry, names: Names = NO_NAMES) -> str:
     clock = datetime.fromtimestamp(entry.at).strftime("%H:%M:%S.%f")[:-3]
     peer = who(entry.event)
     named = f"{names.peer(peer):<{WHO_WIDTH}}  " if peer else ""
-    return f"{entry.seq:>8}  {clock}  {kind_of(entry.event):<17}  {named}{describe(entry.event, names)}"
+    kind = plain(kind_of(entry.event))
+    return f"{entry.seq:>8}  {clock}  {kind:<17}  {named}{describe(entry.event, names)}"
 
 
 def describe(event: Event, names: Names = NO_NAMES) -> str:
-    """What happened; of the peer that `who` names, it says only what that peer did."""
+    """What happened, on one line; of the peer that `who` names, it says only what that peer did."""
+    return plain(_describe(event, names))
 
+
+def _describe(event: Event, names: Names) -> str:
     def what(cids: tuple[Cid, ...]) -> str:
         if not cids:
             return "nothing"

@@ -72,7 +72,7 @@ def read_and_reference(
 
     try:
         size = total_size(path)
-    except OSError:
+    except (OSError, RecursionError):
         size = 0  # the walk will say what is wrong
     tree: int | None = None
     rows: list[Landed] = []

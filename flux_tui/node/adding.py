@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from flux_tui.core.ids import raw_cid
+from flux_tui.core.ids import is_text, raw_cid
 from flux_tui.core.unixfs import (
     CHUNK_SIZE,
     Block,
@@ -71,6 +71,8 @@ def walk(path: Path, progress: Callable[[int], None], stop: Callable[[], bool]) 
     `progress(n)` is told of every n bytes read; `stop()` true ends it. Raises AddError.
     """
     walker = _Walker(progress, stop)
+    if not is_text(str(path)):
+        raise AddError(f"{str(path)!r} is not UTF-8: rename it to share it")
     try:
         if path.is_dir():
             entry = yield from walker.folder(path, "", path.name)
@@ -82,6 +84,8 @@ def walk(path: Path, progress: Callable[[int], None], stop: Callable[[], bool]) 
             raise AddError(f"{path} does not exist")
     except OSError as error:
         raise _explain(error, path) from error
+    except RecursionError:
+        raise AddError(f"{path} has folders in folders too deep to be read") from None
     yield Done(entry, walker.size, walker.chunks)
 
 
@@ -139,14 +143,15 @@ class _Walker:
             children = sorted(found, key=lambda child: os.fsencode(child.name))
         for child in children:
             inner = f"{rel}/{child.name}" if rel else child.name
-            try:
-                child.name.encode()
-            except UnicodeEncodeError:
-                raise AddError(
-                    f"{child.path!r} has a name that is not UTF-8: rename it to share it"
-                ) from None
+            if not is_text(child.name):
+                raise AddError(f"{child.path!r} has a name that is not UTF-8: rename it to share it")
             if child.is_symlink():
-                link = build_symlink(os.readlink(child.path))
+                target = os.readlink(child.path)
+                if not is_text(target):
+                    raise AddError(
+                        f"{child.path} is a link to {target!r}, a name that is not UTF-8: rename it to share it"
+                    )
+                link = build_symlink(target)
                 yield link
                 self.chunks += 1
                 entries.append(FolderEntry(child.name, link.cid, len(link.data)))

@@ -5,7 +5,6 @@ command end that connection and nothing else.
 """
 
 import logging
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -32,11 +31,10 @@ async def serve_inbox(
     _unlink(path)
     listener = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
     try:
-        before = os.umask(0o177)
-        try:
-            await listener.bind(str(path))
-        finally:
-            os.umask(before)
+        # The folder keeps others out until the mode is set. (A umask would be every thread's, also of the
+        # one that makes somebody's folders just now.)
+        await listener.bind(str(path))
+        path.chmod(0o600)
         listener.listen(MAX_CONNECTIONS)
         task_status.started()
         handler = partial(_take, on_command)

@@ -137,7 +137,11 @@ class FluxNode:
     # ── push ────────────────────────────────────────────────────────────────────────────────────
 
     def push_intent(self, intent: cmd.Command) -> None:
-        """Push, and return at once. What comes of it is appended to the series."""
+        """Push, and return at once. What comes of it is appended to the series.
+
+        Raises BadCommandError for what could never be done, such as a want of something that is no CID.
+        """
+        cmd.check_command(intent)
         self._engine.feed(fx.Commanded(intent))
 
     def get_chunk(self, cid: Cid) -> None:

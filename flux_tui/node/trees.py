@@ -22,6 +22,7 @@ from flux_tui.core.effects import (
 )
 from flux_tui.core.ids import Cid
 from flux_tui.node.engine import Engine
+from flux_tui.store.schema import explain_os
 from flux_tui.store.store import Store, StoreError
 
 TreeWork = OpenTree | Place | FinishTree | DropTree | ReadNode
@@ -59,7 +60,8 @@ class Trees:
                     store.open_tree(work.root, path)
                 except (StoreError, OSError) as error:
                     # Told with the next thing that was to happen to it, which the machine waits for.
-                    self._broken[work.root] = str(error)
+                    why = explain_os(error, path.parent) if isinstance(error, OSError) else error
+                    self._broken[work.root] = str(why)
             case Place():
                 return self._place(store, work)
             case ReadNode():

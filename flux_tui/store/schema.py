@@ -6,6 +6,7 @@ is never torn by a power loss, though that may cost its last moments.
 """
 
 import errno
+import os
 import sqlite3
 from pathlib import Path
 
@@ -71,17 +72,28 @@ def open_writer(path: Path) -> sqlite3.Connection:
     """The one writing connection; makes the database if there is none. Raises StoreError."""
     try:
         db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, check_same_thread=False, isolation_level=None)
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    try:
         path.chmod(0o600)
         _check(db, path)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
-        db.executescript(SERIES_TABLES + CHUNK_TABLES)
-        db.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        # At once: tables without our name on them, left by a disk that was full or a kill, would be taken
+        # for another program's.
+        db.executescript(
+            f"BEGIN IMMEDIATE; PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};"
+            f"{SERIES_TABLES}{CHUNK_TABLES}COMMIT;"
+        )
     except sqlite3.Error as error:
+        db.close()
         raise explain(error, path) from error
     except OSError as error:
+        db.close()
         raise explain_os(error, path) from error
+    except StoreError:
+        db.close()
+        raise
     return db
 
 
@@ -112,13 +124,15 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
     if not path.with_name(path.name + "-wal").exists():
         modes.append("mode=ro&immutable=1")
     for mode in modes:
-        db = sqlite3.connect(
-            f"{uri}?{mode}", uri=True, timeout=BUSY_TIMEOUT, check_same_thread=False, isolation_level=None
-        )
+        db = None
         try:
+            db = sqlite3.connect(
+                f"{uri}?{mode}", uri=True, timeout=BUSY_TIMEOUT, check_same_thread=False, isolation_level=None
+            )
             db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.Error as error:
-            db.close()
+            if db is not None:
+                db.close()
             last = error
             continue
         return db
@@ -143,15 +157,26 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
 def explain(error: sqlite3.Error, path: Path) -> StoreError:
     """A database error in words."""
     text = str(error)
-    if "full" in text:
+    if "full" in text or (("I/O" in text or "unable to open" in text) and _no_room(path.parent)):
         return StoreError(f"the disk is full: {path.parent} takes no more; free some space, nothing is lost")
     if "malformed" in text or "not a database" in text or "corrupt" in text:
         return StoreError(
             f"{path} is damaged ({text}): move it away to begin anew; fetched files stay where they are"
         )
-    if "readonly" in text or "unable to open" in text or "attempt to write" in text:
-        return StoreError(f"{path} cannot be opened for writing: check the rights of its folder")
+    if "unable to open" in text:
+        return StoreError(f"{path} cannot be opened: check that its folder is there, and the rights of both")
+    if "readonly" in text or "attempt to write" in text:
+        return StoreError(f"{path} cannot be written: check its rights, and those of its folder")
     return StoreError(f"{path} cannot be used: {text}")
+
+
+def _no_room(folder: Path) -> bool:
+    """Whether a file system takes no more bytes or files; SQLite does not always say so."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return False
+    return found.f_bavail == 0 or (found.f_files > 0 and found.f_favail == 0)
 
 
 def explain_os(error: OSError, path: Path) -> StoreError:

@@ -5,7 +5,7 @@ A reader never changes anything and never asks the node; it sees what is committ
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -133,6 +133,13 @@ class MemorySeries:
         """Nothing to close."""
 
 
+def _rows(reader: sqlite3.Connection, query: str, path: Path) -> Iterator[tuple[object, ...]]:
+    try:
+        yield from reader.execute(query)
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+
+
 def export(source: Path, target: Path, *, overwrite: bool = False) -> int:
     """Copy the series alone (no chunk index, no chunk bytes) to a file that SeriesReader opens.
 
@@ -152,12 +159,10 @@ def export(source: Path, target: Path, *, overwrite: bool = False) -> int:
             copy.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
             copy.execute("BEGIN")
             reader.execute("BEGIN")
-            copy.executemany(
-                "INSERT INTO entry VALUES (?, ?, ?)", reader.execute("SELECT seq, at, body FROM entry")
-            )
-            copy.executemany(
-                "INSERT INTO checkpoint VALUES (?, ?)", reader.execute("SELECT seq, state FROM checkpoint")
-            )
+            entries = _rows(reader, "SELECT seq, at, body FROM entry", source)
+            copy.executemany("INSERT INTO entry VALUES (?, ?, ?)", entries)
+            states = _rows(reader, "SELECT seq, state FROM checkpoint", source)
+            copy.executemany("INSERT INTO checkpoint VALUES (?, ?)", states)
             copy.execute("COMMIT")
             count = int(copy.execute("SELECT count(*) FROM entry").fetchone()[0])
         finally:

@@ -19,6 +19,8 @@ from flux_tui.store.schema import StoreError
 
 OWN = 0
 """The tree of files that belong to the store itself: large loose chunks."""
+MAX_NAME_BYTES = 255
+"""Of one part of a path, on every common file system."""
 
 
 class Tree:
@@ -78,6 +80,8 @@ class Trees:
 
     def _open(self, root: Cid, path: Path) -> None:
         part = path.with_name(f".{path.name}.{root[-8:]}.flux-part")
+        if len(os.fsencode(part.name)) > MAX_NAME_BYTES:
+            part = path.with_name(f".{root}.flux-part")
         row = self._db.execute(
             "SELECT id FROM tree WHERE root = ? AND path = ? AND part IS NOT NULL ORDER BY id DESC LIMIT 1",
             (root, str(path)),

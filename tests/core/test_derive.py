@@ -35,6 +35,12 @@ def _strategy(kind: type[Any]) -> st.SearchStrategy[Any]:
                     for name, annotation in kind.__annotations__.items()
                     if annotation is int and name != "size"
                 },
+                # Numbers, as every time and duration is: the codec lets nothing else in.
+                **{
+                    name: st.floats(0, 1e9)
+                    for name, annotation in kind.__annotations__.items()
+                    if annotation is float
+                },
             }.items()
             if name in kind.__annotations__
         },

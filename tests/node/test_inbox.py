@@ -1,0 +1,316 @@
+"""The command socket: what comes whole is taken, in order; nothing that a client does stops it."""
+
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from flux_tui.core import commands as cmd
+from flux_tui.core.commands import MAX_COMMAND, BadCommandError, Command, encode_command
+from flux_tui.core.ids import Cid, dag_cid, raw_cid
+from flux_tui.home import LENGTH, Home
+from flux_tui.node.inbox import serve_inbox
+from flux_tui.node.node import FluxNode
+from tests.node.test_node import LOOPBACK, series_of, until
+
+ALIVE = cmd.Want(raw_cid(b"still there"), "alive")
+
+
+def framed(body: bytes) -> bytes:
+    return LENGTH.pack(len(body)) + body
+
+
+def frame(command: Command) -> bytes:
+    return framed(encode_command(command))
+
+
+def marked(*marks: object) -> list[Command]:
+    return [cmd.Retry((), f"{mark}") for mark in marks]
+
+
+class Inbox:
+    """A served command socket, and what came out of it."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.taken: list[Command] = []
+
+    async def push(self, *commands: Command) -> None:
+        """As any process of the user's does."""
+        await trio.to_thread.run_sync(self.home.push, *commands)
+
+    async def connect(self) -> trio.SocketStream:
+        return await trio.open_unix_socket(str(self.home.socket))
+
+    async def still_takes(self) -> None:
+        """What is pushed now is taken; and with it, all that came before is settled."""
+        await self.push(ALIVE)
+        assert self.taken.pop() == ALIVE
+
+
+@asynccontextmanager
+async def serving(home: Home) -> AsyncIterator[Inbox]:
+    with home.lock(), trio.fail_after(20):
+        inbox = Inbox(home)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(serve_inbox, home, inbox.taken.append)
+            yield inbox
+            nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def inbox(tmp_path: Path) -> AsyncIterator[Inbox]:
+    async with serving(Home(tmp_path / "home")) as served:
+        yield served
+
+
+async def ended(stream: trio.SocketStream) -> bool:
+    """Whether the other side closes this connection, without a word."""
+    try:
+        return await stream.receive_some() == b""
+    except trio.BrokenResourceError:
+        return True
+
+
+# ── what comes whole is taken, in order ─────────────────────────────────────────────────────────
+
+
+async def test_commands_come_out_in_the_order_they_were_pushed(inbox: Inbox) -> None:
+    commands = marked(*range(300))
+    await inbox.push(*commands[:200])
+    assert inbox.taken == commands[:200], "all of them, before the push returns"
+    for command in commands[200:]:
+        await inbox.push(command)
+    assert inbox.taken == commands
+
+
+async def test_every_kind_of_command_crosses(inbox: Inbox) -> None:
+    cid = dag_cid(b"x")
+    commands: list[Command] = [
+        cmd.Want(cid, "a"),
+        cmd.WantMany((cid, raw_cid(b"y"))),
+        cmd.Get(cid, "/tmp/ünï\n", "ünï\n", 2**53, ("/ip4/127.0.0.1/tcp/1/p2p/x",), "b"),
+        cmd.Cancel((cid,)),
+        cmd.Retry(),
+        cmd.Add("/tmp/x", "c"),
+        cmd.Join("/ip4/127.0.0.1/tcp/1/p2p/x"),
+        cmd.Stop(),
+    ]
+    assert {type(command) for command in commands} == set(cmd.COMMAND_TYPES)
+    await inbox.push(*commands)
+    assert inbox.taken == commands
+
+
+async def test_bytes_may_come_one_by_one(inbox: Inbox) -> None:
+    commands = marked("one", "two")
+    async with await inbox.connect() as stream:
+        for byte in b"".join(map(frame, commands)):
+            assert inbox.taken != commands
+            await stream.send_all(bytes([byte]))
+            await trio.lowlevel.checkpoint()
+        await stream.send_eof()
+        assert await ended(stream)
+    assert inbox.taken == commands
+
+
+async def test_the_largest_command_is_taken(inbox: Inbox) -> None:
+    many = cmd.WantMany(tuple(raw_cid(b"%d" % n) for n in range(1000)) * 68)
+    assert MAX_COMMAND * 0.98 < len(encode_command(many)) <= MAX_COMMAND
+    await inbox.push(many, *marked("after"))
+    assert inbox.taken == [many, *marked("after")]
+
+
+# ── nothing that a client does stops it ─────────────────────────────────────────────────────────
+
+GARBAGE = {
+    "noise": bytes(range(255, 0, -1)) * 50,
+    "a browser": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "a length of 4 GiB": LENGTH.pack(0xFFFFFFFF) + b"x",
+    "a length just too large": LENGTH.pack(MAX_COMMAND + 1),
+    "nothing as a command": framed(b""),
+    "not msgpack": framed(b"\xc1\xc1"),
+    "another value": framed(b"\x00"),
+    "an unknown command": framed(b"\x91\xa8teleport"),
+    "a command cut off inside": framed(encode_command(ALIVE)[:5]),
+    "a number for a CID": framed(b"\x92\xa4want\x07"),
+    "too deep": framed(b"\x91" * 100_000 + b"\xc0"),
+    "too deep in what is skipped": framed(b"\x94\xa5retry\x90\xc0" + b"\x91" * 100_000 + b"\xc0"),
+}
+
+
+@pytest.mark.parametrize("name", GARBAGE)
+async def test_garbage_ends_that_connection_and_nothing_else(inbox: Inbox, name: str) -> None:
+    before, after = marked("before", "after")
+    async with await inbox.connect() as bystander, await inbox.connect() as stream:
+        await bystander.send_all(frame(after)[:7])
+        await stream.send_all(frame(before) + GARBAGE[name])
+        assert await ended(stream), "it hears nothing, and is not kept"
+        assert inbox.taken == [before], "what came whole before was taken"
+        await bystander.send_all(frame(after)[7:])
+        await bystander.send_eof()
+        assert await ended(bystander)
+    assert inbox.taken == [before, after]
+    await inbox.still_takes()
+
+
+@pytest.mark.parametrize("kept", [0, 1, 3, 4, 5, -1])
+async def test_half_a_frame_is_nothing(inbox: Inbox, kept: int) -> None:
+    whole, half = marked("whole", "half")
+    async with await inbox.connect() as stream:
+        await stream.send_all(frame(whole) + frame(half)[:kept])
+    await inbox.still_takes()
+    assert inbox.taken == [whole]
+
+
+async def test_a_client_that_is_gone_with_a_bang(inbox: Inbox) -> None:
+    """Its end is reset with bytes under way in both directions, or closed before it was taken."""
+    for _ in range(20):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(inbox.home.socket))
+            client.sendall(frame(marked("x")[0])[:-1])
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(inbox.home.socket))
+        client.shutdown(socket.SHUT_RDWR)
+    await inbox.still_takes()
+    assert inbox.taken == []
+
+
+async def test_silent_clients_are_in_nobodys_way(inbox: Inbox) -> None:
+    silent = [await inbox.connect() for _ in range(100)]
+    for stream in silent[::2]:
+        await stream.send_all(LENGTH.pack(100))
+    await inbox.still_takes()
+    for stream in silent:
+        await stream.aclose()
+    await inbox.still_takes()
+
+
+async def test_many_clients_at_once(inbox: Inbox) -> None:
+    commands = {number: marked(*(f"{number}.{n}" for n in range(10))) for number in range(60)}
+    limiter = trio.CapacityLimiter(60)
+
+    async def push(mine: list[Command]) -> None:
+        await trio.to_thread.run_sync(inbox.home.push, *mine, limiter=limiter)
+
+    async with trio.open_nursery() as nursery:
+        for mine in commands.values():
+            nursery.start_soon(push, mine)
+    assert len(inbox.taken) == 600
+    for number, mine in commands.items():
+        assert [c for c in inbox.taken if str(c.by).startswith(f"{number}.")] == mine, "each one's in order"
+
+
+async def test_a_handler_that_refuses_ends_that_connection(tmp_path: Path) -> None:
+    home, taken = Home(tmp_path / "home"), list[Command]()
+
+    def handle(command: Command) -> None:
+        if command.by == "bad":
+            raise BadCommandError("no")
+        taken.append(command)
+
+    with home.lock():
+        async with trio.open_nursery() as nursery:
+            await nursery.start(serve_inbox, home, handle)
+            await trio.to_thread.run_sync(home.push, *marked("good", "bad", "never"))
+            await trio.to_thread.run_sync(home.push, *marked("again"))
+            nursery.cancel_scope.cancel()
+    assert taken == marked("good", "again")
+
+
+# ── its life ────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_socket_left_by_a_killed_node_is_replaced(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(home.socket))
+    assert home.socket.exists()
+    assert not home.listening()
+    for _ in range(2):
+        async with serving(home) as inbox:
+            await inbox.still_takes()
+        assert not home.socket.exists()
+
+
+async def test_what_other_threads_make_meanwhile_keeps_its_rights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The umask is the whole process's: a node may be making somebody's folders in another thread."""
+
+    def refused(mask: int) -> int:
+        raise AssertionError(f"umask({mask:o})")
+
+    monkeypatch.setattr(os, "umask", refused)
+    async with serving(Home(tmp_path / "home")) as inbox:
+        await inbox.still_takes()
+        assert inbox.home.socket.lstat().st_mode & 0o777 == 0o600
+
+
+# ── with a node behind it ───────────────────────────────────────────────────────────────────────
+
+ROOT = dag_cid(b"nobody has it")
+IMPOSSIBLE: list[Command] = [
+    cmd.Want(Cid("garbage")),
+    cmd.Want(Cid("")),
+    cmd.Want(Cid(raw_cid(b"x").upper())),
+    cmd.Want(Cid(raw_cid(b"x")[:-1] + "b")),
+    cmd.Want(Cid(raw_cid(b"x") + "\n")),
+    cmd.WantMany((raw_cid(b"x"), Cid("bafk"))),
+    cmd.Cancel((Cid("garbage"),)),
+    cmd.Retry((Cid("garbage"),)),
+    cmd.Get(Cid("garbage"), "/tmp/x"),
+    cmd.Get(ROOT, ""),
+    cmd.Get(ROOT, "/"),
+    cmd.Get(ROOT, "/.."),
+    cmd.Get(ROOT, "relative"),
+    cmd.Get(ROOT, "/tmp/a\0b"),
+    cmd.Get(ROOT, "/tmp/x", size=-1),
+    cmd.Add(""),
+    cmd.Add("relative"),
+    cmd.Add("/\0"),
+]
+
+
+def marks_of(node: FluxNode) -> set[str | None]:
+    return {getattr(entry.event, "by", None) for entry in series_of(node)}
+
+
+async def test_what_could_never_be_done_does_no_harm(tmp_path: Path) -> None:
+    """A node that took it would fail at it now, or in every later life: it stands in the series."""
+    home = Home(tmp_path / "home")
+    async with FluxNode.open(home, LOOPBACK) as node, trio.open_nursery() as nursery:
+        await nursery.start(serve_inbox, home, node.push_intent)
+        for number, command in enumerate(IMPOSSIBLE):
+            with pytest.raises(BadCommandError):
+                node.push_intent(command)
+            mark = f"after {number}"
+            await trio.to_thread.run_sync(home.push, command)
+            await trio.to_thread.run_sync(home.push, cmd.Cancel((ROOT,), mark))
+            await until(lambda: mark in marks_of(node))  # noqa: B023
+        assert node.count_pending() == 0
+        for addr in (
+            "",
+            "x",
+            "/ip4/127.0.0.1/tcp/1",
+            "/p2p/x",
+            "/ip4/127.0.0.1/tcp/99999/p2p/" + node.peer_id,
+        ):
+            node.push_intent(cmd.Join(addr))
+        node.push_intent(cmd.Add("/" + "x" * 300, "long"))
+        await until(lambda: any("too long" in (getattr(e.event, "text", "")) for e in series_of(node)))
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_stop_that_was_pushed_is_told(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    async with FluxNode.open(home, LOOPBACK) as node, trio.open_nursery() as nursery:
+        await nursery.start(serve_inbox, home, node.push_intent)
+        await trio.to_thread.run_sync(home.push, cmd.Stop())
+        with trio.fail_after(10):
+            await node.stopping.wait()
+        nursery.cancel_scope.cancel()

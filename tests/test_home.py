@@ -1,0 +1,390 @@
+"""The home: one writer at a time, private to its user, reached by a socket that nobody else can take."""
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import os
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+import flux_tui.home
+from flux_tui.core import commands as cmd
+from flux_tui.core.commands import MAX_COMMAND, Command
+from flux_tui.core.ids import raw_cid
+from flux_tui.home import (
+    ENVIRONMENT,
+    MAX_SOCKET_PATH,
+    Home,
+    HomeBusyError,
+    HomeError,
+    NoNodeError,
+    default_home,
+)
+from flux_tui.node.inbox import serve_inbox
+
+RETRY = cmd.Retry()
+
+LOCKER = """
+import sys
+from flux_tui.home import Home
+with Home(sys.argv[1]).lock():
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def without_rights() -> Iterator[None]:
+    """As a user who is not root: the modes of files count for this thread, even if root runs the tests."""
+    if os.geteuid() != 0:
+        yield
+        return
+    if sys.platform != "linux":
+        pytest.skip("root has every right, and only Linux can give them up for a while")
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3, this thread
+    before = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; and their upper halves
+    assert libc.capget(header, before) == 0
+    now = (ctypes.c_uint32 * 6)(*before)
+    now[0] &= ~(1 << 1 | 1 << 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    assert libc.capset(header, now) == 0
+    try:
+        yield
+    finally:
+        assert libc.capset(header, before) == 0
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+@contextmanager
+def locker(path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Another process that has a home."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", LOCKER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == "locked\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait(timeout=20)
+        process.stdin.close()
+        process.stdout.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    """A home whose path is too long for the address of a socket."""
+    with tempfile.TemporaryDirectory(prefix="flux-") as short:
+        monkeypatch.setattr(tempfile, "tempdir", short)
+        yield Home(tmp_path / ("long" * 30))
+
+
+# ── the lock ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_nothing_is_made_before_it_is_locked(home: Home) -> None:
+    assert home.running() is None
+    assert not home.listening()
+    assert home.last_port() is None
+    with pytest.raises(NoNodeError, match=r"no node is running for .*: start one with `flux-tui node`"):
+        home.push(RETRY)
+    assert not home.path.exists()
+
+
+def test_one_at_a_time_and_the_other_hears_who(home: Home) -> None:
+    with home.lock():
+        assert home.running() == os.getpid()
+        with pytest.raises(HomeBusyError, match=f"in use by the node with pid {os.getpid()}: stop it"):
+            home.lock().__enter__()
+        assert home.running() == os.getpid(), "who was refused took nothing away"
+    assert home.running() is None
+    with home.lock():
+        assert home.running() == os.getpid()
+
+
+def test_the_lock_ends_with_what_was_done_under_it(home: Home) -> None:
+    with pytest.raises(ZeroDivisionError), home.lock():
+        raise ZeroDivisionError
+    assert home.running() is None
+
+
+def test_a_killed_process_leaves_nothing_to_clean_up(home: Home) -> None:
+    with locker(home.path) as other:
+        assert home.running() == other.pid
+        with pytest.raises(HomeBusyError, match=f"pid {other.pid}:"):
+            home.lock().__enter__()
+        other.kill()
+        other.wait(timeout=20)
+        assert home.running() is None
+        with home.lock():
+            assert home.running() == os.getpid()
+
+
+def test_who_only_looks_is_in_nobodys_way(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`running` holds the lock for a moment, together with others: whoever starts then waits for it."""
+    home.prepare()
+    looker = os.open(home.path / "lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(looker, fcntl.LOCK_SH)
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        fcntl.flock(looker, fcntl.LOCK_UN)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    assert home.running() is None, "two may look at the same time"
+    with home.lock():
+        assert home.running() == os.getpid()
+    assert len(waited) == 1
+    os.close(looker)
+
+
+def test_who_looks_for_ever_is_not_waited_for(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flux_tui.home, "LOOK_SECONDS", 0.0)
+    home.prepare()
+    looker = os.open(home.path / "lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(looker, fcntl.LOCK_SH)
+    with pytest.raises(HomeBusyError, match="in use"):
+        home.lock().__enter__()
+    os.close(looker)
+
+
+def test_a_lock_whose_pid_cannot_be_read_is_a_lock(home: Home) -> None:
+    home.prepare()
+    (home.path / "lock").write_bytes(b"\xff\xfe no pid")
+    with (home.path / "lock").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert home.running() == 0
+        with pytest.raises(HomeBusyError, match="no pid"):
+            home.lock().__enter__()
+    with home.lock():
+        assert (home.path / "lock").read_text() == str(os.getpid())
+
+
+def test_a_full_disk_is_a_sentence_and_no_lock(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", full)
+        with pytest.raises(HomeError, match="cannot be written: no space left on device"):
+            home.lock().__enter__()
+    assert home.running() is None
+    with home.lock():
+        pass
+
+
+# ── private, and said clearly where it cannot be ────────────────────────────────────────────────
+
+
+async def test_home_and_socket_are_private_whatever_the_umask(home: Home) -> None:
+    before = os.umask(0)
+    try:
+        with home.lock():
+            async with trio.open_nursery() as nursery:
+                await nursery.start(serve_inbox, home, print)
+                assert stat.S_ISSOCK(home.socket.lstat().st_mode)
+                assert mode(home.path) == 0o700
+                assert mode(home.path / "lock") == 0o600
+                assert mode(home.socket) == 0o600
+                assert home.listening()
+                nursery.cancel_scope.cancel()
+    finally:
+        os.umask(before)
+    assert not home.socket.exists()
+    assert not home.listening()
+
+
+def test_a_home_that_was_open_to_all_is_closed(home: Home) -> None:
+    home.path.mkdir(mode=0o755)
+    home.path.chmod(0o777)
+    home.prepare()
+    assert mode(home.path) == 0o700
+
+
+def test_a_home_that_is_a_file(home: Home) -> None:
+    home.path.write_text("mine")
+    with pytest.raises(HomeError, match=f"the home {home.path} is a file, not a folder"):
+        home.lock().__enter__()
+    assert home.path.read_text() == "mine"
+    with pytest.raises(HomeError, match="cannot be made: a part of its path is a file"):
+        Home(home.path / "below" / "it").prepare()
+    assert Home(home.path / "below").running() is None
+
+
+def test_a_home_in_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    with without_rights(), pytest.raises(HomeError, match="closed/home cannot be written: permission denied"):
+        Home(closed / "home").prepare()
+    assert list(closed.iterdir()) == []
+
+
+def test_a_lock_that_cannot_be_opened(home: Home) -> None:
+    (home.path / "lock").mkdir(parents=True)
+    with pytest.raises(HomeError, match="cannot be written: is a directory"):
+        home.lock().__enter__()
+
+
+def test_where_the_home_is_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(ENVIRONMENT, "~/here")
+    assert default_home() == tmp_path / "here"
+    monkeypatch.delenv(ENVIRONMENT)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    assert default_home().is_relative_to(tmp_path)
+    assert default_home().name == "flux-tui"
+
+
+# ── long paths ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_long_path_has_its_socket_elsewhere(far: Home) -> None:
+    assert len(os.fsencode(far.socket)) <= MAX_SOCKET_PATH
+    assert far.socket.parent.parent == Path(tempfile.gettempdir())
+    assert far.socket == Home(far.path).socket, "whoever pushes finds it"
+    assert far.socket != Home(f"{far.path}2").socket
+    taken: list[Command] = []
+    with far.lock():
+        assert mode(far.socket.parent) == 0o700
+        async with trio.open_nursery() as nursery:
+            await nursery.start(serve_inbox, far, taken.append)
+            await trio.to_thread.run_sync(far.push, RETRY)
+            nursery.cancel_scope.cancel()
+    assert taken == [RETRY]
+
+
+def test_a_short_path_has_it_inside(home: Home) -> None:
+    assert home.socket == home.path / "node.sock"
+    edge = "/" + "x" * (MAX_SOCKET_PATH - len("//node.sock"))
+    assert len(os.fsencode(Home(edge).socket)) == MAX_SOCKET_PATH
+    assert Home(edge).socket.parent == Path(edge)
+    assert Home(edge + "x").socket.parent != Path(edge + "x")
+
+
+@pytest.mark.parametrize("what", ["link", "dangling link", "file", "somebody's folder"])
+def test_a_folder_for_sockets_that_is_not_ours_is_refused(far: Home, tmp_path: Path, what: str) -> None:
+    """Everybody may write to the folder for temporary files: somebody may have been there before."""
+    folder = far.socket.parent
+    match what:
+        case "link":
+            (tmp_path / "theirs").mkdir()
+            folder.symlink_to(tmp_path / "theirs")
+        case "dangling link":
+            folder.symlink_to(tmp_path / "nothing")
+        case "file":
+            folder.write_text("")
+        case _:
+            if os.geteuid() != 0:
+                pytest.skip("only root can give a folder to somebody else")
+            folder.mkdir()
+            os.chown(folder, 65534, 65534)
+    with pytest.raises(HomeError, match=f"{folder} belongs to somebody else"):
+        far.lock().__enter__()
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_folder_for_sockets_that_was_open_is_closed(far: Home) -> None:
+    far.socket.parent.mkdir()
+    far.socket.parent.chmod(0o777)
+    far.prepare()
+    assert mode(far.socket.parent) == 0o700
+
+
+# ── pushing to who does not take it ─────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def deaf(home: Home, backlog: int) -> Iterator[socket.socket]:
+    """A node that hangs: it listens, and never takes anything."""
+    home.prepare()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(home.socket))
+        listener.listen(backlog)
+        yield listener
+
+
+def test_a_command_that_is_too_large_is_not_pushed(home: Home) -> None:
+    many = cmd.WantMany((raw_cid(b"x"),) * (MAX_COMMAND // 60))
+    with pytest.raises(HomeError, match=r"too much for one command \(4,\d+,\d+ bytes\): push it in parts"):
+        home.push(RETRY, many)
+
+
+def test_a_node_that_hangs_is_told_of(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flux_tui.home, "PUSH_TIMEOUT", 0.05)
+    with deaf(home, 4), pytest.raises(HomeError, match="does not take commands: timed out"):
+        home.push(RETRY)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue looks like no node")
+def test_a_node_with_a_full_queue_is_waited_for(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    with deaf(home, 0) as listener, contextlib.ExitStack() as stack:
+
+        def fill() -> None:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    waiting = stack.enter_context(socket.socket(socket.AF_UNIX))
+                    waiting.setblocking(False)
+                    waiting.connect(str(home.socket))
+
+        fill()
+        with monkeypatch.context() as patched:
+            patched.setattr(flux_tui.home, "PUSH_TIMEOUT", 0.05)
+            with pytest.raises(HomeError, match="does not take commands: too many wait") as refused:
+                home.push(RETRY)
+        assert not isinstance(refused.value, NoNodeError), "there is one, after all"
+        listener.setblocking(False)
+
+        def take(_: float) -> None:
+            stack.enter_context(listener.accept()[0])
+
+        monkeypatch.setattr(time, "sleep", take)
+        assert home.listening(), "as soon as there is room"
+
+
+# ── the port ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_port_is_remembered(home: Home) -> None:
+    home.prepare()
+    assert home.last_port() is None
+    home.remember_port(4001)
+    assert Home(home.path).last_port() == 4001
+    home.remember_port(65535)
+    assert home.last_port() == 65535
+
+
+@pytest.mark.parametrize("text", [b"", b"x", b"0", b"-1", b"65536", b"4001 4002", b"\xff\xfe", b"1e3"])
+def test_a_port_that_is_none_is_forgotten(home: Home, text: bytes) -> None:
+    home.prepare()
+    home.port.write_bytes(text)
+    assert home.last_port() is None
+
+
+def test_a_home_that_cannot_be_written_just_forgets(home: Home) -> None:
+    home.remember_port(4001)
+    assert not home.path.exists()
+    home.port.mkdir(parents=True)
+    home.remember_port(4001)
+    assert home.last_port() is None
