@@ -34,7 +34,7 @@ class Holder:
     """One peer, seen as a source."""
 
     __slots__ = (
-        "connected", "faults", "idle_grant_at", "lapsed", "not_before", "outstanding", "outstanding_bytes",
+        "connected", "faults", "idle_grant_at", "lapsed", "measured", "not_before", "outstanding", "outstanding_bytes",
         "patience", "peer", "rate", "roots", "rtt", "said_yes", "sample_at", "sample_bytes",
     )  # fmt: skip
 
@@ -49,6 +49,8 @@ class Holder:
         self.outstanding_bytes = 0
         self.rate: float = FIRST_RATE
         """Bytes/s, exponentially smoothed."""
+        self.measured = False
+        """Whether the rate was seen, or is still the first guess."""
         self.rtt = 0.0
         self.not_before = 0.0
         """It said NO until then, or it let leases lapse."""
@@ -98,6 +100,7 @@ class Holder:
         if full or elapsed >= SAMPLE_SECONDS:
             self.rate += 0.5 * (max(self.sample_bytes / elapsed, MIN_RATE) - self.rate)
             self.sample_at, self.sample_bytes = now, 0
+            self.measured = True
 
     def let_lapse(self, cid: Cid) -> None:
         """Remember that this was granted to it once."""

@@ -12,6 +12,7 @@ of each chunk came, with leases 1.00.
 """
 
 from collections import OrderedDict
+from itertools import islice
 
 from flux_tui.core import events as ev
 from flux_tui.core.effects import FilePlan, FinishTree, LeafPlace, OpenTree, Place, Push, ReadNode
@@ -33,6 +34,10 @@ MAX_LACKING = 64
 """Chunks passed over in one search for something that this holder has not refused."""
 SNUB = 2.0
 """Seconds that a holder which let a lease lapse is left alone, if others can be asked."""
+SOLE_FIRST = 3
+"""Times its first window, a holder that is alone is granted before its rate is known."""
+SOLE_LOOK = 8
+"""Objects of a holder that are looked at for whether it is alone."""
 DISK_PAUSE = 10.0
 """Seconds without grants after a chunk could not be written here."""
 
@@ -492,6 +497,8 @@ class Requester:
     def _grant(self, holder: Holder) -> None:
         """Keep one holder busy: top up its queue once half of it is done."""
         window = holder.window
+        if not holder.measured and self._sole(holder):
+            window *= SOLE_FIRST  # nobody to be fair to, and a round trip is saved
         room = window - holder.outstanding_bytes
         if not holder.connected or (holder.outstanding and room < window // 2):
             return
@@ -597,6 +604,11 @@ class Requester:
             self.retry.again(fetch, wait, cause, peer)
         elif cause == "lapsed":
             self.retry.again(fetch, SNUB * 2.0 ** min(fetch.quiet_pushes, 5), cause, peer)
+
+    def _sole(self, holder: Holder) -> bool:
+        """Whether nobody else offered anything of what this holder did."""
+        fetches = (self.fetches.get(root) for root in islice(holder.roots, SOLE_LOOK))
+        return all(len(fetch.holders) <= 1 for fetch in fetches if fetch is not None)
 
     def _whole(self, root: Cid) -> bool:
         known = self.ledger.state.objects.get(root)

@@ -31,8 +31,11 @@ CHECKPOINT_ENTRIES = 10_000
 """Entries between two checkpoints: 30 ms of folding."""
 MAX_GROUP = 5_000
 """Entries in one commit: some 20 ms of a worker thread."""
-GATHER_SECONDS = 0.006
+GATHER_SECONDS = 0.003
 """After a commit, how long a busy node gathers before the next: a commit costs 1 ms of processor."""
+LAZY_SECONDS = 0.03
+"""The same while no effect waits to be run: what came or left is told a little later, and nobody waits.
+Moving 256 MiB on two cores, this halves the commits and takes a tenth off the time."""
 FULL_DISK_RETRY = 1.0
 """Seconds between two tries to commit while the disk does not take it."""
 
@@ -70,6 +73,8 @@ class Engine:
         self._landed: list[tuple[int, Landed]] = []
         self._lost: list[tuple[int, Cid]] = []
         self._wake = trio.Event()
+        self._urgent = trio.Event()
+        """An effect waits for its entries to be durable."""
         self._flushing = trio.Lock()
         """One group is committed at a time: the last one, at the end, waits for the one before."""
         self._checkpoint_at = machine.state.seq + CHECKPOINT_ENTRIES
@@ -92,21 +97,32 @@ class Engine:
         self._landed.extend((seq, row) for row in landed)
         self._lost.extend((seq, cid) for cid in lost)
         self._wake.set()
+        if effects:
+            self._urgent.set()
 
     async def run(self) -> None:
         """Until cancelled."""
-        last = -GATHER_SECONDS
+        last = -LAZY_SECONDS
         while True:
             await self._wait()
-            if self.machine.next_deadline() <= self.clock():
-                self.feed(Tick())
+            self._tick()
             # A quiet node commits at once. A busy one gathers for a moment: fewer, larger groups.
-            if trio.current_time() - last < GATHER_SECONDS:
-                await trio.sleep(GATHER_SECONDS)
-                if self.machine.next_deadline() <= self.clock():
-                    self.feed(Tick())
+            if not self._urgent.is_set():
+                due = min(
+                    last + LAZY_SECONDS - trio.current_time(), self.machine.next_deadline() - self.clock()
+                )
+                with trio.move_on_after(max(due, 0.0)):
+                    await self._urgent.wait()
+            await trio.sleep(max(last + GATHER_SECONDS - trio.current_time(), 0.0))
+            self._tick()
+            self._urgent = trio.Event()
             await self.flush()
             last = trio.current_time()
+
+    def _tick(self) -> None:
+        """Let the machine know if its time has come."""
+        if self.machine.next_deadline() <= self.clock():
+            self.feed(Tick())
 
     async def flush(self) -> None:
         """Commit and act on what there is now."""
