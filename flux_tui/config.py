@@ -6,10 +6,12 @@ Sizes are bytes, rates bytes a second; both may be written with KB MB GB (thousa
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from fractions import Fraction
 from typing import Any
 
+from flux_tui.core.ids import BadIdError, PeerId, parse_peer_id
+from flux_tui.core.policy import Policy
 from flux_tui.home import Home
 
 UNITS = {
@@ -45,6 +47,26 @@ def parse_rate(text: str | int) -> int:
     )
 
 
+def parse_count(value: Any) -> int:
+    """A whole number from 0. Raises SettingsError."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise SettingsError(f"{value!r} is no whole number from 0")
+
+
+def parse_peers(value: Any) -> tuple[PeerId, ...]:
+    """Peer ids. Raises SettingsError, BadIdError."""
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return tuple(dict.fromkeys(parse_peer_id(item) for item in value))
+    raise SettingsError(f"{value!r} is no list of peer ids")
+
+
+SIZE = {"parse": parse_size, "expected": "a size such as 10GiB"}
+RATE = {"parse": parse_rate, "expected": "a rate such as 2MB/s"}
+COUNT = {"parse": parse_count, "expected": "a whole number from 0"}
+PEERS = {"parse": parse_peers, "expected": "a list of peer ids"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """How a node behaves. Each field is a key of settings.toml."""
@@ -59,6 +81,37 @@ class Settings:
     """Intents that may be in the network at once; more wait in the series."""
     max_uploads: int = 16
     """Peers that are served at the same time; the next hear `busy`."""
+    upload_limit: int = field(default=0, metadata=RATE)
+    """Bytes/s that leave this node; 0: no limit. What would wait for too long hears `rate_limited`."""
+    per_peer_limit: int = field(default=0, metadata=RATE)
+    """The same for any one peer."""
+    upload_chunks: int = field(default=0, metadata=COUNT)
+    """Chunks/s that leave this node; 0: no limit."""
+    per_peer_chunks: int = field(default=0, metadata=COUNT)
+    """The same for any one peer."""
+    quota: int = field(default=0, metadata=SIZE)
+    """Bytes of replicas that are kept for others (`hold`); 0: none."""
+    max_object: int = field(default=0, metadata=SIZE)
+    """Bytes of the largest object that is kept for others; 0: as the quota is."""
+    allow: tuple[str, ...] = field(default=(), metadata=PEERS)
+    """Peer ids; if there are any, only these are served."""
+    deny: tuple[str, ...] = field(default=(), metadata=PEERS)
+    """Peer ids that are not served."""
+
+    @property
+    def policy(self) -> Policy:
+        """What the node lets others have."""
+        return Policy(
+            upload_limit=self.upload_limit,
+            per_peer_limit=self.per_peer_limit,
+            upload_chunks=self.upload_chunks,
+            per_peer_chunks=self.per_peer_chunks,
+            max_uploads=self.max_uploads,
+            quota=self.quota,
+            max_object=self.max_object,
+            allow=tuple(PeerId(peer) for peer in self.allow),
+            deny=tuple(PeerId(peer) for peer in self.deny),
+        )
 
     @classmethod
     def load(cls, home: Home, **flags: Any) -> "Settings":
@@ -78,13 +131,13 @@ class Settings:
 
     def merged(self, values: Mapping[str, Any], source: str) -> "Settings":
         """These settings with some replaced. Raises SettingsError naming `source` and the key."""
-        known = {field.name for field in fields(self)}
+        known = {one.name: one for one in fields(self)}
         for name in values:
             if name not in known:
                 raise SettingsError(
                     f"{source}: {name!r} is no setting (there are {', '.join(sorted(known))})"
                 )
-        checked = {name: _checked(name, value, getattr(self, name), source) for name, value in values.items()}
+        checked = {name: _checked(known[name], value, source) for name, value in values.items()}
         return replace(self, **checked)
 
     def listen_addrs(self, home: Home) -> tuple[str, ...]:
@@ -92,8 +145,15 @@ class Settings:
         return self.listen or (f"/ip4/0.0.0.0/tcp/{home.last_port() or 0}",)
 
 
-def _checked(name: str, value: Any, default: Any, source: str) -> Any:
-    match default:
+def _checked(setting: "Field[Any]", value: Any, source: str) -> Any:
+    name = setting.name
+    if (parse := setting.metadata.get("parse")) is not None:
+        try:
+            return parse(value)
+        except (SettingsError, BadIdError):
+            expected = setting.metadata["expected"]
+            raise SettingsError(f"{source}: {name} is {value!r}, expected {expected}") from None
+    match setting.default:
         case bool():
             if isinstance(value, bool):
                 return value

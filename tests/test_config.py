@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flux_tui.config import UNITS, Settings, SettingsError, parse_rate, parse_size
+from flux_tui.core.ids import PeerId
+from flux_tui.core.policy import Policy
 from flux_tui.home import Home
 from tests.test_home import without_rights
 
+PEER = PeerId("12D3KooWLy3kGyk3jJnoKXUhcf8DTeGMdYDmNzDwCbivH3pxkWAS")
 KEYS = [field.name for field in fields(Settings)]
 SPACES = st.sampled_from(["", " ", "\t", "  "])
 
@@ -125,9 +128,15 @@ def test_the_file_counts_and_flags_count_more(home: Home) -> None:
 
 
 def test_every_key_is_taken_from_the_file(home: Home) -> None:
-    with_file(home, 'listen=["/a"]\njoin=["/b"]\nmdns=false\nmax_pending=1\nmax_uploads=2\n')
+    with_file(home, 'listen=["/a"]\njoin=["/b"]\nmdns=false\nmax_pending=1\nmax_uploads=2\n'
+              f'upload_limit="2MB/s"\nper_peer_limit=5\nupload_chunks=6\nper_peer_chunks=7\nquota="1GiB"\n'
+              f'max_object="1MiB"\nallow=["{PEER}"]\ndeny=["{PEER}"]\n')  # fmt: skip
     found = Settings.load(home)
     assert all(getattr(found, key) != getattr(Settings(), key) for key in KEYS)
+    assert found.policy == Policy(
+        upload_limit=2_000_000, per_peer_limit=5, upload_chunks=6, per_peer_chunks=7, max_uploads=2,
+        quota=2**30, max_object=2**20, allow=(PEER,), deny=(PEER,),
+    )  # fmt: skip
 
 
 def test_where_to_listen(home: Home) -> None:
@@ -155,6 +164,12 @@ def test_where_to_listen(home: Home) -> None:
         ("listen", "[4001]", "a list of multiaddrs"),
         ("join", "{}", "a list of multiaddrs"),
         ("join", "2024-01-01", "a list of multiaddrs"),
+        ("upload_limit", '"fast"', "a rate such as 2MB/s"),
+        ("upload_limit", "-1", "a rate such as 2MB/s"),
+        ("upload_chunks", "1.5", "a whole number from 0"),
+        ("quota", "true", "a size such as 10GiB"),
+        ("allow", '["nobody"]', "a list of peer ids"),
+        ("deny", '"12D3"', "a list of peer ids"),
     ],
 )
 def test_a_wrong_value_is_told_by_file_and_key(home: Home, key: str, value: str, expected: str) -> None:

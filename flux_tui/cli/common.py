@@ -69,13 +69,31 @@ def node_options(command: F) -> F:
         click.option(
             "--max-pending", type=int, default=None, metavar="N", help="Intents in the network at once."
         ),
-        click.option(
-            "--max-uploads", type=int, default=None, metavar="N", help="Peers served at the same time."
-        ),
+        *limit_options(),
     ]
     for option in reversed(options):
         command = option(command)
     return command
+
+
+LIMITS = ("upload_limit", "per_peer_limit", "max_uploads", "quota", "max_object")
+"""Of limit_options, those that take one value."""
+
+
+def limit_options() -> list[Callable[[F], F]]:
+    """What a node lets others have: when it starts, and while it runs (`limit`)."""
+    return [
+        click.option("--upload-limit", default=None, metavar="RATE", help="Bytes/s that leave this node, e.g. 2MB/s."
+                     " [0: no limit]"),
+        click.option("--per-peer-limit", default=None, metavar="RATE", help="Bytes/s to any one peer."),
+        click.option("--max-uploads", type=int, default=None, metavar="N", help="Peers served at the same time."),
+        click.option("--quota", default=None, metavar="SIZE", help="Bytes of replicas to keep for others, e.g. 10GiB."
+                     " [default: none]"),
+        click.option("--max-object", default=None, metavar="SIZE", help="The largest object to keep for others."),
+        click.option("--allow", multiple=True, metavar="PEER-ID", help="Serve this peer, and nobody who is not named."
+                     " Repeatable."),
+        click.option("--deny", multiple=True, metavar="PEER-ID", help="Do not serve this peer. Repeatable."),
+    ]  # fmt: skip
 
 
 def the_home(path: Path | None) -> Home:
@@ -89,7 +107,9 @@ def load_settings(
     join: Iterable[str] = (),
     no_mdns: bool = False,
     max_pending: int | None = None,
-    max_uploads: int | None = None,
+    allow: Iterable[str] = (),
+    deny: Iterable[str] = (),
+    **limits: Any,
 ) -> Settings:
     """The home's settings with the flags on top."""
     return Settings.load(
@@ -98,7 +118,9 @@ def load_settings(
         join=tuple(join) or None,
         mdns=False if no_mdns else None,
         max_pending=max_pending,
-        max_uploads=max_uploads,
+        allow=tuple(allow) or None,
+        deny=tuple(deny) or None,
+        **limits,
     )
 
 

@@ -16,7 +16,7 @@ from flux_tui.cli.common import home_option, node_options, say
 from flux_tui.cli.completion import completion
 from flux_tui.cli.get import get
 from flux_tui.cli.node import node
-from flux_tui.cli.push import cancel, join, retry, stop, want
+from flux_tui.cli.push import cancel, join, limit, retry, stop, want
 from flux_tui.cli.read import export, series, state
 from flux_tui.cli.show import replay, show_dashboard
 from flux_tui.config import SettingsError
@@ -81,7 +81,22 @@ def cli(context: click.Context, /, home: Path | None, **flags: Any) -> None:
         show_dashboard(home, flags)
 
 
-for command in (node, add, get, want, cancel, retry, join, stop, state, series, export, replay, completion):
+for command in (
+    node,
+    add,
+    get,
+    want,
+    cancel,
+    retry,
+    join,
+    limit,
+    stop,
+    state,
+    series,
+    export,
+    replay,
+    completion,
+):
     cli.add_command(command)
 
 

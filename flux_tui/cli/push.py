@@ -1,15 +1,27 @@
 """`want`, `cancel`, `retry`, `join`, `stop`: push one thing and return at once."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from flux_tui.cli.background import ensure_node
-from flux_tui.cli.common import Failure, home_option, node_options, read_cids, say, the_home
+from flux_tui.cli.common import (
+    LIMITS,
+    Failure,
+    home_option,
+    limit_options,
+    node_options,
+    read_cids,
+    say,
+    the_home,
+)
+from flux_tui.config import parse_peers, parse_rate, parse_size
 from flux_tui.core import commands as cmd
 from flux_tui.core.ids import parse_peer_id
+from flux_tui.core.policy import PolicyChange
 from flux_tui.home import NoNodeError
 
 STOP_SECONDS = 10.0
@@ -18,12 +30,12 @@ STOP_SECONDS = 10.0
 def node_flags(flags: dict[str, Any]) -> list[str]:
     """The flags of a node as they are given to one that is started in the background."""
     found: list[str] = []
-    for name in ("listen", "join"):
+    for name in ("listen", "join", "allow", "deny"):
         for value in flags.get(name) or ():
             found += [f"--{name}", value]
     if flags.get("no_mdns"):
         found.append("--no-mdns")
-    for name in ("max_pending", "max_uploads"):
+    for name in ("max_pending", *LIMITS):
         if flags.get(name) is not None:
             found += [f"--{name.replace('_', '-')}", str(flags[name])]
     return found
@@ -80,6 +92,46 @@ def join(addrs: tuple[str, ...], home: Path | None, **flags: Any) -> None:
     ensure_node(place, node_flags(flags))
     place.push(*(cmd.Join(addr) for addr in addrs))
     say(f"pushed {len(addrs)} {'join' if len(addrs) == 1 else 'joins'}")
+
+
+def limits(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of `limit`."""
+    for option in reversed(limit_options()):
+        command = option(command)
+    return command
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  flux-tui limit --upload-limit 2MB/s         from now on
+  flux-tui limit --upload-limit 0             no limit any more
+  flux-tui limit --deny 12D3KooW…             these, instead of those before
+  flux-tui limit --deny none                  nobody any more"""
+)
+@limits
+@home_option
+def limit(home: Path | None, allow: tuple[str, ...], deny: tuple[str, ...], **flags: Any) -> None:
+    """Change what this home's node lets others have, until it stops.
+
+    What is to hold at every start belongs in settings.toml, under the same names (upload_limit = "2MB/s").
+    """
+    parsers = {"upload_limit": parse_rate, "per_peer_limit": parse_rate, "quota": parse_size,
+               "max_object": parse_size}  # fmt: skip
+    given: dict[str, Any] = {
+        name: parsers[name](value) if name in parsers else value
+        for name, value in flags.items()
+        if value is not None
+    }
+    for name, peers in (("allow", allow), ("deny", deny)):
+        if peers:
+            given[name] = () if peers == ("none",) else parse_peers(peers)
+    if not given:
+        raise click.UsageError("say what to change: --upload-limit, --deny, … (--help lists them)")
+    if given.get("max_uploads", 1) < 1:
+        raise Failure("--max-uploads has to be at least 1")
+    the_home(home).push(cmd.Configure(PolicyChange(**given)))
+    say("pushed")
 
 
 @click.command()

@@ -8,7 +8,8 @@ from typing import TypeAlias, assert_never, get_args
 
 import msgspec
 
-from flux_tui.core.ids import Cid, is_cid, is_text
+from flux_tui.core.ids import BadIdError, Cid, is_cid, is_text, parse_peer_id
+from flux_tui.core.policy import PolicyChange
 
 MAX_COMMAND = 4 * 1024 * 1024
 """Bytes of one encoded command: some 60,000 CIDs pasted at once."""
@@ -74,13 +75,20 @@ class Join(_Command, tag="join", frozen=True):
     by: str | None = None
 
 
+class Configure(_Command, tag="configure", frozen=True):
+    """Change what this node lets others have, until it stops; settings are for keeps."""
+
+    change: PolicyChange
+    by: str | None = None
+
+
 class Stop(_Command, tag="stop", frozen=True):
     """Stop the node in order."""
 
     by: str | None = None
 
 
-Command: TypeAlias = Want | WantMany | Get | Cancel | Retry | Add | Join | Stop
+Command: TypeAlias = Want | WantMany | Get | Cancel | Retry | Add | Join | Configure | Stop
 
 COMMAND_TYPES: tuple[type[Command], ...] = get_args(Command)
 
@@ -123,6 +131,8 @@ def check_command(command: Command) -> None:
                 raise BadCommandError(f"{command.size} is no size")
         case Add():
             _check_path(command.path)
+        case Configure():
+            _check_change(command.change)
         case Join() | Stop():
             pass  # an address that is none is told of by who dials it
         case _:
@@ -133,6 +143,17 @@ def _check_cids(cids: tuple[Cid, ...]) -> None:
     for cid in cids:
         if not is_cid(cid):
             raise BadCommandError(f"{cid!r} is no CID")
+
+
+def _check_change(change: PolicyChange) -> None:
+    for name, value in change.given().items():
+        if isinstance(value, int) and value < (1 if name == "max_uploads" else 0):
+            raise BadCommandError(f"{name} cannot be {value}")
+        for peer in value if isinstance(value, tuple) else ():
+            try:
+                parse_peer_id(peer)
+            except BadIdError as error:
+                raise BadCommandError(str(error)) from None
 
 
 def _check_path(path: str) -> None:

@@ -30,7 +30,7 @@ from flux_tui.core.state import (
     State,
 )
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 """Raised whenever State or the fold changes meaning: older checkpoints are then folded anew."""
 
 _encoder = msgspec.msgpack.Encoder()
@@ -166,6 +166,8 @@ def apply(state: State, entry: Entry) -> None:
             _peer(state, event.peer).faults += 1
         case ev.NodeStarted():
             _node_started(state, event)
+        case ev.PolicyChanged():
+            state.policy = event.policy
         case ev.NodeStopped():
             state.running = False
             for peer in state.peers.values():

@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 import msgspec
 
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.policy import Policy
 
 Reason: TypeAlias = Literal[
     "rate_limited", "busy", "low_space", "not_held", "denied", "too_large", "shutting_down"
@@ -67,6 +68,13 @@ class NodeStopped(_Event, tag="node_stopped", frozen=True, kw_only=True):
     """The node went away in order. (One that was killed leaves no such entry.)"""
 
     reason: str
+
+
+class PolicyChanged(_Event, tag="policy_changed", frozen=True, kw_only=True):
+    """What this node lets others have is this from now on."""
+
+    policy: Policy
+    by: str | None = None
 
 
 class ErrorOccurred(_Event, tag="error", frozen=True, kw_only=True):
@@ -373,6 +381,7 @@ class Unknown(_Event, tag="unknown", frozen=True, kw_only=True):
 Event: TypeAlias = (
     NodeStarted
     | NodeStopped
+    | PolicyChanged
     | ErrorOccurred
     | AddProgressed
     | ObjectAdded

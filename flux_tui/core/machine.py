@@ -21,6 +21,7 @@ from flux_tui.core.events import Entry
 from flux_tui.core.fetch import Fetch
 from flux_tui.core.ids import Cid, PeerId, is_leaf
 from flux_tui.core.ledger import Holdings, Ledger
+from flux_tui.core.policy import Policy
 from flux_tui.core.requester import Requester
 from flux_tui.core.responder import Responder
 from flux_tui.core.state import State
@@ -42,11 +43,12 @@ class Machine:
         random: Callable[[], float],
         *,
         max_pending: int = 1000,
-        max_uploads: int = 16,
+        policy: Policy | None = None,
     ) -> None:
         self.ledger = Ledger(me, state, holdings, random)
         self.requester = Requester(self.ledger, max_pending)
-        self.responder = Responder(self.ledger, max_uploads, self.requester.fetches)
+        self.responder = Responder(self.ledger, policy or Policy(), self.requester.fetches)
+        self._stopped = False
         self._unreachable: set[str] = set()
         """Addresses whose failure stands in the series already."""
 
@@ -66,6 +68,8 @@ class Machine:
                 max_pending=self.requester.retry.max_pending,
             )
         )
+        if self.responder.policy != self.state.policy:
+            self.ledger.emit(ev.PolicyChanged(policy=self.responder.policy))
         self.requester.inherit(dict(self.state.leases))
         for pending in list(self.state.pending.values()):
             known = self.state.objects.get(pending.cid)
@@ -83,12 +87,14 @@ class Machine:
     def stop(self, reason: str, now: float) -> tuple[list[Entry], list[Effect]]:
         """The node is going away in order."""
         self.ledger.begin(now)
+        self._stopped = True
+        self.responder.go_away()
         self.ledger.emit(ev.NodeStopped(reason=reason))
         return self.ledger.take()
 
     def next_deadline(self) -> float:
         """When `handle(Tick())` has something to do; infinity if only an input can change anything."""
-        return self.requester.next_deadline()
+        return min(self.requester.next_deadline(), self.responder.next_deadline())
 
     def accepts(self, peer: PeerId, cid: Cid) -> bool:
         """Whether the bytes of a chunk whose header came are to be read."""
@@ -96,6 +102,8 @@ class Machine:
 
     def handle(self, given: Input, now: float) -> tuple[list[Entry], list[Effect]]:
         """One turn."""
+        if self._stopped:
+            return [], []  # the last entry is written: what still comes in is for the next life
         self.ledger.begin(now)
         match given:
             case fx.ChunkLanded():
@@ -170,6 +178,7 @@ class Machine:
             case _:
                 assert_never(given)
         self.requester.on_time()
+        self.responder.on_time()
         return self.ledger.take()
 
     def _message(self, peer: PeerId, message: msg.Message) -> None:
@@ -235,6 +244,10 @@ class Machine:
             case cmd.Join():
                 self._unreachable.discard(command.addr)  # who asks again wants to hear of it again
                 self._join(command.addr, keep=True)
+            case cmd.Configure():
+                policy = command.change.applied(self.responder.policy)
+                self.ledger.emit(ev.PolicyChanged(policy=policy, by=command.by))
+                self.responder.change(policy)
             case cmd.Stop():
                 self.ledger.do(fx.StopNode())
             case _:

@@ -37,6 +37,7 @@ def state_report(state: State) -> dict[str, Any]:
         "sent_bytes": state.sent_bytes,
         "duplicate_factor": state.duplicate_factor,
         "max_pending": state.max_pending,
+        "policy": json_of(state.policy),
         "pushed": state.pushed,
         "errors": state.errors,
         "last_error": state.last_error,
@@ -46,8 +47,19 @@ def state_report(state: State) -> dict[str, Any]:
 def entry_report(entry: Entry) -> dict[str, Any]:
     """An entry as plain data for JSON: `seq`, `at`, `event`, and the event's own fields."""
     event = entry.event
-    fields = {"unknown": True} if isinstance(event, ev.Unknown) else msgspec.structs.asdict(event)
+    if isinstance(event, ev.Unknown):
+        fields: dict[str, Any] = {"unknown": True}
+    else:
+        fields = {name: json_of(value) for name, value in msgspec.structs.asdict(event).items()}
     return {"seq": entry.seq, "at": entry.at, "event": kind_of(event), **fields}
+
+
+def json_of(value: Any) -> Any:
+    """A field as JSON has it: structs as objects, tuples as lists, bytes in base64."""
+    plain = msgspec.to_builtins(value)
+    return {name: json_of(item) for name, item in plain.items()} if isinstance(plain, dict) else (
+        list(plain) if isinstance(plain, tuple) else plain
+    )  # fmt: skip
 
 
 def _object(found: ObjectState) -> dict[str, Any]:

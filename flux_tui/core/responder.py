@@ -3,11 +3,14 @@
 Policy
 - Who asked directly is always answered. What came by gossip is answered only with a yes or a NO that
   carries news: a thousand nodes that each say "not held" would be a storm about nothing.
+- Whom the policy refuses hears `denied`.
 - Up to `max_uploads` peers are served at once; the next hear `busy` and when to come back.
-- One peer's queue is bounded; beyond it, `busy` as well.
+- What the limits would hold back for too long (uplink.py) is `rate_limited`, with the time it would take.
+- A node that is going away says so (`shutting_down`) to all that may count on it.
 - Only bytes that were granted are ever sent, and only to the peer that granted them.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping
 
 from flux_tui.core import events as ev
@@ -15,48 +18,53 @@ from flux_tui.core.effects import Broadcast, Dial, Push, Serve, Unserve
 from flux_tui.core.fetch import Fetch
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.ledger import Ledger
-from flux_tui.core.messages import Error, Grant, Have, Intent, Message, StatusNo, StatusYesButLater, Want
+from flux_tui.core.messages import (
+    MAX_CIDS_DIRECT,
+    Error,
+    Grant,
+    Have,
+    Intent,
+    Message,
+    StatusNo,
+    StatusYesButLater,
+    Want,
+)
 from flux_tui.core.parts import Watchers, bitmap
+from flux_tui.core.policy import Policy
 from flux_tui.core.retry import MAX_DIRECT
+from flux_tui.core.uplink import MAX_WAIT_SECONDS, Uplink
 
-MAX_QUEUED = 4096
-"""Chunks that one peer may have in its queue here."""
 FIRST_UPLINK = 50 * 1024 * 1024
 """Bytes/s that this node's uplink is taken to carry until it has been seen."""
 PART_SECONDS = 1.0
 """`retry_after` for an object that is on its way here, until enough is known of it to offer a part."""
 BUSY_MIN, BUSY_MAX = 0.5, 30.0
 """Seconds: bounds of the `retry_after` that a busy node gives."""
+LIMITED_MAX = 600.0
+"""Seconds: the most that a limit is said to hold somebody back for."""
 MAX_SEEN = 16_384
 """Intents remembered, so that a copy that came another way is not answered again."""
 MAX_SKEW = 300.0
 """Seconds that an origin's clock may differ from ours before its intents count as expired."""
+MAX_TOLD, MAX_TOLD_ROOTS = 256, 64
+"""Peers that were told yes, and roots for each, remembered to be told when this node goes away."""
+BACK_SECONDS = 30.0
+"""When a node that goes away may be asked again: restarts are quick, and another answer costs nothing."""
 MAX_OWED, OWED_SECONDS = 64, 30.0
 """Peers that we have an answer for but no stream to, and how long an answer is kept for them."""
-
-
-class Serving:
-    """One peer, seen as somebody we send to."""
-
-    __slots__ = ("queued", "queued_bytes")
-
-    def __init__(self) -> None:
-        self.queued: dict[Cid, int] = {}
-        """Granted chunks that have not left, and their sizes in bytes."""
-        self.queued_bytes = 0
 
 
 class Responder:
     """The giving half of a node."""
 
-    def __init__(self, ledger: Ledger, max_uploads: int, fetches: Mapping[Cid, Fetch]) -> None:
+    def __init__(self, ledger: Ledger, policy: Policy, fetches: Mapping[Cid, Fetch]) -> None:
         self.ledger = ledger
         self.fetches = fetches
         """What this node is still fetching: of that, it has a part."""
         self._watchers = Watchers()
-        self.max_uploads = max_uploads
-        self.serving: dict[PeerId, Serving] = {}
-        """Peers with something in their queue here."""
+        self.policy = policy
+        self.uplink = Uplink(policy, ledger.now)
+        self._told_yes: OrderedDict[PeerId, OrderedDict[Cid, None]] = OrderedDict()
         self.connected: dict[PeerId, None] = {}
         self._seen: dict[tuple[PeerId, bytes], float] = {}
         self._owed: dict[PeerId, tuple[float, list[Message]]] = {}
@@ -84,72 +92,102 @@ class Responder:
         peer = intent.origin
         size_of = self.ledger.holdings.size_of
         held = tuple(cid for cid in want.cids if size_of(cid) is not None)
-        partial = tuple(cid for cid in held if cid in self.fetches)
-        if partial:
-            held = tuple(cid for cid in held if cid not in self.fetches)
-            self._offer_parts(intent, partial, want.retry, via)
         lacking = tuple(cid for cid in want.cids if size_of(cid) is None)
-        if held:
-            if self._has_room(peer):
-                self._offer(intent, held, want.retry, via)
-            else:
-                self._no(peer, held, "busy", has_it=True, retry_after=self._busy_for())
+        if held and (no := self._why_not(peer)) is not None:
+            self._no(peer, held, *no, has_it=True)
+        elif held:
+            partial = tuple(cid for cid in held if cid in self.fetches)
+            whole = tuple(cid for cid in held if cid not in self.fetches)
+            if partial:
+                self._offer_parts(intent, partial, want.retry, via)
+            if whole:
+                self._offer(intent, whole, want.retry, via)
         if lacking and via == "direct":
-            self._no(peer, lacking, "not_held", has_it=False, retry_after=None)
+            self._no(peer, lacking, "not_held", None, has_it=False)
 
     def granted(self, peer: PeerId, grant: Grant) -> None:
         """A peer says which chunks to send it."""
         size_of = self.ledger.holdings.size_of
-        serving = self.serving.get(peer) or Serving()
-        sizes = {
-            cid: size
-            for cid in grant.cids
-            if cid not in serving.queued and (size := size_of(cid)) is not None
-        }
-        lacking = tuple(cid for cid in grant.cids if cid not in sizes and cid not in serving.queued)
-        if lacking:
-            self._no(peer, lacking, "not_held", has_it=False, retry_after=None)
+        queued = self.uplink.queues.get(peer, ())
+        new = [cid for cid in dict.fromkeys(grant.cids) if cid not in queued]
+        sizes = {cid: size for cid in new if (size := size_of(cid)) is not None}
+        if lacking := tuple(cid for cid in new if cid not in sizes):
+            self._no(peer, lacking, "not_held", None, has_it=False)
         if not sizes:
             return
-        cids = tuple(sizes)
-        if not self._has_room(peer) or len(serving.queued) + len(cids) > MAX_QUEUED:
-            self._no(peer, cids, "busy", has_it=True, retry_after=self._busy_for())
+        if not (no := self._why_not(peer)):
+            idle = not self.uplink.queues
+            taken, refused = self.uplink.add(peer, sizes, self.ledger.now)
+            if taken:
+                if idle:
+                    self._busy_since, self._sent = self.ledger.now, 0
+                size = sum(sizes[cid] for cid in taken)
+                self.ledger.emit(ev.GrantReceived(peer=peer, cids=tuple(taken), size=size))
+                self.on_time()
+            if refused:
+                self._no(peer, tuple(refused), *self._too_much(peer), has_it=True)
             return
-        if not self.serving:
-            self._busy_since, self._sent = self.ledger.now, 0
-        self.serving[peer] = serving
-        serving.queued.update(sizes)
-        size = sum(sizes.values())
-        serving.queued_bytes += size
-        self.ledger.emit(ev.GrantReceived(peer=peer, cids=cids, size=size))
-        self.ledger.do(Serve(peer=peer, cids=cids))
+        self._no(peer, tuple(sizes), *no, has_it=True)
 
     def cancelled(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
         """A peer does not want these from us any more. It can only cancel what it granted itself."""
-        serving = self.serving.get(peer)
-        mine = tuple(cid for cid in cids if serving is not None and cid in serving.queued)
-        if mine:
+        if mine := tuple(self.uplink.remove(peer, cids)):
             self.ledger.emit(ev.CancelReceived(peer=peer, cids=mine))
             self.ledger.do(Unserve(peer=peer, cids=mine))
-            self._unqueue(peer, mine)
 
     def sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None:
         """Chunks left through a peer's stream."""
         self.ledger.emit(ev.ChunksSent(peer=peer, cids=cids, size=size))
-        self._unqueue(peer, cids)
+        self.uplink.remove(peer, cids)
         self._sent += size
         if self._busy_since is not None and (elapsed := self.ledger.now - self._busy_since) >= 0.5:
             self._uplink += 0.3 * (self._sent / elapsed - self._uplink)
             self._busy_since, self._sent = self.ledger.now, 0
+
+    def next_deadline(self) -> float:
+        """When `on_time` has something to do; infinity if nothing is held back by a limit."""
+        return self.uplink.next_deadline(self.ledger.now)
+
+    def on_time(self) -> None:
+        """What the limits held back leaves, as far as they let it now."""
+        for peer, cids in self.uplink.due(self.ledger.now).items():
+            self.ledger.do(Serve(peer=peer, cids=tuple(cids)))
+
+    def change(self, policy: Policy) -> None:
+        """Another policy from now on. Who is denied gets nothing more of what it was promised."""
+        self.policy = policy
+        self.uplink.change(policy, self.ledger.now)
+        for peer in [peer for peer in self.uplink.queues if policy.refuses(peer)]:
+            self._take_back(peer, "denied", None)
+        self.on_time()
+
+    def go_away(self) -> None:
+        """The node stops: whoever was told yes hears that it is no more, and when to look again."""
+        for peer in list(self.uplink.queues):
+            self._take_back(peer, "shutting_down", BACK_SECONDS)
+        for peer, roots in self._told_yes.items():
+            if peer in self.connected and roots:
+                self._no(peer, tuple(roots), "shutting_down", BACK_SECONDS, has_it=True)
+        self._told_yes.clear()
+
+    def _take_back(self, peer: PeerId, reason: ev.Reason, retry_after: float | None) -> None:
+        """What stands in a peer's queue will not be sent after all."""
+        queue = self.uplink.queues[peer]
+        cids = (*queue.leaving, *queue.waiting)
+        self.uplink.forget(peer)
+        self.ledger.do(Unserve(peer=peer, cids=cids))
+        for start in range(0, len(cids), MAX_CIDS_DIRECT):
+            part = cids[start : start + MAX_CIDS_DIRECT]
+            self._no(peer, part, reason, retry_after, has_it=True)
 
     def gone(self, path: str, cids: tuple[Cid, ...], size: int, text: str, peer: PeerId | None) -> None:
         """Chunks that were to be served are not there any more: say so here, and to who waits for them."""
         self.ledger.emit(ev.ErrorOccurred(text=text, path=path))
         self.ledger.emit(ev.ChunksLost(cids=cids, size=size, path=path))
         if peer is not None and peer in self.connected:
-            self._unqueue(peer, cids)
+            self.uplink.remove(peer, cids)
             self.ledger.do(Push(peer=peer, message=Error(text="the file was changed or removed", cids=cids)))
-            self._no(peer, cids, "not_held", has_it=False, retry_after=None)
+            self._no(peer, cids, "not_held", None, has_it=False)
 
     def grew(self, root: Cid) -> None:
         """Another block of what is being fetched here came."""
@@ -183,21 +221,19 @@ class Responder:
     def peer_down(self, peer: PeerId) -> None:
         """Its queue went with its stream."""
         self.connected.pop(peer, None)
-        self.serving.pop(peer, None)
+        self._told_yes.pop(peer, None)
+        self.uplink.forget(peer)
         self._watchers.forget_peer(peer)
 
     def _offer_parts(self, intent: Intent, roots: tuple[Cid, ...], retry: bool, via: ev.Via) -> None:
         """Of objects that are on their way here: what there is of them."""
         peer = intent.origin
-        if not self._has_room(peer):
-            self._no(peer, roots, "busy", has_it=True, retry_after=self._busy_for())
-            return
         for root in roots:
             offer = self._part_of(self.fetches[root])
             if offer is None:
                 self._watchers.told(root, peer, 0)  # it hears as soon as there is something to tell
                 if via == "direct":
-                    self._no(peer, (root,), "not_held", has_it=False, retry_after=PART_SECONDS)
+                    self._no(peer, (root,), "not_held", PART_SECONDS, has_it=False)
                 continue
             self._watchers.told(root, peer, len(self.fetches[root].counted))
             self._yes(intent, offer, retry, via)
@@ -206,27 +242,26 @@ class Responder:
         part = bitmap(fetch)
         if part is None:
             return None
-        queue = self._queue()
         return StatusYesButLater(
             cids=(fetch.root,),
-            eta=round(queue / self._uplink, 3),
-            queue_bytes=queue,
+            eta=self._eta(None),
+            queue_bytes=self.uplink.size,
             size=fetch.size,
             have=len(fetch.counted),
             part=part,
         )
 
-    def _queue(self) -> int:
-        """Bytes that stand before a newcomer."""
-        return sum(serving.queued_bytes for serving in self.serving.values())
+    def _eta(self, peer: PeerId | None) -> float:
+        """Seconds until sending to a newcomer could begin: what stands before it, and the limits."""
+        limits = self.uplink.wait(peer, self.ledger.now) if peer is not None else 0.0
+        return round(max(self.uplink.size / self._uplink, limits), 3)
 
     def _offer(self, intent: Intent, cids: tuple[Cid, ...], retry: bool, via: ev.Via) -> None:
-        queue = self._queue()
         known = self.ledger.state.objects.get(cids[0]) if len(cids) == 1 else None
         offer = StatusYesButLater(
             cids=cids,
-            eta=round(queue / self._uplink, 3),
-            queue_bytes=queue,
+            eta=self._eta(intent.origin),
+            queue_bytes=self.uplink.size,
             name=known.name if known else None,
             size=known.size if known else None,
         )
@@ -236,16 +271,44 @@ class Responder:
         peer, cids = intent.origin, offer.cids
         self.ledger.emit(ev.IntentReceived(peer=peer, cids=cids, via=via, retry=retry))
         self.ledger.emit(ev.AnsweredLater(peer=peer, cids=cids, eta=offer.eta, queue_bytes=offer.queue_bytes))
+        self._remember(peer, cids)
         self._answer(peer, offer, intent.addrs)
+
+    def _remember(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
+        roots = self._told_yes.setdefault(peer, OrderedDict())
+        for cid in cids:
+            roots[cid] = None
+            if len(roots) > MAX_TOLD_ROOTS:
+                roots.popitem(last=False)
+        if len(self._told_yes) > MAX_TOLD:
+            self._told_yes.popitem(last=False)
+
+    def _why_not(self, peer: PeerId) -> tuple[ev.Reason, float | None] | None:
+        """Why this peer gets nothing just now, whatever it asks for, and when it may come back."""
+        if self.policy.refuses(peer):
+            return "denied", None
+        if peer not in self.uplink.queues and len(self.uplink.queues) >= self.policy.max_uploads:
+            return "busy", self._busy_for()
+        if self.uplink.wait(peer, self.ledger.now) > MAX_WAIT_SECONDS:
+            return self._too_much(peer)
+        return None
+
+    def _too_much(self, peer: PeerId) -> tuple[ev.Reason, float]:
+        """More than the limits let through soon; or than a queue takes."""
+        wait = self.uplink.wait(peer, self.ledger.now)
+        if wait > MAX_WAIT_SECONDS:
+            # Back when half of it is gone: then the queue has not run dry.
+            return "rate_limited", round(min(max(wait - MAX_WAIT_SECONDS / 2, BUSY_MIN), LIMITED_MAX), 3)
+        return "busy", self._busy_for()
 
     def _no(
         self,
         peer: PeerId,
         cids: tuple[Cid, ...],
         reason: ev.Reason,
+        retry_after: float | None,
         *,
         has_it: bool,
-        retry_after: float | None,
     ) -> None:
         self.ledger.emit(
             ev.AnsweredNo(peer=peer, cids=cids, reason=reason, has_it=has_it, retry_after=retry_after)
@@ -269,20 +332,8 @@ class Responder:
         if len(owed) < MAX_DIRECT:
             owed.append(message)
 
-    def _has_room(self, peer: PeerId) -> bool:
-        return peer in self.serving or len(self.serving) < self.max_uploads
-
     def _busy_for(self) -> float:
         """When a place will probably be free: the shortest queue's time at the uplink's rate."""
-        shortest = min((s.queued_bytes for s in self.serving.values()), default=0)
-        share = self._uplink / max(1, len(self.serving))
-        return round(min(max(shortest / share, BUSY_MIN), BUSY_MAX), 3)
-
-    def _unqueue(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
-        serving = self.serving.get(peer)
-        if serving is None:
-            return
-        for cid in cids:
-            serving.queued_bytes -= serving.queued.pop(cid, 0)
-        if not serving.queued:
-            del self.serving[peer]
+        share = min(self._uplink, self.policy.upload_limit or self._uplink) / max(1, len(self.uplink.queues))
+        share = min(share, self.policy.per_peer_limit or share)
+        return round(min(max(self.uplink.shortest() / share, BUSY_MIN), BUSY_MAX), 3)

@@ -14,6 +14,7 @@ import msgspec
 
 from flux_tui.core.events import Reason, RetryCause, Waste
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.policy import Policy
 
 MAX_PEERS = 1024
 """Peers kept in a state; the longest gone are forgotten first, so that strangers cannot fill it."""
@@ -156,6 +157,7 @@ class State(msgspec.Struct):
     """Between a node_started and its node_stopped. A killed node leaves True: see the home's lock."""
     started_at: float | None = None
     max_pending: int = 0
+    policy: Policy = Policy()
 
     objects: dict[Cid, ObjectState] = {}
     pending: dict[Cid, Pending] = {}

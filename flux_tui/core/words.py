@@ -13,6 +13,7 @@ from typing import Protocol, assert_never
 from flux_tui.core import events as ev
 from flux_tui.core.events import Entry, Event, kind_of
 from flux_tui.core.ids import Cid, PeerId, short
+from flux_tui.core.policy import Policy
 from flux_tui.core.state import State
 
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -199,6 +200,8 @@ def _describe(event: Event, names: Names) -> str:
             return (
                 f"{names.peer(event.peer_id)} listens at {counted(len(event.addrs), 'address', 'addresses')}"
             )
+        case ev.PolicyChanged():
+            return policy_words(event.policy)
         case ev.NodeStopped():
             return event.reason
         case ev.ErrorOccurred():
@@ -207,6 +210,27 @@ def _describe(event: Event, names: Names) -> str:
             return "an entry of a newer version, which this one cannot read"
         case _:
             assert_never(event)
+
+
+def policy_words(policy: Policy) -> str:
+    """A policy on one line: only what limits anything."""
+    parts = [f"{counted(policy.max_uploads, 'peer')} at once"]
+    if policy.upload_limit:
+        parts.append(f"{human_size(policy.upload_limit)}/s")
+    if policy.per_peer_limit:
+        parts.append(f"{human_size(policy.per_peer_limit)}/s each")
+    if policy.upload_chunks:
+        parts.append(f"{policy.upload_chunks:,} chunks/s")
+    if policy.per_peer_chunks:
+        parts.append(f"{policy.per_peer_chunks:,} chunks/s each")
+    parts.append(f"keeps {human_size(policy.quota)}" if policy.quota else "keeps nothing")
+    if policy.max_object:
+        parts.append(f"objects to {human_size(policy.max_object)}")
+    if policy.allow:
+        parts.append(f"{len(policy.allow):,} allowed")
+    if policy.deny:
+        parts.append(f"{len(policy.deny):,} denied")
+    return ", ".join(parts)
 
 
 _CAUSES: dict[ev.RetryCause, str] = {

@@ -122,6 +122,13 @@ class Libp2pNetwork:
             link.end(why)
         self._nursery.start_soon(self._close_peer, peer)
 
+    async def drain(self, seconds: float) -> None:
+        with trio.move_on_after(seconds):
+            async with trio.open_nursery() as nursery:
+                for link in self._links.by_peer.values():
+                    if link.up.is_set():
+                        nursery.start_soon(link.outgoing.drained)
+
     def rtt(self, peer: PeerId) -> float | None:
         for connection in self._host.get_network().connections.get(ID.from_base58(peer), []):
             measured = getattr(connection.muxed_conn, "rtt", None)

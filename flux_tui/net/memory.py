@@ -151,6 +151,13 @@ class MemoryNetwork:
         if (link := self._links.get(peer)) is not None:
             link.end(why)
 
+    async def drain(self, seconds: float) -> None:
+        with trio.move_on_after(seconds):
+            async with trio.open_nursery() as nursery:
+                for link in self._links.values():
+                    if link.up:
+                        nursery.start_soon(link.outgoing.drained)
+
     def rtt(self, peer: PeerId) -> float | None:
         return None
 

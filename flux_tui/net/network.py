@@ -109,6 +109,9 @@ class Network(Protocol):
     def disconnect(self, peer: PeerId, why: str) -> None:
         """Close the streams and the connection to this peer, soon."""
 
+    async def drain(self, seconds: float) -> None:
+        """Return when all that was queued is handed to the streams, or after this long. For the end."""
+
     def rtt(self, peer: PeerId) -> float | None:
         """Smoothed round-trip time in seconds, where it is known."""
 

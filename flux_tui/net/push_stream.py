@@ -42,6 +42,9 @@ class Outgoing:
         self._control_bytes = 0
         self._loads: deque[Load] = deque()
         self._wake = trio.Event()
+        self._empty = trio.Event()
+        """Nothing is queued, and what was is written."""
+        self._empty.set()
 
     def push(self, message: Message) -> bool:
         """Queue a message; False if the queue is full."""
@@ -50,13 +53,22 @@ class Outgoing:
             return False
         self._control.append(frame)
         self._control_bytes += len(frame)
-        self._wake.set()
+        self._queued()
         return True
 
     def serve(self, load: Load) -> None:
         """Queue a portion of chunks."""
         self._loads.append(load)
+        self._queued()
+
+    def _queued(self) -> None:
+        if self._empty.is_set():
+            self._empty = trio.Event()
         self._wake.set()
+
+    async def drained(self) -> None:
+        """Until all that is queued now is written."""
+        await self._empty.wait()
 
     async def write_to(self, stream: ByteStream) -> None:
         """Write what is queued, until the stream breaks (its exception) or we are cancelled."""
@@ -71,6 +83,7 @@ class Outgoing:
                 if loaded is None:
                     self._wake = trio.Event()
                     if not self._control and not self._loads:
+                        self._empty.set()
                         await self._wake.wait()
                     continue
                 chunks = await loaded.receive()

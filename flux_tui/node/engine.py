@@ -132,17 +132,20 @@ class Engine:
     async def _flush(self) -> None:
         while self._entries or self._effects or self._landed or self._lost:
             group = self._entries[:MAX_GROUP]
-            del self._entries[:MAX_GROUP]
-            seq = self.machine.state.seq if not self._entries else group[-1].seq
-            landed = _take(self._landed, seq)
-            lost = _take(self._lost, seq)
+            seq = self.machine.state.seq if len(group) == len(self._entries) else group[-1].seq
+            landed = _until(self._landed, seq)
+            lost = _until(self._lost, seq)
             checkpoint = None
             if seq >= self._checkpoint_at and seq == self.machine.state.seq:
                 checkpoint = snapshot(self.machine.state)
                 self._checkpoint_at = seq + CHECKPOINT_ENTRIES
             if group or landed or lost:
+                # Until it is durable it stays in the lists: a stop in the middle leaves it to the next flush.
                 await self._commit(group, landed, lost, checkpoint)
-            for effect in _take(self._effects, seq):
+                del self._entries[: len(group)], self._landed[: len(landed)], self._lost[: len(lost)]
+            effects = _until(self._effects, seq)
+            del self._effects[: len(effects)]
+            for effect in effects:
                 self._run_effect(effect)
             if group:
                 self._on_entries(group)
@@ -150,12 +153,14 @@ class Engine:
     async def _commit(
         self, group: list[Entry], landed: list[Landed], lost: list[Cid], checkpoint: bytes | None
     ) -> None:
+        assert not group or group[0].seq == self.store.last_seq + 1, "what is appended follows what is there"
         events = [(entry.at, entry.event) for entry in group]
         since = self.clock()
         while True:
             try:
-                # Not abandoned on cancel: a commit that has begun is seen to its end.
-                await trio.to_thread.run_sync(self.store.commit, events, landed, lost, checkpoint)
+                # A commit that has begun is seen to its end, and so is known to have been made or not.
+                with trio.CancelScope(shield=True):
+                    await trio.to_thread.run_sync(self.store.commit, events, landed, lost, checkpoint)
             except StoreError as error:
                 if not self.stalled:
                     log.error("the series cannot be written, the node holds: %s", error)
@@ -179,13 +184,11 @@ class Engine:
         self._wake = trio.Event()
 
 
-def _take(rows: list[tuple[int, T]], seq: int) -> list[T]:
-    """Remove and return the rows up to entry `seq`; rows are in the order of their entries."""
-    count = 0
-    for at, _ in rows:
+def _until(rows: list[tuple[int, T]], seq: int) -> list[T]:
+    """The rows up to entry `seq`; rows are in the order of their entries."""
+    found: list[T] = []
+    for at, row in rows:
         if at > seq:
             break
-        count += 1
-    taken = [row for _, row in rows[:count]]
-    del rows[:count]
-    return taken
+        found.append(row)
+    return found

@@ -58,6 +58,8 @@ FOLD_PAGE = 10_000
 
 STOP_SECONDS = 5.0
 """For the last entries to become durable."""
+GOODBYE_SECONDS = 0.3
+"""For peers to be told that this node goes away; who takes it slower finds out by itself."""
 
 
 class FluxNode:
@@ -75,7 +77,7 @@ class FluxNode:
             store,
             random.Random().random,  # noqa: S311 - jitter, no secret
             max_pending=settings.max_pending,
-            max_uploads=settings.max_uploads,
+            policy=settings.policy,
         )
         self._engine = Engine(self._machine, store, time.time, self._run_effect, self._tell_handlers)
         self._handlers: dict[str, list[Handler]] = {}
@@ -234,6 +236,7 @@ class FluxNode:
         with trio.move_on_after(STOP_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
             self._engine.collect(*self._machine.stop("stopped", time.time()))
             await self._engine.flush()
+            await self._network.drain(GOODBYE_SECONDS)
 
     def _run_effect(self, effect: Effect) -> None:
         match effect:

@@ -65,6 +65,7 @@ KINDS: dict[str, Sign] = {
     "add_progressed": Sign("…", ".", "dim"),
     "node_started": Sign("◉", "*", "strong"),
     "node_stopped": Sign("◎", "*", "strong"),
+    "policy_changed": Sign("◇", "*", "accent"),
     "error": Sign("▲", "!", "bad"),
 }
 UNKNOWN = Sign("?", "?", "dim")

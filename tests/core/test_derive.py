@@ -10,6 +10,7 @@ from flux_tui.core import events as ev
 from flux_tui.core.derive import apply, copy, derive, extend, restore, snapshot
 from flux_tui.core.events import EVENT_TYPES, Entry, Event, Unknown
 from flux_tui.core.ids import Cid, PeerId, dag_cid, raw_cid
+from flux_tui.core.policy import Policy
 from flux_tui.core.state import MAX_PEERS, RECENT_SECONDS, State
 
 CIDS = [raw_cid(b"%d" % number) for number in range(4)] + [dag_cid(b"%d" % number) for number in range(3)]
@@ -28,6 +29,9 @@ def _strategy(kind: type[Any]) -> st.SearchStrategy[Any]:
                 "roots": st.lists(st.sampled_from(CIDS), max_size=2, unique=True).map(tuple),
                 "peer": st.sampled_from(PEERS),
                 "peer_id": st.sampled_from(PEERS),
+                "policy": st.builds(
+                    Policy, upload_limit=st.integers(0, 1 << 40), quota=st.integers(0, 1 << 40)
+                ),
                 "size": st.integers(0, 1 << 20),
                 "retry_after": st.none() | st.floats(0, 60),
                 **{

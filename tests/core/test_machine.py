@@ -12,6 +12,7 @@ from flux_tui.core.derive import derive
 from flux_tui.core.events import Entry
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.machine import Machine
+from flux_tui.core.policy import Policy
 from flux_tui.core.state import State
 
 ME, HOLDER, OTHER = (PeerId(f"12D3KooW{name * 44}") for name in "MHX")
@@ -22,9 +23,16 @@ START = 1_000_000.0
 class Script:
     """A machine under test, with everything that it did."""
 
-    def __init__(self, held: dict[Cid, int] | None = None, **policy: int) -> None:
+    def __init__(self, held: dict[Cid, int] | None = None, **policy: Any) -> None:
         self.held = held or {}
-        self.machine = Machine(ME, State(), self, lambda: 0.0, **policy)
+        self.machine = Machine(
+            ME,
+            State(),
+            self,
+            lambda: 0.0,
+            max_pending=policy.pop("max_pending", 1000),
+            policy=Policy(**policy),
+        )
         self.now = START
         self.series: list[Entry] = []
         self._take(self.machine.start(("/ip4/127.0.0.1/tcp/1",), "test", self.now))

@@ -12,6 +12,7 @@ import trio
 from flux_tui.core import commands as cmd
 from flux_tui.core.commands import MAX_COMMAND, BadCommandError, Command, encode_command
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
+from flux_tui.core.policy import PolicyChange
 from flux_tui.home import LENGTH, Home
 from flux_tui.node.inbox import serve_inbox
 from flux_tui.node.node import FluxNode
@@ -98,6 +99,7 @@ async def test_every_kind_of_command_crosses(inbox: Inbox) -> None:
         cmd.Retry(),
         cmd.Add("/tmp/x", "c"),
         cmd.Join("/ip4/127.0.0.1/tcp/1/p2p/x"),
+        cmd.Configure(PolicyChange(upload_limit=0, deny=())),
         cmd.Stop(),
     ]
     assert {type(command) for command in commands} == set(cmd.COMMAND_TYPES)

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import count
+from typing import Any
 
 from flux_tui.core import effects as fx
 from flux_tui.core import events as ev
@@ -20,6 +21,7 @@ from flux_tui.core.effects import Effect, Input
 from flux_tui.core.events import Entry
 from flux_tui.core.ids import Cid, PeerId, is_leaf, matches, raw_cid
 from flux_tui.core.machine import Machine
+from flux_tui.core.policy import Policy
 from flux_tui.core.state import State
 from flux_tui.core.unixfs import FileBuilder
 
@@ -54,10 +56,13 @@ class Content:
 class SimNode:
     """One node. `rate`: bytes/s of its uplink, per peer; inf: at once."""
 
-    def __init__(self, swarm: "Swarm", peer: PeerId, *, rate: float, **policy: int) -> None:
+    def __init__(
+        self, swarm: "Swarm", peer: PeerId, *, rate: float, max_pending: int = 1000, **policy: Any
+    ) -> None:
         self.swarm = swarm
         self.peer = peer
         self.rate = rate
+        self.max_pending = max_pending
         self.policy = policy
         self.blocks: dict[Cid, bytes] = {}
         self.files: dict[tuple[Cid, str], bytearray] = {}
@@ -89,7 +94,9 @@ class SimNode:
         self.life += 1
         chance = random.Random(f"{self.swarm.seed}-{self.peer}-{self.life}")
         state = derive(self.series) if self.series else State()
-        self.machine = Machine(self.peer, state, self, chance.random, **self.policy)
+        self.machine = Machine(
+            self.peer, state, self, chance.random, max_pending=self.max_pending, policy=Policy(**self.policy)
+        )
         self._take(*self.machine.start((f"/memory/{self.peer}/p2p/{self.peer}",), "sim", self.swarm.now))
 
     def kill(self) -> None:
@@ -248,7 +255,7 @@ class Swarm:
         self._arrival: dict[tuple[PeerId, PeerId], float] = {}
         self._nonce = count()
 
-    def node(self, *, rate: float = float("inf"), **policy: int) -> SimNode:
+    def node(self, *, rate: float = float("inf"), **policy: Any) -> SimNode:
         """A new node, up and alone."""
         node = SimNode(self, peer_name(len(self.nodes) + 1), rate=rate, **policy)
         self.nodes[node.peer] = node

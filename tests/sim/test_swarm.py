@@ -259,7 +259,7 @@ def test_cancel_frees_what_was_granted() -> None:
     asker.push(cmd.Cancel((content.root,)))
     assert not asker.state.pending
     assert not asker.state.leases
-    swarm.run(lambda: not holder.machine.responder.serving, seconds=60)
+    swarm.run(lambda: not holder.machine.responder.uplink.queues, seconds=60)
     sent = sum(len(e.event.cids) for e in holder.series if isinstance(e.event, ev.ChunksSent))
     assert sent < 30
     assert any(isinstance(e.event, ev.CancelReceived) for e in holder.series)

@@ -1,0 +1,103 @@
+"""The engine: append, then act; whatever was taken is durable before a node is gone, or never claimed."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flux_tui.core import commands as cmd
+from flux_tui.core import events as ev
+from flux_tui.core.ids import raw_cid
+from flux_tui.net.memory import Switchboard
+from flux_tui.node.node import FluxNode, load_state
+from flux_tui.store.store import Store, StoreError
+from tests.node.test_node import LOOPBACK, series_of, until
+
+WANTED = [raw_cid(b"%d" % number) for number in range(3)]
+
+
+async def test_what_was_taken_while_a_commit_ran_survives_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit, begun, go_on = Store.commit, threading.Event(), threading.Event()
+
+    def slow(self: Store, *args: Any, **extra: Any) -> int:
+        begun.set()
+        assert go_on.wait(10)
+        return commit(self, *args, **extra)
+
+    async with FluxNode.open(tmp_path, LOOPBACK, network=Switchboard().opening()) as node:
+        await until(lambda: node.store.last_seq > 0)
+        monkeypatch.setattr(Store, "commit", slow)
+        node.push_intent(cmd.Want(WANTED[0]))
+        await until(begun.is_set)
+        node.push_intent(cmd.Want(WANTED[1]))
+        assert node.count_pending() == 2
+        seq = node.derive_state().seq
+        go_on.set()
+    monkeypatch.undo()
+    assert _pending(tmp_path, seq) == set(WANTED[:2])
+
+
+async def test_a_stop_while_the_disk_is_full_keeps_what_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit, full, tried = Store.commit, threading.Event(), threading.Event()
+
+    def sometimes(self: Store, *args: Any, **extra: Any) -> int:
+        if full.is_set():
+            tried.set()
+            raise StoreError("the disk is full")
+        return commit(self, *args, **extra)
+
+    monkeypatch.setattr(Store, "commit", sometimes)
+    async with FluxNode.open(tmp_path, LOOPBACK, network=Switchboard().opening()) as node:
+        await until(lambda: node.store.last_seq > 0)
+        full.set()
+        node.push_intent(cmd.Want(WANTED[0]))
+        await until(tried.is_set)
+        node.push_intent(cmd.Want(WANTED[1]))
+        seq = node.derive_state().seq
+        full.clear()  # room again, just as the node is told to stop
+    assert _pending(tmp_path, seq) == set(WANTED[:2])
+
+
+def _pending(home: Path, at_least: int) -> set[str]:
+    store = Store.open(home)
+    try:
+        state = load_state(store)
+        entries = store.reader().read(0, 1000)
+    finally:
+        store.close()
+    assert state.seq > at_least
+    assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
+    assert isinstance(entries[-1].event, ev.NodeStopped)
+    return set(state.pending)
+
+
+async def test_peers_hear_that_a_node_goes_away(tmp_path: Path) -> None:
+    """On real streams' rules: the last words are written before the link is closed."""
+    board = Switchboard()
+    (tmp_path / "file").write_bytes(bytes(range(256)) * 8192)
+    async with FluxNode.open(tmp_path / "b", LOOPBACK, network=board.opening()) as asker:
+        slow = replace(LOOPBACK, upload_limit=1)
+        async with FluxNode.open(tmp_path / "a", slow, network=board.opening()) as holder:
+            holder.push_intent(cmd.Add(str(tmp_path / "file")))
+            await until(lambda: holder.derive_state().objects)
+            (root,) = holder.derive_state().objects
+            asker.push_intent(cmd.Get(root, str(tmp_path / "out"), addrs=holder.addrs))
+            await until(lambda: asker.derive_state().leases)
+        await until(lambda: asker.derive_state().connected == 0)
+        await until(_heard(asker, "shutting_down"))
+
+
+def _heard(node: FluxNode, reason: str) -> Callable[[], bool]:
+    def heard() -> bool:
+        return any(
+            isinstance(entry.event, ev.StatusNo) and entry.event.reason == reason for entry in series_of(node)
+        )
+
+    return heard
