@@ -92,7 +92,7 @@ def apply(state: State, entry: Entry) -> None:
         case ev.Granted():
             peer = _peer(state, event.peer)
             peer.granted += len(event.cids)
-            for cid in event.cids:
+            for cid in event.cids if not event.hedge else ():
                 state.leases[cid] = Lease(
                     peer=event.peer, root=event.root, granted_at=state.at, deadline=event.deadline
                 )

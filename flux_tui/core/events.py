@@ -25,11 +25,12 @@ Reason: TypeAlias = Literal[
 
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
-Waste: TypeAlias = Literal["duplicate", "late", "corrupt", "unasked"]
+Waste: TypeAlias = Literal["duplicate", "late", "corrupt", "unasked", "hedged", "cancelled"]
 """Why received bytes were of no use.
 
 duplicate: we had it already; late: the lease had lapsed and another holder was faster;
-corrupt: it did not hash to its CID; unasked: no grant was ever pushed for it.
+corrupt: it did not hash to its CID; unasked: no grant was ever pushed for it; hedged: it was overdue, was
+granted to a second holder, and came from both; cancelled: it was on its way when it was no longer wanted.
 """
 
 WASTES: tuple[Waste, ...] = get_args(Waste)
@@ -182,6 +183,8 @@ class Granted(_Event, tag="granted", frozen=True, kw_only=True):
     """The object that they are part of; None: loose chunks."""
     cids: tuple[Cid, ...]
     deadline: float
+    hedge: bool = False
+    """They are overdue at another holder, and nothing else is left to be granted: the faster one wins."""
 
 
 class LeaseExtended(_Event, tag="lease_extended", frozen=True, kw_only=True):

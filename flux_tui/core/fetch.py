@@ -41,7 +41,7 @@ class Fetch:
     """What is known of one wanted root. Blocks are counted once, places as often as they stand."""
 
     __slots__ = (
-        "addrs", "blocks", "by", "companions", "counted", "finishing", "granted", "have_bytes", "holders",
+        "addrs", "blocks", "by", "companions", "counted", "finishing", "granted", "have_bytes", "hedged", "holders",
         "inner_count", "lacks", "leaf_bytes", "missing", "next_push_at", "open_ops", "order", "parts", "path",
         "places", "quiet_pushes", "root", "size_hint", "spots", "tree",
     )  # fmt: skip
@@ -62,6 +62,8 @@ class Fetch:
         """Blocks neither here nor granted, in the order of the content."""
         self.granted = 0
         """How many of its blocks are under a live lease."""
+        self.hedged: set[Cid] = set()
+        """Blocks that were granted to a second holder while overdue at the first: each only once."""
         self.have_bytes = 0
         self.leaf_bytes = 0
         """Bytes of content in all places known so far."""

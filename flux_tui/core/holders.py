@@ -5,6 +5,7 @@ Rates are learned from what flows in; nothing is ever probed.
 
 from collections import OrderedDict
 
+from flux_tui.core.events import Waste
 from flux_tui.core.ids import Cid, PeerId
 
 FIRST_RATE = 16 * 1024 * 1024
@@ -28,14 +29,16 @@ that hangs keeps its chunks for more than a minute."""
 MAX_LAPSED = 4096
 """Chunks per peer remembered as granted once: what comes late is still taken."""
 MAX_PATIENCE = 16.0
+HICCUP = 0.25
+"""Seconds that nobody is hurried for: two commits and a scheduler's whim at either end."""
 
 
 class Holder:
     """One peer, seen as a source."""
 
     __slots__ = (
-        "connected", "faults", "idle_grant_at", "lapsed", "measured", "not_before", "outstanding", "outstanding_bytes",
-        "patience", "peer", "rate", "roots", "rtt", "said_yes", "sample_at", "sample_bytes",
+        "connected", "delivered_at", "faults", "idle_grant_at", "lapsed", "measured", "not_before", "outstanding", "outstanding_bytes",
+        "patience", "peer", "rate", "roots", "rtt", "said_yes", "sample_at", "sample_bytes", "snubbed",
     )  # fmt: skip
 
     def __init__(self, peer: PeerId) -> None:
@@ -56,7 +59,11 @@ class Holder:
         """It said NO until then, or it let leases lapse."""
         self.patience = 1.0
         """Factor on its leases: doubles when one lapses, halves when something comes."""
-        self.lapsed: OrderedDict[Cid, None] = OrderedDict()
+        self.delivered_at = 0.0
+        self.snubbed = False
+        """It let a lease lapse and has sent nothing since: it is granted one chunk at a time."""
+        self.lapsed: OrderedDict[Cid, Waste] = OrderedDict()
+        """What was granted to it and is not expected any more, and what it would be if it came all the same."""
         self.faults = 0
         self.idle_grant_at = 0.0
         self.sample_at = 0.0
@@ -67,10 +74,18 @@ class Holder:
         """Bytes that should be under grant here."""
         return int(min(max(self.rate * (2 * self.rtt + WINDOW_SECONDS), 64 * 1024), WINDOW_MAX))
 
+    def expected_seconds(self) -> float:
+        """How long what is granted should take, at the rate that was seen."""
+        return self.outstanding_bytes / max(self.rate, MIN_RATE)
+
     def lease_seconds(self) -> float:
         """How long what is granted now may take."""
-        expected = self.outstanding_bytes / max(self.rate, MIN_RATE)
+        expected = self.expected_seconds()
         return min(max((2 * expected + 4 * self.rtt + 0.3) * self.patience, LEASE_MIN), LEASE_MAX)
+
+    def due_seconds(self) -> float:
+        """When what is granted now is overdue: half more than it should take, and a hiccup."""
+        return 1.5 * self.expected_seconds() + 2 * self.rtt + HICCUP
 
     def granted(self, count: int, size: int, now: float) -> None:
         """More work lies in its queue."""
@@ -89,6 +104,8 @@ class Holder:
     def delivered(self, size: int, now: float) -> None:
         """A chunk came: learn the rate."""
         self.patience = max(1.0, self.patience / 2)
+        self.snubbed = False
+        self.delivered_at = now
         if self.idle_grant_at:
             # From a grant to an idle holder until its first chunk: the round trip, and one chunk's time.
             seen = max(now - self.idle_grant_at - size / self.rate, 0.0)
@@ -102,9 +119,13 @@ class Holder:
             self.sample_at, self.sample_bytes = now, 0
             self.measured = True
 
-    def let_lapse(self, cid: Cid) -> None:
+    def awake(self, now: float) -> bool:
+        """Whether something came from it just now."""
+        return now - self.delivered_at < 2 * HICCUP
+
+    def let_lapse(self, cid: Cid, cause: Waste) -> None:
         """Remember that this was granted to it once."""
-        self.lapsed[cid] = None
+        self.lapsed[cid] = cause
         if len(self.lapsed) > MAX_LAPSED:
             self.lapsed.popitem(last=False)
 

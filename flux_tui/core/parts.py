@@ -9,6 +9,7 @@ it came in. A node that does not know its own tree yet offers nothing; one that 
 hears a bitmap asks that holder for inner nodes only: who can draw a bitmap has them all.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable
 
 from flux_tui.core.fetch import Fetch
@@ -64,6 +65,14 @@ class Part:
     def __init__(self, told: bytes) -> None:
         self.told = told
         self._candidates: list[Cid] | None = None
+
+    def names(self, fetch: Fetch, cid: Cid) -> bool:
+        """Whether it said that it has this block."""
+        order = numbered(fetch)
+        if order is None or len(self.told) != (len(order) + 7) // 8:
+            return False
+        number = bisect_left(order, cid)
+        return bool(self.told[number >> 3] >> (number & 7) & 1)
 
     def choose(self, fetch: Fetch, count: int, lacks: Iterable[Cid]) -> list[Cid]:
         """Up to `count` missing blocks that it has; they are taken out of `missing`."""

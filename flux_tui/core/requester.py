@@ -8,11 +8,14 @@ of each chunk came, with leases 1.00.
 2. Each holder is granted as many of the missing chunks as keep it busy (holders.py), disjoint sets.
 3. A chunk that came is released; one that did not come in time is granted to another holder, and the
    late one is told. A sole holder that is late is given more time first: nobody else could do better.
-4. When nobody is left to ask, the want is pushed again (retry.py).
+4. At the end, when all is granted, what is overdue is granted to an idle holder as well, once (a hedge);
+   whose copy comes second is cancelled.
+5. When nobody is left to ask, the want is pushed again (retry.py).
 """
 
 from collections import OrderedDict
 from itertools import islice
+from math import inf
 
 from flux_tui.core import events as ev
 from flux_tui.core.effects import FilePlan, FinishTree, LeafPlace, OpenTree, Place, Push, ReadNode
@@ -38,6 +41,10 @@ SOLE_FIRST = 3
 """Times its first window, a holder that is alone is granted before its rate is known."""
 SOLE_LOOK = 8
 """Objects of a holder that are looked at for whether it is alone."""
+HEDGES = 4
+"""Overdue chunks that an idle holder is told to send as well, at a time."""
+GIVES_NOTHING: frozenset[ev.Reason] = frozenset({"denied", "shutting_down"})
+"""Reasons that hold for everything that a node has."""
 DISK_PAUSE = 10.0
 """Seconds without grants after a chunk could not be written here."""
 
@@ -112,8 +119,8 @@ class Requester:
                 self._hand_over(cid, fetch, others[0])
                 continue
             self.wanted.pop(cid, None)
-            if batch := self.leases.release(cid):
-                batch.holder.let_lapse(cid)
+            for batch in self.leases.release(cid):
+                batch.holder.let_lapse(cid, "cancelled")
                 told.setdefault(batch.holder.peer, []).append(cid)
         for peer, cids in told.items():
             self._tell_cancel(peer, cids)
@@ -122,6 +129,9 @@ class Requester:
 
     def _hand_over(self, cid: Cid, fetch: Fetch, heir: Fetch) -> None:
         """Another object still wants what this fetch had missing or granted."""
+        hedge = self.leases.hedges.get(cid)
+        if hedge is not None and hedge.chunks[cid] is fetch:
+            hedge.chunks[cid] = heir
         batch = self.leases.by_chunk.get(cid)
         if batch is not None and batch.chunks[cid] is fetch:
             batch.chunks[cid] = heir
@@ -321,14 +331,16 @@ class Requester:
             fetch = self.fetches.get(cid)
             if fetch is not None and no.has_it:
                 fetch.quiet_pushes = 0
-            batch = self.leases.by_chunk.get(cid)
-            if batch is not None and batch.holder is holder:
+            if self.leases.holds(cid, holder):
                 freed.append(cid)
                 if no.reason == "not_held":
-                    batch.chunks[cid].lacks.setdefault(peer, set()).add(cid)
-            elif fetch is not None and not no.has_it:
+                    for other in self.wanted.get(cid, ()):
+                        other.lacks.setdefault(peer, set()).add(cid)
+            if fetch is not None and (not no.has_it or no.reason in GIVES_NOTHING):
                 fetch.holders.pop(peer, None)
                 holder.roots.pop(cid, None)
+        if no.reason in GIVES_NOTHING:
+            self._forsake(holder)
         self._lapse(holder, freed, "refused")
         touched = {id(f): f for cid in cids for f in (self.wanted.get(cid) or ())}
         for fetch in touched.values():
@@ -341,23 +353,25 @@ class Requester:
         """Whether a chunk that this peer is about to send is to be read at all."""
         if cid not in self.wanted:
             return False
-        batch = self.leases.by_chunk.get(cid)
-        return (batch is not None and batch.holder.peer == peer) or cid in self.holders.get(peer).lapsed
+        holder = self.holders.get(peer)
+        return self.leases.holds(cid, holder) or cid in holder.lapsed
 
     def landed(self, peer: PeerId, cid: Cid, size: int, data: bytes | None) -> tuple[Cid, ...]:
         """A chunk came, whole and true, and its bytes are in place. Returns the objects that grew by it."""
         holder = self.holders.get(peer)
-        late = cid in holder.lapsed
-        holder.lapsed.pop(cid, None)
+        late = holder.lapsed.pop(cid, None)
         fetches = self.wanted.pop(cid, None)
         if fetches is None:
-            cause: ev.Waste = "late" if late else "duplicate"
+            cause: ev.Waste = late or "duplicate"
             self.ledger.emit(ev.ChunkWasted(cid=cid, size=size, peer=peer, cause=cause))
             return ()
         holder.delivered(size, self.ledger.now)
-        batch = self.leases.release(cid)
-        if batch is not None and batch.holder is not holder:
-            self._tell_cancel(batch.holder.peer, [cid])
+        ended = self.leases.release(cid)
+        for batch in ended:
+            if batch.holder is not holder:
+                batch.holder.let_lapse(cid, "late" if late else "hedged")
+                self._tell_cancel(batch.holder.peer, [cid])
+                self._ready[batch.holder.peer] = None
         self._ready[peer] = None
         roots = tuple(fetch.root for fetch in fetches if fetch.tree)
         fills = 0
@@ -389,8 +403,7 @@ class Requester:
         fetches = self.wanted.get(cid, ())
         for fetch in fetches:
             fetch.lacks.setdefault(peer, set()).add(cid)
-        batch = self.leases.by_chunk.get(cid)
-        if batch is not None and batch.holder is holder:
+        if self.leases.holds(cid, holder):
             self._lapse(holder, [cid], "corrupt")
         for fetch in fetches:
             self._settle(fetch, None, "lapsed", peer)
@@ -399,17 +412,16 @@ class Requester:
     def skipped(self, peer: PeerId, cid: Cid, size: int) -> ev.Waste:
         """A chunk was on the stream that `accepts` refused; why that is."""
         holder = self.holders.get(peer)
-        late = cid in holder.lapsed
-        holder.lapsed.pop(cid, None)
-        cause: ev.Waste = "late" if late else "unasked"
+        cause: ev.Waste = holder.lapsed.pop(cid, "unasked")
         self.ledger.emit(ev.ChunkWasted(cid=cid, size=size, peer=peer, cause=cause))
         return cause
 
     def land_failed(self, peer: PeerId, cid: Cid) -> None:
         """A good chunk could not be written here: leave the swarm in peace for a while."""
         self._paused_until = self.ledger.now + DISK_PAUSE
-        if cid in self.leases.by_chunk:
-            self._lapse(self.leases.by_chunk[cid].holder, [cid], "refused")
+        holder = self.holders.get(peer)
+        if self.leases.holds(cid, holder):
+            self._lapse(holder, [cid], "refused")
 
     # ── peers ───────────────────────────────────────────────────────────────────────────────────
 
@@ -437,7 +449,7 @@ class Requester:
         """A grant could not even be queued."""
         holder = self.holders.get(peer)
         holder.not_before = self.ledger.now + SNUB
-        mine = [cid for cid in grant.cids if self._leased_to(cid, holder)]
+        mine = [cid for cid in grant.cids if self.leases.holds(cid, holder)]
         fetches = {id(f): f for cid in mine for f in self.wanted.get(cid, ())}
         self._lapse(holder, mine, "slow")
         for fetch in fetches.values():
@@ -457,6 +469,8 @@ class Requester:
         """Leases lapse, wants are pushed again, grants are made."""
         for batch in self.leases.lapsing(self.ledger.now):
             self._late(batch)
+        if self.leases.falling_due(self.ledger.now):
+            self._hedge_all()
         self.retry.on_time()
         self._grant_all()
         self.retry.report()
@@ -476,8 +490,9 @@ class Requester:
         holder.patience = min(holder.patience * 2, 16.0)
         holder.not_before = now + SNUB
         late = list(batch.chunks)
+        holder.snubbed = True
         for cid in late:
-            holder.let_lapse(cid)
+            holder.let_lapse(cid, "late")
         self._lapse(holder, late, "deadline")
         if holder.connected:
             self._tell_cancel(holder.peer, late)
@@ -492,7 +507,10 @@ class Requester:
         for peer in list(self._ready):
             if self._free_at(peer) <= self.ledger.now:
                 del self._ready[peer]
-                self._grant(self.holders.get(peer))
+                holder = self.holders.get(peer)
+                self._grant(holder)
+                if not holder.outstanding and self.leases.overdue:
+                    self._hedge(holder)
 
     def _grant(self, holder: Holder) -> None:
         """Keep one holder busy: top up its queue once half of it is done."""
@@ -503,6 +521,8 @@ class Requester:
         if not holder.connected or (holder.outstanding and room < window // 2):
             return
         limit = WINDOW_CHUNKS - holder.outstanding
+        if holder.snubbed:
+            limit = 1 - holder.outstanding  # a probe
         loose: dict[Cid, Fetch] = {}
         for root in list(holder.roots):
             if limit <= 0 or (room <= 0 and (holder.outstanding or loose)):
@@ -512,7 +532,7 @@ class Requester:
                 del holder.roots[root]
                 continue
             estimate = (fetch.estimate or CHUNK_SIZE) if fetch.tree else int(self._loose_size) or 1
-            count = max(min(room // estimate, limit), 0 if holder.outstanding or loose else 2)
+            count = min(max(room // estimate, 0 if holder.outstanding or loose else 2), limit)
             chosen = self._choose(fetch, holder, count)
             if chosen and fetch.missing and root in holder.roots:
                 holder.roots.move_to_end(root)  # the next grant begins with another object
@@ -552,11 +572,75 @@ class Requester:
         cids = tuple(chunks)
         holder.granted(len(cids), len(cids) * estimate, self.ledger.now)
         seconds = holder.lease_seconds()
-        self.leases.add(Batch(holder, dict(chunks), estimate), self.ledger.now, seconds)
+        due = holder.due_seconds() if root is not None else None
+        self.leases.add(Batch(holder, dict(chunks), estimate), self.ledger.now, seconds, due)
         self.ledger.emit(
             ev.Granted(peer=holder.peer, root=root, cids=cids, deadline=self.ledger.now + seconds)
         )
         self.ledger.do(Push(peer=holder.peer, message=Grant(cids=cids, ttl=seconds)))
+
+    def _hedge_all(self) -> None:
+        """Something is overdue: does anybody have nothing to do who could send it?"""
+        fetches = {id(f): f for batch in self.leases.overdue.values() for f in batch.chunks.values()}
+        idle = dict.fromkeys(peer for fetch in fetches.values() for peer in fetch.holders)
+        holders = [self.holders.get(peer) for peer in idle if self._usable(peer)]
+        for holder in sorted(holders, key=lambda holder: -holder.rate):
+            if not holder.outstanding:
+                self._hedge(holder)
+
+    def _hedge(self, holder: Holder) -> None:
+        """Nothing else is left to be granted: this one is told to send overdue chunks of others as well, each
+        once. Whose copy comes second is cancelled."""
+        if holder.snubbed or not self._usable(holder.peer):
+            return
+        now = self.ledger.now
+        chosen: dict[Cid, Fetch] = {}
+        batches = sorted(self.leases.overdue.values(), key=lambda batch: batch.due)
+        for batch in batches:
+            left = len(batch.chunks)
+            for cid, fetch in reversed(list(batch.chunks.items())):
+                # From the end: what comes next comes soon, unless its holder is gone altogether.
+                comes = left * batch.estimate / batch.holder.rate if batch.holder.awake(now) else inf
+                sooner = holder.rtt + (len(chosen) + 1) * batch.estimate / holder.rate
+                left -= 1
+                if len(chosen) == HEDGES or batch.holder is holder or comes <= sooner:
+                    break
+                if self._can_hedge(cid, fetch, holder):
+                    chosen[cid] = fetch
+        by_root: dict[Cid, list[Cid]] = {}
+        for cid, fetch in chosen.items():
+            by_root.setdefault(fetch.root, []).append(cid)
+        for root, cids in by_root.items():
+            estimate = self.fetches[root].estimate or CHUNK_SIZE
+            holder.granted(len(cids), len(cids) * estimate, self.ledger.now)
+            seconds = holder.lease_seconds()
+            for cid in cids:
+                self.leases.add(
+                    Batch(holder, {cid: chosen[cid]}, estimate, hedge=True), self.ledger.now, seconds
+                )
+            deadline = self.ledger.now + seconds
+            event = ev.Granted(peer=holder.peer, root=root, cids=tuple(cids), deadline=deadline, hedge=True)
+            self.ledger.emit(event)
+            self.ledger.do(Push(peer=holder.peer, message=Grant(cids=tuple(cids), ttl=seconds)))
+
+    def _can_hedge(self, cid: Cid, fetch: Fetch, holder: Holder) -> bool:
+        if fetch.missing or cid in self.leases.hedges or holder.peer not in fetch.holders:
+            return False
+        if cid in fetch.lacks.get(holder.peer, ()) or cid in fetch.hedged:
+            return False
+        part = fetch.parts.get(holder.peer)
+        if part is not None and not part.names(fetch, cid):
+            return False
+        fetch.hedged.add(cid)
+        return True
+
+    def _forsake(self, holder: Holder) -> None:
+        """It gives us nothing any more, of anything: all that was granted to it is free again."""
+        for root in list(holder.roots):
+            if fetch := self.fetches.get(root):
+                fetch.holders.pop(holder.peer, None)
+        holder.roots.clear()
+        self._lapse_all(holder, "refused")
 
     # ── helpers ─────────────────────────────────────────────────────────────────────────────────
 
@@ -580,9 +664,8 @@ class Requester:
         self.ledger.emit(ev.LeaseLapsed(peer=holder.peer, cids=tuple(cids), cause=cause))
         self._ready[holder.peer] = None
         for cid in reversed(cids):
-            self.leases.release(cid)
             fetches = self.wanted.get(cid)
-            if fetches:
+            if self.leases.end(cid, holder) and fetches:
                 fetches[0].missing[cid] = None
                 fetches[0].missing.move_to_end(cid, last=False)
         for fetch in {id(f): f for cid in cids for f in self.wanted.get(cid, ())}.values():
@@ -620,10 +703,6 @@ class Requester:
 
     def _free_at(self, peer: PeerId) -> float:
         return max(self.holders.get(peer).not_before, self._paused_until)
-
-    def _leased_to(self, cid: Cid, holder: Holder) -> bool:
-        batch = self.leases.by_chunk.get(cid)
-        return batch is not None and batch.holder is holder
 
     def _tell_cancel(self, peer: PeerId, cids: list[Cid]) -> None:
         for start in range(0, len(cids), MAX_CIDS_DIRECT):

@@ -143,7 +143,8 @@ def _describe(event: Event, names: Names) -> str:
             return f"{what(event.cids)} {_CAUSES[event.cause]}"
         case ev.Granted():
             of = f" of {names.name(event.root)}" if event.root else ""
-            return f"may send {counted(len(event.cids), 'chunk')}{of}"
+            hedge = ", overdue elsewhere" if event.hedge else ""
+            return f"may send {counted(len(event.cids), 'chunk')}{of}{hedge}"
         case ev.LeaseExtended():
             return f"is late with {counted(len(event.cids), 'chunk')}, but nobody else has them"
         case ev.LeaseLapsed():

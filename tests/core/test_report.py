@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from flux_tui.config import parse_size
 from flux_tui.core import events as ev
 from flux_tui.core.derive import apply, derive
-from flux_tui.core.events import EVENT_TYPES, Entry, Event, Unknown, kind_of
+from flux_tui.core.events import EVENT_TYPES, WASTES, Entry, Event, Unknown, kind_of
 from flux_tui.core.ids import Cid, PeerId, short
 from flux_tui.core.report import entry_report, state_report
 from flux_tui.core.state import State
@@ -116,7 +116,7 @@ def test_the_contract_of_a_state() -> None:
     }
     assert seen.items() <= peer.items()
     assert (report["received_bytes"], report["unique_bytes"]) == (200, 100)
-    assert report["wasted_bytes"] == {"duplicate": 100, "late": 0, "corrupt": 0, "unasked": 0}
+    assert report["wasted_bytes"] == {"duplicate": 100, **dict.fromkeys(WASTES[1:], 0)}
     assert report["max_pending"] == 9
 
 
