@@ -37,8 +37,9 @@ class Holder:
     """One peer, seen as a source."""
 
     __slots__ = (
-        "connected", "delivered_at", "faults", "idle_grant_at", "lapsed", "measured", "not_before", "outstanding", "outstanding_bytes",
-        "patience", "peer", "rate", "roots", "rtt", "said_yes", "sample_at", "sample_bytes", "snubbed",
+        "connected", "delivered_at", "faults", "idle_grant_at", "lapsed", "measured", "not_before", "outstanding",
+        "outstanding_bytes", "patience", "peer", "rate", "roots", "rtt", "said_yes", "sample_at", "sample_bytes",
+        "snubbed",
     )  # fmt: skip
 
     def __init__(self, peer: PeerId) -> None:

@@ -1,0 +1,189 @@
+"""Who is told to send what: late holders, hedges, probes; told as transcripts."""
+
+from typing import Any
+
+from flux_tui.core import effects as fx
+from flux_tui.core import events as ev
+from flux_tui.core import messages as msg
+from flux_tui.core.commands import Cancel, Get
+from flux_tui.core.ids import Cid, PeerId, raw_cid
+from flux_tui.core.unixfs import FileBuilder
+from tests.core.test_machine import HOLDER, OTHER, Script, up
+
+LEAF = 1 << 20
+
+
+def tree(leaves: int) -> tuple[Cid, bytes, list[Cid]]:
+    """A file of so many chunks: its root, the root's block, its leaves."""
+    builder = FileBuilder()
+    cids = [raw_cid(b"leaf %d" % number) for number in range(leaves)]
+    for cid in cids:
+        assert not list(builder.add_leaf(cid, LEAF))
+    root = builder.finish()
+    return root.cid, root.blocks[-1].data, cids
+
+
+class Fetching(Script):
+    """A machine that has the root of a file, with holders that said yes."""
+
+    def __init__(self, leaves: int, *holders: PeerId) -> None:
+        super().__init__()
+        self.root, block, self.leaves = tree(leaves)
+        self.granted: dict[PeerId, list[Cid]] = {}
+        self.give(fx.Commanded(Get(self.root, "/there", size=leaves * LEAF)))
+        for peer in holders:
+            self.give(up(peer))
+            self.offer(peer)
+        (first,) = self.granted.values()
+        assert first == [self.root]
+        teller = next(iter(self.granted))
+        self.granted.clear()
+        self.held[self.root] = len(block)
+        self.give(fx.ChunkLanded(teller, self.root, len(block), block))
+        self.give(fx.Placed(self.root, (), tuple(self.leaves)))
+
+    def offer(self, peer: PeerId) -> None:
+        self.give(fx.MessageCame(peer, msg.StatusYesButLater(cids=(self.root,), eta=0, queue_bytes=0)))
+
+    def give(self, given: fx.Input, after: float = 0.0) -> tuple[list[Any], list[Any]]:
+        events, effects = super().give(given, after)
+        for effect in effects:
+            if isinstance(effect, fx.Push) and isinstance(effect.message, msg.Grant):
+                self.granted.setdefault(effect.peer, []).extend(effect.message.cids)
+        return events, effects
+
+    def land(self, peer: PeerId, cid: Cid, after: float = 0.0) -> tuple[list[Any], list[Any]]:
+        self.held[cid] = LEAF
+        return self.give(fx.ChunkLanded(peer, cid, LEAF), after)
+
+    def wait(self, seconds: float) -> list[Any]:
+        """Time passes, with every tick that the machine asks for."""
+        end, events = self.now + seconds, []
+        while (at := self.machine.next_deadline()) <= end:
+            events += self.give(fx.Tick(), max(0.0, at - self.now))[0]
+        self.now = end
+        return events
+
+
+def cancels(effects: list[Any]) -> dict[PeerId, tuple[Cid, ...]]:
+    return {
+        effect.peer: effect.message.cids
+        for effect in effects
+        if isinstance(effect, fx.Push) and isinstance(effect.message, msg.Cancel)
+    }
+
+
+def test_grants_are_disjoint_and_cover_what_is_missing() -> None:
+    fetching = Fetching(6, HOLDER, OTHER)
+    sets = [set(cids) for cids in fetching.granted.values()]
+    assert len(sets) == 2
+    assert sets[0].isdisjoint(sets[1])
+    assert sets[0] | sets[1] == set(fetching.leaves)
+
+
+def test_at_the_end_what_is_overdue_is_hedged_once_and_the_loser_cancelled() -> None:
+    fetching = Fetching(6, HOLDER, OTHER)
+    late = fetching.granted.pop(OTHER)
+    for cid in fetching.granted.pop(HOLDER):
+        fetching.land(HOLDER, cid, 0.01)
+    assert not fetching.granted, "nothing is overdue yet: the other may be about to send"
+    events = fetching.wait(2.0)
+    hedges = [event for event in events if isinstance(event, ev.Granted)]
+    assert [(event.peer, event.hedge) for event in hedges] == [(HOLDER, True)]
+    assert set(fetching.granted[HOLDER]) <= set(late)
+    first = fetching.granted.pop(HOLDER)[0]
+    assert fetching.machine.state.leases[first].peer == OTHER, "the lease is still the late one's"
+    events, effects = fetching.land(HOLDER, first)
+    assert cancels(effects) == {OTHER: (first,)}
+    assert fetching.machine.accepts(OTHER, first) is False, "it is here: nobody reads it again"
+    events, _ = fetching.give(fx.ChunkSkipped(OTHER, first, LEAF))
+    assert [event.cause for event in events] == ["hedged"]
+    assert fetching.machine.state.wasted_bytes == {"hedged": LEAF}
+    fetching.wait(0.5)
+    assert first not in fetching.granted.get(HOLDER, [])
+
+
+def test_the_late_one_wins_and_the_hedge_is_cancelled() -> None:
+    fetching = Fetching(6, HOLDER, OTHER)
+    late = fetching.granted.pop(OTHER)
+    for cid in fetching.granted.pop(HOLDER):
+        fetching.land(HOLDER, cid, 0.01)
+    fetching.wait(2.0)
+    hedged = fetching.granted.pop(HOLDER)
+    _, effects = fetching.land(OTHER, hedged[0])
+    assert cancels(effects) == {HOLDER: (hedged[0],)}
+    assert set(late) - {hedged[0]} == set(fetching.machine.state.leases)
+
+
+def test_a_hedge_becomes_the_lease_when_its_first_holder_is_gone() -> None:
+    fetching = Fetching(6, HOLDER, OTHER)
+    for cid in fetching.granted.pop(HOLDER):
+        fetching.land(HOLDER, cid, 0.01)
+    fetching.wait(2.0)
+    hedged = fetching.granted.pop(HOLDER)
+    events, _ = fetching.give(fx.PeerDown(OTHER, "gone"))
+    assert isinstance(events[1], ev.LeaseLapsed)
+    assert not set(hedged) & set(fetching.granted.get(HOLDER, [])), "it is on its way from there already"
+    for cid in (*hedged, *fetching.granted.get(HOLDER, [])):
+        _, effects = fetching.land(HOLDER, cid)
+    assert isinstance(effects[-1], fx.FinishTree)
+    assert fetching.machine.state.duplicate_factor == 1.0
+
+
+def test_a_hedge_that_is_refused_leaves_the_lease_where_it_is() -> None:
+    fetching = Fetching(6, HOLDER, OTHER)
+    for cid in fetching.granted.pop(HOLDER):
+        fetching.land(HOLDER, cid, 0.01)
+    fetching.wait(2.0)
+    hedged = fetching.granted.pop(HOLDER)
+    no = msg.StatusNo(cids=tuple(hedged), reason="busy", has_it=True, retry_after=1)
+    fetching.give(fx.MessageCame(HOLDER, no))
+    assert all(fetching.machine.state.leases[cid].peer == OTHER for cid in hedged)
+    assert not fetching.granted.get(HOLDER)
+    fetching.land(OTHER, hedged[0])
+
+
+def test_cancel_ends_a_lease_and_its_hedge() -> None:
+    fetching = Fetching(6, HOLDER, OTHER)
+    for cid in fetching.granted.pop(HOLDER):
+        fetching.land(HOLDER, cid, 0.01)
+    fetching.wait(2.0)
+    hedged = fetching.granted.pop(HOLDER)
+    _, effects = fetching.give(fx.Commanded(Cancel((fetching.root,))))
+    told = cancels(effects)
+    assert set(told[HOLDER]) == set(hedged)
+    assert set(hedged) <= set(told[OTHER])
+    events, _ = fetching.give(fx.ChunkSkipped(OTHER, hedged[0], LEAF))
+    assert [event.cause for event in events] == ["cancelled"]
+
+
+def test_a_holder_that_let_a_lease_lapse_is_probed_with_one_chunk() -> None:
+    fetching = Fetching(40, HOLDER, OTHER)
+    fetching.granted.pop(OTHER)
+    for _ in range(12):  # one goes on sending, the other is silent until its lease lapses
+        for cid in fetching.granted.pop(HOLDER, []):
+            fetching.land(HOLDER, cid, 0.15)
+        if OTHER in fetching.granted:
+            break
+        fetching.wait(0.3)
+    lapsed = [e.event for e in fetching.series if isinstance(e.event, ev.LeaseLapsed)]
+    assert [event.peer for event in lapsed] == [OTHER]
+    assert len(fetching.granted[OTHER]) == 1
+    (probe,) = fetching.granted.pop(OTHER)
+    fetching.land(OTHER, probe, 0.01)
+    assert len(fetching.granted.get(OTHER, [])) > 1, "it sends again, so it is granted as before"
+
+
+def test_denied_and_shutting_down_hold_for_all_that_a_node_has() -> None:
+    for reason in ("denied", "shutting_down"):
+        fetching = Fetching(12, HOLDER, OTHER)
+        lost = fetching.granted.pop(OTHER)
+        fetching.granted.clear()
+        no = msg.StatusNo(cids=tuple(lost[:1]), reason=reason, has_it=True, retry_after=None)
+        events, _ = fetching.give(fx.MessageCame(OTHER, no))
+        freed = {cid for event in events if isinstance(event, ev.LeaseLapsed) for cid in event.cids}
+        assert freed == set(lost)
+        fetching.wait(30)
+        assert OTHER not in fetching.granted
+        fetching.offer(OTHER)
+        assert fetching.granted.get(OTHER) or not fetching.machine.requester.fetches[fetching.root].missing
