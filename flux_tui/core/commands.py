@@ -4,13 +4,23 @@ Commands are fire and forget: what comes of one is in the series, in entries tha
 (`by`), which whoever pushed it made up.
 """
 
+import re
 from typing import TypeAlias, assert_never, get_args
 
 import msgspec
 
-from flux_tui.core.ids import BadIdError, Cid, is_cid, is_text, parse_peer_id
+from flux_tui.core.events import EVENT_KINDS
+from flux_tui.core.ids import BadIdError, Cid, PeerId, is_cid, is_text, parse_peer_id
+from flux_tui.core.messages import MAX_PAYLOAD_CUSTOM
 from flux_tui.core.policy import PolicyChange
 
+DATA_KINDS: dict[str, tuple[str, ...]] = {
+    "chunk": ("chunk_received",),
+    "status": ("status_no", "delayed_yes"),
+    "error": ("error", "error_received"),
+}
+"""What the seed calls data that flows in, and the events it is here."""
+_KIND = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 MAX_COMMAND = 4 * 1024 * 1024
 """Bytes of one encoded command: some 60,000 CIDs pasted at once."""
 
@@ -43,6 +53,17 @@ class Get(_Command, tag="get", frozen=True):
     size: int | None = None
     addrs: tuple[str, ...] = ()
     """Multiaddrs of holders, e.g. from a ticket; dialled first."""
+    by: str | None = None
+
+
+class Custom(_Command, tag="custom", frozen=True):
+    """Push what a program made up: an intent to all who listen for its kind, or an answer to one peer."""
+
+    kind: str
+    """Lower-case letters, digits, `_ . -`, at most 64; none that this program uses itself."""
+    payload: bytes = b""
+    """At most 32 KiB."""
+    to: PeerId | None = None
     by: str | None = None
 
 
@@ -88,7 +109,7 @@ class Stop(_Command, tag="stop", frozen=True):
     by: str | None = None
 
 
-Command: TypeAlias = Want | WantMany | Get | Cancel | Retry | Add | Join | Configure | Stop
+Command: TypeAlias = Want | WantMany | Get | Custom | Cancel | Retry | Add | Join | Configure | Stop
 
 COMMAND_TYPES: tuple[type[Command], ...] = get_args(Command)
 
@@ -129,6 +150,14 @@ def check_command(command: Command) -> None:
                 raise BadCommandError(f"{command.path!r} is no place for a file")
             if command.size is not None and command.size < 0:
                 raise BadCommandError(f"{command.size} is no size")
+        case Custom():
+            check_kind(command.kind)
+            if len(command.payload) > MAX_PAYLOAD_CUSTOM:
+                raise BadCommandError(
+                    f"{command.kind} carries {len(command.payload):,} bytes, at most {MAX_PAYLOAD_CUSTOM:,} go"
+                )
+            if command.to is not None:
+                _check_peer(command.to)
         case Add():
             _check_path(command.path)
         case Configure():
@@ -150,10 +179,22 @@ def _check_change(change: PolicyChange) -> None:
         if isinstance(value, int) and value < (1 if name == "max_uploads" else 0):
             raise BadCommandError(f"{name} cannot be {value}")
         for peer in value if isinstance(value, tuple) else ():
-            try:
-                parse_peer_id(peer)
-            except BadIdError as error:
-                raise BadCommandError(str(error)) from None
+            _check_peer(peer)
+
+
+def check_kind(kind: str) -> None:
+    """Raises BadCommandError for what is no kind of a program's own."""
+    if _KIND.fullmatch(kind) is None:
+        raise BadCommandError(f"{kind!r} is no kind: lower-case letters, digits, _ . -, at most 64 of them")
+    if kind in EVENT_KINDS or kind in DATA_KINDS:
+        raise BadCommandError(f"{kind!r} is a kind of flux's own: choose another word")
+
+
+def _check_peer(peer: str) -> None:
+    try:
+        parse_peer_id(peer)
+    except BadIdError as error:
+        raise BadCommandError(str(error)) from None
 
 
 def _check_path(path: str) -> None:

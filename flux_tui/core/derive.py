@@ -177,7 +177,9 @@ def apply(state: State, entry: Entry) -> None:
             state.last_error = event.text
             if event.path is not None:
                 state.adding.pop(event.path, None)
-        case ev.PushedHave() | ev.Unknown():
+        case ev.CustomReceived():
+            _peer(state, event.peer)
+        case ev.PushedHave() | ev.PushedCustom() | ev.Unknown():
             pass
 
 

@@ -348,6 +348,30 @@ class ChunksSent(_Event, tag="chunks_sent", frozen=True, kw_only=True):
     size: int
 
 
+# ── what programs make up ───────────────────────────────────────────────────────────────────────
+
+
+class PushedCustom(_Event, tag="pushed_custom", frozen=True, kw_only=True):
+    """Something of a program's own kind left this node: to all, or to one peer."""
+
+    kind: str
+    size: int
+    """Bytes that it carried."""
+    peer: PeerId | None = None
+    by: str | None = None
+
+
+class CustomReceived(_Event, tag="custom_received", frozen=True, kw_only=True):
+    """Something of a program's own kind came, from who signed or sent it."""
+
+    peer: PeerId
+    kind: str
+    size: int
+    via: Via
+    payload: bytes = b""
+    """Kept only where a program here listens for this kind: strangers are not to fill the series."""
+
+
 # ── peers ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -411,6 +435,8 @@ Event: TypeAlias = (
     | GrantReceived
     | CancelReceived
     | ChunksSent
+    | PushedCustom
+    | CustomReceived
     | PeerConnected
     | PeerDisconnected
     | PeerFaulted
@@ -438,12 +464,15 @@ def kind_of(event: Event) -> str:
     """The tag of an event, e.g. `chunk_received`; of an Unknown, the tag that it came with."""
     if isinstance(event, Unknown):
         return event.kind
-    return str(type(event).__struct_config__.tag)
+    return kind_of_type(type(event))
 
 
-EVENT_KINDS: tuple[str, ...] = tuple(
-    str(kind.__struct_config__.tag) for kind in EVENT_TYPES if kind is not Unknown
-)
+def kind_of_type(kind: type[Event]) -> str:
+    """The tag of a type of event."""
+    return str(kind.__struct_config__.tag)
+
+
+EVENT_KINDS: tuple[str, ...] = tuple(kind_of_type(kind) for kind in EVENT_TYPES if kind is not Unknown)
 """Every kind that this version writes."""
 
 

@@ -16,6 +16,7 @@ from flux_tui.core import commands as cmd
 from flux_tui.core import effects as fx
 from flux_tui.core import events as ev
 from flux_tui.core import messages as msg
+from flux_tui.core.customs import Customs
 from flux_tui.core.effects import Effect, Input
 from flux_tui.core.events import Entry
 from flux_tui.core.fetch import Fetch
@@ -48,6 +49,7 @@ class Machine:
         self.ledger = Ledger(me, state, holdings, random)
         self.requester = Requester(self.ledger, max_pending)
         self.responder = Responder(self.ledger, policy or Policy(), self.requester.fetches)
+        self.customs = Customs(self.ledger, self.responder)
         self._stopped = False
         self._unreachable: set[str] = set()
         """Addresses whose failure stands in the series already."""
@@ -193,6 +195,8 @@ class Machine:
                 self.responder.cancelled(peer, message.cids)
             case msg.Error():
                 self.ledger.emit(ev.ErrorReceived(peer=peer, text=message.text, cids=message.cids))
+            case msg.Custom():
+                self.customs.came(peer, message, "direct", ())
             case msg.Chunk() | msg.SealedIntent():
                 raise AssertionError("chunks and intents come as inputs of their own")
             case _:
@@ -208,6 +212,8 @@ class Machine:
                     self.requester.also_wanted(intent.origin, intent.body.cids)
             case msg.Have():
                 self._have(intent, intent.body)
+            case msg.Custom():
+                self.customs.came(intent.origin, intent.body, via, intent.addrs)
             case _:
                 assert_never(intent.body)
 
@@ -234,6 +240,8 @@ class Machine:
                 self.requester.want(
                     command.root, path=command.path, name=command.name, size=command.size, by=command.by
                 )
+            case cmd.Custom():
+                self.customs.push(command)
             case cmd.Cancel():
                 self._cancel(command)
             case cmd.Retry():
@@ -297,6 +305,8 @@ class Machine:
                 self.requester.dropped(peer, message)
             case msg.Chunk() | msg.StatusNo() | msg.StatusYesButLater() | msg.Error() | msg.Cancel():
                 pass  # what it does not hear it will ask again: pushes are fire and forget
+            case msg.Custom():
+                self.customs.dropped(peer, message)
             case msg.SealedIntent():
                 pass  # the retry timer pushes it again
             case _:

@@ -32,6 +32,8 @@ MAX_SIZE = 1 << 53
 """Bytes; larger is no file."""
 MAX_ADDRS = 4
 """Return addresses in one intent."""
+MAX_PAYLOAD_CUSTOM = 32 * 1024
+"""Bytes that an intent or answer of a program's own kind may carry."""
 INTENT_TTL = 60.0
 """Seconds that an intent may travel."""
 
@@ -40,6 +42,7 @@ WirePeer: TypeAlias = Annotated[PeerId, msgspec.Meta(pattern=r"^[1-9A-HJ-NP-Za-k
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 Size: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_SIZE)]
 Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
+Kind: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
 Name: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]
 WantedCids: TypeAlias = Annotated[tuple[WireCid, ...], msgspec.Meta(min_length=1, max_length=MAX_CIDS_WANT)]
 Cids: TypeAlias = Annotated[tuple[WireCid, ...], msgspec.Meta(min_length=1, max_length=MAX_CIDS_DIRECT)]
@@ -67,7 +70,14 @@ class Have(_Wire, tag="have", frozen=True, kw_only=True):
     name: Name | None = None
 
 
-IntentBody: TypeAlias = Want | Have
+class Custom(_Wire, tag="custom", frozen=True, kw_only=True):
+    """Of a kind that a program made up, not of this protocol: as an intent to all, or directly to one."""
+
+    kind: Kind
+    payload: Annotated[bytes, msgspec.Meta(max_length=MAX_PAYLOAD_CUSTOM)] = b""
+
+
+IntentBody: TypeAlias = Want | Have | Custom
 
 
 class Intent(_Wire, frozen=True, kw_only=True):
@@ -147,10 +157,10 @@ class Cancel(_Wire, tag="cancel", frozen=True, kw_only=True):
     cids: Cids
 
 
-Message: TypeAlias = Chunk | StatusNo | StatusYesButLater | Error | Grant | Cancel | SealedIntent
+Message: TypeAlias = Chunk | StatusNo | StatusYesButLater | Error | Grant | Cancel | Custom | SealedIntent
 
 MESSAGE_TYPES: tuple[type[Message], ...] = get_args(Message)
 
 DirectKind: TypeAlias = Literal[
-    "chunk", "status_no", "status_yes_but_later", "error", "grant", "cancel", "intent"
+    "chunk", "status_no", "status_yes_but_later", "error", "grant", "cancel", "custom", "intent"
 ]

@@ -272,7 +272,7 @@ class Responder:
         self.ledger.emit(ev.IntentReceived(peer=peer, cids=cids, via=via, retry=retry))
         self.ledger.emit(ev.AnsweredLater(peer=peer, cids=cids, eta=offer.eta, queue_bytes=offer.queue_bytes))
         self._remember(peer, cids)
-        self._answer(peer, offer, intent.addrs)
+        self.answer(peer, offer, intent.addrs)
 
     def _remember(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
         roots = self._told_yes.setdefault(peer, OrderedDict())
@@ -314,9 +314,9 @@ class Responder:
             ev.AnsweredNo(peer=peer, cids=cids, reason=reason, has_it=has_it, retry_after=retry_after)
         )
         no = StatusNo(cids=cids, reason=reason, has_it=has_it, retry_after=retry_after)
-        self._answer(peer, no, ())
+        self.answer(peer, no, ())
 
-    def _answer(self, peer: PeerId, message: Message, addrs: tuple[str, ...]) -> None:
+    def answer(self, peer: PeerId, message: Message, addrs: tuple[str, ...]) -> None:
         """Push it, or dial the origin and push it then."""
         if peer in self.connected:
             self.ledger.do(Push(peer=peer, message=message))

@@ -8,6 +8,7 @@ Which single chunks are held is the chunk index's knowledge (store/).
 Times are seconds since 1970, sizes are bytes.
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -144,7 +145,7 @@ class Adding(msgspec.Struct):
     size: int
 
 
-class State(msgspec.Struct):
+class State(msgspec.Struct, dict=True):
     """The state after entry `seq`."""
 
     seq: int = 0
@@ -178,6 +179,14 @@ class State(msgspec.Struct):
     errors: int = 0
     last_error: str | None = None
     recent: list[Second] = []
+
+    @property
+    def chunks(self) -> Mapping[Cid, bytes]:
+        """The chunks that are here, as a mapping that reads them when asked: of a state that a running node
+        derived (`FluxNode.derive_state`). Elsewhere it is empty: bytes are no part of a series.
+        """
+        found: Mapping[Cid, bytes] = self.__dict__.get("held", {})
+        return found
 
     @property
     def status(self) -> dict[PeerId, PeerState]:

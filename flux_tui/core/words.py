@@ -191,6 +191,12 @@ def _describe(event: Event, names: Names) -> str:
             return f"takes {counted(len(event.cids), 'chunk')}, {human_size(event.size)}"
         case ev.CancelReceived():
             return f"no longer wants {what(event.cids)}"
+        case ev.PushedCustom():
+            return f"{event.kind}, {human_size(event.size)}" + ("" if event.peer else ", to all")
+        case ev.CustomReceived():
+            way = "" if event.via == "direct" else f", by {event.via}"
+            kept = "" if event.payload or not event.size else "; nobody here listens for it"
+            return f"{event.kind}, {human_size(event.size)}{way}{kept}"
         case ev.PeerConnected():
             return f"at {short_addr(names.text(event.addr))}"
         case ev.PeerDisconnected():

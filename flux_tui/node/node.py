@@ -45,13 +45,6 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[Entry], None]
 
-DATA_KINDS: dict[str, tuple[str, ...]] = {
-    "chunk": ("chunk_received",),
-    "status": ("status_no", "delayed_yes"),
-    "error": ("error", "error_received"),
-}
-"""What the seed calls data that flows in, and the events it is here. Any other kind is an event's tag."""
-
 FOLD_PAGE = 10_000
 """Entries read at a time when a node opens its series."""
 
@@ -154,6 +147,10 @@ class FluxNode:
         """Push wants for many."""
         self.push_intent(cmd.WantMany(tuple(cids)))
 
+    def answer(self, peer: PeerId, kind: str, payload: bytes = b"") -> None:
+        """Push something of your own kind to one peer: one that is connected, or whose intent came here."""
+        self.push_intent(cmd.Custom(kind, payload, peer))
+
     def retry_pending(self) -> None:
         """Push all that is pending again now, whatever the timers say."""
         self.push_intent(cmd.Retry())
@@ -164,6 +161,7 @@ class FluxNode:
         """The state after the latest entry; yours to keep. Made anew only if something happened."""
         if self._snapshot is None or self._snapshot.seq != self._machine.state.seq:
             self._snapshot = copy(self._machine.state)
+            self._snapshot.__dict__["held"] = self.derive_chunks()
         return self._snapshot
 
     def derive_chunks(self) -> Mapping[Cid, bytes]:
@@ -186,26 +184,36 @@ class FluxNode:
     # ── data flows in ───────────────────────────────────────────────────────────────────────────
 
     def on_data(self, kind: str, handler: Handler) -> None:
-        """Call `handler(entry)` for what flows in, once it is durable: `chunk`, `status`, `error`, or
-        any event's tag. It must not block; if it raises, that is an error entry and nothing more.
+        """Call `handler(entry)` for what flows in, once it is durable: `chunk`, `status`, `error`, any
+        event's tag, or a kind of your own (the entries of that kind are `custom_received`). It must not
+        block; if it raises, that is an error entry and nothing more.
+
+        Raises BadCommandError for what can be no kind.
         """
-        for tag in DATA_KINDS.get(kind, (kind,)):
-            if tag not in ev.EVENT_KINDS:
-                raise ValueError(f"no data of kind {kind!r}: use chunk, status, error or an event's tag")
+        tags = cmd.DATA_KINDS.get(kind, (kind,))
+        if kind not in cmd.DATA_KINDS and kind not in ev.EVENT_KINDS:
+            cmd.check_kind(kind)
+            self._machine.customs.kinds.add(kind)
+            tags = (f"{ev.kind_of_type(ev.CustomReceived)} {kind}",)
+        for tag in tags:
             self._handlers.setdefault(tag, []).append(handler)
 
     def _tell_handlers(self, entries: Sequence[Entry]) -> None:
         if not self._handlers:
             return
         for entry in entries:
-            for handler in self._handlers.get(ev.kind_of(entry.event), ()):
+            event = entry.event
+            tag = ev.kind_of(event)
+            handlers = self._handlers.get(tag, [])
+            if isinstance(event, ev.CustomReceived):
+                handlers = handlers + self._handlers.get(f"{tag} {event.kind}", [])
+            for handler in handlers:
                 try:
                     handler(entry)
                 except Exception as error:  # the program's fault must not stop the node
                     log.exception("a handler failed")
-                    if not isinstance(entry.event, ev.ErrorOccurred):
-                        kind = ev.kind_of(entry.event)
-                        self._engine.feed(fx.Failed(text=f"a handler of {kind} failed: {error!r}"))
+                    if not isinstance(event, ev.ErrorOccurred):
+                        self._engine.feed(fx.Failed(text=f"a handler of {tag} failed: {error!r}"))
 
     # ── life ────────────────────────────────────────────────────────────────────────────────────
 

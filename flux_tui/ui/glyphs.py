@@ -56,6 +56,8 @@ KINDS: dict[str, Sign] = {
     "grant_received": Sign("◂", "<", "out"),
     "cancel_received": Sign("◂", "<", "warn"),
     "chunks_sent": Sign("↑", "^", "out"),
+    "pushed_custom": Sign("→", ">", "accent"),
+    "custom_received": Sign("←", "<", "accent"),
     "peer_connected": Sign("●", "+", "good"),
     "peer_disconnected": Sign("○", "-", "dim"),
     "peer_faulted": Sign("▲", "!", "bad"),

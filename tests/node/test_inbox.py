@@ -95,6 +95,7 @@ async def test_every_kind_of_command_crosses(inbox: Inbox) -> None:
         cmd.Want(cid, "a"),
         cmd.WantMany((cid, raw_cid(b"y"))),
         cmd.Get(cid, "/tmp/ünï\n", "ünï\n", 2**53, ("/ip4/127.0.0.1/tcp/1/p2p/x",), "b"),
+        cmd.Custom("presence", b"\0\xff", None, "d"),
         cmd.Cancel((cid,)),
         cmd.Retry(),
         cmd.Add("/tmp/x", "c"),

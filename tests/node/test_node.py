@@ -83,8 +83,8 @@ async def test_the_seeds_verbs(tmp_path: Path) -> None:
         assert b.derive_chunks() == chunks
         assert b.check_if_arrived(first) == chunks[first]
         assert not b.derive_state().pending
-        with pytest.raises(ValueError, match="no data of kind"):
-            b.on_data("nonsense", print)
+        with pytest.raises(ValueError, match="is no kind"):
+            b.on_data("No such kind!", print)
 
 
 async def test_a_handler_that_fails_is_an_entry_not_the_end(tmp_path: Path) -> None:
