@@ -9,6 +9,7 @@ places in one object is bounded.
 """
 
 from collections import OrderedDict
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from flux_tui.core import unixfs
@@ -41,9 +42,9 @@ class Fetch:
     """What is known of one wanted root. Blocks are counted once, places as often as they stand."""
 
     __slots__ = (
-        "addrs", "blocks", "by", "companions", "counted", "finishing", "granted", "have_bytes", "hedged", "holders",
-        "inner_count", "lacks", "leaf_bytes", "missing", "next_push_at", "open_ops", "order", "parts", "path",
-        "places", "quiet_pushes", "root", "size_hint", "spots", "tree",
+        "_companions", "_hedged", "_lacks", "_parts", "blocks", "by", "counted", "finishing", "granted",
+        "have_bytes", "holders", "inner_count", "leaf_bytes", "missing", "next_push_at", "open_ops",
+        "order", "path", "places", "quiet_pushes", "root", "size_hint", "spots", "tree",
     )  # fmt: skip
 
     def __init__(self, root: Cid, *, path: str | None, tree: bool, by: str | None, size: int | None) -> None:
@@ -62,8 +63,6 @@ class Fetch:
         """Blocks neither here nor granted, in the order of the content."""
         self.granted = 0
         """How many of its blocks are under a live lease."""
-        self.hedged: set[Cid] = set()
-        """Blocks that were granted to a second holder while overdue at the first: each only once."""
         self.have_bytes = 0
         self.leaf_bytes = 0
         """Bytes of content in all places known so far."""
@@ -74,18 +73,60 @@ class Fetch:
         self.spots: dict[Cid, list[Spot]] = {}
         self.holders: dict[PeerId, None] = {}
         """Who said yes."""
-        self.lacks: dict[PeerId, set[Cid]] = {}
-        """Blocks that a holder said it has not, after all."""
-        self.parts: dict[PeerId, Part] = {}
-        """What peers that are still fetching it themselves said they have; the others have all of it."""
-        self.companions: set[PeerId] = set()
-        """Who fetches it too, and was told that it is wanted here."""
+        # Ten thousand loose chunks wanted at once have none of these: made when first written to.
+        self._lacks: dict[PeerId, set[Cid]] | None = None
+        self._parts: dict[PeerId, Part] | None = None
+        self._companions: set[PeerId] | None = None
+        self._hedged: set[Cid] | None = None
         self.order: tuple[Cid, ...] | None = None
         """All its blocks, sorted, once the tree is known (parts.py)."""
         self.next_push_at = float("inf")
         self.quiet_pushes = 0
         """Pushes in a row that found nobody who has it: each doubles the wait for the next."""
         self.finishing = False
+
+    def lacking(self, peer: PeerId) -> Collection[Cid]:
+        """Blocks that a holder said it has not, after all."""
+        return self._lacks.get(peer, ()) if self._lacks else ()
+
+    def lack(self, peer: PeerId, cid: Cid) -> None:
+        """A holder has not got this block."""
+        if self._lacks is None:
+            self._lacks = {}
+        self._lacks.setdefault(peer, set()).add(cid)
+
+    @property
+    def parts(self) -> Mapping[PeerId, "Part"]:
+        """What peers that are still fetching it themselves said they have; the others have all of it."""
+        return self._parts or {}
+
+    def offered_by(self, peer: PeerId, part: "Part | None") -> None:
+        """A peer has this part of it, or (None) all of it; whatever it lacked before."""
+        if self._lacks:
+            self._lacks.pop(peer, None)
+        if part is not None:
+            self._parts = {} if self._parts is None else self._parts
+            self._parts[peer] = part
+        elif self._parts:
+            self._parts.pop(peer, None)
+
+    @property
+    def companions(self) -> Collection[PeerId]:
+        """Who fetches it too, and was told that it is wanted here."""
+        return self._companions or ()
+
+    def accompany(self, peer: PeerId) -> None:
+        """This peer fetches it too."""
+        self._companions = set() if self._companions is None else self._companions
+        self._companions.add(peer)
+
+    def hedge(self, cid: Cid) -> bool:
+        """Mark an overdue block as granted to a second holder; False if it was once already."""
+        self._hedged = set() if self._hedged is None else self._hedged
+        if cid in self._hedged:
+            return False
+        self._hedged.add(cid)
+        return True
 
     @property
     def done(self) -> bool:

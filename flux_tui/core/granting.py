@@ -157,7 +157,7 @@ class Granting:
             self._push_grant(holder, None, loose, int(self.loose_size) or 1)
 
     def _choose(self, fetch: Fetch, holder: Holder, count: int) -> list[Cid]:
-        lacks = fetch.lacks.get(holder.peer, ())
+        lacks = fetch.lacking(holder.peer)
         if (part := fetch.parts.get(holder.peer)) is not None:
             found = part.choose(fetch, count, lacks)
             if len(found) < count:
@@ -232,13 +232,10 @@ class Granting:
     def _can_hedge(self, cid: Cid, fetch: Fetch, holder: Holder) -> bool:
         if fetch.missing or cid in self.leases.hedges or holder.peer not in fetch.holders:
             return False
-        if cid in fetch.lacks.get(holder.peer, ()) or cid in fetch.hedged:
+        if cid in fetch.lacking(holder.peer):
             return False
         part = fetch.parts.get(holder.peer)
-        if part is not None and not part.names(fetch, cid):
-            return False
-        fetch.hedged.add(cid)
-        return True
+        return (part is None or part.names(fetch, cid)) and fetch.hedge(cid)
 
     def forsake(self, holder: Holder) -> None:
         """It gives us nothing any more, of anything: all that was granted to it is free again."""

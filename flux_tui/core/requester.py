@@ -257,7 +257,7 @@ class Requester:
             fetch = self.fetches.get(cid)
             if fetch is None or peer in fetch.companions or len(fetch.companions) >= MAX_WATCHERS:
                 continue
-            fetch.companions.add(peer)
+            fetch.accompany(peer)
             if peer not in fetch.holders:
                 news.append(cid)
         if news:
@@ -273,13 +273,10 @@ class Requester:
             fetch = self.fetches[cid]
             fetch.quiet_pushes = 0
             fetch.holders[peer] = None
-            fetch.lacks.pop(peer, None)
-            if part is not None and len(cids) == 1:
-                if not fetch.parts:
-                    self._spread(fetch)
-                fetch.parts[peer] = Part(part)
-            else:
-                fetch.parts.pop(peer, None)
+            some = Part(part) if part is not None and len(cids) == 1 else None
+            if some is not None and not fetch.parts:
+                self._spread(fetch)
+            fetch.offered_by(peer, some)
             if size is not None and len(cids) == 1 and not fetch.size_hint:
                 fetch.size_hint = size
             holder.roots[cid] = None
@@ -308,7 +305,7 @@ class Requester:
                 freed.append(cid)
                 if no.reason == "not_held":
                     for other in self.wanted.get(cid, ()):
-                        other.lacks.setdefault(peer, set()).add(cid)
+                        other.lack(peer, cid)
             if fetch is not None and (not no.has_it or no.reason in GIVES_NOTHING):
                 fetch.holders.pop(peer, None)
                 holder.roots.pop(cid, None)
@@ -375,7 +372,7 @@ class Requester:
         self.ledger.emit(ev.ChunkWasted(cid=cid, size=size, peer=peer, cause="corrupt"))
         fetches = self.wanted.get(cid, ())
         for fetch in fetches:
-            fetch.lacks.setdefault(peer, set()).add(cid)
+            fetch.lack(peer, cid)
         if self.grants.leases.holds(cid, holder):
             self.grants.lapse(holder, [cid], "corrupt")
         for fetch in fetches:

@@ -92,13 +92,15 @@ class Engine:
     ) -> None:
         """Take a turn's outcome into the next group."""
         seq = self.machine.state.seq
-        self._entries.extend(entries)
-        self._effects.extend((seq, effect) for effect in effects)
-        self._landed.extend((seq, row) for row in landed)
-        self._lost.extend((seq, cid) for cid in lost)
-        self._wake.set()
+        self._entries += entries
+        if landed:
+            self._landed += [(seq, row) for row in landed]
+        if lost:
+            self._lost += [(seq, cid) for cid in lost]
         if effects:
+            self._effects += [(seq, effect) for effect in effects]
             self._urgent.set()
+        self._wake.set()
 
     async def run(self) -> None:
         """Until cancelled."""
