@@ -12,7 +12,7 @@ import msgspec
 from flux_tui.core.commands import Command
 from flux_tui.core.events import Via
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.messages import Intent, IntentBody, Message
+from flux_tui.core.messages import Intent, IntentBody, Message, SealedIntent
 
 
 class LeafPlace(NamedTuple):
@@ -159,6 +159,23 @@ class DialFailed(_Input, frozen=True):
     text: str
 
 
+class RouteCame(_Input, frozen=True):
+    """An intent whose signature is its origin's came by way of `peer`, through the DHT."""
+
+    peer: PeerId
+    intent: Intent
+    sealed: SealedIntent
+    """The same, as it may be passed on."""
+    hops: int
+    """How often."""
+
+
+class RoutingChanged(_Input, frozen=True):
+    """The DHT knows of more nodes, or of fewer."""
+
+    known: int
+
+
 class PeerFound(_Input, frozen=True):
     """Discovery found an address."""
 
@@ -246,6 +263,8 @@ Input: TypeAlias = (
     | PushDropped
     | PeerFault
     | DialFailed
+    | RouteCame
+    | RoutingChanged
     | PeerFound
     | NodeRead
     | Placed
@@ -278,6 +297,23 @@ class Broadcast(_Effect, frozen=True):
     body: IntentBody
     peers: tuple[PeerId, ...]
     gossip: bool
+    routes: tuple[Cid, ...] = ()
+    """Roots by which it is routed through the DHT besides."""
+
+
+class Forward(_Effect, frozen=True):
+    """Pass another node's intent on to the providers of these that this node knows. Best effort."""
+
+    roots: tuple[Cid, ...]
+    intent: SealedIntent
+    hops: int
+    """Left when it arrives there."""
+
+
+class Provide(_Effect, frozen=True):
+    """Say in the DHT that this node has these roots, from now on. Best effort, the last ones first."""
+
+    roots: tuple[Cid, ...]
 
 
 class Serve(_Effect, frozen=True):
@@ -359,6 +395,8 @@ class StopNode(_Effect, frozen=True):
 Effect: TypeAlias = (
     Push
     | Broadcast
+    | Forward
+    | Provide
     | Serve
     | Unserve
     | Dial

@@ -43,8 +43,9 @@ LapseCause: TypeAlias = Literal["deadline", "disconnected", "refused", "corrupt"
 """Why a lease ended without its chunk: too late, the holder left, it said NO, it sent wrong
 bytes, or its queue here was full."""
 
-Via: TypeAlias = Literal["direct", "gossip"]
-"""How an intent came: pushed to us by its signer, or forwarded through the swarm."""
+Via: TypeAlias = Literal["direct", "gossip", "routed"]
+"""How an intent came: pushed to us by its signer, forwarded through the swarm, or by way of the DHT, from a
+node that is close to what it wants."""
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False, tag_field="event"):
@@ -159,11 +160,14 @@ class PushedWant(_Event, tag="pushed_want", frozen=True, kw_only=True):
 
     cids: tuple[Cid, ...]
     peers: tuple[PeerId, ...]
-    """To whom it was pushed directly; the rest of the swarm hears it by gossip."""
+    """To whom it was pushed directly."""
     gossip: bool
+    """Whether the whole swarm hears it."""
     retry: bool
     next_push_at: float
     """When it is pushed again if nothing is heard."""
+    routed: bool = False
+    """Whether it goes by DHT to the nodes that know who has it."""
 
 
 class RetrySet(_Event, tag="retry_set", frozen=True, kw_only=True):

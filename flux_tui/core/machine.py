@@ -51,6 +51,7 @@ class Machine:
         self.responder = Responder(self.ledger, policy or Policy(), self.requester.fetches)
         self.customs = Customs(self.ledger, self.responder)
         self._stopped = False
+        self.router = self.requester.retry.router
         self._unreachable: set[str] = set()
         """Addresses whose failure stands in the series already."""
 
@@ -84,6 +85,10 @@ class Machine:
                     size=known.size if known else None,
                 )
             )
+        self.router.start()
+        whole = [known for known in self.state.objects.values() if known.completed_at is not None]
+        if whole:
+            self.ledger.do(fx.Provide(roots=tuple(known.root for known in whole)))
         return self.ledger.take()
 
     def stop(self, reason: str, now: float) -> tuple[list[Entry], list[Effect]]:
@@ -96,7 +101,9 @@ class Machine:
 
     def next_deadline(self) -> float:
         """When `handle(Tick())` has something to do; infinity if only an input can change anything."""
-        return min(self.requester.next_deadline(), self.responder.next_deadline())
+        return min(
+            self.requester.next_deadline(), self.responder.next_deadline(), self.router.next_deadline()
+        )
 
     def accepts(self, peer: PeerId, cid: Cid) -> bool:
         """Whether the bytes of a chunk whose header came are to be read."""
@@ -120,6 +127,11 @@ class Machine:
                 return self.ledger.take()  # many may come at once: the next tick acts on all of them
             case fx.IntentCame():
                 self._intent(given.intent, given.via)
+            case fx.RouteCame():
+                self.router.came(given.peer, given.intent, given.sealed, given.hops)
+                self._intent(given.intent, "routed")
+            case fx.RoutingChanged():
+                self.router.known = given.known
             case fx.Tick():
                 pass
             case fx.Placed():
@@ -129,10 +141,12 @@ class Machine:
             case fx.PeerUp():
                 self._unreachable.discard(given.addr)
                 self.ledger.emit(ev.PeerConnected(peer=given.peer, addr=given.addr))
+                self.router.peer_up(given.peer)
                 self.responder.peer_up(given.peer)
                 self.requester.peer_up(given.peer)
             case fx.PeerDown():
                 self.ledger.emit(ev.PeerDisconnected(peer=given.peer, why=given.why[:MAX_TEXT]))
+                self.router.peer_down(given.peer)
                 self.responder.peer_down(given.peer)
                 self.requester.peer_down(given.peer)
             case fx.ChunkSkipped():
@@ -153,7 +167,7 @@ class Machine:
             case fx.PeerFault():
                 self._fault(given.peer, given.fault, given.text)
             case fx.DialFailed():
-                if given.addr not in self._unreachable:
+                if given.addr not in self._unreachable and not self.router.is_quiet(given.addr):
                     self._unreachable.add(given.addr)
                     self.ledger.emit(ev.ErrorOccurred(text=given.text))
             case fx.PeerFound():
@@ -181,6 +195,7 @@ class Machine:
                 assert_never(given)
         self.requester.on_time()
         self.responder.on_time()
+        self.router.on_time()
         return self.ledger.take()
 
     def _message(self, peer: PeerId, message: msg.Message) -> None:
@@ -197,7 +212,7 @@ class Machine:
                 self.ledger.emit(ev.ErrorReceived(peer=peer, text=message.text, cids=message.cids))
             case msg.Custom():
                 self.customs.came(peer, message, "direct", ())
-            case msg.Chunk() | msg.SealedIntent():
+            case msg.Chunk() | msg.SealedIntent() | msg.Route():
                 raise AssertionError("chunks and intents come as inputs of their own")
             case _:
                 assert_never(message)
@@ -289,8 +304,10 @@ class Machine:
     def _announce(self, root: Cid) -> None:
         if known := self.state.objects.get(root):
             self.responder.announce(root, known.name, known.size or 0)
+            self.ledger.do(fx.Provide(roots=(root,)))
 
     def _join(self, addr: str, *, keep: bool) -> None:
+        self.router.asked_for(addr)
         peer = addr.rpartition("/p2p/")[2]
         if peer != self.ledger.me and (keep or PeerId(peer) not in self.responder.connected):
             self.ledger.do(fx.Dial(addr=addr, keep=keep))
@@ -307,7 +324,7 @@ class Machine:
                 pass  # what it does not hear it will ask again: pushes are fire and forget
             case msg.Custom():
                 self.customs.dropped(peer, message)
-            case msg.SealedIntent():
+            case msg.SealedIntent() | msg.Route():
                 pass  # the retry timer pushes it again
             case _:
                 assert_never(message)

@@ -36,6 +36,8 @@ MAX_PAYLOAD_CUSTOM = 32 * 1024
 """Bytes that an intent or answer of a program's own kind may carry."""
 INTENT_TTL = 60.0
 """Seconds that an intent may travel."""
+MAX_HOPS = 2
+"""Times that a routed intent may be passed on."""
 
 WireCid: TypeAlias = Annotated[Cid, msgspec.Meta(pattern=r"^baf[ky][a-z2-7]{55}$")]
 WirePeer: TypeAlias = Annotated[PeerId, msgspec.Meta(pattern=r"^[1-9A-HJ-NP-Za-km-z]{20,80}$")]
@@ -157,10 +159,20 @@ class Cancel(_Wire, tag="cancel", frozen=True, kw_only=True):
     cids: Cids
 
 
-Message: TypeAlias = Chunk | StatusNo | StatusYesButLater | Error | Grant | Cancel | Custom | SealedIntent
+class Route(_Wire, tag="route", frozen=True, kw_only=True):
+    """An intent on its way through the DHT: to the nodes closest to what it wants, then to providers.
+
+    Whoever gets it may answer its origin, as with any intent; with hops left it is also passed on.
+    """
+
+    intent: SealedIntent
+    hops: Annotated[int, msgspec.Meta(ge=0, le=MAX_HOPS)] = 0
+
+
+Message: TypeAlias = Chunk | StatusNo | StatusYesButLater | Error | Grant | Cancel | Custom | SealedIntent | Route
 
 MESSAGE_TYPES: tuple[type[Message], ...] = get_args(Message)
 
 DirectKind: TypeAlias = Literal[
-    "chunk", "status_no", "status_yes_but_later", "error", "grant", "cancel", "custom", "intent"
+    "chunk", "status_no", "status_yes_but_later", "error", "grant", "cancel", "custom", "intent", "route"
 ]

@@ -31,7 +31,7 @@ from flux_tui.core.messages import (
 )
 from flux_tui.core.parts import Watchers, bitmap
 from flux_tui.core.policy import Policy
-from flux_tui.core.retry import MAX_DIRECT
+from flux_tui.core.routing import MAX_DIRECT
 from flux_tui.core.uplink import MAX_WAIT_SECONDS, Uplink
 
 FIRST_UPLINK = 50 * 1024 * 1024

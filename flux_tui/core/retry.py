@@ -18,6 +18,7 @@ from flux_tui.core.holders import Holders
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.ledger import Ledger
 from flux_tui.core.messages import MAX_CIDS_WANT, MAX_WAIT, Want
+from flux_tui.core.routing import Router, Way
 
 SILENCE = 60.0
 """Seconds after a push with nothing heard until it is pushed again."""
@@ -27,8 +28,6 @@ RETRY_MIN = 0.25
 """Seconds; nobody is asked again sooner, whatever it said."""
 JITTER = 0.1
 """Share of a wait that is left to chance."""
-MAX_DIRECT = 16
-"""Peers that an intent is pushed to directly; the rest hears it by gossip."""
 
 
 class Retry:
@@ -39,6 +38,7 @@ class Retry:
         self.holders = holders
         self.fetches = fetches
         self.max_pending = max_pending
+        self.router = Router(ledger)
         self.waiting: OrderedDict[Cid, None] = OrderedDict()
         self._heap: list[tuple[float, Cid]] = []
         self._changed: dict[tuple[float, ev.RetryCause, PeerId | None], list[Cid]] = {}
@@ -133,20 +133,30 @@ class Retry:
             self.push_now(due)
 
     def _push(self, batch: list[Fetch], *, retry: bool, peers: tuple[PeerId, ...] | None) -> None:
-        direct, gossip = (peers, False) if peers is not None else self._route(retry)
+        way = Way(peers, (), gossip=False) if peers is not None else self._way(batch, retry)
         at = self.ledger.now + max(self._patience(fetch) for fetch in batch)
         cids = tuple(fetch.root for fetch in batch)
         for fetch in batch:
             fetch.quiet_pushes += 1
             self._set(fetch, at)
-        self.ledger.emit(ev.PushedWant(cids=cids, peers=direct, gossip=gossip, retry=retry, next_push_at=at))
-        self.ledger.do(Broadcast(body=Want(cids=cids, retry=retry), peers=direct, gossip=gossip))
+        self.ledger.emit(
+            ev.PushedWant(
+                cids=cids,
+                peers=way.peers,
+                gossip=way.gossip,
+                retry=retry,
+                next_push_at=at,
+                routed=bool(way.routes),
+            )
+        )
+        body = Want(cids=cids, retry=retry)
+        self.ledger.do(Broadcast(body=body, peers=way.peers, gossip=way.gossip, routes=way.routes))
 
-    def _route(self, retry: bool) -> tuple[tuple[PeerId, ...], bool]:
-        """To whom: first who said yes in this session, then any other neighbour, then the swarm."""
+    def _way(self, batch: list[Fetch], retry: bool) -> Way:
         proven, others = self.holders.connected()
-        direct = (*proven, *others)[:MAX_DIRECT]
-        return direct, retry or not proven or len(proven) + len(others) > MAX_DIRECT
+        unanswered = max(fetch.quiet_pushes for fetch in batch)
+        roots = [fetch.root for fetch in batch]
+        return self.router.way(roots, proven, others, retry=retry, unanswered=unanswered)
 
     def _patience(self, fetch: Fetch) -> float:
         wait = min(SILENCE * 2.0 ** min(fetch.quiet_pushes, 10), SILENCE_MAX)

@@ -137,6 +137,8 @@ def _describe(event: Event, names: Names) -> str:
         case ev.PushedWant():
             to = f"to {len(event.peers):,} peers" if event.peers else "to nobody yet"
             to = f"to {names.peer(event.peers[0])}" if len(event.peers) == 1 else to
+            if event.routed:
+                to = f"{to}, by DHT" if event.peers else "by DHT"
             swarm = " and the swarm" if event.gossip else ""
             return f"{what(event.cids)} {to}{swarm}{', again' if event.retry else ''}"
         case ev.RetrySet():
@@ -181,7 +183,7 @@ def _describe(event: Event, names: Names) -> str:
             lost = counted(len(event.cids), "chunk")
             return f"{lost} {human_size(event.size)} of {names.text(event.path)}"
         case ev.IntentReceived():
-            how = "" if event.via == "direct" else ", by gossip"
+            how = {"direct": "", "gossip": ", by gossip", "routed": ", by DHT"}[event.via]
             return f"wants {what(event.cids)}{how}"
         case ev.AnsweredLater():
             return f"heard yes for {what(event.cids)}, in {human_seconds(event.eta)}"

@@ -11,15 +11,16 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from functools import lru_cache
 
 import trio
-from libp2p.abc import IHost, INetConn, INetStream, INetwork, INotifee
+from libp2p.abc import IHost, INetStream
 from libp2p.crypto.keys import KeyPair, PublicKey
 from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import PeerInfo
 from multiaddr import Multiaddr
 
-from flux_tui.core.ids import PeerId
-from flux_tui.core.messages import Message
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.messages import Message, Route
 from flux_tui.net.broadcast import Broadcast, open_broadcast
+from flux_tui.net.dht import Dht
 from flux_tui.net.discovery import concrete, mdns, parse_peer_addr
 from flux_tui.net.links import PROTOCOL, Links
 from flux_tui.net.network import Load, Network, NetworkError, OpenNetwork, Receiver
@@ -57,6 +58,7 @@ async def _open(
         broadcast = await stack.enter_async_context(open_broadcast(host))
         nursery = await stack.enter_async_context(trio.open_nursery())
         network = Libp2pNetwork(host, identity, receiver, nursery, broadcast)
+        nursery.start_soon(network.run_dht)
         nursery.start_soon(broadcast.run_outbox)
         nursery.start_soon(broadcast.run_inbox, network.peer_id, receiver)
         if use_mdns:
@@ -89,8 +91,15 @@ class Libp2pNetwork:
         self._addr_by_peer: dict[PeerId, str] = {}
         self.peer_id = PeerId(str(host.get_id()))
         self.addrs = self._own_addrs()
+        self._dht = Dht(
+            host,
+            receiver,
+            push=self.push,
+            linked=lambda peer: peer in self._links.by_peer,
+            refuses=self._links.refuses,
+        )
+        self._links.on_up = self._dht.peer_up
         host.set_stream_handler(PROTOCOL, self._on_stream)
-        host.get_network().register_notifee(_Notifee(self._links))
 
     def peers(self) -> tuple[PeerId, ...]:
         return tuple(peer for peer in self._links.by_peer if self._links.get(peer))
@@ -108,6 +117,19 @@ class Libp2pNetwork:
 
     def publish(self, data: bytes) -> None:
         self._broadcast.publish(data)
+
+    def provide(self, roots: Sequence[Cid]) -> None:
+        self._dht.provide(roots)
+
+    def route(self, roots: Sequence[Cid], message: Route) -> None:
+        self._dht.route(roots, message)
+
+    def forward(self, roots: Sequence[Cid], message: Route) -> None:
+        self._dht.forward(roots, message)
+
+    async def run_dht(self) -> None:
+        """Keep the DHT going, until cancelled."""
+        await self._dht.run()
 
     def dial(self, addr: str, *, keep: bool = False) -> None:
         if addr in self._dialling:
@@ -236,31 +258,6 @@ class Libp2pNetwork:
             for addr in listener.get_addrs():
                 found += [f"{one}/p2p/{self.peer_id}" for one in concrete(addr)]
         return tuple(dict.fromkeys(found))
-
-
-class _Notifee(INotifee):
-    """libp2p tells it of connections."""
-
-    def __init__(self, links: Links) -> None:
-        self._links = links
-
-    async def connected(self, network: INetwork, conn: INetConn) -> None:
-        self._links.connected(PeerId(str(conn.muxed_conn.peer_id)))
-
-    async def disconnected(self, network: INetwork, conn: INetConn) -> None:
-        """The link's streams tell."""
-
-    async def opened_stream(self, network: INetwork, stream: INetStream) -> None:
-        """Not of interest."""
-
-    async def closed_stream(self, network: INetwork, stream: INetStream) -> None:
-        """Not of interest."""
-
-    async def listen(self, network: INetwork, multiaddr: Multiaddr) -> None:
-        """Not of interest."""
-
-    async def listen_close(self, network: INetwork, multiaddr: Multiaddr) -> None:
-        """Not of interest."""
 
 
 def can_listen(addr: str) -> str | None:

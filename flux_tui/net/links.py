@@ -3,6 +3,9 @@
 Each side opens one stream to push on, and takes one to read from; a link is up when it has both. So two
 nodes that dial each other at the same moment still have one link, and a peer that comes back after a crash
 replaces its old one. `on_connected` and `on_disconnected` strictly alternate for a peer.
+
+Who dials a peer for its own sake opens its stream first, and the other side then opens its own: a
+connection that libp2p makes for a lookup in the DHT gets no link.
 """
 
 import logging
@@ -69,6 +72,8 @@ class Links:
         self._banned: dict[PeerId, float] = {}
         self._last_end: dict[PeerId, trio.Event] = {}
         self.by_peer: dict[PeerId, Link] = {}
+        self.on_up: Callable[[PeerId], None] = lambda peer: None
+        """Told of each link that comes up, before the receiver is."""
 
     def get(self, peer: PeerId) -> Link | None:
         """The link to a peer, if it is up."""
@@ -81,16 +86,18 @@ class Links:
         if len(self._banned) > 1024:
             del self._banned[next(iter(self._banned))]
 
+    def refuses(self, peer: PeerId) -> bool:
+        """Whether it misbehaved just now."""
+        return self._banned.get(peer, 0.0) > time.monotonic()
+
     def allowed(self, peer: PeerId) -> bool:
         """Whether it may have a link: nobody while we close, though libp2p goes on for a moment."""
-        if self._nursery.cancel_scope.cancel_called:
-            return False
-        if self._banned.get(peer, 0.0) > time.monotonic():
+        if self._nursery.cancel_scope.cancel_called or self.refuses(peer):
             return False
         return peer in self.by_peer or len(self.by_peer) < MAX_PEERS
 
     def connected(self, peer: PeerId) -> None:
-        """libp2p has a connection to this peer: open our stream on it."""
+        """We have a connection to this peer, and want a link: open our stream on it."""
         if self.allowed(peer):
             link = self._link(peer)
             if link.outbound is None and not link.opening:
@@ -153,6 +160,7 @@ class Links:
                 await link.complete.wait()
                 waiting.deadline = float("inf")
                 link.up.set()
+                self.on_up(link.peer)
                 self._receiver.on_connected(link.peer, self._addr_of(link.peer))
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._read, link)

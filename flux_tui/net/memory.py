@@ -10,6 +10,8 @@ encryption are not there, and every clock is trio's, so a test may use one of it
 - A receiver or a load that raises is a bug, and comes out of the network's context as it is.
 - Gossip floods: each network hands on what it has not seen, to every peer but the one it came from.
 - A peer that was disconnected, or that sent garbage, is refused for a while.
+- The DHT knows all nodes that a path of links leads to, at once; a root's providers are kept by the closest
+  of them, as Kademlia counts. Messages by it need no link, as they need none on libp2p.
 
 Non-goals: mDNS, delays and losses (tests/sim has a swarm with both), round-trip times.
 """
@@ -17,7 +19,7 @@ Non-goals: mDNS, delays and losses (tests/sim has a swarm with both), round-trip
 import itertools
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import lru_cache
 from hashlib import sha256
@@ -26,11 +28,22 @@ import trio
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from flux_tui.core import codec
 from flux_tui.core.codec import MAX_SEALED, BadFrameError
-from flux_tui.core.ids import BadIdError, PeerId, peer_id_bytes, peer_id_from_bytes
-from flux_tui.core.messages import Message
+from flux_tui.core.ids import BadIdError, Cid, PeerId, cid_bytes, peer_id_bytes, peer_id_from_bytes
+from flux_tui.core.messages import Message, Route
 from flux_tui.net.discovery import parse_peer_addr
-from flux_tui.net.network import Load, Network, NetworkError, OpenNetwork, Receiver
+from flux_tui.net.network import (
+    CLOSEST,
+    MAX_FANOUT,
+    MAX_PROVIDED,
+    WIDTH,
+    Load,
+    Network,
+    NetworkError,
+    OpenNetwork,
+    Receiver,
+)
 from flux_tui.net.push_stream import Outgoing, read_from
 
 log = logging.getLogger(__name__)
@@ -47,6 +60,8 @@ GOSSIP_QUEUE = 256
 """Gossip messages waiting at one network; the next is dropped."""
 GOSSIP_SEEN = 4096
 """Gossip messages remembered, so that a copy is known as one."""
+ROUTE_QUEUE = 256
+"""Intents waiting to be routed or forwarded by one network; the next is dropped."""
 
 MAX_DIALS = 128
 """Addresses being dialled at the same time."""
@@ -82,12 +97,18 @@ class Switchboard:
         async with trio.open_nursery() as nursery:
             network = MemoryNetwork(self, key, transport, receiver, nursery)
             nursery.start_soon(network.run_gossip)
+            nursery.start_soon(network.run_dht)
             self._by_transport[transport] = network
             try:
                 yield network
             finally:
                 del self._by_transport[transport]
                 nursery.cancel_scope.cancel()
+
+    def changed(self) -> None:
+        """A link came up or went down: the DHT's nodes look around."""
+        for network in list(self._by_transport.values()):
+            network.look_around()
 
     def free_port(self) -> int:
         """A port that nobody has; also of the near end of a connection."""
@@ -119,8 +140,16 @@ class MemoryNetwork:
         """Addresses being dialled, and whether to keep at it."""
         self._seen: OrderedDict[bytes, None] = OrderedDict()  # by sha256
         self._gossip_in, self._gossip = trio.open_memory_channel[tuple[PeerId, bytes]](GOSSIP_QUEUE)
+        self._known = 0
+        self._provided: dict[Cid, None] = {}
+        self._records: dict[Cid, dict[PeerId, MemoryNetwork]] = {}
+        """Providers of roots, kept for the swarm."""
+        self._routed_in, self._routed = trio.open_memory_channel[tuple[MemoryNetwork, Message]](ROUTE_QUEUE)
         self.peer_id = peer_id_from_bytes(_PUBLIC_KEY + key.public_key().public_bytes_raw())
+        self.transport = transport
         self.addrs = (f"{transport}/p2p/{self.peer_id}",)
+        self.place = int.from_bytes(sha256(peer_id_bytes(self.peer_id)).digest(), "big")
+        """In the DHT."""
 
     def peers(self) -> tuple[PeerId, ...]:
         return tuple(peer for peer, link in self._links.items() if link.up)
@@ -138,6 +167,40 @@ class MemoryNetwork:
 
     def publish(self, data: bytes) -> None:
         self.gossip(self.peer_id, data)
+
+    def provide(self, roots: Sequence[Cid]) -> None:
+        for root in roots:
+            self._provided[root] = None
+            if len(self._provided) > MAX_PROVIDED:
+                del self._provided[next(iter(self._provided))]
+        self._spread()
+
+    def route(self, roots: Sequence[Cid], message: Route) -> None:
+        swarm = self._swarm()
+        for root in roots:
+            self.forward((root,), Route(intent=message.intent, hops=0))
+            for other in _closest(root, swarm)[:WIDTH]:
+                self._hand(other, message)
+
+    def forward(self, roots: Sequence[Cid], message: Route) -> None:
+        found = {peer: other for root in roots for peer, other in self._records.get(root, {}).items()}
+        found.pop(self.peer_id, None)
+        for other in list(found.values())[:MAX_FANOUT]:
+            self._hand(other, message)
+
+    async def run_dht(self) -> None:
+        """Hand over what is routed, until cancelled."""
+        async for other, message in self._routed:
+            if other._board.at(other.transport) is other and not other._refuses(self.peer_id):
+                other._receiver.on_message(self.peer_id, message)
+
+    def look_around(self) -> None:
+        """Who is there? And who is close to what this network provides?"""
+        swarm = self._swarm()
+        if len(swarm) != self._known:
+            self._known = len(swarm)
+            self._receiver.on_routing(self._known)
+            self._spread()
 
     def dial(self, addr: str, *, keep: bool = False) -> None:
         if addr in self._dialling:
@@ -196,6 +259,33 @@ class MemoryNetwork:
             for link in self._links.values():
                 if link.up and link.peer != forwarder:
                     link.far.owner.gossip(self.peer_id, data)
+
+    def _swarm(self) -> "list[MemoryNetwork]":
+        """All the others that a path of links leads to."""
+        found: dict[PeerId, MemoryNetwork] = {self.peer_id: self}
+        waiting: list[MemoryNetwork] = [self]
+        while waiting:
+            for link in waiting.pop()._links.values():
+                other = link.far.owner
+                if link.up and other.peer_id not in found:
+                    found[other.peer_id] = other
+                    waiting.append(other)
+        del found[self.peer_id]
+        return list(found.values())
+
+    def _spread(self) -> None:
+        swarm = self._swarm()
+        for root in self._provided:
+            for other in _closest(root, swarm):
+                other._records.setdefault(root, {})[self.peer_id] = self
+
+    def _hand(self, other: "MemoryNetwork", message: Route) -> None:
+        """Push an intent to who may not be a neighbour, as a frame."""
+        frame = codec.encode_frame(message)
+        try:
+            self._routed_in.send_nowait((other, codec.decode_header(frame[codec.PREFIX_BYTES :])))
+        except trio.WouldBlock:
+            log.debug("an intent for %s was dropped", other.peer_id)
 
     async def _dial(self, addr: str) -> None:
         try:
@@ -259,6 +349,7 @@ class MemoryNetwork:
             await old.done.wait()  # its on_disconnected comes before our on_connected
         link.up = True
         self._receiver.on_connected(link.peer, link.addr)
+        self._board.changed()
         try:
             with link.scope:
                 async with trio.open_nursery() as nursery:
@@ -268,6 +359,7 @@ class MemoryNetwork:
             if self._links.get(link.peer) is link:
                 del self._links[link.peer]
             self._receiver.on_disconnected(link.peer, link.why)
+            self._board.changed()
             link.far.end("the connection was closed")
             link.done.set()
 
@@ -334,6 +426,12 @@ class _Pipe:
             self._bytes += left[:room]
             left = left[room:]
             self._changed.unpark_all()
+
+
+def _closest(root: Cid, networks: "Sequence[MemoryNetwork]") -> "list[MemoryNetwork]":
+    """Those that keep a root's providers."""
+    target = int.from_bytes(sha256(cid_bytes(root)[2:]).digest(), "big")
+    return sorted(networks, key=lambda network: network.place ^ target)[:CLOSEST]
 
 
 @lru_cache(maxsize=1024)

@@ -4,7 +4,7 @@ Two implementations: `host.Libp2pNetwork` and `memory.MemoryNetwork` (tests, sim
 tests runs on both.
 
 Rules
-- Nothing here waits for a peer. `push`, `serve`, `publish` and `dial` return at once; what came of them
+- Nothing here waits for a peer. `push`, `serve`, `publish`, `route` and `dial` return at once; what came of them
   arrives later at the `Receiver`.
 - A peer's queue is bounded. `push` to a full queue returns False and drops the message: the core
   decides what that means.
@@ -17,10 +17,20 @@ from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.messages import Chunk, Message
+from flux_tui.core.messages import Chunk, Message, Route
 
 PUSH_PROTOCOL = "/flux/push/1.0.0"
 INTENT_TOPIC = "/flux/intent/1.0.0"
+KAD_PROTOCOL = "/flux/kad/1.0.0"
+ROUTE_PROTOCOL = "/flux/route/1.0.0"
+CLOSEST = 20
+"""Nodes that keep the providers of one root: Kademlia's k."""
+WIDTH = 4
+"""Of these, how many an intent is routed to: each knows the same providers, unless it came late or lies."""
+MAX_FANOUT = 8
+"""Providers that one node forwards one intent to."""
+MAX_PROVIDED = 16_384
+"""Roots that are kept provided; of more, the oldest are left out."""
 QUEUE_MESSAGES = 4096
 """Control messages waiting for one peer; the next is dropped (`push` says so)."""
 QUEUE_BYTES = 4 * 1024 * 1024
@@ -73,6 +83,9 @@ class Receiver(Protocol):
     def on_dial_failed(self, addr: str, why: str) -> None:
         """An address that was dialled does not answer, or is not what it says. One sentence."""
 
+    def on_routing(self, known: int) -> None:
+        """The DHT knows of this many other nodes now."""
+
     def on_found(self, addr: str) -> None:
         """Discovery (mDNS) found a peer's multiaddr, ending in /p2p/…. Not dialled yet."""
 
@@ -99,6 +112,18 @@ class Network(Protocol):
 
     def publish(self, data: bytes) -> None:
         """Gossip to the swarm. Best effort by nature."""
+
+    def provide(self, roots: Sequence[Cid]) -> None:
+        """Say in the DHT that this node has these, and say it again before that is forgotten.
+
+        Best effort, bounded (MAX_PROVIDED), what was given last first: the DHT takes a few a second.
+        """
+
+    def route(self, roots: Sequence[Cid], message: Route) -> None:
+        """Push a message to the nodes closest to each of these in the DHT. Best effort."""
+
+    def forward(self, roots: Sequence[Cid], message: Route) -> None:
+        """Push it to the providers of these that this very node knows (MAX_FANOUT). Best effort."""
 
     def dial(self, addr: str, *, keep: bool = False) -> None:
         """Connect in the background; on_connected or on_dial_failed tells.

@@ -4,10 +4,10 @@ import os
 from collections.abc import Callable
 
 from flux_tui.core import codec
-from flux_tui.core.effects import Broadcast, IntentCame, PeerFault
+from flux_tui.core.effects import Broadcast, IntentCame, PeerFault, RouteCame
 from flux_tui.core.events import Via
 from flux_tui.core.ids import PeerId
-from flux_tui.core.messages import INTENT_TTL, MAX_ADDRS, Intent, SealedIntent
+from flux_tui.core.messages import INTENT_TTL, MAX_ADDRS, Intent, Route, SealedIntent
 from flux_tui.net.network import Network
 
 NONCE_BYTES = 12
@@ -29,22 +29,39 @@ def seal(network: Network, effect: Broadcast, now: float) -> SealedIntent:
 def broadcast(
     network: Network, effect: Broadcast, now: float, dropped: Callable[[PeerId, SealedIntent], None]
 ) -> None:
-    """Push an intent to its direct peers, and to the swarm."""
+    """Push an intent to its direct peers, through the DHT, and to the swarm."""
     sealed = seal(network, effect, now)
     for peer in effect.peers:
         if not network.push(peer, sealed):
             dropped(peer, sealed)
+    if effect.routes:
+        network.route(effect.routes, Route(intent=sealed, hops=1))
     if effect.gossip:
         network.publish(codec.encode_sealed(sealed))
 
 
 def unseal(network: Network, sender: PeerId, sealed: SealedIntent, *, gossip: bool) -> IntentCame | PeerFault:
     """An intent from outside, verified; or whose fault it is that it is none."""
+    intent = _verified(network, sender, sealed)
+    if isinstance(intent, PeerFault):
+        return intent
+    via: Via = "direct" if intent.origin == sender and not gossip else "gossip"
+    return IntentCame(intent=intent, via=via)
+
+
+def unseal_route(network: Network, sender: PeerId, route: Route) -> RouteCame | PeerFault:
+    """One that was routed to this node, likewise."""
+    intent = _verified(network, sender, route.intent)
+    if isinstance(intent, PeerFault):
+        return intent
+    return RouteCame(peer=sender, intent=intent, sealed=route.intent, hops=route.hops)
+
+
+def _verified(network: Network, sender: PeerId, sealed: SealedIntent) -> Intent | PeerFault:
     try:
         intent = codec.decode_intent(sealed.signed)
     except codec.BadFrameError as error:
         return PeerFault(peer=sender, fault="garbage", text=f"an intent that is none: {error}")
     if not network.verify(intent.origin, sealed.signed, sealed.signature):
         return PeerFault(peer=sender, fault="bad_signature", text="an intent that its origin did not sign")
-    via: Via = "direct" if intent.origin == sender and not gossip else "gossip"
-    return IntentCame(intent=intent, via=via)
+    return intent

@@ -28,7 +28,7 @@ from flux_tui.core.effects import Effect
 from flux_tui.core.events import Entry
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.machine import Machine
-from flux_tui.core.messages import SealedIntent
+from flux_tui.core.messages import Route, SealedIntent
 from flux_tui.core.state import State
 from flux_tui.home import Home
 from flux_tui.net.network import Network, OpenNetwork
@@ -255,6 +255,10 @@ class FluxNode:
                 self._serving.serve(effect.peer, effect.cids)
             case fx.Broadcast():
                 broadcast(self._network, effect, time.time(), self._intent_dropped)
+            case fx.Forward():
+                self._network.forward(effect.roots, Route(intent=effect.intent, hops=effect.hops))
+            case fx.Provide():
+                self._network.provide(effect.roots)
             case fx.Unserve():
                 self._serving.unserve(effect.peer, effect.cids)
             case fx.OpenTree() | fx.Place() | fx.FinishTree() | fx.DropTree() | fx.ReadNode():

@@ -6,10 +6,10 @@ from flux_tui.core import codec
 from flux_tui.core import effects as fx
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.machine import Machine
-from flux_tui.core.messages import Chunk, Message, SealedIntent
+from flux_tui.core.messages import Chunk, Message, Route, SealedIntent
 from flux_tui.net.network import Network
 from flux_tui.node.engine import Engine
-from flux_tui.node.intents import unseal
+from flux_tui.node.intents import unseal, unseal_route
 from flux_tui.node.landing import Landing
 from flux_tui.node.serving import Serving
 
@@ -54,6 +54,9 @@ class NodeReceiver:
     def on_message(self, peer: PeerId, message: Message) -> None:
         if isinstance(message, SealedIntent):
             self._on_intent(peer, message, gossip=False)
+        elif isinstance(message, Route):
+            if self._engine is not None:
+                self._feed(unseal_route(self._network, peer, message))
         else:
             self._feed(fx.MessageCame(peer=peer, message=message))
 
@@ -86,6 +89,9 @@ class NodeReceiver:
 
     def on_dial_failed(self, addr: str, why: str) -> None:
         self._feed(fx.DialFailed(addr=addr, text=why))
+
+    def on_routing(self, known: int) -> None:
+        self._feed(fx.RoutingChanged(known=known))
 
     def on_found(self, addr: str) -> None:
         self._feed(fx.PeerFound(addr=addr))

@@ -15,7 +15,7 @@ import trio.testing
 from libp2p.crypto.ed25519 import create_new_key_pair
 
 from flux_tui.core.ids import Cid, PeerId, dag_cid, peer_id_from_bytes, raw_cid
-from flux_tui.core.messages import Chunk, Error, Grant, Message, SealedIntent, StatusNo
+from flux_tui.core.messages import Chunk, Error, Grant, Message, Route, SealedIntent, StatusNo
 from flux_tui.net import host, memory
 from flux_tui.net.memory import Switchboard
 from flux_tui.net.network import QUEUE_MESSAGES, Load, LoadedChunk, Network, NetworkError, OpenNetwork
@@ -44,6 +44,8 @@ class Seen:
         self.faults: list[tuple[PeerId, str, str]] = []
         self.failed: list[tuple[str, str]] = []
         self.found: list[str] = []
+        self.known = 0
+        """Nodes in the DHT, as told last."""
         self.unwanted: set[Cid] = set()
         """Chunks that wants_payload declines."""
         self.may_take = trio.Event()
@@ -107,6 +109,10 @@ class Seen:
 
     def on_dial_failed(self, addr: str, why: str) -> None:
         self.failed.append((addr, why))
+        self._news.unpark_all()
+
+    def on_routing(self, known: int) -> None:
+        self.known = known
         self._news.unpark_all()
 
     def on_found(self, addr: str) -> None:
@@ -431,11 +437,74 @@ async def test_gossip_reaches_who_is_two_hops_away(wire: Wire) -> None:
         await middle.seen.until(lambda: middle.seen.gossip)
         await settled()
         assert {forwarder for forwarder, _ in middle.seen.gossip} == {a.id}
-        assert {forwarder for forwarder, _ in b.seen.gossip} == {middle.id}, "by whom it came, not from whom"
+        # By whom it came; once the two ends have met in the DHT, it may come straight.
+        assert {forwarder for forwarder, _ in b.seen.gossip} <= {middle.id, a.id}
         data = [data for _, data in b.seen.gossip]
         assert set(data) <= {b"intent %d" % number for number in range(published)}
         assert len(set(data)) == len(data), "a copy is known as one"
         assert not a.seen.gossip, "nobody hears its own"
+
+
+# ── the DHT ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def routed(hops: int, number: int = 0) -> Route:
+    return Route(intent=SealedIntent(signed=b"intent %d" % number, signature=bytes(64)), hops=hops)
+
+
+async def star(wire: Wire, nodes: Sequence[Node]) -> None:
+    """Connect all to the first, and wait until everybody knows everybody."""
+    for other in nodes[1:]:
+        await connect(other, nodes[0])
+    for one in nodes:
+        await one.seen.until(lambda one=one: one.seen.known == len(nodes) - 1)  # type: ignore[misc]
+
+
+async def test_a_routed_intent_comes_to_the_provider_that_only_others_know(wire: Wire) -> None:
+    """The provider is not connected to the asker; who is close to the root forwards to it."""
+    root = dag_cid(b"a root")
+    async with node(wire, 1) as hub, node(wire, 2) as provider, node(wire, 3) as asker, node(wire, 4) as d:
+        everyone = [hub, provider, asker, d]
+        await star(wire, everyone)
+        provider.network.provide([root])
+        with trio.fail_after(BOUND):
+            while not any(one.seen.messages for one in (hub, d)):
+                asker.network.route([root], routed(1))
+                with trio.move_on_after(0.2):
+                    await hub.seen.until(lambda: hub.seen.messages)
+        forwarder = hub if hub.seen.messages else d
+        message = forwarder.seen.messages[0]
+        assert message == routed(1)
+        with trio.fail_after(BOUND):
+            while routed(0, 7) not in provider.seen.messages:
+                forwarder.network.forward([dag_cid(b"another"), root], routed(0, 7))
+                with trio.move_on_after(0.2):
+                    await provider.seen.until(lambda: routed(0, 7) in provider.seen.messages)
+        assert provider.network.peers() == (hub.id,), "it needed no link"
+        assert not any(one.seen.faults for one in everyone)
+
+
+async def test_routing_without_a_dht_or_by_what_nobody_provides_does_nothing(wire: Wire) -> None:
+    async with node(wire, 1) as a, node(wire, 2) as b:
+        a.network.route([dag_cid(b"x")], routed(1))
+        a.network.forward([dag_cid(b"x")], routed(1))
+        a.network.provide([dag_cid(b"x")])
+        await settled()
+        await connect(a, b)
+        await b.seen.until(lambda: b.seen.known == 1)
+        b.network.forward([dag_cid(b"y")], routed(1))
+        await settled()
+        assert not a.seen.messages + b.seen.messages
+
+
+async def test_a_banned_peer_routes_nothing_here(wire: Wire) -> None:
+    async with pair(wire) as (a, b):
+        await a.seen.until(lambda: a.seen.known == 1)
+        b.network.disconnect(a.id, "it sent wrong bytes again")
+        await a.seen.down(b.id)
+        a.network.route([dag_cid(b"x")], routed(1))
+        await settled()
+        assert not b.seen.messages
 
 
 # ── dialling ────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,466 @@
+"""The DHT: who has which root, and how an intent gets to them.
+
+Kademlia is libp2p's own (KadDHT), on our host and in our swarm only. Roots are provided to the CLOSEST nodes;
+an intent is routed to WIDTH of those, which forward it to the providers that they know: nobody asks anybody
+for a list, and the answers go straight to the intent's origin.
+
+What libp2p 0.8.1 does, and what is done about it here:
+- It speaks `/ipfs/kad/1.0.0`, whatever `protocol_prefix` says. `_KadHost` stands between it and the host and
+  names every stream `/flux/kad/1.0.0`, in and out; and it hides the public DHT's name in what peers say that
+  they speak. So a flux node neither answers nor asks a node of the public DHT (tests/net/test_dht.py).
+- A node takes 10 ADD_PROVIDER in 10 s from one peer, and drops the next without a word, though `provide`
+  returns True: each peer is sent ADDS_PER_WINDOW here. In a swarm of fewer than 20 nodes everybody gets
+  every root, so it is about one root a second there; in a large one each root goes elsewhere.
+- It would store a stranger's values, up to 50,000 of 1 MiB: here none is valid. Provider records have no
+  bound either: MAX_RECORDS.
+- Its service asks all buckets for random keys and writes its records to disk: it is not run. What is
+  needed of that is in `run`: to meet who comes, to look around oneself, to forget what has expired.
+- Lookups dial whom they hear of. Such connections get no push link (links.py: only who dials on purpose
+  opens one), and are closed after IDLE_SECONDS.
+
+Everything is best effort, in background tasks with bounded queues; nothing here is awaited by the node.
+"""
+
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from heapq import heapify, heappop, heappush
+from typing import Any
+
+import trio
+from libp2p.abc import IHost, INetStream
+from libp2p.custom_types import TProtocol
+from libp2p.kad_dht.common import PROTOCOL_ID as IPFS_KAD
+from libp2p.kad_dht.kad_dht import DHTMode, KadDHT
+from libp2p.kad_dht.provider_store import ProviderStore
+from libp2p.peer.id import ID
+from libp2p.peer.peerinfo import PeerInfo
+from libp2p.records.validator import NamespacedValidator
+
+from flux_tui.core import codec
+from flux_tui.core.ids import Cid, PeerId, cid_bytes
+from flux_tui.core.messages import Message, Route
+from flux_tui.net.network import (
+    CLOSEST,
+    KAD_PROTOCOL,
+    MAX_FANOUT,
+    MAX_PROVIDED,
+    ROUTE_PROTOCOL,
+    WIDTH,
+    Receiver,
+)
+
+log = logging.getLogger(__name__)
+
+KAD = TProtocol(KAD_PROTOCOL)
+ROUTE = TProtocol(ROUTE_PROTOCOL)
+
+QUEUE_LOOKUPS, LOOKUP_WORKERS = 256, 4
+"""Roots waiting to be routed by (the next is dropped: its want is pushed again), and lookups at a time."""
+QUEUE_SENDS, SEND_WORKERS = 512, 8
+"""Forwarded intents waiting to be sent, and sent at a time."""
+QUEUE_MEETINGS = 256
+"""New neighbours waiting to be asked whom they know."""
+SEND_SECONDS = 10.0
+"""For an intent to be handed to one node, dialling included."""
+TAKE_SECONDS, MAX_TAKING = 5.0, 32
+"""For an intent to come in whole, and how many may be coming at a time."""
+CACHE_SECONDS, MAX_CACHED = 60.0, 256
+"""How long the nodes closest to a root are remembered, and of how many roots."""
+ADDS_PER_WINDOW, ADD_WINDOW = 9, 10.5
+"""ADD_PROVIDER sent to one peer within so many seconds: just below what it takes."""
+MAX_PACED = 1024
+"""Peers whose last ADD_PROVIDER are remembered."""
+MAX_RECORDS = 65_536
+"""Roots whose providers this node keeps for the swarm."""
+MAX_ADDRS = 8
+"""Addresses kept of one provider."""
+REPROVIDE_SECONDS = 22 * 3600.0
+"""Until a root is provided again; the others forget it after 48 hours."""
+GROWTH = 1.5
+"""Once the swarm is so many times larger than when a root was provided, other nodes are the closest."""
+LOOK_SECONDS, REFRESH_SECONDS = 5.0, 600.0
+"""Between two looks around oneself: at least, while new nodes come; and at most."""
+TICK_SECONDS = 15.0
+"""Between two rounds of tidying up."""
+IDLE_SECONDS = 60.0
+"""After its last use, until a connection that a lookup opened is closed."""
+
+
+class Dht:
+    """A node's part in it."""
+
+    def __init__(
+        self,
+        host: IHost,
+        receiver: Receiver,
+        *,
+        push: Callable[[PeerId, Message], bool],
+        linked: Callable[[PeerId], bool],
+        refuses: Callable[[PeerId], bool],
+    ) -> None:
+        self._host = host
+        self._me = PeerId(str(host.get_id()))
+        self._receiver = receiver
+        self._push = push
+        self._linked = linked
+        self._refuses = refuses
+        self._kad_host = _KadHost(host, self._tell_size)
+        validator = NamespacedValidator({}, strict_validation=True)
+        facade: Any = self._kad_host
+        self._kad = KadDHT(
+            facade, DHTMode.SERVER, validator=validator, validator_changed=True, strict_validation=True
+        )
+        self._kad.provider_store = _Records(facade, self._kad.peer_routing)
+        self._known = 0
+        self._lookups_in, self._lookups = trio.open_memory_channel[tuple[Cid, Route]](QUEUE_LOOKUPS)
+        self._sends_in, self._sends = trio.open_memory_channel[tuple[PeerInfo, Route]](QUEUE_SENDS)
+        self._meet_in, self._meet = trio.open_memory_channel[ID](QUEUE_MEETINGS)
+        self._cache: OrderedDict[Cid, tuple[float, list[ID]]] = OrderedDict()
+        self._fresh: OrderedDict[Cid, None] = OrderedDict()
+        """Roots to be provided; the newest last, and taken first."""
+        self._kept: dict[Cid, float] = {}
+        """Roots that are provided, and when again."""
+        self._due: list[tuple[float, Cid]] = []
+        self._known_then = 0
+        """Nodes known when roots began to be provided, or were all provided anew."""
+        self._to_provide = trio.Event()
+        self._paced: OrderedDict[ID, deque[float]] = OrderedDict()
+        self._look = trio.Event()
+        self._taking = 0
+        self.sent = 0
+        """Intents handed to other nodes, for routing or as forwarded: a measure."""
+        host.set_stream_handler(ROUTE, self._take)
+
+    # ── what the node wants of it ───────────────────────────────────────────────────────────────
+
+    def provide(self, roots: Sequence[Cid]) -> None:
+        """See net.network.Network."""
+        for root in roots:
+            if root not in self._kept:
+                self._fresh[root] = None
+                self._fresh.move_to_end(root)
+        while len(self._fresh) + len(self._kept) > MAX_PROVIDED:
+            if self._kept:
+                del self._kept[next(iter(self._kept))]
+            else:
+                self._fresh.popitem(last=False)
+        self._to_provide.set()
+
+    def route(self, roots: Sequence[Cid], message: Route) -> None:
+        """See net.network.Network."""
+        for root in roots:
+            try:
+                self._lookups_in.send_nowait((root, message))
+            except trio.WouldBlock:
+                log.debug("too many lookups wait: %s is not routed", root)
+
+    def forward(self, roots: Sequence[Cid], message: Route) -> None:
+        """See net.network.Network."""
+        found: dict[ID, PeerInfo] = {}
+        for root in roots:
+            for provider in self._kad.provider_store.get_providers(_key(root)):
+                if provider.peer_id != self._host.get_id():
+                    found.setdefault(provider.peer_id, provider)
+            if len(found) >= MAX_FANOUT:
+                break
+        for provider in list(found.values())[:MAX_FANOUT]:
+            try:
+                self._sends_in.send_nowait((provider, message))
+            except trio.WouldBlock:
+                log.debug("too many intents wait: one is not forwarded")
+
+    def peer_up(self, peer: PeerId) -> None:
+        """There is a new neighbour: it is asked whom it knows, soon."""
+        try:
+            self._meet_in.send_nowait(ID.from_base58(peer))
+        except trio.WouldBlock:
+            log.debug("too many neighbours at once: %s is met later", peer)
+
+    async def run(self) -> None:
+        """Do all of the above, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._run_meetings)
+            nursery.start_soon(self._run_looks)
+            nursery.start_soon(self._run_provide)
+            nursery.start_soon(self._run_tidy)
+            for _ in range(LOOKUP_WORKERS):
+                nursery.start_soon(self._run_lookups)
+            for _ in range(SEND_WORKERS):
+                nursery.start_soon(self._run_sends)
+
+    # ── the table of nodes ──────────────────────────────────────────────────────────────────────
+
+    async def _run_meetings(self) -> None:
+        async for peer in self._meet:
+            # Its answer brings its addresses, which the table asks for; ours went with the question.
+            await self._kad.peer_routing._query_peer_for_closest(peer, self._host.get_id().to_bytes())
+            await self._kad.routing_table.add_peer(peer)
+            self._tell_size()
+
+    async def _run_looks(self) -> None:
+        """Look around oneself while new nodes come; and now and then everywhere."""
+        while True:
+            self._look = trio.Event()
+            with trio.move_on_after(REFRESH_SECONDS):
+                await self._look.wait()
+            try:
+                if self._look.is_set():
+                    await self._kad.peer_routing.find_closest_peers_network(self._host.get_id().to_bytes())
+                else:
+                    await self._kad.peer_routing.refresh_routing_table()
+            except Exception as error:  # libp2p's, of many kinds: there is a next time
+                log.debug("looking around: %r", error)
+            self._tell_size()
+            await trio.sleep(LOOK_SECONDS)
+
+    def _tell_size(self) -> None:
+        known = self._kad.routing_table.size()
+        if known == self._known:
+            return
+        if known > self._known:
+            self._look.set()
+        self._known = known
+        self._receiver.on_routing(known)
+        if known >= GROWTH * self._known_then and self._kept:
+            # The nodes closest to what was provided are others now.
+            self._known_then = known
+            self._due = [(0.0, root) for root in self._kept]
+            heapify(self._due)
+            self._kept = dict.fromkeys(self._kept, 0.0)
+        self._to_provide.set()
+
+    async def _run_tidy(self) -> None:
+        while True:
+            await trio.sleep(TICK_SECONDS)
+            self._kad.provider_store.cleanup_expired()
+            for peer in self._kad_host.idle(trio.current_time() - IDLE_SECONDS):
+                if not self._linked(PeerId(str(peer))):
+                    with trio.move_on_after(1):
+                        await _quietly(self._host.disconnect(peer))
+
+    # ── intents ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _run_lookups(self) -> None:
+        async for root, message in self._lookups:
+            self.forward((root,), Route(intent=message.intent, hops=0))  # those that this node knows itself
+            try:
+                closest = await self._closest(root)
+            except Exception as error:  # libp2p's: the want is pushed again
+                log.debug("looking up %s: %r", root, error)
+                continue
+            waiting, told = deque(closest), 0
+            while waiting and told < WIDTH:
+                batch = [waiting.popleft() for _ in range(min(WIDTH - told, len(waiting)))]
+                results: list[bool] = []
+                async with trio.open_nursery() as nursery:
+                    for peer in batch:
+                        nursery.start_soon(self._send, PeerInfo(peer, []), message, results)
+                told += sum(results)
+
+    async def _run_sends(self) -> None:
+        async for provider, message in self._sends:
+            await self._send(provider, message, [])
+
+    async def _closest(self, root: Cid) -> list[ID]:
+        at, found = self._cache.get(root, (float("-inf"), []))
+        if trio.current_time() - at > CACHE_SECONDS:
+            found = await self._kad.peer_routing.find_closest_peers_network(_key(root), CLOSEST)
+            self._tell_size()
+            if found:
+                self._cache[root] = (trio.current_time(), found)
+                self._cache.move_to_end(root)
+                if len(self._cache) > MAX_CACHED:
+                    self._cache.popitem(last=False)
+        return found
+
+    async def _send(self, to: PeerInfo, message: Route, results: list[bool]) -> None:
+        """Hand an intent to a node: on its push stream, or on a stream of its own. Tells whether it went."""
+        peer = PeerId(str(to.peer_id))
+        if self._push(peer, message):
+            self.sent += 1
+            results.append(True)
+            return
+        stream: INetStream | None = None
+        try:
+            if to.addrs:
+                self._host.get_peerstore().add_addrs(to.peer_id, to.addrs, 120)
+            with trio.fail_after(SEND_SECONDS):
+                stream = await self._kad_host.new_stream(to.peer_id, [ROUTE])
+                await stream.write(codec.encode_frame(message))
+                await stream.close()
+        except Exception as error:  # it is not there, or does not speak flux
+            log.debug("an intent does not get to %s: %r", peer, error)
+            if stream is not None:
+                await _quietly(stream.reset())
+            results.append(False)
+        else:
+            self.sent += 1
+            results.append(True)
+
+    async def _take(self, stream: INetStream) -> None:
+        """A node hands us an intent."""
+        peer = PeerId(str(stream.muxed_conn.peer_id))
+        if self._taking >= MAX_TAKING or self._refuses(peer):
+            await _quietly(stream.reset())
+            return
+        self._taking += 1
+        try:
+            with trio.fail_after(TAKE_SECONDS):
+                header, payload = codec.decode_prefix(await _exactly(stream, codec.PREFIX_BYTES))
+                message = codec.decode_header(await _exactly(stream, header))
+                if payload or not isinstance(message, Route):
+                    raise codec.BadFrameError("something else where an intent belongs")
+                await _quietly(stream.close())
+        except codec.BadFrameError as error:
+            self._receiver.on_fault(peer, "garbage", str(error))
+            await _quietly(stream.reset())
+        except Exception as error:  # the stream's end, or too slow
+            log.debug("an intent from %s broke off: %r", peer, error)
+            await _quietly(stream.reset())
+        else:
+            self._receiver.on_message(peer, message)
+        finally:
+            self._taking -= 1
+
+    # ── providing ───────────────────────────────────────────────────────────────────────────────
+
+    async def _run_provide(self) -> None:
+        while True:
+            self._to_provide = trio.Event()
+            root = self._next_to_provide() if self._known else None
+            if root is None:
+                wait = self._due[0][0] - trio.current_time() if self._due and self._known else float("inf")
+                with trio.move_on_after(max(wait, 0.0)):
+                    await self._to_provide.wait()
+                continue
+            self._known_then = self._known_then or self._known
+            try:
+                told = await self._provide(root)
+            except Exception as error:  # libp2p's: it is tried again
+                log.debug("providing %s: %r", root, error)
+                told = 0
+            at = trio.current_time() + (REPROVIDE_SECONDS if told else TICK_SECONDS)
+            self._kept[root] = at
+            heappush(self._due, (at, root))
+
+    def _next_to_provide(self) -> Cid | None:
+        if self._fresh:
+            return self._fresh.popitem()[0]
+        now = trio.current_time()
+        while self._due and self._due[0][0] <= now:
+            at, root = heappop(self._due)
+            if self._kept.get(root) == at:
+                return root
+        return None
+
+    async def _provide(self, root: Cid) -> int:
+        """Tell the closest nodes; returns how many heard it."""
+        key = _key(root)
+        closest = await self._kad.peer_routing.find_closest_peers_network(key, CLOSEST)
+        self._tell_size()
+        told = 0
+        for peer in closest:
+            if peer == self._host.get_id():
+                continue
+            await self._pace(peer)
+            with trio.move_on_after(SEND_SECONDS):
+                told += await self._kad.provider_store._send_add_provider(peer, key)
+        return told
+
+    async def _pace(self, peer: ID) -> None:
+        """Wait until this peer takes another ADD_PROVIDER."""
+        times = self._paced.setdefault(peer, deque(maxlen=ADDS_PER_WINDOW))
+        self._paced.move_to_end(peer)
+        if len(self._paced) > MAX_PACED:
+            self._paced.popitem(last=False)
+        if len(times) == ADDS_PER_WINDOW:
+            await trio.sleep_until(times[0] + ADD_WINDOW)
+        times.append(trio.current_time())
+
+
+class _KadHost:
+    """The host as libp2p's DHT sees it: with our protocol's name, and an eye on whom it dials."""
+
+    def __init__(self, host: IHost, served: Callable[[], None]) -> None:
+        self._host = host
+        self._peerstore = _KadPeerstore(host.get_peerstore())
+        self._served = served
+        self._opened: dict[ID, float] = {}
+        """Peers that were connected for a stream of ours, and when the last one began."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._host, name)
+
+    def get_peerstore(self) -> "_KadPeerstore":
+        return self._peerstore
+
+    def set_stream_handler(self, protocol: TProtocol, handler: Callable[[INetStream], Any]) -> None:
+        async def handle(stream: INetStream) -> None:
+            await handler(stream)
+            self._served()  # whoever asks something is in the table now
+
+        self._host.set_stream_handler(_ours(protocol), handle)
+
+    def remove_stream_handler(self, protocol: TProtocol) -> None:
+        self._host.remove_stream_handler(_ours(protocol))
+
+    async def new_stream(self, peer: ID, protocols: Sequence[TProtocol]) -> INetStream:
+        if peer in self._opened or not self._host.get_network().connections.get(peer):
+            self._opened[peer] = trio.current_time()
+        return await self._host.new_stream(peer, [_ours(protocol) for protocol in protocols])
+
+    def idle(self, since: float) -> list[ID]:
+        """Peers that we connected to and have not used since then; they are forgotten here."""
+        found = [peer for peer, at in self._opened.items() if at < since]
+        for peer in found:
+            del self._opened[peer]
+        return found
+
+
+class _KadPeerstore:
+    """The peerstore, likewise: who speaks our DHT seems to speak libp2p's, and the other way about."""
+
+    def __init__(self, peerstore: Any) -> None:
+        self._peerstore = peerstore
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._peerstore, name)
+
+    def get_protocols(self, peer: ID) -> list[str]:
+        spoken = self._peerstore.get_protocols(peer)
+        return [str(IPFS_KAD) if name == KAD_PROTOCOL else f"not ours: {name}" for name in spoken]
+
+
+class _Records(ProviderStore):
+    """What this node keeps for the swarm: bounded."""
+
+    def add_provider(self, key: bytes, provider: PeerInfo) -> None:
+        if key in self.providers or len(self.providers) < MAX_RECORDS:
+            super().add_provider(key, PeerInfo(provider.peer_id, provider.addrs[:MAX_ADDRS]))
+
+
+def _ours(protocol: TProtocol) -> TProtocol:
+    return KAD if protocol == IPFS_KAD else protocol
+
+
+def _key(root: Cid) -> bytes:
+    """A root's name in the DHT: its multihash, as everywhere in libp2p."""
+    return cid_bytes(root)[2:]
+
+
+async def _exactly(stream: INetStream, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        part = await stream.read(size - len(data))
+        if not part:
+            raise EOFError("the stream ended")
+        data += part
+    return bytes(data)
+
+
+async def _quietly(closing: Any) -> None:
+    try:
+        await closing
+    except Exception as error:  # it is closed then, or as good as
+        log.debug("closing: %r", error)
