@@ -25,7 +25,7 @@ import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
-from typing import Any
+from typing import Any, NamedTuple
 
 import trio
 from libp2p.abc import IHost, INetStream
@@ -87,6 +87,19 @@ IDLE_SECONDS = 60.0
 """After its last use, until a connection that a lookup opened is closed."""
 
 
+class Statistics(NamedTuple):
+    """Of a node's DHT."""
+
+    known: int
+    """Nodes in its table."""
+    records: int
+    """Providers that it keeps for the swarm."""
+    asked: int
+    """Streams that it opened to others for the DHT's own sake: lookups and records."""
+    sent: int
+    """Intents that it handed to others: routed, or forwarded."""
+
+
 class Dht:
     """A node's part in it."""
 
@@ -128,8 +141,7 @@ class Dht:
         self._paced: OrderedDict[ID, deque[float]] = OrderedDict()
         self._look = trio.Event()
         self._taking = 0
-        self.sent = 0
-        """Intents handed to other nodes, for routing or as forwarded: a measure."""
+        self._sent = 0
         host.set_stream_handler(ROUTE, self._take)
 
     # ── what the node wants of it ───────────────────────────────────────────────────────────────
@@ -176,6 +188,11 @@ class Dht:
             self._meet_in.send_nowait(ID.from_base58(peer))
         except trio.WouldBlock:
             log.debug("too many neighbours at once: %s is met later", peer)
+
+    def statistics(self) -> "Statistics":
+        """What it knows and what it did."""
+        records = sum(len(providers) for providers in self._kad.provider_store.providers.values())
+        return Statistics(self._kad.routing_table.size(), records, self._kad_host.asked, self._sent)
 
     async def run(self) -> None:
         """Do all of the above, until cancelled."""
@@ -278,7 +295,7 @@ class Dht:
         """Hand an intent to a node: on its push stream, or on a stream of its own. Tells whether it went."""
         peer = PeerId(str(to.peer_id))
         if self._push(peer, message):
-            self.sent += 1
+            self._sent += 1
             results.append(True)
             return
         stream: INetStream | None = None
@@ -295,7 +312,7 @@ class Dht:
                 await _quietly(stream.reset())
             results.append(False)
         else:
-            self.sent += 1
+            self._sent += 1
             results.append(True)
 
     async def _take(self, stream: INetStream) -> None:
@@ -388,6 +405,7 @@ class _KadHost:
         self._served = served
         self._opened: dict[ID, float] = {}
         """Peers that were connected for a stream of ours, and when the last one began."""
+        self.asked = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._host, name)
@@ -408,6 +426,7 @@ class _KadHost:
     async def new_stream(self, peer: ID, protocols: Sequence[TProtocol]) -> INetStream:
         if peer in self._opened or not self._host.get_network().connections.get(peer):
             self._opened[peer] = trio.current_time()
+        self.asked += KAD in protocols or IPFS_KAD in protocols
         return await self._host.new_stream(peer, [_ours(protocol) for protocol in protocols])
 
     def idle(self, since: float) -> list[ID]:

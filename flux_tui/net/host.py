@@ -91,14 +91,14 @@ class Libp2pNetwork:
         self._addr_by_peer: dict[PeerId, str] = {}
         self.peer_id = PeerId(str(host.get_id()))
         self.addrs = self._own_addrs()
-        self._dht = Dht(
+        self.dht = Dht(
             host,
             receiver,
             push=self.push,
             linked=lambda peer: peer in self._links.by_peer,
             refuses=self._links.refuses,
         )
-        self._links.on_up = self._dht.peer_up
+        self._links.on_up = self.dht.peer_up
         host.set_stream_handler(PROTOCOL, self._on_stream)
 
     def peers(self) -> tuple[PeerId, ...]:
@@ -119,17 +119,17 @@ class Libp2pNetwork:
         self._broadcast.publish(data)
 
     def provide(self, roots: Sequence[Cid]) -> None:
-        self._dht.provide(roots)
+        self.dht.provide(roots)
 
     def route(self, roots: Sequence[Cid], message: Route) -> None:
-        self._dht.route(roots, message)
+        self.dht.route(roots, message)
 
     def forward(self, roots: Sequence[Cid], message: Route) -> None:
-        self._dht.forward(roots, message)
+        self.dht.forward(roots, message)
 
     async def run_dht(self) -> None:
         """Keep the DHT going, until cancelled."""
-        await self._dht.run()
+        await self.dht.run()
 
     def dial(self, addr: str, *, keep: bool = False) -> None:
         if addr in self._dialling:

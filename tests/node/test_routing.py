@@ -1,0 +1,80 @@
+"""Wants that find their holders by DHT: many real nodes over libp2p on loopback, with gossip off."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+
+from flux_tui.config import Settings
+from flux_tui.core import commands as cmd
+from flux_tui.core import events as ev
+from flux_tui.core.ids import PeerId
+from flux_tui.home import Home
+from flux_tui.net.network import Network, OpenNetwork, Receiver
+from flux_tui.node import node as node_module
+from flux_tui.node.node import FluxNode
+from tests.node.test_node import series_of, share, until
+
+LOOPBACK = Settings(listen=("/ip4/127.0.0.1/tcp/0",), mdns=False)
+NODES = 14
+
+
+class Mute:
+    """A network that does not gossip."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._network, name)
+
+    def publish(self, data: bytes) -> None:
+        """Nobody hears it."""
+
+
+def mute(home: Path) -> OpenNetwork:
+    """libp2p without gossip."""
+
+    @asynccontextmanager
+    async def opening(receiver: Receiver) -> AsyncIterator[Network]:
+        place = Home(home)
+        async with node_module._libp2p(place, LOOPBACK)(receiver) as network:
+            muted: Any = Mute(network)
+            yield muted
+
+    return opening
+
+
+def linked(node: FluxNode) -> set[PeerId]:
+    return {peer.peer for peer in node.derive_state().peers.values() if peer.connected}
+
+
+async def test_a_want_finds_a_holder_that_it_is_not_connected_to(tmp_path: Path) -> None:
+    """Everybody knows the hub only; by the DHT the want gets to the one that has the file."""
+    data = bytes(range(256)) * 4000
+    (tmp_path / "film.mkv").write_bytes(data)
+    async with AsyncExitStack() as stack:
+        nodes: list[FluxNode] = []
+        for number in range(NODES):
+            home = tmp_path / f"home-{number}"
+            settings = Settings(
+                listen=LOOPBACK.listen, mdns=False, join=(nodes[0].addrs[0],) if nodes else ()
+            )
+            nodes.append(
+                await stack.enter_async_context(FluxNode.open(home, settings, network=mute(home)))
+            )
+        hub, holder, asker = nodes[0], nodes[3], nodes[-1]
+        await until(lambda: len(linked(hub)) == NODES - 1)
+        root = await share(holder, tmp_path / "film.mkv")
+        assert linked(asker) == {hub.peer_id}
+        asker.push_intent(cmd.Get(root, str(tmp_path / "copy.mkv"), by="me"))
+        await until(lambda: not asker.count_pending(), 60.0)
+        assert (tmp_path / "copy.mkv").read_bytes() == data
+        entries = series_of(asker)
+        pushed = [entry.event for entry in entries if isinstance(entry.event, ev.PushedWant)]
+        assert pushed[0].routed, "the series says which way it went"
+        came = [e.event for e in series_of(holder) if isinstance(e.event, ev.IntentReceived)]
+        assert came[0].via == "routed"
+        assert came[0].peer == asker.peer_id
+        assert not any(isinstance(entry.event, ev.PeerFaulted) for node in nodes for entry in series_of(node))
