@@ -23,7 +23,7 @@ Everything is best effort, in background tasks with bounded queues; nothing here
 
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple
 
@@ -118,7 +118,7 @@ class Dht:
         self._push = push
         self._linked = linked
         self._refuses = refuses
-        self._kad_host = _KadHost(host, self._tell_size)
+        self._kad_host = _KadHost(host, self._served)
         validator = NamespacedValidator({}, strict_validation=True)
         facade: Any = self._kad_host
         self._kad = KadDHT(
@@ -230,6 +230,13 @@ class Dht:
                 log.debug("looking around: %r", error)
             self._tell_size()
             await trio.sleep(LOOK_SECONDS)
+
+    async def _served(self, peer: ID) -> None:
+        """This node asked us something. libp2p puts it into the table before it reads its question, which
+        brings its addresses: of a node that it has none of yet, nothing comes of that.
+        """
+        await self._kad.routing_table.add_peer(peer, skip_server_mode_check=True)
+        self._tell_size()
 
     def _tell_size(self) -> None:
         known = self._kad.routing_table.size()
@@ -399,7 +406,7 @@ class Dht:
 class _KadHost:
     """The host as libp2p's DHT sees it: with our protocol's name, and an eye on whom it dials."""
 
-    def __init__(self, host: IHost, served: Callable[[], None]) -> None:
+    def __init__(self, host: IHost, served: Callable[[ID], Awaitable[None]]) -> None:
         self._host = host
         self._peerstore = _KadPeerstore(host.get_peerstore())
         self._served = served
@@ -416,7 +423,7 @@ class _KadHost:
     def set_stream_handler(self, protocol: TProtocol, handler: Callable[[INetStream], Any]) -> None:
         async def handle(stream: INetStream) -> None:
             await handler(stream)
-            self._served()  # whoever asks something is in the table now
+            await self._served(stream.muxed_conn.peer_id)
 
         self._host.set_stream_handler(_ours(protocol), handle)
 

@@ -1,0 +1,159 @@
+"""What an intent costs when it is routed by DHT: messages and seconds, on real libp2p hosts in one process.
+
+python -m tests.bench.routing [--hosts 16,32,64] [--intents N] [--json FILE]
+
+Everybody joins one host, and learns of the others by the DHT. A few provide a root; others route an intent by
+it, until every provider has heard it. Counted: every stream that was opened for a lookup (a question and an
+answer: two messages), and every intent that was handed on.
+"""
+
+import random
+import sys
+import time
+from contextlib import AsyncExitStack
+
+import trio
+from libp2p.crypto.ed25519 import create_new_key_pair
+
+from flux_tui.core.ids import Cid, PeerId, dag_cid
+from flux_tui.core.messages import Chunk, Message, Route, SealedIntent
+from flux_tui.net.host import Libp2pNetwork, open_network
+from tests.bench.report import Table, parser
+
+PROVIDERS = 3
+"""Of each root."""
+SECONDS = 60.0
+"""For anything here; then it has failed."""
+
+
+class Host:
+    """A network whose receiver forwards what is routed to it, once, as a node does."""
+
+    def __init__(self) -> None:
+        self.network: Libp2pNetwork
+        self.known = 0
+        self.heard: dict[bytes, float] = {}
+        self.copies = 0
+
+    def on_message(self, peer: PeerId, message: Message) -> None:
+        assert isinstance(message, Route)
+        name = message.intent.signed
+        self.copies += 1
+        if name in self.heard:
+            return
+        self.heard[name] = time.perf_counter()
+        if message.hops:
+            self.network.forward((dag_cid(name),), Route(intent=message.intent, hops=message.hops - 1))
+
+    def on_routing(self, known: int) -> None:
+        self.known = known
+
+    def on_connected(self, peer: PeerId, addr: str) -> None: ...
+    def on_disconnected(self, peer: PeerId, why: str) -> None: ...
+    def on_gossip(self, forwarder: PeerId, data: bytes) -> None: ...
+    def on_sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None: ...
+    def on_fault(self, peer: PeerId, fault: str, text: str) -> None: ...
+    def on_dial_failed(self, addr: str, why: str) -> None: ...
+    def on_found(self, addr: str) -> None: ...
+
+    def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:
+        return False
+
+    async def on_payload(self, peer: PeerId, chunk: Chunk, payload: bytes | bytearray) -> None: ...
+
+    @property
+    def cost(self) -> int:
+        """Messages so far."""
+        done = self.network.dht.statistics()
+        return 2 * done.asked + done.sent
+
+
+async def _until(hosts: list[Host], what: str, done: object) -> None:
+    assert callable(done)
+    with trio.move_on_after(SECONDS) as bound:
+        while not done():  # noqa: ASYNC110 - from outside
+            await trio.sleep(0.02)
+    if bound.cancelled_caught:
+        known = sorted(host.known for host in hosts)
+        told = [host.network.dht.statistics() for host in hosts]
+        print(f"not within {SECONDS:g} s: {what} (nodes known: {known})", *told, sep="\n", file=sys.stderr)
+        raise trio.TooSlowError
+
+
+async def _quiet(hosts: list[Host]) -> None:
+    """Wait until they have met each other: what that costs is not an intent's."""
+    with trio.move_on_after(SECONDS):
+        before, now = -1, sum(host.cost for host in hosts)
+        while before != now:
+            await trio.sleep(6.0)  # longer than they wait between two looks around
+            before, now = now, sum(host.cost for host in hosts)
+
+
+async def measure(number: int, intents: int, seed: int) -> tuple[list[float], list[float], list[float]]:
+    """For each intent: messages, seconds until the first provider heard it, copies that providers heard."""
+    chance = random.Random(seed)
+    async with AsyncExitStack() as stack:
+        hosts: list[Host] = []
+        for index in range(number):
+            host = Host()
+            key = create_new_key_pair(chance.randbytes(32))
+            opening = open_network(key, ["/ip4/127.0.0.1/tcp/0"], use_mdns=False)
+            network = await stack.enter_async_context(opening(host))
+            assert isinstance(network, Libp2pNetwork)
+            host.network = network
+            hosts.append(host)
+            if index:
+                network.dial(hosts[0].network.addrs[0])
+        enough = min(number - 1, 20)
+        await _until(hosts, "everybody knows some", lambda: min(host.known for host in hosts) >= enough)
+        names = [b"%d-%d" % (seed, index) for index in range(intents)]
+        providers = {name: chance.sample(hosts[1:], PROVIDERS) for name in names}
+        before = sum(host.network.dht.statistics().records for host in hosts)
+        for name in names:
+            for host in providers[name]:
+                host.network.provide((dag_cid(name),))
+        # The last records of a round may still be on their way: what matters is that each root has enough.
+        expected = before + len(names) * PROVIDERS * (enough - 2)
+        await _until(
+            hosts,
+            "the roots are provided",
+            lambda: sum(host.network.dht.statistics().records for host in hosts) >= expected,
+        )
+        messages, seconds, copies = [], [], []
+        for name in names:
+            asker = chance.choice([host for host in hosts[1:] if host not in providers[name]])
+            await _quiet(hosts)
+            cost, heard = sum(host.cost for host in hosts), sum(host.copies for host in providers[name])
+            start = time.perf_counter()
+            intent = SealedIntent(signed=name, signature=bytes(64))
+            asker.network.route((dag_cid(name),), Route(intent=intent, hops=1))
+            there = providers[name]
+            await _until(
+                hosts,
+                "the providers hear the intent",
+                lambda there=there, name=name: all(name in host.heard for host in there),  # type: ignore[misc]
+            )
+            seconds.append(min(host.heard[name] for host in there) - start)
+            await trio.sleep(1.0)  # copies that are still on their way count, too
+            messages.append(float(sum(host.cost for host in hosts) - cost))
+            copies.append(float(sum(host.copies for host in there) - heard))
+        return messages, seconds, copies
+
+
+def main() -> int:
+    options = parser(__doc__ or "")
+    options.add_argument("--hosts", default="16,32")
+    options.add_argument("--intents", type=int, default=3)
+    given = options.parse_args()
+    table = Table(f"an intent routed by DHT to {PROVIDERS} providers, real hosts in one process")
+    for number in [int(text) for text in given.hosts.split(",")]:
+        messages, seconds, copies = trio.run(measure, number, given.intents, 7)
+        table.add(f"{number} hosts: messages an intent", messages, "")
+        table.add(f"{number} hosts: of these, heard by the providers", copies, "")
+        table.add(f"{number} hosts: seconds until the first of them heard it", seconds, "s")
+        table.add(f"{number} hosts: a flood would be about", 5.0 * number, "")
+    return table.show(given.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
