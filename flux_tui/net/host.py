@@ -36,28 +36,32 @@ MAX_DIALS = 128
 """Addresses being dialled at the same time."""
 
 
-def open_network(identity: KeyPair, listen: Sequence[str], *, use_mdns: bool) -> OpenNetwork:
-    """How to open a libp2p network with this key on these multiaddrs."""
+def open_network(
+    identity: KeyPair, listen: Sequence[str], *, use_mdns: bool, swarm_key: bytes | None = None
+) -> OpenNetwork:
+    """How to open a libp2p network with this key on these multiaddrs; with `swarm_key`, a private one."""
 
     def opening(receiver: Receiver) -> AbstractAsyncContextManager[Network]:
-        return _open(identity, listen, use_mdns, receiver)
+        return _open(identity, listen, use_mdns, swarm_key, receiver)
 
     return opening
 
 
 @asynccontextmanager
 async def _open(
-    identity: KeyPair, listen: Sequence[str], use_mdns: bool, receiver: Receiver
+    identity: KeyPair, listen: Sequence[str], use_mdns: bool, swarm_key: bytes | None, receiver: Receiver
 ) -> AsyncIterator[Network]:
     _quiet()
+    advertised: list[Multiaddr] = []
     addrs = [_listen_addr(addr) for addr in listen]
     async with AsyncExitStack() as stack:
-        host = await stack.enter_async_context(open_host(identity))
+        host = await stack.enter_async_context(open_host(identity, swarm_key, lambda: advertised))
         for addr in addrs:
             await _listen_on(host, addr)
         broadcast = await stack.enter_async_context(open_broadcast(host))
         nursery = await stack.enter_async_context(trio.open_nursery())
         network = Libp2pNetwork(host, identity, receiver, nursery, broadcast)
+        advertised += [Multiaddr(addr) for addr in network.addrs]
         nursery.start_soon(network.run_dht)
         nursery.start_soon(broadcast.run_outbox)
         nursery.start_soon(broadcast.run_inbox, network.peer_id, receiver)
@@ -313,7 +317,7 @@ async def _probe(transport: Multiaddr) -> str | None:
         return _reason(error)
     except Exception:  # not an address of this kind
         return None
-    return "something answers there, but it is not that peer"
+    return "something answers there, but it is not that peer, or it is in another private swarm (--swarm-key)"
 
 
 async def _first(*events: trio.Event) -> None:

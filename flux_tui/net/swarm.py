@@ -9,7 +9,7 @@ Left to itself, libp2p 0.8
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,7 +18,9 @@ from libp2p import new_host
 from libp2p.abc import IHost
 from libp2p.crypto.keys import KeyPair
 from libp2p.network.config import RetryConfig
+from multiaddr import Multiaddr
 
+from flux_tui.net.pnet import protect
 from flux_tui.net.transport import muxers, security
 
 log = logging.getLogger(__name__)
@@ -28,10 +30,23 @@ CLOSE_SECONDS = 1.0
 
 
 @asynccontextmanager
-async def open_host(identity: KeyPair) -> AsyncIterator[IHost]:
-    """A running host that listens nowhere yet. Leaving the context closes all that it opened."""
-    host = new_host(key_pair=identity, sec_opt=security(identity), muxer_opt=muxers())
+async def open_host(
+    identity: KeyPair, swarm_key: bytes | None, advertised: Callable[[], Sequence[Multiaddr]]
+) -> AsyncIterator[IHost]:
+    """A running host that listens nowhere yet. Leaving the context closes all that it opened.
+
+    `advertised`: the addresses that peers are told of; libp2p would tell of 0.0.0.0.
+    """
+    host = new_host(
+        key_pair=identity,
+        sec_opt=security(identity),
+        muxer_opt=muxers(),
+        addrs_factory=lambda _: list(advertised()),
+        disable_identify_address_discovery=True,
+    )
     swarm: Any = host.get_network()  # what follows is not in the interface
+    if swarm_key is not None:
+        protect(swarm, swarm_key)
     swarm.retry_config = RetryConfig(max_retries=0)
     _give_back_slots(swarm)
     async with host.run(listen_addrs=[]):

@@ -1,6 +1,6 @@
 """The yardstick: one tuned libp2p stream between two processes on loopback, bytes and nothing else.
 
-python -m tests.bench.raw_stream [--size MIB] [--json FILE]
+python -m tests.bench.raw_stream [--size MIB] [--swarm-key] [--json FILE]
 """
 
 import subprocess
@@ -12,20 +12,24 @@ import trio
 from tests.bench.report import Table, parser
 
 PROTOCOL = "/flux/bench/raw/1.0.0"
+SWARM_KEY = bytes(range(32))
 
 
-async def _serve(size: int) -> None:
+async def _serve(size: int, private: bool) -> None:
     from libp2p import new_host
     from libp2p.crypto.ed25519 import create_new_key_pair
     from libp2p.custom_types import TProtocol
     from multiaddr import Multiaddr
 
     from flux_tui.net.host import _quiet
+    from flux_tui.net.pnet import protect
     from flux_tui.net.transport import WRITE_BYTES, muxers, security
 
     _quiet()
     pair = create_new_key_pair()
     host = new_host(key_pair=pair, sec_opt=security(pair), muxer_opt=muxers())
+    if private:
+        protect(host.get_network(), SWARM_KEY)
     block = memoryview(bytes(16 * WRITE_BYTES))
     done = trio.Event()
 
@@ -48,7 +52,7 @@ async def _serve(size: int) -> None:
         await trio.sleep(0.5)
 
 
-async def _read(addr: str, size: int) -> float:
+async def _read(addr: str, size: int, private: bool) -> float:
     from libp2p import new_host
     from libp2p.crypto.ed25519 import create_new_key_pair
     from libp2p.custom_types import TProtocol
@@ -56,12 +60,15 @@ async def _read(addr: str, size: int) -> float:
     from multiaddr import Multiaddr
 
     from flux_tui.net.host import _quiet
+    from flux_tui.net.pnet import protect
     from flux_tui.net.push_stream import READ_BYTES
     from flux_tui.net.transport import muxers, security, widen
 
     _quiet()
     pair = create_new_key_pair()
     host = new_host(key_pair=pair, sec_opt=security(pair), muxer_opt=muxers())
+    if private:
+        protect(host.get_network(), SWARM_KEY)
     async with host.run(listen_addrs=[]):
         info = info_from_p2p_addr(Multiaddr(addr))
         await host.connect(info)
@@ -76,17 +83,18 @@ async def _read(addr: str, size: int) -> float:
         return time.perf_counter() - start
 
 
-def measure(size: int) -> float:
-    """MB/s of `size` bytes."""
+def measure(size: int, *, private: bool = False) -> float:
+    """MB/s of `size` bytes; `private`: in a swarm with a key."""
     sender = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.raw_stream", "--serve", str(size)],
+        [sys.executable, "-m", "tests.bench.raw_stream", "--serve", str(size)]
+        + ["--swarm-key"] * private,
         stdout=subprocess.PIPE,
         text=True,
     )
     assert sender.stdout is not None
     try:
         addr = sender.stdout.readline().strip()
-        return size / trio.run(_read, addr, size) / 1e6
+        return size / trio.run(_read, addr, size, private) / 1e6
     finally:
         sender.terminate()
         sender.wait()
@@ -97,12 +105,16 @@ def main() -> int:
     options = parser(__doc__ or "")
     options.add_argument("--size", type=int, default=256, metavar="MIB")
     options.add_argument("--serve", type=int, default=0, metavar="BYTES", help="the sending side")
+    options.add_argument("--swarm-key", action="store_true", help="in a private swarm as well")
     given = options.parse_args()
     if given.serve:
-        trio.run(_serve, given.serve)
+        trio.run(_serve, given.serve, given.swarm_key)
         return 0
     table = Table(f"One raw tuned stream, {given.size} MiB, two processes on loopback")
-    table.add("raw stream", [measure(given.size << 20) for _ in range(given.runs)], "MB/s")
+    plain = table.add("raw stream", [measure(given.size << 20) for _ in range(given.runs)], "MB/s")
+    if given.swarm_key:
+        fenced = [measure(given.size << 20, private=True) for _ in range(given.runs)]
+        table.add("of this, in a private swarm", table.add("private", fenced, "MB/s") / plain, "")
     return table.show(given.json)
 
 

@@ -131,7 +131,7 @@ async def measure(number: int, intents: int, seed: int) -> tuple[list[float], li
             await _until(
                 hosts,
                 "the providers hear the intent",
-                lambda there=there, name=name: all(name in host.heard for host in there),  # type: ignore[misc]
+                lambda there=there, name=name: all(name in host.heard for host in there),
             )
             seconds.append(min(host.heard[name] for host in there) - start)
             await trio.sleep(1.0)  # copies that are still on their way count, too
