@@ -77,6 +77,12 @@ class Settings:
     """Multiaddrs of peers to connect to at the start."""
     mdns: bool = True
     """Find peers on the local network, and be found."""
+    swarm_key: str = ""
+    """A file, from the home's folder on, that makes the swarm private: only those with the same key talk."""
+    relay: tuple[str, ...] = ()
+    """Multiaddrs of relays through which this node is to be reached, because nobody can dial it."""
+    serve_relay: bool = False
+    """Be such a relay for others."""
     max_pending: int = 1000
     """Intents that may be in the network at once; more wait in the series."""
     max_uploads: int = 16
@@ -162,6 +168,10 @@ def _checked(setting: "Field[Any]", value: Any, source: str) -> Any:
             if isinstance(value, int) and not isinstance(value, bool) and value > 0:
                 return value
             raise SettingsError(f"{source}: {name} is {value!r}, expected a whole number above 0")
+        case str():
+            if isinstance(value, str):
+                return value
+            raise SettingsError(f"{source}: {name} is {value!r}, expected a path")
         case _:
             if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
                 return tuple(value)

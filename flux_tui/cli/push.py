@@ -30,11 +30,15 @@ STOP_SECONDS = 10.0
 def node_flags(flags: dict[str, Any]) -> list[str]:
     """The flags of a node as they are given to one that is started in the background."""
     found: list[str] = []
-    for name in ("listen", "join", "allow", "deny"):
+    for name in ("listen", "join", "relay", "allow", "deny"):
         for value in flags.get(name) or ():
             found += [f"--{name}", value]
     if flags.get("no_mdns"):
         found.append("--no-mdns")
+    if flags.get("swarm_key") is not None:
+        found += ["--swarm-key", str(Path(flags["swarm_key"]).absolute())]
+    if flags.get("serve_relay"):
+        found.append("--serve-relay")
     for name in ("max_pending", *LIMITS):
         if flags.get(name) is not None:
             found += [f"--{name.replace('_', '-')}", str(flags[name])]

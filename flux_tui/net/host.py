@@ -5,6 +5,7 @@ Everything that libp2p raises ends here: as a sentence to the receiver, or as a 
 
 import logging
 import random
+import re
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -24,7 +25,8 @@ from flux_tui.net.dht import Dht
 from flux_tui.net.discovery import concrete, mdns, parse_peer_addr
 from flux_tui.net.links import PROTOCOL, Links
 from flux_tui.net.network import Load, Network, NetworkError, OpenNetwork, Receiver
-from flux_tui.net.swarm import open_host
+from flux_tui.net.relay import CIRCUIT, Relay, Reservations, circuit_addr, serve_circuits
+from flux_tui.net.swarm import forget_failures, open_host
 
 log = logging.getLogger(__name__)
 
@@ -37,23 +39,40 @@ MAX_DIALS = 128
 
 
 def open_network(
-    identity: KeyPair, listen: Sequence[str], *, use_mdns: bool, swarm_key: bytes | None = None
+    identity: KeyPair,
+    listen: Sequence[str],
+    *,
+    use_mdns: bool,
+    swarm_key: bytes | None = None,
+    relays: Sequence[str] = (),
+    serve_relay: bool = False,
 ) -> OpenNetwork:
-    """How to open a libp2p network with this key on these multiaddrs; with `swarm_key`, a private one."""
+    """How to open a libp2p network with this key on these multiaddrs.
+
+    `swarm_key`: 32 bytes; only those with the same key can talk to it. `relays`: multiaddrs of relays through
+    which it is to be reached. `serve_relay`: be one for others.
+    """
 
     def opening(receiver: Receiver) -> AbstractAsyncContextManager[Network]:
-        return _open(identity, listen, use_mdns, swarm_key, receiver)
+        return _open(identity, listen, use_mdns, swarm_key, relays, serve_relay, receiver)
 
     return opening
 
 
 @asynccontextmanager
 async def _open(
-    identity: KeyPair, listen: Sequence[str], use_mdns: bool, swarm_key: bytes | None, receiver: Receiver
+    identity: KeyPair,
+    listen: Sequence[str],
+    use_mdns: bool,
+    swarm_key: bytes | None,
+    relays: Sequence[str],
+    serve_relay: bool,
+    receiver: Receiver,
 ) -> AsyncIterator[Network]:
     _quiet()
     advertised: list[Multiaddr] = []
     addrs = [_listen_addr(addr) for addr in listen]
+    through = [_relay(addr) for addr in relays]
     async with AsyncExitStack() as stack:
         host = await stack.enter_async_context(open_host(identity, swarm_key, lambda: advertised))
         for addr in addrs:
@@ -61,12 +80,20 @@ async def _open(
         broadcast = await stack.enter_async_context(open_broadcast(host))
         nursery = await stack.enter_async_context(trio.open_nursery())
         network = Libp2pNetwork(host, identity, receiver, nursery, broadcast)
+        # Who asks for relays cannot be dialled: others try those first.
+        network.addrs = (*(circuit_addr(addr, network.peer_id) for addr in relays), *network.addrs)
         advertised += [Multiaddr(addr) for addr in network.addrs]
+        serve_circuits(host)
+        if serve_relay:
+            Relay(host)
+        if through:
+            nursery.start_soon(Reservations(host, through, receiver).run)
         nursery.start_soon(network.run_dht)
         nursery.start_soon(broadcast.run_outbox)
         nursery.start_soon(broadcast.run_inbox, network.peer_id, receiver)
         if use_mdns:
-            stack.enter_context(mdns(network.addrs, receiver.on_found))
+            near = [addr for addr in network.addrs if f"/{CIRCUIT}/" not in addr]
+            stack.enter_context(mdns(near, receiver.on_found))
         try:
             yield network
         finally:
@@ -223,19 +250,16 @@ class Libp2pNetwork:
         except trio.TooSlowError:
             return f"{addr} does not answer"
         except Exception as error:  # libp2p raises many kinds
-            return f"{addr} cannot be reached: {await _probe(transport) or _reason(error)}"
+            probed = None if f"/{CIRCUIT}" in addr else await _probe(transport)
+            return f"{addr} cannot be reached: {probed or _reason(error)}"
         if link is None or not link.up.is_set():
             return f"{addr} answers, but does not speak flux" if self._links.allowed(peer) else refused
         return None
 
     def _forget_failures(self, peer: ID) -> None:
-        """libp2p refuses for a minute to dial a peer that it could not reach, and tries what it once knew
-        of its addresses before what it is told now. When to try again, and where, is ours to decide.
-        """
-        swarm = self._host.get_network()
-        if (refused := getattr(swarm, "_negative_peer_cache", None)) is not None:
-            refused.evict(str(peer))
-        swarm.peerstore.clear_addrs(peer)
+        """Nor does it matter what libp2p once knew of its addresses: it would try those before the new one."""
+        forget_failures(self._host, peer)
+        self._host.get_network().peerstore.clear_addrs(peer)
 
     async def _close_peer(self, peer: PeerId) -> None:
         with trio.move_on_after(1):
@@ -292,6 +316,14 @@ async def _listen_on(host: IHost, addr: Multiaddr) -> None:
     raise NetworkError(f"cannot listen on {addr}: {why}")
 
 
+def _relay(addr: str) -> tuple[str, ID, Multiaddr]:
+    try:
+        peer, transport = parse_peer_addr(addr)
+    except ValueError as error:
+        raise NetworkError(f"cannot use a relay: {error}") from None
+    return addr, ID.from_base58(peer), transport
+
+
 def _listen_addr(addr: str) -> Multiaddr:
     try:
         parsed = Multiaddr(addr)
@@ -341,7 +373,10 @@ def _reason(error: BaseException) -> str:
             texts += [str(inner) for inner in seen.exceptions]
         texts.append(f"{type(seen).__name__} {seen}")
         seen = seen.__cause__ or seen.__context__
-    text = " ".join(texts).lower()
+    text = " ".join(texts)
+    if found := re.search(r"the relay (says: [\w ,()]+|does not answer, or is none)", text):
+        return found.group()
+    text = text.lower()
     if "mismatch" in text or "does not correspond" in text:
         return "another peer answers there (its peer id is a different one)"
     if "refused" in text:

@@ -18,6 +18,7 @@ from libp2p import new_host
 from libp2p.abc import IHost
 from libp2p.crypto.keys import KeyPair
 from libp2p.network.config import RetryConfig
+from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
 from flux_tui.net.pnet import protect
@@ -60,6 +61,13 @@ async def open_host(
                         nursery.start_soon(_quietly, listener.close)
                     for connection in swarm.get_connections():
                         nursery.start_soon(_quietly, connection.close)
+
+
+def forget_failures(host: IHost, peer: ID) -> None:
+    """libp2p refuses for a minute to dial a peer that it could not reach. When to try again is ours to say."""
+    refused = getattr(host.get_network(), "_negative_peer_cache", None)
+    if refused is not None:
+        refused.evict(str(peer))
 
 
 def _give_back_slots(swarm: Any) -> None:

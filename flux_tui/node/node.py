@@ -227,8 +227,9 @@ class FluxNode:
         self._engine.collect(*self._machine.start(network.addrs, __version__, time.time()))
         landing = Landing(self._engine)
         nursery.start_soon(landing.run)
-        if not settings.listen and network.addrs:
-            self.home.remember_port(int(network.addrs[0].split("/")[4]))
+        near = [addr for addr in network.addrs if "/p2p-circuit/" not in addr]
+        if not settings.listen and near:
+            self.home.remember_port(int(near[0].split("/")[4]))
         for lost in self.store.lost_at_open:
             gone = fx.ChunksGone(path=str(lost.path), cids=lost.cids, size=lost.size, text=lost.why)
             self._engine.feed(gone, lost=lost.cids)
@@ -327,8 +328,16 @@ def _sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
 def _libp2p(home: Home, settings: Settings) -> OpenNetwork:
     from flux_tui.net.host import can_listen, open_network  # 600 ms: only where a network is opened
     from flux_tui.net.identity import load_or_create
+    from flux_tui.net.pnet import load_swarm_key
 
     listen = settings.listen_addrs(home)
     if not settings.listen and can_listen(listen[0]) is not None:
         listen = (ANY_PORT,)  # somebody else has the port that this home used last
-    return open_network(load_or_create(home.identity), listen, use_mdns=settings.mdns)
+    return open_network(
+        load_or_create(home.identity),
+        listen,
+        use_mdns=settings.mdns,
+        swarm_key=load_swarm_key(home.path / settings.swarm_key) if settings.swarm_key else None,
+        relays=settings.relay,
+        serve_relay=settings.serve_relay,
+    )

@@ -86,8 +86,7 @@ async def _read(addr: str, size: int, private: bool) -> float:
 def measure(size: int, *, private: bool = False) -> float:
     """MB/s of `size` bytes; `private`: in a swarm with a key."""
     sender = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.raw_stream", "--serve", str(size)]
-        + ["--swarm-key"] * private,
+        [sys.executable, "-m", "tests.bench.raw_stream", "--serve", str(size)] + ["--swarm-key"] * private,
         stdout=subprocess.PIPE,
         text=True,
     )

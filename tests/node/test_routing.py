@@ -5,7 +5,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-
 from flux_tui.config import Settings
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
@@ -61,9 +60,7 @@ async def test_a_want_finds_a_holder_that_it_is_not_connected_to(tmp_path: Path)
             settings = Settings(
                 listen=LOOPBACK.listen, mdns=False, join=(nodes[0].addrs[0],) if nodes else ()
             )
-            nodes.append(
-                await stack.enter_async_context(FluxNode.open(home, settings, network=mute(home)))
-            )
+            nodes.append(await stack.enter_async_context(FluxNode.open(home, settings, network=mute(home))))
         hub, holder, asker = nodes[0], nodes[3], nodes[-1]
         await until(lambda: len(linked(hub)) == NODES - 1)
         root = await share(holder, tmp_path / "film.mkv")
