@@ -129,6 +129,7 @@ def test_the_file_counts_and_flags_count_more(home: Home) -> None:
 
 def test_every_key_is_taken_from_the_file(home: Home) -> None:
     with_file(home, 'listen=["/a"]\njoin=["/b"]\nmdns=false\nmax_pending=1\nmax_uploads=2\n'
+              'swarm_key="swarm.key"\nrelay=["/c"]\nserve_relay=true\n'
               f'upload_limit="2MB/s"\nper_peer_limit=5\nupload_chunks=6\nper_peer_chunks=7\nquota="1GiB"\n'
               f'max_object="1MiB"\nallow=["{PEER}"]\ndeny=["{PEER}"]\n')  # fmt: skip
     found = Settings.load(home)
@@ -161,6 +162,9 @@ def test_where_to_listen(home: Home) -> None:
         ("mdns", "1", "true or false"),
         ("mdns", '"no"', "true or false"),
         ("listen", '"/ip4/127.0.0.1/tcp/0"', "a list of multiaddrs"),
+        ("relay", '"/ip4/192.0.2.1/tcp/1"', "a list of multiaddrs"),
+        ("serve_relay", "1", "true or false"),
+        ("swarm_key", "[]", "a path"),
         ("listen", "[4001]", "a list of multiaddrs"),
         ("join", "{}", "a list of multiaddrs"),
         ("join", "2024-01-01", "a list of multiaddrs"),

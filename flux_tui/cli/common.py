@@ -69,6 +69,7 @@ def node_options(command: F) -> F:
         click.option(
             "--swarm-key",
             type=click.Path(readable=False),
+            callback=lambda _context, _option, path: path and str(Path(path).absolute()),
             metavar="FILE",
             help="Talk only to nodes that have the same key (libp2p's /key/swarm/psk/1.0.0/).",
         ),
@@ -133,7 +134,7 @@ def load_settings(
         listen=tuple(listen) or None,
         join=tuple(join) or None,
         mdns=False if no_mdns else None,
-        swarm_key=None if swarm_key is None else str(Path(swarm_key).absolute()),
+        swarm_key=swarm_key,
         relay=tuple(relay) or None,
         serve_relay=True if serve_relay else None,
         max_pending=max_pending,

@@ -36,7 +36,7 @@ def node_flags(flags: dict[str, Any]) -> list[str]:
     if flags.get("no_mdns"):
         found.append("--no-mdns")
     if flags.get("swarm_key") is not None:
-        found += ["--swarm-key", str(Path(flags["swarm_key"]).absolute())]
+        found += ["--swarm-key", flags["swarm_key"]]
     if flags.get("serve_relay"):
         found.append("--serve-relay")
     for name in ("max_pending", *LIMITS):

@@ -22,6 +22,7 @@ Everything is best effort, in background tasks with bounded queues; nothing here
 """
 
 import logging
+import random
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from heapq import heapify, heappop, heappush
@@ -216,13 +217,18 @@ class Dht:
             self._tell_size()
 
     async def _run_looks(self) -> None:
-        """Look around oneself while new nodes come; and now and then everywhere."""
+        """Look around oneself, soon while new nodes come and ever more rarely when not; then everywhere.
+
+        A node that is asked by too many at once does not answer, so one look is not enough to begin with.
+        """
+        wait = LOOK_SECONDS
         while True:
             self._look = trio.Event()
-            with trio.move_on_after(REFRESH_SECONDS):
+            with trio.move_on_after(wait * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter, no secret
                 await self._look.wait()
+            wait = LOOK_SECONDS if self._look.is_set() else min(wait * 2, REFRESH_SECONDS)
             try:
-                if self._look.is_set():
+                if wait < REFRESH_SECONDS:
                     await self._kad.peer_routing.find_closest_peers_network(self._host.get_id().to_bytes())
                 else:
                     await self._kad.peer_routing.refresh_routing_table()

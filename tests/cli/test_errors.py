@@ -394,6 +394,26 @@ def test_a_node_that_cannot_start_says_why(home: Path, tmp_path: Path) -> None:
     process("node", *LISTEN, home=other).failed("the identity .* is damaged: put back a copy")
 
 
+def test_a_swarm_key_that_is_none(here: Command, tmp_path: Path) -> None:
+    (tmp_path / "swarm.key").write_text("secret")
+    place = tmp_path / "a home"
+    there = process("node", *LISTEN, "--swarm-key", tmp_path / "swarm.key", home=place)
+    there.failed(
+        r"the swarm key \S+swarm\.key is none: expected the lines /key/swarm/psk/1\.0\.0/ and /base16/"
+    )
+    # And from a command that starts one in the background, in another folder.
+    told = here("want", CID, *LISTEN, "--swarm-key", "swarm.key", home=place)
+    told.failed(r"the swarm key \S+swarm\.key is none")
+    here("want", CID, *LISTEN, "--swarm-key", "nothing", home=place).failed(
+        "nothing cannot be read: no such file"
+    )
+
+
+@pytest.mark.parametrize("addr", ["/ip4/127.0.0.1/tcp/1", "relay", f"/p2p/{PEER}"])
+def test_a_relay_that_is_no_address(tmp_path: Path, addr: str) -> None:
+    process("node", *LISTEN, "--relay", addr, home=tmp_path / "a home").failed("cannot use a relay: ")
+
+
 def test_a_log_that_cannot_be_written(here: Command, tmp_path: Path) -> None:
     (tmp_path / "default" / "node.log").mkdir(parents=True)
     here("want", CID).failed(r"node\.log cannot be written: is a directory")
