@@ -1,0 +1,237 @@
+"""The DHT over real libp2p on loopback: whose it is, what it keeps, and what strangers can do to it."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+from libp2p import new_host
+from libp2p.abc import INetStream
+from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.host.exceptions import StreamFailure
+from libp2p.kad_dht.common import PROTOCOL_ID as IPFS_KAD
+from libp2p.kad_dht.kad_dht import DHTMode, KadDHT
+from libp2p.peer.id import ID
+from libp2p.peer.peerinfo import PeerInfo
+from multiaddr import Multiaddr
+
+from flux_tui.core import codec
+from flux_tui.core.ids import dag_cid
+from flux_tui.core.messages import Error, Route, SealedIntent
+from flux_tui.net import dht as dht_module
+from flux_tui.net import host
+from flux_tui.net.dht import KAD, ROUTE, Dht
+from flux_tui.net.transport import muxers, security
+from tests.net.test_network_port import BOUND, Loopback, Node, connect, node, routed, settled
+
+ROOTS = [dag_cid(b"root %d" % number) for number in range(40)]
+
+
+def dht_of(one: Node) -> Dht:
+    assert isinstance(one.network, host.Libp2pNetwork)
+    return one.network.dht
+
+
+def kad_of(one: Node) -> KadDHT:
+    return dht_of(one)._kad
+
+
+def records(one: Node) -> int:
+    return dht_of(one).statistics().records
+
+
+async def until(done: Callable[[], object]) -> None:
+    """Of what nobody is told."""
+    with trio.fail_after(BOUND):
+        while not done():  # noqa: ASYNC110
+            await trio.sleep(0.01)
+
+
+@asynccontextmanager
+async def met() -> AsyncIterator[tuple[Node, Node]]:
+    """Two nodes that know each other."""
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
+        await connect(a, b)
+        await a.seen.until(lambda: a.seen.known == 1)
+        await b.seen.until(lambda: b.seen.known == 1)
+        yield a, b
+
+
+@asynccontextmanager
+async def a_host() -> AsyncIterator[Any]:
+    """A libp2p host that is no flux node."""
+    pair = create_new_key_pair(bytes([99]) * 32)
+    one = new_host(key_pair=pair, sec_opt=security(pair), muxer_opt=muxers())
+    async with one.run(listen_addrs=[Multiaddr("/ip4/127.0.0.1/tcp/0")]):
+        yield one
+
+
+def info(one: Node) -> PeerInfo:
+    return PeerInfo(ID.from_base58(one.id), [Multiaddr(one.addr.rpartition("/p2p/")[0])])
+
+
+# ── whose it is ─────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_node_of_the_public_dht_is_neither_answered_nor_asked() -> None:
+    asked: list[INetStream] = []
+    async with met() as (a, b), a_host() as stranger:
+        public = KadDHT(stranger, DHTMode.SERVER)
+
+        async def handle(stream: INetStream) -> None:
+            asked.append(stream)
+            await stream.reset()
+
+        stranger.set_stream_handler(IPFS_KAD, handle)
+        await stranger.connect(info(a))
+        with pytest.raises(StreamFailure):
+            await stranger.new_stream(ID.from_base58(a.id), [IPFS_KAD])
+        assert await public.peer_routing.find_closest_peers_network(b"x" * 34) == [ID.from_base58(a.id)]
+        assert not await public.peer_routing._query_peer_for_closest(ID.from_base58(a.id), b"x" * 34)
+        # And the other way about: it is met, looked up, and still no part of ours.
+        a.network.dial(f"{stranger.get_addrs()[0]}")
+        await a.seen.until(lambda: a.seen.failed)
+        dht_of(a).peer_up(str(stranger.get_id()))  # type: ignore[arg-type]
+        a.network.route(ROOTS[:2], routed(1))
+        b.network.provide(ROOTS[:2])
+        await b.seen.until(lambda: len(b.seen.messages) == 2)
+        await until(lambda: records(a) == 2)
+        assert not asked
+        assert kad_of(a).routing_table.get_peer_ids() == [ID.from_base58(b.id)]
+        spoken = a.network._host.get_mux().get_protocols()  # type: ignore[attr-defined]
+        assert KAD in spoken
+        assert IPFS_KAD not in spoken
+
+
+async def test_flux_nodes_name_it_to_each_other() -> None:
+    async with met() as (a, b):
+        stream = await a.network._host.new_stream(ID.from_base58(b.id), [KAD])  # type: ignore[attr-defined]
+        await stream.close()
+        with pytest.raises(StreamFailure):
+            await a.network._host.new_stream(ID.from_base58(b.id), [IPFS_KAD])  # type: ignore[attr-defined]
+
+
+async def test_nobodys_values_are_kept() -> None:
+    async with met() as (a, b):
+        for key in ("/pk/x", "plain"):
+            assert not await kad_of(a).value_store._store_at_peer(
+                ID.from_base58(b.id), key.encode(), b"x" * 1000
+            )
+        assert kad_of(b).get_value_store_size() == 0
+
+
+# ── providing ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_more_roots_than_a_peer_takes_at_once_all_get_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes ten in a window and drops the rest without a word."""
+    monkeypatch.setattr(dht_module, "ADD_WINDOW", 0.6)
+    async with met() as (a, b):
+        kad_of(b)._provider_rate_window = 0.5
+        a.network.provide(ROOTS)
+        await until(lambda: records(b) == len(ROOTS))
+        for root in ROOTS:
+            (provider,) = kad_of(b).provider_store.get_providers(dht_module._key(root))
+            assert str(provider.peer_id) == a.id
+            assert [str(addr) for addr in provider.addrs] == [a.addr]
+
+
+async def test_the_last_one_given_is_provided_first() -> None:
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
+        a.network.provide(ROOTS[:20])
+        await connect(a, b)
+        await until(lambda: records(b) == 9)  # the others wait until the peer takes more
+        kept = set(kad_of(b).provider_store.providers)
+        assert kept == {dht_module._key(root) for root in ROOTS[11:20]}
+
+
+async def test_what_is_provided_is_provided_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dht_module, "REPROVIDE_SECONDS", 0.2)
+    async with met() as (a, b):
+        a.network.provide(ROOTS[:2])
+        await until(lambda: records(b) == 2)
+        kad_of(b).provider_store.providers.clear()  # as after 48 hours, or a restart
+        await until(lambda: records(b) == 2)
+
+
+async def test_nodes_that_come_later_are_told_as_well() -> None:
+    async with met() as (a, b):
+        a.network.provide(ROOTS[:2])
+        await until(lambda: records(b) == 2)
+        async with node(Loopback(), 3) as late:
+            await connect(late, b)
+            await until(lambda: records(late) == 2)
+
+
+async def test_what_is_kept_for_others_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dht_module, "MAX_RECORDS", 3)
+    monkeypatch.setattr(dht_module, "MAX_PROVIDED", 8)
+    async with met() as (a, b):
+        a.network.provide(ROOTS)
+        await until(lambda: len(dht_of(a)._kept) == 8)
+        assert set(dht_of(a)._kept) == set(ROOTS[-8:])
+        assert records(b) == 3
+
+
+# ── routing ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_what_is_no_intent_is_the_peers_fault() -> None:
+    wrong = [
+        b"\x00" * 8,
+        codec.encode_frame(Error(text="not here")),
+        codec.encode_frame(routed(1), 5),
+        codec.encode_frame(routed(1))[:-1] + b"\x07",  # hops
+    ]
+    async with met() as (a, b):
+        for number, data in enumerate(wrong, 1):
+            stream = await a.network._host.new_stream(ID.from_base58(b.id), [ROUTE])  # type: ignore[attr-defined]
+            await stream.write(data)
+            await b.seen.until(lambda number=number: len(b.seen.faults) == number)  # type: ignore[misc]
+        assert {(peer, fault) for peer, fault, _ in b.seen.faults} == {(a.id, "garbage")}
+        assert not b.seen.messages
+
+
+async def test_one_that_begins_and_does_not_end_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dht_module, "TAKE_SECONDS", 0.5)
+    monkeypatch.setattr(dht_module, "MAX_TAKING", 2)
+    async with met() as (a, b):
+        for _ in range(4):
+            stream = await a.network._host.new_stream(ID.from_base58(b.id), [ROUTE])  # type: ignore[attr-defined]
+            await stream.write(b"\x01")
+        await until(lambda: dht_of(b)._taking == 2)  # the others are not even read
+        await until(lambda: not dht_of(b)._taking)
+        stream = await a.network._host.new_stream(ID.from_base58(b.id), [ROUTE])  # type: ignore[attr-defined]
+        await stream.write(codec.encode_frame(routed(1)))
+        await b.seen.until(lambda: b.seen.messages == [routed(1)])
+
+
+async def test_an_intent_goes_to_few_providers_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dht_module, "MAX_FANOUT", 2)
+    monkeypatch.setattr(dht_module, "SEND_SECONDS", 0.3)
+    async with met() as (a, _):
+        for number in range(10, 20):  # none of them is there
+            stranger = ID.from_pubkey(create_new_key_pair(bytes([number]) * 32).public_key)
+            provider = PeerInfo(stranger, [Multiaddr("/ip4/127.0.0.1/tcp/1")] * 50)
+            kad_of(a).provider_store.add_provider(dht_module._key(ROOTS[0]), provider)
+        kept = kad_of(a).provider_store.get_providers(dht_module._key(ROOTS[0]))
+        assert {len(provider.addrs) for provider in kept} == {8}
+        opened = dht_of(a)._kad_host._opened
+        a.network.forward(ROOTS[:1], Route(intent=SealedIntent(signed=b"x", signature=bytes(64)), hops=0))
+        await until(lambda: len(opened) == 2)
+        await settled()
+        assert len(opened) == 2
+
+
+async def test_connections_that_only_a_lookup_needed_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dht_module, "TICK_SECONDS", 0.1)
+    monkeypatch.setattr(dht_module, "IDLE_SECONDS", 0.5)
+    async with met() as (a, middle), node(Loopback(), 3) as c:
+        await connect(c, middle)
+        await a.seen.until(lambda: a.seen.known == 2)
+        connections = a.network._host.get_network().connections  # type: ignore[attr-defined]
+        other = ID.from_base58(c.id)
+        await until(lambda: connections.get(other))
+        await until(lambda: not connections.get(other))
+        assert a.network.peers() == (middle.id,), "links stay"
