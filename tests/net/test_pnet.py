@@ -134,7 +134,10 @@ async def test_those_with_the_same_key_talk() -> None:
 
 
 @pytest.mark.parametrize(("mine", "yours"), [(KEY, None), (None, KEY), (KEY, OTHER)])
-async def test_those_without_it_do_not(mine: bytes | None, yours: bytes | None) -> None:
+async def test_those_without_it_do_not(
+    mine: bytes | None, yours: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "DIAL_SECONDS", 1.0)
     async with member(1, mine) as a, member(2, yours) as b:
         a.network.dial(b.addr)
         await a.seen.until(lambda: a.seen.failed)

@@ -6,12 +6,15 @@ at any step whether a node's state is still what its series adds up to.
 
 import heapq
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from functools import partial
+from hashlib import sha256
+from heapq import nsmallest
 from itertools import count
 from typing import Any
 
+from flux_tui.core import codec
 from flux_tui.core import effects as fx
 from flux_tui.core import events as ev
 from flux_tui.core import messages as msg
@@ -24,6 +27,7 @@ from flux_tui.core.machine import Machine
 from flux_tui.core.policy import Policy
 from flux_tui.core.state import State
 from flux_tui.core.unixfs import FileBuilder
+from flux_tui.net.network import CLOSEST, MAX_FANOUT, WIDTH
 
 START = 1_700_000_000.0
 
@@ -162,6 +166,10 @@ class SimNode:
                 self.swarm.deliver(self, effect.peer, effect.message)
             case fx.Broadcast():
                 self.swarm.broadcast(self, effect)
+            case fx.Forward():
+                self.swarm.forward(self, effect)
+            case fx.Provide():
+                self.swarm.provide(self, effect.roots)
             case fx.Serve():
                 self._queues.setdefault(effect.peer, deque()).extend(effect.cids)
                 self._pump(effect.peer)
@@ -241,13 +249,26 @@ class SimNode:
 class Swarm:
     """The world: virtual time, links, chance."""
 
-    def __init__(self, seed: int, *, latency: tuple[float, float] = (0.005, 0.02), loss: float = 0.0) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        latency: tuple[float, float] = (0.005, 0.02),
+        loss: float = 0.0,
+        dht: bool = False,
+    ) -> None:
         self.seed = seed
         self.now = START
         self.chance = random.Random(seed)
         self.latency = latency
         self.loss = loss
         """Share of control messages that vanish. (Streams do not lose, but queues drop.)"""
+        self.dht = dht
+        """Whether there is one: then every node knows of all others, as if it had looked around for long."""
+        self.records: dict[PeerId, dict[Cid, dict[PeerId, None]]] = {}
+        """Providers that nodes keep for the swarm."""
+        self.carried: Counter[str] = Counter()
+        """Copies of intents that crossed a link: by direct push, by gossip, by routing."""
         self.nodes: dict[PeerId, SimNode] = {}
         self.after_step: Callable[[], None] = lambda: None
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
@@ -260,6 +281,9 @@ class Swarm:
         node = SimNode(self, peer_name(len(self.nodes) + 1), rate=rate, **policy)
         self.nodes[node.peer] = node
         node.start()
+        if self.dht:
+            for other in self.nodes.values():
+                other.feed(fx.RoutingChanged(known=len(self.nodes) - 1))
         return node
 
     def link(self, a: PeerId, b: PeerId) -> None:
@@ -308,14 +332,55 @@ class Swarm:
     def broadcast(self, sender: SimNode, effect: fx.Broadcast) -> None:
         """An intent to its direct peers, and by gossip to all that a path of links reaches."""
         nonce = next(self._nonce).to_bytes(8, "big")
-        intent = msg.Intent(origin=sender.peer, nonce=nonce, expires=self.now + 60, body=effect.body)
+        intent = msg.Intent(
+            origin=sender.peer,
+            nonce=nonce,
+            expires=self.now + 60,
+            body=effect.body,
+            addrs=(f"/memory/{sender.peer}/p2p/{sender.peer}",),
+        )
         reached = set(effect.peers)
+        sealed = msg.SealedIntent(signed=codec.encode_intent(intent), signature=bytes(64))
+        for root in effect.routes if self.dht else ():
+            for peer in self.closest(root, sender)[:WIDTH]:
+                self._route(sender, peer, sealed, hops=1)
         for peer in effect.peers:
+            self.carried["direct"] += 1
             if peer in sender.linked and self.chance.random() >= self.loss:
                 self._in_order(sender.peer, peer, partial(self._hear, peer, intent, "direct"))
         if effect.gossip:
             for peer in sender.linked - reached:
+                self.carried["gossip"] += 1
                 self._in_order(sender.peer, peer, partial(self._hear, peer, intent, "gossip"))
+
+    def closest(self, root: Cid, asker: SimNode) -> list[PeerId]:
+        """The nodes that keep a root's providers."""
+
+        def distance(peer: PeerId) -> int:
+            return int(sha256(peer.encode()).hexdigest(), 16) ^ int(sha256(root.encode()).hexdigest(), 16)
+
+        return nsmallest(CLOSEST, (peer for peer in self.nodes if peer != asker.peer), distance)
+
+    def provide(self, node: SimNode, roots: Iterable[Cid]) -> None:
+        """A node says in the DHT what it has."""
+        for root in roots if self.dht else ():
+            for peer in self.closest(root, node):
+                self.records.setdefault(peer, {}).setdefault(root, {})[node.peer] = None
+
+    def forward(self, node: SimNode, effect: fx.Forward) -> None:
+        """A node passes an intent on to the providers that it knows."""
+        known = self.records.get(node.peer, {})
+        providers = {peer: None for root in effect.roots for peer in known.get(root, ())}
+        for peer in list(providers)[:MAX_FANOUT]:
+            self._route(node, peer, effect.intent, effect.hops)
+
+    def _route(self, sender: SimNode, to: PeerId, sealed: msg.SealedIntent, hops: int) -> None:
+        self.carried["routed"] += 1
+        if to == sender.peer or self.chance.random() < self.loss:
+            return
+        intent = codec.decode_intent(sealed.signed)
+        came = fx.RouteCame(peer=sender.peer, intent=intent, sealed=sealed, hops=hops)
+        self.after(self.chance.uniform(*self.latency), lambda: self.nodes[to].feed(came))
 
     def run(self, until: Callable[[], bool], *, seconds: float = 600.0) -> float:
         """Let time pass until `until()`; returns how long it took. Fails when time is up."""

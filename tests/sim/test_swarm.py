@@ -389,3 +389,30 @@ def test_when_the_seed_dies_the_others_share_what_came() -> None:
     swarm.mesh(nodes)
     swarm.run(lambda: has(one, content) and has(two, content), seconds=30)
     assert one.finished[content.root] == two.finished[content.root] == content.data
+
+
+# ── routing ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_in_a_large_swarm_a_want_is_routed_and_nobody_floods(seed: int) -> None:
+    """A ring of 120 nodes: without the DHT, sixty hops to the holder."""
+    swarm = Swarm(seed, dht=True)
+    content = Content(random.Random(seed).randbytes(4 * CHUNK), CHUNK)
+    nodes = [swarm.node() for _ in range(120)]
+    for one, other in zip(nodes, nodes[1:] + nodes[:1], strict=True):
+        swarm.link(one.peer, other.peer)
+    asker, holder = nodes[0], nodes[60]
+    holder.hold(content)
+    swarm.provide(holder, [content.root])
+    swarm.carried.clear()
+    asker.push(cmd.Get(content.root, "/there"))
+    swarm.run(lambda: content.root in asker.finished)
+    assert asker.finished[content.root] == content.data
+    pushed = [entry.event for entry in asker.series if isinstance(entry.event, ev.PushedWant)]
+    assert pushed[0].routed
+    assert not any(push.gossip for push in pushed)
+    assert swarm.carried["gossip"] == 0
+    assert swarm.carried["routed"] <= 16 * len(pushed), "to the closest, and from each to the holder"
+    for node in nodes:
+        node.check()
