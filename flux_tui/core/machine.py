@@ -171,6 +171,7 @@ class Machine:
                     self._unreachable.add(given.addr)
                     self.ledger.emit(ev.ErrorOccurred(text=given.text))
             case fx.PeerFound():
+                self.router.found(given.addr)
                 self._join(given.addr, keep=False)
             case fx.Finished():
                 self.requester.finished(given.root, given.path)
@@ -307,7 +308,8 @@ class Machine:
             self.ledger.do(fx.Provide(roots=(root,)))
 
     def _join(self, addr: str, *, keep: bool) -> None:
-        self.router.asked_for(addr)
+        if keep:
+            self.router.asked_for(addr)
         peer = addr.rpartition("/p2p/")[2]
         if peer != self.ledger.me and (keep or PeerId(peer) not in self.responder.connected):
             self.ledger.do(fx.Dial(addr=addr, keep=keep))

@@ -39,6 +39,8 @@ ALONE_MIN, ALONE_MAX = 15.0, 600.0
 """Seconds until a node without neighbours tries those that it remembers again; doubling."""
 RECALL_SECONDS = 60.0
 """Between two times that those who answered before are looked for because nobody answers now."""
+MAX_QUIET = 4096
+"""Addresses whose failures are not told; anybody on the local network can make them up."""
 MAX_SEEN = 8192
 """Intents remembered as forwarded."""
 MAX_BUDGETS = 1024
@@ -93,7 +95,9 @@ class Router:
         self._budgets: dict[PeerId, tuple[float, float]] = {}
         """By peer: intents that may be forwarded for it, as of a time."""
         self._quiet: set[str] = set()
-        """Addresses that were dialled from memory: that one does not answer is nobody's concern."""
+        """Addresses that were dialled from memory, or found: that one does not answer is nobody's concern."""
+        self._named: set[str] = set()
+        """Those that a person or a ticket named."""
         self._up: set[PeerId] = set()
         self._alone_at = float("inf")
         """When remembered peers are tried again."""
@@ -171,12 +175,23 @@ class Router:
             self._alone_at = self.ledger.now + self._alone_wait
 
     def is_quiet(self, addr: str) -> bool:
-        """Whether this address was dialled from memory only."""
+        """Whether this address was dialled without anybody having named it."""
         return addr in self._quiet
 
     def asked_for(self, addr: str) -> None:
         """Somebody named this address: whether it answers matters now."""
         self._quiet.discard(addr)
+        self._named.add(addr)
+
+    def found(self, addr: str) -> None:
+        """Discovery did: that one of its own cannot be dialled is the concern of nobody here."""
+        if addr not in self._named:
+            self._hush(addr)
+
+    def _hush(self, addr: str) -> None:
+        if len(self._quiet) >= MAX_QUIET:
+            self._quiet.clear()
+        self._quiet.add(addr)
 
     def next_deadline(self) -> float:
         """When `on_time` has something to do."""
@@ -201,7 +216,7 @@ class Router:
         # Of more than are tried at a time, others every time: the first few may be gone for good.
         start = int(self.ledger.random() * len(found)) if self._quiet else 0
         for peer in (found + found)[start : start + min(len(found), MAX_REMEMBERED)]:
-            self._quiet.add(peer.addr)
+            self._hush(peer.addr)
             self.ledger.do(Dial(addr=peer.addr))
         if found and not self._up:
             self._alone_at = self.ledger.now + self._alone_wait

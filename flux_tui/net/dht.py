@@ -5,9 +5,8 @@ an intent is routed to WIDTH of those, which forward it to the providers that th
 for a list, and the answers go straight to the intent's origin.
 
 What libp2p 0.8.1 does, and what is done about it here:
-- It speaks `/ipfs/kad/1.0.0`, whatever `protocol_prefix` says. `_KadHost` stands between it and the host and
-  names every stream `/flux/kad/1.0.0`, in and out; and it hides the public DHT's name in what peers say that
-  they speak. So a flux node neither answers nor asks a node of the public DHT (tests/net/test_dht.py).
+- It speaks `/ipfs/kad/1.0.0`, whatever `protocol_prefix` says: `KadHost` (kad.py) stands between it and the
+  host. So a flux node neither answers nor asks a node of the public DHT (tests/net/test_dht.py).
 - A node takes 10 ADD_PROVIDER in 10 s from one peer, and drops the next without a word, though `provide`
   returns True: each peer is sent ADDS_PER_WINDOW here. In a swarm of fewer than 20 nodes everybody gets
   every root, so it is about one root a second there; in a large one each root goes elsewhere.
@@ -24,26 +23,24 @@ Everything is best effort, in background tasks with bounded queues; nothing here
 import logging
 import random
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple
 
 import trio
 from libp2p.abc import IHost, INetStream
 from libp2p.custom_types import TProtocol
-from libp2p.kad_dht.common import PROTOCOL_ID as IPFS_KAD
 from libp2p.kad_dht.kad_dht import DHTMode, KadDHT
-from libp2p.kad_dht.provider_store import ProviderStore
 from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import PeerInfo
 from libp2p.records.validator import NamespacedValidator
 
 from flux_tui.core import codec
-from flux_tui.core.ids import Cid, PeerId, cid_bytes
+from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.messages import Message, Route
+from flux_tui.net.kad import KadHost, Records, key_of
 from flux_tui.net.network import (
     CLOSEST,
-    KAD_PROTOCOL,
     MAX_FANOUT,
     MAX_PROVIDED,
     ROUTE_PROTOCOL,
@@ -53,7 +50,6 @@ from flux_tui.net.network import (
 
 log = logging.getLogger(__name__)
 
-KAD = TProtocol(KAD_PROTOCOL)
 ROUTE = TProtocol(ROUTE_PROTOCOL)
 
 QUEUE_LOOKUPS, LOOKUP_WORKERS = 256, 4
@@ -66,16 +62,12 @@ SEND_SECONDS = 10.0
 """For an intent to be handed to one node, dialling included."""
 TAKE_SECONDS, MAX_TAKING = 5.0, 32
 """For an intent to come in whole, and how many may be coming at a time."""
-CACHE_SECONDS, MAX_CACHED = 60.0, 256
+CACHE_SECONDS, MAX_CACHED = 600.0, 256
 """How long the nodes closest to a root are remembered, and of how many roots."""
 ADDS_PER_WINDOW, ADD_WINDOW = 9, 10.5
 """ADD_PROVIDER sent to one peer within so many seconds: just below what it takes."""
 MAX_PACED = 1024
 """Peers whose last ADD_PROVIDER are remembered."""
-MAX_RECORDS = 65_536
-"""Roots whose providers this node keeps for the swarm."""
-MAX_ADDRS = 8
-"""Addresses kept of one provider."""
 REPROVIDE_SECONDS = 22 * 3600.0
 """Until a root is provided again; the others forget it after 48 hours."""
 GROWTH = 1.5
@@ -101,6 +93,15 @@ class Statistics(NamedTuple):
     """Intents that it handed to others: routed, or forwarded."""
 
 
+class _Closest(NamedTuple):
+    """What a lookup found."""
+
+    at: float
+    known: int
+    """Nodes known then: once there are many more, others are closer."""
+    nodes: deque[ID]
+
+
 class Dht:
     """A node's part in it."""
 
@@ -119,18 +120,18 @@ class Dht:
         self._push = push
         self._linked = linked
         self._refuses = refuses
-        self._kad_host = _KadHost(host, self._served)
+        self._kad_host = KadHost(host, self._served)
         validator = NamespacedValidator({}, strict_validation=True)
         facade: Any = self._kad_host
         self._kad = KadDHT(
             facade, DHTMode.SERVER, validator=validator, validator_changed=True, strict_validation=True
         )
-        self._kad.provider_store = _Records(facade, self._kad.peer_routing)
+        self._kad.provider_store = Records(facade, self._kad.peer_routing)
         self._known = 0
         self._lookups_in, self._lookups = trio.open_memory_channel[tuple[Cid, Route]](QUEUE_LOOKUPS)
         self._sends_in, self._sends = trio.open_memory_channel[tuple[PeerInfo, Route]](QUEUE_SENDS)
         self._meet_in, self._meet = trio.open_memory_channel[ID](QUEUE_MEETINGS)
-        self._cache: OrderedDict[Cid, tuple[float, list[ID]]] = OrderedDict()
+        self._cache: OrderedDict[Cid, _Closest] = OrderedDict()
         self._fresh: OrderedDict[Cid, None] = OrderedDict()
         """Roots to be provided; the newest last, and taken first."""
         self._kept: dict[Cid, float] = {}
@@ -172,7 +173,7 @@ class Dht:
         """See net.network.Network."""
         found: dict[ID, PeerInfo] = {}
         for root in roots:
-            for provider in self._kad.provider_store.get_providers(_key(root)):
+            for provider in self._kad.provider_store.get_providers(key_of(root)):
                 if provider.peer_id != self._host.get_id():
                     found.setdefault(provider.peer_id, provider)
             if len(found) >= MAX_FANOUT:
@@ -279,9 +280,11 @@ class Dht:
             except Exception as error:  # libp2p's: the want is pushed again
                 log.debug("looking up %s: %r", root, error)
                 continue
-            waiting, told = deque(closest), 0
-            while waiting and told < WIDTH:
-                batch = [waiting.popleft() for _ in range(min(WIDTH - told, len(waiting)))]
+            left, told = len(closest), 0
+            while left and told < WIDTH:
+                batch = [closest[index] for index in range(min(WIDTH - told, left))]
+                closest.rotate(-len(batch))  # next time, and where these are not there, the ones after them
+                left -= len(batch)
                 results: list[bool] = []
                 async with trio.open_nursery() as nursery:
                     for peer in batch:
@@ -292,17 +295,20 @@ class Dht:
         async for provider, message in self._sends:
             await self._send(provider, message, [])
 
-    async def _closest(self, root: Cid) -> list[ID]:
-        at, found = self._cache.get(root, (float("-inf"), []))
-        if trio.current_time() - at > CACHE_SECONDS:
-            found = await self._kad.peer_routing.find_closest_peers_network(_key(root), CLOSEST)
-            self._tell_size()
-            if found:
-                self._cache[root] = (trio.current_time(), found)
-                self._cache.move_to_end(root)
-                if len(self._cache) > MAX_CACHED:
-                    self._cache.popitem(last=False)
-        return found
+    async def _closest(self, root: Cid) -> deque[ID]:
+        """The nodes closest to a root, those first that were not told last time."""
+        cached = self._cache.get(root)
+        if cached and trio.current_time() - cached.at < CACHE_SECONDS and self._known < GROWTH * cached.known:
+            return cached.nodes
+        found = await self._kad.peer_routing.find_closest_peers_network(key_of(root), CLOSEST)
+        self._tell_size()
+        fresh = _Closest(trio.current_time(), self._known, deque(found))
+        if found:
+            self._cache[root] = fresh
+            self._cache.move_to_end(root)
+            if len(self._cache) > MAX_CACHED:
+                self._cache.popitem(last=False)
+        return fresh.nodes
 
     async def _send(self, to: PeerInfo, message: Route, results: list[bool]) -> None:
         """Hand an intent to a node: on its push stream, or on a stream of its own. Tells whether it went."""
@@ -386,7 +392,7 @@ class Dht:
 
     async def _provide(self, root: Cid) -> int:
         """Tell the closest nodes; returns how many heard it."""
-        key = _key(root)
+        key = key_of(root)
         closest = await self._kad.peer_routing.find_closest_peers_network(key, CLOSEST)
         self._tell_size()
         told = 0
@@ -407,78 +413,6 @@ class Dht:
         if len(times) == ADDS_PER_WINDOW:
             await trio.sleep_until(times[0] + ADD_WINDOW)
         times.append(trio.current_time())
-
-
-class _KadHost:
-    """The host as libp2p's DHT sees it: with our protocol's name, and an eye on whom it dials."""
-
-    def __init__(self, host: IHost, served: Callable[[ID], Awaitable[None]]) -> None:
-        self._host = host
-        self._peerstore = _KadPeerstore(host.get_peerstore())
-        self._served = served
-        self._opened: dict[ID, float] = {}
-        """Peers that were connected for a stream of ours, and when the last one began."""
-        self.asked = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._host, name)
-
-    def get_peerstore(self) -> "_KadPeerstore":
-        return self._peerstore
-
-    def set_stream_handler(self, protocol: TProtocol, handler: Callable[[INetStream], Any]) -> None:
-        async def handle(stream: INetStream) -> None:
-            await handler(stream)
-            await self._served(stream.muxed_conn.peer_id)
-
-        self._host.set_stream_handler(_ours(protocol), handle)
-
-    def remove_stream_handler(self, protocol: TProtocol) -> None:
-        self._host.remove_stream_handler(_ours(protocol))
-
-    async def new_stream(self, peer: ID, protocols: Sequence[TProtocol]) -> INetStream:
-        if peer in self._opened or not self._host.get_network().connections.get(peer):
-            self._opened[peer] = trio.current_time()
-        self.asked += KAD in protocols or IPFS_KAD in protocols
-        return await self._host.new_stream(peer, [_ours(protocol) for protocol in protocols])
-
-    def idle(self, since: float) -> list[ID]:
-        """Peers that we connected to and have not used since then; they are forgotten here."""
-        found = [peer for peer, at in self._opened.items() if at < since]
-        for peer in found:
-            del self._opened[peer]
-        return found
-
-
-class _KadPeerstore:
-    """The peerstore, likewise: who speaks our DHT seems to speak libp2p's, and the other way about."""
-
-    def __init__(self, peerstore: Any) -> None:
-        self._peerstore = peerstore
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._peerstore, name)
-
-    def get_protocols(self, peer: ID) -> list[str]:
-        spoken = self._peerstore.get_protocols(peer)
-        return [str(IPFS_KAD) if name == KAD_PROTOCOL else f"not ours: {name}" for name in spoken]
-
-
-class _Records(ProviderStore):
-    """What this node keeps for the swarm: bounded."""
-
-    def add_provider(self, key: bytes, provider: PeerInfo) -> None:
-        if key in self.providers or len(self.providers) < MAX_RECORDS:
-            super().add_provider(key, PeerInfo(provider.peer_id, provider.addrs[:MAX_ADDRS]))
-
-
-def _ours(protocol: TProtocol) -> TProtocol:
-    return KAD if protocol == IPFS_KAD else protocol
-
-
-def _key(root: Cid) -> bytes:
-    """A root's name in the DHT: its multihash, as everywhere in libp2p."""
-    return cid_bytes(root)[2:]
 
 
 async def _exactly(stream: INetStream, size: int) -> bytes:

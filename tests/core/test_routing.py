@@ -255,3 +255,13 @@ def test_who_answered_before_is_looked_for_when_nobody_answers_now() -> None:
         dialled += [effect for effect in effects if isinstance(effect, fx.Dial)]
     assert dialled
     assert set(dialled) == {fx.Dial(addr=addr(HOLDER))}
+
+
+def test_one_that_was_found_and_is_not_there_is_no_error_unless_somebody_named_it() -> None:
+    script = Script()
+    failed = fx.DialFailed(addr=addr(HOLDER), text="it does not answer")
+    script.give(fx.PeerFound(addr=addr(HOLDER)))
+    assert script.give(failed)[0] == []
+    script.give(fx.Commanded(cmd.Join(addr(HOLDER))))
+    script.give(fx.PeerFound(addr=addr(HOLDER)))
+    assert script.give(failed)[0] == [ev.ErrorOccurred(text="it does not answer")]

@@ -22,7 +22,9 @@ from flux_tui.core.ids import dag_cid
 from flux_tui.core.messages import Error, Route, SealedIntent
 from flux_tui.net import dht as dht_module
 from flux_tui.net import host
-from flux_tui.net.dht import KAD, ROUTE, Dht
+from flux_tui.net import kad as kad_module
+from flux_tui.net.dht import ROUTE, Dht
+from flux_tui.net.kad import KAD, key_of
 from flux_tui.net.transport import muxers, security
 from tests.net.test_network_port import BOUND, Loopback, Node, connect, node, routed, settled
 
@@ -133,7 +135,7 @@ async def test_more_roots_than_a_peer_takes_at_once_all_get_there(monkeypatch: p
         a.network.provide(ROOTS)
         await until(lambda: records(b) == len(ROOTS))
         for root in ROOTS:
-            (provider,) = kad_of(b).provider_store.get_providers(dht_module._key(root))
+            (provider,) = kad_of(b).provider_store.get_providers(key_of(root))
             assert str(provider.peer_id) == a.id
             assert [str(addr) for addr in provider.addrs] == [a.addr]
 
@@ -144,7 +146,7 @@ async def test_the_last_one_given_is_provided_first() -> None:
         await connect(a, b)
         await until(lambda: records(b) == 9)  # the others wait until the peer takes more
         kept = set(kad_of(b).provider_store.providers)
-        assert kept == {dht_module._key(root) for root in ROOTS[11:20]}
+        assert kept == {key_of(root) for root in ROOTS[11:20]}
 
 
 async def test_what_is_provided_is_provided_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +168,7 @@ async def test_nodes_that_come_later_are_told_as_well() -> None:
 
 
 async def test_what_is_kept_for_others_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dht_module, "MAX_RECORDS", 3)
+    monkeypatch.setattr(kad_module, "MAX_RECORDS", 3)
     monkeypatch.setattr(dht_module, "MAX_PROVIDED", 8)
     async with met() as (a, b):
         a.network.provide(ROOTS)
@@ -216,8 +218,8 @@ async def test_an_intent_goes_to_few_providers_of_many(monkeypatch: pytest.Monke
         for number in range(10, 20):  # none of them is there
             stranger = ID.from_pubkey(create_new_key_pair(bytes([number]) * 32).public_key)
             provider = PeerInfo(stranger, [Multiaddr("/ip4/127.0.0.1/tcp/1")] * 50)
-            kad_of(a).provider_store.add_provider(dht_module._key(ROOTS[0]), provider)
-        kept = kad_of(a).provider_store.get_providers(dht_module._key(ROOTS[0]))
+            kad_of(a).provider_store.add_provider(key_of(ROOTS[0]), provider)
+        kept = kad_of(a).provider_store.get_providers(key_of(ROOTS[0]))
         assert {len(provider.addrs) for provider in kept} == {8}
         opened = dht_of(a)._kad_host._opened
         a.network.forward(ROOTS[:1], Route(intent=SealedIntent(signed=b"x", signature=bytes(64)), hops=0))
@@ -237,3 +239,18 @@ async def test_connections_that_only_a_lookup_needed_are_closed(monkeypatch: pyt
         await until(lambda: connections.get(other))
         await until(lambda: not connections.get(other))
         assert a.network.peers() == (middle.id,), "links stay"
+
+
+async def test_an_intent_that_is_routed_again_goes_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dht_module, "WIDTH", 1)
+    async with met() as (a, middle), node(Loopback(), 3) as c:
+        await connect(c, middle)
+        await a.seen.until(lambda: a.seen.known == 2)
+        a.network.route(ROOTS[:1], routed(1, 1))
+        await until(lambda: len(middle.seen.messages) + len(c.seen.messages) == 1)
+        a.network.route(ROOTS[:1], routed(1, 2))
+        await until(lambda: len(middle.seen.messages) == len(c.seen.messages) == 1)
+        await c.network._host.close()  # type: ignore[attr-defined]
+        for number in (3, 4):
+            a.network.route(ROOTS[:1], routed(1, number))
+        await middle.seen.until(lambda: len(middle.seen.messages) == 3)

@@ -1,0 +1,99 @@
+"""libp2p's Kademlia under a name of its own, and bounded.
+
+`KadHost` stands between libp2p's DHT and the host: it names every stream `/flux/kad/1.0.0`, in and out, and hides
+the public DHT's name in what peers say that they speak. libp2p 0.8.1 takes the name from a constant that five
+of its modules import, and ignores `protocol_prefix`; to change the constant would change it for every DHT
+in the process. `Records` is libp2p's store of providers with an end to what strangers can put there.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import trio
+from libp2p.abc import IHost, INetStream
+from libp2p.custom_types import TProtocol
+from libp2p.kad_dht.common import PROTOCOL_ID as IPFS_KAD
+from libp2p.kad_dht.provider_store import ProviderStore
+from libp2p.peer.id import ID
+from libp2p.peer.peerinfo import PeerInfo
+
+from flux_tui.core.ids import Cid, cid_bytes
+from flux_tui.net.network import KAD_PROTOCOL
+
+KAD = TProtocol(KAD_PROTOCOL)
+MAX_RECORDS = 65_536
+"""Roots whose providers this node keeps for the swarm."""
+MAX_ADDRS = 8
+"""Addresses kept of one provider."""
+
+
+class KadHost:
+    """The host as libp2p's DHT sees it: with our protocol's name, and an eye on whom it dials."""
+
+    def __init__(self, host: IHost, served: Callable[[ID], Awaitable[None]]) -> None:
+        self._host = host
+        self._peerstore = KadPeerstore(host.get_peerstore())
+        self._served = served
+        self._opened: dict[ID, float] = {}
+        """Peers that were connected for a stream of ours, and when the last one began."""
+        self.asked = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._host, name)
+
+    def get_peerstore(self) -> "KadPeerstore":
+        return self._peerstore
+
+    def set_stream_handler(self, protocol: TProtocol, handler: Callable[[INetStream], Any]) -> None:
+        async def handle(stream: INetStream) -> None:
+            await handler(stream)
+            await self._served(stream.muxed_conn.peer_id)
+
+        self._host.set_stream_handler(_ours(protocol), handle)
+
+    def remove_stream_handler(self, protocol: TProtocol) -> None:
+        self._host.remove_stream_handler(_ours(protocol))
+
+    async def new_stream(self, peer: ID, protocols: Sequence[TProtocol]) -> INetStream:
+        if peer in self._opened or not self._host.get_network().connections.get(peer):
+            self._opened[peer] = trio.current_time()
+        self.asked += KAD in protocols or IPFS_KAD in protocols
+        return await self._host.new_stream(peer, [_ours(protocol) for protocol in protocols])
+
+    def idle(self, since: float) -> list[ID]:
+        """Peers that we connected to and have not used since then; they are forgotten here."""
+        found = [peer for peer, at in self._opened.items() if at < since]
+        for peer in found:
+            del self._opened[peer]
+        return found
+
+
+class KadPeerstore:
+    """The peerstore, likewise: who speaks our DHT seems to speak libp2p's, and the other way about."""
+
+    def __init__(self, peerstore: Any) -> None:
+        self._peerstore = peerstore
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._peerstore, name)
+
+    def get_protocols(self, peer: ID) -> list[str]:
+        spoken = self._peerstore.get_protocols(peer)
+        return [str(IPFS_KAD) if name == KAD_PROTOCOL else f"not ours: {name}" for name in spoken]
+
+
+class Records(ProviderStore):
+    """What this node keeps for the swarm: bounded."""
+
+    def add_provider(self, key: bytes, provider: PeerInfo) -> None:
+        if key in self.providers or len(self.providers) < MAX_RECORDS:
+            super().add_provider(key, PeerInfo(provider.peer_id, provider.addrs[:MAX_ADDRS]))
+
+
+def _ours(protocol: TProtocol) -> TProtocol:
+    return KAD if protocol == IPFS_KAD else protocol
+
+
+def key_of(root: Cid) -> bytes:
+    """A root's name in the DHT: its multihash, as everywhere in libp2p."""
+    return cid_bytes(root)[2:]
