@@ -248,7 +248,8 @@ class Libp2pNetwork:
                 if link is not None:
                     await _first(link.up, link.done)
         except trio.TooSlowError:
-            return f"{addr} does not answer"
+            probed = None if f"/{CIRCUIT}" in addr else await _probe(transport)
+            return f"{addr} cannot be reached: {probed}" if probed else f"{addr} does not answer"
         except Exception as error:  # libp2p raises many kinds
             probed = None if f"/{CIRCUIT}" in addr else await _probe(transport)
             return f"{addr} cannot be reached: {probed or _reason(error)}"
@@ -349,7 +350,7 @@ async def _probe(transport: Multiaddr) -> str | None:
         return _reason(error)
     except Exception:  # not an address of this kind
         return None
-    return "something answers there, but it is not that peer, or it is in another private swarm (--swarm-key)"
+    return "something listens there, but it is another peer, in another private swarm (--swarm-key), or hangs"
 
 
 async def _first(*events: trio.Event) -> None:

@@ -10,6 +10,7 @@ from flux_tui.cli.common import load_settings, node_options
 from flux_tui.cli.push import node_flags
 from flux_tui.config import Settings
 from flux_tui.home import Home
+from tests.core.samples import PEER
 
 
 def parsed(*arguments: str) -> dict[str, Any]:
@@ -29,7 +30,10 @@ def test_every_option_gets_through_to_the_node(tmp_path: Path, monkeypatch: pyte
     given = parsed(
         "--listen", "/a", "--listen", "/b", "--join", "/c", "--no-mdns", "--swarm-key", "swarm.key",
         "--relay", "/d", "--relay", "/e", "--serve-relay", "--max-pending", "7", "--max-uploads", "3",
+        "--upload-limit", "2MB/s", "--per-peer-limit", "1MB/s", "--quota", "1GB", "--max-object", "1MB",
+        "--allow", PEER, "--deny", PEER,
     )  # fmt: skip
+    assert all(value not in (None, (), False) for value in given.values()), "all of them"
     home = Home(tmp_path / "home")
     expected = Settings(
         listen=("/a", "/b"),
@@ -40,6 +44,12 @@ def test_every_option_gets_through_to_the_node(tmp_path: Path, monkeypatch: pyte
         serve_relay=True,
         max_pending=7,
         max_uploads=3,
+        upload_limit=2_000_000,
+        per_peer_limit=1_000_000,
+        quota=10**9,
+        max_object=10**6,
+        allow=(PEER,),
+        deny=(PEER,),
     )
     assert load_settings(home, **given) == expected
     monkeypatch.chdir("/")
