@@ -15,7 +15,7 @@ What libp2p 0.8.1 does, and what is done about it here:
 - Its service asks all buckets for random keys and writes its records to disk: it is not run. What is
   needed of that is in `run`: to meet who comes, to look around oneself, to forget what has expired.
 - Lookups dial whom they hear of. Such connections get no push link (links.py: only who dials on purpose
-  opens one), and are closed after IDLE_SECONDS.
+  opens one), and are closed after IDLE_SECONDS, and sooner where there are more than MAX_SPARE.
 
 Everything is best effort, in background tasks with bounded queues; nothing here is awaited by the node.
 """
@@ -78,6 +78,9 @@ TICK_SECONDS = 15.0
 """Between two rounds of tidying up."""
 IDLE_SECONDS = 60.0
 """After its last use, until a connection that a lookup opened is closed."""
+MAX_SPARE = 128
+"""Connections without a link, whoever opened them: libp2p takes no new ones beyond 300, and prunes none that
+has a stream of gossip on it."""
 
 
 class Statistics(NamedTuple):
@@ -111,14 +114,12 @@ class Dht:
         receiver: Receiver,
         *,
         push: Callable[[PeerId, Message], bool],
-        linked: Callable[[PeerId], bool],
         refuses: Callable[[PeerId], bool],
     ) -> None:
         self._host = host
         self._me = PeerId(str(host.get_id()))
         self._receiver = receiver
         self._push = push
-        self._linked = linked
         self._refuses = refuses
         self._kad_host = KadHost(host, self._served)
         validator = NamespacedValidator({}, strict_validation=True)
@@ -265,10 +266,9 @@ class Dht:
         while True:
             await trio.sleep(TICK_SECONDS)
             self._kad.provider_store.cleanup_expired()
-            for peer in self._kad_host.idle(trio.current_time() - IDLE_SECONDS):
-                if not self._linked(PeerId(str(peer))):
-                    with trio.move_on_after(1):
-                        await _quietly(self._host.disconnect(peer))
+            for peer in self._kad_host.spare(trio.current_time() - IDLE_SECONDS, MAX_SPARE):
+                with trio.move_on_after(1):
+                    await _quietly(self._host.disconnect(peer))
 
     # ── intents ─────────────────────────────────────────────────────────────────────────────────
 

@@ -126,7 +126,6 @@ class Libp2pNetwork:
             host,
             receiver,
             push=self.push,
-            linked=lambda peer: peer in self._links.by_peer,
             refuses=self._links.refuses,
         )
         self._links.on_up = self.dht.peer_up

@@ -34,8 +34,10 @@ class KadHost:
         self._host = host
         self._peerstore = KadPeerstore(host.get_peerstore())
         self._served = served
-        self._opened: dict[ID, float] = {}
-        """Peers that were connected for a stream of ours, and when the last one began."""
+        self._used: dict[ID, float] = {}
+        """Peers that are connected, and when they or we asked something last."""
+        self._opened: set[ID] = set()
+        """Of these, those that a lookup of ours connected to."""
         self.asked = 0
 
     def __getattr__(self, name: str) -> Any:
@@ -46,8 +48,10 @@ class KadHost:
 
     def set_stream_handler(self, protocol: TProtocol, handler: Callable[[INetStream], Any]) -> None:
         async def handle(stream: INetStream) -> None:
+            peer = stream.muxed_conn.peer_id
+            self._used[peer] = trio.current_time()
             await handler(stream)
-            await self._served(stream.muxed_conn.peer_id)
+            await self._served(peer)
 
         self._host.set_stream_handler(_ours(protocol), handle)
 
@@ -55,17 +59,30 @@ class KadHost:
         self._host.remove_stream_handler(_ours(protocol))
 
     async def new_stream(self, peer: ID, protocols: Sequence[TProtocol]) -> INetStream:
-        if peer in self._opened or not self._host.get_network().connections.get(peer):
-            self._opened[peer] = trio.current_time()
+        if not self._host.get_network().connections.get(peer):
+            self._opened.add(peer)
+        self._used[peer] = trio.current_time()
         self.asked += KAD in protocols or IPFS_KAD in protocols
         return await self._host.new_stream(peer, [_ours(protocol) for protocol in protocols])
 
-    def idle(self, since: float) -> list[ID]:
-        """Peers that we connected to and have not used since then; they are forgotten here."""
-        found = [peer for peer, at in self._opened.items() if at < since]
-        for peer in found:
-            del self._opened[peer]
-        return found
+    def spare(self, since: float, most: int) -> list[ID]:
+        """Peers whose connections can be closed: those that nobody protects (a push link does, or a relay)
+        and that were opened for a lookup and not used since then; and of all others the longest unused, where
+        there are more than `most`.
+        """
+        swarm: Any = self._host.get_network()
+        there = [peer for peer, connections in swarm.connections.items() if connections]
+        now = trio.current_time()
+        self._used = {peer: self._used.get(peer, now) for peer in there}
+        self._opened &= self._used.keys()
+        free = [peer for peer in there if not swarm.is_protected(peer)]
+        free.sort(key=self._used.__getitem__)
+        crowd = len(free) - most
+        return [
+            peer
+            for number, peer in enumerate(free)
+            if number < crowd or (peer in self._opened and self._used[peer] < since)
+        ]
 
 
 class KadPeerstore:

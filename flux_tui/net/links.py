@@ -11,6 +11,7 @@ connection that libp2p makes for a lookup in the DHT gets no link.
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 import trio
 from libp2p.abc import IHost, INetStream
@@ -26,6 +27,8 @@ from flux_tui.net.transport import WRITE_BYTES, widen
 log = logging.getLogger(__name__)
 
 PROTOCOL = TProtocol(PUSH_PROTOCOL)
+LINK = "link"
+"""The reason for which libp2p keeps a connection."""
 HANDSHAKE_SECONDS = 10.0
 """For a link to have both of its streams."""
 REOPEN_SECONDS = 1.0
@@ -160,6 +163,7 @@ class Links:
                 await link.complete.wait()
                 waiting.deadline = float("inf")
                 link.up.set()
+                self._protect(link.peer)
                 self.on_up(link.peer)
                 self._receiver.on_connected(link.peer, self._addr_of(link.peer))
                 async with trio.open_nursery() as nursery:
@@ -169,6 +173,7 @@ class Links:
             if self.by_peer.get(link.peer) is link:
                 del self.by_peer[link.peer]
             if link.up.is_set():
+                self._unprotect(link.peer)
                 self._receiver.on_disconnected(link.peer, link.why)
             with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
                 for stream in (link.outbound, link.inbound):
@@ -181,6 +186,15 @@ class Links:
                 ID.from_base58(link.peer)
             ):
                 self.connected(link.peer)
+
+    def _protect(self, peer: PeerId) -> None:
+        """Its connection is not to be closed for another's sake."""
+        swarm: Any = self._host.get_network()
+        swarm.protect(ID.from_base58(peer), LINK)
+
+    def _unprotect(self, peer: PeerId) -> None:
+        swarm: Any = self._host.get_network()
+        swarm.unprotect(ID.from_base58(peer), LINK)
 
     async def _read(self, link: Link) -> None:
         assert link.inbound is not None

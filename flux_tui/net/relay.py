@@ -11,7 +11,8 @@ specification's (specs/relay/circuit-v2.md), by libp2p's own protobufs: another 
 within its own limits.
 
 Not here: hole punching (DCUtR), which 0.8.1 does not do reliably: what begins through a relay stays there,
-so a relay bears all the bytes of those it serves. It is a service between friends, not to strangers.
+so a relay bears all the bytes of those it serves (three hosts in one process: 43 MB/s through one, 71 MB/s
+without). It is a service between friends, not to strangers.
 """
 
 import logging
@@ -100,12 +101,15 @@ class Relay:
 
     async def _reserve(self, stream: INetStream, peer: ID) -> None:
         now = time.time()
+        swarm: Any = self._host.get_network()
         for other in [other for other, until in self._places.items() if until <= now]:
             del self._places[other]
+            swarm.unprotect(other, CIRCUIT)
         if peer not in self._places and len(self._places) >= MAX_RESERVATIONS:
             await _answer(stream, HopMessage, Status.RESERVATION_REFUSED)
             return
         self._places[peer] = now + RESERVED_SECONDS
+        swarm.protect(peer, CIRCUIT)
         addrs = [addr.to_bytes() for addr in self._host.get_addrs()]
         place = Reservation(expire=int(now + RESERVED_SECONDS), addrs=addrs)
         await _answer(stream, HopMessage, Status.OK, reservation=place)
@@ -120,8 +124,10 @@ class Relay:
         if self._places.get(target, 0.0) <= time.time() or not there:
             await _answer(stream, HopMessage, Status.NO_RESERVATION)
             return
+        swarm: Any = self._host.get_network()
         for one in (peer, target):
             self._circuits[one] = self._circuits.get(one, 0) + 1
+            swarm.protect(one, f"{CIRCUIT} {id(stream)}")
         try:
             onward = await self._ask(peer, target)
             if onward is None:
@@ -133,6 +139,7 @@ class Relay:
             log.debug("a circuit from %s to %s: %r", peer, target, error)
         finally:
             for one in (peer, target):
+                swarm.unprotect(one, f"{CIRCUIT} {id(stream)}")
                 self._circuits[one] -= 1
                 if not self._circuits[one]:
                     del self._circuits[one]
@@ -174,6 +181,8 @@ class Reservations:
 
     async def _keep(self, addr: str, relay: ID, transport: Multiaddr) -> None:
         wait = RETRY_MIN
+        swarm: Any = self._host.get_network()
+        swarm.protect(relay, "relay")
         while True:
             forget_failures(self._host, relay)
             try:
@@ -281,7 +290,22 @@ class CircuitTransport(ITransport):
             if stream is not None:
                 await _quietly(stream.reset)
             raise RelayError("the relay does not answer, or is none") from error
-        return RawConnection(stream, True, ConnectionType.RELAYED, [maddr])
+        return _Dialled(self._host, relay, stream, maddr)
+
+
+class _Dialled(RawConnection):
+    """A circuit that was dialled: as long as it is open, so is the connection to its relay."""
+
+    def __init__(self, host: IHost, relay: ID, stream: INetStream, addr: Multiaddr) -> None:
+        super().__init__(stream, True, ConnectionType.RELAYED, [addr])
+        self._swarm: Any = host.get_network()
+        self._relay = relay
+        self._reason = f"{CIRCUIT} {id(self)}"
+        self._swarm.protect(relay, self._reason)
+
+    async def close(self) -> None:
+        self._swarm.unprotect(self._relay, self._reason)
+        await super().close()
 
 
 _WORDS: dict[int, str] = {

@@ -62,9 +62,9 @@ async def met() -> AsyncIterator[tuple[Node, Node]]:
 
 
 @asynccontextmanager
-async def a_host() -> AsyncIterator[Any]:
+async def a_host(number: int = 99) -> AsyncIterator[Any]:
     """A libp2p host that is no flux node."""
-    pair = create_new_key_pair(bytes([99]) * 32)
+    pair = create_new_key_pair(bytes([number]) * 32)
     one = new_host(key_pair=pair, sec_opt=security(pair), muxer_opt=muxers())
     async with one.run(listen_addrs=[Multiaddr("/ip4/127.0.0.1/tcp/0")]):
         yield one
@@ -222,6 +222,7 @@ async def test_an_intent_goes_to_few_providers_of_many(monkeypatch: pytest.Monke
         kept = kad_of(a).provider_store.get_providers(key_of(ROOTS[0]))
         assert {len(provider.addrs) for provider in kept} == {8}
         opened = dht_of(a)._kad_host._opened
+        opened.clear()
         a.network.forward(ROOTS[:1], Route(intent=SealedIntent(signed=b"x", signature=bytes(64)), hops=0))
         await until(lambda: len(opened) == 2)
         await settled()
@@ -239,6 +240,21 @@ async def test_connections_that_only_a_lookup_needed_are_closed(monkeypatch: pyt
         await until(lambda: connections.get(other))
         await until(lambda: not connections.get(other))
         assert a.network.peers() == (middle.id,), "links stay"
+
+
+async def test_of_connections_that_others_opened_the_longest_unused_are_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dht_module, "TICK_SECONDS", 0.1)
+    monkeypatch.setattr(dht_module, "MAX_SPARE", 1)
+    async with met() as (a, b), a_host(98) as one, a_host(99) as other:
+        connections = a.network._host.get_network().connections  # type: ignore[attr-defined]
+        for stranger in (one, other):
+            await stranger.connect(info(a))
+            await until(lambda stranger=stranger: connections.get(stranger.get_id()))  # type: ignore[misc]
+        await until(lambda: not connections.get(one.get_id()))
+        assert connections.get(other.get_id())
+        assert a.network.peers() == (b.id,)
 
 
 async def test_an_intent_that_is_routed_again_goes_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
