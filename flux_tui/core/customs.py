@@ -13,7 +13,7 @@ from flux_tui.core.effects import Broadcast
 from flux_tui.core.ids import PeerId, short
 from flux_tui.core.ledger import Ledger
 from flux_tui.core.responder import Responder
-from flux_tui.core.retry import MAX_DIRECT
+from flux_tui.core.routing import MAX_DIRECT
 
 MAX_ORIGINS = 256
 """Origins of intents whose addresses are remembered, so that an answer can be brought to them."""

@@ -169,7 +169,9 @@ class Route(_Wire, tag="route", frozen=True, kw_only=True):
     hops: Annotated[int, msgspec.Meta(ge=0, le=MAX_HOPS)] = 0
 
 
-Message: TypeAlias = Chunk | StatusNo | StatusYesButLater | Error | Grant | Cancel | Custom | SealedIntent | Route
+Message: TypeAlias = (
+    Chunk | StatusNo | StatusYesButLater | Error | Grant | Cancel | Custom | SealedIntent | Route
+)
 
 MESSAGE_TYPES: tuple[type[Message], ...] = get_args(Message)
 
