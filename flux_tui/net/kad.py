@@ -21,6 +21,9 @@ from flux_tui.core.ids import Cid, cid_bytes
 from flux_tui.net.network import KAD_PROTOCOL
 
 KAD = TProtocol(KAD_PROTOCOL)
+MAX_SERVED, MAX_SERVED_EACH, SERVE_SECONDS = 64, 4, 10.0
+"""Questions answered at a time, and of one peer; and how long one may take. libp2p answers twelve at a time,
+whoever they are from, and waits for each as long as its asker likes: twelve silent streams would end it."""
 MAX_RECORDS = 65_536
 """Roots whose providers this node keeps for the swarm."""
 MAX_ADDRS = 8
@@ -38,6 +41,8 @@ class KadHost:
         """Peers that are connected, and when they or we asked something last."""
         self._opened: set[ID] = set()
         """Of these, those that a lookup of ours connected to."""
+        self._serving: dict[ID, int] = {}
+        """Streams of each peer that are being answered."""
         self.asked = 0
 
     def __getattr__(self, name: str) -> Any:
@@ -49,9 +54,21 @@ class KadHost:
     def set_stream_handler(self, protocol: TProtocol, handler: Callable[[INetStream], Any]) -> None:
         async def handle(stream: INetStream) -> None:
             peer = stream.muxed_conn.peer_id
+            if self._serving.get(peer, 0) >= MAX_SERVED_EACH:
+                await stream.reset()
+                return
             self._used[peer] = trio.current_time()
-            await handler(stream)
-            await self._served(peer)
+            self._serving[peer] = self._serving.get(peer, 0) + 1
+            try:
+                with trio.move_on_after(SERVE_SECONDS) as asking:
+                    await handler(stream)
+                    await self._served(peer)
+                if asking.cancelled_caught:
+                    await stream.reset()
+            finally:
+                self._serving[peer] -= 1
+                if not self._serving[peer]:
+                    del self._serving[peer]
 
         self._host.set_stream_handler(_ours(protocol), handle)
 

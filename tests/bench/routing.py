@@ -107,7 +107,7 @@ async def measure(number: int, intents: int, seed: int) -> tuple[list[float], ..
             host.network = network
             hosts.append(host)
             if index:
-                network.dial(hosts[0].network.addrs[0])
+                network.dial(hosts[0].network.addrs[0], keep=True)
         enough = min(number - 1, 12)
         await _until(hosts, "everybody knows some", lambda: min(host.known for host in hosts) >= enough)
         names = [b"%d-%d" % (seed, index) for index in range(intents)]

@@ -177,6 +177,22 @@ async def test_what_is_kept_for_others_is_bounded(monkeypatch: pytest.MonkeyPatc
         assert records(b) == 3
 
 
+async def test_silent_streams_do_not_stop_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kad_module, "SERVE_SECONDS", 1.0)
+    async with met() as (a, b), a_host() as stranger:
+        await stranger.connect(info(b))
+        streams = [await stranger.new_stream(ID.from_base58(b.id), [KAD]) for _ in range(4)]
+        await until(lambda: dht_of(b)._kad_host._serving.get(stranger.get_id()) == 4)
+        with pytest.raises(StreamFailure):  # or it is taken and reset at once
+            stream = await stranger.new_stream(ID.from_base58(b.id), [KAD])
+            assert not await stream.read(1)
+            raise StreamFailure
+        a.network.provide(ROOTS[:3])
+        await until(lambda: records(b) == 3)
+        assert len(streams) == 4
+        await until(lambda: not dht_of(b)._kad_host._serving)
+
+
 # ── routing ─────────────────────────────────────────────────────────────────────────────────────
 
 
