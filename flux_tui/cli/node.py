@@ -15,7 +15,9 @@ from flux_tui.core.ids import PeerId
 Examples:
   flux-tui node                                   share with this machine's networks
   flux-tui node --listen /ip4/127.0.0.1/tcp/0     only with this machine
-  flux-tui node --join /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW…"""
+  flux-tui node --join /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW…
+  flux-tui node --swarm-key ~/swarm.key           only with those who have the same key
+  flux-tui node --relay /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW…    reached through that one"""
 )
 @home_option
 @node_options
