@@ -396,14 +396,18 @@ class Dht:
         key = key_of(root)
         closest = await self._kad.peer_routing.find_closest_peers_network(key, CLOSEST)
         self._tell_size()
-        told = 0
-        for peer in closest:
-            if peer == self._host.get_id():
-                continue
+        told: list[bool] = []
+
+        async def tell(peer: ID) -> None:
             await self._pace(peer)
             with trio.move_on_after(SEND_SECONDS):
-                told += await self._kad.provider_store._send_add_provider(peer, key)
-        return told
+                told.append(await self._kad.provider_store._send_add_provider(peer, key))
+
+        async with trio.open_nursery() as nursery:
+            for peer in closest:
+                if peer != self._host.get_id():
+                    nursery.start_soon(tell, peer)
+        return sum(told)
 
     async def _pace(self, peer: ID) -> None:
         """Wait until this peer takes another ADD_PROVIDER."""

@@ -21,9 +21,11 @@ from flux_tui.core.ids import Cid, cid_bytes
 from flux_tui.net.network import KAD_PROTOCOL
 
 KAD = TProtocol(KAD_PROTOCOL)
-MAX_SERVED, MAX_SERVED_EACH, SERVE_SECONDS = 64, 4, 10.0
+MAX_SERVED, MAX_SERVED_EACH, SERVE_SECONDS = 64, 12, 10.0
 """Questions answered at a time, and of one peer; and how long one may take. libp2p answers twelve at a time,
 whoever they are from, and waits for each as long as its asker likes: twelve silent streams would end it."""
+DIAL_SECONDS = 30.0
+"""A connection that is not there so long after it was asked for will not come."""
 MAX_RECORDS = 65_536
 """Roots whose providers this node keeps for the swarm."""
 MAX_ADDRS = 8
@@ -90,7 +92,9 @@ class KadHost:
         swarm: Any = self._host.get_network()
         there = [peer for peer, connections in swarm.connections.items() if connections]
         now = trio.current_time()
-        self._used = {peer: self._used.get(peer, now) for peer in there}
+        # Those that are not there may be being dialled just now.
+        dialled = {peer: at for peer, at in self._used.items() if at >= min(since, now - DIAL_SECONDS)}
+        self._used = dialled | {peer: self._used.get(peer, now) for peer in there}
         self._opened &= self._used.keys()
         free = [peer for peer in there if not swarm.is_protected(peer)]
         free.sort(key=self._used.__getitem__)
