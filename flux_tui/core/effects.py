@@ -204,6 +204,8 @@ class Finished(_Input, frozen=True):
 
     root: Cid
     path: str
+    left_out: tuple[str, ...] = ()
+    """Links of it that were not made: each in words."""
 
 
 class FinishFailed(_Input, frozen=True):

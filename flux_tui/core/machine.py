@@ -26,6 +26,7 @@ from flux_tui.core.policy import Policy
 from flux_tui.core.requester import Requester
 from flux_tui.core.responder import Responder
 from flux_tui.core.state import State
+from flux_tui.core.words import counted, some
 
 MAX_FAULTS = 2
 """Chunks with wrong bytes after which a peer is dropped: one may be a bad disk, two are a habit."""
@@ -174,6 +175,10 @@ class Machine:
                 self.router.found(given.addr)
                 self._join(given.addr, keep=False)
             case fx.Finished():
+                if given.left_out:
+                    count = counted(len(given.left_out), "link")
+                    text = f"{given.path} is there without {count}: {some(given.left_out)}"
+                    self.ledger.emit(ev.ErrorOccurred(text=text, cid=given.root, path=given.path))
                 self.requester.finished(given.root, given.path)
                 self.responder.settled(given.root)
                 self._announce(given.root)

@@ -68,7 +68,8 @@ class Trees:
                 return NodeRead(root=work.root, cid=work.cid, data=store.read_block(work.cid))
             case FinishTree():
                 try:
-                    return Finished(root=work.root, path=str(store.finish_tree(work.root)))
+                    path, left_out = store.finish_tree(work.root)
+                    return Finished(root=work.root, path=str(path), left_out=left_out)
                 except StoreError as error:
                     return FinishFailed(root=work.root, text=str(error))
             case DropTree():

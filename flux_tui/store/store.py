@@ -26,7 +26,7 @@ from flux_tui.store.schema import StoreError, explain, explain_os, open_writer
 from flux_tui.store.series import SeriesReader
 from flux_tui.store.trees import Tree, Trees
 
-__all__ = ["Landed", "Leaf", "Lost", "Placed", "ReadResult", "Store", "StoreError"]
+__all__ = ["Landed", "Leaf", "Lost", "Placed", "ReadResult", "Store", "StoreError", "Whole"]
 
 DATABASE = "flux.db"
 INLINE_MAX = 64 * 1024
@@ -74,6 +74,13 @@ class Placed(NamedTuple):
 
     present: list[Cid]
     missing: list[Cid]
+
+
+class Whole(NamedTuple):
+    """An object that has its name, and links of it that were not made: each in words."""
+
+    path: Path
+    left_out: tuple[str, ...]
 
 
 class _Where(NamedTuple):
@@ -295,18 +302,15 @@ class Store:
         """A folder of it."""
         tree = self._tree(root)
         with self._guarded(tree.part):
-            tree.at(rel).mkdir(parents=True, exist_ok=True)
+            tree.is_a(rel, "folder")
+            tree.at(rel).make_folder()
 
     def place_file(self, root: Cid, rel: str, size: int | None) -> None:
         """A file of it, of this size if that is known."""
         tree = self._tree(root)
         with self._guarded(tree.part):
-            path = tree.at(rel)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if size is not None:
-                files.size_to(path, size)
-            elif not path.exists():
-                path.touch(exist_ok=True)
+            tree.is_a(rel, "file")
+            files.size_to(tree.at(rel), size)
             self._trees.add_file(tree, rel)
 
     def place_data(self, root: Cid, rel: str, offset: int, data: bytes) -> None:
@@ -316,7 +320,7 @@ class Store:
             files.write_at(tree.at(rel), [offset], data)
 
     def place_symlink(self, root: Cid, rel: str, target: str) -> None:
-        """A symbolic link of it. Raises StoreError for one that would lead out of it."""
+        """A symbolic link of it, made when it is finished; not one that could lead out. Raises StoreError."""
         tree = self._tree(root)
         with self._guarded(tree.part):
             tree.link(rel, target)
@@ -349,11 +353,8 @@ class Store:
                 self._db.execute("DELETE FROM chunk WHERE cid = ?", (cid_bytes(cid),))
             return False
         with self._guarded(tree.part):
-            path = tree.at(rel)
-            with path.open("rb", buffering=0) as opened:
-                there = files.read_at(opened.fileno(), offset, len(data))
-            if there != data:
-                files.write_at(path, [offset], data)
+            if files.read_inside(tree.at(rel), offset, len(data)) != data:
+                files.write_at(tree.at(rel), [offset], data)
         return True
 
     def land(self, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
@@ -387,15 +388,16 @@ class Store:
         if len(data) <= INLINE_MAX:
             return Landed(cid, len(data), data=bytes(data))
         with self._guarded(self.home):
-            file, path = self._trees.own_file(cid)
-            files.write_at(path, [0], data)
+            file, where = self._trees.own_file(cid)
+            files.write_at(where, [0], data)
         return Landed(cid, len(data), file, 0)
 
-    def finish_tree(self, root: Cid) -> Path:
+    def finish_tree(self, root: Cid) -> Whole:
         """All of it is here: give it its name. Raises StoreError; what was fetched is then kept."""
         tree = self._tree(root)
         with self._guarded(tree.path):
-            return self._trees.finish(tree)
+            path = self._trees.finish(tree)
+        return Whole(path, tuple(tree.left_out.values()))
 
     def drop_tree(self, root: Cid, *, keep: bool) -> None:
         """No longer fetched. `keep`: what came stays for another time."""

@@ -11,16 +11,21 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Literal
 
 from flux_tui.core.ids import Cid
-from flux_tui.store.files import FileStat, inside, rename_new
+from flux_tui.core.unixfs import leads_out
+from flux_tui.store.files import FileStat, rename_new
+from flux_tui.store.inside import Inside, parts_of
 from flux_tui.store.schema import StoreError
 
 OWN = 0
 """The tree of files that belong to the store itself: large loose chunks."""
 MAX_NAME_BYTES = 255
 """Of one part of a path, on every common file system."""
+
+Kind = Literal["file", "folder", "link"]
 
 
 class Tree:
@@ -35,26 +40,46 @@ class Tree:
         """Relative path → row of its file."""
         self.places: dict[Cid, list[tuple[int, str, int]]] = {}
         """Leaf → where its bytes belong: (file, relative path, offset)."""
+        self._kinds: dict[str, Kind] = {}
+        self._links: dict[str, str] = {}
+        """Symbolic links and their targets. They are made last, when nothing is written here any more."""
+        self.left_out: dict[str, str] = {}
+        """Links that are not made, each with its reason in words."""
 
-    def at(self, rel: str) -> Path:
+    def at(self, rel: str) -> Inside:
         """Where a part of it stands now."""
-        return self.part / inside(rel) if rel else self.part
+        return Inside(self.part, rel)
+
+    def is_a(self, rel: str, kind: Kind) -> None:
+        """Say what a part of it is, and so what is above it. Raises StoreError if that contradicts."""
+        above = ""
+        for name in parts_of(rel)[:-1] if rel else ():
+            self._is_a(above, "folder")
+            above = f"{above}/{name}" if above else name
+        if rel:
+            self._is_a(above, "folder")
+        self._is_a(rel, kind)
+
+    def _is_a(self, rel: str, kind: Kind) -> None:
+        if (known := self._kinds.setdefault(rel, kind)) != kind:
+            raise StoreError(f"the object says two things of {rel!r}: that it is a {known}, and a {kind}")
 
     def link(self, rel: str, target: str) -> None:
-        """Make a symbolic link, unless it would lead out of the tree. Raises StoreError."""
-        depth = len(PurePosixPath(inside(rel)).parts) - 1
-        for step in PurePosixPath(target).parts:
-            depth += -1 if step == ".." else 0 if step == "." else 1
-            if depth < 0:
-                break
-        if PurePosixPath(target).is_absolute() or depth < 0:
-            raise StoreError(f"the object has a link that leads out of its folder: {rel!r} → {target!r}")
-        path = self.at(rel)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_symlink() and os.readlink(path) == target:
-            return
-        path.unlink(missing_ok=True)
-        path.symlink_to(target)
+        """A symbolic link of it; one that could lead out of it is left out. Raises StoreError."""
+        if not rel:
+            raise StoreError(f"the object is nothing but a link, to {target!r}: there is no file to be had")
+        self.is_a(rel, "link")
+        if leads_out(rel, target):
+            self.left_out[rel] = f"{rel} → {target} (it leads out of the folder)"
+        else:
+            self._links[rel] = target
+
+    def make_links(self) -> None:
+        """Everything else is in place. Raises StoreError, OSError."""
+        for rel, target in self._links.items():
+            if not self.at(rel).make_link(target):
+                self.left_out[rel] = f"{rel} → {target} (its name is taken)"
+        self._links.clear()
 
 
 class Trees:
@@ -74,9 +99,7 @@ class Trees:
     def open(self, root: Cid, path: Path) -> None:
         """Begin one, or find again what there is of it."""
         with self._lock:
-            known = self.by_root.get(root)
-            if known is None or known.path != path:
-                self._open(root, path)
+            self._open(root, path)
 
     def _open(self, root: Cid, path: Path) -> None:
         part = path.with_name(f".{path.name}.{root[-8:]}.flux-part")
@@ -113,11 +136,12 @@ class Trees:
 
     def finish(self, tree: Tree) -> Path:
         """Rename, then record: from now on its files are the user's."""
+        tree.make_links()
         rename_new(tree.part, tree.path)
         recorded = time.time_ns()
         rows = []
         for rel, number in tree.files.items():
-            stat = os.stat(tree.path / rel if rel else tree.path)
+            stat = os.lstat(tree.path / rel if rel else tree.path)
             rows.append((*FileStat.of(stat, recorded), number))
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
@@ -179,13 +203,11 @@ class Trees:
             )
             return int(cursor.lastrowid or 0)
 
-    def own_file(self, cid: Cid) -> tuple[int, Path]:
+    def own_file(self, cid: Cid) -> tuple[int, Inside]:
         """A file of the store's own for one large loose chunk: its row and where it is."""
         rel = f"{cid[-2:]}/{cid}"
-        path = self._home / "chunks" / rel
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         cursor = self._db.execute("INSERT INTO file (tree, rel) VALUES (?, ?)", (OWN, rel))
-        return int(cursor.lastrowid or 0), path
+        return int(cursor.lastrowid or 0), Inside(self._home / "chunks", rel)
 
     def locate(self, file: int) -> tuple[Path | None, FileStat | None]:
         """Where a file is now, and how it looked when it was right (None: it is ours, or being written)."""
