@@ -9,7 +9,9 @@ from pathlib import Path
 import trio
 
 from flux_tui.core.effects import (
+    ChunksGone,
     DropTree,
+    Failed,
     Finished,
     FinishFailed,
     FinishTree,
@@ -23,7 +25,7 @@ from flux_tui.core.effects import (
 from flux_tui.core.ids import Cid
 from flux_tui.node.engine import Engine
 from flux_tui.store.schema import explain_os
-from flux_tui.store.store import Store, StoreError
+from flux_tui.store.store import Lost, Store, StoreError
 
 TreeWork = OpenTree | Place | FinishTree | DropTree | ReadNode
 
@@ -45,12 +47,21 @@ class Trees:
 
     async def run(self) -> None:
         """Until cancelled."""
+        token = trio.lowlevel.current_trio_token()
+        self._engine.store.on_damage = lambda error: token.run_sync_soon(self._tell_damage, error)
         async for work in self._receive:
-            outcome = await trio.to_thread.run_sync(self._do, self._engine.store, work)
+            lost: list[Lost] = []
+            outcome = await trio.to_thread.run_sync(self._do, self._engine.store, work, lost)
+            for gone in lost:
+                told = ChunksGone(path=str(gone.path), cids=gone.cids, size=gone.size, text=gone.why)
+                self._engine.feed(told, lost=gone.cids)
             if outcome is not None:
                 self._engine.feed(outcome)
 
-    def _do(self, store: Store, work: TreeWork) -> Input | None:
+    def _tell_damage(self, error: StoreError) -> None:
+        self._engine.feed(Failed(text=str(error)))
+
+    def _do(self, store: Store, work: TreeWork, lost: list[Lost]) -> Input | None:
         match work:
             case OpenTree():
                 path = Path(work.path) if work.path is not None else self._objects / work.root
@@ -63,9 +74,11 @@ class Trees:
                     why = explain_os(error, path.parent) if isinstance(error, OSError) else error
                     self._broken[work.root] = str(why)
             case Place():
-                return self._place(store, work)
+                return self._place(store, work, lost)
             case ReadNode():
-                return NodeRead(root=work.root, cid=work.cid, data=store.read_block(work.cid))
+                chunks, gone = store.read([work.cid])
+                lost += gone
+                return NodeRead(root=work.root, cid=work.cid, data=chunks[0][1] if chunks else None)
             case FinishTree():
                 try:
                     path, left_out = store.finish_tree(work.root)
@@ -73,10 +86,10 @@ class Trees:
                 except StoreError as error:
                     return FinishFailed(root=work.root, text=str(error))
             case DropTree():
-                store.drop_tree(work.root, keep=True)
+                store.drop_tree(work.root)
         return None
 
-    def _place(self, store: Store, work: Place) -> Placed:
+    def _place(self, store: Store, work: Place, lost: list[Lost]) -> Placed:
         root = work.root
         if (broken := self._broken.get(root)) is not None:
             return Placed(root=root, present=(), missing=(), error=broken)
@@ -92,6 +105,7 @@ class Trees:
                 placed = store.place_leaves(root, file.rel, file.leaves)
                 present += placed.present
                 missing += placed.missing
+                lost += placed.lost
             for link in work.symlinks:
                 store.place_symlink(root, link.rel, link.target)
         except StoreError as error:

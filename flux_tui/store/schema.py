@@ -61,7 +61,26 @@ CREATE TABLE IF NOT EXISTS chunk (
     data   BLOB
 );
 CREATE INDEX IF NOT EXISTS chunk_by_file ON chunk (file);
+-- Other files that have it too: looked at only when the first place turns out not to have it any more.
+CREATE TABLE IF NOT EXISTS spare (
+    cid    BLOB NOT NULL,
+    file   INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    PRIMARY KEY (cid, file)
+) WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS chunk_moved AFTER UPDATE OF file ON chunk
+WHEN old.file IS NOT NULL AND old.file IS NOT new.file BEGIN
+    DELETE FROM spare WHERE cid = new.cid AND file = new.file;
+    INSERT OR REPLACE INTO spare SELECT old.cid, old.file, old.offset
+        WHERE (SELECT count(*) FROM spare WHERE cid = old.cid) < 8;
+END;
 """
+UPSERT_CHUNK = (
+    "INSERT INTO chunk VALUES (?, ?, ?, ?, ?) ON CONFLICT (cid) DO UPDATE"
+    " SET size = excluded.size, file = excluded.file, offset = excluded.offset, data = excluded.data"
+    " WHERE chunk.data IS NULL"
+)
+"""The newest place is the first one: its file was looked at last. What is inline is as safe as can be."""
 
 
 class StoreError(Exception):

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from flux_tui.core.ids import Cid
+from flux_tui.core.ids import Cid, cid_bytes
 from flux_tui.core.unixfs import leads_out
 from flux_tui.store.files import FileStat, rename_new
 from flux_tui.store.inside import Inside, parts_of
@@ -40,6 +40,8 @@ class Tree:
         """Relative path → row of its file."""
         self.places: dict[Cid, list[tuple[int, str, int]]] = {}
         """Leaf → where its bytes belong: (file, relative path, offset)."""
+        self.spares: dict[Cid, tuple[int, int]] = {}
+        """Leaf → (file, offset), where its row names a file of another tree."""
         self._kinds: dict[str, Kind] = {}
         self._links: dict[str, str] = {}
         """Symbolic links and their targets. They are made last, when nothing is written here any more."""
@@ -151,6 +153,10 @@ class Trees:
                     " WHERE id = ?",
                     rows,
                 )
+                self._db.executemany(
+                    "INSERT OR IGNORE INTO spare SELECT cid, ?, ? FROM chunk WHERE cid = ? AND file != ?",
+                    ((file, at, cid_bytes(cid), file) for cid, (file, at) in tree.spares.items()),
+                )
                 self._db.execute("UPDATE tree SET part = NULL WHERE id = ?", (tree.number,))
                 self._db.execute("COMMIT")
             except sqlite3.Error:
@@ -159,16 +165,9 @@ class Trees:
             self.by_root.pop(tree.root, None)
         return tree.path
 
-    def drop(self, root: Cid, *, keep: bool) -> None:
-        """Not fetched any more."""
-        tree = self.by_root.pop(root, None)
-        if tree is not None and not keep:
-            self._db.execute(
-                "DELETE FROM chunk WHERE file IN (SELECT id FROM file WHERE tree = ?)", (tree.number,)
-            )
-            self._db.execute("DELETE FROM file WHERE tree = ?", (tree.number,))
-            self._db.execute("DELETE FROM tree WHERE id = ?", (tree.number,))
-            _remove(tree.part)
+    def drop(self, root: Cid) -> None:
+        """Not fetched any more; what came stays for another time."""
+        self.by_root.pop(root, None)
 
     def share(self, path: Path) -> int:
         """A file or folder of the user's: the same row if it was shared before."""
@@ -209,19 +208,22 @@ class Trees:
         cursor = self._db.execute("INSERT INTO file (tree, rel) VALUES (?, ?)", (OWN, rel))
         return int(cursor.lastrowid or 0), Inside(self._home / "chunks", rel)
 
-    def locate(self, file: int) -> tuple[Path | None, FileStat | None]:
-        """Where a file is now, and how it looked when it was right (None: it is ours, or being written)."""
+    def locate(self, file: int) -> tuple[Path, FileStat | None, bool]:
+        """Where a file is now, how it looked when it was right (None: it is being written), whether it is ours.
+
+        Raises sqlite3.Error; a file without a row is damage, too.
+        """
         row = self._db.execute(
             "SELECT tree.id, path, part, rel, size, mtime_ns, ctime_ns, inode, recorded_ns"
             " FROM file JOIN tree ON tree.id = file.tree WHERE file.id = ?",
             (file,),
         ).fetchone()
         if row is None:
-            return None, None
+            raise sqlite3.DatabaseError("database disk image is malformed: a file has no row")
         number, path, part, rel, *stat = row
         base = self._home / path if number == OWN else Path(part or path)
         recorded = None if part is not None or stat[0] is None else FileStat(*stat)
-        return (base / rel if rel else base), recorded
+        return (base / rel if rel else base), recorded, number == OWN
 
 
 def _remove(path: Path) -> None:
