@@ -101,6 +101,7 @@ class LandFailed(_Input, frozen=True):
 
     peer: PeerId
     cid: Cid
+    size: int
     text: str
 
 

@@ -159,8 +159,7 @@ class Machine:
                 if faults >= MAX_FAULTS:
                     self.ledger.do(fx.Disconnect(peer=given.peer, why="it sent wrong bytes again"))
             case fx.LandFailed():
-                self.ledger.emit(ev.ErrorOccurred(text=given.text, cid=given.cid))
-                self.requester.land_failed(given.peer, given.cid)
+                self.requester.land_failed(given.peer, given.cid, given.size, given.text)
             case fx.ChunksGone():
                 self.responder.gone(given.path, given.cids, given.size, given.text, given.peer)
             case fx.PushDropped():

@@ -259,6 +259,7 @@ _CAUSES: dict[ev.RetryCause, str] = {
     "lapsed": "is pushed again: nobody is left to send it",
     "silence": "is pushed again: nobody answered",
     "asked": "is pushed again: asked for",
+    "unwritten": "is tried again: it could not be written here",
 }
 _LAPSES: dict[ev.LapseCause, str] = {
     "deadline": "did not come in time",
@@ -266,4 +267,5 @@ _LAPSES: dict[ev.LapseCause, str] = {
     "refused": "it said NO after all",
     "corrupt": "the bytes were wrong",
     "slow": "its queue is full",
+    "unwritten": "cannot be written here now",
 }
