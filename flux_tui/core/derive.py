@@ -323,7 +323,11 @@ def _status_no(state: State, second: Second, event: ev.StatusNo) -> None:
     peer.until = None if event.retry_after is None else state.at + event.retry_after
     peer.counts[event.reason] = peer.counts.get(event.reason, 0) + 1
     for cid in event.cids:
-        if pending := state.pending.get(cid):
+        pending = state.pending.get(cid)
+        if pending is None and (lease := state.leases.get(cid)) and lease.root is not None:
+            # Of a part of an object: what is asked for is the object.
+            pending = state.pending.get(lease.root) if lease.peer == event.peer else None
+        if pending is not None:
             pending.last_no = No(
                 peer=event.peer,
                 reason=event.reason,

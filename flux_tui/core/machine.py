@@ -256,6 +256,7 @@ class Machine:
                     self.requester.want(cid, path=None, name=None, size=None, by=command.by)
             case cmd.Get():
                 for addr in command.addrs:
+                    self._unreachable.discard(addr)
                     self._join(addr, keep=True)
                 self.requester.want(
                     command.root, path=command.path, name=command.name, size=command.size, by=command.by
@@ -292,6 +293,8 @@ class Machine:
             self.ledger.do(fx.DropTree(root=cid))
 
     def _added(self, added: fx.Added) -> None:
+        for note in added.notes:
+            self.ledger.emit(ev.ErrorOccurred(text=note, cid=added.root, path=added.path))
         self.ledger.emit(
             ev.ObjectAdded(
                 root=added.root,

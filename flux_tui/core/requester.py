@@ -7,7 +7,7 @@
 """
 
 from flux_tui.core import events as ev
-from flux_tui.core.effects import FilePlan, FinishTree, LeafPlace, OpenTree, Place, ReadNode
+from flux_tui.core.effects import DropTree, FilePlan, FinishTree, LeafPlace, OpenTree, Place, ReadNode
 from flux_tui.core.fetch import Fetch, Spot, TooLargeError
 from flux_tui.core.granting import SNUB, Granting
 from flux_tui.core.holders import Holders
@@ -162,6 +162,8 @@ class Requester:
         self.ledger.emit(ev.ErrorOccurred(text=text, cid=fetch.root, path=fetch.path, by=fetch.by))
         self.cancel(fetch.root)
         self.ledger.emit(ev.Cancelled(cids=(fetch.root,), by=fetch.by))
+        if fetch.tree:
+            self.ledger.do(DropTree(root=fetch.root))
 
     def _visit(self, fetch: Fetch, cid: Cid) -> None:
         """An inner node is needed: from the store, or from the swarm."""

@@ -90,10 +90,10 @@ NAMED = 3
 """Of many like things, how many are named in a sentence."""
 
 
-def some(items: Sequence[str]) -> str:
+def some(items: Sequence[str], total: int | None = None) -> str:
     """The first few, and how many more there are: `a; b; c; and 1,204 more`."""
     named = [plain(item) for item in items[:NAMED]]
-    rest = len(items) - len(named)
+    rest = (len(items) if total is None else total) - len(named)
     return "; ".join([*named, f"and {rest:,} more"] if rest else named)
 
 

@@ -39,7 +39,6 @@ class Trees:
         """Where an object goes that nobody gave a path."""
         self._send, self._receive = trio.open_memory_channel[TreeWork](float("inf"))
         # Unbounded, but never long: each fetch has at most a node's worth of placements outstanding.
-        self._broken: dict[Cid, str] = {}
 
     def queue(self, work: TreeWork) -> None:
         """Do this after what was queued before."""
@@ -65,14 +64,13 @@ class Trees:
         match work:
             case OpenTree():
                 path = Path(work.path) if work.path is not None else self._objects / work.root
-                self._broken.pop(work.root, None)
                 try:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     store.open_tree(work.root, path)
                 except (StoreError, OSError) as error:
-                    # Told with the next thing that was to happen to it, which the machine waits for.
+                    # At once: nobody should wait for a peer to hear that it cannot be put there.
                     why = explain_os(error, path.parent) if isinstance(error, OSError) else error
-                    self._broken[work.root] = str(why)
+                    return FinishFailed(root=work.root, text=str(why))
             case Place():
                 return self._place(store, work, lost)
             case ReadNode():
@@ -91,8 +89,6 @@ class Trees:
 
     def _place(self, store: Store, work: Place, lost: list[Lost]) -> Placed:
         root = work.root
-        if (broken := self._broken.get(root)) is not None:
-            return Placed(root=root, present=(), missing=(), error=broken)
         present: list[Cid] = []
         missing: list[Cid] = []
         try:

@@ -44,7 +44,7 @@ class Inside(NamedTuple):
     def make_folder(self) -> None:
         """A folder here, and those above it, unless they are there. Raises StoreError, OSError."""
         if not self.rel:
-            self._named(lambda: _folder(self.base, None, make=True))
+            os.close(self._named(lambda: _folder(self.base, None, make=True)))
         else:
             os.close(self._at(True, lambda above, name: _folder(name, above, make=True)))
 

@@ -10,6 +10,8 @@ import os
 import sqlite3
 from pathlib import Path
 
+DATABASE = "flux.db"
+"""Of a home; a series under any other name is an exported copy."""
 APPLICATION_ID = 0x464C5558
 """ "FLUX": tells a home's database from any other SQLite file."""
 SCHEMA_VERSION = 1
@@ -178,6 +180,10 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
     text = str(error)
     if "full" in text or (("I/O" in text or "unable to open" in text) and _no_room(path.parent)):
         return StoreError(f"the disk is full: {path.parent} takes no more; free some space, nothing is lost")
+    if path.name != DATABASE and "not a database" in text:
+        return StoreError(f"{path} is no series of flux-tui's: `flux-tui export` writes one")
+    if path.name != DATABASE and "malformed" in text:
+        return StoreError(f"{path} is damaged ({text}): export it again, if its home is still there")
     if "malformed" in text or "not a database" in text or "corrupt" in text:
         return StoreError(
             f"{path} is damaged ({text}): move it away to begin anew; fetched files stay where they are"

@@ -26,13 +26,12 @@ from flux_tui.core.events import Event, encode_event
 from flux_tui.core.ids import Cid, cid_bytes, cid_from_bytes, matches
 from flux_tui.store import files
 from flux_tui.store.files import FileStat
-from flux_tui.store.schema import UPSERT_CHUNK, StoreError, explain, explain_os, open_writer
+from flux_tui.store.schema import DATABASE, UPSERT_CHUNK, StoreError, explain, explain_os, open_writer
 from flux_tui.store.series import SeriesReader
 from flux_tui.store.trees import Tree, Trees
 
 __all__ = ["Landed", "Leaf", "Lost", "Placed", "ReadResult", "Store", "StoreError", "Whole"]
 
-DATABASE = "flux.db"
 INLINE_MAX = 64 * 1024
 """Bytes; a larger loose chunk gets a file of its own."""
 SIZES_KEPT = 100_000

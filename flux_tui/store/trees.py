@@ -121,6 +121,7 @@ class Trees:
             if os.path.lexists(part):
                 # Left by a home that is gone: its content is checked like any other's, so begin anew.
                 _remove(part)
+            _try_to_write(part)
             cursor = self._db.execute(
                 "INSERT INTO tree (root, path, part) VALUES (?, ?, ?)", (root, str(path), str(part))
             )
@@ -224,6 +225,16 @@ class Trees:
         base = self._home / path if number == OWN else Path(part or path)
         recorded = None if part is not None or stat[0] is None else FileStat(*stat)
         return (base / rel if rel else base), recorded, number == OWN
+
+
+def _try_to_write(part: Path) -> None:
+    """Whether this name can be made, before anybody is asked for what is to stand there. Raises StoreError."""
+    try:
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        part.unlink()
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise StoreError(f"nothing can be put into {part.parent}: {why}") from error
 
 
 def _remove(path: Path) -> None:

@@ -198,6 +198,24 @@ def test_errors_name_the_whole_path(tmp_path: Path) -> None:
     assert caught.value.filename == str(tmp_path / "a" / "b")
 
 
+def test_no_descriptor_is_left_open(store: Store, album: Path) -> None:
+    def turn(number: int) -> None:
+        store.place_folder(ROOT, "")
+        store.place_folder(ROOT, f"a/{number}")
+        write(store, f"b/{number}/c", b"%d" % number)
+        with pytest.raises(StoreError):
+            write(store, "a")
+        (album / f"link {number}").symlink_to("x")
+        with pytest.raises(StoreError):
+            store.place_folder(ROOT, f"link {number}/x")
+
+    turn(0)
+    before = len(os.listdir("/dev/fd"))
+    for number in range(1, 20):
+        turn(number)
+    assert len(os.listdir("/dev/fd")) == before
+
+
 STEPS = st.lists(st.sampled_from(["a", "b", "d1", "d2", "l1", "l2", "..", "."]), min_size=1, max_size=6)
 
 
