@@ -24,11 +24,11 @@ from typing import Any, NamedTuple, overload
 
 from flux_tui.core.events import Event, encode_event
 from flux_tui.core.ids import Cid, cid_bytes, cid_from_bytes, matches
-from flux_tui.store import files
+from flux_tui.store import durable, files
 from flux_tui.store.files import FileStat
 from flux_tui.store.schema import DATABASE, UPSERT_CHUNK, StoreError, explain, explain_os, open_writer
 from flux_tui.store.series import SeriesReader
-from flux_tui.store.trees import Tree, Trees
+from flux_tui.store.trees import OWN, Tree, Trees
 
 __all__ = ["Landed", "Leaf", "Lost", "Placed", "ReadResult", "Store", "StoreError", "Whole"]
 
@@ -106,6 +106,8 @@ class Store:
         """Guards the connection, the trees and the overlay; hardly ever held over file I/O."""
         self._overlay: dict[Cid, Landed] = {}
         """Written, not committed."""
+        self._own_unflushed: list[str] = []
+        """Files of our own that were written in this life."""
         self._gone: set[Cid] = set()
         """Found to be lost, not committed."""
         self._sizes: dict[Cid, int] = {}
@@ -132,9 +134,18 @@ class Store:
             raise explain(error, home / DATABASE) from error
 
     def close(self) -> None:
-        """No more use of this store."""
+        """No more use of this store. What it was closed with in order needs no look after a new boot."""
         with self._lock:
+            try:
+                if self._own_unflushed:
+                    self._flush_own(self._own_unflushed)
+                self._db.execute("INSERT OR REPLACE INTO meta VALUES ('closed', '1')")
+            except (sqlite3.Error, OSError, StoreError):
+                pass  # a full or broken disk: it is looked at then
             self._db.close()
+
+    def _flush_own(self, rels: list[str]) -> None:
+        durable.flush(self.home / "chunks", rels)
 
     def reader(self) -> SeriesReader:
         """A reader of its own connection."""
@@ -470,6 +481,7 @@ class Store:
         with self._guarded(self.home):
             file, where = self._trees.own_file(cid)
             files.write_at(where, [0], data)
+            self._own_unflushed.append(where.rel)
         return Landed(cid, len(data), file, 0)
 
     def finish_tree(self, root: Cid) -> Whole:
@@ -493,18 +505,23 @@ class Store:
     def _verify_after_power_loss(self) -> list[Lost]:
         """If the machine went down since: what was being written then may not have reached the disk.
 
-        The death of a process costs nothing, so only a new boot is a reason to look; and only files
-        that were still being fetched have no stat that would tell.
+        The death of a process costs nothing, so only a new boot is a reason to look: at files that were
+        still being fetched, and, unless the store was closed in order, at the large loose chunks of our
+        own. A fetched object was flushed before it had its name.
         """
         boot = files.boot_id()
         row = self._db.execute("SELECT value FROM meta WHERE name = 'boot'").fetchone()
+        closed = self._db.execute("SELECT 1 FROM meta WHERE name = 'closed'").fetchone() is not None
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('boot', ?)", (boot,))
+        self._db.execute("DELETE FROM meta WHERE name = 'closed'")
         if row is None or row[0] == boot:
             return []
         lost: list[Lost] = []
         rows = self._db.execute(
             "SELECT cid, chunk.size, chunk.file, chunk.offset FROM chunk JOIN file ON file.id = chunk.file"
-            " JOIN tree ON tree.id = file.tree WHERE tree.part IS NOT NULL ORDER BY chunk.file, chunk.offset"
+            " JOIN tree ON tree.id = file.tree WHERE tree.part IS NOT NULL OR (tree.id = ? AND NOT ?)"
+            " ORDER BY chunk.file, chunk.offset",
+            (OWN, closed),
         ).fetchall()
         for key, size, file, offset in rows:
             cid = cid_from_bytes(key)

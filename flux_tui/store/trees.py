@@ -16,6 +16,7 @@ from typing import Literal
 
 from flux_tui.core.ids import Cid, cid_bytes
 from flux_tui.core.unixfs import leads_out
+from flux_tui.store.durable import flush, flush_folder
 from flux_tui.store.files import FileStat, rename_new
 from flux_tui.store.inside import Inside, parts_of
 from flux_tui.store.schema import StoreError
@@ -138,9 +139,11 @@ class Trees:
                 tree.files[rel] = int(cursor.lastrowid or 0)
 
     def finish(self, tree: Tree) -> Path:
-        """Rename, then record: from now on its files are the user's."""
+        """Flush, rename, then record: from now on its files are the user's, whatever happens to the power."""
         tree.make_links()
+        flush(tree.part, list(tree.files))
         rename_new(tree.part, tree.path)
+        flush_folder(tree.path.parent)
         recorded = time.time_ns()
         rows = []
         for rel, number in tree.files.items():
