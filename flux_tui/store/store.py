@@ -24,7 +24,8 @@ from typing import Any, NamedTuple, overload
 
 from flux_tui.core.events import Event, encode_event
 from flux_tui.core.ids import Cid, cid_bytes, cid_from_bytes, matches
-from flux_tui.store import durable, files
+from flux_tui.store import checkpoints, durable, files
+from flux_tui.store.checkpoints import Kept
 from flux_tui.store.files import FileStat
 from flux_tui.store.schema import DATABASE, UPSERT_CHUNK, StoreError, explain, explain_os, open_writer
 from flux_tui.store.series import SeriesReader
@@ -115,6 +116,9 @@ class Store:
         """Called from any thread."""
         self._damages: set[str] = set()
         self.last_seq = int(db.execute("SELECT coalesce(max(seq), 0) FROM entry").fetchone()[0])
+        self._checkpoints = [
+            Kept(*row) for row in db.execute("SELECT seq, length(state) FROM checkpoint ORDER BY seq")
+        ]
         self._trees = Trees(home, db, self._lock)
         self.lost_at_open = self._verify_after_power_loss()
         """Chunks that a power loss took: the node tells the series of them."""
@@ -171,6 +175,7 @@ class Store:
         seq = self.last_seq + len(rows)
         chunks = [(cid_bytes(row.cid), row.size, row.file, row.offset, row.data) for row in landed]
         with self._lock:
+            kept = self._checkpoints
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 self._db.executemany("INSERT INTO entry VALUES (?, ?, ?)", rows)
@@ -181,11 +186,18 @@ class Store:
                 self._db.executemany(UPSERT_CHUNK, chunks)
                 if checkpoint is not None:
                     self._db.execute("INSERT OR REPLACE INTO checkpoint VALUES (?, ?)", (seq, checkpoint))
+                    kept = [one for one in kept if one.seq != seq] + [Kept(seq, len(checkpoint))]
+                    superfluous = checkpoints.superfluous(kept, checkpoints.budget(seq))
+                    self._db.executemany(
+                        "DELETE FROM checkpoint WHERE seq = ?", [(one.seq,) for one in superfluous]
+                    )
+                    kept = [one for one in kept if one not in superfluous]
                 self._db.execute("COMMIT")
             except sqlite3.Error as error:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise explain(error, self.path) from error
+            self._checkpoints = kept
             for cid in lost:
                 self._sizes.pop(cid, None)
                 self._gone.discard(cid)
