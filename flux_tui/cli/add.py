@@ -82,7 +82,7 @@ def _add(home: Home, path: Path) -> ev.ObjectAdded:
     from flux_tui.node.offline import add_offline
 
     with Progress(f"adding {path.name}") as bar:
-        return add_offline(home, path, new_mark(), bar.update)
+        return add_offline(home, path, new_mark(), bar.update, bar.tell)
 
 
 def _push_add(home: Home, path: Path) -> ev.ObjectAdded:
@@ -103,6 +103,8 @@ def _push_add(home: Home, path: Path) -> ev.ObjectAdded:
                     bar.update(entry.event.bytes_done, entry.event.size)
                 case ev.ErrorOccurred(by=by) if by == mark:
                     raise Failure(entry.event.text)
+                case ev.ErrorOccurred(by=None, path=at, cid=root) if root is not None and at == str(path):
+                    bar.tell(entry.event.text)
 
         home.push(cmd.Add(str(path), mark))
         while not outcome:

@@ -12,7 +12,7 @@ import click
 from flux_tui.config import Settings
 from flux_tui.core.derive import extend, restore
 from flux_tui.core.events import Entry
-from flux_tui.core.ids import BadIdError, Cid, parse_cid
+from flux_tui.core.ids import BadIdError, Cid
 from flux_tui.core.state import State
 from flux_tui.core.ticket import Ticket, parse_ticket
 from flux_tui.core.words import plain
@@ -158,13 +158,13 @@ def read_ticket(text: str) -> Ticket:
 
 
 def read_cids(texts: Iterable[str]) -> tuple[Cid, ...]:
-    """CID arguments; `-` stands for those on standard input, one a line."""
+    """CID arguments, or tickets; `-` stands for those on standard input, one a line."""
     found: list[Cid] = []
     for text in texts:
         lines = sys.stdin.read().split() if text == "-" else [text]
         for line in lines:
             try:
-                found.append(parse_cid(line))
+                found.append(parse_ticket(line).root)
             except BadIdError as error:
                 raise Failure(str(error)) from None
     if not found:

@@ -28,13 +28,17 @@ from flux_tui.core.events import Entry
 from flux_tui.core.ids import is_text, short
 from flux_tui.core.state import ObjectState, State
 from flux_tui.core.ticket import Ticket
-from flux_tui.core.words import human_seconds, human_size
+from flux_tui.core.words import human_seconds, human_size, short_addr
 from flux_tui.home import Home, HomeError
 from flux_tui.store.series import SeriesReader
 
 POLL_SECONDS = 0.05
 JSON_SECONDS = 0.5
 """Between two lines of progress for a program."""
+LOOK_BACK = 2_000
+"""Entries in which it is looked for what became of the ticket's addresses so far."""
+REDIAL_SECONDS = 30.0
+"""At most, between two tries to dial an address (net/host.py)."""
 
 
 @click.command(
@@ -109,15 +113,28 @@ def _fetch(home: Home, reader: SeriesReader, ticket: Ticket, path: Path, as_json
     state = fold(reader)
     mark = new_mark()
     whole: list[ev.ObjectCompleted] = []
+    dials = Dials(ticket)
+    for entry in reader.read_before(reader.last_seq() + 1, LOOK_BACK):
+        dials.see(entry)
 
     def see(entry: Entry) -> None:
+        dials.see(entry)
         match entry.event:
+            case ev.ErrorOccurred(cid=cid, by=None) if cid == ticket.root:
+                tell(entry.event.text)
             case ev.ObjectCompleted(root=root, path=at) if root == ticket.root and at == str(path):
                 whole.append(entry.event)
             case ev.ErrorOccurred(cid=cid, by=by) if by == mark or (by and cid == ticket.root):
                 raise Failure(entry.event.text)
 
+    def tell(text: str) -> None:
+        if as_json:
+            print_json({"event": "trouble", "text": text})
+        else:
+            bar.tell(text)
+
     told = 0.0
+    bar = Progress(ticket.name or short(ticket.root), quiet=as_json)
     try:
         home.push(
             cmd.Get(
@@ -129,14 +146,14 @@ def _fetch(home: Home, reader: SeriesReader, ticket: Ticket, path: Path, as_json
                 by=mark,
             )
         )
-        with Progress(ticket.name or short(ticket.root), quiet=as_json) as bar:
+        with bar:
             while True:
                 catch_up(reader, state, None, see)
                 if whole:
                     break
                 found = state.objects.get(ticket.root)
                 done, size = _amount(found, ticket)
-                note = waiting_for(state, ticket, time.time())
+                note = waiting_for(state, ticket, time.time(), dials.failed)
                 bar.update(done, size, note)
                 if as_json and time.monotonic() - told >= JSON_SECONDS:
                     told = time.monotonic()
@@ -159,21 +176,48 @@ def _amount(found: ObjectState | None, ticket: Ticket) -> tuple[int, int]:
     return (found.have_bytes if found else 0), size
 
 
-def waiting_for(state: State, ticket: Ticket, now: float) -> str:
-    """What a fetch that does not move waits for, in words; empty while chunks are under way."""
+class Dials:
+    """What became of the ticket's addresses."""
+
+    def __init__(self, ticket: Ticket) -> None:
+        self._addrs = ticket.addrs
+        self.failed: str | None = None
+        """Why the last one that failed did, in words; None once one answers."""
+
+    def see(self, entry: Entry) -> None:
+        match entry.event:
+            case ev.ErrorOccurred(text=text):
+                for addr in self._addrs:
+                    if text.startswith(f"{addr} "):
+                        self.failed = short_addr(addr) + text[len(addr) :]
+            case ev.PeerConnected(peer=peer) if any(addr.endswith(f"/p2p/{peer}") for addr in self._addrs):
+                self.failed = None
+            case _:
+                pass
+
+
+def waiting_for(state: State, ticket: Ticket, now: float, unreachable: str | None = None) -> str:
+    """What a fetch that does not move waits for, in words; empty while chunks are under way.
+
+    `unreachable`: why the ticket's addresses do not answer.
+    """
     pending = state.pending.get(ticket.root)
     if pending is None:
         return ""
+    again = f", next try in {human_seconds(pending.next_push_at - now)}" if pending.next_push_at else ""
+    if pending.trouble is not None and pending.cause == "unwritten":
+        return pending.trouble.partition(":")[0] + again
     senders = {lease.peer for lease in state.leases.values() if lease.root == ticket.root}
     if senders:
         return f"from {len(senders)} peers" if len(senders) > 1 else f"from {short(next(iter(senders)))}"
+    if not state.connected and unreachable is not None:
+        return f"{unreachable}; it is dialled again within {human_seconds(REDIAL_SECONDS)}"
     if not state.connected:
         return "no peer is connected yet" if ticket.addrs else "no peer is connected: use a ticket, or --join"
     if not pending.in_network:
         return f"waits for room: {state.max_pending} intents are out"
     if (no := pending.last_no) is not None:
-        until = f", next try in {human_seconds(pending.next_push_at - now)}" if pending.next_push_at else ""
-        return f"{short(no.peer)} says {no.reason}{until}"
+        return f"{short(no.peer)} says {no.reason}{again}"
     return "nobody has answered yet"
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.progress import Progress as RichProgress
 
+from flux_tui.cli.common import say
 from flux_tui.core.words import human_size, plain
 
 PLAIN_SECONDS = 1.0
@@ -21,7 +22,7 @@ class Progress:
         self._console = Console(stderr=True)
         self._quiet = quiet
         self._fancy = sys.stderr.isatty() and not quiet
-        self._told_at = 0.0
+        self._told_at = time.monotonic()
         self._told = ""
         self._bar = RichProgress(
             TextColumn("{task.description}", markup=False),
@@ -47,6 +48,13 @@ class Progress:
     ) -> None:
         if self._fancy:
             self._bar.stop()
+
+    def tell(self, text: str) -> None:
+        """A line of its own, above the bar."""
+        if self._fancy:
+            self._bar.console.print(plain(text), markup=False, highlight=False, soft_wrap=True)
+        else:
+            say(text)
 
     def update(self, done: int, size: int, note: str = "") -> None:
         """Bytes done, bytes in all (0: not known yet), and what it waits for."""

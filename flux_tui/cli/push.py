@@ -11,20 +11,26 @@ from flux_tui.cli.background import ensure_node
 from flux_tui.cli.common import (
     LIMITS,
     Failure,
+    catch_up,
+    fold,
     home_option,
     limit_options,
     node_options,
+    open_series,
     read_cids,
     say,
     the_home,
 )
 from flux_tui.config import parse_peers, parse_rate, parse_size
 from flux_tui.core import commands as cmd
-from flux_tui.core.ids import parse_peer_id
+from flux_tui.core.ids import Cid, parse_peer_id
 from flux_tui.core.policy import PolicyChange
-from flux_tui.home import NoNodeError
+from flux_tui.core.words import counted, some
+from flux_tui.home import Home, NoNodeError
 
 STOP_SECONDS = 10.0
+SETTLE_SECONDS = 0.3
+"""For what was pushed just before to be in the series."""
 
 
 def node_flags(flags: dict[str, Any]) -> list[str]:
@@ -62,17 +68,38 @@ def want(cids: tuple[str, ...], home: Path | None, **flags: Any) -> None:
 
 
 @click.command()
-@click.argument("cids", nargs=-1, required=True, metavar="CID...")
+@click.argument("cids", nargs=-1, required=True, metavar="CID-or-TICKET...")
 @home_option
 def cancel(cids: tuple[str, ...], home: Path | None) -> None:
     """No longer want these. What came of them is kept for another time."""
     found = read_cids(cids)
-    the_home(home).push(cmd.Cancel(found))
-    say(f"pushed {len(found):,} {'cancel' if len(found) == 1 else 'cancels'}")
+    place = the_home(home)
+    if place.running() is None:
+        raise NoNodeError(f"no node is running for {place.path}")
+    pending = _pending(place, found)
+    if pending:
+        place.push(cmd.Cancel(pending))
+        say(f"pushed {counted(len(pending), 'cancel')}")
+    if rest := [cid for cid in found if cid not in pending]:
+        raise Failure(f"not pending, so there is nothing to cancel: {some(rest)}")
+
+
+def _pending(home: Home, cids: tuple[Cid, ...]) -> tuple[Cid, ...]:
+    """Those that are pending; what was pushed just now is given a moment to be in the series."""
+    reader = open_series(home)
+    try:
+        state = fold(reader)
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while any(cid not in state.pending for cid in cids) and time.monotonic() < deadline:
+            time.sleep(0.02)
+            catch_up(reader, state)
+    finally:
+        reader.close()
+    return tuple(cid for cid in cids if cid in state.pending)
 
 
 @click.command()
-@click.argument("cids", nargs=-1, metavar="[CID...]")
+@click.argument("cids", nargs=-1, metavar="[CID-or-TICKET...]")
 @home_option
 def retry(cids: tuple[str, ...], home: Path | None) -> None:
     """Push what is pending again now, whatever the timers say: all of it, or these."""

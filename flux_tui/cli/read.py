@@ -62,6 +62,9 @@ def series(follow: bool, start: int, kinds: tuple[str, ...], home: Path | None, 
         if kind not in EVENT_KINDS:
             raise Failure(f"{kind!r} is no kind of entry; there are: {', '.join(sorted(EVENT_KINDS))}")
     reader = open_series(the_home(home))
+    last = reader.last_seq()
+    if start > last + 1 and not follow:  # the next one may be asked for: there is nothing new then
+        raise Failure(f"there is no entry {start}: the series ends with {last}")
     names = NO_NAMES if as_json else StateNames(fold(reader))
     show: Callable[[Entry], None] = (
         (lambda entry: print_json(entry_report(entry)))

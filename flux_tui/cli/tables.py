@@ -7,7 +7,7 @@ from rich.table import Table
 from flux_tui.core.events import REASONS
 from flux_tui.core.ids import short
 from flux_tui.core.state import State
-from flux_tui.core.words import human_seconds, human_size, plain
+from flux_tui.core.words import counted, human_seconds, human_size, plain
 
 MAX_ROWS = 20
 """Rows of a table; the rest is counted."""
@@ -17,7 +17,7 @@ def print_state(state: State, now: float) -> None:
     """On stdout. `now` is what countdowns are counted from."""
     console = Console(highlight=False)
     who = short(state.peer_id) if state.peer_id else "no node ran yet"
-    console.print(f"[bold]{who}[/]  after entry {state.seq:,}, {state.connected} peers connected")
+    console.print(f"[bold]{who}[/]  after entry {state.seq:,}, {counted(state.connected, 'peer')} connected")
     console.print(
         f"{state.chunk_count:,} chunks, {human_size(state.chunk_bytes)} · received {human_size(state.received_bytes)}"
         f" (duplicate factor {state.duplicate_factor:.3f}) · sent {human_size(state.sent_bytes)}"
@@ -53,7 +53,12 @@ def _pending(console: Console, state: State, now: float) -> None:
     for pending in list(state.pending.values())[:MAX_ROWS]:
         soon = "waits for room" if not pending.in_network else "–"  # noqa: RUF001
         if pending.in_network and pending.next_push_at is not None:
-            soon = f"in {human_seconds(pending.next_push_at - now)}"
+            # Whoever connects first is asked at once, whatever the timer says.
+            soon = (
+                f"in {human_seconds(pending.next_push_at - now)}"
+                if state.connected
+                else "with the first peer"
+            )
         no = f"{short(pending.last_no.peer)} {pending.last_no.reason}" if pending.last_no else ""
         table.add_row(pending.cid, str(pending.pushes), soon, no)
     console.print(table)

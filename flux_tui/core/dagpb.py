@@ -19,6 +19,8 @@ from flux_tui.core.ids import BadIdError, Cid, cid_bytes, cid_from_bytes
 RAW, DIRECTORY, FILE, METADATA, SYMLINK, HAMT_SHARD = range(6)
 """UnixFS node types."""
 
+MURMUR3_X64_64 = 0x22
+"""The multihash code of how names are hashed that stands in each node of a HAMT."""
 MAX_LINKS = 16_384
 """Links in one node: a 2 MiB block holds no more than some 40,000 of the smallest."""
 _MAX_UINT64 = (1 << 64) - 1

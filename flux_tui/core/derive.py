@@ -175,6 +175,8 @@ def apply(state: State, entry: Entry) -> None:
         case ev.ErrorOccurred():
             state.errors += 1
             state.last_error = event.text
+            if event.cid is not None and (pending := state.pending.get(event.cid)):
+                pending.trouble = event.text
             if event.path is not None:
                 state.adding.pop(event.path, None)
         case ev.CustomReceived():
@@ -308,6 +310,8 @@ def _chunk_received(state: State, second: Second, event: ev.ChunkReceived) -> No
         if found := state.objects.get(root):
             found.chunks_have += 1
             found.have_bytes += event.fills
+        if pending := state.pending.get(root):
+            pending.trouble = None
 
 
 def _status_no(state: State, second: Second, event: ev.StatusNo) -> None:
@@ -319,7 +323,11 @@ def _status_no(state: State, second: Second, event: ev.StatusNo) -> None:
     peer.until = None if event.retry_after is None else state.at + event.retry_after
     peer.counts[event.reason] = peer.counts.get(event.reason, 0) + 1
     for cid in event.cids:
-        if pending := state.pending.get(cid):
+        pending = state.pending.get(cid)
+        if pending is None and (lease := state.leases.get(cid)) and lease.root is not None:
+            # Of a part of an object: what is asked for is the object.
+            pending = state.pending.get(lease.root) if lease.peer == event.peer else None
+        if pending is not None:
             pending.last_no = No(
                 peer=event.peer,
                 reason=event.reason,

@@ -101,6 +101,7 @@ class LandFailed(_Input, frozen=True):
 
     peer: PeerId
     cid: Cid
+    size: int
     text: str
 
 
@@ -204,10 +205,12 @@ class Finished(_Input, frozen=True):
 
     root: Cid
     path: str
+    left_out: tuple[str, ...] = ()
+    """Links of it that were not made: each in words."""
 
 
 class FinishFailed(_Input, frozen=True):
-    """A whole tree could not be put at its path; its bytes are kept."""
+    """A tree cannot stand at its path: found when it was begun, or when it was whole; its bytes are kept."""
 
     root: Cid
     text: str
@@ -233,6 +236,8 @@ class Added(_Input, frozen=True):
     stored: int
     stored_chunks: int
     by: str | None
+    notes: tuple[str, ...] = ()
+    """What others will not get of it, in sentences."""
 
 
 class Failed(_Input, frozen=True):
@@ -353,7 +358,7 @@ class ReadNode(_Effect, frozen=True):
 
 
 class OpenTree(_Effect, frozen=True):
-    """Begin (or go on with) an object's files, under a temporary name beside `path`."""
+    """Begin (or go on with) an object's files, under a temporary name beside `path`. If not: FinishFailed."""
 
     root: Cid
     path: str | None

@@ -25,23 +25,24 @@ Reason: TypeAlias = Literal[
 
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
-Waste: TypeAlias = Literal["duplicate", "late", "corrupt", "unasked", "hedged", "cancelled"]
+Waste: TypeAlias = Literal["duplicate", "late", "corrupt", "unasked", "hedged", "cancelled", "unwritten"]
 """Why received bytes were of no use.
 
 duplicate: we had it already; late: the lease had lapsed and another holder was faster;
 corrupt: it did not hash to its CID; unasked: no grant was ever pushed for it; hedged: it was overdue, was
-granted to a second holder, and came from both; cancelled: it was on its way when it was no longer wanted.
+granted to a second holder, and came from both; cancelled: it was on its way when it was no longer wanted;
+unwritten: it could not be written here.
 """
 
 WASTES: tuple[Waste, ...] = get_args(Waste)
 
-RetryCause: TypeAlias = Literal["retry_after", "eta", "lapsed", "silence", "asked"]
+RetryCause: TypeAlias = Literal["retry_after", "eta", "lapsed", "silence", "asked", "unwritten"]
 """Why a want is pushed again: a NO named a time, a delayed yes did, its lease lapsed, nobody
-answered, or a person pressed a key."""
+answered, a person pressed a key, or what came could not be written here."""
 
-LapseCause: TypeAlias = Literal["deadline", "disconnected", "refused", "corrupt", "slow"]
+LapseCause: TypeAlias = Literal["deadline", "disconnected", "refused", "corrupt", "slow", "unwritten"]
 """Why a lease ended without its chunk: too late, the holder left, it said NO, it sent wrong
-bytes, or its queue here was full."""
+bytes, its queue here was full, or what comes cannot be written here."""
 
 Via: TypeAlias = Literal["direct", "gossip", "routed"]
 """How an intent came: pushed to us by its signer, forwarded through the swarm, or by way of the DHT, from a

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from flux_tui.core import unixfs
+from flux_tui.core import hamt, unixfs
 from flux_tui.core.effects import FilePlan, LeafPlace, Place, SymlinkPlan
 from flux_tui.core.ids import Cid, PeerId, is_leaf
 
@@ -36,6 +36,8 @@ class Spot(NamedTuple):
     offset: int
     kind: Literal["any", "part", "shard"]
     """any: a file, folder or link of its own; part: of the file `rel`; shard: of the folder `rel`."""
+    under: hamt.Prefix = hamt.Prefix()
+    """Of a shard: how the hashes of its names begin."""
 
 
 class Fetch:
@@ -172,8 +174,12 @@ class Fetch:
                 case unixfs.FolderNode() | unixfs.ShardNode():
                     if spot.kind == "part":
                         raise unixfs.BadBlockError(f"a part of a file is a folder: {cid}")
+                    if spot.kind == "shard" and isinstance(node, unixfs.FolderNode):
+                        raise unixfs.BadBlockError(f"a folder's shard is a folder of its own: {cid}")
                     if spot.kind == "any":
                         folders.append(spot.rel)
+                    if isinstance(node, unixfs.ShardNode):
+                        hamt.check(node, spot.under)
                     for name, child, tsize in node.entries:
                         rel = f"{spot.rel}/{name}" if spot.rel else name
                         if len(rel) > MAX_PATH:
@@ -184,8 +190,9 @@ class Fetch:
                         else:
                             self._inner(child, Spot(rel, 0, "any"), inner)
                     if isinstance(node, unixfs.ShardNode):
-                        for shard in node.subshards:
-                            self._inner(shard, Spot(spot.rel, 0, "shard"), inner)
+                        for shard, slot in zip(node.subshards, node.subshard_slots, strict=True):
+                            under = spot.under.below(slot, node.width)
+                            self._inner(shard, Spot(spot.rel, 0, "shard", under), inner)
                 case unixfs.SymlinkNode():
                     if spot.kind != "any":
                         raise unixfs.BadBlockError(f"a symbolic link where content should be: {cid}")

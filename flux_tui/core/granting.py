@@ -28,6 +28,7 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.leases import MAX_EXTENSIONS, Batch, Leases
 from flux_tui.core.ledger import Ledger
 from flux_tui.core.messages import MAX_CIDS_DIRECT, Cancel, Grant
+from flux_tui.core.pauses import Pauses
 from flux_tui.core.retry import Retry
 from flux_tui.core.unixfs import CHUNK_SIZE
 
@@ -66,12 +67,11 @@ class Granting:
         """Holders that may have room for another grant."""
         self.loose_size: float = LOOSE_ESTIMATE
         """Bytes that a loose chunk is taken to have."""
-        self.paused_until = 0.0
-        """Nothing is granted before: the disk here does not take it."""
+        self.pauses = Pauses()
 
     def next_deadline(self) -> float:
         """When a lease lapses, something is overdue, or a holder may be granted more."""
-        soonest = self.leases.next_deadline()
+        soonest = min(self.leases.next_deadline(), self.pauses.next_deadline())
         if self.ready:
             soonest = min(soonest, *(self._free_at(peer) for peer in self.ready))
         return soonest
@@ -82,6 +82,8 @@ class Granting:
             self._late(batch)
         if self.leases.falling_due(self.ledger.now):
             self._hedge_all()
+        if over := self.pauses.over(self.ledger.now):
+            self._wake_all(over)
 
     def _late(self, batch: Batch) -> None:
         """A deadline passed. Who else could send these?"""
@@ -108,8 +110,6 @@ class Granting:
             self.settle(fetch, SNUB, "lapsed", holder.peer)
 
     def grant_all(self) -> None:
-        if self.ledger.now < self.paused_until:
-            return
         for peer in list(self.ready):
             if self._free_at(peer) <= self.ledger.now:
                 del self.ready[peer]
@@ -139,6 +139,9 @@ class Granting:
                 continue
             estimate = (fetch.estimate or CHUNK_SIZE) if fetch.tree else int(self.loose_size) or 1
             count = min(max(room // estimate, 0 if holder.outstanding or loose else 2), limit)
+            if count and not (count := self.pauses.grant(fetch, count, self.ledger.now)):
+                del holder.roots[root]  # it is woken when it may go on
+                continue
             chosen = self._choose(fetch, holder, count)
             if chosen and fetch.missing and root in holder.roots:
                 holder.roots.move_to_end(root)  # the next grant begins with another object
@@ -275,6 +278,32 @@ class Granting:
                 holder.roots[fetch.root] = None
                 self.ready[peer] = None
 
+    def _wake_all(self, paused: set[Cid | None]) -> None:
+        """These need not pause any more."""
+        for fetch in self.fetches.values():
+            if self.pauses.key(fetch) in paused:
+                self.wake(fetch)
+
+    def resume(self, fetch: Fetch) -> None:
+        """A chunk of it has its place."""
+        if self.pauses.end(fetch):
+            self._wake_all({self.pauses.key(fetch)})
+
+    def withdraw(self, fetch: Fetch) -> None:
+        """What is still on its way for a fetch that is paused would be sent in vain."""
+        granted: dict[PeerId, list[Cid]] = {}
+        for leases in (self.leases.by_chunk, self.leases.hedges):
+            for cid, batch in leases.items():
+                if self.pauses.alike(batch.chunks[cid], fetch):
+                    granted.setdefault(batch.holder.peer, []).append(cid)
+        for peer, cids in granted.items():
+            holder = self.holders.get(peer)
+            for cid in cids:
+                holder.let_lapse(cid, "cancelled")
+            for start in range(0, len(cids), MAX_CIDS_DIRECT):
+                self.lapse(holder, cids[start : start + MAX_CIDS_DIRECT], "unwritten")
+            self.tell_cancel(peer, cids)
+
     def settle(self, fetch: Fetch, wait: float | None, cause: RetryCause, peer: PeerId) -> None:
         """If nobody is left to send it now, set when it is pushed again."""
         if fetch.granted or not fetch.missing or any(self.usable(other) for other in fetch.holders):
@@ -295,7 +324,7 @@ class Granting:
         return holder is not None and holder.connected and holder.not_before <= self.ledger.now
 
     def _free_at(self, peer: PeerId) -> float:
-        return max(self.holders.get(peer).not_before, self.paused_until)
+        return self.holders.get(peer).not_before
 
     def tell_cancel(self, peer: PeerId, cids: list[Cid]) -> None:
         """What was granted of these is not wanted from it any more."""

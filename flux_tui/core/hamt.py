@@ -9,21 +9,46 @@ Source: ipfs/specs UNIXFS (HAMTDirectory), IPIP-0499.
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import mmh3
 
 from flux_tui.core import dagpb
-from flux_tui.core.dagpb import PBLink, UnixFS
+from flux_tui.core.dagpb import BadBlockError, PBLink, UnixFS
 from flux_tui.core.ids import dag_cid
-from flux_tui.core.unixfs import Block, FolderEntry, FolderRoot
+from flux_tui.core.unixfs import Block, FolderEntry, FolderRoot, ShardNode
 
 FANOUT = 256
-MURMUR3_X64_64 = 0x22
-"""The multihash code that stands in each node."""
 DEPTH = 8
 """Bytes of the hash; names that agree in all of them cannot be told apart."""
+HASH_BITS = 8 * DEPTH
 
 _Keyed = tuple[bytes, FolderEntry]
+
+
+class Prefix(NamedTuple):
+    """How the hashes of all names below a shard begin."""
+
+    bits: int = 0
+    value: int = 0
+
+    def below(self, slot: int, width: int) -> "Prefix":
+        """The same for what is in one of its slots. Raises BadBlockError."""
+        if self.bits + width > HASH_BITS:
+            raise BadBlockError("a folder's shard that is deeper than the hash of a name")
+        return Prefix(self.bits + width, self.value << width | slot)
+
+
+def check(node: ShardNode, prefix: Prefix) -> None:
+    """Whether every name stands where its hash says. Raises BadBlockError.
+
+    A name has one place only, so no two shards of a folder can both have it: else one of them could say
+    that it is a link, and another that it is a folder.
+    """
+    for (name, _, _), slot in zip(node.entries, node.entry_slots, strict=True):
+        bits, value = prefix.below(slot, node.width)
+        if int.from_bytes(_key(name), "big") >> (HASH_BITS - bits) != value:
+            raise BadBlockError(f"a folder's shard with a name that belongs elsewhere: {name!r}")
 
 
 def build(entries: Iterable[FolderEntry]) -> FolderRoot:
@@ -57,7 +82,7 @@ def _node(entries: list[_Keyed], level: int, blocks: list[Block]) -> PBLink:
             below = _node(inside, level + 1, blocks)
             links.append(PBLink(below.cid, f"{index:02X}", below.tsize))
     bitfield = bits.to_bytes((bits.bit_length() + 7) // 8, "big")
-    body = UnixFS(dagpb.HAMT_SHARD, data=bitfield, hash_type=MURMUR3_X64_64, fanout=FANOUT)
+    body = UnixFS(dagpb.HAMT_SHARD, data=bitfield, hash_type=dagpb.MURMUR3_X64_64, fanout=FANOUT)
     data = dagpb.encode_node(links, body)
     cid = dag_cid(data)
     blocks.append(Block(cid, data))

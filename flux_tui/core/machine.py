@@ -26,6 +26,7 @@ from flux_tui.core.policy import Policy
 from flux_tui.core.requester import Requester
 from flux_tui.core.responder import Responder
 from flux_tui.core.state import State
+from flux_tui.core.words import counted, some
 
 MAX_FAULTS = 2
 """Chunks with wrong bytes after which a peer is dropped: one may be a bad disk, two are a habit."""
@@ -158,8 +159,7 @@ class Machine:
                 if faults >= MAX_FAULTS:
                     self.ledger.do(fx.Disconnect(peer=given.peer, why="it sent wrong bytes again"))
             case fx.LandFailed():
-                self.ledger.emit(ev.ErrorOccurred(text=given.text, cid=given.cid))
-                self.requester.land_failed(given.peer, given.cid)
+                self.requester.land_failed(given.peer, given.cid, given.size, given.text)
             case fx.ChunksGone():
                 self.responder.gone(given.path, given.cids, given.size, given.text, given.peer)
             case fx.PushDropped():
@@ -174,6 +174,10 @@ class Machine:
                 self.router.found(given.addr)
                 self._join(given.addr, keep=False)
             case fx.Finished():
+                if given.left_out:
+                    count = counted(len(given.left_out), "link")
+                    text = f"{given.path} is there without {count}: {some(given.left_out)}"
+                    self.ledger.emit(ev.ErrorOccurred(text=text, cid=given.root, path=given.path))
                 self.requester.finished(given.root, given.path)
                 self.responder.settled(given.root)
                 self._announce(given.root)
@@ -252,6 +256,7 @@ class Machine:
                     self.requester.want(cid, path=None, name=None, size=None, by=command.by)
             case cmd.Get():
                 for addr in command.addrs:
+                    self._unreachable.discard(addr)
                     self._join(addr, keep=True)
                 self.requester.want(
                     command.root, path=command.path, name=command.name, size=command.size, by=command.by
@@ -288,6 +293,8 @@ class Machine:
             self.ledger.do(fx.DropTree(root=cid))
 
     def _added(self, added: fx.Added) -> None:
+        for note in added.notes:
+            self.ledger.emit(ev.ErrorOccurred(text=note, cid=added.root, path=added.path))
         self.ledger.emit(
             ev.ObjectAdded(
                 root=added.root,

@@ -91,6 +91,7 @@ def _pending(pending: Pending, state: State) -> dict[str, Any]:
         "next_push_at": pending.next_push_at,
         "cause": pending.cause,
         "holders": pending.holders,
+        "trouble": pending.trouble,
         "last_no": _no(pending.last_no) if pending.last_no else None,
     }
 

@@ -7,7 +7,7 @@
 """
 
 from flux_tui.core import events as ev
-from flux_tui.core.effects import FilePlan, FinishTree, LeafPlace, OpenTree, Place, ReadNode
+from flux_tui.core.effects import DropTree, FilePlan, FinishTree, LeafPlace, OpenTree, Place, ReadNode
 from flux_tui.core.fetch import Fetch, Spot, TooLargeError
 from flux_tui.core.granting import SNUB, Granting
 from flux_tui.core.holders import Holders
@@ -22,8 +22,6 @@ from flux_tui.core.unixfs import BadBlockError
 
 GIVES_NOTHING: frozenset[ev.Reason] = frozenset({"denied", "shutting_down"})
 """Reasons that hold for everything that a node has."""
-DISK_PAUSE = 10.0
-"""Seconds without grants after a chunk could not be written here."""
 
 
 class Requester:
@@ -84,6 +82,8 @@ class Requester:
         if fetch is None:
             return False
         self.retry.forget(root)
+        if fetch.tree:
+            self.grants.pauses.end(fetch)
         told: dict[PeerId, list[Cid]] = {}
         for cid in fetch.blocks:
             others = [other for other in self.wanted.get(cid, ()) if other is not fetch]
@@ -162,6 +162,8 @@ class Requester:
         self.ledger.emit(ev.ErrorOccurred(text=text, cid=fetch.root, path=fetch.path, by=fetch.by))
         self.cancel(fetch.root)
         self.ledger.emit(ev.Cancelled(cids=(fetch.root,), by=fetch.by))
+        if fetch.tree:
+            self.ledger.do(DropTree(root=fetch.root))
 
     def _visit(self, fetch: Fetch, cid: Cid) -> None:
         """An inner node is needed: from the store, or from the swarm."""
@@ -346,6 +348,7 @@ class Requester:
         roots = tuple(fetch.root for fetch in fetches if fetch.tree)
         fills = 0
         for fetch in fetches:
+            self.grants.resume(fetch)
             fetch.missing.pop(cid, None)
             filled = fetch.count(cid, size)
             fills = filled if fetch.tree else fills
@@ -386,12 +389,20 @@ class Requester:
         self.ledger.emit(ev.ChunkWasted(cid=cid, size=size, peer=peer, cause=cause))
         return cause
 
-    def land_failed(self, peer: PeerId, cid: Cid) -> None:
+    def land_failed(self, peer: PeerId, cid: Cid, size: int, text: str) -> None:
         """A good chunk could not be written here: leave the swarm in peace for a while."""
-        self.grants.paused_until = self.ledger.now + DISK_PAUSE
         holder = self.holders.get(peer)
+        holder.lapsed.pop(cid, None)
+        self.ledger.emit(ev.ChunkWasted(cid=cid, size=size, peer=peer, cause="unwritten"))
         if self.grants.leases.holds(cid, holder):
-            self.grants.lapse(holder, [cid], "refused")
+            self.grants.lapse(holder, [cid], "unwritten")
+        for fetch in list(self.wanted.get(cid, ())):
+            if not self.grants.pauses.known(fetch):
+                self.ledger.emit(ev.ErrorOccurred(text=text, cid=fetch.root, path=fetch.path))
+            wait = self.grants.pauses.begin(fetch, self.ledger.now)
+            if wait is not None:
+                self.grants.withdraw(fetch)
+                self.retry.again(fetch, wait, "unwritten", None, sooner=False)
 
     # ── peers ───────────────────────────────────────────────────────────────────────────────────
 

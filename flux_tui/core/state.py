@@ -56,6 +56,8 @@ class Pending(msgspec.Struct):
     last_no: No | None = None
     holders: int = 0
     """How many delayed yeses were heard since it was asked for."""
+    trouble: str | None = None
+    """What went wrong with it here, in words; None once a chunk of it came."""
 
 
 class ObjectState(msgspec.Struct):

@@ -21,7 +21,7 @@ from flux_tui.core.ids import Cid, dag_cid, is_leaf
 __all__ = [
     "BadBlockError", "Block", "FileBuilder", "FileChild", "FileNode", "FileRoot", "FolderEntry",
     "FolderNode", "FolderRoot", "Node", "ShardNode", "SymlinkNode", "build_folder", "build_symlink",
-    "decode_node",
+    "decode_node", "leads_out",
 ]  # fmt: skip
 
 CHUNK_SIZE = 1 << 20
@@ -92,10 +92,14 @@ class FolderNode(NamedTuple):
 
 
 class ShardNode(NamedTuple):
-    """A part of a large folder: some of its names, and further parts."""
+    """A part of a large folder: some of its names, and further parts, each in a slot of its own."""
 
     entries: tuple[FolderEntry, ...]
     subshards: tuple[Cid, ...]
+    width: int
+    """Bits of a name's hash that choose a slot here."""
+    entry_slots: tuple[int, ...]
+    subshard_slots: tuple[int, ...]
 
 
 class SymlinkNode(NamedTuple):
@@ -199,6 +203,18 @@ def build_symlink(target: str) -> Block:
     return Block(dag_cid(data), data)
 
 
+def leads_out(rel: str, target: str) -> bool:
+    """Whether a link at `rel` of an object could resolve to something outside of it.
+
+    Where each `..` is counted must be a real folder. The folders above the link are; a name on the way
+    could itself be a link, to anywhere deeper. So `..` may stand at the head of a target, as often as the
+    link has folders above it, and nowhere after a name. An object that is a link has nothing inside.
+    """
+    steps = [step for step in target.split("/") if step not in ("", ".")]
+    up = next((at for at, step in enumerate(steps) if step != ".."), len(steps))
+    return not rel or target.startswith("/") or up > rel.count("/") or ".." in steps[up:]
+
+
 def decode_node(cid: Cid, data: bytes) -> Node:
     """What an inner block says. Raises BadBlockError."""
     if is_leaf(cid):
@@ -235,19 +251,40 @@ def _file(links: tuple[PBLink, ...], body: UnixFS) -> FileNode:
 def _shard(links: tuple[PBLink, ...], body: UnixFS) -> ShardNode:
     if body.fanout is None or not 8 <= body.fanout <= 1024 or body.fanout & (body.fanout - 1):
         raise BadBlockError("a folder's shard with an impossible fanout")
-    width = len(f"{body.fanout - 1:X}")
+    if body.hash_type != dagpb.MURMUR3_X64_64:
+        raise BadBlockError("a folder's shard whose names are hashed in an unknown way")
+    digits = len(f"{body.fanout - 1:X}")
     entries: list[tuple[str, PBLink]] = []
     shards: list[Cid] = []
+    entry_slots: list[int] = []
+    shard_slots: list[int] = []
     for link in links:
-        if len(link.name) < width:
-            raise BadBlockError("a folder's shard with a name that is too short")
-        if name := link.name[width:]:
+        slot = _slot(link.name[:digits], digits, body.fanout)
+        if name := link.name[digits:]:
             entries.append((name, link))
+            entry_slots.append(slot)
         elif is_leaf(link.cid):
             raise BadBlockError("a folder's shard that is a leaf")
         else:
             shards.append(link.cid)
-    return ShardNode(_entries(entries), tuple(shards))
+            shard_slots.append(slot)
+    if len({*entry_slots, *shard_slots}) < len(links):
+        raise BadBlockError("a folder's shard with two things in one slot")
+    return ShardNode(
+        _entries(entries),
+        tuple(shards),
+        body.fanout.bit_length() - 1,
+        tuple(entry_slots),
+        tuple(shard_slots),
+    )
+
+
+def _slot(text: str, digits: int, fanout: int) -> int:
+    if len(text) < digits:
+        raise BadBlockError("a folder's shard with a name that is too short")
+    if not set(text) <= set("0123456789ABCDEF") or int(text, 16) >= fanout:
+        raise BadBlockError(f"a folder's shard with a slot that there is not: {text!r}")
+    return int(text, 16)
 
 
 def _symlink(links: tuple[PBLink, ...], body: UnixFS) -> SymlinkNode:

@@ -6,7 +6,7 @@ that names known later, and masking, need nothing here.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, assert_never
 
@@ -84,6 +84,17 @@ WHO_WIDTH = 9
 def counted(number: int, what: str, many: str | None = None) -> str:
     """`1 chunk`, `1,204 chunks`, `2 entries`."""
     return f"{number:,} {what if number == 1 else many or what + 's'}"
+
+
+NAMED = 3
+"""Of many like things, how many are named in a sentence."""
+
+
+def some(items: Sequence[str], total: int | None = None) -> str:
+    """The first few, and how many more there are: `a; b; c; and 1,204 more`."""
+    named = [plain(item) for item in items[:NAMED]]
+    rest = (len(items) if total is None else total) - len(named)
+    return "; ".join([*named, f"and {rest:,} more"] if rest else named)
 
 
 def short_addr(addr: str) -> str:
@@ -248,6 +259,7 @@ _CAUSES: dict[ev.RetryCause, str] = {
     "lapsed": "is pushed again: nobody is left to send it",
     "silence": "is pushed again: nobody answered",
     "asked": "is pushed again: asked for",
+    "unwritten": "is tried again: it could not be written here",
 }
 _LAPSES: dict[ev.LapseCause, str] = {
     "deadline": "did not come in time",
@@ -255,4 +267,5 @@ _LAPSES: dict[ev.LapseCause, str] = {
     "refused": "it said NO after all",
     "corrupt": "the bytes were wrong",
     "slow": "its queue is full",
+    "unwritten": "cannot be written here now",
 }

@@ -100,6 +100,7 @@ def read_and_reference(
                         stored=stored,
                         stored_chunks=stored_chunks,
                         by=by,
+                        notes=found.notes,
                     ),
                     rows,
                 )

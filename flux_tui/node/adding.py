@@ -2,7 +2,9 @@
 
 Synchronous, for a worker thread; constant memory whatever the size. What is special (sockets, pipes,
 devices) is left out, as IPFS tools do; hidden files are taken; symbolic links inside a folder stay
-links, while the path that the user named is followed.
+links, while the path that the user named is followed. A link that leads out of the folder is part of the
+object, so that its root is the one that IPFS tools print; but whoever fetches it leaves it out, so it is
+told here already.
 """
 
 import os
@@ -20,7 +22,9 @@ from flux_tui.core.unixfs import (
     FolderEntry,
     build_folder,
     build_symlink,
+    leads_out,
 )
+from flux_tui.core.words import NAMED, counted, some
 from flux_tui.store.files import FileStat
 from flux_tui.store.store import Leaf
 
@@ -46,6 +50,8 @@ class Done(NamedTuple):
     root: FolderEntry
     size: int
     chunks: int
+    notes: tuple[str, ...]
+    """What others will not get of it: a sentence for each kind of thing."""
 
 
 Step: TypeAlias = Leaves | Block | Done
@@ -86,7 +92,23 @@ def walk(path: Path, progress: Callable[[int], None], stop: Callable[[], bool]) 
         raise _explain(error, path) from error
     except RecursionError:
         raise AddError(f"{path} has folders in folders too deep to be read") from None
-    yield Done(entry, walker.size, walker.chunks)
+    yield Done(entry, walker.size, walker.chunks, tuple(walker.notes(path)))
+
+
+class _Noted:
+    """Things of one kind: how many there are, and the first few."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._first: list[str] = []
+
+    def add(self, what: str) -> None:
+        self.number += 1
+        if len(self._first) < NAMED:
+            self._first.append(what)
+
+    def __str__(self) -> str:
+        return some(self._first, self.number)
 
 
 class _Walker:
@@ -96,6 +118,16 @@ class _Walker:
         self._buffer = bytearray(CHUNK_SIZE)
         self.size = 0
         self.chunks = 0
+        self._special = _Noted()
+        self._leading_out = _Noted()
+
+    def notes(self, path: Path) -> Iterator[str]:
+        if number := self._leading_out.number:
+            what = f"{counted(number, 'link')} that {'leads' if number == 1 else 'lead'} out of it"
+            yield f"{path} has {what}, which others do not get: {self._leading_out}"
+        if number := self._special.number:
+            what = "a socket, pipe or device" if number == 1 else f"{number:,} sockets, pipes or devices"
+            yield f"{path} has {what}, left out: {self._special}"
 
     def file(self, path: Path, rel: str, name: str) -> Generator[Step, None, FolderEntry]:
         recorded = time.time_ns()
@@ -151,6 +183,8 @@ class _Walker:
                     raise AddError(
                         f"{child.path} is a link to {target!r}, a name that is not UTF-8: rename it to share it"
                     )
+                if leads_out(inner, target):
+                    self._leading_out.add(f"{inner} → {target}")
                 link = build_symlink(target)
                 yield link
                 self.chunks += 1
@@ -159,6 +193,8 @@ class _Walker:
                 entries.append((yield from self.folder(Path(child.path), inner, child.name)))
             elif modes.S_ISREG(child.stat().st_mode):
                 entries.append((yield from self.file(Path(child.path), inner, child.name)))
+            else:
+                self._special.add(inner)
         root = build_folder(entries)
         yield from root.blocks
         self.chunks += len(root.blocks)

@@ -95,7 +95,7 @@ class Landing:
         if outcome is None:
             self._engine.feed(ChunkCorrupt(peer=peer, cid=cid, size=size))
         elif isinstance(outcome, StoreError):
-            self._engine.feed(LandFailed(peer=peer, cid=cid, text=str(outcome)))
+            self._engine.feed(LandFailed(peer=peer, cid=cid, size=size, text=str(outcome)))
         else:
             data = None if is_leaf(cid) else bytes(payload)
             self._engine.feed(ChunkLanded(peer=peer, cid=cid, size=size, data=data), [outcome])

@@ -10,8 +10,13 @@ from flux_tui.node.adder import read_and_reference
 from flux_tui.store.store import Landed, Store
 
 
-def add_offline(home: Home, path: Path, by: str, progress: Callable[[int, int], None]) -> ev.ObjectAdded:
-    """Share a path under the home's lock. Raises AddError, HomeError (busy), StoreError."""
+def add_offline(
+    home: Home, path: Path, by: str, progress: Callable[[int, int], None], tell: Callable[[str], None]
+) -> ev.ObjectAdded:
+    """Share a path under the home's lock; `tell` is told what others will not get of it.
+
+    Raises AddError, HomeError (busy), StoreError.
+    """
     with home.lock():
         store = Store.open(home.path)
         try:
@@ -32,7 +37,12 @@ def add_offline(home: Home, path: Path, by: str, progress: Callable[[int, int], 
                 stored_chunks=added.stored_chunks,
                 by=by,
             )
-            store.commit([(time.time(), event)], rows)
+            notes: list[ev.Event] = [
+                ev.ErrorOccurred(text=note, cid=added.root, path=added.path) for note in added.notes
+            ]
+            store.commit([(time.time(), told) for told in [*notes, event]], rows)
         finally:
             store.close()
+    for note in added.notes:
+        tell(note)
     return event

@@ -9,7 +9,9 @@ from pathlib import Path
 import trio
 
 from flux_tui.core.effects import (
+    ChunksGone,
     DropTree,
+    Failed,
     Finished,
     FinishFailed,
     FinishTree,
@@ -23,7 +25,7 @@ from flux_tui.core.effects import (
 from flux_tui.core.ids import Cid
 from flux_tui.node.engine import Engine
 from flux_tui.store.schema import explain_os
-from flux_tui.store.store import Store, StoreError
+from flux_tui.store.store import Lost, Store, StoreError
 
 TreeWork = OpenTree | Place | FinishTree | DropTree | ReadNode
 
@@ -37,7 +39,6 @@ class Trees:
         """Where an object goes that nobody gave a path."""
         self._send, self._receive = trio.open_memory_channel[TreeWork](float("inf"))
         # Unbounded, but never long: each fetch has at most a node's worth of placements outstanding.
-        self._broken: dict[Cid, str] = {}
 
     def queue(self, work: TreeWork) -> None:
         """Do this after what was queued before."""
@@ -45,40 +46,49 @@ class Trees:
 
     async def run(self) -> None:
         """Until cancelled."""
+        token = trio.lowlevel.current_trio_token()
+        self._engine.store.on_damage = lambda error: token.run_sync_soon(self._tell_damage, error)
         async for work in self._receive:
-            outcome = await trio.to_thread.run_sync(self._do, self._engine.store, work)
+            lost: list[Lost] = []
+            outcome = await trio.to_thread.run_sync(self._do, self._engine.store, work, lost)
+            for gone in lost:
+                told = ChunksGone(path=str(gone.path), cids=gone.cids, size=gone.size, text=gone.why)
+                self._engine.feed(told, lost=gone.cids)
             if outcome is not None:
                 self._engine.feed(outcome)
 
-    def _do(self, store: Store, work: TreeWork) -> Input | None:
+    def _tell_damage(self, error: StoreError) -> None:
+        self._engine.feed(Failed(text=str(error)))
+
+    def _do(self, store: Store, work: TreeWork, lost: list[Lost]) -> Input | None:
         match work:
             case OpenTree():
                 path = Path(work.path) if work.path is not None else self._objects / work.root
-                self._broken.pop(work.root, None)
                 try:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     store.open_tree(work.root, path)
                 except (StoreError, OSError) as error:
-                    # Told with the next thing that was to happen to it, which the machine waits for.
+                    # At once: nobody should wait for a peer to hear that it cannot be put there.
                     why = explain_os(error, path.parent) if isinstance(error, OSError) else error
-                    self._broken[work.root] = str(why)
+                    return FinishFailed(root=work.root, text=str(why))
             case Place():
-                return self._place(store, work)
+                return self._place(store, work, lost)
             case ReadNode():
-                return NodeRead(root=work.root, cid=work.cid, data=store.read_block(work.cid))
+                chunks, gone = store.read([work.cid])
+                lost += gone
+                return NodeRead(root=work.root, cid=work.cid, data=chunks[0][1] if chunks else None)
             case FinishTree():
                 try:
-                    return Finished(root=work.root, path=str(store.finish_tree(work.root)))
+                    path, left_out = store.finish_tree(work.root)
+                    return Finished(root=work.root, path=str(path), left_out=left_out)
                 except StoreError as error:
                     return FinishFailed(root=work.root, text=str(error))
             case DropTree():
-                store.drop_tree(work.root, keep=True)
+                store.drop_tree(work.root)
         return None
 
-    def _place(self, store: Store, work: Place) -> Placed:
+    def _place(self, store: Store, work: Place, lost: list[Lost]) -> Placed:
         root = work.root
-        if (broken := self._broken.get(root)) is not None:
-            return Placed(root=root, present=(), missing=(), error=broken)
         present: list[Cid] = []
         missing: list[Cid] = []
         try:
@@ -91,6 +101,7 @@ class Trees:
                 placed = store.place_leaves(root, file.rel, file.leaves)
                 present += placed.present
                 missing += placed.missing
+                lost += placed.lost
             for link in work.symlinks:
                 store.place_symlink(root, link.rel, link.target)
         except StoreError as error:

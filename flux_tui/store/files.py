@@ -11,10 +11,11 @@ import mmap
 import os
 import threading
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 from flux_tui.core.ids import Cid, matches
+from flux_tui.store.inside import Inside
 from flux_tui.store.schema import StoreError
 
 TICK_NS = 50_000_000
@@ -72,18 +73,18 @@ class _Aligned(threading.local):
 _aligned = _Aligned()
 
 
-def write_at(path: Path, places: Iterable[int], data: bytes | bytearray | memoryview) -> None:
-    """Write `data` at each of these offsets. The file may not exist yet. Raises OSError."""
+def write_at(where: Inside, places: Iterable[int], data: bytes | bytearray | memoryview) -> None:
+    """Write `data` at each of these offsets. The file may not exist yet. Raises StoreError, OSError."""
     offsets = list(places)
     if DIRECT and data and len(data) % BLOCK == 0 and not any(offset % BLOCK for offset in offsets):
         try:
-            _write_direct(path, offsets, data)
+            _write_direct(where, offsets, data)
         except OSError as error:
             if error.errno != errno.EINVAL:  # a file system that cannot
                 raise
         else:
             return
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    descriptor = where.open(os.O_WRONLY | os.O_CREAT, make=True)
     try:
         for offset in offsets:
             _write_all(descriptor, memoryview(data), offset)
@@ -91,10 +92,10 @@ def write_at(path: Path, places: Iterable[int], data: bytes | bytearray | memory
         os.close(descriptor)
 
 
-def _write_direct(path: Path, offsets: list[int], data: bytes | bytearray | memoryview) -> None:
+def _write_direct(where: Inside, offsets: list[int], data: bytes | bytearray | memoryview) -> None:
     size = len(data)
     _aligned.buffer[:size] = bytes(data) if isinstance(data, memoryview) else data
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | DIRECT, 0o666)
+    descriptor = where.open(os.O_WRONLY | os.O_CREAT | DIRECT, make=True)
     try:
         with memoryview(_aligned.buffer) as view:
             for offset in offsets:
@@ -143,22 +144,26 @@ def stat_of(descriptor: int) -> os.stat_result:
     return os.fstat(descriptor)
 
 
-def size_to(path: Path, size: int) -> None:
-    """Make a file of this many bytes; what is not written yet is a hole. Raises OSError."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+def size_to(where: Inside, size: int | None) -> None:
+    """Make a file of this many bytes (None: of any); what is not written yet is a hole.
+
+    Raises StoreError, OSError.
+    """
+    descriptor = where.open(os.O_WRONLY | os.O_CREAT, make=True)
     try:
-        if os.fstat(descriptor).st_size != size:
+        if size is not None and os.fstat(descriptor).st_size != size:
             os.ftruncate(descriptor, size)
     finally:
         os.close(descriptor)
 
 
-def inside(rel: str) -> str:
-    """A path inside a tree, checked. Raises StoreError for one that would lead out of it."""
-    path = PurePosixPath(rel)
-    if path.is_absolute() or ".." in path.parts or "\0" in rel:
-        raise StoreError(f"the object has a path that leads out of its folder: {rel!r}")
-    return rel
+def read_inside(where: Inside, offset: int, size: int) -> bytes:
+    """Up to `size` bytes at `offset`. Raises StoreError, OSError."""
+    descriptor = where.open(os.O_RDONLY)
+    try:
+        return read_at(descriptor, offset, size)
+    finally:
+        os.close(descriptor)
 
 
 def rename_new(part: Path, path: Path) -> None:

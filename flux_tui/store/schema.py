@@ -10,6 +10,8 @@ import os
 import sqlite3
 from pathlib import Path
 
+DATABASE = "flux.db"
+"""Of a home; a series under any other name is an exported copy."""
 APPLICATION_ID = 0x464C5558
 """ "FLUX": tells a home's database from any other SQLite file."""
 SCHEMA_VERSION = 1
@@ -61,7 +63,26 @@ CREATE TABLE IF NOT EXISTS chunk (
     data   BLOB
 );
 CREATE INDEX IF NOT EXISTS chunk_by_file ON chunk (file);
+-- Other files that have it too: looked at only when the first place turns out not to have it any more.
+CREATE TABLE IF NOT EXISTS spare (
+    cid    BLOB NOT NULL,
+    file   INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    PRIMARY KEY (cid, file)
+) WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS chunk_moved AFTER UPDATE OF file ON chunk
+WHEN old.file IS NOT NULL AND old.file IS NOT new.file BEGIN
+    DELETE FROM spare WHERE cid = new.cid AND file = new.file;
+    INSERT OR REPLACE INTO spare SELECT old.cid, old.file, old.offset
+        WHERE (SELECT count(*) FROM spare WHERE cid = old.cid) < 8;
+END;
 """
+UPSERT_CHUNK = (
+    "INSERT INTO chunk VALUES (?, ?, ?, ?, ?) ON CONFLICT (cid) DO UPDATE"
+    " SET size = excluded.size, file = excluded.file, offset = excluded.offset, data = excluded.data"
+    " WHERE chunk.data IS NULL"
+)
+"""The newest place is the first one: its file was looked at last. What is inline is as safe as can be."""
 
 
 class StoreError(Exception):
@@ -159,6 +180,10 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
     text = str(error)
     if "full" in text or (("I/O" in text or "unable to open" in text) and _no_room(path.parent)):
         return StoreError(f"the disk is full: {path.parent} takes no more; free some space, nothing is lost")
+    if path.name != DATABASE and "not a database" in text:
+        return StoreError(f"{path} is no series of flux-tui's: `flux-tui export` writes one")
+    if path.name != DATABASE and "malformed" in text:
+        return StoreError(f"{path} is damaged ({text}): export it again, if its home is still there")
     if "malformed" in text or "not a database" in text or "corrupt" in text:
         return StoreError(
             f"{path} is damaged ({text}): move it away to begin anew; fetched files stay where they are"

@@ -8,27 +8,31 @@ Rules
 - Bytes are written first; the row that claims them commits with the entry that tells of them.
 - A chunk that was written but not committed counts as held (`size_of`) in this process, and is simply
   not there after a crash: it is fetched again, into the same place.
+- A chunk may stand in several files of the user's. It is lost only when none of them has it any more.
 - One thread commits at a time; landing, placing and reading may run in other threads beside it.
+- A database that turns out to be damaged while chunks are looked up has not got them: `on_damage` is told
+  once, and the node goes on with what can be read.
 """
 
+import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 from flux_tui.core.events import Event, encode_event
 from flux_tui.core.ids import Cid, cid_bytes, cid_from_bytes, matches
-from flux_tui.store import files
+from flux_tui.store import checkpoints, durable, files
+from flux_tui.store.checkpoints import Kept
 from flux_tui.store.files import FileStat
-from flux_tui.store.schema import StoreError, explain, explain_os, open_writer
+from flux_tui.store.schema import DATABASE, UPSERT_CHUNK, StoreError, explain, explain_os, open_writer
 from flux_tui.store.series import SeriesReader
-from flux_tui.store.trees import Tree, Trees
+from flux_tui.store.trees import OWN, Tree, Trees
 
-__all__ = ["Landed", "Leaf", "Lost", "Placed", "ReadResult", "Store", "StoreError"]
+__all__ = ["Landed", "Leaf", "Lost", "Placed", "ReadResult", "Store", "StoreError", "Whole"]
 
-DATABASE = "flux.db"
 INLINE_MAX = 64 * 1024
 """Bytes; a larger loose chunk gets a file of its own."""
 SIZES_KEPT = 100_000
@@ -74,6 +78,15 @@ class Placed(NamedTuple):
 
     present: list[Cid]
     missing: list[Cid]
+    lost: list[Lost]
+    """What was thought to be here. To be committed as lost, with an entry."""
+
+
+class Whole(NamedTuple):
+    """An object that has its name, and links of it that were not made: each in words."""
+
+    path: Path
+    left_out: tuple[str, ...]
 
 
 class _Where(NamedTuple):
@@ -94,8 +107,18 @@ class Store:
         """Guards the connection, the trees and the overlay; hardly ever held over file I/O."""
         self._overlay: dict[Cid, Landed] = {}
         """Written, not committed."""
+        self._own_unflushed: list[str] = []
+        """Files of our own that were written in this life."""
+        self._gone: set[Cid] = set()
+        """Found to be lost, not committed."""
         self._sizes: dict[Cid, int] = {}
+        self.on_damage: Callable[[StoreError], None] | None = None
+        """Called from any thread."""
+        self._damages: set[str] = set()
         self.last_seq = int(db.execute("SELECT coalesce(max(seq), 0) FROM entry").fetchone()[0])
+        self._checkpoints = [
+            Kept(*row) for row in db.execute("SELECT seq, length(state) FROM checkpoint ORDER BY seq")
+        ]
         self._trees = Trees(home, db, self._lock)
         self.lost_at_open = self._verify_after_power_loss()
         """Chunks that a power loss took: the node tells the series of them."""
@@ -115,9 +138,18 @@ class Store:
             raise explain(error, home / DATABASE) from error
 
     def close(self) -> None:
-        """No more use of this store."""
+        """No more use of this store. What it was closed with in order needs no look after a new boot."""
         with self._lock:
+            try:
+                if self._own_unflushed:
+                    self._flush_own(self._own_unflushed)
+                self._db.execute("INSERT OR REPLACE INTO meta VALUES ('closed', '1')")
+            except (sqlite3.Error, OSError, StoreError):
+                pass  # a full or broken disk: it is looked at then
             self._db.close()
+
+    def _flush_own(self, rels: list[str]) -> None:
+        durable.flush(self.home / "chunks", rels)
 
     def reader(self) -> SeriesReader:
         """A reader of its own connection."""
@@ -143,25 +175,36 @@ class Store:
         seq = self.last_seq + len(rows)
         chunks = [(cid_bytes(row.cid), row.size, row.file, row.offset, row.data) for row in landed]
         with self._lock:
+            kept = self._checkpoints
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 self._db.executemany("INSERT INTO entry VALUES (?, ?, ?)", rows)
-                self._db.executemany("INSERT OR REPLACE INTO chunk VALUES (?, ?, ?, ?, ?)", chunks)
-                self._db.executemany("DELETE FROM chunk WHERE cid = ?", [(cid_bytes(cid),) for cid in lost])
+                # What was lost and has come again since is here.
+                gone = [(cid_bytes(cid),) for cid in lost]
+                self._db.executemany("DELETE FROM chunk WHERE cid = ?", gone)
+                self._db.executemany("DELETE FROM spare WHERE cid = ?", gone)
+                self._db.executemany(UPSERT_CHUNK, chunks)
                 if checkpoint is not None:
                     self._db.execute("INSERT OR REPLACE INTO checkpoint VALUES (?, ?)", (seq, checkpoint))
+                    kept = [one for one in kept if one.seq != seq] + [Kept(seq, len(checkpoint))]
+                    superfluous = checkpoints.superfluous(kept, checkpoints.budget(seq))
+                    self._db.executemany(
+                        "DELETE FROM checkpoint WHERE seq = ?", [(one.seq,) for one in superfluous]
+                    )
+                    kept = [one for one in kept if one not in superfluous]
                 self._db.execute("COMMIT")
             except sqlite3.Error as error:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise explain(error, self.path) from error
+            self._checkpoints = kept
+            for cid in lost:
+                self._sizes.pop(cid, None)
+                self._gone.discard(cid)
             for row in landed:
                 if self._overlay.get(row.cid) is row:
                     del self._overlay[row.cid]
                 self._remember(row.cid, row.size)
-            for cid in lost:
-                self._sizes.pop(cid, None)
-                self._overlay.pop(cid, None)
         self.last_seq = seq
         return seq
 
@@ -182,16 +225,13 @@ class Store:
         return self.size_of(cid) is not None
 
     def counts(self) -> tuple[int, int]:
-        """Chunks, and bytes of them."""
-        with self._lock:
-            count, size = self._db.execute("SELECT count(*), coalesce(sum(size), 0) FROM chunk").fetchone()
+        """Chunks, and bytes of them. Raises StoreError."""
+        ((count, size),) = self._rows("SELECT count(*), coalesce(sum(size), 0) FROM chunk")
         return int(count), int(size)
 
     def cids(self) -> Iterator[Cid]:
-        """Every chunk that is here."""
-        with self._lock:
-            rows = self._db.execute("SELECT cid FROM chunk").fetchall()
-        return (cid_from_bytes(row[0]) for row in rows)
+        """Every chunk that is here. Raises StoreError."""
+        return (cid_from_bytes(row[0]) for row in self._rows("SELECT cid FROM chunk"))
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────
 
@@ -223,6 +263,8 @@ class Store:
                 self._read_file(file, wanted, found, lost, wait)
             except BlockingIOError:
                 return None
+            except StoreError as error:
+                self._tell_damage(error)
         return ReadResult([(cid, found[cid]) for cid in cids if cid in found], lost)
 
     def read_block(self, cid: Cid) -> bytes | None:
@@ -238,15 +280,12 @@ class Store:
         lost: list[Lost],
         wait: bool,
     ) -> None:
-        with self._lock:
-            path, stat = self._trees.locate(file)
-        if path is None:
-            return
+        path, stat, ours = self._locate(file)
         bad: list[tuple[Cid, _Where]] = []
         why = f"{path} was changed since it was shared: what was changed is not sent any more"
         try:
             with path.open("rb", buffering=0) as opened:
-                trusted = stat is None or stat.proves(files.stat_of(opened.fileno()))
+                trusted = not ours and (stat is None or stat.proves(files.stat_of(opened.fileno())))
                 for cid, where in wanted:
                     data = files.read_at(opened.fileno(), where.offset or 0, where.size, wait=wait)
                     if len(data) == where.size and (trusted or matches(cid, data)):
@@ -261,23 +300,81 @@ class Store:
         except OSError as error:
             bad = [item for item in wanted if item[0] not in found]
             why = f"{path} cannot be read ({(error.strerror or str(error)).lower()})"
-        if bad:
+        if bad and (bad := self._look_elsewhere(bad, found, wait)):
             size = sum(where.size for _, where in bad)
             lost.append(Lost(path, tuple(cid for cid, _ in bad), size, why))
+
+    def _look_elsewhere(
+        self, bad: list[tuple[Cid, _Where]], found: dict[Cid, bytes], wait: bool
+    ) -> list[tuple[Cid, _Where]]:
+        """Chunks that are not where they were said to be: in another file, perhaps? Returns the rest."""
+        moved: list[tuple[int, int, bytes]] = []
+        rest: list[tuple[Cid, _Where]] = []
+        for cid, where in bad:
+            key = cid_bytes(cid)
+            places = self._rows(
+                "SELECT file, offset FROM chunk WHERE cid = ?1 AND file != ?2"
+                " UNION ALL SELECT file, offset FROM spare WHERE cid = ?1 AND file != ?2",
+                key,
+                where.file,
+            )
+            for file, offset in places:
+                try:
+                    with self._locate(file)[0].open("rb", buffering=0) as opened:
+                        data = files.read_at(opened.fileno(), offset, where.size, wait=wait)
+                except BlockingIOError:
+                    raise
+                except OSError:
+                    continue
+                if matches(cid, data):
+                    found[cid] = data
+                    moved.append((file, offset, key))
+                    break
+            else:
+                rest.append((cid, where))
+        if moved:
+            # The next look finds it at once. Where this cannot be written, it is looked for again.
+            with self._lock, contextlib.suppress(sqlite3.Error):
+                self._db.executemany("UPDATE chunk SET file = ?, offset = ? WHERE cid = ?", moved)
+        return rest
 
     def _where(self, cid: Cid) -> _Where | None:
         landed = self._overlay.get(cid)
         if landed is not None:
             return _Where(landed.size, landed.file, landed.offset, landed.data)
+        if cid in self._gone:
+            return None
         try:
-            key = cid_bytes(cid)
+            rows = self._rows("SELECT size, file, offset, data FROM chunk WHERE cid = ?", cid_bytes(cid))
         except ValueError:
             return None
+        except StoreError as error:
+            self._tell_damage(error)
+            return None
+        return _Where(*rows[0]) if rows else None
+
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        try:
+            with self._lock:
+                return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise explain(error, self.path) from error
+
+    def _locate(self, file: int) -> tuple[Path, FileStat | None, bool]:
+        """Where a file is, the stat that tells whether it is still the same, and whether it is ours."""
+        try:
+            with self._lock:
+                return self._trees.locate(file)
+        except sqlite3.Error as error:
+            raise explain(error, self.path) from error
+
+    def _tell_damage(self, error: StoreError) -> None:
+        """Once for each kind of damage: a page is met again and again."""
         with self._lock:
-            row = self._db.execute(
-                "SELECT size, file, offset, data FROM chunk WHERE cid = ?", (key,)
-            ).fetchone()
-        return None if row is None else _Where(*row)
+            news = str(error) not in self._damages
+            self._damages.add(str(error))
+        if news and self.on_damage is not None:
+            self.on_damage(error)
 
     def _remember(self, cid: Cid, size: int) -> None:
         if len(self._sizes) >= SIZES_KEPT:
@@ -295,18 +392,15 @@ class Store:
         """A folder of it."""
         tree = self._tree(root)
         with self._guarded(tree.part):
-            tree.at(rel).mkdir(parents=True, exist_ok=True)
+            tree.is_a(rel, "folder")
+            tree.at(rel).make_folder()
 
     def place_file(self, root: Cid, rel: str, size: int | None) -> None:
         """A file of it, of this size if that is known."""
         tree = self._tree(root)
         with self._guarded(tree.part):
-            path = tree.at(rel)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if size is not None:
-                files.size_to(path, size)
-            elif not path.exists():
-                path.touch(exist_ok=True)
+            tree.is_a(rel, "file")
+            files.size_to(tree.at(rel), size)
             self._trees.add_file(tree, rel)
 
     def place_data(self, root: Cid, rel: str, offset: int, data: bytes) -> None:
@@ -316,7 +410,7 @@ class Store:
             files.write_at(tree.at(rel), [offset], data)
 
     def place_symlink(self, root: Cid, rel: str, target: str) -> None:
-        """A symbolic link of it. Raises StoreError for one that would lead out of it."""
+        """A symbolic link of it, made when it is finished; not one that could lead out. Raises StoreError."""
         tree = self._tree(root)
         with self._guarded(tree.part):
             tree.link(rel, target)
@@ -327,33 +421,41 @@ class Store:
         file = tree.files[rel]
         present: list[Cid] = []
         missing: list[Cid] = []
+        lost: list[Lost] = []
         for cid, offset, _ in leaves:
             with self._lock:
                 tree.places.setdefault(cid, []).append((file, rel, offset))
                 where = self._where(cid)
             if where is None:
                 missing.append(cid)
-            elif (where.file, where.offset) == (file, offset) or self._copy_into(tree, rel, offset, cid):
+            elif (where.file, where.offset) == (file, offset):
+                present.append(cid)
+            elif self._copy_into(tree, rel, offset, cid, lost):
+                tree.spares[cid] = (file, offset)
                 present.append(cid)
             else:
                 missing.append(cid)
-        return Placed(present, missing)
+        return Placed(present, missing, lost)
 
-    def _copy_into(self, tree: Tree, rel: str, offset: int, cid: Cid) -> bool:
+    def _copy_into(self, tree: Tree, rel: str, offset: int, cid: Cid, lost: list[Lost]) -> bool:
         """A chunk that is somewhere else already: copy it, if it still is what it should be."""
-        data = self.read_block(cid)
-        if data is None or not matches(cid, data):
-            self._sizes.pop(cid, None)
-            with self._lock:
-                self._overlay.pop(cid, None)
-                self._db.execute("DELETE FROM chunk WHERE cid = ?", (cid_bytes(cid),))
+        result = self.read([cid])
+        data = result.chunks[0][1] if result.chunks else None
+        if data is not None and not matches(cid, data):
+            why = f"{self.path} has wrong bytes for a chunk of {len(data)} bytes: it is fetched again"
+            result.lost.append(Lost(self.path, (cid,), len(data), why))
+            data = None
+        if data is None:
+            lost += result.lost
+            if result.lost:
+                with self._lock:
+                    self._sizes.pop(cid, None)
+                    self._overlay.pop(cid, None)
+                    self._gone.add(cid)
             return False
         with self._guarded(tree.part):
-            path = tree.at(rel)
-            with path.open("rb", buffering=0) as opened:
-                there = files.read_at(opened.fileno(), offset, len(data))
-            if there != data:
-                files.write_at(path, [offset], data)
+            if files.read_inside(tree.at(rel), offset, len(data)) != data:
+                files.write_at(tree.at(rel), [offset], data)
         return True
 
     def land(self, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
@@ -382,25 +484,29 @@ class Store:
                     files.write_at(tree.at(rel), [offset], data)
                 written.add((file, offset))
                 landed = landed or Landed(cid, len(data), file, offset)
+                if file != landed.file:
+                    tree.spares[cid] = (file, offset)
 
     def _land_loose(self, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
         if len(data) <= INLINE_MAX:
             return Landed(cid, len(data), data=bytes(data))
         with self._guarded(self.home):
-            file, path = self._trees.own_file(cid)
-            files.write_at(path, [0], data)
+            file, where = self._trees.own_file(cid)
+            files.write_at(where, [0], data)
+            self._own_unflushed.append(where.rel)
         return Landed(cid, len(data), file, 0)
 
-    def finish_tree(self, root: Cid) -> Path:
+    def finish_tree(self, root: Cid) -> Whole:
         """All of it is here: give it its name. Raises StoreError; what was fetched is then kept."""
         tree = self._tree(root)
         with self._guarded(tree.path):
-            return self._trees.finish(tree)
+            path = self._trees.finish(tree)
+        return Whole(path, tuple(tree.left_out.values()))
 
-    def drop_tree(self, root: Cid, *, keep: bool) -> None:
-        """No longer fetched. `keep`: what came stays for another time."""
+    def drop_tree(self, root: Cid) -> None:
+        """No longer fetched; what came stays for another time."""
         with self._lock:
-            self._trees.drop(root, keep=keep)
+            self._trees.drop(root)
 
     def _tree(self, root: Cid) -> Tree:
         tree = self._trees.by_root.get(root)
@@ -411,23 +517,29 @@ class Store:
     def _verify_after_power_loss(self) -> list[Lost]:
         """If the machine went down since: what was being written then may not have reached the disk.
 
-        The death of a process costs nothing, so only a new boot is a reason to look; and only files
-        that were still being fetched have no stat that would tell.
+        The death of a process costs nothing, so only a new boot is a reason to look: at files that were
+        still being fetched, and, unless the store was closed in order, at the large loose chunks of our
+        own. A fetched object was flushed before it had its name.
         """
         boot = files.boot_id()
         row = self._db.execute("SELECT value FROM meta WHERE name = 'boot'").fetchone()
+        closed = self._db.execute("SELECT 1 FROM meta WHERE name = 'closed'").fetchone() is not None
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('boot', ?)", (boot,))
+        self._db.execute("DELETE FROM meta WHERE name = 'closed'")
         if row is None or row[0] == boot:
             return []
         lost: list[Lost] = []
         rows = self._db.execute(
             "SELECT cid, chunk.size, chunk.file, chunk.offset FROM chunk JOIN file ON file.id = chunk.file"
-            " JOIN tree ON tree.id = file.tree WHERE tree.part IS NOT NULL ORDER BY chunk.file, chunk.offset"
+            " JOIN tree ON tree.id = file.tree WHERE tree.part IS NOT NULL OR (tree.id = ? AND NOT ?)"
+            " ORDER BY chunk.file, chunk.offset",
+            (OWN, closed),
         ).fetchall()
         for key, size, file, offset in rows:
             cid = cid_from_bytes(key)
-            path, _ = self._trees.locate(file)
-            if path is not None and not files.holds(path, offset, size, cid):
+            path, _, _ = self._trees.locate(file)
+            where = _Where(size, file, offset, None)
+            if not files.holds(path, offset, size, cid) and self._look_elsewhere([(cid, where)], {}, True):
                 lost.append(Lost(path, (cid,), size, f"{path} lost {size} bytes when the machine went down"))
         return lost
 

@@ -11,16 +11,22 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Literal
 
-from flux_tui.core.ids import Cid
-from flux_tui.store.files import FileStat, inside, rename_new
+from flux_tui.core.ids import Cid, cid_bytes
+from flux_tui.core.unixfs import leads_out
+from flux_tui.store.durable import flush, flush_folder
+from flux_tui.store.files import FileStat, rename_new
+from flux_tui.store.inside import Inside, parts_of
 from flux_tui.store.schema import StoreError
 
 OWN = 0
 """The tree of files that belong to the store itself: large loose chunks."""
 MAX_NAME_BYTES = 255
 """Of one part of a path, on every common file system."""
+
+Kind = Literal["file", "folder", "link"]
 
 
 class Tree:
@@ -35,26 +41,48 @@ class Tree:
         """Relative path → row of its file."""
         self.places: dict[Cid, list[tuple[int, str, int]]] = {}
         """Leaf → where its bytes belong: (file, relative path, offset)."""
+        self.spares: dict[Cid, tuple[int, int]] = {}
+        """Leaf → (file, offset), where its row names a file of another tree."""
+        self._kinds: dict[str, Kind] = {}
+        self._links: dict[str, str] = {}
+        """Symbolic links and their targets. They are made last, when nothing is written here any more."""
+        self.left_out: dict[str, str] = {}
+        """Links that are not made, each with its reason in words."""
 
-    def at(self, rel: str) -> Path:
+    def at(self, rel: str) -> Inside:
         """Where a part of it stands now."""
-        return self.part / inside(rel) if rel else self.part
+        return Inside(self.part, rel)
+
+    def is_a(self, rel: str, kind: Kind) -> None:
+        """Say what a part of it is, and so what is above it. Raises StoreError if that contradicts."""
+        above = ""
+        for name in parts_of(rel)[:-1] if rel else ():
+            self._is_a(above, "folder")
+            above = f"{above}/{name}" if above else name
+        if rel:
+            self._is_a(above, "folder")
+        self._is_a(rel, kind)
+
+    def _is_a(self, rel: str, kind: Kind) -> None:
+        if (known := self._kinds.setdefault(rel, kind)) != kind:
+            raise StoreError(f"the object says two things of {rel!r}: that it is a {known}, and a {kind}")
 
     def link(self, rel: str, target: str) -> None:
-        """Make a symbolic link, unless it would lead out of the tree. Raises StoreError."""
-        depth = len(PurePosixPath(inside(rel)).parts) - 1
-        for step in PurePosixPath(target).parts:
-            depth += -1 if step == ".." else 0 if step == "." else 1
-            if depth < 0:
-                break
-        if PurePosixPath(target).is_absolute() or depth < 0:
-            raise StoreError(f"the object has a link that leads out of its folder: {rel!r} → {target!r}")
-        path = self.at(rel)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_symlink() and os.readlink(path) == target:
-            return
-        path.unlink(missing_ok=True)
-        path.symlink_to(target)
+        """A symbolic link of it; one that could lead out of it is left out. Raises StoreError."""
+        if not rel:
+            raise StoreError(f"the object is nothing but a link, to {target!r}: there is no file to be had")
+        self.is_a(rel, "link")
+        if leads_out(rel, target):
+            self.left_out[rel] = f"{rel} → {target} (it leads out of the folder)"
+        else:
+            self._links[rel] = target
+
+    def make_links(self) -> None:
+        """Everything else is in place. Raises StoreError, OSError."""
+        for rel, target in self._links.items():
+            if not self.at(rel).make_link(target):
+                self.left_out[rel] = f"{rel} → {target} (its name is taken)"
+        self._links.clear()
 
 
 class Trees:
@@ -74,9 +102,7 @@ class Trees:
     def open(self, root: Cid, path: Path) -> None:
         """Begin one, or find again what there is of it."""
         with self._lock:
-            known = self.by_root.get(root)
-            if known is None or known.path != path:
-                self._open(root, path)
+            self._open(root, path)
 
     def _open(self, root: Cid, path: Path) -> None:
         part = path.with_name(f".{path.name}.{root[-8:]}.flux-part")
@@ -96,6 +122,7 @@ class Trees:
             if os.path.lexists(part):
                 # Left by a home that is gone: its content is checked like any other's, so begin anew.
                 _remove(part)
+            _try_to_write(part)
             cursor = self._db.execute(
                 "INSERT INTO tree (root, path, part) VALUES (?, ?, ?)", (root, str(path), str(part))
             )
@@ -112,12 +139,15 @@ class Trees:
                 tree.files[rel] = int(cursor.lastrowid or 0)
 
     def finish(self, tree: Tree) -> Path:
-        """Rename, then record: from now on its files are the user's."""
+        """Flush, rename, then record: from now on its files are the user's, whatever happens to the power."""
+        tree.make_links()
+        flush(tree.part, list(tree.files))
         rename_new(tree.part, tree.path)
+        flush_folder(tree.path.parent)
         recorded = time.time_ns()
         rows = []
         for rel, number in tree.files.items():
-            stat = os.stat(tree.path / rel if rel else tree.path)
+            stat = os.lstat(tree.path / rel if rel else tree.path)
             rows.append((*FileStat.of(stat, recorded), number))
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
@@ -127,6 +157,10 @@ class Trees:
                     " WHERE id = ?",
                     rows,
                 )
+                self._db.executemany(
+                    "INSERT OR IGNORE INTO spare SELECT cid, ?, ? FROM chunk WHERE cid = ? AND file != ?",
+                    ((file, at, cid_bytes(cid), file) for cid, (file, at) in tree.spares.items()),
+                )
                 self._db.execute("UPDATE tree SET part = NULL WHERE id = ?", (tree.number,))
                 self._db.execute("COMMIT")
             except sqlite3.Error:
@@ -135,16 +169,9 @@ class Trees:
             self.by_root.pop(tree.root, None)
         return tree.path
 
-    def drop(self, root: Cid, *, keep: bool) -> None:
-        """Not fetched any more."""
-        tree = self.by_root.pop(root, None)
-        if tree is not None and not keep:
-            self._db.execute(
-                "DELETE FROM chunk WHERE file IN (SELECT id FROM file WHERE tree = ?)", (tree.number,)
-            )
-            self._db.execute("DELETE FROM file WHERE tree = ?", (tree.number,))
-            self._db.execute("DELETE FROM tree WHERE id = ?", (tree.number,))
-            _remove(tree.part)
+    def drop(self, root: Cid) -> None:
+        """Not fetched any more; what came stays for another time."""
+        self.by_root.pop(root, None)
 
     def share(self, path: Path) -> int:
         """A file or folder of the user's: the same row if it was shared before."""
@@ -179,27 +206,38 @@ class Trees:
             )
             return int(cursor.lastrowid or 0)
 
-    def own_file(self, cid: Cid) -> tuple[int, Path]:
+    def own_file(self, cid: Cid) -> tuple[int, Inside]:
         """A file of the store's own for one large loose chunk: its row and where it is."""
         rel = f"{cid[-2:]}/{cid}"
-        path = self._home / "chunks" / rel
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         cursor = self._db.execute("INSERT INTO file (tree, rel) VALUES (?, ?)", (OWN, rel))
-        return int(cursor.lastrowid or 0), path
+        return int(cursor.lastrowid or 0), Inside(self._home / "chunks", rel)
 
-    def locate(self, file: int) -> tuple[Path | None, FileStat | None]:
-        """Where a file is now, and how it looked when it was right (None: it is ours, or being written)."""
+    def locate(self, file: int) -> tuple[Path, FileStat | None, bool]:
+        """Where a file is now, how it looked when it was right (None: it is being written), whether it is ours.
+
+        Raises sqlite3.Error; a file without a row is damage, too.
+        """
         row = self._db.execute(
             "SELECT tree.id, path, part, rel, size, mtime_ns, ctime_ns, inode, recorded_ns"
             " FROM file JOIN tree ON tree.id = file.tree WHERE file.id = ?",
             (file,),
         ).fetchone()
         if row is None:
-            return None, None
+            raise sqlite3.DatabaseError("database disk image is malformed: a file has no row")
         number, path, part, rel, *stat = row
         base = self._home / path if number == OWN else Path(part or path)
         recorded = None if part is not None or stat[0] is None else FileStat(*stat)
-        return (base / rel if rel else base), recorded
+        return (base / rel if rel else base), recorded, number == OWN
+
+
+def _try_to_write(part: Path) -> None:
+    """Whether this name can be made, before anybody is asked for what is to stand there. Raises StoreError."""
+    try:
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        part.unlink()
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise StoreError(f"nothing can be put into {part.parent}: {why}") from error
 
 
 def _remove(path: Path) -> None:

@@ -164,6 +164,7 @@ CAUSES = {
     "lapsed": "nobody is left to send it",
     "silence": "on silence",
     "asked": "asked for",
+    "unwritten": "could not be written here",
 }
 
 

@@ -23,7 +23,7 @@ from flux_tui.core import events as ev
 from flux_tui.core.events import Event
 from flux_tui.core.ids import Cid, PeerId, dag_cid, raw_cid
 from flux_tui.core.ticket import Ticket, format_ticket
-from flux_tui.core.words import entry_line
+from flux_tui.core.words import entry_line, short_addr
 from flux_tui.home import Home
 from flux_tui.store import schema
 from flux_tui.store.series import SeriesReader
@@ -167,6 +167,11 @@ def test_an_address_that_is_none(here: Command, addr: str, words: str) -> None:
 
 def test_an_entry_or_a_kind_that_there_is_not(here: Command, home: Path) -> None:
     here("state", "--at", "7", home=home).failed("there is no entry 7: the series ends with 6")
+    for start in ("8", "99999"):
+        here("series", "--from", start, home=home).failed(
+            f"there is no entry {start}: the series ends with 6"
+        )
+    assert here("series", "--from", "7", home=home).done() == "", "nothing new"
     here("series", "--kind", "chunk", home=home).failed(
         "'chunk' is no kind of entry; there are: add_progressed, "
     )
@@ -229,6 +234,24 @@ def test_a_ticket_whose_name_leads_elsewhere(here: Command, tmp_path: Path, name
     here("get", ticket, "-o", tmp_path / "here").failed(f"here/{CID} exists already")
 
 
+def test_what_others_will_not_get_of_a_folder_is_said(here: Command, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    (photos / "sub").mkdir(parents=True)
+    (photos / "file").write_text("x")
+    (photos / "sub" / "fine").symlink_to("../file")
+    (photos / "sub" / "out").symlink_to("../../x")
+    for name in "abcd":
+        (photos / name).symlink_to("/etc")
+    os.mkfifo(photos / "pipe")
+    outcome = here("add", photos)
+    assert len(outcome.done().splitlines()) == 2
+    assert outcome.err.splitlines()[:2] == [
+        f"{photos} has 5 links that lead out of it, which others do not get:"
+        " a → /etc; b → /etc; c → /etc; and 2 more",
+        f"{photos} has a socket, pipe or device, left out: pipe",
+    ]
+
+
 def test_a_folder_is_shared_under_its_own_name(here: Command, tmp_path: Path) -> None:
     (tmp_path / "photos" / "sub").mkdir(parents=True)
     for path in (tmp_path / "photos" / "sub" / "..", tmp_path / "photos" / "."):
@@ -257,7 +280,7 @@ def test_replaying_what_is_no_series(here: Command, tmp_path: Path) -> None:
     here("replay", tmp_path / "none").failed("there is no series at .*/none")
     here("replay", tmp_path).failed("there is no series at")
     (tmp_path / "text").write_text("a text that is long enough to be read as the head of a database " * 9)
-    here("replay", tmp_path / "text").failed("text is damaged .file is not a database.")
+    here("replay", tmp_path / "text").failed("text is no series of flux-tui's: `flux-tui export` writes one")
     (tmp_path / "text").chmod(0)
     with without_rights():
         here("replay", tmp_path / "text").failed(
@@ -702,7 +725,7 @@ def test_the_state_at_any_entry(here: Command, home: Path) -> None:
     assert (at(4)["objects"][0]["complete"], at(5)["objects"][0]["complete"]) == (False, True)
     assert at(6) == json.loads(here("state", "--json", home=home).done())
     assert (at(3)["at"], at(6)["at"]) == (1_700_000_002.0, 1_700_000_005.0)
-    assert "after entry 3, 1 peers connected" in here("state", "--at", "3", home=home).done()
+    assert "after entry 3, 1 peer connected" in here("state", "--at", "3", home=home).done()
 
 
 def test_the_home_may_be_named_in_three_ways(
@@ -815,7 +838,13 @@ def test_a_holder_that_cannot_be_dialled_and_an_interrupt(tmp_path: Path) -> Non
                 (pending,) = state(home)["pending"]
                 assert pending["cid"] == root
                 assert state(home)["last_error"].startswith(f"{addr} cannot be reached: nobody listens there")
-                assert json.loads(lines.next())["waiting_for"] == "no peer is connected yet"
+                where = short_addr(addr)
+                while not (words := json.loads(lines.next())["waiting_for"]).startswith(where):
+                    assert words == "no peer is connected yet"
+                assert re.fullmatch(
+                    rf"{where} cannot be reached: nobody listens there .*; it is dialled again within 30 s",
+                    words,
+                )
                 fetcher.send_signal(signal.SIGINT)
                 out, words = fetcher.communicate(timeout=20)
             assert fetcher.returncode == 130

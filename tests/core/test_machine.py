@@ -14,6 +14,7 @@ from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.machine import Machine
 from flux_tui.core.policy import Policy
 from flux_tui.core.state import State
+from flux_tui.core.unixfs import FileBuilder
 
 ME, HOLDER, OTHER = (PeerId(f"12D3KooW{name * 44}") for name in "MHX")
 CHUNK = raw_cid(b"a chunk")
@@ -308,15 +309,114 @@ def test_loose_chunks_travel_in_batches(count: int) -> None:
     )
 
 
-def test_a_full_disk_leaves_the_swarm_in_peace_for_a_while() -> None:
+FULL = "the disk is full: /x cannot be written; free some space, nothing is lost"
+
+
+def fetching(script: Script, count: int = 40) -> list[Cid]:
+    """A file of which a first grant was just made; its chunks."""
+    builder = FileBuilder()
+    leaves = [raw_cid(b"%d" % number) for number in range(count)]
+    for leaf in leaves:
+        builder.add_leaf(leaf, 1 << 20)
+    root = builder.finish()
+    ((cid, data),) = root.blocks
+    script.give(up(HOLDER))
+    script.give(fx.Commanded(cmd.Get(cid, "/x", "x", count << 20, by="me")))
+    script.give(fx.MessageCame(HOLDER, msg.StatusYesButLater(cids=(cid,), eta=0, queue_bytes=0)))
+    script.give(fx.ChunkLanded(HOLDER, cid, len(data), data))
+    script.give(fx.Placed(cid, (), tuple(leaves)))
+    return [cid, *leaves]
+
+
+def grants(effects: list[Any]) -> list[tuple[Cid, ...]]:
+    return [e.message.cids for e in effects if isinstance(e, fx.Push) and isinstance(e.message, msg.Grant)]
+
+
+def test_a_full_disk_leaves_the_swarm_in_peace_and_says_so_once() -> None:
+    script = Script()
+    root, *_ = fetching(script)
+    granted = list(script.machine.state.leases)
+    assert len(granted) > 4
+    first, *others = granted
+    events, effects = script.give(fx.LandFailed(HOLDER, first, 1 << 20, FULL))
+    assert events == [
+        ev.ChunkWasted(cid=first, size=1 << 20, peer=HOLDER, cause="unwritten"),
+        ev.LeaseLapsed(peer=HOLDER, cids=(first,), cause="unwritten"),
+        ev.ErrorOccurred(text=FULL, cid=root, path="/x"),
+        ev.LeaseLapsed(peer=HOLDER, cids=tuple(others), cause="unwritten"),
+        ev.RetrySet(cids=(root,), next_push_at=script.now + 10, cause="unwritten"),
+    ]
+    assert effects == [fx.Push(HOLDER, msg.Cancel(cids=tuple(others)))], "what is on its way is stopped"
+    assert not script.machine.state.leases
+    pending = script.machine.state.pending[root]
+    assert (pending.trouble, pending.cause) == (FULL, "unwritten")
+
+    for cid in others[:3]:  # these had left already
+        events, effects = script.give(fx.LandFailed(HOLDER, cid, 1 << 20, FULL), after=0.1)
+        assert events == [ev.ChunkWasted(cid=cid, size=1 << 20, peer=HOLDER, cause="unwritten")]
+        assert effects == []
+    assert script.machine.state.wasted_bytes == {"unwritten": 4 << 20}
+
+
+def test_a_full_disk_is_tried_again_with_one_chunk_ever_more_rarely() -> None:
+    script = Script()
+    root, *_ = fetching(script)
+    waits: list[float] = []
+    (first, *_) = script.machine.state.leases
+    script.give(fx.LandFailed(HOLDER, first, 1 << 20, FULL))
+    began = script.now
+    for _ in range(4):
+        granted: list[tuple[Cid, ...]] = []
+        while not granted:
+            _, effects = script.give(fx.Tick(), after=script.machine.next_deadline() - script.now)
+            granted = grants(effects)
+        assert [len(cids) for cids in granted] == [1]
+        waits.append(script.now - began)
+        began = script.now
+        events, _ = script.give(fx.LandFailed(HOLDER, granted[0][0], 1 << 20, FULL))
+        assert not any(isinstance(event, ev.ErrorOccurred) for event in events), "it was told"
+        assert any(isinstance(event, ev.RetrySet) for event in events)
+    assert waits == [10, 20, 40, 60]
+
+    granted = []
+    while not granted:
+        _, effects = script.give(fx.Tick(), after=script.machine.next_deadline() - script.now)
+        granted = grants(effects)
+    events, effects = script.give(fx.ChunkLanded(HOLDER, granted[0][0], 1 << 20))
+    assert len(grants(effects)[0]) > 1, "and then all goes on as before"
+    assert script.machine.state.pending[root].trouble is None
+    (first, *_) = script.machine.state.leases
+    events, _ = script.give(fx.LandFailed(HOLDER, first, 1 << 20, FULL))
+    assert any(isinstance(event, ev.ErrorOccurred) for event in events), "and if it comes back, it is news"
+
+
+def test_an_object_that_cannot_be_written_does_not_stop_others() -> None:
+    script = Script()
+    fetching(script)
+    (first, *_) = script.machine.state.leases
+    script.give(fx.LandFailed(HOLDER, first, 1 << 20, FULL))
+    script.give(fx.Commanded(cmd.Want(CHUNK)))
+    _, effects = script.give(
+        fx.MessageCame(HOLDER, msg.StatusYesButLater(cids=(CHUNK,), eta=0, queue_bytes=0))
+    )
+    assert grants(effects) == [(CHUNK,)]
+
+
+def test_loose_chunks_that_cannot_be_written_are_paused_together() -> None:
     script = Script()
     script.give(up(HOLDER))
-    script.give(fx.Commanded(cmd.Want(CHUNK)))
-    script.give(fx.MessageCame(HOLDER, msg.StatusYesButLater(cids=(CHUNK,), eta=0, queue_bytes=0)))
-    events, effects = script.give(fx.LandFailed(HOLDER, CHUNK, "the disk is full"))
-    assert events[0] == ev.ErrorOccurred(text="the disk is full", cid=CHUNK)
-    assert not any(
-        isinstance(effect, fx.Push) and isinstance(effect.message, msg.Grant) for effect in effects
-    )
+    cids = tuple(raw_cid(b"%d" % number) for number in range(300))
+    script.give(fx.Commanded(cmd.WantMany(cids)))
+    script.give(fx.MessageCame(HOLDER, msg.StatusYesButLater(cids=cids, eta=0, queue_bytes=0)))
+    failed = list(script.machine.state.leases)
+    told = 0
+    for cid in failed:
+        events, effects = script.give(fx.LandFailed(HOLDER, cid, 1024, FULL))
+        told += sum(isinstance(event, ev.ErrorOccurred) for event in events)
+        assert grants(effects) == []
+    assert told == 1
+    assert not script.machine.state.leases
     _, effects = script.give(fx.Tick(), after=11)
-    assert any(isinstance(effect, fx.Push) and isinstance(effect.message, msg.Grant) for effect in effects)
+    assert [len(found) for found in grants(effects)] == [1]
+    events, effects = script.give(fx.ChunkLanded(HOLDER, grants(effects)[0][0], 1024))
+    assert sum(len(found) for found in grants(effects)) > 1

@@ -148,6 +148,10 @@ def test_a_folder_with_all_that_folders_have(store: Store, tree: Path) -> None:
     }, "links stay links; what is no file, folder or link is left out"
     assert added.size == 3
     assert added.chunks == added.stored_chunks == store.counts()[0] == 11
+    assert added.notes == (
+        f"{tree} has 1 link that leads out of it, which others do not get: dangling → /nowhere/at all",
+        f"{tree} has 2 sockets, pipes or devices, left out: pipe; sock",
+    )
 
 
 def test_what_is_there_twice_is_counted_once(store: Store, tree: Path) -> None:
@@ -557,13 +561,38 @@ async def test_a_node_tells_of_each_by_its_mark(tmp_path: Path, tree: Path) -> N
 def test_with_no_node_the_same_entry_is_written(tmp_path: Path, tree: Path) -> None:
     home = Home(tmp_path / "home")
     (tree / "file").write_bytes(b"x" * 10)
-    told = add_offline(home, tree / "file", "me", lambda done, size: None)
+    notes: list[str] = []
+    told = add_offline(home, tree / "file", "me", lambda done, size: None, notes.append)
+    assert notes == []
     assert (told.root, told.size, told.by) == (raw_cid(b"x" * 10), 10, "me")
     with pytest.raises(AddError):
-        add_offline(home, tree / "none", "you", lambda done, size: None)
+        add_offline(home, tree / "none", "you", lambda done, size: None, print)
     reader = SeriesReader.open(home.database)
     assert [entry.event for entry in reader.read(0, 10)] == [told], "what failed left nothing"
     reader.close()
     with home.lock(), pytest.raises(HomeBusyError):
-        add_offline(home, tree / "file", "me", lambda done, size: None)
+        add_offline(home, tree / "file", "me", lambda done, size: None, print)
     assert home.running() is None
+
+
+def test_with_no_node_what_is_left_out_is_an_entry_too(tmp_path: Path, tree: Path) -> None:
+    home = Home(tmp_path / "home")
+    (tree / "out").symlink_to("/etc")
+    notes: list[str] = []
+    told = add_offline(home, tree, "me", lambda done, size: None, notes.append)
+    text = f"{tree} has 1 link that leads out of it, which others do not get: out → /etc"
+    assert notes == [text]
+    reader = SeriesReader.open(home.database)
+    note = ev.ErrorOccurred(text=text, cid=told.root, path=str(tree))
+    assert [entry.event for entry in reader.read(0, 10)] == [note, told]
+    reader.close()
+
+
+async def test_a_running_node_writes_what_is_left_out(tmp_path: Path, tree: Path) -> None:
+    (tree / "out").symlink_to("/etc")
+    os.mkfifo(tree / "pipe")
+    async with FluxNode.open(tmp_path / "home", LOOPBACK) as node:
+        root = await share(node, tree)
+        await until(lambda: len(series_of(node)) == node.derive_state().seq)
+        notes = [entry.event for entry in series_of(node) if isinstance(entry.event, ev.ErrorOccurred)]
+    assert [(note.cid, note.by) for note in notes] == [(root, None)] * 2

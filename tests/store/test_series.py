@@ -12,7 +12,7 @@ import pytest
 from flux_tui.core import events as ev
 from flux_tui.core.derive import derive, restore, snapshot
 from flux_tui.core.events import Entry, Unknown
-from flux_tui.store.schema import SCHEMA_VERSION, StoreError
+from flux_tui.store.schema import SCHEMA_VERSION, StoreError, explain
 from flux_tui.store.series import MemorySeries, SeriesReader, SeriesSource, export
 from flux_tui.store.store import Store
 
@@ -158,7 +158,7 @@ def test_what_is_no_series_is_told_why(tmp_path: Path) -> None:
         SeriesReader.open(missing)
     text = tmp_path / "text.db"
     text.write_text("hello " * 1000)
-    with pytest.raises(StoreError, match="damaged"):
+    with pytest.raises(StoreError, match="is no series"):
         SeriesReader.open(text)
     other = tmp_path / "other.db"
     db = sqlite3.connect(other)
@@ -191,3 +191,12 @@ def test_a_damaged_database_is_said_plainly_and_nothing_is_deleted(tmp_path: Pat
     with pytest.raises(StoreError, match="damaged"):
         SeriesReader.open(store.path).read(0, 1000)
     assert store.path.stat().st_size == size
+
+
+def test_a_damaged_copy_is_not_called_a_home(tmp_path: Path) -> None:
+    error = sqlite3.DatabaseError("database disk image is malformed")
+    assert str(explain(error, tmp_path / "copy")) == (
+        f"{tmp_path / 'copy'} is damaged (database disk image is malformed):"
+        " export it again, if its home is still there"
+    )
+    assert "move it away to begin anew" in str(explain(error, tmp_path / "flux.db"))

@@ -1,0 +1,123 @@
+"""What `get` says that it waits for, and what `cancel` and `state` say of what is pending."""
+
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from flux_tui.cli import tables
+from flux_tui.cli.get import Dials, waiting_for
+from flux_tui.core import events as ev
+from flux_tui.core.derive import derive
+from flux_tui.core.events import Entry, Event
+from flux_tui.core.ids import PeerId, dag_cid, raw_cid, short
+from flux_tui.core.state import State
+from flux_tui.core.ticket import Ticket, format_ticket
+from flux_tui.home import Home
+from tests.bench.nodes import LISTEN, flux, running, state, wait_for
+from tests.bench.nodes import Node as BenchNode
+from tests.core.samples import PEER
+
+ROOT, LEAF = dag_cid(b"root"), raw_cid(b"leaf")
+HOLDER = PeerId(PEER)
+ADDR = f"/ip4/192.0.2.7/tcp/4001/p2p/{PEER}"
+TICKET = Ticket(ROOT, "film.mkv", 100, (ADDR,))
+FULL = "the disk is full: /x/film.mkv cannot be written; free some space, nothing is lost"
+ASKED: tuple[Event, ...] = (
+    ev.PeerConnected(peer=HOLDER, addr=ADDR),
+    ev.Requested(cid=ROOT, name="film.mkv", path="/x/film.mkv", size=100),
+    ev.PushedWant(cids=(ROOT,), peers=(HOLDER,), gossip=False, retry=False, next_push_at=1060.0),
+)
+GRANTED = ev.Granted(peer=HOLDER, root=ROOT, cids=(LEAF,), deadline=1010.0)
+
+
+def after(*events: Event) -> State:
+    return derive(Entry(number, 1000.0, event) for number, event in enumerate(events, 1))
+
+
+def test_a_full_disk() -> None:
+    state = after(
+        *ASKED,
+        GRANTED,
+        ev.ErrorOccurred(text=FULL, cid=ROOT, path="/x/film.mkv"),
+        ev.LeaseLapsed(peer=HOLDER, cids=(LEAF,), cause="unwritten"),
+        ev.RetrySet(cids=(ROOT,), next_push_at=1010.0, cause="unwritten"),
+    )
+    assert waiting_for(state, TICKET, 1002.0) == "the disk is full, next try in 8.0 s"
+
+
+def test_an_address_that_cannot_be_dialled() -> None:
+    dials = Dials(TICKET)
+    state = after(*ASKED[1:])
+    assert waiting_for(state, TICKET, 1000.0, dials.failed) == "no peer is connected yet"
+    text = f"{ADDR} cannot be reached: nobody listens there (connection refused)"
+    dials.see(Entry(1, 1.0, ev.ErrorOccurred(text=text.replace("4001", "40011"))))
+    assert dials.failed is None, "another address"
+    dials.see(Entry(1, 1.0, ev.ErrorOccurred(text=text)))
+    assert waiting_for(state, TICKET, 1000.0, dials.failed) == (
+        "192.0.2.7:4001 cannot be reached: nobody listens there (connection refused);"
+        " it is dialled again within 30 s"
+    )
+    dials.see(Entry(2, 1.0, ev.PeerConnected(peer=HOLDER, addr=ADDR)))
+    assert dials.failed is None
+
+
+def test_a_holder_that_has_not_got_a_part_of_it_after_all() -> None:
+    no = ev.StatusNo(peer=HOLDER, cids=(LEAF,), reason="not_held", has_it=False, retry_after=None)
+    lapsed = ev.LeaseLapsed(peer=HOLDER, cids=(LEAF,), cause="refused")
+    state = after(*ASKED, GRANTED, no, lapsed)
+    assert waiting_for(state, TICKET, 1056.0) == f"{short(HOLDER)} says not_held, next try in 4.0 s"
+    last = state.pending[ROOT].last_no
+    assert last is not None
+    assert (last.peer, last.reason) == (HOLDER, "not_held")
+    other = PeerId(PEER[:-1] + "x")
+    state = after(
+        *ASKED, GRANTED, ev.StatusNo(peer=other, cids=(LEAF,), reason="busy", has_it=True, retry_after=1.0)
+    )
+    assert state.pending[ROOT].last_no is None, "nobody asked it for this"
+
+
+def test_a_want_that_waits_for_a_peer_has_no_countdown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "Console", lambda **options: Console(width=200, **options))
+    tables.print_state(after(*ASKED[1:]), 1000.0)
+    out = capsys.readouterr().out
+    assert "0 peers connected" in out
+    assert "with the first peer" in out
+    assert "in 1:00" not in out
+    tables.print_state(after(*ASKED), 1000.0)
+    out = capsys.readouterr().out
+    assert "1 peer connected" in out
+    assert "in 1:00" in out
+
+
+def test_cancelling_by_ticket_and_what_is_not_pending(tmp_path: Path) -> None:
+    node = BenchNode(tmp_path / "a")
+    with running(node):
+        flux("want", ROOT, home=node.home)
+        told = flux("cancel", format_ticket(Ticket(ROOT, "film.mkv", 100)), LEAF, home=node.home, check=False)
+        assert (told.returncode, told.stdout) == (1, "")
+        assert told.stderr == (
+            f"pushed 1 cancel\nflux-tui: not pending, so there is nothing to cancel: {LEAF}\n"
+        )
+        wait_for(lambda: not state(node.home)["pending"], seconds=20)
+        told = flux("cancel", ROOT, home=node.home, check=False)
+        assert told.returncode == 1
+        assert state(node.home)["last_error"] is None, "what was mistyped is nobody else's business"
+
+
+def test_a_place_where_nothing_can_be_put_is_said_at_once(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    ticket = format_ticket(Ticket(ROOT, "film.mkv", 100))
+    try:
+        told = flux("get", ticket, "-o", "/proc/film.mkv", *LISTEN, home=home, check=False)
+        assert (told.returncode, told.stdout) == (1, "")
+        assert re.fullmatch(
+            r"flux-tui: nothing can be put into /proc: .*", told.stderr.strip().splitlines()[-1]
+        )
+        assert state(home)["pending"] == []
+    finally:
+        if Home(home).running():
+            flux("stop", home=home)

@@ -1,0 +1,194 @@
+"""Chunks that stand in several files; chunks that are lost, and when that is true; a damaged index."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from flux_tui.core import events as ev
+from flux_tui.core.ids import Cid, dag_cid, raw_cid
+from flux_tui.store.files import FileStat
+from flux_tui.store.schema import StoreError
+from flux_tui.store.store import Landed, Leaf, Lost, Store
+
+ROOT, OTHER = dag_cid(b"root"), dag_cid(b"other")
+NOTE = (1.0, ev.NodeStopped(reason="x"))
+DATA = b"the same bytes" * 10_000
+CID = raw_cid(DATA)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.open(tmp_path / "home")
+
+
+def share(store: Store, path: Path, data: bytes = DATA) -> None:
+    path.write_bytes(data)
+    stat = FileStat.of(path.stat(), time.time_ns() + 10**10)
+    rows = store.share_file(store.share_tree(path), "", stat, [Leaf(raw_cid(data), 0, len(data))])
+    store.commit([NOTE], rows)
+
+
+def get(store: Store, root: Cid, path: Path) -> Path:
+    store.open_tree(root, path)
+    store.place_file(root, "", len(DATA))
+    if store.place_leaves(root, "", [(CID, 0, len(DATA))]).missing:
+        store.commit([NOTE], [store.land(CID, DATA)])
+    return store.finish_tree(root).path
+
+
+def again(store: Store) -> Store:
+    store.close()
+    return Store.open(store.home)
+
+
+@pytest.mark.parametrize("gone", [["b"], ["a"], ["a", "b"], ["c", "b"]])
+def test_a_copy_that_goes_leaves_the_others_to_be_served(
+    store: Store, tmp_path: Path, gone: list[str]
+) -> None:
+    for name in "abc":
+        share(store, tmp_path / name)
+    for name in gone:
+        (tmp_path / name).unlink()
+        assert store.read([CID]) == ([(CID, DATA)], [])
+        store = again(store)
+    assert store.counts() == (1, len(DATA)), "one chunk, wherever it stands"
+    for name in {*"abc"} - {*gone}:
+        (tmp_path / name).write_bytes(b"changed")
+    chunks, lost = store.read([CID])
+    assert (chunks, [found.cids for found in lost]) == ([], [(CID,)])
+    store.commit([NOTE], lost=[CID])
+    assert store.size_of(CID) is None
+    share(store, tmp_path / "a", DATA)
+    assert store.read([CID]).chunks == [(CID, DATA)]
+
+
+def test_a_copy_found_once_is_found_at_once(store: Store, tmp_path: Path) -> None:
+    share(store, tmp_path / "a")
+    share(store, tmp_path / "b")
+    (tmp_path / "b").unlink()
+    store.read([CID])
+    where = store._where(CID)
+    assert where is not None
+    assert store._locate(where.file or 0)[0] == tmp_path / "a"
+
+
+def test_as_many_copies_as_one_likes_cost_a_few_rows(store: Store, tmp_path: Path) -> None:
+    for number in range(20):
+        share(store, tmp_path / str(number))
+    assert store._rows("SELECT count(*) FROM spare") == [(8,)]
+    for number in range(8, 20):
+        (tmp_path / str(number)).unlink()
+    assert store.read([CID]).chunks == [(CID, DATA)]
+
+
+def test_what_was_fetched_twice_is_there_twice(store: Store, tmp_path: Path) -> None:
+    first = get(store, ROOT, tmp_path / "first")
+    get(store, ROOT, tmp_path / "second")
+    first.unlink()
+    assert again(store).read([CID]) == ([(CID, DATA)], [])
+
+
+def test_what_landed_in_two_objects_at_once(store: Store, tmp_path: Path) -> None:
+    for root, name in ((ROOT, "first"), (OTHER, "second")):
+        store.open_tree(root, tmp_path / name)
+        store.place_file(root, "", len(DATA))
+        store.place_leaves(root, "", [(CID, 0, len(DATA))])
+    store.commit([NOTE], [store.land(CID, DATA)])
+    for root in (ROOT, OTHER):
+        store.finish_tree(root)
+    (tmp_path / "first").unlink()
+    assert store.read([CID]) == ([(CID, DATA)], [])
+
+
+def test_what_is_inline_stays_inline(store: Store, tmp_path: Path) -> None:
+    small = b"small"
+    store.commit([NOTE], [store.land(raw_cid(small), small)])
+    share(store, tmp_path / "a", small)
+    (tmp_path / "a").unlink()
+    assert store.read([raw_cid(small)]) == ([(raw_cid(small), small)], [])
+
+
+def test_what_was_lost_and_came_again_in_one_commit_is_here(store: Store, tmp_path: Path) -> None:
+    share(store, tmp_path / "a")
+    (tmp_path / "a").unlink()
+    assert store.read([CID]).lost
+    store.commit([NOTE, NOTE], [store.land(CID, DATA)], lost=[CID])
+    assert store.size_of(CID) == len(DATA)
+    assert again(store).read([CID]).chunks == [(CID, DATA)]
+
+
+def test_a_chunk_that_cannot_be_copied_is_told_as_lost_and_nothing_else(store: Store, tmp_path: Path) -> None:
+    share(store, tmp_path / "a")
+    (tmp_path / "a").write_bytes(b"changed")
+    store.open_tree(ROOT, tmp_path / "b")
+    store.place_file(ROOT, "", 2 * len(DATA))
+    leaves = [(CID, 0, len(DATA)), (CID, len(DATA), len(DATA))]
+    present, missing, lost = store.place_leaves(ROOT, "", leaves)
+    why = f"{tmp_path / 'a'} was changed since it was shared: what was changed is not sent any more"
+    assert (present, missing) == ([], [CID, CID])
+    assert lost == [Lost(tmp_path / "a", (CID,), len(DATA), why)], "once"
+    assert store.size_of(CID) is None
+    assert store.counts()[0] == 1, "its row goes with the entry that tells of it"
+    store.commit([NOTE], lost=[CID])
+    assert store.counts()[0] == 0
+    store.commit([NOTE], [store.land(CID, DATA)])
+    assert store.finish_tree(ROOT).path.read_bytes() == DATA * 2
+
+
+def test_our_own_files_are_verified_when_they_are_read(store: Store) -> None:
+    store.commit([NOTE], [store.land(CID, DATA)])
+    (file,) = (path for path in (store.home / "chunks").rglob("*") if path.is_file())
+    file.write_bytes(bytes(len(DATA)))
+    assert [lost.cids for lost in store.read([CID]).lost] == [(CID,)]
+
+
+def damaged(store: Store) -> list[str]:
+    """Overwrite the chunk index's first page in the file; what is told from then on."""
+    many = [Landed(raw_cid(b"%d" % number), 1000, data=bytes(1000)) for number in range(200)]
+    store.commit([NOTE], many)
+    (page,) = store._rows("SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_chunk_1'")
+    (size,) = store._rows("PRAGMA page_size")
+    store._rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    with store.path.open("r+b") as file:
+        file.seek((page[0] - 1) * size[0])
+        file.write(b"\xff" * size[0])
+    store._rows("PRAGMA shrink_memory")
+    told: list[str] = []
+    store.on_damage = lambda error: told.append(str(error))
+    return told
+
+
+def test_a_damaged_index_is_one_sentence(store: Store, tmp_path: Path) -> None:
+    told = damaged(store)
+    for number in range(3):
+        cid = raw_cid(b"%d" % number)
+        store._sizes.clear()
+        assert store.size_of(cid) is None
+        assert cid not in store
+        assert store.read([cid]) == ([], []), "what cannot be looked up is not lost"
+        assert store.read_block(cid) is None
+    assert told == [
+        f"{store.path} is damaged (database disk image is malformed): move it away to begin anew;"
+        " fetched files stay where they are"
+    ]
+    store.open_tree(ROOT, tmp_path / "x")
+    store.place_file(ROOT, "", 1)
+    assert store.place_leaves(ROOT, "", [(CID, 0, 1)]) == ([], [CID], [])
+
+
+def test_a_file_without_a_row_is_damage_too(store: Store, tmp_path: Path) -> None:
+    share(store, tmp_path / "a")
+    store._rows("DELETE FROM file")
+    told: list[str] = []
+    store.on_damage = lambda error: told.append(str(error))
+    assert store.read([CID]) == ([], [])
+    assert ["is damaged" in words for words in told] == [True]
+
+
+def test_counting_what_is_damaged_raises_a_sentence(store: Store) -> None:
+    store._rows("DROP TABLE chunk")
+    with pytest.raises(StoreError, match="cannot be used: no such table: chunk"):
+        store.counts()
+    with pytest.raises(StoreError, match="cannot be used"):
+        store.cids()
