@@ -14,6 +14,7 @@ from flux_tui import __version__
 from flux_tui.cli.add import add
 from flux_tui.cli.common import home_option, node_options, say
 from flux_tui.cli.completion import completion
+from flux_tui.cli.demo import demo
 from flux_tui.cli.get import get
 from flux_tui.cli.node import node
 from flux_tui.cli.push import cancel, join, limit, retry, stop, want
@@ -95,6 +96,7 @@ for command in (
     series,
     export,
     replay,
+    demo,
     completion,
 ):
     cli.add_command(command)
