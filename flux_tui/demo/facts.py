@@ -56,6 +56,8 @@ class Scene(Protocol):
 
     def alive(self, node: str) -> bool: ...
 
+    def latency(self, node: str) -> float: ...
+
     @property
     def everyone(self) -> tuple[str, ...]: ...
 
@@ -209,6 +211,7 @@ FACTS: dict[str, Kind] = {
     "count": Kind(lambda q: q.watch.counts[q.about], about="kind"),
     "span": Kind(_span, "seconds", "kinds"),
     "running": Kind(lambda q: q.scene.alive(q.node) if q.node else q.state.running),
+    "latency": Kind(lambda q: q.scene.latency(q.node) if q.node else 0.0, "seconds"),
     "connected": Kind(lambda q: q.state.connected),
     "senders": Kind(lambda q: sum(1 for peer in q.state.peers.values() if peer.chunks_in)),
     "pending": Kind(lambda q: len(q.state.pending)),
@@ -329,6 +332,8 @@ def words(term: Term, value: float) -> str:
         case "size":
             return human_size(value)
         case "seconds":
+            if value < 0.1:
+                return f"{value * 1000:.0f} ms"
             return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
         case "ratio":
             return f"{value:,.0f}" if value >= 10 else f"{value:.3f}"

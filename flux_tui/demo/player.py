@@ -90,7 +90,7 @@ class Player:
     ) -> None:
         self.scenario = scenario
         self.swarm = swarm
-        self._speed = speed
+        self.speed = speed
         self._read = read
         """Whether captions stand until they can have been read."""
         self._told: list[Telling] = []
@@ -179,12 +179,12 @@ class Player:
         last = self.scenario.steps[-1]
         self._see(number - 1, last.seen or last.caption, conditions(self.scenario.outcome), OUTCOME_SECONDS)
         self._say(number, self.scenario.stated, seen=True, over=True)
-        self._held = True
+        self._held = False
         return Observed(self.telling.text, time.monotonic() - began, tuple(self.scenario.outcome))
 
     def _stand(self, number: int, text: str, since: float, *, seen: bool = False) -> None:
         """Say this until it can have been read."""
-        until = since + (reading_time(self._fill(text)) / self._speed if self._read else 0.0)
+        until = since + (reading_time(self._fill(text)) / self.speed if self._read else 0.0)
         while True:
             self._say(number, text, seen=seen)
             if time.monotonic() >= until or self._skip.is_set():

@@ -69,22 +69,25 @@ class Swarm:
     # ── life ────────────────────────────────────────────────────────────────────────────────────
 
     def __enter__(self) -> "Swarm":
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Start the process that has the nodes; returns at once."""
         (self.folder / "homes").mkdir(mode=0o700)
-        log = (self.folder / "nodes.log").open("ab")
-        with log:
+        with self._lock, (self.folder / "nodes.log").open("ab") as log:
             # A session of its own: a terminal's signals are for the demo, which ends its nodes itself.
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
                 [sys.executable, "-m", "flux_tui.demo.nodes", str(self.folder)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,
             )
-        threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+            threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
 
     def close(self) -> None:
         """End all nodes and remove all they had. More than once is once."""
@@ -144,6 +147,10 @@ class Swarm:
     def alive(self, node: str) -> bool:
         """Whether its process runs."""
         return self.members[node].pid is not None
+
+    def latency(self, node: str) -> float:
+        """Seconds to it, one way, for whoever joined it."""
+        return self.members[node].latency
 
     @property
     def everyone(self) -> tuple[str, ...]:
