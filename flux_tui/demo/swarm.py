@@ -59,7 +59,8 @@ class Swarm:
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         self.contents: dict[str, Made] = {}
         self.members = {
-            name: Member(name, Home(self.folder / "homes" / name), nodes.settings, nodes.latency)
+            # Short, so that each home has room for its command socket.
+            name: Member(name, Home(self.folder / "h" / name), nodes.settings, nodes.latency)
             for nodes in scenario.nodes
             for name in nodes.names
         }
@@ -77,7 +78,7 @@ class Swarm:
 
     def open(self) -> None:
         """Start the process that has the nodes; returns at once."""
-        (self.folder / "homes").mkdir(mode=0o700)
+        (self.folder / "h").mkdir(mode=0o700)
         with self._lock, (self.folder / "nodes.log").open("ab") as log:
             # A session of its own: a terminal's signals are for the demo, which ends its nodes itself.
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,11 +38,13 @@ def processes_of(folder: Path) -> list[int]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """What a demo takes for the folder of temporary files; it has to be empty in the end."""
-    yield tmp_path
-    wait_for(lambda: not processes_of(tmp_path), seconds=10)
-    wait_for(lambda: not list(tmp_path.iterdir()), seconds=10)
+def folder() -> Iterator[Path]:
+    """What a demo takes for the folder of temporary files (its name is short, as that one's is); it has to be
+    empty in the end."""
+    with tempfile.TemporaryDirectory(prefix="flux-test-") as name:
+        yield Path(name)
+        wait_for(lambda: not processes_of(Path(name)), seconds=10)
+        wait_for(lambda: not list(Path(name).iterdir()), seconds=10)
 
 
 @pytest.mark.parametrize("name", names())
