@@ -101,6 +101,7 @@ class Player:
         self._skip = threading.Event()
         self._stop = threading.Event()
         self._look = scenario.watch
+        self._last = (1, "")
         self.telling = Telling(scenario.about, 1, len(scenario.steps) + 1, scenario.watch)
         self.error: str | None = None
 
@@ -218,8 +219,8 @@ class Player:
                     raise NotSeenError(f"the node {name} did not start within {START_SECONDS:g} s")
                 self._pause()
 
-    def _pause(self) -> None:
-        if self._stop.wait(LOOK_SECONDS):
+    def _pause(self, seconds: float = LOOK_SECONDS) -> None:
+        if self._stop.wait(seconds):
             raise StoppedError
         if (trouble := self.swarm.trouble) is not None:
             raise NotSeenError(trouble)
@@ -230,7 +231,12 @@ class Player:
     def _fill(self, text: str) -> str:
         return fill(text, self.swarm, self.swarm.watch(self.scenario.watch))
 
+    def _again(self) -> None:
+        """The same, with its facts as they are now."""
+        self._say(*self._last)
+
     def _say(self, number: int, text: str, *, seen: bool = False, over: bool = False) -> None:
+        self._last = (number, text)
         self._put(
             Telling(
                 self._fill(text), number, len(self.scenario.steps) + 1, self._look, self._lanes(), seen, over
@@ -270,8 +276,13 @@ class Player:
                     made = swarm.contents[action.content]
                     path = str(swarm.place_for(name, action.content))
                     self._push(name, cmd.Get(made.cids[0], path, action.content, made.size, (), MARK))
-                case Want():
+                case Want(every=0):
                     self._push(name, cmd.WantMany(swarm.contents[action.content].cids, MARK))
+                case Want():
+                    for cid in swarm.contents[action.content].cids:
+                        self._push(name, cmd.Want(cid, MARK))
+                        self._pause(action.every)
+                        self._again()
                 case OneByOne():
                     swarm.one_by_one(name, action.content)
                 case Kill():

@@ -76,10 +76,12 @@ class Get(_Part, tag="get", tag_field="do", frozen=True, kw_only=True):
 
 
 class Want(_Part, tag="want", tag_field="do", frozen=True, kw_only=True):
-    """Nodes push an intent for every chunk of a heap, all at once."""
+    """Nodes push an intent for every chunk of a heap, all at once; or one after the other."""
 
     nodes: list[str]
     content: str
+    every: float = 0.0
+    """Seconds between two; 0: all in one push."""
 
 
 class OneByOne(_Part, tag="one_by_one", tag_field="do", frozen=True, kw_only=True):
