@@ -14,7 +14,7 @@ caption that could be a fact, so a caption cannot say what did not happen.
 import operator
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
@@ -173,7 +173,7 @@ class Kind(NamedTuple):
 
     ask: Callable[[Question], float]
     style: Style = "count"
-    about: Literal["nothing", "kind", "kinds", "reason", "content"] = "nothing"
+    about: Literal["nothing", "kind", "kinds", "reason", "content", "node"] = "nothing"
 
 
 def _span(question: Question) -> float:
@@ -201,6 +201,13 @@ def _replicas(question: Question) -> float:
     return found
 
 
+def _lapsed(question: Question) -> float:
+    """Chunks that a node was granted by this one, and did not send in time."""
+    peer = question.scene.watch(question.about).state.peer_id
+    found = question.state.peers.get(peer) if peer else None
+    return found.lapsed if found else 0
+
+
 def _noes(question: Question) -> float:
     peers = question.state.peers.values()
     return sum(n for peer in peers for reason, n in peer.counts.items() if question.about in ("", reason))
@@ -218,6 +225,7 @@ FACTS: dict[str, Kind] = {
     "pushed": Kind(lambda q: q.state.pushed),
     "waiting": Kind(lambda q: len(q.state.pending) - q.state.pushed),
     "leases": Kind(lambda q: len(q.state.leases)),
+    "lapsed": Kind(_lapsed, about="node"),
     "max_pending": Kind(lambda q: q.state.max_pending),
     "peak_pending": Kind(lambda q: q.watch.peak_pending),
     "peak_pushed": Kind(lambda q: q.watch.peak_pushed),
@@ -269,6 +277,12 @@ class Condition(NamedTuple):
         return words(self.left, self.left.value(scene, watch))
 
 
+def nodes_of(facts: Sequence[Fact]) -> list[str]:
+    """The nodes that facts are asked of, or about."""
+    about = [fact.about for fact in facts if FACTS[fact.name].about == "node"]
+    return [*(fact.node for fact in facts if fact.node), *about]
+
+
 def parse_fact(text: str) -> Fact:
     """Raises BadFactError."""
     found = _FACT.fullmatch(text.strip())
@@ -283,9 +297,9 @@ def parse_fact(text: str) -> Fact:
                 _known(text, kind, EVENT_KINDS)
         case "reason":
             _known(text, fact.about, ("", *REASONS))
-        case "content":
+        case "content" | "node" as what:
             if not fact.about:
-                raise BadFactError(f"{text!r} does not say of which content")
+                raise BadFactError(f"{text!r} does not say of which {what}")
         case "nothing":
             _known(text, fact.about, ("",))
     return fact

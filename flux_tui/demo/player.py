@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, assert_never
 
+from flux_tui.config import parse_rate
 from flux_tui.core import commands as cmd
+from flux_tui.core.policy import PolicyChange
 from flux_tui.demo.facts import Condition, fill, parse_term
 from flux_tui.demo.scenario import (
     Action,
@@ -20,6 +22,7 @@ from flux_tui.demo.scenario import (
     Join,
     Kill,
     Leave,
+    Limit,
     OneByOne,
     Scenario,
     Start,
@@ -98,6 +101,8 @@ class Player:
         self._back = 0
         """How many steps before the newest is looked at."""
         self._held = False
+        self._stayed = False
+        """Whether the person held the story, while the swarm went on."""
         self._skip = threading.Event()
         self._stop = threading.Event()
         self._look = scenario.watch
@@ -170,6 +175,7 @@ class Player:
             self._skip.clear()
             self._stand(number, step.seen, time.monotonic(), seen=True)
         while self._held or self._back:
+            self._stayed = True
             self._pause()
             self._say(number, said, seen=True)
         return Observed(self._fill(said), seconds, tuple(step.until))
@@ -202,10 +208,11 @@ class Player:
             if not missing:
                 return
             if time.monotonic() > deadline:
-                raise NotSeenError(
-                    f"not seen within {within:g} s: {missing[0].text}"
-                    f" (it is {missing[0].left_words(self.swarm, watch)})"
-                )
+                found = missing[0].left_words(self.swarm, watch)
+                sentence = f"not seen within {within:g} s: {missing[0].text} (it is {found})"
+                if self._stayed:
+                    sentence += ". The story was held, and the swarm did not wait for it: begin again"
+                raise NotSeenError(sentence)
             self._say(number, text)
             self._pause()
 
@@ -285,6 +292,9 @@ class Player:
                         self._again()
                 case OneByOne():
                     swarm.one_by_one(name, action.content)
+                case Limit():
+                    change = PolicyChange(upload_limit=parse_rate(action.rate))
+                    self._push(name, cmd.Configure(change, MARK))
                 case Kill():
                     swarm.kill(name)
                 case Freeze():

@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from flux_tui.config import Settings, SettingsError, parse_size
-from flux_tui.demo.facts import BadFactError, Condition, parse_condition, parse_text
+from flux_tui.config import Settings, SettingsError, parse_rate, parse_size
+from flux_tui.demo.facts import BadFactError, Condition, nodes_of, parse_condition, parse_text
 
 READ_MIN, READ_PER_CHARACTER = 1.2, 0.035
 """Seconds that a caption stands at least: a person reads some 30 characters a second when at ease."""
@@ -91,6 +91,13 @@ class OneByOne(_Part, tag="one_by_one", tag_field="do", frozen=True, kw_only=Tru
     content: str
 
 
+class Limit(_Part, tag="limit", tag_field="do", frozen=True, kw_only=True):
+    """Nodes let others have so many bytes a second from now on; 0: as many as there are."""
+
+    nodes: list[str]
+    rate: str
+
+
 class Kill(_Part, tag="kill", tag_field="do", frozen=True, kw_only=True):
     """kill -9."""
 
@@ -121,7 +128,7 @@ class Leave(_Part, tag="leave", tag_field="do", frozen=True, kw_only=True):
     nodes: list[str]
 
 
-Action: TypeAlias = Join | Add | Get | Want | OneByOne | Kill | Freeze | Thaw | Start | Leave
+Action: TypeAlias = Join | Add | Get | Want | OneByOne | Limit | Kill | Freeze | Thaw | Start | Leave
 
 
 class Step(_Part, frozen=True, kw_only=True):
@@ -222,7 +229,7 @@ def _check(scenario: Scenario) -> None:
     _among(names, [scenario.watch, *scenario.later])
     for step in scenario.steps:
         for text in (step.caption, step.seen):
-            _among(names, [fact.node for fact in parse_text(text) if fact.node])
+            _among(names, nodes_of(parse_text(text)))
         _check_conditions(step.until, names)
         if step.actions and not step.until:
             raise BadFactError(f"nothing has to be seen after {step.caption[:40]!r}")
@@ -235,6 +242,8 @@ def _check(scenario: Scenario) -> None:
                     _among(names, action.to)
                 case Add() | Get() | Want() | OneByOne():
                     _among(contents, [action.content])
+                case Limit():
+                    parse_rate(action.rate)
                 case Kill() | Freeze() | Thaw() | Start() | Leave():
                     pass
     if not scenario.outcome:
@@ -244,7 +253,7 @@ def _check(scenario: Scenario) -> None:
 
 def _check_conditions(texts: list[str], names: set[str]) -> None:
     for condition in conditions(texts):
-        _among(names, [fact.node for fact in condition.facts if fact.node])
+        _among(names, nodes_of(condition.facts))
 
 
 def _among(names: set[str], used: list[str]) -> None:
