@@ -6,6 +6,7 @@
     slow.span / fast.span                 two of them, divided
 
     count:status_no >= 100                a condition: fact, comparison, number (or another fact)
+    lapsed:bob +>= 1                      the same of how much a fact grew since the step's actions began
 
 In a caption `{noes:busy}` becomes the number as a person reads it. No number is written into a scenario's
 caption that could be a fact, so a caption cannot say what did not happen.
@@ -261,16 +262,19 @@ class Condition(NamedTuple):
     left: Term
     compare: Callable[[float, float], bool]
     right: Term | float
+    grown: bool = False
+    """Whether it is about how much the left side grew."""
 
     @property
     def facts(self) -> list[Fact]:
         """All that it looks at."""
         return _facts_of(self.left) + ([] if isinstance(self.right, float) else _facts_of(self.right))
 
-    def holds(self, scene: Scene, watch: Watch) -> bool:
-        """Whether it does now."""
+    def holds(self, scene: Scene, watch: Watch, before: float = 0.0) -> bool:
+        """Whether it does now. `before`: what the left side was when the step's actions began."""
         right = self.right if isinstance(self.right, float) else self.right.value(scene, watch)
-        return self.compare(self.left.value(scene, watch), right)
+        left = self.left.value(scene, watch)
+        return self.compare(left - before if self.grown else left, right)
 
     def left_words(self, scene: Scene, watch: Watch) -> str:
         """What its left side is now, as a person reads it."""
@@ -313,11 +317,13 @@ def parse_term(text: str) -> Term:
 
 def parse_condition(text: str) -> Condition:
     """Raises BadFactError."""
-    found = re.fullmatch(r"(.+?) (=|!=|<=?|>=?) (.+)", text.strip())
+    found = re.fullmatch(r"(.+?) (\+?)(=|!=|<=?|>=?) (.+)", text.strip())
     if found is None:
         raise BadFactError(f"{text!r} is no condition: write FACT >= NUMBER")
-    left, sign, right = found.groups()
-    return Condition(text, parse_term(left), _COMPARISONS[sign], _number(right) or parse_term(right))
+    left, grown, sign, right = found.groups()
+    return Condition(
+        text, parse_term(left), _COMPARISONS[sign], _number(right) or parse_term(right), bool(grown)
+    )
 
 
 def parse_text(text: str) -> list[Fact]:

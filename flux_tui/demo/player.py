@@ -166,9 +166,13 @@ class Player:
             self._until_up([name for name in self.swarm.everyone if name not in self.scenario.later])
         self._stand(number, step.caption, began)
         began = time.monotonic()
+        wanted = conditions(step.until)
+        self.swarm.poll()
+        watch = self.swarm.watch(self.scenario.watch)
+        before = [condition.left.value(self.swarm, watch) for condition in wanted]
         for action in step.actions:
             self._do(action)
-        self._see(number, step.caption, conditions(step.until), step.within)
+        self._see(number, step.caption, wanted, step.within, before)
         seconds = time.monotonic() - began
         said = step.seen or step.caption
         if step.seen:
@@ -184,7 +188,9 @@ class Player:
         number = len(self.scenario.steps) + 1
         began = time.monotonic()
         last = self.scenario.steps[-1]
-        self._see(number - 1, last.seen or last.caption, conditions(self.scenario.outcome), OUTCOME_SECONDS)
+        wanted = conditions(self.scenario.outcome)
+        before = [0.0] * len(wanted)
+        self._see(number - 1, last.seen or last.caption, wanted, OUTCOME_SECONDS, before)
         self._say(number, self.scenario.stated, seen=True, over=True)
         self._held = False
         return Observed(self.telling.text, time.monotonic() - began, tuple(self.scenario.outcome))
@@ -198,13 +204,19 @@ class Player:
                 return
             self._pause()
 
-    def _see(self, number: int, text: str, wanted: list[Condition], within: float) -> None:
+    def _see(
+        self, number: int, text: str, wanted: list[Condition], within: float, before: list[float]
+    ) -> None:
         """Go on saying it until the conditions hold."""
         deadline = time.monotonic() + within
         watch = self.swarm.watch(self.scenario.watch)
         while True:
             self.swarm.poll()
-            missing = [condition for condition in wanted if not condition.holds(self.swarm, watch)]
+            missing = [
+                condition
+                for condition, was in zip(wanted, before, strict=True)
+                if not condition.holds(self.swarm, watch, was)
+            ]
             if not missing:
                 return
             if time.monotonic() > deadline:

@@ -119,6 +119,15 @@ def test_conditions(text: str, holds: bool, scene: OneNode) -> None:
     assert parse_condition(text).holds(scene, scene.watched) is holds
 
 
+def test_growth_is_counted_from_when_a_step_began(scene: OneNode) -> None:
+    grown = parse_condition("entries +>= 1")
+    scene.write((1.0, ev.Requested(cid=CIDS[0])))
+    assert grown.holds(scene, scene.watched, before=0.0)
+    assert not grown.holds(scene, scene.watched, before=1.0)
+    scene.write((2.0, ev.Requested(cid=CIDS[1])))
+    assert grown.holds(scene, scene.watched, before=1.0)
+
+
 @pytest.mark.parametrize("text", ["", "entries", "entries > ", "entries >> 1", "1 = entries", "x = 1"])
 def test_what_is_no_condition(text: str) -> None:
     with pytest.raises(BadFactError):
