@@ -20,7 +20,10 @@ VERSIONS = ("3.11", "3.12", "3.13")
 def build(folder: Path) -> tuple[Path, Path]:
     """The wheel and the sdist."""
     subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-d", str(folder)], cwd=ROOT, check=True, capture_output=True
+        [sys.executable, "-m", "hatchling", "build", "-d", str(folder)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
     )
     (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
     return wheel, sdist
@@ -42,7 +45,9 @@ def try_one(python: Path, artefact: Path, folder: Path) -> str:
     subprocess.run([str(python), "-m", "venv", str(folder / "venv")], check=True)
     inside = folder / "venv" / "bin"
     subprocess.run([str(inside / "pip"), "install", "-q", str(artefact)], check=True, cwd=folder)
-    said = subprocess.run([str(inside / "flux-tui"), "--version"], check=True, cwd=folder, capture_output=True, text=True)
+    said = subprocess.run(
+        [str(inside / "flux-tui"), "--version"], check=True, cwd=folder, capture_output=True, text=True
+    )
     for arguments in (["--help"], ["demo", "--list"], ["demo", "--check", "hello"]):
         command = [str(inside / "python"), "-W", "error::SyntaxWarning", "-m", "flux_tui", *arguments]
         subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
@@ -59,7 +64,10 @@ def main() -> int:
                 place.mkdir()
                 began = time.monotonic()
                 said = try_one(python, artefact, place)
-                print(f"{version}: {artefact.name} installs and runs: {said} ({time.monotonic() - began:.0f} s)", flush=True)
+                print(
+                    f"{version}: {artefact.name} installs and runs: {said} ({time.monotonic() - began:.0f} s)",
+                    flush=True,
+                )
                 shutil.rmtree(place)
     return 0
 

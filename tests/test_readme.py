@@ -86,7 +86,9 @@ class Reader:
 
     def environment(self, machine: str) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        found = dict(os.environ, PATH=path, FLUX_TUI_HOME=str(self.homes[machine].path), TERM="xterm-256color")
+        found = dict(
+            os.environ, PATH=path, FLUX_TUI_HOME=str(self.homes[machine].path), TERM="xterm-256color"
+        )
         found.pop("NO_COLOR", None)
         return found
 
@@ -137,7 +139,9 @@ class Reader:
             wait_for(lambda home=home: home.running() is None, seconds=20)
 
 
-def in_a_terminal(text: str, folder: Path, environment: dict[str, str], *, columns: int = 120, rows: int = 40) -> None:
+def in_a_terminal(
+    text: str, folder: Path, environment: dict[str, str], *, columns: int = 120, rows: int = 40
+) -> None:
     """Run it in a terminal of its own; when the dashboard is there, press q; it has to end well."""
     pid, terminal = pty.fork()
     if pid == 0:
@@ -182,7 +186,9 @@ def test_a_reader_follows_it_from_top_to_bottom(tmp_path: Path) -> None:
 def test_the_command_that_runs_it(tmp_path: Path) -> None:
     """On a copy of what the repo holds. The dependencies are not downloaded again: pip is told by its
     environment to take those that are here."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).exists() and not name.startswith(("tests/", "screenshots/")):
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -246,9 +252,7 @@ def test_its_protocol_tables_are_the_protocol(mark: str, kinds: tuple[type[msgsp
     for kind in kinds:
         tag = str(kind.__struct_config__.tag)
         told = re.findall(r"`(\w+)`(=?)", rows[tag])
-        real = [
-            (field.name, "" if field.required else "=") for field in msgspec.structs.fields(kind)
-        ]
+        real = [(field.name, "" if field.required else "=") for field in msgspec.structs.fields(kind)]
         assert told == real, tag
 
 
@@ -258,7 +262,10 @@ def test_its_lists_are_whole() -> None:
     for name in names():
         about = load(name).about
         assert f"| `{name}` | " in README, about
-    known = [kind for _, kind, _ in re.findall(r"(\|) `([a-z-]+)` (\|) ", README.split("## Demos")[1].split("## ")[0])]
+    known = [
+        kind
+        for _, kind, _ in re.findall(r"(\|) `([a-z-]+)` (\|) ", README.split("## Demos")[1].split("## ")[0])
+    ]
     assert known == list(names())
 
 

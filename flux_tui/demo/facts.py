@@ -22,8 +22,8 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias
 from flux_tui.config import SettingsError, parse_size
 from flux_tui.core.derive import apply
 from flux_tui.core.events import EVENT_KINDS, REASONS, ChunkReceived, ObjectCompleted, kind_of
-from flux_tui.core.ids import Cid
-from flux_tui.core.state import ObjectState, State
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.state import ObjectState, PeerState, State
 from flux_tui.core.words import human_size
 from flux_tui.store.schema import StoreError
 from flux_tui.store.series import SeriesReader
@@ -202,11 +202,10 @@ def _replicas(question: Question) -> float:
     return found
 
 
-def _lapsed(question: Question) -> float:
-    """Chunks that a node was granted by this one, and did not send in time."""
+def _peer(question: Question) -> PeerState:
+    """Another node, as this one knows it."""
     peer = question.scene.watch(question.about).state.peer_id
-    found = question.state.peers.get(peer) if peer else None
-    return found.lapsed if found else 0
+    return (question.state.peers.get(peer) if peer else None) or PeerState(PeerId(""))
 
 
 def _noes(question: Question) -> float:
@@ -226,7 +225,8 @@ FACTS: dict[str, Kind] = {
     "pushed": Kind(lambda q: q.state.pushed),
     "waiting": Kind(lambda q: len(q.state.pending) - q.state.pushed),
     "leases": Kind(lambda q: len(q.state.leases)),
-    "lapsed": Kind(_lapsed, about="node"),
+    "granted": Kind(lambda q: _peer(q).granted, about="node"),
+    "lapsed": Kind(lambda q: _peer(q).lapsed, about="node"),
     "max_pending": Kind(lambda q: q.state.max_pending),
     "peak_pending": Kind(lambda q: q.watch.peak_pending),
     "peak_pushed": Kind(lambda q: q.watch.peak_pushed),
@@ -389,7 +389,9 @@ def _number(text: str) -> _Number | None:
     try:
         if text.endswith("%"):
             return _Number(float(text[:-1]) / 100)
-        return _Number(float(text)) if text[:1].isdigit() and text[-1:].isdigit() else _Number(parse_size(text))
+        return (
+            _Number(float(text)) if text[:1].isdigit() and text[-1:].isdigit() else _Number(parse_size(text))
+        )
     except (ValueError, SettingsError):
         return None
 

@@ -88,9 +88,7 @@ class Observed(NamedTuple):
 class Player:
     """One playing of one scenario on one swarm."""
 
-    def __init__(
-        self, scenario: Scenario, swarm: Swarm, *, speed: float = 1.0, read: bool = True
-    ) -> None:
+    def __init__(self, scenario: Scenario, swarm: Swarm, *, speed: float = 1.0, read: bool = True) -> None:
         self.scenario = scenario
         self.swarm = swarm
         self.speed = speed
@@ -287,7 +285,9 @@ class Player:
         for name in action.nodes:
             match action:
                 case Join():
-                    addrs = [addr for other in action.to if other != name for addr in swarm.members[other].addrs]
+                    addrs = [
+                        addr for other in action.to if other != name for addr in swarm.members[other].addrs
+                    ]
                     self._push(name, *(cmd.Join(addr, MARK) for addr in addrs))
                 case Add():
                     self._push(name, cmd.Add(str(swarm.contents[action.content].path), MARK))

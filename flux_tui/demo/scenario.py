@@ -224,7 +224,7 @@ def _check(scenario: Scenario) -> None:
     for nodes in scenario.nodes:
         Settings().merged(nodes.settings, f"node {nodes.name}")
     for content in scenario.content:
-        if not 0 < content.bytes:
+        if not content.bytes > 0:
             raise BadFactError(f"{content.name} has no size")
     _among(names, [scenario.watch, *scenario.later])
     for step in scenario.steps:

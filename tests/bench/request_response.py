@@ -83,7 +83,9 @@ def measure(count: int, latency: float) -> tuple[float, float]:
 def main() -> int:
     options = parser(__doc__ or "")
     options.add_argument("--count", type=int, default=300, help="wants of each way")
-    options.add_argument("--latency", type=float, default=10.0, metavar="MS", help="of each way; a round trip is two")
+    options.add_argument(
+        "--latency", type=float, default=10.0, metavar="MS", help="of each way; a round trip is two"
+    )
     given = options.parse_args()
     runs = [measure(given.count, given.latency / 1000) for _ in range(given.runs)]
     table = Table(

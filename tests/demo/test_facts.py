@@ -60,7 +60,12 @@ def scene(tmp_path: Path) -> OneNode:
 
 def test_before_anything_happened_all_facts_are_there(scene: OneNode) -> None:
     scene.watched.poll()
-    about = {"kind": ":chunk_received", "kinds": ":requested..chunk_received", "content": ":film", "node": ":you"}
+    about = {
+        "kind": ":chunk_received",
+        "kinds": ":requested..chunk_received",
+        "content": ":film",
+        "node": ":you",
+    }
     for name, kind in FACTS.items():
         assert scene.value(name + about.get(kind.about, "")) >= 0
     assert scene.value("span:requested / span:requested") == 0

@@ -40,7 +40,10 @@ DIRECT: tuple[tuple[Message, bytes], ...] = (
     (messages.Grant(cids=(LEAF, OTHER), ttl=2.5), b""),
     (messages.Cancel(cids=(OTHER,)), b""),
     (messages.StatusNo(cids=(ROOT,), reason="rate_limited", has_it=True, retry_after=1.25, text=""), b""),
-    (messages.StatusNo(cids=(ROOT,), reason="denied", has_it=True, retry_after=None, text="members only"), b""),
+    (
+        messages.StatusNo(cids=(ROOT,), reason="denied", has_it=True, retry_after=None, text="members only"),
+        b"",
+    ),
     (messages.StatusYesButLater(cids=(LEAF, OTHER), eta=0.0, queue_bytes=0), b""),
     (
         messages.StatusYesButLater(
@@ -81,7 +84,9 @@ def intents() -> list[dict[str, Any]]:
     found = []
     for number, body in enumerate(BODIES):
         addrs = (f"/ip4/192.0.2.7/tcp/4001/p2p/{ORIGIN}",) if number == 0 else ()
-        intent = Intent(origin=ORIGIN, nonce=bytes([number]) * 12, expires=1_900_000_000.5, body=body, addrs=addrs)
+        intent = Intent(
+            origin=ORIGIN, nonce=bytes([number]) * 12, expires=1_900_000_000.5, body=body, addrs=addrs
+        )
         signed = codec.encode_intent(intent)
         sealed = SealedIntent(signed=signed, signature=KEY.private_key.sign(signed))
         found.append(
@@ -117,7 +122,9 @@ def refused() -> list[dict[str, str]]:
         "no tag": frame([]),
         "no CIDs": frame(["cancel", []]),
         "513 CIDs": frame(["cancel", many]),
-        "a CID of another form (CIDv0)": frame(["cancel", ["QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKxGnR"]]),
+        "a CID of another form (CIDv0)": frame(
+            ["cancel", ["QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKxGnR"]]
+        ),
         "a reason that is none": frame(["status_no", [LEAF], "tired", True, None, ""]),
         "a negative time": frame(["grant", [LEAF], -1.0]),
         "a time that is not a number": frame(["grant", [LEAF], float("nan")]),

@@ -36,7 +36,9 @@ def test_frames(vector: dict[str, Any]) -> None:
     frame, payload = bytes.fromhex(vector["frame"]), bytes.fromhex(vector["payload"])
     # By hand, as another language would.
     header = msgpack.packb(from_json(vector["array"]))
-    assert frame == b"\x01" + len(header).to_bytes(3, "big") + len(payload).to_bytes(4, "big") + header + payload
+    assert (
+        frame == b"\x01" + len(header).to_bytes(3, "big") + len(payload).to_bytes(4, "big") + header + payload
+    )
     # By our codec.
     lengths = codec.decode_prefix(frame[:8])
     assert lengths == (len(header), len(payload))
