@@ -160,7 +160,7 @@ def _node(order: dict[str, Any], orders: int) -> None:
 
     async def _take_orders(descriptor: int, node: FluxNode) -> None:
         async for told in _lines(descriptor):
-            cids = [Cid(cid) for cid in Path(told["cids"]).read_text().split()]
+            cids = [Cid(cid) for cid in (await trio.Path(told["cids"]).read_text()).split()]
             await fetch_one_by_one(node, cids)
         os._exit(1)  # whoever started us is gone
 

@@ -1,6 +1,6 @@
 """Records a demo as an asciicast (version 2): a terminal of its own, whose output is written down with times.
 
-https://docs.asciinema.org/manual/asciicast/v2/ – a line of JSON with the size, then one line for each piece of
+https://docs.asciinema.org/manual/asciicast/v2/: a line of JSON with the size, then one line for each piece of
 output: [seconds, "o", text]. It plays in asciinema, and on a web page with its player.
 """
 

@@ -164,8 +164,8 @@ class Swarm:
             member.watch.poll()
         for name, made in self.contents.items():
             if not made.cids:  # a file's root is known as soon as somebody has added it
-                roots = (object.root for member in self.members.values()
-                         for object in member.watch.state.objects.values() if object.name == name)  # fmt: skip
+                roots = (known.root for member in self.members.values()
+                         for known in member.watch.state.objects.values() if known.name == name)  # fmt: skip
                 self.contents[name] = made._replace(cids=tuple(roots)[:1])
 
     @property

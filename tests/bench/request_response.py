@@ -59,7 +59,7 @@ async def seconds_of(way: Way, home: Path, holder: str, cids: Sequence[Cid], lat
 
 
 def measure(count: int, latency: float) -> tuple[float, float]:
-    """Seconds of request–response and of flux, with the same holder."""
+    """Seconds of request-response and of flux, with the same holder."""
     folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))
     try:
         source = folder / "chunks"
@@ -92,9 +92,9 @@ def main() -> int:
         f"{given.count:,} wants for chunks of 1 KiB from a holder {given.latency:g} ms away"
         f" (a round trip is {2 * given.latency:g} ms)"
     )
-    table.add("request–response: one, wait, next", [asked for asked, _ in runs], "s")
+    table.add("request-response: one, wait, next", [asked for asked, _ in runs], "s")
     table.add("pure flux: all pushed at once", [pushed for _, pushed in runs], "s")
-    table.add("flux is as many times as fast", [asked / pushed for asked, pushed in runs], "×", least=20)
+    table.add("flux is as many times as fast", [asked / pushed for asked, pushed in runs], "times", least=20)
     return table.show(given.json)
 
 
