@@ -34,6 +34,7 @@ OTHER = raw_cid(b"other")
 ROOT = Cid("bafybeihd4yzq7n5umhjngdum4r6k2to7egxfkf2jz6thvwzf6djus22cmq")
 KEY = create_new_key_pair(SEED)
 ORIGIN = PeerId(str(ID.from_pubkey(KEY.public_key)))
+ADDR = f"/ip4/192.0.2.7/tcp/4001/p2p/{ORIGIN}"
 
 DIRECT: tuple[tuple[Message, bytes], ...] = (
     (messages.Chunk(cid=LEAF), HELLO),
@@ -61,7 +62,7 @@ BODIES: tuple[IntentBody, ...] = (
     messages.Custom(kind="presence", payload=b"here"),
 )
 TICKETS = (
-    Ticket(ROOT, "film.mkv", 1_048_577, (f"/ip4/192.0.2.7/tcp/4001/p2p/{ORIGIN}", f"/ip6/2001:db8::7/tcp/4001/p2p/{ORIGIN}")),
+    Ticket(ROOT, "film.mkv", 1_048_577, (ADDR, f"/ip6/2001:db8::7/tcp/4001/p2p/{ORIGIN}")),
     Ticket(LEAF, None, None, ()),
 )  # fmt: skip
 
@@ -83,7 +84,7 @@ def intents() -> list[dict[str, Any]]:
     """Every intent, signed."""
     found = []
     for number, body in enumerate(BODIES):
-        addrs = (f"/ip4/192.0.2.7/tcp/4001/p2p/{ORIGIN}",) if number == 0 else ()
+        addrs = (ADDR,) if number == 0 else ()
         intent = Intent(
             origin=ORIGIN, nonce=bytes([number]) * 12, expires=1_900_000_000.5, body=body, addrs=addrs
         )
