@@ -1,11 +1,11 @@
 """The README is true: every command in it is run, its Python is run, its tables are what the code says.
 
 Shell blocks (```sh) are run in their order, in one folder, by bash, exactly as they stand, except that
-what a reader fills in (flux1…, bafy…, 12D3KooW… and the address) is filled in. Two homes stand for the two
-machines; both have a settings.toml that keeps them on loopback. A comment before a block says where it
+what a reader fills in (flux1…, bafy…, 12D3KooW… and the address) is filled in. Homes stand for the
+machines; all have a settings.toml that keeps them on loopback. A comment before a block says where it
 belongs:
 
-    <!-- one --> <!-- two -->   on which machine
+    <!-- one --> <!-- two -->   on which machine (private: a third one)
     <!-- stays -->              it runs until it is told to stop
     <!-- terminal -->           it needs a terminal, and is left with q
 
@@ -74,7 +74,7 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.machines = {name: folder / name for name in ("one", "two")}
+        self.machines = {name: folder / name for name in ("one", "two", "private")}
         self.homes = {name: Home(folder / name / "home") for name in self.machines}
         for name, machine in self.machines.items():
             machine.mkdir()
@@ -93,7 +93,7 @@ class Reader:
         return found
 
     def follow(self, block: Block) -> None:
-        machine = "two" if "two" in block.marks else "one"
+        machine = next((mark for mark in block.marks if mark in self.machines), "one")
         text = self.filled(block.text)
         if "stays" in block.marks:
             self.stay(text, machine)

@@ -36,6 +36,13 @@ KEY = create_new_key_pair(SEED)
 ORIGIN = PeerId(str(ID.from_pubkey(KEY.public_key)))
 ADDR = f"/ip4/192.0.2.7/tcp/4001/p2p/{ORIGIN}"
 
+
+def seal(intent: Intent) -> SealedIntent:
+    """An intent, signed with the key."""
+    signed = codec.encode_intent(intent)
+    return SealedIntent(signed=signed, signature=KEY.private_key.sign(signed))
+
+
 DIRECT: tuple[tuple[Message, bytes], ...] = (
     (messages.Chunk(cid=LEAF), HELLO),
     (messages.Grant(cids=(LEAF, OTHER), ttl=2.5), b""),
@@ -54,6 +61,20 @@ DIRECT: tuple[tuple[Message, bytes], ...] = (
     ),
     (messages.Error(text="the file was changed or removed", cids=(LEAF,)), b""),
     (messages.Custom(kind="presence", payload=b"\x00\xff"), b""),
+    (
+        messages.Route(
+            intent=seal(
+                Intent(
+                    origin=ORIGIN,
+                    nonce=b"routed-1",
+                    expires=1_900_000_000.5,
+                    body=messages.Want(cids=(ROOT,)),
+                )
+            ),
+            hops=2,
+        ),
+        b"",
+    ),
 )
 BODIES: tuple[IntentBody, ...] = (
     messages.Want(cids=(ROOT,)),
@@ -88,15 +109,14 @@ def intents() -> list[dict[str, Any]]:
         intent = Intent(
             origin=ORIGIN, nonce=bytes([number]) * 12, expires=1_900_000_000.5, body=body, addrs=addrs
         )
-        signed = codec.encode_intent(intent)
-        sealed = SealedIntent(signed=signed, signature=KEY.private_key.sign(signed))
+        sealed = seal(intent)
         found.append(
             {
                 "kind": _tag(body),
                 "key_seed": SEED.hex(),
                 "origin": ORIGIN,
                 "array": to_json(msgspec.to_builtins(intent, builtin_types=(bytes,))),
-                "signed": signed.hex(),
+                "signed": sealed.signed.hex(),
                 "signature": sealed.signature.hex(),
                 "gossip": codec.encode_sealed(sealed).hex(),
                 "frame": codec.encode_frame(sealed).hex(),
