@@ -14,7 +14,9 @@ from flux_tui import __version__
 from flux_tui.cli.add import add
 from flux_tui.cli.common import home_option, node_options, say
 from flux_tui.cli.completion import completion
+from flux_tui.cli.demo import demo
 from flux_tui.cli.get import get
+from flux_tui.cli.manual import complete
 from flux_tui.cli.node import node
 from flux_tui.cli.push import cancel, join, limit, retry, stop, want
 from flux_tui.cli.read import export, series, state
@@ -59,11 +61,6 @@ def _broken_pipe_told() -> Iterator[None]:
     cls=Commands,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="""\b
-Two machines:
-  one:    flux-tui node          and in another terminal:  flux-tui add film.mkv
-  other:  flux-tui get flux1…    (the ticket that `add` printed)
-  either: flux-tui               to watch""",
 )
 @home_option
 @node_options
@@ -95,9 +92,11 @@ for command in (
     series,
     export,
     replay,
+    demo,
     completion,
 ):
     cli.add_command(command)
+complete(cli)
 
 
 def run(arguments: list[str]) -> int:

@@ -1,0 +1,93 @@
+"""What `--help` says after the options, where a command does not say it itself: examples, files, exit status.
+
+Kept beside the commands so that each page reads like a page of a manual.
+"""
+
+import click
+
+EPILOGS: dict[str, str] = {
+    "want": """\b
+Examples:
+  flux-tui want bafk…                 one chunk, or one object, into the store
+  flux-tui want bafk… bafk… bafk…     several
+  flux-tui want - < cids.txt          ten thousand, one a line
+
+Nothing is waited for. What arrived: `flux-tui state`; everything that happened: `flux-tui series`.""",
+    "cancel": """\b
+Examples:
+  flux-tui cancel bafy…          what came of it is kept: wanting it again goes on from there
+  flux-tui cancel - < cids.txt""",
+    "retry": """\b
+Examples:
+  flux-tui retry            all that is pending
+  flux-tui retry bafy…      only this""",
+    "join": """\b
+Examples:
+  flux-tui join /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW…
+
+A node's addresses are in the first line that `flux-tui node` prints, and in `flux-tui state`. Whoever fetches by
+a ticket needs no join: the addresses are in the ticket.""",
+    "stop": """\b
+Examples:
+  flux-tui stop                  ends when the node is gone
+  flux-tui stop --home other     of another home
+
+What was pending is taken up again when the node is started the next time.""",
+    "state": """\b
+Examples:
+  flux-tui state                 as tables
+  flux-tui state --json          as one object, for a program
+  flux-tui state --at 100        as it was after entry 100
+
+It works whether or not a node runs: the state is the fold of the series.""",
+    "series": """\b
+Examples:
+  flux-tui series                                   all of it
+  flux-tui series --follow --kind status_no         every NO, as it comes
+  flux-tui series --json --from 100                 for a program
+
+It works whether or not a node runs.""",
+    "export": """\b
+Examples:
+  flux-tui export evening.flux     then, anywhere:  flux-tui replay evening.flux
+
+No chunk and no key is in it; names, addresses, peer ids and paths are.""",
+    "replay": """\b
+Examples:
+  flux-tui replay evening.flux
+
+Every key of the dashboard works, except those that push.""",
+}  # fmt: skip
+
+MAIN = """\b
+Two machines:
+  one:    flux-tui node          and in another terminal:  flux-tui add film.mkv
+  other:  flux-tui get flux1…    (the ticket that `add` printed)
+  either: flux-tui               to watch
+
+\b
+A stage for all of it, on this machine alone:  flux-tui demo
+
+\b
+Files, in the home:
+  settings.toml     what a node does at every start; assets/settings.toml is a sample
+  flux.db           the series, and the index of chunks (SQLite)
+  identity          the node's private key, readable by you only
+  objects/          chunks that stand in no file of yours
+  node.log          what a node in the background had to complain about
+
+\b
+Environment:
+  FLUX_TUI_HOME     the home, where --home is not given
+  NO_COLOR          if set, the dashboard has no colours
+
+\b
+Exit status:
+  0  done      1  failed: one sentence says why      2  wrong usage      130  interrupted"""
+
+
+def complete(group: click.Group) -> None:
+    """Give every command of the group its last part, where it has none."""
+    group.epilog = MAIN
+    for name, command in group.commands.items():
+        command.epilog = command.epilog or EPILOGS.get(name)

@@ -1,0 +1,32 @@
+"""Plays scenarios without a screen: the steps as lines, and whether the stated outcome was observed."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from flux_tui.demo.player import NotSeenError, Observed, Player
+from flux_tui.demo.scenario import load
+from flux_tui.demo.swarm import Swarm
+
+
+def check(names: Sequence[str], say: Callable[[str], None]) -> bool:
+    """Play these one after the other; whether each came to its outcome."""
+    good = True
+    for name in names:
+        scenario = load(name)
+        say(f"{name}: {scenario.about}")
+        began = time.monotonic()
+
+        def step(observed: Observed) -> None:
+            say(f"  ✓ {observed.text}  ({observed.seconds:.1f} s)")
+            if observed.conditions:
+                say(f"      {'; '.join(observed.conditions)}")
+
+        try:
+            with Swarm(scenario) as swarm:
+                Player(scenario, swarm, read=False).play(step)
+        except NotSeenError as error:
+            say(f"  ✗ {error}")
+            good = False
+        else:
+            say(f"  the stated outcome was observed, after {time.monotonic() - began:.1f} s")
+    return good

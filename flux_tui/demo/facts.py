@@ -1,0 +1,401 @@
+"""What can be said of a node: facts, each read from its series, for captions and for conditions.
+
+    noes                 of the node that the scenario watches
+    ada.sent             of another node
+    progress:film.mkv    with what it is about
+    slow.span / fast.span                 two of them, divided
+
+    count:status_no >= 100                a condition: fact, comparison, number (or another fact)
+    lapsed:bob +>= 1                      the same of how much a fact grew since the step's actions began
+
+In a caption `{noes:busy}` becomes the number as a person reads it. No number is written into a scenario's
+caption that could be a fact, so a caption cannot say what did not happen.
+"""
+
+import operator
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol, TypeAlias
+
+from flux_tui.config import SettingsError, parse_size
+from flux_tui.core.derive import apply
+from flux_tui.core.events import EVENT_KINDS, REASONS, ChunkReceived, ObjectCompleted, kind_of
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.state import ObjectState, PeerState, State
+from flux_tui.core.words import human_size
+from flux_tui.store.schema import StoreError
+from flux_tui.store.series import SeriesReader
+
+PAGE = 5_000
+"""Entries read at a time."""
+
+Style: TypeAlias = Literal["count", "percent", "size", "seconds", "ratio"]
+
+
+class BadFactError(ValueError):
+    """A fact or condition that cannot be read."""
+
+
+class Made(NamedTuple):
+    """Content that a scenario made."""
+
+    path: Path
+    cids: tuple[Cid, ...]
+    """Of a heap: its chunks; of a file: its root."""
+    size: int
+
+
+class Scene(Protocol):
+    """The nodes and the content of a scenario that is being played."""
+
+    @property
+    def contents(self) -> "dict[str, Made]": ...
+
+    def watch(self, node: str) -> "Watch": ...
+
+    def alive(self, node: str) -> bool: ...
+
+    def latency(self, node: str) -> float: ...
+
+    @property
+    def everyone(self) -> tuple[str, ...]: ...
+
+
+class Watch:
+    """One node, seen through its series as the dashboard sees it; folded entry by entry, for the peaks."""
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._reader: SeriesReader | None = None
+        self.state = State()
+        self.counts: Counter[str] = Counter()
+        self.first: dict[str, float] = {}
+        """When the first entry of a kind was written."""
+        self.last: dict[str, float] = {}
+        self.received: Counter[Cid] = Counter()
+        self.refetched = 0
+        """Chunks that came although they had been committed before."""
+        self.completed: dict[Cid, str | None] = {}
+        self.peak_pending = self.peak_pushed = self.peak_waiting = 0
+
+    def poll(self) -> None:
+        """Take in what is new."""
+        if self._reader is None:
+            if not self._database.exists():
+                return
+            try:
+                self._reader = SeriesReader.open(self._database)
+            except StoreError:
+                return  # it is being made just now
+        while page := self._reader.read(self.state.seq, PAGE):
+            for entry in page:
+                apply(self.state, entry)
+                kind = kind_of(entry.event)
+                self.counts[kind] += 1
+                self.first.setdefault(kind, entry.at)
+                self.last[kind] = entry.at
+                match entry.event:
+                    case ChunkReceived(cid=cid):
+                        self.received[cid] += 1
+                        self.refetched += self.received[cid] > 1
+                    case ObjectCompleted(root=root, path=path):
+                        self.completed[root] = path
+                pending, pushed = len(self.state.pending), self.state.pushed
+                self.peak_pending = max(self.peak_pending, pending)
+                self.peak_pushed = max(self.peak_pushed, pushed)
+                self.peak_waiting = max(self.peak_waiting, pending - pushed)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+
+class Fact(NamedTuple):
+    """One of them, as it was written."""
+
+    node: str | None
+    name: str
+    about: str
+
+    def value(self, scene: Scene, watch: Watch) -> float:
+        """What the series says now. `watch`: of the node that is watched, where none is named."""
+        if self.node is not None:
+            watch = scene.watch(self.node)
+        kind = FACTS[self.name]
+        return float(kind.ask(Question(scene, watch, self.node, self.about)))
+
+
+class Quotient(NamedTuple):
+    """One fact over another; 0 while that is 0."""
+
+    upper: Fact
+    lower: Fact
+
+    def value(self, scene: Scene, watch: Watch) -> float:
+        lower = self.lower.value(scene, watch)
+        return self.upper.value(scene, watch) / lower if lower else 0.0
+
+
+Term: TypeAlias = Fact | Quotient
+
+
+class Question(NamedTuple):
+    """What a fact is asked of."""
+
+    scene: Scene
+    watch: Watch
+    node: str | None
+    about: str
+
+    @property
+    def state(self) -> State:
+        return self.watch.state
+
+    @property
+    def made(self) -> Made:
+        return self.scene.contents.get(self.about) or Made(Path(), (), 0)
+
+    @property
+    def root(self) -> Cid | None:
+        """Of a file, as soon as somebody has added it."""
+        return self.made.cids[0] if self.made.cids else None
+
+    @property
+    def object(self) -> ObjectState | None:
+        return self.state.objects.get(self.root) if self.root else None
+
+
+class Kind(NamedTuple):
+    """A kind of fact."""
+
+    ask: Callable[[Question], float]
+    style: Style = "count"
+    about: Literal["nothing", "kind", "kinds", "reason", "content", "node"] = "nothing"
+
+
+def _span(question: Question) -> float:
+    """Seconds from the first entry of one kind to the last of another (or of the same)."""
+    begin, _, end = question.about.partition("..")
+    watch = question.watch
+    if begin not in watch.first or (end or begin) not in watch.last:
+        return 0.0
+    return max(0.0, watch.last[end or begin] - watch.first[begin])
+
+
+def _whole(question: Question) -> float:
+    """1 if the series says that it is whole, and the file that stands there is the one that was made."""
+    path = question.watch.completed.get(question.root) if question.root else None
+    return float(path is not None and same_bytes(Path(path), question.made.path))
+
+
+def _replicas(question: Question) -> float:
+    """Living nodes that have all of it, by their own series."""
+    found = 0
+    for name in question.scene.everyone:
+        known = question.scene.watch(name).state.objects.get(question.root) if question.root else None
+        whole = known is not None and (known.origin == "added" or known.completed_at is not None)
+        found += whole and question.scene.alive(name)
+    return found
+
+
+def _peer(question: Question) -> PeerState:
+    """Another node, as this one knows it."""
+    peer = question.scene.watch(question.about).state.peer_id
+    return (question.state.peers.get(peer) if peer else None) or PeerState(PeerId(""))
+
+
+def _noes(question: Question) -> float:
+    peers = question.state.peers.values()
+    return sum(n for peer in peers for reason, n in peer.counts.items() if question.about in ("", reason))
+
+
+FACTS: dict[str, Kind] = {
+    "entries": Kind(lambda q: q.state.seq),
+    "count": Kind(lambda q: q.watch.counts[q.about], about="kind"),
+    "span": Kind(_span, "seconds", "kinds"),
+    "running": Kind(lambda q: q.scene.alive(q.node) if q.node else q.state.running),
+    "latency": Kind(lambda q: q.scene.latency(q.node) if q.node else 0.0, "seconds"),
+    "connected": Kind(lambda q: q.state.connected),
+    "senders": Kind(lambda q: sum(1 for peer in q.state.peers.values() if peer.chunks_in)),
+    "pending": Kind(lambda q: len(q.state.pending)),
+    "pushed": Kind(lambda q: q.state.pushed),
+    "waiting": Kind(lambda q: len(q.state.pending) - q.state.pushed),
+    "leases": Kind(lambda q: len(q.state.leases)),
+    "granted": Kind(lambda q: _peer(q).granted, about="node"),
+    "lapsed": Kind(lambda q: _peer(q).lapsed, about="node"),
+    "max_pending": Kind(lambda q: q.state.max_pending),
+    "peak_pending": Kind(lambda q: q.watch.peak_pending),
+    "peak_pushed": Kind(lambda q: q.watch.peak_pushed),
+    "peak_waiting": Kind(lambda q: q.watch.peak_waiting),
+    "noes": Kind(_noes, about="reason"),
+    "refusers": Kind(lambda q: sum(1 for peer in q.state.peers.values() if peer.counts)),
+    "chunks": Kind(lambda q: len(q.watch.received)),
+    "refetched": Kind(lambda q: q.watch.refetched),
+    "received": Kind(lambda q: q.state.received_bytes, "size"),
+    "sent": Kind(lambda q: q.state.sent_bytes, "size"),
+    "dup": Kind(lambda q: q.state.duplicate_factor, "ratio"),
+    "size": Kind(lambda q: q.made.size, "size", "content"),
+    "number": Kind(lambda q: len(q.made.cids), about="content"),
+    "progress": Kind(lambda q: q.object.progress if q.object else 0.0, "percent", "content"),
+    "have": Kind(lambda q: q.object.chunks_have if q.object else 0, about="content"),
+    "total": Kind(lambda q: (q.object.chunks_total or 0) if q.object else 0, about="content"),
+    "whole": Kind(_whole, about="content"),
+    "replicas": Kind(_replicas, about="content"),
+}
+"""Every fact that there is."""
+
+_FACT = re.compile(r"(?:([a-z][a-z0-9-]*)\.)?([a-z_]+)(?::(.+))?")
+_PLACE = re.compile(r"\{([^{}]+)\}")
+_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    "=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+
+
+class Condition(NamedTuple):
+    """A comparison of two terms, or of a term and a number."""
+
+    text: str
+    left: Term
+    compare: Callable[[float, float], bool]
+    right: Term | float
+    grown: bool = False
+    """Whether it is about how much the left side grew."""
+
+    @property
+    def facts(self) -> list[Fact]:
+        """All that it looks at."""
+        return _facts_of(self.left) + ([] if isinstance(self.right, float) else _facts_of(self.right))
+
+    def holds(self, scene: Scene, watch: Watch, before: float = 0.0) -> bool:
+        """Whether it does now. `before`: what the left side was when the step's actions began."""
+        right = self.right if isinstance(self.right, float) else self.right.value(scene, watch)
+        left = self.left.value(scene, watch)
+        return self.compare(left - before if self.grown else left, right)
+
+    def left_words(self, scene: Scene, watch: Watch) -> str:
+        """What its left side is now, as a person reads it."""
+        return words(self.left, self.left.value(scene, watch))
+
+
+def nodes_of(facts: Sequence[Fact]) -> list[str]:
+    """The nodes that facts are asked of, or about."""
+    about = [fact.about for fact in facts if FACTS[fact.name].about == "node"]
+    return [*(fact.node for fact in facts if fact.node), *about]
+
+
+def parse_fact(text: str) -> Fact:
+    """Raises BadFactError."""
+    found = _FACT.fullmatch(text.strip())
+    if found is None or found.group(2) not in FACTS:
+        raise BadFactError(f"{text!r} is no fact: there are {', '.join(FACTS)}")
+    fact = Fact(found.group(1), found.group(2), found.group(3) or "")
+    match FACTS[fact.name].about:
+        case "kind":
+            _known(text, fact.about, EVENT_KINDS)
+        case "kinds":
+            for kind in fact.about.split(".."):
+                _known(text, kind, EVENT_KINDS)
+        case "reason":
+            _known(text, fact.about, ("", *REASONS))
+        case "content" | "node" as what:
+            if not fact.about:
+                raise BadFactError(f"{text!r} does not say of which {what}")
+        case "nothing":
+            _known(text, fact.about, ("",))
+    return fact
+
+
+def parse_term(text: str) -> Term:
+    """Raises BadFactError."""
+    upper, slash, lower = text.partition(" / ")
+    return Quotient(parse_fact(upper), parse_fact(lower)) if slash else parse_fact(upper)
+
+
+def parse_condition(text: str) -> Condition:
+    """Raises BadFactError."""
+    found = re.fullmatch(r"(.+?) (\+?)(=|!=|<=?|>=?) (.+)", text.strip())
+    if found is None:
+        raise BadFactError(f"{text!r} is no condition: write FACT >= NUMBER")
+    left, grown, sign, right = found.groups()
+    return Condition(
+        text, parse_term(left), _COMPARISONS[sign], _number(right) or parse_term(right), bool(grown)
+    )
+
+
+def parse_text(text: str) -> list[Fact]:
+    """The facts in a caption. Raises BadFactError."""
+    return [fact for place in _PLACE.findall(text) for fact in _facts_of(parse_term(place))]
+
+
+def fill(text: str, scene: Scene, watch: Watch) -> str:
+    """A caption with its facts as they are now."""
+
+    def say(place: re.Match[str]) -> str:
+        term = parse_term(place.group(1))
+        return words(term, term.value(scene, watch))
+
+    return _PLACE.sub(say, text)
+
+
+def words(term: Term, value: float) -> str:
+    """A fact's value, as a person reads it."""
+    style: Style = "ratio" if isinstance(term, Quotient) else FACTS[term.name].style
+    match style:
+        case "count":
+            return f"{value:,.0f}"
+        case "percent":
+            return f"{value:.0%}"
+        case "size":
+            return human_size(value)
+        case "seconds":
+            if value < 0.1:
+                return f"{value * 1000:.0f} ms"
+            return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
+        case "ratio":
+            return f"{value:,.0f}" if value >= 10 else f"{value:.3f}"
+
+
+def same_bytes(one: Path, other: Path) -> bool:
+    """Whether two files are the same, byte by byte."""
+    try:
+        with one.open("rb") as a, other.open("rb") as b:
+            while True:
+                left, right = a.read(1 << 20), b.read(1 << 20)
+                if left != right:
+                    return False
+                if not left:
+                    return True
+    except OSError:
+        return False
+
+
+def _facts_of(term: Term) -> list[Fact]:
+    return [term.upper, term.lower] if isinstance(term, Quotient) else [term]
+
+
+class _Number(float):
+    """True even where it is 0, so that `or` takes it."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def _number(text: str) -> _Number | None:
+    text = text.strip()
+    try:
+        if text.endswith("%"):
+            return _Number(float(text[:-1]) / 100)
+        return (
+            _Number(float(text)) if text[:1].isdigit() and text[-1:].isdigit() else _Number(parse_size(text))
+        )
+    except (ValueError, SettingsError):
+        return None
+
+
+def _known(text: str, word: str, known: tuple[str, ...]) -> None:
+    if word not in known:
+        raise BadFactError(f"{text!r}: {word!r} is none of {', '.join(filter(None, known))}")

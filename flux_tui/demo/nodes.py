@@ -1,0 +1,224 @@
+"""One process that forks a process for each node of a demo, and ends them all when it ends.
+
+    python -m flux_tui.demo.nodes FOLDER
+
+Orders come in on stdin, reports go out on stdout; both are lines of JSON. Importing libp2p costs most of a
+second of processor, so it is imported once, here; a fork then starts a node in a tenth of that, and each
+node is a process of its own, which can be killed and frozen.
+
+Rules
+- Only this process signals its children, and it is the one that reaps them: a pid cannot be somebody else's.
+- When stdin ends (the demo is over, or was killed in whichever way), every child is killed and FOLDER with
+  all homes in it is removed. When this process is killed, each child notices that its own orders ended.
+- Before it forks there is no thread and no event loop here.
+"""
+
+import contextlib
+import gc
+import json
+import os
+import select
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+SIGNALS = {"kill": signal.SIGKILL, "freeze": signal.SIGSTOP, "thaw": signal.SIGCONT}
+LOOK_SECONDS = 0.05
+"""Between two looks at which children are gone."""
+
+
+class Nursery:
+    """The children."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.children: dict[int, tuple[str, int]] = {}
+        """By pid: its name, and the end of the pipe on which it is told what to do."""
+
+    def run(self) -> None:
+        """Until stdin ends."""
+        pending = bytearray()
+        while True:
+            ready, _, _ = select.select([0], [], [], LOOK_SECONDS)
+            self._reap()
+            if not ready:
+                continue
+            data = os.read(0, 1 << 20)
+            if not data:
+                return
+            pending += data
+            *lines, rest = pending.split(b"\n")
+            pending = bytearray(rest)
+            for line in lines:
+                self._take(json.loads(line))
+
+    def end(self) -> None:
+        """Kill all, wait for all, leave nothing."""
+        for pid in self.children:
+            os.kill(pid, signal.SIGKILL)
+        for pid in self.children:
+            os.waitpid(pid, 0)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _take(self, order: dict[str, Any]) -> None:
+        name = order["name"]
+        match order["do"]:
+            case "start":
+                self._fork(name, lambda orders: _node(order, orders))
+            case "relay":
+                self._fork(name, lambda orders: _relay(order, orders))
+            case "kill" | "freeze" | "thaw" as what:
+                for pid, (owner, _) in self.children.items():
+                    if owner == name:
+                        os.kill(pid, SIGNALS[what])
+            case _:
+                for owner, orders in self.children.values():
+                    if owner == name:
+                        _tell(orders, order)
+
+    def _fork(self, name: str, body: Callable[[int], None]) -> None:
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            others = [orders for _, orders in self.children.values()]
+            self._become(name, read, [write, *others], body)
+        os.close(read)
+        self.children[pid] = (name, write)
+        report({"name": name, "pid": pid})
+
+    def _become(self, name: str, orders: int, close: list[int], body: Callable[[int], None]) -> NoReturn:
+        """In the child: run the body, and never come back."""
+        status = 1
+        try:
+            for descriptor in close:
+                os.close(descriptor)
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)
+            null = os.open(os.devnull, os.O_RDONLY)
+            os.dup2(null, 0)
+            log = os.open(self.folder / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            os.dup2(log, 2)
+            body(orders)
+            status = 0
+        except BaseException as error:
+            import traceback
+
+            traceback.print_exc()
+            report({"name": name, "failed": f"{type(error).__name__}: {error}"})
+        finally:
+            os._exit(status)
+
+    def _reap(self) -> None:
+        while self.children:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            name, orders = self.children.pop(pid)
+            os.close(orders)
+            report({"name": name, "gone": pid, "status": os.waitstatus_to_exitcode(status)})
+
+
+def _tell(orders: int, order: dict[str, Any]) -> None:
+    with contextlib.suppress(BrokenPipeError):  # its end is reported when it is reaped
+        os.write(orders, json.dumps(order).encode() + b"\n")
+
+
+def report(what: dict[str, Any]) -> None:
+    """A line to whoever started us; short enough to be written in one piece, whoever else writes."""
+    try:
+        os.write(1, json.dumps(what).encode() + b"\n")
+    except BrokenPipeError:
+        os._exit(1)  # the demo is gone
+
+
+def _node(order: dict[str, Any], orders: int) -> None:
+    """A node with a command socket, as `flux-tui node` runs it; and it can be told to fetch one by one."""
+    import trio
+
+    from flux_tui.config import Settings
+    from flux_tui.core.ids import Cid
+    from flux_tui.demo.request_response import fetch_one_by_one
+    from flux_tui.home import Home
+    from flux_tui.node.inbox import serve_inbox
+    from flux_tui.node.node import FluxNode
+
+    home = Home(order["home"])
+    settings = Settings(listen=("/ip4/127.0.0.1/tcp/0",), mdns=False).merged(
+        order["settings"], "the scenario"
+    )
+
+    async def run() -> None:
+        async with FluxNode.open(home, settings) as node, trio.open_nursery() as nursery:
+            await nursery.start(serve_inbox, home, node.push_intent)
+            report({"name": order["name"], "peer_id": node.peer_id, "addrs": list(node.addrs)})
+            nursery.start_soon(_take_orders, orders, node)
+            await node.stopping.wait()
+            nursery.cancel_scope.cancel()
+
+    async def _take_orders(descriptor: int, node: FluxNode) -> None:
+        async for told in _lines(descriptor):
+            cids = [Cid(cid) for cid in (await trio.Path(told["cids"]).read_text()).split()]
+            await fetch_one_by_one(node, cids)
+        os._exit(1)  # whoever started us is gone
+
+    trio.run(run)
+
+
+def _relay(order: dict[str, Any], orders: int) -> None:
+    """A relay to a node, which makes it as far away as `seconds` one way."""
+    import trio
+
+    from flux_tui.demo.delay import serve_delay
+
+    async def run() -> None:
+        async with trio.open_nursery() as nursery:
+            port = await nursery.start(serve_delay, order["port"], order["seconds"])
+            report({"name": order["name"], "port": port})
+            async for _ in _lines(orders):
+                pass  # nothing is ever ordered of it
+            os._exit(1)  # whoever started us is gone
+
+    trio.run(run)
+
+
+async def _lines(descriptor: int) -> Any:
+    """Objects from a pipe, until it ends."""
+    import trio
+
+    pending = bytearray()
+    async with trio.lowlevel.FdStream(descriptor) as stream:
+        async for data in stream:
+            pending += data
+            *lines, rest = pending.split(b"\n")
+            pending = bytearray(rest)
+            for line in lines:
+                yield json.loads(line)
+
+
+def main() -> None:
+    """The command."""
+    # A terminal's ctrl+C is for the demo, which then ends our stdin.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
+    nursery = Nursery(Path(sys.argv[1]))
+
+    # What all children need, imported once.
+    import flux_tui.demo.delay
+    import flux_tui.demo.request_response
+    import flux_tui.net.host
+    import flux_tui.net.identity
+    import flux_tui.node.inbox  # noqa: F401
+
+    gc.freeze()  # so that a child's collector does not copy what it shares with us
+    try:
+        nursery.run()
+    finally:
+        nursery.end()
+
+
+if __name__ == "__main__":
+    main()

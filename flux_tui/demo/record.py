@@ -1,0 +1,73 @@
+"""Records a demo as an asciicast (version 2): a terminal of its own, whose output is written down with times.
+
+https://docs.asciinema.org/manual/asciicast/v2/: a line of JSON with the size, then one line for each piece of
+output: [seconds, "o", text]. It plays in asciinema, and on a web page with its player.
+"""
+
+import codecs
+import fcntl
+import json
+import os
+import pty
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+GATHER_SECONDS = 0.01
+"""Output that comes within this time is one line of the file."""
+
+
+def record(arguments: Sequence[str], file: Path, *, columns: int, rows: int, title: str) -> int:
+    """Run `flux-tui` with these arguments in a terminal of its own, and write what it shows.
+
+    Returns its exit status.
+    """
+    pid, terminal = pty.fork()
+    if pid == 0:
+        environment = dict(os.environ, TERM="xterm-256color", COLORTERM="truecolor")
+        for name in ("NO_COLOR", "SSH_CONNECTION", "SSH_TTY"):
+            environment.pop(name, None)  # it is as calm and as colourful as on a desk
+        environment |= {"COLUMNS": str(columns), "LINES": str(rows)}
+        os.execve(sys.executable, [sys.executable, "-m", "flux_tui", *arguments], environment)  # noqa: S606
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    header = {
+        "version": 2, "width": columns, "height": rows, "timestamp": int(time.time()), "title": title,
+        "env": {"TERM": "xterm-256color"},
+    }  # fmt: skip
+    try:
+        with file.open("w", encoding="utf-8") as out:
+            out.write(json.dumps(header) + "\n")
+            for seconds, text in _output(terminal):
+                out.write(json.dumps([round(seconds, 3), "o", text], ensure_ascii=False) + "\n")
+        pid, status = os.waitpid(pid, 0)
+    except BaseException:
+        os.kill(pid, signal.SIGTERM)
+        os.waitpid(pid, 0)
+        raise
+    finally:
+        os.close(terminal)
+    return os.waitstatus_to_exitcode(status)
+
+
+def _output(terminal: int) -> Iterator[tuple[float, str]]:
+    """Pieces of what the terminal is sent, with the seconds since the first."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    began: float | None = None
+    while True:
+        select.select([terminal], [], [])
+        began = began or time.monotonic()
+        at = time.monotonic() - began
+        time.sleep(GATHER_SECONDS)
+        try:
+            data = os.read(terminal, 1 << 20)
+        except OSError:  # as Linux says that nobody has the other end any more
+            return
+        if not data:
+            return
+        if text := decoder.decode(data):
+            yield at, text

@@ -1,0 +1,31 @@
+"""The blocking way to fetch: want one chunk, wait until it is there, then want the next.
+
+It is what a request and its awaited response amount to, on the very same protocol, network and store; so a
+comparison with pushing all wants at once compares the two paradigms and nothing else.
+"""
+
+from collections.abc import Sequence
+
+import trio
+
+from flux_tui.core.events import ChunkReceived, Entry
+from flux_tui.core.ids import Cid
+from flux_tui.node.node import FluxNode
+
+
+async def fetch_one_by_one(node: FluxNode, cids: Sequence[Cid]) -> None:
+    """Return when the last of them is in the store."""
+    arrived: dict[Cid, trio.Event] = {}
+
+    def see(entry: Entry) -> None:
+        assert isinstance(entry.event, ChunkReceived)
+        if (event := arrived.get(entry.event.cid)) is not None:
+            event.set()
+
+    node.on_data("chunk", see)
+    for cid in cids:
+        arrived[cid] = trio.Event()
+        node.get_chunk(cid)
+        if node.check_if_arrived(cid) is None:
+            await arrived[cid].wait()
+        del arrived[cid]

@@ -1,0 +1,99 @@
+"""The demo under the dashboard: the watched node's home on the screen, the player's words above the footer.
+
+The first frame waits for nothing: the nodes are started from a thread while it is painted. No libp2p and no
+trio is imported in this process.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+from flux_tui.demo.player import Lane, NotSeenError, Player, StoppedError
+from flux_tui.demo.scenario import Scenario, reading_time
+from flux_tui.demo.swarm import Member, Swarm
+from flux_tui.ui.app import Dashboard, run_dashboard
+from flux_tui.ui.place import Caption, Place
+from flux_tui.ui.source import Source
+
+BAR = 24
+"""Columns of a lane's bar."""
+LEAVE_SECONDS = 2.0
+"""After the outcome can have been read, where the demo ends by itself."""
+
+
+class Story:
+    """What the player says, as the dashboard asks for it (a `ui.place.Narrator`)."""
+
+    def __init__(self, player: Player, leave: Callable[[], None] | None) -> None:
+        self._player = player
+        self._leave = leave
+        """Called once the outcome has stood long enough; None: the person leaves."""
+        self._over_since: float | None = None
+
+    @property
+    def caption(self) -> Caption:
+        """What to say now."""
+        telling, held = self._player.shown()
+        if telling.over and self._leave is not None:
+            now = time.monotonic()
+            self._over_since = self._over_since or now
+            if now - self._over_since > LEAVE_SECONDS + reading_time(telling.text) / self._player.speed:
+                self._leave()
+        text = "\n".join([telling.text, *map(lane_text, telling.lanes)])
+        return Caption(text, telling.step, telling.steps, held, telling.look)
+
+    def move(self, by: int) -> None:
+        """On, or back."""
+        self._player.move(by)
+
+    def hold(self) -> None:
+        """Stay, or go on."""
+        self._player.hold()
+
+
+def lane_text(lane: Lane) -> str:
+    """A lane as a line."""
+    filled = BAR * lane.done // lane.of if lane.of else 0
+    return f"{'█' * filled}{'░' * (BAR - filled)} {lane.done:>5,} of {lane.of:,}  {lane.label}"
+
+
+def show(scenario: Scenario, *, speed: float = 1.0, once: bool = False) -> str | None:
+    """Play it under the dashboard until the person leaves (`once`: until it is over).
+
+    Returns why it failed, in a sentence; None: it did not.
+    """
+    swarm = Swarm(scenario)
+    player = Player(scenario, swarm, speed=speed)
+    places = [_place(swarm, player, member) for member in swarm.members.values()]
+    watched = next(place for place in places if place.title == scenario.watch)
+    others = [place for place in places if place is not watched]
+    apps: list[Dashboard] = []
+    story = Story(player, (lambda: apps[0].exit(False)) if once else None)
+    apps.append(Dashboard(watched, others=others, narrator=story))
+    # Only the thread waits for the nodes; it dies with this process.
+    threading.Thread(target=_play, args=(player, swarm), daemon=True).start()
+    try:
+        run_dashboard(apps[0])
+    finally:
+        player.stop()
+        swarm.close()
+    return player.error
+
+
+def _play(player: Player, swarm: Swarm) -> None:
+    try:
+        swarm.open()
+        player.play()
+    except (NotSeenError, StoppedError):
+        pass  # the screen says the first, and is gone at the second
+
+
+def _place(swarm: Swarm, player: Player, member: Member) -> Place:
+    return Place(
+        title=member.name,
+        source=Source.of_file(member.home.database),
+        push=member.home.push,
+        node_alive=lambda: swarm.alive(member.name),
+        restart=lambda: swarm.start(member.name),
+        trouble=lambda: member.failed or player.error,
+    )

@@ -1,0 +1,240 @@
+"""The nodes of a demo, from outside: started, told, killed, frozen; their homes and files in one temporary folder.
+
+Nothing here waits: orders go to the process that has the nodes (nodes.py) and what comes of them is seen in
+`nodes` and in each node's series. No libp2p and no trio is imported on this side.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flux_tui.core import commands as cmd
+from flux_tui.core.ids import Cid, raw_cid
+from flux_tui.demo.facts import Made, Watch
+from flux_tui.demo.scenario import Content, Scenario
+from flux_tui.home import Home
+
+PREFIX = "flux-tui-demo-"
+"""Of the temporary folder's name."""
+END_SECONDS = 5.0
+"""For the nodes to be gone at the end; they are killed at once."""
+PIECE = 1 << 20
+
+
+@dataclass
+class Member:
+    """A node as far as it is known from outside."""
+
+    name: str
+    home: Home
+    settings: dict[str, object]
+    latency: float = 0.0
+    pid: int | None = None
+    """None: it does not run."""
+    addrs: tuple[str, ...] = ()
+    """Where others dial it: through its relay, if it is far away. Empty until it listens."""
+    direct: tuple[str, ...] = ()
+    """Where it listens itself."""
+    failed: str | None = None
+    frozen: bool = False
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.home.database)
+
+
+class Swarm:
+    """All nodes of a scenario. Use it as a context: at its end nothing is left."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self.contents: dict[str, Made] = {}
+        self.members = {
+            # Short, so that each home has room for its command socket.
+            name: Member(name, Home(self.folder / "h" / name), nodes.settings, nodes.latency)
+            for nodes in scenario.nodes
+            for name in nodes.names
+        }
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    # ── life ────────────────────────────────────────────────────────────────────────────────────
+
+    def __enter__(self) -> "Swarm":
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Start the process that has the nodes; returns at once."""
+        (self.folder / "h").mkdir(mode=0o700)
+        with self._lock, (self.folder / "nodes.log").open("ab") as log:
+            # A session of its own: a terminal's signals are for the demo, which ends its nodes itself.
+            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
+                [sys.executable, "-m", "flux_tui.demo.nodes", str(self.folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+            threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
+
+    def close(self) -> None:
+        """End all nodes and remove all they had. More than once is once."""
+        with self._lock:
+            process, self._process = self._process, None
+        if process is not None:
+            assert process.stdin is not None
+            with suppress(OSError):
+                process.stdin.close()  # it then kills its nodes, removes the folder, and ends
+            try:
+                process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.terminate()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _listen(self, process: "subprocess.Popen[bytes]") -> None:
+        assert process.stdout is not None
+        with process.stdout as reports:
+            for line in reports:
+                self._reported(json.loads(line))
+
+    def _reported(self, told: dict[str, Any]) -> None:
+        name = told["name"].removesuffix(RELAY)
+        member = self.members[name]
+        if "port" in told:
+            peer = member.direct[0].rpartition("/p2p/")[2]
+            member.addrs = (f"/ip4/127.0.0.1/tcp/{told['port']}/p2p/{peer}",)
+        elif name != told["name"]:
+            pass  # a relay's pid, or its end
+        elif "pid" in told:
+            member.pid = told["pid"]
+        elif "addrs" in told:
+            member.direct = tuple(told["addrs"])
+            if member.latency:
+                port = int(member.direct[0].split("/")[4])
+                self._order(do="relay", name=name + RELAY, port=port, seconds=member.latency)
+            else:
+                member.addrs = member.direct
+        elif told.get("gone") == member.pid:
+            member.pid, member.addrs, member.frozen = None, (), False
+        elif "failed" in told:
+            member.failed = told["failed"]
+
+    def _order(self, **order: object) -> None:
+        with self._lock:
+            if self._process is not None and self._process.stdin is not None:
+                with suppress(OSError):  # its end is seen elsewhere
+                    self._process.stdin.write(json.dumps(order).encode() + b"\n")
+                    self._process.stdin.flush()
+
+    # ── what a scene is asked ───────────────────────────────────────────────────────────────────
+
+    def watch(self, node: str) -> Watch:
+        """A node's series, as far as it was read."""
+        return self.members[node].watch
+
+    def alive(self, node: str) -> bool:
+        """Whether its process runs."""
+        return self.members[node].pid is not None
+
+    def latency(self, node: str) -> float:
+        """Seconds to it, one way, for whoever joined it."""
+        return self.members[node].latency
+
+    @property
+    def everyone(self) -> tuple[str, ...]:
+        """The names of all nodes."""
+        return tuple(self.members)
+
+    def poll(self) -> None:
+        """Read what is new in every series."""
+        for member in self.members.values():
+            member.watch.poll()
+        for name, made in self.contents.items():
+            if not made.cids:  # a file's root is known as soon as somebody has added it
+                roots = (known.root for member in self.members.values()
+                         for known in member.watch.state.objects.values() if known.name == name)  # fmt: skip
+                self.contents[name] = made._replace(cids=tuple(roots)[:1])
+
+    @property
+    def trouble(self) -> str | None:
+        """What went wrong with a node: one sentence."""
+        for member in self.members.values():
+            if member.failed:
+                return f"the node {member.name} failed: {member.failed}"
+        if self._process is not None and self._process.poll() is not None:
+            return f"the process that has the nodes ended ({self._process.returncode})"
+        return None
+
+    # ── what is done ────────────────────────────────────────────────────────────────────────────
+
+    def make(self) -> None:
+        """Make the content."""
+        for content in self.scenario.content:
+            self.contents[content.name] = _make(self.folder / "files", content)
+
+    def start(self, name: str) -> None:
+        """Start a node, for the first time or again."""
+        member = self.members[name]
+        member.failed = None
+        self._order(do="start", name=name, home=str(member.home.path), settings=member.settings)
+
+    def kill(self, name: str) -> None:
+        self._order(do="kill", name=name)
+
+    def freeze(self, name: str) -> None:
+        self.members[name].frozen = True
+        self._order(do="freeze", name=name)
+
+    def thaw(self, name: str) -> None:
+        self.members[name].frozen = False
+        self._order(do="thaw", name=name)
+
+    def one_by_one(self, name: str, content: str) -> None:
+        """Have a node fetch a heap the blocking way."""
+        listing = self.folder / f"{content}.cids"
+        listing.write_text("\n".join(self.contents[content].cids))
+        self._order(do="fetch", name=name, cids=str(listing))
+
+    def push(self, name: str, *commands: cmd.Command) -> None:
+        """Push commands into a node. Raises HomeError."""
+        self.members[name].home.push(*commands)
+
+    def place_for(self, name: str, content: str) -> Path:
+        """Where a node puts a file that it gets."""
+        folder = self.folder / "got" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / content
+
+
+RELAY = "~relay"
+"""What a relay's name ends in."""
+
+
+def _make(folder: Path, content: Content) -> Made:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / content.name
+    if not content.count:
+        with path.open("wb") as file:
+            for start in range(0, content.bytes, PIECE):
+                file.write(os.urandom(min(PIECE, content.bytes - start)))
+        return Made(path, (), content.bytes)
+    path.mkdir()
+    cids: list[Cid] = []
+    for number in range(content.count):
+        data = os.urandom(content.bytes)
+        (path / f"{number:06}").write_bytes(data)
+        cids.append(raw_cid(data))
+    return Made(path, tuple(cids), content.bytes * content.count)

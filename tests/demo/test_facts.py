@@ -1,0 +1,159 @@
+"""Facts: each is what the series adds up to, and nothing else; conditions; captions."""
+
+from pathlib import Path
+
+import pytest
+
+from flux_tui.core import events as ev
+from flux_tui.core.ids import PeerId, raw_cid
+from flux_tui.demo.facts import (
+    FACTS,
+    BadFactError,
+    Made,
+    Watch,
+    fill,
+    parse_condition,
+    parse_fact,
+    parse_term,
+    same_bytes,
+    words,
+)
+from flux_tui.store.store import Store
+
+ADA, BOB = PeerId("12D3KooWAda"), PeerId("12D3KooWBob")
+CIDS = tuple(raw_cid(bytes([n])) for n in range(4))
+ROOT = CIDS[3]
+
+
+class OneNode:
+    """A scene with one node and a made file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.watched = Watch(folder / "flux.db")
+        self.contents = {"heap": Made(folder, CIDS[:3], 30), "film": Made(folder / "film", (ROOT,), 4)}
+        self.everyone = ("you",)
+
+    def watch(self, node: str) -> Watch:
+        return self.watched
+
+    def alive(self, node: str) -> bool:
+        return True
+
+    def latency(self, node: str) -> float:
+        return 0.005
+
+    def value(self, text: str) -> float:
+        return parse_term(text).value(self, self.watched)
+
+    def write(self, *events: tuple[float, ev.Event]) -> None:
+        store = Store.open(self.folder)
+        store.commit(list(events), [])
+        store.close()
+        self.watched.poll()
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> OneNode:
+    return OneNode(tmp_path)
+
+
+def test_before_anything_happened_all_facts_are_there(scene: OneNode) -> None:
+    scene.watched.poll()
+    about = {
+        "kind": ":chunk_received",
+        "kinds": ":requested..chunk_received",
+        "content": ":film",
+        "node": ":you",
+    }
+    for name, kind in FACTS.items():
+        assert scene.value(name + about.get(kind.about, "")) >= 0
+    assert scene.value("span:requested / span:requested") == 0
+
+
+def test_they_follow_the_series(scene: OneNode) -> None:
+    scene.write(
+        (1.0, ev.NodeStarted(peer_id=PeerId("12D3KooWMe"), addrs=(), version="1", max_pending=2)),
+        (2.0, ev.PeerConnected(peer=ADA, addr="a")),
+        (3.0, ev.Requested(cid=CIDS[0])),
+        (3.0, ev.Requested(cid=CIDS[1])),
+        (3.0, ev.Requested(cid=CIDS[2])),
+        (3.5, ev.PushedWant(cids=CIDS[:2], peers=(ADA,), gossip=False, retry=False, next_push_at=9.0)),
+        (4.0, ev.StatusNo(peer=ADA, cids=CIDS[:2], reason="busy", has_it=True, retry_after=1.0)),
+        (4.5, ev.StatusNo(peer=BOB, cids=CIDS[:1], reason="denied", has_it=True, retry_after=None)),
+        (5.0, ev.ChunkReceived(cid=CIDS[0], size=10, peer=ADA)),
+    )
+    values = {
+        "connected": 1, "pending": 2, "peak_pending": 3, "pushed": 1, "peak_pushed": 2, "waiting": 1,
+        "peak_waiting": 3, "noes": 2, "noes:busy": 1, "noes:low_space": 0, "refusers": 2, "chunks": 1,
+        "refetched": 0, "received": 10, "senders": 1, "count:requested": 3, "entries": 9, "number:heap": 3,
+        "span:requested..chunk_received": 2.0, "span:requested": 0.0, "dup": 1.0, "running": 1, "max_pending": 2,
+        "you.latency": 0.005,
+    }  # fmt: skip
+    assert {name: scene.value(name) for name in values} == values
+    scene.write((6.0, ev.ChunkReceived(cid=CIDS[0], size=10, peer=ADA)))
+    assert scene.value("refetched") == 1
+    assert scene.value("chunks") == 1
+
+
+def test_whole_is_the_file_and_not_only_the_word(scene: OneNode) -> None:
+    (scene.folder / "film").write_bytes(b"film")
+    got = scene.folder / "got"
+    got.write_bytes(b"fil")
+    scene.write(
+        (1.0, ev.Requested(cid=ROOT, name="film", path=str(got))),
+        (2.0, ev.ObjectCompleted(root=ROOT, size=4, path=str(got))),
+    )
+    assert scene.value("progress:film") == 1
+    assert scene.value("whole:film") == 0
+    got.write_bytes(b"film")
+    assert scene.value("whole:film") == 1
+    assert scene.value("replicas:film") == 1
+    assert not same_bytes(got, scene.folder / "missing")
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("entries = 0", True), ("entries >= 1", False), ("entries < 1", True), ("entries != 0", False),
+        ("progress:film <= 40%", True), ("received < 1MiB", True), ("number:heap = number:heap", True),
+        ("dup = 1", True), ("span:requested / span:requested > 0.5", False),
+    ],
+)  # fmt: skip
+def test_conditions(text: str, holds: bool, scene: OneNode) -> None:
+    assert parse_condition(text).holds(scene, scene.watched) is holds
+
+
+def test_growth_is_counted_from_when_a_step_began(scene: OneNode) -> None:
+    grown = parse_condition("entries +>= 1")
+    scene.write((1.0, ev.Requested(cid=CIDS[0])))
+    assert grown.holds(scene, scene.watched, before=0.0)
+    assert not grown.holds(scene, scene.watched, before=1.0)
+    scene.write((2.0, ev.Requested(cid=CIDS[1])))
+    assert grown.holds(scene, scene.watched, before=1.0)
+
+
+@pytest.mark.parametrize("text", ["", "entries", "entries > ", "entries >> 1", "1 = entries", "x = 1"])
+def test_what_is_no_condition(text: str) -> None:
+    with pytest.raises(BadFactError):
+        parse_condition(text)
+
+
+@pytest.mark.parametrize(
+    ("fact", "value", "shown"),
+    [
+        ("entries", 12345, "12,345"), ("progress:x", 0.421, "42%"), ("received", 3 << 20, "3.0 MiB"),
+        ("span:requested", 0.005, "5 ms"), ("span:requested", 1.234, "1.23 s"), ("span:requested", 21.66, "21.7 s"),
+        ("dup", 1.0, "1.000"), ("span:requested / span:requested", 213.4, "213"),
+    ],
+)  # fmt: skip
+def test_as_a_person_reads_them(fact: str, value: float, shown: str) -> None:
+    assert words(parse_term(fact), value) == shown
+
+
+def test_a_caption_is_filled(scene: OneNode) -> None:
+    assert fill("{number:heap} of {size:heap}, {entries}", scene, scene.watched) == "3 of 30 B, 0"
+
+
+def test_a_fact_is_read_once(scene: OneNode) -> None:
+    assert parse_fact("ada.noes:busy") == ("ada", "noes", "busy")

@@ -1,0 +1,100 @@
+"""Scenario files: what is wrong with one is said before anything is started; captions are short and true."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from flux_tui.demo.facts import parse_text
+from flux_tui.demo.scenario import ScenarioError, load, names, parse, reading_time
+from flux_tui.ui.panels.lines import wrapped
+
+GOOD = """
+title = "T"
+about = "a"
+watch = "you"
+stated = "s"
+outcome = ["pending = 0"]
+[[nodes]]
+name = "you"
+[[nodes]]
+name = "h"
+count = 2
+[[content]]
+name = "film.mkv"
+size = "1MiB"
+[[steps]]
+caption = "{h1.sent} of {size:film.mkv}"
+actions = [{ do = "add", nodes = ["h1", "h2"], content = "film.mkv" }]
+until = ["h1.count:object_added = 1"]
+"""
+
+
+def test_a_good_one_is_read() -> None:
+    found = parse("good", GOOD)
+    assert found.names == ("you", "h1", "h2")
+    assert found.content[0].bytes == 1 << 20
+    assert reading_time("x" * 100) > reading_time("x")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('watch = "you"', 'watch = "who"', "'who' is not among h1, h2, you"),
+        ('outcome = ["pending = 0"]', "outcome = []", "no outcome is stated"),
+        ('outcome = ["pending = 0"]', 'outcome = ["happiness = 1"]', "'happiness' is no fact"),
+        ('outcome = ["pending = 0"]', 'outcome = ["pending is 0"]', "is no condition"),
+        ('outcome = ["pending = 0"]', 'outcome = ["noes:tired = 0"]', "'tired' is none of rate_limited"),
+        ('outcome = ["pending = 0"]', 'outcome = ["count:nonsense = 0"]', "'nonsense' is none of"),
+        ('outcome = ["pending = 0"]', 'outcome = ["whole = 1"]', "does not say of which content"),
+        ('outcome = ["pending = 0"]', 'outcome = ["pending:x = 1"]', "'x' is none of"),
+        ('outcome = ["pending = 0"]', 'outcome = ["eve.pending = 0"]', "'eve' is not among"),
+        ("{h1.sent}", "{h3.sent}", "'h3' is not among"),
+        ("{h1.sent}", "{h1.nonsense}", "is no fact"),
+        ('content = "film.mkv" }', 'content = "other" }', "'other' is not among film.mkv"),
+        ('do = "add"', 'do = "explode"', "explode"),
+        ('until = ["h1.count:object_added = 1"]', "", "nothing has to be seen"),
+        ("count = 2", "count = 2\nsettings = { nonsense = 1 }", "'nonsense' is no setting"),
+        ("count = 2", "count = 2\nsettings = { max_uploads = -1 }", "max_uploads"),
+        ('size = "1MiB"', 'size = "much"', "is no size"),
+        ('size = "1MiB"', 'size = "0"', "has no size"),
+        ('name = "h"\ncount = 2', 'name = "you"', "same name"),
+        ('title = "T"', "title = 1", "title"),
+        ('title = "T"', "title", "the scenario bad:"),
+        ('about = "a"', 'about = "a"\nextra = 1', "extra"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(old: str, new: str, words: str) -> None:
+    assert old in GOOD
+    with pytest.raises(ScenarioError) as caught:
+        parse("bad", GOOD.replace(old, new))
+    assert words in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_an_unknown_one_names_those_there_are() -> None:
+    with pytest.raises(ScenarioError, match="there are hello, "):
+        load("../hello")
+
+
+@pytest.mark.parametrize("name", names())
+def test_captions_are_short_and_their_numbers_are_facts(name: str) -> None:
+    scenario = load(name)
+    for text in [scenario.stated, *(t for step in scenario.steps for t in (step.caption, step.seen) if t)]:
+        bare = re.sub(r"\{[^}]*\}", "", text)
+        # Numbers of panels, in brackets, are no numbers of anything that happened.
+        assert not re.search(r"\d", re.sub(r"\(\d\)", "", bare)), f"a number is written in: {text}"
+        shown = re.sub(r"\{[^}]*\}", "12,345", text)
+        assert len(wrapped(shown, 80 - 7)) <= 2, f"more than two lines of a small terminal: {text}"
+    assert scenario.about == scenario.about.strip()
+    assert len(scenario.about) <= 100
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_outcome_is_not_empty_words(name: str) -> None:
+    """What is stated in words names facts, and conditions are checked for it."""
+    scenario = load(name)
+    assert parse_text(scenario.stated)
+    assert len(scenario.outcome) >= 2
+    assert tomllib.loads((Path("flux_tui/demo/scenarios") / f"{name}.toml").read_text())

@@ -1,0 +1,294 @@
+"""The README is true: every command in it is run, its Python is run, its tables are what the code says.
+
+Shell blocks (```sh) are run in their order, in one folder, by bash, exactly as they stand, except that
+what a reader fills in (flux1…, bafy…, 12D3KooW… and the address) is filled in. Homes stand for the
+machines; all have a settings.toml that keeps them on loopback. A comment before a block says where it
+belongs:
+
+    <!-- one --> <!-- two -->   on which machine (private: a third one)
+    <!-- stays -->              it runs until it is told to stop
+    <!-- terminal -->           it needs a terminal, and is left with q
+
+`run` and `tests` are the two commands that everything begins with. `run` is run on a copy of the repo, with
+pip told to take the dependencies that are here; `tests` is what CI runs to run this file.
+"""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from typing import NamedTuple, get_args
+
+import msgspec
+import pytest
+
+from flux_tui.config import Settings
+from flux_tui.core import commands as cmd
+from flux_tui.core import messages
+from flux_tui.core.events import REASONS
+from flux_tui.demo.scenario import load, names
+from flux_tui.home import Home
+from tests.bench.nodes import wait_for
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+LOOPBACK = 'listen = ["/ip4/127.0.0.1/tcp/0"]\nmdns = false\n'
+TERMINAL_SECONDS = 60
+
+
+class Block(NamedTuple):
+    """A fenced block."""
+
+    language: str
+    text: str
+    marks: tuple[str, ...]
+
+
+def blocks() -> list[Block]:
+    found = re.findall(r"(?:<!-- ([a-z, ]+) -->\n)?^```(\w*)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    return [
+        Block(language, text, tuple(mark.strip() for mark in marks.split(",") if mark.strip()))
+        for marks, language, text in found
+    ]
+
+
+def sole(mark: str) -> Block:
+    (found,) = [block for block in blocks() if mark in block.marks]
+    return found
+
+
+class Reader:
+    """Somebody who follows the README, with two machines."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.machines = {name: folder / name for name in ("one", "two", "private")}
+        self.homes = {name: Home(folder / name / "home") for name in self.machines}
+        for name, machine in self.machines.items():
+            machine.mkdir()
+            self.homes[name].prepare()
+            self.homes[name].settings.write_text(LOOPBACK)
+        (self.machines["one"] / "film.mkv").write_bytes(os.urandom(3_000_000))
+        self.words: dict[str, str] = {}
+        self.staying: list[subprocess.Popen[str]] = []
+
+    def environment(self, machine: str) -> dict[str, str]:
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        found = dict(
+            os.environ, PATH=path, FLUX_TUI_HOME=str(self.homes[machine].path), TERM="xterm-256color"
+        )
+        found.pop("NO_COLOR", None)
+        return found
+
+    def follow(self, block: Block) -> None:
+        machine = next((mark for mark in block.marks if mark in self.machines), "one")
+        text = self.filled(block.text)
+        if "stays" in block.marks:
+            self.stay(text, machine)
+        elif "terminal" in block.marks:
+            in_a_terminal(text, self.machines[machine], self.environment(machine))
+        else:
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", text], cwd=self.machines[machine], env=self.environment(machine),
+                capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+            assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
+            for word in done.stdout.split():
+                if word.startswith("flux1"):
+                    self.words["flux1…"] = word
+                elif word.startswith("baf"):
+                    self.words["bafy…"] = word
+
+    def stay(self, text: str, machine: str) -> None:
+        process = subprocess.Popen(
+            ["bash", "-c", f"exec {text}"], cwd=self.machines[machine], env=self.environment(machine),
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self.staying.append(process)
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        self.words["/ip4/192.0.2.7/tcp/4001/p2p/12D3KooW…"] = told["addrs"][0]
+
+    def filled(self, text: str) -> str:
+        for word, meaning in self.words.items():
+            text = text.replace(word, meaning)
+        assert "…" not in re.sub(r"#.*", "", text), f"nothing is known to fill in: {text}"
+        return text
+
+    def close(self) -> None:
+        for process in self.staying:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+            assert process.stdout is not None
+            process.stdout.close()
+        for home in self.homes.values():
+            if home.running() is not None:
+                home.push(cmd.Stop())
+            wait_for(lambda home=home: home.running() is None, seconds=20)
+
+
+def in_a_terminal(
+    text: str, folder: Path, environment: dict[str, str], *, columns: int = 120, rows: int = 40
+) -> None:
+    """Run it in a terminal of its own; when the dashboard is there, press q; it has to end well."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        os.execvpe("bash", ["bash", "-c", text], environment)
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    seen, pressed, deadline = b"", 0.0, time.monotonic() + TERMINAL_SECONDS
+    while time.monotonic() < deadline:
+        if select.select([terminal], [], [], 0.1)[0]:
+            try:
+                data = os.read(terminal, 1 << 16)
+            except OSError:
+                break
+            if not data:
+                break
+            seen += data
+        if b"Series" in seen and time.monotonic() - pressed > 1:
+            os.write(terminal, b"q")
+            pressed = time.monotonic()
+    os.close(terminal)
+    if time.monotonic() >= deadline:
+        os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    assert b"Series" in seen, seen[-2000:].decode(errors="replace")
+    assert os.waitstatus_to_exitcode(status) == 0, seen[-2000:].decode(errors="replace")
+
+
+def test_a_reader_follows_it_from_top_to_bottom(tmp_path: Path) -> None:
+    reader = Reader(tmp_path)
+    try:
+        for block in blocks():
+            if block.language == "sh" and not {"run", "tests"} & set(block.marks):
+                reader.follow(block)
+        one, two = reader.machines["one"], reader.machines["two"]
+        assert (two / "film.mkv").read_bytes() == (one / "film.mkv").read_bytes()
+        assert (one / "hello.cast").stat().st_size > 1000
+        assert (two / "evening.flux").exists()
+    finally:
+        reader.close()
+
+
+def test_the_command_that_runs_it(tmp_path: Path) -> None:
+    """On a copy of what the repo holds. The dependencies are not downloaded again: pip is told by its
+    environment to take those that are here."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).exists() and not name.startswith(("tests/", "screenshots/")):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, tmp_path / name)
+    here = next(path for path in sys.path if path.endswith("site-packages"))
+    environment = dict(
+        os.environ, PIP_NO_DEPS="1", PIP_NO_BUILD_ISOLATION="0", PYTHONPATH=here, TERM="xterm-256color",
+        PIP_DISABLE_PIP_VERSION_CHECK="1", PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    )  # fmt: skip
+    in_a_terminal(sole("run").text, tmp_path, environment)
+    installed = next((tmp_path / ".venv").glob("lib/python*/site-packages/flux_tui"))
+    assert (installed / "demo" / "scenarios" / "hello.toml").exists()
+
+
+def test_the_command_that_tests_it_is_what_ci_runs() -> None:
+    assert "pytest" in sole("tests").text
+    ci = (ROOT / ".ci" / "run").read_text()
+    assert "<!-- tests -->" in ci
+    develop = next(block.text for block in blocks() if not block.language and "ruff" in block.text)
+    for line in develop.splitlines():
+        command = line.removeprefix(".venv/bin/")
+        assert command.startswith("python -m pytest") or f"run {command}\n" in ci
+
+
+def test_its_python_runs(tmp_path: Path) -> None:
+    (block,) = [block for block in blocks() if block.language == "python"]
+    film = tmp_path / "film.mkv"
+    film.write_bytes(b"film" * 1000)
+    for name in ("ada-home", "bob-home"):
+        (tmp_path / name).mkdir(mode=0o700)
+        (tmp_path / name / "settings.toml").write_text(LOOPBACK)
+    program = block.text.replace("/path/to/film.mkv", str(film))
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert "arrived: bafk" in done.stdout
+    assert "duplicate factor 1.0" in done.stdout
+
+
+def test_its_toml_is_settings() -> None:
+    for block in blocks():
+        if block.language == "toml":
+            Settings().merged(tomllib.loads(block.text), "the README")
+
+
+def table(mark: str) -> list[list[str]]:
+    """The rows of the table after a comment, without its head."""
+    after = README.split(f"<!-- {mark} -->\n", 1)[1]
+    rows = [line.strip("|").split("|") for line in after.split("\n\n", 1)[0].splitlines()[2:]]
+    return [[cell.strip() for cell in row] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("mark", "kinds"), [("messages", messages.MESSAGE_TYPES), ("intents", get_args(messages.IntentBody))]
+)
+def test_its_protocol_tables_are_the_protocol(mark: str, kinds: tuple[type[msgspec.Struct], ...]) -> None:
+    """Every message, its fields in their order, and which of them have a default."""
+    rows = {row[0].strip("`"): row[1] for row in table(mark)}
+    assert set(rows) == {str(kind.__struct_config__.tag) for kind in kinds}
+    for kind in kinds:
+        tag = str(kind.__struct_config__.tag)
+        told = re.findall(r"`(\w+)`(=?)", rows[tag])
+        real = [(field.name, "" if field.required else "=") for field in msgspec.structs.fields(kind)]
+        assert told == real, tag
+
+
+def test_its_lists_are_whole() -> None:
+    for reason in REASONS:
+        assert README.count(reason) >= 2
+    for name in names():
+        about = load(name).about
+        assert f"| `{name}` | " in README, about
+    known = [
+        kind
+        for _, kind, _ in re.findall(r"(\|) `([a-z-]+)` (\|) ", README.split("## Demos")[1].split("## ")[0])
+    ]
+    assert known == list(names())
+
+
+def test_its_benchmarks_are_commands() -> None:
+    for row in table("benchmarks"):
+        module = row[1].strip("`").split()[2]
+        done = subprocess.run(
+            [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        assert "--json" in done.stdout
+
+
+def test_its_files_and_anchors_are_there() -> None:
+    for target in re.findall(r"(?:\]\(|src=\"|srcset=\")([^)\"]+)", README):
+        if target.startswith("#"):
+            heading = target[1:].replace("-", " ")
+            assert re.search(rf"^## {heading}$", README, re.MULTILINE | re.IGNORECASE), target
+        elif not target.startswith("http"):
+            assert (ROOT / target).exists(), target
+
+
+def test_the_sample_settings_have_every_key_as_it_is_without_it() -> None:
+    values = tomllib.loads((ROOT / "assets" / "settings.toml").read_text())
+    assert set(values) == {field.name for field in fields(Settings)}
+    assert Settings().merged(values, "the sample") == Settings()

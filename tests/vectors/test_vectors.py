@@ -1,0 +1,98 @@
+"""The vectors are what this version writes and reads, byte by byte; and every kind of message is among them."""
+
+import json
+from typing import Any, get_args
+
+import msgpack
+import pytest
+from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.peer.id import ID
+
+from flux_tui.core import codec, messages
+from flux_tui.core.ticket import Ticket, format_ticket, parse_ticket
+from tests.vectors.__main__ import FILES, FOLDER, from_json
+
+
+def vectors(name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((FOLDER / f"{name}.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_files_are_what_the_command_writes(name: str) -> None:
+    assert vectors(name) == json.loads(json.dumps(FILES[name]()))
+
+
+def test_every_kind_is_there() -> None:
+    """A new kind of message needs a vector: add it in tests/vectors/__main__.py, and run the command there."""
+    tags = {str(kind.__struct_config__.tag) for kind in messages.MESSAGE_TYPES} - {"intent"}
+    assert {vector["kind"] for vector in vectors("frames")} == tags
+    bodies = {str(kind.__struct_config__.tag) for kind in get_args(messages.IntentBody)}
+    assert {vector["kind"] for vector in vectors("intents")} == bodies
+
+
+@pytest.mark.parametrize("vector", vectors("frames"), ids=lambda vector: vector["kind"])
+def test_frames(vector: dict[str, Any]) -> None:
+    frame, payload = bytes.fromhex(vector["frame"]), bytes.fromhex(vector["payload"])
+    # By hand, as another language would.
+    header = msgpack.packb(from_json(vector["array"]))
+    assert (
+        frame == b"\x01" + len(header).to_bytes(3, "big") + len(payload).to_bytes(4, "big") + header + payload
+    )
+    # By our codec.
+    lengths = codec.decode_prefix(frame[:8])
+    assert lengths == (len(header), len(payload))
+    message = codec.decode_header(frame[8 : 8 + lengths.header])
+    assert codec.encode_frame(message, lengths.payload) + payload == frame
+    # What a newer peer adds at the end is passed over; what is optional may be left out.
+    array = from_json(vector["array"])
+    assert codec.decode_header(msgpack.packb([*array, "from a later version"])) == message
+
+
+def test_optional_fields_may_be_left_out() -> None:
+    for vector in vectors("frames"):
+        if vector["kind"] == "status_yes_but_later" and vector["array"][4:] == [None] * 4:
+            full = codec.decode_header(bytes.fromhex(vector["frame"])[8:])
+            assert codec.decode_header(msgpack.packb(from_json(vector["array"][:4]))) == full
+            break
+    else:
+        raise AssertionError("no vector has only optional fields at its end")
+
+
+@pytest.mark.parametrize("vector", vectors("intents"), ids=lambda vector: vector["kind"])
+def test_intents(vector: dict[str, Any]) -> None:
+    signed, signature = bytes.fromhex(vector["signed"]), bytes.fromhex(vector["signature"])
+    assert msgpack.packb(from_json(vector["array"])) == signed
+    key = create_new_key_pair(bytes.fromhex(vector["key_seed"]))
+    assert str(ID.from_pubkey(key.public_key)) == vector["origin"]
+    assert key.private_key.sign(signed) == signature
+    origin = ID.from_base58(vector["origin"]).extract_public_key()
+    assert origin is not None
+    assert origin.verify(signed, signature)
+    gossip = bytes.fromhex(vector["gossip"])
+    sealed = codec.decode_sealed(gossip)
+    assert (sealed.signed, sealed.signature) == (signed, signature)
+    assert codec.encode_sealed(sealed) == gossip == msgpack.packb(["intent", signed, signature])
+    assert codec.encode_frame(sealed).hex() == vector["frame"]
+    intent = codec.decode_intent(signed)
+    assert intent.origin == vector["origin"]
+    assert codec.encode_intent(intent) == signed
+
+
+@pytest.mark.parametrize("vector", vectors("refused"), ids=lambda vector: vector["why"])
+def test_refused(vector: dict[str, str]) -> None:
+    frame = bytes.fromhex(vector["frame"])
+
+    def read() -> None:
+        lengths = codec.decode_prefix(frame[:8])
+        codec.decode_header(frame[8 : 8 + lengths.header])
+
+    with pytest.raises(codec.BadFrameError):
+        read()
+
+
+@pytest.mark.parametrize("vector", vectors("tickets"), ids=lambda vector: str(vector["name"]))
+def test_tickets(vector: dict[str, Any]) -> None:
+    ticket = Ticket(vector["root"], vector["name"], vector["size"], tuple(vector["addrs"]))
+    assert parse_ticket(vector["ticket"]) == ticket
+    assert format_ticket(ticket) == vector["ticket"]
