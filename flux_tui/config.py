@@ -6,7 +6,7 @@ Sizes are bytes, rates bytes a second; both may be written with KB MB GB (thousa
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from typing import Any
 
@@ -59,6 +59,12 @@ class Settings:
     """Intents that may be in the network at once; more wait in the series."""
     max_uploads: int = 16
     """Peers that are served at the same time; the next hear `busy`."""
+    theme: str = ""
+    """The dashboard's colours, by a theme's name; empty: ours."""
+    ascii: bool = False
+    """Draw the dashboard with ASCII signs, whatever the locale."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """The dashboard's keys that differ from its table: action = "key" (`?` lists the actions)."""
 
     @classmethod
     def load(cls, home: Home, **flags: Any) -> "Settings":
@@ -78,7 +84,7 @@ class Settings:
 
     def merged(self, values: Mapping[str, Any], source: str) -> "Settings":
         """These settings with some replaced. Raises SettingsError naming `source` and the key."""
-        known = {field.name for field in fields(self)}
+        known = {known.name for known in fields(self)}
         for name in values:
             if name not in known:
                 raise SettingsError(
@@ -102,6 +108,17 @@ def _checked(name: str, value: Any, default: Any, source: str) -> Any:
             if isinstance(value, int) and not isinstance(value, bool) and value > 0:
                 return value
             raise SettingsError(f"{source}: {name} is {value!r}, expected a whole number above 0")
+        case str():
+            if isinstance(value, str):
+                return value
+            raise SettingsError(f"{source}: {name} is {value!r}, expected text")
+        case dict():
+            if not isinstance(value, Mapping):
+                raise SettingsError(f"{source}: {name} is {value!r}, expected a table of text")
+            for key, text in value.items():
+                if not isinstance(text, str):
+                    raise SettingsError(f"{source}: {name}.{key} is {text!r}, expected text")
+            return dict(value)
         case _:
             if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
                 return tuple(value)

@@ -53,12 +53,11 @@ async def take(picture: Picture, folder: Path) -> None:
     """One picture."""
     from flux_tui.ui.app import Dashboard
     from flux_tui.ui.glyphs import Glyphs
+    from flux_tui.ui.place import Place
     from flux_tui.ui.source import Source
 
-    app = Dashboard(
-        Source.of_file(RECORDING), title="swarm.flux", push=None, node_alive=lambda: False,
-        recording=True, clock=lambda: 0.0, glyphs=Glyphs(unicode=True),
-    )  # fmt: skip
+    place = Place(title="swarm.flux", source=Source.of_file(RECORDING))
+    app = Dashboard(place, clock=lambda: 0.0, glyphs=Glyphs(unicode=True))
     async with app.run_test(size=picture.size) as pilot:
         await pilot.pause()
         while app.source.loading:

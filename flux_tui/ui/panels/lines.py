@@ -1,7 +1,8 @@
 """The base of all panels: a virtualised list of lines with one selected, drawn by Textual's line API.
 
 Only lines that changed are drawn again, and a panel with a million lines costs as much as one with ten.
-Lines keep their place by key, not by number: what is selected stays selected when others come and go.
+Lines keep their place by key, not by number: what is selected stays selected when others come and go. The
+first column tells by a sign, for those who see no colours, what is selected and what is marked.
 """
 
 from typing import ClassVar
@@ -15,6 +16,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from flux_tui.ui.glyphs import Glyphs
 from flux_tui.ui.view import Line, Row
 
 ROLES = (
@@ -45,6 +47,15 @@ class LinesPanel(ScrollView, can_focus=True):
             self.panel = panel
             self.key = key
 
+    class HeadClicked(Message):
+        """A click on a heading."""
+
+        def __init__(self, panel: "LinesPanel", x: int) -> None:
+            super().__init__()
+            self.panel = panel
+            self.x = x
+            """The column of text, from 0."""
+
     def __init__(self, number: str, name: str, *, empty: str = "", id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self.number = number
@@ -53,6 +64,10 @@ class LinesPanel(ScrollView, can_focus=True):
         """What to do, said where there is nothing to show."""
         self.rows: list[Row] = []
         self.selected: str | None = None
+        self.marked: set[str] = set()
+        self.signs = Glyphs(unicode=True)
+        self._place = 0
+        """Where the selected line was, for when it is gone."""
         self._styles: dict[str, Style] = {}
 
     # ── what subclasses may replace ─────────────────────────────────────────────────────────────
@@ -79,13 +94,15 @@ class LinesPanel(ScrollView, can_focus=True):
 
     @property
     def columns(self) -> int:
-        """Columns for text: without border, padding and scrollbar."""
-        return self.scrollable_content_region.width
+        """Columns for text: without border, sign and scrollbar."""
+        return max(0, self.scrollable_content_region.width - 1)
 
     # ── showing ─────────────────────────────────────────────────────────────────────────────────
 
     def show(self, rows: list[Row], note: str = "") -> None:
         """Replace the lines; only those that differ are drawn."""
+        if (at := self.selected_index()) >= 0:
+            self._place = at
         old, self.rows = self.rows, rows
         self.set_title(note)
         if len(old) != len(rows):
@@ -120,7 +137,7 @@ class LinesPanel(ScrollView, can_focus=True):
         self._styles.clear()
 
     def render_line(self, y: int) -> Strip:
-        width = self.columns
+        width = self.scrollable_content_region.width
         index = y + int(self.scroll_offset.y)
         total = self.count()
         if total == 0:
@@ -128,14 +145,20 @@ class LinesPanel(ScrollView, can_focus=True):
         if not 0 <= index < total:
             return Strip.blank(width, self.rich_style)
         key, line = self.line(index)
-        segments = [Segment(text, self._role(role)) for text, role in line]
-        strip = Strip(segments).crop_extend(0, width, self.rich_style)
-        if key == self.selected and (self.has_focus or self.has_class("-keep-selection")):
-            strip = strip.apply_style(self.get_component_rich_style("lines--selected", partial=True))
-        return strip
+        selected = key == self.selected and (self.has_focus or self.has_class("-keep-selection"))
+        sign = self.signs.mark if key in self.marked else self.signs.here if selected else " "
+        segments = [Segment(sign, self._role("accent"))]
+        segments += [Segment(text, self._role(role)) for text, role in line]
+        base = self.rich_style
+        if selected:
+            # Over the spans' own styles, which have a background too.
+            over = Style(bgcolor=self.get_component_rich_style("lines--selected").bgcolor)
+            segments = [Segment(text, (style or base) + over) for text, style, _ in segments]
+            base += over
+        return Strip(segments).crop_extend(0, width, base)
 
     def _empty_line(self, y: int, width: int) -> Strip:
-        lines = _wrap(self.empty, max(10, width - 4))
+        lines = wrapped(self.empty, max(10, width - 4))
         top = max(0, (self.size.height - len(lines)) // 2)
         if top <= y < top + len(lines):
             text = lines[y - top].center(width)
@@ -152,7 +175,7 @@ class LinesPanel(ScrollView, can_focus=True):
 
     def action_move(self, by: int) -> None:
         index = self.selected_index()
-        self.go(0 if index < 0 else index + by, by)
+        self.go(self._place if index < 0 else index + by, by)
 
     def action_page(self, by: int) -> None:
         index = max(0, self.selected_index())
@@ -190,7 +213,9 @@ class LinesPanel(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         index = int(event.y - self.gutter.top + self.scroll_offset.y)
-        if 0 <= index < self.count():
+        if 0 <= index < self.count() and self.is_title(index):
+            self.post_message(self.HeadClicked(self, event.x - self.gutter.left - 1))
+        elif 0 <= index < self.count():
             before = self.selected
             self.select_index(index)
             self.refresh()
@@ -206,7 +231,8 @@ class LinesPanel(ScrollView, can_focus=True):
         self.refresh()
 
 
-def _wrap(text: str, width: int) -> list[str]:
+def wrapped(text: str, width: int) -> list[str]:
+    """A text in lines of at most `width` columns."""
     lines: list[str] = []
     for paragraph in text.splitlines():
         line = ""
