@@ -279,7 +279,7 @@ class Board(App[bool]):
             return
         screen = self.screen_stack[0]
         fresh = self._fresh()
-        if ticked and fresh == self._shown:
+        if ticked and fresh == self._shown and not self.series.looking:
             return
         self._shown = fresh
         self._show_strips(screen)
@@ -295,9 +295,8 @@ class Board(App[bool]):
         state = self.source.state
         counting = state.pending or any(peer.until and peer.until > now for peer in state.peers.values())
         moment = round(now / TICK_SECONDS) if counting else int(now)
-        scan = (self.series.count(), self.series.border_title) if self.panel_filters.get("series") else ()
         return (self.place.title, state.seq, self.source.last_seq, self.source.frozen, moment, int(self.clock()),
-                self.alive, self.place.trouble(), self.source.trouble, scan, self.masked)  # fmt: skip
+                self.alive, self.place.trouble(), self.source.trouble, self.masked)  # fmt: skip
 
     def _filtered(self, name: str, rows: list[Row]) -> list[Row]:
         wanted = self.panel_filters.get(name)

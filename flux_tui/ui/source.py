@@ -222,6 +222,8 @@ class Source:
             return
         for number in range(1, PROBES + 1):
             at = last * number // PROBES
+            if at <= 2 * CHECKPOINT_EVERY:
+                continue
             found = reader.checkpoint(at)
             if found is None or at - found[0] > 2 * CHECKPOINT_EVERY or restore(found[1]) is None:
                 self._builder = Builder(self._path, last)

@@ -19,6 +19,8 @@ SAMPLE = 32
 """Entries looked at to tell a column's share of NO."""
 KEPT = 2_000
 """Columns remembered."""
+INSTANT = 1e-6
+"""Less than between two entries: a column ends right before the next begins."""
 MANY_NOES, SOME_NOES = 0.3, 0.05
 
 
@@ -101,7 +103,7 @@ class Timeline:
         last = source.entry(source.last_seq) if source.frozen or self.span >= len(SPANS) else None
         if self.span >= len(SPANS):
             begin = self._first_at if self._first_at is not None else now - 1
-            end = max(last.at if last else now, now, begin + 1)
+            end = max(last.at if last else now, now, begin + 1) + INSTANT
             if not self._grows:
                 return begin, end
             if not end <= self._end <= begin + (end - begin) * 1.5:
@@ -147,4 +149,4 @@ class Timeline:
 
 def _before(at: float) -> float:
     """Right before a time, so that a column has what happened at its begin and not at its end."""
-    return at - 1e-6
+    return at - INSTANT

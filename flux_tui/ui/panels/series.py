@@ -182,6 +182,15 @@ class SeriesPanel(LinesPanel):
             window.prepend(self.source.read(window.low - count, count), window.low - count)
             budget -= count
 
+    @property
+    def looking(self) -> bool:
+        """Whether there are entries to be looked at."""
+        if not self._windowed:
+            return False
+        window = self._window
+        back = window.low > 0 and not window.full and self._wants_more()
+        return back or (window.high < self.source.cursor and (self.following or self._wants_more_below()))
+
     def _wants_more(self) -> bool:
         """Whether lines further back are needed: a filter counts them all, folding needs what is seen."""
         if self.filter:
