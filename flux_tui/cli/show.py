@@ -113,6 +113,11 @@ class Starter:
             self._thread = threading.Thread(target=self._start, daemon=True)
             self._thread.start()
 
+    def wait(self) -> None:
+        """Until it is up, or why not is known."""
+        if self._thread is not None:
+            self._thread.join()
+
     def _start(self) -> None:
         from flux_tui.cli.background import ensure_node
         from flux_tui.cli.push import node_flags

@@ -49,13 +49,15 @@ def throughput_rows(view: View) -> list[Row]:
                 ("  ", "text"),
                 (text, gauge.role),
             ]
-            rows.append(Row(f"{gauge.label} {level}", cut(line, view.width, view.glyphs.ellipsis)))
+            rows.append(
+                Row(f"{gauge.label} {level}", cut(line, view.width, view.glyphs.ellipsis), title=True)
+            )
     totals: Line = [("total".ljust(8), "dim"), (human_size(state.received_bytes).rjust(12), "strong")]
     totals.append((f"  in, {human_size(state.sent_bytes)} out", "dim"))
     if waste := sum(state.wasted_bytes.values()):
         why = ", ".join(f"{human_size(size)} {cause}" for cause, size in state.wasted_bytes.items() if size)
         totals.append((f", wasted {human_size(waste)}: {why}", "warn"))
-    rows.append(Row("total", cut(totals, view.width, view.glyphs.ellipsis)))
+    rows.append(Row("total", cut(totals, view.width, view.glyphs.ellipsis), title=True))
     return rows
 
 

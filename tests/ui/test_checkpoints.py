@@ -77,8 +77,9 @@ def test_a_recording_without_checkpoints_has_them_made_beside(
     builder = source._builder
     assert builder is not None
     builder._process.wait(60)
-    while source.loading:
+    for _ in range(COUNT // source_module.POLL_ENTRIES + 1):
         source.poll()
+    assert source.cursor == source.last_seq == COUNT
     assert source.building is None
     assert source._kept is not None
     assert source._kept._seqs == [*range(EVERY, COUNT, EVERY), COUNT]

@@ -153,6 +153,8 @@ class LinesPanel(ScrollView, can_focus=True):
         if selected:
             # Over the spans' own styles, which have a background too.
             over = Style(bgcolor=self.get_component_rich_style("lines--selected").bgcolor)
+            if self.app.theme.startswith("ansi"):
+                over = Style(reverse=True)  # the terminal's own colours cannot be mixed
             segments = [Segment(text, (style or base) + over) for text, style, _ in segments]
             base += over
         return Strip(segments).crop_extend(0, width, base)

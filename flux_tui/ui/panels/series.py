@@ -156,6 +156,12 @@ class SeriesPanel(LinesPanel):
 
     def _scroll(self, y: int) -> None:
         self.scroll_to(y=y, animate=False, force=True, immediate=True)
+        self.call_after_refresh(self._align_scrollbar)
+
+    def _align_scrollbar(self) -> None:
+        """A scrollbar that was not there yet when it was scrolled does not know where to."""
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.position = self.scroll_y
 
     def _look(self) -> None:
         """Look at some more entries: those that came, then those further back."""
