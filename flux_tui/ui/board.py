@@ -38,6 +38,8 @@ from flux_tui.ui.view import Line, Row, Sort, Span, Times, View, text_of
 REMOTE = bool(os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
 TICK_SECONDS = 0.5 if REMOTE else 0.25
 """One ticker for all panels: calmer over SSH."""
+BEHIND_SECONDS = 1.0
+"""Between two frames behind a window."""
 READING_SECONDS = 0.1
 """Between two frames while a long series is read."""
 WIDE, TALL, TWO = 100, 30, 22
@@ -106,6 +108,7 @@ class Board(App[bool]):
         self._was_alive = False
         self._shown: tuple[object, ...] = ()
         self._reading_shown = 0.0
+        self._behind_shown = 0.0
 
     @property
     def source(self) -> Source:
@@ -281,6 +284,11 @@ class Board(App[bool]):
         fresh = self._fresh()
         if ticked and fresh == self._shown and not self.series.looking:
             return
+        if ticked and len(self.screen_stack) > 1:
+            # Behind a window every change draws the whole screen: once a second is enough there.
+            if time.monotonic() - self._behind_shown < BEHIND_SECONDS:
+                return
+            self._behind_shown = time.monotonic()
         self._shown = fresh
         self._show_strips(screen)
         self.series.update_view(self.view(self.series.columns))
@@ -356,11 +364,13 @@ class Board(App[bool]):
 
     def _gone(self) -> str | None:
         """That the node is gone, and what to do."""
-        if self.place.recording or self.alive or self.source.loading or not self.source.last_seq:
+        if self.place.recording or self.alive or self.source.loading:
             return None
-        if self._starting():
+        if self._starting() or not (self.source.last_seq or self._was_alive):
             return None
-        how = "has died: it left no word" if self.source.state.running else "is stopped"
+        state = self.source.state
+        died = state.running or (self._was_alive and not state.seq)
+        how = "has died: it left no word" if died else "is stopped"
         again = next(action for action in self.keys.actions if action.name == "restart")
         offer = f"; press {self.keys.shown(again)} to start it again" if self.place.restart else ""
         return f"The node {how}{offer}"
