@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flux_tui.ui.app import Dashboard
     from flux_tui.ui.place import Place
 
-LEAVING_SECONDS = 0.25
+LEAVING_SECONDS = 0.1
 """For a node that is told to stop to be gone; if it needs longer, nobody waits for it."""
 
 

@@ -346,7 +346,7 @@ class Board(App[bool]):
             tabs.show_current(PANELS.index(self.current) + 1)
         screen.query_one("#footer", LineStrip).show(self._footer(width))
         trouble = screen.query_one("#trouble", Static)
-        text = self.source.trouble or self.place.trouble() or self._gone()
+        text = self.source.trouble or self._gone()
         trouble.set_class(bool(text), "-shown")
         if text and str(trouble.content) != text:
             trouble.update(text)
@@ -366,14 +366,15 @@ class Board(App[bool]):
         """That the node is gone, and what to do."""
         if self.place.recording or self.alive or self.source.loading:
             return None
-        if self._starting() or not (self.source.last_seq or self._was_alive):
+        trouble = self.place.trouble()
+        if self._starting() or not (self.source.last_seq or self._was_alive or trouble):
             return None
         state = self.source.state
         died = state.running or (self._was_alive and not state.seq)
         how = "has died: it left no word" if died else "is stopped"
         again = next(action for action in self.keys.actions if action.name == "restart")
         offer = f"; press {self.keys.shown(again)} to start it again" if self.place.restart else ""
-        return f"The node {how}{offer}"
+        return f"{trouble or f'The node {how}'}{offer}"
 
     def _starting(self) -> bool:
         return self.place.starting() and not self.place.trouble()
