@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from textual import on
+from textual import events, on
 from textual.app import SystemCommand
 from textual.screen import Screen
 
 from flux_tui.ui.board import PANELS
 from flux_tui.ui.commandline import Context, LineError, Outcome, complete_line, read_line
 from flux_tui.ui.look_actions import LookActions
+from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.strips import Keybar
 from flux_tui.ui.place import Place
 from flux_tui.ui.prompt import Prompt
@@ -49,6 +50,17 @@ class Dashboard(TimeActions, PushActions, LookActions):
         if action in ("next_panel", "previous_panel", "narrate"):
             return len(self.screen_stack) == 1 and not self.prompt.kind
         return True
+
+    async def on_event(self, event: events.Event) -> None:
+        """A key of a panel acts before the next one is looked at: handed on from widget to widget, as Textual
+        does it, what follows `:` in a paste or from fast fingers would still go to the panel.
+        """
+        if isinstance(event, events.Key) and not event.is_forwarded and isinstance(self.focused, LinesPanel):
+            self.app_focus = True
+            for priority in (True, False):
+                if await self._check_bindings(event.key, priority=priority):
+                    return
+        await super().on_event(event)
 
     def action_narrate(self, by: int) -> None:
         if self.narrator is not None:
@@ -112,7 +124,7 @@ class Dashboard(TimeActions, PushActions, LookActions):
     def _prompt_left(self, event: Prompt.Left) -> None:
         if event.kind == "filter":
             self.set_filter("")
-        self.panel().focus()
+        self.screen.set_focus(self.panel())
 
     @on(Prompt.Entered)
     async def _prompt_entered(self, event: Prompt.Entered) -> None:
@@ -129,7 +141,7 @@ class Dashboard(TimeActions, PushActions, LookActions):
         if outcome.commands and not self.push_commands(outcome.commands, outcome.done):
             return
         self.prompt.close()
-        self.panel().focus()
+        self.screen.set_focus(self.panel())
         if outcome.action:
             await self.run_action(outcome.action)
 

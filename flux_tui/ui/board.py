@@ -152,6 +152,7 @@ class Board(App[bool]):
             panel.signs = self.glyphs
         self._fit(self.size)
         self.query_one(SeriesPanel).focus()
+        self.query_one(Keybar).show(self._footer(self.size.width))
         # The first frame is painted before anything is read.
         self.call_after_refresh(self.tick)
         self.set_interval(TICK_SECONDS, self.tick)

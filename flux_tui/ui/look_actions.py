@@ -40,7 +40,7 @@ class LookActions(Board):
         """Give a panel the keys."""
         self.current = name
         self.mark_current()
-        self.panel(name).focus()
+        self.screen.set_focus(self.panel(name))
         self.call_after_refresh(self.show_all)
 
     @on(events.DescendantFocus)

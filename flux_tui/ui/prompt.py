@@ -142,17 +142,18 @@ class Prompt(Horizontal):
         self._completer = completer
         self._back, self._typed = 0, text
         self._forget_candidates()
-        self.add_class("-open")
+        self.display = True
         self.query_one("#prompt-label", Label).update(label)
         self.say("")
         self.field.placeholder = hint
         self._set(text)
-        self.field.focus()
+        # At once, and not on a later turn: what is typed fast, or pasted, has to arrive here.
+        self.screen.set_focus(self.field)
 
     def close(self) -> None:
         """Take no more."""
         self.kind = ""
-        self.remove_class("-open")
+        self.display = False
 
     def say(self, text: str, *, bad: bool = True) -> None:
         """Words beside what is typed."""

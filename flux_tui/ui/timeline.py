@@ -11,7 +11,7 @@ from typing import NamedTuple
 from flux_tui.core.events import Entry, StatusNo
 from flux_tui.ui.glyphs import Glyphs, Role
 from flux_tui.ui.source import Source
-from flux_tui.ui.view import Line
+from flux_tui.ui.view import Line, merged
 
 SPANS = (120.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
 """Seconds that a strip can show; after the last: all of the series."""
@@ -94,7 +94,7 @@ class Timeline:
                 if column.noes > SOME_NOES:
                     role = "bad" if column.noes > MANY_NOES else "warn"
                 line.append((glyphs.spark([float(column.entries)], float(top)), role))
-        return line
+        return merged(line)
 
     def _stretch(self, now: float) -> tuple[float, float]:
         source = self._source

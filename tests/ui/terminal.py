@@ -75,6 +75,16 @@ class Terminal:
             time.sleep(0.005)
         return time.monotonic()
 
+    def when(self, since: int, text: str) -> float:
+        """When a text that was written after byte `since` had come."""
+        return next(
+            at for at, count in self.times if count > since and text in self.text_between(since, count)
+        )
+
+    def text_between(self, start: int, end: int) -> str:
+        """What was written from one byte to another, without what steers the terminal."""
+        return ESCAPES.sub(b"", bytes(self.written[start:end])).decode(errors="replace")
+
     def wait_written(self, since: int, seconds: float = PATIENCE) -> float:
         """Until anything was written after byte `since`; returns when it came."""
         deadline = time.monotonic() + seconds

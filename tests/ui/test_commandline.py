@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from textual.events import Key
 
 from flux_tui.cli.main import cli
 from flux_tui.core import commands as cmd
@@ -125,7 +126,7 @@ async def test_typed_into_the_dashboard(live: Live) -> None:
         await pilot.pause()
         await pilot.press(":", *"cancel film", "tab", "enter")
         assert live.pushed[-1] == cmd.Cancel((ROOT,), live.pushed[-1].by)
-        assert not app.query_one("#prompt").has_class("-open")
+        assert not app.query_one("#prompt").display
         await pilot.press(":", *"theme norrd", "enter")
         assert app.prompt.kind == "command"
         assert "no theme norrd" in str(app.query_one("#prompt-error").render())
@@ -160,3 +161,15 @@ async def test_completion_goes_through_what_there_is(live: Live) -> None:
         await pilot.press("escape")
         await pilot.press("/", *"reas", "tab", *"bu", "tab", "enter")
         assert [term.value for term in app.panel_filters["series"].terms] == ["busy"]
+
+
+@on_asyncio
+async def test_what_is_typed_at_once_arrives_whole(live: Live) -> None:
+    app = live.app
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        for key in (":", *"theme nord"):
+            app.post_message(Key({":": "colon", " ": "space"}.get(key, key), key))
+        await pilot.pause()
+        assert app.prompt.field.value == "theme nord"
+        assert app.current == "series"

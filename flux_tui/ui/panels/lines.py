@@ -5,7 +5,7 @@ Lines keep their place by key, not by number: what is selected stays selected wh
 first column tells by a sign, for those who see no colours, what is selected and what is marked.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from rich.segment import Segment
 from rich.style import Style
@@ -17,7 +17,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from flux_tui.ui.glyphs import Glyphs
-from flux_tui.ui.view import Line, Row
+from flux_tui.ui.view import Line, Row, merged
 
 ROLES = (
     "text", "dim", "strong", "accent", "good", "warn", "bad", "in", "out", "name", "peer", "time", "bar", "rail",
@@ -38,6 +38,9 @@ class LinesPanel(ScrollView, can_focus=True):
         Binding("home,g", "edge(-1)", "First", show=False),
         Binding("end,G", "edge(1)", "Last", show=False),
     ]
+
+    _hushed = False
+    _titled = ""
 
     class Chosen(Message):
         """Enter, or a click on the selected line."""
@@ -123,8 +126,20 @@ class LinesPanel(ScrollView, can_focus=True):
         """The border's title: number, name, and a few words."""
         number = f"{self.number} " if self.number else ""
         title = f"{number}{self.label}" + (f" · {note}" if note else "")
-        if self.border_title != title:
+        if self._titled != title:
+            self._titled = title
+            # By itself, a new title would draw the whole panel.
+            self._hushed = True
             self.border_title = title
+            self._hushed = False
+            self.refresh(Region(-self.gutter.left, -self.gutter.top, self.outer_size.width, 1))
+
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        if self._hushed:
+            return self
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def on_mount(self) -> None:
         self.set_title()
@@ -143,13 +158,15 @@ class LinesPanel(ScrollView, can_focus=True):
         if total == 0:
             return self._empty_line(y, width)
         if not 0 <= index < total:
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self._base)
         key, line = self.line(index)
         selected = key == self.selected and (self.has_focus or self.has_class("-keep-selection"))
         sign = self.signs.mark if key in self.marked else self.signs.here if selected else " "
-        segments = [Segment(sign, self._role("accent"))]
-        segments += [Segment(text, self._role(role)) for text, role in line]
-        base = self.rich_style
+        spans = merged([(sign, "accent"), *line])
+        segments = [Segment(text, self._role(role)) for text, role in spans]
+        if segments and (room := width - sum(len(text) for text, _ in spans)) > 0:
+            segments[-1] = Segment(segments[-1].text + " " * room, segments[-1].style)
+        base = self._base
         if selected:
             # Over the spans' own styles, which have a background too.
             over = Style(bgcolor=self.get_component_rich_style("lines--selected").bgcolor)
@@ -166,6 +183,13 @@ class LinesPanel(ScrollView, can_focus=True):
             text = lines[y - top].center(width)
             return Strip([Segment(text, self._role("dim"))]).crop_extend(0, width, self.rich_style)
         return Strip.blank(width, self.rich_style)
+
+    @property
+    def _base(self) -> Style:
+        style = self._styles.get("")
+        if style is None:
+            style = self._styles[""] = self.rich_style
+        return style
 
     def _role(self, role: str) -> Style:
         style = self._styles.get(role)

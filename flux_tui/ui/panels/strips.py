@@ -11,7 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from flux_tui.ui.panels.lines import ROLES
-from flux_tui.ui.view import Line
+from flux_tui.ui.view import Line, merged
 
 
 class LineStrip(Widget):
@@ -26,6 +26,7 @@ class LineStrip(Widget):
 
     def show(self, line: Line) -> None:
         """Replace the line."""
+        line = merged(line)
         if line != self._line:
             self._line = line
             self.refresh()
