@@ -13,8 +13,8 @@ from flux_tui.core.ids import Cid, PeerId
 
 SECONDS = 60
 """How far back it goes."""
-WINDOW = 8_000
-"""Entries looked at when the cursor jumps: some 15 ms."""
+WINDOW = 3_000
+"""Entries looked at when the cursor jumps: some 8 ms."""
 WANTS = 256
 """Wants kept whose answers are timed."""
 

@@ -134,6 +134,9 @@ def entry_line(entry: Entry, view: View, group: Group | None = None, before: flo
     if group is not None and group.entries > 1:
         line.append((f"{view.glyphs.times}{group.entries:,} ", "strong"))
         line.append((_run_words(entry, group, view), "text"))
+    elif isinstance(entry.event, ChunkReceived) and entry.event.roots:
+        line.append((f"{view.name(entry.event.roots[0])} ", "text"))
+        line.append((f"{human_size(entry.event.size)} {view.name(entry.event.cid)}", "dim"))
     else:
         line.append((describe(entry.event, view), "text"))
     return cut(line, view.width, view.glyphs.ellipsis)
