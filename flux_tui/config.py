@@ -6,7 +6,7 @@ Sizes are bytes, rates bytes a second; both may be written with KB MB GB (thousa
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from fractions import Fraction
 from typing import Any
 
@@ -77,7 +77,7 @@ class Settings:
     """Multiaddrs of peers to connect to at the start."""
     mdns: bool = True
     """Find peers on the local network, and be found."""
-    swarm_key: str = ""
+    swarm_key: str = field(default="", metadata={"expected": "a path"})
     """A file, from the home's folder on, that makes the swarm private: only those with the same key talk."""
     relay: tuple[str, ...] = ()
     """Multiaddrs of relays through which this node is to be reached, because nobody can dial it."""
@@ -103,6 +103,12 @@ class Settings:
     """Peer ids; if there are any, only these are served."""
     deny: tuple[str, ...] = field(default=(), metadata=PEERS)
     """Peer ids that are not served."""
+    theme: str = ""
+    """The dashboard's colours, by a theme's name; empty: ours."""
+    ascii: bool = False
+    """Draw the dashboard with ASCII signs, whatever the locale."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """The dashboard's keys that differ from its table: action = "key" (`?` lists the actions)."""
 
     @property
     def policy(self) -> Policy:
@@ -159,7 +165,7 @@ def _checked(setting: "Field[Any]", value: Any, source: str) -> Any:
         except (SettingsError, BadIdError):
             expected = setting.metadata["expected"]
             raise SettingsError(f"{source}: {name} is {value!r}, expected {expected}") from None
-    match setting.default:
+    match setting.default if setting.default_factory is MISSING else setting.default_factory():
         case bool():
             if isinstance(value, bool):
                 return value
@@ -171,7 +177,16 @@ def _checked(setting: "Field[Any]", value: Any, source: str) -> Any:
         case str():
             if isinstance(value, str):
                 return value
-            raise SettingsError(f"{source}: {name} is {value!r}, expected a path")
+            raise SettingsError(
+                f"{source}: {name} is {value!r}, expected {setting.metadata.get('expected', 'text')}"
+            )
+        case dict():
+            if not isinstance(value, Mapping):
+                raise SettingsError(f"{source}: {name} is {value!r}, expected a table of text")
+            for key, text in value.items():
+                if not isinstance(text, str):
+                    raise SettingsError(f"{source}: {name}.{key} is {text!r}, expected text")
+            return dict(value)
         case _:
             if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
                 return tuple(value)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 from flux_tui.home import Home, HomeError
 
@@ -10,8 +11,13 @@ START_SECONDS = 20.0
 """For a node to listen; importing libp2p takes one of them."""
 
 
-def ensure_node(home: Home, flags: list[str] | None = None) -> bool:
-    """Have a node running for this home. Returns whether this call started it. Raises HomeError."""
+def ensure_node(
+    home: Home,
+    flags: list[str] | None = None,
+    started: Callable[["subprocess.Popen[bytes]"], None] = lambda process: None,
+) -> bool:
+    """Have a node running for this home. Returns whether this call started it; `started` is handed the
+    process before it listens. Raises HomeError."""
     home.prepare()
     if home.running() is not None:
         _wait_until_listening(home, None)
@@ -32,6 +38,7 @@ def ensure_node(home: Home, flags: list[str] | None = None) -> bool:
             start_new_session=True,
             close_fds=True,
         )
+    started(process)
     _wait_until_listening(home, process, start)
     return True
 

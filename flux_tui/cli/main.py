@@ -21,6 +21,7 @@ from flux_tui.cli.node import node
 from flux_tui.cli.push import cancel, join, limit, retry, stop, want
 from flux_tui.cli.read import export, series, state
 from flux_tui.cli.show import replay, show_dashboard
+from flux_tui.cli.web import web
 from flux_tui.config import SettingsError
 from flux_tui.core.ids import BadIdError
 from flux_tui.home import HomeError
@@ -64,9 +65,10 @@ def _broken_pipe_told() -> Iterator[None]:
 )
 @home_option
 @node_options
+@click.option("--mask", is_flag=True, help="Hide ids and addresses in the dashboard, for an audience.")
 @click.version_option(__version__, prog_name="flux-tui")
 @click.pass_context
-def cli(context: click.Context, /, home: Path | None, **flags: Any) -> None:
+def cli(context: click.Context, /, home: Path | None, mask: bool, **flags: Any) -> None:
     """A push-only peer-to-peer file exchange that you can watch.
 
     With no command: the dashboard of this home's node, which is started in the background if none runs.
@@ -75,7 +77,7 @@ def cli(context: click.Context, /, home: Path | None, **flags: Any) -> None:
         # `flux-tui --home DIR state` means the same as `flux-tui state --home DIR`.
         context.default_map = {name: {"home": home} for name in cli.commands}
     if context.invoked_subcommand is None:
-        show_dashboard(home, flags)
+        show_dashboard(home, flags, masked=mask)
 
 
 for command in (
@@ -93,6 +95,7 @@ for command in (
     export,
     replay,
     demo,
+    web,
     completion,
 ):
     cli.add_command(command)

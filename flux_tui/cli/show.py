@@ -1,18 +1,30 @@
 """The dashboard, on a home or on a recording."""
 
-import time
+import contextlib
+import subprocess
+import tempfile
+import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flux_tui.cli.common import Failure, the_home
+from flux_tui.config import Settings, SettingsError
 from flux_tui.home import Home, HomeError
+
+if TYPE_CHECKING:
+    from flux_tui.ui.app import Dashboard
+    from flux_tui.ui.place import Place
+
+LEAVING_SECONDS = 0.1
+"""For a node that is told to stop to be gone; if it needs longer, nobody waits for it."""
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, readable=False), metavar="FILE")
-def replay(file: Path) -> None:
+@click.option("--mask", is_flag=True, help="Hide ids and addresses, for an audience.")
+def replay(file: Path, mask: bool) -> None:
     """The dashboard on a recorded series (see `flux-tui export`): nothing runs, all can be scrubbed."""
     path = file.expanduser().absolute()
     if not path.is_file():
@@ -20,55 +32,110 @@ def replay(file: Path) -> None:
 
     from flux_tui.store.series import SeriesReader
     from flux_tui.ui.app import run_dashboard
+    from flux_tui.ui.place import Place
+    from flux_tui.ui.source import Source
 
     SeriesReader.open(path).close()  # what is wrong with it is said before the screen is taken
-    run_dashboard(path, title=path.name, push=None, node_alive=lambda: False, recording=True)
+    place = Place(title=path.name, source=Source.of_file(path))
+    run_dashboard(dashboard(place, the_home(None), masked=mask))
 
 
-def show_dashboard(home: Path | None, flags: dict[str, Any]) -> None:
+def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = False) -> None:
     """The dashboard of a home; a node is started beside it, not before it."""
-    import threading
-
     from flux_tui.ui.app import run_dashboard
+    from flux_tui.ui.place import Place
+    from flux_tui.ui.source import Source
 
-    place = the_home(home)
-    place.prepare()
-    started: list[bool] = []
-    failed: list[str] = []
+    here = the_home(home)
+    here.prepare()
+    starter = Starter(here, flags)
+    place = Place(
+        title=str(here.path),
+        source=Source.of_file(here.database),
+        push=here.push,
+        node_alive=lambda: here.running() is not None,
+        restart=starter.start,
+        starting=lambda: starter.starting,
+        trouble=lambda: starter.trouble,
+    )
+    app = dashboard(place, here, masked=masked)
+    starter.start()
+    if not run_dashboard(app):
+        starter.stop()
 
-    def start() -> None:
-        # The first frame does not wait for a node, which takes a second to come up.
+
+def dashboard(place: "Place", home: Home, *, masked: bool = False) -> "Dashboard":
+    """The dashboard as the home's settings have it. Raises SettingsError."""
+    from flux_tui.ui.app import Dashboard
+    from flux_tui.ui.glyphs import for_this_terminal
+    from flux_tui.ui.keys import Keys
+    from flux_tui.ui.prompt import History, Prompt
+
+    settings = Settings.load(home)
+    try:
+        keys = Keys(settings.keys)
+    except ValueError as error:
+        raise SettingsError(f"{home.settings}: {error}") from None
+    history = History(home.path / "history" if home.path.is_dir() else None)
+    app = Dashboard(
+        place, keys=keys, masked=masked, glyphs=for_this_terminal(settings.ascii),
+        prompt=Prompt(history, id="prompt"),
+        crash_log=home.crash_log if home.path.is_dir() else Path(tempfile.gettempdir()) / "flux-tui-crash.log",
+    )  # fmt: skip
+    if settings.theme:
+        if settings.theme not in app.available_themes:
+            known = ", ".join(sorted(app.available_themes))
+            raise SettingsError(f"{home.settings}: theme is {settings.theme!r}, expected one of {known}")
+        app.theme = settings.theme
+    return app
+
+
+class Starter:
+    """Has a node of a home running, without anybody waiting for it; and stops it, if it was started here."""
+
+    def __init__(self, home: Home, flags: dict[str, Any]) -> None:
+        self._home = home
+        self._flags = flags
+        self._thread: threading.Thread | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self.trouble: str | None = None
+        """Why it did not come up: one sentence."""
+
+    @property
+    def starting(self) -> bool:
+        """Whether it is on its way."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Returns at once. The first frame does not wait for a node, which takes a second to come up."""
+        if not self.starting:
+            self.trouble = None
+            self._thread = threading.Thread(target=self._start, daemon=True)
+            self._thread.start()
+
+    def wait(self) -> None:
+        """Until it is up, or why not is known."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _start(self) -> None:
         from flux_tui.cli.background import ensure_node
         from flux_tui.cli.push import node_flags
 
         try:
-            started.append(ensure_node(place, node_flags(flags)))
+            ensure_node(self._home, node_flags(self._flags), started=self._take)
         except HomeError as error:
-            failed.append(str(error))
+            self.trouble = str(error)
 
-    starter = threading.Thread(target=start, daemon=True)
-    starter.start()
-    leave_running = run_dashboard(
-        place.database,
-        title=str(place.path),
-        push=place.push,
-        node_alive=lambda: place.running() is not None,
-        trouble=lambda: failed[-1] if failed else None,
-        crash_log=place.crash_log,
-    )
-    starter.join(timeout=1)
-    if started == [True] and not leave_running:
-        _stop(place)
+    def _take(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
 
-
-def _stop(home: Home) -> None:
-    """End the node that this dashboard started."""
-    from flux_tui.core import commands as cmd
-
-    try:
-        home.push(cmd.Stop())
-    except HomeError:
-        return
-    deadline = time.monotonic() + 1
-    while home.running() is not None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    def stop(self) -> None:
+        """End the node that was started here, if one was; however it is, within LEAVING_SECONDS."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        # By a signal, which is the same to it as a pushed Stop, and cannot be held up by a full socket.
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(LEAVING_SECONDS)  # after that, it is on its way out: it commits what it has first

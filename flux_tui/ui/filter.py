@@ -27,6 +27,11 @@ class Filter(NamedTuple):
     def __bool__(self) -> bool:
         return bool(self.terms)
 
+    @property
+    def by_words(self) -> bool:
+        """Whether any condition is on the line's text, which then has to be made."""
+        return any(not term.field for term in self.terms)
+
     def takes(self, entry: Entry, text: str) -> bool:
         """Whether an entry passes; `text` is its line as shown, in lower case."""
         return all(_holds(term, entry.event, text) != term.negated for term in self.terms)

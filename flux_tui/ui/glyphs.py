@@ -103,6 +103,10 @@ class Glyphs:
         self.dot, self.ring, self.pause = ("●", "○", "❚❚") if unicode else ("*", "o", "||")
         self.down, self.up = ("↓", "↑") if unicode else ("v", "^")
         self.dash, self.times = ("–", "×") if unicode else ("-", "x")  # noqa: RUF001
+        self.cursor, self.quiet = ("┃", "·") if unicode else ("|", ".")
+        self.mark, self.here = ("◆", "▌") if unicode else ("+", ">")
+        self.falling, self.rising = ("▼", "▲") if unicode else ("v", "^")
+        self.play, self.ellipsis = ("▶", "…") if unicode else (">", "~")
 
     def kind(self, kind: str) -> Sign:
         """How a kind of entry is shown."""
@@ -119,6 +123,19 @@ class Glyphs:
         half = self.half if whole < width and share * width - whole >= 0.5 else ""
         return self.full * whole + half + self.empty * (width - whole - len(half))
 
+    def chart(self, values: list[float], height: int, top: float | None = None) -> list[str]:
+        """The same as `spark`, over several lines."""
+        highest = max(values, default=0.0) if top is None else top
+        steps = len(self.blocks) - 1
+        heights = [
+            min(height * steps, max(1, round(value / highest * height * steps))) if value > 0 < highest else 0
+            for value in values
+        ]
+        return [
+            "".join(self.blocks[min(steps, max(0, tall - level * steps))] for tall in heights)
+            for level in reversed(range(height))
+        ]
+
     def spark(self, values: list[float], top: float | None = None) -> str:
         """One character a value, its height the share of the largest (or of `top`)."""
         highest = max(values, default=0.0) if top is None else top
@@ -131,9 +148,9 @@ class Glyphs:
         )
 
 
-def for_this_terminal() -> Glyphs:
-    """By setting (FLUX_TUI_ASCII) and by locale."""
-    if os.environ.get("FLUX_TUI_ASCII"):
+def for_this_terminal(plain: bool = False) -> Glyphs:
+    """By setting (`plain`, or FLUX_TUI_ASCII) and by locale."""
+    if plain or os.environ.get("FLUX_TUI_ASCII"):
         return Glyphs(unicode=False)
     encoding = (locale.getpreferredencoding(False) or "").lower().replace("-", "")
     return Glyphs(unicode=encoding in ("utf8", "utf_8") or not encoding)

@@ -1,76 +1,192 @@
-"""The actions: one table for the bindings, the footer, the help and the palette."""
+"""The actions: one table for keys, footer, help, palette and the command line.
 
+Each has a name, by which a person rebinds it (`[keys]` in the settings file) and calls it in `:`. Whoever
+narrates has three more, of which `n` and `space` are taken from matches and from freezing for as long as
+somebody does (N and F remain).
+"""
+
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from textual.binding import Binding
+from textual.binding import Binding, BindingsMap
+
+PRIORITY = ("next-panel", "previous-panel")
+"""What a panel or an input would otherwise take for itself."""
 
 
 class Action(NamedTuple):
     """One thing that can be done."""
 
-    id: str
+    name: str
+    run: str
+    """What Textual runs."""
     keys: str
     """Textual's names, separated by commas."""
-    shown: str
-    """As a person reads them."""
-    label: str
-    """In the footer; empty: not there."""
     help: str
     group: str
+    label: str = ""
+    """In the footer; empty: not there."""
+    pair: str = ""
+    """Another action, whose key is shown beside this one's in the footer."""
 
 
 ACTIONS: tuple[Action, ...] = (
-    Action("want", "w", "w", "want", "Push a want: paste a ticket, a CID, or several", "Push"),
-    Action("add", "a", "a", "add", "Share a file or folder of this machine", "Push"),
-    Action("cancel", "c", "c", "", "Cancel what is selected in Pending or Retries", "Push"),
-    Action("retry", "r", "r", "", "Push what is selected again now (all, if nothing is)", "Push"),
+    Action("want", "want", "w", "Push a want: paste a ticket, a CID, or several", "Push", "want"),
+    Action("add", "add", "a", "Share a file or folder of this machine", "Push", "add"),
+    Action("cancel", "cancel", "c", "Cancel the selected one in Pending or Retries, or all marked", "Push"),
+    Action("retry", "retry", "r", "Push the selected or marked ones again now; all, if none is", "Push"),
+    Action("mark", "mark", "x", "Mark the selected line, for cancelling and retrying several", "Push"),
+    Action("restart", "restart", "R", "Start the node again, if it is gone", "Push"),
+    Action("command", "command", "colon", "The command line: want, get, add, cancel, goto, theme …", "Look",
+           "command"),
+    Action("filter", "filter", "slash", "Show only what matches: text !not kind: peer: cid: reason:", "Look",
+           "filter"),
+    Action("next-match", "match(1)", "n", "The next match of a filter", "Look"),
+    Action("previous-match", "match(-1)", "N", "The match before", "Look"),
+    Action("clear", "clear", "escape", "Leave a filter, marks, a zoom, a window", "Look"),
+    Action("inspect", "inspect", "enter", "Inspect what is selected, with all that touches it", "Look",
+           "inspect"),
+    Action("zoom", "zoom", "z", "One panel on the whole screen, and back", "Look", "zoom"),
+    Action("next-panel", "next_panel", "tab", "The next panel", "Look"),
+    Action("previous-panel", "previous_panel", "shift+tab", "The panel before", "Look"),
+    Action("panel-1", "panel(1)", "1", "Series", "Look"),
+    Action("panel-2", "panel(2)", "2", "Pending", "Look"),
+    Action("panel-3", "panel(3)", "3", "NO by node", "Look"),
+    Action("panel-4", "panel(4)", "4", "Retries", "Look"),
+    Action("panel-5", "panel(5)", "5", "Peers", "Look"),
+    Action("panel-6", "panel(6)", "6", "Throughput", "Look"),
+    Action("fold", "fold", "f", "Fold runs of like entries into one line, or unfold them", "Look"),
+    Action("times", "times", "T", "Times as a clock, since the node started, or since the entry before", "Look"),
+    Action("sort-right", "sort(1)", "greater_than_sign", "Sort NO by node or Peers by the next column", "Look"),
+    Action("sort-left", "sort(-1)", "less_than_sign", "Sort by the column before; before the first: as they came",
+           "Look"),
+    Action("sort-reverse", "sort(0)", "o", "The other way round", "Look"),
+    Action("place", "place", "v", "Look at the next node, where there are several", "Look"),
+    Action("freeze", "freeze", "space,F", "Hold the cursor in time, and let it go", "Time", "freeze"),
+    Action("step-back", "step(-1)", "left_square_bracket", "One entry back", "Time", "step", "step-forward"),
+    Action("step-forward", "step(1)", "right_square_bracket", "One entry forward", "Time"),
+    Action("leap-back", "leap(-10)", "left_curly_bracket", "Ten seconds back", "Time"),
+    Action("leap-forward", "leap(10)", "right_curly_bracket", "Ten seconds forward", "Time"),
+    Action("minute-back", "leap(-60)", "left_parenthesis", "A minute back", "Time"),
+    Action("minute-forward", "leap(60)", "right_parenthesis", "A minute forward", "Time"),
+    Action("goto", "goto", "t", "Go to a time or an entry: 12:01:03, -5m, #1234, start", "Time"),
+    Action("live", "live", "L", "Back to what happens now", "Time", "live"),
+    Action("play", "play", "P", "Play on from the cursor as it happened, and stop", "Time"),
+    Action("speed", "speed", "S", "Play 1, 10 or 100 times as fast", "Time"),
+    Action("strip-closer", "strip(-1)", "plus", "The strip of time: a shorter stretch", "Time"),
+    Action("strip-wider", "strip(1)", "minus", "The strip of time: a longer stretch", "Time"),
+    Action("copy", "copy", "y", "Copy the whole CID or peer id of what is selected", "Take"),
+    Action("screenshot", "screenshot", "s", "Save a picture of the screen (SVG)", "Take"),
+    Action("mask", "mask", "m", "Hide ids and addresses, for an audience", "Take"),
+    Action("palette", "command_palette", "ctrl+p", "All commands and themes, by name", "Leave"),
+    Action("help", "help", "question_mark,f1", "This", "Leave", "help"),
+    Action("detach", "detach", "d", "Leave; the node runs on", "Leave"),
+    Action("quit", "quit", "q,ctrl+q", "Leave; a node that was started here stops", "Leave", "quit"),
+)  # fmt: skip
+NARRATED: tuple[Action, ...] = (
+    Action("narrate-next", "narrate(1)", "n", "On with the story", "Story", "next"),
+    Action("narrate-back", "narrate(-1)", "p", "Back in the story", "Story", "back"),
     Action(
-        "filter", "slash", "/", "filter", "Show only what matches: text !not kind: peer: cid: reason:", "Look"
+        "narrate-hold", "narrate(0)", "space", "Stay at this step of the story, and go on", "Story", "hold"
     ),
-    Action("inspect", "enter", "enter", "", "Inspect what is selected, with all that touches it", "Look"),
-    Action("zoom", "z", "z", "zoom", "One panel on the whole screen, and back", "Look"),
-    Action("next_panel", "tab", "tab", "", "The next panel", "Look"),
-    Action("previous_panel", "shift+tab", "shift+tab", "", "The panel before", "Look"),
-    Action("panel(1)", "1", "1-6", "", "A panel by its number", "Look"),
-    Action("panel(2)", "2", "", "", "", ""),
-    Action("panel(3)", "3", "", "", "", ""),
-    Action("panel(4)", "4", "", "", "", ""),
-    Action("panel(5)", "5", "", "", "", ""),
-    Action("panel(6)", "6", "", "", "", ""),
-    Action("match(1)", "n", "n N", "", "The next match of a filter, the one before", "Look"),
-    Action("match(-1)", "N", "", "", "", ""),
-    Action("clear", "escape", "esc", "", "Leave a filter, a zoom, a window", "Look"),
-    Action("freeze", "space", "space", "freeze", "Hold the cursor in time, and let it go", "Time"),
-    Action("step(-1)", "left_square_bracket", "[ ]", "step", "One entry back, one forward", "Time"),
-    Action("step(1)", "right_square_bracket", "", "", "", ""),
-    Action("leap(-10)", "left_curly_bracket", "{ }", "", "Ten seconds back, ten forward", "Time"),
-    Action("leap(10)", "right_curly_bracket", "", "", "", ""),
-    Action("goto", "t", "t", "", "Go to a time or an entry: 12:01:03, -5m, #1234, start", "Time"),
-    Action("live", "L", "L", "live", "Back to what happens now", "Time"),
-    Action("copy", "y", "y", "", "Copy the whole CID or peer id of what is selected", "Take"),
-    Action("screenshot", "s", "s", "", "Save a picture of the screen (SVG)", "Take"),
-    Action("mask", "m", "m", "", "Hide ids and addresses, for an audience", "Take"),
-    Action("help", "question_mark,f1", "?", "help", "This", "Leave"),
-    Action("detach", "d", "d", "", "Leave; the node runs on", "Leave"),
-    Action("quit", "q,ctrl+q", "q", "quit", "Leave; a node that was started here stops", "Leave"),
 )
+"""Only while somebody narrates; before all others."""
 
-GROUPS = ("Push", "Look", "Time", "Take", "Leave")
+GROUPS = ("Story", "Push", "Look", "Time", "Take", "Leave")
+FOOTER_ORDER = (
+    "want", "help", "quit", "add", "freeze", "filter", "live", "command", "zoom", "step", "inspect",
+    "next", "back", "hold",
+)  # fmt: skip
+"""The most needed first."""
+
+SIGNS = {
+    "slash": "/", "colon": ":", "question_mark": "?", "escape": "esc", "plus": "+", "minus": "-",
+    "left_square_bracket": "[", "right_square_bracket": "]", "left_curly_bracket": "{",
+    "right_curly_bracket": "}", "left_parenthesis": "(", "right_parenthesis": ")",
+    "less_than_sign": "<", "greater_than_sign": ">", "comma": ",", "full_stop": ".", "semicolon": ";",
+    "number_sign": "#", "at": "@", "exclamation_mark": "!", "tilde": "~", "grave_accent": "`",
+    "underscore": "_", "equals_sign": "=", "apostrophe": "'", "quotation_mark": '"', "backslash": "\\",
+    "ampersand": "&", "asterisk": "*", "percent_sign": "%", "dollar_sign": "$", "vertical_line": "|",
+}  # fmt: skip
+NAMES = {sign: name for name, sign in SIGNS.items()}
 
 
-def bindings() -> list[Binding]:
-    """The app's bindings. `id` is what a person rebinds by."""
-    return [
-        Binding(
-            action.keys,
-            action.id,
-            action.label or action.help,
-            show=bool(action.label),
-            key_display=action.shown or None,
-            tooltip=action.help,
-            id=action.id.replace("(", "-").replace(")", ""),
-            # What a panel or an input would otherwise take for itself.
-            priority=action.id in ("next_panel", "previous_panel"),
-        )
-        for action in ACTIONS
-    ]
+class Keys:
+    """The table as one person has it: rebound by name."""
+
+    def __init__(self, rebound: Mapping[str, str] | None = None, *, narrated: bool = False) -> None:
+        """Raises ValueError with one sentence: a name or key that is none, or two actions on one key."""
+        self.actions = (*(NARRATED if narrated else ()), *ACTIONS)
+        self._keys = {action.name: action.keys for action in (*NARRATED, *ACTIONS)}
+        for name, keys in (rebound or {}).items():
+            if name not in self._keys:
+                raise ValueError(f"keys: {name!r} is no action (`?` in the dashboard lists them)")
+            self._keys[name] = _normal(name, keys)
+        _check_clashes(self._keys)
+
+    def keys(self, action: Action) -> str:
+        """Textual's names of an action's keys."""
+        found = self._keys[action.name]
+        if len(self.actions) > len(ACTIONS) and action.group != "Story":
+            taken = {key for other in NARRATED for key in self._keys[other.name].split(",")}
+            found = ",".join(key for key in found.split(",") if key not in taken)
+        return found
+
+    def shown(self, action: Action) -> str:
+        """An action's first key, as a person reads it."""
+        first = self.keys(action).split(",")[0]
+        return SIGNS.get(first, first)
+
+    def all_shown(self, action: Action) -> str:
+        """All of its keys, as a person reads them."""
+        return " ".join(SIGNS.get(key, key) for key in self.keys(action).split(",") if key)
+
+    def bindings(self) -> BindingsMap:
+        """What Textual needs. (Its own keymap would take a key from all who share it.)"""
+        return BindingsMap(
+            [
+                Binding(
+                    self._keys[action.name], action.run, action.label or action.help, show=bool(action.label),
+                    tooltip=action.help, id=action.name,
+                    priority=action.name in PRIORITY or action.group == "Story",
+                )
+                for action in self.actions
+            ]
+        )  # fmt: skip
+
+    def footer(self) -> list[tuple[int, str, str]]:
+        """Keys and labels with their importance (0 is the highest)."""
+        by_name = {action.name: action for action in self.actions}
+        found = []
+        for action in self.actions:
+            if action.label and action.group != "Story":
+                keys = self.shown(action)
+                if action.pair:
+                    keys += f" {self.shown(by_name[action.pair])}"
+                found.append((FOOTER_ORDER.index(action.label), keys, action.label))
+        return found
+
+
+def action_named(name: str) -> Action | None:
+    """An action by its name."""
+    return next((action for action in ACTIONS if action.name == name), None)
+
+
+def _normal(name: str, keys: str) -> str:
+    found = []
+    for key in (word.strip() for word in keys.split(",")):
+        if not key or " " in key:
+            raise ValueError(f'keys: {name} is {keys!r}, expected keys such as "x" or "ctrl+w,f5"')
+        found.append(NAMES.get(key, key))
+    return ",".join(found)
+
+
+def _check_clashes(table: Mapping[str, str]) -> None:
+    taken: dict[str, str] = {}
+    for action in ACTIONS:
+        for key in table[action.name].split(","):
+            if key in taken:
+                raise ValueError(
+                    f"keys: {SIGNS.get(key, key)!r} would do two things, {taken[key]} and {action.name}"
+                )
+            taken[key] = action.name

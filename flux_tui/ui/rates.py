@@ -1,55 +1,83 @@
-"""What is drawn over time: throughput, the header's story, the timeline. Pure."""
+"""What is drawn over time: throughput, and the header's story. Pure."""
+
+from typing import NamedTuple
 
 from flux_tui.core.ids import short
 from flux_tui.core.state import State
 from flux_tui.core.words import counted, human_size
 from flux_tui.ui.glyphs import Role
-from flux_tui.ui.view import Line, Row, Span, View, text_of
+from flux_tui.ui.view import Line, Row, Span, View, cut, text_of
 
 RATE_SECONDS = 3
 """Rates are means over this many seconds: long enough to be read, short enough to be true."""
+GOOD_FACTOR = 1.02
+"""Received over unique bytes, up to which all is well."""
 
 # ── throughput ──────────────────────────────────────────────────────────────────────────────────
 
 
+class _Gauge(NamedTuple):
+    label: str
+    amount: str
+    values: list[float]
+    role: Role
+
+
 def throughput_rows(view: View) -> list[Row]:
-    """In, out and entries over the last two minutes, newest at the right."""
+    """In, out, entries and duplicates over the last two minutes, newest at the right; the taller the panel,
+    the taller the charts."""
     state = view.state
-    room = max(8, view.width - 27)
-    inward, outward, entries = _history(state, view.now, room)
+    room = max(8, view.width - 23)
+    inward, outward, entries, duplicates = _history(state, view.now, room)
+    factor = state.duplicate_factor
+    gauges = [
+        _Gauge(f"{view.glyphs.down} in", f"{human_size(_recent(inward))}/s", inward, "in"),
+        _Gauge(f"{view.glyphs.up} out", f"{human_size(_recent(outward))}/s", outward, "out"),
+        _Gauge("entries", f"{_recent(entries):,.0f}/s", entries, "text"),
+        _Gauge("dup", f"{factor:.3f}", duplicates, "good" if factor < GOOD_FACTOR else "warn"),
+    ]
+    tall = max(1, (view.height - 1) // len(gauges)) if view.height else 1
     rows: list[Row] = []
-    for label, values, role, unit in (
-        (f"{view.glyphs.down} in", inward, "in", "/s"),
-        (f"{view.glyphs.up} out", outward, "out", "/s"),
-        ("entries", entries, "text", ""),
-    ):
-        recent = values[-RATE_SECONDS - 1 : -1] or [0.0]
-        rate = sum(recent) / len(recent)
-        amount = f"{human_size(rate)}{unit}" if unit else f"{rate:,.0f}/s"
-        line: Line = [(label.ljust(8), "dim"), (amount.rjust(12), "strong"), ("  ", "text")]
-        line.append((view.glyphs.spark(values), role))  # type: ignore[arg-type]  # the roles are literals
-        rows.append(Row(label, line))
-    waste = sum(state.wasted_bytes.values())
+    for gauge in gauges:
+        # A gauge of duplicates is of their share: a tenth of all is its top, more is over it.
+        chart = view.glyphs.chart(gauge.values, tall, 0.1 if gauge.label == "dup" else None)
+        for level, text in enumerate(chart):
+            last = level == tall - 1
+            line: Line = [(gauge.label.ljust(8) if last else " " * 8, "dim")]
+            line += [
+                (gauge.amount.rjust(12) if last else " " * 12, "strong"),
+                ("  ", "text"),
+                (text, gauge.role),
+            ]
+            rows.append(
+                Row(f"{gauge.label} {level}", cut(line, view.width, view.glyphs.ellipsis), title=True)
+            )
     totals: Line = [("total".ljust(8), "dim"), (human_size(state.received_bytes).rjust(12), "strong")]
-    totals.append((f" in  {human_size(state.sent_bytes)} out  dup ", "dim"))
-    totals.append((f"{state.duplicate_factor:.3f}", "good" if state.duplicate_factor < 1.02 else "warn"))
-    if waste:
-        totals.append((f"  wasted {human_size(waste)}", "warn"))
-    rows.append(Row("total", totals))
+    totals.append((f"  in, {human_size(state.sent_bytes)} out", "dim"))
+    if waste := sum(state.wasted_bytes.values()):
+        why = ", ".join(f"{human_size(size)} {cause}" for cause, size in state.wasted_bytes.items() if size)
+        totals.append((f", wasted {human_size(waste)}: {why}", "warn"))
+    rows.append(Row("total", cut(totals, view.width, view.glyphs.ellipsis), title=True))
     return rows
 
 
-def _history(state: State, now: float, seconds: int) -> tuple[list[float], list[float], list[float]]:
+def _recent(values: list[float]) -> float:
+    recent = values[-RATE_SECONDS - 1 : -1] or [0.0]
+    return sum(recent) / len(recent)
+
+
+def _history(state: State, now: float, seconds: int) -> tuple[list[float], ...]:
     last = int(now)
     first = last - seconds + 1
-    inward, outward, entries = [0.0] * seconds, [0.0] * seconds, [0.0] * seconds
+    inward, outward, entries, duplicates = ([0.0] * seconds for _ in range(4))
     for second in state.recent:
         index = second.t - first
         if 0 <= index < seconds:
             inward[index] = second.bytes_in
             outward[index] = second.bytes_out
             entries[index] = second.entries
-    return inward, outward, entries
+            duplicates[index] = 1 - second.unique_in / second.bytes_in if second.bytes_in else 0.0
+    return inward, outward, entries, duplicates
 
 
 def rate_in(state: State, now: float) -> float:
@@ -65,7 +93,7 @@ def rate_out(state: State, now: float) -> float:
     return total / max(now - first, 0.5)
 
 
-# ── header and timeline ─────────────────────────────────────────────────────────────────────────
+# ── header ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def header_line(view: View, *, status: Span, frozen_note: str) -> Line:
@@ -78,15 +106,15 @@ def header_line(view: View, *, status: Span, frozen_note: str) -> Line:
     gauge = state.pushed / state.max_pending if state.max_pending else 0.0
     waiting = len(state.pending) - state.pushed
     inward = [float(second.bytes_in) for second in state.recent[-6:]]
-    good = state.duplicate_factor < 1.02
+    good = state.duplicate_factor < GOOD_FACTOR
     parts: list[tuple[int, Line]] = [
         (6, [(" flux-tui", "accent")]),
         (3, [(f" {who} ", "strong")]),
         (0, [(" ", "text"), status, (f" {frozen_note}" if frozen_note else "", "warn")]),
         (2, [(f"   {counted(state.connected, 'peer')}", "text")]),
-        (1, [(f"   {glyphs.down} {human_size(rate_in(state, view.now))}/s", "in")]),
+        (1, [(f"   {glyphs.down} {human_size(rate_in(state, view.now))}/s".ljust(15), "in")]),
         (8, [(f" {glyphs.spark(inward):<6}", "in")]),
-        (5, [(f"  {glyphs.up} {human_size(rate_out(state, view.now))}/s", "out")]),
+        (5, [(f"  {glyphs.up} {human_size(rate_out(state, view.now))}/s".ljust(14), "out")]),
         (4, [("   pending ", "dim")]),
         (7, [(f"{glyphs.bar(gauge, 8)} ", "warn" if waiting else "bar")]),
         (4, [(f"{state.pushed:,}/{state.max_pending:,}", "strong")]),
@@ -107,26 +135,3 @@ def fitting(parts: list[tuple[int, Line]], width: int) -> Line:
         room -= needed
         kept.add(priority)
     return [span for priority, line in parts if priority in kept for span in line]
-
-
-def timeline_line(view: View) -> Line:
-    """A strip: a column a second, its height the entries, its colour the share of NO; now at the right."""
-    label = " 2 min ago " if view.width >= 100 else " "
-    end = " now " if view.width >= 100 else " "
-    room = max(10, view.width - len(label) - len(end))
-    last = int(view.now)
-    by_second = {second.t: second for second in view.state.recent}
-    span = max(1.0, 120 / room)
-    line: Line = [(label, "dim")]
-    top = max((second.entries for second in view.state.recent), default=0)
-    for column in range(room):
-        t = last - int((room - 1 - column) * span)
-        second = by_second.get(t)
-        if second is None or not second.entries:
-            line.append((view.glyphs.dash if not view.glyphs.unicode else "·", "rail"))
-            continue
-        noes = second.noes / second.entries
-        role: Role = "bad" if noes > 0.3 else "warn" if noes > 0.05 else "good"
-        line.append((view.glyphs.spark([second.entries], top), role))
-    line.append((end, "dim"))
-    return line

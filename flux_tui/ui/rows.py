@@ -1,14 +1,11 @@
-"""The rows of the panels Pending, NO by node, Retries and Peers. Pure."""
+"""The rows of the panels Pending and Retries. Pure."""
 
 from collections.abc import Iterable
 
-from flux_tui.core.events import REASONS, Reason
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.state import ObjectState, PeerState, Pending
-from flux_tui.core.words import WHO_WIDTH, counted, human_seconds, human_size, short_addr
-from flux_tui.ui.glyphs import REASON_SHORT, REASON_SIGNS, Role
-from flux_tui.ui.rates import rate_in
-from flux_tui.ui.view import HIDDEN, Line, Row, Span, View, cut, fit
+from flux_tui.core.state import ObjectState, Pending
+from flux_tui.core.words import counted, human_seconds, human_size
+from flux_tui.ui.view import Line, Row, View, cut, fit
 
 LOOSE_SHOWN = 100
 """Loose chunks that are listed; ten thousand are a number, not a list."""
@@ -58,14 +55,14 @@ def _object_rows(
     ]
     waits = waiting_words(view, pending, senders)
     if senders:
-        rate = rate_in(view.state, view.now)
+        rate = view.trends.object_rate(pending.cid, view.now)
         left = max(0, (found.size or 0) - found.have_bytes)
         eta = f"  eta {human_seconds(left / rate)}" if rate > 0 and found.size else ""
         waits = f"{view.glyphs.down} {human_size(rate)}/s{eta}  {waits}"
     why: Line = [("  ", "text"), (waits, "good" if senders else "warn")]
     return [
-        Row(pending.cid, cut(line, view.width)),
-        Row(f"{pending.cid}/why", cut(why, view.width), title=True),
+        Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis)),
+        Row(f"{pending.cid}/why", cut(why, view.width, view.glyphs.ellipsis), title=True),
     ]
 
 
@@ -78,7 +75,7 @@ def _loose_rows(view: View, loose: list[Pending], senders: set[PeerId]) -> list[
     for pending in loose[:LOOSE_SHOWN]:
         line: Line = [(view.name(pending.cid), "name"), (f"  push {pending.pushes}  ", "dim")]
         line.append((waiting_words(view, pending, senders), "warn"))
-        rows.append(Row(pending.cid, cut(line, view.width)))
+        rows.append(Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis)))
     if len(loose) > LOOSE_SHOWN:
         rows.append(Row("more", [(f"and {len(loose) - LOOSE_SHOWN:,} more", "dim")], title=True))
     return rows
@@ -105,55 +102,6 @@ def waiting_words(view: View, pending: Pending, senders: Iterable[PeerId]) -> st
     if pending.holders:
         return f"{pending.holders} said yes{again}"
     return f"nobody has answered yet{again}"
-
-
-# ── NO by node ──────────────────────────────────────────────────────────────────────────────────
-
-
-def no_rows(view: View) -> list[Row]:
-    """A matrix: nodes down, reasons across, how often; and when each may be asked again."""
-    nodes = [peer for peer in view.state.peers.values() if peer.counts]
-    if not nodes:
-        return []
-    columns = _reason_columns(view, nodes)
-    head: Line = [(f"{'node':<{WHO_WIDTH}}", "dim"), (" has ", "dim")]
-    for reason, width in columns:
-        sign = REASON_SIGNS[reason]
-        head.append((f"{view.glyphs.glyph(sign)} {REASON_SHORT[reason]}".rjust(width), sign.role))
-    head.append(("  again in", "dim"))
-    rows = [Row("head", head, title=True)]
-    nodes.sort(key=lambda peer: (peer.until is None or peer.until <= view.now, -sum(peer.counts.values())))
-    for peer in nodes:
-        line: Line = [(f"{view.peer(peer.peer):<{WHO_WIDTH}} ", "peer"), _has_it(peer)]
-        for reason, width in columns:
-            count = peer.counts.get(reason, 0)
-            role: Role = REASON_SIGNS[reason].role if peer.reason == reason else "text"
-            text = f"{count:,}" if count else view.glyphs.dash
-            line.append((text.rjust(width), role if count else "dim"))
-        left = 0.0 if peer.until is None else peer.until - view.now
-        line.append((f"  {human_seconds(left)}" if left > 0 else "  now" if peer.until else "", "warn"))
-        rows.append(Row(peer.peer, cut(line, view.width)))
-    return rows
-
-
-def _reason_columns(view: View, nodes: list[PeerState]) -> list[tuple[Reason, int]]:
-    """The reasons that were given, with their columns' widths; what does not fit falls away, the rarest
-    first."""
-    totals = {reason: sum(peer.counts.get(reason, 0) for peer in nodes) for reason in REASONS}
-    room = view.width - WHO_WIDTH - 5 - len("  again in")
-    kept: dict[Reason, int] = {}
-    for reason in sorted((r for r in REASONS if totals[r]), key=lambda r: -totals[r]):
-        width = max(len(REASON_SHORT[reason]) + 2, len(f"{totals[reason]:,}")) + 2
-        if width <= room:
-            kept[reason] = width
-            room -= width
-    return [(reason, kept[reason]) for reason in REASONS if reason in kept]
-
-
-def _has_it(peer: PeerState) -> Span:
-    if peer.has_it is None:
-        return ("?".ljust(4), "dim")
-    return ("yes".ljust(4), "good") if peer.has_it else ("no".ljust(4), "dim")
 
 
 # ── retries ─────────────────────────────────────────────────────────────────────────────────────
@@ -187,7 +135,7 @@ def retry_rows(view: View, limit: int = 200) -> list[Row]:
             (f"{human_seconds(left) if left > 0 else 'now':>7} ", "strong"),
             (_cause(view, pending), "warn" if pending.cause == "retry_after" else "dim"),
         ]
-        rows.append(Row(pending.cid, cut(line, view.width)))
+        rows.append(Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis)))
     return rows
 
 
@@ -197,30 +145,3 @@ def _cause(view: View, pending: Pending) -> str:
         reason = pending.last_no.reason if pending.last_no else "NO"
         return f"{ordinal}{view.peer(pending.cause_peer)} said {reason}"
     return ordinal + CAUSES[pending.cause]
-
-
-# ── peers ───────────────────────────────────────────────────────────────────────────────────────
-
-
-def peer_rows(view: View) -> list[Row]:
-    """Who is there, what flowed, and how well promises were kept."""
-    if not view.state.peers:
-        return []
-    wide = view.width >= 92
-    head = f"  {'peer':<10}{'in':>9}{'out':>10}{'kept':>6}"
-    head += f"{'granted':>9}{'lapsed':>8}{'faults':>8}  address" if wide else "  address"
-    rows = [Row("head", [(head, "dim")], title=True)]
-    for peer in sorted(
-        view.state.peers.values(), key=lambda p: (not p.connected, -(p.bytes_in + p.bytes_out))
-    ):
-        dot: Span = (view.glyphs.dot, "good") if peer.connected else (view.glyphs.ring, "dim")
-        kept = f"{1 - peer.lapsed / peer.granted:.0%}" if peer.granted else view.glyphs.dash
-        line: Line = [dot, (" ", "text"), (view.peer(peer.peer).ljust(10), "peer")]
-        line += [(human_size(peer.bytes_in).rjust(9), "in"), (human_size(peer.bytes_out).rjust(10), "out")]
-        line.append((kept.rjust(6), "warn" if peer.lapsed else "text"))
-        if wide:
-            line += [(f"{peer.granted:,}".rjust(9), "text"), (f"{peer.lapsed:,}".rjust(8), "text")]
-            line.append((f"{peer.faults:,}".rjust(8), "bad" if peer.faults else "text"))
-        line.append((f"  {HIDDEN if view.masked else short_addr(peer.addr)}", "dim"))
-        rows.append(Row(peer.peer, cut(line, view.width)))
-    return rows

@@ -5,42 +5,55 @@ it is held; scrubbing moves it. The fold of the newest entries goes on meanwhile
 live is at once.
 
 Law: `state` at entry N equals derive(series[:N]), whichever way the cursor came there. Reaching an entry
-costs one checkpoint and at most CHECKPOINT_EVERY entries; nothing here is ever proportional to history.
+costs one checkpoint and a short fold; nothing here is ever proportional to history.
 No Textual in this module.
 """
 
-from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
-from flux_tui.core.derive import extend, restore, snapshot
+from flux_tui.core.derive import copy, extend, restore, snapshot
 from flux_tui.core.events import Entry
 from flux_tui.core.state import State
 from flux_tui.store.schema import StoreError
 from flux_tui.store.series import SeriesReader, SeriesSource
+from flux_tui.ui.checkpoints import Builder, Checkpoints
+from flux_tui.ui.trends import WINDOW, Trends
 
 CHECKPOINT_EVERY = 20_000
-"""Entries between two checkpoints kept in memory: 30 ms of folding."""
-POLL_ENTRIES = 20_000
+"""Entries between two checkpoints kept by ourselves: 60 ms of folding."""
+POLL_ENTRIES = 10_000
 """Entries folded in one go, so that keys are never held up for longer than 40 ms."""
+NEAR = 500
+"""Entries between the states kept around the cursor, so that stepping back costs a millisecond."""
+NEAR_KEPT = 8
+FAR_BEHIND = 100_000
+"""Entries that are folded in a process of its own, rather than between two keys."""
+PROBES = 16
+"""Places at which a series is asked for its checkpoints, to know whether it has them all."""
 PAGE = 128
 """Entries read at a time for the series panel."""
 PAGES_KEPT = 64
 
 
 class Source:
-    """One series. `path` may not exist yet: then there is nothing, until there is."""
+    """One series. What `opening` opens may not exist yet: then there is nothing, until there is."""
 
-    def __init__(self, opening: Callable[[], SeriesSource | None]) -> None:
+    def __init__(self, opening: Callable[[], SeriesSource | None], path: Path | None = None) -> None:
         self._opening = opening
+        self._path = path
         self._reader: SeriesSource | None = None
         self._live = State()
         self._held: State | None = None
         """The state at the cursor while it is held; None: live."""
-        self._kept: list[int] = []
-        self._checkpoints: dict[int, bytes] = {}
+        self._kept: Checkpoints | None = None
+        self._kept_at = 0
+        self._near: OrderedDict[int, bytes] = OrderedDict()
+        self._builder: Builder | None = None
+        self._probed = False
         self._pages: OrderedDict[int, list[Entry]] = OrderedDict()
+        self._trends = Trends()
         self.last_seq = 0
         """Entries in the series, folded or not."""
         self.trouble: str | None = None
@@ -49,7 +62,7 @@ class Source:
     @classmethod
     def of_file(cls, path: Path) -> "Source":
         """A home's database or an exported series."""
-        return cls(lambda: SeriesReader.open(path) if path.exists() else None)
+        return cls(lambda: SeriesReader.open(path) if path.exists() else None, path)
 
     @property
     def state(self) -> State:
@@ -76,30 +89,40 @@ class Source:
         """Whether there are entries that were not folded yet."""
         return self._live.seq < self.last_seq
 
+    @property
+    def building(self) -> int | None:
+        """How far checkpoints have been built, while they are."""
+        return None if self._builder is None else self._checkpoints.newest
+
     def poll(self, budget: int = POLL_ENTRIES) -> bool:
         """Take in what is new, up to `budget` entries. Returns whether anything was."""
         reader = self._open()
         if reader is None:
             return False
         try:
-            last = reader.last_seq()
+            self.last_seq = last = reader.last_seq()
+            if not self._probed and last:
+                self._probed = True
+                self._probe(reader, last)
+            if self._builder is not None:
+                self._take(self._builder)
             if last <= self._live.seq:
-                self.last_seq = last
                 return False
-            self.last_seq = last
             if last - self._live.seq > CHECKPOINT_EVERY:
                 self._jump(reader, last)
-            extend(self._live, reader.read(self._live.seq, budget))
+            if self._builder is None or last - self._live.seq <= FAR_BEHIND:
+                extend(self._live, reader.read(self._live.seq, budget))
         except StoreError as error:
             self.trouble = str(error)
             return False
-        self._keep(self._live)
+        if self._path is None:
+            self._keep(self._live)
         return True
 
     def freeze(self) -> None:
         """Hold the cursor where it is."""
         if self._held is None:
-            self._held = _copy(self._live)
+            self._held = copy(self._live)
 
     def live(self) -> None:
         """Back to the newest entry."""
@@ -109,12 +132,35 @@ class Source:
         """Hold the cursor after entry `seq` (at most the newest, at least none)."""
         seq = min(max(seq, 0), self.last_seq)
         if self._held is None or self._held.seq != seq:
-            self._held = self._state_at(seq)
+            try:
+                self._held = self._state_at(seq)
+            except StoreError as error:
+                self.trouble = str(error)
 
     def go_to_time(self, at: float) -> None:
         """Hold the cursor after the last entry that is not later than `at`."""
+        self.go_to(self.seq_at(at))
+
+    def seq_at(self, at: float) -> int:
+        """The last entry that is not later than `at`; 0 if there is none."""
         reader = self._open()
-        self.go_to(reader.seq_at(at) if reader is not None else 0)
+        try:
+            return reader.seq_at(at) if reader is not None else 0
+        except StoreError as error:
+            self.trouble = str(error)
+            return 0
+
+    def trends(self) -> Trends:
+        """Each peer's last minute at the cursor."""
+        seq = self.cursor
+        if not 0 <= seq - self._trends.seq <= WINDOW:
+            self._trends = Trends(max(0, seq - WINDOW))
+        while self._trends.seq < seq:
+            page = self.read(self._trends.seq, seq - self._trends.seq)
+            if not page:
+                break
+            self._trends.extend(page)
+        return self._trends
 
     def entry(self, seq: int) -> Entry | None:
         """One entry; from a small cache of pages."""
@@ -142,7 +188,13 @@ class Source:
             return []
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file, and of all that was kept."""
+        if self._builder is not None:
+            self._builder.close()
+            self._builder = None
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -156,48 +208,86 @@ class Source:
                 self.trouble = str(error)
         return self._reader
 
+    @property
+    def _checkpoints(self) -> Checkpoints:
+        if self._kept is None:
+            self._kept = Checkpoints()
+        return self._kept
+
+    # ── checkpoints ─────────────────────────────────────────────────────────────────────────────
+
+    def _probe(self, reader: SeriesSource, last: int) -> None:
+        """Whether the series has checkpoints of its own all along; if not, have them made."""
+        if self._path is None or last <= FAR_BEHIND:
+            return
+        for number in range(1, PROBES + 1):
+            at = last * number // PROBES
+            if at <= 2 * CHECKPOINT_EVERY:
+                continue
+            found = reader.checkpoint(at)
+            if found is None or at - found[0] > 2 * CHECKPOINT_EVERY or restore(found[1]) is None:
+                self._builder = Builder(self._path, last)
+                return
+
+    def _take(self, builder: Builder) -> None:
+        ended = builder.done
+        for seq, data in builder.take():
+            self._checkpoints.add(seq, data)
+        if ended:
+            builder.close()
+            self._builder = None
+
     def _jump(self, reader: SeriesSource, last: int) -> None:
-        """Far behind (just opened): begin at the node's own newest checkpoint."""
-        found = reader.checkpoint(last)
-        if found is not None and found[0] > self._live.seq and (state := restore(found[1])) is not None:
-            self._live = state
+        """Far behind (just opened): begin at the newest checkpoint."""
+        candidates = [reader.checkpoint(last)]
+        if self._kept is not None:
+            candidates.append(self._kept.nearest(last))
+        for found in candidates:
+            if found is not None and found[0] > self._live.seq and (state := restore(found[1])) is not None:
+                self._live = state
 
     def _keep(self, state: State) -> None:
-        """Remember a checkpoint now and then."""
-        if not self._kept or state.seq - self._kept[-1] >= CHECKPOINT_EVERY:
-            self._kept.append(state.seq)
-            self._checkpoints[state.seq] = snapshot(state)
+        """Remember a checkpoint now and then, of a series that has none of its own."""
+        if state.seq - self._kept_at >= CHECKPOINT_EVERY:
+            self._kept_at = state.seq
+            self._checkpoints.add(state.seq, snapshot(state))
 
     def _state_at(self, seq: int) -> State:
         reader = self._open()
         if reader is None:
             return State()
         state = self._nearest(reader, seq)
+        if seq - state.seq > 2 * NEAR:
+            # On the way, leave states close before the goal: whoever came here may well step back.
+            self._fold(reader, state, seq - NEAR)
+            self._near[state.seq] = snapshot(state)
+            while len(self._near) > NEAR_KEPT:
+                self._near.popitem(last=False)
+        self._fold(reader, state, seq)
+        return state
+
+    @staticmethod
+    def _fold(reader: SeriesSource, state: State, seq: int) -> None:
         while state.seq < seq:
             page = reader.read(state.seq, min(POLL_ENTRIES, seq - state.seq))
             if not page:
                 break
             extend(state, page)
-        return state
 
     def _nearest(self, reader: SeriesSource, seq: int) -> State:
-        """The best place to begin: the held state, a kept checkpoint, or one of the node's."""
+        """The best place to begin: the held state, one kept near it, one kept along the way, one of the
+        node's."""
         best = State()
         if self._held is not None and self._held.seq <= seq:
             best = self._held
-        index = bisect_right(self._kept, seq)
-        candidates = [self._checkpoints[self._kept[index - 1]]] if index else []
-        if (found := reader.checkpoint(seq)) is not None:
-            candidates.append(found[1])
-        if seq - best.seq > CHECKPOINT_EVERY // 10:
-            for data in candidates:
-                state = restore(data)
-                if state is not None and best.seq < state.seq <= seq:
-                    best = state
+        if seq - best.seq <= NEAR:
+            return best
+        near = max((at for at in self._near if at <= seq), default=0)
+        candidates = [(near, self._near[near])] if near > best.seq else []
+        if seq - max(near, best.seq) > 2 * NEAR:
+            kept = None if self._kept is None else self._kept.nearest(seq)
+            candidates += [found for found in (reader.checkpoint(seq), kept) if found is not None]
+        for at, data in sorted(candidates, key=lambda found: -found[0]):
+            if at > best.seq and (state := restore(data)) is not None:
+                return state
         return best
-
-
-def _copy(state: State) -> State:
-    copied = restore(snapshot(state))
-    assert copied is not None
-    return copied

@@ -7,13 +7,26 @@ made in rows.py, what is drawn over time in rates.py.
 
 import re
 import time
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
-from flux_tui.core.events import Entry, StatusNo, kind_of
+from flux_tui.core.events import (
+    AnsweredNo,
+    ChunkReceived,
+    ChunksSent,
+    ChunkWasted,
+    Entry,
+    Granted,
+    GrantReceived,
+    Requested,
+    StatusNo,
+    kind_of,
+)
 from flux_tui.core.ids import Cid, PeerId, short
 from flux_tui.core.state import State
-from flux_tui.core.words import WHO_WIDTH, describe, who
+from flux_tui.core.words import WHO_WIDTH, counted, describe, human_size, who
 from flux_tui.ui.glyphs import REASON_SIGNS, Glyphs, Role
+from flux_tui.ui.trends import Trends
+from flux_tui.ui.window import MAX_PEERS, Group
 
 Span: TypeAlias = tuple[str, Role]
 Line: TypeAlias = list[Span]
@@ -33,6 +46,18 @@ class Row(NamedTuple):
     """A heading, which cannot be selected."""
 
 
+Times: TypeAlias = Literal["clock", "start", "gap"]
+"""How entries' times are told: by the clock, since the node started, since the entry before."""
+
+
+class Sort(NamedTuple):
+    """How a table is sorted."""
+
+    column: str = ""
+    """Empty: as they came."""
+    falling: bool = True
+
+
 class View(NamedTuple):
     """What every row builder needs. It names things (`core.words.Names`), or hides them."""
 
@@ -42,6 +67,11 @@ class View(NamedTuple):
     width: int
     glyphs: Glyphs
     masked: bool = False
+    height: int = 0
+    """Lines that can be seen; 0: it does not matter."""
+    times: Times = "clock"
+    sort: Sort = Sort()
+    trends: Trends = Trends()
 
     def peer(self, peer: PeerId) -> str:
         """A peer's short name; its place in the list while masked."""
@@ -67,26 +97,92 @@ def text_of(line: Line) -> str:
     return "".join(text for text, _ in line)
 
 
-def entry_line(entry: Entry, view: View) -> Line:
-    """An entry: time, glyph, kind, who, words; cut to the width with an ellipsis."""
+def merged(line: Line) -> Line:
+    """The same to the eye in fewer spans, each of which costs the terminal some forty bytes: spaces are of the
+    same colour as what is beside them."""
+    out: Line = []
+    for text, role in line:
+        if not text:
+            continue
+        if out and (out[-1][1] == role or text.isspace()):
+            out[-1] = (out[-1][0] + text, out[-1][1])
+        elif out and out[-1][0].isspace():
+            out[-1] = (out[-1][0] + text, role)
+        else:
+            out.append((text, role))
+    return out
+
+
+def entry_line(entry: Entry, view: View, group: Group | None = None, before: float | None = None) -> Line:
+    """An entry, or a run of them: time, glyph, kind, who, words; cut to the width with an ellipsis.
+
+    `entry` is the run's last; `before`: when the entry before it was.
+    """
     kind = kind_of(entry.event)
     sign = view.glyphs.kind(kind)
-    clock = _clock(entry.at)
-    if view.width < 60:
-        clock = clock[:8]
-    line: Line = [(clock, "time"), (" ", "text"), (view.glyphs.glyph(sign), sign.role), (" ", "text")]
-    line.append((f"{kind:<{KIND_WIDTH}} ", sign.role))
+    line: Line = [(_moment(entry.at, view, before), "time"), (" ", "text")]
+    line += [(view.glyphs.glyph(sign), sign.role), (" ", "text"), (f"{kind:<{KIND_WIDTH}} ", sign.role)]
     peer = who(entry.event)
-    if peer is not None:
+    if group is not None and len(group.peers) > 1:
+        many = f"{len(group.peers)}+" if len(group.peers) >= MAX_PEERS else f"{len(group.peers)}"
+        line.append((f"{many} peers".ljust(WHO_WIDTH) + " ", "peer"))
+    elif peer is not None:
         line.append((f"{view.peer(peer):<{WHO_WIDTH}} ", "peer"))
-    if isinstance(entry.event, StatusNo):
+    if isinstance(entry.event, (StatusNo, AnsweredNo)):
         reason = REASON_SIGNS[entry.event.reason]
         line.append((view.glyphs.glyph(reason) + " ", reason.role))
-    line.append((describe(entry.event, view), "text"))
-    return cut(line, view.width)
+    if group is not None and group.entries > 1:
+        line.append((f"{view.glyphs.times}{group.entries:,} ", "strong"))
+        line.append((_run_words(entry, group, view), "text"))
+    elif isinstance(entry.event, ChunkReceived) and entry.event.roots:
+        line.append((f"{view.name(entry.event.roots[0])} ", "text"))
+        line.append((f"{human_size(entry.event.size)} {view.name(entry.event.cid)}", "dim"))
+    else:
+        line.append((describe(entry.event, view), "text"))
+    return cut(line, view.width, view.glyphs.ellipsis)
 
 
-def cut(line: Line, width: int) -> Line:
+def _run_words(entry: Entry, group: Group, view: View) -> str:
+    """What a run of like entries adds up to."""
+    event = entry.event
+    size = human_size(group.size)
+    match event:
+        case ChunkReceived():
+            return f"{view.name(event.roots[0]) if event.roots else 'chunks'} {size}"
+        case ChunkWasted():
+            return f"chunks {size}: {event.cause}"
+        case ChunksSent() | GrantReceived():
+            return f"{counted(group.chunks, 'chunk')}, {size}"
+        case Granted():
+            of = f" of {view.name(event.root)}" if event.root else ""
+            return f"may send {counted(group.chunks, 'chunk')}{of}"
+        case Requested():
+            return "chunks"
+        case _:
+            return describe(event, view)
+
+
+def _moment(at: float, view: View, before: float | None) -> str:
+    """A time, as wide whichever way it is told."""
+    wide = 12 if view.width >= 60 else 8
+    match view.times:
+        case "clock":
+            return _clock(at)[:wide]
+        case "gap":
+            text = "" if before is None else f"+{at - before:.3f}"
+        case "start":
+            start = view.state.started_at if view.state.started_at is not None else at
+            minutes, seconds = divmod(abs(at - start), 60)
+            sign = "-" if at < start else "+"
+            text = (
+                f"{sign}{int(minutes)}:{seconds:06.3f}"
+                if wide == 12
+                else f"{sign}{int(minutes)}:{int(seconds):02}"
+            )
+    return text.rjust(wide)[:wide]
+
+
+def cut(line: Line, width: int, ellipsis: str = "…") -> Line:
     """A line in `width` columns: what goes beyond ends in an ellipsis."""
     if sum(len(text) for text, _ in line) <= width:
         return line
@@ -94,7 +190,7 @@ def cut(line: Line, width: int) -> Line:
     out: Line = []
     for text, role in line:
         if len(text) >= room:
-            out.append((text[:room].rstrip() + "…", role))
+            out.append((text[:room].rstrip() + ellipsis, role))
             break
         out.append((text, role))
         room -= len(text)

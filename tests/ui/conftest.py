@@ -14,6 +14,7 @@ from flux_tui.core.events import Entry, Event
 from flux_tui.store.series import MemorySeries
 from flux_tui.ui.app import Dashboard
 from flux_tui.ui.glyphs import Glyphs
+from flux_tui.ui.place import Place
 from flux_tui.ui.source import Source
 
 P = ParamSpec("P")
@@ -43,10 +44,8 @@ def on_asyncio(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None
 
 def replayed(path: Path = RECORDING) -> Dashboard:
     """The dashboard as `flux-tui replay` makes it, with a clock that stands still."""
-    return Dashboard(
-        Source.of_file(path), title=path.name, push=None, node_alive=lambda: False,
-        recording=True, clock=lambda: START, glyphs=Glyphs(unicode=True),
-    )  # fmt: skip
+    place = Place(title=path.name, source=Source.of_file(path))
+    return Dashboard(place, clock=lambda: START, glyphs=Glyphs(unicode=True))
 
 
 class Live:
@@ -57,17 +56,26 @@ class Live:
         self.pushed: list[Command] = []
         self.now = START
         self.node_alive = True
-        self.app = Dashboard(
-            Source(lambda: self.series), title="home", push=self._push, node_alive=lambda: self.node_alive,
-            clock=lambda: self.now, glyphs=Glyphs(unicode=True),
+        self.restarted = 0
+        self.place = Place(
+            title="home", source=Source(lambda: self.series), push=self._push,
+            node_alive=lambda: self.node_alive, restart=self._restart,
         )  # fmt: skip
+        self.app = self.dashboard()
         self.refuse: Exception | None = None
+
+    def dashboard(self, **options: Any) -> Dashboard:
+        """Another one on the same series."""
+        return Dashboard(self.place, clock=lambda: self.now, glyphs=Glyphs(unicode=True), **options)
 
     def append(self, *events: Event, seconds: float = 0.0) -> None:
         """Something happens, `seconds` after what was before."""
         self.now += seconds
         last = self.series.last_seq()
         self.series.append([Entry(last + n, self.now, event) for n, event in enumerate(events, 1)])
+
+    def _restart(self) -> None:
+        self.restarted += 1
 
     def _push(self, command: Command) -> None:
         if self.refuse is not None:

@@ -11,7 +11,8 @@ from flux_tui.core.derive import derive
 from flux_tui.core.ids import PeerId, dag_cid, raw_cid
 from flux_tui.core.ticket import Ticket, format_ticket
 from flux_tui.home import NoNodeError
-from flux_tui.ui.app import PANELS, Dashboard
+from flux_tui.ui.app import Dashboard
+from flux_tui.ui.board import PANELS
 from flux_tui.ui.keys import ACTIONS
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.series import SeriesPanel
@@ -47,6 +48,12 @@ def shown(app: Dashboard, name: str) -> list[str]:
 
 def header(app: Dashboard) -> str:
     return text_of(app.query_one("#header", LineStrip)._line)
+
+
+def facts(app: Dashboard) -> dict[str, str]:
+    """What the inspector says, by name."""
+    assert isinstance(app.screen, InspectScreen)
+    return {fact.name: fact.text for fact in app.screen._facts if fact.name}
 
 
 def toasts(app: Dashboard) -> list[str]:
@@ -89,7 +96,7 @@ async def test_panels_follow_the_series_and_agree(live: Live) -> None:
         assert " 50%" in shown(live.app, "pending")[0]
         assert "busy" in shown(live.app, "noes")[0]
         assert "film.mkv" in shown(live.app, "retries")[0]
-        assert "192.0.2.7:4001" in shown(live.app, "peers")[1]
+        assert "2.0 KiB" in shown(live.app, "peers")[1]
 
 
 @on_asyncio
@@ -338,15 +345,31 @@ async def test_inspecting_an_entry_a_peer_and_an_object(live: Live) -> None:
         await live.app.workers.wait_for_complete()
         screen = live.app.screen
         assert isinstance(screen, InspectScreen)
-        touching = [row.key for row in screen.query_one(LinesPanel).rows]
+        await pilot.pause()
+        touching = [row.key for row in screen.query_one("#touching", LinesPanel).rows]
         assert touching == ["7", "8"], "what was granted and what came: the same chunk"
+        # A link to an entry, from there to the peer that it is about, and back the same way.
         await pilot.press("k", "enter")
+        await pilot.pause()
+        assert facts(live.app)["peer"] == ADA
+        await pilot.press("tab", "down", "enter")
+        await pilot.pause()
+        assert "192.0.2.7" in facts(live.app)["address"]
+        await pilot.press("escape")
+        await pilot.pause()
+        assert facts(live.app)["peer"] == ADA
+        await pilot.press("escape")
+        await pilot.pause()
+        await live.app.workers.wait_for_complete()
+        await pilot.press("k", "t")
         await pilot.pause()
         assert live.app.source.cursor == 7
         await pilot.press("L", "5", "enter")
-        assert "192.0.2.7" in str(live.app.screen.query_one(".preview", Static).content)
+        await pilot.pause()
+        assert "192.0.2.7" in facts(live.app)["address"]
         await pilot.press("escape", "2", "enter")
-        assert "/there/film.mkv" in str(live.app.screen.query_one(".preview", Static).content)
+        await pilot.pause()
+        assert facts(live.app)["path"] == "/there/film.mkv"
 
 
 @on_asyncio

@@ -50,6 +50,7 @@ def test_the_state_at_the_cursor_is_the_fold_up_to_it(steps: list[tuple[str, flo
             assert source.state == derive(ENTRIES[: source.cursor])
             if not source.frozen:
                 assert source.cursor == source.last_seq
+        source.close()
     finally:
         source_module.CHECKPOINT_EVERY = before
 

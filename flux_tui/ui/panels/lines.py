@@ -1,10 +1,11 @@
 """The base of all panels: a virtualised list of lines with one selected, drawn by Textual's line API.
 
 Only lines that changed are drawn again, and a panel with a million lines costs as much as one with ten.
-Lines keep their place by key, not by number: what is selected stays selected when others come and go.
+Lines keep their place by key, not by number: what is selected stays selected when others come and go. The
+first column tells by a sign, for those who see no colours, what is selected and what is marked.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from rich.segment import Segment
 from rich.style import Style
@@ -15,7 +16,8 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from flux_tui.ui.view import Line, Row
+from flux_tui.ui.glyphs import Glyphs
+from flux_tui.ui.view import Line, Row, merged
 
 ROLES = (
     "text", "dim", "strong", "accent", "good", "warn", "bad", "in", "out", "name", "peer", "time", "bar", "rail",
@@ -37,6 +39,9 @@ class LinesPanel(ScrollView, can_focus=True):
         Binding("end,G", "edge(1)", "Last", show=False),
     ]
 
+    _hushed = False
+    _titled = ""
+
     class Chosen(Message):
         """Enter, or a click on the selected line."""
 
@@ -44,6 +49,15 @@ class LinesPanel(ScrollView, can_focus=True):
             super().__init__()
             self.panel = panel
             self.key = key
+
+    class HeadClicked(Message):
+        """A click on a heading."""
+
+        def __init__(self, panel: "LinesPanel", x: int) -> None:
+            super().__init__()
+            self.panel = panel
+            self.x = x
+            """The column of text, from 0."""
 
     def __init__(self, number: str, name: str, *, empty: str = "", id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -53,6 +67,10 @@ class LinesPanel(ScrollView, can_focus=True):
         """What to do, said where there is nothing to show."""
         self.rows: list[Row] = []
         self.selected: str | None = None
+        self.marked: set[str] = set()
+        self.signs = Glyphs(unicode=True)
+        self._place = 0
+        """Where the selected line was, for when it is gone."""
         self._styles: dict[str, Style] = {}
 
     # ── what subclasses may replace ─────────────────────────────────────────────────────────────
@@ -79,13 +97,15 @@ class LinesPanel(ScrollView, can_focus=True):
 
     @property
     def columns(self) -> int:
-        """Columns for text: without border, padding and scrollbar."""
-        return self.scrollable_content_region.width
+        """Columns for text: without border, sign and scrollbar."""
+        return max(0, self.scrollable_content_region.width - 1)
 
     # ── showing ─────────────────────────────────────────────────────────────────────────────────
 
     def show(self, rows: list[Row], note: str = "") -> None:
         """Replace the lines; only those that differ are drawn."""
+        if (at := self.selected_index()) >= 0:
+            self._place = at
         old, self.rows = self.rows, rows
         self.set_title(note)
         if len(old) != len(rows):
@@ -106,8 +126,20 @@ class LinesPanel(ScrollView, can_focus=True):
         """The border's title: number, name, and a few words."""
         number = f"{self.number} " if self.number else ""
         title = f"{number}{self.label}" + (f" · {note}" if note else "")
-        if self.border_title != title:
+        if self._titled != title:
+            self._titled = title
+            # By itself, a new title would draw the whole panel.
+            self._hushed = True
             self.border_title = title
+            self._hushed = False
+            self.refresh(Region(-self.gutter.left, -self.gutter.top, self.outer_size.width, 1))
+
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        if self._hushed:
+            return self
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def on_mount(self) -> None:
         self.set_title()
@@ -120,27 +152,44 @@ class LinesPanel(ScrollView, can_focus=True):
         self._styles.clear()
 
     def render_line(self, y: int) -> Strip:
-        width = self.columns
+        width = self.scrollable_content_region.width
         index = y + int(self.scroll_offset.y)
         total = self.count()
         if total == 0:
             return self._empty_line(y, width)
         if not 0 <= index < total:
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self._base)
         key, line = self.line(index)
-        segments = [Segment(text, self._role(role)) for text, role in line]
-        strip = Strip(segments).crop_extend(0, width, self.rich_style)
-        if key == self.selected and (self.has_focus or self.has_class("-keep-selection")):
-            strip = strip.apply_style(self.get_component_rich_style("lines--selected", partial=True))
-        return strip
+        selected = key == self.selected and (self.has_focus or self.has_class("-keep-selection"))
+        sign = self.signs.mark if key in self.marked else self.signs.here if selected else " "
+        spans = merged([(sign, "accent"), *line])
+        segments = [Segment(text, self._role(role)) for text, role in spans]
+        if segments and (room := width - sum(len(text) for text, _ in spans)) > 0:
+            segments[-1] = Segment(segments[-1].text + " " * room, segments[-1].style)
+        base = self._base
+        if selected:
+            # Over the spans' own styles, which have a background too.
+            over = Style(bgcolor=self.get_component_rich_style("lines--selected").bgcolor)
+            if self.app.theme.startswith("ansi"):
+                over = Style(reverse=True)  # the terminal's own colours cannot be mixed
+            segments = [Segment(text, (style or base) + over) for text, style, _ in segments]
+            base += over
+        return Strip(segments).crop_extend(0, width, base)
 
     def _empty_line(self, y: int, width: int) -> Strip:
-        lines = _wrap(self.empty, max(10, width - 4))
+        lines = wrapped(self.empty, max(10, width - 4))
         top = max(0, (self.size.height - len(lines)) // 2)
         if top <= y < top + len(lines):
             text = lines[y - top].center(width)
             return Strip([Segment(text, self._role("dim"))]).crop_extend(0, width, self.rich_style)
         return Strip.blank(width, self.rich_style)
+
+    @property
+    def _base(self) -> Style:
+        style = self._styles.get("")
+        if style is None:
+            style = self._styles[""] = self.rich_style
+        return style
 
     def _role(self, role: str) -> Style:
         style = self._styles.get(role)
@@ -152,7 +201,7 @@ class LinesPanel(ScrollView, can_focus=True):
 
     def action_move(self, by: int) -> None:
         index = self.selected_index()
-        self.go(0 if index < 0 else index + by, by)
+        self.go(self._place if index < 0 else index + by, by)
 
     def action_page(self, by: int) -> None:
         index = max(0, self.selected_index())
@@ -190,7 +239,9 @@ class LinesPanel(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         index = int(event.y - self.gutter.top + self.scroll_offset.y)
-        if 0 <= index < self.count():
+        if 0 <= index < self.count() and self.is_title(index):
+            self.post_message(self.HeadClicked(self, event.x - self.gutter.left - 1))
+        elif 0 <= index < self.count():
             before = self.selected
             self.select_index(index)
             self.refresh()
@@ -206,7 +257,8 @@ class LinesPanel(ScrollView, can_focus=True):
         self.refresh()
 
 
-def _wrap(text: str, width: int) -> list[str]:
+def wrapped(text: str, width: int) -> list[str]:
+    """A text in lines of at most `width` columns."""
     lines: list[str] = []
     for paragraph in text.splitlines():
         line = ""

@@ -1,168 +1,311 @@
 """The series: every entry, as it comes or as it was; any length at the cost of one screenful.
 
 Following, the newest entry is selected and in view. Any move upwards stops that; going to the end (G)
-begins it again. A filter is applied in slices, from the newest entry backwards, so that what is near
-shows at once and keys are never held up.
+begins it again. Runs of like entries are folded into a line, and a filter is applied, in slices and from
+the newest entry backwards, so that what is near shows at once and keys are never held up. Unfolded and
+unfiltered, a line's number is its entry's, and nothing needs looking at.
 """
 
-from collections import deque
-
+from textual import events
 from textual.cache import LRUCache
 from textual.geometry import Size
 
+from flux_tui.core.events import Entry
 from flux_tui.core.words import counted
 from flux_tui.ui.filter import Filter
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.source import Source
 from flux_tui.ui.view import Line, View, entry_line, text_of
+from flux_tui.ui.window import Group, Window
 
-FILTER_SLICE = 5_000
+SLICE = 4_000
 """Entries looked at in one tick for a filter: some 30 ms."""
+ROOM = 1_000
+"""Lines for which there is room before they come."""
+AHEAD = 3
+"""Screenfuls of lines that are ready above what is seen."""
 
 
 class SeriesPanel(LinesPanel):
-    """Entries by number. The key of a line is its entry's number."""
+    """Entries by number. The key of a line is the number of an entry in it."""
 
     def __init__(self, source: Source, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(
-            "1",
-            "Series",
+            "1", "Series", id=id,
             empty="Nothing has happened yet.\nPress w to want something, a to share a file.",
-            id=id,
-        )
+        )  # fmt: skip
         self.source = source
         self.following = True
         self.filter = Filter()
+        self.folding = True
         self._view: View | None = None
-        self._matches: deque[int] = deque()
-        self._scanned_down = 0
-        """Entries above this were looked at."""
-        self._scanned_up = 0
-        """Entries up to this were looked at."""
-        self._lines: LRUCache[tuple[int, int, bool], Line] = LRUCache(512)
-        self._shown = 0
+        self._window = Window(0, fold=True)
+        self._lines: LRUCache[tuple[object, ...], Line] = LRUCache(512)
+        self._shown: tuple[object, ...] = ()
+
+    # ── what is shown ───────────────────────────────────────────────────────────────────────────
+
+    def set_source(self, source: Source) -> None:
+        """Another series."""
+        self.source = source
+        self._restart()
 
     def set_filter(self, wanted: Filter) -> None:
         """Show only what passes."""
         self.filter = wanted
-        self._matches.clear()
-        self._scanned_down = self._scanned_up = self.source.cursor
+        self._restart()
+
+    def set_folding(self, folding: bool) -> None:
+        """Runs of like entries as one line, or each for itself. What is selected stays."""
+        selected, following = self.selected, self.following
+        self.folding = folding
+        self._restart()
+        if not following and selected is not None:
+            self._look_around(int(selected))
+            self.selected, self.following = selected, False
+            self._settle(int(selected))
+
+    def _restart(self) -> None:
+        self._window = Window(
+            self.source.cursor, fold=self._folds, passes=self._passes if self.filter else None
+        )
+        self._lines.clear()
         self.following = True
         self.selected = None
-        self._shown = -1
+        self._shown = ()
+
+    def group(self, seq: int) -> Group:
+        """The line that an entry is in."""
+        index = self._window.index_of(seq) if self._windowed else -1
+        return self._window[index] if index >= 0 else Group(seq, seq, 1)
+
+    @property
+    def _folds(self) -> bool:
+        """Who filters wants to see each match."""
+        return self.folding and not self.filter
+
+    @property
+    def _windowed(self) -> bool:
+        return self.folding or bool(self.filter)
 
     def count(self) -> int:
-        if not self.filter:
-            return self.source.cursor
-        return sum(1 for _ in self._matches) if self.source.frozen else len(self._matches)
+        return len(self._window) if self._windowed else self.source.cursor
 
     def line(self, index: int) -> tuple[str, Line]:
-        seq = self._seq(index)
-        key = (seq, self.columns, self._view.masked if self._view else False)
+        group = self._group_at(index)
+        view = self._view
+        selected = int(self.selected) if self.selected is not None else 0
+        name = self.selected if group.first <= selected <= group.last and self.selected else str(group.last)
+        if view is None:
+            return name, [("", "text")]
+        key = (group, self.columns, view.masked, view.times)
         found = self._lines.get(key)
         if found is None:
-            entry = self.source.entry(seq)
-            if entry is None or self._view is None:
-                return str(seq), [("", "text")]
-            found = entry_line(entry, self._view._replace(width=self.columns))
+            entry = self.source.entry(group.last)
+            if entry is None:
+                return name, [("", "text")]
+            before = self.source.entry(group.first - 1) if view.times == "gap" else None
+            found = entry_line(
+                entry, view._replace(width=self.columns), group, None if before is None else before.at
+            )
             self._lines[key] = found
-        return str(seq), found
+        return name, found
+
+    def _group_at(self, index: int) -> Group:
+        return self._window[index] if self._windowed else Group(index + 1, index + 1, 1)
 
     def selected_index(self) -> int:
         if self.selected is None:
             return -1
         seq = int(self.selected)
-        if not self.filter:
-            return seq - 1 if 1 <= seq <= self.count() else -1
-        try:
-            return self._matches.index(seq)
-        except ValueError:
-            return -1
+        if self._windowed:
+            return self._window.index_of(seq)
+        return seq - 1 if 1 <= seq <= self.count() else -1
 
     def select_index(self, index: int) -> None:
         if 0 <= index < self.count():
-            self.selected = str(self._seq(index))
+            self.selected = str(self._group_at(index).last)
 
     def is_title(self, index: int) -> bool:
         return False
 
+    # ── the ticker ──────────────────────────────────────────────────────────────────────────────
+
     def update_view(self, view: View) -> None:
         """A tick: take in what is new."""
-        if self._view is not None and len(view.state.objects) != len(self._view.state.objects):
+        old, self._view = self._view, view
+        if old is not None and len(view.state.objects) != len(old.state.objects):
             self._lines.clear()  # names became known
-        if self._view is not None and view.masked != self._view.masked:
-            self._shown = -1
-        self._view = view
-        if self.filter:
-            self._scan()
+        if old is not None and (view.masked, view.times) != (old.masked, old.times):
+            self._shown = ()
+        if self._windowed:
+            self._look()
         count = self.count()
         self._title(count)
-        if count == self._shown:
+        newest = self._group_at(count - 1) if count else None
+        shown = (count, newest)
+        moved, self._window.prepended = self._window.prepended, 0
+        if shown == self._shown:
             return
-        self._shown = count
-        # `virtual_size` draws every visible line again: touched only when there is something new.
-        self.virtual_size = Size(self.columns, count)
-        if self.following and count:
-            self.selected = str(self._seq(count - 1))
-            self.scroll_to(y=max(0, count - self.size.height), animate=False, force=True, immediate=True)
+        self._shown = shown
+        self._grow(count)
+        if self.following and newest is not None:
+            self.selected = str(newest.last)
+            self._scroll(max(0, count - self.size.height))
+        elif moved:
+            self._scroll(int(self.scroll_offset.y) + moved)
+        self.refresh()
+
+    def _grow(self, count: int) -> None:
+        """Have room for `count` lines. Every change of `virtual_size` lays out and draws the whole screen, so
+        there is always room for more; `max_scroll_y` and the scrollbar know how many there are.
+        """
+        room = int(self.virtual_size.height)
+        if not count <= room <= 2 * count + 2 * ROOM or self.virtual_size.width != self.columns:
+            self.virtual_size = Size(self.columns, count + max(ROOM, count // 4) if count else 0)
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.window_virtual_size = count
+
+    @property
+    def max_scroll_y(self) -> int:
+        return max(0, self.count() - self.size.height)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._shown = ()
+        self._lines.clear()
+
+    def _scroll(self, y: int) -> None:
+        self.scroll_to(y=y, animate=False, force=True, immediate=True)
+        self.call_after_refresh(self._align_scrollbar)
+
+    def _align_scrollbar(self) -> None:
+        """A scrollbar that was not there yet when it was scrolled does not know where to."""
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.window_virtual_size = self.count()
+            self.vertical_scrollbar.position = self.scroll_y
+
+    def _look(self) -> None:
+        """Look at some more entries: those that came, then those further back."""
+        window, cursor, budget = self._window, self.source.cursor, SLICE
+        if cursor < window.low or (self.following and cursor - window.high > 10 * SLICE):
+            # Far from what was looked at: begin anew at the cursor.
+            window = self._window = Window(
+                cursor, fold=self._folds, passes=self._passes if self.filter else None
+            )
+        elif cursor < window.high:
+            window.cut(cursor, self.source.read)
+        while window.high < cursor and budget > 0 and (self.following or self._wants_more_below()):
+            page = self.source.read(window.high, min(budget, cursor - window.high))
+            if not page:
+                break
+            window.extend(page)
+            budget -= len(page)
+        self._look_back(budget)
+
+    def _look_back(self, budget: int) -> None:
+        window = self._window
+        while window.low > 0 and budget > 0 and not window.full and self._wants_more():
+            count = min(500, budget, window.low)
+            window.prepend(self.source.read(window.low - count, count), window.low - count)
+            budget -= count
+
+    @property
+    def looking(self) -> bool:
+        """Whether there are entries to be looked at."""
+        if not self._windowed:
+            return False
+        window = self._window
+        back = window.low > 0 and not window.full and self._wants_more()
+        return back or (window.high < self.source.cursor and (self.following or self._wants_more_below()))
+
+    def _wants_more(self) -> bool:
+        """Whether lines further back are needed: a filter counts them all, folding needs what is seen."""
+        if self.filter:
+            return True
+        above = len(self._window) - self.size.height if self.following else int(self.scroll_offset.y)
+        return above + self._window.prepended < AHEAD * max(10, self.size.height)
+
+    def _wants_more_below(self) -> bool:
+        below = len(self._window) - int(self.scroll_offset.y) - self.size.height
+        return bool(self.filter) or below < AHEAD * max(10, self.size.height)
+
+    def _look_around(self, seq: int) -> None:
+        """Have the lines around an entry, wherever it is."""
+        if not self._windowed:
+            return
+        if not self._window.low < seq <= self._window.high:
+            self._window = Window(
+                max(0, seq - 1), fold=self._folds, passes=self._passes if self.filter else None
+            )
+            self._window.extend(self.source.read(max(0, seq - 1), SLICE // 2))
+        self._look_back(SLICE // 2)
+
+    def _settle(self, seq: int) -> None:
+        """Show the line of an entry in the middle."""
+        count = self.count()
+        self._grow(count)
+        self._window.prepended = 0
+        index = self.selected_index()
+        self._shown = (count, self._group_at(count - 1) if count else None)
+        self._scroll(max(0, index - self.size.height // 2))
         self.refresh()
 
     def forget_names(self) -> None:
         """What entries are called has changed: draw all anew."""
         self._lines.clear()
-        self._shown = -1
+        self._shown = ()
+
+    # ── moving ──────────────────────────────────────────────────────────────────────────────────
 
     def go(self, index: int, direction: int) -> None:
+        if self._windowed and index <= 0 and self._window.low > 0:
+            self._look_back(SLICE)
+            index += self._window.prepended
         super().go(index, direction)
         self.following = direction > 0 and self.selected_index() == self.count() - 1
+        if self._window.prepended:
+            at = self.selected_index()
+            self._settle(at)
+            self.reveal(at)
         self._title(self.count())
+
+    def action_edge(self, to: int) -> None:
+        if to < 0 and self._windowed and not self.filter and self._window.low > 0:
+            # The first of very many: look there, not at all in between.
+            self._window = Window(0, fold=self._folds)
+            self._window.extend(self.source.read(0, min(SLICE, self.source.cursor)))
+        elif to > 0 and self._windowed and self._window.high < self.source.cursor:
+            self._restart()
+            if self._view is not None:
+                self.update_view(self._view)
+        super().action_edge(to)
+        if to < 0:
+            self.following = False
 
     def on_mouse_scroll_up(self) -> None:
         self.following = False
         self._title(self.count())
 
     def on_mouse_scroll_down(self) -> None:
-        if self.scroll_offset.y >= self.max_scroll_y - 1:
+        if self.scroll_offset.y >= self.max_scroll_y - 1 and self._window.high >= self.source.cursor:
             self.following = True
 
-    def matches_after(self, direction: int) -> None:
-        """Go to the next (1) or previous (-1) entry."""
-        self.action_move(direction)
-
-    def _seq(self, index: int) -> int:
-        return self._matches[index] if self.filter else index + 1
-
-    def _scan(self) -> None:
-        """Look at some more entries: those that came, then those further back."""
+    def _passes(self, entry: Entry) -> bool:
         assert self._view is not None
-        budget = FILTER_SLICE
-        cursor = self.source.cursor
-        if cursor < self._scanned_up:  # the cursor went back: what is beyond it is not there
-            while self._matches and self._matches[-1] > cursor:
-                self._matches.pop()
-            self._scanned_up = cursor
-        while self._scanned_up < cursor and budget > 0:
-            page = self.source.read(self._scanned_up, min(budget, cursor - self._scanned_up))
-            if not page:
-                break
-            self._matches.extend(e.seq for e in page if self._passes(e))
-            self._scanned_up = page[-1].seq
-            budget -= len(page)
-        while self._scanned_down > 0 and budget > 0:
-            count = min(budget, self._scanned_down)
-            page = self.source.read(self._scanned_down - count, count)
-            self._matches.extendleft(e.seq for e in reversed(page) if self._passes(e))
-            self._scanned_down -= count
-            budget -= count
-
-    def _passes(self, entry: object) -> bool:
-        assert self._view is not None
-        return self.filter.takes(entry, text_of(entry_line(entry, self._view)).lower())  # type: ignore[arg-type]
+        if self.filter.by_words:
+            return self.filter.takes(entry, text_of(entry_line(entry, self._view)).lower())
+        return self.filter.takes(entry, "")
 
     def _title(self, count: int) -> None:
-        note = counted(count, "match", "matches") if self.filter else counted(count, "entry", "entries")
-        if self.filter and self._scanned_down > 0:
-            note += ", looking further back"
+        cursor = self.source.cursor
+        if self.filter:
+            note = counted(self._window.total, "match", "matches")
+            if self._window.full:
+                note = f"the last {note}"
+            elif self._window.low > 0:
+                note += ", looking further back"
+        else:
+            note = counted(cursor, "entry", "entries")
         if self.source.frozen:
             note += " · held"
         elif self.following:

@@ -1,17 +1,17 @@
-"""One-line widgets: the header, the tabs of a small terminal, and the timeline."""
+"""One-line widgets: the header, the tabs of a small terminal, the strip of time, the footer."""
 
 from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.events import Click
+from textual.events import Click, MouseDown, MouseMove
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
 from flux_tui.ui.panels.lines import ROLES
-from flux_tui.ui.view import Line
+from flux_tui.ui.view import Line, merged
 
 
 class LineStrip(Widget):
@@ -26,6 +26,7 @@ class LineStrip(Widget):
 
     def show(self, line: Line) -> None:
         """Replace the line."""
+        line = merged(line)
         if line != self._line:
             self._line = line
             self.refresh()
@@ -43,6 +44,47 @@ class LineStrip(Widget):
         if style is None:
             style = self._styles[role] = self.get_component_rich_style(f"role--{role}")
         return style
+
+
+class TimeStrip(LineStrip):
+    """The strip of time: a click or a drag goes there."""
+
+    class Moved(Message):
+        """To a column of the strip."""
+
+        def __init__(self, x: int) -> None:
+            super().__init__()
+            self.x = x
+
+    def on_mouse_down(self, event: MouseDown) -> None:
+        self.capture_mouse()
+        self.post_message(self.Moved(event.x))
+
+    def on_mouse_move(self, event: MouseMove) -> None:
+        if event.button:
+            self.post_message(self.Moved(event.x))
+
+    def on_mouse_up(self) -> None:
+        self.release_mouse()
+
+
+class Keybar(LineStrip):
+    """The footer: a click does what the key does."""
+
+    class Picked(Message):
+        """A key was clicked."""
+
+        def __init__(self, label: str) -> None:
+            super().__init__()
+            self.label = label
+
+    def on_click(self, event: Click) -> None:
+        end = 0
+        for text, role in self._line:
+            end += len(text)
+            if event.x < end and role == "dim":
+                self.post_message(self.Picked(text.strip()))
+                break
 
 
 class Tabs(LineStrip):

@@ -1,4 +1,4 @@
-"""Help: every key, from the one table of actions."""
+"""Help: every key as this person has it, from the one table of actions; what has focus comes first."""
 
 from typing import ClassVar
 
@@ -8,7 +8,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from flux_tui.ui.keys import ACTIONS, GROUPS
+from flux_tui.ui.commandline import WORDS
+from flux_tui.ui.keys import GROUPS, Keys
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.view import Line, Row
 
@@ -16,7 +17,16 @@ MOVING: tuple[tuple[str, str], ...] = (
     ("↑ ↓ j k", "One line up or down; up stops following"),
     ("page keys", "One screenful"),
     ("g G", "To the first line, to the last; G follows again"),
+    ("mouse", "Select, inspect, sort by a heading, go to a place in the strip of time"),
 )
+ABOUT = {
+    "series": "Series: every entry, the newest last. → pushed out, ← flowed in, ✗ a NO, ↓ a chunk; a run is one line.",
+    "pending": "Pending: what is wanted and not whole, and what it waits for.",
+    "noes": "NO by node: who said NO, why and how often, whether it has it, and when to ask again.",
+    "retries": "Retries: when each want is pushed again, and why then.",
+    "peers": "Peers: what flowed, what was granted and came, how soon it answers, how it stands.",
+    "throughput": "Throughput: the last two minutes. dup is the share of bytes that came twice; its top is 10 %.",
+}
 
 
 class HelpScreen(ModalScreen[None]):
@@ -26,29 +36,42 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,q,question_mark", "dismiss", "Close", show=False)
     ]
 
+    def __init__(self, keys: Keys, panel: str) -> None:
+        super().__init__()
+        self._keys = keys
+        self._panel = panel
+
     def compose(self) -> ComposeResult:
         with Vertical(classes="window tall") as window:
             window.border_title = "Keys"
+            yield Static(ABOUT[self._panel], classes="note", markup=False)
             yield LinesPanel("", "")
-            yield Static("esc leaves", classes="note")
+            yield Static("names in grey are for [keys] in settings.toml and for `:` · esc leaves",
+                         classes="note", markup=False)  # fmt: skip
 
     def on_mount(self) -> None:
         panel = self.query_one(LinesPanel)
-        panel.show(help_rows())
+        panel.show(help_rows(self._keys))
         panel.focus()
 
 
-def help_rows() -> list[Row]:
+def help_rows(keys: Keys) -> list[Row]:
     """The table as lines."""
     rows: list[Row] = []
 
-    def group(name: str, keys: list[tuple[str, str]]) -> None:
+    def group(name: str, lines: list[tuple[str, str, str]]) -> None:
         rows.append(Row(f"group {name}", [(name, "accent")], title=True))
-        for key, text in keys:
-            line: Line = [(f"  {key:<12}", "strong"), (text, "text")]
-            rows.append(Row(f"{name} {key}", line))
+        for key, text, note in lines:
+            line: Line = [(f"  {key:<12}", "strong"), (text, "text"), (f"  {note}" if note else "", "dim")]
+            rows.append(Row(f"{name} {key} {note}", line))
 
     for name in GROUPS:
-        group(name, [(action.shown, action.help) for action in ACTIONS if action.group == name])
-    group("Move", list(MOVING))
+        actions = [action for action in keys.actions if action.group == name]
+        if actions:
+            group(name, [(keys.all_shown(action), action.help, action.name) for action in actions])
+    group("Move", [(key, text, "") for key, text in MOVING])
+    group(
+        "After :",
+        [(word.usage.split(" ")[0], word.help, word.usage.partition(" ")[2]) for word in WORDS.values()],
+    )
     return rows

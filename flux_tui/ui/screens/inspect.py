@@ -1,150 +1,231 @@
-"""Inspect: an entry, a chunk or object, or a peer, decoded; with everything in the series that touches it."""
+"""Inspect: an entry or a run of them, a chunk or object, or a peer, decoded; with everything in the series
+that touches it, in order. Whatever is named is a link, and any part can be copied.
+"""
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal, NamedTuple
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from flux_tui.core.events import Entry, Event, kind_of
+from flux_tui.core.events import Entry, Event, Reason, kind_of
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.report import entry_report
+from flux_tui.core.words import counted, human_size
 from flux_tui.ui.filter import cids_of, fields_of, peers_of
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.source import Source
-from flux_tui.ui.view import Row, View, entry_line
+from flux_tui.ui.tables import standing
+from flux_tui.ui.view import HIDDEN, Line, Row, View, entry_line
+from flux_tui.ui.window import Group
 
 SLICE = 2_000
 """Entries looked at between two looks at the keyboard."""
 MAX_SHOWN = 2_000
 """Entries listed; who has more uses a filter."""
-MAX_LISTED = 6
+MAX_LISTED = 100
 """Items of a long list that are spelled out."""
+NOTE = "enter follows · t to that moment · tab the other half · y copies the line, Y all · esc back"
+
+
+class Subject(NamedTuple):
+    """What is inspected."""
+
+    kind: Literal["entry", "cid", "peer"]
+    key: str
+    """The number of the (last) entry, a CID, or a peer id."""
+    group: Group | None = None
+    """The run that an entry is the last of."""
+
+
+class Fact(NamedTuple):
+    """A line of what is known."""
+
+    name: str
+    text: str
+    """As shown."""
+    whole: str
+    """As copied."""
+    link: Subject | None = None
 
 
 class InspectScreen(ModalScreen[int | None]):
     """Closes with the entry to go to, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss_nothing", "Close", show=False),
+        Binding("escape,q,backspace", "back", "Back", show=False),
         Binding("y", "copy", "Copy", show=False),
-        Binding("enter", "go", "Go there", show=False),
+        Binding("Y", "copy_all", "Copy all", show=False),
+        Binding("enter", "follow", "Follow", show=False),
+        Binding("t", "go", "Go there", show=False),
+        Binding("tab,shift+tab", "other", "The other half", show=False, priority=True),
     ]
 
-    def __init__(self, title: str, text: str, whole: str, source: Source, view: View,
-                 touches: Callable[[Entry], bool]) -> None:  # fmt: skip
+    def __init__(self, subject: Subject, source: Source, view: View) -> None:
         super().__init__()
-        self._title = title
-        self._text = text
-        self._whole = whole
-        """What `y` copies."""
+        self._trail = [subject]
         self._source = source
         self._view = view
-        self._touches = touches
+        self._facts: list[Fact] = []
+        self._rows: list[Row] = []
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="window tall") as window:
-            window.border_title = self._title
-            yield Static(self._text, markup=False, classes="preview")
-            yield LinesPanel("", "All that touches it", empty="Nothing else touches it.")
-            yield Static("enter goes to that moment · y copies · esc leaves", classes="note")
+        with Vertical(classes="window tall"):
+            yield LinesPanel("", "", id="facts")
+            yield LinesPanel("", "All that touches it", id="touching", empty="Nothing else touches it.")
+            yield Static(NOTE, classes="note", markup=False)
 
     def on_mount(self) -> None:
-        panel = self.query_one(LinesPanel)
-        panel.focus()
-        self.run_worker(self._search(), exclusive=True)
+        for panel in self.query(LinesPanel):
+            panel.signs = self._view.glyphs
 
+    def on_resize(self) -> None:
+        # Comes once at the start, too.
+        self.call_after_refresh(self._show)
+
+    @property
+    def subject(self) -> Subject:
+        """What is shown now."""
+        return self._trail[-1]
+
+    def _show(self) -> None:
+        title, self._facts = facts_of(self.subject, self._source, self._view)
+        self.query_one(".window", Vertical).border_title = title
+        facts = self.query_one("#facts", LinesPanel)
+        width = max((len(fact.name) for fact in self._facts), default=0)
+        rows = []
+        for number, fact in enumerate(self._facts):
+            line: Line = [(f"{fact.name:>{width}}  ", "dim"), (fact.text, "accent" if fact.link else "text")]
+            rows.append(Row(str(number), line))
+        facts.selected = "0" if rows else None
+        facts.styles.height = min(len(rows), max(3, self.size.height // 3))
+        facts.show(rows)
+        facts.refresh()
+        touching = self.query_one("#touching", LinesPanel)
+        touching.selected = None
+        self._rows = []
+        touching.show([])
+        touching.focus()
+        self._search()
+
+    @work(exclusive=True)
     async def _search(self) -> None:
         """From the cursor back to the beginning, a slice at a time."""
-        panel = self.query_one(LinesPanel)
+        subject = self.subject
+        panel = self.query_one("#touching", LinesPanel)
+        touches = touching(subject, self._source)
+        own = subject.group
         rows: list[Row] = []
+        view = self._view._replace(width=max(20, panel.columns))
         seq = self._source.cursor
         while seq > 0 and len(rows) < MAX_SHOWN:
             count = min(SLICE, seq)
             page = self._source.read(seq - count, count)
-            found = [Row(str(e.seq), entry_line(e, self._view)) for e in page if self._touches(e)]
+            found = [Row(str(e.seq), entry_line(e, view)) for e in page if touches(e)]
             rows = found + rows
             seq -= count
             if found or seq == 0:
-                panel.show(rows, f"{len(rows):,}" + (", looking further back" if seq else ""))
+                more = ", looking further back" if seq and len(rows) < MAX_SHOWN else ""
+                panel.show(rows, f"{len(rows):,}{'+' if len(rows) >= MAX_SHOWN else ''}{more}")
                 if panel.selected is None and rows:
-                    panel.go(len(rows) - 1, 1)
+                    keys = {row.key for row in rows}
+                    panel.selected = str(own.last) if own and str(own.last) in keys else rows[-1].key
+                if (at := panel.selected_index()) >= 0:
+                    panel.reveal(at)
             await asyncio.sleep(0)
+        self._rows = rows
+        self.call_after_refresh(lambda: panel.reveal(max(0, panel.selected_index())))
 
-    def action_dismiss_nothing(self) -> None:
-        self.dismiss(None)
+    # ── keys ────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _on_facts(self) -> bool:
+        return self.query_one("#facts", LinesPanel).has_focus
+
+    def action_back(self) -> None:
+        if len(self._trail) > 1:
+            self._trail.pop()
+            self._show()
+        else:
+            self.dismiss(None)
+
+    def action_other(self) -> None:
+        self.query_one("#touching" if self._on_facts else "#facts", LinesPanel).focus()
+
+    def action_follow(self) -> None:
+        link = self._link()
+        if link is not None and link != self.subject:
+            self._trail.append(link)
+            self._show()
+
+    def _link(self) -> Subject | None:
+        if self._on_facts:
+            fact = self._fact()
+            return fact.link if fact is not None else None
+        key = self.query_one("#touching", LinesPanel).selected
+        return None if key is None else Subject("entry", key, Group(int(key), int(key), 1))
+
+    def _fact(self) -> Fact | None:
+        key = self.query_one("#facts", LinesPanel).selected
+        return self._facts[int(key)] if key is not None and int(key) < len(self._facts) else None
 
     def action_go(self) -> None:
-        panel = self.query_one(LinesPanel)
-        self.dismiss(int(panel.selected) if panel.selected is not None else None)
+        key = self.query_one("#touching", LinesPanel).selected
+        if key is not None:
+            self.dismiss(int(key))
 
     def on_lines_panel_chosen(self) -> None:
-        self.action_go()
+        self.action_follow()
 
     def action_copy(self) -> None:
-        self.app.copy_to_clipboard(self._whole)
-        self.notify(f"copied {self._whole}", timeout=3)
+        if self._on_facts:
+            fact = self._fact()
+            self._take(fact.whole if fact is not None else "")
+        else:
+            key = self.query_one("#touching", LinesPanel).selected
+            entry = self._source.entry(int(key)) if key is not None else None
+            self._take(json.dumps(entry_report(entry)) if entry is not None else "")
+
+    def action_copy_all(self) -> None:
+        self._take("\n".join(f"{fact.name}: {fact.whole}" for fact in self._facts))
+
+    def _take(self, text: str) -> None:
+        from flux_tui.ui.look_actions import LookActions
+
+        if text and isinstance(self.app, LookActions):
+            self.app.take(text)
 
 
-def inspect_entry(entry: Entry, source: Source, view: View) -> InspectScreen:
-    """An entry: its fields, and what touches the same chunks, or the same peer."""
+def subject_of_entries(group: Group, source: Source) -> Subject:
+    """A line of the series panel."""
+    last = min(group.last, source.cursor)
+    return Subject("entry", str(last), group._replace(last=last))
+
+
+def touching(subject: Subject, source: Source) -> Callable[[Entry], bool]:
+    """Whether an entry has to do with it."""
+    if subject.kind == "cid":
+        return lambda entry: subject.key in cids_of(entry.event)
+    if subject.kind == "peer":
+        return lambda entry: subject.key in peers_of(entry.event)
+    group = subject.group or Group(int(subject.key), int(subject.key), 1)
+    if group.entries > 1:
+        first = source.entry(group.last)
+        kind = kind_of(first.event) if first is not None else ""
+        return lambda entry: group.first <= entry.seq <= group.last and kind_of(entry.event) == kind
+    entry = source.entry(int(subject.key))
+    if entry is None:
+        return lambda other: False
     cids, peers = _subjects(entry.event), set(peers_of(entry.event))
-
-    def touches(other: Entry) -> bool:
-        if cids:
-            return not cids.isdisjoint(cids_of(other.event))
-        return not peers.isdisjoint(peers_of(other.event))
-
-    whole = next(iter(cids_of(entry.event)), None) or next(iter(peers_of(entry.event)), str(entry.seq))
-    return InspectScreen(
-        f"Entry {entry.seq:,} · {kind_of(entry.event)}",
-        _facts(fields_of(entry.event)),
-        whole,
-        source,
-        view,
-        touches,
-    )
-
-
-def inspect_cid(cid: Cid, source: Source, view: View) -> InspectScreen:
-    """A chunk or an object."""
-    found = view.state.objects.get(cid)
-    pending = view.state.pending.get(cid)
-    lease = view.state.leases.get(cid)
-    facts: dict[str, object] = {"cid": cid}
-    if found is not None:
-        facts |= {
-            "name": found.name or "", "size": found.size if found.size is not None else "not known",
-            "chunks": f"{found.chunks_have} of {found.chunks_total or '?'}", "path": found.path or "in the store",
-        }  # fmt: skip
-    if pending is not None:
-        facts["pushes"] = pending.pushes
-    if lease is not None:
-        facts["granted to"] = view.peer(lease.peer)
-    return InspectScreen(
-        view.name(cid), _facts(facts), cid, source, view, lambda entry: cid in cids_of(entry.event)
-    )
-
-
-def inspect_peer(peer: PeerId, source: Source, view: View) -> InspectScreen:
-    """A peer."""
-    found = view.state.peers.get(peer)
-    facts: dict[str, object] = {"peer": "•••" if view.masked else peer}
-    if found is not None:
-        facts |= {
-            "address": "•••" if view.masked else found.addr, "connected": "yes" if found.connected else "no",
-            "bytes in": f"{found.bytes_in:,} in {found.chunks_in:,} chunks",
-            "bytes out": f"{found.bytes_out:,} in {found.chunks_out:,} chunks",
-            "granted": f"{found.granted:,}, lapsed {found.lapsed:,}", "faults": found.faults,
-            "said NO": ", ".join(f"{reason} {count:,}" for reason, count in found.counts.items()) or "never",
-            "heard NO": ", ".join(f"{reason} {count:,}" for reason, count in found.said.items()) or "never",
-        }  # fmt: skip
-    return InspectScreen(
-        view.peer(peer), _facts(facts), peer, source, view, lambda entry: peer in peers_of(entry.event)
-    )
+    if cids:
+        return lambda other: not cids.isdisjoint(cids_of(other.event))
+    return lambda other: not peers.isdisjoint(peers_of(other.event)) or other.seq == entry.seq
 
 
 def _subjects(event: Event) -> set[Cid]:
@@ -155,13 +236,117 @@ def _subjects(event: Event) -> set[Cid]:
     return own or set(cids_of(event))
 
 
-def _facts(facts: Mapping[str, object]) -> str:
-    width = max((len(name) for name in facts), default=0)
-    return "\n".join(f"{name:>{width}}  {_value(value)}" for name, value in facts.items())
+# ── what is known ───────────────────────────────────────────────────────────────────────────────
 
 
-def _value(value: object) -> str:
-    if isinstance(value, tuple):
-        shown = ", ".join(str(item) for item in value[:MAX_LISTED])
-        return shown + (f", and {len(value) - MAX_LISTED} more" if len(value) > MAX_LISTED else "")
-    return str(value)
+def facts_of(subject: Subject, source: Source, view: View) -> tuple[str, list[Fact]]:
+    """A title, and the facts."""
+    match subject.kind:
+        case "entry":
+            return _entry_facts(subject, source, view)
+        case "cid":
+            cid = Cid(subject.key)
+            return view.name(cid), _cid_facts(cid, view)
+        case "peer":
+            peer = PeerId(subject.key)
+            return view.peer(peer), _peer_facts(peer, view)
+
+
+def _plain(name: str, value: object, view: View) -> Fact:
+    text = str(value)
+    return Fact(name, view.text(text), text)
+
+
+def _cid_fact(name: str, cid: str, view: View) -> Fact:
+    called = view.name(Cid(cid))
+    text = called if view.masked else cid if called.endswith(cid[-3:]) else f"{cid}  {called}"
+    return Fact(name, text, cid, Subject("cid", cid))
+
+
+def _peer_fact(name: str, peer: str, view: View) -> Fact:
+    return Fact(name, view.peer(PeerId(peer)) if view.masked else peer, peer, Subject("peer", peer))
+
+
+def _entry_facts(subject: Subject, source: Source, view: View) -> tuple[str, list[Fact]]:
+    entry = source.entry(int(subject.key))
+    if entry is None:
+        return f"Entry {subject.key}", []
+    kind = kind_of(entry.event)
+    group = subject.group
+    facts = [_plain("at", f"{entry.at:.6f}", view)]
+    title = f"Entry {entry.seq:,} · {kind}"
+    if group is not None and group.entries > 1:
+        title = f"Entries {group.first:,} to {group.last:,} · {view.glyphs.times}{group.entries:,} {kind}"
+        facts = [
+            _plain("together", f"{counted(group.chunks, 'chunk')}, {human_size(group.size)}", view),
+            *[_peer_fact("peer", peer, view) for peer in group.peers],
+        ]
+        facts += [_cid_fact("root", root, view) for root in getattr(entry.event, "roots", ())]
+        return title, facts
+    for name, value in fields_of(entry.event).items():
+        if name in ("cid", "root") and value:
+            facts.append(_cid_fact(name, str(value), view))
+        elif name == "peer" and value:
+            facts.append(_peer_fact(name, str(value), view))
+        elif name in ("cids", "roots", "peers") and isinstance(value, tuple):
+            make = _peer_fact if name == "peers" else _cid_fact
+            facts += [
+                make(name if not number else "", str(item), view)
+                for number, item in enumerate(value[:MAX_LISTED])
+            ]
+            if len(value) > MAX_LISTED:
+                facts.append(Fact("", f"and {len(value) - MAX_LISTED:,} more", " ".join(map(str, value))))
+        elif value is not None and value != "" and value != ():
+            facts.append(_plain(name, value, view))
+    return title, facts
+
+
+def _cid_facts(cid: Cid, view: View) -> list[Fact]:
+    state = view.state
+    found, pending, lease = state.objects.get(cid), state.pending.get(cid), state.leases.get(cid)
+    facts = [Fact("cid", view.name(cid) if view.masked else cid, cid)]
+    if found is not None:
+        size = f"{found.size:,} bytes" if found.size is not None else "size not known"
+        facts += [
+            _plain("name", found.name or "", view),
+            _plain("size", size, view),
+            _plain("chunks", f"{found.chunks_have:,} of {found.chunks_total or '?'}", view),
+            _plain("path", found.path or "in the store", view),
+        ]
+    if pending is not None:
+        holders = counted(pending.holders, "peer") + " said yes"
+        facts.append(_plain("pending", f"{counted(pending.pushes, 'push', 'pushes')}, {holders}", view))
+        if pending.last_no is not None:
+            facts.append(_plain("last NO", pending.last_no.reason, view))
+            facts.append(_peer_fact("from", pending.last_no.peer, view))
+    if lease is not None:
+        facts.append(_peer_fact("granted to", lease.peer, view))
+        if lease.root is not None:
+            facts.append(_cid_fact("part of", lease.root, view))
+    return facts
+
+
+def _peer_facts(peer: PeerId, view: View) -> list[Fact]:
+    found = view.state.peers.get(peer)
+    facts = [Fact("peer", view.peer(peer) if view.masked else peer, peer)]
+    if found is None:
+        return facts
+    answer = view.trends.of(peer).answer
+
+    def noes(counts: Mapping[Reason, int]) -> str:
+        return ", ".join(f"{reason} {count:,}" for reason, count in counts.items()) or "never"
+
+    kept = f", {found.lapsed:,} lapsed" if found.lapsed else ""
+    facts += [
+        Fact("address", HIDDEN if view.masked else found.addr, found.addr),
+        _plain("standing", standing(found, view.now)[0], view),
+        _plain("in", f"{found.bytes_in:,} bytes in {counted(found.chunks_in, 'chunk')}", view),
+        _plain("out", f"{found.bytes_out:,} bytes in {counted(found.chunks_out, 'chunk')}", view),
+        _plain("granted", f"{counted(found.granted, 'chunk')}, {found.chunks_in:,} came{kept}", view),
+        _plain("wasted", f"{found.wasted:,} bytes", view),
+        _plain("faults", found.faults, view),
+        _plain("answers in", f"{answer * 1000:.0f} ms" if answer is not None else "not known", view),
+        _plain("said NO", noes(found.counts), view),
+        _plain("heard NO", noes(found.said), view),
+    ]
+    return facts

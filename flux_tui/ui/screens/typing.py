@@ -13,11 +13,10 @@ from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import DirectoryTree, Input, Label, Static
 
-from flux_tui.core.commands import Command, Get, Want
-from flux_tui.core.ids import BadIdError, Cid
+from flux_tui.core.commands import Command
 from flux_tui.core.state import State
-from flux_tui.core.ticket import Ticket, parse_ticket
-from flux_tui.core.words import counted, human_size
+from flux_tui.ui.commandline import Context, paths
+from flux_tui.ui.wants import Reading, names, read_wants
 
 
 class PasteInput(Input):
@@ -32,7 +31,10 @@ class PasteInput(Input):
 class WantScreen(ModalScreen[list[Command]]):
     """Tickets and CIDs, with a preview of each."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss_nothing", "Close", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss_nothing", "Close", show=False),
+        Binding("tab", "complete", "Complete", show=False, priority=True),
+    ]
 
     def __init__(self, state: State, folder: Path, mark: Callable[[], str]) -> None:
         super().__init__()
@@ -44,10 +46,14 @@ class WantScreen(ModalScreen[list[Command]]):
         with Vertical(classes="window") as window:
             window.border_title = "Push a want"
             yield Label("Paste a ticket, a CID, or several:", classes="note")
-            yield PasteInput(placeholder="flux1… or bafy…", id="what")
+            yield PasteInput(placeholder="flux1… or bafy… or a name that the series knows", id="what",
+                             suggester=NameSuggester(self._state))  # fmt: skip
             yield Static("", id="preview", classes="preview", markup=False)
             yield Static("", id="error", classes="error", markup=False)
-            yield Label(f"enter pushes · esc leaves · files of tickets go to {self._folder}", classes="note")
+            yield Label(
+                f"enter pushes · tab completes a name · esc leaves · files of tickets go to {self._folder}",
+                classes="note",
+            )
 
     @on(Input.Changed)
     def preview(self) -> None:
@@ -65,59 +71,35 @@ class WantScreen(ModalScreen[list[Command]]):
         elif commands:
             self.dismiss(commands)
 
+    def action_complete(self) -> None:
+        field = self.query_one(PasteInput)
+        if (longer := complete_name(field.value, self._state)) is not None:
+            field.value = longer
+            field.cursor_position = len(longer)
+
     def action_dismiss_nothing(self) -> None:
         self.dismiss([])
 
-    def _read(self) -> tuple[list[str], list[str], list[Command]]:
-        """Preview lines, errors, and the commands that the text stands for."""
-        lines: list[str] = []
-        errors: list[str] = []
-        commands: list[Command] = []
-        taken: set[Path] = set()
-        for word in self.query_one(PasteInput).value.split():
-            known = self._by_name(word)
-            try:
-                ticket = Ticket(known) if known is not None else parse_ticket(word)
-            except BadIdError as error:
-                errors.append(str(error))
-                continue
-            path = _free(self._folder / Path(ticket.name).name, taken) if ticket.name else None
-            if path is not None:
-                taken.add(path)
-            lines.append(_preview(ticket, path, self._state))
-            if path is not None:
-                commands.append(
-                    Get(ticket.root, str(path), ticket.name, ticket.size, ticket.addrs, self._mark())
-                )
-            else:
-                commands.append(Want(ticket.root, self._mark()))
-        return lines, errors, commands
-
-    def _by_name(self, word: str) -> Cid | None:
-        """An object that the series names."""
-        return next((root for root, found in self._state.objects.items() if found.name == word), None)
+    def _read(self) -> Reading:
+        return read_wants(self.query_one(PasteInput).value, self._state, self._folder, self._mark)
 
 
-def _free(path: Path, taken: set[Path]) -> Path:
-    """A name that nothing has yet: `film.mkv`, else `film-2.mkv`, and so on."""
-    number, free = 1, path
-    while free in taken or free.exists():
-        number += 1
-        free = path.with_stem(f"{path.stem}-{number}")
-    return free
+class NameSuggester(Suggester):
+    """Completes a name that the series knows."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._state = state
+
+    async def get_suggestion(self, value: str) -> str | None:
+        return complete_name(value, self._state)
 
 
-def _preview(ticket: Ticket, path: Path | None, state: State) -> str:
-    known = state.objects.get(ticket.root)
-    name = ticket.name or (known.name if known else None) or ticket.root
-    size = ticket.size if ticket.size is not None else known.size if known else None
-    words = [name, human_size(size) if size is not None else "size not known yet"]
-    if known is not None and known.completed_at is not None:
-        words.append("is here already")
-    words.append(
-        counted(len(ticket.addrs), "address", "addresses") if ticket.addrs else "from whoever has it"
-    )
-    return " · ".join(words) + (f"  → {path}" if path else "")
+def complete_name(value: str, state: State) -> str | None:
+    """What was typed, with its last word completed to the first name that begins so."""
+    head, space, last = value.rpartition(" ")
+    found = next((name for name in names(state) if last and name.startswith(last) and name != last), None)
+    return None if found is None else head + space + found
 
 
 class PathSuggester(Suggester):
@@ -132,20 +114,8 @@ class PathSuggester(Suggester):
 
 def complete_path(value: str) -> str | None:
     """The first path that begins with what was typed; folders end in a slash."""
-    if not value:
-        return None
-    typed = Path(value).expanduser()
-    folder, start = (typed, "") if value.endswith("/") else (typed.parent, typed.name)
-    try:
-        names = sorted(child.name for child in folder.iterdir() if child.name.startswith(start))
-    except OSError:
-        return None
-    names = [name for name in names if start.startswith(".") or not name.startswith(".")]
-    if not names:
-        return None
-    rest = names[0][len(start) :]
-    slash = "/" if (folder / names[0]).is_dir() else ""
-    return value + rest + slash if rest or slash else None
+    found = paths(value, Context(State(), Path.cwd(), str)) if value else []
+    return next((path for path in found if path != value), None)
 
 
 class VisibleTree(DirectoryTree):

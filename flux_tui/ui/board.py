@@ -1,0 +1,411 @@
+"""The board: panels over one state, one ticker, one place to look at. What the keys do is in the `…_actions`
+modules, which add to it; app.py puts them together.
+
+The series file is the interface: the board folds what is new a few times a second and shows the state at
+the cursor. It never imports the network or the node, so its first frame does not wait for either.
+"""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from textual import events
+from textual.app import App, ComposeResult
+from textual.containers import Container
+from textual.geometry import Size
+from textual.screen import Screen
+from textual.widgets import Static
+
+from flux_tui.core.state import State
+from flux_tui.core.words import counted
+from flux_tui.ui.filter import Filter
+from flux_tui.ui.glyphs import Glyphs, for_this_terminal
+from flux_tui.ui.keys import Keys
+from flux_tui.ui.panels.caption import CaptionStrip
+from flux_tui.ui.panels.lines import LinesPanel
+from flux_tui.ui.panels.series import SeriesPanel
+from flux_tui.ui.panels.strips import Keybar, LineStrip, Tabs, TimeStrip
+from flux_tui.ui.place import Narrator, Place
+from flux_tui.ui.prompt import Prompt
+from flux_tui.ui.rates import fitting, header_line, throughput_rows
+from flux_tui.ui.rows import pending_rows, retry_rows
+from flux_tui.ui.source import Source
+from flux_tui.ui.tables import TABLES, no_rows, peer_rows
+from flux_tui.ui.timeline import Timeline
+from flux_tui.ui.view import Line, Row, Sort, Span, Times, View, text_of
+
+REMOTE = bool(os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
+TICK_SECONDS = 0.5 if REMOTE else 0.25
+"""One ticker for all panels: calmer over SSH."""
+BEHIND_SECONDS = 1.0
+"""Between two frames behind a window."""
+READING_SECONDS = 0.1
+"""Between two frames while a long series is read."""
+WIDE, TALL, TWO = 100, 30, 22
+"""Columns and rows from which everything fits at once; rows from which two panels do."""
+
+NO_PEERS = "No peer yet.\nShare with a, and give the ticket to another machine."
+NOTHING_WANTED = "Nothing is wanted.\nPress w and paste a ticket or a CID."
+PANELS = ("series", "pending", "noes", "retries", "peers", "throughput")
+TITLES = ("Series", "Pending", "NO by node", "Retries", "Peers", "Throughput")
+SHORT_TITLES = ("Series", "Pending", "NO", "Retries", "Peers", "Rates")
+ROWS: dict[str, Callable[[View], list[Row]]] = {
+    "pending": pending_rows,
+    "noes": no_rows,
+    "retries": retry_rows,
+    "peers": peer_rows,
+    "throughput": throughput_rows,
+}
+
+
+class Board(App[bool]):
+    """Shows a place; knows nothing of keys."""
+
+    CSS_PATH = "styles/app.tcss"
+    TITLE = "flux-tui"
+    ENABLE_COMMAND_PALETTE = True
+    animation_level = "none"
+
+    def __init__(
+        self,
+        place: Place,
+        *,
+        others: Sequence[Place] = (),
+        narrator: Narrator | None = None,
+        keys: Keys | None = None,
+        clock: Callable[[], float] = time.time,
+        glyphs: Glyphs | None = None,
+        masked: bool = False,
+        prompt: Prompt | None = None,
+    ) -> None:
+        super().__init__()
+        self.place = place
+        self.places = (place, *others)
+        self.narrator = narrator
+        self.keys = keys or Keys(narrated=narrator is not None)
+        for key, found in self.keys.bindings().key_to_bindings.items():
+            self._bindings.key_to_bindings.setdefault(key, [])[:0] = found
+        self.clock = clock
+        self.glyphs = glyphs or for_this_terminal()
+        self.masked = masked
+        self.current = "series"
+        """The panel that the keys act on."""
+        self.times: Times = "clock"
+        self.sorts = {name: Sort() for name in TABLES}
+        self.panel_filters: dict[str, Filter] = {}
+        self.frozen_at: float | None = None
+        self.held_now: float | None = None
+        """What "now" is while the cursor is held where it was frozen or played; elsewhere it is the entry's
+        time."""
+        self.playing: int | None = None
+        """How many times as fast; None: not."""
+        self.prompt = prompt or Prompt(id="prompt")
+        self._timelines: dict[str, Timeline] = {}
+        self._narrated_place: str | None = None
+        self._alive = False
+        self._alive_asked = -10.0
+        self._was_alive = False
+        self._shown: tuple[object, ...] = ()
+        self._reading_shown = 0.0
+        self._behind_shown = 0.0
+
+    @property
+    def source(self) -> Source:
+        """The series that is looked at, with its cursor."""
+        return self.place.source
+
+    @property
+    def timeline(self) -> Timeline:
+        """The strip of the series that is looked at."""
+        found = self._timelines.get(self.place.title)
+        if found is None:
+            found = Timeline(self.source, whole=self.place.recording)
+            self._timelines[self.place.title] = found
+        return found
+
+    # ── layout ──────────────────────────────────────────────────────────────────────────────────
+
+    def compose(self) -> ComposeResult:
+        yield LineStrip(id="header")
+        yield Tabs(TITLES, SHORT_TITLES, id="tabs")
+        yield Static("", id="trouble", markup=False)
+        with Container(id="main"):
+            with Container(id="top"):
+                with Container(id="left"):
+                    yield SeriesPanel(self.source, id="series")
+                with Container(id="right"):
+                    yield LinesPanel("2", TITLES[1], id="pending", empty=NOTHING_WANTED)
+                    yield LinesPanel("3", TITLES[2], id="noes", empty="Nobody has said NO.")
+                    yield LinesPanel("4", TITLES[3], id="retries", empty="Nothing waits to be pushed again.")
+            with Container(id="bottom"):
+                yield LinesPanel("5", TITLES[4], id="peers", empty=NO_PEERS)
+                yield LinesPanel("6", TITLES[5], id="throughput")
+        yield TimeStrip(id="timeline")
+        yield self.prompt
+        if self.narrator is not None:
+            yield CaptionStrip(self.keys, id="caption")
+        yield Keybar(id="footer")
+
+    def on_mount(self) -> None:
+        for panel in self.query(LinesPanel):
+            panel.signs = self.glyphs
+        self._fit(self.size)
+        self.query_one(SeriesPanel).focus()
+        self.query_one(Keybar).show(self._footer(self.size.width))
+        # The first frame is painted before anything is read.
+        self.call_after_refresh(self.tick)
+        self.set_interval(TICK_SECONDS, self.tick)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._fit(event.size)
+        self.call_after_refresh(self.show_all)
+
+    def _fit(self, size: Size) -> None:
+        width, height = size
+        screen = self.screen_stack[0]
+        whole = width >= WIDE and height >= TALL
+        screen.set_class(whole, "-wide")
+        screen.set_class(whole, "-tall")
+        screen.set_class(whole and width >= 160, "-huge")
+        screen.set_class(not whole, "-small")
+        screen.set_class(not whole and height >= TWO, "-two")
+        self.mark_current()
+
+    def mark_current(self) -> None:
+        """Classes by which the stylesheet shows the current panel where not all fit."""
+        screen = self.screen_stack[0]
+        for name in PANELS:
+            screen.query_one(f"#{name}").set_class(name == self.current, "-current")
+        small = screen.has_class("-small")
+        two = screen.has_class("-two") and not screen.has_class("-zoomed")
+        right = self.current in ("pending", "noes", "retries")
+        bottom = self.current in ("peers", "throughput")
+        left = self.current == "series" or (small and two)
+        screen.query_one("#right").set_class(right, "-holds-current")
+        screen.query_one("#bottom").set_class(bottom, "-holds-current")
+        screen.query_one("#left").set_class(small and not left, "-empty-left")
+        screen.query_one("#top").set_class(small and not left and not right, "-empty-top")
+        for name, holds in (("#left", self.current == "series"), ("#right", right), ("#bottom", bottom)):
+            screen.query_one(name).set_class(not holds, "-no-current")
+        screen.query_one("#top").set_class(not (self.current == "series" or right), "-no-current")
+        if small and two and self.current == "series":
+            # Two fit: beside the series, what is wanted.
+            screen.query_one("#pending").add_class("-current")
+            screen.query_one("#right").add_class("-holds-current")
+
+    def panel(self, name: str | None = None) -> LinesPanel:
+        """A panel by its name; the current one."""
+        return self.screen_stack[0].query_one(f"#{name or self.current}", LinesPanel)
+
+    @property
+    def series(self) -> SeriesPanel:
+        """The first panel."""
+        return self.screen_stack[0].query_one(SeriesPanel)
+
+    # ── the ticker ──────────────────────────────────────────────────────────────────────────────
+
+    def tick(self) -> None:
+        """Take in what is new, and show it."""
+        if not self.is_running or not self.screen_stack:
+            return
+        self.source.poll()
+        self.play_on()
+        self.narrate()
+        if self.source.loading:
+            self.set_timer(0.001 if self.source.building is None else READING_SECONDS, self.tick)
+            if time.monotonic() - self._reading_shown < READING_SECONDS:
+                return
+            self._reading_shown = time.monotonic()
+        self.show_all(ticked=True)
+
+    def play_on(self) -> None:
+        """Move the cursor on, while a recording plays."""
+
+    def narrate(self) -> None:
+        """Say what the narrator says, and look where it points."""
+        if self.narrator is None:
+            return
+        caption = self.narrator.caption
+        self.screen_stack[0].query_one(CaptionStrip).tell(caption)
+        if caption.place is not None and caption.place != self._narrated_place:
+            self._narrated_place = caption.place
+            self.look_at(caption.place)
+
+    def look_at(self, title: str) -> None:
+        """Show another place."""
+        found = next((place for place in self.places if place.title == title), None)
+        if found is None or found is self.place:
+            return
+        self.place = found
+        self.frozen_at = self.held_now = self.playing = None
+        if found.source.frozen:
+            self.frozen_at = self.clock()
+        self._alive_asked = -10.0
+        self._was_alive = False
+        for name in PANELS:
+            self.panel(name).marked.clear()
+        self.series.set_source(found.source)
+        self.tick()
+
+    @property
+    def alive(self) -> bool:
+        """Whether a node writes this series now; asked once a second."""
+        now = time.monotonic()
+        if now - self._alive_asked >= 1.0:
+            self._alive_asked = now
+            self._alive = not self.place.recording and self.place.node_alive()
+            self._was_alive = self._was_alive or self._alive
+        return self._alive
+
+    @property
+    def state(self) -> State:
+        """The state at the cursor."""
+        return self.source.state
+
+    def view(self, width: int, name: str = "") -> View:
+        """The state at the cursor, and the time there, for a panel of that width."""
+        state = self.source.state
+        if self.source.frozen:
+            now = state.at if self.held_now is None else self.held_now
+        else:
+            now = self.clock() if self.alive else state.at
+        view = View(state, now, width, self.glyphs, self.masked, times=self.times)
+        if name:
+            view = view._replace(height=self.panel(name).size.height)
+        if name in ("pending", "peers"):
+            view = view._replace(trends=self.source.trends())
+        return view._replace(sort=self.sorts[name]) if name in self.sorts else view
+
+    def show_all(self, *, ticked: bool = False) -> None:
+        """Every panel, from one state. On a tick with nothing new, only when something would look different."""
+        if not self.is_running or not self.screen_stack:
+            return
+        screen = self.screen_stack[0]
+        fresh = self._fresh()
+        if ticked and fresh == self._shown and not self.series.looking:
+            return
+        if ticked and len(self.screen_stack) > 1:
+            # Behind a window every change draws the whole screen: once a second is enough there.
+            if time.monotonic() - self._behind_shown < BEHIND_SECONDS:
+                return
+            self._behind_shown = time.monotonic()
+        self._shown = fresh
+        self._show_strips(screen)
+        self.series.update_view(self.view(self.series.columns))
+        for name, build in ROWS.items():
+            panel = self.panel(name)
+            if panel.size.height:
+                panel.show(self._filtered(name, build(self.view(panel.columns, name))), self._note(name))
+
+    def _fresh(self) -> tuple[object, ...]:
+        """What a frame depends on: entries, and the time as far as it is shown."""
+        now = self.view(0).now
+        state = self.source.state
+        counting = state.pending or any(peer.until and peer.until > now for peer in state.peers.values())
+        moment = round(now / TICK_SECONDS) if counting else int(now)
+        return (self.place.title, state.seq, self.source.last_seq, self.source.frozen, moment, int(self.clock()),
+                self.alive, self.place.trouble(), self.source.trouble, self.masked)  # fmt: skip
+
+    def _filtered(self, name: str, rows: list[Row]) -> list[Row]:
+        wanted = self.panel_filters.get(name)
+        if not wanted:
+            return rows
+        return [row for row in rows if row.title or wanted.takes_text(text_of(row.line).lower())]
+
+    def _note(self, name: str) -> str:
+        state = self.source.state
+        parts = []
+        match name:
+            case "pending" if state.pending:
+                objects = sum(1 for cid in state.pending if cid in state.objects)
+                loose = len(state.pending) - objects
+                parts = [counted(objects, "object")] if objects else []
+                parts += [counted(loose, "chunk")] if loose else []
+            case "noes":
+                total = sum(sum(peer.counts.values()) for peer in state.peers.values())
+                parts = [f"{total:,}"] if total else []
+            case "peers" if state.peers:
+                parts = [f"{state.connected} of {len(state.peers)} connected"]
+        panel = self.panel(name)
+        if self.panel_filters.get(name):
+            parts.append(f"filtered, {counted(sum(not row.title for row in panel.rows), 'match', 'matches')}")
+        if panel.marked:
+            parts.append(f"{len(panel.marked)} marked")
+        return ", ".join(parts)
+
+    # ── strips ──────────────────────────────────────────────────────────────────────────────────
+
+    def _show_strips(self, screen: Screen[Any]) -> None:
+        width = self.size.width
+        view = self.view(width)
+        status, note = self._status()
+        screen.query_one("#header", LineStrip).show(header_line(view, status=status, frozen_note=note))
+        screen.query_one("#timeline", LineStrip).show(self._time_line(view, width))
+        tabs = screen.query_one(Tabs)
+        if tabs.display:
+            tabs.show_current(PANELS.index(self.current) + 1)
+        screen.query_one("#footer", LineStrip).show(self._footer(width))
+        trouble = screen.query_one("#trouble", Static)
+        text = self.source.trouble or self._gone()
+        trouble.set_class(bool(text), "-shown")
+        if text and str(trouble.content) != text:
+            trouble.update(text)
+
+    def _time_line(self, view: View, width: int) -> Line:
+        label = f" {self.timeline.words} " if width >= 80 else " "
+        end = " now " if width >= 80 and not self.source.frozen and self.alive else " "
+        room = max(10, width - len(label) - len(end))
+        return [(label, "dim"), *self.timeline.line(view.now, room, self.glyphs), (end, "dim")]
+
+    @property
+    def strip_left(self) -> int:
+        """Where the strip of time begins."""
+        return len(f" {self.timeline.words} ") if self.size.width >= 80 else 1
+
+    def _gone(self) -> str | None:
+        """That the node is gone, and what to do."""
+        if self.place.recording or self.alive or self.source.loading:
+            return None
+        trouble = self.place.trouble()
+        if self._starting() or not (self.source.last_seq or self._was_alive or trouble):
+            return None
+        state = self.source.state
+        died = state.running or (self._was_alive and not state.seq)
+        how = "has died: it left no word" if died else "is stopped"
+        again = next(action for action in self.keys.actions if action.name == "restart")
+        offer = f"; press {self.keys.shown(again)} to start it again" if self.place.restart else ""
+        return f"{trouble or f'The node {how}'}{offer}"
+
+    def _starting(self) -> bool:
+        return self.place.starting() and not self.place.trouble()
+
+    def _status(self) -> tuple[Span, str]:
+        glyphs = self.glyphs
+        if self.playing is not None:
+            return (
+                f"{glyphs.play} playing",
+                "accent",
+            ), f"{self.playing}{glyphs.times} · +{self.source.behind:,}"
+        if self.source.frozen:
+            since = self.clock() - (self.frozen_at or self.clock())
+            minutes, seconds = divmod(max(0, int(since)), 60)
+            return (f"{glyphs.pause} frozen", "warn"), f"{minutes:02}:{seconds:02} · +{self.source.behind:,}"
+        if self.source.loading:
+            at = max(self.source.cursor, self.source.building or 0)
+            return (f"{glyphs.ring} reading", "dim"), f"{at:,} of {self.source.last_seq:,}"
+        if self.place.recording:
+            return (f"{glyphs.ring} recording", "accent"), ""
+        if self.alive:
+            return (f"{glyphs.dot} live", "good"), ""
+        if self._starting():
+            return (f"{glyphs.ring} starting", "warn"), ""
+        return (f"{glyphs.ring} no node", "bad"), ""
+
+    def _footer(self, width: int) -> Line:
+        """Keys and what they do; where not all fit, those that a person would look for last are left out."""
+        parts: list[tuple[int, Line]] = [
+            (importance, [(f" {keys}", "accent"), (f" {label} ", "dim")])
+            for importance, keys, label in self.keys.footer()
+        ]
+        return fitting(parts, width)

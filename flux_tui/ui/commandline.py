@@ -1,0 +1,289 @@
+"""The command line behind `:`, in the words of the shell command: what a line does, and how it goes on. Pure,
+but for looking at the file system where paths are typed.
+
+    want CID|TICKET|NAME…    get TICKET… [-o PATH]    add PATH…    cancel|retry [CID|NAME…]
+    join ADDRESS…    stop    filter TEXT    goto MOMENT    theme NAME    speed N    sort COLUMN    panel NAME
+    and every action of the key table by its name
+"""
+
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from flux_tui.core import commands as cmd
+from flux_tui.core.commands import Command
+from flux_tui.core.events import EVENT_KINDS, REASONS
+from flux_tui.core.ids import BadIdError, Cid, parse_cid, parse_peer_id
+from flux_tui.core.state import State
+from flux_tui.core.words import counted
+from flux_tui.ui.filter import FIELDS
+from flux_tui.ui.keys import ACTIONS
+from flux_tui.ui.wants import by_name, names, read_wants
+
+
+class LineError(ValueError):
+    """What is wrong with a line: one sentence."""
+
+
+class Outcome(NamedTuple):
+    """What a line does: push commands, or run something of the dashboard's with the rest of the line."""
+
+    commands: Sequence[Command] = ()
+    done: str = ""
+    """What to say once they are pushed."""
+    action: str = ""
+    """What Textual runs."""
+    setting: str = ""
+    """`filter`, `goto`, `theme`, `speed`, `sort`, `panel`: the dashboard's own, with `argument`."""
+    argument: str = ""
+
+
+class Context(NamedTuple):
+    """What a line may name."""
+
+    state: State
+    folder: Path
+    mark: Callable[[], str]
+    themes: Sequence[str] = ()
+    panels: Sequence[str] = ()
+    columns: Sequence[str] = ()
+
+
+class Word(NamedTuple):
+    """What a line can begin with."""
+
+    usage: str
+    help: str
+    run: Callable[[list[str], Context], Outcome]
+    complete: Callable[[str, Context], list[str]]
+    """How its last word can go on: whole words."""
+    whole: bool = False
+    """Whether the rest of the line is one argument, with its spaces."""
+
+
+def read_line(text: str, context: Context) -> Outcome:
+    """What a line does. Raises LineError."""
+    name, _, rest = text.strip().removeprefix(":").strip().partition(" ")
+    if not name:
+        raise LineError("type a command; tab shows which there are")
+    word = WORDS.get(name)
+    if word is not None:
+        if word.whole:
+            return word.run([rest.strip()] if rest.strip() else [], context)
+        try:
+            arguments = shlex.split(rest)
+        except ValueError:
+            raise LineError("a quotation mark is open") from None
+        return word.run(arguments, context)
+    action = next((action for action in ACTIONS if action.name == name), None)
+    if action is not None and not rest.strip():
+        return Outcome(action=action.run)
+    if action is not None:
+        raise LineError(f"{name} takes nothing after it")
+    close = [known for known in all_words() if known.startswith(name[:2])]
+    hint = f" (did you mean {' or '.join(close[:3])}?)" if close else "; tab shows which there are"
+    raise LineError(f"{name} is no command{hint}")
+
+
+def complete_line(text: str, context: Context) -> list[str]:
+    """Whole lines that go on from what was typed."""
+    name, space, rest = text.lstrip().partition(" ")
+    if not space:
+        return [f"{word} " if word in WORDS else word for word in all_words() if word.startswith(name)]
+    word = WORDS.get(name)
+    if word is None:
+        return []
+    before, last = ("", rest) if word.whole and name != "filter" else _split_last(rest)
+    return [f"{name} {before}{found}" for found in word.complete(last, context)]
+
+
+def all_words() -> list[str]:
+    """Everything a line can begin with."""
+    return sorted({*WORDS, *(action.name for action in ACTIONS)})
+
+
+def _split_last(rest: str) -> tuple[str, str]:
+    head, space, last = rest.rpartition(" ")
+    return head + space, last
+
+
+# ── what the words do ───────────────────────────────────────────────────────────────────────────
+
+
+def _some(arguments: list[str], usage: str) -> None:
+    if not arguments:
+        raise LineError(f"usage: {usage}")
+
+
+def _want(arguments: list[str], context: Context) -> Outcome:
+    if not arguments:
+        return Outcome(action="want")
+    found = read_wants(" ".join(arguments), context.state, context.folder, context.mark)
+    if found.errors:
+        raise LineError(found.errors[0])
+    wants = [
+        cmd.Want(command.root, command.by) if isinstance(command, cmd.Get) else command
+        for command in found.commands
+    ]
+    return Outcome(wants, f"pushed {counted(len(wants), 'want')}")
+
+
+def _get(arguments: list[str], context: Context) -> Outcome:
+    into = None
+    if "-o" in arguments:
+        index = arguments.index("-o")
+        if index + 1 >= len(arguments):
+            raise LineError("-o wants a path")
+        into = (context.folder / Path(arguments[index + 1]).expanduser()).absolute()
+        arguments = arguments[:index] + arguments[index + 2 :]
+    _some(arguments, WORDS["get"].usage)
+    if into is not None and len(arguments) > 1:
+        raise LineError("-o is for one ticket")
+    if into is not None and into.exists():
+        raise LineError(f"{into} exists already: choose another name")
+    found = read_wants(" ".join(arguments), context.state, context.folder, context.mark, into=into)
+    if found.errors:
+        raise LineError(found.errors[0])
+    return Outcome(found.commands, f"pushed {counted(len(found.commands), 'want')}")
+
+
+def _add(arguments: list[str], context: Context) -> Outcome:
+    if not arguments:
+        return Outcome(action="add")
+    paths = [(context.folder / Path(argument).expanduser()).absolute() for argument in arguments]
+    for path in paths:
+        if not path.exists():
+            raise LineError(f"{path} does not exist")
+    what = paths[0].name if len(paths) == 1 else f"{len(paths)} paths"
+    return Outcome([cmd.Add(str(path), context.mark()) for path in paths], f"adding {what}")
+
+
+def _cids(arguments: list[str], context: Context) -> tuple[Cid, ...]:
+    found = []
+    for argument in arguments:
+        known = by_name(argument, context.state)
+        try:
+            found.append(known if known is not None else parse_cid(argument))
+        except BadIdError as error:
+            raise LineError(str(error)) from None
+    return tuple(found)
+
+
+def _cancel(arguments: list[str], context: Context) -> Outcome:
+    if not arguments:
+        return Outcome(action="cancel")
+    cids = _cids(arguments, context)
+    return Outcome([cmd.Cancel(cids, context.mark())], f"cancelled {counted(len(cids), 'want')}")
+
+
+def _retry(arguments: list[str], context: Context) -> Outcome:
+    if not arguments:
+        return Outcome(action="retry")
+    cids = _cids(arguments, context)
+    return Outcome([cmd.Retry(cids, context.mark())], f"pushed {counted(len(cids), 'want')} again")
+
+
+def _join(arguments: list[str], context: Context) -> Outcome:
+    _some(arguments, WORDS["join"].usage)
+    for address in arguments:
+        base, separator, peer = address.rpartition("/p2p/")
+        if not separator or not base.startswith("/"):
+            raise LineError(f"{address} is no address of a peer: expected /ip4/ADDRESS/tcp/PORT/p2p/PEER-ID")
+        try:
+            parse_peer_id(peer)
+        except BadIdError as error:
+            raise LineError(str(error)) from None
+    return Outcome([cmd.Join(address, context.mark()) for address in arguments], "pushed a join")
+
+
+def _stop(arguments: list[str], context: Context) -> Outcome:
+    if arguments:
+        raise LineError("stop takes nothing after it")
+    return Outcome([cmd.Stop(context.mark())], "told the node to stop")
+
+
+def _own(setting: str, *, optional: bool = False) -> Callable[[list[str], Context], Outcome]:
+    def run(arguments: list[str], context: Context) -> Outcome:
+        if not optional:
+            _some(arguments, WORDS[setting].usage)
+        return Outcome(setting=setting, argument=arguments[0] if arguments else "")
+
+    return run
+
+
+# ── how they go on ──────────────────────────────────────────────────────────────────────────────
+
+
+def _among(choices: Callable[[Context], Sequence[str]]) -> Callable[[str, Context], list[str]]:
+    return lambda last, context: [choice for choice in choices(context) if choice.startswith(last)]
+
+
+def paths(last: str, context: Context) -> list[str]:
+    """Paths that begin with what was typed; folders end in a slash. Hidden ones only if a dot was typed."""
+    typed = Path(last).expanduser()
+    at = (context.folder / typed) if last else context.folder
+    folder, start = (at, "") if not last or last.endswith("/") else (at.parent, at.name)
+    try:
+        children = sorted(child for child in folder.iterdir() if child.name.startswith(start))
+    except OSError:
+        return []
+    head = last[: len(last) - len(start)] if start else last
+    return [
+        head + child.name + ("/" if child.is_dir() else "")
+        for child in children
+        if start.startswith(".") or not child.name.startswith(".")
+    ]
+
+
+def _filters(last: str, context: Context) -> list[str]:
+    sign = "!" if last.startswith("!") else ""
+    word = last.removeprefix("!")
+    field, colon, value = word.partition(":")
+    if not colon:
+        return [f"{sign}{name}:" for name in FIELDS if name.startswith(word)]
+    choices: Sequence[str] = ()
+    match field:
+        case "kind":
+            choices = EVENT_KINDS
+        case "reason":
+            choices = REASONS
+        case "peer":
+            choices = list(context.state.peers)
+        case "cid":
+            choices = list(context.state.objects)
+    return [f"{sign}{field}:{choice}" for choice in choices if choice.startswith(value)]
+
+
+def _pending(context: Context) -> list[str]:
+    objects = context.state.objects
+    return [
+        found.name if (found := objects.get(cid)) and found.name and " " not in found.name else cid
+        for cid in context.state.pending
+    ]
+
+
+WORDS: dict[str, Word] = {
+    "want": Word("want CID|TICKET|NAME…", "Push wants into the store", _want,
+                 _among(lambda context: names(context.state))),
+    "get": Word("get TICKET… [-o PATH]", "Want files into this folder, or to PATH", _get,
+                lambda last, context: [*_among(lambda c: names(c.state))(last, context), *paths(last, context)]),
+    "add": Word("add PATH…", "Share files or folders", _add, paths),
+    "cancel": Word("cancel [CID|NAME…]", "Cancel these; without any, what is selected", _cancel,
+                   _among(_pending)),
+    "retry": Word("retry [CID|NAME…]", "Push these again; without any, what is selected", _retry,
+                  _among(_pending)),
+    "join": Word("join ADDRESS…", "Connect to peers", _join, lambda last, context: []),
+    "stop": Word("stop", "Stop the node in order", _stop, lambda last, context: []),
+    "filter": Word("filter TEXT", "Filter the focused panel; nothing: all of it", _own("filter", optional=True),
+                   _filters, True),
+    "goto": Word("goto MOMENT", "Go to 12:01:03, -5m, #1234, start or live", _own("goto"),
+                 _among(lambda context: ("start", "live", "-1m", "-10s", "+10s", "+1m")), True),
+    "theme": Word("theme NAME", "Other colours", _own("theme"), _among(lambda context: context.themes)),
+    "speed": Word("speed 1|10|100", "Play that many times as fast", _own("speed"),
+                  _among(lambda context: ("1", "10", "100"))),
+    "sort": Word("sort COLUMN", "Sort the table that has focus; nothing: as they came",
+                 _own("sort", optional=True), _among(lambda context: context.columns)),
+    "panel": Word("panel NAME", "Go to a panel", _own("panel"), _among(lambda context: context.panels)),
+}  # fmt: skip
+"""Words that take something. `cancel` and the like without it are the actions of the same name."""

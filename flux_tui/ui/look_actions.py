@@ -1,0 +1,218 @@
+"""Actions on what is looked at: panels, zoom, filters, sorting, folding, inspecting, copying, masking."""
+
+import time
+from pathlib import Path
+
+from textual import events, on
+
+from flux_tui.ui.board import PANELS, Board
+from flux_tui.ui.clipboard import copy
+from flux_tui.ui.filter import Filter, cids_of, parse_filter, peers_of
+from flux_tui.ui.panels.lines import LinesPanel
+from flux_tui.ui.panels.strips import Tabs
+from flux_tui.ui.tables import TABLES, column_at
+from flux_tui.ui.view import Sort, Times
+
+FILTERS = "text  !not  kind:status_no  peer:12D3  cid:bafk  reason:busy"
+TIMES: tuple[Times, ...] = ("clock", "start", "gap")
+TIMES_WORDS = {
+    "clock": "times by the clock",
+    "start": "times since the node started",
+    "gap": "times since the entry before",
+}
+
+
+class LookActions(Board):
+    """Nothing here changes anything but what is seen."""
+
+    # ── panels ──────────────────────────────────────────────────────────────────────────────────
+
+    def action_panel(self, number: int) -> None:
+        self.go_to_panel(PANELS[number - 1])
+
+    def action_next_panel(self) -> None:
+        self.go_to_panel(PANELS[(PANELS.index(self.current) + 1) % len(PANELS)])
+
+    def action_previous_panel(self) -> None:
+        self.go_to_panel(PANELS[(PANELS.index(self.current) - 1) % len(PANELS)])
+
+    def go_to_panel(self, name: str) -> None:
+        """Give a panel the keys."""
+        self.current = name
+        self.mark_current()
+        self.screen.set_focus(self.panel(name))
+        self.call_after_refresh(self.show_all)
+
+    @on(events.DescendantFocus)
+    def _focused(self, event: events.DescendantFocus) -> None:
+        if event.widget.id in PANELS and event.widget.id != self.current:
+            self.current = event.widget.id
+            self.mark_current()
+
+    @on(Tabs.Picked)
+    def _picked(self, event: Tabs.Picked) -> None:
+        self.action_panel(event.number)
+
+    def action_zoom(self) -> None:
+        self.screen.toggle_class("-zoomed")
+        self.mark_current()
+        self.call_after_refresh(self.show_all)
+
+    def action_place(self) -> None:
+        if len(self.places) == 1:
+            self.notify("this is the only node here", timeout=3)
+            return
+        after = self.places[(self.places.index(self.place) + 1) % len(self.places)]
+        self.look_at(after.title)
+        self.notify(f"this is {after.title}", timeout=2)
+
+    # ── how panels are shown ────────────────────────────────────────────────────────────────────
+
+    def action_fold(self) -> None:
+        self.series.set_folding(not self.series.folding)
+        self.show_all()
+        self.notify(
+            "runs of like entries are one line" if self.series.folding else "every entry is a line", timeout=2
+        )
+
+    def action_times(self) -> None:
+        self.times = TIMES[(TIMES.index(self.times) + 1) % len(TIMES)]
+        self.show_all()
+        self.notify(TIMES_WORDS[self.times], timeout=2)
+
+    def action_sort(self, by: int) -> None:
+        if self.current not in TABLES:
+            self.notify("NO by node (3) and Peers (5) can be sorted", timeout=3)
+            return
+        sort = self.sorts[self.current]
+        if by == 0:
+            self.sorts[self.current] = sort._replace(falling=not sort.falling)
+        else:
+            names = ["", *self.sort_columns()]
+            at = names.index(sort.column) if sort.column in names else 0
+            self.sorts[self.current] = Sort(names[(at + by) % len(names)])
+        self.show_all()
+
+    def sort_columns(self) -> list[str]:
+        """What the current table can be sorted by."""
+        if self.current not in TABLES:
+            return []
+        columns = TABLES[self.current](self.view(self.panel().columns, self.current))
+        return [column.name for column in columns if column.head]
+
+    def sort_by(self, column: str) -> None:
+        """Sort the current table by a column; the other way round, if it is already."""
+        sort = self.sorts[self.current]
+        self.sorts[self.current] = Sort(column, not sort.falling if sort.column == column else True)
+        self.show_all()
+
+    @on(LinesPanel.HeadClicked)
+    def _head_clicked(self, event: LinesPanel.HeadClicked) -> None:
+        name = event.panel.id or ""
+        if name in TABLES:
+            self.current = name
+            view = self.view(event.panel.columns, name)
+            column = column_at(TABLES[name](view), view, event.x)
+            if column is not None:
+                self.sort_by(column)
+
+    # ── filters ─────────────────────────────────────────────────────────────────────────────────
+
+    def action_filter(self) -> None:
+        self.prompt.open("filter", "/", FILTERS, completer=self.complete_filter)
+
+    def complete_filter(self, text: str) -> list[str]:
+        """How a filter can go on."""
+        return []
+
+    def action_match(self, direction: int) -> None:
+        self.panel().action_move(direction)
+
+    def set_filter(self, text: str) -> None:
+        """Filter the current panel."""
+        wanted = parse_filter(text)
+        if wanted == self.panel_filters.get(self.current, Filter()):
+            return
+        self.panel_filters[self.current] = wanted
+        if self.current == "series":
+            self.series.set_filter(wanted)
+        self.show_all()
+
+    def action_clear(self) -> None:
+        if self.prompt.kind:
+            self.prompt.leave()
+        elif self.screen.has_class("-zoomed"):
+            self.action_zoom()
+        elif self.panel().marked:
+            self.panel().marked.clear()
+            self.show_all()
+        elif self.panel_filters.get(self.current):
+            self.set_filter("")
+        else:
+            self.clear_notifications()
+
+    # ── inspecting and taking away ──────────────────────────────────────────────────────────────
+
+    def action_inspect(self) -> None:
+        key = self.panel().selected
+        if key is None or self.panel().selected_index() < 0:
+            return
+        from flux_tui.ui.screens import inspect
+
+        view = self.view(100, self.current)
+        subject: inspect.Subject | None = None
+        if self.current == "series":
+            group = self.series.group(int(key))
+            subject = inspect.subject_of_entries(group, self.source)
+        elif key in view.state.peers:
+            subject = inspect.Subject("peer", key)
+        elif key in view.state.pending or key in view.state.objects:
+            subject = inspect.Subject("cid", key)
+        if subject is not None:
+            self.push_screen(inspect.InspectScreen(subject, self.source, view), self._inspected)
+
+    def _inspected(self, seq: int | None) -> None:
+        if seq is not None:
+            self.show_entry(seq)
+
+    def show_entry(self, seq: int) -> None:
+        """Hold the cursor at an entry, and show it."""
+
+    @on(LinesPanel.Chosen)
+    def _chosen(self) -> None:
+        if len(self.screen_stack) == 1:
+            self.action_inspect()
+
+    def action_copy(self) -> None:
+        key = self.panel().selected
+        if key is not None and self.current == "series":
+            entry = self.source.entry(int(key))
+            found = (*cids_of(entry.event), *peers_of(entry.event)) if entry is not None else ()
+            key = found[0] if found else None
+        if key is None or key in ("loose", "more", "total"):
+            self.notify("select a line with an id first", timeout=3)
+        else:
+            self.take(key)
+
+    def take(self, text: str) -> None:
+        """Copy a text, and say how."""
+        how = copy(text, self.copy_to_clipboard)
+        shown = text if len(text) <= 80 else f"{text[:60]}… ({len(text):,} characters)"
+        self.notify(f"copied {'it' if self.masked else shown} ({how})", timeout=4)
+
+    def action_screenshot(self, filename: str | None = None, path: str | None = None) -> None:
+        name = filename or f"flux-tui-{time.strftime('%Y%m%d-%H%M%S')}.svg"
+        try:
+            saved = Path(self.save_screenshot(name, path)).absolute()
+        except OSError as error:
+            self.notify(f"{name} cannot be saved: {(error.strerror or '').lower()}", severity="error")
+            return
+        self.notify(f"saved {saved.name if self.masked else saved}", timeout=6)
+
+    def action_mask(self) -> None:
+        self.masked = not self.masked
+        self.series.forget_names()
+        self.show_all()
+        self.notify(
+            "ids and addresses are hidden" if self.masked else "ids and addresses are shown", timeout=2
+        )

@@ -1,0 +1,121 @@
+"""Actions that push commands into the node: want, add, cancel, retry; and starting it again."""
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from flux_tui.core import commands as cmd
+from flux_tui.core.commands import Command
+from flux_tui.core.ids import Cid
+from flux_tui.core.words import counted
+from flux_tui.ui.board import Board
+
+SOON = 0.05
+"""Seconds after which what was pushed is looked for in the series."""
+NOTHING_HERE = "this is a recording: nothing can be pushed"
+
+
+def new_mark() -> str:
+    """A mark for a command, to find its outcome in the series."""
+    return secrets.token_hex(6)
+
+
+class PushActions(Board):
+    """Fire and forget: what comes of a command is in the series."""
+
+    def push_commands(self, commands: Sequence[Command], done: str) -> bool:
+        """Push into the node; `done` says so."""
+        if self.place.push is None:
+            self.notify(NOTHING_HERE, severity="warning")
+            return False
+        for command in commands:
+            try:
+                self.place.push(command)
+            except Exception as error:  # HomeError: the node is not there; the sentence says so
+                self.notify(str(error), severity="error", timeout=8)
+                return False
+        self.notify(done, timeout=3)
+        self.set_timer(SOON, self.tick)
+        return True
+
+    def action_want(self) -> None:
+        if not self._can_push():
+            return
+        from flux_tui.ui.screens.typing import WantScreen
+
+        def push(commands: list[Command] | None) -> None:
+            if commands:
+                self.push_commands(commands, f"pushed {counted(len(commands), 'want')}")
+
+        self.push_screen(WantScreen(self.state, Path.cwd(), new_mark), push)
+
+    def action_add(self) -> None:
+        if not self._can_push():
+            return
+        from flux_tui.ui.screens.typing import AddScreen
+
+        def push(path: Path | None) -> None:
+            if path is not None:
+                self.push_commands([cmd.Add(str(path), new_mark())], f"adding {path.name}")
+
+        self.push_screen(AddScreen(Path.cwd()), push)
+
+    def action_cancel(self) -> None:
+        cids = self._chosen_cids()
+        if not cids:
+            self.notify("select what to cancel in Pending (2) or Retries (4) first", timeout=4)
+        elif self.push_commands(
+            [cmd.Cancel(cids, new_mark())], f"cancelled {self._called(cids)}; what came of it is kept"
+        ):
+            self._unmark()
+
+    def action_retry(self) -> None:
+        cids = self._chosen_cids()
+        if not self.state.pending:
+            self.notify("nothing is pending", timeout=3)
+        elif cids:
+            if self.push_commands([cmd.Retry(cids, new_mark())], f"pushed {self._called(cids)} again"):
+                self._unmark()
+        else:
+            self.push_commands([cmd.Retry((), new_mark())], "pushed all that is pending again")
+
+    def action_mark(self) -> None:
+        panel = self.panel()
+        if self.current not in ("pending", "retries"):
+            self.notify("mark lines of Pending (2) or Retries (4)", timeout=3)
+        elif (key := panel.selected) is not None and panel.selected_index() >= 0:
+            panel.marked ^= {key}
+            panel.action_move(1)
+            self.show_all()
+
+    def action_restart(self) -> None:
+        if self.place.restart is None:
+            self.notify(NOTHING_HERE if self.place.recording else "this node is not ours to start", timeout=4)
+        elif self.alive:
+            self.notify("the node runs", timeout=3)
+        else:
+            self.place.restart()
+            self.notify("starting the node", timeout=3)
+
+    def _chosen_cids(self) -> tuple[Cid, ...]:
+        """What is marked in Pending or Retries, or else selected there."""
+        if self.current not in ("pending", "retries"):
+            return ()
+        panel = self.panel()
+        pending = self.state.pending
+        marked = tuple(Cid(key) for key in sorted(panel.marked) if key in pending)
+        if marked:
+            return marked
+        return (Cid(panel.selected),) if panel.selected in pending else ()
+
+    def _called(self, cids: tuple[Cid, ...]) -> str:
+        return self.view(80).name(cids[0]) if len(cids) == 1 else counted(len(cids), "want")
+
+    def _unmark(self) -> None:
+        self.panel().marked.clear()
+        self.show_all()
+
+    def _can_push(self) -> bool:
+        if self.place.push is None:
+            self.notify(NOTHING_HERE, severity="warning")
+        return self.place.push is not None

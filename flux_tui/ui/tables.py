@@ -1,0 +1,257 @@
+"""The rows of the panels NO by node and Peers: tables of peers, sorted by any column. Pure.
+
+Unsorted, peers stand as they came, so that nothing jumps. A table narrower than all its columns leaves
+out the least important ones; none is ever cut in two.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from flux_tui.core.events import REASONS, Reason
+from flux_tui.core.state import PeerState
+from flux_tui.core.words import WHO_WIDTH, human_seconds, human_size, short_addr
+from flux_tui.ui.glyphs import REASON_SHORT, REASON_SIGNS, Role
+from flux_tui.ui.view import HIDDEN, Line, Row, Span, View, cut, fit
+
+SPARK = 10
+"""Columns of a peer's sparkline: seconds."""
+LATE = 0.9
+"""A peer that kept less of what it was granted is late."""
+
+
+class Column(NamedTuple):
+    """One column: how a peer stands in it."""
+
+    name: str
+    """By which it is chosen."""
+    head: str
+    width: int
+    """With the space before it."""
+    cell: Callable[[PeerState], Line]
+    order: Callable[[PeerState], Any]
+    importance: int = 0
+    """0 is never left out."""
+    left: bool = False
+    """Aligned to the left."""
+    role: Role = "dim"
+    """Of the heading."""
+
+
+def columns_that_fit(columns: list[Column], width: int) -> list[Column]:
+    """Those that there is room for, in their order."""
+    room = width
+    kept = set()
+    for column in sorted(columns, key=lambda column: column.importance):
+        if column.importance and column.width > room:
+            break
+        room -= column.width
+        kept.add(column.name)
+    return [column for column in columns if column.name in kept]
+
+
+def table_rows(columns: list[Column], peers: list[PeerState], view: View) -> list[Row]:
+    """A heading, and a row a peer."""
+    shown = columns_that_fit(columns, view.width)
+    head: Line = []
+    for column in shown:
+        sign = ""
+        if column.name == view.sort.column:
+            sign = view.glyphs.falling if view.sort.falling else view.glyphs.rising
+        text = sign + column.head if not column.left else column.head + sign
+        head.append((_aligned(text, column), "accent" if sign else column.role))
+    chosen = next((column for column in columns if column.name == view.sort.column), None)
+    if chosen is not None:
+        peers = sorted(peers, key=chosen.order, reverse=view.sort.falling)
+    rows = [Row("head", cut(head, view.width, view.glyphs.ellipsis), title=True)]
+    for peer in peers:
+        line: Line = []
+        for column in shown:
+            cell = column.cell(peer)
+            room = column.width - sum(len(text) for text, _ in cell)
+            space: Span = (" " * max(0, room), "text")
+            line += [*cell, space] if column.left else [space, *cell]
+        rows.append(Row(peer.peer, cut(line, view.width, view.glyphs.ellipsis)))
+    return rows
+
+
+def column_at(columns: list[Column], view: View, x: int) -> str | None:
+    """The name of the column that is drawn at `x`."""
+    end = 0
+    for column in columns_that_fit(columns, view.width):
+        end += column.width
+        if x < end:
+            return column.name
+    return None
+
+
+def _aligned(text: str, column: Column) -> str:
+    return text.ljust(column.width) if column.left else text.rjust(column.width)
+
+
+def _who(view: View) -> Column:
+    return Column(
+        "node", "node", WHO_WIDTH + 1, lambda peer: [(f"{view.peer(peer.peer):<{WHO_WIDTH}} ", "peer")],
+        lambda peer: peer.peer, left=True,
+    )  # fmt: skip
+
+
+# ── NO by node ──────────────────────────────────────────────────────────────────────────────────
+
+
+def no_columns(view: View) -> list[Column]:
+    """Who, whether it has it, how often for which reason, and when it may be asked again."""
+    nodes = _refusers(view)
+    totals = {reason: sum(peer.counts.get(reason, 0) for peer in nodes) for reason in REASONS}
+    given = sorted((reason for reason in REASONS if totals[reason]), key=lambda reason: -totals[reason])
+    again = 11
+    # Where there is room, the bare sign of a rare reason is better than no column at all.
+    words = WHO_WIDTH + 5 + again + sum(_reason_width(reason, totals[reason]) for reason in given)
+    columns = [_who(view), Column("has", "has", 4, lambda peer: [_has_it(peer)], _has_order, left=True)]
+    for reason in REASONS:
+        if reason in given:
+            width = (
+                _reason_width(reason, totals[reason]) if words <= view.width else _bare_width(totals[reason])
+            )
+            columns.append(_reason_column(view, reason, width, 1 + given.index(reason), words <= view.width))
+    columns.append(
+        Column("again", "again in", again, lambda peer: [_again(view, peer)], lambda peer: peer.until or 0.0)
+    )
+    return columns
+
+
+def _reason_width(reason: Reason, total: int) -> int:
+    return max(len(REASON_SHORT[reason]) + 2, len(f"{total:,}")) + 3
+
+
+def _bare_width(total: int) -> int:
+    return max(1, len(f"{total:,}")) + 3
+
+
+def _reason_column(view: View, reason: Reason, width: int, importance: int, words: bool) -> Column:
+    sign = REASON_SIGNS[reason]
+
+    def cell(peer: PeerState) -> Line:
+        count = peer.counts.get(reason, 0)
+        if not count:
+            return [(view.glyphs.dash, "dim")]
+        return [(f"{count:,}", sign.role if peer.reason == reason else "text")]
+
+    head = f"{view.glyphs.glyph(sign)} {REASON_SHORT[reason]}" if words else view.glyphs.glyph(sign)
+    return Column(
+        reason, head, width, cell, lambda peer: peer.counts.get(reason, 0), importance, role=sign.role
+    )
+
+
+def _again(view: View, peer: PeerState) -> Span:
+    if peer.until is None:
+        return ("", "dim")
+    left = peer.until - view.now
+    return (human_seconds(left), "warn") if left > 0 else ("now", "good")
+
+
+def _has_it(peer: PeerState) -> Span:
+    if peer.has_it is None:
+        return ("?", "dim")
+    return ("yes", "good") if peer.has_it else ("no", "dim")
+
+
+def _has_order(peer: PeerState) -> int:
+    return 0 if peer.has_it is None else 2 if peer.has_it else 1
+
+
+def _refusers(view: View) -> list[PeerState]:
+    return [peer for peer in view.state.peers.values() if peer.counts]
+
+
+def no_rows(view: View) -> list[Row]:
+    """A matrix: nodes down, reasons across, how often; and when each may be asked again."""
+    nodes = _refusers(view)
+    return table_rows(no_columns(view), nodes, view) if nodes else []
+
+
+# ── peers ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def standing(peer: PeerState, now: float) -> Span:
+    """What a peer is worth now, in a word."""
+    if not peer.connected:
+        return ("gone", "dim")
+    if peer.faults:
+        return ("at fault", "bad")
+    if peer.until is not None and peer.until > now and peer.reason is not None:
+        return (peer.reason, REASON_SIGNS[peer.reason].role)
+    if peer.granted and 1 - peer.lapsed / peer.granted < LATE:
+        return ("late", "warn")
+    return ("good", "good") if peer.chunks_in or peer.chunks_out or peer.yes else ("quiet", "dim")
+
+
+def peer_columns(view: View) -> list[Column]:
+    """Who, how fast now, what flowed, what was granted and what of it came, how it stands, where it is."""
+    glyphs, now = view.glyphs, view.now
+
+    def dot(peer: PeerState) -> Line:
+        sign: Span = (glyphs.dot, "good") if peer.connected else (glyphs.ring, "dim")
+        return [sign, (f" {view.peer(peer.peer):<{WHO_WIDTH}}", "peer")]
+
+    def rate(peer: PeerState) -> Line:
+        inward, outward = view.trends.of(peer.peer).rate(now)
+        if not inward + outward:
+            return [(glyphs.dash, "dim")]
+        return [(f"{human_size(inward + outward)}/s", "in" if inward >= outward else "out")]
+
+    def spark(peer: PeerState) -> Line:
+        trend = view.trends.of(peer.peer)
+        role: Role = "in" if peer.bytes_in >= peer.bytes_out else "out"
+        return [(" ", "text"), (glyphs.spark(trend.series(now, SPARK)), role)]
+
+    def kept(peer: PeerState) -> Line:
+        if not peer.granted:
+            return [(glyphs.dash, "dim")]
+        return [(f"{1 - peer.lapsed / peer.granted:.0%}", "warn" if peer.lapsed else "text")]
+
+    def answer(peer: PeerState) -> Line:
+        seconds = view.trends.of(peer.peer).answer
+        if seconds is None:
+            return [(glyphs.dash, "dim")]
+        return [(f"{seconds * 1000:.0f} ms" if seconds < 1 else human_seconds(seconds), "text")]
+
+    def standing_cell(peer: PeerState) -> Line:
+        text, role = standing(peer, now)
+        return [(" ", "text"), (text, role)]
+
+    def address(peer: PeerState) -> Line:
+        return [("  " + (HIDDEN if view.masked else fit(short_addr(peer.addr), 21).rstrip()), "dim")]
+
+    return [
+        Column("peer", "  peer", WHO_WIDTH + 2, dot, lambda peer: peer.peer, left=True),
+        Column("now", "now", 11, rate, lambda peer: sum(view.trends.of(peer.peer).rate(now)), 1),
+        Column("spark", "", SPARK + 1, spark, lambda peer: 0, 4, left=True),
+        Column("in", "in", 9, lambda peer: [(human_size(peer.bytes_in), "in")],
+               lambda peer: peer.bytes_in, 3),
+        Column("out", "out", 9, lambda peer: [(human_size(peer.bytes_out), "out")],
+               lambda peer: peer.bytes_out, 6),
+        Column("granted", "granted", 9, lambda peer: [(f"{peer.granted:,}", "text")],
+               lambda peer: peer.granted, 9),
+        Column("came", "came", 7, lambda peer: [(f"{peer.chunks_in:,}", "text")],
+               lambda peer: peer.chunks_in, 10),
+        Column("kept", "kept", 6, kept,
+               lambda peer: 1 - peer.lapsed / peer.granted if peer.granted else -1.0, 5),
+        Column("standing", " standing", 13, standing_cell, lambda peer: standing(peer, now)[0], 2, left=True),
+        Column("answers", "answers", 8, answer,
+               lambda peer: view.trends.of(peer.peer).answer or float("inf"), 8),
+        Column("address", "  address", 23, address, lambda peer: peer.addr, 7, left=True),
+    ]  # fmt: skip
+
+
+def peer_rows(view: View) -> list[Row]:
+    """Who is there, what flowed, and how well promises were kept."""
+    peers = list(view.state.peers.values())
+    if not peers:
+        return []
+    # Those who are gone stand below; otherwise, peers stand as they came.
+    peers.sort(key=lambda peer: not peer.connected)
+    return table_rows(peer_columns(view), peers, view)
+
+
+TABLES: dict[str, Callable[[View], list[Column]]] = {"noes": no_columns, "peers": peer_columns}
+"""The panels that can be sorted."""

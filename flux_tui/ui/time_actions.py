@@ -1,0 +1,129 @@
+"""Actions on the cursor in time: freeze, step, leap, go to, play, the strip, live."""
+
+from textual import on
+
+from flux_tui.ui.board import Board
+from flux_tui.ui.panels.strips import TimeStrip
+from flux_tui.ui.times import parse_moment
+
+SPEEDS = (1, 10, 100)
+MOMENTS = "12:01:03  -5m  +10s  #1234  start  live"
+
+
+class TimeActions(Board):
+    """The cursor is moved here, and nowhere else."""
+
+    _speed = SPEEDS[0]
+    _played_at = 0.0
+    """By our clock, when playing went on last."""
+
+    def action_freeze(self) -> None:
+        if self.playing is not None:
+            self._stop_playing()
+        elif self.source.frozen:
+            self.action_live()
+        else:
+            self.source.freeze()
+            self.frozen_at = self.clock()
+            self.held_now = self.frozen_at if self.alive else None
+            self.show_all()
+
+    def action_step(self, by: int) -> None:
+        self.playing = None
+        self.hold(self.source.cursor + by)
+
+    def action_leap(self, seconds: float) -> None:
+        self.playing = None
+        self.hold_time(self.view(0).now + seconds)
+
+    def action_live(self) -> None:
+        self.source.live()
+        self.frozen_at = self.held_now = self.playing = None
+        self.series.following = True
+        self.tick()
+
+    def action_goto(self) -> None:
+        self.prompt.open("goto", "go to", MOMENTS)
+
+    def go_to_moment(self, text: str) -> None:
+        """Where a typed moment says. Raises ValueError with one sentence."""
+        moment = parse_moment(text, self.view(0).now)
+        self.playing = None
+        if moment.seq is not None:
+            self.hold(moment.seq)
+        elif moment.at is not None:
+            self.hold_time(moment.at)
+        else:
+            self.action_live()
+
+    def hold(self, seq: int) -> None:
+        """Hold the cursor after an entry."""
+        self.source.go_to(max(1, seq))
+        self.frozen_at = self.frozen_at or self.clock()
+        self.held_now = None
+        self.series.following = True  # the cursor's entry is the last line, and in view
+        self.show_all()
+
+    def hold_time(self, at: float) -> None:
+        """Hold the cursor after what had happened by then."""
+        if not self.source.frozen:
+            self.source.freeze()
+        self.hold(self.source.seq_at(at))
+
+    # ── playing ─────────────────────────────────────────────────────────────────────────────────
+
+    def action_play(self) -> None:
+        if self.playing is not None:
+            self._stop_playing()
+            return
+        if not self.source.frozen or self.source.cursor >= self.source.last_seq:
+            if not self.place.recording:
+                self.notify("freeze and go back first: there is nothing after this to play", timeout=4)
+                return
+            self.source.go_to(1)  # at its end, a recording begins again
+        self.playing = self._speed
+        self.frozen_at = self.frozen_at or self.clock()
+        self.held_now = self.source.state.at
+        self._played_at = self.clock()
+        self.series.following = True
+        self.show_all()
+
+    def action_speed(self) -> None:
+        self.set_speed(SPEEDS[(SPEEDS.index(self._speed) + 1) % len(SPEEDS)])
+
+    def set_speed(self, speed: int) -> None:
+        """How fast is played, now and next time."""
+        self._speed = speed
+        if self.playing is not None:
+            self.playing = speed
+            self.show_all()
+        else:
+            self.notify(f"plays {speed}{self.glyphs.times} as fast", timeout=2)
+
+    def play_on(self) -> None:
+        if self.playing is None:
+            return
+        now = self.clock()
+        at = (self.held_now or self.source.state.at) + (now - self._played_at) * self.playing
+        self._played_at = now
+        self.source.go_to(max(self.source.seq_at(at), self.source.cursor))
+        self.held_now = at
+        if self.source.cursor >= self.source.last_seq:
+            self.playing = None
+            if not self.place.recording:
+                self.action_live()  # it caught up with what happens now
+
+    def _stop_playing(self) -> None:
+        self.playing = None
+        self.show_all()
+
+    # ── the strip ───────────────────────────────────────────────────────────────────────────────
+
+    def action_strip(self, by: int) -> None:
+        self.timeline.wider(by)
+        self.show_all()
+
+    @on(TimeStrip.Moved)
+    def _moved(self, event: TimeStrip.Moved) -> None:
+        self.playing = None
+        self.hold_time(self.timeline.at(event.x - self.strip_left))

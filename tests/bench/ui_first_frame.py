@@ -1,0 +1,78 @@
+"""From starting the process to its first frame: the dashboard, on a recording and on a home, against the
+smallest application that Textual can make, in a real terminal.
+
+python -m tests.bench.ui_first_frame [--json FILE]
+"""
+
+import contextlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from flux_tui.core import commands as cmd
+from flux_tui.home import Home, HomeError
+from tests.bench.report import Table, parser
+from tests.ui.terminal import Terminal, dashboard
+
+SMALLEST = """
+from textual.app import App
+from textual.widgets import Static
+class Smallest(App):
+    def compose(self):
+        yield Static("nothing to see")
+Smallest().run()
+"""
+RECORDING = Path(__file__).parents[2] / "assets" / "swarm.flux"
+
+
+def first_frame(arguments: list[str], text: str) -> float:
+    """Seconds until a text of the first frame was written."""
+    terminal = Terminal(arguments)
+    try:
+        return terminal.wait_text(text) - terminal.started
+    finally:
+        terminal.close()
+
+
+def imported() -> str:
+    """What of the network the dashboard imports: nothing."""
+    code = "import sys, flux_tui.ui.app, flux_tui.cli.show; print(*[m for m in ('libp2p', 'trio') if m in sys.modules])"
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def main() -> int:
+    given = parser(__doc__ or "").parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))
+    runs: dict[str, list[float]] = {"smallest": [], "recording": [], "home": []}
+    try:
+        for number in range(-1, given.runs):  # the first fills the caches, and is not counted
+            home = Home(folder / f"home{number}")
+            found = {
+                "smallest": first_frame(["-c", SMALLEST], "nothing to see"),
+                "recording": first_frame(["-m", "flux_tui", "replay", str(RECORDING)], "want"),
+                "home": first_frame(dashboard("--home", str(home.path)), "want"),
+            }
+            with contextlib.suppress(HomeError):  # it was not up yet, and ended with the terminal
+                home.push(cmd.Stop())
+            if number >= 0:
+                for name, seconds in found.items():
+                    runs[name].append(seconds)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    table = Table("First frame, 120×40")
+    smallest = table.add("the smallest application", runs["smallest"], "s")
+    for name in ("recording", "home"):
+        table.add(f"the dashboard on a {name}", runs[name], "s")
+        table.add(
+            f"the dashboard on a {name}, of the smallest", [s / smallest for s in runs[name]], "×", most=1.5
+        )
+    table.add("parts of the network that it imports", len(imported().split()), "", most=0)
+    return table.show(given.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""The dashboard in a real terminal: what it writes and costs when nothing happens, and while its node fetches
+as fast as it can from nodes that refuse by the hundred; and how soon a key is answered then.
+
+python -m tests.bench.ui_terminal [--size COLUMNSxROWS] [--megabytes N] [--json FILE]
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from flux_tui.core import commands as cmd
+from flux_tui.home import Home
+from tests.bench.nodes import Node, running
+from tests.bench.report import Table, parser
+from tests.bench.ui_long_series import percentile
+from tests.pictures.record import get, share
+from tests.ui.terminal import Terminal
+
+IDLE_SECONDS = 8.0
+PATIENCE = 120.0
+LOOKS = 0.1
+"""Seconds between two keys: faster than a person, slower than one frame after the other."""
+
+
+def written(terminal: Terminal, start: float, end: float) -> int:
+    """Bytes that came between two moments."""
+    before = max((count for at, count in terminal.times if at <= start), default=0)
+    return max((count for at, count in terminal.times if at <= end), default=0) - before
+
+
+def attached(home: Path, size: tuple[int, int]) -> Terminal:
+    """The dashboard of a home whose node runs."""
+    terminal = Terminal(["-m", "flux_tui", "--home", str(home)], size)
+    terminal.wait_text("● live")
+    return terminal
+
+
+def idle(node: Node, size: tuple[int, int], table: dict[str, list[float]]) -> None:
+    """Nothing happens."""
+    terminal = attached(node.home, size)
+    try:
+        time.sleep(3)
+        start, cpu = time.monotonic(), terminal.cpu()
+        time.sleep(IDLE_SECONDS)
+        end = time.monotonic()
+        table["idle: written"].append(written(terminal, start, end) / (end - start))
+        table["idle: processor"].append((terminal.cpu() - cpu) / (end - start) * 100)
+    finally:
+        terminal.close()
+
+
+def busy(
+    nodes: list[Node], size: tuple[int, int], folder: Path, table: dict[str, list[float]], megabytes: int
+) -> None:
+    """A file is fetched from two holders who serve few at a time, while others want it too."""
+    ada, bob, me, *others = nodes
+    film = folder / f"film-{time.monotonic_ns()}.bin"
+    with film.open("wb") as file:
+        for _ in range(megabytes):
+            file.write(os.urandom(1_000_000))
+    (ticket,) = share(ada, film)
+    share(bob, film)
+    terminal = attached(me.home, size)
+    try:
+        for node in (me, *others):
+            Home(node.home).push(cmd.Join(ada.addrs[0]), cmd.Join(bob.addrs[0]))
+            (node.home / "got").mkdir(exist_ok=True)
+        mark = len(terminal.written)
+        start = time.monotonic()
+        for node in (*others, me):
+            get(node, ticket, node.home / "got")
+        terminal.wait_text("chunk_received", mark, PATIENCE)
+        # Until it is whole, just follow it, as a person who watches does.
+        following = time.monotonic()
+        deadline = following + 4
+        while time.monotonic() < deadline and "object_completed" not in terminal.text(mark):
+            time.sleep(0.05)
+        end = time.monotonic()
+        table["following: written"].append(written(terminal, following, end) / (end - following) / 1000)
+        while "object_completed" not in terminal.text(mark) and time.monotonic() - start < PATIENCE:
+            # Freezing and going on: frames that can be told from those of the ticker.
+            for word in ("frozen", "● live"):
+                before = len(terminal.written)
+                pressed = terminal.press(" ")
+                terminal.wait_text(word, before)
+                table["key"].append((terminal.when(before, word) - pressed) * 1000)
+                time.sleep(LOOKS)
+        whole = time.monotonic() - start
+        table["fetched at"].append(megabytes / whole)
+    finally:
+        terminal.close()
+        film.unlink()
+
+
+def main() -> int:
+    options = parser(__doc__ or "")
+    options.add_argument("--size", default="120x40")
+    options.add_argument("--megabytes", type=int, default=800)
+    given = options.parse_args()
+    columns, rows = map(int, given.size.split("x"))
+    runs: dict[str, list[float]] = {
+        name: [] for name in ("idle: written", "idle: processor", "following: written", "key", "fetched at")
+    }
+    for _ in range(given.runs):
+        folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))
+        try:
+            for name in ("ada", "bob"):
+                (folder / name).mkdir(mode=0o700)
+                (folder / name / "settings.toml").write_text("max_uploads = 1\n")
+            nodes = [Node(folder / name) for name in ("ada", "bob", "me", "dee", "eve", "fred")]
+            with running(*nodes):
+                idle(nodes[2], (columns, rows), runs)
+                busy(nodes, (columns, rows), folder, runs, given.megabytes)
+        finally:
+            shutil.rmtree(folder)
+    table = Table(f"The dashboard in a terminal of {columns}×{rows}, six nodes on loopback")
+    table.add("idle: written", runs["idle: written"], "B/s", most=200)
+    table.add("idle: processor", runs["idle: processor"], "% of a core", most=1)
+    table.add("following: written", runs["following: written"], "KB/s", most=70)
+    table.add("a key, median", runs["key"] or [0.0], "ms")
+    table.add("a key, 99 of 100", percentile(runs["key"], 0.99) if runs["key"] else 0.0, "ms", most=50)
+    table.add("keys", len(runs["key"]), "")
+    table.add("meanwhile fetched at", runs["fetched at"], "MB/s")
+    return table.show(given.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

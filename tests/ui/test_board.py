@@ -1,0 +1,190 @@
+"""Several places, a narrator, marks, sorting, a node that is gone: what the board is told, and what it says."""
+
+from textual.widgets import Static
+
+from flux_tui.core import commands as cmd
+from flux_tui.core import events as ev
+from flux_tui.core.ids import raw_cid
+from flux_tui.ui.panels.caption import CaptionStrip
+from flux_tui.ui.panels.lines import LinesPanel
+from flux_tui.ui.place import Caption
+from flux_tui.ui.view import text_of
+from tests.ui.conftest import Live, on_asyncio
+from tests.ui.test_dashboard import ADA, ROOT, STORY, header, shown, toasts
+from tests.ui.test_rows import BOB
+
+
+class Storyteller:
+    """Tells three steps, of two places."""
+
+    def __init__(self) -> None:
+        self.step = 1
+        self.held = False
+
+    @property
+    def caption(self) -> Caption:
+        long = (
+            "A refusal is data: it says who has the chunk, why not now, and when to come back. " * self.step
+        )
+        return Caption(long, self.step, 3, self.held, "home" if self.step < 3 else "other")
+
+    def move(self, by: int) -> None:
+        self.step = min(max(self.step + by, 1), 3)
+
+    def hold(self) -> None:
+        self.held = not self.held
+
+
+@on_asyncio
+async def test_a_narrator_has_a_strip_and_keys_of_its_own_and_points_at_places(live: Live) -> None:
+    other = Live()
+    other.append(STORY[0])
+    live.append(*STORY)
+    other.place = type(other.place)(title="other", source=other.place.source, push=other._push)
+    teller = Storyteller()
+    app = live.dashboard(narrator=teller, others=(other.place,))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        strip = app.query_one(CaptionStrip)
+        assert text_of(strip._lines[0]).startswith(" 1/3 A refusal is data")
+        assert "n next" in " ".join(text_of(line) for line in strip._lines)
+        await pilot.press("n")
+        assert teller.step == 2
+        assert len(strip._lines) == 3
+        await pilot.pause()
+        assert strip.size.height == 3
+        await pilot.press("space")
+        assert "held" in " ".join(text_of(line) for line in strip._lines)
+        assert "live" in header(app)
+        await pilot.press("F")
+        assert "frozen" in header(app), "freezing has another key"
+        await pilot.press("n")
+        assert app.place is other.place
+        assert len(shown(app, "series")) == 1
+        await pilot.press("v")
+        assert app.place is live.place
+        assert app.source.frozen, "each place keeps its cursor"
+        assert "frozen" in header(app)
+        app.tick()
+        assert app.place is live.place, "a person who looks elsewhere stays there until the story goes on"
+        await pilot.press("p", "p")
+        assert teller.step == 1
+        # What is typed is nobody's but the prompt's.
+        await pilot.press("/", *"nap n", "enter")
+        assert teller.step == 1
+        assert app.panel_filters["series"].terms[0].value == "nap"
+
+
+@on_asyncio
+async def test_all_marked_are_cancelled_and_retried(live: Live) -> None:
+    cids = [raw_cid(b"%d" % number) for number in range(5)]
+    live.append(STORY[0], *(ev.Requested(cid=cid) for cid in cids))
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("x")
+        assert "mark lines of Pending" in toasts(live.app)[-1]
+        await pilot.press("2", "g", "x", "x", "j", "x")
+        assert live.app.panel().marked == {cids[0], cids[1], cids[3]}
+        assert "3 marked" in str(live.app.panel().border_title)
+        await pilot.press("r")
+        assert live.pushed == [cmd.Retry(tuple(sorted((cids[0], cids[1], cids[3]))), live.pushed[0].by)]
+        assert not live.app.panel().marked
+        await pilot.press("g", "x", "escape")
+        assert not live.app.panel().marked
+        await pilot.press("x", "c")
+        assert isinstance(live.pushed[-1], cmd.Cancel)
+        assert len(live.pushed[-1].cids) == 1
+
+
+@on_asyncio
+async def test_tables_are_sorted_by_any_column_by_key_and_by_mouse(live: Live) -> None:
+    live.append(
+        *STORY,
+        ev.PeerConnected(peer=BOB, addr="/ip4/192.0.2.9/tcp/1"),
+        *[ev.StatusNo(peer=BOB, cids=(ROOT,), reason="busy", has_it=False, retry_after=9.0)] * 3,
+    )
+    app = live.app
+    async with app.run_test(size=(200, 60)) as pilot:
+        await pilot.pause()
+
+        def order(name: str) -> list[str]:
+            return [row.key for row in app.panel(name).rows if not row.title]
+
+        assert order("noes") == [ADA, BOB], "as they came"
+        await pilot.press("3", ">", ">", ">")
+        assert app.sorts["noes"].column == "busy"
+        assert order("noes") == [BOB, ADA]
+        assert "▼" in text_of(app.panel("noes").rows[0].line)
+        await pilot.press("o")
+        assert order("noes") == [ADA, BOB]
+        await pilot.press("<", "<", "<")
+        assert app.sorts["noes"].column == ""
+        head = text_of(app.panel("peers").rows[0].line)
+        await pilot.click("#peers", offset=(head.index(" in") + 4, 1))
+        assert app.sorts["peers"].column == "in"
+        assert order("peers") == [ADA, BOB]
+        await pilot.click("#peers", offset=(head.index(" in") + 4, 1))
+        assert order("peers") == [BOB, ADA]
+        await pilot.press("1", ">")
+        assert "can be sorted" in toasts(app)[-1]
+
+
+@on_asyncio
+async def test_a_node_that_is_gone_is_said_with_the_offer_to_start_it_again(live: Live) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        trouble = live.app.query_one("#trouble", Static)
+        assert not trouble.has_class("-shown")
+        await pilot.press("R")
+        assert "the node runs" in toasts(live.app)[-1]
+        live.node_alive = False
+        live.app._alive_asked = -10.0
+        live.app.tick()
+        assert str(trouble.content) == "The node has died: it left no word; press R to start it again"
+        await pilot.press("R")
+        assert live.restarted == 1
+        live.append(ev.NodeStopped(reason="told to"))
+        live.app.tick()
+        assert str(trouble.content) == "The node is stopped; press R to start it again"
+        live.node_alive = True
+        live.app._alive_asked = -10.0
+        live.app.tick()
+        assert not trouble.has_class("-shown")
+
+
+@on_asyncio
+async def test_nothing_is_drawn_while_nothing_changes(live: Live) -> None:
+    live.append(STORY[0])
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        live.app.tick()
+        drawn: list[str] = []
+        for widget in live.app.query("LineStrip, LinesPanel"):
+            widget.refresh = lambda *args, name=widget.id, **options: drawn.append(str(name))  # type: ignore[method-assign, assignment]
+        for _ in range(3):
+            live.now += 0.25
+            live.app.tick()
+        assert not drawn
+        live.append(STORY[1])
+        live.app.tick()
+        assert "series" in drawn
+
+
+@on_asyncio
+async def test_the_footer_and_the_tabs_are_for_the_mouse_too(live: Live) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=(60, 20)) as pilot:
+        await pilot.pause()
+        await pilot.click("#tabs", offset=(22, 0))
+        assert live.app.current == "noes"
+        footer = text_of(live.app.query_one("#footer")._line)  # type: ignore[attr-defined]
+        await pilot.click("#footer", offset=(footer.index("freeze") + 1, 0))
+        assert live.app.source.frozen
+        await pilot.press("2")
+        panel = live.app.query_one("#pending", LinesPanel)
+        await pilot.click("#pending", offset=(4, 1))
+        assert panel.selected == ROOT
+        await pilot.click("#pending", offset=(4, 1))
+        await pilot.pause()
+        assert len(live.app.screen_stack) == 2, "a click on what is selected inspects it"

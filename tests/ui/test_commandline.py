@@ -1,0 +1,175 @@
+"""The command line behind `:`, in the words of the shell command."""
+
+from pathlib import Path
+
+import pytest
+from textual.events import Key
+
+from flux_tui.cli.main import cli
+from flux_tui.core import commands as cmd
+from flux_tui.core import events as ev
+from flux_tui.core.derive import derive
+from flux_tui.core.events import Entry
+from flux_tui.core.ids import PeerId, dag_cid, raw_cid
+from flux_tui.core.ticket import Ticket, format_ticket
+from flux_tui.ui.commandline import WORDS, Context, LineError, Outcome, complete_line, read_line
+from flux_tui.ui.keys import ACTIONS
+from tests.ui.conftest import Live, on_asyncio
+
+ROOT, CHUNK = dag_cid(b"root"), raw_cid(b"chunk")
+ADA = PeerId("12D3KooW" + "A" * 44)
+STATE = derive([Entry(1, 1.0, ev.Requested(cid=ROOT, name="film.mkv", path="/there/film.mkv"))])
+TICKET = format_ticket(Ticket(ROOT, "talk.pdf", 4096, ()))
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    (tmp_path / "holidays.zip").write_bytes(b"x")
+    (tmp_path / "two words").mkdir()
+    (tmp_path / ".hidden").write_bytes(b"x")
+    return Context(STATE, tmp_path, lambda: "mark", ("flux", "nord"), ("series", "peers"), ("in", "out"))
+
+
+def test_what_lines_do(context: Context, tmp_path: Path) -> None:
+    def run(line: str) -> Outcome:
+        return read_line(line, context)
+
+    assert run(f"want {CHUNK} film.mkv").commands == [cmd.Want(CHUNK, "mark"), cmd.Want(ROOT, "mark")]
+    (get,) = run(f"get {TICKET}").commands
+    assert isinstance(get, cmd.Get)
+    assert (get.root, get.path) == (ROOT, str(tmp_path / "talk.pdf"))
+    (get,) = run(f"get {TICKET} -o other.pdf").commands
+    assert isinstance(get, cmd.Get)
+    assert get.path == str(tmp_path / "other.pdf")
+    added = run("add holidays.zip 'two words'").commands
+    assert [c.path for c in added if isinstance(c, cmd.Add)] == [
+        str(tmp_path / "holidays.zip"), str(tmp_path / "two words"),
+    ]  # fmt: skip
+    assert run("cancel film.mkv").commands == [cmd.Cancel((ROOT,), "mark")]
+    assert run(f"retry {ROOT}").commands == [cmd.Retry((ROOT,), "mark")]
+    assert run("cancel").action == "cancel"
+    assert run("retry").action == "retry"
+    assert run("want").action == "want"
+    (join,) = run(f"join /ip4/192.0.2.7/tcp/1/p2p/{ADA}").commands
+    assert isinstance(join, cmd.Join)
+    assert run("stop").commands == [cmd.Stop("mark")]
+    assert run("filter kind:status_no  busy")[3:] == ("filter", "kind:status_no  busy")
+    assert run("filter")[3:] == ("filter", "")
+    assert run(": goto -5 m")[3:] == ("goto", "-5 m")
+    assert run("leap-back").action == "leap(-10)"
+    assert run("panel peers")[3:] == ("panel", "peers")
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("", "type a command"),
+        ("wnat x", "wnat is no command"),
+        ("filt x", "did you mean filter"),
+        ("want nonsense", "nonsense"),
+        ("get", "usage: get TICKET"),
+        ("get film.mkv -o", "-o wants a path"),
+        ("get film.mkv -o holidays.zip", "exists already"),
+        ("add nowhere", "nowhere does not exist"),
+        ("add 'open", "a quotation mark is open"),
+        ("cancel xyz", "xyz"),
+        ("join 192.0.2.7", "is no address of a peer"),
+        ("join /ip4/192.0.2.7/tcp/1/p2p/me", "me"),
+        ("zoom in", "zoom takes nothing after it"),
+        ("goto", "usage: goto MOMENT"),
+        ("stop now", "stop takes nothing"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(context: Context, line: str, sentence: str) -> None:
+    with pytest.raises(LineError) as failed:
+        read_line(line, context)
+    assert sentence in str(failed.value)
+    assert "\n" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "candidates"),
+    [
+        ("wa", ["want "]),
+        ("zo", ["zoom"]),
+        ("theme n", ["theme nord"]),
+        ("add hol", ["add holidays.zip"]),
+        ("add ", ["add holidays.zip", "add two words/"]),
+        ("add .h", ["add .hidden"]),
+        ("cancel f", ["cancel film.mkv"]),
+        ("want film.mkv fi", ["want film.mkv film.mkv"]),
+        ("filter reason:bu", ["filter reason:busy"]),
+        ("filter x !ki", ["filter x !kind:"]),
+        ("filter kind:chunk_w", ["filter kind:chunk_wasted"]),
+        ("goto st", ["goto start"]),
+        ("sort i", ["sort in"]),
+        ("nothing x", []),
+    ],
+)
+def test_how_lines_go_on(context: Context, line: str, candidates: list[str]) -> None:
+    assert complete_line(line, context) == candidates
+
+
+def test_the_words_are_those_of_the_shell_command_and_of_the_key_table() -> None:
+    for word in ("want", "get", "add", "cancel", "retry", "join", "stop"):
+        assert word in cli.commands
+        assert word in WORDS
+    names = {line.strip() for line in complete_line("", Context(STATE, Path(), str))}
+    assert names >= {action.name for action in ACTIONS}
+
+
+@on_asyncio
+async def test_typed_into_the_dashboard(live: Live) -> None:
+    live.append(ev.Requested(cid=ROOT, name="film.mkv", path="/there/film.mkv"))
+    app = live.app
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press(":", *"cancel film", "tab", "enter")
+        assert live.pushed[-1] == cmd.Cancel((ROOT,), live.pushed[-1].by)
+        assert not app.query_one("#prompt").display
+        await pilot.press(":", *"theme norrd", "enter")
+        assert app.prompt.kind == "command"
+        assert "no theme norrd" in str(app.query_one("#prompt-error").render())
+        await pilot.press(*["backspace"] * 2, "d", "enter")
+        assert app.theme == "nord"
+        # History, by what was typed so far; and the panel has its keys back.
+        await pilot.press(":", "up", "up", "down")
+        assert app.prompt.field.value == "theme nord"
+        await pilot.press("escape", ":", "c", "up")
+        assert app.prompt.field.value == "cancel film.mkv"
+        await pilot.press("escape", ":", *"panel peers", "enter")
+        assert app.current == "peers"
+        assert app.focused is app.panel("peers")
+        await pilot.press(":", *"sort in", "enter", ":", *"filter x", "enter", ":", *"help", "enter")
+        assert app.sorts["peers"].column == "in"
+        assert app.panel_filters["peers"]
+        assert len(app.screen_stack) == 2
+
+
+@on_asyncio
+async def test_completion_goes_through_what_there_is(live: Live) -> None:
+    app = live.app
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press(":", *"theme catppuccin-", "tab")
+        assert "catppuccin-mocha" in str(app.query_one("#prompt-error").render())
+        await pilot.press("tab", "tab")
+        first = app.prompt.field.value
+        await pilot.press("shift+tab")
+        assert app.prompt.field.value != first
+        assert app.prompt.field.value.startswith("theme catppuccin-")
+        await pilot.press("escape")
+        await pilot.press("/", *"reas", "tab", *"bu", "tab", "enter")
+        assert [term.value for term in app.panel_filters["series"].terms] == ["busy"]
+
+
+@on_asyncio
+async def test_what_is_typed_at_once_arrives_whole(live: Live) -> None:
+    app = live.app
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        for key in (":", *"theme nord"):
+            app.post_message(Key({":": "colon", " ": "space"}.get(key, key), key))
+        await pilot.pause()
+        assert app.prompt.field.value == "theme nord"
+        assert app.current == "series"

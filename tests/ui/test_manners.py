@@ -1,0 +1,154 @@
+"""How the dashboard behaves in a real terminal when things end: it, its node, the terminal."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flux_tui.core import commands as cmd
+from flux_tui.home import Home, HomeError
+from flux_tui.ui.app import HANGUP_SECONDS
+from tests.ui.conftest import RECORDING, Live, on_asyncio
+from tests.ui.terminal import Terminal, dashboard
+
+SOON = 1.0
+"""Seconds in which it has to be gone; on a machine so slow or busy that a command which only says its version
+takes long, LONGER times as long as that."""
+LONGER = 4
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    found = Home(tmp_path / "home")
+    yield found
+    try:
+        found.push(cmd.Stop())
+    except HomeError:
+        return
+    until(lambda: found.running() is None)
+
+
+@pytest.fixture
+def terminal(home: Home) -> Iterator[Terminal]:
+    found = Terminal(dashboard("--home", str(home.path)))
+    yield found
+    found.close()
+
+
+def until(what: object, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    assert callable(what)
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def soon() -> float:
+    """SOON, as this machine is now."""
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-m", "flux_tui", "--version"], check=True, stdout=subprocess.DEVNULL)
+    return max(SOON, LONGER * (time.monotonic() - began))
+
+
+def up(terminal: Terminal, home: Home) -> int:
+    """The node's pid, once the dashboard shows it."""
+    until(home.listening)
+    terminal.wait_text("● live")
+    pid = home.running()
+    assert pid
+    return pid
+
+
+def test_q_leaves_at_once_though_the_node_does_not_answer_and_stops_it(
+    terminal: Terminal, home: Home
+) -> None:
+    pid = up(terminal, home)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        pressed = terminal.press("q")
+        status, ended = terminal.wait_end()
+        assert status == 0
+        assert ended - pressed < soon()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    until(lambda: home.running() is None)
+
+
+def test_q_before_the_node_is_up_leaves_none_behind(terminal: Terminal, home: Home) -> None:
+    terminal.wait_text("want")
+    until(lambda: "starting" in terminal.text() or home.running() is not None)
+    pressed = terminal.press("q")
+    _, ended = terminal.wait_end()
+    assert ended - pressed < soon()
+    until(lambda: home.running() is None)
+    assert not home.listening()
+
+
+def test_d_leaves_the_node_running(terminal: Terminal, home: Home) -> None:
+    pid = up(terminal, home)
+    terminal.press("d")
+    assert terminal.wait_end()[0] == 0
+    assert home.running() == pid
+
+
+def test_a_terminal_that_disappears_ends_it_and_the_node_runs_on(terminal: Terminal, home: Home) -> None:
+    pid = up(terminal, home)
+    terminal.hang_up()
+    before = time.monotonic()
+    _, ended = terminal.wait_end()
+    assert ended - before < HANGUP_SECONDS + 1
+    assert home.running() == pid
+
+
+def test_a_node_that_is_killed_is_told_of_and_started_again(terminal: Terminal, home: Home) -> None:
+    pid = up(terminal, home)
+    mark = len(terminal.written)
+    os.kill(pid, signal.SIGKILL)
+    terminal.wait_text("press R to start it again", mark)
+    mark = len(terminal.written)
+    terminal.press("R")
+    terminal.wait_text("● live", mark)
+    assert home.running() not in (None, pid)
+
+
+def test_resizing_in_the_middle_of_everything(home: Home) -> None:
+    terminal = Terminal(["-m", "flux_tui", "replay", str(RECORDING)], (200, 60))
+    try:
+        terminal.wait_text("entries")
+        terminal.press("t#300\rP")
+        for size in ((60, 20), (80, 24), (20, 5), (1, 1), (120, 40)):
+            mark = len(terminal.written)
+            terminal.resize(*size)
+            terminal.wait_written(mark)
+        mark = len(terminal.written)
+        terminal.press(" ")
+        terminal.wait_text("frozen", mark)
+        mark = len(terminal.written)
+        terminal.press("?")
+        terminal.wait_text("Push a want", mark)
+        terminal.press("?")
+        pressed = terminal.press("q")
+        status, ended = terminal.wait_end()
+        assert status == 0
+        assert ended - pressed < soon()
+    finally:
+        terminal.close()
+
+
+@on_asyncio
+async def test_a_fault_of_our_own_goes_to_a_file_and_not_over_the_screen(live: Live, tmp_path: Path) -> None:
+    app = live.dashboard(crash_log=tmp_path / "crash.log")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        app.call_later(lambda: 1 / 0)
+        while app.is_running and not app._exit:  # noqa: ASYNC110 - from outside
+            await asyncio.sleep(0.01)
+    assert app.return_code == 1
+    assert "ZeroDivisionError" in (tmp_path / "crash.log").read_text()
+    assert app.return_value is True, "the node has no part in it, and runs on"

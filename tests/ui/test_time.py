@@ -1,0 +1,206 @@
+"""Playing, the strip under the mouse, and the ways in which times are told."""
+
+import pytest
+
+from flux_tui.core import events as ev
+from flux_tui.ui.app import Dashboard
+from flux_tui.ui.board import PANELS
+from flux_tui.ui.panels.series import SeriesPanel
+from flux_tui.ui.panels.strips import LineStrip
+from flux_tui.ui.place import Place
+from flux_tui.ui.source import Source
+from flux_tui.ui.view import text_of
+from tests.ui.conftest import RECORDING, Live, on_asyncio
+from tests.ui.test_dashboard import ADA, STORY, header, shown
+
+
+class Clock:
+    """A wall clock that a test turns."""
+
+    def __init__(self) -> None:
+        self.now = 5_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def recording(clock: Clock) -> Dashboard:
+    return Dashboard(Place(title="swarm.flux", source=Source.of_file(RECORDING)), clock=clock)
+
+
+@pytest.mark.parametrize("speed", [1, 10, 100])
+@on_asyncio
+async def test_a_recording_plays_as_it_happened_and_faster(speed: int) -> None:
+    clock = Clock()
+    app = recording(clock)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("t", *"#200", "enter", *["S"] * (speed > 1), *["S"] * (speed > 10), "P")
+        start = app.source.state.at
+        assert f"playing {speed}×" in header(app)
+        clock.now += 0.5
+        app.tick()
+        last = app.source.entry(app.source.last_seq)
+        assert last is not None
+        goal = min(start + speed * 0.5, last.at)
+        assert app.source.cursor == app.source.seq_at(goal)
+        if goal < last.at:
+            assert app.view(0).now == pytest.approx(goal)
+            assert f"playing {speed}×" in header(app)
+            clock.now += 0.25
+            app.tick()
+            assert app.view(0).now == pytest.approx(goal + speed * 0.25)
+            await pilot.press("space")
+        assert app.playing is None
+        assert app.source.frozen
+        cursor = app.source.cursor
+        clock.now += 10
+        app.tick()
+        assert app.source.cursor == cursor, "it was stopped"
+
+
+@on_asyncio
+async def test_at_its_end_a_recording_begins_again_and_stepping_stops_it() -> None:
+    clock = Clock()
+    app = recording(clock)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("P")
+        assert app.source.cursor == 1
+        clock.now += 0.5
+        app.tick()
+        await pilot.press("]")
+        assert app.playing is None
+        await pilot.press(":", *"speed 100", "enter", "P")
+        clock.now += 1_000
+        app.tick()
+        assert app.playing is None
+        assert app.source.cursor == app.source.last_seq
+
+
+@on_asyncio
+async def test_a_live_series_that_is_played_catches_up_with_now(live: Live) -> None:
+    for event in STORY:
+        live.append(event, seconds=1.0)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("P")
+        assert live.app.playing is None, "there is nothing after now"
+        await pilot.press("t", *"#2", "enter", "P")
+        live.now += 3.0
+        live.app.tick()
+        assert live.app.source.cursor == 5
+        live.now += 10.0
+        live.app.tick()
+        assert not live.app.source.frozen
+        assert "● live" in header(live.app)
+
+
+@on_asyncio
+async def test_a_click_in_the_strip_goes_there_and_its_stretch_can_be_changed() -> None:
+    app = recording(Clock())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        first, last = app.source.entry(1), app.source.entry(app.source.last_seq)
+        assert first is not None
+        assert last is not None
+        await pilot.click("#timeline", offset=(60, 0))
+        assert app.source.frozen
+        share = (app.source.state.at - first.at) / (last.at - first.at)
+        assert 0.3 < share < 0.7
+        strip = app.query_one("#timeline", LineStrip)
+        assert text_of(strip._line).startswith(" all ")
+        await pilot.press("+", "+")
+        assert text_of(strip._line).startswith(" 6 h ")
+        await pilot.press("-")
+        assert text_of(strip._line).startswith(" 24 h ")
+
+
+@on_asyncio
+async def test_leaps_of_a_minute_and_of_ten_seconds(live: Live) -> None:
+    for _ in range(200):
+        live.append(ev.PeerConnected(peer=ADA, addr=""), seconds=1.0)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("(")
+        assert live.app.source.cursor == 140
+        await pilot.press("{")
+        assert live.app.source.cursor == 130
+        await pilot.press("}", ")")
+        assert live.app.source.cursor == 200
+
+
+@on_asyncio
+async def test_times_by_the_clock_since_the_start_and_between_entries(live: Live) -> None:
+    for event in STORY:
+        live.append(event, seconds=1.25)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert shown(live.app, "series")[2].startswith("22:13:23.750")
+        await pilot.press("T")
+        assert shown(live.app, "series")[2].startswith("   +0:02.500")
+        await pilot.press("T")
+        assert shown(live.app, "series")[2].startswith("      +1.250")
+        await pilot.press("T")
+        assert shown(live.app, "series")[2].startswith("22:13:23.750")
+
+
+@on_asyncio
+async def test_runs_are_folded_and_unfolded_in_place(live: Live) -> None:
+    got = STORY[-1]
+    live.append(*STORY[:-1], *[got] * 30, STORY[3], *[got] * 10)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        lines = shown(live.app, "series")
+        assert len(lines) == 10
+        assert "×30 film.mkv 60.0" in lines[7]
+        await pilot.press("enter")
+        await live.app.workers.wait_for_complete()
+        await pilot.pause()
+        assert "×10" in str(live.app.screen.query_one(".window").border_title)
+        assert len(live.app.screen.query_one("#touching").rows) == 10  # type: ignore[attr-defined]
+        await pilot.press("escape", "k", "k")
+        panel = live.app.query_one(SeriesPanel)
+        assert panel.selected == "37"
+        await pilot.press("f")
+        await pilot.pause()
+        assert len(shown(live.app, "series")) == 48
+        assert panel.selected == "37"
+        await pilot.press("f")
+        assert len(shown(live.app, "series")) == 10
+        assert panel.selected_index() == 7
+
+
+@on_asyncio
+async def test_the_first_of_many_and_back_without_looking_at_all_between(live: Live) -> None:
+    for number in range(600):
+        live.append(STORY[3], *[STORY[-1]] * 100, seconds=number % 2)
+    app = live.app
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        while app.source.loading:
+            app.tick()
+        app.tick()
+        panel = app.query_one(SeriesPanel)
+        assert "following" in str(panel.border_title)
+        await pilot.press("g")
+        assert panel.selected == "1"
+        looked = panel._window.high
+        assert looked < app.source.last_seq / 4
+        for _ in range(20):
+            await pilot.press("pagedown")
+            app.tick()
+        assert panel._window.high > looked
+        assert "following" not in str(panel.border_title)
+        await pilot.press("G")
+        assert "following" in str(panel.border_title)
+        assert panel.selected == str(app.source.last_seq)
+        for _ in range(30):
+            await pilot.press("pageup")
+        index = panel.selected_index()
+        assert index >= 0
+        top = panel.scroll_offset.y
+        assert top <= index < top + panel.size.height
+        await pilot.press("space")
+        for name in PANELS:
+            assert app.panel(name).size.height

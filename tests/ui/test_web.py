@@ -1,0 +1,103 @@
+"""The dashboard in a browser: shown, guarded, and gone with its page."""
+
+import asyncio
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from tests.pictures.browser import PATIENCE, installed, opened, served
+from tests.ui.conftest import RECORDING, on_asyncio
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with served(str(RECORDING)) as found:
+        yield found
+
+
+def base(address: str) -> str:
+    return address.partition("/?")[0]
+
+
+async def until(socket: aiohttp.ClientWebSocketResponse, text: str) -> None:
+    """Read the socket until a text came."""
+    received = b""
+    while text.encode() not in received:
+        message = await asyncio.wait_for(socket.receive(), PATIENCE)
+        assert message.type in (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT), message
+        received += message.data if isinstance(message.data, bytes) else message.data.encode()
+
+
+@on_asyncio
+async def test_the_page_is_a_dashboard_that_takes_keys(address: str) -> None:
+    """Through the web socket alone, as a page would."""
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(cookie_jar=jar) as session:
+        async with session.get(address) as answer:
+            assert answer.status == 200
+            assert "secret" not in str(answer.url), "out of the address, into a cookie"
+            policy = answer.headers["Content-Security-Policy"]
+            assert "default-src 'self'" in policy
+            assert "data-session-websocket-url" in await answer.text()
+        async with session.ws_connect(f"{base(address)}/ws?width=100&height=30") as socket:
+            await until(socket, "recording")
+            await socket.send_json(["stdin", "?"])
+            await until(socket, "Push a want")
+            await socket.send_json(["resize", {"width": 60, "height": 20}])
+            await socket.send_json(["stdin", "q"])
+            await until(socket, "6 Rates")
+
+
+@pytest.mark.parametrize(
+    ("headers", "cookie"),
+    [
+        ({}, ""),
+        ({}, "wrong"),
+        ({"Origin": "http://elsewhere.example"}, "right"),
+        ({"Host": "elsewhere.example"}, "right"),
+    ],
+)
+@on_asyncio
+async def test_who_may_not_is_refused(address: str, headers: dict[str, str], cookie: str) -> None:
+    secret = address.partition("secret=")[2]
+    port = urlsplit(address).port
+    value = secret if cookie == "right" else cookie
+    headers = {**headers, "Cookie": f"flux_tui_{port}={value}"}
+    async with aiohttp.ClientSession() as session:
+        for path in ("/", "/ws", "/static/js/textual.js"):
+            async with session.get(base(address) + path, headers=headers) as answer:
+                assert answer.status == 403
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await session.ws_connect(f"{base(address)}/ws", headers=headers)
+        async with session.get(f"{base(address)}/?secret=\u00e9") as answer:
+            assert answer.status == 403
+
+
+@on_asyncio
+async def test_in_a_real_browser_where_there_is_one(address: str) -> None:
+    browser = installed()
+    if browser is None:
+        # Then what its page would do, from the page's own script on: the one before this has it whole.
+        await _page_by_hand(address)
+        return
+    async with opened(browser) as page:
+        await page.call("Page.navigate", url=address)
+        await page.until_received("recording")
+        await page.click(20, 5)
+        await page.key("?")
+        await page.until_received("Push a want")
+        assert (await page.picture()).startswith(b"\x89PNG")
+        found = await page.call("Runtime.evaluate", expression="document.body.className + location.href")
+        assert "-first-byte" in found["result"]["value"]
+        assert "secret" not in found["result"]["value"]
+
+
+async def _page_by_hand(address: str) -> None:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        async with session.get(address) as answer:
+            text = await answer.text()
+        script = text.partition('<script src="')[2].partition('"')[0]
+        async with session.get(script) as answer:
+            assert "WebSocket" in await answer.text()
