@@ -51,6 +51,8 @@ FOLD_PAGE = 10_000
 
 STOP_SECONDS = 5.0
 """For the last entries to become durable."""
+LINGER_SECONDS = 0.1
+"""For what was written to be read: who closes at once takes its last words with it."""
 GOODBYE_SECONDS = 0.3
 """For peers to be told that this node goes away; who takes it slower finds out by itself."""
 
@@ -246,6 +248,8 @@ class FluxNode:
             self._engine.collect(*self._machine.stop("stopped", time.time()))
             await self._engine.flush()
             await self._network.drain(GOODBYE_SECONDS)
+            if self._network.peers():
+                await trio.sleep(LINGER_SECONDS)
 
     def _run_effect(self, effect: Effect) -> None:
         match effect:
