@@ -148,9 +148,8 @@ class Evictions:
                 rows = self._db.execute("SELECT cid, size FROM chunk WHERE file = ?", (file,)).fetchall()
                 leaves.update((cid_from_bytes(key), size) for key, size in rows)
                 self._db.execute("DELETE FROM chunk WHERE file = ?", (file,))
-            for tree in copy.trees:
-                files = "SELECT id FROM file WHERE tree = ?"
-                self._db.execute(f"DELETE FROM spare WHERE file IN ({files})", (tree,))  # noqa: S608
+            spares = "DELETE FROM spare WHERE file IN (SELECT id FROM file WHERE tree = ?)"
+            self._db.executemany(spares, [(tree,) for tree in copy.trees])
             keys = [(cid_bytes(cid),) for cid in inner]
             self._db.executemany("DELETE FROM chunk WHERE cid = ?", keys)
             gone = Gone(len(leaves) + len(inner), sum(leaves.values()) + sum(inner.values()))

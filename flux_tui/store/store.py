@@ -123,7 +123,6 @@ class Store:
             Kept(*row) for row in db.execute("SELECT seq, length(state) FROM checkpoint ORDER BY seq")
         ]
         self._trees = Trees(home, db, self._lock)
-        self._evictions = Evictions(db, self._lock, self._trees, self)
         tidy(db)
         self.lost_at_open = self._verify_after_power_loss()
         """Chunks that a power loss took: the node tells the series of them."""
@@ -521,7 +520,7 @@ class Store:
     def evict(self, root: Cid, path: Path, others: Iterable[Cid]) -> Gone:
         """Remove the copy of a replica at `path`; what `others` are made of stays. Raises StoreError."""
         with self._guarded(path):
-            return self._evictions.evict(root, path, others)
+            return Evictions(self._db, self._lock, self._trees, self).evict(root, path, others)
 
     def claim(self, cid: Cid) -> None:
         """A loose chunk is the user's: if it stands in a replica, give it a place of its own."""
