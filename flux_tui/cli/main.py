@@ -18,7 +18,7 @@ from flux_tui.cli.demo import demo
 from flux_tui.cli.get import get
 from flux_tui.cli.manual import complete
 from flux_tui.cli.node import node
-from flux_tui.cli.push import cancel, join, limit, retry, stop, want
+from flux_tui.cli.push import cancel, hold, join, limit, release, retry, stop, want
 from flux_tui.cli.read import export, series, state
 from flux_tui.cli.show import replay, show_dashboard
 from flux_tui.cli.web import web
@@ -85,6 +85,8 @@ for command in (
     add,
     get,
     want,
+    hold,
+    release,
     cancel,
     retry,
     join,

@@ -1,4 +1,4 @@
-"""`want`, `cancel`, `retry`, `join`, `stop`: push one thing and return at once."""
+"""`want`, `hold`, `release`, `cancel`, `retry`, `join`, `stop`: push one thing and return at once."""
 
 import time
 from collections.abc import Callable
@@ -18,12 +18,14 @@ from flux_tui.cli.common import (
     node_options,
     open_series,
     read_cids,
+    read_ticket,
     say,
     the_home,
 )
 from flux_tui.config import parse_peers, parse_rate, parse_size
 from flux_tui.core import commands as cmd
 from flux_tui.core.ids import Cid, parse_peer_id
+from flux_tui.core.messages import MAX_REPLICAS
 from flux_tui.core.policy import PolicyChange
 from flux_tui.core.words import counted, some
 from flux_tui.home import Home, NoNodeError
@@ -65,6 +67,45 @@ def want(cids: tuple[str, ...], home: Path | None, **flags: Any) -> None:
     ensure_node(place, node_flags(flags))
     place.push(cmd.Want(found[0]) if len(found) == 1 else cmd.WantMany(found))
     say(f"pushed {len(found):,} {'want' if len(found) == 1 else 'wants'}")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  flux-tui hold flux1… --replicas 3     of what this ticket names
+  flux-tui state                        who keeps it, and who will not"""
+)
+@click.argument("what", metavar="CID-or-TICKET")
+@click.option(
+    "--replicas", type=click.IntRange(1, MAX_REPLICAS), default=1, show_default=True, metavar="N",
+    help=f"How many others are to keep it, 1 to {MAX_REPLICAS}.",
+)  # fmt: skip
+@home_option
+@node_options
+def hold(what: str, replicas: int, home: Path | None, **flags: Any) -> None:
+    """Ask the swarm to keep replicas of an object, and return at once.
+
+    Whoever has set a quota may keep one; the others say why not. A keeper that goes is replaced, until
+    `release` lets go. Who keeps what is in the state: `flux-tui state`.
+    """
+    ticket = read_ticket(what)
+    place = the_home(home)
+    ensure_node(place, node_flags(flags))
+    place.push(cmd.Hold(ticket.root, replicas, ticket.name, ticket.size, ticket.addrs))
+    say(f"pushed a hold: {counted(replicas, 'replica')}")
+
+
+@click.command()
+@click.argument("cids", nargs=-1, required=True, metavar="CID...")
+@home_option
+def release(cids: tuple[str, ...], home: Path | None) -> None:
+    """Let go of held objects: others need not keep them for this home any more.
+
+    Of what this home keeps for others, it lets go as well; what the user added or got stays.
+    """
+    found = read_cids(cids)
+    the_home(home).push(cmd.Release(found))
+    say(f"pushed {counted(len(found), 'release')}")
 
 
 @click.command()

@@ -4,13 +4,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flux_tui.core.events import REASONS
+from flux_tui.core.events import REASONS, HeldHow
 from flux_tui.core.ids import short
 from flux_tui.core.state import State
 from flux_tui.core.words import counted, human_seconds, human_size, plain
 
 MAX_ROWS = 20
 """Rows of a table; the rest is counted."""
+MAX_REFUSED = 5
+"""Refusals of one hold that are shown, the latest."""
+_HOW: dict[HeldHow | None, str] = {None: "(told)", "begun": "(fetching)", "whole": "whole", "gone": "gone"}
 
 
 def print_state(state: State, now: float) -> None:
@@ -26,6 +29,8 @@ def print_state(state: State, now: float) -> None:
         console.print(f"[dim]{addr}[/]", soft_wrap=True)
     _objects(console, state)
     _pending(console, state, now)
+    _holds(console, state, now)
+    _kept(console, state, now)
     _noes(console, state, now)
     if state.last_error:
         console.print(f"[red]last error:[/] {_own(state.last_error)}", markup=True, soft_wrap=True)
@@ -63,6 +68,54 @@ def _pending(console: Console, state: State, now: float) -> None:
         table.add_row(pending.cid, str(pending.pushes), soon, no)
     console.print(table)
     _rest(console, len(state.pending))
+
+
+def _holds(console: Console, state: State, now: float) -> None:
+    """Replicas that others keep for this node."""
+    if not state.holds:
+        return
+    table = Table("object", "replicas", "kept by", "refused by", "next push", "root",
+                  title="held by others", title_justify="left", box=None)  # fmt: skip
+    for hold in list(state.holds.values())[-MAX_ROWS:]:
+        keepers = [f"{short(replica.peer)} {_HOW[replica.how]}" for replica in hold.keepers.values()]
+        refused = [
+            f"{short(no.peer)} {no.reason}" for no in hold.refused.values() if no.peer not in hold.keepers
+        ]
+        soon = "–"  # noqa: RUF001
+        if hold.lacking and hold.next_push_at is not None:
+            soon = f"in {human_seconds(hold.next_push_at - now)}"
+        table.add_row(
+            _own(hold.name or "–"),  # noqa: RUF001
+            f"{hold.whole} of {hold.replicas}",
+            "\n".join(keepers) or "nobody yet",
+            "\n".join(refused[-MAX_REFUSED:]),
+            soon,
+            hold.root,
+        )
+    console.print(table)
+    _rest(console, len(state.holds))
+
+
+def _kept(console: Console, state: State, now: float) -> None:
+    """Replicas that this node keeps for others."""
+    if not state.kept:
+        return
+    used, quota = human_size(state.kept_bytes), human_size(state.policy.quota)
+    table = Table("object", "size", "", "for", "last wanted", "root",
+                  title=f"kept for others, {used} of {quota}", title_justify="left", box=None)  # fmt: skip
+    for kept in list(state.kept.values())[-MAX_ROWS:]:
+        found = state.objects.get(kept.root)
+        share = "whole" if kept.whole else f"{found.progress:.0%}" if found is not None else "0%"
+        table.add_row(
+            _own(kept.name or "–"),  # noqa: RUF001
+            human_size(kept.size),
+            f"{share}, yours too" if kept.own else share,
+            ", ".join(short(peer) for peer in kept.origins),
+            f"{human_seconds(now - kept.last_wanted)} ago",
+            kept.root,
+        )
+    console.print(table)
+    _rest(console, len(state.kept))
 
 
 def _noes(console: Console, state: State, now: float) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from flux_tui.core.events import EVENT_KINDS
 from flux_tui.core.ids import BadIdError, Cid, PeerId, is_cid, is_text, parse_peer_id
-from flux_tui.core.messages import MAX_PAYLOAD_CUSTOM
+from flux_tui.core.messages import MAX_PAYLOAD_CUSTOM, MAX_REPLICAS
 from flux_tui.core.policy import PolicyChange
 
 DATA_KINDS: dict[str, tuple[str, ...]] = {
@@ -89,6 +89,28 @@ class Add(_Command, tag="add", frozen=True):
     by: str | None = None
 
 
+class Hold(_Command, tag="hold", frozen=True):
+    """Ask the swarm to keep replicas of an object, until it is released."""
+
+    root: Cid
+    replicas: int = 1
+    """1 … messages.MAX_REPLICAS; pushed again with another number, that one holds."""
+    name: str | None = None
+    size: int | None = None
+    addrs: tuple[str, ...] = ()
+    """Multiaddrs of holders, e.g. from a ticket; dialled first."""
+    by: str | None = None
+
+
+class Release(_Command, tag="release", frozen=True):
+    """Let go of these: others need not keep them for this node any more; or, where this node keeps them for
+    others, it does so no longer.
+    """
+
+    cids: tuple[Cid, ...]
+    by: str | None = None
+
+
 class Join(_Command, tag="join", frozen=True):
     """Connect to a peer's multiaddr, which ends in /p2p/PEER-ID."""
 
@@ -109,7 +131,9 @@ class Stop(_Command, tag="stop", frozen=True):
     by: str | None = None
 
 
-Command: TypeAlias = Want | WantMany | Get | Custom | Cancel | Retry | Add | Join | Configure | Stop
+Command: TypeAlias = (
+    Want | WantMany | Get | Custom | Cancel | Retry | Add | Hold | Release | Join | Configure | Stop
+)
 
 COMMAND_TYPES: tuple[type[Command], ...] = get_args(Command)
 
@@ -141,7 +165,7 @@ def check_command(command: Command) -> None:
     match command:
         case Want():
             _check_cids((command.cid,))
-        case WantMany() | Cancel() | Retry():
+        case WantMany() | Cancel() | Retry() | Release():
             _check_cids(command.cids)
         case Get():
             _check_cids((command.root,))
@@ -158,6 +182,12 @@ def check_command(command: Command) -> None:
                 )
             if command.to is not None:
                 _check_peer(command.to)
+        case Hold():
+            _check_cids((command.root,))
+            if not 1 <= command.replicas <= MAX_REPLICAS:
+                raise BadCommandError(f"replicas have to be 1 to {MAX_REPLICAS}, not {command.replicas}")
+            if command.size is not None and command.size < 0:
+                raise BadCommandError(f"{command.size} is no size")
         case Add():
             _check_path(command.path)
         case Configure():

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 import msgspec
 
 from flux_tui.core import events as ev
+from flux_tui.core import replicas
 from flux_tui.core.events import Entry
 from flux_tui.core.ids import Cid, PeerId, is_leaf
 from flux_tui.core.state import (
@@ -30,7 +31,7 @@ from flux_tui.core.state import (
     State,
 )
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 """Raised whenever State or the fold changes meaning: older checkpoints are then folded anew."""
 
 _encoder = msgspec.msgpack.Encoder()
@@ -98,14 +99,12 @@ def apply(state: State, entry: Entry) -> None:
                 )
         case ev.StatusNo():
             _status_no(state, second, event)
+            if event.about == "hold":
+                replicas.refused(state, event)
         case ev.DelayedYes():
             _delayed_yes(state, event)
         case ev.RetrySet():
-            for cid in event.cids:
-                if pending := state.pending.get(cid):
-                    pending.next_push_at = event.next_push_at
-                    pending.cause = event.cause
-                    pending.cause_peer = event.peer
+            _retry_set(state, event)
         case ev.LeaseExtended():
             for cid in event.cids:
                 lease = state.leases.get(cid)
@@ -131,6 +130,8 @@ def apply(state: State, entry: Entry) -> None:
                 found.chunks_total = event.chunks
                 found.chunks_have = event.have
                 found.have_bytes = event.have_bytes
+            if kept := state.kept.get(event.root):
+                kept.size = max(kept.size, event.size)
         case ev.ObjectAdded():
             _object_added(state, event)
         case ev.ObjectCompleted():
@@ -140,6 +141,7 @@ def apply(state: State, entry: Entry) -> None:
                 found.path = event.path or found.path
                 found.completed_at = state.at
             _drop_pending(state, event.root)
+            replicas.completed(state, event.root)
         case ev.AddProgressed():
             state.adding[event.path] = Adding(path=event.path, bytes_done=event.bytes_done, size=event.size)
         case ev.Cancelled():
@@ -149,7 +151,11 @@ def apply(state: State, entry: Entry) -> None:
             state.chunk_bytes = max(0, state.chunk_bytes - event.size)
         case ev.HaveReceived():
             _peer(state, event.peer).has_it = True
-        case ev.ErrorReceived() | ev.IntentReceived() | ev.AnsweredLater():
+        case ev.IntentReceived():
+            _peer(state, event.peer)
+            for cid in event.cids if state.kept else ():
+                replicas.wanted(state, cid)
+        case ev.ErrorReceived() | ev.AnsweredLater():
             _peer(state, event.peer)
         case ev.AnsweredNo():
             peer = _peer(state, event.peer)
@@ -181,6 +187,24 @@ def apply(state: State, entry: Entry) -> None:
                 state.adding.pop(event.path, None)
         case ev.CustomReceived():
             _peer(state, event.peer)
+        case (
+            ev.CanHold()
+            | ev.PushedKeep()
+            | ev.ReplicaHeld()
+            | ev.ReplicaLost()
+            | ev.OfferedHold()
+            | ev.KeepReceived()
+            | ev.ReplicaWanted()
+            | ev.ReleaseReceived()
+        ):
+            _peer(state, event.peer)
+            replicas.fold(state, event)
+        case ev.ReplicaDropped() | ev.ReplicaAdopted():
+            if (pending := state.pending.get(event.root)) and pending.held:
+                _drop_pending(state, event.root)
+            replicas.fold(state, event)
+        case ev.HoldRequested() | ev.PushedHold() | ev.Released() | ev.ReplicaEvicted():
+            replicas.fold(state, event)
         case ev.PushedHave() | ev.PushedCustom() | ev.Unknown():
             pass
 
@@ -235,10 +259,17 @@ def _node_started(state: State, event: ev.NodeStarted) -> None:
 
 
 def _requested(state: State, event: ev.Requested) -> None:
-    if event.cid not in state.pending:
-        state.pending[event.cid] = Pending(cid=event.cid, since=state.at, by=event.by)
-    if event.path is not None or event.name is not None or not is_leaf(event.cid):
+    pending = state.pending.get(event.cid)
+    if pending is None:
+        state.pending[event.cid] = Pending(cid=event.cid, since=state.at, by=event.by, held=event.held)
+    elif pending.held and not event.held:
+        pending.held, pending.by = False, event.by
+    known = state.objects.get(event.cid)
+    held = event.held or (known is not None and known.origin == "held")
+    if held or event.path is not None or event.name is not None or not is_leaf(event.cid):
         found = _wanted(state, event.cid)
+        if held:
+            found.origin = "held" if event.held else "wanted"  # from then on it is the user's
         found.name = event.name or found.name
         found.size = event.size if event.size is not None else found.size
         found.path = event.path or found.path
@@ -269,6 +300,18 @@ def _object_added(state: State, event: ev.ObjectAdded) -> None:
     state.adding.pop(event.path, None)
     state.chunk_count += event.stored_chunks
     state.chunk_bytes += event.stored
+
+
+def _retry_set(state: State, event: ev.RetrySet) -> None:
+    for cid in event.cids:
+        if event.about == "hold":
+            if hold := state.holds.get(cid):
+                hold.next_push_at = event.next_push_at
+                hold.cause = event.cause
+        elif pending := state.pending.get(cid):
+            pending.next_push_at = event.next_push_at
+            pending.cause = event.cause
+            pending.cause_peer = event.peer
 
 
 def _pushed(state: State, cid: Cid, next_push_at: float) -> None:
@@ -312,6 +355,8 @@ def _chunk_received(state: State, second: Second, event: ev.ChunkReceived) -> No
             found.have_bytes += event.fills
         if pending := state.pending.get(root):
             pending.trouble = None
+        if kept := state.kept.get(root):
+            kept.stored += size
 
 
 def _status_no(state: State, second: Second, event: ev.StatusNo) -> None:
@@ -322,7 +367,7 @@ def _status_no(state: State, second: Second, event: ev.StatusNo) -> None:
     peer.retry_after = event.retry_after
     peer.until = None if event.retry_after is None else state.at + event.retry_after
     peer.counts[event.reason] = peer.counts.get(event.reason, 0) + 1
-    for cid in event.cids:
+    for cid in event.cids if event.about == "want" else ():
         pending = state.pending.get(cid)
         if pending is None and (lease := state.leases.get(cid)) and lease.root is not None:
             # Of a part of an object: what is asked for is the object.

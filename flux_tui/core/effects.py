@@ -216,6 +216,14 @@ class FinishFailed(_Input, frozen=True):
     text: str
 
 
+class Evicted(_Input, frozen=True):
+    """The store's copy of a replica is gone; of its blocks, these were of nothing else."""
+
+    root: Cid
+    chunks: int
+    size: int
+
+
 class AddStepped(_Input, frozen=True):
     """A file or folder is being read."""
 
@@ -275,6 +283,7 @@ Input: TypeAlias = (
     | Placed
     | Finished
     | FinishFailed
+    | Evicted
     | AddStepped
     | Added
     | Failed
@@ -363,6 +372,8 @@ class OpenTree(_Effect, frozen=True):
     root: Cid
     path: str | None
     """None: in the home's own folder of objects."""
+    held: bool = False
+    """Or in that of replicas that are kept for others."""
 
 
 class Place(_Effect, frozen=True):
@@ -384,6 +395,22 @@ class DropTree(_Effect, frozen=True):
     """An object is no longer wanted; what came of it is kept for another time."""
 
     root: Cid
+
+
+class Evict(_Effect, frozen=True):
+    """Remove the store's copy of a replica: its files, and the index of all that nothing else is made of:
+    Evicted. Done again after a crash, it gives the same answer.
+    """
+
+    root: Cid
+    others: tuple[Cid, ...]
+    """Every other root that is here, or on its way; what they are made of stays."""
+
+
+class Claim(_Effect, frozen=True):
+    """A loose chunk is the user's: it shall not go with a replica that it may be part of."""
+
+    cid: Cid
 
 
 class AddPath(_Effect, frozen=True):
@@ -411,6 +438,8 @@ Effect: TypeAlias = (
     | Place
     | FinishTree
     | DropTree
+    | Evict
+    | Claim
     | AddPath
     | StopNode
 )

@@ -44,6 +44,23 @@ LapseCause: TypeAlias = Literal["deadline", "disconnected", "refused", "corrupt"
 """Why a lease ended without its chunk: too late, the holder left, it said NO, it sent wrong
 bytes, its queue here was full, or what comes cannot be written here."""
 
+About: TypeAlias = Literal["want", "hold"]
+"""What a NO, or the time of a next push, is about: to be sent something, or to have a replica kept."""
+
+HeldHow: TypeAlias = Literal["begun", "whole", "gone"]
+"""What there is of a replica at its keeper."""
+
+LossCause: TypeAlias = Literal["left", "silent", "slow", "surplus"]
+"""Why somebody counts no longer as a keeper: its stream is gone and it did not come back, it never said
+that it had begun, its queue here was full, or fewer replicas are wanted now."""
+
+DropCause: TypeAlias = Literal[
+    "released", "evicted", "quota", "low_space", "too_large", "denied", "cancelled", "failed", "lost"
+]
+"""Why a replica is no longer kept here: nobody wants it kept any more, another one needed the room, the quota
+is smaller now, it turned out to be larger than there is room for or than objects may be, the policy refuses
+all that it was kept for, somebody here let it go, it could not be had, or its file was changed or removed."""
+
 Via: TypeAlias = Literal["direct", "gossip", "routed"]
 """How an intent came: pushed to us by its signer, forwarded through the swarm, or by way of the DHT, from a
 node that is close to what it wants."""
@@ -154,6 +171,8 @@ class Requested(_Event, tag="requested", frozen=True, kw_only=True):
     path: str | None = None
     """Where its file is to stand when it is whole."""
     by: str | None = None
+    held: bool = False
+    """It is fetched to be kept for somebody else."""
 
 
 class PushedWant(_Event, tag="pushed_want", frozen=True, kw_only=True):
@@ -178,6 +197,7 @@ class RetrySet(_Event, tag="retry_set", frozen=True, kw_only=True):
     next_push_at: float
     cause: RetryCause
     peer: PeerId | None = None
+    about: About = "want"
 
 
 class Granted(_Event, tag="granted", frozen=True, kw_only=True):
@@ -249,6 +269,7 @@ class StatusNo(_Event, tag="status_no", frozen=True, kw_only=True):
     retry_after: float | None
     """Seconds from the entry's time; None: the answer will not change by waiting."""
     text: str = ""
+    about: About = "want"
 
 
 class ChunkReceived(_Event, tag="chunk_received", frozen=True, kw_only=True):
@@ -328,6 +349,7 @@ class AnsweredNo(_Event, tag="answered_no", frozen=True, kw_only=True):
     reason: Reason
     has_it: bool
     retry_after: float | None
+    about: About = "want"
 
 
 class GrantReceived(_Event, tag="grant_received", frozen=True, kw_only=True):
@@ -375,6 +397,138 @@ class CustomReceived(_Event, tag="custom_received", frozen=True, kw_only=True):
     via: Via
     payload: bytes = b""
     """Kept only where a program here listens for this kind: strangers are not to fill the series."""
+
+
+# ── replicas: those that others keep for this node ──────────────────────────────────────────────
+
+
+class HoldRequested(_Event, tag="hold_requested", frozen=True, kw_only=True):
+    """Someone at this node wants others to keep replicas of an object. It stays so until it is released."""
+
+    root: Cid
+    replicas: int
+    size: int
+    """Bytes of content; 0: not known here."""
+    name: str | None = None
+    by: str | None = None
+
+
+class PushedHold(_Event, tag="pushed_hold", frozen=True, kw_only=True):
+    """An intent left this node: it asks for keepers."""
+
+    root: Cid
+    lacking: int
+    peers: tuple[PeerId, ...]
+    gossip: bool
+    next_push_at: float
+    """When it is pushed again if too few were found."""
+
+
+class CanHold(_Event, tag="can_hold", frozen=True, kw_only=True):
+    """A peer answered: it has room for a replica."""
+
+    peer: PeerId
+    root: Cid
+    whole: bool
+    """It has all of it already."""
+
+
+class PushedKeep(_Event, tag="pushed_keep", frozen=True, kw_only=True):
+    """A peer was told to keep a replica."""
+
+    peer: PeerId
+    root: Cid
+    deadline: float
+    """When somebody else is told if it has not said by then that it has begun."""
+
+
+class ReplicaHeld(_Event, tag="held", frozen=True, kw_only=True):
+    """A keeper said what there is of a replica there."""
+
+    peer: PeerId
+    root: Cid
+    how: HeldHow
+    reason: Reason | None = None
+
+
+class ReplicaLost(_Event, tag="replica_lost", frozen=True, kw_only=True):
+    """A keeper is not counted on any more."""
+
+    peer: PeerId
+    root: Cid
+    cause: LossCause
+
+
+class Released(_Event, tag="released", frozen=True, kw_only=True):
+    """Replicas of these need not be kept for this node any more."""
+
+    cids: tuple[Cid, ...]
+    by: str | None = None
+
+
+# ── replicas: those that this node keeps for others ─────────────────────────────────────────────
+
+
+class OfferedHold(_Event, tag="offered_hold", frozen=True, kw_only=True):
+    """A peer asks for keepers, and heard from us: there is room here."""
+
+    peer: PeerId
+    root: Cid
+    size: int
+    via: Via
+    name: str | None = None
+
+
+class KeepReceived(_Event, tag="keep_received", frozen=True, kw_only=True):
+    """A peer told us to keep a replica, and it is kept from now on."""
+
+    peer: PeerId
+    root: Cid
+    size: int
+    """Bytes of content, as the peer said; what comes is counted."""
+    name: str | None = None
+
+
+class ReplicaWanted(_Event, tag="replica_wanted", frozen=True, kw_only=True):
+    """A peer takes from a replica that is kept here (told at most once a minute)."""
+
+    peer: PeerId
+    root: Cid
+
+
+class ReleaseReceived(_Event, tag="release_received", frozen=True, kw_only=True):
+    """A peer no longer needs what is kept for it."""
+
+    peer: PeerId
+    root: Cid
+    name: str | None = None
+
+
+class ReplicaDropped(_Event, tag="replica_dropped", frozen=True, kw_only=True):
+    """A replica is no longer kept here; its bytes are about to go."""
+
+    root: Cid
+    cause: DropCause
+    size: int
+    name: str | None = None
+    by: str | None = None
+
+
+class ReplicaAdopted(_Event, tag="replica_adopted", frozen=True, kw_only=True):
+    """An object that is kept for others is the user's own as well: it takes none of the quota."""
+
+    root: Cid
+
+
+class ReplicaEvicted(_Event, tag="replica_evicted", frozen=True, kw_only=True):
+    """The store's copy of a replica is gone."""
+
+    root: Cid
+    chunks: int
+    """Of it, those that nothing else here is made of."""
+    size: int
+    """Bytes of them."""
+    name: str | None = None
 
 
 # ── peers ───────────────────────────────────────────────────────────────────────────────────────
@@ -445,6 +599,20 @@ Event: TypeAlias = (
     | PeerConnected
     | PeerDisconnected
     | PeerFaulted
+    | HoldRequested
+    | PushedHold
+    | CanHold
+    | PushedKeep
+    | ReplicaHeld
+    | ReplicaLost
+    | Released
+    | OfferedHold
+    | KeepReceived
+    | ReplicaWanted
+    | ReleaseReceived
+    | ReplicaDropped
+    | ReplicaAdopted
+    | ReplicaEvicted
     | Unknown
 )
 

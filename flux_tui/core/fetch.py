@@ -45,16 +45,20 @@ class Fetch:
 
     __slots__ = (
         "_companions", "_hedged", "_lacks", "_parts", "blocks", "by", "counted", "finishing", "granted",
-        "have_bytes", "holders", "inner_count", "leaf_bytes", "missing", "next_push_at", "open_ops",
+        "have_bytes", "held", "holders", "inner_count", "leaf_bytes", "missing", "next_push_at", "open_ops",
         "order", "path", "places", "quiet_pushes", "root", "size_hint", "spots", "tree",
     )  # fmt: skip
 
-    def __init__(self, root: Cid, *, path: str | None, tree: bool, by: str | None, size: int | None) -> None:
+    def __init__(
+        self, root: Cid, *, path: str | None, tree: bool, by: str | None, size: int | None, held: bool = False
+    ) -> None:
         self.root = root
         self.path = path
         self.tree = tree
         """Its content goes to files; otherwise it is a loose chunk for the store."""
         self.by = by
+        self.held = held
+        """It is to be kept for others: nobody here asked for it."""
         self.size_hint = size or 0
         """Bytes that a ticket or a holder said it has."""
         self.blocks: dict[Cid, int] = {root: 1}

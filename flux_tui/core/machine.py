@@ -20,7 +20,9 @@ from flux_tui.core.customs import Customs
 from flux_tui.core.effects import Effect, Input
 from flux_tui.core.events import Entry
 from flux_tui.core.fetch import Fetch
+from flux_tui.core.hold import Origin
 from flux_tui.core.ids import Cid, PeerId, is_leaf
+from flux_tui.core.keep import Keeper
 from flux_tui.core.ledger import Holdings, Ledger
 from flux_tui.core.policy import Policy
 from flux_tui.core.requester import Requester
@@ -51,8 +53,10 @@ class Machine:
         self.requester = Requester(self.ledger, max_pending)
         self.responder = Responder(self.ledger, policy or Policy(), self.requester.fetches)
         self.customs = Customs(self.ledger, self.responder)
-        self._stopped = False
         self.router = self.requester.retry.router
+        self.origin = Origin(self.ledger, self.router)
+        self.keeper = Keeper(self.ledger, self.requester, self.responder)
+        self._stopped = False
         self._unreachable: set[str] = set()
         """Addresses whose failure stands in the series already."""
 
@@ -84,12 +88,15 @@ class Machine:
                     tree=known is not None or not is_leaf(pending.cid),
                     by=pending.by,
                     size=known.size if known else None,
+                    held=pending.held,
                 )
             )
         self.router.start()
         whole = [known for known in self.state.objects.values() if known.completed_at is not None]
         if whole:
             self.ledger.do(fx.Provide(roots=tuple(known.root for known in whole)))
+        self.keeper.start()
+        self.origin.start()
         return self.ledger.take()
 
     def stop(self, reason: str, now: float) -> tuple[list[Entry], list[Effect]]:
@@ -103,7 +110,11 @@ class Machine:
     def next_deadline(self) -> float:
         """When `handle(Tick())` has something to do; infinity if only an input can change anything."""
         return min(
-            self.requester.next_deadline(), self.responder.next_deadline(), self.router.next_deadline()
+            self.requester.next_deadline(),
+            self.responder.next_deadline(),
+            self.router.next_deadline(),
+            self.origin.next_deadline(),
+            self.keeper.next_deadline(),
         )
 
     def accepts(self, peer: PeerId, cid: Cid) -> bool:
@@ -145,11 +156,14 @@ class Machine:
                 self.router.peer_up(given.peer)
                 self.responder.peer_up(given.peer)
                 self.requester.peer_up(given.peer)
+                self.origin.peer_up(given.peer)
+                self.keeper.peer_up(given.peer)
             case fx.PeerDown():
                 self.ledger.emit(ev.PeerDisconnected(peer=given.peer, why=given.why[:MAX_TEXT]))
                 self.router.peer_down(given.peer)
                 self.responder.peer_down(given.peer)
                 self.requester.peer_down(given.peer)
+                self.origin.peer_down(given.peer)
             case fx.ChunkSkipped():
                 if self.requester.skipped(given.peer, given.cid, given.size) == "unasked":
                     self._fault(given.peer, "unasked_chunk", f"it sent {given.cid}, which was not granted")
@@ -162,6 +176,7 @@ class Machine:
                 self.requester.land_failed(given.peer, given.cid, given.size, given.text)
             case fx.ChunksGone():
                 self.responder.gone(given.path, given.cids, given.size, given.text, given.peer)
+                self.keeper.gone(given.path)
             case fx.PushDropped():
                 self._dropped(given.peer, given.message)
             case fx.PeerFault():
@@ -181,6 +196,9 @@ class Machine:
                 self.requester.finished(given.root, given.path)
                 self.responder.settled(given.root)
                 self._announce(given.root)
+                self.keeper.became_whole(given.root)
+            case fx.Evicted():
+                self.keeper.evicted(given.root, given.chunks, given.size)
             case fx.FinishFailed():
                 if fetch := self.requester.fetches.get(given.root):
                     self.requester.fail(fetch, given.text)
@@ -198,21 +216,35 @@ class Machine:
                 )
             case _:
                 assert_never(given)
+        self.keeper.settle()
         self.requester.on_time()
         self.responder.on_time()
         self.router.on_time()
+        self.origin.on_time()
+        self.keeper.on_time()
         return self.ledger.take()
 
     def _message(self, peer: PeerId, message: msg.Message) -> None:
         match message:
             case msg.Grant():
+                self.keeper.granted(peer)
                 self.responder.granted(peer, message)
             case msg.StatusYesButLater():
                 self.requester.offered(peer, message)
+            case msg.StatusNo(about="hold"):
+                self.origin.refused(peer, message)
             case msg.StatusNo():
                 self.requester.refused(peer, message)
             case msg.Cancel():
                 self.responder.cancelled(peer, message.cids)
+            case msg.CanHold():
+                self.origin.offered(peer, message.root, whole=message.whole)
+            case msg.Held():
+                self.origin.held(peer, message)
+            case msg.Keep():
+                self.keeper.keep(peer, message)
+            case msg.Release():
+                self.keeper.released(peer, message.cids)
             case msg.Error():
                 self.ledger.emit(ev.ErrorReceived(peer=peer, text=message.text, cids=message.cids))
             case msg.Custom():
@@ -234,6 +266,8 @@ class Machine:
                 self._have(intent, intent.body)
             case msg.Custom():
                 self.customs.came(intent.origin, intent.body, via, intent.addrs)
+            case msg.Hold():
+                self.keeper.asked(intent, intent.body, via)
             case _:
                 assert_never(intent.body)
 
@@ -250,10 +284,10 @@ class Machine:
     def _command(self, command: cmd.Command) -> None:
         match command:
             case cmd.Want():
-                self.requester.want(command.cid, path=None, name=None, size=None, by=command.by)
+                self._want(command.cid, command.by)
             case cmd.WantMany():
                 for cid in command.cids:
-                    self.requester.want(cid, path=None, name=None, size=None, by=command.by)
+                    self._want(cid, command.by)
             case cmd.Get():
                 for addr in command.addrs:
                     self._unreachable.discard(addr)
@@ -265,9 +299,17 @@ class Machine:
                 self.customs.push(command)
             case cmd.Cancel():
                 self._cancel(command)
+                self.keeper.settle()  # what is kept for others is still to be had
+            case cmd.Hold():
+                for addr in command.addrs:
+                    self._join(addr, keep=True)
+                self.origin.hold(command)
+            case cmd.Release():
+                self._release(command)
             case cmd.Retry():
                 roots = command.cids or tuple(self.state.pending)
                 self.requester.retry.push_now(list(roots))
+                self.origin.push_now(command.cids or tuple(self.state.holds))
             case cmd.Add():
                 self.ledger.do(fx.AddPath(path=command.path, by=command.by))
             case cmd.Join():
@@ -277,13 +319,29 @@ class Machine:
                 policy = command.change.applied(self.responder.policy)
                 self.ledger.emit(ev.PolicyChanged(policy=policy, by=command.by))
                 self.responder.change(policy)
+                self.keeper.fit()
             case cmd.Stop():
                 self.ledger.do(fx.StopNode())
             case _:
                 assert_never(command)
 
+    def _want(self, cid: Cid, by: str | None) -> None:
+        self.requester.want(cid, path=None, name=None, size=None, by=by)
+        self.keeper.became_whole(cid)
+
+    def _release(self, command: cmd.Release) -> None:
+        for cid in command.cids:
+            held = self.origin.release(cid, command.by)
+            if not self.keeper.let_go(cid, command.by) and not held:
+                text = f"{cid} is held neither by others for this node nor here for others"
+                self.ledger.emit(ev.ErrorOccurred(text=text, cid=cid, by=command.by))
+
     def _cancel(self, command: cmd.Cancel) -> None:
         for cid in command.cids:
+            fetch = self.requester.fetches.get(cid)
+            if fetch is not None and fetch.held:
+                self.keeper.let_go(cid, command.by)
+                continue
             if not self.requester.cancel(cid):
                 text = f"{cid} is not pending, so there is nothing to cancel"
                 self.ledger.emit(ev.ErrorOccurred(text=text, cid=cid, by=command.by))
@@ -308,6 +366,7 @@ class Machine:
             )
         )
         self._announce(added.root)
+        self.keeper.became_whole(added.root)
 
     def _announce(self, root: Cid) -> None:
         if known := self.state.objects.get(root):
@@ -329,6 +388,12 @@ class Machine:
         match message:
             case msg.Grant():
                 self.requester.dropped(peer, message)
+            case msg.Keep():
+                self.origin.dropped(peer, message.root)
+            case msg.Held():
+                self.keeper.dropped()
+            case msg.CanHold() | msg.Release():
+                pass  # the hold is pushed again; and what is kept is said again
             case msg.Chunk() | msg.StatusNo() | msg.StatusYesButLater() | msg.Error() | msg.Cancel():
                 pass  # what it does not hear it will ask again: pushes are fire and forget
             case msg.Custom():

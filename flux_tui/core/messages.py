@@ -15,7 +15,7 @@ from typing import Annotated, Literal, TypeAlias, get_args
 
 import msgspec
 
-from flux_tui.core.events import Reason
+from flux_tui.core.events import About, HeldHow, Reason
 from flux_tui.core.ids import Cid, PeerId
 
 MAX_CIDS_WANT = 256
@@ -38,6 +38,8 @@ INTENT_TTL = 60.0
 """Seconds that an intent may travel."""
 MAX_HOPS = 2
 """Times that a routed intent may be passed on."""
+MAX_REPLICAS = 64
+"""Replicas that one hold may ask for."""
 
 WireCid: TypeAlias = Annotated[Cid, msgspec.Meta(pattern=r"^baf[ky][a-z2-7]{55}$")]
 WirePeer: TypeAlias = Annotated[PeerId, msgspec.Meta(pattern=r"^[1-9A-HJ-NP-Za-km-z]{20,80}$")]
@@ -79,7 +81,20 @@ class Custom(_Wire, tag="custom", frozen=True, kw_only=True):
     payload: Annotated[bytes, msgspec.Meta(max_length=MAX_PAYLOAD_CUSTOM)] = b""
 
 
-IntentBody: TypeAlias = Want | Have | Custom
+class Hold(_Wire, tag="hold", frozen=True, kw_only=True):
+    """The origin asks for replicas of an object to be kept. Who can says so (`can_hold`); the origin then
+    tells as many as are lacking (`keep`).
+    """
+
+    root: WireCid
+    size: Size
+    """Bytes of content, as far as the origin knows; a keeper counts for itself."""
+    replicas: Annotated[int, msgspec.Meta(ge=1, le=MAX_REPLICAS)]
+    """How many are lacking."""
+    name: Name | None = None
+
+
+IntentBody: TypeAlias = Want | Have | Hold | Custom
 
 
 class Intent(_Wire, frozen=True, kw_only=True):
@@ -121,6 +136,8 @@ class StatusNo(_Wire, tag="status_no", frozen=True, kw_only=True):
     has_it: bool
     retry_after: Seconds | None = None
     text: Text = ""
+    about: About = "want"
+    """What was asked: to be sent these, or to keep replicas of them."""
 
 
 class StatusYesButLater(_Wire, tag="status_yes_but_later", frozen=True, kw_only=True):
@@ -169,12 +186,67 @@ class Route(_Wire, tag="route", frozen=True, kw_only=True):
     hops: Annotated[int, msgspec.Meta(ge=0, le=MAX_HOPS)] = 0
 
 
+class CanHold(_Wire, tag="can_hold", frozen=True, kw_only=True):
+    """An answer to `hold`: there is room here. Nothing is kept before a `keep` says so."""
+
+    root: WireCid
+    whole: bool = False
+    """All of it is here already."""
+
+
+class Keep(_Wire, tag="keep", frozen=True, kw_only=True):
+    """Keep a replica for me: fetch it from whoever has it. Answered by `held`, or a `status_no`."""
+
+    root: WireCid
+    size: Size
+    name: Name | None = None
+
+
+class Held(_Wire, tag="held", frozen=True, kw_only=True):
+    """What there is here of what you told me to keep. Said when it changes, and when a stream opens."""
+
+    cids: Cids
+    how: HeldHow
+    reason: Reason | None = None
+    """Where it is gone: why."""
+
+
+class Release(_Wire, tag="release", frozen=True, kw_only=True):
+    """These need not be kept for me any more."""
+
+    cids: Cids
+
+
 Message: TypeAlias = (
-    Chunk | StatusNo | StatusYesButLater | Error | Grant | Cancel | Custom | SealedIntent | Route
+    Chunk
+    | StatusNo
+    | StatusYesButLater
+    | Error
+    | Grant
+    | Cancel
+    | CanHold
+    | Keep
+    | Held
+    | Release
+    | Custom
+    | SealedIntent
+    | Route
 )
 
 MESSAGE_TYPES: tuple[type[Message], ...] = get_args(Message)
 
 DirectKind: TypeAlias = Literal[
-    "chunk", "status_no", "status_yes_but_later", "error", "grant", "cancel", "custom", "intent", "route"
+    "chunk",
+    "status_no",
+    "status_yes_but_later",
+    "error",
+    "grant",
+    "cancel",
+    "can_hold",
+    "keep",
+    "held",
+    "release",
+    "custom",
+    "intent",
+    "route",
 ]

@@ -10,7 +10,7 @@ import msgspec
 
 from flux_tui.core import events as ev
 from flux_tui.core.events import WASTES, Entry, kind_of
-from flux_tui.core.state import No, ObjectState, PeerState, Pending, State
+from flux_tui.core.state import Hold, Kept, No, ObjectState, PeerState, Pending, State
 
 
 def state_report(state: State) -> dict[str, Any]:
@@ -38,6 +38,10 @@ def state_report(state: State) -> dict[str, Any]:
         "duplicate_factor": state.duplicate_factor,
         "max_pending": state.max_pending,
         "policy": json_of(state.policy),
+        "holds": [_hold(hold) for hold in state.holds.values()],
+        "kept": [_kept(kept) for kept in state.kept.values()],
+        "kept_bytes": state.kept_bytes,
+        "dropping": list(state.dropping),
         "pushed": state.pushed,
         "errors": state.errors,
         "last_error": state.last_error,
@@ -92,6 +96,7 @@ def _pending(pending: Pending, state: State) -> dict[str, Any]:
         "cause": pending.cause,
         "holders": pending.holders,
         "trouble": pending.trouble,
+        "held": pending.held,
         "last_no": _no(pending.last_no) if pending.last_no else None,
     }
 
@@ -104,6 +109,41 @@ def _no(no: No) -> dict[str, Any]:
         "retry_after": no.retry_after,
         "until": no.until,
         "at": no.at,
+    }
+
+
+def _hold(hold: Hold) -> dict[str, Any]:
+    return {
+        "root": hold.root,
+        "name": hold.name,
+        "size": hold.size or None,
+        "since": hold.since,
+        "replicas": hold.replicas,
+        "lacking": hold.lacking,
+        "whole": hold.whole,
+        "keepers": [
+            {"peer": replica.peer, "since": replica.since, "how": replica.how or "asked"}
+            for replica in hold.keepers.values()
+        ],
+        "refused": [_no(no) for no in hold.refused.values()],
+        "pushes": hold.pushes,
+        "last_push_at": hold.last_push_at,
+        "next_push_at": hold.next_push_at if hold.lacking else None,
+        "cause": hold.cause,
+    }
+
+
+def _kept(kept: Kept) -> dict[str, Any]:
+    return {
+        "root": kept.root,
+        "name": kept.name,
+        "size": kept.size,
+        "charge": kept.charge,
+        "since": kept.since,
+        "last_wanted": kept.last_wanted,
+        "origins": list(kept.origins),
+        "whole": kept.whole,
+        "own": kept.own,
     }
 
 

@@ -7,7 +7,7 @@
 """
 
 from flux_tui.core import events as ev
-from flux_tui.core.effects import DropTree, FilePlan, FinishTree, LeafPlace, OpenTree, Place, ReadNode
+from flux_tui.core.effects import Claim, DropTree, FilePlan, FinishTree, LeafPlace, OpenTree, Place, ReadNode
 from flux_tui.core.fetch import Fetch, Spot, TooLargeError
 from flux_tui.core.granting import SNUB, Granting
 from flux_tui.core.holders import Holders
@@ -44,7 +44,7 @@ class Requester:
         """Somebody here wants a root or a loose chunk."""
         known = self.fetches.get(cid)
         if known is not None:
-            if path is not None and path != known.path:
+            if known.held or (path is not None and path != known.path):
                 self._moved(known, path, name, size, by)
             return
         held, whole = self.ledger.holdings.size_of(cid), self._whole(cid)
@@ -52,6 +52,8 @@ class Requester:
         if path is None and held is not None and (is_leaf(cid) or whole):
             size = held if is_leaf(cid) else self.ledger.state.objects[cid].size or 0
             self.ledger.emit(ev.ObjectCompleted(root=cid, size=size, path=None, by=by))
+            if is_leaf(cid) and (self.ledger.state.kept or self.ledger.state.dropping):
+                self.ledger.do(Claim(cid))
             return
         self.begin(Fetch(cid, path=path, tree=path is not None or not is_leaf(cid), by=by, size=size))
 
@@ -61,7 +63,7 @@ class Requester:
         self.retry.enqueue(fetch)
         root = fetch.root
         if fetch.tree:
-            self.ledger.do(OpenTree(root=root, path=fetch.path))
+            self.ledger.do(OpenTree(root=root, path=fetch.path, held=fetch.held))
         if not fetch.tree:
             self._miss(fetch, root)
         elif is_leaf(root):
@@ -114,7 +116,9 @@ class Requester:
             heir.missing[cid] = None
             self.grants.wake(heir)
 
-    def _moved(self, fetch: Fetch, path: str, name: str | None, size: int | None, by: str | None) -> None:
+    def _moved(
+        self, fetch: Fetch, path: str | None, name: str | None, size: int | None, by: str | None
+    ) -> None:
         """The same object is wanted at another place: what came so far is found in the store."""
         self.cancel(fetch.root)
         self.ledger.emit(ev.Requested(cid=fetch.root, name=name, size=size, path=path, by=by))
@@ -458,7 +462,8 @@ class Requester:
 
     def _whole(self, root: Cid) -> bool:
         known = self.ledger.state.objects.get(root)
-        return known is not None and known.completed_at is not None
+        # What is kept for others is not the user's before it is where the user has such things.
+        return known is not None and known.completed_at is not None and known.origin != "held"
 
 
 def _sole_file(root: Cid, size: int) -> FilePlan:

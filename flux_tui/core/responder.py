@@ -91,8 +91,9 @@ class Responder:
         """Somebody wants roots or loose chunks."""
         peer = intent.origin
         size_of = self.ledger.holdings.size_of
-        held = tuple(cid for cid in want.cids if size_of(cid) is not None)
-        lacking = tuple(cid for cid in want.cids if size_of(cid) is None)
+        going = self._going()
+        held = tuple(cid for cid in want.cids if size_of(cid) is not None and cid not in going)
+        lacking = tuple(cid for cid in want.cids if size_of(cid) is None or cid in going)
         if held and (no := self._why_not(peer)) is not None:
             self._no(peer, held, *no, has_it=True)
         elif held:
@@ -282,6 +283,15 @@ class Responder:
                 roots.popitem(last=False)
         if len(self._told_yes) > MAX_TOLD:
             self._told_yes.popitem(last=False)
+
+    def promised_to(self, peer: PeerId) -> tuple[Cid, ...]:
+        """The roots that a peer was told yes for, the latest last."""
+        return tuple(self._told_yes.get(peer, ()))
+
+    def _going(self) -> set[Cid]:
+        """Replicas that are about to go from the store, unless the user has them as well."""
+        state = self.ledger.state
+        return {root for root in state.dropping if root not in state.objects}
 
     def _why_not(self, peer: PeerId) -> tuple[ev.Reason, float | None] | None:
         """Why this peer gets nothing just now, whatever it asks for, and when it may come back."""

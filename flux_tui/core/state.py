@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from flux_tui.core.events import Reason, RetryCause, Waste
+from flux_tui.core.events import HeldHow, Reason, RetryCause, Waste
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.policy import Policy
 
@@ -58,13 +58,15 @@ class Pending(msgspec.Struct):
     """How many delayed yeses were heard since it was asked for."""
     trouble: str | None = None
     """What went wrong with it here, in words; None once a chunk of it came."""
+    held: bool = False
+    """It is fetched to be kept for somebody else: nobody here asked for it."""
 
 
 class ObjectState(msgspec.Struct):
-    """A file or folder: shared from here, or wanted here."""
+    """A file or folder: shared from here, wanted here, or held here for others."""
 
     root: Cid
-    origin: Literal["added", "wanted"]
+    origin: Literal["added", "wanted", "held"]
     since: float
     name: str | None = None
     size: int | None = None
@@ -128,6 +130,75 @@ class PeerState(msgspec.Struct):
     """NOs that we said to it, by reason."""
 
 
+class Replica(msgspec.Struct):
+    """A peer that keeps a replica for this node."""
+
+    peer: PeerId
+    since: float
+    how: HeldHow | None = None
+    """What it said of it; None: it was told to keep it, and has not answered."""
+    until: float | None = None
+    """When its answer is overdue."""
+
+
+class Hold(msgspec.Struct):
+    """An object of which others are to keep replicas for this node."""
+
+    root: Cid
+    replicas: int
+    """How many are wanted."""
+    since: float
+    size: int = 0
+    name: str | None = None
+    by: str | None = None
+    pushes: int = 0
+    quiet: int = 0
+    """Pushes in a row that found no keeper: each doubles the wait for the next."""
+    last_push_at: float | None = None
+    next_push_at: float | None = None
+    cause: RetryCause = "silence"
+    """Why it will be pushed again then, if replicas are lacking."""
+    keepers: dict[PeerId, Replica] = {}
+    refused: dict[PeerId, No] = {}
+    """Who will not keep one, and why: each one's latest word."""
+
+    @property
+    def lacking(self) -> int:
+        """Replicas for which there is no keeper."""
+        return max(0, self.replicas - len(self.keepers))
+
+    @property
+    def whole(self) -> int:
+        """Keepers that said that they have all of it."""
+        return sum(1 for replica in self.keepers.values() if replica.how == "whole")
+
+
+class Kept(msgspec.Struct):
+    """A replica that this node keeps for others."""
+
+    root: Cid
+    since: float
+    last_wanted: float
+    """When somebody last wanted it, or it was taken in: what makes room for another is the oldest."""
+    size: int = 0
+    """Bytes of content: as its origin said, or more if it is more."""
+    stored: int = 0
+    """Bytes of blocks that came for it."""
+    name: str | None = None
+    origins: dict[PeerId, float] = {}
+    """For whom it is kept, and since when."""
+    whole: bool = False
+    own: bool = False
+    """The object is the user's as well."""
+
+    @property
+    def charge(self) -> int:
+        """Bytes that count to the quota. The index of a usual object (1/64 of it, and 64 KiB) is free; one
+        that is all index is not.
+        """
+        return 0 if self.own else max(self.size, self.stored - (self.size // 64 + 65_536))
+
+
 class Second(msgspec.Struct):
     """What happened within one second: the bucket of a throughput gauge."""
 
@@ -169,6 +240,12 @@ class State(msgspec.Struct, dict=True):
     leases: dict[Cid, Lease] = {}
     peers: dict[PeerId, PeerState] = {}
     adding: dict[str, Adding] = {}
+    holds: dict[Cid, Hold] = {}
+    """Replicas that others are to keep for this node."""
+    kept: dict[Cid, Kept] = {}
+    """Replicas that this node keeps for others."""
+    dropping: dict[Cid, str | None] = {}
+    """Replicas that are to go, but whose bytes are still in the store; with their names."""
 
     chunk_count: int = 0
     chunk_bytes: int = 0
@@ -199,6 +276,11 @@ class State(msgspec.Struct, dict=True):
     def duplicate_factor(self) -> float:
         """Received over unique bytes; 1.0 is perfect."""
         return self.received_bytes / self.unique_bytes if self.unique_bytes else 1.0
+
+    @property
+    def kept_bytes(self) -> int:
+        """How much of the quota is used."""
+        return sum(kept.charge for kept in self.kept.values())
 
     @property
     def connected(self) -> int:

@@ -63,11 +63,16 @@ class StateNames:
     """The names that a state knows."""
 
     def __init__(self, state: State | None = None) -> None:
-        self._objects: Mapping[Cid, object] = {} if state is None else state.objects
+        self._named: tuple[Mapping[Cid, object], ...] = ()
+        if state is not None:
+            self._named = (state.objects, state.holds, state.kept)
 
     def name(self, cid: Cid) -> str:
-        name: str | None = getattr(self._objects.get(cid), "name", None)
-        return name or short(cid)
+        for named in self._named:
+            name: str | None = getattr(named.get(cid), "name", None)
+            if name:
+                return name
+        return short(cid)
 
     def peer(self, peer: PeerId) -> str:
         return short(peer)
@@ -144,7 +149,9 @@ def _describe(event: Event, names: Names) -> str:
             return f"{what(event.cids)} {human_size(event.size)}"
         case ev.Requested():
             where = f" → {names.text(event.path)}" if event.path else ""
-            return f"{event.name or what((event.cid,))}{where}"
+            return (
+                f"{event.name or what((event.cid,))}{where}{', to be kept for others' if event.held else ''}"
+            )
         case ev.PushedWant():
             to = f"to {len(event.peers):,} peers" if event.peers else "to nobody yet"
             to = f"to {names.peer(event.peers[0])}" if len(event.peers) == 1 else to
@@ -153,7 +160,8 @@ def _describe(event: Event, names: Names) -> str:
             swarm = " and the swarm" if event.gossip else ""
             return f"{what(event.cids)} {to}{swarm}{', again' if event.retry else ''}"
         case ev.RetrySet():
-            return f"{what(event.cids)} {_CAUSES[event.cause]}"
+            causes = _CAUSES if event.about == "want" else _HOLD_CAUSES
+            return f"{what(event.cids)} {causes[event.cause]}"
         case ev.Granted():
             of = f" of {names.name(event.root)}" if event.root else ""
             hedge = ", overdue elsewhere" if event.hedge else ""
@@ -165,6 +173,9 @@ def _describe(event: Event, names: Names) -> str:
         case ev.DelayedYes():
             part = "" if event.have is None else f"{counted(event.have, 'chunk')} of "
             return f"has {part}{what(event.cids)}, can send in {human_seconds(event.eta)}"
+        case ev.StatusNo(about="hold"):
+            text = f" ({names.text(event.text)})" if event.text else ""
+            return f"{event.reason}: will not keep {what(event.cids)}, {wait(event.retry_after)}{text}"
         case ev.StatusNo():
             has = "has" if event.has_it else "has not"
             text = f" ({names.text(event.text)})" if event.text else ""
@@ -198,6 +209,8 @@ def _describe(event: Event, names: Names) -> str:
             return f"wants {what(event.cids)}{how}"
         case ev.AnsweredLater():
             return f"heard yes for {what(event.cids)}, in {human_seconds(event.eta)}"
+        case ev.AnsweredNo(about="hold"):
+            return f"heard {event.reason}: {what(event.cids)} is not kept for it, {wait(event.retry_after)}"
         case ev.AnsweredNo():
             return f"heard {event.reason} for {what(event.cids)}, {wait(event.retry_after)}"
         case ev.GrantReceived():
@@ -226,6 +239,48 @@ def _describe(event: Event, names: Names) -> str:
             return event.reason
         case ev.ErrorOccurred():
             return names.text(event.text)
+        case ev.HoldRequested():
+            return f"{event.name or names.name(event.root)}: {counted(event.replicas, 'replica')} to be kept by others"
+        case ev.PushedHold():
+            to = f"asked {counted(len(event.peers), 'peer')}" if event.peers else "asked nobody yet"
+            to = f"asked {names.peer(event.peers[0])}" if len(event.peers) == 1 else to
+            swarm = " and the swarm" if event.gossip else ""
+            return (
+                f"{to}{swarm} to keep {names.name(event.root)}: {counted(event.lacking, 'replica')} lacking"
+            )
+        case ev.CanHold():
+            return f"has {names.name(event.root)} and can keep it" if event.whole else (
+                f"has room to keep {names.name(event.root)}"
+            )  # fmt: skip
+        case ev.PushedKeep():
+            return f"is to keep {names.name(event.root)}"
+        case ev.ReplicaHeld():
+            why = f": {event.reason}" if event.reason else ""
+            return f"{_HELD[event.how]} {names.name(event.root)}{why}"
+        case ev.ReplicaLost():
+            return f"does not count as a keeper of {names.name(event.root)} any more: {_LOSSES[event.cause]}"
+        case ev.Released():
+            return f"{what(event.cids)} need not be kept by others any more"
+        case ev.OfferedHold():
+            how = "" if event.via == "direct" else f", by {event.via}"
+            size = f", {human_size(event.size)}" if event.size else ""
+            return f"asks to keep {event.name or names.name(event.root)}{size}{how}: heard yes"
+        case ev.KeepReceived():
+            return f"has {event.name or names.name(event.root)} kept here, {human_size(event.size)}"
+        case ev.ReplicaWanted():
+            return f"takes from {names.name(event.root)}, which is kept here"
+        case ev.ReleaseReceived():
+            return f"no longer needs {event.name or names.name(event.root)} kept here"
+        case ev.ReplicaDropped():
+            named = event.name or names.name(event.root)
+            return f"{named} {human_size(event.size)} is no longer kept here: {_DROPS[event.cause]}"
+        case ev.ReplicaAdopted():
+            return (
+                f"{names.name(event.root)} is kept for others, and the user's own: it takes none of the quota"
+            )
+        case ev.ReplicaEvicted():
+            named = event.name or names.name(event.root)
+            return f"{named}: the copy that was kept for others is gone, {human_size(event.size)} less"
         case ev.Unknown():
             return "an entry of a newer version, which this one cannot read"
         case _:
@@ -260,6 +315,35 @@ _CAUSES: dict[ev.RetryCause, str] = {
     "silence": "is pushed again: nobody answered",
     "asked": "is pushed again: asked for",
     "unwritten": "is tried again: it could not be written here",
+}
+_HOLD_CAUSES: dict[ev.RetryCause, str] = {
+    "retry_after": "is offered again when the NO said",
+    "eta": "is offered again when there is room",
+    "lapsed": "is offered again: a keeper is lacking",
+    "silence": "is offered again: nobody answered",
+    "asked": "is offered again: asked for",
+}
+_HELD: dict[ev.HeldHow, str] = {
+    "begun": "has begun to keep",
+    "whole": "keeps all of",
+    "gone": "no longer keeps",
+}
+_LOSSES: dict[ev.LossCause, str] = {
+    "left": "it is gone and did not come back",
+    "silent": "it never said that it had begun",
+    "slow": "its queue is full",
+    "surplus": "fewer are needed",
+}
+_DROPS: dict[ev.DropCause, str] = {
+    "released": "nobody needs it any more",
+    "evicted": "makes room for another",
+    "quota": "the quota is smaller now",
+    "low_space": "it is larger than there is room for",
+    "too_large": "it is larger than objects may be",
+    "denied": "who had it kept is denied",
+    "cancelled": "let go here",
+    "failed": "it could not be had",
+    "lost": "its file was changed or removed",
 }
 _LAPSES: dict[ev.LapseCause, str] = {
     "deadline": "did not come in time",

@@ -175,8 +175,10 @@ class FluxNode:
         return self.derive_chunks().get(cid)
 
     def count_pending(self) -> int:
-        """Roots and loose chunks that were asked for and are not whole yet."""
-        return len(self._machine.state.pending)
+        """Roots and loose chunks that were asked for here and are not whole yet."""
+        state = self._machine.state
+        held = sum(1 for root in state.kept if (found := state.pending.get(root)) is not None and found.held)
+        return len(state.pending) - held
 
     @property
     def addrs(self) -> tuple[str, ...]:
@@ -224,7 +226,7 @@ class FluxNode:
     ) -> None:
         self._network = network
         self._serving = Serving(self._engine, network)
-        self._trees = Trees(self._engine, self.home.path / "objects")
+        self._trees = Trees(self._engine, self.home.path)
         self._adder = Adder(self._engine, nursery)
         self._engine.collect(*self._machine.start(network.addrs, __version__, time.time()))
         landing = Landing(self._engine)
@@ -266,7 +268,15 @@ class FluxNode:
                 self._network.provide(effect.roots)
             case fx.Unserve():
                 self._serving.unserve(effect.peer, effect.cids)
-            case fx.OpenTree() | fx.Place() | fx.FinishTree() | fx.DropTree() | fx.ReadNode():
+            case (
+                fx.OpenTree()
+                | fx.Place()
+                | fx.FinishTree()
+                | fx.DropTree()
+                | fx.ReadNode()
+                | fx.Evict()
+                | fx.Claim()
+            ):
                 self._trees.queue(effect)
             case fx.Dial():
                 self._network.dial(effect.addr, keep=effect.keep)

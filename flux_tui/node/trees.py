@@ -10,7 +10,10 @@ import trio
 
 from flux_tui.core.effects import (
     ChunksGone,
+    Claim,
     DropTree,
+    Evict,
+    Evicted,
     Failed,
     Finished,
     FinishFailed,
@@ -24,19 +27,22 @@ from flux_tui.core.effects import (
 )
 from flux_tui.core.ids import Cid
 from flux_tui.node.engine import Engine
+from flux_tui.store.evicting import HELD
 from flux_tui.store.schema import explain_os
 from flux_tui.store.store import Lost, Store, StoreError
 
-TreeWork = OpenTree | Place | FinishTree | DropTree | ReadNode
+TreeWork = OpenTree | Place | FinishTree | DropTree | ReadNode | Evict | Claim
 
 
 class Trees:
     """The queue and its worker."""
 
-    def __init__(self, engine: Engine, objects: Path) -> None:
+    def __init__(self, engine: Engine, home: Path) -> None:
         self._engine = engine
-        self._objects = objects
+        self._objects = home / "objects"
         """Where an object goes that nobody gave a path."""
+        self._held = home / HELD
+        """Where replicas go that are kept for others."""
         self._send, self._receive = trio.open_memory_channel[TreeWork](float("inf"))
         # Unbounded, but never long: each fetch has at most a node's worth of placements outstanding.
 
@@ -63,7 +69,8 @@ class Trees:
     def _do(self, store: Store, work: TreeWork, lost: list[Lost]) -> Input | None:
         match work:
             case OpenTree():
-                path = Path(work.path) if work.path is not None else self._objects / work.root
+                folder = self._held if work.held else self._objects
+                path = Path(work.path) if work.path is not None else folder / work.root
                 try:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     store.open_tree(work.root, path)
@@ -85,6 +92,19 @@ class Trees:
                     return FinishFailed(root=work.root, text=str(error))
             case DropTree():
                 store.drop_tree(work.root)
+            case Evict():
+                try:
+                    went = store.evict(work.root, self._held / work.root, work.others)
+                except (StoreError, OSError) as error:
+                    why = explain_os(error, self._held) if isinstance(error, OSError) else error
+                    text = f"the replica of {work.root} cannot be removed now, but at the next start: {why}"
+                    return Failed(text=text, cid=work.root)
+                return Evicted(root=work.root, chunks=went.chunks, size=went.size)
+            case Claim():
+                try:
+                    store.claim(work.cid)
+                except (StoreError, OSError) as error:
+                    return Failed(text=str(error), cid=work.cid)
         return None
 
     def _place(self, store: Store, work: Place, lost: list[Lost]) -> Placed:

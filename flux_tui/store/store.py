@@ -18,7 +18,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 
@@ -26,6 +26,7 @@ from flux_tui.core.events import Event, encode_event
 from flux_tui.core.ids import Cid, cid_bytes, cid_from_bytes, matches
 from flux_tui.store import checkpoints, durable, files
 from flux_tui.store.checkpoints import Kept
+from flux_tui.store.evicting import HELD, Evictions, Gone, begin_anew, tidy
 from flux_tui.store.files import FileStat
 from flux_tui.store.schema import DATABASE, UPSERT_CHUNK, StoreError, explain, explain_os, open_writer
 from flux_tui.store.series import SeriesReader
@@ -115,11 +116,14 @@ class Store:
         self.on_damage: Callable[[StoreError], None] | None = None
         """Called from any thread."""
         self._damages: set[str] = set()
+        self._gone_files: set[int] = set()
+        """Files of replicas that were removed: what was landing in them meanwhile is not there."""
         self.last_seq = int(db.execute("SELECT coalesce(max(seq), 0) FROM entry").fetchone()[0])
         self._checkpoints = [
             Kept(*row) for row in db.execute("SELECT seq, length(state) FROM checkpoint ORDER BY seq")
         ]
         self._trees = Trees(home, db, self._lock)
+        tidy(db)
         self.lost_at_open = self._verify_after_power_loss()
         """Chunks that a power loss took: the node tells the series of them."""
 
@@ -173,8 +177,9 @@ class Store:
             (self.last_seq + number, at, encode_event(event)) for number, (at, event) in enumerate(events, 1)
         ]
         seq = self.last_seq + len(rows)
-        chunks = [(cid_bytes(row.cid), row.size, row.file, row.offset, row.data) for row in landed]
         with self._lock:
+            landed = [row for row in landed if row.file not in self._gone_files]
+            chunks = [(cid_bytes(row.cid), row.size, row.file, row.offset, row.data) for row in landed]
             kept = self._checkpoints
             try:
                 self._db.execute("BEGIN IMMEDIATE")
@@ -386,6 +391,8 @@ class Store:
     def open_tree(self, root: Cid, path: Path) -> None:
         """Begin an object whose files are to stand at `path`, or go on with it. Raises StoreError."""
         with self._guarded(path):
+            if path.parent == self.home / HELD:
+                begin_anew(self._db, root)
             self._trees.open(root, path)
 
     def place_folder(self, root: Cid, rel: str) -> None:
@@ -475,7 +482,7 @@ class Store:
                 ]
                 if not spots:
                     # No place was added meanwhile: from here on the chunk counts as held.
-                    if landed is None:
+                    if landed is None or landed.file in self._gone_files:
                         landed = self._land_loose(cid, data)
                     self._overlay[cid] = landed
                     return landed
@@ -507,6 +514,52 @@ class Store:
         """No longer fetched; what came stays for another time."""
         with self._lock:
             self._trees.drop(root)
+
+    # ── replicas that are kept for others ───────────────────────────────────────────────────────
+
+    def evict(self, root: Cid, path: Path, others: Iterable[Cid]) -> Gone:
+        """Remove the copy of a replica at `path`; what `others` are made of stays. Raises StoreError."""
+        with self._guarded(path):
+            return Evictions(self._db, self._lock, self._trees, self).evict(root, path, others)
+
+    def claim(self, cid: Cid) -> None:
+        """A loose chunk is the user's: if it stands in a replica, give it a place of its own."""
+        with self._guarded(self.home):
+            place = self.file_of(cid)
+            if place is not None and place.is_relative_to(self.home / HELD):
+                self.set_apart(cid)
+
+    def file_of(self, cid: Cid) -> Path | None:
+        """The file that a chunk is in; None: it is inline, or not here."""
+        where = self._where(cid)
+        if where is None or where.file is None:
+            return None
+        with self._lock:
+            return self._trees.locate(where.file)[0]
+
+    def set_apart(self, cid: Cid) -> bool:
+        """Give a chunk a place of its own. False: it is not what it should be."""
+        data = self.read_block(cid)
+        if data is None or not matches(cid, data):
+            return False
+        row = self._land_loose(cid, data)
+        with self._lock:
+            self._overlay.pop(cid, None)
+            self._db.execute(
+                "INSERT INTO chunk VALUES (?, ?, ?, ?, ?) ON CONFLICT (cid) DO UPDATE"
+                " SET file = excluded.file, offset = excluded.offset, data = excluded.data",
+                (cid_bytes(cid), row.size, row.file, row.offset, row.data),
+            )
+        return True
+
+    def forget(self, cids: Iterable[Cid], files: Collection[int]) -> None:
+        """These chunks, and all that is in these files, are not there any more."""
+        with self._lock:
+            self._gone_files.update(files)
+            landing = [row.cid for row in self._overlay.values() if row.file in files]
+            for cid in (*cids, *landing):
+                self._sizes.pop(cid, None)
+                self._overlay.pop(cid, None)
 
     def _tree(self, root: Cid) -> Tree:
         tree = self._trees.by_root.get(root)

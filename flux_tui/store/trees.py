@@ -121,7 +121,7 @@ class Trees:
                 raise StoreError(f"{path} exists already: choose another place, or move it away")
             if os.path.lexists(part):
                 # Left by a home that is gone: its content is checked like any other's, so begin anew.
-                _remove(part)
+                remove(part)
             _try_to_write(part)
             cursor = self._db.execute(
                 "INSERT INTO tree (root, path, part) VALUES (?, ?, ?)", (root, str(path), str(part))
@@ -240,10 +240,11 @@ def _try_to_write(part: Path) -> None:
         raise StoreError(f"nothing can be put into {part.parent}: {why}") from error
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """A file, a link, or a folder with all that is in it. Raises OSError."""
     if path.is_dir() and not path.is_symlink():
         for child in path.iterdir():
-            _remove(child)
+            remove(child)
         path.rmdir()
     else:
         path.unlink(missing_ok=True)

@@ -28,6 +28,7 @@ from flux_tui.core.policy import Policy
 from flux_tui.core.state import State
 from flux_tui.core.unixfs import FileBuilder
 from flux_tui.net.network import CLOSEST, MAX_FANOUT, WIDTH
+from flux_tui.store.evicting import made_of
 
 START = 1_700_000_000.0
 
@@ -72,6 +73,8 @@ class SimNode:
         self.files: dict[tuple[Cid, str], bytearray] = {}
         self.places: dict[Cid, list[tuple[Cid, str, int]]] = {}
         self.finished: dict[Cid, bytes] = {}
+        self.held: dict[Cid, bool] = {}
+        """Trees, and whether they are kept for others."""
         self.series: list[Entry] = []
         self.alive = False
         self.frozen = False
@@ -131,8 +134,14 @@ class SimNode:
     def check(self) -> None:
         """The laws that hold after every step."""
         assert self.state == derive(self.series)
-        live = [entry.event for entry in self.series if isinstance(entry.event, ev.ChunkReceived)]
-        assert len({event.cid for event in live}) == len(live), "a chunk was counted twice"
+        live: set[Cid] = set()
+        for entry in self.series:
+            if isinstance(entry.event, ev.ReplicaEvicted):
+                live.clear()  # what went may come again
+            elif isinstance(entry.event, ev.ChunkReceived):
+                assert entry.event.cid not in live, "a chunk was counted twice"
+                live.add(entry.event.cid)
+        assert self.state.kept_bytes <= self.state.policy.quota, "more is kept for others than the quota"
         for cid in self.machine.requester.wanted:
             assert cid not in self.blocks, "a block that is here is still wanted"
 
@@ -187,8 +196,13 @@ class SimNode:
                 self._place(effect)
             case fx.FinishTree():
                 self.finished[effect.root] = bytes(self.files.get((effect.root, ""), b""))
-                self._later(fx.Finished(root=effect.root, path="/there"))
-            case fx.OpenTree() | fx.DropTree() | fx.AddPath() | fx.StopNode():
+                where = f"/held/{effect.root}" if self.held.get(effect.root) else "/there"
+                self._later(fx.Finished(root=effect.root, path=where))
+            case fx.Evict():
+                self._evict(effect)
+            case fx.OpenTree():
+                self.held[effect.root] = effect.held
+            case fx.DropTree() | fx.AddPath() | fx.StopNode() | fx.Claim():
                 pass
 
     def _place(self, place: fx.Place) -> None:
@@ -203,6 +217,14 @@ class SimNode:
                 if held is not None:
                     _write(file, leaf.offset, held)
         self._later(fx.Placed(root=place.root, present=tuple(present), missing=tuple(missing)))
+
+    def _evict(self, effect: fx.Evict) -> None:
+        """As the store does: what nothing else is made of goes."""
+        stay = {cid for other in effect.others for cid in made_of(self.blocks.get, other)}
+        gone = [cid for cid in set(made_of(self.blocks.get, effect.root)) - stay if cid in self.blocks]
+        size = sum(len(self.blocks.pop(cid)) for cid in gone)
+        self.finished.pop(effect.root, None) if self.held.get(effect.root) else None
+        self._later(fx.Evicted(root=effect.root, chunks=len(gone), size=size))
 
     def _pump(self, peer: PeerId) -> None:
         """Send the next chunk of a peer's queue, as fast as the uplink is."""

@@ -1,0 +1,259 @@
+"""Removing a replica: all of it goes, from the disk and from the index; and nothing of anything else."""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from flux_tui.core import events as ev
+from flux_tui.core.ids import Cid, raw_cid
+from flux_tui.core.unixfs import FileBuilder
+from flux_tui.store.evicting import HELD, Gone
+from flux_tui.store.store import Store
+from tests.store.test_store import MIB, NOTE, chunk, shared
+
+
+class Film:
+    """A file as the exchange sees it: blocks under one root."""
+
+    def __init__(self, *seeds: int) -> None:
+        builder = FileBuilder()
+        self.leaves = [chunk(seed) for seed in seeds]
+        for cid, data in self.leaves:
+            builder.add_leaf(cid, len(data))
+        root = builder.finish()
+        self.root = root.cid
+        self.inner = [(block.cid, block.data) for block in root.blocks]
+        self.data = b"".join(data for _, data in self.leaves)
+
+    @property
+    def size(self) -> int:
+        return len(self.data) + sum(len(data) for _, data in self.inner)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.open(tmp_path / "home")
+
+
+def held_path(store: Store, film: Film) -> Path:
+    path = store.home / HELD / film.root
+    path.parent.mkdir(exist_ok=True)
+    return path
+
+
+def fetch(store: Store, film: Film, path: Path, *, finish: bool = True, count: int | None = None) -> None:
+    """As a fetch does: the inner nodes, then the leaves that are missing."""
+    store.open_tree(film.root, path)
+    for cid, data in film.inner:
+        if store.size_of(cid) is None:
+            store.commit([NOTE], [store.land(cid, data)])
+    store.place_file(film.root, "", len(film.data))
+    placed = store.place_leaves(
+        film.root, "", [(cid, number * MIB, MIB) for number, (cid, _) in enumerate(film.leaves)]
+    )
+    for cid, data in film.leaves[:count]:
+        if cid in placed.missing and store.size_of(cid) is None:
+            store.commit([NOTE], [store.land(cid, data)])
+    if finish:
+        store.finish_tree(film.root)
+
+
+def readable(store: Store, film: Film) -> bool:
+    blocks = [*film.inner, *film.leaves]
+    return store.read([cid for cid, _ in blocks]).chunks == blocks
+
+
+def test_all_of_it_goes(store: Store) -> None:
+    film = Film(1, 2, 3)
+    path = held_path(store, film)
+    fetch(store, film, path)
+    assert path.read_bytes() == film.data
+    assert store.evict(film.root, path, ()) == Gone(4, film.size)
+    assert store.counts() == (0, 0)
+    assert all(store.size_of(cid) is None for cid, _ in (*film.inner, *film.leaves))
+    assert list(path.parent.iterdir()) == []
+    fetch(store, film, path)
+    assert readable(store, film), "it may be kept again"
+    store.close()
+    again = Store.open(store.home)
+    assert readable(again, film)
+    again.close()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_a_part_of_it_goes(store: Store, count: int) -> None:
+    film = Film(1, 2, 3)
+    path = held_path(store, film)
+    fetch(store, film, path, finish=False, count=count)
+    gone = store.evict(film.root, path, ())
+    assert gone.chunks == 1 + count
+    assert store.counts() == (0, 0)
+    assert list(path.parent.iterdir()) == []
+    cid, data = film.leaves[0]
+    assert store.land(cid, data).file is not None, "what still comes is a loose chunk"
+    assert not path.exists()
+
+
+def test_done_again_after_a_crash_it_says_the_same(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    film = Film(1, 2)
+    path = held_path(store, film)
+    fetch(store, film, path)
+    with monkeypatch.context() as patch:
+        patch.setattr("flux_tui.store.evicting.remove", _die)
+        with pytest.raises(KeyboardInterrupt):
+            store.evict(film.root, path, ())
+    store.close()
+    again = Store.open(store.home)
+    assert again.counts() == (0, 0)
+    assert path.exists(), "killed between the rows and the files"
+    assert again.evict(film.root, path, ()) == Gone(3, film.size)
+    assert not path.exists()
+    assert again.evict(film.root, path, ()) == Gone(3, film.size), "killed before the entry was written"
+    fetch(again, film, path, finish=False, count=0)
+    assert again.evict(film.root, path, ()) == Gone(1, len(film.inner[0][1])), "another life of it"
+    again.close()
+
+
+def _die(path: Path) -> None:
+    raise KeyboardInterrupt
+
+
+def test_what_the_user_added_stays(store: Store, tmp_path: Path) -> None:
+    """Whether it was there before the replica, or came after it."""
+    film = Film(1, 2, 3)
+    path = held_path(store, film)
+    shared(store, tmp_path / "before", film.leaves[0][1], film.leaves[0][0])
+    fetch(store, film, path)
+    shared(store, tmp_path / "after", film.leaves[1][1], film.leaves[1][0])
+    gone = store.evict(film.root, path, (film.leaves[0][0], film.leaves[1][0]))
+    assert gone.chunks == 2
+    assert store.read([film.leaves[0][0], film.leaves[1][0]]).chunks == film.leaves[:2]
+    assert store.size_of(film.leaves[2][0]) is None
+    assert (tmp_path / "before").exists()
+    assert (tmp_path / "after").exists()
+
+
+def test_what_the_user_got_stays_servable(store: Store, tmp_path: Path) -> None:
+    """Another object that shares chunks with the replica, got while the replica was there."""
+    replica, mine = Film(1, 2, 3), Film(2, 9)
+    path = held_path(store, replica)
+    fetch(store, replica, path)
+    fetch(store, mine, tmp_path / "mine.mkv")
+    assert (tmp_path / "mine.mkv").read_bytes() == mine.data
+    gone = store.evict(replica.root, path, (mine.root,))
+    assert gone.chunks == 3, "its node and two leaves"
+    assert readable(store, mine)
+    store.close()
+    again = Store.open(store.home)
+    assert readable(again, mine)
+    assert (tmp_path / "mine.mkv").read_bytes() == mine.data
+    again.close()
+
+
+def test_the_same_object_got_by_the_user_takes_its_place(store: Store, tmp_path: Path) -> None:
+    film = Film(1, 2, 3)
+    path = held_path(store, film)
+    fetch(store, film, path)
+    fetch(store, film, tmp_path / "mine.mkv")
+    assert store.evict(film.root, path, (film.root,)) == Gone(0, 0)
+    assert not path.exists()
+    assert readable(store, film)
+    size = sum(found.stat().st_size for found in store.home.rglob("*") if found.is_file())
+    assert size < MIB, "and nothing is kept twice"
+
+
+def test_the_same_object_on_its_way_to_the_user_loses_nothing(store: Store, tmp_path: Path) -> None:
+    film = Film(1, 2, 3)
+    path = held_path(store, film)
+    fetch(store, film, path)
+    fetch(store, film, tmp_path / "mine.mkv", finish=False)
+    store.evict(film.root, path, (film.root,))
+    assert readable(store, film)
+    store.finish_tree(film.root)
+    assert (tmp_path / "mine.mkv").read_bytes() == film.data
+    assert readable(store, film)
+
+
+@pytest.mark.parametrize("size", [1000, MIB])
+def test_a_loose_chunk_of_the_users_stays(store: Store, size: int) -> None:
+    cid, data = chunk(4, size)
+    path = store.home / HELD / cid
+    path.parent.mkdir()
+    store.open_tree(cid, path)
+    store.place_file(cid, "", None)
+    store.place_leaves(cid, "", [(cid, 0, size)])
+    store.commit([NOTE], [store.land(cid, data)])
+    store.finish_tree(cid)
+    assert path.read_bytes() == data
+    store.claim(cid)
+    assert store.evict(cid, path, ()) == Gone(0, 0)
+    assert store.read([cid]).chunks == [(cid, data)]
+    store.claim(raw_cid(b"not here"))
+
+
+def test_one_of_two_replicas_that_share_chunks(store: Store) -> None:
+    one, two = Film(1, 2), Film(2, 3)
+    for film in (one, two):
+        fetch(store, film, held_path(store, film))
+    store.evict(one.root, held_path(store, one), (two.root,))
+    assert readable(store, two)
+    assert store.size_of(one.leaves[0][0]) is None
+    store.evict(two.root, held_path(store, two), ())
+    assert not readable(store, two)
+
+
+def test_whatever_a_folder_is_made_of_goes_but_no_link_is_followed(store: Store, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").write_bytes(b"mine")
+    film = Film(1, 2)
+    path = held_path(store, film)
+    store.open_tree(film.root, path)
+    store.place_folder(film.root, "deep/er")
+    store.place_file(film.root, "deep/er/film.mkv", 10)
+    part = next(found for found in path.parent.iterdir())
+    os.symlink(precious, part / "deep" / "link")
+    store.evict(film.root, path, ())
+    assert list(path.parent.iterdir()) == []
+    assert (precious / "file").read_bytes() == b"mine"
+
+
+def test_what_was_landing_meanwhile_is_not_claimed(store: Store) -> None:
+    """Its row was to be committed with an entry; its file went before."""
+    film = Film(1, 2)
+    path = held_path(store, film)
+    fetch(store, film, path, finish=False, count=1)
+    late = store.land(*film.leaves[1])
+    store.evict(film.root, path, ())
+    store.commit([(2.0, ev.NodeStopped(reason="late"))], [late])
+    assert store.size_of(film.leaves[1][0]) is None
+    assert store.counts() == (0, 0)
+    other = Film(5)
+    fetch(store, other, held_path(store, other))
+    assert readable(store, other), "and no other file is taken for it"
+
+
+def test_random_objects_never_lose_what_stays(tmp_path: Path) -> None:
+    """Objects of a few chunks of the same few; replicas of some are removed in any order."""
+    for seed in range(6):
+        chance = random.Random(seed)
+        store = Store.open(tmp_path / f"home{seed}")
+        films = {film.root: film for film in (Film(*chance.choices(range(6), k=3)) for _ in range(5))}
+        mine: dict[Cid, Film] = {}
+        held: dict[Cid, Film] = {}
+        for film in films.values():
+            if chance.random() < 0.5:
+                fetch(store, film, tmp_path / f"{seed}-{film.root}")
+                mine[film.root] = film
+            else:
+                fetch(store, film, held_path(store, film))
+                held[film.root] = film
+        for root in chance.sample(sorted(held), len(held)):
+            film = held.pop(root)
+            store.evict(root, held_path(store, film), (*mine, *held))
+            assert all(readable(store, other) for other in (*mine.values(), *held.values()))
+        stay = {cid for film in mine.values() for cid, _ in (*film.inner, *film.leaves)}
+        assert stay <= set(store.cids())
+        store.close()
