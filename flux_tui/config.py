@@ -77,7 +77,7 @@ class Settings:
     """Multiaddrs of peers to connect to at the start."""
     mdns: bool = True
     """Find peers on the local network, and be found."""
-    swarm_key: str = field(default="", metadata={"expected": "a path"})
+    swarm_key: str = ""
     """A file, from the home's folder on, that makes the swarm private: only those with the same key talk."""
     relay: tuple[str, ...] = ()
     """Multiaddrs of relays through which this node is to be reached, because nobody can dial it."""
@@ -103,7 +103,7 @@ class Settings:
     """Peer ids; if there are any, only these are served."""
     deny: tuple[str, ...] = field(default=(), metadata=PEERS)
     """Peer ids that are not served."""
-    theme: str = ""
+    theme: str = field(default="", metadata={"expected": "the name of a theme"})
     """The dashboard's colours, by a theme's name; empty: ours."""
     ascii: bool = False
     """Draw the dashboard with ASCII signs, whatever the locale."""
@@ -165,7 +165,7 @@ def _checked(setting: "Field[Any]", value: Any, source: str) -> Any:
         except (SettingsError, BadIdError):
             expected = setting.metadata["expected"]
             raise SettingsError(f"{source}: {name} is {value!r}, expected {expected}") from None
-    match setting.default if setting.default_factory is MISSING else setting.default_factory():
+    match setting.default if setting.default is not MISSING else dict[str, str]():
         case bool():
             if isinstance(value, bool):
                 return value
@@ -177,9 +177,8 @@ def _checked(setting: "Field[Any]", value: Any, source: str) -> Any:
         case str():
             if isinstance(value, str):
                 return value
-            raise SettingsError(
-                f"{source}: {name} is {value!r}, expected {setting.metadata.get('expected', 'text')}"
-            )
+            expected = setting.metadata.get("expected", "a path")
+            raise SettingsError(f"{source}: {name} is {value!r}, expected {expected}")
         case dict():
             if not isinstance(value, Mapping):
                 raise SettingsError(f"{source}: {name} is {value!r}, expected a table of text")
