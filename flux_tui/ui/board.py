@@ -152,10 +152,14 @@ class Board(App[bool]):
             panel.signs = self.glyphs
         self._fit(self.size)
         self.query_one(SeriesPanel).focus()
+        self.prompt.covers = self._cover_footer
         self.query_one(Keybar).show(self._footer(self.size.width))
         # The first frame is painted before anything is read.
         self.call_after_refresh(self.tick)
         self.set_interval(TICK_SECONDS, self.tick)
+
+    def _cover_footer(self, covered: bool) -> None:
+        self.query_one(Keybar).display = not covered
 
     def on_resize(self, event: events.Resize) -> None:
         self._fit(event.size)

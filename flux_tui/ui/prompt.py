@@ -116,6 +116,8 @@ class Prompt(Horizontal):
         self.kind = ""
         """Of what it is open for; empty: closed."""
         self.history = history or History()
+        self.covers: Callable[[bool], None] = lambda shown: None
+        """Told when it opens and closes, to make room: what is above must not move."""
         self._completer: Completer | None = None
         self._back = 0
         """How far back in history; 0: what is being typed."""
@@ -143,6 +145,7 @@ class Prompt(Horizontal):
         self._back, self._typed = 0, text
         self._forget_candidates()
         self.display = True
+        self.covers(True)
         self.query_one("#prompt-label", Label).update(label)
         self.say("")
         self.field.placeholder = hint
@@ -154,6 +157,7 @@ class Prompt(Horizontal):
         """Take no more."""
         self.kind = ""
         self.display = False
+        self.covers(False)
 
     def say(self, text: str, *, bad: bool = True) -> None:
         """Words beside what is typed."""

@@ -190,7 +190,7 @@ def cut(line: Line, width: int, ellipsis: str = "…") -> Line:
     out: Line = []
     for text, role in line:
         if len(text) >= room:
-            out.append((text[:room].rstrip() + ellipsis, role))
+            out.append((text[:room].rstrip("… ") + ellipsis, role))
             break
         out.append((text, role))
         room -= len(text)

@@ -180,6 +180,7 @@ async def test_the_first_of_many_and_back_without_looking_at_all_between(live: L
         await pilot.pause()
         while app.source.loading:
             app.tick()
+        await pilot.press("f", "f")  # begins to look at the end
         app.tick()
         panel = app.query_one(SeriesPanel)
         assert "following" in str(panel.border_title)
