@@ -131,7 +131,8 @@ def test_every_key_is_taken_from_the_file(home: Home) -> None:
     with_file(home, 'listen=["/a"]\njoin=["/b"]\nmdns=false\nmax_pending=1\nmax_uploads=2\n'
               'swarm_key="swarm.key"\nrelay=["/c"]\nserve_relay=true\n'
               f'upload_limit="2MB/s"\nper_peer_limit=5\nupload_chunks=6\nper_peer_chunks=7\nquota="1GiB"\n'
-              f'max_object="1MiB"\nallow=["{PEER}"]\ndeny=["{PEER}"]\n')  # fmt: skip
+              f'max_object="1MiB"\nallow=["{PEER}"]\ndeny=["{PEER}"]\n'
+              'theme="nord"\nascii=true\n[keys]\nwant="f2"\n')  # fmt: skip
     found = Settings.load(home)
     assert all(getattr(found, key) != getattr(Settings(), key) for key in KEYS)
     assert found.policy == Policy(
@@ -222,3 +223,19 @@ def test_a_file_that_cannot_be_read(home: Home) -> None:
 def test_a_home_that_is_a_file_is_told_of_by_who_locks_it(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert Settings.load(Home(tmp_path / "file")) == Settings()
+
+
+def test_the_dashboards_keys_are_a_table_of_text(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.settings.write_text('theme = "nord"\nascii = true\n[keys]\nwant = "ctrl+w"\n')
+    settings = Settings.load(home)
+    assert (settings.theme, settings.ascii, settings.keys) == ("nord", True, {"want": "ctrl+w"})
+    for text, sentence in (
+        ("theme = 5", "theme is 5, expected the name of a theme"),
+        ("ascii = 1", "ascii is 1, expected true or false"),
+        ("keys = 5", "keys is 5, expected a table of text"),
+        ("[keys]\nwant = 5", "keys.want is 5, expected text"),
+    ):
+        home.settings.write_text(text)
+        with pytest.raises(SettingsError, match=re.escape(sentence)):
+            Settings.load(home)

@@ -57,6 +57,14 @@ Examples:
   flux-tui replay evening.flux
 
 Every key of the dashboard works, except those that push.""",
+    "web": """\b
+Examples:
+  flux-tui web                     of this home's node; open the address that it prints
+  flux-tui web evening.flux        of a recording
+  flux-tui web --mask --port 0     for an audience, at any port that is free
+
+It is an extra: pip install 'flux-tui[web]'. It listens on 127.0.0.1 alone, and only for who has the whole address:
+a page can push into the node, as a terminal can.""",
 }  # fmt: skip
 
 MAIN = """\b

@@ -2,19 +2,22 @@
 but for looking at the file system where paths are typed.
 
     want CID|TICKET|NAME…    get TICKET… [-o PATH]    add PATH…    cancel|retry [CID|NAME…]
-    join ADDRESS…    stop    filter TEXT    goto MOMENT    theme NAME    speed N    sort COLUMN    panel NAME
+    join ADDRESS…    limit --upload-limit RATE …    stop
+    filter TEXT    goto MOMENT    theme NAME    speed N    sort COLUMN    panel NAME
     and every action of the key table by its name
 """
 
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from flux_tui.config import SettingsError, parse_rate, parse_size
 from flux_tui.core import commands as cmd
 from flux_tui.core.commands import Command
 from flux_tui.core.events import EVENT_KINDS, REASONS
-from flux_tui.core.ids import BadIdError, Cid, parse_cid, parse_peer_id
+from flux_tui.core.ids import BadIdError, Cid, PeerId, parse_cid, parse_peer_id
+from flux_tui.core.policy import PolicyChange
 from flux_tui.core.state import State
 from flux_tui.core.words import counted
 from flux_tui.ui.filter import FIELDS
@@ -197,6 +200,45 @@ def _join(arguments: list[str], context: Context) -> Outcome:
     return Outcome([cmd.Join(address, context.mark()) for address in arguments], "pushed a join")
 
 
+def _limit(arguments: list[str], context: Context) -> Outcome:
+    _some(arguments, WORDS["limit"].usage)
+    if len(arguments) % 2:
+        raise LineError(f"usage: {WORDS['limit'].usage}")
+    given: dict[str, Any] = {}
+    for option, value in zip(arguments[::2], arguments[1::2], strict=True):
+        parse = LIMITS.get(option)
+        if parse is None:
+            raise LineError(f"{option} is no limit ({', '.join(LIMITS)})")
+        name = option.removeprefix("--").replace("-", "_")
+        try:
+            found = parse(value)
+        except (SettingsError, ValueError) as error:
+            raise LineError(str(error)) from None
+        given[name] = (*given.get(name, ()), *found) if isinstance(found, tuple) else found
+    return Outcome([cmd.Configure(PolicyChange(**given), context.mark())], "pushed the change")
+
+
+def _uploads(value: str) -> int:
+    if not value.isdigit() or int(value) < 1:
+        raise SettingsError(f"{value!r} is no number of peers above 0")
+    return int(value)
+
+
+def _peers(value: str) -> tuple[PeerId, ...]:
+    return () if value == "none" else (parse_peer_id(value),)
+
+
+LIMITS: dict[str, Callable[[str], Any]] = {
+    "--upload-limit": parse_rate, "--per-peer-limit": parse_rate, "--max-uploads": _uploads,
+    "--quota": parse_size, "--max-object": parse_size, "--allow": _peers, "--deny": _peers,
+}  # fmt: skip
+
+
+def _limits(last: str, context: Context) -> list[str]:
+    found = [option for option in LIMITS if option.startswith(last)]
+    return found + [peer for peer in context.state.peers if last and peer.startswith(last)]
+
+
 def _stop(arguments: list[str], context: Context) -> Outcome:
     if arguments:
         raise LineError("stop takes nothing after it")
@@ -274,6 +316,8 @@ WORDS: dict[str, Word] = {
     "retry": Word("retry [CID|NAME…]", "Push these again; without any, what is selected", _retry,
                   _among(_pending)),
     "join": Word("join ADDRESS…", "Connect to peers", _join, lambda last, context: []),
+    "limit": Word("limit --upload-limit RATE …", "Change what others may have, until the node stops", _limit,
+                  _limits),
     "stop": Word("stop", "Stop the node in order", _stop, lambda last, context: []),
     "filter": Word("filter TEXT", "Filter the focused panel; nothing: all of it", _own("filter", optional=True),
                    _filters, True),

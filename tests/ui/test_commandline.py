@@ -52,6 +52,9 @@ def test_what_lines_do(context: Context, tmp_path: Path) -> None:
     assert run("want").action == "want"
     (join,) = run(f"join /ip4/192.0.2.7/tcp/1/p2p/{ADA}").commands
     assert isinstance(join, cmd.Join)
+    (limit,) = run(f"limit --upload-limit 2MB/s --deny {ADA} --allow none --max-uploads 3").commands
+    assert isinstance(limit, cmd.Configure)
+    assert limit.change.given() == {"upload_limit": 2_000_000, "deny": (ADA,), "allow": (), "max_uploads": 3}
     assert run("stop").commands == [cmd.Stop("mark")]
     assert run("filter kind:status_no  busy")[3:] == ("filter", "kind:status_no  busy")
     assert run("filter")[3:] == ("filter", "")
@@ -78,6 +81,12 @@ def test_what_lines_do(context: Context, tmp_path: Path) -> None:
         ("zoom in", "zoom takes nothing after it"),
         ("goto", "usage: goto MOMENT"),
         ("stop now", "stop takes nothing"),
+        ("limit", "usage: limit"),
+        ("limit --upload-limit", "usage: limit"),
+        ("limit --upload-limit fast", "'fast' is no size"),
+        ("limit --speed 1", "--speed is no limit"),
+        ("limit --max-uploads 0", "is no number of peers above 0"),
+        ("limit --deny me", "me"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(context: Context, line: str, sentence: str) -> None:
@@ -103,6 +112,7 @@ def test_what_is_wrong_is_one_sentence(context: Context, line: str, sentence: st
         ("filter kind:chunk_w", ["filter kind:chunk_wasted"]),
         ("goto st", ["goto start"]),
         ("sort i", ["sort in"]),
+        ("limit --up", ["limit --upload-limit"]),
         ("nothing x", []),
     ],
 )
@@ -111,7 +121,7 @@ def test_how_lines_go_on(context: Context, line: str, candidates: list[str]) -> 
 
 
 def test_the_words_are_those_of_the_shell_command_and_of_the_key_table() -> None:
-    for word in ("want", "get", "add", "cancel", "retry", "join", "stop"):
+    for word in ("want", "get", "add", "cancel", "retry", "join", "limit", "stop"):
         assert word in cli.commands
         assert word in WORDS
     names = {line.strip() for line in complete_line("", Context(STATE, Path(), str))}
