@@ -4,9 +4,11 @@ Only the user's own processes can reach it (mode 0600 in a folder of mode 0700).
 command end that connection and nothing else.
 """
 
+import errno
 import logging
+from collections import OrderedDict
 from collections.abc import Callable
-from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,13 @@ from flux_tui.home import LENGTH, Home
 log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 64
-"""Processes that push commands at the same time."""
+"""Processes that push commands at the same time; one more, and the longest silent of them is let go."""
+IDLE_SECONDS = 10.0
+"""A connection on which nothing comes for so long is closed: who pushes, pushes and goes."""
+NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""What accepting fails with while this process or machine has all the open files it may have."""
+PAUSE_SECONDS = 0.1
+"""Until accepting is tried again then."""
 
 
 async def serve_inbox(
@@ -37,23 +45,73 @@ async def serve_inbox(
         path.chmod(0o600)
         listener.listen(MAX_CONNECTIONS)
         task_status.started()
-        handler = partial(_take, on_command)
-        await trio.serve_listeners(handler, [trio.SocketListener(listener)])
+        await _accept(trio.SocketListener(listener), on_command)
     finally:
         listener.close()
         _unlink(path)
+
+
+class _Clients:
+    """Who is connected, the longest silent first."""
+
+    def __init__(self) -> None:
+        self._scopes: OrderedDict[int, trio.CancelScope] = OrderedDict()
+        self._numbers = count()
+
+    async def serve(self, stream: trio.SocketStream, on_command: Callable[[Command], None]) -> None:
+        number = next(self._numbers)
+        while len(self._scopes) >= MAX_CONNECTIONS:
+            self._scopes.popitem(last=False)[
+                1
+            ].cancel()  # it has had its time, and who comes now has none yet
+        with trio.CancelScope() as scope:
+            self._scopes[number] = scope
+            try:
+                await _take(on_command, stream, lambda: self._heard(number))
+            finally:
+                self._scopes.pop(number, None)
+
+    def _heard(self, number: int) -> None:
+        if number in self._scopes:
+            self._scopes.move_to_end(number)
+
+
+async def _accept(listener: trio.SocketListener, on_command: Callable[[Command], None]) -> None:
+    clients = _Clients()
+    async with trio.open_nursery() as nursery:
+        while True:
+            stream = await _next(listener)
+            nursery.start_soon(clients.serve, stream, on_command)
+
+
+async def _next(listener: trio.SocketListener) -> trio.SocketStream:
+    while True:
+        try:
+            return await listener.accept()
+        except OSError as error:
+            if error.errno not in NO_DESCRIPTORS:
+                raise
+            log.warning("the command socket takes nobody at the moment: %s", error)
+            await trio.sleep(PAUSE_SECONDS)
 
 
 def _unlink(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-async def _take(on_command: Callable[[Command], None], stream: trio.SocketStream) -> None:
+async def _take(
+    on_command: Callable[[Command], None], stream: trio.SocketStream, heard: Callable[[], None]
+) -> None:
     async with stream:
         try:
             buffer = bytearray()
-            async for data in stream:
+            while True:
+                with trio.move_on_after(IDLE_SECONDS) as idle:
+                    data = await stream.receive_some()
+                if idle.cancelled_caught or not data:
+                    return
                 buffer += data
+                heard()
                 while len(buffer) >= LENGTH.size:
                     (size,) = LENGTH.unpack_from(buffer)
                     if size > MAX_COMMAND:

@@ -12,7 +12,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import assert_never
 
@@ -33,6 +33,7 @@ from flux_tui.core.state import State
 from flux_tui.home import Home
 from flux_tui.net.network import Network, OpenNetwork
 from flux_tui.node.adder import Adder
+from flux_tui.node.bulk import nothing_is_garbage
 from flux_tui.node.engine import Engine
 from flux_tui.node.intents import broadcast
 from flux_tui.node.landing import Landing
@@ -139,7 +140,8 @@ class FluxNode:
         Raises BadCommandError for what could never be done, such as a want of something that is no CID.
         """
         cmd.check_command(intent)
-        self._engine.feed(fx.Commanded(intent))
+        with nothing_is_garbage() if isinstance(intent, cmd.WantMany) else nullcontext():
+            self._engine.feed(fx.Commanded(intent))
 
     def get_chunk(self, cid: Cid) -> None:
         """Push a want for one chunk or root."""
@@ -160,7 +162,11 @@ class FluxNode:
     # ── derive ──────────────────────────────────────────────────────────────────────────────────
 
     def derive_state(self) -> State:
-        """The state after the latest entry; yours to keep. Made anew only if something happened."""
+        """The state after the latest entry; yours to keep. Made anew only if something happened.
+
+        That copies all that is open or named: some 0.7 µs each, 35 ms with 50,000 pending. For what is
+        asked often, `count_pending`, `is_pending` and `check_if_arrived` copy nothing.
+        """
         if self._snapshot is None or self._snapshot.seq != self._machine.state.seq:
             self._snapshot = copy(self._machine.state)
             self._snapshot.__dict__["held"] = self.derive_chunks()
@@ -173,6 +179,10 @@ class FluxNode:
     def check_if_arrived(self, cid: Cid) -> bytes | None:
         """The bytes of a chunk, if it is here."""
         return self.derive_chunks().get(cid)
+
+    def is_pending(self, cid: Cid) -> bool:
+        """Whether a root or loose chunk was asked for and is not whole yet."""
+        return cid in self._machine.state.pending
 
     def count_pending(self) -> int:
         """Roots and loose chunks that were asked for here and are not whole yet."""

@@ -1,10 +1,14 @@
 """The command socket: what comes whole is taken, in order; nothing that a client does stops it."""
 
+import contextlib
+import errno
+import gc
 import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -14,7 +18,7 @@ from flux_tui.core.commands import MAX_COMMAND, BadCommandError, Command, encode
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from flux_tui.core.policy import PolicyChange
 from flux_tui.home import LENGTH, Home
-from flux_tui.node.inbox import serve_inbox
+from flux_tui.node.inbox import MAX_CONNECTIONS, serve_inbox
 from flux_tui.node.node import FluxNode
 from tests.node.test_node import LOOPBACK, series_of, until
 
@@ -187,7 +191,8 @@ async def test_a_client_that_is_gone_with_a_bang(inbox: Inbox) -> None:
 async def test_silent_clients_are_in_nobodys_way(inbox: Inbox) -> None:
     silent = [await inbox.connect() for _ in range(100)]
     for stream in silent[::2]:
-        await stream.send_all(LENGTH.pack(100))
+        with contextlib.suppress(trio.BrokenResourceError):  # the first of them were let go
+            await stream.send_all(LENGTH.pack(100))
     await inbox.still_takes()
     for stream in silent:
         await stream.aclose()
@@ -319,3 +324,79 @@ async def test_a_stop_that_was_pushed_is_told(tmp_path: Path) -> None:
         with trio.fail_after(10):
             await node.stopping.wait()
         nursery.cancel_scope.cancel()
+
+
+# ── bounds ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_one_too_many_ends_the_longest_silent_one(inbox: Inbox) -> None:
+    streams = [await inbox.connect() for _ in range(MAX_CONNECTIONS)]
+    for mark in (2, 1, 0):  # the others have said nothing; the last of these says its piece last
+        await streams[mark].send_all(frame(cmd.Retry((), f"{mark}")))
+        await until(lambda: len(inbox.taken) == 1)
+        inbox.taken.clear()
+    await inbox.still_takes()
+    assert await ended(streams[3])
+    for stream in streams[3:]:
+        await inbox.still_takes()
+        await stream.aclose()
+    for mark in range(3):
+        await streams[mark].send_all(frame(cmd.Retry((), f"{mark} again")))
+        await until(lambda: inbox.taken)
+        assert inbox.taken.pop() == cmd.Retry((), f"{mark} again"), "who speaks stays"
+
+
+async def test_a_connection_on_which_nothing_comes_is_closed(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flux_tui.node.inbox.IDLE_SECONDS", 0.05)
+    quiet, half = await inbox.connect(), await inbox.connect()
+    await half.send_all(frame(ALIVE)[:-1])
+    assert await ended(quiet)
+    assert await ended(half)
+    assert inbox.taken == []
+    await inbox.still_takes()
+
+
+async def test_no_descriptors_for_a_while(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    accept = trio.SocketListener.accept
+    refused: list[None] = []
+
+    async def full(listener: trio.SocketListener) -> trio.SocketStream:
+        stream = await accept(listener)
+        if len(refused) < 2:
+            refused.append(None)
+            await stream.aclose()
+            raise OSError(errno.EMFILE, "too many open files")
+        return stream
+
+    monkeypatch.setattr(trio.SocketListener, "accept", full)
+    while len(refused) < 2:
+        stream = await inbox.connect()
+        await ended(stream)
+        await stream.aclose()
+    await inbox.still_takes()
+
+
+async def test_wants_in_bulk_leave_the_collector_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with FluxNode.open(tmp_path / "home", LOOPBACK) as node:
+        seen: list[bool] = []
+        feed = node._engine.feed
+
+        def watch(*given: Any) -> None:
+            seen.append(gc.isenabled())
+            feed(*given)
+
+        monkeypatch.setattr(node._engine, "feed", watch)
+        cids = [raw_cid(b"%d" % number) for number in range(3)]
+        node.want_multiple_chunks(cids[:2])
+        node.get_chunk(cids[2])
+        assert seen[:2] == [False, True]
+        assert gc.isenabled()
+        with pytest.raises(BadCommandError):
+            node.want_multiple_chunks([Cid("nonsense")])
+        assert gc.isenabled()
+        assert [node.is_pending(cid) for cid in cids] == [True] * 3
+        assert not node.is_pending(raw_cid(b"another"))
