@@ -308,6 +308,8 @@ class Machine:
                 self._release(command)
             case cmd.Retry():
                 roots = command.cids or tuple(self.state.pending)
+                for root in roots:
+                    self.requester.hurry(root)
                 self.requester.retry.push_now(list(roots))
                 self.origin.push_now(command.cids or tuple(self.state.holds))
             case cmd.Add():

@@ -65,6 +65,11 @@ class Pauses:
         """Whether what stops one stops the other."""
         return self.key(fetch) == self.key(other)
 
+    def hurry(self, fetch: Fetch, now: float) -> None:
+        """Somebody asks for it again: it is tried at once, whatever was to be waited for."""
+        if (key := self.key(fetch)) in self._until and key not in self._tried:
+            self._until[key] = now
+
     def next_deadline(self) -> float:
         """When the first of them is over."""
         return min((until for until in self._until.values() if until), default=float("inf"))

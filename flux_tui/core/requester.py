@@ -46,6 +46,7 @@ class Requester:
         if known is not None:
             if known.held or (path is not None and path != known.path):
                 self._moved(known, path, name, size, by)
+            self.hurry(cid)
             return
         held, whole = self.ledger.holdings.size_of(cid), self._whole(cid)
         self.ledger.emit(ev.Requested(cid=cid, name=name, size=size, path=path, by=by))
@@ -56,6 +57,11 @@ class Requester:
                 self.ledger.do(Claim(cid))
             return
         self.begin(Fetch(cid, path=path, tree=path is not None or not is_leaf(cid), by=by, size=size))
+
+    def hurry(self, root: Cid) -> None:
+        """Somebody here asks for it again, having made room for it perhaps."""
+        if fetch := self.fetches.get(root):
+            self.grants.pauses.hurry(fetch, self.ledger.now)
 
     def begin(self, fetch: Fetch) -> None:
         """Start (or, after a restart, go on with) a fetch that stands in the series."""

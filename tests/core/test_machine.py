@@ -390,6 +390,23 @@ def test_a_full_disk_is_tried_again_with_one_chunk_ever_more_rarely() -> None:
     assert any(isinstance(event, ev.ErrorOccurred) for event in events), "and if it comes back, it is news"
 
 
+@pytest.mark.parametrize("how", ["retry", "retry all", "get"])
+def test_who_made_room_and_asks_again_need_not_wait(how: str) -> None:
+    script = Script()
+    root, *_ = fetching(script)
+    (first, *_) = script.machine.state.leases
+    script.give(fx.LandFailed(HOLDER, first, 1 << 20, FULL))
+    again: dict[str, cmd.Command] = {
+        "retry": cmd.Retry((root,)),
+        "retry all": cmd.Retry(),
+        "get": cmd.Get(root, "/x", "x", 1, by="me"),
+    }
+    _, effects = script.give(fx.Commanded(again[how]), after=1)
+    assert [len(cids) for cids in grants(effects)] == [1]
+    _, effects = script.give(fx.Commanded(again[how]))
+    assert grants(effects) == [], "it is being tried"
+
+
 def test_an_object_that_cannot_be_written_does_not_stop_others() -> None:
     script = Script()
     fetching(script)
