@@ -1,8 +1,8 @@
 """Bytes that have to be on the device before something is said of them, or done with them.
 
 A rename can reach the disk before what was renamed: after a power loss a file would have its name, and
-nothing in it. So a finished object is flushed first. Measured on ext4: 256 MiB that were written past the
-page cache take 3 ms; 10,000 small files take 2.2 s one by one, and 0.1 s by one call for their file system.
+nothing in it. So a finished object is flushed first. Measured on ext4:
+10,000 small files take 2.2 s one by one, and 0.1 s by one call for their file system.
 """
 
 import ctypes
