@@ -100,9 +100,12 @@ class Dashboard(TimeActions, PushActions, LookActions):
     # ── the prompt ──────────────────────────────────────────────────────────────────────────────
 
     def action_command(self) -> None:
+        self.begin_command("")
+
+    def begin_command(self, text: str) -> None:
         self.prompt.open(
             "command", ":", "want  get  add  cancel  goto  filter  theme …   tab completes",
-            completer=lambda text: complete_line(text, self._line_context()),
+            text=text, completer=lambda typed: complete_line(typed, self._line_context()),
         )  # fmt: skip
 
     def complete_filter(self, text: str) -> list[str]:

@@ -166,7 +166,7 @@ class LookActions(Board):
             subject = inspect.subject_of_entries(group, self.source)
         elif key in view.state.peers:
             subject = inspect.Subject("peer", key)
-        elif key in view.state.pending or key in view.state.objects:
+        elif any(key in known for known in (view.state.pending, view.state.objects, view.state.holds)):
             subject = inspect.Subject("cid", key)
         if subject is not None:
             self.push_screen(inspect.InspectScreen(subject, self.source, view), self._inspected)

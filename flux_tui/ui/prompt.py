@@ -128,7 +128,7 @@ class Prompt(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Label("", id="prompt-label")
-        yield PromptInput(id="prompt-input")
+        yield PromptInput(id="prompt-input", select_on_focus=False)
         yield Label("", id="prompt-error", markup=False)
 
     @property
