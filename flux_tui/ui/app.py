@@ -14,8 +14,8 @@ from textual import events, on
 from textual.app import SystemCommand
 from textual.screen import Screen
 
-from flux_tui.ui.board import PANELS
 from flux_tui.ui.commandline import Context, LineError, Outcome, complete_line, read_line
+from flux_tui.ui.layout import PANELS
 from flux_tui.ui.look_actions import LookActions
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.strips import Keybar

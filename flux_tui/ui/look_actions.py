@@ -5,9 +5,10 @@ from pathlib import Path
 
 from textual import events, on
 
-from flux_tui.ui.board import PANELS, Board
+from flux_tui.ui.board import Board
 from flux_tui.ui.clipboard import copy
 from flux_tui.ui.filter import Filter, cids_of, parse_filter, peers_of
+from flux_tui.ui.layout import PANELS
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.strips import Tabs
 from flux_tui.ui.tables import TABLES, column_at

@@ -5,6 +5,8 @@ from textual.widgets import Label, Static
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
 from flux_tui.core.ids import raw_cid
+from flux_tui.ui.app import Dashboard
+from flux_tui.ui.glyphs import Glyphs
 from flux_tui.ui.panels.caption import CaptionStrip
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.place import Caption
@@ -208,3 +210,18 @@ async def test_a_hold_is_asked_for_by_its_key_and_released_by_c(live: Live) -> N
         live.app.tick()
         await pilot.press("g", "c")
         assert live.pushed[-1] == cmd.Release((ROOT,), live.pushed[-1].by)
+
+
+@on_asyncio
+async def test_an_ascii_terminal_is_shown_nothing_else(live: Live) -> None:
+    live.append(*STORY * 3)
+    app = Dashboard(live.place, clock=lambda: live.now, glyphs=Glyphs(unicode=False))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("space", "2")
+        lines = [
+            "".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips()
+        ]
+        text = "\n".join(lines).replace("\u2581", " ")
+        assert "film.mkv" in text
+        assert text.isascii(), {sign for sign in text if not sign.isascii()}
