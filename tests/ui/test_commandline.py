@@ -196,3 +196,11 @@ async def test_what_is_typed_at_once_arrives_whole(live: Live) -> None:
         await pilot.pause()
         assert app.prompt.field.value == "theme nord"
         assert app.current == "series"
+        # And what follows the line's end is the panel's again, or the prompt's where something was wrong.
+        for key in ("enter", "2", ":", *"nonsense", "enter", "x", "escape", "enter", "5"):
+            app.post_message(Key({":": "colon"}.get(key, key), key if len(key) == 1 else None))
+        for _ in range(20):
+            await pilot.pause()
+        assert app.theme == "nord"
+        assert app.current == "peers"
+        assert not app.prompt.kind
