@@ -17,6 +17,15 @@ Nothing is waited for. What arrived: `flux-tui state`; everything that happened:
 Examples:
   flux-tui cancel bafy…          what came of it is kept: wanting it again goes on from there
   flux-tui cancel - < cids.txt""",
+    "hold": """\b
+Examples:
+  flux-tui hold bafy… --replicas 3     three others are to keep it
+  flux-tui hold flux1…                 what a ticket names, with its name and size
+
+Whoever keeps one is in `flux-tui state`; whoever does not, and why, in `flux-tui series`.""",
+    "release": """\b
+Examples:
+  flux-tui release bafy…         others need not keep it for this home any more""",
     "retry": """\b
 Examples:
   flux-tui retry            all that is pending

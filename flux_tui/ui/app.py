@@ -14,13 +14,13 @@ from textual import events, on
 from textual.app import SystemCommand
 from textual.screen import Screen
 
-from flux_tui.ui.board import PANELS
 from flux_tui.ui.commandline import Context, LineError, Outcome, complete_line, read_line
+from flux_tui.ui.layout import PANELS
 from flux_tui.ui.look_actions import LookActions
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.strips import Keybar
 from flux_tui.ui.place import Place
-from flux_tui.ui.prompt import Prompt
+from flux_tui.ui.prompt import Prompt, PromptInput
 from flux_tui.ui.push_actions import PushActions, new_mark
 from flux_tui.ui.themes import THEMES
 from flux_tui.ui.time_actions import SPEEDS, TimeActions
@@ -37,6 +37,8 @@ class Dashboard(TimeActions, PushActions, LookActions):
     ) -> None:
         super().__init__(place, **options)
         self._crash_log = crash_log
+        self._held_back: list[events.Key] | None = None
+        """Keys that came while a line was being taken from the prompt; None: none is."""
         self.has_terminal = False
         """Whether a terminal is ours, which can go away."""
         for own in THEMES:
@@ -53,14 +55,27 @@ class Dashboard(TimeActions, PushActions, LookActions):
 
     async def on_event(self, event: events.Event) -> None:
         """A key of a panel acts before the next one is looked at: handed on from widget to widget, as Textual
-        does it, what follows `:` in a paste or from fast fingers would still go to the panel.
+        does it, what follows `:` in a paste or from fast fingers would still go to the panel. And what follows
+        the line's end waits until it is known what has the keys then.
         """
-        if isinstance(event, events.Key) and not event.is_forwarded and isinstance(self.focused, LinesPanel):
-            self.app_focus = True
-            for priority in (True, False):
-                if await self._check_bindings(event.key, priority=priority):
-                    return
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            if self._held_back is not None:
+                self._held_back.append(event)
+                return
+            if isinstance(self.focused, PromptInput) and event.key == "enter":
+                self._held_back = []
+            elif isinstance(self.focused, LinesPanel):
+                self.app_focus = True
+                for priority in (True, False):
+                    if await self._check_bindings(event.key, priority=priority):
+                        return
         await super().on_event(event)
+
+    def _hand_on(self) -> None:
+        """The keys that were held back."""
+        keys, self._held_back = self._held_back or [], None
+        for key in keys:
+            self.post_message(events.Key(key.key, key.character))
 
     def action_narrate(self, by: int) -> None:
         if self.narrator is not None:
@@ -100,9 +115,12 @@ class Dashboard(TimeActions, PushActions, LookActions):
     # ── the prompt ──────────────────────────────────────────────────────────────────────────────
 
     def action_command(self) -> None:
+        self.begin_command("")
+
+    def begin_command(self, text: str) -> None:
         self.prompt.open(
             "command", ":", "want  get  add  cancel  goto  filter  theme …   tab completes",
-            completer=lambda text: complete_line(text, self._line_context()),
+            text=text, completer=lambda typed: complete_line(typed, self._line_context()),
         )  # fmt: skip
 
     def complete_filter(self, text: str) -> list[str]:
@@ -128,6 +146,14 @@ class Dashboard(TimeActions, PushActions, LookActions):
 
     @on(Prompt.Entered)
     async def _prompt_entered(self, event: Prompt.Entered) -> None:
+        try:
+            await self._enter(event)
+        finally:
+            self._hand_on()
+
+    async def _enter(self, event: Prompt.Entered) -> None:
+        if not event.kind:
+            return
         outcome = Outcome()
         try:
             if event.kind == "goto":

@@ -13,7 +13,6 @@ from typing import Any
 from textual import events
 from textual.app import App, ComposeResult
 from textual.containers import Container
-from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import Static
 
@@ -22,6 +21,7 @@ from flux_tui.core.words import counted
 from flux_tui.ui.filter import Filter
 from flux_tui.ui.glyphs import Glyphs, for_this_terminal
 from flux_tui.ui.keys import Keys
+from flux_tui.ui.layout import PANELS, SHORT_TITLES, TITLES, fit, mark_current
 from flux_tui.ui.panels.caption import CaptionStrip
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.series import SeriesPanel
@@ -42,14 +42,8 @@ BEHIND_SECONDS = 1.0
 """Between two frames behind a window."""
 READING_SECONDS = 0.1
 """Between two frames while a long series is read."""
-WIDE, TALL, TWO = 100, 30, 22
-"""Columns and rows from which everything fits at once; rows from which two panels do."""
-
 NO_PEERS = "No peer yet.\nShare with a, and give the ticket to another machine."
 NOTHING_WANTED = "Nothing is wanted.\nPress w and paste a ticket or a CID."
-PANELS = ("series", "pending", "noes", "retries", "peers", "throughput")
-TITLES = ("Series", "Pending", "NO by node", "Retries", "Peers", "Throughput")
-SHORT_TITLES = ("Series", "Pending", "NO", "Retries", "Peers", "Rates")
 ROWS: dict[str, Callable[[View], list[Row]]] = {
     "pending": pending_rows,
     "noes": no_rows,
@@ -150,7 +144,10 @@ class Board(App[bool]):
     def on_mount(self) -> None:
         for panel in self.query(LinesPanel):
             panel.signs = self.glyphs
-        self._fit(self.size)
+        for strip in self.query(LineStrip):
+            strip.signs = self.glyphs
+        self.screen.set_class(not self.glyphs.unicode, "-ascii")
+        fit(self.screen_stack[0], self.size, self.current)
         self.query_one(SeriesPanel).focus()
         self.prompt.covers = self._cover_footer
         self.query_one(Keybar).show(self._footer(self.size.width))
@@ -162,41 +159,12 @@ class Board(App[bool]):
         self.query_one(Keybar).display = not covered
 
     def on_resize(self, event: events.Resize) -> None:
-        self._fit(event.size)
+        fit(self.screen_stack[0], event.size, self.current)
         self.call_after_refresh(self.show_all)
 
-    def _fit(self, size: Size) -> None:
-        width, height = size
-        screen = self.screen_stack[0]
-        whole = width >= WIDE and height >= TALL
-        screen.set_class(whole, "-wide")
-        screen.set_class(whole, "-tall")
-        screen.set_class(whole and width >= 160, "-huge")
-        screen.set_class(not whole, "-small")
-        screen.set_class(not whole and height >= TWO, "-two")
-        self.mark_current()
-
     def mark_current(self) -> None:
-        """Classes by which the stylesheet shows the current panel where not all fit."""
-        screen = self.screen_stack[0]
-        for name in PANELS:
-            screen.query_one(f"#{name}").set_class(name == self.current, "-current")
-        small = screen.has_class("-small")
-        two = screen.has_class("-two") and not screen.has_class("-zoomed")
-        right = self.current in ("pending", "noes", "retries")
-        bottom = self.current in ("peers", "throughput")
-        left = self.current == "series" or (small and two)
-        screen.query_one("#right").set_class(right, "-holds-current")
-        screen.query_one("#bottom").set_class(bottom, "-holds-current")
-        screen.query_one("#left").set_class(small and not left, "-empty-left")
-        screen.query_one("#top").set_class(small and not left and not right, "-empty-top")
-        for name, holds in (("#left", self.current == "series"), ("#right", right), ("#bottom", bottom)):
-            screen.query_one(name).set_class(not holds, "-no-current")
-        screen.query_one("#top").set_class(not (self.current == "series" or right), "-no-current")
-        if small and two and self.current == "series":
-            # Two fit: beside the series, what is wanted.
-            screen.query_one("#pending").add_class("-current")
-            screen.query_one("#right").add_class("-holds-current")
+        """Show the current panel, where not all fit."""
+        mark_current(self.screen_stack[0], self.current)
 
     def panel(self, name: str | None = None) -> LinesPanel:
         """A panel by its name; the current one."""

@@ -2,13 +2,13 @@
 but for looking at the file system where paths are typed.
 
     want CID|TICKET|NAME…    get TICKET… [-o PATH]    add PATH…    cancel|retry [CID|NAME…]
-    join ADDRESS…    limit --upload-limit RATE …    stop
+    hold CID|TICKET|NAME [--replicas N]    release CID|NAME…    join ADDRESS…    limit --upload-limit RATE …    stop
     filter TEXT    goto MOMENT    theme NAME    speed N    sort COLUMN    panel NAME
     and every action of the key table by its name
 """
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +17,10 @@ from flux_tui.core import commands as cmd
 from flux_tui.core.commands import Command
 from flux_tui.core.events import EVENT_KINDS, REASONS
 from flux_tui.core.ids import BadIdError, Cid, PeerId, parse_cid, parse_peer_id
+from flux_tui.core.messages import MAX_REPLICAS
 from flux_tui.core.policy import PolicyChange
 from flux_tui.core.state import State
+from flux_tui.core.ticket import Ticket, parse_ticket
 from flux_tui.core.words import counted
 from flux_tui.ui.filter import FIELDS
 from flux_tui.ui.keys import ACTIONS
@@ -187,6 +189,35 @@ def _retry(arguments: list[str], context: Context) -> Outcome:
     return Outcome([cmd.Retry(cids, context.mark())], f"pushed {counted(len(cids), 'want')} again")
 
 
+def _hold(arguments: list[str], context: Context) -> Outcome:
+    replicas = 1
+    if "--replicas" in arguments:
+        index = arguments.index("--replicas")
+        number = arguments[index + 1] if index + 1 < len(arguments) else ""
+        if not number.isdigit() or not 1 <= int(number) <= MAX_REPLICAS:
+            raise LineError(f"--replicas wants a number from 1 to {MAX_REPLICAS}")
+        replicas = int(number)
+        arguments = arguments[:index] + arguments[index + 2 :]
+    if len(arguments) != 1:
+        raise LineError(f"usage: {WORDS['hold'].usage}")
+    known = by_name(arguments[0], context.state)
+    try:
+        ticket = Ticket(known) if known is not None else parse_ticket(arguments[0])
+    except BadIdError as error:
+        raise LineError(str(error)) from None
+    found = context.state.objects.get(ticket.root)
+    name = ticket.name or (found.name if found is not None else None)
+    size = ticket.size if ticket.size is not None else found.size if found is not None else None
+    command = cmd.Hold(ticket.root, replicas, name, size, ticket.addrs, context.mark())
+    return Outcome([command], f"asked for {counted(replicas, 'replica')} of {name or 'it'}")
+
+
+def _release(arguments: list[str], context: Context) -> Outcome:
+    _some(arguments, WORDS["release"].usage)
+    cids = _cids(arguments, context)
+    return Outcome([cmd.Release(cids, context.mark())], f"released {counted(len(cids), 'object')}")
+
+
 def _join(arguments: list[str], context: Context) -> Outcome:
     _some(arguments, WORDS["join"].usage)
     for address in arguments:
@@ -298,10 +329,14 @@ def _filters(last: str, context: Context) -> list[str]:
 
 
 def _pending(context: Context) -> list[str]:
+    return _called(context, context.state.pending)
+
+
+def _called(context: Context, cids: Iterable[Cid]) -> list[str]:
     objects = context.state.objects
     return [
         found.name if (found := objects.get(cid)) and found.name and " " not in found.name else cid
-        for cid in context.state.pending
+        for cid in cids
     ]
 
 
@@ -315,6 +350,11 @@ WORDS: dict[str, Word] = {
                    _among(_pending)),
     "retry": Word("retry [CID|NAME…]", "Push these again; without any, what is selected", _retry,
                   _among(_pending)),
+    "hold": Word("hold CID|TICKET|NAME [--replicas N]", "Ask others to keep replicas of an object", _hold,
+                 lambda last, context: [*_among(lambda c: names(c.state))(last, context),
+                                        *(["--replicas "] if last and "--replicas".startswith(last) else [])]),
+    "release": Word("release CID|NAME…", "Others need not keep these any more", _release,
+                    _among(lambda context: _called(context, context.state.holds))),
     "join": Word("join ADDRESS…", "Connect to peers", _join, lambda last, context: []),
     "limit": Word("limit --upload-limit RATE …", "Change what others may have, until the node stops", _limit,
                   _limits),

@@ -106,6 +106,10 @@ REASON_SHORT: dict[Reason, str] = {
 }
 
 
+PLAIN = str.maketrans({"…": "~", "→": ">", "·": "-", "×": "x", "•": "*", "–": "-", "↑": "^", "↓": "v"})  # noqa: RUF001
+"""What words of ours have instead of signs that ASCII lacks."""
+
+
 class Glyphs:
     """The signs for this terminal: Unicode where it can show it."""
 
@@ -121,6 +125,10 @@ class Glyphs:
         self.mark, self.here = ("◆", "▌") if unicode else ("+", ">")
         self.falling, self.rising = ("▼", "▲") if unicode else ("v", "^")
         self.play, self.ellipsis = ("▶", "…") if unicode else (">", "~")
+
+    def plain(self, text: str) -> str:
+        """A text as this terminal can show it, as wide as it was."""
+        return text if self.unicode else text.translate(PLAIN)
 
     def kind(self, kind: str) -> Sign:
         """How a kind of entry is shown."""

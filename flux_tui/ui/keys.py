@@ -33,7 +33,9 @@ class Action(NamedTuple):
 ACTIONS: tuple[Action, ...] = (
     Action("want", "want", "w", "Push a want: paste a ticket, a CID, or several", "Push", "want"),
     Action("add", "add", "a", "Share a file or folder of this machine", "Push", "add"),
-    Action("cancel", "cancel", "c", "Cancel the selected one in Pending or Retries, or all marked", "Push"),
+    Action("hold", "hold", "H", "Ask others to keep replicas of what is selected", "Push"),
+    Action("cancel", "cancel", "c", "Cancel the selected one in Pending or Retries, or all marked; release a hold",
+           "Push"),
     Action("retry", "retry", "r", "Push the selected or marked ones again now; all, if none is", "Push"),
     Action("mark", "mark", "x", "Mark the selected line, for cancelling and retrying several", "Push"),
     Action("restart", "restart", "R", "Start the node again, if it is gone", "Push"),

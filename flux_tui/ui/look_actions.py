@@ -5,9 +5,10 @@ from pathlib import Path
 
 from textual import events, on
 
-from flux_tui.ui.board import PANELS, Board
+from flux_tui.ui.board import Board
 from flux_tui.ui.clipboard import copy
 from flux_tui.ui.filter import Filter, cids_of, parse_filter, peers_of
+from flux_tui.ui.layout import PANELS
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.strips import Tabs
 from flux_tui.ui.tables import TABLES, column_at
@@ -166,7 +167,7 @@ class LookActions(Board):
             subject = inspect.subject_of_entries(group, self.source)
         elif key in view.state.peers:
             subject = inspect.Subject("peer", key)
-        elif key in view.state.pending or key in view.state.objects:
+        elif any(key in known for known in (view.state.pending, view.state.objects, view.state.holds)):
             subject = inspect.Subject("cid", key)
         if subject is not None:
             self.push_screen(inspect.InspectScreen(subject, self.source, view), self._inspected)

@@ -128,7 +128,7 @@ class Prompt(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Label("", id="prompt-label")
-        yield PromptInput(id="prompt-input")
+        yield PromptInput(id="prompt-input", select_on_focus=False)
         yield Label("", id="prompt-error", markup=False)
 
     @property
@@ -232,7 +232,8 @@ class Prompt(Horizontal):
         event.stop()
         if self.kind:
             self.history.add(self.kind, event.value)
-            self.post_message(self.Entered(self.kind, event.value))
+        # Also where it was closed just before: who held back keys until now has to hear of it.
+        self.post_message(self.Entered(self.kind, event.value))
 
 
 def common_start(lines: list[str]) -> str:

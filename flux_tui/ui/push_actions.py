@@ -9,6 +9,7 @@ from flux_tui.core.commands import Command
 from flux_tui.core.ids import Cid
 from flux_tui.core.words import counted
 from flux_tui.ui.board import Board
+from flux_tui.ui.filter import cids_of
 
 SOON = 0.05
 """Seconds after which what was pushed is looked for in the series."""
@@ -60,9 +61,30 @@ class PushActions(Board):
 
         self.push_screen(AddScreen(Path.cwd()), push)
 
+    def action_hold(self) -> None:
+        """The command line, begun: how many replicas is a person's to say."""
+        if not self._can_push():
+            return
+        key = self.panel().selected
+        root = Cid(key) if key in self.state.objects else None
+        if (
+            key is not None
+            and self.current == "series"
+            and (entry := self.source.entry(int(key))) is not None
+        ):
+            root = next((cid for cid in cids_of(entry.event) if cid in self.state.objects), None)
+        called = self.view(80).name(root) if root is not None else ""
+        self.begin_command(f"hold {root if ' ' in called or '…' in called else called}".rstrip() + " ")
+
+    def begin_command(self, text: str) -> None:
+        """Open the command line with something in it."""
+
     def action_cancel(self) -> None:
+        held = Cid(self.panel().selected or "")
         cids = self._chosen_cids()
-        if not cids:
+        if not cids and self.current == "pending" and held in self.state.holds:
+            self.push_commands([cmd.Release((held,), new_mark())], f"released {self.view(80).name(held)}")
+        elif not cids:
             self.notify("select what to cancel in Pending (2) or Retries (4) first", timeout=4)
         elif self.push_commands(
             [cmd.Cancel(cids, new_mark())], f"cancelled {self._called(cids)}; what came of it is kept"

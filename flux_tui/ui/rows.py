@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.state import ObjectState, Pending
+from flux_tui.core.state import Hold, ObjectState, Pending
 from flux_tui.core.words import counted, human_seconds, human_size
 from flux_tui.ui.view import Line, Row, View, cut, fit
 
@@ -33,7 +33,45 @@ def pending_rows(view: View) -> list[Row]:
         rows += _object_rows(view, pending, found, senders.get(pending.cid, set()), digits)
     if loose:
         rows += _loose_rows(view, loose, senders.get(None, set()))
+    return rows + hold_rows(view)
+
+
+def hold_rows(view: View) -> list[Row]:
+    """Objects of which others keep replicas for this node, and what this node keeps for others."""
+    state = view.state
+    rows: list[Row] = []
+    for hold in state.holds.values():
+        bar = 6 if view.width < 44 else 10
+        line: Line = [
+            (fit(view.name(hold.root), max(8, min(24, view.width - bar - 22))) + " ", "name"),
+            (view.glyphs.bar(hold.whole / hold.replicas, bar), "bar"),
+            (f" {hold.whole}/{counted(hold.replicas, 'replica')}", "strong" if hold.lacking else "good"),
+        ]
+        rows.append(Row(hold.root, cut(line, view.width, view.glyphs.ellipsis)))
+        why: Line = [("  ", "text"), (keeping_words(view, hold), "warn" if hold.lacking else "good")]
+        rows.append(Row(f"{hold.root}/why", cut(why, view.width, view.glyphs.ellipsis), title=True))
+    if state.kept:
+        size = sum(kept.charge for kept in state.kept.values())
+        quota = f" of {human_size(state.policy.quota)}" if state.policy.quota else ""
+        text = f"{counted(len(state.kept), 'replica')} kept for others, {human_size(size)}{quota}"
+        rows.append(Row("kept", cut([(text, "dim")], view.width, view.glyphs.ellipsis), title=True))
     return rows
+
+
+def keeping_words(view: View, hold: Hold) -> str:
+    """Who keeps it, who will not and why, and when others are asked again."""
+    words = []
+    if hold.keepers:
+        words.append("kept by " + ", ".join(view.peer(peer) for peer in list(hold.keepers)[:2]))
+        if len(hold.keepers) > 2:
+            words[-1] += f" and {len(hold.keepers) - 2} more"
+    if hold.lacking:
+        words += [f"{view.peer(no.peer)} says {no.reason}" for no in list(hold.refused.values())[-2:]]
+        if not hold.refused and not hold.keepers:
+            words.append("nobody has answered yet")
+        if hold.next_push_at is not None:
+            words.append(f"next try in {human_seconds(hold.next_push_at - view.now)}")
+    return ", ".join(words) or "all keepers are there"
 
 
 def _total(found: ObjectState) -> str:

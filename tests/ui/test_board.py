@@ -1,10 +1,12 @@
 """Several places, a narrator, marks, sorting, a node that is gone: what the board is told, and what it says."""
 
-from textual.widgets import Static
+from textual.widgets import Label, Static
 
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
 from flux_tui.core.ids import raw_cid
+from flux_tui.ui.app import Dashboard
+from flux_tui.ui.glyphs import Glyphs
 from flux_tui.ui.panels.caption import CaptionStrip
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.place import Caption
@@ -188,3 +190,38 @@ async def test_the_footer_and_the_tabs_are_for_the_mouse_too(live: Live) -> None
         await pilot.click("#pending", offset=(4, 1))
         await pilot.pause()
         assert len(live.app.screen_stack) == 2, "a click on what is selected inspects it"
+
+
+@on_asyncio
+async def test_a_hold_is_asked_for_by_its_key_and_released_by_c(live: Live) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("2", "g", "H")
+        assert live.app.prompt.field.value == "hold film.mkv "
+        await pilot.press(*"--replicas 2", "enter")
+        await pilot.pause()
+        assert not live.app.prompt.kind, str(live.app.query_one("#prompt-error", Label).content)
+        (hold,) = live.pushed
+        assert isinstance(hold, cmd.Hold)
+        assert (hold.root, hold.replicas) == (ROOT, 2)
+        live.append(ev.ObjectCompleted(root=ROOT, size=4096, path="/there/film.mkv"))
+        live.append(ev.HoldRequested(root=ROOT, replicas=2, size=4096, name="film.mkv"))
+        live.app.tick()
+        await pilot.press("g", "c")
+        assert live.pushed[-1] == cmd.Release((ROOT,), live.pushed[-1].by)
+
+
+@on_asyncio
+async def test_an_ascii_terminal_is_shown_nothing_else(live: Live) -> None:
+    live.append(*STORY * 3)
+    app = Dashboard(live.place, clock=lambda: live.now, glyphs=Glyphs(unicode=False))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("space", "2")
+        lines = [
+            "".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips()
+        ]
+        text = "\n".join(lines).replace("\u2581", " ")
+        assert "film.mkv" in text
+        assert text.isascii(), {sign for sign in text if not sign.isascii()}

@@ -47,6 +47,13 @@ def test_what_lines_do(context: Context, tmp_path: Path) -> None:
     ]  # fmt: skip
     assert run("cancel film.mkv").commands == [cmd.Cancel((ROOT,), "mark")]
     assert run(f"retry {ROOT}").commands == [cmd.Retry((ROOT,), "mark")]
+    (hold,) = run("hold film.mkv --replicas 3").commands
+    assert isinstance(hold, cmd.Hold)
+    assert (hold.root, hold.replicas, hold.name) == (ROOT, 3, "film.mkv")
+    (hold,) = run(f"hold {TICKET}").commands
+    assert isinstance(hold, cmd.Hold)
+    assert (hold.replicas, hold.name, hold.size) == (1, "talk.pdf", 4096)
+    assert run("release film.mkv").commands == [cmd.Release((ROOT,), "mark")]
     assert run("cancel").action == "cancel"
     assert run("retry").action == "retry"
     assert run("want").action == "want"
@@ -81,6 +88,10 @@ def test_what_lines_do(context: Context, tmp_path: Path) -> None:
         ("zoom in", "zoom takes nothing after it"),
         ("goto", "usage: goto MOMENT"),
         ("stop now", "stop takes nothing"),
+        ("hold", "usage: hold"),
+        ("hold film.mkv --replicas none", "a number from 1 to"),
+        ("hold nonsense", "nonsense"),
+        ("release", "usage: release"),
         ("limit", "usage: limit"),
         ("limit --upload-limit", "usage: limit"),
         ("limit --upload-limit fast", "'fast' is no size"),
@@ -112,6 +123,8 @@ def test_what_is_wrong_is_one_sentence(context: Context, line: str, sentence: st
         ("filter kind:chunk_w", ["filter kind:chunk_wasted"]),
         ("goto st", ["goto start"]),
         ("sort i", ["sort in"]),
+        ("hold fi", ["hold film.mkv"]),
+        ("hold film.mkv --r", ["hold film.mkv --replicas "]),
         ("limit --up", ["limit --upload-limit"]),
         ("nothing x", []),
     ],
@@ -121,7 +134,7 @@ def test_how_lines_go_on(context: Context, line: str, candidates: list[str]) -> 
 
 
 def test_the_words_are_those_of_the_shell_command_and_of_the_key_table() -> None:
-    for word in ("want", "get", "add", "cancel", "retry", "join", "limit", "stop"):
+    for word in ("want", "get", "add", "hold", "release", "cancel", "retry", "join", "limit", "stop"):
         assert word in cli.commands
         assert word in WORDS
     names = {line.strip() for line in complete_line("", Context(STATE, Path(), str))}
@@ -183,3 +196,11 @@ async def test_what_is_typed_at_once_arrives_whole(live: Live) -> None:
         await pilot.pause()
         assert app.prompt.field.value == "theme nord"
         assert app.current == "series"
+        # And what follows the line's end is the panel's again, or the prompt's where something was wrong.
+        for key in ("enter", "2", ":", *"nonsense", "enter", "x", "escape", "enter", "5"):
+            app.post_message(Key({":": "colon"}.get(key, key), key if len(key) == 1 else None))
+        for _ in range(20):
+            await pilot.pause()
+        assert app.theme == "nord"
+        assert app.current == "peers"
+        assert not app.prompt.kind

@@ -12,8 +12,8 @@ from flux_tui.core.ids import PeerId, dag_cid, raw_cid
 from flux_tui.core.ticket import Ticket, format_ticket
 from flux_tui.home import NoNodeError
 from flux_tui.ui.app import Dashboard
-from flux_tui.ui.board import PANELS
 from flux_tui.ui.keys import ACTIONS
+from flux_tui.ui.layout import PANELS
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.series import SeriesPanel
 from flux_tui.ui.panels.strips import LineStrip

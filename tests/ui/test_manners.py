@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flux_tui.core import commands as cmd
-from flux_tui.home import Home, HomeError
+from flux_tui.home import Home
 from flux_tui.ui.app import HANGUP_SECONDS
 from tests.ui.conftest import RECORDING, Live, on_asyncio
 from tests.ui.terminal import Terminal, dashboard
@@ -27,10 +26,8 @@ LONGER = 4
 def home(tmp_path: Path) -> Iterator[Home]:
     found = Home(tmp_path / "home")
     yield found
-    try:
-        found.push(cmd.Stop())
-    except HomeError:
-        return
+    if pid := found.running():
+        os.kill(pid, signal.SIGTERM)
     until(lambda: found.running() is None)
 
 

@@ -162,3 +162,27 @@ def test_ascii_terminals_get_ascii() -> None:
     for row in (*no_rows(plain), *retry_rows(plain), *throughput_rows(plain)):
         allowed = text_of(row.line).replace("…", "")
         assert allowed.isascii(), allowed
+
+
+def test_holds_tell_who_keeps_and_who_will_not() -> None:
+    asked = ev.HoldRequested(root=ROOT, replicas=2, size=4096, name="film.mkv")
+    pushed = ev.PushedHold(root=ROOT, lacking=2, peers=(ADA, BOB), gossip=True, next_push_at=START + 60)
+    keeps = (ev.PushedKeep(peer=ADA, root=ROOT, deadline=START + 30),
+             ev.ReplicaHeld(peer=ADA, root=ROOT, how="whole"))  # fmt: skip
+    no = ev.StatusNo(peer=BOB, cids=(ROOT,), reason="low_space", has_it=False, retry_after=None, about="hold")
+    first, second = texts(pending_rows(view(folded(STARTED, UP, asked, pushed), 80)))
+    assert "0/2 replicas" in first
+    assert "nobody has answered yet, next try in" in second
+    first, second = texts(pending_rows(view(folded(STARTED, UP, asked, pushed, *keeps, no), 80)))
+    assert first.startswith("film.mkv") or "bafy" in first
+    assert "1/2 replicas" in first
+    assert "kept by 12D3…AAAA" in second
+    assert "12D3…BBBB says low_space" in second
+    both = (*keeps, ev.PushedKeep(peer=BOB, root=ROOT, deadline=START + 30),
+            ev.ReplicaHeld(peer=BOB, root=ROOT, how="whole"))  # fmt: skip
+    first, second = texts(pending_rows(view(folded(STARTED, UP, asked, pushed, *both), 80)))
+    assert "2/2 replicas" in first
+    assert "next try" not in second
+    kept = ev.KeepReceived(peer=ADA, root=ROOT, size=2048, name="film.mkv")
+    (line,) = texts(pending_rows(view(folded(STARTED, UP, kept), 80)))
+    assert line == "1 replica kept for others, 2.0 KiB"

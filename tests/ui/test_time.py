@@ -4,7 +4,7 @@ import pytest
 
 from flux_tui.core import events as ev
 from flux_tui.ui.app import Dashboard
-from flux_tui.ui.board import PANELS
+from flux_tui.ui.layout import PANELS
 from flux_tui.ui.panels.series import SeriesPanel
 from flux_tui.ui.panels.strips import LineStrip
 from flux_tui.ui.place import Place

@@ -48,5 +48,5 @@ class CaptionStrip(LineStrip):
 
     def render_line(self, y: int) -> Strip:
         line = self._lines[y] if y < len(self._lines) else []
-        segments = [Segment(text, self._role(role)) for text, role in line]
+        segments = [Segment(self.signs.plain(text), self._role(role)) for text, role in line]
         return Strip(segments).crop_extend(0, self.size.width, self.rich_style)

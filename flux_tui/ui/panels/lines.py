@@ -130,7 +130,7 @@ class LinesPanel(ScrollView, can_focus=True):
             self._titled = title
             # By itself, a new title would draw the whole panel.
             self._hushed = True
-            self.border_title = title
+            self.border_title = self.signs.plain(title)
             self._hushed = False
             self.refresh(Region(-self.gutter.left, -self.gutter.top, self.outer_size.width, 1))
 
@@ -163,7 +163,7 @@ class LinesPanel(ScrollView, can_focus=True):
         selected = key == self.selected and (self.has_focus or self.has_class("-keep-selection"))
         sign = self.signs.mark if key in self.marked else self.signs.here if selected else " "
         spans = merged([(sign, "accent"), *line])
-        segments = [Segment(text, self._role(role)) for text, role in spans]
+        segments = [Segment(self.signs.plain(text), self._role(role)) for text, role in spans]
         if segments and (room := width - sum(len(text) for text, _ in spans)) > 0:
             segments[-1] = Segment(segments[-1].text + " " * room, segments[-1].style)
         base = self._base

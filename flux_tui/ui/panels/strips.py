@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from flux_tui.ui.glyphs import Glyphs
 from flux_tui.ui.panels.lines import ROLES
 from flux_tui.ui.view import Line, merged
 
@@ -22,6 +23,7 @@ class LineStrip(Widget):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._line: Line = []
+        self.signs = Glyphs(unicode=True)
         self._styles: dict[str, Style] = {}
 
     def show(self, line: Line) -> None:
@@ -36,7 +38,7 @@ class LineStrip(Widget):
         self._styles.clear()
 
     def render_line(self, y: int) -> Strip:
-        segments = [Segment(text, self._role(role)) for text, role in self._line]
+        segments = [Segment(self.signs.plain(text), self._role(role)) for text, role in self._line]
         return Strip(segments).crop_extend(0, self.size.width, self.rich_style)
 
     def _role(self, role: str) -> Style:
