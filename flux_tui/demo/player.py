@@ -320,12 +320,9 @@ class Player:
             self._until_up(action.nodes)
 
     def _push_by_and_by(self, name: str, cids: Sequence[Cid], every: float) -> None:
-        """Wants one after the other; on a busy machine, those that are due together."""
-        began, pushed = time.monotonic(), 0
-        while pushed < len(cids):
-            due = min(len(cids), int((time.monotonic() - began) / every) + 1)
-            self._push(name, *(cmd.Want(cid, MARK) for cid in cids[pushed:due]))
-            pushed = due
+        """Wants one after the other. Never several at once, even when late: they would become one intent."""
+        for cid in cids:
+            self._push(name, cmd.Want(cid, MARK))
             self._pause(every)
             self._again()
 
