@@ -7,11 +7,12 @@ others: `telling` is replaced as a whole, never changed.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, assert_never
 
 from flux_tui.config import parse_rate
 from flux_tui.core import commands as cmd
+from flux_tui.core.ids import Cid
 from flux_tui.core.policy import PolicyChange
 from flux_tui.demo.facts import Condition, fill, parse_term
 from flux_tui.demo.scenario import (
@@ -209,7 +210,6 @@ class Player:
         deadline = time.monotonic() + within
         watch = self.swarm.watch(self.scenario.watch)
         while True:
-            self.swarm.poll()
             missing = [
                 condition
                 for condition, was in zip(wanted, before, strict=True)
@@ -241,7 +241,7 @@ class Player:
             raise StoppedError
         if (trouble := self.swarm.trouble) is not None:
             raise NotSeenError(trouble)
-        self.swarm.poll()
+        self.swarm.poll(first=self.scenario.watch)
 
     # ── saying ──────────────────────────────────────────────────────────────────────────────────
 
@@ -298,10 +298,7 @@ class Player:
                 case Want(every=0):
                     self._push(name, cmd.WantMany(swarm.contents[action.content].cids, MARK))
                 case Want():
-                    for cid in swarm.contents[action.content].cids:
-                        self._push(name, cmd.Want(cid, MARK))
-                        self._pause(action.every)
-                        self._again()
+                    self._push_by_and_by(name, swarm.contents[action.content].cids, action.every)
                 case OneByOne():
                     swarm.one_by_one(name, action.content)
                 case Limit():
@@ -321,6 +318,13 @@ class Player:
                     assert_never(action)
         if isinstance(action, Start):
             self._until_up(action.nodes)
+
+    def _push_by_and_by(self, name: str, cids: Sequence[Cid], every: float) -> None:
+        """Wants one after the other. Never several at once, even when late: they would become one intent."""
+        for cid in cids:
+            self._push(name, cmd.Want(cid, MARK))
+            self._pause(every)
+            self._again()
 
     def _push(self, name: str, *commands: cmd.Command) -> None:
         try:

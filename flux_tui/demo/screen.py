@@ -15,7 +15,7 @@ from flux_tui.ui.app import Dashboard, run_dashboard
 from flux_tui.ui.place import Caption, Place
 from flux_tui.ui.source import Source
 
-BAR = 24
+BAR = 12
 """Columns of a lane's bar."""
 LEAVE_SECONDS = 2.0
 """After the outcome can have been read, where the demo ends by itself."""
@@ -39,7 +39,8 @@ class Story:
             self._over_since = self._over_since or now
             if now - self._over_since > LEAVE_SECONDS + reading_time(telling.text) / self._player.speed:
                 self._leave()
-        text = "\n".join([telling.text, *map(lane_text, telling.lanes)])
+        lanes = "   ".join(map(lane_text, telling.lanes))  # one line: a small terminal has three
+        text = f"{telling.text}\n{lanes}" if lanes else telling.text
         return Caption(text, telling.step, telling.steps, held, telling.look)
 
     def move(self, by: int) -> None:
@@ -52,9 +53,9 @@ class Story:
 
 
 def lane_text(lane: Lane) -> str:
-    """A lane as a line."""
+    """A lane, drawn."""
     filled = BAR * lane.done // lane.of if lane.of else 0
-    return f"{'█' * filled}{'░' * (BAR - filled)} {lane.done:>5,} of {lane.of:,}  {lane.label}"
+    return f"{'█' * filled}{'░' * (BAR - filled)} {lane.done:,}/{lane.of:,} {lane.label}"
 
 
 def show(scenario: Scenario, *, speed: float = 1.0, once: bool = False) -> str | None:

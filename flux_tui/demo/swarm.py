@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,8 @@ PREFIX = "flux-tui-demo-"
 """Of the temporary folder's name."""
 END_SECONDS = 5.0
 """For the nodes to be gone at the end; they are killed at once."""
+OTHERS_SECONDS = 0.2
+"""Between two looks at the nodes that are not on the screen."""
 PIECE = 1 << 20
 
 
@@ -64,6 +67,7 @@ class Swarm:
             for nodes in scenario.nodes
             for name in nodes.names
         }
+        self._polled = 0.0
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -158,8 +162,14 @@ class Swarm:
         """The names of all nodes."""
         return tuple(self.members)
 
-    def poll(self) -> None:
-        """Read what is new in every series."""
+    def poll(self, first: str | None = None) -> None:
+        """Read what is new in the series. `first`: the node that is read at each call, the others only a few
+        times a second, so that little is taken from those who do the work."""
+        if first is not None:
+            self.members[first].watch.poll()
+            if time.monotonic() - self._polled < OTHERS_SECONDS:
+                return
+        self._polled = time.monotonic()
         for member in self.members.values():
             member.watch.poll()
         for name, made in self.contents.items():

@@ -1,0 +1,178 @@
+"""The demo under the dashboard: the story's captions, its keys, other nodes' homes, and how it is left."""
+
+import os
+import pty
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fcntl import ioctl
+from pathlib import Path
+
+import pytest
+
+from flux_tui.demo.player import Lane, Player, Telling
+from flux_tui.demo.record import record
+from flux_tui.demo.scenario import load
+from flux_tui.demo.screen import Story, lane_text
+from flux_tui.demo.swarm import Swarm
+from flux_tui.ui.panels.caption import MAX_LINES
+from flux_tui.ui.panels.lines import wrapped
+from tests.bench.nodes import wait_for
+from tests.demo.test_check import folder, processes_of
+
+__all__ = ["folder"]  # a fixture
+
+
+def test_lanes_are_one_line_of_a_small_terminal() -> None:
+    race = load("race")
+    lanes = [lane_text(Lane(lane.label, 123, 300)) for lane in race.lanes]
+    assert lanes[0].startswith("████░░░░░░░░ 123/300 ")
+    assert len(wrapped("   ".join(lanes), 80 - 7)) == 1
+    assert lane_text(Lane("x", 0, 0)) == "░░░░░░░░░░░░ 0/0 x"
+    for step in race.steps:
+        assert len(wrapped(step.caption + "\n" + "   ".join(lanes), 80 - 7)) <= MAX_LINES
+
+
+class Pages:
+    """A player of which only what was told is of interest."""
+
+    def __init__(self) -> None:
+        self.player = Player(load("hello"), Swarm(load("hello")))
+        for number in (1, 2, 3):
+            self.player._put(Telling(f"step {number}", number, 5, "you"))
+
+    def text(self) -> str:
+        return self.player.shown()[0].text
+
+
+@pytest.fixture
+def pages() -> Iterator[Pages]:
+    found = Pages()
+    yield found
+    found.player.swarm.close()
+
+
+def test_pages_are_turned_back_and_on(pages: Pages) -> None:
+    assert pages.text() == "step 3"
+    for text in ("step 2", "step 1", "step 1"):
+        pages.player.move(-1)
+        assert (pages.text(), pages.player.shown()[1]) == (text, True)
+    pages.player.move(1)
+    assert pages.text() == "step 2"
+    pages.player.hold()  # from a page before: to the newest
+    assert (pages.text(), pages.player.shown()[1]) == ("step 3", False)
+    pages.player.hold()
+    assert pages.player.shown()[1]
+    pages.player.move(1)
+    assert not pages.player.shown()[1]
+
+
+def test_it_leaves_by_itself_only_when_told(pages: Pages) -> None:
+    left: list[bool] = []
+    pages.player.speed = 1e6
+    over = Telling("the end", 5, 5, "you", seen=True, over=True)
+    pages.player._put(over)
+    story = Story(pages.player, lambda: left.append(True))
+    assert story.caption.step == 5
+    assert not left
+    story._over_since = time.monotonic() - 10
+    assert story.caption.text == "the end"
+    assert left
+    assert Story(pages.player, None).caption.place == "you"
+
+
+class Terminal:
+    """A demo in a terminal of its own."""
+
+    def __init__(self, pid: int, descriptor: int) -> None:
+        self.pid = pid
+        self.descriptor = descriptor
+        self.seen = b""
+
+    def until(self, words: bytes, seconds: float = 40) -> None:
+        deadline = time.monotonic() + seconds
+        while words not in self.seen:
+            assert time.monotonic() < deadline, f"{words!r} was not shown"
+            if select.select([self.descriptor], [], [], 0.1)[0]:
+                self.seen += os.read(self.descriptor, 1 << 16)
+
+    def press(self, key: bytes) -> None:
+        self.seen = b""
+        os.write(self.descriptor, key)
+
+    def ended(self, seconds: float = 10) -> int:
+        deadline = time.monotonic() + seconds
+        while True:
+            if select.select([self.descriptor], [], [], 0.05)[0]:
+                with suppress(OSError):  # as Linux says that it is closed
+                    self.seen += os.read(self.descriptor, 1 << 16)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+            assert time.monotonic() < deadline, "it did not end"
+
+
+@contextmanager
+def a_demo(folder: Path, *arguments: str) -> Iterator[Terminal]:
+    pid, descriptor = pty.fork()
+    if pid == 0:
+        environment = dict(os.environ, TMPDIR=str(folder), TERM="xterm-256color")
+        os.execve(sys.executable, [sys.executable, "-m", "flux_tui", "demo", *arguments], environment)
+    ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    try:
+        yield Terminal(pid, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def test_a_person_looks_turns_pages_and_leaves(folder: Path) -> None:
+    with a_demo(folder, "hello", "--speed", "3") as terminal:
+        terminal.until(b"Three nodes run")
+        terminal.until(b"peers are connected")
+        terminal.press(b"v")
+        terminal.until(b"this is ada")
+        terminal.press(b"n")
+        terminal.until(b"2/5", seconds=60)
+        terminal.press(b"p")
+        terminal.until(b"1/5")
+        terminal.press(b"q")
+        assert terminal.ended() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_it_is_ended_from_outside(number: signal.Signals, folder: Path) -> None:
+    with a_demo(folder, "hello") as terminal:
+        terminal.until(b"1/5")
+        wait_for(lambda: len(processes_of(folder)) >= 4, seconds=30)
+        os.kill(terminal.pid, number)
+        terminal.ended()
+
+
+def test_a_recording_is_an_asciicast(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import json
+
+    monkeypatch.setenv("TMPDIR", str(folder))
+    cast = tmp_path / "hello.cast"
+    status = record(
+        ["demo", "hello", "--once", "--speed", "50"], cast, columns=80, rows=24, title="flux-tui demo hello"
+    )
+    assert status == 0
+    head, *lines = [json.loads(line) for line in cast.read_text().splitlines()]
+    assert (head["version"], head["width"], head["height"], head["title"]) == (
+        2,
+        80,
+        24,
+        "flux-tui demo hello",
+    )
+    times = [line[0] for line in lines]
+    assert times == sorted(times)
+    assert {line[1] for line in lines} == {"o"}
+    shown = "".join(line[2] for line in lines)
+    assert "5/5" in shown
+    assert shown.startswith("\x1b[?1049h"), "it begins with the screen of its own"
+    assert "\x1b[?1049l" in shown, "and gives it back"
