@@ -309,7 +309,15 @@ def _cost(event: ev.Event) -> int:
             return _ENTRY_BYTES + len(event.text)
         case ev.CustomReceived():
             return _ENTRY_BYTES + len(event.kind) + len(event.payload)
-        case ev.ChunkWasted() | ev.HaveReceived():
+        case (
+            ev.ChunkWasted()
+            | ev.HaveReceived()
+            | ev.CanHold()
+            | ev.OfferedHold()
+            | ev.KeepReceived()
+            | ev.ReplicaWanted()
+            | ev.ReleaseReceived()
+        ):
             return _ENTRY_BYTES + _CID_BYTES
         case ev.LeaseLapsed():
             return _ENTRY_BYTES + _CID_BYTES * len(event.cids) if event.cause == "refused" else 0
