@@ -169,7 +169,7 @@ def apply(state: State, entry: Entry) -> None:
         case ev.PeerDisconnected():
             _peer(state, event.peer).connected = False
         case ev.PeerFaulted():
-            _peer(state, event.peer).faults += 1
+            _peer(state, event.peer).faults += event.count
         case ev.NodeStarted():
             _node_started(state, event)
         case ev.PolicyChanged():

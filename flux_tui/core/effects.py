@@ -153,6 +153,14 @@ class PeerFault(_Input, frozen=True):
     text: str
 
 
+class Unheeded(_Input, frozen=True):
+    """A push of this peer was left out before it was looked at: there are too many."""
+
+    peer: PeerId
+    forwarded: bool
+    """It came by gossip: then it may be another's doing."""
+
+
 class DialFailed(_Input, frozen=True):
     """An address does not answer."""
 
@@ -275,6 +283,7 @@ Input: TypeAlias = (
     | PeerDown
     | PushDropped
     | PeerFault
+    | Unheeded
     | DialFailed
     | RouteCame
     | RoutingChanged
@@ -353,10 +362,11 @@ class Dial(_Effect, frozen=True):
 
 
 class Disconnect(_Effect, frozen=True):
-    """Drop a peer."""
+    """Drop a peer, and refuse it for a while."""
 
     peer: PeerId
     why: str
+    seconds: float
 
 
 class ReadNode(_Effect, frozen=True):

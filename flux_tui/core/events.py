@@ -553,8 +553,11 @@ class PeerFaulted(_Event, tag="peer_faulted", frozen=True, kw_only=True):
 
     peer: PeerId
     fault: str
-    """A short name: `garbage`, `oversize`, `wrong_bytes`, `unasked_chunk`, `bad_signature`, `slow`."""
+    """A short name: `garbage`, `oversize`, `wrong_bytes`, `unasked_chunk`, `bad_signature`, `slow`, `flood`,
+    `memory`."""
     text: str
+    count: int = 1
+    """How many times since the last such entry; `text` is of the latest."""
 
 
 class Unknown(_Event, tag="unknown", frozen=True, kw_only=True):

@@ -110,7 +110,9 @@ class Granting:
             self.settle(fetch, SNUB, "lapsed", holder.peer)
 
     def grant_all(self) -> None:
-        for peer in list(self.ready):
+        # Whoever let a lease lapse and has sent nothing since comes last: however many such there are, and
+        # whatever they promise, they never stand before one that delivers, or was not tried yet.
+        for peer in sorted(self.ready, key=lambda peer: self.holders.get(peer).snubbed):
             if self._free_at(peer) <= self.ledger.now:
                 del self.ready[peer]
                 holder = self.holders.get(peer)

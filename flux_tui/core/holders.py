@@ -29,6 +29,8 @@ that hangs keeps its chunks for more than a minute."""
 MAX_LAPSED = 4096
 """Chunks per peer remembered as granted once: what comes late is still taken."""
 MAX_PATIENCE = 16.0
+VAGUE_MIN, VAGUE_MAX = 1.0, 64.0
+"""Seconds that a holder is left alone which says NO to what it has, and not until when; doubling."""
 HICCUP = 0.25
 """Seconds that nobody is hurried for: two commits and a scheduler's whim at either end."""
 
@@ -39,7 +41,7 @@ class Holder:
     __slots__ = (
         "connected", "delivered_at", "faults", "idle_grant_at", "lapsed", "measured", "not_before", "outstanding",
         "outstanding_bytes", "patience", "peer", "rate", "roots", "rtt", "said_yes", "sample_at", "sample_bytes",
-        "snubbed",
+        "snubbed", "vague",
     )  # fmt: skip
 
     def __init__(self, peer: PeerId) -> None:
@@ -61,6 +63,8 @@ class Holder:
         self.patience = 1.0
         """Factor on its leases: doubles when one lapses, halves when something comes."""
         self.delivered_at = 0.0
+        self.vague = 0
+        """NOs without a time, since something came from it."""
         self.snubbed = False
         """It let a lease lapse and has sent nothing since: it is granted one chunk at a time."""
         self.lapsed: OrderedDict[Cid, Waste] = OrderedDict()
@@ -106,6 +110,7 @@ class Holder:
         """A chunk came: learn the rate."""
         self.patience = max(1.0, self.patience / 2)
         self.snubbed = False
+        self.vague = 0
         self.delivered_at = now
         if self.idle_grant_at:
             # From a grant to an idle holder until its first chunk: the round trip, and one chunk's time.
@@ -123,6 +128,11 @@ class Holder:
     def awake(self, now: float) -> bool:
         """Whether something came from it just now."""
         return now - self.delivered_at < 2 * HICCUP
+
+    def put_off(self) -> float:
+        """It said NO to what it has, without a time. Returns the seconds that it is left alone for."""
+        self.vague += 1
+        return min(VAGUE_MIN * 2.0 ** min(self.vague - 1, 16), VAGUE_MAX)
 
     def let_lapse(self, cid: Cid, cause: Waste) -> None:
         """Remember that this was granted to it once."""

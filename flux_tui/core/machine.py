@@ -16,6 +16,7 @@ from flux_tui.core import commands as cmd
 from flux_tui.core import effects as fx
 from flux_tui.core import events as ev
 from flux_tui.core import messages as msg
+from flux_tui.core.admission import Admission, Repeated
 from flux_tui.core.customs import Customs
 from flux_tui.core.effects import Effect, Input
 from flux_tui.core.events import Entry
@@ -34,6 +35,11 @@ MAX_FAULTS = 2
 """Chunks with wrong bytes after which a peer is dropped: one may be a bad disk, two are a habit."""
 MAX_TEXT = 512
 """Characters of a peer's words that are kept."""
+MAX_UNREACHABLE = 1024
+"""Addresses whose failure is remembered."""
+BAN_SECONDS, BAN_MAX = 60.0, 3600.0
+"""A peer that floods, or sends wrong bytes again, is refused for so long; doubling each time it does that
+after it came back."""
 
 
 class Machine:
@@ -51,13 +57,14 @@ class Machine:
     ) -> None:
         self.ledger = Ledger(me, state, holdings, random)
         self.requester = Requester(self.ledger, max_pending)
-        self.responder = Responder(self.ledger, policy or Policy(), self.requester.fetches)
+        self.admission = Admission(state.at)
+        self.responder = Responder(self.ledger, policy or Policy(), self.requester.fetches, self.admission)
         self.customs = Customs(self.ledger, self.responder)
         self.router = self.requester.retry.router
         self.origin = Origin(self.ledger, self.router)
         self.keeper = Keeper(self.ledger, self.requester, self.responder)
         self._stopped = False
-        self._unreachable: set[str] = set()
+        self._unreachable: dict[str, None] = {}
         """Addresses whose failure stands in the series already."""
 
     @property
@@ -115,6 +122,7 @@ class Machine:
             self.router.next_deadline(),
             self.origin.next_deadline(),
             self.keeper.next_deadline(),
+            self.admission.next_deadline(),
         )
 
     def accepts(self, peer: PeerId, cid: Cid) -> bool:
@@ -126,11 +134,21 @@ class Machine:
         if self._stopped:
             return [], []  # the last entry is written: what still comes in is for the next life
         self.ledger.begin(now)
+        now = self.ledger.now
+        pusher = _pusher(given)
+        if pusher is not None and not self.admission.heeds(pusher, now):
+            self._unheeded(pusher, given)
+            turn = self.ledger.take()  # the next tick does what there is to do
+            self.admission.charge(pusher, turn[0], now)
+            return turn
         match given:
             case fx.ChunkLanded():
+                if given.cid in self.requester.wanted:
+                    self.admission.earned(given.peer, 1, given.size, now)
                 for root in self.requester.landed(given.peer, given.cid, given.size, given.data):
                     self.responder.grew(root)
             case fx.ChunksWritten():
+                self.admission.earned(given.peer, len(given.cids), given.size, now)
                 self.responder.sent(given.peer, given.cids, given.size)
             case fx.MessageCame():
                 self._message(given.peer, given.message)
@@ -151,9 +169,10 @@ class Machine:
             case fx.NodeRead():
                 self.requester.node_read(given.root, given.cid, given.data)
             case fx.PeerUp():
-                self._unreachable.discard(given.addr)
+                self._unreachable.pop(given.addr, None)
                 self.ledger.emit(ev.PeerConnected(peer=given.peer, addr=given.addr))
                 self.router.peer_up(given.peer)
+                self.admission.up(given.peer, now)
                 self.responder.peer_up(given.peer)
                 self.requester.peer_up(given.peer)
                 self.origin.peer_up(given.peer)
@@ -164,14 +183,17 @@ class Machine:
                 self.responder.peer_down(given.peer)
                 self.requester.peer_down(given.peer)
                 self.origin.peer_down(given.peer)
+                self.admission.down(given.peer)
             case fx.ChunkSkipped():
                 if self.requester.skipped(given.peer, given.cid, given.size) == "unasked":
                     self._fault(given.peer, "unasked_chunk", f"it sent {given.cid}, which was not granted")
+                    if self.admission.unasked(given.peer, now):
+                        self._drop(given.peer, "it sends what nobody asked it for")
             case fx.ChunkCorrupt():
                 faults = self.requester.corrupt(given.peer, given.cid, given.size)
                 self._fault(given.peer, "wrong_bytes", f"what it sent as {given.cid} is something else")
                 if faults >= MAX_FAULTS:
-                    self.ledger.do(fx.Disconnect(peer=given.peer, why="it sent wrong bytes again"))
+                    self._drop(given.peer, "it sent wrong bytes again")
             case fx.LandFailed():
                 self.requester.land_failed(given.peer, given.cid, given.size, given.text)
             case fx.ChunksGone():
@@ -181,9 +203,15 @@ class Machine:
                 self._dropped(given.peer, given.message)
             case fx.PeerFault():
                 self._fault(given.peer, given.fault, given.text)
+                if self.admission.unheeded(given.peer, now):
+                    self._drop(given.peer, "it goes on sending what is nothing")
+            case fx.Unheeded():
+                self._unheeded(given.peer, given)
             case fx.DialFailed():
                 if given.addr not in self._unreachable and not self.router.is_quiet(given.addr):
-                    self._unreachable.add(given.addr)
+                    self._unreachable[given.addr] = None
+                    if len(self._unreachable) > MAX_UNREACHABLE:
+                        del self._unreachable[next(iter(self._unreachable))]
                     self.ledger.emit(ev.ErrorOccurred(text=given.text))
             case fx.PeerFound():
                 self.router.found(given.addr)
@@ -222,7 +250,11 @@ class Machine:
         self.router.on_time()
         self.origin.on_time()
         self.keeper.on_time()
-        return self.ledger.take()
+        self._report(self.admission.due(now))
+        turn = self.ledger.take()
+        if (payer := pusher or _faulty(given)) is not None:
+            self.admission.charge(payer, turn[0], now)
+        return turn
 
     def _message(self, peer: PeerId, message: msg.Message) -> None:
         match message:
@@ -278,7 +310,7 @@ class Machine:
         self.ledger.emit(ev.HaveReceived(peer=intent.origin, root=have.root, name=have.name, size=have.size))
         if intent.origin in self.responder.connected:
             self.requester.promised(intent.origin, (have.root,), have.size)
-        elif intent.addrs:
+        elif intent.addrs and self.admission.may_dial(intent.origin, intent.addrs[0], self.ledger.now):
             self.ledger.do(fx.Dial(addr=intent.addrs[0]))
 
     def _command(self, command: cmd.Command) -> None:
@@ -290,7 +322,7 @@ class Machine:
                     self._want(cid, command.by)
             case cmd.Get():
                 for addr in command.addrs:
-                    self._unreachable.discard(addr)
+                    self._unreachable.pop(addr, None)
                     self._join(addr, keep=True)
                 self.requester.want(
                     command.root, path=command.path, name=command.name, size=command.size, by=command.by
@@ -315,7 +347,7 @@ class Machine:
             case cmd.Add():
                 self.ledger.do(fx.AddPath(path=command.path, by=command.by))
             case cmd.Join():
-                self._unreachable.discard(command.addr)  # who asks again wants to hear of it again
+                self._unreachable.pop(command.addr, None)  # who asks again wants to hear of it again
                 self._join(command.addr, keep=True)
             case cmd.Configure():
                 policy = command.change.applied(self.responder.policy)
@@ -383,7 +415,32 @@ class Machine:
             self.ledger.do(fx.Dial(addr=addr, keep=keep))
 
     def _fault(self, peer: PeerId, fault: str, text: str) -> None:
-        self.ledger.emit(ev.PeerFaulted(peer=peer, fault=fault, text=text[:MAX_TEXT]))
+        text = text[:MAX_TEXT]
+        if count := self.admission.report(peer, fault, text, self.ledger.now):
+            self.ledger.emit(ev.PeerFaulted(peer=peer, fault=fault, text=text, count=count))
+
+    def _drop(self, peer: PeerId, why: str) -> None:
+        self._report(self.admission.held_back(peer))
+        times = min(self.admission.dropped(peer, self.ledger.now), 16)
+        seconds = min(BAN_SECONDS * 2.0**times, BAN_MAX)
+        self.ledger.do(fx.Disconnect(peer=peer, why=why, seconds=seconds))
+
+    def _report(self, faults: list[Repeated]) -> None:
+        for one in faults:
+            self.ledger.emit(ev.PeerFaulted(peer=one.peer, fault=one.fault, text=one.text, count=one.times))
+
+    def _unheeded(self, peer: PeerId, given: Input) -> None:
+        """Something that a peer pushed is left out. Once in a while it hears so."""
+        now = self.ledger.now
+        self._fault(peer, "flood", "it pushes more than this node heeds")
+        if isinstance(given, fx.Unheeded) and given.forwarded:
+            return  # who hands on what others flood with is not at fault
+        if self.admission.unheeded(peer, now):
+            self._drop(peer, "it pushes more than this node heeds")
+        elif cids := _asked(given):
+            wait = self.admission.refusal(peer, now) if peer in self.responder.connected else None
+            if wait is not None:
+                self.responder.not_now(peer, cids, wait)
 
     def _dropped(self, peer: PeerId, message: msg.Message) -> None:
         """A message found its peer's queue full, or the peer gone."""
@@ -404,3 +461,34 @@ class Machine:
                 pass  # the retry timer pushes it again
             case _:
                 assert_never(message)
+
+
+def _pusher(given: Input) -> PeerId | None:
+    """Who pushes this of its own will; None: nobody does, or it has to be taken in any case."""
+    match given:
+        case fx.MessageCame():
+            return given.peer
+        case fx.IntentCame() | fx.RouteCame():
+            return given.intent.origin
+        case _:
+            return None
+
+
+def _faulty(given: Input) -> PeerId | None:
+    """Whose fault this is."""
+    match given:
+        case fx.ChunkSkipped() | fx.ChunkCorrupt() | fx.PeerFault() | fx.Unheeded():
+            return given.peer
+        case _:
+            return None
+
+
+def _asked(given: Input) -> tuple[Cid, ...]:
+    """What its sender wants."""
+    match given:
+        case fx.MessageCame(message=msg.Grant(cids=cids)):
+            return cids
+        case fx.IntentCame(intent=msg.Intent(body=msg.Want(cids=cids)), via="direct"):
+            return cids
+        case _:
+            return ()

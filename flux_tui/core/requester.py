@@ -306,6 +306,8 @@ class Requester:
             )
         )
         holder = self.holders.get(peer)
+        if wait is None and no.has_it and no.reason not in GIVES_NOTHING:
+            wait = holder.put_off()  # or it would be granted the same again at once
         if wait is not None:
             holder.not_before = self.ledger.now + wait
         freed: list[Cid] = []
@@ -381,6 +383,7 @@ class Requester:
         """What came does not hash to its CID: it is fetched elsewhere. Returns the peer's faults."""
         holder = self.holders.get(peer)
         holder.faults += 1
+        holder.snubbed = True  # one chunk at a time, until a good one comes
         holder.lapsed.pop(cid, None)
         self.ledger.emit(ev.ChunkWasted(cid=cid, size=size, peer=peer, cause="corrupt"))
         fetches = self.wanted.get(cid, ())

@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from flux_tui.core import events as ev
+from flux_tui.core.admission import Admission
 from flux_tui.core.effects import Broadcast, Dial, Push, Serve, Unserve
 from flux_tui.core.fetch import Fetch
 from flux_tui.core.ids import Cid, PeerId
@@ -57,8 +58,11 @@ MAX_OWED, OWED_SECONDS = 64, 30.0
 class Responder:
     """The giving half of a node."""
 
-    def __init__(self, ledger: Ledger, policy: Policy, fetches: Mapping[Cid, Fetch]) -> None:
+    def __init__(
+        self, ledger: Ledger, policy: Policy, fetches: Mapping[Cid, Fetch], admission: Admission
+    ) -> None:
         self.ledger = ledger
+        self.admission = admission
         self.fetches = fetches
         """What this node is still fetching: of that, it has a part."""
         self._watchers = Watchers()
@@ -144,6 +148,12 @@ class Responder:
         if self._busy_since is not None and (elapsed := self.ledger.now - self._busy_since) >= 0.5:
             self._uplink += 0.3 * (self._sent / elapsed - self._uplink)
             self._busy_since, self._sent = self.ledger.now, 0
+
+    def not_now(self, peer: PeerId, cids: tuple[Cid, ...], retry_after: float) -> None:
+        """It asks too often to be heeded: one NO for all of that."""
+        size_of = self.ledger.holdings.size_of
+        has_it = any(size_of(cid) is not None for cid in cids)
+        self._no(peer, cids, "rate_limited", retry_after, has_it=has_it)
 
     def next_deadline(self) -> float:
         """When `on_time` has something to do; infinity if nothing is held back by a limit."""
@@ -334,6 +344,8 @@ class Responder:
         if not addrs:
             return
         if peer not in self._owed:
+            if not self.admission.may_dial(peer, addrs[0], self.ledger.now):
+                return
             if len(self._owed) >= MAX_OWED:
                 self._owed.pop(next(iter(self._owed)))
             self._owed[peer] = (self.ledger.now + OWED_SECONDS, [])

@@ -14,8 +14,10 @@ from flux_tui.core.policy import Bucket, Policy
 
 MAX_WAIT_SECONDS = 2.0
 """Of a queue before a limit: long enough that a requester's next grant comes before it is empty."""
-MAX_QUEUED = 4096
-"""Chunks that one peer may have in its queue here."""
+MAX_QUEUED = 1024
+"""Chunks that one peer may have in its queue here: what a requester grants to one holder at a time."""
+MAX_RESTING = 4096
+"""Peers without a queue whose limits are remembered."""
 
 
 class Queue:
@@ -160,7 +162,7 @@ class Uplink:
         found = self.queues.get(peer) or self._resting.get(peer)
         if found is None:
             found = self._resting[peer] = Queue(self.policy, now)
-            if len(self._resting) > MAX_QUEUED:
+            if len(self._resting) > MAX_RESTING:
                 self._resting.popitem(last=False)
         return found
 

@@ -228,7 +228,8 @@ def _describe(event: Event, names: Names) -> str:
         case ev.PeerDisconnected():
             return names.text(event.why)
         case ev.PeerFaulted():
-            return f"{event.fault}: {names.text(event.text)}"
+            times = f" ({event.count:,} times)" if event.count > 1 else ""
+            return f"{event.fault}{times}: {names.text(event.text)}"
         case ev.NodeStarted():
             return (
                 f"{names.peer(event.peer_id)} listens at {counted(len(event.addrs), 'address', 'addresses')}"

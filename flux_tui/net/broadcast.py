@@ -7,27 +7,43 @@ so that a copy is a copy whoever sends it.
 """
 
 import logging
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
+from typing import Any, cast
 
 import trio
-from libp2p.abc import IHost
+from libp2p.abc import IHost, INetStream
+from libp2p.exceptions import ParseError
+from libp2p.io.exceptions import IncompleteReadError
+from libp2p.network.stream.exceptions import StreamError
 from libp2p.peer.id import ID
 from libp2p.pubsub.gossipsub import PROTOCOL_ID, PROTOCOL_ID_V11, GossipSub
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.pubsub import Pubsub
 from libp2p.tools.anyio_service import background_trio_service
+from libp2p.utils.varint import encode_uvarint, read_varint_prefixed_bytes_limited
 
 from flux_tui.core.codec import MAX_SEALED
 from flux_tui.core.ids import PeerId
 from flux_tui.net.network import INTENT_TOPIC, Receiver
+from flux_tui.net.pace import Pace
 
 log = logging.getLogger(__name__)
 
 DEGREE, DEGREE_LOW, DEGREE_HIGH = 6, 4, 12
 """Neighbours in the mesh: wanted, at least, at most (gossipsub's own defaults)."""
 HEARTBEAT_SECONDS = 1
+MAX_RPC = 256 * 1024
+"""Bytes of one of gossipsub's messages, which may hold several of ours."""
+GOSSIP_BURST, GOSSIP_RATE = 1024.0, 128.0
+"""Parts of such messages from one neighbour, at once and per second: each costs 1.5 ms. What comes faster is
+read later."""
+OPENING_BURST, OPENING_RATE = 8.0, 0.2
+"""Streams of ours to one neighbour, at once and per second in the long run."""
+MAX_OPENINGS = 1024
+"""Neighbours for which that is remembered."""
 OUTBOX = 256
 """Intents waiting to be published; the oldest is dropped for a newer one."""
 
@@ -67,7 +83,7 @@ class Broadcast:
             if peer != me:
                 if not 0 < len(message.data) <= MAX_SEALED:
                     return False
-                receiver.on_gossip(peer, message.data)
+                return receiver.on_gossip(peer, message.data)
             return True
 
         self._pubsub.set_topic_validator(INTENT_TOPIC, take, is_async_validator=False)
@@ -76,8 +92,71 @@ class Broadcast:
             await subscription.get()  # it is read already, but a subscription makes us part of the mesh
 
 
+class PacedPubsub(Pubsub):
+    """Pubsub that reads each neighbour at a pace, and survives what it sends."""
+
+    def __init__(self, receiver: Receiver, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._receiver = receiver
+        self._openings: OrderedDict[ID, Pace] = OrderedDict()
+
+    async def _handle_new_peer(self, peer_id: ID) -> None:
+        """Open our stream to a neighbour. One that resets it would have it opened again at once, for ever."""
+        pace = self._openings.get(peer_id)
+        if pace is None:
+            pace = self._openings[peer_id] = Pace(OPENING_BURST, OPENING_RATE)
+            if len(self._openings) > MAX_OPENINGS:
+                self._openings.popitem(last=False)
+        await pace.spend(1)
+        await super()._handle_new_peer(peer_id)
+
+    async def continuously_read_stream(self, stream: INetStream) -> None:
+        """Read, until the stream ends. Left to itself, garbage here would end the whole host."""
+        try:
+            await super().continuously_read_stream(cast("INetStream", _PacedRpcs(stream)))
+        except (StreamError, ParseError, IncompleteReadError):
+            raise  # libp2p's own: it ends the stream
+        except Exception as error:  # what a message's parser has, and libp2p does not expect
+            peer = PeerId(str(stream.muxed_conn.peer_id))
+            self._receiver.on_fault(peer, "garbage", f"gossip that is none: {type(error).__name__}")
+            raise ParseError(str(error)) from error
+
+
+class _PacedRpcs:
+    """A stream of gossip: whole messages are read from it, within the pace, and handed out as they were."""
+
+    def __init__(self, stream: INetStream) -> None:
+        self._stream = stream
+        self._pace = Pace(GOSSIP_BURST, GOSSIP_RATE)
+        self._left = b""
+        self._at = 0
+        self.muxed_conn = stream.muxed_conn
+        self.metric_send_channel = stream.metric_send_channel
+
+    async def read(self, n: int | None = None) -> bytes:
+        """Up to `n` bytes of the messages, each as a length and a body."""
+        if self._at >= len(self._left):
+            body = await read_varint_prefixed_bytes_limited(self._stream, MAX_RPC)
+            await self._pace.spend(_parts(body))
+            self._left, self._at = encode_uvarint(len(body)) + body, 0
+        end = len(self._left) if n is None else self._at + n
+        data = self._left[self._at : end]
+        self._at += len(data)
+        return data
+
+
+def _parts(body: bytes) -> int:
+    """How much work a message makes: each part of it is handled on its own."""
+    rpc = rpc_pb2.RPC()
+    rpc.ParseFromString(body)
+    control = rpc.control
+    ids = sum(len(have.messageIDs) for have in control.ihave) + sum(len(w.messageIDs) for w in control.iwant)
+    others = len(control.graft) + len(control.prune) + len(control.ihave) + len(control.iwant)
+    return 1 + len(rpc.publish) + len(rpc.subscriptions) + others + ids // 16
+
+
 @asynccontextmanager
-async def open_broadcast(host: IHost) -> AsyncIterator[Broadcast]:
+async def open_broadcast(host: IHost, receiver: Receiver) -> AsyncIterator[Broadcast]:
     """Gossipsub on a host, for as long as the context lasts."""
     router = GossipSub(
         [PROTOCOL_ID_V11, PROTOCOL_ID],
@@ -87,9 +166,11 @@ async def open_broadcast(host: IHost) -> AsyncIterator[Broadcast]:
         heartbeat_interval=HEARTBEAT_SECONDS,
         spam_protection_enabled=False,  # it would count our own messages, ten a second
     )
-    pubsub = Pubsub(
+    pubsub = PacedPubsub(
+        receiver,
         host,
         router,
+        max_inbound_rpc_size=MAX_RPC,
         strict_signing=False,
         msg_id_constructor=_content_id,
         allowed_topics=frozenset({INTENT_TOPIC}),

@@ -21,10 +21,12 @@ from multiaddr import Multiaddr
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.messages import Message, Route
 from flux_tui.net.broadcast import Broadcast, open_broadcast
+from flux_tui.net.budget import Budget
 from flux_tui.net.dht import Dht
 from flux_tui.net.discovery import concrete, mdns, parse_peer_addr
+from flux_tui.net.guests import Guests
 from flux_tui.net.links import PROTOCOL, Links
-from flux_tui.net.network import Load, Network, NetworkError, OpenNetwork, Receiver
+from flux_tui.net.network import BAN_SECONDS, Load, Network, NetworkError, OpenNetwork, Receiver
 from flux_tui.net.relay import CIRCUIT, Relay, Reservations, circuit_addr, serve_circuits
 from flux_tui.net.swarm import forget_failures, open_host
 
@@ -74,10 +76,11 @@ async def _open(
     addrs = [_listen_addr(addr) for addr in listen]
     through = [_relay(addr) for addr in relays]
     async with AsyncExitStack() as stack:
-        host = await stack.enter_async_context(open_host(identity, swarm_key, lambda: advertised))
+        budget = Budget()
+        host = await stack.enter_async_context(open_host(identity, swarm_key, lambda: advertised, budget))
         for addr in addrs:
             await _listen_on(host, addr)
-        broadcast = await stack.enter_async_context(open_broadcast(host))
+        broadcast = await stack.enter_async_context(open_broadcast(host, receiver))
         nursery = await stack.enter_async_context(trio.open_nursery())
         network = Libp2pNetwork(host, identity, receiver, nursery, broadcast)
         # Who asks for relays cannot be dialled: others try those first.
@@ -89,6 +92,8 @@ async def _open(
         if through:
             nursery.start_soon(Reservations(host, through, receiver).run)
         nursery.start_soon(network.run_dht)
+        network.budget = budget
+        budget.on_drop = network.over_budget
         nursery.start_soon(broadcast.run_outbox)
         nursery.start_soon(broadcast.run_inbox, network.peer_id, receiver)
         if use_mdns:
@@ -117,6 +122,8 @@ class Libp2pNetwork:
         self._nursery = nursery
         self._broadcast = broadcast
         self._links = Links(host, receiver, nursery, self._addr_of)
+        self._links.close = lambda peer: nursery.start_soon(self._close_peer, peer)
+        self.budget: Budget
         self._dialling: dict[str, bool] = {}
         """Addresses being dialled, and whether to keep at it."""
         self._addr_by_peer: dict[PeerId, str] = {}
@@ -130,6 +137,8 @@ class Libp2pNetwork:
         )
         self._links.on_up = self.dht.peer_up
         host.set_stream_handler(PROTOCOL, self._on_stream)
+        guests = Guests(lambda peer: peer in self._links.by_peer, self._links.refuses)
+        host.get_network().register_notifee(guests)
 
     def peers(self) -> tuple[PeerId, ...]:
         return tuple(peer for peer in self._links.by_peer if self._links.get(peer))
@@ -168,8 +177,8 @@ class Libp2pNetwork:
             self._dialling[addr] = keep
             self._nursery.start_soon(self._dial, addr)
 
-    def disconnect(self, peer: PeerId, why: str) -> None:
-        self._links.ban(peer)
+    def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:
+        self._links.ban(peer, seconds)
         if (link := self._links.by_peer.get(peer)) is not None:
             link.end(why)
         self._nursery.start_soon(self._close_peer, peer)
@@ -197,6 +206,11 @@ class Libp2pNetwork:
             return key is not None and key.verify(data, signature)
         except Exception:  # libsodium's own errors for a signature of the wrong form
             return False
+
+    def over_budget(self, peer: PeerId, why: str) -> None:
+        """A connection was dropped for what it costs."""
+        self._receiver.on_fault(peer, "memory", why)
+        self.disconnect(peer, why)
 
     async def _on_stream(self, stream: INetStream) -> None:
         await self._links.take(stream)
@@ -238,6 +252,7 @@ class Libp2pNetwork:
         if not self._links.allowed(peer):
             return refused
         self._addr_by_peer[peer] = addr
+        self._links.expect(peer)
         self._forget_failures(ID.from_base58(peer))
         try:
             with trio.fail_after(DIAL_SECONDS):

@@ -10,6 +10,7 @@ connection that libp2p makes for a lookup in the DHT gets no link.
 
 import logging
 import time
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -20,8 +21,9 @@ from libp2p.peer.id import ID
 
 from flux_tui.core import codec
 from flux_tui.core.ids import PeerId
-from flux_tui.net.network import PUSH_PROTOCOL, Receiver
-from flux_tui.net.push_stream import Outgoing, read_from
+from flux_tui.core.policy import Bucket
+from flux_tui.net.network import BAN_SECONDS, PUSH_PROTOCOL, Receiver
+from flux_tui.net.push_stream import Outgoing, StalledError, read_from
 from flux_tui.net.transport import WRITE_BYTES, widen
 
 log = logging.getLogger(__name__)
@@ -33,10 +35,18 @@ HANDSHAKE_SECONDS = 10.0
 """For a link to have both of its streams."""
 REOPEN_SECONDS = 1.0
 """Before a stream is opened again on a connection that outlived its link."""
-BAN_SECONDS = 10.0
-"""A peer that sent garbage is refused for this long."""
 MAX_PEERS = 128
-"""Links at the same time; each may have RECEIVE_WINDOW bytes under way."""
+"""Links at the same time; what all of them may have under way is bounded besides (budget.py)."""
+RESERVED = 32
+"""Of these, kept for peers that gave or took chunks, and for those that this node dials."""
+GUEST_SECONDS = 30.0
+"""After this long, a stranger that did nothing useful makes room for another."""
+MAX_REGULARS = 1024
+"""Peers remembered as useful."""
+COMING_BURST, COMING_RATE = 64.0, 4.0
+"""Links of strangers that come up at once, and per second in the long run."""
+MAX_RETURNS, RETURN_SECONDS = 8, 60.0
+"""Links that one peer may have had in so many seconds: more often it does not come back by accident."""
 CLOSE_SECONDS = 0.5
 """For the courtesies of closing a stream."""
 
@@ -50,6 +60,7 @@ class Link:
         self.inbound: INetStream | None = None
         self.outbound: INetStream | None = None
         self.opening = False
+        self.since = trio.current_time()
         self.complete = trio.Event()
         self.up = trio.Event()
         self.done = trio.Event()
@@ -73,19 +84,25 @@ class Links:
         self._nursery = nursery
         self._addr_of = addr_of
         self._banned: dict[PeerId, float] = {}
-        self._last_end: dict[PeerId, trio.Event] = {}
+        self._regulars: OrderedDict[PeerId, None] = OrderedDict()
+        """Who gave or took chunks, or was dialled from here."""
+        self._returns: OrderedDict[PeerId, deque[float]] = OrderedDict()
+        """When the latest links of a peer came up."""
+        self._strangers = Bucket(COMING_RATE, trio.current_time())
         self.by_peer: dict[PeerId, Link] = {}
         self.on_up: Callable[[PeerId], None] = lambda peer: None
         """Told of each link that comes up, before the receiver is."""
+        self.close: Callable[[PeerId], None] = lambda peer: None
+        """Closes the connection to a peer, soon."""
 
     def get(self, peer: PeerId) -> Link | None:
         """The link to a peer, if it is up."""
         link = self.by_peer.get(peer)
         return link if link is not None and link.up.is_set() else None
 
-    def ban(self, peer: PeerId) -> None:
+    def ban(self, peer: PeerId, seconds: float = BAN_SECONDS) -> None:
         """Refuse this peer for a while."""
-        self._banned[peer] = time.monotonic() + BAN_SECONDS
+        self._banned[peer] = max(time.monotonic() + seconds, self._banned.get(peer, 0.0))
         if len(self._banned) > 1024:
             del self._banned[next(iter(self._banned))]
 
@@ -97,7 +114,48 @@ class Links:
         """Whether it may have a link: nobody while we close, though libp2p goes on for a moment."""
         if self._nursery.cancel_scope.cancel_called or self.refuses(peer):
             return False
-        return peer in self.by_peer or len(self.by_peer) < MAX_PEERS
+        return peer in self.by_peer or (not self._too_often(peer) and self._has_room(peer))
+
+    def expect(self, peer: PeerId) -> None:
+        """This node dials it: it is not a stranger."""
+        self._regular(peer)
+
+    def _regular(self, peer: PeerId) -> None:
+        self._regulars[peer] = None
+        self._regulars.move_to_end(peer)
+        if len(self._regulars) > MAX_REGULARS:
+            self._regulars.popitem(last=False)
+
+    def _useful(self, link: Link) -> bool:
+        return link.peer in self._regulars or link.outgoing.served > 0
+
+    def _too_often(self, peer: PeerId) -> bool:
+        ups = self._returns.get(peer)
+        return ups is not None and len(ups) == MAX_RETURNS and ups[0] > trio.current_time() - RETURN_SECONDS
+
+    def _has_room(self, peer: PeerId) -> bool:
+        """Whether there is a place for it, if need be that of a stranger who has had one for long enough."""
+        known = peer in self._regulars
+        if not known and self._strangers.level(trio.current_time()) < 1 - COMING_BURST:
+            return False
+        return not self._full(known) or self._idler(known) is not None
+
+    def _full(self, known: bool) -> bool:
+        return len(self.by_peer) >= (MAX_PEERS if known else MAX_PEERS - RESERVED)
+
+    def _idler(self, known: bool) -> Link | None:
+        """The stranger that has had its place the longest, if that is long enough."""
+        strangers = [link for link in self.by_peer.values() if not self._useful(link)]
+        oldest = min(strangers, key=lambda link: link.since, default=None)
+        longer = known or (oldest is not None and oldest.since < trio.current_time() - GUEST_SECONDS)
+        return oldest if longer else None
+
+    def _came(self, peer: PeerId) -> None:
+        ups = self._returns.setdefault(peer, deque(maxlen=MAX_RETURNS))
+        ups.append(trio.current_time())
+        self._returns.move_to_end(peer)
+        if len(self._returns) > MAX_REGULARS:
+            self._returns.popitem(last=False)
 
     def connected(self, peer: PeerId) -> None:
         """We have a connection to this peer, and want a link: open our stream on it."""
@@ -136,6 +194,14 @@ class Links:
         return self._add(Link(old.peer, self._receiver), old)
 
     def _add(self, link: Link, old: Link | None) -> Link:
+        if link.peer not in self.by_peer:
+            known = link.peer in self._regulars
+            if not known:
+                self._strangers.spend(1, trio.current_time())
+            if self._full(known) and (idler := self._idler(known)) is not None:
+                self.ban(idler.peer, GUEST_SECONDS)
+                idler.end("it had its place for long, and others wait")
+                del self.by_peer[idler.peer]
         self.by_peer[link.peer] = link
         self._nursery.start_soon(self._run, link, old)
         return link
@@ -164,6 +230,7 @@ class Links:
                 waiting.deadline = float("inf")
                 link.up.set()
                 self._protect(link.peer)
+                self._came(link.peer)
                 self.on_up(link.peer)
                 self._receiver.on_connected(link.peer, self._addr_of(link.peer))
                 async with trio.open_nursery() as nursery:
@@ -172,8 +239,12 @@ class Links:
         finally:
             if self.by_peer.get(link.peer) is link:
                 del self.by_peer[link.peer]
+            if self.refuses(link.peer):
+                self.close(link.peer)
             if link.up.is_set():
                 self._unprotect(link.peer)
+                if link.outgoing.served:
+                    self._regular(link.peer)
                 self._receiver.on_disconnected(link.peer, link.why)
             with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
                 for stream in (link.outbound, link.inbound):
@@ -199,7 +270,10 @@ class Links:
     async def _read(self, link: Link) -> None:
         assert link.inbound is not None
         try:
-            await read_from(link.inbound, link.peer, self._receiver)
+            await read_from(link.inbound, link.peer, self._receiver, lambda: self._regular(link.peer))
+        except StalledError as error:
+            self._receiver.on_fault(link.peer, "slow", str(error))
+            link.end(str(error))
         except codec.BadFrameError as error:
             self._receiver.on_fault(link.peer, "garbage", str(error))
             self.ban(link.peer)

@@ -34,6 +34,7 @@ from flux_tui.core.ids import BadIdError, Cid, PeerId, cid_bytes, peer_id_bytes,
 from flux_tui.core.messages import Message, Route
 from flux_tui.net.discovery import parse_peer_addr
 from flux_tui.net.network import (
+    BAN_SECONDS,
     CLOSEST,
     MAX_FANOUT,
     MAX_PROVIDED,
@@ -44,7 +45,7 @@ from flux_tui.net.network import (
     OpenNetwork,
     Receiver,
 )
-from flux_tui.net.push_stream import Outgoing, read_from
+from flux_tui.net.push_stream import Outgoing, StalledError, read_from
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +55,6 @@ SLICE_BYTES = 64 * 1024
 """Bytes of one write, as a network has them."""
 REDIAL_MIN, REDIAL_MAX = 0.1, 30.0
 """Seconds between two tries to reach a peer that is to be kept; doubling."""
-BAN_SECONDS = 10.0
-"""A peer that was disconnected or sent garbage is refused for this long."""
 GOSSIP_QUEUE = 256
 """Gossip messages waiting at one network; the next is dropped."""
 GOSSIP_SEEN = 4096
@@ -209,8 +208,8 @@ class MemoryNetwork:
             self._dialling[addr] = keep
             self._nursery.start_soon(self._dial, addr)
 
-    def disconnect(self, peer: PeerId, why: str) -> None:
-        self._refuse(peer)
+    def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:
+        self._refuse(peer, seconds)
         if (link := self._links.get(peer)) is not None:
             link.end(why)
 
@@ -255,7 +254,8 @@ class MemoryNetwork:
             if forwarder != self.peer_id:
                 if not 0 < len(data) <= MAX_SEALED:
                     continue
-                self._receiver.on_gossip(forwarder, data)
+                if not self._receiver.on_gossip(forwarder, data):
+                    continue
             for link in self._links.values():
                 if link.up and link.peer != forwarder:
                     link.far.owner.gossip(self.peer_id, data)
@@ -366,13 +366,16 @@ class MemoryNetwork:
     async def _read(self, link: "_Link") -> None:
         try:
             await read_from(link.incoming, link.peer, self._receiver)
+        except StalledError as error:
+            self._receiver.on_fault(link.peer, "slow", str(error))
+            link.end(str(error))
         except BadFrameError as error:
             self._receiver.on_fault(link.peer, "garbage", str(error))
             self._refuse(link.peer)
             link.end(f"it sent garbage: {error}")
 
-    def _refuse(self, peer: PeerId) -> None:
-        self._refused[peer] = trio.current_time() + BAN_SECONDS
+    def _refuse(self, peer: PeerId, seconds: float = BAN_SECONDS) -> None:
+        self._refused[peer] = max(trio.current_time() + seconds, self._refused.get(peer, 0.0))
 
     def _refuses(self, peer: PeerId) -> bool:
         return self._refused.get(peer, 0.0) > trio.current_time()

@@ -35,6 +35,8 @@ QUEUE_MESSAGES = 4096
 """Control messages waiting for one peer; the next is dropped (`push` says so)."""
 QUEUE_BYTES = 4 * 1024 * 1024
 """Bytes of the same."""
+BAN_SECONDS = 10.0
+"""A peer that was disconnected or sent garbage is refused for so long, at least."""
 
 
 class NetworkError(Exception):
@@ -71,8 +73,9 @@ class Receiver(Protocol):
     async def on_payload(self, peer: PeerId, chunk: Chunk, payload: bytes | bytearray) -> None:
         """The bytes of a chunk that was wanted; not verified yet."""
 
-    def on_gossip(self, forwarder: PeerId, data: bytes) -> None:
-        """A gossip message came by way of `forwarder`; nothing in it is verified."""
+    def on_gossip(self, forwarder: PeerId, data: bytes) -> bool:
+        """A gossip message came by way of `forwarder`; nothing in it is verified. Returns whether it may
+        travel on: nobody is to be blamed for another's garbage."""
 
     def on_sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None:
         """These chunks, `size` bytes together, were written to the peer's stream."""
@@ -131,8 +134,8 @@ class Network(Protocol):
         `keep`: try again, with patience, whenever the peer is not there, as long as the network is open.
         """
 
-    def disconnect(self, peer: PeerId, why: str) -> None:
-        """Close the streams and the connection to this peer, soon."""
+    def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:
+        """Close the streams and the connection to this peer, soon, and refuse it for so long."""
 
     async def drain(self, seconds: float) -> None:
         """Return when all that was queued is handed to the streams, or after this long. For the end."""

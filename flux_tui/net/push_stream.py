@@ -5,11 +5,13 @@ one portion of chunks at a time, loaded while the one before it is being written
 waits for more than a portion (1 MiB), and queued chunks cost no memory.
 
 Incoming, a frame's prefix is checked before its header is read, its header before its payload; a payload
-that nobody wants is skipped, never stored.
+that nobody wants is skipped, never stored. Messages are taken at a pace, and what begins has to go on: a
+peer that stops in the middle of a frame holds its buffer for FRAME_SECONDS, not for ever.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import trio
@@ -18,9 +20,22 @@ from flux_tui.core import codec
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.messages import Chunk, Message
 from flux_tui.net.network import QUEUE_BYTES, QUEUE_MESSAGES, Load, LoadedChunk, Receiver
+from flux_tui.net.pace import Pace
 
-READ_BYTES = 4 * 1024 * 1024
-"""Bytes asked of the stream at once: all that is there, usually."""
+READ_BYTES = 256 * 1024
+"""Bytes asked of the stream at once; more only for a payload that is wanted. So a peer that is read slowly
+has this much here, and the rest stays within its window."""
+MESSAGE_BURST, MESSAGE_RATE = 4096.0, 1024.0
+"""Messages taken from one peer at once, and per second in the long run; a KiB of one counts as one more.
+What comes faster is read later. Ten thousand small chunks are wanted and granted with 1,300 of these."""
+SKIPPED_BYTES = 16 * 1024
+"""Bytes of a payload that nobody wants which count as one message more."""
+FRAME_SECONDS = 20.0
+"""For the rest of a frame whose beginning came; a payload has what it takes at PAYLOAD_RATE besides."""
+PAYLOAD_RATE = 16 * 1024
+"""Bytes/s; slower is no use to anybody: a chunk would take more than a minute."""
+YIELD_EVERY = 32
+"""Frames handled, until other peers have their turn."""
 
 
 class ByteStream(Protocol):
@@ -41,6 +56,8 @@ class Outgoing:
         self._control: deque[bytes] = deque()
         self._control_bytes = 0
         self._loads: deque[Load] = deque()
+        self.served = 0
+        """Bytes of chunks that were written."""
         self._wake = trio.Event()
         self._empty = trio.Event()
         """Nothing is queued, and what was is written."""
@@ -128,6 +145,7 @@ class Outgoing:
             await self._write(stream, bytes(pending))
         if chunks:
             size = sum(len(data) for _, data in chunks)
+            self.served += size
             cids: tuple[Cid, ...] = tuple(cid for cid, _ in chunks)
             self._receiver.on_sent(self._peer, cids, size)
 
@@ -136,10 +154,26 @@ class Outgoing:
             await stream.write(data[start : start + self._slice])
 
 
-async def read_from(stream: ByteStream, peer: PeerId, receiver: Receiver) -> None:
-    """Cut a stream into frames until it ends (its exception). Raises BadFrameError for garbage."""
+class StalledError(Exception):
+    """The peer began a frame, and did not go on with it."""
+
+
+async def read_from(
+    stream: ByteStream, peer: PeerId, receiver: Receiver, taken: Callable[[], None] = lambda: None
+) -> None:
+    """Cut a stream into frames until it ends (its exception). Raises BadFrameError for garbage, StalledError.
+
+    `taken`: called for each payload that was wanted and came whole.
+    """
     buffer = bytearray()
+    pace = Pace(MESSAGE_BURST, MESSAGE_RATE)
+    frames = 0
     while True:
+        frames += 1
+        if not frames % YIELD_EVERY:
+            await trio.lowlevel.checkpoint()
+        if not buffer:
+            buffer += await _read(stream)
         await _need(stream, buffer, codec.PREFIX_BYTES)
         header_size, payload_size = codec.decode_prefix(buffer)
         end = codec.PREFIX_BYTES + header_size
@@ -150,23 +184,38 @@ async def read_from(stream: ByteStream, peer: PeerId, receiver: Receiver) -> Non
             if payload_size:
                 raise codec.BadFrameError(f"a payload of {payload_size} bytes where none belongs")
             receiver.on_message(peer, message)
-            if len(buffer) < codec.PREFIX_BYTES:
-                await trio.lowlevel.checkpoint()
+            await pace.spend(1 + header_size / 1024)
             continue
         if receiver.wants_payload(peer, message, payload_size):
-            payload = await _payload(stream, buffer, payload_size)
+            with _in_time(payload_size):
+                payload = await _payload(stream, buffer, payload_size)
+            taken()
             await receiver.on_payload(peer, message, payload)
         else:
-            await _skip(stream, buffer, payload_size)
+            with _in_time(payload_size):
+                await _skip(stream, buffer, payload_size)
+            await pace.spend(1 + payload_size / SKIPPED_BYTES)
+
+
+@contextmanager
+def _in_time(size: int) -> Iterator[None]:
+    """So many bytes have to come now."""
+    with trio.move_on_after(FRAME_SECONDS + size / PAYLOAD_RATE) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise StalledError(f"it stopped in the middle of a frame, for {FRAME_SECONDS:.0f} s or more")
 
 
 async def _need(stream: ByteStream, buffer: bytearray, size: int) -> None:
-    while len(buffer) < size:
-        buffer += await _read(stream)
+    """More of a frame that began."""
+    if len(buffer) < size:
+        with _in_time(0):
+            while len(buffer) < size:
+                buffer += await _read(stream)
 
 
-async def _read(stream: ByteStream) -> bytes:
-    data = await stream.read(READ_BYTES)
+async def _read(stream: ByteStream, most: int = READ_BYTES) -> bytes:
+    data = await stream.read(most)
     if not data:
         raise EOFError("the peer closed its stream")
     return data
@@ -183,7 +232,7 @@ async def _payload(stream: ByteStream, buffer: bytearray, size: int) -> bytearra
     payload[:at] = buffer
     buffer.clear()
     while at < size:
-        data = await _read(stream)
+        data = await _read(stream, max(size - at, READ_BYTES))
         take = min(len(data), size - at)
         payload[at : at + take] = data if take == len(data) else memoryview(data)[:take]
         at += take

@@ -9,6 +9,7 @@ Left to itself, libp2p 0.8
 """
 
 import logging
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,22 +22,29 @@ from libp2p.network.config import RetryConfig
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
+from flux_tui.net.budget import Budget
 from flux_tui.net.pnet import protect
 from flux_tui.net.transport import muxers, security
 
 log = logging.getLogger(__name__)
 
+MAX_HANDSHAKES = 64
+"""Incoming connections that are being secured at the same time."""
 CLOSE_SECONDS = 1.0
 """For connections and listeners to close; all of them do at the same time."""
 
 
 @asynccontextmanager
 async def open_host(
-    identity: KeyPair, swarm_key: bytes | None, advertised: Callable[[], Sequence[Multiaddr]]
+    identity: KeyPair,
+    swarm_key: bytes | None,
+    advertised: Callable[[], Sequence[Multiaddr]],
+    budget: Budget,
 ) -> AsyncIterator[IHost]:
     """A running host that listens nowhere yet. Leaving the context closes all that it opened.
 
-    `advertised`: the addresses that peers are told of; libp2p would tell of 0.0.0.0.
+    `advertised`: the addresses that peers are told of; libp2p would tell of 0.0.0.0. `budget`: what its
+    connections may cost.
     """
     host = new_host(
         key_pair=identity,
@@ -49,7 +57,9 @@ async def open_host(
     if swarm_key is not None:
         protect(swarm, swarm_key)
     swarm.retry_config = RetryConfig(max_retries=0)
+    budget.watch(swarm)
     _give_back_slots(swarm)
+    _bound_handshakes(swarm)
     async with host.run(listen_addrs=[]):
         await swarm.auto_connector.stop()
         try:
@@ -88,6 +98,27 @@ def _give_back_slots(swarm: Any) -> None:
             await handle(stream, *args)
 
     swarm._do_handle_inbound_connection = until_closed
+
+
+def _bound_handshakes(swarm: Any) -> None:
+    """Bound the incoming connections that are still being secured: who opens them and says nothing would
+    hold all slots for ten seconds at a time. An honest handshake takes milliseconds, so the oldest goes.
+    """
+    upgrade = swarm.upgrade_inbound_raw_conn
+    open_: OrderedDict[object, trio.CancelScope] = OrderedDict()
+
+    async def bounded(raw: Any, addr: Any) -> Any:
+        with trio.CancelScope() as scope:
+            open_[raw] = scope
+            if len(open_) > MAX_HANDSHAKES:
+                open_.popitem(last=False)[1].cancel()
+            try:
+                return await upgrade(raw, addr)
+            finally:
+                open_.pop(raw, None)
+        raise ConnectionError("it said nothing, and others wait")
+
+    swarm.upgrade_inbound_raw_conn = bounded
 
 
 async def _quietly(close: Callable[[], Awaitable[object]]) -> None:

@@ -27,16 +27,17 @@ from libp2p.security.secure_session import SecureSession
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 
+from flux_tui.net.budget import RECEIVE_WINDOW
+
 WRITE_BYTES = 65_507
 """With yamux's 12-byte header exactly one Noise message of 65,519 bytes."""
 READ_AHEAD = 256 * 1024
 """Bytes asked of the socket at once."""
-RECEIVE_WINDOW = 8 * 1024 * 1024
-"""Bytes that a peer may have under way to us on its push stream; granted at once, because yamux's own
-256 KiB with a sender that sleeps 10 ms at an empty window would be 25 MB/s."""
 
 # Read by libp2p at every read: without it, each read sends a window update of its own.
 os.environ.setdefault("PY_YAMUX_RELEASE_ON_READ", "0")
+# Seconds for the rest of a frame that began; libp2p's own 60 are long for 64 KiB.
+os.environ.setdefault("PY_YAMUX_DATA_READ_TIMEOUT", "20")
 
 
 class ReadAheadSession(SecureSession):

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 
 from flux_tui.core import codec
+from flux_tui.core.admission import Admission
 from flux_tui.core.effects import Broadcast, IntentCame, PeerFault, RouteCame
 from flux_tui.core.events import Via
 from flux_tui.core.ids import PeerId
@@ -40,28 +41,38 @@ def broadcast(
         network.publish(codec.encode_sealed(sealed))
 
 
-def unseal(network: Network, sender: PeerId, sealed: SealedIntent, *, gossip: bool) -> IntentCame | PeerFault:
-    """An intent from outside, verified; or whose fault it is that it is none."""
-    intent = _verified(network, sender, sealed)
-    if isinstance(intent, PeerFault):
+def unseal(
+    network: Network, admission: Admission, sender: PeerId, sealed: SealedIntent, *, gossip: bool, now: float
+) -> IntentCame | PeerFault | None:
+    """An intent from outside, verified; or whose fault it is that it is none; None: its origin pushes more
+    of them than are looked at."""
+    intent = _verified(network, admission, sender, sealed, now)
+    if not isinstance(intent, Intent):
         return intent
     via: Via = "direct" if intent.origin == sender and not gossip else "gossip"
     return IntentCame(intent=intent, via=via)
 
 
-def unseal_route(network: Network, sender: PeerId, route: Route) -> RouteCame | PeerFault:
+def unseal_route(
+    network: Network, admission: Admission, sender: PeerId, route: Route, *, now: float
+) -> RouteCame | PeerFault | None:
     """One that was routed to this node, likewise."""
-    intent = _verified(network, sender, route.intent)
-    if isinstance(intent, PeerFault):
+    intent = _verified(network, admission, sender, route.intent, now)
+    if not isinstance(intent, Intent):
         return intent
     return RouteCame(peer=sender, intent=intent, sealed=route.intent, hops=route.hops)
 
 
-def _verified(network: Network, sender: PeerId, sealed: SealedIntent) -> Intent | PeerFault:
+def _verified(
+    network: Network, admission: Admission, sender: PeerId, sealed: SealedIntent, now: float
+) -> Intent | PeerFault | None:
     try:
         intent = codec.decode_intent(sealed.signed)
     except codec.BadFrameError as error:
         return PeerFault(peer=sender, fault="garbage", text=f"an intent that is none: {error}")
+    if not admission.hears(intent.origin, now):
+        return None
     if not network.verify(intent.origin, sealed.signed, sealed.signature):
         return PeerFault(peer=sender, fault="bad_signature", text="an intent that its origin did not sign")
+    admission.signed(intent.origin, now)
     return intent

@@ -291,7 +291,7 @@ class FluxNode:
             case fx.Dial():
                 self._network.dial(effect.addr, keep=effect.keep)
             case fx.Disconnect():
-                self._network.disconnect(effect.peer, effect.why)
+                self._network.disconnect(effect.peer, effect.why, seconds=effect.seconds)
             case fx.AddPath():
                 self._adder.add(Path(effect.path), effect.by)
             case fx.StopNode():

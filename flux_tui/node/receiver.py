@@ -1,6 +1,7 @@
 """What flows in from the network, turned into the machine's inputs."""
 
 import logging
+import time
 
 from flux_tui.core import codec
 from flux_tui.core import effects as fx
@@ -53,10 +54,13 @@ class NodeReceiver:
 
     def on_message(self, peer: PeerId, message: Message) -> None:
         if isinstance(message, SealedIntent):
-            self._on_intent(peer, message, gossip=False)
+            if self._engine is not None and self._takes_from(peer, gossip=False):
+                self._on_intent(peer, message, gossip=False)
         elif isinstance(message, Route):
-            if self._engine is not None:
-                self._feed(unseal_route(self._network, peer, message))
+            if self._engine is not None and self._takes_from(peer, gossip=True):
+                given = unseal_route(self._network, self._machine.admission, peer, message, now=time.time())
+                if given is not None:
+                    self._feed(given)
         else:
             self._feed(fx.MessageCame(peer=peer, message=message))
 
@@ -71,15 +75,17 @@ class NodeReceiver:
     async def on_payload(self, peer: PeerId, chunk: Chunk, payload: bytes | bytearray) -> None:
         await self._landing.take(peer, chunk.cid, payload)
 
-    def on_gossip(self, forwarder: PeerId, data: bytes) -> None:
+    def on_gossip(self, forwarder: PeerId, data: bytes) -> bool:
+        if self._engine is None or not self._takes_from(forwarder, gossip=True):
+            return False
         try:
             sealed = codec.decode_sealed(data)
         except codec.BadFrameError as error:
             self._feed(
                 fx.PeerFault(peer=forwarder, fault="garbage", text=f"gossip that is no intent: {error}")
             )
-            return
-        self._on_intent(forwarder, sealed, gossip=True)
+            return False
+        return self._on_intent(forwarder, sealed, gossip=True)
 
     def on_sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None:
         self._feed(fx.ChunksWritten(peer=peer, cids=cids, size=size))
@@ -96,6 +102,16 @@ class NodeReceiver:
     def on_found(self, addr: str) -> None:
         self._feed(fx.PeerFound(addr=addr))
 
-    def _on_intent(self, sender: PeerId, sealed: SealedIntent, *, gossip: bool) -> None:
-        if self._engine is not None:
-            self._feed(unseal(self._network, sender, sealed, gossip=gossip))
+    def _takes_from(self, sender: PeerId, *, gossip: bool) -> bool:
+        """Whether an intent from here is looked at: before anything of it is decoded."""
+        if self._machine.admission.takes_from(sender, time.time()):
+            return True
+        self._feed(fx.Unheeded(peer=sender, forwarded=gossip))
+        return False
+
+    def _on_intent(self, sender: PeerId, sealed: SealedIntent, *, gossip: bool) -> bool:
+        """Returns whether it is worth handing on."""
+        given = unseal(self._network, self._machine.admission, sender, sealed, gossip=gossip, now=time.time())
+        if given is not None:
+            self._feed(given)
+        return isinstance(given, fx.IntentCame)

@@ -13,6 +13,8 @@ from tests.bench.report import Table, parser
 
 PROTOCOL = "/flux/bench/raw/1.0.0"
 SWARM_KEY = bytes(range(32))
+READ_BYTES = 4 * 1024 * 1024
+"""All that is there, usually."""
 
 
 async def _serve(size: int, private: bool) -> None:
@@ -61,7 +63,6 @@ async def _read(addr: str, size: int, private: bool) -> float:
 
     from flux_tui.net.host import _quiet
     from flux_tui.net.pnet import protect
-    from flux_tui.net.push_stream import READ_BYTES
     from flux_tui.net.transport import muxers, security, widen
 
     _quiet()

@@ -95,9 +95,10 @@ class Seen:
         self.payloads[chunk.cid] = bytes(payload)
         self._news.unpark_all()
 
-    def on_gossip(self, forwarder: PeerId, data: bytes) -> None:
+    def on_gossip(self, forwarder: PeerId, data: bytes) -> bool:
         self.gossip.append((forwarder, data))
         self._news.unpark_all()
+        return True
 
     def on_sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None:
         self.sent.append((cids, size))

@@ -80,6 +80,13 @@ class SimNode:
         self.frozen = False
         self.corrupts = False
         """Sends wrong bytes."""
+        self.silent = False
+        """Says yes, and never sends."""
+        self.vague = False
+        """Says yes, and NO without a time to every grant."""
+        self.downlink = float("inf")
+        """Bytes/s that it takes, from all together."""
+        self._down_at = 0.0
         self.linked: set[PeerId] = set()
         self.life = 0
         self._queues: dict[PeerId, deque[Cid]] = {}
@@ -147,6 +154,7 @@ class SimNode:
 
     def _take(self, entries: Iterable[Entry], effects: Iterable[Effect]) -> None:
         self.series.extend(entries)
+        self.swarm.touched.add(self.peer)
         for effect in effects:
             self._run(effect)
         self._schedule()
@@ -179,6 +187,12 @@ class SimNode:
                 self.swarm.forward(self, effect)
             case fx.Provide():
                 self.swarm.provide(self, effect.roots)
+            case fx.Serve() if self.silent:
+                pass
+            case fx.Serve() if self.vague:
+                no = msg.StatusNo(cids=effect.cids, reason="busy", has_it=True)
+                self.swarm.deliver(self, effect.peer, no)
+                self._later(fx.ChunksWritten(peer=effect.peer, cids=effect.cids, size=0))
             case fx.Serve():
                 self._queues.setdefault(effect.peer, deque()).extend(effect.cids)
                 self._pump(effect.peer)
@@ -293,6 +307,8 @@ class Swarm:
         """Copies of intents that crossed a link: by direct push, by gossip, by routing."""
         self.nodes: dict[PeerId, SimNode] = {}
         self.after_step: Callable[[], None] = lambda: None
+        self.touched: set[PeerId] = set()
+        """Nodes that something happened to, for who looks at them after a step; emptied by that."""
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
         self._arrival: dict[tuple[PeerId, PeerId], float] = {}
@@ -328,6 +344,19 @@ class Swarm:
                 node._sending.discard(peer)
                 node.feed(fx.PeerDown(peer=peer, why="the link was cut"))
 
+    def partition(self, some: Iterable[SimNode], seconds: float) -> None:
+        """Cut these off from all others; later, what was cut is linked again."""
+        inside = {node.peer for node in some}
+        cut = [(a, b) for a in inside for b in self.nodes[a].linked if b not in inside]
+        for a, b in cut:
+            self.unlink(a, b)
+
+        def heal() -> None:
+            for a, b in cut:
+                self.link(a, b)
+
+        self.after(seconds, heal)
+
     def mesh(self, nodes: Iterable[SimNode]) -> None:
         """Connect everybody with everybody."""
         everyone = list(nodes)
@@ -349,7 +378,11 @@ class Swarm:
     def deliver_chunk(self, sender: SimNode, to: PeerId, cid: Cid, data: bytes) -> None:
         """A chunk, likewise."""
         if to in sender.linked:
-            self._in_order(sender.peer, to, lambda: self.nodes[to].take_chunk(sender.peer, cid, data))
+            node = self.nodes[to]
+            node._down_at = max(node._down_at, self.now) + len(data) / node.downlink
+            self._in_order(
+                sender.peer, to, lambda: node.take_chunk(sender.peer, cid, data), not_before=node._down_at
+            )
 
     def broadcast(self, sender: SimNode, effect: fx.Broadcast) -> None:
         """An intent to its direct peers, and by gossip to all that a path of links reaches."""
@@ -421,8 +454,11 @@ class Swarm:
     def _hear(self, to: PeerId, intent: msg.Intent, via: ev.Via) -> None:
         self.nodes[to].feed(fx.IntentCame(intent=intent, via=via))
 
-    def _in_order(self, sender: PeerId, to: PeerId, what: Callable[[], None]) -> None:
-        arrival = self.now + self.chance.uniform(*self.latency)
+    def _in_order(
+        self, sender: PeerId, to: PeerId, what: Callable[[], None], *, not_before: float = 0.0
+    ) -> None:
+        """Latency is drawn anew for each: what different peers send overtakes, what one sends does not."""
+        arrival = max(self.now, not_before) + self.chance.uniform(*self.latency)
         arrival = max(arrival, self._arrival.get((sender, to), 0.0))
         self._arrival[sender, to] = arrival
 

@@ -1,0 +1,28 @@
+"""How fast something of one peer is taken: at once as long as it does not take too much, then slowly.
+
+Waiting here means that the peer's stream is not read on, so the peer has to wait as well.
+"""
+
+import trio
+
+
+class Pace:
+    """Tokens that come at a rate, up to a burst. Waits once they are spent; never refuses."""
+
+    __slots__ = ("_at", "_burst", "_level", "_rate")
+
+    def __init__(self, burst: float, rate: float) -> None:
+        self._burst, self._rate = burst, rate
+        self._level = burst
+        self._at = trio.current_time()
+
+    async def spend(self, amount: float) -> None:
+        """Take tokens; returns when they are there."""
+        self._level -= amount
+        if self._level >= 0:
+            return
+        now = trio.current_time()
+        self._level = min(self._level + (now - self._at) * self._rate, self._burst)
+        self._at = now
+        if self._level < 0:
+            await trio.sleep(-self._level / self._rate)

@@ -1,0 +1,1 @@
+"""Attackers against real nodes, over loopback; each row of the abuse table and its figure."""

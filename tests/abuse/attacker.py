@@ -1,0 +1,149 @@
+"""An attacker: libp2p as it comes, with a stream to its victim, and no manners.
+
+It takes what the victim pushes (a peer that does not is merely slow), and does with its own streams what it
+likes: whole frames, half frames, no frames, more than the window lets it.
+"""
+
+import os
+import struct
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+from libp2p import new_host
+from libp2p.abc import IHost, INetStream
+from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.crypto.keys import KeyPair
+from libp2p.custom_types import TProtocol
+from libp2p.peer.peerinfo import info_from_p2p_addr
+from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
+from libp2p.stream_muxer.yamux.yamux import TYPE_DATA, YAMUX_HEADER_FORMAT, Yamux, YamuxStream
+from multiaddr import Multiaddr
+
+from flux_tui.core import codec
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.messages import Chunk, Intent, IntentBody, Message, SealedIntent, Want
+from flux_tui.net.host import _quiet
+from flux_tui.net.network import PUSH_PROTOCOL
+from flux_tui.net.transport import security
+
+PROTOCOL = TProtocol(PUSH_PROTOCOL)
+MIB = 2**20
+
+
+class Attacker:
+    """One identity, connected to one victim."""
+
+    def __init__(self, host: IHost, pair: KeyPair, victim: str) -> None:
+        self.host = host
+        self.pair = pair
+        self.peer_id = PeerId(str(host.get_id()))
+        self.victim = info_from_p2p_addr(Multiaddr(victim))
+        self.heard: list[Message] = []
+        """What the victim pushed, without payloads."""
+        self.on_message: Any = None
+        """Called with each, if set."""
+        self.gone = trio.Event()
+        """The victim closed its stream to us."""
+        self.stream: INetStream
+
+    async def connect(self) -> None:
+        """Have a link, as an honest peer would."""
+        await self.host.connect(self.victim)
+        self.stream = await self.open()
+
+    async def open(self, protocol: str = PUSH_PROTOCOL) -> INetStream:
+        return await self.host.new_stream(self.victim.peer_id, [TProtocol(protocol)])
+
+    async def send(self, data: bytes) -> None:
+        """Bytes, as they are."""
+        await self.stream.write(data)
+
+    async def push(self, message: Message, payload: bytes = b"") -> None:
+        await self.send(codec.encode_frame(message, len(payload)) + payload)
+
+    async def chunk(self, cid: Cid, data: bytes) -> None:
+        await self.push(Chunk(cid=cid), data)
+
+    def intent(
+        self,
+        body: IntentBody,
+        *,
+        origin: PeerId | None = None,
+        addrs: tuple[str, ...] = (),
+        expires: float | None = None,
+        pair: KeyPair | None = None,
+    ) -> SealedIntent:
+        """A signed intent; a wrong one, if so wished."""
+        signed = codec.encode_intent(
+            Intent(
+                origin=origin or self.peer_id,
+                nonce=os.urandom(12),
+                expires=time.time() + 60 if expires is None else expires,
+                body=body,
+                addrs=addrs,
+            )
+        )
+        return SealedIntent(signed=signed, signature=(pair or self.pair).private_key.sign(signed))
+
+    async def want(self, cids: Iterable[Cid]) -> None:
+        await self.push(self.intent(Want(cids=tuple(cids))))
+
+    async def ignore_window(self, stream: INetStream, size: int, block: bytes) -> int:
+        """Write this again and again, whatever the window. Returns how much left before it was cut off."""
+        muxed = stream.muxed_stream  # type: ignore[attr-defined]
+        assert isinstance(muxed, YamuxStream)
+        sent = 0
+        header = struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_DATA, 0, muxed.stream_id, len(block))
+        try:
+            while sent < size and not muxed.conn.event_shutting_down.is_set():
+                await muxed.conn._write_frame(header + block)
+                sent += len(block)
+        except Exception:
+            return sent
+        return sent
+
+    async def hang_up(self) -> None:
+        await self.host.disconnect(self.victim.peer_id)
+
+    async def _take(self, stream: INetStream) -> None:
+        buffer = bytearray()
+        try:
+            while data := await stream.read(1 << 20):
+                buffer += data
+                while len(buffer) >= codec.PREFIX_BYTES:
+                    header, payload = codec.decode_prefix(buffer)
+                    if len(buffer) < codec.PREFIX_BYTES + header + payload:
+                        break
+                    body = bytes(buffer[codec.PREFIX_BYTES : codec.PREFIX_BYTES + header])
+                    del buffer[: codec.PREFIX_BYTES + header + payload]
+                    message = codec.decode_header(body)
+                    self.heard.append(message)
+                    if self.on_message is not None:
+                        self.on_message(message)
+        except Exception:
+            return
+        finally:
+            self.gone.set()
+
+
+@asynccontextmanager
+async def attacking(victim: str, *, connect: bool = True) -> AsyncIterator[Attacker]:
+    """An attacker on this address, for as long as the context lasts."""
+    _quiet()
+    pair = create_new_key_pair()
+    host = new_host(key_pair=pair, sec_opt=security(pair), muxer_opt={TProtocol(YAMUX): Yamux})
+    async with host.run(listen_addrs=[]):
+        await host.get_network().auto_connector.stop()  # type: ignore[attr-defined]
+        attacker = Attacker(host, pair, victim)
+        host.set_stream_handler(PROTOCOL, attacker._take)
+        if connect:
+            await attacker.connect()
+        try:
+            yield attacker
+        finally:
+            with trio.move_on_after(1, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
+                for connection in host.get_network().get_connections():
+                    await connection.close()

@@ -1,0 +1,237 @@
+"""What attackers cost a node, and what is left for honest peers: several kinds at once, as fast as loopback allows.
+
+A holder serves a requester again and again, first in peace, then under attack by processes that push wants,
+messages, chunks that nobody asked for, gossip and streams without end, and come back whenever they are dropped.
+
+python -m tests.bench.abuse [--seconds N] [--size MIB] [--json FILE]
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import trio
+
+from flux_tui.core import codec
+from flux_tui.core import commands as cmd
+from flux_tui.core import events as ev
+from flux_tui.core.events import encode_event
+from flux_tui.core.ids import Cid, raw_cid
+from flux_tui.core.messages import Error, Want
+from flux_tui.home import Home
+from flux_tui.store.series import SeriesReader
+from tests.abuse.attacker import Attacker, attacking
+from tests.bench.nodes import Node, flux, running, wait_for
+from tests.bench.report import Table
+from tests.bench.transfer import make_file
+
+MAX_FILES = 16
+"""Transferred at most; each is new to the requester."""
+CIDS = [raw_cid(b"%d" % number) for number in range(256)]
+
+
+async def wants(attacker: Attacker, root: Cid) -> None:
+    """Signed wants of 256 CIDs, one of which is there."""
+    while True:
+        await attacker.want([root, *CIDS[:255]])
+
+
+async def messages(attacker: Attacker, _: Cid) -> None:
+    """The smallest message there is."""
+    block = codec.encode_frame(Error(text="")) * 1000
+    while True:
+        await attacker.send(block)
+
+
+async def chunks(attacker: Attacker, _: Cid) -> None:
+    """Two megabytes that nobody asked for."""
+    data = bytes(2**21)
+    cid = raw_cid(data)
+    while True:
+        await attacker.chunk(cid, data)
+
+
+async def window(attacker: Attacker, _: Cid) -> None:
+    """More than the window lets it."""
+    await attacker.ignore_window(attacker.stream, 2**40, codec.encode_frame(Error(text="x" * 500)) * 120)
+
+
+async def gossip(attacker: Attacker, root: Cid) -> None:
+    """Intents by gossip, ten to a message."""
+    from libp2p.pubsub.pb import rpc_pb2
+    from libp2p.utils.varint import encode_uvarint
+
+    from flux_tui.net.network import INTENT_TOPIC
+
+    stream = await attacker.open("/meshsub/1.1.0")
+    while True:
+        rpc = rpc_pb2.RPC()
+        for _ in range(10):
+            sealed = codec.encode_sealed(attacker.intent(Want(cids=(root,))))
+            rpc.publish.append(rpc_pb2.Message(data=sealed, topicIDs=[INTENT_TOPIC]))
+        body = rpc.SerializeToString()
+        await stream.write(encode_uvarint(len(body)) + body)
+
+
+async def streams(attacker: Attacker, _: Cid) -> None:
+    """Streams, and never a word on them."""
+    connection = attacker.host.get_network().get_connections()[0].muxed_conn
+    while True:
+        await connection.open_stream()
+
+
+KINDS: dict[str, Callable[[Attacker, Cid], Awaitable[None]]] = {
+    "wants": wants, "messages": messages, "chunks": chunks, "window": window, "gossip": gossip, "streams": streams,
+}  # fmt: skip
+
+
+async def attack(kinds: list[str], addr: str, root: Cid, seconds: float) -> None:
+    """All of these at once; who is dropped comes back at once under another name."""
+
+    async def again_and_again(kind: str) -> None:
+        while True:
+            try:
+                async with attacking(addr) as attacker, trio.open_nursery() as nursery:
+                    nursery.start_soon(KINDS[kind], attacker, root)
+                    await attacker.gone.wait()
+                    nursery.cancel_scope.cancel()
+            except Exception:
+                await trio.sleep(0.05)
+
+    async def half_open() -> None:
+        held: list[trio.SocketStream] = []
+        while True:
+            try:
+                held.append(await trio.open_tcp_stream("127.0.0.1", int(addr.split("/")[4])))
+            except OSError:
+                await trio.sleep(0.1)
+            if len(held) > 200:
+                await held.pop(0).aclose()
+            await trio.sleep(0.01)
+
+    with trio.move_on_after(seconds):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(half_open)
+            for kind in kinds:
+                nursery.start_soon(again_and_again, kind)
+
+
+def of_strangers(home: Path, friends: set[str]) -> tuple[int, int]:
+    """Entries that name a peer which is no friend, and their bytes with what the series adds to each."""
+    reader = SeriesReader.open(home / "flux.db")
+    seq = count = size = 0
+    while page := reader.read(seq, 10_000):
+        seq = page[-1].seq
+        for entry in page:
+            if getattr(entry.event, "peer", None) not in {None, *friends}:
+                count += 1
+                size += len(encode_event(entry.event)) + 24
+    reader.close()
+    return count, size
+
+
+class Siege:
+    """What one attack came to."""
+
+    def __init__(self, folder: Path, size: int, seconds: float, kinds: list[str]) -> None:
+        self.rss = 0.0
+        holder, asker = Node(folder / "a"), Node(folder / "b")
+        with running(holder, asker):
+            self._left = [self._add(folder, holder, size, number) for number in range(MAX_FILES)]
+            root = self._left[0]
+            self.peace = [self._transfer(folder, asker, holder, size) for _ in range(4)][1:]
+            self.rss_before = holder.rss() / 2**20
+            cpu = holder.cpu()
+            command = [sys.executable, "-m", "tests.bench.abuse", "--attack", holder.addrs[0], "--root", root]
+            attackers = subprocess.Popen([*command, "--seconds", str(seconds), "--kinds", ",".join(kinds)])
+            self.siege: list[float] = []
+            end = time.monotonic() + seconds
+            try:
+                time.sleep(2.0)  # until they are at it
+                while time.monotonic() < end - 1:
+                    self.rss = max(self.rss, holder.rss() / 2**20)
+                    if self._left:
+                        self.siege.append(self._transfer(folder, asker, holder, size))
+                    else:
+                        time.sleep(0.05)
+            finally:
+                attackers.wait(timeout=seconds + 30)
+            self.cpu = holder.cpu() - cpu
+            self.entries, self.series = of_strangers(holder.home, {asker.peer_id})
+
+    def _add(self, folder: Path, holder: Node, size: int, number: int) -> Cid:
+        source = folder / f"{number}.bin"
+        make_file(source, size)
+        added = json.loads(flux("add", "--json", str(source), home=holder.home).stdout)
+        return Cid(added["root"])
+
+    def _transfer(self, folder: Path, asker: Node, holder: Node, size: int) -> float:
+        """MB/s of one more transfer, of a file that the requester has nothing of."""
+        root = self._left.pop(0)
+        target = folder / f"{root}.out"
+        start = time.monotonic()
+        mark = _last_seq(asker.home)
+        Home(asker.home).push(cmd.Get(root, str(target), "x", size, tuple(holder.addrs), "bench"))
+
+        def done() -> bool:
+            self.rss = max(self.rss, holder.rss() / 2**20)
+            reader = SeriesReader.open(asker.home / "flux.db")
+            entries = reader.read(max(mark, reader.last_seq() - 50), 60)
+            reader.close()
+            return any(isinstance(e.event, ev.ObjectCompleted) for e in entries)
+
+        wait_for(done, seconds=120, every=0.02)
+        took = time.monotonic() - start
+        target.unlink()
+        return size / took / 1e6
+
+
+def _last_seq(home: Path) -> int:
+    reader = SeriesReader.open(home / "flux.db")
+    seq = reader.last_seq()
+    reader.close()
+    return seq
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--seconds", type=float, default=30.0)
+    options.add_argument("--size", type=int, default=32, metavar="MIB")
+    options.add_argument("--kinds", default=",".join(KINDS))
+    options.add_argument("--json", type=Path, default=None)
+    options.add_argument("--attack", default=None, help=argparse.SUPPRESS)
+    options.add_argument("--root", default="", help=argparse.SUPPRESS)
+    given = options.parse_args()
+    kinds = given.kinds.split(",")
+    if given.attack:
+        trio.run(attack, kinds, given.attack, Cid(given.root), given.seconds)
+        return 0
+    folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))
+    try:
+        siege = Siege(folder, given.size << 20, given.seconds, kinds)
+    finally:
+        shutil.rmtree(folder)
+    table = Table(
+        f"A holder under attack for {given.seconds:.0f} s by: {', '.join(kinds)}, half-open connections"
+    )
+    table.add("transfers in peace", siege.peace, "MB/s")
+    table.add("transfers under attack", siege.siege, "MB/s")
+    ratio = statistics.median(siege.siege) / statistics.median(siege.peace)
+    table.add("under attack / in peace", ratio, "x", least=0.5)
+    table.add("resident before", siege.rss_before, "MiB")
+    table.add("resident at most", siege.rss, "MiB", most=300)
+    table.add("entries about strangers", siege.entries, "")
+    table.add("series about strangers", siege.series / 2**20, "MiB", most=2)
+    table.add("CPU of the holder", siege.cpu, "s")
+    return table.show(given.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

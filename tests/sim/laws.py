@@ -1,0 +1,89 @@
+"""What holds of a node after every step, whatever happens around it."""
+
+from collections import Counter
+
+from flux_tui.core import admission as adm
+from flux_tui.core import events as ev
+from flux_tui.core.derive import derive
+from flux_tui.core.holders import MAX_LAPSED, WINDOW_CHUNKS
+from flux_tui.core.ids import matches
+from flux_tui.core.responder import MAX_OWED, MAX_SEEN, MAX_TOLD
+from flux_tui.core.state import MAX_PEERS
+from flux_tui.core.uplink import MAX_QUEUED
+from tests.sim.swarm import SimNode
+
+MAX_HOLDERS = 2
+"""Of one chunk at a time: the one that was granted it, and at the end one more that is faster."""
+
+
+class Watch:
+    """Looks at one node: what is cheap at every step, what costs a whole fold now and then."""
+
+    def __init__(self, node: SimNode) -> None:
+        self.node = node
+        self._read = 0
+        self._requested: set[str] = set()
+        self._ended: set[str] = set()
+        self._counted: set[str] = set()
+
+    def step(self) -> None:
+        """After every step."""
+        node = self.node
+        for entry in node.series[self._read :]:
+            match entry.event:
+                case ev.Requested():
+                    self._requested.add(entry.event.cid)
+                    self._ended.discard(entry.event.cid)
+                case ev.ChunkReceived():
+                    cid = entry.event.cid
+                    assert cid not in self._counted, "a chunk was counted twice"
+                    assert matches(cid, node.blocks[cid]), "a chunk was counted that was not verified"
+                    self._counted.add(cid)
+                    if not entry.event.roots:
+                        self._ended.add(cid)
+                case ev.ObjectCompleted():
+                    self._ended.add(entry.event.root)
+                case ev.Cancelled():
+                    self._ended.update(entry.event.cids)
+                case _:
+                    pass
+        self._read = len(node.series)
+        pending = node.state.pending.keys()
+        assert pending | self._ended == self._requested, "pending + arrived + cancelled = wanted"
+        assert not pending & self._ended
+        assert node.state.pushed <= node.max_pending
+        self._bounds()
+
+    def fold(self) -> None:
+        """Now and then."""
+        node = self.node
+        assert node.state == derive(node.series)
+        requester = node.machine.requester
+        held = Counter(cid for leased in _leases(node) for cid in leased)
+        assert all(count <= MAX_HOLDERS for count in held.values()), "a chunk is leased again and again"
+        for cid in requester.wanted:
+            assert cid not in node.blocks, "a block that is here is still wanted"
+        for fetch in requester.fetches.values():
+            assert len(fetch.counted) <= len(fetch.blocks)
+            assert fetch.granted >= 0
+
+    def _bounds(self) -> None:
+        machine = self.node.machine
+        assert len(machine.admission) <= adm.MAX_PURSES
+        assert len(machine.responder._seen) <= MAX_SEEN
+        assert len(machine.responder._owed) <= MAX_OWED
+        assert len(machine.responder._told_yes) <= MAX_TOLD
+        assert len(self.node.state.peers) <= MAX_PEERS
+        assert all(len(queue) <= MAX_QUEUED for queue in machine.responder.uplink.queues.values())
+        for holder in machine.requester.holders.by_peer.values():
+            assert 0 <= holder.outstanding <= WINDOW_CHUNKS
+            assert len(holder.lapsed) <= MAX_LAPSED
+
+
+def _leases(node: SimNode) -> list[list[str]]:
+    """The chunks under lease, by holder."""
+    leases = node.machine.requester.grants.leases
+    return [
+        [cid for batch in leases.of(holder) for cid in batch.chunks]
+        for holder in node.machine.requester.holders.by_peer.values()
+    ]

@@ -1,0 +1,153 @@
+"""How many messages an intent costs as the swarm grows: routed by DHT, beside a gossip flood.
+
+The nodes are real machines in virtual time, each with six neighbours. The DHT is not given away: every node
+has the routing table that Kademlia would have (up to 20 nodes for each distance), and a lookup is the
+iterative one, three at a time, whose questions and answers are all counted.
+"""
+
+import random
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import NamedTuple
+
+from flux_tui.core import commands as cmd
+from flux_tui.core import effects as fx
+from flux_tui.core import messages as msg
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.net.network import CLOSEST
+from tests.sim.swarm import Content, SimNode, Swarm, peer_name
+
+BUCKET = 20
+"""Nodes that a table keeps for one distance, and that a lookup ends with."""
+ALPHA = 3
+"""Nodes that a lookup asks at a time."""
+BITS = 256
+NEIGHBOURS = 6
+
+
+class Cost(NamedTuple):
+    """Messages that one want cost, until it was answered by a holder."""
+
+    nodes: int
+    routed: float
+    """By DHT: lookup, routing, direct pushes and every answer."""
+    lookup: float
+    """Of these, the questions and answers of the lookup."""
+    flood: float
+    """By gossip: copies that crossed a link."""
+    found: float
+    """Share of the routed wants that ended with the chunk."""
+
+
+def key_of(name: str) -> int:
+    """Where a peer or a root stands."""
+    return int.from_bytes(sha256(name.encode()).digest(), "big")
+
+
+class Scale(Swarm):
+    """A large swarm, laid out at once."""
+
+    def __init__(self, seed: int, nodes: int) -> None:
+        super().__init__(seed, dht=True)
+        self.answers = 0
+        self._tables: dict[PeerId, list[tuple[int, PeerId]]] = {}
+        self.keys = sorted((key_of(peer_name(number + 1)), peer_name(number + 1)) for number in range(nodes))
+        for number in range(nodes):
+            node = SimNode(self, peer_name(number + 1), rate=float("inf"))
+            self.nodes[node.peer] = node
+            node.start()
+            node.feed(fx.RoutingChanged(known=min(nodes - 1, BUCKET * max(1, nodes.bit_length() - 4))))
+        peers = list(self.nodes)
+        for index, peer in enumerate(peers):  # a ring, so that it is one swarm; and chords
+            self.link(peer, peers[(index + 1) % nodes])
+            for _ in range((NEIGHBOURS - 2) // 2):
+                other = self.chance.choice(peers)
+                if other != peer:
+                    self.link(peer, other)
+        self.run(lambda: self.carried["direct"] >= 0)
+
+    def table(self, peer: PeerId) -> list[tuple[int, PeerId]]:
+        """The nodes that a node knows, as Kademlia would have it; made when first asked for."""
+        found = self._tables.get(peer)
+        if found is not None:
+            return found
+        chance = random.Random(f"{self.seed}-{peer}")
+        me = key_of(peer)
+        found = []
+        for bit in range(BITS):  # the nodes that differ from it first at this bit
+            low = (me >> (BITS - bit - 1) ^ 1) << (BITS - bit - 1)
+            start = bisect_left(self.keys, (low, PeerId("")))
+            end = bisect_left(self.keys, (low + (1 << (BITS - bit - 1)), PeerId("")))
+            there = self.keys[start:end]
+            found += there if len(there) <= BUCKET else chance.sample(there, BUCKET)
+            if len(there) == 0 and bit > len(self.keys).bit_length() + 8:
+                break
+        self._tables[peer] = found
+        return found
+
+    def closest(self, root: Cid, asker: SimNode) -> list[PeerId]:
+        """An iterative lookup. Each question and each answer is a message."""
+        target = key_of(root)
+        known = {peer: key ^ target for key, peer in self.table(asker.peer)}
+        asked: set[PeerId] = set()
+        while True:
+            best = sorted(known, key=known.__getitem__)[:BUCKET]
+            todo = [peer for peer in best if peer not in asked][:ALPHA]
+            if not todo:
+                return best[:CLOSEST]
+            for peer in todo:
+                asked.add(peer)
+                self.carried["lookup"] += 2
+                told = sorted((key ^ target, other) for key, other in self.table(peer))[:BUCKET]
+                known.update((other, distance) for distance, other in told if other != asker.peer)
+
+    def provide(self, node: SimNode, roots: Iterable[Cid]) -> None:
+        """As in the small swarm, by lookups that are not the want's."""
+        before = self.carried["lookup"]
+        super().provide(node, roots)
+        self.carried["lookup"] = before
+
+    def deliver(self, sender: SimNode, to: PeerId, message: msg.Message) -> None:
+        self.answers += isinstance(message, msg.StatusNo | msg.StatusYesButLater)
+        super().deliver(sender, to, message)
+
+    def flood(self, start: PeerId) -> int:
+        """Copies of one intent: each node hands on what is new to all but the one that it came from."""
+        copies = 0
+        heard = {start}
+        queue = deque([(start, PeerId(""))])
+        while queue:
+            peer, by = queue.popleft()
+            for other in self.nodes[peer].linked:
+                if other != by:
+                    copies += 1
+                    if other not in heard:
+                        heard.add(other)
+                        queue.append((other, peer))
+        assert len(heard) == len(self.nodes)
+        return copies
+
+
+def measure(nodes: int, *, wants: int = 10, seed: int = 1) -> Cost:
+    """The mean of several wants, by different askers for objects of different holders."""
+    swarm = Scale(seed, nodes)
+    everyone = list(swarm.nodes.values())
+    lookup = routed = flood = found = 0
+    for number in range(wants):
+        content = Content(random.Random(number).randbytes(100), 1024)
+        asker, holder = swarm.chance.sample(everyone, 2)
+        holder.hold(content)
+        swarm.provide(holder, [content.root])
+        swarm.carried.clear()
+        swarm.answers = 0
+        asker.push(cmd.Want(content.root))
+        end = swarm.now + 5.0
+        swarm.run(lambda asker=asker, end=end: not asker.state.pending or swarm.now > end, seconds=60)  # type: ignore[misc]
+        found += not asker.state.pending
+        assert not swarm.carried["gossip"] or nodes <= 40, "a large swarm is not flooded"
+        lookup += swarm.carried["lookup"]
+        routed += sum(swarm.carried.values()) + swarm.answers
+        flood += swarm.flood(asker.peer)
+    return Cost(nodes, routed / wants, lookup / wants, flood / wants, found / wants)
