@@ -208,6 +208,12 @@ def _peer(question: Question) -> PeerState:
     return (question.state.peers.get(peer) if peer else None) or PeerState(PeerId(""))
 
 
+def _keepers(question: Question) -> float:
+    """Nodes that said to this one that they keep all of it."""
+    found = question.state.holds.get(question.root) if question.root else None
+    return found.whole if found else 0
+
+
 def _noes(question: Question) -> float:
     peers = question.state.peers.values()
     return sum(n for peer in peers for reason, n in peer.counts.items() if question.about in ("", reason))
@@ -244,6 +250,7 @@ FACTS: dict[str, Kind] = {
     "have": Kind(lambda q: q.object.chunks_have if q.object else 0, about="content"),
     "total": Kind(lambda q: (q.object.chunks_total or 0) if q.object else 0, about="content"),
     "whole": Kind(_whole, about="content"),
+    "keepers": Kind(_keepers, about="content"),
     "replicas": Kind(_replicas, about="content"),
 }
 """Every fact that there is."""

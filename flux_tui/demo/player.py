@@ -20,6 +20,7 @@ from flux_tui.demo.scenario import (
     Add,
     Freeze,
     Get,
+    Hold,
     Join,
     Kill,
     Leave,
@@ -301,6 +302,10 @@ class Player:
                     self._push_by_and_by(name, swarm.contents[action.content].cids, action.every)
                 case OneByOne():
                     swarm.one_by_one(name, action.content)
+                case Hold():
+                    made = swarm.contents[action.content]
+                    hold = cmd.Hold(made.cids[0], action.replicas, action.content, made.size, (), MARK)
+                    self._push(name, hold)
                 case Limit():
                     change = PolicyChange(upload_limit=parse_rate(action.rate))
                     self._push(name, cmd.Configure(change, MARK))

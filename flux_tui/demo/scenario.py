@@ -128,7 +128,15 @@ class Leave(_Part, tag="leave", tag_field="do", frozen=True, kw_only=True):
     nodes: list[str]
 
 
-Action: TypeAlias = Join | Add | Get | Want | OneByOne | Limit | Kill | Freeze | Thaw | Start | Leave
+class Hold(_Part, tag="hold", tag_field="do", frozen=True, kw_only=True):
+    """Nodes push an intent that others keep replicas of a file."""
+
+    nodes: list[str]
+    content: str
+    replicas: int
+
+
+Action: TypeAlias = Join | Add | Get | Want | OneByOne | Limit | Kill | Freeze | Thaw | Start | Leave | Hold
 
 
 class Step(_Part, frozen=True, kw_only=True):
@@ -240,7 +248,7 @@ def _check(scenario: Scenario) -> None:
             match action:
                 case Join():
                     _among(names, action.to)
-                case Add() | Get() | Want() | OneByOne():
+                case Add() | Get() | Want() | OneByOne() | Hold():
                     _among(contents, [action.content])
                 case Limit():
                     parse_rate(action.rate)

@@ -60,6 +60,12 @@ DIRECT: tuple[tuple[Message, bytes], ...] = (
         b"",
     ),
     (messages.Error(text="the file was changed or removed", cids=(LEAF,)), b""),
+    (messages.StatusNo(cids=(ROOT,), reason="low_space", has_it=False, retry_after=60.0, about="hold"), b""),
+    (messages.CanHold(root=ROOT, whole=False), b""),
+    (messages.Keep(root=ROOT, size=1_048_577, name="film.mkv"), b""),
+    (messages.Held(cids=(ROOT,), how="whole"), b""),
+    (messages.Held(cids=(ROOT,), how="gone", reason="low_space"), b""),
+    (messages.Release(cids=(ROOT,)), b""),
     (messages.Custom(kind="presence", payload=b"\x00\xff"), b""),
     (
         messages.Route(
@@ -80,6 +86,7 @@ BODIES: tuple[IntentBody, ...] = (
     messages.Want(cids=(ROOT,)),
     messages.Want(cids=(LEAF, OTHER), retry=True),
     messages.Have(root=ROOT, size=1_048_577, name="film.mkv"),
+    messages.Hold(root=ROOT, size=1_048_577, replicas=3, name="film.mkv"),
     messages.Custom(kind="presence", payload=b"here"),
 )
 TICKETS = (
