@@ -1,5 +1,6 @@
 """Objects by an attacker: whatever they are made of, nothing outside of their folder is touched."""
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -210,10 +211,11 @@ def test_no_descriptor_is_left_open(store: Store, album: Path) -> None:
             store.place_folder(ROOT, f"link {number}/x")
 
     turn(0)
+    gc.collect()  # what earlier tests left to the garbage collector is not to be mistaken for ours
     before = len(os.listdir("/dev/fd"))
     for number in range(1, 20):
         turn(number)
-    assert len(os.listdir("/dev/fd")) == before
+    assert len(os.listdir("/dev/fd")) <= before
 
 
 STEPS = st.lists(st.sampled_from(["a", "b", "d1", "d2", "l1", "l2", "..", "."]), min_size=1, max_size=6)
