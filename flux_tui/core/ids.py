@@ -32,6 +32,9 @@ CID_CHARACTERS = 59
 """Characters of a CID's canonical text."""
 _CANONICAL = re.compile(r"b(?:afkrei|afybei)[a-h][a-z2-7]{50}[aeimquy4]")
 """The first seven characters say version, codec and hash; the last one has two bits to spare."""
+_BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+_TO_DIGITS = {code: "!" for code in range(128)} | str.maketrans(_BASE32, "0123456789abcdefghijklmnopqrstuv")
+"""Base32's digits as Python's base 32 has them; every other character as one that is no digit."""
 _BASE32_SET = frozenset("abcdefghijklmnopqrstuvwxyz234567")
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -79,8 +82,14 @@ def is_text(name: str) -> bool:
 
 
 def cid_bytes(cid: Cid) -> bytes:
-    """The 36 bytes of a canonical CID."""
-    return b32decode(cid[1:].upper() + "======")
+    """The 36 bytes of a canonical CID. Raises ValueError for what is none.
+
+    By way of a number, because the library's b32decode is ten times slower, and this is done for every
+    chunk that is looked up.
+    """
+    if len(cid) != CID_CHARACTERS or not cid.isascii():
+        raise ValueError(f"{cid!r} is no canonical CID")
+    return (int(cid[1:].translate(_TO_DIGITS), 32) >> 2).to_bytes(CID_BYTES, "big")
 
 
 def cid_from_bytes(raw: bytes) -> Cid:

@@ -1,6 +1,7 @@
 """CIDs and peer ids: canonical forms, and sentences for what is none."""
 
 import contextlib
+from base64 import b32encode
 
 import pytest
 from hypothesis import given
@@ -34,6 +35,15 @@ def test_known_cids() -> None:
     assert not is_leaf(dag_cid(b""))
     assert matches(Cid(EMPTY), b"")
     assert not matches(Cid(EMPTY), b"x")
+
+
+@given(st.binary(min_size=36, max_size=36))
+def test_the_bytes_of_a_cid_are_what_base32_says(raw: bytes) -> None:
+    text = Cid("b" + b32encode(raw).decode().rstrip("=").lower())
+    assert cid_bytes(text) == raw
+    for wrong in (text[:-1], text + "a", text.upper(), *(f"{text[:-1]}{c}" for c in "0189_ \u0663=A")):
+        with pytest.raises(ValueError, match=r"canonical|literal"):
+            cid_bytes(Cid(wrong))
 
 
 @given(st.binary(max_size=100))
