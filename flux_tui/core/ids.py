@@ -33,9 +33,9 @@ CID_CHARACTERS = 59
 _CANONICAL = re.compile(r"b(?:afkrei|afybei)[a-h][a-z2-7]{50}[aeimquy4]")
 """The first seven characters say version, codec and hash; the last one has two bits to spare."""
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
-_TO_DIGITS = {code: "!" for code in range(128)} | str.maketrans(_BASE32, "0123456789abcdefghijklmnopqrstuv")
+_TO_DIGITS = dict.fromkeys(range(128), "!") | str.maketrans(_BASE32, "0123456789abcdefghijklmnopqrstuv")
 """Base32's digits as Python's base 32 has them; every other character as one that is no digit."""
-_BASE32_SET = frozenset("abcdefghijklmnopqrstuvwxyz234567")
+_BASE32_SET = frozenset(_BASE32)
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BASE58_SET = frozenset(_BASE58)
