@@ -285,12 +285,14 @@ class Store:
         lost: list[Lost],
         wait: bool,
     ) -> None:
-        path, stat, ours = self._locate(file)
+        path, stat, doubtful = self._locate(file)
+        if not path.exists():
+            path, stat, doubtful = self._locate(file)  # given its name just now
         bad: list[tuple[Cid, _Where]] = []
         why = f"{path} was changed since it was shared: what was changed is not sent any more"
         try:
             with path.open("rb", buffering=0) as opened:
-                trusted = not ours and (stat is None or stat.proves(files.stat_of(opened.fileno())))
+                trusted = not doubtful and (stat is None or stat.proves(files.stat_of(opened.fileno())))
                 for cid, where in wanted:
                     data = files.read_at(opened.fileno(), where.offset or 0, where.size, wait=wait)
                     if len(data) == where.size and (trusted or matches(cid, data)):
@@ -366,7 +368,7 @@ class Store:
             raise explain(error, self.path) from error
 
     def _locate(self, file: int) -> tuple[Path, FileStat | None, bool]:
-        """Where a file is, the stat that tells whether it is still the same, and whether it is ours."""
+        """Where a file is, the stat that tells whether it is the same, and whether to look in any case."""
         try:
             with self._lock:
                 return self._trees.locate(file)

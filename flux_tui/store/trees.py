@@ -213,7 +213,8 @@ class Trees:
         return int(cursor.lastrowid or 0), Inside(self._home / "chunks", rel)
 
     def locate(self, file: int) -> tuple[Path, FileStat | None, bool]:
-        """Where a file is now, how it looked when it was right (None: it is being written), whether it is ours.
+        """Where a file is now, how it looked when it was right (None: it is being written), and whether its
+        bytes are to be looked at before they are believed.
 
         Raises sqlite3.Error; a file without a row is damage, too.
         """
@@ -226,8 +227,12 @@ class Trees:
             raise sqlite3.DatabaseError("database disk image is malformed: a file has no row")
         number, path, part, rel, *stat = row
         base = self._home / path if number == OWN else Path(part or path)
+        # Renamed already, and its row says so in a moment; or never, if this process was killed between.
+        renamed = part is not None and not os.path.lexists(part) and os.path.lexists(path)
+        if renamed:
+            base = Path(path)
         recorded = None if part is not None or stat[0] is None else FileStat(*stat)
-        return (base / rel if rel else base), recorded, number == OWN
+        return (base / rel if rel else base), recorded, number == OWN or renamed
 
 
 def _try_to_write(part: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from flux_tui.core import events as ev
 from flux_tui.core.ids import Cid, dag_cid, matches, raw_cid
-from flux_tui.store.files import FileStat
+from flux_tui.store.files import FileStat, rename_new
 from flux_tui.store.schema import StoreError
 from flux_tui.store.store import Leaf, Store
 
@@ -156,6 +156,32 @@ def test_the_crash_between_the_rename_and_its_row(store: Store, tmp_path: Path) 
     assert again.place_leaves(ROOT, "", [(cid, 0, MIB)]).present == [cid]
     assert again.finish_tree(ROOT).path.read_bytes() == data
     again.close()
+
+
+def test_what_is_being_given_its_name_can_be_read(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the rename and its row, and for ever if the node was killed there."""
+    (cid, data), target = chunk(1), tmp_path / "x"
+    store.open_tree(ROOT, target)
+    store.place_file(ROOT, "", MIB)
+    store.place_leaves(ROOT, "", [(cid, 0, MIB)])
+    store.commit([], [store.land(cid, data)])
+    found = []
+
+    def renamed(part: Path, path: Path) -> None:
+        rename_new(part, path)
+        found.append(store.read([cid]))
+        raise OSError("killed here")
+
+    monkeypatch.setattr("flux_tui.store.trees.rename_new", renamed)
+    with pytest.raises(StoreError):
+        store.finish_tree(ROOT)
+    for result in (*found, store.read([cid])):
+        assert result.chunks == [(cid, data)]
+        assert not result.lost
+    target.write_bytes(b"?" * MIB)
+    assert store.read([cid]).lost, "it is believed only as long as it is what it was"
 
 
 def test_nothing_of_the_users_is_ever_overwritten(store: Store, tmp_path: Path) -> None:
