@@ -24,7 +24,7 @@ from flux_tui.core.ids import PeerId
 from flux_tui.core.policy import Bucket
 from flux_tui.net.network import BAN_SECONDS, PUSH_PROTOCOL, Receiver
 from flux_tui.net.push_stream import Outgoing, StalledError, read_from
-from flux_tui.net.transport import WRITE_BYTES, widen
+from flux_tui.net.transport import WRITE_BYTES, widen, write_slices
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Link:
 
     def __init__(self, peer: PeerId, receiver: Receiver) -> None:
         self.peer = peer
-        self.outgoing = Outgoing(peer, receiver, WRITE_BYTES)
+        self.outgoing = Outgoing(peer, receiver, WRITE_BYTES, write_slices)
         self.inbound: INetStream | None = None
         self.outbound: INetStream | None = None
         self.opening = False

@@ -10,7 +10,7 @@ peer that stops in the middle of a frame holds its buffer for FRAME_SECONDS, not
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -46,10 +46,27 @@ class ByteStream(Protocol):
     async def write(self, data: bytes) -> None: ...
 
 
+WriteSlices = Callable[[ByteStream, Sequence[bytes | memoryview]], Awaitable[None]]
+"""How a transport writes some slices in a row, where it has a better way than one after the other."""
+
+
+async def one_by_one(stream: ByteStream, slices: Sequence[bytes | memoryview]) -> None:
+    """Write slices, each by itself."""
+    for piece in slices:
+        await stream.write(piece)  # type: ignore[arg-type]  # sliced, not copied
+
+
 class Outgoing:
     """The queue to one peer, and what writes it."""
 
-    def __init__(self, peer: PeerId, receiver: Receiver, slice_bytes: int) -> None:
+    def __init__(
+        self,
+        peer: PeerId,
+        receiver: Receiver,
+        slice_bytes: int,
+        write_slices: WriteSlices | None = None,
+    ) -> None:
+        self._write_slices = write_slices or one_by_one
         self._peer = peer
         self._receiver = receiver
         self._slice = slice_bytes
@@ -126,6 +143,7 @@ class Outgoing:
         await self._write(stream, bytes(batch))
 
     async def _write_chunks(self, stream: ByteStream, chunks: Sequence[LoadedChunk]) -> None:
+        slices: list[bytes | memoryview] = []
         pending = bytearray()
         for cid, data in chunks:
             pending += codec.encode_frame(Chunk(cid=cid), len(data))
@@ -134,15 +152,15 @@ class Outgoing:
             if len(view) > room:
                 # Fill up what is begun, so that every write but the last is one full Noise message.
                 room = max(room, 0)
-                await self._write(stream, bytes(pending) + bytes(view[:room]))
+                slices.append(bytes(pending) + bytes(view[:room]))
                 pending.clear()
                 view = view[room:]
                 while len(view) > self._slice:
-                    await stream.write(view[: self._slice])  # type: ignore[arg-type]  # sliced, not copied
+                    slices.append(view[: self._slice])
                     view = view[self._slice :]
             pending += view
-        if pending:
-            await self._write(stream, bytes(pending))
+        slices += [bytes(pending[at : at + self._slice]) for at in range(0, len(pending), self._slice)]
+        await self._write_slices(stream, slices)
         if chunks:
             size = sum(len(data) for _, data in chunks)
             self.served += size

@@ -12,7 +12,9 @@ and fewer window updates together carry two to three times what the defaults do.
 """
 
 import os
+import struct
 from collections import deque
+from collections.abc import Sequence
 
 from libp2p.abc import IRawConnection, ISecureConn
 from libp2p.crypto.keys import KeyPair
@@ -25,12 +27,14 @@ from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
 from libp2p.security.noise.transport import Transport as NoiseTransport
 from libp2p.security.secure_session import SecureSession
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
-from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
+from libp2p.stream_muxer.yamux.yamux import TYPE_DATA, YAMUX_HEADER_FORMAT, Yamux, YamuxStream
 
 from flux_tui.net.budget import RECEIVE_WINDOW
 
 WRITE_BYTES = 65_507
 """With yamux's 12-byte header exactly one Noise message of 65,519 bytes."""
+BATCH_BYTES = 256 * 1024
+"""Bytes of encrypted frames that are written by one system call."""
 READ_AHEAD = 256 * 1024
 """Bytes asked of the socket at once."""
 
@@ -54,7 +58,8 @@ class ReadAheadSession(SecureSession):
         )
         assert isinstance(plain.conn, NoiseTransportReadWriter)
         self._decrypt = plain.conn.decrypt
-        self._raw = raw
+        self.encrypt = plain.conn.encrypt
+        self.raw = raw
         self._cipher = bytearray()
         self._plain: deque[bytes] = deque()
         self._offset = 0
@@ -78,7 +83,7 @@ class ReadAheadSession(SecureSession):
         return data
 
     async def _decrypt_more(self) -> None:
-        data = await self._raw.read(READ_AHEAD)
+        data = await self.raw.read(READ_AHEAD)
         if not data:
             raise ConnectionClosedError("the peer closed the connection")
         cipher = self._cipher
@@ -133,3 +138,35 @@ async def widen(stream: object) -> None:
             muxed.target_recv_window = RECEIVE_WINDOW
             muxed.recv_window += more
         await muxed.send_window_update(more)
+
+
+async def write_slices(stream: object, slices: Sequence[bytes | memoryview]) -> None:
+    """Write slices of at most WRITE_BYTES: each as one frame and one Noise message, several to a system call.
+
+    What `write` does for each slice (four locks, a dozen lines for a log that is off, a system call) is done
+    once for BATCH_BYTES: a holder's processor time for a file falls by a quarter. Whatever is not as usual (a
+    window that is used up, a stream that is closed, another transport) is left to `write`.
+    """
+    muxed = getattr(stream, "muxed_stream", None)
+    left = deque(slices)
+    if isinstance(muxed, YamuxStream):
+        connection = muxed.conn
+        session = connection.secured_conn
+        while left and isinstance(session, ReadAheadSession) and _open_for(muxed, left[0]):
+            async with connection._write_lock:  # frames leave in the order in which they are encrypted
+                batch = bytearray()
+                while left and len(batch) < BATCH_BYTES and _open_for(muxed, left[0]):
+                    piece = left.popleft()
+                    muxed.send_window -= len(piece)
+                    header = struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_DATA, 0, muxed.stream_id, len(piece))
+                    message = session.encrypt(header + piece)
+                    batch += len(message).to_bytes(2, "big")
+                    batch += message
+                await session.raw.write(bytes(batch))
+    for piece in left:
+        await stream.write(piece)  # type: ignore[attr-defined]
+
+
+def _open_for(muxed: YamuxStream, piece: bytes | memoryview) -> bool:
+    """Whether a slice can go at once, as the frame that it is."""
+    return not (muxed.closed or muxed.send_closed) and len(piece) <= min(muxed.send_window, WRITE_BYTES)
