@@ -25,7 +25,9 @@ from libp2p.stream_muxer.yamux import yamux
 from libp2p.stream_muxer.yamux.yamux import HEADER_SIZE, TYPE_PING, Yamux, YamuxStream
 
 from flux_tui.core.ids import PeerId
+from flux_tui.net.frames import FrameBuffers
 from flux_tui.net.pace import Pace
+from flux_tui.net.session import ReadAheadSession
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +99,7 @@ class GuardedYamux(Yamux):
     def __init__(self, guard: Budget, secured_conn: Any, peer_id: ID, **kwargs: Any) -> None:
         super().__init__(secured_conn, peer_id, **kwargs)
         self.guard = guard
+        self.stream_buffers = FrameBuffers()
         self._since = 0
         self._incoming = 0
         """Bytes of the frame that is being read."""
@@ -145,6 +148,11 @@ class GuardedYamux(Yamux):
         if self._since >= LOOK_EVERY:
             self._since = 0
             await self._make_room()
+        if (
+            isinstance(self.secured_conn, ReadAheadSession)
+            and (body := self.secured_conn.take(length)) is not None
+        ):
+            return body  # type: ignore[return-value]  # it goes into a FrameBuffer, and nowhere else
         self._incoming = length
         try:
             return await super()._read_data_body(length)

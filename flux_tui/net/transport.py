@@ -20,9 +20,7 @@ from libp2p.abc import IRawConnection, ISecureConn
 from libp2p.crypto.keys import KeyPair
 from libp2p.crypto.x25519 import create_new_key_pair as create_x25519
 from libp2p.custom_types import TProtocol
-from libp2p.io.exceptions import ConnectionClosedError
 from libp2p.peer.id import ID
-from libp2p.security.noise.io import NoiseTransportReadWriter
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
 from libp2p.security.noise.transport import Transport as NoiseTransport
 from libp2p.security.secure_session import SecureSession
@@ -30,78 +28,17 @@ from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 from libp2p.stream_muxer.yamux.yamux import TYPE_DATA, YAMUX_HEADER_FORMAT, Yamux, YamuxStream
 
 from flux_tui.net.budget import RECEIVE_WINDOW
+from flux_tui.net.session import ReadAheadSession
 
 WRITE_BYTES = 65_507
 """With yamux's 12-byte header exactly one Noise message of 65,519 bytes."""
 BATCH_BYTES = 256 * 1024
 """Bytes of encrypted frames that are written by one system call."""
-READ_AHEAD = 256 * 1024
-"""Bytes asked of the socket at once."""
 
 # Read by libp2p at every read: without it, each read sends a window update of its own.
 os.environ.setdefault("PY_YAMUX_RELEASE_ON_READ", "0")
 # Seconds for the rest of a frame that began; libp2p's own 60 are long for 64 KiB.
 os.environ.setdefault("PY_YAMUX_DATA_READ_TIMEOUT", "20")
-
-
-class ReadAheadSession(SecureSession):
-    """A Noise session whose reads come from a buffer of decrypted messages."""
-
-    def __init__(self, plain: SecureSession, raw: IRawConnection) -> None:
-        super().__init__(
-            local_peer=plain.local_peer,
-            local_private_key=plain.local_private_key,
-            remote_peer=plain.remote_peer,
-            remote_permanent_pubkey=plain.remote_permanent_pubkey,
-            is_initiator=plain.is_initiator,
-            conn=plain.conn,
-        )
-        assert isinstance(plain.conn, NoiseTransportReadWriter)
-        self._decrypt = plain.conn.decrypt
-        self.encrypt = plain.conn.encrypt
-        self.raw = raw
-        self._cipher = bytearray()
-        self._plain: deque[bytes] = deque()
-        self._offset = 0
-        """How much of the first piece was read."""
-
-    async def read(self, n: int | None = None) -> bytes:
-        """Up to `n` bytes, at least one; whatever is there if `n` is None."""
-        if n == 0:
-            return b""
-        while not self._plain:
-            await self._decrypt_more()
-        piece = self._plain[0]
-        left = len(piece) - self._offset
-        if n is None or n >= left:
-            self._plain.popleft()
-            data = piece[self._offset :] if self._offset else piece
-            self._offset = 0
-            return data
-        data = piece[self._offset : self._offset + n]
-        self._offset += n
-        return data
-
-    async def _decrypt_more(self) -> None:
-        data = await self.raw.read(READ_AHEAD)
-        if not data:
-            raise ConnectionClosedError("the peer closed the connection")
-        cipher = self._cipher
-        cipher += data
-        at, end = 0, len(cipher)
-        view = memoryview(cipher)
-        try:
-            while end - at >= 2:
-                size = view[at] << 8 | view[at + 1]
-                if end - at - 2 < size:
-                    break
-                plain = self._decrypt(bytes(view[at + 2 : at + 2 + size]))
-                if plain:
-                    self._plain.append(plain)
-                at += 2 + size
-        finally:
-            view.release()
-        del cipher[:at]
 
 
 class TunedNoise(NoiseTransport):

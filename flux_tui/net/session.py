@@ -1,0 +1,84 @@
+"""A Noise session that reads ahead: one system call for many messages, decrypted from one buffer."""
+
+from collections import deque
+
+from libp2p.abc import IRawConnection
+from libp2p.io.exceptions import ConnectionClosedError
+from libp2p.security.noise.io import NoiseTransportReadWriter
+from libp2p.security.secure_session import SecureSession
+
+READ_AHEAD = 256 * 1024
+"""Bytes asked of the socket at once."""
+
+
+class ReadAheadSession(SecureSession):
+    """A Noise session whose reads come from a buffer of decrypted messages."""
+
+    def __init__(self, plain: SecureSession, raw: IRawConnection) -> None:
+        super().__init__(
+            local_peer=plain.local_peer,
+            local_private_key=plain.local_private_key,
+            remote_peer=plain.remote_peer,
+            remote_permanent_pubkey=plain.remote_permanent_pubkey,
+            is_initiator=plain.is_initiator,
+            conn=plain.conn,
+        )
+        assert isinstance(plain.conn, NoiseTransportReadWriter)
+        self._decrypt = plain.conn.decrypt
+        self.encrypt = plain.conn.encrypt
+        self.raw = raw
+        self._cipher = bytearray()
+        self._plain: deque[bytes] = deque()
+        self._offset = 0
+        """How much of the first piece was read."""
+
+    async def read(self, n: int | None = None) -> bytes:
+        """Up to `n` bytes, at least one; whatever is there if `n` is None."""
+        if n == 0:
+            return b""
+        while not self._plain:
+            await self._decrypt_more()
+        piece = self._plain[0]
+        left = len(piece) - self._offset
+        if n is None or n >= left:
+            self._plain.popleft()
+            data = piece[self._offset :] if self._offset else piece
+            self._offset = 0
+            return data
+        data = piece[self._offset : self._offset + n]
+        self._offset += n
+        return data
+
+    def take(self, n: int) -> bytes | memoryview | None:
+        """The next `n` bytes, if all of them are decrypted and in one piece; without a copy where they are
+        most of it. (A small part would keep the whole piece in memory: a peer could make much of that.)
+        """
+        if not self._plain or len(self._plain[0]) - self._offset < n:
+            return None
+        whole = self._plain[0]
+        start, self._offset = self._offset, self._offset + n
+        if self._offset == len(whole):
+            self._plain.popleft()
+            self._offset = 0
+        return memoryview(whole)[start : start + n] if 2 * n >= len(whole) else whole[start : start + n]
+
+    async def _decrypt_more(self) -> None:
+        data = await self.raw.read(READ_AHEAD)
+        if not data:
+            raise ConnectionClosedError("the peer closed the connection")
+        cipher = self._cipher
+        cipher += data
+        at, end = 0, len(cipher)
+        view = memoryview(cipher)
+        try:
+            while end - at >= 2:
+                size = view[at] << 8 | view[at + 1]
+                if end - at - 2 < size:
+                    break
+                plain = self._decrypt(bytes(view[at + 2 : at + 2 + size]))
+                if plain:
+                    self._plain.append(plain)
+                at += 2 + size
+        finally:
+            view.release()
+        del cipher[:at]
