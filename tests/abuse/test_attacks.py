@@ -1,5 +1,6 @@
 """Every row of the abuse table: an attacker on raw libp2p or raw sockets, a real node, and the figure."""
 
+import contextlib
 import os
 import random
 import stat
@@ -12,6 +13,7 @@ from typing import TypeVar
 
 import pytest
 import trio
+from libp2p.network.stream.exceptions import StreamReset
 
 from flux_tui.core import admission, codec
 from flux_tui.core import commands as cmd
@@ -549,8 +551,9 @@ async def test_a_cancel_by_somebody_else_cancels_nothing(tmp_path: Path) -> None
         node.push_intent(cmd.Configure(PolicyChange(upload_limit=8_000_000)))
         async with FluxNode.open(tmp_path / "honest", LOOPBACK) as honest:
             honest.push_intent(cmd.Get(root, str(tmp_path / "copy"), "film", len(data), node.addrs, "me"))
-            for _ in range(25):  # more of them would cost it its link, which is another test's matter
-                if honest.count_pending():
+            # It may be shown the door for this before the file is whole: another test's matter.
+            with contextlib.suppress(StreamReset):
+                while honest.count_pending():
                     await attacker.push(Cancel(cids=cids))
                     await trio.sleep(0.02)
             await until(lambda: not honest.count_pending())
