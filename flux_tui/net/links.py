@@ -24,7 +24,7 @@ from flux_tui.core.ids import PeerId
 from flux_tui.core.policy import Bucket
 from flux_tui.net.network import BAN_SECONDS, PUSH_PROTOCOL, Receiver
 from flux_tui.net.push_stream import Outgoing, StalledError, read_from
-from flux_tui.net.transport import WRITE_BYTES, widen, write_slices
+from flux_tui.net.transport import WRITE_BYTES, source_of, widen, write_slices
 
 log = logging.getLogger(__name__)
 
@@ -270,7 +270,9 @@ class Links:
     async def _read(self, link: Link) -> None:
         assert link.inbound is not None
         try:
-            await read_from(link.inbound, link.peer, self._receiver, lambda: self._regular(link.peer))
+            await read_from(
+                source_of(link.inbound), link.peer, self._receiver, lambda: self._regular(link.peer)
+            )
         except StalledError as error:
             self._receiver.on_fault(link.peer, "slow", str(error))
             link.end(str(error))

@@ -45,7 +45,7 @@ from flux_tui.net.network import (
     OpenNetwork,
     Receiver,
 )
-from flux_tui.net.push_stream import Outgoing, StalledError, read_from
+from flux_tui.net.push_stream import Outgoing, StalledError, StreamSource, read_from
 
 log = logging.getLogger(__name__)
 
@@ -365,7 +365,7 @@ class MemoryNetwork:
 
     async def _read(self, link: "_Link") -> None:
         try:
-            await read_from(link.incoming, link.peer, self._receiver)
+            await read_from(StreamSource(link.incoming), link.peer, self._receiver)
         except StalledError as error:
             self._receiver.on_fault(link.peer, "slow", str(error))
             link.end(str(error))

@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.messages import Chunk, Message, Route
+from flux_tui.net.frames import Piece
 
 PUSH_PROTOCOL = "/flux/push/1.0.0"
 INTENT_TOPIC = "/flux/intent/1.0.0"
@@ -70,8 +71,8 @@ class Receiver(Protocol):
     def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:
         """A chunk header came and `size` bytes will follow: keep them (True), or skip them unread?"""
 
-    async def on_payload(self, peer: PeerId, chunk: Chunk, payload: bytes | bytearray) -> None:
-        """The bytes of a chunk that was wanted; not verified yet."""
+    async def on_payload(self, peer: PeerId, chunk: Chunk, payload: Sequence[Piece]) -> None:
+        """The bytes of a chunk that was wanted, in the pieces in which they came; not verified yet."""
 
     def on_gossip(self, forwarder: PeerId, data: bytes) -> bool:
         """A gossip message came by way of `forwarder`; nothing in it is verified. Returns whether it may

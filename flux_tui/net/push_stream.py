@@ -19,12 +19,13 @@ import trio
 from flux_tui.core import codec
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.messages import Chunk, Message
+from flux_tui.net.frames import FrameBuffer, Piece
 from flux_tui.net.network import QUEUE_BYTES, QUEUE_MESSAGES, Load, LoadedChunk, Receiver
 from flux_tui.net.pace import Pace
 
 READ_BYTES = 256 * 1024
-"""Bytes asked of the stream at once; more only for a payload that is wanted. So a peer that is read slowly
-has this much here, and the rest stays within its window."""
+"""Bytes asked of the stream at once. So a peer that is read slowly has this much here, and the rest stays
+within its window; and whoever reads a payload is woken for so much, not for each piece."""
 MESSAGE_BURST, MESSAGE_RATE = 4096.0, 1024.0
 """Messages taken from one peer at once, and per second in the long run; a KiB of one counts as one more.
 What comes faster is read later. Ten thousand small chunks are wanted and granted with 1,300 of these."""
@@ -44,6 +45,31 @@ class ByteStream(Protocol):
     async def read(self, n: int | None = None) -> bytes: ...
 
     async def write(self, data: bytes) -> None: ...
+
+
+class Source(Protocol):
+    """Where frames are cut from: what came, and a way to wait for more."""
+
+    buffer: FrameBuffer
+
+    async def fill(self, least: int) -> None:
+        """Return when `buffer` has so many bytes. EOFError, or what the stream raises, if they cannot come."""
+        ...
+
+
+class StreamSource:
+    """Of any stream."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self.buffer = FrameBuffer()
+        self._stream = stream
+
+    async def fill(self, least: int) -> None:
+        while len(self.buffer) < least:
+            data = await self._stream.read(READ_BYTES)
+            if not data:
+                raise EOFError("the peer closed its stream")
+            self.buffer.extend(data)
 
 
 WriteSlices = Callable[[ByteStream, Sequence[bytes | memoryview]], Awaitable[None]]
@@ -177,26 +203,25 @@ class StalledError(Exception):
 
 
 async def read_from(
-    stream: ByteStream, peer: PeerId, receiver: Receiver, taken: Callable[[], None] = lambda: None
+    source: Source, peer: PeerId, receiver: Receiver, taken: Callable[[], None] = lambda: None
 ) -> None:
-    """Cut a stream into frames until it ends (its exception). Raises BadFrameError for garbage, StalledError.
+    """Cut what comes into frames until it ends (its exception). Raises BadFrameError for garbage, StalledError.
 
     `taken`: called for each payload that was wanted and came whole.
     """
-    buffer = bytearray()
+    buffer = source.buffer
     pace = Pace(MESSAGE_BURST, MESSAGE_RATE)
     frames = 0
     while True:
         frames += 1
         if not frames % YIELD_EVERY:
             await trio.lowlevel.checkpoint()
-        if not buffer:
-            buffer += await _read(stream)
-        await _need(stream, buffer, codec.PREFIX_BYTES)
-        header_size, payload_size = codec.decode_prefix(buffer)
+        await source.fill(1)
+        await _need(source, codec.PREFIX_BYTES)
+        header_size, payload_size = codec.decode_prefix(buffer[: codec.PREFIX_BYTES])
         end = codec.PREFIX_BYTES + header_size
-        await _need(stream, buffer, end)
-        message = codec.decode_header(bytes(buffer[codec.PREFIX_BYTES : end]))
+        await _need(source, end)
+        message = codec.decode_header(buffer[:end][codec.PREFIX_BYTES :])
         del buffer[:end]
         if not isinstance(message, Chunk):
             if payload_size:
@@ -204,14 +229,13 @@ async def read_from(
             receiver.on_message(peer, message)
             await pace.spend(1 + header_size / 1024)
             continue
-        if receiver.wants_payload(peer, message, payload_size):
-            with _in_time(payload_size):
-                payload = await _payload(stream, buffer, payload_size)
+        wanted = receiver.wants_payload(peer, message, payload_size)
+        with _in_time(payload_size):
+            pieces = await _payload(source, payload_size, keep=wanted)
+        if wanted:
             taken()
-            await receiver.on_payload(peer, message, payload)
+            await receiver.on_payload(peer, message, pieces)
         else:
-            with _in_time(payload_size):
-                await _skip(stream, buffer, payload_size)
             await pace.spend(1 + payload_size / SKIPPED_BYTES)
 
 
@@ -224,44 +248,21 @@ def _in_time(size: int) -> Iterator[None]:
         raise StalledError(f"it stopped in the middle of a frame, for {FRAME_SECONDS:.0f} s or more")
 
 
-async def _need(stream: ByteStream, buffer: bytearray, size: int) -> None:
+async def _need(source: Source, size: int) -> None:
     """More of a frame that began."""
-    if len(buffer) < size:
+    if len(source.buffer) < size:
         with _in_time(0):
-            while len(buffer) < size:
-                buffer += await _read(stream)
+            await source.fill(size)
 
 
-async def _read(stream: ByteStream, most: int = READ_BYTES) -> bytes:
-    data = await stream.read(most)
-    if not data:
-        raise EOFError("the peer closed its stream")
-    return data
-
-
-async def _payload(stream: ByteStream, buffer: bytearray, size: int) -> bytearray:
-    """The next `size` bytes, copied once."""
-    if len(buffer) >= size:
-        payload = buffer[:size]
-        del buffer[:size]
-        return payload
-    payload = bytearray(size)
-    at = len(buffer)
-    payload[:at] = buffer
-    buffer.clear()
-    while at < size:
-        data = await _read(stream, max(size - at, READ_BYTES))
-        take = min(len(data), size - at)
-        payload[at : at + take] = data if take == len(data) else memoryview(data)[:take]
-        at += take
-        if take < len(data):
-            buffer += memoryview(data)[take:]
-    return payload
-
-
-async def _skip(stream: ByteStream, buffer: bytearray, size: int) -> None:
-    while size > len(buffer):
-        size -= len(buffer)
-        buffer.clear()
-        buffer += await _read(stream)
-    del buffer[:size]
+async def _payload(source: Source, size: int, *, keep: bool) -> list[Piece]:
+    """The next `size` bytes as they came, in order; nothing of them unless they are kept."""
+    pieces: list[Piece] = []
+    while size:
+        await source.fill(min(size, READ_BYTES))
+        while size and source.buffer:
+            piece = source.buffer.take(size)
+            size -= len(piece)
+            if keep:
+                pieces.append(piece)
+    return pieces

@@ -1,6 +1,7 @@
 """A Noise session that reads ahead: one system call for many messages, decrypted from one buffer."""
 
 from collections import deque
+from collections.abc import Awaitable, Callable
 
 from libp2p.abc import IRawConnection
 from libp2p.io.exceptions import ConnectionClosedError
@@ -9,6 +10,8 @@ from libp2p.security.secure_session import SecureSession
 
 READ_AHEAD = 256 * 1024
 """Bytes asked of the socket at once."""
+HEADER_BYTES = 12
+"""Of a frame of yamux."""
 
 
 class ReadAheadSession(SecureSession):
@@ -31,13 +34,16 @@ class ReadAheadSession(SecureSession):
         self._plain: deque[bytes] = deque()
         self._offset = 0
         """How much of the first piece was read."""
+        self.before_header: Callable[[], Awaitable[None]] | None = None
+        """Awaited before HEADER_BYTES are read: it may take whole frames by itself."""
 
     async def read(self, n: int | None = None) -> bytes:
         """Up to `n` bytes, at least one; whatever is there if `n` is None."""
         if n == 0:
             return b""
-        while not self._plain:
-            await self._decrypt_more()
+        if n == HEADER_BYTES and self.before_header is not None:
+            await self.before_header()
+        await self.ahead()
         piece = self._plain[0]
         left = len(piece) - self._offset
         if n is None or n >= left:
@@ -49,11 +55,25 @@ class ReadAheadSession(SecureSession):
         self._offset += n
         return data
 
+    async def ahead(self) -> None:
+        """Return when something is decrypted."""
+        while not self._plain:
+            await self._decrypt_more()
+
+    def peek(self, n: int) -> bytes | None:
+        """The next `n` bytes, which stay, if all of them are decrypted and in one piece."""
+        return self._plain[0][self._offset : self._offset + n] if self.whole >= n else None
+
+    @property
+    def whole(self) -> int:
+        """Bytes that are decrypted, and in one piece."""
+        return len(self._plain[0]) - self._offset if self._plain else 0
+
     def take(self, n: int) -> bytes | memoryview | None:
         """The next `n` bytes, if all of them are decrypted and in one piece; without a copy where they are
         most of it. (A small part would keep the whole piece in memory: a peer could make much of that.)
         """
-        if not self._plain or len(self._plain[0]) - self._offset < n:
+        if self.whole < n:
             return None
         whole = self._plain[0]
         start, self._offset = self._offset, self._offset + n

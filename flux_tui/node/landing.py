@@ -7,13 +7,16 @@ ones go to a few worker threads while their peer's stream is read on.
 import queue
 import threading
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import trio
 
 from flux_tui.core.effects import ChunkCorrupt, ChunkLanded, LandFailed
 from flux_tui.core.ids import Cid, PeerId, is_leaf, matches
+from flux_tui.net.frames import Piece
 from flux_tui.node.engine import Engine
+from flux_tui.store.files import aligned
 from flux_tui.store.store import Landed, StoreError
 
 INLINE = 64 * 1024
@@ -27,7 +30,8 @@ MAX_WAITING = 8
 class _Work(NamedTuple):
     peer: PeerId
     cid: Cid
-    payload: bytes | bytearray
+    payload: Sequence[Piece]
+    size: int
 
 
 _Outcome = Landed | StoreError | None
@@ -42,10 +46,10 @@ class Landing:
         self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._done: deque[tuple[_Work, _Outcome]] = deque()
 
-    async def take(self, peer: PeerId, cid: Cid, payload: bytes | bytearray) -> None:
+    async def take(self, peer: PeerId, cid: Cid, payload: Sequence[Piece]) -> None:
         """Returns when the stream may be read on: at once, unless too many are waiting."""
-        work = _Work(peer, cid, payload)
-        if len(payload) <= INLINE:
+        work = _Work(peer, cid, payload, sum(map(len, payload)))
+        if work.size <= INLINE:
             self._tell(work, self._verify_and_write(work))
             return
         await self._room.acquire()
@@ -82,20 +86,20 @@ class Landing:
             self._tell(work, outcome)
 
     def _verify_and_write(self, work: _Work) -> _Outcome:
-        if not matches(work.cid, work.payload):
+        data = b"".join(work.payload) if work.size <= INLINE else aligned(work.payload)
+        if not matches(work.cid, data):
             return None
         try:
-            return self._engine.store.land(work.cid, work.payload)
+            return self._engine.store.land(work.cid, data)
         except StoreError as error:
             return error
 
     def _tell(self, work: _Work, outcome: _Outcome) -> None:
-        peer, cid, payload = work
-        size = len(payload)
+        peer, cid, payload, size = work
         if outcome is None:
             self._engine.feed(ChunkCorrupt(peer=peer, cid=cid, size=size))
         elif isinstance(outcome, StoreError):
             self._engine.feed(LandFailed(peer=peer, cid=cid, size=size, text=str(outcome)))
         else:
-            data = None if is_leaf(cid) else bytes(payload)
+            data = None if is_leaf(cid) else b"".join(payload)
             self._engine.feed(ChunkLanded(peer=peer, cid=cid, size=size, data=data), [outcome])

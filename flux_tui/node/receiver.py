@@ -2,12 +2,14 @@
 
 import logging
 import time
+from collections.abc import Sequence
 
 from flux_tui.core import codec
 from flux_tui.core import effects as fx
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.machine import Machine
 from flux_tui.core.messages import Chunk, Message, Route, SealedIntent
+from flux_tui.net.frames import Piece
 from flux_tui.net.network import Network
 from flux_tui.node.engine import Engine
 from flux_tui.node.intents import unseal, unseal_route
@@ -72,7 +74,7 @@ class NodeReceiver:
         self._feed(fx.ChunkSkipped(peer=peer, cid=chunk.cid, size=size))
         return False
 
-    async def on_payload(self, peer: PeerId, chunk: Chunk, payload: bytes | bytearray) -> None:
+    async def on_payload(self, peer: PeerId, chunk: Chunk, payload: Sequence[Piece]) -> None:
         await self._landing.take(peer, chunk.cid, payload)
 
     def on_gossip(self, forwarder: PeerId, data: bytes) -> bool:

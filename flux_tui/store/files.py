@@ -73,6 +73,17 @@ class _Aligned(threading.local):
 _aligned = _Aligned()
 
 
+def aligned(pieces: Iterable[bytes | bytearray | memoryview]) -> memoryview:
+    """These bytes in a row, DIRECT_MAX at most, where a direct write can take them from; until this thread
+    calls again, or writes something else."""
+    at = 0
+    buffer = _aligned.buffer
+    for piece in pieces:
+        buffer[at : at + len(piece)] = piece
+        at += len(piece)
+    return memoryview(buffer)[:at]
+
+
 def write_at(where: Inside, places: Iterable[int], data: bytes | bytearray | memoryview) -> None:
     """Write `data` at each of these offsets. The file may not exist yet. Raises StoreError, OSError."""
     offsets = list(places)
@@ -93,13 +104,12 @@ def write_at(where: Inside, places: Iterable[int], data: bytes | bytearray | mem
 
 
 def _write_direct(where: Inside, offsets: list[int], data: bytes | bytearray | memoryview) -> None:
-    size = len(data)
-    _aligned.buffer[:size] = bytes(data) if isinstance(data, memoryview) else data
+    if not (isinstance(data, memoryview) and data.obj is _aligned.buffer):
+        data = aligned((data,))
     descriptor = where.open(os.O_WRONLY | os.O_CREAT | DIRECT, make=True)
     try:
-        with memoryview(_aligned.buffer) as view:
-            for offset in offsets:
-                _write_all(descriptor, view[:size], offset)
+        for offset in offsets:
+            _write_all(descriptor, memoryview(data), offset)
     finally:
         os.close(descriptor)
 

@@ -10,6 +10,7 @@ answer: two messages), and every intent that was handed on.
 import random
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 import trio
@@ -17,6 +18,7 @@ from libp2p.crypto.ed25519 import create_new_key_pair
 
 from flux_tui.core.ids import Cid, PeerId, dag_cid
 from flux_tui.core.messages import Chunk, Message, Route, SealedIntent
+from flux_tui.net.frames import Piece
 from flux_tui.net.host import Libp2pNetwork, open_network
 from tests.bench.report import Table, parser
 
@@ -63,7 +65,7 @@ class Host:
     def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:
         return False
 
-    async def on_payload(self, peer: PeerId, chunk: Chunk, payload: bytes | bytearray) -> None: ...
+    async def on_payload(self, peer: PeerId, chunk: Chunk, payload: Sequence[Piece]) -> None: ...
 
     @property
     def cost(self) -> int:

@@ -17,6 +17,7 @@ from libp2p.crypto.ed25519 import create_new_key_pair
 from flux_tui.core.ids import Cid, PeerId, dag_cid, peer_id_from_bytes, raw_cid
 from flux_tui.core.messages import Chunk, Error, Grant, Message, Route, SealedIntent, StatusNo
 from flux_tui.net import host, memory
+from flux_tui.net.frames import Piece
 from flux_tui.net.memory import Switchboard
 from flux_tui.net.network import QUEUE_MESSAGES, Load, LoadedChunk, Network, NetworkError, OpenNetwork
 
@@ -90,9 +91,9 @@ class Seen:
         self._news.unpark_all()
         return chunk.cid not in self.unwanted
 
-    async def on_payload(self, peer: PeerId, chunk: Chunk, payload: bytes | bytearray) -> None:
+    async def on_payload(self, peer: PeerId, chunk: Chunk, payload: Sequence[Piece]) -> None:
         await self.may_take.wait()
-        self.payloads[chunk.cid] = bytes(payload)
+        self.payloads[chunk.cid] = b"".join(payload)
         self._news.unpark_all()
 
     def on_gossip(self, forwarder: PeerId, data: bytes) -> bool:
