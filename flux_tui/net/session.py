@@ -30,7 +30,10 @@ class ReadAheadSession(SecureSession):
         self._decrypt = plain.conn.decrypt
         self.encrypt = plain.conn.encrypt
         self.raw = raw
-        self._cipher = bytearray()
+        self._rest: list[bytes] = []
+        """The beginning of a message, and what came of it since."""
+        self._missing = 2
+        """Bytes, before it is worth looking at the rest."""
         self._plain: deque[bytes] = deque()
         self._offset = 0
         """How much of the first piece was read."""
@@ -86,19 +89,21 @@ class ReadAheadSession(SecureSession):
         data = await self.raw.read(READ_AHEAD)
         if not data:
             raise ConnectionClosedError("the peer closed the connection")
-        cipher = self._cipher
-        cipher += data
-        at, end = 0, len(cipher)
-        view = memoryview(cipher)
-        try:
-            while end - at >= 2:
-                size = view[at] << 8 | view[at + 1]
-                if end - at - 2 < size:
-                    break
-                plain = self._decrypt(bytes(view[at + 2 : at + 2 + size]))
-                if plain:
-                    self._plain.append(plain)
-                at += 2 + size
-        finally:
-            view.release()
-        del cipher[:at]
+        self._rest.append(data)
+        self._missing -= len(data)
+        if self._missing > 0:
+            return
+        data = b"".join(self._rest)
+        at, end = 0, len(data)
+        self._missing = 2
+        while end - at >= 2:
+            size = data[at] << 8 | data[at + 1]
+            if end - at - 2 < size:
+                self._missing = 2 + size
+                break
+            plain = self._decrypt(data[at + 2 : at + 2 + size])
+            if plain:
+                self._plain.append(plain)
+            at += 2 + size
+        self._rest = [data[at:]]
+        self._missing -= end - at

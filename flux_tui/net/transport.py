@@ -38,7 +38,7 @@ WRITE_BYTES = 65_507
 BATCH_BYTES = 256 * 1024
 """Bytes of encrypted frames that are written by one system call."""
 
-WINDOW_STEP = 1024 * 1024
+WINDOW_STEP = 2 * 1024 * 1024
 """Bytes for which a window update is worth a message."""
 
 # Read by libp2p at every read: without it, each read sends a window update of its own.
@@ -137,15 +137,16 @@ async def write_slices(stream: object, slices: Sequence[bytes | memoryview]) -> 
         session = connection.secured_conn
         while left and isinstance(session, ReadAheadSession) and _open_for(muxed, left[0]):
             async with connection._write_lock:  # frames leave in the order in which they are encrypted
-                batch = bytearray()
-                while left and len(batch) < BATCH_BYTES and _open_for(muxed, left[0]):
+                batch: list[bytes] = []
+                size = 0
+                while left and size < BATCH_BYTES and _open_for(muxed, left[0]):
                     piece = left.popleft()
                     muxed.send_window -= len(piece)
                     header = struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_DATA, 0, muxed.stream_id, len(piece))
                     message = session.encrypt(header + piece)
-                    batch += len(message).to_bytes(2, "big")
-                    batch += message
-                await session.raw.write(bytes(batch))
+                    batch += (len(message).to_bytes(2, "big"), message)
+                    size += len(message)
+                await session.raw.write(b"".join(batch))
     for piece in left:
         await stream.write(piece)  # type: ignore[attr-defined]
 
