@@ -36,9 +36,11 @@ def node(home: Path | None, verbose: bool, **flags: Any) -> None:
     # Trio and libp2p take most of a second to import: only here.
     import trio
 
+    from flux_tui.node.bulk import settled
     from flux_tui.node.serve import serve
 
     def announce(peer_id: PeerId, addrs: tuple[str, ...]) -> None:
         print_json({"peer_id": peer_id, "addrs": list(addrs), "home": str(place.path)})
+        settled()
 
     trio.run(serve, place, settings, announce)

@@ -230,8 +230,7 @@ async def read_from(
             await pace.spend(1 + header_size / 1024)
             continue
         wanted = receiver.wants_payload(peer, message, payload_size)
-        with _in_time(payload_size):
-            pieces = await _payload(source, payload_size, keep=wanted)
+        pieces = await _payload(source, payload_size, keep=wanted)
         if wanted:
             taken()
             await receiver.on_payload(peer, message, pieces)
@@ -258,11 +257,20 @@ async def _need(source: Source, size: int) -> None:
 async def _payload(source: Source, size: int, *, keep: bool) -> list[Piece]:
     """The next `size` bytes as they came, in order; nothing of them unless they are kept."""
     pieces: list[Piece] = []
-    while size:
-        await source.fill(min(size, READ_BYTES))
-        while size and source.buffer:
-            piece = source.buffer.take(size)
-            size -= len(piece)
-            if keep:
-                pieces.append(piece)
+    size = _take(source.buffer, size, pieces, keep)
+    if size:
+        with _in_time(size):
+            while size:
+                await source.fill(min(size, READ_BYTES))
+                size = _take(source.buffer, size, pieces, keep)
     return pieces
+
+
+def _take(buffer: FrameBuffer, size: int, pieces: list[Piece], keep: bool) -> int:
+    """Move up to `size` bytes of what is there; returns how many are still to come."""
+    while size and buffer:
+        piece = buffer.take(size)
+        size -= len(piece)
+        if keep:
+            pieces.append(piece)
+    return size

@@ -56,6 +56,9 @@ def test_holders_come_first_then_those_that_answered_then_others() -> None:
         ({"answered": 3, "others": 3, "known": LARGE}, True, False),
         ({"known": LARGE}, True, False),
         ({"known": SMALL_SWARM}, True, True),
+        # It knows of more nodes than are told directly; or it does not.
+        ({"others": 3, "known": 4}, True, True),
+        ({"others": 3, "known": 3}, False, True),
         # The DHT knows nobody: only gossip is left.
         ({"others": 3}, False, True),
         ({}, False, True),

@@ -1,11 +1,15 @@
-"""The buffer of a stream behaves as the bytearray in whose place it stands."""
+"""The buffer of a stream behaves as the bytearray in whose place it stands, and gives its pieces away uncopied."""
 
+import sys
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flux_tui.net.frames import FrameBuffer, FrameBuffers
+from flux_tui.net.frames import JOINED, SMALL, FrameBuffer, FrameBuffers
 
-STEPS = st.lists(st.binary(max_size=9) | st.integers(0, 30) | st.none(), max_size=40)
+PIECES = st.binary(max_size=9) | st.integers(SMALL - 1, SMALL + 1).map(bytes)
+STEPS = st.lists(PIECES | st.integers(0, 30) | st.integers(SMALL - 5, 3 * SMALL) | st.none(), max_size=40)
 
 
 @given(STEPS)
@@ -25,6 +29,43 @@ def test_it_is_the_part_of_a_bytearray_that_yamux_uses(steps: list[bytes | int |
             del plain[:step]
             del ours[:step]
         assert (len(ours), bool(ours), bytes(ours)) == (len(plain), bool(plain), bytes(plain))
+
+
+@given(STEPS)
+def test_what_is_taken_is_what_came_in_its_order_whatever_comes_later(
+    steps: list[bytes | int | None],
+) -> None:
+    """As above; what was taken is looked at only at the end, when its buffer has long gone on."""
+    came, ours = bytearray(), FrameBuffer()
+    taken: list[bytes | bytearray | memoryview] = []
+    for step in steps:
+        if isinstance(step, bytes):
+            came.extend(step)
+            ours.extend(step)
+        elif ours:
+            piece = ours.take(step or 1)
+            assert 0 < len(piece) <= (step or 1)
+            taken.append(piece)
+    whole = b"".join(taken)
+    assert whole + bytes(ours) == came
+    assert len(ours) == len(came) - len(whole)
+
+
+def test_a_large_piece_is_given_away_as_it_came() -> None:
+    buffer = FrameBuffer()
+    piece = bytes(SMALL)
+    buffer.extend(piece)
+    assert buffer.take(SMALL) is piece
+    assert not buffer
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, SMALL - 1])
+def test_a_byte_kept_costs_about_a_byte_however_finely_it_was_cut(size: int) -> None:
+    buffer = FrameBuffer()
+    for _ in range(1_000_000 // size):
+        buffer.extend(bytes(size))
+    pieces = list(buffer._pieces)
+    assert sum(map(sys.getsizeof, pieces)) < 1.2 * len(buffer) + JOINED
 
 
 def test_each_stream_has_its_own() -> None:
