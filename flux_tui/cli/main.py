@@ -5,23 +5,15 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
 from flux_tui import __version__
-from flux_tui.cli.add import add
 from flux_tui.cli.common import home_option, node_options, say
-from flux_tui.cli.completion import completion
-from flux_tui.cli.demo import demo
-from flux_tui.cli.get import get
-from flux_tui.cli.manual import complete
-from flux_tui.cli.node import node
-from flux_tui.cli.push import cancel, hold, join, limit, release, retry, stop, want
-from flux_tui.cli.read import export, series, state
-from flux_tui.cli.show import replay, show_dashboard
-from flux_tui.cli.web import web
+from flux_tui.cli.manual import EPILOGS, MAIN
 from flux_tui.config import SettingsError
 from flux_tui.core.ids import BadIdError
 from flux_tui.home import HomeError
@@ -34,8 +26,27 @@ class NoReaderError(Exception):
     """Whoever read our output has had enough: no failure of anybody's."""
 
 
+COMMANDS = {
+    "node": "node", "add": "add", "get": "get", "want": "push", "hold": "push", "release": "push",
+    "cancel": "push", "retry": "push", "join": "push", "limit": "push", "stop": "push", "state": "read",
+    "series": "read", "export": "read", "replay": "show", "demo": "demo", "web": "web", "completion": "completion",
+}  # fmt: skip
+"""Each command, and the module of this package that has it: imported when it is called, or listed. All of them
+take as long to import as the dashboard."""
+
+
 class Commands(click.Group):
     """Tells of a broken pipe before Click and Rich do, who end the program with a failure."""
+
+    def list_commands(self, context: click.Context, /) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str, /) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"{__package__}.{COMMANDS[name]}"), name)
+        command.epilog = command.epilog or EPILOGS.get(name)
+        return command
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         with _broken_pipe_told():
@@ -61,6 +72,7 @@ def _broken_pipe_told() -> Iterator[None]:
 @click.group(
     cls=Commands,
     invoke_without_command=True,
+    epilog=MAIN,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @home_option
@@ -75,33 +87,11 @@ def cli(context: click.Context, /, home: Path | None, mask: bool, **flags: Any) 
     """
     if home is not None:
         # `flux-tui --home DIR state` means the same as `flux-tui state --home DIR`.
-        context.default_map = {name: {"home": home} for name in cli.commands}
+        context.default_map = {name: {"home": home} for name in COMMANDS}
     if context.invoked_subcommand is None:
+        from flux_tui.cli.show import show_dashboard
+
         show_dashboard(home, flags, masked=mask)
-
-
-for command in (
-    node,
-    add,
-    get,
-    want,
-    hold,
-    release,
-    cancel,
-    retry,
-    join,
-    limit,
-    stop,
-    state,
-    series,
-    export,
-    replay,
-    demo,
-    web,
-    completion,
-):
-    cli.add_command(command)
-complete(cli)
 
 
 def run(arguments: list[str]) -> int:

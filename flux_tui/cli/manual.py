@@ -3,8 +3,6 @@
 Kept beside the commands so that each page reads like a page of a manual.
 """
 
-import click
-
 EPILOGS: dict[str, str] = {
     "want": """\b
 Examples:
@@ -101,10 +99,3 @@ Environment:
 \b
 Exit status:
   0  done      1  failed: one sentence says why      2  wrong usage      130  interrupted"""
-
-
-def complete(group: click.Group) -> None:
-    """Give every command of the group its last part, where it has none."""
-    group.epilog = MAIN
-    for name, command in group.commands.items():
-        command.epilog = command.epilog or EPILOGS.get(name)

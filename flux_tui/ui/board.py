@@ -8,12 +8,13 @@ the cursor. It never imports the network or the node, so its first frame does no
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from textual import events
 from textual.app import App, ComposeResult
 from textual.containers import Container
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Static
 
 from flux_tui.core.state import State
@@ -21,7 +22,7 @@ from flux_tui.core.words import counted
 from flux_tui.ui.filter import Filter
 from flux_tui.ui.glyphs import Glyphs, for_this_terminal
 from flux_tui.ui.keys import Keys
-from flux_tui.ui.layout import PANELS, SHORT_TITLES, TITLES, fit, mark_current
+from flux_tui.ui.layout import PANELS, SCREEN, SHORT_TITLES, TITLES, fit, shape
 from flux_tui.ui.panels.caption import CaptionStrip
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.series import SeriesPanel
@@ -42,6 +43,8 @@ BEHIND_SECONDS = 1.0
 """Between two frames behind a window."""
 READING_SECONDS = 0.1
 """Between two frames while a long series is read."""
+Part = TypeVar("Part", bound=Widget)
+
 NO_PEERS = "No peer yet.\nShare with a, and give the ticket to another machine."
 NOTHING_WANTED = "Nothing is wanted.\nPress w and paste a ticket or a CID."
 ROWS: dict[str, Callable[[View], list[Row]]] = {
@@ -120,21 +123,38 @@ class Board(App[bool]):
 
     # ── layout ──────────────────────────────────────────────────────────────────────────────────
 
+    def get_default_screen(self) -> Screen[Any]:
+        """The board's, shaped from the start: what has another shape after a moment is styled twice."""
+        return Screen(id="_default", classes=" ".join(self._shape()[SCREEN]))
+
+    def _shape(self) -> dict[str, set[str]]:
+        found = shape(self.size, self.current)
+        if not self.glyphs.unicode:
+            found[SCREEN].add("-ascii")
+        return found
+
     def compose(self) -> ComposeResult:
+        classes = self._shape()
+
+        def shaped(part: Part) -> Part:
+            return part.add_class(*classes[part.id or ""])
+
         yield LineStrip(id="header")
         yield Tabs(TITLES, SHORT_TITLES, id="tabs")
         yield Static("", id="trouble", markup=False)
         with Container(id="main"):
-            with Container(id="top"):
-                with Container(id="left"):
-                    yield SeriesPanel(self.source, id="series")
-                with Container(id="right"):
-                    yield LinesPanel("2", TITLES[1], id="pending", empty=NOTHING_WANTED)
-                    yield LinesPanel("3", TITLES[2], id="noes", empty="Nobody has said NO.")
-                    yield LinesPanel("4", TITLES[3], id="retries", empty="Nothing waits to be pushed again.")
-            with Container(id="bottom"):
-                yield LinesPanel("5", TITLES[4], id="peers", empty=NO_PEERS)
-                yield LinesPanel("6", TITLES[5], id="throughput")
+            with shaped(Container(id="top")):
+                with shaped(Container(id="left")):
+                    yield shaped(SeriesPanel(self.source, id="series"))
+                with shaped(Container(id="right")):
+                    yield shaped(LinesPanel("2", TITLES[1], id="pending", empty=NOTHING_WANTED))
+                    yield shaped(LinesPanel("3", TITLES[2], id="noes", empty="Nobody has said NO."))
+                    yield shaped(
+                        LinesPanel("4", TITLES[3], id="retries", empty="Nothing waits to be pushed again.")
+                    )
+            with shaped(Container(id="bottom")):
+                yield shaped(LinesPanel("5", TITLES[4], id="peers", empty=NO_PEERS))
+                yield shaped(LinesPanel("6", TITLES[5], id="throughput"))
         yield TimeStrip(id="timeline")
         yield self.prompt
         if self.narrator is not None:
@@ -146,8 +166,6 @@ class Board(App[bool]):
             panel.signs = self.glyphs
         for strip in self.query(LineStrip):
             strip.signs = self.glyphs
-        self.screen.set_class(not self.glyphs.unicode, "-ascii")
-        fit(self.screen_stack[0], self.size, self.current)
         self.query_one(SeriesPanel).focus()
         self.prompt.covers = self._cover_footer
         self.query_one(Keybar).show(self._footer(self.size.width))
@@ -164,7 +182,7 @@ class Board(App[bool]):
 
     def mark_current(self) -> None:
         """Show the current panel, where not all fit."""
-        mark_current(self.screen_stack[0], self.current)
+        fit(self.screen_stack[0], self.size, self.current)
 
     def panel(self, name: str | None = None) -> LinesPanel:
         """A panel by its name; the current one."""

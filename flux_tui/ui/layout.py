@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from textual.dom import DOMNode
 from textual.geometry import Size
 from textual.screen import Screen
 
@@ -15,35 +16,54 @@ TITLES = ("Series", "Pending", "NO by node", "Retries", "Peers", "Throughput")
 SHORT_TITLES = ("Series", "Pending", "NO", "Retries", "Peers", "Rates")
 
 
-def fit(screen: Screen[Any], size: Size, current: str) -> None:
-    """A layout for this size."""
+SCREEN = ""
+"""The name under which `shape` has the classes of the screen itself."""
+_OF_SCREEN = ("-wide", "-tall", "-huge", "-small", "-two")
+_OF_PARTS = ("-current", "-holds-current", "-no-current", "-empty-left", "-empty-top")
+
+
+def shape(size: Size, current: str, *, zoomed: bool = False) -> dict[str, set[str]]:
+    """The classes of the screen and of each part by its id, for this size and this current panel.
+
+    They say what the stylesheet shows where not all panels fit.
+    """
     width, height = size
     whole = width >= WIDE and height >= TALL
-    screen.set_class(whole, "-wide")
-    screen.set_class(whole, "-tall")
-    screen.set_class(whole and width >= HUGE, "-huge")
-    screen.set_class(not whole, "-small")
-    screen.set_class(not whole and height >= TWO, "-two")
-    mark_current(screen, current)
+    small, two = not whole, not whole and height >= TWO and not zoomed
+    found: dict[str, set[str]] = {name: set() for name in (SCREEN, *PANELS, "left", "right", "top", "bottom")}
 
+    def mark(name: str, value: str, when: bool) -> None:
+        if when:
+            found[name].add(value)
 
-def mark_current(screen: Screen[Any], current: str) -> None:
-    """Classes by which the stylesheet shows the current panel where not all fit."""
-    for name in PANELS:
-        screen.query_one(f"#{name}").set_class(name == current, "-current")
-    small = screen.has_class("-small")
-    two = screen.has_class("-two") and not screen.has_class("-zoomed")
+    for value in ("-wide", "-tall"):
+        mark(SCREEN, value, whole)
+    mark(SCREEN, "-huge", whole and width >= HUGE)
+    mark(SCREEN, "-small", small)
+    mark(SCREEN, "-two", small and height >= TWO)
+    series = current == "series"
     right = current in ("pending", "noes", "retries")
     bottom = current in ("peers", "throughput")
-    left = current == "series" or (small and two)
-    screen.query_one("#right").set_class(right, "-holds-current")
-    screen.query_one("#bottom").set_class(bottom, "-holds-current")
-    screen.query_one("#left").set_class(small and not left, "-empty-left")
-    screen.query_one("#top").set_class(small and not left and not right, "-empty-top")
-    for name, holds in (("#left", current == "series"), ("#right", right), ("#bottom", bottom)):
-        screen.query_one(name).set_class(not holds, "-no-current")
-    screen.query_one("#top").set_class(not (current == "series" or right), "-no-current")
-    if small and two and current == "series":
-        # Two fit: beside the series, what is wanted.
-        screen.query_one("#pending").add_class("-current")
-        screen.query_one("#right").add_class("-holds-current")
+    beside = two and series  # two fit: beside the series, what is wanted
+    found[current].add("-current")
+    mark("pending", "-current", beside)
+    mark("right", "-holds-current", right or beside)
+    mark("bottom", "-holds-current", bottom)
+    left = series or two
+    mark("left", "-empty-left", small and not left)
+    mark("top", "-empty-top", small and not left and not right)
+    mark("left", "-no-current", not series)
+    mark("right", "-no-current", not right)
+    mark("bottom", "-no-current", not bottom)
+    mark("top", "-no-current", not (series or right))
+    return found
+
+
+def fit(screen: Screen[Any], size: Size, current: str) -> None:
+    """A layout for this size. What is as it was is not touched: each change restyles what is below it."""
+    for name, wanted in shape(size, current, zoomed=screen.has_class("-zoomed")).items():
+        part: DOMNode = screen.query_one(f"#{name}") if name else screen
+        ours = part.classes & {*_OF_SCREEN, *_OF_PARTS}
+        if ours != wanted:
+            part.remove_class(*ours - wanted)
+            part.add_class(*wanted - ours)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from textual.events import Key
 
-from flux_tui.cli.main import cli
+from flux_tui.cli.main import COMMANDS
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
 from flux_tui.core.derive import derive
@@ -135,7 +135,7 @@ def test_how_lines_go_on(context: Context, line: str, candidates: list[str]) -> 
 
 def test_the_words_are_those_of_the_shell_command_and_of_the_key_table() -> None:
     for word in ("want", "get", "add", "hold", "release", "cancel", "retry", "join", "limit", "stop"):
-        assert word in cli.commands
+        assert word in COMMANDS
         assert word in WORDS
     names = {line.strip() for line in complete_line("", Context(STATE, Path(), str))}
     assert names >= {action.name for action in ACTIONS}
