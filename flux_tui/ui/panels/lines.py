@@ -17,18 +17,12 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from flux_tui.ui.glyphs import Glyphs
+from flux_tui.ui.panels.roles import Roles
 from flux_tui.ui.view import Line, Row, merged
 
-ROLES = (
-    "text", "dim", "strong", "accent", "good", "warn", "bad", "in", "out", "name", "peer", "time", "bar", "rail",
-)  # fmt: skip
-"""Every role a span can have; each is a component class, `role--NAME`, that the stylesheet colours."""
 
-
-class LinesPanel(ScrollView, can_focus=True):
+class LinesPanel(Roles, ScrollView, can_focus=True):
     """Lines with a selection. Subclasses say what the lines are."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"role--{role}" for role in ROLES} | {"lines--selected"}
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False),
@@ -71,7 +65,6 @@ class LinesPanel(ScrollView, can_focus=True):
         self.signs = Glyphs(unicode=True)
         self._place = 0
         """Where the selected line was, for when it is gone."""
-        self._styles: dict[str, Style] = {}
 
     # ── what subclasses may replace ─────────────────────────────────────────────────────────────
 
@@ -147,10 +140,6 @@ class LinesPanel(ScrollView, can_focus=True):
     def on_resize(self, event: events.Resize) -> None:
         self.virtual_size = Size(self.columns, self.count())
 
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._styles.clear()
-
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
         index = y + int(self.scroll_offset.y)
@@ -169,7 +158,7 @@ class LinesPanel(ScrollView, can_focus=True):
         base = self._base
         if selected:
             # Over the spans' own styles, which have a background too.
-            over = Style(bgcolor=self.get_component_rich_style("lines--selected").bgcolor)
+            over = Style(bgcolor=self._styled("lines--selected").bgcolor)
             if self.app.theme.startswith("ansi"):
                 over = Style(reverse=True)  # the terminal's own colours cannot be mixed
             segments = [Segment(text, (style or base) + over) for text, style, _ in segments]
@@ -189,12 +178,6 @@ class LinesPanel(ScrollView, can_focus=True):
         style = self._styles.get("")
         if style is None:
             style = self._styles[""] = self.rich_style
-        return style
-
-    def _role(self, role: str) -> Style:
-        style = self._styles.get(role)
-        if style is None:
-            style = self._styles[role] = self.get_component_rich_style(f"role--{role}")
         return style
 
     # ── moving ──────────────────────────────────────────────────────────────────────────────────

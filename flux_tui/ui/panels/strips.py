@@ -1,30 +1,25 @@
 """One-line widgets: the header, the tabs of a small terminal, the strip of time, the footer."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from rich.segment import Segment
-from rich.style import Style
 from textual.events import Click, MouseDown, MouseMove
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
 from flux_tui.ui.glyphs import Glyphs
-from flux_tui.ui.panels.lines import ROLES
+from flux_tui.ui.panels.roles import Roles
 from flux_tui.ui.view import Line, merged
 
 
-class LineStrip(Widget):
+class LineStrip(Roles, Widget):
     """One line of spans; drawn only when it changed."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"role--{role}" for role in ROLES}
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._line: Line = []
         self.signs = Glyphs(unicode=True)
-        self._styles: dict[str, Style] = {}
 
     def show(self, line: Line) -> None:
         """Replace the line."""
@@ -33,19 +28,9 @@ class LineStrip(Widget):
             self._line = line
             self.refresh()
 
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._styles.clear()
-
     def render_line(self, y: int) -> Strip:
         segments = [Segment(self.signs.plain(text), self._role(role)) for text, role in self._line]
         return Strip(segments).crop_extend(0, self.size.width, self.rich_style)
-
-    def _role(self, role: str) -> Style:
-        style = self._styles.get(role)
-        if style is None:
-            style = self._styles[role] = self.get_component_rich_style(f"role--{role}")
-        return style
 
 
 class TimeStrip(LineStrip):
