@@ -15,6 +15,10 @@ LISTEN = ("--listen", "/ip4/127.0.0.1/tcp/0", "--no-mdns")
 START_SECONDS = 30
 
 
+class LateError(AssertionError):
+    """What was waited for did not come in its time."""
+
+
 class Node:
     """`flux-tui node` on a home of its own."""
 
@@ -106,6 +110,7 @@ def wait_for(what: Any, seconds: float = 60.0, every: float = 0.02) -> float:
     """Until `what()` is true; returns the seconds that took."""
     start = time.monotonic()
     while not what():
-        assert time.monotonic() - start < seconds, f"not within {seconds} s"
+        if time.monotonic() - start >= seconds:
+            raise LateError(f"not within {seconds} s")
         time.sleep(every)
     return time.monotonic() - start

@@ -19,52 +19,66 @@ from flux_tui.core import commands as cmd
 from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.node.bulk import settled
 from flux_tui.node.node import FluxNode
-from tests.bench.nodes import Node, flux, running
+from tests.bench.nodes import LateError, Node, flux, running
 from tests.bench.report import Table, parser
 
 SIZE = 1024
 
 
-async def _want(home: Path, addrs: list[str], cids: list[Cid]) -> tuple[float, float]:
+def make_chunks(source: Path, count: int) -> list[Cid]:
+    """A folder of so many files of random bytes, each of which is one chunk."""
+    source.mkdir()
+    cids = []
+    for number in range(count):
+        data = os.urandom(SIZE)
+        (source / f"{number:06}").write_bytes(data)
+        cids.append(raw_cid(data))
+    return cids
+
+
+async def _want(home: Path, addrs: list[str], cids: list[Cid], seconds: float) -> tuple[float, float]:
     """Seconds until the pushes returned, and until all had arrived."""
     settings = Settings(listen=("/ip4/127.0.0.1/tcp/0",), mdns=False)
     async with FluxNode.open(home, settings) as node:
         for addr in addrs:
             node.push_intent(cmd.Join(addr))
-        await _until(lambda: node.derive_state().connected == len(addrs))
+        await _until(lambda: node.derive_state().connected == len(addrs), seconds)
         settled()  # as `flux-tui node` does
         start = time.perf_counter()
         for cid in cids:
             node.push_intent(cmd.Want(cid))
         pushed = time.perf_counter() - start
-        await _until(lambda: not node.count_pending() and len(node.derive_chunks()) == len(cids))
+        await _until(lambda: not node.count_pending() and len(node.derive_chunks()) == len(cids), seconds)
         arrived = time.perf_counter() - start
         assert node.derive_state().duplicate_factor == 1.0
         return pushed, arrived
 
 
-async def _until(what: Callable[[], bool]) -> None:
-    with trio.fail_after(120):
+async def _until(what: Callable[[], bool], seconds: float) -> None:
+    with trio.move_on_after(seconds):
         while not what():  # noqa: ASYNC110 - from outside, as a program that polls would
             await trio.sleep(0.005)
+        return
+    raise LateError(f"not within {seconds} s")
+
+
+def fetch(
+    source: Path, cids: list[Cid], folder: Path, holders: int = 1, seconds: float = 120
+) -> tuple[float, float]:
+    """With holders in processes of their own, each of which has all of it; homes are in the folder."""
+    nodes = [Node(folder / f"a{number}") for number in range(holders)]
+    with running(*nodes):
+        for node in nodes:
+            json.loads(flux("add", "--json", str(source), home=node.home).stdout)
+        return trio.run(_want, folder / "b", [node.addrs[0] for node in nodes], cids, seconds)
 
 
 def measure(count: int, holders: int) -> tuple[float, float]:
-    """With holders in processes of their own, each of which has all of it."""
+    """In a folder of its own, gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))
     try:
         source = folder / "chunks"
-        source.mkdir()
-        cids = []
-        for number in range(count):
-            data = os.urandom(SIZE)
-            (source / f"{number:06}").write_bytes(data)
-            cids.append(raw_cid(data))
-        nodes = [Node(folder / f"a{number}") for number in range(holders)]
-        with running(*nodes):
-            for node in nodes:
-                json.loads(flux("add", "--json", str(source), home=node.home).stdout)
-            return trio.run(_want, folder / "b", [node.addrs[0] for node in nodes], cids)
+        return fetch(source, make_chunks(source, count), folder, holders)
     finally:
         shutil.rmtree(folder)
 

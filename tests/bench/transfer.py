@@ -30,11 +30,10 @@ def make_file(path: Path, size: int) -> None:
 
 
 class Transfer:
-    """What one transfer cost."""
+    """What one transfer of a file cost; its nodes' homes are in the folder."""
 
-    def __init__(self, size: int, folder: Path) -> None:
-        source = folder / "big.bin"
-        make_file(source, size)
+    def __init__(self, source: Path, folder: Path, seconds: float = 600) -> None:
+        size = source.stat().st_size
         holder, asker = Node(folder / "a"), Node(folder / "b")
         with running(holder, asker):
             added = json.loads(flux("add", "--json", str(source), home=holder.home).stdout)
@@ -52,7 +51,7 @@ class Transfer:
                 last = reader.read(max(0, reader.last_seq() - 5), 10)
                 return any(isinstance(entry.event, ev.ObjectCompleted) for entry in last)
 
-            wait_for(done, seconds=600, every=0.01)
+            wait_for(done, seconds=seconds, every=0.01)
             entries = reader.read(0, 1_000_000)
             start = next(e.at for e in entries if isinstance(e.event, ev.Requested))
             end = next(e.at for e in entries if isinstance(e.event, ev.ObjectCompleted))
@@ -68,7 +67,9 @@ def measure(size: int) -> Transfer:
     """In a folder of its own, gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))
     try:
-        return Transfer(size, folder)
+        source = folder / "big.bin"
+        make_file(source, size)
+        return Transfer(source, folder)
     finally:
         shutil.rmtree(folder)
 
