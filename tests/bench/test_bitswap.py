@@ -41,9 +41,13 @@ def test_flux_fetches_the_same_file(source: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out.bin").read_bytes() == source.read_bytes()
 
 
-def test_both_fetch_small_blocks(tmp_path: Path) -> None:
+def test_bitswap_fetches_small_blocks(tmp_path: Path) -> None:
     cids = make_chunks(tmp_path / "chunks", 20)
     assert 0 < blocks_by_bitswap(tmp_path / "chunks", cids, tmp_path, AT_ITS_BEST, SECONDS) < SECONDS
+
+
+def test_flux_fetches_small_blocks(tmp_path: Path) -> None:
+    cids = make_chunks(tmp_path / "chunks", 20)
     assert 0 < blocks_by_flux(tmp_path / "chunks", cids, tmp_path, SECONDS) < SECONDS
 
 
