@@ -15,6 +15,7 @@ Rules
 """
 
 import contextlib
+import os
 import sqlite3
 import threading
 import time
@@ -286,30 +287,35 @@ class Store:
         wait: bool,
     ) -> None:
         path, stat, doubtful = self._locate(file)
-        if not path.exists():
-            path, stat, doubtful = self._locate(file)  # given its name just now
         bad: list[tuple[Cid, _Where]] = []
-        why = f"{path} was changed since it was shared: what was changed is not sent any more"
+        why = "was changed since it was shared: what was changed is not sent any more"
         try:
-            with path.open("rb", buffering=0) as opened:
-                trusted = not doubtful and (stat is None or stat.proves(files.stat_of(opened.fileno())))
+            try:
+                opened = os.open(path, files.READ)
+            except FileNotFoundError:
+                path, stat, doubtful = self._locate(file)  # given its name just now, perhaps
+                opened = os.open(path, files.READ)
+            try:
+                trusted = not doubtful and (stat is None or stat.proves(files.stat_of(opened)))
                 for cid, where in wanted:
-                    data = files.read_at(opened.fileno(), where.offset or 0, where.size, wait=wait)
+                    data = files.read_at(opened, where.offset or 0, where.size, wait=wait)
                     if len(data) == where.size and (trusted or matches(cid, data)):
                         found[cid] = data
                     else:
                         bad.append((cid, where))
+            finally:
+                os.close(opened)
         except BlockingIOError:
             raise
         except FileNotFoundError:
             bad = [item for item in wanted if item[0] not in found]
-            why = f"{path} is gone: its chunks cannot be sent any more"
+            why = "is gone: its chunks cannot be sent any more"
         except OSError as error:
             bad = [item for item in wanted if item[0] not in found]
-            why = f"{path} cannot be read ({(error.strerror or str(error)).lower()})"
+            why = f"cannot be read ({(error.strerror or str(error)).lower()})"
         if bad and (bad := self._look_elsewhere(bad, found, wait)):
             size = sum(where.size for _, where in bad)
-            lost.append(Lost(path, tuple(cid for cid, _ in bad), size, why))
+            lost.append(Lost(path, tuple(cid for cid, _ in bad), size, f"{path} {why}"))
 
     def _look_elsewhere(
         self, bad: list[tuple[Cid, _Where]], found: dict[Cid, bytes], wait: bool
