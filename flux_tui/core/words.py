@@ -231,9 +231,7 @@ def _describe(event: Event, names: Names) -> str:
             times = f" ({event.count:,} times)" if event.count > 1 else ""
             return f"{event.fault}{times}: {names.text(event.text)}"
         case ev.NodeStarted():
-            return (
-                f"{names.peer(event.peer_id)} listens at {counted(len(event.addrs), 'address', 'addresses')}"
-            )
+            return f"listens at {counted(len(event.addrs), 'address', 'addresses')}, as {names.peer(event.peer_id)}"
         case ev.PolicyChanged():
             return policy_words(event.policy)
         case ev.NodeStopped():

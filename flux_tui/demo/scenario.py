@@ -11,6 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from flux_tui.config import Settings, SettingsError, parse_rate, parse_size
+from flux_tui.core.words import WHO_WIDTH
 from flux_tui.demo.facts import BadFactError, Condition, nodes_of, parse_condition, parse_text
 
 READ_MIN, READ_PER_CHARACTER = 1.2, 0.035
@@ -228,6 +229,9 @@ def _check(scenario: Scenario) -> None:
     names = set(scenario.names)
     if len(names) != len(scenario.names):
         raise BadFactError("two nodes have the same name")
+    for name in names:
+        if len(name) > WHO_WIDTH:
+            raise BadFactError(f"the name {name!r} is longer than the {WHO_WIDTH} columns that panels have")
     contents = {content.name for content in scenario.content}
     for nodes in scenario.nodes:
         Settings().merged(nodes.settings, f"node {nodes.name}")

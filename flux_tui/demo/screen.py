@@ -97,4 +97,5 @@ def _place(swarm: Swarm, player: Player, member: Member) -> Place:
         node_alive=lambda: swarm.alive(member.name),
         restart=lambda: swarm.start(member.name),
         trouble=lambda: member.failed or player.error,
+        names=swarm.names,
     )

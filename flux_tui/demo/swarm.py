@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from flux_tui.core import commands as cmd
-from flux_tui.core.ids import Cid, raw_cid
+from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.demo.facts import Made, Watch
 from flux_tui.demo.scenario import Content, Scenario
 from flux_tui.home import Home
@@ -67,6 +67,8 @@ class Swarm:
             for nodes in scenario.nodes
             for name in nodes.names
         }
+        self.names: dict[PeerId, str] = {}
+        """What the scenario calls the nodes, by what they call themselves; grows as they listen."""
         self._polled = 0.0
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -126,6 +128,7 @@ class Swarm:
             member.pid = told["pid"]
         elif "addrs" in told:
             member.direct = tuple(told["addrs"])
+            self.names[PeerId(member.direct[0].rpartition("/p2p/")[2])] = name
             if member.latency:
                 port = int(member.direct[0].split("/")[4])
                 self._order(do="relay", name=name + RELAY, port=port, seconds=member.latency)

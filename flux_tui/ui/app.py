@@ -130,7 +130,13 @@ class Dashboard(TimeActions, PushActions, LookActions):
 
     def _line_context(self) -> Context:
         return Context(
-            self.state, Path.cwd(), new_mark, sorted(self.available_themes), PANELS, self.sort_columns()
+            self.state,
+            Path.cwd(),
+            new_mark,
+            sorted(self.available_themes),
+            PANELS,
+            self.sort_columns(),
+            {} if self.masked else self.place.names,
         )
 
     @on(Prompt.Typed)

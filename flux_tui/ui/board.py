@@ -260,7 +260,7 @@ class Board(App[bool]):
             now = state.at if self.held_now is None else self.held_now
         else:
             now = self.clock() if self.alive else state.at
-        view = View(state, now, width, self.glyphs, self.masked, times=self.times)
+        view = View(state, now, width, self.glyphs, self.masked, times=self.times, called=self.place.names)
         if name:
             view = view._replace(height=self.panel(name).size.height)
         if name in ("pending", "peers"):
@@ -295,7 +295,8 @@ class Board(App[bool]):
         counting = state.pending or any(peer.until and peer.until > now for peer in state.peers.values())
         moment = round(now / TICK_SECONDS) if counting else int(now)
         return (self.place.title, state.seq, self.source.last_seq, self.source.frozen, moment, int(self.clock()),
-                self.alive, self.place.trouble(), self.source.trouble, self.masked)  # fmt: skip
+                self.alive, self.place.trouble(), self.source.trouble, self.masked,
+                len(self.place.names))  # fmt: skip
 
     def _filtered(self, name: str, rows: list[Row]) -> list[Row]:
         wanted = self.panel_filters.get(name)

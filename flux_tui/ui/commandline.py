@@ -8,7 +8,7 @@ but for looking at the file system where paths are typed.
 """
 
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,6 +53,8 @@ class Context(NamedTuple):
     themes: Sequence[str] = ()
     panels: Sequence[str] = ()
     columns: Sequence[str] = ()
+    called: Mapping[PeerId, str] = {}
+    """What people call peers."""
 
 
 class Word(NamedTuple):
@@ -322,7 +324,7 @@ def _filters(last: str, context: Context) -> list[str]:
         case "reason":
             choices = REASONS
         case "peer":
-            choices = list(context.state.peers)
+            choices = [context.called.get(peer, peer) for peer in context.state.peers]
         case "cid":
             choices = list(context.state.objects)
     return [f"{sign}{field}:{choice}" for choice in choices if choice.startswith(value)]

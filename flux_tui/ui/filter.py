@@ -1,5 +1,6 @@
 """Filters: `text`, `!not`, `kind:status_no`, `peer:12D3`, `cid:bafk`, `reason:busy`; all have to hold."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -32,9 +33,9 @@ class Filter(NamedTuple):
         """Whether any condition is on the line's text, which then has to be made."""
         return any(not term.field for term in self.terms)
 
-    def takes(self, entry: Entry, text: str) -> bool:
-        """Whether an entry passes; `text` is its line as shown, in lower case."""
-        return all(_holds(term, entry.event, text) != term.negated for term in self.terms)
+    def takes(self, entry: Entry, text: str, called: Mapping[PeerId, str] | None = None) -> bool:
+        """Whether an entry passes; `text` is its line as shown, in lower case. `called`: names of peers."""
+        return all(_holds(term, entry.event, text, called or {}) != term.negated for term in self.terms)
 
     def takes_text(self, text: str) -> bool:
         """Whether a row that is no entry passes, by its text alone, in lower case."""
@@ -55,14 +56,17 @@ def parse_filter(text: str) -> Filter:
     return Filter(tuple(terms))
 
 
-def _holds(term: Term, event: Event, text: str) -> bool:
+def _holds(term: Term, event: Event, text: str, called: Mapping[PeerId, str]) -> bool:
     match term.field:
         case "kind":
             return term.value in kind_of(event)
         case "reason":
             return isinstance(event, (StatusNo, AnsweredNo)) and term.value in event.reason
         case "peer":
-            return any(term.value in peer.lower() for peer in peers_of(event))
+            return any(
+                term.value in peer.lower() or term.value in called.get(peer, "").lower()
+                for peer in peers_of(event)
+            )
         case "cid":
             return any(term.value in cid for cid in cids_of(event))
         case _:

@@ -1,10 +1,11 @@
 """What a dashboard looks at: one home or one recording; and who narrates, if somebody does."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from flux_tui.core.commands import Command
+from flux_tui.core.ids import PeerId
 from flux_tui.ui.source import Source
 
 
@@ -23,6 +24,8 @@ class Place:
     """Whether one is being started now."""
     trouble: Callable[[], str | None] = lambda: None
     """What is wrong around the node: one sentence."""
+    names: Mapping[PeerId, str] = field(default_factory=dict)
+    """What people call peers, where somebody knows it; may grow. Peer ids are shown for all others."""
 
     @property
     def recording(self) -> bool:

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-from flux_tui.core.ids import short
 from flux_tui.core.state import State
 from flux_tui.core.words import counted, human_size
 from flux_tui.ui.glyphs import Role
@@ -102,7 +101,9 @@ def header_line(view: View, *, status: Span, frozen_note: str) -> Line:
     What does not fit is left out by importance, so that no part is ever cut in two.
     """
     state, glyphs = view.state, view.glyphs
-    who = "no node yet" if state.peer_id is None else ("this node" if view.masked else short(state.peer_id))
+    who = (
+        "no node yet" if state.peer_id is None else ("this node" if view.masked else view.peer(state.peer_id))
+    )
     gauge = state.pushed / state.max_pending if state.max_pending else 0.0
     waiting = len(state.pending) - state.pushed
     inward = [float(second.bytes_in) for second in state.recent[-6:]]

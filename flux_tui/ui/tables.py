@@ -91,7 +91,7 @@ def _aligned(text: str, column: Column) -> str:
 def _who(view: View) -> Column:
     return Column(
         "node", "node", WHO_WIDTH + 1, lambda peer: [(f"{view.peer(peer.peer):<{WHO_WIDTH}} ", "peer")],
-        lambda peer: peer.peer, left=True,
+        lambda peer: view.peer(peer.peer), left=True,
     )  # fmt: skip
 
 
@@ -223,7 +223,7 @@ def peer_columns(view: View) -> list[Column]:
         return [("  " + (HIDDEN if view.masked else fit(short_addr(peer.addr), 21).rstrip()), "dim")]
 
     return [
-        Column("peer", "  peer", WHO_WIDTH + 2, dot, lambda peer: peer.peer, left=True),
+        Column("peer", "  peer", WHO_WIDTH + 2, dot, lambda peer: view.peer(peer.peer), left=True),
         Column("now", "now", 11, rate, lambda peer: sum(view.trends.of(peer.peer).rate(now)), 1),
         Column("spark", "", SPARK + 1, spark, lambda peer: 0, 4, left=True),
         Column("in", "in", 9, lambda peer: [(human_size(peer.bytes_in), "in")],

@@ -7,6 +7,8 @@ made in rows.py, what is drawn over time in rates.py.
 
 import re
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple, TypeAlias
 
 from flux_tui.core.events import (
@@ -35,6 +37,7 @@ HIDDEN = "•••"
 """Instead of an id, an address or a path, while masked."""
 _IDENTIFYING = re.compile(r"\S*…\S*|(?<!\S)~?/\S+|\b(?:12D3Koo|bafk|bafy)\w+")
 KIND_WIDTH = 16
+NOBODY: Mapping[PeerId, str] = MappingProxyType({})
 
 
 class Row(NamedTuple):
@@ -72,11 +75,14 @@ class View(NamedTuple):
     times: Times = "clock"
     sort: Sort = Sort()
     trends: Trends = Trends()
+    called: Mapping[PeerId, str] = NOBODY
+    """What people call peers, where it is known."""
 
     def peer(self, peer: PeerId) -> str:
-        """A peer's short name; its place in the list while masked."""
+        """What a peer is called, or its short form; its place in the list while masked."""
         if not self.masked:
-            return short(peer)
+            called = self.called.get(peer)
+            return short(peer) if called is None else fit(called, WHO_WIDTH).rstrip()
         known = list(self.state.peers)
         return f"peer {known.index(peer) + 1}" if peer in self.state.peers else "a peer"
 

@@ -287,7 +287,7 @@ def test_the_columns_stand_below_each_other() -> None:
 @pytest.mark.parametrize(
     ("event", "words"),
     [
-        (STORY[0], "12D3…xkWT listens at 1 address"),
+        (STORY[0], "listens at 1 address, as 12D3…xkWT"),
         (STORY[1], "mine 10 B in 1 chunk, root bafk…cea"),
         (STORY[2], "film.mkv → /film.mkv"),
         (STORY[3], "at 192.0.2.2:2"),

@@ -6,16 +6,19 @@ the newest entry backwards, so that what is near shows at once and keys are neve
 unfiltered, a line's number is its entry's, and nothing needs looking at.
 """
 
+from collections.abc import Mapping
+
 from textual import events
 from textual.cache import LRUCache
 from textual.geometry import Size
 
 from flux_tui.core.events import Entry
+from flux_tui.core.ids import PeerId
 from flux_tui.core.words import counted
 from flux_tui.ui.filter import Filter
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.source import Source
-from flux_tui.ui.view import Line, View, entry_line, text_of
+from flux_tui.ui.view import NOBODY, Line, View, entry_line, text_of
 from flux_tui.ui.window import Group, Window
 
 SLICE = 4_000
@@ -42,6 +45,8 @@ class SeriesPanel(LinesPanel):
         self._window = Window(0, fold=True)
         self._lines: LRUCache[tuple[object, ...], Line] = LRUCache(512)
         self._shown: tuple[object, ...] = ()
+        self._named = 0
+        """How many objects and peers have a name."""
 
     # ── what is shown ───────────────────────────────────────────────────────────────────────────
 
@@ -134,8 +139,10 @@ class SeriesPanel(LinesPanel):
     def update_view(self, view: View) -> None:
         """A tick: take in what is new."""
         old, self._view = self._view, view
-        if old is not None and len(view.state.objects) != len(old.state.objects):
-            self._lines.clear()  # names became known
+        named = len(view.state.objects) + len(view.called)
+        if named != self._named:
+            self._named = named
+            self.forget_names()
         if old is not None and (view.masked, view.times) != (old.masked, old.times):
             self._shown = ()
         if self._windowed:
@@ -294,8 +301,13 @@ class SeriesPanel(LinesPanel):
     def _passes(self, entry: Entry) -> bool:
         assert self._view is not None
         if self.filter.by_words:
-            return self.filter.takes(entry, text_of(entry_line(entry, self._view)).lower())
-        return self.filter.takes(entry, "")
+            return self.filter.takes(entry, text_of(entry_line(entry, self._view)).lower(), self._called)
+        return self.filter.takes(entry, "", self._called)
+
+    @property
+    def _called(self) -> Mapping[PeerId, str]:
+        """What a filter may call peers: nothing that is hidden."""
+        return NOBODY if self._view is None or self._view.masked else self._view.called
 
     def _title(self, count: int) -> None:
         cursor = self.source.cursor

@@ -264,7 +264,13 @@ def _cid_fact(name: str, cid: str, view: View) -> Fact:
 
 
 def _peer_fact(name: str, peer: str, view: View) -> Fact:
-    return Fact(name, view.peer(PeerId(peer)) if view.masked else peer, peer, Subject("peer", peer))
+    return Fact(name, _peer_text(PeerId(peer), view), peer, Subject("peer", peer))
+
+
+def _peer_text(peer: PeerId, view: View) -> str:
+    """A peer by its whole id, and by its name if it has one."""
+    called = view.peer(peer)
+    return called if view.masked else f"{called}  {peer}" if peer in view.called else peer
 
 
 def _entry_facts(subject: Subject, source: Source, view: View) -> tuple[str, list[Fact]]:
@@ -328,7 +334,7 @@ def _cid_facts(cid: Cid, view: View) -> list[Fact]:
 
 def _peer_facts(peer: PeerId, view: View) -> list[Fact]:
     found = view.state.peers.get(peer)
-    facts = [Fact("peer", view.peer(peer) if view.masked else peer, peer)]
+    facts = [Fact("peer", _peer_text(peer, view), peer)]
     if found is None:
         return facts
     answer = view.trends.of(peer).answer
