@@ -29,10 +29,14 @@ def throughput_rows(view: View) -> list[Row]:
     room = max(8, view.width - 23)
     inward, outward, entries, duplicates = _history(state, view.now, room)
     factor = state.duplicate_factor
+
+    def now(values: list[float]) -> float:
+        return 0.0 if view.dead else _recent(values)
+
     gauges = [
-        _Gauge(f"{view.glyphs.down} in", f"{human_size(_recent(inward))}/s", inward, "in"),
-        _Gauge(f"{view.glyphs.up} out", f"{human_size(_recent(outward))}/s", outward, "out"),
-        _Gauge("entries", f"{_recent(entries):,.0f}/s", entries, "text"),
+        _Gauge(f"{view.glyphs.down} in", f"{human_size(now(inward))}/s", inward, "in"),
+        _Gauge(f"{view.glyphs.up} out", f"{human_size(now(outward))}/s", outward, "out"),
+        _Gauge("entries", f"{now(entries):,.0f}/s", entries, "text"),
         _Gauge("dup", f"{factor:.3f}", duplicates, "good" if factor < GOOD_FACTOR else "warn"),
     ]
     tall = max(1, (view.height - 1) // len(gauges)) if view.height else 1
@@ -107,15 +111,16 @@ def header_line(view: View, *, status: Span, frozen_note: str) -> Line:
     gauge = state.pushed / state.max_pending if state.max_pending else 0.0
     waiting = len(state.pending) - state.pushed
     inward = [float(second.bytes_in) for second in state.recent[-6:]]
+    rates = (0.0, 0.0) if view.dead else (rate_in(state, view.now), rate_out(state, view.now))
     good = state.duplicate_factor < GOOD_FACTOR
     parts: list[tuple[int, Line]] = [
         (6, [(" flux-tui", "accent")]),
         (3, [(f" {who} ", "strong")]),
         (0, [(" ", "text"), status, (f" {frozen_note}" if frozen_note else "", "warn")]),
-        (2, [(f"   {counted(state.connected, 'peer')}", "text")]),
-        (1, [(f"   {glyphs.down} {human_size(rate_in(state, view.now))}/s".ljust(15), "in")]),
+        (2, [(f"   {counted(view.connected, 'peer')}", "text")]),
+        (1, [(f"   {glyphs.down} {human_size(rates[0])}/s".ljust(15), "in")]),
         (8, [(f" {glyphs.spark(inward):<6}", "in")]),
-        (5, [(f"  {glyphs.up} {human_size(rate_out(state, view.now))}/s".ljust(14), "out")]),
+        (5, [(f"  {glyphs.up} {human_size(rates[1])}/s".ljust(14), "out")]),
         (4, [("   pending ", "dim")]),
         (7, [(f"{glyphs.bar(gauge, 8)} ", "warn" if waiting else "bar")]),
         (4, [(f"{state.pushed:,}/{state.max_pending:,}", "strong")]),

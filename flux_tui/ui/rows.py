@@ -18,7 +18,7 @@ def pending_rows(view: View) -> list[Row]:
     state = view.state
     rows: list[Row] = []
     senders: dict[Cid | None, set[PeerId]] = {}
-    for lease in state.leases.values():
+    for lease in () if view.dead else state.leases.values():
         senders.setdefault(lease.root, set()).add(lease.peer)
     loose: list[Pending] = []
     totals = [
@@ -126,7 +126,7 @@ def waiting_words(view: View, pending: Pending, senders: Iterable[PeerId]) -> st
         return f"from {view.peer(senders[0])}"
     if senders:
         return f"from {len(senders)} peers"
-    if not view.state.running:
+    if view.dead or not view.state.running:
         return "no node is running"
     if not pending.in_network:
         return f"waits for room: {view.state.max_pending:,} intents are out"
@@ -156,7 +156,16 @@ CAUSES = {
 
 def retry_rows(view: View, limit: int = 200) -> list[Row]:
     """Countdowns to the next push, the soonest first."""
-    due = [p for p in view.state.pending.values() if p.next_push_at is not None and p.in_network]
+    leases = {} if view.dead else view.state.leases
+    sent = {*leases, *(lease.root for lease in leases.values())}
+    due = [
+        pending
+        for pending in view.state.pending.values()
+        # What is due and on its way is not pushed again.
+        if pending.next_push_at is not None
+        and pending.in_network
+        and (pending.next_push_at > view.now or pending.cid not in sent)
+    ]
     due.sort(key=lambda p: p.next_push_at or 0.0)
     rows = []
     bar, name = (10, 20) if view.width >= 72 else (8, 14) if view.width >= 48 else (5, 10)

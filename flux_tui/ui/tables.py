@@ -15,6 +15,9 @@ from flux_tui.ui.view import HIDDEN, Line, Row, Span, View, cut, fit
 
 SPARK = 10
 """Columns of a peer's sparkline: seconds."""
+GAPS = (3, 2, 1)
+"""Spaces between the columns of NO by node, the best first."""
+AGAIN = "again in"
 LATE = 0.9
 """A peer that kept less of what it was granted is late."""
 
@@ -103,28 +106,41 @@ def no_columns(view: View) -> list[Column]:
     nodes = _refusers(view)
     totals = {reason: sum(peer.counts.get(reason, 0) for peer in nodes) for reason in REASONS}
     given = sorted((reason for reason in REASONS if totals[reason]), key=lambda reason: -totals[reason])
-    again = 11
-    # Where there is room, the bare sign of a rare reason is better than no column at all.
-    words = WHO_WIDTH + 5 + again + sum(_reason_width(reason, totals[reason]) for reason in given)
+    gap, worded = _spaced(given, totals, view.width)
     columns = [_who(view), Column("has", "has", 4, lambda peer: [_has_it(peer)], _has_order, left=True)]
     for reason in REASONS:
         if reason in given:
-            width = (
-                _reason_width(reason, totals[reason]) if words <= view.width else _bare_width(totals[reason])
-            )
-            columns.append(_reason_column(view, reason, width, 1 + given.index(reason), words <= view.width))
+            words = reason in worded
+            width = _reason_width(reason, totals[reason], gap, words)
+            columns.append(_reason_column(view, reason, width, 1 + given.index(reason), words))
+    again = len(AGAIN) + gap
     columns.append(
-        Column("again", "again in", again, lambda peer: [_again(view, peer)], lambda peer: peer.until or 0.0)
+        Column("again", AGAIN, again, lambda peer: [_again(view, peer)], lambda peer: peer.until or 0.0)
     )
     return columns
 
 
-def _reason_width(reason: Reason, total: int) -> int:
-    return max(len(REASON_SHORT[reason]) + 2, len(f"{total:,}")) + 3
+def _spaced(given: list[Reason], totals: dict[Reason, int], width: int) -> tuple[int, set[Reason]]:
+    """How far apart columns are, and which reasons are words: all, as far apart as there is room for; else the
+    most frequent, and of the others the bare sign, which is better than no column at all."""
+
+    def wide(gap: int, worded: set[Reason]) -> int:
+        reasons = sum(_reason_width(reason, totals[reason], gap, reason in worded) for reason in given)
+        return WHO_WIDTH + 5 + len(AGAIN) + gap + reasons
+
+    for gap in GAPS:
+        if wide(gap, set(given)) <= width:
+            return gap, set(given)
+    worded: set[Reason] = set()
+    for reason in given:
+        if wide(GAPS[-1], {*worded, reason}) <= width:
+            worded.add(reason)
+    return GAPS[-1], worded
 
 
-def _bare_width(total: int) -> int:
-    return max(1, len(f"{total:,}")) + 3
+def _reason_width(reason: Reason, total: int, gap: int, words: bool) -> int:
+    number = len(f"{total:,}")
+    return max(len(REASON_SHORT[reason]) + 2, number) + gap if words else number + max(gap, 2)
 
 
 def _reason_column(view: View, reason: Reason, width: int, importance: int, words: bool) -> Column:
@@ -172,9 +188,9 @@ def no_rows(view: View) -> list[Row]:
 # ── peers ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def standing(peer: PeerState, now: float) -> Span:
-    """What a peer is worth now, in a word."""
-    if not peer.connected:
+def standing(peer: PeerState, now: float, *, dead: bool = False) -> Span:
+    """What a peer is worth now, in a word. `dead`: to a node that does not run."""
+    if dead or not peer.connected:
         return ("gone", "dim")
     if peer.faults:
         return ("at fault", "bad")
@@ -189,13 +205,17 @@ def peer_columns(view: View) -> list[Column]:
     """Who, how fast now, what flowed, what was granted and what of it came, how it stands, where it is."""
     glyphs, now = view.glyphs, view.now
 
+    peers = view.state.peers.values()
+    gives = sum(peer.bytes_out for peer in peers) > sum(peer.bytes_in for peer in peers)
+
     def dot(peer: PeerState) -> Line:
-        sign: Span = (glyphs.dot, "good") if peer.connected else (glyphs.ring, "dim")
+        here = peer.connected and not view.dead
+        sign: Span = (glyphs.dot, "good") if here else (glyphs.ring, "dim")
         return [sign, (f" {view.peer(peer.peer):<{WHO_WIDTH}}", "peer")]
 
     def rate(peer: PeerState) -> Line:
         inward, outward = view.trends.of(peer.peer).rate(now)
-        if not inward + outward:
+        if view.dead or not inward + outward:
             return [(glyphs.dash, "dim")]
         return [(f"{human_size(inward + outward)}/s", "in" if inward >= outward else "out")]
 
@@ -216,7 +236,7 @@ def peer_columns(view: View) -> list[Column]:
         return [(f"{seconds * 1000:.0f} ms" if seconds < 1 else human_seconds(seconds), "text")]
 
     def standing_cell(peer: PeerState) -> Line:
-        text, role = standing(peer, now)
+        text, role = standing(peer, now, dead=view.dead)
         return [(" ", "text"), (text, role)]
 
     def address(peer: PeerState) -> Line:
@@ -227,9 +247,9 @@ def peer_columns(view: View) -> list[Column]:
         Column("now", "now", 11, rate, lambda peer: sum(view.trends.of(peer.peer).rate(now)), 1),
         Column("spark", "", SPARK + 1, spark, lambda peer: 0, 4, left=True),
         Column("in", "in", 9, lambda peer: [(human_size(peer.bytes_in), "in")],
-               lambda peer: peer.bytes_in, 3),
+               lambda peer: peer.bytes_in, 6 if gives else 3),
         Column("out", "out", 9, lambda peer: [(human_size(peer.bytes_out), "out")],
-               lambda peer: peer.bytes_out, 6),
+               lambda peer: peer.bytes_out, 3 if gives else 6),
         Column("granted", "granted", 9, lambda peer: [(f"{peer.granted:,}", "text")],
                lambda peer: peer.granted, 9),
         Column("came", "came", 7, lambda peer: [(f"{peer.chunks_in:,}", "text")],

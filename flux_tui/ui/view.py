@@ -77,6 +77,8 @@ class View(NamedTuple):
     trends: Trends = Trends()
     called: Mapping[PeerId, str] = NOBODY
     """What people call peers, where it is known."""
+    dead: bool = False
+    """Whether no node writes this series any more, and this is its end: nothing flows, nobody is connected."""
 
     def peer(self, peer: PeerId) -> str:
         """What a peer is called, or its short form; its place in the list while masked."""
@@ -95,7 +97,16 @@ class View(NamedTuple):
 
     def text(self, text: str) -> str:
         """A sentence, without ids, addresses and paths while masked."""
-        return _IDENTIFYING.sub(HIDDEN, text) if self.masked else text
+        if self.masked:
+            return _IDENTIFYING.sub(HIDDEN, text)
+        for peer, called in self.called.items():
+            text = text.replace(peer, called)
+        return text
+
+    @property
+    def connected(self) -> int:
+        """How many peers are connected."""
+        return 0 if self.dead else self.state.connected
 
 
 def text_of(line: Line) -> str:
@@ -142,7 +153,8 @@ def entry_line(entry: Entry, view: View, group: Group | None = None, before: flo
         line.append((_run_words(entry, group, view), "text"))
     elif isinstance(entry.event, ChunkReceived) and entry.event.roots:
         line.append((f"{view.name(entry.event.roots[0])} ", "text"))
-        line.append((f"{human_size(entry.event.size)} {view.name(entry.event.cid)}", "dim"))
+        chunk = "its root" if entry.event.cid in entry.event.roots else view.name(entry.event.cid)
+        line.append((f"{human_size(entry.event.size)} {chunk}", "dim"))
     else:
         line.append((describe(entry.event, view), "text"))
     return cut(line, view.width, view.glyphs.ellipsis)

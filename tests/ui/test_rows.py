@@ -122,6 +122,29 @@ def test_retries_count_down_to_the_soonest() -> None:
     assert "said busy" in line
     (line,) = texts(retry_rows(view(state, 80, now=START + 100)))
     assert " now " in line
+    assert not retry_rows(view(folded(STARTED, ASKED, PUSHED, UP, GRANTED), 80, now=START + 70))
+    sent = folded(STARTED, ev.Requested(cid=CHUNK), ev.PushedWant(
+        cids=(CHUNK,), peers=(ADA,), gossip=False, retry=False, next_push_at=START + 9,
+    ), ev.Granted(peer=ADA, root=None, cids=(CHUNK,), deadline=START + 30))  # fmt: skip
+    assert retry_rows(view(sent, 80))
+    assert not retry_rows(view(sent, 80, now=START + 10)), "what is on its way is not pushed again"
+
+
+@pytest.mark.parametrize("width", [44, 48, 60, 80])
+def test_reasons_are_words_wherever_three_of_them_fit(width: int) -> None:
+    noes = [ev.StatusNo(peer=ADA, cids=(ROOT,), reason=reason, has_it=True, retry_after=4.0)
+            for reason in ("busy", "rate_limited", "denied")]  # fmt: skip
+    head, line = texts(no_rows(view(folded(STARTED, *noes), width)))
+    assert len(head) <= width
+    assert ("⊘ denied" in head) == (width >= 48)
+    assert "⧗" in head
+    assert len(line) <= width
+    more = folded(STARTED, *noes, *noes, ev.StatusNo(
+        peer=ADA, cids=(ROOT,), reason="not_held", has_it=False, retry_after=None))  # fmt: skip
+    head, _ = texts(no_rows(view(more, 48)))
+    assert "◼ busy" in head
+    assert "∅" in head
+    assert "not held" not in head, "what is rare is a sign where there is no room for all words"
 
 
 def test_peers_are_told_by_address_and_by_what_they_kept() -> None:
