@@ -72,6 +72,8 @@ class Telling(NamedTuple):
     steps: int
     look: str
     """Whose home to show."""
+    panel: str | None = None
+    """Where to look."""
     lanes: tuple[Lane, ...] = ()
     seen: bool = False
     """Whether this step's condition was observed."""
@@ -257,7 +259,14 @@ class Player:
         self._last = (number, text)
         self._put(
             Telling(
-                self._fill(text), number, len(self.scenario.steps) + 1, self._look, self._lanes(), seen, over
+                self._fill(text),
+                number,
+                len(self.scenario.steps) + 1,
+                self._look,
+                self._panel(number),
+                self._lanes(),
+                seen,
+                over,
             )
         )
 
@@ -267,6 +276,10 @@ class Player:
         else:
             self._told.append(telling)
         self.telling = telling
+
+    def _panel(self, number: int) -> str | None:
+        """Where to look at a step; at the outcome, as at the last."""
+        return self.scenario.steps[min(number, len(self.scenario.steps)) - 1].panel
 
     def _lanes(self) -> tuple[Lane, ...]:
         watch = self.swarm.watch(self.scenario.watch)

@@ -6,7 +6,7 @@ before any node is started: names that nobody has, facts that do not exist, step
 
 import tomllib
 from importlib import resources
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -140,6 +140,10 @@ class Hold(_Part, tag="hold", tag_field="do", frozen=True, kw_only=True):
 Action: TypeAlias = Join | Add | Get | Want | OneByOne | Limit | Kill | Freeze | Thaw | Start | Leave | Hold
 
 
+Panel: TypeAlias = Literal["series", "pending", "noes", "retries", "peers", "throughput"]
+"""The dashboard's panels."""
+
+
 class Step(_Part, frozen=True, kw_only=True):
     """Something is said, something is done, something is seen."""
 
@@ -154,6 +158,8 @@ class Step(_Part, frozen=True, kw_only=True):
     """What was observed."""
     look: str | None = None
     """Whose home the screen shows from here on."""
+    panel: Panel | None = None
+    """Where what is told can be seen."""
 
 
 class Lane(_Part, frozen=True, kw_only=True):

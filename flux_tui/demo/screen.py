@@ -41,7 +41,7 @@ class Story:
                 self._leave()
         lanes = "   ".join(map(lane_text, telling.lanes))  # one line: a small terminal has three
         text = f"{telling.text}\n{lanes}" if lanes else telling.text
-        return Caption(text, telling.step, telling.steps, held, telling.look)
+        return Caption(text, telling.step, telling.steps, held, telling.look, telling.panel)
 
     def move(self, by: int) -> None:
         """On, or back."""
@@ -96,6 +96,7 @@ def _place(swarm: Swarm, player: Player, member: Member) -> Place:
         push=member.home.push,
         node_alive=lambda: swarm.alive(member.name),
         restart=lambda: swarm.start(member.name),
+        starting=lambda: member.starting,
         trouble=lambda: member.failed or player.error,
         names=swarm.names,
     )

@@ -48,6 +48,8 @@ class Member:
     """Where it listens itself."""
     failed: str | None = None
     frozen: bool = False
+    starting: bool = True
+    """Until it listens, or is gone, or failed."""
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,7 +65,13 @@ class Swarm:
         self.contents: dict[str, Made] = {}
         self.members = {
             # Short, so that each home has room for its command socket.
-            name: Member(name, Home(self.folder / "h" / name), nodes.settings, nodes.latency)
+            name: Member(
+                name,
+                Home(self.folder / "h" / name),
+                nodes.settings,
+                nodes.latency,
+                starting=name not in scenario.later,
+            )
             for nodes in scenario.nodes
             for name in nodes.names
         }
@@ -128,6 +136,7 @@ class Swarm:
             member.pid = told["pid"]
         elif "addrs" in told:
             member.direct = tuple(told["addrs"])
+            member.starting = False
             self.names[PeerId(member.direct[0].rpartition("/p2p/")[2])] = name
             if member.latency:
                 port = int(member.direct[0].split("/")[4])
@@ -135,9 +144,9 @@ class Swarm:
             else:
                 member.addrs = member.direct
         elif told.get("gone") == member.pid:
-            member.pid, member.addrs, member.frozen = None, (), False
+            member.pid, member.addrs, member.frozen, member.starting = None, (), False, False
         elif "failed" in told:
-            member.failed = told["failed"]
+            member.failed, member.starting = told["failed"], False
 
     def _order(self, **order: object) -> None:
         with self._lock:
@@ -201,7 +210,7 @@ class Swarm:
     def start(self, name: str) -> None:
         """Start a node, for the first time or again."""
         member = self.members[name]
-        member.failed = None
+        member.failed, member.starting = None, True
         self._order(do="start", name=name, home=str(member.home.path), settings=member.settings)
 
     def kill(self, name: str) -> None:

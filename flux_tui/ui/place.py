@@ -45,6 +45,8 @@ class Caption(NamedTuple):
     """Whether it waits for a key instead of going on by itself."""
     place: str | None = None
     """The title of the place to look at; None: whichever the person chose."""
+    panel: str | None = None
+    """The panel that shows what is told; None: the first, unless the person chose one."""
 
 
 class Narrator(Protocol):

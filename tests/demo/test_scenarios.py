@@ -3,11 +3,13 @@
 import re
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from flux_tui.demo.facts import parse_text
-from flux_tui.demo.scenario import ScenarioError, load, names, parse, reading_time
+from flux_tui.demo.scenario import Panel, ScenarioError, load, names, parse, reading_time
+from flux_tui.ui.layout import PANELS
 from flux_tui.ui.panels.lines import wrapped
 
 GOOD = """
@@ -60,6 +62,8 @@ def test_a_good_one_is_read() -> None:
         ('size = "1MiB"', 'size = "much"', "is no size"),
         ('size = "1MiB"', 'size = "0"', "has no size"),
         ('name = "h"\ncount = 2', 'name = "you"', "same name"),
+        ('name = "h"', 'name = "holder-of-it"', "longer than the 9 columns that panels have"),
+        ("[[steps]]", "[[steps]]\npanel = 'nowhere'", "nowhere"),
         ('title = "T"', "title = 1", "title"),
         ('title = "T"', "title", "the scenario bad:"),
         ('about = "a"', 'about = "a"\nextra = 1', "extra"),
@@ -76,6 +80,10 @@ def test_what_is_wrong_is_one_sentence(old: str, new: str, words: str) -> None:
 def test_an_unknown_one_names_those_there_are() -> None:
     with pytest.raises(ScenarioError, match="there are hello, "):
         load("../hello")
+
+
+def test_a_step_can_point_at_every_panel_of_the_dashboard() -> None:
+    assert get_args(Panel) == PANELS
 
 
 @pytest.mark.parametrize("name", names())

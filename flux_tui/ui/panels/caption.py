@@ -1,4 +1,4 @@
-"""What a narrator says, above the footer: one to three lines, with the keys that turn its pages."""
+"""What a narrator says, above the footer: two or three lines. The keys that turn its pages are in the footer."""
 
 from rich.segment import Segment
 from textual.strip import Strip
@@ -7,18 +7,20 @@ from flux_tui.ui.keys import NARRATED, Keys
 from flux_tui.ui.panels.lines import wrapped
 from flux_tui.ui.panels.strips import LineStrip
 from flux_tui.ui.place import Caption
-from flux_tui.ui.view import Line
+from flux_tui.ui.view import Line, text_of
 
-MAX_LINES = 3
+MIN_LINES, MAX_LINES = 2, 3
 
 
 class CaptionStrip(LineStrip):
-    """As high as what is said, up to MAX_LINES."""
+    """As high as the longest that was said so far, so that the panels above do not move from step to step."""
 
     def __init__(self, keys: Keys, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._keys = keys
         self._lines: list[Line] = []
+        self._height = (0, MIN_LINES)
+        """The terminal's width, and the lines that are taken since it is that wide."""
 
     def tell(self, caption: Caption) -> None:
         """Say it."""
@@ -28,21 +30,19 @@ class CaptionStrip(LineStrip):
             [(f" {place}" if not number else " " * (len(place) + 1), "accent"), (text, "strong")]
             for number, text in enumerate(lines)
         ]
-        keys: Line = [(" ", "text")]
-        for action in NARRATED:
-            label = "go on" if action.label == "hold" and caption.held else action.label
-            keys += [(self._keys.shown(action), "accent"), (f" {label}  ", "dim")]
-        if caption.held:
-            keys.append(("held", "warn"))
-        used = sum(len(text) for text, _ in shown[-1]) if shown else 0
-        width = sum(len(text) for text, _ in keys)
-        if used + width + 1 <= self.size.width and shown:
-            shown[-1] = [*shown[-1], (" " * (self.size.width - used - width), "text"), *keys]
-        elif len(shown) < MAX_LINES:
-            shown.append(keys)
+        if caption.held and shown:
+            hold = next(action for action in NARRATED if action.name == "narrate-hold")
+            held: Line = [(f"   held: {self._keys.shown(hold)} goes on ", "warn")]
+            if len(text_of([*shown[-1], *held])) > self.size.width and len(shown) < MAX_LINES:
+                shown.append([(" " * (len(place) - 2), "text"), *held])
+            elif len(text_of([*shown[-1], *held])) <= self.size.width:
+                shown[-1] = [*shown[-1], *held]
+        width, tall = self._height
+        tall = max(len(shown), tall if width == self.size.width else MIN_LINES)
+        if (self.size.width, tall) != self._height:
+            self._height = self.size.width, tall
+            self.styles.height = tall
         if shown != self._lines:
-            if len(shown) != len(self._lines):
-                self.styles.height = len(shown)
             self._lines = shown
             self.refresh()
 
