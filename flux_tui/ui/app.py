@@ -15,6 +15,7 @@ from textual.app import SystemCommand
 from textual.screen import Screen
 
 from flux_tui.ui.commandline import Context, LineError, Outcome, complete_line, read_line
+from flux_tui.ui.keys import JUMP
 from flux_tui.ui.layout import PANELS
 from flux_tui.ui.look_actions import LookActions
 from flux_tui.ui.panels.lines import LinesPanel
@@ -62,6 +63,8 @@ class Dashboard(TimeActions, PushActions, LookActions):
             if self._held_back is not None:
                 self._held_back.append(event)
                 return
+            if self.begun and await self._go_on(event.key):
+                return
             if isinstance(self.focused, PromptInput) and event.key == "enter":
                 self._held_back = []
             elif isinstance(self.focused, LinesPanel):
@@ -70,6 +73,22 @@ class Dashboard(TimeActions, PushActions, LookActions):
                     if await self._check_bindings(event.key, priority=priority):
                         return
         await super().on_event(event)
+
+    def action_begin(self, start: str) -> None:
+        """The first of two keys."""
+        self.begun = start
+        self.show_footer()
+
+    async def _go_on(self, key: str) -> bool:
+        """The second of two keys; whether it was taken. Any other one is as `esc`: nothing is done."""
+        action = self.keys.after(self.begun).get(key)
+        self.begun = ""
+        self.show_footer()
+        if len(self.screen_stack) > 1 or not isinstance(self.focused, LinesPanel):
+            return False  # a click has opened something else
+        if action is not None:
+            await self.run_action(action.run)
+        return True
 
     def _hand_on(self) -> None:
         """The keys that were held back."""
@@ -92,7 +111,13 @@ class Dashboard(TimeActions, PushActions, LookActions):
 
     @on(Keybar.Picked)
     async def _key_picked(self, event: Keybar.Picked) -> None:
-        action = next((action for action in self.keys.actions if action.label == event.label), None)
+        if event.label == JUMP:
+            self.action_begin(self.keys.starts()[0])
+            return
+        action = next((a for a in self.keys.actions if event.label in (a.label, a.next)), None)
+        if self.begun:
+            self.begun = ""
+            self.show_footer()
         if action is not None:
             await self.run_action(action.run)
 

@@ -17,13 +17,16 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
+from flux_tui.core.ids import Cid
 from flux_tui.core.state import State
 from flux_tui.core.words import counted
-from flux_tui.ui.filter import Filter
+from flux_tui.ui.filter import Filter, cids_of
 from flux_tui.ui.glyphs import Glyphs, for_this_terminal
-from flux_tui.ui.keys import Keys
+from flux_tui.ui.guide import guide_lines
+from flux_tui.ui.keys import Keys, sign
 from flux_tui.ui.layout import PANELS, SCREEN, SHORT_TITLES, TITLES, fit, shape
 from flux_tui.ui.panels.caption import CaptionStrip
+from flux_tui.ui.panels.guide import GuideStrip
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.series import SeriesPanel
 from flux_tui.ui.panels.strips import Keybar, LineStrip, Tabs, TimeStrip
@@ -34,7 +37,7 @@ from flux_tui.ui.rows import pending_rows, retry_rows
 from flux_tui.ui.source import Source
 from flux_tui.ui.tables import TABLES, no_rows, peer_rows
 from flux_tui.ui.timeline import Timeline
-from flux_tui.ui.view import Line, Row, Sort, Span, Times, View, text_of
+from flux_tui.ui.view import Line, Row, Sort, Span, Times, View, cut, text_of
 
 REMOTE = bool(os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
 TICK_SECONDS = 0.5 if REMOTE else 0.25
@@ -45,7 +48,7 @@ READING_SECONDS = 0.1
 """Between two frames while a long series is read."""
 Part = TypeVar("Part", bound=Widget)
 
-NO_PEERS = "No peer yet.\nShare with a, and give the ticket to another machine."
+NO_PEERS = "No peer yet.\nShare with a and give the ticket to another machine, or :join ADDRESS."
 NOTHING_WANTED = "Nothing is wanted.\nPress w and paste a ticket or a CID."
 ROWS: dict[str, Callable[[View], list[Row]]] = {
     "pending": pending_rows,
@@ -98,8 +101,12 @@ class Board(App[bool]):
         self.playing: int | None = None
         """How many times as fast; None: not."""
         self.prompt = prompt or Prompt(id="prompt")
+        self.begun = ""
+        """The first of two keys, once it was pressed."""
         self._timelines: dict[str, Timeline] = {}
         self._narrated_place: str | None = None
+        self._narrated_step = 0
+        self._narrated_panel: str | None = None
         self._alive = False
         self._alive_asked = -10.0
         self._was_alive = False
@@ -155,6 +162,7 @@ class Board(App[bool]):
             with shaped(Container(id="bottom")):
                 yield shaped(LinesPanel("5", TITLES[4], id="peers", empty=NO_PEERS))
                 yield shaped(LinesPanel("6", TITLES[5], id="throughput"))
+        yield GuideStrip(id="guide")
         yield TimeStrip(id="timeline")
         yield self.prompt
         if self.narrator is not None:
@@ -164,6 +172,8 @@ class Board(App[bool]):
     def on_mount(self) -> None:
         for panel in self.query(LinesPanel):
             panel.signs = self.glyphs
+            panel.letter = self.keys.letter(f"panel-{panel.number}")
+            panel.set_title()
         for strip in self.query(LineStrip):
             strip.signs = self.glyphs
         self.query_one(SeriesPanel).focus()
@@ -193,6 +203,17 @@ class Board(App[bool]):
         """The first panel."""
         return self.screen_stack[0].query_one(SeriesPanel)
 
+    def selected_root(self) -> Cid | None:
+        """The object that is selected, or that the selected entry is about."""
+        key = self.panel().selected
+        if key is None or self.panel().selected_index() < 0:
+            return None
+        if self.current != "series":
+            return Cid(key) if key in self.state.objects else None
+        entry = self.source.entry(int(key))
+        cids = cids_of(entry.event) if entry is not None else ()
+        return next((cid for cid in cids if cid in self.state.objects), None)
+
     # ── the ticker ──────────────────────────────────────────────────────────────────────────────
 
     def tick(self) -> None:
@@ -221,6 +242,19 @@ class Board(App[bool]):
         if caption.place is not None and caption.place != self._narrated_place:
             self._narrated_place = caption.place
             self.look_at(caption.place)
+        if caption.step != self._narrated_step and len(self.screen_stack) == 1 and not self.prompt.kind:
+            self._narrated_step = caption.step
+            wanted = caption.panel or (PANELS[0] if self.current == self._narrated_panel else None)
+            self._narrated_panel = caption.panel
+            if wanted is not None and wanted != self.current:
+                self.go_to_panel(wanted)
+
+    def go_to_panel(self, name: str) -> None:
+        """Give a panel the keys."""
+        self.current = name
+        self.mark_current()
+        self.screen.set_focus(self.panel(name))
+        self.call_after_refresh(self.show_all)
 
     def look_at(self, title: str) -> None:
         """Show another place."""
@@ -240,9 +274,9 @@ class Board(App[bool]):
 
     @property
     def alive(self) -> bool:
-        """Whether a node writes this series now; asked once a second."""
+        """Whether a node writes this series now; asked once a second, and at each tick where somebody tells of it."""
         now = time.monotonic()
-        if now - self._alive_asked >= 1.0:
+        if now - self._alive_asked >= (1.0 if self.narrator is None else TICK_SECONDS / 2):
             self._alive_asked = now
             self._alive = not self.place.recording and self.place.node_alive()
             self._was_alive = self._was_alive or self._alive
@@ -260,7 +294,10 @@ class Board(App[bool]):
             now = state.at if self.held_now is None else self.held_now
         else:
             now = self.clock() if self.alive else state.at
-        view = View(state, now, width, self.glyphs, self.masked, times=self.times, called=self.place.names)
+        view = View(
+            state, now, width, self.glyphs, self.masked, times=self.times, called=self.place.names,
+            dead=not (self.source.frozen or self.source.loading or self.place.recording or self.alive),
+        )  # fmt: skip
         if name:
             view = view._replace(height=self.panel(name).size.height)
         if name in ("pending", "peers"):
@@ -317,7 +354,7 @@ class Board(App[bool]):
                 total = sum(sum(peer.counts.values()) for peer in state.peers.values())
                 parts = [f"{total:,}"] if total else []
             case "peers" if state.peers:
-                parts = [f"{state.connected} of {len(state.peers)} connected"]
+                parts = [f"{self.view(0).connected} of {len(state.peers)} connected"]
         panel = self.panel(name)
         if self.panel_filters.get(name):
             parts.append(f"filtered, {counted(sum(not row.title for row in panel.rows), 'match', 'matches')}")
@@ -337,11 +374,19 @@ class Board(App[bool]):
         if tabs.display:
             tabs.show_current(PANELS.index(self.current) + 1)
         screen.query_one("#footer", LineStrip).show(self._footer(width))
+        screen.query_one(GuideStrip).tell(self._guide(view))
         trouble = screen.query_one("#trouble", Static)
         text = self.source.trouble or self._gone()
         trouble.set_class(bool(text), "-shown")
         if text and str(trouble.content) != text:
             trouble.update(text)
+
+    def _guide(self, view: View) -> list[Line]:
+        """What to do next: to whom the screen is new, and whose node can do it."""
+        busy = self.narrator is not None or self.source.frozen or self.source.loading
+        if busy or self.place.recording or not (self.alive or self._starting()):
+            return []
+        return guide_lines(view, self.keys)
 
     def _time_line(self, view: View, width: int) -> Line:
         label = f" {self.timeline.words} " if width >= 80 else " "
@@ -393,8 +438,18 @@ class Board(App[bool]):
             return (f"{glyphs.ring} starting", "warn"), ""
         return (f"{glyphs.ring} no node", "bad"), ""
 
+    def show_footer(self) -> None:
+        """The footer, at once."""
+        self.screen_stack[0].query_one("#footer", LineStrip).show(self._footer(self.size.width))
+
     def _footer(self, width: int) -> Line:
-        """Keys and what they do; where not all fit, those that a person would look for last are left out."""
+        """Keys and what they do; where not all fit, those that a person would look for last are left out.
+        After the first of two keys: how it goes on."""
+        if self.begun:
+            found: Line = [(f" {sign(self.begun)} ", "strong")]
+            for key, action in self.keys.after(self.begun).items():
+                found += [(f" {sign(key)}", "accent"), (f" {action.next or action.name}", "dim")]
+            return cut(found, width, self.glyphs.ellipsis)
         parts: list[tuple[int, Line]] = [
             (importance, [(f" {keys}", "accent"), (f" {label} ", "dim")])
             for importance, keys, label in self.keys.footer()

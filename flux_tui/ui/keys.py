@@ -1,6 +1,7 @@
 """The actions: one table for keys, footer, help, palette and the command line.
 
-Each has a name, by which a person rebinds it (`[keys]` in the settings file) and calls it in `:`. Whoever
+Each has a name, by which a person rebinds it (`[keys]` in the settings file) and calls it in `:`. A key may be
+two, one after the other (`J s`): the first then does nothing by itself, and the footer shows how it goes on. Whoever
 narrates has three more, of which `n` and `space` are taken from matches and from freezing for as long as
 somebody does (N and F remain).
 """
@@ -21,13 +22,15 @@ class Action(NamedTuple):
     run: str
     """What Textual runs."""
     keys: str
-    """Textual's names, separated by commas."""
+    """Textual's names, separated by commas; two with a space between are pressed one after the other."""
     help: str
     group: str
     label: str = ""
     """In the footer; empty: not there."""
     pair: str = ""
     """Another action, whose key is shown beside this one's in the footer."""
+    next: str = ""
+    """In the footer, after the first of two keys."""
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -51,12 +54,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("zoom", "zoom", "z", "One panel on the whole screen, and back", "Look", "zoom"),
     Action("next-panel", "next_panel", "tab", "The next panel", "Look"),
     Action("previous-panel", "previous_panel", "shift+tab", "The panel before", "Look"),
-    Action("panel-1", "panel(1)", "1", "Series", "Look"),
-    Action("panel-2", "panel(2)", "2", "Pending", "Look"),
-    Action("panel-3", "panel(3)", "3", "NO by node", "Look"),
-    Action("panel-4", "panel(4)", "4", "Retries", "Look"),
-    Action("panel-5", "panel(5)", "5", "Peers", "Look"),
-    Action("panel-6", "panel(6)", "6", "Throughput", "Look"),
+    Action("panel-1", "panel(1)", "1,J s", "Jump to Series", "Look", next="Series"),
+    Action("panel-2", "panel(2)", "2,J p", "Jump to Pending", "Look", next="Pending"),
+    Action("panel-3", "panel(3)", "3,J n", "Jump to NO by node", "Look", next="NO"),
+    Action("panel-4", "panel(4)", "4,J r", "Jump to Retries", "Look", next="Retries"),
+    Action("panel-5", "panel(5)", "5,J e", "Jump to Peers", "Look", next="Peers"),
+    Action("panel-6", "panel(6)", "6,J t", "Jump to Throughput", "Look", next="Throughput"),
     Action("fold", "fold", "f", "Fold runs of like entries into one line, or unfold them", "Look"),
     Action("times", "times", "T", "Times as a clock, since the node started, or since the entry before", "Look"),
     Action("sort-right", "sort(1)", "greater_than_sign", "Sort NO by node or Peers by the next column", "Look"),
@@ -78,6 +81,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("strip-closer", "strip(-1)", "plus", "The strip of time: a shorter stretch", "Time"),
     Action("strip-wider", "strip(1)", "minus", "The strip of time: a longer stretch", "Time"),
     Action("copy", "copy", "y", "Copy the whole CID or peer id of what is selected", "Take"),
+    Action("ticket", "ticket", "Y", "Copy the ticket of what is selected, or of what was shared last", "Take"),
     Action("screenshot", "screenshot", "s", "Save a picture of the screen (SVG)", "Take"),
     Action("mask", "mask", "m", "Hide ids and addresses, for an audience", "Take"),
     Action("palette", "command_palette", "ctrl+p", "All commands and themes, by name", "Leave"),
@@ -96,10 +100,13 @@ NARRATED: tuple[Action, ...] = (
 
 GROUPS = ("Story", "Push", "Look", "Time", "Take", "Leave")
 FOOTER_ORDER = (
-    "want", "help", "quit", "add", "freeze", "filter", "live", "command", "zoom", "step", "inspect",
-    "next", "back", "hold",
+    "next", "back", "hold", "want", "help", "quit", "add", "freeze", "filter", "live", "command", "zoom",
+    "step", "inspect", "jump",
 )  # fmt: skip
 """The most needed first."""
+
+JUMP = "jump"
+"""In the footer, beside the first of two keys."""
 
 SIGNS = {
     "slash": "/", "colon": ":", "question_mark": "?", "escape": "esc", "plus": "+", "minus": "-",
@@ -131,42 +138,62 @@ class Keys:
         found = self._keys[action.name]
         if len(self.actions) > len(ACTIONS) and action.group != "Story":
             taken = {key for other in NARRATED for key in self._keys[other.name].split(",")}
-            found = ",".join(key for key in found.split(",") if key not in taken)
+            found = ",".join(key for key in found.split(",") if key.partition(" ")[0] not in taken)
         return found
+
+    def starts(self) -> list[str]:
+        """The first keys of those that are two."""
+        found = [
+            key.split(" ")[0] for action in self.actions for key in self.keys(action).split(",") if " " in key
+        ]
+        return list(dict.fromkeys(found))
+
+    def after(self, start: str) -> dict[str, Action]:
+        """How a first key goes on."""
+        pairs = [
+            (key.partition(" "), action) for action in self.actions for key in self.keys(action).split(",")
+        ]
+        return {second: action for (first, _, second), action in pairs if first == start and second}
+
+    def letter(self, name: str) -> str:
+        """The second of two keys that do this; empty: there is none."""
+        action = next(action for action in self.actions if action.name == name)
+        return next((key.partition(" ")[2] for key in self.keys(action).split(",") if " " in key), "")
 
     def shown(self, action: Action) -> str:
         """An action's first key, as a person reads it."""
         first = self.keys(action).split(",")[0]
-        return SIGNS.get(first, first)
+        return sign(first)
 
     def all_shown(self, action: Action) -> str:
         """All of its keys, as a person reads them."""
-        return " ".join(SIGNS.get(key, key) for key in self.keys(action).split(",") if key)
+        keys = self.keys(action)
+        return (", " if " " in keys else " ").join(sign(key) for key in keys.split(",") if key)
 
     def bindings(self) -> BindingsMap:
         """What Textual needs. (Its own keymap would take a key from all who share it.)"""
-        return BindingsMap(
-            [
-                Binding(
-                    self._keys[action.name], action.run, action.label or action.help, show=bool(action.label),
-                    tooltip=action.help, id=action.name,
-                    priority=action.name in PRIORITY or action.group == "Story",
-                )
-                for action in self.actions
-            ]
-        )  # fmt: skip
+        found = [
+            Binding(
+                keys, action.run, action.label or action.help, show=bool(action.label), tooltip=action.help,
+                id=action.name, priority=action.name in PRIORITY or action.group == "Story",
+            )
+            for action in self.actions
+            if (keys := ",".join(key for key in self._keys[action.name].split(",") if " " not in key))
+        ]  # fmt: skip
+        found += [Binding(start, f"begin({start!r})", JUMP, show=False) for start in self.starts()]
+        return BindingsMap(found)
 
     def footer(self) -> list[tuple[int, str, str]]:
         """Keys and labels with their importance (0 is the highest)."""
         by_name = {action.name: action for action in self.actions}
         found = []
         for action in self.actions:
-            if action.label and action.group != "Story":
+            if action.label:
                 keys = self.shown(action)
                 if action.pair:
                     keys += f" {self.shown(by_name[action.pair])}"
                 found.append((FOOTER_ORDER.index(action.label), keys, action.label))
-        return found
+        return found + [(FOOTER_ORDER.index(JUMP), sign(start), JUMP) for start in self.starts()]
 
 
 def action_named(name: str) -> Action | None:
@@ -174,12 +201,18 @@ def action_named(name: str) -> Action | None:
     return next((action for action in ACTIONS if action.name == name), None)
 
 
+def sign(key: str) -> str:
+    """A key, or two, as a person reads them."""
+    return " ".join(SIGNS.get(part, part) for part in key.split(" "))
+
+
 def _normal(name: str, keys: str) -> str:
     found = []
     for key in (word.strip() for word in keys.split(",")):
-        if not key or " " in key:
-            raise ValueError(f'keys: {name} is {keys!r}, expected keys such as "x" or "ctrl+w,f5"')
-        found.append(NAMES.get(key, key))
+        parts = key.split()
+        if not 1 <= len(parts) <= 2:
+            raise ValueError(f'keys: {name} is {keys!r}, expected keys such as "x", "J s" or "ctrl+w,f5"')
+        found.append(" ".join(NAMES.get(part, part) for part in parts))
     return ",".join(found)
 
 
@@ -188,7 +221,9 @@ def _check_clashes(table: Mapping[str, str]) -> None:
     for action in ACTIONS:
         for key in table[action.name].split(","):
             if key in taken:
-                raise ValueError(
-                    f"keys: {SIGNS.get(key, key)!r} would do two things, {taken[key]} and {action.name}"
-                )
+                raise ValueError(f"keys: {sign(key)!r} would do two things, {taken[key]} and {action.name}")
             taken[key] = action.name
+    for key, name in taken.items():
+        first, space, _ = key.partition(" ")
+        if space and first in taken:
+            raise ValueError(f"keys: {sign(first)!r} would do two things, {taken[first]} and begin {name}")

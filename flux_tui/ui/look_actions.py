@@ -8,6 +8,7 @@ from textual import events, on
 from flux_tui.ui.board import Board
 from flux_tui.ui.clipboard import copy
 from flux_tui.ui.filter import Filter, cids_of, parse_filter, peers_of
+from flux_tui.ui.guide import shared_last, ticket_of
 from flux_tui.ui.layout import PANELS
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.strips import Tabs
@@ -37,15 +38,10 @@ class LookActions(Board):
     def action_previous_panel(self) -> None:
         self.go_to_panel(PANELS[(PANELS.index(self.current) - 1) % len(PANELS)])
 
-    def go_to_panel(self, name: str) -> None:
-        """Give a panel the keys."""
-        self.current = name
-        self.mark_current()
-        self.screen.set_focus(self.panel(name))
-        self.call_after_refresh(self.show_all)
-
     @on(events.DescendantFocus)
     def _focused(self, event: events.DescendantFocus) -> None:
+        if self.focused is not event.widget:
+            return  # old news: something else has the keys by now
         if event.widget.id in PANELS and event.widget.id != self.current:
             self.current = event.widget.id
             self.mark_current()
@@ -194,6 +190,14 @@ class LookActions(Board):
             self.notify("select a line with an id first", timeout=3)
         else:
             self.take(key)
+
+    def action_ticket(self) -> None:
+        root = self.selected_root()
+        found = shared_last(self.state) if root is None else self.state.objects[root]
+        if found is None:
+            self.notify("nothing is shared yet: a shares a file or folder", timeout=4)
+        else:
+            self.take(ticket_of(self.state, found))
 
     def take(self, text: str) -> None:
         """Copy a text, and say how."""

@@ -9,7 +9,6 @@ from flux_tui.core.commands import Command
 from flux_tui.core.ids import Cid
 from flux_tui.core.words import counted
 from flux_tui.ui.board import Board
-from flux_tui.ui.filter import cids_of
 
 SOON = 0.05
 """Seconds after which what was pushed is looked for in the series."""
@@ -55,9 +54,14 @@ class PushActions(Board):
             return
         from flux_tui.ui.screens.typing import AddScreen
 
+        ticket = next(action for action in self.keys.actions if action.name == "ticket")
+
         def push(path: Path | None) -> None:
             if path is not None:
-                self.push_commands([cmd.Add(str(path), new_mark())], f"adding {path.name}")
+                self.push_commands(
+                    [cmd.Add(str(path), new_mark())],
+                    f"adding {path.name}; {self.keys.shown(ticket)} then copies its ticket",
+                )
 
         self.push_screen(AddScreen(Path.cwd()), push)
 
@@ -65,14 +69,7 @@ class PushActions(Board):
         """The command line, begun: how many replicas is a person's to say."""
         if not self._can_push():
             return
-        key = self.panel().selected
-        root = Cid(key) if key in self.state.objects else None
-        if (
-            key is not None
-            and self.current == "series"
-            and (entry := self.source.entry(int(key))) is not None
-        ):
-            root = next((cid for cid in cids_of(entry.event) if cid in self.state.objects), None)
+        root = self.selected_root()
         called = self.view(80).name(root) if root is not None else ""
         self.begin_command(f"hold {root if ' ' in called or '…' in called else called}".rstrip() + " ")
 

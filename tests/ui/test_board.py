@@ -1,19 +1,26 @@
 """Several places, a narrator, marks, sorting, a node that is gone: what the board is told, and what it says."""
 
+import re
+
 from textual.widgets import Label, Static
 
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
-from flux_tui.core.ids import raw_cid
+from flux_tui.core.ids import PeerId, raw_cid
 from flux_tui.ui.app import Dashboard
 from flux_tui.ui.glyphs import Glyphs
 from flux_tui.ui.panels.caption import CaptionStrip
 from flux_tui.ui.panels.lines import LinesPanel
+from flux_tui.ui.panels.strips import LineStrip
 from flux_tui.ui.place import Caption
 from flux_tui.ui.view import text_of
 from tests.ui.conftest import Live, on_asyncio
-from tests.ui.test_dashboard import ADA, ROOT, STORY, header, shown, toasts
+from tests.ui.test_dashboard import ADA, ME, ROOT, STORY, facts, header, shown, toasts
 from tests.ui.test_rows import BOB
+
+
+def footer(app: Dashboard) -> str:
+    return text_of(app.query_one("#footer", LineStrip)._line)
 
 
 class Storyteller:
@@ -21,6 +28,7 @@ class Storyteller:
 
     def __init__(self) -> None:
         self.step = 1
+        self.panels: dict[int, str] = {}
         self.held = False
 
     @property
@@ -28,7 +36,9 @@ class Storyteller:
         long = (
             "A refusal is data: it says who has the chunk, why not now, and when to come back. " * self.step
         )
-        return Caption(long, self.step, 3, self.held, "home" if self.step < 3 else "other")
+        return Caption(
+            long, self.step, 3, self.held, "home" if self.step < 3 else "other", self.panels.get(self.step)
+        )
 
     def move(self, by: int) -> None:
         self.step = min(max(self.step + by, 1), 3)
@@ -49,14 +59,18 @@ async def test_a_narrator_has_a_strip_and_keys_of_its_own_and_points_at_places(l
         await pilot.pause()
         strip = app.query_one(CaptionStrip)
         assert text_of(strip._lines[0]).startswith(" 1/3 A refusal is data")
-        assert "n next" in " ".join(text_of(line) for line in strip._lines)
+        assert strip.size.height == 2, "as high from the beginning as it mostly is"
+        assert footer(app).startswith(" n next  p back  space hold ")
         await pilot.press("n")
         assert teller.step == 2
         assert len(strip._lines) == 3
         await pilot.pause()
         assert strip.size.height == 3
-        await pilot.press("space")
-        assert "held" in " ".join(text_of(line) for line in strip._lines)
+        await pilot.press("p")
+        await pilot.pause()
+        assert strip.size.height == 3, "what is above does not move from step to step"
+        await pilot.press("n", "space")
+        assert "held: space goes on" in " ".join(text_of(line) for line in strip._lines)
         assert "live" in header(app)
         await pilot.press("F")
         assert "frozen" in header(app), "freezing has another key"
@@ -75,6 +89,85 @@ async def test_a_narrator_has_a_strip_and_keys_of_its_own_and_points_at_places(l
         await pilot.press("/", *"nap n", "enter")
         assert teller.step == 1
         assert app.panel_filters["series"].terms[0].value == "nap"
+
+
+@on_asyncio
+async def test_a_narrator_points_at_panels_and_a_person_may_look_elsewhere(live: Live) -> None:
+    live.append(*STORY)
+    teller = Storyteller()
+    teller.panels = {2: "noes"}
+    app = live.dashboard(narrator=teller)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert app.current == "series"
+        await pilot.press("n")
+        assert app.current == "noes"
+        assert app.panel("noes").size.height > 0, "where only two fit, it is one of them"
+        await pilot.press("n")
+        assert app.current == "series", "what was not chosen by the person goes back"
+        await pilot.press("p", "5")
+        app.tick()
+        assert app.current == "peers"
+        await pilot.press("n")
+        assert app.current == "peers", "what was chosen stays"
+
+
+@on_asyncio
+async def test_peers_have_the_names_that_the_place_knows(live: Live) -> None:
+    live.append(*STORY, ev.PeerConnected(peer=BOB, addr="/ip4/192.0.2.8/tcp/4001"),
+                ev.ErrorOccurred(text=f"/ip4/192.0.2.8/tcp/4001/p2p/{BOB} cannot be reached"))  # fmt: skip
+    called: dict[PeerId, str] = {}
+    live.place = type(live.place)(
+        title="home", source=live.place.source, push=live._push, node_alive=lambda: True, names=called
+    )
+    app = live.dashboard()
+    async with app.run_test(size=(200, 60)) as pilot:
+        await pilot.pause()
+        assert "12D3" in "".join(shown(app, "peers"))
+        called.update({ADA: "ada", BOB: "bob", ME: "you"})  # as nodes come up
+        app.tick()
+        for name in ("series", "pending", "noes", "peers"):
+            assert "12D3" not in "".join(shown(app, name)), name
+        assert any(" busy" in line and " ada " in line for line in shown(app, "series"))
+        assert any("/p2p/bob " in line for line in shown(app, "series")), shown(app, "series")
+        assert shown(app, "noes")[1].startswith("ada       yes")
+        assert {line[2:5] for line in shown(app, "peers")[1:]} == {"ada", "bob"}
+        assert header(app).startswith(" flux-tui you ")
+        await pilot.press("5", "greater_than_sign", "o")
+        assert [line[2:5] for line in shown(app, "peers")[1:]] == ["ada", "bob"], "sorted by what is seen"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert facts(app)["peer"] == f"ada  {ADA}"
+        await pilot.press("escape", "1", "/", *"peer:bo", "tab", "enter")
+        await pilot.pause()
+        assert [line.split()[2] for line in shown(app, "series")] == ["peer_connected"]
+        await pilot.press("escape", "m")
+        seen = header(app) + "".join("".join(shown(app, name)) for name in ("series", "noes", "peers"))
+        assert not re.search(r"\b(ada|bob|you)\b|12D3", seen), "a mask hides these, too"
+        await pilot.press("/", *"peer:bo", "enter")
+        assert shown(app, "series") == [], "and is not looked behind"
+
+
+@on_asyncio
+async def test_nothing_flows_in_a_node_that_died(live: Live) -> None:
+    other = raw_cid(b"other")
+    live.append(*STORY, ev.Granted(peer=ADA, root=ROOT, cids=(other,), deadline=live.now + 30))
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert " 1 peer " in header(live.app)
+        assert "/s" in shown(live.app, "pending")[1]
+        live.node_alive = False
+        live.app._alive_asked = -10.0
+        live.app.tick()
+        assert "no node" in header(live.app)
+        assert " 0 peers " in header(live.app)
+        assert "↓ 0 B/s" in header(live.app)
+        assert "no node is running" in shown(live.app, "pending")[1]
+        assert "0 of 1 connected" in str(live.app.panel("peers").border_title)
+        assert "gone" in shown(live.app, "peers")[1]
+        assert all(" 0 B/s " in line for line in shown(live.app, "throughput")[:2])
+        await pilot.press("left_square_bracket")
+        assert " 1 peer " in header(live.app), "in the past it is as it was"
 
 
 @on_asyncio

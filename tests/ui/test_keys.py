@@ -6,9 +6,11 @@ import pytest
 
 from flux_tui.ui.app import Dashboard
 from flux_tui.ui.keys import ACTIONS, FOOTER_ORDER, GROUPS, NARRATED, Keys
+from flux_tui.ui.layout import PANELS
 from flux_tui.ui.panels.strips import LineStrip
 from flux_tui.ui.view import text_of
 from tests.ui.conftest import Live, on_asyncio
+from tests.ui.test_board import footer
 
 
 def test_every_action_has_a_name_a_key_a_place_and_something_that_it_runs() -> None:
@@ -33,7 +35,10 @@ def test_no_key_does_two_things() -> None:
     [
         ({"wnat": "x"}, "keys: 'wnat' is no action"),
         ({"want": ""}, "keys: want is '', expected keys such as"),
-        ({"want": "a b"}, "keys: want is 'a b', expected keys such as"),
+        ({"want": "x y z"}, "keys: want is 'x y z', expected keys such as"),
+        ({"want": "a b"}, "keys: 'a' would do two things, add and begin want"),
+        ({"want": "J s"}, "keys: 'J s' would do two things, want and panel-1"),
+        ({"want": "J"}, "keys: 'J' would do two things, want and begin panel-1"),
         ({"want": "q"}, "keys: 'q' would do two things, want and quit"),
         ({"want": "/"}, "keys: '/' would do two things, want and filter"),
     ],
@@ -47,6 +52,58 @@ def test_keys_can_change_places() -> None:
     keys = Keys({"want": "a", "add": "w, f5"})
     shown = {action.name: keys.all_shown(action) for action in ACTIONS}
     assert (shown["want"], shown["add"]) == ("a", "w f5")
+
+
+def test_a_key_may_be_two() -> None:
+    keys = Keys({"panel-2": "2, b  :", "zoom": "b z"})
+    shown = {action.name: keys.all_shown(action) for action in ACTIONS}
+    assert (shown["panel-1"], shown["panel-2"], shown["zoom"]) == ("1, J s", "2, b :", "b z")
+    assert keys.starts() == ["J", "b"] or keys.starts() == ["b", "J"]
+    assert {key: action.name for key, action in keys.after("b").items()} == {"z": "zoom", "colon": "panel-2"}
+    assert [keys.letter(name) for name in ("panel-1", "panel-2", "want")] == ["s", "colon", ""]
+    bound = keys.bindings().key_to_bindings
+    assert {binding.action for binding in bound["b"]} == {"begin('b')"}
+    assert "z" not in bound
+    assert (FOOTER_ORDER.index("jump"), "b", "jump") in keys.footer()
+
+
+@on_asyncio
+async def test_one_jumps_to_each_panel_by_the_letter_of_its_title(live: Live) -> None:
+    app = live.dashboard()
+    async with app.run_test(size=(60, 20)) as pilot:
+        await pilot.pause()
+        for letter, name in zip("pnrets", (*PANELS[1:], PANELS[0]), strict=True):
+            await pilot.press("J")
+            told = footer(app)
+            assert told.startswith(" J  s Series p Pending n NO "), told
+            assert len(told) <= 60
+            await pilot.press(letter)
+            assert app.current == name
+            assert not footer(app).startswith(" J")
+            assert f"[underline]{letter}[" in str(app.panel().border_title).lower()
+        # Any other key ends it, and does nothing.
+        await pilot.press("J", "q")
+        assert app.is_running
+        assert not footer(app).startswith(" J")
+        await pilot.press("J", "J", "2")
+        assert app.current == "pending"
+        await pilot.press("colon", *"panel", "minus", "5", "enter")
+        await pilot.pause()
+        assert app.current == "peers"
+        await pilot.press("/", *"Js", "enter")
+        assert app.panel_filters["peers"].terms[0].value == "js", "what is typed is text"
+
+
+@on_asyncio
+async def test_the_footer_can_be_clicked_for_it(live: Live) -> None:
+    app = live.dashboard()
+    async with app.run_test(size=(160, 40)) as pilot:
+        await pilot.pause()
+        await pilot.click("#footer", offset=(footer(app).index("jump"), 0))
+        assert footer(app).startswith(" J ")
+        await pilot.click("#footer", offset=(footer(app).index("Peers"), 0))
+        assert app.current == "peers"
+        assert not footer(app).startswith(" J ")
 
 
 def test_who_narrates_has_its_keys_and_leaves_the_rest() -> None:

@@ -11,6 +11,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -34,7 +35,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
     ]
 
     _hushed = False
-    _titled = ""
+    _titled = ("", "")
 
     class Chosen(Message):
         """Enter, or a click on the selected line."""
@@ -57,6 +58,8 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         super().__init__(id=id)
         self.number = number
         self.label = name
+        self.letter = ""
+        """By which one jumps here; underlined in the title."""
         self.empty = empty
         """What to do, said where there is nothing to show."""
         self.rows: list[Row] = []
@@ -119,13 +122,20 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         """The border's title: number, name, and a few words."""
         number = f"{self.number} " if self.number else ""
         title = f"{number}{self.label}" + (f" · {note}" if note else "")
-        if self._titled != title:
-            self._titled = title
+        if self._titled != (title, self.letter):
+            self._titled = title, self.letter
             # By itself, a new title would draw the whole panel.
             self._hushed = True
-            self.border_title = self.signs.plain(title)
+            self._put_title(self.signs.plain(title), len(number))
             self._hushed = False
             self.refresh(Region(-self.gutter.left, -self.gutter.top, self.outer_size.width, 1))
+
+    def _put_title(self, title: str, start: int) -> None:
+        shown = Content(title)
+        at = title[: start + len(self.label)].lower().find(self.letter.lower(), start)
+        if self.letter and at >= 0:
+            shown = shown.stylize("underline", at, at + 1)
+        self.border_title = shown
 
     def refresh(
         self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
