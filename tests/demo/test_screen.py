@@ -132,7 +132,8 @@ def a_demo(folder: Path, *arguments: str) -> Iterator[Terminal]:
 
 def test_a_person_looks_turns_pages_and_leaves(folder: Path) -> None:
     with a_demo(folder, "hello", "--speed", "3") as terminal:
-        terminal.until(b"Three nodes run")
+        terminal.until(b"Three nodes start")
+        terminal.until(b"as you", seconds=60)  # the series calls the node as the caption does
         terminal.until(b"peers are connected")
         terminal.press(b"v")
         terminal.until(b"this is ada")
