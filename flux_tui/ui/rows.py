@@ -189,6 +189,8 @@ def retry_rows(view: View, limit: int = 200) -> list[Row]:
 def _cause(view: View, pending: Pending) -> str:
     ordinal = f" push {pending.pushes + 1} " if view.width >= 60 else f" #{pending.pushes + 1} "
     if pending.cause == "retry_after" and pending.cause_peer is not None:
-        reason = pending.last_no.reason if pending.last_no else "NO"
+        # The last NO may be another peer's, which will never have it.
+        no, peer = pending.last_no, view.state.peers.get(pending.cause_peer)
+        reason = no.reason if no and no.peer == pending.cause_peer else (peer and peer.reason) or "NO"
         return f"{ordinal}{view.peer(pending.cause_peer)} said {reason}"
     return ordinal + CAUSES[pending.cause]

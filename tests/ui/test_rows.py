@@ -122,6 +122,11 @@ def test_retries_count_down_to_the_soonest() -> None:
     assert "said busy" in line
     (line,) = texts(retry_rows(view(state, 80, now=START + 100)))
     assert " now " in line
+    denied = ev.StatusNo(peer=BOB, cids=(ROOT,), reason="denied", has_it=True, retry_after=None)
+    both = folded(STARTED, ASKED, PUSHED, UP, BUSY, ev.RetrySet(
+        cids=(ROOT,), next_push_at=START + 9, cause="retry_after", peer=ADA), denied)  # fmt: skip
+    (line,) = texts(retry_rows(view(both, 80)))
+    assert "said busy" in line, "each says what it said itself"
     assert not retry_rows(view(folded(STARTED, ASKED, PUSHED, UP, GRANTED), 80, now=START + 70))
     sent = folded(STARTED, ev.Requested(cid=CHUNK), ev.PushedWant(
         cids=(CHUNK,), peers=(ADA,), gossip=False, retry=False, next_push_at=START + 9,
