@@ -45,6 +45,8 @@ from tests.bench.nodes import wait_for
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 LOOPBACK = 'listen = ["/ip4/127.0.0.1/tcp/0"]\nmdns = false\n'
+PANEL = b"eries"
+"""Of the first panel's title, whose first letter is underlined."""
 TERMINAL_SECONDS = 60
 
 
@@ -158,14 +160,14 @@ def in_a_terminal(
             if not data:
                 break
             seen += data
-        if b"Series" in seen and time.monotonic() - pressed > 1:
+        if PANEL in seen and time.monotonic() - pressed > 1:
             os.write(terminal, b"q")
             pressed = time.monotonic()
     os.close(terminal)
     if time.monotonic() >= deadline:
         os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
-    assert b"Series" in seen, seen[-2000:].decode(errors="replace")
+    assert PANEL in seen, seen[-2000:].decode(errors="replace")
     assert os.waitstatus_to_exitcode(status) == 0, seen[-2000:].decode(errors="replace")
 
 
