@@ -3,8 +3,8 @@
 A want goes, each step only where the one before is not likely to be enough:
 1. to holders of this session, then to neighbours that answered in an earlier one, then to any other
    neighbour: at most MAX_DIRECT, by direct push;
-2. by DHT, to the nodes closest to its roots, which forward it to the providers that they know: where the DHT
-   knows of more nodes than those;
+2. by DHT, to the nodes closest to its roots, which forward it to the providers that they know; a first push
+   only where the DHT knows of more nodes than are told directly;
 3. by gossip, to everybody: where the swarm is small, where nothing can be routed yet, and as a last resort
    after LAST_RESORT pushes that nobody answered.
 
@@ -79,8 +79,9 @@ def choose(
     """
     peers = (*proven, *answered, *others)
     searching = retry or not proven
-    # Where the DHT knows of nobody who is not told anyway, a lookup would find nobody new.
-    routes = tuple(roots[:MAX_ROUTED]) if searching and known > len(peers[:MAX_DIRECT]) else ()
+    # A first push saves the lookup where as many are told as the DHT knows of: often those very nodes.
+    look = bool(known) and (retry or known > len(peers[:MAX_DIRECT]))
+    routes = tuple(roots[:MAX_ROUTED]) if searching and look else ()
     flood = not routes or known <= SMALL_SWARM or unanswered >= LAST_RESORT
     overflow = len(peers) > MAX_DIRECT and known <= SMALL_SWARM
     return Way(peers[:MAX_DIRECT], routes, gossip=(searching and flood) or overflow)

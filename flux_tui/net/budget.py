@@ -65,7 +65,7 @@ MAX_EXCESS = 256
 PING_BURST, PING_RATE = 64.0, 16.0
 POLL_SECONDS = 0.02
 YIELD_EVERY = 64
-"""Frames taken, until other connections have their turn."""
+"""Frames, until other connections have their turn: libp2p goes on as long as there are any."""
 PLAIN_DATA = (0, TYPE_DATA, 0)
 _HEADER = struct.Struct(YAMUX_HEADER_FORMAT)
 
@@ -116,6 +116,8 @@ class GuardedYamux(Yamux):
         self._incoming = 0
         """Bytes of the frame that is being read."""
         self._excess = 0
+        self._headers = 0
+        """Frames that were looked at."""
         if isinstance(secured_conn, ReadAheadSession):
             secured_conn.before_header = self._take_frames
         self._streams_pace = Pace(STREAM_BURST, STREAM_RATE)
@@ -162,15 +164,17 @@ class GuardedYamux(Yamux):
         """
         session = self.secured_conn
         assert isinstance(session, ReadAheadSession)
-        taken = 0
         while not self._incoming and not self.event_shutting_down.is_set():
+            self._headers += 1
+            if not self._headers % YIELD_EVERY:
+                await trio.lowlevel.checkpoint()
             await session.ahead()
             header = session.peek(HEADER_SIZE)
             if header is None or self.streams_lock.locked():
                 return
             version, kind, flags, number, length = _HEADER.unpack(header)
             stream, buffer = self.streams.get(number), self.stream_buffers.get(number)
-            if stream is None or not isinstance(buffer, FrameBuffer):
+            if stream is None or stream.closed or stream.recv_closed or not isinstance(buffer, FrameBuffer):
                 return
             if (version, kind, flags) != PLAIN_DATA or not 0 < length <= session.whole - HEADER_SIZE:
                 return
@@ -179,9 +183,6 @@ class GuardedYamux(Yamux):
             stream.recv_window = max(stream.recv_window - length, 0)
             if len(buffer) >= buffer.wanted:
                 self.stream_events[number].set()
-            taken += 1
-            if not taken % YIELD_EVERY:
-                await trio.lowlevel.checkpoint()
             await self._look(length)
 
     async def _look(self, length: int) -> None:

@@ -93,7 +93,8 @@ class FrameBuffer:
         if size == whole:
             return piece
         # What is joined here may still grow, and a small part would keep the whole in memory.
-        if isinstance(piece, bytearray) or 2 * size < whole:
+        owner = piece.obj if isinstance(piece, memoryview) else piece
+        if isinstance(piece, bytearray) or 2 * size < len(owner):  # type: ignore[arg-type]  # bytes
             return bytes(piece[start : start + size])
         return memoryview(piece)[start : start + size]
 

@@ -52,6 +52,11 @@ class Source(Protocol):
 
     buffer: FrameBuffer
 
+    async def grant(self) -> None:
+        """Let the peer send as much again as was taken since. Not to be cancelled by a deadline of the peer's: it
+        writes, and who is slow then may be ourselves."""
+        ...
+
     async def fill(self, least: int) -> None:
         """Return when `buffer` has so many bytes. EOFError, or what the stream raises, if they cannot come."""
         ...
@@ -63,6 +68,9 @@ class StreamSource:
     def __init__(self, stream: ByteStream) -> None:
         self.buffer = FrameBuffer()
         self._stream = stream
+
+    async def grant(self) -> None:
+        """The stream does it by itself when it is read."""
 
     async def fill(self, least: int) -> None:
         while len(self.buffer) < least:
@@ -216,6 +224,7 @@ async def read_from(
         frames += 1
         if not frames % YIELD_EVERY:
             await trio.lowlevel.checkpoint()
+        await source.grant()
         await source.fill(1)
         await _need(source, codec.PREFIX_BYTES)
         header_size, payload_size = codec.decode_prefix(buffer[: codec.PREFIX_BYTES])

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Awaitable, Callable
 
+import trio
 from libp2p.abc import IRawConnection
 from libp2p.io.exceptions import ConnectionClosedError
 from libp2p.security.noise.io import NoiseTransportReadWriter
@@ -10,6 +11,8 @@ from libp2p.security.secure_session import SecureSession
 
 READ_AHEAD = 256 * 1024
 """Bytes asked of the socket at once."""
+YIELD_EVERY = 64
+"""Messages without content, until other tasks have their turn."""
 HEADER_BYTES = 12
 """Of a frame of yamux."""
 
@@ -30,10 +33,10 @@ class ReadAheadSession(SecureSession):
         self._decrypt = plain.conn.decrypt
         self.encrypt = plain.conn.encrypt
         self.raw = raw
-        self._rest: list[bytes] = []
-        """The beginning of a message, and what came of it since."""
-        self._missing = 2
-        """Bytes, before it is worth looking at the rest."""
+        self._rest = bytearray()
+        """The beginning of a message."""
+        self._needed = 2
+        """Bytes of it, before it is worth looking at."""
         self._plain: deque[bytes] = deque()
         self._offset = 0
         """How much of the first piece was read."""
@@ -89,21 +92,24 @@ class ReadAheadSession(SecureSession):
         data = await self.raw.read(READ_AHEAD)
         if not data:
             raise ConnectionClosedError("the peer closed the connection")
-        self._rest.append(data)
-        self._missing -= len(data)
-        if self._missing > 0:
-            return
-        data = b"".join(self._rest)
-        at, end = 0, len(data)
-        self._missing = 2
+        if self._rest:
+            if len(self._rest) + len(data) < self._needed:
+                self._rest += data
+                return
+            data = b"".join((self._rest, data))
+        at, end, empty = 0, len(data), 0
+        self._needed = 2
         while end - at >= 2:
             size = data[at] << 8 | data[at + 1]
             if end - at - 2 < size:
-                self._missing = 2 + size
+                self._needed = 2 + size
                 break
             plain = self._decrypt(data[at + 2 : at + 2 + size])
+            at += 2 + size
             if plain:
                 self._plain.append(plain)
-            at += 2 + size
-        self._rest = [data[at:]]
-        self._missing -= end - at
+                continue
+            empty += 1
+            if not empty % YIELD_EVERY:  # nothing comes of it, so nobody else stops it
+                await trio.lowlevel.checkpoint()
+        self._rest = bytearray(memoryview(data)[at:])

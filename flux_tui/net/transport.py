@@ -91,26 +91,41 @@ class YamuxSource:
         self.buffer = buffer
         self._muxed = muxed
 
-    async def fill(self, least: int) -> None:
-        muxed, buffer = self._muxed, self.buffer
-        events = muxed.conn.stream_events
-        taken = RECEIVE_WINDOW - muxed.recv_window - len(buffer)
+    async def grant(self) -> None:
+        muxed = self._muxed
+        taken = RECEIVE_WINDOW - muxed.recv_window - len(self.buffer)
         if taken >= WINDOW_STEP:
             muxed.recv_window += taken
             await muxed.send_window_update(taken)
+
+    async def fill(self, least: int) -> None:
+        muxed, buffer, events = self._muxed, self.buffer, self._muxed.conn.stream_events
         try:
-            while len(buffer) < least:
-                if muxed.recv_closed or muxed.closed or muxed.conn.event_shutting_down.is_set():
+            while True:
+                if self._abandoned():
+                    # What nobody counts any more is not kept either.
+                    buffer.clear()
+                    raise EOFError("the connection was closed")
+                if len(buffer) >= least:
+                    return
+                if muxed.recv_closed or muxed.closed:
+                    buffer.clear()
+                    if muxed.closed:
+                        await muxed.conn._finalize_stream(muxed, fully_closed=True)
                     raise EOFError("the peer closed its stream")
-                event = events.get(muxed.stream_id)
-                if event is None:
-                    raise EOFError("the stream was closed")
                 buffer.wanted = least
+                event = events[muxed.stream_id]
                 if event.is_set():  # by what is too little
                     event = events[muxed.stream_id] = trio.Event()
                 await event.wait()
         finally:
             buffer.wanted = 1
+
+    def _abandoned(self) -> bool:
+        """Whether its connection has ended, or has forgotten the stream."""
+        connection = self._muxed.conn
+        counted: object = connection.stream_buffers.get(self._muxed.stream_id)
+        return connection.event_shutting_down.is_set() or counted is not self.buffer
 
 
 def source_of(stream: INetStream) -> Source:

@@ -9,7 +9,7 @@ import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 import trio
@@ -22,7 +22,8 @@ from flux_tui.core.events import encode_event
 from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.core.messages import Cancel, Error, Grant, Have, StatusNo, StatusYesButLater, Want
 from flux_tui.core.policy import PolicyChange
-from flux_tui.net import budget, links, push_stream
+from flux_tui.net import budget, links, push_stream, transport
+from flux_tui.net.frames import FrameBuffer
 from flux_tui.net.host import Libp2pNetwork
 from flux_tui.node.node import FluxNode
 from tests.abuse.attacker import MIB, Attacker, attacking
@@ -197,6 +198,28 @@ async def test_who_ignores_its_window_is_dropped(tmp_path: Path, monkeypatch: py
         await until(lambda: "memory" in faults(node, attacker))
         assert parked(node) < MIB
         assert await works(node, tmp_path) < 30
+
+
+async def test_what_a_peer_parked_goes_with_its_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small messages are taken at a pace: who leaves megabytes of them and hangs up must not leave them here."""
+    buffers: list[FrameBuffer] = []
+    make = transport.YamuxSource.__init__
+
+    def watched(self: transport.YamuxSource, *given: Any) -> None:
+        make(self, *given)
+        buffers.append(self.buffer)
+
+    monkeypatch.setattr(transport.YamuxSource, "__init__", watched)
+    async with victim(tmp_path) as node:
+        async with attacking(node.addrs[0]) as attacker:
+            await linked(node, attacker)
+            await attacker.ignore_window(attacker.stream, 20 * MIB, MESSAGES)
+            await until(lambda: parked(node) > 4 * MIB)
+        await unlinked(node, attacker)
+        assert sum(map(len, buffers)) < MIB
+        assert parked(node) < MIB
 
 
 async def test_a_frame_of_yamux_that_no_honest_peer_sends_is_refused(tmp_path: Path) -> None:

@@ -59,6 +59,8 @@ def test_holders_come_first_then_those_that_answered_then_others() -> None:
         # It knows of more nodes than are told directly; or it does not.
         ({"others": 3, "known": 4}, True, True),
         ({"others": 3, "known": 3}, False, True),
+        ({"others": 3, "known": 3, "retry": True}, True, True),
+        ({"others": 40, "known": 3, "retry": True, "unanswered": 1}, True, True),
         # The DHT knows nobody: only gossip is left.
         ({"others": 3}, False, True),
         ({}, False, True),

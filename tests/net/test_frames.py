@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flux_tui.core import codec
+from flux_tui.net import budget, push_stream, transport
 from flux_tui.net.frames import JOINED, SMALL, FrameBuffer, FrameBuffers
+from flux_tui.store import files
 
 PIECES = st.binary(max_size=9) | st.integers(SMALL - 1, SMALL + 1).map(bytes)
 STEPS = st.lists(PIECES | st.integers(0, 30) | st.integers(SMALL - 5, 3 * SMALL) | st.none(), max_size=40)
@@ -66,6 +69,26 @@ def test_a_byte_kept_costs_about_a_byte_however_finely_it_was_cut(size: int) -> 
         buffer.extend(bytes(size))
     pieces = list(buffer._pieces)
     assert sum(map(sys.getsizeof, pieces)) < 1.2 * len(buffer) + JOINED
+
+
+def test_what_is_taken_keeps_at_most_twice_as_much_in_memory() -> None:
+    message = bytes(range(256)) * 256
+    buffer = FrameBuffer()
+    buffer.extend(memoryview(message)[: len(message) // 2])
+    part = buffer.take(len(message) // 4)
+    assert isinstance(part, bytes), "of a quarter of a message, a copy"
+    assert part == message[: len(part)]
+
+
+def test_a_reader_never_waits_for_what_may_not_come() -> None:
+    """These stand in four modules; transfers would stall if one of them outgrew the next."""
+    assert push_stream.READ_BYTES <= budget.SHARE // 2, (
+        "who waits for so much is read on, whoever else has parked"
+    )
+    assert codec.PREFIX_BYTES + codec.MAX_HEADER <= push_stream.READ_BYTES
+    most = codec.PREFIX_BYTES + codec.MAX_HEADER + codec.MAX_PAYLOAD
+    assert most + transport.WINDOW_STEP <= budget.RECEIVE_WINDOW, "a whole frame fits into what was granted"
+    assert files.DIRECT_MAX >= codec.MAX_PAYLOAD
 
 
 def test_each_stream_has_its_own() -> None:

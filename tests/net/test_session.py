@@ -1,15 +1,17 @@
 """A session reads ahead: the same bytes, however the socket cuts them; and no more work for cutting finely."""
 
+import tracemalloc
 from typing import Any
 
 import pytest
+import trio
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.io.exceptions import ConnectionClosedError
 from libp2p.peer.id import ID
 from libp2p.security.noise.io import NoiseTransportReadWriter
 from libp2p.security.secure_session import SecureSession
 
-from flux_tui.net.session import ReadAheadSession
+from flux_tui.net.session import YIELD_EVERY, ReadAheadSession
 
 
 class Cut:
@@ -63,6 +65,37 @@ async def test_messages_are_the_same_however_they_are_cut(size: int) -> None:
             found += await session.read()
     assert found == b"".join(messages)
     assert cipher.asked == [len(one) for one in messages]
+
+
+async def test_a_message_that_dribbles_costs_what_it_has_bytes() -> None:
+    session, cipher = session_of([bytes(65_000)], 1)
+    tracemalloc.start()
+    try:
+        with trio.move_on_after(20):
+            for _ in range(30_000):
+                await session._decrypt_more()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 100_000
+    assert cipher.asked == []
+
+
+async def test_messages_without_content_stop_nobody_else() -> None:
+    session, _ = session_of([b""] * 10_000, 1 << 20)
+    turns = 0
+    async with trio.open_nursery() as nursery:
+
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                await trio.lowlevel.checkpoint()
+                turns += 1
+
+        nursery.start_soon(other)
+        await session._decrypt_more()
+        nursery.cancel_scope.cancel()
+    assert turns >= 10_000 // YIELD_EVERY - 1, "all but the first turn of the two"
 
 
 async def test_what_is_peeked_and_taken_is_what_is_read_next() -> None:

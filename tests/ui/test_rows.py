@@ -1,5 +1,8 @@
 """What the panels say, at every width, without a screen."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from flux_tui.core import events as ev
@@ -9,6 +12,7 @@ from flux_tui.core.ids import PeerId, dag_cid, raw_cid
 from flux_tui.core.state import State
 from flux_tui.store.series import SeriesReader
 from flux_tui.ui.glyphs import Glyphs
+from flux_tui.ui.panels import roles
 from flux_tui.ui.rates import header_line, throughput_rows
 from flux_tui.ui.rows import pending_rows, retry_rows
 from flux_tui.ui.tables import no_rows, peer_rows
@@ -214,3 +218,8 @@ def test_holds_tell_who_keeps_and_who_will_not() -> None:
     kept = ev.KeepReceived(peer=ADA, root=ROOT, size=2048, name="film.mkv")
     (line,) = texts(pending_rows(view(folded(STARTED, UP, kept), 80)))
     assert line == "1 replica kept for others, 2.0 KiB"
+
+
+def test_every_role_has_a_rule_in_the_stylesheet() -> None:
+    sheet = (Path(roles.__file__).parents[1] / "styles" / "app.tcss").read_text()
+    assert set(re.findall(r"^\.role--(\w+)", sheet, re.MULTILINE)) == set(roles.ROLES)

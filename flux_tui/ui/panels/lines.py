@@ -168,7 +168,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         base = self._base
         if selected:
             # Over the spans' own styles, which have a background too.
-            over = Style(bgcolor=self._styled("lines--selected").bgcolor)
+            over = self._selection()
             if self.app.theme.startswith("ansi"):
                 over = Style(reverse=True)  # the terminal's own colours cannot be mixed
             segments = [Segment(text, (style or base) + over) for text, style, _ in segments]

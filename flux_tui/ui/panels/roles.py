@@ -10,6 +10,12 @@ from rich.style import Style
 from textual.dom import DOMNode
 from textual.widget import Widget
 
+ROLES = (
+    "text", "dim", "strong", "accent", "good", "warn", "bad", "in", "out", "name", "peer", "time", "bar", "rail",
+)  # fmt: skip
+"""Every role a span can have; each has a rule in the stylesheet."""
+SELECTED = "lines--selected"
+
 # Textual takes the stylesheet's types and the keys from a class's first base that is a widget: this is none.
 if TYPE_CHECKING:
     _Base = Widget
@@ -31,7 +37,16 @@ class Roles(_Base):
     def _role(self, role: str) -> Style:
         style = self._styles.get(role)
         if style is None:
+            if role not in ROLES:
+                raise KeyError(role)
             style = self._styles[role] = self._styled(f"role--{role}")
+        return style
+
+    def _selection(self) -> Style:
+        """Of the selected line: laid over its spans."""
+        style = self._styles.get(SELECTED)
+        if style is None:
+            style = self._styles[SELECTED] = Style(bgcolor=self._styled(SELECTED).bgcolor)
         return style
 
     def _styled(self, name: str) -> Style:
