@@ -30,7 +30,8 @@ class ReadAheadSession(SecureSession):
             conn=plain.conn,
         )
         assert isinstance(plain.conn, NoiseTransportReadWriter)
-        self._decrypt = plain.conn.decrypt
+        # Its own decrypt() takes nothing but bytes: a copy of every message, for a check of its size.
+        self._decrypt = plain.conn.noise_state.noise_protocol.cipher_state_decrypt.decrypt_with_ad
         self.encrypt = plain.conn.encrypt
         self.raw = raw
         self._rest = bytearray()
@@ -97,6 +98,7 @@ class ReadAheadSession(SecureSession):
                 self._rest += data
                 return
             data = b"".join((self._rest, data))
+        view = memoryview(data)
         at, end, empty = 0, len(data), 0
         self._needed = 2
         while end - at >= 2:
@@ -104,7 +106,7 @@ class ReadAheadSession(SecureSession):
             if end - at - 2 < size:
                 self._needed = 2 + size
                 break
-            plain = self._decrypt(data[at + 2 : at + 2 + size])
+            plain = self._decrypt(None, view[at + 2 : at + 2 + size])
             at += 2 + size
             if plain:
                 self._plain.append(plain)
@@ -112,4 +114,4 @@ class ReadAheadSession(SecureSession):
             empty += 1
             if not empty % YIELD_EVERY:  # nothing comes of it, so nobody else stops it
                 await trio.lowlevel.checkpoint()
-        self._rest = bytearray(memoryview(data)[at:])
+        self._rest = bytearray(view[at:])
