@@ -1,6 +1,7 @@
 """The dashboard: the board, what its keys do, its prompt, and how it is left."""
 
 import asyncio
+import gc
 import os
 import signal
 import threading
@@ -28,6 +29,8 @@ from flux_tui.ui.time_actions import SPEEDS, TimeActions
 
 HANGUP_SECONDS = 1.0
 """After its terminal is gone, the process is too."""
+SETTLED_SECONDS = 1.0
+"""After the first frame, until what was made at the start is there."""
 
 
 class Dashboard(TimeActions, PushActions, LookActions):
@@ -244,6 +247,8 @@ class Dashboard(TimeActions, PushActions, LookActions):
     def on_mount(self) -> None:
         if self.has_terminal and threading.current_thread() is threading.main_thread():
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.hang_up)
+            # Modules, classes and styles stay: the collector would keep a key waiting to look at them all.
+            self.set_timer(SETTLED_SECONDS, gc.freeze)
 
     async def action_quit(self) -> None:
         self.exit(False)
