@@ -8,13 +8,12 @@ from libp2p.abc import IRawConnection
 from libp2p.io.exceptions import ConnectionClosedError
 from libp2p.security.noise.io import NoiseTransportReadWriter
 from libp2p.security.secure_session import SecureSession
+from libp2p.stream_muxer.yamux.yamux import HEADER_SIZE
 
 READ_AHEAD = 256 * 1024
 """Bytes asked of the socket at once."""
 YIELD_EVERY = 64
 """Messages without content, until other tasks have their turn."""
-HEADER_BYTES = 12
-"""Of a frame of yamux."""
 
 
 class ReadAheadSession(SecureSession):
@@ -42,13 +41,13 @@ class ReadAheadSession(SecureSession):
         self._offset = 0
         """How much of the first piece was read."""
         self.before_header: Callable[[], Awaitable[None]] | None = None
-        """Awaited before HEADER_BYTES are read: it may take whole frames by itself."""
+        """Awaited before HEADER_SIZE are read: it may take whole frames by itself."""
 
     async def read(self, n: int | None = None) -> bytes:
         """Up to `n` bytes, at least one; whatever is there if `n` is None."""
         if n == 0:
             return b""
-        if n == HEADER_BYTES and self.before_header is not None:
+        if n == HEADER_SIZE and self.before_header is not None:
             await self.before_header()
         await self.ahead()
         piece = self._plain[0]

@@ -15,7 +15,8 @@ import argparse
 import json
 import sys
 import time
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from libp2p.abc import IHost
 from libp2p.bitswap import BitswapClient, BitswapError, cid_to_text, compute_cid_v1, parse_cid
 from libp2p.bitswap.dag import MerkleDag
 from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import info_from_p2p_addr
 from multiaddr import Multiaddr
 
@@ -57,29 +59,31 @@ async def hold(source: Path, chunk: int, tuned: bool) -> None:
         await trio.sleep_forever()
 
 
-async def ask_for_file(addr: str, root: str, out: Path, tuned: bool) -> float:
+@asynccontextmanager
+async def connected(addr: str, tuned: bool) -> AsyncIterator[tuple[BitswapClient, ID]]:
+    """A host that is connected to the holder at this address: its Bitswap, and the holder's peer id."""
     host, running = open_host(tuned, [])
     async with running:
         bitswap = BitswapClient(host)
         await bitswap.start()
         holder = info_from_p2p_addr(Multiaddr(addr))
         await host.connect(holder)
+        yield bitswap, holder.peer_id
+
+
+async def ask_for_file(addr: str, root: str, out: Path, tuned: bool) -> float:
+    async with connected(addr, tuned) as (bitswap, holder):
         start = time.perf_counter()
-        data, _ = await MerkleDag(bitswap).fetch_file(root, peer_id=holder.peer_id)
+        data, _ = await MerkleDag(bitswap).fetch_file(root, peer_id=holder)
         out.write_bytes(data)
         return time.perf_counter() - start
 
 
 async def ask_for_blocks(addr: str, cids: list[str], batch: int, tuned: bool) -> float:
-    host, running = open_host(tuned, [])
-    async with running:
-        bitswap = BitswapClient(host)
-        await bitswap.start()
-        holder = info_from_p2p_addr(Multiaddr(addr))
-        await host.connect(holder)
+    async with connected(addr, tuned) as (bitswap, holder):
         start = time.perf_counter()
         session = bitswap.new_session()
-        blocks = await session.get_blocks_batch(list(cids), peer_id=holder.peer_id, batch_size=batch)
+        blocks = await session.get_blocks_batch(list(cids), peer_id=holder, batch_size=batch)
         taken = time.perf_counter() - start
     missing = sum(parse_cid(cid).buffer not in blocks for cid in cids)
     if missing:

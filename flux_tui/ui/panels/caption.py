@@ -1,6 +1,5 @@
 """What a narrator says, above the footer: two or three lines. The keys that turn its pages are in the footer."""
 
-from rich.segment import Segment
 from textual.strip import Strip
 
 from flux_tui.ui.keys import NARRATED, Keys
@@ -47,6 +46,4 @@ class CaptionStrip(LineStrip):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        line = self._lines[y] if y < len(self._lines) else []
-        segments = [Segment(self.signs.plain(text), self._role(role)) for text, role in line]
-        return Strip(segments).crop_extend(0, self.size.width, self.rich_style)
+        return self.drawn(self._lines[y] if y < len(self._lines) else [])

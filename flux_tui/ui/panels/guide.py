@@ -1,6 +1,5 @@
 """The strip that says what to do next (guide.py): as high as what it says, not there when it says nothing."""
 
-from rich.segment import Segment
 from textual.strip import Strip
 
 from flux_tui.ui.panels.strips import LineStrip
@@ -25,6 +24,4 @@ class GuideStrip(LineStrip):
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        line = self._lines[y] if y < len(self._lines) else []
-        segments = [Segment(self.signs.plain(text), self._role(role)) for text, role in line]
-        return Strip(segments).crop_extend(0, self.size.width, self.rich_style)
+        return self.drawn(self._lines[y] if y < len(self._lines) else [])

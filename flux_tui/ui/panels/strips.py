@@ -29,7 +29,11 @@ class LineStrip(Roles, Widget):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        segments = [Segment(self.signs.plain(text), self._role(role)) for text, role in self._line]
+        return self.drawn(self._line)
+
+    def drawn(self, line: Line) -> Strip:
+        """A line as wide as this widget."""
+        segments = [Segment(self.signs.plain(text), self._role(role)) for text, role in line]
         return Strip(segments).crop_extend(0, self.size.width, self.rich_style)
 
 
