@@ -48,7 +48,7 @@ READING_SECONDS = 0.1
 """Between two frames while a long series is read."""
 Part = TypeVar("Part", bound=Widget)
 
-NO_PEERS = "No peer yet.\nShare with a and give the ticket to another machine, or :join ADDRESS."
+NO_PEERS = "No peer yet.\nShare with a and give the ticket to another machine,\nor :join ADDRESS."
 NOTHING_WANTED = "Nothing is wanted.\nPress w and paste a ticket or a CID."
 ROWS: dict[str, Callable[[View], list[Row]]] = {
     "pending": pending_rows,
