@@ -31,12 +31,10 @@ from libp2p.stream_muxer.yamux.yamux import TYPE_DATA, YAMUX_HEADER_FORMAT, Yamu
 from flux_tui.net.budget import RECEIVE_WINDOW
 from flux_tui.net.frames import FrameBuffer
 from flux_tui.net.push_stream import Source, StreamSource
-from flux_tui.net.session import ReadAheadSession
+from flux_tui.net.session import BATCH_BYTES, ReadAheadSession, batch
 
 WRITE_BYTES = 65_507
 """With yamux's 12-byte header exactly one Noise message of 65,519 bytes."""
-BATCH_BYTES = 256 * 1024
-"""Bytes of encrypted frames that are written by one system call."""
 
 WINDOW_STEP = 2 * 1024 * 1024
 """Bytes for which a window update is worth a message."""
@@ -152,16 +150,14 @@ async def write_slices(stream: object, slices: Sequence[bytes | memoryview]) -> 
         session = connection.secured_conn
         while left and isinstance(session, ReadAheadSession) and _open_for(muxed, left[0]):
             async with connection._write_lock:  # frames leave in the order in which they are encrypted
-                batch: list[bytes] = []
-                size = 0
-                while left and size < BATCH_BYTES and _open_for(muxed, left[0]):
-                    piece = left.popleft()
-                    muxed.send_window -= len(piece)
-                    header = struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_DATA, 0, muxed.stream_id, len(piece))
-                    message = session.encrypt(header + piece)
-                    batch += (len(message).to_bytes(2, "big"), message)
-                    size += len(message)
-                await session.raw.write(b"".join(batch))
+                with batch() as messages:
+                    size = 0
+                    while left and size < BATCH_BYTES and _open_for(muxed, left[0]):
+                        piece = left.popleft()
+                        muxed.send_window -= len(piece)
+                        header = struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_DATA, 0, muxed.stream_id, len(piece))
+                        size += session.seal(header, piece, messages[size:])
+                    await session.raw.write(messages[:size])  # type: ignore[arg-type]  # not kept
     for piece in left:
         await stream.write(piece)  # type: ignore[attr-defined]
 
