@@ -155,7 +155,9 @@ async def write_slices(stream: object, slices: Sequence[bytes | memoryview]) -> 
                     while left and size < BATCH_BYTES and _open_for(muxed, left[0]):
                         piece = left.popleft()
                         muxed.send_window -= len(piece)
-                        header = struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_DATA, 0, muxed.stream_id, len(piece))
+                        header = struct.pack(
+                            YAMUX_HEADER_FORMAT, 0, TYPE_DATA, 0, muxed.stream_id, len(piece)
+                        )
                         size += session.seal(header, piece, messages[size:])
                     await session.raw.write(messages[:size])  # type: ignore[arg-type]  # not kept
     for piece in left:

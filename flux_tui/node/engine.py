@@ -33,6 +33,9 @@ MAX_GROUP = 5_000
 """Entries in one commit: some 20 ms of a worker thread."""
 GATHER_SECONDS = 0.003
 """After a commit, how long a busy node gathers before the next: a commit costs 1 ms of processor."""
+HASTE_BURST, HASTE_RATE = 8.0, 20.0
+"""Commits in a row that do not wait for that, and how many more each second: a want, an offer, a grant and the
+chunk that tells which chunks there are follow each other, and each would wait."""
 LAZY_SECONDS = 0.03
 """The same while no effect waits to be run: what came or left is told a little later, and nobody waits.
 Moving 256 MiB on two cores, this halves the commits and takes a tenth off the time."""
@@ -105,18 +108,24 @@ class Engine:
     async def run(self) -> None:
         """Until cancelled."""
         last = -LAZY_SECONDS
+        haste = HASTE_BURST
         while True:
             await self._wait()
             self._tick()
-            # A quiet node commits at once. A busy one gathers for a moment: fewer, larger groups.
+            # A quiet node commits at once, and a few times more. A busy one gathers for a moment: fewer, larger
+            # groups.
             if not self._urgent.is_set():
                 due = min(
                     last + LAZY_SECONDS - trio.current_time(), self.machine.next_deadline() - self.clock()
                 )
                 with trio.move_on_after(max(due, 0.0)):
                     await self._urgent.wait()
-            await trio.sleep(max(last + GATHER_SECONDS - trio.current_time(), 0.0))
-            self._tick()
+            haste = min(haste + (trio.current_time() - last) * HASTE_RATE, HASTE_BURST)
+            if haste >= 1:
+                haste -= 1
+            else:
+                await trio.sleep(max(last + GATHER_SECONDS - trio.current_time(), 0.0))
+                self._tick()
             self._urgent = trio.Event()
             await self.flush()
             last = trio.current_time()

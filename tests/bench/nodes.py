@@ -64,6 +64,11 @@ class Node:
         with open(f"/proc/{self.process.pid}/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    def peak_rss(self) -> int:
+        """Bytes resident when it was most."""
+        with open(f"/proc/{self.process.pid}/status") as file:
+            return next(int(line.split()[1]) << 10 for line in file if line.startswith("VmHWM"))
+
     def written(self) -> int:
         """Bytes that this process had the kernel write to disk or page cache, so far."""
         with open(f"/proc/{self.process.pid}/io") as file:

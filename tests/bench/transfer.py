@@ -38,7 +38,6 @@ class Transfer:
         with running(holder, asker):
             added = json.loads(flux("add", "--json", str(source), home=holder.home).stdout)
             before = asker.written()
-            rss = 0
             root = Cid(added["root"])
             Home(asker.home).push(
                 cmd.Get(root, str(folder / "out.bin"), "big.bin", size, tuple(added["addrs"]), "bench")
@@ -46,18 +45,16 @@ class Transfer:
             reader = SeriesReader.open(asker.home / "flux.db")
 
             def done() -> bool:
-                nonlocal rss
-                rss = max(rss, holder.rss(), asker.rss())
                 last = reader.read(max(0, reader.last_seq() - 5), 10)
                 return any(isinstance(entry.event, ev.ObjectCompleted) for entry in last)
 
-            wait_for(done, seconds=seconds, every=0.01)
+            wait_for(done, seconds=seconds, every=0.02)
             entries = reader.read(0, 1_000_000)
             start = next(e.at for e in entries if isinstance(e.event, ev.Requested))
             end = next(e.at for e in entries if isinstance(e.event, ev.ObjectCompleted))
             reader.close()
             self.rate = size / (end - start) / 1e6
-            self.rss = rss / 2**20
+            self.rss = max(holder.peak_rss(), asker.peak_rss()) / 2**20
             self.written = (asker.written() - before) / size
             self.cpu = (holder.cpu(), asker.cpu())
         assert (folder / "out.bin").stat().st_size == size

@@ -1,18 +1,29 @@
 """A session reads ahead: the same bytes, however the socket cuts them; and no more work for cutting finely."""
 
+import socket
+import struct
 import tracemalloc
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import trio
+import trio.testing
+from libp2p.abc import IRawConnection
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.io.exceptions import ConnectionClosedError
+from libp2p.io.trio import TrioTCPStream
+from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.peer.id import ID
 from libp2p.security.noise.io import NoiseTransportReadWriter
 from libp2p.security.secure_session import SecureSession
+from noise.connection import NoiseConnection
 
-from flux_tui.net.session import YIELD_EVERY, ReadAheadSession
+from flux_tui.net import session as session_module
+from flux_tui.net.session import BATCH_BYTES, YIELD_EVERY, ReadAheadSession, batch
+
+SIZES = (1, 2, 0, 300, 5000, 65_000, 1, 65_535, 65_535, 65_535, 7)
+"""Bytes of messages, in a row."""
 
 
 class Cut:
@@ -32,8 +43,8 @@ class Plain(NoiseTransportReadWriter):
 
     def __init__(self) -> None:
         self.asked: list[int] = []
-        cipher = SimpleNamespace(decrypt_with_ad=self.decrypt_with_ad)
-        self.noise_state: Any = SimpleNamespace(noise_protocol=SimpleNamespace(cipher_state_decrypt=cipher))
+        noise = SimpleNamespace(cipher_state_decrypt=SimpleNamespace(decrypt_with_ad=self.decrypt_with_ad))
+        self.noise_state: Any = SimpleNamespace(noise_protocol=noise)
 
     def decrypt_with_ad(self, ad: None, data: memoryview) -> bytes:
         self.asked.append(len(data))
@@ -44,7 +55,17 @@ class Plain(NoiseTransportReadWriter):
 
 
 def session_of(messages: list[bytes], size: int) -> tuple[ReadAheadSession, Plain]:
-    pair, cipher = create_new_key_pair(), Plain()
+    raw: Any = Cut(b"".join(map(framed, messages)), size)
+    cipher = Plain()
+    return session_on(raw, cipher), cipher
+
+
+def framed(message: bytes) -> bytes:
+    return len(message).to_bytes(2, "big") + message
+
+
+def session_on(raw: IRawConnection, cipher: NoiseTransportReadWriter) -> ReadAheadSession:
+    pair = create_new_key_pair()
     me = ID.from_pubkey(pair.public_key)
     plain = SecureSession(
         local_peer=me,
@@ -54,8 +75,7 @@ def session_of(messages: list[bytes], size: int) -> tuple[ReadAheadSession, Plai
         is_initiator=True,
         conn=cipher,
     )
-    raw: Any = Cut(b"".join(len(one).to_bytes(2, "big") + one for one in messages), size)
-    return ReadAheadSession(plain, raw), cipher
+    return ReadAheadSession(plain, raw)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 100, 65_536, 1 << 20])
@@ -125,3 +145,99 @@ async def test_before_a_header_whole_frames_may_be_taken() -> None:
     session.before_header = take_the_first
     assert await session.read(12) == b"a header...."
     assert await session.read(8) == b"the body"
+
+
+async def socket_pair() -> tuple[trio.SocketStream, trio.SocketStream]:
+    one, other = trio.socket.socketpair()
+    return trio.SocketStream(one), trio.SocketStream(other)
+
+
+async def test_of_a_socket_it_is_the_same_and_two_do_not_disturb_each_other() -> None:
+    sent = [[bytes([who * 16 + number]) * size for number, size in enumerate(SIZES)] for who in range(3)]
+    got = [bytearray() for _ in sent]
+
+    async def read(session: ReadAheadSession, into: bytearray) -> None:
+        with pytest.raises(ConnectionClosedError):
+            while True:
+                into += await session.read()
+
+    async def write(stream: trio.SocketStream, messages: list[bytes]) -> None:
+        data = b"".join(map(framed, messages))
+        for start in range(0, len(data), 70_001):
+            await stream.send_all(data[start : start + 70_001])
+        await stream.aclose()
+
+    async with trio.open_nursery() as nursery:
+        for messages, into in zip(sent, got, strict=True):
+            ours, theirs = await socket_pair()
+            session = session_on(RawConnection(TrioTCPStream(ours), True), Plain())
+            assert session._socket is ours.socket
+            nursery.start_soon(read, session, into)
+            nursery.start_soon(write, theirs, messages)
+    assert got == [b"".join(messages) for messages in sent]
+
+
+async def test_a_socket_that_is_closed_here_ends_the_reading() -> None:
+    ours, theirs = await socket_pair()
+    raw = RawConnection(TrioTCPStream(ours), True)
+    session = session_on(raw, Plain())
+
+    async def read() -> None:
+        with pytest.raises(ConnectionClosedError):
+            await session.read()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await trio.testing.wait_all_tasks_blocked()
+        await raw.close()
+    with pytest.raises(ConnectionClosedError):
+        await session.read()
+    await theirs.aclose()
+
+
+async def test_a_connection_that_is_reset_is_an_end_and_no_crash() -> None:
+    listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
+    ours = await trio.open_tcp_stream(*listener.socket.getsockname())
+    theirs = await listener.accept()
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await theirs.aclose()
+    session = session_on(RawConnection(TrioTCPStream(ours), True), Plain())
+    with pytest.raises(ConnectionClosedError):
+        await session.read()
+    await ours.aclose()
+    await listener.aclose()
+
+
+def ciphers() -> tuple[NoiseTransportReadWriter, NoiseConnection]:
+    """Both ends of a session of Noise."""
+    one, other = (NoiseConnection.from_name(b"Noise_NN_25519_ChaChaPoly_SHA256") for _ in range(2))
+    one.set_as_initiator()
+    other.set_as_responder()
+    one.start_handshake()
+    other.start_handshake()
+    other.read_message(one.write_message())
+    one.read_message(other.write_message())
+    nothing: Any = None
+    return NoiseTransportReadWriter(nothing, one), other
+
+
+async def test_what_is_sealed_is_a_message_of_noise_like_any_other() -> None:
+    ours, theirs = ciphers()
+    session = session_on(Cut(b"", 1), ours)  # type: ignore[arg-type]
+    bodies: list[bytes | memoryview] = [b"", b"x", bytes(65_507), memoryview(bytes(range(256)))]
+    for body in bodies:
+        assert theirs.decrypt(ours.encrypt(b"as libp2p does it")) == b"as libp2p does it"
+        with batch() as messages:
+            size = session.seal(b"twelve bytes", body, messages)
+            length, message = int.from_bytes(messages[:2], "big"), bytes(messages[2:size])
+        assert length == len(message)
+        assert theirs.decrypt(message) == b"twelve bytes" + bytes(body)
+
+
+def test_a_batch_has_room_for_one_message_more_and_is_used_again() -> None:
+    with batch() as one, batch() as other:
+        assert one.obj is not other.obj
+        assert len(one) == BATCH_BYTES + session_module.MAX_MESSAGE
+        kept = {id(one.obj), id(other.obj)}
+    with batch() as one, batch() as other:
+        assert {id(one.obj), id(other.obj)} == kept

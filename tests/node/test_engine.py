@@ -1,8 +1,11 @@
 """The engine: append, then act; whatever was taken is durable before a node is gone, or never claimed."""
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,9 @@ import pytest
 
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
-from flux_tui.core.ids import raw_cid
+from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.net.memory import Switchboard
+from flux_tui.node import engine
 from flux_tui.node.node import FluxNode, load_state
 from flux_tui.store.store import Store, StoreError
 from tests.node.test_node import LOOPBACK, series_of, until
@@ -105,3 +109,40 @@ def _heard(node: FluxNode, reason: str) -> Callable[[], bool]:
         )
 
     return heard
+
+
+async def _push_each(node: FluxNode, wanted: Sequence[Cid]) -> None:
+    """One after the other: the next when the one before is in the series."""
+    for cid in wanted:
+        seq = node.store.last_seq
+        node.push_intent(cmd.Want(cid))
+        await until(partial(_longer_than, node, seq))
+
+
+def _longer_than(node: FluxNode, seq: int) -> bool:
+    return node.store.last_seq > seq
+
+
+async def test_a_few_commits_in_a_row_wait_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "GATHER_SECONDS", 3600.0)
+    async with FluxNode.open(tmp_path, LOOPBACK, network=Switchboard().opening()) as node:
+        await _push_each(node, WANTED)
+
+
+async def test_a_busy_node_gathers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit, at = Store.commit, list[float]()
+
+    def timed(self: Store, *args: Any, **extra: Any) -> int:
+        at.append(time.monotonic())
+        return commit(self, *args, **extra)
+
+    monkeypatch.setattr(engine, "GATHER_SECONDS", 0.2)
+    monkeypatch.setattr(engine, "HASTE_BURST", 0.0)
+    async with FluxNode.open(tmp_path, LOOPBACK, network=Switchboard().opening()) as node:
+        await until(lambda: node.store.last_seq > 0)
+        monkeypatch.setattr(Store, "commit", timed)
+        await _push_each(node, WANTED)
+        gathered = at[: len(WANTED)]
+    assert min(later - before for before, later in pairwise(gathered)) >= 0.19
