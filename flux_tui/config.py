@@ -83,6 +83,8 @@ class Settings:
     """Multiaddrs of relays through which this node is to be reached, because nobody can dial it."""
     serve_relay: bool = False
     """Be such a relay for others."""
+    low_priority: bool = True
+    """Whether the process of `flux-tui node` leaves the processor to other programs first."""
     max_pending: int = 1000
     """Intents that may be in the network at once; more wait in the series."""
     max_uploads: int = 16

@@ -33,6 +33,11 @@ def node(home: Path | None, verbose: bool, **flags: Any) -> None:
     )
     settings = load_settings(place, **flags)
 
+    from flux_tui.node.priority import step_back
+
+    if settings.low_priority:
+        step_back()
+
     # Trio and libp2p take most of a second to import: only here.
     import trio
 

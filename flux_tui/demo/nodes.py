@@ -206,6 +206,10 @@ def main() -> None:
         signal.signal(number, lambda *_: sys.exit(1))
     nursery = Nursery(Path(sys.argv[1]))
 
+    from flux_tui.node.priority import step_back
+
+    step_back()
+
     # What all children need, imported once.
     import flux_tui.demo.delay
     import flux_tui.demo.request_response

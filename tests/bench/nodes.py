@@ -35,6 +35,7 @@ class Node:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "flux_tui", "node", "--home", str(self.home), *LISTEN, *self.flags],
             stdout=subprocess.PIPE, stderr=log, text=True, stdin=subprocess.DEVNULL,
+            start_new_session=True,  # as the dashboard starts one
         )  # fmt: skip
         log.close()
         assert self.process.stdout is not None
