@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.line import NOBODY, Before
 from flux_tui.core.policy import Bucket, Policy
 
 MAX_WAIT_SECONDS = 2.0
@@ -70,21 +71,27 @@ class Uplink:
             queue.bytes = Bucket(policy.per_peer_limit, now)
             queue.chunks = Bucket(policy.per_peer_chunks, now)
 
-    def wait(self, peer: PeerId, now: float) -> float:
-        """Seconds that the limits would hold back a chunk that this peer is granted now."""
-        whole = max(self.bytes.wait(self._waiting_size, now), self.chunks.wait(self._waiting_chunks, now))
+    def wait(self, peer: PeerId, now: float, before: Before = NOBODY) -> float:
+        """Seconds that the limits would hold back a chunk that this peer is granted now, after what is kept for
+        those before it."""
+        whole = max(
+            self.bytes.wait(self._waiting_size + before.size, now),
+            self.chunks.wait(self._waiting_chunks + before.chunks, now),
+        )
         queue = self._queue(peer, now)
         own = max(queue.bytes.wait(queue.waiting_size, now), queue.chunks.wait(len(queue.waiting), now))
         return max(whole, own)
 
-    def add(self, peer: PeerId, sizes: Mapping[Cid, int], now: float) -> tuple[list[Cid], list[Cid]]:
+    def add(
+        self, peer: PeerId, sizes: Mapping[Cid, int], now: float, before: Before = NOBODY
+    ) -> tuple[list[Cid], list[Cid]]:
         """Queue chunks, in order. Returns those that were, and those that would have to wait too long."""
         queue = self._queue(peer, now)
         self.queues[peer] = queue
         self._resting.pop(peer, None)
         taken: list[Cid] = []
         for cid, size in sizes.items():
-            if self.wait(peer, now) > MAX_WAIT_SECONDS or len(queue) >= MAX_QUEUED:
+            if self.wait(peer, now, before) > MAX_WAIT_SECONDS or len(queue) >= MAX_QUEUED:
                 break
             queue.waiting[cid] = size
             queue.size += size
