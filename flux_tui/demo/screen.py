@@ -33,7 +33,7 @@ class Story:
     @property
     def caption(self) -> Caption:
         """What to say now."""
-        telling, held = self._player.shown()
+        telling, held, back = self._player.shown()
         if telling.over and self._leave is not None:
             now = time.monotonic()
             self._over_since = self._over_since or now
@@ -41,14 +41,14 @@ class Story:
                 self._leave()
         lanes = "   ".join(map(lane_text, telling.lanes))  # one line: a small terminal has three
         text = f"{telling.text}\n{lanes}" if lanes else telling.text
-        return Caption(text, telling.step, telling.steps, held, telling.look, telling.panel)
+        return Caption(text, telling.step, telling.steps, held, back, telling.look, telling.panel)
 
     def move(self, by: int) -> None:
         """On, or back."""
         self._player.move(by)
 
     def hold(self) -> None:
-        """Stay, or go on."""
+        """Pause, or resume."""
         self._player.hold()
 
 

@@ -107,6 +107,7 @@ class Board(App[bool]):
         self._narrated_place: str | None = None
         self._narrated_step = 0
         self._narrated_panel: str | None = None
+        self._story_held = False
         self._alive = False
         self._alive_asked = -10.0
         self._was_alive = False
@@ -238,6 +239,7 @@ class Board(App[bool]):
         if self.narrator is None:
             return
         caption = self.narrator.caption
+        self._story_held = caption.held
         self.screen_stack[0].query_one(CaptionStrip).tell(caption)
         if caption.place is not None and caption.place != self._narrated_place:
             self._narrated_place = caption.place
@@ -333,7 +335,7 @@ class Board(App[bool]):
         moment = round(now / TICK_SECONDS) if counting else int(now)
         return (self.place.title, state.seq, self.source.last_seq, self.source.frozen, moment, int(self.clock()),
                 self.alive, self.place.trouble(), self.source.trouble, self.masked,
-                len(self.place.names))  # fmt: skip
+                len(self.place.names), self._story_held)  # fmt: skip
 
     def _filtered(self, name: str, rows: list[Row]) -> list[Row]:
         wanted = self.panel_filters.get(name)
@@ -452,6 +454,6 @@ class Board(App[bool]):
             return cut(found, width, self.glyphs.ellipsis)
         parts: list[tuple[int, Line]] = [
             (importance, [(f" {keys}", "accent"), (f" {label} ", "dim")])
-            for importance, keys, label in self.keys.footer()
+            for importance, keys, label in self.keys.footer(("narrate-hold",) if self._story_held else ())
         ]
         return fitting(parts, width)
