@@ -40,6 +40,7 @@ from flux_tui.core import messages
 from flux_tui.core.events import REASONS
 from flux_tui.demo.scenario import load, names
 from flux_tui.home import Home
+from flux_tui.ui.keys import ACTIONS, NARRATED, Action, sign
 from tests.bench.nodes import wait_for
 
 ROOT = Path(__file__).parents[1]
@@ -269,6 +270,17 @@ def test_its_lists_are_whole() -> None:
         for _, kind, _ in re.findall(r"(\|) `([a-z-]+)` (\|) ", README.split("## Demos")[1].split("## ")[0])
     ]
     assert known == list(names())
+
+
+@pytest.mark.parametrize(("mark", "actions"), [("keys", ACTIONS), ("story keys", NARRATED)])
+def test_its_tables_of_keys_are_the_table_of_actions(mark: str, actions: tuple[Action, ...]) -> None:
+    """Every key of every action, and no key that does nothing."""
+    real = {sign(key) for action in actions for key in action.keys.split(",") if " " not in key}
+    if mark == "keys":
+        real |= {*"↑↓jkgG"}  # what moves is not rebound
+        real = real - {*"2345", "v"} | {"J"}  # `1`-`6`; the next node is a demo's
+        assert "`v` looks at the next node" in README
+    assert {key for row in table(mark) for key in re.findall(r"`([^`]+)`", row[0])} == real
 
 
 def test_its_benchmarks_are_commands() -> None:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from textual import events
 from textual.app import App, ComposeResult
 from textual.containers import Container
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
@@ -48,7 +49,7 @@ READING_SECONDS = 0.1
 """Between two frames while a long series is read."""
 Part = TypeVar("Part", bound=Widget)
 
-NO_PEERS = "No peer yet.\nShare with a and give the ticket to another machine,\nor :join ADDRESS."
+NO_PEERS = "No peer yet.\nShare with a and give the ticket to another machine,\nor :join\u00a0ADDRESS, as flux-tui\u00a0state there prints it."
 NOTHING_WANTED = "Nothing is wanted.\nPress w and paste a ticket or a CID."
 ROWS: dict[str, Callable[[View], list[Row]]] = {
     "pending": pending_rows,
@@ -186,6 +187,21 @@ class Board(App[bool]):
 
     def _cover_footer(self, covered: bool) -> None:
         self.query_one(Keybar).display = not covered
+        if covered:
+            self.clear_notifications()
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """A word on what a key did, in the place of the one before: there is a line for one."""
+        self.clear_notifications()
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
 
     def on_resize(self, event: events.Resize) -> None:
         fit(self.screen_stack[0], event.size, self.current)

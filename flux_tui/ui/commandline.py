@@ -357,7 +357,7 @@ WORDS: dict[str, Word] = {
                                         *(["--replicas "] if last and "--replicas".startswith(last) else [])]),
     "release": Word("release CID|NAME…", "Others need not keep these any more", _release,
                     _among(lambda context: _called(context, context.state.holds))),
-    "join": Word("join ADDRESS…", "Connect to peers", _join, lambda last, context: []),
+    "join": Word("join ADDRESS…", "Connect to peers, by the addresses that `flux-tui state` prints there", _join, lambda last, context: []),
     "limit": Word("limit --upload-limit RATE …", "Change what others may have, until the node stops", _limit,
                   _limits),
     "stop": Word("stop", "Stop the node in order", _stop, lambda last, context: []),
