@@ -65,7 +65,7 @@ def show(scenario: Scenario, *, speed: float = 1.0, once: bool = False) -> str |
     """
     swarm = Swarm(scenario)
     player = Player(scenario, swarm, speed=speed)
-    places = [_place(swarm, player, member) for member in swarm.members.values()]
+    places = [place_of(swarm, player, member) for member in swarm.members.values()]
     watched = next(place for place in places if place.title == scenario.watch)
     others = [place for place in places if place is not watched]
     apps: list[Dashboard] = []
@@ -89,7 +89,8 @@ def _play(player: Player, swarm: Swarm) -> None:
         pass  # the screen says the first, and is gone at the second
 
 
-def _place(swarm: Swarm, player: Player, member: Member) -> Place:
+def place_of(swarm: Swarm, player: Player, member: Member) -> Place:
+    """A node of the swarm, as the dashboard looks at it."""
     return Place(
         title=member.name,
         source=Source.of_file(member.home.database),

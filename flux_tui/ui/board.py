@@ -49,7 +49,10 @@ READING_SECONDS = 0.1
 """Between two frames while a long series is read."""
 Part = TypeVar("Part", bound=Widget)
 
-NO_PEERS = "No peer yet.\nShare with a and give the ticket to another machine,\nor :join\u00a0ADDRESS, as flux-tui\u00a0state there prints it."
+NO_PEERS = (
+    "No peer yet.\nShare with a and give the ticket to another machine,\n"
+    "or :join\u00a0ADDRESS, as flux-tui\u00a0state there prints it."
+)
 NOTHING_WANTED = "Nothing is wanted.\nPress w and paste a ticket or a CID."
 ROWS: dict[str, Callable[[View], list[Row]]] = {
     "pending": pending_rows,

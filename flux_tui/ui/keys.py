@@ -103,7 +103,18 @@ NARRATED: tuple[Action, ...] = (
 
 GROUPS = ("Story", "Push", "Look", "Time", "Take", "Leave")
 FOOTER_ORDER = (
-    "want", "help", "quit", "add", "freeze", "filter", "live", "command", "zoom", "step", "inspect", "jump",
+    "want",
+    "help",
+    "quit",
+    "add",
+    "freeze",
+    "filter",
+    "live",
+    "command",
+    "zoom",
+    "step",
+    "inspect",
+    "jump",
 )
 """The most needed first."""
 STORY_ORDER = (

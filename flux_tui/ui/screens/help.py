@@ -76,7 +76,8 @@ def help_rows(keys: Keys, width: int) -> list[Row]:
     for name in GROUPS:
         actions = [action for action in keys.actions if action.group == name]
         if actions:
-            group(name, [(keys.all_shown(action), action.help, action.name) for action in actions])
+            # A key that the story has taken is nobody else's; the name still works after `:`.
+            group(name, [(keys.all_shown(action) or ":", action.help, action.name) for action in actions])
     group("Move", [(key, text, "") for key, text in MOVING])
     group(
         "After :",
