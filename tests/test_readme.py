@@ -302,6 +302,16 @@ def test_its_files_and_anchors_are_there() -> None:
             assert (ROOT / target).exists(), target
 
 
+def test_its_pictures_are_all_there_are() -> None:
+    """Each is shown, as SVG where there is one; what is linked from nowhere is not kept."""
+    shown = set(re.findall(r"!\[[^]]+\]\(screenshots/([a-z]+)\.(svg|png)\)", README))
+    svgs = {path.stem for path in (ROOT / "screenshots").glob("*.svg")}
+    pngs = {path.stem for path in (ROOT / "screenshots").glob("*.png")}
+    assert shown == {(name, "svg") for name in svgs} | {(name, "png") for name in pngs - svgs}
+    for match in re.findall(r"!\[([^]]+)\]", README):
+        assert match.strip(), "a picture says what it shows"
+
+
 def test_the_sample_settings_have_every_key_as_it_is_without_it() -> None:
     values = tomllib.loads((ROOT / "assets" / "settings.toml").read_text())
     assert set(values) == {field.name for field in fields(Settings)}

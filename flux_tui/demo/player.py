@@ -169,8 +169,7 @@ class Player:
             for name in self.swarm.everyone:
                 if name not in self.scenario.later:
                     self.swarm.start(name)
-            self._say(1, self.scenario.steps[0].caption)
-            self.swarm.make()
+            self.swarm.make()  # before a caption says how much there is of it
             for number, step in enumerate(self.scenario.steps, 1):
                 on_step(self._step(number, step))
             on_step(self._outcome())
