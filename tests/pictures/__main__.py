@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from textual.app import App
     from textual.pilot import Pilot
 
     from flux_tui.core.state import State
@@ -34,8 +35,12 @@ SCENARIO = "storm"
 WIDE, SMALL = (120, 40), (80, 24)
 PATIENCE_SECONDS = 180.0
 LOOK_SECONDS = 0.05
-HERE, COUNTING, SENDERS = 30, 6, 3
-"""The moment: so many chunks are here, so many peers have said when to come back, so many send."""
+HERE, LATEST = 25, 60
+"""The moment comes when so many chunks are here; if it has not come when so many are, it is then."""
+COUNTING, SENDERS, RETRIES, DUE = 5, 3, 7, 2
+"""And so many peers have said when to come back, so many send, so many wants count down, and so few are due."""
+SOON_SECONDS = (0.2, 5.0)
+"""What counts down visibly."""
 DARK, LIGHT = "flux", "flux-light"
 
 
@@ -80,9 +85,22 @@ def after(moment: int) -> tuple[Picture, ...]:
 
 def is_in_the_middle(state: "State", now: float) -> bool:
     """Whether this is the moment."""
-    counting = sum(1 for peer in state.peers.values() if peer.until and peer.until > now)
+    if not HERE <= state.chunk_count < LATEST:
+        return state.chunk_count >= LATEST
+    least, most = SOON_SECONDS
+    left = [peer.until - now for peer in state.peers.values() if peer.until]
     senders = {lease.peer for lease in state.leases.values()}
-    return state.chunk_count >= HERE and counting >= COUNTING and len(senders) >= SENDERS
+    waits = [
+        pending.next_push_at - now
+        for pending in state.pending.values()
+        if pending.next_push_at and pending.cid not in state.leases
+    ]
+    return (
+        sum(seconds > least for seconds in left) >= COUNTING
+        and len(senders) >= SENDERS
+        and sum(least < seconds < most for seconds in waits) >= RETRIES
+        and sum(seconds <= 0 for seconds in waits) <= DUE
+    )
 
 
 async def take_all(folder: Path) -> None:
@@ -110,15 +128,19 @@ async def take_all(folder: Path) -> None:
             await until(pilot, lambda: is_in_the_middle(app.state, time.time()))
             moment = app.state.seq
             for picture in DURING:
-                app.theme = picture.theme
-                await pilot.resize_terminal(*picture.size)
-                await take(pilot, picture, folder)
+                if picture is not DURING[0]:  # which is of this very moment
+                    app.theme = picture.theme
+                    await pilot.resize_terminal(*picture.size)
+                    await settled(pilot)
+                save(app, picture, folder)
             await until(pilot, lambda: player.telling.over)
         assert player.error is None, player.error
         for picture in after(moment):
             async with dashboard(place(), story).run_test(size=picture.size) as pilot:
-                await pilot.pause()
-                await take(pilot, picture, folder)
+                await settled(pilot)
+                await pilot.press(*picture.keys)
+                await settled(pilot)
+                save(pilot.app, picture, folder)
         player.stop()
 
 
@@ -138,15 +160,19 @@ async def until(pilot: "Pilot[Any]", seen: Callable[[], bool]) -> None:
         await pilot.pause(LOOK_SECONDS)
 
 
-async def take(pilot: "Pilot[Any]", picture: Picture, folder: Path) -> None:
-    """One picture."""
+async def settled(pilot: "Pilot[Any]") -> None:
+    """Everything is read, laid out and shown."""
     app: Any = pilot.app
+    await app.workers.wait_for_complete()
+    await pilot.pause()
     while app.source.loading:
         app.tick()
-    await pilot.press(*picture.keys)
-    await app.workers.wait_for_complete()
     app.tick()
     await pilot.pause()
+
+
+def save(app: "App[Any]", picture: Picture, folder: Path) -> None:
+    """What is on the screen."""
     svg = app.export_screenshot(title="flux-tui")
     (folder / f"{picture.name}.svg").write_text(svg)
     (folder / f"{picture.name}.png").write_bytes(png(svg))
