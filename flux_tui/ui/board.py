@@ -51,7 +51,7 @@ Part = TypeVar("Part", bound=Widget)
 
 NO_PEERS = (
     "No peer yet.\nShare with a and give the ticket to another machine,\n"
-    "or :join\u00a0ADDRESS, as flux-tui\u00a0state there prints it."
+    "or :join\u00a0ADDRESS, which flux-tui\u00a0state prints there."
 )
 NOTHING_WANTED = "Nothing is wanted.\nPress w and paste a ticket or a CID."
 ROWS: dict[str, Callable[[View], list[Row]]] = {
