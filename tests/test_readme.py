@@ -40,6 +40,7 @@ from flux_tui.core import messages
 from flux_tui.core.events import REASONS
 from flux_tui.demo.scenario import load, names
 from flux_tui.home import Home
+from flux_tui.ui.keys import ACTIONS, NARRATED, Action, sign
 from tests.bench.nodes import wait_for
 
 ROOT = Path(__file__).parents[1]
@@ -271,6 +272,17 @@ def test_its_lists_are_whole() -> None:
     assert known == list(names())
 
 
+@pytest.mark.parametrize(("mark", "actions"), [("keys", ACTIONS), ("story keys", NARRATED)])
+def test_its_tables_of_keys_are_the_table_of_actions(mark: str, actions: tuple[Action, ...]) -> None:
+    """Every key of every action, and no key that does nothing."""
+    real = {sign(key) for action in actions for key in action.keys.split(",") if " " not in key}
+    if mark == "keys":
+        real |= {*"↑↓jkgG"}  # what moves is not rebound
+        real = real - {*"2345", "v"} | {"J"}  # `1`-`6`; the next node is a demo's
+        assert "`v` looks at the next node" in README
+    assert {key for row in table(mark) for key in re.findall(r"`([^`]+)`", row[0])} == real
+
+
 def test_its_benchmarks_are_commands() -> None:
     for row in table("benchmarks"):
         module = row[1].strip("`").split()[2]
@@ -288,6 +300,16 @@ def test_its_files_and_anchors_are_there() -> None:
             assert re.search(rf"^## {heading}$", README, re.MULTILINE | re.IGNORECASE), target
         elif not target.startswith("http"):
             assert (ROOT / target).exists(), target
+
+
+def test_its_pictures_are_all_there_are() -> None:
+    """Each is shown, as SVG where there is one; what is linked from nowhere is not kept."""
+    shown = set(re.findall(r"!\[[^]]+\]\(screenshots/([a-z]+)\.(svg|png)\)", README))
+    svgs = {path.stem for path in (ROOT / "screenshots").glob("*.svg")}
+    pngs = {path.stem for path in (ROOT / "screenshots").glob("*.png")}
+    assert shown == {(name, "svg") for name in svgs} | {(name, "png") for name in pngs - svgs}
+    for match in re.findall(r"!\[([^]]+)\]", README):
+        assert match.strip(), "a picture says what it shows"
 
 
 def test_the_sample_settings_have_every_key_as_it_is_without_it() -> None:

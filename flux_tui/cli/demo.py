@@ -40,8 +40,9 @@ def _complete(context: click.Context, parameter: click.Parameter, typed: str) ->
 @click.command(
     epilog="""\b
 While it plays:
-  n p      the next step of the story, the one before
-  space    stay at this step, and go on
+  n p      the next caption; back through those that were told
+  space    pause the story, and resume it; the nodes do not stop
+  F        freeze the panels at this moment
   v        look at the next node; every other key works, too: ? lists them
 
 \b

@@ -16,7 +16,7 @@ import msgspec
 
 from flux_tui.core import events as ev
 from flux_tui.core import replicas
-from flux_tui.core.events import Entry
+from flux_tui.core.events import Entry, LapseCause
 from flux_tui.core.ids import Cid, PeerId, is_leaf
 from flux_tui.core.state import (
     MAX_PEERS,
@@ -31,8 +31,11 @@ from flux_tui.core.state import (
     State,
 )
 
-STATE_VERSION = 3
+STATE_VERSION = 4
 """Raised whenever State or the fold changes meaning: older checkpoints are then folded anew."""
+
+EXCUSED: tuple[LapseCause, ...] = ("refused", "unwritten")
+"""What of a granted chunk that did not come is no broken promise: it said NO in time, or we could not write."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[tuple[int, State]] = msgspec.msgpack.Decoder(tuple[int, State])
@@ -113,6 +116,8 @@ def apply(state: State, entry: Entry) -> None:
         case ev.LeaseLapsed():
             peer = _peer(state, event.peer)
             peer.lapsed += len(event.cids)
+            if event.cause not in EXCUSED:
+                peer.broken += len(event.cids)
             for cid in event.cids:
                 lease = state.leases.get(cid)
                 if lease and lease.peer == event.peer:

@@ -85,7 +85,7 @@ class Machine:
         )
         if self.responder.policy != self.state.policy:
             self.ledger.emit(ev.PolicyChanged(policy=self.responder.policy))
-        self.requester.inherit(dict(self.state.leases))
+        self.requester.inherit(self.state.leases, self.state.peers.values())
         for pending in list(self.state.pending.values()):
             known = self.state.objects.get(pending.cid)
             self.requester.begin(

@@ -168,6 +168,7 @@ def _peer(peer: PeerState) -> dict[str, Any]:
         "chunks_out": peer.chunks_out,
         "granted": peer.granted,
         "lapsed": peer.lapsed,
+        "broken": peer.broken,
         "wasted": peer.wasted,
         "faults": peer.faults,
     }

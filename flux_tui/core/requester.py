@@ -6,6 +6,8 @@
 4. When nobody is left to ask, the want is pushed again (retry.py).
 """
 
+from collections.abc import Iterable, Mapping
+
 from flux_tui.core import events as ev
 from flux_tui.core.effects import Claim, DropTree, FilePlan, FinishTree, LeafPlace, OpenTree, Place, ReadNode
 from flux_tui.core.fetch import Fetch, Spot, TooLargeError
@@ -17,7 +19,7 @@ from flux_tui.core.ledger import Ledger
 from flux_tui.core.messages import MAX_WAIT, Grant, StatusNo, StatusYesButLater
 from flux_tui.core.parts import MAX_WATCHERS, Part
 from flux_tui.core.retry import Retry
-from flux_tui.core.state import Lease
+from flux_tui.core.state import Lease, PeerState
 from flux_tui.core.unixfs import BadBlockError
 
 GIVES_NOTHING: frozenset[ev.Reason] = frozenset({"denied", "shutting_down"})
@@ -35,6 +37,7 @@ class Requester:
         self.wanted: dict[Cid, list[Fetch]] = {}
         """Every block that is neither here nor on its way to the disk, and whose it is."""
         self._inherited: dict[Cid, Lease] = {}
+        self._owed: dict[PeerId, int] = {}
         """Leases of the node's last life that are still live: they are not granted again."""
         self.grants = Granting(ledger, self.holders, self.fetches, self.wanted, self.retry)
 
@@ -80,9 +83,12 @@ class Requester:
             fetch.spots[root] = [Spot("", 0, "any")]
             self._visit(fetch, root)
 
-    def inherit(self, leases: dict[Cid, Lease]) -> None:
-        """After a restart: what the last life granted and is not over yet."""
+    def inherit(self, leases: Mapping[Cid, Lease], peers: Iterable[PeerState]) -> None:
+        """After a restart: what the last life granted and is not over yet, and how much of all that it ever
+        granted has not come: a holder that slept may still send that.
+        """
         self._inherited = {cid: lease for cid, lease in leases.items() if lease.deadline > self.ledger.now}
+        self._owed = {peer.peer: owed for peer in peers if (owed := peer.granted - peer.chunks_in) > 0}
 
     def cancel(self, root: Cid) -> bool:
         """No longer wanted. False if it was not."""
@@ -399,6 +405,9 @@ class Requester:
         """A chunk was on the stream that `accepts` refused; why that is."""
         holder = self.holders.get(peer)
         cause: ev.Waste = holder.lapsed.pop(cid, "unasked")
+        if cause == "unasked" and (owed := self._owed.get(peer, 0)):
+            self._owed[peer] = owed - 1
+            cause = "late"  # as far as is known here
         self.ledger.emit(ev.ChunkWasted(cid=cid, size=size, peer=peer, cause=cause))
         return cause
 

@@ -111,7 +111,9 @@ class PeerState(msgspec.Struct):
     granted: int = 0
     """Chunks that it was told to send, ever."""
     lapsed: int = 0
-    """Of these, how many did not come in time."""
+    """Of these, how many it did not send: too late, or gone, or refused."""
+    broken: int = 0
+    """Of those, how many it owed: neither sent well in time nor refused in time. A NO is an answer."""
     wasted: int = 0
     """Bytes from it that were of no use."""
     faults: int = 0
@@ -128,6 +130,11 @@ class PeerState(msgspec.Struct):
     """NOs heard, by reason."""
     said: dict[Reason, int] = {}
     """NOs that we said to it, by reason."""
+
+    @property
+    def kept(self) -> float | None:
+        """0 … 1: the share of what it was granted that it sent, or refused, in time; None: nothing was granted."""
+        return 1 - self.broken / self.granted if self.granted else None
 
 
 class Replica(msgspec.Struct):

@@ -81,6 +81,21 @@ class Telling(NamedTuple):
     failed: bool = False
 
 
+class Shown(NamedTuple):
+    """What a person sees of it."""
+
+    telling: Telling
+    held: bool
+    """Whether it stays until a key is pressed."""
+    back: int
+    """How many captions before the newest it is."""
+
+
+def plain(text: str) -> str:
+    """A caption for where no line is broken."""
+    return text.replace("\u00a0", " ")
+
+
 class Observed(NamedTuple):
     """A step that is done."""
 
@@ -99,9 +114,11 @@ class Player:
         self._read = read
         """Whether captions stand until they can have been read."""
         self._told: list[Telling] = []
-        """The last telling of each step that was reached."""
-        self._back = 0
-        """How many steps before the newest is looked at."""
+        """The last telling of each caption that was reached."""
+        self._page = (0, "")
+        """The newest caption: its step, and its words as the scenario has them."""
+        self._at: int | None = None
+        """Which of those that were told is looked at; None: the newest."""
         self._held = False
         self._stayed = False
         """Whether the person held the story, while the swarm went on."""
@@ -114,26 +131,29 @@ class Player:
 
     # ── from other threads ──────────────────────────────────────────────────────────────────────
 
-    def shown(self) -> tuple[Telling, bool]:
-        """What to show now, and whether it stays until a key is pressed."""
-        if self._back and self._back < len(self._told):
-            return self._told[-1 - self._back], True
-        return self.telling, self._held
+    def shown(self) -> Shown:
+        """What to show now."""
+        at = self._at
+        if at is not None:
+            return Shown(self._told[at], True, len(self._told) - 1 - at)
+        return Shown(self.telling, self._held, 0)
 
     def move(self, by: int) -> None:
-        """One step on (at the newest: do not wait until it can have been read), or one back."""
+        """One caption on (at the newest: do not wait until it can have been read), or one back."""
+        newest = len(self._told) - 1
         if by < 0:
-            self._back = min(self._back + 1, max(len(self._told) - 1, 0))
-        elif self._back:
-            self._back -= 1
+            at = max(0, (newest if self._at is None else self._at) - 1)
+            self._at = at if at < newest else None
+        elif self._at is not None:
+            self._at = self._at + 1 if self._at + 1 < newest else None
         else:
             self._held = False
             self._skip.set()
 
     def hold(self) -> None:
-        """Stay at this step when it is over, or go on."""
-        if self._back:
-            self._back = 0
+        """Stay at this step when it is over, or go on; from a caption before: to the newest."""
+        if self._at is not None:
+            self._at = None
         else:
             self._held = not self._held
 
@@ -149,14 +169,13 @@ class Player:
             for name in self.swarm.everyone:
                 if name not in self.scenario.later:
                     self.swarm.start(name)
-            self._say(1, self.scenario.steps[0].caption)
-            self.swarm.make()
+            self.swarm.make()  # before a caption says how much there is of it
             for number, step in enumerate(self.scenario.steps, 1):
                 on_step(self._step(number, step))
             on_step(self._outcome())
         except NotSeenError as error:
             self.error = str(error)
-            self._put(self.telling._replace(text=str(error), over=True, failed=True))
+            self._put(self.telling._replace(text=str(error), over=True, failed=True), str(error))
             raise
 
     def _step(self, number: int, step: Step) -> Observed:
@@ -180,11 +199,11 @@ class Player:
         if step.seen:
             self._skip.clear()
             self._stand(number, step.seen, time.monotonic(), seen=True)
-        while self._held or self._back:
+        while self._held or self._at is not None:
             self._stayed = True
             self._pause()
             self._say(number, said, seen=True)
-        return Observed(self._fill(said), seconds, tuple(step.until))
+        return Observed(plain(self._fill(said)), seconds, tuple(step.until))
 
     def _outcome(self) -> Observed:
         number = len(self.scenario.steps) + 1
@@ -195,7 +214,7 @@ class Player:
         self._see(number - 1, last.seen or last.caption, wanted, OUTCOME_SECONDS, before)
         self._say(number, self.scenario.stated, seen=True, over=True)
         self._held = False
-        return Observed(self.telling.text, time.monotonic() - began, tuple(self.scenario.outcome))
+        return Observed(plain(self.telling.text), time.monotonic() - began, tuple(self.scenario.outcome))
 
     def _stand(self, number: int, text: str, since: float, *, seen: bool = False) -> None:
         """Say this until it can have been read."""
@@ -267,14 +286,18 @@ class Player:
                 self._lanes(),
                 seen,
                 over,
-            )
+            ),
+            text,
         )
 
-    def _put(self, telling: Telling) -> None:
-        if self._told and self._told[-1].step == telling.step:
+    def _put(self, telling: Telling, words: str) -> None:
+        """`words`: of its caption, without facts: the same caption with newer facts takes its place."""
+        page = (telling.step, words)
+        if self._page == page:
             self._told[-1] = telling
         else:
             self._told.append(telling)
+            self._page = page
         self.telling = telling
 
     def _panel(self, number: int) -> str | None:

@@ -148,7 +148,9 @@ class Step(_Part, frozen=True, kw_only=True):
     """Something is said, something is done, something is seen."""
 
     caption: str
-    """What is about to happen. `{fact}` is replaced by what the series says at that moment."""
+    """What is about to happen. `{fact}` is replaced by what the series says at that moment; lines are not broken at
+    U+00A0, as between the words of a command.
+    """
     actions: list[Action] = []
     until: list[str] = []
     """Conditions, all of which have to hold at the same time; see facts.py."""

@@ -33,7 +33,7 @@ class Story:
     @property
     def caption(self) -> Caption:
         """What to say now."""
-        telling, held = self._player.shown()
+        telling, held, back = self._player.shown()
         if telling.over and self._leave is not None:
             now = time.monotonic()
             self._over_since = self._over_since or now
@@ -41,14 +41,14 @@ class Story:
                 self._leave()
         lanes = "   ".join(map(lane_text, telling.lanes))  # one line: a small terminal has three
         text = f"{telling.text}\n{lanes}" if lanes else telling.text
-        return Caption(text, telling.step, telling.steps, held, telling.look, telling.panel)
+        return Caption(text, telling.step, telling.steps, held, back, telling.look, telling.panel)
 
     def move(self, by: int) -> None:
         """On, or back."""
         self._player.move(by)
 
     def hold(self) -> None:
-        """Stay, or go on."""
+        """Pause, or resume."""
         self._player.hold()
 
 
@@ -65,7 +65,7 @@ def show(scenario: Scenario, *, speed: float = 1.0, once: bool = False) -> str |
     """
     swarm = Swarm(scenario)
     player = Player(scenario, swarm, speed=speed)
-    places = [_place(swarm, player, member) for member in swarm.members.values()]
+    places = [place_of(swarm, player, member) for member in swarm.members.values()]
     watched = next(place for place in places if place.title == scenario.watch)
     others = [place for place in places if place is not watched]
     apps: list[Dashboard] = []
@@ -89,7 +89,8 @@ def _play(player: Player, swarm: Swarm) -> None:
         pass  # the screen says the first, and is gone at the second
 
 
-def _place(swarm: Swarm, player: Player, member: Member) -> Place:
+def place_of(swarm: Swarm, player: Player, member: Member) -> Place:
+    """A node of the swarm, as the dashboard looks at it."""
     return Place(
         title=member.name,
         source=Source.of_file(member.home.database),

@@ -117,7 +117,7 @@ class Dashboard(TimeActions, PushActions, LookActions):
         if event.label == JUMP:
             self.action_begin(self.keys.starts()[0])
             return
-        action = next((a for a in self.keys.actions if event.label in (a.label, a.next)), None)
+        action = next((a for a in self.keys.actions if event.label in (a.label, a.next, a.on)), None)
         if self.begun:
             self.begun = ""
             self.show_footer()

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from textual import events
 from textual.app import App, ComposeResult
 from textual.containers import Container
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
@@ -48,7 +49,10 @@ READING_SECONDS = 0.1
 """Between two frames while a long series is read."""
 Part = TypeVar("Part", bound=Widget)
 
-NO_PEERS = "No peer yet.\nShare with a and give the ticket to another machine,\nor :join ADDRESS."
+NO_PEERS = (
+    "No peer yet.\nShare with a and give the ticket to another machine,\n"
+    "or :join\u00a0ADDRESS, which flux-tui\u00a0state prints there."
+)
 NOTHING_WANTED = "Nothing is wanted.\nPress w and paste a ticket or a CID."
 ROWS: dict[str, Callable[[View], list[Row]]] = {
     "pending": pending_rows,
@@ -107,6 +111,7 @@ class Board(App[bool]):
         self._narrated_place: str | None = None
         self._narrated_step = 0
         self._narrated_panel: str | None = None
+        self._story_held = False
         self._alive = False
         self._alive_asked = -10.0
         self._was_alive = False
@@ -185,6 +190,21 @@ class Board(App[bool]):
 
     def _cover_footer(self, covered: bool) -> None:
         self.query_one(Keybar).display = not covered
+        if covered:
+            self.clear_notifications()
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """A word on what a key did, in the place of the one before: there is a line for one."""
+        self.clear_notifications()
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
 
     def on_resize(self, event: events.Resize) -> None:
         fit(self.screen_stack[0], event.size, self.current)
@@ -238,6 +258,7 @@ class Board(App[bool]):
         if self.narrator is None:
             return
         caption = self.narrator.caption
+        self._story_held = caption.held
         self.screen_stack[0].query_one(CaptionStrip).tell(caption)
         if caption.place is not None and caption.place != self._narrated_place:
             self._narrated_place = caption.place
@@ -333,7 +354,7 @@ class Board(App[bool]):
         moment = round(now / TICK_SECONDS) if counting else int(now)
         return (self.place.title, state.seq, self.source.last_seq, self.source.frozen, moment, int(self.clock()),
                 self.alive, self.place.trouble(), self.source.trouble, self.masked,
-                len(self.place.names))  # fmt: skip
+                len(self.place.names), self._story_held)  # fmt: skip
 
     def _filtered(self, name: str, rows: list[Row]) -> list[Row]:
         wanted = self.panel_filters.get(name)
@@ -452,6 +473,6 @@ class Board(App[bool]):
             return cut(found, width, self.glyphs.ellipsis)
         parts: list[tuple[int, Line]] = [
             (importance, [(f" {keys}", "accent"), (f" {label} ", "dim")])
-            for importance, keys, label in self.keys.footer()
+            for importance, keys, label in self.keys.footer(("narrate-hold",) if self._story_held else ())
         ]
         return fitting(parts, width)

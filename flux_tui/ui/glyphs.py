@@ -87,7 +87,7 @@ KINDS: dict[str, Sign] = {
 UNKNOWN = Sign("?", "?", "dim")
 
 REASON_SIGNS: dict[Reason, Sign] = {
-    "rate_limited": Sign("⧗", "%", "warn"),
+    "rate_limited": Sign("◔", "%", "warn"),
     "busy": Sign("◼", "#", "warn"),
     "low_space": Sign("▣", "@", "accent"),
     "not_held": Sign("∅", "0", "dim"),

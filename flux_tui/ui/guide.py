@@ -46,7 +46,7 @@ def _first_steps(keys: Keys) -> list[Line]:
     steps = (
         ("add", "share a file: you get a ticket for another machine"),
         ("want", "fetch one: paste a ticket from another machine"),
-        ("command", "join ADDRESS: connect to a peer that you know of"),
+        ("command", "join ADDRESS: the peer's `flux-tui state` prints it"),
     )
     lines: list[Line] = [[(" No peer yet. What to do next:", "strong")]]
     return lines + [[(f" {_key(keys, name):>2}  ", "accent"), (words, "text")] for name, words in steps]

@@ -3,10 +3,10 @@
 Each has a name, by which a person rebinds it (`[keys]` in the settings file) and calls it in `:`. A key may be
 two, one after the other (`J s`): the first then does nothing by itself, and the footer shows how it goes on. Whoever
 narrates has three more, of which `n` and `space` are taken from matches and from freezing for as long as
-somebody does (N and F remain).
+somebody does (N and F remain); the footer then has an order of its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from textual.binding import Binding, BindingsMap
@@ -31,6 +31,8 @@ class Action(NamedTuple):
     """Another action, whose key is shown beside this one's in the footer."""
     next: str = ""
     """In the footer, after the first of two keys."""
+    on: str = ""
+    """In the footer instead of the label, while it is on."""
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -66,8 +68,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("sort-left", "sort(-1)", "less_than_sign", "Sort by the column before; before the first: as they came",
            "Look"),
     Action("sort-reverse", "sort(0)", "o", "The other way round", "Look"),
-    Action("place", "place", "v", "Look at the next node, where there are several", "Look"),
-    Action("freeze", "freeze", "space,F", "Hold the cursor in time, and let it go", "Time", "freeze"),
+    Action("place", "place", "v", "Look at the next node, where there are several", "Look", "node"),
+    Action("freeze", "freeze", "space,F", "Freeze all panels at this moment, and back to live", "Time",
+           "freeze"),
     Action("step-back", "step(-1)", "left_square_bracket", "One entry back", "Time", "step", "step-forward"),
     Action("step-forward", "step(1)", "right_square_bracket", "One entry forward", "Time"),
     Action("leap-back", "leap(-10)", "left_curly_bracket", "Ten seconds back", "Time"),
@@ -90,20 +93,35 @@ ACTIONS: tuple[Action, ...] = (
     Action("quit", "quit", "q,ctrl+q", "Leave; a node that was started here stops", "Leave", "quit"),
 )  # fmt: skip
 NARRATED: tuple[Action, ...] = (
-    Action("narrate-next", "narrate(1)", "n", "On with the story", "Story", "next"),
-    Action("narrate-back", "narrate(-1)", "p", "Back in the story", "Story", "back"),
-    Action(
-        "narrate-hold", "narrate(0)", "space", "Stay at this step of the story, and go on", "Story", "hold"
-    ),
-)
+    Action("narrate-next", "narrate(1)", "n", "The next caption", "Story", "next"),
+    Action("narrate-back", "narrate(-1)", "p", "Back to the caption before, as often as you like", "Story",
+           "back"),
+    Action("narrate-hold", "narrate(0)", "space", "Pause the story, and resume it; the nodes do not stop",
+           "Story", "pause story", on="resume story"),
+)  # fmt: skip
 """Only while somebody narrates; before all others."""
 
 GROUPS = ("Story", "Push", "Look", "Time", "Take", "Leave")
 FOOTER_ORDER = (
-    "next", "back", "hold", "want", "help", "quit", "add", "freeze", "filter", "live", "command", "zoom",
-    "step", "inspect", "jump",
-)  # fmt: skip
+    "want",
+    "help",
+    "quit",
+    "add",
+    "freeze",
+    "filter",
+    "live",
+    "command",
+    "zoom",
+    "step",
+    "inspect",
+    "jump",
+)
 """The most needed first."""
+STORY_ORDER = (
+    "next", "back", "pause story", "help", "quit", "step", "command", "node", "freeze", "want", "filter", "live",
+    "zoom", "inspect", "jump", "add",
+)  # fmt: skip
+"""The same while somebody narrates: who is told a story looks around, and adds nothing."""
 
 JUMP = "jump"
 """In the footer, beside the first of two keys."""
@@ -126,6 +144,7 @@ class Keys:
     def __init__(self, rebound: Mapping[str, str] | None = None, *, narrated: bool = False) -> None:
         """Raises ValueError with one sentence: a name or key that is none, or two actions on one key."""
         self.actions = (*(NARRATED if narrated else ()), *ACTIONS)
+        self._order = STORY_ORDER if narrated else FOOTER_ORDER
         self._keys = {action.name: action.keys for action in (*NARRATED, *ACTIONS)}
         for name, keys in (rebound or {}).items():
             if name not in self._keys:
@@ -183,17 +202,18 @@ class Keys:
         found += [Binding(start, f"begin({start!r})", JUMP, show=False) for start in self.starts()]
         return BindingsMap(found)
 
-    def footer(self) -> list[tuple[int, str, str]]:
-        """Keys and labels with their importance (0 is the highest)."""
+    def footer(self, on: Collection[str] = ()) -> list[tuple[int, str, str]]:
+        """Keys and labels with their importance (0 is the highest). `on`: the names of actions that are on."""
         by_name = {action.name: action for action in self.actions}
         found = []
         for action in self.actions:
-            if action.label:
+            if action.label in self._order:
                 keys = self.shown(action)
                 if action.pair:
                     keys += f" {self.shown(by_name[action.pair])}"
-                found.append((FOOTER_ORDER.index(action.label), keys, action.label))
-        return found + [(FOOTER_ORDER.index(JUMP), sign(start), JUMP) for start in self.starts()]
+                label = action.on if action.name in on else action.label
+                found.append((self._order.index(action.label), keys, label))
+        return found + [(self._order.index(JUMP), sign(start), JUMP) for start in self.starts()]
 
 
 def action_named(name: str) -> Action | None:

@@ -42,7 +42,9 @@ class Caption(NamedTuple):
     """From 1."""
     steps: int
     held: bool = False
-    """Whether it waits for a key instead of going on by itself."""
+    """Whether the story waits for a key instead of going on by itself."""
+    back: int = 0
+    """How many captions before the newest this one is."""
     place: str | None = None
     """The title of the place to look at; None: whichever the person chose."""
     panel: str | None = None
@@ -57,7 +59,7 @@ class Narrator(Protocol):
         """What to say now."""
 
     def move(self, by: int) -> None:
-        """To the next step (1), or the one before (-1)."""
+        """To the next caption (1), or the one before (-1)."""
 
     def hold(self) -> None:
-        """Stay at this step, or go on."""
+        """Pause the story, or resume it at its newest caption."""

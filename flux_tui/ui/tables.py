@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from flux_tui.core.events import REASONS, Reason
-from flux_tui.core.state import PeerState
+from flux_tui.core.state import PeerState, State
 from flux_tui.core.words import WHO_WIDTH, human_seconds, human_size, short_addr
 from flux_tui.ui.glyphs import REASON_SHORT, REASON_SIGNS, Role
 from flux_tui.ui.view import HIDDEN, Line, Row, Span, View, cut, fit
@@ -19,7 +19,7 @@ GAPS = (3, 2, 1)
 """Spaces between the columns of NO by node, the best first."""
 AGAIN = "again in"
 LATE = 0.9
-"""A peer that kept less of what it was granted is late."""
+"""A peer that sent or refused less of what it was granted in time is late."""
 
 
 class Column(NamedTuple):
@@ -159,10 +159,15 @@ def _reason_column(view: View, reason: Reason, width: int, importance: int, word
 
 
 def _again(view: View, peer: PeerState) -> Span:
-    if peer.until is None:
+    if peer.until is None or not _asks(view.state):
         return ("", "dim")
     left = peer.until - view.now
     return (human_seconds(left), "warn") if left > 0 else ("now", "good")
+
+
+def _asks(state: State) -> bool:
+    """Whether anything is left to be asked for: where nothing is, nobody is asked again."""
+    return bool(state.pending) or any(hold.lacking for hold in state.holds.values())
 
 
 def _has_it(peer: PeerState) -> Span:
@@ -196,7 +201,7 @@ def standing(peer: PeerState, now: float, *, dead: bool = False) -> Span:
         return ("at fault", "bad")
     if peer.until is not None and peer.until > now and peer.reason is not None:
         return (peer.reason, REASON_SIGNS[peer.reason].role)
-    if peer.granted and 1 - peer.lapsed / peer.granted < LATE:
+    if peer.kept is not None and peer.kept < LATE:
         return ("late", "warn")
     return ("good", "good") if peer.chunks_in or peer.chunks_out or peer.yes else ("quiet", "dim")
 
@@ -225,9 +230,9 @@ def peer_columns(view: View) -> list[Column]:
         return [(" ", "text"), (glyphs.spark(trend.series(now, SPARK)), role)]
 
     def kept(peer: PeerState) -> Line:
-        if not peer.granted:
+        if peer.kept is None:
             return [(glyphs.dash, "dim")]
-        return [(f"{1 - peer.lapsed / peer.granted:.0%}", "warn" if peer.lapsed else "text")]
+        return [(f"{peer.kept:.0%}", "warn" if peer.broken else "text")]
 
     def answer(peer: PeerState) -> Line:
         seconds = view.trends.of(peer.peer).answer
@@ -255,7 +260,7 @@ def peer_columns(view: View) -> list[Column]:
         Column("came", "came", 7, lambda peer: [(f"{peer.chunks_in:,}", "text")],
                lambda peer: peer.chunks_in, 10),
         Column("kept", "kept", 6, kept,
-               lambda peer: 1 - peer.lapsed / peer.granted if peer.granted else -1.0, 5),
+               lambda peer: -1.0 if peer.kept is None else peer.kept, 5),
         Column("standing", " standing", 13, standing_cell, lambda peer: standing(peer, now)[0], 2, left=True),
         Column("answers", "answers", 8, answer,
                lambda peer: view.trends.of(peer.peer).answer or float("inf"), 8),

@@ -93,6 +93,15 @@ def test_a_want_that_waits_for_a_peer_has_no_countdown(
     assert "in 1:00" in out
 
 
+def test_a_running_node_tells_where_others_join_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """As the dashboard's first words say."""
+    started = ev.NodeStarted(peer_id=PeerId(PEER), addrs=(ADDR,), version="1", max_pending=7)
+    tables.print_state(after(started), 1000.0)
+    assert f"\n{ADDR}\n" in capsys.readouterr().out
+    tables.print_state(after(started, ev.NodeStopped(reason="asked")), 1000.0)
+    assert ADDR not in capsys.readouterr().out
+
+
 def test_cancelling_by_ticket_and_what_is_not_pending(tmp_path: Path) -> None:
     node = BenchNode(tmp_path / "a")
     with running(node):

@@ -11,7 +11,7 @@ from flux_tui.core.derive import apply, copy, derive, extend, restore, snapshot
 from flux_tui.core.events import EVENT_TYPES, Entry, Event, Unknown
 from flux_tui.core.ids import Cid, PeerId, dag_cid, raw_cid
 from flux_tui.core.policy import Policy
-from flux_tui.core.state import MAX_PEERS, RECENT_SECONDS, State
+from flux_tui.core.state import MAX_PEERS, RECENT_SECONDS, PeerState, State
 
 CIDS = [raw_cid(b"%d" % number) for number in range(4)] + [dag_cid(b"%d" % number) for number in range(3)]
 PEERS = [PeerId(f"12D3KooW{name * 44}") for name in "ABC"]
@@ -127,6 +127,20 @@ def test_waste_is_counted_by_cause() -> None:
     assert state.duplicate_factor == 1.5
     assert state.wasted_bytes == {"late": 50}
     assert state.peers[PEERS[1]].wasted == 50
+
+
+def test_a_no_in_time_is_no_broken_promise() -> None:
+    peer = PEERS[0]
+    state = derive([entry(1, ev.Granted(peer=peer, root=None, cids=tuple(CIDS[:4]), deadline=2000.0))])
+    assert (state.peers[peer].kept, PeerState(PEERS[1]).kept) == (1, None)
+    busy = ev.StatusNo(peer=peer, cids=(CIDS[0],), reason="busy", has_it=True, retry_after=1.0)
+    refused = ev.LeaseLapsed(peer=peer, cids=(CIDS[0],), cause="refused")
+    unwritten = ev.LeaseLapsed(peer=peer, cids=(CIDS[1],), cause="unwritten")
+    extend(state, [entry(2, busy), entry(3, refused), entry(4, unwritten)])
+    assert (state.peers[peer].lapsed, state.peers[peer].broken, state.peers[peer].kept) == (2, 0, 1)
+    extend(state, [entry(5, ev.LeaseLapsed(peer=peer, cids=(CIDS[2],), cause="deadline"))])
+    assert (state.peers[peer].lapsed, state.peers[peer].broken, state.peers[peer].kept) == (3, 1, 0.75)
+    assert list(state.leases) == [CIDS[3]]
 
 
 def test_a_restart_forgets_streams_not_wants() -> None:

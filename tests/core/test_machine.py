@@ -13,7 +13,6 @@ from flux_tui.core.events import Entry
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.machine import Machine
 from flux_tui.core.policy import Policy
-from flux_tui.core.state import State
 from flux_tui.core.unixfs import FileBuilder
 
 ME, HOLDER, OTHER = (PeerId(f"12D3KooW{name * 44}") for name in "MHX")
@@ -26,16 +25,17 @@ class Script:
 
     def __init__(self, held: dict[Cid, int] | None = None, **policy: Any) -> None:
         self.held = held or {}
-        self.machine = Machine(
-            ME,
-            State(),
-            self,
-            lambda: 0.0,
-            max_pending=policy.pop("max_pending", 1000),
-            policy=Policy(**policy),
-        )
+        self.max_pending = policy.pop("max_pending", 1000)
+        self.policy = Policy(**policy)
         self.now = START
         self.series: list[Entry] = []
+        self.restart()
+
+    def restart(self) -> None:
+        """A life begins, with what the lives before left in the series."""
+        self.machine = Machine(
+            ME, derive(self.series), self, lambda: 0.0, max_pending=self.max_pending, policy=self.policy
+        )
         self._take(self.machine.start(("/ip4/127.0.0.1/tcp/1",), "test", self.now))
 
     def size_of(self, cid: Cid) -> int | None:
@@ -240,6 +240,27 @@ def test_an_unasked_chunk_is_a_fault() -> None:
     events, _ = script.give(fx.ChunkSkipped(OTHER, CHUNK, 99))
     assert [type(event) for event in events] == [ev.ChunkWasted, ev.PeerFaulted]
     assert events[0].cause == "unasked"
+
+
+def test_what_the_last_life_granted_and_comes_now_is_late_and_no_fault() -> None:
+    """A holder that was frozen sends it when it wakes up, to a node that was killed and started meanwhile."""
+    script = Script()
+    others = [raw_cid(b"%d" % number) for number in range(2)]
+    script.give(up(HOLDER))
+    script.give(fx.Commanded(cmd.WantMany((CHUNK, *others))))
+    script.give(fx.MessageCame(HOLDER, msg.StatusYesButLater(cids=(CHUNK, *others), eta=0.0, queue_bytes=0)))
+    script.give(fx.ChunkLanded(HOLDER, CHUNK, 7), after=0.1)
+    script.give(fx.PeerDown(HOLDER, "gone"))
+    script.restart()
+    script.give(up(HOLDER), after=600.0)
+    for cid in others:
+        events, _ = script.give(fx.ChunkSkipped(HOLDER, cid, 99))
+        assert events == [ev.ChunkWasted(cid=cid, size=99, peer=HOLDER, cause="late")]
+    for peer in (HOLDER, OTHER):
+        events, _ = script.give(fx.ChunkSkipped(peer, others[0], 99))
+        assert [type(event) for event in events] == [ev.ChunkWasted, ev.PeerFaulted], (
+            "no more than was granted"
+        )
 
 
 def test_wrong_bytes_twice_cost_the_connection() -> None:

@@ -99,6 +99,13 @@ def test_captions_are_short_and_their_numbers_are_facts(name: str) -> None:
     assert len(scenario.about) <= 100
 
 
+@pytest.mark.parametrize("width", range(40, 130))
+def test_a_command_in_a_caption_is_never_broken(width: int) -> None:
+    lines = wrapped(load("hello").stated, width)
+    assert any("flux-tui demo --list" in line for line in lines)
+    assert any("[ and ]" in line for line in lines)
+
+
 @pytest.mark.parametrize("name", names())
 def test_the_outcome_is_not_empty_words(name: str) -> None:
     """What is stated in words names facts, and conditions are checked for it."""

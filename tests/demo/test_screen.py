@@ -9,7 +9,7 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from fcntl import ioctl
 from pathlib import Path
 
@@ -44,10 +44,13 @@ class Pages:
     def __init__(self) -> None:
         self.player = Player(load("hello"), Swarm(load("hello")))
         for number in (1, 2, 3):
-            self.player._put(Telling(f"step {number}", number, 5, "you"))
+            self.tell(f"step {number}", number)
+
+    def tell(self, text: str, step: int) -> None:
+        self.player._put(Telling(text, step, 5, "you"), text)
 
     def text(self) -> str:
-        return self.player.shown()[0].text
+        return self.player.shown().telling.text
 
 
 @pytest.fixture
@@ -59,24 +62,54 @@ def pages() -> Iterator[Pages]:
 
 def test_pages_are_turned_back_and_on(pages: Pages) -> None:
     assert pages.text() == "step 3"
-    for text in ("step 2", "step 1", "step 1"):
+    for text, back in (("step 2", 1), ("step 1", 2), ("step 1", 2)):
         pages.player.move(-1)
-        assert (pages.text(), pages.player.shown()[1]) == (text, True)
+        assert (pages.text(), *pages.player.shown()[1:]) == (text, True, back)
     pages.player.move(1)
     assert pages.text() == "step 2"
     pages.player.hold()  # from a page before: to the newest
-    assert (pages.text(), pages.player.shown()[1]) == ("step 3", False)
+    assert (pages.text(), *pages.player.shown()[1:]) == ("step 3", False, 0)
     pages.player.hold()
-    assert pages.player.shown()[1]
+    assert pages.player.shown().held
     pages.player.move(1)
-    assert not pages.player.shown()[1]
+    assert not pages.player.shown().held
+
+
+def test_every_caption_of_a_step_can_be_read_again(pages: Pages) -> None:
+    player = pages.player
+    player._put(Telling("1 is here", 4, 5, "you"), "{n} are here")
+    player._put(Telling("2 are here", 4, 5, "you"), "{n} are here")
+    player._put(Telling("all are here", 4, 5, "you", seen=True), "all are here")
+    player.move(-1)
+    assert pages.text() == "2 are here", "as it was said last"
+    player._put(Telling("the end", 5, 5, "you", over=True), "the end")
+    assert pages.text() == "2 are here", "who reads is not carried on"
+    assert player.shown().back == 2
+    for text in ("all are here", "the end", "the end"):
+        player.move(1)
+        assert pages.text() == text
+    assert player.shown().back == 0
+    player.move(-1)
+    player.move(-1)
+    player.move(-1)
+    assert pages.text() == "step 3"
+
+
+def test_who_has_heard_one_caption_cannot_go_back() -> None:
+    with closing(Swarm(load("hello"))) as swarm:
+        player = Player(load("hello"), swarm)
+        player.move(-1)
+        assert not player.shown().held
+        player._put(Telling("one", 1, 5, "you"), "one")
+        player.move(-1)
+        assert not player.shown().held
 
 
 def test_it_leaves_by_itself_only_when_told(pages: Pages) -> None:
     left: list[bool] = []
     pages.player.speed = 1e6
     over = Telling("the end", 5, 5, "you", seen=True, over=True)
-    pages.player._put(over)
+    pages.player._put(over, over.text)
     story = Story(pages.player, lambda: left.append(True))
     assert story.caption.step == 5
     assert not left
@@ -141,6 +174,8 @@ def test_a_person_looks_turns_pages_and_leaves(folder: Path) -> None:
         terminal.until(b"2/5", seconds=60)
         terminal.press(b"p")
         terminal.until(b"1/5")
+        terminal.press(b"p")
+        terminal.until(b"Three nodes start")  # the first of that step's two captions
         terminal.press(b"q")
         assert terminal.ended() == 0
 

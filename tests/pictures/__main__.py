@@ -1,31 +1,56 @@
-"""Every picture in screenshots/, as SVG and PNG, from the recording in assets/.
+"""Every picture in screenshots/, as SVG and PNG: of the demo `storm`, which is played for them, and of a browser.
 
     python -m tests.pictures [FOLDER]
 
-The dashboard runs without a terminal (Textual's own test driver), on the recorded series, with keys
-pressed as a person would; each picture is what it then shows.
+The demo's real nodes run, and the dashboard on one of them, without a terminal (Textual's own test driver), with
+keys pressed as a person would; each picture is what it then shows. Chunks and times are others each time, but
+the moment is the same: when many have said NO, much is on its way, and a part of it is here.
 """
 
 import asyncio
 import io
 import os
 import sys
+import threading
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from textual.app import App
+    from textual.pilot import Pilot
+
+    from flux_tui.core.state import State
+    from flux_tui.demo.screen import Story
+    from flux_tui.ui.app import Dashboard
+    from flux_tui.ui.place import Place
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / "assets" / "swarm.flux"
+"""What the browser shows: a page is a recording's or a home's, never a demo's."""
 COLOURS = 96
+SCENARIO = "storm"
+WIDE, SMALL = (120, 40), (80, 24)
+PATIENCE_SECONDS = 180.0
+LOOK_SECONDS = 0.05
+HERE, LATEST = 25, 60
+"""The moment comes when so many chunks are here; if it has not come when so many are, it is then."""
+COUNTING, SENDERS, RETRIES, DUE = 5, 3, 7, 2
+"""And so many peers have said when to come back, so many send, so many wants count down, and so few are due."""
+SOON_SECONDS = (0.2, 5.0)
+"""What counts down visibly."""
+DARK, LIGHT = "flux", "flux-light"
 
 
 class Picture(NamedTuple):
     """A situation: how large the terminal is, and which keys were pressed."""
 
     name: str
-    size: tuple[int, int]
+    size: tuple[int, int] = WIDE
     keys: tuple[str, ...] = ()
-    theme: str = "flux"
+    theme: str = DARK
 
 
 def typed(text: str) -> tuple[str, ...]:
@@ -34,46 +59,124 @@ def typed(text: str) -> tuple[str, ...]:
     return tuple(names.get(character, character) for character in text)
 
 
-def at(moment: str) -> tuple[str, ...]:
-    """The keys that go to a moment."""
-    return ("t", *typed(moment), "enter")
-
-
-PICTURES = (
-    Picture("storm", (120, 40), at("#640")),
-    Picture("whole", (120, 40)),
-    Picture("frozen", (120, 40), (*at("#430"), "left_square_bracket", "left_square_bracket")),
-    Picture("playing", (120, 40), (*at("#300"), "S", "P")),
-    Picture("inspect", (120, 40), (*at("#640"), "5", "down", "enter")),
-    Picture("filter", (120, 40), (*at("#700"), "slash", *typed("kind:status_no reason:busy"), "enter")),
-    Picture("command", (120, 40), (*at("#640"), "colon", *typed("filter reason:"), "tab")),
-    Picture("help", (120, 40), ("question_mark",)),
-    Picture("light", (120, 40), at("#640"), "flux-light"),
-    Picture("small", (80, 24), at("#640")),
-    Picture("tiny", (60, 20), (*at("#640"), "3")),
-    Picture("large", (200, 60), at("#640")),
+DURING = (
+    Picture("storm"),
+    Picture("light", theme=LIGHT),
+    Picture("large", (200, 60)),
+    Picture("small", SMALL),
+    Picture("tiny", (60, 20)),
 )
+"""While it happens, in their order."""
 
 
-async def take(picture: Picture, folder: Path) -> None:
-    """One picture."""
+def after(moment: int) -> tuple[Picture, ...]:
+    """When it is over, and everything can be looked at again. `moment`: the entry at which the others were taken."""
+    at = ("t", *typed(f"#{moment}"), "enter")
+    return (
+        Picture("whole"),
+        Picture("frozen", keys=(*at, "1", "left_square_bracket", "left_square_bracket")),
+        Picture("playing", keys=("t", *typed(f"#{moment // 2}"), "enter", "1", "S", "P")),
+        Picture("inspect", keys=(*at, "5", "down", "enter")),
+        Picture("filter", keys=("1", "slash", *typed("kind:status_no reason:busy"), "enter")),
+        Picture("command", keys=("1", "colon", *typed("filter reason:"), "tab")),
+        Picture("help", keys=("1", "question_mark")),
+    )
+
+
+def is_in_the_middle(state: "State", now: float) -> bool:
+    """Whether this is the moment."""
+    if not HERE <= state.chunk_count < LATEST:
+        return state.chunk_count >= LATEST
+    least, most = SOON_SECONDS
+    left = [peer.until - now for peer in state.peers.values() if peer.until]
+    senders = {lease.peer for lease in state.leases.values()}
+    waits = [
+        pending.next_push_at - now
+        for pending in state.pending.values()
+        if pending.next_push_at and pending.cid not in state.leases
+    ]
+    return (
+        sum(seconds > least for seconds in left) >= COUNTING
+        and len(senders) >= SENDERS
+        and sum(least < seconds < most for seconds in waits) >= RETRIES
+        and sum(seconds <= 0 for seconds in waits) <= DUE
+    )
+
+
+async def take_all(folder: Path) -> None:
+    """All pictures of the demo."""
+    from flux_tui.demo.player import Player
+    from flux_tui.demo.scenario import load
+    from flux_tui.demo.screen import Story, place_of
+    from flux_tui.demo.swarm import Swarm
+
+    scenario = load(SCENARIO)
+    with closing(Swarm(scenario)) as swarm:
+        player = Player(scenario, swarm, read=False)
+        story = Story(player, None)
+
+        def play() -> None:
+            swarm.open()
+            player.play()
+
+        def place() -> "Place":
+            return place_of(swarm, player, swarm.members[scenario.watch])
+
+        threading.Thread(target=play, daemon=True).start()
+        app = dashboard(place(), story)
+        async with app.run_test(size=WIDE) as pilot:
+            await until(pilot, lambda: is_in_the_middle(app.state, time.time()))
+            moment = app.state.seq
+            for picture in DURING:
+                if picture is not DURING[0]:  # which is of this very moment
+                    app.theme = picture.theme
+                    await pilot.resize_terminal(*picture.size)
+                    await settled(pilot)
+                save(app, picture, folder)
+            await until(pilot, lambda: player.telling.over)
+        assert player.error is None, player.error
+        for picture in after(moment):
+            async with dashboard(place(), story).run_test(size=picture.size) as pilot:
+                await settled(pilot)
+                await pilot.press(*picture.keys)
+                await settled(pilot)
+                save(pilot.app, picture, folder)
+        player.stop()
+
+
+def dashboard(place: "Place", story: "Story") -> "Dashboard":
+    """As the demo shows it."""
     from flux_tui.ui.app import Dashboard
     from flux_tui.ui.glyphs import Glyphs
-    from flux_tui.ui.place import Place
-    from flux_tui.ui.source import Source
 
-    place = Place(title="swarm.flux", source=Source.of_file(RECORDING))
-    app = Dashboard(place, clock=lambda: 0.0, glyphs=Glyphs(unicode=True), theme=picture.theme)
-    async with app.run_test(size=picture.size) as pilot:
-        await pilot.pause()
-        while app.source.loading:
-            app.tick()
-        await pilot.press(*picture.keys)
-        await app.workers.wait_for_complete()
-        await pilot.pause()
-        svg = app.export_screenshot(title="flux-tui")
+    return Dashboard(place, narrator=story, glyphs=Glyphs(unicode=True), theme=DARK)
+
+
+async def until(pilot: "Pilot[Any]", seen: Callable[[], bool]) -> None:
+    """Until something is so."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not seen():
+        assert time.monotonic() < deadline, "the moment did not come"
+        await pilot.pause(LOOK_SECONDS)
+
+
+async def settled(pilot: "Pilot[Any]") -> None:
+    """Everything is read, laid out and shown."""
+    app: Any = pilot.app
+    await app.workers.wait_for_complete()
+    await pilot.pause()
+    while app.source.loading:
+        app.tick()
+    app.tick()
+    await pilot.pause()
+
+
+def save(app: "App[Any]", picture: Picture, folder: Path) -> None:
+    """What is on the screen."""
+    svg = app.export_screenshot(title="flux-tui")
     (folder / f"{picture.name}.svg").write_text(svg)
     (folder / f"{picture.name}.png").write_bytes(png(svg))
+    print(folder / f"{picture.name}.png")
 
 
 async def take_in_a_browser(folder: Path) -> None:
@@ -126,9 +229,7 @@ def main() -> None:
     time.tzset()
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "screenshots"
     folder.mkdir(exist_ok=True)
-    for picture in PICTURES:
-        asyncio.run(take(picture, folder))
-        print(f"{folder / picture.name}.png")
+    asyncio.run(take_all(folder))
     asyncio.run(take_in_a_browser(folder))
 
 

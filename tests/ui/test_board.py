@@ -23,6 +23,10 @@ def footer(app: Dashboard) -> str:
     return text_of(app.query_one("#footer", LineStrip)._line)
 
 
+def told(strip: CaptionStrip) -> str:
+    return " ".join(text_of(line) for line in strip._lines)
+
+
 class Storyteller:
     """Tells three steps, of two places."""
 
@@ -30,6 +34,7 @@ class Storyteller:
         self.step = 1
         self.panels: dict[int, str] = {}
         self.held = False
+        self.back = 0
 
     @property
     def caption(self) -> Caption:
@@ -37,8 +42,9 @@ class Storyteller:
             "A refusal is data: it says who has the chunk, why not now, and when to come back. " * self.step
         )
         return Caption(
-            long, self.step, 3, self.held, "home" if self.step < 3 else "other", self.panels.get(self.step)
-        )
+            long, self.step, 3, self.held or bool(self.back), self.back,
+            "home" if self.step < 3 else "other", self.panels.get(self.step),
+        )  # fmt: skip
 
     def move(self, by: int) -> None:
         self.step = min(max(self.step + by, 1), 3)
@@ -60,7 +66,9 @@ async def test_a_narrator_has_a_strip_and_keys_of_its_own_and_points_at_places(l
         strip = app.query_one(CaptionStrip)
         assert text_of(strip._lines[0]).startswith(" 1/3 A refusal is data")
         assert strip.size.height == 2, "as high from the beginning as it mostly is"
-        assert footer(app).startswith(" n next  p back  space hold ")
+        assert footer(app).startswith(" n next  p back  space pause story ")
+        for key in (" : command ", " [ ] step ", " ? help ", " q quit "):
+            assert key in footer(app), "what the stories speak of, and the way out"
         await pilot.press("n")
         assert teller.step == 2
         assert len(strip._lines) == 3
@@ -70,7 +78,16 @@ async def test_a_narrator_has_a_strip_and_keys_of_its_own_and_points_at_places(l
         await pilot.pause()
         assert strip.size.height == 3, "what is above does not move from step to step"
         await pilot.press("n", "space")
-        assert "held: space goes on" in " ".join(text_of(line) for line in strip._lines)
+        assert "paused; the nodes are not: space resumes the story" in told(strip)
+        assert " space resume story " in footer(app)
+        assert " : command " in footer(app)
+        await pilot.click("#footer", offset=(footer(app).index("resume"), 0))
+        assert not teller.held
+        assert "paused" not in told(strip)
+        teller.back = 2
+        app.tick()
+        assert "2 captions back: n next, space to the newest" in told(strip)
+        teller.back = 0
         assert "live" in header(app)
         await pilot.press("F")
         assert "frozen" in header(app), "freezing has another key"

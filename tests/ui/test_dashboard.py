@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from textual.widgets import Input, Static
+from textual.widgets._toast import Toast
 
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
@@ -12,6 +13,7 @@ from flux_tui.core.ids import PeerId, dag_cid, raw_cid
 from flux_tui.core.ticket import Ticket, format_ticket
 from flux_tui.home import NoNodeError
 from flux_tui.ui.app import Dashboard
+from flux_tui.ui.commandline import WORDS
 from flux_tui.ui.keys import ACTIONS
 from flux_tui.ui.layout import PANELS
 from flux_tui.ui.panels.lines import LinesPanel
@@ -405,18 +407,50 @@ async def test_masking_and_the_screenshot(
     assert "…AAAA" not in text
 
 
+@pytest.mark.parametrize("size", SIZES)
 @on_asyncio
-async def test_help_lists_every_action_and_the_palette_knows_them(live: Live) -> None:
-    async with live.app.run_test(size=(120, 40)) as pilot:
+async def test_help_lists_every_action_and_the_palette_knows_them(live: Live, size: tuple[int, int]) -> None:
+    async with live.app.run_test(size=size) as pilot:
         await pilot.pause()
         await pilot.press("?")
         assert isinstance(live.app.screen, HelpScreen)
-        text = "\n".join(text_of(row.line) for row in live.app.screen.query_one(LinesPanel).rows)
+        panel = live.app.screen.query_one(LinesPanel)
+        lines = [text_of(row.line) for row in panel.rows]
+        assert panel.size.height >= 8
+        assert all(len(line) <= panel.columns for line in lines), "nothing is cut"
+        words = " ".join(" ".join(lines).split())
         for action in ACTIONS:
-            assert action.help in text
+            assert f"{action.help} {action.name}" in words
+        for word in WORDS.values():
+            assert word.help in words
+        await pilot.press("G")
+        await pilot.pause()
+        last = live.app.export_screenshot().replace("&#160;", " ").replace("\n", " ")
+        assert "Go to a panel" in last, "the last line can be reached"
+        await pilot.resize_terminal(60, 20)
+        await pilot.pause()
+        assert all(len(text_of(row.line)) <= panel.columns for row in panel.rows)
         await pilot.press("escape")
         names = [command.title for command in live.app.get_system_commands(live.app.screen)]
         assert sum(1 for action in ACTIONS if action.help) <= len(names)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@on_asyncio
+async def test_a_word_on_what_a_key_did_covers_no_panel(live: Live, size: tuple[int, int]) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=size, notifications=True) as pilot:
+        await pilot.pause()
+        await pilot.press("T", "m", "f")
+        await pilot.pause()
+        (toast,) = live.app.screen.query(Toast)
+        assert toast.region.y == live.app.query_one("#footer").region.y
+        assert toast.region.height == 1
+        assert 10 < toast.region.width < 50
+        assert toasts(live.app) == ["every entry is a line"], "the newest only"
+        await pilot.press("colon")
+        await pilot.pause()
+        assert not live.app.screen.query(Toast), "a line that is typed there is seen"
 
 
 @pytest.mark.parametrize(("key", "keeps"), [("q", False), ("d", True)])

@@ -46,6 +46,7 @@ async def test_who_is_new_is_told_what_to_do_in_one_line_each(size: tuple[int, i
         assert len(told) == 4
         assert "No peer yet" in told[0]
         assert [line.split()[0] for line in told[1:]] == ["a", "f9", ":"], "by the keys as they are"
+        assert "`flux-tui state` prints it" in told[3], "where an address comes from"
         assert all("…" not in line and len(line) <= size[0] for line in told)
         live.append(STARTED)
         app.tick()

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from flux_tui.ui.app import Dashboard
-from flux_tui.ui.keys import ACTIONS, FOOTER_ORDER, GROUPS, NARRATED, Keys
+from flux_tui.ui.keys import ACTIONS, FOOTER_ORDER, GROUPS, NARRATED, STORY_ORDER, Keys
 from flux_tui.ui.layout import PANELS
 from flux_tui.ui.panels.strips import LineStrip
 from flux_tui.ui.view import text_of
@@ -21,7 +21,8 @@ def test_every_action_has_a_name_a_key_a_place_and_something_that_it_runs() -> N
         assert action.help
         assert action.keys
         assert action.group in GROUPS
-        assert not action.label or action.label in FOOTER_ORDER
+        assert not action.label or action.label in (*FOOTER_ORDER, *STORY_ORDER)
+        assert not action.on or action.label, "what has no place in the footer cannot be on there"
         assert hasattr(Dashboard, f"action_{action.run.partition('(')[0]}"), action.run
 
 

@@ -117,6 +117,34 @@ def test_every_reason_has_its_column_and_countdown() -> None:
     assert no_rows(view(folded(STARTED))) == []
 
 
+def test_who_said_no_in_time_is_not_late() -> None:
+    refused = ev.LeaseLapsed(peer=ADA, cids=(CHUNK,), cause="refused")
+    state = folded(STARTED, ASKED, PUSHED, UP, GRANTED, BUSY, refused)
+    head, line = texts(peer_rows(view(state, 160, now=START + 100)))
+    assert "kept" in head
+    assert "100%" in line
+    assert "late" not in line
+    late = ev.LeaseLapsed(peer=ADA, cids=(CHUNK,), cause="deadline")
+    _, line = texts(peer_rows(view(folded(STARTED, ASKED, PUSHED, UP, GRANTED, late), 160, now=START + 100)))
+    assert "0%" in line
+    assert "late" in line
+
+
+def test_nobody_is_asked_again_for_what_is_not_wanted_any_more() -> None:
+    wanted = (STARTED, ASKED, PUSHED, UP, BUSY)
+    for seconds, words in ((1, "3.0 s"), (9, "now")):
+        assert texts(no_rows(view(folded(*wanted), 60, now=START + 5 + seconds)))[1].rstrip().endswith(words)
+        for end in (ev.ObjectCompleted(root=ROOT, size=4096, path=None), ev.Cancelled(cids=(ROOT,))):
+            line = texts(no_rows(view(folded(*wanted, end), 60, now=START + 5 + seconds)))[1]
+            assert not line.rstrip().endswith(words)
+            assert "1" in line, "what was said stands"
+    hold = ev.HoldRequested(root=ROOT, size=4096, replicas=2)
+    full = ev.StatusNo(
+        peer=ADA, cids=(ROOT,), reason="low_space", has_it=False, retry_after=4.0, about="hold"
+    )
+    assert texts(no_rows(view(folded(STARTED, UP, hold, full), 60)))[1].rstrip().endswith("4.0 s")
+
+
 def test_retries_count_down_to_the_soonest() -> None:
     state = folded(STARTED, ASKED, PUSHED, UP, BUSY, ev.RetrySet(
         cids=(ROOT,), next_push_at=START + 9, cause="retry_after", peer=ADA))  # fmt: skip
@@ -146,7 +174,7 @@ def test_reasons_are_words_wherever_three_of_them_fit(width: int) -> None:
     head, line = texts(no_rows(view(folded(STARTED, *noes), width)))
     assert len(head) <= width
     assert ("⊘ denied" in head) == (width >= 48)
-    assert "⧗" in head
+    assert "◔" in head
     assert len(line) <= width
     more = folded(STARTED, *noes, *noes, ev.StatusNo(
         peer=ADA, cids=(ROOT,), reason="not_held", has_it=False, retry_after=None))  # fmt: skip

@@ -1,7 +1,10 @@
-"""What a narrator says, above the footer: two or three lines. The keys that turn its pages are in the footer."""
+"""What a narrator says, above the footer: two or three lines, and that the story waits, while it does. The keys
+that turn its pages are in the footer.
+"""
 
 from textual.strip import Strip
 
+from flux_tui.core.words import counted
 from flux_tui.ui.keys import NARRATED, Keys
 from flux_tui.ui.panels.lines import wrapped
 from flux_tui.ui.panels.strips import LineStrip
@@ -30,12 +33,11 @@ class CaptionStrip(LineStrip):
             for number, text in enumerate(lines)
         ]
         if caption.held and shown:
-            hold = next(action for action in NARRATED if action.name == "narrate-hold")
-            held: Line = [(f"   held: {self._keys.shown(hold)} goes on ", "warn")]
-            if len(text_of([*shown[-1], *held])) > self.size.width and len(shown) < MAX_LINES:
-                shown.append([(" " * (len(place) - 2), "text"), *held])
-            elif len(text_of([*shown[-1], *held])) <= self.size.width:
+            held: Line = [("   " + self._waits(caption), "warn")]
+            if len(text_of([*shown[-1], *held])) <= self.size.width:
                 shown[-1] = [*shown[-1], *held]
+            else:
+                shown.append([(" " * (len(place) - 2), "text"), *held])
         width, tall = self._height
         tall = max(len(shown), tall if width == self.size.width else MIN_LINES)
         if (self.size.width, tall) != self._height:
@@ -44,6 +46,14 @@ class CaptionStrip(LineStrip):
         if shown != self._lines:
             self._lines = shown
             self.refresh()
+
+    def _waits(self, caption: Caption) -> str:
+        """That it does, and how it goes on."""
+        keys = {action.name: self._keys.shown(action) for action in NARRATED}
+        if caption.back:
+            back = counted(caption.back, "caption")
+            return f"{back} back: {keys['narrate-next']} next, {keys['narrate-hold']} to the newest"
+        return f"paused; the nodes are not: {keys['narrate-hold']} resumes the story"
 
     def render_line(self, y: int) -> Strip:
         return self.drawn(self._lines[y] if y < len(self._lines) else [])

@@ -5,6 +5,7 @@ Lines keep their place by key, not by number: what is selected stays selected wh
 first column tells by a sign, for those who see no colours, what is selected and what is marked.
 """
 
+import re
 from typing import ClassVar, Self
 
 from rich.segment import Segment
@@ -251,11 +252,12 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """A text in lines of at most `width` columns."""
+    """A text in lines of at most `width` columns; not broken where a space is one that does not break (U+00A0)."""
     lines: list[str] = []
     for paragraph in text.splitlines():
         line = ""
-        for word in paragraph.split():
+        for part in re.findall(r"[^ ]+", paragraph):
+            word = part.replace("\u00a0", " ")
             if line and len(line) + 1 + len(word) > width:
                 lines.append(line)
                 line = word

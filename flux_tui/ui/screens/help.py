@@ -10,7 +10,7 @@ from textual.widgets import Static
 
 from flux_tui.ui.commandline import WORDS
 from flux_tui.ui.keys import GROUPS, Keys
-from flux_tui.ui.panels.lines import LinesPanel
+from flux_tui.ui.panels.lines import LinesPanel, wrapped
 from flux_tui.ui.view import Line, Row
 
 MOVING: tuple[tuple[str, str], ...] = (
@@ -19,6 +19,8 @@ MOVING: tuple[tuple[str, str], ...] = (
     ("g G", "To the first line, to the last; G follows again"),
     ("mouse", "Select, inspect, sort by a heading, go to a place in the strip of time"),
 )
+KEY_WIDTH = 9
+"""Columns for keys; those who bind longer ones have what they do further to the right."""
 ABOUT = {
     "series": "Series: every entry, the newest last. → pushed out, ← flowed in, ✗ a NO, ↓ a chunk; a run is one line.",
     "pending": "Pending: what is wanted and not whole, and what it waits for.",
@@ -50,28 +52,50 @@ class HelpScreen(ModalScreen[None]):
                          classes="note", markup=False)  # fmt: skip
 
     def on_mount(self) -> None:
-        panel = self.query_one(LinesPanel)
-        panel.show(help_rows(self._keys))
-        panel.focus()
+        self.query_one(LinesPanel).focus()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._fill)
+
+    def _fill(self) -> None:
+        if self.is_mounted:
+            panel = self.query_one(LinesPanel)
+            panel.show(help_rows(self._keys, panel.columns))
 
 
-def help_rows(keys: Keys) -> list[Row]:
-    """The table as lines."""
+def help_rows(keys: Keys, width: int) -> list[Row]:
+    """The table as lines of at most `width` columns: what is longer goes on below, nothing is cut."""
     rows: list[Row] = []
 
     def group(name: str, lines: list[tuple[str, str, str]]) -> None:
         rows.append(Row(f"group {name}", [(name, "accent")], title=True))
         for key, text, note in lines:
-            line: Line = [(f"  {key:<12}", "strong"), (text, "text"), (f"  {note}" if note else "", "dim")]
-            rows.append(Row(f"{name} {key} {note}", line))
+            found = _entry(key, text, note, width)
+            rows.extend(Row(f"{name} {key} {note} {number}", line) for number, line in enumerate(found))
 
     for name in GROUPS:
         actions = [action for action in keys.actions if action.group == name]
         if actions:
-            group(name, [(keys.all_shown(action), action.help, action.name) for action in actions])
+            # A key that the story has taken is nobody else's; the name still works after `:`.
+            group(name, [(keys.all_shown(action) or ":", action.help, action.name) for action in actions])
     group("Move", [(key, text, "") for key, text in MOVING])
     group(
         "After :",
         [(word.usage.split(" ")[0], word.help, word.usage.partition(" ")[2]) for word in WORDS.values()],
     )
     return rows
+
+
+def _entry(key: str, text: str, note: str, width: int) -> list[Line]:
+    """A key, what it does, and its note beside the last words, or below them."""
+    head = f"  {key:<{KEY_WIDTH}} "
+    room = max(10, width - len(head))
+    texts = wrapped(text, room)
+    beside = len(texts[-1]) + 2 + len(note) <= room
+    lines: list[Line] = [[(" " * len(head), "text"), (line, "text")] for line in texts]
+    lines[0][0] = (head, "strong")
+    if note and beside:
+        lines[-1].append((f"  {note}", "dim"))
+    elif note:
+        lines += [[(" " * len(head), "text"), (line, "dim")] for line in wrapped(note, room)]
+    return lines

@@ -342,7 +342,8 @@ def _peer_facts(peer: PeerId, view: View) -> list[Fact]:
     def noes(counts: Mapping[Reason, int]) -> str:
         return ", ".join(f"{reason} {count:,}" for reason, count in counts.items()) or "never"
 
-    kept = f", {found.lapsed:,} lapsed" if found.lapsed else ""
+    fault = f"{found.broken:,}" if found.broken else "none"
+    kept = f", {found.lapsed:,} lapsed ({fault} by its fault)" if found.lapsed else ""
     facts += [
         Fact("address", HIDDEN if view.masked else found.addr, found.addr),
         _plain("standing", standing(found, view.now)[0], view),
