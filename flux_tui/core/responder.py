@@ -6,8 +6,8 @@ Policy
 - Whom the policy refuses hears `denied`.
 - Up to `max_uploads` peers are served at once; the next hear `busy` and when to come back.
 - What the limits would hold back for too long (uplink.py) is `rate_limited`, with the time it would take.
-- Who was told to come back comes before those who asked later (line.py); and while somebody waits for a place, nobody
-  keeps one for longer than a turn.
+- Who is told when to come back, and comes, is served; and who was served for a turn lets others have its place
+  (line.py).
 - A node that is going away says so (`shutting_down`) to all that may count on it.
 - Only bytes that were granted are ever sent, and only to the peer that granted them.
 """
@@ -21,7 +21,7 @@ from flux_tui.core.effects import Broadcast, Dial, Push, Serve, Unserve
 from flux_tui.core.fetch import Fetch
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.ledger import Ledger
-from flux_tui.core.line import Before, Line
+from flux_tui.core.line import Line
 from flux_tui.core.messages import (
     MAX_CIDS_DIRECT,
     Error,
@@ -36,7 +36,7 @@ from flux_tui.core.messages import (
 from flux_tui.core.parts import Watchers, bitmap
 from flux_tui.core.policy import Policy
 from flux_tui.core.routing import MAX_DIRECT
-from flux_tui.core.uplink import MAX_WAIT_SECONDS, Uplink
+from flux_tui.core.uplink import MAX_WAIT_SECONDS, PROMISED_SECONDS, Uplink
 
 FIRST_UPLINK = 50 * 1024 * 1024
 """Bytes/s that this node's uplink is taken to carry until it has been seen."""
@@ -103,9 +103,8 @@ class Responder:
         held = tuple(cid for cid in want.cids if size_of(cid) is not None and cid not in going)
         lacking = tuple(cid for cid in want.cids if size_of(cid) is None or cid in going)
         if held and (no := self._why_not(peer)) is not None:
-            self._not_yet(peer, held, *no)
+            self._no(peer, held, *no, has_it=True)
         elif held:
-            self.line.forget(peer)
             partial = tuple(cid for cid in held if cid in self.fetches)
             whole = tuple(cid for cid in held if cid not in self.fetches)
             if partial:
@@ -127,7 +126,8 @@ class Responder:
             return
         if not (no := self._why_not(peer)):
             idle = not self.uplink.queues
-            taken, refused = self.uplink.add(peer, sizes, self.ledger.now, self._before(peer))
+            promised = self.line.is_due(peer, self.ledger.now)
+            taken, refused = self.uplink.add(peer, sizes, self.ledger.now, promised=promised)
             if taken:
                 self.line.served(peer, self.ledger.now)
                 if idle:
@@ -138,7 +138,9 @@ class Responder:
             if refused:
                 self._no(peer, tuple(refused), *self._too_much(peer), has_it=True)
             return
-        self._not_yet(peer, tuple(sizes), *no)
+        if no[1] is not None and peer not in self.uplink.queues:
+            self.line.told(peer, no[1], self.ledger.now)
+        self._no(peer, tuple(sizes), *no, has_it=True)
 
     def cancelled(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
         """A peer does not want these from us any more. It can only cancel what it granted itself."""
@@ -315,36 +317,25 @@ class Responder:
         if self.policy.refuses(peer):
             return "denied", None
         now = self.ledger.now
-        before = self._before(peer)
-        free = self.policy.max_uploads - len(self.uplink.queues)
-        if peer in self.uplink.queues:
-            if before.places and free <= 0 and self.line.turn_is_over(peer, now):
-                return "busy", self._busy_for()
-        elif free <= before.places:
+        others_served = len(self.uplink.queues) - (peer in self.uplink.queues)
+        if others_served >= self.policy.max_uploads:
             return "busy", self._busy_for()
-        if self.uplink.wait(peer, now, before) > MAX_WAIT_SECONDS:
+        last_place = others_served + 1 >= self.policy.max_uploads
+        if last_place and (others := self.line.turn_over(peer, now)) is not None:
+            return "busy", round(max(self._busy_for(), others), 3)
+        if self.uplink.wait(peer, now) > (
+            PROMISED_SECONDS if self.line.is_due(peer, now) else MAX_WAIT_SECONDS
+        ):
             return self._too_much(peer)
         return None
 
-    def _before(self, peer: PeerId) -> Before:
-        return self.line.before(peer, self.uplink.queues, self.ledger.now)
-
     def _too_much(self, peer: PeerId) -> tuple[ev.Reason, float]:
         """More than the limits let through soon; or than a queue takes."""
-        wait = self.uplink.wait(peer, self.ledger.now, self._before(peer))
+        wait = self.uplink.wait(peer, self.ledger.now)
         if wait > MAX_WAIT_SECONDS:
             # Back when half of it is gone: then the queue has not run dry.
             return "rate_limited", round(min(max(wait - MAX_WAIT_SECONDS / 2, BUSY_MIN), LIMITED_MAX), 3)
         return "busy", self._busy_for()
-
-    def _not_yet(
-        self, peer: PeerId, cids: tuple[Cid, ...], reason: ev.Reason, retry_after: float | None
-    ) -> None:
-        """What it asks for is here, but not for it now; who is told when, has a place in the line."""
-        if retry_after is not None and peer in self.connected:
-            size = self.ledger.holdings.size_of(cids[0]) or 0
-            self.line.told(peer, retry_after, size, self.ledger.now)
-        self._no(peer, cids, reason, retry_after, has_it=True)
 
     def _no(
         self,

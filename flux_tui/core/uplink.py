@@ -10,11 +10,12 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.line import NOBODY, Before
 from flux_tui.core.policy import Bucket, Policy
 
 MAX_WAIT_SECONDS = 2.0
 """Of a queue before a limit: long enough that a requester's next grant comes before it is empty."""
+PROMISED_SECONDS = 4.0
+"""The same for one chunk of a peer that was told to come back, and did."""
 MAX_QUEUED = 1024
 """Chunks that one peer may have in its queue here: what a requester grants to one holder at a time."""
 MAX_RESTING = 4096
@@ -71,27 +72,27 @@ class Uplink:
             queue.bytes = Bucket(policy.per_peer_limit, now)
             queue.chunks = Bucket(policy.per_peer_chunks, now)
 
-    def wait(self, peer: PeerId, now: float, before: Before = NOBODY) -> float:
-        """Seconds that the limits would hold back a chunk that this peer is granted now, after what is kept for
-        those before it."""
-        whole = max(
-            self.bytes.wait(self._waiting_size + before.size, now),
-            self.chunks.wait(self._waiting_chunks + before.chunks, now),
-        )
+    def wait(self, peer: PeerId, now: float) -> float:
+        """Seconds that the limits would hold back a chunk that this peer is granted now."""
+        whole = max(self.bytes.wait(self._waiting_size, now), self.chunks.wait(self._waiting_chunks, now))
         queue = self._queue(peer, now)
         own = max(queue.bytes.wait(queue.waiting_size, now), queue.chunks.wait(len(queue.waiting), now))
         return max(whole, own)
 
     def add(
-        self, peer: PeerId, sizes: Mapping[Cid, int], now: float, before: Before = NOBODY
+        self, peer: PeerId, sizes: Mapping[Cid, int], now: float, *, promised: bool = False
     ) -> tuple[list[Cid], list[Cid]]:
-        """Queue chunks, in order. Returns those that were, and those that would have to wait too long."""
+        """Queue chunks, in order. Returns those that were, and those that would have to wait too long.
+
+        `promised`: it was told to come back now, so the first one may wait for PROMISED_SECONDS.
+        """
         queue = self._queue(peer, now)
         self.queues[peer] = queue
         self._resting.pop(peer, None)
         taken: list[Cid] = []
         for cid, size in sizes.items():
-            if self.wait(peer, now, before) > MAX_WAIT_SECONDS or len(queue) >= MAX_QUEUED:
+            most = PROMISED_SECONDS if promised and not taken else MAX_WAIT_SECONDS
+            if self.wait(peer, now) > most or len(queue) >= MAX_QUEUED:
                 break
             queue.waiting[cid] = size
             queue.size += size
