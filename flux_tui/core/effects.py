@@ -339,6 +339,12 @@ class Provide(_Effect, frozen=True):
     roots: tuple[Cid, ...]
 
 
+class Withdraw(_Effect, frozen=True):
+    """Do not say that any more, from now on; what others were told before they forget in their own time."""
+
+    roots: tuple[Cid, ...]
+
+
 class Serve(_Effect, frozen=True):
     """Queue these chunks for a peer. As they leave: ChunksWritten; if they are gone: ChunksGone."""
 
@@ -439,6 +445,7 @@ Effect: TypeAlias = (
     | Broadcast
     | Forward
     | Provide
+    | Withdraw
     | Serve
     | Unserve
     | Dial

@@ -317,6 +317,8 @@ class ChunksLost(_Event, tag="chunks_lost", frozen=True, kw_only=True):
     size: int
     """Bytes of them together."""
     path: str
+    roots: tuple[Cid, ...] = ()
+    """Objects that were whole with them, and are not any more."""
 
 
 # ── flowing in: other nodes' intents, and what we answered ──────────────────────────────────────

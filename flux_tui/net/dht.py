@@ -14,6 +14,10 @@ What libp2p 0.8.1 does, and what is done about it here:
   bound either: MAX_RECORDS.
 - Its service asks all buckets for random keys and writes its records to disk: it is not run. What is
   needed of that is in `run`: to meet who comes, to look around oneself, to forget what has expired.
+- Kademlia has no message to take a record back, and libp2p none of its own (one with no address is left out,
+  and the old one stays): `withdraw` ends what this node says itself, at once, a round that is under way
+  included. Who was told keeps that for 48 hours, and may forward intents to here meanwhile; the core
+  answers them (core/provided.py).
 - Lookups dial whom they hear of. Such connections get no push link (links.py: only who dials on purpose
   opens one), and are closed after IDLE_SECONDS, and sooner where there are more than MAX_SPARE.
 
@@ -142,6 +146,8 @@ class Dht:
         self._kept: dict[Cid, float] = {}
         """Roots that are provided, and when again."""
         self._due: list[tuple[float, Cid]] = []
+        self._providing: tuple[Cid, trio.CancelScope] | None = None
+        """The root that others are being told of just now."""
         self._known_then = 0
         """Nodes known when roots began to be provided, or were all provided anew."""
         self._to_provide = trio.Event()
@@ -165,6 +171,14 @@ class Dht:
             else:
                 self._fresh.popitem(last=False)
         self._to_provide.set()
+
+    def withdraw(self, roots: Sequence[Cid]) -> None:
+        """See net.network.Network."""
+        for root in roots:
+            self._fresh.pop(root, None)
+            self._kept.pop(root, None)  # its place in `_due` is passed over when its time comes
+            if self._providing is not None and self._providing[0] == root:
+                self._providing[1].cancel()
 
     def route(self, roots: Sequence[Cid], message: Route) -> None:
         """See net.network.Network."""
@@ -376,11 +390,16 @@ class Dht:
                     await self._to_provide.wait()
                 continue
             self._known_then = self._known_then or self._known
-            try:
-                told = await self._provide(root)
-            except Exception as error:  # libp2p's: it is tried again
-                log.debug("providing %s: %r", root, error)
-                told = 0
+            told = 0
+            with trio.CancelScope() as scope:
+                self._providing = root, scope
+                try:
+                    told = await self._provide(root)
+                except Exception as error:  # libp2p's: it is tried again
+                    log.debug("providing %s: %r", root, error)
+            self._providing = None
+            if scope.cancel_called:
+                continue  # it was withdrawn; if it is here again by now, it waits its turn
             at = trio.current_time() + (REPROVIDE_SECONDS if told else TICK_SECONDS)
             self._kept[root] = at
             heappush(self._due, (at, root))

@@ -160,6 +160,9 @@ class Libp2pNetwork:
     def provide(self, roots: Sequence[Cid]) -> None:
         self.dht.provide(roots)
 
+    def withdraw(self, roots: Sequence[Cid]) -> None:
+        self.dht.withdraw(roots)
+
     def route(self, roots: Sequence[Cid], message: Route) -> None:
         self.dht.route(roots, message)
 

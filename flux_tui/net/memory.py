@@ -174,6 +174,10 @@ class MemoryNetwork:
                 del self._provided[next(iter(self._provided))]
         self._spread()
 
+    def withdraw(self, roots: Sequence[Cid]) -> None:
+        for root in roots:
+            self._provided.pop(root, None)
+
     def route(self, roots: Sequence[Cid], message: Route) -> None:
         swarm = self._swarm()
         for root in roots:

@@ -123,6 +123,9 @@ class Network(Protocol):
         Best effort, bounded (MAX_PROVIDED), what was given last first: the DHT takes a few a second.
         """
 
+    def withdraw(self, roots: Sequence[Cid]) -> None:
+        """Do not say it again. Whoever was told forgets it in its own time: nobody can be made to."""
+
     def route(self, roots: Sequence[Cid], message: Route) -> None:
         """Push a message to the nodes closest to each of these in the DHT. Best effort."""
 

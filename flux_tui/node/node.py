@@ -276,6 +276,8 @@ class FluxNode:
                 self._network.forward(effect.roots, Route(intent=effect.intent, hops=effect.hops))
             case fx.Provide():
                 self._network.provide(effect.roots)
+            case fx.Withdraw():
+                self._network.withdraw(effect.roots)
             case fx.Unserve():
                 self._serving.unserve(effect.peer, effect.cids)
             case (

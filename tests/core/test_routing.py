@@ -112,7 +112,7 @@ def test_in_words(peers: tuple[PeerId, ...], routed: bool, gossip: bool, words: 
 
 
 def test_what_is_added_or_whole_is_provided_and_again_after_a_restart() -> None:
-    script = Script()
+    script = Script(held={CHUNK: 7})
     added = fx.Added(
         root=CHUNK, name="f", size=7, chunks=1, path="/f", stored=7, stored_chunks=1, by=None
     )  # fmt: skip

@@ -486,6 +486,23 @@ async def test_a_routed_intent_comes_to_the_provider_that_only_others_know(wire:
         assert not any(one.seen.faults for one in everyone)
 
 
+async def test_what_is_withdrawn_is_not_said_to_those_who_come_later(wire: Wire) -> None:
+    kept, withdrawn = dag_cid(b"kept"), dag_cid(b"withdrawn")
+    async with node(wire, 1) as provider, node(wire, 2) as late:
+        provider.network.provide([kept, withdrawn])
+        provider.network.withdraw([withdrawn, dag_cid(b"never provided")])
+        await connect(provider, late)
+        await late.seen.until(lambda: late.seen.known == 1)
+        with trio.fail_after(BOUND):
+            while not provider.seen.messages:
+                late.network.forward([kept], routed(0, 1))
+                with trio.move_on_after(0.2):
+                    await provider.seen.until(lambda: provider.seen.messages)
+        late.network.forward([withdrawn], routed(0, 2))
+        await settled()
+        assert routed(0, 2) not in provider.seen.messages
+
+
 async def test_routing_without_a_dht_or_by_what_nobody_provides_does_nothing(wire: Wire) -> None:
     async with node(wire, 1) as a, node(wire, 2) as b:
         a.network.route([dag_cid(b"x")], routed(1))
