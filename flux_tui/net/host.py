@@ -23,11 +23,12 @@ from flux_tui.core.messages import Message, Route
 from flux_tui.net.broadcast import Broadcast, open_broadcast
 from flux_tui.net.budget import Budget
 from flux_tui.net.dht import Dht
+from flux_tui.net.dialling import Dialler
 from flux_tui.net.discovery import concrete, mdns, parse_peer_addr
 from flux_tui.net.guests import Guests
 from flux_tui.net.links import PROTOCOL, Links
 from flux_tui.net.network import BAN_SECONDS, Load, Network, NetworkError, OpenNetwork, Receiver
-from flux_tui.net.relay import CIRCUIT, Relay, Reservations, circuit_addr, serve_circuits
+from flux_tui.net.relay import CIRCUIT, CircuitTransport, Relay, Reservations, circuit_addr
 from flux_tui.net.swarm import forget_failures, open_host
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ REDIAL_MIN, REDIAL_MAX = 0.5, 30.0
 """Seconds between two tries to reach a peer that is to be kept; doubling, with jitter."""
 MAX_DIALS = 128
 """Addresses being dialled at the same time."""
+MAX_CAUSES = 32
+"""Exceptions that are looked into for what went wrong."""
 
 
 def open_network(
@@ -86,7 +89,8 @@ async def _open(
         # Who asks for relays cannot be dialled: others try those first.
         network.addrs = (*(circuit_addr(addr, network.peer_id) for addr in relays), *network.addrs)
         advertised += [Multiaddr(addr) for addr in network.addrs]
-        serve_circuits(host)
+        host.get_network().transport_manager.add_transport(CircuitTransport(host))  # type: ignore[attr-defined]
+        Dialler(host)
         if serve_relay:
             Relay(host)
         if through:
@@ -384,14 +388,7 @@ async def _first(*events: trio.Event) -> None:
 
 def _reason(error: BaseException) -> str:
     """What went wrong, from the depths of a chain of exceptions, in words."""
-    texts: list[str] = []
-    seen: BaseException | None = error
-    while seen is not None and len(texts) < 10:
-        if isinstance(seen, BaseExceptionGroup):
-            texts += [str(inner) for inner in seen.exceptions]
-        texts.append(f"{type(seen).__name__} {seen}")
-        seen = seen.__cause__ or seen.__context__
-    text = " ".join(texts)
+    text = " ".join(_words_of(error))
     if found := re.search(r"the relay (says: [\w ,()]+|does not answer, or is none)", text):
         return found.group()
     text = text.lower()
@@ -408,6 +405,20 @@ def _reason(error: BaseException) -> str:
     if "unreachable" in text or "no route" in text:
         return "there is no way to it from this network"
     return "the connection could not be made"
+
+
+def _words_of(error: BaseException) -> list[str]:
+    """What all of them say, the outermost first."""
+    texts: list[str] = []
+    waiting: list[BaseException] = [error]
+    while waiting and len(texts) < MAX_CAUSES:
+        seen = waiting.pop()
+        texts.append(f"{type(seen).__name__} {seen}")
+        if (cause := seen.__cause__ or seen.__context__) is not None:
+            waiting.append(cause)
+        if isinstance(seen, BaseExceptionGroup):
+            waiting += reversed(seen.exceptions)
+    return texts
 
 
 @lru_cache(maxsize=1024)
