@@ -180,9 +180,10 @@ class RouteCame(_Input, frozen=True):
 
 
 class RoutingChanged(_Input, frozen=True):
-    """The DHT knows of more nodes, or of fewer."""
+    """The DHT knows of other nodes than before."""
 
-    known: int
+    came: tuple[PeerId, ...] = ()
+    went: tuple[PeerId, ...] = ()
 
 
 class PeerFound(_Input, frozen=True):

@@ -163,7 +163,7 @@ class Machine:
                 self.router.came(given.peer, given.intent, given.sealed, given.hops)
                 self._intent(given.intent, "routed")
             case fx.RoutingChanged():
-                self.router.known = given.known
+                self.router.table_changed(given.came, given.went)
             case fx.Tick():
                 pass
             case fx.Placed():

@@ -27,7 +27,7 @@ Everything is best effort, in background tasks with bounded queues; nothing here
 import logging
 import random
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple
 
@@ -137,6 +137,8 @@ class Dht:
         self._kad._inbound_limiter = trio.CapacityLimiter(MAX_SERVED)
         self._kad.provider_store = Records(facade, self._kad.peer_routing)
         self._known = 0
+        self._table: frozenset[ID] = frozenset()
+        """The nodes that the receiver was told of."""
         self._lookups_in, self._lookups = trio.open_memory_channel[tuple[Cid, Route]](QUEUE_LOOKUPS)
         self._sends_in, self._sends = trio.open_memory_channel[tuple[PeerInfo, Route]](QUEUE_SENDS)
         self._meet_in, self._meet = trio.open_memory_channel[tuple[float, ID]](QUEUE_MEETINGS)
@@ -266,13 +268,14 @@ class Dht:
         self._tell_size()
 
     def _tell_size(self) -> None:
+        """After whatever may have changed the table, and so often: only its size is looked at."""
         known = self._kad.routing_table.size()
         if known == self._known:
             return
+        self._tell_table()
         if known > self._known:
             self._look.set()
         self._known = known
-        self._receiver.on_routing(known)
         if known >= GROWTH * self._known_then and self._kept:
             # The nodes closest to what was provided are others now.
             self._known_then = known
@@ -281,10 +284,18 @@ class Dht:
             self._kept = dict.fromkeys(self._kept, 0.0)
         self._to_provide.set()
 
+    def _tell_table(self) -> None:
+        now = frozenset(self._kad.routing_table.get_peer_ids())
+        came, went = now - self._table, self._table - now
+        if came or went:
+            self._table = now
+            self._receiver.on_routing(_names(came), _names(went))
+
     async def _run_tidy(self) -> None:
         while True:
             await trio.sleep(TICK_SECONDS)
             self._kad.provider_store.cleanup_expired()
+            self._tell_table()  # one that took another's place does not change its size
             for peer in self._kad_host.spare(trio.current_time() - IDLE_SECONDS, MAX_SPARE):
                 with trio.move_on_after(1):
                     await _quietly(self._host.disconnect(peer))
@@ -441,6 +452,10 @@ class Dht:
         if len(times) == ADDS_PER_WINDOW:
             await trio.sleep_until(times[0] + ADD_WINDOW)
         times.append(trio.current_time())
+
+
+def _names(peers: Iterable[ID]) -> tuple[PeerId, ...]:
+    return tuple(PeerId(str(peer)) for peer in peers)
 
 
 async def _exactly(stream: INetStream, size: int) -> bytes:

@@ -139,7 +139,7 @@ class MemoryNetwork:
         """Addresses being dialled, and whether to keep at it."""
         self._seen: OrderedDict[bytes, None] = OrderedDict()  # by sha256
         self._gossip_in, self._gossip = trio.open_memory_channel[tuple[PeerId, bytes]](GOSSIP_QUEUE)
-        self._known = 0
+        self._known: set[PeerId] = set()
         self._provided: dict[Cid, None] = {}
         self._records: dict[Cid, dict[PeerId, MemoryNetwork]] = {}
         """Providers of roots, kept for the swarm."""
@@ -200,9 +200,11 @@ class MemoryNetwork:
     def look_around(self) -> None:
         """Who is there? And who is close to what this network provides?"""
         swarm = self._swarm()
-        if len(swarm) != self._known:
-            self._known = len(swarm)
-            self._receiver.on_routing(self._known)
+        now = {other.peer_id for other in swarm}
+        if now != self._known:
+            came, went = now - self._known, self._known - now
+            self._known = now
+            self._receiver.on_routing(tuple(came), tuple(went))
             self._spread()
 
     def dial(self, addr: str, *, keep: bool = False) -> None:

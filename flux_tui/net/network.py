@@ -87,8 +87,8 @@ class Receiver(Protocol):
     def on_dial_failed(self, addr: str, why: str) -> None:
         """An address that was dialled does not answer, or is not what it says. One sentence."""
 
-    def on_routing(self, known: int) -> None:
-        """The DHT knows of this many other nodes now."""
+    def on_routing(self, came: tuple[PeerId, ...], went: tuple[PeerId, ...]) -> None:
+        """The DHT knows of these other nodes now, and of those no longer."""
 
     def on_found(self, addr: str) -> None:
         """Discovery (mDNS) found a peer's multiaddr, ending in /p2p/…. Not dialled yet."""

@@ -49,8 +49,8 @@ class Host:
         if message.hops:
             self.network.forward((dag_cid(name),), Route(intent=message.intent, hops=message.hops - 1))
 
-    def on_routing(self, known: int) -> None:
-        self.known = known
+    def on_routing(self, came: tuple[PeerId, ...], went: tuple[PeerId, ...]) -> None:
+        self.known += len(came) - len(went)
 
     def on_connected(self, peer: PeerId, addr: str) -> None: ...
     def on_disconnected(self, peer: PeerId, why: str) -> None: ...

@@ -125,6 +125,17 @@ async def test_nobodys_values_are_kept() -> None:
         assert kad_of(b).get_value_store_size() == 0
 
 
+async def test_one_that_takes_anothers_place_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dht_module, "TICK_SECONDS", 0.1)
+    async with met() as (a, b):
+        assert a.seen.table == {b.id}
+        table = kad_of(a).routing_table
+        stranger = ID.from_pubkey(create_new_key_pair(bytes([77]) * 32).public_key)
+        table.remove_peer(ID.from_base58(b.id))
+        assert await table.add_peer(PeerInfo(stranger, [Multiaddr("/ip4/127.0.0.1/tcp/1")]))
+        await a.seen.until(lambda: str(stranger) in a.seen.table)
+
+
 # ── providing ───────────────────────────────────────────────────────────────────────────────────
 
 

@@ -45,8 +45,9 @@ class Seen:
         self.faults: list[tuple[PeerId, str, str]] = []
         self.failed: list[tuple[str, str]] = []
         self.found: list[str] = []
+        self.table: set[PeerId] = set()
+        """Nodes in the DHT, as told so far."""
         self.known = 0
-        """Nodes in the DHT, as told last."""
         self.unwanted: set[Cid] = set()
         """Chunks that wants_payload declines."""
         self.may_take = trio.Event()
@@ -113,8 +114,11 @@ class Seen:
         self.failed.append((addr, why))
         self._news.unpark_all()
 
-    def on_routing(self, known: int) -> None:
-        self.known = known
+    def on_routing(self, came: tuple[PeerId, ...], went: tuple[PeerId, ...]) -> None:
+        assert self.table.isdisjoint(came)
+        assert self.table.issuperset(went)
+        self.table = self.table.union(came).difference(went)
+        self.known = len(self.table)
         self._news.unpark_all()
 
     def on_found(self, addr: str) -> None:

@@ -329,8 +329,10 @@ class Swarm:
         self.nodes[node.peer] = node
         node.start()
         if self.dht:
-            for other in self.nodes.values():
-                other.feed(fx.RoutingChanged(known=len(self.nodes) - 1))
+            others = [other for other in self.nodes.values() if other is not node]
+            node.feed(fx.RoutingChanged(came=tuple(other.peer for other in others)))
+            for other in others:
+                other.feed(fx.RoutingChanged(came=(node.peer,)))
         return node
 
     def link(self, a: PeerId, b: PeerId) -> None:
