@@ -95,11 +95,16 @@ async def _quiet(hosts: list[Host]) -> None:
             before, now = now, sum(host.cost for host in hosts)
 
 
+def _say(start: float, number: int, what: str) -> None:
+    print(f"{number} hosts, {time.perf_counter() - start:6.1f} s: {what}", file=sys.stderr, flush=True)
+
+
 async def measure(number: int, intents: int, seed: int) -> tuple[list[float], ...]:
     """For each intent: messages, seconds until a provider heard it, copies that providers heard, and how many
     of them did.
     """
     chance = random.Random(seed)
+    begun = time.perf_counter()
     async with AsyncExitStack() as stack:
         hosts: list[Host] = []
         for index in range(number):
@@ -112,8 +117,10 @@ async def measure(number: int, intents: int, seed: int) -> tuple[list[float], ..
             hosts.append(host)
             if index:
                 network.dial(hosts[0].network.addrs[0], keep=True)
+        _say(begun, number, "open")
         enough = min(number - 1, 12)
         await _until(hosts, "everybody knows some", lambda: min(host.known for host in hosts) >= enough)
+        _say(begun, number, "everybody knows some")
         names = [b"%d-%d" % (seed, index) for index in range(intents)]
         providers = {name: chance.sample(hosts[1:], PROVIDERS) for name in names}
         before = sum(host.network.dht.statistics().records for host in hosts)
@@ -127,10 +134,12 @@ async def measure(number: int, intents: int, seed: int) -> tuple[list[float], ..
             "the roots are provided",
             lambda: sum(host.network.dht.statistics().records for host in hosts) >= expected,
         )
+        _say(begun, number, "the roots are provided")
         messages, seconds, copies, reached = [], [], [], []
         for name in names:
             asker = chance.choice([host for host in hosts[1:] if host not in providers[name]])
             await _quiet(hosts)
+            _say(begun, number, "quiet")
             cost, heard = sum(host.cost for host in hosts), sum(host.copies for host in providers[name])
             start = time.perf_counter()
             intent = SealedIntent(signed=name, signature=bytes(64))
