@@ -1,10 +1,12 @@
 """What an intent costs when it is routed by DHT: messages and seconds, on real libp2p hosts in one process.
 
-python -m tests.bench.routing [--hosts 16,32,64] [--intents N] [--json FILE]
+python -m tests.bench.routing [--hosts 16,32,64,100] [--intents N] [--meet] [--json FILE]
 
-Everybody joins one host, and learns of the others by the DHT. A few provide a root; others route an intent by
-it, until a provider has heard it. Counted: every stream that was opened for a lookup (a question and an
-answer: two messages), and every intent that was handed on.
+Everybody joins one host, and knows of the others what a node of the DHT knows that has been there for long: its
+table is filled beforehand, as the simulation's is. With --meet they learn it by themselves, which a hundred hosts
+on one processor take too long for: some N² handshakes. A few provide a root; others route an intent by it, until a
+provider has heard it. Counted: every stream that was opened for a lookup (a question and an answer: two messages),
+and every intent that was handed on.
 """
 
 import random
@@ -12,12 +14,18 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 import trio
 from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.kad_dht.routing_table import KBucket
+from libp2p.peer.id import ID
+from libp2p.peer.peerinfo import info_from_p2p_addr
+from multiaddr import Multiaddr
 
 from flux_tui.core.ids import Cid, PeerId, dag_cid
 from flux_tui.core.messages import Chunk, Message, Route, SealedIntent
+from flux_tui.net import dht
 from flux_tui.net.frames import Piece
 from flux_tui.net.host import Libp2pNetwork, open_network
 from tests.bench.report import Table, parser
@@ -99,7 +107,29 @@ def _say(start: float, number: int, what: str) -> None:
     print(f"{number} hosts, {time.perf_counter() - start:6.1f} s: {what}", file=sys.stderr, flush=True)
 
 
-async def measure(number: int, intents: int, seed: int) -> tuple[list[float], ...]:
+async def _no_looks(_: dht.Dht) -> None:
+    """Nobody looks around."""
+
+
+async def _lay_out(hosts: list[Host], chance: random.Random) -> None:
+    """Let each know what it would after a long time: of each part of the swarm as many as there is room for."""
+    infos = [info_from_p2p_addr(Multiaddr(host.network.addrs[0])) for host in hosts]
+
+    async def is_there(_: KBucket, peer: ID) -> bool:
+        return True  # which is so, and to find it out costs a connection
+
+    ping, KBucket._ping_peer = KBucket._ping_peer, is_there  # type: ignore[method-assign, assignment]
+    for host in hosts:
+        kad = host.network.dht
+        others = [info for info in infos if str(info.peer_id) != host.network.peer_id]
+        for info in chance.sample(others, len(others)):
+            host.network._host.get_peerstore().add_addrs(info.peer_id, info.addrs, 3600)
+            await kad._kad.routing_table.add_peer(info)
+        kad._tell_size()
+    KBucket._ping_peer = ping  # type: ignore[method-assign]
+
+
+async def measure(number: int, intents: int, seed: int, *, meet: bool) -> tuple[list[float], ...]:
     """For each intent: messages, seconds until a provider heard it, copies that providers heard, and how many
     of them did.
     """
@@ -118,6 +148,8 @@ async def measure(number: int, intents: int, seed: int) -> tuple[list[float], ..
             if index:
                 network.dial(hosts[0].network.addrs[0], keep=True)
         _say(begun, number, "open")
+        if not meet:
+            await _lay_out(hosts, chance)
         enough = min(number - 1, 12)
         await _until(hosts, "everybody knows some", lambda: min(host.known for host in hosts) >= enough)
         _say(begun, number, "everybody knows some")
@@ -166,12 +198,17 @@ async def measure(number: int, intents: int, seed: int) -> tuple[list[float], ..
 
 def main() -> int:
     options = parser(__doc__ or "")
-    options.add_argument("--hosts", default="16,32")
+    options.add_argument("--hosts", default="16,32,64,100")
     options.add_argument("--intents", type=int, default=3)
+    options.add_argument("--meet", action="store_true", help="let them find each other")
     given = options.parse_args()
+    if not given.meet:
+        dht.Dht._run_looks = _no_looks  # type: ignore[method-assign, assignment]  # they know each other
     table = Table(f"an intent routed by DHT to {PROVIDERS} providers, real hosts in one process")
     for number in [int(text) for text in given.hosts.split(",")]:
-        messages, seconds, copies, reached = trio.run(measure, number, given.intents, 7)
+        messages, seconds, copies, reached = trio.run(
+            partial(measure, meet=given.meet), number, given.intents, 7
+        )
         table.add(f"{number} hosts: messages an intent", messages, "")
         table.add(f"{number} hosts: of these, heard by the providers", copies, "")
         table.add(f"{number} hosts: providers that heard it, of {PROVIDERS}", reached, "")
