@@ -366,6 +366,8 @@ class Dial(_Effect, frozen=True):
     addr: str
     keep: bool = False
     """Try again whenever the peer is not there."""
+    more: tuple[str, ...] = ()
+    """Addresses of the same peer, to be tried in order where that one does not lead there."""
 
 
 class Disconnect(_Effect, frozen=True):

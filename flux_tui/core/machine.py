@@ -312,8 +312,8 @@ class Machine:
         self.ledger.emit(ev.HaveReceived(peer=intent.origin, root=have.root, name=have.name, size=have.size))
         if intent.origin in self.responder.connected:
             self.requester.promised(intent.origin, (have.root,), have.size)
-        elif intent.addrs and self.admission.may_dial(intent.origin, intent.addrs[0], self.ledger.now):
-            self.ledger.do(fx.Dial(addr=intent.addrs[0]))
+        elif addrs := self.admission.may_dial(intent.origin, intent.addrs, self.ledger.now):
+            self.ledger.do(fx.Dial(addr=addrs[0], more=addrs[1:]))
 
     def _command(self, command: cmd.Command) -> None:
         match command:

@@ -83,7 +83,8 @@ class Responder:
         self._told_yes: OrderedDict[PeerId, OrderedDict[Cid, None]] = OrderedDict()
         self.connected: dict[PeerId, None] = {}
         self._seen: dict[tuple[PeerId, bytes], float] = {}
-        self._owed: dict[PeerId, tuple[float, list[Message]]] = {}
+        self._owed: dict[PeerId, tuple[float, list[Message], int]] = {}
+        """By peer: until when, what, and how many of its addresses were not its first."""
         self._uplink: float = FIRST_UPLINK
         self._busy_since: float | None = None
         self._sent = 0
@@ -242,7 +243,8 @@ class Responder:
     def peer_up(self, peer: PeerId) -> None:
         """A stream is open: hand over what we owe it."""
         self.connected[peer] = None
-        expires, messages = self._owed.pop(peer, (0.0, []))
+        expires, messages, more = self._owed.pop(peer, (0.0, [], 0))
+        self.admission.was_it(more, self.ledger.now)
         if expires > self.ledger.now:
             for message in messages:
                 self.ledger.do(Push(peer=peer, message=message))
@@ -379,15 +381,14 @@ class Responder:
         if peer in self.connected:
             self.ledger.do(Push(peer=peer, message=message))
             return
-        if not addrs:
-            return
         if peer not in self._owed:
-            if not self.admission.may_dial(peer, addrs[0], self.ledger.now):
+            allowed = self.admission.may_dial(peer, addrs, self.ledger.now)
+            if not allowed:
                 return
             if len(self._owed) >= MAX_OWED:
                 self._owed.pop(next(iter(self._owed)))
-            self._owed[peer] = (self.ledger.now + OWED_SECONDS, [])
-            self.ledger.do(Dial(addr=addrs[0]))
+            self._owed[peer] = (self.ledger.now + OWED_SECONDS, [], len(allowed) - 1)
+            self.ledger.do(Dial(addr=allowed[0], more=allowed[1:]))
         owed = self._owed[peer][1]
         if len(owed) < MAX_DIRECT:
             owed.append(message)

@@ -24,7 +24,7 @@ from flux_tui.net.broadcast import Broadcast, open_broadcast
 from flux_tui.net.budget import Budget
 from flux_tui.net.dht import Dht
 from flux_tui.net.dialling import Dialler
-from flux_tui.net.discovery import concrete, mdns, parse_peer_addr
+from flux_tui.net.discovery import addrs_of, concrete, mdns, parse_peer_addr
 from flux_tui.net.guests import Guests
 from flux_tui.net.links import PROTOCOL, Links
 from flux_tui.net.network import BAN_SECONDS, Load, Network, NetworkError, OpenNetwork, Receiver
@@ -177,12 +177,12 @@ class Libp2pNetwork:
         """Keep the DHT going, until cancelled."""
         await self.dht.run()
 
-    def dial(self, addr: str, *, keep: bool = False) -> None:
+    def dial(self, addr: str, *, keep: bool = False, more: Sequence[str] = ()) -> None:
         if addr in self._dialling:
             self._dialling[addr] |= keep
         else:
             self._dialling[addr] = keep
-            self._nursery.start_soon(self._dial, addr)
+            self._nursery.start_soon(self._dial, addr, more)
 
     def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:
         self._links.ban(peer, seconds)
@@ -222,7 +222,7 @@ class Libp2pNetwork:
     async def _on_stream(self, stream: INetStream) -> None:
         await self._links.take(stream)
 
-    async def _dial(self, addr: str) -> None:
+    async def _dial(self, addr: str, more: Sequence[str]) -> None:
         try:
             if len(self._dialling) > MAX_DIALS:
                 self._receiver.on_dial_failed(addr, f"{addr} is not dialled: too many others are just now")
@@ -235,6 +235,11 @@ class Libp2pNetwork:
             wait = REDIAL_MIN
             while True:
                 why = await self._connect(peer, transport, addr)
+                for other, there in addrs_of(peer, more) if why is not None else ():
+                    failed = await self._connect(peer, there, other)
+                    why = None if failed is None else f"{why}; {failed}"
+                    if why is None:
+                        break
                 if why is None:
                     wait = REDIAL_MIN
                     link = self._links.by_peer.get(peer)

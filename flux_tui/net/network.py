@@ -132,8 +132,10 @@ class Network(Protocol):
     def forward(self, roots: Sequence[Cid], message: Route) -> None:
         """Push it to the providers of these that this very node knows (MAX_FANOUT). Best effort."""
 
-    def dial(self, addr: str, *, keep: bool = False) -> None:
+    def dial(self, addr: str, *, keep: bool = False, more: Sequence[str] = ()) -> None:
         """Connect in the background; on_connected or on_dial_failed tells.
+
+        `more`: addresses of the same peer, to be tried in order where that one does not lead there.
 
         `keep`: try again, with patience, whenever the peer is not there, as long as the network is open.
         """

@@ -134,13 +134,28 @@ def test_an_asker_without_a_link_is_dialled_to_hear_it() -> None:
     script = sharing()
     script.give(gone("/home/film.mkv", CHUNK))
     del script.held[CHUNK]
-    addr = f"/ip4/127.0.0.1/tcp/3/p2p/{OTHER}"
-    intent = structs.replace(wanted(OTHER, CHUNK), addrs=(addr,))
+    addrs = tuple(f"/ip4/127.0.0.1/tcp/{port}/p2p/{OTHER}" for port in (3, 4))
+    intent = structs.replace(wanted(OTHER, CHUNK), addrs=(*addrs, f"/ip4/127.0.0.1/tcp/5/p2p/{ME}"))
     sealed = msg.SealedIntent(signed=b"signed", signature=bytes(64))
     _, effects = script.give(fx.RouteCame(HOLDER, intent, sealed, 0))
-    assert effects == [fx.Dial(addr=addr)]
+    assert effects == [fx.Dial(addr=addrs[0], more=addrs[1:])]
     _, effects = script.give(up(OTHER))
     assert any(isinstance(e, fx.Push) and isinstance(e.message, msg.StatusNo) for e in effects)
+
+
+def test_further_addresses_are_charged_only_where_they_are_not_its_own() -> None:
+    """Who can be dialled at three addresses costs the budget no more than who can at one."""
+    script = sharing()
+    addrs = tuple(f"/ip4/127.0.0.1/tcp/{port}/p2p/{OTHER}" for port in (3, 4, 5))
+    dials = script.machine.admission._dials
+    level = dials.level
+    for number in range(3):
+        intent = structs.replace(wanted(OTHER, CHUNK, nonce=b"nonce-%02d" % number), addrs=addrs)
+        script.give(fx.RouteCame(HOLDER, intent, msg.SealedIntent(signed=b"s", signature=bytes(64)), 0))
+        assert dials.level == level - number - 3
+        script.give(up(OTHER))
+        assert dials.level == level - number - 1
+        script.give(fx.PeerDown(peer=OTHER, why="gone"))
 
 
 def test_gossip_is_not_answered_with_it() -> None:

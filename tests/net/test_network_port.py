@@ -544,6 +544,19 @@ async def test_an_address_where_nobody_listens(wire: Wire, dead_port: int) -> No
         await connect(a, b)
 
 
+async def test_other_addresses_are_tried_in_order(wire: Wire, dead_port: int) -> None:
+    async with node(wire, 1) as a, node(wire, 2) as b, node(wire, 3) as c:
+        dead = [f"/ip4/127.0.0.1/tcp/{port}/p2p/{b.id}" for port in (dead_port, 1)]
+        a.network.dial(dead[0], more=[dead[1], c.addr, "nonsense"])
+        await a.seen.until(lambda: a.seen.failed)
+        reason = "cannot be reached: nobody listens there (connection refused)"
+        assert a.seen.failed == [(dead[0], f"{dead[0]} {reason}; {dead[1]} {reason}")]
+        a.network.dial(dead[0], more=[dead[1], b.addr, c.addr])
+        await a.seen.up(b.id)
+        assert a.seen.addrs == [b.addr], "that is where it is found again"
+        assert len(a.seen.failed) == 1
+
+
 async def test_an_address_with_another_peers_id(wire: Wire) -> None:
     async with node(wire, 1) as a, node(wire, 2) as b, node(wire, 3) as c:
         wrong = f"{b.addr.rpartition('/p2p/')[0]}/p2p/{c.id}"
