@@ -12,6 +12,8 @@ from flux_tui.core import provided as provided_module
 from flux_tui.core.derive import derive
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from flux_tui.core.machine import Machine
+from flux_tui.core.report import state_report
+from flux_tui.core.words import describe
 from tests.core.test_machine import CHUNK, HOLDER, ME, OTHER, Script, up, wanted
 from tests.core.test_routing import routed
 
@@ -56,9 +58,10 @@ def test_what_is_changed_or_removed_is_withdrawn(path: str, withdrawn: Cid | Non
     lost = tuple(root for root in (withdrawn,) if root)
     assert events[-1] == ev.ChunksLost(cids=(LEAF,), size=7, path=path, roots=lost)
     assert effects == [fx.Withdraw(roots=lost)] * len(lost)
+    assert describe(events[-1]).endswith(" is not provided any more") == bool(lost)
     rest = tuple(root for root in (CHUNK, MOVED) if root != withdrawn)
     assert reborn(script) == [fx.Provide(roots=rest)], "nor is it provided after a restart"
-    assert [root for root, known in script.machine.state.objects.items() if known.broken] == [*lost]
+    assert [one["root"] for one in state_report(script.machine.state)["objects"] if one["broken"]] == [*lost]
     assert script.give(gone(path, LEAF))[1] == [], "once"
 
 
