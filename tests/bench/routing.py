@@ -13,6 +13,7 @@ import random
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -20,7 +21,8 @@ from math import log2
 
 import trio
 from libp2p.crypto.ed25519 import create_new_key_pair
-from libp2p.kad_dht.routing_table import KBucket
+from libp2p.kad_dht.common import BUCKET_SIZE
+from libp2p.kad_dht.routing_table import KBucket, key_to_int, peer_id_to_key
 from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import info_from_p2p_addr
 from multiaddr import Multiaddr
@@ -115,7 +117,9 @@ async def _no_looks(_: dht.Dht) -> None:
 
 
 async def _lay_out(hosts: list[Host], chance: random.Random) -> None:
-    """Let each know what it would after a long time: of each part of the swarm as many as there is room for."""
+    """Let each know what Kademlia has it know: twenty of those that differ from it first at the same bit. (libp2p
+    has room for more than that: it divides any of its buckets that is full.)
+    """
     infos = [info_from_p2p_addr(Multiaddr(host.network.addrs[0])) for host in hosts]
 
     async def is_there(_: KBucket, peer: ID) -> bool:
@@ -124,8 +128,13 @@ async def _lay_out(hosts: list[Host], chance: random.Random) -> None:
     ping, KBucket._ping_peer = KBucket._ping_peer, is_there  # type: ignore[method-assign, assignment]
     for host in hosts:
         kad = host.network.dht
-        others = [info for info in infos if str(info.peer_id) != host.network.peer_id]
-        for info in chance.sample(others, len(others)):
+        me = key_to_int(peer_id_to_key(host.network._host.get_id()))
+        room: Counter[int] = Counter()
+        for info in chance.sample(infos, len(infos)):
+            differs = (me ^ key_to_int(peer_id_to_key(info.peer_id))).bit_length()
+            room[differs] += 1
+            if not differs or room[differs] > BUCKET_SIZE:
+                continue
             host.network._host.get_peerstore().add_addrs(info.peer_id, info.addrs, 3600)
             await kad._kad.routing_table.add_peer(info)
         kad._tell_size()
