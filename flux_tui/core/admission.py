@@ -19,7 +19,7 @@ Pure: the time is an argument. Every table is bounded.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from flux_tui.core import events as ev
@@ -215,12 +215,18 @@ class Admission:
         purse.unasked += 1
         return purse.unasked >= MAX_UNASKED
 
-    def may_dial(self, origin: PeerId, addr: str, now: float) -> bool:
-        """Whether the return address in this node's intent is dialled: its own, and not too often."""
-        if addr.rpartition("/p2p/")[2] != origin or not self._dials.has(now):
-            return False
-        self._dials.take(1, now)
-        return True
+    def may_dial(self, origin: PeerId, addrs: Sequence[str], now: float) -> tuple[str, ...]:
+        """Which of the return addresses in this node's intent are dialled: its own, and not too many."""
+        allowed: list[str] = []
+        for addr in addrs:
+            if addr.rpartition("/p2p/")[2] == origin and self._dials.has(now):
+                self._dials.take(1, now)
+                allowed.append(addr)
+        return tuple(allowed)
+
+    def was_it(self, more: int, now: float) -> None:
+        """The peer was where it said: so many further addresses cost nobody anything."""
+        self._dials.take(-more, now)
 
     def dropped(self, peer: PeerId, now: float) -> int:
         """Its link is closed for what it did. Returns how often that was so before."""

@@ -154,6 +154,9 @@ def apply(state: State, entry: Entry) -> None:
         case ev.ChunksLost():
             state.chunk_count = max(0, state.chunk_count - len(event.cids))
             state.chunk_bytes = max(0, state.chunk_bytes - event.size)
+            for root in event.roots:
+                if found := state.objects.get(root):
+                    found.broken = True
         case ev.HaveReceived():
             _peer(state, event.peer).has_it = True
         case ev.IntentReceived():
@@ -279,7 +282,7 @@ def _requested(state: State, event: ev.Requested) -> None:
         found.size = event.size if event.size is not None else found.size
         found.path = event.path or found.path
         found.completed_at = None
-        found.cancelled = False
+        found.cancelled = found.broken = False
 
 
 def _wanted(state: State, root: Cid) -> ObjectState:

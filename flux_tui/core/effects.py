@@ -180,9 +180,10 @@ class RouteCame(_Input, frozen=True):
 
 
 class RoutingChanged(_Input, frozen=True):
-    """The DHT knows of more nodes, or of fewer."""
+    """The DHT knows of other nodes than before."""
 
-    known: int
+    came: tuple[PeerId, ...] = ()
+    went: tuple[PeerId, ...] = ()
 
 
 class PeerFound(_Input, frozen=True):
@@ -339,6 +340,12 @@ class Provide(_Effect, frozen=True):
     roots: tuple[Cid, ...]
 
 
+class Withdraw(_Effect, frozen=True):
+    """Do not say that any more, from now on; what others were told before they forget in their own time."""
+
+    roots: tuple[Cid, ...]
+
+
 class Serve(_Effect, frozen=True):
     """Queue these chunks for a peer. As they leave: ChunksWritten; if they are gone: ChunksGone."""
 
@@ -359,6 +366,8 @@ class Dial(_Effect, frozen=True):
     addr: str
     keep: bool = False
     """Try again whenever the peer is not there."""
+    more: tuple[str, ...] = ()
+    """Addresses of the same peer, to be tried in order where that one does not lead there."""
 
 
 class Disconnect(_Effect, frozen=True):
@@ -439,6 +448,7 @@ Effect: TypeAlias = (
     | Broadcast
     | Forward
     | Provide
+    | Withdraw
     | Serve
     | Unserve
     | Dial

@@ -22,6 +22,7 @@ from flux_tui.core.fetch import Fetch
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.ledger import Ledger
 from flux_tui.core.messages import MAX_CIDS_DIRECT
+from flux_tui.core.provided import Provided
 from flux_tui.core.replicas import origins_of
 from flux_tui.core.requester import Requester
 from flux_tui.core.responder import Responder
@@ -64,10 +65,13 @@ _REASONS: dict[DropCause, Reason | None] = {
 class Keeper:
     """Replicas that this node keeps for others. What must not be forgotten is in the state."""
 
-    def __init__(self, ledger: Ledger, requester: Requester, responder: Responder) -> None:
+    def __init__(
+        self, ledger: Ledger, requester: Requester, responder: Responder, provided: Provided
+    ) -> None:
         self.ledger = ledger
         self.requester = requester
         self.responder = responder
+        self.provided = provided
         self._fetching: dict[Cid, int] = {}
         """Replicas on their way, and the bytes of each that room was found for."""
         self._remind_at = float("inf")
@@ -336,6 +340,7 @@ class Keeper:
         if cause != "released":
             self._tell(origins, root, "gone", _REASONS[cause])
         if not kept.own:
+            self.provided.drop(root)
             self._evict(root)
 
     def _stop_fetching(self, root: Cid) -> None:

@@ -26,6 +26,7 @@ from flux_tui.core.ids import Cid, PeerId, is_leaf
 from flux_tui.core.keep import Keeper
 from flux_tui.core.ledger import Holdings, Ledger
 from flux_tui.core.policy import Policy
+from flux_tui.core.provided import Provided
 from flux_tui.core.requester import Requester
 from flux_tui.core.responder import Responder
 from flux_tui.core.state import State
@@ -58,11 +59,14 @@ class Machine:
         self.ledger = Ledger(me, state, holdings, random)
         self.requester = Requester(self.ledger, max_pending)
         self.admission = Admission(state.at)
-        self.responder = Responder(self.ledger, policy or Policy(), self.requester.fetches, self.admission)
+        self.provided = Provided(self.ledger)
+        self.responder = Responder(
+            self.ledger, policy or Policy(), self.requester.fetches, self.admission, self.provided
+        )
         self.customs = Customs(self.ledger, self.responder)
         self.router = self.requester.retry.router
         self.origin = Origin(self.ledger, self.router)
-        self.keeper = Keeper(self.ledger, self.requester, self.responder)
+        self.keeper = Keeper(self.ledger, self.requester, self.responder, self.provided)
         self._stopped = False
         self._unreachable: dict[str, None] = {}
         """Addresses whose failure stands in the series already."""
@@ -99,9 +103,7 @@ class Machine:
                 )
             )
         self.router.start()
-        whole = [known for known in self.state.objects.values() if known.completed_at is not None]
-        if whole:
-            self.ledger.do(fx.Provide(roots=tuple(known.root for known in whole)))
+        self.provided.start()
         self.keeper.start()
         self.origin.start()
         return self.ledger.take()
@@ -161,7 +163,7 @@ class Machine:
                 self.router.came(given.peer, given.intent, given.sealed, given.hops)
                 self._intent(given.intent, "routed")
             case fx.RoutingChanged():
-                self.router.known = given.known
+                self.router.table_changed(given.came, given.went)
             case fx.Tick():
                 pass
             case fx.Placed():
@@ -310,8 +312,8 @@ class Machine:
         self.ledger.emit(ev.HaveReceived(peer=intent.origin, root=have.root, name=have.name, size=have.size))
         if intent.origin in self.responder.connected:
             self.requester.promised(intent.origin, (have.root,), have.size)
-        elif intent.addrs and self.admission.may_dial(intent.origin, intent.addrs[0], self.ledger.now):
-            self.ledger.do(fx.Dial(addr=intent.addrs[0]))
+        elif addrs := self.admission.may_dial(intent.origin, intent.addrs, self.ledger.now):
+            self.ledger.do(fx.Dial(addr=addrs[0], more=addrs[1:]))
 
     def _command(self, command: cmd.Command) -> None:
         match command:
@@ -405,7 +407,7 @@ class Machine:
     def _announce(self, root: Cid) -> None:
         if known := self.state.objects.get(root):
             self.responder.announce(root, known.name, known.size or 0)
-            self.ledger.do(fx.Provide(roots=(root,)))
+            self.provided.add(root)
 
     def _join(self, addr: str, *, keep: bool) -> None:
         if keep:

@@ -80,6 +80,7 @@ def _object(found: ObjectState) -> dict[str, Any]:
         "complete": found.completed_at is not None,
         "completed_at": found.completed_at,
         "cancelled": found.cancelled,
+        "broken": found.broken,
     }
 
 

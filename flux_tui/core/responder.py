@@ -2,7 +2,8 @@
 
 Policy
 - Who asked directly is always answered. What came by gossip is answered only with a yes or a NO that
-  carries news: a thousand nodes that each say "not held" would be a storm about nothing.
+  carries news: a thousand nodes that each say "not held" would be a storm about nothing. What came by DHT
+  to one that the DHT still names as a provider of what it let go carries such news.
 - Whom the policy refuses hears `denied`.
 - Up to `max_uploads` peers are served at once; the next hear `busy` and when to come back.
 - What the limits would hold back for too long (uplink.py) is `rate_limited`, with the time it would take.
@@ -35,6 +36,7 @@ from flux_tui.core.messages import (
 )
 from flux_tui.core.parts import Watchers, bitmap
 from flux_tui.core.policy import Policy
+from flux_tui.core.provided import Provided
 from flux_tui.core.routing import MAX_DIRECT
 from flux_tui.core.uplink import MAX_WAIT_SECONDS, PROMISED_SECONDS, Uplink
 
@@ -62,10 +64,16 @@ class Responder:
     """The giving half of a node."""
 
     def __init__(
-        self, ledger: Ledger, policy: Policy, fetches: Mapping[Cid, Fetch], admission: Admission
+        self,
+        ledger: Ledger,
+        policy: Policy,
+        fetches: Mapping[Cid, Fetch],
+        admission: Admission,
+        provided: Provided,
     ) -> None:
         self.ledger = ledger
         self.admission = admission
+        self.provided = provided
         self.fetches = fetches
         """What this node is still fetching: of that, it has a part."""
         self._watchers = Watchers()
@@ -75,7 +83,8 @@ class Responder:
         self._told_yes: OrderedDict[PeerId, OrderedDict[Cid, None]] = OrderedDict()
         self.connected: dict[PeerId, None] = {}
         self._seen: dict[tuple[PeerId, bytes], float] = {}
-        self._owed: dict[PeerId, tuple[float, list[Message]]] = {}
+        self._owed: dict[PeerId, tuple[float, list[Message], int]] = {}
+        """By peer: until when, what, and how many of its addresses were not its first."""
         self._uplink: float = FIRST_UPLINK
         self._busy_since: float | None = None
         self._sent = 0
@@ -113,6 +122,8 @@ class Responder:
                 self._offer(intent, whole, want.retry, via)
         if lacking and via == "direct":
             self._no(peer, lacking, "not_held", None, has_it=False)
+        elif via == "routed" and (gone := tuple(cid for cid in lacking if cid in self.provided.withdrawn)):
+            self._no(peer, gone, "not_held", None, has_it=False, addrs=intent.addrs)
 
     def granted(self, peer: PeerId, grant: Grant) -> None:
         """A peer says which chunks to send it."""
@@ -202,7 +213,9 @@ class Responder:
     def gone(self, path: str, cids: tuple[Cid, ...], size: int, text: str, peer: PeerId | None) -> None:
         """Chunks that were to be served are not there any more: say so here, and to who waits for them."""
         self.ledger.emit(ev.ErrorOccurred(text=text, path=path))
-        self.ledger.emit(ev.ChunksLost(cids=cids, size=size, path=path))
+        broken = self.provided.at(path)
+        self.ledger.emit(ev.ChunksLost(cids=cids, size=size, path=path, roots=broken))
+        self.provided.drop(*broken)
         if peer is not None and peer in self.connected:
             self.uplink.remove(peer, cids)
             self.ledger.do(Push(peer=peer, message=Error(text="the file was changed or removed", cids=cids)))
@@ -232,7 +245,8 @@ class Responder:
     def peer_up(self, peer: PeerId) -> None:
         """A stream is open: hand over what we owe it."""
         self.connected[peer] = None
-        expires, messages = self._owed.pop(peer, (0.0, []))
+        expires, messages, more = self._owed.pop(peer, (0.0, [], 0))
+        self.admission.was_it(more, self.ledger.now)
         if expires > self.ledger.now:
             for message in messages:
                 self.ledger.do(Push(peer=peer, message=message))
@@ -345,27 +359,27 @@ class Responder:
         retry_after: float | None,
         *,
         has_it: bool,
+        addrs: tuple[str, ...] = (),
     ) -> None:
         self.ledger.emit(
             ev.AnsweredNo(peer=peer, cids=cids, reason=reason, has_it=has_it, retry_after=retry_after)
         )
         no = StatusNo(cids=cids, reason=reason, has_it=has_it, retry_after=retry_after)
-        self.answer(peer, no, ())
+        self.answer(peer, no, addrs)
 
     def answer(self, peer: PeerId, message: Message, addrs: tuple[str, ...]) -> None:
         """Push it, or dial the origin and push it then."""
         if peer in self.connected:
             self.ledger.do(Push(peer=peer, message=message))
             return
-        if not addrs:
-            return
         if peer not in self._owed:
-            if not self.admission.may_dial(peer, addrs[0], self.ledger.now):
+            allowed = self.admission.may_dial(peer, addrs, self.ledger.now)
+            if not allowed:
                 return
             if len(self._owed) >= MAX_OWED:
                 self._owed.pop(next(iter(self._owed)))
-            self._owed[peer] = (self.ledger.now + OWED_SECONDS, [])
-            self.ledger.do(Dial(addr=addrs[0]))
+            self._owed[peer] = (self.ledger.now + OWED_SECONDS, [], len(allowed) - 1)
+            self.ledger.do(Dial(addr=allowed[0], more=allowed[1:]))
         owed = self._owed[peer][1]
         if len(owed) < MAX_DIRECT:
             owed.append(message)

@@ -4,7 +4,7 @@ A want goes, each step only where the one before is not likely to be enough:
 1. to holders of this session, then to neighbours that answered in an earlier one, then to any other
    neighbour: at most MAX_DIRECT, by direct push;
 2. by DHT, to the nodes closest to its roots, which forward it to the providers that they know; a first push
-   only where the DHT knows of more nodes than are told directly;
+   only where the DHT knows of a node that is not told directly;
 3. by gossip, to everybody: where the swarm is small, where nothing can be routed yet, and as a last resort
    after LAST_RESORT pushes that nobody answered.
 
@@ -69,18 +69,20 @@ def choose(
     others: Sequence[PeerId],
     *,
     known: int,
+    untold: bool,
     retry: bool,
     unanswered: int,
 ) -> Way:
     """The way of a want for these roots.
 
     `proven`: neighbours that said yes in this session; `answered`: those that did before; `others`: the
-    rest. `known`: nodes in the DHT as far as this one knows; `unanswered`: pushes that nobody answered.
+    rest. `known`: nodes in the DHT as far as this one knows; `untold`: one of them is not told directly;
+    `unanswered`: pushes that nobody answered.
     """
     peers = (*proven, *answered, *others)
     searching = retry or not proven
-    # A first push saves the lookup where as many are told as the DHT knows of: often those very nodes.
-    look = bool(known) and (retry or known > len(peers[:MAX_DIRECT]))
+    # A first push saves the lookup where all that it could lead to are told already.
+    look = bool(known) and (retry or untold)
     routes = tuple(roots[:MAX_ROUTED]) if searching and look else ()
     flood = not routes or known <= SMALL_SWARM or unanswered >= LAST_RESORT
     overflow = len(peers) > MAX_DIRECT and known <= SMALL_SWARM
@@ -92,8 +94,10 @@ class Router:
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
-        self.known = 0
-        """Nodes that the DHT knows of; 0: it knows nobody, and nothing can be routed."""
+        self._table: set[PeerId] = set()
+        """Nodes that the DHT knows of; none: nothing can be routed."""
+        self._unlinked = 0
+        """Of these, how many are no neighbours. Counted as they come and go: a want costs no look at all of them."""
         self._forwarded: dict[tuple[PeerId, bytes], None] = {}
         self._budgets: dict[PeerId, tuple[float, float]] = {}
         """By peer: intents that may be forwarded for it, as of a time."""
@@ -129,9 +133,27 @@ class Router:
         if retry and self.ledger.now >= self._recall_at:
             self._recall_at = self.ledger.now + RECALL_SECONDS
             self._look(only_givers=True)
+        told = (*proven, *answered, *strangers)
+        untold = self._unlinked > 0 or any(peer in self._table for peer in told[MAX_DIRECT:])
         return choose(
-            roots, proven, answered, strangers, known=self.known, retry=retry, unanswered=unanswered
+            roots,
+            proven,
+            answered,
+            strangers,
+            known=len(self._table),
+            untold=untold,
+            retry=retry,
+            unanswered=unanswered,
         )
+
+    def table_changed(self, came: Iterable[PeerId], went: Iterable[PeerId]) -> None:
+        """The DHT knows of other nodes than before."""
+        for peer in set(went) & self._table:
+            self._table.discard(peer)
+            self._unlinked -= peer not in self._up
+        for peer in set(came) - self._table:
+            self._table.add(peer)
+            self._unlinked += peer not in self._up
 
     # ── others' ─────────────────────────────────────────────────────────────────────────────────
 
@@ -168,11 +190,13 @@ class Router:
 
     def peer_up(self, peer: PeerId) -> None:
         """A neighbour came."""
+        self._unlinked -= peer in self._table and peer not in self._up
         self._up.add(peer)
         self._alone_at, self._alone_wait = float("inf"), ALONE_MIN
 
     def peer_down(self, peer: PeerId) -> None:
         """A neighbour went."""
+        self._unlinked += peer in self._table and peer in self._up
         self._up.discard(peer)
         if not self._up:
             self._alone_at = self.ledger.now + self._alone_wait

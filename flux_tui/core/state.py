@@ -77,6 +77,8 @@ class ObjectState(msgspec.Struct):
     path: str | None = None
     completed_at: float | None = None
     cancelled: bool = False
+    broken: bool = False
+    """It was whole once; since then a file of it was changed or removed."""
 
     @property
     def progress(self) -> float:

@@ -203,7 +203,8 @@ def _describe(event: Event, names: Names) -> str:
             return f"says: {names.text(event.text)}"
         case ev.ChunksLost():
             lost = counted(len(event.cids), "chunk")
-            return f"{lost} {human_size(event.size)} of {names.text(event.path)}"
+            withdrawn = f"; {what(event.roots)} is not provided any more" if event.roots else ""
+            return f"{lost} {human_size(event.size)} of {names.text(event.path)}{withdrawn}"
         case ev.IntentReceived():
             how = {"direct": "", "gossip": ", by gossip", "routed": ", by DHT"}[event.via]
             return f"wants {what(event.cids)}{how}"

@@ -14,6 +14,10 @@ What libp2p 0.8.1 does, and what is done about it here:
   bound either: MAX_RECORDS.
 - Its service asks all buckets for random keys and writes its records to disk: it is not run. What is
   needed of that is in `run`: to meet who comes, to look around oneself, to forget what has expired.
+- Kademlia has no message to take a record back, and libp2p none of its own (one with no address is left out,
+  and the old one stays): `withdraw` ends what this node says itself, at once, a round that is under way
+  included. Who was told keeps that for 48 hours, and may forward intents to here meanwhile; the core
+  answers them (core/provided.py).
 - Lookups dial whom they hear of. Such connections get no push link (links.py: only who dials on purpose
   opens one), and are closed after IDLE_SECONDS, and sooner where there are more than MAX_SPARE.
 
@@ -23,7 +27,7 @@ Everything is best effort, in background tasks with bounded queues; nothing here
 import logging
 import random
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple
 
@@ -133,6 +137,8 @@ class Dht:
         self._kad._inbound_limiter = trio.CapacityLimiter(MAX_SERVED)
         self._kad.provider_store = Records(facade, self._kad.peer_routing)
         self._known = 0
+        self._table: frozenset[ID] = frozenset()
+        """The nodes that the receiver was told of."""
         self._lookups_in, self._lookups = trio.open_memory_channel[tuple[Cid, Route]](QUEUE_LOOKUPS)
         self._sends_in, self._sends = trio.open_memory_channel[tuple[PeerInfo, Route]](QUEUE_SENDS)
         self._meet_in, self._meet = trio.open_memory_channel[tuple[float, ID]](QUEUE_MEETINGS)
@@ -142,6 +148,8 @@ class Dht:
         self._kept: dict[Cid, float] = {}
         """Roots that are provided, and when again."""
         self._due: list[tuple[float, Cid]] = []
+        self._providing: tuple[Cid, trio.CancelScope] | None = None
+        """The root that others are being told of just now."""
         self._known_then = 0
         """Nodes known when roots began to be provided, or were all provided anew."""
         self._to_provide = trio.Event()
@@ -165,6 +173,14 @@ class Dht:
             else:
                 self._fresh.popitem(last=False)
         self._to_provide.set()
+
+    def withdraw(self, roots: Sequence[Cid]) -> None:
+        """See net.network.Network."""
+        for root in roots:
+            self._fresh.pop(root, None)
+            self._kept.pop(root, None)  # its place in `_due` is passed over when its time comes
+            if self._providing is not None and self._providing[0] == root:
+                self._providing[1].cancel()
 
     def route(self, roots: Sequence[Cid], message: Route) -> None:
         """See net.network.Network."""
@@ -252,13 +268,14 @@ class Dht:
         self._tell_size()
 
     def _tell_size(self) -> None:
+        """After whatever may have changed the table, and so often: only its size is looked at."""
         known = self._kad.routing_table.size()
         if known == self._known:
             return
+        self._tell_table()
         if known > self._known:
             self._look.set()
         self._known = known
-        self._receiver.on_routing(known)
         if known >= GROWTH * self._known_then and self._kept:
             # The nodes closest to what was provided are others now.
             self._known_then = known
@@ -267,10 +284,18 @@ class Dht:
             self._kept = dict.fromkeys(self._kept, 0.0)
         self._to_provide.set()
 
+    def _tell_table(self) -> None:
+        now = frozenset(self._kad.routing_table.get_peer_ids())
+        came, went = now - self._table, self._table - now
+        if came or went:
+            self._table = now
+            self._receiver.on_routing(_names(came), _names(went))
+
     async def _run_tidy(self) -> None:
         while True:
             await trio.sleep(TICK_SECONDS)
             self._kad.provider_store.cleanup_expired()
+            self._tell_table()  # one that took another's place does not change its size
             for peer in self._kad_host.spare(trio.current_time() - IDLE_SECONDS, MAX_SPARE):
                 with trio.move_on_after(1):
                     await _quietly(self._host.disconnect(peer))
@@ -376,11 +401,16 @@ class Dht:
                     await self._to_provide.wait()
                 continue
             self._known_then = self._known_then or self._known
-            try:
-                told = await self._provide(root)
-            except Exception as error:  # libp2p's: it is tried again
-                log.debug("providing %s: %r", root, error)
-                told = 0
+            told = 0
+            with trio.CancelScope() as scope:
+                self._providing = root, scope
+                try:
+                    told = await self._provide(root)
+                except Exception as error:  # libp2p's: it is tried again
+                    log.debug("providing %s: %r", root, error)
+            self._providing = None
+            if scope.cancel_called:
+                continue  # it was withdrawn; if it is here again by now, it waits its turn
             at = trio.current_time() + (REPROVIDE_SECONDS if told else TICK_SECONDS)
             self._kept[root] = at
             heappush(self._due, (at, root))
@@ -422,6 +452,10 @@ class Dht:
         if len(times) == ADDS_PER_WINDOW:
             await trio.sleep_until(times[0] + ADD_WINDOW)
         times.append(trio.current_time())
+
+
+def _names(peers: Iterable[ID]) -> tuple[PeerId, ...]:
+    return tuple(PeerId(str(peer)) for peer in peers)
 
 
 async def _exactly(stream: INetStream, size: int) -> bytes:

@@ -9,7 +9,7 @@ learn which is its own. The records are those of libp2p's specification (discove
 import logging
 import secrets
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import ifaddr
@@ -66,6 +66,19 @@ def parse_peer_addr(addr: str) -> tuple[PeerId, Multiaddr]:
             f"{addr} is no address that can be dialled: expected /ip4/ADDRESS/tcp/PORT/p2p/PEER-ID"
         ) from None
     return peer_id, transport
+
+
+def addrs_of(peer: PeerId, addrs: Iterable[str]) -> list[tuple[str, Multiaddr]]:
+    """Of these, the addresses of this peer that can be dialled, and where."""
+    found: list[tuple[str, Multiaddr]] = []
+    for addr in addrs:
+        try:
+            named, transport = parse_peer_addr(addr)
+        except ValueError:
+            continue
+        if named == peer:
+            found.append((addr, transport))
+    return found
 
 
 class _Listener(ServiceListener):

@@ -23,11 +23,12 @@ from flux_tui.core.messages import Message, Route
 from flux_tui.net.broadcast import Broadcast, open_broadcast
 from flux_tui.net.budget import Budget
 from flux_tui.net.dht import Dht
-from flux_tui.net.discovery import concrete, mdns, parse_peer_addr
+from flux_tui.net.dialling import Dialler
+from flux_tui.net.discovery import addrs_of, concrete, mdns, parse_peer_addr
 from flux_tui.net.guests import Guests
 from flux_tui.net.links import PROTOCOL, Links
 from flux_tui.net.network import BAN_SECONDS, Load, Network, NetworkError, OpenNetwork, Receiver
-from flux_tui.net.relay import CIRCUIT, Relay, Reservations, circuit_addr, serve_circuits
+from flux_tui.net.relay import CIRCUIT, CircuitTransport, Relay, Reservations, circuit_addr
 from flux_tui.net.swarm import forget_failures, open_host
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ REDIAL_MIN, REDIAL_MAX = 0.5, 30.0
 """Seconds between two tries to reach a peer that is to be kept; doubling, with jitter."""
 MAX_DIALS = 128
 """Addresses being dialled at the same time."""
+MAX_CAUSES = 32
+"""Exceptions that are looked into for what went wrong."""
 
 
 def open_network(
@@ -86,7 +89,8 @@ async def _open(
         # Who asks for relays cannot be dialled: others try those first.
         network.addrs = (*(circuit_addr(addr, network.peer_id) for addr in relays), *network.addrs)
         advertised += [Multiaddr(addr) for addr in network.addrs]
-        serve_circuits(host)
+        host.get_network().transport_manager.add_transport(CircuitTransport(host))  # type: ignore[attr-defined]
+        Dialler(host)
         if serve_relay:
             Relay(host)
         if through:
@@ -160,6 +164,9 @@ class Libp2pNetwork:
     def provide(self, roots: Sequence[Cid]) -> None:
         self.dht.provide(roots)
 
+    def withdraw(self, roots: Sequence[Cid]) -> None:
+        self.dht.withdraw(roots)
+
     def route(self, roots: Sequence[Cid], message: Route) -> None:
         self.dht.route(roots, message)
 
@@ -170,12 +177,12 @@ class Libp2pNetwork:
         """Keep the DHT going, until cancelled."""
         await self.dht.run()
 
-    def dial(self, addr: str, *, keep: bool = False) -> None:
+    def dial(self, addr: str, *, keep: bool = False, more: Sequence[str] = ()) -> None:
         if addr in self._dialling:
             self._dialling[addr] |= keep
         else:
             self._dialling[addr] = keep
-            self._nursery.start_soon(self._dial, addr)
+            self._nursery.start_soon(self._dial, addr, more)
 
     def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:
         self._links.ban(peer, seconds)
@@ -215,7 +222,7 @@ class Libp2pNetwork:
     async def _on_stream(self, stream: INetStream) -> None:
         await self._links.take(stream)
 
-    async def _dial(self, addr: str) -> None:
+    async def _dial(self, addr: str, more: Sequence[str]) -> None:
         try:
             if len(self._dialling) > MAX_DIALS:
                 self._receiver.on_dial_failed(addr, f"{addr} is not dialled: too many others are just now")
@@ -228,6 +235,11 @@ class Libp2pNetwork:
             wait = REDIAL_MIN
             while True:
                 why = await self._connect(peer, transport, addr)
+                for other, there in addrs_of(peer, more) if why is not None else ():
+                    failed = await self._connect(peer, there, other)
+                    why = None if failed is None else f"{why}; {failed}"
+                    if why is None:
+                        break
                 if why is None:
                     wait = REDIAL_MIN
                     link = self._links.by_peer.get(peer)
@@ -381,14 +393,7 @@ async def _first(*events: trio.Event) -> None:
 
 def _reason(error: BaseException) -> str:
     """What went wrong, from the depths of a chain of exceptions, in words."""
-    texts: list[str] = []
-    seen: BaseException | None = error
-    while seen is not None and len(texts) < 10:
-        if isinstance(seen, BaseExceptionGroup):
-            texts += [str(inner) for inner in seen.exceptions]
-        texts.append(f"{type(seen).__name__} {seen}")
-        seen = seen.__cause__ or seen.__context__
-    text = " ".join(texts)
+    text = " ".join(_words_of(error))
     if found := re.search(r"the relay (says: [\w ,()]+|does not answer, or is none)", text):
         return found.group()
     text = text.lower()
@@ -405,6 +410,20 @@ def _reason(error: BaseException) -> str:
     if "unreachable" in text or "no route" in text:
         return "there is no way to it from this network"
     return "the connection could not be made"
+
+
+def _words_of(error: BaseException) -> list[str]:
+    """What all of them say, the outermost first."""
+    texts: list[str] = []
+    waiting: list[BaseException] = [error]
+    while waiting and len(texts) < MAX_CAUSES:
+        seen = waiting.pop()
+        texts.append(f"{type(seen).__name__} {seen}")
+        if (cause := seen.__cause__ or seen.__context__) is not None:
+            waiting.append(cause)
+        if isinstance(seen, BaseExceptionGroup):
+            waiting += reversed(seen.exceptions)
+    return texts
 
 
 @lru_cache(maxsize=1024)

@@ -32,7 +32,7 @@ from flux_tui.core import codec
 from flux_tui.core.codec import MAX_SEALED, BadFrameError
 from flux_tui.core.ids import BadIdError, Cid, PeerId, cid_bytes, peer_id_bytes, peer_id_from_bytes
 from flux_tui.core.messages import Message, Route
-from flux_tui.net.discovery import parse_peer_addr
+from flux_tui.net.discovery import addrs_of, parse_peer_addr
 from flux_tui.net.network import (
     BAN_SECONDS,
     CLOSEST,
@@ -139,7 +139,7 @@ class MemoryNetwork:
         """Addresses being dialled, and whether to keep at it."""
         self._seen: OrderedDict[bytes, None] = OrderedDict()  # by sha256
         self._gossip_in, self._gossip = trio.open_memory_channel[tuple[PeerId, bytes]](GOSSIP_QUEUE)
-        self._known = 0
+        self._known: set[PeerId] = set()
         self._provided: dict[Cid, None] = {}
         self._records: dict[Cid, dict[PeerId, MemoryNetwork]] = {}
         """Providers of roots, kept for the swarm."""
@@ -174,6 +174,10 @@ class MemoryNetwork:
                 del self._provided[next(iter(self._provided))]
         self._spread()
 
+    def withdraw(self, roots: Sequence[Cid]) -> None:
+        for root in roots:
+            self._provided.pop(root, None)
+
     def route(self, roots: Sequence[Cid], message: Route) -> None:
         swarm = self._swarm()
         for root in roots:
@@ -196,17 +200,19 @@ class MemoryNetwork:
     def look_around(self) -> None:
         """Who is there? And who is close to what this network provides?"""
         swarm = self._swarm()
-        if len(swarm) != self._known:
-            self._known = len(swarm)
-            self._receiver.on_routing(self._known)
+        now = {other.peer_id for other in swarm}
+        if now != self._known:
+            came, went = now - self._known, self._known - now
+            self._known = now
+            self._receiver.on_routing(tuple(came), tuple(went))
             self._spread()
 
-    def dial(self, addr: str, *, keep: bool = False) -> None:
+    def dial(self, addr: str, *, keep: bool = False, more: Sequence[str] = ()) -> None:
         if addr in self._dialling:
             self._dialling[addr] |= keep
         else:
             self._dialling[addr] = keep
-            self._nursery.start_soon(self._dial, addr)
+            self._nursery.start_soon(self._dial, addr, more)
 
     def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:
         self._refuse(peer, seconds)
@@ -287,7 +293,7 @@ class MemoryNetwork:
         except trio.WouldBlock:
             log.debug("an intent for %s was dropped", other.peer_id)
 
-    async def _dial(self, addr: str) -> None:
+    async def _dial(self, addr: str, more: Sequence[str]) -> None:
         try:
             try:
                 peer, transport = parse_peer_addr(addr)
@@ -301,6 +307,11 @@ class MemoryNetwork:
             while True:
                 await trio.lowlevel.checkpoint()
                 why = await self._connect(peer, str(transport), addr)
+                for other, there in addrs_of(peer, more) if why is not None else ():
+                    failed = await self._connect(peer, str(there), other)
+                    why = None if failed is None else f"{why}; {failed}"
+                    if why is None:
+                        break
                 if why is None:
                     wait = REDIAL_MIN
                     if self._dialling[addr] and (link := self._links.get(peer)) is not None:

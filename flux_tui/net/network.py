@@ -87,8 +87,8 @@ class Receiver(Protocol):
     def on_dial_failed(self, addr: str, why: str) -> None:
         """An address that was dialled does not answer, or is not what it says. One sentence."""
 
-    def on_routing(self, known: int) -> None:
-        """The DHT knows of this many other nodes now."""
+    def on_routing(self, came: tuple[PeerId, ...], went: tuple[PeerId, ...]) -> None:
+        """The DHT knows of these other nodes now, and of those no longer."""
 
     def on_found(self, addr: str) -> None:
         """Discovery (mDNS) found a peer's multiaddr, ending in /p2p/…. Not dialled yet."""
@@ -123,14 +123,19 @@ class Network(Protocol):
         Best effort, bounded (MAX_PROVIDED), what was given last first: the DHT takes a few a second.
         """
 
+    def withdraw(self, roots: Sequence[Cid]) -> None:
+        """Do not say it again. Whoever was told forgets it in its own time: nobody can be made to."""
+
     def route(self, roots: Sequence[Cid], message: Route) -> None:
         """Push a message to the nodes closest to each of these in the DHT. Best effort."""
 
     def forward(self, roots: Sequence[Cid], message: Route) -> None:
         """Push it to the providers of these that this very node knows (MAX_FANOUT). Best effort."""
 
-    def dial(self, addr: str, *, keep: bool = False) -> None:
+    def dial(self, addr: str, *, keep: bool = False, more: Sequence[str] = ()) -> None:
         """Connect in the background; on_connected or on_dial_failed tells.
+
+        `more`: addresses of the same peer, to be tried in order where that one does not lead there.
 
         `keep`: try again, with patience, whenever the peer is not there, as long as the network is open.
         """

@@ -1,7 +1,8 @@
 """Relays: how a node that nobody can dial is reached through one that everybody can (libp2p's circuit v2).
 
 Three parts: `Relay` passes bytes on for others, where its owner says so (`--serve-relay`); `Reservations`
-keeps a place at each `--relay` and takes what comes through it; `CircuitTransport` dials such addresses. What is
+keeps a place at each `--relay` and takes what comes through it; `CircuitTransport` dials such addresses (which of a
+peer's addresses are dialled: dialling.py). What is
 inside a circuit is a connection like any other, with Noise end to end: a relay sees nothing but noise.
 
 Why not libp2p 0.8.1's own: its `CircuitV2Transport` starts a discovery that asks every peer whether it is a
@@ -21,7 +22,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import trio
-from libp2p.abc import IHost, IListener, INetConn, INetStream, IRawConnection, ITransport
+from libp2p.abc import IHost, IListener, INetStream, IRawConnection, ITransport
 from libp2p.connection_types import ConnectionType
 from libp2p.custom_types import THandler, TProtocol
 from libp2p.network.connection.raw_connection import RawConnection
@@ -55,8 +56,6 @@ MAX_RESERVATIONS = 128
 """Places at one relay."""
 MAX_CIRCUITS, MAX_CIRCUITS_EACH = 64, 16
 """Circuits through one relay; and of these, to or from one node."""
-MAX_TRIED = 2
-"""Relays of one peer that are tried."""
 IDLE_SECONDS = 300.0
 """A circuit in which nothing moves for so long is closed; yamux asks for signs of life more often."""
 
@@ -166,34 +165,39 @@ class Reservations:
     """The one who is reached through relays."""
 
     def __init__(self, host: IHost, relays: Sequence[tuple[str, ID, Multiaddr]], receiver: Receiver) -> None:
+        """`relays`: for each address its multiaddr as it was named, its peer id, and where it is dialled."""
         self._host = host
         self._receiver = receiver
-        self._relays = relays
-        """For each: its multiaddr as it was named, its peer id, and where it is dialled."""
-        self._ids = {relay for _, relay, _ in relays}
+        self._relays: dict[ID, list[tuple[str, Multiaddr]]] = {}
+        """One relay may have been named by many of its addresses."""
+        for addr, relay, transport in relays:
+            self._relays.setdefault(relay, []).append((addr, transport))
         host.set_stream_handler(STOP, self._take)
 
     async def run(self) -> None:
         """Keep a place at each relay, until cancelled."""
         async with trio.open_nursery() as nursery:
-            for addr, relay, transport in self._relays:
-                nursery.start_soon(self._keep, addr, relay, transport)
+            for relay, named in self._relays.items():
+                addrs = [addr for addr, _ in named]
+                nursery.start_soon(self._keep, addrs, relay, [transport for _, transport in named])
 
-    async def _keep(self, addr: str, relay: ID, transport: Multiaddr) -> None:
+    async def _keep(self, addrs: list[str], relay: ID, transports: list[Multiaddr]) -> None:
         wait = RETRY_MIN
+        named = " or ".join(addrs)
         swarm: Any = self._host.get_network()
         swarm.protect(relay, "relay")
         while True:
             forget_failures(self._host, relay)
             try:
                 with trio.fail_after(TALK_SECONDS):
-                    await self._host.connect(PeerInfo(relay, [transport]))
+                    await self._host.connect(PeerInfo(relay, transports))
                     seconds = await self._reserve(relay)
             except Exception as error:  # libp2p raises many kinds
                 why = str(error) if isinstance(error, RelayError) else "it does not answer, or is no relay"
-                log.debug("no place at %s: %r", addr, error)
+                log.debug("no place at %s: %r", named, error)
                 self._receiver.on_dial_failed(
-                    addr, f"there is no place at the relay {addr}: {why}; it is tried again, with patience"
+                    addrs[0],
+                    f"there is no place at the relay {named}: {why}; it is tried again, with patience",
                 )
                 await trio.sleep(wait)
                 wait = min(wait * 2, RETRY_MAX)
@@ -224,7 +228,7 @@ class Reservations:
     async def _take(self, stream: INetStream) -> None:
         """Somebody comes through a relay."""
         relay = stream.muxed_conn.peer_id
-        if relay not in self._ids:
+        if relay not in self._relays:
             await _quietly(stream.reset)
             return
         try:
@@ -315,33 +319,6 @@ _WORDS: dict[int, str] = {
     Status.CONNECTION_FAILED: "that peer does not take the connection",
     Status.NO_RESERVATION: "that peer is not there (it has no reservation)",
 }
-
-
-def serve_circuits(host: IHost) -> None:
-    """Let a host dial through relays: first, where a peer has such an address, since who asks for a relay
-    says that it cannot be dialled. libp2p's own way of dialling leaves such addresses out.
-    """
-    swarm: Any = host.get_network()
-    swarm.transport_manager.add_transport(CircuitTransport(host))
-    directly = swarm.dial_peer
-
-    async def dial_peer(peer: ID) -> list[INetConn]:
-        if found := [one for one in swarm.get_connections(peer) if not one.is_closed]:
-            return found
-        failed: Exception | None = None
-        addrs = swarm.peerstore.addrs(peer) if swarm.peerstore.has_peer(peer) else []
-        for addr in [addr for addr in addrs if f"/{CIRCUIT}" in str(addr)][:MAX_TRIED]:
-            whole = addr if str(addr).endswith(f"/p2p/{peer}") else Multiaddr(f"{addr}/p2p/{peer}")
-            try:
-                return [await swarm.dial_addr(whole, peer)]
-            except Exception as error:  # libp2p raises many kinds
-                failed = error
-        try:
-            return list(await directly(peer))
-        except Exception as error:
-            raise error from failed
-
-    swarm.dial_peer = dial_peer
 
 
 async def _join(one: INetStream, other: INetStream) -> None:

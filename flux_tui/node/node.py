@@ -276,6 +276,8 @@ class FluxNode:
                 self._network.forward(effect.roots, Route(intent=effect.intent, hops=effect.hops))
             case fx.Provide():
                 self._network.provide(effect.roots)
+            case fx.Withdraw():
+                self._network.withdraw(effect.roots)
             case fx.Unserve():
                 self._serving.unserve(effect.peer, effect.cids)
             case (
@@ -289,7 +291,7 @@ class FluxNode:
             ):
                 self._trees.queue(effect)
             case fx.Dial():
-                self._network.dial(effect.addr, keep=effect.keep)
+                self._network.dial(effect.addr, keep=effect.keep, more=effect.more)
             case fx.Disconnect():
                 self._network.disconnect(effect.peer, effect.why, seconds=effect.seconds)
             case fx.AddPath():

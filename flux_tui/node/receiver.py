@@ -98,8 +98,8 @@ class NodeReceiver:
     def on_dial_failed(self, addr: str, why: str) -> None:
         self._feed(fx.DialFailed(addr=addr, text=why))
 
-    def on_routing(self, known: int) -> None:
-        self._feed(fx.RoutingChanged(known=known))
+    def on_routing(self, came: tuple[PeerId, ...], went: tuple[PeerId, ...]) -> None:
+        self._feed(fx.RoutingChanged(came=came, went=went))
 
     def on_found(self, addr: str) -> None:
         self._feed(fx.PeerFound(addr=addr))

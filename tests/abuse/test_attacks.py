@@ -15,6 +15,7 @@ import pytest
 import trio
 from libp2p.network.stream.exceptions import StreamReset
 
+from flux_tui.config import Settings
 from flux_tui.core import admission, codec
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
@@ -27,6 +28,7 @@ from flux_tui.net.frames import FrameBuffer
 from flux_tui.net.host import Libp2pNetwork
 from flux_tui.node.node import FluxNode
 from tests.abuse.attacker import MIB, Attacker, attacking
+from tests.abuse.outsider import OUTSIDERS, knock
 from tests.node.test_node import LOOPBACK, series_of, share, until
 
 T = TypeVar("T")
@@ -36,8 +38,8 @@ HERE = raw_cid(b"something that nobody has")
 
 
 @asynccontextmanager
-async def victim(home: Path) -> AsyncIterator[FluxNode]:
-    async with FluxNode.open(home / "victim", LOOPBACK) as node:
+async def victim(home: Path, settings: Settings = LOOPBACK) -> AsyncIterator[FluxNode]:
+    async with FluxNode.open(home / "victim", settings) as node:
         yield node
 
 
@@ -54,6 +56,11 @@ def series_bytes(node: FluxNode) -> int:
     return sum(len(encode_event(entry.event)) + 16 for entry in series_of(node))
 
 
+def resident() -> int:
+    """Bytes of this process, attackers and all."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def parked(node: FluxNode) -> int:
     network = node._network
     assert isinstance(network, Libp2pNetwork)
@@ -68,12 +75,12 @@ async def unlinked(node: FluxNode, attacker: Attacker, seconds: float = 20.0) ->
     await until(lambda: attacker.peer_id not in node._network.peers(), seconds)
 
 
-async def works(node: FluxNode, folder: Path, size: int = 300_000) -> float:
+async def works(node: FluxNode, folder: Path, size: int = 300_000, settings: Settings = LOOPBACK) -> float:
     """An honest node fetches something from it all the same. Returns the seconds that took."""
     data = os.urandom(size)
     (folder / "honest.bin").write_bytes(data)
     root = await share(node, folder / "honest.bin")
-    async with FluxNode.open(folder / "honest", LOOPBACK) as honest:
+    async with FluxNode.open(folder / "honest", settings) as honest:
         start = time.monotonic()
         honest.push_intent(cmd.Get(root, str(folder / "out"), "out", size, node.addrs, "me"))
         await until(lambda: not honest.count_pending(), 40)
@@ -350,6 +357,50 @@ async def test_strangers_do_not_take_the_places_of_those_who_work_with_us(
             regular.push_intent(cmd.Join(node.addrs[0]))
             await until(lambda: regular.peer_id in node._network.peers())
             nursery.cancel_scope.cancel()
+
+
+# ── outsiders ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Settings:
+    """Of a member of a private swarm."""
+    key = tmp_path / "swarm.key"
+    key.write_text(f"/key/swarm/psk/1.0.0/\n/base16/\n{os.urandom(32).hex()}\n")
+    return Settings(listen=LOOPBACK.listen, mdns=False, swarm_key=str(key))
+
+
+@pytest.mark.parametrize("kind", OUTSIDERS)
+async def test_who_has_not_the_key_gets_no_session_and_no_entry(
+    kind: str, tmp_path: Path, private: Settings
+) -> None:
+    """It connects as fast as loopback allows; members find each other and work beside it."""
+    tried = heard = 0
+
+    def begin() -> bytes:
+        nonlocal tried
+        tried += 1
+        return OUTSIDERS[kind]()
+
+    def hear(data: bytes) -> None:
+        nonlocal heard
+        heard += len(data)
+
+    async with victim(tmp_path, private) as node, trio.open_nursery() as nursery:
+        before, memory = series_bytes(node), resident()
+        nursery.start_soon(knock, int(node.addrs[0].split("/")[4]), begin, hear)
+        await until(lambda: tried > 100)
+        assert await works(node, tmp_path, settings=private) < 30
+        await until(lambda: tried > 500)
+        nursery.cancel_scope.cancel()
+        strangers = {peer for peer, known in node.derive_state().peers.items() if not known.bytes_out}
+        assert not strangers
+        assert not events(node, ev.PeerFaulted)
+        assert series_bytes(node) - before < 16 * 1024, "what the honest transfer made"
+        assert resident() - memory < 150 * MIB, "the attacker's and the honest node's share included"
+        assert heard <= tried * 200, "a nonce and a greeting that it cannot read"
+        await until(lambda: len(node._network._host.get_network().get_connections()) == 0)  # type: ignore[attr-defined]
+    assert tried > 500
 
 
 # ── intents ─────────────────────────────────────────────────────────────────────────────────────

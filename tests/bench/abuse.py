@@ -3,11 +3,15 @@
 A holder serves a requester again and again, first in peace, then under attack by processes that push wants,
 messages, chunks that nobody asked for, gossip and streams without end, and come back whenever they are dropped.
 
-python -m tests.bench.abuse [--seconds N] [--size MIB] [--json FILE]
+python -m tests.bench.abuse [--seconds N] [--size MIB] [--kinds KIND,...] [--json FILE]
+
+With --kinds outsider,wrong-key,half-nonce the swarm is a private one, and the attackers have not its key: they get no
+session, and open connections as fast as they can.
 """
 
 import argparse
 import json
+import secrets
 import shutil
 import statistics
 import subprocess
@@ -28,6 +32,7 @@ from flux_tui.core.messages import Error, Want
 from flux_tui.home import Home
 from flux_tui.store.series import SeriesReader
 from tests.abuse.attacker import Attacker, attacking
+from tests.abuse.outsider import OUTSIDERS, knock
 from tests.bench.nodes import Node, flux, running, wait_for
 from tests.bench.report import Table
 from tests.bench.transfer import make_file
@@ -120,7 +125,10 @@ async def attack(kinds: list[str], addr: str, root: Cid, seconds: float) -> None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(half_open)
             for kind in kinds:
-                nursery.start_soon(again_and_again, kind)
+                if kind in OUTSIDERS:
+                    nursery.start_soon(knock, int(addr.split("/")[4]), OUTSIDERS[kind], len)
+                else:
+                    nursery.start_soon(again_and_again, kind)
 
 
 def of_strangers(home: Path, friends: set[str]) -> tuple[int, int]:
@@ -142,7 +150,12 @@ class Siege:
 
     def __init__(self, folder: Path, size: int, seconds: float, kinds: list[str]) -> None:
         self.rss = 0.0
-        holder, asker = Node(folder / "a"), Node(folder / "b")
+        flags: list[str] = []
+        if OUTSIDERS.keys() & set(kinds):
+            key = folder / "swarm.key"
+            key.write_text(f"/key/swarm/psk/1.0.0/\n/base16/\n{secrets.token_hex(32)}\n")
+            flags = ["--swarm-key", str(key)]
+        holder, asker = Node(folder / "a", *flags), Node(folder / "b", *flags)
         with running(holder, asker):
             self._left = [self._add(folder, holder, size, number) for number in range(MAX_FILES)]
             root = self._left[0]
@@ -216,6 +229,12 @@ def main() -> int:
     options.add_argument("--root", default="", help=argparse.SUPPRESS)
     given = options.parse_args()
     kinds = given.kinds.split(",")
+    if unknown := set(kinds) - KINDS.keys() - OUTSIDERS.keys():
+        options.error(f"no such kind: {', '.join(sorted(unknown))}")
+    if OUTSIDERS.keys() & set(kinds) and KINDS.keys() & set(kinds):
+        options.error(
+            "who has a session in a private swarm is no outsider: these kinds are of two benchmarks"
+        )
     if given.attack:
         trio.run(attack, kinds, given.attack, Cid(given.root), given.seconds)
         return 0

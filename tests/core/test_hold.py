@@ -541,7 +541,7 @@ def test_only_its_origin_can_release_it() -> None:
     assert effects == []
     events, effects = said(script, HOLDER, msg.Release(cids=(root,)))
     assert [type(event) for event in events] == [ev.ReleaseReceived, ev.ReplicaDropped]
-    assert [type(effect) for effect in effects] == [fx.Evict]
+    assert [type(effect) for effect in effects] == [fx.Withdraw, fx.Evict]
 
 
 def test_it_is_said_again_when_a_stream_opens() -> None:

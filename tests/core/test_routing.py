@@ -1,5 +1,6 @@
 """The way of an intent: to whom, by which means; what is passed on; who is remembered."""
 
+import random
 from typing import Any
 
 import pytest
@@ -23,7 +24,8 @@ LARGE = SMALL_SWARM + 1
 
 
 def way(
-    *, proven: int = 0, answered: int = 0, others: int = 0, known: int = 0, retry: bool = False, unanswered: int = 0
+    *, proven: int = 0, answered: int = 0, others: int = 0, known: int = 0, untold: bool = True, retry: bool = False,
+    unanswered: int = 0,
 ) -> Way:  # fmt: skip
     return choose(
         ROOTS[:1],
@@ -31,6 +33,7 @@ def way(
         MANY[10 : 10 + answered],
         MANY[20 : 20 + others],
         known=known,
+        untold=untold,
         retry=retry,
         unanswered=unanswered,
     )
@@ -56,10 +59,10 @@ def test_holders_come_first_then_those_that_answered_then_others() -> None:
         ({"answered": 3, "others": 3, "known": LARGE}, True, False),
         ({"known": LARGE}, True, False),
         ({"known": SMALL_SWARM}, True, True),
-        # It knows of more nodes than are told directly; or it does not.
-        ({"others": 3, "known": 4}, True, True),
-        ({"others": 3, "known": 3}, False, True),
-        ({"others": 3, "known": 3, "retry": True}, True, True),
+        # It knows of a node that is not told directly; or it does not.
+        ({"others": 3, "known": 3}, True, True),
+        ({"others": 3, "known": 3, "untold": False}, False, True),
+        ({"others": 3, "known": 3, "untold": False, "retry": True}, True, True),
         ({"others": 40, "known": 3, "retry": True, "unanswered": 1}, True, True),
         # The DHT knows nobody: only gossip is left.
         ({"others": 3}, False, True),
@@ -79,13 +82,68 @@ def test_each_step_is_taken_only_where_the_one_before_is_not_enough(
 
 
 def test_few_roots_are_routed() -> None:
-    found = choose(ROOTS, [], [], [], known=LARGE, retry=False, unanswered=0)
+    found = choose(ROOTS, [], [], [], known=LARGE, untold=True, retry=False, unanswered=0)
     assert found.routes == tuple(ROOTS[:MAX_ROUTED])
+
+
+def routes(script: Script) -> bool:
+    """Whether a first push is routed."""
+    root = raw_cid(b"%d" % len(script.series))
+    _, effects = script.give(fx.Commanded(cmd.Want(root)))
+    (sent,) = [effect for effect in effects if isinstance(effect, fx.Broadcast)]
+    return bool(sent.routes)
+
+
+def test_a_first_push_is_routed_where_the_dht_knows_one_that_is_not_told() -> None:
+    """Which nodes it knows of counts, not how many."""
+    script = Script()
+    assert not routes(script), "it knows nobody"
+    for peer in MANY[:3]:
+        script.give(fx.PeerUp(peer=peer, addr=addr(peer)))
+    script.give(fx.RoutingChanged(came=tuple(MANY[:2])))
+    assert not routes(script), "those are told"
+    script.give(fx.RoutingChanged(came=(MANY[3],), went=(MANY[1],)))
+    assert routes(script), "two of them, and three neighbours; yet one is another"
+    script.give(fx.PeerUp(peer=MANY[3], addr=addr(MANY[3])))
+    assert not routes(script)
+    script.give(fx.PeerDown(peer=MANY[0], why="gone"))
+    assert routes(script), "it is in the table still"
+    script.give(fx.RoutingChanged(went=(MANY[0], MANY[1])))
+    assert not routes(script)
+
+
+def test_a_neighbour_beyond_those_that_are_told_is_one_that_is_not() -> None:
+    script = Script()
+    for peer in MANY[: MAX_DIRECT + 1]:
+        script.give(fx.PeerUp(peer=peer, addr=addr(peer)))
+    script.give(fx.RoutingChanged(came=tuple(MANY[:MAX_DIRECT])))
+    assert not routes(script)
+    script.give(fx.RoutingChanged(came=(MANY[MAX_DIRECT],), went=tuple(MANY[:MAX_DIRECT])))
+    assert routes(script)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_who_is_no_neighbour_is_counted_whatever_the_order(seed: int) -> None:
+    chance = random.Random(seed)
+    script = Script()
+    router = script.machine.router
+    for _ in range(200):
+        peer = chance.choice(MANY[:8])
+        match chance.randrange(4):
+            case 0:
+                router.peer_up(peer)
+            case 1:
+                router.peer_down(peer)
+            case 2:
+                router.table_changed((peer, peer), ())
+            case _:
+                router.table_changed((), (peer,))
+        assert router._unlinked == len(router._table - router._up)
 
 
 def test_the_series_and_the_effect_say_which_way() -> None:
     script = Script()
-    script.give(fx.RoutingChanged(known=LARGE))
+    script.give(fx.RoutingChanged(came=tuple(MANY[:LARGE])))
     events, effects = script.give(fx.Commanded(cmd.Want(CHUNK)))
     assert events[1] == ev.PushedWant(
         cids=(CHUNK,), peers=(), gossip=False, retry=False, next_push_at=START + 60, routed=True
@@ -112,7 +170,7 @@ def test_in_words(peers: tuple[PeerId, ...], routed: bool, gossip: bool, words: 
 
 
 def test_what_is_added_or_whole_is_provided_and_again_after_a_restart() -> None:
-    script = Script()
+    script = Script(held={CHUNK: 7})
     added = fx.Added(
         root=CHUNK, name="f", size=7, chunks=1, path="/f", stored=7, stored_chunks=1, by=None
     )  # fmt: skip

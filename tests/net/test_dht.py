@@ -125,6 +125,17 @@ async def test_nobodys_values_are_kept() -> None:
         assert kad_of(b).get_value_store_size() == 0
 
 
+async def test_one_that_takes_anothers_place_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dht_module, "TICK_SECONDS", 0.1)
+    async with met() as (a, b):
+        assert a.seen.table == {b.id}
+        table = kad_of(a).routing_table
+        stranger = ID.from_pubkey(create_new_key_pair(bytes([77]) * 32).public_key)
+        table.remove_peer(ID.from_base58(b.id))
+        assert await table.add_peer(PeerInfo(stranger, [Multiaddr("/ip4/127.0.0.1/tcp/1")]))
+        await a.seen.until(lambda: str(stranger) in a.seen.table)
+
+
 # ── providing ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -157,6 +168,53 @@ async def test_what_is_provided_is_provided_again(monkeypatch: pytest.MonkeyPatc
         await until(lambda: records(b) == 2)
         kad_of(b).provider_store.providers.clear()  # as after 48 hours, or a restart
         await until(lambda: records(b) == 2)
+
+
+async def test_what_is_withdrawn_is_not_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither when it would be due, nor where the swarm has grown; and what waited is not said at all."""
+    monkeypatch.setattr(dht_module, "REPROVIDE_SECONDS", 0.2)
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
+        a.network.provide(ROOTS[:3])
+        a.network.withdraw(ROOTS[2:3])
+        await connect(a, b)
+        await until(lambda: records(b) == 2)
+        a.network.withdraw(ROOTS[1:2])
+        kad_of(b).provider_store.providers.clear()  # as after 48 hours, or a restart
+        async with node(Loopback(), 3) as late:
+            await connect(late, b)
+            await until(lambda: records(late) == 1 and records(b) == 1)
+            a.network.provide(ROOTS[3:4])  # what is said after that is the last of what there is to say
+            await until(lambda: records(late) == 2 and records(b) == 2)
+            for one in (b, late):
+                kept = set(kad_of(one).provider_store.providers)
+                assert kept == {key_of(ROOTS[0]), key_of(ROOTS[3])}
+        assert not kad_of(a).provider_store.providers, (
+            "it keeps no record of itself that it could answer with"
+        )
+
+
+async def test_what_is_withdrawn_while_others_are_told_is_told_to_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with met() as (a, b):
+        store = kad_of(a).provider_store
+        send, begun = store._send_add_provider, trio.Event()
+
+        async def slowly(peer: ID, key: bytes) -> bool:
+            if key == key_of(ROOTS[0]):
+                begun.set()
+                await trio.sleep_forever()
+            return await send(peer, key)
+
+        monkeypatch.setattr(store, "_send_add_provider", slowly)
+        a.network.provide(ROOTS[:1])
+        with trio.fail_after(BOUND):
+            await begun.wait()
+        a.network.withdraw(ROOTS[:1])
+        a.network.provide(ROOTS[1:2])
+        await until(lambda: records(b) == 1)  # it did not wait for what it had withdrawn
+        assert set(kad_of(b).provider_store.providers) == {key_of(ROOTS[1])}
+        assert set(dht_of(a)._kept) == {ROOTS[1]}
 
 
 async def test_nodes_that_come_later_are_told_as_well() -> None:

@@ -45,8 +45,9 @@ class Seen:
         self.faults: list[tuple[PeerId, str, str]] = []
         self.failed: list[tuple[str, str]] = []
         self.found: list[str] = []
+        self.table: set[PeerId] = set()
+        """Nodes in the DHT, as told so far."""
         self.known = 0
-        """Nodes in the DHT, as told last."""
         self.unwanted: set[Cid] = set()
         """Chunks that wants_payload declines."""
         self.may_take = trio.Event()
@@ -113,8 +114,11 @@ class Seen:
         self.failed.append((addr, why))
         self._news.unpark_all()
 
-    def on_routing(self, known: int) -> None:
-        self.known = known
+    def on_routing(self, came: tuple[PeerId, ...], went: tuple[PeerId, ...]) -> None:
+        assert self.table.isdisjoint(came)
+        assert self.table.issuperset(went)
+        self.table = self.table.union(came).difference(went)
+        self.known = len(self.table)
         self._news.unpark_all()
 
     def on_found(self, addr: str) -> None:
@@ -486,6 +490,23 @@ async def test_a_routed_intent_comes_to_the_provider_that_only_others_know(wire:
         assert not any(one.seen.faults for one in everyone)
 
 
+async def test_what_is_withdrawn_is_not_said_to_those_who_come_later(wire: Wire) -> None:
+    kept, withdrawn = dag_cid(b"kept"), dag_cid(b"withdrawn")
+    async with node(wire, 1) as provider, node(wire, 2) as late:
+        provider.network.provide([kept, withdrawn])
+        provider.network.withdraw([withdrawn, dag_cid(b"never provided")])
+        await connect(provider, late)
+        await late.seen.until(lambda: late.seen.known == 1)
+        with trio.fail_after(BOUND):
+            while not provider.seen.messages:
+                late.network.forward([kept], routed(0, 1))
+                with trio.move_on_after(0.2):
+                    await provider.seen.until(lambda: provider.seen.messages)
+        late.network.forward([withdrawn], routed(0, 2))
+        await settled()
+        assert routed(0, 2) not in provider.seen.messages
+
+
 async def test_routing_without_a_dht_or_by_what_nobody_provides_does_nothing(wire: Wire) -> None:
     async with node(wire, 1) as a, node(wire, 2) as b:
         a.network.route([dag_cid(b"x")], routed(1))
@@ -521,6 +542,19 @@ async def test_an_address_where_nobody_listens(wire: Wire, dead_port: int) -> No
         assert a.seen.failed == [(dead, f"{dead} cannot be reached: {reason}")]
         assert not a.seen.links
         await connect(a, b)
+
+
+async def test_other_addresses_are_tried_in_order(wire: Wire, dead_port: int) -> None:
+    async with node(wire, 1) as a, node(wire, 2) as b, node(wire, 3) as c:
+        dead = [f"/ip4/127.0.0.1/tcp/{port}/p2p/{b.id}" for port in (dead_port, 1)]
+        a.network.dial(dead[0], more=[dead[1], c.addr, "nonsense"])
+        await a.seen.until(lambda: a.seen.failed)
+        reason = "cannot be reached: nobody listens there (connection refused)"
+        assert a.seen.failed == [(dead[0], f"{dead[0]} {reason}; {dead[1]} {reason}")]
+        a.network.dial(dead[0], more=[dead[1], b.addr, c.addr])
+        await a.seen.up(b.id)
+        assert a.seen.addrs == [b.addr], "that is where it is found again"
+        assert len(a.seen.failed) == 1
 
 
 async def test_an_address_with_another_peers_id(wire: Wire) -> None:

@@ -1,5 +1,6 @@
 """Private swarms: the cipher against libsodium's, the key file, and who can talk to whom."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -60,6 +61,31 @@ async def test_what_is_written_is_read_whatever_the_pieces(step: int) -> None:
     while len(got) < 505:
         got += await reader.read(100)
     assert got == b"hello" + b"x" * 500
+
+
+VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "vectors" / "pnet.json").read_text())
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["from"])
+async def test_it_is_what_another_implementation_writes(
+    vector: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its nonce, and then its writes one after the other: read here, and written here just so."""
+    key, nonce = bytes.fromhex(vector["key"]), bytes.fromhex(vector["nonce"])
+    wire: Any = Half(1000)
+    for write in vector["writes"]:
+        wire.data += bytes.fromhex(write["wire"])
+    theirs = nonce + bytes(wire.data)
+    wire.data[:0] = nonce
+    reader = ProtectedConnection(wire, key)
+    for write in vector["writes"]:
+        expected = bytes.fromhex(write["plain"])
+        assert await reader.read(len(expected)) == expected
+    monkeypatch.setattr("os.urandom", lambda size: nonce[:size])
+    writer = ProtectedConnection(wire, key)
+    for write in vector["writes"]:
+        await writer.write(bytes.fromhex(write["plain"]))
+    assert bytes(wire.data) == theirs
 
 
 # ── the file ────────────────────────────────────────────────────────────────────────────────────

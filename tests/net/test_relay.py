@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 import trio
 from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.peer.id import ID
+from multiaddr import Multiaddr
 
 from flux_tui.net import host, relay
 from flux_tui.net.network import NetworkError
+from tests.net.test_dialling import silent_port
 from tests.net.test_network_port import BOUND, MIB, Node, Seen, a_chunk, portion, words
 
 
@@ -101,6 +104,39 @@ async def test_who_has_no_place_is_not_reached(monkeypatch: pytest.MonkeyPatch) 
         async with member(5, relays=[middle.addr]) as late:
             await late.seen.until(lambda: late.seen.failed)
             assert "it has no place left" in late.seen.failed[0][1]
+
+
+async def test_a_relay_is_tried_at_all_of_its_addresses() -> None:
+    """It is named by an old one, too; who asks knows yet another that leads nowhere."""
+    async with member(1, serve_relay=True) as middle, silent_port() as port:
+        old = f"/ip4/127.0.0.1/tcp/1/p2p/{middle.id}"
+        async with member(2, relays=[old, middle.addr]) as hidden, member(3) as asker:
+            stale = [Multiaddr(f"/ip4/127.0.0.1/tcp/{number}") for number in (port, 1)]
+            store = asker.network._host.get_peerstore()  # type: ignore[attr-defined]
+            store.add_addrs(ID.from_base58(middle.id), stale, 120)
+            await through(asker, relay.circuit_addr(middle.addr, hidden.id))
+            await hidden.seen.up(asker.id)
+            assert not hidden.seen.failed
+            assert hidden.network.addrs[:2] == tuple(
+                relay.circuit_addr(addr, hidden.id) for addr in (old, middle.addr)
+            )
+
+
+async def test_one_that_answers_at_none_of_them_is_one_sentence() -> None:
+    peer = ID.from_pubkey(create_new_key_pair(bytes([9]) * 32).public_key)
+    named = [f"/ip4/127.0.0.1/tcp/{port}/p2p/{peer}" for port in (1, 2)]
+    async with member(1, relays=named) as hidden:
+        await hidden.seen.until(lambda: hidden.seen.failed)
+        text = "it does not answer, or is no relay; it is tried again, with patience"
+        said = f"there is no place at the relay {named[0]} or {named[1]}: {text}"
+        assert hidden.seen.failed[0] == (named[0], said)
+        addr = relay.circuit_addr(named[0], str(peer))
+        hidden.network.dial(addr)
+        await hidden.seen.until(lambda: any(told[0] == addr for told in hidden.seen.failed))
+        assert (
+            addr,
+            f"{addr} cannot be reached: the relay does not answer, or is none",
+        ) in hidden.seen.failed
 
 
 async def test_an_address_that_is_no_relays_is_one_sentence() -> None:

@@ -77,6 +77,37 @@ async def test_a_want_finds_a_holder_that_it_is_not_connected_to(tmp_path: Path)
         assert not any(isinstance(entry.event, ev.PeerFaulted) for node in nodes for entry in series_of(node))
 
 
+async def test_whom_the_dht_still_names_says_that_it_has_it_no_more(tmp_path: Path) -> None:
+    """Its file is removed after it was provided: the others' records outlive it, its answer is a NO."""
+    (tmp_path / "film.mkv").write_bytes(b"gone soon")
+    async with AsyncExitStack() as stack:
+        nodes: list[FluxNode] = []
+        for name in ("hub", "holder", "asker"):
+            home = tmp_path / name
+            settings = Settings(
+                listen=LOOPBACK.listen, mdns=False, join=(nodes[0].addrs[0],) if nodes else ()
+            )
+            nodes.append(await stack.enter_async_context(FluxNode.open(home, settings, network=mute(home))))
+        hub, holder, asker = nodes
+        await until(lambda: len(linked(hub)) == 2)
+        root = await share(holder, tmp_path / "film.mkv")
+        network: Any = hub._network
+        await until(lambda: network.dht.statistics().records)
+        (tmp_path / "film.mkv").unlink()
+        hub.push_intent(cmd.Want(root))  # directly: it says yes, and finds out
+        await until(lambda: any(isinstance(e.event, ev.ChunksLost) for e in series_of(holder)))
+        hub.push_intent(cmd.Cancel((root,)))
+        assert network.dht.statistics().records
+        asker.push_intent(cmd.Want(root))
+
+        def noes() -> list[ev.StatusNo]:
+            told = [e.event for e in series_of(asker) if isinstance(e.event, ev.StatusNo)]
+            return [no for no in told if no.peer == holder.peer_id]
+
+        await until(noes)
+        assert (noes()[0].reason, noes()[0].has_it, noes()[0].cids) == ("not_held", False, (root,))
+
+
 async def test_a_file_comes_through_a_relay(tmp_path: Path) -> None:
     """Its holder is known by its address at the relay only, as if nobody could dial it."""
     data = bytes(range(256)) * 20_000
@@ -96,6 +127,24 @@ async def test_a_file_comes_through_a_relay(tmp_path: Path) -> None:
             assert (tmp_path / "copy.mkv").read_bytes() == data
             assert asker.derive_state().peers[holder.peer_id].addr == addr
             assert not middle.derive_state().peers, "the relay is no peer of theirs, and sees nothing"
+
+
+async def test_one_whose_relay_is_gone_is_answered_all_the_same(tmp_path: Path) -> None:
+    """Its intents name the relay first; the holder has no link to it."""
+    (tmp_path / "film.mkv").write_bytes(bytes(100_000))
+    async with FluxNode.open(tmp_path / "other", LOOPBACK) as other:
+        gone = f"/ip4/127.0.0.1/tcp/1/p2p/{other.peer_id}"
+    async with FluxNode.open(tmp_path / "hub", LOOPBACK) as hub:
+        joined = Settings(listen=LOOPBACK.listen, mdns=False, join=(hub.addrs[0],))
+        behind = Settings(listen=LOOPBACK.listen, mdns=False, join=(hub.addrs[0],), relay=(gone,))
+        async with FluxNode.open(tmp_path / "holder", joined) as holder:
+            root = await share(holder, tmp_path / "film.mkv")  # announced to nobody who could dial for it
+            async with FluxNode.open(tmp_path / "asker", behind) as asker:
+                assert asker.addrs[0].startswith(gone)
+                await until(lambda: holder.peer_id in asker._machine.router._table, 40.0)  # by way of the hub
+                asker.push_intent(cmd.Get(root, str(tmp_path / "copy.mkv"), by="me"))
+                await until(lambda: not asker.count_pending(), 60.0)
+                assert (tmp_path / "copy.mkv").read_bytes() == bytes(100_000)
 
 
 async def test_a_node_finds_again_whom_it_knew(tmp_path: Path) -> None:

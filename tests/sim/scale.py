@@ -58,8 +58,10 @@ class Scale(Swarm):
             node = SimNode(self, peer_name(number + 1), rate=float("inf"))
             self.nodes[node.peer] = node
             node.start()
-            node.feed(fx.RoutingChanged(known=min(nodes - 1, BUCKET * max(1, nodes.bit_length() - 4))))
         peers = list(self.nodes)
+        some = tuple(peers[: BUCKET * max(1, nodes.bit_length() - 4)])  # how many they are is what matters
+        for node in self.nodes.values():
+            node.feed(fx.RoutingChanged(came=some))
         for index, peer in enumerate(peers):  # a ring, so that it is one swarm; and chords
             self.link(peer, peers[(index + 1) % nodes])
             for _ in range((NEIGHBOURS - 2) // 2):

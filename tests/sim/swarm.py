@@ -75,6 +75,8 @@ class SimNode:
         self.finished: dict[Cid, bytes] = {}
         self.held: dict[Cid, bool] = {}
         """Trees, and whether they are kept for others."""
+        self.provided: dict[Cid, None] = {}
+        """Roots that it says it has."""
         self.series: list[Entry] = []
         self.alive = False
         self.frozen = False
@@ -106,6 +108,7 @@ class SimNode:
         """Come up, from the series of the last life if there was one."""
         self.alive, self.frozen = True, False
         self.life += 1
+        self.provided = {}
         chance = random.Random(f"{self.swarm.seed}-{self.peer}-{self.life}")
         state = derive(self.series) if self.series else State()
         self.machine = Machine(
@@ -151,6 +154,8 @@ class SimNode:
         assert self.state.kept_bytes <= self.state.policy.quota, "more is kept for others than the quota"
         for cid in self.machine.requester.wanted:
             assert cid not in self.blocks, "a block that is here is still wanted"
+        for root in self.provided:
+            assert not self.state.objects[root].broken, "what is not whole is provided"
 
     def _take(self, entries: Iterable[Entry], effects: Iterable[Effect]) -> None:
         self.series.extend(entries)
@@ -187,6 +192,10 @@ class SimNode:
                 self.swarm.forward(self, effect)
             case fx.Provide():
                 self.swarm.provide(self, effect.roots)
+                self.provided |= dict.fromkeys(effect.roots)
+            case fx.Withdraw():
+                for root in effect.roots:
+                    del self.provided[root]
             case fx.Serve() if self.silent:
                 pass
             case fx.Serve() if self.vague:
@@ -320,8 +329,10 @@ class Swarm:
         self.nodes[node.peer] = node
         node.start()
         if self.dht:
-            for other in self.nodes.values():
-                other.feed(fx.RoutingChanged(known=len(self.nodes) - 1))
+            others = [other for other in self.nodes.values() if other is not node]
+            node.feed(fx.RoutingChanged(came=tuple(other.peer for other in others)))
+            for other in others:
+                other.feed(fx.RoutingChanged(came=(node.peer,)))
         return node
 
     def link(self, a: PeerId, b: PeerId) -> None:

@@ -6,6 +6,7 @@ frames.json    every kind of message: its msgpack array as JSON, and its frame a
 intents.json   every kind of intent: the key that signs it, the signed bytes, the signature, the gossip message
 refused.json   frames that a peer has to refuse, and why
 tickets.json   tickets, and what is in them
+pnet.json      beginnings of connections in a private swarm: not written here, but by js-libp2p
 
 In the JSON form of an array, bytes are written as {"hex": "…"}. test_vectors.py encodes and decodes all of it
 byte by byte.

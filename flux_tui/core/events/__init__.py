@@ -1,0 +1,275 @@
+"""What can stand in a series: a closed union of facts, past tense.
+
+Rules
+- An event is a fact that has happened. It carries everything that a fold needs; folding asks no clock.
+- A tag (the name a person sees in `series` and filters by) is never reused. Fields are stored by
+  position: a new field goes last and has a default, and no field is removed.
+- What an old reader does not know it shows as `Unknown`, and goes on.
+- Lists of CIDs are batched: one entry tells of everything that one act did.
+
+Each family has a module of its own; here all of them are one union, which is read and written here only.
+
+Times are seconds since 1970 (float), sizes are bytes, durations are seconds.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias, get_args
+
+import msgspec
+
+from flux_tui.core.events.asking import (
+    Cancelled,
+    ChunkReceived,
+    ChunkWasted,
+    DelayedYes,
+    ErrorReceived,
+    Granted,
+    HaveReceived,
+    LeaseExtended,
+    LeaseLapsed,
+    PushedHave,
+    PushedWant,
+    Requested,
+    RetrySet,
+    StatusNo,
+)
+from flux_tui.core.events.base import (
+    Unknown,
+)
+from flux_tui.core.events.causes import (
+    REASONS,
+    WASTES,
+    About,
+    DropCause,
+    HeldHow,
+    LapseCause,
+    LossCause,
+    Reason,
+    RetryCause,
+    Via,
+    Waste,
+)
+from flux_tui.core.events.content import (
+    AddProgressed,
+    ChunksLost,
+    ObjectAdded,
+    ObjectCompleted,
+    ObjectMapped,
+)
+from flux_tui.core.events.giving import (
+    AnsweredLater,
+    AnsweredNo,
+    CancelReceived,
+    ChunksSent,
+    GrantReceived,
+    IntentReceived,
+)
+from flux_tui.core.events.node import (
+    CustomReceived,
+    ErrorOccurred,
+    NodeStarted,
+    NodeStopped,
+    PeerConnected,
+    PeerDisconnected,
+    PeerFaulted,
+    PolicyChanged,
+    PushedCustom,
+)
+from flux_tui.core.events.replicas import (
+    CanHold,
+    HoldRequested,
+    KeepReceived,
+    OfferedHold,
+    PushedHold,
+    PushedKeep,
+    Released,
+    ReleaseReceived,
+    ReplicaAdopted,
+    ReplicaDropped,
+    ReplicaEvicted,
+    ReplicaHeld,
+    ReplicaLost,
+    ReplicaWanted,
+)
+
+__all__ = [
+    "EVENT_KINDS",
+    "EVENT_TYPES",
+    "REASONS",
+    "WASTES",
+    "About",
+    "AddProgressed",
+    "AnsweredLater",
+    "AnsweredNo",
+    "CanHold",
+    "CancelReceived",
+    "Cancelled",
+    "ChunkReceived",
+    "ChunkWasted",
+    "ChunksLost",
+    "ChunksSent",
+    "CustomReceived",
+    "DelayedYes",
+    "DropCause",
+    "Entry",
+    "ErrorOccurred",
+    "ErrorReceived",
+    "Event",
+    "GrantReceived",
+    "Granted",
+    "HaveReceived",
+    "HeldHow",
+    "HoldRequested",
+    "IntentReceived",
+    "KeepReceived",
+    "LapseCause",
+    "LeaseExtended",
+    "LeaseLapsed",
+    "LossCause",
+    "NodeStarted",
+    "NodeStopped",
+    "ObjectAdded",
+    "ObjectCompleted",
+    "ObjectMapped",
+    "OfferedHold",
+    "PeerConnected",
+    "PeerDisconnected",
+    "PeerFaulted",
+    "PolicyChanged",
+    "PushedCustom",
+    "PushedHave",
+    "PushedHold",
+    "PushedKeep",
+    "PushedWant",
+    "Reason",
+    "ReleaseReceived",
+    "Released",
+    "ReplicaAdopted",
+    "ReplicaDropped",
+    "ReplicaEvicted",
+    "ReplicaHeld",
+    "ReplicaLost",
+    "ReplicaWanted",
+    "Requested",
+    "RetryCause",
+    "RetrySet",
+    "Series",
+    "StatusNo",
+    "Unknown",
+    "Via",
+    "Waste",
+    "decode_event",
+    "encode_event",
+    "kind_of",
+    "kind_of_type",
+]
+
+Event: TypeAlias = (
+    NodeStarted
+    | NodeStopped
+    | PolicyChanged
+    | ErrorOccurred
+    | AddProgressed
+    | ObjectAdded
+    | ObjectMapped
+    | ObjectCompleted
+    | Requested
+    | PushedWant
+    | RetrySet
+    | Granted
+    | LeaseExtended
+    | LeaseLapsed
+    | Cancelled
+    | PushedHave
+    | DelayedYes
+    | StatusNo
+    | ChunkReceived
+    | ChunkWasted
+    | HaveReceived
+    | ErrorReceived
+    | ChunksLost
+    | IntentReceived
+    | AnsweredLater
+    | AnsweredNo
+    | GrantReceived
+    | CancelReceived
+    | ChunksSent
+    | PushedCustom
+    | CustomReceived
+    | PeerConnected
+    | PeerDisconnected
+    | PeerFaulted
+    | HoldRequested
+    | PushedHold
+    | CanHold
+    | PushedKeep
+    | ReplicaHeld
+    | ReplicaLost
+    | Released
+    | OfferedHold
+    | KeepReceived
+    | ReplicaWanted
+    | ReleaseReceived
+    | ReplicaDropped
+    | ReplicaAdopted
+    | ReplicaEvicted
+    | Unknown
+)
+
+EVENT_TYPES: tuple[type[Event], ...] = get_args(Event)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
+
+
+class Entry(NamedTuple):
+    """One line of a series: its number (from 1, without gaps), its time, and what happened."""
+
+    seq: int
+    at: float
+    event: Event
+
+
+Series: TypeAlias = Sequence[Entry]
+
+
+def kind_of(event: Event) -> str:
+    """The tag of an event, e.g. `chunk_received`; of an Unknown, the tag that it came with."""
+    if isinstance(event, Unknown):
+        return event.kind
+    return kind_of_type(type(event))
+
+
+def kind_of_type(kind: type[Event]) -> str:
+    """The tag of a type of event."""
+    return str(kind.__struct_config__.tag)
+
+
+EVENT_KINDS: tuple[str, ...] = tuple(kind_of_type(kind) for kind in EVENT_TYPES if kind is not Unknown)
+"""Every kind that this version writes."""
+
+
+def encode_event(event: Event) -> bytes:
+    """The stored body of an event. An Unknown is given back byte for byte."""
+    return event.body if isinstance(event, Unknown) else _encoder.encode(event)
+
+
+def decode_event(body: bytes) -> Event:
+    """The event of a stored body; what this version does not know becomes `Unknown`.
+
+    Never raises: a body that cannot be read at all becomes Unknown of kind `unreadable`.
+    """
+    try:
+        return _decoder.decode(body)
+    except (msgspec.MsgspecError, RecursionError):
+        return Unknown(kind=_tag_of(body), body=body)
+
+
+def _tag_of(body: bytes) -> str:
+    try:
+        value = msgspec.msgpack.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return "unreadable"
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        return value[0]
+    return "unreadable"

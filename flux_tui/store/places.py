@@ -1,0 +1,83 @@
+"""What the store speaks of: where bytes are, what was read, placed and lost; and in which words it fails."""
+
+import sqlite3
+from pathlib import Path
+from typing import NamedTuple
+
+from flux_tui.core.ids import Cid
+from flux_tui.store.schema import explain, explain_os
+
+
+class Landed(NamedTuple):
+    """An index row to be committed: where a chunk's bytes are."""
+
+    cid: Cid
+    size: int
+    file: int | None = None
+    offset: int | None = None
+    data: bytes | None = None
+
+
+class Leaf(NamedTuple):
+    """A chunk in a file of the user's."""
+
+    cid: Cid
+    offset: int
+    size: int
+
+
+class Lost(NamedTuple):
+    """Chunks that are not there any more, and why: one sentence."""
+
+    path: Path
+    cids: tuple[Cid, ...]
+    size: int
+    why: str
+
+
+class ReadResult(NamedTuple):
+    """What could be read, in the order asked, and what was lost."""
+
+    chunks: list[tuple[Cid, bytes]]
+    lost: list[Lost]
+
+
+class Placed(NamedTuple):
+    """Of some leaves: whose bytes are in place now, and which have to come from elsewhere."""
+
+    present: list[Cid]
+    missing: list[Cid]
+    lost: list[Lost]
+    """What was thought to be here. To be committed as lost, with an entry."""
+
+
+class Whole(NamedTuple):
+    """An object that has its name, and links of it that were not made: each in words."""
+
+    path: Path
+    left_out: tuple[str, ...]
+
+
+class Where(NamedTuple):
+    size: int
+    file: int | None
+    offset: int | None
+    data: bytes | None
+
+
+class Explained:
+    """Turns OS and database errors into sentences."""
+
+    def __init__(self, database: Path, path: Path) -> None:
+        self._database = database
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Nothing to set up."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise explain(error, self._database) from error
+        if isinstance(error, OSError):
+            named = Path(error.filename) if isinstance(error.filename, str) else self._path
+            raise explain_os(error, named) from error
