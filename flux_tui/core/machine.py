@@ -164,6 +164,7 @@ class Machine:
                 self._intent(given.intent, "routed")
             case fx.RoutingChanged():
                 self.router.table_changed(given.came, given.went)
+                self.requester.retry.routable()
             case fx.Tick():
                 pass
             case fx.Placed():

@@ -18,7 +18,7 @@ from flux_tui.core.holders import Holders
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.ledger import Ledger
 from flux_tui.core.messages import MAX_CIDS_WANT, MAX_WAIT, Want
-from flux_tui.core.routing import Router, Way
+from flux_tui.core.routing import MAX_ROUTED, Router, Way
 
 SILENCE = 60.0
 """Seconds after a push with nothing heard until it is pushed again."""
@@ -26,6 +26,8 @@ SILENCE_MAX = 600.0
 """Seconds; the cap of the doubling."""
 RETRY_MIN = 0.25
 """Seconds; nobody is asked again sooner, whatever it said."""
+MAX_UNROUTED = 64
+"""Objects that are pushed again as soon as they can be routed: each costs a lookup."""
 JITTER = 0.1
 """Share of a wait that is left to chance."""
 
@@ -42,6 +44,8 @@ class Retry:
         self.waiting: OrderedDict[Cid, None] = OrderedDict()
         self._heap: list[tuple[float, Cid]] = []
         self._changed: dict[tuple[float, ev.RetryCause, PeerId | None], list[Cid]] = {}
+        self._unrouted: dict[Cid, None] = {}
+        """Pushed when there was nowhere to route them to."""
 
     def enqueue(self, fetch: Fetch) -> None:
         """A new want: it is pushed as soon as there is room."""
@@ -50,6 +54,7 @@ class Retry:
     def forget(self, root: Cid) -> None:
         """No longer wanted. Timers that are left find nothing."""
         self.waiting.pop(root, None)
+        self._unrouted.pop(root, None)
 
     def again(
         self, fetch: Fetch, wait: float, cause: ev.RetryCause, peer: PeerId | None, *, sooner: bool = True
@@ -92,6 +97,21 @@ class Retry:
                 batch = []
         if batch:
             self._push(batch, retry=True, peers=peers)
+
+    def routable(self) -> None:
+        """The DHT knows of other nodes than before. Right after a node has joined a swarm it knows of none; what was
+        pushed then, and of which nothing came, is not left alone until its silence is long enough.
+        """
+        if not self.router.leads_on:
+            return
+        quiet = [
+            root
+            for root in self._unrouted
+            if (fetch := self.fetches.get(root)) and fetch.quiet_pushes and not (fetch.granted or fetch.open_ops)
+        ]
+        self._unrouted.clear()
+        for start in range(0, len(quiet), MAX_ROUTED):
+            self.push_now(quiet[start : start + MAX_ROUTED])
 
     def report(self) -> None:
         """Write what `again` postponed, one entry for each answer that did it."""
@@ -139,6 +159,10 @@ class Retry:
         for fetch in batch:
             fetch.quiet_pushes += 1
             self._set(fetch, at)
+            if way.routes:
+                self._unrouted.pop(fetch.root, None)
+            elif peers is None and fetch.tree and len(self._unrouted) < MAX_UNROUTED:
+                self._unrouted[fetch.root] = None
         self.ledger.emit(
             ev.PushedWant(
                 cids=cids,

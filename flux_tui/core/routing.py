@@ -146,6 +146,11 @@ class Router:
             unanswered=unanswered,
         )
 
+    @property
+    def leads_on(self) -> bool:
+        """Whether the DHT knows of a node that is no neighbour."""
+        return self._unlinked > 0
+
     def table_changed(self, came: Iterable[PeerId], went: Iterable[PeerId]) -> None:
         """The DHT knows of other nodes than before."""
         for peer in set(went) & self._table:

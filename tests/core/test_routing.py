@@ -11,7 +11,7 @@ from flux_tui.core import events as ev
 from flux_tui.core import messages as msg
 from flux_tui.core import routing
 from flux_tui.core.derive import derive
-from flux_tui.core.ids import Cid, PeerId, raw_cid
+from flux_tui.core.ids import Cid, PeerId, dag_cid, raw_cid
 from flux_tui.core.machine import Machine
 from flux_tui.core.routing import MAX_DIRECT, MAX_ROUTED, SMALL_SWARM, Way, choose
 from flux_tui.core.words import describe
@@ -328,3 +328,22 @@ def test_one_that_was_found_and_is_not_there_is_no_error_unless_somebody_named_i
     script.give(fx.Commanded(cmd.Join(addr(HOLDER))))
     script.give(fx.PeerFound(addr=addr(HOLDER)))
     assert script.give(failed)[0] == [ev.ErrorOccurred(text="it does not answer")]
+
+
+def test_what_was_pushed_before_there_was_a_way_is_routed_as_soon_as_there_is_one() -> None:
+    """A node that has just joined knows of nobody yet: its first want does not wait for a minute of silence."""
+    script = Script()
+    hub, far = MANY[:2]
+    root = dag_cid(b"a folder")
+    script.give(fx.PeerUp(peer=hub, addr=addr(hub)))
+    script.give(fx.Commanded(cmd.Get(root, "/tmp/film.mkv", by="me")))
+    script.give(fx.Commanded(cmd.Want(raw_cid(b"a chunk is in no DHT"))))
+    script.give(fx.MessageCame(hub, msg.StatusNo(cids=(root,), reason="not_held", has_it=False)))
+    _, effects = script.give(fx.RoutingChanged(came=(hub,)), after=0.5)
+    assert effects == [], "who is told already leads nowhere"
+    events, effects = script.give(fx.RoutingChanged(came=(far,)))
+    (sent,) = [effect for effect in effects if isinstance(effect, fx.Broadcast)]
+    assert sent.routes == (root,)
+    assert [event.retry for event in events if isinstance(event, ev.PushedWant)] == [True]
+    _, effects = script.give(fx.RoutingChanged(came=(MANY[2],)))
+    assert effects == [], "once"
