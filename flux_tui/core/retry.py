@@ -107,7 +107,9 @@ class Retry:
         quiet = [
             root
             for root in self._unrouted
-            if (fetch := self.fetches.get(root)) and fetch.quiet_pushes and not (fetch.granted or fetch.open_ops)
+            if (fetch := self.fetches.get(root))
+            and fetch.quiet_pushes
+            and not (fetch.granted or fetch.open_ops)
         ]
         self._unrouted.clear()
         for start in range(0, len(quiet), MAX_ROUTED):
