@@ -1,6 +1,13 @@
-"""What all tests share: properties are tried with the same examples at every run, on every machine."""
+"""What all tests share: properties are tried with the same examples at every run, on every machine; and what a test
+starts can be interrupted, also where the tests themselves run in the background of a script, which ignores that.
+"""
+
+import signal
 
 from hypothesis import settings
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -37,8 +37,9 @@ class Requester:
         self.wanted: dict[Cid, list[Fetch]] = {}
         """Every block that is neither here nor on its way to the disk, and whose it is."""
         self._inherited: dict[Cid, Lease] = {}
-        self._owed: dict[PeerId, int] = {}
         """Leases of the node's last life that are still live: they are not granted again."""
+        self._owed: dict[PeerId, int] = {}
+        """Chunks that its earlier lives granted to each peer, and that have not come."""
         self.grants = Granting(ledger, self.holders, self.fetches, self.wanted, self.retry)
 
     # ── what is wanted ──────────────────────────────────────────────────────────────────────────

@@ -137,8 +137,7 @@ class Responder:
             return
         if not (no := self._why_not(peer)):
             idle = not self.uplink.queues
-            promised = self.line.is_due(peer, self.ledger.now)
-            taken, refused = self.uplink.add(peer, sizes, self.ledger.now, promised=promised)
+            taken, refused = self.uplink.add(peer, sizes, self.ledger.now, self._patience(peer))
             if taken:
                 self.line.served(peer, self.ledger.now)
                 if idle:
@@ -337,11 +336,13 @@ class Responder:
         last_place = others_served + 1 >= self.policy.max_uploads
         if last_place and (others := self.line.turn_over(peer, now)) is not None:
             return "busy", round(max(self._busy_for(), others), 3)
-        if self.uplink.wait(peer, now) > (
-            PROMISED_SECONDS if self.line.is_due(peer, now) else MAX_WAIT_SECONDS
-        ):
+        if self.uplink.wait(peer, now) > self._patience(peer):
             return self._too_much(peer)
         return None
+
+    def _patience(self, peer: PeerId) -> float:
+        """Seconds that a chunk which this peer is granted now may wait."""
+        return PROMISED_SECONDS if self.line.is_due(peer, self.ledger.now) else MAX_WAIT_SECONDS
 
     def _too_much(self, peer: PeerId) -> tuple[ev.Reason, float]:
         """More than the limits let through soon; or than a queue takes."""

@@ -80,18 +80,18 @@ class Uplink:
         return max(whole, own)
 
     def add(
-        self, peer: PeerId, sizes: Mapping[Cid, int], now: float, *, promised: bool = False
+        self, peer: PeerId, sizes: Mapping[Cid, int], now: float, first: float = MAX_WAIT_SECONDS
     ) -> tuple[list[Cid], list[Cid]]:
         """Queue chunks, in order. Returns those that were, and those that would have to wait too long.
 
-        `promised`: it was told to come back now, so the first one may wait for PROMISED_SECONDS.
+        `first`: seconds that the first one may wait.
         """
         queue = self._queue(peer, now)
         self.queues[peer] = queue
         self._resting.pop(peer, None)
         taken: list[Cid] = []
         for cid, size in sizes.items():
-            most = PROMISED_SECONDS if promised and not taken else MAX_WAIT_SECONDS
+            most = MAX_WAIT_SECONDS if taken else first
             if self.wait(peer, now) > most or len(queue) >= MAX_QUEUED:
                 break
             queue.waiting[cid] = size

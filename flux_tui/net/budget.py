@@ -67,7 +67,8 @@ POLL_SECONDS = 0.02
 YIELD_EVERY = 64
 """Frames, until other connections have their turn: libp2p goes on as long as there are any."""
 PLAIN_DATA = (0, TYPE_DATA, 0)
-_HEADER = struct.Struct(YAMUX_HEADER_FORMAT)
+HEADER = struct.Struct(YAMUX_HEADER_FORMAT)
+"""Of a frame: version, kind, flags, stream, length."""
 
 # libp2p lets a window grow to this as it sees fit; and refuses longer frames only.
 yamux.MAX_WINDOW_SIZE = RECEIVE_WINDOW
@@ -172,7 +173,7 @@ class GuardedYamux(Yamux):
             header = session.peek(HEADER_SIZE)
             if header is None or self.streams_lock.locked():
                 return
-            version, kind, flags, number, length = _HEADER.unpack(header)
+            version, kind, flags, number, length = HEADER.unpack(header)
             stream, buffer = self.streams.get(number), self.stream_buffers.get(number)
             if stream is None or stream.closed or stream.recv_closed or not isinstance(buffer, FrameBuffer):
                 return

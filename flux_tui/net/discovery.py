@@ -9,7 +9,7 @@ learn which is its own. The records are those of libp2p's specification (discove
 import logging
 import secrets
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import ifaddr
@@ -79,6 +79,20 @@ def addrs_of(peer: PeerId, addrs: Iterable[str]) -> list[tuple[str, Multiaddr]]:
         if named == peer:
             found.append((addr, transport))
     return found
+
+
+async def connect_any(
+    connect: Callable[[PeerId, Multiaddr, str], Awaitable[str | None]],
+    peer: PeerId,
+    places: Iterable[tuple[str, Multiaddr]],
+) -> str | None:
+    """Connect to a peer at the first of these places that leads there. Returns why none does, in the words of all."""
+    reasons: list[str] = []
+    for addr, there in places:
+        if (why := await connect(peer, there, addr)) is None:
+            return None
+        reasons.append(why)
+    return "; ".join(reasons)
 
 
 class _Listener(ServiceListener):

@@ -18,6 +18,16 @@ JOINED = 64 * 1024
 """Bytes at which a piece made of small ones is full."""
 
 
+def part_of(piece: Piece, start: int, size: int) -> Piece:
+    """A part of a piece that nobody changes: as a view where it is most of what it keeps in memory, else copied.
+    (A peer could make much of small parts that keep large pieces.)
+    """
+    owner = piece.obj if isinstance(piece, memoryview) else piece
+    if 2 * size < len(owner):  # type: ignore[arg-type]  # bytes
+        return bytes(piece[start : start + size])
+    return memoryview(piece)[start : start + size]
+
+
 class FrameBuffer:
     """The part of `bytearray` that yamux uses (appended at its end, taken from its start), and `take`."""
 
@@ -92,11 +102,9 @@ class FrameBuffer:
             self._start += size
         if size == whole:
             return piece
-        # What is joined here may still grow, and a small part would keep the whole in memory.
-        owner = piece.obj if isinstance(piece, memoryview) else piece
-        if isinstance(piece, bytearray) or 2 * size < len(owner):  # type: ignore[arg-type]  # bytes
+        if isinstance(piece, bytearray):  # joined here, and may still grow
             return bytes(piece[start : start + size])
-        return memoryview(piece)[start : start + size]
+        return part_of(piece, start, size)
 
 
 class FrameBuffers(dict[int, Any]):

@@ -24,7 +24,7 @@ from flux_tui.net.broadcast import Broadcast, open_broadcast
 from flux_tui.net.budget import Budget
 from flux_tui.net.dht import Dht
 from flux_tui.net.dialling import Dialler
-from flux_tui.net.discovery import addrs_of, concrete, mdns, parse_peer_addr
+from flux_tui.net.discovery import addrs_of, concrete, connect_any, mdns, parse_peer_addr
 from flux_tui.net.guests import Guests
 from flux_tui.net.links import PROTOCOL, Links
 from flux_tui.net.network import BAN_SECONDS, Load, Network, NetworkError, OpenNetwork, Receiver
@@ -232,14 +232,10 @@ class Libp2pNetwork:
             except ValueError as error:
                 self._receiver.on_dial_failed(addr, str(error))
                 return
+            places = [(addr, transport), *addrs_of(peer, more)]
             wait = REDIAL_MIN
             while True:
-                why = await self._connect(peer, transport, addr)
-                for other, there in addrs_of(peer, more) if why is not None else ():
-                    failed = await self._connect(peer, there, other)
-                    why = None if failed is None else f"{why}; {failed}"
-                    if why is None:
-                        break
+                why = await connect_any(self._connect, peer, places)
                 if why is None:
                     wait = REDIAL_MIN
                     link = self._links.by_peer.get(peer)

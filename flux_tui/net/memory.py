@@ -27,12 +27,13 @@ from hashlib import sha256
 import trio
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from multiaddr import Multiaddr
 
 from flux_tui.core import codec
 from flux_tui.core.codec import MAX_SEALED, BadFrameError
 from flux_tui.core.ids import BadIdError, Cid, PeerId, cid_bytes, peer_id_bytes, peer_id_from_bytes
 from flux_tui.core.messages import Message, Route
-from flux_tui.net.discovery import addrs_of, parse_peer_addr
+from flux_tui.net.discovery import addrs_of, connect_any, parse_peer_addr
 from flux_tui.net.network import (
     BAN_SECONDS,
     CLOSEST,
@@ -303,15 +304,11 @@ class MemoryNetwork:
             if len(self._dialling) > MAX_DIALS:
                 self._receiver.on_dial_failed(addr, f"{addr} is not dialled: too many others are just now")
                 return
+            places = [(addr, transport), *addrs_of(peer, more)]
             wait = REDIAL_MIN
             while True:
                 await trio.lowlevel.checkpoint()
-                why = await self._connect(peer, str(transport), addr)
-                for other, there in addrs_of(peer, more) if why is not None else ():
-                    failed = await self._connect(peer, str(there), other)
-                    why = None if failed is None else f"{why}; {failed}"
-                    if why is None:
-                        break
+                why = await connect_any(self._connect, peer, places)
                 if why is None:
                     wait = REDIAL_MIN
                     if self._dialling[addr] and (link := self._links.get(peer)) is not None:
@@ -325,7 +322,7 @@ class MemoryNetwork:
         finally:
             del self._dialling[addr]
 
-    async def _connect(self, peer: PeerId, transport: str, addr: str) -> str | None:
+    async def _connect(self, peer: PeerId, there: Multiaddr, addr: str) -> str | None:
         """Have a link to this peer. Returns why not, in a sentence."""
         if peer == self.peer_id:
             return f"{addr} is this node itself"
@@ -335,7 +332,7 @@ class MemoryNetwork:
             await link.done.wait()
         if self._refuses(peer):
             return f"{addr} is not dialled: it misbehaved just now"
-        other = self._board.at(transport)
+        other = self._board.at(str(there))
         if other is None:
             return f"{addr} cannot be reached: nobody listens there (connection refused)"
         if other.peer_id != peer:

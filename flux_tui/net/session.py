@@ -21,6 +21,8 @@ from libp2p.security.noise.io import NoiseTransportReadWriter
 from libp2p.security.secure_session import SecureSession
 from libp2p.stream_muxer.yamux.yamux import HEADER_SIZE
 
+from flux_tui.net.frames import Piece, part_of
+
 READ_AHEAD = 256 * 1024
 """Bytes asked of the socket at once."""
 BATCH_BYTES = 256 * 1024
@@ -117,10 +119,8 @@ class ReadAheadSession(SecureSession):
         """Bytes that are decrypted, and in one piece."""
         return len(self._plain[0]) - self._offset if self._plain else 0
 
-    def take(self, n: int) -> bytes | memoryview | None:
-        """The next `n` bytes, if all of them are decrypted and in one piece; without a copy where they are
-        most of it. (A small part would keep the whole piece in memory: a peer could make much of that.)
-        """
+    def take(self, n: int) -> Piece | None:
+        """The next `n` bytes, if all of them are decrypted and in one piece."""
         if self.whole < n:
             return None
         whole = self._plain[0]
@@ -128,7 +128,7 @@ class ReadAheadSession(SecureSession):
         if self._offset == len(whole):
             self._plain.popleft()
             self._offset = 0
-        return memoryview(whole)[start : start + n] if 2 * n >= len(whole) else whole[start : start + n]
+        return part_of(whole, start, n)
 
     async def _decrypt_more(self) -> None:
         """Receive what there is, and decrypt the messages that are whole."""

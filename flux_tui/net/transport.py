@@ -12,7 +12,6 @@ and fewer window updates together carry two to three times what the defaults do.
 """
 
 import os
-import struct
 from collections import deque
 from collections.abc import Sequence
 
@@ -26,9 +25,9 @@ from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
 from libp2p.security.noise.transport import Transport as NoiseTransport
 from libp2p.security.secure_session import SecureSession
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
-from libp2p.stream_muxer.yamux.yamux import TYPE_DATA, YAMUX_HEADER_FORMAT, Yamux, YamuxStream
+from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 
-from flux_tui.net.budget import RECEIVE_WINDOW
+from flux_tui.net.budget import HEADER, PLAIN_DATA, RECEIVE_WINDOW
 from flux_tui.net.frames import FrameBuffer
 from flux_tui.net.push_stream import Source, StreamSource
 from flux_tui.net.session import BATCH_BYTES, ReadAheadSession, batch
@@ -155,9 +154,7 @@ async def write_slices(stream: object, slices: Sequence[bytes | memoryview]) -> 
                     while left and size < BATCH_BYTES and _open_for(muxed, left[0]):
                         piece = left.popleft()
                         muxed.send_window -= len(piece)
-                        header = struct.pack(
-                            YAMUX_HEADER_FORMAT, 0, TYPE_DATA, 0, muxed.stream_id, len(piece)
-                        )
+                        header = HEADER.pack(*PLAIN_DATA, muxed.stream_id, len(piece))
                         size += session.seal(header, piece, messages[size:])
                     await session.raw.write(messages[:size])  # type: ignore[arg-type]  # not kept
     for piece in left:

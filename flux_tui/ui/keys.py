@@ -103,19 +103,8 @@ NARRATED: tuple[Action, ...] = (
 
 GROUPS = ("Story", "Push", "Look", "Time", "Take", "Leave")
 FOOTER_ORDER = (
-    "want",
-    "help",
-    "quit",
-    "add",
-    "freeze",
-    "filter",
-    "live",
-    "command",
-    "zoom",
-    "step",
-    "inspect",
-    "jump",
-)
+    "want", "help", "quit", "add", "freeze", "filter", "live", "command", "zoom", "step", "inspect", "jump",
+)  # fmt: skip
 """The most needed first."""
 STORY_ORDER = (
     "next", "back", "pause story", "help", "quit", "step", "command", "node", "freeze", "want", "filter", "live",
