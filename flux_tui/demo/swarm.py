@@ -80,6 +80,7 @@ class Swarm:
         self._polled = 0.0
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._listener: threading.Thread
 
     # ── life ────────────────────────────────────────────────────────────────────────────────────
 
@@ -102,7 +103,8 @@ class Swarm:
                 stderr=log,
                 start_new_session=True,
             )
-            threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
+            self._listener = threading.Thread(target=self._listen, args=(self._process,), daemon=True)
+            self._listener.start()
 
     def close(self) -> None:
         """End all nodes and remove all they had. More than once is once."""
@@ -116,6 +118,8 @@ class Swarm:
                 process.wait(END_SECONDS)
             except subprocess.TimeoutExpired:
                 process.terminate()
+            # Reports end when the last node is gone. One that outlives the process which started it still writes.
+            self._listener.join(END_SECONDS)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _listen(self, process: "subprocess.Popen[bytes]") -> None:
