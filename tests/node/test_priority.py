@@ -17,7 +17,8 @@ from flux_tui.node.priority import step_back
 found = []
 def look():
     group = pathlib.Path("/proc/self/autogroup")
-    found.append((os.getpriority(os.PRIO_PROCESS, 0), group.read_text().split()[-1] if group.exists() else None))
+    words = group.read_text().split() if group.exists() else []  # empty for the session a machine starts with
+    found.append((os.getpriority(os.PRIO_PROCESS, 0), words[-1] if words else None))
 look()
 os.nice(NICE)
 step_back()
