@@ -1,12 +1,15 @@
 """`python -m flux_tui` and the `flux-tui` command."""
 
+import gc
 import sys
 
 
 def main() -> None:
     """Run the command line; never returns."""
+    gc.disable()  # what is imported stays: a collector would look at it ten times, for nothing
     from flux_tui.cli import run
 
+    gc.enable()
     sys.exit(run(sys.argv[1:]))
 
 

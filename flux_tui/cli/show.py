@@ -1,6 +1,7 @@
 """The dashboard, on a home or on a recording."""
 
 import contextlib
+import gc
 import subprocess
 import tempfile
 import threading
@@ -30,6 +31,7 @@ def replay(file: Path, mask: bool) -> None:
     if not path.is_file():
         raise Failure(f"there is no series at {path}")
 
+    gc.disable()  # until the dashboard has settled: modules, classes and styles stay
     from flux_tui.store.series import SeriesReader
     from flux_tui.ui.app import run_dashboard
     from flux_tui.ui.place import Place
@@ -42,6 +44,7 @@ def replay(file: Path, mask: bool) -> None:
 
 def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = False) -> None:
     """The dashboard of a home; a node is started beside it, not before it."""
+    gc.disable()  # until the dashboard has settled: modules, classes and styles stay
     from flux_tui.ui.app import run_dashboard
     from flux_tui.ui.place import Place
     from flux_tui.ui.source import Source

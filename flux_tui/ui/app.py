@@ -247,8 +247,7 @@ class Dashboard(TimeActions, PushActions, LookActions):
     def on_mount(self) -> None:
         if self.has_terminal and threading.current_thread() is threading.main_thread():
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.hang_up)
-            # Modules, classes and styles stay: the collector would keep a key waiting to look at them all.
-            self.set_timer(SETTLED_SECONDS, gc.freeze)
+            self.set_timer(SETTLED_SECONDS, settle)
 
     async def action_quit(self) -> None:
         self.exit(False)
@@ -281,6 +280,13 @@ class Dashboard(TimeActions, PushActions, LookActions):
     def on_unmount(self) -> None:
         for place in self.places:
             place.source.close()
+
+
+def settle() -> None:
+    """What was made at the start stays: modules, classes and styles. The collector would keep the first frame
+    waiting to look at them all (a tenth of the time until then), and later a key."""
+    gc.enable()
+    gc.freeze()
 
 
 def run_dashboard(app: Dashboard) -> bool:

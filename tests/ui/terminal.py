@@ -25,7 +25,8 @@ class Terminal:
         self.master, slave = pty.openpty()
         columns, rows = size
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("SSH_", "NO_COLOR", "TEXTUAL"))}
+        apart = ("SSH_", "NO_COLOR", "TEXTUAL", "PYTHONDONTWRITEBYTECODE")  # as on a machine of its user
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(apart)}
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, *arguments],

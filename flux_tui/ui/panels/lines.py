@@ -181,8 +181,8 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         top = max(0, (self.size.height - len(lines)) // 2)
         if top <= y < top + len(lines):
             text = lines[y - top].center(width)
-            return Strip([Segment(text, self._role("dim"))]).crop_extend(0, width, self.rich_style)
-        return Strip.blank(width, self.rich_style)
+            return Strip([Segment(text, self._role("dim"))]).crop_extend(0, width, self._base)
+        return Strip.blank(width, self._base)
 
     @property
     def _base(self) -> Style:
