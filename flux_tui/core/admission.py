@@ -30,6 +30,9 @@ PURSE_BYTES = 512 * 1024
 """Of entries that one peer may cause at once: the wants and offers for some 2,000 loose chunks."""
 PURSE_RATE = 24 * 1024
 """The same, per second in the long run: 30 s of the worst add up to 1.2 MiB."""
+OFFERED_BYTES = PURSE_BYTES // 2
+"""What a purse may owe for grants: who wants ten thousand loose chunks of many holders empties its purse at each, and
+takes up the last offers after that. A grant left out would stand until its lease lapses."""
 COMMON_BYTES, COMMON_RATE = 768 * 1024, 24 * 1024
 """Of all strangers together, likewise."""
 CHUNK_WORTH = 4 * 61
@@ -157,11 +160,11 @@ class Admission:
 
     # ── entries ─────────────────────────────────────────────────────────────────────────────────
 
-    def heeds(self, peer: PeerId, now: float) -> bool:
-        """Whether something that this peer pushes of its own will is acted on."""
+    def heeds(self, peer: PeerId, now: float, *, offered: bool = False) -> bool:
+        """Whether something that this peer pushes of its own will is acted on. `offered`: it takes up an offer."""
         purse = self._purse(peer, now)
         if not purse.has(now):
-            return False
+            return offered and purse.proven and purse.level > -OFFERED_BYTES
         if purse.proven or (purse.connected and purse.spent < FIRST_BYTES):
             return True
         return self._common.has(now)

@@ -138,25 +138,26 @@ class Machine:
         self.ledger.begin(now)
         now = self.ledger.now
         pusher = _pusher(given)
-        if pusher is not None and not self.admission.heeds(pusher, now):
+        if pusher is not None and not self.admission.heeds(pusher, now, offered=_takes_up(given)):
             self._unheeded(pusher, given)
             turn = self.ledger.take()  # the next tick does what there is to do
             self.admission.charge(pusher, turn[0], now)
             return turn
         match given:
+            case fx.Commanded():
+                self._command(given.command)
+                return self.ledger.take()  # many may come at once: the next tick acts on all of them
             case fx.ChunkLanded():
                 if given.cid in self.requester.wanted:
                     self.admission.earned(given.peer, 1, given.size, now)
                 for root in self.requester.landed(given.peer, given.cid, given.size, given.data):
                     self.responder.grew(root)
+                return self.ledger.take()  # likewise
             case fx.ChunksWritten():
                 self.admission.earned(given.peer, len(given.cids), given.size, now)
                 self.responder.sent(given.peer, given.cids, given.size)
             case fx.MessageCame():
                 self._message(given.peer, given.message)
-            case fx.Commanded():
-                self._command(given.command)
-                return self.ledger.take()  # many may come at once: the next tick acts on all of them
             case fx.IntentCame():
                 self._intent(given.intent, given.via)
             case fx.RouteCame():
@@ -475,6 +476,11 @@ def _pusher(given: Input) -> PeerId | None:
             return given.intent.origin
         case _:
             return None
+
+
+def _takes_up(given: Input) -> bool:
+    """Whether it is an answer to what this node offers."""
+    return isinstance(given, fx.MessageCame) and isinstance(given.message, msg.Grant)
 
 
 def _faulty(given: Input) -> PeerId | None:

@@ -19,7 +19,7 @@ from typing import Protocol, TypeVar
 import trio
 
 from flux_tui.core.derive import snapshot
-from flux_tui.core.effects import Effect, Failed, Input, Tick
+from flux_tui.core.effects import ChunkLanded, Effect, Failed, Input, Tick
 from flux_tui.core.events import Entry
 from flux_tui.core.ids import Cid
 from flux_tui.core.machine import Machine
@@ -78,6 +78,8 @@ class Engine:
         self._wake = trio.Event()
         self._urgent = trio.Event()
         """An effect waits for its entries to be durable."""
+        self._stirred = trio.Event()
+        """Something came on which the machine may act at its next tick; more of it is likely to follow at once."""
         self._flushing = trio.Lock()
         """One group is committed at a time: the last one, at the end, waits for the one before."""
         self._checkpoint_at = machine.state.seq + CHECKPOINT_ENTRIES
@@ -85,6 +87,8 @@ class Engine:
     def feed(self, given: Input, landed: Sequence[Landed] = (), lost: Sequence[Cid] = ()) -> None:
         """Something happened. Index rows in `landed` and `lost` commit with the events it makes."""
         self.collect(*self.machine.handle(given, self.clock()), landed, lost)
+        if isinstance(given, ChunkLanded):
+            self._stirred.set()
 
     def collect(
         self,
@@ -103,6 +107,7 @@ class Engine:
         if effects:
             self._effects += [(seq, effect) for effect in effects]
             self._urgent.set()
+            self._stirred.set()
         self._wake.set()
 
     async def run(self) -> None:
@@ -119,7 +124,7 @@ class Engine:
                     last + LAZY_SECONDS - trio.current_time(), self.machine.next_deadline() - self.clock()
                 )
                 with trio.move_on_after(max(due, 0.0)):
-                    await self._urgent.wait()
+                    await self._nothing_to_do()
             haste = min(haste + (trio.current_time() - last) * HASTE_RATE, HASTE_BURST)
             if haste >= 1:
                 haste -= 1
@@ -134,6 +139,13 @@ class Engine:
         """Let the machine know if its time has come."""
         if self.machine.next_deadline() <= self.clock():
             self.feed(Tick())
+
+    async def _nothing_to_do(self) -> None:
+        """Returns when an effect waits."""
+        while not self._urgent.is_set():
+            await self._stirred.wait()
+            self._stirred = trio.Event()
+            self._tick()
 
     async def flush(self) -> None:
         """Commit and act on what there is now."""
