@@ -91,7 +91,8 @@ WANTED = raw_cid(b"wanted here")
 
 FLOODS: list[Callable[[Script, int], fx.Input]] = [
     a_want, wants_of_256, wants_of_what_is_not_here, gossip_by_ever_new_names, grants_and_cancels,
-    grants_of_who_took_something, grants_of_what_is_not_here, errors, offers, noes_without_a_time, faults, left_out_before,
+    grants_of_who_took_something, grants_of_what_is_not_here, errors, offers, noes_without_a_time, faults,
+    left_out_before,
 ]  # fmt: skip
 
 
@@ -161,8 +162,8 @@ def test_ten_thousand_small_wants_of_an_honest_peer_are_heeded_to_the_last() -> 
 
 
 def test_the_last_grants_are_heeded_when_all_the_wants_before_have_emptied_the_purse() -> None:
-    """Others were granted most of what was offered here. Seen among four holders of 10,000 chunks: a grant that was left
-    out stood until its lease lapsed, three seconds."""
+    """Others were granted most of what was offered here. Seen among four holders of 10,000 chunks: a grant that was
+    left out stood until its lease lapsed, three seconds."""
     script = Script(held=HELD, max_uploads=4)
     script.give(up(OTHER))
     cids = tuple(HELD)[:256]
