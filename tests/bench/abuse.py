@@ -2,8 +2,10 @@
 
 A holder serves a requester again and again, first in peace, then under attack by processes that push wants,
 messages, chunks that nobody asked for, gossip and streams without end, and come back whenever they are dropped.
+Attackers are other machines: they have one half of the processors, and the two honest nodes, in peace and under
+attack, the other. With --shared all have all of them, and what the attackers compute is taken from the nodes, too.
 
-python -m tests.bench.abuse [--seconds N] [--size MIB] [--kinds KIND,...] [--json FILE]
+python -m tests.bench.abuse [--seconds N] [--size MIB] [--kinds KIND,...] [--shared] [--json FILE]
 
 With --kinds outsider,wrong-key,half-nonce the swarm is a private one, and the attackers have not its key: they get no
 session, and open connections as fast as they can.
@@ -11,6 +13,7 @@ session, and open connections as fast as they can.
 
 import argparse
 import json
+import os
 import secrets
 import shutil
 import statistics
@@ -30,6 +33,7 @@ from flux_tui.core.events import encode_event
 from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.core.messages import Error, Want
 from flux_tui.home import Home
+from flux_tui.node.priority import step_back
 from flux_tui.store.series import SeriesReader
 from tests.abuse.attacker import Attacker, attacking
 from tests.abuse.outsider import OUTSIDERS, knock
@@ -148,8 +152,12 @@ def of_strangers(home: Path, friends: set[str]) -> tuple[int, int]:
 class Siege:
     """What one attack came to."""
 
-    def __init__(self, folder: Path, size: int, seconds: float, kinds: list[str]) -> None:
+    def __init__(self, folder: Path, size: int, seconds: float, kinds: list[str], *, shared: bool) -> None:
         self.rss = 0.0
+        processors = sorted(os.sched_getaffinity(0))
+        half = len(processors) // 2
+        ours, theirs = (processors, processors) if shared else (processors[:half], processors[half:])
+        os.sched_setaffinity(0, ours)  # what is started from here on has no others
         flags: list[str] = []
         if OUTSIDERS.keys() & set(kinds):
             key = folder / "swarm.key"
@@ -159,17 +167,14 @@ class Siege:
         with running(holder, asker):
             self._left = [self._add(folder, holder, size, number) for number in range(MAX_FILES)]
             root = self._left[0]
-            self.peace = [self._transfer(folder, asker, holder, size) for _ in range(4)][1:]
-            spinning = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-            try:
-                self.spun = [self._transfer(folder, asker, holder, size) for _ in range(4)]
-            finally:
-                spinning.kill()
-                spinning.wait()
+            self.peace = [self._transfer(folder, asker, holder, size) for _ in range(6)][1:]
             self.rss_before = holder.rss() / 2**20
             cpu = holder.cpu()
             command = [sys.executable, "-m", "tests.bench.abuse", "--attack", holder.addrs[0], "--root", root]
-            attackers = subprocess.Popen([*command, "--seconds", str(seconds), "--kinds", ",".join(kinds)])
+            command += ["--seconds", str(seconds), "--kinds", ",".join(kinds)]
+            attackers = subprocess.Popen(
+                [*command, "--processors", ",".join(map(str, theirs))], start_new_session=True
+            )
             self.siege: list[float] = []
             end = time.monotonic() + seconds
             try:
@@ -181,7 +186,8 @@ class Siege:
                     else:
                         time.sleep(0.05)
             finally:
-                attackers.wait(timeout=seconds + 30)
+                failed = attackers.wait(timeout=seconds + 30)
+            assert not failed, "the attackers ended before their time"
             self.cpu = holder.cpu() - cpu
             self.entries, self.series = of_strangers(holder.home, {asker.peer_id})
 
@@ -225,10 +231,14 @@ def main() -> int:
     options.add_argument("--size", type=int, default=32, metavar="MIB")
     options.add_argument("--kinds", default=",".join(KINDS))
     options.add_argument("--json", type=Path, default=None)
+    options.add_argument("--shared", action="store_true", help="attackers and nodes on the same processors")
+    options.add_argument("--processors", default="", help=argparse.SUPPRESS)
     options.add_argument("--attack", default=None, help=argparse.SUPPRESS)
     options.add_argument("--root", default="", help=argparse.SUPPRESS)
     given = options.parse_args()
     kinds = given.kinds.split(",")
+    if not given.attack and not given.shared and len(os.sched_getaffinity(0)) < 2:
+        options.error("attackers need a processor of their own; --shared measures without")
     if unknown := set(kinds) - KINDS.keys() - OUTSIDERS.keys():
         options.error(f"no such kind: {', '.join(sorted(unknown))}")
     if OUTSIDERS.keys() & set(kinds) and KINDS.keys() & set(kinds):
@@ -236,11 +246,13 @@ def main() -> int:
             "who has a session in a private swarm is no outsider: these kinds are of two benchmarks"
         )
     if given.attack:
+        os.sched_setaffinity(0, map(int, given.processors.split(",")))
+        step_back()  # as the nodes do: nobody is to win by a better place in the queue
         trio.run(attack, kinds, given.attack, Cid(given.root), given.seconds)
         return 0
     folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))
     try:
-        siege = Siege(folder, given.size << 20, given.seconds, kinds)
+        siege = Siege(folder, given.size << 20, given.seconds, kinds, shared=given.shared)
     finally:
         shutil.rmtree(folder)
     table = Table(
@@ -248,13 +260,8 @@ def main() -> int:
     )
     table.add("transfers in peace", siege.peace, "MB/s")
     table.add("transfers under attack", siege.siege, "MB/s")
-    table.add("beside a process that only spins", siege.spun, "MB/s")
-    attacked = statistics.median(siege.siege)
-    table.add("under attack / in peace", attacked / statistics.median(siege.peace), "x")
-    # The attackers run on this machine, too: what their own processor time takes away is not the victim's loss.
-    table.add(
-        "under attack / beside one that spins", attacked / statistics.median(siege.spun), "x", least=0.5
-    )
+    kept = statistics.median(siege.siege) / statistics.median(siege.peace)
+    table.add("under attack / in peace", kept, "x", least=None if given.shared else 0.5)
     table.add("resident before", siege.rss_before, "MiB")
     table.add("resident at most", siege.rss, "MiB", most=300)
     table.add("entries about strangers", siege.entries, "")
