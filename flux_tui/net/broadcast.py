@@ -10,6 +10,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from hashlib import sha256
 from typing import Any, cast
 
@@ -28,7 +29,7 @@ from libp2p.utils.varint import encode_uvarint, read_varint_prefixed_bytes_limit
 from flux_tui.core.codec import MAX_SEALED
 from flux_tui.core.ids import PeerId
 from flux_tui.net.network import INTENT_TOPIC, Receiver
-from flux_tui.net.pace import Pace
+from flux_tui.net.pace import UNHEEDED, Pace
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ class PacedPubsub(Pubsub):
     async def continuously_read_stream(self, stream: INetStream) -> None:
         """Read, until the stream ends. Left to itself, garbage here would end the whole host."""
         try:
-            await super().continuously_read_stream(cast("INetStream", _PacedRpcs(stream)))
+            await super().continuously_read_stream(cast("INetStream", _PacedRpcs(stream, self._receiver)))
         except (StreamError, ParseError, IncompleteReadError):
             raise  # libp2p's own: it ends the stream
         except Exception as error:  # what a message's parser has, and libp2p does not expect
@@ -125,8 +126,9 @@ class PacedPubsub(Pubsub):
 class _PacedRpcs:
     """A stream of gossip: whole messages are read from it, within the pace, and handed out as they were."""
 
-    def __init__(self, stream: INetStream) -> None:
+    def __init__(self, stream: INetStream, receiver: Receiver) -> None:
         self._stream = stream
+        self._heeded = partial(receiver.heeds, PeerId(str(stream.muxed_conn.peer_id)))
         self._pace = Pace(GOSSIP_BURST, GOSSIP_RATE)
         self._left = b""
         self._at = 0
@@ -137,7 +139,7 @@ class _PacedRpcs:
         """Up to `n` bytes of the messages, each as a length and a body."""
         if self._at >= len(self._left):
             body = await read_varint_prefixed_bytes_limited(self._stream, MAX_RPC)
-            await self._pace.spend(_parts(body))
+            await self._pace.spend(_parts(body) * (1 if self._heeded() else UNHEEDED))
             self._left, self._at = encode_uvarint(len(body)) + body, 0
         end = len(self._left) if n is None else self._at + n
         data = self._left[self._at : end]

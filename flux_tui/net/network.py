@@ -68,6 +68,9 @@ class Receiver(Protocol):
     def on_message(self, peer: PeerId, message: Message) -> None:
         """A direct message without payload, from the authenticated `peer`."""
 
+    def heeds(self, peer: PeerId) -> bool:
+        """Whether what this peer pushes of its own will is acted on just now. Where not, it is read slowly."""
+
     def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:
         """A chunk header came and `size` bytes will follow: keep them (True), or skip them unread?"""
 

@@ -5,6 +5,10 @@ Waiting here means that the peer's stream is not read on, so the peer has to wai
 
 import trio
 
+UNHEEDED = 16
+"""Messages that one of a peer counts as which is not heeded: it is read on, but slowly. Under attack by all that is in
+`tests.bench.abuse`, a third of a node's processor went into messages that were left out."""
+
 
 class Pace:
     """Tokens that come at a rate, up to a burst. Waits once they are spent; never refuses."""

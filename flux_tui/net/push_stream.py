@@ -21,7 +21,7 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.messages import Chunk, Message
 from flux_tui.net.frames import FrameBuffer, Piece
 from flux_tui.net.network import QUEUE_BYTES, QUEUE_MESSAGES, Load, LoadedChunk, Receiver
-from flux_tui.net.pace import Pace
+from flux_tui.net.pace import UNHEEDED, Pace
 
 READ_BYTES = 256 * 1024
 """Bytes asked of the stream at once. So a peer that is read slowly has this much here, and the rest stays
@@ -236,7 +236,7 @@ async def read_from(
             if payload_size:
                 raise codec.BadFrameError(f"a payload of {payload_size} bytes where none belongs")
             receiver.on_message(peer, message)
-            await pace.spend(1 + header_size / 1024)
+            await pace.spend((1 + header_size / 1024) * (1 if receiver.heeds(peer) else UNHEEDED))
             continue
         wanted = receiver.wants_payload(peer, message, payload_size)
         pieces = await _payload(source, payload_size, keep=wanted)

@@ -66,6 +66,9 @@ class NodeReceiver:
         else:
             self._feed(fx.MessageCame(peer=peer, message=message))
 
+    def heeds(self, peer: PeerId) -> bool:
+        return self._engine is None or self._machine.admission.heeds(peer, time.time())
+
     def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:
         if self._engine is None or self._engine.stalled:
             return False

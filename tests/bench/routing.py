@@ -74,6 +74,9 @@ class Host:
     def on_dial_failed(self, addr: str, why: str) -> None: ...
     def on_found(self, addr: str) -> None: ...
 
+    def heeds(self, peer: PeerId) -> bool:
+        return True
+
     def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:
         return False
 

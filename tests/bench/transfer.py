@@ -84,7 +84,7 @@ def main() -> int:
     table.add("raw tuned stream", raws, "MB/s")
     table.add("file, verified and stored", [one.rate for one in transfers], "MB/s")
     ratios = [one.rate / raw for one, raw in zip(transfers, raws, strict=True)]
-    table.add("file / raw stream", ratios, "x", least=0.5)
+    table.add("file / raw stream", ratios, "x", least=0.6)
     table.add("resident at most", [one.rss for one in transfers], "MiB", most=250)
     table.add("written / size", [one.written for one in transfers], "x", most=1.1)
     table.add("CPU of the holder", [one.cpu[0] for one in transfers], "s")

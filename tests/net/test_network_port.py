@@ -87,6 +87,9 @@ class Seen:
         self.frames.append(message)
         self._news.unpark_all()
 
+    def heeds(self, peer: PeerId) -> bool:
+        return True
+
     def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:
         self.frames.append(chunk.cid)
         self._news.unpark_all()
