@@ -6,8 +6,8 @@ from rich.table import Table
 
 from flux_tui.core.events import REASONS, HeldHow
 from flux_tui.core.ids import short
-from flux_tui.core.state import ObjectState, State
-from flux_tui.core.words import counted, human_seconds, human_size, plain
+from flux_tui.core.state import State
+from flux_tui.core.words import counted, human_seconds, human_size, object_words, plain
 
 MAX_ROWS = 20
 """Rows of a table; the rest is counted."""
@@ -36,20 +36,12 @@ def print_state(state: State, now: float) -> None:
         console.print(f"[red]last error:[/] {_own(state.last_error)}", markup=True, soft_wrap=True)
 
 
-def _status(found: ObjectState) -> str:
-    if found.broken:
-        return "changed since"
-    if found.completed_at:
-        return "whole"
-    return "cancelled" if found.cancelled else f"{found.progress:.0%}"
-
-
 def _objects(console: Console, state: State) -> None:
     if not state.objects:
         return
     table = Table("object", "size", "chunks", "", "root", title="objects", title_justify="left", box=None)
     for found in list(state.objects.values())[-MAX_ROWS:]:
-        status = _status(found)
+        status = object_words(found)
         total = "?" if found.chunks_total is None else f"{found.chunks_total:,}"
         size = human_size(found.size) if found.size is not None else "?"
         table.add_row(_own(found.name or "–"), size, f"{found.chunks_have:,}/{total}", status, found.root)  # noqa: RUF001

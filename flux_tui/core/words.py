@@ -14,7 +14,7 @@ from flux_tui.core import events as ev
 from flux_tui.core.events import Entry, Event, kind_of
 from flux_tui.core.ids import Cid, PeerId, short
 from flux_tui.core.policy import Policy
-from flux_tui.core.state import State
+from flux_tui.core.state import ObjectState, State
 
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, line ends, what turns the direction of writing, and halves of characters."""
@@ -24,6 +24,15 @@ UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 def plain(text: str) -> str:
     """Text from elsewhere on one line: a peer's words, or a file's name, must not steer a terminal."""
     return _UNSEEN.sub("\ufffd", text)
+
+
+def object_words(found: ObjectState) -> str:
+    """How an object stands here, in a word or two."""
+    if found.broken:
+        return "changed since"
+    if found.completed_at:
+        return "whole"
+    return "cancelled" if found.cancelled else f"{found.progress:.0%}"
 
 
 def human_size(size: float) -> str:

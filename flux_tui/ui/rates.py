@@ -59,7 +59,9 @@ def throughput_rows(view: View) -> list[Row]:
     totals.append((f"  in, {human_size(state.sent_bytes)} out", "dim"))
     if waste := sum(state.wasted_bytes.values()):
         why = ", ".join(f"{human_size(size)} {cause}" for cause, size in state.wasted_bytes.items() if size)
-        totals.append((f", wasted {human_size(waste)}: {why}", "warn"))
+        words = f", {human_size(waste)} wasted"
+        room = view.width - len(text_of(totals))
+        totals.append((f"{words}: {why}" if len(f"{words}: {why}") <= room else words, "warn"))
     rows.append(Row("total", cut(totals, view.width, view.glyphs.ellipsis), title=True))
     return rows
 

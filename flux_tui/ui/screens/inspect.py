@@ -5,6 +5,7 @@ that touches it, in order. Whatever is named is a link, and any part can be copi
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import ClassVar, Literal, NamedTuple
 
 from textual import work
@@ -17,7 +18,7 @@ from textual.widgets import Static
 from flux_tui.core.events import Entry, Event, Reason, kind_of
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.report import entry_report
-from flux_tui.core.words import counted, human_size
+from flux_tui.core.words import counted, human_size, object_words
 from flux_tui.ui.filter import cids_of, fields_of, peers_of
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.source import Source
@@ -31,6 +32,8 @@ MAX_SHOWN = 2_000
 """Entries listed; who has more uses a filter."""
 MAX_LISTED = 100
 """Items of a long list that are spelled out."""
+TIMES = ("deadline", "next_push_at")
+"""Fields of entries that are points in time."""
 NOTE = "enter follows · t to that moment · tab the other half · y copies the line, Y all · esc back"
 
 
@@ -257,6 +260,11 @@ def _plain(name: str, value: object, view: View) -> Fact:
     return Fact(name, view.text(text), text)
 
 
+def _time_fact(name: str, at: float) -> Fact:
+    """As a clock shows it; copied as `--json` has it, in seconds since 1970."""
+    return Fact(name, datetime.fromtimestamp(at).isoformat(" ", "milliseconds"), f"{at:.6f}")
+
+
 def _cid_fact(name: str, cid: str, view: View) -> Fact:
     called = view.name(Cid(cid))
     text = called if view.masked else cid if called.endswith(cid[-3:]) else f"{cid}  {called}"
@@ -279,7 +287,7 @@ def _entry_facts(subject: Subject, source: Source, view: View) -> tuple[str, lis
         return f"Entry {subject.key}", []
     kind = kind_of(entry.event)
     group = subject.group
-    facts = [_plain("at", f"{entry.at:.6f}", view)]
+    facts = [_time_fact("at", entry.at)]
     title = f"Entry {entry.seq:,} · {kind}"
     if group is not None and group.entries > 1:
         title = f"Entries {group.first:,} to {group.last:,} · {view.glyphs.times}{group.entries:,} {kind}"
@@ -290,7 +298,9 @@ def _entry_facts(subject: Subject, source: Source, view: View) -> tuple[str, lis
         facts += [_cid_fact("root", root, view) for root in getattr(entry.event, "roots", ())]
         return title, facts
     for name, value in fields_of(entry.event).items():
-        if name in ("cid", "root") and value:
+        if name in TIMES and isinstance(value, float):
+            facts.append(_time_fact(name, value))
+        elif name in ("cid", "root") and value:
             facts.append(_cid_fact(name, str(value), view))
         elif name == "peer" and value:
             facts.append(_peer_fact(name, str(value), view))
@@ -315,6 +325,7 @@ def _cid_facts(cid: Cid, view: View) -> list[Fact]:
         size = f"{found.size:,} bytes" if found.size is not None else "size not known"
         facts += [
             _plain("name", found.name or "", view),
+            _plain("here", object_words(found), view),
             _plain("size", size, view),
             _plain("chunks", f"{found.chunks_have:,} of {found.chunks_total or '?'}", view),
             _plain("path", found.path or "in the store", view),
