@@ -1,5 +1,6 @@
 """The dashboard by its keys: each does what the table says, at every size, and the cursor never jumps."""
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -350,6 +351,9 @@ async def test_inspecting_an_entry_a_peer_and_an_object(live: Live) -> None:
         await pilot.pause()
         touching = [row.key for row in screen.query_one("#touching", LinesPanel).rows]
         assert touching == ["7", "8"], "what was granted and what came: the same chunk"
+        entry = live.app.source.entry(8)
+        assert entry is not None
+        assert facts(live.app)["at"] == f"{datetime.fromtimestamp(entry.at):%Y-%m-%d %H:%M:%S}.000"
         # A link to an entry, from there to the peer that it is about, and back the same way.
         await pilot.press("k", "enter")
         await pilot.pause()
@@ -372,6 +376,7 @@ async def test_inspecting_an_entry_a_peer_and_an_object(live: Live) -> None:
         await pilot.press("escape", "2", "enter")
         await pilot.pause()
         assert facts(live.app)["path"] == "/there/film.mkv"
+        assert facts(live.app)["here"] == "50%"
 
 
 @on_asyncio
