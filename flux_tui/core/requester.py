@@ -333,7 +333,10 @@ class Requester:
         if no.reason in GIVES_NOTHING:
             self.grants.forsake(holder)
         self.grants.lapse(holder, freed, "refused")
-        touched = {id(f): f for cid in cids for f in (self.wanted.get(cid) or ())}
+        asked = [fetch for cid in cids if (fetch := self.fetches.get(cid))]
+        if wait is not None and no.has_it and no.reason not in GIVES_NOTHING:
+            self.retry.come_back(peer, [fetch.root for fetch in asked if peer not in fetch.holders], wait)
+        touched = {id(f): f for f in (*asked, *(f for cid in cids for f in (self.wanted.get(cid) or ())))}
         for fetch in touched.values():
             if wait is not None:
                 self.grants.settle(fetch, wait, "retry_after", peer)

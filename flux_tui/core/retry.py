@@ -2,7 +2,9 @@
 
 - At most `max_pending` wants are in the network at once. More are recorded and wait their turn here, in
   the order they were asked for; they enter as pending falls. Nothing ever sleeps for it.
-- A want is pushed again when a NO named a time, when nobody is left to send it, or after a silence.
+- A want is pushed again when a NO named a time, when nobody is left to send it, or after a silence. While others
+  send it, whoever said NO to it and has it is told again alone, when it said: who does not come back has no place in
+  its line.
   Silence is answered with patience: 60 s, doubling up to 600 s, with jitter so that a swarm that
   lost its holder does not knock at its door all at once.
 """
@@ -46,6 +48,10 @@ class Retry:
         self._changed: dict[tuple[float, ev.RetryCause, PeerId | None], list[Cid]] = {}
         self._unrouted: dict[Cid, None] = {}
         """Pushed when there was nowhere to route them to."""
+        self._back: dict[PeerId, tuple[float, dict[Cid, float]]] = {}
+        """Who said NO to what it has: when it may be told again, and of what, each with the time of that NO."""
+        self._back_at = float("inf")
+        """The soonest of these times."""
 
     def enqueue(self, fetch: Fetch) -> None:
         """A new want: it is pushed as soon as there is room."""
@@ -55,6 +61,17 @@ class Retry:
         """No longer wanted. Timers that are left find nothing."""
         self.waiting.pop(root, None)
         self._unrouted.pop(root, None)
+
+    def come_back(self, peer: PeerId, roots: list[Cid], wait: float) -> None:
+        """A peer has these, and said NO for so long. If they are not pushed to everybody before, it is told then."""
+        now = self.ledger.now
+        at = now + max(wait, RETRY_MIN) * (1 + JITTER * self.ledger.random())
+        known = self._back.get(peer, (at, {}))[1]
+        known.update(dict.fromkeys(roots, now))
+        while len(known) > MAX_CIDS_WANT:
+            del known[next(iter(known))]
+        self._back[peer] = at, known
+        self._back_at = min(time for time, _ in self._back.values())
 
     def again(
         self, fetch: Fetch, wait: float, cause: ev.RetryCause, peer: PeerId | None, *, sooner: bool = True
@@ -73,6 +90,9 @@ class Retry:
         """When `on_time` has something to do; infinity if nothing is due ever."""
         if self.waiting and self._room() > 0:
             return self.ledger.now
+        return min(self._next_push(), self._back_at)
+
+    def _next_push(self) -> float:
         while self._heap and self._stale(self._heap[0]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else float("inf")
@@ -81,6 +101,8 @@ class Retry:
         """Push what is due, and what there is room for."""
         self._push_due()
         self._push_waiting()
+        if self._back_at <= self.ledger.now:
+            self._push_back()
 
     def push_now(self, roots: Iterator[Cid] | list[Cid], peers: tuple[PeerId, ...] | None = None) -> None:
         """Push these whatever their timers say; to these peers only, if given."""
@@ -153,6 +175,23 @@ class Retry:
                 due.append(entry[1])
         if due:
             self.push_now(due)
+
+    def _push_back(self) -> None:
+        now = self.ledger.now
+        for peer in [peer for peer, (at, _) in self._back.items() if at <= now]:
+            _, known = self._back.pop(peer)
+            if self.holders.get(peer).connected:
+                self.push_now(
+                    [root for root, since in known.items() if self._lacks(root, peer, since)], (peer,)
+                )
+        self._back_at = min((at for at, _ in self._back.values()), default=float("inf"))
+
+    def _lacks(self, root: Cid, peer: PeerId, since: float) -> bool:
+        """Whether something is still to be granted, and neither was this peer told since, nor has it said yes."""
+        fetch, pending = self.fetches.get(root), self.ledger.state.pending.get(root)
+        if fetch is None or pending is None or not fetch.missing or peer in fetch.holders:
+            return False
+        return (pending.last_push_at or 0.0) <= since
 
     def _push(self, batch: list[Fetch], *, retry: bool, peers: tuple[PeerId, ...] | None) -> None:
         way = Way(peers, (), gossip=False) if peers is not None else self._way(batch, retry)

@@ -187,3 +187,49 @@ def test_denied_and_shutting_down_hold_for_all_that_a_node_has() -> None:
         assert OTHER not in fetching.granted
         fetching.offer(OTHER)
         assert fetching.granted.get(OTHER) or not fetching.machine.requester.fetches[fetching.root].missing
+
+
+def busy(root: Cid, seconds: float) -> fx.MessageCame:
+    return fx.MessageCame(OTHER, msg.StatusNo(cids=(root,), reason="busy", has_it=True, retry_after=seconds))
+
+
+def told(events: list[Any]) -> list[tuple[PeerId, ...]]:
+    return [event.peers for event in events if isinstance(event, ev.PushedWant)]
+
+
+def test_who_was_busy_is_told_again_when_it_said_though_another_sends() -> None:
+    """Seen of three peers at two slow holders: each was served by one for minutes, and never came back to the other."""
+    fetching = Fetching(400, HOLDER)
+    fetching.give(up(OTHER))
+    fetching.give(busy(fetching.root, 2.0))
+    assert told(fetching.wait(1.9)) == []
+    events, last = [], fetching.now
+    for cid in list(fetching.granted[HOLDER]):  # it goes on sending
+        events += fetching.land(HOLDER, cid, after=0.1)[0]
+    assert fetching.now - last < 2.0
+    assert told(events) == [(OTHER,)]
+    assert all(event.retry for event in events if isinstance(event, ev.PushedWant))
+    fetching.granted.clear()
+    fetching.offer(OTHER)
+    assert fetching.granted[OTHER], "it has said yes"
+    assert told(fetching.wait(5.0)) == []
+
+
+def test_who_was_busy_is_not_told_twice() -> None:
+    """Where nobody else sends, all are told when it said: it among them."""
+    fetching = Fetching(4, HOLDER)
+    fetching.give(up(OTHER))
+    fetching.give(fx.PeerDown(HOLDER, "gone"))
+    fetching.give(busy(fetching.root, 2.0))
+    assert told(fetching.wait(4.0)) == [(OTHER,)]
+
+
+def test_a_no_to_what_is_half_here_sets_the_timer() -> None:
+    fetching = Fetching(4, HOLDER)
+    fetching.give(up(OTHER))
+    fetching.give(fx.PeerDown(HOLDER, "gone"))
+    assert told(fetching.wait(4.0)) == [(OTHER,)], "nobody is left to send it"
+    events, _ = fetching.give(busy(fetching.root, 5.0))
+    (retry,) = [event for event in events if isinstance(event, ev.RetrySet)]
+    assert (retry.peer, retry.next_push_at) == (OTHER, fetching.now + 5.0)
+    assert told(fetching.wait(6.0)) == [(OTHER,)]

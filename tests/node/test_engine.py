@@ -117,6 +117,7 @@ async def _push_each(node: FluxNode, wanted: Sequence[Cid]) -> None:
         seq = node.store.last_seq
         node.push_intent(cmd.Want(cid))
         await until(partial(_longer_than, node, seq))
+        await wait_all_tasks_blocked()  # what is there when a commit ends goes with no further wait
 
 
 def _longer_than(node: FluxNode, seq: int) -> bool:
