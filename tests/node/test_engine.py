@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from trio.testing import wait_all_tasks_blocked
 
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
