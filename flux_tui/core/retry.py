@@ -48,8 +48,8 @@ class Retry:
         self._changed: dict[tuple[float, ev.RetryCause, PeerId | None], list[Cid]] = {}
         self._unrouted: dict[Cid, None] = {}
         """Pushed when there was nowhere to route them to."""
-        self._back: dict[PeerId, tuple[float, dict[Cid, float]]] = {}
-        """Who said NO to what it has: when it may be told again, and of what, each with the time of that NO."""
+        self._back: dict[PeerId, tuple[float, dict[Cid, None]]] = {}
+        """Who said NO to what it has: when it may be told again, and of what."""
         self._back_at = float("inf")
         """The soonest of these times."""
 
@@ -63,11 +63,10 @@ class Retry:
         self._unrouted.pop(root, None)
 
     def come_back(self, peer: PeerId, roots: list[Cid], wait: float) -> None:
-        """A peer has these, and said NO for so long. If they are not pushed to everybody before, it is told then."""
-        now = self.ledger.now
-        at = now + max(wait, RETRY_MIN) * (1 + JITTER * self.ledger.random())
+        """A peer has these, and said NO for so long. If it is not told of them before, it is then."""
+        at = self.ledger.now + max(wait, RETRY_MIN) * (1 + JITTER * self.ledger.random())
         known = self._back.get(peer, (at, {}))[1]
-        known.update(dict.fromkeys(roots, now))
+        known.update(dict.fromkeys(roots))
         while len(known) > MAX_CIDS_WANT:
             del known[next(iter(known))]
         self._back[peer] = at, known
@@ -181,22 +180,21 @@ class Retry:
         for peer in [peer for peer, (at, _) in self._back.items() if at <= now]:
             _, known = self._back.pop(peer)
             if self.holders.get(peer).connected:
-                self.push_now(
-                    [root for root, since in known.items() if self._lacks(root, peer, since)], (peer,)
-                )
+                self.push_now([root for root in known if self._lacks(root, peer)], (peer,))
         self._back_at = min((at for at, _ in self._back.values()), default=float("inf"))
 
-    def _lacks(self, root: Cid, peer: PeerId, since: float) -> bool:
-        """Whether something is still to be granted, and neither was this peer told since, nor has it said yes."""
-        fetch, pending = self.fetches.get(root), self.ledger.state.pending.get(root)
-        if fetch is None or pending is None or not fetch.missing or peer in fetch.holders:
-            return False
-        return (pending.last_push_at or 0.0) <= since
+    def _lacks(self, root: Cid, peer: PeerId) -> bool:
+        """Whether something of it is still to be granted, and this peer has not said yes meanwhile."""
+        fetch = self.fetches.get(root)
+        return fetch is not None and bool(fetch.missing) and peer not in fetch.holders
 
     def _push(self, batch: list[Fetch], *, retry: bool, peers: tuple[PeerId, ...] | None) -> None:
         way = Way(peers, (), gossip=False) if peers is not None else self._way(batch, retry)
         at = self.ledger.now + max(self._patience(fetch) for fetch in batch)
         cids = tuple(fetch.root for fetch in batch)
+        for peer in self._back.keys() & set(way.peers):
+            for cid in cids:
+                self._back[peer][1].pop(cid, None)
         for fetch in batch:
             fetch.quiet_pushes += 1
             self._set(fetch, at)

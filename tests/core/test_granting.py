@@ -8,9 +8,11 @@ from flux_tui.core import messages as msg
 from flux_tui.core.commands import Cancel, Get
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.unixfs import FileBuilder
-from tests.core.test_machine import HOLDER, OTHER, Script, up
+from tests.core.test_machine import HOLDER, OTHER, Script, up, wanted
+from tests.sim.swarm import peer_name
 
 LEAF = 1 << 20
+THIRD = peer_name(3)
 
 
 def tree(leaves: int) -> tuple[Cid, bytes, list[Cid]]:
@@ -202,6 +204,10 @@ def test_who_was_busy_is_told_again_when_it_said_though_another_sends() -> None:
     fetching = Fetching(400, HOLDER)
     fetching.give(up(OTHER))
     fetching.give(busy(fetching.root, 2.0))
+    # Another that fetches the same is told of this want meanwhile.
+    fetching.give(up(THIRD))
+    events, _ = fetching.give(fx.IntentCame(wanted(THIRD, fetching.root), "direct"))
+    assert told(events) == [(THIRD,)]
     assert told(fetching.wait(1.9)) == []
     events, last = [], fetching.now
     for cid in list(fetching.granted[HOLDER]):  # it goes on sending
