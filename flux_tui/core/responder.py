@@ -112,6 +112,7 @@ class Responder:
         held = tuple(cid for cid in want.cids if size_of(cid) is not None and cid not in going)
         lacking = tuple(cid for cid in want.cids if size_of(cid) is None or cid in going)
         if held and (no := self._why_not(peer)) is not None:
+            self._in_line(peer, no[1])
             self._no(peer, held, *no, has_it=True)
         elif held:
             partial = tuple(cid for cid in held if cid in self.fetches)
@@ -148,9 +149,13 @@ class Responder:
             if refused:
                 self._no(peer, tuple(refused), *self._too_much(peer), has_it=True)
             return
-        if no[1] is not None and peer not in self.uplink.queues:
-            self.line.told(peer, no[1], self.ledger.now)
+        self._in_line(peer, no[1])
         self._no(peer, tuple(sizes), *no, has_it=True)
+
+    def _in_line(self, peer: PeerId, wait: float | None) -> None:
+        """It hears NO, and when to come back."""
+        if wait is not None and peer in self.connected and peer not in self.uplink.queues:
+            self.line.told(peer, wait, self.ledger.now)
 
     def cancelled(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
         """A peer does not want these from us any more. It can only cancel what it granted itself."""

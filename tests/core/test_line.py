@@ -10,7 +10,7 @@ from flux_tui.core import messages as msg
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.line import GAP_SECONDS, LATE_SECONDS, MAX_IN_LINE, TURN_SECONDS, Line
 from flux_tui.core.machine import Machine
-from tests.core.test_machine import START, Script, up
+from tests.core.test_machine import START, Script, up, wanted
 
 ADA, BOB, CYD = PEERS = [PeerId(f"12D3KooW{name * 44}") for name in "ABC"]
 MIB = 1 << 20
@@ -76,10 +76,14 @@ def test_strangers_by_the_thousand_cost_a_bounded_line() -> None:
 # ── in a node ───────────────────────────────────────────────────────────────────────────────────
 
 
-def compete(machine: Machine, seconds: int, chunk_seconds: float) -> tuple[Counter[PeerId], Counter[PeerId]]:
+def compete(
+    machine: Machine, seconds: int, chunk_seconds: float, *, wanting: bool
+) -> tuple[Counter[PeerId], Counter[PeerId]]:
     """Three peers want all of it, as nodes do: two chunks under grant, the next when they came, and back when a NO
-    says so. Ada is always the first to ask. Returns the chunks that each had, and the NOs that it heard.
+    says so; with `wanting`, by a want that has to be answered yes first. Ada is always the first to ask. Returns the
+    chunks that each had, and the NOs that it heard.
     """
+    offered = dict.fromkeys(PEERS, not wanting)
     had, heard = Counter[PeerId](), Counter[PeerId]()
     lacking = {peer: deque(CHUNKS) for peer in PEERS}
     ask_at = dict.fromkeys(PEERS, START)
@@ -95,8 +99,11 @@ def compete(machine: Machine, seconds: int, chunk_seconds: float) -> tuple[Count
                     leaving.append((free_at, effect.peer, cid))
             elif isinstance(effect, fx.Push) and isinstance(effect.message, msg.StatusNo):
                 heard[effect.peer] += 1
+                offered[effect.peer] = not wanting
                 assert effect.message.retry_after is not None
                 ask_at[effect.peer] = now + 1.05 * effect.message.retry_after
+            elif isinstance(effect, fx.Push) and isinstance(effect.message, msg.StatusYesButLater):
+                offered[effect.peer] = True
 
     for peer in PEERS:
         give(up(peer))
@@ -109,20 +116,27 @@ def compete(machine: Machine, seconds: int, chunk_seconds: float) -> tuple[Count
             lacking[peer].remove(cid)
             give(fx.ChunksWritten(peer, (cid,), MIB))
         for peer in PEERS:
-            if now >= ask_at[peer] and peer not in machine.responder.uplink.queues:
+            if now < ask_at[peer] or peer in machine.responder.uplink.queues:
+                continue
+            if not offered[peer]:
+                cids = islice(lacking[peer], 20)
+                nonce = b"%8d" % step
+                give(fx.IntentCame(wanted(peer, *cids, nonce=nonce, expires=now + 60), "direct"))
+            if offered[peer]:
                 give(fx.MessageCame(peer, msg.Grant(cids=tuple(islice(lacking[peer], 2)), ttl=30)))
     return had, heard
 
 
+@pytest.mark.parametrize("wanting", [False, True])
 @pytest.mark.parametrize(
     ("policy", "rate"),
     [({"upload_limit": MIB}, 1.0), ({"max_uploads": 1}, 2.0), ({"max_uploads": 1, "upload_limit": MIB}, 1.0)],
 )
-def test_all_who_come_back_are_served_alike(policy: dict[str, int], rate: float) -> None:
+def test_all_who_come_back_are_served_alike(policy: dict[str, int], rate: float, wanting: bool) -> None:
     """Before, the one that was always a moment quicker had everything."""
     script = Script(held=dict.fromkeys(CHUNKS, MIB), **policy)
     seconds = 90
-    had, heard = compete(script.machine, seconds, 1 / rate)
+    had, heard = compete(script.machine, seconds, 1 / rate, wanting=wanting)
     assert sum(had.values()) > 0.75 * rate * seconds, "and the node is as busy as it may be"
     assert min(had[peer] for peer in PEERS) > 0.2 * sum(had.values()), had
     assert all(heard[peer] for peer in PEERS), heard
