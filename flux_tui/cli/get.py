@@ -204,7 +204,8 @@ def waiting_for(state: State, ticket: Ticket, now: float, unreachable: str | Non
     pending = state.pending.get(ticket.root)
     if pending is None:
         return ""
-    again = f", next try in {human_seconds(pending.next_push_at - now)}" if pending.next_push_at else ""
+    at = pending.next_try(now)
+    again = f", next try in {human_seconds(at - now)}" if at else ""
     if pending.trouble is not None and pending.cause == "unwritten":
         return pending.trouble.partition(":")[0] + again
     senders = {lease.peer for lease in state.leases.values() if lease.root == ticket.root}

@@ -61,6 +61,13 @@ class Pending(msgspec.Struct):
     held: bool = False
     """It is fetched to be kept for somebody else: nobody here asked for it."""
 
+    def next_try(self, now: float) -> float | None:
+        """When somebody is told again: all, or before that the one who said NO to what it has."""
+        until = self.last_no.until if self.last_no is not None and self.last_no.has_it else None
+        if until is None or until <= now:
+            return self.next_push_at
+        return until if self.next_push_at is None else min(until, self.next_push_at)
+
 
 class ObjectState(msgspec.Struct):
     """A file or folder: shared from here, wanted here, or held here for others."""

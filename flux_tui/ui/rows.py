@@ -133,8 +133,8 @@ def waiting_words(view: View, pending: Pending, senders: Iterable[PeerId]) -> st
     if not view.state.connected:
         return "no peer is connected"
     again = ""
-    if pending.next_push_at is not None:
-        again = f", next try in {human_seconds(pending.next_push_at - view.now)}"
+    if (at := pending.next_try(view.now)) is not None:
+        again = f", next try in {human_seconds(at - view.now)}"
     if (no := pending.last_no) is not None:
         return f"{view.peer(no.peer)} says {no.reason}{again}"
     if pending.holders:

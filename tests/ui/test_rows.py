@@ -82,6 +82,13 @@ def test_pending_tells_what_is_waited_for() -> None:
     assert "nobody has answered yet, next try in" in texts(pending_rows(view(folded(*pushed, UP))))[1]
     refused = folded(*pushed, UP, BUSY)
     assert "says busy" in texts(pending_rows(view(refused)))[1]
+    pending = refused.pending[ROOT]
+    assert pending.last_no is not None
+    until, silence = pending.last_no.until, pending.next_push_at
+    assert until is not None
+    assert silence is not None
+    assert until < silence, "it is told again when it said; all the others later"
+    assert [pending.next_try(now) for now in (until - 1, until + 1)] == [until, silence]
     sending = folded(*pushed, UP, MAPPED, GRANTED, GOT)
     first, second = texts(pending_rows(view(sending)))
     assert first.startswith("film.mkv")
