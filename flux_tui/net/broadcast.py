@@ -8,7 +8,7 @@ so that a copy is a copy whoever sends it.
 
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from hashlib import sha256
@@ -38,6 +38,8 @@ DEGREE, DEGREE_LOW, DEGREE_HIGH = 6, 4, 12
 HEARTBEAT_SECONDS = 1
 MAX_RPC = 256 * 1024
 """Bytes of one of gossipsub's messages, which may hold several of ours."""
+MAX_PARTS = 1024
+"""Parts of one of them. A neighbour tells of some 5,000 messages in one, which count as 312."""
 GOSSIP_BURST, GOSSIP_RATE = 1024.0, 128.0
 """Parts of such messages from one neighbour, at once and per second: each costs 1.5 ms. What comes faster is
 read later."""
@@ -93,6 +95,10 @@ class Broadcast:
             await subscription.get()  # it is read already, but a subscription makes us part of the mesh
 
 
+class TooManyPartsError(Exception):
+    """One of gossipsub's messages is thousands of them."""
+
+
 class PacedPubsub(Pubsub):
     """Pubsub that reads each neighbour at a pace, and survives what it sends."""
 
@@ -100,36 +106,61 @@ class PacedPubsub(Pubsub):
         super().__init__(*args, **kwargs)
         self._receiver = receiver
         self._openings: OrderedDict[ID, Pace] = OrderedDict()
+        self._paces: OrderedDict[ID, Pace] = OrderedDict()
+        """How fast each is read."""
+        self._reading: dict[ID, trio.CancelScope] = {}
 
     async def _handle_new_peer(self, peer_id: ID) -> None:
         """Open our stream to a neighbour. One that resets it would have it opened again at once, for ever."""
-        pace = self._openings.get(peer_id)
-        if pace is None:
-            pace = self._openings[peer_id] = Pace(OPENING_BURST, OPENING_RATE)
-            if len(self._openings) > MAX_OPENINGS:
-                self._openings.popitem(last=False)
-        await pace.spend(1)
+        await _pace_of(self._openings, peer_id, OPENING_BURST, OPENING_RATE).spend(1)
         await super()._handle_new_peer(peer_id)
 
     async def continuously_read_stream(self, stream: INetStream) -> None:
-        """Read, until the stream ends. Left to itself, garbage here would end the whole host."""
+        """Read, until the stream ends, or its peer opens another: each reads up to MAX_RPC before it is a message."""
+        peer = stream.muxed_conn.peer_id
+        with trio.CancelScope() as scope:
+            if (before := self._reading.get(peer)) is not None:
+                before.cancel()
+            self._reading[peer] = scope
+            try:
+                await self._read(stream, peer)
+            finally:
+                if self._reading.get(peer) is scope:
+                    del self._reading[peer]
+        if scope.cancelled_caught:
+            await stream.reset()
+
+    async def _read(self, stream: INetStream, peer: ID) -> None:
+        """Left to itself, garbage here would end the whole host."""
+        pace = _pace_of(self._paces, peer, GOSSIP_BURST, GOSSIP_RATE)
         try:
-            await super().continuously_read_stream(cast("INetStream", _PacedRpcs(stream, self._receiver)))
+            rpcs = _PacedRpcs(stream, pace, partial(self._receiver.heeds, PeerId(str(peer))))
+            await super().continuously_read_stream(cast("INetStream", rpcs))
         except (StreamError, ParseError, IncompleteReadError):
             raise  # libp2p's own: it ends the stream
         except Exception as error:  # what a message's parser has, and libp2p does not expect
-            peer = PeerId(str(stream.muxed_conn.peer_id))
-            self._receiver.on_fault(peer, "garbage", f"gossip that is none: {type(error).__name__}")
+            self._receiver.on_fault(
+                PeerId(str(peer)), "garbage", f"gossip that is none: {type(error).__name__} {error}"
+            )
             raise ParseError(str(error)) from error
+
+
+def _pace_of(paces: OrderedDict[ID, Pace], peer: ID, burst: float, rate: float) -> Pace:
+    pace = paces.get(peer)
+    if pace is None:
+        pace = paces[peer] = Pace(burst, rate)
+        if len(paces) > MAX_OPENINGS:
+            paces.popitem(last=False)
+    return pace
 
 
 class _PacedRpcs:
     """A stream of gossip: whole messages are read from it, within the pace, and handed out as they were."""
 
-    def __init__(self, stream: INetStream, receiver: Receiver) -> None:
+    def __init__(self, stream: INetStream, pace: Pace, heeded: Callable[[], bool]) -> None:
         self._stream = stream
-        self._heeded = partial(receiver.heeds, PeerId(str(stream.muxed_conn.peer_id)))
-        self._pace = Pace(GOSSIP_BURST, GOSSIP_RATE)
+        self._heeded = heeded
+        self._pace = pace
         self._left = b""
         self._at = 0
         self.muxed_conn = stream.muxed_conn
@@ -138,8 +169,12 @@ class _PacedRpcs:
     async def read(self, n: int | None = None) -> bytes:
         """Up to `n` bytes of the messages, each as a length and a body."""
         if self._at >= len(self._left):
+            await self._pace.settle()  # what the one before cost; while it waits, nothing is held here
             body = await read_varint_prefixed_bytes_limited(self._stream, MAX_RPC)
-            await self._pace.spend(_parts(body) * (1 if self._heeded() else UNHEEDED))
+            parts = _parts(body)
+            if parts > MAX_PARTS:
+                raise TooManyPartsError(f"({parts:,} in one message)")
+            self._pace.owe(parts * (1 if self._heeded() else UNHEEDED))
             self._left, self._at = encode_uvarint(len(body)) + body, 0
         end = len(self._left) if n is None else self._at + n
         data = self._left[self._at : end]

@@ -6,8 +6,9 @@ Waiting here means that the peer's stream is not read on, so the peer has to wai
 import trio
 
 UNHEEDED = 16
-"""Messages that one of a peer counts as which is not heeded: it is read on, but slowly. Under attack by all that is in
-`tests.bench.abuse`, a third of a node's processor went into messages that were left out."""
+"""Messages that one counts as, besides its size, which comes from a peer that is not heeded: it is read on, but slowly.
+Under attack by all that is in `tests.bench.abuse`, a third of a node's processor went into messages that were left
+out. Not slower: an honest peer that wanted too much at once has its grants behind its wants."""
 
 
 class Pace:
@@ -20,9 +21,17 @@ class Pace:
         self._level = burst
         self._at = trio.current_time()
 
+    def owe(self, amount: float) -> None:
+        """Take tokens, whether they are there or not."""
+        self._level -= amount
+
     async def spend(self, amount: float) -> None:
         """Take tokens; returns when they are there."""
-        self._level -= amount
+        self.owe(amount)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Returns when nothing is owed."""
         if self._level >= 0:
             return
         now = trio.current_time()

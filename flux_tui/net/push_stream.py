@@ -236,7 +236,7 @@ async def read_from(
             if payload_size:
                 raise codec.BadFrameError(f"a payload of {payload_size} bytes where none belongs")
             receiver.on_message(peer, message)
-            await pace.spend((1 + header_size / 1024) * (1 if receiver.heeds(peer) else UNHEEDED))
+            await pace.spend((1 if receiver.heeds(peer) else UNHEEDED) + header_size / 1024)
             continue
         wanted = receiver.wants_payload(peer, message, payload_size)
         pieces = await _payload(source, payload_size, keep=wanted)

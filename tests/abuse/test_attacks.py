@@ -6,6 +6,7 @@ import random
 import stat
 import time
 import tracemalloc
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any, TypeVar
 import pytest
 import trio
 from libp2p.network.stream.exceptions import StreamReset
+from libp2p.pubsub.pb import rpc_pb2
+from libp2p.utils.varint import encode_uvarint
 
 from flux_tui.config import Settings
 from flux_tui.core import admission, codec
@@ -23,7 +26,7 @@ from flux_tui.core.events import encode_event
 from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.core.messages import Cancel, Error, Grant, Have, StatusNo, StatusYesButLater, Want
 from flux_tui.core.policy import PolicyChange
-from flux_tui.net import budget, links, push_stream, transport
+from flux_tui.net import broadcast, budget, links, push_stream, transport
 from flux_tui.net.frames import FrameBuffer
 from flux_tui.net.host import Libp2pNetwork
 from flux_tui.node.node import FluxNode
@@ -227,6 +230,49 @@ async def test_what_a_peer_parked_goes_with_its_connection(
         await unlinked(node, attacker)
         assert sum(map(len, buffers)) < MIB
         assert parked(node) < MIB
+
+
+async def test_who_opens_stream_after_stream_of_gossip_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each holds up to 256 KiB before it is a message. Before, those of four attackers added up to 500 MiB in half a
+    minute, and outlived them."""
+    readers: weakref.WeakSet[broadcast._PacedRpcs] = weakref.WeakSet()
+    make = broadcast._PacedRpcs.__init__
+    opened = 0
+
+    def watched(self: broadcast._PacedRpcs, *given: Any) -> None:
+        nonlocal opened
+        opened += 1
+        make(self, *given)
+        readers.add(self)
+
+    monkeypatch.setattr(broadcast._PacedRpcs, "__init__", watched)
+    message = rpc_pb2.RPC(
+        publish=[rpc_pb2.Message(data=b"x")] * (broadcast.MAX_PARTS - 1)
+    ).SerializeToString()
+    half = encode_uvarint(len(message)) + message + encode_uvarint(len(message)) + message[:-1]
+    async with victim(tmp_path) as node:
+        async with attacking(node.addrs[0]) as attacker:
+            await linked(node, attacker)
+            for number in range(20):
+                before = opened
+                stream = await attacker.open("/meshsub/1.1.0")
+                await stream.write(half)
+                await until(lambda before=before: opened > before)
+                assert len(readers) <= 3, number
+        await unlinked(node, attacker)
+        assert await works(node, tmp_path) < 30
+
+
+async def test_gossip_of_a_hundred_thousand_parts_is_garbage(tmp_path: Path) -> None:
+    async with victim(tmp_path) as node, attacking(node.addrs[0]) as attacker:
+        await linked(node, attacker)
+        stream = await attacker.open("/meshsub/1.1.0")
+        body = b"\x12\x00" * (100 * 1024)
+        await stream.write(encode_uvarint(len(body)) + body)
+        await until(lambda: faults(node, attacker) == ["garbage"])
+        assert await works(node, tmp_path) < 30
 
 
 async def test_a_frame_of_yamux_that_no_honest_peer_sends_is_refused(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from libp2p.utils.varint import encode_uvarint
 from trio.testing import MockClock
 
 from flux_tui.core import codec
-from flux_tui.core.ids import PeerId
-from flux_tui.core.messages import Error, Message
-from flux_tui.net.broadcast import GOSSIP_BURST, GOSSIP_RATE, _PacedRpcs
-from flux_tui.net.pace import UNHEEDED
+from flux_tui.core.holders import LEASE_MIN
+from flux_tui.core.ids import PeerId, raw_cid
+from flux_tui.core.messages import MAX_CIDS_WANT, Error, Intent, Message, SealedIntent, Want
+from flux_tui.net.broadcast import GOSSIP_BURST, GOSSIP_RATE, MAX_PARTS, TooManyPartsError, _PacedRpcs
+from flux_tui.net.pace import UNHEEDED, Pace
 from flux_tui.net.push_stream import MESSAGE_BURST, MESSAGE_RATE, StreamSource, read_from
 
 PEER = PeerId("12D3KooWsomebody")
@@ -67,12 +68,40 @@ async def test_messages_of_a_peer_that_is_not_heeded(autojump_clock: MockClock, 
         assert took >= (COUNT * UNHEEDED - MESSAGE_BURST) / MESSAGE_RATE
 
 
+async def test_grants_of_an_honest_peer_come_in_time_behind_wants_that_are_not_heeded(
+    autojump_clock: MockClock,
+) -> None:
+    """As many as it may have out at once by its own settings, none of them heeded."""
+    want = codec.encode_frame(a_sealed_want())
+    listener = Listener(heeded=False)
+    start = trio.current_time()
+    with pytest.raises(EOFError):
+        await read_from(StreamSource(Stream(want * 40)), PEER, cast("Any", listener))
+    assert listener.heard == 40
+    assert trio.current_time() - start < LEASE_MIN / 10
+
+
+def a_sealed_want() -> Message:
+    body = Want(cids=tuple(raw_cid(b"%d" % number) for number in range(MAX_CIDS_WANT)))
+    intent = Intent(origin=PEER, nonce=bytes(12), expires=1e9, body=body)
+    return SealedIntent(signed=codec.encode_intent(intent), signature=bytes(64))
+
+
+def rpcs_of(stream: Stream, *, heeded: bool) -> _PacedRpcs:
+    return _PacedRpcs(cast("Any", stream), Pace(GOSSIP_BURST, GOSSIP_RATE), lambda: heeded)
+
+
+def rpc(parts: int) -> bytes:
+    """A message of so many parts, its own frame counted as one."""
+    body = rpc_pb2.RPC(publish=[rpc_pb2.Message(data=b"x")] * (parts - 1)).SerializeToString()
+    return bytes(encode_uvarint(len(body)) + body)
+
+
 @pytest.mark.parametrize("heeded", [True, False])
 async def test_gossip_of_a_peer_that_is_not_heeded(autojump_clock: MockClock, heeded: bool) -> None:
-    body = rpc_pb2.RPC(publish=[rpc_pb2.Message(data=b"x")] * 9).SerializeToString()
-    message = encode_uvarint(len(body)) + body
-    count = int(GOSSIP_BURST) // 10
-    rpcs = _PacedRpcs(cast("Any", Stream(message * count)), cast("Any", Listener(heeded)))
+    message = rpc(10)
+    count = int(GOSSIP_BURST) // 10 + 1
+    rpcs = rpcs_of(Stream(message * count), heeded=heeded)
     start = trio.current_time()
     for _ in range(count):
         assert await rpcs.read() == message, "all of it comes as it was"
@@ -80,4 +109,21 @@ async def test_gossip_of_a_peer_that_is_not_heeded(autojump_clock: MockClock, he
     if heeded:
         assert took == 0
     else:
-        assert took >= (count * 10 * UNHEEDED - GOSSIP_BURST) / GOSSIP_RATE
+        assert took >= ((count - 1) * 10 * UNHEEDED - GOSSIP_BURST) / GOSSIP_RATE
+
+
+async def test_what_a_message_costs_is_waited_for_before_the_next_and_not_while_it_is_held(
+    autojump_clock: MockClock,
+) -> None:
+    message = rpc(MAX_PARTS)
+    rpcs = rpcs_of(Stream(message * 2), heeded=False)
+    start = trio.current_time()
+    assert await rpcs.read() == message
+    assert trio.current_time() == start
+    await rpcs.read()
+    assert trio.current_time() > start + 60
+
+
+async def test_a_message_of_thousands_of_parts_is_none(autojump_clock: MockClock) -> None:
+    with pytest.raises(TooManyPartsError, match="1,025"):
+        await rpcs_of(Stream(rpc(MAX_PARTS + 1)), heeded=True).read()
