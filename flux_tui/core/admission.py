@@ -8,8 +8,10 @@ grants, refusals, errors, faults) is paid for, in bytes of the entries that it m
 - Strangers, who did nothing useful yet, share one purse besides: a thousand new names cost no more than a
   few do. A connected stranger may spend a little outside it, so that a crowd cannot keep the first want of
   an honest newcomer from being heard.
-- Whose purse is empty is not heeded. Once in a while it hears one NO for all that (`rate_limited`, with the
-  time when it will be heard again), and once in a while one entry says how much was left out.
+- Whose purse is empty is not heeded. To each of its wants and grants it hears NO (`rate_limited`, with the time when
+  it will be heard again); but once in a while only, one entry says so, and one how much was left out.
+- What answers to what this node pushed (a grant to its offer; an offer, or a NO, to its want) is heeded on credit:
+  chunks earn it back.
 - Intents are counted before their signature is checked: by who pushed them here, and by who is named as
   their origin. Only a true signature is charged to an origin, so that nobody can silence another.
 - Addresses in strangers' intents are dialled sparingly, and only if they name the intent's signer: so an
@@ -30,15 +32,16 @@ PURSE_BYTES = 512 * 1024
 """Of entries that one peer may cause at once: the wants and offers for some 2,000 loose chunks."""
 PURSE_RATE = 24 * 1024
 """The same, per second in the long run: 30 s of the worst add up to 1.2 MiB."""
-OFFERED_BYTES = PURSE_BYTES // 2
-"""What a purse may owe for grants: who wants ten thousand loose chunks of many holders empties its purse at each, and
+CREDIT_BYTES = PURSE_BYTES // 2
+"""What a purse may owe for answers: who wants ten thousand loose chunks of many holders empties its purse at each, and
 takes up the last offers after that. A grant left out would stand until its lease lapses."""
 COMMON_BYTES, COMMON_RATE = 768 * 1024, 24 * 1024
 """Of all strangers together, likewise."""
-CHUNK_WORTH = 4 * 61
-"""Bytes that a chunk earns besides its own: what its want, offer and grant cost, however small it is."""
+CHUNK_WORTH = 16 * 2 * 61
+"""Bytes that a chunk earns besides its own: up to sixteen holders were told of its want and said yes, and one of them
+sends it."""
 FIRST_BYTES = 4 * 1024
-"""What a connected stranger may spend besides: a dozen wants."""
+"""What a connected stranger may spend besides: a dozen wants of a few chunks."""
 SENDER_BURST, SENDER_RATE = 1024.0, 256.0
 """Intents from one neighbour, at once and per second: it may forward those of a whole swarm. Decoding and
 checking one costs 0.2 ms."""
@@ -49,7 +52,7 @@ MAX_PURSES = 1024
 REPORT_SECONDS = 10.0
 """Between two entries about what one peer does again and again."""
 NO_SECONDS = 5.0
-"""Between two NOs to a peer that is not heeded."""
+"""Between two entries of a NO to a peer that is not heeded."""
 MAX_UNHEEDED = 2048
 """Pushes of a peer that were not heeded, until its link is closed."""
 MAX_UNASKED = 8
@@ -160,14 +163,18 @@ class Admission:
 
     # ── entries ─────────────────────────────────────────────────────────────────────────────────
 
-    def heeds(self, peer: PeerId, now: float, *, offered: bool = False) -> bool:
-        """Whether something that this peer pushes of its own will is acted on. `offered`: it takes up an offer."""
+    def heeds(self, peer: PeerId, now: float, *, cids: int = 0, invited: bool = False) -> bool:
+        """Whether something that this peer pushes of its own will is acted on. `cids`: how many it names; `invited`: it
+        answers to what this node pushed."""
         purse = self._purse(peer, now)
-        if not purse.has(now):
-            return offered and purse.proven and purse.level > -OFFERED_BYTES
-        if purse.proven or (purse.connected and purse.spent < FIRST_BYTES):
+        least = -CREDIT_BYTES if invited else 0.0
+        if not purse.has(now) and purse.level <= least:
+            return False
+        if purse.proven:
             return True
-        return self._common.has(now)
+        if purse.connected and purse.spent + 2 * (_ENTRY_BYTES + _CID_BYTES * cids) <= FIRST_BYTES:
+            return True
+        return self._common.has(now) or self._common.level > least
 
     def charge(self, peer: PeerId, entries: Iterable[Entry], now: float) -> None:
         """These came of what it pushed."""
@@ -198,13 +205,13 @@ class Admission:
 
     # ── who is not heeded ───────────────────────────────────────────────────────────────────────
 
-    def refusal(self, peer: PeerId, now: float) -> float | None:
-        """The `retry_after` of the NO that is due to a peer that is not heeded; None: it heard one lately."""
+    def refusal(self, peer: PeerId, now: float) -> tuple[float, bool]:
+        """The `retry_after` of a NO to a peer that is not heeded, and whether an entry is due that says so."""
         purse = self._purse(peer, now)
-        if now < purse.no_at + NO_SECONDS:
-            return None
-        purse.no_at = now
-        return round(min(max(purse.wait(now), self._common.wait(now), 1.0), 60.0), 3)
+        wait = purse.wait(now) if purse.proven else max(purse.wait(now), self._common.wait(now))
+        if news := now >= purse.no_at + NO_SECONDS:
+            purse.no_at = now
+        return round(min(max(wait, 1.0), 60.0), 3), news
 
     def unheeded(self, peer: PeerId, now: float) -> bool:
         """Another push was left out. Returns whether it is time to close its link."""

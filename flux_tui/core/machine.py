@@ -138,7 +138,7 @@ class Machine:
         self.ledger.begin(now)
         now = self.ledger.now
         pusher = _pusher(given)
-        if pusher is not None and not self.admission.heeds(pusher, now, offered=_takes_up(given)):
+        if pusher is not None and not self._heeds(pusher, given):
             self._unheeded(pusher, given)
             turn = self.ledger.take()  # the next tick does what there is to do
             self.admission.charge(pusher, turn[0], now)
@@ -433,6 +433,20 @@ class Machine:
         for one in faults:
             self.ledger.emit(ev.PeerFaulted(peer=one.peer, fault=one.fault, text=one.text, count=one.times))
 
+    def _heeds(self, pusher: PeerId, given: Input) -> bool:
+        body: object = None
+        match given:
+            case fx.MessageCame(message=msg.Grant() as body):
+                invited = self.responder.has_offered(pusher)
+            case fx.MessageCame(message=msg.StatusYesButLater() | msg.StatusNo() as body):
+                invited = any(cid in self.requester.fetches for cid in body.cids[:1])
+            case fx.MessageCame(message=body):
+                invited = False
+            case _:
+                body, invited = getattr(getattr(given, "intent", None), "body", None), False
+        cids = len(getattr(body, "cids", ()))
+        return self.admission.heeds(pusher, self.ledger.now, cids=cids, invited=invited)
+
     def _unheeded(self, peer: PeerId, given: Input) -> None:
         """Something that a peer pushed is left out. Once in a while it hears so."""
         now = self.ledger.now
@@ -441,10 +455,9 @@ class Machine:
             return  # who hands on what others flood with is not at fault
         if self.admission.unheeded(peer, now):
             self._drop(peer, "it pushes more than this node heeds")
-        elif cids := _asked(given):
-            wait = self.admission.refusal(peer, now) if peer in self.responder.connected else None
-            if wait is not None:
-                self.responder.not_now(peer, cids, wait)
+        elif (cids := _asked(given)) and peer in self.responder.connected:
+            wait, news = self.admission.refusal(peer, now)
+            self.responder.not_now(peer, cids, wait, news=news)
 
     def _dropped(self, peer: PeerId, message: msg.Message) -> None:
         """A message found its peer's queue full, or the peer gone."""
@@ -476,11 +489,6 @@ def _pusher(given: Input) -> PeerId | None:
             return given.intent.origin
         case _:
             return None
-
-
-def _takes_up(given: Input) -> bool:
-    """Whether it is an answer to what this node offers."""
-    return isinstance(given, fx.MessageCame) and isinstance(given.message, msg.Grant)
 
 
 def _faulty(given: Input) -> PeerId | None:

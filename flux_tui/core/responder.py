@@ -56,6 +56,8 @@ MAX_TOLD, MAX_TOLD_ROOTS = 256, 64
 """Peers that were told yes, and roots for each, remembered to be told when this node goes away."""
 BACK_SECONDS = 30.0
 """When a node that goes away may be asked again: restarts are quick, and another answer costs nothing."""
+MAX_LOOKS = 8
+"""Chunks that are looked for, of a want that is not heeded."""
 MAX_OWED, OWED_SECONDS = 64, 30.0
 """Peers that we have an answer for but no stream to, and how long an answer is kept for them."""
 
@@ -172,11 +174,19 @@ class Responder:
             self._uplink += 0.3 * (self._sent / elapsed - self._uplink)
             self._busy_since, self._sent = self.ledger.now, 0
 
-    def not_now(self, peer: PeerId, cids: tuple[Cid, ...], retry_after: float) -> None:
-        """It asks too often to be heeded: one NO for all of that."""
+    def not_now(self, peer: PeerId, cids: tuple[Cid, ...], retry_after: float, *, news: bool) -> None:
+        """It asks too often to be heeded. `news`: the series tells of it."""
         size_of = self.ledger.holdings.size_of
-        has_it = any(size_of(cid) is not None for cid in cids)
-        self._no(peer, cids, "rate_limited", retry_after, has_it=has_it)
+        has_it = any(size_of(cid) is not None for cid in cids[:MAX_LOOKS])
+        if news:
+            self._no(peer, cids, "rate_limited", retry_after, has_it=has_it)
+        else:
+            no = StatusNo(cids=cids, reason="rate_limited", has_it=has_it, retry_after=retry_after)
+            self.answer(peer, no, ())
+
+    def has_offered(self, peer: PeerId) -> bool:
+        """Whether this peer was told yes in this session."""
+        return peer in self._told_yes
 
     def next_deadline(self) -> float:
         """When `on_time` has something to do; infinity if nothing is held back by a limit."""

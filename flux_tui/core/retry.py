@@ -52,6 +52,7 @@ class Retry:
         """Who said NO to what it has: when it may be told again, and of what."""
         self._back_at = float("inf")
         """The soonest of these times."""
+        self._drawn: tuple[tuple[float, PeerId | None], float] = ((0.0, None), 0.0)
 
     def enqueue(self, fetch: Fetch) -> None:
         """A new want: it is pushed as soon as there is room."""
@@ -64,7 +65,7 @@ class Retry:
 
     def come_back(self, peer: PeerId, roots: list[Cid], wait: float) -> None:
         """A peer has these, and said NO for so long. If it is not told of them before, it is then."""
-        at = self.ledger.now + max(wait, RETRY_MIN) * (1 + JITTER * self.ledger.random())
+        at = self.ledger.now + max(wait, RETRY_MIN) * (1 + JITTER * self._chance(peer))
         known = self._back.get(peer, (at, {}))[1]
         known.update(dict.fromkeys(roots))
         while len(known) > MAX_CIDS_WANT:
@@ -76,13 +77,12 @@ class Retry:
         self, fetch: Fetch, wait: float, cause: ev.RetryCause, peer: PeerId | None, *, sooner: bool = True
     ) -> None:
         """Push it again after `wait` seconds; with `sooner`, only if that is before the time set."""
-        wait = min(max(wait, RETRY_MIN), MAX_WAIT) * (1 + JITTER * self.ledger.random())
+        wait = min(max(wait, RETRY_MIN), MAX_WAIT) * (1 + JITTER * self._chance(peer))
         at = self.ledger.now + wait
         if fetch.root in self.waiting or (sooner and fetch.next_push_at <= at):
             return
         self._set(fetch, at)
-        # One entry for all that one answer postponed: grouped by what they have in common, to the
-        # millisecond, because each drew its own jitter.
+        # One entry for all that one answer postponed.
         self._changed.setdefault((round(at, 3), cause, peer), []).append(fetch.root)
 
     def next_deadline(self) -> float:
@@ -220,6 +220,13 @@ class Retry:
         unanswered = max(fetch.quiet_pushes for fetch in batch)
         roots = [fetch.root for fetch in batch]
         return self.router.way(roots, proven, others, retry=retry, unanswered=unanswered)
+
+    def _chance(self, peer: PeerId | None) -> float:
+        """0 … 1: the same for all that one answer is about, which is so pushed again by one intent."""
+        turn = self.ledger.now, peer
+        if self._drawn[0] != turn:
+            self._drawn = turn, self.ledger.random()
+        return self._drawn[1]
 
     def _patience(self, fetch: Fetch) -> float:
         wait = min(SILENCE * 2.0 ** min(fetch.quiet_pushes, 10), SILENCE_MAX)

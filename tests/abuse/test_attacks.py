@@ -9,6 +9,7 @@ import tracemalloc
 import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -259,7 +260,7 @@ async def test_who_opens_stream_after_stream_of_gossip_has_one(
                 before = opened
                 stream = await attacker.open("/meshsub/1.1.0")
                 await stream.write(half)
-                await until(lambda before=before: opened > before)
+                await until(partial(lambda before: opened > before, before))
                 assert len(readers) <= 3, number
         await unlinked(node, attacker)
         assert await works(node, tmp_path) < 30

@@ -161,6 +161,27 @@ def test_ten_thousand_small_wants_of_an_honest_peer_are_heeded_to_the_last() -> 
     assert not any(isinstance(e.event, ev.PeerFaulted) for e in script.series)
 
 
+def test_a_newcomer_that_wants_too_much_at_once_is_served_and_hears_no_for_each_of_the_rest() -> None:
+    """Before, the grant was left out as well, and nobody heard of it: nothing came for a minute."""
+    script = Script(held=HELD, max_uploads=4)
+    script.give(up(OTHER))
+    effects: list[object] = []
+    for number in range(40):
+        effects += script.give(wants_of_256(script, number), after=0.001)[1]
+    heard = [effect.message for effect in effects if isinstance(effect, fx.Push)]
+    noes = [message for message in heard if isinstance(message, msg.StatusNo)]
+    assert len(noes) == 40 - script_heeded(script) > 0, "each of its wants has an answer"
+    assert {(no.reason, no.has_it, len(no.cids)) for no in noes} == {("rate_limited", True, 256)}
+    assert all(no.retry_after and no.retry_after <= 3 for no in noes)
+    assert sum(isinstance(entry.event, ev.AnsweredNo) for entry in script.series) == 1
+    cids = tuple(HELD)[:256]
+    events, effects = script.give(fx.MessageCame(OTHER, msg.Grant(cids=cids, ttl=3.0)))
+    assert [type(e) for e in events] == [ev.GrantReceived]
+    script.give(fx.ChunksWritten(OTHER, cids, 7 * 256), after=0.01)
+    events, _ = script.give(wants_of_256(script, 99))
+    assert [type(e) for e in events] == [ev.IntentReceived, ev.AnsweredLater], "by that it is known"
+
+
 def test_the_last_grants_are_heeded_when_all_the_wants_before_have_emptied_the_purse() -> None:
     """Others were granted most of what was offered here. Seen among four holders of 10,000 chunks: a grant that was
     left out stood until its lease lapsed, three seconds."""
@@ -192,6 +213,9 @@ def test_a_crowd_of_strangers_does_not_silence_an_honest_newcomer() -> None:
         fx.IntentCame(wanted(OTHER, cids[0], nonce=b"newcomer", expires=script.now + 60), "direct")
     )
     assert [type(e) for e in events] == [ev.IntentReceived, ev.AnsweredLater]
+    events, effects = script.give(fx.MessageCame(OTHER, msg.Grant(cids=cids[:1], ttl=3.0)))
+    assert [type(e) for e in events] == [ev.GrantReceived]
+    assert [type(e) for e in effects] == [fx.Serve]
 
 
 def test_a_peer_that_works_with_us_is_heeded_while_strangers_flood() -> None:
