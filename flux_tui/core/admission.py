@@ -8,8 +8,9 @@ grants, refusals, errors, faults) is paid for, in bytes of the entries that it m
 - Strangers, who did nothing useful yet, share one purse besides: a thousand new names cost no more than a
   few do. A connected stranger may spend a little outside it, so that a crowd cannot keep the first want of
   an honest newcomer from being heard.
-- Whose purse is empty is not heeded. To each of its wants and grants it hears NO (`rate_limited`, with the time when
-  it will be heard again); but once in a while only, one entry says so, and one how much was left out.
+- Whose purse is empty is not heeded. To its wants and grants it hears NO (`rate_limited`, with the time when it will
+  be heard again): to each of some dozens, as an honest peer has out at once, and then to one in a second. Once in a
+  while one entry says so, and one how much was left out.
 - What answers to what this node pushed (a grant to its offer; an offer, or a NO, to its want) is heeded on credit:
   chunks earn it back.
 - Intents are counted before their signature is checked: by who pushed them here, and by who is named as
@@ -53,6 +54,8 @@ REPORT_SECONDS = 10.0
 """Between two entries about what one peer does again and again."""
 NO_SECONDS = 5.0
 """Between two entries of a NO to a peer that is not heeded."""
+NO_BURST, NO_RATE = 64.0, 1.0
+"""Such NOs to one peer, at once and per second in the long run."""
 MAX_UNHEEDED = 2048
 """Pushes of a peer that were not heeded, until its link is closed."""
 MAX_UNASKED = 8
@@ -92,7 +95,18 @@ class _Bucket:
 class _Purse(_Bucket):
     """One peer's."""
 
-    __slots__ = ("connected", "drops", "intents", "no_at", "proven", "signed", "spent", "unasked", "unheeded")
+    __slots__ = (
+        "connected",
+        "drops",
+        "intents",
+        "no_at",
+        "noes",
+        "proven",
+        "signed",
+        "spent",
+        "unasked",
+        "unheeded",
+    )
 
     def __init__(self, now: float) -> None:
         super().__init__(PURSE_BYTES, PURSE_RATE, now)
@@ -100,6 +114,8 @@ class _Purse(_Bucket):
         """Pushed here by it."""
         self.signed = _Bucket(ORIGIN_BURST, ORIGIN_RATE, now)
         """Signed by it."""
+        self.noes = _Bucket(NO_BURST, NO_RATE, now)
+        """That it heard because it is not heeded."""
         self.connected = False
         self.proven = False
         self.spent = 0.0
@@ -205,9 +221,13 @@ class Admission:
 
     # ── who is not heeded ───────────────────────────────────────────────────────────────────────
 
-    def refusal(self, peer: PeerId, now: float) -> tuple[float, bool]:
-        """The `retry_after` of a NO to a peer that is not heeded, and whether an entry is due that says so."""
+    def refusal(self, peer: PeerId, now: float) -> tuple[float, bool] | None:
+        """The `retry_after` of a NO to a peer that is not heeded, and whether an entry is due that says so. None: it
+        heard enough."""
         purse = self._purse(peer, now)
+        if not purse.noes.has(now):
+            return None
+        purse.noes.take(1, now)
         wait = purse.wait(now) if purse.proven else max(purse.wait(now), self._common.wait(now))
         if news := now >= purse.no_at + NO_SECONDS:
             purse.no_at = now

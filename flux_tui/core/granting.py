@@ -23,7 +23,7 @@ from flux_tui.core import events as ev
 from flux_tui.core.effects import Push
 from flux_tui.core.events import RetryCause
 from flux_tui.core.fetch import Fetch
-from flux_tui.core.holders import WINDOW_CHUNKS, Holder, Holders
+from flux_tui.core.holders import MAX_PATIENCE, WINDOW_CHUNKS, Holder, Holders
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.leases import MAX_EXTENSIONS, Batch, Leases
 from flux_tui.core.ledger import Ledger
@@ -97,7 +97,7 @@ class Granting:
                 ev.LeaseExtended(peer=holder.peer, cids=tuple(batch.chunks), deadline=batch.deadline)
             )
             return
-        holder.patience = min(holder.patience * 2, 16.0)
+        holder.patience = min(holder.patience * 2, MAX_PATIENCE)
         holder.not_before = now + SNUB
         late = list(batch.chunks)
         holder.snubbed = True

@@ -29,6 +29,8 @@ that hangs keeps its chunks for more than a minute."""
 MAX_LAPSED = 4096
 """Chunks per peer remembered as granted once: what comes late is still taken."""
 MAX_PATIENCE = 16.0
+MAX_HOLDERS = 1024
+"""Peers remembered as sources; the longest unheard of those that are gone is forgotten first."""
 VAGUE_MIN, VAGUE_MAX = 1.0, 64.0
 """Seconds that a holder is left alone which says NO to what it has, and not until when; doubling."""
 HICCUP = 0.25
@@ -152,7 +154,15 @@ class Holders:
         holder = self.by_peer.get(peer)
         if holder is None:
             holder = self.by_peer[peer] = Holder(peer)
+            if len(self.by_peer) > MAX_HOLDERS:
+                self._forget_one()
         return holder
+
+    def _forget_one(self) -> None:
+        for peer, holder in self.by_peer.items():
+            if not holder.connected and not holder.outstanding:
+                del self.by_peer[peer]
+                return
 
     def connected(self) -> tuple[list[PeerId], list[PeerId]]:
         """Peers with an open stream: those that said yes in this session, and the others."""

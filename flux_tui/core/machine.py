@@ -152,6 +152,7 @@ class Machine:
                     self.admission.earned(given.peer, 1, given.size, now)
                 for root in self.requester.landed(given.peer, given.cid, given.size, given.data):
                     self.responder.grew(root)
+                self.keeper.settle()
                 return self.ledger.take()  # likewise
             case fx.ChunksWritten():
                 self.admission.earned(given.peer, len(given.cids), given.size, now)
@@ -455,8 +456,12 @@ class Machine:
             return  # who hands on what others flood with is not at fault
         if self.admission.unheeded(peer, now):
             self._drop(peer, "it pushes more than this node heeds")
-        elif (cids := _asked(given)) and peer in self.responder.connected:
-            wait, news = self.admission.refusal(peer, now)
+        elif (
+            (cids := _asked(given))
+            and peer in self.responder.connected
+            and (refusal := self.admission.refusal(peer, now)) is not None
+        ):
+            wait, news = refusal
             self.responder.not_now(peer, cids, wait, news=news)
 
     def _dropped(self, peer: PeerId, message: msg.Message) -> None:

@@ -41,8 +41,11 @@ def bitmap(fetch: Fetch) -> bytes | None:
     order = numbered(fetch)
     if order is None or len(order) > 8 * MAX_BITMAP:
         return None
-    bits = sum(1 << number for number, cid in enumerate(order) if cid in fetch.counted)
-    return bits.to_bytes((len(order) + 7) // 8, "little")
+    bits = bytearray((len(order) + 7) // 8)
+    for number, cid in enumerate(order):
+        if cid in fetch.counted:
+            bits[number >> 3] |= 1 << (number & 7)
+    return bytes(bits)
 
 
 def blocks_in(fetch: Fetch, told: bytes) -> list[Cid] | None:

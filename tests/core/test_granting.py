@@ -6,6 +6,7 @@ from flux_tui.core import effects as fx
 from flux_tui.core import events as ev
 from flux_tui.core import messages as msg
 from flux_tui.core.commands import Cancel, Get
+from flux_tui.core.holders import MAX_HOLDERS
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.unixfs import FileBuilder
 from tests.core.test_machine import HOLDER, OTHER, Script, up, wanted
@@ -239,3 +240,13 @@ def test_a_no_to_what_is_half_here_sets_the_timer() -> None:
     (retry,) = [event for event in events if isinstance(event, ev.RetrySet)]
     assert (retry.peer, retry.next_push_at) == (OTHER, fetching.now + 5.0)
     assert told(fetching.wait(6.0)) == [(OTHER,)]
+
+
+def test_peers_that_come_and_go_are_not_remembered_for_ever() -> None:
+    fetching = Fetching(6, HOLDER)
+    for number in range(3 * MAX_HOLDERS):
+        fetching.machine.handle(up(peer_name(number + 10)), fetching.now)
+        fetching.machine.handle(fx.PeerDown(peer_name(number + 10), "gone"), fetching.now)
+    known = fetching.machine.requester.holders.by_peer
+    assert len(known) <= MAX_HOLDERS
+    assert known[HOLDER].outstanding, "what is granted is not forgotten"
