@@ -23,6 +23,10 @@ RECENT_SECONDS = 120
 """One-second buckets of throughput kept for the gauges."""
 
 
+DUE_SECONDS = 2.0
+"""What was due for longer is not about to happen."""
+
+
 class No(msgspec.Struct):
     """The last NO that was heard about something."""
 
@@ -62,11 +66,11 @@ class Pending(msgspec.Struct):
     """It is fetched to be kept for somebody else: nobody here asked for it."""
 
     def next_try(self, now: float) -> float | None:
-        """When somebody is told again: all, or before that the one who said NO to what it has."""
+        """When somebody is told again: all, or before that the one who said NO to what it has. None: nothing says;
+        a push that was due while it was on its way was put off, and that is no entry."""
         until = self.last_no.until if self.last_no is not None and self.last_no.has_it else None
-        if until is None or until <= now:
-            return self.next_push_at
-        return until if self.next_push_at is None else min(until, self.next_push_at)
+        times = [at for at in (until, self.next_push_at) if at is not None and at > now - DUE_SECONDS]
+        return min((at for at in times if at > now), default=min(times, default=None))
 
 
 class ObjectState(msgspec.Struct):

@@ -156,7 +156,7 @@ class LookActions(Board):
             return
         from flux_tui.ui.screens import inspect
 
-        view = self.view(100, self.current)
+        view = self.view(100, self.current)._replace(trends=self.source.trends())
         subject: inspect.Subject | None = None
         if self.current == "series":
             group = self.series.group(int(key))

@@ -159,35 +159,41 @@ def retry_rows(view: View, limit: int = 200) -> list[Row]:
     leases = {} if view.dead else view.state.leases
     sent = {*leases, *(lease.root for lease in leases.values())}
     due = [
-        pending
+        (at, pending)
         for pending in view.state.pending.values()
         # What is due and on its way is not pushed again.
-        if pending.next_push_at is not None
-        and pending.in_network
-        and (pending.next_push_at > view.now or pending.cid not in sent)
+        if pending.in_network
+        and (at := pending.next_try(view.now)) is not None
+        and (at > view.now or pending.cid not in sent)
     ]
-    due.sort(key=lambda p: p.next_push_at or 0.0)
+    due.sort(key=lambda one: one[0])
     rows = []
     bar, name = (10, 20) if view.width >= 72 else (8, 14) if view.width >= 48 else (5, 10)
-    for pending in due[:limit]:
-        assert pending.next_push_at is not None
+    for at, pending in due[:limit]:
         start = pending.last_push_at or pending.since
         if pending.last_no is not None:
             start = max(start, pending.last_no.at)
-        whole = max(pending.next_push_at - start, 0.001)
-        left = pending.next_push_at - view.now
+        whole = max(at - start, 0.001)
+        left = at - view.now
         line: Line = [
             (fit(view.name(pending.cid), name) + " ", "name"),
             (view.glyphs.bar(1 - left / whole, bar), "bar"),
             (f"{human_seconds(left) if left > 0 else 'now':>7} ", "strong"),
-            (_cause(view, pending), "warn" if pending.cause == "retry_after" else "dim"),
+            (_cause(view, pending, at), "warn" if by_no(pending, at) else "dim"),
         ]
         rows.append(Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis)))
     return rows
 
 
-def _cause(view: View, pending: Pending) -> str:
+def by_no(pending: Pending, at: float) -> bool:
+    """Whether a NO said this time."""
+    return pending.cause == "retry_after" or at != pending.next_push_at
+
+
+def _cause(view: View, pending: Pending, at: float) -> str:
     ordinal = f" push {pending.pushes + 1} " if view.width >= 60 else f" #{pending.pushes + 1} "
+    if at != pending.next_push_at and pending.last_no is not None:
+        return f"{ordinal}{view.peer(pending.last_no.peer)} said {pending.last_no.reason}"
     if pending.cause == "retry_after" and pending.cause_peer is not None:
         # The last NO may be another peer's, which will never have it.
         no, peer = pending.last_no, view.state.peers.get(pending.cause_peer)

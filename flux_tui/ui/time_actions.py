@@ -47,7 +47,7 @@ class TimeActions(Board):
 
     def go_to_moment(self, text: str) -> None:
         """Where a typed moment says. Raises ValueError with one sentence."""
-        moment = parse_moment(text, self.view(0).now)
+        moment = parse_moment(text, self.view(0).now, self._newest())
         self.playing = None
         if moment.seq is not None:
             self.hold(moment.seq)
@@ -56,11 +56,16 @@ class TimeActions(Board):
         else:
             self.action_live()
 
-    def hold(self, seq: int) -> None:
-        """Hold the cursor after an entry."""
+    def _newest(self) -> float:
+        """The last moment there is to see."""
+        last = self.source.entry(self.source.last_seq)
+        return self.clock() if last is None or self.alive else last.at
+
+    def hold(self, seq: int, at: float | None = None) -> None:
+        """Hold the cursor after an entry; at a time after it, if one is given."""
         self.source.go_to(max(1, seq))
         self.frozen_at = self.frozen_at or self.clock()
-        self.held_now = None
+        self.held_now = at
         self.series.following = True  # the cursor's entry is the last line, and in view
         self.show_all()
 
@@ -68,7 +73,9 @@ class TimeActions(Board):
         """Hold the cursor after what had happened by then."""
         if not self.source.frozen:
             self.source.freeze()
-        self.hold(self.source.seq_at(at))
+        seq = self.source.seq_at(at)
+        # A quiet stretch is crossed like any other: the next leap goes on from here.
+        self.hold(seq, min(at, self._newest()) if seq else None)
 
     # ── playing ─────────────────────────────────────────────────────────────────────────────────
 

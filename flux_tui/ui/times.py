@@ -16,8 +16,9 @@ class Moment(NamedTuple):
     at: float | None = None
 
 
-def parse_moment(text: str, now: float) -> Moment:
-    """`now`: the time at the cursor. Raises ValueError with one sentence."""
+def parse_moment(text: str, now: float, newest: float | None = None) -> Moment:
+    """`now`: the time at the cursor; `newest`: the last there is to see, if that is later. Raises ValueError with one
+    sentence."""
     word = text.strip().lower()
     if word in ("live", "now", "end"):
         return Moment()
@@ -34,7 +35,7 @@ def parse_moment(text: str, now: float) -> Moment:
         if hours < 24 and minutes < 60 and seconds < 60:
             day = datetime.fromtimestamp(now).replace(hour=0, minute=0, second=0, microsecond=0)
             at = day + timedelta(hours=hours, minutes=minutes, seconds=seconds)
-            if at.timestamp() > now + 60:
+            if at.timestamp() > max(now, newest or now) + 60:
                 at -= timedelta(days=1)  # 23:50 typed after midnight is yesterday's
             return Moment(at=at.timestamp())
     raise ValueError("no such moment: type 12:01:03, -5m, +10s, #1234, start or live")

@@ -89,6 +89,10 @@ def test_pending_tells_what_is_waited_for() -> None:
     assert silence is not None
     assert until < silence, "it is told again when it said; all the others later"
     assert [pending.next_try(now) for now in (until - 1, until + 1)] == [until, silence]
+    assert [pending.next_try(silence + late) for late in (1, 9)] == [silence, None]
+    (row,) = texts(retry_rows(view(refused, 80, now=until - 1)))
+    assert "1.0 s" in row
+    assert "said busy" in row
     sending = folded(*pushed, UP, MAPPED, GRANTED, GOT)
     first, second = texts(pending_rows(view(sending)))
     assert first.startswith("film.mkv")
@@ -159,7 +163,8 @@ def test_retries_count_down_to_the_soonest() -> None:
     assert "3.0 s" in line
     assert "push 2" in line
     assert "said busy" in line
-    (line,) = texts(retry_rows(view(state, 80, now=START + 100)))
+    assert not retry_rows(view(state, 80, now=START + 100)), "it was put off, or nobody is there to do it"
+    (line,) = texts(retry_rows(view(state, 80, now=START + 10)))
     assert " now " in line
     denied = ev.StatusNo(peer=BOB, cids=(ROOT,), reason="denied", has_it=True, retry_after=None)
     both = folded(STARTED, ASKED, PUSHED, UP, BUSY, ev.RetrySet(

@@ -1,5 +1,7 @@
 """Playing, the strip under the mouse, and the ways in which times are told."""
 
+import time
+
 import pytest
 
 from flux_tui.core import events as ev
@@ -128,6 +130,54 @@ async def test_leaps_of_a_minute_and_of_ten_seconds(live: Live) -> None:
         assert live.app.source.cursor == 130
         await pilot.press("}", ")")
         assert live.app.source.cursor == 200
+
+
+@on_asyncio
+async def test_a_quiet_stretch_is_crossed_by_leaps(live: Live) -> None:
+    """Before, each leap began at the entry before the stretch again."""
+    live.append(ev.PeerConnected(peer=ADA, addr=""))
+    for _ in range(5):
+        live.append(ev.PeerConnected(peer=ADA, addr=""), seconds=45.0)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        live.app.go_to_moment("#1")
+        await pilot.press(*["}"] * 4)
+        assert live.app.source.cursor == 1
+        await pilot.press("}")
+        assert live.app.source.cursor == 2
+        await pilot.press(*["}"] * 50)
+        assert live.app.source.cursor == 6
+        await pilot.press("{")
+        assert live.app.source.cursor < 6, "and no further than there is something to see"
+
+
+@on_asyncio
+async def test_a_clock_time_after_the_cursor_is_gone_to(live: Live) -> None:
+    for _ in range(200):
+        live.append(ev.PeerConnected(peer=ADA, addr=""), seconds=1.0)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        entry = live.app.source.entry(190)
+        assert entry is not None
+        live.app.go_to_moment("#1")
+        live.app.go_to_moment(time.strftime("%H:%M:%S", time.localtime(entry.at)))
+        assert live.app.source.cursor == 190
+
+
+@on_asyncio
+async def test_a_filter_keeps_the_place(live: Live) -> None:
+    for _ in range(50):
+        live.append(ev.PeerConnected(peer=ADA, addr=""), seconds=1.0)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        panel = live.app.query_one(SeriesPanel)
+        await pilot.press(*"fkkkk")
+        assert (panel.selected, panel.following) == ("46", False)
+        await pilot.press("/", *"kind:peer_connected", "enter", "escape")
+        await pilot.pause()
+        assert (panel.selected, panel.following) == ("46", False)
+        await pilot.press("G")
+        assert panel.following
 
 
 @on_asyncio

@@ -56,14 +56,19 @@ class SeriesPanel(LinesPanel):
         self._restart()
 
     def set_filter(self, wanted: Filter) -> None:
-        """Show only what passes."""
+        """Show only what passes. What is selected stays, if it does."""
+        selected, following = self.selected, self.following
         self.filter = wanted
-        self._restart()
+        self._keep_place(selected, following)
 
     def set_folding(self, folding: bool) -> None:
         """Runs of like entries as one line, or each for itself. What is selected stays."""
         selected, following = self.selected, self.following
         self.folding = folding
+        self._keep_place(selected, following)
+
+    def _keep_place(self, selected: str | None, following: bool) -> None:
+        """What is listed is another: from there, nothing jumps."""
         self._restart()
         if not following and selected is not None:
             self._look_around(int(selected))
