@@ -50,10 +50,10 @@ READING_SECONDS = 0.1
 Part = TypeVar("Part", bound=Widget)
 
 NO_PEERS = (
-    "No peer yet.\nShare with a and give the ticket to another machine,\n"
+    "No peer yet.\nShare with {key} and give the ticket to another machine,\n"
     "or :join\u00a0ADDRESS, which flux-tui\u00a0state prints there."
 )
-NOTHING_WANTED = "Nothing is wanted.\nPress w and paste a ticket or a CID."
+NOTHING_WANTED = "Nothing is wanted.\nPress {key} and paste a ticket or a CID."
 ROWS: dict[str, Callable[[View], list[Row]]] = {
     "pending": pending_rows,
     "noes": no_rows,
@@ -92,6 +92,7 @@ class Board(App[bool]):
             self._bindings.key_to_bindings.setdefault(key, [])[:0] = found
         self.clock = clock
         self.glyphs = glyphs or for_this_terminal()
+        self.set_class(not self.glyphs.unicode, "-plain")
         self.masked = masked
         self.current = "series"
         """The panel that the keys act on."""
@@ -159,13 +160,15 @@ class Board(App[bool]):
                 with shaped(Container(id="left")):
                     yield shaped(SeriesPanel(self.source, id="series"))
                 with shaped(Container(id="right")):
-                    yield shaped(LinesPanel("2", TITLES[1], id="pending", empty=NOTHING_WANTED))
+                    yield shaped(
+                        LinesPanel("2", TITLES[1], id="pending", empty=self._hint(NOTHING_WANTED, "want"))
+                    )
                     yield shaped(LinesPanel("3", TITLES[2], id="noes", empty="Nobody has said NO."))
                     yield shaped(
                         LinesPanel("4", TITLES[3], id="retries", empty="Nothing waits to be pushed again.")
                     )
             with shaped(Container(id="bottom")):
-                yield shaped(LinesPanel("5", TITLES[4], id="peers", empty=NO_PEERS))
+                yield shaped(LinesPanel("5", TITLES[4], id="peers", empty=self._hint(NO_PEERS, "add")))
                 yield shaped(LinesPanel("6", TITLES[5], id="throughput"))
         yield GuideStrip(id="guide")
         yield TimeStrip(id="timeline")
@@ -173,6 +176,10 @@ class Board(App[bool]):
         if self.narrator is not None:
             yield CaptionStrip(self.keys, id="caption")
         yield Keybar(id="footer")
+
+    def _hint(self, text: str, name: str) -> str:
+        """With the key that does it, as it is bound."""
+        return text.format(key=self.keys.shown(next(one for one in self.keys.actions if one.name == name)))
 
     def on_mount(self) -> None:
         for panel in self.query(LinesPanel):

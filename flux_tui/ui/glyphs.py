@@ -174,5 +174,7 @@ def for_this_terminal(plain: bool = False) -> Glyphs:
     """By setting (`plain`, or FLUX_TUI_ASCII) and by locale."""
     if plain or os.environ.get("FLUX_TUI_ASCII"):
         return Glyphs(unicode=False)
+    if os.environ.get("LC_ALL") in ("C", "POSIX"):
+        return Glyphs(unicode=False)  # Python says UTF-8 of these, too (PEP 540)
     encoding = (locale.getpreferredencoding(False) or "").lower().replace("-", "")
     return Glyphs(unicode=encoding in ("utf8", "utf_8") or not encoding)

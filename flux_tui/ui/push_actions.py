@@ -135,6 +135,11 @@ class PushActions(Board):
         self.show_all()
 
     def _can_push(self) -> bool:
+        """Whether there is anybody to push it into; said before anything is typed."""
         if self.place.push is None:
             self.notify(NOTHING_HERE, severity="warning")
-        return self.place.push is not None
+            return False
+        if gone := self._gone():
+            self.notify(gone, severity="error", timeout=8)
+            return False
+        return True

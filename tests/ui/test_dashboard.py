@@ -15,7 +15,7 @@ from flux_tui.core.ticket import Ticket, format_ticket
 from flux_tui.home import NoNodeError
 from flux_tui.ui.app import Dashboard
 from flux_tui.ui.commandline import WORDS
-from flux_tui.ui.keys import ACTIONS
+from flux_tui.ui.keys import ACTIONS, Keys
 from flux_tui.ui.layout import PANELS
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.series import SeriesPanel
@@ -479,3 +479,25 @@ async def test_empty_panels_say_what_to_press(live: Live) -> None:
             "No peer yet",
         ):
             assert hint in svg, hint
+
+
+@on_asyncio
+async def test_hints_name_the_keys_as_they_are_bound(live: Live) -> None:
+    live.app.keys = Keys({"want": "f5", "add": "f6"})
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        empty = {name: live.app.panel(name).empty for name in ("pending", "peers")}
+        assert "Press f5 and" in empty["pending"].lower().replace("press", "Press")
+        assert "share with f6 and" in empty["peers"].lower()
+
+
+@on_asyncio
+async def test_nothing_is_typed_for_a_node_that_is_gone(live: Live) -> None:
+    live.append(*STORY)
+    live.node_alive = False
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("w")
+        await pilot.pause()
+        assert len(live.app.screen_stack) == 1
+        assert any("The node" in toast for toast in toasts(live.app))

@@ -23,7 +23,7 @@ from flux_tui.ui.filter import cids_of, fields_of, peers_of
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.source import Source
 from flux_tui.ui.tables import standing
-from flux_tui.ui.view import HIDDEN, Line, Row, View, entry_line
+from flux_tui.ui.view import HIDDEN, Line, Row, View, cut, entry_line
 from flux_tui.ui.window import Group
 
 SLICE = 2_000
@@ -105,7 +105,7 @@ class InspectScreen(ModalScreen[int | None]):
         rows = []
         for number, fact in enumerate(self._facts):
             line: Line = [(f"{fact.name:>{width}}  ", "dim"), (fact.text, "accent" if fact.link else "text")]
-            rows.append(Row(str(number), line))
+            rows.append(Row(str(number), cut(line, max(20, facts.columns), self._view.glyphs.ellipsis)))
         facts.selected = "0" if rows else None
         facts.styles.height = min(len(rows), max(3, self.size.height // 3))
         facts.show(rows)
