@@ -96,17 +96,8 @@ class _Purse(_Bucket):
     """One peer's."""
 
     __slots__ = (
-        "connected",
-        "drops",
-        "intents",
-        "no_at",
-        "noes",
-        "proven",
-        "signed",
-        "spent",
-        "unasked",
-        "unheeded",
-    )
+        "connected", "drops", "intents", "no_at", "noes", "proven", "signed", "spent", "unasked", "unheeded",
+    )  # fmt: skip
 
     def __init__(self, now: float) -> None:
         super().__init__(PURSE_BYTES, PURSE_RATE, now)

@@ -16,6 +16,7 @@ from flux_tui.core import commands as cmd
 from flux_tui.core import effects as fx
 from flux_tui.core import events as ev
 from flux_tui.core import messages as msg
+from flux_tui.core import pushed
 from flux_tui.core.admission import Admission, Repeated
 from flux_tui.core.customs import Customs
 from flux_tui.core.effects import Effect, Input
@@ -137,7 +138,7 @@ class Machine:
             return [], []  # the last entry is written: what still comes in is for the next life
         self.ledger.begin(now)
         now = self.ledger.now
-        pusher = _pusher(given)
+        pusher = pushed.pusher(given)
         if pusher is not None and not self._heeds(pusher, given):
             self._unheeded(pusher, given)
             turn = self.ledger.take()  # the next tick does what there is to do
@@ -257,7 +258,7 @@ class Machine:
         self.keeper.on_time()
         self._report(self.admission.due(now))
         turn = self.ledger.take()
-        if (payer := pusher or _faulty(given)) is not None:
+        if (payer := pusher or pushed.faulty(given)) is not None:
             self.admission.charge(payer, turn[0], now)
         return turn
 
@@ -435,18 +436,16 @@ class Machine:
             self.ledger.emit(ev.PeerFaulted(peer=one.peer, fault=one.fault, text=one.text, count=one.times))
 
     def _heeds(self, pusher: PeerId, given: Input) -> bool:
-        body: object = None
-        match given:
-            case fx.MessageCame(message=msg.Grant() as body):
+        body = pushed.body(given)
+        cids: tuple[Cid, ...] = getattr(body, "cids", ())
+        match body:
+            case msg.Grant():
                 invited = self.responder.has_offered(pusher)
-            case fx.MessageCame(message=msg.StatusYesButLater() | msg.StatusNo() as body):
-                invited = any(cid in self.requester.fetches for cid in body.cids[:1])
-            case fx.MessageCame(message=body):
-                invited = False
+            case msg.StatusYesButLater() | msg.StatusNo():
+                invited = any(cid in self.requester.fetches for cid in cids[:1])
             case _:
-                body, invited = getattr(getattr(given, "intent", None), "body", None), False
-        cids = len(getattr(body, "cids", ()))
-        return self.admission.heeds(pusher, self.ledger.now, cids=cids, invited=invited)
+                invited = False
+        return self.admission.heeds(pusher, self.ledger.now, cids=len(cids), invited=invited)
 
     def _unheeded(self, peer: PeerId, given: Input) -> None:
         """Something that a peer pushed is left out. Once in a while it hears so."""
@@ -457,7 +456,7 @@ class Machine:
         if self.admission.unheeded(peer, now):
             self._drop(peer, "it pushes more than this node heeds")
         elif (
-            (cids := _asked(given))
+            (cids := pushed.asked(given))
             and peer in self.responder.connected
             and (refusal := self.admission.refusal(peer, now)) is not None
         ):
@@ -483,34 +482,3 @@ class Machine:
                 pass  # the retry timer pushes it again
             case _:
                 assert_never(message)
-
-
-def _pusher(given: Input) -> PeerId | None:
-    """Who pushes this of its own will; None: nobody does, or it has to be taken in any case."""
-    match given:
-        case fx.MessageCame():
-            return given.peer
-        case fx.IntentCame() | fx.RouteCame():
-            return given.intent.origin
-        case _:
-            return None
-
-
-def _faulty(given: Input) -> PeerId | None:
-    """Whose fault this is."""
-    match given:
-        case fx.ChunkSkipped() | fx.ChunkCorrupt() | fx.PeerFault() | fx.Unheeded():
-            return given.peer
-        case _:
-            return None
-
-
-def _asked(given: Input) -> tuple[Cid, ...]:
-    """What its sender wants."""
-    match given:
-        case fx.MessageCame(message=msg.Grant(cids=cids)):
-            return cids
-        case fx.IntentCame(intent=msg.Intent(body=msg.Want(cids=cids)), via="direct"):
-            return cids
-        case _:
-            return ()

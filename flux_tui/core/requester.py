@@ -313,7 +313,8 @@ class Requester:
             )
         )
         holder = self.holders.get(peer)
-        if wait is None and no.has_it and no.reason not in GIVES_NOTHING:
+        later = no.has_it and no.reason not in GIVES_NOTHING
+        if wait is None and later:
             wait = holder.put_off()  # or it would be granted the same again at once
         if wait is not None:
             holder.not_before = self.ledger.now + wait
@@ -327,14 +328,14 @@ class Requester:
                 if no.reason == "not_held":
                     for other in self.wanted.get(cid, ()):
                         other.lack(peer, cid)
-            if fetch is not None and (not no.has_it or no.reason in GIVES_NOTHING):
+            if fetch is not None and not later:
                 fetch.holders.pop(peer, None)
                 holder.roots.pop(cid, None)
         if no.reason in GIVES_NOTHING:
             self.grants.forsake(holder)
         self.grants.lapse(holder, freed, "refused")
         asked = [fetch for cid in cids if (fetch := self.fetches.get(cid))]
-        if wait is not None and no.has_it and no.reason not in GIVES_NOTHING:
+        if wait is not None and later:
             self.retry.come_back(peer, [fetch.root for fetch in asked if peer not in fetch.holders], wait)
         touched = {id(f): f for f in (*asked, *(f for cid in cids for f in (self.wanted.get(cid) or ())))}
         for fetch in touched.values():

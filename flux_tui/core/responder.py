@@ -178,11 +178,7 @@ class Responder:
         """It asks too often to be heeded. `news`: the series tells of it."""
         size_of = self.ledger.holdings.size_of
         has_it = any(size_of(cid) is not None for cid in cids[:MAX_LOOKS])
-        if news:
-            self._no(peer, cids, "rate_limited", retry_after, has_it=has_it)
-        else:
-            no = StatusNo(cids=cids, reason="rate_limited", has_it=has_it, retry_after=retry_after)
-            self.answer(peer, no, ())
+        self._no(peer, cids, "rate_limited", retry_after, has_it=has_it, news=news)
 
     def has_offered(self, peer: PeerId) -> bool:
         """Whether this peer was told yes in this session."""
@@ -376,10 +372,12 @@ class Responder:
         *,
         has_it: bool,
         addrs: tuple[str, ...] = (),
+        news: bool = True,
     ) -> None:
-        self.ledger.emit(
-            ev.AnsweredNo(peer=peer, cids=cids, reason=reason, has_it=has_it, retry_after=retry_after)
-        )
+        if news:
+            self.ledger.emit(
+                ev.AnsweredNo(peer=peer, cids=cids, reason=reason, has_it=has_it, retry_after=retry_after)
+            )
         no = StatusNo(cids=cids, reason=reason, has_it=has_it, retry_after=retry_after)
         self.answer(peer, no, addrs)
 

@@ -50,8 +50,6 @@ class Retry:
         """Pushed when there was nowhere to route them to."""
         self._back: dict[PeerId, tuple[float, dict[Cid, None]]] = {}
         """Who said NO to what it has: when it may be told again, and of what."""
-        self._back_at = float("inf")
-        """The soonest of these times."""
         self._drawn: tuple[tuple[float, PeerId | None], float] = ((0.0, None), 0.0)
 
     def enqueue(self, fetch: Fetch) -> None:
@@ -65,13 +63,14 @@ class Retry:
 
     def come_back(self, peer: PeerId, roots: list[Cid], wait: float) -> None:
         """A peer has these, and said NO for so long. If it is not told of them before, it is then."""
+        if not roots:
+            return
         at = self.ledger.now + max(wait, RETRY_MIN) * (1 + JITTER * self._chance(peer))
         known = self._back.get(peer, (at, {}))[1]
         known.update(dict.fromkeys(roots))
         while len(known) > MAX_CIDS_WANT:
             del known[next(iter(known))]
         self._back[peer] = at, known
-        self._back_at = min(time for time, _ in self._back.values())
 
     def again(
         self, fetch: Fetch, wait: float, cause: ev.RetryCause, peer: PeerId | None, *, sooner: bool = True
@@ -89,7 +88,7 @@ class Retry:
         """When `on_time` has something to do; infinity if nothing is due ever."""
         if self.waiting and self._room() > 0:
             return self.ledger.now
-        return min(self._next_push(), self._back_at)
+        return min([self._next_push(), *(at for at, _ in self._back.values())])
 
     def _next_push(self) -> float:
         while self._heap and self._stale(self._heap[0]):
@@ -100,8 +99,7 @@ class Retry:
         """Push what is due, and what there is room for."""
         self._push_due()
         self._push_waiting()
-        if self._back_at <= self.ledger.now:
-            self._push_back()
+        self._push_back()
 
     def push_now(self, roots: Iterator[Cid] | list[Cid], peers: tuple[PeerId, ...] | None = None) -> None:
         """Push these whatever their timers say; to these peers only, if given."""
@@ -181,7 +179,6 @@ class Retry:
             _, known = self._back.pop(peer)
             if self.holders.get(peer).connected:
                 self.push_now([root for root in known if self._lacks(root, peer)], (peer,))
-        self._back_at = min((at for at, _ in self._back.values()), default=float("inf"))
 
     def _lacks(self, root: Cid, peer: PeerId) -> bool:
         """Whether something of it is still to be granted, and this peer has not said yes meanwhile."""

@@ -21,8 +21,6 @@ MAX_PEERS = 1024
 """Peers kept in a state; the longest gone are forgotten first, so that strangers cannot fill it."""
 RECENT_SECONDS = 120
 """One-second buckets of throughput kept for the gauges."""
-
-
 DUE_SECONDS = 2.0
 """What was due for longer is not about to happen."""
 

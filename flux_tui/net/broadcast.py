@@ -132,16 +132,14 @@ class PacedPubsub(Pubsub):
 
     async def _read(self, stream: INetStream, peer: ID) -> None:
         """Left to itself, garbage here would end the whole host."""
-        pace = _pace_of(self._paces, peer, GOSSIP_BURST, GOSSIP_RATE)
+        pace, name = _pace_of(self._paces, peer, GOSSIP_BURST, GOSSIP_RATE), PeerId(str(peer))
         try:
-            rpcs = _PacedRpcs(stream, pace, partial(self._receiver.heeds, PeerId(str(peer))))
+            rpcs = _PacedRpcs(stream, pace, partial(self._receiver.heeds, name))
             await super().continuously_read_stream(cast("INetStream", rpcs))
         except (StreamError, ParseError, IncompleteReadError):
             raise  # libp2p's own: it ends the stream
         except Exception as error:  # what a message's parser has, and libp2p does not expect
-            self._receiver.on_fault(
-                PeerId(str(peer)), "garbage", f"gossip that is none: {type(error).__name__} {error}"
-            )
+            self._receiver.on_fault(name, "garbage", f"gossip that is none: {type(error).__name__} {error}")
             raise ParseError(str(error)) from error
 
 

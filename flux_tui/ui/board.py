@@ -92,7 +92,7 @@ class Board(App[bool]):
             self._bindings.key_to_bindings.setdefault(key, [])[:0] = found
         self.clock = clock
         self.glyphs = glyphs or for_this_terminal()
-        self.set_class(not self.glyphs.unicode, "-plain")
+        self.set_class(not self.glyphs.unicode, "-ascii")
         self.masked = masked
         self.current = "series"
         """The panel that the keys act on."""
@@ -141,10 +141,7 @@ class Board(App[bool]):
         return Screen(id="_default", classes=" ".join(self._shape()[SCREEN]))
 
     def _shape(self) -> dict[str, set[str]]:
-        found = shape(self.size, self.current)
-        if not self.glyphs.unicode:
-            found[SCREEN].add("-ascii")
-        return found
+        return shape(self.size, self.current)
 
     def compose(self) -> ComposeResult:
         classes = self._shape()
@@ -179,7 +176,7 @@ class Board(App[bool]):
 
     def _hint(self, text: str, name: str) -> str:
         """With the key that does it, as it is bound."""
-        return text.format(key=self.keys.shown(next(one for one in self.keys.actions if one.name == name)))
+        return text.format(key=self.keys.shown(self.keys.named(name)))
 
     def on_mount(self) -> None:
         for panel in self.query(LinesPanel):
@@ -437,7 +434,7 @@ class Board(App[bool]):
         state = self.source.state
         died = state.running or (self._was_alive and not state.seq)
         how = "has died: it left no word" if died else "is stopped"
-        again = next(action for action in self.keys.actions if action.name == "restart")
+        again = self.keys.named("restart")
         offer = f"; press {self.keys.shown(again)} to start it again" if self.place.restart else ""
         return f"{trouble or f'The node {how}'}{offer}"
 

@@ -165,8 +165,12 @@ class Keys:
 
     def letter(self, name: str) -> str:
         """The second of two keys that do this; empty: there is none."""
-        action = next(action for action in self.actions if action.name == name)
+        action = self.named(name)
         return next((key.partition(" ")[2] for key in self.keys(action).split(",") if " " in key), "")
+
+    def named(self, name: str) -> Action:
+        """An action of this dashboard, which has it."""
+        return next(action for action in self.actions if action.name == name)
 
     def shown(self, action: Action) -> str:
         """An action's first key, as a person reads it."""

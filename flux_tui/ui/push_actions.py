@@ -54,7 +54,7 @@ class PushActions(Board):
             return
         from flux_tui.ui.screens.typing import AddScreen
 
-        ticket = next(action for action in self.keys.actions if action.name == "ticket")
+        ticket = self.keys.named("ticket")
 
         def push(path: Path | None) -> None:
             if path is not None:

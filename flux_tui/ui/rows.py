@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.state import Hold, ObjectState, Pending
 from flux_tui.core.words import counted, human_seconds, human_size
-from flux_tui.ui.view import Line, Row, View, cut, fit
+from flux_tui.ui.view import Line, Row, Span, View, cut, fit
 
 LOOSE_SHOWN = 100
 """Loose chunks that are listed; ten thousand are a number, not a list."""
@@ -179,24 +179,19 @@ def retry_rows(view: View, limit: int = 200) -> list[Row]:
             (fit(view.name(pending.cid), name) + " ", "name"),
             (view.glyphs.bar(1 - left / whole, bar), "bar"),
             (f"{human_seconds(left) if left > 0 else 'now':>7} ", "strong"),
-            (_cause(view, pending, at), "warn" if by_no(pending, at) else "dim"),
+            _cause(view, pending, at),
         ]
         rows.append(Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis)))
     return rows
 
 
-def by_no(pending: Pending, at: float) -> bool:
-    """Whether a NO said this time."""
-    return pending.cause == "retry_after" or at != pending.next_push_at
-
-
-def _cause(view: View, pending: Pending, at: float) -> str:
+def _cause(view: View, pending: Pending, at: float) -> Span:
     ordinal = f" push {pending.pushes + 1} " if view.width >= 60 else f" #{pending.pushes + 1} "
     if at != pending.next_push_at and pending.last_no is not None:
-        return f"{ordinal}{view.peer(pending.last_no.peer)} said {pending.last_no.reason}"
+        return f"{ordinal}{view.peer(pending.last_no.peer)} said {pending.last_no.reason}", "warn"
     if pending.cause == "retry_after" and pending.cause_peer is not None:
         # The last NO may be another peer's, which will never have it.
         no, peer = pending.last_no, view.state.peers.get(pending.cause_peer)
         reason = no.reason if no and no.peer == pending.cause_peer else (peer and peer.reason) or "NO"
-        return f"{ordinal}{view.peer(pending.cause_peer)} said {reason}"
-    return ordinal + CAUSES[pending.cause]
+        return f"{ordinal}{view.peer(pending.cause_peer)} said {reason}", "warn"
+    return ordinal + CAUSES[pending.cause], "warn" if pending.cause == "retry_after" else "dim"

@@ -118,10 +118,15 @@ async def test_a_click_in_the_strip_goes_there_and_its_stretch_can_be_changed() 
         assert text_of(strip._line).startswith(" 24 h ")
 
 
+def connections(live: Live, count: int, apart: float = 1.0) -> None:
+    """So many entries, each some seconds after the one before."""
+    for _ in range(count):
+        live.append(ev.PeerConnected(peer=ADA, addr=""), seconds=apart)
+
+
 @on_asyncio
 async def test_leaps_of_a_minute_and_of_ten_seconds(live: Live) -> None:
-    for _ in range(200):
-        live.append(ev.PeerConnected(peer=ADA, addr=""), seconds=1.0)
+    connections(live, 200)
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         await pilot.press("(")
@@ -135,9 +140,7 @@ async def test_leaps_of_a_minute_and_of_ten_seconds(live: Live) -> None:
 @on_asyncio
 async def test_a_quiet_stretch_is_crossed_by_leaps(live: Live) -> None:
     """Before, each leap began at the entry before the stretch again."""
-    live.append(ev.PeerConnected(peer=ADA, addr=""))
-    for _ in range(5):
-        live.append(ev.PeerConnected(peer=ADA, addr=""), seconds=45.0)
+    connections(live, 6, apart=45.0)
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         live.app.go_to_moment("#1")
@@ -153,8 +156,7 @@ async def test_a_quiet_stretch_is_crossed_by_leaps(live: Live) -> None:
 
 @on_asyncio
 async def test_a_clock_time_after_the_cursor_is_gone_to(live: Live) -> None:
-    for _ in range(200):
-        live.append(ev.PeerConnected(peer=ADA, addr=""), seconds=1.0)
+    connections(live, 200)
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         entry = live.app.source.entry(190)
@@ -166,8 +168,7 @@ async def test_a_clock_time_after_the_cursor_is_gone_to(live: Live) -> None:
 
 @on_asyncio
 async def test_a_filter_keeps_the_place(live: Live) -> None:
-    for _ in range(50):
-        live.append(ev.PeerConnected(peer=ADA, addr=""), seconds=1.0)
+    connections(live, 50)
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         panel = live.app.query_one(SeriesPanel)
