@@ -19,7 +19,7 @@ from typing import Protocol, TypeVar
 import trio
 
 from flux_tui.core.derive import snapshot
-from flux_tui.core.effects import Effect, Failed, Input, Tick
+from flux_tui.core.effects import ChunkLanded, Effect, Failed, Input, Tick
 from flux_tui.core.events import Entry
 from flux_tui.core.ids import Cid
 from flux_tui.core.machine import Machine
@@ -78,6 +78,9 @@ class Engine:
         self._wake = trio.Event()
         self._urgent = trio.Event()
         """An effect waits for its entries to be durable."""
+        self._stirred = trio.Event()
+        """A chunk landed, on which the machine acts at its next tick; more are likely to follow at once. Not `_wake`: to
+        wake at every input costs 8 % of the time for 10,000 small chunks from four holders."""
         self._flushing = trio.Lock()
         """One group is committed at a time: the last one, at the end, waits for the one before."""
         self._checkpoint_at = machine.state.seq + CHECKPOINT_ENTRIES
@@ -85,6 +88,8 @@ class Engine:
     def feed(self, given: Input, landed: Sequence[Landed] = (), lost: Sequence[Cid] = ()) -> None:
         """Something happened. Index rows in `landed` and `lost` commit with the events it makes."""
         self.collect(*self.machine.handle(given, self.clock()), landed, lost)
+        if isinstance(given, ChunkLanded):
+            self._stirred.set()
 
     def collect(
         self,
@@ -103,6 +108,7 @@ class Engine:
         if effects:
             self._effects += [(seq, effect) for effect in effects]
             self._urgent.set()
+            self._stirred.set()
         self._wake.set()
 
     async def run(self) -> None:
@@ -136,10 +142,10 @@ class Engine:
             self.feed(Tick())
 
     async def _nothing_to_do(self) -> None:
-        """Returns when an effect waits. The machine may act at a tick only: on many chunks that landed, at once."""
+        """Returns when an effect waits."""
         while not self._urgent.is_set():
-            await self._wake.wait()
-            self._wake = trio.Event()
+            await self._stirred.wait()
+            self._stirred = trio.Event()
             self._tick()
 
     async def flush(self) -> None:
