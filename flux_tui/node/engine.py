@@ -79,8 +79,8 @@ class Engine:
         self._urgent = trio.Event()
         """An effect waits for its entries to be durable."""
         self._stirred = trio.Event()
-        """A chunk landed, on which the machine acts at its next tick; more are likely to follow at once. Not `_wake`: to
-        wake at every input costs 8 % of the time for 10,000 small chunks from four holders."""
+        """A chunk landed, on which the machine acts at its next tick; more are likely to follow at once. Not `_wake`:
+        to wake at every input costs 8 % of the time for 10,000 small chunks from four holders."""
         self._flushing = trio.Lock()
         """One group is committed at a time: the last one, at the end, waits for the one before."""
         self._checkpoint_at = machine.state.seq + CHECKPOINT_ENTRIES
