@@ -500,3 +500,17 @@ async def test_nothing_is_typed_for_a_node_that_is_gone(live: Live) -> None:
         await pilot.pause()
         assert len(live.app.screen_stack) == 1
         assert any("The node" in toast for toast in toasts(live.app))
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24)])
+@on_asyncio
+async def test_where_files_of_tickets_go_is_told_whole(live: Live, size: tuple[int, int]) -> None:
+    async with live.app.run_test(size=size) as pilot:
+        await pilot.pause()
+        await pilot.press("w")
+        await pilot.pause()
+        where = live.app.screen.query_one("#where", Static)
+        text = str(where.content)
+        assert text.endswith(f"go to {Path.cwd()}")
+        assert where.size.width < size[0]
+        assert where.size.height * where.size.width >= len(text), "it has the lines that it needs"

@@ -50,10 +50,11 @@ class WantScreen(ModalScreen[list[Command]]):
                              suggester=NameSuggester(self._state))  # fmt: skip
             yield Static("", id="preview", classes="preview", markup=False)
             yield Static("", id="error", classes="error", markup=False)
-            yield Label(
+            # A label is as wide as its text: here a folder's name is to wrap.
+            yield Static(
                 f"enter pushes · tab completes a name · esc leaves · files of tickets go to {self._folder}",
-                classes="note",
-            )
+                id="where", classes="note", markup=False,
+            )  # fmt: skip
 
     @on(Input.Changed)
     def preview(self) -> None:
