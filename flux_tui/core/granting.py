@@ -89,6 +89,11 @@ class Granting:
         """A deadline passed. Who else could send these?"""
         holder, now = batch.holder, self.ledger.now
         fetches = {id(f): f for f in batch.chunks.values()}.values()
+        if batch.inherited:
+            self._let_go(batch, "disconnected")
+            for fetch in fetches:
+                self.settle(fetch, None, "lapsed", holder.peer)
+            return
         others = any(self.usable(peer) for f in fetches for peer in f.holders if peer != holder.peer)
         if holder.connected and not others and batch.extended < MAX_EXTENSIONS:
             batch.extended += 1
@@ -99,15 +104,20 @@ class Granting:
             return
         holder.patience = min(holder.patience * 2, MAX_PATIENCE)
         holder.not_before = now + SNUB
-        late = list(batch.chunks)
         holder.snubbed = True
-        for cid in late:
-            holder.let_lapse(cid, "late")
-        self.lapse(holder, late, "deadline")
+        late = self._let_go(batch, "deadline")
         if holder.connected:
             self.tell_cancel(holder.peer, late)
         for fetch in fetches:
             self.settle(fetch, SNUB, "lapsed", holder.peer)
+
+    def _let_go(self, batch: Batch, cause: ev.LapseCause) -> list[Cid]:
+        """A batch lapses; what comes of it from now on is late. Returns its chunks."""
+        late = list(batch.chunks)
+        for cid in late:
+            batch.holder.let_lapse(cid, "late")
+        self.lapse(batch.holder, late, cause)
+        return late
 
     def grant_all(self) -> None:
         # Whoever let a lease lapse and has sent nothing since comes last: however many such there are, and

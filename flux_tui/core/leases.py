@@ -20,7 +20,9 @@ MAX_EXTENSIONS = 3
 class Batch:
     """The chunks of one grant that have not come yet."""
 
-    __slots__ = ("chunks", "deadline", "due", "estimate", "extended", "hedge", "holder", "seconds")
+    __slots__ = (
+        "chunks", "deadline", "due", "estimate", "extended", "hedge", "holder", "inherited", "seconds",
+    )  # fmt: skip
 
     def __init__(
         self, holder: Holder, chunks: dict[Cid, Fetch], estimate: int, *, hedge: bool = False
@@ -38,6 +40,9 @@ class Batch:
         """When all of it should have come, at the rate that was seen; from then on it is overdue."""
         self.seconds = 0.0
         self.extended = 0
+        self.inherited = False
+        """Granted before this node was started again: its holder's queue went with the old stream, so it
+        ends without blame."""
 
 
 class Leases:
@@ -64,6 +69,13 @@ class Leases:
         if expected is not None and not batch.hedge:
             batch.due = now + expected
             heapq.heappush(self._dues, (batch.due, next(self._order), batch))
+
+    def inherit(self, batch: Batch, cid: Cid, fetch: Fetch) -> None:
+        """One more chunk of a batch that the node's last life granted, and that `watch` was told of."""
+        batch.chunks[cid] = fetch
+        self.by_chunk[cid] = batch
+        batch.holder.outstanding += 1  # no bytes, and no clock that is started: it is nothing to learn from
+        fetch.granted += 1
 
     def watch(self, batch: Batch, now: float, seconds: float) -> None:
         """Set or move a batch's deadline."""

@@ -12,9 +12,9 @@ from flux_tui.core import events as ev
 from flux_tui.core.effects import Claim, DropTree, FilePlan, FinishTree, LeafPlace, OpenTree, Place, ReadNode
 from flux_tui.core.fetch import Fetch, Spot, TooLargeError
 from flux_tui.core.granting import SNUB, Granting
-from flux_tui.core.holders import Holders
+from flux_tui.core.holders import LEASE_MIN, Holders
 from flux_tui.core.ids import Cid, PeerId, is_leaf
-from flux_tui.core.leases import MAX_EXTENSIONS, Batch
+from flux_tui.core.leases import Batch
 from flux_tui.core.ledger import Ledger
 from flux_tui.core.messages import MAX_WAIT, Grant, StatusNo, StatusYesButLater
 from flux_tui.core.parts import MAX_WATCHERS, Part
@@ -37,6 +37,10 @@ class Requester:
         self.wanted: dict[Cid, list[Fetch]] = {}
         """Every block that is neither here nor on its way to the disk, and whose it is."""
         self._inherited: dict[Cid, Lease] = {}
+        self._heirs: dict[tuple[PeerId, float], Batch] = {}
+        """What of it is live, as it was granted: by peer and deadline."""
+        self._bequest = 0.0
+        """Until when it may be live at most."""
         """Leases of the node's last life that are still live: they are not granted again."""
         self._owed: dict[PeerId, int] = {}
         """Chunks that its earlier lives granted to each peer, and that have not come."""
@@ -87,8 +91,12 @@ class Requester:
     def inherit(self, leases: Mapping[Cid, Lease], peers: Iterable[PeerState]) -> None:
         """After a restart: what the last life granted and is not over yet, and how much of all that it ever
         granted has not come: a holder that slept may still send that.
+
+        No lease is waited for longer than the shortest one takes: its holder's queue went with the old stream.
         """
-        self._inherited = {cid: lease for cid, lease in leases.items() if lease.deadline > self.ledger.now}
+        now = self.ledger.now
+        self._inherited = {cid: lease for cid, lease in leases.items() if lease.deadline > now}
+        self._bequest = now + LEASE_MIN
         self._owed = {peer.peer: owed for peer in peers if (owed := peer.granted - peer.chunks_in) > 0}
 
     def cancel(self, root: Cid) -> bool:
@@ -218,15 +226,23 @@ class Requester:
         ):
             return  # on its way already, for another object that has it too
         lease = self._inherited.pop(cid, None)
-        if lease is not None and lease.deadline > self.ledger.now:
-            holder = self.holders.get(lease.peer)
-            holder.granted(1, 0, self.ledger.now)
-            batch = Batch(holder, {cid: fetch}, 0)
-            batch.extended = MAX_EXTENSIONS  # its holder's queue went with the old stream
-            self.grants.leases.add(batch, self.ledger.now, lease.deadline - self.ledger.now)
+        if lease is not None and self._live(lease, cid, fetch):
             return
         fetch.missing[cid] = None
         self.grants.wake(fetch)
+
+    def _live(self, lease: Lease, cid: Cid, fetch: Fetch) -> bool:
+        """Whether the lease of an earlier life is live; it is kept then."""
+        now, deadline = self.ledger.now, min(lease.deadline, self._bequest)
+        if deadline <= now:
+            return False
+        batch = self._heirs.get((lease.peer, lease.deadline))
+        if batch is None:
+            batch = self._heirs[lease.peer, lease.deadline] = Batch(self.holders.get(lease.peer), {}, 0)
+            batch.inherited = True
+            self.grants.leases.watch(batch, now, deadline - now)
+        self.grants.leases.inherit(batch, cid, fetch)
+        return True
 
     def _mapped(self, fetch: Fetch) -> None:
         self.ledger.emit(

@@ -356,7 +356,7 @@ _DROPS: dict[ev.DropCause, str] = {
 }
 _LAPSES: dict[ev.LapseCause, str] = {
     "deadline": "did not come in time",
-    "disconnected": "it is gone",
+    "disconnected": "its connection is gone",
     "refused": "it said NO after all",
     "corrupt": "the bytes were wrong",
     "slow": "its queue is full",

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import pytest
+
 from flux_tui.core import effects as fx
 from flux_tui.core import events as ev
 from flux_tui.core import messages as msg
 from flux_tui.core.commands import Cancel, Get
-from flux_tui.core.holders import MAX_HOLDERS
+from flux_tui.core.holders import LEASE_MIN, MAX_HOLDERS
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.unixfs import FileBuilder
 from tests.core.test_machine import HOLDER, OTHER, Script, up, wanted
@@ -32,6 +34,7 @@ class Fetching(Script):
     def __init__(self, leaves: int, *holders: PeerId) -> None:
         super().__init__()
         self.root, block, self.leaves = tree(leaves)
+        self.block = block
         self.granted: dict[PeerId, list[Cid]] = {}
         self.give(fx.Commanded(Get(self.root, "/there", size=leaves * LEAF)))
         for peer in holders:
@@ -66,6 +69,14 @@ class Fetching(Script):
             events += self.give(fx.Tick(), max(0.0, at - self.now))[0]
         self.now = end
         return events
+
+
+    def restart_with_what_is_here(self) -> None:
+        """Killed and started: the object is read and placed again."""
+        self.restart()
+        self.give(fx.NodeRead(self.root, self.root, self.block))
+        here = tuple((cid, LEAF) for cid in self.leaves if cid in self.held)
+        self.give(fx.Placed(self.root, here, tuple(cid for cid in self.leaves if cid not in self.held)))
 
 
 def cancels(effects: list[Any]) -> dict[PeerId, tuple[Cid, ...]]:
@@ -250,3 +261,33 @@ def test_peers_that_come_and_go_are_not_remembered_for_ever() -> None:
     known = fetching.machine.requester.holders.by_peer
     assert len(known) <= MAX_HOLDERS
     assert known[HOLDER].outstanding, "what is granted is not forgotten"
+
+
+@pytest.mark.parametrize("extended", [False, True])
+def test_a_restart_waits_for_what_is_live_and_blames_nobody(extended: bool) -> None:
+    """A holder's queue goes with the stream, so what the last life granted never comes: that is no fault."""
+    fetching = Fetching(100, HOLDER)
+    if extended:  # a lease that runs for longer than a new one would
+        fetching.wait(LEASE_MIN + 0.1)
+    live = fetching.machine.state.leases
+    assert live
+    ends = min(max(lease.deadline for lease in live.values()), fetching.now + LEASE_MIN)
+    fetching.granted.clear()
+    fetching.restart_with_what_is_here()
+    fetching.give(up(HOLDER))
+    fetching.offer(HOLDER)
+    while granted := fetching.granted.pop(HOLDER, []):
+        assert not set(granted) & set(live), "a restart granted what is live"
+        for cid in granted:
+            fetching.land(HOLDER, cid, 0.001)
+    assert set(fetching.leaves) - set(fetching.held) == set(live), "everything else came meanwhile"
+    events = fetching.wait(ends - fetching.now + 0.001)
+    lapsed = [event for event in events if isinstance(event, ev.LeaseLapsed)]
+    assert [event.cause for event in lapsed] == ["disconnected"], "what was granted together ends together"
+    assert set(lapsed[0].cids) == set(live)
+    assert not any(isinstance(event, ev.RetrySet) for event in events)
+    assert len(fetching.granted[HOLDER]) > 1, "granted to it again at once, and as much as before"
+    while granted := fetching.granted.pop(HOLDER, []):
+        for cid in granted:
+            fetching.land(HOLDER, cid, 0.001)
+    assert set(fetching.leaves) <= set(fetching.held)
