@@ -94,6 +94,8 @@ def running(*nodes: Node) -> Iterator[None]:
         for node in started:
             if node.process.poll() is None:
                 node.stop()
+            else:
+                node._reap()  # it ended by itself: its pipe is still ours to close
 
 
 def flux(*arguments: str, home: Path | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
