@@ -195,10 +195,10 @@ class Dashboard(TimeActions, PushActions, LookActions):
             elif event.kind == "command" and event.text.strip(": "):
                 outcome = read_line(event.text, self._line_context())
                 self._set(outcome)
+            if outcome.commands:
+                self.push_or_raise(outcome.commands, outcome.done)
         except ValueError as error:
             self.prompt.say(str(error))
-            return
-        if outcome.commands and not self.push_commands(outcome.commands, outcome.done):
             return
         self.prompt.close()
         self.screen.set_focus(self.panel())

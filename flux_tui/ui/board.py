@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from textual import events
 from textual.app import App, ComposeResult
 from textual.containers import Container
+from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.widget import Widget
@@ -21,14 +22,16 @@ from textual.widgets import Static
 from flux_tui.core.ids import Cid
 from flux_tui.core.state import State
 from flux_tui.core.words import counted
+from flux_tui.ui.empty import empty_words
 from flux_tui.ui.filter import Filter, cids_of
 from flux_tui.ui.glyphs import Glyphs, for_this_terminal
 from flux_tui.ui.guide import guide_lines
-from flux_tui.ui.keys import Keys, sign
+from flux_tui.ui.keys import Keys, Situation, sign
 from flux_tui.ui.layout import PANELS, SCREEN, SHORT_TITLES, TITLES, fit, shape
 from flux_tui.ui.panels.caption import CaptionStrip
 from flux_tui.ui.panels.guide import GuideStrip
 from flux_tui.ui.panels.lines import LinesPanel
+from flux_tui.ui.panels.plain import PlainFilter
 from flux_tui.ui.panels.series import SeriesPanel
 from flux_tui.ui.panels.strips import Keybar, LineStrip, Tabs, TimeStrip
 from flux_tui.ui.place import Narrator, Place
@@ -47,13 +50,9 @@ BEHIND_SECONDS = 1.0
 """Between two frames behind a window."""
 READING_SECONDS = 0.1
 """Between two frames while a long series is read."""
+PLAIN = PlainFilter()
 Part = TypeVar("Part", bound=Widget)
 
-NO_PEERS = (
-    "No peer yet.\nShare with {key} and give the ticket to another machine,\n"
-    "or :join\u00a0ADDRESS, which flux-tui\u00a0state prints there."
-)
-NOTHING_WANTED = "Nothing is wanted.\nPress {key} and paste a ticket or a CID."
 ROWS: dict[str, Callable[[View], list[Row]]] = {
     "pending": pending_rows,
     "noes": no_rows,
@@ -134,6 +133,11 @@ class Board(App[bool]):
             self._timelines[self.place.title] = found
         return found
 
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What all that is drawn goes through: to ASCII, where there is no more."""
+        found = super().get_line_filters()
+        return found if self.glyphs.unicode else [*found, PLAIN]
+
     # ── layout ──────────────────────────────────────────────────────────────────────────────────
 
     def get_default_screen(self) -> Screen[Any]:
@@ -157,15 +161,11 @@ class Board(App[bool]):
                 with shaped(Container(id="left")):
                     yield shaped(SeriesPanel(self.source, id="series"))
                 with shaped(Container(id="right")):
-                    yield shaped(
-                        LinesPanel("2", TITLES[1], id="pending", empty=self._hint(NOTHING_WANTED, "want"))
-                    )
-                    yield shaped(LinesPanel("3", TITLES[2], id="noes", empty="Nobody has said NO."))
-                    yield shaped(
-                        LinesPanel("4", TITLES[3], id="retries", empty="Nothing waits to be pushed again.")
-                    )
+                    yield shaped(LinesPanel("2", TITLES[1], id="pending"))
+                    yield shaped(LinesPanel("3", TITLES[2], id="noes"))
+                    yield shaped(LinesPanel("4", TITLES[3], id="retries"))
             with shaped(Container(id="bottom")):
-                yield shaped(LinesPanel("5", TITLES[4], id="peers", empty=self._hint(NO_PEERS, "add")))
+                yield shaped(LinesPanel("5", TITLES[4], id="peers"))
                 yield shaped(LinesPanel("6", TITLES[5], id="throughput"))
         yield GuideStrip(id="guide")
         yield TimeStrip(id="timeline")
@@ -174,17 +174,20 @@ class Board(App[bool]):
             yield CaptionStrip(self.keys, id="caption")
         yield Keybar(id="footer")
 
-    def _hint(self, text: str, name: str) -> str:
-        """With the key that does it, as it is bound."""
-        return text.format(key=self.keys.shown(self.keys.named(name)))
+    def say_where_empty(self) -> None:
+        """What each panel says where it has nothing to show."""
+        for name in PANELS:
+            self.panel(name).empty = empty_words(
+                name, self.keys, recording=self.place.recording,
+                filtered=self.panel_filters.get(name, Filter()),
+            )  # fmt: skip
 
     def on_mount(self) -> None:
         for panel in self.query(LinesPanel):
             panel.signs = self.glyphs
             panel.letter = self.keys.letter(f"panel-{panel.number}")
             panel.set_title()
-        for strip in self.query(LineStrip):
-            strip.signs = self.glyphs
+        self.say_where_empty()
         self.query_one(SeriesPanel).focus()
         self.prompt.covers = self._cover_footer
         self.query_one(Keybar).show(self._footer(self.size.width))
@@ -295,6 +298,7 @@ class Board(App[bool]):
         for name in PANELS:
             self.panel(name).marked.clear()
         self.series.set_source(found.source)
+        self.say_where_empty()
         self.tick()
 
     @property
@@ -467,6 +471,13 @@ class Board(App[bool]):
         """The footer, at once."""
         self.screen_stack[0].query_one("#footer", LineStrip).show(self._footer(self.size.width))
 
+    def _situation(self) -> Situation:
+        if self.narrator is not None:
+            return "told"
+        if self.place.recording:
+            return "recording"
+        return "held" if self.source.frozen else "live"
+
     def _footer(self, width: int) -> Line:
         """Keys and what they do; where not all fit, those that a person would look for last are left out.
         After the first of two keys: how it goes on."""
@@ -477,6 +488,8 @@ class Board(App[bool]):
             return cut(found, width, self.glyphs.ellipsis)
         parts: list[tuple[int, Line]] = [
             (importance, [(f" {keys}", "accent"), (f" {label} ", "dim")])
-            for importance, keys, label in self.keys.footer(("narrate-hold",) if self._story_held else ())
+            for importance, keys, label in self.keys.footer(
+                self._situation(), ("narrate-hold",) if self._story_held else ()
+            )
         ]
         return fitting(parts, width)

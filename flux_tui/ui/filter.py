@@ -1,11 +1,12 @@
 """Filters: `text`, `!not`, `kind:status_no`, `peer:12D3`, `cid:bafk`, `reason:busy`; all have to hold."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import NamedTuple
 
 import msgspec
 
-from flux_tui.core.events import AnsweredNo, Entry, Event, StatusNo, Unknown, kind_of
+from flux_tui.core.events import EVENT_KINDS, REASONS, AnsweredNo, Entry, Event, StatusNo, Unknown, kind_of
 from flux_tui.core.ids import Cid, PeerId
 
 FIELDS = ("kind", "peer", "cid", "reason")
@@ -54,6 +55,20 @@ def parse_filter(text: str) -> Filter:
         else:
             terms.append(Term("", word, negated))
     return Filter(tuple(terms))
+
+
+def unknown_words(wanted: Filter) -> list[str]:
+    """What a filter asks for that no entry can have: a sentence for each kind or reason that there is none of."""
+    known = {"kind": tuple(EVENT_KINDS), "reason": REASONS}
+    found = []
+    for term in wanted.terms:
+        values = known.get(term.field, ())
+        if values and not any(term.value in value for value in values):
+            near = get_close_matches(term.value, values, n=1)
+            found.append(
+                f"No {term.field} is called {term.value}" + (f" (is it {near[0]}?)." if near else ".")
+            )
+    return found
 
 
 def _holds(term: Term, event: Event, text: str, called: Mapping[PeerId, str]) -> bool:

@@ -106,10 +106,6 @@ REASON_SHORT: dict[Reason, str] = {
 }
 
 
-PLAIN = str.maketrans({"…": "~", "→": ">", "·": "-", "×": "x", "•": "*", "–": "-", "↑": "^", "↓": "v"})  # noqa: RUF001
-"""What words of ours have instead of signs that ASCII lacks."""
-
-
 class Glyphs:
     """The signs for this terminal: Unicode where it can show it."""
 
@@ -125,10 +121,6 @@ class Glyphs:
         self.mark, self.here = ("◆", "▌") if unicode else ("+", ">")
         self.falling, self.rising = ("▼", "▲") if unicode else ("v", "^")
         self.play, self.ellipsis = ("▶", "…") if unicode else (">", "~")
-
-    def plain(self, text: str) -> str:
-        """A text as this terminal can show it, as wide as it was."""
-        return text if self.unicode else text.translate(PLAIN)
 
     def kind(self, kind: str) -> Sign:
         """How a kind of entry is shown."""
@@ -178,3 +170,8 @@ def for_this_terminal(plain: bool = False) -> Glyphs:
         return Glyphs(unicode=False)  # Python says UTF-8 of these, too (PEP 540)
     encoding = (locale.getpreferredencoding(False) or "").lower().replace("-", "")
     return Glyphs(unicode=encoding in ("utf8", "utf_8") or not encoding)
+
+
+def reason_words(reason: Reason, glyphs: Glyphs, *, short: bool = True) -> str:
+    """A reason as it is always shown: its sign and its word."""
+    return f"{glyphs.glyph(REASON_SIGNS[reason])} {REASON_SHORT[reason] if short else reason}"

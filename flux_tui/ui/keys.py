@@ -7,7 +7,7 @@ somebody does (N and F remain); the footer then has an order of its own.
 """
 
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from textual.binding import Binding, BindingsMap
 
@@ -79,7 +79,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("minute-forward", "leap(60)", "right_parenthesis", "A minute forward", "Time"),
     Action("goto", "goto", "t", "Go to a time or an entry: 12:01:03, -5m, #1234, start", "Time"),
     Action("live", "live", "L", "Back to what happens now", "Time", "live"),
-    Action("play", "play", "P", "Play on from the cursor as it happened, and stop", "Time"),
+    Action("play", "play", "P", "Play on from the cursor as it happened, and stop", "Time",
+           "play"),
     Action("speed", "speed", "S", "Play 1, 10 or 100 times as fast", "Time"),
     Action("strip-closer", "strip(-1)", "plus", "The strip of time: a shorter stretch", "Time"),
     Action("strip-wider", "strip(1)", "minus", "The strip of time: a longer stretch", "Time"),
@@ -102,15 +103,25 @@ NARRATED: tuple[Action, ...] = (
 """Only while somebody narrates; before all others."""
 
 GROUPS = ("Story", "Push", "Look", "Time", "Take", "Leave")
-FOOTER_ORDER = (
-    "want", "help", "quit", "add", "freeze", "filter", "live", "command", "zoom", "step", "inspect", "jump",
-)  # fmt: skip
-"""The most needed first."""
-STORY_ORDER = (
-    "next", "back", "pause story", "help", "quit", "step", "command", "node", "freeze", "want", "filter", "live",
-    "zoom", "inspect", "jump", "add",
-)  # fmt: skip
-"""The same while somebody narrates: who is told a story looks around, and adds nothing."""
+Situation: TypeAlias = Literal["live", "held", "recording", "told"]
+"""What the footer is for: a node at work, a moment that is held, a recording, a story."""
+FOOTER_ORDERS: Mapping[Situation, tuple[str, ...]] = {
+    "live": (
+        "want", "help", "quit", "add", "freeze", "filter", "inspect", "zoom", "command", "step", "jump",
+    ),
+    "held": (
+        "live", "help", "quit", "step", "inspect", "filter", "play", "zoom", "command", "want", "jump", "add",
+    ),
+    "recording": (
+        "play", "help", "quit", "step", "inspect", "filter", "live", "freeze", "zoom", "command", "jump",
+    ),
+    # Who is told a story looks around, and adds nothing.
+    "told": (
+        "next", "back", "pause story", "help", "quit", "step", "command", "node", "freeze", "want", "filter",
+        "live", "zoom", "inspect", "jump", "add",
+    ),
+}  # fmt: skip
+"""What the footer shows in each, the most needed first."""
 
 JUMP = "jump"
 """In the footer, beside the first of two keys."""
@@ -133,7 +144,6 @@ class Keys:
     def __init__(self, rebound: Mapping[str, str] | None = None, *, narrated: bool = False) -> None:
         """Raises ValueError with one sentence: a name or key that is none, or two actions on one key."""
         self.actions = (*(NARRATED if narrated else ()), *ACTIONS)
-        self._order = STORY_ORDER if narrated else FOOTER_ORDER
         self._keys = {action.name: action.keys for action in (*NARRATED, *ACTIONS)}
         for name, keys in (rebound or {}).items():
             if name not in self._keys:
@@ -195,18 +205,19 @@ class Keys:
         found += [Binding(start, f"begin({start!r})", JUMP, show=False) for start in self.starts()]
         return BindingsMap(found)
 
-    def footer(self, on: Collection[str] = ()) -> list[tuple[int, str, str]]:
+    def footer(self, situation: Situation = "live", on: Collection[str] = ()) -> list[tuple[int, str, str]]:
         """Keys and labels with their importance (0 is the highest). `on`: the names of actions that are on."""
+        order = FOOTER_ORDERS[situation]
         by_name = {action.name: action for action in self.actions}
         found = []
         for action in self.actions:
-            if action.label in self._order:
+            if action.label in order:
                 keys = self.shown(action)
                 if action.pair:
                     keys += f" {self.shown(by_name[action.pair])}"
                 label = action.on if action.name in on else action.label
-                found.append((self._order.index(action.label), keys, label))
-        return found + [(self._order.index(JUMP), sign(start), JUMP) for start in self.starts()]
+                found.append((order.index(action.label), keys, label))
+        return found + [(order.index(JUMP), sign(start), JUMP) for start in self.starts()]
 
 
 def action_named(name: str) -> Action | None:

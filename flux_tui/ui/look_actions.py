@@ -131,6 +131,7 @@ class LookActions(Board):
         if wanted == self.panel_filters.get(self.current, Filter()):
             return
         self.panel_filters[self.current] = wanted
+        self.say_where_empty()
         if self.current == "series":
             self.series.set_filter(wanted)
         self.show_all()

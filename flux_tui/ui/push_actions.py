@@ -25,18 +25,24 @@ class PushActions(Board):
 
     def push_commands(self, commands: Sequence[Command], done: str) -> bool:
         """Push into the node; `done` says so."""
-        if self.place.push is None:
-            self.notify(NOTHING_HERE, severity="warning")
+        try:
+            self.push_or_raise(commands, done)
+        except ValueError as error:
+            self.notify(str(error), severity="error", timeout=8)
             return False
+        return True
+
+    def push_or_raise(self, commands: Sequence[Command], done: str) -> None:
+        """The same for those who say themselves what is wrong. Raises ValueError with one sentence."""
+        if self.place.push is None:
+            raise ValueError(NOTHING_HERE)
         for command in commands:
             try:
                 self.place.push(command)
             except Exception as error:  # HomeError: the node is not there; the sentence says so
-                self.notify(str(error), severity="error", timeout=8)
-                return False
+                raise ValueError(str(error)) from error
         self.notify(done, timeout=3)
         self.set_timer(SOON, self.tick)
-        return True
 
     def action_want(self) -> None:
         if not self._can_push():
@@ -87,6 +93,7 @@ class PushActions(Board):
             [cmd.Cancel(cids, new_mark())], f"cancelled {self._called(cids)}; what came of it is kept"
         ):
             self._unmark()
+            self.panel().step_aside()
 
     def action_retry(self) -> None:
         cids = self._chosen_cids()

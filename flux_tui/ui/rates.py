@@ -124,10 +124,10 @@ def header_line(view: View, *, status: Span, frozen_note: str) -> Line:
         (8, [(f" {glyphs.spark(inward):<6}", "in")]),
         (5, [(f"  {glyphs.up} {human_size(rates[1])}/s".ljust(14), "out")]),
         (4, [("   pending ", "dim")]),
-        (7, [(f"{glyphs.bar(gauge, 8)} ", "warn" if waiting else "bar")]),
+        (9, [(f"{glyphs.bar(gauge, 8)} ", "warn" if waiting else "bar")]),
         (4, [(f"{state.pushed:,}/{state.max_pending:,}", "strong")]),
         (4, [(f" +{waiting:,}" if waiting else "", "warn")]),
-        (9, [("   dup ", "dim"), (f"{state.duplicate_factor:.2f}", "good" if good else "warn")]),
+        (7, [("   dup ", "dim"), (f"{state.duplicate_factor:.2f}", "good" if good else "warn")]),
     ]
     return fitting(parts, view.width)
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 
+from flux_tui.core.events import Reason
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.state import Hold, ObjectState, Pending
 from flux_tui.core.words import counted, human_seconds, human_size
-from flux_tui.ui.view import Line, Row, Span, View, cut, fit
+from flux_tui.ui.glyphs import REASON_SIGNS, Role, reason_words
+from flux_tui.ui.view import Line, Row, Span, View, cut, fit, text_of
 
 LOOSE_SHOWN = 100
 """Loose chunks that are listed; ten thousand are a number, not a list."""
@@ -66,7 +68,9 @@ def keeping_words(view: View, hold: Hold) -> str:
         if len(hold.keepers) > 2:
             words[-1] += f" and {len(hold.keepers) - 2} more"
     if hold.lacking:
-        words += [f"{view.peer(no.peer)} says {no.reason}" for no in list(hold.refused.values())[-2:]]
+        words += [
+            f"{view.peer(no.peer)} says {_reason(view, no.reason)}" for no in list(hold.refused.values())[-2:]
+        ]
         if not hold.refused and not hold.keepers:
             words.append("nobody has answered yet")
         if hold.next_push_at is not None:
@@ -136,7 +140,7 @@ def waiting_words(view: View, pending: Pending, senders: Iterable[PeerId]) -> st
     if (at := pending.next_try(view.now)) is not None:
         again = f", next try in {human_seconds(at - view.now)}"
     if (no := pending.last_no) is not None:
-        return f"{view.peer(no.peer)} says {no.reason}{again}"
+        return f"{view.peer(no.peer)} says {_reason(view, no.reason)}{again}"
     if pending.holders:
         return f"{pending.holders} said yes{again}"
     return f"nobody has answered yet{again}"
@@ -168,7 +172,7 @@ def retry_rows(view: View, limit: int = 200) -> list[Row]:
     ]
     due.sort(key=lambda one: one[0])
     rows = []
-    bar, name = (10, 20) if view.width >= 72 else (8, 14) if view.width >= 48 else (5, 10)
+    bar, name = (10, 20) if view.width >= 72 else (8, 14) if view.width >= 56 else (5, 10)
     for at, pending in due[:limit]:
         start = pending.last_push_at or pending.since
         if pending.last_no is not None:
@@ -179,19 +183,41 @@ def retry_rows(view: View, limit: int = 200) -> list[Row]:
             (fit(view.name(pending.cid), name) + " ", "name"),
             (view.glyphs.bar(1 - left / whole, bar), "bar"),
             (f"{human_seconds(left) if left > 0 else 'now':>7} ", "strong"),
-            _cause(view, pending, at),
         ]
+        line.append(_cause(view, pending, at, view.width - len(text_of(line))))
         rows.append(Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis)))
     return rows
 
 
-def _cause(view: View, pending: Pending, at: float) -> Span:
-    ordinal = f" push {pending.pushes + 1} " if view.width >= 60 else f" #{pending.pushes + 1} "
+def _cause(view: View, pending: Pending, at: float, room: int) -> Span:
+    """Which push that will be, and why: in as many words as there is room for. A reason keeps its sign and its
+    word in the shortest of them."""
+    ordinals = [f" push {pending.pushes + 1} ", f" #{pending.pushes + 1} ", " "]
+    peer: PeerId | None = None
+    reason: Reason | None = None
     if at != pending.next_push_at and pending.last_no is not None:
-        return f"{ordinal}{view.peer(pending.last_no.peer)} said {pending.last_no.reason}", "warn"
-    if pending.cause == "retry_after" and pending.cause_peer is not None:
+        peer, reason = pending.last_no.peer, pending.last_no.reason
+    elif pending.cause == "retry_after" and pending.cause_peer is not None:
         # The last NO may be another peer's, which will never have it.
-        no, peer = pending.last_no, view.state.peers.get(pending.cause_peer)
-        reason = no.reason if no and no.peer == pending.cause_peer else (peer and peer.reason) or "NO"
-        return f"{ordinal}{view.peer(pending.cause_peer)} said {reason}", "warn"
-    return ordinal + CAUSES[pending.cause], "warn" if pending.cause == "retry_after" else "dim"
+        no, known = pending.last_no, view.state.peers.get(pending.cause_peer)
+        peer = pending.cause_peer
+        reason = no.reason if no and no.peer == peer else known.reason if known else None
+    if peer is None:
+        role: Role = "warn" if pending.cause == "retry_after" else "dim"
+        return _longest([ordinal + CAUSES[pending.cause] for ordinal in ordinals], room), role
+    who = view.peer(peer)
+    if reason is None:
+        return _longest([f"{ordinal}{who} said NO" for ordinal in ordinals], room), "warn"
+    long, short = _reason(view, reason), reason_words(reason, view.glyphs)
+    told = [f"{ordinals[0]}{who} said {long}", f"{ordinals[1]}{who} said {long}"]
+    told += [f"{ordinals[1]}{who} {long}", f"{ordinals[1]}{who} {short}", f"{ordinals[2]}{who} {short}"]
+    return _longest(told, room), REASON_SIGNS[reason].role
+
+
+def _reason(view: View, reason: Reason) -> str:
+    return reason_words(reason, view.glyphs, short=False)
+
+
+def _longest(texts: list[str], room: int) -> str:
+    """The first that fits, they being sorted by length; else the shortest, which is then cut."""
+    return next((text for text in texts if len(text) <= room), texts[-1])

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from flux_tui.core.events import REASONS, Reason
 from flux_tui.core.state import PeerState, State
 from flux_tui.core.words import WHO_WIDTH, human_seconds, human_size, short_addr
-from flux_tui.ui.glyphs import REASON_SHORT, REASON_SIGNS, Role
+from flux_tui.ui.glyphs import REASON_SHORT, REASON_SIGNS, Glyphs, Role, reason_words
 from flux_tui.ui.view import HIDDEN, Line, Row, Span, View, cut, fit
 
 SPARK = 10
@@ -18,6 +18,8 @@ SPARK = 10
 GAPS = (3, 2, 1)
 """Spaces between the columns of NO by node, the best first."""
 AGAIN = "again in"
+HAS_IT: tuple[Reason, ...] = ("rate_limited", "busy")
+"""Reasons that only who has it has."""
 LATE = 0.9
 """A peer that sent or refused less of what it was granted in time is late."""
 
@@ -107,7 +109,7 @@ def no_columns(view: View) -> list[Column]:
     totals = {reason: sum(peer.counts.get(reason, 0) for peer in nodes) for reason in REASONS}
     given = sorted((reason for reason in REASONS if totals[reason]), key=lambda reason: -totals[reason])
     gap, worded = _spaced(given, totals, view.width)
-    columns = [_who(view), Column("has", "has", 4, lambda peer: [_has_it(peer)], _has_order, left=True)]
+    columns = [_who(view), Column("has", "has", 5, lambda peer: [has_it(peer)], _has_order, left=True)]
     for reason in REASONS:
         if reason in given:
             words = reason in worded
@@ -126,7 +128,7 @@ def _spaced(given: list[Reason], totals: dict[Reason, int], width: int) -> tuple
 
     def wide(gap: int, worded: set[Reason]) -> int:
         reasons = sum(_reason_width(reason, totals[reason], gap, reason in worded) for reason in given)
-        return WHO_WIDTH + 5 + len(AGAIN) + gap + reasons
+        return WHO_WIDTH + 6 + len(AGAIN) + gap + reasons
 
     for gap in GAPS:
         if wide(gap, set(given)) <= width:
@@ -152,7 +154,7 @@ def _reason_column(view: View, reason: Reason, width: int, importance: int, word
             return [(view.glyphs.dash, "dim")]
         return [(f"{count:,}", sign.role if peer.reason == reason else "text")]
 
-    head = f"{view.glyphs.glyph(sign)} {REASON_SHORT[reason]}" if words else view.glyphs.glyph(sign)
+    head = reason_words(reason, view.glyphs) if words else view.glyphs.glyph(sign)
     return Column(
         reason, head, width, cell, lambda peer: peer.counts.get(reason, 0), importance, role=sign.role
     )
@@ -170,14 +172,17 @@ def _asks(state: State) -> bool:
     return bool(state.pending) or any(hold.lacking for hold in state.holds.values())
 
 
-def _has_it(peer: PeerState) -> Span:
-    if peer.has_it is None:
-        return ("?", "dim")
-    return ("yes", "good") if peer.has_it else ("no", "dim")
+def has_it(peer: PeerState) -> Span:
+    """Whether a peer has what it was asked for, by all that it ever said and sent: some of it, where it said
+    of one thing that it has it and of another that it has not."""
+    has = peer.has_it or peer.yes or peer.chunks_in or any(peer.counts.get(reason) for reason in HAS_IT)
+    if has:
+        return ("some", "warn") if peer.counts.get("not_held") else ("yes", "good")
+    return ("?", "dim") if peer.has_it is None else ("no", "dim")
 
 
 def _has_order(peer: PeerState) -> int:
-    return 0 if peer.has_it is None else 2 if peer.has_it else 1
+    return ("?", "no", "some", "yes").index(has_it(peer)[0])
 
 
 def _refusers(view: View) -> list[PeerState]:
@@ -187,20 +192,37 @@ def _refusers(view: View) -> list[PeerState]:
 def no_rows(view: View) -> list[Row]:
     """A matrix: nodes down, reasons across, how often; and when each may be asked again."""
     nodes = _refusers(view)
-    return table_rows(no_columns(view), nodes, view) if nodes else []
+    if not nodes:
+        return []
+    columns = no_columns(view)
+    rows = table_rows(columns, nodes, view)
+    if signs := _legend(columns, view):
+        rows.insert(1, Row("legend", signs, title=True))
+    return rows
+
+
+def _legend(columns: list[Column], view: View) -> Line:
+    """The words of reasons that head their columns with a sign alone: a reason is never without its word."""
+    heads = {column.name: column.head for column in columns_that_fit(columns, view.width)}
+    bare = [reason for reason in REASONS if len(heads.get(reason, "")) == 1]
+    line: Line = [
+        (("  " if at else "") + reason_words(reason, view.glyphs), REASON_SIGNS[reason].role)
+        for at, reason in enumerate(bare)
+    ]
+    return cut(line, view.width, view.glyphs.ellipsis)
 
 
 # ── peers ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def standing(peer: PeerState, now: float, *, dead: bool = False) -> Span:
+def standing(peer: PeerState, now: float, glyphs: Glyphs, *, dead: bool = False) -> Span:
     """What a peer is worth now, in a word. `dead`: to a node that does not run."""
     if dead or not peer.connected:
         return ("gone", "dim")
     if peer.faults:
         return ("at fault", "bad")
     if peer.until is not None and peer.until > now and peer.reason is not None:
-        return (peer.reason, REASON_SIGNS[peer.reason].role)
+        return reason_words(peer.reason, glyphs), REASON_SIGNS[peer.reason].role
     if peer.kept is not None and peer.kept < LATE:
         return ("late", "warn")
     return ("good", "good") if peer.chunks_in or peer.chunks_out or peer.yes else ("quiet", "dim")
@@ -241,7 +263,7 @@ def peer_columns(view: View) -> list[Column]:
         return [(f"{seconds * 1000:.0f} ms" if seconds < 1 else human_seconds(seconds), "text")]
 
     def standing_cell(peer: PeerState) -> Line:
-        text, role = standing(peer, now, dead=view.dead)
+        text, role = standing(peer, now, glyphs, dead=view.dead)
         return [(" ", "text"), (text, role)]
 
     def address(peer: PeerState) -> Line:
@@ -261,7 +283,7 @@ def peer_columns(view: View) -> list[Column]:
                lambda peer: peer.chunks_in, 10),
         Column("kept", "kept", 6, kept,
                lambda peer: -1.0 if peer.kept is None else peer.kept, 5),
-        Column("standing", " standing", 13, standing_cell, lambda peer: standing(peer, now)[0], 2, left=True),
+        Column("standing", " standing", 13, standing_cell, lambda peer: standing(peer, now, glyphs)[0], 2, left=True),
         Column("answers", "answers", 8, answer,
                lambda peer: view.trends.of(peer.peer).answer or float("inf"), 8),
         Column("address", "  address", 23, address, lambda peer: peer.addr, 7, left=True),

@@ -70,12 +70,11 @@ class Fetching(Script):
         self.now = end
         return events
 
-
     def restart_with_what_is_here(self) -> None:
         """Killed and started: the object is read and placed again."""
         self.restart()
         self.give(fx.NodeRead(self.root, self.root, self.block))
-        here = tuple((cid, LEAF) for cid in self.leaves if cid in self.held)
+        here = tuple(cid for cid in self.leaves if cid in self.held)
         self.give(fx.Placed(self.root, here, tuple(cid for cid in self.leaves if cid not in self.held)))
 
 

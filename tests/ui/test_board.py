@@ -1,12 +1,14 @@
 """Several places, a narrator, marks, sorting, a node that is gone: what the board is told, and what it says."""
 
 import re
+from dataclasses import replace
 
 from textual.widgets import Label, Static
 
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
 from flux_tui.core.ids import PeerId, raw_cid
+from flux_tui.home import HomeError
 from flux_tui.ui.app import Dashboard
 from flux_tui.ui.glyphs import Glyphs
 from flux_tui.ui.panels.caption import CaptionStrip
@@ -206,6 +208,32 @@ async def test_all_marked_are_cancelled_and_retried(live: Live) -> None:
         await pilot.press("x", "c")
         assert isinstance(live.pushed[-1], cmd.Cancel)
         assert len(live.pushed[-1].cids) == 1
+        await pilot.press("g", "c")
+        assert live.pushed[-1].cids == (cids[0],)
+        live.append(ev.Cancelled(cids=(cids[0],)))
+        live.app.tick()
+        await pilot.press("c")
+        assert live.pushed[-1].cids == (cids[1],), "the next one is selected, and not nothing"
+        await pilot.press("G", "c")
+        live.append(ev.Cancelled(cids=(cids[4],)))
+        live.app.tick()
+        await pilot.press("c")
+        assert live.pushed[-1].cids == (cids[3],), "after the last one, the one above"
+
+
+@on_asyncio
+async def test_what_cannot_be_pushed_is_said_beside_what_was_typed(live: Live) -> None:
+    def gone(command: cmd.Command) -> None:
+        raise HomeError("no node runs on this home")
+
+    app = Dashboard(replace(live.place, push=gone), clock=lambda: live.now)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.press(":", *f"want {ROOT}", "enter")
+        await pilot.pause()
+        assert app.prompt.kind == "command", "what was typed stays"
+        assert str(app.query_one("#prompt-error", Label).content) == "no node runs on this home"
+        assert not toasts(app)
 
 
 @on_asyncio

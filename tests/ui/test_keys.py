@@ -1,16 +1,19 @@
 """The one table of actions: its names, its keys, and how a person changes them."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from flux_tui.ui.app import Dashboard
-from flux_tui.ui.keys import ACTIONS, FOOTER_ORDER, GROUPS, NARRATED, STORY_ORDER, Keys
+from flux_tui.ui.keys import ACTIONS, FOOTER_ORDERS, GROUPS, NARRATED, Keys
 from flux_tui.ui.layout import PANELS
 from flux_tui.ui.panels.strips import LineStrip
+from flux_tui.ui.screens.inspect import InspectScreen
 from flux_tui.ui.view import text_of
 from tests.ui.conftest import Live, on_asyncio
 from tests.ui.test_board import footer
+from tests.ui.test_dashboard import STORY
 
 
 def test_every_action_has_a_name_a_key_a_place_and_something_that_it_runs() -> None:
@@ -21,7 +24,7 @@ def test_every_action_has_a_name_a_key_a_place_and_something_that_it_runs() -> N
         assert action.help
         assert action.keys
         assert action.group in GROUPS
-        assert not action.label or action.label in (*FOOTER_ORDER, *STORY_ORDER)
+        assert not action.label or any(action.label in order for order in FOOTER_ORDERS.values())
         assert not action.on or action.label, "what has no place in the footer cannot be on there"
         assert hasattr(Dashboard, f"action_{action.run.partition('(')[0]}"), action.run
 
@@ -65,7 +68,7 @@ def test_a_key_may_be_two() -> None:
     bound = keys.bindings().key_to_bindings
     assert {binding.action for binding in bound["b"]} == {"begin('b')"}
     assert "z" not in bound
-    assert (FOOTER_ORDER.index("jump"), "b", "jump") in keys.footer()
+    assert (FOOTER_ORDERS["live"].index("jump"), "b", "jump") in keys.footer()
 
 
 @on_asyncio
@@ -127,8 +130,75 @@ async def test_a_rebound_key_works_is_shown_and_the_old_one_does_nothing(live: L
         assert len(app.screen_stack) == 2
         await pilot.press("escape", "space")
         assert "live" in text_of(app.query_one("#header", LineStrip)._line)
-        await pilot.press("!")
-        assert "frozen" in text_of(app.query_one("#header", LineStrip)._line)
         footer = text_of(app.query_one("#footer", LineStrip)._line)
         assert " ! freeze" in footer
         assert " f9 help" in footer
+        await pilot.press("!")
+        assert "frozen" in text_of(app.query_one("#header", LineStrip)._line)
+
+
+@on_asyncio
+async def test_the_footer_is_for_what_can_be_done_now(live: Live) -> None:
+    """At 80 columns there is room for eight or nine keys: those of the moment."""
+    app = live.dashboard()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        told = footer(app)
+        assert all(
+            key in told for key in (" w want", " a add", " space freeze", " / filter", " enter inspect")
+        )
+        assert "live" not in told
+        await pilot.press("space")
+        await pilot.pause()
+        told = footer(app)
+        assert all(key in told for key in (" L live", " [ ] step", " enter inspect", " P play", " / filter"))
+    recording = replace(live.place, push=None)
+    app = Dashboard(recording, clock=lambda: live.now)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        told = footer(app)
+        assert "want" not in told
+        assert "add" not in told
+        assert " P play" in told
+        assert "Press" not in app.panel("pending").empty + app.panel("peers").empty
+
+
+@on_asyncio
+async def test_h_and_l_go_from_panel_to_panel_and_in_and_out_of_what_is_inspected(live: Live) -> None:
+    live.append(*STORY)
+    app = live.dashboard()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("l")
+        assert app.current == "pending"
+        await pilot.press("right", "left", "h")
+        assert app.current == "series"
+        await pilot.press("G", "enter")
+        screen = app.screen
+        assert isinstance(screen, InspectScreen)
+        await pilot.pause()
+        first = screen.subject
+        await pilot.press("g", "l")
+        await pilot.pause()
+        assert screen.subject != first
+        assert app.current == "series", "the panels below do not move"
+        await pilot.press("h")
+        await pilot.pause()
+        assert screen.subject == first
+        await pilot.press("h")
+        assert len(app.screen_stack) == 1
+
+
+@on_asyncio
+async def test_an_unknown_kind_is_named_and_how_to_leave(live: Live) -> None:
+    live.append(*STORY)
+    app = live.dashboard()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("/", *"kind:grented")
+        await pilot.pause()
+        empty = app.panel("series").empty
+        assert "No kind is called grented (is it granted?)." in empty
+        assert "esc leaves it" in empty
+        await pilot.press("escape")
+        assert "Nothing has happened yet" in app.panel("series").empty

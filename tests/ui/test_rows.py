@@ -15,7 +15,7 @@ from flux_tui.ui.glyphs import Glyphs
 from flux_tui.ui.panels import roles
 from flux_tui.ui.rates import header_line, throughput_rows
 from flux_tui.ui.rows import pending_rows, retry_rows
-from flux_tui.ui.tables import no_rows, peer_rows
+from flux_tui.ui.tables import has_it, no_rows, peer_rows
 from flux_tui.ui.view import Row, View, cut, entry_line, fit, text_of
 from tests.ui.conftest import RECORDING
 
@@ -81,7 +81,7 @@ def test_pending_tells_what_is_waited_for() -> None:
     assert "no peer is connected" in texts(pending_rows(view(folded(*pushed))))[1]
     assert "nobody has answered yet, next try in" in texts(pending_rows(view(folded(*pushed, UP))))[1]
     refused = folded(*pushed, UP, BUSY)
-    assert "says busy" in texts(pending_rows(view(refused)))[1]
+    assert "says ◼ busy" in texts(pending_rows(view(refused)))[1]
     pending = refused.pending[ROOT]
     assert pending.last_no is not None
     until, silence = pending.last_no.until, pending.next_push_at
@@ -92,7 +92,7 @@ def test_pending_tells_what_is_waited_for() -> None:
     assert [pending.next_try(silence + late) for late in (1, 9)] == [silence, None]
     (row,) = texts(retry_rows(view(refused, 80, now=until - 1)))
     assert "1.0 s" in row
-    assert "said busy" in row
+    assert "said ◼ busy" in row
     sending = folded(*pushed, UP, MAPPED, GRANTED, GOT)
     first, second = texts(pending_rows(view(sending)))
     assert first.startswith("film.mkv")
@@ -162,7 +162,7 @@ def test_retries_count_down_to_the_soonest() -> None:
     (line,) = texts(retry_rows(view(state, 80)))
     assert "3.0 s" in line
     assert "push 2" in line
-    assert "said busy" in line
+    assert "said ◼ busy" in line
     assert not retry_rows(view(state, 80, now=START + 100)), "it was put off, or nobody is there to do it"
     (line,) = texts(retry_rows(view(state, 80, now=START + 10)))
     assert " now " in line
@@ -170,7 +170,7 @@ def test_retries_count_down_to_the_soonest() -> None:
     both = folded(STARTED, ASKED, PUSHED, UP, BUSY, ev.RetrySet(
         cids=(ROOT,), next_push_at=START + 9, cause="retry_after", peer=ADA), denied)  # fmt: skip
     (line,) = texts(retry_rows(view(both, 80)))
-    assert "said busy" in line, "each says what it said itself"
+    assert "said ◼ busy" in line, "each says what it said itself"
     assert not retry_rows(view(folded(STARTED, ASKED, PUSHED, UP, GRANTED), 80, now=START + 70))
     sent = folded(STARTED, ev.Requested(cid=CHUNK), ev.PushedWant(
         cids=(CHUNK,), peers=(ADA,), gossip=False, retry=False, next_push_at=START + 9,
@@ -183,17 +183,46 @@ def test_retries_count_down_to_the_soonest() -> None:
 def test_reasons_are_words_wherever_three_of_them_fit(width: int) -> None:
     noes = [ev.StatusNo(peer=ADA, cids=(ROOT,), reason=reason, has_it=True, retry_after=4.0)
             for reason in ("busy", "rate_limited", "denied")]  # fmt: skip
-    head, line = texts(no_rows(view(folded(STARTED, *noes), width)))
-    assert len(head) <= width
-    assert ("⊘ denied" in head) == (width >= 48)
+    head, *legend, line = texts(no_rows(view(folded(STARTED, *noes), width)))
+    assert max(map(len, (head, line, *legend))) <= width
+    assert ("⊘ denied" in head) == (not legend) == (width >= 48)
     assert "◔" in head
-    assert len(line) <= width
     more = folded(STARTED, *noes, *noes, ev.StatusNo(
         peer=ADA, cids=(ROOT,), reason="not_held", has_it=False, retry_after=None))  # fmt: skip
-    head, _ = texts(no_rows(view(more, 48)))
-    assert "◼ busy" in head
-    assert "∅" in head
-    assert "not held" not in head, "what is rare is a sign where there is no room for all words"
+    first, second, _ = no_rows(view(more, 48))
+    assert "◼ busy" in text_of(first.line)
+    assert "∅" in text_of(first.line)
+    assert "not held" not in text_of(first.line), (
+        "what is rare is a sign where there is no room for all words"
+    )
+    assert text_of(second.line) == "∅ not held  ⊘ denied", "and its word stands below"
+    assert second.title
+
+
+@pytest.mark.parametrize("width", [30, 36, 41, 47, 52, 60, 76, 110])
+def test_a_retry_keeps_its_reason_whole_at_any_width(width: int) -> None:
+    asked = ev.PushedWant(cids=(ROOT,), peers=(ADA,), gossip=True, retry=False, next_push_at=START + 60)
+    no = ev.StatusNo(peer=ADA, cids=(ROOT,), reason="rate_limited", has_it=True, retry_after=4.0)
+    (row,) = texts(retry_rows(view(folded(STARTED, UP, ASKED, asked, no), width)))
+    assert len(row) <= width
+    assert ("◔ rate" in row) == (width >= 41), row
+    assert ("◔ rate_limited" in row) == (width >= 52), row
+    assert ("push" in row) == (width >= 76), row
+
+
+def test_has_is_told_by_all_that_a_peer_said_and_sent() -> None:
+    def told(*events: Event) -> str:
+        return has_it(folded(STARTED, UP, ASKED, *events).peers[ADA])[0]
+
+    def no(reason: ev.Reason, *, has: bool) -> ev.StatusNo:
+        return ev.StatusNo(peer=ADA, cids=(ROOT,), reason=reason, has_it=has, retry_after=1.0)
+
+    assert told() == "?"
+    assert told(no("not_held", has=False)) == "no"
+    assert told(no("rate_limited", has=True)) == "yes"
+    assert told(no("rate_limited", has=True), no("not_held", has=False)) == "some"
+    assert told(no("not_held", has=False), GRANTED, GOT) == "some"
+    assert told(GRANTED, GOT, no("low_space", has=False)) == "yes"
 
 
 def test_peers_are_told_by_address_and_by_what_they_kept() -> None:
@@ -249,7 +278,7 @@ def test_holds_tell_who_keeps_and_who_will_not() -> None:
     assert first.startswith("film.mkv") or "bafy" in first
     assert "1/2 replicas" in first
     assert "kept by 12D3…AAAA" in second
-    assert "12D3…BBBB says low_space" in second
+    assert "12D3…BBBB says ▣ low_space" in second
     both = (*keeps, ev.PushedKeep(peer=BOB, root=ROOT, deadline=START + 30),
             ev.ReplicaHeld(peer=BOB, root=ROOT, how="whole"))  # fmt: skip
     first, second = texts(pending_rows(view(folded(STARTED, UP, asked, pushed, *both), 80)))

@@ -33,6 +33,8 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
         Binding("home,g", "edge(-1)", "First", show=False),
         Binding("end,G", "edge(1)", "Last", show=False),
+        Binding("left,h", "app.previous_panel", "The panel before", show=False),
+        Binding("right,l", "app.next_panel", "The next panel", show=False),
     ]
 
     _hushed = False
@@ -127,7 +129,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
             self._titled = title, self.letter
             # By itself, a new title would draw the whole panel.
             self._hushed = True
-            self._put_title(self.signs.plain(title), len(number))
+            self._put_title(title, len(number))
             self._hushed = False
             self.refresh(Region(-self.gutter.left, -self.gutter.top, self.outer_size.width, 1))
 
@@ -163,7 +165,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         selected = key == self.selected and (self.has_focus or self.has_class("-keep-selection"))
         sign = self.signs.mark if key in self.marked else self.signs.here if selected else " "
         spans = merged([(sign, "accent"), *line])
-        segments = [Segment(self.signs.plain(text), self._role(role)) for text, role in spans]
+        segments = [Segment(text, self._role(role)) for text, role in spans]
         if segments and (room := width - sum(len(text) for text, _ in spans)) > 0:
             segments[-1] = Segment(segments[-1].text + " " * room, segments[-1].style)
         base = self._base
@@ -196,6 +198,13 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
     def action_move(self, by: int) -> None:
         index = self.selected_index()
         self.go(self._place if index < 0 else index + by, by)
+
+    def step_aside(self) -> None:
+        """Select the line below, or else above, as what is selected is about to go."""
+        before = self.selected
+        self.action_move(1)
+        if self.selected == before:
+            self.action_move(-1)
 
     def action_page(self, by: int) -> None:
         index = max(0, self.selected_index())

@@ -33,10 +33,7 @@ class SeriesPanel(LinesPanel):
     """Entries by number. The key of a line is the number of an entry in it."""
 
     def __init__(self, source: Source, *, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(
-            "1", "Series", id=id,
-            empty="Nothing has happened yet.\nPress w to want something, a to share a file.",
-        )  # fmt: skip
+        super().__init__("1", "Series", id=id)
         self.source = source
         self.following = True
         self.filter = Filter()

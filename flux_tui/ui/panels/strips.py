@@ -8,7 +8,6 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from flux_tui.ui.glyphs import Glyphs
 from flux_tui.ui.panels.roles import Roles
 from flux_tui.ui.view import Line, merged
 
@@ -19,7 +18,6 @@ class LineStrip(Roles, Widget):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._line: Line = []
-        self.signs = Glyphs(unicode=True)
 
     def show(self, line: Line) -> None:
         """Replace the line."""
@@ -33,7 +31,7 @@ class LineStrip(Roles, Widget):
 
     def drawn(self, line: Line) -> Strip:
         """A line as wide as this widget."""
-        segments = [Segment(self.signs.plain(text), self._role(role)) for text, role in line]
+        segments = [Segment(text, self._role(role)) for text, role in line]
         return Strip(segments).crop_extend(0, self.size.width, self.rich_style)
 
 

@@ -15,6 +15,7 @@ from flux_tui.ui.view import Line, Row
 
 MOVING: tuple[tuple[str, str], ...] = (
     ("↑ ↓ j k", "One line up or down; up stops following"),
+    ("← → h l", "The panel before, the next one"),
     ("page keys", "One screenful"),
     ("g G", "To the first line, to the last; G follows again"),
     ("mouse", "Select, inspect, sort by a heading, go to a place in the strip of time"),

@@ -62,10 +62,10 @@ class InspectScreen(ModalScreen[int | None]):
     """Closes with the entry to go to, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,backspace", "back", "Back", show=False),
+        Binding("escape,q,backspace,left,h", "back", "Back", show=False),
         Binding("y", "copy", "Copy", show=False),
         Binding("Y", "copy_all", "Copy all", show=False),
-        Binding("enter", "follow", "Follow", show=False),
+        Binding("enter,right,l", "follow", "Follow", show=False),
         Binding("t", "go", "Go there", show=False),
         Binding("tab,shift+tab", "other", "The other half", show=False, priority=True),
     ]
@@ -357,7 +357,7 @@ def _peer_facts(peer: PeerId, view: View) -> list[Fact]:
     kept = f", {found.lapsed:,} lapsed ({fault} by its fault)" if found.lapsed else ""
     facts += [
         Fact("address", HIDDEN if view.masked else found.addr, found.addr),
-        _plain("standing", standing(found, view.now)[0], view),
+        _plain("standing", standing(found, view.now, view.glyphs)[0], view),
         _plain("in", f"{found.bytes_in:,} bytes in {counted(found.chunks_in, 'chunk')}", view),
         _plain("out", f"{found.bytes_out:,} bytes in {counted(found.chunks_out, 'chunk')}", view),
         _plain("granted", f"{counted(found.granted, 'chunk')}, {found.chunks_in:,} came{kept}", view),
