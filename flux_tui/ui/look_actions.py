@@ -13,7 +13,7 @@ from flux_tui.ui.layout import PANELS
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.strips import Tabs
 from flux_tui.ui.tables import TABLES, column_at
-from flux_tui.ui.view import Sort, Times
+from flux_tui.ui.view import Sort, Times, fit
 
 FILTERS = "text  !not  kind:status_no  peer:12D3  cid:bafk  reason:busy"
 TIMES: tuple[Times, ...] = ("clock", "start", "gap")
@@ -203,8 +203,10 @@ class LookActions(Board):
     def take(self, text: str) -> None:
         """Copy a text, and say how."""
         how = copy(text, self.copy_to_clipboard)
-        shown = text if len(text) <= 80 else f"{text[:60]}… ({len(text):,} characters)"
-        self.notify(f"copied {'it' if self.masked else shown} ({how})", timeout=4)
+        self.notify(
+            self._in_a_line("copied ", "it" if self.masked else " ".join(text.split()), f" ({how})"),
+            timeout=4,
+        )
 
     def action_screenshot(self, filename: str | None = None, path: str | None = None) -> None:
         name = filename or f"flux-tui-{time.strftime('%Y%m%d-%H%M%S')}.svg"
@@ -213,7 +215,12 @@ class LookActions(Board):
         except OSError as error:
             self.notify(f"{name} cannot be saved: {(error.strerror or '').lower()}", severity="error")
             return
-        self.notify(f"saved {saved.name if self.masked else saved}", timeout=6)
+        self.notify(self._in_a_line("saved ", saved.name if self.masked else str(saved)), timeout=6)
+
+    def _in_a_line(self, before: str, text: str, after: str = "") -> str:
+        """Words that cover no more than the footer's line: the text in their middle is cut where it has to be."""
+        room = max(16, self.size.width - len(before) - len(after) - 3)
+        return f"{before}{fit(text, room).rstrip()}{after}"
 
     def action_mask(self) -> None:
         self.masked = not self.masked

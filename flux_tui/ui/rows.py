@@ -156,6 +156,8 @@ CAUSES = {
     "asked": "asked for",
     "unwritten": "could not be written here",
 }
+SHORT_CAUSES = CAUSES | {"lapsed": "nobody sends it", "unwritten": "cannot be written"}
+"""For where there is less room."""
 
 
 def retry_rows(view: View, limit: int = 200) -> list[Row]:
@@ -204,7 +206,8 @@ def _cause(view: View, pending: Pending, at: float, room: int) -> Span:
         reason = no.reason if no and no.peer == peer else known.reason if known else None
     if peer is None:
         role: Role = "warn" if pending.cause == "retry_after" else "dim"
-        return _longest([ordinal + CAUSES[pending.cause] for ordinal in ordinals], room), role
+        causes = (CAUSES[pending.cause], SHORT_CAUSES[pending.cause])
+        return _longest([ordinal + cause for cause in causes for ordinal in ordinals[:2]], room), role
     who = view.peer(peer)
     if reason is None:
         return _longest([f"{ordinal}{who} said NO" for ordinal in ordinals], room), "warn"

@@ -109,7 +109,7 @@ def no_columns(view: View) -> list[Column]:
     totals = {reason: sum(peer.counts.get(reason, 0) for peer in nodes) for reason in REASONS}
     given = sorted((reason for reason in REASONS if totals[reason]), key=lambda reason: -totals[reason])
     gap, worded = _spaced(given, totals, view.width)
-    columns = [_who(view), Column("has", "has", 5, lambda peer: [has_it(peer)], _has_order, left=True)]
+    columns = [_who(view), Column("has", "has", 4, lambda peer: [has_it(peer)], _has_order, left=True)]
     for reason in REASONS:
         if reason in given:
             words = reason in worded
@@ -128,7 +128,7 @@ def _spaced(given: list[Reason], totals: dict[Reason, int], width: int) -> tuple
 
     def wide(gap: int, worded: set[Reason]) -> int:
         reasons = sum(_reason_width(reason, totals[reason], gap, reason in worded) for reason in given)
-        return WHO_WIDTH + 6 + len(AGAIN) + gap + reasons
+        return WHO_WIDTH + 5 + len(AGAIN) + gap + reasons
 
     for gap in GAPS:
         if wide(gap, set(given)) <= width:
