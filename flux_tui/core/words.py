@@ -170,7 +170,7 @@ def _describe(event: Event, names: Names) -> str:
             return f"{what(event.cids)} {to}{swarm}{', again' if event.retry else ''}"
         case ev.RetrySet():
             causes = _CAUSES if event.about == "want" else _HOLD_CAUSES
-            return f"{what(event.cids)} {causes[event.cause]}"
+            return f"{what(event.cids)}: {causes[event.cause]}"
         case ev.Granted():
             of = f" of {names.name(event.root)}" if event.root else ""
             hedge = ", overdue elsewhere" if event.hedge else ""
@@ -318,19 +318,19 @@ def policy_words(policy: Policy) -> str:
 
 
 _CAUSES: dict[ev.RetryCause, str] = {
-    "retry_after": "is pushed again when the NO said",
-    "eta": "is pushed again when the yes is due",
-    "lapsed": "is pushed again: nobody is left to send it",
-    "silence": "is pushed again: nobody answered",
-    "asked": "is pushed again: asked for",
-    "unwritten": "is tried again: it could not be written here",
+    "retry_after": "pushed again when the NO said",
+    "eta": "pushed again when the yes is due",
+    "lapsed": "pushed again, as nobody is left to send it",
+    "silence": "pushed again, as nobody answered",
+    "asked": "pushed again, as asked for",
+    "unwritten": "tried again, as it could not be written here",
 }
 _HOLD_CAUSES: dict[ev.RetryCause, str] = {
-    "retry_after": "is offered again when the NO said",
-    "eta": "is offered again when there is room",
-    "lapsed": "is offered again: a keeper is lacking",
-    "silence": "is offered again: nobody answered",
-    "asked": "is offered again: asked for",
+    "retry_after": "offered again when the NO said",
+    "eta": "offered again when there is room",
+    "lapsed": "offered again, as a keeper is lacking",
+    "silence": "offered again, as nobody answered",
+    "asked": "offered again, as asked for",
 }
 _HELD: dict[ev.HeldHow, str] = {
     "begun": "has begun to keep",

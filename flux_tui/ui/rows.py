@@ -195,6 +195,8 @@ def _cause(view: View, pending: Pending, at: float, room: int) -> Span:
     """Which push that will be, and why: in as many words as there is room for. A reason keeps its sign and its
     word in the shortest of them."""
     ordinals = [f" push {pending.pushes + 1} ", f" #{pending.pushes + 1} ", " "]
+    if view.width < 60:
+        del ordinals[0]  # all lines alike
     peer: PeerId | None = None
     reason: Reason | None = None
     if at != pending.next_push_at and pending.last_no is not None:
@@ -207,13 +209,14 @@ def _cause(view: View, pending: Pending, at: float, room: int) -> Span:
     if peer is None:
         role: Role = "warn" if pending.cause == "retry_after" else "dim"
         causes = (CAUSES[pending.cause], SHORT_CAUSES[pending.cause])
-        return _longest([ordinal + cause for cause in causes for ordinal in ordinals[:2]], room), role
+        return _longest([ordinal + cause for cause in causes for ordinal in ordinals[:-1]], room), role
     who = view.peer(peer)
     if reason is None:
         return _longest([f"{ordinal}{who} said NO" for ordinal in ordinals], room), "warn"
     long, short = _reason(view, reason), reason_words(reason, view.glyphs)
-    told = [f"{ordinals[0]}{who} said {long}", f"{ordinals[1]}{who} said {long}"]
-    told += [f"{ordinals[1]}{who} {long}", f"{ordinals[1]}{who} {short}", f"{ordinals[2]}{who} {short}"]
+    *_, number, none = ordinals
+    told = [f"{ordinal}{who} said {long}" for ordinal in ordinals[:-1]]
+    told += [f"{number}{who} {long}", f"{number}{who} {short}", f"{none}{who} {short}"]
     return _longest(told, room), REASON_SIGNS[reason].role
 
 
