@@ -1,0 +1,225 @@
+"""What the board is made of: its widgets and their layout, the place that is looked at, and the view of it."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from textual.app import App, ComposeResult
+from textual.containers import Container
+from textual.filter import LineFilter
+from textual.notifications import SeverityLevel
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from flux_tui.core.state import State
+from flux_tui.ui.empty import empty_words
+from flux_tui.ui.filter import Filter
+from flux_tui.ui.glyphs import Glyphs, for_this_terminal
+from flux_tui.ui.keys import Keys
+from flux_tui.ui.layout import PANELS, SCREEN, SHORT_TITLES, TITLES, fit, shape
+from flux_tui.ui.panels.caption import CaptionStrip
+from flux_tui.ui.panels.guide import GuideStrip
+from flux_tui.ui.panels.lines import LinesPanel
+from flux_tui.ui.panels.plain import PlainFilter
+from flux_tui.ui.panels.series import SeriesPanel
+from flux_tui.ui.panels.strips import Keybar, LineStrip, Tabs, TimeStrip
+from flux_tui.ui.place import Narrator, Place
+from flux_tui.ui.prompt import Prompt
+from flux_tui.ui.source import Source
+from flux_tui.ui.tables import TABLES
+from flux_tui.ui.timeline import Timeline
+from flux_tui.ui.view import Sort, Times, View
+
+REMOTE = bool(os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
+TICK_SECONDS = 0.5 if REMOTE else 0.25
+"""One ticker for all panels: calmer over SSH."""
+PLAIN = PlainFilter()
+Part = TypeVar("Part", bound=Widget)
+
+
+class Frame(App[bool]):
+    """Widgets over one place; what they show, those who add to it decide."""
+
+    CSS_PATH = "styles/app.tcss"
+    TITLE = "flux-tui"
+    ENABLE_COMMAND_PALETTE = True
+    animation_level = "none"
+
+    def __init__(
+        self,
+        place: Place,
+        *,
+        others: Sequence[Place] = (),
+        narrator: Narrator | None = None,
+        keys: Keys | None = None,
+        clock: Callable[[], float] = time.time,
+        glyphs: Glyphs | None = None,
+        masked: bool = False,
+        prompt: Prompt | None = None,
+    ) -> None:
+        super().__init__()
+        self.place = place
+        self.places = (place, *others)
+        self.narrator = narrator
+        self.keys = keys or Keys(narrated=narrator is not None)
+        for key, found in self.keys.bindings().key_to_bindings.items():
+            self._bindings.key_to_bindings.setdefault(key, [])[:0] = found
+        self.clock = clock
+        self.glyphs = glyphs or for_this_terminal()
+        self.set_class(not self.glyphs.unicode, "-ascii")
+        self.masked = masked
+        self.current = "series"
+        """The panel that the keys act on."""
+        self.times: Times = "clock"
+        self.sorts = {name: Sort() for name in TABLES}
+        self.panel_filters: dict[str, Filter] = {}
+        self.frozen_at: float | None = None
+        self.held_now: float | None = None
+        """What "now" is while the cursor is held where it was frozen or played; elsewhere it is the entry's
+        time."""
+        self.playing: int | None = None
+        """How many times as fast; None: not."""
+        self.prompt = prompt or Prompt(id="prompt")
+        self.begun = ""
+        """The first of two keys, once it was pressed."""
+        self._timelines: dict[str, Timeline] = {}
+        self._narrated_place: str | None = None
+        self._narrated_step = 0
+        self._narrated_panel: str | None = None
+        self._story_held = False
+        self._alive = False
+        self._alive_asked = -10.0
+        self._was_alive = False
+        self._shown: tuple[object, ...] = ()
+        self._reading_shown = 0.0
+        self._behind_shown = 0.0
+
+    @property
+    def source(self) -> Source:
+        """The series that is looked at, with its cursor."""
+        return self.place.source
+
+    @property
+    def timeline(self) -> Timeline:
+        """The strip of the series that is looked at."""
+        found = self._timelines.get(self.place.title)
+        if found is None:
+            found = Timeline(self.source, whole=self.place.recording)
+            self._timelines[self.place.title] = found
+        return found
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What all that is drawn goes through: to ASCII, where there is no more."""
+        found = super().get_line_filters()
+        return found if self.glyphs.unicode else [*found, PLAIN]
+
+    # ── layout ──────────────────────────────────────────────────────────────────────────────────
+
+    def get_default_screen(self) -> Screen[Any]:
+        """The board's, shaped from the start: what has another shape after a moment is styled twice."""
+        return Screen(id="_default", classes=" ".join(self._shape()[SCREEN]))
+
+    def _shape(self) -> dict[str, set[str]]:
+        return shape(self.size, self.current)
+
+    def compose(self) -> ComposeResult:
+        classes = self._shape()
+
+        def shaped(part: Part) -> Part:
+            return part.add_class(*classes[part.id or ""])
+
+        yield LineStrip(id="header")
+        yield Tabs(TITLES, SHORT_TITLES, id="tabs")
+        yield Static("", id="trouble", markup=False)
+        with Container(id="main"):
+            with shaped(Container(id="top")):
+                with shaped(Container(id="left")):
+                    yield shaped(SeriesPanel(self.source, id="series"))
+                with shaped(Container(id="right")):
+                    yield shaped(LinesPanel("2", TITLES[1], id="pending"))
+                    yield shaped(LinesPanel("3", TITLES[2], id="noes"))
+                    yield shaped(LinesPanel("4", TITLES[3], id="retries"))
+            with shaped(Container(id="bottom")):
+                yield shaped(LinesPanel("5", TITLES[4], id="peers"))
+                yield shaped(LinesPanel("6", TITLES[5], id="throughput"))
+        yield GuideStrip(id="guide")
+        yield TimeStrip(id="timeline")
+        yield self.prompt
+        if self.narrator is not None:
+            yield CaptionStrip(self.keys, id="caption")
+        yield Keybar(id="footer")
+
+    def say_where_empty(self) -> None:
+        """What each panel says where it has nothing to show."""
+        for name in PANELS:
+            self.panel(name).empty = empty_words(
+                name, self.keys, recording=self.place.recording,
+                filtered=self.panel_filters.get(name, Filter()),
+            )  # fmt: skip
+
+    def _cover_footer(self, covered: bool) -> None:
+        self.query_one(Keybar).display = not covered
+        if covered:
+            self.clear_notifications()
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """A word on what a key did, in the place of the one before: there is a line for one."""
+        self.clear_notifications()
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
+
+    def mark_current(self) -> None:
+        """Show the current panel, where not all fit."""
+        fit(self.screen_stack[0], self.size, self.current)
+
+    def panel(self, name: str | None = None) -> LinesPanel:
+        """A panel by its name; the current one."""
+        return self.screen_stack[0].query_one(f"#{name or self.current}", LinesPanel)
+
+    @property
+    def series(self) -> SeriesPanel:
+        """The first panel."""
+        return self.screen_stack[0].query_one(SeriesPanel)
+
+    # ── what is looked at ───────────────────────────────────────────────────────────────────────
+
+    @property
+    def alive(self) -> bool:
+        """Whether a node writes this series now; asked once a second, and at each tick where somebody tells of it."""
+        now = time.monotonic()
+        if now - self._alive_asked >= (1.0 if self.narrator is None else TICK_SECONDS / 2):
+            self._alive_asked = now
+            self._alive = not self.place.recording and self.place.node_alive()
+            self._was_alive = self._was_alive or self._alive
+        return self._alive
+
+    @property
+    def state(self) -> State:
+        """The state at the cursor."""
+        return self.source.state
+
+    def view(self, width: int, name: str = "") -> View:
+        """The state at the cursor, and the time there, for a panel of that width."""
+        state = self.source.state
+        if self.source.frozen:
+            now = state.at if self.held_now is None else self.held_now
+        else:
+            now = self.clock() if self.alive else state.at
+        view = View(
+            state, now, width, self.glyphs, self.masked, times=self.times, called=self.place.names,
+            dead=not (self.source.frozen or self.source.loading or self.place.recording or self.alive),
+        )  # fmt: skip
+        if name:
+            view = view._replace(height=self.panel(name).size.height)
+        if name in ("pending", "peers"):
+            view = view._replace(trends=self.source.trends())
+        return view._replace(sort=self.sorts[name]) if name in self.sorts else view
