@@ -90,7 +90,7 @@ class Granting:
         holder, now = batch.holder, self.ledger.now
         fetches = {id(f): f for f in batch.chunks.values()}.values()
         if batch.inherited:
-            self._let_go(batch, "disconnected")
+            self._let_go(batch, "restarted")
             for fetch in fetches:
                 self.settle(fetch, None, "lapsed", holder.peer)
             return

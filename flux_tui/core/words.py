@@ -356,7 +356,8 @@ _DROPS: dict[ev.DropCause, str] = {
 }
 _LAPSES: dict[ev.LapseCause, str] = {
     "deadline": "did not come in time",
-    "disconnected": "its connection is gone",
+    "disconnected": "it is gone",
+    "restarted": "this node was started again meanwhile",
     "refused": "it said NO after all",
     "corrupt": "the bytes were wrong",
     "slow": "its queue is full",

@@ -282,9 +282,10 @@ def test_a_restart_waits_for_what_is_live_and_blames_nobody(extended: bool) -> N
     assert set(fetching.leaves) - set(fetching.held) == set(live), "everything else came meanwhile"
     events = fetching.wait(ends - fetching.now + 0.001)
     lapsed = [event for event in events if isinstance(event, ev.LeaseLapsed)]
-    assert [event.cause for event in lapsed] == ["disconnected"], "what was granted together ends together"
+    assert [event.cause for event in lapsed] == ["restarted"], "what was granted together ends together"
     assert set(lapsed[0].cids) == set(live)
     assert not any(isinstance(event, ev.RetrySet) for event in events)
+    assert fetching.machine.state.peers[HOLDER].kept == 1.0
     assert len(fetching.granted[HOLDER]) > 1, "granted to it again at once, and as much as before"
     while granted := fetching.granted.pop(HOLDER, []):
         for cid in granted:
