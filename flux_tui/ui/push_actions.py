@@ -53,7 +53,7 @@ class PushActions(Board):
             if commands:
                 self.push_commands(commands, f"pushed {counted(len(commands), 'want')}")
 
-        self.push_screen(WantScreen(self.state, Path.cwd(), new_mark), push)
+        self.push_screen(WantScreen(self.state, Path.cwd(), new_mark, masked=self.masked), push)
 
     def action_add(self) -> None:
         if not self._can_push():
@@ -69,7 +69,7 @@ class PushActions(Board):
                     f"adding {path.name}; {self.keys.shown(ticket)} then copies its ticket",
                 )
 
-        self.push_screen(AddScreen(Path.cwd()), push)
+        self.push_screen(AddScreen(Path.cwd(), masked=self.masked), push)
 
     def action_hold(self) -> None:
         """The command line, begun: how many replicas is a person's to say."""

@@ -405,6 +405,10 @@ async def test_masking_and_the_screenshot(
         live.app.clear_notifications()
         await pilot.press("s")
         await pilot.pause()
+        await pilot.press("w")
+        assert str(tmp_path) not in str(live.app.screen.query_one("#where", Static).content)
+        await pilot.press("escape", "a")
+        assert live.app.screen.query_one(Input).placeholder == "a path"
     (picture,) = tmp_path.glob("*.svg")
     text = picture.read_text()
     assert "film.mkv" in text

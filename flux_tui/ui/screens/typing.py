@@ -16,6 +16,7 @@ from textual.widgets import DirectoryTree, Input, Label, Static
 from flux_tui.core.commands import Command
 from flux_tui.core.state import State
 from flux_tui.ui.commandline import Context, paths
+from flux_tui.ui.view import HIDDEN
 from flux_tui.ui.wants import Reading, names, read_wants
 
 
@@ -36,10 +37,11 @@ class WantScreen(ModalScreen[list[Command]]):
         Binding("tab", "complete", "Complete", show=False, priority=True),
     ]
 
-    def __init__(self, state: State, folder: Path, mark: Callable[[], str]) -> None:
+    def __init__(self, state: State, folder: Path, mark: Callable[[], str], *, masked: bool = False) -> None:
         super().__init__()
         self._state = state
         self._folder = folder
+        self._where = HIDDEN if masked else str(folder)
         self._mark = mark
 
     def compose(self) -> ComposeResult:
@@ -52,7 +54,7 @@ class WantScreen(ModalScreen[list[Command]]):
             yield Static("", id="error", classes="error", markup=False)
             # A label is as wide as its text: here a folder's name is to wrap.
             yield Static(
-                f"enter pushes · tab completes a name · esc leaves · files of tickets go to {self._folder}",
+                f"enter pushes · tab completes a name · esc leaves · files of tickets go to {self._where}",
                 id="where", classes="note", markup=False,
             )  # fmt: skip
 
@@ -135,15 +137,16 @@ class AddScreen(ModalScreen[Path | None]):
         Binding("down", "to_tree", "Tree", show=False),
     ]
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, masked: bool = False) -> None:
         super().__init__()
         self._folder = folder
+        self._example = "" if masked else f", e.g. {folder}/"
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="window") as window:
             window.border_title = "Share a file or folder"
             yield Label("Its bytes stay where they are.", classes="note")
-            yield Input(placeholder=f"a path, e.g. {self._folder}/", suggester=PathSuggester(), id="path")
+            yield Input(placeholder=f"a path{self._example}", suggester=PathSuggester(), id="path")
             yield Static("", id="error", classes="error", markup=False)
             yield VisibleTree(self._folder)
             yield Label("tab completes · ↓ to the tree · enter shares · esc leaves", classes="note")
