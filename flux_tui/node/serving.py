@@ -64,8 +64,12 @@ class Serving:
         if portion:
             queue.portions.append(tuple(portion))
         while queue.asked < len(queue.portions):
+            if not self._network.serve(peer, partial(self._load, peer, queue)):
+                # Its stream broke, and the core has yet to hear of it. Kept, these would be taken for asked on the
+                # next stream, whose chunks would then be the old ones, and whose last ones would never go.
+                self.forget(peer)
+                return
             queue.asked += 1
-            self._network.serve(peer, partial(self._load, peer, queue))
 
     def unserve(self, peer: PeerId, cids: Sequence[Cid]) -> None:
         """These are not wanted any more; what has not been read yet will not be."""

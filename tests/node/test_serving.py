@@ -20,6 +20,7 @@ class Stream:
     def __init__(self) -> None:
         self.store = self
         self.loads: list[Load] = []
+        self.up = True
 
     def size_of(self, cid: Cid) -> int:
         return LOAD_BYTES
@@ -27,8 +28,10 @@ class Stream:
     def read(self, cids: Sequence[Cid], *, wait: bool = True) -> ReadResult:
         return ReadResult([(cid, b"x") for cid in cids], [])
 
-    def serve(self, peer: PeerId, load: Load) -> None:
-        self.loads.append(load)
+    def serve(self, peer: PeerId, load: Load) -> bool:
+        if self.up:
+            self.loads.append(load)
+        return self.up
 
     async def drain(self) -> list[Cid]:
         found: list[Cid] = []
@@ -68,3 +71,17 @@ async def test_a_peer_that_comes_back_begins_anew() -> None:
     stream.loads.clear()  # they went with its stream
     queues.serve(HOLDER, CIDS[:2])
     assert await stream.drain() == CIDS[:2]
+
+
+async def test_what_was_granted_as_the_stream_broke_is_not_owed_on_the_next() -> None:
+    """The core took a grant before it heard that the peer was gone: such a queue used to outlive the stream, and
+    the next one was served these first and its own last ones never."""
+    queues, stream = serving()
+    queues.serve(HOLDER, CIDS[:1])
+    queues.forget(HOLDER)  # the stream broke
+    stream.loads.clear()
+    stream.up = False
+    queues.serve(HOLDER, CIDS[1:15])
+    stream.up = True
+    queues.serve(HOLDER, CIDS[20:32])
+    assert await stream.drain() == CIDS[20:32]
