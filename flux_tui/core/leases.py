@@ -44,6 +44,15 @@ class Batch:
         """Granted before this node was started again: its holder's queue went with the old stream, so it
         ends without blame."""
 
+    @classmethod
+    def inherited_from(cls, holder: Holder, deadline: float) -> "Batch":
+        """What was granted to a holder before this node was started again; its chunks are added as they are found
+        to be wanted still."""
+        batch = cls(holder, {}, 0)
+        batch.inherited = True
+        batch.deadline = deadline
+        return batch
+
 
 class Leases:
     """All live leases of this node."""
@@ -71,7 +80,9 @@ class Leases:
             heapq.heappush(self._dues, (batch.due, next(self._order), batch))
 
     def inherit(self, batch: Batch, cid: Cid, fetch: Fetch) -> None:
-        """One more chunk of a batch that the node's last life granted, and that `watch` was told of."""
+        """One more chunk of a batch that the node's last life granted."""
+        if not batch.chunks:
+            heapq.heappush(self._deadlines, (batch.deadline, next(self._order), batch))
         batch.chunks[cid] = fetch
         self.by_chunk[cid] = batch
         batch.holder.outstanding += 1  # no bytes, and no clock that is started: it is nothing to learn from

@@ -36,11 +36,7 @@ class Requester:
         self.retry = Retry(ledger, self.holders, self.fetches, max_pending)
         self.wanted: dict[Cid, list[Fetch]] = {}
         """Every block that is neither here nor on its way to the disk, and whose it is."""
-        self._inherited: dict[Cid, Lease] = {}
-        self._heirs: dict[tuple[PeerId, float], Batch] = {}
-        """What of it is live, as it was granted: by peer and deadline."""
-        self._bequest = 0.0
-        """Until when it may be live at most."""
+        self._inherited: dict[Cid, Batch] = {}
         """Leases of the node's last life that are still live: they are not granted again."""
         self._owed: dict[PeerId, int] = {}
         """Chunks that its earlier lives granted to each peer, and that have not come."""
@@ -95,8 +91,14 @@ class Requester:
         No lease is waited for longer than the shortest one takes: its holder's queue went with the old stream.
         """
         now = self.ledger.now
-        self._inherited = {cid: lease for cid, lease in leases.items() if lease.deadline > now}
-        self._bequest = now + LEASE_MIN
+        batches: dict[tuple[PeerId, float], Batch] = {}
+        for cid, lease in leases.items():
+            if lease.deadline > now:
+                together = lease.peer, lease.deadline  # one grant's
+                if together not in batches:
+                    deadline = min(lease.deadline, now + LEASE_MIN)
+                    batches[together] = Batch.inherited_from(self.holders.get(lease.peer), deadline)
+                self._inherited[cid] = batches[together]
         self._owed = {peer.peer: owed for peer in peers if (owed := peer.granted - peer.chunks_in) > 0}
 
     def cancel(self, root: Cid) -> bool:
@@ -225,24 +227,12 @@ class Requester:
             cid in other.missing for other in fetches if other is not fetch
         ):
             return  # on its way already, for another object that has it too
-        lease = self._inherited.pop(cid, None)
-        if lease is not None and self._live(lease, cid, fetch):
+        batch = self._inherited.pop(cid, None)
+        if batch is not None and batch.deadline > self.ledger.now:
+            self.grants.leases.inherit(batch, cid, fetch)
             return
         fetch.missing[cid] = None
         self.grants.wake(fetch)
-
-    def _live(self, lease: Lease, cid: Cid, fetch: Fetch) -> bool:
-        """Whether the lease of an earlier life is live; it is kept then."""
-        now, deadline = self.ledger.now, min(lease.deadline, self._bequest)
-        if deadline <= now:
-            return False
-        batch = self._heirs.get((lease.peer, lease.deadline))
-        if batch is None:
-            batch = self._heirs[lease.peer, lease.deadline] = Batch(self.holders.get(lease.peer), {}, 0)
-            batch.inherited = True
-            self.grants.leases.watch(batch, now, deadline - now)
-        self.grants.leases.inherit(batch, cid, fetch)
-        return True
 
     def _mapped(self, fetch: Fetch) -> None:
         self.ledger.emit(

@@ -29,4 +29,4 @@ def empty_words(name: str, keys: Keys, *, recording: bool, filtered: Filter) -> 
         text = "\n".join((*unknown_words(filtered), UNMATCHED))
     else:
         text = RECORDED.get(name, WORDS[name]) if recording else WORDS[name]
-    return text.format_map({action.name: keys.shown(action) for action in keys.actions})
+    return text.format_map({name: keys.shown(keys.named(name)) for name in ("want", "add", "clear")})
