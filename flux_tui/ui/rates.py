@@ -30,13 +30,12 @@ def throughput_rows(view: View) -> list[Row]:
     inward, outward, entries, duplicates = _history(state, view.now, room)
     factor = state.duplicate_factor
 
-    def now(values: list[float]) -> float:
-        return 0.0 if view.dead else _recent(values)
-
+    rates = rates_of(view)
+    lately = 0.0 if view.dead else _recent(entries)
     gauges = [
-        _Gauge(f"{view.glyphs.down} in", f"{human_size(now(inward))}/s", inward, "in"),
-        _Gauge(f"{view.glyphs.up} out", f"{human_size(now(outward))}/s", outward, "out"),
-        _Gauge("entries", f"{now(entries):,.0f}/s", entries, "text"),
+        _Gauge(f"{view.glyphs.down} in", f"{human_size(rates[0])}/s", inward, "in"),
+        _Gauge(f"{view.glyphs.up} out", f"{human_size(rates[1])}/s", outward, "out"),
+        _Gauge("entries", f"{lately:,.0f}/s", entries, "text"),
         _Gauge("dup", f"{factor:.3f}", duplicates, "good" if factor < GOOD_FACTOR else "warn"),
     ]
     tall = max(1, (view.height - 1) // len(gauges)) if view.height else 1
@@ -85,17 +84,14 @@ def _history(state: State, now: float, seconds: int) -> tuple[list[float], ...]:
     return inward, outward, entries, duplicates
 
 
-def rate_in(state: State, now: float) -> float:
-    """Bytes/s that came lately; the current second counts as far as it has gone."""
-    total = sum(s.bytes_in for s in state.recent if now - RATE_SECONDS <= s.t)
-    first = min((s.t for s in state.recent if now - RATE_SECONDS <= s.t), default=int(now))
-    return total / max(now - first, 0.5)
-
-
-def rate_out(state: State, now: float) -> float:
-    total = sum(s.bytes_out for s in state.recent if now - RATE_SECONDS <= s.t)
-    first = min((s.t for s in state.recent if now - RATE_SECONDS <= s.t), default=int(now))
-    return total / max(now - first, 0.5)
+def rates_of(view: View) -> tuple[float, float]:
+    """Bytes/s in and out lately, the same wherever they are told; the current second counts as far as it has
+    gone."""
+    if view.dead:
+        return (0.0, 0.0)
+    lately = [second for second in view.state.recent if view.now - RATE_SECONDS <= second.t]
+    seconds = max(view.now - min((second.t for second in lately), default=int(view.now)), 0.5)
+    return sum(s.bytes_in for s in lately) / seconds, sum(s.bytes_out for s in lately) / seconds
 
 
 # ── header ──────────────────────────────────────────────────────────────────────────────────────
@@ -112,8 +108,8 @@ def header_line(view: View, *, status: Span, frozen_note: str) -> Line:
     )
     gauge = state.pushed / state.max_pending if state.max_pending else 0.0
     waiting = len(state.pending) - state.pushed
-    inward = [float(second.bytes_in) for second in state.recent[-6:]]
-    rates = (0.0, 0.0) if view.dead else (rate_in(state, view.now), rate_out(state, view.now))
+    inward = _history(state, view.now, 6)[0]
+    rates = rates_of(view)
     good = state.duplicate_factor < GOOD_FACTOR
     parts: list[tuple[int, Line]] = [
         (6, [(" flux-tui", "accent")]),

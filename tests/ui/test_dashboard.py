@@ -23,7 +23,7 @@ from flux_tui.ui.panels.strips import LineStrip
 from flux_tui.ui.screens.help import HelpScreen
 from flux_tui.ui.screens.inspect import InspectScreen
 from flux_tui.ui.screens.typing import AddScreen, WantScreen
-from flux_tui.ui.view import text_of
+from flux_tui.ui.view import HIDDEN, text_of
 from tests.ui.conftest import START, Live, on_asyncio, replayed
 
 SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
@@ -409,6 +409,9 @@ async def test_masking_and_the_screenshot(
         assert str(tmp_path) not in str(live.app.screen.query_one("#where", Static).content)
         await pilot.press("escape", "a")
         assert live.app.screen.query_one(Input).placeholder == "a path"
+        await pilot.press("escape", "g", "enter")
+        await pilot.pause()
+        assert facts(live.app)["addrs"] == HIDDEN
     (picture,) = tmp_path.glob("*.svg")
     text = picture.read_text()
     assert "film.mkv" in text

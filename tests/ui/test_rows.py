@@ -292,3 +292,21 @@ def test_holds_tell_who_keeps_and_who_will_not() -> None:
 def test_every_role_has_a_rule_in_the_stylesheet() -> None:
     sheet = (Path(roles.__file__).parents[1] / "styles" / "app.tcss").read_text()
     assert set(re.findall(r"^\.role--(\w+)", sheet, re.MULTILINE)) == set(roles.ROLES)
+
+
+def test_the_header_and_throughput_tell_one_rate_and_both_age() -> None:
+    state = folded(STARTED, ASKED, UP, GRANTED, GOT)
+
+    def told(now: float) -> tuple[str, str, str]:
+        seen = view(state, 200, now=now)
+        header = text_of(header_line(seen, status=("live", "good"), frozen_note=""))
+        (charts,) = (text for text in texts(throughput_rows(seen)) if text.startswith("↓ in"))
+        rate, spark = re.search(r"↓ (\S+ \S+/s)([ ▁-█]*)↑", header).groups()  # type: ignore[union-attr]
+        return rate, " ".join(charts.split()[2:4]), spark.strip()
+
+    for after in (0.4, 1.3, 2.7):
+        header, throughput, spark = told(int(state.at) + after)
+        assert header == throughput
+        assert header != "0 B/s"
+        assert spark
+    assert told(state.at + 60) == ("0 B/s", "0 B/s", "")

@@ -312,7 +312,9 @@ def _entry_facts(subject: Subject, source: Source, view: View) -> tuple[str, lis
             ]
             if len(value) > MAX_LISTED:
                 facts.append(Fact("", f"and {len(value) - MAX_LISTED:,} more", " ".join(map(str, value))))
-        elif value is not None and value != "" and value != ():
+        elif isinstance(value, tuple):
+            facts += [_plain(name if not number else "", item, view) for number, item in enumerate(value)]
+        elif value is not None and value != "":
             facts.append(_plain(name, value, view))
     return title, facts
 
