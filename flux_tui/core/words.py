@@ -136,20 +136,27 @@ def entry_line(entry: Entry, names: Names = NO_NAMES) -> str:
     return f"{entry.seq:>8}  {clock}  {kind:<17}  {named}{describe(entry.event, names)}"
 
 
-def describe(event: Event, names: Names = NO_NAMES) -> str:
-    """What happened, on one line; of the peer that `who` names, it says only what that peer did."""
-    return plain(_describe(event, names))
+def describe(event: Event, names: Names = NO_NAMES, *, brief: bool = False) -> str:
+    """What happened, on one line; of the peer that `who` names, it says only what that peer did.
+
+    A NO says first why, and when to come back: that must not be what a narrow line cuts off. `brief`: in fewer
+    words, for such a line.
+    """
+    return plain(_describe(event, names, brief))
 
 
-def _describe(event: Event, names: Names) -> str:
+def _describe(event: Event, names: Names, brief: bool) -> str:
     def what(cids: tuple[Cid, ...]) -> str:
         if not cids:
             return "nothing"
         first = names.name(cids[0])
         return first if len(cids) == 1 else f"{first} and {len(cids) - 1:,} more"
 
-    def wait(seconds: float | None) -> str:
-        return "waiting will not help" if seconds is None else f"come back in {human_seconds(seconds)}"
+    def no(event: ev.StatusNo | ev.AnsweredNo, about: str) -> str:
+        if event.retry_after is None:
+            return f"{event.reason}: {about}, waiting will not help"
+        again = human_seconds(event.retry_after)
+        return f"{event.reason} {again}: {about}" if brief else f"{event.reason}, again in {again}: {about}"
 
     match event:
         case ev.ChunkReceived():
@@ -184,11 +191,11 @@ def _describe(event: Event, names: Names) -> str:
             return f"has {part}{what(event.cids)}, can send in {human_seconds(event.eta)}"
         case ev.StatusNo(about="hold"):
             text = f" ({names.text(event.text)})" if event.text else ""
-            return f"{event.reason}: will not keep {what(event.cids)}, {wait(event.retry_after)}{text}"
+            return f"{no(event, f'will not keep {what(event.cids)}')}{text}"
         case ev.StatusNo():
             has = "has" if event.has_it else "has not"
             text = f" ({names.text(event.text)})" if event.text else ""
-            return f"{event.reason}: {has} {what(event.cids)}, {wait(event.retry_after)}{text}"
+            return f"{no(event, f'{has} {what(event.cids)}')}{text}"
         case ev.ChunkWasted():
             return f"{what((event.cid,))} {human_size(event.size)}: {event.cause}"
         case ev.ObjectMapped():
@@ -220,9 +227,9 @@ def _describe(event: Event, names: Names) -> str:
         case ev.AnsweredLater():
             return f"heard yes for {what(event.cids)}, in {human_seconds(event.eta)}"
         case ev.AnsweredNo(about="hold"):
-            return f"heard {event.reason}: {what(event.cids)} is not kept for it, {wait(event.retry_after)}"
+            return f"heard {no(event, f'{what(event.cids)} is not kept for it')}"
         case ev.AnsweredNo():
-            return f"heard {event.reason} for {what(event.cids)}, {wait(event.retry_after)}"
+            return f"heard {no(event, f'wants {what(event.cids)}')}"
         case ev.GrantReceived():
             return f"takes {counted(len(event.cids), 'chunk')}, {human_size(event.size)}"
         case ev.CancelReceived():

@@ -224,13 +224,11 @@ class Dashboard(TimeActions, PushActions, LookActions):
                     raise LineError("speed is 1, 10 or 100")
                 self.set_speed(int(argument.rstrip("x×")))  # noqa: RUF001
             case "sort":
+                if self.current not in self.sorts:
+                    raise LineError("this panel cannot be sorted: NO by node (3) and Peers (5) can")
                 if argument and argument not in self.sort_columns():
-                    known = (
-                        ", ".join(self.sort_columns()) or "none here: NO by node (3) and Peers (5) have some"
-                    )
-                    raise LineError(f"there is no column {argument} ({known})")
-                if self.current in self.sorts:
-                    self.sort_by(argument)
+                    raise LineError(f"there is no column {argument} ({', '.join(self.sort_columns())})")
+                self.sort_by(argument)
             case "panel":
                 if argument not in PANELS:
                     raise LineError(f"there is no panel {argument} ({', '.join(PANELS)})")

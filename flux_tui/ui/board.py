@@ -22,8 +22,8 @@ from flux_tui.ui.panels.series import SeriesPanel
 from flux_tui.ui.panels.strips import Keybar
 from flux_tui.ui.rates import throughput_rows
 from flux_tui.ui.rows import pending_rows, retry_rows
-from flux_tui.ui.tables import no_rows, peer_rows
-from flux_tui.ui.view import Row, View, text_of
+from flux_tui.ui.tables import no_legend, no_rows, peer_rows
+from flux_tui.ui.view import Row, View, matching
 
 BEHIND_SECONDS = 1.0
 """Between two frames behind a window."""
@@ -149,7 +149,10 @@ class Board(Around):
         for name, build in ROWS.items():
             panel = self.panel(name)
             if panel.size.height:
-                panel.show(self._filtered(name, build(self.view(panel.columns, name))), self._note(name))
+                view = self.view(panel.columns, name)
+                panel.show(self._filtered(name, build(view)), self._note(name))
+                if name == "noes":
+                    panel.set_legend(no_legend(view))
 
     def _fresh(self) -> tuple[object, ...]:
         """What a frame depends on: entries, and the time as far as it is shown."""
@@ -165,7 +168,7 @@ class Board(Around):
         wanted = self.panel_filters.get(name)
         if not wanted:
             return rows
-        return [row for row in rows if row.title or wanted.takes_text(text_of(row.line).lower())]
+        return matching(rows, wanted, masked=self.masked)
 
     def _note(self, name: str) -> str:
         state = self.source.state
@@ -182,8 +185,9 @@ class Board(Around):
             case "peers" if state.peers:
                 parts = [f"{self.view(0).connected} of {len(state.peers)} connected"]
         panel = self.panel(name)
-        if self.panel_filters.get(name):
-            parts.append(f"filtered, {counted(sum(not row.title for row in panel.rows), 'match', 'matches')}")
         if panel.marked:
             parts.append(f"{len(panel.marked)} marked")
-        return ", ".join(parts)
+        if wanted := self.panel_filters.get(name):
+            parts.append(counted(sum(not row.title for row in panel.rows), "match", "matches"))
+            parts.append(self.view(0).text(f"/{wanted}"))
+        return " · ".join(parts)

@@ -26,6 +26,13 @@ class Filter(NamedTuple):
 
     terms: tuple[Term, ...] = ()
 
+    def __str__(self) -> str:
+        """As it is typed."""
+        return " ".join(
+            ("!" if term.negated else "") + (f"{term.field}:" if term.field else "") + term.value
+            for term in self.terms
+        )
+
     def __bool__(self) -> bool:
         return bool(self.terms)
 

@@ -123,7 +123,14 @@ class LookActions(Board):
         return []
 
     def action_match(self, direction: int) -> None:
-        self.panel().action_move(direction)
+        panel = self.panel()
+        if not self.panel_filters.get(self.current):
+            self.notify(f"no filter here: {self.keys.shown(self.keys.named('filter'))} sets one", timeout=3)
+            return
+        before = panel.selected
+        panel.action_move(direction)
+        if panel.selected == before:
+            self.notify(f"no match {'after' if direction > 0 else 'before'} this one", timeout=2)
 
     def set_filter(self, text: str) -> None:
         """Filter the current panel."""

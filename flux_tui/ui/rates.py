@@ -9,6 +9,8 @@ from flux_tui.ui.view import Line, Row, Span, View, cut, text_of
 
 RATE_SECONDS = 3
 """Rates are means over this many seconds: long enough to be read, short enough to be true."""
+FULL = 80
+"""Columns from which the header says how many intents may be out, too."""
 GOOD_FACTOR = 1.02
 """Received over unique bytes, up to which all is well."""
 
@@ -119,10 +121,11 @@ def header_line(view: View, *, status: Span, frozen_note: str) -> Line:
         (1, [(f"   {glyphs.down} {human_size(rates[0])}/s".ljust(15), "in")]),
         (8, [(f" {glyphs.spark(inward):<6}", "in")]),
         (5, [(f"  {glyphs.up} {human_size(rates[1])}/s".ljust(14), "out")]),
-        (4, [("   pending ", "dim")]),
+        (4, [("   pending " if view.width >= FULL else " ", "dim")]),
         (9, [(f"{glyphs.bar(gauge, 8)} ", "warn" if waiting else "bar")]),
-        (4, [(f"{state.pushed:,}/{state.max_pending:,}", "strong")]),
+        (4, [(f"{state.pushed:,}/{state.max_pending:,}" if view.width >= FULL else f"{state.pushed:,}", "strong")]),
         (4, [(f" +{waiting:,}" if waiting else "", "warn")]),
+        (4, [(" pending" if view.width < FULL else "", "dim")]),
         (7, [("   dup ", "dim"), (f"{state.duplicate_factor:.2f}", "good" if good else "warn")]),
     ]
     return fitting(parts, view.width)

@@ -9,6 +9,8 @@ from flux_tui.core.words import counted, human_seconds, human_size
 from flux_tui.ui.glyphs import REASON_SIGNS, Role, reason_words
 from flux_tui.ui.view import Line, Row, Span, View, cut, fit, text_of
 
+EARLY = 256 * 1024
+"""Bytes of an object until which its rate says nothing of when it will be whole."""
 LOOSE_SHOWN = 100
 """Loose chunks that are listed; ten thousand are a number, not a list."""
 
@@ -99,7 +101,8 @@ def _object_rows(
     if senders:
         rate = view.trends.object_rate(pending.cid, view.now)
         left = max(0, (found.size or 0) - found.have_bytes)
-        eta = f"  eta {human_seconds(left / rate)}" if rate > 0 and found.size else ""
+        known = rate > 0 and found.size and found.have_bytes >= EARLY
+        eta = f"  eta {human_seconds(left / rate)}" if known else ""
         waits = f"{view.glyphs.down} {human_size(rate)}/s{eta}  {waits}"
     why: Line = [("  ", "text"), (waits, "good" if senders else "warn")]
     return [

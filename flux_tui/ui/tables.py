@@ -20,6 +20,8 @@ GAPS = (3, 2, 1)
 AGAIN = "again in"
 HAS_IT: tuple[Reason, ...] = ("rate_limited", "busy")
 """Reasons that only who has it has."""
+FINAL: tuple[Reason, ...] = ("denied",)
+"""Reasons that say of the peer itself, and not of what was asked for, that nothing will come."""
 LATE = 0.9
 """A peer that sent or refused less of what it was granted in time is late."""
 
@@ -54,8 +56,13 @@ def columns_that_fit(columns: list[Column], width: int) -> list[Column]:
     return [column for column in columns if column.name in kept]
 
 
-def table_rows(columns: list[Column], peers: list[PeerState], view: View) -> list[Row]:
-    """A heading, and a row a peer."""
+def table_rows(
+    columns: list[Column],
+    peers: list[PeerState],
+    view: View,
+    words: Callable[[PeerState], str] = lambda peer: "",
+) -> list[Row]:
+    """A heading, and a row a peer. `words`: what a filter finds besides what is drawn."""
     shown = columns_that_fit(columns, view.width)
     head: Line = []
     for column in shown:
@@ -75,7 +82,7 @@ def table_rows(columns: list[Column], peers: list[PeerState], view: View) -> lis
             room = column.width - sum(len(text) for text, _ in cell)
             space: Span = (" " * max(0, room), "text")
             line += [*cell, space] if column.left else [space, *cell]
-        rows.append(Row(peer.peer, cut(line, view.width, view.glyphs.ellipsis)))
+        rows.append(Row(peer.peer, cut(line, view.width, view.glyphs.ellipsis), words=words(peer)))
     return rows
 
 
@@ -194,22 +201,20 @@ def no_rows(view: View) -> list[Row]:
     nodes = _refusers(view)
     if not nodes:
         return []
-    columns = no_columns(view)
-    rows = table_rows(columns, nodes, view)
-    if signs := _legend(columns, view):
-        rows.insert(1, Row("legend", signs, title=True))
-    return rows
+    # The reasons stand in the heading, as signs where there is no room: a filter finds who gave them.
+    return table_rows(no_columns(view), nodes, view, lambda peer: " ".join(peer.counts))
 
 
-def _legend(columns: list[Column], view: View) -> Line:
-    """The words of reasons that head their columns with a sign alone: a reason is never without its word."""
-    heads = {column.name: column.head for column in columns_that_fit(columns, view.width)}
+def no_legend(view: View) -> Line:
+    """The words of reasons that head their columns of NO by node with a sign alone: a reason is never without its
+    word. It is drawn into the panel's border, where it costs no line."""
+    heads = {column.name: column.head for column in columns_that_fit(no_columns(view), view.width)}
     bare = [reason for reason in REASONS if len(heads.get(reason, "")) == 1]
     line: Line = [
         (("  " if at else "") + reason_words(reason, view.glyphs), REASON_SIGNS[reason].role)
         for at, reason in enumerate(bare)
     ]
-    return cut(line, view.width, view.glyphs.ellipsis)
+    return line
 
 
 # ── peers ───────────────────────────────────────────────────────────────────────────────────────
@@ -221,7 +226,8 @@ def standing(peer: PeerState, now: float, glyphs: Glyphs, *, dead: bool = False)
         return ("gone", "dim")
     if peer.faults:
         return ("at fault", "bad")
-    if peer.until is not None and peer.until > now and peer.reason is not None:
+    waits = peer.until is not None and peer.until > now
+    if peer.reason is not None and (waits or (peer.until is None and peer.reason in FINAL)):
         return reason_words(peer.reason, glyphs), REASON_SIGNS[peer.reason].role
     if peer.kept is not None and peer.kept < LATE:
         return ("late", "warn")

@@ -85,7 +85,8 @@ class TimeActions(Board):
             return
         if not self.source.frozen or self.source.cursor >= self.source.last_seq:
             if not self.place.recording:
-                self.notify("freeze and go back first: there is nothing after this to play", timeout=4)
+                first = "go" if self.source.frozen else "freeze and go"
+                self.notify(f"{first} back first: there is nothing after this to play", timeout=4)
                 return
             self.source.go_to(1)  # at its end, a recording begins again
         self.playing = self._speed

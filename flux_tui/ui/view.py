@@ -26,6 +26,7 @@ from flux_tui.core.events import (
 from flux_tui.core.ids import Cid, PeerId, short
 from flux_tui.core.state import State
 from flux_tui.core.words import WHO_WIDTH, counted, describe, human_size, who
+from flux_tui.ui.filter import Filter
 from flux_tui.ui.glyphs import REASON_SIGNS, Glyphs, Role
 from flux_tui.ui.trends import Trends
 from flux_tui.ui.window import MAX_PEERS, Group
@@ -37,6 +38,8 @@ HIDDEN = "•••"
 """Instead of an id, an address or a path, while masked."""
 _IDENTIFYING = re.compile(r"\S*…\S*|(?<!\S)~?/\S+|\b(?:12D3Koo|bafk|bafy)\w+")
 KIND_WIDTH = 16
+BRIEF = 72
+"""Columns below which a NO is told in fewer words."""
 NOBODY: Mapping[PeerId, str] = MappingProxyType({})
 
 
@@ -47,6 +50,8 @@ class Row(NamedTuple):
     line: Line
     title: bool = False
     """A heading, which cannot be selected."""
+    words: str = ""
+    """What a filter finds besides the key and what is drawn."""
 
 
 Times: TypeAlias = Literal["clock", "start", "gap"]
@@ -109,6 +114,24 @@ class View(NamedTuple):
         return 0 if self.dead else self.state.connected
 
 
+def matching(rows: list[Row], wanted: Filter, *, masked: bool = False) -> list[Row]:
+    """The rows that pass a filter, by what is drawn and by their whole ids, unless those are hidden. A row whose key
+    is that of the one before and a slash belongs to it."""
+    found: list[Row] = []
+    block: list[Row] = []
+    for row in [*rows, Row("", [], title=True)]:
+        if block and row.key.startswith(f"{block[0].key}/"):
+            block.append(row)
+            continue
+        if block:
+            ids = "" if masked else block[0].key
+            text = " ".join([*(text_of(part.line) for part in block), ids, block[0].words])
+            if block[0].title or wanted.takes_text(text.lower()):
+                found += block
+        block = [row]
+    return found
+
+
 def text_of(line: Line) -> str:
     """The characters of a line."""
     return "".join(text for text, _ in line)
@@ -156,7 +179,7 @@ def entry_line(entry: Entry, view: View, group: Group | None = None, before: flo
         chunk = "its root" if entry.event.cid in entry.event.roots else view.name(entry.event.cid)
         line.append((f"{human_size(entry.event.size)} {chunk}", "dim"))
     else:
-        line.append((describe(entry.event, view), "text"))
+        line.append((describe(entry.event, view, brief=view.width < BRIEF), "text"))
     return cut(line, view.width, view.glyphs.ellipsis)
 
 

@@ -710,7 +710,7 @@ def test_the_series_in_words(here: Command, home: Path) -> None:
     lines = here("series", home=home).done().splitlines()
     assert [line.split()[2] for line in lines] == kinds
     assert "film.mkv → /film.mkv" in lines[0], "by the names that are known"
-    assert "busy: has film.mkv, come back in 2.0 s" in lines[2]
+    assert "busy, again in 2.0 s: has film.mkv" in lines[2]
 
 
 def test_the_state_at_any_entry(here: Command, home: Path) -> None:

@@ -144,8 +144,7 @@ def test_a_no_is_data_and_its_time_is_kept() -> None:
     events, effects = said(script, HOLDER, no("low_space", 120.0))
     assert effects == []
     assert [type(event) for event in events] == [ev.StatusNo], "the silence ends sooner"
-    assert describe(events[0]).startswith("low_space: will not keep")
-    assert "come back in 2:00" in describe(events[0])
+    assert describe(events[0]).startswith("low_space, again in 2:00: will not keep")
     events, _ = said(script, OTHER, no("busy", 20.0))
     assert events[1:] == [
         ev.RetrySet(cids=(ROOT,), next_push_at=START + 20.0, cause="retry_after", peer=OTHER, about="hold")

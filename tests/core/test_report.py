@@ -292,7 +292,7 @@ def test_the_columns_stand_below_each_other() -> None:
         (STORY[2], "film.mkv → /film.mkv"),
         (STORY[3], "at 192.0.2.2:2"),
         (STORY[4], "film.mkv to 12D3…kWAT and the swarm"),
-        (STORY[10], "busy: has film.mkv, come back in 2.5 s"),
+        (STORY[10], "busy, again in 2.5 s: has film.mkv"),
         (STORY[6], "may send 1 chunk of film.mkv"),
         (STORY[8], "bafk…one 100 B: duplicate"),
         (ev.StatusNo(peer=HOLDER, cids=(ROOT, OTHER), reason="denied", has_it=False, retry_after=None, text="no"),

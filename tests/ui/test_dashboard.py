@@ -203,6 +203,26 @@ async def test_a_filter_shows_what_passes_counts_it_and_keeps_up(live: Live) -> 
         assert len(shown(live.app, "series")) == 31 * 8
         await pilot.press("2", "slash", *"nothing", "enter")
         assert not [line for line in shown(live.app, "pending") if "film" in line]
+        assert str(live.app.query_one("#pending").border_title).endswith("0 matches · /nothing")
+
+
+@on_asyncio
+async def test_matches_are_gone_through_and_their_end_is_said(live: Live) -> None:
+    live.append(*STORY * 2)
+    async with live.app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.pause()
+        await pilot.press("n")
+        assert toasts(live.app) == ["no filter here: / sets one"]
+        await pilot.press("slash", *"reason:busy", "enter")
+        live.app.tick()
+        assert str(live.app.query_one("#series").border_title).endswith("· following · /reason:busy")
+        await pilot.press("N")
+        first = live.app.series.selected
+        await pilot.press("N")
+        assert live.app.series.selected == first
+        assert toasts(live.app) == ["no match before this one"]
+        await pilot.press("n", "n")
+        assert toasts(live.app) == ["no match after this one"]
 
 
 @on_asyncio
@@ -458,7 +478,7 @@ async def test_a_word_on_what_a_key_did_covers_no_panel(live: Live, size: tuple[
         (toast,) = live.app.screen.query(Toast)
         assert toast.region.y == live.app.query_one("#footer").region.y
         assert toast.region.height == 1
-        assert 10 < toast.region.width < 50
+        assert toast.region.width == size[0], "no key is cut in two under it"
         assert toasts(live.app) == ["every entry is a line"], "the newest only"
         await pilot.press("colon")
         await pilot.pause()

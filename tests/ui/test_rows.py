@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from flux_tui.core import events as ev
@@ -11,12 +12,14 @@ from flux_tui.core.events import REASONS, Entry, Event
 from flux_tui.core.ids import PeerId, dag_cid, raw_cid
 from flux_tui.core.state import State
 from flux_tui.store.series import SeriesReader
+from flux_tui.ui.filter import parse_filter
 from flux_tui.ui.glyphs import Glyphs
 from flux_tui.ui.panels import roles
 from flux_tui.ui.rates import header_line, throughput_rows
 from flux_tui.ui.rows import pending_rows, retry_rows
-from flux_tui.ui.tables import has_it, no_rows, peer_rows
-from flux_tui.ui.view import Row, View, cut, entry_line, fit, text_of
+from flux_tui.ui.tables import has_it, no_legend, no_rows, peer_rows
+from flux_tui.ui.trends import Trends
+from flux_tui.ui.view import Row, View, cut, entry_line, fit, matching, text_of
 from tests.ui.conftest import RECORDING
 
 ENTRIES = SeriesReader.open(RECORDING).read(0, 100_000)
@@ -183,20 +186,19 @@ def test_retries_count_down_to_the_soonest() -> None:
 def test_reasons_are_words_wherever_three_of_them_fit(width: int) -> None:
     noes = [ev.StatusNo(peer=ADA, cids=(ROOT,), reason=reason, has_it=True, retry_after=4.0)
             for reason in ("busy", "rate_limited", "denied")]  # fmt: skip
-    head, *legend, line = texts(no_rows(view(folded(STARTED, *noes), width)))
-    assert max(map(len, (head, line, *legend))) <= width
+    state = folded(STARTED, *noes)
+    head, line = texts(no_rows(view(state, width)))
+    legend = text_of(no_legend(view(state, width)))
+    assert max(map(len, (head, line, legend))) <= width
     assert ("⊘ denied" in head) == (not legend) == (width >= 48)
     assert "◔" in head
     more = folded(STARTED, *noes, *noes, ev.StatusNo(
         peer=ADA, cids=(ROOT,), reason="not_held", has_it=False, retry_after=None))  # fmt: skip
-    first, second, _ = no_rows(view(more, 48))
-    assert "◼ busy" in text_of(first.line)
-    assert "∅" in text_of(first.line)
-    assert "not held" not in text_of(first.line), (
-        "what is rare is a sign where there is no room for all words"
-    )
-    assert text_of(second.line) == "∅ not held  ⊘ denied", "and its word stands below"
-    assert second.title
+    head, _ = texts(no_rows(view(more, 48)))
+    assert "◼ busy" in head
+    assert "∅" in head
+    assert "not held" not in head, "what is rare is a sign where there is no room for all words"
+    assert text_of(no_legend(view(more, 48))) == "∅ not held  ⊘ denied", "and its word stands in the border"
 
 
 @pytest.mark.parametrize("width", [30, 36, 41, 47, 52, 60, 76, 110])
@@ -208,6 +210,59 @@ def test_a_retry_keeps_its_reason_whole_at_any_width(width: int) -> None:
     assert ("◔ rate" in row) == (width >= 41), row
     assert ("◔ rate_limited" in row) == (width >= 52), row
     assert ("push" in row) == (width >= 76), row
+
+
+def test_a_no_says_why_and_when_to_come_back_before_it_is_cut() -> None:
+    no = ev.StatusNo(peer=ADA, cids=(ROOT, CHUNK), reason="rate_limited", has_it=True, retry_after=4.0)
+    shown = {
+        width: text_of(entry_line(Entry(1, START, no), view(folded(STARTED, ASKED), width)))
+        for width in (56, 66, 76, 100)
+    }
+    assert "rate_limited" in shown[56]
+    assert "rate_limited 4.0 s" in shown[66], "of a terminal of 120 columns"
+    assert "rate_limited, again in 4.0 s: " in shown[76], "of one of 80"
+    assert shown[100].endswith("again in 4.0 s: has film.mkv and 1 more")
+
+
+def test_who_serves_nobody_of_us_is_not_quiet() -> None:
+    denied = ev.StatusNo(peer=ADA, cids=(ROOT,), reason="denied", has_it=True, retry_after=None)
+    assert texts(peer_rows(view(folded(STARTED, UP, ASKED, denied), 66)))[1].rstrip().endswith("⊘ denied")
+    lacks = ev.StatusNo(peer=ADA, cids=(ROOT,), reason="not_held", has_it=False, retry_after=None)
+    assert texts(peer_rows(view(folded(STARTED, UP, ASKED, lacks), 66)))[1].rstrip().endswith("quiet")
+
+
+def test_a_filter_finds_whole_ids_and_reasons_and_keeps_what_belongs_together() -> None:
+    other = ev.Requested(cid=CHUNK, name="talk.pdf", size=1)
+    state = folded(STARTED, UP, ASKED, MAPPED, PUSHED, BUSY, other,
+                   ev.ObjectMapped(root=CHUNK, size=1, chunks=1, have=0, have_bytes=0))  # fmt: skip
+
+    def found(rows: list[Row], text: str, *, masked: bool = False) -> list[str]:
+        return [row.key for row in matching(rows, parse_filter(text), masked=masked) if row.key != "head"]
+
+    noes = no_rows(view(state, 48))
+    assert found(noes, "reason:busy") == found(noes, "busy") == [ADA]
+    assert found(noes, "denied") == []
+    assert found(noes, f"peer:{ADA}") == [ADA]
+    assert found(noes, str(ADA), masked=True) == [], "what is hidden is not found either"
+    pending = pending_rows(view(state, 66))
+    assert found(pending, "film") == [ROOT, f"{ROOT}/why"]
+    assert found(pending, "says") == [ROOT, f"{ROOT}/why"], "by what it waits for, too"
+    assert found(pending, "!film") == [CHUNK, f"{CHUNK}/why"]
+    assert str(parse_filter("Busy !peer:12D3 kind:x")) == "busy !peer:12d3 kind:x"
+
+
+def test_an_eta_waits_for_a_rate_that_says_something() -> None:
+    trends = Trends()
+    first = ev.ChunkReceived(cid=CHUNK, size=4096, peer=ADA, roots=(ROOT,), fills=4096)
+    much = msgspec.structs.replace(first, size=1 << 20, fills=1 << 20)
+    large = msgspec.structs.replace(ASKED, size=1 << 30)
+    mapped = msgspec.structs.replace(MAPPED, size=1 << 30)
+    for got, told in ((first, False), (much, True)):
+        events = (STARTED, UP, large, mapped, PUSHED, GRANTED, got, GRANTED)
+        trends.extend([Entry(9, START + 9, got)])
+        state = folded(*events)
+        shown = " ".join(texts(pending_rows(view(state, 66, now=START + 9)._replace(trends=trends))))
+        assert ("eta" in shown) == told, shown
 
 
 def test_has_is_told_by_all_that_a_peer_said_and_sent() -> None:

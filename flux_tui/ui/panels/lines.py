@@ -18,9 +18,15 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from flux_tui.ui.glyphs import Glyphs
+from flux_tui.ui.glyphs import Glyphs, Role
 from flux_tui.ui.panels.roles import Roles
 from flux_tui.ui.view import Line, Row, merged
+
+
+IN_BORDER: dict[Role, str] = {
+    "warn": "$text-warning", "bad": "$text-error", "accent": "$primary", "dim": "$text-muted",
+}  # fmt: skip
+"""Roles that words in a border have."""
 
 
 class LinesPanel(Roles, ScrollView, can_focus=True):
@@ -38,6 +44,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
     ]
 
     _hushed = False
+    _legend: Line = []
     _titled = ("", "")
 
     class Chosen(Message):
@@ -132,6 +139,12 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
             self._put_title(title, len(number))
             self._hushed = False
             self.refresh(Region(-self.gutter.left, -self.gutter.top, self.outer_size.width, 1))
+
+    def set_legend(self, line: Line) -> None:
+        """Words at the right of the lower border: what signs stand for."""
+        if line != self._legend:
+            self._legend = line
+            self.border_subtitle = Content.assemble(*((text, IN_BORDER[role]) for text, role in line))
 
     def _put_title(self, title: str, start: int) -> None:
         shown = Content(title)

@@ -325,4 +325,6 @@ class SeriesPanel(LinesPanel):
             note += " · held"
         elif self.following:
             note += " · following"
+        if self.filter and self._view is not None:
+            note += " · " + self._view.text(f"/{self.filter}")
         self.set_title(note)

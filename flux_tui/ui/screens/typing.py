@@ -73,6 +73,8 @@ class WantScreen(ModalScreen[list[Command]]):
             self.query_one("#error", Static).update("\n".join(errors[:3]))
         elif commands:
             self.dismiss(commands)
+        else:
+            self.query_one("#error", Static).update("Nothing was typed yet.")
 
     def action_complete(self) -> None:
         field = self.query_one(PasteInput)
@@ -181,8 +183,8 @@ class AddScreen(ModalScreen[Path | None]):
 
     def _share(self, path: Path, named: bool) -> None:
         if not named:
-            return
-        if not path.exists():
+            self.query_one("#error", Static).update("Nothing was typed yet.")
+        elif not path.exists():
             self.query_one("#error", Static).update(f"{path} does not exist")
         else:
             self.dismiss(path)
