@@ -8,6 +8,7 @@ killed node leaves nothing to clean up. Commands are pushed into a running node 
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import socket as socketlib
 import stat
@@ -62,6 +63,7 @@ class Home:
         self.node_log = self.path / "node.log"
         self.crash_log = self.path / "crash.log"
         self.port = self.path / "port"
+        self._flags = self.path / "flags"
         self._lock = self.path / "lock"
 
     @property
@@ -166,6 +168,20 @@ class Home:
         """For the next start; a home that cannot be written just forgets."""
         with contextlib.suppress(OSError):
             self.port.write_text(f"{port}\n")
+
+    def last_flags(self) -> list[str] | None:
+        """The flags that this home's node was started with last; None: that is not known."""
+        try:
+            found = json.loads(self._flags.read_text())
+        except (OSError, ValueError):
+            return None
+        known = isinstance(found, list) and all(isinstance(flag, str) for flag in found)
+        return found if known else None
+
+    def remember_flags(self, flags: list[str]) -> None:
+        """For who starts it again as it was; a home that cannot be written just forgets."""
+        with contextlib.suppress(OSError):
+            self._flags.write_text(json.dumps(flags) + "\n")
 
     def _connect(self) -> socketlib.socket:
         connection = socketlib.socket(socketlib.AF_UNIX, socketlib.SOCK_STREAM)

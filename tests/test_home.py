@@ -382,6 +382,16 @@ def test_a_port_that_is_none_is_forgotten(home: Home, text: bytes) -> None:
     assert home.last_port() is None
 
 
+@pytest.mark.parametrize("text", [b"", b"[1]", b'"--listen"', b"\xff", b"{"])
+def test_flags_are_remembered_and_what_is_none_is_forgotten(home: Home, text: bytes) -> None:
+    home.prepare()
+    assert home.last_flags() is None
+    home.remember_flags(["--listen", "/ip4/127.0.0.1/tcp/0"])
+    assert home.last_flags() == ["--listen", "/ip4/127.0.0.1/tcp/0"]
+    (home.path / "flags").write_bytes(text)
+    assert home.last_flags() is None
+
+
 def test_a_home_that_cannot_be_written_just_forgets(home: Home) -> None:
     home.remember_port(4001)
     assert not home.path.exists()

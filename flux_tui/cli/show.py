@@ -57,7 +57,7 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
         source=Source.of_file(here.database),
         push=here.push,
         node_alive=lambda: here.running() is not None,
-        restart=starter.start,
+        restart=starter.restart,
         starting=lambda: starter.starting,
         trouble=lambda: starter.trouble,
     )
@@ -109,24 +109,28 @@ class Starter:
         """Whether it is on its way."""
         return self._thread is not None and self._thread.is_alive()
 
-    def start(self) -> None:
+    def start(self, flags: list[str] | None = None) -> None:
         """Returns at once. The first frame does not wait for a node, which takes a second to come up."""
         if not self.starting:
             self.trouble = None
-            self._thread = threading.Thread(target=self._start, daemon=True)
+            self._thread = threading.Thread(target=self._start, args=(flags,), daemon=True)
             self._thread.start()
+
+    def restart(self) -> None:
+        """Start it as it was started last, whoever did: a node that was for this machine only stays so."""
+        self.start(self._home.last_flags())
 
     def wait(self) -> None:
         """Until it is up, or why not is known."""
         if self._thread is not None:
             self._thread.join()
 
-    def _start(self) -> None:
+    def _start(self, flags: list[str] | None) -> None:
         from flux_tui.cli.background import ensure_node
         from flux_tui.cli.push import node_flags
 
         try:
-            ensure_node(self._home, node_flags(self._flags), started=self._take)
+            ensure_node(self._home, node_flags(self._flags) if flags is None else flags, started=self._take)
         except HomeError as error:
             self.trouble = str(error)
 

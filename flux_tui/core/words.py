@@ -140,7 +140,7 @@ def describe(event: Event, names: Names = NO_NAMES, *, brief: bool = False) -> s
     """What happened, on one line; of the peer that `who` names, it says only what that peer did.
 
     A NO says first why, and when to come back: that must not be what a narrow line cuts off. `brief`: in fewer
-    words, for such a line.
+    words what comes most often, for such a line.
     """
     return plain(_describe(event, names, brief))
 
@@ -181,7 +181,8 @@ def _describe(event: Event, names: Names, brief: bool) -> str:
         case ev.Granted():
             of = f" of {names.name(event.root)}" if event.root else ""
             hedge = ", overdue elsewhere" if event.hedge else ""
-            return f"may send {counted(len(event.cids), 'chunk')}{of}{hedge}"
+            number = f"{len(event.cids):,}" if brief and of else counted(len(event.cids), "chunk")
+            return f"may send {number}{of}{hedge}"
         case ev.LeaseExtended():
             return f"is late with {counted(len(event.cids), 'chunk')}, but nobody else has them"
         case ev.LeaseLapsed():
@@ -365,7 +366,7 @@ _LAPSES: dict[ev.LapseCause, str] = {
     "deadline": "did not come in time",
     "disconnected": "it is gone",
     "restarted": "this node was started again meanwhile",
-    "refused": "it said NO after all",
+    "refused": "it said NO",
     "corrupt": "the bytes were wrong",
     "slow": "its queue is full",
     "unwritten": "cannot be written here now",

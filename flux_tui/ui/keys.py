@@ -43,7 +43,7 @@ ACTIONS: tuple[Action, ...] = (
            "Push"),
     Action("retry", "retry", "r", "Push the selected or marked ones again now; all, if none is", "Push"),
     Action("mark", "mark", "x", "Mark the selected line, for cancelling and retrying several", "Push"),
-    Action("restart", "restart", "R", "Start the node again, if it is gone", "Push"),
+    Action("restart", "restart", "R", "Start the node again as it was, if it is gone", "Push"),
     Action("command", "command", "colon", "The command line: want, get, add, cancel, goto, theme …", "Look",
            "command"),
     Action("filter", "filter", "slash", "Show only what matches: text !not kind: peer: cid: reason:", "Look",

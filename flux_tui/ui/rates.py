@@ -113,6 +113,7 @@ def header_line(view: View, *, status: Span, frozen_note: str) -> Line:
     inward = _history(state, view.now, 6)[0]
     rates = rates_of(view)
     good = state.duplicate_factor < GOOD_FACTOR
+    out = f"{state.pushed:,}/{state.max_pending:,}" if view.width >= FULL else f"{state.pushed:,}"
     parts: list[tuple[int, Line]] = [
         (6, [(" flux-tui", "accent")]),
         (3, [(f" {who} ", "strong")]),
@@ -121,9 +122,9 @@ def header_line(view: View, *, status: Span, frozen_note: str) -> Line:
         (1, [(f"   {glyphs.down} {human_size(rates[0])}/s".ljust(15), "in")]),
         (8, [(f" {glyphs.spark(inward):<6}", "in")]),
         (5, [(f"  {glyphs.up} {human_size(rates[1])}/s".ljust(14), "out")]),
-        (4, [("   pending " if view.width >= FULL else " ", "dim")]),
+        (4, [("   pending " if view.width >= FULL else "  ", "dim")]),
         (9, [(f"{glyphs.bar(gauge, 8)} ", "warn" if waiting else "bar")]),
-        (4, [(f"{state.pushed:,}/{state.max_pending:,}" if view.width >= FULL else f"{state.pushed:,}", "strong")]),
+        (4, [(out, "strong")]),
         (4, [(f" +{waiting:,}" if waiting else "", "warn")]),
         (4, [(" pending" if view.width < FULL else "", "dim")]),
         (7, [("   dup ", "dim"), (f"{state.duplicate_factor:.2f}", "good" if good else "warn")]),

@@ -20,8 +20,6 @@ GAPS = (3, 2, 1)
 AGAIN = "again in"
 HAS_IT: tuple[Reason, ...] = ("rate_limited", "busy")
 """Reasons that only who has it has."""
-FINAL: tuple[Reason, ...] = ("denied",)
-"""Reasons that say of the peer itself, and not of what was asked for, that nothing will come."""
 LATE = 0.9
 """A peer that sent or refused less of what it was granted in time is late."""
 
@@ -226,12 +224,15 @@ def standing(peer: PeerState, now: float, glyphs: Glyphs, *, dead: bool = False)
         return ("gone", "dim")
     if peer.faults:
         return ("at fault", "bad")
-    waits = peer.until is not None and peer.until > now
-    if peer.reason is not None and (waits or (peer.until is None and peer.reason in FINAL)):
+    if peer.until is not None and peer.until > now and peer.reason is not None:
         return reason_words(peer.reason, glyphs), REASON_SIGNS[peer.reason].role
     if peer.kept is not None and peer.kept < LATE:
         return ("late", "warn")
-    return ("good", "good") if peer.chunks_in or peer.chunks_out or peer.yes else ("quiet", "dim")
+    if peer.chunks_in or peer.chunks_out or peer.yes:
+        return ("good", "good")
+    if peer.counts.get("denied"):
+        return reason_words("denied", glyphs), REASON_SIGNS["denied"].role
+    return ("quiet", "dim")
 
 
 def peer_columns(view: View) -> list[Column]:

@@ -39,7 +39,7 @@ HIDDEN = "•••"
 _IDENTIFYING = re.compile(r"\S*…\S*|(?<!\S)~?/\S+|\b(?:12D3Koo|bafk|bafy)\w+")
 KIND_WIDTH = 16
 BRIEF = 72
-"""Columns below which a NO is told in fewer words."""
+"""Columns below which what comes most often is told in fewer words."""
 NOBODY: Mapping[PeerId, str] = MappingProxyType({})
 
 
@@ -196,7 +196,8 @@ def _run_words(entry: Entry, group: Group, view: View) -> str:
             return f"{counted(group.chunks, 'chunk')}, {size}"
         case Granted():
             of = f" of {view.name(event.root)}" if event.root else ""
-            return f"may send {counted(group.chunks, 'chunk')}{of}"
+            brief = view.width < BRIEF and event.root
+            return f"may send {f'{group.chunks:,}' if brief else counted(group.chunks, 'chunk')}{of}"
         case Requested():
             return "chunks"
         case _:

@@ -13,6 +13,7 @@ import pytest
 
 from flux_tui.home import Home
 from flux_tui.ui.app import HANGUP_SECONDS
+from tests.bench.nodes import LISTEN, Node
 from tests.ui.conftest import RECORDING, Live, on_asyncio
 from tests.ui.terminal import Terminal, dashboard
 
@@ -112,6 +113,27 @@ def test_a_node_that_is_killed_is_told_of_and_started_again(terminal: Terminal, 
     terminal.press("R")
     terminal.wait_text("● live", mark)
     until(lambda: home.running() not in (None, pid))
+
+
+def test_a_node_that_somebody_else_started_comes_back_as_it_was(home: Home) -> None:
+    """One that is for this machine only must not be open to a network after `R` in a dashboard without flags."""
+    node = Node(home.path, "--max-uploads", "3")
+    node.start()
+    terminal = Terminal(["-m", "flux_tui", "--home", str(home.path)], (80, 24))
+    try:
+        terminal.wait_text("● live")
+        mark = len(terminal.written)
+        node.kill()
+        terminal.wait_text("press R", mark)
+        terminal.press("R")
+        until(home.listening)
+        flags = [*LISTEN, "--max-uploads", "3"]
+        assert home.last_flags() == flags
+        running = Path(f"/proc/{home.running()}/cmdline")
+        if running.exists():
+            assert running.read_bytes().decode().split("\0")[-len(flags) - 1 : -1] == flags
+    finally:
+        terminal.close()
 
 
 def test_resizing_in_the_middle_of_everything(home: Home) -> None:

@@ -228,6 +228,8 @@ def test_who_serves_nobody_of_us_is_not_quiet() -> None:
     denied = ev.StatusNo(peer=ADA, cids=(ROOT,), reason="denied", has_it=True, retry_after=None)
     assert texts(peer_rows(view(folded(STARTED, UP, ASKED, denied), 66)))[1].rstrip().endswith("⊘ denied")
     lacks = ev.StatusNo(peer=ADA, cids=(ROOT,), reason="not_held", has_it=False, retry_after=None)
+    both = folded(STARTED, UP, ASKED, denied, lacks)
+    assert texts(peer_rows(view(both, 66)))[1].rstrip().endswith("⊘ denied"), "it says so of what it has only"
     assert texts(peer_rows(view(folded(STARTED, UP, ASKED, lacks), 66)))[1].rstrip().endswith("quiet")
 
 

@@ -22,9 +22,8 @@ from flux_tui.ui.glyphs import Glyphs, Role
 from flux_tui.ui.panels.roles import Roles
 from flux_tui.ui.view import Line, Row, merged
 
-
 IN_BORDER: dict[Role, str] = {
-    "warn": "$text-warning", "bad": "$text-error", "accent": "$primary", "dim": "$text-muted",
+    "warn": "$text-warning", "bad": "$text-error", "accent": "$primary", "dim": "$foreground 60%",
 }  # fmt: skip
 """Roles that words in a border have."""
 
@@ -44,7 +43,6 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
     ]
 
     _hushed = False
-    _legend: Line = []
     _titled = ("", "")
 
     class Chosen(Message):
@@ -75,6 +73,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         self.rows: list[Row] = []
         self.selected: str | None = None
         self.marked: set[str] = set()
+        self._legend: Line = []
         self.signs = Glyphs(unicode=True)
         self._place = 0
         """Where the selected line was, for when it is gone."""
