@@ -19,9 +19,8 @@ def ensure_node(
     """Have a node running for this home. Returns whether this call started it; `started` is handed the
     process before it listens. Raises HomeError."""
     home.prepare()
-    if home.running() is not None:
-        _wait_until_listening(home, None)
-        return False
+    if home.running() is not None and _wait_until_listening(home, None):
+        return False  # else it was about to stop, and has
     try:
         log = home.node_log.open("ab")
     except OSError as error:
@@ -43,15 +42,17 @@ def ensure_node(
     return True
 
 
-def _wait_until_listening(home: Home, process: "subprocess.Popen[bytes] | None", log_start: int = 0) -> None:
+def _wait_until_listening(home: Home, process: "subprocess.Popen[bytes] | None", log_start: int = 0) -> bool:
+    """Returns whether it listens; False: a node that somebody else started (`process` is None) has stopped.
+    Raises HomeError."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if home.listening():
-            return
+            return True
         if process is not None and process.poll() is not None:
             raise HomeError(_last_words(home, log_start))
         if process is None and home.running() is None:
-            raise HomeError(f"the node of {home.path} stopped just now: try again")
+            return False
         time.sleep(0.03)
     raise HomeError(f"the node of {home.path} does not take commands: see {home.node_log}")
 

@@ -20,6 +20,7 @@ from flux_tui.core.events import Entry, LapseCause
 from flux_tui.core.ids import Cid, PeerId, is_leaf
 from flux_tui.core.state import (
     MAX_PEERS,
+    NAMED_YES,
     RECENT_SECONDS,
     Adding,
     Lease,
@@ -31,7 +32,7 @@ from flux_tui.core.state import (
     State,
 )
 
-STATE_VERSION = 4
+STATE_VERSION = 5
 """Raised whenever State or the fold changes meaning: older checkpoints are then folded anew."""
 
 EXCUSED: tuple[LapseCause, ...] = ("refused", "unwritten", "restarted")
@@ -321,6 +322,10 @@ def _retry_set(state: State, event: ev.RetrySet) -> None:
             pending.next_push_at = event.next_push_at
             pending.cause = event.cause
             pending.cause_peer = event.peer
+            if pending.last_no is not None and pending.last_no.peer == event.peer:
+                pending.cause_no = pending.last_no
+            elif pending.cause_no is not None and pending.cause_no.peer != event.peer:
+                pending.cause_no = None
 
 
 def _pushed(state: State, cid: Cid, next_push_at: float) -> None:
@@ -332,7 +337,7 @@ def _pushed(state: State, cid: Cid, next_push_at: float) -> None:
         pending.last_push_at = state.at
         pending.next_push_at = next_push_at
         pending.cause = "silence"
-        pending.cause_peer = None
+        pending.cause_peer = pending.cause_no = None
 
 
 def _drop_pending(state: State, cid: Cid) -> None:
@@ -372,9 +377,11 @@ def _status_no(state: State, second: Second, event: ev.StatusNo) -> None:
     second.noes += 1
     peer = _peer(state, event.peer)
     peer.has_it = event.has_it
-    peer.reason = event.reason
-    peer.retry_after = event.retry_after
-    peer.until = None if event.retry_after is None else state.at + event.retry_after
+    # One that gives no time is about something else, or for good: it does not undo a time that was given.
+    if event.retry_after is not None or peer.until is None or peer.until <= state.at:
+        peer.reason = event.reason
+        peer.retry_after = event.retry_after
+        peer.until = None if event.retry_after is None else state.at + event.retry_after
     peer.counts[event.reason] = peer.counts.get(event.reason, 0) + 1
     for cid in event.cids if event.about == "want" else ():
         pending = state.pending.get(cid)
@@ -398,8 +405,9 @@ def _delayed_yes(state: State, event: ev.DelayedYes) -> None:
     peer.eta = event.eta
     peer.reason = peer.retry_after = peer.until = None
     for cid in event.cids:
-        if pending := state.pending.get(cid):
-            pending.holders += 1
+        pending = state.pending.get(cid)
+        if pending and event.peer not in pending.yes and len(pending.yes) < NAMED_YES:
+            pending.yes.append(event.peer)
         if found := state.objects.get(cid):
             found.name = found.name or event.name
             found.size = found.size if found.size is not None else event.size

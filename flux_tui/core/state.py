@@ -40,6 +40,10 @@ class No(msgspec.Struct):
         return None if self.retry_after is None else self.at + self.retry_after
 
 
+NAMED_YES = 16
+"""Peers that are remembered to have said yes to a want."""
+
+
 class Pending(msgspec.Struct):
     """A root or loose chunk that was asked for and is not whole yet."""
 
@@ -55,13 +59,30 @@ class Pending(msgspec.Struct):
     cause: RetryCause = "silence"
     """Why it will be pushed again then."""
     cause_peer: PeerId | None = None
+    cause_no: No | None = None
+    """The NO of `cause_peer` that says so."""
     last_no: No | None = None
-    holders: int = 0
-    """How many delayed yeses were heard since it was asked for."""
+    yes: list[PeerId] = []
+    """Who said yes since it was asked for; at most NAMED_YES."""
     trouble: str | None = None
     """What went wrong with it here, in words; None once a chunk of it came."""
     held: bool = False
     """It is fetched to be kept for somebody else: nobody here asked for it."""
+
+    @property
+    def holders(self) -> int:
+        """How many peers said yes since it was asked for."""
+        return len(self.yes)
+
+    def next_no(self, now: float) -> No | None:
+        """The NO that says when the next try is; else the last one."""
+        if (
+            self.cause_no is not None
+            and self.cause == "retry_after"
+            and self.next_try(now) == self.next_push_at
+        ):
+            return self.cause_no
+        return self.last_no
 
     def next_try(self, now: float) -> float | None:
         """When somebody is told again: all, or before that the one who said NO to what it has. None: nothing says;
@@ -134,7 +155,7 @@ class PeerState(msgspec.Struct):
     has_it: bool | None = None
     """Whether it has what it was last asked for, as far as it said."""
     reason: Reason | None = None
-    """The last NO's; None after a yes."""
+    """The last NO's, unless that says nothing of when, and the time of one before still stands; None after a yes."""
     retry_after: float | None = None
     until: float | None = None
     counts: dict[Reason, int] = {}

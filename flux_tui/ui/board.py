@@ -49,7 +49,7 @@ class Board(Around):
             panel.set_title()
         self.say_where_empty()
         self.query_one(SeriesPanel).focus()
-        self.prompt.covers = self._cover_footer
+        self.prompt.covers = self.clear_notifications
         self.query_one(Keybar).show(self._footer(self.size.width))
         # The first frame is painted before anything is read.
         self.call_after_refresh(self.tick)
@@ -126,7 +126,7 @@ class Board(Around):
         self._was_alive = False
         for name in PANELS:
             self.panel(name).marked.clear()
-        self.series.set_source(found.source)
+        self.series.set_source(found.source, grows=not found.recording)
         self.say_where_empty()
         self.tick()
 
@@ -168,7 +168,8 @@ class Board(Around):
         wanted = self.panel_filters.get(name)
         if not wanted:
             return rows
-        return matching(rows, wanted, masked=self.masked)
+        found = matching(rows, wanted, masked=self.masked)
+        return [] if all(row.title for row in found) else found  # and why, is said there
 
     def _note(self, name: str) -> str:
         state = self.source.state

@@ -69,6 +69,9 @@ def unknown_words(wanted: Filter) -> list[str]:
     known = {"kind": tuple(EVENT_KINDS), "reason": REASONS}
     found = []
     for term in wanted.terms:
+        name, colon, _ = term.value.partition(":")
+        if not term.field and colon and name.isalpha():
+            found.append(f"{name}: is no field: there are {', '.join(FIELDS)}.")
         values = known.get(term.field, ())
         if values and not any(term.value in value for value in values):
             near = get_close_matches(term.value, values, n=1)

@@ -136,7 +136,7 @@ class Frame(App[bool]):
         with Container(id="main"):
             with shaped(Container(id="top")):
                 with shaped(Container(id="left")):
-                    yield shaped(SeriesPanel(self.source, id="series"))
+                    yield shaped(SeriesPanel(self.source, grows=not self.place.recording, id="series"))
                 with shaped(Container(id="right")):
                     yield shaped(LinesPanel("2", TITLES[1], id="pending"))
                     yield shaped(LinesPanel("3", TITLES[2], id="noes"))
@@ -158,11 +158,6 @@ class Frame(App[bool]):
                 name, self.keys, recording=self.place.recording,
                 filtered=self.panel_filters.get(name, Filter()),
             )  # fmt: skip
-
-    def _cover_footer(self, covered: bool) -> None:
-        self.query_one(Keybar).display = not covered
-        if covered:
-            self.clear_notifications()
 
     def notify(
         self,
@@ -194,9 +189,11 @@ class Frame(App[bool]):
 
     @property
     def alive(self) -> bool:
-        """Whether a node writes this series now; asked once a second, and at each tick where somebody tells of it."""
+        """Whether a node writes this series now. One that runs is asked after once a second, and at each tick where
+        somebody tells of it; one that does not is looked for at each tick, as it may just have come up."""
         now = time.monotonic()
-        if now - self._alive_asked >= (1.0 if self.narrator is None else TICK_SECONDS / 2):
+        seldom = self._alive and self.narrator is None
+        if now - self._alive_asked >= (1.0 if seldom else TICK_SECONDS / 2):
             self._alive_asked = now
             self._alive = not self.place.recording and self.place.node_alive()
             self._was_alive = self._was_alive or self._alive

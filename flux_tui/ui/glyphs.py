@@ -90,7 +90,7 @@ REASON_SIGNS: dict[Reason, Sign] = {
     "rate_limited": Sign("◔", "%", "warn"),
     "busy": Sign("◼", "#", "warn"),
     "low_space": Sign("▣", "@", "accent"),
-    "not_held": Sign("∅", "0", "dim"),
+    "not_held": Sign("∅", "n", "dim"),
     "denied": Sign("⊘", "x", "bad"),
     "too_large": Sign("⤒", "^", "bad"),
     "shutting_down": Sign("◌", "_", "accent"),

@@ -12,7 +12,7 @@ from flux_tui.ui.guide import shared_last, ticket_of
 from flux_tui.ui.layout import PANELS
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.strips import Tabs
-from flux_tui.ui.tables import TABLES, column_at
+from flux_tui.ui.tables import TABLES, column_at, columns_that_fit
 from flux_tui.ui.view import Sort, Times, fit
 
 FILTERS = "text  !not  kind:status_no  peer:12D3  cid:bafk  reason:busy"
@@ -85,16 +85,19 @@ class LookActions(Board):
         if by == 0:
             self.sorts[self.current] = sort._replace(falling=not sort.falling)
         else:
-            names = ["", *self.sort_columns()]
+            names = ["", *self.sort_columns(shown=True)]
             at = names.index(sort.column) if sort.column in names else 0
             self.sorts[self.current] = Sort(names[(at + by) % len(names)])
         self.show_all()
 
-    def sort_columns(self) -> list[str]:
-        """What the current table can be sorted by."""
+    def sort_columns(self, *, shown: bool = False) -> list[str]:
+        """What the current table can be sorted by; `shown`: of what there is room for."""
         if self.current not in TABLES:
             return []
-        columns = TABLES[self.current](self.view(self.panel().columns, self.current))
+        width = self.panel().columns
+        columns = TABLES[self.current](self.view(width, self.current))
+        if shown:
+            columns = columns_that_fit(columns, width)
         return [column.name for column in columns if column.head]
 
     def sort_by(self, column: str) -> None:
@@ -116,6 +119,9 @@ class LookActions(Board):
     # ── filters ─────────────────────────────────────────────────────────────────────────────────
 
     def action_filter(self) -> None:
+        if self.current == "throughput":
+            self.notify("Throughput has no lines to filter", timeout=3)
+            return
         self.prompt.open("filter", "/", FILTERS, completer=self.complete_filter)
 
     def complete_filter(self, text: str) -> list[str]:
@@ -129,7 +135,9 @@ class LookActions(Board):
             return
         before = panel.selected
         panel.action_move(direction)
-        if panel.selected == before:
+        if not panel.count():
+            self.notify("nothing matches", timeout=2)
+        elif panel.selected == before:
             self.notify(f"no match {'after' if direction > 0 else 'before'} this one", timeout=2)
 
     def set_filter(self, text: str) -> None:
@@ -202,8 +210,11 @@ class LookActions(Board):
     def action_ticket(self) -> None:
         root = self.selected_root()
         found = shared_last(self.state) if root is None else self.state.objects[root]
-        if found is None:
-            self.notify("nothing is shared yet: a shares a file or folder", timeout=4)
+        if found is None and self.state.objects:
+            self.notify("select an object first: in Pending (2), or an entry about it", timeout=4)
+        elif found is None:
+            add = self.keys.shown(self.keys.named("add"))
+            self.notify(f"nothing is shared yet: {add} shares a file or folder", timeout=4)
         else:
             self.take(ticket_of(self.state, found))
 

@@ -10,9 +10,9 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.message import Message
-from textual.widgets import Input, Label
+from textual.widgets import Input, Label, Static
 
 Completer = Callable[[str], list[str]]
 """Whole lines that begin as what was typed."""
@@ -85,13 +85,12 @@ class PromptInput(Input):
     @property
     def prompt(self) -> "Prompt":
         """What this is part of."""
-        parent = self.parent
-        assert isinstance(parent, Prompt)
-        return parent
+        return next(node for node in self.ancestors if isinstance(node, Prompt))
 
 
-class Prompt(Horizontal):
-    """Closed, it takes no room."""
+class Prompt(Vertical):
+    """Over the footer, and what is said beside it over the line above: nothing moves for it. Closed, it takes no
+    room."""
 
     class Typed(Message):
         """What is typed changed."""
@@ -116,8 +115,8 @@ class Prompt(Horizontal):
         self.kind = ""
         """Of what it is open for; empty: closed."""
         self.history = history or History()
-        self.covers: Callable[[bool], None] = lambda shown: None
-        """Told when it opens and closes, to make room: what is above must not move."""
+        self.covers: Callable[[], None] = lambda: None
+        """Told when it opens: what stands in its line is covered."""
         self._completer: Completer | None = None
         self._back = 0
         """How far back in history; 0: what is being typed."""
@@ -127,9 +126,10 @@ class Prompt(Horizontal):
         self._own_change = False
 
     def compose(self) -> ComposeResult:
-        yield Label("", id="prompt-label")
-        yield PromptInput(id="prompt-input", select_on_focus=False)
-        yield Label("", id="prompt-error", markup=False)
+        yield Static("", id="prompt-error", markup=False)
+        with Horizontal(id="prompt-line"):
+            yield Label("", id="prompt-label")
+            yield PromptInput(id="prompt-input", select_on_focus=False)
 
     @property
     def field(self) -> PromptInput:
@@ -145,7 +145,7 @@ class Prompt(Horizontal):
         self._back, self._typed = 0, text
         self._forget_candidates()
         self.display = True
-        self.covers(True)
+        self.covers()
         self.query_one("#prompt-label", Label).update(label)
         self.say("")
         self.field.placeholder = hint
@@ -157,12 +157,12 @@ class Prompt(Horizontal):
         """Take no more."""
         self.kind = ""
         self.display = False
-        self.covers(False)
 
     def say(self, text: str, *, bad: bool = True) -> None:
         """Words beside what is typed."""
-        label = self.query_one("#prompt-error", Label)
+        label = self.query_one("#prompt-error", Static)
         label.set_class(bad, "error")
+        label.display = bool(text)
         label.update(text)
 
     def leave(self) -> None:

@@ -23,7 +23,9 @@ def pending_rows(view: View) -> list[Row]:
     rows: list[Row] = []
     senders: dict[Cid | None, set[PeerId]] = {}
     for lease in () if view.dead else state.leases.values():
-        senders.setdefault(lease.root, set()).add(lease.peer)
+        # After a start, leases of the life before stand for a moment, and who had them is not here yet.
+        if (peer := state.peers.get(lease.peer)) and peer.connected:
+            senders.setdefault(lease.root, set()).add(lease.peer)
     loose: list[Pending] = []
     totals = [
         _total(found) for pending in state.pending.values() if (found := state.objects.get(pending.cid))
@@ -142,7 +144,7 @@ def waiting_words(view: View, pending: Pending, senders: Iterable[PeerId]) -> st
     again = ""
     if (at := pending.next_try(view.now)) is not None:
         again = f", next try in {human_seconds(at - view.now)}"
-    if (no := pending.last_no) is not None:
+    if (no := pending.next_no(view.now)) is not None:
         return f"{view.peer(no.peer)} says {_reason(view, no.reason)}{again}"
     if pending.holders:
         return f"{pending.holders} said yes{again}"
@@ -164,8 +166,10 @@ SHORT_CAUSES = CAUSES | {"lapsed": "nobody sends it", "unwritten": "cannot be wr
 
 
 def retry_rows(view: View, limit: int = 200) -> list[Row]:
-    """Countdowns to the next push, the soonest first."""
-    leases = {} if view.dead else view.state.leases
+    """Countdowns to the next push, the soonest first. Where no node runs, nothing is due."""
+    if view.dead:
+        return []
+    leases = view.state.leases
     sent = {*leases, *(lease.root for lease in leases.values())}
     due = [
         (at, pending)
@@ -206,9 +210,8 @@ def _cause(view: View, pending: Pending, at: float, room: int) -> Span:
         peer, reason = pending.last_no.peer, pending.last_no.reason
     elif pending.cause == "retry_after" and pending.cause_peer is not None:
         # The last NO may be another peer's, which will never have it.
-        no, known = pending.last_no, view.state.peers.get(pending.cause_peer)
         peer = pending.cause_peer
-        reason = no.reason if no and no.peer == peer else known.reason if known else None
+        reason = pending.cause_no.reason if pending.cause_no else None
     if peer is None:
         role: Role = "warn" if pending.cause == "retry_after" else "dim"
         causes = (CAUSES[pending.cause], SHORT_CAUSES[pending.cause])

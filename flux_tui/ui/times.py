@@ -24,8 +24,8 @@ def parse_moment(text: str, now: float, newest: float | None = None) -> Moment:
         return Moment()
     if word in ("start", "begin", "0"):
         return Moment(seq=1)
-    if word.startswith("#") and word[1:].replace(",", "").isdigit():
-        return Moment(seq=int(word[1:].replace(",", "")))
+    if (number := word.removeprefix("#").replace(",", "")).isdecimal():
+        return Moment(seq=int(number))
     if found := _AGO.match(word):
         sign, amount, unit = found.groups()
         seconds = float(amount) * _SECONDS[unit]

@@ -9,6 +9,7 @@ from flux_tui.core.ids import BadIdError, Cid
 from flux_tui.core.state import State
 from flux_tui.core.ticket import Ticket, parse_ticket
 from flux_tui.core.words import counted, human_size
+from flux_tui.ui.view import HIDDEN
 
 
 class Reading(NamedTuple):
@@ -21,22 +22,31 @@ class Reading(NamedTuple):
 
 
 def read_wants(
-    text: str, state: State, folder: Path, mark: Callable[[], str], *, into: Path | None = None
+    text: str,
+    state: State,
+    folder: Path,
+    mark: Callable[[], str],
+    *,
+    into: Path | None = None,
+    masked: bool = False,
 ) -> Reading:
-    """Files of tickets go to `folder` under their own name, or to `into`."""
+    """Files of tickets go to `folder` under their own name, or to `into`. `masked`: the preview tells no path and
+    no id."""
     found = Reading([], [], [])
     taken: set[Path] = set()
-    for word in text.split():
+    words = text.split()
+    for number, word in enumerate(words, 1):
         known = by_name(word, state)
         try:
             ticket = Ticket(known) if known is not None else parse_ticket(word)
         except BadIdError as error:
-            found.errors.append(str(error))
+            which = f"the {ordinal(number)} of {len(words)}: " if len(words) > 1 else ""
+            found.errors.append(f"{which}{error}")
             continue
         path = into or (free(folder / Path(ticket.name).name, taken) if ticket.name else None)
         if path is not None:
             taken.add(path)
-        found.lines.append(preview(ticket, path, state))
+        found.lines.append(preview(ticket, path, state, masked=masked))
         if path is not None:
             found.commands.append(Get(ticket.root, str(path), ticket.name, ticket.size, ticket.addrs, mark()))
         else:
@@ -63,10 +73,10 @@ def free(path: Path, taken: set[Path]) -> Path:
     return candidate
 
 
-def preview(ticket: Ticket, path: Path | None, state: State) -> str:
+def preview(ticket: Ticket, path: Path | None, state: State, *, masked: bool = False) -> str:
     """Name, size, who has it, and where it goes."""
     known = state.objects.get(ticket.root)
-    name = ticket.name or (known.name if known else None) or ticket.root
+    name = ticket.name or (known.name if known else None) or (HIDDEN if masked else ticket.root)
     size = ticket.size if ticket.size is not None else known.size if known else None
     words = [name, human_size(size) if size is not None else "size not known yet"]
     pending = state.pending.get(ticket.root)
@@ -80,4 +90,10 @@ def preview(ticket: Ticket, path: Path | None, state: State) -> str:
         words.append(counted(pending.holders, "holder"))
     else:
         words.append("from whoever has it")
-    return " · ".join(words) + (f"  → {path}" if path else "")
+    return " · ".join(words) + (f"  → {HIDDEN if masked else path}" if path else "")
+
+
+def ordinal(number: int) -> str:
+    """`1st`, `2nd`, `3rd`, `11th`."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number:,}{ending}"

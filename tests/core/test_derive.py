@@ -117,6 +117,48 @@ def test_the_seeds_story() -> None:
     assert state.status[peer].counts == {"rate_limited": 1}
 
 
+def test_a_no_without_a_time_leaves_one_with_a_time_standing() -> None:
+    """Seen live: busy for a second with one object, and a moment later "not held" of another."""
+    want, peer = CIDS[0], PEERS[0]
+    busy = ev.StatusNo(peer=peer, cids=(want,), reason="busy", has_it=True, retry_after=2.0)
+    lacks = ev.StatusNo(peer=peer, cids=(CIDS[1],), reason="not_held", has_it=False, retry_after=None)
+    state = derive([entry(1, ev.Requested(cid=want)), entry(2, busy), entry(3, lacks)])
+    assert (state.peers[peer].reason, state.peers[peer].until) == ("busy", 1004.0)
+    extend(state, [entry(5, lacks)])
+    assert (state.peers[peer].reason, state.peers[peer].until) == ("not_held", None), "the time is over"
+
+
+def test_the_next_try_is_told_with_the_no_that_it_waits_for() -> None:
+    want, (peer, other, _) = CIDS[0], PEERS
+    pushed = ev.PushedWant(cids=(want,), peers=(peer,), gossip=False, retry=False, next_push_at=1060)
+    busy = ev.StatusNo(peer=peer, cids=(want,), reason="busy", has_it=True, retry_after=9.0)
+    then = ev.RetrySet(cids=(want,), next_push_at=1012.0, cause="retry_after", peer=peer)
+    lacks = ev.StatusNo(peer=other, cids=(want,), reason="not_held", has_it=False, retry_after=None)
+    state = derive(
+        [entry(n, e) for n, e in enumerate((ev.Requested(cid=want), pushed, busy, then, lacks), 1)]
+    )
+    pending = state.pending[want]
+    assert pending.last_no is not None
+    assert pending.last_no.reason == "not_held"
+    assert (no := pending.next_no(1006.0)) is not None
+    assert (no.peer, no.reason) == (peer, "busy")
+    extend(state, [entry(6, ev.RetrySet(cids=(want,), next_push_at=1007.0, cause="lapsed"))])
+    assert pending.next_no(1006.0) == pending.last_no
+    extend(
+        state, [entry(7, ev.RetrySet(cids=(want,), next_push_at=1009.0, cause="retry_after", peer=PEERS[2]))]
+    )
+    assert pending.cause_no is None, "what that one said is not known"
+
+
+def test_who_said_yes_is_counted_once() -> None:
+    want = CIDS[0]
+    heard: list[Event] = [ev.Requested(cid=want)]
+    for peer in (*PEERS, *PEERS, PEERS[0]):
+        heard.append(ev.DelayedYes(peer=peer, cids=(want,), eta=0.1, queue_bytes=0))
+    state = derive([entry(n, e) for n, e in enumerate(heard, 1)])
+    assert state.pending[want].holders == len(PEERS)
+
+
 def test_waste_is_counted_by_cause() -> None:
     state = derive(
         [

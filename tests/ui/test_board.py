@@ -3,13 +3,14 @@
 import re
 from dataclasses import replace
 
-from textual.widgets import Label, Static
+from textual.widgets import Static
 
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
 from flux_tui.core.ids import PeerId, raw_cid
 from flux_tui.home import HomeError
 from flux_tui.ui.app import Dashboard
+from flux_tui.ui.frame import TICK_SECONDS
 from flux_tui.ui.glyphs import Glyphs
 from flux_tui.ui.panels.caption import CaptionStrip
 from flux_tui.ui.panels.lines import LinesPanel
@@ -232,7 +233,13 @@ async def test_what_cannot_be_pushed_is_said_beside_what_was_typed(live: Live) -
         await pilot.press(":", *f"want {ROOT}", "enter")
         await pilot.pause()
         assert app.prompt.kind == "command", "what was typed stays"
-        assert str(app.query_one("#prompt-error", Label).content) == "no node runs on this home"
+        said = app.query_one("#prompt-error", Static)
+        assert str(said.content) == "no node runs on this home"
+        assert said.region.bottom == app.query_one("#prompt-line").region.y == 23, "over the line above"
+        await pilot.press("escape", ":", *"join /ip4/127.0.0.1/tcp/1", "enter")
+        await pilot.pause()
+        assert said.region.height == 2, "whole, however long it is"
+        assert app.query_one("#timeline").region.y == 22, "and nothing moves for it"
         assert not toasts(app)
 
 
@@ -267,6 +274,13 @@ async def test_tables_are_sorted_by_any_column_by_key_and_by_mouse(live: Live) -
         assert order("peers") == [BOB, ADA]
         await pilot.press("1", ">")
         assert "can be sorted" in toasts(app)[-1]
+        await pilot.resize_terminal(120, 40)
+        await pilot.pause()
+        await pilot.press("5")
+        for _ in range(12):
+            await pilot.press(">")
+            head = text_of(app.panel("peers").rows[0].line)
+            assert ("▼" in head) == bool(app.sorts["peers"].column), "only by what is shown"
 
 
 @on_asyncio
@@ -288,9 +302,9 @@ async def test_a_node_that_is_gone_is_said_with_the_offer_to_start_it_again(live
         live.app.tick()
         assert str(trouble.content) == "The node is stopped; press R to start it again"
         live.node_alive = True
-        live.app._alive_asked = -10.0
+        live.app._alive_asked -= TICK_SECONDS
         live.app.tick()
-        assert not trouble.has_class("-shown")
+        assert not trouble.has_class("-shown"), "one that comes up is seen at the next tick"
 
 
 @on_asyncio
@@ -339,7 +353,7 @@ async def test_a_hold_is_asked_for_by_its_key_and_released_by_c(live: Live) -> N
         assert live.app.prompt.field.value == "hold film.mkv "
         await pilot.press(*"--replicas 2", "enter")
         await pilot.pause()
-        assert not live.app.prompt.kind, str(live.app.query_one("#prompt-error", Label).content)
+        assert not live.app.prompt.kind, str(live.app.query_one("#prompt-error", Static).content)
         (hold,) = live.pushed
         assert isinstance(hold, cmd.Hold)
         assert (hold.root, hold.replicas) == (ROOT, 2)

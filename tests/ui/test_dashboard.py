@@ -241,7 +241,7 @@ async def test_zoom_and_back(live: Live) -> None:
 
 @on_asyncio
 async def test_resizing_through_all_layouts(live: Live) -> None:
-    live.append(*STORY)
+    live.append(*STORY * 30)
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         for size in [*SIZES, (100, 30), (99, 30), (100, 29), (60, 20), (200, 60)]:
@@ -252,6 +252,10 @@ async def test_resizing_through_all_layouts(live: Live) -> None:
             whole = size[0] >= 100 and size[1] >= 30
             assert all(heights.values()) == whole, (size, heights)
             assert live.app.query_one("#tabs").display == (not whole)
+            series = live.app.series
+            assert series.scroll_offset.y + series.size.height == series.count(), (
+                "the newest is the last line"
+            )
 
 
 @on_asyncio
@@ -269,6 +273,15 @@ async def test_a_want_is_previewed_explained_and_pushed(live: Live, monkeypatch:
         field.value = "bafknonsense "
         await pilot.pause()
         assert "bafknonsense" in str(live.app.screen.query_one("#error", Static).content)
+        field.value = f"{ticket} bafknonsense"
+        await pilot.press("enter")
+        said = str(live.app.screen.query_one("#error", Static).content).splitlines()
+        assert said[0].startswith("the 2nd of 2: ")
+        assert said[1] == "Nothing was pushed: mend or remove that."
+        assert not live.pushed
+        field.value = "  "
+        await pilot.press("enter")
+        assert str(live.app.screen.query_one("#error", Static).content) == "Nothing was typed yet."
         await pilot.press("enter")
         assert isinstance(live.app.screen, WantScreen)
         assert live.pushed == []
@@ -427,6 +440,14 @@ async def test_masking_and_the_screenshot(
         await pilot.pause()
         await pilot.press("w")
         assert str(tmp_path) not in str(live.app.screen.query_one("#where", Static).content)
+        live.app.screen.query_one(Input).value = format_ticket(
+            Ticket(CHUNK, "talk.pdf", 4096, ("/ip4/192.0.2.7/tcp/1/p2p/" + ADA,))
+        )
+        await pilot.pause()
+        preview = str(live.app.screen.query_one("#preview", Static).content)
+        assert "talk.pdf" in preview
+        assert str(tmp_path) not in preview
+        assert live.app.screen.query_one(Input).password, "a ticket has addresses in it"
         await pilot.press("escape", "a")
         assert live.app.screen.query_one(Input).placeholder == "a path"
         await pilot.press("escape", "g", "enter")

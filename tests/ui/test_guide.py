@@ -99,12 +99,16 @@ async def test_once_something_is_shared_its_ticket_is_there_to_be_copied(
 
 @on_asyncio
 async def test_where_there_is_nothing_to_share_the_key_says_so(live: Live) -> None:
-    live.append(*STORY)
+    live.append(STORY[0], ev.PeerConnected(peer=ADA, addr="/ip4/192.0.2.7/tcp/1"))
     async with live.app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         assert guide(live.app) == []
         await pilot.press("5", "Y")
         assert "nothing is shared yet: a shares" in toasts(live.app)[-1]
+        live.append(*STORY[1:])
+        live.app.tick()
+        await pilot.press("5", "Y")
+        assert "select an object first" in toasts(live.app)[-1], "there is one, and it is not this"
 
 
 @on_asyncio

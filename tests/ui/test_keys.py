@@ -13,7 +13,7 @@ from flux_tui.ui.screens.inspect import InspectScreen
 from flux_tui.ui.view import text_of
 from tests.ui.conftest import Live, on_asyncio
 from tests.ui.test_board import footer
-from tests.ui.test_dashboard import STORY
+from tests.ui.test_dashboard import STORY, toasts
 
 
 def test_every_action_has_a_name_a_key_a_place_and_something_that_it_runs() -> None:
@@ -202,3 +202,12 @@ async def test_an_unknown_kind_is_named_and_how_to_leave(live: Live) -> None:
         assert "esc leaves it" in empty
         await pilot.press("escape")
         assert "Nothing has happened yet" in app.panel("series").empty
+        await pilot.press("5", "/", *"foo:bar", "enter")
+        await pilot.pause()
+        assert "foo: is no field: there are kind, peer, cid, reason." in app.panel("peers").empty
+        assert app.panel("peers").rows == [], "and that is what is seen"
+        await pilot.press("n")
+        assert toasts(app)[-1] == "nothing matches"
+        await pilot.press("6", "/")
+        assert not app.prompt.kind
+        assert toasts(app)[-1] == "Throughput has no lines to filter"

@@ -32,10 +32,12 @@ AHEAD = 3
 class SeriesPanel(LinesPanel):
     """Entries by number. The key of a line is the number of an entry in it."""
 
-    def __init__(self, source: Source, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, source: Source, *, grows: bool = True, id: str | None = None) -> None:  # noqa: A002
         super().__init__("1", "Series", id=id)
         self.source = source
         self.following = True
+        self.grows = grows
+        """Whether entries may still come; a recording has all of its own."""
         self.filter = Filter()
         self.folding = True
         self._view: View | None = None
@@ -47,9 +49,9 @@ class SeriesPanel(LinesPanel):
 
     # ── what is shown ───────────────────────────────────────────────────────────────────────────
 
-    def set_source(self, source: Source) -> None:
+    def set_source(self, source: Source, *, grows: bool) -> None:
         """Another series."""
-        self.source = source
+        self.source, self.grows = source, grows
         self._restart()
 
     def set_filter(self, wanted: Filter) -> None:
@@ -183,6 +185,8 @@ class SeriesPanel(LinesPanel):
     def on_resize(self, event: events.Resize) -> None:
         self._shown = ()
         self._lines.clear()
+        if self._view is not None:
+            self.update_view(self._view)  # at once: until the next tick, lines would be missing
 
     def _scroll(self, y: int) -> None:
         self.scroll_to(y=y, animate=False, force=True, immediate=True)
@@ -323,8 +327,8 @@ class SeriesPanel(LinesPanel):
             note = counted(cursor, "entry", "entries")
         if self.source.frozen:
             note += " · held"
-        elif self.following:
-            note += " · following"
+        elif self.grows:
+            note += " · following" if self.following else " · G follows"
         if self.filter and self._view is not None:
             note += " · " + self._view.text(f"/{self.filter}")
         self.set_title(note)

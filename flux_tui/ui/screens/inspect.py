@@ -356,13 +356,13 @@ def _peer_facts(peer: PeerId, view: View) -> list[Fact]:
         return ", ".join(f"{reason} {count:,}" for reason, count in counts.items()) or "never"
 
     fault = f"{found.broken:,}" if found.broken else "none"
-    kept = f", {found.lapsed:,} lapsed ({fault} by its fault)" if found.lapsed else ""
+    kept = f", {found.lapsed:,} did not, {fault} of these by its fault" if found.lapsed else ""
     facts += [
         Fact("address", HIDDEN if view.masked else found.addr, found.addr),
         _plain("standing", standing(found, view.now, view.glyphs)[0], view),
         _plain("in", f"{found.bytes_in:,} bytes in {counted(found.chunks_in, 'chunk')}", view),
         _plain("out", f"{found.bytes_out:,} bytes in {counted(found.chunks_out, 'chunk')}", view),
-        _plain("granted", f"{counted(found.granted, 'chunk')}, {found.chunks_in:,} came{kept}", view),
+        _plain("granted", f"{counted(found.granted, 'chunk')}: {found.chunks_in:,} came{kept}", view),
         _plain("wasted", f"{found.wasted:,} bytes", view),
         _plain("faults", found.faults, view),
         _plain("answers in", f"{answer * 1000:.0f} ms" if answer is not None else "not known", view),

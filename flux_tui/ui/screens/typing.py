@@ -41,6 +41,7 @@ class WantScreen(ModalScreen[list[Command]]):
         super().__init__()
         self._state = state
         self._folder = folder
+        self._masked = masked
         self._where = HIDDEN if masked else str(folder)
         self._mark = mark
 
@@ -48,8 +49,9 @@ class WantScreen(ModalScreen[list[Command]]):
         with Vertical(classes="window") as window:
             window.border_title = "Push a want"
             yield Label("Paste a ticket, a CID, or several:", classes="note")
+            # A ticket has addresses in it. What was understood is said below, without them.
             yield PasteInput(placeholder="flux1… or bafy… or a name that the series knows", id="what",
-                             suggester=NameSuggester(self._state))  # fmt: skip
+                             password=self._masked, suggester=NameSuggester(self._state))  # fmt: skip
             yield Static("", id="preview", classes="preview", markup=False)
             yield Static("", id="error", classes="error", markup=False)
             # A label is as wide as its text: here a folder's name is to wrap.
@@ -70,7 +72,8 @@ class WantScreen(ModalScreen[list[Command]]):
     def push(self) -> None:
         _, errors, commands = self._read()
         if errors:
-            self.query_one("#error", Static).update("\n".join(errors[:3]))
+            several = ["Nothing was pushed: mend or remove that."] if commands else []
+            self.query_one("#error", Static).update("\n".join([*errors[:3], *several]))
         elif commands:
             self.dismiss(commands)
         else:
@@ -86,7 +89,9 @@ class WantScreen(ModalScreen[list[Command]]):
         self.dismiss([])
 
     def _read(self) -> Reading:
-        return read_wants(self.query_one(PasteInput).value, self._state, self._folder, self._mark)
+        return read_wants(
+            self.query_one(PasteInput).value, self._state, self._folder, self._mark, masked=self._masked
+        )
 
 
 class NameSuggester(Suggester):
@@ -142,6 +147,7 @@ class AddScreen(ModalScreen[Path | None]):
     def __init__(self, folder: Path, *, masked: bool = False) -> None:
         super().__init__()
         self._folder = folder
+        self._masked = masked
         self._example = "" if masked else f", e.g. {folder}/"
 
     def compose(self) -> ComposeResult:
@@ -165,7 +171,8 @@ class AddScreen(ModalScreen[Path | None]):
     def looked_at(self, event: DirectoryTree.NodeHighlighted[object]) -> None:
         data = getattr(event.node.data, "path", None)
         if data is not None and self.query_one(DirectoryTree).has_focus:
-            self.query_one(Input).value = str(data)
+            inside = self._masked and data.is_relative_to(self._folder)
+            self.query_one(Input).value = str(data.relative_to(self._folder) if inside else data)
 
     def action_complete(self) -> None:
         field = self.query_one(Input)
