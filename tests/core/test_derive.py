@@ -134,9 +134,8 @@ def test_the_next_try_is_told_with_the_no_that_it_waits_for() -> None:
     busy = ev.StatusNo(peer=peer, cids=(want,), reason="busy", has_it=True, retry_after=9.0)
     then = ev.RetrySet(cids=(want,), next_push_at=1012.0, cause="retry_after", peer=peer)
     lacks = ev.StatusNo(peer=other, cids=(want,), reason="not_held", has_it=False, retry_after=None)
-    state = derive(
-        [entry(n, e) for n, e in enumerate((ev.Requested(cid=want), pushed, busy, then, lacks), 1)]
-    )
+    heard: list[Event] = [ev.Requested(cid=want), pushed, busy, then, lacks]
+    state = derive([entry(n, e) for n, e in enumerate(heard, 1)])
     pending = state.pending[want]
     assert pending.last_no is not None
     assert pending.last_no.reason == "not_held"
@@ -153,8 +152,9 @@ def test_the_next_try_is_told_with_the_no_that_it_waits_for() -> None:
 def test_who_said_yes_is_counted_once() -> None:
     want = CIDS[0]
     heard: list[Event] = [ev.Requested(cid=want)]
-    for peer in (*PEERS, *PEERS, PEERS[0]):
-        heard.append(ev.DelayedYes(peer=peer, cids=(want,), eta=0.1, queue_bytes=0))
+    heard += [
+        ev.DelayedYes(peer=peer, cids=(want,), eta=0.1, queue_bytes=0) for peer in (*PEERS, *PEERS, PEERS[0])
+    ]
     state = derive([entry(n, e) for n, e in enumerate(heard, 1)])
     assert state.pending[want].holders == len(PEERS)
 
