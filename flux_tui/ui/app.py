@@ -1,7 +1,6 @@
 """The dashboard: the board, what its keys do, its prompt, and how it is left."""
 
 import asyncio
-import gc
 import os
 import signal
 import threading
@@ -15,6 +14,7 @@ from textual import events, on
 from textual.app import SystemCommand
 from textual.screen import Screen
 
+from flux_tui.ui.collector import settle
 from flux_tui.ui.commandline import Context, LineError, Outcome, complete_line, read_line
 from flux_tui.ui.keys import JUMP
 from flux_tui.ui.layout import PANELS
@@ -62,20 +62,27 @@ class Dashboard(TimeActions, PushActions, LookActions):
         does it, what follows `:` in a paste or from fast fingers would still go to the panel. And what follows
         the line's end waits until it is known what has the keys then.
         """
-        if isinstance(event, events.Key) and not event.is_forwarded:
-            if self._held_back is not None:
-                self._held_back.append(event)
-                return
-            if self.begun and await self._go_on(event.key):
-                return
-            if isinstance(self.focused, PromptInput) and event.key == "enter":
-                self._held_back = []
-            elif isinstance(self.focused, LinesPanel):
-                self.app_focus = True
-                for priority in (True, False):
-                    if await self._check_bindings(event.key, priority=priority):
-                        return
-        await super().on_event(event)
+        if not isinstance(event, events.Key) or event.is_forwarded:
+            await super().on_event(event)
+        elif self._held_back is not None:
+            self._held_back.append(event)
+        elif await self._act(event):
+            self.pressed()
+        else:
+            await super().on_event(event)
+
+    async def _act(self, event: events.Key) -> bool:
+        """Do what a key is bound to in a panel; whether it was taken."""
+        if self.begun and await self._go_on(event.key):
+            return True
+        if isinstance(self.focused, PromptInput) and event.key == "enter":
+            self._held_back = []
+        elif isinstance(self.focused, LinesPanel):
+            self.app_focus = True
+            for priority in (True, False):
+                if await self._check_bindings(event.key, priority=priority):
+                    return True
+        return False
 
     def action_begin(self, start: str) -> None:
         """The first of two keys."""
@@ -278,13 +285,6 @@ class Dashboard(TimeActions, PushActions, LookActions):
     def on_unmount(self) -> None:
         for place in self.places:
             place.source.close()
-
-
-def settle() -> None:
-    """What was made at the start stays: modules, classes and styles. The collector would keep the first frame
-    waiting to look at them all (a tenth of the time until then), and later a key."""
-    gc.enable()
-    gc.freeze()
 
 
 def run_dashboard(app: Dashboard) -> bool:

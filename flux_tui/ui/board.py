@@ -13,6 +13,7 @@ from textual import events
 from flux_tui.core.ids import Cid
 from flux_tui.core.words import counted
 from flux_tui.ui.around import Around
+from flux_tui.ui.collector import take_turn
 from flux_tui.ui.filter import cids_of
 from flux_tui.ui.frame import TICK_SECONDS
 from flux_tui.ui.layout import PANELS, fit
@@ -27,6 +28,10 @@ from flux_tui.ui.view import Row, View, matching
 
 BEHIND_SECONDS = 1.0
 """Between two frames behind a window."""
+TYPING_SECONDS = 0.2
+"""After a key, in which the next one is likely."""
+QUIET_SECONDS = 5.0
+"""After which nobody is at the keys."""
 READING_SECONDS = 0.1
 """Between two frames while a long series is read."""
 
@@ -53,7 +58,7 @@ class Board(Around):
         self.query_one(Keybar).show(self._footer(self.size.width))
         # The first frame is painted before anything is read.
         self.call_after_refresh(self.tick)
-        self.set_interval(TICK_SECONDS, self.tick)
+        self.set_interval(TICK_SECONDS, self._tick_unless_typing)
 
     def on_resize(self, event: events.Resize) -> None:
         fit(self.screen_stack[0], event.size, self.current)
@@ -72,10 +77,25 @@ class Board(Around):
 
     # ── the ticker ──────────────────────────────────────────────────────────────────────────────
 
+    def _tick_unless_typing(self) -> None:
+        """A tick, unless keys follow each other: the next of them would wait for its frame, and brings one itself."""
+        now = time.monotonic()
+        since = now - self._pressed_at
+        if since >= TYPING_SECONDS or now - self._ticked_at >= 2 * TICK_SECONDS:
+            self.tick()
+        take_turn(quiet=since > QUIET_SECONDS)
+
+    def pressed(self) -> None:
+        """A key has done what it does: what is due is shown in one frame with it."""
+        self._pressed_at = time.monotonic()
+        if self._pressed_at - self._ticked_at >= TICK_SECONDS:
+            self.tick()
+
     def tick(self) -> None:
         """Take in what is new, and show it."""
         if not self.is_running or not self.screen_stack:
             return
+        self._ticked_at = time.monotonic()
         self.source.poll()
         self.play_on()
         self.narrate()

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from textual.app import App, ComposeResult
 from textual.containers import Container
-from textual.filter import LineFilter
+from textual.filter import ANSIToTruecolor, LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.widget import Widget
@@ -95,6 +95,7 @@ class Frame(App[bool]):
         self._shown: tuple[object, ...] = ()
         self._reading_shown = 0.0
         self._behind_shown = 0.0
+        self._ticked_at = self._pressed_at = 0.0
 
     @property
     def source(self) -> Source:
@@ -111,8 +112,9 @@ class Frame(App[bool]):
         return found
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """What all that is drawn goes through: to ASCII, where there is no more."""
-        found = super().get_line_filters()
+        """What all that is drawn goes through: to ASCII, where there is no more. Not what makes the sixteen colours of
+        a terminal true ones: nothing here has any, and every line would go through it."""
+        found = [one for one in super().get_line_filters() if not isinstance(one, ANSIToTruecolor)]
         return found if self.glyphs.unicode else [*found, PLAIN]
 
     # ── layout ──────────────────────────────────────────────────────────────────────────────────

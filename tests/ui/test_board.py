@@ -2,21 +2,25 @@
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
+import pytest
 from textual.widgets import Static
 
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
 from flux_tui.core.ids import PeerId, raw_cid
 from flux_tui.home import HomeError
+from flux_tui.ui import board
 from flux_tui.ui.app import Dashboard
+from flux_tui.ui.board import TYPING_SECONDS
 from flux_tui.ui.frame import TICK_SECONDS
 from flux_tui.ui.glyphs import Glyphs
 from flux_tui.ui.panels.caption import CaptionStrip
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.strips import LineStrip
 from flux_tui.ui.place import Caption
-from flux_tui.ui.view import text_of
+from flux_tui.ui.view import Row, text_of
 from tests.ui.conftest import Live, on_asyncio
 from tests.ui.test_dashboard import ADA, ME, ROOT, STORY, facts, header, shown, toasts
 from tests.ui.test_rows import BOB
@@ -323,6 +327,51 @@ async def test_nothing_is_drawn_while_nothing_changes(live: Live) -> None:
         live.append(STORY[1])
         live.app.tick()
         assert "series" in drawn
+
+
+@on_asyncio
+async def test_no_frame_of_the_ticker_comes_between_keys(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next key would wait for it. What is due is in the frame of a key, and never later than two ticks."""
+    live.append(*STORY)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        app, polls, now = live.app, [], 1000.0
+        monkeypatch.setattr(app.source, "poll", lambda: polls.append(now))
+        monkeypatch.setattr(board, "time", SimpleNamespace(monotonic=lambda: now))
+        app._ticked_at = app._pressed_at = now - TICK_SECONDS
+        app.pressed()
+        assert polls == [1000.0], "a tick was due"
+        now = 1000.0 + TICK_SECONDS / 2
+        app.pressed()
+        now = 1000.0 + TICK_SECONDS
+        app._tick_unless_typing()
+        assert polls == [1000.0], "the next key is near"
+        now = 1000.0 + 2 * TICK_SECONDS
+        app._pressed_at = now
+        app._tick_unless_typing()
+        assert polls == [1000.0, now], "one who types all the time sees what comes, too"
+        now += TYPING_SECONDS
+        app._tick_unless_typing()
+        assert polls[-1] == now
+
+
+@on_asyncio
+async def test_lines_that_come_and_go_do_not_lay_out_the_screen(live: Live) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        panel, line = live.app.panel("retries"), text_of
+        room = panel.virtual_size
+        rows = [Row(str(number), [(f"line {number}", "text")]) for number in range(60)]
+        panel.show(rows)
+        panel.action_edge(1)
+        assert panel.scroll_offset.y == panel.max_scroll_y == 60 - panel.size.height
+        assert panel.vertical_scrollbar.window_virtual_size == 60
+        panel.show(rows[:3])
+        assert panel.scroll_offset.y == 0
+        assert [line(row.line) for row in panel.rows] == ["line 0", "line 1", "line 2"]
+        panel.show([])
+        assert panel.virtual_size == room
 
 
 @on_asyncio

@@ -12,6 +12,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.cache import LRUCache
 from textual.content import Content
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -22,6 +23,10 @@ from flux_tui.ui.glyphs import Glyphs, Role
 from flux_tui.ui.panels.roles import Roles
 from flux_tui.ui.view import Line, Row, merged
 
+STRIPS = 256
+"""Drawn lines that are kept."""
+ROOM = 1_000
+"""Lines for which there is room before they come."""
 IN_BORDER: dict[Role, str] = {
     "warn": "$text-warning", "bad": "$text-error", "accent": "$primary", "dim": "$foreground 60%",
 }  # fmt: skip
@@ -74,9 +79,15 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         self.selected: str | None = None
         self.marked: set[str] = set()
         self._legend: Line = []
+        self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(STRIPS)
+        """Lines as they were drawn: most of them only move up."""
         self.signs = Glyphs(unicode=True)
         self._place = 0
         """Where the selected line was, for when it is gone."""
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._strips.clear()
 
     # ── what subclasses may replace ─────────────────────────────────────────────────────────────
 
@@ -114,18 +125,42 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         old, self.rows = self.rows, rows
         self.set_title(note)
         if len(old) != len(rows):
-            self.virtual_size = Size(self.columns, len(rows))
-            self.refresh()
+            self._have_room(len(rows))
+            if self.scroll_offset.y > self.max_scroll_y:
+                self.scroll_to(y=self.max_scroll_y, animate=False, force=True, immediate=True)
+        self._align_scrollbar()
+        if not old or not rows:
+            self.refresh()  # the words that stand where there is nothing
             return
         top = int(self.scroll_offset.y)
-        changed = [
-            y - top
-            for y, (before, after) in enumerate(zip(old, rows, strict=True))
-            if before.line != after.line
-        ]
-        for y in changed:
-            if 0 <= y < self.size.height:
-                self.refresh(Region(0, y, self.size.width, 1))
+        for y in range(top, min(top + self.size.height, max(len(old), len(rows)))):
+            if y >= len(old) or y >= len(rows) or old[y].line != rows[y].line:
+                self.refresh(Region(0, y - top, self.size.width, 1))
+
+    def _have_room(self, count: int) -> None:
+        """Have room for `count` lines. Every change of `virtual_size` lays out and draws the whole screen, so
+        there is always room for more; `max_scroll_y` and the scrollbar know how many there are.
+        """
+        room = int(self.virtual_size.height)
+        if not count <= room <= 2 * count + 2 * ROOM or self.virtual_size.width != self.columns:
+            self.virtual_size = Size(self.columns, count + max(ROOM, count // 4))
+        if self.styles.is_auto_height:
+            self.refresh(layout=True)
+
+    @property
+    def max_scroll_y(self) -> int:
+        return max(0, self.count() - self.size.height)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return self.count()
+
+    def _align_scrollbar(self) -> None:
+        """The scrollbar goes by the lines that there are. One that was not there yet when it was scrolled does not
+        know where to, either."""
+        if self.show_vertical_scrollbar:
+            # All there is, where all can be seen, is one size: it need not be drawn anew.
+            self.vertical_scrollbar.window_virtual_size = max(self.count(), self.size.height)
+            self.vertical_scrollbar.position = self.scroll_y
 
     def set_title(self, note: str = "") -> None:
         """The border's title: number, name, and a few words."""
@@ -163,7 +198,8 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         self.set_title()
 
     def on_resize(self, event: events.Resize) -> None:
-        self.virtual_size = Size(self.columns, self.count())
+        self._have_room(self.count())
+        self.call_after_refresh(self._align_scrollbar)
 
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
@@ -176,6 +212,13 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         key, line = self.line(index)
         selected = key == self.selected and (self.has_focus or self.has_class("-keep-selection"))
         sign = self.signs.mark if key in self.marked else self.signs.here if selected else " "
+        drawn = (tuple(line), sign, selected, width)
+        strip = self._strips.get(drawn)
+        if strip is None:
+            strip = self._strips[drawn] = self._draw(line, sign, selected, width)
+        return strip
+
+    def _draw(self, line: Line, sign: str, selected: bool, width: int) -> Strip:
         spans = merged([(sign, "accent"), *line])
         segments = [Segment(text, self._role(role)) for text, role in spans]
         if segments and (room := width - sum(len(text) for text, _ in spans)) > 0:

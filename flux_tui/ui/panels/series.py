@@ -10,7 +10,6 @@ from collections.abc import Mapping
 
 from textual import events
 from textual.cache import LRUCache
-from textual.geometry import Size
 
 from flux_tui.core.events import Entry
 from flux_tui.core.ids import PeerId
@@ -23,8 +22,6 @@ from flux_tui.ui.window import Group, Window
 
 SLICE = 4_000
 """Entries looked at in one tick for a filter: some 30 ms."""
-ROOM = 1_000
-"""Lines for which there is room before they come."""
 AHEAD = 3
 """Screenfuls of lines that are ready above what is seen."""
 
@@ -160,7 +157,7 @@ class SeriesPanel(LinesPanel):
         if shown == self._shown:
             return
         self._shown = shown
-        self._grow(count)
+        self._have_room(count)
         if self.following and newest is not None:
             self.selected = str(newest.last)
             self._scroll(max(0, count - self.size.height))
@@ -168,21 +165,8 @@ class SeriesPanel(LinesPanel):
             self._scroll(int(self.scroll_offset.y) + moved)
         self.refresh()
 
-    def _grow(self, count: int) -> None:
-        """Have room for `count` lines. Every change of `virtual_size` lays out and draws the whole screen, so
-        there is always room for more; `max_scroll_y` and the scrollbar know how many there are.
-        """
-        room = int(self.virtual_size.height)
-        if not count <= room <= 2 * count + 2 * ROOM or self.virtual_size.width != self.columns:
-            self.virtual_size = Size(self.columns, count + max(ROOM, count // 4) if count else 0)
-        if self.show_vertical_scrollbar:
-            self.vertical_scrollbar.window_virtual_size = count
-
-    @property
-    def max_scroll_y(self) -> int:
-        return max(0, self.count() - self.size.height)
-
     def on_resize(self, event: events.Resize) -> None:
+        super().on_resize(event)
         self._shown = ()
         self._lines.clear()
         if self._view is not None:
@@ -191,12 +175,6 @@ class SeriesPanel(LinesPanel):
     def _scroll(self, y: int) -> None:
         self.scroll_to(y=y, animate=False, force=True, immediate=True)
         self.call_after_refresh(self._align_scrollbar)
-
-    def _align_scrollbar(self) -> None:
-        """A scrollbar that was not there yet when it was scrolled does not know where to."""
-        if self.show_vertical_scrollbar:
-            self.vertical_scrollbar.window_virtual_size = self.count()
-            self.vertical_scrollbar.position = self.scroll_y
 
     def _look(self) -> None:
         """Look at some more entries: those that came, then those further back."""
@@ -257,7 +235,7 @@ class SeriesPanel(LinesPanel):
     def _settle(self, seq: int) -> None:
         """Show the line of an entry in the middle."""
         count = self.count()
-        self._grow(count)
+        self._have_room(count)
         self._window.prepended = 0
         index = self.selected_index()
         self._shown = (count, self._group_at(count - 1) if count else None)
