@@ -16,6 +16,7 @@ from flux_tui.ui.app import Dashboard
 from flux_tui.ui.board import TYPING_SECONDS
 from flux_tui.ui.frame import TICK_SECONDS
 from flux_tui.ui.glyphs import Glyphs
+from flux_tui.ui.layout import PANELS
 from flux_tui.ui.panels.caption import CaptionStrip
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.strips import LineStrip
@@ -324,6 +325,9 @@ async def test_nothing_is_drawn_while_nothing_changes(live: Live) -> None:
             live.now += 0.25
             live.app.tick()
         assert not drawn
+        live.now += 1
+        live.app.tick()
+        assert {*drawn} & {*PANELS} == {"throughput"}, "the clock goes on, and nothing else"
         live.append(STORY[1])
         live.app.tick()
         assert "series" in drawn
@@ -361,15 +365,17 @@ async def test_lines_that_come_and_go_do_not_lay_out_the_screen(live: Live) -> N
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         panel, line = live.app.panel("retries"), text_of
-        room = panel.virtual_size
         rows = [Row(str(number), [(f"line {number}", "text")]) for number in range(60)]
         panel.show(rows)
+        await pilot.pause()
+        room = panel.virtual_size
         panel.action_edge(1)
         assert panel.scroll_offset.y == panel.max_scroll_y == 60 - panel.size.height
         assert panel.vertical_scrollbar.window_virtual_size == 60
         panel.show(rows[:3])
         assert panel.scroll_offset.y == 0
         assert [line(row.line) for row in panel.rows] == ["line 0", "line 1", "line 2"]
+        assert panel.virtual_size == room
         panel.show([])
         assert panel.virtual_size == room
 

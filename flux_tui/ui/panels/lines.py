@@ -17,6 +17,7 @@ from textual.content import Content
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBar
 from textual.strip import Strip
 
 from flux_tui.ui.glyphs import Glyphs, Role
@@ -31,6 +32,20 @@ IN_BORDER: dict[Role, str] = {
     "warn": "$text-warning", "bad": "$text-error", "accent": "$primary", "dim": "$foreground 60%",
 }  # fmt: skip
 """Roles that words in a border have."""
+
+
+class LinesScrollBar(ScrollBar):
+    """Goes by the lines that there are, and not by the room that there is for them."""
+
+    @property
+    def window_virtual_size(self) -> int:
+        """Lines; where all can be seen, as many as that: nothing to scroll."""
+        panel = self.parent
+        return max(panel.count(), panel.size.height) if isinstance(panel, LinesPanel) else 0
+
+    @window_virtual_size.setter
+    def window_virtual_size(self, room: int) -> None:
+        """Textual tells the room whenever it lays out or scrolls."""
 
 
 class LinesPanel(Roles, ScrollView, can_focus=True):
@@ -82,6 +97,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(STRIPS)
         """Lines as they were drawn: most of them only move up."""
         self.signs = Glyphs(unicode=True)
+        self._empty_shown = ""
         self._place = 0
         """Where the selected line was, for when it is gone."""
 
@@ -128,9 +144,10 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
             self._have_room(len(rows))
             if self.scroll_offset.y > self.max_scroll_y:
                 self.scroll_to(y=self.max_scroll_y, animate=False, force=True, immediate=True)
-        self._align_scrollbar()
-        if not old or not rows:
-            self.refresh()  # the words that stand where there is nothing
+        if not (old and rows):
+            if old or rows or self._empty_shown != self.empty:
+                self._empty_shown = self.empty
+                self.refresh()
             return
         top = int(self.scroll_offset.y)
         for y in range(top, min(top + self.size.height, max(len(old), len(rows)))):
@@ -139,28 +156,39 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
 
     def _have_room(self, count: int) -> None:
         """Have room for `count` lines. Every change of `virtual_size` lays out and draws the whole screen, so
-        there is always room for more; `max_scroll_y` and the scrollbar know how many there are.
+        once not all can be seen there is always room for more; `max_scroll_y` and the scrollbar know how many there
+        are.
         """
-        room = int(self.virtual_size.height)
-        if not count <= room <= 2 * count + 2 * ROOM or self.virtual_size.width != self.columns:
-            self.virtual_size = Size(self.columns, count + max(ROOM, count // 4))
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.refresh()
         if self.styles.is_auto_height:
-            self.refresh(layout=True)
+            self.virtual_size = Size(self.columns, count)  # by which it is as high as its lines
+            return
+        room, seen = int(self.virtual_size.height), self.size.height
+        if count <= room <= 2 * count + 2 * ROOM and self.virtual_size.width == self.columns:
+            return
+        self.virtual_size = Size(self.columns, seen if count <= seen else count + max(ROOM, count // 4))
+        self.call_after_refresh(self._align_scrollbar)
 
     @property
     def max_scroll_y(self) -> int:
         return max(0, self.count() - self.size.height)
 
-    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return self.count()
-
     def _align_scrollbar(self) -> None:
-        """The scrollbar goes by the lines that there are. One that was not there yet when it was scrolled does not
-        know where to, either."""
+        """A scrollbar that was not there yet when it was scrolled does not know where to."""
         if self.show_vertical_scrollbar:
-            # All there is, where all can be seen, is one size: it need not be drawn anew.
-            self.vertical_scrollbar.window_virtual_size = max(self.count(), self.size.height)
             self.vertical_scrollbar.position = self.scroll_y
+
+    @property
+    def vertical_scrollbar(self) -> ScrollBar:
+        """As Textual makes it, of a kind of our own."""
+        if self._vertical_scrollbar is None:
+            self._vertical_scrollbar = LinesScrollBar(
+                vertical=True, name="vertical", thickness=self.scrollbar_size_vertical
+            )
+            self._vertical_scrollbar.display = False
+            self.app._start_widget(self, self._vertical_scrollbar)
+        return self._vertical_scrollbar
 
     def set_title(self, note: str = "") -> None:
         """The border's title: number, name, and a few words."""
@@ -199,7 +227,6 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
 
     def on_resize(self, event: events.Resize) -> None:
         self._have_room(self.count())
-        self.call_after_refresh(self._align_scrollbar)
 
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width

@@ -153,7 +153,6 @@ class SeriesPanel(LinesPanel):
         newest = self._group_at(count - 1) if count else None
         shown = (count, newest)
         moved, self._window.prepended = self._window.prepended, 0
-        self._align_scrollbar()
         if shown == self._shown:
             return
         self._shown = shown
