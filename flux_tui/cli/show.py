@@ -99,6 +99,8 @@ class Starter:
     def __init__(self, home: Home, flags: dict[str, Any]) -> None:
         self._home = home
         self._flags = flags
+        self._tried: list[str] | None = None
+        """The flags that the last start was given; None: those from the command line."""
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self.trouble: str | None = None
@@ -112,13 +114,14 @@ class Starter:
     def start(self, flags: list[str] | None = None) -> None:
         """Returns at once. The first frame does not wait for a node, which takes a second to come up."""
         if not self.starting:
-            self.trouble = None
+            self.trouble, self._tried = None, flags
             self._thread = threading.Thread(target=self._start, args=(flags,), daemon=True)
             self._thread.start()
 
     def restart(self) -> None:
-        """Start it as it was started last, whoever did: a node that was for this machine only stays so."""
-        self.start(self._home.last_flags())
+        """Start it as it was started last, whoever did: a node that was for this machine only stays so. One that did
+        not come up has left no flags but those that were tried."""
+        self.start(self._tried if self.trouble else self._home.last_flags())
 
     def wait(self) -> None:
         """Until it is up, or why not is known."""

@@ -71,7 +71,7 @@ class Pending(msgspec.Struct):
 
     @property
     def holders(self) -> int:
-        """How many peers said yes since it was asked for."""
+        """How many peers said yes since it was asked for; at most NAMED_YES."""
         return len(self.yes)
 
     def next_no(self, now: float) -> No | None:

@@ -18,7 +18,7 @@ from flux_tui.ui.collector import settle
 from flux_tui.ui.commandline import Context, LineError, Outcome, complete_line, read_line
 from flux_tui.ui.keys import JUMP
 from flux_tui.ui.layout import PANELS
-from flux_tui.ui.look_actions import LookActions
+from flux_tui.ui.look_actions import NOT_FILTERED, LookActions
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.strips import Keybar
 from flux_tui.ui.place import Place
@@ -64,7 +64,9 @@ class Dashboard(TimeActions, PushActions, LookActions):
         """
         if not isinstance(event, events.Key) or event.is_forwarded:
             await super().on_event(event)
-        elif self._held_back is not None:
+            return
+        self.typed()
+        if self._held_back is not None:
             self._held_back.append(event)
         elif await self._act(event):
             self.pressed()
@@ -219,6 +221,8 @@ class Dashboard(TimeActions, PushActions, LookActions):
             case "":
                 return
             case "filter":
+                if self.current == "throughput":
+                    raise LineError(NOT_FILTERED)
                 self.set_filter(argument)
             case "goto":
                 self.go_to_moment(argument)

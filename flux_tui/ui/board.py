@@ -85,10 +85,13 @@ class Board(Around):
             self.tick()
         take_turn(quiet=since > QUIET_SECONDS)
 
+    def typed(self) -> None:
+        """A key has come, for a panel or for a line that is typed."""
+        self._pressed_at = time.monotonic()
+
     def pressed(self) -> None:
         """A key has done what it does: what is due is shown in one frame with it."""
-        self._pressed_at = time.monotonic()
-        if self._pressed_at - self._ticked_at >= TICK_SECONDS:
+        if time.monotonic() - self._ticked_at >= TICK_SECONDS:
             self.tick()
 
     def tick(self) -> None:
@@ -210,5 +213,5 @@ class Board(Around):
             parts.append(f"{len(panel.marked)} marked")
         if wanted := self.panel_filters.get(name):
             parts.append(counted(sum(not row.title for row in panel.rows), "match", "matches"))
-            parts.append(self.view(0).text(f"/{wanted}"))
+            parts.append(f"/{self.view(0).text(str(wanted))}")
         return " · ".join(parts)

@@ -16,6 +16,7 @@ from flux_tui.ui.tables import TABLES, column_at, columns_that_fit
 from flux_tui.ui.view import Sort, Times, fit
 
 FILTERS = "text  !not  kind:status_no  peer:12D3  cid:bafk  reason:busy"
+NOT_FILTERED = "Throughput has no lines to filter"
 TIMES: tuple[Times, ...] = ("clock", "start", "gap")
 TIMES_WORDS = {
     "clock": "times by the clock",
@@ -120,7 +121,7 @@ class LookActions(Board):
 
     def action_filter(self) -> None:
         if self.current == "throughput":
-            self.notify("Throughput has no lines to filter", timeout=3)
+            self.notify(NOT_FILTERED, timeout=3)
             return
         self.prompt.open("filter", "/", FILTERS, completer=self.complete_filter)
 
@@ -130,12 +131,17 @@ class LookActions(Board):
 
     def action_match(self, direction: int) -> None:
         panel = self.panel()
+        if self.current == "throughput":
+            self.notify(NOT_FILTERED, timeout=3)
+            return
         if not self.panel_filters.get(self.current):
             self.notify(f"no filter here: {self.keys.shown(self.keys.named('filter'))} sets one", timeout=3)
             return
         before = panel.selected
         panel.action_move(direction)
-        if not panel.count():
+        if panel.selected == before and direction < 0 and self.current == "series" and self.series.looking:
+            self.notify("still looking further back", timeout=2)
+        elif not panel.count():
             self.notify("nothing matches", timeout=2)
         elif panel.selected == before:
             self.notify(f"no match {'after' if direction > 0 else 'before'} this one", timeout=2)

@@ -194,7 +194,9 @@ def retry_rows(view: View, limit: int = 200) -> list[Row]:
             (f"{human_seconds(left) if left > 0 else 'now':>7} ", "strong"),
         ]
         line.append(_cause(view, pending, at, view.width - len(text_of(line))))
-        rows.append(Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis)))
+        no = pending.next_no(view.now)
+        words = no.reason if no else ""
+        rows.append(Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis), words=words))
     return rows
 
 

@@ -218,20 +218,28 @@ def no_legend(view: View) -> Line:
 # ── peers ───────────────────────────────────────────────────────────────────────────────────────
 
 
+def standing_no(peer: PeerState, now: float) -> Reason | None:
+    """The NO for which a peer gives nothing now."""
+    if peer.until is not None and peer.until > now:
+        return peer.reason
+    served = peer.chunks_in or peer.chunks_out or peer.yes
+    # To who asks for what it has not, it says just that, also where it would deny everything.
+    denies = peer.counts.get("denied") and peer.reason in ("denied", "not_held")
+    return "denied" if denies and not served else None
+
+
 def standing(peer: PeerState, now: float, glyphs: Glyphs, *, dead: bool = False) -> Span:
     """What a peer is worth now, in a word. `dead`: to a node that does not run."""
     if dead or not peer.connected:
         return ("gone", "dim")
     if peer.faults:
         return ("at fault", "bad")
-    if peer.until is not None and peer.until > now and peer.reason is not None:
-        return reason_words(peer.reason, glyphs), REASON_SIGNS[peer.reason].role
+    if (no := standing_no(peer, now)) is not None:
+        return reason_words(no, glyphs), REASON_SIGNS[no].role
     if peer.kept is not None and peer.kept < LATE:
         return ("late", "warn")
     if peer.chunks_in or peer.chunks_out or peer.yes:
         return ("good", "good")
-    if peer.counts.get("denied"):
-        return reason_words("denied", glyphs), REASON_SIGNS["denied"].role
     return ("quiet", "dim")
 
 
@@ -304,7 +312,7 @@ def peer_rows(view: View) -> list[Row]:
         return []
     # Those who are gone stand below; otherwise, peers stand as they came.
     peers.sort(key=lambda peer: not peer.connected)
-    return table_rows(peer_columns(view), peers, view)
+    return table_rows(peer_columns(view), peers, view, lambda peer: standing_no(peer, view.now) or "")
 
 
 TABLES: dict[str, Callable[[View], list[Column]]] = {"noes": no_columns, "peers": peer_columns}

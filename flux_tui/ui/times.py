@@ -1,4 +1,4 @@
-"""Times as people type them: `12:01:03`, `-5m`, `+30s`, `#1234`, `start`, `live`. Pure."""
+"""Times as people type them: `12:01:03`, `-5m`, `+30s`, `#1234` or `1234`, `start`, `live`. Pure."""
 
 import re
 from datetime import datetime, timedelta
@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 _AGO = re.compile(r"^([+-])\s*(\d+(?:\.\d+)?)\s*([smhd]?)$")
 _CLOCK = re.compile(r"^(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?$")
+_ENTRY = re.compile(r"^#?(?:\d+|\d{1,3}(?:,\d{3})+)$", re.ASCII)
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -24,8 +25,8 @@ def parse_moment(text: str, now: float, newest: float | None = None) -> Moment:
         return Moment()
     if word in ("start", "begin", "0"):
         return Moment(seq=1)
-    if (number := word.removeprefix("#").replace(",", "")).isdecimal():
-        return Moment(seq=int(number))
+    if _ENTRY.match(word):
+        return Moment(seq=int(word.removeprefix("#").replace(",", "")))
     if found := _AGO.match(word):
         sign, amount, unit = found.groups()
         seconds = float(amount) * _SECONDS[unit]

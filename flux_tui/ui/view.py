@@ -36,7 +36,7 @@ Line: TypeAlias = list[Span]
 
 HIDDEN = "•••"
 """Instead of an id, an address or a path, while masked."""
-_IDENTIFYING = re.compile(r"\S*…\S*|(?<!\S)~?/\S+|\b(?:12D3Koo|bafk|bafy)\w+")
+_IDENTIFYING = re.compile(r"\S*…\S*|(?<!\S)~?/\S+|\b(?i:12D3Koo|bafk|bafy)\w+")
 KIND_WIDTH = 16
 BRIEF = 72
 """Columns below which what comes most often is told in fewer words."""
@@ -103,7 +103,7 @@ class View(NamedTuple):
     def text(self, text: str) -> str:
         """A sentence, without ids, addresses and paths while masked."""
         if self.masked:
-            return _IDENTIFYING.sub(HIDDEN, text)
+            return hidden(text)
         for peer, called in self.called.items():
             text = text.replace(peer, called)
         return text
@@ -130,6 +130,11 @@ def matching(rows: list[Row], wanted: Filter, *, masked: bool = False) -> list[R
                 found += block
         block = [row]
     return found
+
+
+def hidden(text: str) -> str:
+    """A text without ids, addresses and paths."""
+    return _IDENTIFYING.sub(HIDDEN, text)
 
 
 def text_of(line: Line) -> str:

@@ -9,7 +9,7 @@ from flux_tui.core.ids import BadIdError, Cid
 from flux_tui.core.state import State
 from flux_tui.core.ticket import Ticket, parse_ticket
 from flux_tui.core.words import counted, human_size
-from flux_tui.ui.view import HIDDEN
+from flux_tui.ui.view import HIDDEN, hidden
 
 
 class Reading(NamedTuple):
@@ -41,7 +41,7 @@ def read_wants(
             ticket = Ticket(known) if known is not None else parse_ticket(word)
         except BadIdError as error:
             which = f"the {ordinal(number)} of {len(words)}: " if len(words) > 1 else ""
-            found.errors.append(f"{which}{error}")
+            found.errors.append(which + (hidden(str(error)) if masked else str(error)))
             continue
         path = into or (free(folder / Path(ticket.name).name, taken) if ticket.name else None)
         if path is not None:

@@ -343,9 +343,11 @@ async def test_no_frame_of_the_ticker_comes_between_keys(live: Live, monkeypatch
         monkeypatch.setattr(app.source, "poll", lambda: polls.append(now))
         monkeypatch.setattr(board, "time", SimpleNamespace(monotonic=lambda: now))
         app._ticked_at = app._pressed_at = now - TICK_SECONDS
+        app.typed()
         app.pressed()
         assert polls == [1000.0], "a tick was due"
         now = 1000.0 + TICK_SECONDS / 2
+        app.typed()
         app.pressed()
         now = 1000.0 + TICK_SECONDS
         app._tick_unless_typing()

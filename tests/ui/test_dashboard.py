@@ -207,6 +207,16 @@ async def test_a_filter_shows_what_passes_counts_it_and_keeps_up(live: Live) -> 
 
 
 @on_asyncio
+async def test_what_matches_does_not_hang_on_the_width(live: Live) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=(60, 20)) as pilot:
+        await pilot.pause()
+        await pilot.press("slash", *"again", "enter")
+        live.app.tick()
+        assert len(shown(live.app, "series")) == 1, "told in fewer words, and found by all of them"
+
+
+@on_asyncio
 async def test_matches_are_gone_through_and_their_end_is_said(live: Live) -> None:
     live.append(*STORY * 2)
     async with live.app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -448,8 +458,20 @@ async def test_masking_and_the_screenshot(
         assert "talk.pdf" in preview
         assert str(tmp_path) not in preview
         assert live.app.screen.query_one(Input).password, "a ticket has addresses in it"
+        live.app.screen.query_one(Input).value = CHUNK[:-1] + " "
+        await pilot.pause()
+        error = str(live.app.screen.query_one("#error", Static).content)
+        assert "is no CID" in error
+        assert CHUNK[:12] not in error
         await pilot.press("escape", "a")
         assert live.app.screen.query_one(Input).placeholder == "a path"
+        live.app.screen.query_one(Input).value = "nope"
+        await pilot.press("enter")
+        assert str(live.app.screen.query_one("#error", Static).content) == "that does not exist"
+        await pilot.press("escape", "/", *f"busy peer:{ADA}", "enter")
+        live.app.tick()
+        assert str(live.app.series.border_title).endswith(f"· /busy peer:{HIDDEN}")
+        await pilot.press("escape", "a")
         await pilot.press("escape", "g", "enter")
         await pilot.pause()
         assert facts(live.app)["addrs"] == HIDDEN

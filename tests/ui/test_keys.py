@@ -211,3 +211,7 @@ async def test_an_unknown_kind_is_named_and_how_to_leave(live: Live) -> None:
         await pilot.press("6", "/")
         assert not app.prompt.kind
         assert toasts(app)[-1] == "Throughput has no lines to filter"
+        await pilot.press(":", *"filter x", "enter")
+        await pilot.pause()
+        assert app.prompt.display, "nor by the command line"
+        assert app.panel("throughput").rows

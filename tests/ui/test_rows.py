@@ -228,6 +228,10 @@ def test_who_serves_nobody_of_us_is_not_quiet() -> None:
     denied = ev.StatusNo(peer=ADA, cids=(ROOT,), reason="denied", has_it=True, retry_after=None)
     assert texts(peer_rows(view(folded(STARTED, UP, ASKED, denied), 66)))[1].rstrip().endswith("⊘ denied")
     lacks = ev.StatusNo(peer=ADA, cids=(ROOT,), reason="not_held", has_it=False, retry_after=None)
+    later = folded(STARTED, UP, ASKED, denied, BUSY)
+    assert texts(peer_rows(view(later, 66, now=later.at + 9)))[1].rstrip().endswith("quiet"), (
+        "it may be asked again"
+    )
     both = folded(STARTED, UP, ASKED, denied, lacks)
     assert texts(peer_rows(view(both, 66)))[1].rstrip().endswith("⊘ denied"), "it says so of what it has only"
     assert texts(peer_rows(view(folded(STARTED, UP, ASKED, lacks), 66)))[1].rstrip().endswith("quiet")
@@ -246,6 +250,9 @@ def test_a_filter_finds_whole_ids_and_reasons_and_keeps_what_belongs_together() 
     assert found(noes, "denied") == []
     assert found(noes, f"peer:{ADA}") == [ADA]
     assert found(noes, str(ADA), masked=True) == [], "what is hidden is not found either"
+    peers = peer_rows(view(state, 66))
+    assert found(peers, "reason:busy") == [ADA], "as it stands"
+    assert found(retry_rows(view(state, 30)), "busy") == [ROOT], "however it is cut"
     pending = pending_rows(view(state, 66))
     assert found(pending, "film") == [ROOT, f"{ROOT}/why"]
     assert found(pending, "says") == [ROOT, f"{ROOT}/why"], "by what it waits for, too"

@@ -15,6 +15,7 @@ NOON = datetime(2026, 3, 1, 12, 0, 0).timestamp()
         ("live", Moment()),
         ("start", Moment(seq=1)),
         ("5", Moment(seq=5)),
+        ("1,204", Moment(seq=1204)),
         ("#1,234", Moment(seq=1234)),
         ("-5m", Moment(at=NOON - 300)),
         ("+10s", Moment(at=NOON + 10)),
@@ -28,7 +29,7 @@ def test_moments(text: str, moment: Moment) -> None:
     assert parse_moment(text, NOON) == moment
 
 
-@pytest.mark.parametrize("text", ["", "noon", "25:00", "12:60", "5x", "#", "12:01:99"])
+@pytest.mark.parametrize("text", ["", "noon", "25:00", "12:60", "12,01", "5x", "#", "12:01:99"])
 def test_what_is_no_moment_is_explained(text: str) -> None:
     with pytest.raises(ValueError, match=r"no such moment: type 12:01:03"):
         parse_moment(text, NOON)

@@ -161,9 +161,6 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         """
         if self.show_vertical_scrollbar:
             self.vertical_scrollbar.refresh()
-        if self.styles.is_auto_height:
-            self.virtual_size = Size(self.columns, count)  # by which it is as high as its lines
-            return
         room, seen = int(self.virtual_size.height), self.size.height
         if count <= room <= 2 * count + 2 * ROOM and self.virtual_size.width == self.columns:
             return

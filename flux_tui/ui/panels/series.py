@@ -22,6 +22,8 @@ from flux_tui.ui.window import Group, Window
 
 SLICE = 4_000
 """Entries looked at in one tick for a filter: some 30 ms."""
+WHOLE = 1_000
+"""Columns in which every entry is told whole."""
 AHEAD = 3
 """Screenfuls of lines that are ready above what is seen."""
 
@@ -165,7 +167,6 @@ class SeriesPanel(LinesPanel):
         self.refresh()
 
     def on_resize(self, event: events.Resize) -> None:
-        super().on_resize(event)
         self._shown = ()
         self._lines.clear()
         if self._view is not None:
@@ -284,7 +285,8 @@ class SeriesPanel(LinesPanel):
     def _passes(self, entry: Entry) -> bool:
         assert self._view is not None
         if self.filter.by_words:
-            return self.filter.takes(entry, text_of(entry_line(entry, self._view)).lower(), self._called)
+            whole = self._view._replace(width=WHOLE)  # what matches does not hang on what there is room for
+            return self.filter.takes(entry, text_of(entry_line(entry, whole)).lower(), self._called)
         return self.filter.takes(entry, "", self._called)
 
     @property
@@ -307,5 +309,5 @@ class SeriesPanel(LinesPanel):
         elif self.grows:
             note += " · following" if self.following else " · G follows"
         if self.filter and self._view is not None:
-            note += " · " + self._view.text(f"/{self.filter}")
+            note += f" · /{self._view.text(str(self.filter))}"
         self.set_title(note)

@@ -192,6 +192,6 @@ class AddScreen(ModalScreen[Path | None]):
         if not named:
             self.query_one("#error", Static).update("Nothing was typed yet.")
         elif not path.exists():
-            self.query_one("#error", Static).update(f"{path} does not exist")
+            self.query_one("#error", Static).update(f"{'that' if self._masked else path} does not exist")
         else:
             self.dismiss(path)

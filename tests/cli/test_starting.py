@@ -1,0 +1,78 @@
+"""Starting a node in the background: as it was, and also where the one before is about to stop."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flux_tui.cli import background
+from flux_tui.cli.show import Starter
+from flux_tui.home import Home, HomeError
+
+LOCAL = {"listen": ("/ip4/127.0.0.1/tcp/4001",), "no_mdns": True}
+FLAGS = ["--listen", "/ip4/127.0.0.1/tcp/4001", "--no-mdns"]
+
+
+class Started:
+    """In place of a process that runs on."""
+
+    def __init__(self, command: list[str], **how: Any) -> None:
+        self.command = command
+
+    def poll(self) -> int | None:
+        return None
+
+
+def test_a_node_that_is_about_to_stop_is_followed_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path / "home")
+    started: list[Any] = []
+    pids = iter([7, 7])  # it runs when it is looked for, and once more; then it is gone
+    monkeypatch.setattr(home, "running", lambda: next(pids, None))
+    monkeypatch.setattr(home, "listening", lambda: bool(started))
+    monkeypatch.setattr(subprocess, "Popen", Started)
+    assert background.ensure_node(home, FLAGS, started=lambda process: started.append(process))
+    (process,) = started
+    assert process.command[-len(FLAGS) :] == FLAGS
+
+
+def test_a_node_that_listens_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home(tmp_path / "home")
+    monkeypatch.setattr(home, "running", lambda: 7)
+    monkeypatch.setattr(home, "listening", lambda: True)
+    monkeypatch.setattr(subprocess, "Popen", None)
+    assert not background.ensure_node(home, FLAGS)
+
+
+def test_it_is_started_again_as_it_was_or_as_was_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a first start failed, the flags of an older node must not open this one to a network."""
+    home, fails = Home(tmp_path / "home"), True
+    given: list[list[str]] = []
+
+    def ensure_node(home: Home, flags: list[str], *, started: object) -> bool:
+        given.append(flags)
+        if fails:
+            raise HomeError("the port is taken")
+        home.remember_flags(flags)
+        return True
+
+    monkeypatch.setattr(background, "ensure_node", ensure_node)
+    home.prepare()
+    home.remember_flags([])  # of a node for everybody, long ago
+    starter = Starter(home, LOCAL)
+    for start in (starter.start, starter.restart):
+        start()
+        starter.wait()
+        assert starter.trouble == "the port is taken"
+    fails = False
+    starter.restart()
+    starter.wait()
+    assert starter.trouble is None
+    home.remember_flags(["--no-mdns"])  # somebody else has started it meanwhile
+    starter.restart()
+    starter.wait()
+    assert given == [FLAGS, FLAGS, FLAGS, ["--no-mdns"]]
