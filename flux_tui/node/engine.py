@@ -27,8 +27,8 @@ from flux_tui.store.store import Landed, Store, StoreError
 
 log = logging.getLogger(__name__)
 
-CHECKPOINT_ENTRIES = 10_000
-"""Entries between two checkpoints: 30 ms of folding."""
+CHECKPOINT_ENTRIES = 5_000
+"""Entries between two checkpoints: 15 ms of folding."""
 MAX_GROUP = 5_000
 """Entries in one commit: some 20 ms of a worker thread."""
 GATHER_SECONDS = 0.003

@@ -21,11 +21,14 @@ def settle() -> None:
 
 
 def take_turn(*, quiet: bool) -> None:
-    """Collect, if that is due. `quiet`: nobody has pressed a key for a while, so the oldest may be looked at, too."""
+    """Collect, if that is due. `quiet`: nobody has pressed a key for a while, so older ones may be looked at, too,
+    which takes a tenth of a second in a long series."""
     if not gc.isenabled():
         return
     young, middle, old = gc.get_count()
     if quiet and old > NET[2]:
         gc.collect()
+    elif quiet and middle > NET[1]:
+        gc.collect(1)
     elif young > YOUNG:
-        gc.collect(1 if middle > NET[1] else 0)
+        gc.collect(0)

@@ -9,8 +9,9 @@ costs one checkpoint and a short fold; nothing here is ever proportional to hist
 No Textual in this module.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 from flux_tui.core.derive import copy, extend, restore, snapshot
@@ -54,6 +55,8 @@ class Source:
         self._probed = False
         self._pages: OrderedDict[int, list[Entry]] = OrderedDict()
         self._trends = Trends()
+        self._tail: deque[Entry] = deque(maxlen=WINDOW)
+        """What was folded last on the way to the cursor, without a gap."""
         self.last_seq = 0
         """Entries in the series, folded or not."""
         self.trouble: str | None = None
@@ -155,6 +158,10 @@ class Source:
         seq = self.cursor
         if not 0 <= seq - self._trends.seq <= WINDOW:
             self._trends = Trends(max(0, seq - WINDOW))
+            tail = self._tail
+            if tail and tail[-1].seq == seq and tail[0].seq <= self._trends.seq + 1:
+                # The fold has just read them.
+                self._trends.extend(islice(tail, self._trends.seq + 1 - tail[0].seq, None))
         while self._trends.seq < seq:
             page = self.read(self._trends.seq, seq - self._trends.seq)
             if not page:
@@ -266,13 +273,15 @@ class Source:
         self._fold(reader, state, seq)
         return state
 
-    @staticmethod
-    def _fold(reader: SeriesSource, state: State, seq: int) -> None:
+    def _fold(self, reader: SeriesSource, state: State, seq: int) -> None:
+        if not self._tail or self._tail[-1].seq != state.seq:
+            self._tail.clear()
         while state.seq < seq:
             page = reader.read(state.seq, min(POLL_ENTRIES, seq - state.seq))
             if not page:
                 break
             extend(state, page)
+            self._tail.extend(page)
 
     def _nearest(self, reader: SeriesSource, seq: int) -> State:
         """The best place to begin: the held state, one kept near it, one kept along the way, one of the

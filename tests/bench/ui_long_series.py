@@ -19,12 +19,12 @@ from pathlib import Path
 from flux_tui.core.derive import extend, snapshot
 from flux_tui.core.events import Entry, encode_event
 from flux_tui.core.state import State
+from flux_tui.node.engine import CHECKPOINT_ENTRIES
 from flux_tui.store.schema import APPLICATION_ID, SCHEMA_VERSION, SERIES_TABLES
 from tests.bench.report import Table, parser
 from tests.bench.series import exchange
 from tests.ui.terminal import Terminal
 
-CHECKPOINT = 10_000
 REPEATS = 1000
 """Entries that are encoded once: after that, the same come again at later times."""
 JUMPS = 60
@@ -38,10 +38,10 @@ def write(path: Path, count: int, *, bare: bool) -> None:
     db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     db.execute("PRAGMA synchronous=OFF")
     state = State()
-    events = list(itertools.islice(exchange(1), REPEATS * CHECKPOINT // 100))
+    events = list(itertools.islice(exchange(1), REPEATS * 100))
     bodies = [encode_event(event) for event in events]
-    for start in range(0, count, CHECKPOINT):
-        end = min(start + CHECKPOINT, count)
+    for start in range(0, count, CHECKPOINT_ENTRIES):
+        end = min(start + CHECKPOINT_ENTRIES, count)
         numbers = [(seq, 1.6e9 + seq / 1000, (seq - 1) % len(events)) for seq in range(start + 1, end + 1)]
         db.execute("BEGIN")
         db.executemany("INSERT INTO entry VALUES (?, ?, ?)", [(seq, at, bodies[n]) for seq, at, n in numbers])

@@ -41,6 +41,12 @@ def test_it_has_one_when_there_is_much_to_look_at() -> None:
 def test_the_oldest_are_looked_at_when_nobody_is_at_the_keys() -> None:
     settle()
     gc.collect()
+    for _ in range(NET[1] + 1):
+        gc.collect(0)
+    take_turn(quiet=False)
+    assert gc.get_count()[1] > NET[1], "not while a key may come"
+    take_turn(quiet=True)
+    assert gc.get_count()[1] == 0
     for _ in range(NET[2] + 1):
         gc.collect(1)
     take_turn(quiet=False)

@@ -101,8 +101,8 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         self._place = 0
         """Where the selected line was, for when it is gone."""
 
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
+    def restyle(self) -> None:
+        super().restyle()
         self._strips.clear()
 
     # ── what subclasses may replace ─────────────────────────────────────────────────────────────

@@ -29,9 +29,19 @@ class Roles(_Base):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._styles: dict[str, Style] = {}
+        self._ground: tuple[object, ...] = ()
+        """What the styles were made for."""
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
+        # Also told of each change of focus, which changes none of them: styling all anew takes 5 ms.
+        ground = (self.app.theme, *self.background_colors)
+        if ground != self._ground:
+            self._ground = ground
+            self.restyle()
+
+    def restyle(self) -> None:
+        """Colours have changed."""
         self._styles.clear()
 
     def _role(self, role: str) -> Style:

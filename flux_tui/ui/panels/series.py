@@ -24,6 +24,8 @@ SLICE = 4_000
 """Entries looked at in one tick for a filter: some 30 ms."""
 WHOLE = 1_000
 """Columns in which every entry is told whole."""
+NEAR = 1_000
+"""Entries beyond which what is between the lines shown and the cursor is not looked at, where nothing is filtered."""
 AHEAD = 3
 """Screenfuls of lines that are ready above what is seen."""
 
@@ -179,7 +181,8 @@ class SeriesPanel(LinesPanel):
     def _look(self) -> None:
         """Look at some more entries: those that came, then those further back."""
         window, cursor, budget = self._window, self.source.cursor, SLICE
-        if cursor < window.low or (self.following and cursor - window.high > 10 * SLICE):
+        far = 10 * SLICE if self.filter else NEAR  # what matched has been counted
+        if cursor < window.low or (self.following and cursor - window.high > far):
             # Far from what was looked at: begin anew at the cursor.
             window = self._window = Window(
                 cursor, fold=self._folds, passes=self._passes if self.filter else None
