@@ -4,7 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from textual.widgets import Input, Static
+from textual.widgets import DirectoryTree, Input, Static
 from textual.widgets._toast import Toast
 
 from flux_tui.core import commands as cmd
@@ -420,6 +420,32 @@ async def test_inspecting_an_entry_a_peer_and_an_object(live: Live) -> None:
         await pilot.pause()
         assert facts(live.app)["path"] == "/there/film.mkv"
         assert facts(live.app)["here"] == "50%"
+
+
+@on_asyncio
+async def test_what_was_not_on_the_screen_has_a_line_selected_at_once(live: Live) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=(60, 20)) as pilot:
+        await pilot.pause()
+        await pilot.press("5")
+        await pilot.pause()
+        assert live.app.panel("peers").selected == ADA
+        await pilot.press("enter")
+        await pilot.pause()
+        assert facts(live.app)["peer"] == ADA
+
+
+@pytest.mark.parametrize("size", SIZES)
+@on_asyncio
+async def test_the_window_for_adding_is_whole(live: Live, size: tuple[int, int]) -> None:
+    live.append(*STORY[:1])
+    async with live.app.run_test(size=size) as pilot:
+        await pilot.pause()
+        await pilot.press("a")
+        await pilot.pause()
+        window, hint = live.app.screen.query_one(".window"), live.app.screen.query(".note").last()
+        assert hint.region.bottom < window.region.bottom <= size[1]
+        assert live.app.screen.query_one(DirectoryTree).region.height >= 5
 
 
 @on_asyncio

@@ -139,6 +139,8 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         if (at := self.selected_index()) >= 0:
             self._place = at
         old, self.rows = self.rows, rows
+        if self.selected is None and self.has_focus:
+            self.select_index(0)  # it had no lines yet when it got the keys
         self.set_title(note)
         if len(old) != len(rows):
             self._have_room(len(rows))

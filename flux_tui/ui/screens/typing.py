@@ -157,7 +157,7 @@ class AddScreen(ModalScreen[Path | None]):
             yield Input(placeholder=f"a path{self._example}", suggester=PathSuggester(), id="path")
             yield Static("", id="error", classes="error", markup=False)
             yield VisibleTree(self._folder)
-            yield Label("tab completes · ↓ to the tree · enter shares · esc leaves", classes="note")
+            yield Static("tab completes · ↓ to the tree · enter shares · esc leaves", classes="note")
 
     @on(Input.Submitted)
     def typed(self, event: Input.Submitted) -> None:
