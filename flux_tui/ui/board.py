@@ -28,6 +28,8 @@ from flux_tui.ui.view import Row, View, matching
 
 BEHIND_SECONDS = 1.0
 """Between two frames behind a window."""
+LOOK_SECONDS = 0.02
+"""Between two slices of a search."""
 TYPING_SECONDS = 0.2
 """After a key, in which the next one is likely."""
 QUIET_SECONDS = 5.0
@@ -169,6 +171,7 @@ class Board(Around):
         self._shown = fresh
         self.show_strips(screen)
         self.series.update_view(self.view(self.series.columns))
+        self._have_looked()
         for name, build in ROWS.items():
             panel = self.panel(name)
             if panel.size.height:
@@ -176,6 +179,18 @@ class Board(Around):
                 panel.show(self._filtered(name, build(view)), self._note(name))
                 if name == "noes":
                     panel.set_legend(no_legend(view))
+
+    def _look_on(self) -> None:
+        """A filter looks further back, a slice at a time, between keys and frames."""
+        self._looks = False
+        if self.is_running and self.screen_stack:
+            self.series.update_view(self.view(self.series.columns))
+            self._have_looked()
+
+    def _have_looked(self) -> None:
+        if self.series.looking and not self._looks:
+            self._looks = True
+            self.set_timer(LOOK_SECONDS, self._look_on)
 
     def _fresh(self) -> tuple[object, ...]:
         """What a frame depends on: entries, and the time as far as it is shown."""

@@ -82,6 +82,7 @@ class Frame(App[bool]):
         self.playing: int | None = None
         """How many times as fast; None: not."""
         self.prompt = prompt or Prompt(id="prompt")
+        self.prompt.masked = masked
         self.begun = ""
         """The first of two keys, once it was pressed."""
         self._timelines: dict[str, Timeline] = {}
@@ -95,6 +96,8 @@ class Frame(App[bool]):
         self._shown: tuple[object, ...] = ()
         self._reading_shown = 0.0
         self._behind_shown = 0.0
+        self._looks = False
+        """Whether a search goes on by itself."""
         self._ticked_at = self._pressed_at = 0.0
 
     @property

@@ -247,7 +247,7 @@ class LookActions(Board):
         return f"{before}{fit(text, room).rstrip()}{after}"
 
     def action_mask(self) -> None:
-        self.masked = not self.masked
+        self.masked = self.prompt.masked = not self.masked
         self.series.forget_names()
         self.show_all()
         self.notify(

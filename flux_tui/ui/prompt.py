@@ -14,6 +14,8 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input, Label, Static
 
+from flux_tui.ui.view import tells
+
 Completer = Callable[[str], list[str]]
 """Whole lines that begin as what was typed."""
 HISTORY = 500
@@ -117,6 +119,8 @@ class Prompt(Vertical):
         self.history = history or History()
         self.covers: Callable[[], None] = lambda: None
         """Told when it opens: what stands in its line is covered."""
+        self.masked = False
+        """Whether ids, addresses and paths are not to be read while they are typed."""
         self._completer: Completer | None = None
         self._back = 0
         """How far back in history; 0: what is being typed."""
@@ -213,11 +217,13 @@ class Prompt(Vertical):
         if self.field.value != text:
             self._own_change = True
             self.field.value = text
+        self.field.password = self.masked and tells(text)
         self.field.cursor_position = len(text)
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
+        event.input.password = self.masked and tells(event.value)
         if self._own_change:
             self._own_change = False
         else:

@@ -86,6 +86,8 @@ class PushActions(Board):
         """Open the command line with something in it."""
 
     def action_cancel(self) -> None:
+        if not self._can_push():
+            return
         held = Cid(self.panel().selected or "")
         cids = self._chosen_cids()
         if not cids and self.current == "pending" and held in self.state.holds:
@@ -99,6 +101,8 @@ class PushActions(Board):
             self.panel().step_aside()
 
     def action_retry(self) -> None:
+        if not self._can_push():
+            return
         cids = self._chosen_cids()
         if not self.state.pending:
             self.notify("nothing is pending", timeout=3)

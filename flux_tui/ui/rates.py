@@ -5,10 +5,9 @@ from typing import NamedTuple
 from flux_tui.core.state import State
 from flux_tui.core.words import counted, human_size
 from flux_tui.ui.glyphs import Role
+from flux_tui.ui.trends import RATE_SECONDS, rate_of
 from flux_tui.ui.view import Line, Row, Span, View, cut, text_of
 
-RATE_SECONDS = 3
-"""Rates are means over this many seconds: long enough to be read, short enough to be true."""
 FULL = 80
 """Columns from which the header says how many intents may be out, too."""
 GOOD_FACTOR = 1.02
@@ -87,13 +86,14 @@ def _history(state: State, now: float, seconds: int) -> tuple[list[float], ...]:
 
 
 def rates_of(view: View) -> tuple[float, float]:
-    """Bytes/s in and out lately, the same wherever they are told; the current second counts as far as it has
-    gone."""
+    """Bytes/s in and out lately, the same wherever they are told."""
     if view.dead:
         return (0.0, 0.0)
-    lately = [second for second in view.state.recent if view.now - RATE_SECONDS <= second.t]
-    seconds = max(view.now - min((second.t for second in lately), default=int(view.now)), 0.5)
-    return sum(s.bytes_in for s in lately) / seconds, sum(s.bytes_out for s in lately) / seconds
+    recent = view.state.recent
+    return (
+        rate_of({second.t: second.bytes_in for second in recent}, view.now),
+        rate_of({second.t: second.bytes_out for second in recent}, view.now),
+    )
 
 
 # ── header ──────────────────────────────────────────────────────────────────────────────────────

@@ -9,6 +9,8 @@ from flux_tui.core.words import counted, human_seconds, human_size
 from flux_tui.ui.glyphs import REASON_SIGNS, Role, reason_words
 from flux_tui.ui.view import Line, Row, Span, View, cut, fit, text_of
 
+ETA_SECONDS = 15
+"""Of the rate by which is told when an object will be whole: one that changes less from moment to moment."""
 EARLY = 256 * 1024
 """Bytes of an object until which its rate says nothing of when it will be whole."""
 LOOSE_SHOWN = 100
@@ -99,14 +101,17 @@ def _object_rows(
         (f" {found.progress:>4.0%}", "strong"),
         (f"  {count}", "dim"),
     ]
-    waits = waiting_words(view, pending, senders)
-    if senders:
-        rate = view.trends.object_rate(pending.cid, view.now)
+    # Between two grants nobody sends for a moment: what flows is told all the same, in the same place.
+    rate = 0.0 if view.dead else view.trends.object_rate(pending.cid, view.now)
+    flows: Line = []
+    if senders or rate:
+        lately = view.trends.object_rate(pending.cid, view.now, ETA_SECONDS)
         left = max(0, (found.size or 0) - found.have_bytes)
-        known = rate > 0 and found.size and found.have_bytes >= EARLY
-        eta = f"  eta {human_seconds(left / rate)}" if known else ""
-        waits = f"{view.glyphs.down} {human_size(rate)}/s{eta}  {waits}"
-    why: Line = [("  ", "text"), (waits, "good" if senders else "warn")]
+        known = lately > 0 and found.size and found.have_bytes >= EARLY
+        eta = f"  eta {human_seconds(left / lately)}" if known else ""
+        flows = [(f"{view.glyphs.down} {human_size(rate)}/s{eta}  ", "good")]
+    waits = waiting_words(view, pending, senders, view.width - 2 - len(text_of(flows)))
+    why: Line = [("  ", "text"), *flows, (waits, "good" if senders else "warn")]
     return [
         Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis)),
         Row(f"{pending.cid}/why", cut(why, view.width, view.glyphs.ellipsis), title=True),
@@ -121,15 +126,15 @@ def _loose_rows(view: View, loose: list[Pending], senders: set[PeerId]) -> list[
     rows = [Row("loose", [(text, "strong")], title=True)]
     for pending in loose[:LOOSE_SHOWN]:
         line: Line = [(view.name(pending.cid), "name"), (f"  push {pending.pushes}  ", "dim")]
-        line.append((waiting_words(view, pending, senders), "warn"))
+        line.append((waiting_words(view, pending, senders, view.width - len(text_of(line))), "warn"))
         rows.append(Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis)))
     if len(loose) > LOOSE_SHOWN:
         rows.append(Row("more", [(f"and {len(loose) - LOOSE_SHOWN:,} more", "dim")], title=True))
     return rows
 
 
-def waiting_words(view: View, pending: Pending, senders: Iterable[PeerId]) -> str:
-    """What a want waits for, as a person would say it."""
+def waiting_words(view: View, pending: Pending, senders: Iterable[PeerId], room: int) -> str:
+    """What a want waits for, as a person would say it, in as many words as there is room for."""
     senders = list(senders)
     if len(senders) == 1:
         return f"from {view.peer(senders[0])}"
@@ -145,7 +150,16 @@ def waiting_words(view: View, pending: Pending, senders: Iterable[PeerId]) -> st
     if (at := pending.next_try(view.now)) is not None:
         again = f", next try in {human_seconds(at - view.now)}"
     if (no := pending.next_no(view.now)) is not None:
-        return f"{view.peer(no.peer)} says {_reason(view, no.reason)}{again}"
+        who, long, short = view.peer(no.peer), _reason(view, no.reason), reason_words(no.reason, view.glyphs)
+        return _longest(
+            [
+                f"{who} says {long}{again}",
+                f"{who} says {short}{again}",
+                f"{who} {short}{again}",
+                f"{who} {short}",
+            ],
+            room,
+        )
     if pending.holders:
         return f"{pending.holders} said yes{again}"
     return f"nobody has answered yet{again}"
@@ -193,16 +207,16 @@ def retry_rows(view: View, limit: int = 200) -> list[Row]:
             (view.glyphs.bar(1 - left / whole, bar), "bar"),
             (f"{human_seconds(left) if left > 0 else 'now':>7} ", "strong"),
         ]
-        line.append(_cause(view, pending, at, view.width - len(text_of(line))))
+        line.append(_cause(view, pending, at, view.width - len(text_of(line)), sent=pending.cid in sent))
         no = pending.next_no(view.now)
         words = no.reason if no else ""
         rows.append(Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis), words=words))
     return rows
 
 
-def _cause(view: View, pending: Pending, at: float, room: int) -> Span:
+def _cause(view: View, pending: Pending, at: float, room: int, *, sent: bool) -> Span:
     """Which push that will be, and why: in as many words as there is room for. A reason keeps its sign and its
-    word in the shortest of them."""
+    word in the shortest of them. `sent`: some of it is on its way, so it is pushed only if that does not come."""
     ordinals = [f" push {pending.pushes + 1} ", f" #{pending.pushes + 1} ", " "]
     if view.width < 60:
         del ordinals[0]  # all lines alike
@@ -217,6 +231,8 @@ def _cause(view: View, pending: Pending, at: float, room: int) -> Span:
     if peer is None:
         role: Role = "warn" if pending.cause == "retry_after" else "dim"
         causes = (CAUSES[pending.cause], SHORT_CAUSES[pending.cause])
+        if sent and pending.cause in ("lapsed", "silence"):
+            causes = ("if nothing comes by then", "if nothing comes")
         return _longest([ordinal + cause for cause in causes for ordinal in ordinals[:-1]], room), role
     who = view.peer(peer)
     if reason is None:

@@ -15,6 +15,8 @@ from flux_tui.ui.view import HIDDEN, Line, Row, Span, View, cut, fit
 
 SPARK = 10
 """Columns of a peer's sparkline: seconds."""
+DIGITS = 3
+"""Of a count, for which there is always room."""
 GAPS = (3, 2, 1)
 """Spaces between the columns of NO by node, the best first."""
 AGAIN = "again in"
@@ -112,7 +114,7 @@ def no_columns(view: View) -> list[Column]:
     """Who, whether it has it, how often for which reason, and when it may be asked again."""
     nodes = _refusers(view)
     totals = {reason: sum(peer.counts.get(reason, 0) for peer in nodes) for reason in REASONS}
-    given = sorted((reason for reason in REASONS if totals[reason]), key=lambda reason: -totals[reason])
+    given = [reason for reason in REASONS if totals[reason]]
     gap, worded = _spaced(given, totals, view.width)
     columns = [_who(view), Column("has", "has", 4, lambda peer: [has_it(peer)], _has_order, left=True)]
     for reason in REASONS:
@@ -129,7 +131,8 @@ def no_columns(view: View) -> list[Column]:
 
 def _spaced(given: list[Reason], totals: dict[Reason, int], width: int) -> tuple[int, set[Reason]]:
     """How far apart columns are, and which reasons are words: all, as far apart as there is room for; else the
-    most frequent, and of the others the bare sign, which is better than no column at all."""
+    first, and of the others the bare sign, which is better than no column at all. Not by how often they come: columns
+    keep their places as counts grow."""
 
     def wide(gap: int, worded: set[Reason]) -> int:
         reasons = sum(_reason_width(reason, totals[reason], gap, reason in worded) for reason in given)
@@ -146,8 +149,8 @@ def _spaced(given: list[Reason], totals: dict[Reason, int], width: int) -> tuple
 
 
 def _reason_width(reason: Reason, total: int, gap: int, words: bool) -> int:
-    number = len(f"{total:,}")
-    return max(len(REASON_SHORT[reason]) + 2, number) + gap if words else number + max(gap, 2)
+    number = max(DIGITS, len(f"{total:,}"))
+    return max(len(REASON_SHORT[reason]) + 2, number) + gap if words else number + gap
 
 
 def _reason_column(view: View, reason: Reason, width: int, importance: int, words: bool) -> Column:

@@ -117,9 +117,7 @@ class TimeActions(Board):
         self.source.go_to(max(self.source.seq_at(at), self.source.cursor))
         self.held_now = at
         if self.source.cursor >= self.source.last_seq:
-            self.playing = None
-            if not self.place.recording:
-                self.action_live()  # it caught up with what happens now
+            self.action_live()  # the end of a recording, or what happens now
 
     def _stop_playing(self) -> None:
         self.playing = None

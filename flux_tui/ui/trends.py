@@ -5,7 +5,7 @@ the newest entries alone, at most WINDOW of them, so that it costs the same at a
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from flux_tui.core import events as ev
 from flux_tui.core.events import Entry
@@ -17,6 +17,21 @@ WINDOW = 3_000
 """Entries looked at when the cursor jumps: some 8 ms."""
 WANTS = 256
 """Wants kept whose answers are timed."""
+
+
+RATE_SECONDS = 5
+"""Rates are means over this many seconds: long enough to be read, short enough to be true."""
+
+
+def rate_of(by_second: Mapping[int, float], now: float, seconds: int = RATE_SECONDS) -> float:
+    """Bytes a second over the last whole seconds, from the first in which there were any. The current one is not over,
+    and counts only where there is no other: a chunk that comes once a second would make the rate go up and down."""
+    last = int(now)
+    span = range(last - seconds, last)
+    first = next((t for t in span if by_second.get(t)), None)
+    if first is None:
+        return by_second.get(last, 0) / max(now - last, 0.5)
+    return sum(by_second.get(t, 0) for t in span) / (last - first)
 
 
 class PeerTrend:
@@ -38,14 +53,9 @@ class PeerTrend:
             float(self.bytes_in.get(t, 0) + self.bytes_out.get(t, 0)) for t in range(last - seconds, last)
         ]
 
-    def rate(self, now: float, seconds: int = 3) -> tuple[float, float]:
-        """Bytes a second in and out, over the last whole seconds."""
-        last = int(now)
-        span = range(last - seconds, last)
-        return (
-            sum(self.bytes_in.get(t, 0) for t in span) / seconds,
-            sum(self.bytes_out.get(t, 0) for t in span) / seconds,
-        )
+    def rate(self, now: float) -> tuple[float, float]:
+        """Bytes a second in and out lately."""
+        return rate_of(self.bytes_in, now), rate_of(self.bytes_out, now)
 
 
 class Trends:
@@ -62,12 +72,9 @@ class Trends:
         """One peer's; empty if nothing is known."""
         return self.peers.get(peer) or PeerTrend()
 
-    def object_rate(self, root: Cid, now: float, seconds: int = 3) -> float:
-        """Bytes a second that come for one object, over the last whole seconds and the current one."""
-        buckets = self._objects.get(root, {})
-        total = sum(buckets.get(t, 0) for t in range(int(now) - seconds, int(now) + 1))
-        since = min((t for t in buckets if t >= int(now) - seconds), default=int(now))
-        return total / max(now - since, 0.5)
+    def object_rate(self, root: Cid, now: float, seconds: int = RATE_SECONDS) -> float:
+        """Bytes a second that come for one object lately."""
+        return rate_of(self._objects.get(root, {}), now, seconds)
 
     def extend(self, entries: Iterable[Entry]) -> None:
         """Take in more entries."""

@@ -36,7 +36,7 @@ Line: TypeAlias = list[Span]
 
 HIDDEN = "•••"
 """Instead of an id, an address or a path, while masked."""
-_IDENTIFYING = re.compile(r"\S*…\S*|(?<!\S)~?/\S+|\b(?i:12D3Koo|bafk|bafy)\w+")
+_IDENTIFYING = re.compile(r"\S*…\S*|(?<!\S)~?/\S+|\b(?i:12D3Koo|bafk|bafy|flux1)\w+")
 KIND_WIDTH = 16
 BRIEF = 72
 """Columns below which what comes most often is told in fewer words."""
@@ -132,6 +132,11 @@ def matching(rows: list[Row], wanted: Filter, *, masked: bool = False) -> list[R
     return found
 
 
+def tells(text: str) -> bool:
+    """Whether there is an id, an address or a path in a text."""
+    return bool(_IDENTIFYING.search(text))
+
+
 def hidden(text: str) -> str:
     """A text without ids, addresses and paths."""
     return _IDENTIFYING.sub(HIDDEN, text)
@@ -214,7 +219,7 @@ def _moment(at: float, view: View, before: float | None) -> str:
     wide = 12 if view.width >= 60 else 8
     match view.times:
         case "clock":
-            return _clock(at)[:wide]
+            return clock(at)[:wide]
         case "gap":
             text = "" if before is None else f"+{at - before:.3f}"
         case "start":
@@ -252,5 +257,6 @@ def fit(text: str, width: int) -> str:
     return text[: keep - keep // 3] + "…" + text[-(keep // 3) :] if keep // 3 else text[:keep] + "…"
 
 
-def _clock(at: float) -> str:
+def clock(at: float) -> str:
+    """`12:01:03.221`."""
     return time.strftime("%H:%M:%S", time.localtime(at)) + f".{int(at * 1000) % 1000:03}"

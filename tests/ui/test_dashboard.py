@@ -17,6 +17,7 @@ from flux_tui.ui.app import Dashboard
 from flux_tui.ui.commandline import WORDS
 from flux_tui.ui.keys import ACTIONS, Keys, sign
 from flux_tui.ui.layout import PANELS
+from flux_tui.ui.panels import series
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.series import SeriesPanel
 from flux_tui.ui.panels.strips import LineStrip
@@ -204,6 +205,21 @@ async def test_a_filter_shows_what_passes_counts_it_and_keeps_up(live: Live) -> 
         await pilot.press("2", "slash", *"nothing", "enter")
         assert not [line for line in shown(live.app, "pending") if "film" in line]
         assert str(live.app.query_one("#pending").border_title).endswith("0 matches · /nothing")
+
+
+@on_asyncio
+async def test_a_search_goes_on_by_itself(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(series, "SLICE_SECONDS", 0.0)  # a slice is 250 entries
+    live.append(*STORY * 200)
+    app = live.app
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        monkeypatch.setattr(app, "tick", lambda: None)
+        await pilot.press("slash", *"again", "enter")
+        while app.series.looking:
+            await pilot.pause(0.01)
+        await pilot.pause(0.05)
+        assert str(app.series.border_title).split(" · ")[1] == "200 matches"
 
 
 @on_asyncio
@@ -491,10 +507,19 @@ async def test_masking_and_the_screenshot(
         assert CHUNK[:12] not in error
         await pilot.press("escape", "a")
         assert live.app.screen.query_one(Input).placeholder == "a path"
+        live.app.screen.query_one(Input).value = "/there/is"
+        await pilot.pause()
+        assert live.app.screen.query_one(Input).password
         live.app.screen.query_one(Input).value = "nope"
         await pilot.press("enter")
         assert str(live.app.screen.query_one("#error", Static).content) == "that does not exist"
+        await pilot.press("escape", ":", *"get flux1abc")
+        covered = [live.app.prompt.field.password]
+        await pilot.press("escape", ":", *"theme flux")
+        covered.append(live.app.prompt.field.password)
         await pilot.press("escape", "/", *f"busy peer:{ADA}", "enter")
+        covered.append(live.app.prompt.field.password)
+        assert covered == [True, False, True], "what tells nothing is read as it is typed"
         live.app.tick()
         assert str(live.app.series.border_title).endswith(f"· /busy peer:{HIDDEN}")
         await pilot.press("escape", "a")

@@ -260,6 +260,51 @@ def test_a_filter_finds_whole_ids_and_reasons_and_keeps_what_belongs_together() 
     assert str(parse_filter("Busy !peer:12D3 kind:x")) == "busy !peer:12d3 kind:x"
 
 
+def test_between_two_grants_what_flows_is_told_in_the_same_place() -> None:
+    trends = Trends()
+    much = msgspec.structs.replace(GOT, size=1 << 20, fills=1 << 20)
+    trends.extend([Entry(n, START + n, much) for n in range(20)])
+    asked = msgspec.structs.replace(ASKED, size=1 << 30)
+    limited = msgspec.structs.replace(BUSY, reason="rate_limited")
+    mapped = msgspec.structs.replace(MAPPED, size=1 << 30)
+    sent = (STARTED, UP, asked, mapped, PUSHED, much, much)
+
+    def line(*events: Event, width: int = 66) -> str:
+        now = view(folded(*sent, *events), width, now=START + 20)._replace(trends=trends)
+        return texts(pending_rows(now))[1]
+
+    assert line(GRANTED).startswith(told := "  ↓ 1.0 MiB/s  eta 17:02  ")
+    assert line(GRANTED).endswith("from 12D3…AAAA")
+    assert line(limited) == told + "12D3…AAAA says ◔ rate, next try in 40 s"
+    for width in (47, 52, 60):
+        shown = line(msgspec.structs.replace(limited, retry_after=99.0), width=width)
+        assert shown.startswith(told)
+        assert "◔ rate" in shown
+        assert "…" not in shown.replace("12D3…", "")
+
+
+def test_what_is_on_its_way_is_pushed_only_if_it_does_not_come() -> None:
+    lapsed = ev.RetrySet(cids=(ROOT,), next_push_at=START + 30, cause="lapsed")
+    alone = folded(STARTED, UP, ASKED, PUSHED, lapsed)
+    assert texts(retry_rows(view(alone, 80)))[0].endswith("nobody is left to send it")
+    sent = folded(STARTED, UP, ASKED, PUSHED, lapsed, GRANTED)
+    assert texts(retry_rows(view(sent, 80)))[0].endswith("if nothing comes by then")
+    assert texts(retry_rows(view(sent, 48)))[0].rstrip().endswith("if nothing comes")
+
+
+@pytest.mark.parametrize("width", [47, 58, 76, 110])
+def test_the_columns_of_noes_keep_their_places_as_counts_grow(width: int) -> None:
+    noes: list[Event] = [
+        ev.StatusNo(peer=ADA, cids=(ROOT,), reason=reason, has_it=True, retry_after=4.0)
+        for reason in ("rate_limited", "busy", "not_held", "denied")
+    ]  # fmt: skip
+    heads = {
+        texts(no_rows(view(folded(STARTED, *noes, *more), width)))[0]
+        for more in ([], noes * 30, noes[2:] * 200, noes[1:2] * 500)
+    }
+    assert len(heads) == 1
+
+
 def test_an_eta_waits_for_a_rate_that_says_something() -> None:
     trends = Trends()
     first = ev.ChunkReceived(cid=CHUNK, size=4096, peer=ADA, roots=(ROOT,), fills=4096)

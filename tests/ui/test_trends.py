@@ -25,10 +25,22 @@ def test_rates_are_of_whole_seconds() -> None:
     trends = Trends()
     trends.extend(entries((100.0, GOT), (101.5, GOT), (102.0, SENT), (103.2, GOT)))
     assert trends.of(ADA).rate(103.5) == (200.0, 0.0)
-    assert trends.of(BOB).rate(103.5) == (0.0, 30.0)
+    assert trends.of(BOB).rate(103.5) == (0.0, 90.0), "from the first second in which there was any"
     assert trends.of(ADA).series(103.5, 4) == [0.0, 300.0, 300.0, 0.0]
     assert trends.object_rate(ROOT, 103.5) > 0
     assert trends.object_rate(CHUNK, 103.5) == 0
+
+
+def test_a_steady_stream_of_large_chunks_has_a_steady_rate() -> None:
+    """One chunk a second: at the start of a second as at its end."""
+    trends = Trends()
+    trends.extend(entries(*((100.3 + n, GOT) for n in range(20))))
+    assert {trends.of(ADA).rate(115 + tenth / 10)[0] for tenth in range(10)} == {300.0}
+    assert {trends.object_rate(ROOT, 115 + tenth / 10, 15) for tenth in range(10)} == {300.0}
+    assert trends.of(ADA).rate(126.0) == (0.0, 0.0), "and it ends"
+    early = Trends()
+    early.extend(entries((100.0, GOT)))
+    assert early.of(ADA).rate(100.75) == (400.0, 0.0), "there is nothing but the current second"
 
 
 def test_an_answer_is_timed_from_the_want_that_it_answers() -> None:

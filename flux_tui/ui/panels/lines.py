@@ -98,6 +98,8 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         """Lines as they were drawn: most of them only move up."""
         self.signs = Glyphs(unicode=True)
         self._empty_shown = ""
+        self._by_itself = False
+        """Whether a line is selected that nobody has chosen: the first click on it chooses it only."""
         self._place = 0
         """Where the selected line was, for when it is gone."""
 
@@ -140,7 +142,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
             self._place = at
         old, self.rows = self.rows, rows
         if self.selected is None and self.has_focus:
-            self.select_index(0)  # it had no lines yet when it got the keys
+            self._select_first()  # it had no lines yet when it got the keys
         self.set_title(note)
         if len(old) != len(rows):
             self._have_room(len(rows))
@@ -297,6 +299,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
     def go(self, index: int, direction: int) -> None:
         """Select a line by number, as near as can be, and show it."""
         total = self.count()
+        self._by_itself = False
         if not total:
             return
         index = min(max(index, 0), total - 1)
@@ -329,13 +332,18 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
             before = self.selected
             self.select_index(index)
             self.refresh()
-            if before == self.selected and self.selected is not None:
+            if before == self.selected and self.selected is not None and not self._by_itself:
                 self.post_message(self.Chosen(self, self.selected))
+            self._by_itself = False
 
     def on_focus(self) -> None:
         if self.selected_index() < 0 and self.count():
-            self.select_index(0)
+            self._select_first()
         self.refresh()
+
+    def _select_first(self) -> None:
+        self.select_index(0)
+        self._by_itself = True
 
     def on_blur(self) -> None:
         self.refresh()

@@ -6,6 +6,7 @@ the newest entry backwards, so that what is near shows at once and keys are neve
 unfiltered, a line's number is its entry's, and nothing needs looking at.
 """
 
+import time
 from collections.abc import Mapping
 
 from textual import events
@@ -21,7 +22,9 @@ from flux_tui.ui.view import NOBODY, Line, View, entry_line, text_of
 from flux_tui.ui.window import Group, Window
 
 SLICE = 4_000
-"""Entries looked at in one tick for a filter: some 30 ms."""
+"""Entries looked at in one go."""
+SLICE_SECONDS = 0.015
+"""For a filter, which may have to tell each entry whole to know: a key waits no longer than this."""
 WHOLE = 1_000
 """Columns in which every entry is told whole."""
 NEAR = 1_000
@@ -198,11 +201,13 @@ class SeriesPanel(LinesPanel):
         self._look_back(budget)
 
     def _look_back(self, budget: int) -> None:
-        window = self._window
+        window, until = self._window, time.monotonic() + SLICE_SECONDS
         while window.low > 0 and budget > 0 and not window.full and self._wants_more():
-            count = min(500, budget, window.low)
+            count = min(250, budget, window.low)
             window.prepend(self.source.read(window.low - count, count), window.low - count)
             budget -= count
+            if self.filter and time.monotonic() >= until:
+                break
 
     @property
     def looking(self) -> bool:

@@ -23,7 +23,7 @@ from flux_tui.ui.filter import cids_of, fields_of, peers_of
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.source import Source
 from flux_tui.ui.tables import standing
-from flux_tui.ui.view import HIDDEN, Line, Row, View, cut, entry_line
+from flux_tui.ui.view import HIDDEN, Line, Row, View, clock, cut, entry_line
 from flux_tui.ui.window import Group
 
 SLICE = 2_000
@@ -99,7 +99,9 @@ class InspectScreen(ModalScreen[int | None]):
 
     def _show(self) -> None:
         title, self._facts = facts_of(self.subject, self._source, self._view)
-        self.query_one(".window", Vertical).border_title = title
+        window = self.query_one(".window", Vertical)
+        window.border_title = title
+        window.border_subtitle = f"as it was at {clock(self._view.now)}"
         facts = self.query_one("#facts", LinesPanel)
         width = max((len(fact.name) for fact in self._facts), default=0)
         rows = []
@@ -356,13 +358,13 @@ def _peer_facts(peer: PeerId, view: View) -> list[Fact]:
         return ", ".join(f"{reason} {count:,}" for reason, count in counts.items()) or "never"
 
     fault = f"{found.broken:,}" if found.broken else "none"
-    kept = f", {found.lapsed:,} did not, {fault} of these by its fault" if found.lapsed else ""
     facts += [
         Fact("address", HIDDEN if view.masked else found.addr, found.addr),
         _plain("standing", standing(found, view.now, view.glyphs)[0], view),
         _plain("in", f"{found.bytes_in:,} bytes in {counted(found.chunks_in, 'chunk')}", view),
         _plain("out", f"{found.bytes_out:,} bytes in {counted(found.chunks_out, 'chunk')}", view),
-        _plain("granted", f"{counted(found.granted, 'chunk')}: {found.chunks_in:,} came{kept}", view),
+        _plain("granted", f"{counted(found.granted, 'chunk')}: {found.chunks_in:,} came", view),
+        _plain("lapsed", f"{counted(found.lapsed, 'chunk')}, {fault} by its fault", view),
         _plain("wasted", f"{found.wasted:,} bytes", view),
         _plain("faults", found.faults, view),
         _plain("answers in", f"{answer * 1000:.0f} ms" if answer is not None else "not known", view),

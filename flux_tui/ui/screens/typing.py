@@ -16,7 +16,7 @@ from textual.widgets import DirectoryTree, Input, Label, Static
 from flux_tui.core.commands import Command
 from flux_tui.core.state import State
 from flux_tui.ui.commandline import Context, paths
-from flux_tui.ui.view import HIDDEN
+from flux_tui.ui.view import HIDDEN, tells
 from flux_tui.ui.wants import Reading, names, read_wants
 
 
@@ -49,9 +49,8 @@ class WantScreen(ModalScreen[list[Command]]):
         with Vertical(classes="window") as window:
             window.border_title = "Push a want"
             yield Label("Paste a ticket, a CID, or several:", classes="note")
-            # A ticket has addresses in it. What was understood is said below, without them.
             yield PasteInput(placeholder="flux1… or bafy… or a name that the series knows", id="what",
-                             password=self._masked, suggester=NameSuggester(self._state))  # fmt: skip
+                             suggester=NameSuggester(self._state))  # fmt: skip
             yield Static("", id="preview", classes="preview", markup=False)
             yield Static("", id="error", classes="error", markup=False)
             # A label is as wide as its text: here a folder's name is to wrap.
@@ -65,7 +64,9 @@ class WantScreen(ModalScreen[list[Command]]):
         lines, errors, _ = self._read()
         self.query_one("#preview", Static).update("\n".join(lines[:8]))
         # While typing, an unfinished CID is no mistake yet; a space says that it was meant to be whole.
-        text = self.query_one(PasteInput).value
+        field = self.query_one(PasteInput)
+        text = field.value
+        field.password = self._masked and tells(text)  # what was understood is said below, without that
         self.query_one("#error", Static).update("\n".join(errors[:3]) if text.endswith(" ") else "")
 
     @on(Input.Submitted)
@@ -154,10 +155,15 @@ class AddScreen(ModalScreen[Path | None]):
         with Vertical(classes="window") as window:
             window.border_title = "Share a file or folder"
             yield Label("Its bytes stay where they are.", classes="note")
-            yield Input(placeholder=f"a path{self._example}", suggester=PathSuggester(), id="path")
+            suggester = None if self._masked else PathSuggester()
+            yield Input(placeholder=f"a path{self._example}", suggester=suggester, id="path")
             yield Static("", id="error", classes="error", markup=False)
             yield VisibleTree(self._folder)
             yield Static("tab completes · ↓ to the tree · enter shares · esc leaves", classes="note")
+
+    @on(Input.Changed)
+    def hide(self, event: Input.Changed) -> None:
+        event.input.password = self._masked and tells(event.value)
 
     @on(Input.Submitted)
     def typed(self, event: Input.Submitted) -> None:
