@@ -1,6 +1,6 @@
 """The rows of the panels Pending and Retries. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from flux_tui.core.events import Reason
 from flux_tui.core.ids import Cid, PeerId
@@ -23,11 +23,11 @@ def pending_rows(view: View) -> list[Row]:
     """Objects that are wanted, with progress and what they wait for; then loose chunks."""
     state = view.state
     rows: list[Row] = []
-    senders: dict[Cid | None, set[PeerId]] = {}
-    for lease in () if view.dead else state.leases.values():
+    senders: dict[Cid, set[PeerId]] = {}
+    for cid, lease in () if view.dead else state.leases.items():
         # After a start, leases of the life before stand for a moment, and who had them is not here yet.
         if (peer := state.peers.get(lease.peer)) and peer.connected:
-            senders.setdefault(lease.root, set()).add(lease.peer)
+            senders.setdefault(lease.root or cid, set()).add(lease.peer)
     loose: list[Pending] = []
     totals = [
         _total(found) for pending in state.pending.values() if (found := state.objects.get(pending.cid))
@@ -40,7 +40,7 @@ def pending_rows(view: View) -> list[Row]:
             continue
         rows += _object_rows(view, pending, found, senders.get(pending.cid, set()), digits)
     if loose:
-        rows += _loose_rows(view, loose, senders.get(None, set()))
+        rows += _loose_rows(view, loose, senders)
     return rows + hold_rows(view)
 
 
@@ -118,7 +118,7 @@ def _object_rows(
     ]
 
 
-def _loose_rows(view: View, loose: list[Pending], senders: set[PeerId]) -> list[Row]:
+def _loose_rows(view: View, loose: list[Pending], senders: Mapping[Cid, set[PeerId]]) -> list[Row]:
     waiting = sum(1 for pending in loose if not pending.in_network)
     text = counted(len(loose), "loose chunk")
     if waiting:
@@ -126,7 +126,9 @@ def _loose_rows(view: View, loose: list[Pending], senders: set[PeerId]) -> list[
     rows = [Row("loose", [(text, "strong")], title=True)]
     for pending in loose[:LOOSE_SHOWN]:
         line: Line = [(view.name(pending.cid), "name"), (f"  push {pending.pushes}  ", "dim")]
-        line.append((waiting_words(view, pending, senders, view.width - len(text_of(line))), "warn"))
+        own = senders.get(pending.cid, set())
+        waits = waiting_words(view, pending, own, view.width - len(text_of(line)))
+        line.append((waits, "good" if own else "warn"))
         rows.append(Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis)))
     if len(loose) > LOOSE_SHOWN:
         rows.append(Row("more", [(f"and {len(loose) - LOOSE_SHOWN:,} more", "dim")], title=True))

@@ -211,7 +211,7 @@ def _run_words(entry: Entry, group: Group, view: View) -> str:
         case Requested():
             return "chunks"
         case _:
-            return describe(event, view)
+            return describe(event, view, brief=view.width < BRIEF)
 
 
 def _moment(at: float, view: View, before: float | None) -> str:

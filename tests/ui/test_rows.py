@@ -107,6 +107,19 @@ def test_pending_tells_what_is_waited_for() -> None:
     assert "/s" not in second or "from" in second
 
 
+def test_each_loose_chunk_tells_what_it_waits_for_itself() -> None:
+    other = raw_cid(b"other")
+    asked = [ev.Requested(cid=CHUNK), ev.Requested(cid=other)]
+    pushed = ev.PushedWant(
+        cids=(CHUNK, other), peers=(ADA,), gossip=False, retry=False, next_push_at=START + 60
+    )
+    no = ev.StatusNo(peer=ADA, cids=(other,), reason="busy", has_it=True, retry_after=9.0)
+    granted = ev.Granted(peer=ADA, root=None, cids=(CHUNK,), deadline=START + 30)
+    _, first, second = texts(pending_rows(view(folded(STARTED, UP, *asked, pushed, no, granted), 66)))
+    assert first.endswith("push 1  from 12D3…AAAA")
+    assert "12D3…AAAA says ◼ busy, next try in 8.0 s" in second
+
+
 def test_ten_thousand_chunks_are_a_number_and_not_a_list() -> None:
     cids = [raw_cid(b"%d" % number) for number in range(2_000)]
     state = folded(STARTED, *(ev.Requested(cid=cid) for cid in cids))
