@@ -171,7 +171,7 @@ class Board(Around):
         self._shown = fresh
         self.show_strips(screen)
         self.series.update_view(self.view(self.series.columns))
-        self._have_looked()
+        self._keep_looking()
         for name, build in ROWS.items():
             panel = self.panel(name)
             if panel.size.height:
@@ -185,9 +185,10 @@ class Board(Around):
         self._looks = False
         if self.is_running and self.screen_stack:
             self.series.update_view(self.view(self.series.columns))
-            self._have_looked()
+            self._keep_looking()
 
-    def _have_looked(self) -> None:
+    def _keep_looking(self) -> None:
+        """Have the next slice, if there is more to look at."""
         if self.series.looking and not self._looks:
             self._looks = True
             self.set_timer(LOOK_SECONDS, self._look_on)

@@ -120,10 +120,14 @@ class LookActions(Board):
     # ── filters ─────────────────────────────────────────────────────────────────────────────────
 
     def action_filter(self) -> None:
+        if self._can_filter():
+            self.prompt.open("filter", "/", FILTERS, completer=self.complete_filter)
+
+    def _can_filter(self) -> bool:
+        """Whether the current panel has lines to filter; said, if not."""
         if self.current == "throughput":
             self.notify(NOT_FILTERED, timeout=3)
-            return
-        self.prompt.open("filter", "/", FILTERS, completer=self.complete_filter)
+        return self.current != "throughput"
 
     def complete_filter(self, text: str) -> list[str]:
         """How a filter can go on."""
@@ -131,8 +135,7 @@ class LookActions(Board):
 
     def action_match(self, direction: int) -> None:
         panel = self.panel()
-        if self.current == "throughput":
-            self.notify(NOT_FILTERED, timeout=3)
+        if not self._can_filter():
             return
         if not self.panel_filters.get(self.current):
             self.notify(f"no filter here: {self.keys.shown(self.keys.named('filter'))} sets one", timeout=3)

@@ -28,10 +28,7 @@ class PushActions(Board):
         try:
             self.push_or_raise(commands, done)
         except ValueError as error:
-            if self.place.push is None:
-                self.notify(str(error), severity="warning")
-            else:
-                self.notify(str(error), severity="error", timeout=8)
+            self.notify(str(error), severity="error", timeout=8)
             return False
         return True
 

@@ -225,10 +225,14 @@ def standing_no(peer: PeerState, now: float) -> Reason | None:
     """The NO for which a peer gives nothing now."""
     if peer.until is not None and peer.until > now:
         return peer.reason
-    served = peer.chunks_in or peer.chunks_out or peer.yes
     # To who asks for what it has not, it says just that, also where it would deny everything.
     denies = peer.counts.get("denied") and peer.reason in ("denied", "not_held")
-    return "denied" if denies and not served else None
+    return "denied" if denies and not _serves(peer) else None
+
+
+def _serves(peer: PeerState) -> bool:
+    """Whether anything ever flowed between it and this node, or was promised."""
+    return bool(peer.chunks_in or peer.chunks_out or peer.yes)
 
 
 def standing(peer: PeerState, now: float, glyphs: Glyphs, *, dead: bool = False) -> Span:
@@ -241,9 +245,7 @@ def standing(peer: PeerState, now: float, glyphs: Glyphs, *, dead: bool = False)
         return reason_words(no, glyphs), REASON_SIGNS[no].role
     if peer.kept is not None and peer.kept < LATE:
         return ("late", "warn")
-    if peer.chunks_in or peer.chunks_out or peer.yes:
-        return ("good", "good")
-    return ("quiet", "dim")
+    return ("good", "good") if _serves(peer) else ("quiet", "dim")
 
 
 def peer_columns(view: View) -> list[Column]:

@@ -14,7 +14,6 @@ def _its_own_pace_afterwards() -> Iterator[None]:
     yield
     gc.set_threshold(*before)
     gc.unfreeze()
-    gc.enable()
 
 
 def test_before_all_has_settled_it_has_none() -> None:
