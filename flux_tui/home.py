@@ -22,6 +22,7 @@ from pathlib import Path
 import platformdirs
 
 from flux_tui.core.commands import MAX_COMMAND, Command, encode_command
+from flux_tui.paths import NO_FOLDER, literal_path, typed_path
 
 ENVIRONMENT = "FLUX_TUI_HOME"
 LENGTH = struct.Struct("!I")
@@ -47,16 +48,24 @@ class NoNodeError(HomeError):
 
 
 def default_home() -> Path:
-    """`$FLUX_TUI_HOME`, or the platform's folder for user data."""
-    named = os.environ.get(ENVIRONMENT)
-    return Path(named).expanduser() if named else platformdirs.user_data_path("flux-tui", appauthor=False)
+    """`$FLUX_TUI_HOME`, or the platform's folder for user data. Raises PathError, HomeError."""
+    if named := os.environ.get(ENVIRONMENT):
+        return typed_path(named, Path())
+    try:
+        found = platformdirs.user_data_path("flux-tui", appauthor=False)
+    except RuntimeError:
+        found = Path()
+    if not found.is_absolute():  # which older versions of platformdirs return instead
+        raise HomeError(f"{NO_FOLDER}; name a folder for the node with --home or {ENVIRONMENT}")
+    return found
 
 
 class Home:
     """The paths of one home. Nothing is made until it is locked."""
 
     def __init__(self, path: Path | str) -> None:
-        self.path = Path(path).expanduser().absolute()
+        """Raises PathError: a path from a folder on that is gone."""
+        self.path = literal_path(path)
         self.database = self.path / "flux.db"
         self.identity = self.path / "identity"
         self.settings = self.path / "settings.toml"

@@ -27,6 +27,7 @@ from flux_tui.core.state import State
 from flux_tui.core.ticket import Ticket, format_ticket
 from flux_tui.core.words import counted, human_size
 from flux_tui.home import Home
+from flux_tui.paths import literal_path
 
 POLL_SECONDS = 0.05
 
@@ -51,7 +52,7 @@ def add(paths: tuple[Path, ...], home: Path | None, as_json: bool) -> None:
     """
     place = the_home(home)
     for path in paths:
-        absolute = path.expanduser().absolute()
+        absolute = literal_path(path)
         if absolute.name in ("", ".."):
             absolute = absolute.resolve()  # it is shared under its own name
         added = _add(place, absolute)

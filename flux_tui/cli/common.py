@@ -17,6 +17,7 @@ from flux_tui.core.state import State
 from flux_tui.core.ticket import Ticket, parse_ticket
 from flux_tui.core.words import plain
 from flux_tui.home import Home, HomeError, default_home
+from flux_tui.paths import literal_path
 from flux_tui.store.series import SeriesReader, SeriesSource
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -69,7 +70,7 @@ def node_options(command: F) -> F:
         click.option(
             "--swarm-key",
             type=click.Path(readable=False),
-            callback=lambda _context, _option, path: path and str(Path(path).absolute()),
+            callback=lambda _context, _option, path: path and str(literal_path(path)),
             metavar="FILE",
             help="Talk only to nodes that have the same key (libp2p's /key/swarm/psk/1.0.0/).",
         ),

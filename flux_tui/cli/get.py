@@ -30,6 +30,7 @@ from flux_tui.core.state import ObjectState, State
 from flux_tui.core.ticket import Ticket
 from flux_tui.core.words import human_seconds, human_size, short_addr
 from flux_tui.home import Home, HomeError
+from flux_tui.paths import literal_path
 from flux_tui.store.series import SeriesReader
 
 POLL_SECONDS = 0.05
@@ -79,10 +80,10 @@ def _target(ticket: Ticket, output: Path | None) -> Path:
     name = Path((ticket.name or "").replace("\0", "")).name
     if name in ("", ".."):
         name = ticket.root  # what the ticket says is no name of a file
-    path = Path(name) if output is None else output.expanduser()
+    path = Path(name) if output is None else output
     if path.is_dir() and output is not None:
         path = path / name
-    path = path.absolute()
+    path = literal_path(path)
     if not is_text(str(path)):
         raise Failure(f"{path} is not UTF-8: choose another name with -o")
     if not path.parent.is_dir():

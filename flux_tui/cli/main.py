@@ -17,6 +17,7 @@ from flux_tui.cli.manual import EPILOGS, MAIN
 from flux_tui.config import SettingsError
 from flux_tui.core.ids import BadIdError
 from flux_tui.home import HomeError
+from flux_tui.paths import PathError
 from flux_tui.store.schema import StoreError
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -110,7 +111,7 @@ def run(arguments: list[str]) -> int:
     except (NoReaderError, BrokenPipeError):
         _hush()
         return OK
-    except (HomeError, StoreError, SettingsError, BadIdError) as error:
+    except (HomeError, StoreError, SettingsError, BadIdError, PathError) as error:
         return _fail(str(error))
     except Exception as error:
         sentence = _network_sentence(error)

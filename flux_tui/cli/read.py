@@ -20,6 +20,7 @@ from flux_tui.cli.common import (
 from flux_tui.core.events import EVENT_KINDS, Entry, kind_of
 from flux_tui.core.report import entry_report, state_report
 from flux_tui.core.words import NO_NAMES, StateNames, entry_line
+from flux_tui.paths import literal_path
 from flux_tui.store.series import export as export_series
 
 FOLLOW_SECONDS = 0.1
@@ -92,5 +93,5 @@ def series(follow: bool, start: int, kinds: tuple[str, ...], home: Path | None, 
 def export(file: Path, force: bool, home: Path | None) -> None:
     """Write a copy of the series to a file that `flux-tui replay` opens."""
     open_series(the_home(home)).close()
-    count = export_series(the_home(home).database, file.expanduser().absolute(), overwrite=force)
+    count = export_series(the_home(home).database, literal_path(file), overwrite=force)
     say(f"{count:,} entries in {file}")

@@ -13,6 +13,7 @@ import click
 from flux_tui.cli.common import Failure, the_home
 from flux_tui.config import Settings, SettingsError
 from flux_tui.home import Home, HomeError
+from flux_tui.paths import literal_path
 
 if TYPE_CHECKING:
     from flux_tui.ui.app import Dashboard
@@ -27,7 +28,7 @@ LEAVING_SECONDS = 0.1
 @click.option("--mask", is_flag=True, help="Hide ids and addresses, for an audience.")
 def replay(file: Path, mask: bool) -> None:
     """The dashboard on a recorded series (see `flux-tui export`): nothing runs, all can be scrubbed."""
-    path = file.expanduser().absolute()
+    path = literal_path(file)
     if not path.is_file():
         raise Failure(f"there is no series at {path}")
 

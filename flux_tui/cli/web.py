@@ -21,6 +21,7 @@ import click
 from flux_tui.cli.common import Failure, home_option, node_options, say, the_home
 from flux_tui.cli.push import node_flags
 from flux_tui.cli.show import Starter
+from flux_tui.paths import literal_path
 
 if TYPE_CHECKING:
     from aiohttp.web import Application, Request, StreamResponse
@@ -58,7 +59,7 @@ def web(file: Path | None, port: int, mask: bool, home: Path | None, **flags: An
     listener = _listen(port)
     place = the_home(home)
     if file is not None:
-        path = file.expanduser().absolute()
+        path = literal_path(file)
         if not path.is_file():
             raise Failure(f"there is no series at {path}")
         arguments, starter = ["replay", str(path)], None

@@ -22,6 +22,7 @@ from flux_tui.core.policy import PolicyChange
 from flux_tui.core.state import State
 from flux_tui.core.ticket import Ticket, parse_ticket
 from flux_tui.core.words import counted
+from flux_tui.paths import PathError, typed_path
 from flux_tui.ui.filter import FIELDS
 from flux_tui.ui.keys import ACTIONS
 from flux_tui.ui.wants import by_name, names, read_wants
@@ -142,7 +143,7 @@ def _get(arguments: list[str], context: Context) -> Outcome:
         index = arguments.index("-o")
         if index + 1 >= len(arguments):
             raise LineError("-o wants a path")
-        into = (context.folder / Path(arguments[index + 1]).expanduser()).absolute()
+        into = typed_path(arguments[index + 1], context.folder)
         arguments = arguments[:index] + arguments[index + 2 :]
     _some(arguments, WORDS["get"].usage)
     if into is not None and len(arguments) > 1:
@@ -158,7 +159,7 @@ def _get(arguments: list[str], context: Context) -> Outcome:
 def _add(arguments: list[str], context: Context) -> Outcome:
     if not arguments:
         return Outcome(action="add")
-    paths = [(context.folder / Path(argument).expanduser()).absolute() for argument in arguments]
+    paths = [typed_path(argument, context.folder) for argument in arguments]
     for path in paths:
         if not path.exists():
             raise LineError(f"{path} does not exist")
@@ -296,12 +297,11 @@ def _among(choices: Callable[[Context], Sequence[str]]) -> Callable[[str, Contex
 
 def paths(last: str, context: Context) -> list[str]:
     """Paths that begin with what was typed; folders end in a slash. Hidden ones only if a dot was typed."""
-    typed = Path(last).expanduser()
-    at = (context.folder / typed) if last else context.folder
-    folder, start = (at, "") if not last or last.endswith("/") else (at.parent, at.name)
     try:
+        at = typed_path(last, context.folder)
+        folder, start = (at, "") if not last or last.endswith("/") else (at.parent, at.name)
         children = sorted(child for child in folder.iterdir() if child.name.startswith(start))
-    except OSError:
+    except (OSError, PathError):
         return []
     head = last[: len(last) - len(start)] if start else last
     return [

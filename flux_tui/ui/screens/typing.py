@@ -15,6 +15,7 @@ from textual.widgets import DirectoryTree, Input, Label, Static
 
 from flux_tui.core.commands import Command
 from flux_tui.core.state import State
+from flux_tui.paths import PathError, typed_path
 from flux_tui.ui.commandline import Context, paths
 from flux_tui.ui.view import HIDDEN, tells
 from flux_tui.ui.wants import Reading, names, read_wants
@@ -167,7 +168,11 @@ class AddScreen(ModalScreen[Path | None]):
 
     @on(Input.Submitted)
     def typed(self, event: Input.Submitted) -> None:
-        self._share(Path(event.value.strip() or ".").expanduser().absolute(), bool(event.value.strip()))
+        typed = event.value.strip()
+        try:
+            self._share(typed_path(typed, self._folder), bool(typed))
+        except PathError as error:
+            self.query_one("#error", Static).update(str(error))
 
     @on(DirectoryTree.FileSelected)
     def picked(self, event: DirectoryTree.FileSelected) -> None:
