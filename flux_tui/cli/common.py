@@ -13,9 +13,9 @@ from flux_tui.config import Settings
 from flux_tui.core.derive import extend, restore
 from flux_tui.core.events import Entry
 from flux_tui.core.ids import BadIdError, Cid
+from flux_tui.core.plain import plain
 from flux_tui.core.state import State
 from flux_tui.core.ticket import Ticket, parse_ticket
-from flux_tui.core.words import plain
 from flux_tui.home import Home, HomeError, default_home
 from flux_tui.paths import literal_path
 from flux_tui.store.series import SeriesReader, SeriesSource

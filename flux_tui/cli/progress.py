@@ -9,7 +9,8 @@ from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingCo
 from rich.progress import Progress as RichProgress
 
 from flux_tui.cli.common import say
-from flux_tui.core.words import human_size, plain
+from flux_tui.core.plain import plain
+from flux_tui.core.words import human_size
 
 PLAIN_SECONDS = 1.0
 

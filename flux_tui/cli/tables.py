@@ -6,8 +6,9 @@ from rich.table import Table
 
 from flux_tui.core.events import REASONS, HeldHow
 from flux_tui.core.ids import short
+from flux_tui.core.plain import plain
 from flux_tui.core.state import State
-from flux_tui.core.words import counted, human_seconds, human_size, object_words, plain
+from flux_tui.core.words import counted, human_seconds, human_size, object_words
 
 MAX_ROWS = 20
 """Rows of a table; the rest is counted."""

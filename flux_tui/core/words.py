@@ -5,7 +5,6 @@ same words serve the command line and the dashboard; what things and peers are c
 that names known later, and masking, need nothing here.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, assert_never
@@ -13,17 +12,11 @@ from typing import Protocol, assert_never
 from flux_tui.core import events as ev
 from flux_tui.core.events import Entry, Event, kind_of
 from flux_tui.core.ids import Cid, PeerId, short
+from flux_tui.core.plain import Plain, plain
 from flux_tui.core.policy import Policy
 from flux_tui.core.state import ObjectState, State
 
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters, line ends, what turns the direction of writing, and halves of characters."""
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
-
-
-def plain(text: str) -> str:
-    """Text from elsewhere on one line: a peer's words, or a file's name, must not steer a terminal."""
-    return _UNSEEN.sub("\ufffd", text)
 
 
 def object_words(found: ObjectState) -> str:
@@ -58,13 +51,13 @@ def human_seconds(seconds: float) -> str:
 class Names(Protocol):
     """What things are called."""
 
-    def name(self, cid: Cid) -> str:
+    def name(self, cid: Cid) -> Plain:
         """An object's name, or a CID's short form."""
 
-    def peer(self, peer: PeerId) -> str:
+    def peer(self, peer: PeerId) -> Plain:
         """A peer's short form."""
 
-    def text(self, text: str) -> str:
+    def text(self, text: str) -> Plain:
         """A path, an address or a sentence from elsewhere, as it may be shown."""
 
 
@@ -76,18 +69,18 @@ class StateNames:
         if state is not None:
             self._named = (state.objects, state.holds, state.kept)
 
-    def name(self, cid: Cid) -> str:
+    def name(self, cid: Cid) -> Plain:
         for named in self._named:
             name: str | None = getattr(named.get(cid), "name", None)
             if name:
-                return name
-        return short(cid)
+                return plain(name)
+        return plain(short(cid))
 
-    def peer(self, peer: PeerId) -> str:
-        return short(peer)
+    def peer(self, peer: PeerId) -> Plain:
+        return plain(short(peer))
 
-    def text(self, text: str) -> str:
-        return text
+    def text(self, text: str) -> Plain:
+        return plain(text)
 
 
 NO_NAMES = StateNames()
@@ -104,11 +97,11 @@ NAMED = 3
 """Of many like things, how many are named in a sentence."""
 
 
-def some(items: Sequence[str], total: int | None = None) -> str:
+def some(items: Sequence[str], total: int | None = None) -> Plain:
     """The first few, and how many more there are: `a; b; c; and 1,204 more`."""
     named = [plain(item) for item in items[:NAMED]]
     rest = (len(items) if total is None else total) - len(named)
-    return "; ".join([*named, f"and {rest:,} more"] if rest else named)
+    return plain("; ".join([*named, f"and {rest:,} more"] if rest else named))
 
 
 def short_addr(addr: str) -> str:
@@ -127,16 +120,16 @@ def who(event: Event) -> PeerId | None:
     return getattr(event, "peer", None)
 
 
-def entry_line(entry: Entry, names: Names = NO_NAMES) -> str:
+def entry_line(entry: Entry, names: Names = NO_NAMES) -> Plain:
     """An entry as one line: number, local time, kind, who, words."""
     clock = datetime.fromtimestamp(entry.at).strftime("%H:%M:%S.%f")[:-3]
     peer = who(entry.event)
     named = f"{names.peer(peer):<{WHO_WIDTH}}  " if peer else ""
     kind = plain(kind_of(entry.event))
-    return f"{entry.seq:>8}  {clock}  {kind:<17}  {named}{describe(entry.event, names)}"
+    return plain(f"{entry.seq:>8}  {clock}  {kind:<17}  {named}{describe(entry.event, names)}")
 
 
-def describe(event: Event, names: Names = NO_NAMES, *, brief: bool = False) -> str:
+def describe(event: Event, names: Names = NO_NAMES, *, brief: bool = False) -> Plain:
     """What happened, on one line; of the peer that `who` names, it says only what that peer did.
 
     A NO says first why, and when to come back: that must not be what a narrow line cuts off. `brief`: in fewer

@@ -14,7 +14,7 @@ from flux_tui.ui.layout import PANELS
 from flux_tui.ui.panels.guide import GuideStrip
 from flux_tui.ui.panels.strips import LineStrip, Tabs
 from flux_tui.ui.rates import fitting, header_line
-from flux_tui.ui.view import Line, Span, View, cut
+from flux_tui.ui.view import Line, Span, View, cut, span
 
 
 class Around(Frame):
@@ -49,7 +49,7 @@ class Around(Frame):
         label = f" {self.timeline.words} " if width >= 80 else " "
         end = " now " if width >= 80 and not self.source.frozen and self.alive else " "
         room = max(10, width - len(label) - len(end))
-        return [(label, "dim"), *self.timeline.line(view.now, room, self.glyphs), (end, "dim")]
+        return [span(label, "dim"), *self.timeline.line(view.now, room, self.glyphs), span(end, "dim")]
 
     @property
     def strip_left(self) -> int:
@@ -76,24 +76,26 @@ class Around(Frame):
     def _status(self) -> tuple[Span, str]:
         glyphs = self.glyphs
         if self.playing is not None:
-            return (
+            return span(
                 f"{glyphs.play} playing",
                 "accent",
             ), f"{self.playing}{glyphs.times} · +{self.source.behind:,}"
         if self.source.frozen:
             since = self.clock() - (self.frozen_at or self.clock())
             minutes, seconds = divmod(max(0, int(since)), 60)
-            return (f"{glyphs.pause} frozen", "warn"), f"{minutes:02}:{seconds:02} · +{self.source.behind:,}"
+            return span(
+                f"{glyphs.pause} frozen", "warn"
+            ), f"{minutes:02}:{seconds:02} · +{self.source.behind:,}"
         if self.source.loading:
             at = max(self.source.cursor, self.source.building or 0)
-            return (f"{glyphs.ring} reading", "dim"), f"{at:,} of {self.source.last_seq:,}"
+            return span(f"{glyphs.ring} reading", "dim"), f"{at:,} of {self.source.last_seq:,}"
         if self.place.recording:
-            return (f"{glyphs.ring} recording", "accent"), ""
+            return span(f"{glyphs.ring} recording", "accent"), ""
         if self.alive:
-            return (f"{glyphs.dot} live", "good"), ""
+            return span(f"{glyphs.dot} live", "good"), ""
         if self._starting():
-            return (f"{glyphs.ring} starting", "warn"), ""
-        return (f"{glyphs.ring} no node", "bad"), ""
+            return span(f"{glyphs.ring} starting", "warn"), ""
+        return span(f"{glyphs.ring} no node", "bad"), ""
 
     def show_footer(self) -> None:
         """The footer, at once."""
@@ -110,12 +112,12 @@ class Around(Frame):
         """Keys and what they do; where not all fit, those that a person would look for last are left out.
         After the first of two keys: how it goes on."""
         if self.begun:
-            found: Line = [(f" {sign(self.begun)} ", "strong")]
+            found: Line = [span(f" {sign(self.begun)} ", "strong")]
             for key, action in self.keys.after(self.begun).items():
-                found += [(f" {sign(key)}", "accent"), (f" {action.next or action.name}", "dim")]
+                found += [span(f" {sign(key)}", "accent"), span(f" {action.next or action.name}", "dim")]
             return cut(found, width, self.glyphs.ellipsis)
         parts: list[tuple[int, Line]] = [
-            (importance, [(f" {keys}", "accent"), (f" {label} ", "dim")])
+            (importance, [span(f" {keys}", "accent"), span(f" {label} ", "dim")])
             for importance, keys, label in self.keys.footer(
                 self._situation(), ("narrate-hold",) if self._story_held else ()
             )

@@ -4,10 +4,11 @@ what to type on the other machine. Pure.
 It is gone for good as soon as a peer was seen; a recording and a narrated demo never show it.
 """
 
+from flux_tui.core.plain import plain
 from flux_tui.core.state import ObjectState, State
 from flux_tui.core.ticket import Ticket, format_ticket
 from flux_tui.ui.keys import Keys, action_named
-from flux_tui.ui.view import HIDDEN, Line, View, cut, fit
+from flux_tui.ui.view import HIDDEN, Line, View, cut, fit, span
 
 TICKET_LINES = 4
 """Of the screen, for a ticket to be selected by mouse; a longer one is only copied."""
@@ -48,24 +49,26 @@ def _first_steps(keys: Keys) -> list[Line]:
         ("want", "fetch one: paste a ticket from another machine"),
         ("command", "join ADDRESS: the peer's `flux-tui state` prints it"),
     )
-    lines: list[Line] = [[(" No peer yet. What to do next:", "strong")]]
-    return lines + [[(f" {_key(keys, name):>2}  ", "accent"), (words, "text")] for name, words in steps]
+    lines: list[Line] = [[span(" No peer yet. What to do next:", "strong")]]
+    return lines + [
+        [span(f" {_key(keys, name):>2}  ", "accent"), span(words, "text")] for name, words in steps
+    ]
 
 
 def _other_machine(view: View, keys: Keys, found: ObjectState) -> list[Line]:
     name = view.name(found.root)
     copies = _key(keys, "ticket")
     lines: list[Line] = [
-        [(f" {name}", "name"), (" is shared (", "text"), (copies, "accent"),
-         (" copies the ticket). Elsewhere, type:", "text")],
+        [span(f" {name}", "name"), span(" is shared (", "text"), span(copies, "accent"),
+         span(" copies the ticket). Elsewhere, type:", "text")],
     ]  # fmt: skip
     ticket = HIDDEN if view.masked else ticket_of(view.state, found)
     command = f"flux-tui get {ticket}"
     room = max(20, view.width - INDENT)
     pieces = [command[at : at + room] for at in range(0, len(command), room)]
     if len(pieces) > TICKET_LINES:
-        pieces = [fit(command, min(room, SHORT))]  # half a ticket is none
-    lines += [[(" " * INDENT, "text"), (piece, "accent")] for piece in pieces]
+        pieces = [fit(plain(command), min(room, SHORT))]  # half a ticket is none
+    lines += [[span(" " * INDENT, "text"), span(piece, "accent")] for piece in pieces]
     if view.state.addrs and all("/ip4/127." in addr or "/ip6/::1/" in addr for addr in view.state.addrs):
-        lines.append([(" It listens on loopback only: no other machine reaches it.", "warn")])
+        lines.append([span(" It listens on loopback only: no other machine reaches it.", "warn")])
     return lines

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from textual import events, on
 
+from flux_tui.core.plain import plain
 from flux_tui.ui.board import Board
 from flux_tui.ui.clipboard import copy
 from flux_tui.ui.filter import Filter, cids_of, parse_filter, peers_of
@@ -247,7 +248,7 @@ class LookActions(Board):
     def _in_a_line(self, before: str, text: str, after: str = "") -> str:
         """Words that cover no more than the footer's line: the text in their middle is cut where it has to be."""
         room = max(16, self.size.width - len(before) - len(after) - 3)
-        return f"{before}{fit(text, room).rstrip()}{after}"
+        return f"{before}{fit(plain(text), room).rstrip()}{after}"
 
     def action_mask(self) -> None:
         self.masked = self.prompt.masked = not self.masked

@@ -6,7 +6,7 @@ from flux_tui.core.state import State
 from flux_tui.core.words import counted, human_size
 from flux_tui.ui.glyphs import Role
 from flux_tui.ui.trends import RATE_SECONDS, rate_of
-from flux_tui.ui.view import Line, Row, Span, View, cut, text_of
+from flux_tui.ui.view import Line, Row, Span, View, cut, span, text_of
 
 FULL = 80
 """Columns from which the header says how many intents may be out, too."""
@@ -46,22 +46,22 @@ def throughput_rows(view: View) -> list[Row]:
         chart = view.glyphs.chart(gauge.values, tall, 0.1 if gauge.label == "dup" else None)
         for level, text in enumerate(chart):
             last = level == tall - 1
-            line: Line = [(gauge.label.ljust(8) if last else " " * 8, "dim")]
+            line: Line = [span(gauge.label.ljust(8) if last else " " * 8, "dim")]
             line += [
-                (gauge.amount.rjust(12) if last else " " * 12, "strong"),
-                ("  ", "text"),
-                (text, gauge.role),
+                span(gauge.amount.rjust(12) if last else " " * 12, "strong"),
+                span("  ", "text"),
+                span(text, gauge.role),
             ]
             rows.append(
                 Row(f"{gauge.label} {level}", cut(line, view.width, view.glyphs.ellipsis), title=True)
             )
-    totals: Line = [("total".ljust(8), "dim"), (human_size(state.received_bytes).rjust(12), "strong")]
-    totals.append((f"  in, {human_size(state.sent_bytes)} out", "dim"))
+    totals: Line = [span("total".ljust(8), "dim"), span(human_size(state.received_bytes).rjust(12), "strong")]
+    totals.append(span(f"  in, {human_size(state.sent_bytes)} out", "dim"))
     if waste := sum(state.wasted_bytes.values()):
         why = ", ".join(f"{human_size(size)} {cause}" for cause, size in state.wasted_bytes.items() if size)
         words = f", {human_size(waste)} wasted"
         room = view.width - len(text_of(totals))
-        totals.append((f"{words}: {why}" if len(f"{words}: {why}") <= room else words, "warn"))
+        totals.append(span(f"{words}: {why}" if len(f"{words}: {why}") <= room else words, "warn"))
     rows.append(Row("total", cut(totals, view.width, view.glyphs.ellipsis), title=True))
     return rows
 
@@ -115,19 +115,19 @@ def header_line(view: View, *, status: Span, frozen_note: str) -> Line:
     good = state.duplicate_factor < GOOD_FACTOR
     out = f"{state.pushed:,}/{state.max_pending:,}" if view.width >= FULL else f"{state.pushed:,}"
     parts: list[tuple[int, Line]] = [
-        (6, [(" flux-tui", "accent")]),
-        (3, [(f" {who} ", "strong")]),
-        (0, [(" ", "text"), status, (f" {frozen_note}" if frozen_note else "", "warn")]),
-        (2, [(f"   {counted(view.connected, 'peer')}", "text")]),
-        (1, [(f"   {glyphs.down} {human_size(rates[0])}/s".ljust(15), "in")]),
-        (8, [(f" {glyphs.spark(inward):<6}", "in")]),
-        (5, [(f"  {glyphs.up} {human_size(rates[1])}/s".ljust(14), "out")]),
-        (4, [("   pending " if view.width >= FULL else "  ", "dim")]),
-        (9, [(f"{glyphs.bar(gauge, 8)} ", "warn" if waiting else "bar")]),
-        (4, [(out, "strong")]),
-        (4, [(f" +{waiting:,}" if waiting else "", "warn")]),
-        (4, [(" pending" if view.width < FULL else "", "dim")]),
-        (7, [("   dup ", "dim"), (f"{state.duplicate_factor:.2f}", "good" if good else "warn")]),
+        (6, [span(" flux-tui", "accent")]),
+        (3, [span(f" {who} ", "strong")]),
+        (0, [span(" ", "text"), status, span(f" {frozen_note}" if frozen_note else "", "warn")]),
+        (2, [span(f"   {counted(view.connected, 'peer')}", "text")]),
+        (1, [span(f"   {glyphs.down} {human_size(rates[0])}/s".ljust(15), "in")]),
+        (8, [span(f" {glyphs.spark(inward):<6}", "in")]),
+        (5, [span(f"  {glyphs.up} {human_size(rates[1])}/s".ljust(14), "out")]),
+        (4, [span("   pending " if view.width >= FULL else "  ", "dim")]),
+        (9, [span(f"{glyphs.bar(gauge, 8)} ", "warn" if waiting else "bar")]),
+        (4, [span(out, "strong")]),
+        (4, [span(f" +{waiting:,}" if waiting else "", "warn")]),
+        (4, [span(" pending" if view.width < FULL else "", "dim")]),
+        (7, [span("   dup ", "dim"), span(f"{state.duplicate_factor:.2f}", "good" if good else "warn")]),
     ]
     return fitting(parts, view.width)
 

@@ -7,7 +7,7 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.state import Hold, ObjectState, Pending
 from flux_tui.core.words import counted, human_seconds, human_size
 from flux_tui.ui.glyphs import REASON_SIGNS, Role, reason_words
-from flux_tui.ui.view import Line, Row, Span, View, cut, fit, text_of
+from flux_tui.ui.view import Line, Row, Span, View, cut, fit, span, text_of
 
 ETA_SECONDS = 15
 """Of the rate by which is told when an object will be whole: one that changes less from moment to moment."""
@@ -51,18 +51,18 @@ def hold_rows(view: View) -> list[Row]:
     for hold in state.holds.values():
         bar = 6 if view.width < 44 else 10
         line: Line = [
-            (fit(view.name(hold.root), max(8, min(24, view.width - bar - 22))) + " ", "name"),
-            (view.glyphs.bar(hold.whole / hold.replicas, bar), "bar"),
-            (f" {hold.whole}/{counted(hold.replicas, 'replica')}", "strong" if hold.lacking else "good"),
+            span(fit(view.name(hold.root), max(8, min(24, view.width - bar - 22))) + " ", "name"),
+            span(view.glyphs.bar(hold.whole / hold.replicas, bar), "bar"),
+            span(f" {hold.whole}/{counted(hold.replicas, 'replica')}", "strong" if hold.lacking else "good"),
         ]
         rows.append(Row(hold.root, cut(line, view.width, view.glyphs.ellipsis)))
-        why: Line = [("  ", "text"), (keeping_words(view, hold), "warn" if hold.lacking else "good")]
+        why: Line = [span("  ", "text"), span(keeping_words(view, hold), "warn" if hold.lacking else "good")]
         rows.append(Row(f"{hold.root}/why", cut(why, view.width, view.glyphs.ellipsis), title=True))
     if state.kept:
         size = sum(kept.charge for kept in state.kept.values())
         quota = f" of {human_size(state.policy.quota)}" if state.policy.quota else ""
         text = f"{counted(len(state.kept), 'replica')} kept for others, {human_size(size)}{quota}"
-        rows.append(Row("kept", cut([(text, "dim")], view.width, view.glyphs.ellipsis), title=True))
+        rows.append(Row("kept", cut([span(text, "dim")], view.width, view.glyphs.ellipsis), title=True))
     return rows
 
 
@@ -96,10 +96,10 @@ def _object_rows(
     bar = 6 if view.width < 44 else 10 if view.width < 72 else 20
     room = view.width - bar - 6 - len(count) - 3
     line: Line = [
-        (fit(view.name(pending.cid), min(max(8, room), 40)) + " ", "name"),
-        (view.glyphs.bar(found.progress, bar), "bar"),
-        (f" {found.progress:>4.0%}", "strong"),
-        (f"  {count}", "dim"),
+        span(fit(view.name(pending.cid), min(max(8, room), 40)) + " ", "name"),
+        span(view.glyphs.bar(found.progress, bar), "bar"),
+        span(f" {found.progress:>4.0%}", "strong"),
+        span(f"  {count}", "dim"),
     ]
     # Between two grants nobody sends for a moment: what flows is told all the same, in the same place.
     rate = 0.0 if view.dead else view.trends.object_rate(pending.cid, view.now)
@@ -109,9 +109,9 @@ def _object_rows(
         left = max(0, (found.size or 0) - found.have_bytes)
         known = lately > 0 and found.size and found.have_bytes >= EARLY
         eta = f"  eta {human_seconds(left / lately)}" if known else ""
-        flows = [(f"{view.glyphs.down} {human_size(rate)}/s{eta}  ", "good")]
+        flows = [span(f"{view.glyphs.down} {human_size(rate)}/s{eta}  ", "good")]
     waits = waiting_words(view, pending, senders, view.width - 2 - len(text_of(flows)))
-    why: Line = [("  ", "text"), *flows, (waits, "good" if senders else "warn")]
+    why: Line = [span("  ", "text"), *flows, span(waits, "good" if senders else "warn")]
     return [
         Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis)),
         Row(f"{pending.cid}/why", cut(why, view.width, view.glyphs.ellipsis), title=True),
@@ -123,15 +123,15 @@ def _loose_rows(view: View, loose: list[Pending], senders: Mapping[Cid, set[Peer
     text = counted(len(loose), "loose chunk")
     if waiting:
         text += f", {waiting:,} wait for room"
-    rows = [Row("loose", [(text, "strong")], title=True)]
+    rows = [Row("loose", [span(text, "strong")], title=True)]
     for pending in loose[:LOOSE_SHOWN]:
-        line: Line = [(view.name(pending.cid), "name"), (f"  push {pending.pushes}  ", "dim")]
+        line: Line = [span(view.name(pending.cid), "name"), span(f"  push {pending.pushes}  ", "dim")]
         own = senders.get(pending.cid, set())
         waits = waiting_words(view, pending, own, view.width - len(text_of(line)))
-        line.append((waits, "good" if own else "warn"))
+        line.append(span(waits, "good" if own else "warn"))
         rows.append(Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis)))
     if len(loose) > LOOSE_SHOWN:
-        rows.append(Row("more", [(f"and {len(loose) - LOOSE_SHOWN:,} more", "dim")], title=True))
+        rows.append(Row("more", [span(f"and {len(loose) - LOOSE_SHOWN:,} more", "dim")], title=True))
     return rows
 
 
@@ -205,9 +205,9 @@ def retry_rows(view: View, limit: int = 200) -> list[Row]:
         whole = max(at - start, 0.001)
         left = at - view.now
         line: Line = [
-            (fit(view.name(pending.cid), name) + " ", "name"),
-            (view.glyphs.bar(1 - left / whole, bar), "bar"),
-            (f"{human_seconds(left) if left > 0 else 'now':>7} ", "strong"),
+            span(fit(view.name(pending.cid), name) + " ", "name"),
+            span(view.glyphs.bar(1 - left / whole, bar), "bar"),
+            span(f"{human_seconds(left) if left > 0 else 'now':>7} ", "strong"),
         ]
         line.append(_cause(view, pending, at, view.width - len(text_of(line)), sent=pending.cid in sent))
         no = pending.next_no(view.now)
@@ -235,15 +235,15 @@ def _cause(view: View, pending: Pending, at: float, room: int, *, sent: bool) ->
         causes = (CAUSES[pending.cause], SHORT_CAUSES[pending.cause])
         if sent and pending.cause in ("lapsed", "silence"):
             causes = ("if nothing comes by then", "if nothing comes")
-        return _longest([ordinal + cause for cause in causes for ordinal in ordinals[:-1]], room), role
+        return span(_longest([ordinal + cause for cause in causes for ordinal in ordinals[:-1]], room), role)
     who = view.peer(peer)
     if reason is None:
-        return _longest([f"{ordinal}{who} said NO" for ordinal in ordinals], room), "warn"
+        return span(_longest([f"{ordinal}{who} said NO" for ordinal in ordinals], room), "warn")
     long, short = _reason(view, reason), reason_words(reason, view.glyphs)
     *_, number, none = ordinals
     told = [f"{ordinal}{who} said {long}" for ordinal in ordinals[:-1]]
     told += [f"{number}{who} {long}", f"{number}{who} {short}", f"{none}{who} {short}"]
-    return _longest(told, room), REASON_SIGNS[reason].role
+    return span(_longest(told, room), REASON_SIGNS[reason].role)
 
 
 def _reason(view: View, reason: Reason) -> str:

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from flux_tui.core.events import REASONS, Reason
+from flux_tui.core.plain import plain
 from flux_tui.core.state import PeerState, State
 from flux_tui.core.words import WHO_WIDTH, human_seconds, human_size, short_addr
 from flux_tui.ui.glyphs import REASON_SHORT, REASON_SIGNS, Glyphs, Role, reason_words
-from flux_tui.ui.view import HIDDEN, Line, Row, Span, View, cut, fit
+from flux_tui.ui.view import HIDDEN, Line, Row, Span, View, cut, fit, span
 
 SPARK = 10
 """Columns of a peer's sparkline: seconds."""
@@ -70,7 +71,7 @@ def table_rows(
         if column.name == view.sort.column:
             sign = view.glyphs.falling if view.sort.falling else view.glyphs.rising
         text = sign + column.head if not column.left else column.head + sign
-        head.append((_aligned(text, column), "accent" if sign else column.role))
+        head.append(span(_aligned(text, column), "accent" if sign else column.role))
     chosen = next((column for column in columns if column.name == view.sort.column), None)
     if chosen is not None:
         peers = sorted(peers, key=chosen.order, reverse=view.sort.falling)
@@ -80,7 +81,7 @@ def table_rows(
         for column in shown:
             cell = column.cell(peer)
             room = column.width - sum(len(text) for text, _ in cell)
-            space: Span = (" " * max(0, room), "text")
+            space: Span = span(" " * max(0, room), "text")
             line += [*cell, space] if column.left else [space, *cell]
         rows.append(Row(peer.peer, cut(line, view.width, view.glyphs.ellipsis), words=words(peer)))
     return rows
@@ -102,7 +103,7 @@ def _aligned(text: str, column: Column) -> str:
 
 def _who(view: View) -> Column:
     return Column(
-        "node", "node", WHO_WIDTH + 1, lambda peer: [(f"{view.peer(peer.peer):<{WHO_WIDTH}} ", "peer")],
+        "node", "node", WHO_WIDTH + 1, lambda peer: [span(f"{view.peer(peer.peer):<{WHO_WIDTH}} ", "peer")],
         lambda peer: view.peer(peer.peer), left=True,
     )  # fmt: skip
 
@@ -159,8 +160,8 @@ def _reason_column(view: View, reason: Reason, width: int, importance: int, word
     def cell(peer: PeerState) -> Line:
         count = peer.counts.get(reason, 0)
         if not count:
-            return [(view.glyphs.dash, "dim")]
-        return [(f"{count:,}", sign.role if peer.reason == reason else "text")]
+            return [span(view.glyphs.dash, "dim")]
+        return [span(f"{count:,}", sign.role if peer.reason == reason else "text")]
 
     head = reason_words(reason, view.glyphs) if words else view.glyphs.glyph(sign)
     return Column(
@@ -170,9 +171,9 @@ def _reason_column(view: View, reason: Reason, width: int, importance: int, word
 
 def _again(view: View, peer: PeerState) -> Span:
     if peer.until is None or not _asks(view.state):
-        return ("", "dim")
+        return span("", "dim")
     left = peer.until - view.now
-    return (human_seconds(left), "warn") if left > 0 else ("now", "good")
+    return span(human_seconds(left), "warn") if left > 0 else span("now", "good")
 
 
 def _asks(state: State) -> bool:
@@ -185,8 +186,8 @@ def has_it(peer: PeerState) -> Span:
     of one thing that it has it and of another that it has not."""
     has = peer.has_it or peer.yes or peer.chunks_in or any(peer.counts.get(reason) for reason in HAS_IT)
     if has:
-        return ("some", "warn") if peer.counts.get("not_held") else ("yes", "good")
-    return ("?", "dim") if peer.has_it is None else ("no", "dim")
+        return span("some", "warn") if peer.counts.get("not_held") else span("yes", "good")
+    return span("?", "dim") if peer.has_it is None else span("no", "dim")
 
 
 def _has_order(peer: PeerState) -> int:
@@ -212,7 +213,7 @@ def no_legend(view: View) -> Line:
     heads = {column.name: column.head for column in columns_that_fit(no_columns(view), view.width)}
     bare = [reason for reason in REASONS if len(heads.get(reason, "")) == 1]
     line: Line = [
-        (("  " if at else "") + reason_words(reason, view.glyphs), REASON_SIGNS[reason].role)
+        span(("  " if at else "") + reason_words(reason, view.glyphs), REASON_SIGNS[reason].role)
         for at, reason in enumerate(bare)
     ]
     return line
@@ -238,14 +239,14 @@ def _serves(peer: PeerState) -> bool:
 def standing(peer: PeerState, now: float, glyphs: Glyphs, *, dead: bool = False) -> Span:
     """What a peer is worth now, in a word. `dead`: to a node that does not run."""
     if dead or not peer.connected:
-        return ("gone", "dim")
+        return span("gone", "dim")
     if peer.faults:
-        return ("at fault", "bad")
+        return span("at fault", "bad")
     if (no := standing_no(peer, now)) is not None:
-        return reason_words(no, glyphs), REASON_SIGNS[no].role
+        return span(reason_words(no, glyphs), REASON_SIGNS[no].role)
     if peer.kept is not None and peer.kept < LATE:
-        return ("late", "warn")
-    return ("good", "good") if _serves(peer) else ("quiet", "dim")
+        return span("late", "warn")
+    return span("good", "good") if _serves(peer) else span("quiet", "dim")
 
 
 def peer_columns(view: View) -> list[Column]:
@@ -257,49 +258,51 @@ def peer_columns(view: View) -> list[Column]:
 
     def dot(peer: PeerState) -> Line:
         here = peer.connected and not view.dead
-        sign: Span = (glyphs.dot, "good") if here else (glyphs.ring, "dim")
-        return [sign, (f" {view.peer(peer.peer):<{WHO_WIDTH}}", "peer")]
+        sign: Span = span(glyphs.dot, "good") if here else span(glyphs.ring, "dim")
+        return [sign, span(f" {view.peer(peer.peer):<{WHO_WIDTH}}", "peer")]
 
     def rate(peer: PeerState) -> Line:
         inward, outward = view.trends.of(peer.peer).rate(now)
         if view.dead or not inward + outward:
-            return [(glyphs.dash, "dim")]
-        return [(f"{human_size(inward + outward)}/s", "in" if inward >= outward else "out")]
+            return [span(glyphs.dash, "dim")]
+        return [span(f"{human_size(inward + outward)}/s", "in" if inward >= outward else "out")]
 
     def spark(peer: PeerState) -> Line:
         trend = view.trends.of(peer.peer)
         role: Role = "in" if peer.bytes_in >= peer.bytes_out else "out"
-        return [(" ", "text"), (glyphs.spark(trend.series(now, SPARK)), role)]
+        return [span(" ", "text"), span(glyphs.spark(trend.series(now, SPARK)), role)]
 
     def kept(peer: PeerState) -> Line:
         if peer.kept is None:
-            return [(glyphs.dash, "dim")]
-        return [(f"{peer.kept:.0%}", "warn" if peer.broken else "text")]
+            return [span(glyphs.dash, "dim")]
+        return [span(f"{peer.kept:.0%}", "warn" if peer.broken else "text")]
 
     def answer(peer: PeerState) -> Line:
         seconds = view.trends.of(peer.peer).answer
         if seconds is None:
-            return [(glyphs.dash, "dim")]
-        return [(f"{seconds * 1000:.0f} ms" if seconds < 1 else human_seconds(seconds), "text")]
+            return [span(glyphs.dash, "dim")]
+        return [span(f"{seconds * 1000:.0f} ms" if seconds < 1 else human_seconds(seconds), "text")]
 
     def standing_cell(peer: PeerState) -> Line:
         text, role = standing(peer, now, glyphs, dead=view.dead)
-        return [(" ", "text"), (text, role)]
+        return [span(" ", "text"), span(text, role)]
 
     def address(peer: PeerState) -> Line:
-        return [("  " + (HIDDEN if view.masked else fit(short_addr(peer.addr), 21).rstrip()), "dim")]
+        return [
+            span("  " + (HIDDEN if view.masked else fit(plain(short_addr(peer.addr)), 21).rstrip()), "dim")
+        ]
 
     return [
         Column("peer", "  peer", WHO_WIDTH + 2, dot, lambda peer: view.peer(peer.peer), left=True),
         Column("now", "now", 11, rate, lambda peer: sum(view.trends.of(peer.peer).rate(now)), 1),
         Column("spark", "", SPARK + 1, spark, lambda peer: 0, 4, left=True),
-        Column("in", "in", 9, lambda peer: [(human_size(peer.bytes_in), "in")],
+        Column("in", "in", 9, lambda peer: [span(human_size(peer.bytes_in), "in")],
                lambda peer: peer.bytes_in, 6 if gives else 3),
-        Column("out", "out", 9, lambda peer: [(human_size(peer.bytes_out), "out")],
+        Column("out", "out", 9, lambda peer: [span(human_size(peer.bytes_out), "out")],
                lambda peer: peer.bytes_out, 3 if gives else 6),
-        Column("granted", "granted", 9, lambda peer: [(f"{peer.granted:,}", "text")],
+        Column("granted", "granted", 9, lambda peer: [span(f"{peer.granted:,}", "text")],
                lambda peer: peer.granted, 9),
-        Column("came", "came", 7, lambda peer: [(f"{peer.chunks_in:,}", "text")],
+        Column("came", "came", 7, lambda peer: [span(f"{peer.chunks_in:,}", "text")],
                lambda peer: peer.chunks_in, 10),
         Column("kept", "kept", 6, kept,
                lambda peer: -1.0 if peer.kept is None else peer.kept, 5),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from flux_tui.core.events import Entry, StatusNo
 from flux_tui.ui.glyphs import Glyphs, Role
 from flux_tui.ui.source import Source
-from flux_tui.ui.view import Line, merged
+from flux_tui.ui.view import Line, merged, span
 
 SPANS = (120.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
 """Seconds that a strip can show; after the last: all of the series."""
@@ -86,14 +86,14 @@ class Timeline:
         line: Line = []
         for index, column in enumerate(columns):
             if index == marked:
-                line.append((glyphs.cursor, "accent"))
+                line.append(span(glyphs.cursor, "accent"))
             elif not column.entries:
-                line.append((glyphs.quiet, "rail"))
+                line.append(span(glyphs.quiet, "rail"))
             else:
                 role: Role = "good"
                 if column.noes > SOME_NOES:
                     role = "bad" if column.noes > MANY_NOES else "warn"
-                line.append((glyphs.spark([float(column.entries)], float(top)), role))
+                line.append(span(glyphs.spark([float(column.entries)], float(top)), role))
         return merged(line)
 
     def _stretch(self, now: float) -> tuple[float, float]:

@@ -24,6 +24,7 @@ from flux_tui.core.events import (
     kind_of,
 )
 from flux_tui.core.ids import Cid, PeerId, short
+from flux_tui.core.plain import Plain, plain
 from flux_tui.core.state import State
 from flux_tui.core.words import WHO_WIDTH, counted, describe, human_size, who
 from flux_tui.ui.filter import Filter
@@ -31,8 +32,15 @@ from flux_tui.ui.glyphs import REASON_SIGNS, Glyphs, Role
 from flux_tui.ui.trends import Trends
 from flux_tui.ui.window import MAX_PEERS, Group
 
-Span: TypeAlias = tuple[str, Role]
+Span: TypeAlias = tuple[Plain, Role]
+"""A piece of a line. Whatever text it is made of, `span` makes it."""
 Line: TypeAlias = list[Span]
+
+
+def span(text: str, role: Role) -> Span:
+    """A piece of a line: only what can be shown is in it."""
+    return plain(text), role
+
 
 HIDDEN = "•••"
 """Instead of an id, an address or a path, while masked."""
@@ -85,28 +93,28 @@ class View(NamedTuple):
     dead: bool = False
     """Whether no node writes this series any more, and this is its end: nothing flows, nobody is connected."""
 
-    def peer(self, peer: PeerId) -> str:
+    def peer(self, peer: PeerId) -> Plain:
         """What a peer is called, or its short form; its place in the list while masked."""
         if not self.masked:
             called = self.called.get(peer)
-            return short(peer) if called is None else fit(called, WHO_WIDTH).rstrip()
+            return plain(short(peer) if called is None else fit(plain(called), WHO_WIDTH).rstrip())
         known = list(self.state.peers)
-        return f"peer {known.index(peer) + 1}" if peer in self.state.peers else "a peer"
+        return plain(f"peer {known.index(peer) + 1}" if peer in self.state.peers else "a peer")
 
-    def name(self, cid: Cid) -> str:
+    def name(self, cid: Cid) -> Plain:
         """An object's name, or its CID's short form."""
         found = self.state.objects.get(cid)
         if found is not None and found.name:
-            return found.name
-        return "a chunk" if self.masked else short(cid)
+            return plain(found.name)
+        return plain("a chunk" if self.masked else short(cid))
 
-    def text(self, text: str) -> str:
+    def text(self, text: str) -> Plain:
         """A sentence, without ids, addresses and paths while masked."""
         if self.masked:
-            return hidden(text)
+            return plain(hidden(text))
         for peer, called in self.called.items():
             text = text.replace(peer, called)
-        return text
+        return plain(text)
 
     @property
     def connected(self) -> int:
@@ -155,9 +163,9 @@ def merged(line: Line) -> Line:
         if not text:
             continue
         if out and (out[-1][1] == role or text.isspace()):
-            out[-1] = (out[-1][0] + text, out[-1][1])
+            out[-1] = (Plain(out[-1][0] + text), out[-1][1])
         elif out and out[-1][0].isspace():
-            out[-1] = (out[-1][0] + text, role)
+            out[-1] = (Plain(out[-1][0] + text), role)
         else:
             out.append((text, role))
     return out
@@ -170,26 +178,30 @@ def entry_line(entry: Entry, view: View, group: Group | None = None, before: flo
     """
     kind = kind_of(entry.event)
     sign = view.glyphs.kind(kind)
-    line: Line = [(_moment(entry.at, view, before), "time"), (" ", "text")]
-    line += [(view.glyphs.glyph(sign), sign.role), (" ", "text"), (f"{kind:<{KIND_WIDTH}} ", sign.role)]
+    line: Line = [span(_moment(entry.at, view, before), "time"), span(" ", "text")]
+    line += [
+        span(view.glyphs.glyph(sign), sign.role),
+        span(" ", "text"),
+        span(f"{kind:<{KIND_WIDTH}} ", sign.role),
+    ]
     peer = who(entry.event)
     if group is not None and len(group.peers) > 1:
         many = f"{len(group.peers)}+" if len(group.peers) >= MAX_PEERS else f"{len(group.peers)}"
-        line.append((f"{many} peers".ljust(WHO_WIDTH) + " ", "peer"))
+        line.append(span(f"{many} peers".ljust(WHO_WIDTH) + " ", "peer"))
     elif peer is not None:
-        line.append((f"{view.peer(peer):<{WHO_WIDTH}} ", "peer"))
+        line.append(span(f"{view.peer(peer):<{WHO_WIDTH}} ", "peer"))
     if isinstance(entry.event, (StatusNo, AnsweredNo)):
         reason = REASON_SIGNS[entry.event.reason]
-        line.append((view.glyphs.glyph(reason) + " ", reason.role))
+        line.append(span(view.glyphs.glyph(reason) + " ", reason.role))
     if group is not None and group.entries > 1:
-        line.append((f"{view.glyphs.times}{group.entries:,} ", "strong"))
-        line.append((_run_words(entry, group, view), "text"))
+        line.append(span(f"{view.glyphs.times}{group.entries:,} ", "strong"))
+        line.append(span(_run_words(entry, group, view), "text"))
     elif isinstance(entry.event, ChunkReceived) and entry.event.roots:
-        line.append((f"{view.name(entry.event.roots[0])} ", "text"))
+        line.append(span(f"{view.name(entry.event.roots[0])} ", "text"))
         chunk = "its root" if entry.event.cid in entry.event.roots else view.name(entry.event.cid)
-        line.append((f"{human_size(entry.event.size)} {chunk}", "dim"))
+        line.append(span(f"{human_size(entry.event.size)} {chunk}", "dim"))
     else:
-        line.append((describe(entry.event, view, brief=view.width < BRIEF), "text"))
+        line.append(span(describe(entry.event, view, brief=view.width < BRIEF), "text"))
     return cut(line, view.width, view.glyphs.ellipsis)
 
 
@@ -242,19 +254,19 @@ def cut(line: Line, width: int, ellipsis: str = "…") -> Line:
     out: Line = []
     for text, role in line:
         if len(text) >= room:
-            out.append((text[:room].rstrip("… ") + ellipsis, role))
+            out.append((Plain(text[:room].rstrip("… ") + ellipsis), role))
             break
         out.append((text, role))
         room -= len(text)
     return out
 
 
-def fit(text: str, width: int) -> str:
+def fit(text: Plain, width: int) -> Plain:
     """Exactly `width` columns: cut in the middle, or padded."""
     if len(text) <= width:
-        return text.ljust(width)
+        return Plain(text.ljust(width))
     keep = width - 1
-    return text[: keep - keep // 3] + "…" + text[-(keep // 3) :] if keep // 3 else text[:keep] + "…"
+    return Plain(text[: keep - keep // 3] + "…" + text[-(keep // 3) :] if keep // 3 else text[:keep] + "…")
 
 
 def clock(at: float) -> str:

@@ -21,7 +21,7 @@ from flux_tui.ui.panels.caption import CaptionStrip
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.strips import LineStrip
 from flux_tui.ui.place import Caption
-from flux_tui.ui.view import Row, text_of
+from flux_tui.ui.view import Row, span, text_of
 from tests.ui.conftest import Live, on_asyncio
 from tests.ui.test_dashboard import ADA, ME, ROOT, STORY, facts, header, shown, toasts
 from tests.ui.test_rows import BOB
@@ -367,7 +367,7 @@ async def test_lines_that_come_and_go_do_not_lay_out_the_screen(live: Live) -> N
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         panel, line = live.app.panel("retries"), text_of
-        rows = [Row(str(number), [(f"line {number}", "text")]) for number in range(60)]
+        rows = [Row(str(number), [span(f"line {number}", "text")]) for number in range(60)]
         panel.show(rows)
         await pilot.pause()
         room = panel.virtual_size

@@ -10,6 +10,7 @@ from flux_tui.core import events as ev
 from flux_tui.core.derive import apply, derive
 from flux_tui.core.events import REASONS, Entry, Event
 from flux_tui.core.ids import PeerId, dag_cid, raw_cid
+from flux_tui.core.plain import plain
 from flux_tui.core.state import State
 from flux_tui.store.series import SeriesReader
 from flux_tui.ui.filter import parse_filter
@@ -19,7 +20,7 @@ from flux_tui.ui.rates import header_line, throughput_rows
 from flux_tui.ui.rows import pending_rows, retry_rows
 from flux_tui.ui.tables import has_it, no_legend, no_rows, peer_rows
 from flux_tui.ui.trends import Trends
-from flux_tui.ui.view import Row, View, cut, entry_line, fit, matching, text_of
+from flux_tui.ui.view import Row, View, cut, entry_line, fit, matching, span, text_of
 from tests.ui.conftest import RECORDING
 
 ENTRIES = SeriesReader.open(RECORDING).read(0, 100_000)
@@ -72,7 +73,7 @@ def test_no_row_is_ever_wider_than_its_panel(width: int, masked: bool) -> None:
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_the_header_leaves_out_what_does_not_fit(width: int) -> None:
     state = derive(ENTRIES[:400])
-    text = text_of(header_line(view(state, width), status=("● live", "good"), frozen_note=""))
+    text = text_of(header_line(view(state, width), status=span("● live", "good"), frozen_note=""))
     assert len(text) <= width
     assert "● live" in text
     assert "peers" in text
@@ -364,7 +365,7 @@ def test_masked_shows_no_id_no_address_and_no_path() -> None:
     at = view(state, 200, masked=True)
     lines = [text_of(entry_line(Entry(n, START + n, event), at)) for n, event in enumerate(events, 1)]
     lines += texts([*pending_rows(at), *no_rows(at), *retry_rows(at), *peer_rows(at)])
-    lines.append(text_of(header_line(at, status=("● live", "good"), frozen_note="")))
+    lines.append(text_of(header_line(at, status=span("● live", "good"), frozen_note="")))
     for line in lines:
         for secret in (ADA, ADA[-4:], ME[-4:], "192.0.2.7", ROOT[-3:], CHUNK[-3:], "/home/ada"):
             assert secret not in line, line
@@ -372,11 +373,11 @@ def test_masked_shows_no_id_no_address_and_no_path() -> None:
 
 
 def test_cutting_and_fitting() -> None:
-    assert text_of(cut([("abc", "text"), ("def", "dim")], 6)) == "abcdef"
-    assert text_of(cut([("abc", "text"), ("def", "dim")], 5)) == "abcd…"
-    assert text_of(cut([("abcdef", "text")], 1)) == "…"
-    assert fit("abc", 5) == "abc  "
-    assert len(fit("a-rather-long-name.mkv", 10)) == 10
+    assert text_of(cut([span("abc", "text"), span("def", "dim")], 6)) == "abcdef"
+    assert text_of(cut([span("abc", "text"), span("def", "dim")], 5)) == "abcd…"
+    assert text_of(cut([span("abcdef", "text")], 1)) == "…"
+    assert fit(plain("abc"), 5) == "abc  "
+    assert len(fit(plain("a-rather-long-name.mkv"), 10)) == 10
 
 
 def test_ascii_terminals_get_ascii() -> None:
@@ -421,7 +422,7 @@ def test_the_header_and_throughput_tell_one_rate_and_both_age() -> None:
 
     def told(now: float) -> tuple[str, str, str]:
         seen = view(state, 200, now=now)
-        header = text_of(header_line(seen, status=("live", "good"), frozen_note=""))
+        header = text_of(header_line(seen, status=span("live", "good"), frozen_note=""))
         (charts,) = (text for text in texts(throughput_rows(seen)) if text.startswith("↓ in"))
         rate, spark = re.search(r"↓ (\S+ \S+/s)([ ▁-█]*)↑", header).groups()  # type: ignore[union-attr]
         return rate, " ".join(charts.split()[2:4]), spark.strip()

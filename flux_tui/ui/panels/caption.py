@@ -9,7 +9,7 @@ from flux_tui.ui.keys import NARRATED, Keys
 from flux_tui.ui.panels.lines import wrapped
 from flux_tui.ui.panels.strips import LineStrip
 from flux_tui.ui.place import Caption
-from flux_tui.ui.view import Line, text_of
+from flux_tui.ui.view import Line, span, text_of
 
 MIN_LINES, MAX_LINES = 2, 3
 
@@ -29,15 +29,15 @@ class CaptionStrip(LineStrip):
         place = f"{caption.step}/{caption.steps} "
         lines = wrapped(caption.text, max(20, self.size.width - len(place) - 3))[:MAX_LINES]
         shown: list[Line] = [
-            [(f" {place}" if not number else " " * (len(place) + 1), "accent"), (text, "strong")]
+            [span(f" {place}" if not number else " " * (len(place) + 1), "accent"), span(text, "strong")]
             for number, text in enumerate(lines)
         ]
         if caption.held and shown:
-            held: Line = [("   " + self._waits(caption), "warn")]
+            held: Line = [span("   " + self._waits(caption), "warn")]
             if len(text_of([*shown[-1], *held])) <= self.size.width:
                 shown[-1] = [*shown[-1], *held]
             else:
-                shown.append([(" " * (len(place) - 2), "text"), *held])
+                shown.append([span(" " * (len(place) - 2), "text"), *held])
         width, tall = self._height
         tall = max(len(shown), tall if width == self.size.width else MIN_LINES)
         if (self.size.width, tall) != self._height:

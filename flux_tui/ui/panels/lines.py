@@ -22,7 +22,7 @@ from textual.strip import Strip
 
 from flux_tui.ui.glyphs import Glyphs, Role
 from flux_tui.ui.panels.roles import Roles
-from flux_tui.ui.view import Line, Row, merged
+from flux_tui.ui.view import Line, Row, merged, span
 
 STRIPS = 256
 """Drawn lines that are kept."""
@@ -247,7 +247,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         return strip
 
     def _draw(self, line: Line, sign: str, selected: bool, width: int) -> Strip:
-        spans = merged([(sign, "accent"), *line])
+        spans = merged([span(sign, "accent"), *line])
         segments = [Segment(text, self._role(role)) for text, role in spans]
         if segments and (room := width - sum(len(text) for text, _ in spans)) > 0:
             segments[-1] = Segment(segments[-1].text + " " * room, segments[-1].style)

@@ -18,7 +18,7 @@ from flux_tui.core.words import counted
 from flux_tui.ui.filter import Filter
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.source import Source
-from flux_tui.ui.view import NOBODY, Line, View, entry_line, text_of
+from flux_tui.ui.view import NOBODY, Line, View, entry_line, span, text_of
 from flux_tui.ui.window import Group, Window
 
 SLICE = 4_000
@@ -110,13 +110,13 @@ class SeriesPanel(LinesPanel):
         selected = int(self.selected) if self.selected is not None else 0
         name = self.selected if group.first <= selected <= group.last and self.selected else str(group.last)
         if view is None:
-            return name, [("", "text")]
+            return name, [span("", "text")]
         key = (group, self.columns, view.masked, view.times)
         found = self._lines.get(key)
         if found is None:
             entry = self.source.entry(group.last)
             if entry is None:
-                return name, [("", "text")]
+                return name, [span("", "text")]
             before = self.source.entry(group.first - 1) if view.times == "gap" else None
             found = entry_line(
                 entry, view._replace(width=self.columns), group, None if before is None else before.at

@@ -9,7 +9,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from flux_tui.ui.panels.roles import Roles
-from flux_tui.ui.view import Line, merged
+from flux_tui.ui.view import Line, merged, span
 
 
 class LineStrip(Roles, Widget):
@@ -100,7 +100,7 @@ class Tabs(LineStrip):
         names = self._names if self.size.width >= sum(len(name) + 4 for name in self._names) else self._short
         for number, name in enumerate(names, 1):
             text = f" {number} {name} "
-            line.append((text, "accent" if number == current else "dim"))
+            line.append(span(text, "accent" if number == current else "dim"))
             self._ends.append((self._ends[-1] if self._ends else 0) + len(text))
         self.show(line)
 

@@ -11,7 +11,7 @@ from textual.widgets import Static
 from flux_tui.ui.commandline import WORDS
 from flux_tui.ui.keys import GROUPS, Keys
 from flux_tui.ui.panels.lines import LinesPanel, wrapped
-from flux_tui.ui.view import Line, Row
+from flux_tui.ui.view import Line, Row, span
 
 MOVING: tuple[tuple[str, str], ...] = (
     ("↑ ↓ j k", "One line up or down; up stops following"),
@@ -69,7 +69,7 @@ def help_rows(keys: Keys, width: int) -> list[Row]:
     rows: list[Row] = []
 
     def group(name: str, lines: list[tuple[str, str, str]]) -> None:
-        rows.append(Row(f"group {name}", [(name, "accent")], title=True))
+        rows.append(Row(f"group {name}", [span(name, "accent")], title=True))
         for key, text, note in lines:
             found = _entry(key, text, note, width)
             rows.extend(Row(f"{name} {key} {note} {number}", line) for number, line in enumerate(found))
@@ -93,10 +93,10 @@ def _entry(key: str, text: str, note: str, width: int) -> list[Line]:
     room = max(10, width - len(head))
     texts = wrapped(text, room)
     beside = len(texts[-1]) + 2 + len(note) <= room
-    lines: list[Line] = [[(" " * len(head), "text"), (line, "text")] for line in texts]
-    lines[0][0] = (head, "strong")
+    lines: list[Line] = [[span(" " * len(head), "text"), span(line, "text")] for line in texts]
+    lines[0][0] = span(head, "strong")
     if note and beside:
-        lines[-1].append((f"  {note}", "dim"))
+        lines[-1].append(span(f"  {note}", "dim"))
     elif note:
-        lines += [[(" " * len(head), "text"), (line, "dim")] for line in wrapped(note, room)]
+        lines += [[span(" " * len(head), "text"), span(line, "dim")] for line in wrapped(note, room)]
     return lines

@@ -23,7 +23,7 @@ from flux_tui.ui.filter import cids_of, fields_of, peers_of
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.source import Source
 from flux_tui.ui.tables import standing
-from flux_tui.ui.view import HIDDEN, Line, Row, View, clock, cut, entry_line
+from flux_tui.ui.view import HIDDEN, Line, Row, View, clock, cut, entry_line, span
 from flux_tui.ui.window import Group
 
 SLICE = 2_000
@@ -106,7 +106,10 @@ class InspectScreen(ModalScreen[int | None]):
         width = max((len(fact.name) for fact in self._facts), default=0)
         rows = []
         for number, fact in enumerate(self._facts):
-            line: Line = [(f"{fact.name:>{width}}  ", "dim"), (fact.text, "accent" if fact.link else "text")]
+            line: Line = [
+                span(f"{fact.name:>{width}}  ", "dim"),
+                span(fact.text, "accent" if fact.link else "text"),
+            ]
             rows.append(Row(str(number), cut(line, max(20, facts.columns), self._view.glyphs.ellipsis)))
         facts.selected = "0" if rows else None
         facts.styles.height = min(len(rows), max(3, self.size.height // 3))
