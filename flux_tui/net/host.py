@@ -274,7 +274,7 @@ class Libp2pNetwork:
             return f"{addr} cannot be reached: {probed}" if probed else f"{addr} does not answer"
         except Exception as error:  # libp2p raises many kinds
             probed = None if f"/{CIRCUIT}" in addr else await _probe(transport)
-            return f"{addr} cannot be reached: {probed or _reason(error)}"
+            return f"{addr} cannot be reached: {_unknown_identity(error) or probed or _reason(error)}"
         if link is None or not link.up.is_set():
             return f"{addr} answers, but does not speak flux" if self._links.allowed(peer) else refused
         return None
@@ -406,6 +406,13 @@ def _reason(error: BaseException) -> str:
     if "unreachable" in text or "no route" in text:
         return "there is no way to it from this network"
     return "the connection could not be made"
+
+
+def _unknown_identity(error: BaseException) -> str | None:
+    """Why a peer that was reached cannot prove who it is; None where the error is another one."""
+    if any(text.startswith("MissingDeserializerError") for text in _words_of(error)):
+        return "its identity is an ECDSA key, and this node verifies Ed25519, secp256k1 and RSA keys only"
+    return None
 
 
 def _words_of(error: BaseException) -> list[str]:
