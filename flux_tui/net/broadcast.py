@@ -23,13 +23,14 @@ from libp2p.peer.id import ID
 from libp2p.pubsub.gossipsub import PROTOCOL_ID, PROTOCOL_ID_V11, GossipSub
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.pubsub import Pubsub
-from libp2p.tools.anyio_service import background_trio_service
 from libp2p.utils.varint import encode_uvarint, read_varint_prefixed_bytes_limited
 
 from flux_tui.core.codec import MAX_SEALED
 from flux_tui.core.ids import PeerId
 from flux_tui.net.network import INTENT_TOPIC, Receiver
 from flux_tui.net.pace import UNHEEDED, Pace
+from flux_tui.net.supervisor import Supervisor
+from flux_tui.net.upstream.service import supervised
 
 log = logging.getLogger(__name__)
 
@@ -191,7 +192,7 @@ def _parts(body: bytes) -> int:
 
 
 @asynccontextmanager
-async def open_broadcast(host: IHost, receiver: Receiver) -> AsyncIterator[Broadcast]:
+async def open_broadcast(host: IHost, receiver: Receiver, supervisor: Supervisor) -> AsyncIterator[Broadcast]:
     """Gossipsub on a host, for as long as the context lasts."""
     router = GossipSub(
         [PROTOCOL_ID_V11, PROTOCOL_ID],
@@ -210,7 +211,7 @@ async def open_broadcast(host: IHost, receiver: Receiver) -> AsyncIterator[Broad
         msg_id_constructor=_content_id,
         allowed_topics=frozenset({INTENT_TOPIC}),
     )
-    async with background_trio_service(pubsub), background_trio_service(router):
+    async with supervised(pubsub, supervisor), supervised(router, supervisor):
         await pubsub.wait_until_ready()
         yield Broadcast(pubsub)
 

@@ -51,6 +51,7 @@ from flux_tui.net.network import (
     WIDTH,
     Receiver,
 )
+from flux_tui.net.supervisor import Supervisor, Tasks
 
 log = logging.getLogger(__name__)
 
@@ -122,12 +123,14 @@ class Dht:
         *,
         push: Callable[[PeerId, Message], bool],
         refuses: Callable[[PeerId], bool],
+        supervisor: Supervisor,
     ) -> None:
         self._host = host
         self._me = PeerId(str(host.get_id()))
         self._receiver = receiver
         self._push = push
         self._refuses = refuses
+        self._supervisor = supervisor
         self._kad_host = KadHost(host, self._served)
         validator = NamespacedValidator({}, strict_validation=True)
         facade: Any = self._kad_host
@@ -220,14 +223,15 @@ class Dht:
     async def run(self) -> None:
         """Do all of the above, until cancelled."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._run_meetings)
-            nursery.start_soon(self._run_looks)
-            nursery.start_soon(self._run_provide)
-            nursery.start_soon(self._run_tidy)
+            tasks = Tasks(nursery, self._supervisor)
+            tasks.keep(self._run_meetings)
+            tasks.keep(self._run_looks)
+            tasks.keep(self._run_provide)
+            tasks.keep(self._run_tidy)
             for _ in range(LOOKUP_WORKERS):
-                nursery.start_soon(self._run_lookups)
+                tasks.keep(self._run_lookups)
             for _ in range(SEND_WORKERS):
-                nursery.start_soon(self._run_sends)
+                tasks.keep(self._run_sends)
 
     # ── the table of nodes ──────────────────────────────────────────────────────────────────────
 

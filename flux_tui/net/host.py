@@ -29,6 +29,7 @@ from flux_tui.net.guests import Guests
 from flux_tui.net.links import PROTOCOL, Links
 from flux_tui.net.network import BAN_SECONDS, Load, Network, NetworkError, OpenNetwork, Receiver
 from flux_tui.net.relay import CIRCUIT, CircuitTransport, Relay, Reservations, circuit_addr
+from flux_tui.net.supervisor import Supervisor, Tasks
 from flux_tui.net.swarm import forget_failures, open_host
 
 log = logging.getLogger(__name__)
@@ -80,12 +81,16 @@ async def _open(
     through = [_relay(addr) for addr in relays]
     async with AsyncExitStack() as stack:
         budget = Budget()
-        host = await stack.enter_async_context(open_host(identity, swarm_key, lambda: advertised, budget))
+        supervisor = Supervisor()
+        supervisor.on_failure = receiver.on_failure
+        opening = open_host(identity, swarm_key, lambda: advertised, budget, supervisor)
+        host = await stack.enter_async_context(opening)
         for addr in addrs:
             await _listen_on(host, addr)
-        broadcast = await stack.enter_async_context(open_broadcast(host, receiver))
+        broadcast = await stack.enter_async_context(open_broadcast(host, receiver, supervisor))
         nursery = await stack.enter_async_context(trio.open_nursery())
-        network = Libp2pNetwork(host, identity, receiver, nursery, broadcast)
+        tasks = Tasks(nursery, supervisor)
+        network = Libp2pNetwork(host, identity, receiver, tasks, broadcast)
         # Who asks for relays cannot be dialled: others try those first.
         network.addrs = (*(circuit_addr(addr, network.peer_id) for addr in relays), *network.addrs)
         advertised += [Multiaddr(addr) for addr in network.addrs]
@@ -94,12 +99,12 @@ async def _open(
         if serve_relay:
             Relay(host)
         if through:
-            nursery.start_soon(Reservations(host, through, receiver).run)
-        nursery.start_soon(network.run_dht)
+            tasks.keep(Reservations(host, through, receiver).run)
+        tasks.keep(network.run_dht)
         network.budget = budget
         budget.on_drop = network.over_budget
-        nursery.start_soon(broadcast.run_outbox)
-        nursery.start_soon(broadcast.run_inbox, network.peer_id, receiver)
+        tasks.keep(broadcast.run_outbox)
+        tasks.keep(broadcast.run_inbox, network.peer_id, receiver)
         if use_mdns:
             near = [addr for addr in network.addrs if f"/{CIRCUIT}/" not in addr]
             stack.enter_context(mdns(near, receiver.on_found))
@@ -117,7 +122,7 @@ class Libp2pNetwork:
         host: IHost,
         identity: KeyPair,
         receiver: Receiver,
-        nursery: trio.Nursery,
+        nursery: Tasks,
         broadcast: Broadcast,
     ) -> None:
         self._host = host
@@ -138,6 +143,7 @@ class Libp2pNetwork:
             receiver,
             push=self.push,
             refuses=self._links.refuses,
+            supervisor=nursery.supervisor,
         )
         self._links.on_up = self.dht.peer_up
         host.set_stream_handler(PROTOCOL, self._on_stream)

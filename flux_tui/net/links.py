@@ -24,6 +24,7 @@ from flux_tui.core.ids import PeerId
 from flux_tui.core.policy import Bucket
 from flux_tui.net.network import BAN_SECONDS, PUSH_PROTOCOL, Receiver
 from flux_tui.net.push_stream import Outgoing, StalledError, read_from
+from flux_tui.net.supervisor import Tasks
 from flux_tui.net.transport import WRITE_BYTES, source_of, widen, write_slices
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ class Links:
     """All of them."""
 
     def __init__(
-        self, host: IHost, receiver: Receiver, nursery: trio.Nursery, addr_of: Callable[[PeerId], str]
+        self, host: IHost, receiver: Receiver, nursery: Tasks, addr_of: Callable[[PeerId], str]
     ) -> None:
         self._host = host
         self._receiver = receiver
@@ -241,16 +242,18 @@ class Links:
                 del self.by_peer[link.peer]
             if self.refuses(link.peer):
                 self.close(link.peer)
-            if link.up.is_set():
-                self._unprotect(link.peer)
-                if link.outgoing.served:
-                    self._regular(link.peer)
-                self._receiver.on_disconnected(link.peer, link.why)
+            try:
+                if link.up.is_set():
+                    self._unprotect(link.peer)
+                    if link.outgoing.served:
+                        self._regular(link.peer)
+                    self._receiver.on_disconnected(link.peer, link.why)
+            finally:
+                link.done.set()  # the peer's next link waits for it, whatever failed
             with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
                 for stream in (link.outbound, link.inbound):
                     if stream is not None:
                         await _reset(stream)
-            link.done.set()
         if link.peer not in self.by_peer and self.allowed(link.peer):
             await trio.sleep(REOPEN_SECONDS)
             if link.peer not in self.by_peer and self._host.get_network().connections.get(

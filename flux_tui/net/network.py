@@ -87,6 +87,9 @@ class Receiver(Protocol):
     def on_fault(self, peer: PeerId, fault: str, text: str) -> None:
         """The peer broke the protocol: `fault` is a short name, `text` a sentence."""
 
+    def on_failure(self, text: str) -> None:
+        """A task of the network failed, and was ended or restarted. One sentence; the log has the traceback."""
+
     def on_dial_failed(self, addr: str, why: str) -> None:
         """An address that was dialled does not answer, or is not what it says. One sentence."""
 

@@ -5,11 +5,11 @@ Left to itself, libp2p 0.8
   who is dialled, and when again;
 - keeps a task for every connection that ever came in, and one of its 250 slots, until the host ends;
 - ends its host without closing what it opened: the ports stay in use, and peers take a closed node for one
-  that is silent.
+  that is silent;
+- forgets its own key, leaks slots, and ends with the first handler that fails: see `net/upstream/`.
 """
 
 import logging
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -24,12 +24,14 @@ from multiaddr import Multiaddr
 
 from flux_tui.net.budget import Budget
 from flux_tui.net.pnet import protect
+from flux_tui.net.supervisor import Supervisor
 from flux_tui.net.transport import muxers, security
+from flux_tui.net.upstream.peerstore import BoundedPeerstore
+from flux_tui.net.upstream.service import supervise_handlers, supervised
+from flux_tui.net.upstream.upgrade import Upgrades
 
 log = logging.getLogger(__name__)
 
-MAX_HANDSHAKES = 64
-"""Incoming connections that are being secured at the same time."""
 CLOSE_SECONDS = 1.0
 """For connections and listeners to close; all of them do at the same time."""
 
@@ -40,28 +42,34 @@ async def open_host(
     swarm_key: bytes | None,
     advertised: Callable[[], Sequence[Multiaddr]],
     budget: Budget,
+    supervisor: Supervisor,
 ) -> AsyncIterator[IHost]:
     """A running host that listens nowhere yet. Leaving the context closes all that it opened.
 
     `advertised`: the addresses that peers are told of; libp2p would tell of 0.0.0.0. `budget`: what its
-    connections may cost.
+    connections may cost. `supervisor`: the owner of its tasks.
     """
-    host = new_host(
+    peerstore = BoundedPeerstore()
+    host: Any = new_host(
         key_pair=identity,
         sec_opt=security(identity),
         muxer_opt=muxers(),
+        peerstore_opt=peerstore,
         addrs_factory=lambda _: list(advertised()),
         disable_identify_address_discovery=True,
     )
     swarm: Any = host.get_network()  # what follows is not in the interface
+    peerstore.pinned = lambda peer: peer == host.get_id() or bool(swarm.connections.get(peer))
     if swarm_key is not None:
         protect(swarm, swarm_key)
     swarm.retry_config = RetryConfig(max_retries=0)
     budget.watch(swarm)
-    _give_back_slots(swarm)
-    _bound_handshakes(swarm)
-    async with host.run(listen_addrs=[]):
-        await swarm.auto_connector.stop()
+    _give_back_slots(swarm, supervisor)
+    Upgrades(swarm)
+    supervise_handlers(host, supervisor)
+    swarm.auto_connector.start = _nothing
+    swarm.auto_connector.run_background_task = _nothing
+    async with supervised(swarm, supervisor):
         try:
             yield host
         finally:
@@ -80,7 +88,7 @@ def forget_failures(host: IHost, peer: ID) -> None:
         refused.evict(str(peer))
 
 
-def _give_back_slots(swarm: Any) -> None:
+def _give_back_slots(swarm: Any, supervisor: Supervisor) -> None:
     """Let the task that handles an incoming connection end when the connection does."""
     handle = swarm._do_handle_inbound_connection
 
@@ -97,28 +105,15 @@ def _give_back_slots(swarm: Any) -> None:
             stream.close = close_and_end
             await handle(stream, *args)
 
-    swarm._do_handle_inbound_connection = until_closed
+    async def alone(*args: Any) -> None:
+        """libp2p's listeners run in trio's system tasks, where an exception would end trio itself."""
+        await supervisor.drop("an incoming connection", until_closed, *args)
+
+    swarm._do_handle_inbound_connection = alone
 
 
-def _bound_handshakes(swarm: Any) -> None:
-    """Bound the incoming connections that are still being secured: who opens them and says nothing would
-    hold all slots for ten seconds at a time. An honest handshake takes milliseconds, so the oldest goes.
-    """
-    upgrade = swarm.upgrade_inbound_raw_conn
-    open_: OrderedDict[object, trio.CancelScope] = OrderedDict()
-
-    async def bounded(raw: Any, addr: Any) -> Any:
-        with trio.CancelScope() as scope:
-            open_[raw] = scope
-            if len(open_) > MAX_HANDSHAKES:
-                open_.popitem(last=False)[1].cancel()
-            try:
-                return await upgrade(raw, addr)
-            finally:
-                open_.pop(raw, None)
-        raise ConnectionError("it said nothing, and others wait")
-
-    swarm.upgrade_inbound_raw_conn = bounded
+async def _nothing(*_: object) -> None:
+    """In the place of what libp2p would dial by itself."""
 
 
 async def _quietly(close: Callable[[], Awaitable[object]]) -> None:

@@ -108,9 +108,11 @@ class FluxNode:
                     failed = error
                     raise
         except BaseExceptionGroup as group:
-            # What the body of the context raised comes through many nurseries: give it back bare.
-            if failed is None:
+            # What the body of the context raised comes through many nurseries: give it back bare. A body that
+            # was cancelled, because something else failed, says nothing: then what failed is given back.
+            if failed is None or isinstance(failed, trio.Cancelled):
                 failed = _sole(group)
+                raise failed from failed.__cause__
             raise failed from None
 
     @classmethod

@@ -98,6 +98,9 @@ class NodeReceiver:
     def on_fault(self, peer: PeerId, fault: str, text: str) -> None:
         self._feed(fx.PeerFault(peer=peer, fault=fault, text=text))
 
+    def on_failure(self, text: str) -> None:
+        self._feed(fx.Failed(text=text))
+
     def on_dial_failed(self, addr: str, why: str) -> None:
         self._feed(fx.DialFailed(addr=addr, text=why))
 

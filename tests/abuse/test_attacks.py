@@ -30,6 +30,7 @@ from flux_tui.core.policy import PolicyChange
 from flux_tui.net import broadcast, budget, links, push_stream, transport
 from flux_tui.net.frames import FrameBuffer
 from flux_tui.net.host import Libp2pNetwork
+from flux_tui.net.upstream import peerstore
 from flux_tui.node.node import FluxNode
 from tests.abuse.attacker import MIB, Attacker, attacking
 from tests.abuse.outsider import OUTSIDERS, knock
@@ -349,6 +350,22 @@ async def test_half_open_connections_do_not_keep_others_out(tmp_path: Path) -> N
             for one in sockets:
                 await one.aclose()
         assert series_bytes(node) < 4096
+
+
+async def test_any_number_of_visitors_leaves_the_node_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each connects under a name of its own, is identified, and goes. The table of peers has an end."""
+    monkeypatch.setattr(peerstore, "MAX_ENTRIES", 8)
+    async with victim(tmp_path) as node:
+        host: Any = node._network._host  # type: ignore[attr-defined]
+        for _ in range(25):
+            async with attacking(node.addrs[0]) as attacker:
+                await linked(node, attacker)
+                assert await (await attacker.open("/ipfs/id/1.0.0")).read(1)
+        assert host.get_public_key()
+        assert len(host.get_peerstore().peer_data_map) <= 8 + 1 + len(host.get_network().connections)
+        assert await works(node, tmp_path) < 30
 
 
 @pytest.mark.parametrize("protocol", ["/plaintext/2.0.0", "/secio/1.0.0"])

@@ -43,6 +43,7 @@ class Seen:
         self.gossip: list[tuple[PeerId, bytes]] = []
         self.sent: list[tuple[tuple[Cid, ...], int]] = []
         self.faults: list[tuple[PeerId, str, str]] = []
+        self.failures: list[str] = []
         self.failed: list[tuple[str, str]] = []
         self.found: list[str] = []
         self.table: set[PeerId] = set()
@@ -112,6 +113,9 @@ class Seen:
     def on_fault(self, peer: PeerId, fault: str, text: str) -> None:
         self.faults.append((peer, fault, text))
         self._news.unpark_all()
+
+    def on_failure(self, text: str) -> None:
+        self.failures.append(text)
 
     def on_dial_failed(self, addr: str, why: str) -> None:
         self.failed.append((addr, why))

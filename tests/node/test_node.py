@@ -1,6 +1,7 @@
 """Real nodes over libp2p on loopback, in one process: the API of the seed, and what its users expect."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from flux_tui.core.derive import derive
 from flux_tui.core.events import Entry
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from flux_tui.home import HomeBusyError
+from flux_tui.net.memory import Switchboard
+from flux_tui.net.network import Network, Receiver
 from flux_tui.node.node import FluxNode
 
 LOOPBACK = Settings(listen=("/ip4/127.0.0.1/tcp/0",), mdns=False)
@@ -213,3 +216,22 @@ async def test_what_the_body_raises_comes_out_bare(tmp_path: Path) -> None:
             raise ZeroDivisionError
     async with FluxNode.open(tmp_path / "a", LOOPBACK) as node:
         assert isinstance(series_of(node)[1].event, ev.NodeStopped), "it was stopped in order all the same"
+
+
+async def test_what_fails_in_the_background_is_what_is_raised(tmp_path: Path) -> None:
+    """Not the cancellation of the program's own task, which only follows from it."""
+
+    @asynccontextmanager
+    async def failing(receiver: Receiver) -> AsyncIterator[Network]:
+        async with Switchboard().opening(bytes(32))(receiver) as network, trio.open_nursery() as nursery:
+
+            async def fail() -> None:
+                raise OSError("the network card is gone")
+
+            nursery.start_soon(fail)
+            yield network
+
+    with pytest.raises(OSError, match="the network card is gone") as caught:
+        async with FluxNode.open(tmp_path / "a", LOOPBACK, network=failing):
+            await trio.sleep_forever()
+    assert caught.traceback[-1].name == "fail", "with its own traceback"

@@ -1,0 +1,120 @@
+"""The owner of background tasks: what fails is logged, counted, and dropped or restarted; the others go on.
+
+libp2p runs its handlers and loops in nurseries. There, one exception cancels everything else, and so a peer
+that finds one way to make one handler fail ends the whole node. Each such task is run by a `Supervisor` here.
+
+- The log has the traceback of what failed. A cancellation that came with it is not a failure: it is passed on.
+- A task that serves one peer or one connection is dropped. A loop that the node cannot do without is restarted,
+  after a wait that doubles.
+- The log and the series are told of one kind of failure once in REPORT_SECONDS, and how often it was.
+
+Non-goal: to hide errors of this program from its tests. They see `failures`.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import trio
+
+log = logging.getLogger(__name__)
+
+RESTART_MIN, RESTART_MAX = 0.5, 60.0
+"""Seconds until a loop that failed is started again; doubling."""
+STEADY_SECONDS = 60.0
+"""A loop that ran for so long begins with RESTART_MIN again."""
+REPORT_SECONDS = 30.0
+"""Between two reports of one kind of failure."""
+MAX_KINDS = 256
+"""Kinds of failure that are counted apart."""
+
+Task = Callable[..., Awaitable[object]]
+
+
+class Supervisor:
+    """Of one network."""
+
+    def __init__(self) -> None:
+        self.failures: Counter[str] = Counter()
+        """How often each kind of task failed."""
+        self.on_failure: Callable[[str], None] = lambda text: None
+        """Told of a failure in one sentence, at most once in REPORT_SECONDS for each kind of task."""
+        self._due: dict[str, float] = {}
+        self._told: Counter[str] = Counter()
+
+    async def drop(self, name: str, task: Task, *args: Any) -> bool:
+        """Run a task. If it fails, only the task ends. Returns whether it ended well."""
+        try:
+            await task(*args)
+        except Exception as error:
+            self.failed(name, error)
+            return False
+        except BaseExceptionGroup as group:
+            failed, rest = group.split(Exception)
+            if failed is not None:
+                self.failed(name, failed)
+            if rest is not None:
+                raise rest from None
+        return True
+
+    async def restart(self, name: str, task: Task, *args: Any) -> None:
+        """Run a loop, and start it again whenever it fails."""
+        wait = RESTART_MIN
+        while True:
+            began = trio.current_time()
+            if await self.drop(name, task, *args):
+                return
+            if trio.current_time() - began >= STEADY_SECONDS:
+                wait = RESTART_MIN
+            await trio.sleep(wait)
+            wait = min(wait * 2, RESTART_MAX)
+
+    def failed(self, name: str, error: BaseException) -> None:
+        """Count a failure, and report it if a report of its kind is due."""
+        if name not in self.failures and len(self.failures) >= MAX_KINDS:
+            name = "other tasks"
+        self.failures[name] += 1
+        now = trio.current_time()
+        if now < self._due.get(name, 0.0):
+            return
+        self._due[name] = now + REPORT_SECONDS
+        times = self.failures[name] - self._told[name]
+        self._told[name] = self.failures[name]
+        again = f" ({times} times since the last report)" if times > 1 else ""
+        log.error("%s failed%s", name, again, exc_info=error)
+        self.on_failure(f"{name} failed, and was ended or restarted{again}: {reason(error)}")
+
+
+class Tasks:
+    """A nursery whose tasks are supervised: one that fails is dropped, and the others go on."""
+
+    def __init__(self, nursery: trio.Nursery, supervisor: Supervisor) -> None:
+        self.supervisor = supervisor
+        self._nursery = nursery
+
+    @property
+    def cancel_scope(self) -> trio.CancelScope:
+        """The nursery's."""
+        return self._nursery.cancel_scope
+
+    def start_soon(self, task: Task, *args: Any) -> None:
+        """Run a task in the background."""
+        self._nursery.start_soon(self.supervisor.drop, name_of(task), task, *args)
+
+    def keep(self, task: Task, *args: Any) -> None:
+        """Run a loop in the background, and start it again if it fails."""
+        self._nursery.start_soon(self.supervisor.restart, name_of(task), task, *args)
+
+
+def name_of(task: Task) -> str:
+    """A task's name in the log."""
+    return str(getattr(task, "__qualname__", None) or type(task).__name__)
+
+
+def reason(error: BaseException) -> str:
+    """The innermost exception of a group, in one line."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    text = " ".join(str(error).split())[:200]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,100 @@
+"""libp2p's peerstore with a bound that keeps what the host cannot do without. For libp2p 0.8.1.
+
+Why: libp2p's `PeerStore` keeps 1,000 entries and evicts those without addresses first. The host's own entry has
+none: after 1,000 visitors its key is gone, identify raises, and the process ends. An entry that never gets an
+address is not counted until another one does; signed records are not counted at all; the task that would
+remove what expired is never started; and one peer may name any number of addresses and protocols.
+
+Here the entries that are pinned (the host's own, and those of connected peers) stay. Of the others the one that
+was used the longest ago makes room for a new one, with its signed record. What one peer may fill is bounded.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from libp2p.peer.envelope import Envelope
+from libp2p.peer.id import ID
+from libp2p.peer.peerdata import PeerData
+from libp2p.peer.peerstore import PeerStore
+from multiaddr import Multiaddr
+
+MAX_ENTRIES = 1024
+"""Peers that are remembered besides those that are pinned."""
+MAX_ADDRS, MAX_PROTOCOLS, MAX_PROTOCOL_CHARS = 16, 64, 256
+"""Of one peer: the addresses that were named last, and the protocols that it named first."""
+MAX_RECORD = 8 * 1024
+"""Bytes of a signed record."""
+
+
+class BoundedPeerstore(PeerStore):
+    """Of one host. `pinned`: whether an entry has to stay."""
+
+    def __init__(self, pinned: Callable[[ID], bool] = lambda peer: False) -> None:
+        super().__init__()
+        self.pinned = pinned
+        self.peer_data_map = _Entries(self._evict)
+
+    def _evict(self, entries: "_Entries") -> None:
+        """Make room for one more."""
+        pinned = 0
+        for peer in list(entries):
+            if len(entries) - pinned < MAX_ENTRIES:
+                return
+            if self.pinned(peer):
+                pinned += 1
+                entries.move_to_end(peer)
+            else:
+                self.forget(peer)
+
+    def forget(self, peer: ID) -> None:
+        """Remove all that is known of a peer."""
+        self.peer_data_map.pop(peer, None)
+        self.peer_record_map.pop(peer, None)
+
+    def add_addrs(self, peer_id: ID, addrs: Sequence[Multiaddr], ttl: int = 0) -> None:
+        super().add_addrs(peer_id, list(addrs)[-MAX_ADDRS:], ttl)
+        entry = self.peer_data_map.get(peer_id)
+        if entry is not None and len(entry.addrs) > MAX_ADDRS:
+            del entry.addrs[:-MAX_ADDRS]
+
+    def add_protocols(self, peer_id: ID, protocols: Sequence[str]) -> None:
+        super().add_protocols(peer_id, _short(protocols))
+        entry = self.peer_data_map[peer_id]
+        del entry.protocols[MAX_PROTOCOLS:]
+
+    def set_protocols(self, peer_id: ID, protocols: Sequence[str]) -> None:
+        super().set_protocols(peer_id, _short(protocols))
+
+    def consume_peer_record(self, envelope: Envelope, ttl: int) -> bool:
+        return len(envelope.raw_payload) <= MAX_RECORD and super().consume_peer_record(envelope, ttl)
+
+    def _enforce_peer_limit(self) -> None:
+        """The entries keep to their own limit."""
+
+    def _enforce_record_limit(self) -> None:
+        """A record goes with its entry."""
+
+
+class _Entries(OrderedDict[ID, PeerData]):
+    """A peerstore's table, which asks for room before it grows. The entry used last stands last."""
+
+    def __init__(self, make_room: Callable[["_Entries"], None]) -> None:
+        super().__init__()
+        self._make_room = make_room
+
+    def __setitem__(self, peer: ID, data: PeerData) -> None:
+        if peer not in self:
+            self._make_room(self)
+        super().__setitem__(peer, data)
+
+    def setdefault(self, peer: ID, default: Any = None) -> Any:
+        if peer in self:
+            self.move_to_end(peer)
+        else:
+            self[peer] = default
+        return self[peer]
+
+
+def _short(protocols: Sequence[str]) -> list[str]:
+    return [name for name in protocols if len(name) <= MAX_PROTOCOL_CHARS][:MAX_PROTOCOLS]

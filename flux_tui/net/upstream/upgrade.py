@@ -1,0 +1,173 @@
+"""How a raw connection becomes one with Noise and yamux, in both directions. For libp2p 0.8.1.
+
+Why: when libp2p's `upgrade_inbound_raw_conn` is cancelled, its clean-up awaits in the cancelled scope and
+does nothing. Each such handshake leaks one of the resource manager's 1,000 connections, and its socket; from
+then on no peer is let in. Its outbound counterpart has the same fault. Besides, its resource manager falls to
+500 connections after a denial.
+
+Here the clean-up is shielded and bounded, and the resource manager is left out. What it would bound is bounded
+elsewhere: connections by `MAX_CONNECTIONS`, `guests.py` and `links.py`, streams and memory by `budget.py`,
+handshakes by `MAX_HANDSHAKES`.
+
+A connection whose `close` is cancelled, or that ends while libp2p registers it, stays in libp2p's table for ever,
+and counts; and `close` waits for a peer that reads nothing. Here each `close` is shielded and bounded as well.
+
+A handshake that is one too many at its stage (being secured, or secured already) ends the oldest at that stage,
+of the network that has the most there. So an attacker's silent connections end each other, wherever they stop,
+and others' handshakes go on.
+"""
+
+import ipaddress
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import trio
+from libp2p.abc import IMuxedConn, INetConn, IRawConnection
+from libp2p.network.exceptions import SwarmException
+from libp2p.peer.id import ID
+from multiaddr import Multiaddr
+
+log = logging.getLogger(__name__)
+
+MAX_HANDSHAKES = 96
+"""Incoming connections that are being secured at the same time, and those that are secured and not registered."""
+MAX_CONNECTIONS = 300
+"""All connections; libp2p's own limit."""
+HANDSHAKE_SECONDS = 10.0
+"""For a handshake, whichever side began it."""
+CLOSE_SECONDS = 1.0
+"""For a connection that came to nothing to close."""
+
+
+class Upgrades:
+    """In the place of a swarm's own `upgrade_inbound_raw_conn` and `upgrade_outbound_raw_conn`."""
+
+    def __init__(self, swarm: Any) -> None:
+        self._swarm = swarm
+        self._stages: tuple[dict[Handshake, None], dict[Handshake, None]] = ({}, {})
+        """Incoming handshakes that are being secured, and those that are secured; the oldest first."""
+        swarm.set_resource_manager(None)
+        swarm._inbound_limiter = trio.CapacityLimiter(MAX_CONNECTIONS + 2 * MAX_HANDSHAKES)
+        swarm.upgrade_inbound_raw_conn = self.inbound
+        swarm.upgrade_outbound_raw_conn = self.outbound
+
+    def __len__(self) -> int:
+        return sum(map(len, self._stages))
+
+    async def inbound(self, raw: IRawConnection, addr: Multiaddr) -> IMuxedConn:
+        """Secure a connection that came in, and register it. Raises SwarmException."""
+        handshake = Handshake(_network_of(raw))
+        securing, secured = self._stages
+        _enter(securing, handshake)
+
+        def is_secured() -> None:
+            if securing.pop(handshake, handshake) is None:
+                _enter(secured, handshake)
+
+        try:
+            with handshake.scope:
+                return (await self._upgrade(raw, None, is_secured)).muxed_conn
+        finally:
+            securing.pop(handshake, None)
+            secured.pop(handshake, None)
+        raise SwarmException(f"{addr} did not finish its handshake, and others wait")
+
+    async def outbound(self, raw: IRawConnection, peer: ID, scope: object = None) -> INetConn:
+        """Secure a connection that was dialled, and register it. Raises SwarmException."""
+        return await self._upgrade(raw, peer, lambda: None)
+
+    async def _upgrade(self, raw: IRawConnection, peer: ID | None, secured: Callable[[], None]) -> INetConn:
+        """`peer`: who was dialled; None: the connection came in. `secured`: called when it is."""
+        swarm = self._swarm
+        muxed: IMuxedConn | None = None
+        try:
+            if len(swarm.get_connections()) >= MAX_CONNECTIONS:
+                raise SwarmException("there are too many connections")
+            with trio.fail_after(HANDSHAKE_SECONDS):
+                session = await swarm.upgrader.upgrade_security(raw, peer is not None, peer)
+                secured()
+                muxed = await swarm.upgrader.upgrade_connection(session, session.get_remote_peer())
+                direction = "inbound" if peer is None else "outbound"
+                connection: INetConn = await swarm.add_conn(muxed, direction=direction)
+                connection.close = partial(self._close, connection, connection.close, raw)  # type: ignore[method-assign]
+                return connection
+        except trio.TooSlowError:
+            await _close(muxed, raw)
+            raise SwarmException("the handshake takes too long") from None
+        except Exception as error:
+            await _close(muxed, raw)
+            if isinstance(error, SwarmException):
+                raise
+            raise SwarmException(f"the handshake failed: {error}") from error
+        except BaseException:
+            await _close(muxed, raw)
+            raise
+        finally:
+            if muxed is not None:
+                for one in list(swarm.connections.get(muxed.peer_id, [])):
+                    if one.is_closed:
+                        await self._take_out(one)
+
+    async def _close(
+        self, connection: INetConn, close: Callable[[], Awaitable[None]], raw: IRawConnection
+    ) -> None:
+        """In the place of a registered connection's own `close`."""
+        with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
+            await close()
+        if connection in self._swarm.connections.get(connection.muxed_conn.peer_id, []):
+            await _close(None, raw)
+            await self._take_out(connection)
+
+    async def _take_out(self, connection: INetConn) -> None:
+        """Take it out of libp2p's table, and tell of its end."""
+        self._swarm.remove_conn(connection)
+        with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
+            await self._swarm.notify_disconnected(connection)
+
+
+class Handshake:
+    """One that is under way."""
+
+    __slots__ = ("network", "scope")
+
+    def __init__(self, network: str) -> None:
+        self.network = network
+        self.scope = trio.CancelScope()
+
+
+def _enter(stage: dict[Handshake, None], handshake: Handshake) -> None:
+    """One more at this stage, for which another may have to go."""
+    if len(stage) >= MAX_HANDSHAKES:
+        crowd = Counter(one.network for one in stage).most_common(1)[0][0]
+        oldest = next(one for one in stage if one.network == crowd)
+        del stage[oldest]
+        oldest.scope.cancel()
+    stage[handshake] = None
+
+
+def _network_of(raw: IRawConnection) -> str:
+    """Where a connection comes from: one IPv4 address, or one network of IPv6."""
+    remote = raw.get_remote_address()
+    if remote is None:
+        return "relayed"
+    try:
+        ip = ipaddress.ip_address(remote[0].partition("%")[0])
+    except ValueError:
+        return str(remote[0])
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is None:
+        return str(ipaddress.ip_network((ip, 64), strict=False))
+    return str(getattr(ip, "ipv4_mapped", None) or ip)
+
+
+async def _close(muxed: IMuxedConn | None, raw: IRawConnection) -> None:
+    """Close what came to nothing, even where its task is cancelled."""
+    with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
+        for connection in (muxed, raw):
+            try:
+                if connection is not None:
+                    await connection.close()
+            except Exception as error:  # it is closed then, or as good as
+                log.debug("closing a handshake: %r", error)

@@ -1,0 +1,188 @@
+"""Handshakes that stop at each of their stages give back what they hold; and that in libp2p they do not."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from libp2p.abc import IRawConnection
+from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.network.connection.raw_connection import RawConnection
+from libp2p.network.exceptions import SwarmException
+from multiaddr import Multiaddr
+
+from flux_tui.net import host
+from flux_tui.net.upstream import upgrade
+from flux_tui.net.upstream.upgrade import Upgrades
+from tests.abuse.silent import STAGES, Stage
+from tests.net.test_dialling import host_of
+from tests.net.test_network_port import BOUND, Node, Seen, connect, settled
+
+KEY = bytes(range(32))
+HERE = Multiaddr("/ip4/127.0.0.1/tcp/1")
+
+
+@asynccontextmanager
+async def member(number: int, key: bytes | None) -> AsyncIterator[Node]:
+    seen = Seen()
+    pair = create_new_key_pair(bytes([number]) * 32)
+    opening = host.open_network(pair, ["/ip4/127.0.0.1/tcp/0"], use_mdns=False, swarm_key=key)
+    async with opening(seen) as network:
+        yield Node(network, seen)
+
+
+class Held:
+    """A raw connection that says nothing, and tells whether it was closed."""
+
+    def __init__(self, ip: str = "192.0.2.1") -> None:
+        self.ip = ip
+        self.closed = False
+
+    async def read(self, n: int | None = None) -> bytes:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    async def write(self, data: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def close(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self.closed = True
+
+    def get_remote_address(self) -> tuple[str, int]:
+        return (self.ip, 4001)
+
+
+class Swarm:
+    """What `Upgrades` needs of one. Security waits for what the connection says."""
+
+    def __init__(self) -> None:
+        self.upgrader = self
+        self.ended = trio.Event()
+
+    def set_resource_manager(self, manager: object) -> None:
+        assert manager is None
+
+    def get_connections(self) -> list[object]:
+        return []
+
+    async def add_conn(self, *_: object, **__: object) -> object:
+        raise AssertionError("nobody gets so far")
+
+    async def upgrade_security(self, raw: IRawConnection, *_: object) -> object:
+        return await raw.read(1)
+
+
+@asynccontextmanager
+async def coming(swarm: Swarm, upgrades: Upgrades) -> AsyncIterator[Callable[[Held], Awaitable[Held]]]:
+    """Lets connections come in, one after the other."""
+    async with trio.open_nursery() as nursery:
+
+        async def come(raw: Held) -> Held:
+            async def run() -> None:
+                with pytest.raises(SwarmException):
+                    await upgrades.inbound(raw, HERE)  # type: ignore[arg-type]
+
+            nursery.start_soon(run)
+            await trio.testing.wait_all_tasks_blocked()
+            return raw
+
+        yield come
+        nursery.cancel_scope.cancel()
+
+
+async def test_of_too_many_the_oldest_of_the_busiest_network_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upgrade, "MAX_HANDSHAKES", 4)
+    swarm = Swarm()
+    upgrades = Upgrades(swarm)
+    async with coming(swarm, upgrades) as come:
+        honest = await come(Held("198.51.100.1"))
+        crowd = [await come(Held("192.0.2.1")) for _ in range(20)]
+        assert len(upgrades) == 4
+        assert [one.closed for one in crowd] == [True] * 17 + [False] * 3
+        assert not honest.closed, "whom another's crowd does not concern"
+        many = [await come(Held(f"2001:db8:1:2::{number:x}")) for number in range(1, 9)]
+        assert not honest.closed, "one network of IPv6 is one crowd"
+        assert sum(not one.closed for one in many) <= 3
+
+
+async def test_one_that_takes_too_long_is_closed(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    upgrades = Upgrades(Swarm())
+    raw: Any = Held()
+    with pytest.raises(SwarmException, match="takes too long"):
+        await upgrades.inbound(raw, HERE)
+    with pytest.raises(SwarmException, match="takes too long"):
+        await upgrades.outbound(raw, host_id())
+    assert raw.closed
+    assert not len(upgrades)
+
+
+def host_id() -> Any:
+    from libp2p.peer.id import ID
+
+    return ID.from_pubkey(create_new_key_pair(KEY).public_key)
+
+
+async def test_a_cancelled_dial_is_closed() -> None:
+    upgrades = Upgrades(Swarm())
+    raw: Any = Held()
+    with trio.move_on_after(0.01):
+        await upgrades.outbound(raw, host_id())
+    assert raw.closed
+
+
+async def test_in_libp2p_a_cancelled_handshake_leaks_its_slot() -> None:
+    """The fault for which this module is there. When this fails, it is mended upstream."""
+    from libp2p import new_host
+
+    swarm: Any = new_host(key_pair=create_new_key_pair(KEY)).get_network()
+    for _ in range(3):
+        with trio.move_on_after(0.01):
+            await swarm.upgrade_inbound_raw_conn(RawConnection(Held(), False), HERE)  # type: ignore[arg-type]
+    assert swarm._resource_manager._current_connections == 3
+
+
+async def test_a_close_that_is_cancelled_or_hangs_is_seen_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the connection would stay in the host's table, which has an end."""
+    monkeypatch.setattr(upgrade, "CLOSE_SECONDS", 0.1)
+    async with member(1, None) as a, member(2, None) as b, member(3, None) as c:
+        await connect(b, a)
+        await connect(c, a)
+        swarm = host_of(a).get_network()
+        first, second = swarm.get_connections()
+        with trio.move_on_after(0):
+            await first.close()
+        second.muxed_conn.close = trio.sleep_forever
+        await second.close()
+        await a.seen.down(b.id)
+        await a.seen.down(c.id)
+        assert first not in swarm.get_connections()
+        assert second not in swarm.get_connections()
+
+
+@pytest.mark.parametrize("private", [False, True], ids=["open", "private"])
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)
+async def test_who_stops_in_the_middle_keeps_nobody_out(
+    stage: Stage, private: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many more than there are places, at each stage of a connection's beginning; then an honest node comes."""
+    monkeypatch.setattr(upgrade, "MAX_HANDSHAKES", 8)
+    key = KEY if private else None
+    async with member(1, key) as a, member(2, key) as b, AsyncExitStack() as stack:
+        swarm = host_of(a).get_network()
+        for _ in range(80):
+            with trio.fail_after(BOUND):
+                await stage(stack, a.port, a.id, key)
+        start = trio.current_time()
+        await connect(b, a)
+        assert trio.current_time() - start < 8
+        await stack.aclose()
+        with trio.fail_after(BOUND):
+            while len(swarm.get_connections()) > 1 or swarm._inbound_limiter.borrowed_tokens > 1:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+        await settled()
+        assert not a.seen.failures
