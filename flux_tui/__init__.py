@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from flux_tui.core.commands import Add, Cancel, Custom, Get, Hold, Release, Want
+    from flux_tui.core.commands import Add, Cancel, Custom, Get, Hold, Release, Remove, Want
     from flux_tui.node.node import FluxNode
 
-__all__ = ["Add", "Cancel", "Custom", "FluxNode", "Get", "Hold", "Release", "Want", "__version__"]
+__all__ = ["Add", "Cancel", "Custom", "FluxNode", "Get", "Hold", "Release", "Remove", "Want", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -30,7 +30,7 @@ def __getattr__(name: str) -> Any:
         from flux_tui.node.node import FluxNode
 
         return FluxNode
-    if name in {"Add", "Cancel", "Custom", "Get", "Hold", "Release", "Want"}:
+    if name in {"Add", "Cancel", "Custom", "Get", "Hold", "Release", "Remove", "Want"}:
         from flux_tui.core import commands
 
         return getattr(commands, name)

@@ -1,5 +1,6 @@
 """`flux-tui add`: share files and folders."""
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from flux_tui.core.ids import is_text
 from flux_tui.core.state import State
 from flux_tui.core.ticket import Ticket, format_ticket
 from flux_tui.core.words import counted, human_size
-from flux_tui.home import Home
+from flux_tui.home import Home, HomeError
 from flux_tui.paths import literal_path
 
 POLL_SECONDS = 0.05
@@ -82,8 +83,12 @@ def _add(home: Home, path: Path) -> ev.ObjectAdded:
     from flux_tui.cli.progress import Progress
     from flux_tui.node.offline import add_offline
 
-    with Progress(f"adding {path.name}") as bar:
-        return add_offline(home, path, new_mark(), bar.update, bar.tell)
+    try:
+        with Progress(f"adding {path.name}") as bar:
+            return add_offline(home, path, new_mark(), bar.update, bar.tell)
+    except KeyboardInterrupt:
+        say(f"Interrupted: {path.name} is not shared.")
+        raise
 
 
 def _push_add(home: Home, path: Path) -> ev.ObjectAdded:
@@ -108,14 +113,25 @@ def _push_add(home: Home, path: Path) -> ev.ObjectAdded:
                     bar.tell(entry.event.text)
 
         home.push(cmd.Add(str(path), mark))
-        while not outcome:
-            catch_up(reader, state, None, see)
-            if not outcome:
-                if home.running() is None:
-                    raise Failure(f"the node stopped while it was adding {path}: try again")
-                time.sleep(POLL_SECONDS)
+        try:
+            while not outcome:
+                catch_up(reader, state, None, see)
+                if not outcome:
+                    if home.running() is None:
+                        raise Failure(f"the node stopped while it was adding {path}: try again")
+                    time.sleep(POLL_SECONDS)
+        except KeyboardInterrupt:
+            _take_back(home, path, mark)
+            raise
     reader.close()
     return outcome[0]
+
+
+def _take_back(home: Home, path: Path, mark: str) -> None:
+    """Interrupted: have the node read no more of it."""
+    with contextlib.suppress(HomeError):  # then nothing reads it any more
+        home.push(cmd.CancelAdd(str(path), mark))
+    say(f"Interrupted: {path.name} is not shared.")
 
 
 def _tell(home: Home, state: State, added: ev.ObjectAdded, as_json: bool) -> None:

@@ -29,7 +29,7 @@ class NoReaderError(Exception):
 
 COMMANDS = {
     "node": "node", "add": "add", "get": "get", "want": "push", "hold": "push", "release": "push",
-    "cancel": "push", "retry": "push", "join": "push", "limit": "push", "stop": "push", "state": "read",
+    "rm": "remove", "cancel": "push", "retry": "push", "join": "push", "limit": "push", "stop": "push", "state": "read",
     "series": "read", "export": "read", "replay": "show", "demo": "demo", "web": "web", "completion": "completion",
 }  # fmt: skip
 """Each command, and the module of this package that has it: imported when it is called, or listed. All of them

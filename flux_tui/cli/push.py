@@ -1,7 +1,7 @@
 """`want`, `hold`, `release`, `cancel`, `retry`, `join`, `stop`: push one thing and return at once."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from flux_tui.core import commands as cmd
 from flux_tui.core.ids import Cid, parse_peer_id
 from flux_tui.core.messages import MAX_REPLICAS
 from flux_tui.core.policy import PolicyChange
+from flux_tui.core.state import State
 from flux_tui.core.words import counted, some
 from flux_tui.home import Home, NoNodeError
 
@@ -104,8 +105,18 @@ def release(cids: tuple[str, ...], home: Path | None) -> None:
     Of what this home keeps for others, it lets go as well; what the user added or got stays.
     """
     found = read_cids(cids)
-    the_home(home).push(cmd.Release(found))
-    say(f"pushed {counted(len(found), 'release')}")
+    place = the_home(home)
+    if place.running() is None:
+        raise NoNodeError(f"no node is running for {place.path}: start one with `flux-tui node`")
+    state = settled(place, lambda state: all(cid in state.holds or cid in state.kept for cid in found))
+    held = [cid for cid in found if cid in state.holds or cid in state.kept]
+    wrong = [cid for cid in found if cid not in held and what_instead(state, [cid])]
+    if rest := tuple(cid for cid in found if cid not in wrong):
+        place.push(cmd.Release(rest))  # of what the series does not know, it will tell
+        say(f"pushed {counted(len(rest), 'release')}")
+    if wrong:
+        why = "held neither by others for this home nor here for others, so there is nothing to release"
+        raise Failure(f"{why}: {some(wrong)}{what_instead(state, wrong)}")
 
 
 @click.command()
@@ -117,26 +128,41 @@ def cancel(cids: tuple[str, ...], home: Path | None) -> None:
     place = the_home(home)
     if place.running() is None:
         raise NoNodeError(f"no node is running for {place.path}")
-    pending = _pending(place, found)
+    state = settled(place, lambda state: all(cid in state.pending for cid in found))
+    pending = tuple(cid for cid in found if cid in state.pending)
     if pending:
         place.push(cmd.Cancel(pending))
         say(f"pushed {counted(len(pending), 'cancel')}")
     if rest := [cid for cid in found if cid not in pending]:
-        raise Failure(f"not pending, so there is nothing to cancel: {some(rest)}")
+        text = f"not pending, so there is nothing to cancel: {some(rest)}"
+        raise Failure(text + what_instead(state, rest))
 
 
-def _pending(home: Home, cids: tuple[Cid, ...]) -> tuple[Cid, ...]:
-    """Those that are pending; what was pushed just now is given a moment to be in the series."""
+def settled(home: Home, known: Callable[[State], bool]) -> State:
+    """The state; what was pushed just now is given a moment to be in the series."""
     reader = open_series(home)
     try:
         state = fold(reader)
         deadline = time.monotonic() + SETTLE_SECONDS
-        while any(cid not in state.pending for cid in cids) and time.monotonic() < deadline:
+        while not known(state) and time.monotonic() < deadline:
             time.sleep(0.02)
             catch_up(reader, state)
     finally:
         reader.close()
-    return tuple(cid for cid in cids if cid in state.pending)
+    return state
+
+
+def what_instead(state: State, cids: Sequence[Cid]) -> str:
+    """Which command is for these: the rest of a sentence that says which one is not."""
+    for cid in cids:
+        known, pending = state.objects.get(cid), state.pending.get(cid)
+        if pending is not None and not pending.held:
+            return f"; what is pending: `flux-tui cancel {cid}`"
+        if cid in state.kept or (known is None and cid in state.holds):
+            return f"; what is kept for others, or by others: `flux-tui release {cid}`"
+        if known is not None:
+            return f"; to stop sharing it: `flux-tui rm {cid}`"
+    return ""
 
 
 @click.command()

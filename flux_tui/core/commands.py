@@ -89,6 +89,25 @@ class Add(_Command, tag="add", frozen=True):
     by: str | None = None
 
 
+class CancelAdd(_Command, tag="cancel_add", frozen=True):
+    """Take back an `add` that is not done yet: nothing of it is shared."""
+
+    path: str
+    """As the `add` had it."""
+    mark: str | None = None
+    """The mark of that `add`; None: every `add` of this path."""
+    by: str | None = None
+
+
+class Remove(_Command, tag="remove", frozen=True):
+    """Stop sharing these objects or loose chunks, and free what nothing else here is made of. The user's own
+    files stay as they are.
+    """
+
+    cids: tuple[Cid, ...]
+    by: str | None = None
+
+
 class Hold(_Command, tag="hold", frozen=True):
     """Ask the swarm to keep replicas of an object, until it is released."""
 
@@ -132,7 +151,20 @@ class Stop(_Command, tag="stop", frozen=True):
 
 
 Command: TypeAlias = (
-    Want | WantMany | Get | Custom | Cancel | Retry | Add | Hold | Release | Join | Configure | Stop
+    Want
+    | WantMany
+    | Get
+    | Custom
+    | Cancel
+    | Retry
+    | Add
+    | CancelAdd
+    | Remove
+    | Hold
+    | Release
+    | Join
+    | Configure
+    | Stop
 )
 
 COMMAND_TYPES: tuple[type[Command], ...] = get_args(Command)
@@ -165,7 +197,7 @@ def check_command(command: Command) -> None:
     match command:
         case Want():
             _check_cids((command.cid,))
-        case WantMany() | Cancel() | Retry() | Release():
+        case WantMany() | Cancel() | Retry() | Release() | Remove():
             _check_cids(command.cids)
         case Get():
             _check_cids((command.root,))
@@ -188,7 +220,7 @@ def check_command(command: Command) -> None:
                 raise BadCommandError(f"replicas have to be 1 to {MAX_REPLICAS}, not {command.replicas}")
             if command.size is not None and command.size < 0:
                 raise BadCommandError(f"{command.size} is no size")
-        case Add():
+        case Add() | CancelAdd():
             _check_path(command.path)
         case Configure():
             _check_change(command.change)

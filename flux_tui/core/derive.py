@@ -28,11 +28,12 @@ from flux_tui.core.state import (
     ObjectState,
     PeerState,
     Pending,
+    Removing,
     Second,
     State,
 )
 
-STATE_VERSION = 5
+STATE_VERSION = 6
 """Raised whenever State or the fold changes meaning: older checkpoints are then folded anew."""
 
 EXCUSED: tuple[LapseCause, ...] = ("refused", "unwritten", "restarted")
@@ -141,6 +142,14 @@ def apply(state: State, entry: Entry) -> None:
                 kept.size = max(kept.size, event.size)
         case ev.ObjectAdded():
             _object_added(state, event)
+        case ev.ObjectRemoved():
+            _object_removed(state, event)
+        case ev.ObjectFreed():
+            state.removing.pop(event.root, None)
+            state.chunk_count = max(0, state.chunk_count - event.chunks)
+            state.chunk_bytes = max(0, state.chunk_bytes - event.size)
+        case ev.AddCancelled():
+            state.adding.pop(event.path, None)
         case ev.ObjectCompleted():
             if event.path is not None or event.root in state.objects:
                 found = _wanted(state, event.root)
@@ -310,6 +319,13 @@ def _object_added(state: State, event: ev.ObjectAdded) -> None:
     state.adding.pop(event.path, None)
     state.chunk_count += event.stored_chunks
     state.chunk_bytes += event.stored
+
+
+def _object_removed(state: State, event: ev.ObjectRemoved) -> None:
+    state.objects.pop(event.root, None)
+    state.removing[event.root] = Removing(mark=state.seq, name=event.name, path=event.path, by=event.by)
+    if (kept := state.kept.get(event.root)) and kept.own:
+        kept.own = kept.whole = False  # the replica that others are promised needs a copy of its own
 
 
 def _retry_set(state: State, event: ev.RetrySet) -> None:

@@ -255,6 +255,29 @@ class Added(_Input, frozen=True):
     by: str | None
     notes: tuple[str, ...] = ()
     """What others will not get of it, in sentences."""
+    share: int = 0
+    """What the store calls this add until an EndAdd."""
+
+
+class AddEnded(_Input, frozen=True):
+    """A file or folder was not read to its end."""
+
+    path: str
+    by: str | None
+    text: str | None
+    """Why not; None: somebody took it back."""
+    share: int = 0
+    """What the store calls this add until an EndAdd."""
+
+
+class Freed(_Input, frozen=True):
+    """The store has forgotten these blocks of a removed object."""
+
+    root: Cid
+    cids: tuple[Cid, ...]
+    size: int
+    chunks: int
+    """How many they were; after a restart that is all that is known of them."""
 
 
 class Failed(_Input, frozen=True):
@@ -296,6 +319,8 @@ Input: TypeAlias = (
     | Evicted
     | AddStepped
     | Added
+    | AddEnded
+    | Freed
     | Failed
     | Tick
 )
@@ -439,6 +464,36 @@ class AddPath(_Effect, frozen=True):
     by: str | None
 
 
+class StopAdd(_Effect, frozen=True):
+    """Read no more of this path: AddEnded, unless it is done already."""
+
+    path: str
+    mark: str | None
+
+
+class EndAdd(_Effect, frozen=True):
+    """An add is over. `keep` false: free what it put into the index, unless something else is made of it."""
+
+    share: int
+    keep: bool
+    others: tuple[Cid, ...] = ()
+    """Every root that is here, or on its way."""
+
+
+class Free(_Effect, frozen=True):
+    """Forget the blocks of a removed object that nothing else is made of: Freed. Done again after a crash, it gives
+    the same answer.
+    """
+
+    root: Cid
+    mark: int
+    """The number of the entry that removed it."""
+    others: tuple[Cid, ...]
+    """Every root that is here, or on its way; what they are made of stays."""
+    paths: tuple[str, ...]
+    """Where these stand."""
+
+
 class StopNode(_Effect, frozen=True):
     """Stop in order."""
 
@@ -461,5 +516,8 @@ Effect: TypeAlias = (
     | Evict
     | Claim
     | AddPath
+    | StopAdd
+    | EndAdd
+    | Free
     | StopNode
 )

@@ -213,6 +213,18 @@ class Keeper:
             self._tell(kept.origins, root, "whole")
         self._evict(root)
 
+    def disowned(self, root: Cid) -> None:
+        """The user does not share this any more. Others were promised it all the same: it is copied from what is still
+        here, if the quota has room for it."""
+        kept = self.kept.get(root)
+        if kept is None or kept.whole:
+            return
+        if self.ledger.state.kept_bytes > self.responder.policy.quota:
+            self._drop(root, "low_space")
+            return
+        self._begin(root, kept)
+        self._fetching[root] = kept.charge
+
     def gone(self, path: str) -> None:
         """A file of ours was changed or removed: what was kept in it is not kept any more."""
         for root, kept in list(self.kept.items()):

@@ -30,6 +30,7 @@ from flux_tui.core.policy import Policy
 from flux_tui.core.provided import Provided
 from flux_tui.core.requester import Requester
 from flux_tui.core.responder import Responder
+from flux_tui.core.sharing import Sharing
 from flux_tui.core.state import State
 from flux_tui.core.words import counted, some
 
@@ -68,6 +69,7 @@ class Machine:
         self.router = self.requester.retry.router
         self.origin = Origin(self.ledger, self.router)
         self.keeper = Keeper(self.ledger, self.requester, self.responder, self.provided)
+        self.sharing = Sharing(self.ledger, self.requester, self.responder, self.provided, self.keeper)
         self._stopped = False
         self._unreachable: dict[str, None] = {}
         """Addresses whose failure stands in the series already."""
@@ -106,6 +108,7 @@ class Machine:
         self.router.start()
         self.provided.start()
         self.keeper.start()
+        self.sharing.start()
         self.origin.start()
         return self.ledger.take()
 
@@ -229,7 +232,7 @@ class Machine:
                     self.ledger.emit(ev.ErrorOccurred(text=text, cid=given.root, path=given.path))
                 self.requester.finished(given.root, given.path)
                 self.responder.settled(given.root)
-                self._announce(given.root)
+                self.sharing.announce(given.root)
                 self.keeper.became_whole(given.root)
             case fx.Evicted():
                 self.keeper.evicted(given.root, given.chunks, given.size)
@@ -243,7 +246,12 @@ class Machine:
                     )
                 )
             case fx.Added():
-                self._added(given)
+                self.sharing.added(given)
+            case fx.AddEnded():
+                self.sharing.ended(given)
+            case fx.Freed():
+                self.sharing.freed(given)
+                return self.ledger.take()
             case fx.Failed():
                 self.ledger.emit(
                     ev.ErrorOccurred(text=given.text, cid=given.cid, path=given.path, by=given.by)
@@ -251,6 +259,7 @@ class Machine:
             case _:
                 assert_never(given)
         self.keeper.settle()
+        self.sharing.settle()
         self.requester.on_time()
         self.responder.on_time()
         self.router.on_time()
@@ -351,7 +360,11 @@ class Machine:
                 self.requester.retry.push_now(list(roots))
                 self.origin.push_now(command.cids or tuple(self.state.holds))
             case cmd.Add():
-                self.ledger.do(fx.AddPath(path=command.path, by=command.by))
+                self.sharing.add(command)
+            case cmd.CancelAdd():
+                self.sharing.cancel_add(command)
+            case cmd.Remove():
+                self.sharing.remove(command)
             case cmd.Join():
                 self._unreachable.pop(command.addr, None)  # who asks again wants to hear of it again
                 self._join(command.addr, keep=True)
@@ -389,29 +402,6 @@ class Machine:
             self.responder.settled(cid)
             self.ledger.emit(ev.Cancelled(cids=(cid,), by=command.by))
             self.ledger.do(fx.DropTree(root=cid))
-
-    def _added(self, added: fx.Added) -> None:
-        for note in added.notes:
-            self.ledger.emit(ev.ErrorOccurred(text=note, cid=added.root, path=added.path))
-        self.ledger.emit(
-            ev.ObjectAdded(
-                root=added.root,
-                name=added.name,
-                size=added.size,
-                chunks=added.chunks,
-                path=added.path,
-                stored=added.stored,
-                stored_chunks=added.stored_chunks,
-                by=added.by,
-            )
-        )
-        self._announce(added.root)
-        self.keeper.became_whole(added.root)
-
-    def _announce(self, root: Cid) -> None:
-        if known := self.state.objects.get(root):
-            self.responder.announce(root, known.name, known.size or 0)
-            self.provided.add(root)
 
     def _join(self, addr: str, *, keep: bool) -> None:
         if keep:

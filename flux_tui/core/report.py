@@ -42,6 +42,7 @@ def state_report(state: State) -> dict[str, Any]:
         "kept": [_kept(kept) for kept in state.kept.values()],
         "kept_bytes": state.kept_bytes,
         "dropping": list(state.dropping),
+        "removing": list(state.removing),
         "pushed": state.pushed,
         "errors": state.errors,
         "last_error": state.last_error,

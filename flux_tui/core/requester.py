@@ -53,6 +53,8 @@ class Requester:
             self.hurry(cid)
             return
         held, whole = self.ledger.holdings.size_of(cid), self._whole(cid)
+        if cid in self.ledger.state.removing:
+            held = None  # it is about to go
         self.ledger.emit(ev.Requested(cid=cid, name=name, size=size, path=path, by=by))
         if path is None and held is not None and (is_leaf(cid) or whole):
             size = held if is_leaf(cid) else self.ledger.state.objects[cid].size or 0

@@ -231,6 +231,31 @@ class Responder:
             self.ledger.do(Push(peer=peer, message=Error(text="the file was changed or removed", cids=cids)))
             self._no(peer, cids, "not_held", None, has_it=False)
 
+    def removed(self, roots: tuple[Cid, ...]) -> None:
+        """The user stops sharing these: every peer that is connected hears it, whether it asked for them or not."""
+        for peer in self.connected:
+            told = self._told_yes.get(peer, OrderedDict())
+            asked = tuple(root for root in roots if root in told)
+            for root in asked:
+                del told[root]
+            self._say_not_held(peer, asked, news=True)
+            self._say_not_held(peer, tuple(root for root in roots if root not in asked), news=False)
+
+    def freed(self, cids: tuple[Cid, ...]) -> None:
+        """These blocks are not here any more. A peer that was to be sent one hears NO instead."""
+        gone = frozenset(cids)
+        for peer, queue in list(self.uplink.queues.items()) if gone else ():
+            mine = tuple(cid for cid in (*queue.leaving, *queue.waiting) if cid in gone)
+            if mine:
+                self.uplink.remove(peer, mine)
+                self.ledger.do(Unserve(peer=peer, cids=mine))
+                self._say_not_held(peer, mine, news=True)
+
+    def _say_not_held(self, peer: PeerId, cids: tuple[Cid, ...], *, news: bool) -> None:
+        for start in range(0, len(cids), MAX_CIDS_DIRECT):
+            part = cids[start : start + MAX_CIDS_DIRECT]
+            self._no(peer, part, "not_held", None, has_it=False, news=news)
+
     def grew(self, root: Cid) -> None:
         """Another block of what is being fetched here came."""
         fetch = self.fetches.get(root)
@@ -332,9 +357,9 @@ class Responder:
         return tuple(self._told_yes.get(peer, ()))
 
     def _going(self) -> set[Cid]:
-        """Replicas that are about to go from the store, unless the user has them as well."""
+        """Replicas and removed objects that are about to go from the store, unless the user has them as well."""
         state = self.ledger.state
-        return {root for root in state.dropping if root not in state.objects}
+        return {root for root in (*state.dropping, *state.removing) if root not in state.objects}
 
     def _why_not(self, peer: PeerId) -> tuple[ev.Reason, float | None] | None:
         """Why this peer gets nothing just now, whatever it asks for, and when it may come back."""

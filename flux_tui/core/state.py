@@ -257,6 +257,16 @@ class Adding(msgspec.Struct):
     size: int
 
 
+class Removing(msgspec.Struct):
+    """An object that is no longer shared, but whose blocks are still in the store."""
+
+    mark: int
+    """The number of the entry that removed it."""
+    name: str | None = None
+    path: str | None = None
+    by: str | None = None
+
+
 class State(msgspec.Struct, dict=True):
     """The state after entry `seq`."""
 
@@ -285,6 +295,9 @@ class State(msgspec.Struct, dict=True):
     """Replicas that this node keeps for others."""
     dropping: dict[Cid, str | None] = {}
     """Replicas that are to go, but whose bytes are still in the store; with their names."""
+
+    removing: dict[Cid, Removing] = {}
+    """Objects that are no longer shared, but whose blocks are still in the store."""
 
     chunk_count: int = 0
     chunk_bytes: int = 0

@@ -201,6 +201,14 @@ def _describe(event: Event, names: Names, brief: bool) -> str:
         case ev.ObjectCompleted():
             where = f" at {names.text(event.path)}" if event.path else ""
             return f"{names.name(event.root)} is whole, {human_size(event.size)}{where}"
+        case ev.ObjectRemoved():
+            told = f", {counted(len(event.peers), 'peer')} told" if event.peers else ""
+            return f"{event.name or what((event.root,))} is no longer shared{told}"
+        case ev.ObjectFreed():
+            named, chunks = event.name or what((event.root,)), counted(event.chunks, "chunk")
+            return f"{named}: {chunks} {human_size(event.size)} less in the store"
+        case ev.AddCancelled():
+            return f"{names.text(event.path)} is not shared: its add was cancelled"
         case ev.AddProgressed():
             return f"{names.text(event.path)} {human_size(event.bytes_done)} of {human_size(event.size)}"
         case ev.Cancelled():

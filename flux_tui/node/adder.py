@@ -6,7 +6,7 @@ from pathlib import Path
 
 import trio
 
-from flux_tui.core.effects import Added, AddStepped, Failed
+from flux_tui.core.effects import Added, AddEnded, AddStepped
 from flux_tui.core.ids import Cid
 from flux_tui.core.unixfs import Block
 from flux_tui.node.adding import AddError, Done, Leaves, total_size, walk
@@ -19,6 +19,17 @@ ROWS_AT_ONCE = 4096
 """Index rows that are committed together while a large folder is being read."""
 
 
+class _Add:
+    """One that is under way."""
+
+    def __init__(self, path: Path, by: str | None) -> None:
+        self.path = path
+        self.by = by
+        self.stopped = False
+        self.taken_back = False
+        self.share = 0
+
+
 class Adder:
     """Runs AddPath effects, one thread each, a few at a time."""
 
@@ -26,29 +37,43 @@ class Adder:
         self._engine = engine
         self._nursery = nursery
         self._places = trio.CapacityLimiter(2)
+        self._adds: dict[_Add, None] = {}
 
     def add(self, path: Path, by: str | None) -> None:
         """Begin; the outcome is an input."""
-        self._nursery.start_soon(self._add, path, by)
+        add = _Add(path, by)
+        self._adds[add] = None
+        self._nursery.start_soon(self._add, add)
 
-    async def _add(self, path: Path, by: str | None) -> None:
-        stopped = False
+    def stop(self, path: Path, mark: str | None) -> None:
+        """Read no more of this path."""
+        for add in self._adds:
+            if add.path == path and mark in (None, add.by):
+                add.stopped = add.taken_back = True
+
+    async def _add(self, add: _Add) -> None:
+        path, by = add.path, add.by
 
         def step(done: int, size: int, rows: list[Landed]) -> None:
             given = AddStepped(path=str(path), bytes_done=done, size=size, by=by)
             trio.from_thread.run_sync(self._engine.feed, given, rows)
 
+        def begun(share: int) -> None:
+            add.share = share
+
         try:
             added, rows = await trio.to_thread.run_sync(
-                lambda: read_and_reference(self._engine.store, path, by, step, lambda: stopped),
+                lambda: read_and_reference(self._engine.store, path, by, step, lambda: add.stopped, begun),
                 limiter=self._places,
                 abandon_on_cancel=True,  # type: ignore[call-arg]  # libp2p brings stubs of an older trio
             )
         except (AddError, StoreError) as error:
-            self._engine.feed(Failed(text=str(error), path=str(path), by=by))
+            text = None if add.taken_back else str(error)
+            self._engine.feed(AddEnded(path=str(path), by=by, text=text, share=add.share))
             return
         finally:
-            stopped = True
+            add.stopped = True
+            del self._adds[add]
         self._engine.feed(added, rows)
 
 
@@ -58,11 +83,13 @@ def read_and_reference(
     by: str | None,
     step: Callable[[int, int, list[Landed]], None],
     stop: Callable[[], bool],
+    begun: Callable[[int], None] = lambda share: None,
 ) -> tuple[Added, list[Landed]]:
     """Read a file or folder and reference its chunks.
 
     `step(done, size, rows)` is called now and then with index rows to commit; the last ones are
-    returned, to be committed with the entry. Raises AddError, StoreError.
+    returned, to be committed with the entry. `begun(share)` is told what the store calls this add. `stop()` true
+    ends it. Raises AddError, StoreError.
     """
     done = 0
 
@@ -71,7 +98,7 @@ def read_and_reference(
         done += count
 
     try:
-        size = total_size(path)
+        size = total_size(path, stop)
     except (OSError, RecursionError):
         size = 0  # the walk will say what is wrong
     tree: int | None = None
@@ -80,15 +107,17 @@ def read_and_reference(
     stored = stored_chunks = 0
     told = time.monotonic()
     for found in walk(path, progress, stop):
+        if tree is None and not isinstance(found, Done):
+            tree = store.share_tree(path)
+            begun(tree)
         match found:
             case Leaves():
-                if tree is None:
-                    tree = store.share_tree(path)
+                assert tree is not None
                 fresh = {leaf.cid: leaf.size for leaf in found.leaves if leaf.cid not in store}
                 new = store.share_file(tree, found.rel, found.stat, found.leaves)
             case Block():
                 fresh = {} if found.cid in store else {found.cid: len(found.data)}
-                new = store.share_block(found.cid, found.data)
+                new = store.share_block(found.cid, found.data, tree or 0)
             case Done():
                 return (
                     Added(
@@ -101,6 +130,7 @@ def read_and_reference(
                         stored_chunks=stored_chunks,
                         by=by,
                         notes=found.notes,
+                        share=tree or 0,
                     ),
                     rows,
                 )

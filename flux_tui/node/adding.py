@@ -57,12 +57,14 @@ class Done(NamedTuple):
 Step: TypeAlias = Leaves | Block | Done
 
 
-def total_size(path: Path) -> int:
-    """Bytes under a path, for progress; unreadable parts count nothing."""
+def total_size(path: Path, stop: Callable[[], bool] = lambda: False) -> int:
+    """Bytes under a path, for progress; unreadable parts count nothing. `stop()` true ends it early."""
     if not path.is_dir():
         return path.stat().st_size
     total = 0
     for folder, _, names in os.walk(path):
+        if stop():
+            break
         for name in names:
             try:
                 total += os.lstat(os.path.join(folder, name)).st_size
@@ -129,6 +131,10 @@ class _Walker:
             what = "a socket, pipe or device" if number == 1 else f"{number:,} sockets, pipes or devices"
             yield f"{path} has {what}, left out: {self._special}"
 
+    def _check_stop(self, path: Path) -> None:
+        if self._stop():
+            raise AddError(f"adding {path} was stopped")
+
     def file(self, path: Path, rel: str, name: str) -> Generator[Step, None, FolderEntry]:
         recorded = time.time_ns()
         builder = FileBuilder()
@@ -142,8 +148,7 @@ class _Walker:
                 count = _fill(opened.readinto, view)
                 if count == 0 and offset > 0:
                     break
-                if self._stop():
-                    raise AddError(f"adding {path} was stopped")
+                self._check_stop(path)
                 cid = raw_cid(view[:count])
                 leaves.append(Leaf(cid, offset, count))
                 yield from builder.add_leaf(cid, count)
@@ -177,6 +182,8 @@ class _Walker:
             inner = f"{rel}/{child.name}" if rel else child.name
             if not is_text(child.name):
                 raise AddError(f"{child.path!r} has a name that is not UTF-8: rename it to share it")
+            if child.is_symlink() or child.is_dir():
+                self._check_stop(Path(child.path))
             if child.is_symlink():
                 target = os.readlink(child.path)
                 if not is_text(target):

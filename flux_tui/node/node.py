@@ -290,6 +290,8 @@ class FluxNode:
                 | fx.ReadNode()
                 | fx.Evict()
                 | fx.Claim()
+                | fx.Free()
+                | fx.EndAdd()
             ):
                 self._trees.queue(effect)
             case fx.Dial():
@@ -298,6 +300,8 @@ class FluxNode:
                 self._network.disconnect(effect.peer, effect.why, seconds=effect.seconds)
             case fx.AddPath():
                 self._adder.add(Path(effect.path), effect.by)
+            case fx.StopAdd():
+                self._adder.stop(Path(effect.path), effect.mark)
             case fx.StopNode():
                 self.stopping.set()
             case _:

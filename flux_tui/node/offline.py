@@ -1,12 +1,19 @@
-"""Adding while no node runs: the same reading, the same entries, without a network."""
+"""Adding and removing while no node runs: the same reading, the same entries, without a network."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from flux_tui.core import commands as cmd
+from flux_tui.core import effects as fx
 from flux_tui.core import events as ev
+from flux_tui.core.events import Entry
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.machine import Machine
+from flux_tui.core.state import State
 from flux_tui.home import Home
 from flux_tui.node.adder import read_and_reference
+from flux_tui.node.node import load_state
 from flux_tui.store.store import Landed, Store
 
 
@@ -15,10 +22,11 @@ def add_offline(
 ) -> ev.ObjectAdded:
     """Share a path under the home's lock; `tell` is told what others will not get of it.
 
-    Raises AddError, HomeError (busy), StoreError.
+    Interrupted, it leaves nothing of the path in the store. Raises AddError, HomeError (busy), StoreError.
     """
     with home.lock():
         store = Store.open(home.path)
+        shares: list[int] = []
         try:
 
             def step(done: int, size: int, rows: list[Landed]) -> None:
@@ -26,7 +34,15 @@ def add_offline(
                 store.commit([(time.time(), event)], rows)
                 progress(done, size)
 
-            added, rows = read_and_reference(store, path, by, step, lambda: False)
+            try:
+                added, rows = read_and_reference(store, path, by, step, lambda: False, shares.append)
+            except BaseException:
+                state = load_state(store)
+                for share in shares:
+                    store.end_share(share, keep=False, others=roots_of(state))
+                if str(path) in state.adding:
+                    store.commit([(time.time(), ev.AddCancelled(path=str(path), by=by))])
+                raise
             event = ev.ObjectAdded(
                 root=added.root,
                 name=added.name,
@@ -46,3 +62,35 @@ def add_offline(
     for note in added.notes:
         tell(note)
     return event
+
+
+def remove_offline(home: Home, command: cmd.Remove) -> list[ev.Event]:
+    """Stop sharing objects under the home's lock. Returns what was appended.
+
+    Raises HomeError (busy), StoreError.
+    """
+    appended: list[ev.Event] = []
+    with home.lock():
+        store = Store.open(home.path)
+        try:
+            machine = Machine(PeerId(""), load_state(store), store, lambda: 0.0)
+
+            def append(entries: Sequence[Entry]) -> None:
+                store.commit([(entry.at, entry.event) for entry in entries])
+                appended.extend(entry.event for entry in entries)
+
+            entries, effects = machine.handle(fx.Commanded(command), time.time())
+            append(entries)
+            for effect in effects:
+                if isinstance(effect, fx.Free):
+                    freed = store.free(effect.root, effect.mark, effect.others, effect.paths)
+                    given = fx.Freed(root=effect.root, cids=freed.cids, chunks=freed.chunks, size=freed.size)
+                    append(machine.handle(given, time.time())[0])
+        finally:
+            store.close()
+    return appended
+
+
+def roots_of(state: State) -> tuple[Cid, ...]:
+    """Every root that is here, or on its way."""
+    return tuple(dict.fromkeys((*state.objects, *state.pending, *state.kept)))

@@ -12,12 +12,15 @@ from flux_tui.core.effects import (
     ChunksGone,
     Claim,
     DropTree,
+    EndAdd,
     Evict,
     Evicted,
     Failed,
     Finished,
     FinishFailed,
     FinishTree,
+    Free,
+    Freed,
     Input,
     NodeRead,
     OpenTree,
@@ -31,7 +34,7 @@ from flux_tui.store.evicting import HELD
 from flux_tui.store.schema import explain_os
 from flux_tui.store.store import Lost, Store, StoreError
 
-TreeWork = OpenTree | Place | FinishTree | DropTree | ReadNode | Evict | Claim
+TreeWork = OpenTree | Place | FinishTree | DropTree | ReadNode | Evict | Claim | Free | EndAdd
 
 
 class Trees:
@@ -100,6 +103,19 @@ class Trees:
                     text = f"the replica of {work.root} cannot be removed now, but at the next start: {why}"
                     return Failed(text=text, cid=work.root)
                 return Evicted(root=work.root, chunks=went.chunks, size=went.size)
+            case Free():
+                try:
+                    freed = store.free(work.root, work.mark, work.others, work.paths)
+                except (StoreError, OSError) as error:
+                    why = explain_os(error, store.home) if isinstance(error, OSError) else error
+                    text = f"the blocks of {work.root} cannot be freed now, but at the next start: {why}"
+                    return Failed(text=text, cid=work.root)
+                return Freed(root=work.root, cids=freed.cids, chunks=freed.chunks, size=freed.size)
+            case EndAdd():
+                try:
+                    store.end_share(work.share, keep=work.keep, others=work.others)
+                except (StoreError, OSError) as error:
+                    return Failed(text=f"what was added so far cannot be freed: {error}")
             case Claim():
                 try:
                     store.claim(work.cid)

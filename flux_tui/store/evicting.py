@@ -124,8 +124,8 @@ class Evictions:
                 with self._lock:
                     row = (heir, cid_bytes(cid), file)
                     self._db.execute("UPDATE chunk SET file = ? WHERE cid = ? AND file = ?", row)
-            else:
-                self._index.set_apart(cid)
+            elif self._index.set_apart(cid):
+                mark_apart(self._db, self._lock, cid)
 
     def _heirs(self, root: Cid, copy: _Copy) -> dict[int, int]:
         """For files of the copy: the same file of the same object, where it stands whole and is the user's."""
@@ -217,6 +217,17 @@ def _children(cid: Cid, data: bytes) -> Iterable[Cid]:
 def _on_disk(path: Path, root: Cid) -> list[Path]:
     """Whatever stands of it in the folder of replicas, under its name or a temporary one."""
     return [found for found in path.parent.iterdir() if root in found.name] if path.parent.is_dir() else []
+
+
+def apart_marker(cid: Cid) -> str:
+    """Under which it is remembered that a chunk stands apart because of what was removed around it."""
+    return f"apart {cid}"
+
+
+def mark_apart(db: sqlite3.Connection, lock: threading.RLock, cid: Cid) -> None:
+    """A chunk has got a place of its own because its file goes: with the last object it goes, too."""
+    with lock:
+        db.execute("INSERT OR REPLACE INTO meta VALUES (?, '1')", (apart_marker(cid),))
 
 
 def _marker(root: Cid) -> str:

@@ -110,6 +110,13 @@ class Shelf:
         result = self.read([cid])
         return result.chunks[0][1] if result.chunks else None
 
+    def has_at(self, cid: Cid, file: int, offset: int, size: int) -> bool:
+        """Whether a chunk's bytes stand there."""
+        try:
+            return files.holds(self._locate(file)[0], offset, size, cid)
+        except StoreError:
+            return False
+
     def _read_file(
         self,
         file: int,

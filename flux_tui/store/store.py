@@ -23,9 +23,12 @@ from flux_tui.store import checkpoints, durable, files
 from flux_tui.store.checkpoints import Kept
 from flux_tui.store.evicting import HELD, Evictions, Gone, begin_anew, tidy
 from flux_tui.store.files import FileStat
+from flux_tui.store.freeing import Freeing, WhatWent
+from flux_tui.store.freeing import tidy as tidy_freed
 from flux_tui.store.places import Landed, Leaf, Lost, Placed, ReadResult, Where, Whole
 from flux_tui.store.schema import DATABASE, UPSERT_CHUNK, StoreError, explain, explain_os, open_writer
 from flux_tui.store.series import SeriesReader
+from flux_tui.store.shares import Shares
 from flux_tui.store.shelf import Shelf
 from flux_tui.store.trees import OWN, Tree
 
@@ -49,6 +52,8 @@ class Store(Shelf):
             Kept(*row) for row in db.execute("SELECT seq, length(state) FROM checkpoint ORDER BY seq")
         ]
         tidy(db)
+        tidy_freed(db)
+        self._shares = Shares()
         self.lost_at_open = self._verify_after_power_loss()
         """Chunks that a power loss took: the node tells the series of them."""
 
@@ -123,10 +128,12 @@ class Store(Shelf):
                     )
                     kept = [one for one in kept if one not in superfluous]
                 self._db.execute("COMMIT")
-            except sqlite3.Error as error:
+            except BaseException as error:  # an interrupted command goes on to tidy up
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
-                raise explain(error, self.path) from error
+                if isinstance(error, sqlite3.Error):
+                    raise explain(error, self.path) from error
+                raise
             self._checkpoints = kept
             for cid in lost:
                 self._sizes.pop(cid, None)
@@ -274,6 +281,24 @@ class Store(Shelf):
         with self._guarded(path):
             return Evictions(self._db, self._lock, self._trees, self).evict(root, path, others)
 
+    # ── objects that are no longer shared ───────────────────────────────────────────────────────
+
+    def free(self, root: Cid, mark: int, others: Collection[Cid], paths: Collection[str]) -> WhatWent:
+        """Forget the blocks that only `root` is made of; `mark` names this removal. Raises StoreError."""
+        with self._guarded(self.home):
+            return self._freeing().free(root, mark, others, paths, self._shares.has)
+
+    def end_share(self, tree: int, *, keep: bool, others: Collection[Cid] = ()) -> None:
+        """An add is over; `keep` false: forget what it brought, unless others are made of it. Raises StoreError."""
+        with self._lock:
+            fresh = self._shares.end(tree)
+        if not keep and fresh:
+            with self._guarded(self.home):
+                self._freeing().forget(fresh, others, self._shares.has)
+
+    def _freeing(self) -> Freeing:
+        return Freeing(self.home, self._db, self._lock, self._trees, self)
+
     def claim(self, cid: Cid) -> None:
         """A loose chunk is the user's: if it stands in a replica, give it a place of its own."""
         with self._guarded(self.home):
@@ -351,23 +376,27 @@ class Store(Shelf):
     # ── the user's own files ────────────────────────────────────────────────────────────────────
 
     def share_tree(self, root_path: Path) -> int:
-        """Begin to reference a file or folder of the user's. Returns a handle for `share_file`."""
-        with self._guarded(root_path):
-            return self._trees.share(root_path)
+        """Begin to reference a file or folder of the user's. Returns a handle for `share_file` and `end_share`."""
+        with self._guarded(root_path), self._lock:
+            tree = self._trees.share(root_path)
+            self._shares.begin(tree)
+            return tree
 
     def share_file(self, tree: int, rel: str, stat: FileStat, leaves: Sequence[Leaf]) -> list[Landed]:
         """Reference a file's chunks where they are. The rows are to be committed by the caller."""
         with self._guarded(self.path):
             file = self._trees.share_file(tree, rel, stat)
         rows = [Landed(leaf.cid, leaf.size, file, leaf.offset) for leaf in leaves]
-        return self._note(rows)
+        return self._note(rows, tree)
 
-    def share_block(self, cid: Cid, data: bytes) -> list[Landed]:
+    def share_block(self, cid: Cid, data: bytes, tree: int = OWN) -> list[Landed]:
         """An inner node."""
-        return self._note([Landed(cid, len(data), data=data)])
+        return self._note([Landed(cid, len(data), data=data)], tree)
 
-    def _note(self, rows: list[Landed]) -> list[Landed]:
+    def _note(self, rows: list[Landed], tree: int) -> list[Landed]:
         with self._lock:
+            fresh = [row.cid for row in rows if row.cid not in self]
+            self._shares.note(tree, (row.cid for row in rows), fresh)
             for row in rows:
                 self._overlay[row.cid] = row
         return rows

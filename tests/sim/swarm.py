@@ -225,7 +225,9 @@ class SimNode:
                 self._evict(effect)
             case fx.OpenTree():
                 self.held[effect.root] = effect.held
-            case fx.DropTree() | fx.AddPath() | fx.StopNode() | fx.Claim():
+            case fx.Free():
+                self._free(effect)
+            case fx.DropTree() | fx.AddPath() | fx.StopNode() | fx.Claim() | fx.StopAdd() | fx.EndAdd():
                 pass
 
     def _place(self, place: fx.Place) -> None:
@@ -248,6 +250,14 @@ class SimNode:
         size = sum(len(self.blocks.pop(cid)) for cid in gone)
         self.finished.pop(effect.root, None) if self.held.get(effect.root) else None
         self._later(fx.Evicted(root=effect.root, chunks=len(gone), size=size))
+
+    def _free(self, effect: fx.Free) -> None:
+        """Likewise."""
+        stay = {cid for other in effect.others for cid in made_of(self.blocks.get, other)}
+        gone = [cid for cid in set(made_of(self.blocks.get, effect.root)) - stay if cid in self.blocks]
+        size = sum(len(self.blocks.pop(cid)) for cid in gone)
+        self.finished.pop(effect.root, None)
+        self._later(fx.Freed(root=effect.root, cids=tuple(gone), chunks=len(gone), size=size))
 
     def _pump(self, peer: PeerId) -> None:
         """Send the next chunk of a peer's queue, as fast as the uplink is."""

@@ -50,11 +50,14 @@ from flux_tui.core.events.causes import (
     Waste,
 )
 from flux_tui.core.events.content import (
+    AddCancelled,
     AddProgressed,
     ChunksLost,
     ObjectAdded,
     ObjectCompleted,
+    ObjectFreed,
     ObjectMapped,
+    ObjectRemoved,
 )
 from flux_tui.core.events.giving import (
     AnsweredLater,
@@ -98,6 +101,7 @@ __all__ = [
     "REASONS",
     "WASTES",
     "About",
+    "AddCancelled",
     "AddProgressed",
     "AnsweredLater",
     "AnsweredNo",
@@ -130,7 +134,9 @@ __all__ = [
     "NodeStopped",
     "ObjectAdded",
     "ObjectCompleted",
+    "ObjectFreed",
     "ObjectMapped",
+    "ObjectRemoved",
     "OfferedHold",
     "PeerConnected",
     "PeerDisconnected",
@@ -213,6 +219,9 @@ Event: TypeAlias = (
     | ReplicaDropped
     | ReplicaAdopted
     | ReplicaEvicted
+    | AddCancelled
+    | ObjectRemoved
+    | ObjectFreed
     | Unknown
 )
 

@@ -1,7 +1,7 @@
 """Objects of this machine: added, mapped, whole, lost."""
 
 from flux_tui.core.events.base import EventBase
-from flux_tui.core.ids import Cid
+from flux_tui.core.ids import Cid, PeerId
 
 
 class AddProgressed(EventBase, tag="add_progressed", frozen=True, kw_only=True):
@@ -26,6 +26,38 @@ class ObjectAdded(EventBase, tag="object_added", frozen=True, kw_only=True):
     stored: int = 0
     """Bytes of blocks that were not in the store before."""
     stored_chunks: int = 0
+    by: str | None = None
+
+
+class AddCancelled(EventBase, tag="add_cancelled", frozen=True, kw_only=True):
+    """Somebody took an `add` back before it was done. Nothing of it is shared."""
+
+    path: str
+    by: str | None = None
+    """The mark of the command that took it back."""
+
+
+class ObjectRemoved(EventBase, tag="object_removed", frozen=True, kw_only=True):
+    """An object, or a loose chunk, is no longer shared from here. The user's own files stay as they are."""
+
+    root: Cid
+    name: str | None = None
+    size: int | None = None
+    path: str | None = None
+    """Where it stood."""
+    peers: tuple[PeerId, ...] = ()
+    """Who was told at once."""
+    by: str | None = None
+
+
+class ObjectFreed(EventBase, tag="object_freed", frozen=True, kw_only=True):
+    """The store has forgotten the blocks of a removed object that nothing else is made of."""
+
+    root: Cid
+    chunks: int
+    size: int
+    """Bytes of these blocks together."""
+    name: str | None = None
     by: str | None = None
 
 

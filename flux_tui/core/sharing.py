@@ -1,0 +1,187 @@
+"""What the user shares: adding a file or folder, taking an add back, and removing an object.
+
+- `Add` reads a path; its end comes back as `Added` or `AddEnded`.
+- `Remove` stops sharing at once: the entry is written, the provider record is withdrawn, and every peer that is
+  connected hears `not_held` for the root. Then the store frees the blocks that nothing else is made of, and peers
+  that were still waiting for one of them hear `not_held` for it.
+- The user's own files are never touched.
+- A replica of the same object that is kept for others gets a copy of its own first, if there is room for it.
+
+All of it follows from the state, so a node that was killed in between goes on when it is started again.
+"""
+
+from flux_tui.core import commands as cmd
+from flux_tui.core import events as ev
+from flux_tui.core.effects import Added, AddEnded, AddPath, EndAdd, Free, Freed, StopAdd
+from flux_tui.core.ids import Cid, is_leaf
+from flux_tui.core.keep import Keeper
+from flux_tui.core.ledger import Ledger
+from flux_tui.core.provided import Provided
+from flux_tui.core.requester import Requester
+from flux_tui.core.responder import Responder
+
+
+class Sharing:
+    """Adds and removals of one node."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        requester: Requester,
+        responder: Responder,
+        provided: Provided,
+        keeper: Keeper,
+    ) -> None:
+        self.ledger = ledger
+        self.requester = requester
+        self.responder = responder
+        self.provided = provided
+        self.keeper = keeper
+        self._adds: list[tuple[str, str | None]] = []
+        """Path and mark of each add that is being read."""
+        self._waiting: dict[Cid, None] = {}
+        """Removed objects whose blocks a replica of the same object is being copied from."""
+
+    def start(self) -> None:
+        """The node is up: go on with what was being removed."""
+        for root in self.ledger.state.removing:
+            self._waiting[root] = None
+        self.settle()
+
+    def settle(self) -> None:
+        """After each turn: free what no copy is made from any more."""
+        for root in [root for root in self._waiting if root not in self.requester.fetches]:
+            del self._waiting[root]
+            self._free(root)
+
+    # ── adding ──────────────────────────────────────────────────────────────────────────────────
+
+    def add(self, command: cmd.Add) -> None:
+        """Somebody shares a path."""
+        self._adds.append((command.path, command.by))
+        self.ledger.do(AddPath(path=command.path, by=command.by))
+
+    def cancel_add(self, command: cmd.CancelAdd) -> None:
+        """Somebody takes an add back."""
+        if any(self._is_meant(command, add) for add in self._adds):
+            self.ledger.do(StopAdd(path=command.path, mark=command.mark))
+            return
+        text = f"{command.path} is not being added, so there is nothing to cancel"
+        self.ledger.emit(ev.ErrorOccurred(text=text, by=command.by))
+
+    @staticmethod
+    def _is_meant(command: cmd.CancelAdd, add: tuple[str, str | None]) -> bool:
+        path, mark = add
+        return path == command.path and command.mark in (None, mark)
+
+    def added(self, added: Added) -> None:
+        """A path was read to its end: it can be asked for."""
+        self._forget((added.path, added.by))
+        for note in added.notes:
+            self.ledger.emit(ev.ErrorOccurred(text=note, cid=added.root, path=added.path))
+        self.ledger.emit(
+            ev.ObjectAdded(
+                root=added.root,
+                name=added.name,
+                size=added.size,
+                chunks=added.chunks,
+                path=added.path,
+                stored=added.stored,
+                stored_chunks=added.stored_chunks,
+                by=added.by,
+            )
+        )
+        self.ledger.do(EndAdd(share=added.share, keep=True))
+        self.announce(added.root)
+        self.keeper.became_whole(added.root)
+
+    def ended(self, ended: AddEnded) -> None:
+        """A path was not read to its end: what came of it so far is not kept."""
+        self._forget((ended.path, ended.by))
+        if ended.text is None:
+            self.ledger.emit(ev.AddCancelled(path=ended.path, by=ended.by))
+        else:
+            self.ledger.emit(ev.ErrorOccurred(text=ended.text, path=ended.path, by=ended.by))
+        self.ledger.do(EndAdd(share=ended.share, keep=False, others=self._roots()))
+
+    def _forget(self, add: tuple[str, str | None]) -> None:
+        if add in self._adds:
+            self._adds.remove(add)
+
+    def announce(self, root: Cid) -> None:
+        """An object is whole: say so to the swarm."""
+        if known := self.ledger.state.objects.get(root):
+            self.responder.announce(root, known.name, known.size or 0)
+            self.provided.add(root)
+
+    # ── removing ────────────────────────────────────────────────────────────────────────────────
+
+    def remove(self, command: cmd.Remove) -> None:
+        """Somebody stops sharing these."""
+        removed = []
+        for cid in dict.fromkeys(command.cids):
+            if (why := self._why_not(cid)) is not None:
+                about = None if cid in self.ledger.state.pending else cid  # to its want nothing happened
+                self.ledger.emit(ev.ErrorOccurred(text=why, cid=about, by=command.by))
+                continue
+            removed.append(cid)
+            known = self.ledger.state.objects.get(cid)
+            self.ledger.emit(
+                ev.ObjectRemoved(
+                    root=cid,
+                    name=known.name if known is not None else None,
+                    size=known.size if known is not None else self.ledger.holdings.size_of(cid),
+                    path=known.path if known is not None else None,
+                    peers=tuple(self.responder.connected),
+                    by=command.by,
+                )
+            )
+            self.provided.drop(cid)
+        self.responder.removed(tuple(removed))
+        for cid in removed:
+            self.keeper.disowned(cid)
+            self._waiting[cid] = None
+        self.settle()
+
+    def freed(self, freed: Freed) -> None:
+        """The store has let go of a removed object's blocks."""
+        removing = self.ledger.state.removing.get(freed.root)
+        if removing is None:
+            return
+        self.ledger.emit(
+            ev.ObjectFreed(
+                root=freed.root, chunks=freed.chunks, size=freed.size, name=removing.name, by=removing.by
+            )
+        )
+        self.responder.freed(freed.cids)
+
+    def _why_not(self, cid: Cid) -> str | None:
+        """Why there is nothing to be removed, and what to use instead; None: it can be."""
+        state = self.ledger.state
+        known, kept = state.objects.get(cid), state.kept.get(cid)
+        name = (known.name if known is not None else None) or cid
+        fetch = self.requester.fetches.get(cid)
+        if fetch is not None and not fetch.held:
+            return f"{name} is not whole yet: cancel it instead (`flux-tui cancel {cid}`)"
+        if kept is not None and not kept.own:
+            return f"{name} is kept here for others: release it instead (`flux-tui release {cid}`)"
+        if known is not None:
+            return None
+        if is_leaf(cid) and self.ledger.holdings.size_of(cid) is not None and cid not in state.removing:
+            return None
+        if cid in state.holds:
+            return f"{name} is only held by others: release it instead (`flux-tui release {cid}`)"
+        return f"{cid} is not shared here, so there is nothing to remove"
+
+    def _free(self, root: Cid) -> None:
+        state = self.ledger.state
+        removing = state.removing.get(root)
+        if removing is None:
+            return
+        paths = (known.path for known in state.objects.values() if known.path is not None)
+        free = Free(root=root, mark=removing.mark, others=self._roots(), paths=tuple(dict.fromkeys(paths)))
+        self.ledger.do(free)
+
+    def _roots(self) -> tuple[Cid, ...]:
+        state = self.ledger.state
+        return tuple(dict.fromkeys((*state.objects, *state.pending, *state.kept)))

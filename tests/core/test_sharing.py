@@ -1,0 +1,200 @@
+"""Adding and removing as transcripts: an input, then exactly the events and effects that follow."""
+
+import pytest
+
+from flux_tui.core import commands as cmd
+from flux_tui.core import effects as fx
+from flux_tui.core import events as ev
+from flux_tui.core import messages as msg
+from flux_tui.core.ids import Cid, dag_cid, raw_cid
+from tests.core.test_machine import CHUNK, HOLDER, ME, OTHER, START, Script, up, wanted
+
+ROOT = dag_cid(b"an object")
+PATH = "/home/me/film"
+
+
+def added(root: Cid = ROOT, path: str = PATH, share: int = 3) -> fx.Added:
+    return fx.Added(
+        root=root,
+        name="film",
+        size=100,
+        chunks=2,
+        path=path,
+        stored=120,
+        stored_chunks=2,
+        by="a",
+        share=share,
+    )
+
+
+def sharing(**policy: object) -> Script:
+    script = Script({ROOT: 20, CHUNK: 100}, **policy)
+    script.give(up(HOLDER))
+    script.give(fx.Commanded(cmd.Add(PATH, "a")))
+    script.give(added())
+    assert ROOT in script.machine.state.objects
+    return script
+
+
+NOT_HELD = msg.StatusNo(cids=(ROOT,), reason="not_held", has_it=False)
+
+
+def test_removing_is_told_withdrawn_and_freed() -> None:
+    script = sharing()
+    events, effects = script.give(fx.Commanded(cmd.Remove((ROOT,), "me")))
+    removed = ev.ObjectRemoved(root=ROOT, name="film", size=100, path=PATH, peers=(HOLDER,), by="me")
+    assert events == [removed]
+    mark = script.series[-1].seq
+    assert effects == [
+        fx.Withdraw(roots=(ROOT,)),
+        fx.Push(peer=HOLDER, message=NOT_HELD),
+        fx.Free(root=ROOT, mark=mark, others=(), paths=()),
+    ]
+    state = script.machine.state
+    assert not state.objects
+    assert list(state.removing) == [ROOT]
+    events, _ = script.give(fx.Freed(root=ROOT, cids=(ROOT, CHUNK), chunks=2, size=120))
+    assert events == [ev.ObjectFreed(root=ROOT, chunks=2, size=120, name="film", by="me")]
+    assert (state.chunk_count, state.chunk_bytes, state.removing) == (0, 0, {})
+
+
+def test_who_fetches_it_hears_no() -> None:
+    script = sharing()
+    script.give(fx.IntentCame(wanted(HOLDER, ROOT), "direct"))
+    script.give(fx.MessageCame(HOLDER, msg.Grant(cids=(CHUNK,), ttl=10)))
+    events, _ = script.give(fx.Commanded(cmd.Remove((ROOT,))))
+    assert (
+        ev.AnsweredNo(peer=HOLDER, cids=(ROOT,), reason="not_held", has_it=False, retry_after=None) in events
+    )
+    _, effects = script.give(fx.IntentCame(wanted(HOLDER, ROOT, nonce=b"nonce-01"), "direct"))
+    assert fx.Push(peer=HOLDER, message=NOT_HELD) in effects, "from the first moment, whatever is freed when"
+    events, effects = script.give(fx.Freed(root=ROOT, cids=(ROOT, CHUNK), chunks=2, size=120))
+    assert fx.Unserve(peer=HOLDER, cids=(CHUNK,)) in effects
+    no = msg.StatusNo(cids=(CHUNK,), reason="not_held", has_it=False)
+    assert fx.Push(peer=HOLDER, message=no) in effects
+    assert not script.machine.responder.uplink.queues
+
+
+def test_what_is_freed_is_done_again_after_a_kill_and_nothing_is_announced() -> None:
+    script = sharing()
+    script.give(fx.Commanded(cmd.Remove((ROOT,))))
+    mark = script.series[-1].seq
+    script.restart()
+    _, effects = script._take(script.machine.start((), "test", START))
+    assert fx.Free(root=ROOT, mark=mark, others=(), paths=()) in effects
+    assert not [effect for effect in effects if isinstance(effect, fx.Provide)]
+    script.give(fx.Freed(root=ROOT, cids=(), chunks=2, size=120))
+    script.restart()
+    _, effects = script._take(script.machine.start((), "test", START))
+    assert not [effect for effect in effects if isinstance(effect, fx.Free | fx.Provide)]
+
+
+def test_what_others_are_made_of_is_named() -> None:
+    script = sharing()
+    other, pending = dag_cid(b"another"), dag_cid(b"wanted")
+    script.give(added(other, "/home/me/other"))
+    script.give(fx.Commanded(cmd.Want(pending)))
+    _, effects = script.give(fx.Commanded(cmd.Remove((ROOT,))))
+    (free,) = [effect for effect in effects if isinstance(effect, fx.Free)]
+    assert set(free.others) == {other, pending}
+    assert free.paths == ("/home/me/other",)
+
+
+@pytest.mark.parametrize("what", ["unknown", "pending", "kept", "held"])
+def test_the_wrong_thing_says_what_to_use(what: str) -> None:
+    script = Script(quota=1 << 30)
+    script.give(up(HOLDER))
+    match what:
+        case "pending":
+            script.give(fx.Commanded(cmd.Get(ROOT, "/tmp/x", "film")))
+        case "kept":
+            script.give(fx.MessageCame(HOLDER, msg.Keep(root=ROOT, size=100, name="film")))
+        case "held":
+            script.give(fx.Commanded(cmd.Hold(ROOT)))
+    objects = len(script.machine.state.objects)
+    events, effects = script.give(fx.Commanded(cmd.Remove((ROOT,), "me")))
+    (error,) = [event for event in events if isinstance(event, ev.ErrorOccurred)]
+    words = {
+        "unknown": "is not shared here",
+        "pending": f"cancel it instead (`flux-tui cancel {ROOT}`)",
+        "kept": f"release it instead (`flux-tui release {ROOT}`)",
+        "held": f"release it instead (`flux-tui release {ROOT}`)",
+    }
+    assert words[what] in error.text
+    assert error.by == "me"
+    assert len(script.machine.state.objects) == objects
+    assert not [effect for effect in effects if isinstance(effect, fx.Free | fx.Push | fx.Withdraw)]
+    if what == "pending":
+        assert script.machine.state.pending[ROOT].trouble is None
+
+
+def test_a_loose_chunk_can_be_removed() -> None:
+    script = Script({CHUNK: 7})
+    events, effects = script.give(fx.Commanded(cmd.Remove((CHUNK,))))
+    assert events == [ev.ObjectRemoved(root=CHUNK, size=7)]
+    assert [type(effect) for effect in effects] == [fx.Free]
+    events, _ = script.give(fx.Commanded(cmd.Want(CHUNK)))
+    assert ev.ObjectCompleted not in map(type, events), "it is about to go"
+
+
+def test_a_replica_of_it_is_copied_first() -> None:
+    script = sharing(quota=1 << 30)
+    script.give(fx.MessageCame(HOLDER, msg.Keep(root=ROOT, size=100, name="film")))
+    kept = script.machine.state.kept[ROOT]
+    assert kept.own
+    script.give(fx.Evicted(root=ROOT, chunks=0, size=0))
+    _, effects = script.give(fx.Commanded(cmd.Remove((ROOT,))))
+    assert fx.OpenTree(root=ROOT, path=None, held=True) in effects
+    assert not [effect for effect in effects if isinstance(effect, fx.Free)], "the copy is made from it"
+    kept = script.machine.state.kept[ROOT]
+    assert (kept.own, kept.whole, list(kept.origins)) == (False, False, [HOLDER])
+    _, effects = script.give(fx.Finished(root=ROOT, path=f"/home/me/flux/held/{ROOT}"))
+    (free,) = [effect for effect in effects if isinstance(effect, fx.Free)]
+    assert free.others == (ROOT,)
+    assert free.paths == (f"/home/me/flux/held/{ROOT}",)
+    assert script.machine.state.kept[ROOT].whole
+
+
+def test_a_replica_for_which_there_is_no_room_is_let_go() -> None:
+    script = sharing(quota=50)
+    script.give(fx.MessageCame(HOLDER, msg.Keep(root=ROOT, size=100, name="film")))
+    assert script.machine.state.kept[ROOT].own
+    _, effects = script.give(fx.Commanded(cmd.Remove((ROOT,))))
+    gone = msg.Held(cids=(ROOT,), how="gone", reason="low_space")
+    assert fx.Push(peer=HOLDER, message=gone) in effects
+    assert [effect for effect in effects if isinstance(effect, fx.Free)]
+
+
+def test_an_add_is_taken_back() -> None:
+    script = Script()
+    script.give(fx.Commanded(cmd.Add(PATH, "a")))
+    script.give(fx.AddStepped(path=PATH, bytes_done=1, size=2, by="a"))
+    assert script.machine.state.adding
+    _, effects = script.give(fx.Commanded(cmd.CancelAdd(PATH, "a", "me")))
+    assert effects == [fx.StopAdd(path=PATH, mark="a")]
+    events, effects = script.give(fx.AddEnded(path=PATH, by="a", text=None, share=3))
+    assert events == [ev.AddCancelled(path=PATH, by="a")]
+    assert effects == [fx.EndAdd(share=3, keep=False)]
+    assert not script.machine.state.adding
+    events, effects = script.give(fx.Commanded(cmd.CancelAdd(PATH, by="me")))
+    assert [type(event) for event in events] == [ev.ErrorOccurred]
+    assert not effects
+
+
+def test_an_add_that_failed_leaves_nothing_either() -> None:
+    script = Script()
+    script.give(fx.Commanded(cmd.Add(PATH, "a")))
+    events, effects = script.give(fx.AddEnded(path=PATH, by="a", text="it cannot be read", share=3))
+    assert events == [ev.ErrorOccurred(text="it cannot be read", path=PATH, by="a")]
+    assert effects == [fx.EndAdd(share=3, keep=False)]
+
+
+def test_the_others_are_left_alone() -> None:
+    script = sharing()
+    other = raw_cid(b"other")
+    script.held[other] = 5
+    script.give(added(other, "/home/me/other"))
+    script.give(fx.Commanded(cmd.Remove((ROOT,))))
+    events, _ = script.give(fx.IntentCame(wanted(OTHER, other), "direct"))
+    assert [event.peer for event in events if isinstance(event, ev.AnsweredLater)] == [OTHER]
+    assert ME not in script.machine.responder.connected
