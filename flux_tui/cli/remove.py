@@ -27,6 +27,7 @@ from flux_tui.core.state import State
 from flux_tui.core.ticket import parse_ticket
 from flux_tui.core.words import counted, human_size
 from flux_tui.home import Home
+from flux_tui.paths import literal_path
 
 POLL_SECONDS = 0.05
 FREE_SECONDS = 3.0
@@ -141,7 +142,7 @@ def _called(home: Home, text: str) -> Cid | None:
     reader = open_series(home)
     state: State = fold(reader)
     reader.close()
-    path = str(Path(text).absolute())
+    path = str(literal_path(text))
     return next((o.root for o in state.objects.values() if text == o.name or path == o.path), None)
 
 
