@@ -8,8 +8,10 @@ def main() -> None:
     """Run the command line; never returns."""
     gc.disable()  # what is imported stays: a collector would look at it ten times, for nothing
     from flux_tui.cli import run
+    from flux_tui.cli.output import print_traceback
 
     gc.enable()
+    sys.excepthook = print_traceback
     sys.exit(run(sys.argv[1:]))
 
 

@@ -8,18 +8,8 @@ from typing import Any
 import click
 
 from flux_tui.cli.background import START_SECONDS
-from flux_tui.cli.common import (
-    Failure,
-    catch_up,
-    fold,
-    home_option,
-    json_option,
-    new_mark,
-    open_series,
-    print_json,
-    say,
-    the_home,
-)
+from flux_tui.cli.common import catch_up, fold, home_option, json_option, new_mark, open_series, the_home
+from flux_tui.cli.output import Failure, print_json, say, tell
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
 from flux_tui.core.events import Entry
@@ -151,7 +141,8 @@ def _tell(home: Home, state: State, added: ev.ObjectAdded, as_json: bool) -> Non
         print_json(found)
     else:
         say(f"{added.name}: {human_size(added.size)} in {counted(added.chunks, 'chunk')}")
-        click.echo(f"{added.root}\n{ticket}")
+        tell(added.root)
+        tell(ticket)
     if not alive:
         say("No node is running, so nobody can fetch it yet: start one with `flux-tui node`.")
         if not state.addrs:

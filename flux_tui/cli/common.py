@@ -1,6 +1,5 @@
 """What the commands share: options, errors, and the folding of a home's series."""
 
-import json
 import secrets
 import sys
 from collections.abc import Callable, Iterable
@@ -9,11 +8,11 @@ from typing import Any, TypeVar
 
 import click
 
+from flux_tui.cli.output import Failure
 from flux_tui.config import Settings
 from flux_tui.core.derive import extend, restore
 from flux_tui.core.events import Entry
 from flux_tui.core.ids import BadIdError, Cid
-from flux_tui.core.plain import plain
 from flux_tui.core.state import State
 from flux_tui.core.ticket import Ticket, parse_ticket
 from flux_tui.home import Home, HomeError, default_home
@@ -24,13 +23,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 FOLD_PAGE = 10_000
 """Entries read at a time."""
-
-
-class Failure(click.ClickException):
-    """Something could not be done: one sentence, exit status 1."""
-
-    def show(self, file: Any = None) -> None:
-        say(f"flux-tui: {self.message}")
 
 
 def home_option(command: F) -> F:
@@ -207,13 +199,3 @@ def catch_up(
             extend(state, (entry,))
             see(entry)
     return state
-
-
-def print_json(value: Any) -> None:
-    """One line of JSON on stdout; of ASCII, which every terminal and locale lets through."""
-    click.echo(json.dumps(value, separators=(",", ":")))
-
-
-def say(text: str) -> None:
-    """A line of words for a person."""
-    click.echo(plain(text), err=True)

@@ -3,7 +3,7 @@
 import click
 from click.shell_completion import get_completion_class
 
-from flux_tui.cli.common import Failure
+from flux_tui.cli.output import Failure, print_exact
 
 
 @click.command(
@@ -19,4 +19,4 @@ def completion(context: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     if kind is None:
         raise Failure(f"there is no completion for {shell}")
-    click.echo(kind(context.find_root().command, {}, "flux-tui", "_FLUX_TUI_COMPLETE").source())
+    print_exact(kind(context.find_root().command, {}, "flux-tui", "_FLUX_TUI_COMPLETE").source())

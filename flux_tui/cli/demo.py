@@ -9,7 +9,8 @@ from typing import NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from flux_tui.cli.common import Failure, say
+from flux_tui.cli.common import the_home
+from flux_tui.cli.output import Failure, say, tell
 
 MIN_COLUMNS, MIN_ROWS = 60, 20
 
@@ -83,7 +84,7 @@ def demo(
 
     if listed:
         for name in names():
-            click.echo(f"{name:<14}{load(name).about}")
+            tell(f"{name:<14}{load(name).about}")
         return
     if sum((check, record is not None, once)) > 1 and (check or record is not None):
         raise click.UsageError("--check, --record and --once are three ways to run it: choose one")
@@ -96,7 +97,7 @@ def demo(
     if check:
         from flux_tui.demo.check import check as play
 
-        if not play(chosen, click.echo):
+        if not play(chosen, tell):
             raise Failure("the stated outcome was not observed")
     elif record is not None:
         _record(chosen[0], record, size, speed, found[0].about)
@@ -119,10 +120,11 @@ def _record(name: str, file: Path, size: tuple[int, int], speed: float, about: s
 def _show(name: str, speed: float, once: bool) -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Failure("a demo needs a terminal: use --check where there is none")
+    from flux_tui.cli.show import crash_log_of
     from flux_tui.demo.scenario import load
     from flux_tui.demo.screen import show
 
-    error = show(load(name), speed=speed, once=once)
+    error = show(load(name), speed=speed, once=once, crash_log=crash_log_of(the_home(None)))
     if error is not None:
         raise Failure(f"the demo did not come to its end: {error}")
 

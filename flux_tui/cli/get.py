@@ -8,7 +8,6 @@ import click
 
 from flux_tui.cli.background import ensure_node
 from flux_tui.cli.common import (
-    Failure,
     catch_up,
     fold,
     home_option,
@@ -16,11 +15,10 @@ from flux_tui.cli.common import (
     new_mark,
     node_options,
     open_series,
-    print_json,
     read_ticket,
-    say,
     the_home,
 )
+from flux_tui.cli.output import Failure, print_json, say, tell_path
 from flux_tui.cli.push import node_flags
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
@@ -228,4 +226,4 @@ def _done(ticket: Ticket, path: Path, as_json: bool, words: str, size: int | Non
         print_json({"event": "done", "root": ticket.root, "path": str(path), "size": size})
     else:
         say(f"{ticket.name or ticket.root}: {words}")
-        click.echo(str(path))
+        tell_path(path)

@@ -12,8 +12,9 @@ from typing import Any
 import click
 
 from flux_tui import __version__
-from flux_tui.cli.common import home_option, node_options, say
+from flux_tui.cli.common import home_option, node_options
 from flux_tui.cli.manual import EPILOGS, MAIN
+from flux_tui.cli.output import say, show_error
 from flux_tui.config import SettingsError
 from flux_tui.core.ids import BadIdError
 from flux_tui.home import HomeError
@@ -104,7 +105,7 @@ def run(arguments: list[str]) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
+        show_error(error)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from flux_tui.cli.common import home_option, load_settings, node_options, print_json, the_home
+from flux_tui.cli.common import home_option, load_settings, node_options, the_home
+from flux_tui.cli.output import PlainFormatter, print_json
 from flux_tui.cli.push import node_flags
 from flux_tui.core.ids import PeerId
 
@@ -29,9 +30,9 @@ def node(home: Path | None, verbose: bool, **flags: Any) -> None:
     The first line on stdout is one JSON object with its peer_id and addrs.
     """
     place = the_home(home)
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    log = logging.StreamHandler()
+    log.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[log])
     settings = load_settings(place, **flags)
 
     from flux_tui.node.priority import step_back

@@ -4,11 +4,10 @@ import sys
 import time
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.progress import Progress as RichProgress
 
-from flux_tui.cli.common import say
+from flux_tui.cli.output import console, say
 from flux_tui.core.plain import plain
 from flux_tui.core.words import human_size
 
@@ -20,7 +19,7 @@ class Progress:
 
     def __init__(self, title: str, *, quiet: bool = False) -> None:
         self._title = plain(title)
-        self._console = Console(stderr=True)
+        self._console = console(stderr=True)
         self._quiet = quiet
         self._fancy = sys.stderr.isatty() and not quiet
         self._told_at = time.monotonic()
@@ -53,12 +52,13 @@ class Progress:
     def tell(self, text: str) -> None:
         """A line of its own, above the bar."""
         if self._fancy:
-            self._bar.console.print(plain(text), markup=False, highlight=False, soft_wrap=True)
+            self._bar.console.print(plain(text), soft_wrap=True)
         else:
             say(text)
 
     def update(self, done: int, size: int, note: str = "") -> None:
         """Bytes done, bytes in all (0: not known yet), and what it waits for."""
+        note = plain(note)
         if self._fancy:
             self._bar.update(self._task, completed=done, total=size or None, note=note)
             return
@@ -66,4 +66,4 @@ class Progress:
         line = f"{self._title}: {human_size(done)} of {human_size(size) if size else '?'} {note}".rstrip()
         if not self._quiet and now - self._told_at >= PLAIN_SECONDS and line != self._told:
             self._told_at, self._told = now, line
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._console.print(line, soft_wrap=True)

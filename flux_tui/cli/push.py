@@ -10,7 +10,6 @@ import click
 from flux_tui.cli.background import ensure_node
 from flux_tui.cli.common import (
     LIMITS,
-    Failure,
     catch_up,
     fold,
     home_option,
@@ -19,9 +18,9 @@ from flux_tui.cli.common import (
     open_series,
     read_cids,
     read_ticket,
-    say,
     the_home,
 )
+from flux_tui.cli.output import Failure, say
 from flux_tui.config import parse_peers, parse_rate, parse_size
 from flux_tui.core import commands as cmd
 from flux_tui.core.ids import Cid, parse_peer_id

@@ -6,17 +6,8 @@ from pathlib import Path
 
 import click
 
-from flux_tui.cli.common import (
-    FOLD_PAGE,
-    Failure,
-    fold,
-    home_option,
-    json_option,
-    open_series,
-    print_json,
-    say,
-    the_home,
-)
+from flux_tui.cli.common import FOLD_PAGE, fold, home_option, json_option, open_series, the_home
+from flux_tui.cli.output import Failure, print_json, say, tell
 from flux_tui.core.events import EVENT_KINDS, Entry, kind_of
 from flux_tui.core.report import entry_report, state_report
 from flux_tui.core.words import NO_NAMES, StateNames, entry_line
@@ -70,7 +61,7 @@ def series(follow: bool, start: int, kinds: tuple[str, ...], home: Path | None, 
     show: Callable[[Entry], None] = (
         (lambda entry: print_json(entry_report(entry)))
         if as_json
-        else (lambda entry: click.echo(entry_line(entry, names)))
+        else (lambda entry: tell(entry_line(entry, names)))
     )
     after = start - 1
     while True:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flux_tui.cli.common import Failure, the_home
+from flux_tui.cli.common import the_home
+from flux_tui.cli.output import Failure
 from flux_tui.config import Settings, SettingsError
 from flux_tui.home import Home, HomeError
 from flux_tui.paths import literal_path
@@ -40,7 +41,9 @@ def replay(file: Path, mask: bool) -> None:
 
     SeriesReader.open(path).close()  # what is wrong with it is said before the screen is taken
     place = Place(title=path.name, source=Source.of_file(path))
-    run_dashboard(dashboard(place, the_home(None), masked=mask))
+    app = dashboard(place, the_home(None), masked=mask)
+    run_dashboard(app)
+    _end(app)
 
 
 def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = False) -> None:
@@ -66,6 +69,13 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
     starter.start()
     if not run_dashboard(app):
         starter.stop()
+    _end(app)
+
+
+def _end(app: "Dashboard") -> None:
+    """End with the dashboard's status: 1 where it failed."""
+    if app.return_code:
+        click.get_current_context().exit(app.return_code)
 
 
 def dashboard(place: "Place", home: Home, *, masked: bool = False) -> "Dashboard":
@@ -84,7 +94,7 @@ def dashboard(place: "Place", home: Home, *, masked: bool = False) -> "Dashboard
     app = Dashboard(
         place, keys=keys, masked=masked, glyphs=for_this_terminal(settings.ascii),
         prompt=Prompt(history, id="prompt"),
-        crash_log=home.crash_log if home.path.is_dir() else Path(tempfile.gettempdir()) / "flux-tui-crash.log",
+        crash_log=crash_log_of(home),
     )  # fmt: skip
     if settings.theme:
         if settings.theme not in app.available_themes:
@@ -92,6 +102,11 @@ def dashboard(place: "Place", home: Home, *, masked: bool = False) -> "Dashboard
             raise SettingsError(f"{home.settings}: theme is {settings.theme!r}, expected one of {known}")
         app.theme = settings.theme
     return app
+
+
+def crash_log_of(home: Home) -> Path:
+    """Where a fault of the dashboard is reported: in the home, if there is one."""
+    return home.crash_log if home.path.is_dir() else Path(tempfile.gettempdir()) / "flux-tui-crash.log"
 
 
 class Starter:

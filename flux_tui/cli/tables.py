@@ -1,12 +1,13 @@
 """The state for people: a few tables."""
 
-from rich.console import Console
-from rich.markup import escape
+from rich.console import Console  # noqa: TID251 - its type
 from rich.table import Table
+from rich.text import Text
 
+from flux_tui.cli.output import console
 from flux_tui.core.events import REASONS, HeldHow
 from flux_tui.core.ids import short
-from flux_tui.core.plain import plain
+from flux_tui.core.plain import plain, plain_lines
 from flux_tui.core.state import State
 from flux_tui.core.words import counted, human_seconds, human_size, object_words
 
@@ -19,25 +20,27 @@ _HOW: dict[HeldHow | None, str] = {None: "(told)", "begun": "(fetching)", "whole
 
 def print_state(state: State, now: float) -> None:
     """On stdout. `now` is what countdowns are counted from."""
-    console = Console(highlight=False)
+    out = console()
     who = short(state.peer_id) if state.peer_id else "no node ran yet"
-    console.print(f"[bold]{who}[/]  after entry {state.seq:,}, {counted(state.connected, 'peer')} connected")
-    console.print(
+    out.print(
+        Text(plain(who), "bold"), f" after entry {state.seq:,}, {counted(state.connected, 'peer')} connected"
+    )
+    out.print(
         f"{state.chunk_count:,} chunks, {human_size(state.chunk_bytes)} · received {human_size(state.received_bytes)}"
         f" (duplicate factor {state.duplicate_factor:.3f}) · sent {human_size(state.sent_bytes)}"
     )
     for addr in state.addrs if state.running else ():
-        console.print(f"[dim]{addr}[/]", soft_wrap=True)
-    _objects(console, state)
-    _pending(console, state, now)
-    _holds(console, state, now)
-    _kept(console, state, now)
-    _noes(console, state, now)
+        out.print(Text(plain(addr), "dim"), soft_wrap=True)
+    _objects(out, state)
+    _pending(out, state, now)
+    _holds(out, state, now)
+    _kept(out, state, now)
+    _noes(out, state, now)
     if state.last_error:
-        console.print(f"[red]last error:[/] {_own(state.last_error)}", markup=True, soft_wrap=True)
+        out.print(Text("last error:", "red"), plain(state.last_error), soft_wrap=True)
 
 
-def _objects(console: Console, state: State) -> None:
+def _objects(out: Console, state: State) -> None:
     if not state.objects:
         return
     table = Table("object", "size", "chunks", "", "root", title="objects", title_justify="left", box=None)
@@ -45,12 +48,12 @@ def _objects(console: Console, state: State) -> None:
         status = object_words(found)
         total = "?" if found.chunks_total is None else f"{found.chunks_total:,}"
         size = human_size(found.size) if found.size is not None else "?"
-        table.add_row(_own(found.name or "–"), size, f"{found.chunks_have:,}/{total}", status, found.root)  # noqa: RUF001
-    console.print(table)
-    _rest(console, len(state.objects))
+        _row(table, found.name or "–", size, f"{found.chunks_have:,}/{total}", status, found.root)  # noqa: RUF001
+    out.print(table)
+    _rest(out, len(state.objects))
 
 
-def _pending(console: Console, state: State, now: float) -> None:
+def _pending(out: Console, state: State, now: float) -> None:
     if not state.pending:
         return
     table = Table("cid", "pushes", "next push", "last NO", title="pending", title_justify="left", box=None)
@@ -64,12 +67,12 @@ def _pending(console: Console, state: State, now: float) -> None:
                 else "with the first peer"
             )
         no = f"{short(pending.last_no.peer)} {pending.last_no.reason}" if pending.last_no else ""
-        table.add_row(pending.cid, str(pending.pushes), soon, no)
-    console.print(table)
-    _rest(console, len(state.pending))
+        _row(table, pending.cid, str(pending.pushes), soon, no)
+    out.print(table)
+    _rest(out, len(state.pending))
 
 
-def _holds(console: Console, state: State, now: float) -> None:
+def _holds(out: Console, state: State, now: float) -> None:
     """Replicas that others keep for this node."""
     if not state.holds:
         return
@@ -83,19 +86,20 @@ def _holds(console: Console, state: State, now: float) -> None:
         soon = "–"  # noqa: RUF001
         if hold.lacking and hold.next_push_at is not None:
             soon = f"in {human_seconds(hold.next_push_at - now)}"
-        table.add_row(
-            _own(hold.name or "–"),  # noqa: RUF001
+        _row(
+            table,
+            hold.name or "–",  # noqa: RUF001
             f"{hold.whole} of {hold.replicas}",
             "\n".join(keepers) or "nobody yet",
             "\n".join(refused[-MAX_REFUSED:]),
             soon,
             hold.root,
         )
-    console.print(table)
-    _rest(console, len(state.holds))
+    out.print(table)
+    _rest(out, len(state.holds))
 
 
-def _kept(console: Console, state: State, now: float) -> None:
+def _kept(out: Console, state: State, now: float) -> None:
     """Replicas that this node keeps for others."""
     if not state.kept:
         return
@@ -105,19 +109,20 @@ def _kept(console: Console, state: State, now: float) -> None:
     for kept in list(state.kept.values())[-MAX_ROWS:]:
         found = state.objects.get(kept.root)
         share = "whole" if kept.whole else f"{found.progress:.0%}" if found is not None else "0%"
-        table.add_row(
-            _own(kept.name or "–"),  # noqa: RUF001
+        _row(
+            table,
+            kept.name or "–",  # noqa: RUF001
             human_size(kept.size),
             f"{share}, yours too" if kept.own else share,
             ", ".join(short(peer) for peer in kept.origins),
             f"{human_seconds(now - kept.last_wanted)} ago",
             kept.root,
         )
-    console.print(table)
-    _rest(console, len(state.kept))
+    out.print(table)
+    _rest(out, len(state.kept))
 
 
-def _noes(console: Console, state: State, now: float) -> None:
+def _noes(out: Console, state: State, now: float) -> None:
     noes = [peer for peer in state.peers.values() if peer.counts]
     if not noes:
         return
@@ -126,16 +131,16 @@ def _noes(console: Console, state: State, now: float) -> None:
     for peer in noes[:MAX_ROWS]:
         again = human_seconds(peer.until - now) if peer.until is not None and peer.until > now else ""
         counts = [str(peer.counts.get(reason, "")) for reason in reasons]
-        table.add_row(short(peer.peer), "yes" if peer.has_it else "no", *counts, again)
-    console.print(table)
-    _rest(console, len(noes))
+        _row(table, short(peer.peer), "yes" if peer.has_it else "no", *counts, again)
+    out.print(table)
+    _rest(out, len(noes))
 
 
-def _own(text: str) -> str:
-    """What somebody else wrote, as it is: neither markup nor anything that steers a terminal."""
-    return escape(plain(text))
+def _row(table: Table, *cells: str) -> None:
+    """A row; a cell may have several lines, and words of somebody else."""
+    table.add_row(*(Text(plain_lines(cell)) for cell in cells))
 
 
-def _rest(console: Console, count: int) -> None:
+def _rest(out: Console, count: int) -> None:
     if count > MAX_ROWS:
-        console.print(f"[dim]… and {count - MAX_ROWS:,} more[/]")
+        out.print(Text(f"… and {count - MAX_ROWS:,} more", "dim"))

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flux_tui.cli.common import Failure, home_option, node_options, say, the_home
+from flux_tui.cli.common import home_option, node_options, the_home
+from flux_tui.cli.output import Failure, say, tell
 from flux_tui.cli.push import node_flags
 from flux_tui.cli.show import Starter
 from flux_tui.paths import literal_path
@@ -111,7 +112,7 @@ async def _serve(command: str, listener: socket.socket) -> None:
     runner = http.AppRunner(app, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     await http.SockSite(runner, listener).start()
-    click.echo(f"http://{HOST}:{port}/?secret={secret}")
+    tell(f"http://{HOST}:{port}/?secret={secret}")
     sys.stdout.flush()
     say("open this address in a browser of this machine; ctrl+c ends it")
     ended = asyncio.Event()

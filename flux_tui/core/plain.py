@@ -59,6 +59,14 @@ def plain_lines(text: str) -> Plain:
     return Plain("\n".join(plain(line) for line in text.split("\n")))
 
 
+def plain_in_place(text: str) -> Plain:
+    """The same, with `�` for each such character: where places in the text are counted, as in a field for typing."""
+    shown = plain(text)
+    if shown == text:
+        return shown
+    return Plain("".join("\ufffd" if plain(one) != one else one for one in text))
+
+
 def _written_out(character: str) -> str:
     """As Python writes it in a string."""
     number = ord(character)

@@ -7,6 +7,7 @@ trio is imported in this process.
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from flux_tui.demo.player import Lane, NotSeenError, Player, StoppedError
 from flux_tui.demo.scenario import Scenario, reading_time
@@ -58,7 +59,9 @@ def lane_text(lane: Lane) -> str:
     return f"{'█' * filled}{'░' * (BAR - filled)} {lane.done:,}/{lane.of:,} {lane.label}"
 
 
-def show(scenario: Scenario, *, speed: float = 1.0, once: bool = False) -> str | None:
+def show(
+    scenario: Scenario, *, speed: float = 1.0, once: bool = False, crash_log: Path | None = None
+) -> str | None:
     """Play it under the dashboard until the person leaves (`once`: until it is over).
 
     Returns why it failed, in a sentence; None: it did not.
@@ -70,7 +73,7 @@ def show(scenario: Scenario, *, speed: float = 1.0, once: bool = False) -> str |
     others = [place for place in places if place is not watched]
     apps: list[Dashboard] = []
     story = Story(player, (lambda: apps[0].exit(False)) if once else None)
-    apps.append(Dashboard(watched, others=others, narrator=story))
+    apps.append(Dashboard(watched, others=others, narrator=story, crash_log=crash_log))
     # Only the thread waits for the nodes; it dies with this process.
     threading.Thread(target=_play, args=(player, swarm), daemon=True).start()
     try:
@@ -78,7 +81,7 @@ def show(scenario: Scenario, *, speed: float = 1.0, once: bool = False) -> str |
     finally:
         player.stop()
         swarm.close()
-    return player.error
+    return player.error or ("the dashboard failed" if apps[0].return_code == 1 else None)
 
 
 def _play(player: Player, swarm: Swarm) -> None:

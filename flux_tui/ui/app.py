@@ -14,6 +14,7 @@ from textual import events, on
 from textual.app import SystemCommand
 from textual.screen import Screen
 
+from flux_tui.core.plain import plain, plain_lines
 from flux_tui.ui.collector import settle
 from flux_tui.ui.commandline import Context, LineError, Outcome, complete_line, read_line
 from flux_tui.ui.keys import JUMP
@@ -278,13 +279,15 @@ class Dashboard(TimeActions, PushActions, LookActions):
             return
         where = f"the report is in {self._crash_log}"
         try:
-            with self._crash_log.open("a") as log:
+            # Not through a link that somebody else made, where it is in a folder for all.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+            with open(os.open(self._crash_log, flags, 0o600), "a", encoding="utf-8") as log:
                 log.write(time.strftime("%Y-%m-%d %H:%M:%S\n"))
-                traceback.print_exception(error, file=log)
+                log.write(plain_lines("".join(traceback.format_exception(error))))
         except OSError as failed:
             where = f"and its report cannot be written to {self._crash_log}: {failed.strerror}"
         self._return_code = 1
-        self.exit(True, return_code=1, message=f"flux-tui: the dashboard failed; {where}")
+        self.exit(True, return_code=1, message=plain(f"flux-tui: the dashboard failed; {where}"))
 
     def on_unmount(self) -> None:
         for place in self.places:

@@ -5,8 +5,8 @@ footer.
 from typing import Any
 
 from textual.screen import Screen
-from textual.widgets import Static
 
+from flux_tui.core.plain import plain
 from flux_tui.ui.frame import Frame
 from flux_tui.ui.guide import guide_lines
 from flux_tui.ui.keys import Situation, sign
@@ -14,6 +14,7 @@ from flux_tui.ui.layout import PANELS
 from flux_tui.ui.panels.guide import GuideStrip
 from flux_tui.ui.panels.strips import LineStrip, Tabs
 from flux_tui.ui.rates import fitting, header_line
+from flux_tui.ui.shown import Words
 from flux_tui.ui.view import Line, Span, View, cut, span
 
 
@@ -32,11 +33,11 @@ class Around(Frame):
             tabs.show_current(PANELS.index(self.current) + 1)
         screen.query_one("#footer", LineStrip).show(self._footer(width))
         screen.query_one(GuideStrip).tell(self._guide(view))
-        trouble = screen.query_one("#trouble", Static)
+        trouble = screen.query_one("#trouble", Words)
         text = self.source.trouble or self._gone()
         trouble.set_class(bool(text), "-shown")
-        if text and str(trouble.content) != text:
-            trouble.update(text)
+        if text:
+            trouble.tell(plain(text))
 
     def _guide(self, view: View) -> list[Line]:
         """What to do next: to whom the screen is new, and whose node can do it."""

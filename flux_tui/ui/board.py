@@ -11,6 +11,7 @@ from collections.abc import Callable
 from textual import events
 
 from flux_tui.core.ids import Cid
+from flux_tui.core.plain import Plain, plain
 from flux_tui.core.words import counted
 from flux_tui.ui.around import Around
 from flux_tui.ui.collector import take_turn
@@ -210,7 +211,7 @@ class Board(Around):
         found = matching(rows, wanted, masked=self.masked)
         return [] if all(row.title for row in found) else found  # and why, is said there
 
-    def _note(self, name: str) -> str:
+    def _note(self, name: str) -> Plain:
         state = self.source.state
         parts = []
         match name:
@@ -230,4 +231,4 @@ class Board(Around):
         if wanted := self.panel_filters.get(name):
             parts.append(counted(sum(not row.title for row in panel.rows), "match", "matches"))
             parts.append(f"/{self.view(0).text(str(wanted))}")
-        return " · ".join(parts)
+        return plain(" · ".join(parts))

@@ -1,5 +1,6 @@
 """What a panel says where it has nothing to show: what to press, by the keys as they are bound. Pure."""
 
+from flux_tui.core.plain import Plain, plain, plain_lines
 from flux_tui.ui.filter import Filter, unknown_words
 from flux_tui.ui.keys import Keys
 
@@ -23,10 +24,9 @@ RECORDED = {
 UNMATCHED = "Nothing matches the filter; {clear} leaves it."
 
 
-def empty_words(name: str, keys: Keys, *, recording: bool, filtered: Filter) -> str:
+def empty_words(name: str, keys: Keys, *, recording: bool, filtered: Filter) -> Plain:
     """For a panel by its name."""
-    if filtered:
-        text = "\n".join((*unknown_words(filtered), UNMATCHED))
-    else:
-        text = RECORDED.get(name, WORDS[name]) if recording else WORDS[name]
-    return text.format_map({name: keys.shown(keys.named(name)) for name in ("want", "add", "clear")})
+    text = RECORDED.get(name, WORDS[name]) if recording else WORDS[name]
+    text = UNMATCHED if filtered else text
+    text = text.format_map({name: keys.shown(keys.named(name)) for name in ("want", "add", "clear")})
+    return plain_lines("\n".join([*map(plain, unknown_words(filtered)), text]))

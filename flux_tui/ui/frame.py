@@ -11,22 +11,23 @@ from textual.filter import ANSIToTruecolor, LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Static
 
+from flux_tui.core.plain import plain
 from flux_tui.core.state import State
 from flux_tui.ui.empty import empty_words
 from flux_tui.ui.filter import Filter
 from flux_tui.ui.glyphs import Glyphs, for_this_terminal
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.layout import PANELS, SCREEN, SHORT_TITLES, TITLES, fit, shape
+from flux_tui.ui.panels.ascii import AsciiFilter
 from flux_tui.ui.panels.caption import CaptionStrip
 from flux_tui.ui.panels.guide import GuideStrip
 from flux_tui.ui.panels.lines import LinesPanel
-from flux_tui.ui.panels.plain import PlainFilter
 from flux_tui.ui.panels.series import SeriesPanel
 from flux_tui.ui.panels.strips import Keybar, LineStrip, Tabs, TimeStrip
 from flux_tui.ui.place import Narrator, Place
 from flux_tui.ui.prompt import Prompt
+from flux_tui.ui.shown import Guard, Words
 from flux_tui.ui.source import Source
 from flux_tui.ui.tables import TABLES
 from flux_tui.ui.timeline import Timeline
@@ -35,7 +36,8 @@ from flux_tui.ui.view import Sort, Times, View
 REMOTE = bool(os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
 TICK_SECONDS = 0.5 if REMOTE else 0.25
 """One ticker for all panels: calmer over SSH."""
-PLAIN = PlainFilter()
+ASCII = AsciiFilter()
+GUARD = Guard()
 Part = TypeVar("Part", bound=Widget)
 
 
@@ -115,10 +117,10 @@ class Frame(App[bool]):
         return found
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """What all that is drawn goes through: to ASCII, where there is no more. Not what makes the sixteen colours of
-        a terminal true ones: nothing here has any, and every line would go through it."""
+        """What all that is drawn goes through: the guard, and to ASCII, where there is no more. Not what makes the
+        sixteen colours of a terminal true ones: nothing here has any, and every line would go through it."""
         found = [one for one in super().get_line_filters() if not isinstance(one, ANSIToTruecolor)]
-        return found if self.glyphs.unicode else [*found, PLAIN]
+        return [*found, GUARD] if self.glyphs.unicode else [*found, GUARD, ASCII]
 
     # ── layout ──────────────────────────────────────────────────────────────────────────────────
 
@@ -137,7 +139,7 @@ class Frame(App[bool]):
 
         yield LineStrip(id="header")
         yield Tabs(TITLES, SHORT_TITLES, id="tabs")
-        yield Static("", id="trouble", markup=False)
+        yield Words(id="trouble")
         with Container(id="main"):
             with shaped(Container(id="top")):
                 with shaped(Container(id="left")):
@@ -171,11 +173,16 @@ class Frame(App[bool]):
         title: str = "",
         severity: SeverityLevel = "information",
         timeout: float | None = None,
-        markup: bool = True,
+        markup: bool = False,
     ) -> None:
-        """A word on what a key did, in the place of the one before: there is a line for one."""
+        """A word on what a key did, in the place of the one before: there is a line for one. Every notice comes by
+        here, Textual's own included, and none is taken for markup: there may be names in it."""
         self.clear_notifications()
-        super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
+        super().notify(plain(message), title=plain(title), severity=severity, timeout=timeout, markup=False)
+
+    def action_help_quit(self) -> None:
+        """Ctrl+C, by which many people try to leave."""
+        self.notify(f"{self.keys.shown(self.keys.named('quit'))} leaves", timeout=4)
 
     def mark_current(self) -> None:
         """Show the current panel, where not all fit."""

@@ -12,8 +12,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
-from textual.widgets import Input, Label, Static
 
+from flux_tui.core.plain import plain, plain_lines
+from flux_tui.ui.shown import Field, Words
 from flux_tui.ui.view import tells
 
 Completer = Callable[[str], list[str]]
@@ -64,7 +65,7 @@ class History:
             part.unlink(missing_ok=True)
 
 
-class PromptInput(Input):
+class PromptInput(Field):
     """An input whose arrows go through history, and whose tab completes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -130,9 +131,9 @@ class Prompt(Vertical):
         self._own_change = False
 
     def compose(self) -> ComposeResult:
-        yield Static("", id="prompt-error", markup=False)
+        yield Words(id="prompt-error")
         with Horizontal(id="prompt-line"):
-            yield Label("", id="prompt-label")
+            yield Words(id="prompt-label")
             yield PromptInput(id="prompt-input", select_on_focus=False)
 
     @property
@@ -150,7 +151,7 @@ class Prompt(Vertical):
         self._forget_candidates()
         self.display = True
         self.covers()
-        self.query_one("#prompt-label", Label).update(label)
+        self.query_one("#prompt-label", Words).tell(plain(label))
         self.say("")
         self.field.placeholder = hint
         self._set(text)
@@ -164,10 +165,10 @@ class Prompt(Vertical):
 
     def say(self, text: str, *, bad: bool = True) -> None:
         """Words beside what is typed."""
-        label = self.query_one("#prompt-error", Static)
+        label = self.query_one("#prompt-error", Words)
         label.set_class(bad, "error")
         label.display = bool(text)
-        label.update(text)
+        label.tell(plain_lines(text))
 
     def leave(self) -> None:
         """Close without enter."""
@@ -220,8 +221,8 @@ class Prompt(Vertical):
         self.field.password = self.masked and tells(text)
         self.field.cursor_position = len(text)
 
-    @on(Input.Changed)
-    def _changed(self, event: Input.Changed) -> None:
+    @on(Field.Changed)
+    def _changed(self, event: Field.Changed) -> None:
         event.stop()
         event.input.password = self.masked and tells(event.value)
         if self._own_change:
@@ -233,8 +234,8 @@ class Prompt(Vertical):
         if self.kind:
             self.post_message(self.Typed(self.kind, event.value))
 
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
+    @on(Field.Submitted)
+    def _submitted(self, event: Field.Submitted) -> None:
         event.stop()
         if self.kind:
             self.history.add(self.kind, event.value)

@@ -196,9 +196,9 @@ def test_adding_what_cannot_be_added(here: Command, tmp_path: Path) -> None:
     if sys.platform == "linux":
         odd = tmp_path / os.fsdecode(b"odd\xff")
         odd.touch()
-        here("add", odd).failed("odd� is not UTF-8: rename it to share it")
+        here("add", odd).failed(r"odd\\udcff is not UTF-8: rename it to share it")
         here("get", CID, "-o", odd.with_name(os.fsdecode(b"new\xff"))).failed(
-            "new� is not UTF-8: choose another"
+            r"new\\udcff is not UTF-8: choose another"
         )
 
 
@@ -664,7 +664,10 @@ def test_a_terminal_that_has_few_letters(tmp_path: Path) -> None:
     assert json.loads(out)["name"] == "fünf 日本"
 
 
-def test_names_from_elsewhere_do_not_steer_the_terminal(here: Command, tmp_path: Path) -> None:
+def test_names_from_elsewhere_do_not_steer_the_terminal(
+    here: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     name = "\x1b[2J[bold]no[/markup]\nnext"
     home = write(
         tmp_path / "home",
@@ -672,7 +675,7 @@ def test_names_from_elsewhere_do_not_steer_the_terminal(here: Command, tmp_path:
         ev.ErrorReceived(peer=PeerId(PEER), text=name),
         ev.ErrorOccurred(text=name),
     ).path
-    shown = "�[2J[bold]no[/markup]�next"
+    shown = r"\x1b[2J[bold]no[/markup]\nnext"
     series, table = here("series", home=home).done(), here("state", home=home).done()
     assert [shown in line for line in series.splitlines()] == [True] * 3
     assert table.count(shown) == 2

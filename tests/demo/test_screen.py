@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from flux_tui.core.plain import plain_lines
 from flux_tui.demo.player import Lane, Player, Telling
 from flux_tui.demo.record import record
 from flux_tui.demo.scenario import load
@@ -32,10 +33,10 @@ def test_lanes_are_one_line_of_a_small_terminal() -> None:
     race = load("race")
     lanes = [lane_text(Lane(lane.label, 123, 300)) for lane in race.lanes]
     assert lanes[0].startswith("████░░░░░░░░ 123/300 ")
-    assert len(wrapped("   ".join(lanes), 80 - 7)) == 1
+    assert len(wrapped(plain_lines("   ".join(lanes)), 80 - 7)) == 1
     assert lane_text(Lane("x", 0, 0)) == "░░░░░░░░░░░░ 0/0 x"
     for step in race.steps:
-        assert len(wrapped(step.caption + "\n" + "   ".join(lanes), 80 - 7)) <= MAX_LINES
+        assert len(wrapped(plain_lines(step.caption + "\n" + "   ".join(lanes)), 80 - 7)) <= MAX_LINES
 
 
 class Pages:

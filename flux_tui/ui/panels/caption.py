@@ -4,6 +4,7 @@ that turn its pages are in the footer.
 
 from textual.strip import Strip
 
+from flux_tui.core.plain import plain_lines
 from flux_tui.core.words import counted
 from flux_tui.ui.keys import NARRATED, Keys
 from flux_tui.ui.panels.lines import wrapped
@@ -27,7 +28,7 @@ class CaptionStrip(LineStrip):
     def tell(self, caption: Caption) -> None:
         """Say it."""
         place = f"{caption.step}/{caption.steps} "
-        lines = wrapped(caption.text, max(20, self.size.width - len(place) - 3))[:MAX_LINES]
+        lines = wrapped(plain_lines(caption.text), max(20, self.size.width - len(place) - 3))[:MAX_LINES]
         shown: list[Line] = [
             [span(f" {place}" if not number else " " * (len(place) + 1), "accent"), span(text, "strong")]
             for number, text in enumerate(lines)

@@ -13,15 +13,16 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
-from textual.content import Content
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBar
 from textual.strip import Strip
 
+from flux_tui.core.plain import Plain, plain, plain_lines
 from flux_tui.ui.glyphs import Glyphs, Role
 from flux_tui.ui.panels.roles import Roles
+from flux_tui.ui.shown import NOTHING, assembled, content
 from flux_tui.ui.view import Line, Row, merged, span
 
 STRIPS = 256
@@ -88,7 +89,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         self.label = name
         self.letter = ""
         """By which one jumps here; underlined in the title."""
-        self.empty = empty
+        self.empty = plain_lines(empty)
         """What to do, said where there is nothing to show."""
         self.rows: list[Row] = []
         self.selected: str | None = None
@@ -136,7 +137,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
 
     # ── showing ─────────────────────────────────────────────────────────────────────────────────
 
-    def show(self, rows: list[Row], note: str = "") -> None:
+    def show(self, rows: list[Row], note: Plain = NOTHING) -> None:
         """Replace the lines; only those that differ are drawn."""
         if (at := self.selected_index()) >= 0:
             self._place = at
@@ -191,10 +192,10 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
             self.app._start_widget(self, self._vertical_scrollbar)
         return self._vertical_scrollbar
 
-    def set_title(self, note: str = "") -> None:
+    def set_title(self, note: Plain = NOTHING) -> None:
         """The border's title: number, name, and a few words."""
         number = f"{self.number} " if self.number else ""
-        title = f"{number}{self.label}" + (f" · {note}" if note else "")
+        title = plain(f"{number}{self.label}" + (f" · {note}" if note else ""))
         if self._titled != (title, self.letter):
             self._titled = title, self.letter
             # By itself, a new title would draw the whole panel.
@@ -207,10 +208,10 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         """Words at the right of the lower border: what signs stand for."""
         if line != self._legend:
             self._legend = line
-            self.border_subtitle = Content.assemble(*((text, IN_BORDER[role]) for text, role in line))
+            self.border_subtitle = assembled([(text, IN_BORDER[role]) for text, role in line])
 
-    def _put_title(self, title: str, start: int) -> None:
-        shown = Content(title)
+    def _put_title(self, title: Plain, start: int) -> None:
+        shown = content(title)
         at = title[: start + len(self.label)].lower().find(self.letter.lower(), start)
         if self.letter and at >= 0:
             shown = shown.stylize("underline", at, at + 1)
@@ -349,17 +350,17 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         self.refresh()
 
 
-def wrapped(text: str, width: int) -> list[str]:
+def wrapped(text: Plain, width: int) -> list[Plain]:
     """A text in lines of at most `width` columns; not broken where a space is one that does not break (U+00A0)."""
-    lines: list[str] = []
+    lines: list[Plain] = []
     for paragraph in text.splitlines():
         line = ""
         for part in re.findall(r"[^ ]+", paragraph):
             word = part.replace("\u00a0", " ")
             if line and len(line) + 1 + len(word) > width:
-                lines.append(line)
+                lines.append(Plain(line))
                 line = word
             else:
                 line = f"{line} {word}" if line else word
-        lines.append(line)
+        lines.append(Plain(line))
     return lines

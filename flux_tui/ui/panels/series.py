@@ -14,6 +14,7 @@ from textual.cache import LRUCache
 
 from flux_tui.core.events import Entry
 from flux_tui.core.ids import PeerId
+from flux_tui.core.plain import plain
 from flux_tui.core.words import counted
 from flux_tui.ui.filter import Filter
 from flux_tui.ui.panels.lines import LinesPanel
@@ -318,4 +319,4 @@ class SeriesPanel(LinesPanel):
             note += " · following" if self.following else " · G follows"
         if self.filter and self._view is not None:
             note += f" · /{self._view.text(str(self.filter))}"
-        self.set_title(note)
+        self.set_title(plain(note))

@@ -6,11 +6,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Static
 
+from flux_tui.core.plain import plain
 from flux_tui.ui.commandline import WORDS
 from flux_tui.ui.keys import GROUPS, Keys
 from flux_tui.ui.panels.lines import LinesPanel, wrapped
+from flux_tui.ui.shown import Words
 from flux_tui.ui.view import Line, Row, span
 
 MOVING: tuple[tuple[str, str], ...] = (
@@ -47,10 +48,12 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="window tall") as window:
             window.border_title = "Keys"
-            yield Static(ABOUT[self._panel], classes="note", markup=False)
+            yield Words(plain(ABOUT[self._panel]), classes="note")
             yield LinesPanel("", "")
-            yield Static("names in grey are for [keys] in settings.toml and for `:` · esc leaves",
-                         classes="note", markup=False)  # fmt: skip
+            yield Words(
+                plain("names in grey are for [keys] in settings.toml and for `:` · esc leaves"),
+                classes="note",
+            )
 
     def on_mount(self) -> None:
         self.query_one(LinesPanel).focus()
@@ -91,12 +94,12 @@ def _entry(key: str, text: str, note: str, width: int) -> list[Line]:
     """A key, what it does, and its note beside the last words, or below them."""
     head = f"  {key:<{KEY_WIDTH}} "
     room = max(10, width - len(head))
-    texts = wrapped(text, room)
+    texts = wrapped(plain(text), room)
     beside = len(texts[-1]) + 2 + len(note) <= room
     lines: list[Line] = [[span(" " * len(head), "text"), span(line, "text")] for line in texts]
     lines[0][0] = span(head, "strong")
     if note and beside:
         lines[-1].append(span(f"  {note}", "dim"))
     elif note:
-        lines += [[span(" " * len(head), "text"), span(line, "dim")] for line in wrapped(note, room)]
+        lines += [[span(" " * len(head), "text"), span(line, "dim")] for line in wrapped(plain(note), room)]
     return lines

@@ -13,14 +13,15 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Static
 
 from flux_tui.core.events import Entry, Event, Reason, kind_of
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.plain import Plain, plain
 from flux_tui.core.report import entry_report
 from flux_tui.core.words import counted, human_size, object_words
 from flux_tui.ui.filter import cids_of, fields_of, peers_of
 from flux_tui.ui.panels.lines import LinesPanel
+from flux_tui.ui.shown import Words, content
 from flux_tui.ui.source import Source
 from flux_tui.ui.tables import standing
 from flux_tui.ui.view import HIDDEN, Line, Row, View, clock, cut, entry_line, span
@@ -51,7 +52,7 @@ class Fact(NamedTuple):
     """A line of what is known."""
 
     name: str
-    text: str
+    text: Plain
     """As shown."""
     whole: str
     """As copied."""
@@ -82,7 +83,7 @@ class InspectScreen(ModalScreen[int | None]):
         with Vertical(classes="window tall"):
             yield LinesPanel("", "", id="facts")
             yield LinesPanel("", "All that touches it", id="touching", empty="Nothing else touches it.")
-            yield Static(NOTE, classes="note", markup=False)
+            yield Words(plain(NOTE), classes="note")
 
     def on_mount(self) -> None:
         for panel in self.query(LinesPanel):
@@ -100,8 +101,8 @@ class InspectScreen(ModalScreen[int | None]):
     def _show(self) -> None:
         title, self._facts = facts_of(self.subject, self._source, self._view)
         window = self.query_one(".window", Vertical)
-        window.border_title = title
-        window.border_subtitle = f"as it was at {clock(self._view.now)}"
+        window.border_title = content(title)
+        window.border_subtitle = content(plain(f"as it was at {clock(self._view.now)}"))
         facts = self.query_one("#facts", LinesPanel)
         width = max((len(fact.name) for fact in self._facts), default=0)
         rows = []
@@ -140,7 +141,7 @@ class InspectScreen(ModalScreen[int | None]):
             seq -= count
             if found or seq == 0:
                 more = ", looking further back" if seq and len(rows) < MAX_SHOWN else ""
-                panel.show(rows, f"{len(rows):,}{'+' if len(rows) >= MAX_SHOWN else ''}{more}")
+                panel.show(rows, plain(f"{len(rows):,}{'+' if len(rows) >= MAX_SHOWN else ''}{more}"))
                 if panel.selected is None and rows:
                     keys = {row.key for row in rows}
                     panel.selected = str(own.last) if own and str(own.last) in keys else rows[-1].key
@@ -247,7 +248,7 @@ def _subjects(event: Event) -> set[Cid]:
 # ── what is known ───────────────────────────────────────────────────────────────────────────────
 
 
-def facts_of(subject: Subject, source: Source, view: View) -> tuple[str, list[Fact]]:
+def facts_of(subject: Subject, source: Source, view: View) -> tuple[Plain, list[Fact]]:
     """A title, and the facts."""
     match subject.kind:
         case "entry":
@@ -267,29 +268,29 @@ def _plain(name: str, value: object, view: View) -> Fact:
 
 def _time_fact(name: str, at: float) -> Fact:
     """As a clock shows it; copied as `--json` has it, in seconds since 1970."""
-    return Fact(name, datetime.fromtimestamp(at).isoformat(" ", "milliseconds"), f"{at:.6f}")
+    return Fact(name, plain(datetime.fromtimestamp(at).isoformat(" ", "milliseconds")), f"{at:.6f}")
 
 
 def _cid_fact(name: str, cid: str, view: View) -> Fact:
     called = view.name(Cid(cid))
     text = called if view.masked else cid if called.endswith(cid[-3:]) else f"{cid}  {called}"
-    return Fact(name, text, cid, Subject("cid", cid))
+    return Fact(name, plain(text), cid, Subject("cid", cid))
 
 
 def _peer_fact(name: str, peer: str, view: View) -> Fact:
     return Fact(name, _peer_text(PeerId(peer), view), peer, Subject("peer", peer))
 
 
-def _peer_text(peer: PeerId, view: View) -> str:
+def _peer_text(peer: PeerId, view: View) -> Plain:
     """A peer by its whole id, and by its name if it has one."""
     called = view.peer(peer)
-    return called if view.masked else f"{called}  {peer}" if peer in view.called else peer
+    return plain(called if view.masked else f"{called}  {peer}" if peer in view.called else peer)
 
 
-def _entry_facts(subject: Subject, source: Source, view: View) -> tuple[str, list[Fact]]:
+def _entry_facts(subject: Subject, source: Source, view: View) -> tuple[Plain, list[Fact]]:
     entry = source.entry(int(subject.key))
     if entry is None:
-        return f"Entry {subject.key}", []
+        return plain(f"Entry {subject.key}"), []
     kind = kind_of(entry.event)
     group = subject.group
     facts = [_time_fact("at", entry.at)]
@@ -301,7 +302,7 @@ def _entry_facts(subject: Subject, source: Source, view: View) -> tuple[str, lis
             *[_peer_fact("peer", peer, view) for peer in group.peers],
         ]
         facts += [_cid_fact("root", root, view) for root in getattr(entry.event, "roots", ())]
-        return title, facts
+        return plain(title), facts
     for name, value in fields_of(entry.event).items():
         if name in TIMES and isinstance(value, float):
             facts.append(_time_fact(name, value))
@@ -316,18 +317,20 @@ def _entry_facts(subject: Subject, source: Source, view: View) -> tuple[str, lis
                 for number, item in enumerate(value[:MAX_LISTED])
             ]
             if len(value) > MAX_LISTED:
-                facts.append(Fact("", f"and {len(value) - MAX_LISTED:,} more", " ".join(map(str, value))))
+                facts.append(
+                    Fact("", plain(f"and {len(value) - MAX_LISTED:,} more"), " ".join(map(str, value)))
+                )
         elif isinstance(value, tuple):
             facts += [_plain(name if not number else "", item, view) for number, item in enumerate(value)]
         elif value is not None and value != "":
             facts.append(_plain(name, value, view))
-    return title, facts
+    return plain(title), facts
 
 
 def _cid_facts(cid: Cid, view: View) -> list[Fact]:
     state = view.state
     found, pending, lease = state.objects.get(cid), state.pending.get(cid), state.leases.get(cid)
-    facts = [Fact("cid", view.name(cid) if view.masked else cid, cid)]
+    facts = [Fact("cid", view.name(cid) if view.masked else plain(cid), cid)]
     if found is not None:
         size = f"{found.size:,} bytes" if found.size is not None else "size not known"
         facts += [
@@ -362,7 +365,7 @@ def _peer_facts(peer: PeerId, view: View) -> list[Fact]:
 
     fault = f"{found.broken:,}" if found.broken else "none"
     facts += [
-        Fact("address", HIDDEN if view.masked else found.addr, found.addr),
+        Fact("address", plain(HIDDEN if view.masked else found.addr), found.addr),
         _plain("standing", standing(found, view.now, view.glyphs)[0], view),
         _plain("in", f"{found.bytes_in:,} bytes in {counted(found.chunks_in, 'chunk')}", view),
         _plain("out", f"{found.bytes_out:,} bytes in {counted(found.chunks_out, 'chunk')}", view),

@@ -5,23 +5,26 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ClassVar
 
+from rich.text import Text, TextType
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.suggester import Suggester
-from textual.widgets import DirectoryTree, Input, Label, Static
+from textual.widgets import DirectoryTree
 
 from flux_tui.core.commands import Command
+from flux_tui.core.plain import plain, plain_lines
 from flux_tui.core.state import State
 from flux_tui.paths import PathError, typed_path
 from flux_tui.ui.commandline import Context, paths
+from flux_tui.ui.shown import Field, Words
 from flux_tui.ui.view import HIDDEN, tells
 from flux_tui.ui.wants import Reading, names, read_wants
 
 
-class PasteInput(Input):
+class PasteInput(Field):
     """An input that takes many pasted lines as words of one."""
 
     def _on_paste(self, event: events.Paste) -> None:
@@ -49,37 +52,34 @@ class WantScreen(ModalScreen[list[Command]]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="window") as window:
             window.border_title = "Push a want"
-            yield Label("Paste a ticket, a CID, or several:", classes="note")
+            yield Words(plain("Paste a ticket, a CID, or several:"), classes="note")
             yield PasteInput(placeholder="flux1… or bafy… or a name that the series knows", id="what",
                              suggester=NameSuggester(self._state))  # fmt: skip
-            yield Static("", id="preview", classes="preview", markup=False)
-            yield Static("", id="error", classes="error", markup=False)
-            # A label is as wide as its text: here a folder's name is to wrap.
-            yield Static(
-                f"enter pushes · tab completes a name · esc leaves · files of tickets go to {self._where}",
-                id="where", classes="note", markup=False,
-            )  # fmt: skip
+            yield Words(id="preview", classes="preview")
+            yield Words(id="error", classes="error")
+            where = f"enter pushes · tab completes a name · esc leaves · files of tickets go to {self._where}"
+            yield Words(plain(where), id="where", classes="note")
 
-    @on(Input.Changed)
+    @on(Field.Changed)
     def preview(self) -> None:
         lines, errors, _ = self._read()
-        self.query_one("#preview", Static).update("\n".join(lines[:8]))
+        self.query_one("#preview", Words).tell(plain_lines("\n".join(lines[:8])))
         # While typing, an unfinished CID is no mistake yet; a space says that it was meant to be whole.
         field = self.query_one(PasteInput)
         text = field.value
         field.password = self._masked and tells(text)  # what was understood is said below, without that
-        self.query_one("#error", Static).update("\n".join(errors[:3]) if text.endswith(" ") else "")
+        self._say("\n".join(errors[:3]) if text.endswith(" ") else "")
 
-    @on(Input.Submitted)
+    @on(Field.Submitted)
     def push(self) -> None:
         _, errors, commands = self._read()
         if errors:
             several = ["Nothing was pushed: mend or remove that."] if commands else []
-            self.query_one("#error", Static).update("\n".join([*errors[:3], *several]))
+            self._say("\n".join([*errors[:3], *several]))
         elif commands:
             self.dismiss(commands)
         else:
-            self.query_one("#error", Static).update("Nothing was typed yet.")
+            self._say("Nothing was typed yet.")
 
     def action_complete(self) -> None:
         field = self.query_one(PasteInput)
@@ -89,6 +89,9 @@ class WantScreen(ModalScreen[list[Command]]):
 
     def action_dismiss_nothing(self) -> None:
         self.dismiss([])
+
+    def _say(self, text: str) -> None:
+        self.query_one("#error", Words).tell(plain_lines(text))
 
     def _read(self) -> Reading:
         return read_wants(
@@ -133,6 +136,9 @@ def complete_path(value: str) -> str | None:
 class VisibleTree(DirectoryTree):
     """Without hidden files, among them those that are still being fetched."""
 
+    def process_label(self, label: TextType) -> Text:
+        return Text(plain(str(label)))
+
     def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
         return [path for path in paths if not path.name.startswith(".")]
 
@@ -155,24 +161,24 @@ class AddScreen(ModalScreen[Path | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="window") as window:
             window.border_title = "Share a file or folder"
-            yield Label("Its bytes stay where they are.", classes="note")
+            yield Words(plain("Its bytes stay where they are."), classes="note")
             suggester = None if self._masked else PathSuggester()
-            yield Input(placeholder=f"a path{self._example}", suggester=suggester, id="path")
-            yield Static("", id="error", classes="error", markup=False)
+            yield Field(placeholder=plain(f"a path{self._example}"), suggester=suggester, id="path")
+            yield Words(id="error", classes="error")
             yield VisibleTree(self._folder)
-            yield Static("tab completes · ↓ to the tree · enter shares · esc leaves", classes="note")
+            yield Words(plain("tab completes · ↓ to the tree · enter shares · esc leaves"), classes="note")
 
-    @on(Input.Changed)
-    def hide(self, event: Input.Changed) -> None:
+    @on(Field.Changed)
+    def hide(self, event: Field.Changed) -> None:
         event.input.password = self._masked and tells(event.value)
 
-    @on(Input.Submitted)
-    def typed(self, event: Input.Submitted) -> None:
+    @on(Field.Submitted)
+    def typed(self, event: Field.Submitted) -> None:
         typed = event.value.strip()
         try:
             self._share(typed_path(typed, self._folder), bool(typed))
         except PathError as error:
-            self.query_one("#error", Static).update(str(error))
+            self._say(str(error))
 
     @on(DirectoryTree.FileSelected)
     def picked(self, event: DirectoryTree.FileSelected) -> None:
@@ -183,10 +189,10 @@ class AddScreen(ModalScreen[Path | None]):
         data = getattr(event.node.data, "path", None)
         if data is not None and self.query_one(DirectoryTree).has_focus:
             inside = self._masked and data.is_relative_to(self._folder)
-            self.query_one(Input).value = str(data.relative_to(self._folder) if inside else data)
+            self.query_one(Field).value = str(data.relative_to(self._folder) if inside else data)
 
     def action_complete(self) -> None:
-        field = self.query_one(Input)
+        field = self.query_one(Field)
         if self.query_one(DirectoryTree).has_focus:
             field.focus()
         elif (longer := complete_path(field.value)) is not None:
@@ -199,10 +205,13 @@ class AddScreen(ModalScreen[Path | None]):
     def action_dismiss_nothing(self) -> None:
         self.dismiss(None)
 
+    def _say(self, text: str) -> None:
+        self.query_one("#error", Words).tell(plain_lines(text))
+
     def _share(self, path: Path, named: bool) -> None:
         if not named:
-            self.query_one("#error", Static).update("Nothing was typed yet.")
+            self._say("Nothing was typed yet.")
         elif not path.exists():
-            self.query_one("#error", Static).update(f"{'that' if self._masked else path} does not exist")
+            self._say(f"{'that' if self._masked else path} does not exist")
         else:
             self.dismiss(path)

@@ -17,7 +17,7 @@ _SIGNS = {
 _TABLE = str.maketrans(_SIGNS)
 
 
-class PlainFilter(LineFilter):
+class AsciiFilter(LineFilter):
     """Signs of the dashboard and of Textual's widgets as ASCII; a name that a person gave stays as it is."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:

@@ -1,0 +1,63 @@
+"""How text gets into Textual's own widgets: as it is, without markup, and only if it can be shown.
+
+Panels draw spans (view.py), which are plain already. Everything else that Textual draws goes through here:
+`Words` for a text in place, `Field` for what is typed, `content` for the title of a border. Underneath lies
+`Guard`, which every line passes on its way to the terminal; nothing should be left for it to do.
+"""
+
+from typing import Any
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.text import Text
+from textual.color import Color
+from textual.content import Content
+from textual.filter import LineFilter
+from textual.widgets import Input, Static
+
+from flux_tui.core.plain import Plain, plain, plain_in_place
+
+NOTHING = plain("")
+
+
+class Words(Static):
+    """A text as it is."""
+
+    def __init__(self, text: Plain = NOTHING, **options: Any) -> None:
+        super().__init__(text, markup=False, **options)
+
+    def tell(self, text: Plain) -> None:
+        """Replace the text."""
+        if str(self.content) != text:
+            self.update(text)
+
+
+class Field(Input):
+    """A line that is typed. Its value stays exact, as it may be a path; what is drawn of it is plain."""
+
+    @property
+    def _value(self) -> Text:
+        if self.password:
+            return super()._value
+        return Text(plain_in_place(self.value), no_wrap=True, overflow="ignore", end="")
+
+
+def content(text: Plain) -> Content:
+    """A text for the border of a widget: text alone would be taken for markup there."""
+    return Content(text)
+
+
+def assembled(parts: list[tuple[Plain, str]]) -> Content:
+    """The same of several texts, each with a style."""
+    return Content.assemble(*parts)
+
+
+class Guard(LineFilter):
+    """Lets nothing that steers a terminal out of any widget, Textual's own included. A line keeps its width."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        if all(segment.text.isprintable() for segment in segments):
+            return segments
+        width = sum(cell_len(segment.text) for segment in segments)
+        shown = [Segment(plain_in_place(text), style) for text, style, _ in segments]
+        return Segment.adjust_line_length(shown, width)
