@@ -25,7 +25,7 @@ def say(text: str) -> None:
 
 def say_lines(text: str) -> None:
     """Some lines of words for a person, on stderr."""
-    click.echo(plain_lines(text), err=True)
+    click.echo(plain_lines(*text.split("\n")), err=True)
 
 
 def tell(text: str) -> None:
@@ -74,7 +74,7 @@ class PlainFormatter(logging.Formatter):
     """Lines of a log, tracebacks included; what is in them may come from a peer."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return plain_lines(super().format(record))
+        return plain_lines(*super().format(record).split("\n"))
 
 
 def print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None, /) -> None:

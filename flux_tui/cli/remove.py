@@ -7,18 +7,16 @@ import click
 
 from flux_tui.cli.background import START_SECONDS
 from flux_tui.cli.common import (
-    Failure,
     catch_up,
     fold,
     home_option,
     json_option,
     new_mark,
     open_series,
-    print_json,
     read_cids,
-    say,
     the_home,
 )
+from flux_tui.cli.output import Failure, print_json, say
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
 from flux_tui.core.events import Entry, Event

@@ -90,8 +90,8 @@ def _holds(out: Console, state: State, now: float) -> None:
             table,
             hold.name or "–",  # noqa: RUF001
             f"{hold.whole} of {hold.replicas}",
-            "\n".join(keepers) or "nobody yet",
-            "\n".join(refused[-MAX_REFUSED:]),
+            keepers or "nobody yet",
+            refused[-MAX_REFUSED:],
             soon,
             hold.root,
         )
@@ -136,9 +136,9 @@ def _noes(out: Console, state: State, now: float) -> None:
     _rest(out, len(noes))
 
 
-def _row(table: Table, *cells: str) -> None:
-    """A row; a cell may have several lines, and words of somebody else."""
-    table.add_row(*(Text(plain_lines(cell)) for cell in cells))
+def _row(table: Table, *cells: str | list[str]) -> None:
+    """A row. A cell may have several lines, and words of somebody else."""
+    table.add_row(*(Text(plain(cell) if isinstance(cell, str) else plain_lines(*cell)) for cell in cells))
 
 
 def _rest(out: Console, count: int) -> None:

@@ -54,9 +54,9 @@ def plain(text: str) -> Plain:
     return Plain(_HIDDEN.sub(lambda found: _written_out(found[0]), text))
 
 
-def plain_lines(text: str) -> Plain:
-    """The same for text of several lines, whose line ends (`\\n`) stay."""
-    return Plain("\n".join(plain(line) for line in text.split("\n")))
+def plain_lines(*lines: str) -> Plain:
+    """A text of several lines, each of them plain. A line end within one is written out like anything else."""
+    return Plain("\n".join(map(plain, lines)))
 
 
 def plain_in_place(text: str) -> Plain:

@@ -283,7 +283,7 @@ class Dashboard(TimeActions, PushActions, LookActions):
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
             with open(os.open(self._crash_log, flags, 0o600), "a", encoding="utf-8") as log:
                 log.write(time.strftime("%Y-%m-%d %H:%M:%S\n"))
-                log.write(plain_lines("".join(traceback.format_exception(error))))
+                log.write(plain_lines(*"".join(traceback.format_exception(error)).split("\n")))
         except OSError as failed:
             where = f"and its report cannot be written to {self._crash_log}: {failed.strerror}"
         self._return_code = 1

@@ -1,6 +1,6 @@
 """What a panel says where it has nothing to show: what to press, by the keys as they are bound. Pure."""
 
-from flux_tui.core.plain import Plain, plain, plain_lines
+from flux_tui.core.plain import Plain, plain_lines
 from flux_tui.ui.filter import Filter, unknown_words
 from flux_tui.ui.keys import Keys
 
@@ -29,4 +29,4 @@ def empty_words(name: str, keys: Keys, *, recording: bool, filtered: Filter) -> 
     text = RECORDED.get(name, WORDS[name]) if recording else WORDS[name]
     text = UNMATCHED if filtered else text
     text = text.format_map({name: keys.shown(keys.named(name)) for name in ("want", "add", "clear")})
-    return plain_lines("\n".join([*map(plain, unknown_words(filtered)), text]))
+    return plain_lines(*unknown_words(filtered), *text.split("\n"))

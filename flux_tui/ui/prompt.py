@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 
-from flux_tui.core.plain import plain, plain_lines
+from flux_tui.core.plain import plain
 from flux_tui.ui.shown import Field, Words
 from flux_tui.ui.view import tells
 
@@ -168,7 +168,7 @@ class Prompt(Vertical):
         label = self.query_one("#prompt-error", Words)
         label.set_class(bad, "error")
         label.display = bool(text)
-        label.tell(plain_lines(text))
+        label.tell(plain(text))
 
     def leave(self) -> None:
         """Close without enter."""

@@ -71,7 +71,7 @@ def test_names_that_differ_look_different() -> None:
 
 
 def test_lines_stay_lines() -> None:
-    assert plain_lines("one\x1b\ntwo\r\n\u2028") == "one\\x1b\ntwo\\r\n\\u2028"
+    assert plain_lines("one\x1b", "two\r\n", "\u2028") == "one\\x1b\ntwo\\r\\n\n\\u2028"
 
 
 @given(st.text())

@@ -95,7 +95,7 @@ def test_captions_are_short_and_their_numbers_are_facts(name: str) -> None:
         # Numbers of panels, in brackets, are no numbers of anything that happened.
         assert not re.search(r"\d", re.sub(r"\(\d\)", "", bare)), f"a number is written in: {text}"
         shown = re.sub(r"\{[^}]*\}", "12,345", text)
-        assert len(wrapped(plain_lines(shown), 80 - 7)) <= 2, (
+        assert len(wrapped(plain_lines(*shown.split("\n")), 80 - 7)) <= 2, (
             f"more than two lines of a small terminal: {text}"
         )
     assert scenario.about == scenario.about.strip()
@@ -104,7 +104,7 @@ def test_captions_are_short_and_their_numbers_are_facts(name: str) -> None:
 
 @pytest.mark.parametrize("width", range(40, 130))
 def test_a_command_in_a_caption_is_never_broken(width: int) -> None:
-    lines = wrapped(plain_lines(load("hello").stated), width)
+    lines = wrapped(plain_lines(*load("hello").stated.split("\n")), width)
     assert any("flux-tui demo --list" in line for line in lines)
     assert any("[ and ]" in line for line in lines)
 

@@ -28,7 +28,9 @@ class CaptionStrip(LineStrip):
     def tell(self, caption: Caption) -> None:
         """Say it."""
         place = f"{caption.step}/{caption.steps} "
-        lines = wrapped(plain_lines(caption.text), max(20, self.size.width - len(place) - 3))[:MAX_LINES]
+        lines = wrapped(plain_lines(*caption.text.split("\n")), max(20, self.size.width - len(place) - 3))[
+            :MAX_LINES
+        ]
         shown: list[Line] = [
             [span(f" {place}" if not number else " " * (len(place) + 1), "accent"), span(text, "strong")]
             for number, text in enumerate(lines)

@@ -89,7 +89,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         self.label = name
         self.letter = ""
         """By which one jumps here; underlined in the title."""
-        self.empty = plain_lines(empty)
+        self.empty = plain_lines(*empty.split("\n"))
         """What to do, said where there is nothing to show."""
         self.rows: list[Row] = []
         self.selected: str | None = None

@@ -63,19 +63,19 @@ class WantScreen(ModalScreen[list[Command]]):
     @on(Field.Changed)
     def preview(self) -> None:
         lines, errors, _ = self._read()
-        self.query_one("#preview", Words).tell(plain_lines("\n".join(lines[:8])))
+        self.query_one("#preview", Words).tell(plain_lines(*lines[:8]))
         # While typing, an unfinished CID is no mistake yet; a space says that it was meant to be whole.
         field = self.query_one(PasteInput)
         text = field.value
         field.password = self._masked and tells(text)  # what was understood is said below, without that
-        self._say("\n".join(errors[:3]) if text.endswith(" ") else "")
+        self._say(*(errors[:3] if text.endswith(" ") else ()))
 
     @on(Field.Submitted)
     def push(self) -> None:
         _, errors, commands = self._read()
         if errors:
             several = ["Nothing was pushed: mend or remove that."] if commands else []
-            self._say("\n".join([*errors[:3], *several]))
+            self._say(*errors[:3], *several)
         elif commands:
             self.dismiss(commands)
         else:
@@ -90,8 +90,8 @@ class WantScreen(ModalScreen[list[Command]]):
     def action_dismiss_nothing(self) -> None:
         self.dismiss([])
 
-    def _say(self, text: str) -> None:
-        self.query_one("#error", Words).tell(plain_lines(text))
+    def _say(self, *lines: str) -> None:
+        self.query_one("#error", Words).tell(plain_lines(*lines))
 
     def _read(self) -> Reading:
         return read_wants(
@@ -205,8 +205,8 @@ class AddScreen(ModalScreen[Path | None]):
     def action_dismiss_nothing(self) -> None:
         self.dismiss(None)
 
-    def _say(self, text: str) -> None:
-        self.query_one("#error", Words).tell(plain_lines(text))
+    def _say(self, *lines: str) -> None:
+        self.query_one("#error", Words).tell(plain_lines(*lines))
 
     def _share(self, path: Path, named: bool) -> None:
         if not named:
