@@ -1,0 +1,250 @@
+"""See the package. All that it needs is in this repo; it takes root, or user namespaces, on Linux.
+
+Three hosts on a bridge: the node that is looked at; a holder that it fetches from, whose address changes every
+minute; and strangers (tests/soak/strangers.py). Meanwhile the node's wall clock steps by an hour and by years, it
+loses and gets an address of its own, and wants by the hundred that nobody can answer are pushed and cancelled.
+
+Every minute it fetches a file. Before and after, it fetches several: the ratio of the speeds is the first figure;
+how much memory, descriptors and threads grew between the middle and the end of the siege are the others.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from flux_tui.core.ids import raw_cid
+from tests.bench.report import Table
+from tests.soak.hosts import BRIDGE, Clock, Host, enter_namespace, needs
+from tests.soak.samples import Sample, growth, sample
+
+ADDR = "10.83.0.1"
+PORT = 4001
+SECOND_ADDR = "10.83.9.1"
+MEASURED = 7
+"""Fetches before and after the siege."""
+FILE_BYTES = 64 << 20
+FETCH_SECONDS = 60.0
+"""In which a fetch in the siege has to be whole."""
+DEAD = 300
+"""Wants that nobody can answer, pushed at a time."""
+OFFSETS = (3600, 0, -3600, 0, 126_000_000, 0, -40, 400)
+"""What the wall clock is stepped to, in turn."""
+SAMPLE_SECONDS = 5.0
+
+
+class Machine:
+    """A home, its node and its command line, on one host."""
+
+    def __init__(self, home: Path, prefix: list[str], environment: dict[str, str]) -> None:
+        self.home = home
+        self._prefix = prefix
+        self._environment = os.environ | environment
+        self.process: subprocess.Popen[str]
+        self.told: dict[str, object] = {}
+
+    def start(self, *flags: str) -> None:
+        with self.home.with_suffix(".log").open("ab") as log:
+            command = [
+                sys.executable,
+                "-m",
+                "flux_tui",
+                "node",
+                "--home",
+                str(self.home),
+                "--no-mdns",
+                *flags,
+            ]
+            self.process = subprocess.Popen(
+                [*self._prefix, *command],
+                stdout=subprocess.PIPE, stderr=log, text=True, stdin=subprocess.DEVNULL, env=self._environment,
+                start_new_session=True,
+            )  # fmt: skip
+        assert self.process.stdout is not None
+        self.told = json.loads(self.process.stdout.readline())
+
+    def run(
+        self, *arguments: str, given: str | None = None, seconds: float = 120
+    ) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [*self._prefix, sys.executable, "-m", "flux_tui", *arguments, "--home", str(self.home)],
+            capture_output=True, text=True, timeout=seconds, input=given, env=self._environment,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=30)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+class Soak:
+    """One soak of the node, from its start to its end."""
+
+    def __init__(self, folder: Path, minutes: float, stack: contextlib.ExitStack) -> None:
+        self._folder = folder
+        self._minutes = minutes
+        self._clock = Clock(folder)
+        subprocess.run(["ip", "addr", "add", f"{ADDR}/16", "dev", BRIDGE], check=True)
+        self._holder_host, self._strangers_host = Host("holder", "10.83.1.1"), Host("others", "10.83.2.1")
+        stack.callback(self._holder_host.close)
+        stack.callback(self._strangers_host.close)
+        self._node = Machine(folder / "node", [], self._clock.environment)
+        self._holder = Machine(folder / "holder", self._holder_host.prefix, {})
+        for machine in (self._node, self._holder):
+            machine.start("--listen", f"/ip4/0.0.0.0/tcp/{PORT}")
+            stack.callback(machine.close)
+        self._files = 0
+        self._dead: list[str] = []
+        self.samples: list[Sample] = []
+        self.fetched: list[float] = []
+        """Seconds of each fetch in the siege."""
+        self.late = 0
+
+    def run(self, table: Table) -> None:
+        self._fetch()
+        before = [self._fetch() for _ in range(MEASURED)]
+        root = self._share()["root"]
+        seconds = self._minutes * 60
+        strangers = subprocess.Popen(
+            [*self._strangers_host.prefix, sys.executable, "-m", "tests.soak.strangers",
+             f"/ip4/{ADDR}/tcp/{PORT}/p2p/{self._node.told['peer_id']}", root, str(seconds)],
+            stderr=(self._folder / "strangers.log").open("ab"),
+        )  # fmt: skip
+        try:
+            self._besiege(seconds)
+        finally:
+            strangers.terminate()
+            strangers.wait()
+        self._clock.step(0)
+        megabytes = FILE_BYTES / 1e6
+        try:
+            after = [self._fetch() for _ in range(MEASURED)]
+        except LateFetchError as error:
+            print(f"after the siege: {error}")
+            after = [FETCH_SECONDS]
+        peace, war = statistics.median(before), statistics.median(after)
+        table.add("fetches before", [megabytes / one for one in before], "MB/s")
+        table.add("fetches after", [megabytes / one for one in after], "MB/s")
+        table.add("after / before", peace / war, "x", least=0.8)
+        table.add("fetches in the siege", self.fetched or [0.0], "s")
+        table.add("of these, not whole in a minute", self.late, "", most=0)
+        mib = 2.0**20
+        table.add("resident at most", max(one.rss for one in self.samples) / mib, "MiB", most=300)
+        table.add("memory grew by", growth(self.samples, lambda one: one.rss / mib), "MiB", most=12)
+        table.add("descriptors grew by", growth(self.samples, lambda one: one.descriptors), "", most=20)
+        table.add("descriptors at the end", self._settled().descriptors, "", most=120)
+        table.add("threads grew by", growth(self.samples, lambda one: one.threads), "", most=2)
+        table.add("series", self.samples[-1].series / mib, "MiB")
+
+    def _besiege(self, seconds: float) -> None:
+        start = time.monotonic()
+        next_sample = next_minute = start
+        turn = 0
+        while (now := time.monotonic()) < start + seconds:
+            if now >= next_sample:
+                self._sample()
+                next_sample = now + SAMPLE_SECONDS
+            if now >= next_minute:
+                self._turn(turn)
+                turn += 1
+                next_minute = now + 60
+            time.sleep(0.2)
+
+    def _turn(self, turn: int) -> None:
+        """What happens each minute."""
+        self._clock.step(OFFSETS[turn % len(OFFSETS)])
+        self._holder_host.move(f"10.83.1.{turn % 200 + 2}")
+        verb = "add" if turn % 2 == 0 else "del"
+        subprocess.run(["ip", "addr", verb, f"{SECOND_ADDR}/16", "dev", BRIDGE], check=True)
+        if self._dead:
+            self._node.run("cancel", *self._dead)
+        self._dead = [raw_cid(random.randbytes(16)) for _ in range(DEAD)]
+        self._node.run("want", "-", given="\n".join(self._dead))
+        try:
+            self.fetched.append(self._fetch())
+            word = f"{self.fetched[-1]:.1f} s"
+        except LateFetchError as error:
+            self.late += 1
+            word = str(error)
+        taken = self.samples[-1]
+        print(
+            f"minute {turn}: fetched in {word}; {taken.rss >> 20} MiB, {taken.descriptors} descriptors,"
+            f" {taken.series >> 20} MiB of series",
+            flush=True,
+        )
+
+    def _share(self) -> dict[str, str]:
+        """A new file that the holder shares: its root and its ticket."""
+        self._files += 1
+        path = self._folder / f"{self._files}.bin"
+        path.write_bytes(random.randbytes(FILE_BYTES))
+        told: dict[str, str] = json.loads(self._holder.run("add", "--json", str(path)).stdout)
+        return told
+
+    def _fetch(self) -> float:
+        """Seconds of a fetch of something new."""
+        shared = self._share()
+        target = self._folder / f"{self._files}.out"
+        start = time.monotonic()
+        try:
+            done = self._node.run("get", shared["ticket"], "-o", str(target), seconds=FETCH_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise LateFetchError(f"not in {FETCH_SECONDS:.0f} s") from None
+        took = time.monotonic() - start
+        if done.returncode:
+            raise LateFetchError(done.stderr.strip().splitlines()[-1])
+        source = self._folder / f"{self._files}.bin"
+        assert target.read_bytes() == source.read_bytes()
+        for path in (target, source):
+            path.unlink()
+        return took
+
+    def _sample(self) -> Sample:
+        if self._node.process.poll() is not None:
+            raise AssertionError(f"the node ended: {self._node.home.with_suffix('.log').read_text()[-2000:]}")
+        self.samples.append(sample(self._node.process.pid, self._node.home))
+        return self.samples[-1]
+
+    def _settled(self) -> Sample:
+        """Once the strangers are gone, what they left open is to be closed within a minute."""
+        end = time.monotonic() + 60
+        while (found := self._sample()).descriptors > 120 and time.monotonic() < end:
+            time.sleep(1)
+        return found
+
+
+class LateFetchError(Exception):
+    """A fetch in the siege that did not come whole in its time."""
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    options.add_argument("--minutes", type=float, default=30.0)
+    options.add_argument("--json", type=Path, default=None, metavar="FILE")
+    given = options.parse_args()
+    if lacking := needs():
+        options.error(lacking)
+    status = enter_namespace("tests.soak", sys.argv[1:])
+    if status is not None:
+        return status
+    folder = Path(tempfile.mkdtemp(prefix="flux-soak-"))
+    table = Table(f"A node among strangers for {given.minutes:g} minutes")
+    try:
+        with contextlib.ExitStack() as stack:
+            Soak(folder, given.minutes, stack).run(table)
+        return table.show(given.json)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

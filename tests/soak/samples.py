@@ -1,0 +1,46 @@
+"""What a process holds, sampled over time, and whether it grows."""
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+WARM = 0.3
+"""The first part of a soak, in which caches and tables fill."""
+
+
+class Sample(NamedTuple):
+    """Of one process, at one moment."""
+
+    at: float
+    rss: int
+    """Bytes resident."""
+    descriptors: int
+    threads: int
+    series: int
+    """Bytes of the series and its log on disk."""
+
+
+def sample(pid: int, home: Path) -> Sample:
+    proc = Path(f"/proc/{pid}")
+    pages = int((proc / "statm").read_text().split()[1])
+    threads = next(
+        int(line.split()[1])
+        for line in (proc / "status").read_text().splitlines()
+        if line.startswith("Threads")
+    )
+    size = sum(path.stat().st_size for path in home.glob("flux.db*"))
+    return Sample(
+        time.monotonic(), pages * os.sysconf("SC_PAGE_SIZE"), len(os.listdir(proc / "fd")), threads, size
+    )
+
+
+def growth(samples: list[Sample], figure: Callable[[Sample], float]) -> float:
+    """How much more the last third has than the third before it, by medians. 0 where there are few samples."""
+    steady = samples[int(len(samples) * WARM) :]
+    half = len(steady) // 2
+    if half == 0:
+        return 0.0
+    return statistics.median(map(figure, steady[half:])) - statistics.median(map(figure, steady[:half]))

@@ -1,0 +1,25 @@
+"""The soak's own arithmetic: a trend is seen, and noise is none."""
+
+import random
+
+from tests.soak.samples import Sample, growth
+
+
+def series(figures: list[float]) -> list[Sample]:
+    return [Sample(float(at), int(figure), 20, 4, 0) for at, figure in enumerate(figures)]
+
+
+def test_what_grows_steadily_is_seen() -> None:
+    assert growth(series([1000.0 + 10 * at for at in range(100)]), lambda one: one.rss) == 350
+
+
+def test_noise_and_what_grows_only_at_the_start_are_no_growth() -> None:
+    chance = random.Random(1)
+    noisy = [1000 + chance.uniform(-50, 50) for _ in range(300)]
+    assert abs(growth(series(noisy), lambda one: one.rss)) < 20
+    assert growth(series([min(1000.0, 50.0 * at) for at in range(100)]), lambda one: one.rss) == 0
+
+
+def test_too_few_samples_are_no_growth() -> None:
+    assert growth([], lambda one: one.rss) == 0
+    assert growth(series([5.0]), lambda one: one.rss) == 0
