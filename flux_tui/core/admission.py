@@ -62,6 +62,8 @@ MAX_UNASKED = 8
 """Chunks that nobody granted to it, until its link is closed: each was up to 2 MiB of bandwidth."""
 DIAL_BURST, DIAL_RATE = 16.0, 1.0
 """Dials of strangers' return addresses, at once and per second in the long run."""
+UNTIMELY_BURST, UNTIMELY_RATE = 4.0, 0.1
+"""The same of intents that seem to be old: anybody who kept them can push them again."""
 MAX_REPORTS = 512
 """Peers and faults whose next entry is held back."""
 
@@ -144,6 +146,7 @@ class Admission:
         self._purses: OrderedDict[PeerId, _Purse] = OrderedDict()
         self._common = _Bucket(COMMON_BYTES, COMMON_RATE, now)
         self._dials = _Bucket(DIAL_BURST, DIAL_RATE, now)
+        self._untimely = _Bucket(UNTIMELY_BURST, UNTIMELY_RATE, now)
         self._reports: OrderedDict[tuple[PeerId, str], _Report] = OrderedDict()
 
     def __len__(self) -> int:
@@ -245,6 +248,14 @@ class Admission:
                 allowed.append(addr)
         return tuple(allowed)
 
+    def may_dial_untimely(self, origin: PeerId, addrs: Sequence[str], now: float) -> tuple[str, ...]:
+        """The same for an intent that seems to be old."""
+        if not self._untimely.has(now):
+            return ()
+        allowed = self.may_dial(origin, addrs, now)
+        self._untimely.take(len(allowed), now)
+        return allowed
+
     def was_it(self, more: int, now: float) -> None:
         """The peer was where it said: so many further addresses cost nobody anything."""
         self._dials.take(-more, now)
@@ -339,6 +350,7 @@ def _cost(event: ev.Event) -> int:
         case (
             ev.ChunkWasted()
             | ev.HaveReceived()
+            | ev.ClockDiffers()
             | ev.CanHold()
             | ev.OfferedHold()
             | ev.KeepReceived()

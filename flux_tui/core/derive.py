@@ -14,8 +14,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from flux_tui.core import clock, replicas
 from flux_tui.core import events as ev
-from flux_tui.core import replicas
 from flux_tui.core.events import Entry, LapseCause
 from flux_tui.core.ids import Cid, PeerId, is_leaf
 from flux_tui.core.state import (
@@ -81,6 +81,8 @@ def copy(state: State) -> State:
 def apply(state: State, entry: Entry) -> None:
     """Fold one entry."""
     state.seq, state.at, event = entry
+    if isinstance(event, ev.ClockStepped):
+        clock.shift(state, event.seconds)
     second = _second(state)
     match event:
         case ev.ChunkReceived():
@@ -191,6 +193,10 @@ def apply(state: State, entry: Entry) -> None:
             _peer(state, event.peer).faults += event.count
         case ev.NodeStarted():
             _node_started(state, event)
+        case ev.ClockStepped():
+            pass  # it moved all times before this entry was counted
+        case ev.AddrsChanged():
+            state.addrs = event.addrs
         case ev.PolicyChanged():
             state.policy = event.policy
         case ev.NodeStopped():
@@ -204,7 +210,7 @@ def apply(state: State, entry: Entry) -> None:
                 pending.trouble = event.text
             if event.path is not None:
                 state.adding.pop(event.path, None)
-        case ev.CustomReceived():
+        case ev.CustomReceived() | ev.ClockDiffers():
             _peer(state, event.peer)
         case (
             ev.CanHold()

@@ -68,6 +68,8 @@ class IntentCame(_Input, frozen=True):
 
     intent: Intent
     via: Via
+    fresh: bool = False
+    """Its origin itself handed it over: no clock is needed to know that it is not an old one."""
 
 
 class ChunkLanded(_Input, frozen=True):
@@ -293,6 +295,19 @@ class Tick(_Input, frozen=True):
     """Time passed; nothing else."""
 
 
+class ClockStepped(_Input, frozen=True):
+    """The clock of this machine was set."""
+
+    seconds: float
+    """By how much it is ahead of what it said before."""
+
+
+class AddrsChanged(_Input, frozen=True):
+    """This node can be dialled at these addresses now."""
+
+    addrs: tuple[str, ...]
+
+
 Input: TypeAlias = (
     Commanded
     | MessageCame
@@ -323,6 +338,8 @@ Input: TypeAlias = (
     | Freed
     | Failed
     | Tick
+    | ClockStepped
+    | AddrsChanged
 )
 
 

@@ -219,7 +219,8 @@ class Origin:
                 self._push(peer, msg.Keep(root=hold.root, size=self._size(hold.root), name=hold.name))
             elif replica is None and hold.lacking and asked < MAX_UP and hold.next_push_at is not None:
                 asked += 1
-                self._ask(hold, (peer,), gossip=False, next_push_at=hold.next_push_at)
+                at = self.ledger.steady(hold.next_push_at)
+                self._ask(hold, (peer,), gossip=False, next_push_at=at)
 
     def peer_down(self, peer: PeerId) -> None:
         """A neighbour is gone; if it keeps something, it may come back."""
@@ -243,26 +244,30 @@ class Origin:
             return
         for hold in [hold for hold in self.holds.values() if self._due(hold) <= now]:
             for replica in list(hold.keepers.values()):
-                if replica.how is None and replica.until is not None and replica.until <= now:
+                if replica.how is None and self._at(replica.until) <= now:
                     self._lose(hold, replica.peer, "silent")
                 elif self._left.get(replica.peer, now + 1) <= now:
                     self._lose(hold, replica.peer, "left")
-            if hold.lacking and (hold.next_push_at or 0.0) <= now:
+            if hold.lacking and self._at(hold.next_push_at or 0.0) <= now:
                 self._fill(hold)
                 if hold.lacking:
                     self._search(hold)
         self._next = None
 
     def _due(self, hold: Hold) -> float:
-        soonest = (hold.next_push_at or 0.0) if hold.lacking else float("inf")
+        soonest = self._at(hold.next_push_at or 0.0) if hold.lacking else float("inf")
         for replica in hold.keepers.values():
             if replica.how is None and replica.until is not None:
-                soonest = min(soonest, replica.until)
+                soonest = min(soonest, self._at(replica.until))
             if replica.peer in self._left:
                 soonest = min(soonest, self._left[replica.peer])
         return soonest
 
     # ── helpers ─────────────────────────────────────────────────────────────────────────────────
+
+    def _at(self, wall: float | None) -> float:
+        """A point in time of the state, in steady time; None: never."""
+        return float("inf") if wall is None else self.ledger.steady(wall)
 
     def _search(self, hold: Hold) -> None:
         """Ask neighbours and the swarm for keepers."""
@@ -312,7 +317,7 @@ class Origin:
     def _replace(self, hold: Hold) -> None:
         """A keeper went. If nobody was ready to take its place, ask for another soon."""
         if hold.lacking:
-            soonest = (hold.last_push_at or 0.0) + self._patience(hold)
+            soonest = self._at(hold.last_push_at or 0.0) + self._patience(hold)
             self._again(hold, max(soonest - self.ledger.now, RETRY_MIN), "lapsed", None)
         self._next = None
 
@@ -322,7 +327,7 @@ class Origin:
     def _again(self, hold: Hold, wait: float, cause: ev.RetryCause, peer: PeerId | None) -> None:
         """Push it again after this, unless that is to happen sooner anyway."""
         at = self.ledger.now + wait * (1 + JITTER * self.ledger.random())
-        if hold.next_push_at is not None and hold.next_push_at > at:
+        if self._at(hold.next_push_at) > at and hold.next_push_at is not None:
             self.ledger.emit(
                 ev.RetrySet(cids=(hold.root,), next_push_at=at, cause=cause, peer=peer, about="hold")
             )

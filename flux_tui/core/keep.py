@@ -171,7 +171,7 @@ class Keeper:
         """A peer takes of what it was promised; of replicas among that, it is noted now and then."""
         for root in self.responder.promised_to(peer) if self.kept else ():
             kept = self.kept.get(root)
-            if kept is not None and self.ledger.now - kept.last_wanted >= WANTED_EVERY:
+            if kept is not None and self.ledger.wall - kept.last_wanted >= WANTED_EVERY:
                 self.ledger.emit(ev.ReplicaWanted(peer=peer, root=root))
 
     # ── what happens here ───────────────────────────────────────────────────────────────────────
@@ -300,7 +300,7 @@ class Keeper:
             if over <= 0:
                 break
             kept = self.kept[root]
-            wait = kept.last_wanted + PROTECTED_SECONDS - self.ledger.now
+            wait = kept.last_wanted + PROTECTED_SECONDS - self.ledger.wall
             if wait > 0:  # the oldest is looked at first: when this one may go, there may be room
                 return "low_space", round(max(wait, 1.0), 3), ""
             over -= kept.charge

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from flux_tui.core.derive import apply
 from flux_tui.core.effects import Effect
-from flux_tui.core.events import Entry, Event
+from flux_tui.core.events import ClockStepped, Entry, Event, moved
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.state import State
 
@@ -19,6 +19,10 @@ class Holdings(Protocol):
 
     def size_of(self, cid: Cid) -> int | None:
         """Bytes of a chunk that is held; None: it is not."""
+
+
+STEP_SECONDS = 0.5
+"""A clock that goes on from so much less or more than it said was set, and an entry says so."""
 
 
 class Ledger:
@@ -31,16 +35,37 @@ class Ledger:
         self.random = random
         """Uniform in [0, 1): the only source of jitter, seeded in simulations."""
         self.now = state.at
+        """Steady time (clock.py): what timers are set by."""
+        self.skew = 0.0
+        """Seconds by which the wall clock is ahead of it."""
         self._events: list[Entry] = []
         self._effects: list[Effect] = []
 
     def begin(self, now: float) -> None:
-        """A turn begins. Time never runs backwards in a series, whatever the clock does."""
-        self.now = max(now, self.state.at)
+        """A turn begins."""
+        self.now = max(now, self.now)
+
+    @property
+    def wall(self) -> float:
+        """What the clock on the wall says."""
+        return self.now + self.skew
+
+    def steady(self, wall: float) -> float:
+        """When that is, in steady time. What is read from the state is told by the clock on the wall."""
+        return wall - self.skew
+
+    def clock_stepped(self, seconds: float) -> None:
+        """The wall clock was set, and is ahead by so many seconds more than before."""
+        if abs(seconds) >= STEP_SECONDS:
+            self.skew += seconds
+            self._append(self.wall, ClockStepped(seconds=seconds))
 
     def emit(self, event: Event) -> None:
-        """Something happened."""
-        entry = Entry(self.state.seq + 1, self.now, event)
+        """Something happened. The points in time that it names are steady time here, wall time in the series."""
+        self._append(max(self.wall, self.state.at), moved(event, self.skew))
+
+    def _append(self, at: float, event: Event) -> None:
+        entry = Entry(self.state.seq + 1, at, event)
         apply(self.state, entry)
         self._events.append(entry)
 

@@ -29,15 +29,18 @@ from flux_tui.core.ledger import Holdings, Ledger
 from flux_tui.core.policy import Policy
 from flux_tui.core.provided import Provided
 from flux_tui.core.requester import Requester
-from flux_tui.core.responder import Responder
+from flux_tui.core.responder import MAX_LOOKS, Responder
+from flux_tui.core.routing import is_timely
 from flux_tui.core.sharing import Sharing
 from flux_tui.core.state import State
-from flux_tui.core.words import counted, some
+from flux_tui.core.words import clock_words, counted, some
 
 MAX_FAULTS = 2
 """Chunks with wrong bytes after which a peer is dropped: one may be a bad disk, two are a habit."""
 MAX_TEXT = 512
 """Characters of a peer's words that are kept."""
+CLOCK = "clock"
+"""What differing clocks are called among the things that peers do again and again."""
 MAX_UNREACHABLE = 1024
 """Addresses whose failure is remembered."""
 BAN_SECONDS, BAN_MAX = 60.0, 3600.0
@@ -79,9 +82,15 @@ class Machine:
         """The state now. It changes with every turn: `derive.copy` it to keep it."""
         return self.ledger.state
 
-    def start(self, addrs: tuple[str, ...], version: str, now: float) -> tuple[list[Entry], list[Effect]]:
-        """The node is up: say so, and take up what was pending in its last life."""
-        self.ledger.begin(now)
+    def start(
+        self, addrs: tuple[str, ...], version: str, now: float, *, wall: float | None = None
+    ) -> tuple[list[Entry], list[Effect]]:
+        """The node is up: say so, and take up what was pending in its last life.
+
+        `now`: steady time, not before the last entry; `wall`: what the clock says, if that is something else: it was
+        set back since the last life.
+        """
+        self._set_clock(now, now if wall is None else wall)
         self.ledger.emit(
             ev.NodeStarted(
                 peer_id=self.ledger.me,
@@ -111,6 +120,15 @@ class Machine:
         self.sharing.start()
         self.origin.start()
         return self.ledger.take()
+
+    def set_clock(self, now: float, wall: float) -> list[Entry]:
+        """What the clocks say, for a machine that is not started: steady time, and the clock on the wall."""
+        self._set_clock(now, wall)
+        return self.ledger.take()[0]
+
+    def _set_clock(self, now: float, wall: float) -> None:
+        self.ledger.begin(now)
+        self.ledger.clock_stepped(wall - self.ledger.now)
 
     def stop(self, reason: str, now: float) -> tuple[list[Entry], list[Effect]]:
         """The node is going away in order."""
@@ -164,15 +182,20 @@ class Machine:
             case fx.MessageCame():
                 self._message(given.peer, given.message)
             case fx.IntentCame():
-                self._intent(given.intent, given.via)
+                self._intent(given.intent, given.via, fresh=given.fresh or given.via == "direct")
             case fx.RouteCame():
                 self.router.came(given.peer, given.intent, given.sealed, given.hops)
-                self._intent(given.intent, "routed")
+                self._intent(given.intent, "routed", fresh=given.peer == given.intent.origin)
             case fx.RoutingChanged():
                 self.router.table_changed(given.came, given.went)
                 self.requester.retry.routable()
             case fx.Tick():
                 pass
+            case fx.ClockStepped():
+                self.ledger.clock_stepped(given.seconds)
+            case fx.AddrsChanged():
+                if given.addrs != self.state.addrs:
+                    self.ledger.emit(ev.AddrsChanged(addrs=given.addrs))
             case fx.Placed():
                 self.requester.placed(given.root, given.present, given.missing, given.error)
             case fx.NodeRead():
@@ -301,9 +324,14 @@ class Machine:
             case _:
                 assert_never(message)
 
-    def _intent(self, intent: msg.Intent, via: ev.Via) -> None:
-        if not self.responder.is_news(intent):
+    def _intent(self, intent: msg.Intent, via: ev.Via, *, fresh: bool) -> None:
+        """`fresh`: its origin itself handed it over."""
+        if self.responder.has_had(intent):
             return
+        if not fresh and not is_timely(intent, self.ledger.wall):
+            self._untimely(intent, via)
+            return
+        self.responder.remember(intent)
         match intent.body:
             case msg.Want():
                 self.responder.wanted(intent, intent.body, via)
@@ -317,6 +345,29 @@ class Machine:
                 self.keeper.asked(intent, intent.body, via)
             case _:
                 assert_never(intent.body)
+
+    def _untimely(self, intent: msg.Intent, via: ev.Via) -> None:
+        """A forwarded intent is refused: it is old, or its origin's clock and this node's differ.
+
+        Its origin hears so, if it is connected. If it could be of use it is dialled, now and then: once it is
+        connected, it pushes what it wants itself, and then no clock matters.
+        """
+        origin, now = intent.origin, self.ledger.now
+        ahead = intent.expires - msg.INTENT_TTL - self.ledger.wall
+        if self.admission.report(origin, CLOCK, "", now):
+            self.ledger.emit(ev.ClockDiffers(peer=origin, seconds=round(ahead, 3), via=via))
+            if origin in self.responder.connected:
+                text = f"{clock_words(ahead, via)}: check the clocks of both machines"
+                self.ledger.do(fx.Push(peer=origin, message=msg.Error(text=text)))
+        useful = origin not in self.responder.connected and self._concerns(intent.body)
+        if useful and (addrs := self.admission.may_dial_untimely(origin, intent.addrs, now)):
+            self.ledger.do(fx.Dial(addr=addrs[0], more=addrs[1:]))
+
+    def _concerns(self, body: msg.IntentBody) -> bool:
+        """Whether this node has what is wanted, or wants what somebody has."""
+        if isinstance(body, msg.Want):
+            return any(self.ledger.holdings.size_of(cid) is not None for cid in body.cids[:MAX_LOOKS])
+        return isinstance(body, msg.Have) and body.root in self.requester.fetches
 
     def _have(self, intent: msg.Intent, have: msg.Have) -> None:
         """Somebody can be asked for a root. It matters only if that root is pending here."""
@@ -423,6 +474,8 @@ class Machine:
 
     def _report(self, faults: list[Repeated]) -> None:
         for one in faults:
+            if one.fault == CLOCK:
+                continue  # that two clocks differ is no fault, and said often enough
             self.ledger.emit(ev.PeerFaulted(peer=one.peer, fault=one.fault, text=one.text, count=one.times))
 
     def _heeds(self, pusher: PeerId, given: Input) -> bool:

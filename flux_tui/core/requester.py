@@ -95,10 +95,10 @@ class Requester:
         now = self.ledger.now
         batches: dict[tuple[PeerId, float], Batch] = {}
         for cid, lease in leases.items():
-            if lease.deadline > now:
+            if (deadline := self.ledger.steady(lease.deadline)) > now:
                 together = lease.peer, lease.deadline  # one grant's
                 if together not in batches:
-                    deadline = min(lease.deadline, now + LEASE_MIN)
+                    deadline = min(deadline, now + LEASE_MIN)
                     batches[together] = Batch.inherited_from(self.holders.get(lease.peer), deadline)
                 self._inherited[cid] = batches[together]
         self._owed = {peer.peer: owed for peer in peers if (owed := peer.granted - peer.chunks_in) > 0}

@@ -50,8 +50,6 @@ LIMITED_MAX = 600.0
 """Seconds: the most that a limit is said to hold somebody back for."""
 MAX_SEEN = 16_384
 """Intents remembered, so that a copy that came another way is not answered again."""
-MAX_SKEW = 300.0
-"""Seconds that an origin's clock may differ from ours before its intents count as expired."""
 MAX_TOLD, MAX_TOLD_ROOTS = 256, 64
 """Peers that were told yes, and roots for each, remembered to be told when this node goes away."""
 BACK_SECONDS = 30.0
@@ -84,27 +82,24 @@ class Responder:
         self.line = Line()
         self._told_yes: OrderedDict[PeerId, OrderedDict[Cid, None]] = OrderedDict()
         self.connected: dict[PeerId, None] = {}
-        self._seen: dict[tuple[PeerId, bytes], float] = {}
+        self._seen: dict[tuple[PeerId, bytes], None] = {}
         self._owed: dict[PeerId, tuple[float, list[Message], int]] = {}
         """By peer: until when, what, and how many of its addresses were not its first."""
         self._uplink: float = FIRST_UPLINK
         self._busy_since: float | None = None
         self._sent = 0
 
-    def is_news(self, intent: Intent) -> bool:
-        """Whether this intent is neither ours, nor expired, nor a copy of one that we had."""
-        now = self.ledger.now
-        if intent.origin == self.ledger.me or not -MAX_SKEW <= intent.expires - now <= 60 + MAX_SKEW:
-            return False
-        key = (intent.origin, intent.nonce)
-        if key in self._seen:
-            return False
-        self._seen[key] = intent.expires
+    def has_had(self, intent: Intent) -> bool:
+        """Whether this intent is ours, or a copy of one that we had."""
+        return intent.origin == self.ledger.me or (intent.origin, intent.nonce) in self._seen
+
+    def remember(self, intent: Intent) -> None:
+        """Know its copies from now on."""
+        self._seen[intent.origin, intent.nonce] = None
         if len(self._seen) > MAX_SEEN:
-            # Oldest first; what expired could not come in again anyway.
+            # Oldest first: those are too old to be forwarded.
             for old in list(self._seen)[: MAX_SEEN // 4]:
                 del self._seen[old]
-        return True
 
     def wanted(self, intent: Intent, want: Want, via: ev.Via) -> None:
         """Somebody wants roots or loose chunks."""

@@ -49,7 +49,13 @@ MAX_BUDGETS = 1024
 FORWARD_BURST, FORWARD_RATE = 64.0, 8.0
 """Intents forwarded for one peer at once, and per second in the long run."""
 MAX_SKEW = 300.0
-"""Seconds that an origin's clock may differ from ours."""
+"""Seconds that an origin's clock may differ from ours before its forwarded intents count as old or made up. An intent
+that its origin itself hands over is taken whatever the clocks say."""
+
+
+def is_timely(intent: Intent, wall: float) -> bool:
+    """Whether a forwarded intent was made just now, as far as two clocks can tell."""
+    return -MAX_SKEW <= intent.expires - wall <= INTENT_TTL + MAX_SKEW
 
 
 class Way(NamedTuple):
@@ -164,10 +170,9 @@ class Router:
 
     def came(self, peer: PeerId, intent: Intent, sealed: SealedIntent, hops: int) -> None:
         """An intent was routed to this node, by `peer`: pass it on to who may have what it wants."""
-        now = self.ledger.now
         if hops < 1 or not isinstance(intent.body, Want) or intent.origin == self.ledger.me:
             return
-        if not -MAX_SKEW <= intent.expires - now <= INTENT_TTL + MAX_SKEW:
+        if peer != intent.origin and not is_timely(intent, self.ledger.wall):
             return
         key = (intent.origin, intent.nonce)
         if key in self._forwarded or not self._spend(peer):

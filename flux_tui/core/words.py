@@ -251,6 +251,13 @@ def _describe(event: Event, names: Names, brief: bool) -> str:
             return f"{event.fault}{times}: {names.text(event.text)}"
         case ev.NodeStarted():
             return f"listens at {counted(len(event.addrs), 'address', 'addresses')}, as {names.peer(event.peer_id)}"
+        case ev.ClockStepped():
+            way = "forward" if event.seconds > 0 else "back"
+            return f"the clock of this machine was set {way} by {_long(abs(event.seconds))}; timers go on"
+        case ev.AddrsChanged():
+            return f"is to be dialled at {counted(len(event.addrs), 'address', 'addresses')} now"
+        case ev.ClockDiffers():
+            return clock_words(event.seconds, event.via)
         case ev.PolicyChanged():
             return policy_words(event.policy)
         case ev.NodeStopped():
@@ -303,6 +310,18 @@ def _describe(event: Event, names: Names, brief: bool) -> str:
             return "an entry of a newer version, which this one cannot read"
         case _:
             assert_never(event)
+
+
+def clock_words(seconds: float, via: ev.Via) -> str:
+    """Why a forwarded intent is refused, in words that name the clocks."""
+    way = "ahead of" if seconds > 0 else "behind"
+    by = {"gossip": "by gossip", "routed": "by DHT", "direct": "directly"}[via]
+    return f"an intent {by} is refused: its clock is {_long(abs(seconds))} {way} this one, or it is old"
+
+
+def _long(seconds: float) -> str:
+    """`59:12`, `2:01:09`, `1,461 days`."""
+    return f"{seconds / 86_400:,.0f} days" if seconds >= 2 * 86_400 else human_seconds(seconds)
 
 
 def policy_words(policy: Policy) -> str:

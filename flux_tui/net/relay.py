@@ -48,6 +48,8 @@ TALK_SECONDS = 8.0
 """For one exchange of a question and its answer; less than a dial may take."""
 RESERVED_SECONDS = 3600.0
 """How long a place is kept for a node that does not ask again."""
+PLACE_MIN, PLACE_MAX = 60.0, 600.0
+"""For how long a place is taken to be kept, whatever the relay's clock says."""
 RENEW_SHARE = 0.5
 """Of this time, after which it asks again."""
 RETRY_MIN, RETRY_MAX = 1.0, 60.0
@@ -99,7 +101,7 @@ class Relay:
             await _answer(stream, HopMessage, Status.UNEXPECTED_MESSAGE)
 
     async def _reserve(self, stream: INetStream, peer: ID) -> None:
-        now = time.time()
+        now = trio.current_time()
         swarm: Any = self._host.get_network()
         for other in [other for other, until in self._places.items() if until <= now]:
             del self._places[other]
@@ -110,7 +112,7 @@ class Relay:
         self._places[peer] = now + RESERVED_SECONDS
         swarm.protect(peer, CIRCUIT)
         addrs = [addr.to_bytes() for addr in self._host.get_addrs()]
-        place = Reservation(expire=int(now + RESERVED_SECONDS), addrs=addrs)
+        place = Reservation(expire=int(time.time() + RESERVED_SECONDS), addrs=addrs)
         await _answer(stream, HopMessage, Status.OK, reservation=place)
 
     async def _connect(self, stream: INetStream, peer: ID, target: ID) -> None:
@@ -120,7 +122,7 @@ class Relay:
             await _answer(stream, HopMessage, Status.RESOURCE_LIMIT_EXCEEDED)
             return
         there = self._host.get_network().connections.get(target)
-        if self._places.get(target, 0.0) <= time.time() or not there:
+        if self._places.get(target, 0.0) <= trio.current_time() or not there:
             await _answer(stream, HopMessage, Status.NO_RESERVATION)
             return
         swarm: Any = self._host.get_network()
@@ -223,7 +225,8 @@ class Reservations:
             await _quietly(stream.close)
         if told.status != Status.OK:
             raise RelayError(_WORDS.get(told.status, "it says no"))
-        return max(told.reservation.expire - time.time(), 2 * RETRY_MIN)
+        # That is a time of its clock, which may be any: what is said of it is taken within bounds.
+        return min(max(told.reservation.expire - time.time(), PLACE_MIN), PLACE_MAX)
 
     async def _take(self, stream: INetStream) -> None:
         """Somebody comes through a relay."""

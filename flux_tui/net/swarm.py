@@ -26,6 +26,7 @@ from flux_tui.net.budget import Budget
 from flux_tui.net.pnet import protect
 from flux_tui.net.supervisor import Supervisor
 from flux_tui.net.transport import muxers, security
+from flux_tui.net.upstream.clock import keep_steady
 from flux_tui.net.upstream.peerstore import BoundedPeerstore
 from flux_tui.net.upstream.service import supervise_handlers, supervised
 from flux_tui.net.upstream.upgrade import Upgrades
@@ -49,6 +50,7 @@ async def open_host(
     `advertised`: the addresses that peers are told of; libp2p would tell of 0.0.0.0. `budget`: what its
     connections may cost. `supervisor`: the owner of its tasks.
     """
+    keep_steady()
     peerstore = BoundedPeerstore()
     host: Any = new_host(
         key_pair=identity,

@@ -47,7 +47,7 @@ T = TypeVar("T")
 
 
 class Clock(Protocol):
-    """Seconds since 1970."""
+    """Steady time: seconds that only go by."""
 
     def __call__(self) -> float: ...
 
@@ -117,7 +117,7 @@ class Engine:
         haste = HASTE_BURST
         while True:
             await self._wait()
-            self._tick()
+            self.tick()
             # A quiet node commits at once, and a few times more. A busy one gathers for a moment: fewer, larger
             # groups.
             if not self._urgent.is_set():
@@ -131,12 +131,12 @@ class Engine:
                 haste -= 1
             else:
                 await trio.sleep(max(last + GATHER_SECONDS - trio.current_time(), 0.0))
-                self._tick()
+                self.tick()
             self._urgent = trio.Event()
             await self.flush()
             last = trio.current_time()
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
         """Let the machine know if its time has come."""
         if self.machine.next_deadline() <= self.clock():
             self.feed(Tick())
@@ -146,7 +146,7 @@ class Engine:
         while not self._urgent.is_set():
             await self._stirred.wait()
             self._stirred = trio.Event()
-            self._tick()
+            self.tick()
 
     def _next_checkpoint(self) -> int:
         state = self.machine.state

@@ -50,7 +50,7 @@ def unseal(
     if not isinstance(intent, Intent):
         return intent
     via: Via = "direct" if intent.origin == sender and not gossip else "gossip"
-    return IntentCame(intent=intent, via=via)
+    return IntentCame(intent=intent, via=via, fresh=intent.origin == sender)
 
 
 def unseal_route(

@@ -10,7 +10,6 @@ The node is the only writer of its home's series: a second one gets a HomeBusyEr
 
 import logging
 import random
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import assert_never
 import trio
 
 from flux_tui import __version__
+from flux_tui.clock import SteadyClock
 from flux_tui.config import ANY_PORT, Settings
 from flux_tui.core import commands as cmd
 from flux_tui.core import effects as fx
@@ -50,6 +50,8 @@ FOLD_PAGE = 10_000
 """Entries read at a time when a node opens its series."""
 
 
+CLOCK_SECONDS = 1.0
+"""Between two looks at the wall clock."""
 STOP_SECONDS = 5.0
 """For the last entries to become durable."""
 LINGER_SECONDS = 0.1
@@ -75,7 +77,9 @@ class FluxNode:
             max_pending=settings.max_pending,
             policy=settings.policy,
         )
-        self._engine = Engine(self._machine, store, time.time, self._run_effect, self._tell_handlers)
+        self.clock = SteadyClock(state.at)
+        """Timers go by it. What is written tells the time of the wall clock."""
+        self._engine = Engine(self._machine, store, self.clock, self._run_effect, self._tell_handlers)
         self._handlers: dict[str, list[Handler]] = {}
         self._snapshot: State | None = None
         self._network: Network
@@ -240,7 +244,9 @@ class FluxNode:
         self._serving = Serving(self._engine, network)
         self._trees = Trees(self._engine, self.home.path)
         self._adder = Adder(self._engine, nursery)
-        self._engine.collect(*self._machine.start(network.addrs, __version__, time.time()))
+        self._engine.collect(
+            *self._machine.start(network.addrs, __version__, self.clock(), wall=self.clock.wall())
+        )
         landing = Landing(self._engine)
         nursery.start_soon(landing.run)
         near = [addr for addr in network.addrs if "/p2p-circuit/" not in addr]
@@ -251,15 +257,24 @@ class FluxNode:
             self._engine.feed(gone, lost=lost.cids)
         receiver.attach(self._engine, self._machine, network, landing, self._serving)
         nursery.start_soon(self._engine.run)
+        nursery.start_soon(self._watch_clock)
         nursery.start_soon(self._trees.run)
         for addr in settings.join:
             self.push_intent(cmd.Join(addr))
+
+    async def _watch_clock(self) -> None:
+        """Look every second whether the wall clock was set, or the machine slept and timers are due."""
+        while True:
+            await trio.sleep(CLOCK_SECONDS)
+            if step := self.clock.look():
+                self._engine.feed(fx.ClockStepped(seconds=step))
+            self._engine.tick()
 
     async def _stop(self, nursery: trio.Nursery) -> None:
         """In order: the last entries become durable, then everything ends."""
         nursery.cancel_scope.cancel()
         with trio.move_on_after(STOP_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
-            self._engine.collect(*self._machine.stop("stopped", time.time()))
+            self._engine.collect(*self._machine.stop("stopped", self.clock()))
             await self._engine.flush()
             await self._network.drain(GOODBYE_SECONDS)
             if self._network.peers():
@@ -273,7 +288,7 @@ class FluxNode:
             case fx.Serve():
                 self._serving.serve(effect.peer, effect.cids)
             case fx.Broadcast():
-                broadcast(self._network, effect, time.time(), self._intent_dropped)
+                broadcast(self._network, effect, self.clock.wall(), self._intent_dropped)
             case fx.Forward():
                 self._network.forward(effect.roots, Route(intent=effect.intent, hops=effect.hops))
             case fx.Provide():

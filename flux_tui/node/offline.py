@@ -4,11 +4,13 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from flux_tui.clock import SteadyClock
 from flux_tui.core import commands as cmd
 from flux_tui.core import effects as fx
 from flux_tui.core import events as ev
 from flux_tui.core.events import Entry
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.ledger import STEP_SECONDS
 from flux_tui.core.machine import Machine
 from flux_tui.core.state import State
 from flux_tui.home import Home
@@ -31,7 +33,7 @@ def add_offline(
 
             def step(done: int, size: int, rows: list[Landed]) -> None:
                 event = ev.AddProgressed(path=str(path), bytes_done=done, size=size, by=by)
-                store.commit([(time.time(), event)], rows)
+                store.commit(_now(store, [event]), rows)
                 progress(done, size)
 
             try:
@@ -41,7 +43,7 @@ def add_offline(
                 for share in shares:
                     store.end_share(share, keep=False, others=roots_of(state))
                 if str(path) in state.adding:
-                    store.commit([(time.time(), ev.AddCancelled(path=str(path), by=by))])
+                    store.commit(_now(store, [ev.AddCancelled(path=str(path), by=by)]))
                 raise
             event = ev.ObjectAdded(
                 root=added.root,
@@ -56,7 +58,7 @@ def add_offline(
             notes: list[ev.Event] = [
                 ev.ErrorOccurred(text=note, cid=added.root, path=added.path) for note in added.notes
             ]
-            store.commit([(time.time(), told) for told in [*notes, event]], rows)
+            store.commit(_now(store, [*notes, event]), rows)
         finally:
             store.close()
     for note in added.notes:
@@ -74,18 +76,20 @@ def remove_offline(home: Home, command: cmd.Remove) -> list[ev.Event]:
         store = Store.open(home.path)
         try:
             machine = Machine(PeerId(""), load_state(store), store, lambda: 0.0)
+            clock = SteadyClock(store.last_at)
 
             def append(entries: Sequence[Entry]) -> None:
                 store.commit([(entry.at, entry.event) for entry in entries])
                 appended.extend(entry.event for entry in entries)
 
-            entries, effects = machine.handle(fx.Commanded(command), time.time())
+            append(machine.set_clock(clock(), clock.wall()))
+            entries, effects = machine.handle(fx.Commanded(command), clock())
             append(entries)
             for effect in effects:
                 if isinstance(effect, fx.Free):
                     freed = store.free(effect.root, effect.mark, effect.others, effect.paths)
                     given = fx.Freed(root=effect.root, cids=freed.cids, chunks=freed.chunks, size=freed.size)
-                    append(machine.handle(given, time.time())[0])
+                    append(machine.handle(given, clock())[0])
         finally:
             store.close()
     return appended
@@ -94,3 +98,12 @@ def remove_offline(home: Home, command: cmd.Remove) -> list[ev.Event]:
 def roots_of(state: State) -> tuple[Cid, ...]:
     """Every root that is here, or on its way."""
     return tuple(dict.fromkeys((*state.objects, *state.pending, *state.kept)))
+
+
+def _now(store: Store, events: list[ev.Event]) -> list[tuple[float, ev.Event]]:
+    """With the time of the wall clock; if it was set back since the last entry, an entry says so first."""
+    now = time.time()
+    back = now - store.last_at
+    if store.last_seq and back <= -STEP_SECONDS:
+        events = [ev.ClockStepped(seconds=back), *events]
+    return [(now, event) for event in events]

@@ -1,7 +1,6 @@
 """What flows in from the network, turned into the machine's inputs."""
 
 import logging
-import time
 from collections.abc import Sequence
 
 from flux_tui.core import codec
@@ -11,7 +10,7 @@ from flux_tui.core.machine import Machine
 from flux_tui.core.messages import Chunk, Message, Route, SealedIntent
 from flux_tui.net.frames import Piece
 from flux_tui.net.network import Network
-from flux_tui.node.engine import Engine
+from flux_tui.node.engine import Clock, Engine
 from flux_tui.node.intents import unseal, unseal_route
 from flux_tui.node.landing import Landing
 from flux_tui.node.serving import Serving
@@ -25,6 +24,7 @@ class NodeReceiver:
     def __init__(self) -> None:
         self._early: list[fx.Input] = []
         self._engine: Engine | None = None
+        self._clock: Clock
         self._machine: Machine
         self._network: Network
         self._landing: Landing
@@ -36,6 +36,7 @@ class NodeReceiver:
         """The node is complete."""
         self._engine, self._machine, self._network = engine, machine, network
         self._landing, self._serving = landing, serving
+        self._clock = engine.clock
         for given in self._early:
             engine.feed(given)
         self._early.clear()
@@ -60,14 +61,14 @@ class NodeReceiver:
                 self._on_intent(peer, message, gossip=False)
         elif isinstance(message, Route):
             if self._engine is not None and self._takes_from(peer, gossip=True):
-                given = unseal_route(self._network, self._machine.admission, peer, message, now=time.time())
+                given = unseal_route(self._network, self._machine.admission, peer, message, now=self._clock())
                 if given is not None:
                     self._feed(given)
         else:
             self._feed(fx.MessageCame(peer=peer, message=message))
 
     def heeds(self, peer: PeerId) -> bool:
-        return self._engine is None or self._machine.admission.heeds(peer, time.time())
+        return self._engine is None or self._machine.admission.heeds(peer, self._clock())
 
     def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:
         if self._engine is None or self._engine.stalled:
@@ -112,14 +113,16 @@ class NodeReceiver:
 
     def _takes_from(self, sender: PeerId, *, gossip: bool) -> bool:
         """Whether an intent from here is looked at: before anything of it is decoded."""
-        if self._machine.admission.takes_from(sender, time.time()):
+        if self._machine.admission.takes_from(sender, self._clock()):
             return True
         self._feed(fx.Unheeded(peer=sender, forwarded=gossip))
         return False
 
     def _on_intent(self, sender: PeerId, sealed: SealedIntent, *, gossip: bool) -> bool:
         """Returns whether it is worth handing on."""
-        given = unseal(self._network, self._machine.admission, sender, sealed, gossip=gossip, now=time.time())
+        given = unseal(
+            self._network, self._machine.admission, sender, sealed, gossip=gossip, now=self._clock()
+        )
         if given is not None:
             self._feed(given)
         return isinstance(given, fx.IntentCame)

@@ -28,6 +28,10 @@ CREATE TABLE IF NOT EXISTS checkpoint (
     seq   INTEGER PRIMARY KEY,
     state BLOB NOT NULL
 );
+-- Entries that tell an earlier time than the one before: the clock was set back. Between them times only go up.
+CREATE TABLE IF NOT EXISTS set_back (
+    seq INTEGER PRIMARY KEY
+);
 """
 CHUNK_TABLES = """
 CREATE TABLE IF NOT EXISTS meta (

@@ -6,8 +6,9 @@ A reader never changes anything and never asks the node; it sees what is committ
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from flux_tui.core.events import Entry, decode_event
 from flux_tui.store.schema import (
@@ -24,7 +25,7 @@ __all__ = ["MemorySeries", "SeriesReader", "SeriesSource", "StoreError", "export
 
 
 class SeriesSource(Protocol):
-    """What can be folded. Entries are numbered from 1 without gaps; times never run backwards."""
+    """What can be folded. Entries are numbered from 1 without gaps. Times go up, but where the clock was set back."""
 
     def last_seq(self) -> int:
         """The number of the newest entry; 0 if there is none."""
@@ -37,6 +38,10 @@ class SeriesSource(Protocol):
 
     def seq_at(self, at: float) -> int:
         """The last entry whose time is not after `at`; 0 if there is none."""
+
+    def seq_near(self, seq: int, at: float) -> int:
+        """Among the entries around `seq` between which the clock was not set back: the last whose time is not after
+        `at`; the first if there is none."""
 
     def checkpoint(self, at_most: int) -> tuple[int, bytes] | None:
         """The newest stored state after an entry ≤ `at_most`, as (its seq, derive.snapshot)."""
@@ -69,11 +74,41 @@ class SeriesReader:
         return self.read(max(0, seq - 1 - limit), min(limit, max(0, seq - 1)))
 
     def seq_at(self, at: float) -> int:
-        low, high = 0, self.last_seq()
+        for first, last in self._stretches():
+            row = self._one("SELECT seq, at FROM entry WHERE seq = ?", first)
+            if row is not None and float(row[1]) <= at:
+                return self._last_until(at, first, last)
+        return 0
+
+    def seq_near(self, seq: int, at: float) -> int:
+        for first, last in self._stretches():
+            if first <= seq:
+                return self._last_until(at, first, last)
+        return seq
+
+    def _stretches(self) -> Iterator[tuple[int, int]]:
+        """The first and last entry of each stretch in which times only go up, the newest first."""
+        last = self.last_seq()
+        for (first,) in [*self._set_back(), (1,)]:
+            if first <= last:
+                yield first, last
+            last = first - 1
+
+    def _set_back(self) -> list[tuple[int]]:
+        """The entries at which the clock was set back, the newest first. They are few."""
+        try:
+            return self._db.execute("SELECT seq FROM set_back ORDER BY seq DESC").fetchall()
+        except sqlite3.Error as error:
+            if "no such table" in str(error):  # of a version in which times never ran backwards
+                return []
+            raise explain(error, self._path) from error
+
+    def _last_until(self, at: float, low: int, high: int) -> int:
+        """The last of these entries that is not after `at`; the first if all are."""
         while low < high:  # times are in the order of seq: no index is needed
             middle = (low + high + 1) // 2
-            row = self._one("SELECT at FROM entry WHERE seq = ?", middle)
-            if row is not None and row[0] <= at:
+            row = self._one("SELECT seq, at FROM entry WHERE seq = ?", middle)
+            if row is not None and float(row[1]) <= at:
                 low = middle
             else:
                 high = middle - 1
@@ -92,9 +127,9 @@ class SeriesReader:
         except sqlite3.Error as error:
             raise explain(error, self._path) from error
 
-    def _one(self, query: str, *values: float) -> tuple[int, bytes] | None:
+    def _one(self, query: str, *values: float) -> tuple[int, Any] | None:
         try:
-            row: tuple[int, bytes] | None = self._db.execute(query, values).fetchone()
+            row: tuple[int, Any] | None = self._db.execute(query, values).fetchone()
         except sqlite3.Error as error:
             raise explain(error, self._path) from error
         return row
@@ -125,6 +160,15 @@ class MemorySeries:
 
     def seq_at(self, at: float) -> int:
         return next((entry.seq for entry in reversed(self._entries) if entry.at <= at), 0)
+
+    def seq_near(self, seq: int, at: float) -> int:
+        first, last = 1, len(self._entries)
+        for before, entry in pairwise(self._entries):
+            if entry.at < before.at:
+                first, last = (entry.seq, last) if entry.seq <= seq else (first, min(last, before.seq))
+        return next(
+            (entry.seq for entry in reversed(self._entries[first - 1 : last]) if entry.at <= at), first
+        )
 
     def checkpoint(self, at_most: int) -> tuple[int, bytes] | None:
         return None
@@ -163,6 +207,10 @@ def export(source: Path, target: Path, *, overwrite: bool = False) -> int:
             copy.executemany("INSERT INTO entry VALUES (?, ?, ?)", entries)
             states = _rows(reader, "SELECT seq, state FROM checkpoint", source)
             copy.executemany("INSERT INTO checkpoint VALUES (?, ?)", states)
+            if reader.execute("SELECT 1 FROM sqlite_master WHERE name = 'set_back'").fetchone():
+                copy.executemany(
+                    "INSERT INTO set_back VALUES (?)", _rows(reader, "SELECT seq FROM set_back", source)
+                )
             copy.execute("COMMIT")
             count = int(copy.execute("SELECT count(*) FROM entry").fetchone()[0])
         finally:

@@ -48,6 +48,9 @@ class Store(Shelf):
         self._gone_files: set[int] = set()
         """Files of replicas that were removed: what was landing in them meanwhile is not there."""
         self.last_seq = int(db.execute("SELECT coalesce(max(seq), 0) FROM entry").fetchone()[0])
+        last = db.execute("SELECT at FROM entry WHERE seq = ?", (self.last_seq,)).fetchone()
+        self.last_at = float(last[0]) if last is not None else 0.0
+        """The time of the last entry."""
         self._checkpoints = [
             Kept(*row) for row in db.execute("SELECT seq, length(state) FROM checkpoint ORDER BY seq")
         ]
@@ -114,6 +117,7 @@ class Store(Shelf):
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 self._db.executemany("INSERT INTO entry VALUES (?, ?, ?)", rows)
+                self._db.executemany("INSERT INTO set_back VALUES (?)", _set_back(self.last_at, rows))
                 # What was lost and has come again since is here.
                 gone = [(cid_bytes(cid),) for cid in lost]
                 self._db.executemany("DELETE FROM chunk WHERE cid = ?", gone)
@@ -143,6 +147,7 @@ class Store(Shelf):
                     del self._overlay[row.cid]
                 self._remember(row.cid, row.size)
         self.last_seq = seq
+        self.last_at = rows[-1][1] if rows else self.last_at
         return seq
 
     # ── objects that are being fetched ──────────────────────────────────────────────────────────
@@ -400,3 +405,13 @@ class Store(Shelf):
             for row in rows:
                 self._overlay[row.cid] = row
         return rows
+
+
+def _set_back(last_at: float, rows: Sequence[tuple[int, float, bytes]]) -> list[tuple[int]]:
+    """Those of these entries that tell an earlier time than the one before them."""
+    found: list[tuple[int]] = []
+    for seq, at, _ in rows:
+        if at < last_at:
+            found.append((seq,))
+        last_at = at
+    return found

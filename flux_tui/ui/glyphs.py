@@ -84,6 +84,9 @@ KINDS: dict[str, Sign] = {
     "replica_evicted": Sign("∅", "-", "dim"),
     "node_started": Sign("◉", "*", "strong"),
     "node_stopped": Sign("◎", "*", "strong"),
+    "clock_stepped": Sign("◷", "@", "warn"),
+    "clock_differs": Sign("◷", "@", "warn"),
+    "addrs_changed": Sign("◉", "*", "dim"),
     "policy_changed": Sign("◇", "*", "accent"),
     "error": Sign("▲", "!", "bad"),
 }

@@ -153,6 +153,16 @@ class Source:
             self.trouble = str(error)
             return 0
 
+    def seq_near(self, at: float) -> int:
+        """The last entry that is not later than `at`, among those around the cursor between which the clock was not set
+        back."""
+        reader = self._open()
+        try:
+            return reader.seq_near(self.cursor, at) if reader is not None else 0
+        except StoreError as error:
+            self.trouble = str(error)
+            return 0
+
     def trends(self) -> Trends:
         """Each peer's last minute at the cursor."""
         seq = self.cursor

@@ -2,11 +2,14 @@
 
 from textual import on
 
+from flux_tui.core.events import ClockStepped
 from flux_tui.ui.board import Board
 from flux_tui.ui.panels.strips import TimeStrip
 from flux_tui.ui.times import parse_moment
 
 SPEEDS = (1, 10, 100)
+TICK_MAX = 10.0
+"""Seconds for which is played on at a tick."""
 MOMENTS = "12:01:03  -5m  +10s  #1234  start  live"
 
 
@@ -34,7 +37,13 @@ class TimeActions(Board):
 
     def action_leap(self, seconds: float) -> None:
         self.playing = None
-        self.hold_time(self.view(0).now + seconds)
+        if not self.source.frozen:
+            self.source.freeze()
+        cursor = self.source.cursor
+        seq, at = self._walk(self.view(0).now + seconds)
+        if seconds < 0 and seq >= cursor:  # the clock was set right before the cursor
+            seq, at = max(1, cursor - 1), None
+        self.hold(seq, None if at is None else min(at, self._newest()))
 
     def action_live(self) -> None:
         self.source.live()
@@ -77,6 +86,17 @@ class TimeActions(Board):
         # A quiet stretch is crossed like any other: the next leap goes on from here.
         self.hold(seq, min(at, self._newest()) if seq else None)
 
+    def _walk(self, at: float) -> tuple[int, float | None]:
+        """The entry at a time before or after the cursor's, and that time. Where the clock was set on the way, the time
+        is told by the new one from there on."""
+        seq = self.source.seq_near(at)
+        follows = self.source.entry(seq + 1)
+        if follows is None or not isinstance(follows.event, ClockStepped):
+            return seq, at
+        if seq < self.source.cursor or at < follows.at - follows.event.seconds:
+            return seq, at
+        return follows.seq, max(at + follows.event.seconds, follows.at)
+
     # ── playing ─────────────────────────────────────────────────────────────────────────────────
 
     def action_play(self) -> None:
@@ -112,10 +132,11 @@ class TimeActions(Board):
         if self.playing is None:
             return
         now = self.clock()
-        at = (self.held_now or self.source.state.at) + (now - self._played_at) * self.playing
+        passed = min(max(now - self._played_at, 0.0), TICK_MAX)  # somebody may set the clock meanwhile
+        at = (self.held_now or self.source.state.at) + passed * self.playing
         self._played_at = now
-        self.source.go_to(max(self.source.seq_at(at), self.source.cursor))
-        self.held_now = at
+        seq, self.held_now = self._walk(at)
+        self.source.go_to(max(seq, self.source.cursor))
         if self.source.cursor >= self.source.last_seq:
             self.action_live()  # the end of a recording, or what happens now
 

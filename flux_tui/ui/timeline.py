@@ -47,6 +47,8 @@ class Timeline:
         self._end = 0.0
         """Of a whole series that grows: with room, so that its columns need not be counted anew each time."""
         self._range = (0.0, 1.0)
+        self._last_at = 0.0
+        """The time of the newest entry."""
         self._width = 1
 
     def wider(self, by: int) -> str:
@@ -120,6 +122,10 @@ class Timeline:
         return self._start, self._start + seconds
 
     def _column(self, start: float, step: float, first: int, index: int, bounds: dict[int, int]) -> Column:
+        last = self._source.entry(self._source.last_seq)
+        if last is not None and last.at < self._last_at:
+            self._columns.clear()  # the clock was set back: more comes into what was over
+        self._last_at = last.at if last is not None else 0.0
         key = (step, first + index) if self.span < len(SPANS) else (start + step, index)
         found = self._columns.get(key)
         if found is not None:
@@ -128,7 +134,6 @@ class Timeline:
             if side not in bounds:
                 bounds[side] = self._source.seq_at(_before(start + side * step))
         column = Column(bounds[index + 1] - bounds[index], self._noes(bounds[index], bounds[index + 1]))
-        last = self._source.entry(self._source.last_seq)
         if last is not None and last.at >= start + (index + 1) * step:  # over: nothing more comes into it
             self._columns[key] = column
             if len(self._columns) > KEPT:

@@ -95,10 +95,23 @@ class Trends:
                         self._wants.popitem(last=False)
                 case ev.DelayedYes() | ev.StatusNo():
                     self._answered(at, event)
+                case ev.ClockStepped():
+                    self._step(event.seconds)
                 case _:
                     continue
             if int(at) > self._pruned:
                 self._prune(int(at))
+
+    def _step(self, seconds: float) -> None:
+        """The clock was set: what happened lately is told by the new one."""
+        for trend in self.peers.values():
+            trend.bytes_in = {t + int(seconds): size for t, size in trend.bytes_in.items()}
+            trend.bytes_out = {t + int(seconds): size for t, size in trend.bytes_out.items()}
+        for root, buckets in self._objects.items():
+            self._objects[root] = {t + int(seconds): size for t, size in buckets.items()}
+        for cid in self._wants:
+            self._wants[cid] += seconds
+        self._pruned = 0
 
     def _answered(self, at: float, event: ev.DelayedYes | ev.StatusNo) -> None:
         pushed = max((self._wants[cid] for cid in event.cids if cid in self._wants), default=None)

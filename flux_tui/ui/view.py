@@ -233,7 +233,7 @@ def _moment(at: float, view: View, before: float | None) -> str:
         case "clock":
             return clock(at)[:wide]
         case "gap":
-            text = "" if before is None else f"+{at - before:.3f}"
+            text = "" if before is None else f"{at - before:+.3f}"
         case "start":
             start = view.state.started_at if view.state.started_at is not None else at
             minutes, seconds = divmod(abs(at - start), 60)

@@ -28,6 +28,10 @@ def _value(name: str, kind: Any) -> Any:
         return args[0]
     if origin is tuple:
         return (_value(name, args[0]),)
+    if origin is list:
+        return [_value(name, args[0])]
+    if origin is dict:
+        return {_value(name, args[0]): _value(name, args[1])}
     if args and type(None) in args:
         return _value(name, next(arg for arg in args if arg is not type(None)))
     if origin is not None and args:

@@ -187,14 +187,11 @@ def test_a_holder_offers_then_serves_what_was_granted() -> None:
     assert events == [ev.ChunksSent(peer=OTHER, cids=(CHUNK,), size=7)]
 
 
-def test_an_intent_is_answered_once_and_never_an_expired_one() -> None:
+def test_an_intent_is_answered_once() -> None:
     script = Script(held={CHUNK: 7})
     script.give(up(OTHER))
     assert script.give(fx.IntentCame(wanted(OTHER, CHUNK), "direct"))[1]
     assert script.give(fx.IntentCame(wanted(OTHER, CHUNK), "gossip")) == ([], [])
-    assert script.give(
-        fx.IntentCame(wanted(OTHER, CHUNK, nonce=b"another0", expires=START - 400), "direct")
-    ) == ([], [])
     assert script.give(fx.IntentCame(wanted(ME, CHUNK, nonce=b"another1"), "gossip")) == ([], [])
 
 

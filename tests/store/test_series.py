@@ -57,6 +57,56 @@ def test_finding_a_time(make: Make) -> None:
     source.close()
 
 
+def test_finding_a_time_where_the_clock_was_set_back(make: Make) -> None:
+    """Three stretches: the clock was an hour ahead, was put right, and was set back once more."""
+    times = [1000.0, 1001.0, 5000.0, 5001.0, 5002.0, 1400.0, 1402.0, 1404.0, 1100.0, 1101.0]
+    source = make([Entry(seq, at, ev.NodeStopped(reason="x")) for seq, at in enumerate(times, 1)])
+    for at in (999.0, 1000.0, 1000.5, 1099.0, 1100.5, 1200.0, 1403.0, 5001.5, 9e9):
+        found = max((seq for seq, time in enumerate(times, 1) if time <= at), default=0)
+        assert source.seq_at(at) == found, at
+    near = {
+        (4, 5001.5): 4,
+        (4, 9e9): 5,
+        (5, 3000.0): 2,
+        (7, 1403.0): 7,
+        (7, 9e9): 8,
+        (7, 0.0): 6,
+        (10, 1e9): 10,
+    }
+    for (seq, at), found in near.items():
+        assert source.seq_near(seq, at) == found
+    source.close()
+
+
+def test_a_copy_knows_where_the_clock_was_set_back(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "home")
+    for at in (1000.0, 5000.0, 1001.0, 1002.0):
+        store.commit([(at, ev.NodeStopped(reason="x"))])
+    store.close()
+    Store.open(tmp_path / "home").close()  # once more: nothing is told twice
+    export(store.path, tmp_path / "copy.flux")
+    for path in (store.path, tmp_path / "copy.flux"):
+        reader = SeriesReader.open(path)
+        assert (reader.seq_at(1001.5), reader.seq_at(4000.0), reader.seq_near(2, 9e9)) == (3, 4, 2)
+        reader.close()
+
+
+def test_a_series_of_a_version_that_knew_no_such_thing_is_read(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "home")
+    store.commit([(1000.0, ev.NodeStopped(reason="x")), (1001.0, ev.NodeStopped(reason="y"))])
+    store.close()
+    with sqlite3.connect(store.path) as db:
+        db.execute("DROP TABLE set_back")
+    reader = SeriesReader.open(store.path)
+    assert (reader.seq_at(1000.5), reader.seq_near(1, 2e9)) == (1, 2)
+    reader.close()
+    assert export(store.path, tmp_path / "copy.flux") == 2
+    Store.open(tmp_path / "home").close()
+    reader = SeriesReader.open(store.path)
+    assert reader.seq_at(1000.5) == 1
+    reader.close()
+
+
 def test_nothing_yet(make: Make) -> None:
     source = make([])
     assert (source.last_seq(), source.read(0, 5), source.seq_at(5.0), source.checkpoint(9)) == (
@@ -129,7 +179,7 @@ def test_an_export_is_the_series_and_nothing_else(tmp_path: Path) -> None:
     reader.close()
     tables = sqlite3.connect(target)
     assert {row[0] for row in tables.execute("SELECT name FROM sqlite_master WHERE type = 'table'")} == {
-        "entry", "checkpoint",
+        "entry", "checkpoint", "set_back",
     }  # fmt: skip
     tables.close()
     with pytest.raises(StoreError, match="exists already"):

@@ -256,3 +256,34 @@ async def test_the_first_of_many_and_back_without_looking_at_all_between(live: L
         await pilot.press("space")
         for name in PANELS:
             assert app.panel(name).size.height
+
+
+@on_asyncio
+async def test_leaps_and_playing_go_over_a_place_where_the_clock_was_set(live: Live) -> None:
+    """Entries a second apart; after the tenth the clock is set back by an hour, after the twentieth forth by a day."""
+    connections(live, 10)
+    for seconds in (-3600.0, 86_400.0):
+        live.now += seconds
+        live.append(ev.ClockStepped(seconds=seconds), seconds=1.0)
+        connections(live, 9)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        last = live.app.source.last_seq
+        seen = [last]
+        while live.app.source.cursor > 1 and len(seen) < 12:
+            await pilot.press("{")
+            seen.append(live.app.source.cursor)
+        assert seen == sorted(set(seen), reverse=True), "always back, never stuck"
+        assert seen[-1] == 1
+        for _ in range(6):
+            await pilot.press("}")
+        assert live.app.source.cursor == last
+        await pilot.press("t", *"#5", "enter", "P")
+        played: list[int] = []
+        while live.app.playing is not None and len(played) < 100:
+            live.now += 1.0
+            live.app.tick()
+            played.append(live.app.source.cursor)
+        assert played == sorted(played)
+        assert len(played) < 40, "an hour or a day that never was is not played"
+        assert {10, 11, 12, 20, 21, 22} <= set(played)

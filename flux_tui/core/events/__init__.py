@@ -68,6 +68,9 @@ from flux_tui.core.events.giving import (
     IntentReceived,
 )
 from flux_tui.core.events.node import (
+    AddrsChanged,
+    ClockDiffers,
+    ClockStepped,
     CustomReceived,
     ErrorOccurred,
     NodeStarted,
@@ -103,6 +106,7 @@ __all__ = [
     "About",
     "AddCancelled",
     "AddProgressed",
+    "AddrsChanged",
     "AnsweredLater",
     "AnsweredNo",
     "CanHold",
@@ -112,6 +116,8 @@ __all__ = [
     "ChunkWasted",
     "ChunksLost",
     "ChunksSent",
+    "ClockDiffers",
+    "ClockStepped",
     "CustomReceived",
     "DelayedYes",
     "DropCause",
@@ -168,6 +174,7 @@ __all__ = [
     "encode_event",
     "kind_of",
     "kind_of_type",
+    "moved",
 ]
 
 Event: TypeAlias = (
@@ -222,6 +229,9 @@ Event: TypeAlias = (
     | AddCancelled
     | ObjectRemoved
     | ObjectFreed
+    | ClockStepped
+    | AddrsChanged
+    | ClockDiffers
     | Unknown
 )
 
@@ -256,6 +266,26 @@ def kind_of_type(kind: type[Event]) -> str:
 
 EVENT_KINDS: tuple[str, ...] = tuple(kind_of_type(kind) for kind in EVENT_TYPES if kind is not Unknown)
 """Every kind that this version writes."""
+
+
+MOMENTS: dict[type[Event], str] = {
+    PushedWant: "next_push_at",
+    RetrySet: "next_push_at",
+    PushedHold: "next_push_at",
+    Granted: "deadline",
+    LeaseExtended: "deadline",
+    PushedKeep: "deadline",
+}
+"""The events that name a point in time besides their own, and the field that does."""
+
+
+def moved(event: Event, seconds: float) -> Event:
+    """The same event, with the point in time that it names so much later."""
+    field = MOMENTS.get(type(event))
+    if field is None or not seconds:
+        return event
+    changed: Event = msgspec.structs.replace(event, **{field: getattr(event, field) + seconds})
+    return changed
 
 
 def encode_event(event: Event) -> bytes:

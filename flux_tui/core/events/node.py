@@ -25,6 +25,24 @@ class NodeStopped(EventBase, tag="node_stopped", frozen=True, kw_only=True):
     reason: str
 
 
+class ClockStepped(EventBase, tag="clock_stepped", frozen=True, kw_only=True):
+    """The clock of this machine was set: from this entry on, times are told by the new one.
+
+    Timers do not follow the clock. So the fold moves every time that stands in a state by as much, and what was to
+    happen in a minute still is.
+    """
+
+    seconds: float
+    """By how much the clock is ahead of what it said before; below 0: it went back."""
+
+
+class AddrsChanged(EventBase, tag="addrs_changed", frozen=True, kw_only=True):
+    """The addresses at which this node can be dialled are these from now on."""
+
+    addrs: tuple[str, ...]
+    """Multiaddrs with `/p2p/…`, those that most others can reach first."""
+
+
 class PolicyChanged(EventBase, tag="policy_changed", frozen=True, kw_only=True):
     """What this node lets others have is this from now on."""
 
@@ -69,6 +87,16 @@ class PeerFaulted(EventBase, tag="peer_faulted", frozen=True, kw_only=True):
     text: str
     count: int = 1
     """How many times since the last such entry; `text` is of the latest."""
+
+
+class ClockDiffers(EventBase, tag="clock_differs", frozen=True, kw_only=True):
+    """An intent of this peer was forwarded to this node, and refused: it is old, or the two clocks differ."""
+
+    peer: PeerId
+    """Who made it."""
+    seconds: float
+    """How far its clock seems to be ahead of this node's; below 0: behind, or the intent is so old."""
+    via: Via
 
 
 # ── what programs make up ───────────────────────────────────────────────────────────────────────
