@@ -215,6 +215,15 @@ def _hold(arguments: list[str], context: Context) -> Outcome:
     return Outcome([command], f"asked for {counted(replicas, 'replica')} of {name or 'it'}")
 
 
+def _remove(arguments: list[str], context: Context) -> Outcome:
+    if not arguments:
+        return Outcome(action="remove")
+    cids = _cids(arguments, context)
+    return Outcome(
+        [cmd.Remove(cids, context.mark())], f"told the node to stop sharing {counted(len(cids), 'object')}"
+    )
+
+
 def _release(arguments: list[str], context: Context) -> Outcome:
     _some(arguments, WORDS["release"].usage)
     cids = _cids(arguments, context)
@@ -357,6 +366,8 @@ WORDS: dict[str, Word] = {
                                         *(["--replicas "] if last and "--replicas".startswith(last) else [])]),
     "release": Word("release CID|NAME…", "Others need not keep these any more", _release,
                     _among(lambda context: _called(context, context.state.holds))),
+    "rm": Word("rm [CID|NAME…]", "Stop sharing these; your files stay as they are", _remove,
+               _among(lambda context: _called(context, context.state.objects))),
     "join": Word("join ADDRESS…", "Connect to peers, by the addresses that `flux-tui state` prints there", _join,
                  lambda last, context: []),
     "limit": Word("limit --upload-limit RATE …", "Change what others may have, until the node stops", _limit,

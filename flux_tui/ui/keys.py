@@ -41,6 +41,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("hold", "hold", "H", "Ask others to keep replicas of what is selected", "Push"),
     Action("cancel", "cancel", "c", "Cancel the selected one in Pending or Retries, or all marked; release a hold",
            "Push"),
+    Action("remove", "remove", "D", "Stop sharing what is selected, after a question; your files stay", "Push"),
     Action("retry", "retry", "r", "Push the selected or marked ones again now; all, if none is", "Push"),
     Action("mark", "mark", "x", "Mark the selected line, for cancelling and retrying several", "Push"),
     Action("restart", "restart", "R", "Start the node again as it was, if it is gone", "Push"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from flux_tui.core import commands as cmd
 from flux_tui.core.commands import Command
 from flux_tui.core.ids import Cid
+from flux_tui.core.plain import Plain, plain
 from flux_tui.core.words import counted
 from flux_tui.ui.board import Board
 
@@ -96,6 +97,60 @@ class PushActions(Board):
         ):
             self._unmark()
             self.panel().step_aside()
+
+    def action_remove(self) -> None:
+        """Ask first, and say what it does and what it leaves alone."""
+        if not self._can_push():
+            return
+        from flux_tui.ui.screens.confirm import ConfirmScreen
+
+        view, adding = self.view(80), self._selected_add()
+        root = self.selected_root()
+        if adding is not None:
+            command: Command = cmd.CancelAdd(adding, by=new_mark())
+            name = plain(Path(adding).name)
+            question = plain(f"Read no more of {name}, and share nothing of it?")
+            facts, done = [plain("The file or folder stays as it is.")], f"no more of {name} is added"
+        elif root is None:
+            self.begin_command("rm ")
+            return
+        elif (instead := self._not_shared(root)) is not None:
+            self.notify(instead, timeout=4)
+            return
+        else:
+            command, name = cmd.Remove((root,), new_mark()), view.name(root)
+            question = plain(f"Stop sharing {name}?")
+            found = self.state.objects[root]
+            facts = [plain("Whoever asks for it, or is fetching it, hears NO.")]
+            if found.path is not None:
+                facts.append(plain(f"{view.text(found.path)} stays as it is."))
+            done = f"{name} is no longer shared"
+
+        def answer(yes: bool | None) -> None:
+            if yes:
+                self.push_commands([command], done)
+
+        self.push_screen(ConfirmScreen(question, *facts), answer)
+
+    def _not_shared(self, root: Cid) -> Plain | None:
+        """What to press or type for an object that is not shared; None: it is."""
+        name, found = self.view(80).name(root), self.state.objects[root]
+        pending = self.state.pending.get(root)
+        if pending is not None and not pending.held:
+            cancel = self.keys.shown(self.keys.named("cancel"))
+            return plain(f"{name} is not whole yet: {cancel} cancels it")
+        if found.origin == "held":
+            return plain(f"{name} is kept here for others: `:release {name}` lets go of it")
+        return None
+
+    def _selected_add(self) -> str | None:
+        """The path of an add that is under way, if the selected entry tells of it."""
+        key = self.panel().selected
+        if self.current != "series" or key is None or self.panel().selected_index() < 0:
+            return None
+        entry = self.source.entry(int(key))
+        path = getattr(entry.event, "path", None) if entry is not None else None
+        return path if path in self.state.adding else None
 
     def action_retry(self) -> None:
         if not self._can_push():

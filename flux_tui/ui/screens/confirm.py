@@ -1,0 +1,36 @@
+"""A question before something that cannot be taken back."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from flux_tui.core.plain import Plain
+
+
+class ConfirmScreen(ModalScreen[bool]):
+    """Closes with True only if `y` was pressed: a key that was pressed by habit says no."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)", "Yes", show=False),
+        Binding("n,escape,enter,q", "answer(False)", "No", show=False),
+    ]
+
+    def __init__(self, question: Plain, *facts: Plain) -> None:
+        super().__init__()
+        self._question = question
+        self._facts = facts
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="window") as window:
+            window.border_title = "Sure?"
+            yield Static(self._question, id="question", markup=False)
+            for fact in self._facts:
+                yield Static(fact, classes="note", markup=False)
+            yield Static("y yes · n no", classes="note", markup=False)
+
+    def action_answer(self, answer: bool) -> None:
+        self.dismiss(answer)
