@@ -1,13 +1,13 @@
 """The key that stops sharing: it asks first, and says what it does."""
 
 import pytest
-from textual.widgets import Static
 
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
 from flux_tui.core.ids import dag_cid
 from flux_tui.ui.prompt import PromptInput
 from flux_tui.ui.screens.confirm import ConfirmScreen
+from flux_tui.ui.shown import Words
 from tests.ui.conftest import Live, on_asyncio
 from tests.ui.test_dashboard import ADA, ME, ROOT, STORY, toasts
 
@@ -28,7 +28,7 @@ async def test_it_asks_first(live: Live) -> None:
             assert not isinstance(live.app.screen, ConfirmScreen)
         assert live.pushed == []
         await pilot.press("D")
-        said = [str(line.content) for line in live.app.screen.query(Static)]
+        said = [str(line.content) for line in live.app.screen.query(Words)]
         assert said[0] == "Stop sharing film\\x1b[31m?"
         assert "/there/film stays as it is." in said
         await pilot.press("y")

@@ -6,9 +6,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Static
 
-from flux_tui.core.plain import Plain
+from flux_tui.core.plain import Plain, plain
+from flux_tui.ui.shown import Words, content
 
 
 class ConfirmScreen(ModalScreen[bool]):
@@ -26,11 +26,11 @@ class ConfirmScreen(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="window") as window:
-            window.border_title = "Sure?"
-            yield Static(self._question, id="question", markup=False)
+            window.border_title = content(plain("Sure?"))
+            yield Words(self._question, id="question")
             for fact in self._facts:
-                yield Static(fact, classes="note", markup=False)
-            yield Static("y yes · n no", classes="note", markup=False)
+                yield Words(fact, classes="note")
+            yield Words(plain("y yes · n no"), classes="note")
 
     def action_answer(self, answer: bool) -> None:
         self.dismiss(answer)
