@@ -26,7 +26,8 @@ from flux_tui.core.events import Entry
 from flux_tui.core.ids import is_text, short
 from flux_tui.core.state import ObjectState, State
 from flux_tui.core.ticket import Ticket
-from flux_tui.core.words import human_seconds, human_size, short_addr
+from flux_tui.core.waiting import next_try
+from flux_tui.core.words import human_seconds, human_size, reason_first, short_addr
 from flux_tui.home import Home, HomeError
 from flux_tui.paths import literal_path
 from flux_tui.store.series import SeriesReader
@@ -188,7 +189,7 @@ class Dials:
             case ev.ErrorOccurred(text=text):
                 for addr in self._addrs:
                     if text.startswith(f"{addr} "):
-                        self.failed = short_addr(addr) + text[len(addr) :]
+                        self.failed = reason_first(text).replace(addr, short_addr(addr))
             case ev.PeerConnected(peer=peer) if any(addr.endswith(f"/p2p/{peer}") for addr in self._addrs):
                 self.failed = None
             case _:
@@ -203,22 +204,26 @@ def waiting_for(state: State, ticket: Ticket, now: float, unreachable: str | Non
     pending = state.pending.get(ticket.root)
     if pending is None:
         return ""
-    at = pending.next_try(now)
-    again = f", next try in {human_seconds(at - now)}" if at else ""
+    one = next_try(state, pending, now)
+    again = f", next try in {human_seconds(one.at - now)}" if one is not None else ""
     if pending.trouble is not None and pending.cause == "unwritten":
         return pending.trouble.partition(":")[0] + again
     senders = {lease.peer for lease in state.leases.values() if lease.root == ticket.root}
     if senders:
         return f"from {len(senders)} peers" if len(senders) > 1 else f"from {short(next(iter(senders)))}"
     if not state.connected and unreachable is not None:
-        return f"{unreachable}; it is dialled again within {human_seconds(REDIAL_SECONDS)}"
+        return f"{unreachable}; dialled again within {human_seconds(REDIAL_SECONDS)}"
     if not state.connected:
         return "no peer is connected yet" if ticket.addrs else "no peer is connected: use a ticket, or --join"
     if not pending.in_network:
         return f"waits for room: {state.max_pending} intents are out"
+    if one is not None and one.peer is not None:
+        return f"{one.reason or 'late'}{again}: {short(one.peer)}"
+    if pending.holders:
+        return f"{pending.holders} said yes, and nothing comes{again}"
     if (no := pending.last_no) is not None:
-        return f"{short(no.peer)} says {no.reason}{again}"
-    return "nobody has answered yet"
+        return f"{no.reason}{again}: {short(no.peer)}"
+    return f"nobody has answered yet{again}"
 
 
 def _done(ticket: Ticket, path: Path, as_json: bool, words: str, size: int | None = None) -> None:

@@ -5,16 +5,21 @@ from rich.table import Table
 from rich.text import Text
 
 from flux_tui.cli.output import console
-from flux_tui.core.events import REASONS, HeldHow
+from flux_tui.core.events import REASONS, HeldHow, RetryCause
 from flux_tui.core.ids import short
 from flux_tui.core.plain import plain, plain_lines
 from flux_tui.core.state import State
+from flux_tui.core.waiting import Tries, asked_again_at
 from flux_tui.core.words import counted, human_seconds, human_size, object_words
 
 MAX_ROWS = 20
 """Rows of a table; the rest is counted."""
 MAX_REFUSED = 5
 """Refusals of one hold that are shown, the latest."""
+CAUSES: dict[RetryCause, str] = {
+    "retry_after": "a NO said so", "eta": "a yes said so", "lapsed": "nobody sends it", "silence": "no answer",
+    "asked": "asked for", "unwritten": "cannot be written",
+}  # fmt: skip
 _HOW: dict[HeldHow | None, str] = {None: "(told)", "begun": "(fetching)", "whole": "whole", "gone": "gone"}
 
 
@@ -56,18 +61,20 @@ def _objects(out: Console, state: State) -> None:
 def _pending(out: Console, state: State, now: float) -> None:
     if not state.pending:
         return
-    table = Table("cid", "pushes", "next push", "last NO", title="pending", title_justify="left", box=None)
+    table = Table(
+        "next try", "waits for", "pushes", "cid", title="pending", title_justify="left", box=None
+    )  # fmt: skip
+    table.columns[-1].overflow = "fold"
+    tries = Tries(state, now)
     for pending in list(state.pending.values())[:MAX_ROWS]:
-        soon = "waits for room" if not pending.in_network else "–"  # noqa: RUF001
-        if pending.in_network and pending.next_push_at is not None:
-            # Whoever connects first is asked at once, whatever the timer says.
-            soon = (
-                f"in {human_seconds(pending.next_push_at - now)}"
-                if state.connected
-                else "with the first peer"
-            )
-        no = f"{short(pending.last_no.peer)} {pending.last_no.reason}" if pending.last_no else ""
-        _row(table, pending.cid, str(pending.pushes), soon, no)
+        soon, why = "waits for room" if not pending.in_network else "–", ""  # noqa: RUF001
+        one = tries.next_of(pending)
+        if pending.in_network and not state.connected:
+            soon = "with the first peer"  # it is asked at once, whatever the timer says
+        elif one is not None:
+            soon = f"in {human_seconds(one.at - now)}"
+            why = f"{one.reason or 'late'} {short(one.peer)}" if one.peer else CAUSES[one.cause]
+        _row(table, soon, why, str(pending.pushes), pending.cid)
     out.print(table)
     _rest(out, len(state.pending))
 
@@ -129,7 +136,8 @@ def _noes(out: Console, state: State, now: float) -> None:
     reasons = [reason for reason in REASONS if any(reason in peer.counts for peer in noes)]
     table = Table("node", "has it", *reasons, "again", title="NO by node", title_justify="left", box=None)
     for peer in noes[:MAX_ROWS]:
-        again = human_seconds(peer.until - now) if peer.until is not None and peer.until > now else ""
+        at = asked_again_at(state, peer)
+        again = human_seconds(at - now) if at is not None and at > now else ""
         counts = [str(peer.counts.get(reason, "")) for reason in reasons]
         _row(table, short(peer.peer), "yes" if peer.has_it else "no", *counts, again)
     out.print(table)

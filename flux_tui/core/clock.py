@@ -20,10 +20,7 @@ def shift(state: State, seconds: float) -> None:
         pending.since += seconds
         pending.last_push_at = _moved(pending.last_push_at, seconds)
         pending.next_push_at = _moved(pending.next_push_at, seconds)
-        same = pending.cause_no is pending.last_no  # one object where it was folded, two where it was read
-        _move_no(pending.cause_no, seconds)
-        if not same:
-            _move_no(pending.last_no, seconds)
+        _move_no(pending.last_no, seconds)
     for lease in state.leases.values():
         lease.granted_at += seconds
         lease.deadline += seconds

@@ -14,13 +14,13 @@ from collections.abc import Iterable
 
 import msgspec
 
-from flux_tui.core import clock, replicas
+from flux_tui.core import backoff, clock, replicas
 from flux_tui.core import events as ev
 from flux_tui.core.events import Entry, LapseCause
 from flux_tui.core.ids import Cid, PeerId, is_leaf
 from flux_tui.core.state import (
     MAX_PEERS,
-    NAMED_YES,
+    NAMED,
     RECENT_SECONDS,
     Adding,
     Lease,
@@ -33,7 +33,7 @@ from flux_tui.core.state import (
     State,
 )
 
-STATE_VERSION = 6
+STATE_VERSION = 7
 """Raised whenever State or the fold changes meaning: older checkpoints are then folded anew."""
 
 EXCUSED: tuple[LapseCause, ...] = ("refused", "unwritten", "restarted")
@@ -97,7 +97,7 @@ def apply(state: State, entry: Entry) -> None:
             _requested(state, event)
         case ev.PushedWant():
             for cid in event.cids:
-                _pushed(state, cid, event.next_push_at)
+                _pushed(state, cid, event)
         case ev.Granted():
             peer = _peer(state, event.peer)
             peer.granted += len(event.cids)
@@ -120,6 +120,7 @@ def apply(state: State, entry: Entry) -> None:
                     lease.deadline = event.deadline
         case ev.LeaseLapsed():
             peer = _peer(state, event.peer)
+            backoff.lapsed(peer, event, state.at)
             peer.lapsed += len(event.cids)
             if event.cause not in EXCUSED:
                 peer.broken += len(event.cids)
@@ -171,7 +172,7 @@ def apply(state: State, entry: Entry) -> None:
                 if found := state.objects.get(root):
                     found.broken = True
         case ev.HaveReceived():
-            _peer(state, event.peer).has_it = True
+            _have_received(state, event)
         case ev.IntentReceived():
             _peer(state, event.peer)
             for cid in event.cids if state.kept else ():
@@ -186,6 +187,7 @@ def apply(state: State, entry: Entry) -> None:
         case ev.PeerConnected():
             peer = _peer(state, event.peer)
             peer.connected = True
+            backoff.connected(peer)
             peer.addr = event.addr or peer.addr
         case ev.PeerDisconnected():
             _peer(state, event.peer).connected = False
@@ -278,17 +280,30 @@ def _node_started(state: State, event: ev.NodeStarted) -> None:
     # A node that was killed could not say that its streams are gone, and all its intents with them.
     for peer in state.peers.values():
         peer.connected = False
+        backoff.connected(peer)
     state.pushed = 0
     for pending in state.pending.values():
-        pending.in_network = False
+        _wait_for_room(pending)
+
+
+def _wait_for_room(pending: Pending) -> None:
+    """It begins anew: nobody has answered, and it waits for its turn."""
+    pending.in_network = False
+    pending.next_push_at = None
+    pending.cause, pending.cause_peer, pending.cause_reason = "silence", None, None
+    pending.yes.clear()
+    pending.noes.clear()
 
 
 def _requested(state: State, event: ev.Requested) -> None:
     pending = state.pending.get(event.cid)
     if pending is None:
         state.pending[event.cid] = Pending(cid=event.cid, since=state.at, by=event.by, held=event.held)
-    elif pending.held and not event.held:
-        pending.held, pending.by = False, event.by
+    else:
+        if pending.held and not event.held:
+            pending.held, pending.by = False, event.by
+        state.pushed -= pending.in_network
+        _wait_for_room(pending)
     known = state.objects.get(event.cid)
     held = event.held or (known is not None and known.origin == "held")
     if held or event.path is not None or event.name is not None or not is_leaf(event.cid):
@@ -344,22 +359,21 @@ def _retry_set(state: State, event: ev.RetrySet) -> None:
             pending.next_push_at = event.next_push_at
             pending.cause = event.cause
             pending.cause_peer = event.peer
-            if pending.last_no is not None and pending.last_no.peer == event.peer:
-                pending.cause_no = pending.last_no
-            elif pending.cause_no is not None and pending.cause_no.peer != event.peer:
-                pending.cause_no = None
+            known = None if event.peer is None else state.peers.get(event.peer)
+            pending.cause_reason = None if known is None else known.reason
 
 
-def _pushed(state: State, cid: Cid, next_push_at: float) -> None:
+def _pushed(state: State, cid: Cid, event: ev.PushedWant) -> None:
     if pending := state.pending.get(cid):
         if not pending.in_network:
             pending.in_network = True
             state.pushed += 1
         pending.pushes += 1
         pending.last_push_at = state.at
-        pending.next_push_at = next_push_at
-        pending.cause = "silence"
-        pending.cause_peer = pending.cause_no = None
+        pending.next_push_at = event.next_push_at
+        pending.cause, pending.cause_peer, pending.cause_reason = "silence", None, None
+        if pending.noes:
+            pending.noes = [peer for peer in pending.noes if peer not in event.peers]
 
 
 def _drop_pending(state: State, cid: Cid) -> None:
@@ -379,9 +393,8 @@ def _chunk_received(state: State, second: Second, event: ev.ChunkReceived) -> No
     peer = _peer(state, event.peer)
     peer.bytes_in += size
     peer.chunks_in += 1
-    # It gave what it was asked for: an earlier NO is answered, and so shown no more.
     peer.has_it = True
-    peer.reason = peer.retry_after = peer.until = None
+    backoff.delivered(peer, state.at)
     state.leases.pop(event.cid, None)
     if not event.roots:
         _drop_pending(state, event.cid)
@@ -399,17 +412,18 @@ def _status_no(state: State, second: Second, event: ev.StatusNo) -> None:
     second.noes += 1
     peer = _peer(state, event.peer)
     peer.has_it = event.has_it
-    # One that gives no time is about something else, or for good: it does not undo a time that was given.
-    if event.retry_after is not None or peer.until is None or peer.until <= state.at:
-        peer.reason = event.reason
-        peer.retry_after = event.retry_after
-        peer.until = None if event.retry_after is None else state.at + event.retry_after
+    if event.about == "want":
+        backoff.refused(peer, event, state.at)
+    elif peer.until is None or peer.until <= state.at:
+        peer.reason, peer.retry_after, peer.until = event.reason, event.retry_after, None
     peer.counts[event.reason] = peer.counts.get(event.reason, 0) + 1
     for cid in event.cids if event.about == "want" else ():
         pending = state.pending.get(cid)
         if pending is None and (lease := state.leases.get(cid)) and lease.root is not None:
             # Of a part of an object: what is asked for is the object.
             pending = state.pending.get(lease.root) if lease.peer == event.peer else None
+        elif pending is not None:
+            _refused(pending, event)
         if pending is not None:
             pending.last_no = No(
                 peer=event.peer,
@@ -420,16 +434,41 @@ def _status_no(state: State, second: Second, event: ev.StatusNo) -> None:
             )
 
 
+def _refused(pending: Pending, no: ev.StatusNo) -> None:
+    """A NO to all of it: by whom it is to be had later, and by whom not."""
+    peer = no.peer
+    if not backoff.gives_later(no):
+        for peers in (pending.yes, pending.noes):
+            if peer in peers:
+                peers.remove(peer)
+    elif peer not in pending.yes and peer not in pending.noes and len(pending.noes) < NAMED:
+        pending.noes.append(peer)
+
+
+def _promised(pending: Pending, peer: PeerId) -> None:
+    if peer in pending.noes:
+        pending.noes.remove(peer)
+    if peer not in pending.yes and len(pending.yes) < NAMED:
+        pending.yes.append(peer)
+
+
+def _have_received(state: State, event: ev.HaveReceived) -> None:
+    peer = _peer(state, event.peer)
+    peer.has_it = True
+    peer.denies = False
+    if peer.connected and (pending := state.pending.get(event.root)):
+        _promised(pending, event.peer)
+
+
 def _delayed_yes(state: State, event: ev.DelayedYes) -> None:
     peer = _peer(state, event.peer)
     peer.yes += 1
     peer.has_it = True
     peer.eta = event.eta
-    peer.reason = peer.retry_after = peer.until = None
+    backoff.promised(peer, event)
     for cid in event.cids:
-        pending = state.pending.get(cid)
-        if pending and event.peer not in pending.yes and len(pending.yes) < NAMED_YES:
-            pending.yes.append(event.peer)
+        if pending := state.pending.get(cid):
+            _promised(pending, event.peer)
         if found := state.objects.get(cid):
             found.name = found.name or event.name
             found.size = found.size if found.size is not None else event.size

@@ -20,6 +20,7 @@ from itertools import islice
 from math import inf
 
 from flux_tui.core import events as ev
+from flux_tui.core.backoff import SNUB
 from flux_tui.core.effects import Push
 from flux_tui.core.events import RetryCause
 from flux_tui.core.fetch import Fetch
@@ -36,8 +37,6 @@ LOOSE_ESTIMATE = 32 * 1024
 """Bytes that a loose chunk is taken to have until some have come."""
 MAX_LACKING = 64
 """Chunks passed over in one search for something that this holder has not refused."""
-SNUB = 2.0
-"""Seconds that a holder which let a lease lapse is left alone, if others can be asked."""
 SOLE_FIRST = 3
 """Times its first window, a holder that is alone is granted before its rate is known."""
 SOLE_LOOK = 8
@@ -73,7 +72,7 @@ class Granting:
         """When a lease lapses, something is overdue, or a holder may be granted more."""
         soonest = min(self.leases.next_deadline(), self.pauses.next_deadline())
         if self.ready:
-            soonest = min(soonest, *(self._free_at(peer) for peer in self.ready))
+            soonest = min(soonest, *(self.free_at(peer) for peer in self.ready))
         return soonest
 
     def watch(self) -> None:
@@ -103,7 +102,6 @@ class Granting:
             )
             return
         holder.patience = min(holder.patience * 2, MAX_PATIENCE)
-        holder.not_before = now + SNUB
         holder.snubbed = True
         late = self._let_go(batch, "deadline")
         if holder.connected:
@@ -123,7 +121,7 @@ class Granting:
         # Whoever let a lease lapse and has sent nothing since comes last: however many such there are, and
         # whatever they promise, they never stand before one that delivers, or was not tried yet.
         for peer in sorted(self.ready, key=lambda peer: self.holders.get(peer).snubbed):
-            if self._free_at(peer) <= self.ledger.now:
+            if self.free_at(peer) <= self.ledger.now:
                 del self.ready[peer]
                 holder = self.holders.get(peer)
                 self._grant(holder)
@@ -333,10 +331,11 @@ class Granting:
     def usable(self, peer: PeerId) -> bool:
         """Whether this holder can be granted something just now."""
         holder = self.holders.by_peer.get(peer)
-        return holder is not None and holder.connected and holder.not_before <= self.ledger.now
+        return holder is not None and holder.connected and self.free_at(peer) <= self.ledger.now
 
-    def _free_at(self, peer: PeerId) -> float:
-        return self.holders.get(peer).not_before
+    def free_at(self, peer: PeerId) -> float:
+        """When this holder may be granted something."""
+        return self.retry.free_at(peer)
 
     def tell_cancel(self, peer: PeerId, cids: list[Cid]) -> None:
         """What was granted of these is not wanted from it any more."""

@@ -17,11 +17,12 @@ from collections.abc import Iterable
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
 from flux_tui.core import messages as msg
+from flux_tui.core.backoff import RETRY_MIN
 from flux_tui.core.effects import Broadcast, Dial, Push
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.ledger import Ledger
 from flux_tui.core.messages import MAX_WAIT
-from flux_tui.core.retry import JITTER, RETRY_MIN, SILENCE, SILENCE_MAX
+from flux_tui.core.retry import JITTER, SILENCE, SILENCE_MAX
 from flux_tui.core.routing import MAX_DIRECT, Router
 from flux_tui.core.state import Hold
 

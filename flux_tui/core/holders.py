@@ -1,4 +1,5 @@
-"""Who could send us something: what each peer promised, how fast it delivers, when to ask it again.
+"""Who could send us something: what each peer promised, and how fast it delivers. When it may be asked again is
+folded from the series (backoff.py).
 
 Rates are learned from what flows in; nothing is ever probed.
 """
@@ -31,8 +32,6 @@ MAX_LAPSED = 4096
 MAX_PATIENCE = 16.0
 MAX_HOLDERS = 1024
 """Peers remembered as sources; the longest unheard of those that are gone is forgotten first."""
-VAGUE_MIN, VAGUE_MAX = 1.0, 64.0
-"""Seconds that a holder is left alone which says NO to what it has, and not until when; doubling."""
 HICCUP = 0.25
 """Seconds that nobody is hurried for: two commits and a scheduler's whim at either end."""
 
@@ -41,9 +40,9 @@ class Holder:
     """One peer, seen as a source."""
 
     __slots__ = (
-        "connected", "delivered_at", "faults", "idle_grant_at", "lapsed", "measured", "not_before", "outstanding",
+        "connected", "delivered_at", "faults", "idle_grant_at", "lapsed", "measured", "outstanding",
         "outstanding_bytes", "patience", "peer", "rate", "roots", "rtt", "said_yes", "sample_at", "sample_bytes",
-        "snubbed", "vague",
+        "snubbed",
     )  # fmt: skip
 
     def __init__(self, peer: PeerId) -> None:
@@ -60,13 +59,9 @@ class Holder:
         self.measured = False
         """Whether the rate was seen, or is still the first guess."""
         self.rtt = 0.0
-        self.not_before = 0.0
-        """It said NO until then, or it let leases lapse."""
         self.patience = 1.0
         """Factor on its leases: doubles when one lapses, halves when something comes."""
         self.delivered_at = 0.0
-        self.vague = 0
-        """NOs without a time, since something came from it."""
         self.snubbed = False
         """It let a lease lapse and has sent nothing since: it is granted one chunk at a time."""
         self.lapsed: OrderedDict[Cid, Waste] = OrderedDict()
@@ -112,7 +107,6 @@ class Holder:
         """A chunk came: learn the rate."""
         self.patience = max(1.0, self.patience / 2)
         self.snubbed = False
-        self.vague = 0
         self.delivered_at = now
         if self.idle_grant_at:
             # From a grant to an idle holder until its first chunk: the round trip, and one chunk's time.
@@ -130,11 +124,6 @@ class Holder:
     def awake(self, now: float) -> bool:
         """Whether something came from it just now."""
         return now - self.delivered_at < 2 * HICCUP
-
-    def put_off(self) -> float:
-        """It said NO to what it has, without a time. Returns the seconds that it is left alone for."""
-        self.vague += 1
-        return min(VAGUE_MIN * 2.0 ** min(self.vague - 1, 16), VAGUE_MAX)
 
     def let_lapse(self, cid: Cid, cause: Waste) -> None:
         """Remember that this was granted to it once."""

@@ -11,10 +11,12 @@ import msgspec
 from flux_tui.core import events as ev
 from flux_tui.core.events import WASTES, Entry, kind_of
 from flux_tui.core.state import Hold, Kept, No, ObjectState, PeerState, Pending, State
+from flux_tui.core.waiting import Tries
 
 
 def state_report(state: State) -> dict[str, Any]:
     """The derived state as plain data for JSON."""
+    tries = Tries(state, state.at)
     return {
         "seq": state.seq,
         "at": state.at,
@@ -23,7 +25,7 @@ def state_report(state: State) -> dict[str, Any]:
         "running": state.running,
         "version": state.version,
         "objects": [_object(found) for found in state.objects.values()],
-        "pending": [_pending(pending, state) for pending in state.pending.values()],
+        "pending": [_pending(pending, state, tries) for pending in state.pending.values()],
         "chunks": {"count": state.chunk_count, "bytes": state.chunk_bytes},
         "status": {peer: _status(found) for peer, found in state.status.items()},
         "peers": [_peer(found) for found in state.peers.values()],
@@ -85,7 +87,8 @@ def _object(found: ObjectState) -> dict[str, Any]:
     }
 
 
-def _pending(pending: Pending, state: State) -> dict[str, Any]:
+def _pending(pending: Pending, state: State, tries: Tries) -> dict[str, Any]:
+    one = tries.next_of(pending)
     return {
         "cid": pending.cid,
         "root": pending.cid,
@@ -96,6 +99,15 @@ def _pending(pending: Pending, state: State) -> dict[str, Any]:
         "last_push_at": pending.last_push_at,
         "next_push_at": pending.next_push_at,
         "cause": pending.cause,
+        "next_try": None
+        if one is None
+        else {
+            "at": one.at,
+            "how": one.how,
+            "cause": one.cause,
+            "peer": one.peer,
+            "reason": one.reason,
+        },
         "holders": pending.holders,
         "trouble": pending.trouble,
         "held": pending.held,

@@ -9,9 +9,10 @@
 from collections.abc import Iterable, Mapping
 
 from flux_tui.core import events as ev
+from flux_tui.core.backoff import GIVES_NOTHING, gives_later
 from flux_tui.core.effects import Claim, DropTree, FilePlan, FinishTree, LeafPlace, OpenTree, Place, ReadNode
 from flux_tui.core.fetch import Fetch, Spot, TooLargeError
-from flux_tui.core.granting import SNUB, Granting
+from flux_tui.core.granting import Granting
 from flux_tui.core.holders import LEASE_MIN, Holders
 from flux_tui.core.ids import Cid, PeerId, is_leaf
 from flux_tui.core.leases import Batch
@@ -21,9 +22,6 @@ from flux_tui.core.parts import MAX_WATCHERS, Part
 from flux_tui.core.retry import Retry
 from flux_tui.core.state import Lease, PeerState
 from flux_tui.core.unixfs import BadBlockError
-
-GIVES_NOTHING: frozenset[ev.Reason] = frozenset({"denied", "shutting_down"})
-"""Reasons that hold for everything that a node has."""
 
 
 class Requester:
@@ -315,17 +313,14 @@ class Requester:
         if not cids:
             return
         wait = None if no.retry_after is None else min(no.retry_after, MAX_WAIT)
-        self.ledger.emit(
-            ev.StatusNo(
-                peer=peer, cids=cids, reason=no.reason, has_it=no.has_it, retry_after=wait, text=no.text
-            )
+        said = ev.StatusNo(
+            peer=peer, cids=cids, reason=no.reason, has_it=no.has_it, retry_after=wait, text=no.text
         )
+        self.ledger.emit(said)
         holder = self.holders.get(peer)
-        later = no.has_it and no.reason not in GIVES_NOTHING
-        if wait is None and later:
-            wait = holder.put_off()  # or it would be granted the same again at once
-        if wait is not None:
-            holder.not_before = self.ledger.now + wait
+        later = gives_later(said)
+        if later or wait is not None:
+            wait = self.grants.free_at(peer) - self.ledger.now
         freed: list[Cid] = []
         for cid in cids:
             fetch = self.fetches.get(cid)
@@ -343,10 +338,15 @@ class Requester:
             self.grants.forsake(holder)
         self.grants.lapse(holder, freed, "refused")
         asked = [fetch for cid in cids if (fetch := self.fetches.get(cid))]
-        if wait is not None and later:
-            self.retry.come_back(peer, [fetch.root for fetch in asked if peer not in fetch.holders], wait)
+        if later:
+            self.retry.come_back(peer, [fetch.root for fetch in asked if peer not in fetch.holders])
+        else:
+            self.retry.stay_away(peer, cids)
         touched = {id(f): f for f in (*asked, *(f for cid in cids for f in (self.wanted.get(cid) or ())))}
         for fetch in touched.values():
+            if later and peer in fetch.holders:
+                holder.roots[fetch.root] = None  # as soon as it may be asked, it is granted something
+                self.grants.ready[peer] = None
             if wait is not None:
                 self.grants.settle(fetch, wait, "retry_after", peer)
             else:
@@ -445,7 +445,6 @@ class Requester:
         """A new source: ask it for what nobody is sending, and go on where it stopped."""
         holder = self.holders.get(peer)
         holder.connected = True
-        holder.not_before = 0.0
         idle: list[Cid] = []
         for fetch in list(self.fetches.values())[: self.retry.max_pending + len(self.retry.waiting)]:
             if peer in fetch.holders:
@@ -464,7 +463,6 @@ class Requester:
     def dropped(self, peer: PeerId, grant: Grant) -> None:
         """A grant could not even be queued."""
         holder = self.holders.get(peer)
-        holder.not_before = self.ledger.now + SNUB
         mine = [cid for cid in grant.cids if self.grants.leases.holds(cid, holder)]
         fetches = {id(f): f for cid in mine for f in self.wanted.get(cid, ())}
         self.grants.lapse(holder, mine, "slow")

@@ -11,9 +11,10 @@
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from flux_tui.core import events as ev
+from flux_tui.core.backoff import RETRY_MIN, free_at
 from flux_tui.core.effects import Broadcast
 from flux_tui.core.fetch import Fetch
 from flux_tui.core.holders import Holders
@@ -26,10 +27,10 @@ SILENCE = 60.0
 """Seconds after a push with nothing heard until it is pushed again."""
 SILENCE_MAX = 600.0
 """Seconds; the cap of the doubling."""
-RETRY_MIN = 0.25
-"""Seconds; nobody is asked again sooner, whatever it said."""
 MAX_UNROUTED = 64
 """Objects that are pushed again as soon as they can be routed: each costs a lookup."""
+DIGITS = 6
+"""Of a time in seconds; telling it by another clock and back makes it wrong by less."""
 JITTER = 0.1
 """Share of a wait that is left to chance."""
 
@@ -48,8 +49,8 @@ class Retry:
         self._changed: dict[tuple[float, ev.RetryCause, PeerId | None], list[Cid]] = {}
         self._unrouted: dict[Cid, None] = {}
         """Pushed when there was nowhere to route them to."""
-        self._back: dict[PeerId, tuple[float, dict[Cid, None]]] = {}
-        """Who said NO to what it has: when it may be told again, and of what."""
+        self._back: dict[PeerId, dict[Cid, None]] = {}
+        """Who said NO to what it has, and of what it is told again as soon as it may be."""
         self._drawn: tuple[tuple[float, PeerId | None], float] = ((0.0, None), 0.0)
 
     def enqueue(self, fetch: Fetch) -> None:
@@ -61,34 +62,43 @@ class Retry:
         self.waiting.pop(root, None)
         self._unrouted.pop(root, None)
 
-    def come_back(self, peer: PeerId, roots: list[Cid], wait: float) -> None:
-        """A peer has these, and said NO for so long. If it is not told of them before, it is then."""
+    def come_back(self, peer: PeerId, roots: list[Cid]) -> None:
+        """A peer has these, and said NO. If it is not told of them before, it is when it may be asked again."""
         if not roots:
             return
-        at = self.ledger.now + max(wait, RETRY_MIN) * (1 + JITTER * self._chance(peer))
-        known = self._back.get(peer, (at, {}))[1]
+        known = self._back.setdefault(peer, {})
         known.update(dict.fromkeys(roots))
         while len(known) > MAX_CIDS_WANT:
             del known[next(iter(known))]
-        self._back[peer] = at, known
+
+    def stay_away(self, peer: PeerId, roots: Iterable[Cid]) -> None:
+        """A peer will not have these later either."""
+        if known := self._back.get(peer):
+            for root in roots:
+                known.pop(root, None)
 
     def again(
         self, fetch: Fetch, wait: float, cause: ev.RetryCause, peer: PeerId | None, *, sooner: bool = True
     ) -> None:
         """Push it again after `wait` seconds; with `sooner`, only if that is before the time set."""
         wait = min(max(wait, RETRY_MIN), MAX_WAIT) * (1 + JITTER * self._chance(peer))
-        at = self.ledger.now + wait
+        at = round(self.ledger.now + wait, 3)
         if fetch.root in self.waiting or (sooner and fetch.next_push_at <= at):
             return
         self._set(fetch, at)
         # One entry for all that one answer postponed.
-        self._changed.setdefault((round(at, 3), cause, peer), []).append(fetch.root)
+        self._changed.setdefault((at, cause, peer), []).append(fetch.root)
+
+    def free_at(self, peer: PeerId) -> float:
+        """When a peer may be asked again."""
+        at = free_at(self.ledger.state, peer)
+        return 0.0 if at is None else round(self.ledger.steady(at), DIGITS)
 
     def next_deadline(self) -> float:
         """When `on_time` has something to do; infinity if nothing is due ever."""
         if self.waiting and self._room() > 0:
             return self.ledger.now
-        return min([self._next_push(), *(at for at, _ in self._back.values())])
+        return min([self._next_push(), *(self.free_at(peer) for peer in self._back)])
 
     def _next_push(self) -> float:
         while self._heap and self._stale(self._heap[0]):
@@ -161,22 +171,31 @@ class Retry:
     def _push_due(self) -> None:
         now = self.ledger.now
         due: list[Cid] = []
+        under_way: list[Fetch] = []
         while self._heap and self._heap[0][0] <= now:
             entry = heapq.heappop(self._heap)
             if self._stale(entry):
                 continue
             fetch = self.fetches[entry[1]]
             if fetch.granted or fetch.open_ops or fetch.finishing:
-                self._set(fetch, now + self._patience(fetch))  # it is under way: nothing to push
+                under_way.append(fetch)  # nothing to push
             else:
                 due.append(entry[1])
+        if under_way:
+            self._put_off(under_way)
         if due:
             self.push_now(due)
 
+    def _put_off(self, under_way: list[Fetch]) -> None:
+        at = round(self.ledger.now + max(self._patience(fetch) for fetch in under_way), 3)
+        for fetch in under_way:
+            self._set(fetch, at)
+            self._changed.setdefault((at, "silence", None), []).append(fetch.root)
+
     def _push_back(self) -> None:
         now = self.ledger.now
-        for peer in [peer for peer, (at, _) in self._back.items() if at <= now]:
-            _, known = self._back.pop(peer)
+        for peer in [peer for peer in self._back if self.free_at(peer) <= now]:
+            known = self._back.pop(peer)
             if self.holders.get(peer).connected:
                 self.push_now([root for root in known if self._lacks(root, peer)], (peer,))
 
@@ -191,7 +210,7 @@ class Retry:
         cids = tuple(fetch.root for fetch in batch)
         for peer in self._back.keys() & set(way.peers):
             for cid in cids:
-                self._back[peer][1].pop(cid, None)
+                self._back[peer].pop(cid, None)
         for fetch in batch:
             fetch.quiet_pushes += 1
             self._set(fetch, at)

@@ -21,8 +21,6 @@ MAX_PEERS = 1024
 """Peers kept in a state; the longest gone are forgotten first, so that strangers cannot fill it."""
 RECENT_SECONDS = 120
 """One-second buckets of throughput kept for the gauges."""
-DUE_SECONDS = 2.0
-"""What was due for longer is not about to happen."""
 
 
 class No(msgspec.Struct):
@@ -40,8 +38,8 @@ class No(msgspec.Struct):
         return None if self.retry_after is None else self.at + self.retry_after
 
 
-NAMED_YES = 16
-"""Peers that are remembered to have said yes to a want."""
+NAMED = 16
+"""Peers whose yes to a want, or whose NO, is remembered with it."""
 
 
 class Pending(msgspec.Struct):
@@ -59,11 +57,13 @@ class Pending(msgspec.Struct):
     cause: RetryCause = "silence"
     """Why it will be pushed again then."""
     cause_peer: PeerId | None = None
-    cause_no: No | None = None
-    """The NO of `cause_peer` that says so."""
+    cause_reason: Reason | None = None
+    """Why `cause_peer` said NO."""
     last_no: No | None = None
     yes: list[PeerId] = []
-    """Who said yes since it was asked for; at most NAMED_YES."""
+    """Who said yes and has not taken it back: each is granted some of it as soon as it may be. At most NAMED."""
+    noes: list[PeerId] = []
+    """Who has it and said NO to it: each is told of it again, alone, as soon as it may be. At most NAMED."""
     trouble: str | None = None
     """What went wrong with it here, in words; None once a chunk of it came."""
     held: bool = False
@@ -71,25 +71,8 @@ class Pending(msgspec.Struct):
 
     @property
     def holders(self) -> int:
-        """How many peers said yes since it was asked for; at most NAMED_YES."""
+        """How many peers said yes, and have not taken it back; at most NAMED."""
         return len(self.yes)
-
-    def next_no(self, now: float) -> No | None:
-        """The NO that says when the next try is; else the last one."""
-        if (
-            self.cause_no is not None
-            and self.cause == "retry_after"
-            and self.next_try(now) == self.next_push_at
-        ):
-            return self.cause_no
-        return self.last_no
-
-    def next_try(self, now: float) -> float | None:
-        """When somebody is told again: all, or before that the one who said NO to what it has. None: nothing says;
-        a push that was due while it was on its way was put off, and that is no entry."""
-        until = self.last_no.until if self.last_no is not None and self.last_no.has_it else None
-        times = [at for at in (until, self.next_push_at) if at is not None and at > now - DUE_SECONDS]
-        return min((at for at in times if at > now), default=min(times, default=None))
 
 
 class ObjectState(msgspec.Struct):
@@ -155,9 +138,15 @@ class PeerState(msgspec.Struct):
     has_it: bool | None = None
     """Whether it has what it was last asked for, as far as it said."""
     reason: Reason | None = None
-    """The last NO's, unless that says nothing of when, and the time of one before still stands; None after a yes."""
+    """The last NO's, unless that says nothing of when, and the time of one before still stands. None: a yes or a chunk
+    came since, or `until` is a pause after a lease that it let lapse."""
     retry_after: float | None = None
     until: float | None = None
+    """When it may be asked again, of anything (backoff.py); None, or in the past: now."""
+    vague: int = 0
+    """NOs without a time to what it has, since something came from it: each doubles its wait."""
+    denies: bool = False
+    """Its last NO holds for everything that it has."""
     counts: dict[Reason, int] = {}
     """NOs heard, by reason."""
     said: dict[Reason, int] = {}

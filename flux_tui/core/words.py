@@ -5,6 +5,7 @@ same words serve the command line and the dashboard; what things and peers are c
 that names known later, and masking, need nothing here.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, assert_never
@@ -113,6 +114,18 @@ def short_addr(addr: str) -> str:
             return f"{host}:{port}"
         case _:
             return addr.rpartition("/p2p/")[0] or addr
+
+
+_OF_AN_ADDRESS = re.compile(r"(/\S+/p2p/\w+) (?:cannot be reached: )?(.+)")
+
+
+def reason_first(text: str, path: str | None = None) -> str:
+    """A sentence that begins with an address, or with this path: why before where, so that a narrow line cuts off
+    the place and not the reason."""
+    if path and text.startswith(f"{path} "):
+        return f"{text[len(path) + 1 :]} · {path}"
+    found = _OF_AN_ADDRESS.fullmatch(text)
+    return f"{found[2]} · {found[1]}" if found else text
 
 
 def who(event: Event) -> PeerId | None:
@@ -263,7 +276,7 @@ def _describe(event: Event, names: Names, brief: bool) -> str:
         case ev.NodeStopped():
             return event.reason
         case ev.ErrorOccurred():
-            return names.text(event.text)
+            return names.text(reason_first(event.text, event.path))
         case ev.HoldRequested():
             return f"{event.name or names.name(event.root)}: {counted(event.replicas, 'replica')} to be kept by others"
         case ev.PushedHold():

@@ -7,8 +7,9 @@ It is gone for good as soon as a peer was seen; a recording and a narrated demo 
 from flux_tui.core.plain import plain
 from flux_tui.core.state import ObjectState, State
 from flux_tui.core.ticket import Ticket, format_ticket
+from flux_tui.ui.cells import fit
 from flux_tui.ui.keys import Keys, action_named
-from flux_tui.ui.view import HIDDEN, Line, View, cut, fit, span
+from flux_tui.ui.view import HIDDEN, Line, View, cut, span
 
 TICKET_LINES = 4
 """Of the screen, for a ticket to be selected by mouse; a longer one is only copied."""

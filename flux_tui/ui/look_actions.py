@@ -6,6 +6,7 @@ from pathlib import Path
 from textual import events, on
 
 from flux_tui.core.plain import plain
+from flux_tui.ui import cells
 from flux_tui.ui.board import Board
 from flux_tui.ui.clipboard import copy
 from flux_tui.ui.filter import Filter, cids_of, parse_filter, peers_of
@@ -14,7 +15,7 @@ from flux_tui.ui.layout import PANELS
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.strips import Tabs
 from flux_tui.ui.tables import TABLES, column_at, columns_that_fit
-from flux_tui.ui.view import Sort, Times, fit
+from flux_tui.ui.view import Sort, Times
 
 FILTERS = "text  !not  kind:status_no  peer:12D3  cid:bafk  reason:busy"
 NOT_FILTERED = "Throughput has no lines to filter"
@@ -247,8 +248,8 @@ class LookActions(Board):
 
     def _in_a_line(self, before: str, text: str, after: str = "") -> str:
         """Words that cover no more than the footer's line: the text in their middle is cut where it has to be."""
-        room = max(16, self.size.width - len(before) - len(after) - 3)
-        return f"{before}{fit(plain(text), room).rstrip()}{after}"
+        room = max(16, self.size.width - cells.width(before) - cells.width(after) - 3)
+        return f"{before}{cells.cut(plain(text), room)}{after}"
 
     def action_mask(self) -> None:
         self.masked = self.prompt.masked = not self.masked

@@ -2,11 +2,11 @@
 
 from typing import NamedTuple
 
+from flux_tui.core.flow import RATE_SECONDS, rate_of
 from flux_tui.core.state import State
 from flux_tui.core.words import counted, human_size
 from flux_tui.ui.glyphs import Role
-from flux_tui.ui.trends import RATE_SECONDS, rate_of
-from flux_tui.ui.view import Line, Row, Span, View, cut, span, text_of
+from flux_tui.ui.view import Line, Row, Span, View, cut, span, wide
 
 FULL = 80
 """Columns from which the header says how many intents may be out, too."""
@@ -60,7 +60,7 @@ def throughput_rows(view: View) -> list[Row]:
     if waste := sum(state.wasted_bytes.values()):
         why = ", ".join(f"{human_size(size)} {cause}" for cause, size in state.wasted_bytes.items() if size)
         words = f", {human_size(waste)} wasted"
-        room = view.width - len(text_of(totals))
+        room = view.width - wide(totals)
         totals.append(span(f"{words}: {why}" if len(f"{words}: {why}") <= room else words, "warn"))
     rows.append(Row("total", cut(totals, view.width, view.glyphs.ellipsis), title=True))
     return rows
@@ -137,7 +137,7 @@ def fitting(parts: list[tuple[int, Line]], width: int) -> Line:
     room = width
     kept = set()
     for priority in sorted({priority for priority, _ in parts}):
-        needed = sum(len(text_of(line)) for other, line in parts if other == priority)
+        needed = sum(wide(line) for other, line in parts if other == priority)
         if needed > room:
             break
         room -= needed

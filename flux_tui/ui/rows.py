@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 from flux_tui.core.events import Reason
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.state import Hold, ObjectState, Pending
+from flux_tui.core.waiting import Tries, Try
 from flux_tui.core.words import counted, human_seconds, human_size
+from flux_tui.ui.cells import fit, width
 from flux_tui.ui.glyphs import REASON_SIGNS, Role, reason_words
-from flux_tui.ui.view import Line, Row, Span, View, cut, fit, span, text_of
+from flux_tui.ui.view import Line, Row, Span, View, cut, span, wide
 
-ETA_SECONDS = 15
-"""Of the rate by which is told when an object will be whole: one that changes less from moment to moment."""
 EARLY = 256 * 1024
 """Bytes of an object until which its rate says nothing of when it will be whole."""
 LOOSE_SHOWN = 100
@@ -33,14 +33,15 @@ def pending_rows(view: View) -> list[Row]:
         _total(found) for pending in state.pending.values() if (found := state.objects.get(pending.cid))
     ]
     digits = max(map(len, totals), default=0)
+    tries = Tries(state, view.now)
     for pending in state.pending.values():
         found = state.objects.get(pending.cid)
         if found is None:
             loose.append(pending)
             continue
-        rows += _object_rows(view, pending, found, senders.get(pending.cid, set()), digits)
+        rows += _object_rows(view, pending, found, senders.get(pending.cid, set()), digits, tries)
     if loose:
-        rows += _loose_rows(view, loose, senders)
+        rows += _loose_rows(view, loose, senders, tries)
     return rows + hold_rows(view)
 
 
@@ -75,7 +76,7 @@ def keeping_words(view: View, hold: Hold) -> str:
             words[-1] += f" and {len(hold.keepers) - 2} more"
     if hold.lacking:
         words += [
-            f"{view.peer(no.peer)} says {_reason(view, no.reason)}" for no in list(hold.refused.values())[-2:]
+            f"{_reason(view, no.reason)}: {view.peer(no.peer)}" for no in list(hold.refused.values())[-2:]
         ]
         if not hold.refused and not hold.keepers:
             words.append("nobody has answered yet")
@@ -89,7 +90,7 @@ def _total(found: ObjectState) -> str:
 
 
 def _object_rows(
-    view: View, pending: Pending, found: ObjectState, senders: set[PeerId], digits: int
+    view: View, pending: Pending, found: ObjectState, senders: set[PeerId], digits: int, tries: Tries
 ) -> list[Row]:
     # As wide at the start as at the end, and for every object: nothing jumps.
     count = f"{found.chunks_have:>{digits},}/{_total(found):<{digits}}"
@@ -105,12 +106,10 @@ def _object_rows(
     rate = 0.0 if view.dead else view.trends.object_rate(pending.cid, view.now)
     flows: Line = []
     if senders or rate:
-        lately = view.trends.object_rate(pending.cid, view.now, ETA_SECONDS)
-        left = max(0, (found.size or 0) - found.have_bytes)
-        known = lately > 0 and found.size and found.have_bytes >= EARLY
-        eta = f"  eta {human_seconds(left / lately)}" if known else ""
+        seconds = _eta(view, pending, found)
+        eta = f"  eta {human_seconds(seconds)}" if seconds is not None else ""
         flows = [span(f"{view.glyphs.down} {human_size(rate)}/s{eta}  ", "good")]
-    waits = waiting_words(view, pending, senders, view.width - 2 - len(text_of(flows)))
+    waits = waiting_words(view, pending, senders, view.width - 2 - wide(flows), tries)
     why: Line = [span("  ", "text"), *flows, span(waits, "good" if senders else "warn")]
     return [
         Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis)),
@@ -118,7 +117,17 @@ def _object_rows(
     ]
 
 
-def _loose_rows(view: View, loose: list[Pending], senders: Mapping[Cid, set[PeerId]]) -> list[Row]:
+def _eta(view: View, pending: Pending, found: ObjectState) -> float | None:
+    """Seconds until an object is whole; None: what comes is too little, or too uneven, to say."""
+    if not found.size or found.have_bytes < EARLY:
+        return None
+    since = max(pending.since, view.state.started_at or 0.0)
+    return view.trends.object_eta(pending.cid, since, view.now, max(0, found.size - found.have_bytes))
+
+
+def _loose_rows(
+    view: View, loose: list[Pending], senders: Mapping[Cid, set[PeerId]], tries: Tries
+) -> list[Row]:
     waiting = sum(1 for pending in loose if not pending.in_network)
     text = counted(len(loose), "loose chunk")
     if waiting:
@@ -127,7 +136,7 @@ def _loose_rows(view: View, loose: list[Pending], senders: Mapping[Cid, set[Peer
     for pending in loose[:LOOSE_SHOWN]:
         line: Line = [span(view.name(pending.cid), "name"), span(f"  push {pending.pushes}  ", "dim")]
         own = senders.get(pending.cid, set())
-        waits = waiting_words(view, pending, own, view.width - len(text_of(line)))
+        waits = waiting_words(view, pending, own, view.width - wide(line), tries)
         line.append(span(waits, "good" if own else "warn"))
         rows.append(Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis)))
     if len(loose) > LOOSE_SHOWN:
@@ -135,8 +144,11 @@ def _loose_rows(view: View, loose: list[Pending], senders: Mapping[Cid, set[Peer
     return rows
 
 
-def waiting_words(view: View, pending: Pending, senders: Iterable[PeerId], room: int) -> str:
-    """What a want waits for, as a person would say it, in as many words as there is room for."""
+def waiting_words(
+    view: View, pending: Pending, senders: Iterable[PeerId], room: int, tries: Tries | None = None
+) -> str:
+    """What a want waits for, as a person would say it, in as many words as there is room for. `tries`: of this
+    state, where many wants are told."""
     senders = list(senders)
     if len(senders) == 1:
         return f"from {view.peer(senders[0])}"
@@ -148,29 +160,41 @@ def waiting_words(view: View, pending: Pending, senders: Iterable[PeerId], room:
         return f"waits for room: {view.state.max_pending:,} intents are out"
     if not view.state.connected:
         return "no peer is connected"
-    again = ""
-    if (at := pending.next_try(view.now)) is not None:
-        again = f", next try in {human_seconds(at - view.now)}"
-    if (no := pending.next_no(view.now)) is not None:
-        who, long, short = view.peer(no.peer), _reason(view, no.reason), reason_words(no.reason, view.glyphs)
-        return _longest(
-            [
-                f"{who} says {long}{again}",
-                f"{who} says {short}{again}",
-                f"{who} {short}{again}",
-                f"{who} {short}",
-            ],
-            room,
-        )
+    one = (tries or Tries(view.state, view.now)).next_of(pending)
+    if one is None:
+        return _longest([why for why, _ in _whys(view, pending, None)], room)
+    left = human_seconds(one.at - view.now)
+    told = []
+    for why, peer in _whys(view, pending, one):
+        of = f": {view.peer(peer)}" if peer is not None else ""
+        told += [f"{why}, next try in {left}{of}"]
+    short, peer = _whys(view, pending, one)[-1]
+    of = f": {view.peer(peer)}" if peer is not None else ""
+    told += [f"{short}, again in {left}{of}", f"{short}, {left}{of}", f"{short}, {left}", short]
+    return _longest(told, room)
+
+
+def _whys(view: View, pending: Pending, one: Try | None) -> list[tuple[str, PeerId | None]]:
+    """Why a want waits, in many words and in few, and whose reason it is. The reason comes first: what is cut off a
+    narrow line is the rest."""
+    if one is not None and one.peer is not None:
+        if one.reason is None:
+            return [("late", one.peer)]
+        return [(_reason(view, one.reason), one.peer), (reason_words(one.reason, view.glyphs), one.peer)]
+    if one is not None and one.cause == "unwritten":
+        return [(CAUSES["unwritten"], None), (SHORT_CAUSES["unwritten"], None)]
     if pending.holders:
-        return f"{pending.holders} said yes{again}"
-    return f"nobody has answered yet{again}"
+        text = f"{pending.holders} said yes"
+        return [(f"{text}, and nothing comes", None), (text, None)]
+    if (no := pending.last_no) is not None:
+        return [(_reason(view, no.reason), no.peer), (reason_words(no.reason, view.glyphs), no.peer)]
+    return [("nobody has answered yet", None), ("no answer yet", None)]
 
 
 # ── retries ─────────────────────────────────────────────────────────────────────────────────────
 
 CAUSES = {
-    "retry_after": "said",
+    "retry_after": "a NO said so",
     "eta": "promised for then",
     "lapsed": "nobody is left to send it",
     "silence": "on silence",
@@ -182,68 +206,58 @@ SHORT_CAUSES = CAUSES | {"lapsed": "nobody sends it", "unwritten": "cannot be wr
 
 
 def retry_rows(view: View, limit: int = 200) -> list[Row]:
-    """Countdowns to the next push, the soonest first. Where no node runs, nothing is due."""
+    """Countdowns to the next try of each want, the soonest first. Where no node runs, nothing is due."""
     if view.dead:
         return []
     leases = view.state.leases
     sent = {*leases, *(lease.root for lease in leases.values())}
+    tries = Tries(view.state, view.now)
     due = [
-        (at, pending)
+        (one, pending)
         for pending in view.state.pending.values()
         # What is due and on its way is not pushed again.
-        if pending.in_network
-        and (at := pending.next_try(view.now)) is not None
-        and (at > view.now or pending.cid not in sent)
+        if (one := tries.next_of(pending)) is not None and (one.at > view.now or pending.cid not in sent)
     ]
-    due.sort(key=lambda one: one[0])
+    due.sort(key=lambda found: found[0].at)
     rows = []
     bar, name = (10, 20) if view.width >= 72 else (8, 14) if view.width >= 56 else (5, 10)
-    for at, pending in due[:limit]:
-        start = pending.last_push_at or pending.since
-        if pending.last_no is not None:
-            start = max(start, pending.last_no.at)
-        whole = max(at - start, 0.001)
-        left = at - view.now
+    for one, pending in due[:limit]:
+        start = one.since or pending.last_push_at or pending.since
+        left = one.at - view.now
         line: Line = [
             span(fit(view.name(pending.cid), name) + " ", "name"),
-            span(view.glyphs.bar(1 - left / whole, bar), "bar"),
+            span(view.glyphs.bar(1 - left / max(one.at - start, 0.001), bar), "bar"),
             span(f"{human_seconds(left) if left > 0 else 'now':>7} ", "strong"),
         ]
-        line.append(_cause(view, pending, at, view.width - len(text_of(line)), sent=pending.cid in sent))
-        no = pending.next_no(view.now)
-        words = no.reason if no else ""
-        rows.append(Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis), words=words))
+        line.append(_cause(view, pending, one, view.width - wide(line), sent=pending.cid in sent))
+        rows.append(Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis), words=one.reason or ""))
     return rows
 
 
-def _cause(view: View, pending: Pending, at: float, room: int, *, sent: bool) -> Span:
-    """Which push that will be, and why: in as many words as there is room for. A reason keeps its sign and its
-    word in the shortest of them. `sent`: some of it is on its way, so it is pushed only if that does not come."""
-    ordinals = [f" push {pending.pushes + 1} ", f" #{pending.pushes + 1} ", " "]
+def _cause(view: View, pending: Pending, one: Try, room: int, *, sent: bool) -> Span:
+    """Which push that will be, and why: in as many words as there is room for, the reason first. `sent`: some of it
+    is on its way, so it is pushed only if that does not come."""
+    ordinals = [f" push {pending.pushes + 1} ", f" #{pending.pushes + 1} "]
     if view.width < 60:
         del ordinals[0]  # all lines alike
-    peer: PeerId | None = None
-    reason: Reason | None = None
-    if at != pending.next_push_at and pending.last_no is not None:
-        peer, reason = pending.last_no.peer, pending.last_no.reason
-    elif pending.cause == "retry_after" and pending.cause_peer is not None:
-        # The last NO may be another peer's, which will never have it.
-        peer = pending.cause_peer
-        reason = pending.cause_no.reason if pending.cause_no else None
-    if peer is None:
-        role: Role = "warn" if pending.cause == "retry_after" else "dim"
-        causes = (CAUSES[pending.cause], SHORT_CAUSES[pending.cause])
-        if sent and pending.cause in ("lapsed", "silence"):
+    if one.how == "grant":
+        ordinals = [" "]  # it is granted some of it: nothing is pushed
+    if one.peer is None:
+        causes = (CAUSES[one.cause], SHORT_CAUSES[one.cause])
+        if sent and one.cause in ("lapsed", "silence"):
             causes = ("if nothing comes by then", "if nothing comes")
-        return span(_longest([ordinal + cause for cause in causes for ordinal in ordinals[:-1]], room), role)
-    who = view.peer(peer)
-    if reason is None:
-        return span(_longest([f"{ordinal}{who} said NO" for ordinal in ordinals], room), "warn")
-    long, short = _reason(view, reason), reason_words(reason, view.glyphs)
-    *_, number, none = ordinals
-    told = [f"{ordinal}{who} said {long}" for ordinal in ordinals[:-1]]
-    told += [f"{number}{who} {long}", f"{number}{who} {short}", f"{none}{who} {short}"]
-    return span(_longest(told, room), REASON_SIGNS[reason].role)
+        role: Role = "warn" if one.cause == "retry_after" else "dim"
+        return span(_longest([ordinal + cause for cause in causes for ordinal in ordinals], room), role)
+    who = view.peer(one.peer)
+    if one.reason is None:
+        late = "late" if one.cause == "lapsed" else "said NO"
+        return span(
+            _longest([*(f"{ordinal}{late}: {who}" for ordinal in ordinals), f" {late}"], room), "warn"
+        )
+    long, short = _reason(view, one.reason), reason_words(one.reason, view.glyphs)
+    told = [f"{ordinal}{long}: {who}" for ordinal in ordinals]
+    told += [f"{ordinals[-1]}{short}: {who}", f" {short}: {who}", f" {short}"]
+    return span(_longest(told, room), REASON_SIGNS[one.reason].role)
 
 
 def _reason(view: View, reason: Reason) -> str:
@@ -252,4 +266,4 @@ def _reason(view: View, reason: Reason) -> str:
 
 def _longest(texts: list[str], room: int) -> str:
     """The first that fits, they being sorted by length; else the shortest, which is then cut."""
-    return next((text for text in texts if len(text) <= room), texts[-1])
+    return next((text for text in texts if width(text) <= room), texts[-1])

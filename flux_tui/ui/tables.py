@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 from flux_tui.core.events import REASONS, Reason
 from flux_tui.core.plain import plain
-from flux_tui.core.state import PeerState, State
+from flux_tui.core.state import PeerState
+from flux_tui.core.waiting import asked_again_at
 from flux_tui.core.words import WHO_WIDTH, human_seconds, human_size, short_addr
+from flux_tui.ui import cells
 from flux_tui.ui.glyphs import REASON_SHORT, REASON_SIGNS, Glyphs, Role, reason_words
-from flux_tui.ui.view import HIDDEN, Line, Row, Span, View, cut, fit, span
+from flux_tui.ui.view import HIDDEN, Line, Row, Span, View, cut, span, wide
 
 SPARK = 10
 """Columns of a peer's sparkline: seconds."""
@@ -80,7 +82,7 @@ def table_rows(
         line: Line = []
         for column in shown:
             cell = column.cell(peer)
-            room = column.width - sum(len(text) for text, _ in cell)
+            room = column.width - wide(cell)
             space: Span = span(" " * max(0, room), "text")
             line += [*cell, space] if column.left else [space, *cell]
         rows.append(Row(peer.peer, cut(line, view.width, view.glyphs.ellipsis), words=words(peer)))
@@ -103,7 +105,7 @@ def _aligned(text: str, column: Column) -> str:
 
 def _who(view: View) -> Column:
     return Column(
-        "node", "node", WHO_WIDTH + 1, lambda peer: [span(f"{view.peer(peer.peer):<{WHO_WIDTH}} ", "peer")],
+        "node", "node", WHO_WIDTH + 1, lambda peer: [span(cells.left(view.peer(peer.peer), WHO_WIDTH + 1), "peer")],
         lambda peer: view.peer(peer.peer), left=True,
     )  # fmt: skip
 
@@ -125,7 +127,13 @@ def no_columns(view: View) -> list[Column]:
             columns.append(_reason_column(view, reason, width, 1 + given.index(reason), words))
     again = len(AGAIN) + gap
     columns.append(
-        Column("again", AGAIN, again, lambda peer: [_again(view, peer)], lambda peer: peer.until or 0.0)
+        Column(
+            "again",
+            AGAIN,
+            again,
+            lambda peer: [_again(view, peer)],
+            lambda peer: asked_again_at(view.state, peer) or 0.0,
+        )
     )
     return columns
 
@@ -170,15 +178,11 @@ def _reason_column(view: View, reason: Reason, width: int, importance: int, word
 
 
 def _again(view: View, peer: PeerState) -> Span:
-    if peer.until is None or not _asks(view.state):
+    at = asked_again_at(view.state, peer)
+    if at is None:
         return span("", "dim")
-    left = peer.until - view.now
+    left = at - view.now
     return span(human_seconds(left), "warn") if left > 0 else span("now", "good")
-
-
-def _asks(state: State) -> bool:
-    """Whether anything is left to be asked for: where nothing is, nobody is asked again."""
-    return bool(state.pending) or any(hold.lacking for hold in state.holds.values())
 
 
 def has_it(peer: PeerState) -> Span:
@@ -259,7 +263,7 @@ def peer_columns(view: View) -> list[Column]:
     def dot(peer: PeerState) -> Line:
         here = peer.connected and not view.dead
         sign: Span = span(glyphs.dot, "good") if here else span(glyphs.ring, "dim")
-        return [sign, span(f" {view.peer(peer.peer):<{WHO_WIDTH}}", "peer")]
+        return [sign, span(" " + cells.left(view.peer(peer.peer), WHO_WIDTH), "peer")]
 
     def rate(peer: PeerState) -> Line:
         inward, outward = view.trends.of(peer.peer).rate(now)
@@ -288,9 +292,7 @@ def peer_columns(view: View) -> list[Column]:
         return [span(" ", "text"), span(text, role)]
 
     def address(peer: PeerState) -> Line:
-        return [
-            span("  " + (HIDDEN if view.masked else fit(plain(short_addr(peer.addr)), 21).rstrip()), "dim")
-        ]
+        return [span("  " + (HIDDEN if view.masked else cells.cut(plain(short_addr(peer.addr)), 21)), "dim")]
 
     return [
         Column("peer", "  peer", WHO_WIDTH + 2, dot, lambda peer: view.peer(peer.peer), left=True),

@@ -5,10 +5,11 @@ the newest entries alone, at most WINDOW of them, so that it costs the same at a
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from flux_tui.core import events as ev
 from flux_tui.core.events import Entry
+from flux_tui.core.flow import RATE_SECONDS, eta_of, rate_of
 from flux_tui.core.ids import Cid, PeerId
 
 SECONDS = 60
@@ -17,21 +18,6 @@ WINDOW = 3_000
 """Entries looked at when the cursor jumps: some 8 ms."""
 WANTS = 256
 """Wants kept whose answers are timed."""
-
-
-RATE_SECONDS = 5
-"""Rates are means over this many seconds: long enough to be read, short enough to be true."""
-
-
-def rate_of(by_second: Mapping[int, float], now: float, seconds: int = RATE_SECONDS) -> float:
-    """Bytes a second over the last whole seconds, from the first in which there were any. The current one is not over,
-    and counts only where there is no other: a chunk that comes once a second would make the rate go up and down."""
-    last = int(now)
-    span = range(last - seconds, last)
-    first = next((t for t in span if by_second.get(t)), None)
-    if first is None:
-        return by_second.get(last, 0) / max(now - last, 0.5)
-    return sum(by_second.get(t, 0) for t in span) / (last - first)
 
 
 class PeerTrend:
@@ -63,6 +49,8 @@ class Trends:
 
     def __init__(self, seq: int = 0) -> None:
         self.seq = seq
+        self.since: float | None = None
+        """When the first entry was that is looked at."""
         self.peers: dict[PeerId, PeerTrend] = {}
         self._objects: dict[Cid, dict[int, int]] = {}
         self._wants: OrderedDict[Cid, float] = OrderedDict()
@@ -76,9 +64,14 @@ class Trends:
         """Bytes a second that come for one object lately."""
         return rate_of(self._objects.get(root, {}), now, seconds)
 
+    def object_eta(self, root: Cid, since: float, now: float, left: float) -> float | None:
+        """Seconds until the rest of an object is here, which is wanted since then; None: nobody can say."""
+        return eta_of(self._objects.get(root, {}), max(since, self.since or since), now, left)
+
     def extend(self, entries: Iterable[Entry]) -> None:
         """Take in more entries."""
         for self.seq, at, event in entries:
+            self.since = at if self.since is None else self.since
             match event:
                 case ev.ChunkReceived() | ev.ChunkWasted():
                     _count(self._peer(event.peer).bytes_in, int(at), event.size)

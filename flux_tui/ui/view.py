@@ -27,6 +27,7 @@ from flux_tui.core.ids import Cid, PeerId, short
 from flux_tui.core.plain import Plain, plain
 from flux_tui.core.state import State
 from flux_tui.core.words import WHO_WIDTH, counted, describe, human_size, who
+from flux_tui.ui import cells
 from flux_tui.ui.filter import Filter
 from flux_tui.ui.glyphs import REASON_SIGNS, Glyphs, Role
 from flux_tui.ui.trends import Trends
@@ -97,7 +98,7 @@ class View(NamedTuple):
         """What a peer is called, or its short form; its place in the list while masked."""
         if not self.masked:
             called = self.called.get(peer)
-            return plain(short(peer) if called is None else fit(plain(called), WHO_WIDTH).rstrip())
+            return plain(short(peer)) if called is None else cells.cut(plain(called), WHO_WIDTH)
         known = list(self.state.peers)
         return plain(f"peer {known.index(peer) + 1}" if peer in self.state.peers else "a peer")
 
@@ -155,6 +156,11 @@ def text_of(line: Line) -> str:
     return "".join(text for text, _ in line)
 
 
+def wide(line: Line) -> int:
+    """Cells that a line takes."""
+    return sum(cells.width(text) for text, _ in line)
+
+
 def merged(line: Line) -> Line:
     """The same to the eye in fewer spans, each of which costs the terminal some forty bytes: spaces are of the
     same colour as what is beside them."""
@@ -189,7 +195,7 @@ def entry_line(entry: Entry, view: View, group: Group | None = None, before: flo
         many = f"{len(group.peers)}+" if len(group.peers) >= MAX_PEERS else f"{len(group.peers)}"
         line.append(span(f"{many} peers".ljust(WHO_WIDTH) + " ", "peer"))
     elif peer is not None:
-        line.append(span(f"{view.peer(peer):<{WHO_WIDTH}} ", "peer"))
+        line.append(span(cells.left(view.peer(peer), WHO_WIDTH + 1), "peer"))
     if isinstance(entry.event, (StatusNo, AnsweredNo)):
         reason = REASON_SIGNS[entry.event.reason]
         line.append(span(view.glyphs.glyph(reason) + " ", reason.role))
@@ -248,25 +254,17 @@ def _moment(at: float, view: View, before: float | None) -> str:
 
 def cut(line: Line, width: int, ellipsis: str = "…") -> Line:
     """A line in `width` columns: what goes beyond ends in an ellipsis."""
-    if sum(len(text) for text, _ in line) <= width:
+    if wide(line) <= width:
         return line
     room = max(width - 1, 0)
     out: Line = []
     for text, role in line:
-        if len(text) >= room:
-            out.append((Plain(text[:room].rstrip("… ") + ellipsis), role))
+        if (takes := cells.width(text)) >= room:
+            out.append((Plain(cells.head(text, room).rstrip("… ") + ellipsis), role))
             break
         out.append((text, role))
-        room -= len(text)
+        room -= takes
     return out
-
-
-def fit(text: Plain, width: int) -> Plain:
-    """Exactly `width` columns: cut in the middle, or padded."""
-    if len(text) <= width:
-        return Plain(text.ljust(width))
-    keep = width - 1
-    return Plain(text[: keep - keep // 3] + "…" + text[-(keep // 3) :] if keep // 3 else text[:keep] + "…")
 
 
 def clock(at: float) -> str:

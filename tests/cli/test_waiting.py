@@ -56,8 +56,7 @@ def test_an_address_that_cannot_be_dialled() -> None:
     assert dials.failed is None, "another address"
     dials.see(Entry(1, 1.0, ev.ErrorOccurred(text=text)))
     assert waiting_for(state, TICKET, 1000.0, dials.failed) == (
-        "192.0.2.7:4001 cannot be reached: nobody listens there (connection refused);"
-        " it is dialled again within 30 s"
+        "nobody listens there (connection refused) · 192.0.2.7:4001; dialled again within 30 s"
     )
     dials.see(Entry(2, 1.0, ev.PeerConnected(peer=HOLDER, addr=ADDR)))
     assert dials.failed is None
@@ -67,7 +66,7 @@ def test_a_holder_that_has_not_got_a_part_of_it_after_all() -> None:
     no = ev.StatusNo(peer=HOLDER, cids=(LEAF,), reason="not_held", has_it=False, retry_after=None)
     lapsed = ev.LeaseLapsed(peer=HOLDER, cids=(LEAF,), cause="refused")
     state = after(*ASKED, GRANTED, no, lapsed)
-    assert waiting_for(state, TICKET, 1056.0) == f"{short(HOLDER)} says not_held, next try in 4.0 s"
+    assert waiting_for(state, TICKET, 1056.0) == f"not_held, next try in 4.0 s: {short(HOLDER)}"
     last = state.pending[ROOT].last_no
     assert last is not None
     assert (last.peer, last.reason) == (HOLDER, "not_held")

@@ -19,6 +19,7 @@ from flux_tui.core.ledger import STEP_SECONDS
 from flux_tui.core.machine import Machine
 from flux_tui.core.routing import MAX_SKEW
 from flux_tui.core.state import State
+from flux_tui.core.waiting import next_try
 from tests.core.samples import sample
 from tests.core.test_machine import CHUNK, HOLDER, ME, OTHER, START, Script, up, wanted
 from tests.core.test_routing import SEALED
@@ -91,14 +92,17 @@ def test_countdowns_go_on(step: float) -> None:
     script.give(fx.ClockStepped(seconds=step), 1.0)
     state = derive(script.series)
     assert state.at == pytest.approx(before.at + 1.0 + step)
+    one, first = (next_try(at, at.pending[CHUNK], at.at) for at in (state, before))
+    assert one is not None
+    assert first is not None
+    assert (one.peer, one.reason) == (HOLDER, "busy")
     for found, was in (
-        (state.pending[CHUNK].next_try(state.at), before.pending[CHUNK].next_try(before.at)),
+        (one.at, first.at),
         (state.peers[HOLDER].until, before.peers[HOLDER].until),
     ):
         assert found is not None
         assert was is not None
         assert found - state.at == pytest.approx(was - before.at - 1.0)
-    assert state.pending[CHUNK].next_no(state.at) is not None
     assert sum(second.noes for second in state.recent if second.t >= int(state.at) - 10) == 1
 
 

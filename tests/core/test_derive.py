@@ -12,6 +12,7 @@ from flux_tui.core.events import EVENT_TYPES, Entry, Event, Unknown
 from flux_tui.core.ids import Cid, PeerId, dag_cid, raw_cid
 from flux_tui.core.policy import Policy
 from flux_tui.core.state import MAX_PEERS, RECENT_SECONDS, PeerState, State
+from flux_tui.core.waiting import next_try
 
 CIDS = [raw_cid(b"%d" % number) for number in range(4)] + [dag_cid(b"%d" % number) for number in range(3)]
 PEERS = [PeerId(f"12D3KooW{name * 44}") for name in "ABC"]
@@ -113,7 +114,9 @@ def test_the_seeds_story() -> None:
     extend(state, [entry(4, ev.ChunkReceived(cid=want, size=10, peer=peer))])
     assert not state.pending
     assert (state.chunk_count, state.chunk_bytes, state.pushed) == (1, 10, 0)
-    assert state.status[peer].reason is None, "it gave what it was asked for"
+    assert state.status[peer].until == 1005.5, "a chunk that comes in between changes nothing of what it said"
+    extend(state, [entry(6, ev.ChunkReceived(cid=raw_cid(b"another"), size=10, peer=peer))])
+    assert state.status[peer].reason is None, "its time is over, and it gave what it was asked for"
     assert state.status[peer].counts == {"rate_limited": 1}
 
 
@@ -139,14 +142,17 @@ def test_the_next_try_is_told_with_the_no_that_it_waits_for() -> None:
     pending = state.pending[want]
     assert pending.last_no is not None
     assert pending.last_no.reason == "not_held"
-    assert (no := pending.next_no(1006.0)) is not None
-    assert (no.peer, no.reason) == (peer, "busy")
-    extend(state, [entry(6, ev.RetrySet(cids=(want,), next_push_at=1007.0, cause="lapsed"))])
-    assert pending.next_no(1006.0) == pending.last_no
-    extend(
-        state, [entry(7, ev.RetrySet(cids=(want,), next_push_at=1009.0, cause="retry_after", peer=PEERS[2]))]
-    )
-    assert pending.cause_no is None, "what that one said is not known"
+    state.peers[peer].connected = True
+    one = next_try(state, pending, 1006.0)
+    assert one is not None
+    assert (one.at, one.how, one.peer, one.reason) == (1012.0, "tell", peer, "busy")
+    extend(state, [entry(6, ev.RetrySet(cids=(want,), next_push_at=1030.0, cause="lapsed"))])
+    one = next_try(state, pending, 1006.0)
+    assert one is not None
+    assert (one.at, one.how, one.peer, one.reason, one.since) == (1012.0, "tell", peer, "busy", 1003.0)
+    one = next_try(state, pending, 1015.0)
+    assert one is not None
+    assert (one.at, one.how, one.cause, one.peer) == (1030.0, "push", "lapsed", None)
 
 
 def test_who_said_yes_is_counted_once() -> None:

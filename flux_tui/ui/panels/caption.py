@@ -10,7 +10,7 @@ from flux_tui.ui.keys import NARRATED, Keys
 from flux_tui.ui.panels.lines import wrapped
 from flux_tui.ui.panels.strips import LineStrip
 from flux_tui.ui.place import Caption
-from flux_tui.ui.view import Line, span, text_of
+from flux_tui.ui.view import Line, span, wide
 
 MIN_LINES, MAX_LINES = 2, 3
 
@@ -37,7 +37,7 @@ class CaptionStrip(LineStrip):
         ]
         if caption.held and shown:
             held: Line = [span("   " + self._waits(caption), "warn")]
-            if len(text_of([*shown[-1], *held])) <= self.size.width:
+            if wide([*shown[-1], *held]) <= self.size.width:
                 shown[-1] = [*shown[-1], *held]
             else:
                 shown.append([span(" " * (len(place) - 2), "text"), *held])

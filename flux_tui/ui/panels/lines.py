@@ -20,10 +20,11 @@ from textual.scrollbar import ScrollBar
 from textual.strip import Strip
 
 from flux_tui.core.plain import Plain, plain, plain_lines
+from flux_tui.ui import cells
 from flux_tui.ui.glyphs import Glyphs, Role
 from flux_tui.ui.panels.roles import Roles
 from flux_tui.ui.shown import NOTHING, assembled, content
-from flux_tui.ui.view import Line, Row, merged, span
+from flux_tui.ui.view import Line, Row, merged, span, wide
 
 STRIPS = 256
 """Drawn lines that are kept."""
@@ -250,7 +251,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
     def _draw(self, line: Line, sign: str, selected: bool, width: int) -> Strip:
         spans = merged([span(sign, "accent"), *line])
         segments = [Segment(text, self._role(role)) for text, role in spans]
-        if segments and (room := width - sum(len(text) for text, _ in spans)) > 0:
+        if segments and (room := width - wide(spans)) > 0:
             segments[-1] = Segment(segments[-1].text + " " * room, segments[-1].style)
         base = self._base
         if selected:
@@ -266,7 +267,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         lines = wrapped(self.empty, max(10, width - 4))
         top = max(0, (self.size.height - len(lines)) // 2)
         if top <= y < top + len(lines):
-            text = lines[y - top].center(width)
+            text = " " * ((width - cells.width(lines[y - top])) // 2) + lines[y - top]
             return Strip([Segment(text, self._role("dim"))]).crop_extend(0, width, self._base)
         return Strip.blank(width, self._base)
 
@@ -357,7 +358,7 @@ def wrapped(text: Plain, width: int) -> list[Plain]:
         line = ""
         for part in re.findall(r"[^ ]+", paragraph):
             word = part.replace("\u00a0", " ")
-            if line and len(line) + 1 + len(word) > width:
+            if line and cells.width(line) + 1 + cells.width(word) > width:
                 lines.append(Plain(line))
                 line = word
             else:

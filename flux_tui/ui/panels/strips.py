@@ -8,6 +8,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from flux_tui.ui.cells import width
 from flux_tui.ui.panels.roles import Roles
 from flux_tui.ui.view import Line, merged, span
 
@@ -70,7 +71,7 @@ class Keybar(LineStrip):
     def on_click(self, event: Click) -> None:
         end = 0
         for text, role in self._line:
-            end += len(text)
+            end += width(text)
             if event.x < end and role == "dim":
                 self.post_message(self.Picked(text.strip()))
                 break
