@@ -13,6 +13,7 @@ from typing import Any
 from flux_tui.core.ids import BadIdError, PeerId, parse_peer_id
 from flux_tui.core.policy import Policy
 from flux_tui.home import Home
+from flux_tui.regular_files import open_to_read
 
 UNITS = {
     "": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
@@ -131,7 +132,7 @@ class Settings:
     def load(cls, home: Home, **flags: Any) -> "Settings":
         """From the home's file, with flags that are not None on top. Raises SettingsError."""
         try:
-            with home.settings.open("rb") as file:
+            with open_to_read(home.settings) as file:
                 values = tomllib.load(file)
         except (FileNotFoundError, NotADirectoryError):
             values = {}  # a home that is no folder is told of by who locks it

@@ -23,6 +23,7 @@ import platformdirs
 
 from flux_tui.core.commands import MAX_COMMAND, Command, encode_command
 from flux_tui.paths import NO_FOLDER, literal_path, typed_path
+from flux_tui.regular_files import open_regular, read_regular, write_regular
 
 ENVIRONMENT = "FLUX_TUI_HOME"
 LENGTH = struct.Struct("!I")
@@ -103,7 +104,7 @@ class Home:
         """Have this home for writing. Raises HomeBusyError, HomeError."""
         self.prepare()
         try:
-            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = open_regular(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise HomeError(f"the home {self.path} cannot be written: {_words(error)}") from None
         try:
@@ -125,7 +126,7 @@ class Home:
     def running(self) -> int | None:
         """The pid of the process that has this home for writing, if there is one."""
         try:
-            descriptor = os.open(self._lock, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = open_regular(self._lock)
         except OSError:
             return None
         try:
@@ -168,7 +169,7 @@ class Home:
     def last_port(self) -> int | None:
         """The port that this home's node listened on last, so that its tickets stay valid."""
         try:
-            port = int(self.port.read_text())
+            port = int(read_regular(self.port))
         except (OSError, ValueError):
             return None
         return port if 0 < port < 65536 else None
@@ -176,12 +177,12 @@ class Home:
     def remember_port(self, port: int) -> None:
         """For the next start; a home that cannot be written just forgets."""
         with contextlib.suppress(OSError):
-            self.port.write_text(f"{port}\n")
+            write_regular(self.port, b"%d\n" % port)
 
     def last_flags(self) -> list[str] | None:
         """The flags that this home's node was started with last; None: that is not known."""
         try:
-            found = json.loads(self._flags.read_text())
+            found = json.loads(read_regular(self._flags))
         except (OSError, ValueError):
             return None
         known = isinstance(found, list) and all(isinstance(flag, str) for flag in found)
@@ -190,7 +191,7 @@ class Home:
     def remember_flags(self, flags: list[str]) -> None:
         """For who starts it again as it was; a home that cannot be written just forgets."""
         with contextlib.suppress(OSError):
-            self._flags.write_text(json.dumps(flags) + "\n")
+            write_regular(self._flags, json.dumps(flags).encode() + b"\n")
 
     def _connect(self) -> socketlib.socket:
         connection = socketlib.socket(socketlib.AF_UNIX, socketlib.SOCK_STREAM)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from flux_tui.home import Home, HomeError
+from flux_tui.regular_files import open_to_read, open_to_write
 
 START_SECONDS = 20.0
 """For a node to listen; importing libp2p takes one of them."""
@@ -22,7 +23,7 @@ def ensure_node(
     if home.running() is not None and _wait_until_listening(home, None):
         return False  # else it was about to stop, and has
     try:
-        log = home.node_log.open("ab")
+        log = open_to_write(home.node_log)
     except OSError as error:
         words = (error.strerror or str(error)).lower()
         raise HomeError(f"{home.node_log} cannot be written: {words}") from None
@@ -59,7 +60,7 @@ def _wait_until_listening(home: Home, process: "subprocess.Popen[bytes] | None",
 
 def _last_words(home: Home, start: int) -> str:
     """The sentence with which a node gave up."""
-    with home.node_log.open("rb") as log:
+    with open_to_read(home.node_log) as log:
         log.seek(start)
         lines = log.read().decode(errors="replace").strip().splitlines()
     last = lines[-1] if lines else "it said nothing (`flux-tui node` shows why)"

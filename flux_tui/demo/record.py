@@ -40,7 +40,7 @@ def record(arguments: Sequence[str], file: Path, *, columns: int, rows: int, tit
         "env": {"TERM": "xterm-256color"},
     }  # fmt: skip
     try:
-        with file.open("w", encoding="utf-8") as out:
+        with open(_open(file), "w", encoding="utf-8") as out:
             out.write(json.dumps(header) + "\n")
             for seconds, text in _output(terminal):
                 out.write(json.dumps([round(seconds, 3), "o", text], ensure_ascii=False) + "\n")
@@ -52,6 +52,13 @@ def record(arguments: Sequence[str], file: Path, *, columns: int, rows: int, tit
     finally:
         os.close(terminal)
     return os.waitstatus_to_exitcode(status)
+
+
+def _open(file: Path) -> int:
+    """A descriptor to write to, at once: a pipe that nobody reads is an error, where it would be waited for."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def _output(terminal: int) -> Iterator[tuple[float, str]]:

@@ -11,12 +11,13 @@ from libp2p.crypto.keys import KeyPair, PrivateKey
 from libp2p.crypto.serialization import deserialize_private_key
 
 from flux_tui.net.network import NetworkError
+from flux_tui.regular_files import read_regular
 
 
 def load_or_create(path: Path) -> KeyPair:
     """The key of this home; a new one the first time. Raises NetworkError."""
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except FileNotFoundError:
         return _create(path)
     except OSError as error:

@@ -24,6 +24,7 @@ from libp2p.abc import IRawConnection
 from libp2p.io.exceptions import ConnectionClosedError
 
 from flux_tui.net.network import NetworkError
+from flux_tui.regular_files import open_to_read
 
 HEADER = b"/key/swarm/psk/1.0.0/"
 KEY_BYTES, NONCE_BYTES = 32, 24
@@ -35,7 +36,7 @@ SIGMA = b"expand 32-byte k"
 def load_swarm_key(path: Path) -> bytes:
     """The 32 bytes of a swarm key file. Raises NetworkError with a sentence."""
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             data = file.read(MAX_FILE + 1)
     except OSError as error:
         raise NetworkError(f"the swarm key {path} cannot be read: {(error.strerror or '').lower()}") from None

@@ -25,6 +25,7 @@ from flux_tui.core.unixfs import (
     leads_out,
 )
 from flux_tui.core.words import NAMED, counted, some
+from flux_tui.regular_files import open_unbuffered
 from flux_tui.store.files import FileStat
 from flux_tui.store.store import Leaf
 
@@ -139,7 +140,7 @@ class _Walker:
         recorded = time.time_ns()
         builder = FileBuilder()
         leaves: list[Leaf] = []
-        with path.open("rb", buffering=0) as opened:
+        with open_unbuffered(path) as opened:
             before = os.fstat(opened.fileno())
             stat = FileStat.of(before, recorded)
             offset = 0

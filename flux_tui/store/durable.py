@@ -57,7 +57,7 @@ def flush_folder(folder: Path) -> None:
 
 
 def _flush_all(base: Path, syncfs: Callable[[int], int]) -> None:
-    descriptor = os.open(base, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if syncfs(descriptor):
             number = ctypes.get_errno()

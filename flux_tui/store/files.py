@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flux_tui.core.ids import Cid, matches
+from flux_tui.regular_files import open_unbuffered
 from flux_tui.store.inside import Inside
 from flux_tui.store.schema import StoreError
 
@@ -53,8 +54,6 @@ class FileStat(NamedTuple):
         return self.recorded_ns - changed > tick
 
 
-READ = os.O_RDONLY | os.O_CLOEXEC
-"""How a file is opened to be read."""
 DIRECT = getattr(os, "O_DIRECT", 0)
 """Write past the page cache (Linux). Measured on a two-core machine: 0.05 ms of processor a MiB instead
 of 0.2 to 1.7 ms (fresh pages are dear, in a virtual machine above all); a large download does not push
@@ -202,7 +201,7 @@ def rename_new(part: Path, path: Path) -> None:
 def holds(path: Path, offset: int, size: int, cid: Cid) -> bool:
     """Whether a file has a chunk's bytes at this offset."""
     try:
-        with path.open("rb", buffering=0) as opened:
+        with open_unbuffered(path) as opened:
             return matches(cid, read_at(opened.fileno(), offset, size))
     except OSError:
         return False

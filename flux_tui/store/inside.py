@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
 
+from flux_tui.regular_files import open_regular
 from flux_tui.store.schema import StoreError
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -38,8 +39,8 @@ class Inside(NamedTuple):
         """A descriptor of this file; `make`: with the folders above it. Raises StoreError, OSError."""
         flags |= os.O_NOFOLLOW | os.O_CLOEXEC
         if not self.rel:
-            return self._named(lambda: os.open(self.base, flags, 0o666))
-        return self._at(make, lambda folder, name: os.open(name, flags, 0o666, dir_fd=folder))
+            return self._named(lambda: open_regular(self.base, flags))
+        return self._at(make, lambda folder, name: open_regular(name, flags, dir_fd=folder))
 
     def make_folder(self) -> None:
         """A folder here, and those above it, unless they are there. Raises StoreError, OSError."""

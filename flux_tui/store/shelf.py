@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from flux_tui.core.ids import Cid, cid_bytes, cid_from_bytes, matches
+from flux_tui.regular_files import open_regular, open_unbuffered
 from flux_tui.store import files
 from flux_tui.store.files import FileStat
 from flux_tui.store.places import Explained, Landed, Lost, ReadResult, Where
@@ -130,10 +131,10 @@ class Shelf:
         why = "was changed since it was shared: what was changed is not sent any more"
         try:
             try:
-                opened = os.open(path, files.READ)
+                opened = open_regular(path)
             except FileNotFoundError:
                 path, stat, doubtful = self._locate(file)  # given its name just now, perhaps
-                opened = os.open(path, files.READ)
+                opened = open_regular(path)
             try:
                 trusted = not doubtful and (stat is None or stat.proves(files.stat_of(opened)))
                 for cid, where in wanted:
@@ -172,7 +173,7 @@ class Shelf:
             )
             for file, offset in places:
                 try:
-                    with self._locate(file)[0].open("rb", buffering=0) as opened:
+                    with open_unbuffered(self._locate(file)[0]) as opened:
                         data = files.read_at(opened.fileno(), offset, where.size, wait=wait)
                 except BlockingIOError:
                     raise

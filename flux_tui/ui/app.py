@@ -15,6 +15,7 @@ from textual.app import SystemCommand
 from textual.screen import Screen
 
 from flux_tui.core.plain import plain, plain_lines
+from flux_tui.regular_files import APPEND, open_regular
 from flux_tui.ui.collector import settle
 from flux_tui.ui.commandline import Context, LineError, Outcome, complete_line, read_line
 from flux_tui.ui.keys import JUMP
@@ -280,8 +281,8 @@ class Dashboard(TimeActions, PushActions, LookActions):
         where = f"the report is in {self._crash_log}"
         try:
             # Not through a link that somebody else made, where it is in a folder for all.
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
-            with open(os.open(self._crash_log, flags, 0o600), "a", encoding="utf-8") as log:
+            descriptor = open_regular(self._crash_log, APPEND | os.O_NOFOLLOW, 0o600)
+            with open(descriptor, "a", encoding="utf-8") as log:
                 log.write(time.strftime("%Y-%m-%d %H:%M:%S\n"))
                 log.write(plain_lines(*"".join(traceback.format_exception(error)).split("\n")))
         except OSError as failed:

@@ -14,6 +14,7 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 
 from flux_tui.core.plain import plain
+from flux_tui.regular_files import read_regular
 from flux_tui.ui.shown import Field, Words
 from flux_tui.ui.view import tells
 
@@ -32,7 +33,7 @@ class History:
         self._path = path
         self._lines: dict[str, list[str]] = {}
         try:
-            text = path.read_text(errors="replace") if path is not None else ""
+            text = read_regular(path).decode(errors="replace") if path is not None else ""
         except OSError:
             text = ""
         for line in text.splitlines():

@@ -1,0 +1,110 @@
+"""Opening files that somebody else may have replaced: never waiting, and regular files only.
+
+Whoever may write a folder can put a pipe, a socket, a device or a folder where a file was. To open a pipe waits for
+its other end, for ever if there is none, and nothing can interrupt that thread; to open or read a device may do
+anything. So every file whose path others can change is opened here: shared files, unfinished downloads, settings,
+keys, logs.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from io import FileIO
+from pathlib import Path
+from typing import BinaryIO
+
+READ = os.O_RDONLY
+WRITE_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+_NO_WAITING = os.O_NONBLOCK | os.O_CLOEXEC | getattr(os, "O_NOCTTY", 0)
+
+Opener = Callable[[int], int]
+"""Opens something with these flags."""
+
+
+class NotRegularError(OSError):
+    """Something stands there that is no file. `strerror` says what."""
+
+
+def open_regular(path: str | Path, flags: int = READ, mode: int = 0o666, *, dir_fd: int | None = None) -> int:
+    """A descriptor of a regular file, at once. Raises NotRegularError, IsADirectoryError and other OSErrors."""
+    _refuse_early(path, flags, dir_fd)
+    try:
+        descriptor = os.open(path, flags | _NO_WAITING, mode, dir_fd=dir_fd)
+    except OSError as error:
+        if error.errno in (
+            errno.ENXIO,
+            errno.ENODEV,
+            errno.EOPNOTSUPP,
+        ):  # no other end, or not to be opened at all
+            raise NotRegularError(
+                error.errno, "it is no file, but a pipe, a socket or a device", str(path)
+            ) from error
+        if (
+            error.errno == errno.EAGAIN
+        ):  # a lease of a file server: `BlockingIOError` would mean something else here
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(path)) from error
+        raise
+    try:
+        check_regular(os.fstat(descriptor), path)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def check_regular(found: os.stat_result, path: str | Path) -> None:
+    """Raises NotRegularError or IsADirectoryError for what is no regular file."""
+    if stat.S_ISREG(found.st_mode):
+        return
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise NotRegularError(errno.ENXIO, f"it is no file, but {_kind(found.st_mode)}", str(path))
+
+
+def read_regular(path: Path, limit: int = -1) -> bytes:
+    """The content of a regular file, or its first `limit` bytes. Raises OSError."""
+    with open_to_read(path) as file:
+        return file.read(limit)
+
+
+def write_regular(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Write a regular file anew. Raises OSError."""
+    with open_to_write(path, WRITE_NEW, mode) as file:
+        file.write(data)
+
+
+def open_to_read(path: Path) -> BinaryIO:
+    """A regular file for reading. Raises OSError."""
+    return open(open_regular(path), "rb")
+
+
+def open_to_write(path: Path, flags: int = APPEND, mode: int = 0o666) -> BinaryIO:
+    """A regular file for writing. Raises OSError."""
+    return open(open_regular(path, flags, mode), "ab" if flags & os.O_APPEND else "wb")
+
+
+def open_unbuffered(path: Path) -> FileIO:
+    """A regular file for reading without a buffer. Raises OSError."""
+    return FileIO(open_regular(path), "rb")
+
+
+def _refuse_early(path: str | Path, flags: int, dir_fd: int | None) -> None:
+    """What is no file is best not opened at all: a device may act on that. A race is noticed after it."""
+    try:
+        found = os.stat(path, dir_fd=dir_fd, follow_symlinks=not flags & os.O_NOFOLLOW)
+    except OSError:
+        return  # opening it says why
+    if not stat.S_ISLNK(found.st_mode):  # to open that says so
+        check_regular(found, path)
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISFIFO(mode):
+        return "a pipe"
+    if stat.S_ISSOCK(mode):
+        return "a socket"
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        return "a device"
+    return "something else"
