@@ -14,6 +14,7 @@ peer was given; takes any number of streams; and reads as fast as a peer writes.
 Slowing a peer down is done by not reading on: it costs nothing here, and an honest peer just waits.
 """
 
+import errno
 import logging
 import struct
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from libp2p.abc import IMuxedStream
 from libp2p.peer.id import ID
 from libp2p.stream_muxer.yamux import yamux
 from libp2p.stream_muxer.yamux.yamux import (
+    FLAG_SYN,
     HEADER_SIZE,
     TYPE_DATA,
     TYPE_PING,
@@ -34,6 +36,7 @@ from libp2p.stream_muxer.yamux.yamux import (
 
 from flux_tui.core.ids import PeerId
 from flux_tui.net.frames import FrameBuffer, FrameBuffers
+from flux_tui.net.keepalive import SILENT, unsent_of
 from flux_tui.net.pace import Pace
 from flux_tui.net.session import ReadAheadSession
 
@@ -66,6 +69,8 @@ PING_BURST, PING_RATE = 64.0, 16.0
 POLL_SECONDS = 0.02
 YIELD_EVERY = 64
 """Frames, until other connections have their turn: libp2p goes on as long as there are any."""
+GONE = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH})
+"""What a system says when the other one does not answer any more."""
 PLAIN_DATA = (0, TYPE_DATA, 0)
 HEADER = struct.Struct(YAMUX_HEADER_FORMAT)
 """Of a frame: version, kind, flags, stream, length."""
@@ -113,6 +118,7 @@ class GuardedYamux(Yamux):
         super().__init__(secured_conn, peer_id, **kwargs)
         self.guard = guard
         self.stream_buffers: FrameBuffers = FrameBuffers()
+        self._why: str | None = None
         self._since = 0
         self._incoming = 0
         """Bytes of the frame that is being read."""
@@ -123,6 +129,38 @@ class GuardedYamux(Yamux):
             secured_conn.before_header = self._take_frames
         self._streams_pace = Pace(STREAM_BURST, STREAM_RATE)
         self._pings_pace = Pace(PING_BURST, PING_RATE)
+
+    @property
+    def heard(self) -> int:
+        """Grows with whatever comes."""
+        return self.secured_conn.heard if isinstance(self.secured_conn, ReadAheadSession) else 0
+
+    @property
+    def unsent(self) -> int | None:
+        """Bytes that the peer's system has not acknowledged; None where nothing can tell."""
+        return unsent_of(self.secured_conn.tcp) if isinstance(self.secured_conn, ReadAheadSession) else None
+
+    @property
+    def why_closed(self) -> str | None:
+        """Why it ended, if that is known here."""
+        broken = self.secured_conn.broken if isinstance(self.secured_conn, ReadAheadSession) else None
+        return self._why or (SILENT if broken is not None and broken.errno in GONE else None)
+
+    async def ping(self) -> None:
+        """Ask for a sign of life. The answer is a sample of the round trip as well."""
+        self._ping_id += 1
+        await self._write_frame(HEADER.pack(0, TYPE_PING, FLAG_SYN, 0, self._ping_id))
+        self._ping_sent_time = trio.current_time()
+
+    def abort(self, why: str) -> None:
+        """Close it without a word: nobody would hear one."""
+        self._why = self._why or why
+        log.info("closing the connection to %s: %s", self.peer_id, why)
+        session = self.secured_conn
+        if isinstance(session, ReadAheadSession) and session.tcp is not None:
+            session.tcp.close()  # whoever reads or writes it finds out, and clears up
+        elif self._nursery is not None and not self.event_shutting_down.is_set():
+            self._nursery.start_soon(self._cleanup_on_error)
 
     def parked(self) -> int:
         """Bytes that wait in this connection's buffers, or for the rest of their frame."""

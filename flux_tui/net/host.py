@@ -26,7 +26,8 @@ from flux_tui.net.dht import Dht
 from flux_tui.net.dialling import Dialler
 from flux_tui.net.discovery import addrs_of, concrete, connect_any, mdns, parse_peer_addr
 from flux_tui.net.guests import Guests
-from flux_tui.net.links import PROTOCOL, Links
+from flux_tui.net.keepalive import Keepalive, probe
+from flux_tui.net.links import CLOSED, PROTOCOL, Link, Links
 from flux_tui.net.network import BAN_SECONDS, Load, Network, NetworkError, OpenNetwork, Receiver
 from flux_tui.net.relay import CIRCUIT, CircuitTransport, Relay, Reservations, circuit_addr
 from flux_tui.net.supervisor import Supervisor, Tasks
@@ -38,6 +39,8 @@ DIAL_SECONDS = 10.0
 """For a dialled peer to have its link up."""
 REDIAL_MIN, REDIAL_MAX = 0.5, 30.0
 """Seconds between two tries to reach a peer that is to be kept; doubling, with jitter."""
+GONE_SECONDS = 2.0
+"""For a connection that turned out to be dead to be cleared away."""
 MAX_DIALS = 128
 """Addresses being dialled at the same time."""
 MAX_CAUSES = 32
@@ -103,6 +106,7 @@ async def _open(
         tasks.keep(network.run_dht)
         network.budget = budget
         budget.on_drop = network.over_budget
+        tasks.keep(Keepalive(lambda: list(budget.connections)).run)
         tasks.keep(broadcast.run_outbox)
         tasks.keep(broadcast.run_inbox, network.peer_id, receiver)
         if use_mdns:
@@ -112,6 +116,16 @@ async def _open(
             yield network
         finally:
             nursery.cancel_scope.cancel()
+
+
+class _Dial:
+    """An address that is being dialled."""
+
+    def __init__(self, keep: bool) -> None:
+        self.keep = keep
+        """Whether to go on until the peer is there, and whenever it is gone."""
+        self.again = trio.Event()
+        """Somebody asked for it once more: now is a good time to try."""
 
 
 class Libp2pNetwork:
@@ -133,8 +147,8 @@ class Libp2pNetwork:
         self._links = Links(host, receiver, nursery, self._addr_of)
         self._links.close = lambda peer: nursery.start_soon(self._close_peer, peer)
         self.budget: Budget
-        self._dialling: dict[str, bool] = {}
-        """Addresses being dialled, and whether to keep at it."""
+        self._dialling: dict[str, _Dial] = {}
+        """Addresses being dialled."""
         self._addr_by_peer: dict[PeerId, str] = {}
         self.peer_id = PeerId(str(host.get_id()))
         self.addrs = self._own_addrs()
@@ -184,11 +198,13 @@ class Libp2pNetwork:
         await self.dht.run()
 
     def dial(self, addr: str, *, keep: bool = False, more: Sequence[str] = ()) -> None:
-        if addr in self._dialling:
-            self._dialling[addr] |= keep
+        dial = self._dialling.get(addr)
+        if dial is None:
+            self._dialling[addr] = dial = _Dial(keep)
+            self._nursery.start_soon(self._dial, addr, more, dial)
         else:
-            self._dialling[addr] = keep
-            self._nursery.start_soon(self._dial, addr, more)
+            dial.keep |= keep
+            dial.again.set()
 
     def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:
         self._links.ban(peer, seconds)
@@ -228,7 +244,7 @@ class Libp2pNetwork:
     async def _on_stream(self, stream: INetStream) -> None:
         await self._links.take(stream)
 
-    async def _dial(self, addr: str, more: Sequence[str]) -> None:
+    async def _dial(self, addr: str, more: Sequence[str], dial: "_Dial") -> None:
         try:
             if len(self._dialling) > MAX_DIALS:
                 self._receiver.on_dial_failed(addr, f"{addr} is not dialled: too many others are just now")
@@ -245,13 +261,18 @@ class Libp2pNetwork:
                 if why is None:
                     wait = REDIAL_MIN
                     link = self._links.by_peer.get(peer)
-                    if self._dialling[addr] and link is not None:
-                        await link.done.wait()
+                    while dial.keep and link is not None and not link.done.is_set():
+                        await _first(link.done, dial.again)
+                        dial.again = trio.Event()
+                        if not link.done.is_set():
+                            await self._is_alive(link)  # somebody asks for it again
                 else:
                     self._receiver.on_dial_failed(addr, why)
-                if not self._dialling[addr]:
+                if not dial.keep:
                     return
-                await trio.sleep(wait * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
+                with trio.move_on_after(wait * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter, no secret
+                    await dial.again.wait()
+                dial.again = trio.Event()
                 wait = min(wait * 2, REDIAL_MAX)
         finally:
             del self._dialling[addr]
@@ -260,7 +281,7 @@ class Libp2pNetwork:
         """Have a link to this peer. Returns why not, in a sentence."""
         if peer == self.peer_id:
             return f"{addr} is this node itself"
-        if self._links.get(peer) is not None:
+        if (link := self._links.get(peer)) is not None and await self._is_alive(link):
             return None
         refused = f"{addr} is not dialled: there are too many peers, or it misbehaved just now"
         if not self._links.allowed(peer):
@@ -282,8 +303,25 @@ class Libp2pNetwork:
             probed = None if f"/{CIRCUIT}" in addr else await _probe(transport)
             return f"{addr} cannot be reached: {_unknown_identity(error) or probed or _reason(error)}"
         if link is None or not link.up.is_set():
-            return f"{addr} answers, but does not speak flux" if self._links.allowed(peer) else refused
+            if not self._links.allowed(peer):
+                return refused
+            if link is not None and link.foreign:
+                return f"{addr} answers, but does not speak flux"
+            why = link.why if link is not None else CLOSED
+            return (
+                f"{addr} answers, but no link came up: {why}; it may have too many peers, or refuse this node"
+            )
         return None
+
+    async def _is_alive(self, link: Link) -> bool:
+        """Whether a link still leads to its peer. If not, it is gone afterwards, and its connections as well."""
+        dead = [one for one in link.connections() if not await probe(one)]
+        if dead:
+            with trio.move_on_after(GONE_SECONDS):
+                await link.done.wait()
+                for one in dead:
+                    await one.event_closed.wait()
+        return not dead
 
     def _forget_failures(self, peer: ID) -> None:
         """Nor does it matter what libp2p once knew of its addresses: it would try those before the new one."""

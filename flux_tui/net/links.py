@@ -22,14 +22,17 @@ from libp2p.peer.id import ID
 from flux_tui.core import codec
 from flux_tui.core.ids import PeerId
 from flux_tui.core.policy import Bucket
+from flux_tui.net.budget import GuardedYamux
 from flux_tui.net.network import BAN_SECONDS, PUSH_PROTOCOL, Receiver
 from flux_tui.net.push_stream import Outgoing, StalledError, read_from
 from flux_tui.net.supervisor import Tasks
 from flux_tui.net.transport import WRITE_BYTES, source_of, widen, write_slices
+from flux_tui.net.upstream.streams import is_foreign, on_connection
 
 log = logging.getLogger(__name__)
 
 PROTOCOL = TProtocol(PUSH_PROTOCOL)
+CLOSED = "the connection was closed"
 LINK = "link"
 """The reason for which libp2p keeps a connection."""
 HANDSHAKE_SECONDS = 10.0
@@ -66,7 +69,19 @@ class Link:
         self.up = trio.Event()
         self.done = trio.Event()
         self.scope = trio.CancelScope()
-        self.why = "the connection was closed"
+        self.why = CLOSED
+        self.foreign = False
+        """The peer says that it does not know our protocol."""
+
+    def connections(self) -> list[GuardedYamux]:
+        """Those that its streams are on: usually one."""
+        streams = [stream for stream in (self.inbound, self.outbound) if stream is not None]
+        found = {id(stream.muxed_conn): stream.muxed_conn for stream in streams}
+        return [one for one in found.values() if isinstance(one, GuardedYamux)]
+
+    def broke(self) -> None:
+        """A stream of it ended."""
+        self.end(next((why for one in self.connections() if (why := one.why_closed)), CLOSED))
 
     def end(self, why: str) -> None:
         """Close it, soon."""
@@ -212,12 +227,15 @@ class Links:
             link.complete.set()
 
     async def _open(self, link: Link) -> None:
+        # What came on one connection is answered on it: another one may be dead, and not know it yet.
+        inbound = link.inbound.muxed_conn if link.inbound is not None else None
         try:
-            with trio.fail_after(HANDSHAKE_SECONDS):
+            with trio.fail_after(HANDSHAKE_SECONDS), on_connection(inbound):
                 link.outbound = await self._host.new_stream(ID.from_base58(link.peer), [PROTOCOL])
         except Exception as error:  # libp2p raises many kinds; each means: no stream
             log.debug("no push stream to %s: %r", link.peer, error)
-            link.end("it does not take our push stream")
+            link.foreign = is_foreign(error)
+            link.end("it does not take a stream of this node")
         finally:
             link.opening = False
         self._check(link)
@@ -227,7 +245,9 @@ class Links:
             await old.done.wait()  # its on_disconnected comes before our on_connected
         try:
             with link.scope, trio.move_on_after(HANDSHAKE_SECONDS) as waiting:
+                link.why = "it did not open a stream in time"
                 await link.complete.wait()
+                link.why = CLOSED
                 waiting.deadline = float("inf")
                 link.up.set()
                 self._protect(link.peer)
@@ -285,7 +305,7 @@ class Links:
             link.end(f"it sent garbage: {error}")
         except Exception as error:  # the stream's end, however libp2p words it
             log.debug("reading from %s ended: %r", link.peer, error)
-            link.end("the connection was closed")
+            link.broke()
 
     async def _write(self, link: Link) -> None:
         assert link.outbound is not None
@@ -293,7 +313,7 @@ class Links:
             await link.outgoing.write_to(link.outbound)
         except Exception as error:  # likewise
             log.debug("writing to %s ended: %r", link.peer, error)
-            link.end("the connection was closed")
+            link.broke()
 
 
 async def _reset(stream: INetStream) -> None:

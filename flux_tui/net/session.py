@@ -22,6 +22,7 @@ from libp2p.security.secure_session import SecureSession
 from libp2p.stream_muxer.yamux.yamux import HEADER_SIZE
 
 from flux_tui.net.frames import Piece, part_of
+from flux_tui.net.whole_writes import tcp_of
 
 READ_AHEAD = 256 * 1024
 """Bytes asked of the socket at once."""
@@ -77,6 +78,13 @@ class ReadAheadSession(SecureSession):
         self._decrypt = self._noise.cipher_state_decrypt.decrypt_with_ad
         self.raw = raw
         self._socket = _socket_of(raw)
+        tcp = tcp_of(raw)
+        self.tcp = tcp.stream.socket if tcp is not None else None
+        """The socket at the bottom, whatever protects it; None: it is inside of another connection."""
+        self.heard = 0
+        """How often something came."""
+        self.broken: OSError | None = None
+        """What the system said when it ended."""
         self._rest = bytearray()
         """The beginning of a message."""
         self._needed = 2
@@ -165,9 +173,11 @@ class ReadAheadSession(SecureSession):
                         count = 0
                         break
                 except OSError as error:
+                    self.broken = error
                     raise ConnectionClosedError(f"the connection broke: {error}") from error
         if not count:
             raise ConnectionClosedError("the peer closed the connection")
+        self.heard += 1
         return count
 
     def _decrypt_some(self, view: memoryview, at: int, end: int) -> int:

@@ -29,6 +29,7 @@ from flux_tui.net.transport import muxers, security
 from flux_tui.net.upstream.clock import keep_steady
 from flux_tui.net.upstream.peerstore import BoundedPeerstore
 from flux_tui.net.upstream.service import supervise_handlers, supervised
+from flux_tui.net.upstream.streams import prefer_newest
 from flux_tui.net.upstream.upgrade import Upgrades
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ async def open_host(
     budget.watch(swarm)
     _give_back_slots(swarm, supervisor)
     Upgrades(swarm)
+    prefer_newest(swarm)
     supervise_handlers(host, supervisor)
     swarm.auto_connector.start = _nothing
     swarm.auto_connector.run_background_task = _nothing

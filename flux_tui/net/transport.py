@@ -29,8 +29,10 @@ from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 
 from flux_tui.net.budget import HEADER, PLAIN_DATA, RECEIVE_WINDOW
 from flux_tui.net.frames import FrameBuffer
+from flux_tui.net.keepalive import set_options
 from flux_tui.net.push_stream import Source, StreamSource
 from flux_tui.net.session import BATCH_BYTES, ReadAheadSession, batch
+from flux_tui.net.whole_writes import keep_whole
 
 WRITE_BYTES = 65_507
 """With yamux's 12-byte header exactly one Noise message of 65,519 bytes."""
@@ -56,7 +58,11 @@ class TunedNoise(NoiseTransport):
 
 def _read_ahead(session: ISecureConn, raw: IRawConnection) -> ISecureConn:
     assert isinstance(session, SecureSession)
-    return ReadAheadSession(session, raw)
+    made = ReadAheadSession(session, raw)
+    keep_whole(raw)
+    if made.tcp is not None:
+        set_options(made.tcp)
+    return made
 
 
 def security(identity: KeyPair) -> dict[TProtocol, NoiseTransport]:
