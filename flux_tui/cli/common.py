@@ -14,7 +14,7 @@ from flux_tui.core.derive import extend, restore
 from flux_tui.core.events import Entry
 from flux_tui.core.ids import BadIdError, Cid
 from flux_tui.core.state import State
-from flux_tui.core.ticket import Ticket, parse_ticket
+from flux_tui.core.ticket import Ticket, parse_ticket, ticket_words
 from flux_tui.home import Home, HomeError, default_home
 from flux_tui.paths import literal_path
 from flux_tui.store.series import SeriesReader, SeriesSource
@@ -152,16 +152,14 @@ def read_ticket(text: str) -> Ticket:
 
 def read_cids(texts: Iterable[str]) -> tuple[Cid, ...]:
     """CID arguments, or tickets; `-` stands for those on standard input, one a line."""
-    found: list[Cid] = []
-    for text in texts:
-        lines = sys.stdin.read().split() if text == "-" else [text]
-        for line in lines:
-            try:
-                found.append(parse_ticket(line).root)
-            except BadIdError as error:
-                raise Failure(str(error)) from None
+    given = list(texts)
+    words = ticket_words("\n".join(sys.stdin.read() if text == "-" else text for text in given))
+    try:
+        found = [parse_ticket(word).root for word in words]
+    except BadIdError as error:
+        raise Failure(str(error)) from None
     if not found:
-        raise Failure("there was no CID on standard input")
+        raise Failure("there was no CID on standard input" if "-" in given else "the CID is empty")
     return tuple(dict.fromkeys(found))
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flux_tui.core.ids import BadIdError, dag_cid, raw_cid
-from flux_tui.core.ticket import Ticket, format_ticket, parse_ticket
+from flux_tui.core.ticket import Ticket, format_ticket, parse_ticket, ticket_words
 
 PEER = "12D3KooWLy3kGyk3jJnoKXUhcf8DTeGMdYDmNzDwCbivH3pxkWAS"
 TICKET = Ticket(dag_cid(b"1"), "film.mkv", 852_331_008, (f"/ip4/127.0.0.1/tcp/4001/p2p/{PEER}",))
@@ -60,3 +60,73 @@ def test_nothing_else_is_raised(text: str) -> None:
 def test_an_absurdly_long_one_is_refused_at_once() -> None:
     with pytest.raises(BadIdError, match="characters long"):
         parse_ticket("flux1" + "a" * 100_000)
+
+
+TEXT = format_ticket(TICKET)
+FOLDED = [TEXT[at : at + 76] for at in range(0, len(TEXT), 76)]
+PASTED = {
+    "lines of a mail": "\n".join(FOLDED),
+    "lines with line ends of another system": "\r\n".join(FOLDED) + "\r\n",
+    "a quoted mail": "".join(f"> {line}\n" for line in FOLDED),
+    "a mail that was quoted twice": "".join(f">>{line}\n" for line in FOLDED),
+    "a quoted mail, pasted into one line": " > ".join(FOLDED),
+    "soft line ends of a mail": "=\n".join(FOLDED),
+    "capitals": TEXT.upper(),
+    "a space of no width": f"{TEXT[:60]}\u200b{TEXT[60:]}",
+    "a byte order mark": f"\ufeff{TEXT}",
+    "marks of direction": f"\u200e{TEXT}\u200e",
+    "isolates of direction": f"\u2066{TEXT}\u2069",
+    "hyphens that are not shown": f"{TEXT[:30]}\u00ad{TEXT[30:]}",
+    "a control character": f"{TEXT[:30]}\x1b{TEXT[30:]}\x00",
+    "angle brackets": f"<{TEXT}>",
+    "quotation marks": f"“{TEXT}”",
+    "plain quotation marks": f'"{TEXT}"',
+    "a code block": f"```\n{TEXT}\n```",
+    "brackets and a full stop": f"({TEXT}).",
+    "bold": f"**{TEXT}**",
+    "a label": f"ticket:{TEXT}",
+    "a ligature": TEXT.replace("fl", "\ufb02", 1),
+    "wide letters": "".join(chr(ord(one) + 0xFEE0) for one in TEXT),
+    "spaces that do not break": f"\u00a0{TEXT}\u3000",
+}
+
+
+@pytest.mark.parametrize("how", PASTED)
+def test_what_mail_and_chat_make_of_a_ticket_is_that_ticket(how: str) -> None:
+    assert parse_ticket(PASTED[how]) == TICKET
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (TEXT[:40] + "0" + TEXT[41:], "its character 41 is “0”, which no ticket has"),
+        (TEXT[:40] + "é" + TEXT[41:], "its character 41 is “é”"),
+        (f"{TEXT[:9]}…{TEXT[-4:]}", "was shortened where it was shown"),
+        (f"{TEXT[:9]}...", "not whole"),
+        (f"{TEXT[:9]}...{TEXT[-4:]}", "was shortened where it was shown"),
+        (f"{TEXT} thanks", "not one ticket or CID, but 2 words: “flux1"),
+        ("\n".join(FOLDED[:-1]), "not whole"),
+        ("\n".join([FOLDED[0][:-1], *FOLDED[1:]]), "not whole"),
+        (f"get {TICKET.root}", "2 words: “get”, “bafy"),
+        ("“”", "empty"),
+    ],
+)
+def test_what_is_odd_is_said(text: str, sentence: str) -> None:
+    with pytest.raises(BadIdError, match=sentence):
+        parse_ticket(text)
+
+
+def test_several_in_a_text() -> None:
+    other = raw_cid(b"2")
+    found = ticket_words(
+        f"> first: {FOLDED[0]}\n> {FOLDED[1]}\n> {' '.join(FOLDED[2:])}, then <{other}> and film.mkv"
+    )
+    assert found == ["first", TEXT, "then", other, "and", "film.mkv"]
+    assert ticket_words(f"{other[:40]}\n{other[40:]} {other}") == [other, other]
+
+
+@given(tickets, st.integers(8, 90), st.sampled_from(["\n", "\r\n", "\n> ", " ", "\u200b\n", "=\n"]))
+def test_however_it_is_broken(ticket: Ticket, width: int, end: str) -> None:
+    text = format_ticket(ticket)
+    width = max(width, len(text) // 150)
+    assert parse_ticket(end.join(text[at : at + width] for at in range(0, len(text), width))) == ticket
