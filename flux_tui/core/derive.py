@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from flux_tui.core import backoff, clock, replicas
+from flux_tui.core import backoff, clock, faults, replicas
 from flux_tui.core import events as ev
 from flux_tui.core.events import Entry, LapseCause
 from flux_tui.core.ids import Cid, PeerId, is_leaf
@@ -192,7 +192,7 @@ def apply(state: State, entry: Entry) -> None:
         case ev.PeerDisconnected():
             _peer(state, event.peer).connected = False
         case ev.PeerFaulted():
-            _peer(state, event.peer).faults += event.count
+            faults.add(_peer(state, event.peer), event.count, state.at)
         case ev.NodeStarted():
             _node_started(state, event)
         case ev.ClockStepped():
@@ -393,6 +393,7 @@ def _chunk_received(state: State, second: Second, event: ev.ChunkReceived) -> No
     peer = _peer(state, event.peer)
     peer.bytes_in += size
     peer.chunks_in += 1
+    peer.took_back = max(0, peer.took_back - 1)
     peer.has_it = True
     backoff.delivered(peer, state.at)
     state.leases.pop(event.cid, None)
@@ -419,6 +420,8 @@ def _status_no(state: State, second: Second, event: ev.StatusNo) -> None:
     peer.counts[event.reason] = peer.counts.get(event.reason, 0) + 1
     for cid in event.cids if event.about == "want" else ():
         pending = state.pending.get(cid)
+        granted = state.leases.get(cid)
+        peer.took_back += granted is not None and granted.peer == event.peer and event.reason == "not_held"
         if pending is None and (lease := state.leases.get(cid)) and lease.root is not None:
             # Of a part of an object: what is asked for is the object.
             pending = state.pending.get(lease.root) if lease.peer == event.peer else None

@@ -41,6 +41,9 @@ SOLE_FIRST = 3
 """Times its first window, a holder that is alone is granted before its rate is known."""
 SOLE_LOOK = 8
 """Objects of a holder that are looked at for whether it is alone."""
+CAME: tuple[ev.LapseCause, ...] = ("corrupt", "unwritten")
+"""Causes of a lapse with which the chunk itself came, or was told to stay away; after all others it may still
+come."""
 HEDGES = 4
 """Overdue chunks that an idle holder is told to send as well, at a time."""
 
@@ -112,8 +115,6 @@ class Granting:
     def _let_go(self, batch: Batch, cause: ev.LapseCause) -> list[Cid]:
         """A batch lapses; what comes of it from now on is late. Returns its chunks."""
         late = list(batch.chunks)
-        for cid in late:
-            batch.holder.let_lapse(cid, "late")
         self.lapse(batch.holder, late, cause)
         return late
 
@@ -273,6 +274,8 @@ class Granting:
         self.ledger.emit(ev.LeaseLapsed(peer=holder.peer, cids=tuple(cids), cause=cause))
         self.ready[holder.peer] = None
         for cid in reversed(cids):
+            if cause not in CAME:
+                holder.let_lapse(cid, "late")
             fetches = self.wanted.get(cid)
             if self.leases.end(cid, holder) and fetches:
                 fetches[0].missing[cid] = None

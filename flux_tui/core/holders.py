@@ -64,8 +64,9 @@ class Holder:
         self.delivered_at = 0.0
         self.snubbed = False
         """It let a lease lapse and has sent nothing since: it is granted one chunk at a time."""
-        self.lapsed: OrderedDict[Cid, Waste] = OrderedDict()
-        """What was granted to it and is not expected any more, and what it would be if it came all the same."""
+        self.lapsed: OrderedDict[Cid, tuple[Waste, int]] = OrderedDict()
+        """What was granted to it and is not expected any more: what it would be if it came all the same, and how
+        often it was granted. Each grant may have crossed the lapse, so as many copies may come."""
         self.faults = 0
         self.idle_grant_at = 0.0
         self.sample_at = 0.0
@@ -126,10 +127,20 @@ class Holder:
         return now - self.delivered_at < 2 * HICCUP
 
     def let_lapse(self, cid: Cid, cause: Waste) -> None:
-        """Remember that this was granted to it once."""
-        self.lapsed[cid] = cause
+        """Remember that this was granted to it once more, and not sent so far."""
+        _, copies = self.lapsed.get(cid, (cause, 0))
+        self.lapsed[cid] = cause, copies + 1
         if len(self.lapsed) > MAX_LAPSED:
             self.lapsed.popitem(last=False)
+
+    def came_late(self, cid: Cid) -> Waste | None:
+        """A copy came of something that is not expected any more; None: it never was, or has come as often."""
+        if (found := self.lapsed.pop(cid, None)) is None:
+            return None
+        cause, copies = found
+        if copies > 1:
+            self.lapsed[cid] = cause, copies - 1
+        return cause
 
 
 class Holders:

@@ -185,4 +185,5 @@ def _peer(peer: PeerState) -> dict[str, Any]:
         "broken": peer.broken,
         "wasted": peer.wasted,
         "faults": peer.faults,
+        "took_back": peer.took_back,
     }

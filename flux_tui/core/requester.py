@@ -13,7 +13,7 @@ from flux_tui.core.backoff import GIVES_NOTHING, gives_later
 from flux_tui.core.effects import Claim, DropTree, FilePlan, FinishTree, LeafPlace, OpenTree, Place, ReadNode
 from flux_tui.core.fetch import Fetch, Spot, TooLargeError
 from flux_tui.core.granting import Granting
-from flux_tui.core.holders import LEASE_MIN, Holders
+from flux_tui.core.holders import LEASE_MIN, Holder, Holders
 from flux_tui.core.ids import Cid, PeerId, is_leaf
 from flux_tui.core.leases import Batch
 from flux_tui.core.ledger import Ledger
@@ -336,7 +336,8 @@ class Requester:
                 holder.roots.pop(cid, None)
         if no.reason in GIVES_NOTHING:
             self.grants.forsake(holder)
-        self.grants.lapse(holder, freed, "refused")
+        else:
+            self.grants.lapse(holder, freed, "refused")
         asked = [fetch for cid in cids if (fetch := self.fetches.get(cid))]
         if later:
             self.retry.come_back(peer, [fetch.root for fetch in asked if peer not in fetch.holders])
@@ -362,7 +363,7 @@ class Requester:
     def landed(self, peer: PeerId, cid: Cid, size: int, data: bytes | None) -> tuple[Cid, ...]:
         """A chunk came, whole and true, and its bytes are in place. Returns the objects that grew by it."""
         holder = self.holders.get(peer)
-        late = holder.lapsed.pop(cid, None)
+        late = self._late(holder, cid)
         fetches = self.wanted.pop(cid, None)
         if fetches is None:
             cause: ev.Waste = late or "duplicate"
@@ -403,7 +404,7 @@ class Requester:
         holder = self.holders.get(peer)
         holder.faults += 1
         holder.snubbed = True  # one chunk at a time, until a good one comes
-        holder.lapsed.pop(cid, None)
+        self._late(holder, cid)
         self.ledger.emit(ev.ChunkWasted(cid=cid, size=size, peer=peer, cause="corrupt"))
         fetches = self.wanted.get(cid, ())
         for fetch in fetches:
@@ -417,7 +418,7 @@ class Requester:
     def skipped(self, peer: PeerId, cid: Cid, size: int) -> ev.Waste:
         """A chunk was on the stream that `accepts` refused; why that is."""
         holder = self.holders.get(peer)
-        cause: ev.Waste = holder.lapsed.pop(cid, "unasked")
+        cause: ev.Waste = holder.came_late(cid) or "unasked"
         if cause == "unasked" and (owed := self._owed.get(peer, 0)):
             self._owed[peer] = owed - 1
             cause = "late"  # as far as is known here
@@ -427,7 +428,7 @@ class Requester:
     def land_failed(self, peer: PeerId, cid: Cid, size: int, text: str) -> None:
         """A good chunk could not be written here: leave the swarm in peace for a while."""
         holder = self.holders.get(peer)
-        holder.lapsed.pop(cid, None)
+        self._late(holder, cid)
         self.ledger.emit(ev.ChunkWasted(cid=cid, size=size, peer=peer, cause="unwritten"))
         if self.grants.leases.holds(cid, holder):
             self.grants.lapse(holder, [cid], "unwritten")
@@ -481,6 +482,12 @@ class Requester:
         self.retry.on_time()
         self.grants.grant_all()
         self.retry.report()
+
+    def _late(self, holder: Holder, cid: Cid) -> ev.Waste | None:
+        """A copy came. If it is granted just now as well, another one of an earlier grant may be on its way."""
+        if self.grants.leases.holds(cid, holder):
+            return holder.lapsed.get(cid, (None, 0))[0]
+        return holder.came_late(cid)
 
     # ── helpers ─────────────────────────────────────────────────────────────────────────────────
 

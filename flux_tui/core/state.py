@@ -132,6 +132,11 @@ class PeerState(msgspec.Struct):
     wasted: int = 0
     """Bytes from it that were of no use."""
     faults: int = 0
+    blame: float = 0.0
+    """What its faults weighed at `blamed_at`: they fade (faults.py)."""
+    blamed_at: float = 0.0
+    took_back: int = 0
+    """Chunks of what it said it has, and had not when it was granted them; each chunk that comes makes up for one."""
     yes: int = 0
     """Delayed yeses heard."""
     eta: float | None = None

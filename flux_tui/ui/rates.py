@@ -87,7 +87,7 @@ def _history(state: State, now: float, seconds: int) -> tuple[list[float], ...]:
 
 def rates_of(view: View) -> tuple[float, float]:
     """Bytes/s in and out lately, the same wherever they are told."""
-    if view.dead:
+    if not view.connected:
         return (0.0, 0.0)
     recent = view.state.recent
     return (

@@ -103,7 +103,7 @@ def _object_rows(
         span(f"  {count}", "dim"),
     ]
     # Between two grants nobody sends for a moment: what flows is told all the same, in the same place.
-    rate = 0.0 if view.dead else view.trends.object_rate(pending.cid, view.now)
+    rate = view.trends.object_rate(pending.cid, view.now) if view.connected else 0.0
     flows: Line = []
     if senders or rate:
         seconds = _eta(view, pending, found)

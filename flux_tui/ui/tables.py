@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from flux_tui.core.events import REASONS, Reason
+from flux_tui.core.faults import at_fault
 from flux_tui.core.plain import plain
 from flux_tui.core.state import PeerState
 from flux_tui.core.waiting import asked_again_at
@@ -178,6 +179,8 @@ def _reason_column(view: View, reason: Reason, width: int, importance: int, word
 
 
 def _again(view: View, peer: PeerState) -> Span:
+    if view.dead or not peer.connected:
+        return span("gone", "dim")
     at = asked_again_at(view.state, peer)
     if at is None:
         return span("", "dim")
@@ -244,10 +247,12 @@ def standing(peer: PeerState, now: float, glyphs: Glyphs, *, dead: bool = False)
     """What a peer is worth now, in a word. `dead`: to a node that does not run."""
     if dead or not peer.connected:
         return span("gone", "dim")
-    if peer.faults:
+    if at_fault(peer, now):
         return span("at fault", "bad")
     if (no := standing_no(peer, now)) is not None:
         return span(reason_words(no, glyphs), REASON_SIGNS[no].role)
+    if peer.took_back:
+        return span(f"{glyphs.glyph(REASON_SIGNS['not_held'])} changed", "warn")
     if peer.kept is not None and peer.kept < LATE:
         return span("late", "warn")
     return span("good", "good") if _serves(peer) else span("quiet", "dim")
@@ -265,9 +270,13 @@ def peer_columns(view: View) -> list[Column]:
         sign: Span = span(glyphs.dot, "good") if here else span(glyphs.ring, "dim")
         return [sign, span(" " + cells.left(view.peer(peer.peer), WHO_WIDTH), "peer")]
 
+    def rates(peer: PeerState) -> tuple[float, float]:
+        # What flowed a moment ago does not flow any more once it is gone.
+        return view.trends.of(peer.peer).rate(now) if peer.connected and not view.dead else (0.0, 0.0)
+
     def rate(peer: PeerState) -> Line:
-        inward, outward = view.trends.of(peer.peer).rate(now)
-        if view.dead or not inward + outward:
+        inward, outward = rates(peer)
+        if not inward + outward:
             return [span(glyphs.dash, "dim")]
         return [span(f"{human_size(inward + outward)}/s", "in" if inward >= outward else "out")]
 
@@ -296,7 +305,7 @@ def peer_columns(view: View) -> list[Column]:
 
     return [
         Column("peer", "  peer", WHO_WIDTH + 2, dot, lambda peer: view.peer(peer.peer), left=True),
-        Column("now", "now", 11, rate, lambda peer: sum(view.trends.of(peer.peer).rate(now)), 1),
+        Column("now", "now", 11, rate, lambda peer: sum(rates(peer)), 1),
         Column("spark", "", SPARK + 1, spark, lambda peer: 0, 4, left=True),
         Column("in", "in", 9, lambda peer: [span(human_size(peer.bytes_in), "in")],
                lambda peer: peer.bytes_in, 6 if gives else 3),

@@ -236,7 +236,7 @@ def test_every_event_that_names_a_point_in_time_is_known_to() -> None:
             assert getattr(moved(event, 5.0), MOMENTS[kind]) == getattr(event, MOMENTS[kind]) + 5.0
 
 
-SPANS = {"retry_after", "eta", "upload_limit", "per_peer_limit"}
+SPANS = {"retry_after", "eta", "blame", "upload_limit", "per_peer_limit"}
 """Floats of a state that are no points in time."""
 
 

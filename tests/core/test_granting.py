@@ -291,3 +291,50 @@ def test_a_restart_waits_for_what_is_live_and_blames_nobody(extended: bool) -> N
         for cid in granted:
             fetching.land(HOLDER, cid, 0.001)
     assert set(fetching.leaves) <= set(fetching.held)
+
+
+def faults(fetching: Fetching) -> list[str]:
+    return [e.event.fault for e in fetching.series if isinstance(e.event, ev.PeerFaulted)]
+
+
+def test_copies_that_crossed_a_lapse_are_late_and_no_fault() -> None:
+    """A limited holder is slow: its lease lapses, the chunk is granted to it again, and both copies come."""
+    fetching = Fetching(6, HOLDER, OTHER)
+    slow = fetching.granted.pop(HOLDER)[0]
+    for cid in fetching.granted.pop(OTHER):
+        fetching.land(OTHER, cid)
+    fetching.give(fx.PeerDown(OTHER, "gone"))
+    while slow not in fetching.granted.get(HOLDER, ()):
+        fetching.wait(1.0)
+        assert fetching.now < 1_000_200.0
+    events, _ = fetching.land(HOLDER, slow)
+    assert any(isinstance(event, ev.ChunkReceived) for event in events)
+    events, _ = fetching.give(fx.ChunkSkipped(HOLDER, slow, LEAF))
+    assert [event.cause for event in events if isinstance(event, ev.ChunkWasted)] == ["late"]
+    assert not faults(fetching), "it sent what it was granted, twice"
+
+
+@pytest.mark.parametrize("cause", ["refused", "denied", "disconnected", "slow"])
+def test_what_was_granted_is_no_fault_however_its_lease_ended(cause: str) -> None:
+    fetching = Fetching(6, HOLDER, OTHER)
+    granted = tuple(fetching.granted[HOLDER])
+    if cause == "disconnected":
+        fetching.give(fx.PeerDown(HOLDER, "gone"))
+        fetching.give(up(HOLDER))
+    elif cause == "slow":
+        fetching.give(fx.PushDropped(HOLDER, msg.Grant(cids=granted, ttl=3.0)))
+    else:
+        reason: Any = "rate_limited" if cause == "refused" else cause
+        no = msg.StatusNo(cids=granted, reason=reason, has_it=True, retry_after=30.0)
+        fetching.give(fx.MessageCame(HOLDER, no))
+    fetching.wait(0.1)
+    for cid in dict.fromkeys(cid for cids in fetching.granted.values() for cid in cids):
+        if cid in fetching.machine.state.leases:
+            fetching.land(OTHER, cid)
+    copies = fetching.granted[HOLDER]
+    for cid in copies:
+        fetching.give(fx.ChunkSkipped(HOLDER, cid, LEAF))
+    assert not faults(fetching)
+    for cid in copies[:1]:
+        fetching.give(fx.ChunkSkipped(HOLDER, cid, LEAF))
+    assert faults(fetching) == ["unasked_chunk"], "one more than it was ever granted"

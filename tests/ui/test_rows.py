@@ -1,6 +1,7 @@
 """What the panels say, at every width, without a screen."""
 
 import re
+import unicodedata
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from flux_tui.core.plain import plain
 from flux_tui.core.state import State
 from flux_tui.core.waiting import next_try
 from flux_tui.store.series import SeriesReader
+from flux_tui.ui import cells
 from flux_tui.ui.cells import fit
 from flux_tui.ui.filter import parse_filter
 from flux_tui.ui.glyphs import Glyphs
@@ -448,3 +450,109 @@ def test_the_header_and_throughput_tell_one_rate_and_both_age() -> None:
         assert header != "0 B/s"
         assert spark
     assert told(state.at + 60) == ("0 B/s", "0 B/s", "")
+
+
+def stands(*events: Event, after: float = 0.0) -> str:
+    """What Peers says of the first peer."""
+    state = folded(STARTED, ASKED, PUSHED, UP, *events)
+    return texts(peer_rows(view(state, 66, now=state.at + after)))[1]
+
+
+def test_a_fault_fades_by_the_time_of_the_series() -> None:
+    fault = ev.PeerFaulted(peer=ADA, fault="unasked_chunk", text="it sent what was not granted")
+    assert "at fault" in stands(fault)
+    assert "at fault" in stands(fault, after=50)
+    assert "at fault" not in stands(fault, after=70), "one is forgiven after a minute"
+    assert "at fault" in stands(*[fault] * 8, after=70), "a habit is not"
+    assert "at fault" not in stands(*[fault] * 2000, after=500), "but that, too, in the end"
+
+
+def test_who_takes_back_what_it_promised_is_not_good() -> None:
+    yes = ev.DelayedYes(peer=ADA, cids=(ROOT,), eta=0.0, queue_bytes=0)
+    gone = ev.StatusNo(peer=ADA, cids=(CHUNK,), reason="not_held", has_it=False, retry_after=None)
+    lapsed = ev.LeaseLapsed(peer=ADA, cids=(CHUNK,), cause="refused")
+    took_back = (GRANTED, gone, lapsed)
+    assert "∅ changed" in stands(yes, *took_back * 3)
+    assert "∅ changed" in stands(yes, *took_back * 3, GOT), "one chunk does not make up for three"
+    assert "good" in stands(yes, *took_back, GOT, GOT)
+    lacks = ev.StatusNo(peer=ADA, cids=(ROOT,), reason="not_held", has_it=False, retry_after=None)
+    assert "changed" not in stands(lacks), "it never said that it has it"
+
+
+def test_who_is_gone_has_no_rate_and_no_countdown() -> None:
+    much = msgspec.structs.replace(GOT, size=1 << 20)
+    trends = Trends()
+    trends.extend([Entry(n, START + 8, much) for n in range(9)])
+    down = ev.PeerDisconnected(peer=ADA, why="closed")
+    for gone in (False, True):
+        state = folded(STARTED, ASKED, MAPPED, PUSHED, UP, BUSY, GOT, *([down] if gone else []))
+        now = view(state, 110, now=START + 9.5)._replace(trends=trends)
+        assert ("MiB/s" in texts(peer_rows(now))[1]) == (not gone)
+        assert ("MiB/s" in texts(pending_rows(now))[1]) == (not gone)
+        assert texts(no_rows(now))[1].rstrip().endswith("gone" if gone else "0.5 s")
+        header = text_of(header_line(now, status=("● live", "good"), frozen_note=""))  # type: ignore[arg-type]
+        assert ("↓ 0 B/s" in header) == gone
+
+
+def test_a_dialling_error_says_why_before_where() -> None:
+    addr = f"/ip4/192.0.2.7/tcp/4001/p2p/{ADA}"
+    for text, path, told in (
+        (
+            f"{addr} cannot be reached: nobody listens there (connection refused)",
+            None,
+            "nobody listens there",
+        ),
+        (f"{addr} does not answer", None, "does not answer"),
+        (
+            "/home/ada/a long name cannot be read: you have no right to",
+            "/home/ada/a long name",
+            "cannot be read",
+        ),
+    ):
+        line = entry_line(Entry(1, START, ev.ErrorOccurred(text=text, path=path)), view(folded(STARTED), 56))
+        assert told in text_of(line)
+        whole = text_of(
+            entry_line(Entry(1, START, ev.ErrorOccurred(text=text, path=path)), view(folded(), 999))
+        )
+        assert (path or addr) in whole, "nothing is left out where there is room"
+        masked = view(folded(), 999, masked=True)
+        hidden = text_of(entry_line(Entry(1, START, ev.ErrorOccurred(text=text, path=path)), masked))
+        assert (path or "192.0.2.7") not in hidden
+
+
+WIDE = [
+    "日本語の映画ファイル.mkv",
+    "🎬🎬🎬 movie.mkv",
+    "e\u0301t\u0301u\u0301de.mkv",
+    "𝄞 score 한국어 파일.pdf",
+]
+
+
+@pytest.mark.parametrize("name", WIDE)
+@pytest.mark.parametrize("width", [30, 44, 52, 66, 96, 160])
+def test_widths_are_counted_in_cells(name: str, width: int) -> None:
+    asked = msgspec.structs.replace(ASKED, name=name)
+    state = folded(STARTED, UP, asked, MAPPED, PUSHED, BUSY, GRANTED, GOT)
+    called = {ADA: "日本語のノード", BOB: "e\u0301ve"}
+    now = view(state, width)._replace(called=called)
+    for row in [*pending_rows(now), *retry_rows(now), *no_rows(now), *peer_rows(now)]:
+        assert cells.width(text_of(row.line)) <= max(width, 44), row
+    for entry in (asked, GOT, BUSY, GRANTED):
+        assert cells.width(text_of(entry_line(Entry(1, START, entry), now))) <= width
+    ascii_now = view(folded(STARTED, UP, ASKED, MAPPED, PUSHED, BUSY, GRANTED, GOT), width)
+    for build in (no_rows, peer_rows):
+        there, here = (build(one)[1].line for one in (ascii_now, now))
+        assert cells.width(text_of(there)) == cells.width(text_of(here)), "columns stand where they stood"
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_a_name_is_cut_between_characters(name: str) -> None:
+    whole = plain(name)
+    for width in range(1, cells.width(whole) + 3):
+        fitted = fit(whole, width)
+        assert cells.width(fitted) == width
+        kept, _, end = fitted.rstrip().partition("…")
+        if "…" in fitted:
+            assert whole.startswith(kept)
+            assert whole.endswith(end)
+            assert not end or not unicodedata.combining(end[0])

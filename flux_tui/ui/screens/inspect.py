@@ -372,6 +372,7 @@ def _peer_facts(peer: PeerId, view: View) -> list[Fact]:
         _plain("granted", f"{counted(found.granted, 'chunk')}: {found.chunks_in:,} came", view),
         _plain("lapsed", f"{counted(found.lapsed, 'chunk')}, {fault} by its fault", view),
         _plain("wasted", f"{found.wasted:,} bytes", view),
+        _plain("took back", f"{counted(found.took_back, 'chunk')} that it had said it has", view),
         _plain("faults", found.faults, view),
         _plain("answers in", f"{answer * 1000:.0f} ms" if answer is not None else "not known", view),
         _plain("said NO", noes(found.counts), view),
