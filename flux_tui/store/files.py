@@ -10,7 +10,7 @@ import errno
 import mmap
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -155,14 +155,16 @@ def stat_of(descriptor: int) -> os.stat_result:
     return os.fstat(descriptor)
 
 
-def size_to(where: Inside, size: int | None) -> None:
+def size_to(where: Inside, size: int | None, check: Callable[[os.stat_result], None]) -> None:
     """Make a file of this many bytes (None: of any); what is not written yet is a hole.
 
-    Raises StoreError, OSError.
+    `check` looks at the file before anything of it is changed. Raises StoreError, OSError, what `check` raises.
     """
     descriptor = where.open(os.O_WRONLY | os.O_CREAT, make=True)
     try:
-        if size is not None and os.fstat(descriptor).st_size != size:
+        found = os.fstat(descriptor)
+        check(found)
+        if size is not None and found.st_size != size:
             os.ftruncate(descriptor, size)
     finally:
         os.close(descriptor)

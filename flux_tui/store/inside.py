@@ -42,12 +42,22 @@ class Inside(NamedTuple):
             return self._named(lambda: open_regular(self.base, flags))
         return self._at(make, lambda folder, name: open_regular(name, flags, dir_fd=folder))
 
-    def make_folder(self) -> None:
+    def make_folder(self) -> os.stat_result:
         """A folder here, and those above it, unless they are there. Raises StoreError, OSError."""
         if not self.rel:
-            os.close(self._named(lambda: _folder(self.base, None, make=True)))
+            folder = self._named(lambda: _folder(self.base, None, make=True))
         else:
-            os.close(self._at(True, lambda above, name: _folder(name, above, make=True)))
+            folder = self._at(True, lambda above, name: _folder(name, above, make=True))
+        try:
+            return os.fstat(folder)
+        finally:
+            os.close(folder)
+
+    def stat(self) -> os.stat_result:
+        """What stands here; of a link, the link. Raises StoreError, OSError."""
+        if not self.rel:
+            return os.lstat(self.base)
+        return self._at(False, lambda folder, name: os.stat(name, dir_fd=folder, follow_symlinks=False))
 
     def make_link(self, target: str) -> bool:
         """A symbolic link here, once all files are in place; False: something else has that name.

@@ -163,15 +163,13 @@ class Store(Shelf):
         """A folder of it."""
         tree = self._tree(root)
         with self._guarded(tree.part):
-            tree.is_a(rel, "folder")
-            tree.at(rel).make_folder()
+            tree.make_folder(rel)
 
     def place_file(self, root: Cid, rel: str, size: int | None) -> None:
         """A file of it, of this size if that is known."""
         tree = self._tree(root)
         with self._guarded(tree.part):
-            tree.is_a(rel, "file")
-            files.size_to(tree.at(rel), size)
+            tree.make_file(rel, size)
             self._trees.add_file(tree, rel)
 
     def place_data(self, root: Cid, rel: str, offset: int, data: bytes) -> None:

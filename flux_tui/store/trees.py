@@ -16,13 +16,16 @@ from typing import Literal
 
 from flux_tui.core.ids import Cid, cid_bytes
 from flux_tui.core.unixfs import leads_out
+from flux_tui.store.distinct_names import DistinctNames
 from flux_tui.store.durable import flush, flush_folder
-from flux_tui.store.files import FileStat, rename_new
+from flux_tui.store.files import FileStat, rename_new, size_to
 from flux_tui.store.inside import Inside, parts_of
 from flux_tui.store.schema import StoreError
 
 OWN = 0
 """The tree of files that belong to the store itself: large loose chunks."""
+PART = ".flux-part"
+"""How the names of unfinished objects end."""
 MAX_NAME_BYTES = 255
 """Of one part of a path, on every common file system."""
 
@@ -44,6 +47,7 @@ class Tree:
         self.spares: dict[Cid, tuple[int, int]] = {}
         """Leaf → (file, offset), where its row names a file of another tree."""
         self._kinds: dict[str, Kind] = {}
+        self._names = DistinctNames(part)
         self._links: dict[str, str] = {}
         """Symbolic links and their targets. They are made last, when nothing is written here any more."""
         self.left_out: dict[str, str] = {}
@@ -77,12 +81,31 @@ class Tree:
         else:
             self._links[rel] = target
 
+    def make_folder(self, rel: str) -> None:
+        """A folder of it. Raises StoreError, OSError."""
+        self.is_a(rel, "folder")
+        with self._names.explained(rel):
+            self._names.take(rel, self.at(rel).make_folder())
+
+    def make_file(self, rel: str, size: int | None) -> None:
+        """A file of it, of this size if that is known. Raises StoreError, OSError."""
+        self.is_a(rel, "file")
+        with self._names.explained(rel):
+            size_to(self.at(rel), size, lambda found: self._names.take(rel, found))
+
     def make_links(self) -> None:
         """Everything else is in place. Raises StoreError, OSError."""
         for rel, target in self._links.items():
-            if not self.at(rel).make_link(target):
+            made = self.at(rel).make_link(target)
+            self._names.take(rel, self.at(rel).stat())
+            if not made:
                 self.left_out[rel] = f"{rel} → {target} (its name is taken)"
         self._links.clear()
+
+    def check_names(self) -> None:
+        """Whether all of its names are there. Raises StoreError, OSError."""
+        if self._kinds.get("") == "folder":
+            self._names.check(rel for rel in self._kinds if rel and rel not in self.left_out)
 
 
 class Trees:
@@ -105,9 +128,13 @@ class Trees:
             self._open(root, path)
 
     def _open(self, root: Cid, path: Path) -> None:
-        part = path.with_name(f".{path.name}.{root[-8:]}.flux-part")
+        if path.name.casefold().endswith(PART):
+            raise StoreError(
+                f"{path} would look like something unfinished: choose a name that ends otherwise"
+            )
+        part = path.with_name(f".{path.name}.{root[-8:]}{PART}")
         if len(os.fsencode(part.name)) > MAX_NAME_BYTES:
-            part = path.with_name(f".{root}.flux-part")
+            part = path.with_name(f".{root}{PART}")
         row = self._db.execute(
             "SELECT id FROM tree WHERE root = ? AND path = ? AND part IS NOT NULL ORDER BY id DESC LIMIT 1",
             (root, str(path)),
@@ -141,6 +168,7 @@ class Trees:
     def finish(self, tree: Tree) -> Path:
         """Flush, rename, then record: from now on its files are the user's, whatever happens to the power."""
         tree.make_links()
+        tree.check_names()
         flush(tree.part, list(tree.files))
         rename_new(tree.part, tree.path)
         flush_folder(tree.path.parent)
