@@ -144,9 +144,7 @@ def _parse_word(word: str) -> Ticket:
     code = word[len(PREFIX) :].upper()
     if (odd := _ODD.search(code)) is not None:
         place = len(PREFIX) + odd.start() + 1
-        raise BadIdError(
-            f"that ticket is not whole: its character {place} is “{odd[0].lower()}”, which no ticket has"
-        )
+        raise BadIdError(f"{NOT_WHOLE} (character {place} is “{odd[0].lower()}”, which no ticket has)")
     try:
         raw = b32decode(code + "=" * (-len(code) % 8))
     except ValueError:

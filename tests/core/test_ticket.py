@@ -99,8 +99,8 @@ def test_what_mail_and_chat_make_of_a_ticket_is_that_ticket(how: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (TEXT[:40] + "0" + TEXT[41:], "its character 41 is “0”, which no ticket has"),
-        (TEXT[:40] + "é" + TEXT[41:], "its character 41 is “é”"),
+        (TEXT[:40] + "0" + TEXT[41:], "character 41 is “0”, which no ticket has"),
+        (TEXT[:40] + "é" + TEXT[41:], "character 41 is “é”"),
         (f"{TEXT[:9]}…{TEXT[-4:]}", "was shortened where it was shown"),
         (f"{TEXT[:9]}...", "not whole"),
         (f"{TEXT[:9]}...{TEXT[-4:]}", "was shortened where it was shown"),
