@@ -215,7 +215,7 @@ def waiting_for(state: State, ticket: Ticket, now: float, unreachable: str | Non
         return f"{unreachable}; dialled again within {human_seconds(REDIAL_SECONDS)}"
     if not state.connected:
         return "no peer is connected yet" if ticket.addrs else "no peer is connected: use a ticket, or --join"
-    if not pending.in_network:
+    if pending.queued:
         return f"waits for room: {state.max_pending} intents are out"
     if one is not None and one.peer is not None:
         return f"{one.reason or 'late'}{again}: {short(one.peer)}"

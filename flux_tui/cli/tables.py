@@ -67,9 +67,9 @@ def _pending(out: Console, state: State, now: float) -> None:
     table.columns[-1].overflow = "fold"
     tries = Tries(state, now)
     for pending in list(state.pending.values())[:MAX_ROWS]:
-        soon, why = "waits for room" if not pending.in_network else "–", ""  # noqa: RUF001
+        soon, why = "waits for room" if pending.queued else "–", ""  # noqa: RUF001
         one = tries.next_of(pending)
-        if pending.in_network and not state.connected:
+        if not pending.queued and not state.connected:
             soon = "with the first peer"  # it is asked at once, whatever the timer says
         elif one is not None:
             soon = f"in {human_seconds(one.at - now)}"

@@ -33,7 +33,7 @@ from flux_tui.core.state import (
     State,
 )
 
-STATE_VERSION = 7
+STATE_VERSION = 8
 """Raised whenever State or the fold changes meaning: older checkpoints are then folded anew."""
 
 EXCUSED: tuple[LapseCause, ...] = ("refused", "unwritten", "restarted")
@@ -98,6 +98,12 @@ def apply(state: State, entry: Entry) -> None:
         case ev.PushedWant():
             for cid in event.cids:
                 _pushed(state, cid, event)
+        case ev.WentDormant():
+            for cid in event.cids:
+                if pending := state.pending.get(cid):
+                    _leave(state, pending)
+                    pending.dormant = True
+                    state.dormant += 1
         case ev.Granted():
             peer = _peer(state, event.peer)
             peer.granted += len(event.cids)
@@ -281,14 +287,14 @@ def _node_started(state: State, event: ev.NodeStarted) -> None:
     for peer in state.peers.values():
         peer.connected = False
         backoff.connected(peer)
-    state.pushed = 0
+    state.pushed = state.dormant = 0
     for pending in state.pending.values():
         _wait_for_room(pending)
 
 
 def _wait_for_room(pending: Pending) -> None:
     """It begins anew: nobody has answered, and it waits for its turn."""
-    pending.in_network = False
+    pending.in_network = pending.dormant = False
     pending.next_push_at = None
     pending.cause, pending.cause_peer, pending.cause_reason = "silence", None, None
     pending.yes.clear()
@@ -302,7 +308,7 @@ def _requested(state: State, event: ev.Requested) -> None:
     else:
         if pending.held and not event.held:
             pending.held, pending.by = False, event.by
-        state.pushed -= pending.in_network
+        _leave(state, pending)
         _wait_for_room(pending)
     known = state.objects.get(event.cid)
     held = event.held or (known is not None and known.origin == "held")
@@ -365,21 +371,31 @@ def _retry_set(state: State, event: ev.RetrySet) -> None:
 
 def _pushed(state: State, cid: Cid, event: ev.PushedWant) -> None:
     if pending := state.pending.get(cid):
-        if not pending.in_network:
-            pending.in_network = True
-            state.pushed += 1
         pending.pushes += 1
         pending.last_push_at = state.at
-        pending.next_push_at = event.next_push_at
-        pending.cause, pending.cause_peer, pending.cause_reason = "silence", None, None
         if pending.noes:
             pending.noes = [peer for peer in pending.noes if peer not in event.peers]
+        if event.besides:
+            return
+        if not pending.in_network:
+            _leave(state, pending)
+            pending.in_network = True
+            state.pushed += 1
+        pending.next_push_at = event.next_push_at
+        pending.cause, pending.cause_peer, pending.cause_reason = "silence", None, None
+
+
+def _leave(state: State, pending: Pending) -> None:
+    """It is neither in the network nor dormant any more."""
+    state.pushed -= pending.in_network
+    state.dormant -= pending.dormant
+    pending.in_network = pending.dormant = False
 
 
 def _drop_pending(state: State, cid: Cid) -> None:
     pending = state.pending.pop(cid, None)
-    if pending is not None and pending.in_network:
-        state.pushed -= 1
+    if pending is not None:
+        _leave(state, pending)
 
 
 def _chunk_received(state: State, second: Second, event: ev.ChunkReceived) -> None:

@@ -44,9 +44,9 @@ class Fetch:
     """What is known of one wanted root. Blocks are counted once, places as often as they stand."""
 
     __slots__ = (
-        "_companions", "_hedged", "_lacks", "_parts", "blocks", "by", "counted", "finishing", "granted",
-        "have_bytes", "held", "holders", "inner_count", "leaf_bytes", "missing", "next_push_at", "open_ops",
-        "order", "path", "places", "quiet_pushes", "root", "size_hint", "spots", "tree",
+        "_companions", "_hedged", "_lacks", "_parts", "back_at", "blocks", "by", "came_at", "counted", "finishing",
+        "granted", "have_bytes", "held", "holders", "inner_count", "leaf_bytes", "missing", "next_push_at", "open_ops",
+        "order", "path", "places", "pushed_at", "quiet_pushes", "root", "size_hint", "spots", "tree",
     )  # fmt: skip
 
     def __init__(
@@ -89,6 +89,12 @@ class Fetch:
         self.next_push_at = float("inf")
         self.quiet_pushes = 0
         """Pushes in a row that found nobody who has it: each doubles the wait for the next."""
+        self.pushed_at = float("-inf")
+        """When all were asked last, and not only somebody besides."""
+        self.came_at = float("-inf")
+        """When a chunk of it came last."""
+        self.back_at = float("-inf")
+        """When the first of those that said NO and have it may be asked again."""
         self.finishing = False
 
     def lacking(self, peer: PeerId) -> Collection[Cid]:

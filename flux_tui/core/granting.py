@@ -287,8 +287,8 @@ class Granting:
         """A fetch misses something: every holder of it may have work."""
         for peer in fetch.holders:
             holder = self.holders.get(peer)
+            holder.roots[fetch.root] = None  # of one that is gone, for when it comes back
             if holder.connected:
-                holder.roots[fetch.root] = None
                 self.ready[peer] = None
 
     def _wake_all(self, paused: set[Cid | None]) -> None:

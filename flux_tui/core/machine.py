@@ -32,7 +32,8 @@ from flux_tui.core.requester import Requester
 from flux_tui.core.responder import MAX_LOOKS, Responder
 from flux_tui.core.routing import is_timely
 from flux_tui.core.sharing import Sharing
-from flux_tui.core.state import State
+from flux_tui.core.state import ObjectState, Pending, State
+from flux_tui.core.want_queue import Line
 from flux_tui.core.words import clock_words, counted, some
 
 MAX_FAULTS = 2
@@ -46,6 +47,14 @@ MAX_UNREACHABLE = 1024
 BAN_SECONDS, BAN_MAX = 60.0, 3600.0
 """A peer that floods, or sends wrong bytes again, is refused for so long; doubling each time it does that
 after it came back."""
+
+
+def _line(pending: Pending, known: ObjectState | None) -> Line:
+    """Where a want of the last life queues: what was promised, or is to stand at a path, goes first; what was asked for
+    in vain goes last."""
+    if pending.yes or (known is not None and known.path is not None):
+        return "urgent"
+    return "due" if pending.pushes else "new"
 
 
 class Machine:
@@ -91,6 +100,9 @@ class Machine:
         set back since the last life.
         """
         self._set_clock(now, now if wall is None else wall)
+        lines = {
+            cid: _line(pending, self.state.objects.get(cid)) for cid, pending in self.state.pending.items()
+        }
         self.ledger.emit(
             ev.NodeStarted(
                 peer_id=self.ledger.me,
@@ -112,7 +124,8 @@ class Machine:
                     by=pending.by,
                     size=known.size if known else None,
                     held=pending.held,
-                )
+                ),
+                lines[pending.cid],
             )
         self.router.start()
         self.provided.start()
@@ -382,16 +395,20 @@ class Machine:
     def _command(self, command: cmd.Command) -> None:
         match command:
             case cmd.Want():
-                self._want(command.cid, command.by)
+                self._want((command.cid,), command.by)
             case cmd.WantMany():
-                for cid in command.cids:
-                    self._want(cid, command.by)
+                self._want(command.cids, command.by)
             case cmd.Get():
                 for addr in command.addrs:
                     self._unreachable.pop(addr, None)
                     self._join(addr, keep=True)
                 self.requester.want(
-                    command.root, path=command.path, name=command.name, size=command.size, by=command.by
+                    command.root,
+                    path=command.path,
+                    name=command.name,
+                    size=command.size,
+                    by=command.by,
+                    at_once=self.requester.retry.at_once(1),
                 )
             case cmd.Custom():
                 self.customs.push(command)
@@ -408,7 +425,7 @@ class Machine:
                 roots = command.cids or tuple(self.state.pending)
                 for root in roots:
                     self.requester.hurry(root)
-                self.requester.retry.push_now(list(roots))
+                self.requester.retry.hurry(list(roots))
                 self.origin.push_now(command.cids or tuple(self.state.holds))
             case cmd.Add():
                 self.sharing.add(command)
@@ -429,9 +446,11 @@ class Machine:
             case _:
                 assert_never(command)
 
-    def _want(self, cid: Cid, by: str | None) -> None:
-        self.requester.want(cid, path=None, name=None, size=None, by=by)
-        self.keeper.became_whole(cid)
+    def _want(self, cids: tuple[Cid, ...], by: str | None) -> None:
+        at_once = self.requester.retry.at_once(len(cids))
+        for cid in cids:
+            self.requester.want(cid, path=None, name=None, size=None, by=by, at_once=at_once)
+            self.keeper.became_whole(cid)
 
     def _release(self, command: cmd.Release) -> None:
         for cid in command.cids:

@@ -46,6 +46,9 @@ def state_report(state: State) -> dict[str, Any]:
         "dropping": list(state.dropping),
         "removing": list(state.removing),
         "pushed": state.pushed,
+        "in_network": state.pushed,
+        "dormant": state.dormant,
+        "queued": state.queued,
         "errors": state.errors,
         "last_error": state.last_error,
     }
@@ -96,6 +99,7 @@ def _pending(pending: Pending, state: State, tries: Tries) -> dict[str, Any]:
         "since": pending.since,
         "pushes": pending.pushes,
         "in_network": pending.in_network,
+        "dormant": pending.dormant,
         "last_push_at": pending.last_push_at,
         "next_push_at": pending.next_push_at,
         "cause": pending.cause,

@@ -22,6 +22,7 @@ from flux_tui.core.parts import MAX_WATCHERS, Part
 from flux_tui.core.retry import Retry
 from flux_tui.core.state import Lease, PeerState
 from flux_tui.core.unixfs import BadBlockError
+from flux_tui.core.want_queue import Line
 
 
 class Requester:
@@ -42,13 +43,24 @@ class Requester:
 
     # ── what is wanted ──────────────────────────────────────────────────────────────────────────
 
-    def want(self, cid: Cid, *, path: str | None, name: str | None, size: int | None, by: str | None) -> None:
-        """Somebody here wants a root or a loose chunk."""
+    def want(
+        self,
+        cid: Cid,
+        *,
+        path: str | None,
+        name: str | None,
+        size: int | None,
+        by: str | None,
+        at_once: bool = False,
+    ) -> None:
+        """Somebody here wants a root or a loose chunk; with `at_once`, it does not wait for room in the network."""
         known = self.fetches.get(cid)
         if known is not None:
             if known.held or (path is not None and path != known.path):
                 self._moved(known, path, name, size, by)
             self.hurry(cid)
+            if at_once and cid in self.retry.queue:
+                self.retry.queue.hurry(cid)
             return
         held, whole = self.ledger.holdings.size_of(cid), self._whole(cid)
         if cid in self.ledger.state.removing:
@@ -60,17 +72,18 @@ class Requester:
             if is_leaf(cid) and (self.ledger.state.kept or self.ledger.state.dropping):
                 self.ledger.do(Claim(cid))
             return
-        self.begin(Fetch(cid, path=path, tree=path is not None or not is_leaf(cid), by=by, size=size))
+        tree = path is not None or not is_leaf(cid)
+        self.begin(Fetch(cid, path=path, tree=tree, by=by, size=size), "urgent" if at_once else "new")
 
     def hurry(self, root: Cid) -> None:
         """Somebody here asks for it again, having made room for it perhaps."""
         if fetch := self.fetches.get(root):
             self.grants.pauses.hurry(fetch, self.ledger.now)
 
-    def begin(self, fetch: Fetch) -> None:
+    def begin(self, fetch: Fetch, line: Line = "new") -> None:
         """Start (or, after a restart, go on with) a fetch that stands in the series."""
         self.fetches[fetch.root] = fetch
-        self.retry.enqueue(fetch)
+        self.retry.enqueue(fetch, line)
         root = fetch.root
         if fetch.tree:
             self.ledger.do(OpenTree(root=root, path=fetch.path, held=fetch.held))
@@ -286,7 +299,7 @@ class Requester:
             if peer not in fetch.holders:
                 news.append(cid)
         if news:
-            self.retry.push_now(news, (peer,))
+            self.retry.tell(news, peer)
 
     def promised(
         self, peer: PeerId, cids: tuple[Cid, ...], size: int | None, part: bytes | None = None
@@ -340,6 +353,10 @@ class Requester:
             self.grants.lapse(holder, freed, "refused")
         asked = [fetch for cid in cids if (fetch := self.fetches.get(cid))]
         if later:
+            back_at = self.grants.free_at(peer)
+            for fetch in asked:
+                soon = self.ledger.now <= fetch.back_at <= back_at
+                fetch.back_at = fetch.back_at if soon else back_at
             self.retry.come_back(peer, [fetch.root for fetch in asked if peer not in fetch.holders])
         else:
             self.retry.stay_away(peer, cids)
@@ -382,6 +399,7 @@ class Requester:
         for fetch in fetches:
             self.grants.resume(fetch)
             fetch.missing.pop(cid, None)
+            fetch.came_at = self.ledger.now
             filled = fetch.count(cid, size)
             fills = filled if fetch.tree else fills
         if not roots:
@@ -443,22 +461,17 @@ class Requester:
     # ── peers ───────────────────────────────────────────────────────────────────────────────────
 
     def peer_up(self, peer: PeerId) -> None:
-        """A new source: ask it for what nobody is sending, and go on where it stopped."""
+        """A new source: tell it what is wanted, what others are sending too, and go on where it stopped."""
         holder = self.holders.get(peer)
         holder.connected = True
-        idle: list[Cid] = []
-        for fetch in list(self.fetches.values())[: self.retry.max_pending + len(self.retry.waiting)]:
-            if peer in fetch.holders:
-                holder.roots[fetch.root] = None
-            elif not fetch.granted:
-                idle.append(fetch.root)
         self.grants.ready[peer] = None
-        self.retry.push_now(idle[: self.retry.max_pending], (peer,))
+        self.retry.greet(peer)
 
     def peer_down(self, peer: PeerId) -> None:
         """A source is gone, and with it all that it was to send."""
         holder = self.holders.get(peer)
         holder.connected = False
+        self.retry.part(peer)
         self.grants.lapse_all(holder, "disconnected")
 
     def dropped(self, peer: PeerId, grant: Grant) -> None:

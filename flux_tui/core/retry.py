@@ -1,17 +1,21 @@
 """When to push, and when to push again.
 
-- At most `max_pending` wants are in the network at once. More are recorded and wait their turn here, in
-  the order they were asked for; they enter as pending falls. Nothing ever sleeps for it.
+- At most `max_pending` wants are in the network at once (want_queue.py). More are recorded and wait their turn; they
+  enter as places become free. Nothing ever sleeps for it.
 - A want is pushed again when a NO named a time, when nobody is left to send it, or after a silence. While others
   send it, whoever said NO to it and has it is told again alone, when it said: who does not come back has no place in
   its line.
   Silence is answered with patience: 60 s, doubling up to 600 s, with jitter so that a swarm that
   lost its holder does not knock at its door all at once.
+- Whoever connects is told what is wanted here, what others are sending included: a faster holder may have come. What is
+  in the network is told at once, dormant wants follow (newcomers.py).
+- A want that others are sending, and of which nothing came for a while, is pushed again as if nobody sent it.
 """
 
 import heapq
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import partial
+from itertools import islice
 
 from flux_tui.core import events as ev
 from flux_tui.core.backoff import RETRY_MIN, free_at
@@ -20,8 +24,11 @@ from flux_tui.core.fetch import Fetch
 from flux_tui.core.holders import Holders
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.ledger import Ledger
+from flux_tui.core.limits import TokenBucket
 from flux_tui.core.messages import MAX_CIDS_WANT, MAX_WAIT, Want
+from flux_tui.core.newcomers import Newcomers
 from flux_tui.core.routing import MAX_ROUTED, Router, Way
+from flux_tui.core.want_queue import Line, WantQueue
 
 SILENCE = 60.0
 """Seconds after a push with nothing heard until it is pushed again."""
@@ -33,6 +40,14 @@ DIGITS = 6
 """Of a time in seconds; telling it by another clock and back makes it wrong by less."""
 JITTER = 0.1
 """Share of a wait that is left to chance."""
+STALLED_SECONDS = 10.0
+"""Without a chunk of a want that is being sent, until others are asked as well; and between two such pushes."""
+KEEP_SECONDS = 10.0
+"""A want that has a holder keeps its place if that holder may be asked again within so long."""
+AT_ONCE_BURST, AT_ONCE_RATE = 32.0, 4.0
+"""Wants that a person asks for and that are not kept waiting for room, at once and per second in the long run."""
+MAX_GREETED = 4 * MAX_CIDS_WANT
+"""Wants that a newcomer is told of at once."""
 
 
 class Retry:
@@ -42,9 +57,10 @@ class Retry:
         self.ledger = ledger
         self.holders = holders
         self.fetches = fetches
-        self.max_pending = max_pending
+        self.queue = WantQueue(max_pending)
+        self.newcomers = Newcomers()
         self.router = Router(ledger)
-        self.waiting: OrderedDict[Cid, None] = OrderedDict()
+        self._at_once = TokenBucket(AT_ONCE_BURST, AT_ONCE_RATE, ledger.now)
         self._heap: list[tuple[float, Cid]] = []
         self._changed: dict[tuple[float, ev.RetryCause, PeerId | None], list[Cid]] = {}
         self._unrouted: dict[Cid, None] = {}
@@ -53,13 +69,24 @@ class Retry:
         """Who said NO to what it has, and of what it is told again as soon as it may be."""
         self._drawn: tuple[tuple[float, PeerId | None], float] = ((0.0, None), 0.0)
 
-    def enqueue(self, fetch: Fetch) -> None:
-        """A new want: it is pushed as soon as there is room."""
-        self.waiting[fetch.root] = None
+    @property
+    def max_pending(self) -> int:
+        """Wants that may be in the network at once."""
+        return self.queue.max_pending
+
+    def at_once(self, wants: int) -> bool:
+        """Whether a person who asks for so many at a time need not wait for room."""
+        return self._at_once.spend(wants, self.ledger.now)
+
+    def enqueue(self, fetch: Fetch, line: Line) -> None:
+        """A want that is new in this life: it is pushed as soon as there is room."""
+        self.queue.add(fetch.root, line)
+        self.newcomers.add(fetch.root)
 
     def forget(self, root: Cid) -> None:
         """No longer wanted. Timers that are left find nothing."""
-        self.waiting.pop(root, None)
+        self.queue.forget(root)
+        self.newcomers.forget(root)
         self._unrouted.pop(root, None)
 
     def come_back(self, peer: PeerId, roots: list[Cid]) -> None:
@@ -83,7 +110,7 @@ class Retry:
         """Push it again after `wait` seconds; with `sooner`, only if that is before the time set."""
         wait = min(max(wait, RETRY_MIN), MAX_WAIT) * (1 + JITTER * self._chance(peer))
         at = round(self.ledger.now + wait, 3)
-        if fetch.root in self.waiting or (sooner and fetch.next_push_at <= at):
+        if fetch.root in self.queue or (sooner and fetch.next_push_at <= at):
             return
         self._set(fetch, at)
         # One entry for all that one answer postponed.
@@ -96,9 +123,13 @@ class Retry:
 
     def next_deadline(self) -> float:
         """When `on_time` has something to do; infinity if nothing is due ever."""
-        if self.waiting and self._room() > 0:
+        if self.queue.takes(self.ledger.now):
             return self.ledger.now
-        return min([self._next_push(), *(self.free_at(peer) for peer in self._back)])
+        queue = self.queue
+        times = (
+            self._next_push(), queue.next_look(), queue.gives_way_at(), self.newcomers.next_deadline(),
+        )  # fmt: skip
+        return min([*times, *(self.free_at(peer) for peer in self._back)])
 
     def _next_push(self) -> float:
         while self._heap and self._stale(self._heap[0]):
@@ -107,25 +138,58 @@ class Retry:
 
     def on_time(self) -> None:
         """Push what is due, and what there is room for."""
+        self._rest()
         self._push_due()
         self._push_waiting()
         self._push_back()
+        self._tell_newcomers()
 
-    def push_now(self, roots: Iterator[Cid] | list[Cid], peers: tuple[PeerId, ...] | None = None) -> None:
-        """Push these whatever their timers say; to these peers only, if given."""
-        batch: list[Fetch] = []
+    def push_now(self, roots: Iterable[Cid]) -> None:
+        """Push these whatever their timers say. Those that have no place in the network queue for one."""
+        inside: list[Cid] = []
         for root in roots:
-            fetch = self.fetches.get(root)
-            if fetch is None:
-                continue
-            if root in self.waiting:
-                continue
-            batch.append(fetch)
-            if len(batch) == MAX_CIDS_WANT:
-                self._push(batch, retry=True, peers=peers)
-                batch = []
+            if self.queue.is_inside(root):
+                inside.append(root)
+            elif root in self.fetches:
+                self.queue.add(root, "due")
+        self._push_all(inside, retry=True)
+
+    def hurry(self, roots: list[Cid]) -> None:
+        """A person asks for these again: those that have no place in the network do not wait for one, unless they are
+        many."""
+        if self.at_once(len(roots)):
+            for root in roots:
+                if root in self.fetches and not self.queue.is_inside(root):
+                    self.queue.hurry(root)
+        self.push_now(roots)
+
+    def tell(self, roots: Iterable[Cid], peer: PeerId) -> None:
+        """Tell one peer of these besides. Wants that were not pushed yet are left out: they are about to be."""
+        batch: list[Cid] = []
+        for root in roots:
+            if root in self.fetches and root not in self.queue:
+                batch.append(root)
+                if len(batch) == MAX_CIDS_WANT:
+                    self._tell(batch, peer)
+                    batch = []
         if batch:
-            self._push(batch, retry=True, peers=peers)
+            self._tell(batch, peer)
+
+    def greet(self, peer: PeerId) -> None:
+        """A peer connected: tell it what is in the network, and then of dormant wants."""
+        told = (root for root in self.queue.inside() if self._news_to(root, peer))
+        self.tell(list(islice(told, MAX_GREETED)), peer)
+        self.newcomers.met(peer, self.ledger.now)
+
+    def part(self, peer: PeerId) -> None:
+        """It is gone."""
+        self.newcomers.left(peer)
+
+    def ask_others(self, fetches: Iterable[Fetch]) -> None:
+        """Whoever was to send these is late: ask everybody else, unless that was done just now."""
+        now = self.ledger.now
+        asked = [fetch.root for fetch in fetches if now - fetch.pushed_at >= STALLED_SECONDS]
+        self._push_all([root for root in asked if self.queue.is_inside(root)], retry=True)
 
     def routable(self) -> None:
         """The DHT knows of other nodes than before. Right after a node has joined a swarm it knows of none; what was
@@ -150,23 +214,42 @@ class Retry:
             self.ledger.emit(ev.RetrySet(cids=tuple(cids), next_push_at=at, cause=cause, peer=peer))
         self._changed.clear()
 
-    def _room(self) -> int:
-        room = self.max_pending - self.ledger.state.pushed
-        # Not one intent for each chunk that comes in: wait until a good handful fits.
-        enough = min(len(self.waiting), MAX_CIDS_WANT, max(1, self.max_pending // 4))
-        return room if room >= enough else 0
+    def _rest(self) -> None:
+        """Wants that nobody has give their places up."""
+        gone = self.queue.looks(self.ledger.now, self._keeps_place)
+        for start in range(0, len(gone), MAX_CIDS_WANT):
+            self.ledger.emit(ev.WentDormant(cids=tuple(gone[start : start + MAX_CIDS_WANT])))
+
+    def _keeps_place(self, root: Cid) -> bool:
+        """Whether somebody sends this, or is about to."""
+        fetch = self.fetches[root]
+        if self._under_way(root):
+            return True
+        soon = self.ledger.now + KEEP_SECONDS
+        return self.ledger.now <= fetch.back_at <= soon or any(
+            (holder := self.holders.by_peer.get(peer)) is not None
+            and holder.connected
+            and not holder.snubbed
+            and self.free_at(peer) <= soon
+            for peer in fetch.holders
+        )
+
+    def _under_way(self, root: Cid) -> bool:
+        fetch = self.fetches[root]
+        return bool(fetch.granted or fetch.open_ops or fetch.finishing)
+
+    def _stalls(self, fetch: Fetch) -> bool:
+        """Whether it is being sent, but nothing of it came for a while, and nobody else was asked meanwhile."""
+        since = max(fetch.came_at, fetch.pushed_at)
+        return bool(fetch.granted) and self.ledger.now - since >= STALLED_SECONDS
 
     def _push_waiting(self) -> None:
-        room = self._room()
-        while self.waiting and room > 0:
-            batch: list[Fetch] = []
-            while self.waiting and len(batch) < min(room, MAX_CIDS_WANT):
-                root, _ = self.waiting.popitem(last=False)
-                if fetch := self.fetches.get(root):
-                    batch.append(fetch)
-            if batch:
-                self._push(batch, retry=False, peers=None)
-            room = self._room()
+        now = self.ledger.now
+        while (room := self.queue.takes(now)) > 0:
+            if self.queue.room <= 0:
+                self.ledger.emit(ev.WentDormant(cids=(self.queue.give_way(now, self._under_way),)))
+            roots, before = self.queue.take(min(room, MAX_CIDS_WANT))
+            self._push_all(roots, retry=before)
 
     def _push_due(self) -> None:
         now = self.ledger.now
@@ -176,15 +259,17 @@ class Retry:
             entry = heapq.heappop(self._heap)
             if self._stale(entry):
                 continue
-            fetch = self.fetches[entry[1]]
-            if fetch.granted or fetch.open_ops or fetch.finishing:
+            root = entry[1]
+            fetch = self.fetches[root]
+            if self._under_way(root) and not self._stalls(fetch):
                 under_way.append(fetch)  # nothing to push
+            elif self.queue.is_inside(root):
+                due.append(root)
             else:
-                due.append(entry[1])
+                self.queue.add(root, "due")
         if under_way:
             self._put_off(under_way)
-        if due:
-            self.push_now(due)
+        self._push_all(due, retry=True)
 
     def _put_off(self, under_way: list[Fetch]) -> None:
         at = round(self.ledger.now + max(self._patience(fetch) for fetch in under_way), 3)
@@ -197,26 +282,50 @@ class Retry:
         for peer in [peer for peer in self._back if self.free_at(peer) <= now]:
             known = self._back.pop(peer)
             if self.holders.get(peer).connected:
-                self.push_now([root for root in known if self._lacks(root, peer)], (peer,))
+                self.tell([root for root in known if self._lacks(root, peer)], peer)
+
+    def _tell_newcomers(self) -> None:
+        now = self.ledger.now
+        for peer in self.newcomers.due(now):
+            news = partial(self._news_to, peer=peer, dormant=True)
+            self.tell(self.newcomers.more(peer, now, news), peer)
+
+    def _news_to(self, root: Cid, peer: PeerId, *, dormant: bool = False) -> bool:
+        """Whether a newcomer is told of this: it did not say yes before, and is not told in another way."""
+        fetch = self.fetches.get(root)
+        told = dormant and (root in self.queue or self.queue.is_inside(root))
+        return fetch is not None and not told and not fetch.finishing and peer not in fetch.holders
 
     def _lacks(self, root: Cid, peer: PeerId) -> bool:
         """Whether something of it is still to be granted, and this peer has not said yes meanwhile."""
         fetch = self.fetches.get(root)
         return fetch is not None and bool(fetch.missing) and peer not in fetch.holders
 
-    def _push(self, batch: list[Fetch], *, retry: bool, peers: tuple[PeerId, ...] | None) -> None:
-        way = Way(peers, (), gossip=False) if peers is not None else self._way(batch, retry)
+    def _push_all(self, roots: list[Cid], *, retry: bool) -> None:
+        """Push wants that have a place, or take one now."""
+        batch: list[Fetch] = []
+        for root in roots:
+            if fetch := self.fetches.get(root):
+                batch.append(fetch)
+                if len(batch) == MAX_CIDS_WANT:
+                    self._push(batch, retry=retry)
+                    batch = []
+        if batch:
+            self._push(batch, retry=retry)
+
+    def _push(self, batch: list[Fetch], *, retry: bool) -> None:
+        way = self._way(batch, retry)
         at = self.ledger.now + max(self._patience(fetch) for fetch in batch)
         cids = tuple(fetch.root for fetch in batch)
-        for peer in self._back.keys() & set(way.peers):
-            for cid in cids:
-                self._back[peer].pop(cid, None)
+        self._told(cids, way.peers)
         for fetch in batch:
             fetch.quiet_pushes += 1
+            fetch.pushed_at = self.ledger.now
             self._set(fetch, at)
+            self.queue.enter(fetch.root, self.ledger.now)
             if way.routes:
                 self._unrouted.pop(fetch.root, None)
-            elif peers is None and fetch.tree and len(self._unrouted) < MAX_UNROUTED:
+            elif fetch.tree and len(self._unrouted) < MAX_UNROUTED:
                 self._unrouted[fetch.root] = None
         self.ledger.emit(
             ev.PushedWant(
@@ -230,6 +339,22 @@ class Retry:
         )
         body = Want(cids=cids, retry=retry)
         self.ledger.do(Broadcast(body=body, peers=way.peers, gossip=way.gossip, routes=way.routes))
+
+    def _tell(self, roots: list[Cid], peer: PeerId) -> None:
+        cids = tuple(roots)
+        self._told(cids, (peer,))
+        at = min(self.fetches[root].next_push_at for root in roots)
+        at = min(at, self.ledger.now + MAX_WAIT)
+        self.ledger.emit(
+            ev.PushedWant(cids=cids, peers=(peer,), gossip=False, retry=True, next_push_at=at, besides=True)
+        )
+        self.ledger.do(Broadcast(body=Want(cids=cids, retry=True), peers=(peer,), gossip=False))
+
+    def _told(self, cids: tuple[Cid, ...], peers: tuple[PeerId, ...]) -> None:
+        """These peers hear of these now, and not again when they said to come back."""
+        for peer in self._back.keys() & set(peers):
+            for cid in cids:
+                self._back[peer].pop(cid, None)
 
     def _way(self, batch: list[Fetch], retry: bool) -> Way:
         proven, others = self.holders.connected()

@@ -51,7 +51,9 @@ class Pending(msgspec.Struct):
     pushes: int = 0
     """How often its intent left this node."""
     in_network: bool = False
-    """False: it waits for room below `max_pending` (all do when a node starts)."""
+    """Whether it has one of the `max_pending` places in the network."""
+    dormant: bool = False
+    """It gave its place up, because nobody who has it is known, until its next push is due."""
     last_push_at: float | None = None
     next_push_at: float | None = None
     cause: RetryCause = "silence"
@@ -68,6 +70,11 @@ class Pending(msgspec.Struct):
     """What went wrong with it here, in words; None once a chunk of it came."""
     held: bool = False
     """It is fetched to be kept for somebody else: nobody here asked for it."""
+
+    @property
+    def queued(self) -> bool:
+        """Whether it waits for room below `max_pending` (all do when a node starts)."""
+        return not self.in_network and not self.dormant
 
     @property
     def holders(self) -> int:
@@ -280,6 +287,8 @@ class State(msgspec.Struct, dict=True):
     pending: dict[Cid, Pending] = {}
     pushed: int = 0
     """How many of the pending ones are in the network."""
+    dormant: int = 0
+    """How many of them gave their place up until their next push is due."""
     leases: dict[Cid, Lease] = {}
     peers: dict[PeerId, PeerState] = {}
     adding: dict[str, Adding] = {}
@@ -312,6 +321,11 @@ class State(msgspec.Struct, dict=True):
         """
         found: Mapping[Cid, bytes] = self.__dict__.get("held", {})
         return found
+
+    @property
+    def queued(self) -> int:
+        """How many of the pending ones wait for room below `max_pending`."""
+        return len(self.pending) - self.pushed - self.dormant
 
     @property
     def status(self) -> dict[PeerId, PeerState]:

@@ -48,7 +48,7 @@ class Tries:
 
     def all_of(self, pending: Pending) -> list[Try]:
         """All that is going to be done for a want, in no order."""
-        if not pending.in_network:
+        if pending.queued:
             return []
         found: list[Try] = []
         at = pending.next_push_at

@@ -180,7 +180,10 @@ def _describe(event: Event, names: Names, brief: bool) -> str:
             if event.routed:
                 to = f"{to}, by DHT" if event.peers else "by DHT"
             swarm = " and the swarm" if event.gossip else ""
-            return f"{what(event.cids)} {to}{swarm}{', again' if event.retry else ''}"
+            again = ", besides" if event.besides else ", again" if event.retry else ""
+            return f"{what(event.cids)} {to}{swarm}{again}"
+        case ev.WentDormant():
+            return f"{what(event.cids)}: nobody has it yet, its place in the network is free"
         case ev.RetrySet():
             causes = _CAUSES if event.about == "want" else _HOLD_CAUSES
             return f"{what(event.cids)}: {causes[event.cause]}"

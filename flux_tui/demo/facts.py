@@ -102,10 +102,10 @@ class Watch:
                         self.refetched += self.received[cid] > 1
                     case ObjectCompleted(root=root, path=path):
                         self.completed[root] = path
-                pending, pushed = len(self.state.pending), self.state.pushed
+                pending, pushed, queued = len(self.state.pending), self.state.pushed, self.state.queued
                 self.peak_pending = max(self.peak_pending, pending)
                 self.peak_pushed = max(self.peak_pushed, pushed)
-                self.peak_waiting = max(self.peak_waiting, pending - pushed)
+                self.peak_waiting = max(self.peak_waiting, queued)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -229,7 +229,7 @@ FACTS: dict[str, Kind] = {
     "senders": Kind(lambda q: sum(1 for peer in q.state.peers.values() if peer.chunks_in)),
     "pending": Kind(lambda q: len(q.state.pending)),
     "pushed": Kind(lambda q: q.state.pushed),
-    "waiting": Kind(lambda q: len(q.state.pending) - q.state.pushed),
+    "waiting": Kind(lambda q: q.state.queued),
     "leases": Kind(lambda q: len(q.state.leases)),
     "granted": Kind(lambda q: _peer(q).granted, about="node"),
     "lapsed": Kind(lambda q: _peer(q).lapsed, about="node"),

@@ -38,6 +38,7 @@ KINDS: dict[str, Sign] = {
     "requested": Sign("→", ">", "accent"),
     "pushed_want": Sign("→", ">", "out"),
     "pushed_have": Sign("→", ">", "out"),
+    "went_dormant": Sign("☾", "z", "dim"),
     "retry_set": Sign("↻", "~", "warn"),
     "granted": Sign("⇒", "=", "out"),
     "lease_extended": Sign("⇢", "=", "warn"),

@@ -109,7 +109,7 @@ def header_line(view: View, *, status: Span, frozen_note: str) -> Line:
         "no node yet" if state.peer_id is None else ("this node" if view.masked else view.peer(state.peer_id))
     )
     gauge = state.pushed / state.max_pending if state.max_pending else 0.0
-    waiting = len(state.pending) - state.pushed
+    waiting = state.queued
     inward = _history(state, view.now, 6)[0]
     rates = rates_of(view)
     good = state.duplicate_factor < GOOD_FACTOR

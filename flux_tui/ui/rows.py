@@ -128,7 +128,7 @@ def _eta(view: View, pending: Pending, found: ObjectState) -> float | None:
 def _loose_rows(
     view: View, loose: list[Pending], senders: Mapping[Cid, set[PeerId]], tries: Tries
 ) -> list[Row]:
-    waiting = sum(1 for pending in loose if not pending.in_network)
+    waiting = sum(1 for pending in loose if pending.queued)
     text = counted(len(loose), "loose chunk")
     if waiting:
         text += f", {waiting:,} wait for room"
@@ -156,7 +156,7 @@ def waiting_words(
         return f"from {len(senders)} peers"
     if view.dead or not view.state.running:
         return "no node is running"
-    if not pending.in_network:
+    if pending.queued:
         return f"waits for room: {view.state.max_pending:,} intents are out"
     if not view.state.connected:
         return "no peer is connected"

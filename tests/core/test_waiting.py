@@ -89,7 +89,7 @@ class Watched(Fetching):
         requester = self.machine.requester
         found: dict[Cid, set[tuple[str, PeerId | None, float]]] = {}
         for root, fetch in requester.fetches.items():
-            if root in requester.retry.waiting:
+            if root in requester.retry.queue:
                 continue
             own: set[tuple[str, PeerId | None, float]] = {("push", None, round(fetch.next_push_at, 3))}
             for peer in PEERS:
@@ -114,7 +114,7 @@ class Watched(Fetching):
                 if one.how == "push" or one.at > self.now
             }
             for cid, pending in state.pending.items()
-            if pending.in_network
+            if not pending.queued
         }
 
 

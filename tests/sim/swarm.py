@@ -94,6 +94,8 @@ class SimNode:
         self._queues: dict[PeerId, deque[Cid]] = {}
         self._sending: set[PeerId] = set()
         self._timer = float("inf")
+        self._inbox: list[Callable[[], None]] = []
+        """What came in while it was frozen."""
 
     def size_of(self, cid: Cid) -> int | None:
         """The machine's view of the store."""
@@ -119,6 +121,7 @@ class SimNode:
     def kill(self) -> None:
         """Gone without a word; the series and the blocks stay."""
         self.alive = False
+        self._inbox.clear()
         self._queues.clear()
         self._sending.clear()
         for peer in list(self.linked):
@@ -129,13 +132,30 @@ class SimNode:
         self.feed(fx.Commanded(command))
 
     def feed(self, given: Input) -> None:
-        """An input, if the node lives; a frozen one gets it when it thaws."""
+        """An input, if the node lives; a frozen one gets all that came in, in order, when it thaws."""
         if not self.alive:
             return
-        if self.frozen:
-            self.swarm.after(0.05, lambda: self.feed(given))
+        if not self._put_off(partial(self.feed, given)):
+            self._take(*self.machine.handle(given, self.swarm.now))
+
+    def _put_off(self, what: Callable[[], None]) -> bool:
+        """Whether a frozen node does this when it thaws."""
+        if not (self.frozen or self._inbox):
+            return False
+        self._inbox.append(what)
+        if len(self._inbox) == 1:
+            self._thaw(self.life)
+        return True
+
+    def _thaw(self, life: int) -> None:
+        if self.life != life or not self.alive:
             return
-        self._take(*self.machine.handle(given, self.swarm.now))
+        if self.frozen:
+            self.swarm.after(0.05, lambda: self._thaw(life))
+            return
+        inbox, self._inbox = self._inbox, []
+        for what in inbox:
+            what()
 
     @property
     def state(self) -> State:
@@ -287,8 +307,7 @@ class SimNode:
         """A chunk is on the stream."""
         if not self.alive:
             return
-        if self.frozen:
-            self.swarm.after(0.05, lambda: self.take_chunk(peer, cid, data))
+        if self._put_off(partial(self.take_chunk, peer, cid, data)):
             return
         if not self.machine.accepts(peer, cid):
             self.feed(fx.ChunkSkipped(peer=peer, cid=cid, size=len(data)))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
-from flux_tui.core.ids import raw_cid
+from flux_tui.core.ids import Cid, raw_cid
 from tests.sim.laws import Watch
 from tests.sim.scale import measure
 from tests.sim.swarm import Content, SimNode, Swarm
@@ -63,6 +63,14 @@ def back(swarm: Swarm, node: SimNode, nodes: list[SimNode]) -> None:
     for other in nodes:
         if other is not node:
             swarm.link(node.peer, other.peer)
+
+
+def ask(swarm: Swarm, node: SimNode, root: Cid) -> None:
+    """Somebody wants it here: as soon as the node is up."""
+    if node.alive:
+        node.push(cmd.Get(root, "/there"))
+    else:
+        swarm.after(0.5, partial(ask, swarm, node, root))
 
 
 @pytest.mark.parametrize("lie", ["corrupts", "silent", "vague"])
@@ -156,7 +164,7 @@ def test_whatever_the_schedule_of_faults_the_laws_hold(
     swarm.mesh(nodes)
     watched(swarm, every=1000)
     for index, asker in enumerate(askers):
-        swarm.after(0.05 * index, partial(asker.push, cmd.Get(content.root, "/there")))
+        swarm.after(0.05 * index, partial(ask, swarm, asker, content.root))
     cancelled: set[int] = set()
     for at, who, what in trouble:
         node = nodes[who]
@@ -177,6 +185,7 @@ def test_whatever_the_schedule_of_faults_the_laws_hold(
                     swarm.after(at, partial(node.push, cmd.Cancel((content.root,))))
             case lie:
                 setattr(node, lie, True)
+    swarm.after(9.0, lambda: None)
     waiting = [node for index, node in enumerate(nodes) if node in askers and index not in cancelled]
     swarm.run(
         lambda: swarm.now > 1_700_000_008 and all(content.root in n.finished for n in waiting), seconds=1500

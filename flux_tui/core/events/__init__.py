@@ -32,6 +32,7 @@ from flux_tui.core.events.asking import (
     Requested,
     RetrySet,
     StatusNo,
+    WentDormant,
 )
 from flux_tui.core.events.base import (
     Unknown,
@@ -170,6 +171,7 @@ __all__ = [
     "Unknown",
     "Via",
     "Waste",
+    "WentDormant",
     "decode_event",
     "encode_event",
     "kind_of",
@@ -188,6 +190,7 @@ Event: TypeAlias = (
     | ObjectCompleted
     | Requested
     | PushedWant
+    | WentDormant
     | RetrySet
     | Granted
     | LeaseExtended

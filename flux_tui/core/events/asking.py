@@ -33,6 +33,15 @@ class PushedWant(EventBase, tag="pushed_want", frozen=True, kw_only=True):
     """When it is pushed again if nothing is heard."""
     routed: bool = False
     """Whether it goes by DHT to the nodes that know who has it."""
+    besides: bool = False
+    """These peers are told besides, because they came or because their time did: when the want is pushed again, and
+    whether it has a place in the network, stays as it was."""
+
+
+class WentDormant(EventBase, tag="went_dormant", frozen=True, kw_only=True):
+    """Nobody who has these is known: they give their place in the network up until their next push is due."""
+
+    cids: tuple[Cid, ...]
 
 
 class RetrySet(EventBase, tag="retry_set", frozen=True, kw_only=True):

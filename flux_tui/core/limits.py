@@ -1,0 +1,35 @@
+"""A token bucket: so much at once, and so much a second in the long run. Pure."""
+
+
+class TokenBucket:
+    """Tokens come at a rate, up to a burst. It may go into debt by one spending."""
+
+    __slots__ = ("at", "burst", "level", "rate")
+
+    def __init__(self, burst: float, rate: float, now: float) -> None:
+        self.burst, self.rate = burst, rate
+        self.level, self.at = burst, now
+
+    def has(self, now: float) -> bool:
+        """Whether anything is there."""
+        if now > self.at:
+            self.level = min(self.level + (now - self.at) * self.rate, self.burst)
+            self.at = now
+        return self.level > 0
+
+    def take(self, amount: float, now: float) -> None:
+        """Spend tokens, whether or not there are so many."""
+        self.has(now)
+        self.level -= amount
+
+    def spend(self, amount: float, now: float) -> bool:
+        """Spend tokens if there are so many; else none."""
+        self.has(now)
+        if self.level < amount:
+            return False
+        self.level -= amount
+        return True
+
+    def wait(self, now: float) -> float:
+        """Seconds until there is something again."""
+        return 0.0 if self.has(now) else -self.level / self.rate
