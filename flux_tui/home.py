@@ -7,15 +7,13 @@ killed node leaves nothing to clean up. Commands are pushed into a running node 
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 import socket as socketlib
-import stat
 import struct
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -78,12 +76,22 @@ class Home:
 
     @property
     def socket(self) -> Path:
-        """Where commands are pushed; in a folder of its own for temporary files if the home's path is long."""
-        inside = self.path / "node.sock"
-        if len(os.fsencode(inside)) <= MAX_SOCKET_PATH:
-            return inside
-        name = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"flux-tui-{os.getuid()}" / f"{name}.sock"
+        """Where commands are pushed."""
+        return self.path / "node.sock"
+
+    @contextmanager
+    def socket_address(self) -> Iterator[str]:
+        """The socket's path, short enough to bind or connect to. Raises HomeError.
+
+        A long path is shortened by a symbolic link to the home, which this process makes for itself alone. So
+        no two processes have to agree on a folder for temporary files.
+        """
+        address = str(self.socket)
+        if len(os.fsencode(address)) <= MAX_SOCKET_PATH:
+            yield address
+            return
+        with _link_to(self.path) as link:
+            yield str(link / self.socket.name)
 
     def prepare(self) -> None:
         """Make the home, private to its user. Raises HomeError."""
@@ -96,8 +104,6 @@ class Home:
             raise HomeError(f"the home {self.path} cannot be made: a part of its path is a file") from None
         except OSError as error:
             raise HomeError(f"the home {self.path} cannot be written: {_words(error)}") from None
-        if self.socket.parent != self.path:
-            _private(self.socket.parent)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -188,10 +194,11 @@ class Home:
         known = isinstance(found, list) and all(isinstance(flag, str) for flag in found)
         return found if known else None
 
-    def remember_flags(self, flags: list[str]) -> None:
+    def remember_flags(self, flags: Sequence[str]) -> None:
         """For who starts it again as it was; a home that cannot be written just forgets."""
         with contextlib.suppress(OSError):
-            write_regular(self._flags, json.dumps(flags).encode() + b"\n")
+            write_regular(self._flags, json.dumps(list(flags)).encode() + b"
+")
 
     def _connect(self) -> socketlib.socket:
         connection = socketlib.socket(socketlib.AF_UNIX, socketlib.SOCK_STREAM)
@@ -199,7 +206,11 @@ class Home:
         deadline = time.monotonic() + PUSH_TIMEOUT
         while True:
             try:
-                connection.connect(str(self.socket))
+                with self.socket_address() as address:
+                    connection.connect(address)
+            except HomeError:
+                connection.close()
+                raise
             except BlockingIOError:
                 # As many wait to be taken as can wait, which Linux says at once, whatever the timeout.
                 if time.monotonic() < deadline:
@@ -215,17 +226,25 @@ class Home:
             return connection
 
 
-def _private(folder: Path) -> None:
-    """Make a folder for a socket in the one for temporary files, where others write too. Raises HomeError."""
+@contextmanager
+def _link_to(folder: Path) -> Iterator[Path]:
+    """A symbolic link with a short path, in a folder that is nobody else's. Raises HomeError."""
     try:
-        with contextlib.suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-            raise HomeError(f"{folder} belongs to somebody else, so commands cannot be pushed safely")
-        folder.chmod(0o700)
+        own = tempfile.TemporaryDirectory(prefix="flux-", dir=_short_folder())
+        link = Path(own.name) / "home"
+        link.symlink_to(folder)
     except OSError as error:
-        raise HomeError(f"{folder}, where commands are pushed, cannot be made: {_words(error)}") from None
+        raise HomeError(
+            f"the path {folder} is too long for a socket, and no short link to it can be made: {_words(error)}"
+        ) from None
+    with own:
+        yield link
+
+
+def _short_folder() -> str:
+    """The folder for temporary files, if its own path is short."""
+    chosen = tempfile.gettempdir()
+    return chosen if len(os.fsencode(chosen)) <= MAX_SOCKET_PATH // 2 else "/tmp"  # noqa: S108 - mkdtemp's
 
 
 def _lock_alone(descriptor: int) -> bool:

@@ -41,7 +41,8 @@ async def serve_inbox(
     try:
         # The folder keeps others out until the mode is set. (A umask would be every thread's, also of the
         # one that makes somebody's folders just now.)
-        await listener.bind(str(path))
+        with home.socket_address() as address:
+            await listener.bind(address)
         path.chmod(0o600)
         listener.listen(MAX_CONNECTIONS)
         task_status.started()
