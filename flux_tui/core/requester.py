@@ -157,6 +157,8 @@ class Requester:
     ) -> None:
         """The same object is wanted at another place: what came so far is found in the store."""
         self.cancel(fetch.root)
+        if fetch.tree:
+            self.ledger.do(DropTree(root=fetch.root))
         self.ledger.emit(ev.Requested(cid=fetch.root, name=name, size=size, path=path, by=by))
         self.begin(Fetch(fetch.root, path=path, tree=True, by=by, size=size))
 

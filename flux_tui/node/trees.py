@@ -94,7 +94,10 @@ class Trees:
                 except StoreError as error:
                     return FinishFailed(root=work.root, text=str(error))
             case DropTree():
-                store.drop_tree(work.root)
+                try:
+                    store.drop_tree(work.root)
+                except StoreError as error:
+                    return Failed(text=str(error), cid=work.root)
             case Evict():
                 try:
                     went = store.evict(work.root, self._held / work.root, work.others)

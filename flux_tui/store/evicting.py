@@ -98,8 +98,7 @@ class Evictions:
             remove(place)
         with self._lock:
             for tree in copy.trees:
-                self._db.execute("UPDATE file SET tree = ?, rel = '' WHERE tree = ?", (NO_TREE, tree))
-                self._db.execute("DELETE FROM tree WHERE id = ?", (tree,))
+                forget_tree(self._db, tree)
         return gone
 
     def _find(self, root: Cid, path: Path) -> _Copy:
@@ -169,6 +168,12 @@ class Evictions:
         """What went when this copy was removed the last time."""
         row = self._db.execute("SELECT value FROM meta WHERE name = ?", (_marker(root),)).fetchone()
         return Gone(0, 0) if row is None else Gone(*(int(number) for number in row[0].split()))
+
+
+def forget_tree(db: sqlite3.Connection, tree: int) -> None:
+    """The files of this tree are gone."""
+    db.execute("UPDATE file SET tree = ?, rel = '' WHERE tree = ?", (NO_TREE, tree))
+    db.execute("DELETE FROM tree WHERE id = ?", (tree,))
 
 
 def begin_anew(db: sqlite3.Connection, root: Cid) -> None:

@@ -21,7 +21,7 @@ from flux_tui.core.events import Event, encode_event
 from flux_tui.core.ids import Cid, cid_bytes, cid_from_bytes, matches
 from flux_tui.store import checkpoints, durable, files
 from flux_tui.store.checkpoints import Kept
-from flux_tui.store.evicting import HELD, Evictions, Gone, begin_anew, tidy
+from flux_tui.store.evicting import HELD, Evictions, Gone, begin_anew, forget_tree, tidy
 from flux_tui.store.files import FileStat
 from flux_tui.store.freeing import Freeing, WhatWent
 from flux_tui.store.freeing import tidy as tidy_freed
@@ -30,7 +30,7 @@ from flux_tui.store.schema import DATABASE, UPSERT_CHUNK, StoreError, explain, e
 from flux_tui.store.series import SeriesReader
 from flux_tui.store.shares import Shares
 from flux_tui.store.shelf import Shelf
-from flux_tui.store.trees import OWN, Tree
+from flux_tui.store.trees import OWN, Tree, remove
 
 __all__ = ["Landed", "Leaf", "Lost", "Placed", "ReadResult", "Store", "StoreError", "Whole"]
 
@@ -273,9 +273,18 @@ class Store(Shelf):
         return Whole(path, tuple(tree.left_out.values()))
 
     def drop_tree(self, root: Cid) -> None:
-        """No longer fetched; what came stays for another time."""
+        """No longer fetched; what came stays for another time. If nothing came, nothing stays. Raises StoreError."""
         with self._lock:
-            self._trees.drop(root)
+            tree = self._trees.drop(root)
+            if tree is None or any(row.file in tree.files.values() for row in self._overlay.values()):
+                return
+            if self._trees.has_chunks(tree):
+                return
+            self.forget((), tree.files.values())
+        with self._guarded(tree.part):
+            remove(tree.part)
+            with self._lock:
+                forget_tree(self._db, tree.number)
 
     # ── replicas that are kept for others ───────────────────────────────────────────────────────
 

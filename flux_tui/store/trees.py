@@ -197,9 +197,14 @@ class Trees:
             self.by_root.pop(tree.root, None)
         return tree.path
 
-    def drop(self, root: Cid) -> None:
-        """Not fetched any more; what came stays for another time."""
-        self.by_root.pop(root, None)
+    def drop(self, root: Cid) -> Tree | None:
+        """Not fetched any more; what came stays for another time. Returns it, if it was being fetched."""
+        return self.by_root.pop(root, None)
+
+    def has_chunks(self, tree: Tree) -> bool:
+        """Whether any chunk is indexed in its files."""
+        query = "SELECT 1 FROM chunk JOIN file ON file.id = chunk.file WHERE file.tree = ? LIMIT 1"
+        return self._db.execute(query, (tree.number,)).fetchone() is not None
 
     def share(self, path: Path) -> int:
         """A file or folder of the user's: the same row if it was shared before."""
