@@ -197,8 +197,7 @@ class Home:
     def remember_flags(self, flags: Sequence[str]) -> None:
         """For who starts it again as it was; a home that cannot be written just forgets."""
         with contextlib.suppress(OSError):
-            write_regular(self._flags, json.dumps(list(flags)).encode() + b"
-")
+            write_regular(self._flags, json.dumps(list(flags)).encode() + b"\n")
 
     def _connect(self) -> socketlib.socket:
         connection = socketlib.socket(socketlib.AF_UNIX, socketlib.SOCK_STREAM)

@@ -10,6 +10,7 @@ import click
 from flux_tui.cli.background import START_SECONDS
 from flux_tui.cli.common import catch_up, fold, home_option, json_option, new_mark, open_series, the_home
 from flux_tui.cli.output import Failure, print_json, say, tell
+from flux_tui.cli.params import PathType
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
 from flux_tui.core.events import Entry
@@ -30,9 +31,7 @@ Examples:
   flux-tui add photos/ notes.txt   folders, too
   flux-tui add --json film.mkv     for a program"""
 )
-@click.argument(
-    "paths", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False), metavar="PATH..."
-)
+@click.argument("paths", nargs=-1, required=True, type=PathType(), metavar="PATH...")
 @home_option
 @json_option
 def add(paths: tuple[Path, ...], home: Path | None, as_json: bool) -> None:
@@ -102,8 +101,8 @@ def _push_add(home: Home, path: Path) -> ev.ObjectAdded:
                 case ev.ErrorOccurred(by=None, path=at, cid=root) if root is not None and at == str(path):
                     bar.tell(entry.event.text)
 
-        home.push(cmd.Add(str(path), mark))
         try:
+            home.push(cmd.Add(str(path), mark))
             while not outcome:
                 catch_up(reader, state, None, see)
                 if not outcome:

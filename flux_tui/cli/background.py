@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from flux_tui.cli.flags import apply_to_running
 from flux_tui.home import Home, HomeError
 from flux_tui.regular_files import open_to_read, open_to_write
 
@@ -17,10 +18,11 @@ def ensure_node(
     flags: list[str] | None = None,
     started: Callable[["subprocess.Popen[bytes]"], None] = lambda process: None,
 ) -> bool:
-    """Have a node running for this home. Returns whether this call started it; `started` is handed the
-    process before it listens. Raises HomeError."""
+    """Have a node running for this home, with these flags. Returns whether this call started it; `started` is
+    handed the process before it listens. Raises HomeError, also where one runs that has other flags."""
     home.prepare()
     if home.running() is not None and _wait_until_listening(home, None):
+        apply_to_running(home, flags or ())
         return False  # else it was about to stop, and has
     try:
         log = open_to_write(home.node_log)

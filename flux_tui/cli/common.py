@@ -1,14 +1,14 @@
 """What the commands share: options, errors, and the folding of a home's series."""
 
 import secrets
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from flux_tui.cli.output import Failure
+from flux_tui.cli.params import InputError, PathType, text_of_input
 from flux_tui.config import Settings
 from flux_tui.core.derive import extend, restore
 from flux_tui.core.events import Entry
@@ -23,6 +23,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 FOLD_PAGE = 10_000
 """Entries read at a time."""
+CIDS_AT_ONCE = 10_000
+"""CIDs in one command: a sixth of what it has room for, so that the node takes it within a moment."""
 
 
 def home_option(command: F) -> F:
@@ -30,7 +32,7 @@ def home_option(command: F) -> F:
     return click.option(
         "--home",
         "home",
-        type=click.Path(path_type=Path, readable=False),
+        type=PathType(),
         default=None,
         metavar="DIR",
         help="The node's folder. [env: FLUX_TUI_HOME; default: your platform's folder for user data]",
@@ -61,7 +63,7 @@ def node_options(command: F) -> F:
         click.option("--no-mdns", is_flag=True, help="Do not look for peers on the local network."),
         click.option(
             "--swarm-key",
-            type=click.Path(readable=False),
+            type=PathType(),
             callback=lambda _context, _option, path: path and str(literal_path(path)),
             metavar="FILE",
             help="Talk only to nodes that have the same key (libp2p's /key/swarm/psk/1.0.0/).",
@@ -151,16 +153,22 @@ def read_ticket(text: str) -> Ticket:
 
 
 def read_cids(texts: Iterable[str]) -> tuple[Cid, ...]:
-    """CID arguments, or tickets; `-` stands for those on standard input, one a line."""
+    """CID arguments, or tickets; `-` stands for those on standard input."""
     given = list(texts)
-    words = ticket_words("\n".join(sys.stdin.read() if text == "-" else text for text in given))
     try:
+        words = ticket_words("\n".join(text_of_input() if text == "-" else text for text in given))
         found = [parse_ticket(word).root for word in words]
-    except BadIdError as error:
+    except (BadIdError, InputError) as error:
         raise Failure(str(error)) from None
     if not found:
         raise Failure("there was no CID on standard input" if "-" in given else "the CID is empty")
     return tuple(dict.fromkeys(found))
+
+
+def in_parts(cids: Sequence[Cid]) -> Iterator[tuple[Cid, ...]]:
+    """As many as one command takes."""
+    for start in range(0, len(cids), CIDS_AT_ONCE):
+        yield tuple(cids[start : start + CIDS_AT_ONCE])
 
 
 def open_series(home: Home) -> SeriesReader:

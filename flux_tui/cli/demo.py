@@ -1,16 +1,14 @@
 """`flux-tui demo`: swarms of real nodes on this machine, narrated; to watch, to check, to record."""
 
 import re
-import signal
-import sys
 from pathlib import Path
-from typing import NoReturn
 
 import click
 from click.shell_completion import CompletionItem
 
 from flux_tui.cli.common import the_home
-from flux_tui.cli.output import Failure, say, tell
+from flux_tui.cli.output import Failure, need_terminal, say, tell
+from flux_tui.cli.params import OutputType
 
 MIN_COLUMNS, MIN_ROWS = 60, 20
 
@@ -59,7 +57,7 @@ No network is needed or touched, and nothing is left behind."""
 @click.option("--list", "listed", is_flag=True, help="Print the scenarios.")
 @click.option("--check", is_flag=True, help="Without a screen: exit 0 only if the stated outcome was observed."
               " All scenarios, if none is named.")  # fmt: skip
-@click.option("--record", type=click.Path(path_type=Path, dir_okay=False), default=None, metavar="FILE",
+@click.option("--record", type=OutputType(), default=None, metavar="FILE",
               help="Write an asciicast (v2) of it, on a terminal of its own.")  # fmt: skip
 @click.option("--size", type=_Size(), default="120x40", show_default=True, metavar="COLUMNSxROWS",
               help="Of the terminal that is recorded.")  # fmt: skip
@@ -93,7 +91,6 @@ def demo(
         found = [load(name) for name in chosen]
     except ScenarioError as error:
         raise Failure(str(error)) from None
-    _end_in_order()
     if check:
         from flux_tui.demo.check import check as play
 
@@ -118,8 +115,7 @@ def _record(name: str, file: Path, size: tuple[int, int], speed: float, about: s
 
 
 def _show(name: str, speed: float, once: bool) -> None:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise Failure("a demo needs a terminal: use --check where there is none")
+    need_terminal("a demo", "use --check where there is none")
     from flux_tui.cli.show import crash_log_of
     from flux_tui.demo.scenario import load
     from flux_tui.demo.screen import show
@@ -127,13 +123,3 @@ def _show(name: str, speed: float, once: bool) -> None:
     error = show(load(name), speed=speed, once=once, crash_log=crash_log_of(the_home(None)))
     if error is not None:
         raise Failure(f"the demo did not come to its end: {error}")
-
-
-def _end_in_order() -> None:
-    """Whatever ends us, the nodes end, and their folder goes."""
-
-    def leave(number: int, _: object) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, leave)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from flux_tui import __version__
 from flux_tui.cli.common import home_option, node_options
@@ -19,6 +20,7 @@ from flux_tui.config import SettingsError
 from flux_tui.core.ids import BadIdError
 from flux_tui.home import HomeError
 from flux_tui.paths import PathError
+from flux_tui.signals import end_status, ended_by_signals
 from flux_tui.store.schema import StoreError
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -26,6 +28,14 @@ OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 class NoReaderError(Exception):
     """Whoever read our output has had enough: no failure of anybody's."""
+
+
+class _EndedError(Exception):
+    """A signal ended the command."""
+
+    def __init__(self, by: KeyboardInterrupt) -> None:
+        super().__init__()
+        self.by = by
 
 
 COMMANDS = {
@@ -38,7 +48,7 @@ take as long to import as the dashboard."""
 
 
 class Commands(click.Group):
-    """Tells of a broken pipe before Click and Rich do, who end the program with a failure."""
+    """Takes a broken pipe and a signal before Click does, and options of a command also before its name."""
 
     def list_commands(self, context: click.Context, /) -> list[str]:
         return sorted(COMMANDS)
@@ -50,19 +60,64 @@ class Commands(click.Group):
         command.epilog = command.epilog or EPILOGS.get(name)
         return command
 
+    def resolve_command(
+        self, context: click.Context, arguments: list[str], /
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Options before a command mean what they mean after it. Raises UsageError where that has no such option."""
+        name, command, rest = super().resolve_command(context, arguments)
+        if command is None or context.resilient_parsing:
+            return name, command, rest
+        known = {option for parameter in command.params for option in parameter.opts}
+        before: list[str] = []
+        for words in _given(context):
+            option = words[0].partition("=")[0]
+            if option not in known:
+                raise click.UsageError(self._misplaced(context, option, str(name)), context)
+            before += words
+        return name, command, before + rest
+
+    def _misplaced(self, context: click.Context, option: str, name: str) -> str:
+        takers = [
+            other
+            for other in self.list_commands(context)
+            if (command := self.get_command(context, other)) is not None
+            and any(option in parameter.opts for parameter in command.params)
+        ]
+        return f"{option} says nothing to `{name}`: it is for {', '.join([*takers, 'and the dashboard'])}"
+
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
-        with _broken_pipe_told():
+        with _endings_told():
             return super().make_context(*args, **extra)
 
     def invoke(self, context: click.Context, /) -> Any:
-        with _broken_pipe_told():
+        with _endings_told():
             return super().invoke(context)
 
 
+def _given(context: click.Context) -> Iterator[list[str]]:
+    """The options that were given, each as it could be typed."""
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if (
+            context.get_parameter_source(name) is not ParameterSource.COMMANDLINE
+            or name not in context.params
+        ):
+            continue
+        value = context.params[name]
+        if value is True:
+            yield [parameter.opts[0]]
+            continue
+        for one in value if isinstance(value, tuple) else (value,):
+            yield [f"{parameter.opts[0]}={one}"]
+
+
 @contextmanager
-def _broken_pipe_told() -> Iterator[None]:
+def _endings_told() -> Iterator[None]:
+    """Before Click tells of them: it prints an empty line, and forgets which signal it was."""
     try:
         yield
+    except KeyboardInterrupt as error:
+        raise _EndedError(error) from None
     except BrokenPipeError:
         raise NoReaderError from None
     except SystemExit as error:
@@ -87,9 +142,6 @@ def cli(context: click.Context, /, home: Path | None, mask: bool, **flags: Any) 
 
     With no command: the dashboard of this home's node, which is started in the background if none runs.
     """
-    if home is not None:
-        # `flux-tui --home DIR state` means the same as `flux-tui state --home DIR`.
-        context.default_map = {name: {"home": home} for name in COMMANDS}
     if context.invoked_subcommand is None:
         from flux_tui.cli.show import show_dashboard
 
@@ -101,12 +153,15 @@ def run(arguments: list[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a locale may lack what a name is made of
     try:
-        status = cli.main(arguments, prog_name="flux-tui", standalone_mode=False)
+        with ended_by_signals():
+            status = cli.main(arguments, prog_name="flux-tui", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
     except click.ClickException as error:
         show_error(error)
         return error.exit_code
+    except _EndedError as error:
+        return end_status(error.by)
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except (NoReaderError, BrokenPipeError):

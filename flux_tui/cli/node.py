@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from flux_tui.cli.common import home_option, load_settings, node_options, the_home
+from flux_tui.cli.flags import node_flags
 from flux_tui.cli.output import PlainFormatter, print_json
-from flux_tui.cli.push import node_flags
 from flux_tui.core.ids import PeerId
 
 
@@ -47,8 +47,7 @@ def node(home: Path | None, verbose: bool, **flags: Any) -> None:
     from flux_tui.node.serve import serve
 
     def announce(peer_id: PeerId, addrs: tuple[str, ...]) -> None:
-        place.remember_flags(node_flags(flags))
         print_json({"peer_id": peer_id, "addrs": list(addrs), "home": str(place.path)})
         settled()
 
-    trio.run(serve, place, settings, announce)
+    trio.run(serve, place, settings, announce, node_flags(flags))

@@ -4,9 +4,11 @@ Words for people pass `plain`, whoever wrote what is in them. Data for programs 
 escapes, and a path on a pipe byte by byte; on a terminal a path is words, too.
 """
 
+import contextlib
 import io
 import json
 import logging
+import os
 import sys
 import traceback
 from types import TracebackType
@@ -19,8 +21,9 @@ from flux_tui.core.plain import plain, plain_lines
 
 
 def say(text: str) -> None:
-    """A line of words for a person, on stderr."""
-    click.echo(plain(text), err=True)
+    """A line of words for a person, on stderr; nothing, where nobody reads them any more."""
+    with contextlib.suppress(OSError):
+        click.echo(plain(text), err=True)
 
 
 def say_lines(text: str) -> None:
@@ -58,6 +61,15 @@ class Failure(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         say(f"flux-tui: {self.message}")
+
+
+def need_terminal(what: str, instead: str) -> None:
+    """Raises Failure where this process has no terminal to draw on and read keys from."""
+    if os.environ.get("TEXTUAL_DRIVER"):
+        return  # a page of `flux-tui web`: the browser has both
+    for stream, name in ((sys.stdin, "input"), (sys.stdout, "output"), (sys.stderr, "error")):
+        if stream is None or not stream.isatty():
+            raise Failure(f"{what} needs a terminal, which standard {name} is not: {instead}")
 
 
 def show_error(error: click.ClickException) -> None:

@@ -1,5 +1,6 @@
 """A progress bar on stderr; plain lines, one a second, where that is no terminal."""
 
+import contextlib
 import sys
 import time
 from types import TracebackType
@@ -47,7 +48,8 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._fancy:
-            self._bar.stop()
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                self._bar.stop()
 
     def tell(self, text: str) -> None:
         """A line of its own, above the bar."""

@@ -9,10 +9,10 @@ import click
 
 from flux_tui.cli.background import ensure_node
 from flux_tui.cli.common import (
-    LIMITS,
     catch_up,
     fold,
     home_option,
+    in_parts,
     limit_options,
     node_options,
     open_series,
@@ -20,12 +20,11 @@ from flux_tui.cli.common import (
     read_ticket,
     the_home,
 )
+from flux_tui.cli.flags import limit_change, node_flags
 from flux_tui.cli.output import Failure, say
-from flux_tui.config import parse_peers, parse_rate, parse_size
 from flux_tui.core import commands as cmd
 from flux_tui.core.ids import Cid, parse_peer_id
 from flux_tui.core.messages import MAX_REPLICAS
-from flux_tui.core.policy import PolicyChange
 from flux_tui.core.state import State
 from flux_tui.core.words import counted, some
 from flux_tui.home import Home, NoNodeError
@@ -33,24 +32,6 @@ from flux_tui.home import Home, NoNodeError
 STOP_SECONDS = 10.0
 SETTLE_SECONDS = 0.3
 """For what was pushed just before to be in the series."""
-
-
-def node_flags(flags: dict[str, Any]) -> list[str]:
-    """The flags of a node as they are given to one that is started in the background."""
-    found: list[str] = []
-    for name in ("listen", "join", "relay", "allow", "deny"):
-        for value in flags.get(name) or ():
-            found += [f"--{name}", value]
-    if flags.get("no_mdns"):
-        found.append("--no-mdns")
-    if flags.get("swarm_key") is not None:
-        found += ["--swarm-key", flags["swarm_key"]]
-    if flags.get("serve_relay"):
-        found.append("--serve-relay")
-    for name in ("max_pending", *LIMITS):
-        if flags.get(name) is not None:
-            found += [f"--{name.replace('_', '-')}", str(flags[name])]
-    return found
 
 
 @click.command()
@@ -65,7 +46,8 @@ def want(cids: tuple[str, ...], home: Path | None, **flags: Any) -> None:
     found = read_cids(cids)
     place = the_home(home)
     ensure_node(place, node_flags(flags))
-    place.push(cmd.Want(found[0]) if len(found) == 1 else cmd.WantMany(found))
+    for part in in_parts(found):
+        place.push(cmd.Want(part[0]) if len(part) == 1 else cmd.WantMany(part))
     say(f"pushed {len(found):,} {'want' if len(found) == 1 else 'wants'}")
 
 
@@ -111,7 +93,8 @@ def release(cids: tuple[str, ...], home: Path | None) -> None:
     held = [cid for cid in found if cid in state.holds or cid in state.kept]
     wrong = [cid for cid in found if cid not in held and what_instead(state, [cid])]
     if rest := tuple(cid for cid in found if cid not in wrong):
-        place.push(cmd.Release(rest))  # of what the series does not know, it will tell
+        for part in in_parts(rest):
+            place.push(cmd.Release(part))  # of what the series does not know, it will tell
         say(f"pushed {counted(len(rest), 'release')}")
     if wrong:
         why = "held neither by others for this home nor here for others, so there is nothing to release"
@@ -130,7 +113,8 @@ def cancel(cids: tuple[str, ...], home: Path | None) -> None:
     state = settled(place, lambda state: all(cid in state.pending for cid in found))
     pending = tuple(cid for cid in found if cid in state.pending)
     if pending:
-        place.push(cmd.Cancel(pending))
+        for part in in_parts(pending):
+            place.push(cmd.Cancel(part))
         say(f"pushed {counted(len(pending), 'cancel')}")
     if rest := [cid for cid in found if cid not in pending]:
         text = f"not pending, so there is nothing to cancel: {some(rest)}"
@@ -169,7 +153,9 @@ def what_instead(state: State, cids: Sequence[Cid]) -> str:
 @home_option
 def retry(cids: tuple[str, ...], home: Path | None) -> None:
     """Push what is pending again now, whatever the timers say: all of it, or these."""
-    the_home(home).push(cmd.Retry(read_cids(cids) if cids else ()))
+    place = the_home(home)
+    for part in in_parts(read_cids(cids)) if cids else [()]:
+        place.push(cmd.Retry(part))
     say("pushed")
 
 
@@ -179,14 +165,14 @@ def retry(cids: tuple[str, ...], home: Path | None) -> None:
 @node_options
 def join(addrs: tuple[str, ...], home: Path | None, **flags: Any) -> None:
     """Connect this home's node to peers, by their addresses, and stay connected."""
+    addrs = tuple(dict.fromkeys((*addrs, *flags["join"])))
     for addr in addrs:
         base, separator, peer = addr.rpartition("/p2p/")
         if not separator or not base.startswith("/"):
             raise Failure(f"{addr} is no address of a peer: expected /ip4/ADDRESS/tcp/PORT/p2p/PEER-ID")
         parse_peer_id(peer)
     place = the_home(home)
-    flags["join"] = ()
-    ensure_node(place, node_flags(flags))
+    ensure_node(place, node_flags(flags | {"join": ()}))
     place.push(*(cmd.Join(addr) for addr in addrs))
     say(f"pushed {len(addrs)} {'join' if len(addrs) == 1 else 'joins'}")
 
@@ -208,26 +194,15 @@ Examples:
 )
 @limits
 @home_option
-def limit(home: Path | None, allow: tuple[str, ...], deny: tuple[str, ...], **flags: Any) -> None:
+def limit(home: Path | None, **flags: Any) -> None:
     """Change what this home's node lets others have, until it stops.
 
     What is to hold at every start belongs in settings.toml, under the same names (upload_limit = "2MB/s").
     """
-    parsers = {"upload_limit": parse_rate, "per_peer_limit": parse_rate, "quota": parse_size,
-               "max_object": parse_size}  # fmt: skip
-    given: dict[str, Any] = {
-        name: parsers[name](value) if name in parsers else value
-        for name, value in flags.items()
-        if value is not None
-    }
-    for name, peers in (("allow", allow), ("deny", deny)):
-        if peers:
-            given[name] = () if peers == ("none",) else parse_peers(peers)
-    if not given:
+    change = limit_change(flags)
+    if not change.given():
         raise click.UsageError("say what to change: --upload-limit, --deny, … (--help lists them)")
-    if given.get("max_uploads", 1) < 1:
-        raise Failure("--max-uploads has to be at least 1")
-    the_home(home).push(cmd.Configure(PolicyChange(**given)))
+    the_home(home).push(cmd.Configure(change))
     say("pushed")
 
 

@@ -8,6 +8,7 @@ import click
 
 from flux_tui.cli.common import FOLD_PAGE, fold, home_option, json_option, open_series, the_home
 from flux_tui.cli.output import Failure, print_json, say, tell
+from flux_tui.cli.params import OutputType
 from flux_tui.core.events import EVENT_KINDS, Entry, kind_of
 from flux_tui.core.report import entry_report, state_report
 from flux_tui.core.words import NO_NAMES, StateNames, entry_line
@@ -78,7 +79,7 @@ def series(follow: bool, start: int, kinds: tuple[str, ...], home: Path | None, 
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, readable=False), metavar="FILE")
+@click.argument("file", type=OutputType(), metavar="FILE")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 @home_option
 def export(file: Path, force: bool, home: Path | None) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import signal
 import subprocess
 import tempfile
 import threading
@@ -10,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flux_tui.cli.common import the_home
-from flux_tui.cli.output import Failure
+from flux_tui.cli.common import home_option, the_home
+from flux_tui.cli.output import Failure, need_terminal
+from flux_tui.cli.params import PathType
 from flux_tui.config import Settings, SettingsError
 from flux_tui.home import Home, HomeError
 from flux_tui.paths import literal_path
+from flux_tui.signals import Ended
+from flux_tui.store.series import SeriesReader
 
 if TYPE_CHECKING:
     from flux_tui.ui.app import Dashboard
@@ -25,29 +29,36 @@ LEAVING_SECONDS = 0.1
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, readable=False), metavar="FILE")
+@click.argument("file", type=PathType(), metavar="FILE")
 @click.option("--mask", is_flag=True, help="Hide ids and addresses, for an audience.")
-def replay(file: Path, mask: bool) -> None:
-    """The dashboard on a recorded series (see `flux-tui export`): nothing runs, all can be scrubbed."""
+@home_option
+def replay(file: Path, mask: bool, home: Path | None) -> None:
+    """The dashboard on a recorded series (see `flux-tui export`): nothing runs, all can be scrubbed.
+
+    Colours and keys are those of the settings in the home.
+    """
     path = literal_path(file)
     if not path.is_file():
         raise Failure(f"there is no series at {path}")
 
+    SeriesReader.open(path).close()  # what is wrong with it is said before the screen is taken
+    need_terminal("the dashboard", "`flux-tui state` and `flux-tui series` print a home's, in words")
     gc.disable()  # until the dashboard has settled: modules, classes and styles stay
-    from flux_tui.store.series import SeriesReader
     from flux_tui.ui.app import run_dashboard
     from flux_tui.ui.place import Place
     from flux_tui.ui.source import Source
 
-    SeriesReader.open(path).close()  # what is wrong with it is said before the screen is taken
     place = Place(title=path.name, source=Source.of_file(path))
-    app = dashboard(place, the_home(None), masked=mask)
+    app = dashboard(place, the_home(home), masked=mask)
     run_dashboard(app)
     _end(app)
 
 
 def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = False) -> None:
     """The dashboard of a home; a node is started beside it, not before it."""
+    need_terminal(
+        "the dashboard", "`flux-tui state` prints what it shows, `flux-tui node` runs a node without it"
+    )
     gc.disable()  # until the dashboard has settled: modules, classes and styles stay
     from flux_tui.ui.app import run_dashboard
     from flux_tui.ui.place import Place
@@ -67,8 +78,15 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
     )
     app = dashboard(place, here, masked=masked)
     starter.start()
-    if not run_dashboard(app):
-        starter.stop()
+    stays = True
+    try:
+        stays = run_dashboard(app)
+    except Ended as ended:
+        stays = ended.number == signal.SIGHUP  # the terminal is gone, which is nothing to the node
+        raise
+    finally:
+        if not stays:
+            starter.stop()
     _end(app)
 
 
@@ -146,7 +164,7 @@ class Starter:
 
     def _start(self, flags: list[str] | None) -> None:
         from flux_tui.cli.background import ensure_node
-        from flux_tui.cli.push import node_flags
+        from flux_tui.cli.flags import node_flags
 
         try:
             ensure_node(self._home, node_flags(self._flags) if flags is None else flags, started=self._take)

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flux_tui.cli.common import home_option, node_options, the_home
+from flux_tui.cli.flags import node_flags
 from flux_tui.cli.output import Failure, say, tell
-from flux_tui.cli.push import node_flags
+from flux_tui.cli.params import PathType
 from flux_tui.cli.show import Starter
 from flux_tui.paths import literal_path
 
@@ -40,9 +41,7 @@ Handler = Callable[["Request"], Awaitable["StreamResponse"]]
 
 
 @click.command()
-@click.argument(
-    "file", type=click.Path(path_type=Path, readable=False), metavar="[FILE]", required=False, default=None
-)
+@click.argument("file", type=PathType(), metavar="[FILE]", required=False, default=None)
 @click.option("--port", type=click.IntRange(0, 65535), default=8017, show_default=True, metavar="N",
               help="Of 127.0.0.1; 0: any that is free.")  # fmt: skip
 @click.option("--mask", is_flag=True, help="Hide ids and addresses, for an audience.")
@@ -60,6 +59,8 @@ def web(file: Path | None, port: int, mask: bool, home: Path | None, **flags: An
     listener = _listen(port)
     place = the_home(home)
     if file is not None:
+        if dropped := node_flags(flags):
+            raise click.UsageError(f"a recording has no node, so {dropped[0]} says nothing to it")
         path = literal_path(file)
         if not path.is_file():
             raise Failure(f"there is no series at {path}")
@@ -67,15 +68,15 @@ def web(file: Path | None, port: int, mask: bool, home: Path | None, **flags: An
     else:
         place.prepare()
         arguments, starter = [*node_flags(flags)], Starter(place, flags)
-        # Its node is there before the first page, and stays for as long as any may be opened.
-        starter.start()
-        starter.wait()
-        if starter.trouble:
-            raise Failure(starter.trouble)
     command = [sys.executable, "-m", "flux_tui", *arguments, *(["--mask"] if mask else [])]
-    if file is None:
-        command += ["--home", str(place.path)]
+    command += ["--home", str(place.path)]
     try:
+        if starter is not None:
+            # Its node is there before the first page, and stays for as long as any may be opened.
+            starter.start()
+            starter.wait()
+            if starter.trouble:
+                raise Failure(starter.trouble)
         asyncio.run(_serve(shlex.join(command), listener))
     finally:
         if starter is not None:

@@ -1,7 +1,7 @@
 """A node as a process: opened, announced, fed from the command socket, stopped by a signal."""
 
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import trio
 
@@ -14,14 +14,18 @@ from flux_tui.node.node import FluxNode
 Announce = Callable[[PeerId, tuple[str, ...]], None]
 
 
-async def serve(home: Home, settings: Settings, announce: Announce) -> None:
-    """Run this home's node until SIGINT, SIGTERM or a Stop command; then stop it in order.
+async def serve(home: Home, settings: Settings, announce: Announce, flags: Sequence[str] = ()) -> None:
+    """Run this home's node until SIGINT, SIGTERM, SIGHUP or a Stop command; then stop it in order.
 
-    `announce(peer_id, addrs)` is called once, when it listens on both the network and the socket.
+    `announce(peer_id, addrs)` is called once, when it listens on both the network and the socket. `flags`: those
+    that it was started with, for whoever starts it again or pushes into it.
     Raises HomeError, StoreError, NetworkError: each one sentence for a person.
     """
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    # A hang-up that is ignored (nohup) stays ignored.
+    hang_up = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, *hang_up) as signals:
         async with FluxNode.open(home, settings) as node, trio.open_nursery() as nursery:
+            home.remember_flags(flags)
             await nursery.start(serve_inbox, home, node.push_intent)
             announce(node.peer_id, node.addrs)
             nursery.start_soon(_stop_on_signal, signals, node)

@@ -16,6 +16,7 @@ from textual.screen import Screen
 
 from flux_tui.core.plain import plain, plain_lines
 from flux_tui.regular_files import APPEND, open_regular
+from flux_tui.signals import AGAIN_SECONDS, Ended, heeded
 from flux_tui.ui.collector import settle
 from flux_tui.ui.commandline import Context, LineError, Outcome, complete_line, read_line
 from flux_tui.ui.keys import JUMP
@@ -45,6 +46,9 @@ class Dashboard(TimeActions, PushActions, LookActions):
         self._crash_log = crash_log
         self._held_back: list[events.Key] | None = None
         """Keys that came while a line was being taken from the prompt; None: none is."""
+        self.ended_by: int | None = None
+        """The signal that ends it."""
+        self._ended_at = 0.0
         self.has_terminal = False
         """Whether a terminal is ours, which can go away."""
         for own in THEMES:
@@ -255,10 +259,18 @@ class Dashboard(TimeActions, PushActions, LookActions):
 
     # ── leaving ─────────────────────────────────────────────────────────────────────────────────
 
-    def on_mount(self) -> None:
+    async def run_async(self, **options: Any) -> Any:
+        """Before the terminal is taken, it is known how it is given back."""
         if self.has_terminal and threading.current_thread() is threading.main_thread():
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.hang_up)
+            for number in heeded():
+                asyncio.get_running_loop().add_signal_handler(number, self.end_by, number)
+        return await super().run_async(**options)
+
+    def on_mount(self) -> None:
+        if self.has_terminal:
             self.set_timer(SETTLED_SECONDS, settle)
+        if self.ended_by is not None:  # it came before there was anything to end
+            self.exit(True)
 
     async def action_quit(self) -> None:
         self.exit(False)
@@ -266,12 +278,18 @@ class Dashboard(TimeActions, PushActions, LookActions):
     def action_detach(self) -> None:
         self.exit(True)
 
-    def hang_up(self) -> None:
-        """The terminal is gone: so are we, whatever still waits for it. The node runs on, as after `d`."""
-        timer = threading.Timer(HANGUP_SECONDS, os._exit, (128 + signal.SIGHUP,))
-        timer.daemon = True
-        timer.start()
-        self.exit(True, return_code=128 + signal.SIGHUP)
+    def end_by(self, number: int) -> None:
+        """A signal ends the dashboard: it leaves the terminal as it was. A terminal that is gone, or a second signal
+        a while after the first, ends it whatever still has to be done."""
+        if self.ended_by is None:
+            self.ended_by, self._ended_at = number, time.monotonic()
+        elif time.monotonic() - self._ended_at > AGAIN_SECONDS:
+            os._exit(128 + number)
+        if number == signal.SIGHUP:
+            timer = threading.Timer(HANGUP_SECONDS, os._exit, (128 + number,))
+            timer.daemon = True
+            timer.start()
+        self.exit(True)
 
     def _handle_exception(self, error: Exception) -> None:
         """A fault of our own: the report goes to a file, never over the screen."""
@@ -296,6 +314,9 @@ class Dashboard(TimeActions, PushActions, LookActions):
 
 
 def run_dashboard(app: Dashboard) -> bool:
-    """Show it until the person leaves. Returns whether the node is to run on."""
+    """Show it until the person leaves. Returns whether the node is to run on. Raises Ended if a signal ends it."""
     app.has_terminal = True
-    return bool(app.run())
+    stays = bool(app.run())
+    if app.ended_by is not None:
+        raise Ended(app.ended_by)
+    return stays

@@ -1,15 +1,22 @@
 """The options of a node: what is given to a command is what a node that it starts is given."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 
+from flux_tui.cli import run
 from flux_tui.cli.common import load_settings, node_options
-from flux_tui.cli.push import node_flags
+from flux_tui.cli.flags import apply_to_running, node_flags
+from flux_tui.cli.main import COMMANDS, cli
 from flux_tui.config import Settings
-from flux_tui.home import Home
+from flux_tui.core import commands as cmd
+from flux_tui.core.ids import PeerId, raw_cid
+from flux_tui.core.policy import PolicyChange
+from flux_tui.home import Home, HomeError
+from tests.bench.nodes import LISTEN, flux
 from tests.core.samples import PEER
 
 
@@ -59,3 +66,167 @@ def test_every_option_gets_through_to_the_node(tmp_path: Path, monkeypatch: pyte
 def test_no_option_changes_nothing(tmp_path: Path) -> None:
     assert node_flags(parsed()) == []
     assert load_settings(Home(tmp_path), **parsed()) == Settings()
+
+
+# ── before a command, and after it ──────────────────────────────────────────────────────────────
+
+VALUES: dict[str, tuple[str, ...]] = {
+    "--home": ("/a home",), "--listen": ("/a", "/b"), "--join": ("/c", "-d"), "--no-mdns": (),
+    "--swarm-key": ("key",), "--relay": ("/e",), "--serve-relay": (), "--max-pending": ("7",),
+    "--upload-limit": ("2MB/s",), "--per-peer-limit": ("1MB/s",), "--max-uploads": ("3",), "--quota": ("1GB",),
+    "--max-object": ("1MB",), "--allow": (PEER,), "--deny": (PEER, "none"), "--mask": (),
+}  # fmt: skip
+"""The options before a command, each with values that it takes."""
+NODE = frozenset(VALUES) - {"--mask"}
+LIMIT = frozenset(
+    {"--upload-limit", "--per-peer-limit", "--max-uploads", "--quota", "--max-object", "--allow", "--deny"}
+)
+TAKES: dict[str, frozenset[str]] = {
+    "node": NODE, "get": NODE, "want": NODE, "hold": NODE, "join": NODE, "web": NODE | {"--mask"},
+    "limit": LIMIT | {"--home"}, "replay": frozenset({"--home", "--mask"}),
+    "demo": frozenset(), "completion": frozenset(),
+}  # fmt: skip
+"""What each command takes; all others take --home alone."""
+NEEDS = {"get": ["x"], "want": ["x"], "hold": ["x"], "join": ["x"], "add": ["x"], "release": ["x"], "cancel": ["x"],
+         "rm": ["x"], "replay": ["x"], "export": ["x"], "completion": ["bash"]}  # fmt: skip
+"""The arguments without which a command is wrong usage."""
+
+
+def called(monkeypatch: pytest.MonkeyPatch, name: str, before: list[str], after: list[str]) -> dict[str, Any]:
+    """What a command is called with. Raises click.UsageError."""
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    found: list[dict[str, Any]] = []
+    monkeypatch.setattr(command, "callback", lambda **values: found.append(values))
+    cli.main([*before, name, *after, *NEEDS.get(name, [])], prog_name="flux-tui", standalone_mode=False)
+    (values,) = found
+    return values
+
+
+def test_every_option_before_a_command_is_known_here() -> None:
+    own = {option for parameter in cli.params for option in parameter.opts} - {"--version"}
+    assert own == set(VALUES)
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_an_option_before_a_command_means_what_it_means_after_it_or_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    without = called(monkeypatch, name, [], [])
+    for option, values in VALUES.items():
+        given = [f"{option}={value}" for value in values] or [option]
+        if option in TAKES.get(name, frozenset({"--home"})):
+            after = called(monkeypatch, name, [], given)
+            assert after != without
+            assert called(monkeypatch, name, given, []) == after
+            if len(given) > 1:  # none of them is lost where they stand in both places
+                assert called(monkeypatch, name, given[:1], given[1:]) == after
+            if len(values) == 1 and after[option[2:].replace("-", "_")] != values:
+                other = [f"{option}=/x"] if option in ("--home", "--swarm-key") else given
+                assert called(monkeypatch, name, other, given) == after, "the nearest counts"
+        else:
+            with pytest.raises(click.UsageError) as refused:
+                called(monkeypatch, name, given, [])
+            assert refused.value.message.startswith(f"{option} says nothing to `{name}`: it is for ")
+            assert refused.value.message.endswith("and the dashboard")
+            with pytest.raises(click.UsageError, match="No such option"):
+                called(monkeypatch, name, [], given)
+
+
+def test_a_recording_in_a_browser_has_no_node(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--swarm-key", "key", "web", "evening.flux", "--port", "0"]) == 2
+    assert "a recording has no node, so --swarm-key says nothing to it" in capsys.readouterr().err
+
+
+# ── a node that runs already ────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def pushed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    found: list[Any] = []
+    monkeypatch.setattr(Home, "push", lambda _, *commands: found.extend(commands))
+    return found
+
+
+STARTED = ["--listen", "/a", "--listen", "/b", "--no-mdns", "--swarm-key", "/key", "--max-pending", "7"]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        [],
+        STARTED,
+        ["--listen", "/b"],
+        ["--no-mdns"],
+        ["--swarm-key", "/key", "--max-pending", "7"],
+        ["--relay", "/r"],
+    ],
+)
+def test_a_flag_that_a_running_node_has_is_nothing_new(
+    flags: list[str], tmp_path: Path, pushed: list[Any]
+) -> None:
+    home = Home(tmp_path)
+    home.remember_flags(STARTED)
+    home.settings.write_text('relay = ["/r"]\n')
+    apply_to_running(home, flags)
+    assert pushed == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--swarm-key", "/other"], "--swarm-key /other"),
+        (["--listen", "/b", "--listen", "/c"], "--listen /c"),
+        (["--serve-relay", "--relay", "/r", "--no-mdns"], "--relay /r, --serve-relay"),
+        (["--max-pending", "8", "--upload-limit", "1MB/s"], "--max-pending 8"),
+    ],
+)
+def test_a_flag_that_a_running_node_lacks_is_refused(
+    flags: list[str], words: str, tmp_path: Path, pushed: list[Any]
+) -> None:
+    """A node that is not private must not be taken for one."""
+    home = Home(tmp_path)
+    home.remember_flags(STARTED)
+    sentence = f"the node of {tmp_path} runs already, and without {words}: stop it first"
+    with pytest.raises(HomeError, match=f"^{re.escape(sentence)} "):
+        apply_to_running(home, flags)
+    assert pushed == []
+
+
+def test_what_can_be_changed_while_a_node_runs_is_changed(tmp_path: Path, pushed: list[Any]) -> None:
+    home = Home(tmp_path)
+    apply_to_running(home, ["--join", "/c", "--upload-limit", "2MB/s", "--deny", PEER, "--max-uploads", "3"])
+    change = PolicyChange(upload_limit=2_000_000, deny=(PeerId(PEER),), max_uploads=3)
+    assert pushed == [cmd.Join("/c"), cmd.Configure(change)]
+    with pytest.raises(HomeError, match="no size"):
+        apply_to_running(home, ["--upload-limit", "much"])
+
+
+def test_join_takes_its_option_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pushed: list[Any]
+) -> None:
+    given: list[list[str]] = []
+    monkeypatch.setattr("flux_tui.cli.push.ensure_node", lambda _, flags: given.append(flags))
+    one, two = (f"/ip4/192.0.2.{number}/tcp/1/p2p/{PEER}" for number in (1, 2))
+    assert run(["--join", one, "join", two, "--home", str(tmp_path), "--no-mdns"]) == 0
+    assert pushed == [cmd.Join(two), cmd.Join(one)]
+    assert given == [["--no-mdns"]]
+
+
+def test_a_private_swarm_is_not_left_by_a_flag_in_the_wrong_place(tmp_path: Path) -> None:
+    """The whole way: a node that is started with its key before the command, and one that runs without it."""
+    key, home = tmp_path / "swarm.key", tmp_path / "home"
+    key.write_text("/key/swarm/psk/1.0.0/\n/base16/\n" + "0" * 64 + "\n")
+    cid = raw_cid(b"nobody has this")
+    try:
+        flux("--swarm-key", str(key), *LISTEN, "want", cid, home=home)
+        flags = Home(home).last_flags()
+        assert flags == [*LISTEN, "--swarm-key", str(key)]
+        flux("want", cid, "--swarm-key", str(key), home=home)
+        told = flux("want", cid, "--swarm-key", str(tmp_path / "other"), home=home, check=False)
+        assert told.returncode == 1
+        assert f"runs already, and without --swarm-key {tmp_path}/other" in told.stderr
+    finally:
+        if Home(home).running():
+            flux("stop", home=home)

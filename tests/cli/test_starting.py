@@ -43,6 +43,8 @@ def test_a_node_that_listens_is_left_alone(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(home, "running", lambda: 7)
     monkeypatch.setattr(home, "listening", lambda: True)
     monkeypatch.setattr(subprocess, "Popen", None)
+    home.prepare()
+    home.remember_flags(FLAGS)
     assert not background.ensure_node(home, FLAGS)
 
 

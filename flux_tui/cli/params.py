@@ -1,0 +1,72 @@
+"""The kinds of arguments: paths, and CIDs on standard input."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from flux_tui.core.words import human_size
+
+MAX_INPUT = 64 * 1024 * 1024
+"""Bytes on standard input: a million CIDs."""
+
+
+class PathType(click.Path):
+    """A path, taken literally; an empty one is a variable that was not set, not this folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, readable=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        text = os.fspath(value)
+        if not text:
+            self.fail("the path is empty", param, ctx)
+        if "\0" in text:
+            self.fail("a path has no NUL character in it", param, ctx)
+        return Path(text)
+
+
+class OutputType(PathType):
+    """A path that is written to. Nothing is ever written to a file called `-` by mistake."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "-":
+            self.fail("standard output is not written to; ./- is a file of that name", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Output(NamedTuple):
+    """Where something is to be put."""
+
+    path: Path
+    folder: bool
+    """Whether it has to be a folder, by the way it is written: `new/`."""
+
+
+class OutputOrFolderType(OutputType):
+    """The same, where a slash at the end says that it is a folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, Output):
+            return value
+        return Output(super().convert(value, param, ctx), os.fspath(value).endswith(("/", "/.", "/..")))
+
+
+class InputError(Exception):
+    """Standard input cannot be read: one sentence for a person."""
+
+
+def text_of_input() -> str:
+    """All that stands on standard input, whatever bytes it is made of. Raises InputError."""
+    if sys.stdin is None:
+        raise InputError("there is nothing on standard input: it is closed")
+    try:
+        stream = getattr(sys.stdin, "buffer", None)
+        found = stream.read(MAX_INPUT + 1).decode(errors="replace") if stream else sys.stdin.read()
+    except OSError as error:
+        raise InputError(f"standard input cannot be read: {(error.strerror or str(error)).lower()}") from None
+    if len(found) > MAX_INPUT:
+        raise InputError(f"there is more than {human_size(MAX_INPUT)} on standard input: push it in parts")
+    return found
