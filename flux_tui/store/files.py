@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from flux_tui.core.ids import Cid, matches
 from flux_tui.regular_files import open_unbuffered
+from flux_tui.store import holes
 from flux_tui.store.inside import Inside
 from flux_tui.store.schema import StoreError
 
@@ -86,31 +87,42 @@ def aligned(pieces: Iterable[bytes | bytearray | memoryview]) -> memoryview:
 
 
 def write_at(where: Inside, places: Iterable[int], data: bytes | bytearray | memoryview) -> None:
-    """Write `data` at each of these offsets. The file may not exist yet. Raises StoreError, OSError."""
+    """Write `data` at each of these offsets. The file may not exist yet. What is nothing but zeros stays a hole where
+    nothing has been written yet. Raises StoreError, OSError.
+    """
     offsets = list(places)
+    view = memoryview(data)
+    runs = holes.data_runs(view)
     if DIRECT and data and len(data) % BLOCK == 0 and not any(offset % BLOCK for offset in offsets):
         try:
-            _write_direct(where, offsets, data)
+            _write_direct(where, offsets, data, runs)
         except OSError as error:
             if error.errno != errno.EINVAL:  # a file system that cannot
                 raise
         else:
             return
-    descriptor = where.open(os.O_WRONLY | os.O_CREAT, make=True)
-    try:
-        for offset in offsets:
-            _write_all(descriptor, memoryview(data), offset)
-    finally:
-        os.close(descriptor)
+    _write(where, offsets, view, runs, 0)
 
 
-def _write_direct(where: Inside, offsets: list[int], data: bytes | bytearray | memoryview) -> None:
-    if not (isinstance(data, memoryview) and data.obj is _aligned.buffer):
+def _write_direct(
+    where: Inside, offsets: list[int], data: bytes | bytearray | memoryview, runs: list[holes.Run]
+) -> None:
+    if runs and not (isinstance(data, memoryview) and data.obj is _aligned.buffer):
         data = aligned((data,))
-    descriptor = where.open(os.O_WRONLY | os.O_CREAT | DIRECT, make=True)
+    _write(where, offsets, memoryview(data), runs, DIRECT)
+
+
+def _write(where: Inside, offsets: list[int], view: memoryview, runs: list[holes.Run], flags: int) -> None:
+    descriptor = where.open(os.O_WRONLY | os.O_CREAT | flags, make=True)
     try:
         for offset in offsets:
-            _write_all(descriptor, memoryview(data), offset)
+            here = runs
+            if not holes.is_all(runs, len(view)) and not holes.can_stay(descriptor, offset, len(view), runs):
+                here = [holes.Run(0, len(view))]
+            for start, end in here:
+                _write_all(descriptor, view[start:end], offset + start)
+            if not here or here[-1].end < len(view):
+                holes.reach(where, descriptor, offset + len(view))
     finally:
         os.close(descriptor)
 
