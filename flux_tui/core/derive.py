@@ -36,9 +36,9 @@ from flux_tui.core.state import (
 STATE_VERSION = 8
 """Raised whenever State or the fold changes meaning: older checkpoints are then folded anew."""
 
-EXCUSED: tuple[LapseCause, ...] = ("refused", "unwritten", "restarted")
-"""What of a granted chunk that did not come is no broken promise: it said NO in time, we could not write, or its
-stream ended with our own last life."""
+EXCUSED: tuple[LapseCause, ...] = ("refused", "unwritten", "restarted", "moved")
+"""What of a granted chunk that did not come is no broken promise: it said NO in time, we could not write, its
+stream ended with our own last life, or we let another holder send it."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[tuple[int, State]] = msgspec.msgpack.Decoder(tuple[int, State])

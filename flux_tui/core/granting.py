@@ -8,23 +8,27 @@ of each chunk came, with leases 1.00.
 2. A chunk that came is released; one that did not come in time is granted to another holder, and the
    late one is told, and probed with one chunk at a time until it sends again. A sole holder that is late
    is given more time first: nobody else could do better.
-3. At the end, when all is granted, what is overdue is granted to an idle holder as well, once (a hedge);
-   whose copy comes second is cancelled.
+3. At the end, when all is granted, an idle holder takes over the end of the queue of one that is much slower, which is
+   told to cancel that. What is overdue is granted to an idle holder as well, once (a hedge); whose copy comes second is
+   cancelled. A chunk that a slow holder is just sending is left to it.
+4. A holder that is late has all others asked before it is granted anything again; more time that it was given, because
+   nobody else had the chunks, ends when somebody else has them.
 
 Measured with eight holders of 2 to 20 MB/s, one killed and one frozen (tests/bench/eight.py): 1.008 bytes
 received for each unique one.
 """
 
 from collections import OrderedDict
+from collections.abc import Collection
 from itertools import islice
-from math import inf
+from math import ceil, inf
 
 from flux_tui.core import events as ev
 from flux_tui.core.backoff import SNUB
 from flux_tui.core.effects import Push
 from flux_tui.core.events import RetryCause
 from flux_tui.core.fetch import Fetch
-from flux_tui.core.holders import MAX_PATIENCE, WINDOW_CHUNKS, Holder, Holders
+from flux_tui.core.holders import HICCUP, MAX_PATIENCE, WINDOW_CHUNKS, Holder, Holders
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.leases import MAX_EXTENSIONS, Batch, Leases
 from flux_tui.core.ledger import Ledger
@@ -44,6 +48,10 @@ SOLE_LOOK = 8
 CAME: tuple[ev.LapseCause, ...] = ("corrupt", "unwritten")
 """Causes of a lapse with which the chunk itself came, or was told to stay away; after all others it may still
 come."""
+MOVE_SECONDS = 2.0
+"""Work of a holder's queue that is not worth moving to another."""
+MOVE_SHARE = 0.6
+"""What is moved has to come within this share of the time that it would take where it is."""
 HEDGES = 4
 """Overdue chunks that an idle holder is told to send as well, at a time."""
 
@@ -70,6 +78,8 @@ class Granting:
         self.loose_size: float = LOOSE_ESTIMATE
         """Bytes that a loose chunk is taken to have."""
         self.pauses = Pauses()
+        self._extended: dict[int, Batch] = {}
+        """Batches whose holder was given more time; some may be empty by now."""
 
     def next_deadline(self) -> float:
         """When a lease lapses, something is overdue, or a holder may be granted more."""
@@ -97,8 +107,10 @@ class Granting:
                 self.settle(fetch, None, "lapsed", holder.peer)
             return
         others = any(self.usable(peer) for f in fetches for peer in f.holders if peer != holder.peer)
+        self.retry.ask_others(fetches)
         if holder.connected and not others and batch.extended < MAX_EXTENSIONS:
             batch.extended += 1
+            self._extended[id(batch)] = batch
             self.leases.watch(batch, now, batch.seconds * 2)
             self.ledger.emit(
                 ev.LeaseExtended(peer=holder.peer, cids=tuple(batch.chunks), deadline=batch.deadline)
@@ -111,6 +123,20 @@ class Granting:
             self.tell_cancel(holder.peer, late)
         for fetch in fetches:
             self.settle(fetch, SNUB, "lapsed", holder.peer)
+
+    def another_came(self, peer: PeerId, roots: Collection[Cid]) -> None:
+        """A peer can send these: no holder that sends nothing of them is given more time because it is alone."""
+        for number, batch in list(self._extended.items()):
+            holder = batch.holder
+            if not batch.chunks:
+                del self._extended[number]
+            elif (
+                holder.peer != peer
+                and not holder.awake(self.ledger.now, batch.estimate)
+                and any(fetch.root in roots for fetch in batch.chunks.values())
+            ):
+                del self._extended[number]
+                self.leases.watch(batch, self.ledger.now, 0.0)
 
     def _let_go(self, batch: Batch, cause: ev.LapseCause) -> list[Cid]:
         """A batch lapses; what comes of it from now on is late. Returns its chunks."""
@@ -126,6 +152,8 @@ class Granting:
                 del self.ready[peer]
                 holder = self.holders.get(peer)
                 self._grant(holder)
+                if not holder.outstanding:
+                    self._take_over(holder)
                 if not holder.outstanding and self.leases.overdue:
                     self._hedge(holder)
 
@@ -199,6 +227,40 @@ class Granting:
         )
         self.ledger.do(Push(peer=holder.peer, message=Grant(cids=cids, ttl=seconds)))
 
+    def _take_over(self, holder: Holder) -> None:
+        """Nothing is left to be granted, and this holder has nothing to do: move the end of the longest queue here."""
+        if holder.snubbed or not self.usable(holder.peer):
+            return
+        now = self.ledger.now
+        queues = [
+            other for other in self.holders.by_peer.values() if other.outstanding and other is not holder
+        ]
+        slow = max(queues, key=Holder.expected_seconds, default=None)
+        if slow is None or slow.expected_seconds() <= MOVE_SECONDS:
+            return
+        batches = self.leases.of(slow)
+        if not all(batch.hedge or slow.awake(now, batch.estimate) for batch in batches):
+            return  # nothing comes from it: what it has is hedged, and lapses
+        queue = [(cid, batch) for batch in batches if not batch.hedge for cid in batch.chunks]
+        stays = self._stays(slow, holder, len(queue))
+        moved = [cid for cid, batch in queue[stays:] if self._can_send(cid, batch.chunks[cid], holder)]
+        if not moved:
+            return
+        self.tell_cancel(slow.peer, moved)
+        for start in range(0, len(moved), MAX_CIDS_DIRECT):
+            self.lapse(slow, moved[start : start + MAX_CIDS_DIRECT], "moved")
+        self._grant(holder)
+
+    @staticmethod
+    def _stays(slow: Holder, fast: Holder, chunks: int) -> int:
+        """How many chunks of a queue stay where they are, so that both holders are done at about the same time."""
+        each = slow.outstanding_bytes / max(slow.outstanding, 1)
+        both = slow.rate + fast.rate
+        under_way = 1 + int(slow.rate * (slow.rtt + HICCUP) / max(each, 1))
+        stays = max(under_way, ceil(chunks * slow.rate / both))
+        then = max(stays * each / slow.rate, fast.rtt + (chunks - stays) * each / fast.rate)
+        return stays if then <= MOVE_SHARE * slow.expected_seconds() else chunks
+
     def _hedge_all(self) -> None:
         """Something is overdue: does anybody have nothing to do who could send it?"""
         fetches = {id(f): f for batch in self.leases.overdue.values() for f in batch.chunks.values()}
@@ -218,9 +280,12 @@ class Granting:
         batches = sorted(self.leases.overdue.values(), key=lambda batch: batch.due)
         for batch in batches:
             left = len(batch.chunks)
+            awake = batch.holder.awake(now, batch.estimate)
             for cid, fetch in reversed(list(batch.chunks.items())):
                 # From the end: what comes next comes soon, unless its holder is gone altogether.
-                comes = left * batch.estimate / batch.holder.rate if batch.holder.awake(now) else inf
+                comes = left * batch.estimate / batch.holder.rate if awake else inf
+                if awake and left == 1:
+                    break  # it is being sent
                 sooner = holder.rtt + (len(chosen) + 1) * batch.estimate / holder.rate
                 left -= 1
                 if len(chosen) == HEDGES or batch.holder is holder or comes <= sooner:
@@ -244,12 +309,16 @@ class Granting:
             self.ledger.do(Push(peer=holder.peer, message=Grant(cids=tuple(cids), ttl=seconds)))
 
     def _can_hedge(self, cid: Cid, fetch: Fetch, holder: Holder) -> bool:
-        if fetch.missing or cid in self.leases.hedges or holder.peer not in fetch.holders:
+        if fetch.missing or cid in self.leases.hedges:
             return False
-        if cid in fetch.lacking(holder.peer):
+        return self._can_send(cid, fetch, holder) and fetch.hedge(cid)
+
+    def _can_send(self, cid: Cid, fetch: Fetch, holder: Holder) -> bool:
+        """Whether a holder said that it has this block."""
+        if holder.peer not in fetch.holders or cid in fetch.lacking(holder.peer):
             return False
         part = fetch.parts.get(holder.peer)
-        return (part is None or part.names(fetch, cid)) and fetch.hedge(cid)
+        return part is None or part.names(fetch, cid)
 
     def forsake(self, holder: Holder) -> None:
         """It gives us nothing any more, of anything: all that was granted to it is free again."""
@@ -275,7 +344,7 @@ class Granting:
         self.ready[holder.peer] = None
         for cid in reversed(cids):
             if cause not in CAME:
-                holder.let_lapse(cid, "late")
+                holder.let_lapse(cid, "cancelled" if cause == "moved" else "late")
             fetches = self.wanted.get(cid)
             if self.leases.end(cid, holder) and fetches:
                 fetches[0].missing[cid] = None

@@ -122,9 +122,9 @@ class Holder:
             self.sample_at, self.sample_bytes = now, 0
             self.measured = True
 
-    def awake(self, now: float) -> bool:
-        """Whether something came from it just now."""
-        return now - self.delivered_at < 2 * HICCUP
+    def awake(self, now: float, size: int) -> bool:
+        """Whether something came from it as lately as it can be, of a holder that sends chunks of this size."""
+        return now - self.delivered_at < 2 * (HICCUP + size / max(self.rate, MIN_RATE))
 
     def let_lapse(self, cid: Cid, cause: Waste) -> None:
         """Remember that this was granted to it once more, and not sent so far."""

@@ -321,6 +321,7 @@ class Requester:
                 fetch.size_hint = size
             holder.roots[cid] = None
         self.grants.ready[peer] = None
+        self.grants.another_came(peer, cids)
 
     def refused(self, peer: PeerId, no: StatusNo) -> None:
         """NO: to a want, or to what was granted."""

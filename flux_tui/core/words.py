@@ -406,4 +406,5 @@ _LAPSES: dict[ev.LapseCause, str] = {
     "corrupt": "the bytes were wrong",
     "slow": "its queue is full",
     "unwritten": "cannot be written here now",
+    "moved": "another holder sends them sooner",
 }

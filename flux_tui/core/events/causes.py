@@ -25,10 +25,11 @@ RetryCause: TypeAlias = Literal["retry_after", "eta", "lapsed", "silence", "aske
 answered, a person pressed a key, or what came could not be written here."""
 
 LapseCause: TypeAlias = Literal[
-    "deadline", "disconnected", "restarted", "refused", "corrupt", "slow", "unwritten"
+    "deadline", "disconnected", "restarted", "refused", "corrupt", "slow", "unwritten", "moved"
 ]
 """Why a lease ended without its chunk: too late, the holder left, this node was started again, the holder
-said NO, it sent wrong bytes, its queue here was full, or what comes cannot be written here."""
+said NO, it sent wrong bytes, its queue here was full, what comes cannot be written here, or
+another holder sends it sooner."""
 
 About: TypeAlias = Literal["want", "hold"]
 """What a NO, or the time of a next push, is about: to be sent something, or to have a replica kept."""
