@@ -2,11 +2,13 @@
 footer.
 """
 
+import time
 from typing import Any
 
 from textual.screen import Screen
 
 from flux_tui.core.plain import plain
+from flux_tui.core.words import human_seconds
 from flux_tui.ui.frame import Frame
 from flux_tui.ui.guide import guide_lines
 from flux_tui.ui.keys import Situation, sign
@@ -15,7 +17,11 @@ from flux_tui.ui.panels.guide import GuideStrip
 from flux_tui.ui.panels.strips import LineStrip, Tabs
 from flux_tui.ui.rates import fitting, header_line
 from flux_tui.ui.shown import Words
+from flux_tui.ui.times import same_day
 from flux_tui.ui.view import Line, Span, View, cut, span
+
+AGO_WIDTH, DAY_WIDTH = 80, 100
+"""Columns from which the header tells how long ago a moment was, and of which day it is."""
 
 
 class Around(Frame):
@@ -75,28 +81,46 @@ class Around(Frame):
         return self.place.starting() and not self.place.trouble()
 
     def _status(self) -> tuple[Span, str]:
+        """Whether what is shown happens now; if not, which moment it is."""
         glyphs = self.glyphs
         if self.playing is not None:
+            speed = f"{self.playing}{glyphs.times}"
             return span(
-                f"{glyphs.play} playing",
-                "accent",
-            ), f"{self.playing}{glyphs.times} · +{self.source.behind:,}"
+                f"{glyphs.play} playing", "accent"
+            ), f"{speed} · {self._moment()} · +{self.source.behind:,}"
         if self.source.frozen:
-            since = self.clock() - (self.frozen_at or self.clock())
-            minutes, seconds = divmod(max(0, int(since)), 60)
             return span(
                 f"{glyphs.pause} frozen", "warn"
-            ), f"{minutes:02}:{seconds:02} · +{self.source.behind:,}"
+            ), f"{self._moment()}{self._ago()} · +{self.source.behind:,}"
         if self.source.loading:
             at = max(self.source.cursor, self.source.building or 0)
             return span(f"{glyphs.ring} reading", "dim"), f"{at:,} of {self.source.last_seq:,}"
         if self.place.recording:
-            return span(f"{glyphs.ring} recording", "accent"), ""
+            return span(f"{glyphs.ring} recording", "accent"), self._moment() if self.source.cursor else ""
         if self.alive:
-            return span(f"{glyphs.dot} live", "good"), ""
+            state = self.source.state
+            if state.running:
+                self._ran = state.started_at
+                return span(f"{glyphs.dot} live", "good"), ""
+            # It holds its home, and has not said yet that it is up; or it has said that it goes.
+            ends = state.started_at is not None and self._ran == state.started_at
+            return span(f"{glyphs.ring} {'stopping' if ends else 'starting'}", "warn"), ""
         if self._starting():
             return span(f"{glyphs.ring} starting", "warn"), ""
         return span(f"{glyphs.ring} no node", "bad"), ""
+
+    def _moment(self) -> str:
+        """The moment that is shown; with its day, if that is not today and there is room."""
+        at = self.view(0).now
+        day = "%d %b " if self.size.width >= DAY_WIDTH and not same_day(at, self.clock()) else ""
+        return time.strftime(f"{day}%H:%M:%S", time.localtime(at))
+
+    def _ago(self) -> str:
+        """How long ago that was, of a node that goes on meanwhile."""
+        if self.size.width < AGO_WIDTH or not self.alive:
+            return ""
+        seconds = max(0, int(self.clock() - self.view(0).now))
+        return f" · {f'{seconds} s' if seconds < 60 else human_seconds(seconds)} ago"
 
     def show_footer(self) -> None:
         """The footer, at once."""

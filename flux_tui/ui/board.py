@@ -145,9 +145,7 @@ class Board(Around):
         if found is None or found is self.place:
             return
         self.place = found
-        self.frozen_at = self.held_now = self.playing = None
-        if found.source.frozen:
-            self.frozen_at = self.clock()
+        self.held_now = self.playing = None
         self._alive_asked = -10.0
         self._was_alive = False
         for name in PANELS:

@@ -77,7 +77,8 @@ class Frame(App[bool]):
         self.times: Times = "clock"
         self.sorts = {name: Sort() for name in TABLES}
         self.panel_filters: dict[str, Filter] = {}
-        self.frozen_at: float | None = None
+        self._ran: float | None = None
+        """When the node was started that was last seen running."""
         self.held_now: float | None = None
         """What "now" is while the cursor is held where it was frozen or played; elsewhere it is the entry's
         time."""

@@ -27,8 +27,7 @@ class TimeActions(Board):
             self.action_live()
         else:
             self.source.freeze()
-            self.frozen_at = self.clock()
-            self.held_now = self.frozen_at if self.alive else None
+            self.held_now = self.clock() if self.alive else None
             self.show_all()
 
     def action_step(self, by: int) -> None:
@@ -47,7 +46,7 @@ class TimeActions(Board):
 
     def action_live(self) -> None:
         self.source.live()
-        self.frozen_at = self.held_now = self.playing = None
+        self.held_now = self.playing = None
         self.series.following = True
         self.tick()
 
@@ -73,7 +72,6 @@ class TimeActions(Board):
     def hold(self, seq: int, at: float | None = None) -> None:
         """Hold the cursor after an entry; at a time after it, if one is given."""
         self.source.go_to(max(1, seq))
-        self.frozen_at = self.frozen_at or self.clock()
         self.held_now = at
         self.series.following = True  # the cursor's entry is the last line, and in view
         self.show_all()
@@ -110,7 +108,6 @@ class TimeActions(Board):
                 return
             self.source.go_to(1)  # at its end, a recording begins again
         self.playing = self._speed
-        self.frozen_at = self.frozen_at or self.clock()
         self.held_now = self.source.state.at
         self._played_at = self.clock()
         self.series.following = True

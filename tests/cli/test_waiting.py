@@ -8,6 +8,7 @@ from rich.console import Console
 
 from flux_tui.cli import tables
 from flux_tui.cli.get import Dials, waiting_for
+from flux_tui.cli.progress import Progress
 from flux_tui.core import events as ev
 from flux_tui.core.derive import derive
 from flux_tui.core.events import Entry, Event
@@ -129,3 +130,18 @@ def test_a_place_where_nothing_can_be_put_is_said_at_once(tmp_path: Path) -> Non
     finally:
         if Home(home).running():
             flux("stop", home=home)
+
+
+def test_the_line_of_get_tells_no_eta_of_a_burst_and_does_not_count_what_was_here_before() -> None:
+    bar = Progress("film.mkv", quiet=True, clock=lambda: 0.0)
+    size = 100 << 20
+    assert bar.flow(50 << 20, size, 0.0) == ("0 B/s", "")
+    assert bar.flow(60 << 20, size, 1.2)[1] == "", "ten MiB at once"
+    for second in range(2, 40):
+        rate, eta = bar.flow(60 << 20, size, second + 0.2)
+        assert eta == "", "of a burst, nobody can say when the rest comes"
+    assert rate == "0 B/s", "and what came is not what comes"
+    bar = Progress("film.mkv", quiet=True, clock=lambda: 0.0)
+    for second in range(40):
+        rate, eta = bar.flow((50 + second) << 20, size, second + 0.2)
+    assert (rate, eta) == ("1.0 MiB/s", "eta 11 s")

@@ -15,12 +15,14 @@ from flux_tui.core.ticket import Ticket, format_ticket
 from flux_tui.home import NoNodeError
 from flux_tui.ui.app import Dashboard
 from flux_tui.ui.commandline import WORDS
+from flux_tui.ui.glyphs import Glyphs
 from flux_tui.ui.keys import ACTIONS, Keys, sign
 from flux_tui.ui.layout import PANELS
 from flux_tui.ui.panels import series
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.series import SeriesPanel
 from flux_tui.ui.panels.strips import LineStrip
+from flux_tui.ui.place import Place
 from flux_tui.ui.screens.help import HelpScreen
 from flux_tui.ui.screens.inspect import InspectScreen
 from flux_tui.ui.screens.typing import AddScreen, WantScreen
@@ -124,7 +126,12 @@ async def test_frozen_nothing_moves_and_the_header_counts(live: Live) -> None:
         live.append(*STORY[4:], seconds=12)
         live.app.tick()
         await pilot.pause()
-        assert "❚❚ frozen 00:12 · +4" in header(live.app)
+        assert "❚❚ frozen 22:13:20 · 12 s ago · +4" in header(live.app), (
+            "which moment it is, and how long ago that was"
+        )
+        await pilot.press("{")
+        assert "❚❚ frozen 22:13:10 · 22 s ago" in header(live.app), "not when the key was pressed"
+        await pilot.press("}")
         assert {name: shown(live.app, name) for name in PANELS} == panels
         await pilot.press("L")
         assert "● live" in header(live.app)
@@ -635,3 +642,42 @@ async def test_where_files_of_tickets_go_is_told_whole(live: Live, size: tuple[i
         assert text.endswith(f"go to {Path.cwd()}")
         assert where.size.width < size[0]
         assert where.size.height * where.size.width >= len(text), "it has the lines that it needs"
+
+
+@on_asyncio
+async def test_live_is_said_of_a_node_that_runs(live: Live) -> None:
+    """It holds its home before its first entry, and for a moment after its last."""
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert "○ starting" in header(live.app)
+        assert "live" not in header(live.app)
+        live.append(*STORY[:4], seconds=1)
+        live.app.tick()
+        assert "● live" in header(live.app)
+        live.append(ev.NodeStopped(reason="asked to"), seconds=1)
+        live.app.tick()
+        assert "○ stopping" in header(live.app)
+        live.append(STORY[0], seconds=1)
+        live.app.tick()
+        assert "● live" in header(live.app)
+
+
+@pytest.mark.parametrize(
+    ("size", "told"), [((60, 20), "22:13:"), ((80, 24), "22:13:"), ((120, 40), "14 Nov 22:13:")]
+)
+def test_a_recording_tells_the_moment_that_is_shown(size: tuple[int, int], told: str) -> None:
+    async def run() -> None:
+        live = Live()
+        live.append(*STORY)
+        place = Place(title="evening.flux", source=live.place.source)
+        app = Dashboard(place, clock=lambda: START + 5 * 86_400, glyphs=Glyphs(unicode=True))
+        async with app.run_test(size=size) as pilot:
+            await pilot.pause()
+            assert f"○ recording {told}" in header(app)
+            await pilot.press("[")
+            await pilot.pause()
+            assert f"❚❚ frozen {told}" in header(app)
+            assert "ago" not in header(app), "nothing goes on meanwhile"
+            assert "+1" in header(app)
+
+    on_asyncio(run)()

@@ -129,7 +129,7 @@ async def test_a_rebound_key_works_is_shown_and_the_old_one_does_nothing(live: L
         await pilot.press("f9")
         assert len(app.screen_stack) == 2
         await pilot.press("escape", "space")
-        assert "live" in text_of(app.query_one("#header", LineStrip)._line)
+        assert "frozen" not in text_of(app.query_one("#header", LineStrip)._line)
         footer = text_of(app.query_one("#footer", LineStrip)._line)
         assert " ! freeze" in footer
         assert " f9 help" in footer
