@@ -11,6 +11,7 @@ from flux_tui.cli.background import START_SECONDS
 from flux_tui.cli.common import catch_up, fold, home_option, json_option, new_mark, open_series, the_home
 from flux_tui.cli.output import Failure, print_json, say, tell
 from flux_tui.cli.params import PathType
+from flux_tui.config import Settings
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
 from flux_tui.core.events import Entry
@@ -123,9 +124,22 @@ def _take_back(home: Home, path: Path, mark: str) -> None:
     say(f"Interrupted: {path.name} is not shared.")
 
 
+def _addrs_of_a_stopped_node(home: Home, state: State) -> tuple[str, ...]:
+    """Where it will be reached when it runs again: at the addresses that this machine has today."""
+    port = home.last_port()
+    listen = Settings.load(home).listen_addrs(home)
+    if state.peer_id is None or port is None or not any(f"/tcp/{port}/" in addr for addr in state.addrs):
+        return state.addrs  # it listened where it was told to
+    from flux_tui.net.own_addrs import dialable
+
+    relayed = tuple(addr for addr in state.addrs if "/p2p-circuit/" in addr)
+    return (*relayed, *dialable(listen, state.peer_id))
+
+
 def _tell(home: Home, state: State, added: ev.ObjectAdded, as_json: bool) -> None:
     alive = home.running() is not None
-    ticket = format_ticket(Ticket(added.root, added.name, added.size, state.addrs))
+    addrs = state.addrs if alive else _addrs_of_a_stopped_node(home, state)
+    ticket = format_ticket(Ticket(added.root, added.name, added.size, addrs))
     if as_json:
         found: dict[str, Any] = {
             "root": added.root,
@@ -134,7 +148,7 @@ def _tell(home: Home, state: State, added: ev.ObjectAdded, as_json: bool) -> Non
             "chunks": added.chunks,
             "path": added.path,
             "ticket": ticket,
-            "addrs": list(state.addrs),
+            "addrs": list(addrs),
             "running": alive,
         }
         print_json(found)
@@ -144,5 +158,5 @@ def _tell(home: Home, state: State, added: ev.ObjectAdded, as_json: bool) -> Non
         tell(ticket)
     if not alive:
         say("No node is running, so nobody can fetch it yet: start one with `flux-tui node`.")
-        if not state.addrs:
+        if not addrs:
             say("The ticket has no address, because this home's node never ran: add again once it does.")

@@ -1,4 +1,4 @@
-"""Addresses: of this machine, of peers that people name, and of peers on the local network (mDNS).
+"""Addresses of peers: those that people name, and those on the local network (mDNS).
 
 mDNS is spoken with python-zeroconf directly, which libp2p itself uses: libp2p's wrapper advertises
 `0.0.0.0` for a wildcard listener, and asks the operating system for a route to a public address to
@@ -9,10 +9,9 @@ learn which is its own. The records are those of libp2p's specification (discove
 import logging
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 
-import ifaddr
 import trio
 from multiaddr import Multiaddr
 from zeroconf import ServiceBrowser, ServiceInfo, ServiceListener, Zeroconf
@@ -20,33 +19,13 @@ from zeroconf import ServiceBrowser, ServiceInfo, ServiceListener, Zeroconf
 from flux_tui.core.ids import BadIdError, PeerId, parse_peer_id
 
 log = logging.getLogger(__name__)
+# With a traceback it warns of every packet that does not leave by an interface that is gone: here that is usual.
+logging.getLogger("zeroconf").setLevel(logging.ERROR)
 
 SERVICE = "_p2p._udp.local."
 MAX_ADDRS = 8
 """Addresses taken from one peer's records."""
 LOOKUP_MS = 3000
-
-
-def concrete(addr: Multiaddr) -> list[str]:
-    """The addresses that others can dial for one that we listen on: a wildcard stands for all."""
-    text = str(addr)
-    for wildcard, family in (("/ip4/0.0.0.0/", "ip4"), ("/ip6/::/", "ip6")):
-        if text.startswith(wildcard):
-            rest = text[len(wildcard) :]
-            return [f"/{family}/{ip}/{rest}" for ip in _own_ips(family)]
-    return [text]
-
-
-def _own_ips(family: str) -> list[str]:
-    """This machine's addresses; those that others can reach come first."""
-    found: list[str] = []
-    for adapter in ifaddr.get_adapters():
-        for ip in adapter.ips:
-            if family == "ip4" and ip.is_IPv4:
-                found.append(str(ip.ip))
-            elif family == "ip6" and ip.is_IPv6 and not ip.ip[2]:
-                found.append(str(ip.ip[0]))
-    return sorted(dict.fromkeys(found), key=lambda ip: ip.startswith(("127.", "::1", "169.254.")))
 
 
 def parse_peer_addr(addr: str) -> tuple[PeerId, Multiaddr]:
@@ -123,36 +102,52 @@ class _Listener(ServiceListener):
         """Its link will tell."""
 
 
-@contextmanager
-def mdns(addrs: Sequence[str], on_found: Callable[[str], None]) -> Iterator[None]:
-    """Advertise these addresses on the local network, and hand over what others advertise.
+class Mdns:
+    """Advertises a node on the local network, and hands over what others advertise, on all interfaces that there are.
 
-    `on_found` is called in trio's thread. Where there is no network to speak on, nothing happens.
+    `on_found` is called in trio's thread. Where there is no network to speak on, nothing happens until there is one.
     """
-    token = trio.lowlevel.current_trio_token()
 
-    def found(addr: str) -> None:
+    def __init__(self, addrs: Callable[[], Sequence[str]], on_found: Callable[[str], None]) -> None:
+        self._addrs = addrs
+        self._on_found = on_found
+        self._name = f"{secrets.token_hex(16)}.{SERVICE}"
+
+    async def run(self, changed: Callable[[], trio.Event]) -> None:
+        """Until cancelled. `changed`: set when addresses are others; zeroconf is started anew then, because it speaks
+        on the interfaces that there were at its start."""
+        token = trio.lowlevel.current_trio_token()
+        while True:
+            news = changed()
+            zeroconf = await trio.to_thread.run_sync(self._open, token, self._addrs())
+            try:
+                await news.wait()
+            finally:
+                if zeroconf is not None:
+                    with trio.CancelScope(shield=True):
+                        await trio.to_thread.run_sync(zeroconf.close)
+
+    def _open(self, token: trio.lowlevel.TrioToken, addrs: Sequence[str]) -> Zeroconf | None:
+        try:
+            zeroconf = Zeroconf()
+        except OSError as error:
+            log.warning("no mDNS: %s", error)
+            return None
+        try:
+            info = _service(self._name, addrs)
+            if info is not None:
+                zeroconf.register_service(info)
+            ServiceBrowser(zeroconf, SERVICE, listener=_Listener(self._name, partial(self._found, token)))
+        except Exception as error:  # zeroconf's own, and the system's: the network went away meanwhile
+            log.warning("no mDNS: %r", error)
+        return zeroconf
+
+    def _found(self, token: trio.lowlevel.TrioToken, addr: str) -> None:
         try:
             parse_peer_addr(addr)
-            token.run_sync_soon(on_found, addr)
+            token.run_sync_soon(self._on_found, addr)
         except (ValueError, trio.RunFinishedError):
             pass  # not for us, or we are gone
-
-    try:
-        zeroconf = Zeroconf()
-    except OSError as error:
-        log.warning("no mDNS: %s", error)
-        yield
-        return
-    name = f"{secrets.token_hex(16)}.{SERVICE}"
-    try:
-        info = _service(name, addrs)
-        if info is not None:
-            zeroconf.register_service(info)
-        ServiceBrowser(zeroconf, SERVICE, listener=_Listener(name, found))
-        yield
-    finally:
-        zeroconf.close()
 
 
 def _service(name: str, addrs: Sequence[str]) -> ServiceInfo | None:

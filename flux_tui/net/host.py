@@ -5,11 +5,9 @@ Everything that libp2p raises ends here: as a sentence to the receiver, or as a 
 
 import logging
 import random
-import re
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import trio
 from libp2p.abc import IHost, INetStream
@@ -24,11 +22,14 @@ from flux_tui.net.broadcast import Broadcast, open_broadcast
 from flux_tui.net.budget import Budget
 from flux_tui.net.dht import Dht
 from flux_tui.net.dialling import Dialler
-from flux_tui.net.discovery import addrs_of, concrete, connect_any, mdns, parse_peer_addr
+from flux_tui.net.discovery import Mdns, addrs_of, connect_any, parse_peer_addr
 from flux_tui.net.guests import Guests
 from flux_tui.net.keepalive import Keepalive, probe
 from flux_tui.net.links import CLOSED, PROTOCOL, Link, Links
+from flux_tui.net.listening import listen_addr, listen_on, listening
 from flux_tui.net.network import BAN_SECONDS, Load, Network, NetworkError, OpenNetwork, Receiver
+from flux_tui.net.own_addrs import OwnAddrs
+from flux_tui.net.reasons import reason, unknown_identity, why_closed
 from flux_tui.net.relay import CIRCUIT, CircuitTransport, Relay, Reservations, circuit_addr
 from flux_tui.net.supervisor import Supervisor, Tasks
 from flux_tui.net.swarm import forget_failures, open_host
@@ -43,8 +44,6 @@ GONE_SECONDS = 2.0
 """For a connection that turned out to be dead to be cleared away."""
 MAX_DIALS = 128
 """Addresses being dialled at the same time."""
-MAX_CAUSES = 32
-"""Exceptions that are looked into for what went wrong."""
 
 
 def open_network(
@@ -79,24 +78,28 @@ async def _open(
     receiver: Receiver,
 ) -> AsyncIterator[Network]:
     _quiet()
-    advertised: list[Multiaddr] = []
-    addrs = [_listen_addr(addr) for addr in listen]
+    addrs = [listen_addr(addr) for addr in listen]
     through = [_relay(addr) for addr in relays]
     async with AsyncExitStack() as stack:
         budget = Budget()
         supervisor = Supervisor()
         supervisor.on_failure = receiver.on_failure
-        opening = open_host(identity, swarm_key, lambda: advertised, budget, supervisor)
+        peer = PeerId(str(ID.from_pubkey(identity.public_key)))
+        own = OwnAddrs(peer, [circuit_addr(addr, peer) for addr in relays])
+        opening = open_host(identity, swarm_key, own.advertised, budget, supervisor)
         host = await stack.enter_async_context(opening)
+        own.listening = partial(listening, host)
         for addr in addrs:
-            await _listen_on(host, addr)
+            if why := await listen_on(host, addr):
+                own.late.append(addr)
+                receiver.on_failure(
+                    f"cannot listen on {addr}: {why}; the node listens there as soon as this machine has it"
+                )
+        own.look()
         broadcast = await stack.enter_async_context(open_broadcast(host, receiver, supervisor))
         nursery = await stack.enter_async_context(trio.open_nursery())
         tasks = Tasks(nursery, supervisor)
-        network = Libp2pNetwork(host, identity, receiver, tasks, broadcast)
-        # Who asks for relays cannot be dialled: others try those first.
-        network.addrs = (*(circuit_addr(addr, network.peer_id) for addr in relays), *network.addrs)
-        advertised += [Multiaddr(addr) for addr in network.addrs]
+        network = Libp2pNetwork(host, identity, receiver, tasks, broadcast, own)
         host.get_network().transport_manager.add_transport(CircuitTransport(host))  # type: ignore[attr-defined]
         Dialler(host)
         if serve_relay:
@@ -110,8 +113,8 @@ async def _open(
         tasks.keep(broadcast.run_outbox)
         tasks.keep(broadcast.run_inbox, network.peer_id, receiver)
         if use_mdns:
-            near = [addr for addr in network.addrs if f"/{CIRCUIT}/" not in addr]
-            stack.enter_context(mdns(near, receiver.on_found))
+            tasks.keep(Mdns(lambda: own.direct, receiver.on_found).run, lambda: own.changed)
+        tasks.keep(own.watch, partial(listen_on, host), network.moved)
         try:
             yield network
         finally:
@@ -138,8 +141,10 @@ class Libp2pNetwork:
         receiver: Receiver,
         nursery: Tasks,
         broadcast: Broadcast,
+        own: OwnAddrs,
     ) -> None:
         self._host = host
+        self._own = own
         self._identity = identity
         self._receiver = receiver
         self._nursery = nursery
@@ -151,7 +156,6 @@ class Libp2pNetwork:
         """Addresses being dialled."""
         self._addr_by_peer: dict[PeerId, str] = {}
         self.peer_id = PeerId(str(host.get_id()))
-        self.addrs = self._own_addrs()
         self.dht = Dht(
             host,
             receiver,
@@ -163,6 +167,16 @@ class Libp2pNetwork:
         host.set_stream_handler(PROTOCOL, self._on_stream)
         guests = Guests(lambda peer: peer in self._links.by_peer, self._links.refuses)
         host.get_network().register_notifee(guests)
+
+    @property
+    def addrs(self) -> tuple[str, ...]:
+        return self._own.all
+
+    def moved(self, addrs: tuple[str, ...]) -> None:
+        """This node has other addresses than before: connections may be dead, and not know it yet."""
+        self._receiver.on_addrs(addrs)
+        for connection in list(self.budget.connections):
+            self._nursery.start_soon(probe, connection)
 
     def peers(self) -> tuple[PeerId, ...]:
         return tuple(peer for peer in self._links.by_peer if self._links.get(peer))
@@ -297,11 +311,11 @@ class Libp2pNetwork:
                 if link is not None:
                     await _first(link.up, link.done)
         except trio.TooSlowError:
-            probed = None if f"/{CIRCUIT}" in addr else await _probe(transport)
+            probed = None if f"/{CIRCUIT}" in addr else await why_closed(transport)
             return f"{addr} cannot be reached: {probed}" if probed else f"{addr} does not answer"
         except Exception as error:  # libp2p raises many kinds
-            probed = None if f"/{CIRCUIT}" in addr else await _probe(transport)
-            return f"{addr} cannot be reached: {_unknown_identity(error) or probed or _reason(error)}"
+            probed = None if f"/{CIRCUIT}" in addr else await why_closed(transport)
+            return f"{addr} cannot be reached: {unknown_identity(error) or probed or reason(error)}"
         if link is None or not link.up.is_set():
             if not self._links.allowed(peer):
                 return refused
@@ -347,41 +361,6 @@ class Libp2pNetwork:
                 return f"/{family}/{remote[0]}/tcp/{remote[1]}/p2p/{peer}"
         return ""
 
-    def _own_addrs(self) -> tuple[str, ...]:
-        found: list[str] = []
-        for listener in self._host.get_network().listeners.values():
-            for addr in listener.get_addrs():
-                found += [f"{one}/p2p/{self.peer_id}" for one in concrete(addr)]
-        return tuple(dict.fromkeys(found))
-
-
-def can_listen(addr: str) -> str | None:
-    """Why this multiaddr cannot be listened on; None: it can. libp2p shares ports (SO_REUSEPORT), and so
-    would let two nodes take each other's connections without a word.
-    """
-    parsed = _listen_addr(addr)
-    family = "ip6" if str(parsed).startswith("/ip6/") else "ip4"
-    kind = socket.AF_INET6 if family == "ip6" else socket.AF_INET
-    with socket.socket(kind, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((parsed.value_for_protocol(family), int(parsed.value_for_protocol("tcp") or 0)))
-        except OSError as error:
-            return _reason(error)
-    return None
-
-
-async def _listen_on(host: IHost, addr: Multiaddr) -> None:
-    if (why := can_listen(str(addr))) is not None:
-        raise NetworkError(f"cannot listen on {addr}: {why}")
-    try:
-        if await host.get_network().listen(addr):
-            return
-        why = "the port is in use, or the address is not this machine's"
-    except Exception as error:  # libp2p wraps the operating system's errors in its own
-        why = _reason(error)
-    raise NetworkError(f"cannot listen on {addr}: {why}")
-
 
 def _relay(addr: str) -> tuple[str, ID, Multiaddr]:
     try:
@@ -389,34 +368,6 @@ def _relay(addr: str) -> tuple[str, ID, Multiaddr]:
     except ValueError as error:
         raise NetworkError(f"cannot use a relay: {error}") from None
     return addr, ID.from_base58(peer), transport
-
-
-def _listen_addr(addr: str) -> Multiaddr:
-    try:
-        parsed = Multiaddr(addr)
-        parsed.value_for_protocol("ip6" if addr.startswith("/ip6/") else "ip4")
-        parsed.value_for_protocol("tcp")
-    except Exception:  # the library raises kinds of its own
-        raise NetworkError(
-            f"cannot listen on {addr}: expected a multiaddr like /ip4/127.0.0.1/tcp/0"
-        ) from None
-    return parsed
-
-
-async def _probe(transport: Multiaddr) -> str | None:
-    """Why a connection cannot even be opened, by the operating system's own word, which libp2p drops."""
-    try:
-        host = transport.value_for_protocol("ip6" if str(transport).startswith("/ip6/") else "ip4")
-        with trio.fail_after(2):
-            stream = await trio.open_tcp_stream(str(host), int(transport.value_for_protocol("tcp") or 0))
-            await stream.aclose()
-    except trio.TooSlowError:
-        return "nothing answers there"
-    except OSError as error:
-        return _reason(error)
-    except Exception:  # not an address of this kind
-        return None
-    return "something listens there, but it is another peer, in another private swarm (--swarm-key), or hangs"
 
 
 async def _first(*events: trio.Event) -> None:
@@ -429,48 +380,6 @@ async def _first(*events: trio.Event) -> None:
 
         for event in events:
             nursery.start_soon(wait, event)
-
-
-def _reason(error: BaseException) -> str:
-    """What went wrong, from the depths of a chain of exceptions, in words."""
-    text = " ".join(_words_of(error))
-    if found := re.search(r"the relay (says: [\w ,()]+|does not answer, or is none)", text):
-        return found.group()
-    text = text.lower()
-    if "mismatch" in text or "does not correspond" in text:
-        return "another peer answers there (its peer id is a different one)"
-    if "refused" in text:
-        return "nobody listens there (connection refused)"
-    if "in use" in text:
-        return "the port is in use"
-    if "cannot assign" in text:
-        return "the address is not this machine's"
-    if "permission" in text:
-        return "that needs rights that this user does not have"
-    if "unreachable" in text or "no route" in text:
-        return "there is no way to it from this network"
-    return "the connection could not be made"
-
-
-def _unknown_identity(error: BaseException) -> str | None:
-    """Why a peer that was reached cannot prove who it is; None where the error is another one."""
-    if any(text.startswith("MissingDeserializerError") for text in _words_of(error)):
-        return "its identity is an ECDSA key, and this node verifies Ed25519, secp256k1 and RSA keys only"
-    return None
-
-
-def _words_of(error: BaseException) -> list[str]:
-    """What all of them say, the outermost first."""
-    texts: list[str] = []
-    waiting: list[BaseException] = [error]
-    while waiting and len(texts) < MAX_CAUSES:
-        seen = waiting.pop()
-        texts.append(f"{type(seen).__name__} {seen}")
-        if (cause := seen.__cause__ or seen.__context__) is not None:
-            waiting.append(cause)
-        if isinstance(seen, BaseExceptionGroup):
-            waiting += reversed(seen.exceptions)
-    return texts
 
 
 @lru_cache(maxsize=1024)

@@ -87,6 +87,9 @@ class Receiver(Protocol):
     def on_fault(self, peer: PeerId, fault: str, text: str) -> None:
         """The peer broke the protocol: `fault` is a short name, `text` a sentence."""
 
+    def on_addrs(self, addrs: tuple[str, ...]) -> None:
+        """This node can be dialled at other addresses than before: these."""
+
     def on_failure(self, text: str) -> None:
         """A task of the network failed, and was ended or restarted. One sentence; the log has the traceback."""
 

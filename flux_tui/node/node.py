@@ -373,8 +373,9 @@ def _sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def _libp2p(home: Home, settings: Settings) -> OpenNetwork:
-    from flux_tui.net.host import can_listen, open_network  # 600 ms: only where a network is opened
+    from flux_tui.net.host import open_network  # 600 ms: only where a network is opened
     from flux_tui.net.identity import load_or_create
+    from flux_tui.net.listening import can_listen
     from flux_tui.net.pnet import load_swarm_key
 
     listen = settings.listen_addrs(home)

@@ -99,6 +99,9 @@ class NodeReceiver:
     def on_fault(self, peer: PeerId, fault: str, text: str) -> None:
         self._feed(fx.PeerFault(peer=peer, fault=fault, text=text))
 
+    def on_addrs(self, addrs: tuple[str, ...]) -> None:
+        self._feed(fx.AddrsChanged(addrs=addrs))
+
     def on_failure(self, text: str) -> None:
         self._feed(fx.Failed(text=text))
 

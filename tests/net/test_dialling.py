@@ -12,7 +12,7 @@ from libp2p.peer.peerinfo import PeerInfo
 from multiaddr import Multiaddr
 
 from flux_tui.net import dialling
-from flux_tui.net.host import _reason
+from flux_tui.net.reasons import reason
 from tests.net.test_network_port import BOUND, Loopback, Node, node
 
 REFUSED = Multiaddr("/ip4/127.0.0.1/tcp/1")
@@ -64,7 +64,7 @@ async def test_where_none_does_all_are_told_of() -> None:
             await dial(a, b, REFUSED, at(other.port))
         assert isinstance(told.value.__cause__, ExceptionGroup)
         assert len(told.value.__cause__.exceptions) == 2
-        assert _reason(told.value) == "another peer answers there (its peer id is a different one)"
+        assert reason(told.value) == "another peer answers there (its peer id is a different one)"
         with pytest.raises(SwarmException, match="could not be reached just now"):
             await dial(a, b)
 

@@ -44,6 +44,7 @@ class Seen:
         self.sent: list[tuple[tuple[Cid, ...], int]] = []
         self.faults: list[tuple[PeerId, str, str]] = []
         self.failures: list[str] = []
+        self.moves: list[tuple[str, ...]] = []
         self.failed: list[tuple[str, str]] = []
         self.found: list[str] = []
         self.table: set[PeerId] = set()
@@ -112,6 +113,10 @@ class Seen:
 
     def on_fault(self, peer: PeerId, fault: str, text: str) -> None:
         self.faults.append((peer, fault, text))
+        self._news.unpark_all()
+
+    def on_addrs(self, addrs: tuple[str, ...]) -> None:
+        self.moves.append(addrs)
         self._news.unpark_all()
 
     def on_failure(self, text: str) -> None:

@@ -1,0 +1,234 @@
+"""This machine's addresses, those that most others can reach first; and when they change.
+
+The order: addresses of the interface of the default route, by its metric; of other interfaces that are up and have a
+link; of those that have none (a bridge without a port, a cable that is not plugged in); link-local ones; loopback.
+
+Linux tells of changes by netlink, and its routes in /proc/net. Elsewhere addresses are looked at every few seconds, and
+the source address of a UDP socket that is connected (nothing is sent) tells which one the default route has.
+"""
+
+import fcntl
+import ipaddress
+import logging
+import socket
+import struct
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias
+
+import ifaddr
+import trio
+
+log = logging.getLogger(__name__)
+
+Family: TypeAlias = Literal["ip4", "ip6"]
+
+POLL_SECONDS = 5.0 if sys.platform != "linux" else 60.0
+"""Between two looks at the addresses where nothing tells of a change."""
+SETTLE_SECONDS = 0.3
+"""Changes come in crowds: an interface, its address, its routes."""
+MAX_NEWS = 65_536
+
+SIOCGIFFLAGS = 0x8913 if sys.platform == "linux" else 0xC0206911
+IFF_UP, IFF_RUNNING = 0x1, 0x40
+"""Flags of an interface: switched on; and with a link."""
+RTF_UP, RTF_REJECT = 0x1, 0x200
+"""Flags of a route: in use; and one that says no."""
+FAR: dict[Family, tuple[socket.AddressFamily, str]] = {
+    "ip4": (socket.AF_INET, "198.51.100.1"),
+    "ip6": (socket.AF_INET6, "2001:db8::1"),
+}
+"""An address that is far away from everywhere: those are for documentation."""
+RTM_NEWLINK, RTM_GETLINK, NLM_F_REQUEST, NLM_F_DUMP = 16, 18, 0x1, 0x300
+IFLA_IFNAME, IFLA_MASTER, IFLA_LINKINFO, IFLA_INFO_KIND = 3, 10, 18, 1
+"""Of netlink's messages about interfaces."""
+ANSWER_SECONDS = 0.5
+"""For the kernel to tell of them; it takes a millisecond."""
+NEWS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
+"""Netlink's groups: links, addresses and routes of IPv4 and IPv6."""
+PROC = Path("/proc/net")
+
+
+class Address(NamedTuple):
+    """One that this machine has."""
+
+    ip: str
+    interface: str
+
+
+def own_ips(family: Family) -> list[str]:
+    """This machine's addresses, as they are now."""
+    found = _addresses(family)
+    portless = _portless_bridges()
+    linked = {name: _is_linked(name, portless) for name in {one.interface for one in found}}
+    default = _default_route(family, found)
+
+    def rank(one: Address) -> tuple[int, int]:
+        ip = ipaddress.ip_address(one.ip)
+        if ip.is_loopback:
+            return 4, 0
+        if ip.is_link_local:
+            return 3, 0
+        if not linked[one.interface]:
+            return 2, 0
+        return (0, default.index(one.interface)) if one.interface in default else (1, 0)
+
+    return list(dict.fromkeys(one.ip for one in sorted(found, key=rank)))
+
+
+def _addresses(family: Family) -> list[Address]:
+    found: list[Address] = []
+    for adapter in ifaddr.get_adapters():
+        for ip in adapter.ips:
+            if family == "ip4" and ip.is_IPv4:
+                found.append(Address(str(ip.ip), adapter.name))
+            elif family == "ip6" and ip.is_IPv6 and not ip.ip[2]:
+                found.append(Address(str(ip.ip[0]), adapter.name))
+    return found
+
+
+def _is_linked(interface: str, portless: frozenset[str]) -> bool:
+    """Whether an interface is switched on and leads somewhere; True where nothing can tell."""
+    if interface in portless:
+        return False
+    name = interface.encode()[:15]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            answer = fcntl.ioctl(sock.fileno(), SIOCGIFFLAGS, struct.pack("16s16x", name))
+        except OSError:
+            return True
+    flags: int = struct.unpack_from("H", answer, 16)[0]
+    return flags & (IFF_UP | IFF_RUNNING) == IFF_UP | IFF_RUNNING
+
+
+def _portless_bridges() -> frozenset[str]:
+    """Bridges that nothing is plugged into: some systems say that they have a link all the same."""
+    bridges: dict[int, str] = {}
+    masters: set[int] = set()
+    for index, attributes in _links():
+        kind = dict(_attributes(attributes.get(IFLA_LINKINFO, b""))).get(IFLA_INFO_KIND, b"")
+        if kind.rstrip(b"\0") == b"bridge":
+            bridges[index] = attributes.get(IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
+        if (master := attributes.get(IFLA_MASTER)) is not None:
+            masters.add(struct.unpack("I", master)[0])
+    return frozenset(name for index, name in bridges.items() if index not in masters)
+
+
+def _links() -> Iterator[tuple[int, dict[int, bytes]]]:
+    """All interfaces of Linux by number, with what netlink tells of them (rtnetlink(7))."""
+    if sys.platform != "linux":
+        return
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
+            sock.settimeout(ANSWER_SECONDS)
+            asked = struct.pack("=IHHII", 32, RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, 1, 0) + bytes(16)
+            sock.send(asked)
+            while True:
+                answer = sock.recv(MAX_NEWS)
+                at = 0
+                while at + 16 <= len(answer):
+                    size, kind = struct.unpack_from("=IH", answer, at)
+                    if kind != RTM_NEWLINK or size < 32:
+                        return  # the end, or an error
+                    index = struct.unpack_from("=i", answer, at + 20)[0]
+                    yield index, dict(_attributes(answer[at + 32 : at + size]))
+                    at += (size + 3) & ~3
+    except OSError as error:
+        log.debug("no netlink: %s", error)
+
+
+def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while at + 4 <= len(data):
+        size, kind = struct.unpack_from("=HH", data, at)
+        if size < 4:
+            return
+        yield kind & 0x3FFF, data[at + 4 : at + size]
+        at += (size + 3) & ~3
+
+
+def _default_route(family: Family, addresses: list[Address]) -> list[str]:
+    """The interfaces of default routes, the preferred one first."""
+    if sys.platform == "linux":
+        try:
+            return [name for _, name in sorted(_routes4() if family == "ip4" else _routes6())]
+        except (OSError, ValueError, IndexError) as error:
+            log.debug("the routes of this machine: %r", error)
+    source = _source_address(family)
+    return [one.interface for one in addresses if one.ip == source]
+
+
+def _routes4() -> list[tuple[int, str]]:
+    found: list[tuple[int, str]] = []
+    for line in (PROC / "route").read_text().splitlines()[1:]:
+        name, target, _, flags, _, _, metric, mask = line.split()[:8]
+        if int(target, 16) == int(mask, 16) == 0 and int(flags, 16) & (RTF_UP | RTF_REJECT) == RTF_UP:
+            found.append((int(metric), name))
+    return found
+
+
+def _routes6() -> list[tuple[int, str]]:
+    found: list[tuple[int, str]] = []
+    for line in (PROC / "ipv6_route").read_text().splitlines():
+        target, size, _, _, _, metric, _, _, flags, name = line.split()
+        if int(target, 16) == int(size, 16) == 0 and int(flags, 16) & (RTF_UP | RTF_REJECT) == RTF_UP:
+            found.append((int(metric, 16), name))
+    return found
+
+
+def _source_address(family: Family) -> str | None:
+    """The address that this machine would speak from to somebody far away."""
+    kind, far = FAR[family]
+    try:
+        with socket.socket(kind, socket.SOCK_DGRAM) as sock:
+            sock.connect((far, 9))
+            return str(sock.getsockname()[0])
+    except OSError:  # there is no way to anybody far away
+        return None
+
+
+async def changes() -> AsyncIterator[None]:
+    """Yields when addresses, links or routes of this machine may have changed."""
+    news = _listen_for_news()
+    try:
+        while True:
+            with trio.move_on_after(POLL_SECONDS):
+                await _some(news)
+            await trio.sleep(SETTLE_SECONDS)
+            _take_all(news)
+            yield
+    finally:
+        if news is not None:
+            news.close()
+
+
+def _listen_for_news() -> socket.socket | None:
+    if sys.platform != "linux":
+        return None
+    try:
+        news = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
+        news.bind((0, NEWS))
+    except OSError as error:
+        log.debug("no netlink: %s", error)
+        return None
+    return news
+
+
+async def _some(news: socket.socket | None) -> None:
+    if news is None:
+        await trio.sleep_forever()
+    else:
+        await trio.lowlevel.wait_readable(news.fileno())
+
+
+def _take_all(news: socket.socket | None) -> None:
+    """What exactly changed does not matter."""
+    while news is not None:
+        try:
+            news.recv(MAX_NEWS)
+        except BlockingIOError:
+            return
+        except OSError as error:  # more than fitted: something changed, then
+            log.debug("netlink: %s", error)
+            return
