@@ -3,7 +3,9 @@
     PBNode  { repeated PBLink Links = 2; optional bytes Data = 1 }    (Links are written first)
     PBLink  { bytes Hash = 1; string Name = 2; uint64 Tsize = 3 }
     Data    { enum Type = 1; bytes Data = 2; uint64 filesize = 3; repeated uint64 blocksizes = 4;
-              uint64 hashType = 5; uint64 fanout = 6; … }
+              uint64 hashType = 5; uint64 fanout = 6; uint32 mode = 7; UnixTime mtime = 8 }
+
+Of these `mtime` is passed over: what is fetched is as old as its arrival.
 
 Encoding is canonical, because the bytes are hashed. Decoding is bounded and tolerant of what the schema
 allows (unknown fields, packed block sizes), and of nothing else: whatever else comes is a BadBlockError.
@@ -24,6 +26,8 @@ MURMUR3_X64_64 = 0x22
 MAX_LINKS = 16_384
 """Links in one node: a 2 MiB block holds no more than some 40,000 of the smallest."""
 _MAX_UINT64 = (1 << 64) - 1
+_MODE_BITS = 0o7777
+"""The others are reserved, and to be masked off."""
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
@@ -48,6 +52,8 @@ class UnixFS(NamedTuple):
     blocksizes: tuple[int, ...] = ()
     hash_type: int | None = None
     fanout: int | None = None
+    mode: int | None = None
+    """Permissions, as stat has them: only the lowest twelve bits mean anything."""
 
 
 def encode_node(links: Iterable[PBLink], unixfs: UnixFS) -> bytes:
@@ -101,6 +107,8 @@ def _encode_unixfs(unixfs: UnixFS) -> bytes:
         _put_varint(out, 5, unixfs.hash_type)
     if unixfs.fanout is not None:
         _put_varint(out, 6, unixfs.fanout)
+    if unixfs.mode is not None:
+        _put_varint(out, 7, unixfs.mode)
     return bytes(out)
 
 
@@ -115,13 +123,22 @@ def _decode_unixfs(data: bytes) -> UnixFS:
             blocksizes.extend(_varints(_as_bytes(value)))
         elif field == 2 and wire == _BYTES:
             content = _as_bytes(value)
-        elif field in (1, 3, 5, 6) and wire == _VARINT:
+        elif field in (1, 3, 5, 6, 7) and wire == _VARINT:
             numbers[field] = _as_int(value)
         if len(blocksizes) > MAX_LINKS:
             raise BadBlockError(f"a node with more than {MAX_LINKS} block sizes")
     if 1 not in numbers:
         raise BadBlockError("a UnixFS node without a type")
-    return UnixFS(numbers[1], content, numbers.get(3), tuple(blocksizes), numbers.get(5), numbers.get(6))
+    mode = numbers.get(7)
+    return UnixFS(
+        numbers[1],
+        content,
+        numbers.get(3),
+        tuple(blocksizes),
+        numbers.get(5),
+        numbers.get(6),
+        None if mode is None else mode & _MODE_BITS,
+    )
 
 
 def _decode_link(data: bytes) -> PBLink:

@@ -444,6 +444,8 @@ class Place(_Effect, frozen=True):
     folders: tuple[str, ...] = ()
     files: tuple[FilePlan, ...] = ()
     symlinks: tuple[SymlinkPlan, ...] = ()
+    modes: tuple[tuple[str, int], ...] = ()
+    """Permissions that the object names for files and folders of it, by their paths."""
 
 
 class FinishTree(_Effect, frozen=True):

@@ -174,8 +174,12 @@ class Fetch:
         folders: list[str] = []
         files: list[FilePlan] = []
         symlinks: list[SymlinkPlan] = []
+        modes: list[tuple[str, int]] = []
         inner: list[Cid] = []
         for spot in self.spots.pop(cid, ()):
+            mode = None if isinstance(node, unixfs.SymlinkNode) else node.mode
+            if mode is not None and spot.kind == "any":
+                modes.append((spot.rel, mode))
             match node:
                 case unixfs.FileNode():
                     if spot.kind == "shard":
@@ -207,7 +211,13 @@ class Fetch:
                     if spot.kind != "any":
                         raise unixfs.BadBlockError(f"a symbolic link where content should be: {cid}")
                     symlinks.append(SymlinkPlan(spot.rel, node.target))
-        place = Place(root=self.root, folders=tuple(folders), files=tuple(files), symlinks=tuple(symlinks))
+        place = Place(
+            root=self.root,
+            folders=tuple(folders),
+            files=tuple(files),
+            symlinks=tuple(symlinks),
+            modes=tuple(modes),
+        )
         return place, inner
 
     def _file(self, spot: Spot, node: unixfs.FileNode, inner: list[Cid]) -> FilePlan:

@@ -51,10 +51,10 @@ def check(node: ShardNode, prefix: Prefix) -> None:
             raise BadBlockError(f"a folder's shard with a name that belongs elsewhere: {name!r}")
 
 
-def build(entries: Iterable[FolderEntry]) -> FolderRoot:
-    """A folder of any number of distinct names."""
+def build(entries: Iterable[FolderEntry], mode: int | None = None) -> FolderRoot:
+    """A folder of any number of distinct names. `mode`: permissions to be recorded, in its first node."""
     blocks: list[Block] = []
-    root = _node([(_key(entry.name), entry) for entry in entries], 0, blocks)
+    root = _node([(_key(entry.name), entry) for entry in entries], 0, blocks, mode)
     return FolderRoot(root.cid, root.tsize, tuple(blocks))
 
 
@@ -63,7 +63,7 @@ def _key(name: str) -> bytes:
     return int(first).to_bytes(DEPTH, "big")
 
 
-def _node(entries: list[_Keyed], level: int, blocks: list[Block]) -> PBLink:
+def _node(entries: list[_Keyed], level: int, blocks: list[Block], mode: int | None = None) -> PBLink:
     """The node of these entries, after the nodes below it."""
     if level == DEPTH:
         raise ValueError("two names of a folder have the same hash, which no folder of this kind can hold")
@@ -82,7 +82,7 @@ def _node(entries: list[_Keyed], level: int, blocks: list[Block]) -> PBLink:
             below = _node(inside, level + 1, blocks)
             links.append(PBLink(below.cid, f"{index:02X}", below.tsize))
     bitfield = bits.to_bytes((bits.bit_length() + 7) // 8, "big")
-    body = UnixFS(dagpb.HAMT_SHARD, data=bitfield, hash_type=dagpb.MURMUR3_X64_64, fanout=FANOUT)
+    body = UnixFS(dagpb.HAMT_SHARD, data=bitfield, hash_type=dagpb.MURMUR3_X64_64, fanout=FANOUT, mode=mode)
     data = dagpb.encode_node(links, body)
     cid = dag_cid(data)
     blocks.append(Block(cid, data))

@@ -4,6 +4,10 @@ CIDv1, sha2-256, raw leaves, 1 MiB chunks, a balanced tree of at most 1,024 link
 most one chunk is its raw leaf. So the CID printed here is the one that IPFS tools with that profile
 print for the same bytes.
 
+Permissions that anybody would expect (a file of 0644, a folder of 0755, whatever the group and others may write) are
+not recorded, so they change no CID. Others are: in the `mode` of the file's or folder's root. A raw leaf has no room
+for one, so such a file is a node above its leaf, however small it is.
+
 Building streams: a FileBuilder keeps one open node per level, whatever the file's size.
 Decoding trusts nothing: names that could leave a folder, sums that do not add up, and nodes that say
 two things at once are a BadBlockError.
@@ -20,8 +24,8 @@ from flux_tui.core.ids import Cid, dag_cid, is_leaf
 
 __all__ = [
     "BadBlockError", "Block", "FileBuilder", "FileChild", "FileNode", "FileRoot", "FolderEntry",
-    "FolderNode", "FolderRoot", "Node", "ShardNode", "SymlinkNode", "build_folder", "build_symlink",
-    "decode_node", "leads_out",
+    "FolderNode", "FolderRoot", "Node", "ShardNode", "SymlinkNode", "applied_mode", "build_folder",
+    "build_symlink", "decode_node", "leads_out", "recorded_mode",
 ]  # fmt: skip
 
 CHUNK_SIZE = 1 << 20
@@ -83,12 +87,14 @@ class FileNode(NamedTuple):
     size: int
     children: tuple[FileChild, ...]
     data: bytes = b""
+    mode: int | None = None
 
 
 class FolderNode(NamedTuple):
     """A folder in one block."""
 
     entries: tuple[FolderEntry, ...]
+    mode: int | None = None
 
 
 class ShardNode(NamedTuple):
@@ -100,6 +106,7 @@ class ShardNode(NamedTuple):
     """Bits of a name's hash that choose a slot here."""
     entry_slots: tuple[int, ...]
     subshard_slots: tuple[int, ...]
+    mode: int | None = None
 
 
 class SymlinkNode(NamedTuple):
@@ -135,12 +142,16 @@ class FileBuilder:
         self._put(0, _Part(cid, size, size), blocks)
         return blocks
 
-    def finish(self) -> FileRoot:
-        """No more leaves. Raises ValueError if there was none: an empty file is one empty leaf."""
+    def finish(self, mode: int | None = None) -> FileRoot:
+        """No more leaves. `mode`: permissions to be recorded. Raises ValueError if there was none: an empty file is
+        one empty leaf.
+        """
         if not self._chunks:
             raise ValueError("a file has at least one leaf: an empty one, if it is empty")
         blocks: list[Block] = []
         level = 0
+        if mode is not None and len(self._levels) == 1 and len(self._levels[0]) == 1:
+            return self._above_leaf(self._levels[0][0], mode)
         # Close the open node of each level into the next, until one part is all there is.
         while level < len(self._levels) - 1 or len(self._levels[level]) > 1:
             parts = self._levels[level]
@@ -148,7 +159,8 @@ class FileBuilder:
                 self._levels[level] = []
                 # A single part at the top of nothing is passed up as a node of its own, as the
                 # balanced layout has it: all leaves are equally deep.
-                self._put(level + 1, self._close(parts, blocks), blocks)
+                is_root = level == len(self._levels) - 1
+                self._put(level + 1, self._close(parts, blocks, mode if is_root else None), blocks)
             level += 1
         root = self._levels[level][0]
         return FileRoot(root.cid, root.size, root.tsize, tuple(blocks), self._chunks)
@@ -164,9 +176,15 @@ class FileBuilder:
         else:
             parts.append(part)
 
-    def _close(self, parts: list[_Part], blocks: list[Block]) -> _Part:
+    def _above_leaf(self, leaf: _Part, mode: int) -> FileRoot:
+        """A file of one chunk that has permissions of its own. An empty one needs no leaf."""
+        blocks: list[Block] = []
+        root = self._close([leaf] if leaf.size else [], blocks, mode)
+        return FileRoot(root.cid, root.size, root.tsize, tuple(blocks), 2 if leaf.size else 1)
+
+    def _close(self, parts: list[_Part], blocks: list[Block], mode: int | None = None) -> _Part:
         size = sum(part.size for part in parts)
-        body = UnixFS(dagpb.FILE, filesize=size, blocksizes=tuple(part.size for part in parts))
+        body = UnixFS(dagpb.FILE, filesize=size, blocksizes=tuple(part.size for part in parts), mode=mode)
         data = dagpb.encode_node((PBLink(part.cid, "", part.tsize) for part in parts), body)
         cid = dag_cid(data)
         blocks.append(Block(cid, data))
@@ -174,8 +192,28 @@ class FileBuilder:
         return _Part(cid, size, len(data) + sum(part.tsize for part in parts))
 
 
-def build_folder(entries: Iterable[FolderEntry]) -> FolderRoot:
-    """A folder of these names: one block, or a HAMT where that would be too large.
+def recorded_mode(mode: int, *, folder: bool) -> int | None:
+    """What is recorded of a file's or folder's permissions; None: nothing, as they are the usual ones.
+
+    What the group and others may write is the usual business of whoever makes a file, so it makes no difference.
+    Permissions with which its owner could not even read it are not recorded.
+    """
+    bits = mode & 0o777
+    usual, needed = (0o777, 0o500) if folder else (0o666, 0o400)
+    return None if bits | 0o022 == usual or bits & needed != needed else bits
+
+
+def applied_mode(mode: int, *, folder: bool) -> int | None:
+    """What of the permissions that an object names may be given to a file of the user's; None: nothing.
+
+    Never setuid, setgid or sticky, and never permissions with which its owner could not read it.
+    """
+    bits, needed = mode & 0o777, 0o500 if folder else 0o400
+    return bits if bits & needed == needed else None
+
+
+def build_folder(entries: Iterable[FolderEntry], mode: int | None = None) -> FolderRoot:
+    """A folder of these names: one block, or a HAMT where that would be too large. `mode`: permissions to be recorded.
 
     Raises ValueError for names that no folder can have, or that come twice.
     """
@@ -187,11 +225,12 @@ def build_folder(entries: Iterable[FolderEntry]) -> FolderRoot:
         if name == previous:
             raise ValueError(f"a folder with the name {name!r} twice")
         previous = name
-    data = dagpb.encode_node((PBLink(e.cid, e.name, e.tsize) for e in ordered), UnixFS(dagpb.DIRECTORY))
+    body = UnixFS(dagpb.DIRECTORY, mode=mode)
+    data = dagpb.encode_node((PBLink(e.cid, e.name, e.tsize) for e in ordered), body)
     if len(data) > SHARD_THRESHOLD:
         from flux_tui.core import hamt  # it builds on this module
 
-        return hamt.build(ordered)
+        return hamt.build(ordered, mode)
     cid = dag_cid(data)
     return FolderRoot(cid, len(data) + sum(entry.tsize for entry in ordered), (Block(cid, data),))
 
@@ -224,7 +263,7 @@ def decode_node(cid: Cid, data: bytes) -> Node:
         case dagpb.FILE | dagpb.RAW:
             return _file(links, body)
         case dagpb.DIRECTORY:
-            return FolderNode(_entries((link.name, link) for link in links))
+            return FolderNode(_entries((link.name, link) for link in links), body.mode)
         case dagpb.HAMT_SHARD:
             return _shard(links, body)
         case dagpb.SYMLINK:
@@ -245,7 +284,7 @@ def _file(links: tuple[PBLink, ...], body: UnixFS) -> FileNode:
         raise BadBlockError(f"a file of {body.filesize} bytes whose parts have {offset}")
     if offset > 1 << 53:
         raise BadBlockError("a file larger than any file")
-    return FileNode(offset, tuple(children), body.data)
+    return FileNode(offset, tuple(children), body.data, body.mode)
 
 
 def _shard(links: tuple[PBLink, ...], body: UnixFS) -> ShardNode:
@@ -276,6 +315,7 @@ def _shard(links: tuple[PBLink, ...], body: UnixFS) -> ShardNode:
         body.fanout.bit_length() - 1,
         tuple(entry_slots),
         tuple(shard_slots),
+        body.mode,
     )
 
 

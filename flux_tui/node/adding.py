@@ -23,6 +23,7 @@ from flux_tui.core.unixfs import (
     build_folder,
     build_symlink,
     leads_out,
+    recorded_mode,
 )
 from flux_tui.core.words import NAMED, counted, some
 from flux_tui.regular_files import open_unbuffered
@@ -143,6 +144,7 @@ class _Walker:
         with open_unbuffered(path) as opened:
             before = os.fstat(opened.fileno())
             stat = FileStat.of(before, recorded)
+            mode = recorded_mode(before.st_mode, folder=False)
             offset = 0
             view = memoryview(self._buffer)
             while True:
@@ -151,7 +153,8 @@ class _Walker:
                     break
                 self._check_stop(path)
                 cid = raw_cid(view[:count])
-                leaves.append(Leaf(cid, offset, count))
+                if count or mode is None:  # with permissions of its own, an empty file has no leaf
+                    leaves.append(Leaf(cid, offset, count))
                 yield from builder.add_leaf(cid, count)
                 offset += count
                 self.size += count
@@ -170,13 +173,14 @@ class _Walker:
             raise AddError(f"{path} was changed while it was being read: add it again when it is at rest")
         if leaves:
             yield Leaves(rel, stat, leaves)
-        root = builder.finish()
+        root = builder.finish(mode)
         yield from root.blocks
         self.chunks += root.chunks
         return FolderEntry(name, root.cid, root.tsize)
 
     def folder(self, path: Path, rel: str, name: str) -> Generator[Step, None, FolderEntry]:
         entries: list[FolderEntry] = []
+        mode = recorded_mode(path.stat().st_mode, folder=True)
         with os.scandir(path) as found:
             children = sorted(found, key=lambda child: os.fsencode(child.name))
         for child in children:
@@ -203,7 +207,7 @@ class _Walker:
                 entries.append((yield from self.file(Path(child.path), inner, child.name)))
             else:
                 self._special.add(inner)
-        root = build_folder(entries)
+        root = build_folder(entries, mode)
         yield from root.blocks
         self.chunks += len(root.blocks)
         return FolderEntry(name, root.cid, root.tsize)

@@ -133,14 +133,19 @@ class Trees:
         try:
             for folder in work.folders:
                 store.place_folder(root, folder)
+            modes = dict(work.modes)
             for file in work.files:
                 store.place_file(root, file.rel, file.size)
+                if (mode := modes.pop(file.rel, None)) is not None:
+                    store.place_mode(root, file.rel, mode)  # before its content is there for all to read
                 if file.data:
                     store.place_data(root, file.rel, file.data_at, file.data)
                 placed = store.place_leaves(root, file.rel, file.leaves)
                 present += placed.present
                 missing += placed.missing
                 lost += placed.lost
+            for rel, mode in modes.items():
+                store.place_mode(root, rel, mode)
             for link in work.symlinks:
                 store.place_symlink(root, link.rel, link.target)
         except StoreError as error:

@@ -10,6 +10,7 @@ Costs some 2 µs for each folder on the way (measured), which no write notices.
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
@@ -58,6 +59,23 @@ class Inside(NamedTuple):
         if not self.rel:
             return os.lstat(self.base)
         return self._at(False, lambda folder, name: os.stat(name, dir_fd=folder, follow_symlinks=False))
+
+    def chmod(self, mode: int, *, folder: bool) -> None:
+        """Permissions of what stands here. A file system that has none is left as it is. Raises StoreError, OSError."""
+        if not folder:
+            descriptor = self.open(os.O_RDONLY)
+        elif not self.rel:
+            descriptor = self._named(lambda: _folder(self.base, None, make=False))
+        else:
+            descriptor = self._at(False, lambda above, name: _folder(name, above, make=False))
+        try:
+            inherited = os.fstat(descriptor).st_mode & stat.S_ISGID if folder else 0
+            os.fchmod(descriptor, mode | inherited)
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EINVAL):
+                raise
+        finally:
+            os.close(descriptor)
 
     def make_link(self, target: str) -> bool:
         """A symbolic link here, once all files are in place; False: something else has that name.

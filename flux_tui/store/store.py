@@ -172,6 +172,14 @@ class Store(Shelf):
             tree.make_file(rel, size)
             self._trees.add_file(tree, rel)
 
+    def place_mode(self, root: Cid, rel: str, mode: int) -> None:
+        """Permissions of a file or folder of it, where they may be applied. What stands in the home is the store's own
+        business, and has the usual ones."""
+        tree = self._tree(root)
+        if not tree.path.is_relative_to(self.home):
+            with self._guarded(tree.part):
+                tree.set_mode(rel, mode)
+
     def place_data(self, root: Cid, rel: str, offset: int, data: bytes) -> None:
         """Content of a file that came inside an inner node."""
         tree = self._tree(root)

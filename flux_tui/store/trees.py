@@ -8,6 +8,7 @@ what happened.
 
 import os
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from flux_tui.core.ids import Cid, cid_bytes
-from flux_tui.core.unixfs import leads_out
+from flux_tui.core.unixfs import applied_mode, leads_out
 from flux_tui.store.distinct_names import DistinctNames
 from flux_tui.store.durable import flush, flush_folder
 from flux_tui.store.files import FileStat, rename_new, size_to
@@ -52,6 +53,8 @@ class Tree:
         """Symbolic links and their targets. They are made last, when nothing is written here any more."""
         self.left_out: dict[str, str] = {}
         """Links that are not made, each with its reason in words."""
+        self._modes: dict[str, int] = {}
+        """Permissions that are given at the end, as nothing could be written there any more."""
 
     def at(self, rel: str) -> Inside:
         """Where a part of it stands now."""
@@ -92,6 +95,23 @@ class Tree:
         self.is_a(rel, "file")
         with self._names.explained(rel):
             size_to(self.at(rel), size, lambda found: self._names.take(rel, found))
+
+    def set_mode(self, rel: str, mode: int) -> None:
+        """Permissions that the object names for a part of it. Raises StoreError, OSError."""
+        folder = self._kinds.get(rel) == "folder"
+        wanted = applied_mode(mode, folder=folder)
+        if wanted is None:
+            return
+        wanted &= ~UMASK
+        writing = 0o700 if folder else 0o600
+        if wanted & writing != writing:
+            self._modes[rel] = wanted
+        self.at(rel).chmod(wanted | writing, folder=folder)
+
+    def set_last_modes(self) -> None:
+        """All of it is in place. Raises StoreError, OSError."""
+        for rel in sorted(self._modes, key=lambda rel: rel.count("/") + bool(rel), reverse=True):
+            self.at(rel).chmod(self._modes[rel], folder=self._kinds.get(rel) == "folder")
 
     def make_links(self) -> None:
         """Everything else is in place. Raises StoreError, OSError."""
@@ -143,6 +163,7 @@ class Trees:
             tree = Tree(row[0], root, path, part)
             if not os.path.lexists(part):
                 path.rename(part)  # its name was given, but that was not committed: take it up again
+            _make_writable(part)
         else:
             if os.path.lexists(path):
                 raise StoreError(f"{path} exists already: choose another place, or move it away")
@@ -169,6 +190,7 @@ class Trees:
         """Flush, rename, then record: from now on its files are the user's, whatever happens to the power."""
         tree.make_links()
         tree.check_names()
+        tree.set_last_modes()
         flush(tree.part, list(tree.files))
         rename_new(tree.part, tree.path)
         flush_folder(tree.path.parent)
@@ -266,6 +288,38 @@ class Trees:
             base = Path(path)
         recorded = None if part is not None or stat[0] is None else FileStat(*stat)
         return (base / rel if rel else base), recorded, number == OWN or renamed
+
+
+def _make_writable(part: Path) -> None:
+    """Something unfinished is taken up again: its last life may have given it permissions already. Raises OSError."""
+    _allow(part, 0o700 if part.is_dir() and not part.is_symlink() else 0o600)
+    for folder, folders, files in os.walk(part):
+        for name in folders:
+            _allow(Path(folder, name), 0o700)
+        for name in files:
+            _allow(Path(folder, name), 0o600)
+
+
+def _allow(path: Path, bits: int) -> None:
+    found = os.lstat(path)
+    if not stat.S_ISLNK(found.st_mode) and found.st_mode & bits != bits:
+        path.chmod(found.st_mode & 0o777 | bits)
+
+
+def _umask() -> int:
+    """Permissions that this process gives to no file that it makes."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    except (OSError, ValueError, IndexError):
+        pass
+    mask = os.umask(0o077)  # the only other way to know is to change it for a moment
+    os.umask(mask)
+    return mask
+
+
+UMASK = _umask()
 
 
 def _try_to_write(part: Path) -> None:

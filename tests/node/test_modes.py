@@ -1,0 +1,168 @@
+"""Permissions that cross: what is executable, private or read-only stays so, and what is hostile is not applied."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from flux_tui.core import commands as cmd
+from flux_tui.core.ids import raw_cid
+from flux_tui.core.unixfs import build_folder
+from flux_tui.node.node import FluxNode
+from flux_tui.store import trees
+from flux_tui.store.store import Store
+from tests.node.test_node import LOOPBACK, share, until
+from tests.store.test_store import NOTE, ROOT
+
+
+def bits(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def make(folder: Path) -> dict[str, int]:
+    """A folder with all kinds of permissions."""
+    modes = {"run": 0o755, "key": 0o600, "fixed": 0o444, "empty": 0o755, "large": 0o750, "plain": 0o644}
+    (folder / "private").mkdir(parents=True)
+    (folder / "private" / "inside").write_bytes(b"inside")
+    for name, mode in modes.items():
+        data = b"" if name == "empty" else os.urandom(3 << 20) if name == "large" else name.encode()
+        (folder / name).write_bytes(data)
+        (folder / name).chmod(mode)
+    (folder / "link").symlink_to("run")
+    (folder / "private").chmod(0o500)
+    return modes | {"private": 0o500}
+
+
+async def test_they_cross_and_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trees, "UMASK", 0o022)
+    source = tmp_path / "source"
+    modes = make(source)
+    try:
+        async with FluxNode.open(tmp_path / "a", LOOPBACK) as a, FluxNode.open(tmp_path / "b", LOOPBACK) as b:
+            root = await share(a, source)
+            b.push_intent(cmd.Get(root, str(tmp_path / "copy"), "x", None, a.addrs, "me"))
+            await until(lambda: not b.count_pending())
+            for name, mode in modes.items():
+                if name != "plain":
+                    assert bits(tmp_path / "copy" / name) == mode, name
+            assert not bits(tmp_path / "copy" / "plain") & 0o111
+            for path in source.rglob("*"):
+                if path.is_file():
+                    assert (tmp_path / "copy" / path.relative_to(source)).read_bytes() == path.read_bytes()
+            (tmp_path / "copy" / "plain").chmod(0o644)
+            assert await share(b, tmp_path / "copy") == root, "the copy is the same object"
+            # What stands in the home is the store's own.
+            b.push_intent(cmd.Want(await share(a, source / "key")))
+            await until(lambda: not b.count_pending())
+            alone = await share(a, source / "run")
+            b.push_intent(cmd.Get(alone, str(tmp_path / "alone"), "run", None, a.addrs, "me"))
+            await until(lambda: not b.count_pending())
+            assert bits(tmp_path / "alone") == 0o755
+    finally:
+        for folder in (source, tmp_path / "copy"):
+            if (folder / "private").exists():
+                (folder / "private").chmod(0o700)
+
+
+@pytest.mark.parametrize("mode", [0o7777, 0o4755, 0o2755, 0o1755])
+def test_bits_that_are_dangerous_are_not_applied(
+    tmp_path: Path, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trees, "UMASK", 0o022)
+    store = Store.open(tmp_path / "home")
+    store.open_tree(ROOT, tmp_path / "got")
+    store.place_folder(ROOT, "")
+    store.place_mode(ROOT, "", mode)
+    store.place_file(ROOT, "run", 0)
+    store.place_mode(ROOT, "run", mode)
+    store.finish_tree(ROOT)
+    assert bits(tmp_path / "got") & ~0o2000 == 0o755
+    assert bits(tmp_path / "got" / "run") == 0o755
+    store.close()
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o111, 0o222, 0o077])
+def test_what_its_owner_could_not_read_is_not_applied(tmp_path: Path, mode: int) -> None:
+    store = Store.open(tmp_path / "home")
+    store.open_tree(ROOT, tmp_path / "got")
+    store.place_folder(ROOT, "")
+    store.place_mode(ROOT, "", mode)
+    store.place_file(ROOT, "file", 0)
+    before = bits(next(tmp_path.glob(".got*")) / "file")
+    store.place_mode(ROOT, "file", mode)
+    store.finish_tree(ROOT)
+    assert bits(tmp_path / "got" / "file") == before
+    assert bits(tmp_path / "got") & 0o700 == 0o700
+    store.close()
+
+
+def test_the_users_umask_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trees, "UMASK", 0o077)
+    store = Store.open(tmp_path / "home")
+    store.open_tree(ROOT, tmp_path / "run")
+    store.place_file(ROOT, "", 0)
+    store.place_mode(ROOT, "", 0o777)
+    store.finish_tree(ROOT)
+    assert bits(tmp_path / "run") == 0o700
+    store.close()
+
+
+def test_a_private_file_is_private_before_its_content_comes(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "home")
+    store.open_tree(ROOT, tmp_path / "key")
+    store.place_file(ROOT, "", 5)
+    store.place_mode(ROOT, "", 0o400)
+    (part,) = tmp_path.glob(".key*")
+    assert bits(part) == 0o600
+    cid = raw_cid(b"bytes")
+    store.place_leaves(ROOT, "", [(cid, 0, 5)])
+    store.commit([NOTE], [store.land(cid, b"bytes")])
+    store.finish_tree(ROOT)
+    assert bits(tmp_path / "key") == 0o400
+    store.close()
+
+
+def test_killed_after_permissions_were_given_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.open(tmp_path / "home")
+
+    def begin(to: Store) -> None:
+        to.open_tree(ROOT, tmp_path / "got")
+        to.place_folder(ROOT, "")
+        to.place_mode(ROOT, "", 0o500)
+        to.place_file(ROOT, "fixed", 0)
+        to.place_mode(ROOT, "fixed", 0o400)
+
+    begin(store)
+    with monkeypatch.context() as patch:
+        patch.setattr(trees, "rename_new", _die)
+        with pytest.raises(KeyboardInterrupt):
+            store.finish_tree(ROOT)
+    store.close()
+    (part,) = tmp_path.glob(".got*")
+    assert bits(part / "fixed") == 0o400
+    again = Store.open(store.home)
+    begin(again)
+    assert bits(part / "fixed") == 0o600
+    again.finish_tree(ROOT)
+    assert (bits(tmp_path / "got"), bits(tmp_path / "got" / "fixed")) == (0o500, 0o400)
+    (tmp_path / "got").chmod(0o700)
+    again.close()
+
+
+def _die(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_object_in_the_home_has_the_usual_ones(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "home")
+    folder = build_folder([])
+    store.open_tree(folder.cid, store.home / "object")
+    store.place_folder(folder.cid, "")
+    before = bits(next(store.home.glob(".object*")))
+    store.place_mode(folder.cid, "", 0o500)
+    store.finish_tree(folder.cid)
+    assert bits(store.home / "object") == before
+    store.close()
