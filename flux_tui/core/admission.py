@@ -46,8 +46,8 @@ FIRST_BYTES = 4 * 1024
 SENDER_BURST, SENDER_RATE = 1024.0, 256.0
 """Intents from one neighbour, at once and per second: it may forward those of a whole swarm. Decoding and
 checking one costs 0.2 ms."""
-ORIGIN_BURST, ORIGIN_RATE = 256.0, 32.0
-"""Intents that one node signed: ten thousand loose wants are forty."""
+ORIGIN_BURST, ORIGIN_RATE = 512.0, 64.0
+"""Intents that one node signed: ten thousand loose wants are forty; a program's own kinds may be many."""
 MAX_PURSES = 1024
 """Peers whose purse is remembered; the longest unheard are forgotten first."""
 REPORT_SECONDS = 10.0

@@ -161,6 +161,8 @@ class Unheeded(_Input, frozen=True):
     peer: PeerId
     forwarded: bool
     """It came by gossip: then it may be another's doing."""
+    intent: Intent | None = None
+    """What it was, if that is known, and its origin itself pushed it; its signature was not checked."""
 
 
 class DialFailed(_Input, frozen=True):
@@ -365,6 +367,8 @@ class Broadcast(_Effect, frozen=True):
     gossip: bool
     routes: tuple[Cid, ...] = ()
     """Roots by which it is routed through the DHT besides."""
+    nonce: bytes = b""
+    """The nonce of an intent that may be pushed again; empty: a new one."""
 
 
 class Forward(_Effect, frozen=True):

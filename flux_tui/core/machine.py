@@ -159,6 +159,7 @@ class Machine:
             self.router.next_deadline(),
             self.origin.next_deadline(),
             self.keeper.next_deadline(),
+            self.customs.next_deadline(),
             self.admission.next_deadline(),
         )
 
@@ -228,6 +229,7 @@ class Machine:
                 self.responder.peer_down(given.peer)
                 self.requester.peer_down(given.peer)
                 self.origin.peer_down(given.peer)
+                self.customs.peer_down(given.peer)
                 self.admission.down(given.peer)
             case fx.ChunkSkipped():
                 if self.requester.skipped(given.peer, given.cid, given.size) == "unasked":
@@ -301,6 +303,7 @@ class Machine:
         self.router.on_time()
         self.origin.on_time()
         self.keeper.on_time()
+        self.customs.on_time()
         self._report(self.admission.due(now))
         turn = self.ledger.take()
         if (payer := pusher or pushed.faulty(given)) is not None:
@@ -317,6 +320,7 @@ class Machine:
             case msg.StatusNo(about="hold"):
                 self.origin.refused(peer, message)
             case msg.StatusNo():
+                self.customs.refused(peer, message)
                 self.requester.refused(peer, message)
             case msg.Cancel():
                 self.responder.cancelled(peer, message.cids)
@@ -517,13 +521,16 @@ class Machine:
             return  # who hands on what others flood with is not at fault
         if self.admission.unheeded(peer, now):
             self._drop(peer, "it pushes more than this node heeds")
-        elif (
-            (cids := pushed.asked(given))
-            and peer in self.responder.connected
-            and (refusal := self.admission.refusal(peer, now)) is not None
-        ):
+            return
+        cids, custom = pushed.asked(given), pushed.custom(given)
+        if not (cids or custom) or peer not in self.responder.connected:
+            return
+        if (refusal := self.admission.refusal(peer, now)) is not None:
             wait, news = refusal
-            self.responder.not_now(peer, cids, wait, news=news)
+            if custom is not None:
+                self.customs.refuse(peer, custom, wait, news=news)
+            else:
+                self.responder.not_now(peer, cids, wait, news=news)
 
     def _dropped(self, peer: PeerId, message: msg.Message) -> None:
         """A message found its peer's queue full, or the peer gone."""
@@ -540,7 +547,9 @@ class Machine:
                 pass  # what it does not hear it will ask again: pushes are fire and forget
             case msg.Custom():
                 self.customs.dropped(peer, message)
-            case msg.SealedIntent() | msg.Route():
+            case msg.SealedIntent():
+                self.customs.dropped_intent(peer, message)  # of others, the retry timer pushes again
+            case msg.Route():
                 pass  # the retry timer pushes it again
             case _:
                 assert_never(message)

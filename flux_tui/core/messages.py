@@ -15,7 +15,7 @@ from typing import Annotated, Literal, TypeAlias, get_args
 
 import msgspec
 
-from flux_tui.core.events import About, HeldHow, Reason
+from flux_tui.core.events import HeldHow, Reason
 from flux_tui.core.ids import Cid, PeerId
 
 MAX_CIDS_WANT = 256
@@ -41,6 +41,7 @@ MAX_HOPS = 2
 MAX_REPLICAS = 64
 """Replicas that one hold may ask for."""
 
+Asked: TypeAlias = Literal["want", "hold"]
 WireCid: TypeAlias = Annotated[Cid, msgspec.Meta(pattern=r"^baf[ky][a-z2-7]{55}$")]
 WirePeer: TypeAlias = Annotated[PeerId, msgspec.Meta(pattern=r"^[1-9A-HJ-NP-Za-km-z]{20,80}$")]
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
@@ -136,8 +137,9 @@ class StatusNo(_Wire, tag="status_no", frozen=True, kw_only=True):
     has_it: bool
     retry_after: Seconds | None = None
     text: Text = ""
-    about: About = "want"
-    """What was asked: to be sent these, or to keep replicas of them."""
+    about: Asked = "want"
+    """What was asked: to be sent these, or to keep replicas of them. A NO to a custom says "want" too, and names the
+    custom (outbox.py)."""
 
 
 class StatusYesButLater(_Wire, tag="status_yes_but_later", frozen=True, kw_only=True):

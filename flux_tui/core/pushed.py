@@ -33,8 +33,23 @@ def asked(given: Input) -> tuple[Cid, ...]:
             return cids
         case fx.IntentCame(intent=msg.Intent(body=msg.Want(cids=cids)), via="direct"):
             return cids
+        case fx.Unheeded(intent=msg.Intent(body=msg.Want(cids=cids))):
+            return cids
         case _:
             return ()
+
+
+def custom(given: Input) -> msg.Custom | None:
+    """What its sender pushes of a program's own kind."""
+    match given:
+        case fx.MessageCame(message=msg.Custom() as found):
+            return found
+        case fx.IntentCame(intent=msg.Intent(body=msg.Custom() as found), via="direct"):
+            return found
+        case fx.Unheeded(intent=msg.Intent(body=msg.Custom() as found)):
+            return found
+        case _:
+            return None
 
 
 def body(given: Input) -> msg.Message | msg.IntentBody | None:

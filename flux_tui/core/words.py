@@ -202,6 +202,8 @@ def _describe(event: Event, names: Names, brief: bool) -> str:
         case ev.StatusNo(about="hold"):
             text = f" ({names.text(event.text)})" if event.text else ""
             return f"{no(event, f'will not keep {what(event.cids)}')}{text}"
+        case ev.StatusNo(about="custom"):
+            return no(event, f"does not take {counted(len(event.cids), 'message')} of a program's own kind")
         case ev.StatusNo():
             has = "has" if event.has_it else "has not"
             text = f" ({names.text(event.text)})" if event.text else ""
@@ -246,6 +248,8 @@ def _describe(event: Event, names: Names, brief: bool) -> str:
             return f"heard yes for {what(event.cids)}, in {human_seconds(event.eta)}"
         case ev.AnsweredNo(about="hold"):
             return f"heard {no(event, f'{what(event.cids)} is not kept for it')}"
+        case ev.AnsweredNo(about="custom"):
+            return f"heard {no(event, 'pushes too many messages of its own kinds')}"
         case ev.AnsweredNo():
             return f"heard {no(event, f'wants {what(event.cids)}')}"
         case ev.GrantReceived():

@@ -4,10 +4,10 @@ import os
 from collections.abc import Callable
 
 from flux_tui.core import codec
-from flux_tui.core.admission import Admission
-from flux_tui.core.effects import Broadcast, IntentCame, PeerFault, RouteCame
+from flux_tui.core.effects import Broadcast, IntentCame, PeerFault, RouteCame, Unheeded
 from flux_tui.core.events import Via
 from flux_tui.core.ids import PeerId
+from flux_tui.core.machine import Machine
 from flux_tui.core.messages import INTENT_TTL, MAX_ADDRS, Intent, Route, SealedIntent
 from flux_tui.net.network import Network
 
@@ -18,7 +18,7 @@ def seal(network: Network, effect: Broadcast, now: float) -> SealedIntent:
     """An intent, signed with this node's key, with its return addresses."""
     intent = Intent(
         origin=network.peer_id,
-        nonce=os.urandom(NONCE_BYTES),
+        nonce=effect.nonce or os.urandom(NONCE_BYTES),
         expires=now + INTENT_TTL,
         body=effect.body,
         addrs=network.addrs[:MAX_ADDRS],
@@ -42,11 +42,13 @@ def broadcast(
 
 
 def unseal(
-    network: Network, admission: Admission, sender: PeerId, sealed: SealedIntent, *, gossip: bool, now: float
-) -> IntentCame | PeerFault | None:
-    """An intent from outside, verified; or whose fault it is that it is none; None: its origin pushes more
-    of them than are looked at."""
-    intent = _verified(network, admission, sender, sealed, now)
+    network: Network, machine: Machine, sender: PeerId, sealed: SealedIntent, *, gossip: bool, now: float
+) -> IntentCame | PeerFault | Unheeded | None:
+    """An intent from outside, verified; or whose fault it is that it is none; or that its origin pushes more of them
+    than are looked at: None, if it was not the origin that pushed it here."""
+    intent = _verified(network, machine, sender, sealed, now)
+    if isinstance(intent, Unheeded):
+        return None if gossip else intent
     if not isinstance(intent, Intent):
         return intent
     via: Via = "direct" if intent.origin == sender and not gossip else "gossip"
@@ -54,25 +56,30 @@ def unseal(
 
 
 def unseal_route(
-    network: Network, admission: Admission, sender: PeerId, route: Route, *, now: float
+    network: Network, machine: Machine, sender: PeerId, route: Route, *, now: float
 ) -> RouteCame | PeerFault | None:
     """One that was routed to this node, likewise."""
-    intent = _verified(network, admission, sender, route.intent, now)
+    intent = _verified(network, machine, sender, route.intent, now)
+    if isinstance(intent, Unheeded):
+        return None
     if not isinstance(intent, Intent):
         return intent
     return RouteCame(peer=sender, intent=intent, sealed=route.intent, hops=route.hops)
 
 
 def _verified(
-    network: Network, admission: Admission, sender: PeerId, sealed: SealedIntent, now: float
-) -> Intent | PeerFault | None:
+    network: Network, machine: Machine, sender: PeerId, sealed: SealedIntent, now: float
+) -> Intent | PeerFault | Unheeded | None:
     try:
         intent = codec.decode_intent(sealed.signed)
     except codec.BadFrameError as error:
         return PeerFault(peer=sender, fault="garbage", text=f"an intent that is none: {error}")
-    if not admission.hears(intent.origin, now):
-        return None
+    # A copy that came another way is not counted again.
+    copy = machine.responder.has_had(intent)
+    if not copy and not machine.admission.hears(intent.origin, now):
+        return Unheeded(peer=sender, forwarded=False, intent=intent) if intent.origin == sender else None
     if not network.verify(intent.origin, sealed.signed, sealed.signature):
         return PeerFault(peer=sender, fault="bad_signature", text="an intent that its origin did not sign")
-    admission.signed(intent.origin, now)
+    if not copy:
+        machine.admission.signed(intent.origin, now)
     return intent

@@ -61,7 +61,7 @@ class NodeReceiver:
                 self._on_intent(peer, message, gossip=False)
         elif isinstance(message, Route):
             if self._engine is not None and self._takes_from(peer, gossip=True):
-                given = unseal_route(self._network, self._machine.admission, peer, message, now=self._clock())
+                given = unseal_route(self._network, self._machine, peer, message, now=self._clock())
                 if given is not None:
                     self._feed(given)
         else:
@@ -123,9 +123,7 @@ class NodeReceiver:
 
     def _on_intent(self, sender: PeerId, sealed: SealedIntent, *, gossip: bool) -> bool:
         """Returns whether it is worth handing on."""
-        given = unseal(
-            self._network, self._machine.admission, sender, sealed, gossip=gossip, now=self._clock()
-        )
+        given = unseal(self._network, self._machine, sender, sealed, gossip=gossip, now=self._clock())
         if given is not None:
             self._feed(given)
         return isinstance(given, fx.IntentCame)

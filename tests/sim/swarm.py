@@ -429,7 +429,7 @@ class Swarm:
         nonce = next(self._nonce).to_bytes(8, "big")
         intent = msg.Intent(
             origin=sender.peer,
-            nonce=nonce,
+            nonce=effect.nonce or nonce,
             expires=self.now + 60,
             body=effect.body,
             addrs=(f"/memory/{sender.peer}/p2p/{sender.peer}",),

@@ -31,8 +31,9 @@ LapseCause: TypeAlias = Literal[
 said NO, it sent wrong bytes, its queue here was full, what comes cannot be written here, or
 another holder sends it sooner."""
 
-About: TypeAlias = Literal["want", "hold"]
-"""What a NO, or the time of a next push, is about: to be sent something, or to have a replica kept."""
+About: TypeAlias = Literal["want", "hold", "custom"]
+"""What a NO, or the time of a next push, is about: to be sent something, to have a replica kept, or to take something
+of a program's own kind."""
 
 HeldHow: TypeAlias = Literal["begun", "whole", "gone"]
 """What there is of a replica at its keeper."""

@@ -103,13 +103,14 @@ class ClockDiffers(EventBase, tag="clock_differs", frozen=True, kw_only=True):
 
 
 class PushedCustom(EventBase, tag="pushed_custom", frozen=True, kw_only=True):
-    """Something of a program's own kind left this node: to all, or to one peer."""
+    """A program here pushed something of its own kind: to all, or to one peer."""
 
     kind: str
     size: int
     """Bytes that it carried."""
     peer: PeerId | None = None
     by: str | None = None
+    payload: bytes = b""
 
 
 class CustomReceived(EventBase, tag="custom_received", frozen=True, kw_only=True):
