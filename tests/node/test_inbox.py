@@ -103,6 +103,8 @@ async def test_every_kind_of_command_crosses(inbox: Inbox) -> None:
         cmd.Cancel((cid,)),
         cmd.Retry(),
         cmd.Add("/tmp/x", "c"),
+        cmd.CancelAdd("/tmp/x", "c", "g"),
+        cmd.Remove((cid,), "h"),
         cmd.Hold(cid, 3, "ünï\n", 2**53, ("/ip4/127.0.0.1/tcp/1/p2p/x",), "e"),
         cmd.Release((cid,), "f"),
         cmd.Join("/ip4/127.0.0.1/tcp/1/p2p/x"),
