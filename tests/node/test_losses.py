@@ -43,6 +43,7 @@ async def test_a_chunk_that_cannot_be_copied_is_an_entry_and_comes_from_elsewher
 
 async def test_a_damaged_index_is_an_entry_and_the_node_goes_on(tmp_path: Path) -> None:
     async with FluxNode.open(tmp_path / "a", LOOPBACK) as node:
+        await until(lambda: node.store.on_damage and node.store.last_seq == node.derive_state().seq)
         tell = node.store.on_damage
         damaged(node.store)
         node.store.on_damage = tell
