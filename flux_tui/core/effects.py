@@ -414,6 +414,8 @@ class Dial(_Effect, frozen=True):
     """Try again whenever the peer is not there."""
     more: tuple[str, ...] = ()
     """Addresses of the same peer, to be tried in order where that one does not lead there."""
+    hearsay: bool = False
+    """Others told of them, no person: they are dialled by the rule and the budget of core/dial_policy.py."""
 
 
 class Disconnect(_Effect, frozen=True):

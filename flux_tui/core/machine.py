@@ -378,7 +378,7 @@ class Machine:
                 self.ledger.do(fx.Push(peer=origin, message=msg.Error(text=text)))
         useful = origin not in self.responder.connected and self._concerns(intent.body)
         if useful and (addrs := self.admission.may_dial_untimely(origin, intent.addrs, now)):
-            self.ledger.do(fx.Dial(addr=addrs[0], more=addrs[1:]))
+            self.ledger.do(fx.Dial(addr=addrs[0], more=addrs[1:], hearsay=True))
 
     def _concerns(self, body: msg.IntentBody) -> bool:
         """Whether this node has what is wanted, or wants what somebody has."""
@@ -394,7 +394,7 @@ class Machine:
         if intent.origin in self.responder.connected:
             self.requester.promised(intent.origin, (have.root,), have.size)
         elif addrs := self.admission.may_dial(intent.origin, intent.addrs, self.ledger.now):
-            self.ledger.do(fx.Dial(addr=addrs[0], more=addrs[1:]))
+            self.ledger.do(fx.Dial(addr=addrs[0], more=addrs[1:], hearsay=True))
 
     def _command(self, command: cmd.Command) -> None:
         match command:
@@ -482,7 +482,7 @@ class Machine:
             self.router.asked_for(addr)
         peer = addr.rpartition("/p2p/")[2]
         if peer != self.ledger.me and (keep or PeerId(peer) not in self.responder.connected):
-            self.ledger.do(fx.Dial(addr=addr, keep=keep))
+            self.ledger.do(fx.Dial(addr=addr, keep=keep, hearsay=not keep))
 
     def _fault(self, peer: PeerId, fault: str, text: str) -> None:
         text = text[:MAX_TEXT]

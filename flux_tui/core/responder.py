@@ -413,7 +413,7 @@ class Responder:
             if len(self._owed) >= MAX_OWED:
                 self._owed.pop(next(iter(self._owed)))
             self._owed[peer] = (self.ledger.now + OWED_SECONDS, [], len(allowed) - 1)
-            self.ledger.do(Dial(addr=allowed[0], more=allowed[1:]))
+            self.ledger.do(Dial(addr=allowed[0], more=allowed[1:], hearsay=True))
         owed = self._owed[peer][1]
         if len(owed) < MAX_DIRECT:
             owed.append(message)

@@ -20,16 +20,18 @@ from libp2p.exceptions import ParseError
 from libp2p.io.exceptions import IncompleteReadError
 from libp2p.network.stream.exceptions import StreamError
 from libp2p.peer.id import ID
-from libp2p.pubsub.gossipsub import PROTOCOL_ID, PROTOCOL_ID_V11, GossipSub
+from libp2p.pubsub.gossipsub import PROTOCOL_ID, PROTOCOL_ID_V11
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.pubsub import Pubsub
 from libp2p.utils.varint import encode_uvarint, read_varint_prefixed_bytes_limited
 
 from flux_tui.core.codec import MAX_SEALED
 from flux_tui.core.ids import PeerId
+from flux_tui.net.dial_guard import DialGuard
 from flux_tui.net.network import INTENT_TOPIC, Receiver
 from flux_tui.net.pace import UNHEEDED, Pace
 from flux_tui.net.supervisor import Supervisor
+from flux_tui.net.upstream.exchange import UnexchangedGossipSub, strip_exchange
 from flux_tui.net.upstream.service import supervised
 
 log = logging.getLogger(__name__)
@@ -103,9 +105,10 @@ class TooManyPartsError(Exception):
 class PacedPubsub(Pubsub):
     """Pubsub that reads each neighbour at a pace, and survives what it sends."""
 
-    def __init__(self, receiver: Receiver, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, receiver: Receiver, guard: DialGuard, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._receiver = receiver
+        self._guard = guard
         self._openings: OrderedDict[ID, Pace] = OrderedDict()
         self._paces: OrderedDict[ID, Pace] = OrderedDict()
         """How fast each is read."""
@@ -135,7 +138,8 @@ class PacedPubsub(Pubsub):
         """Left to itself, garbage here would end the whole host."""
         pace, name = _pace_of(self._paces, peer, GOSSIP_BURST, GOSSIP_RATE), PeerId(str(peer))
         try:
-            rpcs = _PacedRpcs(stream, pace, partial(self._receiver.heeds, name))
+            exchanged = partial(self._guard.peer_exchange, peer)
+            rpcs = _PacedRpcs(stream, pace, partial(self._receiver.heeds, name), exchanged)
             await super().continuously_read_stream(cast("INetStream", rpcs))
         except (StreamError, ParseError, IncompleteReadError):
             raise  # libp2p's own: it ends the stream
@@ -156,8 +160,11 @@ def _pace_of(paces: OrderedDict[ID, Pace], peer: ID, burst: float, rate: float) 
 class _PacedRpcs:
     """A stream of gossip: whole messages are read from it, within the pace, and handed out as they were."""
 
-    def __init__(self, stream: INetStream, pace: Pace, heeded: Callable[[], bool]) -> None:
+    def __init__(
+        self, stream: INetStream, pace: Pace, heeded: Callable[[], bool], exchanged: Callable[[int], None]
+    ) -> None:
         self._stream = stream
+        self._exchanged = exchanged
         self._heeded = heeded
         self._pace = pace
         self._left = b""
@@ -170,9 +177,14 @@ class _PacedRpcs:
         if self._at >= len(self._left):
             await self._pace.settle()  # what the one before cost; while it waits, nothing is held here
             body = await read_varint_prefixed_bytes_limited(self._stream, MAX_RPC)
-            parts = _parts(body)
+            rpc = rpc_pb2.RPC()
+            rpc.ParseFromString(body)
+            parts = _parts(rpc)
             if parts > MAX_PARTS:
                 raise TooManyPartsError(f"({parts:,} in one message)")
+            if (named := strip_exchange(rpc)) > 0:
+                self._exchanged(named)
+                body = rpc.SerializeToString()
             self._pace.owe(parts * (1 if self._heeded() else UNHEEDED))
             self._left, self._at = encode_uvarint(len(body)) + body, 0
         end = len(self._left) if n is None else self._at + n
@@ -181,10 +193,8 @@ class _PacedRpcs:
         return data
 
 
-def _parts(body: bytes) -> int:
+def _parts(rpc: rpc_pb2.RPC) -> int:
     """How much work a message makes: each part of it is handled on its own."""
-    rpc = rpc_pb2.RPC()
-    rpc.ParseFromString(body)
     control = rpc.control
     ids = sum(len(have.messageIDs) for have in control.ihave) + sum(len(w.messageIDs) for w in control.iwant)
     others = len(control.graft) + len(control.prune) + len(control.ihave) + len(control.iwant)
@@ -192,9 +202,11 @@ def _parts(body: bytes) -> int:
 
 
 @asynccontextmanager
-async def open_broadcast(host: IHost, receiver: Receiver, supervisor: Supervisor) -> AsyncIterator[Broadcast]:
+async def open_broadcast(
+    host: IHost, receiver: Receiver, supervisor: Supervisor, guard: DialGuard
+) -> AsyncIterator[Broadcast]:
     """Gossipsub on a host, for as long as the context lasts."""
-    router = GossipSub(
+    router = UnexchangedGossipSub(
         [PROTOCOL_ID_V11, PROTOCOL_ID],
         DEGREE,
         DEGREE_LOW,
@@ -204,6 +216,7 @@ async def open_broadcast(host: IHost, receiver: Receiver, supervisor: Supervisor
     )
     pubsub = PacedPubsub(
         receiver,
+        guard,
         host,
         router,
         max_inbound_rpc_size=MAX_RPC,

@@ -42,7 +42,7 @@ from libp2p.records.validator import NamespacedValidator
 from flux_tui.core import codec
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.messages import Message, Route
-from flux_tui.net.kad import MAX_SERVED, KadHost, Records, key_of
+from flux_tui.net.kad import MAX_SERVED, KadHost, Lookups, Records, key_of
 from flux_tui.net.network import (
     CLOSEST,
     MAX_FANOUT,
@@ -138,6 +138,7 @@ class Dht:
             facade, DHTMode.SERVER, validator=validator, validator_changed=True, strict_validation=True
         )
         self._kad._inbound_limiter = trio.CapacityLimiter(MAX_SERVED)
+        self._kad.peer_routing = Lookups(facade, self._kad.routing_table)
         self._kad.provider_store = Records(facade, self._kad.peer_routing)
         self._known = 0
         self._table: frozenset[ID] = frozenset()

@@ -5,6 +5,8 @@ of, and leaves relayed ones out. Here they are tried in order, relayed ones firs
 it cannot be dialled), each as soon as the one before has failed or has had START_SECONDS; the first connection
 wins, and the others are given up.
 
+What is dialled on the word of others has a budget (dial_guard.py).
+
 What libp2p does besides stays: one dial to a peer at a time, no more than its limit to all, peers that could
 not be reached are left alone for a minute, and no loopback address where there are others: that would be this
 machine's.
@@ -20,6 +22,7 @@ from libp2p.peer.id import ID
 from libp2p.utils.address_validation import has_public_ipv6, is_public_ipv6_address
 from multiaddr import Multiaddr
 
+from flux_tui.net.dial_guard import DialGuard, DialRefusedError
 from flux_tui.net.relay import CIRCUIT
 
 log = logging.getLogger(__name__)
@@ -35,9 +38,10 @@ DIAL_SECONDS = 15.0
 class Dialler:
     """In the place of a swarm's own `dial_peer`."""
 
-    def __init__(self, host: IHost) -> None:
+    def __init__(self, host: IHost, guard: DialGuard) -> None:
         swarm: Any = host.get_network()
         swarm.dial_peer = self.dial_peer
+        self._guard = guard
         self._swarm = swarm
         self._ongoing: dict[ID, trio.Event] = {}
 
@@ -78,6 +82,7 @@ class Dialler:
     async def _dial(self, peer: ID, addrs: list[Multiaddr]) -> INetConn:
         found: list[INetConn] = []
         errors: list[Exception] = []
+        refused: list[str] = []
         with trio.move_on_after(DIAL_SECONDS):
             async with trio.open_nursery() as nursery:
 
@@ -94,16 +99,23 @@ class Dialler:
                         nursery.cancel_scope.cancel()
 
                 for addr in addrs:
+                    if (why := self._guard.spend(peer, addr)) is not None:
+                        refused.append(why)
+                        continue
                     over = trio.Event()
                     nursery.start_soon(dial, addr, over)
                     with trio.move_on_after(START_SECONDS):
                         await over.wait()
         if found:
             return found[0]
+        if addrs and len(refused) == len(addrs):
+            raise DialRefusedError(refused[0])
+        if not addrs and (why := self._guard.why_none(peer)) is not None:
+            raise DialRefusedError(why)
         self._swarm._negative_peer_cache.mark_failed(str(peer))
         if not addrs:
             raise SwarmException(f"no address of {peer} is known that can be dialled")
-        silent = len(addrs) - len(errors)
+        silent = len(addrs) - len(errors) - len(refused)
         errors += [TimeoutError("nothing answers there")] * silent
         raise SwarmException(f"{peer} does not answer at any of {len(addrs)} addresses") from ExceptionGroup(
             "one for each address", errors

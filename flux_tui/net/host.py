@@ -16,11 +16,13 @@ from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import PeerInfo
 from multiaddr import Multiaddr
 
+from flux_tui.core.dial_policy import Reach, reach_of
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.messages import Message, Route
 from flux_tui.net.broadcast import Broadcast, open_broadcast
 from flux_tui.net.budget import Budget
 from flux_tui.net.dht import Dht
+from flux_tui.net.dial_guard import DialGuard, DialRefusedError, by_person, guard_of, is_by_person
 from flux_tui.net.dialling import Dialler
 from flux_tui.net.discovery import Mdns, addrs_of, connect_any, parse_peer_addr
 from flux_tui.net.guests import Guests
@@ -44,6 +46,10 @@ GONE_SECONDS = 2.0
 """For a connection that turned out to be dead to be cleared away."""
 MAX_DIALS = 128
 """Addresses being dialled at the same time."""
+MAX_DIALLED = 4096
+"""Peers and addresses for which it is remembered what dialling them came to."""
+PROBE_SECONDS = 60.0
+"""Between two probes of one address."""
 
 
 def open_network(
@@ -96,12 +102,13 @@ async def _open(
                     f"cannot listen on {addr}: {why}; the node listens there as soon as this machine has it"
                 )
         own.look()
-        broadcast = await stack.enter_async_context(open_broadcast(host, receiver, supervisor))
+        guard = guard_of(host, receiver)
+        broadcast = await stack.enter_async_context(open_broadcast(host, receiver, supervisor, guard))
         nursery = await stack.enter_async_context(trio.open_nursery())
         tasks = Tasks(nursery, supervisor)
-        network = Libp2pNetwork(host, identity, receiver, tasks, broadcast, own)
+        network = Libp2pNetwork(host, identity, receiver, tasks, broadcast, own, guard)
         host.get_network().transport_manager.add_transport(CircuitTransport(host))  # type: ignore[attr-defined]
-        Dialler(host)
+        Dialler(host, guard)
         if serve_relay:
             Relay(host)
         if through:
@@ -113,7 +120,7 @@ async def _open(
         tasks.keep(broadcast.run_outbox)
         tasks.keep(broadcast.run_inbox, network.peer_id, receiver)
         if use_mdns:
-            tasks.keep(Mdns(lambda: own.direct, receiver.on_found).run, lambda: own.changed)
+            tasks.keep(Mdns(lambda: own.direct, network.found).run, lambda: own.changed)
         tasks.keep(own.watch, partial(listen_on, host), network.moved)
         try:
             yield network
@@ -142,9 +149,11 @@ class Libp2pNetwork:
         nursery: Tasks,
         broadcast: Broadcast,
         own: OwnAddrs,
+        guard: DialGuard,
     ) -> None:
         self._host = host
         self._own = own
+        self._guard = guard
         self._identity = identity
         self._receiver = receiver
         self._nursery = nursery
@@ -155,6 +164,8 @@ class Libp2pNetwork:
         self._dialling: dict[str, _Dial] = {}
         """Addresses being dialled."""
         self._addr_by_peer: dict[PeerId, str] = {}
+        self._probed: dict[str, tuple[float, str | None]] = {}
+        """Addresses that were probed: when, and what came of it."""
         self.peer_id = PeerId(str(host.get_id()))
         self.dht = Dht(
             host,
@@ -211,13 +222,23 @@ class Libp2pNetwork:
         """Keep the DHT going, until cancelled."""
         await self.dht.run()
 
-    def dial(self, addr: str, *, keep: bool = False, more: Sequence[str] = ()) -> None:
+    def note_addrs(self, teller: PeerId, addrs: Sequence[str]) -> None:
+        self._guard.heard(ID.from_base58(teller), addrs)
+
+    def found(self, addr: str) -> None:
+        """mDNS found this one. Anybody on the local network may say anything there."""
+        alone = all(reach_of(own) == Reach.LOOPBACK for own in self.addrs)
+        self._guard.heard("mDNS", [addr], Reach.LOOPBACK if alone else Reach.NEAR)
+        self._receiver.on_found(addr)
+
+    def dial(self, addr: str, *, keep: bool = False, more: Sequence[str] = (), hearsay: bool = False) -> None:
         dial = self._dialling.get(addr)
         if dial is None:
             self._dialling[addr] = dial = _Dial(keep)
-            self._nursery.start_soon(self._dial, addr, more, dial)
-        else:
-            dial.keep |= keep
+            self._nursery.start_soon(self._dial if hearsay else self._dial_for_person, addr, more, dial)
+            return
+        dial.keep |= keep
+        if not hearsay:
             dial.again.set()
 
     def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:
@@ -258,6 +279,10 @@ class Libp2pNetwork:
     async def _on_stream(self, stream: INetStream) -> None:
         await self._links.take(stream)
 
+    async def _dial_for_person(self, addr: str, more: Sequence[str], dial: "_Dial") -> None:
+        with by_person():
+            await self._dial(addr, more, dial)
+
     async def _dial(self, addr: str, more: Sequence[str], dial: "_Dial") -> None:
         try:
             if len(self._dialling) > MAX_DIALS:
@@ -269,11 +294,11 @@ class Libp2pNetwork:
                 self._receiver.on_dial_failed(addr, str(error))
                 return
             places = [(addr, transport), *addrs_of(peer, more)]
-            wait = REDIAL_MIN
+            failures = 0
             while True:
                 why = await connect_any(self._connect, peer, places)
                 if why is None:
-                    wait = REDIAL_MIN
+                    failures = 0
                     link = self._links.by_peer.get(peer)
                     while dial.keep and link is not None and not link.done.is_set():
                         await _first(link.done, dial.again)
@@ -281,15 +306,20 @@ class Libp2pNetwork:
                         if not link.done.is_set():
                             await self._is_alive(link)  # somebody asks for it again
                 else:
+                    failures += 1
                     self._receiver.on_dial_failed(addr, why)
                 if not dial.keep:
                     return
+                wait = min(REDIAL_MIN * self._doors(peer) * 2.0 ** min(failures, 16), REDIAL_MAX)
                 with trio.move_on_after(wait * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter, no secret
                     await dial.again.wait()
                 dial.again = trio.Event()
-                wait = min(wait * 2, REDIAL_MAX)
         finally:
             del self._dialling[addr]
+
+    def _doors(self, peer: PeerId) -> int:
+        """At how many addresses this peer is being dialled: each is tried the more rarely."""
+        return sum(addr.endswith(f"/p2p/{peer}") for addr in self._dialling)
 
     async def _connect(self, peer: PeerId, transport: Multiaddr, addr: str) -> str | None:
         """Have a link to this peer. Returns why not, in a sentence."""
@@ -300,7 +330,11 @@ class Libp2pNetwork:
         refused = f"{addr} is not dialled: there are too many peers, or it misbehaved just now"
         if not self._links.allowed(peer):
             return refused
+        if not is_by_person() and (why := self._guard.rule(addr)) is not None:
+            return why
         self._addr_by_peer[peer] = addr
+        if len(self._addr_by_peer) > MAX_DIALLED:
+            del self._addr_by_peer[next(iter(self._addr_by_peer))]
         self._links.expect(peer)
         self._forget_failures(ID.from_base58(peer))
         try:
@@ -311,10 +345,12 @@ class Libp2pNetwork:
                 if link is not None:
                     await _first(link.up, link.done)
         except trio.TooSlowError:
-            probed = None if f"/{CIRCUIT}" in addr else await why_closed(transport)
+            probed = await self._probe_once(addr, transport)
             return f"{addr} cannot be reached: {probed}" if probed else f"{addr} does not answer"
+        except DialRefusedError as error:
+            return str(error)
         except Exception as error:  # libp2p raises many kinds
-            probed = None if f"/{CIRCUIT}" in addr else await why_closed(transport)
+            probed = await self._probe_once(addr, transport)
             return f"{addr} cannot be reached: {unknown_identity(error) or probed or reason(error)}"
         if link is None or not link.up.is_set():
             if not self._links.allowed(peer):
@@ -336,6 +372,20 @@ class Libp2pNetwork:
                 for one in dead:
                     await one.event_closed.wait()
         return not dead
+
+    async def _probe_once(self, addr: str, transport: Multiaddr) -> str | None:
+        """Why an address that a person named cannot be reached. It is knocked at once more for that, now and then."""
+        now = trio.current_time()
+        if not is_by_person() or f"/{CIRCUIT}" in addr:
+            return None
+        known = self._probed.get(addr)
+        if known is not None and known[0] > now - PROBE_SECONDS:
+            return known[1]
+        found = await why_closed(transport)
+        self._probed[addr] = (now, found)
+        if len(self._probed) > MAX_DIALLED:
+            del self._probed[next(iter(self._probed))]
+        return found
 
     def _forget_failures(self, peer: ID) -> None:
         """Nor does it matter what libp2p once knew of its addresses: it would try those before the new one."""

@@ -13,11 +13,13 @@ import trio
 from libp2p.abc import IHost, INetStream
 from libp2p.custom_types import TProtocol
 from libp2p.kad_dht.common import PROTOCOL_ID as IPFS_KAD
+from libp2p.kad_dht.peer_routing import PeerRouting
 from libp2p.kad_dht.provider_store import ProviderStore
 from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import PeerInfo
 
 from flux_tui.core.ids import Cid, cid_bytes
+from flux_tui.net.dial_guard import told_by
 from flux_tui.net.network import KAD_PROTOCOL
 
 KAD = TProtocol(KAD_PROTOCOL)
@@ -121,11 +123,21 @@ class KadPeerstore:
 
 
 class Records(ProviderStore):
-    """What this node keeps for the swarm: bounded."""
+    """What this node keeps for the swarm: bounded, with addresses that may be dialled on the word of who told."""
 
     def add_provider(self, key: bytes, provider: PeerInfo) -> None:
         if key in self.providers or len(self.providers) < MAX_RECORDS:
-            super().add_provider(key, PeerInfo(provider.peer_id, provider.addrs[:MAX_ADDRS]))
+            admits = self.host.get_peerstore().admits  # type: ignore[attr-defined]  # net/upstream/peerstore.py
+            addrs = admits(provider.peer_id, provider.addrs[:MAX_ADDRS])
+            super().add_provider(key, PeerInfo(provider.peer_id, addrs))
+
+
+class Lookups(PeerRouting):
+    """libp2p's lookups. What a peer answers stands in the peerstore on its word."""
+
+    async def _query_peer_for_closest(self, peer: ID, target_key: bytes) -> list[ID]:
+        with told_by(peer):
+            return await super()._query_peer_for_closest(peer, target_key)
 
 
 def _ours(protocol: TProtocol) -> TProtocol:

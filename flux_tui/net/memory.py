@@ -208,7 +208,10 @@ class MemoryNetwork:
             self._receiver.on_routing(tuple(came), tuple(went))
             self._spread()
 
-    def dial(self, addr: str, *, keep: bool = False, more: Sequence[str] = ()) -> None:
+    def note_addrs(self, teller: PeerId, addrs: Sequence[str]) -> None:
+        """Here all are as near as each other."""
+
+    def dial(self, addr: str, *, keep: bool = False, more: Sequence[str] = (), hearsay: bool = False) -> None:
         if addr in self._dialling:
             self._dialling[addr] |= keep
         else:

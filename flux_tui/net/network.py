@@ -141,12 +141,17 @@ class Network(Protocol):
     def forward(self, roots: Sequence[Cid], message: Route) -> None:
         """Push it to the providers of these that this very node knows (MAX_FANOUT). Best effort."""
 
-    def dial(self, addr: str, *, keep: bool = False, more: Sequence[str] = ()) -> None:
+    def note_addrs(self, teller: PeerId, addrs: Sequence[str]) -> None:
+        """This peer told of these addresses. Whether they may be dialled depends on where it comes from."""
+
+    def dial(self, addr: str, *, keep: bool = False, more: Sequence[str] = (), hearsay: bool = False) -> None:
         """Connect in the background; on_connected or on_dial_failed tells.
 
         `more`: addresses of the same peer, to be tried in order where that one does not lead there.
 
         `keep`: try again, with patience, whenever the peer is not there, as long as the network is open.
+
+        `hearsay`: others told of these (`note_addrs`), no person: see core/dial_policy.py.
         """
 
     def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:

@@ -34,6 +34,7 @@ from libp2p.relay.circuit_v2.utils import read_delimited_msg, write_delimited_ms
 from libp2p.transport.exceptions import OpenConnectionError
 from multiaddr import Multiaddr
 
+from flux_tui.net.dial_guard import by_person
 from flux_tui.net.network import Receiver
 from flux_tui.net.swarm import forget_failures
 from flux_tui.net.transport import WRITE_BYTES, widen
@@ -178,6 +179,10 @@ class Reservations:
 
     async def run(self) -> None:
         """Keep a place at each relay, until cancelled."""
+        with by_person():
+            await self._run()
+
+    async def _run(self) -> None:
         async with trio.open_nursery() as nursery:
             for relay, named in self._relays.items():
                 addrs = [addr for addr, _ in named]

@@ -82,4 +82,5 @@ def _verified(
         return PeerFault(peer=sender, fault="bad_signature", text="an intent that its origin did not sign")
     if not copy:
         machine.admission.signed(intent.origin, now)
+    network.note_addrs(sender, intent.addrs)
     return intent

@@ -310,7 +310,7 @@ class FluxNode:
             ):
                 self._trees.queue(effect)
             case fx.Dial():
-                self._network.dial(effect.addr, keep=effect.keep, more=effect.more)
+                self._network.dial(effect.addr, keep=effect.keep, more=effect.more, hearsay=effect.hearsay)
             case fx.Disconnect():
                 self._network.disconnect(effect.peer, effect.why, seconds=effect.seconds)
             case fx.AddPath():

@@ -30,6 +30,7 @@ from multiaddr import Multiaddr
 from flux_tui.core.ids import Cid, PeerId, dag_cid
 from flux_tui.core.messages import Chunk, Message, Route, SealedIntent
 from flux_tui.net import dht
+from flux_tui.net.dial_guard import by_person
 from flux_tui.net.frames import Piece
 from flux_tui.net.host import Libp2pNetwork, open_network
 from tests.bench.report import Table, parser
@@ -142,7 +143,8 @@ async def _lay_out(hosts: list[Host], chance: random.Random) -> None:
             room[differs] += 1
             if not differs or room[differs] > BUCKET_SIZE:
                 continue
-            host.network._host.get_peerstore().add_addrs(info.peer_id, info.addrs, 3600)
+            with by_person():
+                host.network._host.get_peerstore().add_addrs(info.peer_id, info.addrs, 3600)
             await kad._kad.routing_table.add_peer(info)
         kad._tell_size()
     KBucket._ping_peer = ping  # type: ignore[method-assign]

@@ -290,7 +290,7 @@ def test_an_answer_to_a_stranger_is_kept_until_it_is_reached() -> None:
         addrs=(f"/ip4/9/p2p/{OTHER}",),
     )
     _, effects = script.give(fx.IntentCame(intent, "gossip"))
-    assert effects == [fx.Dial(f"/ip4/9/p2p/{OTHER}")]
+    assert effects == [fx.Dial(f"/ip4/9/p2p/{OTHER}", hearsay=True)]
     _, effects = script.give(up(OTHER))
     assert isinstance(effects[0], fx.Push)
     assert isinstance(effects[0].message, msg.StatusYesButLater)

@@ -141,7 +141,7 @@ def test_an_asker_without_a_link_is_dialled_to_hear_it() -> None:
     intent = structs.replace(wanted(OTHER, CHUNK), addrs=(*addrs, f"/ip4/127.0.0.1/tcp/5/p2p/{ME}"))
     sealed = msg.SealedIntent(signed=b"signed", signature=bytes(64))
     _, effects = script.give(fx.RouteCame(HOLDER, intent, sealed, 0))
-    assert effects == [fx.Dial(addr=addrs[0], more=addrs[1:])]
+    assert effects == [fx.Dial(addr=addrs[0], more=addrs[1:], hearsay=True)]
     _, effects = script.give(up(OTHER))
     assert any(isinstance(e, fx.Push) and isinstance(e.message, msg.StatusNo) for e in effects)
 

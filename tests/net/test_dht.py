@@ -25,6 +25,7 @@ from flux_tui.net import dht as dht_module
 from flux_tui.net import host
 from flux_tui.net import kad as kad_module
 from flux_tui.net.dht import ROUTE, Dht
+from flux_tui.net.dial_guard import told_by
 from flux_tui.net.kad import KAD, MAX_SERVED_EACH, key_of
 from flux_tui.net.transport import muxers, security
 from tests.net.test_network_port import BOUND, Loopback, Node, connect, node, routed, settled
@@ -289,11 +290,12 @@ async def test_one_that_begins_and_does_not_end_holds_nobody_up(monkeypatch: pyt
 async def test_an_intent_goes_to_few_providers_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dht_module, "MAX_FANOUT", 2)
     monkeypatch.setattr(dht_module, "SEND_SECONDS", 0.3)
-    async with met() as (a, _):
+    async with met() as (a, b):
         for number in range(10, 20):  # none of them is there
             stranger = ID.from_pubkey(create_new_key_pair(bytes([number]) * 32).public_key)
             provider = PeerInfo(stranger, [Multiaddr("/ip4/127.0.0.1/tcp/1")] * 50)
-            kad_of(a).provider_store.add_provider(key_of(ROOTS[0]), provider)
+            with told_by(ID.from_base58(b.id)):
+                kad_of(a).provider_store.add_provider(key_of(ROOTS[0]), provider)
         kept = kad_of(a).provider_store.get_providers(key_of(ROOTS[0]))
         assert {len(provider.addrs) for provider in kept} == {8}
         opened = dht_of(a)._kad_host._opened

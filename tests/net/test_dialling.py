@@ -12,6 +12,7 @@ from libp2p.peer.peerinfo import PeerInfo
 from multiaddr import Multiaddr
 
 from flux_tui.net import dialling
+from flux_tui.net.dial_guard import by_person
 from flux_tui.net.reasons import reason
 from tests.net.test_network_port import BOUND, Loopback, Node, node
 
@@ -39,7 +40,7 @@ def at(port: int) -> Multiaddr:
 
 
 async def dial(one: Node, other: Node, *addrs: Multiaddr) -> None:
-    with trio.fail_after(BOUND):
+    with trio.fail_after(BOUND), by_person():
         await host_of(one).connect(PeerInfo(id_of(other), list(addrs)))
 
 

@@ -88,7 +88,9 @@ def a_sealed_want() -> Message:
 
 
 def rpcs_of(stream: Stream, *, heeded: bool) -> _PacedRpcs:
-    return _PacedRpcs(cast("Any", stream), Pace(GOSSIP_BURST, GOSSIP_RATE), lambda: heeded)
+    return _PacedRpcs(
+        cast("Any", stream), Pace(GOSSIP_BURST, GOSSIP_RATE), lambda: heeded, lambda named: None
+    )
 
 
 def rpc(parts: int) -> bytes:

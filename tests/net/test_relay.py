@@ -11,6 +11,7 @@ from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
 from flux_tui.net import host, relay
+from flux_tui.net.dial_guard import by_person
 from flux_tui.net.network import NetworkError
 from tests.net.test_dialling import silent_port
 from tests.net.test_network_port import BOUND, MIB, Node, Seen, a_chunk, portion, words
@@ -113,7 +114,8 @@ async def test_a_relay_is_tried_at_all_of_its_addresses() -> None:
         async with member(2, relays=[old, middle.addr]) as hidden, member(3) as asker:
             stale = [Multiaddr(f"/ip4/127.0.0.1/tcp/{number}") for number in (port, 1)]
             store = asker.network._host.get_peerstore()  # type: ignore[attr-defined]
-            store.add_addrs(ID.from_base58(middle.id), stale, 120)
+            with by_person():
+                store.add_addrs(ID.from_base58(middle.id), stale, 120)
             await through(asker, relay.circuit_addr(middle.addr, hidden.id))
             await hidden.seen.up(asker.id)
             assert not hidden.seen.failed

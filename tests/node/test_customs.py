@@ -93,7 +93,7 @@ def test_an_answer_to_who_is_not_connected_dials_it_if_its_intent_came() -> None
     intent = msg.Intent(origin=HOLDER, nonce=b"12345678", expires=script.now + 60, body=body, addrs=(addr,))
     script.give(fx.IntentCame(intent, "gossip"))
     _, effects = script.give(fx.Commanded(cmd.Custom("presence", b"you too", HOLDER)))
-    assert effects == [fx.Dial(addr=addr)]
+    assert effects == [fx.Dial(addr=addr, hearsay=True)]
     _, effects = script.give(up(HOLDER))
     assert fx.Push(peer=HOLDER, message=msg.Custom(kind="presence", payload=b"you too")) in effects
     events, effects = script.give(fx.Commanded(cmd.Custom("presence", b"", OTHER)))

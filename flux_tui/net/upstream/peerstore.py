@@ -28,11 +28,13 @@ MAX_RECORD = 8 * 1024
 
 
 class BoundedPeerstore(PeerStore):
-    """Of one host. `pinned`: whether an entry has to stay."""
+    """Of one host. `pinned`: whether an entry has to stay. `admits`: which addresses of a peer may be kept;
+    libp2p dials what stands here."""
 
     def __init__(self, pinned: Callable[[ID], bool] = lambda peer: False) -> None:
         super().__init__()
         self.pinned = pinned
+        self.admits: Callable[[ID, Sequence[Multiaddr]], list[Multiaddr]] = lambda peer, addrs: list(addrs)
         self.peer_data_map = _Entries(self._evict)
 
     def _evict(self, entries: "_Entries") -> None:
@@ -53,7 +55,7 @@ class BoundedPeerstore(PeerStore):
         self.peer_record_map.pop(peer, None)
 
     def add_addrs(self, peer_id: ID, addrs: Sequence[Multiaddr], ttl: int = 0) -> None:
-        super().add_addrs(peer_id, list(addrs)[-MAX_ADDRS:], ttl)
+        super().add_addrs(peer_id, self.admits(peer_id, list(addrs)[-MAX_ADDRS:]), ttl)
         entry = self.peer_data_map.get(peer_id)
         if entry is not None and len(entry.addrs) > MAX_ADDRS:
             del entry.addrs[:-MAX_ADDRS]

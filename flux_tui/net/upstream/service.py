@@ -21,6 +21,7 @@ from libp2p.exceptions import BaseLibp2pError
 from libp2p.tools.anyio_service.trio_manager import TrioManager
 from libp2p.utils.connection_shutdown import is_expected_connection_shutdown
 
+from flux_tui.net.dial_guard import told_by
 from flux_tui.net.supervisor import Supervisor, name_of
 
 log = logging.getLogger(__name__)
@@ -95,7 +96,8 @@ def supervise_handlers(host: Any, supervisor: Supervisor) -> None:
     async def stream_handler(stream: INetStream) -> None:
         name = "a stream's handler"
         try:
-            await handle_stream(stream)
+            with told_by(stream.muxed_conn.peer_id):
+                await handle_stream(stream)
             return
         except Exception as error:
             if is_peers_doing(error):

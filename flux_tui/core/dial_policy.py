@@ -1,0 +1,247 @@
+"""Which addresses this node dials, on whose word, and how often.
+
+Addresses come from many places: a person's ticket, a peer's intent, the DHT, mDNS. What a person names is dialled.
+What anybody else names could be somebody else's door, or one that only this machine can reach: a service on
+loopback, a router's page. So
+
+- a peer may name addresses that are as near as itself, or farther: one that is connected over loopback may name
+  loopback addresses, one of a private network those of private networks, one from afar public ones;
+- nobody may name multicast, unspecified or reserved addresses, nor names that a resolver would turn into anything;
+- what is dialled on others' word has a budget: of each of them, of all together, and of each door.
+
+Pure: the time is an argument. Every table is bounded.
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import NamedTuple
+
+TELLER_BURST, TELLER_RATE = 32.0, 0.5
+"""Dials on one peer's word, at once and per second: a lookup in the DHT brings 20 names."""
+ALL_BURST, ALL_RATE = 256.0, 8.0
+"""Dials on the word of all peers together: a node that is new in a swarm of hundreds meets them within a minute."""
+DOOR_BURST, DOOR_RATE = 4.0, 1 / 15
+"""Dials of one address and port, whoever it is said to be."""
+HOST_BURST, HOST_RATE = 16.0, 0.5
+"""Dials of all ports of one address, if it is not loopback."""
+MAX_BUCKETS = 2048
+"""Peers and doors whose budget is remembered."""
+MAX_HEARD = 4096
+"""Addresses for which it is remembered who told of them."""
+
+
+class Reach(IntEnum):
+    """From how far away an address can be reached, or a peer comes; the nearest first."""
+
+    LOOPBACK = 1
+    """This machine."""
+    NEAR = 2
+    """A private network, or one link."""
+    PUBLIC = 3
+    """Anywhere."""
+
+
+def reach_of_ip(ip: str) -> Reach | None:
+    """Of an IPv4 or IPv6 address in text. None: it is nobody's to be dialled, or no address."""
+    number = _ip4(ip)
+    if number is not None:
+        return _reach4(number)
+    groups = _ip6(ip.partition("%")[0])
+    return None if groups is None else _reach6(groups)
+
+
+def reach_of(addr: str) -> Reach | None:
+    """Of a multiaddr; of a relayed one, where the relay is. None: not to be dialled on anybody's word."""
+    parts = addr.split("/")
+    if len(parts) < 5 or parts[0] or parts[1] not in ("ip4", "ip6") or parts[3] != "tcp":
+        return None
+    return reach_of_ip(parts[2])
+
+
+def may_name(teller: Reach, addr: str) -> bool:
+    """Whether an address may be dialled on the word of a peer that comes from there."""
+    reach = reach_of(addr)
+    return reach is not None and reach >= teller
+
+
+def transport_of(addr: str) -> str:
+    """A multiaddr without the peer at its end."""
+    base, separator, peer = addr.rpartition("/p2p/")
+    return base if separator and "/" not in peer else addr
+
+
+def door_of(addr: str) -> tuple[str, str]:
+    """The address and port of a multiaddr that `reach_of` knows."""
+    parts = addr.split("/")
+    return parts[2], parts[4]
+
+
+class Hearsay:
+    """Who told of which addresses: the nearest, if many did."""
+
+    def __init__(self) -> None:
+        self._heard: OrderedDict[str, tuple[Reach, str]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._heard)
+
+    def heard(self, teller: str, reach: Reach, addrs: Iterable[str]) -> None:
+        """A peer that comes from there told of these."""
+        for addr in map(transport_of, addrs):
+            before = self._heard.get(addr)
+            if before is None or reach < before[0]:
+                self._heard[addr] = (reach, teller)
+            self._heard.move_to_end(addr)
+            if len(self._heard) > MAX_HEARD:
+                self._heard.popitem(last=False)
+
+    def teller(self, addr: str) -> tuple[Reach, str]:
+        """From where it is known. What nobody is known to have told of came from afar."""
+        return self._heard.get(transport_of(addr), (Reach.PUBLIC, ""))
+
+
+class Refusal(NamedTuple):
+    """Why an address is not dialled."""
+
+    text: str
+    news: bool
+    """It is the first of its kind in a while: worth an entry."""
+
+
+class DialBudget:
+    """What one node may dial on the word of others."""
+
+    def __init__(self, now: float) -> None:
+        self._all = _Bucket(ALL_BURST, ALL_RATE, now)
+        self._tellers: OrderedDict[str, _Bucket] = OrderedDict()
+        self._doors: OrderedDict[str, _Bucket] = OrderedDict()
+        self._told: OrderedDict[str, float] = OrderedDict()
+
+    def spend(self, teller: str, addr: str, now: float) -> Refusal | None:
+        """Pay for one dial of an address that may be dialled. Returns why it may not be just now."""
+        ip, port = door_of(addr)
+        buckets = [
+            (self._all, "this node dials no more on the word of others just now"),
+            (
+                _of(self._tellers, teller, TELLER_BURST, TELLER_RATE, now),
+                f"{teller or 'others'} named more addresses than are dialled on one peer's word",
+            ),
+            (
+                _of(self._doors, f"{ip} {port}", DOOR_BURST, DOOR_RATE, now),
+                f"{ip} port {port} was dialled too often on the word of others",
+            ),
+        ]
+        if reach_of_ip(ip) != Reach.LOOPBACK:
+            bucket = _of(self._doors, ip, HOST_BURST, HOST_RATE, now)
+            buckets.append((bucket, f"{ip} was dialled too often on the word of others"))
+        for bucket, why in buckets:
+            if not bucket.has(now):
+                return Refusal(f"{addr} is not dialled: {why}", self.is_news(why, now))
+        for bucket, _ in buckets:
+            bucket.level -= 1
+        return None
+
+    def is_news(self, why: str, now: float, seconds: float = 60.0) -> bool:
+        """Whether this was not said for so long; then it is now."""
+        if self._told.get(why, float("-inf")) > now - seconds:
+            return False
+        self._told[why] = now
+        self._told.move_to_end(why)
+        if len(self._told) > MAX_BUCKETS:
+            self._told.popitem(last=False)
+        return True
+
+
+class _Bucket:
+    """Tokens that come at a rate, up to a burst."""
+
+    __slots__ = ("_at", "_burst", "_rate", "level")
+
+    def __init__(self, burst: float, rate: float, now: float) -> None:
+        self._burst, self._rate = burst, rate
+        self.level, self._at = burst, now
+
+    def has(self, now: float) -> bool:
+        self.level = min(self.level + max(now - self._at, 0.0) * self._rate, self._burst)
+        self._at = now
+        return self.level >= 1
+
+
+def _of(table: OrderedDict[str, _Bucket], key: str, burst: float, rate: float, now: float) -> _Bucket:
+    bucket = table.get(key)
+    if bucket is None:
+        bucket = table[key] = _Bucket(burst, rate, now)
+        if len(table) > MAX_BUCKETS:
+            table.popitem(last=False)
+    table.move_to_end(key)
+    return bucket
+
+
+# ── addresses ───────────────────────────────────────────────────────────────────────────────────
+
+_NONE4 = [
+    (0x00000000, 8), (0xC0000000, 24), (0xC6120000, 15), (0xE0000000, 4), (0xF0000000, 4),
+]  # fmt: skip
+"""Unspecified and "this network", protocol assignments, benchmarks, multicast, reserved and broadcast."""
+_NEAR4 = [(0x0A000000, 8), (0xAC100000, 12), (0xC0A80000, 16), (0xA9FE0000, 16), (0x64400000, 10)]
+"""Private, link-local, and carriers' networks."""
+
+
+def _in4(number: int, networks: list[tuple[int, int]]) -> bool:
+    return any(number >> (32 - bits) == network >> (32 - bits) for network, bits in networks)
+
+
+def _reach4(number: int) -> Reach | None:
+    if _in4(number, _NONE4):
+        return None
+    if number >> 24 == 127:
+        return Reach.LOOPBACK
+    return Reach.NEAR if _in4(number, _NEAR4) else Reach.PUBLIC
+
+
+def _reach6(groups: list[int]) -> Reach | None:
+    first = groups[0]
+    low = groups[6] << 16 | groups[7]
+    if groups[:5] == [0] * 5 and groups[5] in (0, 0xFFFF):
+        if groups[5] == 0 and low <= 1:
+            return Reach.LOOPBACK if low else None
+        return _reach4(low)  # an IPv4 address, mapped or compatible
+    if groups[:6] == [0x64, 0xFF9B, 0, 0, 0, 0]:
+        return _reach4(low)  # the same through NAT64
+    if first == 0x2002:
+        return _reach4(groups[1] << 16 | groups[2])  # and by 6to4
+    if first >> 8 == 0xFF:
+        return None
+    if first >> 9 == 0xFC00 >> 9 or 0xFE80 <= first <= 0xFEFF:
+        return Reach.NEAR
+    return Reach.PUBLIC if first >> 13 == 1 else None
+
+
+def _ip4(ip: str) -> int | None:
+    if not re.fullmatch(r"\d{1,3}(\.\d{1,3}){3}", ip, re.ASCII):
+        return None
+    parts = [int(part) for part in ip.split(".")]
+    if max(parts) > 255:
+        return None
+    return parts[0] << 24 | parts[1] << 16 | parts[2] << 8 | parts[3]
+
+
+def _ip6(ip: str) -> list[int] | None:
+    head, colon, last = ip.rpartition(":")
+    if colon and "." in last:  # its last 32 bits as IPv4
+        number = _ip4(last)
+        if number is None:
+            return None
+        ip = f"{head}:{number >> 16:x}:{number & 0xFFFF:x}"
+    left, gap, right = ip.partition("::")
+    before = left.split(":") if left else []
+    after = right.split(":") if right else []
+    missing = 8 - len(before) - len(after)
+    if (gap and missing < 1) or (not gap and missing):
+        return None
+    texts = before + ["0"] * missing + after
+    if not all(re.fullmatch(r"[0-9a-fA-F]{1,4}", text, re.ASCII) for text in texts):
+        return None
+    return [int(text, 16) for text in texts]

@@ -1,0 +1,146 @@
+"""What makes a node dial: strangers choose neither whom it knocks at, nor how often."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.peer.id import ID
+from libp2p.utils.varint import encode_uvarint
+
+from flux_tui.core import commands as cmd
+from flux_tui.core import events as ev
+from flux_tui.core.dial_policy import Reach
+from flux_tui.core.ids import PeerId, raw_cid
+from flux_tui.core.messages import Have, Want
+from flux_tui.net import dial_guard, host
+from flux_tui.node.node import FluxNode
+from tests.abuse.attacker import Attacker, attacking
+from tests.abuse.test_attacks import events, linked, victim, works
+from tests.net.upstream.test_exchange import prune
+from tests.node.test_node import share, until
+
+
+class Doors:
+    """Ports of this machine that count who knocks."""
+
+    def __init__(self, ports: tuple[int, ...]) -> None:
+        self.ports = ports
+        self.knocks = 0
+
+    def addr(self, peer: str, number: int = 0) -> str:
+        return f"/ip4/127.0.0.1/tcp/{self.ports[number % len(self.ports)]}/p2p/{peer}"
+
+
+@asynccontextmanager
+async def doors(count: int = 1) -> AsyncIterator[Doors]:
+    async with trio.open_nursery() as nursery:
+        listeners = [(await trio.open_tcp_listeners(0, host="127.0.0.1"))[0] for _ in range(count)]
+        found = Doors(tuple(one.socket.getsockname()[1] for one in listeners))
+
+        async def knock(stream: trio.SocketStream) -> None:
+            found.knocks += 1
+            await stream.aclose()
+
+        nursery.start_soon(trio.serve_listeners, knock, listeners)
+        yield found
+        nursery.cancel_scope.cancel()
+
+
+def a_peer() -> PeerId:
+    return PeerId(str(ID.from_pubkey(create_new_key_pair().public_key)))
+
+
+def told(node: FluxNode) -> list[str]:
+    return [error.text for error in events(node, ev.ErrorOccurred)]
+
+
+@pytest.fixture
+def from_afar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if no peer of this test were on this machine."""
+    monkeypatch.setattr(dial_guard, "_reach", lambda connection: Reach.PUBLIC)
+
+
+async def answered(attacker: Attacker) -> None:
+    """Wait until the victim has taken all that was pushed: it answers the last of it."""
+    heard = len(attacker.heard)
+    await attacker.want((raw_cid(os.urandom(8)),))
+    await until(lambda: len(attacker.heard) > heard)
+
+
+async def test_peer_exchange_is_not_followed(tmp_path: Path) -> None:
+    async with victim(tmp_path) as node, attacking(node.addrs[0]) as attacker, doors() as there:
+        await linked(node, attacker)
+        stream = await attacker.open("/meshsub/1.1.0")
+        body = prune(300, there.addr("")[: -len("/p2p/")]).SerializeToString()
+        for _ in range(4):
+            await stream.write(encode_uvarint(len(body)) + body)
+        await until(lambda: any("peer exchange" in text for text in told(node)))
+        await answered(attacker)
+        assert not there.knocks
+        assert [text for text in told(node) if "peer exchange" in text] == [
+            f"{attacker.peer_id} named 300 peers by gossip's peer exchange: this node does not dial them"
+        ]
+        assert await works(node, tmp_path) < 30
+
+
+Intents = Callable[[Attacker, Doors, int], tuple[PeerId, tuple[str, ...]]]
+
+
+async def pushed(attacker: Attacker, node: FluxNode, root: str, there: Doors, count: int) -> None:
+    """Wants under ever new names that say where those can be reached."""
+    for number in range(count):
+        pair = create_new_key_pair()
+        origin = PeerId(str(ID.from_pubkey(pair.public_key)))
+        addrs = tuple(there.addr(origin, number + more) for more in range(4))
+        body = Want(cids=(root,)) if number % 2 else Have(root=root, size=1)  # type: ignore[arg-type]
+        await attacker.push(attacker.intent(body, origin=origin, addrs=addrs, pair=pair))
+
+
+@pytest.mark.usefixtures("from_afar")
+async def test_a_peer_from_afar_makes_nobody_knock_at_this_machine(tmp_path: Path) -> None:
+    async with victim(tmp_path) as node, attacking(node.addrs[0]) as attacker, doors(4) as there:
+        (tmp_path / "x").write_bytes(b"something")
+        root = await share(node, tmp_path / "x")
+        await linked(node, attacker)
+        await pushed(attacker, node, root, there, 40)
+        await answered(attacker)
+        await until(lambda: any("is not dialled" in text for text in told(node)))
+        assert not there.knocks
+        (text, *_) = [text for text in told(node) if "is not dialled" in text]
+        assert text.endswith(
+            f"it is an address of this machine or of a private network, and {attacker.peer_id} comes from elsewhere"
+        )
+        # What a person wishes is dialled all the same.
+        node.push_intent(cmd.Join(there.addr(a_peer())))
+        await until(lambda: there.knocks)
+
+
+async def test_one_of_this_machine_knocks_at_a_door_a_few_times(tmp_path: Path) -> None:
+    async with victim(tmp_path) as node, attacking(node.addrs[0]) as attacker, doors() as there:
+        (tmp_path / "x").write_bytes(b"something")
+        root = await share(node, tmp_path / "x")
+        await linked(node, attacker)
+        await pushed(attacker, node, root, there, 60)
+        await answered(attacker)
+        await until(lambda: any("was dialled too often" in text for text in told(node)))
+        assert 1 <= there.knocks <= 5
+        assert await works(node, tmp_path) < 30
+
+
+async def test_a_ticket_of_addresses_that_are_dead_is_tried_with_patience(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tenth of the waits, for a tenth of 35 s: of 52 knocks there are 5 rounds and a probe."""
+    monkeypatch.setattr(host, "REDIAL_MIN", host.REDIAL_MIN / 10)
+    monkeypatch.setattr(host, "REDIAL_MAX", host.REDIAL_MAX / 10)
+    async with victim(tmp_path) as node, doors(4) as there:
+        peer = a_peer()
+        addrs = tuple(there.addr(peer, number) for number in range(4))
+        root = raw_cid(b"what nobody has")
+        node.push_intent(cmd.Get(root, str(tmp_path / "out"), "out", 1, addrs, "me"))
+        await trio.sleep(3.5)
+        assert 8 <= there.knocks <= 28

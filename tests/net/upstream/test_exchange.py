@@ -1,0 +1,72 @@
+"""Peer exchange is taken out and not followed; and that libp2p follows it, whatever `do_px` says."""
+
+from typing import Any
+
+import pytest
+from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.peer.id import ID
+from libp2p.peer.peerinfo import PeerInfo
+from libp2p.peer.peerstore import PeerStore, create_signed_peer_record
+from libp2p.pubsub.gossipsub import PROTOCOL_ID_V11, GossipSub
+from libp2p.pubsub.pb import rpc_pb2
+from multiaddr import Multiaddr
+
+from flux_tui.net.upstream.exchange import UnexchangedGossipSub, strip_exchange
+
+
+def prune(count: int, addr: str = "/ip4/192.0.2.1/tcp/4001") -> rpc_pb2.RPC:
+    """A PRUNE that names so many made-up peers, with signed records of this address."""
+    peers = []
+    for number in range(count):
+        pair = create_new_key_pair(number.to_bytes(32, "big"))
+        peer = ID.from_pubkey(pair.public_key)
+        record = create_signed_peer_record(peer, [Multiaddr(addr)], pair.private_key)
+        peers.append(rpc_pb2.PeerInfo(peerID=peer.to_bytes(), signedPeerRecord=record.marshal_envelope()))
+    message = rpc_pb2.ControlPrune(topicID="t", peers=peers, backoff=60)
+    return rpc_pb2.RPC(control=rpc_pb2.ControlMessage(prune=[message]))
+
+
+class Host:
+    """Counts whom it is to connect to; its peerstore is libp2p's own."""
+
+    def __init__(self) -> None:
+        self.host = self
+        self.dialled: list[PeerInfo] = []
+        self.peers: dict[ID, object] = {}
+        self.store = PeerStore()
+
+    def get_peerstore(self) -> PeerStore:
+        return self.store
+
+    async def connect(self, info: PeerInfo) -> None:
+        self.dialled.append(info)
+
+
+async def heard_by(kind: type[GossipSub], message: rpc_pb2.RPC) -> list[PeerInfo]:
+    pubsub: Any = Host()
+    router = kind([PROTOCOL_ID_V11], 6, 4, 12, do_px=False)
+    router.pubsub = pubsub
+    sender = ID.from_pubkey(create_new_key_pair(bytes([255]) * 32).public_key)
+    await router.handle_prune(message.control.prune[0], sender)
+    return list(pubsub.dialled)
+
+
+async def test_libp2p_dials_whom_a_stranger_names() -> None:
+    """The fault for which this module is there. When this fails, it is mended upstream."""
+    assert len(await heard_by(GossipSub, prune(5))) == 5
+
+
+@pytest.mark.parametrize("stripped", [False, True])
+async def test_nobody_is_dialled(stripped: bool) -> None:
+    message = prune(5)
+    if stripped:
+        assert strip_exchange(message) == 5
+        assert message.control.prune[0].backoff == 60, "the PRUNE itself stays"
+    assert not await heard_by(UnexchangedGossipSub, message)
+
+
+def test_a_message_without_names_is_left_as_it_is() -> None:
+    message = rpc_pb2.RPC(publish=[rpc_pb2.Message(data=b"x")])
+    before = message.SerializeToString()
+    assert strip_exchange(message) == 0
+    assert message.SerializeToString() == before
