@@ -15,6 +15,7 @@ from textual.app import SystemCommand
 from textual.screen import Screen
 
 from flux_tui.core.plain import plain, plain_lines
+from flux_tui.paths import folder_here
 from flux_tui.regular_files import APPEND, open_regular
 from flux_tui.signals import AGAIN_SECONDS, Ended, heeded
 from flux_tui.ui.collector import settle
@@ -174,7 +175,7 @@ class Dashboard(TimeActions, PushActions, LookActions):
     def _line_context(self) -> Context:
         return Context(
             self.state,
-            Path.cwd(),
+            folder_here(),
             new_mark,
             sorted(self.available_themes),
             PANELS,

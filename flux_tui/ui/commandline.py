@@ -7,6 +7,8 @@ but for looking at the file system where paths are typed.
     and every action of the key table by its name
 """
 
+import os
+import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,16 +18,22 @@ from flux_tui.config import SettingsError, parse_rate, parse_size
 from flux_tui.core import commands as cmd
 from flux_tui.core.commands import Command
 from flux_tui.core.events import EVENT_KINDS, REASONS
-from flux_tui.core.ids import BadIdError, Cid, PeerId, parse_cid, parse_peer_id
+from flux_tui.core.ids import BadIdError, Cid, PeerId, is_text, parse_peer_id
 from flux_tui.core.messages import MAX_REPLICAS
 from flux_tui.core.policy import PolicyChange
 from flux_tui.core.state import State
-from flux_tui.core.ticket import Ticket, parse_ticket
+from flux_tui.core.ticket import PREFIX, Ticket, is_ticket_like, parse_ticket
 from flux_tui.core.words import counted
-from flux_tui.paths import PathError, typed_path
+from flux_tui.paths import PathError, path_of_url, stands_at, to_share, typed_path
 from flux_tui.ui.filter import FIELDS
 from flux_tui.ui.keys import ACTIONS
-from flux_tui.ui.wants import by_name, names, read_wants
+from flux_tui.ui.wants import named, names, object_words, read_wants
+
+OPTIONS = ("--replicas",)
+"""Words that are completed with a space after them."""
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_SPECIAL = re.compile(r"[^\w@%+=:,./~\-]")
+"""What a shell does not take as it is."""
 
 
 class LineError(ValueError):
@@ -49,7 +57,8 @@ class Context(NamedTuple):
     """What a line may name."""
 
     state: State
-    folder: Path
+    folder: Path | None
+    """From which typed paths go on; None: it is gone."""
     mark: Callable[[], str]
     themes: Sequence[str] = ()
     panels: Sequence[str] = ()
@@ -80,10 +89,9 @@ def read_line(text: str, context: Context) -> Outcome:
         if word.whole:
             return word.run([rest.strip()] if rest.strip() else [], context)
         try:
-            arguments = shlex.split(rest)
-        except ValueError:
-            raise LineError("a quotation mark is open") from None
-        return word.run(arguments, context)
+            return word.run(_arguments(rest), context)
+        except PathError as error:
+            raise LineError(str(error)) from None
     action = next((action for action in ACTIONS if action.name == name), None)
     if action is not None and not rest.strip():
         return Outcome(action=action.run)
@@ -102,13 +110,54 @@ def complete_line(text: str, context: Context) -> list[str]:
     word = WORDS.get(name)
     if word is None:
         return []
-    before, last = ("", rest) if word.whole and name != "filter" else _split_last(rest)
-    return [f"{name} {before}{found}" for found in word.complete(last, context)]
+    if word.whole:
+        before, last = _split_last(rest) if name == "filter" else ("", rest)
+        return [f"{name} {before}{found}" for found in word.complete(last, context)]
+    before, last = last_argument(rest)
+    return [f"{name} {before}{quoted(found)}" for found in word.complete(last, context)]
 
 
 def all_words() -> list[str]:
     """Everything a line can begin with."""
     return sorted({*WORDS, *(action.name for action in ACTIONS)})
+
+
+def _arguments(rest: str) -> list[str]:
+    """The words of a line, as a shell has them. Raises LineError."""
+    try:
+        return shlex.split(rest)
+    except ValueError:
+        if PREFIX in rest.lower():
+            return rest.split()  # a quotation mark of the text that a ticket was copied from
+        raise LineError("a quotation mark is open") from None
+
+
+def last_argument(rest: str) -> tuple[str, str]:
+    """What stands before the last word of a line, and that word without its quotation marks and backslashes."""
+    start, word, quote, at = 0, "", "", 0
+    while at < len(rest):
+        one = rest[at]
+        if one == "\\" and quote != "'" and at + 1 < len(rest):
+            at += 1
+            word += rest[at]
+        elif one == quote:
+            quote = ""
+        elif quote:
+            word += one
+        elif one in "'\"":
+            quote = one
+        elif one.isspace():
+            start, word = at + 1, ""
+        else:
+            word += one
+        at += 1
+    return rest[:start], word
+
+
+def quoted(word: str) -> str:
+    """A word as it is typed into a line: what would end it or change it is behind a backslash. The space after an
+    option stays."""
+    return word if word.rstrip(" ") in OPTIONS else _SPECIAL.sub(r"\\\g<0>", word)
 
 
 def _split_last(rest: str) -> tuple[str, str]:
@@ -127,7 +176,7 @@ def _some(arguments: list[str], usage: str) -> None:
 def _want(arguments: list[str], context: Context) -> Outcome:
     if not arguments:
         return Outcome(action="want")
-    found = read_wants(" ".join(arguments), context.state, context.folder, context.mark)
+    found = read_wants(arguments, context.state, context.folder, context.mark)
     if found.errors:
         raise LineError(found.errors[0])
     wants = [
@@ -146,11 +195,13 @@ def _get(arguments: list[str], context: Context) -> Outcome:
         into = typed_path(arguments[index + 1], context.folder)
         arguments = arguments[:index] + arguments[index + 2 :]
     _some(arguments, WORDS["get"].usage)
-    if into is not None and len(arguments) > 1:
+    if into is not None and len(object_words(arguments, named(context.state))) > 1:
         raise LineError("-o is for one ticket")
-    if into is not None and into.exists():
+    if into is not None and stands_at(into, follow=False):
         raise LineError(f"{into} exists already: choose another name")
-    found = read_wants(" ".join(arguments), context.state, context.folder, context.mark, into=into)
+    if into is not None and not is_text(str(into)):
+        raise LineError(f"{into} is not UTF-8: choose another name")
+    found = read_wants(arguments, context.state, context.folder, context.mark, into=into)
     if found.errors:
         raise LineError(found.errors[0])
     return Outcome(found.commands, f"pushed {counted(len(found.commands), 'want')}")
@@ -159,23 +210,31 @@ def _get(arguments: list[str], context: Context) -> Outcome:
 def _add(arguments: list[str], context: Context) -> Outcome:
     if not arguments:
         return Outcome(action="add")
-    paths = [typed_path(argument, context.folder) for argument in arguments]
-    for path in paths:
-        if not path.exists():
-            raise LineError(f"{path} does not exist")
+    paths = [path for argument in arguments for path in _paths_to_share(argument, context)]
     what = paths[0].name if len(paths) == 1 else f"{len(paths)} paths"
     return Outcome([cmd.Add(str(path), context.mark()) for path in paths], f"adding {what}")
 
 
+def _paths_to_share(argument: str, context: Context) -> list[Path]:
+    """What an argument of `add` stands for. Raises PathError, LineError."""
+    path = typed_path(path_of_url(argument), context.folder)
+    if is_ticket_like(argument) and not stands_at(path, too_long=False):
+        raise LineError("that is a ticket, not a path: `get` takes it")
+    return [to_share(path)]
+
+
+def _objects(arguments: list[str], context: Context) -> list[Ticket]:
+    """What arguments stand for: names that the series knows, CIDs, tickets. Raises LineError."""
+    known = named(context.state)
+    try:
+        words = object_words(arguments, known)
+        return [Ticket(known[word]) if word in known else parse_ticket(word) for word in words]
+    except BadIdError as error:
+        raise LineError(str(error)) from None
+
+
 def _cids(arguments: list[str], context: Context) -> tuple[Cid, ...]:
-    found = []
-    for argument in arguments:
-        known = by_name(argument, context.state)
-        try:
-            found.append(known if known is not None else parse_cid(argument))
-        except BadIdError as error:
-            raise LineError(str(error)) from None
-    return tuple(found)
+    return tuple(ticket.root for ticket in _objects(arguments, context))
 
 
 def _cancel(arguments: list[str], context: Context) -> Outcome:
@@ -197,17 +256,14 @@ def _hold(arguments: list[str], context: Context) -> Outcome:
     if "--replicas" in arguments:
         index = arguments.index("--replicas")
         number = arguments[index + 1] if index + 1 < len(arguments) else ""
-        if not number.isdigit() or not 1 <= int(number) <= MAX_REPLICAS:
+        if not _NUMBER.fullmatch(number) or not 1 <= int(number) <= MAX_REPLICAS:
             raise LineError(f"--replicas wants a number from 1 to {MAX_REPLICAS}")
         replicas = int(number)
         arguments = arguments[:index] + arguments[index + 2 :]
-    if len(arguments) != 1:
+    objects = _objects(arguments, context) if arguments else []
+    if len(objects) != 1:
         raise LineError(f"usage: {WORDS['hold'].usage}")
-    known = by_name(arguments[0], context.state)
-    try:
-        ticket = Ticket(known) if known is not None else parse_ticket(arguments[0])
-    except BadIdError as error:
-        raise LineError(str(error)) from None
+    (ticket,) = objects
     found = context.state.objects.get(ticket.root)
     name = ticket.name or (found.name if found is not None else None)
     size = ticket.size if ticket.size is not None else found.size if found is not None else None
@@ -262,7 +318,7 @@ def _limit(arguments: list[str], context: Context) -> Outcome:
 
 
 def _uploads(value: str) -> int:
-    if not value.isdigit() or int(value) < 1:
+    if not _NUMBER.fullmatch(value) or int(value) < 1:
         raise SettingsError(f"{value!r} is no number of peers above 0")
     return int(value)
 
@@ -307,17 +363,27 @@ def _among(choices: Callable[[Context], Sequence[str]]) -> Callable[[str, Contex
 def paths(last: str, context: Context) -> list[str]:
     """Paths that begin with what was typed; folders end in a slash. Hidden ones only if a dot was typed."""
     try:
-        at = typed_path(last, context.folder)
+        at = typed_path(last or "./", context.folder)
         folder, start = (at, "") if not last or last.endswith("/") else (at.parent, at.name)
-        children = sorted(child for child in folder.iterdir() if child.name.startswith(start))
-    except (OSError, PathError):
+        with os.scandir(folder) as entries:
+            children = sorted(
+                (entry.name, _is_folder(entry)) for entry in entries if entry.name.startswith(start)
+            )
+    except (OSError, ValueError):
         return []
     head = last[: len(last) - len(start)] if start else last
     return [
-        head + child.name + ("/" if child.is_dir() else "")
-        for child in children
-        if start.startswith(".") or not child.name.startswith(".")
+        head + name + ("/" if is_folder else "")
+        for name, is_folder in children
+        if start.startswith(".") or not name.startswith(".")
     ]
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link to what may not be looked at
 
 
 def _filters(last: str, context: Context) -> list[str]:

@@ -2,6 +2,7 @@
 completion. What is wrong is said beside it, and what was typed stays.
 """
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from textual.message import Message
 
 from flux_tui.core.plain import plain
 from flux_tui.regular_files import read_regular
+from flux_tui.ui.commandline import last_argument
 from flux_tui.ui.shown import Field, Words
 from flux_tui.ui.view import tells
 
@@ -62,8 +64,9 @@ class History:
             with open(descriptor, "w") as file:
                 file.write(text)
             part.replace(self._path)
-        except (OSError, UnicodeError):
-            part.unlink(missing_ok=True)
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
 
 
 class PromptInput(Field):
@@ -205,7 +208,7 @@ class Prompt(Vertical):
     def _tell_candidates(self) -> None:
         if len(self._candidates) > 1:
             start = max(0, self._candidate)
-            words = [line.rstrip().split(" ")[-1].rstrip("/").rpartition("/")[2] or line
+            words = [last_argument(line.rstrip())[1].rstrip("/").rpartition("/")[2] or line
                      for line in self._candidates[start : start + SHOWN]]  # fmt: skip
             more = len(self._candidates) - start - SHOWN
             self.say("  ".join(words) + (f"  +{more}" if more > 0 else ""), bad=False)

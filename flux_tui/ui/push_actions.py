@@ -4,12 +4,17 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
+from textual import events
+
 from flux_tui.core import commands as cmd
 from flux_tui.core.commands import Command
-from flux_tui.core.ids import Cid
+from flux_tui.core.ids import Cid, is_cid
 from flux_tui.core.plain import Plain, plain
+from flux_tui.core.ticket import is_ticket_like, ticket_words
 from flux_tui.core.words import counted
+from flux_tui.paths import folder_here
 from flux_tui.ui.board import Board
+from flux_tui.ui.shown import MAX_PASTED
 
 SOON = 0.05
 """Seconds after which what was pushed is looked for in the series."""
@@ -48,29 +53,51 @@ class PushActions(Board):
     def action_want(self) -> None:
         if not self._can_push():
             return
+        self.open_wants("")
+
+    def open_wants(self, text: str) -> None:
+        """The window for wants, with a text in it."""
         from flux_tui.ui.screens.typing import WantScreen
 
         def push(commands: list[Command] | None) -> None:
             if commands:
                 self.push_commands(commands, f"pushed {counted(len(commands), 'want')}")
 
-        self.push_screen(WantScreen(self.state, Path.cwd(), new_mark, masked=self.masked), push)
+        screen = WantScreen(self.state, folder_here(), new_mark, masked=self.masked, text=text)
+        self.push_screen(screen, push)
 
     def action_add(self) -> None:
         if not self._can_push():
             return
+        self.open_add("")
+
+    def open_add(self, text: str) -> None:
+        """The window for adding, with a text in it."""
         from flux_tui.ui.screens.typing import AddScreen
 
-        ticket = self.keys.named("ticket")
+        ticket = self.keys.shown(self.keys.named("ticket"))
 
-        def push(path: Path | None) -> None:
-            if path is not None:
+        def push(paths: list[Path] | None) -> None:
+            if paths:
+                what = paths[0].name if len(paths) == 1 else counted(len(paths), "path")
                 self.push_commands(
-                    [cmd.Add(str(path), new_mark())],
-                    f"adding {path.name}; {self.keys.shown(ticket)} then copies its ticket",
+                    [cmd.Add(str(path), new_mark()) for path in paths],
+                    f"adding {what}; {ticket} then copies its ticket",
                 )
 
-        self.push_screen(AddScreen(Path.cwd(), masked=self.masked), push)
+        self.push_screen(AddScreen(folder_here(), masked=self.masked, text=text), push)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Pasted where nothing is typed: a ticket or a CID, or a file that was dropped, says itself what for."""
+        if len(self.screen_stack) > 1 or self.prompt.kind or not self._can_push():
+            return
+        words = ticket_words(event.text[:MAX_PASTED])
+        if any(is_ticket_like(word) or is_cid(word) for word in words):
+            self.open_wants(event.text)
+        elif event.text.strip().lstrip("'\"").startswith(("/", "~/", "file://")):
+            self.open_add(event.text)
+        else:
+            self.notify("what was pasted is neither a ticket nor a path", timeout=4)
 
     def action_hold(self) -> None:
         """The command line, begun: how many replicas is a person's to say."""

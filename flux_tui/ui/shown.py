@@ -10,6 +10,7 @@ from typing import Any
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.text import Text
+from textual import events
 from textual.color import Color
 from textual.content import Content
 from textual.filter import LineFilter
@@ -18,6 +19,8 @@ from textual.widgets import Input, Static
 from flux_tui.core.plain import Plain, plain, plain_in_place
 
 NOTHING = plain("")
+MAX_PASTED = 64 * 1024
+"""Characters that a line takes at once; more would make each key slow."""
 
 
 class Words(Static):
@@ -40,6 +43,26 @@ class Field(Input):
         if self.password:
             return super()._value
         return Text(plain_in_place(self.value), no_wrap=True, overflow="ignore", end="")
+
+    def pasted(self, text: str) -> str:
+        """What a pasted text becomes in this line."""
+        return " ".join(text.split())
+
+    def take(self, text: str) -> None:
+        """Paste a text: all of its lines, not the first one only."""
+        if len(text) > MAX_PASTED:
+            self.notify(f"that is too long for a line: {len(text):,} characters", severity="warning")
+            return
+        line = self.pasted(text)
+        if self.selection.is_empty:
+            self.insert_text_at_cursor(line)
+        else:
+            self.replace(line, *self.selection)
+
+    def _on_paste(self, event: events.Paste) -> None:
+        self.take(event.text)
+        event.prevent_default()
+        event.stop()
 
 
 def content(text: Plain) -> Content:

@@ -7,6 +7,10 @@ from typing import NamedTuple
 _AGO = re.compile(r"^([+-])\s*(\d+(?:\.\d+)?)\s*([smhd]?)$")
 _CLOCK = re.compile(r"^(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?$")
 _ENTRY = re.compile(r"^#?(?:\d+|\d{1,3}(?:,\d{3})+)$", re.ASCII)
+MOST_DIGITS = 15
+"""Of an entry's number; no series has one that is longer."""
+LONGEST = 1e10
+"""Seconds; further back or forth there is no date."""
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -26,10 +30,10 @@ def parse_moment(text: str, now: float, newest: float | None = None) -> Moment:
     if word in ("start", "begin", "0"):
         return Moment(seq=1)
     if _ENTRY.match(word):
-        return Moment(seq=int(word.removeprefix("#").replace(",", "")))
+        return Moment(seq=int(word.removeprefix("#").replace(",", "")[:MOST_DIGITS]))
     if found := _AGO.match(word):
         sign, amount, unit = found.groups()
-        seconds = float(amount) * _SECONDS[unit]
+        seconds = min(float(amount) * _SECONDS[unit], LONGEST)
         return Moment(at=now - seconds if sign == "-" else now + seconds)
     if found := _CLOCK.match(word):
         hours, minutes, seconds = int(found.group(1)), int(found.group(2)), float(found.group(3) or 0)

@@ -114,7 +114,7 @@ def test_what_is_wrong_is_one_sentence(context: Context, line: str, sentence: st
         ("zo", ["zoom"]),
         ("theme n", ["theme nord"]),
         ("add hol", ["add holidays.zip"]),
-        ("add ", ["add holidays.zip", "add two words/"]),
+        ("add ", ["add holidays.zip", r"add two\ words/"]),
         ("add .h", ["add .hidden"]),
         ("cancel f", ["cancel film.mkv"]),
         ("want film.mkv fi", ["want film.mkv film.mkv"]),

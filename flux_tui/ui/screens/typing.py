@@ -1,6 +1,7 @@
 """Where a person types what to push: a want, or a path to share. What is wrong is said in place, and what
 was typed stays."""
 
+import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ClassVar
@@ -17,20 +18,12 @@ from textual.widgets import DirectoryTree
 from flux_tui.core.commands import Command
 from flux_tui.core.plain import plain, plain_lines
 from flux_tui.core.state import State
-from flux_tui.paths import PathError, typed_path
+from flux_tui.core.ticket import is_ticket_like, ticket_words
+from flux_tui.paths import PathError, dropped_words, to_share, typed_paths
 from flux_tui.ui.commandline import Context, paths
 from flux_tui.ui.shown import Field, Words
 from flux_tui.ui.view import HIDDEN, tells
 from flux_tui.ui.wants import Reading, names, read_wants
-
-
-class PasteInput(Field):
-    """An input that takes many pasted lines as words of one."""
-
-    def _on_paste(self, event: events.Paste) -> None:
-        self.insert_text_at_cursor(" ".join(event.text.split()))
-        event.prevent_default()
-        event.stop()
 
 
 class WantScreen(ModalScreen[list[Command]]):
@@ -41,31 +34,53 @@ class WantScreen(ModalScreen[list[Command]]):
         Binding("tab", "complete", "Complete", show=False, priority=True),
     ]
 
-    def __init__(self, state: State, folder: Path, mark: Callable[[], str], *, masked: bool = False) -> None:
+    def __init__(
+        self,
+        state: State,
+        folder: Path | None,
+        mark: Callable[[], str],
+        *,
+        masked: bool = False,
+        text: str = "",
+    ) -> None:
         super().__init__()
+        self._text = text
+        """What is in it already."""
         self._state = state
         self._folder = folder
         self._masked = masked
-        self._where = HIDDEN if masked else str(folder)
+        where = "the folder that you are in, which is gone" if folder is None else str(folder)
+        self._where = HIDDEN if masked else where
         self._mark = mark
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="window") as window:
             window.border_title = "Push a want"
             yield Words(plain("Paste a ticket, a CID, or several:"), classes="note")
-            yield PasteInput(placeholder="flux1… or bafy… or a name that the series knows", id="what",
-                             suggester=NameSuggester(self._state))  # fmt: skip
+            yield Field(
+                placeholder="flux1… or bafy… or a name that the series knows", id="what",
+                suggester=NameSuggester(self._state),
+            )  # fmt: skip
             yield Words(id="preview", classes="preview")
             yield Words(id="error", classes="error")
             where = f"enter pushes · tab completes a name · esc leaves · files of tickets go to {self._where}"
             yield Words(plain(where), id="where", classes="note")
+
+    def on_mount(self) -> None:
+        if self._text:
+            self.query_one(Field).take(self._text)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Where nothing has the keys yet."""
+        event.stop()
+        self.call_after_refresh(lambda: self.query_one(Field).take(event.text))
 
     @on(Field.Changed)
     def preview(self) -> None:
         lines, errors, _ = self._read()
         self.query_one("#preview", Words).tell(plain_lines(*lines[:8]))
         # While typing, an unfinished CID is no mistake yet; a space says that it was meant to be whole.
-        field = self.query_one(PasteInput)
+        field = self.query_one(Field)
         text = field.value
         field.password = self._masked and tells(text)  # what was understood is said below, without that
         self._say(*(errors[:3] if text.endswith(" ") else ()))
@@ -82,7 +97,7 @@ class WantScreen(ModalScreen[list[Command]]):
             self._say("Nothing was typed yet.")
 
     def action_complete(self) -> None:
-        field = self.query_one(PasteInput)
+        field = self.query_one(Field)
         if (longer := complete_name(field.value, self._state)) is not None:
             field.value = longer
             field.cursor_position = len(longer)
@@ -95,7 +110,7 @@ class WantScreen(ModalScreen[list[Command]]):
 
     def _read(self) -> Reading:
         return read_wants(
-            self.query_one(PasteInput).value, self._state, self._folder, self._mark, masked=self._masked
+            self.query_one(Field).value.split(), self._state, self._folder, self._mark, masked=self._masked
         )
 
 
@@ -120,17 +135,29 @@ def complete_name(value: str, state: State) -> str | None:
 class PathSuggester(Suggester):
     """Completes a path from the file system."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
+        self._folder = folder
 
     async def get_suggestion(self, value: str) -> str | None:
-        return complete_path(value)
+        return complete_path(value, self._folder)
 
 
-def complete_path(value: str) -> str | None:
+def complete_path(value: str, folder: Path | None) -> str | None:
     """The first path that begins with what was typed; folders end in a slash."""
-    found = paths(value, Context(State(), Path.cwd(), str)) if value else []
+    found = paths(value, Context(State(), folder, str)) if value else []
     return next((path for path in found if path != value), None)
+
+
+class PathField(Field):
+    """A path, or files that are dropped on the terminal."""
+
+    def pasted(self, text: str) -> str:
+        try:
+            words = dropped_words(text.strip())
+        except PathError:
+            return super().pasted(text)  # what is wrong with it is said when it is entered
+        return words[0] if len(words) == 1 else shlex.join(words)
 
 
 class VisibleTree(DirectoryTree):
@@ -143,8 +170,8 @@ class VisibleTree(DirectoryTree):
         return [path for path in paths if not path.name.startswith(".")]
 
 
-class AddScreen(ModalScreen[Path | None]):
-    """A path, typed with completion or picked from a tree."""
+class AddScreen(ModalScreen[list[Path]]):
+    """A path, typed with completion or picked from a tree; or several that were dropped."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss_nothing", "Close", show=False),
@@ -152,50 +179,76 @@ class AddScreen(ModalScreen[Path | None]):
         Binding("down", "to_tree", "Tree", show=False),
     ]
 
-    def __init__(self, folder: Path, *, masked: bool = False) -> None:
+    def __init__(self, folder: Path | None, *, masked: bool = False, text: str = "") -> None:
         super().__init__()
+        self._text = text
+        """What is in it already."""
         self._folder = folder
         self._masked = masked
-        self._example = "" if masked else f", e.g. {folder}/"
+        self._example = "" if masked else ", a whole one" if folder is None else f", e.g. {folder}/"
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="window") as window:
             window.border_title = "Share a file or folder"
             yield Words(plain("Its bytes stay where they are."), classes="note")
-            suggester = None if self._masked else PathSuggester()
-            yield Field(placeholder=plain(f"a path{self._example}"), suggester=suggester, id="path")
+            suggester = None if self._masked else PathSuggester(self._folder)
+            yield PathField(placeholder=plain(f"a path{self._example}"), suggester=suggester, id="path")
             yield Words(id="error", classes="error")
-            yield VisibleTree(self._folder)
+            yield VisibleTree(self._folder or "/")
             yield Words(plain("tab completes · ↓ to the tree · enter shares · esc leaves"), classes="note")
 
     @on(Field.Changed)
     def hide(self, event: Field.Changed) -> None:
         event.input.password = self._masked and tells(event.value)
 
+    def on_mount(self) -> None:
+        if self._text:
+            self.query_one(Field).take(self._text)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Where the tree has the keys, or nothing yet."""
+        event.stop()
+        self.call_after_refresh(lambda: self._take(event.text))
+
+    def _take(self, text: str) -> None:
+        field = self.query_one(Field)
+        field.value = ""  # as it follows the tree
+        field.take(text)
+        field.focus()
+
     @on(Field.Submitted)
     def typed(self, event: Field.Submitted) -> None:
-        typed = event.value.strip()
+        text = event.value.strip()
+        if not text:
+            self._say("Nothing was typed yet.")
+            return
         try:
-            self._share(typed_path(typed, self._folder), bool(typed))
+            self.dismiss([to_share(path) for path in typed_paths(event.value, self._folder)])
         except PathError as error:
-            self._say(str(error))
+            if any(map(is_ticket_like, ticket_words(text))):
+                self._say("That is a ticket, not a path: the window for wants takes it.")
+            else:
+                self._say(error.unnamed if self._masked else str(error))
 
     @on(DirectoryTree.FileSelected)
     def picked(self, event: DirectoryTree.FileSelected) -> None:
-        self._share(event.path.absolute(), True)
+        try:
+            self.dismiss([to_share(event.path.absolute())])
+        except PathError as error:
+            self._say(error.unnamed if self._masked else str(error))
 
     @on(DirectoryTree.NodeHighlighted)
     def looked_at(self, event: DirectoryTree.NodeHighlighted[object]) -> None:
         data = getattr(event.node.data, "path", None)
         if data is not None and self.query_one(DirectoryTree).has_focus:
-            inside = self._masked and data.is_relative_to(self._folder)
+            inside = self._masked and self._folder is not None and data.is_relative_to(self._folder)
             self.query_one(Field).value = str(data.relative_to(self._folder) if inside else data)
 
     def action_complete(self) -> None:
         field = self.query_one(Field)
         if self.query_one(DirectoryTree).has_focus:
             field.focus()
-        elif (longer := complete_path(field.value)) is not None:
+        elif (longer := complete_path(field.value, self._folder)) is not None:
             field.value = longer
             field.cursor_position = len(longer)
 
@@ -203,15 +256,7 @@ class AddScreen(ModalScreen[Path | None]):
         self.query_one(DirectoryTree).focus()
 
     def action_dismiss_nothing(self) -> None:
-        self.dismiss(None)
+        self.dismiss([])
 
     def _say(self, *lines: str) -> None:
         self.query_one("#error", Words).tell(plain_lines(*lines))
-
-    def _share(self, path: Path, named: bool) -> None:
-        if not named:
-            self._say("Nothing was typed yet.")
-        elif not path.exists():
-            self._say(f"{'that' if self._masked else path} does not exist")
-        else:
-            self.dismiss(path)
