@@ -128,7 +128,7 @@ class FluxNode:
         store = await trio.to_thread.run_sync(Store.open, home.path)
         stack.callback(store.close)
         state = await trio.to_thread.run_sync(load_state, store)
-        opening = network or _libp2p(home, settings)
+        opening = network or _libp2p(home, settings, state.at)
         # The network's first calls may come before the node is complete: the receiver holds them.
         receiver = NodeReceiver()
         running = await stack.enter_async_context(opening(receiver))
@@ -372,11 +372,14 @@ def _sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return found
 
 
-def _libp2p(home: Home, settings: Settings) -> OpenNetwork:
+def _libp2p(home: Home, settings: Settings, last_at: float = 0.0) -> OpenNetwork:
     from flux_tui.net.host import open_network  # 600 ms: only where a network is opened
     from flux_tui.net.identity import load_or_create
     from flux_tui.net.listening import can_listen
     from flux_tui.net.pnet import load_swarm_key
+    from flux_tui.net.upstream.clock import begin_after
+
+    begin_after(last_at)
 
     listen = settings.listen_addrs(home)
     if not settings.listen and can_listen(listen[0]) is not None:

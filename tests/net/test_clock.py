@@ -4,13 +4,20 @@ import sys
 import time
 
 import pytest
+from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.kad_dht.provider_store import ProviderRecord
+from libp2p.peer import peer_record
+from libp2p.peer.envelope import Envelope, seal_record
 from libp2p.peer.id import ID
+from libp2p.peer.peer_record import PeerRecord
 from libp2p.peer.peerdata import PeerData
 from libp2p.peer.peerinfo import PeerInfo
 from libp2p.rcmgr.circuit_breaker import CircuitBreaker
+from multiaddr import Multiaddr
 
-from flux_tui.net.upstream.clock import STEADY_TIME, keep_steady
+from flux_tui.net.upstream import clock
+from flux_tui.net.upstream.clock import STEADY_TIME, begin_after, keep_steady
+from flux_tui.net.upstream.peerstore import BoundedPeerstore
 
 HOUR = 3600.0
 
@@ -43,3 +50,42 @@ def test_nothing_ends_or_stays_because_the_clock_was_set(
     later = STEADY_TIME.time
     monkeypatch.setattr(STEADY_TIME, "time", lambda: later() + 61)
     assert shut._should_attempt_reset()
+
+
+def test_a_record_of_a_node_whose_clock_was_set_back_is_newer_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its peers remember its last life, and refuse what is older."""
+    import flux_tui.net.host  # noqa: F401 - all that a node loads
+
+    keep_steady()
+    monkeypatch.setattr(clock, "_clock", clock._clock)
+    monkeypatch.setattr(clock._clock, "steady", clock._clock.steady)
+    last = time.time() + 1e8
+    begin_after(last)
+    assert STEADY_TIME.time() >= last
+    assert peer_record.timestamp_seq() >= last * 1e9
+    begin_after(0.0)
+    assert STEADY_TIME.time() >= last
+
+
+def test_an_older_record_changes_nothing_and_is_no_forgery() -> None:
+    """Of a peer of another version, or whose home is new, while its clock was ahead when it was seen last."""
+    peers = BoundedPeerstore()
+    key = create_new_key_pair(bytes([7]) * 32)
+    peer = ID.from_pubkey(key.public_key)
+
+    def record(seq: int, addr: str) -> Envelope:
+        return seal_record(PeerRecord(peer, [Multiaddr(addr)], seq), key.private_key)
+
+    assert peers.consume_peer_record(record(2, "/ip4/192.0.2.2/tcp/1"), 60)
+    assert peers.consume_peer_record(record(1, "/ip4/192.0.2.1/tcp/1"), 60)
+    assert [str(addr) for addr in peers.addrs(peer)] == ["/ip4/192.0.2.2/tcp/1"]
+    ahead = int((time.time() + 1e8) * 1e9)
+    assert peers.consume_peer_record(record(ahead, "/ip4/192.0.2.4/tcp/1"), 60)
+    assert peers.consume_peer_record(record(4, "/ip4/192.0.2.5/tcp/1"), 60), "what comes next is newer"
+    assert [str(addr) for addr in peers.addrs(peer)] == ["/ip4/192.0.2.5/tcp/1"]
+    other = create_new_key_pair(bytes([8]) * 32)
+    forged = seal_record(PeerRecord(peer, [Multiaddr("/ip4/192.0.2.3/tcp/1")], 3), other.private_key)
+    assert not peers.consume_peer_record(forged, 60)
+    assert not peers.consume_peer_record(seal_record(PeerRecord(peer, [], 1), other.private_key), 60)

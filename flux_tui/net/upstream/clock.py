@@ -15,11 +15,33 @@ from types import SimpleNamespace
 
 from flux_tui.clock import SteadyClock
 
-_clock = SteadyClock()
+
+class _Clock:
+    def __init__(self) -> None:
+        self.steady = SteadyClock()
+
+    def __call__(self) -> float:
+        return self.steady()
+
+    def nanoseconds(self) -> int:
+        return int(self.steady() * 1e9)
+
+
+_clock = _Clock()
 STEADY_TIME = SimpleNamespace(**vars(time))
 """In the place of the module `time`."""
 STEADY_TIME.time = _clock
-STEADY_TIME.time_ns = lambda: int(_clock() * 1e9)
+STEADY_TIME.time_ns = _clock.nanoseconds
+
+
+def begin_after(at: float) -> None:
+    """Let it be this time at least: that of a node's last entry.
+
+    A signed record is numbered by the time, and peers refuse one that is older than what they know. The wall clock may
+    have been set back since the node's last life.
+    """
+    if at > _clock():
+        _clock.steady = SteadyClock(at)
 
 
 def keep_steady() -> None:

@@ -16,8 +16,10 @@ from typing import Any
 from libp2p.peer.envelope import Envelope
 from libp2p.peer.id import ID
 from libp2p.peer.peerdata import PeerData
-from libp2p.peer.peerstore import PeerStore
+from libp2p.peer.peerstore import PeerStore, _peer_record_signer_matches
 from multiaddr import Multiaddr
+
+from flux_tui.net.upstream.clock import STEADY_TIME
 
 MAX_ENTRIES = 1024
 """Peers that are remembered besides those that are pinned."""
@@ -25,6 +27,10 @@ MAX_ADDRS, MAX_PROTOCOLS, MAX_PROTOCOL_CHARS = 16, 64, 256
 """Of one peer: the addresses that were named last, and the protocols that it named first."""
 MAX_RECORD = 8 * 1024
 """Bytes of a signed record."""
+
+
+FUTURE_SECONDS = 3600.0
+"""A record is numbered by the time. One from so far ahead gives way to whichever comes next."""
 
 
 class BoundedPeerstore(PeerStore):
@@ -69,7 +75,18 @@ class BoundedPeerstore(PeerStore):
         super().set_protocols(peer_id, _short(protocols))
 
     def consume_peer_record(self, envelope: Envelope, ttl: int) -> bool:
-        return len(envelope.raw_payload) <= MAX_RECORD and super().consume_peer_record(envelope, ttl)
+        if len(envelope.raw_payload) > MAX_RECORD:
+            return False
+        if not _peer_record_signer_matches(envelope):
+            return False
+        peer = envelope.record().peer_id
+        known = self.peer_record_map.get(peer)
+        if known is not None and known.seq > (STEADY_TIME.time() + FUTURE_SECONDS) * 1e9:
+            del self.peer_record_map[peer]  # of a clock that was ahead: it would be the newest for years
+        # One that is older than what is known changes nothing, but it is no forgery: its peer's clock was set back, or
+        # somebody hands on what it heard long ago. libp2p's DHT would drop whoever sends it.
+        super().consume_peer_record(envelope, ttl)
+        return True
 
     def _enforce_peer_limit(self) -> None:
         """The entries keep to their own limit."""
