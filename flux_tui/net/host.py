@@ -121,7 +121,7 @@ async def _open(
         tasks.keep(broadcast.run_inbox, network.peer_id, receiver)
         if use_mdns:
             tasks.keep(Mdns(lambda: own.direct, network.found).run, lambda: own.changed)
-        tasks.keep(own.watch, partial(listen_on, host), network.moved)
+        tasks.keep(own.watch, partial(listen_on, host), network.moved, receiver.on_addrs)
         try:
             yield network
         finally:
@@ -183,9 +183,8 @@ class Libp2pNetwork:
     def addrs(self) -> tuple[str, ...]:
         return self._own.all
 
-    def moved(self, addrs: tuple[str, ...]) -> None:
-        """This node has other addresses than before: connections may be dead, and not know it yet."""
-        self._receiver.on_addrs(addrs)
+    def moved(self) -> None:
+        """This machine has other addresses than before: connections may be dead, and not know it yet."""
         for connection in list(self.budget.connections):
             self._nursery.start_soon(probe, connection)
 

@@ -45,6 +45,11 @@ def dialable(listen: Iterable[Multiaddr | str], peer: PeerId) -> tuple[str, ...]
     return tuple(dict.fromkeys(f"{one}/p2p/{peer}" for addr in listen for one in concrete(addr)))
 
 
+def _machine() -> list[str]:
+    """All addresses of this machine, whether they are listened on or not."""
+    return [*own_ips("ip4"), *own_ips("ip6")]
+
+
 class OwnAddrs:
     """Of one node. `relayed`: its addresses at relays, which come first: whoever asks for relays cannot be dialled."""
 
@@ -83,11 +88,17 @@ class OwnAddrs:
         return [Multiaddr(addr) for addr in self.all]
 
     async def watch(
-        self, listen: Callable[[Multiaddr], Awaitable[str | None]], tell: Callable[[tuple[str, ...]], None]
+        self,
+        listen: Callable[[Multiaddr], Awaitable[str | None]],
+        moved: Callable[[], None],
+        tell: Callable[[tuple[str, ...]], None],
     ) -> None:
-        """Look at them whenever something changes, until cancelled. `tell` is called with others than before; `listen`
-        returns why an address cannot be listened on."""
-        told = self.all
+        """Look at them whenever something changes, until cancelled.
+
+        `listen` returns why an address cannot be listened on. `moved` is called when this machine has other addresses
+        than before, `tell` when this node can be dialled at others.
+        """
+        told, had = self.all, _machine()
         async for _ in changes():
             for addr in list(self.late):
                 try:
@@ -99,6 +110,9 @@ class OwnAddrs:
                 else:
                     log.debug("%s is not listened on yet: %s", addr, why)
             self.look()
+            if (has := _machine()) != had:
+                had = has
+                moved()
             if self.all != told:
                 told = self.all
                 tell(told)

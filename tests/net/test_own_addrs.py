@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 from libp2p.crypto.ed25519 import create_new_key_pair
 
 from flux_tui.core import effects as fx
@@ -148,6 +149,28 @@ async def test_a_node_tells_the_addresses_of_now(world: World) -> None:
         world.change("127.0.0.1")
         await seen.until(lambda: len(seen.moves) == 2)
         assert [addr.split("/")[2] for addr in seen.moves[-1]] == ["127.0.0.1"]
+
+
+async def test_a_machine_that_moved_asks_its_connections_whether_they_still_lead_anywhere(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that listens on loopback only: it may have dialled its peers."""
+    asked: list[object] = []
+
+    async def probe(connection: object) -> bool:
+        await trio.lowlevel.checkpoint()
+        asked.append(connection)
+        return True
+
+    seen, other = Seen(), Seen()
+    listen = "/ip4/127.0.0.1/tcp/0"
+    async with opening(1, listen)(seen) as network, opening(2, listen)(other) as another:
+        await connect(Node(another, other), Node(network, seen))
+        monkeypatch.setattr(host, "probe", probe)
+        world.change("192.168.5.5", "127.0.0.1")
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert asked
+        assert not seen.moves, "it is dialled where it was"
 
 
 async def test_an_address_that_comes_later_is_listened_on_then(world: World) -> None:
