@@ -23,6 +23,7 @@ from flux_tui.cli.flags import node_flags
 from flux_tui.cli.output import Failure, say, tell
 from flux_tui.cli.params import PathType
 from flux_tui.cli.show import Starter
+from flux_tui.core.plain import plain
 from flux_tui.paths import literal_path
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 SECRET_BYTES = 24
 COOKIE = "flux_tui"
+PAGE = Path(__file__).with_name("page")
+"""Our page around Textual's terminal: it has a title, fits a phone, and takes keys without a click."""
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline';"
     " img-src 'self' data:; connect-src 'self' ws://{host}; frame-ancestors 'none'"
@@ -77,7 +80,8 @@ def web(file: Path | None, port: int, mask: bool, home: Path | None, **flags: An
             starter.wait()
             if starter.trouble:
                 raise Failure(starter.trouble)
-        asyncio.run(_serve(shlex.join(command), listener))
+        title = "flux-tui" if file is None else f"{file.name} · flux-tui"
+        asyncio.run(_serve(shlex.join(command), listener, title))
     finally:
         if starter is not None:
             starter.stop()
@@ -95,7 +99,7 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-async def _serve(command: str, listener: socket.socket) -> None:
+async def _serve(command: str, listener: socket.socket, title: str) -> None:
     from aiohttp import web as http
     from textual_serve.server import Server
 
@@ -107,7 +111,7 @@ async def _serve(command: str, listener: socket.socket) -> None:
 
     port = listener.getsockname()[1]
     secret = secrets.token_urlsafe(SECRET_BYTES)
-    server = Quiet(command, HOST, port, "flux-tui", public_url=f"http://{HOST}:{port}")
+    server = Quiet(command, HOST, port, plain(title), public_url=f"http://{HOST}:{port}", templates_path=PAGE)
     app = await server._make_app()
     app.middlewares.append(guard(f"{HOST}:{port}", secret))
     runner = http.AppRunner(app, handle_signals=False, shutdown_timeout=1.0)

@@ -80,6 +80,19 @@ class Page:
         for kind in ("mousePressed", "mouseReleased"):
             await self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
+    async def evaluate(self, expression: str) -> Any:
+        """What an expression comes to in the page."""
+        found = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in found, found
+        return found["result"].get("value")
+
+    async def until(self, expression: str) -> None:
+        """Until an expression is true in the page."""
+        deadline = time.monotonic() + PATIENCE
+        while not await self.evaluate(expression):
+            assert time.monotonic() < deadline, expression
+            await asyncio.sleep(0.02)
+
     async def picture(self) -> bytes:
         """What is seen, as PNG."""
         return base64.b64decode((await self.call("Page.captureScreenshot", format="png"))["data"])

@@ -1,6 +1,7 @@
 """The dashboard in a browser: shown, guarded, and gone with its page."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -40,7 +41,14 @@ async def test_the_page_is_a_dashboard_that_takes_keys(address: str) -> None:
             assert "secret" not in str(answer.url), "out of the address, into a cookie"
             policy = answer.headers["Content-Security-Policy"]
             assert "default-src 'self'" in policy
-            assert "data-session-websocket-url" in await answer.text()
+            text = await answer.text()
+            assert "data-session-websocket-url" in text
+            assert f"<title>{RECORDING.name} · flux-tui</title>" in text
+            assert '<meta name="viewport" content="width=device-width, initial-scale=1' in text
+            assert 'lang="en"' in text
+            assert re.findall(r"""(?:src|href)="(?!data:)(?!http://127\.0\.0\.1:)[^"]+""", text) == [], (
+                "from here alone"
+            )
         async with session.ws_connect(f"{base(address)}/ws?width=100&height=30") as socket:
             await until(socket, "recording")
             await socket.send_json(["stdin", "?"])
@@ -85,13 +93,57 @@ async def test_in_a_real_browser_where_there_is_one(address: str) -> None:
     async with opened(browser) as page:
         await page.call("Page.navigate", url=address)
         await page.until_received("recording")
-        await page.click(20, 5)
-        await page.key("?")
+        await page.key("?")  # without a click
         await page.until_received("Push a want")
         assert (await page.picture()).startswith(b"\x89PNG")
         found = await page.call("Runtime.evaluate", expression="document.body.className + location.href")
         assert "-first-byte" in found["result"]["value"]
         assert "secret" not in found["result"]["value"]
+
+
+@on_asyncio
+async def test_keys_come_back_to_the_dashboard(address: str) -> None:
+    """A click beside it, or a session that is over, leaves nobody without keys."""
+    browser = installed()
+    if browser is None:
+        pytest.skip("there is no browser")
+    async with opened(browser) as page:
+        await page.call("Page.navigate", url=address)
+        await page.until_received("recording")
+        await page.evaluate("document.activeElement.blur()")
+        await page.key("?")
+        await page.until_received("Push a want")
+        page.received = b""
+        await page.key("q")
+        await page.until_received("Retries")
+        await page.key("q")
+        await page.until("document.activeElement.id === 'again'")
+        page.received = b""
+        await page.call(
+            "Input.dispatchKeyEvent", type="keyDown", key="Enter", text="\r", windowsVirtualKeyCode=13
+        )
+        await page.until_received("recording")
+        await page.key("?")
+        await page.until_received("Push a want")
+
+
+@on_asyncio
+async def test_on_a_phone_it_is_as_wide_as_the_screen_and_has_sixty_columns(address: str) -> None:
+    browser = installed()
+    if browser is None:
+        pytest.skip("there is no browser")
+    async with opened(browser) as page:
+        await page.call(
+            "Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=2, mobile=True
+        )
+        await page.call("Page.navigate", url=address)
+        await page.until_received("recording")
+        assert await page.evaluate("window.innerWidth") == 390
+        assert await page.evaluate("document.title") == f"{RECORDING.name} · flux-tui"
+        wide = "Math.round(document.querySelector('.xterm-screen').clientWidth)"
+        assert 300 < await page.evaluate(wide) <= 390
+        await page.key("?")
+        await page.until_received("Push a want")  # a panel of the help, which fits from 60 columns on
 
 
 async def _page_by_hand(address: str) -> None:
