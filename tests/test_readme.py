@@ -35,11 +35,13 @@ import msgspec
 import pytest
 
 from flux_tui.config import Settings
+from flux_tui.core import admission as adm
+from flux_tui.core import codec, messages, outbox, ticket
 from flux_tui.core import commands as cmd
-from flux_tui.core import messages
 from flux_tui.core.events import REASONS
 from flux_tui.demo.scenario import load, names
 from flux_tui.home import Home
+from flux_tui.net import budget, network, push_stream
 from flux_tui.ui.keys import ACTIONS, NARRATED, Action, sign
 from tests.bench.nodes import wait_for
 
@@ -257,6 +259,53 @@ def test_its_protocol_tables_are_the_protocol(mark: str, kinds: tuple[type[msgsp
         told = re.findall(r"`(\w+)`(=?)", rows[tag])
         real = [(field.name, "" if field.required else "=") for field in msgspec.structs.fields(kind)]
         assert told == real, tag
+
+
+def test_its_limits_are_those_of_the_code() -> None:
+    bursts = (adm.ORIGIN_BURST, adm.ORIGIN_RATE, adm.SENDER_BURST, adm.SENDER_RATE, adm.NO_BURST, adm.NO_RATE)
+    own, own_rate, sender, sender_rate, noes, no_rate = (f"{number:,.0f}" for number in bursts)
+    expected = {
+        "elements of an array": f"{codec.MAX_ELEMENTS:,}",
+        "`text`": f"{messages.MAX_TEXT} characters",
+        "`name`": f"{messages.MAX_NAME} characters",
+        "`kind`": f"{messages.MAX_KIND} characters of `a-z 0-9 _ . -`, the first a letter",
+        "`payload` of a `custom`": f"{messages.MAX_PAYLOAD_CUSTOM:,} bytes",
+        "`size`, `queue_bytes`, `have`": f"{messages.MAX_SIZE:,}",
+        "`eta`, `ttl`, `retry_after`": f"{messages.MAX_SECONDS:,.0f} s",
+        "`part`": f"{messages.MAX_PART:,} bytes",
+        "`addrs`": f"{messages.MAX_ADDRS}, of {messages.MAX_ADDR} characters each",
+        "`signed`": f"{messages.MAX_SIGNED:,} bytes",
+        "an intent by gossip": f"{codec.MAX_SEALED:,} bytes",
+        "`hops`": f"{messages.MAX_HOPS}",
+        "a ticket": f"{ticket.MAX_TICKET:,} characters, {ticket.MAX_ADDRS} addresses",
+        "intents of one origin": f"{own} at once, {own_rate} a second",
+        "intents from one neighbour, others' included": f"{sender} at once, {sender_rate} a second",
+        "entries that one peer causes in a series": (
+            f"{adm.PURSE_BYTES:,} bytes at once, {adm.PURSE_RATE:,} a second; "
+            f"all strangers together {adm.COMMON_BYTES:,} and {adm.COMMON_RATE:,}"
+        ),
+        "NOs to a peer that pushes more": f"{noes} at once, {no_rate} a second",
+        "customs that a node of this version pushes": (
+            f"{outbox.PUSH_BURST:.0f} at once, {outbox.PUSH_RATE:.0f} a second; "
+            f"{outbox.BYTES_BURST:,.0f} bytes at once, {outbox.BYTES_RATE:,.0f} a second"
+        ),
+        "messages read from one peer": (
+            f"{push_stream.MESSAGE_BURST:,.0f} at once, {push_stream.MESSAGE_RATE:,.0f} a second; "
+            "what comes faster is read later"
+        ),
+        "yamux streams of one connection": f"{budget.MAX_STREAMS}",
+        "bytes that wait unread on one connection": f"{budget.MAX_PARKED:,}",
+    }
+    assert dict(table("limits")) == expected
+    assert f"An entry costs {adm.ENTRY_BYTES} bytes, {adm.CID_BYTES} for each CID" in README
+    assert f"1 … {codec.MAX_HEADER:,}" in README
+    assert f"0 … {codec.MAX_PAYLOAD:,}" in README
+
+
+def test_its_protocols_are_those_that_are_spoken() -> None:
+    spoken = (network.PUSH_PROTOCOL, network.INTENT_TOPIC, network.KAD_PROTOCOL, network.ROUTE_PROTOCOL)
+    for name in spoken:
+        assert f"`{name}`" in README
 
 
 def test_its_lists_are_whole() -> None:

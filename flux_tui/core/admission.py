@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 from flux_tui.core import events as ev
 from flux_tui.core.events import Entry
-from flux_tui.core.ids import PeerId
+from flux_tui.core.ids import PeerId, own_addr
 
 PURSE_BYTES = 512 * 1024
 """Of entries that one peer may cause at once: the wants and offers for some 2,000 loose chunks."""
@@ -67,7 +67,8 @@ UNTIMELY_BURST, UNTIMELY_RATE = 4.0, 0.1
 MAX_REPORTS = 512
 """Peers and faults whose next entry is held back."""
 
-_ENTRY_BYTES, _CID_BYTES = 72, 61
+ENTRY_BYTES, CID_BYTES = 72, 61
+"""What an entry is taken to cost, and a CID in it."""
 
 
 class _Bucket:
@@ -182,7 +183,7 @@ class Admission:
             return False
         if purse.proven:
             return True
-        if purse.connected and purse.spent + 2 * (_ENTRY_BYTES + _CID_BYTES * cids) <= FIRST_BYTES:
+        if purse.connected and purse.spent + 2 * (ENTRY_BYTES + CID_BYTES * cids) <= FIRST_BYTES:
             return True
         return self._common.has(now) or self._common.level > least
 
@@ -243,9 +244,9 @@ class Admission:
         """Which of the return addresses in this node's intent are dialled: its own, and not too many."""
         allowed: list[str] = []
         for addr in addrs:
-            if addr.rpartition("/p2p/")[2] == origin and self._dials.has(now):
+            if (own := own_addr(addr, origin)) is not None and self._dials.has(now):
                 self._dials.take(1, now)
-                allowed.append(addr)
+                allowed.append(own)
         return tuple(allowed)
 
     def may_dial_untimely(self, origin: PeerId, addrs: Sequence[str], now: float) -> tuple[str, ...]:
@@ -342,11 +343,11 @@ def _cost(event: ev.Event) -> int:
             | ev.CancelReceived()
         ):
             text = getattr(event, "text", "")
-            return _ENTRY_BYTES + _CID_BYTES * len(event.cids) + len(text)
+            return ENTRY_BYTES + CID_BYTES * len(event.cids) + len(text)
         case ev.PeerFaulted():
-            return _ENTRY_BYTES + len(event.text)
+            return ENTRY_BYTES + len(event.text)
         case ev.CustomReceived():
-            return _ENTRY_BYTES + len(event.kind) + len(event.payload)
+            return ENTRY_BYTES + len(event.kind) + len(event.payload)
         case (
             ev.ChunkWasted()
             | ev.HaveReceived()
@@ -357,8 +358,8 @@ def _cost(event: ev.Event) -> int:
             | ev.ReplicaWanted()
             | ev.ReleaseReceived()
         ):
-            return _ENTRY_BYTES + _CID_BYTES
+            return ENTRY_BYTES + CID_BYTES
         case ev.LeaseLapsed():
-            return _ENTRY_BYTES + _CID_BYTES * len(event.cids) if event.cause == "refused" else 0
+            return ENTRY_BYTES + CID_BYTES * len(event.cids) if event.cause == "refused" else 0
         case _:
             return 0  # what this node does on its own account

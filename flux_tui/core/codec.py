@@ -31,7 +31,7 @@ MAX_PAYLOAD = 2 * 1024 * 1024
 """Bytes of a payload: blocks of up to 2 MiB are what IPFS tools exchange."""
 MAX_SEALED = 64 * 1024
 """Bytes of a sealed intent as gossip carries it."""
-_MAX_ELEMENTS = 1024
+MAX_ELEMENTS = 1024
 """Elements of any array in a header; the largest legal one has 512 CIDs."""
 _KINDS: dict[Any, type[Message]] = {kind.__struct_config__.tag: kind for kind in MESSAGE_TYPES}
 """By its tag."""
@@ -113,7 +113,7 @@ def _unpack(data: bytes | bytearray | memoryview) -> object:
             data,
             raw=False,
             use_list=True,
-            max_array_len=_MAX_ELEMENTS,
+            max_array_len=MAX_ELEMENTS,
             max_map_len=16,
             max_str_len=MAX_HEADER,
             max_bin_len=MAX_SEALED,
@@ -126,6 +126,6 @@ def _unpack(data: bytes | bytearray | memoryview) -> object:
 
 def _convert(value: object, kind: Any) -> Any:
     try:
-        return msgspec.convert(value, kind)
+        return msgspec.convert(value, kind, builtin_types=(bytes,))  # or text would be read as base64
     except (msgspec.ValidationError, RecursionError) as error:
         raise BadFrameError(f"not a message of this protocol: {error}") from None

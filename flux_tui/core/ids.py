@@ -196,3 +196,13 @@ def _base58_decode(text: str) -> bytes | None:
 
 def _quoted(text: str) -> str:
     return f"“{text if len(text) <= 64 else text[:60] + '…'}”"
+
+
+def own_addr(addr: str, peer: PeerId) -> str | None:
+    """A multiaddr that a peer named as its own, with its id at the end. None: it is no multiaddr, or another's."""
+    if not addr.startswith("/"):
+        return None
+    _, separator, last = addr.rpartition("/p2p/")
+    if separator and "/" not in last:
+        return addr if last == peer else None
+    return f"{addr.rstrip('/')}/p2p/{peer}"

@@ -128,13 +128,17 @@ class Keeper:
 
     def released(self, peer: PeerId, cids: Iterable[Cid]) -> None:
         """An origin does not need these any more. Nobody else can say so."""
+        gone: list[Cid] = []
         for root in cids:
             kept = self.kept.get(root)
             if kept is None or peer not in kept.origins:
                 continue
+            gone.append(root)
             self.ledger.emit(ev.ReleaseReceived(peer=peer, root=root, name=kept.name))
             if not kept.origins:
                 self._drop(root, "released")
+        if gone and peer in self.responder.connected:
+            self.ledger.do(Push(peer=peer, message=msg.Held(cids=tuple(gone), how="gone")))
 
     def peer_up(self, peer: PeerId) -> None:
         """A stream is open: if something is kept for this peer, it may have missed what became of it."""

@@ -32,6 +32,16 @@ MAX_SIZE = 1 << 53
 """Bytes; larger is no file."""
 MAX_ADDRS = 4
 """Return addresses in one intent."""
+MAX_ADDR = 256
+"""Characters of one."""
+MAX_SIGNED = 48 * 1024
+"""Bytes of an intent that its origin signed: with its signature and its frame, it is below what gossip carries."""
+MAX_PART = 8192
+"""Bytes of the bitmap of a part: objects of more than 65,536 blocks (64 GiB) are offered once they are whole."""
+MAX_SECONDS = 1e9
+"""Of a duration."""
+MAX_KIND = 64
+"""Characters of a program's own kind."""
 MAX_PAYLOAD_CUSTOM = 32 * 1024
 """Bytes that an intent or answer of a program's own kind may carry."""
 INTENT_TTL = 60.0
@@ -44,10 +54,10 @@ MAX_REPLICAS = 64
 Asked: TypeAlias = Literal["want", "hold"]
 WireCid: TypeAlias = Annotated[Cid, msgspec.Meta(pattern=r"^baf[ky][a-z2-7]{55}$")]
 WirePeer: TypeAlias = Annotated[PeerId, msgspec.Meta(pattern=r"^[1-9A-HJ-NP-Za-km-z]{20,80}$")]
-Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)]
 Size: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_SIZE)]
 Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
-Kind: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
+Kind: TypeAlias = Annotated[str, msgspec.Meta(pattern=rf"^[a-z][a-z0-9_.-]{{0,{MAX_KIND - 1}}}$")]
 Name: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]
 WantedCids: TypeAlias = Annotated[tuple[WireCid, ...], msgspec.Meta(min_length=1, max_length=MAX_CIDS_WANT)]
 Cids: TypeAlias = Annotated[tuple[WireCid, ...], msgspec.Meta(min_length=1, max_length=MAX_CIDS_DIRECT)]
@@ -108,7 +118,7 @@ class Intent(_Wire, frozen=True, kw_only=True):
     """Seconds since 1970 by the origin's clock."""
     body: IntentBody
     addrs: Annotated[
-        tuple[Annotated[str, msgspec.Meta(max_length=256)], ...], msgspec.Meta(max_length=MAX_ADDRS)
+        tuple[Annotated[str, msgspec.Meta(max_length=MAX_ADDR)], ...], msgspec.Meta(max_length=MAX_ADDRS)
     ] = ()
     """Where the origin can be dialled by a holder that is not connected to it."""
 
@@ -116,7 +126,7 @@ class Intent(_Wire, frozen=True, kw_only=True):
 class SealedIntent(_Wire, tag="intent", frozen=True, kw_only=True):
     """An intent's exact bytes and the origin's Ed25519 signature over them."""
 
-    signed: Annotated[bytes, msgspec.Meta(max_length=48 * 1024)]
+    signed: Annotated[bytes, msgspec.Meta(max_length=MAX_SIGNED)]
     signature: Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
 
 
@@ -154,8 +164,9 @@ class StatusYesButLater(_Wire, tag="status_yes_but_later", frozen=True, kw_only=
     """Of the object, where one root is offered whose size the holder knows."""
     have: Size | None = None
     """Blocks of it that the holder has; None: all."""
-    part: Annotated[bytes, msgspec.Meta(max_length=8192)] | None = None
-    """Where `have` is not all: a bitmap over the object's block CIDs in sorted order (see parts.py)."""
+    part: Annotated[bytes, msgspec.Meta(max_length=MAX_PART)] | None = None
+    """Where `have` is not all: a bitmap over the object's block CIDs, sorted as text (see parts.py). None: all of it,
+    whatever `have` says."""
 
 
 class Error(_Wire, tag="error", frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ Without this, everybody who has the root block seems to have the object, and gra
 holders that serve one peer each, three requesters heard 283 NO for 701 chunks.
 
 A part is told as a bitmap: bit i (the least significant first) stands for the i-th of all the object's
-block CIDs in sorted order. Both sides can number them so once they know the whole tree, whatever order
+block CIDs, sorted as text. Both sides can number them so once they know the whole tree, whatever order
 it came in. A node that does not know its own tree yet offers nothing; one that does not know it yet but
 hears a bitmap asks that holder for inner nodes only: who can draw a bitmap has them all.
 """
@@ -14,9 +14,8 @@ from collections.abc import Iterable
 
 from flux_tui.core.fetch import Fetch
 from flux_tui.core.ids import Cid, PeerId, is_leaf
+from flux_tui.core.messages import MAX_PART
 
-MAX_BITMAP = 8192
-"""Bytes: objects of more than 65,536 blocks (64 GiB) are offered once they are whole."""
 TELL_SHARE = 20
 """A watcher hears again after this fraction (1/20) of the object came."""
 TELL_BLOCKS = 8
@@ -39,7 +38,7 @@ def numbered(fetch: Fetch) -> tuple[Cid, ...] | None:
 def bitmap(fetch: Fetch) -> bytes | None:
     """What is here of an object; None where that cannot be told yet."""
     order = numbered(fetch)
-    if order is None or len(order) > 8 * MAX_BITMAP:
+    if order is None or len(order) > 8 * MAX_PART:
         return None
     bits = bytearray((len(order) + 7) // 8)
     for number, cid in enumerate(order):

@@ -334,9 +334,10 @@ class Responder:
     def _yes(self, intent: Intent, offer: StatusYesButLater, retry: bool, via: ev.Via) -> None:
         peer, cids = intent.origin, offer.cids
         self.ledger.emit(ev.IntentReceived(peer=peer, cids=cids, via=via, retry=retry))
-        self.ledger.emit(ev.AnsweredLater(peer=peer, cids=cids, eta=offer.eta, queue_bytes=offer.queue_bytes))
-        self._remember(peer, cids)
-        self.answer(peer, offer, intent.addrs)
+        if self.answer(peer, offer, intent.addrs):
+            event = ev.AnsweredLater(peer=peer, cids=cids, eta=offer.eta, queue_bytes=offer.queue_bytes)
+            self.ledger.emit(event)
+            self._remember(peer, cids)
 
     def _remember(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
         roots = self._told_yes.setdefault(peer, OrderedDict())
@@ -394,29 +395,31 @@ class Responder:
         addrs: tuple[str, ...] = (),
         news: bool = True,
     ) -> None:
-        if news:
+        no = StatusNo(cids=cids, reason=reason, has_it=has_it, retry_after=retry_after)
+        if self.answer(peer, no, addrs) and news:
             self.ledger.emit(
                 ev.AnsweredNo(peer=peer, cids=cids, reason=reason, has_it=has_it, retry_after=retry_after)
             )
-        no = StatusNo(cids=cids, reason=reason, has_it=has_it, retry_after=retry_after)
-        self.answer(peer, no, addrs)
 
-    def answer(self, peer: PeerId, message: Message, addrs: tuple[str, ...]) -> None:
-        """Push it, or dial the origin and push it then."""
+    def answer(self, peer: PeerId, message: Message, addrs: tuple[str, ...]) -> bool:
+        """Push it, or dial the origin and push it then. False: there is no way to it."""
         if peer in self.connected:
             self.ledger.do(Push(peer=peer, message=message))
-            return
-        if peer not in self._owed:
+            return True
+        owed = self._owed.get(peer)
+        if owed is None or owed[0] <= self.ledger.now:  # or it was dialled once, and did not come
+            self._owed.pop(peer, None)
             allowed = self.admission.may_dial(peer, addrs, self.ledger.now)
             if not allowed:
-                return
+                return False
             if len(self._owed) >= MAX_OWED:
                 self._owed.pop(next(iter(self._owed)))
-            self._owed[peer] = (self.ledger.now + OWED_SECONDS, [], len(allowed) - 1)
+            owed = self._owed[peer] = (self.ledger.now + OWED_SECONDS, [], len(allowed) - 1)
             self.ledger.do(Dial(addr=allowed[0], more=allowed[1:], hearsay=True))
-        owed = self._owed[peer][1]
-        if len(owed) < MAX_DIRECT:
-            owed.append(message)
+        if len(owed[1]) >= MAX_DIRECT:
+            return False
+        owed[1].append(message)
+        return True
 
     def _busy_for(self) -> float:
         """When a place will probably be free: the shortest queue's time at the uplink's rate."""

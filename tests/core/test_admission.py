@@ -13,6 +13,7 @@ from flux_tui.core.admission import Admission
 from flux_tui.core.events import encode_event
 from flux_tui.core.holders import WINDOW_CHUNKS
 from flux_tui.core.ids import Cid, PeerId, raw_cid
+from flux_tui.core.responder import OWED_SECONDS
 from flux_tui.core.uplink import MAX_QUEUED
 from tests.core.test_machine import CHUNK, HOLDER, OTHER, START, Script, up, wanted
 from tests.sim.swarm import peer_name
@@ -258,7 +259,7 @@ def test_unasked_chunks_end_the_link_soon() -> None:
 
 def test_a_return_address_that_is_somebody_elses_is_never_dialled() -> None:
     script = Script(held={CHUNK: 7})
-    for number, addr in enumerate((f"/ip4/9.9.9.9/tcp/9/p2p/{HOLDER}", "/ip4/9.9.9.9/tcp/9", "")):
+    for number, addr in enumerate((f"/ip4/9.9.9.9/tcp/9/p2p/{HOLDER}", "9.9.9.9:9", "")):
         intent = msg.Intent(
             origin=OTHER,
             nonce=b"%8d" % number,
@@ -266,8 +267,37 @@ def test_a_return_address_that_is_somebody_elses_is_never_dialled() -> None:
             body=msg.Want(cids=(CHUNK,)),
             addrs=(addr,),
         )
-        _, effects = script.give(fx.IntentCame(intent, "gossip"))
+        events, effects = script.give(fx.IntentCame(intent, "gossip"))
         assert effects == []
+        assert [type(event) for event in events] == [ev.IntentReceived], (
+            "nor does the series say that it heard yes"
+        )
+
+
+def test_a_return_address_without_the_origins_id_is_the_origins() -> None:
+    relay = f"/ip4/9.9.9.9/tcp/9/p2p/{HOLDER}/p2p-circuit"
+    for addr in ("/ip4/9.9.9.9/tcp/9", relay):
+        script = Script(held={CHUNK: 7})
+        intent = msg.Intent(
+            origin=OTHER, nonce=bytes(8), expires=START + 60, body=msg.Want(cids=(CHUNK,)), addrs=(addr,)
+        )
+        events, effects = script.give(fx.IntentCame(intent, "gossip"))
+        assert effects == [fx.Dial(addr=f"{addr}/p2p/{OTHER}", hearsay=True)]
+        assert isinstance(events[-1], ev.AnsweredLater)
+
+
+def test_an_origin_that_did_not_come_when_it_was_dialled_is_dialled_again_for_its_next_want() -> None:
+    script = Script(held={CHUNK: 7})
+    for number in range(3):
+        intent = msg.Intent(
+            origin=OTHER,
+            nonce=b"%8d" % number,
+            expires=script.now + 60,
+            body=msg.Want(cids=(CHUNK,)),
+            addrs=(f"/ip4/9.9.9.9/tcp/9/p2p/{OTHER}",),
+        )
+        _, effects = script.give(fx.IntentCame(intent, "gossip"), after=OWED_SECONDS + 1)
+        assert any(isinstance(effect, fx.Dial) for effect in effects)
 
 
 def test_return_addresses_of_a_thousand_names_are_dialled_a_few_at_a_time() -> None:

@@ -537,10 +537,10 @@ def test_only_its_origin_can_release_it() -> None:
     assert events == [ev.ReleaseReceived(peer=OTHER, root=root, name="film.mkv")], (
         "somebody else still needs it"
     )
-    assert effects == []
+    assert effects == [fx.Push(OTHER, msg.Held(cids=(root,), how="gone"))], "for the others it is still kept"
     events, effects = said(script, HOLDER, msg.Release(cids=(root,)))
     assert [type(event) for event in events] == [ev.ReleaseReceived, ev.ReplicaDropped]
-    assert [type(effect) for effect in effects] == [fx.Withdraw, fx.Evict]
+    assert [type(effect) for effect in effects] == [fx.Withdraw, fx.Evict, fx.Push]
 
 
 def test_it_is_said_again_when_a_stream_opens() -> None:
@@ -606,7 +606,7 @@ def test_what_the_user_wants_becomes_the_users() -> None:
     script.give(fx.Commanded(cmd.Configure(PolicyChange(quota=0))))
     assert root in state.kept, "what is the user's is not let go of for want of room"
     _, effects = said(script, OTHER, msg.Release(cids=(root,)))
-    assert not effects
+    assert effects == [fx.Push(OTHER, msg.Held(cids=(root,), how="gone"))]
     assert root in state.objects
 
 

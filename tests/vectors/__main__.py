@@ -4,7 +4,11 @@
 
 frames.json    every kind of message: its msgpack array as JSON, and its frame as hex (prefix, header, payload)
 intents.json   every kind of intent: the key that signs it, the signed bytes, the signature, the gossip message
+accepted.json  headers that a peer has to take although this version writes them otherwise, and what they mean
 refused.json   frames that a peer has to refuse, and why
+parts.json     which blocks of an object a `part` names
+customs.json   the CIDs by which a `status_no` names a custom
+addrs.json     what an address in an intent means, by the intent's origin
 tickets.json   tickets, and what is in them
 pnet.json      beginnings of connections in a private swarm: not written here, but by js-libp2p
 
@@ -13,6 +17,7 @@ byte by byte.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +27,9 @@ from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.peer.id import ID
 
 from flux_tui.core import codec, messages
-from flux_tui.core.ids import Cid, PeerId, raw_cid
+from flux_tui.core.ids import Cid, PeerId, own_addr, raw_cid
 from flux_tui.core.messages import Intent, IntentBody, Message, SealedIntent
+from flux_tui.core.outbox import name_of
 from flux_tui.core.ticket import Ticket, format_ticket
 
 FOLDER = Path(__file__).parent
@@ -68,6 +74,22 @@ DIRECT: tuple[tuple[Message, bytes], ...] = (
     (messages.Held(cids=(ROOT,), how="gone", reason="low_space"), b""),
     (messages.Release(cids=(ROOT,)), b""),
     (messages.Custom(kind="presence", payload=b"\x00\xff"), b""),
+    (
+        messages.StatusNo(
+            cids=(name_of(messages.Custom(kind="presence", payload=b"\x00\xff")),),
+            reason="rate_limited",
+            has_it=False,
+            retry_after=1.5,
+        ),
+        b"",
+    ),
+    (
+        messages.StatusYesButLater(
+            cids=(ROOT,), eta=0.0, queue_bytes=0, size=1_048_577, have=None, part=None
+        ),
+        b"",
+    ),
+    (messages.Keep(root=ROOT, size=messages.MAX_SIZE, name="n" * messages.MAX_NAME), b""),
     (
         messages.Route(
             intent=seal(
@@ -155,12 +177,87 @@ def refused() -> list[dict[str, str]]:
             ["cancel", ["QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKxGnR"]]
         ),
         "a reason that is none": frame(["status_no", [LEAF], "tired", True, None, ""]),
+        "a float where an integer belongs": frame(["keep", ROOT, 3.0]),
+        "a size above 2^53": frame(["keep", ROOT, messages.MAX_SIZE + 1]),
+        "a text of 513 characters": frame(["error", "x" * (messages.MAX_TEXT + 1)]),
+        "a name of 256 characters": frame(["keep", ROOT, 1, "n" * (messages.MAX_NAME + 1)]),
+        "bytes where text belongs": frame(["keep", ROOT, 1, b"name"]),
+        "text where bytes belong": frame(["custom", "presence", "aGVsbG8="]),
+        "nil where it is not the default": frame(["status_no", [LEAF], "busy", False, None, None]),
+        "an upper-case kind": frame(["custom", "Presence", b""]),
+        "a kind of 65 characters": frame(["custom", "k" * (messages.MAX_KIND + 1), b""]),
+        "a payload of a custom of 32,769 bytes": frame(
+            ["custom", "presence", bytes(messages.MAX_PAYLOAD_CUSTOM + 1)]
+        ),
+        "a part of 8,193 bytes": frame(
+            ["status_yes_but_later", [ROOT], 0.0, 0, None, None, 1, bytes(messages.MAX_PART + 1)]
+        ),
+        "a route with 3 hops": frame(["route", ["intent", b"", bytes(64)], messages.MAX_HOPS + 1]),
+        "a signature of 63 bytes": frame(["intent", b"", bytes(63)]),
+        "signed bytes above 49,152": frame(["intent", bytes(messages.MAX_SIGNED + 1), bytes(64)]),
+        "an ext": frame(["grant", [LEAF], 1.0, msgpack.ExtType(1, b"x")]),
         "a negative time": frame(["grant", [LEAF], -1.0]),
         "a time that is not a number": frame(["grant", [LEAF], float("nan")]),
         "trailing bytes after the array": _longer(frame(["cancel", [LEAF]])),
         "msgpack that ends too early": frame(["cancel", [LEAF]])[:-1],
     }
     return [{"why": why, "frame": data.hex()} for why, data in cases.items()]
+
+
+def accepted() -> list[dict[str, Any]]:
+    """Headers that other implementations may write, and the array that they mean."""
+    cases: dict[str, tuple[list[Any], Message]] = {
+        "a duration as an integer": (["grant", [LEAF], 3], messages.Grant(cids=(LEAF,), ttl=3.0)),
+        "defaults left out": (
+            ["status_yes_but_later", [LEAF], 0, 0],
+            messages.StatusYesButLater(cids=(LEAF,), eta=0.0, queue_bytes=0),
+        ),
+        "a CID twice": (["cancel", [LEAF, LEAF]], messages.Cancel(cids=(LEAF, LEAF))),
+        "a field of a later version": (
+            ["can_hold", ROOT, True, {"later": 1}],
+            messages.CanHold(root=ROOT, whole=True),
+        ),
+        "a wait above 600 s, which counts as 600": (
+            ["status_no", [LEAF], "busy", True, messages.MAX_SECONDS],
+            messages.StatusNo(cids=(LEAF,), reason="busy", has_it=True, retry_after=messages.MAX_SECONDS),
+        ),
+    }
+    return [
+        {
+            "why": why,
+            "header": msgpack.packb(array).hex(),
+            "means": to_json(msgspec.to_builtins(message, builtin_types=(bytes,))),
+        }
+        for why, (array, message) in cases.items()
+    ]
+
+
+def parts() -> list[dict[str, Any]]:
+    """An object of nine leaves and a root, and the bitmap of those that a peer has."""
+    blocks = sorted([*(raw_cid(b"block %d" % number) for number in range(9)), ROOT])
+    have = blocks[0:1] + blocks[3:5] + blocks[8:]
+    bits = sum(1 << number for number, cid in enumerate(blocks) if cid in have)
+    return [{"blocks": blocks, "have": have, "part": bits.to_bytes(2, "little").hex()}]
+
+
+def customs() -> list[dict[str, Any]]:
+    """Customs, and their names."""
+    found = [messages.Custom(kind="presence", payload=b"\x00\xff"), messages.Custom(kind="a.b")]
+    return [{"kind": one.kind, "payload": {"hex": one.payload.hex()}, "name": name_of(one)} for one in found]
+
+
+def addrs() -> list[dict[str, str | None]]:
+    """Addresses of an intent of ORIGIN, and what is dialled."""
+    other = "12D3KooWLHHjNr3Fyy9SmuFLy4k6LpNQdaabg8XTjjFEWV8FCyCi"
+    cases = (
+        ADDR,
+        "/ip4/192.0.2.7/tcp/4001",
+        f"/ip4/192.0.2.9/tcp/4001/p2p/{other}/p2p-circuit",
+        f"/ip4/192.0.2.9/tcp/4001/p2p/{other}/p2p-circuit/p2p/{ORIGIN}",
+        f"/ip4/192.0.2.7/tcp/4001/p2p/{other}",
+        "192.0.2.7:4001",
+    )
+    return [{"origin": ORIGIN, "addr": addr, "dialled": own_addr(addr, ORIGIN)} for addr in cases]
 
 
 def tickets() -> list[dict[str, Any]]:
@@ -193,7 +290,16 @@ def _longer(frame: bytes) -> bytes:
     return (1 << 24 | len(header)).to_bytes(4, "big") + frame[4:8] + header
 
 
-FILES = {"frames": frames, "intents": intents, "refused": refused, "tickets": tickets}
+FILES: dict[str, Callable[[], list[Any]]] = {
+    "frames": frames,
+    "intents": intents,
+    "accepted": accepted,
+    "refused": refused,
+    "parts": parts,
+    "customs": customs,
+    "addrs": addrs,
+    "tickets": tickets,
+}
 
 
 def main() -> None:

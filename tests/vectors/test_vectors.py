@@ -4,13 +4,19 @@ import json
 from typing import Any, get_args
 
 import msgpack
+import msgspec
 import pytest
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.peer.id import ID
 
 from flux_tui.core import codec, messages
+from flux_tui.core.admission import Admission
+from flux_tui.core.fetch import Fetch
+from flux_tui.core.ids import raw_cid
+from flux_tui.core.outbox import name_of
+from flux_tui.core.parts import bitmap, blocks_in
 from flux_tui.core.ticket import Ticket, format_ticket, parse_ticket
-from tests.vectors.__main__ import FILES, FOLDER, from_json
+from tests.vectors.__main__ import FILES, FOLDER, from_json, to_json
 
 
 def vectors(name: str) -> list[dict[str, Any]]:
@@ -96,3 +102,38 @@ def test_tickets(vector: dict[str, Any]) -> None:
     ticket = Ticket(vector["root"], vector["name"], vector["size"], tuple(vector["addrs"]))
     assert parse_ticket(vector["ticket"]) == ticket
     assert format_ticket(ticket) == vector["ticket"]
+
+
+@pytest.mark.parametrize("vector", vectors("accepted"), ids=lambda vector: vector["why"])
+def test_what_has_to_be_taken(vector: dict[str, Any]) -> None:
+    message = codec.decode_header(bytes.fromhex(vector["header"]))
+    plain = json.loads(json.dumps(to_json(msgspec.to_builtins(message, builtin_types=(bytes,)))))
+    assert plain == vector["means"]
+
+
+@pytest.mark.parametrize("vector", vectors("parts"))
+def test_parts(vector: dict[str, Any]) -> None:
+    order = sorted(vector["blocks"])  # as text
+    part = bytes.fromhex(vector["part"])
+    assert len(part) == (len(order) + 7) // 8
+    named = [cid for number, cid in enumerate(order) if part[number >> 3] >> (number & 7) & 1]
+    assert named == vector["have"]
+    fetch = Fetch(order[-1], path=None, tree=True, by=None, size=None)
+    fetch.blocks = dict.fromkeys(reversed(order), 1)
+    fetch.counted = dict.fromkeys(vector["have"], 1)
+    assert bitmap(fetch) == part
+    fetch.missing.update(dict.fromkeys(order))
+    assert blocks_in(fetch, part) == vector["have"]
+
+
+@pytest.mark.parametrize("vector", vectors("customs"), ids=lambda vector: vector["kind"])
+def test_names_of_customs(vector: dict[str, Any]) -> None:
+    payload = bytes.fromhex(vector["payload"]["hex"])
+    assert raw_cid(vector["kind"].encode() + bytes(1) + payload) == vector["name"]
+    assert name_of(messages.Custom(kind=vector["kind"], payload=payload)) == vector["name"]
+
+
+@pytest.mark.parametrize("vector", vectors("addrs"), ids=lambda vector: vector["addr"])
+def test_addresses_of_an_origin(vector: dict[str, Any]) -> None:
+    dialled = Admission(0.0).may_dial(vector["origin"], (vector["addr"],), 0.0)
+    assert dialled == ((vector["dialled"],) if vector["dialled"] else ())
