@@ -110,7 +110,8 @@ class Responder:
         lacking = tuple(cid for cid in want.cids if size_of(cid) is None or cid in going)
         if held and (no := self._why_not(peer)) is not None:
             self._in_line(peer, no[1])
-            self._no(peer, held, *no, has_it=True)
+            # Whoever is not connected is dialled only to be told when to come back.
+            self._no(peer, held, *no, has_it=True, addrs=() if no[1] is None else intent.addrs)
         elif held:
             partial = tuple(cid for cid in held if cid in self.fetches)
             whole = tuple(cid for cid in held if cid not in self.fetches)

@@ -104,7 +104,7 @@ def kept_replica() -> Script:
 def test_a_replica_that_is_released_is_withdrawn_before_it_is_removed() -> None:
     script = kept_replica()
     _, effects = script.give(fx.MessageCame(OTHER, msg.Release(cids=(CHUNK,))))
-    assert [type(effect) for effect in effects] == [fx.Withdraw, fx.Evict]
+    assert [type(effect) for effect in effects] == [fx.Withdraw, fx.Evict, fx.Push]
     assert effects[0] == fx.Withdraw(roots=(CHUNK,))
     assert not [effect for effect in reborn(script) if isinstance(effect, fx.Provide)]
 

@@ -195,6 +195,7 @@ def test_the_others_are_left_alone() -> None:
     script.held[other] = 5
     script.give(added(other, "/home/me/other"))
     script.give(fx.Commanded(cmd.Remove((ROOT,))))
+    script.give(up(OTHER))
     events, _ = script.give(fx.IntentCame(wanted(OTHER, other), "direct"))
     assert [event.peer for event in events if isinstance(event, ev.AnsweredLater)] == [OTHER]
     assert ME not in script.machine.responder.connected
