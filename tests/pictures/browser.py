@@ -51,6 +51,8 @@ class Page:
         self._numbers = itertools.count(1)
         self.received = b""
         """What came to the page through its web socket."""
+        self.sockets: list[str] = []
+        """The addresses of its web sockets."""
 
     async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Push a command; what came of it."""
@@ -99,6 +101,8 @@ class Page:
 
     async def _next(self) -> dict[str, Any]:
         message: dict[str, Any] = await asyncio.wait_for(self._socket.receive_json(), PATIENCE)
+        if message.get("method") == "Network.webSocketCreated":
+            self.sockets.append(message["params"]["url"])
         if message.get("method") == "Network.webSocketFrameReceived":
             frame = message["params"]["response"]
             data = frame["payloadData"]

@@ -134,7 +134,7 @@ async def test_on_a_phone_it_is_as_wide_as_the_screen_and_has_sixty_columns(addr
         pytest.skip("there is no browser")
     async with opened(browser) as page:
         await page.call(
-            "Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=2, mobile=True
+            "Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True
         )
         await page.call("Page.navigate", url=address)
         await page.until_received("recording")
@@ -143,7 +143,10 @@ async def test_on_a_phone_it_is_as_wide_as_the_screen_and_has_sixty_columns(addr
         wide = "Math.round(document.querySelector('.xterm-screen').clientWidth)"
         assert 300 < await page.evaluate(wide) <= 390
         await page.key("?")
-        await page.until_received("Push a want")  # a panel of the help, which fits from 60 columns on
+        await page.until_received("Push a want")
+        columns = re.search(r"width=(\d+)", page.sockets[0])
+        assert columns is not None
+        assert int(columns[1]) >= 60
 
 
 async def _page_by_hand(address: str) -> None:
