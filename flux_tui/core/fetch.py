@@ -249,3 +249,9 @@ class Fetch:
         self.places += 1
         if self.places > MAX_PLACES:
             raise TooLargeError(f"it has more than {MAX_PLACES:,} parts")
+
+
+def owners(wanted: Mapping[Cid, Collection[Fetch]], cids: Collection[Cid]) -> tuple[Cid, ...]:
+    """The objects that these are blocks of. `wanted`: every block that is to come, and whose it is."""
+    found = (fetch.root for cid in cids for fetch in wanted.get(cid, ()) if fetch.tree)
+    return tuple(dict.fromkeys(root for root in found if root not in cids))

@@ -27,7 +27,7 @@ from flux_tui.core import events as ev
 from flux_tui.core.backoff import SNUB
 from flux_tui.core.effects import Push
 from flux_tui.core.events import RetryCause
-from flux_tui.core.fetch import Fetch
+from flux_tui.core.fetch import Fetch, owners
 from flux_tui.core.holders import HICCUP, MAX_PATIENCE, WINDOW_CHUNKS, Holder, Holders
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.leases import MAX_EXTENSIONS, Batch, Leases
@@ -113,7 +113,12 @@ class Granting:
             self._extended[id(batch)] = batch
             self.leases.watch(batch, now, batch.seconds * 2)
             self.ledger.emit(
-                ev.LeaseExtended(peer=holder.peer, cids=tuple(batch.chunks), deadline=batch.deadline)
+                ev.LeaseExtended(
+                    peer=holder.peer,
+                    cids=tuple(batch.chunks),
+                    deadline=batch.deadline,
+                    roots=owners(self.wanted, batch.chunks),
+                )
             )
             return
         holder.patience = min(holder.patience * 2, MAX_PATIENCE)
@@ -340,7 +345,8 @@ class Granting:
         """These leases end without their chunks; what is still wanted is free again."""
         if not cids:
             return
-        self.ledger.emit(ev.LeaseLapsed(peer=holder.peer, cids=tuple(cids), cause=cause))
+        roots = owners(self.wanted, cids)
+        self.ledger.emit(ev.LeaseLapsed(peer=holder.peer, cids=tuple(cids), cause=cause, roots=roots))
         self.ready[holder.peer] = None
         for cid in reversed(cids):
             if cause not in CAME:

@@ -333,7 +333,10 @@ class Machine:
             case msg.Release():
                 self.keeper.released(peer, message.cids)
             case msg.Error():
-                self.ledger.emit(ev.ErrorReceived(peer=peer, text=message.text, cids=message.cids))
+                roots = self.requester.owners(message.cids)
+                self.ledger.emit(
+                    ev.ErrorReceived(peer=peer, text=message.text, cids=message.cids, roots=roots)
+                )
             case msg.Custom():
                 self.customs.came(peer, message, "direct", ())
             case msg.Chunk() | msg.SealedIntent() | msg.Route():

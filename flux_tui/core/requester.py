@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from flux_tui.core import events as ev
 from flux_tui.core.backoff import GIVES_NOTHING, gives_later
 from flux_tui.core.effects import Claim, DropTree, FilePlan, FinishTree, LeafPlace, OpenTree, Place, ReadNode
-from flux_tui.core.fetch import Fetch, Spot, TooLargeError
+from flux_tui.core.fetch import Fetch, Spot, TooLargeError, owners
 from flux_tui.core.granting import Granting
 from flux_tui.core.holders import LEASE_MIN, Holder, Holders
 from flux_tui.core.ids import Cid, PeerId, is_leaf
@@ -330,7 +330,13 @@ class Requester:
             return
         wait = None if no.retry_after is None else min(no.retry_after, MAX_WAIT)
         said = ev.StatusNo(
-            peer=peer, cids=cids, reason=no.reason, has_it=no.has_it, retry_after=wait, text=no.text
+            peer=peer,
+            cids=cids,
+            reason=no.reason,
+            has_it=no.has_it,
+            retry_after=wait,
+            text=no.text,
+            roots=self.owners(cids),
         )
         self.ledger.emit(said)
         holder = self.holders.get(peer)
@@ -426,7 +432,9 @@ class Requester:
         holder.faults += 1
         holder.snubbed = True  # one chunk at a time, until a good one comes
         self._late(holder, cid)
-        self.ledger.emit(ev.ChunkWasted(cid=cid, size=size, peer=peer, cause="corrupt"))
+        self.ledger.emit(
+            ev.ChunkWasted(cid=cid, size=size, peer=peer, cause="corrupt", roots=self.owners((cid,)))
+        )
         fetches = self.wanted.get(cid, ())
         for fetch in fetches:
             fetch.lack(peer, cid)
@@ -443,14 +451,18 @@ class Requester:
         if cause == "unasked" and (owed := self._owed.get(peer, 0)):
             self._owed[peer] = owed - 1
             cause = "late"  # as far as is known here
-        self.ledger.emit(ev.ChunkWasted(cid=cid, size=size, peer=peer, cause=cause))
+        self.ledger.emit(
+            ev.ChunkWasted(cid=cid, size=size, peer=peer, cause=cause, roots=self.owners((cid,)))
+        )
         return cause
 
     def land_failed(self, peer: PeerId, cid: Cid, size: int, text: str) -> None:
         """A good chunk could not be written here: leave the swarm in peace for a while."""
         holder = self.holders.get(peer)
         self._late(holder, cid)
-        self.ledger.emit(ev.ChunkWasted(cid=cid, size=size, peer=peer, cause="unwritten"))
+        self.ledger.emit(
+            ev.ChunkWasted(cid=cid, size=size, peer=peer, cause="unwritten", roots=self.owners((cid,)))
+        )
         if self.grants.leases.holds(cid, holder):
             self.grants.lapse(holder, [cid], "unwritten")
         for fetch in list(self.wanted.get(cid, ())):
@@ -504,6 +516,10 @@ class Requester:
         if self.grants.leases.holds(cid, holder):
             return holder.lapsed.get(cid, (None, 0))[0]
         return holder.came_late(cid)
+
+    def owners(self, cids: tuple[Cid, ...]) -> tuple[Cid, ...]:
+        """The wanted objects that these are blocks of."""
+        return owners(self.wanted, cids)
 
     # ── helpers ─────────────────────────────────────────────────────────────────────────────────
 

@@ -158,6 +158,9 @@ def _describe(event: Event, names: Names, brief: bool) -> str:
         first = names.name(cids[0])
         return first if len(cids) == 1 else f"{first} and {len(cids) - 1:,} more"
 
+    def blocks(cids: tuple[Cid, ...], roots: tuple[Cid, ...]) -> str:
+        return counted(len(cids), "chunk") + (f" of {what(roots)}" if roots else "")
+
     def no(event: ev.StatusNo | ev.AnsweredNo, about: str) -> str:
         if event.retry_after is None:
             return f"{event.reason}: {about}, waiting will not help"
@@ -186,16 +189,16 @@ def _describe(event: Event, names: Names, brief: bool) -> str:
             return f"{what(event.cids)}: nobody has it yet, its place in the network is free"
         case ev.RetrySet():
             causes = _CAUSES if event.about == "want" else _HOLD_CAUSES
-            return f"{what(event.cids)}: {causes[event.cause]}"
+            return f"{causes[event.cause]}: {what(event.cids)}"
         case ev.Granted():
             of = f" of {names.name(event.root)}" if event.root else ""
             hedge = ", overdue elsewhere" if event.hedge else ""
             number = f"{len(event.cids):,}" if brief and of else counted(len(event.cids), "chunk")
             return f"may send {number}{of}{hedge}"
         case ev.LeaseExtended():
-            return f"is late with {counted(len(event.cids), 'chunk')}, but nobody else has them"
+            return f"is late, but nobody else has them: {blocks(event.cids, event.roots)}"
         case ev.LeaseLapsed():
-            return f"{counted(len(event.cids), 'chunk')}: {_LAPSES[event.cause]}"
+            return f"{_LAPSES[event.cause]}: {blocks(event.cids, event.roots)}"
         case ev.DelayedYes():
             part = "" if event.have is None else f"{counted(event.have, 'chunk')} of "
             return f"has {part}{what(event.cids)}, can send in {human_seconds(event.eta)}"
@@ -206,10 +209,12 @@ def _describe(event: Event, names: Names, brief: bool) -> str:
             return no(event, f"does not take {counted(len(event.cids), 'message')} of a program's own kind")
         case ev.StatusNo():
             has = "has" if event.has_it else "has not"
+            of = blocks(event.cids, event.roots) if event.roots else what(event.cids)
             text = f" ({names.text(event.text)})" if event.text else ""
-            return f"{no(event, f'{has} {what(event.cids)}')}{text}"
+            return f"{no(event, f'{has} {of}')}{text}"
         case ev.ChunkWasted():
-            return f"{what((event.cid,))} {human_size(event.size)}: {event.cause}"
+            of = f" of {what(event.roots)}" if event.roots else ""
+            return f"{event.cause}: {human_size(event.size)}, {what((event.cid,))}{of}"
         case ev.ObjectMapped():
             chunks = counted(event.chunks, "chunk")
             return f"{names.name(event.root)} is {human_size(event.size)} in {chunks}, {event.have:,} here"
@@ -300,10 +305,10 @@ def _describe(event: Event, names: Names, brief: bool) -> str:
         case ev.PushedKeep():
             return f"is to keep {names.name(event.root)}"
         case ev.ReplicaHeld():
-            why = f": {event.reason}" if event.reason else ""
-            return f"{_HELD[event.how]} {names.name(event.root)}{why}"
+            why = f"{event.reason}: " if event.reason else ""
+            return f"{why}{_HELD[event.how]} {names.name(event.root)}"
         case ev.ReplicaLost():
-            return f"does not count as a keeper of {names.name(event.root)} any more: {_LOSSES[event.cause]}"
+            return f"{_LOSSES[event.cause]}: does not count as a keeper of {names.name(event.root)} any more"
         case ev.Released():
             return f"{what(event.cids)} need not be kept by others any more"
         case ev.OfferedHold():
@@ -318,7 +323,7 @@ def _describe(event: Event, names: Names, brief: bool) -> str:
             return f"no longer needs {event.name or names.name(event.root)} kept here"
         case ev.ReplicaDropped():
             named = event.name or names.name(event.root)
-            return f"{named} {human_size(event.size)} is no longer kept here: {_DROPS[event.cause]}"
+            return f"{_DROPS[event.cause]}: {named} {human_size(event.size)} is no longer kept here"
         case ev.ReplicaAdopted():
             return (
                 f"{names.name(event.root)} is kept for others, and the user's own: it takes none of the quota"

@@ -18,6 +18,7 @@ from flux_tui.ui.collector import take_turn
 from flux_tui.ui.filter import cids_of
 from flux_tui.ui.frame import TICK_SECONDS
 from flux_tui.ui.layout import PANELS, fit
+from flux_tui.ui.owners import roots_of
 from flux_tui.ui.panels.caption import CaptionStrip
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.panels.series import SeriesPanel
@@ -75,7 +76,7 @@ class Board(Around):
         if self.current != "series":
             return Cid(key) if key in self.state.objects else None
         entry = self.source.entry(int(key))
-        cids = cids_of(entry.event) if entry is not None else ()
+        cids = (*cids_of(entry.event), *roots_of(entry, self.source)) if entry is not None else ()
         return next((cid for cid in cids if cid in self.state.objects), None)
 
     # ── the ticker ──────────────────────────────────────────────────────────────────────────────

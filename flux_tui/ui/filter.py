@@ -41,9 +41,23 @@ class Filter(NamedTuple):
         """Whether any condition is on the line's text, which then has to be made."""
         return any(not term.field for term in self.terms)
 
-    def takes(self, entry: Entry, text: str, called: Mapping[PeerId, str] | None = None) -> bool:
-        """Whether an entry passes; `text` is its line as shown, in lower case. `called`: names of peers."""
-        return all(_holds(term, entry.event, text, called or {}) != term.negated for term in self.terms)
+    @property
+    def by_object(self) -> bool:
+        """Whether any condition can hold of an entry by the object that it is about."""
+        return any(term.field in ("", "cid") for term in self.terms)
+
+    def takes(
+        self,
+        entry: Entry,
+        text: str,
+        called: Mapping[PeerId, str] | None = None,
+        roots: tuple[Cid, ...] = (),
+    ) -> bool:
+        """Whether an entry passes; `text` is its line as shown, in lower case. `called`: names of peers; `roots`:
+        objects whose blocks it is about, besides those that it names."""
+        return all(
+            _holds(term, entry.event, text, called or {}, roots) != term.negated for term in self.terms
+        )
 
     def takes_text(self, text: str) -> bool:
         """Whether a row that is no entry passes, by its text alone, in lower case."""
@@ -81,7 +95,7 @@ def unknown_words(wanted: Filter) -> list[str]:
     return found
 
 
-def _holds(term: Term, event: Event, text: str, called: Mapping[PeerId, str]) -> bool:
+def _holds(term: Term, event: Event, text: str, called: Mapping[PeerId, str], roots: tuple[Cid, ...]) -> bool:
     match term.field:
         case "kind":
             return term.value in kind_of(event)
@@ -93,7 +107,7 @@ def _holds(term: Term, event: Event, text: str, called: Mapping[PeerId, str]) ->
                 for peer in peers_of(event)
             )
         case "cid":
-            return any(term.value in cid for cid in cids_of(event))
+            return any(term.value in cid for cid in (*cids_of(event), *roots))
         case _:
             return term.value in text
 

@@ -219,7 +219,7 @@ def _run_words(entry: Entry, group: Group, view: View) -> str:
         case ChunkReceived():
             return f"{view.name(event.roots[0]) if event.roots else 'chunks'} {size}"
         case ChunkWasted():
-            return f"chunks {size}: {event.cause}"
+            return f"{event.cause}: chunks {size}"
         case ChunksSent() | GrantReceived():
             return f"{counted(group.chunks, 'chunk')}, {size}"
         case Granted():

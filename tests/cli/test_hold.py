@@ -58,7 +58,7 @@ def test_hold_and_release(tmp_path: Path) -> None:
             assert state(origin.home)["holds"] == []
             story = flux("series", home=keeper.home).stdout
             assert "no longer needs film.mkv kept here" in story
-            assert "film.mkv 2.9 MiB is no longer kept here: nobody needs it any more" in story
+            assert "nobody needs it any more: film.mkv 2.9 MiB is no longer kept here" in story
             assert "film.mkv: the copy that was kept for others is gone" in story
             other = raw_cid(b"never heard of")
             flux("release", other, home=origin.home)

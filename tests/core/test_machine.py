@@ -360,10 +360,10 @@ def test_a_full_disk_leaves_the_swarm_in_peace_and_says_so_once() -> None:
     first, *others = granted
     events, effects = script.give(fx.LandFailed(HOLDER, first, 1 << 20, FULL))
     assert events == [
-        ev.ChunkWasted(cid=first, size=1 << 20, peer=HOLDER, cause="unwritten"),
-        ev.LeaseLapsed(peer=HOLDER, cids=(first,), cause="unwritten"),
+        ev.ChunkWasted(cid=first, size=1 << 20, peer=HOLDER, cause="unwritten", roots=(root,)),
+        ev.LeaseLapsed(peer=HOLDER, cids=(first,), cause="unwritten", roots=(root,)),
         ev.ErrorOccurred(text=FULL, cid=root, path="/x"),
-        ev.LeaseLapsed(peer=HOLDER, cids=tuple(others), cause="unwritten"),
+        ev.LeaseLapsed(peer=HOLDER, cids=tuple(others), cause="unwritten", roots=(root,)),
         ev.RetrySet(cids=(root,), next_push_at=script.now + 10, cause="unwritten"),
     ]
     assert effects == [fx.Push(HOLDER, msg.Cancel(cids=tuple(others)))], "what is on its way is stopped"
@@ -373,7 +373,9 @@ def test_a_full_disk_leaves_the_swarm_in_peace_and_says_so_once() -> None:
 
     for cid in others[:3]:  # these had left already
         events, effects = script.give(fx.LandFailed(HOLDER, cid, 1 << 20, FULL), after=0.1)
-        assert events == [ev.ChunkWasted(cid=cid, size=1 << 20, peer=HOLDER, cause="unwritten")]
+        assert events == [
+            ev.ChunkWasted(cid=cid, size=1 << 20, peer=HOLDER, cause="unwritten", roots=(root,))
+        ]
         assert effects == []
     assert script.machine.state.wasted_bytes == {"unwritten": 4 << 20}
 

@@ -72,6 +72,8 @@ class LeaseExtended(EventBase, tag="lease_extended", frozen=True, kw_only=True):
     peer: PeerId
     cids: tuple[Cid, ...]
     deadline: float
+    roots: tuple[Cid, ...] = ()
+    """The wanted objects that these are blocks of."""
 
 
 class LeaseLapsed(EventBase, tag="lease_lapsed", frozen=True, kw_only=True):
@@ -80,6 +82,8 @@ class LeaseLapsed(EventBase, tag="lease_lapsed", frozen=True, kw_only=True):
     peer: PeerId
     cids: tuple[Cid, ...]
     cause: LapseCause
+    roots: tuple[Cid, ...] = ()
+    """The wanted objects that these are blocks of."""
 
 
 class Cancelled(EventBase, tag="cancelled", frozen=True, kw_only=True):
@@ -124,6 +128,8 @@ class StatusNo(EventBase, tag="status_no", frozen=True, kw_only=True):
     """Seconds from the entry's time; None: the answer will not change by waiting."""
     text: str = ""
     about: About = "want"
+    roots: tuple[Cid, ...] = ()
+    """The wanted objects that these are blocks of."""
 
 
 class ChunkReceived(EventBase, tag="chunk_received", frozen=True, kw_only=True):
@@ -145,6 +151,8 @@ class ChunkWasted(EventBase, tag="chunk_wasted", frozen=True, kw_only=True):
     size: int
     peer: PeerId
     cause: Waste
+    roots: tuple[Cid, ...] = ()
+    """The wanted objects that it is a block of."""
 
 
 class HaveReceived(EventBase, tag="have_received", frozen=True, kw_only=True):
@@ -162,3 +170,5 @@ class ErrorReceived(EventBase, tag="error_received", frozen=True, kw_only=True):
     peer: PeerId
     text: str
     cids: tuple[Cid, ...] = ()
+    roots: tuple[Cid, ...] = ()
+    """The wanted objects that these are blocks of."""

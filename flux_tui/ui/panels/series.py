@@ -17,6 +17,7 @@ from flux_tui.core.ids import PeerId
 from flux_tui.core.plain import plain
 from flux_tui.core.words import counted
 from flux_tui.ui.filter import Filter
+from flux_tui.ui.owners import CONTEXT, Owners
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.source import Source
 from flux_tui.ui.view import NOBODY, Line, View, entry_line, span, text_of
@@ -49,6 +50,9 @@ class SeriesPanel(LinesPanel):
         self._window = Window(0, fold=True)
         self._lines: LRUCache[tuple[object, ...], Line] = LRUCache(512)
         self._shown: tuple[object, ...] = ()
+        self._owners = Owners()
+        self._learned = (0, 0)
+        """From where to where entries were learned from."""
         self._named = 0
         """How many objects and peers have a name."""
 
@@ -83,6 +87,7 @@ class SeriesPanel(LinesPanel):
         self._window = Window(
             self.source.cursor, fold=self._folds, passes=self._passes if self.filter else None
         )
+        self._owners, self._learned = Owners(), (self.source.cursor, self.source.cursor)
         self._lines.clear()
         self.following = True
         self.selected = None
@@ -192,9 +197,9 @@ class SeriesPanel(LinesPanel):
                 cursor, fold=self._folds, passes=self._passes if self.filter else None
             )
         elif cursor < window.high:
-            window.cut(cursor, self.source.read)
+            window.cut(cursor, self._read)
         while window.high < cursor and budget > 0 and (self.following or self._wants_more_below()):
-            page = self.source.read(window.high, min(budget, cursor - window.high))
+            page = self._read(window.high, min(budget, cursor - window.high))
             if not page:
                 break
             window.extend(page)
@@ -205,7 +210,7 @@ class SeriesPanel(LinesPanel):
         window, until = self._window, time.monotonic() + SLICE_SECONDS
         while window.low > 0 and budget > 0 and not window.full and self._wants_more():
             count = min(250, budget, window.low)
-            window.prepend(self.source.read(window.low - count, count), window.low - count)
+            window.prepend(self._read(window.low - count, count), window.low - count)
             budget -= count
             if self.filter and time.monotonic() >= until:
                 break
@@ -238,7 +243,7 @@ class SeriesPanel(LinesPanel):
             self._window = Window(
                 max(0, seq - 1), fold=self._folds, passes=self._passes if self.filter else None
             )
-            self._window.extend(self.source.read(max(0, seq - 1), SLICE // 2))
+            self._window.extend(self._read(max(0, seq - 1), SLICE // 2))
         self._look_back(SLICE // 2)
 
     def _settle(self, seq: int) -> None:
@@ -293,10 +298,26 @@ class SeriesPanel(LinesPanel):
 
     def _passes(self, entry: Entry) -> bool:
         assert self._view is not None
+        roots = self._owners.of(entry.event)
         if self.filter.by_words:
             whole = self._view._replace(width=WHOLE)  # what matches does not hang on what there is room for
-            return self.filter.takes(entry, text_of(entry_line(entry, whole)).lower(), self._called)
-        return self.filter.takes(entry, "", self._called)
+            named = (*getattr(entry.event, "roots", ()), *roots)
+            words = [text_of(entry_line(entry, whole)), *(self._view.name(root) for root in named)]
+            return self.filter.takes(entry, " ".join(words).lower(), self._called, roots)
+        return self.filter.takes(entry, "", self._called, roots)
+
+    def _read(self, after: int, limit: int) -> list[Entry]:
+        """A page, learned from: what happened to a chunk is found by the name of its object, too."""
+        page = self.source.read(after, limit)
+        if self.filter.by_object and page:
+            start = max(0, after - CONTEXT)
+            if not self._learned[0] <= after <= self._learned[1]:
+                self._learned = after, after
+            if start < self._learned[0]:
+                self._owners.learn(self.source.read(start, self._learned[0] - start))
+            self._owners.learn(page)
+            self._learned = min(start, self._learned[0]), max(page[-1].seq, self._learned[1])
+        return page
 
     @property
     def _called(self) -> Mapping[PeerId, str]:

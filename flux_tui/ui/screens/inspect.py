@@ -18,8 +18,10 @@ from flux_tui.core.events import Entry, Event, Reason, kind_of
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.plain import Plain, plain
 from flux_tui.core.report import entry_report
-from flux_tui.core.words import counted, human_size, object_words
+from flux_tui.core.waiting import Tries, Try
+from flux_tui.core.words import counted, human_seconds, human_size, object_words, reason_first
 from flux_tui.ui.filter import cids_of, fields_of, peers_of
+from flux_tui.ui.owners import Touching, roots_of
 from flux_tui.ui.panels.lines import LinesPanel
 from flux_tui.ui.shown import Words, content
 from flux_tui.ui.source import Source
@@ -128,7 +130,7 @@ class InspectScreen(ModalScreen[int | None]):
         """From the cursor back to the beginning, a slice at a time."""
         subject = self.subject
         panel = self.query_one("#touching", LinesPanel)
-        touches = touching(subject, self._source)
+        take = touching(subject, self._source)
         own = subject.group
         rows: list[Row] = []
         view = self._view._replace(width=max(20, panel.columns))
@@ -136,8 +138,10 @@ class InspectScreen(ModalScreen[int | None]):
         while seq > 0 and len(rows) < MAX_SHOWN:
             count = min(SLICE, seq)
             page = self._source.read(seq - count, count)
-            found = [Row(str(e.seq), entry_line(e, view)) for e in page if touches(e)]
-            rows = found + rows
+            found = take(page)
+            rows += [Row(str(entry.seq), entry_line(entry, view)) for entry in found]
+            rows.sort(key=lambda row: int(row.key))
+            del rows[:-MAX_SHOWN]
             seq -= count
             if found or seq == 0:
                 more = ", looking further back" if seq and len(rows) < MAX_SHOWN else ""
@@ -217,7 +221,15 @@ def subject_of_entries(group: Group, source: Source) -> Subject:
     return Subject("entry", str(last), group._replace(last=last))
 
 
-def touching(subject: Subject, source: Source) -> Callable[[Entry], bool]:
+def touching(subject: Subject, source: Source) -> Callable[[list[Entry]], list[Entry]]:
+    """Of pages of a series that is read backwards, the entries that have to do with it."""
+    if subject.kind == "cid" and Cid(subject.key) in source.state.objects:
+        return Touching(Cid(subject.key)).take  # an object owns its blocks
+    touches = _touches(subject, source)
+    return lambda page: [entry for entry in page if touches(entry)]
+
+
+def _touches(subject: Subject, source: Source) -> Callable[[Entry], bool]:
     """Whether an entry has to do with it."""
     if subject.kind == "cid":
         return lambda entry: subject.key in cids_of(entry.event)
@@ -322,8 +334,11 @@ def _entry_facts(subject: Subject, source: Source, view: View) -> tuple[Plain, l
                 )
         elif isinstance(value, tuple):
             facts += [_plain(name if not number else "", item, view) for number, item in enumerate(value)]
+        elif name == "text" and value:
+            facts.append(Fact(name, view.text(reason_first(str(value))), str(value)))
         elif value is not None and value != "":
             facts.append(_plain(name, value, view))
+    facts += [_cid_fact("part of", root, view) for root in roots_of(entry, source)]
     return plain(title), facts
 
 
@@ -343,6 +358,8 @@ def _cid_facts(cid: Cid, view: View) -> list[Fact]:
     if pending is not None:
         holders = counted(pending.holders, "peer") + " said yes"
         facts.append(_plain("pending", f"{counted(pending.pushes, 'push', 'pushes')}, {holders}", view))
+        tries = sorted(Tries(state, view.now).all_of(pending), key=lambda one: one.at)
+        facts += [_try_fact(one, view) for one in tries if one.at > view.now]
         if pending.last_no is not None:
             facts.append(_plain("last NO", pending.last_no.reason, view))
             facts.append(_peer_fact("from", pending.last_no.peer, view))
@@ -351,6 +368,17 @@ def _cid_facts(cid: Cid, view: View) -> list[Fact]:
         if lease.root is not None:
             facts.append(_cid_fact("part of", lease.root, view))
     return facts
+
+
+def _try_fact(one: Try, view: View) -> Fact:
+    """Something that is going to be done for a want: when, why, and whom it waits for."""
+    left = human_seconds(one.at - view.now)
+    how = {"grant": "granted some", "tell": "told again", "push": "pushed to all"}[one.how]
+    if one.peer is None:
+        return _plain("next", f"{how} in {left}", view)
+    why = one.reason or ("late" if one.cause == "lapsed" else "said NO")
+    text = f"{why}, {how} in {left}: {view.peer(one.peer)}"
+    return Fact("next", view.text(text), text, Subject("peer", one.peer))
 
 
 def _peer_facts(peer: PeerId, view: View) -> list[Fact]:
