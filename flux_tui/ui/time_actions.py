@@ -42,7 +42,9 @@ class TimeActions(Board):
         seq, at = self._walk(self.view(0).now + seconds)
         if seconds < 0 and seq >= cursor:  # the clock was set right before the cursor
             seq, at = max(1, cursor - 1), None
-        self.hold(seq, None if at is None else min(at, self._newest()))
+        if at is not None and seq >= self.source.last_seq:
+            at = min(at, self._newest())
+        self.hold(seq, at)
 
     def action_live(self) -> None:
         self.source.live()
@@ -88,10 +90,15 @@ class TimeActions(Board):
         """The entry at a time before or after the cursor's, and that time. Where the clock was set on the way, the time
         is told by the new one from there on."""
         seq = self.source.seq_near(at)
+        if (found := self.source.entry(seq)) is not None and found.at > at:
+            return seq, None  # the first since the clock was set
         follows = self.source.entry(seq + 1)
         if follows is None or not isinstance(follows.event, ClockStepped):
             return seq, at
-        if seq < self.source.cursor or at < follows.at - follows.event.seconds:
+        if seq < self.source.cursor:
+            at -= follows.event.seconds  # what was before is told by the clock of before
+            return self.source.seq_near(at), at
+        if at < follows.at - follows.event.seconds:
             return seq, at
         return follows.seq, max(at + follows.event.seconds, follows.at)
 
