@@ -8,10 +8,10 @@ def main() -> None:
     """Run the command line; never returns."""
     gc.disable()  # what is imported stays: a collector would look at it ten times, for nothing
     from flux_tui.cli import run
-    from flux_tui.cli.output import print_traceback
+    from flux_tui.cli.output import watch_faults
 
     gc.enable()
-    sys.excepthook = print_traceback
+    watch_faults()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import sys
+import threading
 import traceback
 from types import TracebackType
 from typing import Any
@@ -87,6 +88,19 @@ class PlainFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return plain_lines(*super().format(record).split("\n"))
+
+
+def watch_faults() -> None:
+    """Have whatever Python itself writes of faults and warnings pass here as well."""
+    sys.excepthook = print_traceback
+    threading.excepthook = _print_thread
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(PlainFormatter())
+
+
+def _print_thread(found: threading.ExceptHookArgs) -> None:
+    if found.exc_value is not None and found.exc_type is not SystemExit:
+        print_traceback(found.exc_type, found.exc_value, found.exc_traceback)
 
 
 def print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None, /) -> None:

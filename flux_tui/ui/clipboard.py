@@ -20,7 +20,8 @@ def copy(text: str, by_terminal: Callable[[str], None]) -> str:
     for command, needs in NATIVE:
         if os.environ.get(needs) and shutil.which(command[0]):
             try:
-                subprocess.run(command, input=text.encode(), timeout=SECONDS, check=True)  # noqa: S603 - fixed names
+                data = text.encode(errors="surrogateescape")
+                subprocess.run(command, input=data, timeout=SECONDS, check=True)  # noqa: S603 - fixed names
             except (OSError, subprocess.SubprocessError):
                 continue
             return f"by {command[0]} and the terminal"

@@ -12,6 +12,7 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.widget import Widget
 
+from flux_tui.core.ids import is_text
 from flux_tui.core.plain import plain
 from flux_tui.core.state import State
 from flux_tui.ui.empty import empty_words
@@ -180,6 +181,10 @@ class Frame(App[bool]):
         here, Textual's own included, and none is taken for markup: there may be names in it."""
         self.clear_notifications()
         super().notify(plain(message), title=plain(title), severity=severity, timeout=timeout, markup=False)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Exact; of a path that is not UTF-8, which a terminal cannot be handed, what is shown of it."""
+        super().copy_to_clipboard(text if is_text(text) else plain(text))
 
     def action_help_quit(self) -> None:
         """Ctrl+C, by which many people try to leave."""

@@ -156,3 +156,22 @@ def test_usage_is_told_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "Usage: odd [OPTIONS]"
     assert lines[-1] == f"Error: no {SHOWN}"
+
+
+def test_what_python_says_of_faults_passes_here(capsys: pytest.CaptureFixture[str]) -> None:
+    program = f"""
+import logging, threading
+from flux_tui.cli.output import watch_faults
+watch_faults()
+logging.getLogger("x").warning({STEERS!r})
+def fail():
+    raise ValueError({STEERS!r})
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+fail()
+"""
+    err = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).stderr.decode()
+    assert err.count(f"ValueError: {SHOWN}") == 2
+    assert err.startswith(SHOWN)
+    assert is_plain(err)

@@ -171,3 +171,25 @@ async def test_a_fault_of_our_own_goes_to_a_file_and_not_over_the_screen(live: L
     assert app.return_code == 1
     assert "ZeroDivisionError" in (tmp_path / "crash.log").read_text()
     assert app.return_value is True, "the node has no part in it, and runs on"
+
+
+def test_a_dashboard_that_failed_ends_with_status_1_and_a_report_in_the_home(home: Home) -> None:
+    home.prepare()
+    program = f"""
+import sys
+from flux_tui.cli import run
+from flux_tui.ui.app import Dashboard
+Dashboard.action_help = lambda self: 1 / 0
+sys.exit(run(["replay", {str(RECORDING)!r}]))
+"""
+    terminal = Terminal(["-c", program], (80, 24), FLUX_TUI_HOME=str(home.path))
+    try:
+        terminal.wait_text("entries")
+        mark = len(terminal.written)
+        terminal.press("?")
+        status, _ = terminal.wait_end()
+        assert status == 1
+        until(lambda: "flux-tui: the dashboard failed; the report is in" in terminal.text(mark))
+        assert "ZeroDivisionError" in home.crash_log.read_text()
+    finally:
+        terminal.close()

@@ -399,3 +399,38 @@ async def test_where_the_folder_that_it_runs_in_is_gone(
         await pilot.pause()
         assert "cannot be saved" in toasts(live.app)[0]
     assert live.app.return_code != 1
+
+
+@on_asyncio
+async def test_no_prompt_ends_the_dashboard(live: Live) -> None:
+    live.append(*STORY)
+    typed = {
+        ":": [
+            "goto #999999999999999999999", "goto -99999999999d", "goto +9999999999999d", "speed ²", "sort {0}",
+            "theme [b]", "panel \x00", "limit --quota " + "9" * 5000, "limit --max-uploads ²", "get -o", "rm [x", "'",
+            "join /\ud800/p2p/x", "hold x --replicas ²", "get x -o " + "y" * 5000, "add " + "~" * 300, "[/]", "{}",
+            "filter {0} kind:{} [/x]",
+        ],
+        "t": ["9" * 500, "-" + "9" * 400 + "d", "99:99", "[/]", "{0}"],
+        "/": ["kind:{0}", "{}", "[/b]", "reason:[bold]", "!", "peer:" + "x" * 5000],
+    }  # fmt: skip
+    async with live.app.run_test(size=(100, 30)) as pilot:
+        await pilot.pause()
+        for key, lines in typed.items():
+            for line in lines:
+                await pilot.press(key)
+                live.app.prompt.field.value = line
+                await pilot.press("tab", "enter")
+                await pilot.pause()
+                await pilot.press("escape", "escape", "L")
+        assert live.app.is_running
+    assert live.app.return_code != 1
+
+
+@on_asyncio
+async def test_a_name_that_is_no_utf_8_is_copied_as_it_is_shown(live: Live) -> None:
+    async with live.app.run_test(size=(100, 30)):
+        live.app.copy_to_clipboard("a\udcff")
+        assert live.app.clipboard == r"a\udcff"
+        live.app.copy_to_clipboard("a\x1b")
+        assert live.app.clipboard == "a\x1b"
