@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,17 @@ from flux_tui.config import Settings
 from flux_tui.core import commands as cmd
 from flux_tui.core import events as ev
 from flux_tui.core.events import Entry
-from flux_tui.core.ids import is_text
+from flux_tui.core.ids import Cid, is_text
 from flux_tui.core.state import State
 from flux_tui.core.ticket import Ticket, format_ticket
 from flux_tui.core.words import counted, human_size
 from flux_tui.home import Home, HomeError
 from flux_tui.paths import literal_path
+from flux_tui.store.series import SeriesReader
 
 POLL_SECONDS = 0.05
+TAKE_BACK_SECONDS = 2.0
+"""For a node to say what became of an add that was interrupted."""
 
 
 @click.command(
@@ -88,6 +92,7 @@ def _push_add(home: Home, path: Path) -> ev.ObjectAdded:
     reader = open_series(home)
     state = fold(reader)
     mark = new_mark()
+    shared_before = frozenset(state.objects)
     outcome: list[ev.ObjectAdded] = []
     with Progress(f"adding {path.name}") as bar:
 
@@ -111,16 +116,34 @@ def _push_add(home: Home, path: Path) -> ev.ObjectAdded:
                         raise Failure(f"the node stopped while it was adding {path}: try again")
                     time.sleep(POLL_SECONDS)
         except KeyboardInterrupt:
-            _take_back(home, path, mark)
+            _take_back(home, reader, state, path, mark, shared_before)
             raise
     reader.close()
     return outcome[0]
 
 
-def _take_back(home: Home, path: Path, mark: str) -> None:
-    """Interrupted: have the node read no more of it."""
+def _take_back(
+    home: Home, reader: SeriesReader, state: State, path: Path, mark: str, shared_before: Collection[Cid]
+) -> None:
+    """Interrupted: have the node read no more of it, or share it no more, if it was done in that moment."""
+    done: list[Entry] = []
+
+    def see(entry: Entry) -> None:
+        if isinstance(entry.event, ev.AddCancelled | ev.ObjectAdded) and entry.event.by == mark:
+            done.append(entry)
+
     with contextlib.suppress(HomeError):  # then nothing reads it any more
         home.push(cmd.CancelAdd(str(path), mark))
+        deadline = time.monotonic() + TAKE_BACK_SECONDS
+        while not done and time.monotonic() < deadline:
+            catch_up(reader, state, None, see)
+            time.sleep(POLL_SECONDS)
+        added = done[0].event if done else None
+        if isinstance(added, ev.ObjectAdded) and added.root in shared_before:
+            say(f"Interrupted: {path.name} was shared before, and still is.")
+            return
+        if isinstance(added, ev.ObjectAdded):
+            home.push(cmd.Remove((added.root,)))
     say(f"Interrupted: {path.name} is not shared.")
 
 

@@ -254,10 +254,12 @@ def tidy(db: sqlite3.Connection) -> None:
     db.executescript(
         """BEGIN IMMEDIATE;
         DELETE FROM spare WHERE NOT EXISTS (SELECT 1 FROM chunk WHERE chunk.cid = spare.cid);
-        DELETE FROM file WHERE tree IN (SELECT id FROM tree WHERE part IS NULL)
+        DELETE FROM file WHERE tree IN (SELECT id FROM tree WHERE part IS NULL
+                AND (root = '' OR EXISTS (SELECT 1 FROM meta WHERE name = 'freed ' || root)))
             AND NOT EXISTS (SELECT 1 FROM chunk WHERE chunk.file = file.id)
             AND id NOT IN (SELECT file FROM spare);
         DELETE FROM tree WHERE id != 0 AND part IS NULL -- 0: files of the store's own
+            AND (root = '' OR EXISTS (SELECT 1 FROM meta WHERE name = 'freed ' || root))
             AND NOT EXISTS (SELECT 1 FROM file WHERE file.tree = tree.id);
         DELETE FROM meta WHERE name = 'untidy';
         COMMIT;"""
