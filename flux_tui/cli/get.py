@@ -288,7 +288,7 @@ def waiting_for(state: State, ticket: Ticket, now: float, unreachable: str | Non
     if one is not None and one.peer is not None:
         return f"{one.reason or 'late'}{again}: {short(one.peer)}"
     if pending.holders:
-        return f"{pending.holders} said yes, and nothing comes{again}"
+        return f"{pending.holders} said yes, none sends now{again}"
     if (no := pending.last_no) is not None:
         return f"{no.reason}{again}: {short(no.peer)}"
     return f"nobody has answered yet{again}"

@@ -10,7 +10,7 @@ from flux_tui.core.ids import short
 from flux_tui.core.plain import plain, plain_lines
 from flux_tui.core.state import State
 from flux_tui.core.waiting import Tries, asked_again_at
-from flux_tui.core.words import counted, human_seconds, human_size, object_words
+from flux_tui.core.words import counted, human_seconds, human_size, object_words, reason_first
 
 MAX_ROWS = 20
 """Rows of a table; the rest is counted."""
@@ -42,7 +42,7 @@ def print_state(state: State, now: float) -> None:
     _kept(out, state, now)
     _noes(out, state, now)
     if state.last_error:
-        out.print(Text("last error:", "red"), plain(state.last_error), soft_wrap=True)
+        out.print(Text("last error:", "red"), plain(reason_first(state.last_error)), soft_wrap=True)
 
 
 def _objects(out: Console, state: State) -> None:
@@ -139,7 +139,7 @@ def _noes(out: Console, state: State, now: float) -> None:
         at = asked_again_at(state, peer)
         again = human_seconds(at - now) if at is not None and at > now else ""
         counts = [str(peer.counts.get(reason, "")) for reason in reasons]
-        _row(table, short(peer.peer), "yes" if peer.has_it else "no", *counts, again)
+        _row(table, short(peer.peer), peer.has, *counts, again)
     out.print(table)
     _rest(out, len(noes))
 

@@ -12,7 +12,7 @@ WINDOWS = (15.0, 60.0)
 """Seconds by which an eta is told: the first in which what came is even."""
 MIN_SECONDS = 3.0
 """So long something has to flow before it can be told whether it is even."""
-UNEVEN = 4.0
+UNEVEN = 2.0
 """How many times as much may come in one half of the time as in the other."""
 
 

@@ -119,6 +119,10 @@ class Lease(msgspec.Struct):
     deadline: float
 
 
+HAS_IT: tuple[Reason, ...] = ("rate_limited", "busy")
+"""Reasons that only who has it has."""
+
+
 class PeerState(msgspec.Struct):
     """All that flowed between this node and one peer."""
 
@@ -163,6 +167,14 @@ class PeerState(msgspec.Struct):
     """NOs heard, by reason."""
     said: dict[Reason, int] = {}
     """NOs that we said to it, by reason."""
+
+    @property
+    def has(self) -> Literal["yes", "some", "no", "?"]:
+        """Whether it has what it was asked for, by all that it ever said and sent: some of it, where it said of one
+        thing that it has it and of another that it has not."""
+        if self.has_it or self.yes or self.chunks_in or any(self.counts.get(reason) for reason in HAS_IT):
+            return "some" if self.counts.get("not_held") else "yes"
+        return "?" if self.has_it is None else "no"
 
     @property
     def kept(self) -> float | None:

@@ -241,7 +241,7 @@ def _describe(event: Event, names: Names, brief: bool) -> str:
         case ev.HaveReceived():
             return f"has {event.name or names.name(event.root)}"
         case ev.ErrorReceived():
-            return f"says: {names.text(event.text)}"
+            return names.text(event.text) if brief else f"says: {names.text(event.text)}"
         case ev.ChunksLost():
             lost = counted(len(event.cids), "chunk")
             withdrawn = f"; {what(event.roots)} is not provided any more" if event.roots else ""

@@ -185,7 +185,7 @@ def _whys(view: View, pending: Pending, one: Try | None) -> list[tuple[str, Peer
         return [(CAUSES["unwritten"], None), (SHORT_CAUSES["unwritten"], None)]
     if pending.holders:
         text = f"{pending.holders} said yes"
-        return [(f"{text}, and nothing comes", None), (text, None)]
+        return [(f"{text}, none sends now", None), (text, None)]
     if (no := pending.last_no) is not None:
         return [(_reason(view, no.reason), no.peer), (reason_words(no.reason, view.glyphs), no.peer)]
     return [("nobody has answered yet", None), ("no answer yet", None)]

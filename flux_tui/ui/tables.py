@@ -24,8 +24,7 @@ DIGITS = 3
 GAPS = (3, 2, 1)
 """Spaces between the columns of NO by node, the best first."""
 AGAIN = "again in"
-HAS_IT: tuple[Reason, ...] = ("rate_limited", "busy")
-"""Reasons that only who has it has."""
+HAS_ROLES: dict[str, Role] = {"yes": "good", "some": "warn", "no": "dim", "?": "dim"}
 LATE = 0.9
 """A peer that sent or refused less of what it was granted in time is late."""
 
@@ -189,12 +188,8 @@ def _again(view: View, peer: PeerState) -> Span:
 
 
 def has_it(peer: PeerState) -> Span:
-    """Whether a peer has what it was asked for, by all that it ever said and sent: some of it, where it said
-    of one thing that it has it and of another that it has not."""
-    has = peer.has_it or peer.yes or peer.chunks_in or any(peer.counts.get(reason) for reason in HAS_IT)
-    if has:
-        return span("some", "warn") if peer.counts.get("not_held") else span("yes", "good")
-    return span("?", "dim") if peer.has_it is None else span("no", "dim")
+    """Whether a peer has what it was asked for, by all that it ever said and sent."""
+    return span(peer.has, HAS_ROLES[peer.has])
 
 
 def _has_order(peer: PeerState) -> int:
