@@ -33,7 +33,7 @@ from flux_tui.core.state import (
     State,
 )
 
-STATE_VERSION = 8
+STATE_VERSION = 9
 """Raised whenever State or the fold changes meaning: older checkpoints are then folded anew."""
 
 EXCUSED: tuple[LapseCause, ...] = ("refused", "unwritten", "restarted", "moved")
@@ -167,6 +167,12 @@ def apply(state: State, entry: Entry) -> None:
                 found.completed_at = state.at
             _drop_pending(state, event.root)
             replicas.completed(state, event.root)
+        case ev.ObjectRefused():
+            state.refused[event.root] = event.path
+        case ev.ObjectDiscarded():
+            state.refused.pop(event.root, None)
+            state.chunk_count = max(0, state.chunk_count - event.chunks)
+            state.chunk_bytes = max(0, state.chunk_bytes - event.size)
         case ev.AddProgressed():
             state.adding[event.path] = Adding(path=event.path, bytes_done=event.bytes_done, size=event.size)
         case ev.Cancelled():
@@ -318,6 +324,7 @@ def _requested(state: State, event: ev.Requested) -> None:
             found.origin = "held" if event.held else "wanted"  # from then on it is the user's
         found.name = event.name or found.name
         found.size = event.size if event.size is not None else found.size
+        found.limit = None if event.held else event.size
         found.path = event.path or found.path
         found.completed_at = None
         found.cancelled = found.broken = False

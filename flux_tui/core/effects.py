@@ -5,7 +5,7 @@ of an effect, or just the passing of time. An *effect* is something that the nod
 never does it. Results of effects come back as inputs.
 """
 
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
@@ -13,35 +13,7 @@ from flux_tui.core.commands import Command
 from flux_tui.core.events import Via
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.messages import Intent, IntentBody, Message, SealedIntent
-
-
-class LeafPlace(NamedTuple):
-    """Where a leaf's bytes stand in a file. `size` 0: unknown until it comes (a raw root)."""
-
-    cid: Cid
-    offset: int
-    size: int
-
-
-class FilePlan(NamedTuple):
-    """A file of a tree being written: its path inside the tree ("" = the tree is this file)."""
-
-    rel: str
-    size: int | None
-    """Bytes; None where it stands already or is not known."""
-    leaves: tuple[LeafPlace, ...]
-    data: bytes = b""
-    """Content that an inner node carries itself (DAGs by older tools)."""
-    data_at: int = 0
-    """Where in the file that content stands."""
-
-
-class SymlinkPlan(NamedTuple):
-    """A symbolic link of a tree being written."""
-
-    rel: str
-    target: str
-
+from flux_tui.core.plans import FilePlan, LeafPlace, SymlinkPlan
 
 # ── inputs ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -104,6 +76,16 @@ class LandFailed(_Input, frozen=True):
     peer: PeerId
     cid: Cid
     size: int
+    text: str
+
+
+class ChunkUnfit(_Input, frozen=True):
+    """A verified chunk is not written: it is not what this object says that it is, or makes it too large."""
+
+    peer: PeerId
+    cid: Cid
+    size: int
+    root: Cid
     text: str
 
 
@@ -211,6 +193,10 @@ class Placed(_Input, frozen=True):
     present: tuple[Cid, ...]
     missing: tuple[Cid, ...]
     error: str | None = None
+    later: "Effect | None" = None
+    """There is no room for it now: this is to be done again when there may be."""
+    impossible: bool = False
+    """It can never be there, however often it is tried."""
 
 
 class Finished(_Input, frozen=True):
@@ -227,6 +213,16 @@ class FinishFailed(_Input, frozen=True):
 
     root: Cid
     text: str
+    later: bool = False
+    """There is no room just now: it is to be tried again."""
+
+
+class Discarded(_Input, frozen=True):
+    """What came of an object that cannot be had is gone; of its blocks, these were of nothing else."""
+
+    root: Cid
+    chunks: int
+    size: int
 
 
 class Evicted(_Input, frozen=True):
@@ -318,6 +314,7 @@ Input: TypeAlias = (
     | ChunkCorrupt
     | ChunkSkipped
     | LandFailed
+    | ChunkUnfit
     | ChunksWritten
     | ChunksGone
     | PeerUp
@@ -334,6 +331,7 @@ Input: TypeAlias = (
     | Finished
     | FinishFailed
     | Evicted
+    | Discarded
     | AddStepped
     | Added
     | AddEnded
@@ -440,7 +438,9 @@ class OpenTree(_Effect, frozen=True):
     path: str | None
     """None: in the home's own folder of objects."""
     held: bool = False
-    """Or in that of replicas that are kept for others."""
+    """Or in that of replicas that are kept for others, which have no files."""
+    limit: int | None = None
+    """Bytes of content that may be written; None: as many as there are."""
 
 
 class Place(_Effect, frozen=True):
@@ -452,6 +452,12 @@ class Place(_Effect, frozen=True):
     symlinks: tuple[SymlinkPlan, ...] = ()
     modes: tuple[tuple[str, int], ...] = ()
     """Permissions that the object names for files and folders of it, by their paths."""
+    blocks: tuple[LeafPlace, ...] = ()
+    """Leaves of a replica: they stand wherever there is a place."""
+    size: int = 0
+    """Bytes that the whole object takes; nothing is placed where there is no room for all of it."""
+    names: int = 0
+    """Files, folders and links of it."""
 
 
 class FinishTree(_Effect, frozen=True):
@@ -474,6 +480,15 @@ class Evict(_Effect, frozen=True):
     root: Cid
     others: tuple[Cid, ...]
     """Every other root that is here, or on its way; what they are made of stays."""
+
+
+class Discard(_Effect, frozen=True):
+    """Remove what came of an object that cannot be had, as `Evict` does with a replica: Discarded."""
+
+    root: Cid
+    path: str | None
+    """Where it was to stand; None: in the home's own folder of objects."""
+    others: tuple[Cid, ...]
 
 
 class Claim(_Effect, frozen=True):
@@ -539,6 +554,7 @@ Effect: TypeAlias = (
     | FinishTree
     | DropTree
     | Evict
+    | Discard
     | Claim
     | AddPath
     | StopAdd

@@ -1,32 +1,38 @@
 """One wanted object, or one loose chunk: what it is made of, as far as known, and what is missing.
 
-The DAG is walked from its root as inner nodes come in. Each node tells where content belongs; that is
-handed to the store as a plan (`Place`), and the store answers which leaves it could put there from
-what it has. Only then is the rest missing, and wanted from the swarm.
+An object is fetched in two steps. Its inner nodes come first, and are checked and added up (outline.py). Then the
+tree is walked from its root: each node tells where content belongs; that is handed to the store as a plan
+(`Place`), a slice at a time, and the store answers which leaves it could put there from what it has. Only then is
+the rest missing, and wanted from the swarm. A replica has no files: its plan is the list of its leaves.
 
-A hash DAG has no cycles, but it can repeat itself: a kilobyte can describe exabytes. So the number of
-places in one object is bounded.
+Each leaf is checked against the length that its parents said it has, as it comes.
 """
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 from flux_tui.core import hamt, unixfs
-from flux_tui.core.effects import FilePlan, LeafPlace, Place, SymlinkPlan
+from flux_tui.core.effects import Effect, Place
 from flux_tui.core.ids import Cid, PeerId, is_leaf
+from flux_tui.core.outline import EdgeKind, Outline, Totals, slices
+from flux_tui.core.plans import FilePlan, LeafPlace, SymlinkPlan
+from flux_tui.core.unixfs import BadBlockError
 
 if TYPE_CHECKING:
     from flux_tui.core.parts import Part
 
-MAX_PLACES = 4_000_000
-"""Leaves and inner nodes of one object, repeats counted: 4 TiB of file, some 1 GB of memory."""
-MAX_PATH = 1024
-"""Characters of a path inside an object."""
+SLICE = 1_000
+"""Names and leaves that are planned, and placed by the store, at a time: some 5 ms here, and 50 ms there."""
+CACHED_BYTES = 16 * 1024 * 1024
+"""Bytes of inner nodes that are kept from the first step for the second; the others are read again."""
 
 
-class TooLargeError(ValueError):
-    """The object describes more than this node takes on."""
+class Step(NamedTuple):
+    """A part of a plan, and the inner nodes that it leads to."""
+
+    place: Place
+    inner: list[Cid]
 
 
 class Spot(NamedTuple):
@@ -34,8 +40,7 @@ class Spot(NamedTuple):
 
     rel: str
     offset: int
-    kind: Literal["any", "part", "shard"]
-    """any: a file, folder or link of its own; part: of the file `rel`; shard: of the folder `rel`."""
+    kind: EdgeKind
     under: hamt.Prefix = hamt.Prefix()
     """Of a shard: how the hashes of its names begin."""
 
@@ -44,13 +49,22 @@ class Fetch:
     """What is known of one wanted root. Blocks are counted once, places as often as they stand."""
 
     __slots__ = (
-        "_companions", "_hedged", "_lacks", "_parts", "back_at", "blocks", "by", "came_at", "counted", "finishing",
-        "granted", "have_bytes", "held", "holders", "inner_count", "leaf_bytes", "missing", "next_push_at", "open_ops",
-        "order", "path", "places", "pushed_at", "quiet_pushes", "root", "size_hint", "spots", "tree",
+        "_cache", "_cached", "_companions", "_hedged", "_lacks", "_noted", "_parts", "back_at", "blocks", "by",
+        "came_at", "counted", "finishing", "granted", "have_bytes", "held", "holders", "leaf_bytes", "limit",
+        "missing", "next_push_at", "open_ops", "order", "outline", "path", "planning", "postponed", "pushed_at",
+        "quiet_pushes", "root", "size_hint", "spots", "spread", "totals", "tree",
     )  # fmt: skip
 
     def __init__(
-        self, root: Cid, *, path: str | None, tree: bool, by: str | None, size: int | None, held: bool = False
+        self,
+        root: Cid,
+        *,
+        path: str | None,
+        tree: bool,
+        by: str | None,
+        size: int | None,
+        held: bool = False,
+        limit: int | None = None,
     ) -> None:
         self.root = root
         self.path = path
@@ -61,6 +75,8 @@ class Fetch:
         """It is to be kept for others: nobody here asked for it."""
         self.size_hint = size or 0
         """Bytes that a ticket or a holder said it has."""
+        self.limit = limit
+        """Bytes that its ticket says it has: no more is written. None: nothing says."""
         self.blocks: dict[Cid, int] = {root: 1}
         """Every block known to belong to it, and how often its content stands in it."""
         self.counted: dict[Cid, int] = {}
@@ -72,10 +88,15 @@ class Fetch:
         self.have_bytes = 0
         self.leaf_bytes = 0
         """Bytes of content in all places known so far."""
-        self.inner_count = 0
-        self.places = 1
         self.open_ops = 0
-        """Placements and reads that the store has not answered yet."""
+        """Placements and reads that the store has not answered yet, and plans that are not made yet."""
+        self.outline = Outline(root) if tree and not is_leaf(root) else None
+        self.totals: Totals | None = None
+        """What it adds up to; None while inner nodes are lacking."""
+        self.planning = 0
+        """Plans that are being made."""
+        self.postponed: list[Effect] = []
+        """What the store could not do yet, for want of room."""
         self.spots: dict[Cid, list[Spot]] = {}
         self.holders: dict[PeerId, None] = {}
         """Who said yes."""
@@ -84,9 +105,15 @@ class Fetch:
         self._parts: dict[PeerId, Part] | None = None
         self._companions: set[PeerId] | None = None
         self._hedged: set[Cid] | None = None
+        self._cache: dict[Cid, bytes] | None = None
+        self._cached = 0
+        self._noted = 0
+        """Bytes of its inner nodes."""
         self.order: tuple[Cid, ...] | None = None
         """All its blocks, sorted, once the tree is known (parts.py)."""
         self.next_push_at = float("inf")
+        self.spread = False
+        """It goes on from somewhere else than others that fetch it."""
         self.quiet_pushes = 0
         """Pushes in a row that found nobody who has it: each doubles the wait for the next."""
         self.pushed_at = float("-inf")
@@ -143,112 +170,185 @@ class Fetch:
     @property
     def done(self) -> bool:
         """Every block of it is here."""
-        return not self.missing and not self.granted and not self.open_ops
+        return not (self.missing or self.granted or self.open_ops or self.postponed)
+
+    @property
+    def mapped(self) -> bool:
+        """Whether all of its blocks are known, and where they belong."""
+        return not self.spots and not self.planning and (self.outline is None or self.totals is not None)
 
     @property
     def size(self) -> int:
-        """Bytes of content as far as known."""
-        return max(self.size_hint, self.leaf_bytes)
+        """Bytes of content as far as known. What a ticket or a holder says counts until the object tells."""
+        return self.leaf_bytes if self.totals is not None else max(self.size_hint, self.leaf_bytes)
 
     @property
     def estimate(self) -> int:
-        """Bytes that one of its blocks probably has, for sizing grants."""
-        leaves = self.places - self.inner_count
+        """Bytes that one of its missing blocks probably has, for sizing grants."""
+        if self.outline is None:
+            return min(self.size, unixfs.CHUNK_SIZE)
+        if self.totals is None:  # inner nodes are missing
+            return self._noted // len(self.outline) if len(self.outline) else 0
+        leaves = self.totals.places - len(self.outline)
         return max(1, min(self.size // leaves, unixfs.CHUNK_SIZE)) if leaves > 0 and self.size else 0
 
     def count(self, cid: Cid, size: int) -> int:
-        """A block is here: returns the bytes of content that this fills anew."""
+        """A block is here: returns the bytes of content that this fills anew.
+
+        Raises BadBlockError if its parents said that it has another length.
+        """
         places = self.blocks.get(cid, 0)
         new = places - self.counted.get(cid, 0)
+        if self.outline is not None and (told := self.outline.sizes.get(cid, size)) != size:
+            if size > told or cid not in self.outline.at_most:
+                raise BadBlockError(f"the leaf {cid} has {size:,} bytes, and should have {told:,}")
+            self.leaf_bytes -= new * (told - size)
         self.counted[cid] = places
         filled = new * size if is_leaf(cid) else 0
         self.have_bytes += filled
         return filled
 
-    def learn(self, cid: Cid, data: bytes) -> tuple[Place, list[Cid]]:
-        """An inner node is here: where its content belongs, and its inner children.
+    # ── first: the inner nodes ──────────────────────────────────────────────────────────────────
 
-        Raises unixfs.BadBlockError for what is no UnixFS node, TooLargeError.
-        """
+    def note(self, cid: Cid, data: bytes) -> list[Cid]:
+        """An inner node is here: returns the inner nodes that were not known of. Raises as Outline.add does."""
+        assert self.outline is not None
+        found = self.outline.add(cid, data)
+        for child in found:
+            self.blocks.setdefault(child, 0)
+        self.leaf_bytes = self.outline.size_so_far
+        self._noted += len(data)
+        if not self.held and self._cached + len(data) <= CACHED_BYTES:
+            self._cached += len(data)
+            self._cache = {} if self._cache is None else self._cache
+            self._cache[cid] = data
+        return found
+
+    def cached(self, cid: Cid) -> bytes | None:
+        """The bytes of an inner node, if they are in memory."""
+        return self._cache.get(cid) if self._cache else None
+
+    def add_up(self, totals: Totals) -> None:
+        """All inner nodes are known, and this is what they come to."""
+        self.totals = totals
+        self.leaf_bytes = totals.size
+        if not self.held:
+            self.spots[self.root] = [Spot("", 0, "any")]
+
+    # ── then: where content belongs ─────────────────────────────────────────────────────────────
+
+    def plan(self, cid: Cid, data: bytes) -> Iterator[Step]:
+        """Where the content of an inner node belongs, a slice at a time. Raises BadBlockError."""
         node = unixfs.decode_node(cid, data)
-        folders: list[str] = []
-        files: list[FilePlan] = []
-        symlinks: list[SymlinkPlan] = []
-        modes: list[tuple[str, int]] = []
-        inner: list[Cid] = []
+        rows = _Rows(self)
         for spot in self.spots.pop(cid, ()):
             mode = None if isinstance(node, unixfs.SymlinkNode) else node.mode
             if mode is not None and spot.kind == "any":
-                modes.append((spot.rel, mode))
+                rows.modes.append((spot.rel, mode))
             match node:
                 case unixfs.FileNode():
-                    if spot.kind == "shard":
-                        raise unixfs.BadBlockError(f"a folder's shard is a file: {cid}")
-                    files.append(self._file(spot, node, inner))
+                    yield from rows.file(spot, node)
                 case unixfs.FolderNode() | unixfs.ShardNode():
-                    if spot.kind == "part":
-                        raise unixfs.BadBlockError(f"a part of a file is a folder: {cid}")
-                    if spot.kind == "shard" and isinstance(node, unixfs.FolderNode):
-                        raise unixfs.BadBlockError(f"a folder's shard is a folder of its own: {cid}")
-                    if spot.kind == "any":
-                        folders.append(spot.rel)
-                    if isinstance(node, unixfs.ShardNode):
-                        hamt.check(node, spot.under)
-                    for name, child, tsize in node.entries:
-                        rel = f"{spot.rel}/{name}" if spot.rel else name
-                        if len(rel) > MAX_PATH:
-                            raise TooLargeError(f"a path in it is over {MAX_PATH} characters long")
-                        if is_leaf(child):
-                            self._leaf(child, tsize)
-                            files.append(FilePlan(rel, None, (LeafPlace(child, 0, tsize),)))
-                        else:
-                            self._inner(child, Spot(rel, 0, "any"), inner)
-                    if isinstance(node, unixfs.ShardNode):
-                        for shard, slot in zip(node.subshards, node.subshard_slots, strict=True):
-                            under = spot.under.below(slot, node.width)
-                            self._inner(shard, Spot(spot.rel, 0, "shard", under), inner)
+                    yield from rows.folder(spot, node)
                 case unixfs.SymlinkNode():
-                    if spot.kind != "any":
-                        raise unixfs.BadBlockError(f"a symbolic link where content should be: {cid}")
-                    symlinks.append(SymlinkPlan(spot.rel, node.target))
-        place = Place(
-            root=self.root,
-            folders=tuple(folders),
-            files=tuple(files),
-            symlinks=tuple(symlinks),
-            modes=tuple(modes),
-        )
-        return place, inner
+                    rows.symlinks.append(SymlinkPlan(spot.rel, node.target))
+        yield rows.cut()
+        if self._cache and cid not in self.spots and self._cache.pop(cid, None):
+            self._cached -= len(data)
 
-    def _file(self, spot: Spot, node: unixfs.FileNode, inner: list[Cid]) -> FilePlan:
+    def plan_blocks(self) -> Iterator[Step]:
+        """The leaves of a replica: they have no places."""
+        assert self.outline is not None
+        for part in slices(self.outline, SLICE):
+            for cid, _ in part:
+                self.blocks[cid] = self.blocks.get(cid, 0) + 1
+            leaves = tuple(LeafPlace(cid, 0, self.told(cid)) for cid, _ in part)
+            yield Step(Place(root=self.root, blocks=leaves), [])
+
+    def told(self, cid: Cid) -> int | None:
+        """The exact length of a leaf, as its parents say; None: they do not."""
+        if self.outline is None or cid in self.outline.at_most:
+            return None
+        return self.outline.sizes.get(cid)
+
+
+class _Rows:
+    """Rows of a plan, cut off when there are enough."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+        self._count = 0
+        self.folders: list[str] = []
+        self.files: list[FilePlan] = []
+        self.symlinks: list[SymlinkPlan] = []
+        self.modes: list[tuple[str, int]] = []
+        self.inner: list[Cid] = []
+
+    def cut(self) -> Step:
+        """What there is so far."""
+        place = Place(
+            root=self._fetch.root,
+            folders=tuple(self.folders),
+            files=tuple(self.files),
+            symlinks=tuple(self.symlinks),
+            modes=tuple(self.modes),
+        )
+        step = Step(place, self.inner)
+        self._count = 0
+        self.folders, self.files, self.symlinks, self.modes, self.inner = [], [], [], [], []
+        return step
+
+    def _full(self) -> bool:
+        self._count += 1
+        return self._count >= SLICE
+
+    def folder(self, spot: Spot, node: unixfs.FolderNode | unixfs.ShardNode) -> Iterator[Step]:
+        if spot.kind == "any":
+            self.folders.append(spot.rel)
+        if isinstance(node, unixfs.ShardNode):
+            hamt.check(node, spot.under)
+        for name, child, _ in node.entries:
+            rel = f"{spot.rel}/{name}" if spot.rel else name
+            if is_leaf(child):
+                self._leaf(child)
+                leaf = LeafPlace(child, 0, self._fetch.told(child))
+                self.files.append(FilePlan(rel, None, (leaf,)))
+            else:
+                self._inner(child, Spot(rel, 0, "any"))
+            if self._full():
+                yield self.cut()
+        if isinstance(node, unixfs.ShardNode):
+            for shard, slot in zip(node.subshards, node.subshard_slots, strict=True):
+                self._inner(shard, Spot(spot.rel, 0, "shard", spot.under.below(slot, node.width)))
+        if self._full():
+            yield self.cut()
+
+    def file(self, spot: Spot, node: unixfs.FileNode) -> Iterator[Step]:
+        whole = node.size if spot.kind == "any" else None
         leaves: list[LeafPlace] = []
+        self._fetch.have_bytes += len(node.data)
+        data, data_at = node.data, spot.offset
         for child, offset, size in node.children:
             if is_leaf(child):
-                self._leaf(child, size)
+                self._leaf(child)
                 leaves.append(LeafPlace(child, spot.offset + offset, size))
             else:
-                self._inner(child, Spot(spot.rel, spot.offset + offset, "part"), inner)
-        self.leaf_bytes += len(node.data)
-        self.have_bytes += len(node.data)
-        whole = node.size if spot.kind == "any" else None
-        return FilePlan(spot.rel, whole, tuple(leaves), node.data, spot.offset)
+                self._inner(child, Spot(spot.rel, spot.offset + offset, "part"))
+            if self._full():
+                self.files.append(FilePlan(spot.rel, whole, tuple(leaves), data, data_at))
+                leaves, data = [], b""
+                yield self.cut()
+        self.files.append(FilePlan(spot.rel, whole, tuple(leaves), data, data_at))
+        if self._full():
+            yield self.cut()
 
-    def _leaf(self, cid: Cid, size: int) -> None:
-        self._one_more_place()
-        self.blocks[cid] = self.blocks.get(cid, 0) + 1
-        self.leaf_bytes += size
+    def _leaf(self, cid: Cid) -> None:
+        self._fetch.blocks[cid] = self._fetch.blocks.get(cid, 0) + 1
 
-    def _inner(self, cid: Cid, spot: Spot, inner: list[Cid]) -> None:
-        self._one_more_place()
-        self.inner_count += 1
-        self.blocks[cid] = self.blocks.get(cid, 0) + 1
-        self.spots.setdefault(cid, []).append(spot)
-        inner.append(cid)
-
-    def _one_more_place(self) -> None:
-        self.places += 1
-        if self.places > MAX_PLACES:
-            raise TooLargeError(f"it has more than {MAX_PLACES:,} parts")
+    def _inner(self, cid: Cid, spot: Spot) -> None:
+        self._fetch.blocks[cid] = self._fetch.blocks.get(cid, 0) + 1
+        self._fetch.spots.setdefault(cid, []).append(spot)
+        self.inner.append(cid)
 
 
 def owners(wanted: Mapping[Cid, Collection[Fetch]], cids: Collection[Cid]) -> tuple[Cid, ...]:

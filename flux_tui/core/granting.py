@@ -43,6 +43,10 @@ MAX_LACKING = 64
 """Chunks passed over in one search for something that this holder has not refused."""
 SOLE_FIRST = 3
 """Times its first window, a holder that is alone is granted before its rate is known."""
+SLOW_START = 16
+"""Chunks that a holder is granted before its rate is known, where there are others; and as many more as it has sent.
+All that is missing of an object must not lie in the queue of the first one that said yes.
+"""
 SOLE_LOOK = 8
 """Objects of a holder that are looked at for whether it is alone."""
 CAME: tuple[ev.LapseCause, ...] = ("corrupt", "unwritten")
@@ -165,14 +169,13 @@ class Granting:
     def _grant(self, holder: Holder) -> None:
         """Keep one holder busy: top up its queue once half of it is done."""
         window = holder.window
-        if not holder.measured and self._sole(holder):
+        sole = self._sole(holder)
+        if not holder.measured and sole:
             window *= SOLE_FIRST  # nobody to be fair to, and a round trip is saved
         room = window - holder.outstanding_bytes
         if not holder.connected or (holder.outstanding and room < window // 2):
             return
-        limit = WINDOW_CHUNKS - holder.outstanding
-        if holder.snubbed:
-            limit = 1 - holder.outstanding  # a probe
+        limit = self._limit(holder, sole=sole)
         loose: dict[Cid, Fetch] = {}
         for root in list(holder.roots):
             if limit <= 0 or (room <= 0 and (holder.outstanding or loose)):
@@ -202,6 +205,16 @@ class Granting:
                     loose = {}
         if loose:
             self._push_grant(holder, None, loose, int(self.loose_size) or 1)
+
+    @staticmethod
+    def _limit(holder: Holder, *, sole: bool) -> int:
+        """How many chunks may be granted to a holder now, whatever their sizes."""
+        if holder.snubbed:
+            return 1 - holder.outstanding  # a probe
+        limit = WINDOW_CHUNKS
+        if not holder.measured and not sole:
+            limit = min(limit, SLOW_START + holder.came)
+        return limit - holder.outstanding
 
     def _choose(self, fetch: Fetch, holder: Holder, count: int) -> list[Cid]:
         lacks = fetch.lacking(holder.peer)
@@ -249,6 +262,8 @@ class Granting:
         queue = [(cid, batch) for batch in batches if not batch.hedge for cid in batch.chunks]
         stays = self._stays(slow, holder, len(queue))
         moved = [cid for cid, batch in queue[stays:] if self._can_send(cid, batch.chunks[cid], holder)]
+        # Not more than it will be granted: the rest would only go back to where it is.
+        moved = moved[max(len(moved) - self._limit(holder, sole=False), 0) :]
         if not moved:
             return
         self.tell_cancel(slow.peer, moved)

@@ -40,9 +40,9 @@ class Holder:
     """One peer, seen as a source."""
 
     __slots__ = (
-        "connected", "delivered_at", "faults", "idle_grant_at", "lapsed", "measured", "outstanding",
-        "outstanding_bytes", "patience", "peer", "rate", "roots", "rtt", "said_yes", "sample_at", "sample_bytes",
-        "snubbed",
+        "came", "connected", "delivered_at", "faults", "idle_grant_at", "lapsed", "measured", "outstanding",
+        "outstanding_bytes", "patience", "peer", "ran_dry", "rate", "roots", "rtt", "said_yes", "sample_at",
+        "sample_bytes", "snubbed",
     )  # fmt: skip
 
     def __init__(self, peer: PeerId) -> None:
@@ -71,6 +71,10 @@ class Holder:
         self.idle_grant_at = 0.0
         self.sample_at = 0.0
         self.sample_bytes = 0
+        self.came = 0
+        """Chunks that it sent."""
+        self.ran_dry = False
+        """It had nothing to do for a part of this sample."""
 
     @property
     def window(self) -> int:
@@ -103,6 +107,7 @@ class Holder:
         """One granted chunk is no longer expected from it."""
         self.outstanding -= 1
         self.outstanding_bytes -= estimate
+        self.ran_dry = self.ran_dry or not self.outstanding
 
     def delivered(self, size: int, now: float) -> None:
         """A chunk came: learn the rate."""
@@ -114,13 +119,17 @@ class Holder:
             seen = max(now - self.idle_grant_at - size / self.rate, 0.0)
             self.rtt = seen if not self.rtt else min(self.rtt * 1.1, seen)
             self.idle_grant_at = 0.0
+        self.came += 1
         self.sample_bytes += size
         elapsed = now - self.sample_at
         full = self.sample_bytes >= self.window // 2 and elapsed >= SAMPLE_MIN_SECONDS
         if full or elapsed >= SAMPLE_SECONDS:
-            self.rate += 0.5 * (max(self.sample_bytes / elapsed, MIN_RATE) - self.rate)
-            self.sample_at, self.sample_bytes = now, 0
-            self.measured = True
+            seen = max(self.sample_bytes / elapsed, MIN_RATE)
+            # With nothing to do it shows no more than what it was given: an object's few inner nodes, say.
+            if seen > self.rate or not self.ran_dry:
+                self.rate += (0.5 if self.measured else 1.0) * (seen - self.rate)
+                self.measured = True
+            self.sample_at, self.sample_bytes, self.ran_dry = now, 0, False
 
     def awake(self, now: float, size: int) -> bool:
         """Whether something came from it as lately as it can be, of a holder that sends chunks of this size."""

@@ -3,7 +3,9 @@
 - Room is what the policy's `quota` leaves. One origin may have at most a share of it, unless it is the only
   peer that is allowed. What turns out to be larger than its origin said is looked at again, and let go if
   there is no room for it.
-- A replica is fetched by the same machinery as a want, into a folder of its own, a few at a time.
+- A `keep` counts only if a `can_hold` went to the same peer before it (offers.py).
+- A replica is fetched by the same machinery as a want, a few at a time. Its leaves stand in one file: names, folders
+  and repeats that a stranger made up cost nothing.
 - Room is made by what was wanted least lately, and only by replicas: what the user added or got is never
   touched, and an object that the user gets or adds while it is kept becomes the user's. What was wanted or
   taken in a short while ago makes no room for a newcomer; when the quota is lowered, it does.
@@ -22,6 +24,7 @@ from flux_tui.core.fetch import Fetch
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.ledger import Ledger
 from flux_tui.core.messages import MAX_CIDS_DIRECT
+from flux_tui.core.offers import OFFER_SECONDS, Offers
 from flux_tui.core.provided import Provided
 from flux_tui.core.replicas import origins_of
 from flux_tui.core.requester import Requester
@@ -45,6 +48,8 @@ REMIND_SECONDS, REMIND_SOON = 300.0, 10.0
 """Between two times that origins are told what is kept for them; and after one that could not be told."""
 WANTED_EVERY = 60.0
 """Seconds between two entries that tell of a replica being taken from."""
+
+NOT_OFFERED = "a keep counts only after a can_hold: push a hold first"
 
 _No = tuple[Reason, float | None, str]
 
@@ -75,6 +80,7 @@ class Keeper:
         self._fetching: dict[Cid, int] = {}
         """Replicas on their way, and the bytes of each that room was found for."""
         self._remind_at = float("inf")
+        self.offers = Offers()
 
     @property
     def kept(self) -> dict[Cid, Kept]:
@@ -104,6 +110,7 @@ class Keeper:
             if via == "direct" or no[1] is not None:
                 self._say_no(peer, root, no, intent.addrs)
             return
+        self.offers.add(peer, root, self.ledger.now + OFFER_SECONDS)
         self.ledger.emit(ev.OfferedHold(peer=peer, root=root, size=hold.size, via=via, name=hold.name))
         self.responder.answer(peer, msg.CanHold(root=root, whole=self._is_whole(root)), intent.addrs)
 
@@ -116,6 +123,10 @@ class Keeper:
         if (no := self._why_not(peer, root, keep.size)) is not None:
             self._say_no(peer, root, no, ())
             return
+        if not self.offers.live(peer, root, self.ledger.now):
+            self._say_no(peer, root, ("busy", BUSY_SECONDS, NOT_OFFERED), ())
+            return
+        self.offers.drop(peer, root)
         if kept is None and not self._is_own(root):
             self._make_room(keep.size)
         self.ledger.emit(ev.KeepReceived(peer=peer, root=root, size=keep.size, name=keep.name))

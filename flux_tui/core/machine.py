@@ -114,6 +114,7 @@ class Machine:
         if self.responder.policy != self.state.policy:
             self.ledger.emit(ev.PolicyChanged(policy=self.responder.policy))
         self.requester.inherit(self.state.leases, self.state.peers.values())
+        self.requester.setbacks.start()
         for pending in list(self.state.pending.values()):
             known = self.state.objects.get(pending.cid)
             self.requester.begin(
@@ -124,6 +125,7 @@ class Machine:
                     by=pending.by,
                     size=known.size if known else None,
                     held=pending.held,
+                    limit=known.limit if known else None,
                 ),
                 lines[pending.cid],
             )
@@ -211,7 +213,7 @@ class Machine:
                 if given.addrs != self.state.addrs:
                     self.ledger.emit(ev.AddrsChanged(addrs=given.addrs))
             case fx.Placed():
-                self.requester.placed(given.root, given.present, given.missing, given.error)
+                self.requester.placed(given)
             case fx.NodeRead():
                 self.requester.node_read(given.root, given.cid, given.data)
             case fx.PeerUp():
@@ -242,7 +244,9 @@ class Machine:
                 if faults >= MAX_FAULTS:
                     self._drop(given.peer, "it sent wrong bytes again")
             case fx.LandFailed():
-                self.requester.land_failed(given.peer, given.cid, given.size, given.text)
+                self.requester.setbacks.land_failed(given.peer, given.cid, given.size, given.text)
+            case fx.ChunkUnfit():
+                self.requester.setbacks.unfit(given.peer, given.cid, given.size, given.root, given.text)
             case fx.ChunksGone():
                 self.responder.gone(given.path, given.cids, given.size, given.text, given.peer)
                 self.keeper.gone(given.path)
@@ -275,8 +279,9 @@ class Machine:
             case fx.Evicted():
                 self.keeper.evicted(given.root, given.chunks, given.size)
             case fx.FinishFailed():
-                if fetch := self.requester.fetches.get(given.root):
-                    self.requester.fail(fetch, given.text)
+                self.requester.finish_failed(given.root, given.text, later=given.later)
+            case fx.Discarded():
+                self.requester.setbacks.discarded(given.root, given.chunks, given.size)
             case fx.AddStepped():
                 self.ledger.emit(
                     ev.AddProgressed(

@@ -28,7 +28,7 @@ MAX_WATCHERS = 64
 
 def numbered(fetch: Fetch) -> tuple[Cid, ...] | None:
     """The object's blocks in the order of the bitmap; None while the tree is not known."""
-    if fetch.spots:
+    if not fetch.mapped:
         return None
     if fetch.order is None:
         fetch.order = tuple(sorted(fetch.blocks))

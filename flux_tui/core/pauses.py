@@ -70,6 +70,16 @@ class Pauses:
         if (key := self.key(fetch)) in self._until and key not in self._tried:
             self._until[key] = now
 
+    def due(self, fetch: Fetch, now: float) -> bool:
+        """Whether what could not be done for it may be tried again now; then the next try is later."""
+        key = self.key(fetch)
+        if (until := self._until.get(key)) is not None and (now < until or key in self._tried):
+            return False
+        if key in self._until:
+            self._tried.add(key)
+            self._until[key] = now + PAUSE
+        return True
+
     def next_deadline(self) -> float:
         """When the first of them is over."""
         return min((until for until in self._until.values() if until), default=float("inf"))

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 
 from flux_tui.core import events as ev
 from flux_tui.core.backoff import GIVES_NOTHING, gives_later
-from flux_tui.core.effects import Claim, DropTree, FilePlan, FinishTree, LeafPlace, OpenTree, Place, ReadNode
-from flux_tui.core.fetch import Fetch, Spot, TooLargeError, owners
+from flux_tui.core.effects import Claim, DropTree, FinishTree, OpenTree, Place, Placed
+from flux_tui.core.fetch import Fetch, owners
 from flux_tui.core.granting import Granting
 from flux_tui.core.holders import LEASE_MIN, Holder, Holders
 from flux_tui.core.ids import Cid, PeerId, is_leaf
@@ -19,7 +19,10 @@ from flux_tui.core.leases import Batch
 from flux_tui.core.ledger import Ledger
 from flux_tui.core.messages import MAX_WAIT, Grant, StatusNo, StatusYesButLater
 from flux_tui.core.parts import MAX_WATCHERS, Part
+from flux_tui.core.planning import Planning
+from flux_tui.core.plans import FilePlan, LeafPlace
 from flux_tui.core.retry import Retry
+from flux_tui.core.setbacks import Setbacks
 from flux_tui.core.state import Lease, PeerState
 from flux_tui.core.unixfs import BadBlockError
 from flux_tui.core.want_queue import Line
@@ -40,6 +43,8 @@ class Requester:
         self._owed: dict[PeerId, int] = {}
         """Chunks that its earlier lives granted to each peer, and that have not come."""
         self.grants = Granting(ledger, self.holders, self.fetches, self.wanted, self.retry)
+        self.planning = Planning(ledger, self.fetches, self._miss, self._fail)
+        self.setbacks = Setbacks(ledger, self.grants, self.planning, self.cancel)
 
     # ── what is wanted ──────────────────────────────────────────────────────────────────────────
 
@@ -73,7 +78,8 @@ class Requester:
                 self.ledger.do(Claim(cid))
             return
         tree = path is not None or not is_leaf(cid)
-        self.begin(Fetch(cid, path=path, tree=tree, by=by, size=size), "urgent" if at_once else "new")
+        line: Line = "urgent" if at_once else "new"
+        self.begin(Fetch(cid, path=path, tree=tree, by=by, size=size, limit=size), line)
 
     def hurry(self, root: Cid) -> None:
         """Somebody here asks for it again, having made room for it perhaps."""
@@ -86,16 +92,13 @@ class Requester:
         self.retry.enqueue(fetch, line)
         root = fetch.root
         if fetch.tree:
-            self.ledger.do(OpenTree(root=root, path=fetch.path, held=fetch.held))
+            self.ledger.do(OpenTree(root=root, path=fetch.path, held=fetch.held, limit=fetch.limit))
         if not fetch.tree:
             self._miss(fetch, root)
         elif is_leaf(root):
-            fetch.open_ops += 1
-            self.ledger.do(Place(root=root, files=(_sole_file(root, fetch.size_hint),)))
+            self.planning.ask(fetch, _sole_block(fetch))
         else:
-            fetch.inner_count = 1
-            fetch.spots[root] = [Spot("", 0, "any")]
-            self._visit(fetch, root)
+            self.planning.read(fetch, root)
 
     def inherit(self, leases: Mapping[Cid, Lease], peers: Iterable[PeerState]) -> None:
         """After a restart: what the last life granted and is not over yet, and how much of all that it ever
@@ -160,77 +163,64 @@ class Requester:
         if fetch.tree:
             self.ledger.do(DropTree(root=fetch.root))
         self.ledger.emit(ev.Requested(cid=fetch.root, name=name, size=size, path=path, by=by))
-        self.begin(Fetch(fetch.root, path=path, tree=True, by=by, size=size))
+        self.begin(Fetch(fetch.root, path=path, tree=True, by=by, size=size, limit=size))
 
     # ── what a tree is made of ──────────────────────────────────────────────────────────────────
 
     def node_read(self, root: Cid, cid: Cid, data: bytes | None) -> None:
         """The store answered a ReadNode."""
-        if fetch := self.fetches.get(root):
-            fetch.open_ops -= 1
+        if fetch := self.planning.answered(root):
             if data is None:
                 self._miss(fetch, cid)
             else:
-                self._learn(fetch, cid, data)
+                self.planning.learn(fetch, cid, data)
             self._check_done(fetch)
 
-    def placed(
-        self, root: Cid, present: tuple[Cid, ...], missing: tuple[Cid, ...], error: str | None
-    ) -> None:
+    def placed(self, answer: Placed) -> None:
         """The store answered a Place."""
+        fetch = self.planning.answered(answer.root)
+        if fetch is None:
+            return
+        if answer.later is not None:
+            self.setbacks.postpone(fetch, answer.later, answer.error or "")
+            return
+        if answer.error is not None:
+            self.setbacks.fail(fetch, answer.error, discard=answer.impossible)
+            return
+        try:
+            for cid in answer.present:
+                fetch.count(cid, self.ledger.holdings.size_of(cid) or 0)
+        except BadBlockError as wrong:
+            self.setbacks.refuse(fetch, wrong)
+            return
+        self.grants.resume(fetch)
+        for cid in dict.fromkeys(answer.missing):
+            if cid not in fetch.counted:
+                self._miss(fetch, cid)
+        self.planning.mapped(fetch)
+        self.planning.run()
+        self._spread(fetch)
+        self._check_done(fetch)
+
+    def finish_failed(self, root: Cid, text: str, *, later: bool) -> None:
+        """The store could not begin an object, or not give it its name."""
         fetch = self.fetches.get(root)
         if fetch is None:
             return
-        fetch.open_ops -= 1
-        if error is not None:
-            self.fail(fetch, error)
-            return
-        for cid in present:
-            fetch.count(cid, self.ledger.holdings.size_of(cid) or 0)
-        for cid in dict.fromkeys(missing):
-            if cid not in fetch.counted:
-                self._miss(fetch, cid)
-        self._mapped(fetch)
-        self._check_done(fetch)
+        if later:
+            self.setbacks.postpone(fetch, FinishTree(root=root), text)
+        else:
+            self.setbacks.fail(fetch, text, discard=False)
 
     def finished(self, root: Cid, path: str) -> None:
         """The store gave the whole tree its name."""
         if fetch := self.fetches.pop(root, None):
             self.retry.forget(root)
+            self.grants.pauses.end(fetch)
             self.ledger.emit(ev.ObjectCompleted(root=root, size=fetch.have_bytes, path=path, by=fetch.by))
 
-    def fail(self, fetch: Fetch, text: str) -> None:
-        """This object cannot be had, or not put where it should stand."""
-        self.ledger.emit(ev.ErrorOccurred(text=text, cid=fetch.root, path=fetch.path, by=fetch.by))
-        self.cancel(fetch.root)
-        self.ledger.emit(ev.Cancelled(cids=(fetch.root,), by=fetch.by))
-        if fetch.tree:
-            self.ledger.do(DropTree(root=fetch.root))
-
-    def _visit(self, fetch: Fetch, cid: Cid) -> None:
-        """An inner node is needed: from the store, or from the swarm."""
-        if self.ledger.holdings.size_of(cid) is not None:
-            fetch.open_ops += 1
-            self.ledger.do(ReadNode(root=fetch.root, cid=cid))
-        else:
-            self._miss(fetch, cid)
-
-    def _learn(self, fetch: Fetch, cid: Cid, data: bytes) -> None:
-        fetch.count(cid, 0)
-        if cid not in fetch.spots:
-            return  # read twice, for two spots found one after the other: the first read served both
-        try:
-            place, inner = fetch.learn(cid, data)
-        except (BadBlockError, TooLargeError) as error:
-            self.fail(fetch, f"the object {fetch.root} cannot be had: {error}")
-            return
-        if place.folders or place.files or place.symlinks:
-            fetch.open_ops += 1
-            self.ledger.do(place)
-        else:
-            self._mapped(fetch)
-        for child in dict.fromkeys(inner):
-            self._visit(fetch, child)
+    def _fail(self, fetch: Fetch, text: str) -> None:
+        self.setbacks.fail(fetch, text)
 
     def _miss(self, fetch: Fetch, cid: Cid) -> None:
         """A block has to come from the swarm."""
@@ -248,17 +238,6 @@ class Requester:
             return
         fetch.missing[cid] = None
         self.grants.wake(fetch)
-
-    def _mapped(self, fetch: Fetch) -> None:
-        self.ledger.emit(
-            ev.ObjectMapped(
-                root=fetch.root,
-                size=fetch.size,
-                chunks=len(fetch.blocks),
-                have=len(fetch.counted),
-                have_bytes=fetch.have_bytes,
-            )
-        )
 
     def _check_done(self, fetch: Fetch) -> None:
         if fetch.done and not fetch.finishing and fetch.root in self.fetches and not self._lacking(fetch):
@@ -314,9 +293,8 @@ class Requester:
             fetch.quiet_pushes = 0
             fetch.holders[peer] = None
             some = Part(part) if part is not None and len(cids) == 1 else None
-            if some is not None and not fetch.parts:
-                self._spread(fetch)
             fetch.offered_by(peer, some)
+            self._spread(fetch)
             if size is not None and len(cids) == 1 and not fetch.size_hint:
                 fetch.size_hint = size
             holder.roots[cid] = None
@@ -405,11 +383,16 @@ class Requester:
         self.grants.ready[peer] = None
         roots = tuple(fetch.root for fetch in fetches if fetch.tree)
         fills = 0
+        wrong: list[tuple[Fetch, BadBlockError]] = []
         for fetch in fetches:
             self.grants.resume(fetch)
             fetch.missing.pop(cid, None)
             fetch.came_at = self.ledger.now
-            filled = fetch.count(cid, size)
+            try:
+                filled = fetch.count(cid, size)
+            except BadBlockError as error:
+                wrong.append((fetch, error))
+                continue
             fills = filled if fetch.tree else fills
         if not roots:
             self.grants.loose_size += 0.05 * (size - self.grants.loose_size)
@@ -422,8 +405,10 @@ class Requester:
                     self.ledger.emit(ev.ObjectCompleted(root=cid, size=size, path=None, by=fetch.by))
                 continue
             if data is not None:
-                self._learn(fetch, cid, data)
+                self.planning.learn(fetch, cid, data)
             self._check_done(fetch)
+        for fetch, why in wrong:
+            self.setbacks.refuse(fetch, why)
         return roots
 
     def corrupt(self, peer: PeerId, cid: Cid, size: int) -> int:
@@ -456,23 +441,6 @@ class Requester:
         )
         return cause
 
-    def land_failed(self, peer: PeerId, cid: Cid, size: int, text: str) -> None:
-        """A good chunk could not be written here: leave the swarm in peace for a while."""
-        holder = self.holders.get(peer)
-        self._late(holder, cid)
-        self.ledger.emit(
-            ev.ChunkWasted(cid=cid, size=size, peer=peer, cause="unwritten", roots=self.owners((cid,)))
-        )
-        if self.grants.leases.holds(cid, holder):
-            self.grants.lapse(holder, [cid], "unwritten")
-        for fetch in list(self.wanted.get(cid, ())):
-            if not self.grants.pauses.known(fetch):
-                self.ledger.emit(ev.ErrorOccurred(text=text, cid=fetch.root, path=fetch.path))
-            wait = self.grants.pauses.begin(fetch, self.ledger.now)
-            if wait is not None:
-                self.grants.withdraw(fetch)
-                self.retry.again(fetch, wait, "unwritten", None, sooner=False)
-
     # ── peers ───────────────────────────────────────────────────────────────────────────────────
 
     def peer_up(self, peer: PeerId) -> None:
@@ -502,11 +470,13 @@ class Requester:
 
     def next_deadline(self) -> float:
         """When `on_time` has something to do."""
-        return min(self.grants.next_deadline(), self.retry.next_deadline())
+        return min(self.grants.next_deadline(), self.retry.next_deadline(), self.planning.next_deadline())
 
     def on_time(self) -> None:
-        """Leases lapse, wants are pushed again, grants are made."""
+        """Leases lapse, plans go on, wants are pushed again, grants are made."""
+        self.setbacks.try_again()
         self.grants.watch()
+        self.planning.run()
         self.retry.on_time()
         self.grants.grant_all()
         self.retry.report()
@@ -525,6 +495,9 @@ class Requester:
 
     def _spread(self, fetch: Fetch) -> None:
         """Others fetch the same: go on from somewhere else, so that each has what the others lack."""
+        if fetch.spread or not fetch.parts or not fetch.mapped or fetch.open_ops:
+            return
+        fetch.spread = True
         for _ in range(int(self.ledger.random() * len(fetch.missing))):
             fetch.missing.move_to_end(next(iter(fetch.missing)))
 
@@ -534,6 +507,9 @@ class Requester:
         return known is not None and known.completed_at is not None and known.origin != "held"
 
 
-def _sole_file(root: Cid, size: int) -> FilePlan:
+def _sole_block(fetch: Fetch) -> Place:
     """The plan of an object that is one raw leaf."""
-    return FilePlan("", None, (LeafPlace(root, 0, size),))
+    leaf = LeafPlace(fetch.root, 0, None)
+    if fetch.held:
+        return Place(root=fetch.root, blocks=(leaf,))
+    return Place(root=fetch.root, files=(FilePlan("", None, (leaf,)),))

@@ -97,6 +97,8 @@ class ObjectState(msgspec.Struct):
     path: str | None = None
     completed_at: float | None = None
     cancelled: bool = False
+    limit: int | None = None
+    """Bytes that its ticket says it has: no more is written."""
     broken: bool = False
     """It was whole once; since then a file of it was changed or removed."""
 
@@ -313,6 +315,9 @@ class State(msgspec.Struct, dict=True):
 
     removing: dict[Cid, Removing] = {}
     """Objects that are no longer shared, but whose blocks are still in the store."""
+
+    refused: dict[Cid, str | None] = {}
+    """Objects that cannot be had, of which something is still on disk; with the paths where they were to stand."""
 
     chunk_count: int = 0
     chunk_bytes: int = 0

@@ -328,6 +328,10 @@ def _describe(event: Event, names: Names, brief: bool) -> str:
             return (
                 f"{names.name(event.root)} is kept for others, and the user's own: it takes none of the quota"
             )
+        case ev.ObjectRefused():
+            return f"{names.name(event.root)} cannot be had: what came of it is removed"
+        case ev.ObjectDiscarded():
+            return f"{names.name(event.root)}: what came of it is gone, {human_size(event.size)} less"
         case ev.ReplicaEvicted():
             named = event.name or names.name(event.root)
             return f"{named}: the copy that was kept for others is gone, {human_size(event.size)} less"

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import trio
 
-from flux_tui.core.effects import ChunkCorrupt, ChunkLanded, LandFailed
+from flux_tui.core.effects import ChunkCorrupt, ChunkLanded, ChunkUnfit, LandFailed
 from flux_tui.core.ids import Cid, PeerId, is_leaf, matches
 from flux_tui.net.frames import Piece
 from flux_tui.node.engine import Engine
 from flux_tui.store.files import aligned
-from flux_tui.store.store import Landed, StoreError
+from flux_tui.store.store import Landed, StoreError, UnfitError
 
 INLINE = 64 * 1024
 """Bytes; hashing this takes 40 µs, as long as the hand-over to a thread."""
@@ -98,6 +98,9 @@ class Landing:
         peer, cid, payload, size = work
         if outcome is None:
             self._engine.feed(ChunkCorrupt(peer=peer, cid=cid, size=size))
+        elif isinstance(outcome, UnfitError):
+            root = Cid(outcome.root)
+            self._engine.feed(ChunkUnfit(peer=peer, cid=cid, size=size, root=root, text=str(outcome)))
         elif isinstance(outcome, StoreError):
             self._engine.feed(LandFailed(peer=peer, cid=cid, size=size, text=str(outcome)))
         else:

@@ -304,6 +304,7 @@ class FluxNode:
                 | fx.DropTree()
                 | fx.ReadNode()
                 | fx.Evict()
+                | fx.Discard()
                 | fx.Claim()
                 | fx.Free()
                 | fx.EndAdd()

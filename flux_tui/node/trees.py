@@ -11,6 +11,8 @@ import trio
 from flux_tui.core.effects import (
     ChunksGone,
     Claim,
+    Discard,
+    Discarded,
     DropTree,
     EndAdd,
     Evict,
@@ -31,10 +33,10 @@ from flux_tui.core.effects import (
 from flux_tui.core.ids import Cid
 from flux_tui.node.engine import Engine
 from flux_tui.store.evicting import HELD
-from flux_tui.store.schema import explain_os
-from flux_tui.store.store import Lost, Store, StoreError
+from flux_tui.store.schema import ImpossibleError, explain_os
+from flux_tui.store.store import Lost, NoRoomError, Store, StoreError
 
-TreeWork = OpenTree | Place | FinishTree | DropTree | ReadNode | Evict | Claim | Free | EndAdd
+TreeWork = OpenTree | Place | FinishTree | DropTree | ReadNode | Evict | Discard | Claim | Free | EndAdd
 
 
 class Trees:
@@ -72,11 +74,10 @@ class Trees:
     def _do(self, store: Store, work: TreeWork, lost: list[Lost]) -> Input | None:
         match work:
             case OpenTree():
-                folder = self._held if work.held else self._objects
-                path = Path(work.path) if work.path is not None else folder / work.root
+                path = self._path_of(work.root, work.path, held=work.held)
                 try:
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    store.open_tree(work.root, path)
+                    store.open_tree(work.root, path, work.limit)
                 except (StoreError, OSError) as error:
                     # At once: nobody should wait for a peer to hear that it cannot be put there.
                     why = explain_os(error, path.parent) if isinstance(error, OSError) else error
@@ -92,7 +93,17 @@ class Trees:
                     path, left_out = store.finish_tree(work.root)
                     return Finished(root=work.root, path=str(path), left_out=left_out)
                 except StoreError as error:
-                    return FinishFailed(root=work.root, text=str(error))
+                    later = isinstance(error, NoRoomError)
+                    return FinishFailed(root=work.root, text=str(error), later=later)
+            case Discard():
+                path = self._path_of(work.root, work.path, held=False)
+                try:
+                    went = store.discard(work.root, path, work.others)
+                except (StoreError, OSError) as error:
+                    why = explain_os(error, path.parent) if isinstance(error, OSError) else error
+                    text = f"what came of {work.root} cannot be removed now, but at the next start: {why}"
+                    return Failed(text=text, cid=work.root)
+                return Discarded(root=work.root, chunks=went.chunks, size=went.size)
             case DropTree():
                 try:
                     store.drop_tree(work.root)
@@ -126,11 +137,16 @@ class Trees:
                     return Failed(text=str(error), cid=work.cid)
         return None
 
+    def _path_of(self, root: Cid, path: str | None, *, held: bool) -> Path:
+        """Where an object is to stand."""
+        return Path(path) if path is not None else (self._held if held else self._objects) / root
+
     def _place(self, store: Store, work: Place, lost: list[Lost]) -> Placed:
         root = work.root
         present: list[Cid] = []
         missing: list[Cid] = []
         try:
+            store.check_room(root, work.size, work.names)
             for folder in work.folders:
                 store.place_folder(root, folder)
             modes = dict(work.modes)
@@ -148,6 +164,14 @@ class Trees:
                 store.place_mode(root, rel, mode)
             for link in work.symlinks:
                 store.place_symlink(root, link.rel, link.target)
+            if work.blocks:
+                present, missing, gone = store.place_blocks(root, work.blocks)
+                lost += gone
+        except NoRoomError as error:
+            return Placed(root=root, present=(), missing=(), error=str(error), later=work)
+        except ImpossibleError as error:
+            text = f"the object {root} cannot be had: {error}"
+            return Placed(root=root, present=(), missing=(), error=text, impossible=True)
         except StoreError as error:
             return Placed(root=root, present=(), missing=(), error=str(error))
         return Placed(root=root, present=tuple(present), missing=tuple(missing))

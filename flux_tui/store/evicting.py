@@ -1,9 +1,10 @@
-"""Removing what is kept for others, and nothing else.
+"""Removing what is kept for others, and what came of objects that cannot be had; and nothing else.
 
-A replica's files stand in a folder of their own, `held/ROOT`. When it goes, so do its files, the index of the
-chunks in them, and its inner nodes; except what another object here is made of as well. Which that is, the
+A replica's leaves stand in a file of their own, `held/ROOT`. When it goes, so does that file, the index of the
+chunks in it, and its inner nodes; except what another object here is made of as well. Which that is, the
 other objects' inner nodes tell: they are walked (some 3 ms for each thousand chunks). A leaf that has to
-stay is indexed where the user's copy of the same object has it, or gets a place of its own.
+stay is indexed where another file has it, or gets a place of its own. The parts of an object that was refused
+go in the same way.
 
 Rows first, then files, then the tree's own row; so a crash in between is gone on from by doing it again. What
 went is remembered until the object is begun anew: the entry that tells of it may have to be written again.
@@ -57,8 +58,9 @@ class _Copy(NamedTuple):
     """A replica's copy as it stands in the store."""
 
     trees: list[int]
-    files: dict[int, str]
-    """Its files and their paths inside it."""
+    parts: list[str]
+    """Where it stands while it is not whole."""
+    files: list[int]
     leaves: dict[Cid, tuple[int, int]]
     """Chunks that are indexed there, with their sizes and files."""
 
@@ -74,14 +76,22 @@ class Evictions:
 
     def evict(self, root: Cid, path: Path, others: Iterable[Cid]) -> Gone:
         """Remove the copy at `path`; what `others` are made of stays."""
-        index = self._index
-        with self._lock:
-            known = self._trees.by_root.get(root)
-            if known is not None and known.path == path:
-                del self._trees.by_root[root]
-            copy = self._find(root, path)
+        copy = self._find(root, "path = ?", path)
         if not copy.trees:
             return self._remembered(root)
+        return self._remove(root, copy, others, _on_disk(path, root))
+
+    def discard(self, root: Cid, path: Path, others: Iterable[Cid]) -> Gone:
+        """Remove what was to become the object at `path`; what `others` are made of stays."""
+        copy = self._find(root, "path = ? AND part IS NOT NULL", path)
+        if not copy.trees:
+            return self._remembered(root)
+        if self._stands_elsewhere(root, copy):
+            others = (*others, root)
+        return self._remove(root, copy, others, [Path(part) for part in copy.parts])
+
+    def _remove(self, root: Cid, copy: _Copy, others: Iterable[Cid], places: list[Path]) -> Gone:
+        index = self._index
         inner: dict[Cid, int] = {}
         for cid in made_of(index.read_block, root):
             if not is_leaf(cid) and (size := index.size_of(cid)) is not None:
@@ -89,54 +99,60 @@ class Evictions:
         stay: set[Cid] = set()
         for other in others:
             stay.update(c for c in made_of(index.read_block, other) if c in copy.leaves or c in inner)
-        self._move(stay, root, copy)
+        self._move(stay, copy)
         inner = {cid: size for cid, size in inner.items() if cid not in stay}
         large = [place for cid in inner if (place := index.file_of(cid)) is not None]
         with self._lock:
             gone = self._forget_rows(root, copy, inner)
-        for place in (*_on_disk(path, root), *large):
+        for place in (*places, *large):
             remove(place)
         with self._lock:
             for tree in copy.trees:
                 forget_tree(self._db, tree)
         return gone
 
-    def _find(self, root: Cid, path: Path) -> _Copy:
-        rows = self._db.execute("SELECT id FROM tree WHERE root = ? AND path = ?", (root, str(path)))
-        trees = [int(row[0]) for row in rows.fetchall()]
-        files: dict[int, str] = {}
-        leaves: dict[Cid, tuple[int, int]] = {}
-        for tree in trees:
-            files.update(self._db.execute("SELECT id, rel FROM file WHERE tree = ?", (tree,)).fetchall())
-        for file in files:
-            for key, size in self._db.execute("SELECT cid, size FROM chunk WHERE file = ?", (file,)):
-                leaves[cid_from_bytes(key)] = (size, file)
-        return _Copy(trees, files, leaves)
+    def _stands_elsewhere(self, root: Cid, copy: _Copy) -> bool:
+        """Whether all of the object is here without this copy: then its inner nodes are needed."""
+        leaves = False
+        for cid in made_of(self._index.read_block, root):
+            if self._index.size_of(cid) is None or cid in copy.leaves:
+                return False
+            leaves = leaves or is_leaf(cid)
+        return leaves
 
-    def _move(self, stay: set[Cid], root: Cid, copy: _Copy) -> None:
-        """Leaves that stay are indexed elsewhere from now on."""
+    def _find(self, root: Cid, which: str, path: Path) -> _Copy:
         with self._lock:
-            heirs = self._heirs(root, copy)
-        for cid in stay & copy.leaves.keys():
-            file = copy.leaves[cid][1]
-            if (heir := heirs.get(file)) is not None:
-                with self._lock:
-                    row = (heir, cid_bytes(cid), file)
-                    self._db.execute("UPDATE chunk SET file = ? WHERE cid = ? AND file = ?", row)
-            elif self._index.set_apart(cid):
-                mark_apart(self._db, self._lock, cid)
+            known = self._trees.by_root.get(root)
+            if known is not None and known.path == path:
+                self._trees.drop(root)
+        self._trees.rest(root)
+        with self._lock:
+            query = f"SELECT id, part FROM tree WHERE root = ? AND {which}"  # noqa: S608 - ours, both times
+            rows = self._db.execute(query, (root, str(path))).fetchall()
+            trees = [int(row[0]) for row in rows]
+            files: list[int] = []
+            leaves: dict[Cid, tuple[int, int]] = {}
+            for tree in trees:
+                found = self._db.execute("SELECT id FROM file WHERE tree = ?", (tree,)).fetchall()
+                files += [int(row[0]) for row in found]
+            for file in files:
+                for key, size in self._db.execute("SELECT cid, size FROM chunk WHERE file = ?", (file,)):
+                    leaves[cid_from_bytes(key)] = (size, file)
+        return _Copy(trees, [row[1] for row in rows if row[1]], files, leaves)
 
-    def _heirs(self, root: Cid, copy: _Copy) -> dict[int, int]:
-        """For files of the copy: the same file of the same object, where it stands whole and is the user's."""
-        query = "SELECT id FROM tree WHERE root = ? AND part IS NULL ORDER BY id"
-        heirs: dict[int, int] = {}
-        for (tree,) in self._db.execute(query, (root,)).fetchall():
-            if tree in copy.trees:
-                continue
-            files = self._db.execute("SELECT id, rel FROM file WHERE tree = ?", (tree,)).fetchall()
-            theirs = {rel: file for file, rel in files}
-            heirs.update((file, theirs[rel]) for file, rel in copy.files.items() if rel in theirs)
-        return heirs
+    def _move(self, stay: set[Cid], copy: _Copy) -> None:
+        """Leaves that stay are indexed elsewhere from now on: in another file that has them, or by themselves."""
+        going = set(copy.files)
+        for cid in stay & copy.leaves.keys():
+            key, file = cid_bytes(cid), copy.leaves[cid][1]
+            with self._lock:
+                spares = self._db.execute("SELECT file, offset FROM spare WHERE cid = ?", (key,)).fetchall()
+                heir = next((spare for spare in spares if spare[0] not in going), None)
+                if heir is not None:
+                    row = (*heir, key, file)
+                    self._db.execute("UPDATE chunk SET file = ?, offset = ? WHERE cid = ? AND file = ?", row)
+            if heir is None and self._index.set_apart(cid):
+                mark_apart(self._db, self._lock, cid)
 
     def _forget_rows(self, root: Cid, copy: _Copy, inner: dict[Cid, int]) -> Gone:
         """Take it out of the index: what is still in its files, and its inner nodes."""

@@ -9,6 +9,7 @@ soon after the last change proves nothing ("racily clean", as git has it), and t
 import errno
 import mmap
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,7 +19,7 @@ from flux_tui.core.ids import Cid, matches
 from flux_tui.regular_files import open_unbuffered
 from flux_tui.store import holes
 from flux_tui.store.inside import Inside
-from flux_tui.store.schema import StoreError
+from flux_tui.store.schema import ImpossibleError, StoreError
 
 TICK_NS = 50_000_000
 """Nanoseconds; file systems stamp with the kernel's tick, 1 to 10 ms."""
@@ -165,6 +166,18 @@ def read_at(descriptor: int, offset: int, size: int, *, wait: bool = True) -> by
 def stat_of(descriptor: int) -> os.stat_result:
     """What an open file looks like now."""
     return os.fstat(descriptor)
+
+
+PATH_MAX = 4096 if sys.platform == "linux" else 1024
+"""Bytes of the longest path that the system takes, with the byte that ends it."""
+
+
+def check_path(where: Inside) -> None:
+    """Whether a place can be named as a whole, when it has its name. Raises StoreError."""
+    if len(os.fsencode(where.path)) >= PATH_MAX:
+        raise ImpossibleError(
+            f"a path in it is too long where it is to stand: over {PATH_MAX - 1:,} bytes with {where.base}"
+        )
 
 
 def size_to(where: Inside, size: int | None, check: Callable[[os.stat_result], None]) -> None:

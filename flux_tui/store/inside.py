@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
 
 from flux_tui.regular_files import open_regular
-from flux_tui.store.schema import StoreError
+from flux_tui.store.schema import ImpossibleError, StoreError
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _IN_THE_WAY = (errno.ELOOP, errno.ENOTDIR, errno.EMLINK)
@@ -137,5 +137,5 @@ def parts_of(rel: str) -> list[str]:
     """The names on the way to a place inside an object. Raises StoreError for one that would lead out."""
     path = PurePosixPath(rel)
     if path.is_absolute() or not path.parts or ".." in path.parts or "\0" in rel:
-        raise StoreError(f"the object has a path that leads out of its folder: {rel!r}")
+        raise ImpossibleError(f"the object has a path that leads out of its folder: {rel!r}")
     return list(path.parts)

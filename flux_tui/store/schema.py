@@ -93,6 +93,22 @@ class StoreError(Exception):
     """What the store cannot do: one sentence for a person."""
 
 
+class NoRoomError(StoreError):
+    """There is no room for it now; there may be later."""
+
+
+class ImpossibleError(StoreError):
+    """An object that cannot stand where it is to stand, however often it is tried."""
+
+
+class UnfitError(ImpossibleError):
+    """A chunk that an object has no place for, as it describes itself."""
+
+    def __init__(self, root: str, text: str) -> None:
+        super().__init__(text)
+        self.root = root
+
+
 def open_writer(path: Path) -> sqlite3.Connection:
     """The one writing connection; makes the database if there is none. Raises StoreError."""
     try:
@@ -183,7 +199,7 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
     """A database error in words."""
     text = str(error)
     if "full" in text or (("I/O" in text or "unable to open" in text) and _no_room(path.parent)):
-        return StoreError(f"the disk is full: {path.parent} takes no more; free some space, nothing is lost")
+        return NoRoomError(f"the disk is full: {path.parent} takes no more; free some space, nothing is lost")
     if path.name != DATABASE and "not a database" in text:
         return StoreError(f"{path} is no series of flux-tui's: `flux-tui export` writes one")
     if path.name != DATABASE and "malformed" in text:
@@ -211,7 +227,7 @@ def _no_room(folder: Path) -> bool:
 def explain_os(error: OSError, path: Path) -> StoreError:
     """A file error in words."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreError(f"the disk is full: {path} cannot be written; free some space, nothing is lost")
+        return NoRoomError(f"the disk is full: {path} cannot be written; free some space, nothing is lost")
     if error.errno == errno.EFBIG:
         return StoreError(f"{path} would be larger than this file system or user may have files")
     return StoreError(f"{path} cannot be used: {(error.strerror or str(error)).lower()}")

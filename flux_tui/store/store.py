@@ -26,13 +26,34 @@ from flux_tui.store.files import FileStat
 from flux_tui.store.freeing import Freeing, WhatWent
 from flux_tui.store.freeing import tidy as tidy_freed
 from flux_tui.store.places import Landed, Leaf, Lost, Placed, ReadResult, Where, Whole
-from flux_tui.store.schema import DATABASE, UPSERT_CHUNK, StoreError, explain, explain_os, open_writer
+from flux_tui.store.room import Room
+from flux_tui.store.schema import (
+    DATABASE,
+    UPSERT_CHUNK,
+    NoRoomError,
+    StoreError,
+    UnfitError,
+    explain,
+    explain_os,
+    open_writer,
+)
 from flux_tui.store.series import SeriesReader
 from flux_tui.store.shares import Shares
 from flux_tui.store.shelf import Shelf
-from flux_tui.store.trees import OWN, Tree, remove
+from flux_tui.store.trees import OWN, Spot, Tree, remove
 
-__all__ = ["Landed", "Leaf", "Lost", "Placed", "ReadResult", "Store", "StoreError", "Whole"]
+__all__ = [
+    "Landed",
+    "Leaf",
+    "Lost",
+    "NoRoomError",
+    "Placed",
+    "ReadResult",
+    "Store",
+    "StoreError",
+    "UnfitError",
+    "Whole",
+]
 
 INLINE_MAX = 64 * 1024
 """Bytes; a larger loose chunk gets a file of its own."""
@@ -43,6 +64,7 @@ class Store(Shelf):
 
     def __init__(self, home: Path, db: sqlite3.Connection) -> None:
         super().__init__(home, db)
+        self.room = Room()
         self._own_unflushed: list[str] = []
         """Files of our own that were written in this life."""
         self._gone_files: set[int] = set()
@@ -152,12 +174,20 @@ class Store(Shelf):
 
     # ── objects that are being fetched ──────────────────────────────────────────────────────────
 
-    def open_tree(self, root: Cid, path: Path) -> None:
-        """Begin an object whose files are to stand at `path`, or go on with it. Raises StoreError."""
+    def open_tree(self, root: Cid, path: Path, limit: int | None = None) -> None:
+        """Begin an object whose files are to stand at `path`, or go on with it: no more than `limit` bytes of it
+        are written. What is to stand among the replicas is kept as leaves in one file. Raises StoreError.
+        """
+        pack = path.parent == self.home / HELD
         with self._guarded(path):
-            if path.parent == self.home / HELD:
-                begin_anew(self._db, root)
-            self._trees.open(root, path)
+            begin_anew(self._db, root)
+            self._trees.open(root, path, pack=pack, limit=limit)
+
+    def check_room(self, root: Cid, size: int, names: int) -> None:
+        """Whether there is room for what has not come yet of an object of this size. Raises NoRoomError."""
+        tree = self._tree(root)
+        left = max(0, size - tree.here - tree.written)
+        self.room.check(tree.part.parent, left, 1 if tree.pack else max(0, names - len(tree.files)))
 
     def place_folder(self, root: Cid, rel: str) -> None:
         """A folder of it."""
@@ -192,30 +222,54 @@ class Store(Shelf):
         with self._guarded(tree.part):
             tree.link(rel, target)
 
-    def place_leaves(self, root: Cid, rel: str, leaves: Iterable[tuple[Cid, int, int]]) -> Placed:
-        """Where leaves of a file belong, as (cid, offset, size). What is here already is put in place."""
+    def place_leaves(self, root: Cid, rel: str, leaves: Iterable[tuple[Cid, int, int | None]]) -> Placed:
+        """Where leaves of a file belong, as (cid, offset, size). What is here already is put in place.
+
+        Raises StoreError, also for a leaf that has another size than that.
+        """
         tree = self._tree(root)
         file = tree.files[rel]
+        spots = ((cid, Spot(file, rel, offset, size)) for cid, offset, size in leaves)
+        return self._place(tree, spots, (file,))
+
+    def place_blocks(self, root: Cid, leaves: Iterable[tuple[Cid, int, int | None]]) -> Placed:
+        """Leaves of a replica: each stands somewhere in its pack. Raises StoreError."""
+        tree = self._tree(root)
+        with self._guarded(tree.part):
+            file = self._trees.open_pack(tree)
+            rel = next(rel for rel, number in tree.files.items() if number == file)
+            files.size_to(tree.at(rel), None, lambda _: None)
+        spots = ((cid, Spot(file, rel, None, size)) for cid, _, size in leaves)
+        return self._place(tree, spots, tuple(tree.files.values()))
+
+    def _place(self, tree: Tree, spots: Iterable[tuple[Cid, Spot]], own: Collection[int]) -> Placed:
         present: list[Cid] = []
         missing: list[Cid] = []
         lost: list[Lost] = []
-        for cid, offset, _ in leaves:
-            with self._lock:
-                tree.places.setdefault(cid, []).append((file, rel, offset))
-                where = self._where(cid)
-            if where is None:
-                missing.append(cid)
-            elif (where.file, where.offset) == (file, offset):
-                present.append(cid)
-            elif self._copy_into(tree, rel, offset, cid, lost):
-                tree.spares[cid] = (file, offset)
-                present.append(cid)
-            else:
-                missing.append(cid)
+        copied = 0
+        try:
+            for cid, spot in spots:
+                with self._lock:
+                    tree.places.setdefault(cid, []).append(spot)
+                    where = self._where(cid)
+                if where is not None:
+                    _check_size(tree, cid, spot, where.size)
+                if where is None:
+                    missing.append(cid)
+                elif where.file in own and spot.offset in (None, where.offset):
+                    present.append(cid)
+                elif (size := self._copy_into(tree, spot, cid, lost)) is not None:
+                    copied += size
+                    present.append(cid)
+                else:
+                    missing.append(cid)
+        except StoreError:
+            tree.written -= copied  # it is done again
+            raise
         return Placed(present, missing, lost)
 
-    def _copy_into(self, tree: Tree, rel: str, offset: int, cid: Cid, lost: list[Lost]) -> bool:
-        """A chunk that is somewhere else already: copy it, if it still is what it should be."""
+    def _copy_into(self, tree: Tree, spot: Spot, cid: Cid, lost: list[Lost]) -> int | None:
+        """A chunk that is somewhere else already: copy it, if it still is what it should be. Returns its bytes."""
         result = self.read([cid])
         data = result.chunks[0][1] if result.chunks else None
         if data is not None and not matches(cid, data):
@@ -229,26 +283,30 @@ class Store(Shelf):
                     self._sizes.pop(cid, None)
                     self._overlay.pop(cid, None)
                     self._gone.add(cid)
-            return False
+            return None
         with self._guarded(tree.part):
-            if files.read_inside(tree.at(rel), offset, len(data)) != data:
-                files.write_at(tree.at(rel), [offset], data)
-        return True
+            tree.take(len(data))
+            with self._lock:
+                offset = tree.pack_at(len(data)) if spot.offset is None else spot.offset
+            if spot.offset is None or files.read_inside(tree.at(spot.rel), offset, len(data)) != data:
+                self.room.take(tree.part.parent, len(data))
+                files.write_at(tree.at(spot.rel), [offset], data)
+        tree.spares[cid] = (spot.file, offset)
+        return len(data)
 
     def land(self, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
         """Write a verified chunk to its places. The row returned is to be committed with its entry.
 
-        Several threads may land chunks at once. Raises StoreError.
+        Several threads may land chunks at once. Raises StoreError: UnfitError where an object has no place for
+        it, and then nothing was written.
         """
-        written: set[tuple[int, int]] = set()
+        written: set[Spot] = set()
         landed: Landed | None = None
         while True:
             with self._lock:
+                trees = [tree for tree in self._trees.active() if cid in tree.places]
                 spots = [
-                    (tree, file, rel, offset)
-                    for tree in self._trees.active()
-                    for file, rel, offset in tree.places.get(cid, ())
-                    if (file, offset) not in written
+                    (tree, spot) for tree in trees for spot in set(tree.places[cid]) if spot not in written
                 ]
                 if not spots:
                     # No place was added meanwhile: from here on the chunk counts as held.
@@ -256,18 +314,40 @@ class Store(Shelf):
                         landed = self._land_loose(cid, data)
                     self._overlay[cid] = landed
                     return landed
-            for tree, file, rel, offset in spots:
-                with self._guarded(tree.part):
-                    files.write_at(tree.at(rel), [offset], data)
-                written.add((file, offset))
-                landed = landed or Landed(cid, len(data), file, offset)
-                if file != landed.file:
-                    tree.spares[cid] = (file, offset)
+                self._trees.begin_writing(trees)
+            try:
+                for tree, spot in spots:
+                    _check_size(tree, cid, spot, len(data))
+                for tree in trees:
+                    tree.take(len(data) * sum(1 for other, _ in spots if other is tree), cid)
+                # The user's files first: what is indexed there need not move when a replica goes.
+                for tree, spot in sorted(spots, key=lambda found: found[0].pack):
+                    row = self._write(tree, spot, cid, data)
+                    written.add(spot)
+                    landed = landed or row
+                    if row.file != landed.file:
+                        tree.spares[cid] = (spot.file, row.offset or 0)
+            except StoreError:
+                for tree in trees:
+                    tree.give_back(cid)
+                raise
+            finally:
+                self._trees.end_writing(trees)
+
+    def _write(self, tree: Tree, spot: Spot, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
+        """One chunk to one of its places."""
+        with self._guarded(tree.part):
+            self.room.take(tree.part.parent, len(data))
+            with self._lock:
+                offset = tree.pack_at(len(data)) if spot.offset is None else spot.offset
+            files.write_at(tree.at(spot.rel), [offset], data)
+        return Landed(cid, len(data), spot.file, offset)
 
     def _land_loose(self, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
         if len(data) <= INLINE_MAX:
             return Landed(cid, len(data), data=bytes(data))
         with self._guarded(self.home):
+            self.room.take(self.home, len(data))
             file, where = self._trees.own_file(cid)
             files.write_at(where, [0], data)
             self._own_unflushed.append(where.rel)
@@ -300,6 +380,13 @@ class Store(Shelf):
         """Remove the copy of a replica at `path`; what `others` are made of stays. Raises StoreError."""
         with self._guarded(path):
             return Evictions(self._db, self._lock, self._trees, self).evict(root, path, others)
+
+    def discard(self, root: Cid, path: Path, others: Iterable[Cid]) -> Gone:
+        """Remove what came of an object that was to stand at `path`, and never will; what `others` are made of
+        stays, and so does whatever stands at `path`. Raises StoreError.
+        """
+        with self._guarded(path):
+            return Evictions(self._db, self._lock, self._trees, self).discard(root, path, others)
 
     # ── objects that are no longer shared ───────────────────────────────────────────────────────
 
@@ -430,3 +517,9 @@ def _set_back(last_at: float, rows: Sequence[tuple[int, float, bytes]]) -> list[
             found.append((seq,))
         last_at = at
     return found
+
+
+def _check_size(tree: Tree, cid: Cid, spot: Spot, size: int) -> None:
+    """Whether a leaf is as long as its place. Raises UnfitError."""
+    if spot.size is not None and spot.size != size:
+        raise UnfitError(tree.root, f"the leaf {cid} has {size:,} bytes, and should have {spot.size:,}")

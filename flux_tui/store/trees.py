@@ -6,6 +6,7 @@ the node dies between them, the next opening finds the name taken and the tempor
 what happened.
 """
 
+import errno
 import os
 import sqlite3
 import stat
@@ -13,15 +14,16 @@ import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from flux_tui.core.ids import Cid, cid_bytes
+from flux_tui.core.outline import more_than_said
 from flux_tui.core.unixfs import applied_mode, leads_out
 from flux_tui.store.distinct_names import DistinctNames
 from flux_tui.store.durable import flush, flush_folder
-from flux_tui.store.files import FileStat, rename_new, size_to
+from flux_tui.store.files import BLOCK, FileStat, check_path, rename_new, size_to
 from flux_tui.store.inside import Inside, parts_of
-from flux_tui.store.schema import StoreError
+from flux_tui.store.schema import ImpossibleError, StoreError, UnfitError, explain_os
 
 OWN = 0
 """The tree of files that belong to the store itself: large loose chunks."""
@@ -33,18 +35,48 @@ MAX_NAME_BYTES = 255
 Kind = Literal["file", "folder", "link"]
 
 
+PACK_NAME = ".flux-blocks"
+"""The pack of a replica that was begun as files and folders, by an older version: it stands among them."""
+
+
+class Spot(NamedTuple):
+    """Where a leaf's bytes belong."""
+
+    file: int
+    rel: str
+    offset: int | None
+    """None: in a pack, wherever there is a place."""
+    size: int | None
+    """Bytes that it has to have; None: unknown."""
+
+
 class Tree:
     """One object that is being fetched."""
 
-    def __init__(self, number: int, root: Cid, path: Path, part: Path) -> None:
+    def __init__(
+        self, number: int, root: Cid, path: Path, part: Path, *, pack: bool = False, limit: int | None = None
+    ) -> None:
         self.number = number
         self.root = root
         self.path = path
         self.part = part
+        self.pack = pack
+        """A replica: its leaves stand in one file, one after the other as they came."""
+        self.pack_end = 0
+        """Where the next one is put."""
+        self.limit = limit
+        """Bytes of content that may be written; None: as many as there are."""
+        self.written = 0
+        """Bytes that were written to its places in this life."""
+        self._taken: dict[Cid, int] = {}
+        self.here = 0
+        """Bytes that were in its files when it was opened."""
+        self.writers = 0
+        """Threads that are writing to its files."""
         self.files: dict[str, int] = {}
         """Relative path → row of its file."""
-        self.places: dict[Cid, list[tuple[int, str, int]]] = {}
-        """Leaf → where its bytes belong: (file, relative path, offset)."""
+        self.places: dict[Cid, list[Spot]] = {}
+        """Leaf → where its bytes belong."""
         self.spares: dict[Cid, tuple[int, int]] = {}
         """Leaf → (file, offset), where its row names a file of another tree."""
         self._kinds: dict[str, Kind] = {}
@@ -55,6 +87,31 @@ class Tree:
         """Links that are not made, each with its reason in words."""
         self._modes: dict[str, int] = {}
         """Permissions that are given at the end, as nothing could be written there any more."""
+
+    def take(self, size: int, cid: Cid | None = None) -> None:
+        """So many bytes are about to be written to its places. Raises UnfitError.
+
+        What comes of a chunk a second time, because two holders sent it, is counted once.
+        """
+        if cid is not None and cid in self._taken:
+            return
+        if self.limit is not None and self.written + size > self.limit:
+            raise UnfitError(self.root, more_than_said(self.written + size, self.limit))
+        self.written += size
+        if cid is not None and self.limit is not None:
+            self._taken[cid] = size
+
+    def give_back(self, cid: Cid) -> None:
+        """A chunk could not be written: it will come again."""
+        self.written -= self._taken.pop(cid, 0)
+
+    def pack_at(self, size: int) -> int:
+        """Where a leaf of so many bytes is put in a pack."""
+        if size % BLOCK == 0:
+            self.pack_end += -self.pack_end % BLOCK
+        offset = self.pack_end
+        self.pack_end += size
+        return offset
 
     def at(self, rel: str) -> Inside:
         """Where a part of it stands now."""
@@ -72,12 +129,16 @@ class Tree:
 
     def _is_a(self, rel: str, kind: Kind) -> None:
         if (known := self._kinds.setdefault(rel, kind)) != kind:
-            raise StoreError(f"the object says two things of {rel!r}: that it is a {known}, and a {kind}")
+            raise ImpossibleError(
+                f"the object says two things of {rel!r}: that it is a {known}, and a {kind}"
+            )
 
     def link(self, rel: str, target: str) -> None:
         """A symbolic link of it; one that could lead out of it is left out. Raises StoreError."""
         if not rel:
-            raise StoreError(f"the object is nothing but a link, to {target!r}: there is no file to be had")
+            raise ImpossibleError(
+                f"the object is nothing but a link, to {target!r}: there is no file to be had"
+            )
         self.is_a(rel, "link")
         if leads_out(rel, target):
             self.left_out[rel] = f"{rel} → {target} (it leads out of the folder)"
@@ -87,12 +148,14 @@ class Tree:
     def make_folder(self, rel: str) -> None:
         """A folder of it. Raises StoreError, OSError."""
         self.is_a(rel, "folder")
+        check_path(self.at(rel))
         with self._names.explained(rel):
             self._names.take(rel, self.at(rel).make_folder())
 
     def make_file(self, rel: str, size: int | None) -> None:
         """A file of it, of this size if that is known. Raises StoreError, OSError."""
         self.is_a(rel, "file")
+        check_path(self.at(rel))
         with self._names.explained(rel):
             size_to(self.at(rel), size, lambda found: self._names.take(rel, found))
 
@@ -135,6 +198,10 @@ class Trees:
         self._home = home
         self._db = db
         self._lock = lock
+        self._at_rest = threading.Condition(lock)
+        """A thread has written what it was writing."""
+        self._left: list[Tree] = []
+        """Trees that are not fetched any more, while something is still being written to them."""
         self.by_root: dict[Cid, Tree] = {}
         db.execute("INSERT OR IGNORE INTO tree VALUES (?, '', ?, NULL)", (OWN, "chunks"))
 
@@ -142,12 +209,45 @@ class Trees:
         """Those that are being fetched."""
         return list(self.by_root.values())
 
-    def open(self, root: Cid, path: Path) -> None:
+    def open(self, root: Cid, path: Path, *, pack: bool = False, limit: int | None = None) -> None:
         """Begin one, or find again what there is of it."""
         with self._lock:
-            self._open(root, path)
+            self.drop(root)
+            tree = self._open(root, path)
+            tree.pack, tree.limit = pack, limit
+            here = "SELECT coalesce(sum(chunk.size), 0) FROM chunk JOIN file ON file.id = chunk.file WHERE tree = ?"
+            tree.here = int(self._db.execute(here, (tree.number,)).fetchone()[0])
 
-    def _open(self, root: Cid, path: Path) -> None:
+    def open_pack(self, tree: Tree) -> int:
+        """The file of a replica's leaves; its row."""
+        rel = PACK_NAME if tree.part.is_dir() else ""
+        self.add_file(tree, rel)
+        number = tree.files[rel]
+        end = "SELECT coalesce(max(offset + size), 0) FROM chunk WHERE file = ?"
+        with self._lock:
+            tree.pack_end = max(tree.pack_end, int(self._db.execute(end, (number,)).fetchone()[0]))
+        return number
+
+    def begin_writing(self, trees: Iterable[Tree]) -> None:
+        """A thread is about to write to the files of these."""
+        for tree in trees:
+            tree.writers += 1
+
+    def end_writing(self, trees: Iterable[Tree]) -> None:
+        """It has."""
+        with self._lock:
+            for tree in trees:
+                tree.writers -= 1
+            self._left = [tree for tree in self._left if tree.writers]
+            self._at_rest.notify_all()
+
+    def rest(self, root: Cid) -> None:
+        """Wait until nothing is written any more to files of this root that are not fetched."""
+        with self._at_rest:
+            while any(tree.root == root for tree in self._left):
+                self._at_rest.wait()
+
+    def _open(self, root: Cid, path: Path) -> Tree:
         if path.name.casefold().endswith(PART):
             raise StoreError(
                 f"{path} would look like something unfinished: choose a name that ends otherwise"
@@ -178,6 +278,7 @@ class Trees:
         for number, rel in self._db.execute("SELECT id, rel FROM file WHERE tree = ?", (tree.number,)):
             tree.files[rel] = number
         self.by_root[root] = tree
+        return tree
 
     def add_file(self, tree: Tree, rel: str) -> None:
         """A file of it has its row."""
@@ -221,7 +322,10 @@ class Trees:
 
     def drop(self, root: Cid) -> Tree | None:
         """Not fetched any more; what came stays for another time. Returns it, if it was being fetched."""
-        return self.by_root.pop(root, None)
+        tree = self.by_root.pop(root, None)
+        if tree is not None and tree.writers:
+            self._left.append(tree)
+        return tree
 
     def has_chunks(self, tree: Tree) -> bool:
         """Whether any chunk is indexed in its files."""
@@ -328,6 +432,8 @@ def _try_to_write(part: Path) -> None:
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         part.unlink()
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise explain_os(error, part.parent) from error
         why = (error.strerror or str(error)).lower()
         raise StoreError(f"nothing can be put into {part.parent}: {why}") from error
 

@@ -82,6 +82,8 @@ KINDS: dict[str, Sign] = {
     "release_received": Sign("◂", "<", "warn"),
     "replica_dropped": Sign("⊘", "x", "warn"),
     "replica_adopted": Sign("▣", "@", "good"),
+    "object_refused": Sign("⊘", "x", "warn"),
+    "object_discarded": Sign("∅", "-", "dim"),
     "replica_evicted": Sign("∅", "-", "dim"),
     "node_started": Sign("◉", "*", "strong"),
     "node_stopped": Sign("◎", "*", "strong"),

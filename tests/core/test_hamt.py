@@ -1,12 +1,15 @@
 """Large folders by an attacker: every name of a HAMT has one place, and stands nowhere else."""
 
+from collections.abc import Generator
+
 import mmh3
 import pytest
 
 from flux_tui.core import dagpb
 from flux_tui.core.dagpb import BadBlockError, PBLink, UnixFS
-from flux_tui.core.fetch import Fetch, Spot
+from flux_tui.core.fetch import Fetch
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
+from flux_tui.core.outline import Totals
 from flux_tui.core.unixfs import FolderEntry, build_folder, build_symlink, decode_node
 
 LEAF = raw_cid(b"x")
@@ -36,18 +39,33 @@ def fetch(root: Cid, blocks: Blocks) -> set[str]:
     """All paths of an object, as a node learns them."""
     found: set[str] = set()
     fetching = Fetch(root, path=None, tree=True, by=None, size=None)
-    fetching.spots[root] = [Spot("", 0, "any")]
+    todo = [root]
+    while todo:
+        cid = todo.pop()
+        todo += fetching.note(cid, blocks[cid])
+    assert fetching.outline is not None
+    fetching.add_up(whole(fetching.outline.sum_up()))
     todo = [root]
     while todo:
         cid = todo.pop()
         if cid not in fetching.spots:
             continue
-        place, inner = fetching.learn(cid, blocks[cid])
-        for rel in (*place.folders, *(f.rel for f in place.files), *(s.rel for s in place.symlinks)):
-            assert rel not in found, "a path has one thing only"
-            found.add(rel)
-        todo += inner
+        for place, inner in fetching.plan(cid, blocks[cid]):
+            for rel in (*place.folders, *(f.rel for f in place.files), *(s.rel for s in place.symlinks)):
+                assert rel not in found, "a path has one thing only"
+                found.add(rel)
+            todo += inner
     return found
+
+
+def whole(adding: Generator[None, None, Totals]) -> Totals:
+    """All of a sum, however often it rests."""
+    while True:
+        try:
+            next(adding)
+        except StopIteration as end:
+            totals: Totals = end.value
+            return totals
 
 
 def test_names_where_they_belong() -> None:

@@ -18,12 +18,14 @@ from flux_tui.core.ids import Cid, PeerId, dag_cid, raw_cid
 from flux_tui.core.keep import (
     BUSY_SECONDS,
     MAX_FETCHING,
+    NOT_OFFERED,
     PROTECTED_SECONDS,
     REMIND_SECONDS,
     REMIND_SOON,
     WANTED_EVERY,
 )
 from flux_tui.core.machine import Machine
+from flux_tui.core.offers import MAX_OFFERS, OFFER_SECONDS
 from flux_tui.core.policy import Policy, PolicyChange
 from flux_tui.core.replicas import MAX_REFUSED
 from flux_tui.core.report import state_report
@@ -329,6 +331,11 @@ def keeper(*peers: PeerId, **policy: Any) -> Script:
 
 
 def keep(script: Script, peer: PeerId, root: Cid, size: int) -> tuple[list[Any], list[Any]]:
+    """It asks who can keep this, and then says that it is to be kept: what comes of that."""
+    nonce = f"hold{len(script.series):08}".encode()
+    body = msg.Hold(root=root, size=size, replicas=1, name="film.mkv")
+    intent = msg.Intent(origin=peer, nonce=nonce, expires=script.now + 60, body=body)
+    script.give(fx.IntentCame(intent, "direct"))
     return said(script, peer, msg.Keep(root=root, size=size, name="film.mkv"))
 
 
@@ -488,8 +495,7 @@ def test_an_object_that_says_it_is_smaller_than_it_is() -> None:
     keep(script, OTHER, root, MIB)
     script.held[root] = len(block)
     said(script, HOLDER, msg.StatusYesButLater(cids=(root,), eta=0, queue_bytes=0))
-    script.give(fx.ChunkLanded(HOLDER, root, len(block), block))
-    events, effects = script.give(fx.Placed(root, (), tuple(leaves)))
+    events, effects = script.give(fx.ChunkLanded(HOLDER, root, len(block), block))
     dropped = [event for event in events if isinstance(event, ev.ReplicaDropped)]
     assert [(event.cause, event.size) for event in dropped] == [("low_space", 8 * MIB)]
     assert pushes(effects, OTHER) == [msg.Held(cids=(root,), how="gone", reason="low_space")]
@@ -499,13 +505,12 @@ def test_an_object_that_says_it_is_smaller_than_it_is() -> None:
     strict = keeper(quota=100 * MIB, max_object=3 * MIB)
     keep(strict, OTHER, root, MIB)
     said(strict, HOLDER, msg.StatusYesButLater(cids=(root,), eta=0, queue_bytes=0))
-    strict.give(fx.ChunkLanded(HOLDER, root, len(block), block))
-    _, effects = strict.give(fx.Placed(root, (), tuple(leaves)))
+    _, effects = strict.give(fx.ChunkLanded(HOLDER, root, len(block), block))
     assert pushes(effects, OTHER) == [msg.Held(cids=(root,), how="gone", reason="too_large")]
 
 
 def test_leaves_that_are_larger_than_their_links_say() -> None:
-    """The tree lies as well; what comes is weighed."""
+    """The tree lies as well; each leaf is weighed as it comes."""
     script = keeper(quota=6 * MIB)
     builder = FileBuilder(chunk_size=MIB)
     leaves = [raw_cid(b"leaf %d" % number) for number in range(8)]
@@ -517,14 +522,49 @@ def test_leaves_that_are_larger_than_their_links_say() -> None:
     said(script, HOLDER, msg.StatusYesButLater(cids=(root,), eta=0, queue_bytes=0))
     script.give(fx.ChunkLanded(HOLDER, root, len(block), block))
     script.give(fx.Placed(root, (), tuple(leaves)))
-    taken = 0
-    for leaf in leaves:
-        if not script.machine.accepts(HOLDER, leaf):
-            break
-        script.give(fx.ChunkLanded(HOLDER, leaf, MIB))
-        taken += 1
-    assert taken == 4, "its share is three, and one told that it is more"
+    assert script.machine.accepts(HOLDER, leaves[0])
+    events, _ = script.give(fx.ChunkLanded(HOLDER, leaves[0], MIB))
+    assert f"the leaf {leaves[0]} has 1,048,576 bytes, and should have 1" in str(
+        script.machine.state.last_error
+    )
+    assert [event.cause for event in events if isinstance(event, ev.ReplicaDropped)] == ["failed"]
+    assert not script.machine.accepts(HOLDER, leaves[1]), "not a byte more of it"
     assert not script.machine.state.kept
+
+
+def test_a_keep_that_nobody_was_offered_for() -> None:
+    script = keeper(quota=20 * MIB)
+    root = file_of(2 * MIB)[0]
+    alone = msg.Keep(root=root, size=MIB, name="film.mkv")
+    events, effects = said(script, OTHER, alone)
+    assert [(event.reason, event.about) for event in events] == [("busy", "hold")]
+    assert [(m.reason, m.text) for m in pushes(effects, OTHER)] == [("busy", NOT_OFFERED)]
+    assert not script.machine.state.kept
+    intent = msg.Intent(
+        origin=OTHER,
+        nonce=b"nonce-00",
+        expires=script.now + 60,
+        body=msg.Hold(root=root, size=MIB, replicas=1),
+    )
+    script.give(fx.IntentCame(intent, "direct"))
+    assert said(script, HOLDER, alone)[0][0].reason == "busy", "it was offered to another peer"
+    said(script, OTHER, alone, after=OFFER_SECONDS)
+    assert not script.machine.state.kept, "that was too long ago"
+    keep(script, OTHER, root, MIB)
+    assert list(script.machine.state.kept) == [root]
+    assert said(script, OTHER, alone)[0] == [], "what is kept already may be said again"
+
+
+def test_offers_are_remembered_within_bounds() -> None:
+    script = keeper(quota=1000 * MIB)
+    offers = script.machine.keeper.offers
+    for number in range(MAX_OFFERS + 9):
+        offers.add(PeerId(f"12D3KooW{number:044}"), ROOT, script.now + 1)
+    for number in range(MAX_OFFERS):
+        offers.add(OTHER, raw_cid(b"%d" % number), script.now + 1)
+    assert len(offers) == MAX_OFFERS
+    early = PeerId(f"12D3KooW{MAX_OFFERS:044}")
+    assert offers.live(early, ROOT, script.now), "one peer does not push out what others were offered"
 
 
 def test_only_its_origin_can_release_it() -> None:

@@ -128,12 +128,12 @@ def test_a_fetch_hands_on_what_roots_say_and_nothing_else() -> None:
     folder = build_folder([FolderEntry("run", script.cid, 1), FolderEntry("plain", LEAF, 10)], 0o700)
     fetch = Fetch(folder.cid, path="/x", tree=True, by=None, size=None)
     fetch.spots[folder.cid] = [_spot("")]
-    place, inner = fetch.learn(folder.cid, folder.blocks[-1].data)
+    ((place, inner),) = fetch.plan(folder.cid, folder.blocks[-1].data)
     assert (place.folders, place.modes, inner) == (("",), (("", 0o700),), [script.cid])
-    place, _ = fetch.learn(script.cid, script.blocks[-1].data)
+    ((place, _),) = fetch.plan(script.cid, script.blocks[-1].data)
     assert place.modes == (("run", 0o755),)
     fetch.spots[part] = [_spot("run", "part")]
-    place, _ = fetch.learn(part, dagpb.encode_node((), UnixFS(dagpb.FILE, filesize=0, mode=0o777)))
+    ((place, _),) = fetch.plan(part, dagpb.encode_node((), UnixFS(dagpb.FILE, filesize=0, mode=0o777)))
     assert place.modes == ()
 
 

@@ -14,7 +14,7 @@ from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from flux_tui.core.machine import Machine
 from flux_tui.core.report import state_report
 from flux_tui.core.words import describe
-from tests.core.test_machine import CHUNK, HOLDER, ME, OTHER, Script, up, wanted
+from tests.core.test_machine import CHUNK, HOLDER, ME, OTHER, START, Script, up, wanted
 from tests.core.test_routing import routed
 
 MOVED = dag_cid(b"a folder")
@@ -91,6 +91,9 @@ def kept_replica() -> Script:
     script = Script(quota=1000)
     script.give(up(OTHER))
     script.give(up(HOLDER))
+    hold = msg.Hold(root=CHUNK, size=7, replicas=1)
+    asked = msg.Intent(origin=OTHER, nonce=b"nonce-00", expires=START + 60, body=hold)
+    script.give(fx.IntentCame(asked, "direct"))
     script.give(fx.MessageCame(OTHER, msg.Keep(root=CHUNK, size=7, name="f")))
     script.give(fx.MessageCame(HOLDER, msg.StatusYesButLater(cids=(CHUNK,), eta=0.0, queue_bytes=0)))
     script.give(fx.Placed(root=CHUNK, present=(), missing=(CHUNK,)))

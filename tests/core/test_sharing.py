@@ -7,6 +7,7 @@ from flux_tui.core import effects as fx
 from flux_tui.core import events as ev
 from flux_tui.core import messages as msg
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
+from tests.core.test_hold import keep
 from tests.core.test_machine import CHUNK, HOLDER, ME, OTHER, START, Script, up, wanted
 
 ROOT = dag_cid(b"an object")
@@ -108,7 +109,7 @@ def test_the_wrong_thing_says_what_to_use(what: str) -> None:
         case "pending":
             script.give(fx.Commanded(cmd.Get(ROOT, "/tmp/x", "film")))
         case "kept":
-            script.give(fx.MessageCame(HOLDER, msg.Keep(root=ROOT, size=100, name="film")))
+            keep(script, HOLDER, ROOT, 100)
         case "held":
             script.give(fx.Commanded(cmd.Hold(ROOT)))
     objects = len(script.machine.state.objects)
@@ -139,7 +140,7 @@ def test_a_loose_chunk_can_be_removed() -> None:
 
 def test_a_replica_of_it_is_copied_first() -> None:
     script = sharing(quota=1 << 30)
-    script.give(fx.MessageCame(HOLDER, msg.Keep(root=ROOT, size=100, name="film")))
+    keep(script, HOLDER, ROOT, 100)
     kept = script.machine.state.kept[ROOT]
     assert kept.own
     script.give(fx.Evicted(root=ROOT, chunks=0, size=0))
@@ -157,7 +158,7 @@ def test_a_replica_of_it_is_copied_first() -> None:
 
 def test_a_replica_for_which_there_is_no_room_is_let_go() -> None:
     script = sharing(quota=50)
-    script.give(fx.MessageCame(HOLDER, msg.Keep(root=ROOT, size=100, name="film")))
+    keep(script, HOLDER, ROOT, 100)
     assert script.machine.state.kept[ROOT].own
     _, effects = script.give(fx.Commanded(cmd.Remove((ROOT,))))
     gone = msg.Held(cids=(ROOT,), how="gone", reason="low_space")

@@ -26,7 +26,7 @@ from flux_tui.core.ids import Cid, PeerId, is_leaf, matches, raw_cid
 from flux_tui.core.machine import Machine
 from flux_tui.core.policy import Policy
 from flux_tui.core.state import State
-from flux_tui.core.unixfs import FileBuilder
+from flux_tui.core.unixfs import FileBuilder, FileNode, decode_node
 from flux_tui.net.network import CLOSEST, MAX_FANOUT, WIDTH
 from flux_tui.store.evicting import made_of
 
@@ -238,13 +238,16 @@ class SimNode:
             case fx.Place():
                 self._place(effect)
             case fx.FinishTree():
-                self.finished[effect.root] = bytes(self.files.get((effect.root, ""), b""))
+                file = self.files.get((effect.root, ""))
+                self.finished[effect.root] = bytes(file) if file is not None else self._joined(effect.root)
                 where = f"/held/{effect.root}" if self.held.get(effect.root) else "/there"
                 self._later(fx.Finished(root=effect.root, path=where))
             case fx.Evict():
                 self._evict(effect)
             case fx.OpenTree():
                 self.held[effect.root] = effect.held
+            case fx.Discard():
+                self._later(fx.Discarded(root=effect.root, chunks=0, size=0))
             case fx.Free():
                 self._free(effect)
             case fx.DropTree() | fx.AddPath() | fx.StopNode() | fx.Claim() | fx.StopAdd() | fx.EndAdd():
@@ -261,7 +264,17 @@ class SimNode:
                 (missing if held is None else present).append(leaf.cid)
                 if held is not None:
                     _write(file, leaf.offset, held)
+        for leaf in place.blocks:
+            (missing if leaf.cid not in self.blocks else present).append(leaf.cid)
         self._later(fx.Placed(root=place.root, present=tuple(present), missing=tuple(missing)))
+
+    def _joined(self, root: Cid) -> bytes:
+        """The content of a replica, which has no file."""
+        if is_leaf(root):
+            return self.blocks[root]
+        node = decode_node(root, self.blocks[root])
+        assert isinstance(node, FileNode)
+        return b"".join(self._joined(child) for child, _, _ in node.children)
 
     def _evict(self, effect: fx.Evict) -> None:
         """As the store does: what nothing else is made of goes."""

@@ -207,7 +207,7 @@ def test_folders_and_links(store: Store, tmp_path: Path) -> None:
     store.place_folder(ROOT, "")
     store.place_folder(ROOT, "empty")
     store.place_file(ROOT, "sub/song", None)
-    store.place_leaves(ROOT, "sub/song", [(cid, 0, 0)])
+    store.place_leaves(ROOT, "sub/song", [(cid, 0, None)])
     store.place_symlink(ROOT, "sub/link", "song")
     store.place_symlink(ROOT, "sub/up", "../empty")
     store.commit([NOTE], [store.land(cid, data)])

@@ -56,8 +56,10 @@ from flux_tui.core.events.content import (
     ChunksLost,
     ObjectAdded,
     ObjectCompleted,
+    ObjectDiscarded,
     ObjectFreed,
     ObjectMapped,
+    ObjectRefused,
     ObjectRemoved,
 )
 from flux_tui.core.events.giving import (
@@ -141,8 +143,10 @@ __all__ = [
     "NodeStopped",
     "ObjectAdded",
     "ObjectCompleted",
+    "ObjectDiscarded",
     "ObjectFreed",
     "ObjectMapped",
+    "ObjectRefused",
     "ObjectRemoved",
     "OfferedHold",
     "PeerConnected",
@@ -188,6 +192,8 @@ Event: TypeAlias = (
     | ObjectAdded
     | ObjectMapped
     | ObjectCompleted
+    | ObjectRefused
+    | ObjectDiscarded
     | Requested
     | PushedWant
     | WentDormant

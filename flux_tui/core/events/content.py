@@ -85,6 +85,24 @@ class ObjectCompleted(EventBase, tag="object_completed", frozen=True, kw_only=Tr
     by: str | None = None
 
 
+class ObjectRefused(EventBase, tag="object_refused", frozen=True, kw_only=True):
+    """A wanted object cannot be had: what came of it is about to go. The reason is an error entry before it."""
+
+    root: Cid
+    path: str | None = None
+    """Where it was to stand."""
+
+
+class ObjectDiscarded(EventBase, tag="object_discarded", frozen=True, kw_only=True):
+    """What came of an object that cannot be had is gone."""
+
+    root: Cid
+    chunks: int
+    """Of it, those that nothing else here is made of."""
+    size: int
+    """Bytes of them."""
+
+
 class ChunksLost(EventBase, tag="chunks_lost", frozen=True, kw_only=True):
     """Chunks that the store had are not there any more: their file was changed or removed."""
 
