@@ -34,15 +34,14 @@ class Tries:
 
     def __init__(self, state: State, now: float) -> None:
         self._now = now
-        self._paused: dict[PeerId, PeerState] = {
-            peer.peer: peer
-            for peer in state.peers.values()
-            if peer.connected
-            and not peer.denies
-            and peer.until is not None
-            and peer.until > now - DUE_SECONDS
-        }
-        """Whom something is asked of as soon as it may be."""
+        paused = [
+            peer for peer in state.peers.values()
+            if peer.connected and not peer.denies and peer.until is not None and peer.until > now - DUE_SECONDS
+        ]  # fmt: skip
+        # Made once, and not for each of ten thousand wants.
+        self._grants = {peer.peer: _of_peer("grant", peer) for peer in paused}
+        self._tells = {peer.peer: _of_peer("tell", peer) for peer in paused}
+        self._order = sorted(self._grants, key=lambda peer: self._rank(self._grants[peer].at))
         self._objects = state.objects
         self._granted: Counter[Cid] = Counter(lease.root or cid for cid, lease in state.leases.items())
 
@@ -50,43 +49,61 @@ class Tries:
         """All that is going to be done for a want, in no order."""
         if pending.queued:
             return []
-        found: list[Try] = []
-        at = pending.next_push_at
-        stopped = pending.cause == "unwritten" and at is not None and at > self._now
-        if self._paused and not stopped and self._lacks(pending):
-            found += [self._of_peer("grant", peer) for peer in pending.yes if peer in self._paused]
-            found += [self._of_peer("tell", peer) for peer in pending.noes if peer in self._paused]
-        if at is not None:
+        found = self._of_peers(pending)
+        if pending.next_push_at is not None:
             peer, reason = pending.cause_peer, pending.cause_reason
-            found.append(Try(at, "push", pending.cause, peer, reason))
+            found.append(Try(pending.next_push_at, "push", pending.cause, peer, reason))
+        return found
+
+    def next_of(self, pending: Pending) -> Try | None:
+        """What is done first. None: nothing is due; what came makes it go on."""
+        if pending.queued:
+            return None
+        at = pending.next_push_at
+        pushed = at is not None and at > self._now - DUE_SECONDS
+        if self._order and not self._stopped(pending) and self._lacks(pending):
+            # The soonest first: of ten thousand wants, most wait for it.
+            for peer in self._order:
+                if pushed and at is not None and self._rank(at) < self._rank(self._grants[peer].at):
+                    break
+                if peer in pending.yes:
+                    return self._grants[peer]
+                if peer in pending.noes:
+                    return self._tells[peer]
+        if not pushed or at is None:
+            return None
+        return Try(at, "push", pending.cause, pending.cause_peer, pending.cause_reason)
+
+    def _rank(self, at: float) -> tuple[bool, float]:
+        """What is still to come goes before what was due a moment ago."""
+        return at <= self._now, at
+
+    def _stopped(self, pending: Pending) -> bool:
+        """Whether nothing of it is granted before its next push, as it cannot be written."""
+        at = pending.next_push_at
+        return pending.cause == "unwritten" and at is not None and at > self._now
+
+    def _of_peers(self, pending: Pending) -> list[Try]:
+        if not self._grants or self._stopped(pending) or not self._lacks(pending):
+            return []
+        found = [self._grants[peer] for peer in pending.yes if peer in self._grants]
+        found += [self._tells[peer] for peer in pending.noes if peer in self._tells]
         return found
 
     def _lacks(self, pending: Pending) -> bool:
         """Whether some of it is neither here nor granted to anybody, as far as is known."""
-        granted = self._granted[pending.cid]
+        granted = self._granted.get(pending.cid, 0)
         found = self._objects.get(pending.cid)
         if found is None or found.chunks_total is None:
             return not granted
         return found.chunks_total - found.chunks_have > granted
 
-    def next_of(self, pending: Pending) -> Try | None:
-        """What is done first. None: nothing is due; what came makes it go on."""
-        known = [one for one in self.all_of(pending) if one.at > self._now - DUE_SECONDS]
-        return min(
-            (one for one in known if one.at > self._now), default=min(known, default=None, key=_at), key=_at
-        )
 
-    def _of_peer(self, how: Literal["grant", "tell"], peer: PeerId) -> Try:
-        known = self._paused[peer]
-        assert known.until is not None
-        since = None if known.retry_after is None else known.until - known.retry_after
-        return Try(
-            known.until, how, "lapsed" if known.reason is None else "retry_after", peer, known.reason, since
-        )
-
-
-def _at(one: Try) -> float:
-    return one.at
+def _of_peer(how: Literal["grant", "tell"], peer: PeerState) -> Try:
+    assert peer.until is not None
+    since = None if peer.retry_after is None else peer.until - peer.retry_after
+    cause: RetryCause = "lapsed" if peer.reason is None else "retry_after"
+    return Try(peer.until, how, cause, peer.peer, peer.reason, since)
 
 
 def next_try(state: State, pending: Pending, now: float) -> Try | None:

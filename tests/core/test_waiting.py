@@ -129,9 +129,21 @@ def test_what_the_requester_waits_for_is_what_the_panels_count_down(heard: list[
         watched.hear(what)
         assert watched.panels() == watched.waits(), what
         _nobody_is_asked_before_its_time(watched, before, at)
+        _the_next_is_the_soonest(watched)
         deadline = watched.machine.next_deadline()
         for waits in watched.panels().values():
             assert all(deadline <= time for _, _, time in waits if time > watched.now), (what, told)
+
+
+def _the_next_is_the_soonest(watched: Watched) -> None:
+    state = derive(watched.series)
+    tries = Tries(state, watched.now)
+    for pending in state.pending.values():
+        coming = [one.at for one in tries.all_of(pending) if one.at > watched.now]
+        one = tries.next_of(pending)
+        if coming:
+            assert one is not None
+            assert one.at == min(coming)
 
 
 def _nobody_is_asked_before_its_time(watched: Watched, before: State, since: float) -> None:
