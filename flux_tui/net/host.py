@@ -254,7 +254,7 @@ class Libp2pNetwork:
                         nursery.start_soon(link.outgoing.drained)
 
     def rtt(self, peer: PeerId) -> float | None:
-        for connection in self._host.get_network().connections.get(ID.from_base58(peer), []):
+        for connection in reversed(self._host.get_network().connections.get(ID.from_base58(peer), [])):
             measured = getattr(connection.muxed_conn, "rtt", None)
             if measured is not None and (seconds := float(measured())) > 0:
                 return seconds
@@ -402,7 +402,7 @@ class Libp2pNetwork:
         """Where a peer can be dialled, as far as known; or where it comes from."""
         if (dialled := self._addr_by_peer.get(peer)) is not None:
             return dialled
-        for connection in self._host.get_network().connections.get(ID.from_base58(peer), []):
+        for connection in reversed(self._host.get_network().connections.get(ID.from_base58(peer), [])):
             ask = getattr(connection.muxed_conn, "get_remote_address", lambda: None)
             remote = ask()
             if remote is not None:

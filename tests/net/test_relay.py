@@ -1,7 +1,9 @@
 """Relays over real libp2p on loopback: who is reached through one, and who is not."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -146,3 +148,28 @@ async def test_an_address_that_is_no_relays_is_one_sentence() -> None:
     with pytest.RaisesGroup(expected, allow_unwrapped=True, flatten_subgroups=True):
         async with member(1, relays=["/ip4/127.0.0.1/tcp/1"]):
             pass
+
+
+@pytest.mark.parametrize("ahead", [0.0, 3600.0, -7200.0, 1e8, -1e8])
+async def test_a_place_is_kept_whatever_the_relays_clock_says(
+    ahead: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reservation names the end of its time by the relay's clock: it is asked for again soon enough, not all the
+    time."""
+    times = iter([time.time() + ahead, time.time()])
+    lasting: list[float] = []
+    kept = trio.Event()
+    reserve = relay.Reservations._reserve
+
+    async def spied(self: relay.Reservations, at: ID) -> float:
+        seconds = await reserve(self, at)
+        lasting.append(seconds)
+        kept.set()
+        return seconds
+
+    monkeypatch.setattr(relay.Reservations, "_reserve", spied)
+    monkeypatch.setattr(relay, "time", SimpleNamespace(time=lambda: next(times)))
+    async with member(1, serve_relay=True) as middle, member(2, relays=[middle.addr]), member(3):
+        with trio.fail_after(BOUND):
+            await kept.wait()
+    assert relay.PLACE_MIN <= lasting[0] <= relay.PLACE_MAX < relay.RESERVED_SECONDS
