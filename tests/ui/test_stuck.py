@@ -1,0 +1,113 @@
+"""A recording of a file that was stuck: a limited holder, another one, one that denies, one that died, and one whose
+file was changed. What the panels count down is held against what the node then did."""
+
+from pathlib import Path
+
+import pytest
+
+from flux_tui.core import events as ev
+from flux_tui.core.derive import apply
+from flux_tui.core.state import State
+from flux_tui.core.waiting import next_try
+from flux_tui.store.series import SeriesReader
+from flux_tui.ui import cells
+from flux_tui.ui.panels.strips import LineStrip
+from flux_tui.ui.screens.inspect import InspectScreen
+from flux_tui.ui.view import text_of
+from tests.ui.conftest import on_asyncio, replayed
+from tests.ui.test_dashboard import facts, header, shown
+
+STUCK = Path(__file__).with_name("stuck.flux")
+LIMITED, OTHER, GONE, CHANGED, DENIES = "12D3…ntwp", "12D3…zcjN", "12D3…9NmA", "12D3…5J4d", "12D3…qYWE"
+DIED = 90
+"""The entry in which a holder dies: what it had said is not to come true."""
+
+
+def test_what_was_counted_down_is_what_happened() -> None:
+    entries = SeriesReader.open(STUCK).read(0, 1000)
+    state, held = State(), 0
+    for index, entry in enumerate(entries):
+        apply(state, entry)
+        then = next(
+            (one for one in entries[index + 1 :] if isinstance(one.event, ev.Granted | ev.PushedWant)), None
+        )
+        if not state.pending or then is None or then.at - entry.at < 0.5:
+            continue
+        one = next_try(state, next(iter(state.pending.values())), entry.at)
+        assert one is not None
+        if entry.seq < DIED:
+            continue
+        assert one.at == pytest.approx(then.at, abs=0.1), entry.seq
+        if isinstance(then.event, ev.Granted):
+            assert (one.how, one.peer, one.reason) == ("grant", then.event.peer, "rate_limited"), entry.seq
+        else:
+            assert (one.how, one.cause) == ("push", "silence"), entry.seq
+        held += 1
+    assert held == 28
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40), (200, 60)])
+@on_asyncio
+async def test_the_screen_tells_the_truth_at_a_moment_of_it(size: tuple[int, int]) -> None:
+    app = replayed(STUCK)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        app.go_to_moment("20:20:20")
+        assert "frozen" in header(app)
+        assert "20:20:20" in header(app)
+        seen: dict[str, list[str]] = {}
+        for name, key in (("pending", "2"), ("noes", "3"), ("retries", "4"), ("peers", "5")):
+            await pilot.press(key)
+            await pilot.pause()
+            app.show_all()
+            seen[name] = shown(app, name)
+            for line in seen[name]:
+                assert cells.width(line) <= app.panel(name).columns, line
+        pending = seen["pending"][1]
+        assert pending.strip() == f"◔ rate_limited, next try in 1.5 s: {LIMITED}"
+        assert "eta" not in pending
+        noes = {line.split()[0]: line.rstrip() for line in seen["noes"][1:]}
+        assert noes[LIMITED].endswith(" 1.5 s")
+        assert noes[OTHER].endswith(" 10 s"), "a chunk came in between, and it had said 17 s"
+        assert noes[GONE].endswith(" gone")
+        (retry,) = seen["retries"]
+        assert " 1.5 s " in retry
+        assert "◔ rate" in retry
+        standings = {line[2:11]: line for line in seen["peers"][1:]}
+        for peer, word in ((LIMITED, "◔ rate"), (OTHER, "◔ rate"), (CHANGED, "∅ changed"), (DENIES, "⊘ denied"),
+                           (GONE, "gone")):  # fmt: skip
+            assert word in standings[peer], standings[peer]
+        assert "/s" not in standings[GONE]
+
+
+@on_asyncio
+async def test_the_stuck_object_owns_its_blocks() -> None:
+    app = replayed(STUCK)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        app.go_to_moment("20:20:20")
+        await pilot.press("1", "slash")
+        app.prompt.field.value = "film.mkv"
+        await pilot.press("enter")
+        await pilot.pause()
+        found = shown(app, "series")
+        assert len(found) == 87
+        for kind, count in (("status_no", 21), ("lease_lapsed", 20), ("error_received", 16)):
+            assert sum(kind in line for line in found) == count, kind
+        await pilot.press("escape", "2", "g", "enter")
+        await pilot.pause()
+        assert isinstance(app.screen, InspectScreen)
+        await app.screen.workers.wait_for_complete()
+        await pilot.pause()
+        assert len(app.screen._rows) == 87
+        assert facts(app)["next"] == "pushed to all in 42 s"
+
+
+@on_asyncio
+async def test_why_it_cannot_be_dialled_is_told_before_where() -> None:
+    app = replayed(STUCK)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        (error,) = [line for line in shown(app, "series") if " error  " in line]
+        assert "nobody listens there (connection refused)" in error
+        assert "recording" in text_of(app.query_one("#header", LineStrip)._line)
