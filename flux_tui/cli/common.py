@@ -1,5 +1,6 @@
 """What the commands share: options, errors, and the folding of a home's series."""
 
+import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -108,6 +109,14 @@ def limit_options() -> list[Callable[[F], F]]:
 def the_home(path: Path | None) -> Home:
     """The home that was named, or the default one."""
     return Home(path or default_home())
+
+
+def home_to_look_with(path: Path | None) -> Home:
+    """The home whose settings a dashboard has that looks at something else; an empty one, where there is none."""
+    try:
+        return the_home(path)
+    except HomeError:
+        return Home(os.devnull)
 
 
 def load_settings(

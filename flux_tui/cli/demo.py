@@ -6,9 +6,10 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from flux_tui.cli.common import the_home
+from flux_tui.cli.common import home_to_look_with
 from flux_tui.cli.output import Failure, need_terminal, say, tell
 from flux_tui.cli.params import OutputType
+from flux_tui.paths import literal_path
 
 MIN_COLUMNS, MIN_ROWS = 60, 20
 
@@ -97,7 +98,7 @@ def demo(
         if not play(chosen, tell):
             raise Failure("the stated outcome was not observed")
     elif record is not None:
-        _record(chosen[0], record, size, speed, found[0].about)
+        _record(chosen[0], literal_path(record), size, speed, found[0].about)
     else:
         _show(chosen[0], speed, once)
 
@@ -120,6 +121,6 @@ def _show(name: str, speed: float, once: bool) -> None:
     from flux_tui.demo.scenario import load
     from flux_tui.demo.screen import show
 
-    error = show(load(name), speed=speed, once=once, crash_log=crash_log_of(the_home(None)))
+    error = show(load(name), speed=speed, once=once, crash_log=crash_log_of(home_to_look_with(None)))
     if error is not None:
         raise Failure(f"the demo did not come to its end: {error}")

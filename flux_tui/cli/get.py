@@ -122,7 +122,7 @@ def _stands(home: Home, ticket: Ticket, path: Path) -> bool:
     if not home.database.exists():
         return False
     found = standing(home.database, ticket.root, path)
-    if found == "not there":
+    if found is None:
         reader = open_series(home)
         known = fold(reader).objects.get(ticket.root)
         reader.close()

@@ -1,7 +1,7 @@
 """`want`, `hold`, `release`, `cancel`, `retry`, `join`, `stop`: push one thing and return at once."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +90,10 @@ def release(cids: tuple[str, ...], home: Path | None) -> None:
     if place.running() is None:
         raise NoNodeError(f"no node is running for {place.path}: start one with `flux-tui node`")
     state = settled(place, lambda state: all(cid in state.holds or cid in state.kept for cid in found))
-    held = [cid for cid in found if cid in state.holds or cid in state.kept]
-    wrong = [cid for cid in found if cid not in held and what_instead(state, [cid])]
-    if rest := tuple(cid for cid in found if cid not in wrong):
+    loose = [cid for cid in found if cid not in state.holds and cid not in state.kept]
+    wrong = [cid for cid in loose if what_instead(state, [cid])]
+    others = set(wrong)
+    if rest := tuple(cid for cid in found if cid not in others):
         for part in in_parts(rest):
             place.push(cmd.Release(part))  # of what the series does not know, it will tell
         say(f"pushed {counted(len(rest), 'release')}")
@@ -116,7 +117,7 @@ def cancel(cids: tuple[str, ...], home: Path | None) -> None:
         for part in in_parts(pending):
             place.push(cmd.Cancel(part))
         say(f"pushed {counted(len(pending), 'cancel')}")
-    if rest := [cid for cid in found if cid not in pending]:
+    if rest := [cid for cid in found if cid not in state.pending]:
         text = f"not pending, so there is nothing to cancel: {some(rest)}"
         raise Failure(text + what_instead(state, rest))
 
@@ -135,7 +136,7 @@ def settled(home: Home, known: Callable[[State], bool]) -> State:
     return state
 
 
-def what_instead(state: State, cids: Sequence[Cid]) -> str:
+def what_instead(state: State, cids: Iterable[Cid]) -> str:
     """Which command is for these: the rest of a sentence that says which one is not."""
     for cid in cids:
         known, pending = state.objects.get(cid), state.pending.get(cid)

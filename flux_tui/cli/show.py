@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flux_tui.cli.common import home_option, the_home
+from flux_tui.cli.common import home_option, home_to_look_with, the_home
 from flux_tui.cli.output import Failure, need_terminal
 from flux_tui.cli.params import PathType
 from flux_tui.config import Settings, SettingsError
@@ -49,7 +49,7 @@ def replay(file: Path, mask: bool, home: Path | None) -> None:
     from flux_tui.ui.source import Source
 
     place = Place(title=path.name, source=Source.of_file(path))
-    app = dashboard(place, the_home(home), masked=mask)
+    app = dashboard(place, home_to_look_with(home), masked=mask)
     run_dashboard(app)
     _end(app)
 

@@ -27,6 +27,7 @@ def record(arguments: Sequence[str], file: Path, *, columns: int, rows: int, tit
 
     Returns its exit status.
     """
+    descriptor = _open(file)
     pid, terminal = pty.fork()
     if pid == 0:
         environment = dict(os.environ, TERM="xterm-256color", COLORTERM="truecolor")
@@ -40,17 +41,17 @@ def record(arguments: Sequence[str], file: Path, *, columns: int, rows: int, tit
         "env": {"TERM": "xterm-256color"},
     }  # fmt: skip
     try:
-        with open(_open(file), "w", encoding="utf-8") as out:
+        with open(descriptor, "w", encoding="utf-8") as out:
             out.write(json.dumps(header) + "\n")
             for seconds, text in _output(terminal):
                 out.write(json.dumps([round(seconds, 3), "o", text], ensure_ascii=False) + "\n")
-        pid, status = os.waitpid(pid, 0)
+        _, status = os.waitpid(pid, 0)
     except BaseException:
+        os.close(terminal)  # nobody reads what it still writes there: it must not wait for that
         os.kill(pid, signal.SIGTERM)
         os.waitpid(pid, 0)
         raise
-    finally:
-        os.close(terminal)
+    os.close(terminal)
     return os.waitstatus_to_exitcode(status)
 
 

@@ -14,8 +14,9 @@ _File: TypeAlias = tuple[str, int | None, int | None, int | None]
 """Relative path, size, time of change in nanoseconds, inode."""
 
 
-def standing(database: Path, root: Cid, path: Path) -> Standing:
-    """Of what was put at `path` for `root`: all of it, as it was; something else by now; or nothing.
+def standing(database: Path, root: Cid, path: Path) -> Standing | None:
+    """Of what was put at `path` for `root`: all of it, as it was; something else by now; or nothing. None: it
+    was never put there.
 
     Raises StoreError.
     """
@@ -34,7 +35,7 @@ def standing(database: Path, root: Cid, path: Path) -> Standing:
         raise explain(error, database) from error
     finally:
         reader.close()
-    return "not there"
+    return None
 
 
 def _same_place(one: Path, other: Path) -> bool:

@@ -284,6 +284,8 @@ class Dashboard(TimeActions, PushActions, LookActions):
         a while after the first, ends it whatever still has to be done."""
         if self.ended_by is None:
             self.ended_by, self._ended_at = number, time.monotonic()
+            # From the background, too, where a change of the terminal's settings would stop this process.
+            signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         elif time.monotonic() - self._ended_at > AGAIN_SECONDS:
             os._exit(128 + number)
         if number == signal.SIGHUP:
