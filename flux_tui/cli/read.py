@@ -11,6 +11,7 @@ from flux_tui.cli.output import Failure, print_json, say, tell
 from flux_tui.cli.params import OutputType
 from flux_tui.core.events import EVENT_KINDS, Entry, kind_of
 from flux_tui.core.report import entry_report, state_report
+from flux_tui.core.state import State
 from flux_tui.core.words import NO_NAMES, StateNames, entry_line
 from flux_tui.paths import literal_path
 from flux_tui.store.series import export as export_series
@@ -37,7 +38,12 @@ def state(at: int | None, home: Path | None, as_json: bool) -> None:
         return
     from flux_tui.cli.tables import print_state
 
-    print_state(found, time.time() if at is None else found.at)
+    print_state(found, found.at if at is not None else _now(found, the_home(home).running() is not None))
+
+
+def _now(found: State, running: bool) -> float:
+    """What countdowns are counted from. A node that does not run cannot tell that the clock was set back since."""
+    return time.time() if running else max(time.time(), found.at)
 
 
 @click.command()

@@ -108,3 +108,19 @@ def test_a_long_series_that_grows_is_not_counted_anew_each_time() -> None:
     source.poll()
     strip.line(2001.0, 100, GLYPHS)
     assert asked <= 25, "only what is not over yet"
+
+
+def test_entries_after_the_clock_was_set_back_stand_in_their_columns() -> None:
+    """Into columns that seemed to be over comes more."""
+    series = MemorySeries([Entry(n, 10_000.0 + n, YES) for n in range(1, 101)])
+    source = Source(lambda: series)
+    source.poll()
+    strip = Timeline(source, whole=False)
+    strip.line(10_101.0, 60, GLYPHS)
+    kept = dict(strip._columns)
+    back = Entry(101, 10_060.0, ev.ClockStepped(seconds=-41.0))
+    series.append([back, *(Entry(n, 10_060.0 + (n - 101) / 10, YES) for n in range(102, 302))])
+    source.poll()
+    line = strip.line(10_081.0, 60, GLYPHS)
+    assert line == Timeline(source, whole=False).line(10_081.0, 60, GLYPHS), "nothing of before is shown"
+    assert any(kept.get(key, column) != column for key, column in strip._columns.items())

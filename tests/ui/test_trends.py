@@ -53,6 +53,26 @@ def test_an_answer_is_timed_from_the_want_that_it_answers() -> None:
     assert trends.of(BOB).answer is None, "nobody asked it for that"
 
 
+@pytest.mark.parametrize("step", [3600.0, -3600.0, 1e8, -1e8])
+def test_rates_and_answers_go_on_when_the_clock_is_set(step: float) -> None:
+    want = ev.PushedWant(cids=(ROOT,), peers=(BOB,), gossip=True, retry=False, next_push_at=200.0)
+    yes = ev.DelayedYes(peer=BOB, cids=(ROOT,), eta=0.0, queue_bytes=0)
+    set_ = ev.ClockStepped(seconds=step)
+    trends = Trends()
+    trends.extend(
+        entries(
+            *((1e9 + n, GOT) for n in range(10)), (1e9 + 9.5, want), (1e9 + 9.75 + step, set_),
+            (1e9 + 10 + step, yes), *((1e9 + n + step, GOT) for n in range(10, 15)),
+        )
+    )  # fmt: skip
+    for now in (10.5, 12.5, 14.5):
+        assert trends.of(ADA).rate(1e9 + now + step)[0] == 300.0
+        assert trends.object_rate(ROOT, 1e9 + now + step) == 300.0
+    assert trends.of(BOB).answer == pytest.approx(0.5)
+    trends.extend([Entry(100, 1e9 + 500 + step, GOT)])
+    assert len(trends.of(ADA).bytes_in) == 1
+
+
 def test_what_is_over_is_forgotten() -> None:
     trends = Trends()
     trends.extend(entries(*((100.0 + n, GOT) for n in range(500))))
