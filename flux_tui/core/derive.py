@@ -14,17 +14,15 @@ from collections.abc import Iterable
 
 import msgspec
 
-from flux_tui.core import backoff, clock, faults, replicas
+from flux_tui.core import answers, backoff, clock, faults, replicas
 from flux_tui.core import events as ev
 from flux_tui.core.events import Entry, LapseCause
 from flux_tui.core.ids import Cid, PeerId, is_leaf
 from flux_tui.core.state import (
     MAX_PEERS,
-    NAMED,
     RECENT_SECONDS,
     Adding,
     Lease,
-    No,
     ObjectState,
     PeerState,
     Pending,
@@ -112,13 +110,14 @@ def apply(state: State, entry: Entry) -> None:
                     peer=event.peer, root=event.root, granted_at=state.at, deadline=event.deadline
                 )
         case ev.StatusNo():
-            _status_no(state, second, event)
+            second.noes += 1
+            answers.refused(state, _peer(state, event.peer), event)
             if event.about == "hold":
                 replicas.refused(state, event)
         case ev.DelayedYes():
-            _delayed_yes(state, event)
+            answers.promised(state, _peer(state, event.peer), event)
         case ev.RetrySet():
-            _retry_set(state, event)
+            answers.retry_set(state, event)
         case ev.LeaseExtended():
             for cid in event.cids:
                 lease = state.leases.get(cid)
@@ -184,7 +183,7 @@ def apply(state: State, entry: Entry) -> None:
                 if found := state.objects.get(root):
                     found.broken = True
         case ev.HaveReceived():
-            _have_received(state, event)
+            answers.announced(state, _peer(state, event.peer), event)
         case ev.IntentReceived():
             _peer(state, event.peer)
             for cid in event.cids if state.kept else ():
@@ -362,20 +361,6 @@ def _object_removed(state: State, event: ev.ObjectRemoved) -> None:
         kept.own = kept.whole = False  # the replica that others are promised needs a copy of its own
 
 
-def _retry_set(state: State, event: ev.RetrySet) -> None:
-    for cid in event.cids:
-        if event.about == "hold":
-            if hold := state.holds.get(cid):
-                hold.next_push_at = event.next_push_at
-                hold.cause = event.cause
-        elif pending := state.pending.get(cid):
-            pending.next_push_at = event.next_push_at
-            pending.cause = event.cause
-            pending.cause_peer = event.peer
-            known = None if event.peer is None else state.peers.get(event.peer)
-            pending.cause_reason = None if known is None else known.reason
-
-
 def _pushed(state: State, cid: Cid, event: ev.PushedWant) -> None:
     if pending := state.pending.get(cid):
         pending.pushes += 1
@@ -430,74 +415,6 @@ def _chunk_received(state: State, second: Second, event: ev.ChunkReceived) -> No
             pending.trouble = None
         if kept := state.kept.get(root):
             kept.stored += size
-
-
-def _status_no(state: State, second: Second, event: ev.StatusNo) -> None:
-    second.noes += 1
-    peer = _peer(state, event.peer)
-    peer.has_it = event.has_it
-    if event.about == "want":
-        backoff.refused(peer, event, state.at)
-    elif peer.until is None or peer.until <= state.at:
-        peer.reason, peer.retry_after, peer.until = event.reason, event.retry_after, None
-    peer.counts[event.reason] = peer.counts.get(event.reason, 0) + 1
-    for cid in event.cids if event.about == "want" else ():
-        pending = state.pending.get(cid)
-        granted = state.leases.get(cid)
-        peer.took_back += granted is not None and granted.peer == event.peer and event.reason == "not_held"
-        if pending is None and (lease := state.leases.get(cid)) and lease.root is not None:
-            # Of a part of an object: what is asked for is the object.
-            pending = state.pending.get(lease.root) if lease.peer == event.peer else None
-        elif pending is not None:
-            _refused(pending, event)
-        if pending is not None:
-            pending.last_no = No(
-                peer=event.peer,
-                reason=event.reason,
-                has_it=event.has_it,
-                retry_after=event.retry_after,
-                at=state.at,
-            )
-
-
-def _refused(pending: Pending, no: ev.StatusNo) -> None:
-    """A NO to all of it: by whom it is to be had later, and by whom not."""
-    peer = no.peer
-    if not backoff.gives_later(no):
-        for peers in (pending.yes, pending.noes):
-            if peer in peers:
-                peers.remove(peer)
-    elif peer not in pending.yes and peer not in pending.noes and len(pending.noes) < NAMED:
-        pending.noes.append(peer)
-
-
-def _promised(pending: Pending, peer: PeerId) -> None:
-    if peer in pending.noes:
-        pending.noes.remove(peer)
-    if peer not in pending.yes and len(pending.yes) < NAMED:
-        pending.yes.append(peer)
-
-
-def _have_received(state: State, event: ev.HaveReceived) -> None:
-    peer = _peer(state, event.peer)
-    peer.has_it = True
-    peer.denies = False
-    if peer.connected and (pending := state.pending.get(event.root)):
-        _promised(pending, event.peer)
-
-
-def _delayed_yes(state: State, event: ev.DelayedYes) -> None:
-    peer = _peer(state, event.peer)
-    peer.yes += 1
-    peer.has_it = True
-    peer.eta = event.eta
-    backoff.promised(peer, event)
-    for cid in event.cids:
-        if pending := state.pending.get(cid):
-            _promised(pending, event.peer)
-        if found := state.objects.get(cid):
-            found.name = found.name or event.name
-            found.size = found.size if found.size is not None else event.size
 
 
 def _cancelled(state: State, event: ev.Cancelled) -> None:

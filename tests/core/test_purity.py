@@ -10,7 +10,7 @@ import flux_tui
 CORE = Path(flux_tui.__file__).parent / "core"
 ALLOWED = {
     "base64", "bisect", "collections", "collections.abc", "dataclasses", "datetime", "enum", "functools", "hashlib",
-    "heapq", "itertools", "math", "re", "typing", "urllib.parse", "msgpack", "msgspec", "mmh3",
+    "heapq", "itertools", "math", "re", "typing", "unicodedata", "urllib.parse", "msgpack", "msgspec", "mmh3",
 }  # fmt: skip
 IMPURE_CALLS = {"now", "today", "utcnow", "open", "print", "input"}
 
