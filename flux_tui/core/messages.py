@@ -46,6 +46,8 @@ MAX_PAYLOAD_CUSTOM = 32 * 1024
 """Bytes that an intent or answer of a program's own kind may carry."""
 INTENT_TTL = 60.0
 """Seconds that an intent may travel."""
+MAX_TIME = 1e12
+"""Seconds since 1970; what is later, or no number, is no time."""
 MAX_HOPS = 2
 """Times that a routed intent may be passed on."""
 MAX_REPLICAS = 64
@@ -114,7 +116,7 @@ class Intent(_Wire, frozen=True, kw_only=True):
     origin: WirePeer
     nonce: Annotated[bytes, msgspec.Meta(min_length=8, max_length=16)]
     """Random; with the origin it names this push, so that a copy is known as one."""
-    expires: float
+    expires: Annotated[float, msgspec.Meta(ge=0, le=MAX_TIME)]
     """Seconds since 1970 by the origin's clock."""
     body: IntentBody
     addrs: Annotated[

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from flux_tui.core import codec
 from flux_tui.core import commands as cmd
 from flux_tui.core import effects as fx
 from flux_tui.core import events as ev
@@ -20,6 +21,7 @@ from flux_tui.core.machine import Machine
 from flux_tui.core.routing import MAX_SKEW
 from flux_tui.core.state import State
 from flux_tui.core.waiting import next_try
+from flux_tui.core.words import describe
 from tests.core.samples import sample
 from tests.core.test_machine import CHUNK, HOLDER, ME, OTHER, START, Script, up, wanted
 from tests.core.test_routing import SEALED
@@ -203,6 +205,24 @@ def test_what_others_forward_is_refused_in_words_that_name_the_clocks(ahead: flo
     # And the same intent from its origin is as good as any.
     events, _ = script.give(fx.IntentCame(old, "direct"))
     assert isinstance(events[0], ev.IntentReceived)
+
+
+@pytest.mark.parametrize("expires", [float("nan"), float("inf"), float("-inf"), -1.0, 1e300])
+def test_what_is_no_time_is_no_intent(expires: float) -> None:
+    """It would be told in words and as JSON, which have no place for it."""
+    odd = wanted(OTHER, CHUNK, expires=expires)
+    with pytest.raises(codec.BadFrameError):
+        codec.decode_intent(codec.encode_intent(odd))
+    last = wanted(OTHER, CHUNK, expires=msg.MAX_TIME)
+    assert codec.decode_intent(codec.encode_intent(last)) == last
+
+
+@pytest.mark.parametrize("seconds", [0.0, 59.4, -301.0, msg.MAX_TIME, -msg.MAX_TIME])
+def test_any_difference_of_clocks_has_words(seconds: float) -> None:
+    event = ev.ClockDiffers(peer=OTHER, seconds=seconds, via="routed")
+    line = describe(event)
+    assert "its clock is" in line
+    assert len(line) < 100
 
 
 def test_who_is_refused_for_its_clock_is_dialled_now_and_then_if_it_matters() -> None:
