@@ -518,6 +518,8 @@ class EndAdd(_Effect, frozen=True):
     keep: bool
     others: tuple[Cid, ...] = ()
     """Every root that is here, or on its way."""
+    path: str | None = None
+    """Of an add that ended with an earlier life of the node: what is indexed there."""
 
 
 class Free(_Effect, frozen=True):

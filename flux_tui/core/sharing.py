@@ -39,11 +39,15 @@ class Sharing:
         self.keeper = keeper
         self._adds: list[tuple[str, str | None]] = []
         """Path and mark of each add that is being read."""
+        self._unfinished = tuple(ledger.state.adding)
+        """Paths whose adds ended with the node's last life."""
         self._waiting: dict[Cid, None] = {}
         """Removed objects whose blocks a replica of the same object is being copied from."""
 
     def start(self) -> None:
-        """The node is up: go on with what was being removed."""
+        """The node is up: go on with what was being removed, and free what came of adds that nobody ended."""
+        for path in self._unfinished:
+            self.ledger.do(EndAdd(share=0, keep=False, others=self._roots(), path=path))
         for root in self.ledger.state.removing:
             self._waiting[root] = None
         self.settle()

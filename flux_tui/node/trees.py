@@ -127,7 +127,7 @@ class Trees:
                 return Freed(root=work.root, cids=freed.cids, chunks=freed.chunks, size=freed.size)
             case EndAdd():
                 try:
-                    store.end_share(work.share, keep=work.keep, others=work.others)
+                    store.end_share(work.share, keep=work.keep, others=work.others, path=work.path)
                 except (StoreError, OSError) as error:
                     return Failed(text=f"what was added so far cannot be freed: {error}")
             case Claim():

@@ -395,10 +395,20 @@ class Store(Shelf):
         with self._guarded(self.home):
             return self._freeing().free(root, mark, others, paths, self._shares.has)
 
-    def end_share(self, tree: int, *, keep: bool, others: Collection[Cid] = ()) -> None:
-        """An add is over; `keep` false: forget what it brought, unless others are made of it. Raises StoreError."""
+    def end_share(
+        self, tree: int, *, keep: bool, others: Collection[Cid] = (), path: str | None = None
+    ) -> None:
+        """An add is over; `keep` false: forget what it brought, unless others are made of it. `path`: what is indexed
+        there is meant, too. Raises StoreError.
+        """
         with self._lock:
             fresh = self._shares.end(tree)
+        if path is not None:
+            query = (
+                "SELECT cid FROM chunk JOIN file ON file.id = chunk.file JOIN tree ON tree.id = file.tree"
+                " WHERE tree.root = '' AND tree.path = ?"
+            )
+            fresh |= {cid_from_bytes(row[0]) for row in self._rows(query, path)}
         if not keep and fresh:
             with self._guarded(self.home):
                 self._freeing().forget(fresh, others, self._shares.has)

@@ -6,7 +6,9 @@ from flux_tui.core import commands as cmd
 from flux_tui.core import effects as fx
 from flux_tui.core import events as ev
 from flux_tui.core import messages as msg
+from flux_tui.core.derive import derive
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
+from flux_tui.core.machine import Machine
 from tests.core.test_hold import keep
 from tests.core.test_machine import CHUNK, HOLDER, ME, OTHER, START, Script, up, wanted
 
@@ -188,6 +190,16 @@ def test_an_add_that_failed_leaves_nothing_either() -> None:
     events, effects = script.give(fx.AddEnded(path=PATH, by="a", text="it cannot be read", share=3))
     assert events == [ev.ErrorOccurred(text="it cannot be read", path=PATH, by="a")]
     assert effects == [fx.EndAdd(share=3, keep=False)]
+
+
+def test_what_came_of_an_add_that_a_kill_ended_is_freed() -> None:
+    script = sharing()
+    script.give(fx.Commanded(cmd.Add("/home/me/large", "b")))
+    script.give(fx.AddStepped(path="/home/me/large", bytes_done=1, size=2, by="b"))
+    script.machine = Machine(ME, derive(script.series), script, lambda: 0.0)
+    _, effects = script._take(script.machine.start((), "test", START))
+    assert fx.EndAdd(share=0, keep=False, others=(ROOT,), path="/home/me/large") in effects
+    assert not script.machine.state.adding
 
 
 def test_the_others_are_left_alone() -> None:

@@ -186,6 +186,23 @@ def test_an_add_that_was_taken_back_leaves_nothing(store: Store, tmp_path: Path)
     Store.open(store.home).close()
 
 
+def test_what_a_kill_left_of_an_add_goes(store: Store, tmp_path: Path) -> None:
+    film, other = Film(1, 2), Film(2)
+    share(store, tmp_path / "other", other)
+    path = tmp_path / "film"
+    path.write_bytes(film.data)
+    tree = store.share_tree(path)
+    stat = FileStat.of(path.stat(), time.time_ns() + 10**10)
+    leaves = [Leaf(cid, number * MIB, MIB) for number, (cid, _) in enumerate(film.leaves)]
+    store.commit([NOTE], store.share_file(tree, "", stat, leaves))
+    store.close()
+    again = Store.open(store.home)
+    again.end_share(0, keep=False, others=(other.root,), path=str(path))
+    assert again.size_of(film.leaves[0][0]) is None
+    assert reads(again, other)
+    again.close()
+
+
 def test_rows_of_files_that_nothing_is_in_go_at_the_next_start(store: Store, tmp_path: Path) -> None:
     film = Film(1, 2)
     share(store, tmp_path / "film", film)
