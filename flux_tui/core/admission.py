@@ -346,6 +346,8 @@ def _cost(event: ev.Event) -> int:
             return ENTRY_BYTES + CID_BYTES * len(event.cids) + len(text)
         case ev.PeerFaulted():
             return ENTRY_BYTES + len(event.text)
+        case ev.MessagePassedOver():
+            return ENTRY_BYTES + len(event.kind)
         case ev.CustomReceived():
             return ENTRY_BYTES + len(event.kind) + len(event.payload)
         case (

@@ -13,15 +13,18 @@ through msgpack):
 Every limit is checked before the costly step: the lengths before anything is read, the numbers of
 elements before anything is built (9 KB of nested msgpack can cost 66 MiB otherwise).
 
-Errors: whatever a peer sends, the only exception from here is `BadFrameError`, one sentence.
+Errors: whatever a peer sends, the only exceptions from here are `BadFrameError`, one sentence, and
+`UnknownKindError`: what is well formed, but of a kind that only a later version knows. It is passed over.
 """
 
-from typing import Any, NamedTuple
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple, get_args
 
 import msgpack
 import msgspec
 
-from flux_tui.core.messages import MESSAGE_TYPES, Intent, Message, SealedIntent
+from flux_tui.core.messages import MESSAGE_TYPES, Intent, IntentBody, Message, SealedIntent
 
 VERSION = 1
 PREFIX_BYTES = 8
@@ -35,10 +38,26 @@ MAX_ELEMENTS = 1024
 """Elements of any array in a header; the largest legal one has 512 CIDs."""
 _KINDS: dict[Any, type[Message]] = {kind.__struct_config__.tag: kind for kind in MESSAGE_TYPES}
 """By its tag."""
+_BODIES: dict[Any, object] = {kind.__struct_config__.tag: kind for kind in get_args(IntentBody)}
+"""Bodies of intents, likewise."""
+BODY = 3
+"""Where an intent's body stands in its array."""
+_TAG = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
+"""What a later version's tag looks like."""
+_WORD = re.compile(r"Invalid enum value '([a-z][a-z0-9_.-]{0,63})'")
+"""msgspec's words for a reason, or the like, that is none of those in the list."""
 
 
 class BadFrameError(ValueError):
     """A peer sent what is not in the protocol. The message says what."""
+
+
+class UnknownKindError(ValueError):
+    """A tag, or a word of a closed list, that this version does not know. `kind` says which."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"{kind} is not known to this version")
+        self.kind = kind
 
 
 class Prefix(NamedTuple):
@@ -70,10 +89,12 @@ def decode_prefix(prefix: bytes | bytearray | memoryview) -> Prefix:
 
 
 def decode_header(header: bytes | bytearray | memoryview) -> Message:
-    """The message of a frame's header. Raises BadFrameError."""
+    """The message of a frame's header. Raises BadFrameError, UnknownKindError."""
     value = _unpack(header)
     # Of a union, msgspec works out at each call what it is made of: 8 µs, in place of half a one.
     kind = _KINDS.get(value[0]) if isinstance(value, list) and value and isinstance(value[0], str) else None
+    if kind is None:
+        _check_known(value, _KINDS)
     message: Message = _convert(value, kind or Message)
     return message
 
@@ -84,8 +105,11 @@ def encode_intent(intent: Intent) -> bytes:
 
 
 def decode_intent(signed: bytes) -> Intent:
-    """The intent of bytes whose signature the caller checks. Raises BadFrameError."""
-    intent: Intent = _convert(_unpack(signed), Intent)
+    """The intent of bytes whose signature the caller checks. Raises BadFrameError, UnknownKindError."""
+    value = _unpack(signed)
+    if isinstance(value, list) and len(value) > BODY:
+        _check_known(value[BODY], _BODIES)
+    intent: Intent = _convert(value, Intent)
     return intent
 
 
@@ -124,8 +148,19 @@ def _unpack(data: bytes | bytearray | memoryview) -> object:
     return value
 
 
+def _check_known(value: object, known: Mapping[Any, object]) -> None:
+    """Raise UnknownKindError for a well-formed array whose tag is not one of these."""
+    tag = value[0] if isinstance(value, list) and value else None
+    if isinstance(tag, str) and tag not in known and _TAG.fullmatch(tag):
+        raise UnknownKindError(tag)
+
+
 def _convert(value: object, kind: Any) -> Any:
     try:
         return msgspec.convert(value, kind, builtin_types=(bytes,))  # or text would be read as base64
-    except (msgspec.ValidationError, RecursionError) as error:
+    except msgspec.ValidationError as error:
+        if (found := _WORD.match(str(error))) and isinstance(value, list):
+            raise UnknownKindError(f"{value[0]} {found.group(1)}") from None
+        raise BadFrameError(f"not a message of this protocol: {error}") from None
+    except RecursionError as error:
         raise BadFrameError(f"not a message of this protocol: {error}") from None

@@ -223,7 +223,7 @@ def apply(state: State, entry: Entry) -> None:
                 pending.trouble = event.text
             if event.path is not None:
                 state.adding.pop(event.path, None)
-        case ev.CustomReceived() | ev.ClockDiffers():
+        case ev.CustomReceived() | ev.ClockDiffers() | ev.MessagePassedOver():
             _peer(state, event.peer)
         case (
             ev.CanHold()

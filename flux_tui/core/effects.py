@@ -147,6 +147,13 @@ class Unheeded(_Input, frozen=True):
     """What it was, if that is known, and its origin itself pushed it; its signature was not checked."""
 
 
+class UnknownCame(_Input, frozen=True):
+    """A peer sent something of a kind that this version does not know."""
+
+    peer: PeerId
+    kind: str
+
+
 class DialFailed(_Input, frozen=True):
     """An address does not answer."""
 
@@ -322,6 +329,7 @@ Input: TypeAlias = (
     | PushDropped
     | PeerFault
     | Unheeded
+    | UnknownCame
     | DialFailed
     | RouteCame
     | RoutingChanged

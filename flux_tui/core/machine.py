@@ -40,6 +40,8 @@ MAX_FAULTS = 2
 """Chunks with wrong bytes after which a peer is dropped: one may be a bad disk, two are a habit."""
 MAX_TEXT = 512
 """Characters of a peer's words that are kept."""
+UNKNOWN = "unknown"
+"""A report of messages of kinds that this version does not know."""
 CLOCK = "clock"
 """What differing clocks are called among the things that peers do again and again."""
 MAX_UNREACHABLE = 1024
@@ -258,6 +260,9 @@ class Machine:
                     self._drop(given.peer, "it goes on sending what is nothing")
             case fx.Unheeded():
                 self._unheeded(given.peer, given)
+            case fx.UnknownCame():
+                if times := self.admission.report(given.peer, UNKNOWN, given.kind, now):
+                    self.ledger.emit(ev.MessagePassedOver(peer=given.peer, kind=given.kind, count=times))
             case fx.DialFailed():
                 if given.addr not in self._unreachable and not self.router.is_quiet(given.addr):
                     self._unreachable[given.addr] = None
@@ -507,6 +512,9 @@ class Machine:
         for one in faults:
             if one.fault == CLOCK:
                 continue  # that two clocks differ is no fault, and said often enough
+            if one.fault == UNKNOWN:
+                self.ledger.emit(ev.MessagePassedOver(peer=one.peer, kind=one.text, count=one.times))
+                continue
             self.ledger.emit(ev.PeerFaulted(peer=one.peer, fault=one.fault, text=one.text, count=one.times))
 
     def _heeds(self, pusher: PeerId, given: Input) -> bool:

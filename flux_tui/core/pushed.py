@@ -20,7 +20,7 @@ def pusher(given: Input) -> PeerId | None:
 def faulty(given: Input) -> PeerId | None:
     """Whose fault this is."""
     match given:
-        case fx.ChunkSkipped() | fx.ChunkCorrupt() | fx.PeerFault() | fx.Unheeded():
+        case fx.ChunkSkipped() | fx.ChunkCorrupt() | fx.PeerFault() | fx.Unheeded() | fx.UnknownCame():
             return given.peer
         case _:
             return None

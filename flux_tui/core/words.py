@@ -281,6 +281,9 @@ def _describe(event: Event, names: Names, brief: bool) -> str:
             return f"the clock of this machine was set {way} by {_long(abs(event.seconds))}; timers go on"
         case ev.AddrsChanged():
             return f"is to be dialled at {counted(len(event.addrs), 'address', 'addresses')} now"
+        case ev.MessagePassedOver():
+            times = f" ({event.count:,} times)" if event.count > 1 else ""
+            return f"{names.text(event.kind)}{times}: of a later version, passed over"
         case ev.ClockDiffers():
             return clock_words(event.seconds, event.via)
         case ev.PolicyChanged():

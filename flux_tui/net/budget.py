@@ -3,7 +3,8 @@
 Left to itself, libp2p 0.8 keeps whatever a peer sends on a stream that nobody reads, whatever window the
 peer was given; takes any number of streams; and reads as fast as a peer writes. Here
 
-- a frame of yamux is refused if it is longer than any honest one;
+- a frame of yamux may be as long as the window that was granted (js-libp2p writes what it has as one frame). It is
+  handed on piece by piece as it comes, and each piece counts as parked from then on;
 - what is parked in the buffers of one connection is bounded (MAX_PARKED: the window of its push stream,
   and room for all else); a peer that parks more ignores its window, and is dropped;
 - what is parked in all of them is bounded too (MAX_PARKED_ALL): above it, no connection that holds more
@@ -35,7 +36,7 @@ from libp2p.stream_muxer.yamux.yamux import (
 )
 
 from flux_tui.core.ids import PeerId
-from flux_tui.net.frames import FrameBuffer, FrameBuffers
+from flux_tui.net.frames import FrameBuffer, FrameBuffers, Piece
 from flux_tui.net.keepalive import SILENT, unsent_of
 from flux_tui.net.pace import Pace
 from flux_tui.net.session import ReadAheadSession
@@ -54,8 +55,8 @@ SHARE = 512 * 1024
 """Bytes that a connection may have parked however much the others have."""
 PARKED_SECONDS = 15.0
 """For what is above the bounds to be taken; then who holds it is dropped."""
-MAX_FRAME = 1024 * 1024
-"""Bytes of one yamux frame. Implementations send 16 to 64 KiB."""
+STALL_SECONDS = 20.0
+"""For the next byte of a frame that began, while something may be read."""
 LOOK_EVERY = 256 * 1024
 """Bytes between two looks at what a connection has parked: summing it up costs 3 µs."""
 MAX_STREAMS = 64
@@ -71,6 +72,8 @@ YIELD_EVERY = 64
 """Frames, until other connections have their turn: libp2p goes on as long as there are any."""
 GONE = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH})
 """What a system says when the other one does not answer any more."""
+LONG_FRAME = 64 * 1024
+"""Bytes; a longer frame is handed on in pieces. A shorter one that is not all here is left to libp2p."""
 PLAIN_DATA = (0, TYPE_DATA, 0)
 HEADER = struct.Struct(YAMUX_HEADER_FORMAT)
 """Of a frame: version, kind, flags, stream, length."""
@@ -215,14 +218,45 @@ class GuardedYamux(Yamux):
             stream, buffer = self.streams.get(number), self.stream_buffers.get(number)
             if stream is None or stream.closed or stream.recv_closed or not isinstance(buffer, FrameBuffer):
                 return
-            if (version, kind, flags) != PLAIN_DATA or not 0 < length <= session.whole - HEADER_SIZE:
+            if (version, kind, flags) != PLAIN_DATA or not length:
                 return
+            if length > session.whole - HEADER_SIZE:
+                if length <= LONG_FRAME:
+                    return
+                session.take(HEADER_SIZE)
+                await self._take_long_frame(session, stream, buffer, length)
+                continue
             session.take(HEADER_SIZE)
             buffer.extend(session.take(length) or b"")
             stream.recv_window = max(stream.recv_window - length, 0)
             if len(buffer) >= buffer.wanted:
                 self.stream_events[number].set()
             await self._look(length)
+
+    async def _take_long_frame(
+        self, session: ReadAheadSession, stream: YamuxStream, buffer: FrameBuffer, length: int
+    ) -> None:
+        """Hand a frame's body on as it comes. It may be most of a window, and take minutes on a slow line."""
+        if length > MAX_PARKED:
+            raise self._over(f"it ignores its window: it sent a frame of {length:,} bytes")
+        number = stream.stream_id
+        while length:
+            piece = await self._next_piece(session, length)
+            length -= len(piece)
+            stream.recv_window = max(stream.recv_window - len(piece), 0)
+            if not stream.closed and self.stream_buffers.get(number) is buffer:
+                buffer.extend(piece)
+                if len(buffer) >= buffer.wanted:
+                    self.stream_events[number].set()
+            await self._look(len(piece))
+
+    async def _next_piece(self, session: ReadAheadSession, most: int) -> Piece:
+        """What is decrypted next of a frame that began."""
+        with trio.move_on_after(STALL_SECONDS) as waiting:
+            await session.ahead()
+        if waiting.cancelled_caught:
+            raise self._over(f"it stopped in the middle of a frame, for {STALL_SECONDS:.0f} s")
+        return session.take(min(most, session.whole)) or b""
 
     async def _look(self, length: int) -> None:
         """So many bytes more."""
@@ -232,19 +266,21 @@ class GuardedYamux(Yamux):
             await self._make_room()
 
     async def _read_data_body(self, length: int) -> bytes:
-        if length > MAX_FRAME:
-            raise self._over(f"it sent a frame of {length:,} bytes, the limit is {MAX_FRAME:,}")
-        await self._look(length)
-        if (
-            isinstance(self.secured_conn, ReadAheadSession)
-            and (body := self.secured_conn.take(length)) is not None
-        ):
-            return body  # type: ignore[return-value]  # it goes into a FrameBuffer, and nowhere else
-        self._incoming = length
-        try:
+        session = self.secured_conn
+        if not isinstance(session, ReadAheadSession):
             return await super()._read_data_body(length)
+        if (body := session.take(length)) is not None:
+            await self._look(length)
+            return body  # type: ignore[return-value]  # it goes into a FrameBuffer, and nowhere else
+        pieces: list[Piece] = []
+        try:
+            while self._incoming < length:
+                pieces.append(await self._next_piece(session, length - self._incoming))
+                self._incoming += len(pieces[-1])
+                await self._look(len(pieces[-1]))
         finally:
             self._incoming = 0
+        return b"".join(pieces)
 
     async def _write_frame(self, data: bytes) -> None:
         if len(data) == HEADER_SIZE and data[1] == TYPE_PING:

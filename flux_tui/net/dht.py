@@ -383,6 +383,9 @@ class Dht:
                 if payload or not isinstance(message, Route):
                     raise codec.BadFrameError("something else where an intent belongs")
                 await _quietly(stream.close())
+        except codec.UnknownKindError as error:
+            self._receiver.on_unknown(peer, error.kind)
+            await _quietly(stream.reset())
         except codec.BadFrameError as error:
             self._receiver.on_fault(peer, "garbage", str(error))
             await _quietly(stream.reset())

@@ -68,6 +68,9 @@ class Receiver(Protocol):
     def on_message(self, peer: PeerId, message: Message) -> None:
         """A direct message without payload, from the authenticated `peer`."""
 
+    def on_unknown(self, peer: PeerId, kind: str) -> None:
+        """It pushed something of a kind that this version does not know; that was passed over."""
+
     def heeds(self, peer: PeerId) -> bool:
         """Whether what this peer pushes of its own will is acted on just now. Where not, it is read slowly."""
 

@@ -230,7 +230,16 @@ async def read_from(
         header_size, payload_size = codec.decode_prefix(buffer[: codec.PREFIX_BYTES])
         end = codec.PREFIX_BYTES + header_size
         await _need(source, end)
-        message = codec.decode_header(buffer[:end][codec.PREFIX_BYTES :])
+        header = buffer[:end][codec.PREFIX_BYTES :]
+        try:
+            message = codec.decode_header(header)
+        except codec.UnknownKindError as error:
+            del buffer[:end]
+            receiver.on_unknown(peer, error.kind)
+            await _payload(source, payload_size, keep=False)
+            cost = 1 if receiver.heeds(peer) else UNHEEDED
+            await pace.spend(cost + header_size / 1024 + payload_size / SKIPPED_BYTES)
+            continue
         del buffer[:end]
         if not isinstance(message, Chunk):
             if payload_size:

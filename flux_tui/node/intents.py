@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 
 from flux_tui.core import codec
-from flux_tui.core.effects import Broadcast, IntentCame, PeerFault, RouteCame, Unheeded
+from flux_tui.core.effects import Broadcast, IntentCame, PeerFault, RouteCame, Unheeded, UnknownCame
 from flux_tui.core.events import Via
 from flux_tui.core.ids import PeerId
 from flux_tui.core.machine import Machine
@@ -43,7 +43,7 @@ def broadcast(
 
 def unseal(
     network: Network, machine: Machine, sender: PeerId, sealed: SealedIntent, *, gossip: bool, now: float
-) -> IntentCame | PeerFault | Unheeded | None:
+) -> IntentCame | PeerFault | UnknownCame | Unheeded | None:
     """An intent from outside, verified; or whose fault it is that it is none; or that its origin pushes more of them
     than are looked at: None, if it was not the origin that pushed it here."""
     intent = _verified(network, machine, sender, sealed, now)
@@ -57,7 +57,7 @@ def unseal(
 
 def unseal_route(
     network: Network, machine: Machine, sender: PeerId, route: Route, *, now: float
-) -> RouteCame | PeerFault | None:
+) -> RouteCame | PeerFault | UnknownCame | None:
     """One that was routed to this node, likewise."""
     intent = _verified(network, machine, sender, route.intent, now)
     if isinstance(intent, Unheeded):
@@ -69,9 +69,11 @@ def unseal_route(
 
 def _verified(
     network: Network, machine: Machine, sender: PeerId, sealed: SealedIntent, now: float
-) -> Intent | PeerFault | Unheeded | None:
+) -> Intent | PeerFault | UnknownCame | Unheeded | None:
     try:
         intent = codec.decode_intent(sealed.signed)
+    except codec.UnknownKindError as error:
+        return UnknownCame(peer=sender, kind=f"intent {error.kind}")
     except codec.BadFrameError as error:
         return PeerFault(peer=sender, fault="garbage", text=f"an intent that is none: {error}")
     # A copy that came another way is not counted again.

@@ -67,6 +67,9 @@ class NodeReceiver:
         else:
             self._feed(fx.MessageCame(peer=peer, message=message))
 
+    def on_unknown(self, peer: PeerId, kind: str) -> None:
+        self._feed(fx.UnknownCame(peer=peer, kind=kind))
+
     def heeds(self, peer: PeerId) -> bool:
         return self._engine is None or self._machine.admission.heeds(peer, self._clock())
 
@@ -86,6 +89,9 @@ class NodeReceiver:
             return False
         try:
             sealed = codec.decode_sealed(data)
+        except codec.UnknownKindError as error:
+            self.on_unknown(forwarder, error.kind)
+            return False
         except codec.BadFrameError as error:
             self._feed(
                 fx.PeerFault(peer=forwarder, fault="garbage", text=f"gossip that is no intent: {error}")

@@ -88,6 +88,7 @@ KINDS: dict[str, Sign] = {
     "node_started": Sign("◉", "*", "strong"),
     "node_stopped": Sign("◎", "*", "strong"),
     "clock_stepped": Sign("◷", "@", "warn"),
+    "message_passed_over": Sign("?", "?", "dim"),
     "clock_differs": Sign("◷", "@", "warn"),
     "addrs_changed": Sign("◉", "*", "dim"),
     "policy_changed": Sign("◇", "*", "accent"),

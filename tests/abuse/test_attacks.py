@@ -4,11 +4,12 @@ import contextlib
 import os
 import random
 import stat
+import struct
 import time
 import tracemalloc
 import weakref
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ import pytest
 import trio
 from libp2p.network.stream.exceptions import StreamReset
 from libp2p.pubsub.pb import rpc_pb2
+from libp2p.stream_muxer.yamux.yamux import TYPE_DATA, YAMUX_HEADER_FORMAT
 from libp2p.utils.varint import encode_uvarint
 
 from flux_tui.config import Settings
@@ -277,12 +279,35 @@ async def test_gossip_of_a_hundred_thousand_parts_is_garbage(tmp_path: Path) -> 
         assert await works(node, tmp_path) < 30
 
 
-async def test_a_frame_of_yamux_that_no_honest_peer_sends_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flags", [0, 1, 4], ids=["plain", "opens", "ends"])
+async def test_a_frame_of_yamux_that_is_longer_than_any_window_is_refused(tmp_path: Path, flags: int) -> None:
     async with victim(tmp_path) as node, attacking(node.addrs[0]) as attacker:
         await linked(node, attacker)
-        await attacker.ignore_window(attacker.stream, 4 * MIB, bytes(2 * MIB))
+        muxed = attacker.stream.muxed_stream  # type: ignore[attr-defined]
+        number = muxed.stream_id + (100 if flags == 1 else 0)
+        await muxed.conn._write_frame(struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_DATA, flags, number, 64 * MIB))
         await unlinked(node, attacker)
-        await until(lambda: faults(node, attacker) == ["memory"])
+        assert await works(node, tmp_path) < 30
+
+
+async def test_many_long_frames_that_break_off_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each within its window. What is parked counts, byte by byte, and who does not go on is dropped."""
+    monkeypatch.setattr(budget, "STALL_SECONDS", 2.0)
+    most = 0
+    async with victim(tmp_path) as node:
+        async with AsyncExitStack() as stack:
+            for flags in (0, 4, 0, 4):
+                attacker = await stack.enter_async_context(attacking(node.addrs[0]))
+                await linked(node, attacker)
+                muxed = attacker.stream.muxed_stream  # type: ignore[attr-defined]
+                header = struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_DATA, flags, muxed.stream_id, 7 * MIB)
+                await muxed.conn._write_frame(header + MESSAGES * 17)
+                most = max(most, parked(node))
+            await until(lambda: not node._network.peers(), 20)
+        assert 0 < most <= 4 * (MIB + budget.LOOK_EVERY)
+        assert await works(node, tmp_path) < 30
 
 
 async def test_all_that_is_parked_together_is_bounded(

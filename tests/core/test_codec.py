@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flux_tui.core import codec
-from flux_tui.core.codec import BadFrameError
+from flux_tui.core.codec import BadFrameError, UnknownKindError
 from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.core.messages import MAX_CIDS_DIRECT, Grant, Have, Intent, SealedIntent, StatusNo, Want
 from tests.core.samples import CID, PEER
@@ -44,7 +44,7 @@ def test_lengths_are_checked_before_anything_is_read(prefix: bytes, why: str) ->
 @given(st.binary(max_size=300))
 def test_garbage_is_garbage(data: bytes) -> None:
     for decode in (codec.decode_header, codec.decode_intent, codec.decode_sealed):
-        with pytest.raises(BadFrameError):
+        with pytest.raises((BadFrameError, UnknownKindError)):
             decode(data)
 
 
@@ -55,7 +55,7 @@ def test_a_changed_frame_is_a_message_or_garbage(data: st.DataObject) -> None:
     )
     at = data.draw(st.integers(0, len(frame) - 1))
     frame[at] = data.draw(st.integers(0, 255))
-    with contextlib.suppress(BadFrameError):
+    with contextlib.suppress(BadFrameError, UnknownKindError):
         codec.decode_header(bytes(frame))
 
 
@@ -82,10 +82,16 @@ def test_too_many_cids_are_refused() -> None:
         ["grant", [CID], -1],
         ["grant", [CID], float("inf")],
         ["grant", [], 3],
-        ["status_no", [CID], "because", True, None, ""],
+        ["status_no", [CID], "Because!", True, None, ""],
+        ["status_no", [CID], 5, True, None, ""],
         ["status_no", [CID], "busy", True, -0.5, ""],
         ["status_no", [CID], "busy", True, 1, "x" * 600],
-        ["teleport", 1],
+        ["Teleport", 1],
+        ["", 1],
+        ["x" * 65, 1],
+        [1, "teleport"],
+        [["teleport"], 1],
+        "teleport",
         {"a": 1},
         17,
     ],
@@ -93,6 +99,38 @@ def test_too_many_cids_are_refused() -> None:
 def test_what_is_not_in_the_protocol(fields: object) -> None:
     with pytest.raises(BadFrameError):
         codec.decode_header(msgpack.packb(fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        (["teleport", 1], "teleport"),
+        (["teleport"], "teleport"),
+        (["app.v2_x-y", {"any": [1, b"x"]}], "app.v2_x-y"),
+        (["status_no", [CID], "because", True, None, ""], "status_no because"),
+        (["status_no", [CID], "busy", True, None, "", "elsewhere"], "status_no elsewhere"),
+        (["held", [CID], "moved"], "held moved"),
+    ],
+)
+def test_what_only_a_later_version_knows_is_no_garbage(fields: object, kind: str) -> None:
+    with pytest.raises(UnknownKindError) as caught:
+        codec.decode_header(msgpack.packb(fields))
+    assert caught.value.kind == kind
+
+
+def test_nor_is_an_intent_with_a_body_of_a_later_version() -> None:
+    def signed(body: object) -> bytes:
+        data: bytes = msgpack.packb(
+            ["12D3KooWJWoaqZhDaoEFshF7Rh1bpY9ohihFhzcW6d69Lr2NASuq", bytes(8), 1.0, body]
+        )
+        return data
+
+    with pytest.raises(UnknownKindError) as caught:
+        codec.decode_intent(signed(["seek", 1]))
+    assert caught.value.kind == "seek"
+    for wrong in (["want", []], ["Seek!"], 5, []):
+        with pytest.raises(BadFrameError):
+            codec.decode_intent(signed(wrong))
 
 
 def test_a_bomb_of_nested_arrays_costs_nothing() -> None:

@@ -44,6 +44,7 @@ class Seen:
         self.sent: list[tuple[tuple[Cid, ...], int]] = []
         self.faults: list[tuple[PeerId, str, str]] = []
         self.failures: list[str] = []
+        self.unknown: list[tuple[PeerId, str]] = []
         self.moves: list[tuple[str, ...]] = []
         self.failed: list[tuple[str, str]] = []
         self.found: list[str] = []
@@ -117,6 +118,10 @@ class Seen:
 
     def on_addrs(self, addrs: tuple[str, ...]) -> None:
         self.moves.append(addrs)
+        self._news.unpark_all()
+
+    def on_unknown(self, peer: PeerId, kind: str) -> None:
+        self.unknown.append((peer, kind))
         self._news.unpark_all()
 
     def on_failure(self, text: str) -> None:

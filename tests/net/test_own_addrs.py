@@ -187,6 +187,7 @@ async def test_an_address_that_comes_later_is_listened_on_then(world: World) -> 
         world.lacks.clear()
         world.change("127.0.0.1")
         await seen.until(lambda: seen.moves)
+        await other.until(lambda: another.addrs)
         assert seen.moves[-1] == network.addrs
         await connect(Node(another, other), Node(network, seen))
 

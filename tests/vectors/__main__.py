@@ -6,6 +6,7 @@ frames.json    every kind of message: its msgpack array as JSON, and its frame a
 intents.json   every kind of intent: the key that signs it, the signed bytes, the signature, the gossip message
 accepted.json  headers that a peer has to take although this version writes them otherwise, and what they mean
 refused.json   frames that a peer has to refuse, and why
+skipped.json   frames that a later version may send: a peer passes over them
 parts.json     which blocks of an object a `part` names
 customs.json   the CIDs by which a `status_no` names a custom
 addrs.json     what an address in an intent means, by the intent's origin
@@ -169,14 +170,14 @@ def refused() -> list[dict[str, str]]:
         "a header of 65,537 bytes": bytes([1, 1, 0, 1, 0, 0, 0, 0]),
         "a payload of 2,097,153 bytes": frame(["chunk", LEAF], codec.MAX_PAYLOAD + 1),
         "a map instead of an array": frame({"cids": [LEAF]}),
-        "a tag that is none": frame(["please", [LEAF]]),
+        "a tag that is none": frame(["Please!", [LEAF]]),
         "no tag": frame([]),
         "no CIDs": frame(["cancel", []]),
         "513 CIDs": frame(["cancel", many]),
         "a CID of another form (CIDv0)": frame(
             ["cancel", ["QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKxGnR"]]
         ),
-        "a reason that is none": frame(["status_no", [LEAF], "tired", True, None, ""]),
+        "a reason that is none": frame(["status_no", [LEAF], "Tired!", True, None, ""]),
         "a float where an integer belongs": frame(["keep", ROOT, 3.0]),
         "a size above 2^53": frame(["keep", ROOT, messages.MAX_SIZE + 1]),
         "a text of 513 characters": frame(["error", "x" * (messages.MAX_TEXT + 1)]),
@@ -260,6 +261,25 @@ def addrs() -> list[dict[str, str | None]]:
     return [{"origin": ORIGIN, "addr": addr, "dialled": own_addr(addr, ORIGIN)} for addr in cases]
 
 
+def skipped() -> list[dict[str, str]]:
+    """Frames that a later version may send: a peer passes over them, their payloads included."""
+
+    def frame(header: object, payload: bytes = b"") -> str:
+        data: bytes = msgpack.packb(header)
+        prefix = (1 << 24 | len(data)).to_bytes(4, "big") + len(payload).to_bytes(4, "big")
+        return (prefix + data + payload).hex()
+
+    return [
+        {"why": "a tag that is not known", "kind": "please", "frame": frame(["please", [LEAF]])},
+        {"why": "the same with a payload", "kind": "please", "frame": frame(["please", 7], HELLO)},
+        {
+            "why": "a reason that is not known",
+            "kind": "status_no tired",
+            "frame": frame(["status_no", [LEAF], "tired", True, None, ""]),
+        },
+    ]
+
+
 def tickets() -> list[dict[str, Any]]:
     """Tickets, in words."""
     return [{"ticket": format_ticket(ticket), **ticket._asdict()} for ticket in TICKETS]
@@ -295,6 +315,7 @@ FILES: dict[str, Callable[[], list[Any]]] = {
     "intents": intents,
     "accepted": accepted,
     "refused": refused,
+    "skipped": skipped,
     "parts": parts,
     "customs": customs,
     "addrs": addrs,

@@ -97,6 +97,16 @@ def test_refused(vector: dict[str, str]) -> None:
         read()
 
 
+@pytest.mark.parametrize("vector", vectors("skipped"), ids=lambda vector: vector["why"])
+def test_skipped(vector: dict[str, str]) -> None:
+    frame = bytes.fromhex(vector["frame"])
+    lengths = codec.decode_prefix(frame[:8])
+    assert len(frame) == 8 + lengths.header + lengths.payload
+    with pytest.raises(codec.UnknownKindError) as caught:
+        codec.decode_header(frame[8 : 8 + lengths.header])
+    assert caught.value.kind == vector["kind"]
+
+
 @pytest.mark.parametrize("vector", vectors("tickets"), ids=lambda vector: str(vector["name"]))
 def test_tickets(vector: dict[str, Any]) -> None:
     ticket = Ticket(vector["root"], vector["name"], vector["size"], tuple(vector["addrs"]))

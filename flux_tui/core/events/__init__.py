@@ -76,6 +76,7 @@ from flux_tui.core.events.node import (
     ClockStepped,
     CustomReceived,
     ErrorOccurred,
+    MessagePassedOver,
     NodeStarted,
     NodeStopped,
     PeerConnected,
@@ -139,6 +140,7 @@ __all__ = [
     "LeaseExtended",
     "LeaseLapsed",
     "LossCause",
+    "MessagePassedOver",
     "NodeStarted",
     "NodeStopped",
     "ObjectAdded",
@@ -241,6 +243,7 @@ Event: TypeAlias = (
     | ClockStepped
     | AddrsChanged
     | ClockDiffers
+    | MessagePassedOver
     | Unknown
 )
 

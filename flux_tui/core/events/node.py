@@ -89,6 +89,16 @@ class PeerFaulted(EventBase, tag="peer_faulted", frozen=True, kw_only=True):
     """How many times since the last such entry; `text` is of the latest."""
 
 
+class MessagePassedOver(EventBase, tag="message_passed_over", frozen=True, kw_only=True):
+    """A peer sent something of a kind that this version does not know. It speaks a later version; no fault."""
+
+    peer: PeerId
+    kind: str
+    """Its tag, and the word that is not known, if that is another one."""
+    count: int = 1
+    """How many such messages since the last such entry; `kind` is of the latest."""
+
+
 class ClockDiffers(EventBase, tag="clock_differs", frozen=True, kw_only=True):
     """An intent of this peer was forwarded to this node, and refused: it is old, or the two clocks differ."""
 

@@ -1,0 +1,113 @@
+"""Peers of another make, and of a later version: nothing that they may do ends their connection."""
+
+import os
+from pathlib import Path
+
+import msgpack
+import pytest
+import trio
+
+from flux_tui.core import codec
+from flux_tui.core import commands as cmd
+from flux_tui.core import events as ev
+from flux_tui.core.ids import raw_cid
+from flux_tui.core.messages import Chunk, Error, Grant, StatusYesButLater
+from flux_tui.net import budget
+from flux_tui.node.node import FluxNode
+from tests.abuse.attacker import attacking
+from tests.abuse.test_attacks import events, linked, victim
+from tests.net.yamux_peer import YamuxPeer, yamux_peer
+from tests.node.test_node import until
+
+MIB = 2**20
+
+
+def later(header: object, payload: bytes = b"") -> bytes:
+    """A frame of a later version."""
+    data: bytes = msgpack.packb(header)
+    return (
+        (codec.VERSION << 24 | len(data)).to_bytes(4, "big")
+        + len(payload).to_bytes(4, "big")
+        + data
+        + payload
+    )
+
+
+async def test_what_only_a_later_version_knows_is_passed_over(tmp_path: Path) -> None:
+    async with victim(tmp_path) as node, attacking(node.addrs[0]) as peer:
+        await linked(node, peer)
+        frames = [
+            later(["teleport", 1, {"to": "elsewhere"}]),
+            later(["teleport"], os.urandom(100_000)),
+            later(["status_no", [raw_cid(b"x")], "asleep", True]),
+        ]
+        for frame in frames * 3:
+            await peer.send(frame)
+        await peer.push(Error(text="and this is known"))
+        await until(lambda: events(node, ev.ErrorReceived))
+        assert peer.peer_id in node._network.peers()
+        assert not events(node, ev.PeerFaulted)
+        (told,) = events(node, ev.MessagePassedOver)
+        assert (told.peer, told.kind, told.count) == (peer.peer_id, "teleport", 1)
+        # The others are counted, and told of as it goes.
+    async with FluxNode.open(tmp_path / "victim") as node:
+        assert peer.peer_id in node.derive_state().peers
+
+
+async def test_an_intent_of_a_later_kind_is_no_fault(tmp_path: Path) -> None:
+    async with victim(tmp_path) as node, attacking(node.addrs[0]) as peer:
+        await linked(node, peer)
+        signed = msgpack.packb([peer.peer_id, os.urandom(8), 1e10, ["seek", "anything"], []])
+        signature = peer.pair.private_key.sign(signed)
+        await peer.send(later(["intent", signed, signature]))
+        await peer.send(later(["route", ["intent", signed, signature], 1]))
+        await peer.push(Error(text="and this is known"))
+        await until(lambda: events(node, ev.ErrorReceived))
+        assert [told.kind for told in events(node, ev.MessagePassedOver)] == ["intent seek"]
+        assert not events(node, ev.PeerFaulted)
+
+
+async def offered(peer: YamuxPeer, node: FluxNode, data: list[bytes]) -> int:
+    """Have the node want these of the peer; returns the stream to push on."""
+    push = await peer.open_push()
+    await until(lambda: peer.peer_id in node._network.peers())
+    cids = tuple(map(raw_cid, data))
+    node.push_intent(cmd.WantMany(cids))
+    await peer.send(push, codec.encode_frame(StatusYesButLater(cids=cids, eta=0.0, queue_bytes=0)))
+    return push
+
+
+@pytest.mark.parametrize("together", [3, 6])
+async def test_a_frame_of_several_mib_is_taken(tmp_path: Path, together: int) -> None:
+    """js-libp2p writes what it has as one frame, up to the window that was granted."""
+    data = [os.urandom(MIB) for _ in range(together)]
+    frames = {raw_cid(one): codec.encode_frame(Chunk(cid=raw_cid(one)), MIB) + one for one in data}
+    async with victim(tmp_path) as node, yamux_peer(node.addrs[0]) as peer:
+        push = await offered(peer, node, data)
+        granted: list[str] = []
+        with trio.fail_after(20):
+            while len(granted) < together:
+                grant = await peer.hears(Grant)
+                assert isinstance(grant, Grant)
+                granted += grant.cids
+        await peer.send(push, b"".join(frames.values()))
+        await until(lambda: not node.count_pending())
+        assert not events(node, ev.PeerFaulted)
+        assert peer.peer_id in node._network.peers()
+        # What was taken is granted anew: it can go on.
+        await peer.until(push, 4 * MIB)
+        await peer.send(push, codec.encode_frame(Error(text="x")) * 1000)
+        await until(lambda: len(events(node, ev.ErrorReceived)) >= 1)
+
+
+async def test_a_long_frame_on_a_slow_line_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes longer than a stall may, and never stalls."""
+    monkeypatch.setattr(budget, "STALL_SECONDS", 1.0)
+    data = os.urandom(MIB)
+    async with victim(tmp_path) as node, yamux_peer(node.addrs[0]) as peer:
+        push = await offered(peer, node, [data])
+        await peer.hears(Grant)
+        body = codec.encode_frame(Chunk(cid=raw_cid(data)), MIB) + data
+        await peer.send(push, body, pause=0.1)
+        await until(lambda: not node.count_pending())
+        assert not events(node, ev.PeerFaulted)
