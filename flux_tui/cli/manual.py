@@ -98,4 +98,5 @@ Environment:
 
 \b
 Exit status:
-  0  done      1  failed: one sentence says why      2  wrong usage      130  interrupted"""
+  0  done      1  failed: one sentence says why      2  wrong usage
+  130  interrupted      128 + N  ended by signal N (143: SIGTERM, 129: SIGHUP)"""

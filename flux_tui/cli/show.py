@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flux_tui.cli.common import home_option, home_to_look_with, the_home
+from flux_tui.cli.flags import apply_to_running, node_flags
 from flux_tui.cli.output import Failure, need_terminal
 from flux_tui.cli.params import PathType
 from flux_tui.config import Settings, SettingsError
@@ -77,7 +78,10 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
         trouble=lambda: starter.trouble,
     )
     app = dashboard(place, here, masked=masked)
-    starter.start()
+    if here.listening():
+        apply_to_running(here, node_flags(flags))  # what it cannot do is said before the screen is taken
+    else:
+        starter.start()
     stays = True
     try:
         stays = run_dashboard(app)
@@ -164,7 +168,6 @@ class Starter:
 
     def _start(self, flags: list[str] | None) -> None:
         from flux_tui.cli.background import ensure_node
-        from flux_tui.cli.flags import node_flags
 
         try:
             ensure_node(self._home, node_flags(self._flags) if flags is None else flags, started=self._take)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from flux_tui.home import Home
+from tests.bench.nodes import Node, running
 from tests.ui.conftest import RECORDING
 from tests.ui.terminal import Terminal, dashboard
 
@@ -140,3 +141,20 @@ def test_without_a_terminal_it_says_so(arguments: list[str], stream: str, tmp_pa
         rf"flux-tui: .* needs a terminal, which standard {stream} is not: .*\r?\n", said.decode()
     )
     assert not (tmp_path / "home").exists(), "no node was started for it"
+
+
+def test_a_flag_that_the_running_node_lacks_is_said_before_the_screen_is_taken(tmp_path: Path) -> None:
+    """A dashboard of a public node must not be taken for one of a private node."""
+    node = Node(tmp_path / "home")
+    with running(node):
+        key = tmp_path / "swarm.key"
+        terminal = Terminal(["-m", "flux_tui", "--home", str(node.home), "--swarm-key", str(key)], (100, 30))
+        try:
+            assert terminal.wait_end(PATIENCE)[0] == 1
+            until(lambda: "or leave that out" in terminal.text())
+            assert " ".join(terminal.text().split()) == (
+                f"flux-tui: the node of {node.home} runs already, and without --swarm-key {key}: stop it first"
+                " (`flux-tui stop`), or leave that out"
+            )
+        finally:
+            terminal.close()
