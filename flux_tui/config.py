@@ -19,6 +19,8 @@ UNITS = {
     "": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
     "k": 2**10, "m": 2**20, "g": 2**30, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
 }  # fmt: skip
+KEEP_FREE = 256 * 1024 * 1024
+"""Bytes that stay free on a disk, unless the settings say otherwise."""
 ANY_PORT = "/ip4/0.0.0.0/tcp/0"
 """Every address of this machine, at a port that is free."""
 _SIZE = re.compile(r"^\s*([0-9]{0,20}\.?[0-9]{1,20})\s*([a-z]*)\s*$", re.IGNORECASE)
@@ -98,6 +100,9 @@ class Settings:
     """Chunks/s that leave this node; 0: no limit."""
     per_peer_chunks: int = field(default=0, metadata=COUNT)
     """The same for any one peer."""
+    keep_free: int = field(default=KEEP_FREE, metadata=SIZE)
+    """Bytes that stay free on each disk that is written to, though never more than a tenth of it; what has no room
+    waits."""
     quota: int = field(default=0, metadata=SIZE)
     """Bytes of replicas that are kept for others (`hold`); 0: none."""
     max_object: int = field(default=0, metadata=SIZE)

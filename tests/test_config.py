@@ -130,7 +130,7 @@ def test_the_file_counts_and_flags_count_more(home: Home) -> None:
 def test_every_key_is_taken_from_the_file(home: Home) -> None:
     with_file(home, 'listen=["/a"]\njoin=["/b"]\nmdns=false\nlow_priority=false\nmax_pending=1\nmax_uploads=2\n'
               'swarm_key="swarm.key"\nrelay=["/c"]\nserve_relay=true\n'
-              f'upload_limit="2MB/s"\nper_peer_limit=5\nupload_chunks=6\nper_peer_chunks=7\nquota="1GiB"\n'
+              f'upload_limit="2MB/s"\nper_peer_limit=5\nkeep_free=9\nupload_chunks=6\nper_peer_chunks=7\nquota="1GiB"\n'
               f'max_object="1MiB"\nallow=["{PEER}"]\ndeny=["{PEER}"]\n'
               'theme="nord"\nascii=true\n[keys]\nwant="f2"\n')  # fmt: skip
     found = Settings.load(home)

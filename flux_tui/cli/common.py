@@ -79,6 +79,12 @@ def node_options(command: F) -> F:
         click.option(
             "--max-pending", type=int, default=None, metavar="N", help="Intents in the network at once."
         ),
+        click.option(
+            "--keep-free",
+            default=None,
+            metavar="SIZE",
+            help="Leave so much of each disk free. [default: 256 MiB]",
+        ),
         *limit_options(),
     ]
     for option in reversed(options):
@@ -128,6 +134,7 @@ def load_settings(
     relay: Iterable[str] = (),
     serve_relay: bool = False,
     max_pending: int | None = None,
+    keep_free: str | None = None,
     allow: Iterable[str] = (),
     deny: Iterable[str] = (),
     **limits: Any,
@@ -142,6 +149,7 @@ def load_settings(
         relay=tuple(relay) or None,
         serve_relay=True if serve_relay else None,
         max_pending=max_pending,
+        keep_free=keep_free,
         allow=tuple(allow) or None,
         deny=tuple(deny) or None,
         **limits,

@@ -19,7 +19,7 @@ from flux_tui.home import Home, HomeError
 
 LISTS = ("listen", "join", "relay", "allow", "deny")
 """Options that may be given several times."""
-FIXED = ("listen", "no_mdns", "swarm_key", "relay", "serve_relay", "max_pending")
+FIXED = ("listen", "no_mdns", "swarm_key", "relay", "serve_relay", "max_pending", "keep_free")
 """What cannot be changed while a node runs."""
 
 
@@ -35,7 +35,7 @@ def node_flags(flags: dict[str, Any]) -> list[str]:
         found += ["--swarm-key", flags["swarm_key"]]
     if flags.get("serve_relay"):
         found.append("--serve-relay")
-    for name in ("max_pending", *LIMITS):
+    for name in ("max_pending", "keep_free", *LIMITS):
         if flags.get(name) is not None:
             found += [option(name), str(flags[name])]
     return found

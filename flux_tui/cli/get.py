@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,6 +16,7 @@ from flux_tui.cli.common import (
     fold,
     home_option,
     json_option,
+    load_settings,
     new_mark,
     node_options,
     open_series,
@@ -33,6 +36,8 @@ from flux_tui.core.waiting import next_try
 from flux_tui.core.words import human_seconds, human_size, reason_first, short_addr
 from flux_tui.home import Home, HomeError
 from flux_tui.paths import literal_path
+from flux_tui.store.room import Room
+from flux_tui.store.schema import NoRoomError
 from flux_tui.store.series import SeriesReader, StoreError
 from flux_tui.store.standing import standing
 
@@ -67,7 +72,7 @@ Interrupt it as you like: the same command goes on where it was."""
 @node_options
 @json_option
 def get(
-    what: str, output: Output | None, go_on: bool, home: Path | None, as_json: bool, **flags: object
+    what: str, output: Output | None, go_on: bool, home: Path | None, as_json: bool, **flags: Any
 ) -> None:
     """Fetch a file or folder from everybody who has it, verified.
 
@@ -79,6 +84,7 @@ def get(
     if here:
         _done(ticket, path, as_json, "is here already")
         return
+    _ask_for_room(ticket, path, load_settings(place, **flags).keep_free)
     ensure_node(place, node_flags(flags))
     if output is not None and output.folder:
         path.parent.mkdir(exist_ok=True)
@@ -88,6 +94,36 @@ def get(
     finally:
         reader.close()
     _done(ticket, path, as_json, f"{human_size(whole.size)}, whole and verified", whole.size)
+
+
+def _ask_for_room(ticket: Ticket, path: Path, keep_free: int) -> None:
+    """Whether the disk has room for it. If not, a person may want it all the same; a script hears so.
+
+    What came of it before takes no more room than it has already.
+    """
+    if ticket.size is None:
+        return
+    folder = next((one for one in path.parents if one.is_dir()), Path("/"))
+    came = sum(
+        _blocks(one) for one in path.parent.glob(f".*{ticket.root[-8:]}.flux-part") if path.parent.is_dir()
+    )
+    try:
+        Room(keep_free).check(folder, max(0, ticket.size - came))
+    except NoRoomError as error:
+        if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
+            raise Failure(str(error)) from None
+        say(f"{str(error).partition(';')[0]}.")
+        if not click.confirm("Fetch it all the same? It waits when the disk is full", err=True):
+            raise Failure("nothing was fetched") from None
+
+
+def _blocks(path: Path) -> int:
+    """Bytes that a file or folder takes on its disk."""
+    try:
+        inside = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
+        return sum(os.lstat(one).st_blocks * 512 for one in (path, *inside))
+    except OSError:
+        return 0
 
 
 def _target(home: Home, ticket: Ticket, output: Output | None) -> tuple[Path, bool]:

@@ -11,7 +11,7 @@ import msgspec
 
 from flux_tui.core.events import EVENT_KINDS
 from flux_tui.core.ids import BadIdError, Cid, PeerId, is_cid, is_text, parse_peer_id
-from flux_tui.core.messages import MAX_PAYLOAD_CUSTOM, MAX_REPLICAS
+from flux_tui.core.messages import MAX_PAYLOAD_CUSTOM, MAX_REPLICAS, MAX_SIZE
 from flux_tui.core.policy import PolicyChange
 
 DATA_KINDS: dict[str, tuple[str, ...]] = {
@@ -204,8 +204,7 @@ def check_command(command: Command) -> None:
             _check_path(command.path)
             if not command.path.strip("/."):
                 raise BadCommandError(f"{command.path!r} is no place for a file")
-            if command.size is not None and command.size < 0:
-                raise BadCommandError(f"{command.size} is no size")
+            _check_size(command.size)
         case Custom():
             check_kind(command.kind)
             if len(command.payload) > MAX_PAYLOAD_CUSTOM:
@@ -218,8 +217,7 @@ def check_command(command: Command) -> None:
             _check_cids((command.root,))
             if not 1 <= command.replicas <= MAX_REPLICAS:
                 raise BadCommandError(f"replicas have to be 1 to {MAX_REPLICAS}, not {command.replicas}")
-            if command.size is not None and command.size < 0:
-                raise BadCommandError(f"{command.size} is no size")
+            _check_size(command.size)
         case Add() | CancelAdd():
             _check_path(command.path)
         case Configure():
@@ -228,6 +226,11 @@ def check_command(command: Command) -> None:
             pass  # an address that is none is told of by who dials it
         case _:
             assert_never(command)
+
+
+def _check_size(size: int | None) -> None:
+    if size is not None and not 0 <= size <= MAX_SIZE:
+        raise BadCommandError(f"{size} is no size")
 
 
 def _check_cids(cids: tuple[Cid, ...]) -> None:

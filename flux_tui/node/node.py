@@ -127,6 +127,7 @@ class FluxNode:
         settings = settings or Settings.load(home)
         store = await trio.to_thread.run_sync(Store.open, home.path)
         stack.callback(store.close)
+        store.room.keep_free = settings.keep_free
         state = await trio.to_thread.run_sync(load_state, store)
         opening = network or _libp2p(home, settings, state.at)
         # The network's first calls may come before the node is complete: the receiver holds them.

@@ -13,10 +13,8 @@ from pathlib import Path
 from flux_tui.core.words import human_size
 from flux_tui.store.schema import NoRoomError
 
-KEEP_FREE = 256 * 1024 * 1024
-"""Bytes that stay free on a disk, unless the settings say otherwise."""
 SHARE = 10
-"""But never more than this part (1/10) of a disk."""
+"""No more than this part (1/10) of a disk is kept free."""
 KEEP_NAMES = 1_000
 """Files that can still be made afterwards, where a file system has a limit."""
 NAME_BYTES = 4096
@@ -28,8 +26,9 @@ UNLOOKED = 1024 * 1024
 class Room:
     """The room on the disks that a store writes to. Several threads may ask at once."""
 
-    def __init__(self, keep_free: int = KEEP_FREE) -> None:
+    def __init__(self, keep_free: int = 0) -> None:
         self.keep_free = keep_free
+        """Bytes that stay free; a node has this from its settings."""
         self._credit: dict[Path, int] = {}
         """Bytes that may be written to a folder before it is looked again."""
 

@@ -20,7 +20,9 @@ INDENT = 3
 
 def ticket_of(state: State, found: ObjectState) -> str:
     """The ticket by which others can have an object from this node."""
-    return format_ticket(Ticket(found.root, found.name, found.size, state.addrs))
+    # Of what is still being fetched, not all is known; and who fetches it takes no more than its ticket says.
+    size = found.size if found.completed_at is not None else None
+    return format_ticket(Ticket(found.root, found.name, size, state.addrs))
 
 
 def shared_last(state: State) -> ObjectState | None:

@@ -859,3 +859,14 @@ def test_a_holder_that_cannot_be_dialled_and_an_interrupt(tmp_path: Path) -> Non
         finally:
             if pid := Home(home).running():
                 os.kill(pid, signal.SIGKILL)
+
+
+def test_a_ticket_for_more_than_the_disk_has_room_for(
+    here: Command, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can be asked: a script hears a sentence, and no node is started for it."""
+    large = format_ticket(Ticket(CID, "film.mkv", 1 << 52))
+    here("get", large, "-o", tmp_path / "film.mkv", home=home).failed(
+        "there is no room: .* may be written to the disk of .*, which keeps 256 MiB free"
+    )
+    assert not (home / "node.log").exists()

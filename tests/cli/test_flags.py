@@ -36,7 +36,8 @@ def test_every_option_gets_through_to_the_node(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     given = parsed(
         "--listen", "/a", "--listen", "/b", "--join", "/c", "--no-mdns", "--swarm-key", "swarm.key",
-        "--relay", "/d", "--relay", "/e", "--serve-relay", "--max-pending", "7", "--max-uploads", "3",
+        "--relay", "/d", "--relay", "/e", "--serve-relay", "--max-pending", "7", "--keep-free", "2GB",
+        "--max-uploads", "3",
         "--upload-limit", "2MB/s", "--per-peer-limit", "1MB/s", "--quota", "1GB", "--max-object", "1MB",
         "--allow", PEER, "--deny", PEER,
     )  # fmt: skip
@@ -50,6 +51,7 @@ def test_every_option_gets_through_to_the_node(tmp_path: Path, monkeypatch: pyte
         relay=("/d", "/e"),
         serve_relay=True,
         max_pending=7,
+        keep_free=2 * 10**9,
         max_uploads=3,
         upload_limit=2_000_000,
         per_peer_limit=1_000_000,
@@ -72,7 +74,7 @@ def test_no_option_changes_nothing(tmp_path: Path) -> None:
 
 VALUES: dict[str, tuple[str, ...]] = {
     "--home": ("/a home",), "--listen": ("/a", "/b"), "--join": ("/c", "-d"), "--no-mdns": (),
-    "--swarm-key": ("key",), "--relay": ("/e",), "--serve-relay": (), "--max-pending": ("7",),
+    "--swarm-key": ("key",), "--relay": ("/e",), "--serve-relay": (), "--max-pending": ("7",), "--keep-free": ("1GB",),
     "--upload-limit": ("2MB/s",), "--per-peer-limit": ("1MB/s",), "--max-uploads": ("3",), "--quota": ("1GB",),
     "--max-object": ("1MB",), "--allow": (PEER,), "--deny": (PEER, "none"), "--mask": (),
 }  # fmt: skip
