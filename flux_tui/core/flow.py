@@ -12,8 +12,10 @@ WINDOWS = (15.0, 60.0)
 """Seconds by which an eta is told: the first in which what came is even."""
 MIN_SECONDS = 3.0
 """So long something has to flow before it can be told whether it is even."""
+PARTS = 3
+"""Into so many parts the time is cut, to see whether what came is even."""
 UNEVEN = 2.0
-"""How many times as much may come in one half of the time as in the other."""
+"""How many times as much may come in one part as in another."""
 
 
 def rate_of(by_second: Mapping[int, float], now: float, seconds: int = RATE_SECONDS) -> float:
@@ -33,10 +35,9 @@ def eta_of(by_second: Mapping[int, float], since: float, now: float, left: float
         start, end = int(max(since, now - window)), int(now)
         if end - start < MIN_SECONDS:
             return None
-        middle = (start + end) / 2
-        came = [0.0, 0.0]
+        came = [0.0] * PARTS
         for second in range(start, end):
-            came[second >= middle] += by_second.get(second, 0)
+            came[(second - start) * PARTS // (end - start)] += by_second.get(second, 0)
         if min(came) * UNEVEN >= max(came) > 0:
             return left * (end - start) / sum(came)
     return None

@@ -15,6 +15,7 @@ from flux_tui.core.flow import eta_of, rate_of
         ({0: 900.0}, 10.5, None),  # a burst, and nothing since
         ({0: 900.0, 40: 10.0}, 50.5, None),  # a burst, and one chunk long after it
         ({29: 100.0}, 30.5, None),  # it has just begun
+        ({0: 90.0, 11: 90.0}, 14.5, None),  # two bursts
     ],
 )
 def test_an_eta_is_told_of_what_flows_evenly(came: dict[int, float], now: float, told: float | None) -> None:

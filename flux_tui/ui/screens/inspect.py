@@ -18,7 +18,7 @@ from flux_tui.core.events import Entry, Event, Reason, kind_of
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.plain import Plain, plain
 from flux_tui.core.report import entry_report
-from flux_tui.core.waiting import Tries, Try
+from flux_tui.core.waiting import Tries, Try, asked_again_at
 from flux_tui.core.words import counted, human_seconds, human_size, object_words, reason_first
 from flux_tui.ui.filter import cids_of, fields_of, peers_of
 from flux_tui.ui.owners import Touching, roots_of
@@ -391,6 +391,7 @@ def _peer_facts(peer: PeerId, view: View) -> list[Fact]:
     def noes(counts: Mapping[Reason, int]) -> str:
         return ", ".join(f"{reason} {count:,}" for reason, count in counts.items()) or "never"
 
+    again = asked_again_at(view.state, found) if found.connected else None
     fault = f"{found.broken:,}" if found.broken else "none"
     facts += [
         Fact("address", plain(HIDDEN if view.masked else found.addr), found.addr),
@@ -404,6 +405,11 @@ def _peer_facts(peer: PeerId, view: View) -> list[Fact]:
         _plain("faults", found.faults, view),
         _plain("answers in", f"{answer * 1000:.0f} ms" if answer is not None else "not known", view),
         _plain("said NO", noes(found.counts), view),
+        *(
+            []
+            if again is None or again <= view.now
+            else [_plain("again in", human_seconds(again - view.now), view)]
+        ),
         _plain("heard NO", noes(found.said), view),
     ]
     return facts
