@@ -1,7 +1,7 @@
 """How text gets into Textual's own widgets: as it is, without markup, and only if it can be shown.
 
-Panels draw spans (view.py), which are plain already. Everything else that Textual draws goes through here:
-`Words` for a text in place, `Field` for what is typed, `content` for the title of a border. Underneath lies
+All that Textual draws goes through here: `segment` for a span of a panel, `Words` for a text in place, `Field` for
+what is typed, `content` for the title of a border. The linter refuses Textual's own elsewhere. Underneath lies
 `Guard`, which every line passes on its way to the terminal; nothing should be left for it to do.
 """
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.cells import cell_len
 from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.color import Color
@@ -63,6 +64,11 @@ class Field(Input):
         self.take(event.text)
         event.prevent_default()
         event.stop()
+
+
+def segment(text: Plain, style: Style) -> Segment:
+    """A piece of a line as Textual draws it."""
+    return Segment(text, style)
 
 
 def content(text: Plain) -> Content:

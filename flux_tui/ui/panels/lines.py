@@ -8,7 +8,6 @@ first column tells by a sign, for those who see no colours, what is selected and
 import re
 from typing import ClassVar, Self
 
-from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
@@ -23,7 +22,7 @@ from flux_tui.core.plain import Plain, plain, plain_lines
 from flux_tui.ui import cells
 from flux_tui.ui.glyphs import Glyphs, Role
 from flux_tui.ui.panels.roles import Roles
-from flux_tui.ui.shown import NOTHING, assembled, content
+from flux_tui.ui.shown import NOTHING, assembled, content, segment
 from flux_tui.ui.view import Line, Row, merged, span, wide
 
 STRIPS = 256
@@ -250,25 +249,24 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
 
     def _draw(self, line: Line, sign: str, selected: bool, width: int) -> Strip:
         spans = merged([span(sign, "accent"), *line])
-        segments = [Segment(text, self._role(role)) for text, role in spans]
-        if segments and (room := width - wide(spans)) > 0:
-            segments[-1] = Segment(segments[-1].text + " " * room, segments[-1].style)
-        base = self._base
+        if spans and (room := width - wide(spans)) > 0:
+            text, role = spans[-1]
+            spans[-1] = (Plain(text + " " * room), role)
+        over = Style.null()
         if selected:
             # Over the spans' own styles, which have a background too.
             over = self._selection()
             if self.app.theme.startswith("ansi"):
                 over = Style(reverse=True)  # the terminal's own colours cannot be mixed
-            segments = [Segment(text, (style or base) + over) for text, style, _ in segments]
-            base += over
-        return Strip(segments).crop_extend(0, width, base)
+        segments = [segment(text, self._role(role) + over) for text, role in spans]
+        return Strip(segments).crop_extend(0, width, self._base + over)
 
     def _empty_line(self, y: int, width: int) -> Strip:
         lines = wrapped(self.empty, max(10, width - 4))
         top = max(0, (self.size.height - len(lines)) // 2)
         if top <= y < top + len(lines):
-            text = " " * ((width - cells.width(lines[y - top])) // 2) + lines[y - top]
-            return Strip([Segment(text, self._role("dim"))]).crop_extend(0, width, self._base)
+            text = Plain(" " * ((width - cells.width(lines[y - top])) // 2) + lines[y - top])
+            return Strip([segment(text, self._role("dim"))]).crop_extend(0, width, self._base)
         return Strip.blank(width, self._base)
 
     @property

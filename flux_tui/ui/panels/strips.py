@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from rich.segment import Segment
 from textual.events import Click, MouseDown, MouseMove
 from textual.message import Message
 from textual.strip import Strip
@@ -10,6 +9,7 @@ from textual.widget import Widget
 
 from flux_tui.ui.cells import width
 from flux_tui.ui.panels.roles import Roles
+from flux_tui.ui.shown import segment
 from flux_tui.ui.view import Line, merged, span
 
 
@@ -32,7 +32,7 @@ class LineStrip(Roles, Widget):
 
     def drawn(self, line: Line) -> Strip:
         """A line as wide as this widget."""
-        segments = [Segment(text, self._role(role)) for text, role in line]
+        segments = [segment(text, self._role(role)) for text, role in line]
         return Strip(segments).crop_extend(0, self.size.width, self.rich_style)
 
 
