@@ -64,6 +64,8 @@ DIAL_BURST, DIAL_RATE = 16.0, 1.0
 """Dials of strangers' return addresses, at once and per second in the long run."""
 UNTIMELY_BURST, UNTIMELY_RATE = 4.0, 0.1
 """The same of intents that seem to be old: anybody who kept them can push them again."""
+DIALS_SECONDS = 60.0
+"""Between two entries that say that these are spent."""
 MAX_REPORTS = 512
 """Peers and faults whose next entry is held back."""
 
@@ -147,6 +149,8 @@ class Admission:
         self._purses: OrderedDict[PeerId, _Purse] = OrderedDict()
         self._common = _Bucket(COMMON_BYTES, COMMON_RATE, now)
         self._dials = _Bucket(DIAL_BURST, DIAL_RATE, now)
+        self._dials_told_at = float("-inf")
+        self._not_dialled: str | None = None
         self._untimely = _Bucket(UNTIMELY_BURST, UNTIMELY_RATE, now)
         self._reports: OrderedDict[tuple[PeerId, str], _Report] = OrderedDict()
 
@@ -244,10 +248,21 @@ class Admission:
         """Which of the return addresses in this node's intent are dialled: its own, and not too many."""
         allowed: list[str] = []
         for addr in addrs:
-            if (own := own_addr(addr, origin)) is not None and self._dials.has(now):
+            if (own := own_addr(addr, origin)) is None:
+                continue
+            if self._dials.has(now):
                 self._dials.take(1, now)
                 allowed.append(own)
+            elif self._not_dialled is None and now >= self._dials_told_at + DIALS_SECONDS:
+                self._not_dialled = own
         return tuple(allowed)
+
+    def not_dialled(self, now: float) -> str | None:
+        """An address for which there was no dial left, if that is worth an entry now."""
+        addr, self._not_dialled = self._not_dialled, None
+        if addr is not None:
+            self._dials_told_at = now
+        return addr
 
     def may_dial_untimely(self, origin: PeerId, addrs: Sequence[str], now: float) -> tuple[str, ...]:
         """The same for an intent that seems to be old."""

@@ -315,6 +315,9 @@ class Machine:
         self.keeper.on_time()
         self.customs.on_time()
         self._report(self.admission.due(now))
+        if (addr := self.admission.not_dialled(now)) is not None:
+            text = f"{addr} is not dialled: intents name more addresses than are dialled for strangers"
+            self.ledger.emit(ev.ErrorOccurred(text=text))
         turn = self.ledger.take()
         if (payer := pusher or pushed.faulty(given)) is not None:
             self.admission.charge(payer, turn[0], now)

@@ -111,9 +111,17 @@ class DialGuard:
         """Why nothing is known of a peer that is to be dialled, if its addresses were left out."""
         if (addr := self._left_out.get(peer)) is None or (why := self.rule(addr)) is None:
             return None
-        if self._budget.is_news("left out", trio.current_time(), QUIET_SECONDS):
-            self.on_refused(addr, why)
+        self.refuses(addr)
         return why
+
+    def refuses(self, addr: str) -> bool:
+        """Whether the rule refuses an address; the first of each teller in a while is told of."""
+        if (why := self.rule(addr)) is None:
+            return False
+        teller = self._hearsay.teller(addr)[1]
+        if self._budget.is_news(f"rule {teller}", trio.current_time(), QUIET_SECONDS):
+            self.on_refused(addr, why)
+        return True
 
     def _told(self, peer: ID, teller: str) -> None:
         self._tellers[peer] = teller

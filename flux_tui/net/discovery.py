@@ -71,7 +71,7 @@ async def connect_any(
         if (why := await connect(peer, there, addr)) is None:
             return None
         reasons.append(why)
-    return "; ".join(reasons)
+    return "; ".join(filter(None, reasons))
 
 
 class _Listener(ServiceListener):

@@ -46,6 +46,8 @@ GONE_SECONDS = 2.0
 """For a connection that turned out to be dead to be cleared away."""
 MAX_DIALS = 128
 """Addresses being dialled at the same time."""
+TOLD = ""
+"""Why an address was not dialled, where the guard has said so, or said the like a while ago."""
 MAX_DIALLED = 4096
 """Peers and addresses for which it is remembered what dialling them came to."""
 PROBE_SECONDS = 60.0
@@ -306,7 +308,8 @@ class Libp2pNetwork:
                             await self._is_alive(link)  # somebody asks for it again
                 else:
                     failures += 1
-                    self._receiver.on_dial_failed(addr, why)
+                    if why != TOLD:
+                        self._receiver.on_dial_failed(addr, why)
                 if not dial.keep:
                     return
                 wait = min(REDIAL_MIN * self._doors(peer) * 2.0 ** min(failures, 16), REDIAL_MAX)
@@ -329,8 +332,8 @@ class Libp2pNetwork:
         refused = f"{addr} is not dialled: there are too many peers, or it misbehaved just now"
         if not self._links.allowed(peer):
             return refused
-        if not is_by_person() and (why := self._guard.rule(addr)) is not None:
-            return why
+        if not is_by_person() and self._guard.refuses(addr):
+            return TOLD
         self._addr_by_peer[peer] = addr
         if len(self._addr_by_peer) > MAX_DIALLED:
             del self._addr_by_peer[next(iter(self._addr_by_peer))]
@@ -346,8 +349,8 @@ class Libp2pNetwork:
         except trio.TooSlowError:
             probed = await self._probe_once(addr, transport)
             return f"{addr} cannot be reached: {probed}" if probed else f"{addr} does not answer"
-        except DialRefusedError as error:
-            return str(error)
+        except DialRefusedError:
+            return TOLD
         except Exception as error:  # libp2p raises many kinds
             probed = await self._probe_once(addr, transport)
             return f"{addr} cannot be reached: {unknown_identity(error) or probed or reason(error)}"

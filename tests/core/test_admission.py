@@ -303,6 +303,7 @@ def test_an_origin_that_did_not_come_when_it_was_dialled_is_dialled_again_for_it
 def test_return_addresses_of_a_thousand_names_are_dialled_a_few_at_a_time() -> None:
     script = Script(held={CHUNK: 7})
     dials = 0
+    told: list[str] = []
     for number in range(1000):
         origin = peer_name(number)
         intent = msg.Intent(
@@ -313,10 +314,13 @@ def test_return_addresses_of_a_thousand_names_are_dialled_a_few_at_a_time() -> N
             addrs=(f"/ip4/9.9.9.9/tcp/9/p2p/{origin}",),
         )
         script.now += 0.01
-        _, effects = script.machine.handle(fx.IntentCame(intent, "gossip"), script.now)
+        entries, effects = script.machine.handle(fx.IntentCame(intent, "gossip"), script.now)
+        told += [entry.event.text for entry in entries if isinstance(entry.event, ev.ErrorOccurred)]
         assert not any(isinstance(effect, fx.Serve) for effect in effects), "data is sent under a grant only"
         dials += sum(isinstance(effect, fx.Dial) for effect in effects)
     assert 0 < dials <= adm.DIAL_BURST + 10 * adm.DIAL_RATE + 1
+    assert len(told) == 1, "that they are spent is one entry"
+    assert told[0].endswith("is not dialled: intents name more addresses than are dialled for strangers")
 
 
 def test_only_the_one_who_granted_can_cancel() -> None:
