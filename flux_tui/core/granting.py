@@ -407,10 +407,39 @@ class Granting:
                 self.lapse(holder, cids[start : start + MAX_CIDS_DIRECT], "unwritten")
             self.tell_cancel(peer, cids)
 
+    def has_holder(self, fetch: Fetch) -> bool:
+        """Whether somebody who is connected said yes to it."""
+        return any(self.holders.get(peer).connected for peer in fetch.holders)
+
+    def move(self, cid: Cid, waits: Fetch, fetch: Fetch) -> None:
+        """A block of two objects waits to be granted for one of them: if only the other has a holder, for that."""
+        if self.has_holder(fetch) and not self.has_holder(waits):
+            del waits.missing[cid]
+            fetch.missing[cid] = None
+            self.wake(fetch)
+
+    def gather(self, fetch: Fetch) -> None:
+        """An object has its first holder, who may send what waits for objects that nobody has."""
+        for cid in fetch.blocks if len(self.fetches) > 1 else ():
+            if cid not in fetch.counted and cid not in fetch.missing:
+                for other in self.wanted.get(cid, ()):
+                    if cid in other.missing:
+                        self.move(cid, other, fetch)
+                        break
+
+    def _hand_on(self, fetch: Fetch) -> None:
+        """An object has lost its last holder: another one that has the same blocks may have one."""
+        for cid in list(fetch.missing):
+            for other in self.wanted.get(cid, ()):
+                if other is not fetch and cid in fetch.missing:
+                    self.move(cid, fetch, other)
+
     def settle(self, fetch: Fetch, wait: float | None, cause: RetryCause, peer: PeerId) -> None:
         """If nobody is left to send it now, set when it is pushed again."""
         if fetch.granted or not fetch.missing or any(self.usable(other) for other in fetch.holders):
             return
+        if fetch.tree and not self.has_holder(fetch):
+            self._hand_on(fetch)
         if wait is not None:
             self.retry.again(fetch, wait, cause, peer)
         elif cause == "lapsed":

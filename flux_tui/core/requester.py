@@ -228,10 +228,12 @@ class Requester:
         if fetch in fetches:
             return
         fetches.append(fetch)
-        if cid in self.grants.leases.by_chunk or any(
-            cid in other.missing for other in fetches if other is not fetch
-        ):
+        if cid in self.grants.leases.by_chunk:
             return  # on its way already, for another object that has it too
+        waits = next((other for other in fetches if other is not fetch and cid in other.missing), None)
+        if waits is not None:
+            self.grants.move(cid, waits, fetch)
+            return
         batch = self._inherited.pop(cid, None)
         if batch is not None and batch.deadline > self.ledger.now:
             self.grants.leases.inherit(batch, cid, fetch)
@@ -291,7 +293,10 @@ class Requester:
         for cid in cids:
             fetch = self.fetches[cid]
             fetch.quiet_pushes = 0
+            first = not self.grants.has_holder(fetch)
             fetch.holders[peer] = None
+            if first:
+                self.grants.gather(fetch)
             some = Part(part) if part is not None and len(cids) == 1 else None
             fetch.offered_by(peer, some)
             self._spread(fetch)

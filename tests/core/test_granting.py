@@ -338,3 +338,49 @@ def test_what_was_granted_is_no_fault_however_its_lease_ended(cause: str) -> Non
     for cid in copies[:1]:
         fetching.give(fx.ChunkSkipped(HOLDER, cid, LEAF))
     assert faults(fetching) == ["unasked_chunk"], "one more than it was ever granted"
+
+
+def other_of_the_same(script: Fetching) -> tuple[Cid, bytes]:
+    """Another object that is made of the same chunks."""
+    builder = FileBuilder()
+    for cid in reversed(script.leaves):
+        builder.add_leaf(cid, LEAF)
+    root = builder.finish()
+    return root.cid, root.blocks[-1].data
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_waits_for_an_object_that_nobody_has_is_granted_for_another(when: str) -> None:
+    script = Fetching(4, HOLDER)
+    other, block = other_of_the_same(script)
+    gone = msg.StatusNo(cids=(script.root, *script.leaves), reason="not_held", has_it=False)
+    if when == "before":
+        script.give(fx.MessageCame(HOLDER, gone))
+    script.granted.clear()
+    script.give(fx.Commanded(Get(other, "/elsewhere", size=4 * LEAF)))
+    script.give(up(OTHER))
+    yes = msg.StatusYesButLater(cids=(other,), eta=0, queue_bytes=0)
+    script.give(fx.MessageCame(OTHER, yes))
+    assert script.granted == {OTHER: [other]}
+    script.granted.clear()
+    script.held[other] = len(block)
+    script.give(fx.ChunkLanded(OTHER, other, len(block), block))
+    script.give(fx.Placed(other, (), tuple(script.leaves)))
+    if when == "after":
+        script.give(fx.MessageCame(HOLDER, gone))
+    assert set(script.granted.get(OTHER, ())) == set(script.leaves)
+
+
+def test_a_first_holder_is_granted_what_waited_for_another_object() -> None:
+    script = Fetching(4, HOLDER)
+    other, block = other_of_the_same(script)
+    script.held[other] = len(block)  # of another time
+    script.give(fx.Commanded(Get(other, "/elsewhere", size=4 * LEAF)))
+    script.give(fx.NodeRead(other, other, block))
+    script.give(fx.Placed(other, (), tuple(script.leaves)))
+    gone = msg.StatusNo(cids=(script.root, *script.leaves), reason="not_held", has_it=False)
+    script.give(fx.MessageCame(HOLDER, gone))
+    script.granted.clear()
+    script.give(up(OTHER))
+    script.give(fx.MessageCame(OTHER, msg.StatusYesButLater(cids=(other,), eta=0, queue_bytes=0)))
+    assert set(script.granted[OTHER]) == set(script.leaves)
