@@ -28,6 +28,7 @@ from typing import NamedTuple
 from flux_tui.core import events as ev
 from flux_tui.core.events import Entry
 from flux_tui.core.ids import PeerId, own_addr
+from flux_tui.core.limits import TokenBucket
 
 PURSE_BYTES = 512 * 1024
 """Of entries that one peer may cause at once: the wants and offers for some 2,000 loose chunks."""
@@ -73,31 +74,7 @@ ENTRY_BYTES, CID_BYTES = 72, 61
 """What an entry is taken to cost, and a CID in it."""
 
 
-class _Bucket:
-    """Tokens that come at a rate, up to a burst; it may go into debt by one spending."""
-
-    __slots__ = ("at", "burst", "level", "rate")
-
-    def __init__(self, burst: float, rate: float, now: float) -> None:
-        self.burst, self.rate = burst, rate
-        self.level, self.at = burst, now
-
-    def has(self, now: float) -> bool:
-        if now > self.at:
-            self.level = min(self.level + (now - self.at) * self.rate, self.burst)
-            self.at = now
-        return self.level > 0
-
-    def take(self, amount: float, now: float) -> None:
-        self.has(now)
-        self.level -= amount
-
-    def wait(self, now: float) -> float:
-        """Seconds until there is something again."""
-        return 0.0 if self.has(now) else -self.level / self.rate
-
-
-class _Purse(_Bucket):
+class _Purse(TokenBucket):
     """One peer's."""
 
     __slots__ = (
@@ -106,11 +83,11 @@ class _Purse(_Bucket):
 
     def __init__(self, now: float) -> None:
         super().__init__(PURSE_BYTES, PURSE_RATE, now)
-        self.intents = _Bucket(SENDER_BURST, SENDER_RATE, now)
+        self.intents = TokenBucket(SENDER_BURST, SENDER_RATE, now)
         """Pushed here by it."""
-        self.signed = _Bucket(ORIGIN_BURST, ORIGIN_RATE, now)
+        self.signed = TokenBucket(ORIGIN_BURST, ORIGIN_RATE, now)
         """Signed by it."""
-        self.noes = _Bucket(NO_BURST, NO_RATE, now)
+        self.noes = TokenBucket(NO_BURST, NO_RATE, now)
         """That it heard because it is not heeded."""
         self.connected = False
         self.proven = False
@@ -147,11 +124,11 @@ class Admission:
 
     def __init__(self, now: float) -> None:
         self._purses: OrderedDict[PeerId, _Purse] = OrderedDict()
-        self._common = _Bucket(COMMON_BYTES, COMMON_RATE, now)
-        self._dials = _Bucket(DIAL_BURST, DIAL_RATE, now)
+        self._common = TokenBucket(COMMON_BYTES, COMMON_RATE, now)
+        self._dials = TokenBucket(DIAL_BURST, DIAL_RATE, now)
         self._dials_told_at = float("-inf")
         self._not_dialled: str | None = None
-        self._untimely = _Bucket(UNTIMELY_BURST, UNTIMELY_RATE, now)
+        self._untimely = TokenBucket(UNTIMELY_BURST, UNTIMELY_RATE, now)
         self._reports: OrderedDict[tuple[PeerId, str], _Report] = OrderedDict()
 
     def __len__(self) -> int:

@@ -64,8 +64,8 @@ class Requester:
             if known.held or (path is not None and path != known.path):
                 self._moved(known, path, name, size, by)
             self.hurry(cid)
-            if at_once and cid in self.retry.queue:
-                self.retry.queue.hurry(cid)
+            if at_once and not self.retry.queue.is_inside(cid):
+                self.retry.queue.hurry(cid)  # nobody had it, or it was not tried yet: now it is
             return
         held, whole = self.ledger.holdings.size_of(cid), self._whole(cid)
         if cid in self.ledger.state.removing:
@@ -327,6 +327,7 @@ class Requester:
         if later or wait is not None:
             wait = self.grants.free_at(peer) - self.ledger.now
         freed: list[Cid] = []
+        lost = False
         for cid in cids:
             fetch = self.fetches.get(cid)
             if fetch is not None and no.has_it:
@@ -337,6 +338,7 @@ class Requester:
                     for other in self.wanted.get(cid, ()):
                         other.lack(peer, cid)
             if fetch is not None and not later:
+                lost = lost or peer in fetch.holders
                 fetch.holders.pop(peer, None)
                 holder.roots.pop(cid, None)
         if no.reason in GIVES_NOTHING:
@@ -359,7 +361,7 @@ class Requester:
                 self.grants.ready[peer] = None
             if wait is not None:
                 self.grants.settle(fetch, wait, "retry_after", peer)
-            else:
+            elif freed or lost:  # else nothing changed: nobody had said that it has it
                 self.grants.settle(fetch, None, "lapsed", peer)
 
     def accepts(self, peer: PeerId, cid: Cid) -> bool:

@@ -148,6 +148,21 @@ def test_a_dormant_want_is_pushed_again_when_it_is_due() -> None:
     assert all(pending.dormant or pending.in_network for pending in asker.state.pending.values())
 
 
+def test_a_dormant_want_that_a_person_asks_for_again_is_pushed_at_once() -> None:
+    swarm = Swarm(seed=10)
+    other, asker = swarm.node(), swarm.node()
+    swarm.mesh([other, asker])
+    (cid,) = unknown(1)
+    for again in (cmd.Want(cid), cmd.Get(cid, "/there"), cmd.Retry((cid,))):
+        asker.push(cmd.Want(cid))
+        pause(swarm, 8.0)
+        assert asker.state.pending[cid].dormant
+        before = asker.state.pending[cid].pushes
+        asker.push(again)
+        pause(swarm, 0.1)
+        assert asker.state.pending[cid].pushes == before + 1
+
+
 def test_a_newcomer_is_told_of_dormant_wants_too_the_newest_first() -> None:
     swarm = Swarm(seed=7)
     asker = swarm.node()
