@@ -111,3 +111,19 @@ async def test_why_it_cannot_be_dialled_is_told_before_where() -> None:
         (error,) = [line for line in shown(app, "series") if " error  " in line]
         assert "nobody listens there (connection refused)" in error
         assert "recording" in text_of(app.query_one("#header", LineStrip)._line)
+
+
+@on_asyncio
+async def test_a_no_to_a_chunk_tells_of_which_object_it_is() -> None:
+    app = replayed(STUCK)
+    async with app.run_test(size=(60, 20)) as pilot:
+        await pilot.pause()
+        app.go_to_moment("#93")
+        await pilot.press("1", "G", "enter")
+        await pilot.pause()
+        assert facts(app)["part of"].startswith("film.mkv  bafy"), (
+            "by its name first: the rest may be cut off"
+        )
+        await pilot.press("escape", "c")
+        await pilot.pause()
+        assert app.selected_root() == app.state.pending[next(iter(app.state.pending))].cid

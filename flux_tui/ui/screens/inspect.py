@@ -285,7 +285,7 @@ def _time_fact(name: str, at: float) -> Fact:
 
 def _cid_fact(name: str, cid: str, view: View) -> Fact:
     called = view.name(Cid(cid))
-    text = called if view.masked else cid if called.endswith(cid[-3:]) else f"{cid}  {called}"
+    text = called if view.masked else cid if called.endswith(cid[-3:]) else f"{called}  {cid}"
     return Fact(name, plain(text), cid, Subject("cid", cid))
 
 
