@@ -14,8 +14,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import NamedTuple
 
-import msgspec
-
 from flux_tui.core import events as ev
 from flux_tui.core.effects import Place, ReadNode
 from flux_tui.core.fetch import SLICE, Fetch, Step
@@ -30,6 +28,9 @@ NODE_ROWS = 10
 """Rows that reading one more inner node is worth."""
 OPEN_ROWS = 4 * SLICE
 """Rows of one object that wait for the store: some 0.2 s of its worker."""
+
+DATA_ROW = 4096
+"""Bytes of content in an inner node that are worth a row."""
 
 _Work = Iterator[int]
 
@@ -46,6 +47,15 @@ class _Open(NamedTuple):
     rows: int
 
 
+class _Gathered:
+    """Plans of one object that were made in this turn."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self.fetch = fetch
+        self.places: list[Place] = []
+        self.rows = 0
+
+
 class Planning:
     """The plans of all fetches. `fetches` is the requester's own table, shared."""
 
@@ -60,7 +70,12 @@ class Planning:
         self.fetches = fetches
         self._miss = miss
         self._fail = fail
-        self._tasks: deque[_Task] = deque()
+        self._tasks: dict[Cid, deque[_Task]] = {}
+        """What is to be planned, by root."""
+        self._gathered: dict[Cid, _Gathered] = {}
+        """What is planned in this turn, by root."""
+        self._rows: dict[Cid, int] = {}
+        """Rows that the store has not answered yet, by root."""
         self._open: dict[Cid, deque[_Open]] = {}
         """What the store was told to do, by root, in the order in which it answers."""
         self._running = False
@@ -70,7 +85,9 @@ class Planning:
     def ask(self, fetch: Fetch, effect: Place | ReadNode) -> None:
         """Tell the store to do this. It answers in the order in which it was told."""
         fetch.open_ops += 1
-        self._open.setdefault(fetch.root, deque()).append(_Open(fetch, _rows(effect)))
+        rows = _rows(effect)
+        self._open.setdefault(fetch.root, deque()).append(_Open(fetch, rows))
+        self._rows[fetch.root] = self._rows.get(fetch.root, 0) + rows
         self.ledger.do(effect)
 
     def answered(self, root: Cid) -> Fetch | None:
@@ -79,9 +96,10 @@ class Planning:
         waiting = self._open.get(root)
         if not waiting:
             return current
-        fetch, _ = waiting.popleft()
+        fetch, rows = waiting.popleft()
+        self._rows[root] -= rows
         if not waiting:
-            del self._open[root]
+            del self._open[root], self._rows[root]
         if fetch is not current:
             return None
         fetch.open_ops -= 1
@@ -122,34 +140,44 @@ class Planning:
 
     def next_deadline(self) -> float:
         """When `run` has something to do: now, or when the store has answered."""
-        return self.ledger.now if any(self._may_go_on(task.fetch) for task in self._tasks) else float("inf")
+        return self.ledger.now if any(self._may_go_on(root) for root in self._tasks) else float("inf")
 
     def run(self) -> None:
         """Plan some more, each object in its turn."""
         if self._running:
             return
         self._running = True
-        left, idle = TURN_ROWS, 0
-        while left > 0 and idle < len(self._tasks):
-            task = self._tasks.popleft()
-            fetch = task.fetch
-            if self.fetches.get(fetch.root) is not fetch:
-                continue
-            if not self._may_go_on(fetch):
-                self._tasks.append(task)
-                idle += 1
-                continue
-            idle = 0
-            try:
-                left -= next(task.work)
-                self._tasks.append(task)
-            except StopIteration:
-                fetch.open_ops -= 1
-                fetch.planning -= 1
-                left -= 1
-            except (BadBlockError, TooLargeError) as error:
-                self._refuse(fetch, error)
+        left = TURN_ROWS
+        while left > 0:
+            root = next((root for root in self._tasks if self._may_go_on(root)), None)
+            if root is None:
+                break
+            tasks = self._tasks.pop(root)
+            self._tasks[root] = tasks  # behind the others
+            left -= self._go_on(tasks)
+            if not tasks:
+                self._tasks.pop(root, None)
+        for root in list(self._gathered):
+            self._hand_over(root)
         self._running = False
+
+    def _go_on(self, tasks: deque[_Task]) -> int:
+        """One step of the first of these; returns how many rows it was worth."""
+        task = tasks.popleft()
+        fetch = task.fetch
+        if self.fetches.get(fetch.root) is not fetch:
+            return 1
+        try:
+            rows = next(task.work)
+        except StopIteration:
+            fetch.open_ops -= 1
+            fetch.planning -= 1
+            return 1
+        except (BadBlockError, TooLargeError) as error:
+            self._refuse(fetch, error)
+            return 1
+        tasks.append(task)
+        return rows
 
     def mapped(self, fetch: Fetch) -> None:
         """More of an object is known."""
@@ -163,15 +191,32 @@ class Planning:
             )
         )
 
+    def _gather(self, fetch: Fetch, place: Place, rows: int) -> None:
+        """Many small plans of one object go to the store as one: each costs a thread's hand-over, and an entry."""
+        gathered = self._gathered.get(fetch.root)
+        if gathered is None:
+            gathered = self._gathered[fetch.root] = _Gathered(fetch)
+        gathered.places.append(place)
+        gathered.rows += rows
+        if gathered.rows >= SLICE:
+            self._hand_over(fetch.root)
+
+    def _hand_over(self, root: Cid) -> None:
+        gathered = self._gathered.pop(root)
+        fetch = gathered.fetch
+        if self.fetches.get(root) is fetch:
+            self.ask(fetch, _joined(gathered.places, fetch.totals or Totals()))
+
     def _begin(self, fetch: Fetch, work: _Work) -> None:
         fetch.open_ops += 1
         fetch.planning += 1
-        self._tasks.append(_Task(fetch, work))
+        self._tasks.setdefault(fetch.root, deque()).append(_Task(fetch, work))
 
-    def _may_go_on(self, fetch: Fetch) -> bool:
-        if fetch.postponed:
+    def _may_go_on(self, root: Cid) -> bool:
+        fetch = self.fetches.get(root)
+        if fetch is not None and fetch.postponed:
             return False
-        return sum(waiting.rows for waiting in self._open.get(fetch.root, ())) < OPEN_ROWS
+        return self._rows.get(root, 0) < OPEN_ROWS
 
     def _refuse(self, fetch: Fetch, error: Exception) -> None:
         self._fail(fetch, f"the object {fetch.root} cannot be had: {error}")
@@ -201,19 +246,29 @@ class Planning:
     def _steps(self, fetch: Fetch, steps: Iterable[Step]) -> _Work:
         for place, inner in steps:
             if rows := _rows(place):
-                totals = fetch.totals or Totals()
-                self.ask(fetch, _with_totals(place, totals))
+                self._gather(fetch, place, rows)
             for child in dict.fromkeys(inner):
                 self.read(fetch, child)
             yield NODE_ROWS + rows
 
 
 def _rows(effect: Place | ReadNode) -> int:
+    """What this is worth to the store's worker; content that it carries counts as well."""
     if isinstance(effect, ReadNode):
         return 0
-    leaves = sum(len(file.leaves) for file in effect.files)
-    return len(effect.folders) + len(effect.files) + leaves + len(effect.symlinks) + len(effect.blocks)
+    files = sum(1 + len(file.leaves) + len(file.data) // DATA_ROW for file in effect.files)
+    return len(effect.folders) + files + len(effect.symlinks) + len(effect.blocks)
 
 
-def _with_totals(place: Place, totals: Totals) -> Place:
-    return msgspec.structs.replace(place, size=totals.size - totals.zeros, names=totals.names)
+def _joined(places: list[Place], totals: Totals) -> Place:
+    """These plans of one object as one."""
+    return Place(
+        root=places[0].root,
+        folders=tuple(folder for place in places for folder in place.folders),
+        files=tuple(file for place in places for file in place.files),
+        symlinks=tuple(link for place in places for link in place.symlinks),
+        modes=tuple(mode for place in places for mode in place.modes),
+        blocks=tuple(leaf for place in places for leaf in place.blocks),
+        size=totals.size - totals.zeros,
+        names=totals.names,
+    )

@@ -356,6 +356,8 @@ class Store(Shelf):
     def finish_tree(self, root: Cid) -> Whole:
         """All of it is here: give it its name. Raises StoreError; what was fetched is then kept."""
         tree = self._tree(root)
+        if tree.pack:
+            self.place_blocks(root, ())  # an object of nothing but folders has no leaf to make the file
         with self._guarded(tree.path):
             path = self._trees.finish(tree)
         return Whole(path, tuple(tree.left_out.values()))

@@ -150,6 +150,13 @@ def test_a_replica_is_one_file_and_goes_without_a_trace(store: Store) -> None:
     assert store._db.execute("SELECT count(*) FROM tree WHERE id != 0").fetchone() == (0,)
 
 
+def test_a_replica_without_a_leaf(store: Store) -> None:
+    path = held(store, [])
+    assert path.read_bytes() == b""
+    store.evict(ROOT, path, ())
+    assert not path.exists()
+
+
 def test_a_replica_that_was_half_here_goes_on_after_a_restart(store: Store, tmp_path: Path) -> None:
     path = store.home / HELD / ROOT
     path.parent.mkdir()
