@@ -90,7 +90,7 @@ class TimeActions(Board):
         """The entry at a time before or after the cursor's, and that time. Where the clock was set on the way, the time
         is told by the new one from there on."""
         seq = self.source.seq_near(at)
-        if (found := self.source.entry(seq)) is not None and found.at > at:
+        if seq > 1 and (found := self.source.entry(seq)) is not None and found.at > at:
             return seq, None  # the first since the clock was set
         follows = self.source.entry(seq + 1)
         if follows is None or not isinstance(follows.event, ClockStepped):
