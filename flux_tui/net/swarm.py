@@ -23,6 +23,7 @@ from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
 from flux_tui.net.budget import Budget
+from flux_tui.net.descriptors import allow_enough
 from flux_tui.net.pnet import protect
 from flux_tui.net.supervisor import Supervisor
 from flux_tui.net.transport import muxers, security
@@ -52,6 +53,7 @@ async def open_host(
     connections may cost. `supervisor`: the owner of its tasks.
     """
     keep_steady()
+    allow_enough()
     peerstore = BoundedPeerstore()
     host: Any = new_host(
         key_pair=identity,
@@ -73,6 +75,7 @@ async def open_host(
     supervise_handlers(host, supervisor)
     swarm.auto_connector.start = _nothing
     swarm.auto_connector.run_background_task = _nothing
+    swarm.auto_connector.record_disconnect = lambda peer: None  # it would remember everyone, and never forget
     async with supervised(swarm, supervisor):
         try:
             yield host
