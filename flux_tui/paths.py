@@ -11,7 +11,6 @@ import pwd
 import shlex
 import socket
 from pathlib import Path
-from urllib.parse import unquote_to_bytes, urlsplit
 
 from flux_tui.core.ids import is_text
 
@@ -80,6 +79,8 @@ def path_of_url(word: str) -> str:
     """The path of a `file://` address of this machine; anything else as it is. Raises PathError."""
     if not word.startswith("file://"):
         return word
+    from urllib.parse import unquote_to_bytes, urlsplit  # only here: it takes long to import
+
     try:
         parts = urlsplit(word, allow_fragments=False)
     except ValueError:
