@@ -484,8 +484,8 @@ class Requester:
         self.setbacks.try_again()
         self.grants.watch()
         self.planning.run()
+        self.grants.grant_all()  # first: what somebody sends now is not to be pushed
         self.retry.on_time()
-        self.grants.grant_all()
         self.retry.report()
 
     def _late(self, holder: Holder, cid: Cid) -> ev.Waste | None:

@@ -108,7 +108,11 @@ class Retry:
         self, fetch: Fetch, wait: float, cause: ev.RetryCause, peer: PeerId | None, *, sooner: bool = True
     ) -> None:
         """Push it again after `wait` seconds; with `sooner`, only if that is before the time set."""
-        wait = min(max(wait, RETRY_MIN), MAX_WAIT) * (1 + JITTER * self._chance(peer))
+        wait = min(max(wait, RETRY_MIN), MAX_WAIT)
+        if (
+            cause != "unwritten"
+        ):  # that is between this node and its disk: it ends when the pause does (pauses.py)
+            wait *= 1 + JITTER * self._chance(peer)
         at = round(self.ledger.now + wait, 3)
         if fetch.root in self.queue or (sooner and fetch.next_push_at <= at):
             return

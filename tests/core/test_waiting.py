@@ -232,3 +232,18 @@ def test_a_part_of_something_else_is_no_leave_to_ask() -> None:
     assert peer.until == 27.0
     apply(state, Entry(3, 12.0, ev.DelayedYes(peer=HOLDER, cids=(LOOSE,), eta=0.0, queue_bytes=0)))
     assert peer.until is None, "it says yes to all of it"
+
+
+def test_what_cannot_be_written_is_tried_again_when_the_countdown_ends() -> None:
+    fetching = Fetching(6, HOLDER)
+    fetching.machine.ledger.random = lambda: 0.9
+    fetching.give(fx.LandFailed(HOLDER, fetching.granted[HOLDER][0], LEAF, "the disk is full"))
+    fetching.granted.clear()
+    state = derive(fetching.series)
+    one = next_try(state, state.pending[fetching.root], fetching.now)
+    assert one is not None
+    assert (one.how, one.cause) == ("push", "unwritten")
+    fetching.wait(one.at - fetching.now - 0.1)
+    assert not fetching.granted
+    fetching.wait(0.2)
+    assert len(fetching.granted[HOLDER]) == 1, "one chunk, to see whether it is better now"
