@@ -13,6 +13,8 @@ machine's.
 """
 
 import logging
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import trio
@@ -35,6 +37,23 @@ DIAL_SECONDS = 15.0
 """For all of them."""
 
 
+class _Dial:
+    """A dial of one peer that is under way."""
+
+    def __init__(self) -> None:
+        self.addrs: list[Multiaddr] = []
+        """Those that it tries."""
+        self.start: Callable[[Sequence[Multiaddr]], None] | None = None
+        self.done = trio.Event()
+
+    def add(self, addrs: Sequence[Multiaddr]) -> None:
+        """Try these as well, as far as they are new."""
+        new = [addr for addr in addrs if addr not in self.addrs][: max(0, MAX_TRIED - len(self.addrs))]
+        if new and self.start is not None:
+            self.addrs += new
+            self.start(new)
+
+
 class Dialler:
     """In the place of a swarm's own `dial_peer`."""
 
@@ -43,24 +62,26 @@ class Dialler:
         swarm.dial_peer = self.dial_peer
         self._guard = guard
         self._swarm = swarm
-        self._ongoing: dict[ID, trio.Event] = {}
+        self._ongoing: dict[ID, _Dial] = {}
 
     async def dial_peer(self, peer: ID) -> list[INetConn]:
         """The connections to a peer: those that there are, or a new one. Raises SwarmException, whose cause
         is a group of what each address came to.
         """
         while (ongoing := self._ongoing.get(peer)) is not None:
-            await ongoing.wait()
+            # A dial at an address that leads nowhere takes long: one that is new is tried beside it.
+            ongoing.add(await self._addrs_of(peer))
+            await ongoing.done.wait()
         if found := [one for one in self._swarm.get_connections(peer) if not one.is_closed]:
             return found
         if self._swarm._negative_peer_cache.is_blocked(str(peer)):
             raise SwarmException(f"{peer} could not be reached just now")
-        done = self._ongoing[peer] = trio.Event()
+        dial = self._ongoing[peer] = _Dial()
         try:
-            return [await self._dial(peer, await self._addrs_of(peer))]
+            return [await self._dial(peer, await self._addrs_of(peer), dial)]
         finally:
             del self._ongoing[peer]
-            done.set()
+            dial.done.set()
 
     async def _addrs_of(self, peer: ID) -> list[Multiaddr]:
         swarm = self._swarm
@@ -79,7 +100,7 @@ class Dialler:
             return False
         return found and (not is_public_ipv6_address(addr) or has_public_ipv6())
 
-    async def _dial(self, peer: ID, addrs: list[Multiaddr]) -> INetConn:
+    async def _dial(self, peer: ID, addrs: list[Multiaddr], ongoing: "_Dial") -> INetConn:
         found: list[INetConn] = []
         errors: list[Exception] = []
         refused: list[str] = []
@@ -98,14 +119,20 @@ class Dialler:
                         found.append(connection)
                         nursery.cancel_scope.cancel()
 
-                for addr in addrs:
-                    if (why := self._guard.spend(peer, addr)) is not None:
-                        refused.append(why)
-                        continue
-                    over = trio.Event()
-                    nursery.start_soon(dial, addr, over)
-                    with trio.move_on_after(START_SECONDS):
-                        await over.wait()
+                async def dial_all(addrs: Sequence[Multiaddr]) -> None:
+                    for addr in addrs:
+                        if (why := self._guard.spend(peer, addr)) is not None:
+                            refused.append(why)
+                            continue
+                        over = trio.Event()
+                        nursery.start_soon(dial, addr, over)
+                        with trio.move_on_after(START_SECONDS):
+                            await over.wait()
+
+                ongoing.start = partial(nursery.start_soon, dial_all)
+                ongoing.add(addrs)
+        ongoing.start = None
+        addrs = ongoing.addrs
         if found:
             return found[0]
         if addrs and len(refused) == len(addrs):

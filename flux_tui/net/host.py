@@ -42,8 +42,8 @@ DIAL_SECONDS = 10.0
 """For a dialled peer to have its link up."""
 REDIAL_MIN, REDIAL_MAX = 0.5, 30.0
 """Seconds between two tries to reach a peer that is to be kept; doubling, with jitter."""
-GONE_SECONDS = 2.0
-"""For a connection that turned out to be dead to be cleared away."""
+GONE_SECONDS, CLEARED_SECONDS = 2.0, 0.01
+"""For a connection that turned out to be dead to be cleared away; and between two looks whether it is."""
 MAX_DIALS = 128
 """Addresses being dialled at the same time."""
 TOLD = ""
@@ -369,10 +369,12 @@ class Libp2pNetwork:
         """Whether a link still leads to its peer. If not, it is gone afterwards, and its connections as well."""
         dead = [one for one in link.connections() if not await probe(one)]
         if dead:
+            connections = self._host.get_network().connections
             with trio.move_on_after(GONE_SECONDS):
                 await link.done.wait()
-                for one in dead:
-                    await one.event_closed.wait()
+                peer = ID.from_base58(link.peer)
+                while any(one.muxed_conn in dead for one in connections.get(peer, ())):  # noqa: ASYNC110
+                    await trio.sleep(CLEARED_SECONDS)  # until then, libp2p would be content with it
         return not dead
 
     async def _probe_once(self, addr: str, transport: Multiaddr) -> str | None:

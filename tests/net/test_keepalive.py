@@ -11,9 +11,10 @@ import trio.testing
 from libp2p.io.trio import TrioTCPStream
 from libp2p.network.connection.raw_connection import RawConnection
 
-from flux_tui.net import budget, keepalive, whole_writes
+from flux_tui.net import budget, dialling, host, keepalive, whole_writes
 from flux_tui.net.keepalive import DEAD_TICKS, PING_TICKS, SILENT, TICK_SECONDS, Keepalive, probe, set_options
 from flux_tui.net.whole_writes import keep_whole
+from tests.net.test_dialling import silent_port
 from tests.net.test_network_port import Loopback, Node, connect, node, words
 
 MIB = 1024 * 1024
@@ -295,6 +296,20 @@ async def test_who_asks_again_for_what_is_kept_has_it_looked_at(deaf: None) -> N
         await a.seen.down(b.id)
         way.whole = cut
         await a.seen.up(b.id)
+
+
+async def test_an_address_that_leads_nowhere_does_not_hold_up_another_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A peer moved: its old address is still being dialled when somebody names the new one."""
+    for module in (host, dialling):
+        monkeypatch.setattr(module, "DIAL_SECONDS", 1000.0)
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b, silent_port() as nowhere:
+        a.network.dial(f"/ip4/127.0.0.1/tcp/{nowhere}/p2p/{b.id}", keep=True)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        a.network.dial(b.addr, keep=True)
+        await a.seen.up(b.id)
+        assert not a.seen.failed
 
 
 async def test_a_live_link_is_left_alone_by_who_asks_again() -> None:
