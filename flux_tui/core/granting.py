@@ -54,6 +54,9 @@ CAME: tuple[ev.LapseCause, ...] = ("corrupt", "unwritten")
 come."""
 MOVE_SECONDS = 2.0
 """Work of a holder's queue that is not worth moving to another."""
+MOVE_AFTER = 1.0
+"""Seconds that the oldest grant of a queue is left alone: before, how long it takes is a guess, and it may be on its
+way."""
 MOVE_SHARE = 0.6
 """What is moved has to come within this share of the time that it would take where it is."""
 HEDGES = 4
@@ -82,12 +85,14 @@ class Granting:
         self.loose_size: float = LOOSE_ESTIMATE
         """Bytes that a loose chunk is taken to have."""
         self.pauses = Pauses()
+        self._idle: dict[PeerId, float] = {}
+        """Holders that have nothing to do, and when it is looked whether they can take something over."""
         self._extended: dict[int, Batch] = {}
         """Batches whose holder was given more time; some may be empty by now."""
 
     def next_deadline(self) -> float:
         """When a lease lapses, something is overdue, or a holder may be granted more."""
-        soonest = min(self.leases.next_deadline(), self.pauses.next_deadline())
+        soonest = min(self.leases.next_deadline(), self.pauses.next_deadline(), *self._idle.values())
         if self.ready:
             soonest = min(soonest, *(self.free_at(peer) for peer in self.ready))
         return soonest
@@ -98,6 +103,9 @@ class Granting:
             self._late(batch)
         if self.leases.falling_due(self.ledger.now):
             self._hedge_all()
+        for peer in [peer for peer, at in self._idle.items() if at <= self.ledger.now]:
+            del self._idle[peer]
+            self.ready[peer] = None
         if over := self.pauses.over(self.ledger.now):
             self._wake_all(over)
 
@@ -257,6 +265,10 @@ class Granting:
         if slow is None or slow.expected_seconds() <= MOVE_SECONDS:
             return
         batches = self.leases.of(slow)
+        since = min((batch.deadline - batch.seconds for batch in batches if not batch.hedge), default=now)
+        if now - since < MOVE_AFTER:
+            self._idle[holder.peer] = since + MOVE_AFTER
+            return
         if not all(batch.hedge or slow.awake(now, batch.estimate) for batch in batches):
             return  # nothing comes from it: what it has is hedged, and lapses
         queue = [(cid, batch) for batch in batches if not batch.hedge for cid in batch.chunks]

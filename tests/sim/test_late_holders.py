@@ -130,6 +130,22 @@ def test_eight_holders_of_which_some_come_late(seed: int) -> None:
     assert factor(asker) <= 1.02
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_what_was_granted_just_now_is_not_moved(seed: int) -> None:
+    """It may be on its way: many small chunks to a holder of which nothing is known yet, and others that come then."""
+    swarm = Swarm(seed, latency=(0.002, 0.08))
+    content = Content(random.Random(seed).randbytes(40 * 1024), 1024, links=16)
+    holders = [swarm.node(rate=400 * 1024) for _ in range(5)]
+    asker = swarm.node()
+    asker.downlink = 100 * 1024
+    for number, holder in enumerate(holders):
+        holder.hold(content)
+        joins(swarm, 0.05 * number, holder, asker)
+    get(asker, content)
+    finish(swarm, asker, content, 30)
+    assert factor(asker) <= 1.02
+
+
 def test_a_slow_holder_alone_is_left_alone() -> None:
     """No push, and no chunk twice, for nothing but its being slow."""
     swarm = Swarm(seed=7)
