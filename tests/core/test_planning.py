@@ -68,7 +68,9 @@ def test_a_large_object_is_planned_in_slices_and_holds_up_nobody() -> None:
         store.answer()
         store.tick()
     assert other in {place.root for place in store.placed}
-    assert sum(len(place.files) for place in store.placed if place.root == root) < 12 * SLICE, "it is not done"
+    assert sum(len(place.files) for place in store.placed if place.root == root) < 12 * SLICE, (
+        "it is not done"
+    )
     while store.todo:
         store.answer()
         store.tick()
