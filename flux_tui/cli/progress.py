@@ -8,6 +8,7 @@ from types import TracebackType
 
 from rich.progress import BarColumn, DownloadColumn, TextColumn
 from rich.progress import Progress as RichProgress
+from rich.table import Column
 
 from flux_tui.cli.output import console, say
 from flux_tui.core.flow import WINDOWS, eta_of, rate_of
@@ -15,6 +16,8 @@ from flux_tui.core.plain import plain
 from flux_tui.core.words import human_seconds, human_size
 
 PLAIN_SECONDS = 1.0
+BAR_WIDTH, AMOUNT_WIDTH = 70, 110
+"""Columns from which there is room for a bar, and for how many bytes of how many."""
 
 
 class Progress:
@@ -34,14 +37,26 @@ class Progress:
         self._fancy = sys.stderr.isatty() and not quiet
         self._told_at = clock()
         self._told = ""
+        wide = self._console.width
+
+        def text(
+            field: str, style: str = "none", least: int | None = None, most: int | None = None
+        ) -> TextColumn:
+            shape = Column(no_wrap=True, overflow="ellipsis", min_width=least, max_width=most)
+            return TextColumn(field, markup=False, style=style, table_column=shape)
+
+        # Where not all fits, the name is cut and the bar goes; how much there is and what it waits for stay.
+        name = text("{task.description}", most=max(10, wide // 5))
+        bar = [BarColumn(bar_width=None)] if wide >= BAR_WIDTH else []
+        amount = [DownloadColumn(binary_units=True)] if wide >= AMOUNT_WIDTH else []
         self._bar = RichProgress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            TextColumn("{task.percentage:>3.0f} %"),
-            DownloadColumn(binary_units=True),
-            TextColumn("{task.fields[rate]}", markup=False, style="progress.data.speed"),
-            TextColumn("{task.fields[eta]}", markup=False, style="progress.remaining"),
-            TextColumn("{task.fields[note]}", markup=False, style="dim"),
+            name,
+            *bar,
+            text("{task.percentage:>3.0f} %", least=5),
+            *amount,
+            text("{task.fields[rate]}", "progress.data.speed", least=9),
+            text("{task.fields[eta]}", "progress.remaining"),
+            text("{task.fields[note]}", "dim"),
             console=self._console,
             transient=True,
             expand=True,

@@ -1,9 +1,11 @@
 """What `get` says that it waits for, and what `cancel` and `state` say of what is pending."""
 
+import io
 import re
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from flux_tui.cli import tables
@@ -145,3 +147,21 @@ def test_the_line_of_get_tells_no_eta_of_a_burst_and_does_not_count_what_was_her
     for second in range(40):
         rate, eta = bar.flow((50 + second) << 20, size, second + 0.2)
     assert (rate, eta) == ("1.0 MiB/s", "eta 11 s")
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("name", ["film.mkv", "日本語の映画とても長い名前.mkv"])
+def test_the_line_of_get_keeps_the_share_and_the_reason_at_any_width(
+    width: int, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = io.StringIO()
+    terminal = Console(file=shown, width=width, force_terminal=True, color_system=None)
+    monkeypatch.setattr("flux_tui.cli.progress.console", lambda **_: terminal)
+    bar = Progress(name)
+    bar._fancy = True
+    bar.update(9 << 20, 24 << 20, "rate_limited, next try in 1.5 s: 12D3…ntwp")
+    terminal.print(bar._bar.get_renderable())
+    (line,) = shown.getvalue().splitlines()
+    assert " 38 % " in line
+    assert "rate_limited, next try in 1.5 s" in line
+    assert cell_len(line.rstrip()) <= width
