@@ -27,8 +27,10 @@ MAX_WATCHERS = 64
 
 
 def numbered(fetch: Fetch) -> tuple[Cid, ...] | None:
-    """The object's blocks in the order of the bitmap; None while the tree is not known."""
-    if not fetch.mapped:
+    """The object's blocks in the order of the bitmap; None while the tree is not known, or if no bitmap is so long:
+    to sort a million takes a second.
+    """
+    if not fetch.mapped or len(fetch.blocks) > 8 * MAX_PART:
         return None
     if fetch.order is None:
         fetch.order = tuple(sorted(fetch.blocks))
@@ -38,7 +40,7 @@ def numbered(fetch: Fetch) -> tuple[Cid, ...] | None:
 def bitmap(fetch: Fetch) -> bytes | None:
     """What is here of an object; None where that cannot be told yet."""
     order = numbered(fetch)
-    if order is None or len(order) > 8 * MAX_PART:
+    if order is None:
         return None
     bits = bytearray((len(order) + 7) // 8)
     for number, cid in enumerate(order):

@@ -6,8 +6,10 @@ from flux_tui.core import commands as cmd
 from flux_tui.core import effects as fx
 from flux_tui.core import events as ev
 from flux_tui.core import messages as msg
-from flux_tui.core.fetch import SLICE
+from flux_tui.core import parts
+from flux_tui.core.fetch import SLICE, Fetch
 from flux_tui.core.ids import Cid
+from flux_tui.core.messages import MAX_PART
 from flux_tui.core.planning import OPEN_ROWS
 from tests.core.test_machine import HOLDER, Script, up
 from tests.core.test_outline import LEAF, Blocks, file_node, folder
@@ -150,3 +152,12 @@ def test_a_refused_object_is_removed_also_after_a_restart() -> None:
     script.give(fx.Discarded(root, 1, 100))
     assert script.machine.state.refused == {}
     assert script.give(fx.Discarded(root, 1, 100)) == ([], []), "once"
+
+
+def test_an_object_of_more_blocks_than_a_bitmap_has_bits_is_not_put_in_order() -> None:
+    fetch = Fetch(LEAF, path="/x", tree=True, by=None, size=None)
+    assert parts.numbered(fetch) == (LEAF,)
+    fetch.order = None
+    fetch.blocks = {Cid(f"{number}"): 1 for number in range(8 * MAX_PART + 1)}
+    assert parts.numbered(fetch) is None
+    assert parts.bitmap(fetch) is None
