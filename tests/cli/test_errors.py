@@ -447,7 +447,7 @@ def test_a_socket_that_cannot_be_made(tmp_path: Path) -> None:
     process("node", *LISTEN, home=tmp_path / "home").failed(r"node\.sock cannot be used: is a directory")
 
 
-@pytest.mark.parametrize("addr", ["nonsense", "/ip4/127.0.0.1/tcp/99999", "/ip4/192.0.2.1/tcp/0"])
+@pytest.mark.parametrize("addr", ["nonsense", "/ip4/127.0.0.1/tcp/99999"])
 def test_an_address_that_cannot_be_listened_at(tmp_path: Path, addr: str) -> None:
     process("node", "--no-mdns", "--listen", addr, home=tmp_path / "home").failed(re.escape(addr))
 
