@@ -133,7 +133,7 @@ class Holder:
 
     def awake(self, now: float, size: int) -> bool:
         """Whether something came from it as lately as it can be, of a holder that sends chunks of this size."""
-        return now - self.delivered_at < 2 * (HICCUP + size / max(self.rate, MIN_RATE))
+        return now - self.delivered_at < 2 * HICCUP + 1.5 * size / max(self.rate, MIN_RATE)
 
     def let_lapse(self, cid: Cid, cause: Waste) -> None:
         """Remember that this was granted to it once more, and not sent so far."""
