@@ -74,7 +74,9 @@ def test_the_node_goes_on_if_it_is_told_to_or_if_it_did_before(home: Path, tmp_p
         (["--go-on"], "The node goes on: "),
         ([], "It was wanted before, so the node goes on: "),
     ):
-        process = get(home, FILE, tmp_path / "x", *flags)
+        process = get(home, FILE, tmp_path / "x", "--json", *flags, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b'{"event":"progress"'), "this one has begun"
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=60)
         assert said.decode().endswith(f"{words}`flux-tui cancel {FILE}` ends that.\n")
