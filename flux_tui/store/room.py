@@ -38,6 +38,8 @@ class Room:
             found = os.statvfs(folder)
         except OSError:
             return None
+        if not found.f_blocks:  # a file system that is no disk, or says nothing
+            return None
         return found.f_bavail * found.f_frsize - min(self.keep_free, found.f_blocks * found.f_frsize // SHARE)
 
     def take(self, folder: Path, size: int) -> None:

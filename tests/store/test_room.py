@@ -57,6 +57,12 @@ def test_some_of_a_disk_stays_free(monkeypatch: pytest.MonkeyPatch) -> None:
         here.check(Path("/x"), 0, 6)
 
 
+def test_a_file_system_that_says_nothing_is_let_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    Disk(monkeypatch, 0, size=0)
+    Room(256 * MIB).check(Path("/x"), 1 << 50)
+    Room(256 * MIB).check(Path("/nowhere"), 1 << 50)
+
+
 def test_a_disk_is_looked_at_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     disk = Disk(monkeypatch, 300 * MIB)
     here = Room()
