@@ -2,15 +2,17 @@
 
     push ──► network ──► append ──► series (one SQLite file) ──► derive ──► state ──► panels
 
-core/   pure: what can happen, what can be said, and what follows from it
-store/  the series and the chunks on disk
-net/    libp2p, behind one small port
-node/   the only writer of the series; the public `FluxNode`
-ui/     the dashboard: folds the series file, never talks to the network
-cli.py  the shell commands
+core/     pure: what can happen, what can be said, and what follows from it
+store/    the series and the chunks on disk
+net/      libp2p, behind one small port
+node/     the only writer of the series; the public `FluxNode`
+ui/       the dashboard: folds the series file, never talks to the network
+demo/     scenarios as data, and what plays them
+cli/      the shell commands
+testing/  a network in memory, for tests of programs
 
 Only the standard library is imported here, so `import flux_tui` costs nothing; `FluxNode` and the
-intents are loaded when first used.
+commands are loaded when first used.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -18,10 +20,42 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from flux_tui.core.commands import Add, Cancel, Custom, Get, Hold, Release, Remove, Want
+    from flux_tui.core.api.commands import (
+        Add,
+        Cancel,
+        CancelAdd,
+        Configure,
+        Custom,
+        Get,
+        Hold,
+        Join,
+        Release,
+        Remove,
+        Retry,
+        Stop,
+        Want,
+        WantMany,
+    )
     from flux_tui.node.node import FluxNode
 
-__all__ = ["Add", "Cancel", "Custom", "FluxNode", "Get", "Hold", "Release", "Remove", "Want", "__version__"]
+__all__ = [
+    "Add",
+    "Cancel",
+    "CancelAdd",
+    "Configure",
+    "Custom",
+    "FluxNode",
+    "Get",
+    "Hold",
+    "Join",
+    "Release",
+    "Remove",
+    "Retry",
+    "Stop",
+    "Want",
+    "WantMany",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -30,8 +64,8 @@ def __getattr__(name: str) -> Any:
         from flux_tui.node.node import FluxNode
 
         return FluxNode
-    if name in {"Add", "Cancel", "Custom", "Get", "Hold", "Release", "Remove", "Want"}:
-        from flux_tui.core import commands
+    if name in __all__:
+        from flux_tui.core.api import commands
 
         return getattr(commands, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,7 @@ for what is written and shown; a person or NTP may set it at any time, by any am
 import time
 from collections.abc import Callable
 
-from flux_tui.core.ledger import STEP_SECONDS
+from flux_tui.core.turn import STEP_SECONDS
 
 _TOGETHER = 0.001
 """Seconds within which two clocks are read: on a busy machine this process may stand still in between."""

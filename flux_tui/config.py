@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from flux_tui.core.ids import BadIdError, PeerId, parse_peer_id
-from flux_tui.core.policy import Policy
+from flux_tui.core.series.policy import Policy
 from flux_tui.home import Home
 from flux_tui.regular_files import open_to_read
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import platformdirs
 
-from flux_tui.core.commands import MAX_COMMAND, Command, encode_command
+from flux_tui.core.api.commands import MAX_COMMAND, Command, encode_command
 from flux_tui.paths import NO_FOLDER, literal_path, typed_path
 from flux_tui.regular_files import open_regular, read_regular, write_regular
 

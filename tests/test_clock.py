@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from flux_tui.clock import SteadyClock, elapsed
-from flux_tui.core import commands as cmd
-from flux_tui.core import events as ev
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.series import events as ev
 from flux_tui.home import Home
-from flux_tui.net.memory import Switchboard
 from flux_tui.node import node as node_module
 from flux_tui.node.node import FluxNode
 from flux_tui.node.offline import add_offline
-from tests.node.test_node import LOOPBACK, series_of, share, until
+from flux_tui.testing.memory_network import Switchboard
+from tests.support.nodes_here import LOOPBACK, series_of, share, until
 
 HOUR = 3600.0
 YEARS = 4 * 365 * 24 * HOUR

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from flux_tui.config import UNITS, Settings, SettingsError, parse_rate, parse_size
 from flux_tui.core.ids import PeerId
-from flux_tui.core.policy import Policy
+from flux_tui.core.series.policy import Policy
 from flux_tui.home import Home
-from tests.test_home import without_rights
+from tests.support.rights import without_rights
 
 PEER = PeerId("12D3KooWLy3kGyk3jJnoKXUhcf8DTeGMdYDmNzDwCbivH3pxkWAS")
 KEYS = [field.name for field in fields(Settings)]

@@ -1,7 +1,6 @@
 """The home: one writer at a time, private to its user, reached by a socket that nobody else can take."""
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import os
@@ -19,8 +18,8 @@ import pytest
 import trio
 
 import flux_tui.home
-from flux_tui.core import commands as cmd
-from flux_tui.core.commands import MAX_COMMAND, Command
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.api.commands import MAX_COMMAND, Command
 from flux_tui.core.ids import raw_cid
 from flux_tui.home import (
     ENVIRONMENT,
@@ -32,6 +31,7 @@ from flux_tui.home import (
     default_home,
 )
 from flux_tui.node.inbox import serve_inbox
+from tests.support.rights import without_rights
 
 RETRY = cmd.Retry()
 
@@ -42,27 +42,6 @@ with Home(sys.argv[1]).lock():
     print("locked", flush=True)
     sys.stdin.read()
 """
-
-
-@contextmanager
-def without_rights() -> Iterator[None]:
-    """As a user who is not root: the modes of files count for this thread, even if root runs the tests."""
-    if os.geteuid() != 0:
-        yield
-        return
-    if sys.platform != "linux":
-        pytest.skip("root has every right, and only Linux can give them up for a while")
-    libc = ctypes.CDLL(None, use_errno=True)
-    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3, this thread
-    before = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; and their upper halves
-    assert libc.capget(header, before) == 0
-    now = (ctypes.c_uint32 * 6)(*before)
-    now[0] &= ~(1 << 1 | 1 << 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-    assert libc.capset(header, now) == 0
-    try:
-        yield
-    finally:
-        assert libc.capset(header, before) == 0
 
 
 def mode(path: Path) -> int:

@@ -52,7 +52,7 @@ def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(artefacts: t
         licences = [name for name in wheel.namelist() if name.endswith("LICENSE")]
     assert inside == set(filter(None, tracked))
     assert {f"flux_tui/demo/scenarios/{name}.toml" for name in names()} < inside
-    assert "flux_tui/ui/styles/app.tcss" in inside
+    assert "flux_tui/ui/dashboard/styles/app.tcss" in inside
     assert "Requires-Python: >=3.11" in about
     for version in VERSIONS:
         assert f"Programming Language :: Python :: {version}" in about

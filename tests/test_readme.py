@@ -35,13 +35,17 @@ import msgspec
 import pytest
 
 from flux_tui.config import Settings
-from flux_tui.core import admission as adm
-from flux_tui.core import codec, messages, outbox, ticket
-from flux_tui.core import commands as cmd
-from flux_tui.core.events import REASONS
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.content import ticket
+from flux_tui.core.custom import outbox
+from flux_tui.core.peers import admission as adm
+from flux_tui.core.series.events import REASONS
+from flux_tui.core.wire import codec, messages
 from flux_tui.demo.scenario import load, names
 from flux_tui.home import Home
-from flux_tui.net import budget, network, push_stream
+from flux_tui.net import port
+from flux_tui.net.flux import push_stream
+from flux_tui.net.upstream import budget
 from flux_tui.ui.keys import ACTIONS, NARRATED, Action, sign
 from tests.bench.nodes import wait_for
 
@@ -303,7 +307,7 @@ def test_its_limits_are_those_of_the_code() -> None:
 
 
 def test_its_protocols_are_those_that_are_spoken() -> None:
-    spoken = (network.PUSH_PROTOCOL, network.INTENT_TOPIC, network.KAD_PROTOCOL, network.ROUTE_PROTOCOL)
+    spoken = (port.PUSH_PROTOCOL, port.INTENT_TOPIC, port.KAD_PROTOCOL, port.ROUTE_PROTOCOL)
     for name in spoken:
         assert f"`{name}`" in README
 

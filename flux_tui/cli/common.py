@@ -11,11 +11,11 @@ import click
 from flux_tui.cli.output import Failure
 from flux_tui.cli.params import InputError, PathType, text_of_input
 from flux_tui.config import Settings
-from flux_tui.core.derive import extend, restore
-from flux_tui.core.events import Entry
+from flux_tui.core.content.ticket import Ticket, parse_ticket, ticket_words
 from flux_tui.core.ids import BadIdError, Cid
-from flux_tui.core.state import State
-from flux_tui.core.ticket import Ticket, parse_ticket, ticket_words
+from flux_tui.core.series.events import Entry
+from flux_tui.core.series.fold import extend, restore
+from flux_tui.core.series.state import State
 from flux_tui.home import Home, HomeError, default_home
 from flux_tui.paths import literal_path
 from flux_tui.store.series import SeriesReader, SeriesSource

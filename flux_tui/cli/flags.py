@@ -11,10 +11,10 @@ import click
 
 from flux_tui.cli.common import LIMITS, load_settings, node_options
 from flux_tui.config import SettingsError, parse_peers, parse_rate, parse_size
-from flux_tui.core import commands as cmd
-from flux_tui.core.commands import Command
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.api.commands import Command
 from flux_tui.core.ids import BadIdError
-from flux_tui.core.policy import PolicyChange
+from flux_tui.core.series.policy import PolicyChange
 from flux_tui.home import Home, HomeError
 
 LISTS = ("listen", "join", "relay", "allow", "deny")

@@ -56,7 +56,7 @@ class Commands(click.Group):
     def get_command(self, context: click.Context, name: str, /) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"{__package__}.{COMMANDS[name]}"), name)
+        command: click.Command = getattr(import_module(f"{__package__}.commands.{COMMANDS[name]}"), name)
         command.epilog = command.epilog or EPILOGS.get(name)
         return command
 
@@ -143,7 +143,7 @@ def cli(context: click.Context, /, home: Path | None, mask: bool, **flags: Any) 
     With no command: the dashboard of this home's node, which is started in the background if none runs.
     """
     if context.invoked_subcommand is None:
-        from flux_tui.cli.show import show_dashboard
+        from flux_tui.cli.commands.show import show_dashboard
 
         show_dashboard(home, flags, masked=mask)
 
@@ -194,8 +194,8 @@ def _hush() -> None:
 
 def _network_sentence(error: BaseException) -> str | None:
     """The sentence of a node that could not start, or of a machine that will not; None for our own fault."""
-    from flux_tui.net.network import NetworkError
-    from flux_tui.node.adding import AddError
+    from flux_tui.net.port import NetworkError
+    from flux_tui.node.disk.chunker import AddError
 
     people = (NetworkError, AddError, HomeError, StoreError, SettingsError)
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:

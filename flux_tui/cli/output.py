@@ -18,7 +18,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from flux_tui.core.plain import plain, plain_lines
+from flux_tui.core.text.plain import plain, plain_lines
 
 
 def say(text: str) -> None:

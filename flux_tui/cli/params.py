@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from flux_tui.core.words import human_size
+from flux_tui.core.text.describe import human_size
 
 MAX_INPUT = 64 * 1024 * 1024
 """Bytes on standard input: a million CIDs."""

@@ -11,9 +11,9 @@ from rich.progress import Progress as RichProgress
 from rich.table import Column
 
 from flux_tui.cli.output import console, say
-from flux_tui.core.flow import WINDOWS, eta_of, rate_of
-from flux_tui.core.plain import plain
-from flux_tui.core.words import human_seconds, human_size
+from flux_tui.core.series.flow_rate import WINDOWS, eta_of, rate_of
+from flux_tui.core.text.describe import human_seconds, human_size
+from flux_tui.core.text.plain import plain
 
 PLAIN_SECONDS = 1.0
 BAR_WIDTH, AMOUNT_WIDTH = 70, 110

@@ -5,12 +5,12 @@ from rich.table import Table
 from rich.text import Text
 
 from flux_tui.cli.output import console
-from flux_tui.core.events import REASONS, HeldHow, RetryCause
 from flux_tui.core.ids import short
-from flux_tui.core.plain import plain, plain_lines
-from flux_tui.core.state import State
-from flux_tui.core.waiting import Tries, asked_again_at
-from flux_tui.core.words import counted, human_seconds, human_size, object_words, reason_first
+from flux_tui.core.series.events import REASONS, HeldHow, RetryCause
+from flux_tui.core.series.next_try import Tries, asked_again_at
+from flux_tui.core.series.state import State
+from flux_tui.core.text.describe import counted, human_seconds, human_size, object_words, reason_first
+from flux_tui.core.text.plain import plain, plain_lines
 
 MAX_ROWS = 20
 """Rows of a table; the rest is counted."""

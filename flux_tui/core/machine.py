@@ -12,29 +12,29 @@ A machine is made from the state that its series adds up to; so a restart is not
 from collections.abc import Callable
 from typing import assert_never
 
-from flux_tui.core import commands as cmd
-from flux_tui.core import effects as fx
-from flux_tui.core import events as ev
-from flux_tui.core import messages as msg
-from flux_tui.core import pushed
-from flux_tui.core.admission import Admission, Repeated
-from flux_tui.core.customs import Customs
-from flux_tui.core.effects import Effect, Input
-from flux_tui.core.events import Entry
-from flux_tui.core.fetch import Fetch
-from flux_tui.core.hold import Origin
+from flux_tui.core.api import attribution
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.api import effects as fx
+from flux_tui.core.api.effects import Effect, Input
+from flux_tui.core.custom.messages import Customs
+from flux_tui.core.fetching.download import Fetch
+from flux_tui.core.fetching.requester import Requester
+from flux_tui.core.fetching.want_queue import Line
 from flux_tui.core.ids import Cid, PeerId, is_leaf
-from flux_tui.core.keep import Keeper
-from flux_tui.core.ledger import Holdings, Ledger
-from flux_tui.core.policy import Policy
-from flux_tui.core.provided import Provided
-from flux_tui.core.requester import Requester
-from flux_tui.core.responder import MAX_LOOKS, Responder
-from flux_tui.core.routing import is_timely
+from flux_tui.core.peers.admission import Admission, Repeated
+from flux_tui.core.peers.provider_records import Provided
+from flux_tui.core.peers.router import is_timely
+from flux_tui.core.replication.keeper import Keeper
+from flux_tui.core.replication.origin import Origin
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.events import Entry
+from flux_tui.core.series.policy import Policy
+from flux_tui.core.series.state import ObjectState, Pending, State
+from flux_tui.core.serving.responder import MAX_LOOKS, Responder
 from flux_tui.core.sharing import Sharing
-from flux_tui.core.state import ObjectState, Pending, State
-from flux_tui.core.want_queue import Line
-from flux_tui.core.words import clock_words, counted, some
+from flux_tui.core.text.describe import clock_words, counted, some
+from flux_tui.core.turn import Holdings, Ledger
+from flux_tui.core.wire import messages as msg
 
 MAX_FAULTS = 2
 """Chunks with wrong bytes after which a peer is dropped: one may be a bad disk, two are a habit."""
@@ -177,7 +177,7 @@ class Machine:
             return [], []  # the last entry is written: what still comes in is for the next life
         self.ledger.begin(now)
         now = self.ledger.now
-        pusher = pushed.pusher(given)
+        pusher = attribution.pusher(given)
         if pusher is not None and not self._heeds(pusher, given):
             self._unheeded(pusher, given)
             turn = self.ledger.take()  # the next tick does what there is to do
@@ -319,7 +319,7 @@ class Machine:
             text = f"{addr} is not dialled: intents name more addresses than are dialled for strangers"
             self.ledger.emit(ev.ErrorOccurred(text=text))
         turn = self.ledger.take()
-        if (payer := pusher or pushed.faulty(given)) is not None:
+        if (payer := pusher or attribution.faulty(given)) is not None:
             self.admission.charge(payer, turn[0], now)
         return turn
 
@@ -521,7 +521,7 @@ class Machine:
             self.ledger.emit(ev.PeerFaulted(peer=one.peer, fault=one.fault, text=one.text, count=one.times))
 
     def _heeds(self, pusher: PeerId, given: Input) -> bool:
-        body = pushed.body(given)
+        body = attribution.body(given)
         cids: tuple[Cid, ...] = getattr(body, "cids", ())
         match body:
             case msg.Grant():
@@ -541,7 +541,7 @@ class Machine:
         if self.admission.unheeded(peer, now):
             self._drop(peer, "it pushes more than this node heeds")
             return
-        cids, custom = pushed.asked(given), pushed.custom(given)
+        cids, custom = attribution.asked(given), attribution.custom(given)
         if not (cids or custom) or peer not in self.responder.connected:
             return
         if (refusal := self.admission.refusal(peer, now)) is not None:

@@ -10,15 +10,15 @@
 All of it follows from the state, so a node that was killed in between goes on when it is started again.
 """
 
-from flux_tui.core import commands as cmd
-from flux_tui.core import events as ev
-from flux_tui.core.effects import Added, AddEnded, AddPath, EndAdd, Free, Freed, StopAdd
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.api.effects import Added, AddEnded, AddPath, EndAdd, Free, Freed, StopAdd
+from flux_tui.core.fetching.requester import Requester
 from flux_tui.core.ids import Cid, is_leaf
-from flux_tui.core.keep import Keeper
-from flux_tui.core.ledger import Ledger
-from flux_tui.core.provided import Provided
-from flux_tui.core.requester import Requester
-from flux_tui.core.responder import Responder
+from flux_tui.core.peers.provider_records import Provided
+from flux_tui.core.replication.keeper import Keeper
+from flux_tui.core.series import events as ev
+from flux_tui.core.serving.responder import Responder
+from flux_tui.core.turn import Ledger
 
 
 class Sharing:

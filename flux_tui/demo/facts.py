@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from flux_tui.config import SettingsError, parse_size
-from flux_tui.core.derive import apply
-from flux_tui.core.events import EVENT_KINDS, REASONS, ChunkReceived, ObjectCompleted, kind_of
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.state import ObjectState, PeerState, State
-from flux_tui.core.words import human_size
+from flux_tui.core.series.events import EVENT_KINDS, REASONS, ChunkReceived, ObjectCompleted, kind_of
+from flux_tui.core.series.fold import apply
+from flux_tui.core.series.state import ObjectState, PeerState, State
+from flux_tui.core.text.describe import human_size
 from flux_tui.store.schema import StoreError
 from flux_tui.store.series import SeriesReader
 

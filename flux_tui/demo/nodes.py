@@ -213,7 +213,7 @@ def main() -> None:
     # What all children need, imported once.
     import flux_tui.demo.delay
     import flux_tui.demo.request_response
-    import flux_tui.net.host
+    import flux_tui.net.flux.host
     import flux_tui.net.identity
     import flux_tui.node.inbox  # noqa: F401
 

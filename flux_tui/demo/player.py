@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, assert_never
 
 from flux_tui.config import parse_rate
-from flux_tui.core import commands as cmd
+from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid
-from flux_tui.core.policy import PolicyChange
+from flux_tui.core.series.policy import PolicyChange
 from flux_tui.demo.facts import Condition, fill, parse_term
 from flux_tui.demo.scenario import (
     Action,

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import trio
 
-from flux_tui.core.events import ChunkReceived, Entry
 from flux_tui.core.ids import Cid
+from flux_tui.core.series.events import ChunkReceived, Entry
 from flux_tui.node.node import FluxNode
 
 

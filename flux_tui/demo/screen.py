@@ -12,9 +12,10 @@ from pathlib import Path
 from flux_tui.demo.player import Lane, NotSeenError, Player, StoppedError
 from flux_tui.demo.scenario import Scenario, reading_time
 from flux_tui.demo.swarm import Member, Swarm
-from flux_tui.ui.app import Dashboard, run_dashboard
-from flux_tui.ui.place import Caption, Place
-from flux_tui.ui.source import Source
+from flux_tui.ui.dashboard.app import Dashboard, run_dashboard
+from flux_tui.ui.dashboard.place import Place
+from flux_tui.ui.series.cursor import Source
+from flux_tui.ui.series.narration import Caption
 
 BAR = 12
 """Columns of a lane's bar."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flux_tui.core import commands as cmd
+from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.demo.facts import Made, Watch
 from flux_tui.demo.scenario import Content, Scenario

@@ -10,7 +10,7 @@ from libp2p.crypto.ed25519 import Ed25519PrivateKey, create_new_key_pair
 from libp2p.crypto.keys import KeyPair, PrivateKey
 from libp2p.crypto.serialization import deserialize_private_key
 
-from flux_tui.net.network import NetworkError
+from flux_tui.net.port import NetworkError
 from flux_tui.regular_files import read_regular
 
 

@@ -18,11 +18,11 @@ from typing import Protocol, TypeVar
 
 import trio
 
-from flux_tui.core.derive import snapshot
-from flux_tui.core.effects import ChunkLanded, Effect, Failed, Input, Tick
-from flux_tui.core.events import Entry
+from flux_tui.core.api.effects import ChunkLanded, Effect, Failed, Input, Tick
 from flux_tui.core.ids import Cid
 from flux_tui.core.machine import Machine
+from flux_tui.core.series.events import Entry
+from flux_tui.core.series.fold import snapshot
 from flux_tui.store.store import Landed, Store, StoreError
 
 log = logging.getLogger(__name__)

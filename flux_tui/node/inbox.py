@@ -14,7 +14,7 @@ from typing import Any
 
 import trio
 
-from flux_tui.core.commands import MAX_COMMAND, BadCommandError, Command, decode_command
+from flux_tui.core.api.commands import MAX_COMMAND, BadCommandError, Command, decode_command
 from flux_tui.home import LENGTH, Home
 
 log = logging.getLogger(__name__)

@@ -3,13 +3,13 @@
 import os
 from collections.abc import Callable
 
-from flux_tui.core import codec
-from flux_tui.core.effects import Broadcast, IntentCame, PeerFault, RouteCame, Unheeded, UnknownCame
-from flux_tui.core.events import Via
+from flux_tui.core.api.effects import Broadcast, IntentCame, PeerFault, RouteCame, Unheeded, UnknownCame
 from flux_tui.core.ids import PeerId
 from flux_tui.core.machine import Machine
-from flux_tui.core.messages import INTENT_TTL, MAX_ADDRS, Intent, Route, SealedIntent
-from flux_tui.net.network import Network
+from flux_tui.core.series.events import Via
+from flux_tui.core.wire import codec
+from flux_tui.core.wire.messages import INTENT_TTL, MAX_ADDRS, Intent, Route, SealedIntent
+from flux_tui.net.port import Network
 
 NONCE_BYTES = 12
 

@@ -20,26 +20,26 @@ import trio
 from flux_tui import __version__
 from flux_tui.clock import SteadyClock
 from flux_tui.config import ANY_PORT, Settings
-from flux_tui.core import commands as cmd
-from flux_tui.core import effects as fx
-from flux_tui.core import events as ev
-from flux_tui.core.derive import copy, extend, restore
-from flux_tui.core.effects import Effect
-from flux_tui.core.events import Entry
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.api import effects as fx
+from flux_tui.core.api.effects import Effect
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.machine import Machine
-from flux_tui.core.messages import Route, SealedIntent
-from flux_tui.core.state import State
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.events import Entry
+from flux_tui.core.series.fold import copy, extend, restore
+from flux_tui.core.series.state import State
+from flux_tui.core.wire.messages import Route, SealedIntent
 from flux_tui.home import Home
-from flux_tui.net.network import Network, OpenNetwork
-from flux_tui.node.adder import Adder
+from flux_tui.net.port import Network, OpenNetwork
 from flux_tui.node.bulk import nothing_is_garbage
+from flux_tui.node.disk.add_task import Adder
+from flux_tui.node.disk.chunk_reader import Serving
+from flux_tui.node.disk.chunk_writer import Landing
+from flux_tui.node.disk.object_files import Trees
 from flux_tui.node.engine import Engine
 from flux_tui.node.intents import broadcast
-from flux_tui.node.landing import Landing
 from flux_tui.node.receiver import NodeReceiver
-from flux_tui.node.serving import Serving
-from flux_tui.node.trees import Trees
 from flux_tui.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -375,11 +375,11 @@ def _sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def _libp2p(home: Home, settings: Settings, last_at: float = 0.0) -> OpenNetwork:
-    from flux_tui.net.host import open_network  # 600 ms: only where a network is opened
+    from flux_tui.net.addresses.listening import can_listen
+    from flux_tui.net.flux.host import open_network  # 600 ms: only where a network is opened
     from flux_tui.net.identity import load_or_create
-    from flux_tui.net.listening import can_listen
-    from flux_tui.net.pnet import load_swarm_key
     from flux_tui.net.upstream.clock import begin_after
+    from flux_tui.net.upstream.pnet import load_swarm_key
 
     begin_after(last_at)
 

@@ -5,16 +5,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flux_tui.clock import SteadyClock
-from flux_tui.core import commands as cmd
-from flux_tui.core import effects as fx
-from flux_tui.core import events as ev
-from flux_tui.core.events import Entry
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.api import effects as fx
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.ledger import STEP_SECONDS
 from flux_tui.core.machine import Machine
-from flux_tui.core.state import State
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.events import Entry
+from flux_tui.core.series.state import State
+from flux_tui.core.turn import STEP_SECONDS
 from flux_tui.home import Home
-from flux_tui.node.adder import read_and_reference
+from flux_tui.node.disk.add_task import read_and_reference
 from flux_tui.node.node import load_state
 from flux_tui.store.store import Landed, Store
 

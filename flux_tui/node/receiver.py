@@ -3,17 +3,17 @@
 import logging
 from collections.abc import Sequence
 
-from flux_tui.core import codec
-from flux_tui.core import effects as fx
+from flux_tui.core.api import effects as fx
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.machine import Machine
-from flux_tui.core.messages import Chunk, Message, Route, SealedIntent
-from flux_tui.net.frames import Piece
-from flux_tui.net.network import Network
+from flux_tui.core.wire import codec
+from flux_tui.core.wire.messages import Chunk, Message, Route, SealedIntent
+from flux_tui.net.connections.frames import Piece
+from flux_tui.net.port import Network
+from flux_tui.node.disk.chunk_reader import Serving
+from flux_tui.node.disk.chunk_writer import Landing
 from flux_tui.node.engine import Clock, Engine
 from flux_tui.node.intents import unseal, unseal_route
-from flux_tui.node.landing import Landing
-from flux_tui.node.serving import Serving
 
 log = logging.getLogger(__name__)
 

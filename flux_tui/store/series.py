@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
-from flux_tui.core.events import Entry, decode_event
+from flux_tui.core.series.events import Entry, decode_event
 from flux_tui.store.schema import (
     APPLICATION_ID,
     SCHEMA_VERSION,

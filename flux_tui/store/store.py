@@ -17,16 +17,20 @@ import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from flux_tui.core.events import Event, encode_event
 from flux_tui.core.ids import Cid, cid_bytes, cid_from_bytes, matches
-from flux_tui.store import checkpoints, durable, files
+from flux_tui.core.series.events import Event, encode_event
+from flux_tui.store import checkpoints
 from flux_tui.store.checkpoints import Kept
-from flux_tui.store.evicting import HELD, Evictions, Gone, begin_anew, forget_tree, tidy
-from flux_tui.store.files import FileStat
-from flux_tui.store.freeing import Freeing, WhatWent
-from flux_tui.store.freeing import tidy as tidy_freed
-from flux_tui.store.places import Landed, Leaf, Lost, Placed, ReadResult, Where, Whole
-from flux_tui.store.room import Room
+from flux_tui.store.disk import file_io, fsync
+from flux_tui.store.disk.file_io import FileStat
+from flux_tui.store.disk.object_trees import OWN, Spot, Tree, remove
+from flux_tui.store.disk.room import Room
+from flux_tui.store.index.adds_under_way import Shares
+from flux_tui.store.index.chunk_index import Shelf
+from flux_tui.store.index.evicting import HELD, Evictions, Gone, begin_anew, forget_tree, tidy
+from flux_tui.store.index.freeing import Freeing, WhatWent
+from flux_tui.store.index.freeing import tidy as tidy_freed
+from flux_tui.store.index.places import Landed, Leaf, Lost, Placed, ReadResult, Where, Whole
 from flux_tui.store.schema import (
     DATABASE,
     UPSERT_CHUNK,
@@ -38,9 +42,6 @@ from flux_tui.store.schema import (
     open_writer,
 )
 from flux_tui.store.series import SeriesReader
-from flux_tui.store.shares import Shares
-from flux_tui.store.shelf import Shelf
-from flux_tui.store.trees import OWN, Spot, Tree, remove
 
 __all__ = [
     "Landed",
@@ -108,7 +109,7 @@ class Store(Shelf):
             self._db.close()
 
     def _flush_own(self, rels: list[str]) -> None:
-        durable.flush(self.home / "chunks", rels)
+        fsync.flush(self.home / "chunks", rels)
 
     def reader(self) -> SeriesReader:
         """A reader of its own connection."""
@@ -214,7 +215,7 @@ class Store(Shelf):
         """Content of a file that came inside an inner node."""
         tree = self._tree(root)
         with self._guarded(tree.part):
-            files.write_at(tree.at(rel), [offset], data)
+            file_io.write_at(tree.at(rel), [offset], data)
 
     def place_symlink(self, root: Cid, rel: str, target: str) -> None:
         """A symbolic link of it, made when it is finished; not one that could lead out. Raises StoreError."""
@@ -238,7 +239,7 @@ class Store(Shelf):
         with self._guarded(tree.part):
             file = self._trees.open_pack(tree)
             rel = next(rel for rel, number in tree.files.items() if number == file)
-            files.size_to(tree.at(rel), None, lambda _: None)
+            file_io.size_to(tree.at(rel), None, lambda _: None)
         spots = ((cid, Spot(file, rel, None, size)) for cid, _, size in leaves)
         return self._place(tree, spots, tuple(tree.files.values()))
 
@@ -288,9 +289,9 @@ class Store(Shelf):
             tree.take(len(data))
             with self._lock:
                 offset = tree.pack_at(len(data)) if spot.offset is None else spot.offset
-            if spot.offset is None or files.read_inside(tree.at(spot.rel), offset, len(data)) != data:
+            if spot.offset is None or file_io.read_inside(tree.at(spot.rel), offset, len(data)) != data:
                 self.room.take(tree.part.parent, len(data))
-                files.write_at(tree.at(spot.rel), [offset], data)
+                file_io.write_at(tree.at(spot.rel), [offset], data)
         tree.spares[cid] = (spot.file, offset)
         return len(data)
 
@@ -340,7 +341,7 @@ class Store(Shelf):
             self.room.take(tree.part.parent, len(data))
             with self._lock:
                 offset = tree.pack_at(len(data)) if spot.offset is None else spot.offset
-            files.write_at(tree.at(spot.rel), [offset], data)
+            file_io.write_at(tree.at(spot.rel), [offset], data)
         return Landed(cid, len(data), spot.file, offset)
 
     def _land_loose(self, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
@@ -349,7 +350,7 @@ class Store(Shelf):
         with self._guarded(self.home):
             self.room.take(self.home, len(data))
             file, where = self._trees.own_file(cid)
-            files.write_at(where, [0], data)
+            file_io.write_at(where, [0], data)
             self._own_unflushed.append(where.rel)
         return Landed(cid, len(data), file, 0)
 
@@ -448,11 +449,11 @@ class Store(Shelf):
             )
         return True
 
-    def forget(self, cids: Iterable[Cid], files: Collection[int]) -> None:
+    def forget(self, cids: Iterable[Cid], file_io: Collection[int]) -> None:
         """These chunks, and all that is in these files, are not there any more."""
         with self._lock:
-            self._gone_files.update(files)
-            landing = [row.cid for row in self._overlay.values() if row.file in files]
+            self._gone_files.update(file_io)
+            landing = [row.cid for row in self._overlay.values() if row.file in file_io]
             for cid in (*cids, *landing):
                 self._sizes.pop(cid, None)
                 self._overlay.pop(cid, None)
@@ -470,7 +471,7 @@ class Store(Shelf):
         still being fetched, and, unless the store was closed in order, at the large loose chunks of our
         own. A fetched object was flushed before it had its name.
         """
-        boot = files.boot_id()
+        boot = file_io.boot_id()
         row = self._db.execute("SELECT value FROM meta WHERE name = 'boot'").fetchone()
         closed = self._db.execute("SELECT 1 FROM meta WHERE name = 'closed'").fetchone() is not None
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('boot', ?)", (boot,))
@@ -488,7 +489,7 @@ class Store(Shelf):
             cid = cid_from_bytes(key)
             path, _, _ = self._trees.locate(file)
             where = Where(size, file, offset, None)
-            if not files.holds(path, offset, size, cid) and self._look_elsewhere([(cid, where)], {}, True):
+            if not file_io.holds(path, offset, size, cid) and self._look_elsewhere([(cid, where)], {}, True):
                 lost.append(Lost(path, (cid,), size, f"{path} lost {size} bytes when the machine went down"))
         return lost
 

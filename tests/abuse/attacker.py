@@ -22,12 +22,12 @@ from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 from libp2p.stream_muxer.yamux.yamux import TYPE_DATA, YAMUX_HEADER_FORMAT, Yamux, YamuxStream
 from multiaddr import Multiaddr
 
-from flux_tui.core import codec
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.messages import Chunk, Intent, IntentBody, Message, SealedIntent, Want
-from flux_tui.net.host import _quiet
-from flux_tui.net.network import PUSH_PROTOCOL
-from flux_tui.net.transport import security
+from flux_tui.core.wire import codec
+from flux_tui.core.wire.messages import Chunk, Intent, IntentBody, Message, SealedIntent, Want
+from flux_tui.net.flux.host import _quiet
+from flux_tui.net.flux.transport import security
+from flux_tui.net.port import PUSH_PROTOCOL
 
 PROTOCOL = TProtocol(PUSH_PROTOCOL)
 MIB = 2**20

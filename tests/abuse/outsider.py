@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from flux_tui.net.pnet import NONCE_BYTES, xsalsa20
+from flux_tui.net.upstream.pnet import NONCE_BYTES, xsalsa20
 
 HELLO = b"\x13/multistream/1.0.0\n\x07/noise\n"
 """How every connection begins."""

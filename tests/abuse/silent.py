@@ -14,8 +14,8 @@ from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.peer.id import ID
 from libp2p.security.security_multistream import SecurityMultistream
 
-from flux_tui.net.pnet import NONCE_BYTES, ProtectedConnection
-from flux_tui.net.transport import security
+from flux_tui.net.flux.transport import security
+from flux_tui.net.upstream.pnet import NONCE_BYTES, ProtectedConnection
 
 Stage = Callable[[AsyncExitStack, int, str, bytes | None], Awaitable[None]]
 GREETING = b"\x13/multistream/1.0.0\n"

@@ -8,11 +8,11 @@ import struct
 import time
 import tracemalloc
 import weakref
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 import trio
@@ -22,41 +22,32 @@ from libp2p.stream_muxer.yamux.yamux import TYPE_DATA, YAMUX_HEADER_FORMAT
 from libp2p.utils.varint import encode_uvarint
 
 from flux_tui.config import Settings
-from flux_tui.core import admission, codec
-from flux_tui.core import commands as cmd
-from flux_tui.core import events as ev
-from flux_tui.core.events import encode_event
+from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, raw_cid
-from flux_tui.core.messages import Cancel, Error, Grant, Have, StatusNo, StatusYesButLater, Want
-from flux_tui.core.policy import PolicyChange
-from flux_tui.net import broadcast, budget, links, push_stream, transport
-from flux_tui.net.frames import FrameBuffer
-from flux_tui.net.host import Libp2pNetwork
-from flux_tui.net.upstream import peerstore
+from flux_tui.core.peers import admission
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.events import encode_event
+from flux_tui.core.series.policy import PolicyChange
+from flux_tui.core.wire import codec
+from flux_tui.core.wire.messages import Cancel, Error, Grant, Have, StatusNo, StatusYesButLater, Want
+from flux_tui.net.connections.frames import FrameBuffer
+from flux_tui.net.flux import broadcast, peer_links, push_stream, transport
+from flux_tui.net.flux.host import Libp2pNetwork
+from flux_tui.net.upstream import budget, peerstore
 from flux_tui.node.node import FluxNode
 from tests.abuse.attacker import MIB, Attacker, attacking
 from tests.abuse.outsider import OUTSIDERS, knock
-from tests.node.test_node import LOOPBACK, series_of, share, until
+from tests.support.nodes_here import LOOPBACK, series_of, share, until
+from tests.support.victims import events, linked, victim, works
 
-T = TypeVar("T")
 MESSAGES = codec.encode_frame(Error(text="x" * 500)) * 120
 """Less than one full frame of yamux."""
 HERE = raw_cid(b"something that nobody has")
 
 
-@asynccontextmanager
-async def victim(home: Path, settings: Settings = LOOPBACK) -> AsyncIterator[FluxNode]:
-    async with FluxNode.open(home / "victim", settings) as node:
-        yield node
-
-
 def faults(node: FluxNode, attacker: Attacker) -> list[str]:
     """What stands in the series against it, with repeats counted out."""
     return [e.fault for e in events(node, ev.PeerFaulted) if e.peer == attacker.peer_id]
-
-
-def events(node: FluxNode, kind: type[T]) -> list[T]:
-    return [entry.event for entry in series_of(node) if isinstance(entry.event, kind)]
 
 
 def series_bytes(node: FluxNode) -> int:
@@ -74,25 +65,8 @@ def parked(node: FluxNode) -> int:
     return network.budget.parked()
 
 
-async def linked(node: FluxNode, attacker: Attacker) -> None:
-    await until(lambda: attacker.peer_id in node._network.peers())
-
-
 async def unlinked(node: FluxNode, attacker: Attacker, seconds: float = 20.0) -> None:
     await until(lambda: attacker.peer_id not in node._network.peers(), seconds)
-
-
-async def works(node: FluxNode, folder: Path, size: int = 300_000, settings: Settings = LOOPBACK) -> float:
-    """An honest node fetches something from it all the same. Returns the seconds that took."""
-    data = os.urandom(size)
-    (folder / "honest.bin").write_bytes(data)
-    root = await share(node, folder / "honest.bin")
-    async with FluxNode.open(folder / "honest", settings) as honest:
-        start = time.monotonic()
-        honest.push_intent(cmd.Get(root, str(folder / "out"), "out", size, node.addrs, "me"))
-        await until(lambda: not honest.count_pending(), 40)
-        assert (folder / "out").read_bytes() == data
-        return time.monotonic() - start
 
 
 # ── frames ──────────────────────────────────────────────────────────────────────────────────────
@@ -419,8 +393,8 @@ async def test_the_key_is_its_owners_alone(tmp_path: Path) -> None:
 async def test_strangers_do_not_take_the_places_of_those_who_work_with_us(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(links, "MAX_PEERS", 5)
-    monkeypatch.setattr(links, "RESERVED", 2)
+    monkeypatch.setattr(peer_links, "MAX_PEERS", 5)
+    monkeypatch.setattr(peer_links, "RESERVED", 2)
     async with victim(tmp_path) as node, FluxNode.open(tmp_path / "regular", LOOPBACK) as regular:
         (tmp_path / "x").write_bytes(os.urandom(5000))
         root = await share(node, tmp_path / "x")

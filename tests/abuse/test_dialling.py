@@ -11,17 +11,18 @@ from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.peer.id import ID
 from libp2p.utils.varint import encode_uvarint
 
-from flux_tui.core import commands as cmd
-from flux_tui.core import events as ev
-from flux_tui.core.dial_policy import Reach
+from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import PeerId, raw_cid
-from flux_tui.core.messages import Have, Want
-from flux_tui.net import dial_guard, host
+from flux_tui.core.peers.dial_policy import Reach
+from flux_tui.core.series import events as ev
+from flux_tui.core.wire.messages import Have, Want
+from flux_tui.net.addresses import dial_guard
+from flux_tui.net.flux import host
 from flux_tui.node.node import FluxNode
 from tests.abuse.attacker import Attacker, attacking
-from tests.abuse.test_attacks import events, linked, victim, works
-from tests.net.upstream.test_exchange import prune
-from tests.node.test_node import share, until
+from tests.support.gossip import prune
+from tests.support.nodes_here import share, until
+from tests.support.victims import events, linked, victim, works
 
 
 class Doors:

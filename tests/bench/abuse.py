@@ -26,12 +26,12 @@ from pathlib import Path
 
 import trio
 
-from flux_tui.core import codec
-from flux_tui.core import commands as cmd
-from flux_tui.core import events as ev
-from flux_tui.core.events import encode_event
+from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, raw_cid
-from flux_tui.core.messages import Error, Want
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.events import encode_event
+from flux_tui.core.wire import codec
+from flux_tui.core.wire.messages import Error, Want
 from flux_tui.home import Home
 from flux_tui.node.priority import step_back
 from flux_tui.store.series import SeriesReader
@@ -77,7 +77,7 @@ async def gossip(attacker: Attacker, root: Cid) -> None:
     from libp2p.pubsub.pb import rpc_pb2
     from libp2p.utils.varint import encode_uvarint
 
-    from flux_tui.net.network import INTENT_TOPIC
+    from flux_tui.net.port import INTENT_TOPIC
 
     stream = await attacker.open("/meshsub/1.1.0")
     while True:

@@ -35,7 +35,7 @@ def open_host(tuned: bool, listen: list[str]) -> tuple[IHost, AbstractAsyncConte
     """A host as `new_host` makes it, or with the transport that flux uses."""
     pair = create_new_key_pair()
     if tuned:
-        from flux_tui.net.transport import muxers, security
+        from flux_tui.net.flux.transport import muxers, security
 
         host = new_host(key_pair=pair, sec_opt=security(pair), muxer_opt=muxers())
     else:

@@ -15,9 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from flux_tui.core import commands as cmd
-from flux_tui.core import events as ev
+from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid
+from flux_tui.core.series import events as ev
 from flux_tui.home import Home
 from flux_tui.store.series import SeriesReader
 from tests.bench.nodes import Node, flux, running, state, wait_for

@@ -23,9 +23,9 @@ async def _serve(size: int, private: bool) -> None:
     from libp2p.custom_types import TProtocol
     from multiaddr import Multiaddr
 
-    from flux_tui.net.host import _quiet
-    from flux_tui.net.pnet import protect
-    from flux_tui.net.transport import WRITE_BYTES, muxers, security
+    from flux_tui.net.flux.host import _quiet
+    from flux_tui.net.flux.transport import WRITE_BYTES, muxers, security
+    from flux_tui.net.upstream.pnet import protect
 
     _quiet()
     pair = create_new_key_pair()
@@ -61,9 +61,9 @@ async def _read(addr: str, size: int, private: bool) -> float:
     from libp2p.peer.peerinfo import info_from_p2p_addr
     from multiaddr import Multiaddr
 
-    from flux_tui.net.host import _quiet
-    from flux_tui.net.pnet import protect
-    from flux_tui.net.transport import muxers, security, widen
+    from flux_tui.net.flux.host import _quiet
+    from flux_tui.net.flux.transport import muxers, security, widen
+    from flux_tui.net.upstream.pnet import protect
 
     _quiet()
     pair = create_new_key_pair()

@@ -18,7 +18,7 @@ from pathlib import Path
 import trio
 
 from flux_tui.config import Settings
-from flux_tui.core import commands as cmd
+from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.demo.delay import serve_delay
 from flux_tui.demo.request_response import fetch_one_by_one

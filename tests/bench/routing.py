@@ -28,11 +28,11 @@ from libp2p.peer.peerinfo import info_from_p2p_addr
 from multiaddr import Multiaddr
 
 from flux_tui.core.ids import Cid, PeerId, dag_cid
-from flux_tui.core.messages import Chunk, Message, Route, SealedIntent
-from flux_tui.net import dht
-from flux_tui.net.dial_guard import by_person
-from flux_tui.net.frames import Piece
-from flux_tui.net.host import Libp2pNetwork, open_network
+from flux_tui.core.wire.messages import Chunk, Message, Route, SealedIntent
+from flux_tui.net.addresses.dial_guard import by_person
+from flux_tui.net.connections.frames import Piece
+from flux_tui.net.flux import dht_routing
+from flux_tui.net.flux.host import Libp2pNetwork, open_network
 from tests.bench.report import Table, parser
 
 PROVIDERS = 3
@@ -122,7 +122,7 @@ def _say(start: float, number: int, what: str) -> None:
     print(f"{number} hosts, {time.perf_counter() - start:6.1f} s: {what}", file=sys.stderr, flush=True)
 
 
-async def _no_looks(_: dht.Dht) -> None:
+async def _no_looks(_: dht_routing.Dht) -> None:
     """Nobody looks around."""
 
 
@@ -190,7 +190,9 @@ async def measure(number: int, intents: int, seed: int, *, meet: bool) -> tuple[
             lambda: sum(host.network.dht.statistics().records for host in hosts) >= expected,
         )
         _say(begun, number, "the roots are provided")
-        dht.LOOK_SECONDS = dht.REFRESH_SECONDS = 3600.0  # who looks around does it once more, at most
+        dht_routing.LOOK_SECONDS = dht_routing.REFRESH_SECONDS = (
+            3600.0  # who looks around does it once more, at most
+        )
         messages, seconds, copies, reached = [], [], [], []
         for name in names:
             asker = chance.choice([host for host in hosts[1:] if host not in providers[name]])
@@ -228,7 +230,7 @@ def main() -> int:
     options.add_argument("--meet", action="store_true", help="let them find each other")
     given = options.parse_args()
     if not given.meet:
-        dht.Dht._run_looks = _no_looks  # type: ignore[method-assign, assignment]  # they know each other
+        dht_routing.Dht._run_looks = _no_looks  # type: ignore[method-assign, assignment]  # they know each other
     table = Table(f"an intent routed by DHT to {PROVIDERS} providers, real hosts in one process")
     for number in [int(text) for text in given.hosts.split(",")]:
         messages, seconds, copies, reached, known = trio.run(

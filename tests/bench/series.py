@@ -16,11 +16,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from flux_tui.core import events as ev
-from flux_tui.core.derive import derive, extend, snapshot
-from flux_tui.core.events import Entry, Event
 from flux_tui.core.ids import PeerId, dag_cid, raw_cid
-from flux_tui.core.state import State
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.events import Entry, Event
+from flux_tui.core.series.fold import derive, extend, snapshot
+from flux_tui.core.series.state import State
 from flux_tui.node.node import load_state
 from flux_tui.store.series import SeriesReader
 from flux_tui.store.store import Store

@@ -15,7 +15,7 @@ from pathlib import Path
 import trio
 
 from flux_tui.config import Settings
-from flux_tui.core import commands as cmd
+from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.node.bulk import settled
 from flux_tui.node.node import FluxNode

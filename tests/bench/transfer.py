@@ -10,9 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from flux_tui.core import commands as cmd
-from flux_tui.core import events as ev
+from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid
+from flux_tui.core.series import events as ev
 from flux_tui.home import Home
 from flux_tui.store.series import SeriesReader
 from tests.bench import raw_stream

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from flux_tui.core import commands as cmd
+from flux_tui.core.api import commands as cmd
 from flux_tui.home import Home, HomeError
 from tests.bench.report import Table, parser
 from tests.ui.terminal import Terminal, dashboard
@@ -41,7 +41,8 @@ def first_frame(arguments: list[str], text: str, compiled: Path) -> float:
 
 def imported() -> str:
     """What of the network the dashboard imports: nothing."""
-    code = "import sys, flux_tui.ui.app, flux_tui.cli.show; print(*[m for m in ('libp2p', 'trio') if m in sys.modules])"
+    shown = "flux_tui.ui.dashboard.app, flux_tui.cli.commands.show"
+    code = f"import sys, {shown}; print(*[m for m in ('libp2p', 'trio') if m in sys.modules])"
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.strip()

@@ -16,9 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from flux_tui.core.derive import extend, snapshot
-from flux_tui.core.events import Entry, encode_event
-from flux_tui.core.state import State
+from flux_tui.core.series.events import Entry, encode_event
+from flux_tui.core.series.fold import extend, snapshot
+from flux_tui.core.series.state import State
 from flux_tui.node.engine import CHECKPOINT_ENTRIES
 from flux_tui.store.schema import APPLICATION_ID, SCHEMA_VERSION, SERIES_TABLES
 from tests.bench.report import Table, parser

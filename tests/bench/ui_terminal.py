@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from flux_tui.core import commands as cmd
+from flux_tui.core.api import commands as cmd
 from flux_tui.home import Home
 from tests.bench.nodes import Node, running
 from tests.bench.report import Table, parser

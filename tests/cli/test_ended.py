@@ -15,7 +15,7 @@ import pytest
 
 from flux_tui import signals
 from flux_tui.cli import run
-from flux_tui.core import commands as cmd
+from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from flux_tui.home import Home
 from flux_tui.signals import Ended, ended_by_signals
@@ -160,7 +160,7 @@ def test_a_hang_up_ends_a_node_in_order_unless_it_is_ignored(tmp_path: Path, ign
 def pushing(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     pushed: list[Any] = []
     monkeypatch.setattr(Home, "push", lambda _, *commands: pushed.extend(commands))
-    monkeypatch.setattr("flux_tui.cli.push.ensure_node", lambda *_: False)
+    monkeypatch.setattr("flux_tui.cli.commands.push.ensure_node", lambda *_: False)
     return pushed
 
 
@@ -240,14 +240,14 @@ def test_a_node_with_all_streams_closed(tmp_path: Path) -> None:
 
 
 def test_a_cancel_of_many_takes_no_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from flux_tui.core import events as ev
-    from flux_tui.core.derive import derive
-    from flux_tui.core.events import Entry
+    from flux_tui.core.series import events as ev
+    from flux_tui.core.series.events import Entry
+    from flux_tui.core.series.fold import derive
 
     pushed = pushing(monkeypatch)
     cids = [raw_cid(str(number).encode()) for number in range(40_000)]
     known = derive(Entry(number, 1.0, ev.Requested(cid=cid)) for number, cid in enumerate(cids, 1))
-    monkeypatch.setattr("flux_tui.cli.push.settled", lambda *_: known)
+    monkeypatch.setattr("flux_tui.cli.commands.push.settled", lambda *_: known)
     monkeypatch.setattr(Home, "running", lambda _: 7)
     given(monkeypatch, "\n".join(cids).encode())
     began = time.process_time()

@@ -19,18 +19,18 @@ from typing import Any, NamedTuple, Protocol
 import pytest
 
 from flux_tui.cli import run
-from flux_tui.core import events as ev
-from flux_tui.core.events import Event
+from flux_tui.core.content.ticket import Ticket, format_ticket
 from flux_tui.core.ids import Cid, PeerId, dag_cid, raw_cid
-from flux_tui.core.ticket import Ticket, format_ticket
-from flux_tui.core.words import entry_line, short_addr
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.events import Event
+from flux_tui.core.text.describe import entry_line, short_addr
 from flux_tui.home import Home
 from flux_tui.store import schema
 from flux_tui.store.series import SeriesReader
 from flux_tui.store.store import Store
 from tests.bench.nodes import LISTEN, flux, state, wait_for
 from tests.core.samples import PEER
-from tests.test_home import without_rights
+from tests.support.rights import without_rights
 
 CID = raw_cid(b"nobody has this")
 TICKET = format_ticket(Ticket(CID, "film.mkv", 15, (f"/ip4/127.0.0.1/tcp/1/p2p/{PEER}",)))
@@ -472,7 +472,7 @@ def test_adding_while_somebody_else_adds(
     told = json.loads(here("add", "--json", tmp_path / "file", home=home.path).done())
     assert (told["root"], len(looked)) == (raw_cid(b"x"), 3)
 
-    monkeypatch.setattr("flux_tui.cli.add.START_SECONDS", -1.0)
+    monkeypatch.setattr("flux_tui.cli.commands.add.START_SECONDS", -1.0)
     with home.lock():
         here("add", tmp_path / "file", home=home.path).failed(
             f"home is in use by the process with pid {os.getpid()}: wait until it is done"

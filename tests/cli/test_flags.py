@@ -12,9 +12,9 @@ from flux_tui.cli.common import load_settings, node_options
 from flux_tui.cli.flags import apply_to_running, node_flags
 from flux_tui.cli.main import COMMANDS, cli
 from flux_tui.config import Settings
-from flux_tui.core import commands as cmd
+from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import PeerId, raw_cid
-from flux_tui.core.policy import PolicyChange
+from flux_tui.core.series.policy import PolicyChange
 from flux_tui.home import Home, HomeError
 from tests.bench.nodes import LISTEN, flux
 from tests.core.samples import PEER
@@ -209,7 +209,7 @@ def test_join_takes_its_option_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pushed: list[Any]
 ) -> None:
     given: list[list[str]] = []
-    monkeypatch.setattr("flux_tui.cli.push.ensure_node", lambda _, flags: given.append(flags))
+    monkeypatch.setattr("flux_tui.cli.commands.push.ensure_node", lambda _, flags: given.append(flags))
     one, two = (f"/ip4/192.0.2.{number}/tcp/1/p2p/{PEER}" for number in (1, 2))
     assert run(["--join", one, "join", two, "--home", str(tmp_path), "--no-mdns"]) == 0
     assert pushed == [cmd.Join(two), cmd.Join(one)]

@@ -16,11 +16,11 @@ from flux_tui.cli import output
 from flux_tui.cli.main import run
 from flux_tui.cli.progress import Progress
 from flux_tui.cli.tables import print_state
-from flux_tui.core import events as ev
-from flux_tui.core.derive import derive
-from flux_tui.core.events import Entry, Event
 from flux_tui.core.ids import PeerId, raw_cid
-from flux_tui.core.plain import plain_lines
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.events import Entry, Event
+from flux_tui.core.series.fold import derive
+from flux_tui.core.text.plain import plain_lines
 from tests.core.samples import PEER
 
 STEERS = "a\x1b]0;OWNED\x07[bold]:boom:\x9b2J\u202egpj\u200b\x7f\udcffz"

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import pytest
 
 from flux_tui.cli import run
+from flux_tui.core.content.ticket import Ticket, format_ticket
 from flux_tui.core.ids import Cid, raw_cid
-from flux_tui.core.ticket import Ticket, format_ticket
-from flux_tui.store.standing import standing
+from flux_tui.store.disk.standing import standing
 from tests.bench.nodes import LISTEN, Node, flux, running
 
 

@@ -9,14 +9,14 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from flux_tui.cli import tables
-from flux_tui.cli.get import Dials, waiting_for
+from flux_tui.cli.commands.get import Dials, waiting_for
 from flux_tui.cli.progress import Progress
-from flux_tui.core import events as ev
-from flux_tui.core.derive import derive
-from flux_tui.core.events import Entry, Event
+from flux_tui.core.content.ticket import Ticket, format_ticket
 from flux_tui.core.ids import PeerId, dag_cid, raw_cid, short
-from flux_tui.core.state import State
-from flux_tui.core.ticket import Ticket, format_ticket
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.events import Entry, Event
+from flux_tui.core.series.fold import derive
+from flux_tui.core.series.state import State
 from flux_tui.home import Home
 from tests.bench.nodes import LISTEN, flux, running, state, wait_for
 from tests.bench.nodes import Node as BenchNode

@@ -4,11 +4,9 @@ from typing import Literal
 
 import pytest
 
-from flux_tui.core import dagpb, hamt, unixfs
-from flux_tui.core.dagpb import PBLink, UnixFS
-from flux_tui.core.fetch import Fetch, Spot
-from flux_tui.core.ids import Cid, dag_cid, is_leaf, raw_cid
-from flux_tui.core.unixfs import (
+from flux_tui.core.content import dagpb, hamt, unixfs
+from flux_tui.core.content.dagpb import PBLink, UnixFS
+from flux_tui.core.content.unixfs import (
     FileBuilder,
     FileChild,
     FileNode,
@@ -20,6 +18,8 @@ from flux_tui.core.unixfs import (
     decode_node,
     recorded_mode,
 )
+from flux_tui.core.fetching.download import Fetch, Spot
+from flux_tui.core.ids import Cid, dag_cid, is_leaf, raw_cid
 
 LEAF = raw_cid(b"#!/bin/sh\n")
 

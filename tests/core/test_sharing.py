@@ -2,15 +2,15 @@
 
 import pytest
 
-from flux_tui.core import commands as cmd
-from flux_tui.core import effects as fx
-from flux_tui.core import events as ev
-from flux_tui.core import messages as msg
-from flux_tui.core.derive import derive
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.api import effects as fx
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from flux_tui.core.machine import Machine
-from tests.core.test_hold import keep
-from tests.core.test_machine import CHUNK, HOLDER, ME, OTHER, START, Script, up, wanted
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.fold import derive
+from flux_tui.core.wire import messages as msg
+from tests.support.replicas import keep
+from tests.support.script import CHUNK, HOLDER, ME, OTHER, START, Script, up, wanted
 
 ROOT = dag_cid(b"an object")
 PATH = "/home/me/film"

@@ -6,15 +6,25 @@ from typing import Any
 import msgspec
 import pytest
 
-from flux_tui.core import codec, commands, events, messages
-from flux_tui.core.derive import apply
-from flux_tui.core.events import EVENT_KINDS, EVENT_TYPES, Entry, Unknown, decode_event, encode_event, kind_of
-from flux_tui.core.report import entry_report
-from flux_tui.core.state import State
-from flux_tui.core.words import describe, entry_line
-from flux_tui.ui.glyphs import KINDS, Glyphs
-from flux_tui.ui.view import View, text_of
-from flux_tui.ui.view import entry_line as view_line
+from flux_tui.core.api import commands
+from flux_tui.core.series import events
+from flux_tui.core.series.events import (
+    EVENT_KINDS,
+    EVENT_TYPES,
+    Entry,
+    Unknown,
+    decode_event,
+    encode_event,
+    kind_of,
+)
+from flux_tui.core.series.fold import apply
+from flux_tui.core.series.state import State
+from flux_tui.core.text.as_json import entry_report
+from flux_tui.core.text.describe import describe, entry_line
+from flux_tui.core.wire import codec, messages
+from flux_tui.ui.rows.glyphs import KINDS, Glyphs
+from flux_tui.ui.rows.view import View, text_of
+from flux_tui.ui.rows.view import entry_line as view_line
 from tests.core.samples import sample
 
 KNOWN = [kind for kind in EVENT_TYPES if kind is not Unknown]

@@ -4,15 +4,14 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from flux_tui.demo.scenario import load, names
 from tests.bench.nodes import wait_for
+from tests.support.demos import processes_of
 
 
 def start(arguments: list[str], folder: Path) -> "subprocess.Popen[str]":
@@ -21,30 +20,6 @@ def start(arguments: list[str], folder: Path) -> "subprocess.Popen[str]":
         [sys.executable, "-m", "flux_tui", "demo", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
-
-
-def processes_of(folder: Path) -> list[int]:
-    """Living processes that were told of this folder: the one that has the nodes, and every node."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if any(word.startswith(os.fsencode(folder)) for word in words):
-                found.append(int(entry.name))
-    return found
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """What a demo takes for the folder of temporary files (its name is short, as that one's is); it has to be
-    empty in the end."""
-    with tempfile.TemporaryDirectory(prefix="flux-test-") as name:
-        yield Path(name)
-        wait_for(lambda: not processes_of(Path(name)), seconds=10)
-        wait_for(lambda: not list(Path(name).iterdir()), seconds=10)
 
 
 @pytest.mark.parametrize("name", names())

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flux_tui.core import events as ev
 from flux_tui.core.ids import PeerId, raw_cid
+from flux_tui.core.series import events as ev
 from flux_tui.demo.facts import (
     FACTS,
     BadFactError,

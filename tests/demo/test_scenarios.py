@@ -7,11 +7,11 @@ from typing import get_args
 
 import pytest
 
-from flux_tui.core.plain import plain_lines
+from flux_tui.core.text.plain import plain_lines
 from flux_tui.demo.facts import parse_text
 from flux_tui.demo.scenario import Panel, ScenarioError, load, names, parse, reading_time
-from flux_tui.ui.layout import PANELS
-from flux_tui.ui.panels.lines import wrapped
+from flux_tui.ui.widgets.layout import PANELS
+from flux_tui.ui.widgets.lines import wrapped
 
 GOOD = """
 title = "T"

@@ -15,18 +15,16 @@ from pathlib import Path
 
 import pytest
 
-from flux_tui.core.plain import plain_lines
+from flux_tui.core.text.plain import plain_lines
 from flux_tui.demo.player import Lane, Player, Telling
 from flux_tui.demo.record import record
 from flux_tui.demo.scenario import load
 from flux_tui.demo.screen import Story, lane_text
 from flux_tui.demo.swarm import Swarm
-from flux_tui.ui.panels.caption import MAX_LINES
-from flux_tui.ui.panels.lines import wrapped
+from flux_tui.ui.widgets.caption import MAX_LINES
+from flux_tui.ui.widgets.lines import wrapped
 from tests.bench.nodes import wait_for
-from tests.demo.test_check import folder, processes_of
-
-__all__ = ["folder"]  # a fixture
+from tests.support.demos import processes_of
 
 
 def test_lanes_are_one_line_of_a_small_terminal() -> None:

@@ -23,7 +23,7 @@ HOUR = 3600.0
 
 
 def test_every_module_of_libp2p_that_measures_time_has_a_steady_clock() -> None:
-    import flux_tui.net.host  # noqa: F401 - all that a node loads
+    import flux_tui.net.flux.host  # noqa: F401 - all that a node loads
 
     keep_steady()
     plain = [name for name, module in sys.modules.items() if getattr(module, "time", None) is time]
@@ -56,7 +56,7 @@ def test_a_record_of_a_node_whose_clock_was_set_back_is_newer_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its peers remember its last life, and refuse what is older."""
-    import flux_tui.net.host  # noqa: F401 - all that a node loads
+    import flux_tui.net.flux.host  # noqa: F401 - all that a node loads
 
     keep_steady()
     monkeypatch.setattr(clock, "_clock", clock._clock)

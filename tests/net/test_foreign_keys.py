@@ -15,8 +15,8 @@ from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 from libp2p.stream_muxer.yamux.yamux import Yamux
 from multiaddr import Multiaddr
 
-from flux_tui.net.transport import security
-from tests.net.test_network_port import BOUND, Loopback, node
+from flux_tui.net.flux.transport import security
+from tests.support.networks import BOUND, Loopback, node
 
 
 class EcdsaPublicKey(PublicKey):

@@ -16,10 +16,10 @@ from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.peer.id import ID
 from libp2p.security.security_multistream import SecurityMultistream
 
-from flux_tui.core import codec
-from flux_tui.core.messages import Message
-from flux_tui.net.network import PUSH_PROTOCOL
-from flux_tui.net.transport import security
+from flux_tui.core.wire import codec
+from flux_tui.core.wire.messages import Message
+from flux_tui.net.flux.transport import security
+from flux_tui.net.port import PUSH_PROTOCOL
 
 HEADER = struct.Struct(">BBHII")
 DATA, WINDOW, PING = 0, 1, 2

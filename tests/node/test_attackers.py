@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from flux_tui.core import commands as cmd
-from flux_tui.core import dagpb
-from flux_tui.core import events as ev
-from flux_tui.core.dagpb import PBLink, UnixFS
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.content import dagpb
+from flux_tui.core.content.dagpb import PBLink, UnixFS
+from flux_tui.core.content.unixfs import FolderEntry, build_folder, build_symlink
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
-from flux_tui.core.unixfs import FolderEntry, build_folder, build_symlink
+from flux_tui.core.series import events as ev
 from flux_tui.node.node import FluxNode
-from tests.node.test_node import LOOPBACK, series_of, until
+from tests.support.nodes_here import LOOPBACK, series_of, until
 
 EVIL = b"pwned\n"
 

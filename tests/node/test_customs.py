@@ -11,16 +11,16 @@ import pytest
 import trio
 
 from flux_tui import Custom, FluxNode
-from flux_tui.core import commands as cmd
-from flux_tui.core import effects as fx
-from flux_tui.core import events as ev
-from flux_tui.core import messages as msg
-from flux_tui.core.commands import BadCommandError
-from flux_tui.core.events import Entry
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.api import effects as fx
+from flux_tui.core.api.commands import BadCommandError
 from flux_tui.core.ids import PeerId
-from flux_tui.core.messages import MAX_PAYLOAD_CUSTOM
-from tests.core.test_machine import HOLDER, OTHER, Script, up
-from tests.node.test_node import LOOPBACK, series_of, until
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.events import Entry
+from flux_tui.core.wire import messages as msg
+from flux_tui.core.wire.messages import MAX_PAYLOAD_CUSTOM
+from tests.support.nodes_here import LOOPBACK, series_of, until
+from tests.support.script import HOLDER, OTHER, Script, up
 
 HELLO, WELCOME = "board.hello", "board.welcome"
 

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from trio.testing import wait_all_tasks_blocked
 
-from flux_tui.core import commands as cmd
-from flux_tui.core import events as ev
+from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, raw_cid
-from flux_tui.net.memory import Switchboard
+from flux_tui.core.series import events as ev
 from flux_tui.node import engine
 from flux_tui.node.node import FluxNode, load_state
 from flux_tui.store.store import Store, StoreError
-from tests.node.test_node import LOOPBACK, series_of, until
+from flux_tui.testing.memory_network import Switchboard
+from tests.support.nodes_here import LOOPBACK, series_of, until
 
 WANTED = [raw_cid(b"%d" % number) for number in range(3)]
 

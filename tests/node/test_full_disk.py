@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from flux_tui.core import commands as cmd
-from flux_tui.core import pauses
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.fetching import write_backoff
 from flux_tui.node.node import FluxNode
-from flux_tui.store import room
-from tests.node.test_node import LOOPBACK, share, until
+from flux_tui.store.disk import room
+from tests.support.nodes_here import LOOPBACK, share, until
 
 MIB = 1 << 20
 
@@ -22,8 +22,8 @@ MIB = 1 << 20
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is tried again after a moment."""
-    monkeypatch.setattr(pauses, "PAUSE", 0.2)
-    monkeypatch.setattr(pauses, "PAUSE_MAX", 0.2)
+    monkeypatch.setattr(write_backoff, "PAUSE", 0.2)
+    monkeypatch.setattr(write_backoff, "PAUSE_MAX", 0.2)
 
 
 class Disk:

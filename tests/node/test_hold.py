@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from flux_tui import Hold, Release
-from flux_tui.core import commands as cmd
-from flux_tui.core.derive import derive
+from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid
-from flux_tui.core.policy import PolicyChange
+from flux_tui.core.series.fold import derive
+from flux_tui.core.series.policy import PolicyChange
 from flux_tui.node.node import FluxNode
-from tests.node import test_node
-from tests.node.test_node import LOOPBACK, series_of, share
+from tests.support import nodes_here
+from tests.support.nodes_here import LOOPBACK, series_of, share
 
 MIB = 1 << 20
 
@@ -25,7 +25,7 @@ def keeping(**policy: Any) -> Any:
 
 async def until(what: Callable[[], object]) -> None:
     """Five nodes in one process, on a machine that may have other things to do."""
-    await test_node.until(what, 60.0)
+    await nodes_here.until(what, 60.0)
 
 
 def whole(node: FluxNode, root: Cid) -> int:

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 import trio
 
-from flux_tui.core import commands as cmd
-from flux_tui.core.commands import MAX_COMMAND, BadCommandError, Command, encode_command
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.api.commands import MAX_COMMAND, BadCommandError, Command, encode_command
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
-from flux_tui.core.policy import PolicyChange
+from flux_tui.core.series.policy import PolicyChange
 from flux_tui.home import LENGTH, Home
 from flux_tui.node.inbox import MAX_CONNECTIONS, serve_inbox
 from flux_tui.node.node import FluxNode
-from tests.node.test_node import LOOPBACK, series_of, until
+from tests.support.nodes_here import LOOPBACK, series_of, until
 
 ALIVE = cmd.Want(raw_cid(b"still there"), "alive")
 

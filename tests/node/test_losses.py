@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from flux_tui.core import commands as cmd
-from flux_tui.core import events as ev
+from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import raw_cid
+from flux_tui.core.series import events as ev
 from flux_tui.node.node import FluxNode
-from tests.node.test_node import LOOPBACK, series_of, share, until
-from tests.store.test_copies import damaged
+from tests.support.damage import damaged
+from tests.support.nodes_here import LOOPBACK, series_of, share, until
 
 DATA = b"the same bytes" * 100_000
 

@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from flux_tui.core import commands as cmd
-from flux_tui.core import dagpb
-from flux_tui.core import events as ev
-from flux_tui.core.derive import derive
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.content import dagpb
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.fold import derive
 from flux_tui.node.node import FluxNode
-from tests.core.test_outline import Blocks, doubled, file_node, folder, many
-from tests.node.test_node import LOOPBACK, series_of, share, until
+from tests.support.nodes_here import LOOPBACK, series_of, share, until
+from tests.support.objects import Blocks, doubled, file_node, folder, many
 
 MIB = 1 << 20
 

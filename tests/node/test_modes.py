@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from flux_tui.core import commands as cmd
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.content.unixfs import build_folder
 from flux_tui.core.ids import raw_cid
-from flux_tui.core.unixfs import build_folder
 from flux_tui.node.node import FluxNode
-from flux_tui.store import trees
+from flux_tui.store.disk import object_trees
 from flux_tui.store.store import Store
-from tests.node.test_node import LOOPBACK, share, until
-from tests.store.test_store import NOTE, ROOT
+from tests.support.blocks import NOTE, ROOT
+from tests.support.nodes_here import LOOPBACK, share, until
 
 
 def bits(path: Path) -> int:
@@ -35,7 +35,7 @@ def make(folder: Path) -> dict[str, int]:
 
 
 async def test_they_cross_and_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trees, "UMASK", 0o022)
+    monkeypatch.setattr(object_trees, "UMASK", 0o022)
     source = tmp_path / "source"
     modes = make(source)
     try:
@@ -69,7 +69,7 @@ async def test_they_cross_and_come_back(tmp_path: Path, monkeypatch: pytest.Monk
 def test_bits_that_are_dangerous_are_not_applied(
     tmp_path: Path, mode: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trees, "UMASK", 0o022)
+    monkeypatch.setattr(object_trees, "UMASK", 0o022)
     store = Store.open(tmp_path / "home")
     store.open_tree(ROOT, tmp_path / "got")
     store.place_folder(ROOT, "")
@@ -98,7 +98,7 @@ def test_what_its_owner_could_not_read_is_not_applied(tmp_path: Path, mode: int)
 
 
 def test_the_users_umask_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trees, "UMASK", 0o077)
+    monkeypatch.setattr(object_trees, "UMASK", 0o077)
     store = Store.open(tmp_path / "home")
     store.open_tree(ROOT, tmp_path / "run")
     store.place_file(ROOT, "", 0)
@@ -137,7 +137,7 @@ def test_killed_after_permissions_were_given_it_goes_on(
 
     begin(store)
     with monkeypatch.context() as patch:
-        patch.setattr(trees, "rename_new", _die)
+        patch.setattr(object_trees, "rename_new", _die)
         with pytest.raises(KeyboardInterrupt):
             store.finish_tree(ROOT)
     store.close()

@@ -1,45 +1,22 @@
 """Real nodes over libp2p on loopback, in one process: the API of the seed, and what its users expect."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import trio
 
-from flux_tui.config import Settings
-from flux_tui.core import commands as cmd
-from flux_tui.core import events as ev
-from flux_tui.core.derive import derive
-from flux_tui.core.events import Entry
+from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.events import Entry
+from flux_tui.core.series.fold import derive
 from flux_tui.home import HomeBusyError
-from flux_tui.net.memory import Switchboard
-from flux_tui.net.network import Network, Receiver
+from flux_tui.net.port import Network, Receiver
 from flux_tui.node.node import FluxNode
-
-LOOPBACK = Settings(listen=("/ip4/127.0.0.1/tcp/0",), mdns=False)
-
-
-async def until(what: Callable[[], object], seconds: float = 20.0) -> None:
-    """Poll as a program would; the bound only ends a test that has failed."""
-    with trio.fail_after(seconds):
-        while not what():  # noqa: ASYNC110
-            await trio.sleep(0.005)
-
-
-async def share(node: FluxNode, path: Path) -> Cid:
-    """Add a path; returns its root."""
-    node.push_intent(cmd.Add(str(path), "share"))
-    await until(lambda: any(o.path == str(path) for o in node.derive_state().objects.values()))
-    return next(root for root, o in node.derive_state().objects.items() if o.path == str(path))
-
-
-def series_of(node: FluxNode) -> list[Entry]:
-    reader = node.store.reader()
-    entries = reader.read(0, 100_000)
-    reader.close()
-    return entries
+from flux_tui.testing.memory_network import Switchboard
+from tests.support.nodes_here import LOOPBACK, series_of, share, until
 
 
 async def test_a_file_crosses_and_both_series_tell_it(tmp_path: Path) -> None:

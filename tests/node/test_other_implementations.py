@@ -7,17 +7,17 @@ import msgpack
 import pytest
 import trio
 
-from flux_tui.core import codec
-from flux_tui.core import commands as cmd
-from flux_tui.core import events as ev
+from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import raw_cid
-from flux_tui.core.messages import Chunk, Error, Grant, StatusYesButLater
-from flux_tui.net import budget
+from flux_tui.core.series import events as ev
+from flux_tui.core.wire import codec
+from flux_tui.core.wire.messages import Chunk, Error, Grant, StatusYesButLater
+from flux_tui.net.upstream import budget
 from flux_tui.node.node import FluxNode
 from tests.abuse.attacker import attacking
-from tests.abuse.test_attacks import events, linked, victim
 from tests.net.yamux_peer import YamuxPeer, yamux_peer
-from tests.node.test_node import until
+from tests.support.nodes_here import until
+from tests.support.victims import events, linked, victim
 
 MIB = 2**20
 

@@ -9,12 +9,12 @@ import trio
 
 from flux_tui import Remove
 from flux_tui.config import Settings
-from flux_tui.core import commands as cmd
-from flux_tui.core import events as ev
+from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid
-from flux_tui.node import adder
+from flux_tui.core.series import events as ev
+from flux_tui.node.disk import add_task
 from flux_tui.node.node import FluxNode
-from tests.node.test_node import LOOPBACK, series_of, share, until
+from tests.support.nodes_here import LOOPBACK, series_of, share, until
 
 SLOW = Settings(listen=LOOPBACK.listen, mdns=False, upload_limit=1 << 20)
 
@@ -118,7 +118,7 @@ async def test_what_was_wanted_into_the_store_is_deleted(tmp_path: Path) -> None
 
 
 async def test_an_add_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adder, "ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(add_task, "ROWS_AT_ONCE", 4)
     path = tmp_path / "large"
     with path.open("wb") as file:  # holes all through, but no two chunks alike: it takes a while
         for number in range(3_000):

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from flux_tui.config import Settings
-from flux_tui.core import commands as cmd
-from flux_tui.core import events as ev
+from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import PeerId
+from flux_tui.core.series import events as ev
 from flux_tui.home import Home
-from flux_tui.net.network import Network, OpenNetwork, Receiver
+from flux_tui.net.port import Network, OpenNetwork, Receiver
 from flux_tui.node import node as node_module
 from flux_tui.node.node import FluxNode
-from tests.node.test_node import series_of, share, until
+from tests.support.nodes_here import series_of, share, until
 
 LOOPBACK = Settings(listen=("/ip4/127.0.0.1/tcp/0",), mdns=False)
 NODES = 14

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from textual.app import App
     from textual.pilot import Pilot
 
-    from flux_tui.core.state import State
+    from flux_tui.core.series.state import State
     from flux_tui.demo.screen import Story
-    from flux_tui.ui.app import Dashboard
-    from flux_tui.ui.place import Place
+    from flux_tui.ui.dashboard.app import Dashboard
+    from flux_tui.ui.dashboard.place import Place
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / "assets" / "swarm.flux"
@@ -146,8 +146,8 @@ async def take_all(folder: Path) -> None:
 
 def dashboard(place: "Place", story: "Story") -> "Dashboard":
     """As the demo shows it."""
-    from flux_tui.ui.app import Dashboard
-    from flux_tui.ui.glyphs import Glyphs
+    from flux_tui.ui.dashboard.app import Dashboard
+    from flux_tui.ui.rows.glyphs import Glyphs
 
     return Dashboard(place, narrator=story, glyphs=Glyphs(unicode=True), theme=DARK)
 

@@ -14,9 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from flux_tui.core import commands as cmd
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.content.ticket import Ticket, parse_ticket
 from flux_tui.core.ids import Cid, raw_cid
-from flux_tui.core.ticket import Ticket, parse_ticket
 from flux_tui.home import Home
 from tests.bench.nodes import Node, flux, running, state, wait_for
 

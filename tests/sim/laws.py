@@ -2,14 +2,14 @@
 
 from collections import Counter
 
-from flux_tui.core import admission as adm
-from flux_tui.core import events as ev
-from flux_tui.core.derive import derive
-from flux_tui.core.holders import MAX_LAPSED, WINDOW_CHUNKS
+from flux_tui.core.fetching.sources import MAX_LAPSED, WINDOW_CHUNKS
 from flux_tui.core.ids import matches
-from flux_tui.core.responder import MAX_OWED, MAX_SEEN, MAX_TOLD
-from flux_tui.core.state import MAX_PEERS
-from flux_tui.core.uplink import MAX_QUEUED
+from flux_tui.core.peers import admission as adm
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.fold import derive
+from flux_tui.core.series.state import MAX_PEERS
+from flux_tui.core.serving.responder import MAX_OWED, MAX_SEEN, MAX_TOLD
+from flux_tui.core.serving.upload_queue import MAX_QUEUED
 from tests.sim.swarm import SimNode
 
 MAX_HOLDERS = 2

@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import NamedTuple
 
-from flux_tui.core import commands as cmd
-from flux_tui.core import effects as fx
-from flux_tui.core import messages as msg
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.api import effects as fx
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.net.network import CLOSEST
+from flux_tui.core.wire import messages as msg
+from flux_tui.net.port import CLOSEST
 from tests.sim.swarm import Content, SimNode, Swarm, peer_name
 
 BUCKET = 20

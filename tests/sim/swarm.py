@@ -14,21 +14,21 @@ from heapq import nsmallest
 from itertools import count
 from typing import Any
 
-from flux_tui.core import codec
-from flux_tui.core import effects as fx
-from flux_tui.core import events as ev
-from flux_tui.core import messages as msg
-from flux_tui.core.commands import Command
-from flux_tui.core.derive import derive
-from flux_tui.core.effects import Effect, Input
-from flux_tui.core.events import Entry
+from flux_tui.core.api import effects as fx
+from flux_tui.core.api.commands import Command
+from flux_tui.core.api.effects import Effect, Input
+from flux_tui.core.content.unixfs import FileBuilder, FileNode, decode_node
 from flux_tui.core.ids import Cid, PeerId, is_leaf, matches, raw_cid
 from flux_tui.core.machine import Machine
-from flux_tui.core.policy import Policy
-from flux_tui.core.state import State
-from flux_tui.core.unixfs import FileBuilder, FileNode, decode_node
-from flux_tui.net.network import CLOSEST, MAX_FANOUT, WIDTH
-from flux_tui.store.evicting import made_of
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.events import Entry
+from flux_tui.core.series.fold import derive
+from flux_tui.core.series.policy import Policy
+from flux_tui.core.series.state import State
+from flux_tui.core.wire import codec
+from flux_tui.core.wire import messages as msg
+from flux_tui.net.port import CLOSEST, MAX_FANOUT, WIDTH
+from flux_tui.store.index.evicting import made_of
 
 START = 1_700_000_000.0
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flux_tui.core import commands as cmd
-from flux_tui.core import events as ev
+from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, raw_cid
+from flux_tui.core.series import events as ev
 from tests.sim.laws import Watch
 from tests.sim.scale import measure
 from tests.sim.swarm import Content, SimNode, Swarm

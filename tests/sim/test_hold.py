@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flux_tui.core import commands as cmd
-from flux_tui.core import effects as fx
-from flux_tui.core import events as ev
-from flux_tui.core.hold import GRACE_SECONDS
-from flux_tui.core.policy import PolicyChange
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.api import effects as fx
+from flux_tui.core.replication.origin import GRACE_SECONDS
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.policy import PolicyChange
 from tests.sim.swarm import Content, SimNode, Swarm
-from tests.sim.test_swarm import CHUNK, checked, file_of, get, has
+from tests.support.swarms import CHUNK, checked, file_of, get, has
 
 
 def share(node: SimNode, content: Content, name: str = "film.mkv") -> None:

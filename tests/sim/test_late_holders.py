@@ -4,12 +4,12 @@ import random
 
 import pytest
 
-from flux_tui.core import commands as cmd
-from flux_tui.core import effects as fx
-from flux_tui.core import events as ev
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.api import effects as fx
 from flux_tui.core.ids import raw_cid
+from flux_tui.core.series import events as ev
 from tests.sim.swarm import START, Content, SimNode, Swarm
-from tests.sim.test_swarm import factor, get, has
+from tests.support.swarms import factor, get, has
 
 MIB = 1 << 20
 

@@ -4,14 +4,14 @@ import random
 
 import pytest
 
-from flux_tui.core import commands as cmd
-from flux_tui.core import effects as fx
-from flux_tui.core import events as ev
-from flux_tui.core import want_queue
-from flux_tui.core.derive import derive
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.api import effects as fx
+from flux_tui.core.fetching import want_queue
 from flux_tui.core.ids import Cid, raw_cid
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.fold import derive
 from tests.sim.swarm import START, Content, SimNode, Swarm
-from tests.sim.test_swarm import CHUNK, file_of, get, has
+from tests.support.swarms import CHUNK, file_of, get, has
 
 
 def unknown(count: int, *, folders: bool = False) -> tuple[Cid, ...]:
@@ -112,7 +112,7 @@ def test_a_holder_that_denies_everything_takes_no_place() -> None:
 
 
 def _deny(node: SimNode):  # type: ignore[no-untyped-def]
-    from flux_tui.core.policy import PolicyChange
+    from flux_tui.core.series.policy import PolicyChange
 
     return PolicyChange(deny=(node.peer,))
 

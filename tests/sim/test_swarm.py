@@ -7,24 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flux_tui.core import commands as cmd
-from flux_tui.core import events as ev
+from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, raw_cid
+from flux_tui.core.series import events as ev
 from tests.sim.swarm import Content, SimNode, Swarm
-
-CHUNK = 1024
-
-
-def file_of(chunks: int, seed: int = 1, *, last: int = 700) -> Content:
-    return Content(random.Random(seed).randbytes((chunks - 1) * CHUNK + last), CHUNK, links=16)
-
-
-def get(node: SimNode, content: Content) -> None:
-    node.push(cmd.Get(root=content.root, path="/there"))
-
-
-def has(node: SimNode, content: Content) -> bool:
-    return content.root in node.finished
+from tests.support.swarms import CHUNK, checked, factor, file_of, get, has
 
 
 def has_blocks(node: SimNode, count: int) -> bool:
@@ -34,26 +21,6 @@ def has_blocks(node: SimNode, count: int) -> bool:
 def kill(node: SimNode) -> None:
     if node.alive:
         node.kill()
-
-
-def checked(swarm: Swarm) -> Swarm:
-    """Every law is looked at every few steps (each step would make the tests quadratic)."""
-    steps = 0
-
-    def after_step() -> None:
-        nonlocal steps
-        steps += 1
-        if steps % 50 == 0:
-            for node in swarm.nodes.values():
-                if node.alive:
-                    node.check()
-
-    swarm.after_step = after_step
-    return swarm
-
-
-def factor(node: SimNode) -> float:
-    return node.state.duplicate_factor
 
 
 @pytest.mark.parametrize("chunks", [1, 2, 16, 17, 300])
@@ -109,7 +76,7 @@ def test_a_holder_that_gets_it_later_says_so() -> None:
     swarm.run(lambda: swarm.now >= 1_700_000_001, seconds=5)
     assert asker.state.pending[content.root].last_no is not None
     holder.hold(content)
-    from flux_tui.core import effects as fx
+    from flux_tui.core.api import effects as fx
 
     holder.feed(
         fx.Added(

@@ -22,9 +22,9 @@ from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.utils.varint import encode_uvarint
 
-from flux_tui.core.codec import VERSION
 from flux_tui.core.ids import Cid, raw_cid
-from flux_tui.net.network import INTENT_TOPIC
+from flux_tui.core.wire.codec import VERSION
+from flux_tui.net.port import INTENT_TOPIC
 from tests.abuse.attacker import attacking
 
 VISIT_SECONDS = 1.0

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flux_tui.core import events as ev
+from flux_tui.core.series import events as ev
 from flux_tui.store import checkpoints
 from flux_tui.store.checkpoints import NEWEST, Kept, budget, superfluous
 from flux_tui.store.store import Store

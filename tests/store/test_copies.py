@@ -5,21 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from flux_tui.core import events as ev
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
-from flux_tui.store.files import FileStat
+from flux_tui.core.series import events as ev
+from flux_tui.store.disk.file_io import FileStat
 from flux_tui.store.schema import StoreError
-from flux_tui.store.store import Landed, Leaf, Lost, Store
+from flux_tui.store.store import Leaf, Lost, Store
+from tests.support.damage import damaged
 
 ROOT, OTHER = dag_cid(b"root"), dag_cid(b"other")
 NOTE = (1.0, ev.NodeStopped(reason="x"))
 DATA = b"the same bytes" * 10_000
 CID = raw_cid(DATA)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open(tmp_path / "home")
 
 
 def share(store: Store, path: Path, data: bytes = DATA) -> None:
@@ -141,22 +137,6 @@ def test_our_own_files_are_verified_when_they_are_read(store: Store) -> None:
     (file,) = (path for path in (store.home / "chunks").rglob("*") if path.is_file())
     file.write_bytes(bytes(len(DATA)))
     assert [lost.cids for lost in store.read([CID]).lost] == [(CID,)]
-
-
-def damaged(store: Store) -> list[str]:
-    """Overwrite the chunk index's first page in the file; what is told from then on."""
-    many = [Landed(raw_cid(b"%d" % number), 1000, data=bytes(1000)) for number in range(200)]
-    store.commit([], many)  # no entry, which would be in the way of a node that writes there
-    (page,) = store._rows("SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_chunk_1'")
-    (size,) = store._rows("PRAGMA page_size")
-    store._rows("PRAGMA wal_checkpoint(TRUNCATE)")
-    with store.path.open("r+b") as file:
-        file.seek((page[0] - 1) * size[0])
-        file.write(b"\xff" * size[0])
-    store._rows("PRAGMA shrink_memory")
-    told: list[str] = []
-    store.on_damage = lambda error: told.append(str(error))
-    return told
 
 
 def test_a_damaged_index_is_one_sentence(store: Store, tmp_path: Path) -> None:

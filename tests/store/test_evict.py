@@ -6,58 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from flux_tui.core import events as ev
 from flux_tui.core.ids import Cid, raw_cid
-from flux_tui.core.unixfs import FileBuilder
-from flux_tui.store.evicting import HELD, Gone
+from flux_tui.core.series import events as ev
+from flux_tui.store.index.evicting import HELD, Gone
 from flux_tui.store.store import Store
-from tests.store.test_store import MIB, NOTE, chunk, shared
-
-
-class Film:
-    """A file as the exchange sees it: blocks under one root."""
-
-    def __init__(self, *seeds: int) -> None:
-        builder = FileBuilder()
-        self.leaves = [chunk(seed) for seed in seeds]
-        for cid, data in self.leaves:
-            builder.add_leaf(cid, len(data))
-        root = builder.finish()
-        self.root = root.cid
-        self.inner = [(block.cid, block.data) for block in root.blocks]
-        self.data = b"".join(data for _, data in self.leaves)
-
-    @property
-    def size(self) -> int:
-        return len(self.data) + sum(len(data) for _, data in self.inner)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open(tmp_path / "home")
-
-
-def held_path(store: Store, film: Film) -> Path:
-    path = store.home / HELD / film.root
-    path.parent.mkdir(exist_ok=True)
-    return path
-
-
-def fetch(store: Store, film: Film, path: Path, *, finish: bool = True, count: int | None = None) -> None:
-    """As a fetch does: the inner nodes, then the leaves that are missing."""
-    store.open_tree(film.root, path)
-    for cid, data in film.inner:
-        if store.size_of(cid) is None:
-            store.commit([NOTE], [store.land(cid, data)])
-    store.place_file(film.root, "", len(film.data))
-    placed = store.place_leaves(
-        film.root, "", [(cid, number * MIB, MIB) for number, (cid, _) in enumerate(film.leaves)]
-    )
-    for cid, data in film.leaves[:count]:
-        if cid in placed.missing and store.size_of(cid) is None:
-            store.commit([NOTE], [store.land(cid, data)])
-    if finish:
-        store.finish_tree(film.root)
+from tests.support.blocks import MIB, NOTE, chunk, shared
+from tests.support.evicting import Film, fetch, held_path
 
 
 def readable(store: Store, film: Film) -> bool:
@@ -101,7 +55,7 @@ def test_done_again_after_a_crash_it_says_the_same(store: Store, monkeypatch: py
     path = held_path(store, film)
     fetch(store, film, path)
     with monkeypatch.context() as patch:
-        patch.setattr("flux_tui.store.evicting.remove", _die)
+        patch.setattr("flux_tui.store.index.evicting.remove", _die)
         with pytest.raises(KeyboardInterrupt):
             store.evict(film.root, path, ())
     store.close()

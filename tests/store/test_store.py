@@ -11,32 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from flux_tui.core import events as ev
-from flux_tui.core.ids import Cid, dag_cid, matches, raw_cid
-from flux_tui.store.files import FileStat, rename_new
+from flux_tui.core.ids import matches
+from flux_tui.core.series import events as ev
+from flux_tui.store.disk.file_io import FileStat, rename_new
 from flux_tui.store.schema import StoreError
-from flux_tui.store.store import Leaf, Store
-
-MIB = 1 << 20
-ROOT = dag_cid(b"root")
-NOTE = (1.0, ev.NodeStopped(reason="x"))
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open(tmp_path / "home")
-
-
-def chunk(number: int, size: int = MIB) -> tuple[Cid, bytes]:
-    data = random.Random(number).randbytes(size)
-    return raw_cid(data), data
-
-
-def shared(store: Store, path: Path, data: bytes, cid: Cid, recorded_ns: int | None = None) -> None:
-    path.write_bytes(data)
-    stat = FileStat.of(path.stat(), recorded_ns or time.time_ns() + 10**10)
-    rows = store.share_file(store.share_tree(path), "", stat, [Leaf(cid, 0, len(data))])
-    store.commit([NOTE], rows)
+from flux_tui.store.store import Store
+from tests.support.blocks import MIB, NOTE, ROOT, chunk, shared
 
 
 def test_private_from_the_start(store: Store) -> None:
@@ -174,7 +154,7 @@ def test_what_is_being_given_its_name_can_be_read(
         found.append(store.read([cid]))
         raise OSError("killed here")
 
-    monkeypatch.setattr("flux_tui.store.trees.rename_new", renamed)
+    monkeypatch.setattr("flux_tui.store.disk.object_trees.rename_new", renamed)
     with pytest.raises(StoreError):
         store.finish_tree(ROOT)
     for result in (*found, store.read([cid])):
@@ -325,7 +305,7 @@ def test_a_full_disk_under_a_download(store: Store, tmp_path: Path, monkeypatch:
 WRITER = """
 import random, sys
 from pathlib import Path
-from flux_tui.core import events as ev
+from flux_tui.core.series import events as ev
 from flux_tui.core.ids import dag_cid, raw_cid
 from flux_tui.store.store import Store
 store = Store.open(Path(sys.argv[1]))

@@ -9,13 +9,13 @@ from typing import Any, ParamSpec
 
 import pytest
 
-from flux_tui.core.commands import Command
-from flux_tui.core.events import Entry, Event
+from flux_tui.core.api.commands import Command
+from flux_tui.core.series.events import Entry, Event
 from flux_tui.store.series import MemorySeries
-from flux_tui.ui.app import Dashboard
-from flux_tui.ui.glyphs import Glyphs
-from flux_tui.ui.place import Place
-from flux_tui.ui.source import Source
+from flux_tui.ui.dashboard.app import Dashboard
+from flux_tui.ui.dashboard.place import Place
+from flux_tui.ui.rows.glyphs import Glyphs
+from flux_tui.ui.series.cursor import Source
 
 P = ParamSpec("P")
 RECORDING = Path(__file__).parents[2] / "assets" / "swarm.flux"

@@ -7,63 +7,28 @@ import pytest
 from textual.widgets import DirectoryTree, Input, Static
 from textual.widgets._toast import Toast
 
-from flux_tui.core import commands as cmd
-from flux_tui.core import events as ev
-from flux_tui.core.derive import derive
-from flux_tui.core.ids import PeerId, dag_cid, raw_cid
-from flux_tui.core.ticket import Ticket, format_ticket
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.content.ticket import Ticket, format_ticket
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.fold import derive
 from flux_tui.home import NoNodeError
-from flux_tui.ui.app import Dashboard
-from flux_tui.ui.commandline import WORDS
-from flux_tui.ui.glyphs import Glyphs
+from flux_tui.ui.dashboard.app import Dashboard
+from flux_tui.ui.dashboard.place import Place
 from flux_tui.ui.keys import ACTIONS, Keys, sign
-from flux_tui.ui.layout import PANELS
-from flux_tui.ui.panels import series
-from flux_tui.ui.panels.lines import LinesPanel
-from flux_tui.ui.panels.series import SeriesPanel
-from flux_tui.ui.panels.strips import LineStrip
-from flux_tui.ui.place import Place
+from flux_tui.ui.rows.glyphs import Glyphs
+from flux_tui.ui.rows.view import HIDDEN, text_of
 from flux_tui.ui.screens.help import HelpScreen
 from flux_tui.ui.screens.inspect import InspectScreen
 from flux_tui.ui.screens.typing import AddScreen, WantScreen
-from flux_tui.ui.view import HIDDEN, text_of
+from flux_tui.ui.typed.commandline import WORDS
+from flux_tui.ui.widgets import series
+from flux_tui.ui.widgets.layout import PANELS
+from flux_tui.ui.widgets.lines import LinesPanel
+from flux_tui.ui.widgets.series import SeriesPanel
+from tests.support.dashboard import ADA, CHUNK, ROOT, STORY, facts, header, shown, toasts
 from tests.ui.conftest import START, Live, on_asyncio, replayed
 
 SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
-ROOT, CHUNK = dag_cid(b"root"), raw_cid(b"chunk")
-ADA = PeerId("12D3KooW" + "A" * 44)
-ME = PeerId("12D3KooW" + "M" * 44)
-
-STORY = (
-    ev.NodeStarted(peer_id=ME, addrs=("/x",), version="1", max_pending=1000),
-    ev.Requested(cid=ROOT, name="film.mkv", size=4096, path="/there/film.mkv"),
-    ev.PushedWant(cids=(ROOT,), peers=(ADA,), gossip=True, retry=False, next_push_at=START + 60),
-    ev.PeerConnected(peer=ADA, addr="/ip4/192.0.2.7/tcp/4001"),
-    ev.StatusNo(peer=ADA, cids=(ROOT,), reason="busy", has_it=True, retry_after=4.0),
-    ev.ObjectMapped(root=ROOT, size=4096, chunks=5, have=1, have_bytes=0),
-    ev.Granted(peer=ADA, root=ROOT, cids=(CHUNK,), deadline=START + 30),
-    ev.ChunkReceived(cid=CHUNK, size=2048, peer=ADA, roots=(ROOT,), fills=2048),
-)
-
-
-def shown(app: Dashboard, name: str) -> list[str]:
-    """The lines of a panel."""
-    panel = app.query_one(f"#{name}", LinesPanel)
-    return [text_of(panel.line(index)[1]) for index in range(panel.count())]
-
-
-def header(app: Dashboard) -> str:
-    return text_of(app.query_one("#header", LineStrip)._line)
-
-
-def facts(app: Dashboard) -> dict[str, str]:
-    """What the inspector says, by name."""
-    assert isinstance(app.screen, InspectScreen)
-    return {fact.name: fact.text for fact in app.screen._facts if fact.name}
-
-
-def toasts(app: Dashboard) -> list[str]:
-    return [note.message for note in app._notifications]
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -5,15 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from flux_tui.ui.app import Dashboard
+from flux_tui.ui.dashboard.app import Dashboard
 from flux_tui.ui.keys import ACTIONS, FOOTER_ORDERS, GROUPS, NARRATED, Keys
-from flux_tui.ui.layout import PANELS
-from flux_tui.ui.panels.strips import LineStrip
+from flux_tui.ui.rows.view import text_of
 from flux_tui.ui.screens.inspect import InspectScreen
-from flux_tui.ui.view import text_of
+from flux_tui.ui.widgets.layout import PANELS
+from flux_tui.ui.widgets.strips import LineStrip
+from tests.support.boards import footer
+from tests.support.dashboard import STORY, toasts
 from tests.ui.conftest import Live, on_asyncio
-from tests.ui.test_board import footer
-from tests.ui.test_dashboard import STORY, toasts
 
 
 def test_every_action_has_a_name_a_key_a_place_and_something_that_it_runs() -> None:

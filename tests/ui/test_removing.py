@@ -2,14 +2,14 @@
 
 import pytest
 
-from flux_tui.core import commands as cmd
-from flux_tui.core import events as ev
+from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import dag_cid
-from flux_tui.ui.prompt import PromptInput
+from flux_tui.core.series import events as ev
 from flux_tui.ui.screens.confirm import ConfirmScreen
-from flux_tui.ui.shown import Words
+from flux_tui.ui.widgets.prompt import PromptInput
+from flux_tui.ui.widgets.shown import Words
+from tests.support.dashboard import ADA, ME, ROOT, STORY, toasts
 from tests.ui.conftest import Live, on_asyncio
-from tests.ui.test_dashboard import ADA, ME, ROOT, STORY, toasts
 
 SHARED = dag_cid(b"shared")
 UP = ev.NodeStarted(peer_id=ME, addrs=(f"/ip4/127.0.0.1/tcp/1/p2p/{ADA}",), version="1", max_pending=9)

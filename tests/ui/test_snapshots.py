@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from textual.pilot import Pilot
 
-from flux_tui.ui.app import Dashboard
+from flux_tui.ui.dashboard.app import Dashboard
 from tests.ui.conftest import replayed
 
 SnapCompare = Callable[..., bool]

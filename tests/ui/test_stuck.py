@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from flux_tui.core import events as ev
-from flux_tui.core.derive import apply
-from flux_tui.core.state import State
-from flux_tui.core.waiting import next_try
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.fold import apply
+from flux_tui.core.series.next_try import next_try
+from flux_tui.core.series.state import State
 from flux_tui.store.series import SeriesReader
-from flux_tui.ui import cells
-from flux_tui.ui.panels.strips import LineStrip
+from flux_tui.ui.rows import cells
+from flux_tui.ui.rows.view import text_of
 from flux_tui.ui.screens.inspect import InspectScreen
-from flux_tui.ui.view import text_of
+from flux_tui.ui.widgets.strips import LineStrip
+from tests.support.dashboard import facts, header, shown
 from tests.ui.conftest import on_asyncio, replayed
-from tests.ui.test_dashboard import facts, header, shown
 
 STUCK = Path(__file__).with_name("stuck.flux")
 LIMITED, OTHER, GONE, CHANGED, DENIES = "12D3…ntwp", "12D3…zcjN", "12D3…9NmA", "12D3…5J4d", "12D3…qYWE"

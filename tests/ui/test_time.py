@@ -4,16 +4,16 @@ import time
 
 import pytest
 
-from flux_tui.core import events as ev
-from flux_tui.ui.app import Dashboard
-from flux_tui.ui.layout import PANELS
-from flux_tui.ui.panels.series import SeriesPanel
-from flux_tui.ui.panels.strips import LineStrip
-from flux_tui.ui.place import Place
-from flux_tui.ui.source import Source
-from flux_tui.ui.view import text_of
+from flux_tui.core.series import events as ev
+from flux_tui.ui.dashboard.app import Dashboard
+from flux_tui.ui.dashboard.place import Place
+from flux_tui.ui.rows.view import text_of
+from flux_tui.ui.series.cursor import Source
+from flux_tui.ui.widgets.layout import PANELS
+from flux_tui.ui.widgets.series import SeriesPanel
+from flux_tui.ui.widgets.strips import LineStrip
+from tests.support.dashboard import ADA, STORY, header, shown
 from tests.ui.conftest import RECORDING, Live, on_asyncio
-from tests.ui.test_dashboard import ADA, STORY, header, shown
 
 
 class Clock:

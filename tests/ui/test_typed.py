@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from textual import events
 from textual.pilot import Pilot
 
-from flux_tui.core import commands as cmd
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.content.ticket import Ticket, format_ticket
 from flux_tui.core.ids import raw_cid
-from flux_tui.core.ticket import Ticket, format_ticket
 from flux_tui.paths import GONE, PathError, dropped_words, stands_at, typed_paths
-from flux_tui.ui.commandline import (
+from flux_tui.ui.screens.typing import AddScreen, WantScreen
+from flux_tui.ui.series.moments import parse_moment
+from flux_tui.ui.typed.commandline import (
     WORDS,
     Context,
     LineError,
@@ -25,14 +27,12 @@ from flux_tui.ui.commandline import (
     quoted,
     read_line,
 )
-from flux_tui.ui.screens.typing import AddScreen, WantScreen
-from flux_tui.ui.shown import MAX_PASTED, Field, Words
-from flux_tui.ui.times import parse_moment
-from flux_tui.ui.wants import MAX_WORDS, free, read_wants
-from tests.test_home import without_rights
+from flux_tui.ui.typed.typed_wants import MAX_WORDS, free, read_wants
+from flux_tui.ui.widgets.shown import MAX_PASTED, Field, Words
+from tests.support.dashboard import STORY, toasts
+from tests.support.rights import without_rights
+from tests.support.typed import ROOT, STATE
 from tests.ui.conftest import Live, on_asyncio
-from tests.ui.test_commandline import ROOT, STATE
-from tests.ui.test_dashboard import STORY, toasts
 
 PEER = "12D3KooWLy3kGyk3jJnoKXUhcf8DTeGMdYDmNzDwCbivH3pxkWAS"
 TICKET = format_ticket(

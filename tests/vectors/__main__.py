@@ -27,11 +27,11 @@ import msgspec
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.peer.id import ID
 
-from flux_tui.core import codec, messages
+from flux_tui.core.content.ticket import Ticket, format_ticket
+from flux_tui.core.custom.outbox import name_of
 from flux_tui.core.ids import Cid, PeerId, own_addr, raw_cid
-from flux_tui.core.messages import Intent, IntentBody, Message, SealedIntent
-from flux_tui.core.outbox import name_of
-from flux_tui.core.ticket import Ticket, format_ticket
+from flux_tui.core.wire import codec, messages
+from flux_tui.core.wire.messages import Intent, IntentBody, Message, SealedIntent
 
 FOLDER = Path(__file__).parent
 SEED = bytes(range(32))

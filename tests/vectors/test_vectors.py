@@ -9,13 +9,13 @@ import pytest
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.peer.id import ID
 
-from flux_tui.core import codec, messages
-from flux_tui.core.admission import Admission
-from flux_tui.core.fetch import Fetch
+from flux_tui.core.content.ticket import Ticket, format_ticket, parse_ticket
+from flux_tui.core.custom.outbox import name_of
+from flux_tui.core.fetching.availability import bitmap, blocks_in
+from flux_tui.core.fetching.download import Fetch
 from flux_tui.core.ids import raw_cid
-from flux_tui.core.outbox import name_of
-from flux_tui.core.parts import bitmap, blocks_in
-from flux_tui.core.ticket import Ticket, format_ticket, parse_ticket
+from flux_tui.core.peers.admission import Admission
+from flux_tui.core.wire import codec, messages
 from tests.vectors.__main__ import FILES, FOLDER, from_json, to_json
 
 

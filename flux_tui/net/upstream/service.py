@@ -21,8 +21,8 @@ from libp2p.exceptions import BaseLibp2pError
 from libp2p.tools.anyio_service.trio_manager import TrioManager
 from libp2p.utils.connection_shutdown import is_expected_connection_shutdown
 
-from flux_tui.net.dial_guard import told_by
-from flux_tui.net.supervisor import Supervisor, name_of
+from flux_tui.net.addresses.dial_guard import told_by
+from flux_tui.net.connections.supervisor import Supervisor, name_of
 
 log = logging.getLogger(__name__)
 

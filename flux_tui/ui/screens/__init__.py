@@ -1,1 +1,1 @@
-"""What opens over the panels: typing a want, adding a file, inspecting, going to a time, help."""
+"""Windows that open over the panels: typing a want, adding a file, inspecting, a question, help."""

@@ -7,8 +7,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
-from flux_tui.core.plain import Plain, plain
-from flux_tui.ui.shown import Words, content
+from flux_tui.core.text.plain import Plain, plain
+from flux_tui.ui.widgets.shown import Words, content
 
 
 class ConfirmScreen(ModalScreen[bool]):

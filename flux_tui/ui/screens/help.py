@@ -7,12 +7,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
-from flux_tui.core.plain import plain
-from flux_tui.ui.commandline import WORDS
+from flux_tui.core.text.plain import plain
 from flux_tui.ui.keys import GROUPS, Keys
-from flux_tui.ui.panels.lines import LinesPanel, wrapped
-from flux_tui.ui.shown import Words
-from flux_tui.ui.view import Line, Row, span
+from flux_tui.ui.rows.view import Line, Row, span
+from flux_tui.ui.typed.commandline import WORDS
+from flux_tui.ui.widgets.lines import LinesPanel, wrapped
+from flux_tui.ui.widgets.shown import Words
 
 MOVING: tuple[tuple[str, str], ...] = (
     ("↑ ↓ j k", "One line up or down; up stops following"),

@@ -12,22 +12,23 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.message import Message
 from textual.screen import ModalScreen
 
-from flux_tui.core.events import Entry, Event, Reason, kind_of
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.plain import Plain, plain
-from flux_tui.core.report import entry_report
-from flux_tui.core.waiting import Tries, Try, asked_again_at
-from flux_tui.core.words import counted, human_seconds, human_size, object_words, reason_first
-from flux_tui.ui.filter import cids_of, fields_of, peers_of
-from flux_tui.ui.owners import Touching, roots_of
-from flux_tui.ui.panels.lines import LinesPanel
-from flux_tui.ui.shown import Words, content
-from flux_tui.ui.source import Source
-from flux_tui.ui.tables import standing
-from flux_tui.ui.view import HIDDEN, Line, Row, View, clock, cut, entry_line, span
-from flux_tui.ui.window import Group
+from flux_tui.core.series.events import Entry, Event, Reason, kind_of
+from flux_tui.core.series.next_try import Tries, Try, asked_again_at
+from flux_tui.core.text.as_json import entry_report
+from flux_tui.core.text.describe import counted, human_seconds, human_size, object_words, reason_first
+from flux_tui.core.text.plain import Plain, plain
+from flux_tui.ui.rows.peers import standing
+from flux_tui.ui.rows.view import HIDDEN, Line, Row, View, clock, cut, entry_line, span
+from flux_tui.ui.series.block_owners import Touching, roots_of
+from flux_tui.ui.series.cursor import Source
+from flux_tui.ui.series.entry_window import Group
+from flux_tui.ui.series.filter import cids_of, fields_of, peers_of
+from flux_tui.ui.widgets.lines import LinesPanel
+from flux_tui.ui.widgets.shown import Words, content
 
 SLICE = 2_000
 """Entries looked at between two looks at the keyboard."""
@@ -63,6 +64,13 @@ class Fact(NamedTuple):
 
 class InspectScreen(ModalScreen[int | None]):
     """Closes with the entry to go to, or None."""
+
+    class Copy(Message):
+        """A person wants to have this text."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,backspace,left,h", "back", "Back", show=False),
@@ -209,10 +217,8 @@ class InspectScreen(ModalScreen[int | None]):
         self._take("\n".join(f"{fact.name}: {fact.whole}" for fact in self._facts))
 
     def _take(self, text: str) -> None:
-        from flux_tui.ui.look_actions import LookActions
-
-        if text and isinstance(self.app, LookActions):
-            self.app.take(text)
+        if text:
+            self.post_message(self.Copy(text))
 
 
 def subject_of_entries(group: Group, source: Source) -> Subject:

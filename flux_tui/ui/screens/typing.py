@@ -15,15 +15,15 @@ from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import DirectoryTree
 
-from flux_tui.core.commands import Command
-from flux_tui.core.plain import plain, plain_lines
-from flux_tui.core.state import State
-from flux_tui.core.ticket import is_ticket_like, ticket_words
+from flux_tui.core.api.commands import Command
+from flux_tui.core.content.ticket import is_ticket_like, ticket_words
+from flux_tui.core.series.state import State
+from flux_tui.core.text.plain import plain, plain_lines
 from flux_tui.paths import PathError, dropped_words, to_share, typed_paths
-from flux_tui.ui.commandline import Context, paths
-from flux_tui.ui.shown import Field, Words
-from flux_tui.ui.view import HIDDEN, tells
-from flux_tui.ui.wants import Reading, names, read_wants
+from flux_tui.ui.rows.view import HIDDEN, tells
+from flux_tui.ui.typed.commandline import Context, paths
+from flux_tui.ui.typed.typed_wants import Reading, names, read_wants
+from flux_tui.ui.widgets.shown import Field, Words
 
 
 class WantScreen(ModalScreen[list[Command]]):

@@ -15,11 +15,11 @@ from libp2p.peer.peerinfo import PeerInfo
 from libp2p.tools.anyio_service import Service, background_trio_service
 from multiaddr import Multiaddr
 
-from flux_tui.net.supervisor import Supervisor
-from flux_tui.net.transport import muxers, security
+from flux_tui.net.connections.supervisor import Supervisor
+from flux_tui.net.flux.transport import muxers, security
 from flux_tui.net.upstream.service import is_peers_doing, supervised
-from tests.net.test_dialling import host_of, id_of
-from tests.net.test_network_port import BOUND, Loopback, Node, connect, node, words
+from tests.support.hosts import host_of, id_of
+from tests.support.networks import BOUND, Loopback, Node, connect, node, words
 
 BROKEN = TProtocol("/broken/1.0.0")
 

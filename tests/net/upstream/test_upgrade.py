@@ -13,12 +13,12 @@ from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.network.exceptions import SwarmException
 from multiaddr import Multiaddr
 
-from flux_tui.net import host
+from flux_tui.net.flux import host
 from flux_tui.net.upstream import upgrade
 from flux_tui.net.upstream.upgrade import Upgrades
 from tests.abuse.silent import STAGES, Stage
-from tests.net.test_dialling import host_of
-from tests.net.test_network_port import BOUND, Node, Seen, connect, settled
+from tests.support.hosts import host_of
+from tests.support.networks import BOUND, Node, Seen, connect, settled
 
 KEY = bytes(range(32))
 HERE = Multiaddr("/ip4/127.0.0.1/tcp/1")

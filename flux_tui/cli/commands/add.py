@@ -1,0 +1,185 @@
+"""`flux-tui add`: share files and folders."""
+
+import contextlib
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flux_tui.cli.background import START_SECONDS
+from flux_tui.cli.common import catch_up, fold, home_option, json_option, new_mark, open_series, the_home
+from flux_tui.cli.output import Failure, print_json, say, tell
+from flux_tui.cli.params import PathType
+from flux_tui.config import Settings
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.content.ticket import Ticket, format_ticket
+from flux_tui.core.ids import Cid, is_text
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.events import Entry
+from flux_tui.core.series.state import State
+from flux_tui.core.text.describe import counted, human_size
+from flux_tui.home import Home, HomeError
+from flux_tui.paths import literal_path
+from flux_tui.store.series import SeriesReader
+
+POLL_SECONDS = 0.05
+TAKE_BACK_SECONDS = 2.0
+"""For a node to say what became of an add that was interrupted."""
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  flux-tui add film.mkv            prints its root CID and a ticket
+  flux-tui add photos/ notes.txt   folders, too
+  flux-tui add --json film.mkv     for a program"""
+)
+@click.argument("paths", nargs=-1, required=True, type=PathType(), metavar="PATH...")
+@home_option
+@json_option
+def add(paths: tuple[Path, ...], home: Path | None, as_json: bool) -> None:
+    """Share files or folders: print the root CID and a ticket of each.
+
+    Nothing is copied: the bytes stay where they are. If such a file is changed later, what was changed is
+    not sent any more.
+    """
+    place = the_home(home)
+    for path in paths:
+        absolute = literal_path(path)
+        if absolute.name in ("", ".."):
+            absolute = absolute.resolve()  # it is shared under its own name
+        added = _add(place, absolute)
+        reader = open_series(place)
+        state = fold(reader)
+        reader.close()
+        _tell(place, state, added, as_json)
+
+
+def _add(home: Home, path: Path) -> ev.ObjectAdded:
+    if not path.exists():
+        raise Failure(f"{path} does not exist")
+    if not is_text(str(path)):
+        raise Failure(f"{path} is not UTF-8: rename it to share it")
+    home.prepare()
+    deadline = time.monotonic() + START_SECONDS
+    while (owner := home.running()) is not None:
+        if home.listening():
+            return _push_add(home, path)
+        # A node that is just starting, or somebody else who adds while no node runs.
+        if time.monotonic() > deadline:
+            raise Failure(
+                f"the home {home.path} is in use by the process with pid {owner}: wait until it is done"
+            )
+        time.sleep(POLL_SECONDS)
+
+    from flux_tui.cli.progress import Progress
+    from flux_tui.node.offline import add_offline
+
+    try:
+        with Progress(f"adding {path.name}") as bar:
+            return add_offline(home, path, new_mark(), bar.update, bar.tell)
+    except KeyboardInterrupt:
+        say(f"Interrupted: {path.name} is not shared.")
+        raise
+
+
+def _push_add(home: Home, path: Path) -> ev.ObjectAdded:
+    """Have the running node read it, and follow the series until it is done."""
+    from flux_tui.cli.progress import Progress
+
+    reader = open_series(home)
+    state = fold(reader)
+    mark = new_mark()
+    shared_before = frozenset(state.objects)
+    outcome: list[ev.ObjectAdded] = []
+    with Progress(f"adding {path.name}") as bar:
+
+        def see(entry: Entry) -> None:
+            match entry.event:
+                case ev.ObjectAdded(by=by) if by == mark:
+                    outcome.append(entry.event)
+                case ev.AddProgressed(by=by) if by == mark:
+                    bar.update(entry.event.bytes_done, entry.event.size)
+                case ev.ErrorOccurred(by=by) if by == mark:
+                    raise Failure(entry.event.text)
+                case ev.ErrorOccurred(by=None, path=at, cid=root) if root is not None and at == str(path):
+                    bar.tell(entry.event.text)
+
+        try:
+            home.push(cmd.Add(str(path), mark))
+            while not outcome:
+                catch_up(reader, state, None, see)
+                if not outcome:
+                    if home.running() is None:
+                        raise Failure(f"the node stopped while it was adding {path}: try again")
+                    time.sleep(POLL_SECONDS)
+        except KeyboardInterrupt:
+            _take_back(home, reader, state, path, mark, shared_before)
+            raise
+    reader.close()
+    return outcome[0]
+
+
+def _take_back(
+    home: Home, reader: SeriesReader, state: State, path: Path, mark: str, shared_before: Collection[Cid]
+) -> None:
+    """Interrupted: have the node read no more of it, or share it no more, if it was done in that moment."""
+    done: list[Entry] = []
+
+    def see(entry: Entry) -> None:
+        if isinstance(entry.event, ev.AddCancelled | ev.ObjectAdded) and entry.event.by == mark:
+            done.append(entry)
+
+    with contextlib.suppress(HomeError):  # then nothing reads it any more
+        home.push(cmd.CancelAdd(str(path), mark))
+        deadline = time.monotonic() + TAKE_BACK_SECONDS
+        while not done and time.monotonic() < deadline:
+            catch_up(reader, state, None, see)
+            time.sleep(POLL_SECONDS)
+        added = done[0].event if done else None
+        if isinstance(added, ev.ObjectAdded) and added.root in shared_before:
+            say(f"Interrupted: {path.name} was shared before, and still is.")
+            return
+        if isinstance(added, ev.ObjectAdded):
+            home.push(cmd.Remove((added.root,)))
+    say(f"Interrupted: {path.name} is not shared.")
+
+
+def _addrs_of_a_stopped_node(home: Home, state: State) -> tuple[str, ...]:
+    """Where it will be reached when it runs again: at the addresses that this machine has today."""
+    port = home.last_port()
+    listen = Settings.load(home).listen_addrs(home)
+    if state.peer_id is None or port is None or not any(f"/tcp/{port}/" in addr for addr in state.addrs):
+        return state.addrs  # it listened where it was told to
+    from flux_tui.net.addresses.own_addrs import dialable
+
+    relayed = tuple(addr for addr in state.addrs if "/p2p-circuit/" in addr)
+    return (*relayed, *dialable(listen, state.peer_id))
+
+
+def _tell(home: Home, state: State, added: ev.ObjectAdded, as_json: bool) -> None:
+    alive = home.running() is not None
+    addrs = state.addrs if alive else _addrs_of_a_stopped_node(home, state)
+    ticket = format_ticket(Ticket(added.root, added.name, added.size, addrs))
+    if as_json:
+        found: dict[str, Any] = {
+            "root": added.root,
+            "name": added.name,
+            "size": added.size,
+            "chunks": added.chunks,
+            "path": added.path,
+            "ticket": ticket,
+            "addrs": list(addrs),
+            "running": alive,
+        }
+        print_json(found)
+    else:
+        say(f"{added.name}: {human_size(added.size)} in {counted(added.chunks, 'chunk')}")
+        tell(added.root)
+        tell(ticket)
+    if not alive:
+        say("No node is running, so nobody can fetch it yet: start one with `flux-tui node`.")
+        if not addrs:
+            say("The ticket has no address, because this home's node never ran: add again once it does.")

@@ -1,0 +1,126 @@
+"""`flux-tui demo`: swarms of real nodes on this machine, narrated; to watch, to check, to record."""
+
+import re
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from flux_tui.cli.common import home_to_look_with
+from flux_tui.cli.output import Failure, need_terminal, say, tell
+from flux_tui.cli.params import OutputType
+from flux_tui.paths import literal_path
+
+MIN_COLUMNS, MIN_ROWS = 60, 20
+
+
+class _Size(click.ParamType[tuple[int, int]]):
+    """`120x40`."""
+
+    name = "size"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, context: click.Context | None
+    ) -> tuple[int, int]:
+        found = re.fullmatch(r"(\d{1,4})x(\d{1,4})", str(value))
+        if found is None:
+            self.fail(f"{value} is no size: expected COLUMNSxROWS, such as 120x40", param, context)
+        columns, rows = int(found.group(1)), int(found.group(2))
+        if columns < MIN_COLUMNS or rows < MIN_ROWS:
+            self.fail(f"{value} is too small: at least {MIN_COLUMNS}x{MIN_ROWS}", param, context)
+        return columns, rows
+
+
+def _complete(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    from flux_tui.demo.scenario import load, names
+
+    return [CompletionItem(name, help=load(name).about) for name in names() if name.startswith(typed)]
+
+
+@click.command(
+    epilog="""\b
+While it plays:
+  n p      the next caption; back through those that were told
+  space    pause the story, and resume it; the nodes do not stop
+  F        freeze the panels at this moment
+  v        look at the next node; every other key works, too: ? lists them
+
+\b
+Examples:
+  flux-tui demo                        the first scenario
+  flux-tui demo blackout               another one
+  flux-tui demo --check                all of them, without a screen
+  flux-tui demo storm --record storm.cast --size 100x30
+
+No network is needed or touched, and nothing is left behind."""
+)
+@click.argument("scenario", required=False, shell_complete=_complete)
+@click.option("--list", "listed", is_flag=True, help="Print the scenarios.")
+@click.option("--check", is_flag=True, help="Without a screen: exit 0 only if the stated outcome was observed."
+              " All scenarios, if none is named.")  # fmt: skip
+@click.option("--record", type=OutputType(), default=None, metavar="FILE",
+              help="Write an asciicast (v2) of it, on a terminal of its own.")  # fmt: skip
+@click.option("--size", type=_Size(), default="120x40", show_default=True, metavar="COLUMNSxROWS",
+              help="Of the terminal that is recorded.")  # fmt: skip
+@click.option("--speed", type=click.FloatRange(0.1, 100), default=1.0, show_default=True, metavar="N",
+              help="How fast captions follow each other. The swarm is real, and takes the time it takes.")  # fmt: skip
+@click.option("--once", is_flag=True, help="Leave when it is over, instead of when you press q.")
+def demo(
+    scenario: str | None,
+    listed: bool,
+    check: bool,
+    record: Path | None,
+    size: tuple[int, int],
+    speed: float,
+    once: bool,
+) -> None:
+    """Watch a swarm of real nodes on this machine, with a caption at each step.
+
+    Each node is a process of its own with a home of its own, and they speak libp2p over 127.0.0.1. What a
+    caption says is read from the nodes' series at that moment.
+    """
+    from flux_tui.demo.scenario import ScenarioError, load, names
+
+    if listed:
+        for name in names():
+            tell(f"{name:<14}{load(name).about}")
+        return
+    if sum((check, record is not None, once)) > 1 and (check or record is not None):
+        raise click.UsageError("--check, --record and --once are three ways to run it: choose one")
+    try:
+        chosen = [scenario] if scenario else list(names() if check else names()[:1])
+        found = [load(name) for name in chosen]
+    except ScenarioError as error:
+        raise Failure(str(error)) from None
+    if check:
+        from flux_tui.demo.check import check as play
+
+        if not play(chosen, tell):
+            raise Failure("the stated outcome was not observed")
+    elif record is not None:
+        _record(chosen[0], literal_path(record), size, speed, found[0].about)
+    else:
+        _show(chosen[0], speed, once)
+
+
+def _record(name: str, file: Path, size: tuple[int, int], speed: float, about: str) -> None:
+    from flux_tui.demo.record import record
+
+    columns, rows = size
+    say(f"recording {name} at {columns}x{rows}: {about}")
+    arguments = ["demo", name, "--once", "--speed", f"{speed:g}"]
+    status = record(arguments, file, columns=columns, rows=rows, title=f"flux-tui demo {name}")
+    if status:
+        raise Failure(f"the demo ended with status {status}; what it showed is in {file}")
+    say(f"{file.stat().st_size:,} bytes in {file}")
+
+
+def _show(name: str, speed: float, once: bool) -> None:
+    need_terminal("a demo", "use --check where there is none")
+    from flux_tui.cli.commands.show import crash_log_of
+    from flux_tui.demo.scenario import load
+    from flux_tui.demo.screen import show
+
+    error = show(load(name), speed=speed, once=once, crash_log=crash_log_of(home_to_look_with(None)))
+    if error is not None:
+        raise Failure(f"the demo did not come to its end: {error}")

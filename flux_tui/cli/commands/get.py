@@ -1,0 +1,338 @@
+"""`flux-tui get`: push the intents and watch the series until it is there."""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flux_tui.cli.background import ensure_node
+from flux_tui.cli.common import (
+    catch_up,
+    fold,
+    home_option,
+    json_option,
+    load_settings,
+    new_mark,
+    node_options,
+    open_series,
+    read_ticket,
+    the_home,
+)
+from flux_tui.cli.flags import node_flags
+from flux_tui.cli.output import Failure, print_json, say, tell_path
+from flux_tui.cli.params import Output, OutputOrFolderType
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.content.ticket import Ticket
+from flux_tui.core.ids import is_text, short
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.events import Entry
+from flux_tui.core.series.next_try import next_try
+from flux_tui.core.series.state import ObjectState, State
+from flux_tui.core.text.describe import human_seconds, human_size, reason_first, short_addr
+from flux_tui.home import Home, HomeError
+from flux_tui.paths import literal_path
+from flux_tui.store.disk.room import Room
+from flux_tui.store.disk.standing import standing
+from flux_tui.store.schema import NoRoomError
+from flux_tui.store.series import SeriesReader, StoreError
+
+POLL_SECONDS = 0.05
+JSON_SECONDS = 0.5
+"""Between two lines of progress for a program."""
+LOOK_BACK = 2_000
+"""Entries in which it is looked for what became of the ticket's addresses so far."""
+SETTLE_SECONDS = 2.0
+"""For the node to have taken, or taken back, a want."""
+REDIAL_SECONDS = 30.0
+"""At most, between two tries to dial an address (net/flux/host.py)."""
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  flux-tui get flux1…                fetch into this folder, under its own name
+  flux-tui get flux1… -o film.mkv    under another name
+  flux-tui get flux1… -o new/        into a folder of this name, which is made
+  flux-tui get bafy… -o /tmp/        a bare CID: from whoever in the swarm has it
+
+Interrupt it as you like: the same command goes on where it was."""
+)
+@click.argument("what", metavar="CID-or-TICKET")
+@click.option("-o", "--output", type=OutputOrFolderType(), default=None, metavar="PATH",
+              help="Where to put it: a new name, or a folder (one that is there, or `new/`). [default: its own"
+              " name, here]")  # fmt: skip
+@click.option("--go-on", is_flag=True, help="Leave the want with the node, which goes on, when this is interrupted"
+              " or ended.")  # fmt: skip
+@home_option
+@node_options
+@json_option
+def get(
+    what: str, output: Output | None, go_on: bool, home: Path | None, as_json: bool, **flags: Any
+) -> None:
+    """Fetch a file or folder from everybody who has it, verified.
+
+    Starts this home's node in the background if none runs; it stays, and shares what was fetched.
+    """
+    ticket = read_ticket(what)
+    place = the_home(home)
+    path, here = _target(place, ticket, output)
+    if here:
+        _done(ticket, path, as_json, "is here already")
+        return
+    _ask_for_room(ticket, path, load_settings(place, **flags).keep_free)
+    ensure_node(place, node_flags(flags))
+    if output is not None and output.folder:
+        path.parent.mkdir(exist_ok=True)
+    reader = open_series(place)
+    try:
+        whole = _Fetching(place, reader, ticket, path, as_json).run(go_on)
+    finally:
+        reader.close()
+    _done(ticket, path, as_json, f"{human_size(whole.size)}, whole and verified", whole.size)
+
+
+def _ask_for_room(ticket: Ticket, path: Path, keep_free: int) -> None:
+    """Whether the disk has room for it. If not, a person may want it all the same; a script hears so.
+
+    What came of it before takes no more room than it has already.
+    """
+    if ticket.size is None:
+        return
+    folder = next((one for one in path.parents if one.is_dir()), Path("/"))
+    came = sum(
+        _blocks(one) for one in path.parent.glob(f".*{ticket.root[-8:]}.flux-part") if path.parent.is_dir()
+    )
+    try:
+        Room(keep_free).check(folder, max(0, ticket.size - came))
+    except NoRoomError as error:
+        if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
+            raise Failure(str(error)) from None
+        say(f"{str(error).partition(';')[0]}.")
+        if not click.confirm("Fetch it all the same? It waits when the disk is full", err=True):
+            raise Failure("nothing was fetched") from None
+
+
+def _blocks(path: Path) -> int:
+    """Bytes that a file or folder takes on its disk."""
+    try:
+        inside = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
+        return sum(os.lstat(one).st_blocks * 512 for one in (path, *inside))
+    except OSError:
+        return 0
+
+
+def _target(home: Home, ticket: Ticket, output: Output | None) -> tuple[Path, bool]:
+    """Where it is to stand, and whether it stands there already. Raises Failure if something else does."""
+    name = Path((ticket.name or "").replace("\0", "")).name
+    if name in ("", ".."):
+        name = ticket.root  # what the ticket says is no name of a file
+    path = literal_path(name if output is None else output.path)
+    if output is not None and output.folder:
+        if path.exists() and not path.is_dir():
+            raise Failure(f"{path} is a file, not a folder: choose another name with -o")
+        if not path.parent.is_dir():
+            raise Failure(f"the folder {path.parent} does not exist")
+        path = path / name
+    elif output is not None and path.is_dir() and not _stands(home, ticket, path):
+        path = path / name  # it is a folder for it, not the folder that was fetched
+    if ".." in path.parts:
+        path = path.parent.resolve() / path.name
+    if not is_text(str(path)):
+        raise Failure(f"{path} is not UTF-8: choose another name with -o")
+    if not path.parent.is_dir() and not (output is not None and output.folder):
+        raise Failure(f"the folder {path.parent} does not exist")
+    if not os.path.lexists(path):
+        return path, False
+    if not _stands(home, ticket, path):
+        raise Failure(f"{path} exists already: choose another name with -o")
+    return path, True
+
+
+def _stands(home: Home, ticket: Ticket, path: Path) -> bool:
+    """Whether this very object was put at the path. Raises Failure if it was changed since."""
+    if not home.database.exists():
+        return False
+    found = standing(home.database, ticket.root, path)
+    if found is None:
+        reader = open_series(home)
+        known = fold(reader).objects.get(ticket.root)
+        reader.close()
+        if known is not None and known.completed_at is not None and known.path == str(path) and path.exists():
+            found = "whole" if path.is_dir() or path.stat().st_size == known.size else "changed"
+    if found == "changed":
+        raise Failure(
+            f"{path} was changed since it was fetched: move it away, or choose another name with -o"
+        )
+    return found == "whole"
+
+
+class _Fetching:
+    """One `get`: the want that it pushes, and what the series tells of it."""
+
+    def __init__(self, home: Home, reader: SeriesReader, ticket: Ticket, path: Path, as_json: bool) -> None:
+        from flux_tui.cli.progress import Progress
+
+        self._home = home
+        self._reader = reader
+        self._ticket = ticket
+        self._path = path
+        self._as_json = as_json
+        self._state = fold(reader)
+        self._mark = new_mark()
+        self._dials = Dials(ticket)
+        for entry in reader.read_before(reader.last_seq() + 1, LOOK_BACK):
+            self._dials.see(entry)
+        self._mine = False
+        """Whether it was this want that had the node begin."""
+        self._whole: ev.ObjectCompleted | None = None
+        self._trouble: str | None = None
+        """Why it cannot be had: one sentence."""
+        self._told_at = 0.0
+        self._bar = Progress(ticket.name or short(ticket.root), quiet=as_json)
+
+    def run(self, go_on: bool) -> ev.ObjectCompleted:
+        """Until it is whole. However this ends before, the want is taken back, unless the node is to go on."""
+        ticket = self._ticket
+        want = cmd.Get(
+            ticket.root, str(self._path), ticket.name, ticket.size, addrs=ticket.addrs, by=self._mark
+        )
+        try:
+            self._home.push(want)
+            with self._bar:
+                return self._follow()
+        except BaseException as error:
+            with contextlib.suppress(HomeError, StoreError):  # then nothing is left to be taken back
+                self._leave(go_on, ended=isinstance(error, KeyboardInterrupt))
+            raise
+
+    def _follow(self) -> ev.ObjectCompleted:
+        while True:
+            catch_up(self._reader, self._state, None, self._see)
+            if self._whole is not None:
+                return self._whole
+            if self._trouble is not None:
+                raise Failure(self._trouble)
+            self._show()
+            if self._home.running() is None:
+                raise Failure("the node stopped before it was done: the same command goes on where it was")
+            time.sleep(POLL_SECONDS)
+
+    def _see(self, entry: Entry) -> None:
+        root, mark = self._ticket.root, self._mark
+        self._dials.see(entry)
+        match entry.event:
+            case ev.Requested(cid=cid, by=by) if cid == root and by == mark:
+                self._mine = True
+            case ev.ErrorOccurred(cid=cid, by=None) if cid == root:
+                self._tell(entry.event.text)
+            case ev.ObjectCompleted(root=whole, path=at) if whole == root and at == str(self._path):
+                self._whole = entry.event
+            case ev.ErrorOccurred(cid=cid, by=by) if by == mark or (by and cid == root):
+                self._trouble = self._trouble or entry.event.text
+
+    def _tell(self, text: str) -> None:
+        if self._as_json:
+            print_json({"event": "trouble", "text": text})
+        else:
+            self._bar.tell(text)
+
+    def _show(self) -> None:
+        done, size = _amount(self._state.objects.get(self._ticket.root), self._ticket)
+        note = waiting_for(self._state, self._ticket, time.time(), self._dials.failed)
+        self._bar.update(done, size, note)
+        if self._as_json and time.monotonic() - self._told_at >= JSON_SECONDS:
+            self._told_at = time.monotonic()
+            print_json({"event": "progress", "bytes": done, "size": size, "waiting_for": note})
+
+    def _leave(self, go_on: bool, *, ended: bool) -> None:
+        """Take the want back, and say what becomes of it."""
+        root = self._ticket.root
+        self._wait(lambda: self._mine or root in self._state.pending or self._trouble is not None)
+        pending = root in self._state.pending
+        if pending and self._mine and not go_on:
+            self._home.push(cmd.Cancel((root,), self._mark))
+            self._wait(lambda: root not in self._state.pending)
+        if not ended:
+            return
+        if pending and go_on:
+            say(f"The node goes on: `flux-tui cancel {root}` ends that.")
+        elif pending and not self._mine:
+            say(f"It was wanted before, so the node goes on: `flux-tui cancel {root}` ends that.")
+        else:
+            say("Interrupted. What came is kept: the same command goes on where it was.")
+
+    def _wait(self, what: Callable[[], bool]) -> None:
+        """For the series to say so, a moment at most."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while not what() and time.monotonic() < deadline and self._home.running() is not None:
+            time.sleep(POLL_SECONDS)
+            with contextlib.suppress(BrokenPipeError):
+                catch_up(self._reader, self._state, None, self._see)
+
+
+def _amount(found: ObjectState | None, ticket: Ticket) -> tuple[int, int]:
+    size = (found.size if found else None) or ticket.size or 0
+    return (found.have_bytes if found else 0), size
+
+
+class Dials:
+    """What became of the ticket's addresses."""
+
+    def __init__(self, ticket: Ticket) -> None:
+        self._addrs = ticket.addrs
+        self.failed: str | None = None
+        """Why the last one that failed did, in words; None once one answers."""
+
+    def see(self, entry: Entry) -> None:
+        match entry.event:
+            case ev.ErrorOccurred(text=text):
+                for addr in self._addrs:
+                    if text.startswith(f"{addr} "):
+                        self.failed = reason_first(text).replace(addr, short_addr(addr))
+            case ev.PeerConnected(peer=peer) if any(addr.endswith(f"/p2p/{peer}") for addr in self._addrs):
+                self.failed = None
+            case _:
+                pass
+
+
+def waiting_for(state: State, ticket: Ticket, now: float, unreachable: str | None = None) -> str:
+    """What a fetch that does not move waits for, in words; empty while chunks are under way.
+
+    `unreachable`: why the ticket's addresses do not answer.
+    """
+    pending = state.pending.get(ticket.root)
+    if pending is None:
+        return ""
+    one = next_try(state, pending, now)
+    again = f", next try in {human_seconds(one.at - now)}" if one is not None else ""
+    if pending.trouble is not None and pending.cause == "unwritten":
+        return pending.trouble.partition(":")[0] + again
+    senders = {lease.peer for lease in state.leases.values() if lease.root == ticket.root}
+    if senders:
+        return f"from {len(senders)} peers" if len(senders) > 1 else f"from {short(next(iter(senders)))}"
+    if not state.connected and unreachable is not None:
+        return f"{unreachable}; dialled again within {human_seconds(REDIAL_SECONDS)}"
+    if not state.connected:
+        return "no peer is connected yet" if ticket.addrs else "no peer is connected: use a ticket, or --join"
+    if pending.queued:
+        return f"waits for room: {state.max_pending} intents are out"
+    if one is not None and one.peer is not None:
+        return f"{one.reason or 'late'}{again}: {short(one.peer)}"
+    if pending.holders:
+        return f"{pending.holders} said yes, none sends now{again}"
+    if (no := pending.last_no) is not None:
+        return f"{no.reason}{again}: {short(no.peer)}"
+    return f"nobody has answered yet{again}"
+
+
+def _done(ticket: Ticket, path: Path, as_json: bool, words: str, size: int | None = None) -> None:
+    if as_json:
+        print_json({"event": "done", "root": ticket.root, "path": str(path), "size": size})
+    else:
+        say(f"{ticket.name or ticket.root}: {words}")
+        tell_path(path)

@@ -1,0 +1,190 @@
+"""`flux-tui rm`: stop sharing objects."""
+
+import time
+from pathlib import Path
+
+import click
+
+from flux_tui.cli.background import START_SECONDS
+from flux_tui.cli.common import (
+    catch_up,
+    fold,
+    home_option,
+    json_option,
+    new_mark,
+    open_series,
+    read_cids,
+    the_home,
+)
+from flux_tui.cli.output import Failure, print_json, say
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.content.ticket import parse_ticket
+from flux_tui.core.ids import BadIdError, Cid
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.events import Entry, Event
+from flux_tui.core.series.state import State
+from flux_tui.core.text.describe import counted, human_size
+from flux_tui.home import Home
+from flux_tui.paths import literal_path
+
+POLL_SECONDS = 0.05
+FREE_SECONDS = 3.0
+"""For a running node to free what it removed. It goes on by itself, however long that takes."""
+
+
+@click.command(
+    short_help="Stop sharing objects: forget them, and leave your files as they are.",
+    epilog="""\b
+Examples:
+  flux-tui rm bafy…            what `add` printed, or `flux-tui state` lists
+  flux-tui rm flux1… bafk…     tickets, too; several at once
+  flux-tui rm --json bafy…     for a program""",
+)
+@click.argument("roots", nargs=-1, required=True, metavar="ROOT...")
+@home_option
+@json_option
+def remove(roots: tuple[str, ...], home: Path | None, as_json: bool) -> None:
+    """Stop sharing objects, each named by its root CID or a ticket.
+
+    Peers that ask for them, or are fetching them, hear NO. Your own files are never touched. What the store alone
+    has of them (`want` without a place) is deleted, unless another object is made of the same.
+    """
+    place = the_home(home)
+    found = tuple(dict.fromkeys(_roots(place, roots)))
+    outcome = _Outcome(found)
+    for event in _remove(place, cmd.Remove(found, new_mark()), outcome):
+        outcome.see(event)
+    outcome.tell(place, as_json)
+
+
+class _Outcome:
+    """What became of each."""
+
+    def __init__(self, roots: tuple[Cid, ...]) -> None:
+        self._open = dict.fromkeys(roots)
+        self._removed: dict[Cid, ev.ObjectRemoved] = {}
+        self._freed: dict[Cid, ev.ObjectFreed] = {}
+        self._errors: list[str] = []
+
+    @property
+    def done(self) -> bool:
+        """Whether all is known."""
+        return len(self._errors) + len(self._freed) >= len(self._open)
+
+    @property
+    def told(self) -> bool:
+        """Whether each is removed, or will not be; what is freed may take longer."""
+        return len(self._errors) + len(self._removed) >= len(self._open)
+
+    def see(self, event: Event) -> None:
+        """An entry of this command."""
+        match event:
+            case ev.ObjectRemoved():
+                self._removed[event.root] = event
+            case ev.ObjectFreed():
+                self._freed[event.root] = event
+            case ev.ErrorOccurred():
+                self._errors.append(event.text)
+            case _:
+                pass
+
+    def tell(self, home: Home, as_json: bool) -> None:
+        """Raises Failure for what could not be removed."""
+        running = home.running() is not None
+        for root, removed in self._removed.items():
+            freed = self._freed.get(root)
+            if as_json:
+                print_json(
+                    {
+                        "root": root,
+                        "name": removed.name,
+                        "size": removed.size,
+                        "path": removed.path,
+                        "freed_chunks": freed.chunks if freed is not None else None,
+                        "freed_bytes": freed.size if freed is not None else None,
+                        "told": len(removed.peers),
+                        "running": running,
+                    }
+                )
+            else:
+                words = f"{removed.name or root} is no longer shared"
+                if removed.path is not None and Path(removed.path).parent != home.path / "objects":
+                    words += f"; {removed.path} stays as it is"
+                if freed is not None:
+                    words += f" ({counted(freed.chunks, 'chunk')} forgotten, {human_size(freed.size)})"
+                say(words)
+        if self._errors:
+            raise Failure("; ".join(self._errors))
+
+
+def _roots(home: Home, texts: tuple[str, ...]) -> list[Cid]:
+    """The CIDs that these name. What is no CID may be the name or path of something shared: then it says so."""
+    found: list[Cid] = []
+    for text in texts:
+        if text == "-":
+            found += read_cids((text,))
+            continue
+        try:
+            found.append(parse_ticket(text).root)
+        except BadIdError as error:
+            root = _called(home, text)
+            if root is None:
+                raise Failure(str(error)) from None
+            raise Failure(f"{text} is shared as {root}: `flux-tui rm {root}` stops that") from None
+    return found
+
+
+def _called(home: Home, text: str) -> Cid | None:
+    if not home.database.exists():
+        return None
+    reader = open_series(home)
+    state: State = fold(reader)
+    reader.close()
+    path = str(literal_path(text))
+    return next((o.root for o in state.objects.values() if text == o.name or path == o.path), None)
+
+
+def _remove(home: Home, command: cmd.Remove, outcome: _Outcome) -> list[Event]:
+    """Have it done by the node that runs, else here. Returns what the latter appended."""
+    open_series(home).close()  # nothing is there yet: said before a home is made
+    deadline = time.monotonic() + START_SECONDS
+    while (owner := home.running()) is not None:
+        if home.listening():
+            _push(home, command, outcome)
+            return []
+        if time.monotonic() > deadline:
+            raise Failure(
+                f"the home {home.path} is in use by the process with pid {owner}: wait until it is done"
+            )
+        time.sleep(POLL_SECONDS)
+
+    from flux_tui.node.offline import remove_offline
+
+    return remove_offline(home, command)
+
+
+def _push(home: Home, command: cmd.Remove, outcome: _Outcome) -> None:
+    reader = open_series(home)
+    try:
+        state = fold(reader)
+
+        def see(entry: Entry) -> None:
+            if getattr(entry.event, "by", None) == command.by:
+                outcome.see(entry.event)
+
+        home.push(command)
+        deadline = None
+        while not outcome.done:
+            catch_up(reader, state, None, see)
+            if outcome.told:
+                deadline = deadline or time.monotonic() + FREE_SECONDS
+                if time.monotonic() > deadline:
+                    break
+            if home.running() is None:
+                raise Failure("the node stopped before it was done: try again")
+            time.sleep(POLL_SECONDS)
+    finally:
+        reader.close()
+
+
+rm = remove

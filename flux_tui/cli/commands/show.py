@@ -1,0 +1,188 @@
+"""The dashboard, on a home or on a recording."""
+
+import contextlib
+import gc
+import signal
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flux_tui.cli.common import home_option, home_to_look_with, the_home
+from flux_tui.cli.flags import apply_to_running, node_flags
+from flux_tui.cli.output import Failure, need_terminal
+from flux_tui.cli.params import PathType
+from flux_tui.config import Settings, SettingsError
+from flux_tui.home import Home, HomeError
+from flux_tui.paths import literal_path
+from flux_tui.signals import Ended
+from flux_tui.store.series import SeriesReader
+
+if TYPE_CHECKING:
+    from flux_tui.ui.dashboard.app import Dashboard
+    from flux_tui.ui.dashboard.place import Place
+
+LEAVING_SECONDS = 0.1
+"""For a node that is told to stop to be gone; if it needs longer, nobody waits for it."""
+
+
+@click.command()
+@click.argument("file", type=PathType(), metavar="FILE")
+@click.option("--mask", is_flag=True, help="Hide ids and addresses, for an audience.")
+@home_option
+def replay(file: Path, mask: bool, home: Path | None) -> None:
+    """The dashboard on a recorded series (see `flux-tui export`): nothing runs, all can be scrubbed.
+
+    Colours and keys are those of the settings in the home.
+    """
+    path = literal_path(file)
+    if not path.is_file():
+        raise Failure(f"there is no series at {path}")
+
+    SeriesReader.open(path).close()  # what is wrong with it is said before the screen is taken
+    need_terminal("the dashboard", "`flux-tui state` and `flux-tui series` print a home's, in words")
+    gc.disable()  # until the dashboard has settled: modules, classes and styles stay
+    from flux_tui.ui.dashboard.app import run_dashboard
+    from flux_tui.ui.dashboard.place import Place
+    from flux_tui.ui.series.cursor import Source
+
+    place = Place(title=path.name, source=Source.of_file(path))
+    app = dashboard(place, home_to_look_with(home), masked=mask)
+    run_dashboard(app)
+    _end(app)
+
+
+def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = False) -> None:
+    """The dashboard of a home; a node is started beside it, not before it."""
+    need_terminal(
+        "the dashboard", "`flux-tui state` prints what it shows, `flux-tui node` runs a node without it"
+    )
+    gc.disable()  # until the dashboard has settled: modules, classes and styles stay
+    from flux_tui.ui.dashboard.app import run_dashboard
+    from flux_tui.ui.dashboard.place import Place
+    from flux_tui.ui.series.cursor import Source
+
+    here = the_home(home)
+    here.prepare()
+    starter = Starter(here, flags)
+    place = Place(
+        title=str(here.path),
+        source=Source.of_file(here.database),
+        push=here.push,
+        node_alive=lambda: here.running() is not None,
+        restart=starter.restart,
+        starting=lambda: starter.starting,
+        trouble=lambda: starter.trouble,
+    )
+    app = dashboard(place, here, masked=masked)
+    if here.listening():
+        apply_to_running(here, node_flags(flags))  # what it cannot do is said before the screen is taken
+    else:
+        starter.start()
+    stays = True
+    try:
+        stays = run_dashboard(app)
+    except Ended as ended:
+        stays = ended.number == signal.SIGHUP  # the terminal is gone, which is nothing to the node
+        raise
+    finally:
+        if not stays:
+            starter.stop()
+    _end(app)
+
+
+def _end(app: "Dashboard") -> None:
+    """End with the dashboard's status: 1 where it failed."""
+    if app.return_code:
+        click.get_current_context().exit(app.return_code)
+
+
+def dashboard(place: "Place", home: Home, *, masked: bool = False) -> "Dashboard":
+    """The dashboard as the home's settings have it. Raises SettingsError."""
+    from flux_tui.ui.dashboard.app import Dashboard
+    from flux_tui.ui.keys import Keys
+    from flux_tui.ui.rows.glyphs import for_this_terminal
+    from flux_tui.ui.widgets.prompt import History, Prompt
+
+    settings = Settings.load(home)
+    try:
+        keys = Keys(settings.keys)
+    except ValueError as error:
+        raise SettingsError(f"{home.settings}: {error}") from None
+    history = History(home.path / "history" if home.path.is_dir() else None)
+    app = Dashboard(
+        place, keys=keys, masked=masked, glyphs=for_this_terminal(settings.ascii),
+        prompt=Prompt(history, id="prompt"),
+        crash_log=crash_log_of(home),
+    )  # fmt: skip
+    if settings.theme:
+        if settings.theme not in app.available_themes:
+            known = ", ".join(sorted(app.available_themes))
+            raise SettingsError(f"{home.settings}: theme is {settings.theme!r}, expected one of {known}")
+        app.theme = settings.theme
+    return app
+
+
+def crash_log_of(home: Home) -> Path:
+    """Where a fault of the dashboard is reported: in the home, if there is one."""
+    return home.crash_log if home.path.is_dir() else Path(tempfile.gettempdir()) / "flux-tui-crash.log"
+
+
+class Starter:
+    """Has a node of a home running, without anybody waiting for it; and stops it, if it was started here."""
+
+    def __init__(self, home: Home, flags: dict[str, Any]) -> None:
+        self._home = home
+        self._flags = flags
+        self._tried: list[str] | None = None
+        """The flags that the last start was given; None: those from the command line."""
+        self._thread: threading.Thread | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self.trouble: str | None = None
+        """Why it did not come up: one sentence."""
+
+    @property
+    def starting(self) -> bool:
+        """Whether it is on its way."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self, flags: list[str] | None = None) -> None:
+        """Returns at once. The first frame does not wait for a node, which takes a second to come up."""
+        if not self.starting:
+            self.trouble, self._tried = None, flags
+            self._thread = threading.Thread(target=self._start, args=(flags,), daemon=True)
+            self._thread.start()
+
+    def restart(self) -> None:
+        """Start it as it was started last, whoever did: a node that was for this machine only stays so. One that did
+        not come up has left no flags but those that were tried."""
+        self.start(self._tried if self.trouble else self._home.last_flags())
+
+    def wait(self) -> None:
+        """Until it is up, or why not is known."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _start(self, flags: list[str] | None) -> None:
+        from flux_tui.cli.background import ensure_node
+
+        try:
+            ensure_node(self._home, node_flags(self._flags) if flags is None else flags, started=self._take)
+        except HomeError as error:
+            self.trouble = str(error)
+
+    def _take(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+
+    def stop(self) -> None:
+        """End the node that was started here, if one was; however it is, within LEAVING_SECONDS."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        # By a signal, which is the same to it as a pushed Stop, and cannot be held up by a full socket.
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(LEAVING_SECONDS)  # after that, it is on its way out: it commits what it has first

@@ -1,0 +1,165 @@
+"""The dashboard in a browser, on this machine only.
+
+Whoever can open it can push into the node and share any file of this user, so it is guarded as a shell
+would be: it listens on loopback alone, the address that is printed carries a secret which the first visit
+turns into a cookie, and what comes from another site's page (by its Origin, or by a name that it made to
+point here) is refused. Nothing is loaded from elsewhere.
+"""
+
+import asyncio
+import secrets
+import shlex
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flux_tui.cli.commands.show import Starter
+from flux_tui.cli.common import home_option, node_options, the_home
+from flux_tui.cli.flags import node_flags
+from flux_tui.cli.output import Failure, say, tell
+from flux_tui.cli.params import PathType
+from flux_tui.core.text.plain import plain
+from flux_tui.paths import literal_path
+
+if TYPE_CHECKING:
+    from aiohttp.web import Application, Request, StreamResponse
+
+HOST = "127.0.0.1"
+SECRET_BYTES = 24
+COOKIE = "flux_tui"
+PAGE = Path(__file__).with_name("page")
+"""Our page around Textual's terminal: it has a title, fits a phone, and takes keys without a click."""
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline';"
+    " img-src 'self' data:; connect-src 'self' ws://{host}; frame-ancestors 'none'"
+)
+"""The page may load from here alone, and stand in nobody's frame."""
+
+Handler = Callable[["Request"], Awaitable["StreamResponse"]]
+
+
+@click.command()
+@click.argument("file", type=PathType(), metavar="[FILE]", required=False, default=None)
+@click.option("--port", type=click.IntRange(0, 65535), default=8017, show_default=True, metavar="N",
+              help="Of 127.0.0.1; 0: any that is free.")  # fmt: skip
+@click.option("--mask", is_flag=True, help="Hide ids and addresses, for an audience.")
+@home_option
+@node_options
+def web(file: Path | None, port: int, mask: bool, home: Path | None, **flags: Any) -> None:
+    """The dashboard in a browser of this machine: of the home's node, or of a recorded series (FILE).
+
+    The first line on stdout is the address to open. Ctrl+C ends it.
+    """
+    try:
+        import textual_serve  # noqa: F401 - whether it is here
+    except ImportError:
+        raise Failure("the web dashboard is an extra: pip install 'flux-tui[web]'") from None
+    listener = _listen(port)
+    place = the_home(home)
+    if file is not None:
+        if dropped := node_flags(flags):
+            raise click.UsageError(f"a recording has no node, so {dropped[0]} says nothing to it")
+        path = literal_path(file)
+        if not path.is_file():
+            raise Failure(f"there is no series at {path}")
+        arguments, starter = ["replay", str(path)], None
+    else:
+        place.prepare()
+        arguments, starter = [*node_flags(flags)], Starter(place, flags)
+    command = [sys.executable, "-m", "flux_tui", *arguments, *(["--mask"] if mask else [])]
+    command += ["--home", str(place.path)]
+    try:
+        if starter is not None:
+            # Its node is there before the first page, and stays for as long as any may be opened.
+            starter.start()
+            starter.wait()
+            if starter.trouble:
+                raise Failure(starter.trouble)
+        title = "flux-tui" if file is None else f"{file.name} · flux-tui"
+        asyncio.run(_serve(shlex.join(command), listener, title))
+    finally:
+        if starter is not None:
+            starter.stop()
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        words = (error.strerror or str(error)).lower()
+        raise Failure(f"port {port} of {HOST} cannot be used: {words}; choose another with --port") from None
+    return listener
+
+
+async def _serve(command: str, listener: socket.socket, title: str) -> None:
+    from aiohttp import web as http
+    from textual_serve.server import Server
+
+    class Quiet(Server):
+        """Without the words that Textual's says at the start."""
+
+        async def on_startup(self, app: "Application") -> None:
+            pass
+
+    port = listener.getsockname()[1]
+    secret = secrets.token_urlsafe(SECRET_BYTES)
+    server = Quiet(command, HOST, port, plain(title), public_url=f"http://{HOST}:{port}", templates_path=PAGE)
+    app = await server._make_app()
+    app.middlewares.append(guard(f"{HOST}:{port}", secret))
+    runner = http.AppRunner(app, handle_signals=False, shutdown_timeout=1.0)
+    await runner.setup()
+    await http.SockSite(runner, listener).start()
+    tell(f"http://{HOST}:{port}/?secret={secret}")
+    sys.stdout.flush()
+    say("open this address in a browser of this machine; ctrl+c ends it")
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(name, ended.set)
+    await ended.wait()
+    await runner.cleanup()
+
+
+def guard(host: str, secret: str) -> Any:
+    """Lets through who knows the secret, from a page of ours, by an address of ours."""
+    from aiohttp import web as http
+
+    port = host.rpartition(":")[2]
+    hosts = {host, f"localhost:{port}"}
+    origins = {f"http://{name}" for name in hosts}
+
+    @http.middleware
+    async def check(request: "Request", handler: Handler) -> "StreamResponse":
+        if request.headers.get("Host") not in hosts:
+            raise http.HTTPForbidden(text="not by this name")
+        origin = request.headers.get("Origin")
+        if origin is not None and origin not in origins:
+            raise http.HTTPForbidden(text="not from this page")
+        given = request.query.get("secret")
+        if (
+            given is not None
+            and request.path == "/"
+            and secrets.compare_digest(given.encode(), secret.encode())
+        ):
+            # Out of the address, which ends up in histories and on projectors, and into a cookie.
+            answer = http.HTTPSeeOther("/")
+            answer.set_cookie(f"{COOKIE}_{port}", secret, httponly=True, samesite="Strict")
+            raise answer
+        cookie = request.cookies.get(f"{COOKIE}_{port}", "")
+        if not secrets.compare_digest(cookie.encode(), secret.encode()):
+            raise http.HTTPForbidden(text="open the whole address that `flux-tui web` printed")
+        response = await handler(request)
+        if not response.prepared:
+            response.headers["Content-Security-Policy"] = POLICY.format(host=request.headers["Host"])
+            response.headers["Referrer-Policy"] = "no-referrer"
+        return response
+
+    return check

@@ -1,0 +1,1 @@
+"""What goes into the machine and what comes out: commands, inputs, effects, and who pushed what."""

@@ -1,0 +1,269 @@
+"""What a person or program can push into the node: a closed union.
+
+Commands are fire and forget: what comes of one is in the series, in entries that carry its mark
+(`by`), which whoever pushed it made up.
+"""
+
+import re
+from typing import TypeAlias, assert_never, get_args
+
+import msgspec
+
+from flux_tui.core.ids import BadIdError, Cid, PeerId, is_cid, is_text, parse_peer_id
+from flux_tui.core.series.events import EVENT_KINDS
+from flux_tui.core.series.policy import PolicyChange
+from flux_tui.core.wire.messages import MAX_PAYLOAD_CUSTOM, MAX_REPLICAS, MAX_SIZE
+
+DATA_KINDS: dict[str, tuple[str, ...]] = {
+    "chunk": ("chunk_received",),
+    "status": ("status_no", "delayed_yes"),
+    "error": ("error", "error_received"),
+}
+"""What the seed calls data that flows in, and the events it is here."""
+_KIND = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
+MAX_COMMAND = 4 * 1024 * 1024
+"""Bytes of one encoded command: some 60,000 CIDs pasted at once."""
+
+
+class _Command(msgspec.Struct, frozen=True, array_like=True, tag_field="command"):
+    """Base of all commands."""
+
+
+class Want(_Command, tag="want", frozen=True):
+    """Push the intent for one root or loose chunk, into the store."""
+
+    cid: Cid
+    by: str | None = None
+
+
+class WantMany(_Command, tag="want_many", frozen=True):
+    """Push the intents for many loose chunks or roots at once."""
+
+    cids: tuple[Cid, ...]
+    by: str | None = None
+
+
+class Get(_Command, tag="get", frozen=True):
+    """Want an object as a file or folder at a path."""
+
+    root: Cid
+    path: str
+    """Absolute; must not exist. Its parent must."""
+    name: str | None = None
+    size: int | None = None
+    addrs: tuple[str, ...] = ()
+    """Multiaddrs of holders, e.g. from a ticket; dialled first."""
+    by: str | None = None
+
+
+class Custom(_Command, tag="custom", frozen=True):
+    """Push what a program made up: an intent to all who listen for its kind, or an answer to one peer."""
+
+    kind: str
+    """Lower-case letters, digits, `_ . -`, at most 64; none that this program uses itself."""
+    payload: bytes = b""
+    """At most 32 KiB."""
+    to: PeerId | None = None
+    by: str | None = None
+
+
+class Cancel(_Command, tag="cancel", frozen=True):
+    """No longer want these roots or chunks."""
+
+    cids: tuple[Cid, ...]
+    by: str | None = None
+
+
+class Retry(_Command, tag="retry", frozen=True):
+    """Push these again now, whatever their timers say; empty: all that is pending."""
+
+    cids: tuple[Cid, ...] = ()
+    by: str | None = None
+
+
+class Add(_Command, tag="add", frozen=True):
+    """Share a file or folder of this machine; its bytes stay where they are."""
+
+    path: str
+    """Absolute."""
+    by: str | None = None
+
+
+class CancelAdd(_Command, tag="cancel_add", frozen=True):
+    """Take back an `add` that is not done yet: nothing of it is shared."""
+
+    path: str
+    """As the `add` had it."""
+    mark: str | None = None
+    """The mark of that `add`; None: every `add` of this path."""
+    by: str | None = None
+
+
+class Remove(_Command, tag="remove", frozen=True):
+    """Stop sharing these objects or loose chunks, and free what nothing else here is made of. The user's own
+    files stay as they are.
+    """
+
+    cids: tuple[Cid, ...]
+    by: str | None = None
+
+
+class Hold(_Command, tag="hold", frozen=True):
+    """Ask the swarm to keep replicas of an object, until it is released."""
+
+    root: Cid
+    replicas: int = 1
+    """1 … messages.MAX_REPLICAS; pushed again with another number, that one holds."""
+    name: str | None = None
+    size: int | None = None
+    addrs: tuple[str, ...] = ()
+    """Multiaddrs of holders, e.g. from a ticket; dialled first."""
+    by: str | None = None
+
+
+class Release(_Command, tag="release", frozen=True):
+    """Let go of these: others need not keep them for this node any more; or, where this node keeps them for
+    others, it does so no longer.
+    """
+
+    cids: tuple[Cid, ...]
+    by: str | None = None
+
+
+class Join(_Command, tag="join", frozen=True):
+    """Connect to a peer's multiaddr, which ends in /p2p/PEER-ID."""
+
+    addr: str
+    by: str | None = None
+
+
+class Configure(_Command, tag="configure", frozen=True):
+    """Change what this node lets others have, until it stops; settings are for keeps."""
+
+    change: PolicyChange
+    by: str | None = None
+
+
+class Stop(_Command, tag="stop", frozen=True):
+    """Stop the node in order."""
+
+    by: str | None = None
+
+
+Command: TypeAlias = (
+    Want
+    | WantMany
+    | Get
+    | Custom
+    | Cancel
+    | Retry
+    | Add
+    | CancelAdd
+    | Remove
+    | Hold
+    | Release
+    | Join
+    | Configure
+    | Stop
+)
+
+COMMAND_TYPES: tuple[type[Command], ...] = get_args(Command)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
+
+
+class BadCommandError(ValueError):
+    """Bytes on the command socket that are no command, or a command that names what cannot be."""
+
+
+def encode_command(command: Command) -> bytes:
+    """A command as it is pushed through the socket (without its length)."""
+    return _encoder.encode(command)
+
+
+def decode_command(data: bytes) -> Command:
+    """Raises BadCommandError with the reason."""
+    try:
+        return _decoder.decode(data)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise BadCommandError(f"not a command: {error}") from None
+
+
+def check_command(command: Command) -> None:
+    """Raises BadCommandError for what could never be done: a want of no CID would stand in the series, and
+    in the way of every later life of the node.
+    """
+    match command:
+        case Want():
+            _check_cids((command.cid,))
+        case WantMany() | Cancel() | Retry() | Release() | Remove():
+            _check_cids(command.cids)
+        case Get():
+            _check_cids((command.root,))
+            _check_path(command.path)
+            if not command.path.strip("/."):
+                raise BadCommandError(f"{command.path!r} is no place for a file")
+            _check_size(command.size)
+        case Custom():
+            check_kind(command.kind)
+            if len(command.payload) > MAX_PAYLOAD_CUSTOM:
+                raise BadCommandError(
+                    f"{command.kind} carries {len(command.payload):,} bytes, at most {MAX_PAYLOAD_CUSTOM:,} go"
+                )
+            if command.to is not None:
+                _check_peer(command.to)
+        case Hold():
+            _check_cids((command.root,))
+            if not 1 <= command.replicas <= MAX_REPLICAS:
+                raise BadCommandError(f"replicas have to be 1 to {MAX_REPLICAS}, not {command.replicas}")
+            _check_size(command.size)
+        case Add() | CancelAdd():
+            _check_path(command.path)
+        case Configure():
+            _check_change(command.change)
+        case Join() | Stop():
+            pass  # an address that is none is told of by who dials it
+        case _:
+            assert_never(command)
+
+
+def _check_size(size: int | None) -> None:
+    if size is not None and not 0 <= size <= MAX_SIZE:
+        raise BadCommandError(f"{size} is no size")
+
+
+def _check_cids(cids: tuple[Cid, ...]) -> None:
+    for cid in cids:
+        if not is_cid(cid):
+            raise BadCommandError(f"{cid!r} is no CID")
+
+
+def _check_change(change: PolicyChange) -> None:
+    for name, value in change.given().items():
+        if isinstance(value, int) and value < (1 if name == "max_uploads" else 0):
+            raise BadCommandError(f"{name} cannot be {value}")
+        for peer in value if isinstance(value, tuple) else ():
+            _check_peer(peer)
+
+
+def check_kind(kind: str) -> None:
+    """Raises BadCommandError for what is no kind of a program's own."""
+    if _KIND.fullmatch(kind) is None:
+        raise BadCommandError(f"{kind!r} is no kind: lower-case letters, digits, _ . -, at most 64 of them")
+    if kind in EVENT_KINDS or kind in DATA_KINDS:
+        raise BadCommandError(f"{kind!r} is a kind of flux's own: choose another word")
+
+
+def _check_peer(peer: str) -> None:
+    try:
+        parse_peer_id(peer)
+    except BadIdError as error:
+        raise BadCommandError(str(error)) from None
+
+
+def _check_path(path: str) -> None:
+    if not path.startswith("/") or "\0" in path:
+        raise BadCommandError(f"{path!r} is no absolute path")
+    if not is_text(path):
+        raise BadCommandError(f"{path!r} is not UTF-8, which the series is written in")

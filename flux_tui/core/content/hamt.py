@@ -1,0 +1,89 @@
+"""Large folders: a hash array mapped trie of names, as UnixFS has it.
+
+A name's place is decided by the first 64 bits of murmur3-x64-128 of it, most significant byte first; each
+level takes one byte, so a node has up to 256 children. A child that is a name's entry carries its index
+in two hex digits before the name; one that is a further node carries the index alone. Which indexes are
+taken stands in a bitfield, most significant first, without leading zero bytes.
+
+Source: ipfs/specs UNIXFS (HAMTDirectory), IPIP-0499.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import mmh3
+
+from flux_tui.core.content import dagpb
+from flux_tui.core.content.dagpb import BadBlockError, PBLink, UnixFS
+from flux_tui.core.content.unixfs import Block, FolderEntry, FolderRoot, ShardNode
+from flux_tui.core.ids import dag_cid
+
+FANOUT = 256
+DEPTH = 8
+"""Bytes of the hash; names that agree in all of them cannot be told apart."""
+HASH_BITS = 8 * DEPTH
+
+_Keyed = tuple[bytes, FolderEntry]
+
+
+class Prefix(NamedTuple):
+    """How the hashes of all names below a shard begin."""
+
+    bits: int = 0
+    value: int = 0
+
+    def below(self, slot: int, width: int) -> "Prefix":
+        """The same for what is in one of its slots. Raises BadBlockError."""
+        if self.bits + width > HASH_BITS:
+            raise BadBlockError("a folder's shard that is deeper than the hash of a name")
+        return Prefix(self.bits + width, self.value << width | slot)
+
+
+def check(node: ShardNode, prefix: Prefix) -> None:
+    """Whether every name stands where its hash says. Raises BadBlockError.
+
+    A name has one place only, so no two shards of a folder can both have it: else one of them could say
+    that it is a link, and another that it is a folder.
+    """
+    for (name, _, _), slot in zip(node.entries, node.entry_slots, strict=True):
+        bits, value = prefix.below(slot, node.width)
+        if int.from_bytes(_key(name), "big") >> (HASH_BITS - bits) != value:
+            raise BadBlockError(f"a folder's shard with a name that belongs elsewhere: {name!r}")
+
+
+def build(entries: Iterable[FolderEntry], mode: int | None = None) -> FolderRoot:
+    """A folder of any number of distinct names. `mode`: permissions to be recorded, in its first node."""
+    blocks: list[Block] = []
+    root = _node([(_key(entry.name), entry) for entry in entries], 0, blocks, mode)
+    return FolderRoot(root.cid, root.tsize, tuple(blocks))
+
+
+def _key(name: str) -> bytes:
+    first, _ = mmh3.hash64(name.encode(), x64arch=True, signed=False)
+    return int(first).to_bytes(DEPTH, "big")
+
+
+def _node(entries: list[_Keyed], level: int, blocks: list[Block], mode: int | None = None) -> PBLink:
+    """The node of these entries, after the nodes below it."""
+    if level == DEPTH:
+        raise ValueError("two names of a folder have the same hash, which no folder of this kind can hold")
+    slots: dict[int, list[_Keyed]] = {}
+    for item in entries:
+        slots.setdefault(item[0][level], []).append(item)
+    links: list[PBLink] = []
+    bits = 0
+    for index in sorted(slots):
+        bits |= 1 << index
+        inside = slots[index]
+        if len(inside) == 1:
+            entry = inside[0][1]
+            links.append(PBLink(entry.cid, f"{index:02X}{entry.name}", entry.tsize))
+        else:
+            below = _node(inside, level + 1, blocks)
+            links.append(PBLink(below.cid, f"{index:02X}", below.tsize))
+    bitfield = bits.to_bytes((bits.bit_length() + 7) // 8, "big")
+    body = UnixFS(dagpb.HAMT_SHARD, data=bitfield, hash_type=dagpb.MURMUR3_X64_64, fanout=FANOUT, mode=mode)
+    data = dagpb.encode_node(links, body)
+    cid = dag_cid(data)
+    blocks.append(Block(cid, data))
+    return PBLink(cid, "", len(data) + sum(link.tsize for link in links))

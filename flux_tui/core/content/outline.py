@@ -1,0 +1,279 @@
+"""The outline of an object: what its inner nodes say, checked and added up before anything is written.
+
+An object is described by blocks that a stranger made. The requester fetches all of its inner nodes first, each
+distinct one once, and adds them here. When none is lacking, `sum_up` checks every node against what its parents
+said of it, and counts what the object would be on disk: files, bytes, the longest path. It visits each distinct
+node once, so a kilobyte that describes exabytes costs a kilobyte's work, and is refused while nothing of it is
+on disk and no leaf was asked for.
+
+A hash DAG has no cycles, but blocks may repeat: that is how a sparse file or ten copies of a folder are cheap to
+describe. A repeated leaf of a file is as good as its bytes, so it is bound by them. Whatever weighs nothing (an
+empty folder, an empty leaf, a node of a file) may repeat `MAX_REPEATS` times as often as there are blocks.
+
+Not here: where content belongs (fetch.py), and whether there is room for it (store/disk/room.py).
+"""
+
+from collections.abc import Generator, Iterator
+from typing import Literal, NamedTuple
+
+from flux_tui.core.content import unixfs
+from flux_tui.core.content.unixfs import BadBlockError
+from flux_tui.core.ids import Cid, is_leaf, raw_cid
+from flux_tui.core.text.describe import human_size
+from flux_tui.core.wire.codec import MAX_PAYLOAD
+from flux_tui.core.wire.messages import MAX_SIZE
+
+MAX_PLACES = 4_000_000
+"""Leaves and inner nodes of one object, repeats counted: 4 TiB of file, some 1 GB of memory."""
+MAX_PATH = 1024
+"""Bytes of a path inside an object: with the folder that it stands in, systems take 4,096, some only 1,024."""
+FREE_PLACES = 16_384
+"""Places that any object may have: as many as one node has links."""
+MAX_REPEATS = 256
+"""Places for each distinct block: a HAMT of nothing but empty files has as many, the width of its nodes."""
+PLACE_BYTES = 65_536
+"""Bytes of content that are worth one place more."""
+SUM_STEPS = 20_000
+"""Links that are added up at a time: some 10 ms, in which a node does nothing else."""
+
+ZEROS = raw_cid(bytes(unixfs.CHUNK_SIZE))
+"""The leaf of which a sparse file has most."""
+
+EdgeKind = Literal["any", "part", "shard"]
+"""What a parent takes a node for. any: a file, folder or link of its own; part: of a file; shard: of a folder."""
+
+
+class TooLargeError(ValueError):
+    """The object describes more than this node takes on."""
+
+
+class Edge(NamedTuple):
+    """A link from one inner node to another."""
+
+    child: Cid
+    kind: EdgeKind
+    size: int | None
+    """Bytes of content that the parent says it has; None: it says nothing of that."""
+    name: int
+    """Bytes that it adds to a path."""
+
+
+class Totals(NamedTuple):
+    """What stands below a node, repeats counted."""
+
+    places: int = 0
+    """Blocks."""
+    names: int = 0
+    """Files, folders and links."""
+    sure: int = 0
+    """Bytes of content that the nodes of files tell exactly."""
+    told: int = 0
+    """Bytes that folders say their leaves have, at most."""
+    longest: int = 0
+    """Bytes of the longest path."""
+
+    zeros: int = 0
+    """Bytes of chunks of nothing but zeros: where a disk can leave holes, they cost nothing."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of content, if every folder tells the truth."""
+        return self.sure + self.told
+
+
+class _Inner(NamedTuple):
+    kind: Literal["file", "folder", "shard", "link"]
+    own: Totals
+    """What stands in the node itself: its leaves, their names, and bytes that it carries."""
+    edges: tuple[Edge, ...]
+    size: int
+    """Bytes of a file, or of a part of one."""
+
+
+class Outline:
+    """All inner nodes of one object, as far as they are known."""
+
+    def __init__(self, root: Cid) -> None:
+        self.root = root
+        self.lacking: set[Cid] = {root}
+        """Inner nodes that were linked to, and have not been added."""
+        self.sizes: dict[Cid, int] = {}
+        """Every distinct leaf, and its bytes as its parents say: exactly, or at most."""
+        self.at_most: set[Cid] = set()
+        """Leaves that only folders tell of. Their numbers are larger than the truth in objects by some tools."""
+        self._known: dict[Cid, _Inner] = {}
+
+    @property
+    def complete(self) -> bool:
+        """Whether every inner node is known."""
+        return not self.lacking
+
+    @property
+    def size_so_far(self) -> int:
+        """Bytes of content that are known to be in it."""
+        root = self._known.get(self.root)
+        return root.size if root is not None and root.kind == "file" else 0
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def add(self, cid: Cid, data: bytes) -> list[Cid]:
+        """An inner node is here: returns the inner nodes that it is the first to link to.
+
+        Raises BadBlockError, TooLargeError.
+        """
+        self.lacking.discard(cid)
+        if cid in self._known:
+            return []
+        inner = self._known[cid] = self._read(unixfs.decode_node(cid, data))
+        if len(self._known) + len(self.sizes) > MAX_PLACES:
+            raise TooLargeError(f"it has more than {MAX_PLACES:,} parts")
+        found = list(dict.fromkeys(edge.child for edge in inner.edges if edge.child not in self._known))
+        found = [child for child in found if child not in self.lacking]
+        self.lacking.update(found)
+        return found
+
+    def _read(self, node: unixfs.Node) -> _Inner:
+        match node:
+            case unixfs.FileNode():
+                return self._file(node)
+            case unixfs.FolderNode():
+                return self._names("folder", node.entries, ())
+            case unixfs.ShardNode():
+                return self._names("shard", node.entries, node.subshards)
+            case unixfs.SymlinkNode():
+                return _Inner("link", Totals(), (), 0)
+
+    def _file(self, node: unixfs.FileNode) -> _Inner:
+        edges = []
+        leaves = zeros = 0
+        for child, _, size in node.children:
+            if is_leaf(child):
+                self._leaf(child, size, exact=True)
+                leaves += 1
+                zeros += size if child == ZEROS else 0
+            else:
+                edges.append(Edge(child, "part", size, 0))
+        own = node.size - sum(edge.size or 0 for edge in edges)
+        return _Inner("file", Totals(places=leaves, sure=own, zeros=zeros), tuple(edges), node.size)
+
+    def _names(
+        self,
+        kind: Literal["folder", "shard"],
+        entries: tuple[unixfs.FolderEntry, ...],
+        shards: tuple[Cid, ...],
+    ) -> _Inner:
+        edges = [Edge(shard, "shard", None, 0) for shard in shards]
+        leaves = told = longest = 0
+        for name, child, tsize in entries:
+            length = len(name.encode()) + 1
+            if is_leaf(child):
+                self._leaf(child, tsize, exact=False)
+                leaves += 1
+                told += tsize
+                longest = max(longest, length)
+            else:
+                edges.append(Edge(child, "any", None, length))
+        own = Totals(places=leaves, names=leaves, told=told, longest=longest)
+        return _Inner(kind, own, tuple(edges), 0)
+
+    def _leaf(self, cid: Cid, size: int, *, exact: bool) -> None:
+        """A parent says how long a leaf is. All have to say the same: it has one length."""
+        if size > MAX_PAYLOAD:
+            raise BadBlockError(f"the leaf {cid} is said to have {size:,} bytes, more than a block can have")
+        known = self.sizes.get(cid)
+        if known is None:
+            self.sizes[cid] = size
+            if not exact:
+                self.at_most.add(cid)
+        elif known != size:
+            raise BadBlockError(f"the leaf {cid} is said to have {known:,} bytes, and {size:,}")
+        elif exact:
+            self.at_most.discard(cid)
+
+    def sum_up(self) -> Generator[None, None, Totals]:
+        """Check all nodes against what their parents said, and add them up: yields now and then.
+
+        Raises BadBlockError, TooLargeError.
+        """
+        done: dict[Cid, Totals] = {}
+        stack = [self.root]
+        steps = 0
+        while stack:
+            cid = stack[-1]
+            if cid in done:
+                stack.pop()
+                continue
+            inner = self._known[cid]
+            below = [edge.child for edge in inner.edges if edge.child not in done]
+            if below:
+                stack += dict.fromkeys(below)
+            else:
+                done[stack.pop()] = self._sum(inner, done)
+            steps += 1 + len(inner.edges)
+            if steps > SUM_STEPS:
+                steps = 0
+                yield
+        totals = done[self.root]
+        return self._bound(totals._replace(places=totals.places + 1, names=totals.names + 1))
+
+    def _sum(self, inner: _Inner, done: dict[Cid, Totals]) -> Totals:
+        places, names, sure, told, longest, zeros = inner.own
+        for child, kind, size, name in inner.edges:
+            self._check(child, kind, size)
+            below = done[child]
+            places += below.places + 1
+            names += below.names + (kind == "any")
+            sure += below.sure
+            told += below.told
+            zeros += below.zeros
+            longest = max(longest, name + below.longest)
+        if places > MAX_PLACES:
+            raise TooLargeError(f"it has more than {MAX_PLACES:,} parts")
+        if sure + told > MAX_SIZE:
+            raise TooLargeError("it is larger than anything can be")
+        if longest > MAX_PATH + 1:  # the first name has no slash before it
+            raise TooLargeError(f"a path in it is over {MAX_PATH:,} bytes long")
+        return Totals(places, names, sure, told, longest, zeros)
+
+    def _check(self, child: Cid, kind: EdgeKind, size: int | None) -> None:
+        """Whether a node is what its parent takes it for."""
+        inner = self._known[child]
+        if kind == "part":
+            if inner.kind != "file":
+                raise BadBlockError(f"a part of a file is a {_WORDS[inner.kind]}: {child}")
+            if size != inner.size:
+                raise BadBlockError(
+                    f"a part of a file has {inner.size:,} bytes, and should have {size:,}: {child}"
+                )
+        elif kind == "shard" and inner.kind != "shard":
+            raise BadBlockError(f"a folder's shard is a {_WORDS[inner.kind]}: {child}")
+
+    def _bound(self, totals: Totals) -> Totals:
+        blocks = len(self._known) + len(self.sizes)
+        if totals.places > FREE_PLACES + MAX_REPEATS * blocks + totals.sure // PLACE_BYTES:
+            raise TooLargeError(f"its {blocks:,} blocks repeat each other to {totals.places:,} parts")
+        return totals
+
+
+def more_than_said(size: int, limit: int) -> str:
+    """Why an object is refused that has more bytes than its ticket says."""
+    return (
+        f"it has {human_size(size)}, and its ticket says {human_size(limit)}; "
+        "get it by its CID alone, if you want all of it"
+    )
+
+
+_WORDS = {"file": "file", "folder": "folder of its own", "shard": "folder", "link": "symbolic link"}
+
+
+def slices(outline: Outline, count: int) -> Iterator[list[tuple[Cid, int]]]:
+    """Every distinct leaf with its bytes, so many at a time."""
+    part: list[tuple[Cid, int]] = []
+    for item in outline.sizes.items():
+        part.append(item)
+        if len(part) == count:
+            yield part
+            part = []
+    if part:
+        yield part

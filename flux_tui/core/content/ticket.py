@@ -1,0 +1,178 @@
+"""Tickets: all that somebody else needs to fetch an object, as one word to copy.
+
+    flux1 + base32( msgpack [version, CID, name, size, [[peer id, [transport, …]], …]] + checksum )
+
+Lower-case letters and digits only, so that a double click selects it, a shell takes it as it is, and a
+chat program leaves it alone; line breaks that crept in are ignored, and the first four bytes of the
+content's sha256 tell a cut-off paste from a whole one.
+"""
+
+import re
+from base64 import b32decode, b32encode
+from hashlib import sha256
+from typing import NamedTuple
+
+import msgpack
+
+from flux_tui.core.content.pasted import pasted_words
+from flux_tui.core.ids import (
+    CID_CHARACTERS,
+    BadIdError,
+    Cid,
+    PeerId,
+    cid_bytes,
+    cid_from_bytes,
+    parse_cid,
+    peer_id_bytes,
+    peer_id_from_bytes,
+)
+from flux_tui.core.wire.messages import MAX_NAME, MAX_SIZE
+
+PREFIX = "flux1"
+VERSION = 1
+CHECKSUM_BYTES = 4
+MAX_TICKET = 4096
+"""Characters; one with eight addresses has some 500."""
+MAX_ADDRS = 8
+"""Addresses that a ticket carries; more would not make it more likely to work."""
+MAX_PIECES = 200
+"""Lines into which a ticket may have been broken."""
+LONG_PIECE = 16
+"""Characters; a shorter word beside a ticket that is not whole is a word."""
+NOT_WHOLE = "that ticket is not whole: copy it again, from flux1 to its last character"
+SHORTENED, _DOTS = "…", "..."
+_CID_STARTS = ("bafk", "bafy")
+_BASE32 = re.compile(r"[A-Za-z2-7]+")
+_ODD = re.compile(r"[^A-Z2-7]")
+_TICKET_INSIDE = re.compile(rf"(?<=[^A-Za-z0-9]){PREFIX}(?=[A-Za-z2-7]{{8}})", re.IGNORECASE)
+
+
+class Ticket(NamedTuple):
+    """An object and where it may be had. Of a bare CID only `root` is known."""
+
+    root: Cid
+    name: str | None = None
+    size: int | None = None
+    addrs: tuple[str, ...] = ()
+    """Multiaddrs that end in /p2p/PEER-ID."""
+
+
+def format_ticket(ticket: Ticket) -> str:
+    """The ticket's text."""
+    by_peer: dict[bytes, list[str]] = {}
+    for addr in ticket.addrs[:MAX_ADDRS]:
+        transport, _, peer = addr.rpartition("/p2p/")
+        by_peer.setdefault(peer_id_bytes(PeerId(peer)), []).append(transport)
+    body: bytes = msgpack.packb(
+        [VERSION, cid_bytes(ticket.root), ticket.name, ticket.size, [list(item) for item in by_peer.items()]]
+    )
+    text = b32encode(body + sha256(body).digest()[:CHECKSUM_BYTES]).decode("ascii")
+    return PREFIX + text.rstrip("=").lower()
+
+
+def parse_ticket(text: str) -> Ticket:
+    """A ticket or a bare CID, as it was typed or pasted. Raises BadIdError with one sentence."""
+    words = ticket_words(text)
+    if len(words) > 1:
+        shown = ", ".join(f"“{word[:20]}{'…' if len(word) > 20 else ''}”" for word in words[:3])
+        more = " and more" if len(words) > 3 else ""
+        raise BadIdError(f"that is not one ticket or CID, but {len(words):,} words: {shown}{more}")
+    word = words[0] if words else ""
+    if SHORTENED in text or _DOTS in word:
+        raise BadIdError("that was shortened where it was shown: copy the whole ticket or CID")
+    return _parse_word(word)
+
+
+def ticket_words(text: str) -> list[str]:
+    """The tickets and CIDs of a text that was typed or pasted, and whatever else it has, a word each. One that was
+    broken into lines is one again."""
+    pieces = [_without_label(word) for word in pasted_words(text)]
+    words: list[str] = []
+    at = 0
+    while at < len(pieces):
+        count = _pieces_of_one(pieces, at)
+        words.append("".join(pieces[at : at + count]))
+        at += count
+    return words
+
+
+def is_ticket_like(word: str) -> bool:
+    """Whether somebody who gives this word means a ticket, whole or not."""
+    return word.lower().startswith(PREFIX) and len(word) > len(PREFIX)
+
+
+def _without_label(word: str) -> str:
+    """The ticket of `ticket:flux1…`."""
+    found = _TICKET_INSIDE.search(word)
+    return word if found is None else word[found.start() :]
+
+
+def _pieces_of_one(pieces: list[str], at: int) -> int:
+    """How many pieces from `at` on are one ticket or CID: as many as make it whole; if none do, all long ones."""
+    start = pieces[at].lower()
+    if not start.startswith((PREFIX, *_CID_STARTS)):
+        return 1
+    limit = MAX_TICKET if start.startswith(PREFIX) else CID_CHARACTERS
+    joined, long_ones, still_long = "", 1, True
+    for count, piece in enumerate(pieces[at : at + MAX_PIECES], 1):
+        if count > 1 and not _BASE32.fullmatch(piece):
+            break
+        joined += piece
+        if len(joined) > limit:
+            break
+        if _is_whole(joined):
+            return count
+        still_long = still_long and len(piece) >= LONG_PIECE and not piece.lower().startswith(_CID_STARTS)
+        if count > 1 and still_long:
+            long_ones = count
+    return long_ones if start.startswith(PREFIX) else 1
+
+
+def _is_whole(word: str) -> bool:
+    try:
+        _parse_word(word)
+    except BadIdError:
+        return False
+    return True
+
+
+def _parse_word(word: str) -> Ticket:
+    if not word.lower().startswith(PREFIX):
+        return Ticket(parse_cid(word))
+    if len(word) > MAX_TICKET:
+        raise BadIdError(f"that is no ticket: it is {len(word):,} characters long")
+    code = word[len(PREFIX) :].upper()
+    if (odd := _ODD.search(code)) is not None:
+        place = len(PREFIX) + odd.start() + 1
+        raise BadIdError(f"{NOT_WHOLE} (character {place} is “{odd[0].lower()}”, which no ticket has)")
+    try:
+        raw = b32decode(code + "=" * (-len(code) % 8))
+    except ValueError:
+        raise BadIdError(NOT_WHOLE) from None
+    body, checksum = raw[:-CHECKSUM_BYTES], raw[-CHECKSUM_BYTES:]
+    if sha256(body).digest()[:CHECKSUM_BYTES] != checksum:
+        raise BadIdError(NOT_WHOLE)
+    try:
+        return _decode(body)
+    except BadIdError:
+        raise
+    except (ValueError, TypeError, AttributeError, msgpack.UnpackException):
+        raise BadIdError("that ticket was not made by flux-tui") from None
+
+
+def _decode(body: bytes) -> Ticket:
+    version, root, name, size, peers = msgpack.unpackb(body, max_array_len=16, max_str_len=1024)
+    if version != VERSION:
+        raise BadIdError(f"that ticket is of a newer flux-tui (form {version}): update to use it")
+    if not (name is None or (isinstance(name, str) and len(name) <= MAX_NAME)):
+        raise ValueError("name")
+    if not (size is None or (isinstance(size, int) and 0 <= size <= MAX_SIZE)):
+        raise ValueError("size")
+    addrs = [
+        f"{transport}/p2p/{peer_id_from_bytes(peer)}"
+        for peer, transports in peers
+        for transport in transports
+    ]
+    if not all(addr.startswith("/") for addr in addrs):
+        raise ValueError("addrs")
+    return Ticket(cid_from_bytes(root), name, size, tuple(addrs))

@@ -1,0 +1,363 @@
+"""Files and folders as blocks under one root CID: the profile `unixfs-v1-2025` (IPIP-0499).
+
+CIDv1, sha2-256, raw leaves, 1 MiB chunks, a balanced tree of at most 1,024 links a node; a file of at
+most one chunk is its raw leaf. So the CID printed here is the one that IPFS tools with that profile
+print for the same bytes.
+
+Permissions that anybody would expect (a file of 0644, a folder of 0755, whatever the group and others may write) are
+not recorded, so they change no CID. Others are: in the `mode` of the file's or folder's root. A raw leaf has no room
+for one, so such a file is a node above its leaf, however small it is.
+
+Building streams: a FileBuilder keeps one open node per level, whatever the file's size.
+Decoding trusts nothing: names that could leave a folder, sums that do not add up, and nodes that say
+two things at once are a BadBlockError.
+
+Sources: IPIP-0499, ipfs/specs UNIXFS.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias
+
+from flux_tui.core.content import dagpb
+from flux_tui.core.content.dagpb import BadBlockError, PBLink, UnixFS
+from flux_tui.core.ids import Cid, dag_cid, is_leaf
+
+__all__ = [
+    "BadBlockError", "Block", "FileBuilder", "FileChild", "FileNode", "FileRoot", "FolderEntry",
+    "FolderNode", "FolderRoot", "Node", "ShardNode", "SymlinkNode", "applied_mode", "build_folder",
+    "build_symlink", "decode_node", "leads_out", "recorded_mode",
+]  # fmt: skip
+
+CHUNK_SIZE = 1 << 20
+"""Bytes of a leaf."""
+MAX_LINKS = 1024
+"""Links of one inner node of a file."""
+MAX_NAME = 255
+"""Bytes of one name, as file systems have it."""
+SHARD_THRESHOLD = 256 * 1024
+"""Bytes of a folder's whole block above which it becomes a HAMT (the profile's `block-bytes`)."""
+
+
+class Block(NamedTuple):
+    """An inner node, ready to be stored."""
+
+    cid: Cid
+    data: bytes
+
+
+class FileRoot(NamedTuple):
+    """A finished file. `tsize`: bytes of all blocks below and including the root."""
+
+    cid: Cid
+    size: int
+    tsize: int
+    blocks: tuple[Block, ...]
+    """The inner nodes that were not given out before."""
+    chunks: int
+    """Blocks in the tree, repeats counted."""
+
+
+class FolderEntry(NamedTuple):
+    """One name in a folder."""
+
+    name: str
+    cid: Cid
+    tsize: int
+
+
+class FolderRoot(NamedTuple):
+    """A finished folder."""
+
+    cid: Cid
+    tsize: int
+    blocks: tuple[Block, ...]
+
+
+class FileChild(NamedTuple):
+    """A part of a file: `offset` from the start of its node's content, bytes."""
+
+    cid: Cid
+    offset: int
+    size: int
+
+
+class FileNode(NamedTuple):
+    """An inner node of a file. `data` is content of its own, before its children's (older tools)."""
+
+    size: int
+    children: tuple[FileChild, ...]
+    data: bytes = b""
+    mode: int | None = None
+
+
+class FolderNode(NamedTuple):
+    """A folder in one block."""
+
+    entries: tuple[FolderEntry, ...]
+    mode: int | None = None
+
+
+class ShardNode(NamedTuple):
+    """A part of a large folder: some of its names, and further parts, each in a slot of its own."""
+
+    entries: tuple[FolderEntry, ...]
+    subshards: tuple[Cid, ...]
+    width: int
+    """Bits of a name's hash that choose a slot here."""
+    entry_slots: tuple[int, ...]
+    subshard_slots: tuple[int, ...]
+    mode: int | None = None
+
+
+class SymlinkNode(NamedTuple):
+    """A symbolic link."""
+
+    target: str
+
+
+Node: TypeAlias = FileNode | FolderNode | ShardNode | SymlinkNode
+
+
+class _Part(NamedTuple):
+    """A finished subtree, as its parent sees it."""
+
+    cid: Cid
+    size: int
+    tsize: int
+
+
+class FileBuilder:
+    """Leaves in, inner nodes out. The parameters are the profile's; tests use smaller ones."""
+
+    def __init__(self, chunk_size: int = CHUNK_SIZE, max_links: int = MAX_LINKS) -> None:
+        self.chunk_size = chunk_size
+        self.max_links = max_links
+        self._levels: list[list[_Part]] = [[]]
+        self._chunks = 0
+
+    def add_leaf(self, cid: Cid, size: int) -> list[Block]:
+        """The next leaf, in order. Returns the inner nodes that this made final."""
+        blocks: list[Block] = []
+        self._chunks += 1
+        self._put(0, _Part(cid, size, size), blocks)
+        return blocks
+
+    def finish(self, mode: int | None = None) -> FileRoot:
+        """No more leaves. `mode`: permissions to be recorded. Raises ValueError if there was none: an empty file is
+        one empty leaf.
+        """
+        if not self._chunks:
+            raise ValueError("a file has at least one leaf: an empty one, if it is empty")
+        blocks: list[Block] = []
+        level = 0
+        if mode is not None and len(self._levels) == 1 and len(self._levels[0]) == 1:
+            return self._above_leaf(self._levels[0][0], mode)
+        # Close the open node of each level into the next, until one part is all there is.
+        while level < len(self._levels) - 1 or len(self._levels[level]) > 1:
+            parts = self._levels[level]
+            if parts:
+                self._levels[level] = []
+                # A single part at the top of nothing is passed up as a node of its own, as the
+                # balanced layout has it: all leaves are equally deep.
+                is_root = level == len(self._levels) - 1
+                self._put(level + 1, self._close(parts, blocks, mode if is_root else None), blocks)
+            level += 1
+        root = self._levels[level][0]
+        return FileRoot(root.cid, root.size, root.tsize, tuple(blocks), self._chunks)
+
+    def _put(self, level: int, part: _Part, blocks: list[Block]) -> None:
+        if level == len(self._levels):
+            self._levels.append([])
+        parts = self._levels[level]
+        if len(parts) == self.max_links:
+            # Closed only when another part follows: a full node may turn out to be the root.
+            self._levels[level] = [part]
+            self._put(level + 1, self._close(parts, blocks), blocks)
+        else:
+            parts.append(part)
+
+    def _above_leaf(self, leaf: _Part, mode: int) -> FileRoot:
+        """A file of one chunk that has permissions of its own. An empty one needs no leaf."""
+        blocks: list[Block] = []
+        root = self._close([leaf] if leaf.size else [], blocks, mode)
+        return FileRoot(root.cid, root.size, root.tsize, tuple(blocks), 2 if leaf.size else 1)
+
+    def _close(self, parts: list[_Part], blocks: list[Block], mode: int | None = None) -> _Part:
+        size = sum(part.size for part in parts)
+        body = UnixFS(dagpb.FILE, filesize=size, blocksizes=tuple(part.size for part in parts), mode=mode)
+        data = dagpb.encode_node((PBLink(part.cid, "", part.tsize) for part in parts), body)
+        cid = dag_cid(data)
+        blocks.append(Block(cid, data))
+        self._chunks += 1
+        return _Part(cid, size, len(data) + sum(part.tsize for part in parts))
+
+
+def recorded_mode(mode: int, *, folder: bool) -> int | None:
+    """What is recorded of a file's or folder's permissions; None: nothing, as they are the usual ones.
+
+    What the group and others may write is the usual business of whoever makes a file, so it makes no difference.
+    Permissions with which its owner could not even read it are not recorded.
+    """
+    bits = mode & 0o777
+    usual, needed = (0o777, 0o500) if folder else (0o666, 0o400)
+    return None if bits | 0o022 == usual or bits & needed != needed else bits
+
+
+def applied_mode(mode: int, *, folder: bool) -> int | None:
+    """What of the permissions that an object names may be given to a file of the user's; None: nothing.
+
+    Never setuid, setgid or sticky, and never permissions with which its owner could not read it.
+    """
+    bits, needed = mode & 0o777, 0o500 if folder else 0o400
+    return bits if bits & needed == needed else None
+
+
+def build_folder(entries: Iterable[FolderEntry], mode: int | None = None) -> FolderRoot:
+    """A folder of these names: one block, or a HAMT where that would be too large. `mode`: permissions to be recorded.
+
+    Raises ValueError for names that no folder can have, or that come twice.
+    """
+    ordered = sorted(entries, key=lambda entry: entry.name.encode())
+    previous = None
+    for name, _, _ in ordered:
+        if (wrong := _wrong_name(name)) is not None:
+            raise ValueError(f"a name in a folder that is not allowed: {wrong}")
+        if name == previous:
+            raise ValueError(f"a folder with the name {name!r} twice")
+        previous = name
+    body = UnixFS(dagpb.DIRECTORY, mode=mode)
+    data = dagpb.encode_node((PBLink(e.cid, e.name, e.tsize) for e in ordered), body)
+    if len(data) > SHARD_THRESHOLD:
+        from flux_tui.core.content import hamt
+
+        return hamt.build(ordered, mode)
+    cid = dag_cid(data)
+    return FolderRoot(cid, len(data) + sum(entry.tsize for entry in ordered), (Block(cid, data),))
+
+
+def build_symlink(target: str) -> Block:
+    """A symbolic link."""
+    body = target.encode()
+    data = dagpb.encode_node((), UnixFS(dagpb.SYMLINK, data=body))
+    return Block(dag_cid(data), data)
+
+
+def leads_out(rel: str, target: str) -> bool:
+    """Whether a link at `rel` of an object could resolve to something outside of it.
+
+    Where each `..` is counted must be a real folder. The folders above the link are; a name on the way
+    could itself be a link, to anywhere deeper. So `..` may stand at the head of a target, as often as the
+    link has folders above it, and nowhere after a name. An object that is a link has nothing inside.
+    """
+    steps = [step for step in target.split("/") if step not in ("", ".")]
+    up = next((at for at, step in enumerate(steps) if step != ".."), len(steps))
+    return not rel or target.startswith("/") or up > rel.count("/") or ".." in steps[up:]
+
+
+def decode_node(cid: Cid, data: bytes) -> Node:
+    """What an inner block says. Raises BadBlockError."""
+    if is_leaf(cid):
+        raise BadBlockError(f"{cid} is a leaf, not an inner node")
+    links, body = dagpb.decode_node(data)
+    match body.kind:
+        case dagpb.FILE | dagpb.RAW:
+            return _file(links, body)
+        case dagpb.DIRECTORY:
+            return FolderNode(_entries((link.name, link) for link in links), body.mode)
+        case dagpb.HAMT_SHARD:
+            return _shard(links, body)
+        case dagpb.SYMLINK:
+            return _symlink(links, body)
+        case _:
+            raise BadBlockError(f"a UnixFS node of unknown type {body.kind}")
+
+
+def _file(links: tuple[PBLink, ...], body: UnixFS) -> FileNode:
+    if len(links) != len(body.blocksizes):
+        raise BadBlockError(f"a file with {len(links)} parts and {len(body.blocksizes)} sizes")
+    offset = len(body.data)
+    children = []
+    for link, size in zip(links, body.blocksizes, strict=True):
+        children.append(FileChild(link.cid, offset, size))
+        offset += size
+    if body.filesize is not None and body.filesize != offset:
+        raise BadBlockError(f"a file of {body.filesize} bytes whose parts have {offset}")
+    if offset > 1 << 53:
+        raise BadBlockError("a file larger than any file")
+    return FileNode(offset, tuple(children), body.data, body.mode)
+
+
+def _shard(links: tuple[PBLink, ...], body: UnixFS) -> ShardNode:
+    if body.fanout is None or not 8 <= body.fanout <= 1024 or body.fanout & (body.fanout - 1):
+        raise BadBlockError("a folder's shard with an impossible fanout")
+    if body.hash_type != dagpb.MURMUR3_X64_64:
+        raise BadBlockError("a folder's shard whose names are hashed in an unknown way")
+    digits = len(f"{body.fanout - 1:X}")
+    entries: list[tuple[str, PBLink]] = []
+    shards: list[Cid] = []
+    entry_slots: list[int] = []
+    shard_slots: list[int] = []
+    for link in links:
+        slot = _slot(link.name[:digits], digits, body.fanout)
+        if name := link.name[digits:]:
+            entries.append((name, link))
+            entry_slots.append(slot)
+        elif is_leaf(link.cid):
+            raise BadBlockError("a folder's shard that is a leaf")
+        else:
+            shards.append(link.cid)
+            shard_slots.append(slot)
+    if len({*entry_slots, *shard_slots}) < len(links):
+        raise BadBlockError("a folder's shard with two things in one slot")
+    return ShardNode(
+        _entries(entries),
+        tuple(shards),
+        body.fanout.bit_length() - 1,
+        tuple(entry_slots),
+        tuple(shard_slots),
+        body.mode,
+    )
+
+
+def _slot(text: str, digits: int, fanout: int) -> int:
+    if len(text) < digits:
+        raise BadBlockError("a folder's shard with a name that is too short")
+    if not set(text) <= set("0123456789ABCDEF") or int(text, 16) >= fanout:
+        raise BadBlockError(f"a folder's shard with a slot that there is not: {text!r}")
+    return int(text, 16)
+
+
+def _symlink(links: tuple[PBLink, ...], body: UnixFS) -> SymlinkNode:
+    if links:
+        raise BadBlockError("a symbolic link with parts")
+    try:
+        target = body.data.decode()
+    except UnicodeDecodeError:
+        raise BadBlockError("a symbolic link whose target is not UTF-8") from None
+    if not target or "\0" in target:
+        raise BadBlockError("a symbolic link to nothing")
+    return SymlinkNode(target)
+
+
+def _entries(named: Iterable[tuple[str, PBLink]]) -> tuple[FolderEntry, ...]:
+    seen: set[str] = set()
+    entries = []
+    for name, link in named:
+        if (wrong := _wrong_name(name)) is not None:
+            raise BadBlockError(f"a folder with a name that is not allowed: {wrong}")
+        if name in seen:
+            raise BadBlockError(f"a folder with the name {name!r} twice")
+        seen.add(name)
+        entries.append(FolderEntry(name, link.cid, link.tsize))
+    return tuple(entries)
+
+
+def _wrong_name(name: str) -> str | None:
+    """What is wrong with a name, if it could leave its folder or stand in none."""
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        return repr(name)
+    try:
+        too_long = len(name.encode()) > MAX_NAME
+    except UnicodeEncodeError:
+        return repr(name)
+    return f"{name[:20]!r}… (over {MAX_NAME} bytes)" if too_long else None

@@ -1,0 +1,1 @@
+"""Intents of a program's own kinds: how they are told, paced, and pushed again."""

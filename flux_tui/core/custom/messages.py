@@ -1,0 +1,167 @@
+"""Kinds of a program's own: intents to all, answers to one, carried by this swarm as they are.
+
+What a kind means is the program's business. What comes is an entry, whether or not anybody here listens for
+its kind; its payload is kept only if somebody does. The payload of what is pushed from here is always kept.
+
+What is pushed leaves as fast as others take it, and is pushed again to who says NO (outbox.py). What has not left when
+the node stops is lost.
+"""
+
+from collections import OrderedDict
+
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.api.effects import Broadcast, Push
+from flux_tui.core.custom.outbox import FULL_SECONDS, Outbox, name_of
+from flux_tui.core.custom.outbox import Push as Sent
+from flux_tui.core.ids import Cid, PeerId, short
+from flux_tui.core.peers.router import MAX_DIRECT
+from flux_tui.core.series import events as ev
+from flux_tui.core.serving.responder import Responder
+from flux_tui.core.text.describe import counted
+from flux_tui.core.turn import Ledger
+from flux_tui.core.wire import codec
+from flux_tui.core.wire import messages as msg
+from flux_tui.core.wire.messages import MAX_WAIT
+
+MAX_ORIGINS = 256
+"""Origins of intents whose addresses are remembered, so that an answer can be brought to them."""
+
+
+class Customs:
+    """One node's."""
+
+    def __init__(self, ledger: Ledger, responder: Responder) -> None:
+        self.ledger = ledger
+        self.responder = responder
+        self.kinds: set[str] = set()
+        """What programs here listen for."""
+        self.outbox = Outbox(ledger.now)
+        self._pushes = 0
+        self._origins: OrderedDict[PeerId, tuple[str, ...]] = OrderedDict()
+
+    def push(self, command: cmd.Custom) -> None:
+        """A program here pushes something."""
+        message = msg.Custom(kind=command.kind, payload=command.payload)
+        if command.to is None and not self.outbox.add(Sent(message, self._nonce(), self.ledger.now)):
+            text = (
+                f"{command.kind} was not pushed: {len(self.outbox):,} of a program's own kinds wait to leave"
+            )
+            self.ledger.emit(ev.ErrorOccurred(text=text, by=command.by))
+            return
+        self.ledger.emit(
+            ev.PushedCustom(
+                kind=command.kind,
+                size=len(command.payload),
+                peer=command.to,
+                by=command.by,
+                payload=command.payload,
+            )
+        )
+        if command.to is None:
+            self.on_time()
+        elif command.to in self.responder.connected:
+            self._answer(command.to, Sent(message, b"", self.ledger.now))
+        elif command.to in self._origins:
+            self.responder.answer(command.to, message, self._origins.get(command.to, ()))
+        else:
+            self.dropped(command.to, message)
+
+    def _answer(self, peer: PeerId, push: Sent) -> None:
+        if self.outbox.holds_back(peer):
+            self.outbox.put_off(peer, push, 0.0, self.ledger.now)
+        else:
+            self.outbox.sent(push)
+            self.ledger.do(Push(peer=peer, message=push.custom))
+
+    def _nonce(self) -> bytes:
+        self._pushes += 1
+        chance = int(self.ledger.random() * (1 << 48))
+        return chance.to_bytes(6, "big") + self._pushes.to_bytes(6, "big")
+
+    def next_deadline(self) -> float:
+        """When `on_time` has something to do; infinity if nothing waits to leave."""
+        return self.outbox.next_deadline(self.ledger.now)
+
+    def on_time(self) -> None:
+        """What waits leaves, as fast as others take it."""
+        now = self.ledger.now
+        for push in self.outbox.due(now):
+            peers = tuple(self.responder.connected)[:MAX_DIRECT]
+            told = tuple(peer for peer in peers if not self.outbox.holds_back(peer))
+            for peer in peers:
+                if peer not in told and not self.outbox.put_off(peer, push, 0.0, now):
+                    self._lost(peer, [push], "it takes no more")
+            self.ledger.do(Broadcast(body=push.custom, peers=told, gossip=True, nonce=push.nonce))
+        again, given_up = self.outbox.due_again(now)
+        for peer, push in again:
+            if push.nonce:
+                self.ledger.do(Broadcast(body=push.custom, peers=(peer,), gossip=False, nonce=push.nonce))
+            else:
+                self.ledger.do(Push(peer=peer, message=push.custom))
+        for peer, pushes in given_up.items():
+            self._lost(peer, pushes, "it takes no more")
+
+    def refused(self, peer: PeerId, no: msg.StatusNo) -> None:
+        """NO: some of the names in it may be those of customs that were pushed from here."""
+        if no.reason not in ("rate_limited", "busy") or no.has_it:
+            return
+        wait = min(no.retry_after or FULL_SECONDS, MAX_WAIT)
+        if names := self.outbox.refused(peer, no.cids, wait, self.ledger.now):
+            self.ledger.emit(
+                ev.StatusNo(
+                    peer=peer, cids=names, reason=no.reason, has_it=False, retry_after=wait, about="custom"
+                )
+            )
+
+    def refuse(self, peer: PeerId, custom: msg.Custom, wait: float, *, news: bool) -> None:
+        """A peer pushes more than this node admits: it hears NO, and pushes this again."""
+        cids: tuple[Cid, ...] = (name_of(custom),)
+        if news:
+            self.ledger.emit(
+                ev.AnsweredNo(
+                    peer=peer,
+                    cids=cids,
+                    reason="rate_limited",
+                    has_it=False,
+                    retry_after=wait,
+                    about="custom",
+                )
+            )
+        no = msg.StatusNo(cids=cids, reason="rate_limited", has_it=False, retry_after=wait)
+        self.ledger.do(Push(peer=peer, message=no))
+
+    def peer_down(self, peer: PeerId) -> None:
+        """A peer is gone, and what it was to be told again with it."""
+        self._lost(peer, self.outbox.forget(peer), "it is gone")
+
+    def _lost(self, peer: PeerId, pushes: list[Sent], why: str) -> None:
+        if pushes:
+            kinds = ", ".join(dict.fromkeys(push.custom.kind for push in pushes[:8]))
+            text = f"{counted(len(pushes), 'message')} ({kinds}) did not reach {short(peer)}: {why}"
+            self.ledger.emit(ev.ErrorOccurred(text=text))
+
+    def came(self, peer: PeerId, custom: msg.Custom, via: ev.Via, addrs: tuple[str, ...]) -> None:
+        """Something came, from who signed it (`addrs`: where that one can be dialled) or who sent it."""
+        if addrs:
+            self._origins[peer] = addrs
+            self._origins.move_to_end(peer)
+            if len(self._origins) > MAX_ORIGINS:
+                self._origins.popitem(last=False)
+        payload = custom.payload if custom.kind in self.kinds else b""
+        size = len(custom.payload)
+        self.ledger.emit(ev.CustomReceived(peer=peer, kind=custom.kind, size=size, via=via, payload=payload))
+
+    def dropped_intent(self, peer: PeerId, sealed: msg.SealedIntent) -> None:
+        """An intent found its peer's queue here full. If it is a custom one, it is pushed to it again."""
+        intent = codec.decode_intent(sealed.signed)
+        if isinstance(intent.body, msg.Custom) and peer in self.responder.connected:
+            push = Sent(intent.body, intent.nonce, self.ledger.now)
+            self.outbox.put_off(peer, push, FULL_SECONDS, self.ledger.now)
+
+    def dropped(self, peer: PeerId, custom: msg.Custom) -> None:
+        """It did not leave: the peer is not there, or does not take any more."""
+        if peer in self.responder.connected:
+            self.outbox.put_off(peer, Sent(custom, b"", self.ledger.now), FULL_SECONDS, self.ledger.now)
+            return
+        text = f"{custom.kind} was not sent to {short(peer)}: it is not connected, or takes no more just now"
+        self.ledger.emit(ev.ErrorOccurred(text=text))

@@ -1,0 +1,274 @@
+"""How an object becomes a plan for the store, a little in each turn.
+
+1. Inner nodes are read from the store, or fetched, until the outline has all of them (outline.py).
+2. The outline is added up. What is more than its ticket says, or than any node takes on, is refused here, while
+   nothing of it is on disk.
+3. The tree is walked again from its root; each node's content is handed to the store in slices.
+
+A turn does at most `TURN_ROWS` of this, and each object in its turn: so a large object holds up neither the node
+nor the objects beside it. No more than `OPEN_ROWS` of one object wait for the store, whose worker takes the plans
+of all objects one after the other.
+"""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import NamedTuple
+
+from flux_tui.core.api.effects import Place, ReadNode
+from flux_tui.core.content.outline import TooLargeError, Totals, more_than_said
+from flux_tui.core.content.unixfs import BadBlockError
+from flux_tui.core.fetching.download import SLICE, Fetch, Step
+from flux_tui.core.ids import Cid
+from flux_tui.core.series import events as ev
+from flux_tui.core.turn import Ledger
+
+TURN_ROWS = 2 * SLICE
+"""Rows that are planned in one turn: some 10 ms."""
+NODE_ROWS = 10
+"""Rows that reading one more inner node is worth."""
+OPEN_ROWS = 4 * SLICE
+"""Rows of one object that wait for the store: some 0.2 s of its worker."""
+
+DATA_ROW = 4096
+"""Bytes of content in an inner node that are worth a row."""
+
+_Work = Iterator[int]
+
+
+class _Task(NamedTuple):
+    fetch: Fetch
+    work: _Work
+
+
+class _Open(NamedTuple):
+    """Something that the store has not answered yet: of which fetch, and how many rows."""
+
+    fetch: Fetch
+    rows: int
+
+
+class _Gathered:
+    """Plans of one object that were made in this turn."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self.fetch = fetch
+        self.places: list[Place] = []
+        self.rows = 0
+
+
+class Planning:
+    """The plans of all fetches. `fetches` is the requester's own table, shared."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        fetches: dict[Cid, Fetch],
+        miss: Callable[[Fetch, Cid], None],
+        fail: Callable[[Fetch, str], None],
+    ) -> None:
+        self.ledger = ledger
+        self.fetches = fetches
+        self._miss = miss
+        self._fail = fail
+        self._tasks: dict[Cid, deque[_Task]] = {}
+        """What is to be planned, by root."""
+        self._gathered: dict[Cid, _Gathered] = {}
+        """What is planned in this turn, by root."""
+        self._rows: dict[Cid, int] = {}
+        """Rows that the store has not answered yet, by root."""
+        self._open: dict[Cid, deque[_Open]] = {}
+        """What the store was told to do, by root, in the order in which it answers."""
+        self._running = False
+
+    # ── the store ───────────────────────────────────────────────────────────────────────────────
+
+    def ask(self, fetch: Fetch, effect: Place | ReadNode) -> None:
+        """Tell the store to do this. It answers in the order in which it was told."""
+        fetch.open_ops += 1
+        rows = _rows(effect)
+        self._open.setdefault(fetch.root, deque()).append(_Open(fetch, rows))
+        self._rows[fetch.root] = self._rows.get(fetch.root, 0) + rows
+        self.ledger.do(effect)
+
+    def answered(self, root: Cid) -> Fetch | None:
+        """The store answered the oldest of these. None: the fetch that it was for is over."""
+        current = self.fetches.get(root)
+        waiting = self._open.get(root)
+        if not waiting:
+            return current
+        fetch, rows = waiting.popleft()
+        self._rows[root] -= rows
+        if not waiting:
+            del self._open[root], self._rows[root]
+        if fetch is not current:
+            return None
+        fetch.open_ops -= 1
+        return fetch
+
+    def read(self, fetch: Fetch, cid: Cid) -> None:
+        """An inner node is needed: from memory, from the store, or from the swarm."""
+        if (data := fetch.cached(cid)) is not None:
+            self._begin(fetch, self._plan(fetch, cid, data))
+        elif self.ledger.holdings.size_of(cid) is not None:
+            self.ask(fetch, ReadNode(root=fetch.root, cid=cid))
+        else:
+            self._miss(fetch, cid)
+
+    def learn(self, fetch: Fetch, cid: Cid, data: bytes) -> None:
+        """An inner node is here."""
+        fetch.count(cid, 0)
+        if fetch.totals is not None:
+            if cid in fetch.spots:  # else it was read twice, and the first read served both
+                self._begin(fetch, self._plan(fetch, cid, data))
+        else:
+            try:
+                found = fetch.note(cid, data)
+            except (BadBlockError, TooLargeError) as error:
+                self._refuse(fetch, error)
+                return
+            for child in found:
+                self.read(fetch, child)
+            assert fetch.outline is not None
+            known = len(fetch.outline)
+            if fetch.outline.complete:
+                self._begin(fetch, self._sum(fetch))
+            elif known & (known - 1) == 0:
+                self.mapped(fetch)
+        self.run()
+
+    # ── a little in each turn ───────────────────────────────────────────────────────────────────
+
+    def next_deadline(self) -> float:
+        """When `run` has something to do: now, or when the store has answered."""
+        return self.ledger.now if any(self._may_go_on(root) for root in self._tasks) else float("inf")
+
+    def run(self) -> None:
+        """Plan some more, each object in its turn."""
+        if self._running:
+            return
+        self._running = True
+        left = TURN_ROWS
+        while left > 0:
+            root = next((root for root in self._tasks if self._may_go_on(root)), None)
+            if root is None:
+                break
+            tasks = self._tasks.pop(root)
+            self._tasks[root] = tasks  # behind the others
+            left -= self._go_on(tasks)
+            if not tasks:
+                self._tasks.pop(root, None)
+        for root in list(self._gathered):
+            self._hand_over(root)
+        self._running = False
+
+    def _go_on(self, tasks: deque[_Task]) -> int:
+        """One step of the first of these; returns how many rows it was worth."""
+        task = tasks.popleft()
+        fetch = task.fetch
+        if self.fetches.get(fetch.root) is not fetch:
+            return 1
+        try:
+            rows = next(task.work)
+        except StopIteration:
+            fetch.open_ops -= 1
+            fetch.planning -= 1
+            return 1
+        except (BadBlockError, TooLargeError) as error:
+            self._refuse(fetch, error)
+            return 1
+        tasks.append(task)
+        return rows
+
+    def mapped(self, fetch: Fetch) -> None:
+        """More of an object is known."""
+        self.ledger.emit(
+            ev.ObjectMapped(
+                root=fetch.root,
+                size=fetch.size,
+                chunks=len(fetch.blocks),
+                have=len(fetch.counted),
+                have_bytes=fetch.have_bytes,
+            )
+        )
+
+    def _gather(self, fetch: Fetch, place: Place, rows: int) -> None:
+        """Many small plans of one object go to the store as one: each costs a thread's hand-over, and an entry."""
+        gathered = self._gathered.get(fetch.root)
+        if gathered is None:
+            gathered = self._gathered[fetch.root] = _Gathered(fetch)
+        gathered.places.append(place)
+        gathered.rows += rows
+        if gathered.rows >= SLICE:
+            self._hand_over(fetch.root)
+
+    def _hand_over(self, root: Cid) -> None:
+        gathered = self._gathered.pop(root)
+        fetch = gathered.fetch
+        if self.fetches.get(root) is fetch:
+            self.ask(fetch, _joined(gathered.places, fetch.totals or Totals()))
+
+    def _begin(self, fetch: Fetch, work: _Work) -> None:
+        fetch.open_ops += 1
+        fetch.planning += 1
+        self._tasks.setdefault(fetch.root, deque()).append(_Task(fetch, work))
+
+    def _may_go_on(self, root: Cid) -> bool:
+        fetch = self.fetches.get(root)
+        if fetch is not None and fetch.postponed:
+            return False
+        return self._rows.get(root, 0) < OPEN_ROWS
+
+    def _refuse(self, fetch: Fetch, error: Exception) -> None:
+        self._fail(fetch, f"the object {fetch.root} cannot be had: {error}")
+
+    def _sum(self, fetch: Fetch) -> Generator[int, None, None]:
+        assert fetch.outline is not None
+        adding = fetch.outline.sum_up()
+        while True:
+            try:
+                next(adding)
+            except StopIteration as end:
+                totals: Totals = end.value
+                break
+            yield TURN_ROWS
+        if fetch.limit is not None and totals.sure > fetch.limit:
+            raise TooLargeError(more_than_said(totals.sure, fetch.limit))
+        fetch.add_up(totals)
+        if fetch.held:
+            self.mapped(fetch)  # whether there is room for it is decided before any of it is asked for
+            yield from self._steps(fetch, fetch.plan_blocks())
+        else:
+            self.read(fetch, fetch.root)
+
+    def _plan(self, fetch: Fetch, cid: Cid, data: bytes) -> _Work:
+        yield from self._steps(fetch, fetch.plan(cid, data))
+
+    def _steps(self, fetch: Fetch, steps: Iterable[Step]) -> _Work:
+        for place, inner in steps:
+            if rows := _rows(place):
+                self._gather(fetch, place, rows)
+            for child in dict.fromkeys(inner):
+                self.read(fetch, child)
+            yield NODE_ROWS + rows
+
+
+def _rows(effect: Place | ReadNode) -> int:
+    """What this is worth to the store's worker; content that it carries counts as well."""
+    if isinstance(effect, ReadNode):
+        return 0
+    files = sum(1 + len(file.leaves) + len(file.data) // DATA_ROW for file in effect.files)
+    return len(effect.folders) + files + len(effect.symlinks) + len(effect.blocks)
+
+
+def _joined(places: list[Place], totals: Totals) -> Place:
+    """These plans of one object as one."""
+    return Place(
+        root=places[0].root,
+        folders=tuple(folder for place in places for folder in place.folders),
+        files=tuple(file for place in places for file in place.files),
+        symlinks=tuple(link for place in places for link in place.symlinks),
+        modes=tuple(mode for place in places for mode in place.modes),
+        blocks=tuple(leaf for place in places for leaf in place.blocks),
+        size=totals.size - totals.zeros,
+        names=totals.names,
+    )

@@ -1,0 +1,386 @@
+"""When to push, and when to push again.
+
+- At most `max_pending` wants are in the network at once (want_queue.py). More are recorded and wait their turn; they
+  enter as places become free. Nothing ever sleeps for it.
+- A want is pushed again when a NO named a time, when nobody is left to send it, or after a silence. While others
+  send it, whoever said NO to it and has it is told again alone, when it said: who does not come back has no place in
+  its line.
+  Silence is answered with patience: 60 s, doubling up to 600 s, with jitter so that a swarm that
+  lost its holder does not knock at its door all at once.
+- Whoever connects is told what is wanted here, what others are sending included: a faster holder may have come. What is
+  in the network is told at once, dormant wants follow (newcomers.py).
+- A want that others are sending, and of which nothing came for a while, is pushed again as if nobody sent it.
+"""
+
+import heapq
+from collections.abc import Iterable
+from functools import partial
+from itertools import islice
+
+from flux_tui.core.api.effects import Broadcast
+from flux_tui.core.fetching.download import Fetch
+from flux_tui.core.fetching.newcomers import Newcomers
+from flux_tui.core.fetching.sources import Holders
+from flux_tui.core.fetching.want_queue import Line, WantQueue
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.limits import TokenBucket
+from flux_tui.core.peers.router import MAX_ROUTED, Router, Way
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.backoff import RETRY_MIN, free_at
+from flux_tui.core.turn import Ledger
+from flux_tui.core.wire.messages import MAX_CIDS_WANT, MAX_WAIT, Want
+
+SILENCE = 60.0
+"""Seconds after a push with nothing heard until it is pushed again."""
+SILENCE_MAX = 600.0
+"""Seconds; the cap of the doubling."""
+MAX_UNROUTED = 64
+"""Objects that are pushed again as soon as they can be routed: each costs a lookup."""
+DIGITS = 6
+"""Of a time in seconds; telling it by another clock and back makes it wrong by less."""
+JITTER = 0.1
+"""Share of a wait that is left to chance."""
+STALLED_SECONDS = 10.0
+"""Without a chunk of a want that is being sent, until others are asked as well; and between two such pushes."""
+KEEP_SECONDS = 10.0
+"""A want that has a holder keeps its place if that holder may be asked again within so long."""
+AT_ONCE_BURST, AT_ONCE_RATE = 32.0, 4.0
+"""Wants that a person asks for and that are not kept waiting for room, at once and per second in the long run."""
+MAX_GREETED = 4 * MAX_CIDS_WANT
+"""Wants that a newcomer is told of at once."""
+
+
+class Retry:
+    """The timers of all fetches. `fetches` is the requester's own table, shared."""
+
+    def __init__(self, ledger: Ledger, holders: Holders, fetches: dict[Cid, Fetch], max_pending: int) -> None:
+        self.ledger = ledger
+        self.holders = holders
+        self.fetches = fetches
+        self.queue = WantQueue(max_pending)
+        self.newcomers = Newcomers()
+        self.router = Router(ledger)
+        self._at_once = TokenBucket(AT_ONCE_BURST, AT_ONCE_RATE, ledger.now)
+        self._heap: list[tuple[float, Cid]] = []
+        self._changed: dict[tuple[float, ev.RetryCause, PeerId | None], list[Cid]] = {}
+        self._unrouted: dict[Cid, None] = {}
+        """Pushed when there was nowhere to route them to."""
+        self._back: dict[PeerId, dict[Cid, None]] = {}
+        """Who said NO to what it has, and of what it is told again as soon as it may be."""
+        self._drawn: tuple[tuple[float, PeerId | None], float] = ((0.0, None), 0.0)
+
+    @property
+    def max_pending(self) -> int:
+        """Wants that may be in the network at once."""
+        return self.queue.max_pending
+
+    def at_once(self, wants: int) -> bool:
+        """Whether a person who asks for so many at a time need not wait for room."""
+        return self._at_once.spend(wants, self.ledger.now)
+
+    def enqueue(self, fetch: Fetch, line: Line) -> None:
+        """A want that is new in this life: it is pushed as soon as there is room."""
+        self.queue.add(fetch.root, line)
+        self.newcomers.add(fetch.root)
+
+    def forget(self, root: Cid) -> None:
+        """No longer wanted. Timers that are left find nothing."""
+        self.queue.forget(root)
+        self.newcomers.forget(root)
+        self._unrouted.pop(root, None)
+
+    def come_back(self, peer: PeerId, roots: list[Cid]) -> None:
+        """A peer has these, and said NO. If it is not told of them before, it is when it may be asked again."""
+        if not roots:
+            return
+        known = self._back.setdefault(peer, {})
+        known.update(dict.fromkeys(roots))
+        while len(known) > MAX_CIDS_WANT:
+            del known[next(iter(known))]
+
+    def stay_away(self, peer: PeerId, roots: Iterable[Cid]) -> None:
+        """A peer will not have these later either."""
+        if known := self._back.get(peer):
+            for root in roots:
+                known.pop(root, None)
+
+    def again(
+        self, fetch: Fetch, wait: float, cause: ev.RetryCause, peer: PeerId | None, *, sooner: bool = True
+    ) -> None:
+        """Push it again after `wait` seconds; with `sooner`, only if that is before the time set."""
+        wait = min(max(wait, RETRY_MIN), MAX_WAIT)
+        if (
+            cause != "unwritten"
+        ):  # that is between this node and its disk: it ends when the pause does (pauses.py)
+            wait *= 1 + JITTER * self._chance(peer)
+        at = round(self.ledger.now + wait, 3)
+        if fetch.root in self.queue or (sooner and fetch.next_push_at <= at):
+            return
+        self._set(fetch, at)
+        # One entry for all that one answer postponed.
+        self._changed.setdefault((at, cause, peer), []).append(fetch.root)
+
+    def free_at(self, peer: PeerId) -> float:
+        """When a peer may be asked again."""
+        at = free_at(self.ledger.state, peer)
+        return 0.0 if at is None else round(self.ledger.steady(at), DIGITS)
+
+    def next_deadline(self) -> float:
+        """When `on_time` has something to do; infinity if nothing is due ever."""
+        if self.queue.takes(self.ledger.now):
+            return self.ledger.now
+        queue = self.queue
+        times = (
+            self._next_push(), queue.next_look(), queue.gives_way_at(), self.newcomers.next_deadline(),
+        )  # fmt: skip
+        return min([*times, *(self.free_at(peer) for peer in self._back)])
+
+    def _next_push(self) -> float:
+        while self._heap and self._stale(self._heap[0]):
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else float("inf")
+
+    def on_time(self) -> None:
+        """Push what is due, and what there is room for."""
+        self._rest()
+        self._push_due()
+        self._push_waiting()
+        self._push_back()
+        self._tell_newcomers()
+
+    def push_now(self, roots: Iterable[Cid]) -> None:
+        """Push these whatever their timers say. Those that have no place in the network queue for one."""
+        inside: list[Cid] = []
+        for root in roots:
+            if self.queue.is_inside(root):
+                inside.append(root)
+            elif root in self.fetches:
+                self.queue.add(root, "due")
+        self._push_all(inside, retry=True)
+
+    def hurry(self, roots: list[Cid]) -> None:
+        """A person asks for these again: those that have no place in the network do not wait for one, unless they are
+        many."""
+        if self.at_once(len(roots)):
+            for root in roots:
+                if root in self.fetches and not self.queue.is_inside(root):
+                    self.queue.hurry(root)
+        self.push_now(roots)
+
+    def tell(self, roots: Iterable[Cid], peer: PeerId) -> None:
+        """Tell one peer of these besides. Wants that were not pushed yet are left out: they are about to be."""
+        batch: list[Cid] = []
+        for root in roots:
+            if root in self.fetches and root not in self.queue:
+                batch.append(root)
+                if len(batch) == MAX_CIDS_WANT:
+                    self._tell(batch, peer)
+                    batch = []
+        if batch:
+            self._tell(batch, peer)
+
+    def greet(self, peer: PeerId) -> None:
+        """A peer connected: tell it what is in the network, and then of dormant wants."""
+        told = (root for root in self.queue.inside() if self._news_to(root, peer))
+        self.tell(list(islice(told, MAX_GREETED)), peer)
+        self.newcomers.met(peer, self.ledger.now)
+
+    def part(self, peer: PeerId) -> None:
+        """It is gone."""
+        self.newcomers.left(peer)
+
+    def ask_others(self, fetches: Iterable[Fetch]) -> None:
+        """Whoever was to send these is late: ask everybody else, unless that was done just now."""
+        now = self.ledger.now
+        asked = [fetch.root for fetch in fetches if now - fetch.pushed_at >= STALLED_SECONDS]
+        self._push_all([root for root in asked if self.queue.is_inside(root)], retry=True)
+
+    def routable(self) -> None:
+        """The DHT knows of other nodes than before. Right after a node has joined a swarm it knows of none; what was
+        pushed then, and of which nothing came, is not left alone until its silence is long enough.
+        """
+        if not self.router.leads_on:
+            return
+        quiet = [
+            root
+            for root in self._unrouted
+            if (fetch := self.fetches.get(root))
+            and fetch.quiet_pushes
+            and not (fetch.granted or fetch.open_ops)
+        ]
+        self._unrouted.clear()
+        for start in range(0, len(quiet), MAX_ROUTED):
+            self.push_now(quiet[start : start + MAX_ROUTED])
+
+    def report(self) -> None:
+        """Write what `again` postponed, one entry for each answer that did it."""
+        for (at, cause, peer), cids in self._changed.items():
+            self.ledger.emit(ev.RetrySet(cids=tuple(cids), next_push_at=at, cause=cause, peer=peer))
+        self._changed.clear()
+
+    def _rest(self) -> None:
+        """Wants that nobody has give their places up."""
+        gone = self.queue.looks(self.ledger.now, self._keeps_place)
+        for start in range(0, len(gone), MAX_CIDS_WANT):
+            self.ledger.emit(ev.WentDormant(cids=tuple(gone[start : start + MAX_CIDS_WANT])))
+
+    def _keeps_place(self, root: Cid) -> bool:
+        """Whether somebody sends this, or is about to."""
+        fetch = self.fetches[root]
+        if self._under_way(root):
+            return True
+        soon = self.ledger.now + KEEP_SECONDS
+        return self.ledger.now <= fetch.back_at <= soon or any(
+            (holder := self.holders.by_peer.get(peer)) is not None
+            and holder.connected
+            and not holder.snubbed
+            and self.free_at(peer) <= soon
+            for peer in fetch.holders
+        )
+
+    def _under_way(self, root: Cid) -> bool:
+        fetch = self.fetches[root]
+        return bool(fetch.granted or fetch.open_ops or fetch.finishing)
+
+    def _stalls(self, fetch: Fetch) -> bool:
+        """Whether it is being sent, but nothing of it came for a while, and nobody else was asked meanwhile."""
+        since = max(fetch.came_at, fetch.pushed_at)
+        return bool(fetch.granted) and self.ledger.now - since >= STALLED_SECONDS
+
+    def _push_waiting(self) -> None:
+        now = self.ledger.now
+        while (room := self.queue.takes(now)) > 0:
+            if self.queue.room <= 0:
+                self.ledger.emit(ev.WentDormant(cids=(self.queue.give_way(now, self._under_way),)))
+            roots, before = self.queue.take(min(room, MAX_CIDS_WANT))
+            self._push_all(roots, retry=before)
+
+    def _push_due(self) -> None:
+        now = self.ledger.now
+        due: list[Cid] = []
+        under_way: list[Fetch] = []
+        while self._heap and self._heap[0][0] <= now:
+            entry = heapq.heappop(self._heap)
+            if self._stale(entry):
+                continue
+            root = entry[1]
+            fetch = self.fetches[root]
+            if self._under_way(root) and not self._stalls(fetch):
+                under_way.append(fetch)  # nothing to push
+            elif self.queue.is_inside(root):
+                due.append(root)
+            else:
+                self.queue.add(root, "due")
+        if under_way:
+            self._put_off(under_way)
+        self._push_all(due, retry=True)
+
+    def _put_off(self, under_way: list[Fetch]) -> None:
+        at = round(self.ledger.now + max(self._patience(fetch) for fetch in under_way), 3)
+        for fetch in under_way:
+            self._set(fetch, at)
+            self._changed.setdefault((at, "silence", None), []).append(fetch.root)
+
+    def _push_back(self) -> None:
+        now = self.ledger.now
+        for peer in [peer for peer in self._back if self.free_at(peer) <= now]:
+            known = self._back.pop(peer)
+            if self.holders.get(peer).connected:
+                self.tell([root for root in known if self._lacks(root, peer)], peer)
+
+    def _tell_newcomers(self) -> None:
+        now = self.ledger.now
+        for peer in self.newcomers.due(now):
+            news = partial(self._news_to, peer=peer, dormant=True)
+            self.tell(self.newcomers.more(peer, now, news), peer)
+
+    def _news_to(self, root: Cid, peer: PeerId, *, dormant: bool = False) -> bool:
+        """Whether a newcomer is told of this: it did not say yes before, and is not told in another way."""
+        fetch = self.fetches.get(root)
+        told = dormant and (root in self.queue or self.queue.is_inside(root))
+        return fetch is not None and not told and not fetch.finishing and peer not in fetch.holders
+
+    def _lacks(self, root: Cid, peer: PeerId) -> bool:
+        """Whether something of it is still to be granted, and this peer has not said yes meanwhile."""
+        fetch = self.fetches.get(root)
+        return fetch is not None and bool(fetch.missing) and peer not in fetch.holders
+
+    def _push_all(self, roots: list[Cid], *, retry: bool) -> None:
+        """Push wants that have a place, or take one now."""
+        batch: list[Fetch] = []
+        for root in roots:
+            if fetch := self.fetches.get(root):
+                batch.append(fetch)
+                if len(batch) == MAX_CIDS_WANT:
+                    self._push(batch, retry=retry)
+                    batch = []
+        if batch:
+            self._push(batch, retry=retry)
+
+    def _push(self, batch: list[Fetch], *, retry: bool) -> None:
+        way = self._way(batch, retry)
+        at = self.ledger.now + max(self._patience(fetch) for fetch in batch)
+        cids = tuple(fetch.root for fetch in batch)
+        self._told(cids, way.peers)
+        for fetch in batch:
+            fetch.quiet_pushes += 1
+            fetch.pushed_at = self.ledger.now
+            self._set(fetch, at)
+            self.queue.enter(fetch.root, self.ledger.now)
+            if way.routes:
+                self._unrouted.pop(fetch.root, None)
+            elif fetch.tree and len(self._unrouted) < MAX_UNROUTED:
+                self._unrouted[fetch.root] = None
+        self.ledger.emit(
+            ev.PushedWant(
+                cids=cids,
+                peers=way.peers,
+                gossip=way.gossip,
+                retry=retry,
+                next_push_at=at,
+                routed=bool(way.routes),
+            )
+        )
+        body = Want(cids=cids, retry=retry)
+        self.ledger.do(Broadcast(body=body, peers=way.peers, gossip=way.gossip, routes=way.routes))
+
+    def _tell(self, roots: list[Cid], peer: PeerId) -> None:
+        cids = tuple(roots)
+        self._told(cids, (peer,))
+        at = min(self.fetches[root].next_push_at for root in roots)
+        at = min(at, self.ledger.now + MAX_WAIT)
+        self.ledger.emit(
+            ev.PushedWant(cids=cids, peers=(peer,), gossip=False, retry=True, next_push_at=at, besides=True)
+        )
+        self.ledger.do(Broadcast(body=Want(cids=cids, retry=True), peers=(peer,), gossip=False))
+
+    def _told(self, cids: tuple[Cid, ...], peers: tuple[PeerId, ...]) -> None:
+        """These peers hear of these now, and not again when they said to come back."""
+        for peer in self._back.keys() & set(peers):
+            for cid in cids:
+                self._back[peer].pop(cid, None)
+
+    def _way(self, batch: list[Fetch], retry: bool) -> Way:
+        proven, others = self.holders.connected()
+        unanswered = max(fetch.quiet_pushes for fetch in batch)
+        roots = [fetch.root for fetch in batch]
+        return self.router.way(roots, proven, others, retry=retry, unanswered=unanswered)
+
+    def _chance(self, peer: PeerId | None) -> float:
+        """0 … 1: the same for all that one answer is about, which is so pushed again by one intent."""
+        turn = self.ledger.now, peer
+        if self._drawn[0] != turn:
+            self._drawn = turn, self.ledger.random()
+        return self._drawn[1]
+
+    def _patience(self, fetch: Fetch) -> float:
+        wait = min(SILENCE * 2.0 ** min(fetch.quiet_pushes, 10), SILENCE_MAX)
+        return wait * (1 + JITTER * self.ledger.random())
+
+    def _set(self, fetch: Fetch, at: float) -> None:
+        fetch.next_push_at = at
+        heapq.heappush(self._heap, (at, fetch.root))
+
+    def _stale(self, entry: tuple[float, Cid]) -> bool:
+        fetch = self.fetches.get(entry[1])
+        return fetch is None or fetch.next_push_at != entry[0]

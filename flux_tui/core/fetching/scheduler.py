@@ -1,0 +1,478 @@
+"""Which holder is told to send what, and until when.
+
+Only the one who wants a chunk assigns it, to exactly one holder at a time, by a pushed grant with a
+deadline. Broadcast alone would make every holder send everything: in simulation four or five copies
+of each chunk came, with leases 1.00.
+
+1. Each holder is granted as many of the missing chunks as keep it busy (holders.py), disjoint sets.
+2. A chunk that came is released; one that did not come in time is granted to another holder, and the
+   late one is told, and probed with one chunk at a time until it sends again. A sole holder that is late
+   is given more time first: nobody else could do better.
+3. At the end, when all is granted, an idle holder takes over the end of the queue of one that is much slower, which is
+   told to cancel that. What is overdue is granted to an idle holder as well, once (a hedge); whose copy comes second is
+   cancelled. A chunk that a slow holder is just sending is left to it.
+4. A holder that is late has all others asked before it is granted anything again; more time that it was given, because
+   nobody else had the chunks, ends when somebody else has them.
+
+Measured with eight holders of 2 to 20 MB/s, one killed and one frozen (tests/bench/eight.py): 1.008 bytes
+received for each unique one.
+"""
+
+from collections import OrderedDict
+from collections.abc import Collection
+from itertools import islice
+from math import ceil, inf
+
+from flux_tui.core.api.effects import Push
+from flux_tui.core.content.unixfs import CHUNK_SIZE
+from flux_tui.core.fetching.download import Fetch, owners
+from flux_tui.core.fetching.leases import MAX_EXTENSIONS, Batch, Leases
+from flux_tui.core.fetching.retry import Retry
+from flux_tui.core.fetching.sources import HICCUP, MAX_PATIENCE, WINDOW_CHUNKS, Holder, Holders
+from flux_tui.core.fetching.write_backoff import Pauses
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.backoff import SNUB
+from flux_tui.core.series.events import RetryCause
+from flux_tui.core.turn import Ledger
+from flux_tui.core.wire.messages import MAX_CIDS_DIRECT, Cancel, Grant
+
+LOOSE_ESTIMATE = 32 * 1024
+"""Bytes that a loose chunk is taken to have until some have come."""
+MAX_LACKING = 64
+"""Chunks passed over in one search for something that this holder has not refused."""
+SOLE_FIRST = 3
+"""Times its first window, a holder that is alone is granted before its rate is known."""
+SLOW_START = 16
+"""Chunks that a holder is granted before its rate is known, where there are others; and as many more as it has sent.
+All that is missing of an object must not lie in the queue of the first one that said yes.
+"""
+SOLE_LOOK = 8
+"""Objects of a holder that are looked at for whether it is alone."""
+CAME: tuple[ev.LapseCause, ...] = ("corrupt", "unwritten")
+"""Causes of a lapse with which the chunk itself came, or was told to stay away; after all others it may still
+come."""
+MOVE_SECONDS = 2.0
+"""Work of a holder's queue that is not worth moving to another."""
+MOVE_AFTER = 1.0
+"""Seconds that the oldest grant of a queue is left alone: before, how long it takes is a guess, and it may be on its
+way."""
+MOVE_SHARE = 0.6
+"""What is moved has to come within this share of the time that it would take where it is."""
+HEDGES = 4
+"""Overdue chunks that an idle holder is told to send as well, at a time."""
+
+
+class Granting:
+    """All grants of one node. `fetches` and `wanted` are the requester's own tables, shared."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        holders: Holders,
+        fetches: dict[Cid, Fetch],
+        wanted: dict[Cid, list[Fetch]],
+        retry: Retry,
+    ) -> None:
+        self.ledger = ledger
+        self.holders = holders
+        self.fetches = fetches
+        self.wanted = wanted
+        self.retry = retry
+        self.leases = Leases()
+        self.ready: OrderedDict[PeerId, None] = OrderedDict()
+        """Holders that may have room for another grant."""
+        self.loose_size: float = LOOSE_ESTIMATE
+        """Bytes that a loose chunk is taken to have."""
+        self.pauses = Pauses()
+        self._idle: dict[PeerId, float] = {}
+        """Holders that have nothing to do, and when it is looked whether they can take something over."""
+        self._extended: dict[int, Batch] = {}
+        """Batches whose holder was given more time; some may be empty by now."""
+
+    def next_deadline(self) -> float:
+        """When a lease lapses, something is overdue, or a holder may be granted more."""
+        soonest = min(self.leases.next_deadline(), self.pauses.next_deadline(), *self._idle.values())
+        if self.ready:
+            soonest = min(soonest, *(self.free_at(peer) for peer in self.ready))
+        return soonest
+
+    def watch(self) -> None:
+        """Time passed: leases lapse, and what is overdue is hedged."""
+        for batch in self.leases.lapsing(self.ledger.now):
+            self._late(batch)
+        if self.leases.falling_due(self.ledger.now):
+            self._hedge_all()
+        for peer in [peer for peer, at in self._idle.items() if at <= self.ledger.now]:
+            del self._idle[peer]
+            self.ready[peer] = None
+        if over := self.pauses.over(self.ledger.now):
+            self._wake_all(over)
+
+    def _late(self, batch: Batch) -> None:
+        """A deadline passed. Who else could send these?"""
+        holder, now = batch.holder, self.ledger.now
+        fetches = {id(f): f for f in batch.chunks.values()}.values()
+        if batch.inherited:
+            self._let_go(batch, "restarted")
+            for fetch in fetches:
+                self.settle(fetch, None, "lapsed", holder.peer)
+            return
+        others = any(self.usable(peer) for f in fetches for peer in f.holders if peer != holder.peer)
+        self.retry.ask_others(fetches)
+        if holder.connected and not others and batch.extended < MAX_EXTENSIONS:
+            batch.extended += 1
+            self._extended[id(batch)] = batch
+            self.leases.watch(batch, now, batch.seconds * 2)
+            self.ledger.emit(
+                ev.LeaseExtended(
+                    peer=holder.peer,
+                    cids=tuple(batch.chunks),
+                    deadline=batch.deadline,
+                    roots=owners(self.wanted, batch.chunks),
+                )
+            )
+            return
+        holder.patience = min(holder.patience * 2, MAX_PATIENCE)
+        holder.snubbed = True
+        late = self._let_go(batch, "deadline")
+        if holder.connected:
+            self.tell_cancel(holder.peer, late)
+        for fetch in fetches:
+            self.settle(fetch, SNUB, "lapsed", holder.peer)
+
+    def another_came(self, peer: PeerId, roots: Collection[Cid]) -> None:
+        """A peer can send these: no holder that sends nothing of them is given more time because it is alone."""
+        for number, batch in list(self._extended.items()):
+            holder = batch.holder
+            if not batch.chunks:
+                del self._extended[number]
+            elif (
+                holder.peer != peer
+                and not holder.awake(self.ledger.now, batch.estimate)
+                and any(fetch.root in roots for fetch in batch.chunks.values())
+            ):
+                del self._extended[number]
+                self.leases.watch(batch, self.ledger.now, 0.0)
+
+    def _let_go(self, batch: Batch, cause: ev.LapseCause) -> list[Cid]:
+        """A batch lapses; what comes of it from now on is late. Returns its chunks."""
+        late = list(batch.chunks)
+        self.lapse(batch.holder, late, cause)
+        return late
+
+    def grant_all(self) -> None:
+        # Whoever let a lease lapse and has sent nothing since comes last: however many such there are, and
+        # whatever they promise, they never stand before one that delivers, or was not tried yet.
+        for peer in sorted(self.ready, key=lambda peer: self.holders.get(peer).snubbed):
+            if self.free_at(peer) <= self.ledger.now:
+                del self.ready[peer]
+                holder = self.holders.get(peer)
+                self._grant(holder)
+                if not holder.outstanding:
+                    self._take_over(holder)
+                if not holder.outstanding and self.leases.overdue:
+                    self._hedge(holder)
+
+    def _grant(self, holder: Holder) -> None:
+        """Keep one holder busy: top up its queue once half of it is done."""
+        window = holder.window
+        sole = self._sole(holder)
+        if not holder.measured and sole:
+            window *= SOLE_FIRST  # nobody to be fair to, and a round trip is saved
+        room = window - holder.outstanding_bytes
+        if not holder.connected or (holder.outstanding and room < window // 2):
+            return
+        limit = self._limit(holder, sole=sole)
+        loose: dict[Cid, Fetch] = {}
+        for root in list(holder.roots):
+            if limit <= 0 or (room <= 0 and (holder.outstanding or loose)):
+                break
+            fetch = self.fetches.get(root)
+            if fetch is None or not fetch.missing:
+                del holder.roots[root]
+                continue
+            estimate = (fetch.estimate or CHUNK_SIZE) if fetch.tree else int(self.loose_size) or 1
+            count = min(max(room // estimate, 0 if holder.outstanding or loose else 2), limit)
+            if count and not (count := self.pauses.grant(fetch, count, self.ledger.now)):
+                del holder.roots[root]  # it is woken when it may go on
+                continue
+            chosen = self._choose(fetch, holder, count)
+            if chosen and fetch.missing and root in holder.roots:
+                holder.roots.move_to_end(root)  # the next grant begins with another object
+            limit -= len(chosen)
+            room -= len(chosen) * estimate
+            if fetch.tree:
+                for start in range(0, len(chosen), MAX_CIDS_DIRECT):
+                    part = dict.fromkeys(chosen[start : start + MAX_CIDS_DIRECT], fetch)
+                    self._push_grant(holder, root, part, estimate)
+            else:
+                loose.update(dict.fromkeys(chosen, fetch))
+                if len(loose) == MAX_CIDS_DIRECT:
+                    self._push_grant(holder, None, loose, estimate)
+                    loose = {}
+        if loose:
+            self._push_grant(holder, None, loose, int(self.loose_size) or 1)
+
+    @staticmethod
+    def _limit(holder: Holder, *, sole: bool) -> int:
+        """How many chunks may be granted to a holder now, whatever their sizes."""
+        if holder.snubbed:
+            return 1 - holder.outstanding  # a probe
+        limit = WINDOW_CHUNKS
+        if not holder.measured and not sole:
+            limit = min(limit, SLOW_START + holder.came)
+        return limit - holder.outstanding
+
+    def _choose(self, fetch: Fetch, holder: Holder, count: int) -> list[Cid]:
+        lacks = fetch.lacking(holder.peer)
+        if (part := fetch.parts.get(holder.peer)) is not None:
+            found = part.choose(fetch, count, lacks)
+            if len(found) < count:
+                holder.roots.pop(fetch.root, None)  # nothing more until it says that it has more
+            return found
+        chosen: list[Cid] = []
+        passed: list[Cid] = []
+        while fetch.missing and len(chosen) < count and len(passed) < MAX_LACKING:
+            cid, _ = fetch.missing.popitem(last=False)
+            (passed if cid in lacks else chosen).append(cid)
+        for cid in passed:
+            fetch.missing[cid] = None
+        if passed and not chosen:
+            holder.roots.pop(fetch.root, None)  # nothing here for it now; a new offer brings it back
+        return chosen
+
+    def _push_grant(self, holder: Holder, root: Cid | None, chunks: dict[Cid, Fetch], estimate: int) -> None:
+        cids = tuple(chunks)
+        holder.granted(len(cids), len(cids) * estimate, self.ledger.now)
+        seconds = holder.lease_seconds()
+        due = holder.due_seconds() if root is not None else None
+        self.leases.add(Batch(holder, dict(chunks), estimate), self.ledger.now, seconds, due)
+        self.ledger.emit(
+            ev.Granted(peer=holder.peer, root=root, cids=cids, deadline=self.ledger.now + seconds)
+        )
+        self.ledger.do(Push(peer=holder.peer, message=Grant(cids=cids, ttl=seconds)))
+
+    def _take_over(self, holder: Holder) -> None:
+        """Nothing is left to be granted, and this holder has nothing to do: move the end of the longest queue here."""
+        if holder.snubbed or not self.usable(holder.peer):
+            return
+        now = self.ledger.now
+        queues = [
+            other for other in self.holders.by_peer.values() if other.outstanding and other is not holder
+        ]
+        slow = max(queues, key=Holder.expected_seconds, default=None)
+        if slow is None or slow.expected_seconds() <= MOVE_SECONDS:
+            return
+        batches = self.leases.of(slow)
+        since = min((batch.deadline - batch.seconds for batch in batches if not batch.hedge), default=now)
+        if now - since < MOVE_AFTER:
+            self._idle[holder.peer] = since + MOVE_AFTER
+            return
+        if not all(batch.hedge or slow.awake(now, batch.estimate) for batch in batches):
+            return  # nothing comes from it: what it has is hedged, and lapses
+        queue = [(cid, batch) for batch in batches if not batch.hedge for cid in batch.chunks]
+        stays = self._stays(slow, holder, len(queue))
+        moved = [cid for cid, batch in queue[stays:] if self._can_send(cid, batch.chunks[cid], holder)]
+        # Not more than it will be granted: the rest would only go back to where it is.
+        moved = moved[max(len(moved) - self._limit(holder, sole=False), 0) :]
+        if not moved:
+            return
+        self.tell_cancel(slow.peer, moved)
+        for start in range(0, len(moved), MAX_CIDS_DIRECT):
+            self.lapse(slow, moved[start : start + MAX_CIDS_DIRECT], "moved")
+        self._grant(holder)
+
+    @staticmethod
+    def _stays(slow: Holder, fast: Holder, chunks: int) -> int:
+        """How many chunks of a queue stay where they are, so that both holders are done at about the same time."""
+        each = slow.outstanding_bytes / max(slow.outstanding, 1)
+        both = slow.rate + fast.rate
+        under_way = 1 + int(slow.rate * (slow.rtt + HICCUP) / max(each, 1))
+        stays = max(under_way, ceil(chunks * slow.rate / both))
+        then = max(stays * each / slow.rate, fast.rtt + (chunks - stays) * each / fast.rate)
+        return stays if then <= MOVE_SHARE * slow.expected_seconds() else chunks
+
+    def _hedge_all(self) -> None:
+        """Something is overdue: does anybody have nothing to do who could send it?"""
+        fetches = {id(f): f for batch in self.leases.overdue.values() for f in batch.chunks.values()}
+        idle = dict.fromkeys(peer for fetch in fetches.values() for peer in fetch.holders)
+        holders = [self.holders.get(peer) for peer in idle if self.usable(peer)]
+        for holder in sorted(holders, key=lambda holder: -holder.rate):
+            if not holder.outstanding:
+                self._hedge(holder)
+
+    def _hedge(self, holder: Holder) -> None:
+        """Nothing else is left to be granted: this one is told to send overdue chunks of others as well, each
+        once. Whose copy comes second is cancelled."""
+        if holder.snubbed or not self.usable(holder.peer):
+            return
+        now = self.ledger.now
+        chosen: dict[Cid, Fetch] = {}
+        batches = sorted(self.leases.overdue.values(), key=lambda batch: batch.due)
+        for batch in batches:
+            left = len(batch.chunks)
+            awake = batch.holder.awake(now, batch.estimate)
+            for cid, fetch in reversed(list(batch.chunks.items())):
+                # From the end: what comes next comes soon, unless its holder is gone altogether.
+                comes = left * batch.estimate / batch.holder.rate if awake else inf
+                if awake and left == 1:
+                    break  # it is being sent
+                sooner = holder.rtt + (len(chosen) + 1) * batch.estimate / holder.rate
+                left -= 1
+                if len(chosen) == HEDGES or batch.holder is holder or comes <= sooner:
+                    break
+                if self._can_hedge(cid, fetch, holder):
+                    chosen[cid] = fetch
+        by_root: dict[Cid, list[Cid]] = {}
+        for cid, fetch in chosen.items():
+            by_root.setdefault(fetch.root, []).append(cid)
+        for root, cids in by_root.items():
+            estimate = self.fetches[root].estimate or CHUNK_SIZE
+            holder.granted(len(cids), len(cids) * estimate, self.ledger.now)
+            seconds = holder.lease_seconds()
+            for cid in cids:
+                self.leases.add(
+                    Batch(holder, {cid: chosen[cid]}, estimate, hedge=True), self.ledger.now, seconds
+                )
+            deadline = self.ledger.now + seconds
+            event = ev.Granted(peer=holder.peer, root=root, cids=tuple(cids), deadline=deadline, hedge=True)
+            self.ledger.emit(event)
+            self.ledger.do(Push(peer=holder.peer, message=Grant(cids=tuple(cids), ttl=seconds)))
+
+    def _can_hedge(self, cid: Cid, fetch: Fetch, holder: Holder) -> bool:
+        if fetch.missing or cid in self.leases.hedges:
+            return False
+        return self._can_send(cid, fetch, holder) and fetch.hedge(cid)
+
+    def _can_send(self, cid: Cid, fetch: Fetch, holder: Holder) -> bool:
+        """Whether a holder said that it has this block."""
+        if holder.peer not in fetch.holders or cid in fetch.lacking(holder.peer):
+            return False
+        part = fetch.parts.get(holder.peer)
+        return part is None or part.names(fetch, cid)
+
+    def forsake(self, holder: Holder) -> None:
+        """It gives us nothing any more, of anything: all that was granted to it is free again."""
+        for root in list(holder.roots):
+            if fetch := self.fetches.get(root):
+                fetch.holders.pop(holder.peer, None)
+        holder.roots.clear()
+        self.lapse_all(holder, "refused")
+
+    def lapse_all(self, holder: Holder, cause: ev.LapseCause) -> None:
+        cids = [cid for batch in self.leases.of(holder) for cid in batch.chunks]
+        fetches = {id(f): f for cid in cids for f in self.wanted.get(cid, ())}
+        for start in range(0, len(cids), MAX_CIDS_DIRECT):
+            self.lapse(holder, cids[start : start + MAX_CIDS_DIRECT], cause)
+        for fetch in fetches.values():
+            self.settle(fetch, None, "lapsed", holder.peer)
+
+    def lapse(self, holder: Holder, cids: list[Cid], cause: ev.LapseCause) -> None:
+        """These leases end without their chunks; what is still wanted is free again."""
+        if not cids:
+            return
+        roots = owners(self.wanted, cids)
+        self.ledger.emit(ev.LeaseLapsed(peer=holder.peer, cids=tuple(cids), cause=cause, roots=roots))
+        self.ready[holder.peer] = None
+        for cid in reversed(cids):
+            if cause not in CAME:
+                holder.let_lapse(cid, "cancelled" if cause == "moved" else "late")
+            fetches = self.wanted.get(cid)
+            if self.leases.end(cid, holder) and fetches:
+                fetches[0].missing[cid] = None
+                fetches[0].missing.move_to_end(cid, last=False)
+        for fetch in {id(f): f for cid in cids for f in self.wanted.get(cid, ())}.values():
+            self.wake(fetch)
+
+    def wake(self, fetch: Fetch) -> None:
+        """A fetch misses something: every holder of it may have work."""
+        for peer in fetch.holders:
+            holder = self.holders.get(peer)
+            holder.roots[fetch.root] = None  # of one that is gone, for when it comes back
+            if holder.connected:
+                self.ready[peer] = None
+
+    def _wake_all(self, paused: set[Cid | None]) -> None:
+        """These need not pause any more."""
+        for fetch in self.fetches.values():
+            if self.pauses.key(fetch) in paused:
+                self.wake(fetch)
+
+    def resume(self, fetch: Fetch) -> None:
+        """A chunk of it has its place."""
+        if self.pauses.end(fetch):
+            self._wake_all({self.pauses.key(fetch)})
+
+    def withdraw(self, fetch: Fetch) -> None:
+        """What is still on its way for a fetch that is paused would be sent in vain."""
+        granted: dict[PeerId, list[Cid]] = {}
+        for leases in (self.leases.by_chunk, self.leases.hedges):
+            for cid, batch in leases.items():
+                if self.pauses.alike(batch.chunks[cid], fetch):
+                    granted.setdefault(batch.holder.peer, []).append(cid)
+        for peer, cids in granted.items():
+            holder = self.holders.get(peer)
+            for cid in cids:
+                holder.let_lapse(cid, "cancelled")
+            for start in range(0, len(cids), MAX_CIDS_DIRECT):
+                self.lapse(holder, cids[start : start + MAX_CIDS_DIRECT], "unwritten")
+            self.tell_cancel(peer, cids)
+
+    def has_holder(self, fetch: Fetch) -> bool:
+        """Whether somebody who is connected said yes to it."""
+        return any(self.holders.get(peer).connected for peer in fetch.holders)
+
+    def move(self, cid: Cid, waits: Fetch, fetch: Fetch) -> None:
+        """A block of two objects waits to be granted for one of them: if only the other has a holder, for that."""
+        if self.has_holder(fetch) and not self.has_holder(waits):
+            del waits.missing[cid]
+            fetch.missing[cid] = None
+            self.wake(fetch)
+
+    def gather(self, fetch: Fetch) -> None:
+        """An object has its first holder, who may send what waits for objects that nobody has."""
+        for cid in fetch.blocks if len(self.fetches) > 1 else ():
+            if cid not in fetch.counted and cid not in fetch.missing:
+                for other in self.wanted.get(cid, ()):
+                    if cid in other.missing:
+                        self.move(cid, other, fetch)
+                        break
+
+    def _hand_on(self, fetch: Fetch) -> None:
+        """An object has lost its last holder: another one that has the same blocks may have one."""
+        for cid in list(fetch.missing):
+            for other in self.wanted.get(cid, ()):
+                if other is not fetch and cid in fetch.missing:
+                    self.move(cid, fetch, other)
+
+    def settle(self, fetch: Fetch, wait: float | None, cause: RetryCause, peer: PeerId) -> None:
+        """If nobody is left to send it now, set when it is pushed again."""
+        if fetch.granted or not fetch.missing or any(self.usable(other) for other in fetch.holders):
+            return
+        if fetch.tree and not self.has_holder(fetch):
+            self._hand_on(fetch)
+        if wait is not None:
+            self.retry.again(fetch, wait, cause, peer)
+        elif cause == "lapsed":
+            self.retry.again(fetch, SNUB * 2.0 ** min(fetch.quiet_pushes, 5), cause, peer)
+
+    def _sole(self, holder: Holder) -> bool:
+        """Whether nobody else offered anything of what this holder did."""
+        fetches = (self.fetches.get(root) for root in islice(holder.roots, SOLE_LOOK))
+        return all(len(fetch.holders) <= 1 for fetch in fetches if fetch is not None)
+
+    def usable(self, peer: PeerId) -> bool:
+        """Whether this holder can be granted something just now."""
+        holder = self.holders.by_peer.get(peer)
+        return holder is not None and holder.connected and self.free_at(peer) <= self.ledger.now
+
+    def free_at(self, peer: PeerId) -> float:
+        """When this holder may be granted something."""
+        return self.retry.free_at(peer)
+
+    def tell_cancel(self, peer: PeerId, cids: list[Cid]) -> None:
+        """What was granted of these is not wanted from it any more."""
+        for start in range(0, len(cids), MAX_CIDS_DIRECT):
+            part = tuple(cids[start : start + MAX_CIDS_DIRECT])
+            self.ledger.do(Push(peer=peer, message=Cancel(cids=part)))

@@ -1,0 +1,266 @@
+"""The way of an intent: to whom it goes, and by which means. And which of others' intents go on from here.
+
+A want goes, each step only where the one before is not likely to be enough:
+1. to holders of this session, then to neighbours that answered in an earlier one, then to any other
+   neighbour: at most MAX_DIRECT, by direct push;
+2. by DHT, to the nodes closest to its roots, which forward it to the providers that they know; a first push
+   only where the DHT knows of a node that is not told directly;
+3. by gossip, to everybody: where the swarm is small, where nothing can be routed yet, and as a last resort
+   after LAST_RESORT pushes that nobody answered.
+
+Messages per intent: a flood costs about five times the number of nodes; routing grows with its logarithm.
+
+Of other nodes' intents, what came with hops left is forwarded to the providers of its roots: once, while it
+has not expired, and within a budget for each peer, so that nobody is made an amplifier.
+
+Peers that answered before are in the state, so they are known after a restart: some are dialled when the
+node starts, and again, ever more rarely, while it is alone. One that is not there is no error.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from flux_tui.core.api.effects import Dial, Forward
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.series.state import PeerState
+from flux_tui.core.turn import Ledger
+from flux_tui.core.wire.messages import INTENT_TTL, MAX_HOPS, Intent, SealedIntent, Want
+
+MAX_DIRECT = 16
+"""Peers that an intent is pushed to directly."""
+MAX_ROUTED = 8
+"""Roots of one intent that are routed: each costs a lookup. Loose chunks are not in the DHT anyway."""
+SMALL_SWARM = 32
+"""Nodes known to the DHT up to which gossip is not spared: a flood costs no more than routing does."""
+LAST_RESORT = 3
+"""Pushes without an answer after which the whole swarm is asked, whatever its size."""
+MAX_REMEMBERED = 8
+"""Peers of an earlier life that are dialled at a time."""
+ALONE_MIN, ALONE_MAX = 15.0, 600.0
+"""Seconds until a node without neighbours tries those that it remembers again; doubling."""
+RECALL_SECONDS = 60.0
+"""Between two times that those who answered before are looked for because nobody answers now."""
+MAX_QUIET = 4096
+"""Addresses whose failures are not told; anybody on the local network can make them up."""
+MAX_SEEN = 8192
+"""Intents remembered as forwarded."""
+MAX_BUDGETS = 1024
+"""Peers whose forwarding budget is remembered."""
+FORWARD_BURST, FORWARD_RATE = 64.0, 8.0
+"""Intents forwarded for one peer at once, and per second in the long run."""
+MAX_SKEW = 300.0
+"""Seconds that an origin's clock may differ from ours before its forwarded intents count as old or made up. An intent
+that its origin itself hands over is taken whatever the clocks say."""
+
+
+def is_timely(intent: Intent, wall: float) -> bool:
+    """Whether a forwarded intent was made just now, as far as two clocks can tell."""
+    return -MAX_SKEW <= intent.expires - wall <= INTENT_TTL + MAX_SKEW
+
+
+class Way(NamedTuple):
+    """Where a want goes."""
+
+    peers: tuple[PeerId, ...]
+    """Pushed to directly."""
+    routes: tuple[Cid, ...]
+    """Roots that it is routed by; empty: it is not."""
+    gossip: bool
+
+
+def choose(
+    roots: Sequence[Cid],
+    proven: Sequence[PeerId],
+    answered: Sequence[PeerId],
+    others: Sequence[PeerId],
+    *,
+    known: int,
+    untold: bool,
+    retry: bool,
+    unanswered: int,
+) -> Way:
+    """The way of a want for these roots.
+
+    `proven`: neighbours that said yes in this session; `answered`: those that did before; `others`: the
+    rest. `known`: nodes in the DHT as far as this one knows; `untold`: one of them is not told directly;
+    `unanswered`: pushes that nobody answered.
+    """
+    peers = (*proven, *answered, *others)
+    searching = retry or not proven
+    # A first push saves the lookup where all that it could lead to are told already.
+    look = bool(known) and (retry or untold)
+    routes = tuple(roots[:MAX_ROUTED]) if searching and look else ()
+    flood = not routes or known <= SMALL_SWARM or unanswered >= LAST_RESORT
+    overflow = len(peers) > MAX_DIRECT and known <= SMALL_SWARM
+    return Way(peers[:MAX_DIRECT], routes, gossip=(searching and flood) or overflow)
+
+
+class Router:
+    """What a node knows of ways."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self._table: set[PeerId] = set()
+        """Nodes that the DHT knows of; none: nothing can be routed."""
+        self._unlinked = 0
+        """Of these, how many are no neighbours. Counted as they come and go: a want costs no look at all of them."""
+        self._forwarded: dict[tuple[PeerId, bytes], None] = {}
+        self._budgets: dict[PeerId, tuple[float, float]] = {}
+        """By peer: intents that may be forwarded for it, as of a time."""
+        self._quiet: set[str] = set()
+        """Addresses that were dialled from memory, or found: that one does not answer is nobody's concern."""
+        self._named: set[str] = set()
+        """Those that a person or a ticket named."""
+        self._up: set[PeerId] = set()
+        self._alone_at = float("inf")
+        """When remembered peers are tried again."""
+        self._alone_wait = ALONE_MIN
+        self._recall_at = 0.0
+
+    # ── ours ────────────────────────────────────────────────────────────────────────────────────
+
+    def way(
+        self,
+        roots: Sequence[Cid],
+        proven: Sequence[PeerId],
+        others: Iterable[PeerId],
+        *,
+        retry: bool,
+        unanswered: int,
+    ) -> Way:
+        """The way of a want, by what is known now."""
+        peers = self.ledger.state.peers
+        answered: list[PeerId] = []
+        strangers: list[PeerId] = []
+        for peer in others:
+            known = peers.get(peer)
+            (answered if known is not None and _gave(known) else strangers).append(peer)
+        answered.sort(key=lambda peer: -peers[peer].chunks_in)
+        if retry and self.ledger.now >= self._recall_at:
+            self._recall_at = self.ledger.now + RECALL_SECONDS
+            self._look(only_givers=True)
+        told = (*proven, *answered, *strangers)
+        untold = self._unlinked > 0 or any(peer in self._table for peer in told[MAX_DIRECT:])
+        return choose(
+            roots,
+            proven,
+            answered,
+            strangers,
+            known=len(self._table),
+            untold=untold,
+            retry=retry,
+            unanswered=unanswered,
+        )
+
+    @property
+    def leads_on(self) -> bool:
+        """Whether the DHT knows of a node that is no neighbour."""
+        return self._unlinked > 0
+
+    def table_changed(self, came: Iterable[PeerId], went: Iterable[PeerId]) -> None:
+        """The DHT knows of other nodes than before."""
+        for peer in set(went) & self._table:
+            self._table.discard(peer)
+            self._unlinked -= peer not in self._up
+        for peer in set(came) - self._table:
+            self._table.add(peer)
+            self._unlinked += peer not in self._up
+
+    # ── others' ─────────────────────────────────────────────────────────────────────────────────
+
+    def came(self, peer: PeerId, intent: Intent, sealed: SealedIntent, hops: int) -> None:
+        """An intent was routed to this node, by `peer`: pass it on to who may have what it wants."""
+        if hops < 1 or not isinstance(intent.body, Want) or intent.origin == self.ledger.me:
+            return
+        if peer != intent.origin and not is_timely(intent, self.ledger.wall):
+            return
+        key = (intent.origin, intent.nonce)
+        if key in self._forwarded or not self._spend(peer):
+            return
+        self._forwarded[key] = None
+        if len(self._forwarded) > MAX_SEEN:
+            del self._forwarded[next(iter(self._forwarded))]
+        self.ledger.do(Forward(roots=intent.body.cids, intent=sealed, hops=min(hops, MAX_HOPS) - 1))
+
+    def _spend(self, peer: PeerId) -> bool:
+        """Whether one more intent may be forwarded for this peer."""
+        now = self.ledger.now
+        left, at = self._budgets.pop(peer, (FORWARD_BURST, now))
+        left = min(left + (now - at) * FORWARD_RATE, FORWARD_BURST)
+        self._budgets[peer] = (max(left - 1.0, 0.0), now)  # the latest last: the oldest is forgotten first
+        if len(self._budgets) > MAX_BUDGETS:
+            del self._budgets[next(iter(self._budgets))]
+        return left >= 1.0
+
+    # ── those that are remembered ───────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """The node is up: look for whom it knew."""
+        self._look()
+
+    def peer_up(self, peer: PeerId) -> None:
+        """A neighbour came."""
+        self._unlinked -= peer in self._table and peer not in self._up
+        self._up.add(peer)
+        self._alone_at, self._alone_wait = float("inf"), ALONE_MIN
+
+    def peer_down(self, peer: PeerId) -> None:
+        """A neighbour went."""
+        self._unlinked += peer in self._table and peer in self._up
+        self._up.discard(peer)
+        if not self._up:
+            self._alone_at = self.ledger.now + self._alone_wait
+
+    def is_quiet(self, addr: str) -> bool:
+        """Whether this address was dialled without anybody having named it."""
+        return addr in self._quiet
+
+    def asked_for(self, addr: str) -> None:
+        """Somebody named this address: whether it answers matters now."""
+        self._quiet.discard(addr)
+        self._named.add(addr)
+
+    def found(self, addr: str) -> None:
+        """Discovery did: that one of its own cannot be dialled is the concern of nobody here."""
+        if addr not in self._named:
+            self._hush(addr)
+
+    def _hush(self, addr: str) -> None:
+        if len(self._quiet) >= MAX_QUIET:
+            self._quiet.clear()
+        self._quiet.add(addr)
+
+    def next_deadline(self) -> float:
+        """When `on_time` has something to do."""
+        return self._alone_at
+
+    def on_time(self) -> None:
+        """Still alone? Then try again."""
+        if self.ledger.now >= self._alone_at:
+            self._look()
+
+    def _look(self, *, only_givers: bool = False) -> None:
+        """Dial some peers of earlier lives: those that gave something first, then the latest seen."""
+        state = self.ledger.state
+        found = [
+            peer
+            for peer in state.peers.values()
+            if peer.addr.endswith(f"/p2p/{peer.peer}")
+            and peer.peer not in self._up
+            and (_gave(peer) or not only_givers)
+        ]
+        found.sort(key=lambda peer: (_gave(peer), peer.seen_at), reverse=True)
+        # Of more than are tried at a time, others every time: the first few may be gone for good.
+        start = int(self.ledger.random() * len(found)) if self._quiet else 0
+        for peer in (found + found)[start : start + min(len(found), MAX_REMEMBERED)]:
+            self._hush(peer.addr)
+            self.ledger.do(Dial(addr=peer.addr))
+        if found and not self._up:
+            self._alone_at = self.ledger.now + self._alone_wait
+            self._alone_wait = min(self._alone_wait * 2, ALONE_MAX)
+        else:
+            self._alone_at = float("inf")
+
+
+def _gave(peer: PeerState) -> bool:
+    return peer.yes > 0 or peer.chunks_in > 0

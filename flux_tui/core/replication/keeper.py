@@ -1,0 +1,416 @@
+"""Keeping replicas for others: the keeper's half of a hold.
+
+- Room is what the policy's `quota` leaves. One origin may have at most a share of it, unless it is the only
+  peer that is allowed. What turns out to be larger than its origin said is looked at again, and let go if
+  there is no room for it.
+- A `keep` counts only if a `can_hold` went to the same peer before it (offers.py).
+- A replica is fetched by the same machinery as a want, a few at a time. Its leaves stand in one file: names, folders
+  and repeats that a stranger made up cost nothing.
+- Room is made by what was wanted least lately, and only by replicas: what the user added or got is never
+  touched, and an object that the user gets or adds while it is kept becomes the user's. What was wanted or
+  taken in a short while ago makes no room for a newcomer; when the quota is lowered, it does.
+- Only the origin that had it kept can release it. Whoever keeps something for an origin says so when it has
+  begun, when it has all of it, when it lets go, whenever a stream to that origin opens, and now and then: so
+  nothing depends on one message, and an origin that does not need it any more says so again.
+"""
+
+from collections.abc import Iterable
+
+from flux_tui.core.api.effects import DropTree, Evict, Push
+from flux_tui.core.fetching.download import Fetch
+from flux_tui.core.fetching.requester import Requester
+from flux_tui.core.fetching.retry import JITTER
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.peers.provider_records import Provided
+from flux_tui.core.replication.offers import OFFER_SECONDS, Offers
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.events import DropCause, Reason
+from flux_tui.core.series.fold_replicas import origins_of
+from flux_tui.core.series.state import Kept
+from flux_tui.core.serving.responder import Responder
+from flux_tui.core.turn import Ledger
+from flux_tui.core.wire import messages as msg
+from flux_tui.core.wire.messages import MAX_CIDS_DIRECT
+
+SHARE = 2
+"""One origin may have this part of the quota kept: a half."""
+MAX_KEPT = 1024
+"""Replicas on one node, whatever their size."""
+MAX_ORIGINS = 16
+"""Peers that one replica is kept for."""
+MAX_FETCHING = 4
+"""Replicas that are fetched at a time; who asks meanwhile hears `busy`."""
+BUSY_SECONDS = 10.0
+"""When that may be over."""
+PROTECTED_SECONDS = 600.0
+"""After it was wanted or taken in, a replica makes no room for another."""
+REMIND_SECONDS, REMIND_SOON = 300.0, 10.0
+"""Between two times that origins are told what is kept for them; and after one that could not be told."""
+WANTED_EVERY = 60.0
+"""Seconds between two entries that tell of a replica being taken from."""
+
+NOT_OFFERED = "a keep counts only after a can_hold: push a hold first"
+
+_No = tuple[Reason, float | None, str]
+
+_REASONS: dict[DropCause, Reason | None] = {
+    "released": None,
+    "evicted": "low_space",
+    "quota": "low_space",
+    "low_space": "low_space",
+    "too_large": "too_large",
+    "denied": "denied",
+    "cancelled": "denied",
+    "failed": "not_held",
+    "lost": "not_held",
+}
+"""What an origin hears of why its replica is gone."""
+
+
+class Keeper:
+    """Replicas that this node keeps for others. What must not be forgotten is in the state."""
+
+    def __init__(
+        self, ledger: Ledger, requester: Requester, responder: Responder, provided: Provided
+    ) -> None:
+        self.ledger = ledger
+        self.requester = requester
+        self.responder = responder
+        self.provided = provided
+        self._fetching: dict[Cid, int] = {}
+        """Replicas on their way, and the bytes of each that room was found for."""
+        self._remind_at = float("inf")
+        self.offers = Offers()
+
+    @property
+    def kept(self) -> dict[Cid, Kept]:
+        """The replicas of this node."""
+        return self.ledger.state.kept
+
+    def start(self) -> None:
+        """The node is up: go on with what was on its way, and with what was to go."""
+        state = self.ledger.state
+        for root in list(state.dropping):
+            self._evict(root)
+        for root, kept in self.kept.items():
+            if kept.whole or kept.own:
+                continue
+            if root not in self.requester.fetches:
+                self._begin(root, kept)
+            self._fetching[root] = kept.charge
+        self.fit()
+
+    # ── what origins say ────────────────────────────────────────────────────────────────────────
+
+    def asked(self, intent: msg.Intent, hold: msg.Hold, via: ev.Via) -> None:
+        """Somebody looks for keepers."""
+        peer, root = intent.origin, hold.root
+        if (no := self._why_not(peer, root, hold.size)) is not None:
+            # What came through the swarm is answered only if it is worth asking again.
+            if via == "direct" or no[1] is not None:
+                self._say_no(peer, root, no, intent.addrs)
+            return
+        self.offers.add(peer, root, self.ledger.now + OFFER_SECONDS)
+        self.ledger.emit(ev.OfferedHold(peer=peer, root=root, size=hold.size, via=via, name=hold.name))
+        self.responder.answer(peer, msg.CanHold(root=root, whole=self._is_whole(root)), intent.addrs)
+
+    def keep(self, peer: PeerId, keep: msg.Keep) -> None:
+        """An origin says that a replica is to be kept."""
+        root, kept = keep.root, self.kept.get(keep.root)
+        if kept is not None and peer in kept.origins:
+            self._tell((peer,), root, "whole" if kept.whole else "begun")
+            return
+        if (no := self._why_not(peer, root, keep.size)) is not None:
+            self._say_no(peer, root, no, ())
+            return
+        if not self.offers.live(peer, root, self.ledger.now):
+            self._say_no(peer, root, ("busy", BUSY_SECONDS, NOT_OFFERED), ())
+            return
+        self.offers.drop(peer, root)
+        if kept is None and not self._is_own(root):
+            self._make_room(keep.size)
+        self.ledger.emit(ev.KeepReceived(peer=peer, root=root, size=keep.size, name=keep.name))
+        kept = self.kept[root]
+        self._tell((peer,), root, "whole" if kept.whole else "begun")
+        if not kept.whole and root not in self._fetching:
+            if root not in self.requester.fetches:
+                self._begin(root, kept)
+            self._fetching[root] = kept.charge
+
+    def released(self, peer: PeerId, cids: Iterable[Cid]) -> None:
+        """An origin does not need these any more. Nobody else can say so."""
+        gone: list[Cid] = []
+        for root in cids:
+            kept = self.kept.get(root)
+            if kept is None or peer not in kept.origins:
+                continue
+            gone.append(root)
+            self.ledger.emit(ev.ReleaseReceived(peer=peer, root=root, name=kept.name))
+            if not kept.origins:
+                self._drop(root, "released")
+        if gone and peer in self.responder.connected:
+            self.ledger.do(Push(peer=peer, message=msg.Held(cids=tuple(gone), how="gone")))
+
+    def peer_up(self, peer: PeerId) -> None:
+        """A stream is open: if something is kept for this peer, it may have missed what became of it."""
+        self._remind(peer)
+
+    def dropped(self) -> None:
+        """Something that is said of replicas could not even be queued."""
+        self._remind_at = min(self._remind_at, self.ledger.now + REMIND_SOON)
+
+    def next_deadline(self) -> float:
+        """When `on_time` has something to do; infinity if nothing is kept."""
+        return self._remind_at if self.kept else float("inf")
+
+    def on_time(self) -> None:
+        """Tell the origins what is kept for them, if it is time."""
+        if not self.kept:
+            self._remind_at = float("inf")
+        elif self._remind_at == float("inf"):
+            self._remind_at = self.ledger.now + REMIND_SECONDS * (1 + JITTER * self.ledger.random())
+        elif self._remind_at <= self.ledger.now:
+            self._remind_at = self.ledger.now + REMIND_SECONDS * (1 + JITTER * self.ledger.random())
+            for peer in {peer: None for kept in self.kept.values() for peer in kept.origins}:
+                if peer in self.responder.connected:
+                    self._remind(peer)
+
+    def _remind(self, peer: PeerId) -> None:
+        for how in ("begun", "whole"):
+            roots = [r for r, k in self.kept.items() if peer in k.origins and k.whole == (how == "whole")]
+            for start in range(0, len(roots), MAX_CIDS_DIRECT):
+                part = tuple(roots[start : start + MAX_CIDS_DIRECT])
+                self.ledger.do(Push(peer=peer, message=msg.Held(cids=part, how=how)))
+
+    def granted(self, peer: PeerId) -> None:
+        """A peer takes of what it was promised; of replicas among that, it is noted now and then."""
+        for root in self.responder.promised_to(peer) if self.kept else ():
+            kept = self.kept.get(root)
+            if kept is not None and self.ledger.wall - kept.last_wanted >= WANTED_EVERY:
+                self.ledger.emit(ev.ReplicaWanted(peer=peer, root=root))
+
+    # ── what happens here ───────────────────────────────────────────────────────────────────────
+
+    def let_go(self, root: Cid, by: str | None) -> bool:
+        """Somebody here wants this no longer kept. False: it is not."""
+        if root not in self.kept:
+            return False
+        self._drop(root, "cancelled", by)
+        return True
+
+    def settle(self) -> None:
+        """After each turn: replicas that came whole, that cannot be had, or that are larger than was said."""
+        for root, reserved in list(self._fetching.items()):
+            kept, fetch = self.kept.get(root), self.requester.fetches.get(root)
+            if kept is None:
+                del self._fetching[root]
+            elif kept.whole:
+                del self._fetching[root]
+                self._tell(kept.origins, root, "whole")
+                self.became_whole(root)
+            elif fetch is not None:
+                if fetch.held and kept.charge > reserved:
+                    self._grew(root, kept)
+            elif (known := self.ledger.state.objects.get(root)) is not None and known.origin != "held":
+                self._begin(root, kept)  # the user wanted it, and does not any more
+            else:
+                self._drop(root, "failed")
+
+    def became_whole(self, root: Cid) -> None:
+        """The user added or got an object: if it is kept here for others, it is the user's from now on."""
+        kept = self.kept.get(root)
+        if kept is None or kept.own or not self._is_own(root):
+            return
+        told = kept.whole and root not in self._fetching
+        self._stop_fetching(root)
+        self.ledger.emit(ev.ReplicaAdopted(root=root))
+        if not told:
+            self._tell(kept.origins, root, "whole")
+        self._evict(root)
+
+    def disowned(self, root: Cid) -> None:
+        """The user does not share this any more. Others were promised it all the same: it is copied from what is still
+        here, if the quota has room for it."""
+        kept = self.kept.get(root)
+        if kept is None or kept.whole:
+            return
+        if self.ledger.state.kept_bytes > self.responder.policy.quota:
+            self._drop(root, "low_space")
+            return
+        self._begin(root, kept)
+        self._fetching[root] = kept.charge
+
+    def gone(self, path: str) -> None:
+        """A file of ours was changed or removed: what was kept in it is not kept any more."""
+        for root, kept in list(self.kept.items()):
+            if kept.own:
+                known = self.ledger.state.objects.get(root)
+                place = known.path if known is not None else None
+                lost = place is not None and (path == place or path.startswith(f"{place}/"))
+            else:
+                lost = "/held/" in path and root in path
+            if lost:
+                self._drop(root, "lost")
+
+    def evicted(self, root: Cid, chunks: int, size: int) -> None:
+        """The store's copy of a replica is gone."""
+        if root in self.ledger.state.dropping:
+            name = self.ledger.state.dropping[root]
+            self.ledger.emit(ev.ReplicaEvicted(root=root, chunks=chunks, size=size, name=name))
+
+    def fit(self) -> None:
+        """The policy may be another: let go of what it refuses, and of what there is no room for now."""
+        policy = self.responder.policy
+        for root, kept in list(self.kept.items()):
+            refused = [peer for peer in kept.origins if policy.refuses(peer)]
+            if refused and len(refused) == len(kept.origins):
+                self._drop(root, "denied")
+        used = self.ledger.state.kept_bytes
+        for root in self._oldest_first():
+            if used <= policy.quota:
+                break
+            used -= self.kept[root].charge
+            self._drop(root, "quota")
+
+    # ── room ────────────────────────────────────────────────────────────────────────────────────
+
+    def _why_not(self, peer: PeerId, root: Cid, size: int) -> _No | None:
+        """Why a replica is not kept for this peer: the reason, when to come back, and words."""
+        policy, state = self.responder.policy, self.ledger.state
+        if policy.refuses(peer):
+            return "denied", None, ""
+        kept = self.kept.get(root)
+        if kept is not None and peer in kept.origins:
+            return None
+        if kept is not None and len(kept.origins) >= MAX_ORIGINS:
+            return "busy", BUSY_SECONDS, ""
+        if self._is_own(root):
+            return None if len(self.kept) < MAX_KEPT else ("low_space", None, "")
+        if policy.max_object and size > policy.max_object:
+            return "too_large", None, ""
+        if (no := self._share_no(peer, root, size)) is not None:
+            return no
+        if kept is not None:
+            return None
+        if root in state.dropping or len(self._fetching) >= MAX_FETCHING:
+            return "busy", BUSY_SECONDS, ""
+        if len(self.kept) >= MAX_KEPT:
+            return "low_space", None, ""
+        return self._room_no(size)
+
+    def _share_no(self, peer: PeerId, root: Cid, size: int) -> _No | None:
+        policy = self.responder.policy
+        if not policy.quota:
+            return "low_space", None, "nothing is kept for others here"
+        share = policy.quota if policy.allow == (peer,) else policy.quota // SHARE
+        others = sum(k.charge for r, k in self.kept.items() if peer in k.origins and r != root)
+        if others + size > share:
+            return "low_space", None, "that is more than one peer may have kept here"
+        return None
+
+    def _room_no(self, size: int) -> _No | None:
+        """None if there is room for so many bytes, or can be made."""
+        over = self.ledger.state.kept_bytes + size - self.responder.policy.quota
+        for root in self._oldest_first():
+            if over <= 0:
+                break
+            kept = self.kept[root]
+            wait = kept.last_wanted + PROTECTED_SECONDS - self.ledger.wall
+            if wait > 0:  # the oldest is looked at first: when this one may go, there may be room
+                return "low_space", round(max(wait, 1.0), 3), ""
+            over -= kept.charge
+        return None if over <= 0 else ("low_space", None, "")
+
+    def _make_room(self, size: int) -> None:
+        over = self.ledger.state.kept_bytes + size - self.responder.policy.quota
+        for root in self._oldest_first():
+            if over <= 0:
+                break
+            over -= self.kept[root].charge
+            self._drop(root, "evicted")
+
+    def _oldest_first(self) -> list[Cid]:
+        """What may make room, least lately wanted first."""
+        objects = self.ledger.state.objects
+        found = [
+            kept
+            for root, kept in self.kept.items()
+            if not kept.own and ((known := objects.get(root)) is None or known.origin == "held")
+        ]
+        return [kept.root for kept in sorted(found, key=lambda kept: kept.last_wanted)]
+
+    def _grew(self, root: Cid, kept: Kept) -> None:
+        """It is larger than its origin said. Is there room for that, too?"""
+        policy, charge = self.responder.policy, kept.charge
+        if policy.max_object and charge > policy.max_object:
+            self._drop(root, "too_large")
+        elif any(self._share_no(peer, root, charge) for peer in kept.origins) or (
+            self.ledger.state.kept_bytes > policy.quota
+        ):
+            self._drop(root, "low_space")
+        else:
+            self._fetching[root] = charge
+
+    # ── helpers ─────────────────────────────────────────────────────────────────────────────────
+
+    def _begin(self, root: Cid, kept: Kept) -> None:
+        """Fetch it, from whoever has it."""
+        size = kept.size or None
+        self.ledger.emit(ev.Requested(cid=root, name=kept.name, size=size, held=True))
+        self.requester.begin(Fetch(root, path=None, tree=True, by=None, size=size, held=True))
+
+    def _drop(self, root: Cid, cause: DropCause, by: str | None = None) -> None:
+        """Let go of a replica, and say so to whom it was kept for."""
+        kept, origins = self.kept[root], origins_of(self.ledger.state, root)
+        self._stop_fetching(root)
+        self.ledger.emit(ev.ReplicaDropped(root=root, cause=cause, size=kept.charge, name=kept.name, by=by))
+        if cause != "released":
+            self._tell(origins, root, "gone", _REASONS[cause])
+        if not kept.own:
+            self.provided.drop(root)
+            self._evict(root)
+
+    def _stop_fetching(self, root: Cid) -> None:
+        self._fetching.pop(root, None)
+        fetch = self.requester.fetches.get(root)
+        if fetch is not None and fetch.held:
+            self.requester.cancel(root)
+            self.responder.settled(root)
+            self.ledger.do(DropTree(root=root))
+
+    def _evict(self, root: Cid) -> None:
+        state = self.ledger.state
+        others = tuple(dict.fromkeys((*state.objects, *state.pending, *state.kept)))
+        self.ledger.do(Evict(root=root, others=others))
+
+    def _tell(
+        self, peers: Iterable[PeerId], root: Cid, how: ev.HeldHow, reason: Reason | None = None
+    ) -> None:
+        for peer in peers:
+            if peer in self.responder.connected:
+                self.ledger.do(Push(peer=peer, message=msg.Held(cids=(root,), how=how, reason=reason)))
+
+    def _say_no(self, peer: PeerId, root: Cid, no: _No, addrs: tuple[str, ...]) -> None:
+        reason, retry_after, text = no
+        has_it = self._is_whole(root)
+        self.ledger.emit(
+            ev.AnsweredNo(
+                peer=peer, cids=(root,), reason=reason, has_it=has_it, retry_after=retry_after, about="hold"
+            )
+        )
+        self.responder.answer(
+            peer,
+            msg.StatusNo(
+                cids=(root,), reason=reason, has_it=has_it, retry_after=retry_after, text=text, about="hold"
+            ),
+            addrs,
+        )
+
+    def _is_whole(self, root: Cid) -> bool:
+        known = self.ledger.state.objects.get(root)
+        return known is not None and known.completed_at is not None
+
+    def _is_own(self, root: Cid) -> bool:
+        """Whether the user has all of it."""
+        known = self.ledger.state.objects.get(root)
+        return known is not None and known.completed_at is not None and known.origin != "held"

@@ -1,0 +1,352 @@
+"""Asking others to keep replicas of an object: the origin's half.
+
+1. A hold goes to neighbours, and to the swarm if they are too few or do not do: a thousand nodes with room
+   need not all offer it. Who has room pushes a tiny offer (`can_hold`), the others a NO with its reason.
+2. Only the origin assigns: it pushes `keep` to exactly as many as are lacking. Other offers are
+   remembered for a while, to take the place of a keeper that goes.
+3. A keeper says when it has begun, and when it has all of it. One that never says so, that leaves and does
+   not come back, or that lets go is replaced: first by who offered, else by another push.
+4. As long as replicas are lacking, the hold is pushed again: when a NO named a time, else after a silence
+   that doubles up to a cap. All of that follows from the state, so a restart goes on where it was.
+
+A keeper that a release did not reach says `held` when it is back, and hears it then.
+"""
+
+from collections.abc import Iterable
+
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.api.effects import Broadcast, Dial, Push
+from flux_tui.core.fetching.retry import JITTER, SILENCE, SILENCE_MAX
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.peers.router import MAX_DIRECT, Router
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.backoff import RETRY_MIN
+from flux_tui.core.series.state import Hold
+from flux_tui.core.turn import Ledger
+from flux_tui.core.wire import messages as msg
+from flux_tui.core.wire.messages import MAX_WAIT
+
+MAX_HOLDS = 1024
+"""Holds of one node. Each is looked at when a neighbour comes or goes."""
+ENOUGH = 2
+"""Neighbours for each replica that is lacking, with which the swarm is not asked at first."""
+NEIGHBOURS_SECONDS = 5.0
+"""For neighbours to answer; then the swarm is asked."""
+ANSWER_SECONDS = 30.0
+"""For a peer that was told to keep a replica to say that it has begun."""
+GRACE_SECONDS = 60.0
+"""For a keeper that is gone to come back: a restart is no reason to copy an object once more."""
+AGAIN_MIN = 5.0
+"""Before a hold is pushed again because of what a peer said, or because it left; doubled by each push that
+found nobody: peers that refuse with a short time, or accept and let go for ever, must not drive us.
+"""
+SPARE_SECONDS = 120.0
+"""How long an offer that was not needed is remembered."""
+MAX_SPARES = 32
+"""Such offers for one hold."""
+MAX_UP = 64
+"""Holds that a new neighbour is asked about at once."""
+
+
+class Origin:
+    """Replicas that others keep for this node. Everything that must not be forgotten is in the state."""
+
+    def __init__(self, ledger: Ledger, router: Router) -> None:
+        self.ledger = ledger
+        self.router = router
+        self._up: dict[PeerId, None] = {}
+        self._left: dict[PeerId, float] = {}
+        """Keepers that are not there, and when they count as gone."""
+        self._spares: dict[Cid, dict[PeerId, float]] = {}
+        self._heard: dict[Cid, set[PeerId]] = {}
+        """Who answered since the last push: an answer is written once."""
+        self._next: float | None = None
+        """When something is due; None: to be found anew."""
+
+    @property
+    def holds(self) -> dict[Cid, Hold]:
+        """The holds of this node."""
+        return self.ledger.state.holds
+
+    # ── what people ask for ─────────────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """The node is up: keepers get the time to come back, and are looked for."""
+        for peer in {peer: None for hold in self.holds.values() for peer in hold.keepers}:
+            self._left[peer] = self.ledger.now + GRACE_SECONDS
+            known = self.ledger.state.peers.get(peer)
+            if known is not None and known.addr.endswith(f"/p2p/{peer}"):
+                self.router.found(known.addr)  # that it is not there just now is no error
+                self.ledger.do(Dial(addr=known.addr))
+        self._next = None
+
+    def hold(self, command: cmd.Hold) -> None:
+        """Somebody here wants replicas of an object, or another number of them."""
+        root, known = command.root, self.ledger.state.objects.get(command.root)
+        if root not in self.holds and len(self.holds) >= MAX_HOLDS:
+            text = f"{MAX_HOLDS:,} objects are held by others already: release one to have {root} held"
+            self.ledger.emit(ev.ErrorOccurred(text=text, cid=root, by=command.by))
+            return
+        size = self._size(root) or command.size or 0
+        name = (known.name if known is not None else None) or command.name
+        self.ledger.emit(
+            ev.HoldRequested(
+                root=root,
+                replicas=command.replicas,
+                size=size,
+                name=name[: msg.MAX_NAME] if name else None,
+                by=command.by,
+            )
+        )
+        self._shrink(self.holds[root])
+        self._next = None
+
+    def release(self, root: Cid, by: str | None) -> bool:
+        """Nobody needs to keep it any more. False: nobody was asked to."""
+        hold = self.holds.get(root)
+        if hold is None:
+            return False
+        self.ledger.emit(ev.Released(cids=(root,), by=by))
+        for peer in hold.keepers:
+            self._push(peer, msg.Release(cids=(root,)))
+        self._spares.pop(root, None)
+        self._heard.pop(root, None)
+        self._next = None
+        return True
+
+    def push_now(self, roots: Iterable[Cid]) -> None:
+        """Ask for what is lacking of these now, whatever their timers say."""
+        for root in roots:
+            if (hold := self.holds.get(root)) is not None and hold.lacking:
+                self._search(hold)
+
+    def _shrink(self, hold: Hold) -> None:
+        """Fewer are wanted: the last ones that were told, and have least of it, may let go."""
+        spare = len(hold.keepers) - hold.replicas
+        if spare <= 0:
+            return
+        order = sorted(hold.keepers.values(), key=lambda replica: (replica.how == "whole", -replica.since))
+        for replica in order[:spare]:
+            self.ledger.emit(ev.ReplicaLost(peer=replica.peer, root=hold.root, cause="surplus"))
+            self._push(replica.peer, msg.Release(cids=(hold.root,)))
+
+    # ── what flows in ───────────────────────────────────────────────────────────────────────────
+
+    def offered(self, peer: PeerId, root: Cid, *, whole: bool) -> None:
+        """A peer can keep a replica."""
+        hold = self.holds.get(root)
+        spares = self._spares.setdefault(root, {}) if hold is not None else {}
+        if hold is None or peer in hold.keepers or (not hold.lacking and len(spares) >= MAX_SPARES):
+            return
+        if not self._first(root, peer):
+            return
+        self.ledger.emit(ev.CanHold(peer=peer, root=root, whole=whole))
+        spares.pop(peer, None)
+        spares[peer] = self.ledger.now + SPARE_SECONDS
+        if len(spares) > MAX_SPARES:
+            del spares[next(iter(spares))]
+        self._fill(hold)
+
+    def refused(self, peer: PeerId, no: msg.StatusNo) -> None:
+        """A peer will not keep a replica: it was asked to, or told to."""
+        wait = None if no.retry_after is None else min(no.retry_after, MAX_WAIT)
+        for root in no.cids:
+            hold = self.holds.get(root)
+            if hold is None:
+                continue
+            replica = hold.keepers.get(peer)
+            if replica is not None and replica.how is not None:
+                continue  # it keeps one: what it lets go of it says by `held`
+            first = self._first(root, peer)
+            if replica is None and not first:
+                continue
+            self._spares.get(root, {}).pop(peer, None)
+            self.ledger.emit(
+                ev.StatusNo(
+                    peer=peer,
+                    cids=(root,),
+                    reason=no.reason,
+                    has_it=no.has_it,
+                    retry_after=wait,
+                    text=no.text,
+                    about="hold",
+                )
+            )
+            self._fill(hold)
+            if replica is not None:
+                self._replace(hold)
+            if wait is not None and hold.lacking:
+                self._again(hold, max(wait, self._patience(hold)), "retry_after", peer)
+
+    def held(self, peer: PeerId, held: msg.Held) -> None:
+        """A keeper says what there is of replicas there."""
+        unknown: list[Cid] = []
+        for root in held.cids:
+            hold = self.holds.get(root)
+            if hold is not None and (replica := hold.keepers.get(peer)) is not None:
+                if replica.how != held.how:
+                    self.ledger.emit(ev.ReplicaHeld(peer=peer, root=root, how=held.how, reason=held.reason))
+                    self._next = None
+                if held.how == "gone":
+                    self._spares.get(root, {}).pop(peer, None)
+                    self._fill(hold)
+                    self._replace(hold)
+            elif held.how == "gone":
+                continue
+            elif hold is not None and hold.lacking:
+                self.offered(peer, root, whole=held.how == "whole")
+                if peer not in hold.keepers:
+                    unknown.append(root)
+            else:
+                unknown.append(root)
+        if unknown:
+            self._push(peer, msg.Release(cids=tuple(unknown)))
+
+    def dropped(self, peer: PeerId, root: Cid) -> None:
+        """A `keep` could not even be queued."""
+        hold = self.holds.get(root)
+        if hold is not None and peer in hold.keepers:
+            self._lose(hold, peer, "slow")
+
+    def peer_up(self, peer: PeerId) -> None:
+        """A neighbour: a keeper that is back, or somebody who may become one."""
+        self._up[peer] = None
+        self._left.pop(peer, None)
+        self._next = None
+        asked = 0
+        for hold in list(self.holds.values()):
+            replica = hold.keepers.get(peer)
+            if replica is not None and replica.how is None:
+                self._push(peer, msg.Keep(root=hold.root, size=self._size(hold.root), name=hold.name))
+            elif replica is None and hold.lacking and asked < MAX_UP and hold.next_push_at is not None:
+                asked += 1
+                at = self.ledger.steady(hold.next_push_at)
+                self._ask(hold, (peer,), gossip=False, next_push_at=at)
+
+    def peer_down(self, peer: PeerId) -> None:
+        """A neighbour is gone; if it keeps something, it may come back."""
+        self._up.pop(peer, None)
+        if any(peer in hold.keepers for hold in self.holds.values()):
+            self._left[peer] = self.ledger.now + GRACE_SECONDS
+            self._next = None
+
+    # ── time ────────────────────────────────────────────────────────────────────────────────────
+
+    def next_deadline(self) -> float:
+        """When `on_time` has something to do; infinity if nothing is due."""
+        if self._next is None:
+            self._next = min((self._due(hold) for hold in self.holds.values()), default=float("inf"))
+        return self._next
+
+    def on_time(self) -> None:
+        """Keepers that are overdue are given up, and what is lacking is asked for."""
+        now = self.ledger.now
+        if self.next_deadline() > now:
+            return
+        for hold in [hold for hold in self.holds.values() if self._due(hold) <= now]:
+            for replica in list(hold.keepers.values()):
+                if replica.how is None and self._at(replica.until) <= now:
+                    self._lose(hold, replica.peer, "silent")
+                elif self._left.get(replica.peer, now + 1) <= now:
+                    self._lose(hold, replica.peer, "left")
+            if hold.lacking and self._at(hold.next_push_at or 0.0) <= now:
+                self._fill(hold)
+                if hold.lacking:
+                    self._search(hold)
+        self._next = None
+
+    def _due(self, hold: Hold) -> float:
+        soonest = self._at(hold.next_push_at or 0.0) if hold.lacking else float("inf")
+        for replica in hold.keepers.values():
+            if replica.how is None and replica.until is not None:
+                soonest = min(soonest, self._at(replica.until))
+            if replica.peer in self._left:
+                soonest = min(soonest, self._left[replica.peer])
+        return soonest
+
+    # ── helpers ─────────────────────────────────────────────────────────────────────────────────
+
+    def _at(self, wall: float | None) -> float:
+        """A point in time of the state, in steady time; None: never."""
+        return float("inf") if wall is None else self.ledger.steady(wall)
+
+    def _search(self, hold: Hold) -> None:
+        """Ask neighbours and the swarm for keepers."""
+        candidates = [peer for peer in self._up if peer not in hold.keepers]
+        candidates.sort(key=lambda peer: peer in hold.refused)
+        fresh = [peer for peer in candidates if peer not in hold.refused]
+        gossip = hold.pushes > 0 or len(fresh) < ENOUGH * hold.lacking
+        wait = min(SILENCE * 2.0 ** min(hold.quiet, 10), SILENCE_MAX) if gossip else NEIGHBOURS_SECONDS
+        at = self.ledger.now + wait * (1 + JITTER * self.ledger.random())
+        self._ask(hold, tuple(candidates[:MAX_DIRECT]), gossip=gossip, next_push_at=at)
+
+    def _ask(self, hold: Hold, peers: tuple[PeerId, ...], *, gossip: bool, next_push_at: float) -> None:
+        if gossip:
+            self._heard[hold.root] = set()
+        else:
+            self._heard.setdefault(hold.root, set()).difference_update(peers)
+        self.ledger.emit(
+            ev.PushedHold(
+                root=hold.root, lacking=hold.lacking, peers=peers, gossip=gossip, next_push_at=next_push_at
+            )
+        )
+        body = msg.Hold(root=hold.root, size=self._size(hold.root), replicas=hold.lacking, name=hold.name)
+        self.ledger.do(Broadcast(body=body, peers=peers, gossip=gossip))
+        self._next = None
+
+    def _fill(self, hold: Hold) -> None:
+        """Tell as many of those that offered as are lacking."""
+        spares = self._spares.get(hold.root, {})
+        for peer, until in list(spares.items()):
+            if not hold.lacking:
+                break
+            del spares[peer]
+            if peer not in self._up or until <= self.ledger.now or peer in hold.keepers:
+                continue
+            deadline = self.ledger.now + ANSWER_SECONDS
+            self.ledger.emit(ev.PushedKeep(peer=peer, root=hold.root, deadline=deadline))
+            self._push(peer, msg.Keep(root=hold.root, size=self._size(hold.root), name=hold.name))
+            self._next = None
+
+    def _lose(self, hold: Hold, peer: PeerId, cause: ev.LossCause) -> None:
+        self.ledger.emit(ev.ReplicaLost(peer=peer, root=hold.root, cause=cause))
+        if peer in self._up:
+            self._push(peer, msg.Release(cids=(hold.root,)))
+        self._fill(hold)
+        self._replace(hold)
+
+    def _replace(self, hold: Hold) -> None:
+        """A keeper went. If nobody was ready to take its place, ask for another soon."""
+        if hold.lacking:
+            soonest = self._at(hold.last_push_at or 0.0) + self._patience(hold)
+            self._again(hold, max(soonest - self.ledger.now, RETRY_MIN), "lapsed", None)
+        self._next = None
+
+    def _patience(self, hold: Hold) -> float:
+        return AGAIN_MIN * 2.0 ** min(max(hold.quiet - 1, 0), 4)
+
+    def _again(self, hold: Hold, wait: float, cause: ev.RetryCause, peer: PeerId | None) -> None:
+        """Push it again after this, unless that is to happen sooner anyway."""
+        at = self.ledger.now + wait * (1 + JITTER * self.ledger.random())
+        if self._at(hold.next_push_at) > at and hold.next_push_at is not None:
+            self.ledger.emit(
+                ev.RetrySet(cids=(hold.root,), next_push_at=at, cause=cause, peer=peer, about="hold")
+            )
+            self._next = None
+
+    def _first(self, root: Cid, peer: PeerId) -> bool:
+        """Whether this is the peer's first answer since it was asked: the others are not written down."""
+        heard = self._heard.setdefault(root, set())
+        if peer in heard or len(heard) >= MAX_HOLDS:
+            return False
+        heard.add(peer)
+        return True
+
+    def _size(self, root: Cid) -> int:
+        """Bytes of content, as far as they are known now."""
+        known, hold = self.ledger.state.objects.get(root), self.holds.get(root)
+        return (known.size if known is not None else None) or (hold.size if hold is not None else 0)
+
+    def _push(self, peer: PeerId, message: msg.Message) -> None:
+        if peer in self._up:
+            self.ledger.do(Push(peer=peer, message=message))

@@ -1,0 +1,58 @@
+"""Steady time and wall time: how the machine's timers stay right when somebody sets the clock.
+
+- *Steady time* is what `now` means everywhere in the core: seconds that only ever go by. It begins at the wall clock's
+  time, or at the last entry's if the clock was set back meanwhile, and no setting of the clock moves it.
+- *Wall time* is what is written and shown: the time of an entry, and every point in time in an event or in a state.
+
+The difference between the two is the ledger's `skew`. It changes only by a `clock_stepped` entry, which tells by how
+much; the fold moves all times of the state by that (`shift`). So an entry carries its time, a countdown is a
+difference of two wall times of one clock, and folding asks no clock.
+"""
+
+from flux_tui.core.series.state import No, State
+
+
+def shift(state: State, seconds: float) -> None:
+    """Tell every time in a state by a clock that is so many seconds ahead of the one before."""
+    if state.started_at is not None:
+        state.started_at += seconds
+    for pending in state.pending.values():
+        pending.since += seconds
+        pending.last_push_at = _moved(pending.last_push_at, seconds)
+        pending.next_push_at = _moved(pending.next_push_at, seconds)
+        _move_no(pending.last_no, seconds)
+    for lease in state.leases.values():
+        lease.granted_at += seconds
+        lease.deadline += seconds
+    for peer in state.peers.values():
+        peer.seen_at += seconds
+        peer.blamed_at += seconds
+        peer.until = _moved(peer.until, seconds)
+    for found in state.objects.values():
+        found.since += seconds
+        found.completed_at = _moved(found.completed_at, seconds)
+    for hold in state.holds.values():
+        hold.since += seconds
+        hold.last_push_at = _moved(hold.last_push_at, seconds)
+        hold.next_push_at = _moved(hold.next_push_at, seconds)
+        for replica in hold.keepers.values():
+            replica.since += seconds
+            replica.until = _moved(replica.until, seconds)
+        for no in hold.refused.values():
+            _move_no(no, seconds)
+    for kept in state.kept.values():
+        kept.since += seconds
+        kept.last_wanted += seconds
+        for origin in kept.origins:
+            kept.origins[origin] += seconds
+    for second in state.recent:
+        second.t += int(seconds)
+
+
+def _moved(at: float | None, seconds: float) -> float | None:
+    return None if at is None else at + seconds
+
+
+def _move_no(no: No | None, seconds: float) -> None:
+    if no is not None:
+        no.at += seconds

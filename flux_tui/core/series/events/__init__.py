@@ -1,0 +1,326 @@
+"""What can stand in a series: a closed union of facts, past tense.
+
+Rules
+- An event is a fact that has happened. It carries everything that a fold needs; folding asks no clock.
+- A tag (the name a person sees in `series` and filters by) is never reused. Fields are stored by
+  position: a new field goes last and has a default, and no field is removed.
+- What an old reader does not know it shows as `Unknown`, and goes on.
+- Lists of CIDs are batched: one entry tells of everything that one act did.
+
+Each family has a module of its own; here all of them are one union, which is read and written here only.
+
+Times are seconds since 1970 (float), sizes are bytes, durations are seconds.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias, get_args
+
+import msgspec
+
+from flux_tui.core.series.events.asking import (
+    Cancelled,
+    ChunkReceived,
+    ChunkWasted,
+    DelayedYes,
+    ErrorReceived,
+    Granted,
+    HaveReceived,
+    LeaseExtended,
+    LeaseLapsed,
+    PushedHave,
+    PushedWant,
+    Requested,
+    RetrySet,
+    StatusNo,
+    WentDormant,
+)
+from flux_tui.core.series.events.base import (
+    Unknown,
+)
+from flux_tui.core.series.events.content import (
+    AddCancelled,
+    AddProgressed,
+    ChunksLost,
+    ObjectAdded,
+    ObjectCompleted,
+    ObjectDiscarded,
+    ObjectFreed,
+    ObjectMapped,
+    ObjectRefused,
+    ObjectRemoved,
+)
+from flux_tui.core.series.events.giving import (
+    AnsweredLater,
+    AnsweredNo,
+    CancelReceived,
+    ChunksSent,
+    GrantReceived,
+    IntentReceived,
+)
+from flux_tui.core.series.events.node import (
+    AddrsChanged,
+    ClockDiffers,
+    ClockStepped,
+    CustomReceived,
+    ErrorOccurred,
+    MessagePassedOver,
+    NodeStarted,
+    NodeStopped,
+    PeerConnected,
+    PeerDisconnected,
+    PeerFaulted,
+    PolicyChanged,
+    PushedCustom,
+)
+from flux_tui.core.series.events.replicas import (
+    CanHold,
+    HoldRequested,
+    KeepReceived,
+    OfferedHold,
+    PushedHold,
+    PushedKeep,
+    Released,
+    ReleaseReceived,
+    ReplicaAdopted,
+    ReplicaDropped,
+    ReplicaEvicted,
+    ReplicaHeld,
+    ReplicaLost,
+    ReplicaWanted,
+)
+from flux_tui.core.vocabulary import (
+    REASONS,
+    WASTES,
+    About,
+    DropCause,
+    HeldHow,
+    LapseCause,
+    LossCause,
+    Reason,
+    RetryCause,
+    Via,
+    Waste,
+)
+
+__all__ = [
+    "EVENT_KINDS",
+    "EVENT_TYPES",
+    "REASONS",
+    "WASTES",
+    "About",
+    "AddCancelled",
+    "AddProgressed",
+    "AddrsChanged",
+    "AnsweredLater",
+    "AnsweredNo",
+    "CanHold",
+    "CancelReceived",
+    "Cancelled",
+    "ChunkReceived",
+    "ChunkWasted",
+    "ChunksLost",
+    "ChunksSent",
+    "ClockDiffers",
+    "ClockStepped",
+    "CustomReceived",
+    "DelayedYes",
+    "DropCause",
+    "Entry",
+    "ErrorOccurred",
+    "ErrorReceived",
+    "Event",
+    "GrantReceived",
+    "Granted",
+    "HaveReceived",
+    "HeldHow",
+    "HoldRequested",
+    "IntentReceived",
+    "KeepReceived",
+    "LapseCause",
+    "LeaseExtended",
+    "LeaseLapsed",
+    "LossCause",
+    "MessagePassedOver",
+    "NodeStarted",
+    "NodeStopped",
+    "ObjectAdded",
+    "ObjectCompleted",
+    "ObjectDiscarded",
+    "ObjectFreed",
+    "ObjectMapped",
+    "ObjectRefused",
+    "ObjectRemoved",
+    "OfferedHold",
+    "PeerConnected",
+    "PeerDisconnected",
+    "PeerFaulted",
+    "PolicyChanged",
+    "PushedCustom",
+    "PushedHave",
+    "PushedHold",
+    "PushedKeep",
+    "PushedWant",
+    "Reason",
+    "ReleaseReceived",
+    "Released",
+    "ReplicaAdopted",
+    "ReplicaDropped",
+    "ReplicaEvicted",
+    "ReplicaHeld",
+    "ReplicaLost",
+    "ReplicaWanted",
+    "Requested",
+    "RetryCause",
+    "RetrySet",
+    "Series",
+    "StatusNo",
+    "Unknown",
+    "Via",
+    "Waste",
+    "WentDormant",
+    "decode_event",
+    "encode_event",
+    "kind_of",
+    "kind_of_type",
+    "moved",
+]
+
+Event: TypeAlias = (
+    NodeStarted
+    | NodeStopped
+    | PolicyChanged
+    | ErrorOccurred
+    | AddProgressed
+    | ObjectAdded
+    | ObjectMapped
+    | ObjectCompleted
+    | ObjectRefused
+    | ObjectDiscarded
+    | Requested
+    | PushedWant
+    | WentDormant
+    | RetrySet
+    | Granted
+    | LeaseExtended
+    | LeaseLapsed
+    | Cancelled
+    | PushedHave
+    | DelayedYes
+    | StatusNo
+    | ChunkReceived
+    | ChunkWasted
+    | HaveReceived
+    | ErrorReceived
+    | ChunksLost
+    | IntentReceived
+    | AnsweredLater
+    | AnsweredNo
+    | GrantReceived
+    | CancelReceived
+    | ChunksSent
+    | PushedCustom
+    | CustomReceived
+    | PeerConnected
+    | PeerDisconnected
+    | PeerFaulted
+    | HoldRequested
+    | PushedHold
+    | CanHold
+    | PushedKeep
+    | ReplicaHeld
+    | ReplicaLost
+    | Released
+    | OfferedHold
+    | KeepReceived
+    | ReplicaWanted
+    | ReleaseReceived
+    | ReplicaDropped
+    | ReplicaAdopted
+    | ReplicaEvicted
+    | AddCancelled
+    | ObjectRemoved
+    | ObjectFreed
+    | ClockStepped
+    | AddrsChanged
+    | ClockDiffers
+    | MessagePassedOver
+    | Unknown
+)
+
+EVENT_TYPES: tuple[type[Event], ...] = get_args(Event)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
+
+
+class Entry(NamedTuple):
+    """One line of a series: its number (from 1, without gaps), its time, and what happened."""
+
+    seq: int
+    at: float
+    event: Event
+
+
+Series: TypeAlias = Sequence[Entry]
+
+
+def kind_of(event: Event) -> str:
+    """The tag of an event, e.g. `chunk_received`; of an Unknown, the tag that it came with."""
+    if isinstance(event, Unknown):
+        return event.kind
+    return kind_of_type(type(event))
+
+
+def kind_of_type(kind: type[Event]) -> str:
+    """The tag of a type of event."""
+    return str(kind.__struct_config__.tag)
+
+
+EVENT_KINDS: tuple[str, ...] = tuple(kind_of_type(kind) for kind in EVENT_TYPES if kind is not Unknown)
+"""Every kind that this version writes."""
+
+
+MOMENTS: dict[type[Event], str] = {
+    PushedWant: "next_push_at",
+    RetrySet: "next_push_at",
+    PushedHold: "next_push_at",
+    Granted: "deadline",
+    LeaseExtended: "deadline",
+    PushedKeep: "deadline",
+}
+"""The events that name a point in time besides their own, and the field that does."""
+
+
+def moved(event: Event, seconds: float) -> Event:
+    """The same event, with the point in time that it names so much later."""
+    field = MOMENTS.get(type(event))
+    if field is None or not seconds:
+        return event
+    changed: Event = msgspec.structs.replace(event, **{field: getattr(event, field) + seconds})
+    return changed
+
+
+def encode_event(event: Event) -> bytes:
+    """The stored body of an event. An Unknown is given back byte for byte."""
+    return event.body if isinstance(event, Unknown) else _encoder.encode(event)
+
+
+def decode_event(body: bytes) -> Event:
+    """The event of a stored body; what this version does not know becomes `Unknown`.
+
+    Never raises: a body that cannot be read at all becomes Unknown of kind `unreadable`.
+    """
+    try:
+        return _decoder.decode(body)
+    except (msgspec.MsgspecError, RecursionError):
+        return Unknown(kind=_tag_of(body), body=body)
+
+
+def _tag_of(body: bytes) -> str:
+    try:
+        value = msgspec.msgpack.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return "unreadable"
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        return value[0]
+    return "unreadable"

@@ -1,0 +1,114 @@
+"""Objects of this machine: added, mapped, whole, lost."""
+
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.series.events.base import EventBase
+
+
+class AddProgressed(EventBase, tag="add_progressed", frozen=True, kw_only=True):
+    """A file or folder is being read; at most one such entry a second."""
+
+    path: str
+    bytes_done: int
+    size: int
+    by: str | None = None
+
+
+class ObjectAdded(EventBase, tag="object_added", frozen=True, kw_only=True):
+    """A file or folder of this machine can now be asked for. Its bytes stay where they are."""
+
+    root: Cid
+    name: str
+    size: int
+    """Bytes of content."""
+    chunks: int
+    """Distinct blocks in its DAG: leaves and inner nodes."""
+    path: str
+    stored: int = 0
+    """Bytes of blocks that were not in the store before."""
+    stored_chunks: int = 0
+    by: str | None = None
+
+
+class AddCancelled(EventBase, tag="add_cancelled", frozen=True, kw_only=True):
+    """Somebody took an `add` back before it was done. Nothing of it is shared."""
+
+    path: str
+    by: str | None = None
+    """The mark of the command that took it back."""
+
+
+class ObjectRemoved(EventBase, tag="object_removed", frozen=True, kw_only=True):
+    """An object, or a loose chunk, is no longer shared from here. The user's own files stay as they are."""
+
+    root: Cid
+    name: str | None = None
+    size: int | None = None
+    path: str | None = None
+    """Where it stood."""
+    peers: tuple[PeerId, ...] = ()
+    """Who was told at once."""
+    by: str | None = None
+
+
+class ObjectFreed(EventBase, tag="object_freed", frozen=True, kw_only=True):
+    """The store has forgotten the blocks of a removed object that nothing else is made of."""
+
+    root: Cid
+    chunks: int
+    size: int
+    """Bytes of these blocks together."""
+    name: str | None = None
+    by: str | None = None
+
+
+class ObjectMapped(EventBase, tag="object_mapped", frozen=True, kw_only=True):
+    """An inner node arrived and told what a wanted object is made of. Totals, not differences."""
+
+    root: Cid
+    size: int
+    """Bytes of content as far as known."""
+    chunks: int
+    """Distinct blocks known to belong to it."""
+    have: int
+    """Of these, how many are in the store."""
+    have_bytes: int
+    """Bytes of content that these fill."""
+
+
+class ObjectCompleted(EventBase, tag="object_completed", frozen=True, kw_only=True):
+    """Every chunk of a wanted object is verified, and its file stands at its place."""
+
+    root: Cid
+    size: int
+    path: str | None
+    """Where it stands; None where it was wanted for the store only."""
+    by: str | None = None
+
+
+class ObjectRefused(EventBase, tag="object_refused", frozen=True, kw_only=True):
+    """A wanted object cannot be had: what came of it is about to go. The reason is an error entry before it."""
+
+    root: Cid
+    path: str | None = None
+    """Where it was to stand."""
+
+
+class ObjectDiscarded(EventBase, tag="object_discarded", frozen=True, kw_only=True):
+    """What came of an object that cannot be had is gone."""
+
+    root: Cid
+    chunks: int
+    """Of it, those that nothing else here is made of."""
+    size: int
+    """Bytes of them."""
+
+
+class ChunksLost(EventBase, tag="chunks_lost", frozen=True, kw_only=True):
+    """Chunks that the store had are not there any more: their file was changed or removed."""
+
+    cids: tuple[Cid, ...]
+    size: int
+    """Bytes of them together."""
+    path: str
+    roots: tuple[Cid, ...] = ()
+    """Objects that were whole with them, and are not any more."""

@@ -1,0 +1,122 @@
+"""What a want waits for next, as the requester will do it: a grant to a holder that said yes, a word to a peer
+that said NO, or a push to all. Pure; the panels, `get` and `state` all tell it from here.
+"""
+
+from collections import Counter
+from typing import Literal, NamedTuple
+
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.series.events import Reason, RetryCause
+from flux_tui.core.series.state import PeerState, Pending, State
+
+DUE_SECONDS = 2.0
+"""What was due for longer is not about to happen."""
+
+
+class Try(NamedTuple):
+    """The next thing that is done for a want."""
+
+    at: float
+    how: Literal["grant", "tell", "push"]
+    """grant: a holder that said yes is granted some of it; tell: a peer that said NO is told of it again, alone;
+    push: the intent is pushed again to all."""
+    cause: RetryCause
+    peer: PeerId | None = None
+    """Whose time it is; None: nobody named one."""
+    reason: Reason | None = None
+    """Why that peer said NO; None: it let a lease lapse."""
+    since: float | None = None
+    """When it said so; None: that is not known."""
+
+
+class Tries:
+    """The next tries of all wants of a state, seen at one moment."""
+
+    def __init__(self, state: State, now: float) -> None:
+        self._now = now
+        paused = [
+            peer for peer in state.peers.values()
+            if peer.connected and not peer.denies and peer.until is not None and peer.until > now - DUE_SECONDS
+        ]  # fmt: skip
+        # Made once, and not for each of ten thousand wants.
+        self._grants = {peer.peer: _of_peer("grant", peer) for peer in paused}
+        self._tells = {peer.peer: _of_peer("tell", peer) for peer in paused}
+        self._order = sorted(self._grants, key=lambda peer: self._rank(self._grants[peer].at))
+        self._objects = state.objects
+        self._granted: Counter[Cid] = Counter(lease.root or cid for cid, lease in state.leases.items())
+
+    def all_of(self, pending: Pending) -> list[Try]:
+        """All that is going to be done for a want, in no order."""
+        if pending.queued:
+            return []
+        found = self._of_peers(pending)
+        if pending.next_push_at is not None:
+            peer, reason = pending.cause_peer, pending.cause_reason
+            found.append(Try(pending.next_push_at, "push", pending.cause, peer, reason))
+        return found
+
+    def next_of(self, pending: Pending) -> Try | None:
+        """What is done first. None: nothing is due; what came makes it go on."""
+        if pending.queued:
+            return None
+        at = pending.next_push_at
+        pushed = at is not None and at > self._now - DUE_SECONDS
+        if self._order and not self._stopped(pending) and self._lacks(pending):
+            # The soonest first: of ten thousand wants, most wait for it.
+            for peer in self._order:
+                if pushed and at is not None and self._rank(at) < self._rank(self._grants[peer].at):
+                    break
+                if peer in pending.yes:
+                    return self._grants[peer]
+                if peer in pending.noes:
+                    return self._tells[peer]
+        if not pushed or at is None:
+            return None
+        return Try(at, "push", pending.cause, pending.cause_peer, pending.cause_reason)
+
+    def _rank(self, at: float) -> tuple[bool, float]:
+        """What is still to come goes before what was due a moment ago."""
+        return at <= self._now, at
+
+    def _stopped(self, pending: Pending) -> bool:
+        """Whether nothing of it is granted before its next push, as it cannot be written."""
+        at = pending.next_push_at
+        return pending.cause == "unwritten" and at is not None and at > self._now
+
+    def _of_peers(self, pending: Pending) -> list[Try]:
+        if not self._grants or self._stopped(pending) or not self._lacks(pending):
+            return []
+        found = [self._grants[peer] for peer in pending.yes if peer in self._grants]
+        found += [self._tells[peer] for peer in pending.noes if peer in self._tells]
+        return found
+
+    def _lacks(self, pending: Pending) -> bool:
+        """Whether some of it is neither here nor granted to anybody, as far as is known."""
+        granted = self._granted.get(pending.cid, 0)
+        found = self._objects.get(pending.cid)
+        if found is None or found.chunks_total is None:
+            return not granted
+        return found.chunks_total - found.chunks_have > granted
+
+
+def _of_peer(how: Literal["grant", "tell"], peer: PeerState) -> Try:
+    assert peer.until is not None
+    since = None if peer.retry_after is None else peer.until - peer.retry_after
+    cause: RetryCause = "lapsed" if peer.reason is None else "retry_after"
+    return Try(peer.until, how, cause, peer.peer, peer.reason, since)
+
+
+def next_try(state: State, pending: Pending, now: float) -> Try | None:
+    """What is done first for one want."""
+    return Tries(state, now).next_of(pending)
+
+
+def asked_again_at(state: State, peer: PeerState) -> float | None:
+    """When a peer that said NO may be asked again; None: no time is known, or nothing is left to be asked of it."""
+    times = [peer.until] if state.pending else []
+    times += [
+        no.until if hold.next_push_at is None else hold.next_push_at
+        for hold in state.holds.values()
+        if hold.lacking and (no := hold.refused.get(peer.peer)) is not None and no.until is not None
+    ]
+    return min((at for at in times if at is not None), default=None)

@@ -1,0 +1,365 @@
+"""What a series adds up to. Plain data; derive.py is the only one that changes it.
+
+A state is compact on purpose: it holds what is open (pending, leases), what is named (objects, peers)
+and counts of all the rest, never one item per chunk that ever passed. So it can be checkpointed every
+few thousand entries, and any entry of a long series is reached by one checkpoint and a short fold.
+Which single chunks are held is the chunk index's knowledge (store/).
+
+Times are seconds since 1970, sizes are bytes.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.series.events import HeldHow, Reason, RetryCause, Waste
+from flux_tui.core.series.policy import Policy
+
+MAX_PEERS = 1024
+"""Peers kept in a state; the longest gone are forgotten first, so that strangers cannot fill it."""
+RECENT_SECONDS = 120
+"""One-second buckets of throughput kept for the gauges."""
+
+
+class No(msgspec.Struct):
+    """The last NO that was heard about something."""
+
+    peer: PeerId
+    reason: Reason
+    has_it: bool
+    retry_after: float | None
+    at: float
+
+    @property
+    def until(self) -> float | None:
+        """When it may be asked again; None: waiting does not help."""
+        return None if self.retry_after is None else self.at + self.retry_after
+
+
+NAMED = 16
+"""Peers whose yes to a want, or whose NO, is remembered with it."""
+
+
+class Pending(msgspec.Struct):
+    """A root or loose chunk that was asked for and is not whole yet."""
+
+    cid: Cid
+    since: float
+    by: str | None = None
+    pushes: int = 0
+    """How often its intent left this node."""
+    in_network: bool = False
+    """Whether it has one of the `max_pending` places in the network."""
+    dormant: bool = False
+    """It gave its place up, because nobody who has it is known, until its next push is due."""
+    last_push_at: float | None = None
+    next_push_at: float | None = None
+    cause: RetryCause = "silence"
+    """Why it will be pushed again then."""
+    cause_peer: PeerId | None = None
+    cause_reason: Reason | None = None
+    """Why `cause_peer` said NO."""
+    last_no: No | None = None
+    yes: list[PeerId] = []
+    """Who said yes and has not taken it back: each is granted some of it as soon as it may be. At most NAMED."""
+    noes: list[PeerId] = []
+    """Who has it and said NO to it: each is told of it again, alone, as soon as it may be. At most NAMED."""
+    trouble: str | None = None
+    """What went wrong with it here, in words; None once a chunk of it came."""
+    held: bool = False
+    """It is fetched to be kept for somebody else: nobody here asked for it."""
+
+    @property
+    def queued(self) -> bool:
+        """Whether it waits for room below `max_pending` (all do when a node starts)."""
+        return not self.in_network and not self.dormant
+
+    @property
+    def holders(self) -> int:
+        """How many peers said yes, and have not taken it back; at most NAMED."""
+        return len(self.yes)
+
+
+class ObjectState(msgspec.Struct):
+    """A file or folder: shared from here, wanted here, or held here for others."""
+
+    root: Cid
+    origin: Literal["added", "wanted", "held"]
+    since: float
+    name: str | None = None
+    size: int | None = None
+    chunks_have: int = 0
+    chunks_total: int | None = None
+    """Distinct blocks; None until its root is here. May grow while inner nodes arrive."""
+    have_bytes: int = 0
+    path: str | None = None
+    completed_at: float | None = None
+    cancelled: bool = False
+    limit: int | None = None
+    """Bytes that its ticket says it has: no more is written."""
+    broken: bool = False
+    """It was whole once; since then a file of it was changed or removed."""
+
+    @property
+    def progress(self) -> float:
+        """0 … 1 by content bytes; by chunks where the size is unknown or nothing."""
+        if self.completed_at is not None:
+            return 1.0
+        if self.size:
+            return min(self.have_bytes / self.size, 1.0)
+        return self.chunks_have / self.chunks_total if self.chunks_total else 0.0
+
+
+class Lease(msgspec.Struct):
+    """A chunk that one holder was told to send."""
+
+    peer: PeerId
+    root: Cid | None
+    granted_at: float
+    deadline: float
+
+
+HAS_IT: tuple[Reason, ...] = ("rate_limited", "busy")
+"""Reasons that only who has it has."""
+
+
+class PeerState(msgspec.Struct):
+    """All that flowed between this node and one peer."""
+
+    peer: PeerId
+    connected: bool = False
+    addr: str = ""
+    seen_at: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    chunks_in: int = 0
+    chunks_out: int = 0
+    granted: int = 0
+    """Chunks that it was told to send, ever."""
+    lapsed: int = 0
+    """Of these, how many it did not send: too late, or gone, or refused."""
+    broken: int = 0
+    """Of those, how many it owed: neither sent well in time nor refused in time. A NO is an answer."""
+    wasted: int = 0
+    """Bytes from it that were of no use."""
+    faults: int = 0
+    blame: float = 0.0
+    """What its faults weighed at `blamed_at`: they fade (faults.py)."""
+    blamed_at: float = 0.0
+    took_back: int = 0
+    """Chunks of what it said it has, and had not when it was granted them; each chunk that comes makes up for one."""
+    yes: int = 0
+    """Delayed yeses heard."""
+    eta: float | None = None
+    has_it: bool | None = None
+    """Whether it has what it was last asked for, as far as it said."""
+    reason: Reason | None = None
+    """The last NO's, unless that says nothing of when, and the time of one before still stands. None: a yes or a chunk
+    came since, or `until` is a pause after a lease that it let lapse."""
+    retry_after: float | None = None
+    until: float | None = None
+    """When it may be asked again, of anything (backoff.py); None, or in the past: now."""
+    vague: int = 0
+    """NOs without a time to what it has, since something came from it: each doubles its wait."""
+    denies: bool = False
+    """Its last NO holds for everything that it has."""
+    counts: dict[Reason, int] = {}
+    """NOs heard, by reason."""
+    said: dict[Reason, int] = {}
+    """NOs that we said to it, by reason."""
+
+    @property
+    def has(self) -> Literal["yes", "some", "no", "?"]:
+        """Whether it has what it was asked for, by all that it ever said and sent: some of it, where it said of one
+        thing that it has it and of another that it has not."""
+        if self.has_it or self.yes or self.chunks_in or any(self.counts.get(reason) for reason in HAS_IT):
+            return "some" if self.counts.get("not_held") else "yes"
+        return "?" if self.has_it is None else "no"
+
+    @property
+    def kept(self) -> float | None:
+        """0 … 1: the share of what it was granted that it sent, or refused, in time; None: nothing was granted."""
+        return 1 - self.broken / self.granted if self.granted else None
+
+
+class Replica(msgspec.Struct):
+    """A peer that keeps a replica for this node."""
+
+    peer: PeerId
+    since: float
+    how: HeldHow | None = None
+    """What it said of it; None: it was told to keep it, and has not answered."""
+    until: float | None = None
+    """When its answer is overdue."""
+
+
+class Hold(msgspec.Struct):
+    """An object of which others are to keep replicas for this node."""
+
+    root: Cid
+    replicas: int
+    """How many are wanted."""
+    since: float
+    size: int = 0
+    name: str | None = None
+    by: str | None = None
+    pushes: int = 0
+    quiet: int = 0
+    """Pushes in a row that found no keeper: each doubles the wait for the next."""
+    last_push_at: float | None = None
+    next_push_at: float | None = None
+    cause: RetryCause = "silence"
+    """Why it will be pushed again then, if replicas are lacking."""
+    keepers: dict[PeerId, Replica] = {}
+    refused: dict[PeerId, No] = {}
+    """Who will not keep one, and why: each one's latest word."""
+
+    @property
+    def lacking(self) -> int:
+        """Replicas for which there is no keeper."""
+        return max(0, self.replicas - len(self.keepers))
+
+    @property
+    def whole(self) -> int:
+        """Keepers that said that they have all of it."""
+        return sum(1 for replica in self.keepers.values() if replica.how == "whole")
+
+
+class Kept(msgspec.Struct):
+    """A replica that this node keeps for others."""
+
+    root: Cid
+    since: float
+    last_wanted: float
+    """When somebody last wanted it, or it was taken in: what makes room for another is the oldest."""
+    size: int = 0
+    """Bytes of content: as its origin said, or more if it is more."""
+    stored: int = 0
+    """Bytes of blocks that came for it."""
+    name: str | None = None
+    origins: dict[PeerId, float] = {}
+    """For whom it is kept, and since when."""
+    whole: bool = False
+    own: bool = False
+    """The object is the user's as well."""
+
+    @property
+    def charge(self) -> int:
+        """Bytes that count to the quota. The index of a usual object (1/64 of it, and 64 KiB) is free; one
+        that is all index is not.
+        """
+        return 0 if self.own else max(self.size, self.stored - (self.size // 64 + 65_536))
+
+
+class Second(msgspec.Struct):
+    """What happened within one second: the bucket of a throughput gauge."""
+
+    t: int
+    entries: int = 0
+    bytes_in: int = 0
+    unique_in: int = 0
+    bytes_out: int = 0
+    noes: int = 0
+
+
+class Adding(msgspec.Struct):
+    """A file or folder that is being read for sharing."""
+
+    path: str
+    bytes_done: int
+    size: int
+
+
+class Removing(msgspec.Struct):
+    """An object that is no longer shared, but whose blocks are still in the store."""
+
+    mark: int
+    """The number of the entry that removed it."""
+    name: str | None = None
+    path: str | None = None
+    by: str | None = None
+
+
+class State(msgspec.Struct, dict=True):
+    """The state after entry `seq`."""
+
+    seq: int = 0
+    at: float = 0.0
+    """The time of that entry."""
+    peer_id: PeerId | None = None
+    addrs: tuple[str, ...] = ()
+    version: str = ""
+    running: bool = False
+    """Between a node_started and its node_stopped. A killed node leaves True: see the home's lock."""
+    started_at: float | None = None
+    max_pending: int = 0
+    policy: Policy = Policy()
+
+    objects: dict[Cid, ObjectState] = {}
+    pending: dict[Cid, Pending] = {}
+    pushed: int = 0
+    """How many of the pending ones are in the network."""
+    dormant: int = 0
+    """How many of them gave their place up until their next push is due."""
+    leases: dict[Cid, Lease] = {}
+    peers: dict[PeerId, PeerState] = {}
+    adding: dict[str, Adding] = {}
+    holds: dict[Cid, Hold] = {}
+    """Replicas that others are to keep for this node."""
+    kept: dict[Cid, Kept] = {}
+    """Replicas that this node keeps for others."""
+    dropping: dict[Cid, str | None] = {}
+    """Replicas that are to go, but whose bytes are still in the store; with their names."""
+
+    removing: dict[Cid, Removing] = {}
+    """Objects that are no longer shared, but whose blocks are still in the store."""
+
+    refused: dict[Cid, str | None] = {}
+    """Objects that cannot be had, of which something is still on disk; with the paths where they were to stand."""
+
+    chunk_count: int = 0
+    chunk_bytes: int = 0
+    received_bytes: int = 0
+    """Chunk bytes that came, useful or not."""
+    unique_bytes: int = 0
+    """Of these, the useful ones."""
+    wasted_bytes: dict[Waste, int] = {}
+    sent_bytes: int = 0
+    errors: int = 0
+    last_error: str | None = None
+    recent: list[Second] = []
+
+    @property
+    def chunks(self) -> Mapping[Cid, bytes]:
+        """The chunks that are here, as a mapping that reads them when asked: of a state that a running node
+        derived (`FluxNode.derive_state`). Elsewhere it is empty: bytes are no part of a series.
+        """
+        found: Mapping[Cid, bytes] = self.__dict__.get("held", {})
+        return found
+
+    @property
+    def queued(self) -> int:
+        """How many of the pending ones wait for room below `max_pending`."""
+        return len(self.pending) - self.pushed - self.dormant
+
+    @property
+    def status(self) -> dict[PeerId, PeerState]:
+        """The peers that ever answered yes or NO: the seed's `status`, by node."""
+        return {p: s for p, s in self.peers.items() if s.has_it is not None or s.counts}
+
+    @property
+    def duplicate_factor(self) -> float:
+        """Received over unique bytes; 1.0 is perfect."""
+        return self.received_bytes / self.unique_bytes if self.unique_bytes else 1.0
+
+    @property
+    def kept_bytes(self) -> int:
+        """How much of the quota is used."""
+        return sum(kept.charge for kept in self.kept.values())
+
+    @property
+    def connected(self) -> int:
+        """Peers with an open push stream."""
+        return sum(1 for peer in self.peers.values() if peer.connected)

@@ -1,0 +1,429 @@
+"""An intent or a grant came in: serve it, say NO and why, say later, or be silent.
+
+Policy
+- Who asked directly is always answered. What came by gossip is answered only with a yes or a NO that
+  carries news: a thousand nodes that each say "not held" would be a storm about nothing. What came by DHT
+  to one that the DHT still names as a provider of what it let go carries such news.
+- Whom the policy refuses hears `denied`.
+- Up to `max_uploads` peers are served at once; the next hear `busy` and when to come back.
+- What the limits would hold back for too long (uplink.py) is `rate_limited`, with the time it would take.
+- Who is told when to come back, and comes, is served; and who was served for a turn lets others have its place
+  (line.py).
+- A node that is going away says so (`shutting_down`) to all that may count on it.
+- Only bytes that were granted are ever sent, and only to the peer that granted them.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from flux_tui.core.api.effects import Broadcast, Dial, Push, Serve, Unserve
+from flux_tui.core.fetching.availability import Watchers, bitmap
+from flux_tui.core.fetching.download import Fetch
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.peers.admission import Admission
+from flux_tui.core.peers.provider_records import Provided
+from flux_tui.core.peers.router import MAX_DIRECT
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.policy import Policy
+from flux_tui.core.serving.upload_queue import MAX_WAIT_SECONDS, PROMISED_SECONDS, Uplink
+from flux_tui.core.serving.waiting_line import Line
+from flux_tui.core.turn import Ledger
+from flux_tui.core.wire.messages import (
+    MAX_CIDS_DIRECT,
+    Error,
+    Grant,
+    Have,
+    Intent,
+    Message,
+    StatusNo,
+    StatusYesButLater,
+    Want,
+)
+
+FIRST_UPLINK = 50 * 1024 * 1024
+"""Bytes/s that this node's uplink is taken to carry until it has been seen."""
+PART_SECONDS = 1.0
+"""`retry_after` for an object that is on its way here, until enough is known of it to offer a part."""
+BUSY_MIN, BUSY_MAX = 0.5, 30.0
+"""Seconds: bounds of the `retry_after` that a busy node gives."""
+LIMITED_MAX = 600.0
+"""Seconds: the most that a limit is said to hold somebody back for."""
+MAX_SEEN = 16_384
+"""Intents remembered, so that a copy that came another way is not answered again."""
+MAX_TOLD, MAX_TOLD_ROOTS = 256, 64
+"""Peers that were told yes, and roots for each, remembered to be told when this node goes away."""
+BACK_SECONDS = 30.0
+"""When a node that goes away may be asked again: restarts are quick, and another answer costs nothing."""
+MAX_LOOKS = 8
+"""Chunks that are looked for, of a want that is not heeded."""
+MAX_OWED, OWED_SECONDS = 64, 30.0
+"""Peers that we have an answer for but no stream to, and how long an answer is kept for them."""
+
+
+class Responder:
+    """The giving half of a node."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        policy: Policy,
+        fetches: Mapping[Cid, Fetch],
+        admission: Admission,
+        provided: Provided,
+    ) -> None:
+        self.ledger = ledger
+        self.admission = admission
+        self.provided = provided
+        self.fetches = fetches
+        """What this node is still fetching: of that, it has a part."""
+        self._watchers = Watchers()
+        self.policy = policy
+        self.uplink = Uplink(policy, ledger.now)
+        self.line = Line()
+        self._told_yes: OrderedDict[PeerId, OrderedDict[Cid, None]] = OrderedDict()
+        self.connected: dict[PeerId, None] = {}
+        self._seen: dict[tuple[PeerId, bytes], None] = {}
+        self._owed: dict[PeerId, tuple[float, list[Message], int]] = {}
+        """By peer: until when, what, and how many of its addresses were not its first."""
+        self._uplink: float = FIRST_UPLINK
+        self._busy_since: float | None = None
+        self._sent = 0
+
+    def has_had(self, intent: Intent) -> bool:
+        """Whether this intent is ours, or a copy of one that we had."""
+        return intent.origin == self.ledger.me or (intent.origin, intent.nonce) in self._seen
+
+    def remember(self, intent: Intent) -> None:
+        """Know its copies from now on."""
+        self._seen[intent.origin, intent.nonce] = None
+        if len(self._seen) > MAX_SEEN:
+            # Oldest first: those are too old to be forwarded.
+            for old in list(self._seen)[: MAX_SEEN // 4]:
+                del self._seen[old]
+
+    def wanted(self, intent: Intent, want: Want, via: ev.Via) -> None:
+        """Somebody wants roots or loose chunks."""
+        peer = intent.origin
+        size_of = self.ledger.holdings.size_of
+        going = self._going()
+        held = tuple(cid for cid in want.cids if size_of(cid) is not None and cid not in going)
+        lacking = tuple(cid for cid in want.cids if size_of(cid) is None or cid in going)
+        if held and (no := self._why_not(peer)) is not None:
+            self._in_line(peer, no[1])
+            # Whoever is not connected is dialled only to be told when to come back.
+            self._no(peer, held, *no, has_it=True, addrs=() if no[1] is None else intent.addrs)
+        elif held:
+            partial = tuple(cid for cid in held if cid in self.fetches)
+            whole = tuple(cid for cid in held if cid not in self.fetches)
+            if partial:
+                self._offer_parts(intent, partial, want.retry, via)
+            if whole:
+                self._offer(intent, whole, want.retry, via)
+        if lacking and via == "direct":
+            self._no(peer, lacking, "not_held", None, has_it=False)
+        elif via == "routed" and (gone := tuple(cid for cid in lacking if cid in self.provided.withdrawn)):
+            self._no(peer, gone, "not_held", None, has_it=False, addrs=intent.addrs)
+
+    def granted(self, peer: PeerId, grant: Grant) -> None:
+        """A peer says which chunks to send it."""
+        size_of = self.ledger.holdings.size_of
+        queued = self.uplink.queues.get(peer, ())
+        new = [cid for cid in dict.fromkeys(grant.cids) if cid not in queued]
+        sizes = {cid: size for cid in new if (size := size_of(cid)) is not None}
+        if lacking := tuple(cid for cid in new if cid not in sizes):
+            self._no(peer, lacking, "not_held", None, has_it=False)
+        if not sizes:
+            return
+        if not (no := self._why_not(peer)):
+            idle = not self.uplink.queues
+            taken, refused = self.uplink.add(peer, sizes, self.ledger.now, self._patience(peer))
+            if taken:
+                self.line.served(peer, self.ledger.now)
+                if idle:
+                    self._busy_since, self._sent = self.ledger.now, 0
+                size = sum(sizes[cid] for cid in taken)
+                self.ledger.emit(ev.GrantReceived(peer=peer, cids=tuple(taken), size=size))
+                self.on_time()
+            if refused:
+                self._no(peer, tuple(refused), *self._too_much(peer), has_it=True)
+            return
+        self._in_line(peer, no[1])
+        self._no(peer, tuple(sizes), *no, has_it=True)
+
+    def _in_line(self, peer: PeerId, wait: float | None) -> None:
+        """It hears NO, and when to come back."""
+        if wait is not None and peer in self.connected and peer not in self.uplink.queues:
+            self.line.told(peer, wait, self.ledger.now)
+
+    def cancelled(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
+        """A peer does not want these from us any more. It can only cancel what it granted itself."""
+        if mine := tuple(self.uplink.remove(peer, cids)):
+            self.ledger.emit(ev.CancelReceived(peer=peer, cids=mine))
+            self.ledger.do(Unserve(peer=peer, cids=mine))
+
+    def sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None:
+        """Chunks left through a peer's stream."""
+        self.ledger.emit(ev.ChunksSent(peer=peer, cids=cids, size=size))
+        self.uplink.remove(peer, cids)
+        self._sent += size
+        if self._busy_since is not None and (elapsed := self.ledger.now - self._busy_since) >= 0.5:
+            self._uplink += 0.3 * (self._sent / elapsed - self._uplink)
+            self._busy_since, self._sent = self.ledger.now, 0
+
+    def not_now(self, peer: PeerId, cids: tuple[Cid, ...], retry_after: float, *, news: bool) -> None:
+        """It asks too often to be heeded. `news`: the series tells of it."""
+        size_of = self.ledger.holdings.size_of
+        has_it = any(size_of(cid) is not None for cid in cids[:MAX_LOOKS])
+        self._no(peer, cids, "rate_limited", retry_after, has_it=has_it, news=news)
+
+    def has_offered(self, peer: PeerId) -> bool:
+        """Whether this peer was told yes in this session."""
+        return peer in self._told_yes
+
+    def next_deadline(self) -> float:
+        """When `on_time` has something to do; infinity if nothing is held back by a limit."""
+        return self.uplink.next_deadline(self.ledger.now)
+
+    def on_time(self) -> None:
+        """What the limits held back leaves, as far as they let it now."""
+        for peer, cids in self.uplink.due(self.ledger.now).items():
+            self.ledger.do(Serve(peer=peer, cids=tuple(cids)))
+
+    def change(self, policy: Policy) -> None:
+        """Another policy from now on. Who is denied gets nothing more of what it was promised."""
+        self.policy = policy
+        self.uplink.change(policy, self.ledger.now)
+        for peer in [peer for peer in self.uplink.queues if policy.refuses(peer)]:
+            self._take_back(peer, "denied", None)
+        self.on_time()
+
+    def go_away(self) -> None:
+        """The node stops: whoever was told yes hears that it is no more, and when to look again."""
+        for peer in list(self.uplink.queues):
+            self._take_back(peer, "shutting_down", BACK_SECONDS)
+        for peer, roots in self._told_yes.items():
+            if peer in self.connected and roots:
+                self._no(peer, tuple(roots), "shutting_down", BACK_SECONDS, has_it=True)
+        self._told_yes.clear()
+
+    def _take_back(self, peer: PeerId, reason: ev.Reason, retry_after: float | None) -> None:
+        """What stands in a peer's queue will not be sent after all."""
+        queue = self.uplink.queues[peer]
+        cids = (*queue.leaving, *queue.waiting)
+        self.uplink.forget(peer)
+        self.ledger.do(Unserve(peer=peer, cids=cids))
+        for start in range(0, len(cids), MAX_CIDS_DIRECT):
+            part = cids[start : start + MAX_CIDS_DIRECT]
+            self._no(peer, part, reason, retry_after, has_it=True)
+
+    def gone(self, path: str, cids: tuple[Cid, ...], size: int, text: str, peer: PeerId | None) -> None:
+        """Chunks that were to be served are not there any more: say so here, and to who waits for them."""
+        self.ledger.emit(ev.ErrorOccurred(text=text, path=path))
+        broken = self.provided.at(path)
+        self.ledger.emit(ev.ChunksLost(cids=cids, size=size, path=path, roots=broken))
+        self.provided.drop(*broken)
+        if peer is not None and peer in self.connected:
+            self.uplink.remove(peer, cids)
+            self.ledger.do(Push(peer=peer, message=Error(text="the file was changed or removed", cids=cids)))
+            self._no(peer, cids, "not_held", None, has_it=False)
+
+    def removed(self, roots: tuple[Cid, ...]) -> None:
+        """The user stops sharing these: every peer that is connected hears it, whether it asked for them or not."""
+        for peer in self.connected:
+            told = self._told_yes.get(peer, OrderedDict())
+            asked = tuple(root for root in roots if root in told)
+            for root in asked:
+                del told[root]
+            self._say_not_held(peer, asked, news=True)
+            self._say_not_held(peer, tuple(root for root in roots if root not in asked), news=False)
+
+    def freed(self, cids: tuple[Cid, ...]) -> None:
+        """These blocks are not here any more. A peer that was to be sent one hears NO instead."""
+        gone = frozenset(cids)
+        for peer, queue in list(self.uplink.queues.items()) if gone else ():
+            mine = tuple(cid for cid in (*queue.leaving, *queue.waiting) if cid in gone)
+            if mine:
+                self.uplink.remove(peer, mine)
+                self.ledger.do(Unserve(peer=peer, cids=mine))
+                self._say_not_held(peer, mine, news=True)
+
+    def _say_not_held(self, peer: PeerId, cids: tuple[Cid, ...], *, news: bool) -> None:
+        for start in range(0, len(cids), MAX_CIDS_DIRECT):
+            part = cids[start : start + MAX_CIDS_DIRECT]
+            self._no(peer, part, "not_held", None, has_it=False, news=news)
+
+    def grew(self, root: Cid) -> None:
+        """Another block of what is being fetched here came."""
+        fetch = self.fetches.get(root)
+        if fetch is None or not (due := self._watchers.due(fetch)):
+            return
+        offer = self._part_of(fetch)
+        for peer in due if offer else ():
+            assert offer is not None
+            self._watchers.told(root, peer, len(fetch.counted))
+            self.ledger.do(Push(peer=peer, message=offer))
+
+    def settled(self, root: Cid) -> None:
+        """An object is whole, or is not fetched any more."""
+        self._watchers.forget(root)
+
+    def announce(self, root: Cid, name: str | None, size: int) -> None:
+        """Tell the swarm that it can be asked for this root."""
+        peers = tuple(self.connected)[:MAX_DIRECT]
+        self.ledger.emit(ev.PushedHave(root=root, name=name, size=size))
+        self.ledger.do(Broadcast(body=Have(root=root, name=name, size=size), peers=peers, gossip=True))
+
+    def peer_up(self, peer: PeerId) -> None:
+        """A stream is open: hand over what we owe it."""
+        self.connected[peer] = None
+        expires, messages, more = self._owed.pop(peer, (0.0, [], 0))
+        self.admission.was_it(more, self.ledger.now)
+        if expires > self.ledger.now:
+            for message in messages:
+                self.ledger.do(Push(peer=peer, message=message))
+
+    def peer_down(self, peer: PeerId) -> None:
+        """Its queue went with its stream."""
+        self.connected.pop(peer, None)
+        self._told_yes.pop(peer, None)
+        self.uplink.forget(peer)
+        self.line.forget(peer)
+        self._watchers.forget_peer(peer)
+
+    def _offer_parts(self, intent: Intent, roots: tuple[Cid, ...], retry: bool, via: ev.Via) -> None:
+        """Of objects that are on their way here: what there is of them."""
+        peer = intent.origin
+        for root in roots:
+            offer = self._part_of(self.fetches[root])
+            if offer is None:
+                self._watchers.told(root, peer, 0)  # it hears as soon as there is something to tell
+                if via == "direct":
+                    self._no(peer, (root,), "not_held", PART_SECONDS, has_it=False)
+                continue
+            self._watchers.told(root, peer, len(self.fetches[root].counted))
+            self._yes(intent, offer, retry, via)
+
+    def _part_of(self, fetch: Fetch) -> StatusYesButLater | None:
+        part = bitmap(fetch)
+        if part is None:
+            return None
+        return StatusYesButLater(
+            cids=(fetch.root,),
+            eta=self._eta(None),
+            queue_bytes=self.uplink.size,
+            size=fetch.size,
+            have=len(fetch.counted),
+            part=part,
+        )
+
+    def _eta(self, peer: PeerId | None) -> float:
+        """Seconds until sending to a newcomer could begin: what stands before it, and the limits."""
+        limits = self.uplink.wait(peer, self.ledger.now) if peer is not None else 0.0
+        return round(max(self.uplink.size / self._uplink, limits), 3)
+
+    def _offer(self, intent: Intent, cids: tuple[Cid, ...], retry: bool, via: ev.Via) -> None:
+        known = self.ledger.state.objects.get(cids[0]) if len(cids) == 1 else None
+        offer = StatusYesButLater(
+            cids=cids,
+            eta=self._eta(intent.origin),
+            queue_bytes=self.uplink.size,
+            name=known.name if known else None,
+            size=known.size if known else None,
+        )
+        self._yes(intent, offer, retry, via)
+
+    def _yes(self, intent: Intent, offer: StatusYesButLater, retry: bool, via: ev.Via) -> None:
+        peer, cids = intent.origin, offer.cids
+        self.ledger.emit(ev.IntentReceived(peer=peer, cids=cids, via=via, retry=retry))
+        if self.answer(peer, offer, intent.addrs):
+            event = ev.AnsweredLater(peer=peer, cids=cids, eta=offer.eta, queue_bytes=offer.queue_bytes)
+            self.ledger.emit(event)
+            self._remember(peer, cids)
+
+    def _remember(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
+        roots = self._told_yes.setdefault(peer, OrderedDict())
+        for cid in cids:
+            roots[cid] = None
+            if len(roots) > MAX_TOLD_ROOTS:
+                roots.popitem(last=False)
+        if len(self._told_yes) > MAX_TOLD:
+            self._told_yes.popitem(last=False)
+
+    def promised_to(self, peer: PeerId) -> tuple[Cid, ...]:
+        """The roots that a peer was told yes for, the latest last."""
+        return tuple(self._told_yes.get(peer, ()))
+
+    def _going(self) -> set[Cid]:
+        """Replicas and removed objects that are about to go from the store, unless the user has them as well."""
+        state = self.ledger.state
+        return {root for root in (*state.dropping, *state.removing) if root not in state.objects}
+
+    def _why_not(self, peer: PeerId) -> tuple[ev.Reason, float | None] | None:
+        """Why this peer gets nothing just now, whatever it asks for, and when it may come back."""
+        if self.policy.refuses(peer):
+            return "denied", None
+        now = self.ledger.now
+        others_served = len(self.uplink.queues) - (peer in self.uplink.queues)
+        if others_served >= self.policy.max_uploads:
+            return "busy", self._busy_for()
+        last_place = others_served + 1 >= self.policy.max_uploads
+        if last_place and (others := self.line.turn_over(peer, now)) is not None:
+            return "busy", round(max(self._busy_for(), others), 3)
+        if self.uplink.wait(peer, now) > self._patience(peer):
+            return self._too_much(peer)
+        return None
+
+    def _patience(self, peer: PeerId) -> float:
+        """Seconds that a chunk which this peer is granted now may wait."""
+        return PROMISED_SECONDS if self.line.is_due(peer, self.ledger.now) else MAX_WAIT_SECONDS
+
+    def _too_much(self, peer: PeerId) -> tuple[ev.Reason, float]:
+        """More than the limits let through soon; or than a queue takes."""
+        wait = self.uplink.wait(peer, self.ledger.now)
+        if wait > MAX_WAIT_SECONDS:
+            # Back when half of it is gone: then the queue has not run dry.
+            return "rate_limited", round(min(max(wait - MAX_WAIT_SECONDS / 2, BUSY_MIN), LIMITED_MAX), 3)
+        return "busy", self._busy_for()
+
+    def _no(
+        self,
+        peer: PeerId,
+        cids: tuple[Cid, ...],
+        reason: ev.Reason,
+        retry_after: float | None,
+        *,
+        has_it: bool,
+        addrs: tuple[str, ...] = (),
+        news: bool = True,
+    ) -> None:
+        no = StatusNo(cids=cids, reason=reason, has_it=has_it, retry_after=retry_after)
+        if self.answer(peer, no, addrs) and news:
+            self.ledger.emit(
+                ev.AnsweredNo(peer=peer, cids=cids, reason=reason, has_it=has_it, retry_after=retry_after)
+            )
+
+    def answer(self, peer: PeerId, message: Message, addrs: tuple[str, ...]) -> bool:
+        """Push it, or dial the origin and push it then. False: there is no way to it."""
+        if peer in self.connected:
+            self.ledger.do(Push(peer=peer, message=message))
+            return True
+        owed = self._owed.get(peer)
+        if owed is None or owed[0] <= self.ledger.now:  # or it was dialled once, and did not come
+            self._owed.pop(peer, None)
+            allowed = self.admission.may_dial(peer, addrs, self.ledger.now)
+            if not allowed:
+                return False
+            if len(self._owed) >= MAX_OWED:
+                self._owed.pop(next(iter(self._owed)))
+            owed = self._owed[peer] = (self.ledger.now + OWED_SECONDS, [], len(allowed) - 1)
+            self.ledger.do(Dial(addr=allowed[0], more=allowed[1:], hearsay=True))
+        if len(owed[1]) >= MAX_DIRECT:
+            return False
+        owed[1].append(message)
+        return True
+
+    def _busy_for(self) -> float:
+        """When a place will probably be free: the shortest queue's time at the uplink's rate."""
+        share = min(self._uplink, self.policy.upload_limit or self._uplink) / max(1, len(self.uplink.queues))
+        share = min(share, self.policy.per_peer_limit or share)
+        return round(min(max(self.uplink.shortest() / share, BUSY_MIN), BUSY_MAX), 3)

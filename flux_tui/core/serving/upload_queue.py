@@ -1,0 +1,195 @@
+"""What was granted and has not left yet: queued by peer, released as fast as the policy lets it. Pure.
+
+- Without limits all that is granted is released at once; the peers' streams do the rest.
+- With limits one chunk at a time is released, peer after peer, so that a limit is shared evenly.
+- Who would have to wait for longer than MAX_WAIT_SECONDS is told so (`rate_limited`) instead of queued: it
+  can have the chunk from somebody else meanwhile.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.series.policy import Bucket, Policy
+
+MAX_WAIT_SECONDS = 2.0
+"""Of a queue before a limit: long enough that a requester's next grant comes before it is empty."""
+PROMISED_SECONDS = 4.0
+"""The same for one chunk of a peer that was told to come back, and did."""
+MAX_QUEUED = 1024
+"""Chunks that one peer may have in its queue here: what a requester grants to one holder at a time."""
+MAX_RESTING = 4096
+"""Peers without a queue whose limits are remembered."""
+
+
+class Queue:
+    """One peer's."""
+
+    __slots__ = ("bytes", "chunks", "leaving", "size", "waiting", "waiting_size")
+
+    def __init__(self, policy: Policy, now: float) -> None:
+        self.waiting: OrderedDict[Cid, int] = OrderedDict()
+        """Granted, held back by a limit; with their sizes in bytes."""
+        self.leaving: dict[Cid, int] = {}
+        """Released, not written yet."""
+        self.size = 0
+        """Bytes of both."""
+        self.waiting_size = 0
+        self.bytes = Bucket(policy.per_peer_limit, now)
+        self.chunks = Bucket(policy.per_peer_chunks, now)
+
+    def __contains__(self, cid: Cid) -> bool:
+        return cid in self.waiting or cid in self.leaving
+
+    def __len__(self) -> int:
+        return len(self.waiting) + len(self.leaving)
+
+
+class Uplink:
+    """All queues of a node."""
+
+    def __init__(self, policy: Policy, now: float) -> None:
+        self.policy = policy
+        self.queues: dict[PeerId, Queue] = {}
+        """Of the peers that are being served."""
+        self._resting: OrderedDict[PeerId, Queue] = OrderedDict()
+        """Queues that are empty, kept for what their buckets remember."""
+        self._turns: OrderedDict[PeerId, None] = OrderedDict()
+        """Peers with something held back, the next one first."""
+        self.size = 0
+        """Bytes in all queues: what stands before a newcomer."""
+        self._waiting_size = 0
+        self._waiting_chunks = 0
+        self.bytes = Bucket(policy.upload_limit, now)
+        self.chunks = Bucket(policy.upload_chunks, now)
+
+    def change(self, policy: Policy, now: float) -> None:
+        """Other limits from now on; what is queued stays queued."""
+        self.policy = policy
+        self.bytes, self.chunks = Bucket(policy.upload_limit, now), Bucket(policy.upload_chunks, now)
+        self._resting.clear()
+        for queue in self.queues.values():
+            queue.bytes = Bucket(policy.per_peer_limit, now)
+            queue.chunks = Bucket(policy.per_peer_chunks, now)
+
+    def wait(self, peer: PeerId, now: float) -> float:
+        """Seconds that the limits would hold back a chunk that this peer is granted now."""
+        whole = max(self.bytes.wait(self._waiting_size, now), self.chunks.wait(self._waiting_chunks, now))
+        queue = self._queue(peer, now)
+        own = max(queue.bytes.wait(queue.waiting_size, now), queue.chunks.wait(len(queue.waiting), now))
+        return max(whole, own)
+
+    def add(
+        self, peer: PeerId, sizes: Mapping[Cid, int], now: float, first: float = MAX_WAIT_SECONDS
+    ) -> tuple[list[Cid], list[Cid]]:
+        """Queue chunks, in order. Returns those that were, and those that would have to wait too long.
+
+        `first`: seconds that the first one may wait.
+        """
+        queue = self._queue(peer, now)
+        self.queues[peer] = queue
+        self._resting.pop(peer, None)
+        taken: list[Cid] = []
+        for cid, size in sizes.items():
+            most = MAX_WAIT_SECONDS if taken else first
+            if self.wait(peer, now) > most or len(queue) >= MAX_QUEUED:
+                break
+            queue.waiting[cid] = size
+            queue.size += size
+            queue.waiting_size += size
+            self.size += size
+            self._waiting_size += size
+            self._waiting_chunks += 1
+            taken.append(cid)
+        if queue.waiting:
+            self._turns.setdefault(peer)
+        self._rest(peer)
+        return taken, list(sizes)[len(taken) :]
+
+    def due(self, now: float) -> dict[PeerId, list[Cid]]:
+        """What may leave now, by peer."""
+        released: dict[PeerId, list[Cid]] = {}
+        blocked: list[PeerId] = []
+        while self._turns and self._ready_at(now) <= now:
+            peer, _ = self._turns.popitem(last=False)
+            queue = self.queues[peer]
+            if _ready(queue.bytes, queue.chunks, now) > now:
+                blocked.append(peer)
+                continue
+            cid, size = queue.waiting.popitem(last=False)
+            queue.leaving[cid] = size
+            self._unwait(queue, size)
+            for bucket, amount in (
+                (self.bytes, size), (self.chunks, 1), (queue.bytes, size), (queue.chunks, 1),
+            ):  # fmt: skip
+                if bucket.rate:
+                    bucket.spend(amount, now)
+            released.setdefault(peer, []).append(cid)
+            if queue.waiting:
+                self._turns[peer] = None
+        for peer in reversed(blocked):
+            self._turns[peer] = None
+            self._turns.move_to_end(peer, last=False)
+        return released
+
+    def next_deadline(self, now: float) -> float:
+        """When `due` has something; infinity if nothing is held back."""
+        if not self._turns:
+            return float("inf")
+        peers = (self.queues[peer] for peer in self._turns)
+        soonest = min(_ready(queue.bytes, queue.chunks, now) for queue in peers)
+        return max(soonest, self._ready_at(now))
+
+    def remove(self, peer: PeerId, cids: Iterable[Cid]) -> list[Cid]:
+        """These left, or are not wanted any more. Returns those that were in the queue."""
+        queue = self.queues.get(peer)
+        if queue is None:
+            return []
+        gone: list[Cid] = []
+        for cid in cids:
+            if (size := queue.waiting.pop(cid, None)) is not None:
+                self._unwait(queue, size)
+            elif (size := queue.leaving.pop(cid, None)) is None:
+                continue
+            queue.size -= size
+            self.size -= size
+            gone.append(cid)
+        self._rest(peer)
+        return gone
+
+    def forget(self, peer: PeerId) -> None:
+        """The peer is gone, and its queue with its stream."""
+        if (queue := self.queues.get(peer)) is not None:
+            self.remove(peer, [*queue.waiting, *queue.leaving])
+
+    def shortest(self) -> int:
+        """Bytes of the shortest queue: when a place will be free."""
+        return min((queue.size for queue in self.queues.values()), default=0)
+
+    def _queue(self, peer: PeerId, now: float) -> Queue:
+        found = self.queues.get(peer) or self._resting.get(peer)
+        if found is None:
+            found = self._resting[peer] = Queue(self.policy, now)
+            if len(self._resting) > MAX_RESTING:
+                self._resting.popitem(last=False)
+        return found
+
+    def _rest(self, peer: PeerId) -> None:
+        """A queue that is empty gives its place free."""
+        queue = self.queues[peer]
+        if not queue.waiting:
+            self._turns.pop(peer, None)
+        if not len(queue):
+            self._resting[peer] = self.queues.pop(peer)
+
+    def _unwait(self, queue: Queue, size: int) -> None:
+        queue.waiting_size -= size
+        self._waiting_size -= size
+        self._waiting_chunks -= 1
+
+    def _ready_at(self, now: float) -> float:
+        return _ready(self.bytes, self.chunks, now)
+
+
+def _ready(size: Bucket, chunks: Bucket, now: float) -> float:
+    return max(size.ready_at(now), chunks.ready_at(now))

@@ -1,0 +1,267 @@
+"""What can cross the wire: a closed union of pushes, none of which is a request that waits.
+
+- A *direct* message goes to one peer over its push stream. Its sender is known (Noise), so it carries
+  no name of its own.
+- An *intent* goes to many. It is signed by its origin, whose peer id is the return address, and it may
+  be forwarded by anyone until it expires.
+
+On the wire each is a msgpack array [tag, fields…] (codec.py). CIDs are their canonical text: 23 bytes
+more than the binary form, but no conversion for a key that is looked up, logged and stored as text
+(measured: 4 µs each way, six times a chunk).
+Durations are seconds, never absolute times: two machines' clocks need not agree.
+"""
+
+from typing import Annotated, Literal, TypeAlias, get_args
+
+import msgspec
+
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.series.events import HeldHow, Reason
+
+MAX_CIDS_WANT = 256
+"""Loose CIDs in one intent: 15 KB, so that a gossip message stays small."""
+MAX_CIDS_DIRECT = 512
+"""CIDs in one direct message: 31 KB, half of the largest control frame."""
+MAX_WAIT = 600.0
+"""Seconds; a `retry_after` or `eta` above this is cut to it: nobody may park us for longer."""
+MAX_TEXT = 512
+"""Characters of words for a person in one message."""
+MAX_NAME = 255
+"""Characters of a file name, as file systems have it."""
+MAX_SIZE = 1 << 53
+"""Bytes; larger is no file."""
+MAX_ADDRS = 4
+"""Return addresses in one intent."""
+MAX_ADDR = 256
+"""Characters of one."""
+MAX_SIGNED = 48 * 1024
+"""Bytes of an intent that its origin signed: with its signature and its frame, it is below what gossip carries."""
+MAX_PART = 8192
+"""Bytes of the bitmap of a part: objects of more than 65,536 blocks (64 GiB) are offered once they are whole."""
+MAX_SECONDS = 1e9
+"""Of a duration."""
+MAX_KIND = 64
+"""Characters of a program's own kind."""
+MAX_PAYLOAD_CUSTOM = 32 * 1024
+"""Bytes that an intent or answer of a program's own kind may carry."""
+INTENT_TTL = 60.0
+"""Seconds that an intent may travel."""
+MAX_TIME = 1e12
+"""Seconds since 1970; what is later, or no number, is no time."""
+MAX_HOPS = 2
+"""Times that a routed intent may be passed on."""
+MAX_REPLICAS = 64
+"""Replicas that one hold may ask for."""
+
+Asked: TypeAlias = Literal["want", "hold"]
+WireCid: TypeAlias = Annotated[Cid, msgspec.Meta(pattern=r"^baf[ky][a-z2-7]{55}$")]
+WirePeer: TypeAlias = Annotated[PeerId, msgspec.Meta(pattern=r"^[1-9A-HJ-NP-Za-km-z]{20,80}$")]
+Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)]
+Size: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_SIZE)]
+Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
+Kind: TypeAlias = Annotated[str, msgspec.Meta(pattern=rf"^[a-z][a-z0-9_.-]{{0,{MAX_KIND - 1}}}$")]
+Name: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]
+WantedCids: TypeAlias = Annotated[tuple[WireCid, ...], msgspec.Meta(min_length=1, max_length=MAX_CIDS_WANT)]
+Cids: TypeAlias = Annotated[tuple[WireCid, ...], msgspec.Meta(min_length=1, max_length=MAX_CIDS_DIRECT)]
+
+
+class _Wire(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
+    """Base of all wire structures: immutable, by position, new fields last with a default."""
+
+
+# ── intents: one to many ────────────────────────────────────────────────────────────────────────
+
+
+class Want(_Wire, tag="want", frozen=True, kw_only=True):
+    """The origin wants these: roots of objects, or loose chunks."""
+
+    cids: WantedCids
+    retry: bool = False
+
+
+class Have(_Wire, tag="have", frozen=True, kw_only=True):
+    """The origin can be asked for this root."""
+
+    root: WireCid
+    size: Size
+    name: Name | None = None
+
+
+class Custom(_Wire, tag="custom", frozen=True, kw_only=True):
+    """Of a kind that a program made up, not of this protocol: as an intent to all, or directly to one."""
+
+    kind: Kind
+    payload: Annotated[bytes, msgspec.Meta(max_length=MAX_PAYLOAD_CUSTOM)] = b""
+
+
+class Hold(_Wire, tag="hold", frozen=True, kw_only=True):
+    """The origin asks for replicas of an object to be kept. Who can says so (`can_hold`); the origin then
+    tells as many as are lacking (`keep`).
+    """
+
+    root: WireCid
+    size: Size
+    """Bytes of content, as far as the origin knows; a keeper counts for itself."""
+    replicas: Annotated[int, msgspec.Meta(ge=1, le=MAX_REPLICAS)]
+    """How many are lacking."""
+    name: Name | None = None
+
+
+IntentBody: TypeAlias = Want | Have | Hold | Custom
+
+
+class Intent(_Wire, frozen=True, kw_only=True):
+    """An intent as its origin signed it."""
+
+    origin: WirePeer
+    nonce: Annotated[bytes, msgspec.Meta(min_length=8, max_length=16)]
+    """Random; with the origin it names this push, so that a copy is known as one."""
+    expires: Annotated[float, msgspec.Meta(ge=0, le=MAX_TIME)]
+    """Seconds since 1970 by the origin's clock."""
+    body: IntentBody
+    addrs: Annotated[
+        tuple[Annotated[str, msgspec.Meta(max_length=MAX_ADDR)], ...], msgspec.Meta(max_length=MAX_ADDRS)
+    ] = ()
+    """Where the origin can be dialled by a holder that is not connected to it."""
+
+
+class SealedIntent(_Wire, tag="intent", frozen=True, kw_only=True):
+    """An intent's exact bytes and the origin's Ed25519 signature over them."""
+
+    signed: Annotated[bytes, msgspec.Meta(max_length=MAX_SIGNED)]
+    signature: Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
+
+
+# ── direct: one to one ──────────────────────────────────────────────────────────────────────────
+
+
+class Chunk(_Wire, tag="chunk", frozen=True, kw_only=True):
+    """The bytes of a chunk follow this header as the frame's payload."""
+
+    cid: WireCid
+
+
+class StatusNo(_Wire, tag="status_no", frozen=True, kw_only=True):
+    """NO, as data. `retry_after` None: waiting will not change it."""
+
+    cids: Cids
+    reason: Reason
+    has_it: bool
+    retry_after: Seconds | None = None
+    text: Text = ""
+    about: Asked = "want"
+    """What was asked: to be sent these, or to keep replicas of them. A NO to a custom says "want" too, and names the
+    custom (outbox.py)."""
+
+
+class StatusYesButLater(_Wire, tag="status_yes_but_later", frozen=True, kw_only=True):
+    """An offer: I have these; a grant says which to send. `eta`: when sending could begin."""
+
+    cids: Cids
+    eta: Seconds
+    queue_bytes: Size
+    """Bytes that stand before the asker in the holder's queue."""
+    name: Name | None = None
+    size: Size | None = None
+    """Of the object, where one root is offered whose size the holder knows."""
+    have: Size | None = None
+    """Blocks of it that the holder has; None: all."""
+    part: Annotated[bytes, msgspec.Meta(max_length=MAX_PART)] | None = None
+    """Where `have` is not all: a bitmap over the object's block CIDs, sorted as text (see parts.py). None: all of it,
+    whatever `have` says."""
+
+
+class Error(_Wire, tag="error", frozen=True, kw_only=True):
+    """Something failed at the sender that concerns these chunks."""
+
+    text: Text
+    cids: Annotated[tuple[WireCid, ...], msgspec.Meta(max_length=MAX_CIDS_DIRECT)] = ()
+
+
+class Grant(_Wire, tag="grant", frozen=True, kw_only=True):
+    """Send me these, in this order. What is not sent within `ttl` I may ask of somebody else."""
+
+    cids: Cids
+    ttl: Seconds
+
+
+class Cancel(_Wire, tag="cancel", frozen=True, kw_only=True):
+    """What was granted of these is no longer wanted."""
+
+    cids: Cids
+
+
+class Route(_Wire, tag="route", frozen=True, kw_only=True):
+    """An intent on its way through the DHT: to the nodes closest to what it wants, then to providers.
+
+    Whoever gets it may answer its origin, as with any intent; with hops left it is also passed on.
+    """
+
+    intent: SealedIntent
+    hops: Annotated[int, msgspec.Meta(ge=0, le=MAX_HOPS)] = 0
+
+
+class CanHold(_Wire, tag="can_hold", frozen=True, kw_only=True):
+    """An answer to `hold`: there is room here. Nothing is kept before a `keep` says so."""
+
+    root: WireCid
+    whole: bool = False
+    """All of it is here already."""
+
+
+class Keep(_Wire, tag="keep", frozen=True, kw_only=True):
+    """Keep a replica for me: fetch it from whoever has it. Answered by `held`, or a `status_no`."""
+
+    root: WireCid
+    size: Size
+    name: Name | None = None
+
+
+class Held(_Wire, tag="held", frozen=True, kw_only=True):
+    """What there is here of what you told me to keep. Said when it changes, and when a stream opens."""
+
+    cids: Cids
+    how: HeldHow
+    reason: Reason | None = None
+    """Where it is gone: why."""
+
+
+class Release(_Wire, tag="release", frozen=True, kw_only=True):
+    """These need not be kept for me any more."""
+
+    cids: Cids
+
+
+Message: TypeAlias = (
+    Chunk
+    | StatusNo
+    | StatusYesButLater
+    | Error
+    | Grant
+    | Cancel
+    | CanHold
+    | Keep
+    | Held
+    | Release
+    | Custom
+    | SealedIntent
+    | Route
+)
+
+MESSAGE_TYPES: tuple[type[Message], ...] = get_args(Message)
+
+DirectKind: TypeAlias = Literal[
+    "chunk",
+    "status_no",
+    "status_yes_but_later",
+    "error",
+    "grant",
+    "cancel",
+    "can_hold",
+    "keep",
+    "held",
+    "release",
+    "custom",
+    "intent",
+    "route",
+]

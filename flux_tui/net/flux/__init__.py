@@ -1,0 +1,1 @@
+"""Flux on libp2p: the host, push links, gossip, the DHT and relays."""

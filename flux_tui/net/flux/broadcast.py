@@ -1,0 +1,233 @@
+"""Intents one-to-many: gossipsub on one topic.
+
+Best effort by nature (libp2p's queues drop silently when full): who must hear an intent is pushed to
+directly, and what nobody answered is pushed again by timer.
+Intents carry their origin's signature, so gossipsub's own is off; and a message is named by its content,
+so that a copy is a copy whoever sends it.
+"""
+
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from hashlib import sha256
+from typing import Any, cast
+
+import trio
+from libp2p.abc import IHost, INetStream
+from libp2p.exceptions import ParseError
+from libp2p.io.exceptions import IncompleteReadError
+from libp2p.network.stream.exceptions import StreamError
+from libp2p.peer.id import ID
+from libp2p.pubsub.gossipsub import PROTOCOL_ID, PROTOCOL_ID_V11
+from libp2p.pubsub.pb import rpc_pb2
+from libp2p.pubsub.pubsub import Pubsub
+from libp2p.utils.varint import encode_uvarint, read_varint_prefixed_bytes_limited
+
+from flux_tui.core.ids import PeerId
+from flux_tui.core.wire.codec import MAX_SEALED
+from flux_tui.net.addresses.dial_guard import DialGuard
+from flux_tui.net.connections.pace import UNHEEDED, Pace
+from flux_tui.net.connections.supervisor import Supervisor
+from flux_tui.net.port import INTENT_TOPIC, Receiver
+from flux_tui.net.upstream.exchange import UnexchangedGossipSub, strip_exchange
+from flux_tui.net.upstream.service import supervised
+
+log = logging.getLogger(__name__)
+
+DEGREE, DEGREE_LOW, DEGREE_HIGH = 6, 4, 12
+"""Neighbours in the mesh: wanted, at least, at most (gossipsub's own defaults)."""
+HEARTBEAT_SECONDS = 1
+MAX_RPC = 256 * 1024
+"""Bytes of one of gossipsub's messages, which may hold several of ours."""
+MAX_PARTS = 1024
+"""Parts of one of them. A neighbour tells of some 5,000 messages in one, which count as 312."""
+GOSSIP_BURST, GOSSIP_RATE = 1024.0, 128.0
+"""Parts of such messages from one neighbour, at once and per second: each costs 1.5 ms. What comes faster is
+read later."""
+OPENING_BURST, OPENING_RATE = 8.0, 0.2
+"""Streams of ours to one neighbour, at once and per second in the long run."""
+MAX_OPENINGS = 1024
+"""Neighbours for which that is remembered."""
+OUTBOX = 256
+"""Intents waiting to be published; the oldest is dropped for a newer one."""
+
+
+class Broadcast:
+    """The gossip side of a network."""
+
+    def __init__(self, pubsub: Pubsub) -> None:
+        self._pubsub = pubsub
+        self._send, self._receive = trio.open_memory_channel[bytes](OUTBOX)
+
+    def publish(self, data: bytes) -> None:
+        """Queue a message for the swarm."""
+        try:
+            self._send.send_nowait(data)
+        except trio.WouldBlock:
+            self._receive.receive_nowait()
+            self._send.send_nowait(data)
+
+    async def run_outbox(self) -> None:
+        """Publish what is queued, until cancelled."""
+        async for data in self._receive:
+            try:
+                await self._pubsub.publish(INTENT_TOPIC, data)
+            except Exception as error:  # a neighbour that went away meanwhile
+                log.debug("publishing: %r", error)
+
+    async def run_inbox(self, me: PeerId, receiver: Receiver) -> None:
+        """Hand over what comes, until cancelled.
+
+        A message names its origin itself, and nobody checks it; who handed it to us only a validator is
+        told. It sees each message once, and what it declines goes no further.
+        """
+
+        def take(forwarder: ID, message: rpc_pb2.Message) -> bool:
+            peer = PeerId(str(forwarder))
+            if peer != me:
+                if not 0 < len(message.data) <= MAX_SEALED:
+                    return False
+                return receiver.on_gossip(peer, message.data)
+            return True
+
+        self._pubsub.set_topic_validator(INTENT_TOPIC, take, is_async_validator=False)
+        subscription = await self._pubsub.subscribe(INTENT_TOPIC)
+        while True:
+            await subscription.get()  # it is read already, but a subscription makes us part of the mesh
+
+
+class TooManyPartsError(Exception):
+    """One of gossipsub's messages is thousands of them."""
+
+
+class PacedPubsub(Pubsub):
+    """Pubsub that reads each neighbour at a pace, and survives what it sends."""
+
+    def __init__(self, receiver: Receiver, guard: DialGuard, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._receiver = receiver
+        self._guard = guard
+        self._openings: OrderedDict[ID, Pace] = OrderedDict()
+        self._paces: OrderedDict[ID, Pace] = OrderedDict()
+        """How fast each is read."""
+        self._reading: dict[ID, trio.CancelScope] = {}
+
+    async def _handle_new_peer(self, peer_id: ID) -> None:
+        """Open our stream to a neighbour. One that resets it would have it opened again at once, for ever."""
+        await _pace_of(self._openings, peer_id, OPENING_BURST, OPENING_RATE).spend(1)
+        await super()._handle_new_peer(peer_id)
+
+    async def continuously_read_stream(self, stream: INetStream) -> None:
+        """Read, until the stream ends, or its peer opens another: each reads up to MAX_RPC before it is a message."""
+        peer = stream.muxed_conn.peer_id
+        with trio.CancelScope() as scope:
+            if (before := self._reading.get(peer)) is not None:
+                before.cancel()
+            self._reading[peer] = scope
+            try:
+                await self._read(stream, peer)
+            finally:
+                if self._reading.get(peer) is scope:
+                    del self._reading[peer]
+        if scope.cancelled_caught:
+            await stream.reset()
+
+    async def _read(self, stream: INetStream, peer: ID) -> None:
+        """Left to itself, garbage here would end the whole host."""
+        pace, name = _pace_of(self._paces, peer, GOSSIP_BURST, GOSSIP_RATE), PeerId(str(peer))
+        try:
+            exchanged = partial(self._guard.peer_exchange, peer)
+            rpcs = _PacedRpcs(stream, pace, partial(self._receiver.heeds, name), exchanged)
+            await super().continuously_read_stream(cast("INetStream", rpcs))
+        except (StreamError, ParseError, IncompleteReadError):
+            raise  # libp2p's own: it ends the stream
+        except Exception as error:  # what a message's parser has, and libp2p does not expect
+            self._receiver.on_fault(name, "garbage", f"gossip that is none: {type(error).__name__} {error}")
+            raise ParseError(str(error)) from error
+
+
+def _pace_of(paces: OrderedDict[ID, Pace], peer: ID, burst: float, rate: float) -> Pace:
+    pace = paces.get(peer)
+    if pace is None:
+        pace = paces[peer] = Pace(burst, rate)
+        if len(paces) > MAX_OPENINGS:
+            paces.popitem(last=False)
+    return pace
+
+
+class _PacedRpcs:
+    """A stream of gossip: whole messages are read from it, within the pace, and handed out as they were."""
+
+    def __init__(
+        self, stream: INetStream, pace: Pace, heeded: Callable[[], bool], exchanged: Callable[[int], None]
+    ) -> None:
+        self._stream = stream
+        self._exchanged = exchanged
+        self._heeded = heeded
+        self._pace = pace
+        self._left = b""
+        self._at = 0
+        self.muxed_conn = stream.muxed_conn
+        self.metric_send_channel = stream.metric_send_channel
+
+    async def read(self, n: int | None = None) -> bytes:
+        """Up to `n` bytes of the messages, each as a length and a body."""
+        if self._at >= len(self._left):
+            await self._pace.settle()  # what the one before cost; while it waits, nothing is held here
+            body = await read_varint_prefixed_bytes_limited(self._stream, MAX_RPC)
+            rpc = rpc_pb2.RPC()
+            rpc.ParseFromString(body)
+            parts = _parts(rpc)
+            if parts > MAX_PARTS:
+                raise TooManyPartsError(f"({parts:,} in one message)")
+            if (named := strip_exchange(rpc)) > 0:
+                self._exchanged(named)
+                body = rpc.SerializeToString()
+            self._pace.owe(parts * (1 if self._heeded() else UNHEEDED))
+            self._left, self._at = encode_uvarint(len(body)) + body, 0
+        end = len(self._left) if n is None else self._at + n
+        data = self._left[self._at : end]
+        self._at += len(data)
+        return data
+
+
+def _parts(rpc: rpc_pb2.RPC) -> int:
+    """How much work a message makes: each part of it is handled on its own."""
+    control = rpc.control
+    ids = sum(len(have.messageIDs) for have in control.ihave) + sum(len(w.messageIDs) for w in control.iwant)
+    others = len(control.graft) + len(control.prune) + len(control.ihave) + len(control.iwant)
+    return 1 + len(rpc.publish) + len(rpc.subscriptions) + others + ids // 16
+
+
+@asynccontextmanager
+async def open_broadcast(
+    host: IHost, receiver: Receiver, supervisor: Supervisor, guard: DialGuard
+) -> AsyncIterator[Broadcast]:
+    """Gossipsub on a host, for as long as the context lasts."""
+    router = UnexchangedGossipSub(
+        [PROTOCOL_ID_V11, PROTOCOL_ID],
+        DEGREE,
+        DEGREE_LOW,
+        DEGREE_HIGH,
+        heartbeat_interval=HEARTBEAT_SECONDS,
+        spam_protection_enabled=False,  # it would count our own messages, ten a second
+    )
+    pubsub = PacedPubsub(
+        receiver,
+        guard,
+        host,
+        router,
+        max_inbound_rpc_size=MAX_RPC,
+        strict_signing=False,
+        msg_id_constructor=_content_id,
+        allowed_topics=frozenset({INTENT_TOPIC}),
+    )
+    async with supervised(pubsub, supervisor), supervised(router, supervisor):
+        await pubsub.wait_until_ready()
+        yield Broadcast(pubsub)
+
+
+def _content_id(message: rpc_pb2.Message) -> bytes:
+    return sha256(message.data).digest()

@@ -1,0 +1,483 @@
+"""The DHT: who has which root, and how an intent gets to them.
+
+Kademlia is libp2p's own (KadDHT), on our host and in our swarm only. Roots are provided to the CLOSEST nodes;
+an intent is routed to WIDTH of those, which forward it to the providers that they know: nobody asks anybody
+for a list, and the answers go straight to the intent's origin.
+
+What libp2p 0.8.1 does, and what is done about it here:
+- It speaks `/ipfs/kad/1.0.0`, whatever `protocol_prefix` says: `KadHost` (kad.py) stands between it and the
+  host. So a flux node neither answers nor asks a node of the public DHT (tests/net/test_dht.py).
+- A node takes 10 ADD_PROVIDER in 10 s from one peer, and drops the next without a word, though `provide`
+  returns True: each peer is sent ADDS_PER_WINDOW here. In a swarm of fewer than 20 nodes everybody gets
+  every root, so it is about one root a second there; in a large one each root goes elsewhere.
+- It would store a stranger's values, up to 50,000 of 1 MiB: here none is valid. Provider records have no
+  bound either: MAX_RECORDS.
+- Its service asks all buckets for random keys and writes its records to disk: it is not run. What is
+  needed of that is in `run`: to meet who comes, to look around oneself, to forget what has expired.
+- Kademlia has no message to take a record back, and libp2p none of its own (one with no address is left out,
+  and the old one stays): `withdraw` ends what this node says itself, at once, a round that is under way
+  included. Who was told keeps that for 48 hours, and may forward intents to here meanwhile; the core
+  answers them (core/peers/provider_records.py).
+- Lookups dial whom they hear of. Such connections get no push link (links.py: only who dials on purpose
+  opens one), and are closed after IDLE_SECONDS, and sooner where there are more than MAX_SPARE.
+
+Everything is best effort, in background tasks with bounded queues; nothing here is awaited by the node.
+"""
+
+import logging
+import random
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Sequence
+from heapq import heapify, heappop, heappush
+from typing import Any, NamedTuple
+
+import trio
+from libp2p.abc import IHost, INetStream
+from libp2p.custom_types import TProtocol
+from libp2p.kad_dht.kad_dht import DHTMode, KadDHT
+from libp2p.peer.id import ID
+from libp2p.peer.peerinfo import PeerInfo
+from libp2p.records.validator import NamespacedValidator
+
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.wire import codec
+from flux_tui.core.wire.messages import Message, Route
+from flux_tui.net.connections.supervisor import Supervisor, Tasks
+from flux_tui.net.port import (
+    CLOSEST,
+    MAX_FANOUT,
+    MAX_PROVIDED,
+    ROUTE_PROTOCOL,
+    WIDTH,
+    Receiver,
+)
+from flux_tui.net.upstream.kad import MAX_SERVED, KadHost, Lookups, Records, key_of
+
+log = logging.getLogger(__name__)
+
+ROUTE = TProtocol(ROUTE_PROTOCOL)
+
+QUEUE_LOOKUPS, LOOKUP_WORKERS = 256, 4
+"""Roots waiting to be routed by (the next is dropped: its want is pushed again), and lookups at a time."""
+QUEUE_SENDS, SEND_WORKERS = 512, 8
+"""Forwarded intents waiting to be sent, and sent at a time."""
+QUEUE_MEETINGS = 256
+"""New neighbours waiting to be asked whom they know."""
+MEET_SECONDS = 0.5
+"""Until a new neighbour is asked: what it was connected for goes first. Meeting, and what both learn and look up
+by it, is a tenth of the half second in which 256 MiB are fetched."""
+SEND_SECONDS = 10.0
+"""For an intent to be handed to one node, dialling included."""
+TAKE_SECONDS, MAX_TAKING = 5.0, 32
+"""For an intent to come in whole, and how many may be coming at a time."""
+CACHE_SECONDS, MAX_CACHED = 600.0, 256
+"""How long the nodes closest to a root are remembered, and of how many roots."""
+ADDS_PER_WINDOW, ADD_WINDOW = 9, 10.5
+"""ADD_PROVIDER sent to one peer within so many seconds: just below what it takes."""
+MAX_PACED = 1024
+"""Peers whose last ADD_PROVIDER are remembered."""
+REPROVIDE_SECONDS = 22 * 3600.0
+"""Until a root is provided again; the others forget it after 48 hours."""
+GROWTH = 1.5
+"""Once the swarm is so many times larger than when a root was provided, other nodes are the closest."""
+LOOK_SECONDS, REFRESH_SECONDS = 5.0, 600.0
+"""Between two looks around oneself: at least, while new nodes come; and at most."""
+TICK_SECONDS = 15.0
+"""Between two rounds of tidying up."""
+IDLE_SECONDS = 60.0
+"""After its last use, until a connection that a lookup opened is closed."""
+MAX_SPARE = 128
+"""Connections without a link, whoever opened them: libp2p takes no new ones beyond 300, and prunes none that
+has a stream of gossip on it."""
+
+
+class Statistics(NamedTuple):
+    """Of a node's DHT."""
+
+    known: int
+    """Nodes in its table."""
+    records: int
+    """Providers that it keeps for the swarm."""
+    asked: int
+    """Streams that it opened to others for the DHT's own sake: lookups and records."""
+    sent: int
+    """Intents that it handed to others: routed, or forwarded."""
+
+
+class _Closest(NamedTuple):
+    """What a lookup found."""
+
+    at: float
+    known: int
+    """Nodes known then: once there are many more, others are closer."""
+    nodes: deque[ID]
+
+
+class Dht:
+    """A node's part in it."""
+
+    def __init__(
+        self,
+        host: IHost,
+        receiver: Receiver,
+        *,
+        push: Callable[[PeerId, Message], bool],
+        refuses: Callable[[PeerId], bool],
+        supervisor: Supervisor,
+    ) -> None:
+        self._host = host
+        self._me = PeerId(str(host.get_id()))
+        self._receiver = receiver
+        self._push = push
+        self._refuses = refuses
+        self._supervisor = supervisor
+        self._kad_host = KadHost(host, self._served)
+        validator = NamespacedValidator({}, strict_validation=True)
+        facade: Any = self._kad_host
+        self._kad = KadDHT(
+            facade, DHTMode.SERVER, validator=validator, validator_changed=True, strict_validation=True
+        )
+        self._kad._inbound_limiter = trio.CapacityLimiter(MAX_SERVED)
+        self._kad.peer_routing = Lookups(facade, self._kad.routing_table)
+        self._kad.provider_store = Records(facade, self._kad.peer_routing)
+        self._known = 0
+        self._table: frozenset[ID] = frozenset()
+        """The nodes that the receiver was told of."""
+        self._lookups_in, self._lookups = trio.open_memory_channel[tuple[Cid, Route]](QUEUE_LOOKUPS)
+        self._sends_in, self._sends = trio.open_memory_channel[tuple[PeerInfo, Route]](QUEUE_SENDS)
+        self._meet_in, self._meet = trio.open_memory_channel[tuple[float, ID]](QUEUE_MEETINGS)
+        self._cache: OrderedDict[Cid, _Closest] = OrderedDict()
+        self._fresh: OrderedDict[Cid, None] = OrderedDict()
+        """Roots to be provided; the newest last, and taken first."""
+        self._kept: dict[Cid, float] = {}
+        """Roots that are provided, and when again."""
+        self._due: list[tuple[float, Cid]] = []
+        self._providing: tuple[Cid, trio.CancelScope] | None = None
+        """The root that others are being told of just now."""
+        self._known_then = 0
+        """Nodes known when roots began to be provided, or were all provided anew."""
+        self._to_provide = trio.Event()
+        self._paced: OrderedDict[ID, deque[float]] = OrderedDict()
+        self._look = trio.Event()
+        self._taking = 0
+        self._sent = 0
+        host.set_stream_handler(ROUTE, self._take)
+
+    # ── what the node wants of it ───────────────────────────────────────────────────────────────
+
+    def provide(self, roots: Sequence[Cid]) -> None:
+        """See net.network.Network."""
+        for root in roots:
+            if root not in self._kept:
+                self._fresh[root] = None
+                self._fresh.move_to_end(root)
+        while len(self._fresh) + len(self._kept) > MAX_PROVIDED:
+            if self._kept:
+                del self._kept[next(iter(self._kept))]
+            else:
+                self._fresh.popitem(last=False)
+        self._to_provide.set()
+
+    def withdraw(self, roots: Sequence[Cid]) -> None:
+        """See net.network.Network."""
+        for root in roots:
+            self._fresh.pop(root, None)
+            self._kept.pop(root, None)  # its place in `_due` is passed over when its time comes
+            if self._providing is not None and self._providing[0] == root:
+                self._providing[1].cancel()
+
+    def route(self, roots: Sequence[Cid], message: Route) -> None:
+        """See net.network.Network."""
+        for root in roots:
+            try:
+                self._lookups_in.send_nowait((root, message))
+            except trio.WouldBlock:
+                log.debug("too many lookups wait: %s is not routed", root)
+
+    def forward(self, roots: Sequence[Cid], message: Route) -> None:
+        """See net.network.Network."""
+        found: dict[ID, PeerInfo] = {}
+        for root in roots:
+            for provider in self._kad.provider_store.get_providers(key_of(root)):
+                if provider.peer_id != self._host.get_id():
+                    found.setdefault(provider.peer_id, provider)
+            if len(found) >= MAX_FANOUT:
+                break
+        for provider in list(found.values())[:MAX_FANOUT]:
+            try:
+                self._sends_in.send_nowait((provider, message))
+            except trio.WouldBlock:
+                log.debug("too many intents wait: one is not forwarded")
+
+    def peer_up(self, peer: PeerId) -> None:
+        """There is a new neighbour: it is asked whom it knows, soon."""
+        try:
+            self._meet_in.send_nowait((trio.current_time() + MEET_SECONDS, ID.from_base58(peer)))
+        except trio.WouldBlock:
+            log.debug("too many neighbours at once: %s is met later", peer)
+
+    def statistics(self) -> "Statistics":
+        """What it knows and what it did."""
+        records = sum(len(providers) for providers in self._kad.provider_store.providers.values())
+        return Statistics(self._kad.routing_table.size(), records, self._kad_host.asked, self._sent)
+
+    async def run(self) -> None:
+        """Do all of the above, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            tasks = Tasks(nursery, self._supervisor)
+            tasks.keep(self._run_meetings)
+            tasks.keep(self._run_looks)
+            tasks.keep(self._run_provide)
+            tasks.keep(self._run_tidy)
+            for _ in range(LOOKUP_WORKERS):
+                tasks.keep(self._run_lookups)
+            for _ in range(SEND_WORKERS):
+                tasks.keep(self._run_sends)
+
+    # ── the table of nodes ──────────────────────────────────────────────────────────────────────
+
+    async def _run_meetings(self) -> None:
+        async for at, peer in self._meet:
+            await trio.sleep_until(at)
+            # Its answer brings its addresses, which the table asks for; ours went with the question.
+            await self._kad.peer_routing._query_peer_for_closest(peer, self._host.get_id().to_bytes())
+            await self._kad.routing_table.add_peer(peer)
+            self._tell_size()
+
+    async def _run_looks(self) -> None:
+        """Look around oneself, soon while new nodes come and ever more rarely when not; then everywhere.
+
+        A node that is asked by too many at once does not answer, so one look is not enough to begin with.
+        """
+        wait = LOOK_SECONDS
+        while True:
+            self._look = trio.Event()
+            with trio.move_on_after(wait * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter, no secret
+                await self._look.wait()
+            wait = LOOK_SECONDS if self._look.is_set() else min(wait * 2, REFRESH_SECONDS)
+            try:
+                if wait < REFRESH_SECONDS:
+                    await self._kad.peer_routing.find_closest_peers_network(self._host.get_id().to_bytes())
+                else:
+                    await self._kad.peer_routing.refresh_routing_table()
+            except Exception as error:  # libp2p's, of many kinds: there is a next time
+                log.debug("looking around: %r", error)
+            self._tell_size()
+            await trio.sleep(LOOK_SECONDS)
+
+    async def _served(self, peer: ID) -> None:
+        """This node asked us something. libp2p puts it into the table before it reads its question, which
+        brings its addresses: of a node that it has none of yet, nothing comes of that.
+        """
+        await self._kad.routing_table.add_peer(peer, skip_server_mode_check=True)
+        self._tell_size()
+
+    def _tell_size(self) -> None:
+        """After whatever may have changed the table, and so often: only its size is looked at."""
+        known = self._kad.routing_table.size()
+        if known == self._known:
+            return
+        self._tell_table()
+        if known > self._known:
+            self._look.set()
+        self._known = known
+        if known >= GROWTH * self._known_then and self._kept:
+            # The nodes closest to what was provided are others now.
+            self._known_then = known
+            self._due = [(0.0, root) for root in self._kept]
+            heapify(self._due)
+            self._kept = dict.fromkeys(self._kept, 0.0)
+        self._to_provide.set()
+
+    def _tell_table(self) -> None:
+        now = frozenset(self._kad.routing_table.get_peer_ids())
+        came, went = now - self._table, self._table - now
+        if came or went:
+            self._table = now
+            self._receiver.on_routing(_names(came), _names(went))
+
+    async def _run_tidy(self) -> None:
+        while True:
+            await trio.sleep(TICK_SECONDS)
+            self._kad.provider_store.cleanup_expired()
+            self._tell_table()  # one that took another's place does not change its size
+            for peer in self._kad_host.spare(trio.current_time() - IDLE_SECONDS, MAX_SPARE):
+                with trio.move_on_after(1):
+                    await _quietly(self._host.disconnect(peer))
+
+    # ── intents ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _run_lookups(self) -> None:
+        async for root, message in self._lookups:
+            self.forward((root,), Route(intent=message.intent, hops=0))  # those that this node knows itself
+            try:
+                closest = await self._closest(root)
+            except Exception as error:  # libp2p's: the want is pushed again
+                log.debug("looking up %s: %r", root, error)
+                continue
+            left, told = len(closest), 0
+            while left and told < WIDTH:
+                batch = [closest[index] for index in range(min(WIDTH - told, left))]
+                closest.rotate(-len(batch))  # next time, and where these are not there, the ones after them
+                left -= len(batch)
+                results: list[bool] = []
+                async with trio.open_nursery() as nursery:
+                    for peer in batch:
+                        nursery.start_soon(self._send, PeerInfo(peer, []), message, results)
+                told += sum(results)
+
+    async def _run_sends(self) -> None:
+        async for provider, message in self._sends:
+            await self._send(provider, message, [])
+
+    async def _closest(self, root: Cid) -> deque[ID]:
+        """The nodes closest to a root, those first that were not told last time."""
+        cached = self._cache.get(root)
+        if cached and trio.current_time() - cached.at < CACHE_SECONDS and self._known < GROWTH * cached.known:
+            return cached.nodes
+        found = await self._kad.peer_routing.find_closest_peers_network(key_of(root), CLOSEST)
+        self._tell_size()
+        fresh = _Closest(trio.current_time(), self._known, deque(found))
+        if found:
+            self._cache[root] = fresh
+            self._cache.move_to_end(root)
+            if len(self._cache) > MAX_CACHED:
+                self._cache.popitem(last=False)
+        return fresh.nodes
+
+    async def _send(self, to: PeerInfo, message: Route, results: list[bool]) -> None:
+        """Hand an intent to a node: on its push stream, or on a stream of its own. Tells whether it went."""
+        peer = PeerId(str(to.peer_id))
+        if self._push(peer, message):
+            self._sent += 1
+            results.append(True)
+            return
+        stream: INetStream | None = None
+        try:
+            if to.addrs:
+                self._host.get_peerstore().add_addrs(to.peer_id, to.addrs, 120)
+            with trio.fail_after(SEND_SECONDS):
+                stream = await self._kad_host.new_stream(to.peer_id, [ROUTE])
+                await stream.write(codec.encode_frame(message))
+                await stream.close()
+        except Exception as error:  # it is not there, or does not speak flux
+            log.debug("an intent does not get to %s: %r", peer, error)
+            if stream is not None:
+                await _quietly(stream.reset())
+            results.append(False)
+        else:
+            self._sent += 1
+            results.append(True)
+
+    async def _take(self, stream: INetStream) -> None:
+        """A node hands us an intent."""
+        peer = PeerId(str(stream.muxed_conn.peer_id))
+        if self._taking >= MAX_TAKING or self._refuses(peer):
+            await _quietly(stream.reset())
+            return
+        self._taking += 1
+        try:
+            with trio.fail_after(TAKE_SECONDS):
+                header, payload = codec.decode_prefix(await _exactly(stream, codec.PREFIX_BYTES))
+                message = codec.decode_header(await _exactly(stream, header))
+                if payload or not isinstance(message, Route):
+                    raise codec.BadFrameError("something else where an intent belongs")
+                await _quietly(stream.close())
+        except codec.UnknownKindError as error:
+            self._receiver.on_unknown(peer, error.kind)
+            await _quietly(stream.reset())
+        except codec.BadFrameError as error:
+            self._receiver.on_fault(peer, "garbage", str(error))
+            await _quietly(stream.reset())
+        except Exception as error:  # the stream's end, or too slow
+            log.debug("an intent from %s broke off: %r", peer, error)
+            await _quietly(stream.reset())
+        else:
+            self._receiver.on_message(peer, message)
+        finally:
+            self._taking -= 1
+
+    # ── providing ───────────────────────────────────────────────────────────────────────────────
+
+    async def _run_provide(self) -> None:
+        while True:
+            self._to_provide = trio.Event()
+            root = self._next_to_provide() if self._known else None
+            if root is None:
+                wait = self._due[0][0] - trio.current_time() if self._due and self._known else float("inf")
+                with trio.move_on_after(max(wait, 0.0)):
+                    await self._to_provide.wait()
+                continue
+            self._known_then = self._known_then or self._known
+            told = 0
+            with trio.CancelScope() as scope:
+                self._providing = root, scope
+                try:
+                    told = await self._provide(root)
+                except Exception as error:  # libp2p's: it is tried again
+                    log.debug("providing %s: %r", root, error)
+            self._providing = None
+            if scope.cancel_called:
+                continue  # it was withdrawn; if it is here again by now, it waits its turn
+            at = trio.current_time() + (REPROVIDE_SECONDS if told else TICK_SECONDS)
+            self._kept[root] = at
+            heappush(self._due, (at, root))
+
+    def _next_to_provide(self) -> Cid | None:
+        if self._fresh:
+            return self._fresh.popitem()[0]
+        now = trio.current_time()
+        while self._due and self._due[0][0] <= now:
+            at, root = heappop(self._due)
+            if self._kept.get(root) == at:
+                return root
+        return None
+
+    async def _provide(self, root: Cid) -> int:
+        """Tell the closest nodes; returns how many heard it."""
+        key = key_of(root)
+        closest = await self._kad.peer_routing.find_closest_peers_network(key, CLOSEST)
+        self._tell_size()
+        told: list[bool] = []
+
+        async def tell(peer: ID) -> None:
+            await self._pace(peer)
+            with trio.move_on_after(SEND_SECONDS):
+                told.append(await self._kad.provider_store._send_add_provider(peer, key))
+
+        async with trio.open_nursery() as nursery:
+            for peer in closest:
+                if peer != self._host.get_id():
+                    nursery.start_soon(tell, peer)
+        return sum(told)
+
+    async def _pace(self, peer: ID) -> None:
+        """Wait until this peer takes another ADD_PROVIDER."""
+        times = self._paced.setdefault(peer, deque(maxlen=ADDS_PER_WINDOW))
+        self._paced.move_to_end(peer)
+        if len(self._paced) > MAX_PACED:
+            self._paced.popitem(last=False)
+        if len(times) == ADDS_PER_WINDOW:
+            await trio.sleep_until(times[0] + ADD_WINDOW)
+        times.append(trio.current_time())
+
+
+def _names(peers: Iterable[ID]) -> tuple[PeerId, ...]:
+    return tuple(PeerId(str(peer)) for peer in peers)
+
+
+async def _exactly(stream: INetStream, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        part = await stream.read(size - len(data))
+        if not part:
+            raise EOFError("the stream ended")
+        data += part
+    return bytes(data)
+
+
+async def _quietly(closing: Any) -> None:
+    try:
+        await closing
+    except Exception as error:  # it is closed then, or as good as
+        log.debug("closing: %r", error)

@@ -1,0 +1,323 @@
+"""Links: one logical push connection to each peer, whatever libp2p has underneath.
+
+Each side opens one stream to push on, and takes one to read from; a link is up when it has both. So two
+nodes that dial each other at the same moment still have one link, and a peer that comes back after a crash
+replaces its old one. `on_connected` and `on_disconnected` strictly alternate for a peer.
+
+Who dials a peer for its own sake opens its stream first, and the other side then opens its own: a
+connection that libp2p makes for a lookup in the DHT gets no link.
+"""
+
+import logging
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Any
+
+import trio
+from libp2p.abc import IHost, INetStream
+from libp2p.custom_types import TProtocol
+from libp2p.peer.id import ID
+
+from flux_tui.core.ids import PeerId
+from flux_tui.core.series.policy import Bucket
+from flux_tui.core.wire import codec
+from flux_tui.net.connections.supervisor import Tasks
+from flux_tui.net.flux.push_stream import Outgoing, StalledError, read_from
+from flux_tui.net.flux.transport import WRITE_BYTES, source_of, widen, write_slices
+from flux_tui.net.port import BAN_SECONDS, PUSH_PROTOCOL, Receiver
+from flux_tui.net.upstream.budget import GuardedYamux
+from flux_tui.net.upstream.streams import is_foreign, on_connection
+
+log = logging.getLogger(__name__)
+
+PROTOCOL = TProtocol(PUSH_PROTOCOL)
+CLOSED = "the connection was closed"
+LINK = "link"
+"""The reason for which libp2p keeps a connection."""
+HANDSHAKE_SECONDS = 10.0
+"""For a link to have both of its streams."""
+REOPEN_SECONDS = 1.0
+"""Before a stream is opened again on a connection that outlived its link."""
+MAX_PEERS = 128
+"""Links at the same time; what all of them may have under way is bounded besides (budget.py)."""
+RESERVED = 32
+"""Of these, kept for peers that gave or took chunks, and for those that this node dials."""
+GUEST_SECONDS = 30.0
+"""After this long, a stranger that did nothing useful makes room for another."""
+MAX_REGULARS = 1024
+"""Peers remembered as useful."""
+COMING_BURST, COMING_RATE = 64.0, 4.0
+"""Links of strangers that come up at once, and per second in the long run."""
+MAX_RETURNS, RETURN_SECONDS = 8, 60.0
+"""Links that one peer may have had in so many seconds: more often it does not come back by accident."""
+CLOSE_SECONDS = 0.5
+"""For the courtesies of closing a stream."""
+
+
+class Link:
+    """One peer's."""
+
+    def __init__(self, peer: PeerId, receiver: Receiver) -> None:
+        self.peer = peer
+        self.outgoing = Outgoing(peer, receiver, WRITE_BYTES, write_slices)
+        self.inbound: INetStream | None = None
+        self.outbound: INetStream | None = None
+        self.opening = False
+        self.since = trio.current_time()
+        self.complete = trio.Event()
+        self.up = trio.Event()
+        self.done = trio.Event()
+        self.scope = trio.CancelScope()
+        self.why = CLOSED
+        self.foreign = False
+        """The peer says that it does not know our protocol."""
+
+    def connections(self) -> list[GuardedYamux]:
+        """Those that its streams are on: usually one."""
+        streams = [stream for stream in (self.inbound, self.outbound) if stream is not None]
+        found = {id(stream.muxed_conn): stream.muxed_conn for stream in streams}
+        return [one for one in found.values() if isinstance(one, GuardedYamux)]
+
+    def broke(self) -> None:
+        """A stream of it ended."""
+        self.end(next((why for one in self.connections() if (why := one.why_closed)), CLOSED))
+
+    def end(self, why: str) -> None:
+        """Close it, soon."""
+        self.why = why
+        self.scope.cancel()
+
+
+class Links:
+    """All of them."""
+
+    def __init__(
+        self, host: IHost, receiver: Receiver, nursery: Tasks, addr_of: Callable[[PeerId], str]
+    ) -> None:
+        self._host = host
+        self._receiver = receiver
+        self._nursery = nursery
+        self._addr_of = addr_of
+        self._banned: dict[PeerId, float] = {}
+        self._regulars: OrderedDict[PeerId, None] = OrderedDict()
+        """Who gave or took chunks, or was dialled from here."""
+        self._returns: OrderedDict[PeerId, deque[float]] = OrderedDict()
+        """When the latest links of a peer came up."""
+        self._strangers = Bucket(COMING_RATE, trio.current_time())
+        self.by_peer: dict[PeerId, Link] = {}
+        self.on_up: Callable[[PeerId], None] = lambda peer: None
+        """Told of each link that comes up, before the receiver is."""
+        self.close: Callable[[PeerId], None] = lambda peer: None
+        """Closes the connection to a peer, soon."""
+
+    def get(self, peer: PeerId) -> Link | None:
+        """The link to a peer, if it is up."""
+        link = self.by_peer.get(peer)
+        return link if link is not None and link.up.is_set() else None
+
+    def ban(self, peer: PeerId, seconds: float = BAN_SECONDS) -> None:
+        """Refuse this peer for a while."""
+        self._banned[peer] = max(time.monotonic() + seconds, self._banned.get(peer, 0.0))
+        if len(self._banned) > 1024:
+            del self._banned[next(iter(self._banned))]
+
+    def refuses(self, peer: PeerId) -> bool:
+        """Whether it misbehaved just now."""
+        return self._banned.get(peer, 0.0) > time.monotonic()
+
+    def allowed(self, peer: PeerId) -> bool:
+        """Whether it may have a link: nobody while we close, though libp2p goes on for a moment."""
+        if self._nursery.cancel_scope.cancel_called or self.refuses(peer):
+            return False
+        return peer in self.by_peer or (not self._too_often(peer) and self._has_room(peer))
+
+    def expect(self, peer: PeerId) -> None:
+        """This node dials it: it is not a stranger."""
+        self._regular(peer)
+
+    def _regular(self, peer: PeerId) -> None:
+        self._regulars[peer] = None
+        self._regulars.move_to_end(peer)
+        if len(self._regulars) > MAX_REGULARS:
+            self._regulars.popitem(last=False)
+
+    def _useful(self, link: Link) -> bool:
+        return link.peer in self._regulars or link.outgoing.served > 0
+
+    def _too_often(self, peer: PeerId) -> bool:
+        ups = self._returns.get(peer)
+        return ups is not None and len(ups) == MAX_RETURNS and ups[0] > trio.current_time() - RETURN_SECONDS
+
+    def _has_room(self, peer: PeerId) -> bool:
+        """Whether there is a place for it, if need be that of a stranger who has had one for long enough."""
+        known = peer in self._regulars
+        if not known and self._strangers.level(trio.current_time()) < 1 - COMING_BURST:
+            return False
+        return not self._full(known) or self._idler(known) is not None
+
+    def _full(self, known: bool) -> bool:
+        return len(self.by_peer) >= (MAX_PEERS if known else MAX_PEERS - RESERVED)
+
+    def _idler(self, known: bool) -> Link | None:
+        """The stranger that has had its place the longest, if that is long enough."""
+        strangers = [link for link in self.by_peer.values() if not self._useful(link)]
+        oldest = min(strangers, key=lambda link: link.since, default=None)
+        longer = known or (oldest is not None and oldest.since < trio.current_time() - GUEST_SECONDS)
+        return oldest if longer else None
+
+    def _came(self, peer: PeerId) -> None:
+        ups = self._returns.setdefault(peer, deque(maxlen=MAX_RETURNS))
+        ups.append(trio.current_time())
+        self._returns.move_to_end(peer)
+        if len(self._returns) > MAX_REGULARS:
+            self._returns.popitem(last=False)
+
+    def connected(self, peer: PeerId) -> None:
+        """We have a connection to this peer, and want a link: open our stream on it."""
+        if self.allowed(peer):
+            link = self._link(peer)
+            if link.outbound is None and not link.opening:
+                link.opening = True
+                self._nursery.start_soon(self._open, link)
+
+    async def take(self, stream: INetStream) -> None:
+        """A peer opened its stream to us; returns when the link is over."""
+        peer = PeerId(str(stream.muxed_conn.peer_id))
+        if not self.allowed(peer):
+            await stream.reset()
+            return
+        link = self._link(peer)
+        if link.inbound is not None:
+            # It would not open a second one if it thought the first alive.
+            link.end("the peer opened a new stream")
+            link = self._renew(link)
+        link.inbound = stream
+        await widen(stream)
+        if link.outbound is None and not link.opening:
+            link.opening = True
+            self._nursery.start_soon(self._open, link)
+        self._check(link)
+        await link.done.wait()
+
+    def _link(self, peer: PeerId) -> Link:
+        link = self.by_peer.get(peer)
+        if link is None or link.scope.cancel_called:
+            link = self._renew(link) if link is not None else self._add(Link(peer, self._receiver), None)
+        return link
+
+    def _renew(self, old: Link) -> Link:
+        return self._add(Link(old.peer, self._receiver), old)
+
+    def _add(self, link: Link, old: Link | None) -> Link:
+        if link.peer not in self.by_peer:
+            known = link.peer in self._regulars
+            if not known:
+                self._strangers.spend(1, trio.current_time())
+            if self._full(known) and (idler := self._idler(known)) is not None:
+                self.ban(idler.peer, GUEST_SECONDS)
+                idler.end("it had its place for long, and others wait")
+                del self.by_peer[idler.peer]
+        self.by_peer[link.peer] = link
+        self._nursery.start_soon(self._run, link, old)
+        return link
+
+    def _check(self, link: Link) -> None:
+        if link.inbound is not None and link.outbound is not None:
+            link.complete.set()
+
+    async def _open(self, link: Link) -> None:
+        # What came on one connection is answered on it: another one may be dead, and not know it yet.
+        inbound = link.inbound.muxed_conn if link.inbound is not None else None
+        try:
+            with trio.fail_after(HANDSHAKE_SECONDS), on_connection(inbound):
+                link.outbound = await self._host.new_stream(ID.from_base58(link.peer), [PROTOCOL])
+        except Exception as error:  # libp2p raises many kinds; each means: no stream
+            log.debug("no push stream to %s: %r", link.peer, error)
+            link.foreign = is_foreign(error)
+            link.end("it does not take a stream of this node")
+        finally:
+            link.opening = False
+        self._check(link)
+
+    async def _run(self, link: Link, old: Link | None) -> None:
+        if old is not None:
+            await old.done.wait()  # its on_disconnected comes before our on_connected
+        try:
+            with link.scope, trio.move_on_after(HANDSHAKE_SECONDS) as waiting:
+                link.why = "it did not open a stream in time"
+                await link.complete.wait()
+                link.why = CLOSED
+                waiting.deadline = float("inf")
+                link.up.set()
+                self._protect(link.peer)
+                self._came(link.peer)
+                self.on_up(link.peer)
+                self._receiver.on_connected(link.peer, self._addr_of(link.peer))
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._read, link)
+                    nursery.start_soon(self._write, link)
+        finally:
+            if self.by_peer.get(link.peer) is link:
+                del self.by_peer[link.peer]
+            if self.refuses(link.peer):
+                self.close(link.peer)
+            try:
+                if link.up.is_set():
+                    self._unprotect(link.peer)
+                    if link.outgoing.served:
+                        self._regular(link.peer)
+                    self._receiver.on_disconnected(link.peer, link.why)
+            finally:
+                link.done.set()  # the peer's next link waits for it, whatever failed
+            with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
+                for stream in (link.outbound, link.inbound):
+                    if stream is not None:
+                        await _reset(stream)
+        if link.peer not in self.by_peer and self.allowed(link.peer):
+            await trio.sleep(REOPEN_SECONDS)
+            if link.peer not in self.by_peer and self._host.get_network().connections.get(
+                ID.from_base58(link.peer)
+            ):
+                self.connected(link.peer)
+
+    def _protect(self, peer: PeerId) -> None:
+        """Its connection is not to be closed for another's sake."""
+        swarm: Any = self._host.get_network()
+        swarm.protect(ID.from_base58(peer), LINK)
+
+    def _unprotect(self, peer: PeerId) -> None:
+        swarm: Any = self._host.get_network()
+        swarm.unprotect(ID.from_base58(peer), LINK)
+
+    async def _read(self, link: Link) -> None:
+        assert link.inbound is not None
+        try:
+            await read_from(
+                source_of(link.inbound), link.peer, self._receiver, lambda: self._regular(link.peer)
+            )
+        except StalledError as error:
+            self._receiver.on_fault(link.peer, "slow", str(error))
+            link.end(str(error))
+        except codec.BadFrameError as error:
+            self._receiver.on_fault(link.peer, "garbage", str(error))
+            self.ban(link.peer)
+            link.end(f"it sent garbage: {error}")
+        except Exception as error:  # the stream's end, however libp2p words it
+            log.debug("reading from %s ended: %r", link.peer, error)
+            link.broke()
+
+    async def _write(self, link: Link) -> None:
+        assert link.outbound is not None
+        try:
+            await link.outgoing.write_to(link.outbound)
+        except Exception as error:  # likewise
+            log.debug("writing to %s ended: %r", link.peer, error)
+            link.broke()
+
+
+async def _reset(stream: INetStream) -> None:
+    try:
+        await stream.reset()
+    except Exception as error:  # it is gone: all the better
+        log.debug("resetting a stream: %r", error)

@@ -1,0 +1,370 @@
+"""Relays: how a node that nobody can dial is reached through one that everybody can (libp2p's circuit v2).
+
+Three parts: `Relay` passes bytes on for others, where its owner says so (`--serve-relay`); `Reservations`
+keeps a place at each `--relay` and takes what comes through it; `CircuitTransport` dials such addresses (which of a
+peer's addresses are dialled: dialling.py). What is
+inside a circuit is a connection like any other, with Noise end to end: a relay sees nothing but noise.
+
+Why not libp2p 0.8.1's own: its `CircuitV2Transport` starts a discovery that asks every peer whether it is a
+relay and a second DHT (`/ipfs/kad/1.0.0`), cuts circuits at 128 KiB by default, and the swarm leaves relayed
+addresses out when it dials, so that nothing but that transport itself can use them. The wire is the
+specification's (specs/relay/circuit-v2.md), by libp2p's own protobufs: another libp2p's relay does as well,
+within its own limits.
+
+Not here: hole punching (DCUtR), which 0.8.1 does not do reliably: what begins through a relay stays there,
+so a relay bears all the bytes of those it serves (three hosts in one process: 43 MB/s through one, 71 MB/s
+without). It is a service between friends, not to strangers.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import trio
+from libp2p.abc import IHost, IListener, INetStream, IRawConnection, ITransport
+from libp2p.connection_types import ConnectionType
+from libp2p.custom_types import THandler, TProtocol
+from libp2p.network.connection.raw_connection import RawConnection
+from libp2p.peer.id import ID
+from libp2p.peer.peerinfo import PeerInfo
+from libp2p.relay.circuit_v2.pb.circuit_pb2 import HopMessage, Reservation, Status, StopMessage
+from libp2p.relay.circuit_v2.pb.circuit_pb2 import PeerId as WirePeerId
+from libp2p.relay.circuit_v2.utils import read_delimited_msg, write_delimited_msg
+from libp2p.transport.exceptions import OpenConnectionError
+from multiaddr import Multiaddr
+
+from flux_tui.net.addresses.dial_guard import by_person
+from flux_tui.net.flux.swarm import forget_failures
+from flux_tui.net.flux.transport import WRITE_BYTES, widen
+from flux_tui.net.port import CIRCUIT, Receiver
+
+log = logging.getLogger(__name__)
+
+HOP = TProtocol("/libp2p/circuit/relay/0.2.0/hop")
+STOP = TProtocol("/libp2p/circuit/relay/0.2.0/stop")
+
+TALK_SECONDS = 8.0
+"""For one exchange of a question and its answer; less than a dial may take."""
+RESERVED_SECONDS = 3600.0
+"""How long a place is kept for a node that does not ask again."""
+PLACE_MIN, PLACE_MAX = 60.0, 600.0
+"""For how long a place is taken to be kept, whatever the relay's clock says."""
+RENEW_SHARE = 0.5
+"""Of this time, after which it asks again."""
+RETRY_MIN, RETRY_MAX = 1.0, 60.0
+"""Seconds between two tries to get a place; doubling."""
+MAX_RESERVATIONS = 128
+"""Places at one relay."""
+MAX_CIRCUITS, MAX_CIRCUITS_EACH = 64, 16
+"""Circuits through one relay; and of these, to or from one node."""
+IDLE_SECONDS = 300.0
+"""A circuit in which nothing moves for so long is closed; yamux asks for signs of life more often."""
+
+
+class RelayError(OpenConnectionError):
+    """Why nothing goes through a relay: one sentence."""
+
+
+def circuit_addr(relay: str, peer: str) -> str:
+    """The address of a node that is reached through a relay."""
+    return f"{relay}/{CIRCUIT}/p2p/{peer}"
+
+
+class Relay:
+    """The one in the middle."""
+
+    def __init__(self, host: IHost) -> None:
+        self._host = host
+        self._places: dict[ID, float] = {}
+        """Nodes with a place here, and until when."""
+        self._circuits: dict[ID, int] = {}
+        host.set_stream_handler(HOP, self._take)
+
+    async def _take(self, stream: INetStream) -> None:
+        peer = stream.muxed_conn.peer_id
+        if _relayed(stream):
+            await _answer(stream, HopMessage, Status.PERMISSION_DENIED)  # not through another relay
+            return
+        try:
+            with trio.fail_after(TALK_SECONDS):
+                asked = await read_delimited_msg(stream, HopMessage)
+        except Exception as error:  # garbage, or the stream's end
+            log.debug("a relay's client %s: %r", peer, error)
+            await _quietly(stream.reset)
+            return
+        if asked.type == HopMessage.RESERVE:
+            await self._reserve(stream, peer)
+        elif asked.type == HopMessage.CONNECT and asked.HasField("peer"):
+            await self._connect(stream, peer, ID(asked.peer.id))
+        else:
+            await _answer(stream, HopMessage, Status.UNEXPECTED_MESSAGE)
+
+    async def _reserve(self, stream: INetStream, peer: ID) -> None:
+        now = trio.current_time()
+        swarm: Any = self._host.get_network()
+        for other in [other for other, until in self._places.items() if until <= now]:
+            del self._places[other]
+            swarm.unprotect(other, CIRCUIT)
+        if peer not in self._places and len(self._places) >= MAX_RESERVATIONS:
+            await _answer(stream, HopMessage, Status.RESERVATION_REFUSED)
+            return
+        self._places[peer] = now + RESERVED_SECONDS
+        swarm.protect(peer, CIRCUIT)
+        addrs = [addr.to_bytes() for addr in self._host.get_addrs()]
+        place = Reservation(expire=int(time.time() + RESERVED_SECONDS), addrs=addrs)
+        await _answer(stream, HopMessage, Status.OK, reservation=place)
+
+    async def _connect(self, stream: INetStream, peer: ID, target: ID) -> None:
+        """`peer` wants to be connected with `target`."""
+        busy = sum(self._circuits.values()) // 2 >= MAX_CIRCUITS
+        if busy or max(self._circuits.get(peer, 0), self._circuits.get(target, 0)) >= MAX_CIRCUITS_EACH:
+            await _answer(stream, HopMessage, Status.RESOURCE_LIMIT_EXCEEDED)
+            return
+        there = self._host.get_network().connections.get(target)
+        if self._places.get(target, 0.0) <= trio.current_time() or not there:
+            await _answer(stream, HopMessage, Status.NO_RESERVATION)
+            return
+        swarm: Any = self._host.get_network()
+        for one in (peer, target):
+            self._circuits[one] = self._circuits.get(one, 0) + 1
+            swarm.protect(one, f"{CIRCUIT} {id(stream)}")
+        try:
+            onward = await self._ask(peer, target)
+            if onward is None:
+                await _answer(stream, HopMessage, Status.CONNECTION_FAILED)
+                return
+            await write_delimited_msg(stream, HopMessage(type=HopMessage.STATUS, status=Status.OK))
+            await _join(stream, onward)
+        except Exception as error:  # one of the two is gone
+            log.debug("a circuit from %s to %s: %r", peer, target, error)
+        finally:
+            for one in (peer, target):
+                swarm.unprotect(one, f"{CIRCUIT} {id(stream)}")
+                self._circuits[one] -= 1
+                if not self._circuits[one]:
+                    del self._circuits[one]
+
+    async def _ask(self, peer: ID, target: ID) -> INetStream | None:
+        """A stream to `target`, if it takes the circuit."""
+        stream: INetStream | None = None
+        try:
+            with trio.fail_after(TALK_SECONDS):
+                stream = await self._host.new_stream(target, [STOP])
+                who = WirePeerId(id=peer.to_bytes())
+                await write_delimited_msg(stream, StopMessage(type=StopMessage.CONNECT, peer=who))
+                told = await read_delimited_msg(stream, StopMessage)
+                if told.status == Status.OK:
+                    return stream
+        except Exception as error:  # libp2p raises many kinds; each means: no
+            log.debug("%s does not take a circuit: %r", target, error)
+        if stream is not None:
+            await _quietly(stream.reset)
+        return None
+
+
+class Reservations:
+    """The one who is reached through relays."""
+
+    def __init__(self, host: IHost, relays: Sequence[tuple[str, ID, Multiaddr]], receiver: Receiver) -> None:
+        """`relays`: for each address its multiaddr as it was named, its peer id, and where it is dialled."""
+        self._host = host
+        self._receiver = receiver
+        self._relays: dict[ID, list[tuple[str, Multiaddr]]] = {}
+        """One relay may have been named by many of its addresses."""
+        for addr, relay, transport in relays:
+            self._relays.setdefault(relay, []).append((addr, transport))
+        host.set_stream_handler(STOP, self._take)
+
+    async def run(self) -> None:
+        """Keep a place at each relay, until cancelled."""
+        with by_person():
+            await self._run()
+
+    async def _run(self) -> None:
+        async with trio.open_nursery() as nursery:
+            for relay, named in self._relays.items():
+                addrs = [addr for addr, _ in named]
+                nursery.start_soon(self._keep, addrs, relay, [transport for _, transport in named])
+
+    async def _keep(self, addrs: list[str], relay: ID, transports: list[Multiaddr]) -> None:
+        wait = RETRY_MIN
+        named = " or ".join(addrs)
+        swarm: Any = self._host.get_network()
+        swarm.protect(relay, "relay")
+        while True:
+            forget_failures(self._host, relay)
+            try:
+                with trio.fail_after(TALK_SECONDS):
+                    await self._host.connect(PeerInfo(relay, transports))
+                    seconds = await self._reserve(relay)
+            except Exception as error:  # libp2p raises many kinds
+                why = str(error) if isinstance(error, RelayError) else "it does not answer, or is no relay"
+                log.debug("no place at %s: %r", named, error)
+                self._receiver.on_dial_failed(
+                    addrs[0],
+                    f"there is no place at the relay {named}: {why}; it is tried again, with patience",
+                )
+                await trio.sleep(wait)
+                wait = min(wait * 2, RETRY_MAX)
+                continue
+            wait = RETRY_MIN
+            with trio.move_on_after(seconds * RENEW_SHARE):
+                await self._while_connected(relay)
+
+    async def _while_connected(self, relay: ID) -> None:
+        """Return when the connection to the relay is gone."""
+        for connection in self._host.get_network().connections.get(relay, []):
+            closed = getattr(connection, "event_closed", None)
+            if closed is not None:
+                await closed.wait()
+
+    async def _reserve(self, relay: ID) -> float:
+        """Get a place, or keep it. Returns for how many seconds."""
+        stream = await self._host.new_stream(relay, [HOP])
+        try:
+            await write_delimited_msg(stream, HopMessage(type=HopMessage.RESERVE))
+            told = await read_delimited_msg(stream, HopMessage)
+        finally:
+            await _quietly(stream.close)
+        if told.status != Status.OK:
+            raise RelayError(_WORDS.get(told.status, "it says no"))
+        # That is a time of its clock, which may be any: what is said of it is taken within bounds.
+        return min(max(told.reservation.expire - time.time(), PLACE_MIN), PLACE_MAX)
+
+    async def _take(self, stream: INetStream) -> None:
+        """Somebody comes through a relay."""
+        relay = stream.muxed_conn.peer_id
+        if relay not in self._relays:
+            await _quietly(stream.reset)
+            return
+        try:
+            with trio.fail_after(TALK_SECONDS):
+                asked = await read_delimited_msg(stream, StopMessage)
+                if asked.type != StopMessage.CONNECT or not asked.HasField("peer"):
+                    raise ValueError("not a circuit")
+                peer = ID(asked.peer.id)
+                await widen(stream)
+                await write_delimited_msg(stream, StopMessage(type=StopMessage.STATUS, status=Status.OK))
+            came_from = Multiaddr(f"/p2p/{relay}/{CIRCUIT}/p2p/{peer}")
+            raw = RawConnection(stream, False, ConnectionType.RELAYED, [came_from])
+            swarm: Any = self._host.get_network()
+            await swarm.upgrade_inbound_raw_conn(raw, came_from)
+        except Exception as error:  # garbage, the stream's end, or a handshake that failed
+            log.debug("a circuit by way of %s: %r", relay, error)
+            await _quietly(stream.reset)
+
+
+class CircuitTransport(ITransport):
+    """How the swarm dials through relays."""
+
+    def __init__(self, host: IHost) -> None:
+        self._host = host
+
+    def listen_order(self) -> int:
+        """Before TCP, which takes every address for its own that has a TCP part."""
+        return -1
+
+    def protocols(self) -> list[str]:
+        return [CIRCUIT]
+
+    def can_dial(self, maddr: Multiaddr) -> bool:
+        return any(protocol.name == CIRCUIT for protocol in maddr.protocols())
+
+    def can_listen(self, maddr: Multiaddr) -> bool:
+        return False
+
+    def create_listener(self, handler_function: THandler) -> IListener:
+        raise NotImplementedError("what comes through a relay comes by Reservations")
+
+    async def dial(self, maddr: Multiaddr) -> IRawConnection:
+        near, _, far = str(maddr).partition(f"/{CIRCUIT}")
+        relay_addr, _, relay_text = near.rpartition("/p2p/")
+        stream: INetStream | None = None
+        try:
+            relay, target = ID.from_base58(relay_text), ID.from_base58(far.rpartition("/p2p/")[2])
+            forget_failures(self._host, relay)
+            with trio.fail_after(TALK_SECONDS):
+                await self._host.connect(PeerInfo(relay, [Multiaddr(relay_addr)] if relay_addr else []))
+                stream = await self._host.new_stream(relay, [HOP])
+                await widen(stream)
+                who = WirePeerId(id=target.to_bytes())
+                await write_delimited_msg(stream, HopMessage(type=HopMessage.CONNECT, peer=who))
+                told = await read_delimited_msg(stream, HopMessage)
+            if told.status != Status.OK:
+                raise RelayError(f"the relay says: {_WORDS.get(told.status, 'no')}")
+        except RelayError:
+            assert stream is not None
+            await _quietly(stream.reset)
+            raise
+        except Exception as error:  # libp2p raises many kinds
+            if stream is not None:
+                await _quietly(stream.reset)
+            raise RelayError("the relay does not answer, or is none") from error
+        return _Dialled(self._host, relay, stream, maddr)
+
+
+class _Dialled(RawConnection):
+    """A circuit that was dialled: as long as it is open, so is the connection to its relay."""
+
+    def __init__(self, host: IHost, relay: ID, stream: INetStream, addr: Multiaddr) -> None:
+        super().__init__(stream, True, ConnectionType.RELAYED, [addr])
+        self._swarm: Any = host.get_network()
+        self._relay = relay
+        self._reason = f"{CIRCUIT} {id(self)}"
+        self._swarm.protect(relay, self._reason)
+
+    async def close(self) -> None:
+        self._swarm.unprotect(self._relay, self._reason)
+        await super().close()
+
+
+_WORDS: dict[int, str] = {
+    Status.RESERVATION_REFUSED: "it has no place left",
+    Status.RESOURCE_LIMIT_EXCEEDED: "it carries as much as it can",
+    Status.PERMISSION_DENIED: "this is not allowed",
+    Status.CONNECTION_FAILED: "that peer does not take the connection",
+    Status.NO_RESERVATION: "that peer is not there (it has no reservation)",
+}
+
+
+async def _join(one: INetStream, other: INetStream) -> None:
+    """Pass bytes on, both ways, until either side ends."""
+    async with trio.open_nursery() as nursery:
+        await widen(one)
+
+        async def pass_on(source: INetStream, sink: INetStream) -> None:
+            try:
+                while data := await source.read(WRITE_BYTES):
+                    nursery.cancel_scope.deadline = trio.current_time() + IDLE_SECONDS
+                    await sink.write(data)
+            except Exception as error:  # the stream's end, however libp2p words it
+                log.debug("a circuit ends: %r", error)
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(pass_on, one, other)
+        nursery.start_soon(pass_on, other, one)
+    with trio.move_on_after(1, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
+        for stream in (one, other):
+            await _quietly(stream.reset)
+
+
+async def _answer(stream: INetStream, kind: type[HopMessage], status: Any, **fields: Any) -> None:
+    try:
+        with trio.fail_after(TALK_SECONDS):
+            await write_delimited_msg(stream, kind(type=HopMessage.STATUS, status=status, **fields))
+            await stream.close()
+    except Exception as error:  # it is gone
+        log.debug("answering a relay's client: %r", error)
+
+
+def _relayed(stream: INetStream) -> bool:
+    kind = getattr(stream.muxed_conn, "get_connection_type", lambda: ConnectionType.DIRECT)
+    return bool(kind() == ConnectionType.RELAYED)
+
+
+async def _quietly(close: Callable[[], Any]) -> None:
+    try:
+        await close()
+    except Exception as error:  # it is closed then, or as good as
+        log.debug("closing: %r", error)

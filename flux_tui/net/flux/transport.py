@@ -1,0 +1,172 @@
+"""libp2p's own transport, tuned: TCP + Noise only + yamux, with reads and writes of the right size.
+
+Measured on loopback (tests/bench/raw_stream.py): 65,507-byte writes, a Noise session that reads ahead
+and fewer window updates together carry two to three times what the defaults do.
+
+- A host with libp2p's defaults also takes secio and plaintext; over plaintext anybody can claim any peer
+  id. Here only Noise is offered.
+- A full yamux frame (65,536 bytes) overflows a Noise message, and so each would become two: writes are
+  sliced at WRITE_BYTES.
+- libp2p reads a Noise message with two system calls and several copies; `ReadAheadSession` takes what
+  the socket has and decrypts from its own buffer.
+"""
+
+import os
+from collections import deque
+from collections.abc import Sequence
+
+import trio
+from libp2p.abc import INetStream, IRawConnection, ISecureConn
+from libp2p.crypto.keys import KeyPair
+from libp2p.crypto.x25519 import create_new_key_pair as create_x25519
+from libp2p.custom_types import TProtocol
+from libp2p.peer.id import ID
+from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
+from libp2p.security.noise.transport import Transport as NoiseTransport
+from libp2p.security.secure_session import SecureSession
+from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
+from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
+
+from flux_tui.net.connections.frames import FrameBuffer
+from flux_tui.net.connections.keepalive import set_options
+from flux_tui.net.connections.whole_writes import keep_whole
+from flux_tui.net.flux.push_stream import Source, StreamSource
+from flux_tui.net.upstream.budget import HEADER, PLAIN_DATA, RECEIVE_WINDOW
+from flux_tui.net.upstream.session import BATCH_BYTES, ReadAheadSession, batch
+
+WRITE_BYTES = 65_507
+"""With yamux's 12-byte header exactly one Noise message of 65,519 bytes."""
+
+WINDOW_STEP = 2 * 1024 * 1024
+"""Bytes for which a window update is worth a message."""
+
+# Read by libp2p at every read: without it, each read sends a window update of its own.
+os.environ.setdefault("PY_YAMUX_RELEASE_ON_READ", "0")
+# Seconds for the rest of a frame that began; libp2p's own 60 are long for 64 KiB.
+os.environ.setdefault("PY_YAMUX_DATA_READ_TIMEOUT", "20")
+
+
+class TunedNoise(NoiseTransport):
+    """Noise as libp2p does it, handshake and all, with the session above."""
+
+    async def secure_inbound(self, conn: IRawConnection) -> ISecureConn:
+        return _read_ahead(await super().secure_inbound(conn), conn)
+
+    async def secure_outbound(self, conn: IRawConnection, peer_id: ID) -> ISecureConn:
+        return _read_ahead(await super().secure_outbound(conn, peer_id), conn)
+
+
+def _read_ahead(session: ISecureConn, raw: IRawConnection) -> ISecureConn:
+    assert isinstance(session, SecureSession)
+    made = ReadAheadSession(session, raw)
+    keep_whole(raw)
+    if made.tcp is not None:
+        set_options(made.tcp)
+    return made
+
+
+def security(identity: KeyPair) -> dict[TProtocol, NoiseTransport]:
+    """What a connection may be secured with: Noise, and nothing else."""
+    return {NOISE: TunedNoise(identity, noise_privkey=create_x25519().private_key)}
+
+
+def muxers() -> dict[TProtocol, type[Yamux]]:
+    """What carries streams over a connection: yamux, and nothing else."""
+    return {TProtocol(YAMUX): Yamux}
+
+
+async def widen(stream: object) -> None:
+    """Let the peer have RECEIVE_WINDOW bytes under way on a stream that it opened."""
+    muxed = getattr(stream, "muxed_stream", None)
+    if isinstance(muxed, YamuxStream):
+        async with muxed.window_lock:
+            more = RECEIVE_WINDOW - muxed.recv_window
+            muxed.target_recv_window = RECEIVE_WINDOW
+            muxed.recv_window += more
+        await muxed.send_window_update(more)
+
+
+class YamuxSource:
+    """A stream of yamux, read from the buffer where its frames are: without copies, without a wake-up for each
+    of them; and the peer may send as much again as was taken, told WINDOW_STEP bytes at a time."""
+
+    def __init__(self, muxed: YamuxStream, buffer: FrameBuffer) -> None:
+        self.buffer = buffer
+        self._muxed = muxed
+
+    async def grant(self) -> None:
+        muxed = self._muxed
+        taken = RECEIVE_WINDOW - muxed.recv_window - len(self.buffer)
+        if taken >= WINDOW_STEP:
+            muxed.recv_window += taken
+            await muxed.send_window_update(taken)
+
+    async def fill(self, least: int) -> None:
+        muxed, buffer, events = self._muxed, self.buffer, self._muxed.conn.stream_events
+        try:
+            while True:
+                if self._abandoned():
+                    # What nobody counts any more is not kept either.
+                    buffer.clear()
+                    raise EOFError("the connection was closed")
+                if len(buffer) >= least:
+                    return
+                if muxed.recv_closed or muxed.closed:
+                    buffer.clear()
+                    if muxed.closed:
+                        await muxed.conn._finalize_stream(muxed, fully_closed=True)
+                    raise EOFError("the peer closed its stream")
+                buffer.wanted = least
+                event = events[muxed.stream_id]
+                if event.is_set():  # by what is too little
+                    event = events[muxed.stream_id] = trio.Event()
+                await event.wait()
+        finally:
+            buffer.wanted = 1
+
+    def _abandoned(self) -> bool:
+        """Whether its connection has ended, or has forgotten the stream."""
+        connection = self._muxed.conn
+        counted: object = connection.stream_buffers.get(self._muxed.stream_id)
+        return connection.event_shutting_down.is_set() or counted is not self.buffer
+
+
+def source_of(stream: INetStream) -> Source:
+    """Where frames are cut from, in the best way that there is for this stream."""
+    muxed = getattr(stream, "muxed_stream", None)
+    if isinstance(muxed, YamuxStream):
+        buffer: object = muxed.conn.stream_buffers.get(muxed.stream_id)
+        if isinstance(buffer, FrameBuffer):
+            return YamuxSource(muxed, buffer)
+    return StreamSource(stream)
+
+
+async def write_slices(stream: object, slices: Sequence[bytes | memoryview]) -> None:
+    """Write slices of at most WRITE_BYTES: each as one frame and one Noise message, several to a system call.
+
+    What `write` does for each slice (four locks, a dozen lines for a log that is off, a system call) is done
+    once for BATCH_BYTES: a holder's processor time for a file falls by a quarter. Whatever is not as usual (a
+    window that is used up, a stream that is closed, another transport) is left to `write`.
+    """
+    muxed = getattr(stream, "muxed_stream", None)
+    left = deque(slices)
+    if isinstance(muxed, YamuxStream):
+        connection = muxed.conn
+        session = connection.secured_conn
+        while left and isinstance(session, ReadAheadSession) and _open_for(muxed, left[0]):
+            async with connection._write_lock:  # frames leave in the order in which they are encrypted
+                with batch() as messages:
+                    size = 0
+                    while left and size < BATCH_BYTES and _open_for(muxed, left[0]):
+                        piece = left.popleft()
+                        muxed.send_window -= len(piece)
+                        header = HEADER.pack(*PLAIN_DATA, muxed.stream_id, len(piece))
+                        size += session.seal(header, piece, messages[size:])
+                    await session.raw.write(messages[:size])  # type: ignore[arg-type]  # not kept
+    for piece in left:
+        await stream.write(piece)  # type: ignore[attr-defined]
+
+
+def _open_for(muxed: YamuxStream, piece: bytes | memoryview) -> bool:
+    """Whether a slice can go at once, as the frame that it is."""
+    return not (muxed.closed or muxed.send_closed) and len(piece) <= min(muxed.send_window, WRITE_BYTES)

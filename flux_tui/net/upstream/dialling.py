@@ -1,0 +1,153 @@
+"""How a host dials a peer: at all of its addresses, until one answers.
+
+libp2p 0.8.1 tries one address of each kind of transport, so of a peer on TCP only the first that it ever heard
+of, and leaves relayed ones out. Here they are tried in order, relayed ones first (who asks for a relay says that
+it cannot be dialled), each as soon as the one before has failed or has had START_SECONDS; the first connection
+wins, and the others are given up.
+
+What is dialled on the word of others has a budget (dial_guard.py).
+
+What libp2p does besides stays: one dial to a peer at a time, no more than its limit to all, peers that could
+not be reached are left alone for a minute, and no loopback address where there are others: that would be this
+machine's.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import trio
+from libp2p.abc import IHost, INetConn
+from libp2p.network.exceptions import SwarmException
+from libp2p.peer.id import ID
+from libp2p.utils.address_validation import has_public_ipv6, is_public_ipv6_address
+from multiaddr import Multiaddr
+
+from flux_tui.net.addresses.dial_guard import DialGuard, DialRefusedError
+from flux_tui.net.port import CIRCUIT
+
+log = logging.getLogger(__name__)
+
+START_SECONDS = 0.25
+"""Until the next address is tried beside one that neither answers nor fails."""
+MAX_TRIED = 8
+"""Addresses of one peer that are tried."""
+DIAL_SECONDS = 15.0
+"""For all of them."""
+
+
+class _Dial:
+    """A dial of one peer that is under way."""
+
+    def __init__(self) -> None:
+        self.addrs: list[Multiaddr] = []
+        """Those that it tries."""
+        self.start: Callable[[Sequence[Multiaddr]], None] | None = None
+        self.done = trio.Event()
+
+    def add(self, addrs: Sequence[Multiaddr]) -> None:
+        """Try these as well, as far as they are new."""
+        new = [addr for addr in addrs if addr not in self.addrs][: max(0, MAX_TRIED - len(self.addrs))]
+        if new and self.start is not None:
+            self.addrs += new
+            self.start(new)
+
+
+class Dialler:
+    """In the place of a swarm's own `dial_peer`."""
+
+    def __init__(self, host: IHost, guard: DialGuard) -> None:
+        swarm: Any = host.get_network()
+        swarm.dial_peer = self.dial_peer
+        self._guard = guard
+        self._swarm = swarm
+        self._ongoing: dict[ID, _Dial] = {}
+
+    async def dial_peer(self, peer: ID) -> list[INetConn]:
+        """The connections to a peer: those that there are, or a new one. Raises SwarmException, whose cause
+        is a group of what each address came to.
+        """
+        while (ongoing := self._ongoing.get(peer)) is not None:
+            # A dial at an address that leads nowhere takes long: one that is new is tried beside it.
+            ongoing.add(await self._addrs_of(peer))
+            await ongoing.done.wait()
+        if found := [one for one in self._swarm.get_connections(peer) if not one.is_closed]:
+            return found
+        if self._swarm._negative_peer_cache.is_blocked(str(peer)):
+            raise SwarmException(f"{peer} could not be reached just now")
+        dial = self._ongoing[peer] = _Dial()
+        try:
+            return [await self._dial(peer, await self._addrs_of(peer), dial)]
+        finally:
+            del self._ongoing[peer]
+            dial.done.set()
+
+    async def _addrs_of(self, peer: ID) -> list[Multiaddr]:
+        swarm = self._swarm
+        known = swarm.peerstore.addrs(peer) if swarm.peerstore.has_peer(peer) else []
+        allowed = [addr for addr in dict.fromkeys(known) if await swarm.connection_gate.is_allowed(addr)]
+        relayed = [addr for addr in allowed if f"/{CIRCUIT}" in str(addr)]
+        direct = [addr for addr in allowed if addr not in relayed and self._can_dial(addr)]
+        far = [addr for addr in direct if not str(addr).startswith(("/ip4/127.", "/ip6/::1/"))]
+        # A peer has few relays; ten that are dead must not keep its other addresses from being tried.
+        return (relayed[: MAX_TRIED // 2] + (far or direct))[:MAX_TRIED]
+
+    def _can_dial(self, addr: Multiaddr) -> bool:
+        try:
+            found = self._swarm.transport_manager.transport_for_dialing(addr) is not None
+        except Exception:  # of no transport's form
+            return False
+        return found and (not is_public_ipv6_address(addr) or has_public_ipv6())
+
+    async def _dial(self, peer: ID, addrs: list[Multiaddr], ongoing: "_Dial") -> INetConn:
+        found: list[INetConn] = []
+        errors: list[Exception] = []
+        refused: list[str] = []
+        with trio.move_on_after(DIAL_SECONDS):
+            async with trio.open_nursery() as nursery:
+
+                async def dial(addr: Multiaddr, over: trio.Event) -> None:
+                    try:
+                        async with self._swarm._global_dial_limiter:
+                            connection = await self._swarm.dial_addr(_whole(addr, peer), peer)
+                    except Exception as error:  # libp2p raises many kinds
+                        log.debug("dialling %s: %r", addr, error)
+                        errors.append(error)
+                        over.set()
+                    else:
+                        found.append(connection)
+                        nursery.cancel_scope.cancel()
+
+                async def dial_all(addrs: Sequence[Multiaddr]) -> None:
+                    for addr in addrs:
+                        if (why := self._guard.spend(peer, addr)) is not None:
+                            refused.append(why)
+                            continue
+                        over = trio.Event()
+                        nursery.start_soon(dial, addr, over)
+                        with trio.move_on_after(START_SECONDS):
+                            await over.wait()
+
+                ongoing.start = partial(nursery.start_soon, dial_all)
+                ongoing.add(addrs)
+        ongoing.start = None
+        addrs = ongoing.addrs
+        if found:
+            return found[0]
+        if addrs and len(refused) == len(addrs):
+            raise DialRefusedError(refused[0])
+        if not addrs and (why := self._guard.why_none(peer)) is not None:
+            raise DialRefusedError(why)
+        self._swarm._negative_peer_cache.mark_failed(str(peer))
+        if not addrs:
+            raise SwarmException(f"no address of {peer} is known that can be dialled")
+        silent = len(addrs) - len(errors) - len(refused)
+        errors += [TimeoutError("nothing answers there")] * silent
+        raise SwarmException(f"{peer} does not answer at any of {len(addrs)} addresses") from ExceptionGroup(
+            "one for each address", errors
+        )
+
+
+def _whole(addr: Multiaddr, peer: ID) -> Multiaddr:
+    return addr if str(addr).endswith(f"/p2p/{peer}") else Multiaddr(f"{addr}/p2p/{peer}")

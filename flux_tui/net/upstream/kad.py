@@ -1,0 +1,149 @@
+"""libp2p's Kademlia under a name of its own, and bounded.
+
+`KadHost` stands between libp2p's DHT and the host: it names every stream `/flux/kad/1.0.0`, in and out, and hides
+the public DHT's name in what peers say that they speak. libp2p 0.8.1 takes the name from a constant that five
+of its modules import, and ignores `protocol_prefix`; to change the constant would change it for every DHT
+in the process. `Records` is libp2p's store of providers with an end to what strangers can put there.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import trio
+from libp2p.abc import IHost, INetStream
+from libp2p.custom_types import TProtocol
+from libp2p.kad_dht.common import PROTOCOL_ID as IPFS_KAD
+from libp2p.kad_dht.peer_routing import PeerRouting
+from libp2p.kad_dht.provider_store import ProviderStore
+from libp2p.peer.id import ID
+from libp2p.peer.peerinfo import PeerInfo
+
+from flux_tui.core.ids import Cid, cid_bytes
+from flux_tui.net.addresses.dial_guard import told_by
+from flux_tui.net.port import KAD_PROTOCOL
+
+KAD = TProtocol(KAD_PROTOCOL)
+MAX_SERVED, MAX_SERVED_EACH, SERVE_SECONDS = 64, 12, 10.0
+"""Questions answered at a time, and of one peer; and how long one may take. libp2p answers twelve at a time,
+whoever they are from, and waits for each as long as its asker likes: twelve silent streams would end it."""
+DIAL_SECONDS = 30.0
+"""A connection that is not there so long after it was asked for will not come."""
+MAX_RECORDS = 65_536
+"""Roots whose providers this node keeps for the swarm."""
+MAX_ADDRS = 8
+"""Addresses kept of one provider."""
+
+
+class KadHost:
+    """The host as libp2p's DHT sees it: with our protocol's name, and an eye on whom it dials."""
+
+    def __init__(self, host: IHost, served: Callable[[ID], Awaitable[None]]) -> None:
+        self._host = host
+        self._peerstore = KadPeerstore(host.get_peerstore())
+        self._served = served
+        self._used: dict[ID, float] = {}
+        """Peers that are connected, and when they or we asked something last."""
+        self._opened: set[ID] = set()
+        """Of these, those that a lookup of ours connected to."""
+        self._serving: dict[ID, int] = {}
+        """Streams of each peer that are being answered."""
+        self.asked = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._host, name)
+
+    def get_peerstore(self) -> "KadPeerstore":
+        return self._peerstore
+
+    def set_stream_handler(self, protocol: TProtocol, handler: Callable[[INetStream], Any]) -> None:
+        async def handle(stream: INetStream) -> None:
+            peer = stream.muxed_conn.peer_id
+            if self._serving.get(peer, 0) >= MAX_SERVED_EACH:
+                await stream.reset()
+                return
+            self._used[peer] = trio.current_time()
+            self._serving[peer] = self._serving.get(peer, 0) + 1
+            try:
+                with trio.move_on_after(SERVE_SECONDS) as asking:
+                    await handler(stream)
+                    await self._served(peer)
+                if asking.cancelled_caught:
+                    await stream.reset()
+            finally:
+                self._serving[peer] -= 1
+                if not self._serving[peer]:
+                    del self._serving[peer]
+
+        self._host.set_stream_handler(_ours(protocol), handle)
+
+    def remove_stream_handler(self, protocol: TProtocol) -> None:
+        self._host.remove_stream_handler(_ours(protocol))
+
+    async def new_stream(self, peer: ID, protocols: Sequence[TProtocol]) -> INetStream:
+        if not self._host.get_network().connections.get(peer):
+            self._opened.add(peer)
+        self._used[peer] = trio.current_time()
+        self.asked += KAD in protocols or IPFS_KAD in protocols
+        return await self._host.new_stream(peer, [_ours(protocol) for protocol in protocols])
+
+    def spare(self, since: float, most: int) -> list[ID]:
+        """Peers whose connections can be closed: those that nobody protects (a push link does, or a relay)
+        and that were opened for a lookup and not used since then; and of all others the longest unused, where
+        there are more than `most`.
+        """
+        swarm: Any = self._host.get_network()
+        there = [peer for peer, connections in swarm.connections.items() if connections]
+        now = trio.current_time()
+        # Those that are not there may be being dialled just now.
+        dialled = {peer: at for peer, at in self._used.items() if at >= min(since, now - DIAL_SECONDS)}
+        self._used = dialled | {peer: self._used.get(peer, now) for peer in there}
+        self._opened &= self._used.keys()
+        free = [peer for peer in there if not swarm.is_protected(peer)]
+        free.sort(key=self._used.__getitem__)
+        crowd = len(free) - most
+        return [
+            peer
+            for number, peer in enumerate(free)
+            if number < crowd or (peer in self._opened and self._used[peer] < since)
+        ]
+
+
+class KadPeerstore:
+    """The peerstore, likewise: who speaks our DHT seems to speak libp2p's, and the other way about."""
+
+    def __init__(self, peerstore: Any) -> None:
+        self._peerstore = peerstore
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._peerstore, name)
+
+    def get_protocols(self, peer: ID) -> list[str]:
+        spoken = self._peerstore.get_protocols(peer)
+        return [str(IPFS_KAD) if name == KAD_PROTOCOL else f"not ours: {name}" for name in spoken]
+
+
+class Records(ProviderStore):
+    """What this node keeps for the swarm: bounded, with addresses that may be dialled on the word of who told."""
+
+    def add_provider(self, key: bytes, provider: PeerInfo) -> None:
+        if key in self.providers or len(self.providers) < MAX_RECORDS:
+            admits = self.host.get_peerstore().admits  # type: ignore[attr-defined]  # net/upstream/peerstore.py
+            addrs = admits(provider.peer_id, provider.addrs[:MAX_ADDRS])
+            super().add_provider(key, PeerInfo(provider.peer_id, addrs))
+
+
+class Lookups(PeerRouting):
+    """libp2p's lookups. What a peer answers stands in the peerstore on its word."""
+
+    async def _query_peer_for_closest(self, peer: ID, target_key: bytes) -> list[ID]:
+        with told_by(peer):
+            return await super()._query_peer_for_closest(peer, target_key)
+
+
+def _ours(protocol: TProtocol) -> TProtocol:
+    return KAD if protocol == IPFS_KAD else protocol
+
+
+def key_of(root: Cid) -> bytes:
+    """A root's name in the DHT: its multihash, as everywhere in libp2p."""
+    return cid_bytes(root)[2:]

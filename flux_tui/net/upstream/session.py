@@ -1,0 +1,222 @@
+"""A Noise session that reads ahead and writes in batches: one system call for many messages.
+
+What is received and what is encrypted lies in buffers that are used again and again, so it is in the
+processor's cache and no page is ever new. Measured on a two-core machine: 256 KiB encrypted, with the copies and the
+memory that libp2p's way takes, 1.07 ms a MiB; here 0.30.
+"""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import trio
+from libp2p.abc import IRawConnection
+from libp2p.io.exceptions import ConnectionClosedError
+from libp2p.io.trio import TrioTCPStream
+from libp2p.network.connection.raw_connection import RawConnection
+from libp2p.security.noise.io import NoiseTransportReadWriter
+from libp2p.security.secure_session import SecureSession
+from libp2p.stream_muxer.yamux.yamux import HEADER_SIZE
+
+from flux_tui.net.connections.frames import Piece, part_of
+from flux_tui.net.connections.whole_writes import tcp_of
+
+READ_AHEAD = 256 * 1024
+"""Bytes asked of the socket at once."""
+BATCH_BYTES = 256 * 1024
+"""Bytes of encrypted messages that are written by one system call."""
+MAX_MESSAGE = 2 + 65_535
+"""Bytes of a Noise message with its length before it."""
+TAG_BYTES = 16
+"""What a message is longer than what it says."""
+YIELD_EVERY = 64
+"""Messages without content, until other tasks have their turn."""
+
+
+class _Scratch(threading.local):
+    """Buffers of a thread, whose sessions all use them: what is in one is of no use after the next `await`."""
+
+    def __init__(self) -> None:
+        self.received = memoryview(bytearray(READ_AHEAD + MAX_MESSAGE))
+        self.plain = memoryview(bytearray(MAX_MESSAGE))
+        self.batches: list[memoryview] = []
+        """Those that nobody writes at the moment."""
+
+
+_scratch = _Scratch()
+
+
+@contextmanager
+def batch() -> Iterator[memoryview]:
+    """A buffer for BATCH_BYTES and a message more, for as long as the context lasts."""
+    spare = _scratch.batches
+    taken = spare.pop() if spare else memoryview(bytearray(BATCH_BYTES + MAX_MESSAGE))
+    try:
+        yield taken
+    finally:
+        spare.append(taken)
+
+
+class ReadAheadSession(SecureSession):
+    """A Noise session whose reads come from a buffer of decrypted messages."""
+
+    def __init__(self, plain: SecureSession, raw: IRawConnection) -> None:
+        super().__init__(
+            local_peer=plain.local_peer,
+            local_private_key=plain.local_private_key,
+            remote_peer=plain.remote_peer,
+            remote_permanent_pubkey=plain.remote_permanent_pubkey,
+            is_initiator=plain.is_initiator,
+            conn=plain.conn,
+        )
+        assert isinstance(plain.conn, NoiseTransportReadWriter)
+        # Its own encrypt() and decrypt() take and give nothing but bytes: copies of every message.
+        self._noise: Any = plain.conn.noise_state.noise_protocol
+        self._decrypt = self._noise.cipher_state_decrypt.decrypt_with_ad
+        self.raw = raw
+        self._socket = _socket_of(raw)
+        tcp = tcp_of(raw)
+        self.tcp = tcp.stream.socket if tcp is not None else None
+        """The socket at the bottom, whatever protects it; None: it is inside of another connection."""
+        self.heard = 0
+        """How often something came."""
+        self.broken: OSError | None = None
+        """What the system said when it ended."""
+        self._rest = bytearray()
+        """The beginning of a message."""
+        self._needed = 2
+        """Bytes of it, before it is worth looking at."""
+        self._plain: deque[bytes] = deque()
+        self._offset = 0
+        """How much of the first piece was read."""
+        self.before_header: Callable[[], Awaitable[None]] | None = None
+        """Awaited before HEADER_SIZE are read: it may take whole frames by itself."""
+
+    async def read(self, n: int | None = None) -> bytes:
+        """Up to `n` bytes, at least one; whatever is there if `n` is None."""
+        if n == 0:
+            return b""
+        if n == HEADER_SIZE and self.before_header is not None:
+            await self.before_header()
+        await self.ahead()
+        piece = self._plain[0]
+        left = len(piece) - self._offset
+        if n is None or n >= left:
+            self._plain.popleft()
+            data = piece[self._offset :] if self._offset else piece
+            self._offset = 0
+            return data
+        data = piece[self._offset : self._offset + n]
+        self._offset += n
+        return data
+
+    async def ahead(self) -> None:
+        """Return when something is decrypted."""
+        while not self._plain:
+            await self._decrypt_more()
+
+    def peek(self, n: int) -> bytes | None:
+        """The next `n` bytes, which stay, if all of them are decrypted and in one piece."""
+        return self._plain[0][self._offset : self._offset + n] if self.whole >= n else None
+
+    @property
+    def whole(self) -> int:
+        """Bytes that are decrypted, and in one piece."""
+        return len(self._plain[0]) - self._offset if self._plain else 0
+
+    def take(self, n: int) -> Piece | None:
+        """The next `n` bytes, if all of them are decrypted and in one piece."""
+        if self.whole < n:
+            return None
+        whole = self._plain[0]
+        start, self._offset = self._offset, self._offset + n
+        if self._offset == len(whole):
+            self._plain.popleft()
+            self._offset = 0
+        return part_of(whole, start, n)
+
+    async def _decrypt_more(self) -> None:
+        """Receive what there is, and decrypt the messages that are whole."""
+        view = _scratch.received
+        begun = len(self._rest)
+        end = begun + await self._receive(view[begun:])
+        if end < self._needed:
+            self._rest += view[begun:end]
+            return
+        view[:begun] = self._rest
+        at = self._decrypt_some(view, 0, end)
+        while end - at >= self._needed:  # others have their turn, and the buffer
+            view, at, end = memoryview(bytes(view[at:end])), 0, end - at
+            await trio.lowlevel.checkpoint()
+            at = self._decrypt_some(view, 0, end)
+        self._rest = bytearray(view[at:end])
+
+    async def _receive(self, room: memoryview) -> int:
+        """Fill the beginning of `room`, which is nobody else's until the next `await`; returns how far."""
+        if self._socket is None:
+            data = await self.raw.read(READ_AHEAD)
+            count = len(data)
+            room[:count] = data
+        else:
+            await trio.lowlevel.checkpoint()
+            while True:
+                try:
+                    count = os.readv(self._socket.fileno(), [room])
+                    break
+                except BlockingIOError:
+                    try:
+                        await trio.lowlevel.wait_readable(self._socket.fileno())
+                    except trio.ClosedResourceError:
+                        count = 0
+                        break
+                except OSError as error:
+                    self.broken = error
+                    raise ConnectionClosedError(f"the connection broke: {error}") from error
+        if not count:
+            raise ConnectionClosedError("the peer closed the connection")
+        self.heard += 1
+        return count
+
+    def _decrypt_some(self, view: memoryview, at: int, end: int) -> int:
+        """Decrypt what is whole between these places, but not too much of which nothing comes; returns where
+        it stopped."""
+        empty = 0
+        self._needed = 2
+        while end - at >= 2 and empty < YIELD_EVERY:
+            size = view[at] << 8 | view[at + 1]
+            if end - at - 2 < size:
+                self._needed = 2 + size
+                break
+            plain = self._decrypt(None, view[at + 2 : at + 2 + size])
+            at += 2 + size
+            if plain:
+                self._plain.append(plain)
+            else:
+                empty += 1
+        return at
+
+    def seal(self, header: bytes, piece: bytes | memoryview, into: memoryview) -> int:
+        """Encrypt these two as one message to the beginning of `into`; returns the bytes that it has there.
+
+        Messages are to be written in the order in which they are sealed.
+        """
+        cipher = self._noise.cipher_state_encrypt
+        start, size = len(header), len(header) + len(piece)
+        plain = _scratch.plain
+        plain[:start] = header
+        plain[start:size] = piece
+        nonce = cipher.cipher.format_nonce(cipher.n)
+        cipher.cipher.cipher.encrypt_into(nonce, plain[:size], None, into[2 : 2 + size + TAG_BYTES])
+        cipher.n += 1
+        into[0], into[1] = divmod(size + TAG_BYTES, 256)
+        return 2 + size + TAG_BYTES
+
+
+def _socket_of(raw: IRawConnection) -> trio.socket.SocketType | None:
+    """What a connection is at the bottom, if nothing is between."""
+    if type(raw) is RawConnection and isinstance(raw.stream, TrioTCPStream):
+        return raw.stream.stream.socket
+    return None

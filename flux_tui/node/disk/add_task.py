@@ -1,0 +1,145 @@
+"""Sharing what the user has: read in a worker thread, its chunks in the index before the entry says so."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import trio
+
+from flux_tui.core.api.effects import Added, AddEnded, AddStepped
+from flux_tui.core.content.unixfs import Block
+from flux_tui.core.ids import Cid
+from flux_tui.node.disk.chunker import AddError, Done, Leaves, total_size, walk
+from flux_tui.node.engine import Engine
+from flux_tui.store.store import Landed, Store, StoreError
+
+STEP_SECONDS = 0.5
+"""Seconds between two entries that tell of progress."""
+ROWS_AT_ONCE = 4096
+"""Index rows that are committed together while a large folder is being read."""
+
+
+class _Add:
+    """One that is under way."""
+
+    def __init__(self, path: Path, by: str | None) -> None:
+        self.path = path
+        self.by = by
+        self.stopped = False
+        self.taken_back = False
+        self.share = 0
+
+
+class Adder:
+    """Runs AddPath effects, one thread each, a few at a time."""
+
+    def __init__(self, engine: Engine, nursery: trio.Nursery) -> None:
+        self._engine = engine
+        self._nursery = nursery
+        self._places = trio.CapacityLimiter(2)
+        self._adds: dict[_Add, None] = {}
+
+    def add(self, path: Path, by: str | None) -> None:
+        """Begin; the outcome is an input."""
+        add = _Add(path, by)
+        self._adds[add] = None
+        self._nursery.start_soon(self._add, add)
+
+    def stop(self, path: Path, mark: str | None) -> None:
+        """Read no more of this path."""
+        for add in self._adds:
+            if add.path == path and mark in (None, add.by):
+                add.stopped = add.taken_back = True
+
+    async def _add(self, add: _Add) -> None:
+        path, by = add.path, add.by
+
+        def step(done: int, size: int, rows: list[Landed]) -> None:
+            given = AddStepped(path=str(path), bytes_done=done, size=size, by=by)
+            trio.from_thread.run_sync(self._engine.feed, given, rows)
+
+        def begun(share: int) -> None:
+            add.share = share
+
+        try:
+            added, rows = await trio.to_thread.run_sync(
+                lambda: read_and_reference(self._engine.store, path, by, step, lambda: add.stopped, begun),
+                limiter=self._places,
+                abandon_on_cancel=True,  # type: ignore[call-arg]  # libp2p brings stubs of an older trio
+            )
+        except (AddError, StoreError) as error:
+            text = None if add.taken_back else str(error)
+            self._engine.feed(AddEnded(path=str(path), by=by, text=text, share=add.share))
+            return
+        finally:
+            add.stopped = True
+            del self._adds[add]
+        self._engine.feed(added, rows)
+
+
+def read_and_reference(
+    store: Store,
+    path: Path,
+    by: str | None,
+    step: Callable[[int, int, list[Landed]], None],
+    stop: Callable[[], bool],
+    begun: Callable[[int], None] = lambda share: None,
+) -> tuple[Added, list[Landed]]:
+    """Read a file or folder and reference its chunks.
+
+    `step(done, size, rows)` is called now and then with index rows to commit; the last ones are
+    returned, to be committed with the entry. `begun(share)` is told what the store calls this add. `stop()` true
+    ends it. Raises AddError, StoreError.
+    """
+    done = 0
+
+    def progress(count: int) -> None:
+        nonlocal done
+        done += count
+
+    try:
+        size = total_size(path, stop)
+    except (OSError, RecursionError):
+        size = 0  # the walk will say what is wrong
+    tree: int | None = None
+    rows: list[Landed] = []
+    seen: set[Cid] = set()
+    stored = stored_chunks = 0
+    told = time.monotonic()
+    for found in walk(path, progress, stop):
+        if tree is None and not isinstance(found, Done):
+            tree = store.share_tree(path)
+            begun(tree)
+        match found:
+            case Leaves():
+                assert tree is not None
+                fresh = {leaf.cid: leaf.size for leaf in found.leaves if leaf.cid not in store}
+                new = store.share_file(tree, found.rel, found.stat, found.leaves)
+            case Block():
+                fresh = {} if found.cid in store else {found.cid: len(found.data)}
+                new = store.share_block(found.cid, found.data, tree or 0)
+            case Done():
+                return (
+                    Added(
+                        root=found.root.cid,
+                        name=found.root.name,
+                        size=found.size,
+                        chunks=len(seen),
+                        path=str(path),
+                        stored=stored,
+                        stored_chunks=stored_chunks,
+                        by=by,
+                        notes=found.notes,
+                        share=tree or 0,
+                    ),
+                    rows,
+                )
+        seen.update(row.cid for row in new)
+        stored += sum(fresh.values())
+        stored_chunks += len(fresh)
+        rows += new
+        if len(rows) >= ROWS_AT_ONCE or (done < size and time.monotonic() - told >= STEP_SECONDS):
+            step(done, size, rows)
+            rows = []
+            told = time.monotonic()
+    raise AssertionError("a walk ends with Done")

@@ -1,0 +1,108 @@
+"""Chunks that come in: verified, written to their places, and only then told to the machine.
+
+Small chunks are hashed and placed at once (a thread's hand-over would cost more than the hash). Large
+ones go to a few worker threads while their peer's stream is read on.
+"""
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import trio
+
+from flux_tui.core.api.effects import ChunkCorrupt, ChunkLanded, ChunkUnfit, LandFailed
+from flux_tui.core.ids import Cid, PeerId, is_leaf, matches
+from flux_tui.net.connections.frames import Piece
+from flux_tui.node.engine import Engine
+from flux_tui.store.disk.file_io import aligned
+from flux_tui.store.store import Landed, StoreError, UnfitError
+
+INLINE = 64 * 1024
+"""Bytes; hashing this takes 40 µs, as long as the hand-over to a thread."""
+THREADS = 2
+"""One hashes while the other waits for the disk. More only wait for each other."""
+MAX_WAITING = 8
+"""Chunks that wait for a thread: at most 16 MiB of memory. Beyond, streams are not read on."""
+
+
+class _Work(NamedTuple):
+    peer: PeerId
+    cid: Cid
+    payload: Sequence[Piece]
+    size: int
+
+
+_Outcome = Landed | StoreError | None
+
+
+class Landing:
+    """Where payloads go. `run` is its task; the threads live as long as that."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._room = trio.Semaphore(MAX_WAITING)
+        self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._done: deque[tuple[_Work, _Outcome]] = deque()
+
+    async def take(self, peer: PeerId, cid: Cid, payload: Sequence[Piece]) -> None:
+        """Returns when the stream may be read on: at once, unless too many are waiting."""
+        work = _Work(peer, cid, payload, sum(map(len, payload)))
+        if work.size <= INLINE:
+            self._tell(work, self._verify_and_write(work))
+            return
+        await self._room.acquire()
+        self._work.put(work)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        token = trio.lowlevel.current_trio_token()
+        for number in range(THREADS):
+            threading.Thread(
+                target=self._thread, args=(token,), name=f"flux landing {number}", daemon=True
+            ).start()
+        try:
+            await trio.sleep_forever()
+        finally:
+            for _ in range(THREADS):
+                self._work.put(None)
+
+    def _thread(self, token: trio.lowlevel.TrioToken) -> None:
+        while (work := self._work.get()) is not None:
+            outcome = self._verify_and_write(work)
+            first = not self._done
+            self._done.append((work, outcome))
+            if first:  # one wake-up tells of all that landed meanwhile
+                try:
+                    token.run_sync_soon(self._collect, idempotent=True)
+                except trio.RunFinishedError:
+                    return
+
+    def _collect(self) -> None:
+        while self._done:
+            work, outcome = self._done.popleft()
+            self._room.release()
+            self._tell(work, outcome)
+
+    def _verify_and_write(self, work: _Work) -> _Outcome:
+        data = b"".join(work.payload) if work.size <= INLINE else aligned(work.payload)
+        if not matches(work.cid, data):
+            return None
+        try:
+            return self._engine.store.land(work.cid, data)
+        except StoreError as error:
+            return error
+
+    def _tell(self, work: _Work, outcome: _Outcome) -> None:
+        peer, cid, payload, size = work
+        if outcome is None:
+            self._engine.feed(ChunkCorrupt(peer=peer, cid=cid, size=size))
+        elif isinstance(outcome, UnfitError):
+            root = Cid(outcome.root)
+            self._engine.feed(ChunkUnfit(peer=peer, cid=cid, size=size, root=root, text=str(outcome)))
+        elif isinstance(outcome, StoreError):
+            self._engine.feed(LandFailed(peer=peer, cid=cid, size=size, text=str(outcome)))
+        else:
+            data = None if is_leaf(cid) else b"".join(payload)
+            self._engine.feed(ChunkLanded(peer=peer, cid=cid, size=size, data=data), [outcome])

@@ -1,0 +1,177 @@
+"""The disk work of objects that are being fetched: one after the other, in order, off the loop.
+
+`OpenTree`, `Place`, `FinishTree` of one object must happen in this order; a queue keeps it, and a
+worker thread does the work.
+"""
+
+from pathlib import Path
+
+import trio
+
+from flux_tui.core.api.effects import (
+    ChunksGone,
+    Claim,
+    Discard,
+    Discarded,
+    DropTree,
+    EndAdd,
+    Evict,
+    Evicted,
+    Failed,
+    Finished,
+    FinishFailed,
+    FinishTree,
+    Free,
+    Freed,
+    Input,
+    NodeRead,
+    OpenTree,
+    Place,
+    Placed,
+    ReadNode,
+)
+from flux_tui.core.ids import Cid
+from flux_tui.node.engine import Engine
+from flux_tui.store.index.evicting import HELD
+from flux_tui.store.schema import ImpossibleError, explain_os
+from flux_tui.store.store import Lost, NoRoomError, Store, StoreError
+
+TreeWork = OpenTree | Place | FinishTree | DropTree | ReadNode | Evict | Discard | Claim | Free | EndAdd
+
+
+class Trees:
+    """The queue and its worker."""
+
+    def __init__(self, engine: Engine, home: Path) -> None:
+        self._engine = engine
+        self._objects = home / "objects"
+        """Where an object goes that nobody gave a path."""
+        self._held = home / HELD
+        """Where replicas go that are kept for others."""
+        self._send, self._receive = trio.open_memory_channel[TreeWork](float("inf"))
+        # Unbounded, but never long: each fetch has at most a node's worth of placements outstanding.
+
+    def queue(self, work: TreeWork) -> None:
+        """Do this after what was queued before."""
+        self._send.send_nowait(work)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        token = trio.lowlevel.current_trio_token()
+        self._engine.store.on_damage = lambda error: token.run_sync_soon(self._tell_damage, error)
+        async for work in self._receive:
+            lost: list[Lost] = []
+            outcome = await trio.to_thread.run_sync(self._do, self._engine.store, work, lost)
+            for gone in lost:
+                told = ChunksGone(path=str(gone.path), cids=gone.cids, size=gone.size, text=gone.why)
+                self._engine.feed(told, lost=gone.cids)
+            if outcome is not None:
+                self._engine.feed(outcome)
+
+    def _tell_damage(self, error: StoreError) -> None:
+        self._engine.feed(Failed(text=str(error)))
+
+    def _do(self, store: Store, work: TreeWork, lost: list[Lost]) -> Input | None:
+        match work:
+            case OpenTree():
+                path = self._path_of(work.root, work.path, held=work.held)
+                try:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    store.open_tree(work.root, path, work.limit)
+                except (StoreError, OSError) as error:
+                    # At once: nobody should wait for a peer to hear that it cannot be put there.
+                    why = explain_os(error, path.parent) if isinstance(error, OSError) else error
+                    return FinishFailed(root=work.root, text=str(why))
+            case Place():
+                return self._place(store, work, lost)
+            case ReadNode():
+                chunks, gone = store.read([work.cid])
+                lost += gone
+                return NodeRead(root=work.root, cid=work.cid, data=chunks[0][1] if chunks else None)
+            case FinishTree():
+                try:
+                    path, left_out = store.finish_tree(work.root)
+                    return Finished(root=work.root, path=str(path), left_out=left_out)
+                except StoreError as error:
+                    later = isinstance(error, NoRoomError)
+                    return FinishFailed(root=work.root, text=str(error), later=later)
+            case Discard():
+                path = self._path_of(work.root, work.path, held=False)
+                try:
+                    went = store.discard(work.root, path, work.others)
+                except (StoreError, OSError) as error:
+                    why = explain_os(error, path.parent) if isinstance(error, OSError) else error
+                    text = f"what came of {work.root} cannot be removed now, but at the next start: {why}"
+                    return Failed(text=text, cid=work.root)
+                return Discarded(root=work.root, chunks=went.chunks, size=went.size)
+            case DropTree():
+                try:
+                    store.drop_tree(work.root)
+                except StoreError as error:
+                    return Failed(text=str(error), cid=work.root)
+            case Evict():
+                try:
+                    went = store.evict(work.root, self._held / work.root, work.others)
+                except (StoreError, OSError) as error:
+                    why = explain_os(error, self._held) if isinstance(error, OSError) else error
+                    text = f"the replica of {work.root} cannot be removed now, but at the next start: {why}"
+                    return Failed(text=text, cid=work.root)
+                return Evicted(root=work.root, chunks=went.chunks, size=went.size)
+            case Free():
+                try:
+                    freed = store.free(work.root, work.mark, work.others, work.paths)
+                except (StoreError, OSError) as error:
+                    why = explain_os(error, store.home) if isinstance(error, OSError) else error
+                    text = f"the blocks of {work.root} cannot be freed now, but at the next start: {why}"
+                    return Failed(text=text, cid=work.root)
+                return Freed(root=work.root, cids=freed.cids, chunks=freed.chunks, size=freed.size)
+            case EndAdd():
+                try:
+                    store.end_share(work.share, keep=work.keep, others=work.others, path=work.path)
+                except (StoreError, OSError) as error:
+                    return Failed(text=f"what was added so far cannot be freed: {error}")
+            case Claim():
+                try:
+                    store.claim(work.cid)
+                except (StoreError, OSError) as error:
+                    return Failed(text=str(error), cid=work.cid)
+        return None
+
+    def _path_of(self, root: Cid, path: str | None, *, held: bool) -> Path:
+        """Where an object is to stand."""
+        return Path(path) if path is not None else (self._held if held else self._objects) / root
+
+    def _place(self, store: Store, work: Place, lost: list[Lost]) -> Placed:
+        root = work.root
+        present: list[Cid] = []
+        missing: list[Cid] = []
+        try:
+            store.check_room(root, work.size, work.names)
+            for folder in work.folders:
+                store.place_folder(root, folder)
+            modes = dict(work.modes)
+            for file in work.files:
+                store.place_file(root, file.rel, file.size)
+                if (mode := modes.pop(file.rel, None)) is not None:
+                    store.place_mode(root, file.rel, mode)  # before its content is there for all to read
+                if file.data:
+                    store.place_data(root, file.rel, file.data_at, file.data)
+                placed = store.place_leaves(root, file.rel, file.leaves)
+                present += placed.present
+                missing += placed.missing
+                lost += placed.lost
+            for rel, mode in modes.items():
+                store.place_mode(root, rel, mode)
+            for link in work.symlinks:
+                store.place_symlink(root, link.rel, link.target)
+            if work.blocks:
+                present, missing, gone = store.place_blocks(root, work.blocks)
+                lost += gone
+        except NoRoomError as error:
+            return Placed(root=root, present=(), missing=(), error=str(error), later=work)
+        except ImpossibleError as error:
+            text = f"the object {root} cannot be had: {error}"
+            return Placed(root=root, present=(), missing=(), error=text, impossible=True)
+        except StoreError as error:
+            return Placed(root=root, present=(), missing=(), error=str(error))
+        return Placed(root=root, present=tuple(present), missing=tuple(missing))

@@ -1,0 +1,88 @@
+"""Whether the names of an object are as many files as they are names.
+
+On some volumes two names of a folder are one file: where case is folded (macOS, exFAT, SMB), where Unicode forms are
+(`é` in one character or in two), or where the end of a name is cut off. Which names a volume takes for one, only the
+volume knows. So each entry is made, and then looked at: if it is the very file that another entry is, the object
+cannot stand there. That is found before anything is written into the file. Where a volume gives no lasting numbers
+to its files, it is found at the end, when the names in each folder are counted.
+"""
+
+import os
+import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flux_tui.store.disk.safe_path import Inside
+from flux_tui.store.schema import StoreError
+
+
+class DistinctNames:
+    """The names of one object at `base`."""
+
+    def __init__(self, base: Path) -> None:
+        self._base = base
+        self._known: dict[tuple[int, int], str] = {}
+        """Device and inode of each entry, and its path in the object."""
+
+    def take(self, rel: str, found: os.stat_result) -> None:
+        """This entry is that file, and no other entry is. Raises StoreError."""
+        key = found.st_dev, found.st_ino
+        known = self._known.setdefault(key, rel)
+        if known == rel:
+            return
+        if self._is(known, found):
+            raise StoreError(self._sentence(known, rel))
+        self._known[key] = rel  # the number of a file that is gone
+
+    @contextmanager
+    def explained(self, rel: str) -> Iterator[None]:
+        """Says which other entry stands at `rel`, if that is why it cannot be made."""
+        try:
+            yield
+        except (OSError, StoreError) as error:
+            try:
+                found = Inside(self._base, rel).stat()
+            except (OSError, StoreError):
+                raise error from None
+            known = self._known.get((found.st_dev, found.st_ino), rel)
+            if known != rel and self._is(known, found):
+                raise StoreError(self._sentence(known, rel)) from error
+            raise
+
+    def check(self, rels: Iterable[str]) -> None:
+        """Count the names in each folder. Raises StoreError, OSError."""
+        folders: dict[str, set[str]] = {}
+        for rel in rels:
+            above, _, name = rel.rpartition("/")
+            folders.setdefault(above, set()).add(name)
+        for above, names in folders.items():
+            there = set(os.listdir(self._base / above if above else self._base))
+            lacking = sorted(names - there)
+            if len(lacking) > len(there - names):
+                one = lacking[0]
+                like = next(
+                    (name for name in sorted(names) if name != one and _folded(name) == _folded(one)), None
+                )
+                where = f"{above}/" if above else ""
+                if like is not None:
+                    raise StoreError(self._sentence(*sorted((where + like, where + one))))
+                raise StoreError(
+                    f"{where}{one} is not there any more: something else has removed or renamed it"
+                )
+
+    def _is(self, rel: str, found: os.stat_result) -> bool:
+        try:
+            return os.path.samestat(Inside(self._base, rel).stat(), found)
+        except (OSError, StoreError):
+            return False
+
+    def _sentence(self, one: str, other: str) -> str:
+        return (
+            f"{one} and {other} of the object are one name in {self._base.parent}: put it on a volume that tells"
+            " them apart"
+        )
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name).casefold())

@@ -1,0 +1,73 @@
+"""How much may be written to a disk: some of it is kept free, for the series and for everything else.
+
+A download that fills the last byte of a disk takes everything else on the machine with it. So before something is
+written it is looked whether the disk has room for it, and `keep_free` bytes besides. What has no room waits: it is
+tried again, and goes on by itself when there is some.
+
+The look costs a system call (2 µs), which is made for every MiB.
+"""
+
+import os
+from pathlib import Path
+
+from flux_tui.core.text.describe import human_size
+from flux_tui.store.schema import NoRoomError
+
+SHARE = 10
+"""No more than this part (1/10) of a disk is kept free."""
+KEEP_NAMES = 1_000
+"""Files that can still be made afterwards, where a file system has a limit."""
+NAME_BYTES = 4096
+"""Bytes that a file or folder takes besides its content."""
+UNLOOKED = 1024 * 1024
+"""Bytes that are written between two looks at a disk that has plenty."""
+
+
+class Room:
+    """The room on the disks that a store writes to. Several threads may ask at once."""
+
+    def __init__(self, keep_free: int = 0) -> None:
+        self.keep_free = keep_free
+        """Bytes that stay free; a node has this from its settings."""
+        self._credit: dict[Path, int] = {}
+        """Bytes that may be written to a folder before it is looked again."""
+
+    def free(self, folder: Path) -> int | None:
+        """Bytes that may be written there; None: that cannot be told."""
+        try:
+            found = os.statvfs(folder)
+        except OSError:
+            return None
+        if not found.f_blocks:  # a file system that is no disk, or says nothing
+            return None
+        return found.f_bavail * found.f_frsize - min(self.keep_free, found.f_blocks * found.f_frsize // SHARE)
+
+    def take(self, folder: Path, size: int) -> None:
+        """So many bytes are about to be written in this folder. Raises NoRoomError."""
+        credit = self._credit.get(folder, 0) - size
+        if credit < 0:
+            self.check(folder, size)
+            free = self.free(folder)
+            credit = 0 if free is None else min(max(free - size, 0) // 4, UNLOOKED)
+        if len(self._credit) > 1_000:
+            self._credit.clear()
+        self._credit[folder] = credit
+
+    def check(self, folder: Path, size: int, names: int = 0) -> None:
+        """Whether an object of so many bytes and files has room in this folder. Raises NoRoomError."""
+        free = self.free(folder)
+        if free is None:
+            return
+        needed = size + names * NAME_BYTES
+        if needed > free:
+            left = f"{human_size(max(free, 0))} may be written to the disk of {folder}"
+            raise NoRoomError(
+                f"there is no room: {left}, which keeps {human_size(self.keep_free)} free (keep_free), "
+                f"and {human_size(needed)} are needed; free some space, nothing is lost"
+            )
+        found = os.statvfs(folder)
+        if names and found.f_files and found.f_favail < names + KEEP_NAMES:
+            raise NoRoomError(
+                f"there is no room: the disk of {folder} takes {found.f_favail:,} more files, and {names:,} are "
+                "needed; free some space, nothing is lost"
+            )

@@ -1,0 +1,1 @@
+"""Which chunks are held, where their bytes are, and how they are forgotten."""

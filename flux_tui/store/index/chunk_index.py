@@ -1,0 +1,238 @@
+"""What is held, and where; and the bytes of it.
+
+- A chunk that was written but not committed counts as held; one that was found to be lost does not.
+- A chunk may stand in several files of the user's. It is lost only when none of them has it any more.
+- A database that turns out to be damaged while chunks are looked up has not got them: `on_damage` is told
+  once, and the node goes on with what can be read.
+
+Not here: what comes, goes and is committed (store.py).
+"""
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+from flux_tui.core.ids import Cid, cid_bytes, cid_from_bytes, matches
+from flux_tui.regular_files import open_regular, open_unbuffered
+from flux_tui.store.disk import file_io
+from flux_tui.store.disk.file_io import FileStat
+from flux_tui.store.disk.object_trees import Trees
+from flux_tui.store.index.places import Explained, Landed, Lost, ReadResult, Where
+from flux_tui.store.schema import DATABASE, StoreError, explain
+
+SIZES_KEPT = 100_000
+"""Chunk sizes kept in memory, some 20 MB: what a busy node is asked for again and again."""
+
+
+class Shelf:
+    """The chunk index of one home, and the files that it points into."""
+
+    def __init__(self, home: Path, db: sqlite3.Connection) -> None:
+        self.home = home
+        self.path = home / DATABASE
+        self._db = db
+        self._lock = threading.RLock()
+        """Guards the connection, the trees and the overlay; hardly ever held over file I/O."""
+        self._overlay: dict[Cid, Landed] = {}
+        """Written, not committed."""
+        self._gone: set[Cid] = set()
+        """Found to be lost, not committed."""
+        self._sizes: dict[Cid, int] = {}
+        self.on_damage: Callable[[StoreError], None] | None = None
+        """Called from any thread."""
+        self._damages: set[str] = set()
+        self._trees = Trees(home, db, self._lock)
+
+    # ── what is held ────────────────────────────────────────────────────────────────────────────
+
+    def size_of(self, cid: Cid) -> int | None:
+        """Bytes of a chunk that is here; None: it is not."""
+        size = self._sizes.get(cid)
+        if size is not None:
+            return size
+        where = self._where(cid)
+        if where is None:
+            return None
+        self._remember(cid, where.size)
+        return where.size
+
+    def __contains__(self, cid: Cid) -> bool:
+        return self.size_of(cid) is not None
+
+    def counts(self) -> tuple[int, int]:
+        """Chunks, and bytes of them. Raises StoreError."""
+        ((count, size),) = self._rows("SELECT count(*), coalesce(sum(size), 0) FROM chunk")
+        return int(count), int(size)
+
+    def cids(self) -> Iterator[Cid]:
+        """Every chunk that is here. Raises StoreError."""
+        return (cid_from_bytes(row[0]) for row in self._rows("SELECT cid FROM chunk"))
+
+    # ── reading ─────────────────────────────────────────────────────────────────────────────────
+
+    @overload
+    def read(self, cids: Sequence[Cid]) -> ReadResult: ...
+
+    @overload
+    def read(self, cids: Sequence[Cid], *, wait: bool) -> ReadResult | None: ...
+
+    def read(self, cids: Sequence[Cid], *, wait: bool = True) -> ReadResult | None:
+        """The bytes of these chunks; each is what its CID says, or is told as lost.
+
+        For a worker thread; or with `wait` false, for the loop: then None if a disk would have to be
+        waited for.
+        """
+        found: dict[Cid, bytes] = {}
+        lost: list[Lost] = []
+        by_file: dict[int, list[tuple[Cid, Where]]] = {}
+        for cid in cids:
+            where = self._where(cid)
+            if where is None:
+                continue
+            if where.file is None:
+                found[cid] = where.data or b""
+            else:
+                by_file.setdefault(where.file, []).append((cid, where))
+        for file, wanted in by_file.items():
+            try:
+                self._read_file(file, wanted, found, lost, wait)
+            except BlockingIOError:
+                return None
+            except StoreError as error:
+                self._tell_damage(error)
+        return ReadResult([(cid, found[cid]) for cid in cids if cid in found], lost)
+
+    def read_block(self, cid: Cid) -> bytes | None:
+        """An inner node, or any one chunk."""
+        result = self.read([cid])
+        return result.chunks[0][1] if result.chunks else None
+
+    def has_at(self, cid: Cid, file: int, offset: int, size: int) -> bool:
+        """Whether a chunk's bytes stand there."""
+        try:
+            return file_io.holds(self._locate(file)[0], offset, size, cid)
+        except StoreError:
+            return False
+
+    def _read_file(
+        self,
+        file: int,
+        wanted: list[tuple[Cid, Where]],
+        found: dict[Cid, bytes],
+        lost: list[Lost],
+        wait: bool,
+    ) -> None:
+        path, stat, doubtful = self._locate(file)
+        bad: list[tuple[Cid, Where]] = []
+        why = "was changed since it was shared: what was changed is not sent any more"
+        try:
+            try:
+                opened = open_regular(path)
+            except FileNotFoundError:
+                path, stat, doubtful = self._locate(file)  # given its name just now, perhaps
+                opened = open_regular(path)
+            try:
+                trusted = not doubtful and (stat is None or stat.proves(file_io.stat_of(opened)))
+                for cid, where in wanted:
+                    data = file_io.read_at(opened, where.offset or 0, where.size, wait=wait)
+                    if len(data) == where.size and (trusted or matches(cid, data)):
+                        found[cid] = data
+                    else:
+                        bad.append((cid, where))
+            finally:
+                os.close(opened)
+        except BlockingIOError:
+            raise
+        except FileNotFoundError:
+            bad = [item for item in wanted if item[0] not in found]
+            why = "is gone: its chunks cannot be sent any more"
+        except OSError as error:
+            bad = [item for item in wanted if item[0] not in found]
+            why = f"cannot be read ({(error.strerror or str(error)).lower()})"
+        if bad and (bad := self._look_elsewhere(bad, found, wait)):
+            size = sum(where.size for _, where in bad)
+            lost.append(Lost(path, tuple(cid for cid, _ in bad), size, f"{path} {why}"))
+
+    def _look_elsewhere(
+        self, bad: list[tuple[Cid, Where]], found: dict[Cid, bytes], wait: bool
+    ) -> list[tuple[Cid, Where]]:
+        """Chunks that are not where they were said to be: in another file, perhaps? Returns the rest."""
+        moved: list[tuple[int, int, bytes]] = []
+        rest: list[tuple[Cid, Where]] = []
+        for cid, where in bad:
+            key = cid_bytes(cid)
+            places = self._rows(
+                "SELECT file, offset FROM chunk WHERE cid = ?1 AND file != ?2"
+                " UNION ALL SELECT file, offset FROM spare WHERE cid = ?1 AND file != ?2",
+                key,
+                where.file,
+            )
+            for file, offset in places:
+                try:
+                    with open_unbuffered(self._locate(file)[0]) as opened:
+                        data = file_io.read_at(opened.fileno(), offset, where.size, wait=wait)
+                except BlockingIOError:
+                    raise
+                except OSError:
+                    continue
+                if matches(cid, data):
+                    found[cid] = data
+                    moved.append((file, offset, key))
+                    break
+            else:
+                rest.append((cid, where))
+        if moved:
+            # The next look finds it at once. Where this cannot be written, it is looked for again.
+            with self._lock, contextlib.suppress(sqlite3.Error):
+                self._db.executemany("UPDATE chunk SET file = ?, offset = ? WHERE cid = ?", moved)
+        return rest
+
+    def _where(self, cid: Cid) -> Where | None:
+        landed = self._overlay.get(cid)
+        if landed is not None:
+            return Where(landed.size, landed.file, landed.offset, landed.data)
+        if cid in self._gone:
+            return None
+        try:
+            rows = self._rows("SELECT size, file, offset, data FROM chunk WHERE cid = ?", cid_bytes(cid))
+        except ValueError:
+            return None
+        except StoreError as error:
+            self._tell_damage(error)
+            return None
+        return Where(*rows[0]) if rows else None
+
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        try:
+            with self._lock:
+                return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise explain(error, self.path) from error
+
+    def _locate(self, file: int) -> tuple[Path, FileStat | None, bool]:
+        """Where a file is, the stat that tells whether it is the same, and whether to look in any case."""
+        try:
+            with self._lock:
+                return self._trees.locate(file)
+        except sqlite3.Error as error:
+            raise explain(error, self.path) from error
+
+    def _tell_damage(self, error: StoreError) -> None:
+        """Once for each kind of damage: a page is met again and again."""
+        with self._lock:
+            news = str(error) not in self._damages
+            self._damages.add(str(error))
+        if news and self.on_damage is not None:
+            self.on_damage(error)
+
+    def _remember(self, cid: Cid, size: int) -> None:
+        if len(self._sizes) >= SIZES_KEPT:
+            self._sizes.clear()
+        self._sizes[cid] = size
+
+    def _guarded(self, path: Path) -> Explained:
+        return Explained(self.path, path)

@@ -1,0 +1,459 @@
+"""The network in memory: for tests and simulation, with the same rules as the one on libp2p.
+
+A `Switchboard` stands for the wire: networks opened on it reach each other by address. What crosses it
+are real frames (push_stream.py) in pipes that hold a bounded number of bytes, so a peer that does not
+read fills its sender's queue here too. Peer ids, signatures and sentences are real as well; sockets and
+encryption are not there, and every clock is trio's, so a test may use one of its own.
+
+- A link is two halves, one at each network. Where one half ends, so does the other, and what was under
+  way is lost.
+- A receiver or a load that raises is a bug, and comes out of the network's context as it is.
+- Gossip floods: each network hands on what it has not seen, to every peer but the one it came from.
+- A peer that was disconnected, or that sent garbage, is refused for a while.
+- The DHT knows all nodes that a path of links leads to, at once; a root's providers are kept by the closest
+  of them, as Kademlia counts. Messages by it need no link, as they need none on libp2p.
+
+Non-goals: mDNS, delays and losses (tests/sim has a swarm with both), round-trip times.
+"""
+
+import itertools
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import lru_cache
+from hashlib import sha256
+
+import trio
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from multiaddr import Multiaddr
+
+from flux_tui.core.ids import BadIdError, Cid, PeerId, cid_bytes, peer_id_bytes, peer_id_from_bytes
+from flux_tui.core.wire import codec
+from flux_tui.core.wire.codec import MAX_SEALED, BadFrameError
+from flux_tui.core.wire.messages import Message, Route
+from flux_tui.net.addresses.local_discovery import addrs_of, connect_any, parse_peer_addr
+from flux_tui.net.flux.push_stream import Outgoing, StalledError, StreamSource, read_from
+from flux_tui.net.port import (
+    BAN_SECONDS,
+    CLOSEST,
+    MAX_FANOUT,
+    MAX_PROVIDED,
+    WIDTH,
+    Load,
+    Network,
+    NetworkError,
+    OpenNetwork,
+    Receiver,
+)
+
+log = logging.getLogger(__name__)
+
+WINDOW = 1024 * 1024
+"""Bytes under way in one direction of a link; then its writer waits."""
+SLICE_BYTES = 64 * 1024
+"""Bytes of one write, as a network has them."""
+REDIAL_MIN, REDIAL_MAX = 0.1, 30.0
+"""Seconds between two tries to reach a peer that is to be kept; doubling."""
+GOSSIP_QUEUE = 256
+"""Gossip messages waiting at one network; the next is dropped."""
+GOSSIP_SEEN = 4096
+"""Gossip messages remembered, so that a copy is known as one."""
+ROUTE_QUEUE = 256
+"""Intents waiting to be routed or forwarded by one network; the next is dropped."""
+
+MAX_DIALS = 128
+"""Addresses being dialled at the same time."""
+
+_PUBLIC_KEY = b"\x00\x24\x08\x01\x12\x20"
+"""What stands before the 32 bytes of an Ed25519 key in a peer id: an identity multihash of 36 bytes,
+protobuf field 1 (type: Ed25519), field 2 (32 bytes)."""
+
+
+class Switchboard:
+    """What connects networks in memory: each listens on a port of 127.0.0.1, all its own."""
+
+    def __init__(self) -> None:
+        self._by_transport: dict[str, MemoryNetwork] = {}
+        self._ports = itertools.count(49_152)
+
+    def opening(self, secret: bytes | None = None, port: int = 0) -> OpenNetwork:
+        """How to open a network on this switchboard: with this key (32 bytes; a new one if None), on
+        this port (a free one if 0). Opening raises NetworkError where the port is in use.
+        """
+        key = Ed25519PrivateKey.from_private_bytes(secret) if secret else Ed25519PrivateKey.generate()
+
+        def opening(receiver: Receiver) -> AbstractAsyncContextManager[Network]:
+            return self._open(key, port, receiver)
+
+        return opening
+
+    @asynccontextmanager
+    async def _open(self, key: Ed25519PrivateKey, port: int, receiver: Receiver) -> AsyncIterator[Network]:
+        transport = f"/ip4/127.0.0.1/tcp/{port or self.free_port()}"
+        if transport in self._by_transport:
+            raise NetworkError(f"cannot listen on {transport}: the port is in use")
+        async with trio.open_nursery() as nursery:
+            network = MemoryNetwork(self, key, transport, receiver, nursery)
+            nursery.start_soon(network.run_gossip)
+            nursery.start_soon(network.run_dht)
+            self._by_transport[transport] = network
+            try:
+                yield network
+            finally:
+                del self._by_transport[transport]
+                nursery.cancel_scope.cancel()
+
+    def changed(self) -> None:
+        """A link came up or went down: the DHT's nodes look around."""
+        for network in list(self._by_transport.values()):
+            network.look_around()
+
+    def free_port(self) -> int:
+        """A port that nobody has; also of the near end of a connection."""
+        return next(port for port in self._ports if f"/ip4/127.0.0.1/tcp/{port}" not in self._by_transport)
+
+    def at(self, transport: str) -> "MemoryNetwork | None":
+        """Who listens on an address."""
+        return self._by_transport.get(transport)
+
+
+class MemoryNetwork:
+    """Implements `net.network.Network`."""
+
+    def __init__(
+        self,
+        board: Switchboard,
+        key: Ed25519PrivateKey,
+        transport: str,
+        receiver: Receiver,
+        nursery: trio.Nursery,
+    ) -> None:
+        self._board = board
+        self._key = key
+        self._receiver = receiver
+        self._nursery = nursery
+        self._links: dict[PeerId, _Link] = {}
+        self._refused: dict[PeerId, float] = {}
+        self._dialling: dict[str, bool] = {}
+        """Addresses being dialled, and whether to keep at it."""
+        self._seen: OrderedDict[bytes, None] = OrderedDict()  # by sha256
+        self._gossip_in, self._gossip = trio.open_memory_channel[tuple[PeerId, bytes]](GOSSIP_QUEUE)
+        self._known: set[PeerId] = set()
+        self._provided: dict[Cid, None] = {}
+        self._records: dict[Cid, dict[PeerId, MemoryNetwork]] = {}
+        """Providers of roots, kept for the swarm."""
+        self._routed_in, self._routed = trio.open_memory_channel[tuple[MemoryNetwork, Message]](ROUTE_QUEUE)
+        self.peer_id = peer_id_from_bytes(_PUBLIC_KEY + key.public_key().public_bytes_raw())
+        self.transport = transport
+        self.addrs = (f"{transport}/p2p/{self.peer_id}",)
+        self.place = int.from_bytes(sha256(peer_id_bytes(self.peer_id)).digest(), "big")
+        """In the DHT."""
+
+    def peers(self) -> tuple[PeerId, ...]:
+        return tuple(peer for peer, link in self._links.items() if link.up)
+
+    def push(self, peer: PeerId, message: Message) -> bool:
+        link = self._links.get(peer)
+        return link is not None and link.up and link.outgoing.push(message)
+
+    def serve(self, peer: PeerId, load: Load) -> bool:
+        link = self._links.get(peer)
+        if link is None or not link.up:
+            return False
+        link.outgoing.serve(load)
+        return True
+
+    def publish(self, data: bytes) -> None:
+        self.gossip(self.peer_id, data)
+
+    def provide(self, roots: Sequence[Cid]) -> None:
+        for root in roots:
+            self._provided[root] = None
+            if len(self._provided) > MAX_PROVIDED:
+                del self._provided[next(iter(self._provided))]
+        self._spread()
+
+    def withdraw(self, roots: Sequence[Cid]) -> None:
+        for root in roots:
+            self._provided.pop(root, None)
+
+    def route(self, roots: Sequence[Cid], message: Route) -> None:
+        swarm = self._swarm()
+        for root in roots:
+            self.forward((root,), Route(intent=message.intent, hops=0))
+            for other in _closest(root, swarm)[:WIDTH]:
+                self._hand(other, message)
+
+    def forward(self, roots: Sequence[Cid], message: Route) -> None:
+        found = {peer: other for root in roots for peer, other in self._records.get(root, {}).items()}
+        found.pop(self.peer_id, None)
+        for other in list(found.values())[:MAX_FANOUT]:
+            self._hand(other, message)
+
+    async def run_dht(self) -> None:
+        """Hand over what is routed, until cancelled."""
+        async for other, message in self._routed:
+            if other._board.at(other.transport) is other and not other._refuses(self.peer_id):
+                other._receiver.on_message(self.peer_id, message)
+
+    def look_around(self) -> None:
+        """Who is there? And who is close to what this network provides?"""
+        swarm = self._swarm()
+        now = {other.peer_id for other in swarm}
+        if now != self._known:
+            came, went = now - self._known, self._known - now
+            self._known = now
+            self._receiver.on_routing(tuple(came), tuple(went))
+            self._spread()
+
+    def note_addrs(self, teller: PeerId, addrs: Sequence[str]) -> None:
+        """Here all are as near as each other."""
+
+    def dial(self, addr: str, *, keep: bool = False, more: Sequence[str] = (), hearsay: bool = False) -> None:
+        if addr in self._dialling:
+            self._dialling[addr] |= keep
+        else:
+            self._dialling[addr] = keep
+            self._nursery.start_soon(self._dial, addr, more)
+
+    def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:
+        self._refuse(peer, seconds)
+        if (link := self._links.get(peer)) is not None:
+            link.end(why)
+
+    async def drain(self, seconds: float) -> None:
+        with trio.move_on_after(seconds):
+            async with trio.open_nursery() as nursery:
+                for link in self._links.values():
+                    if link.up:
+                        nursery.start_soon(link.outgoing.drained)
+
+    def rtt(self, peer: PeerId) -> float | None:
+        return None
+
+    def sign(self, data: bytes) -> bytes:
+        return self._key.sign(data)
+
+    def verify(self, peer: PeerId, data: bytes, signature: bytes) -> bool:
+        key = _public_key(peer)
+        try:
+            if key is not None:
+                key.verify(signature, data)
+        except InvalidSignature:
+            return False
+        return key is not None
+
+    def gossip(self, forwarder: PeerId, data: bytes) -> None:
+        """Take a message for the swarm; it is dropped where too many wait."""
+        try:
+            self._gossip_in.send_nowait((forwarder, data))
+        except trio.WouldBlock:
+            log.debug("gossip by way of %s was dropped", forwarder)
+
+    async def run_gossip(self) -> None:
+        """Hand over what is new, and hand it on, until cancelled."""
+        async for forwarder, data in self._gossip:
+            name = sha256(data).digest()
+            if name in self._seen:
+                continue
+            self._seen[name] = None
+            if len(self._seen) > GOSSIP_SEEN:
+                self._seen.popitem(last=False)
+            if forwarder != self.peer_id:
+                if not 0 < len(data) <= MAX_SEALED:
+                    continue
+                if not self._receiver.on_gossip(forwarder, data):
+                    continue
+            for link in self._links.values():
+                if link.up and link.peer != forwarder:
+                    link.far.owner.gossip(self.peer_id, data)
+
+    def _swarm(self) -> "list[MemoryNetwork]":
+        """All the others that a path of links leads to."""
+        found: dict[PeerId, MemoryNetwork] = {self.peer_id: self}
+        waiting: list[MemoryNetwork] = [self]
+        while waiting:
+            for link in waiting.pop()._links.values():
+                other = link.far.owner
+                if link.up and other.peer_id not in found:
+                    found[other.peer_id] = other
+                    waiting.append(other)
+        del found[self.peer_id]
+        return list(found.values())
+
+    def _spread(self) -> None:
+        swarm = self._swarm()
+        for root in self._provided:
+            for other in _closest(root, swarm):
+                other._records.setdefault(root, {})[self.peer_id] = self
+
+    def _hand(self, other: "MemoryNetwork", message: Route) -> None:
+        """Push an intent to who may not be a neighbour, as a frame."""
+        frame = codec.encode_frame(message)
+        try:
+            self._routed_in.send_nowait((other, codec.decode_header(frame[codec.PREFIX_BYTES :])))
+        except trio.WouldBlock:
+            log.debug("an intent for %s was dropped", other.peer_id)
+
+    async def _dial(self, addr: str, more: Sequence[str]) -> None:
+        try:
+            try:
+                peer, transport = parse_peer_addr(addr)
+            except ValueError as error:
+                self._receiver.on_dial_failed(addr, str(error))
+                return
+            if len(self._dialling) > MAX_DIALS:
+                self._receiver.on_dial_failed(addr, f"{addr} is not dialled: too many others are just now")
+                return
+            places = [(addr, transport), *addrs_of(peer, more)]
+            wait = REDIAL_MIN
+            while True:
+                await trio.lowlevel.checkpoint()
+                why = await connect_any(self._connect, peer, places)
+                if why is None:
+                    wait = REDIAL_MIN
+                    if self._dialling[addr] and (link := self._links.get(peer)) is not None:
+                        await link.done.wait()
+                else:
+                    self._receiver.on_dial_failed(addr, why)
+                if not self._dialling[addr]:
+                    return
+                await trio.sleep(wait)
+                wait = min(wait * 2, REDIAL_MAX)
+        finally:
+            del self._dialling[addr]
+
+    async def _connect(self, peer: PeerId, there: Multiaddr, addr: str) -> str | None:
+        """Have a link to this peer. Returns why not, in a sentence."""
+        if peer == self.peer_id:
+            return f"{addr} is this node itself"
+        while (link := self._links.get(peer)) is not None:
+            if not link.scope.cancel_called:
+                return None
+            await link.done.wait()
+        if self._refuses(peer):
+            return f"{addr} is not dialled: it misbehaved just now"
+        other = self._board.at(str(there))
+        if other is None:
+            return f"{addr} cannot be reached: nobody listens there (connection refused)"
+        if other.peer_id != peer:
+            return f"{addr} cannot be reached: another peer answers there (its peer id is a different one)"
+        if other._refuses(self.peer_id):
+            return f"{addr} answers, but does not take this node"
+        near = _Link(self, other.peer_id, addr, self._receiver)
+        came_from = f"/ip4/127.0.0.1/tcp/{self._board.free_port()}/p2p/{self.peer_id}"
+        far = _Link(other, self.peer_id, came_from, other._receiver)
+        near.far, far.far = far, near
+        self._start(near)
+        other._start(far)
+        return None
+
+    def _start(self, link: "_Link") -> None:
+        old = self._links.get(link.peer)
+        self._links[link.peer] = link
+        self._nursery.start_soon(self._run, link, old)
+
+    async def _run(self, link: "_Link", old: "_Link | None") -> None:
+        if old is not None:
+            await old.done.wait()  # its on_disconnected comes before our on_connected
+        link.up = True
+        self._receiver.on_connected(link.peer, link.addr)
+        self._board.changed()
+        try:
+            with link.scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._read, link)
+                    nursery.start_soon(link.outgoing.write_to, link.far.incoming)
+        finally:
+            if self._links.get(link.peer) is link:
+                del self._links[link.peer]
+            self._receiver.on_disconnected(link.peer, link.why)
+            self._board.changed()
+            link.far.end("the connection was closed")
+            link.done.set()
+
+    async def _read(self, link: "_Link") -> None:
+        try:
+            await read_from(StreamSource(link.incoming), link.peer, self._receiver)
+        except StalledError as error:
+            self._receiver.on_fault(link.peer, "slow", str(error))
+            link.end(str(error))
+        except BadFrameError as error:
+            self._receiver.on_fault(link.peer, "garbage", str(error))
+            self._refuse(link.peer)
+            link.end(f"it sent garbage: {error}")
+
+    def _refuse(self, peer: PeerId, seconds: float = BAN_SECONDS) -> None:
+        self._refused[peer] = max(trio.current_time() + seconds, self._refused.get(peer, 0.0))
+
+    def _refuses(self, peer: PeerId) -> bool:
+        return self._refused.get(peer, 0.0) > trio.current_time()
+
+
+class _Link:
+    """One half of a link: what its owner has of it."""
+
+    def __init__(self, owner: MemoryNetwork, peer: PeerId, addr: str, receiver: Receiver) -> None:
+        self.owner = owner
+        self.peer = peer
+        self.addr = addr
+        """As the owner dialled it, or where it came from."""
+        self.far: _Link
+        """The other half."""
+        self.incoming = _Pipe()
+        self.outgoing = Outgoing(peer, receiver, SLICE_BYTES)
+        self.up = False
+        self.done = trio.Event()
+        self.scope = trio.CancelScope()
+        self.why = ""
+
+    def end(self, why: str) -> None:
+        """Close it, soon; the first reason stands."""
+        self.why = self.why or why
+        self.scope.cancel()
+
+
+class _Pipe:
+    """Bytes on their way in one direction: in order, and never more than WINDOW of them."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+        self._changed = trio.lowlevel.ParkingLot()
+
+    async def read(self, n: int | None = None) -> bytes:
+        await trio.lowlevel.checkpoint()
+        while not self._bytes:
+            await self._changed.park()
+        data = bytes(self._bytes[:n])
+        del self._bytes[:n]
+        self._changed.unpark_all()
+        return data
+
+    async def write(self, data: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        left = memoryview(data)
+        while left:
+            while (room := WINDOW - len(self._bytes)) <= 0:
+                await self._changed.park()
+            self._bytes += left[:room]
+            left = left[room:]
+            self._changed.unpark_all()
+
+
+def _closest(root: Cid, networks: "Sequence[MemoryNetwork]") -> "list[MemoryNetwork]":
+    """Those that keep a root's providers."""
+    target = int.from_bytes(sha256(cid_bytes(root)[2:]).digest(), "big")
+    return sorted(networks, key=lambda network: network.place ^ target)[:CLOSEST]
+
+
+@lru_cache(maxsize=1024)
+def _public_key(peer: PeerId) -> Ed25519PublicKey | None:
+    try:
+        raw = peer_id_bytes(peer)
+    except BadIdError:
+        return None
+    if len(raw) != len(_PUBLIC_KEY) + 32 or not raw.startswith(_PUBLIC_KEY):
+        return None
+    return Ed25519PublicKey.from_public_bytes(raw[len(_PUBLIC_KEY) :])

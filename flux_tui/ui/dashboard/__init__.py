@@ -1,0 +1,1 @@
+"""The dashboard itself: the board of panels, its actions, and how it is left."""

@@ -1,0 +1,241 @@
+"""What the board is made of: its widgets and their layout, the place that is looked at, and the view of it."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from textual.app import App, ComposeResult
+from textual.containers import Container
+from textual.filter import ANSIToTruecolor, LineFilter
+from textual.notifications import SeverityLevel
+from textual.screen import Screen
+from textual.widget import Widget
+
+from flux_tui.core.ids import is_text
+from flux_tui.core.series.state import State
+from flux_tui.core.text.plain import plain
+from flux_tui.ui.dashboard.place import Place
+from flux_tui.ui.keys import Keys
+from flux_tui.ui.rows.empty import empty_words
+from flux_tui.ui.rows.glyphs import Glyphs, for_this_terminal
+from flux_tui.ui.rows.peers import TABLES
+from flux_tui.ui.rows.timeline import Timeline
+from flux_tui.ui.rows.view import Sort, Times, View
+from flux_tui.ui.series.cursor import Source
+from flux_tui.ui.series.filter import Filter
+from flux_tui.ui.series.narration import Narrator
+from flux_tui.ui.widgets.ascii import AsciiFilter
+from flux_tui.ui.widgets.caption import CaptionStrip
+from flux_tui.ui.widgets.guide import GuideStrip
+from flux_tui.ui.widgets.layout import PANELS, SCREEN, SHORT_TITLES, TITLES, fit, shape
+from flux_tui.ui.widgets.lines import LinesPanel
+from flux_tui.ui.widgets.prompt import Prompt
+from flux_tui.ui.widgets.series import SeriesPanel
+from flux_tui.ui.widgets.shown import Guard, Words
+from flux_tui.ui.widgets.strips import Keybar, LineStrip, Tabs, TimeStrip
+
+REMOTE = bool(os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
+TICK_SECONDS = 0.5 if REMOTE else 0.25
+"""One ticker for all panels: calmer over SSH."""
+ASCII = AsciiFilter()
+GUARD = Guard()
+Part = TypeVar("Part", bound=Widget)
+
+
+class Frame(App[bool]):
+    """Widgets over one place; what they show, those who add to it decide."""
+
+    CSS_PATH = "styles/app.tcss"
+    TITLE = "flux-tui"
+    ENABLE_COMMAND_PALETTE = True
+    animation_level = "none"
+
+    def __init__(
+        self,
+        place: Place,
+        *,
+        others: Sequence[Place] = (),
+        narrator: Narrator | None = None,
+        keys: Keys | None = None,
+        clock: Callable[[], float] = time.time,
+        glyphs: Glyphs | None = None,
+        masked: bool = False,
+        prompt: Prompt | None = None,
+    ) -> None:
+        super().__init__()
+        self.place = place
+        self.places = (place, *others)
+        self.narrator = narrator
+        self.keys = keys or Keys(narrated=narrator is not None)
+        for key, found in self.keys.bindings().key_to_bindings.items():
+            self._bindings.key_to_bindings.setdefault(key, [])[:0] = found
+        self.clock = clock
+        self.glyphs = glyphs or for_this_terminal()
+        self.set_class(not self.glyphs.unicode, "-ascii")
+        self.masked = masked
+        self.current = "series"
+        """The panel that the keys act on."""
+        self.times: Times = "clock"
+        self.sorts = {name: Sort() for name in TABLES}
+        self.panel_filters: dict[str, Filter] = {}
+        self._ran: float | None = None
+        """When the node was started that was last seen running."""
+        self.held_now: float | None = None
+        """What "now" is while the cursor is held where it was frozen or played; elsewhere it is the entry's
+        time."""
+        self.playing: int | None = None
+        """How many times as fast; None: not."""
+        self.prompt = prompt or Prompt(id="prompt")
+        self.prompt.masked = masked
+        self.begun = ""
+        """The first of two keys, once it was pressed."""
+        self._timelines: dict[str, Timeline] = {}
+        self._narrated_place: str | None = None
+        self._narrated_step = 0
+        self._narrated_panel: str | None = None
+        self._story_held = False
+        self._alive = False
+        self._alive_asked = -10.0
+        self._was_alive = False
+        self._shown: tuple[object, ...] = ()
+        self._reading_shown = 0.0
+        self._behind_shown = 0.0
+        self._looks = False
+        """Whether a search goes on by itself."""
+        self._ticked_at = self._pressed_at = 0.0
+
+    @property
+    def source(self) -> Source:
+        """The series that is looked at, with its cursor."""
+        return self.place.source
+
+    @property
+    def timeline(self) -> Timeline:
+        """The strip of the series that is looked at."""
+        found = self._timelines.get(self.place.title)
+        if found is None:
+            found = Timeline(self.source, whole=self.place.recording)
+            self._timelines[self.place.title] = found
+        return found
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What all that is drawn goes through: the guard, and to ASCII, where there is no more. Not what makes the
+        sixteen colours of a terminal true ones: nothing here has any, and every line would go through it."""
+        found = [one for one in super().get_line_filters() if not isinstance(one, ANSIToTruecolor)]
+        return [*found, GUARD] if self.glyphs.unicode else [*found, GUARD, ASCII]
+
+    # ── layout ──────────────────────────────────────────────────────────────────────────────────
+
+    def get_default_screen(self) -> Screen[Any]:
+        """The board's, shaped from the start: what has another shape after a moment is styled twice."""
+        return Screen(id="_default", classes=" ".join(self._shape()[SCREEN]))
+
+    def _shape(self) -> dict[str, set[str]]:
+        return shape(self.size, self.current)
+
+    def compose(self) -> ComposeResult:
+        classes = self._shape()
+
+        def shaped(part: Part) -> Part:
+            return part.add_class(*classes[part.id or ""])
+
+        yield LineStrip(id="header")
+        yield Tabs(TITLES, SHORT_TITLES, id="tabs")
+        yield Words(id="trouble")
+        with Container(id="main"):
+            with shaped(Container(id="top")):
+                with shaped(Container(id="left")):
+                    yield shaped(SeriesPanel(self.source, grows=not self.place.recording, id="series"))
+                with shaped(Container(id="right")):
+                    yield shaped(LinesPanel("2", TITLES[1], id="pending"))
+                    yield shaped(LinesPanel("3", TITLES[2], id="noes"))
+                    yield shaped(LinesPanel("4", TITLES[3], id="retries"))
+            with shaped(Container(id="bottom")):
+                yield shaped(LinesPanel("5", TITLES[4], id="peers"))
+                yield shaped(LinesPanel("6", TITLES[5], id="throughput"))
+        yield GuideStrip(id="guide")
+        yield TimeStrip(id="timeline")
+        yield self.prompt
+        if self.narrator is not None:
+            yield CaptionStrip(self.keys, id="caption")
+        yield Keybar(id="footer")
+
+    def say_where_empty(self) -> None:
+        """What each panel says where it has nothing to show."""
+        for name in PANELS:
+            self.panel(name).empty = empty_words(
+                name, self.keys, recording=self.place.recording,
+                filtered=self.panel_filters.get(name, Filter()),
+            )  # fmt: skip
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """A word on what a key did, in the place of the one before: there is a line for one. Every notice comes by
+        here, Textual's own included, and none is taken for markup: there may be names in it."""
+        self.clear_notifications()
+        super().notify(plain(message), title=plain(title), severity=severity, timeout=timeout, markup=False)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Exact; of a path that is not UTF-8, which a terminal cannot be handed, what is shown of it."""
+        super().copy_to_clipboard(text if is_text(text) else plain(text))
+
+    def action_help_quit(self) -> None:
+        """Ctrl+C, by which many people try to leave."""
+        self.notify(f"{self.keys.shown(self.keys.named('quit'))} leaves", timeout=4)
+
+    def mark_current(self) -> None:
+        """Show the current panel, where not all fit."""
+        fit(self.screen_stack[0], self.size, self.current)
+
+    def panel(self, name: str | None = None) -> LinesPanel:
+        """A panel by its name; the current one."""
+        return self.screen_stack[0].query_one(f"#{name or self.current}", LinesPanel)
+
+    @property
+    def series(self) -> SeriesPanel:
+        """The first panel."""
+        return self.screen_stack[0].query_one(SeriesPanel)
+
+    # ── what is looked at ───────────────────────────────────────────────────────────────────────
+
+    @property
+    def alive(self) -> bool:
+        """Whether a node writes this series now. One that runs is asked after once a second, and at each tick where
+        somebody tells of it; one that does not is looked for at each tick, as it may just have come up."""
+        now = time.monotonic()
+        seldom = self._alive and self.narrator is None
+        if now - self._alive_asked >= (1.0 if seldom else TICK_SECONDS / 2):
+            self._alive_asked = now
+            self._alive = not self.place.recording and self.place.node_alive()
+            self._was_alive = self._was_alive or self._alive
+        return self._alive
+
+    @property
+    def state(self) -> State:
+        """The state at the cursor."""
+        return self.source.state
+
+    def view(self, width: int, name: str = "") -> View:
+        """The state at the cursor, and the time there, for a panel of that width."""
+        state = self.source.state
+        if self.source.frozen:
+            now = state.at if self.held_now is None else self.held_now
+        else:
+            now = self.clock() if self.alive else state.at
+        view = View(
+            state, now, width, self.glyphs, self.masked, times=self.times, called=self.place.names,
+            dead=not (self.source.frozen or self.source.loading or self.place.recording or self.alive),
+        )  # fmt: skip
+        if name:
+            view = view._replace(height=self.panel(name).size.height)
+        if name in ("pending", "peers"):
+            view = view._replace(trends=self.source.trends())
+        return view._replace(sort=self.sorts[name]) if name in self.sorts else view

@@ -1,0 +1,1 @@
+"""State to rows: what each panel shows, as plain data. Pure."""

@@ -1,0 +1,32 @@
+"""What a panel says where it has nothing to show: what to press, by the keys as they are bound. Pure."""
+
+from flux_tui.core.text.plain import Plain, plain_lines
+from flux_tui.ui.keys import Keys
+from flux_tui.ui.series.filter import Filter, unknown_words
+
+WORDS = {
+    "series": "Nothing has happened yet.\nPress {want} to want something, {add} to share a file.",
+    "pending": "Nothing is wanted.\nPress {want} and paste a ticket or a CID.",
+    "noes": "Nobody has said NO.",
+    "retries": "Nothing waits to be pushed again.",
+    "peers": (
+        "No peer yet.\nShare with {add} and give the ticket to another machine,\n"
+        "or :join\u00a0ADDRESS, which flux-tui\u00a0state prints there."
+    ),
+    "throughput": "",
+}
+RECORDED = {
+    "series": "Nothing had happened yet.",
+    "pending": "Nothing was wanted at this moment.",
+    "peers": "There was no peer at this moment.",
+}
+"""Of a recording, into which nothing can be pushed."""
+UNMATCHED = "Nothing matches the filter; {clear} leaves it."
+
+
+def empty_words(name: str, keys: Keys, *, recording: bool, filtered: Filter) -> Plain:
+    """For a panel by its name."""
+    text = RECORDED.get(name, WORDS[name]) if recording else WORDS[name]
+    text = UNMATCHED if filtered else text
+    text = text.format_map({name: keys.shown(keys.named(name)) for name in ("want", "add", "clear")})
+    return plain_lines(*unknown_words(filtered), *text.split("\n"))

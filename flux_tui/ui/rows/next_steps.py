@@ -1,0 +1,77 @@
+"""What to do next, for who has nobody to exchange with yet: share, fetch or join; and once something is shared,
+what to type on the other machine. Pure.
+
+It is gone for good as soon as a peer was seen; a recording and a narrated demo never show it.
+"""
+
+from flux_tui.core.content.ticket import Ticket, format_ticket
+from flux_tui.core.series.state import ObjectState, State
+from flux_tui.core.text.plain import plain
+from flux_tui.ui.keys import Keys, action_named
+from flux_tui.ui.rows.cells import fit
+from flux_tui.ui.rows.view import HIDDEN, Line, View, cut, span
+
+TICKET_LINES = 4
+"""Of the screen, for a ticket to be selected by mouse; a longer one is only copied."""
+SHORT = 40
+"""Columns of such a one."""
+INDENT = 3
+
+
+def ticket_of(state: State, found: ObjectState) -> str:
+    """The ticket by which others can have an object from this node."""
+    # Of what is still being fetched, not all is known; and who fetches it takes no more than its ticket says.
+    size = found.size if found.completed_at is not None else None
+    return format_ticket(Ticket(found.root, found.name, size, state.addrs))
+
+
+def shared_last(state: State) -> ObjectState | None:
+    """What was added here last."""
+    added = (found for found in reversed(state.objects.values()) if found.origin == "added")
+    return next(added, None)
+
+
+def guide_lines(view: View, keys: Keys) -> list[Line]:
+    """The lines of the guide; none once a peer is known."""
+    if view.state.peers:
+        return []
+    found = shared_last(view.state)
+    lines = _first_steps(keys) if found is None else _other_machine(view, keys, found)
+    return [cut(line, view.width, view.glyphs.ellipsis) for line in lines]
+
+
+def _key(keys: Keys, name: str) -> str:
+    action = action_named(name)
+    assert action is not None
+    return keys.shown(action)
+
+
+def _first_steps(keys: Keys) -> list[Line]:
+    steps = (
+        ("add", "share a file: you get a ticket for another machine"),
+        ("want", "fetch one: paste a ticket from another machine"),
+        ("command", "join ADDRESS: the peer's `flux-tui state` prints it"),
+    )
+    lines: list[Line] = [[span(" No peer yet. What to do next:", "strong")]]
+    return lines + [
+        [span(f" {_key(keys, name):>2}  ", "accent"), span(words, "text")] for name, words in steps
+    ]
+
+
+def _other_machine(view: View, keys: Keys, found: ObjectState) -> list[Line]:
+    name = view.name(found.root)
+    copies = _key(keys, "ticket")
+    lines: list[Line] = [
+        [span(f" {name}", "name"), span(" is shared (", "text"), span(copies, "accent"),
+         span(" copies the ticket). Elsewhere, type:", "text")],
+    ]  # fmt: skip
+    ticket = HIDDEN if view.masked else ticket_of(view.state, found)
+    command = f"flux-tui get {ticket}"
+    room = max(20, view.width - INDENT)
+    pieces = [command[at : at + room] for at in range(0, len(command), room)]
+    if len(pieces) > TICKET_LINES:
+        pieces = [fit(plain(command), min(room, SHORT))]  # half a ticket is none
+    lines += [[span(" " * INDENT, "text"), span(piece, "accent")] for piece in pieces]
+    if view.state.addrs and all("/ip4/127." in addr or "/ip6/::1/" in addr for addr in view.state.addrs):
+        lines.append([span(" It listens on loopback only: no other machine reaches it.", "warn")])
+    return lines

@@ -1,0 +1,333 @@
+"""The rows of the panels NO by node and Peers: tables of peers, sorted by any column. Pure.
+
+Unsorted, peers stand as they came, so that nothing jumps. A table narrower than all its columns leaves
+out the least important ones; none is ever cut in two.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from flux_tui.core.series.events import REASONS, Reason
+from flux_tui.core.series.faults import at_fault
+from flux_tui.core.series.next_try import asked_again_at
+from flux_tui.core.series.state import PeerState
+from flux_tui.core.text.describe import WHO_WIDTH, human_seconds, human_size, short_addr
+from flux_tui.core.text.plain import plain
+from flux_tui.ui.rows import cells
+from flux_tui.ui.rows.glyphs import REASON_SHORT, REASON_SIGNS, Glyphs, Role, reason_words
+from flux_tui.ui.rows.view import HIDDEN, Line, Row, Span, View, cut, span, wide
+
+SPARK = 10
+"""Columns of a peer's sparkline: seconds."""
+DIGITS = 3
+"""Of a count, for which there is always room."""
+GAPS = (3, 2, 1)
+"""Spaces between the columns of NO by node, the best first."""
+AGAIN = "again in"
+HAS_ROLES: dict[str, Role] = {"yes": "good", "some": "warn", "no": "dim", "?": "dim"}
+LATE = 0.9
+"""A peer that sent or refused less of what it was granted in time is late."""
+
+
+class Column(NamedTuple):
+    """One column: how a peer stands in it."""
+
+    name: str
+    """By which it is chosen."""
+    head: str
+    width: int
+    """With the space before it."""
+    cell: Callable[[PeerState], Line]
+    order: Callable[[PeerState], Any]
+    importance: int = 0
+    """0 is never left out."""
+    left: bool = False
+    """Aligned to the left."""
+    role: Role = "dim"
+    """Of the heading."""
+
+
+def columns_that_fit(columns: list[Column], width: int) -> list[Column]:
+    """Those that there is room for, in their order."""
+    room = width
+    kept = set()
+    for column in sorted(columns, key=lambda column: column.importance):
+        if column.importance and column.width > room:
+            break
+        room -= column.width
+        kept.add(column.name)
+    return [column for column in columns if column.name in kept]
+
+
+def table_rows(
+    columns: list[Column],
+    peers: list[PeerState],
+    view: View,
+    words: Callable[[PeerState], str] = lambda peer: "",
+) -> list[Row]:
+    """A heading, and a row a peer. `words`: what a filter finds besides what is drawn."""
+    shown = columns_that_fit(columns, view.width)
+    head: Line = []
+    for column in shown:
+        sign = ""
+        if column.name == view.sort.column:
+            sign = view.glyphs.falling if view.sort.falling else view.glyphs.rising
+        text = sign + column.head if not column.left else column.head + sign
+        head.append(span(_aligned(text, column), "accent" if sign else column.role))
+    chosen = next((column for column in columns if column.name == view.sort.column), None)
+    if chosen is not None:
+        peers = sorted(peers, key=chosen.order, reverse=view.sort.falling)
+    rows = [Row("head", cut(head, view.width, view.glyphs.ellipsis), title=True)]
+    for peer in peers:
+        line: Line = []
+        for column in shown:
+            cell = column.cell(peer)
+            room = column.width - wide(cell)
+            space: Span = span(" " * max(0, room), "text")
+            line += [*cell, space] if column.left else [space, *cell]
+        rows.append(Row(peer.peer, cut(line, view.width, view.glyphs.ellipsis), words=words(peer)))
+    return rows
+
+
+def column_at(columns: list[Column], view: View, x: int) -> str | None:
+    """The name of the column that is drawn at `x`."""
+    end = 0
+    for column in columns_that_fit(columns, view.width):
+        end += column.width
+        if x < end:
+            return column.name
+    return None
+
+
+def _aligned(text: str, column: Column) -> str:
+    return text.ljust(column.width) if column.left else text.rjust(column.width)
+
+
+def _who(view: View) -> Column:
+    return Column(
+        "node", "node", WHO_WIDTH + 1, lambda peer: [span(cells.left(view.peer(peer.peer), WHO_WIDTH + 1), "peer")],
+        lambda peer: view.peer(peer.peer), left=True,
+    )  # fmt: skip
+
+
+# ── NO by node ──────────────────────────────────────────────────────────────────────────────────
+
+
+def no_columns(view: View) -> list[Column]:
+    """Who, whether it has it, how often for which reason, and when it may be asked again."""
+    nodes = _refusers(view)
+    totals = {reason: sum(peer.counts.get(reason, 0) for peer in nodes) for reason in REASONS}
+    given = [reason for reason in REASONS if totals[reason]]
+    gap, worded = _spaced(given, totals, view.width)
+    columns = [_who(view), Column("has", "has", 4, lambda peer: [has_it(peer)], _has_order, left=True)]
+    for reason in REASONS:
+        if reason in given:
+            words = reason in worded
+            width = _reason_width(reason, totals[reason], gap, words)
+            columns.append(_reason_column(view, reason, width, 1 + given.index(reason), words))
+    again = len(AGAIN) + gap
+    columns.append(
+        Column(
+            "again",
+            AGAIN,
+            again,
+            lambda peer: [_again(view, peer)],
+            lambda peer: asked_again_at(view.state, peer) or 0.0,
+        )
+    )
+    return columns
+
+
+def _spaced(given: list[Reason], totals: dict[Reason, int], width: int) -> tuple[int, set[Reason]]:
+    """How far apart columns are, and which reasons are words: all, as far apart as there is room for; else the
+    first, and of the others the bare sign, which is better than no column at all. Not by how often they come: columns
+    keep their places as counts grow."""
+
+    def wide(gap: int, worded: set[Reason]) -> int:
+        reasons = sum(_reason_width(reason, totals[reason], gap, reason in worded) for reason in given)
+        return WHO_WIDTH + 5 + len(AGAIN) + gap + reasons
+
+    for gap in GAPS:
+        if wide(gap, set(given)) <= width:
+            return gap, set(given)
+    worded: set[Reason] = set()
+    for reason in given:
+        if wide(GAPS[-1], {*worded, reason}) <= width:
+            worded.add(reason)
+    return GAPS[-1], worded
+
+
+def _reason_width(reason: Reason, total: int, gap: int, words: bool) -> int:
+    number = max(DIGITS, len(f"{total:,}"))
+    return max(len(REASON_SHORT[reason]) + 2, number) + gap if words else number + gap
+
+
+def _reason_column(view: View, reason: Reason, width: int, importance: int, words: bool) -> Column:
+    sign = REASON_SIGNS[reason]
+
+    def cell(peer: PeerState) -> Line:
+        count = peer.counts.get(reason, 0)
+        if not count:
+            return [span(view.glyphs.dash, "dim")]
+        return [span(f"{count:,}", sign.role if peer.reason == reason else "text")]
+
+    head = reason_words(reason, view.glyphs) if words else view.glyphs.glyph(sign)
+    return Column(
+        reason, head, width, cell, lambda peer: peer.counts.get(reason, 0), importance, role=sign.role
+    )
+
+
+def _again(view: View, peer: PeerState) -> Span:
+    if view.dead or not peer.connected:
+        return span("gone", "dim")
+    at = asked_again_at(view.state, peer)
+    if at is None:
+        return span("", "dim")
+    left = at - view.now
+    return span(human_seconds(left), "warn") if left > 0 else span("now", "good")
+
+
+def has_it(peer: PeerState) -> Span:
+    """Whether a peer has what it was asked for, by all that it ever said and sent."""
+    return span(peer.has, HAS_ROLES[peer.has])
+
+
+def _has_order(peer: PeerState) -> int:
+    return ("?", "no", "some", "yes").index(has_it(peer)[0])
+
+
+def _refusers(view: View) -> list[PeerState]:
+    return [peer for peer in view.state.peers.values() if peer.counts]
+
+
+def no_rows(view: View) -> list[Row]:
+    """A matrix: nodes down, reasons across, how often; and when each may be asked again."""
+    nodes = _refusers(view)
+    if not nodes:
+        return []
+    # The reasons stand in the heading, as signs where there is no room: a filter finds who gave them.
+    return table_rows(no_columns(view), nodes, view, lambda peer: " ".join(peer.counts))
+
+
+def no_legend(view: View) -> Line:
+    """The words of reasons that head their columns of NO by node with a sign alone: a reason is never without its
+    word. It is drawn into the panel's border, where it costs no line."""
+    heads = {column.name: column.head for column in columns_that_fit(no_columns(view), view.width)}
+    bare = [reason for reason in REASONS if len(heads.get(reason, "")) == 1]
+    line: Line = [
+        span(("  " if at else "") + reason_words(reason, view.glyphs), REASON_SIGNS[reason].role)
+        for at, reason in enumerate(bare)
+    ]
+    return line
+
+
+# ── peers ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def standing_no(peer: PeerState, now: float) -> Reason | None:
+    """The NO for which a peer gives nothing now."""
+    if peer.until is not None and peer.until > now:
+        return peer.reason
+    # To who asks for what it has not, it says just that, also where it would deny everything.
+    denies = peer.counts.get("denied") and peer.reason in ("denied", "not_held")
+    return "denied" if denies and not _serves(peer) else None
+
+
+def _serves(peer: PeerState) -> bool:
+    """Whether anything ever flowed between it and this node, or was promised."""
+    return bool(peer.chunks_in or peer.chunks_out or peer.yes)
+
+
+def standing(peer: PeerState, now: float, glyphs: Glyphs, *, dead: bool = False) -> Span:
+    """What a peer is worth now, in a word. `dead`: to a node that does not run."""
+    if dead or not peer.connected:
+        return span("gone", "dim")
+    if at_fault(peer, now):
+        return span("at fault", "bad")
+    if (no := standing_no(peer, now)) is not None:
+        return span(reason_words(no, glyphs), REASON_SIGNS[no].role)
+    if peer.took_back:
+        return span(f"{glyphs.glyph(REASON_SIGNS['not_held'])} changed", "warn")
+    if peer.kept is not None and peer.kept < LATE:
+        return span("late", "warn")
+    return span("good", "good") if _serves(peer) else span("quiet", "dim")
+
+
+def peer_columns(view: View) -> list[Column]:
+    """Who, how fast now, what flowed, what was granted and what of it came, how it stands, where it is."""
+    glyphs, now = view.glyphs, view.now
+
+    peers = view.state.peers.values()
+    gives = sum(peer.bytes_out for peer in peers) > sum(peer.bytes_in for peer in peers)
+
+    def dot(peer: PeerState) -> Line:
+        here = peer.connected and not view.dead
+        sign: Span = span(glyphs.dot, "good") if here else span(glyphs.ring, "dim")
+        return [sign, span(" " + cells.left(view.peer(peer.peer), WHO_WIDTH), "peer")]
+
+    def rates(peer: PeerState) -> tuple[float, float]:
+        # What flowed a moment ago does not flow any more once it is gone.
+        return view.trends.of(peer.peer).rate(now) if peer.connected and not view.dead else (0.0, 0.0)
+
+    def rate(peer: PeerState) -> Line:
+        inward, outward = rates(peer)
+        if not inward + outward:
+            return [span(glyphs.dash, "dim")]
+        return [span(f"{human_size(inward + outward)}/s", "in" if inward >= outward else "out")]
+
+    def spark(peer: PeerState) -> Line:
+        trend = view.trends.of(peer.peer)
+        role: Role = "in" if peer.bytes_in >= peer.bytes_out else "out"
+        return [span(" ", "text"), span(glyphs.spark(trend.series(now, SPARK)), role)]
+
+    def kept(peer: PeerState) -> Line:
+        if peer.kept is None:
+            return [span(glyphs.dash, "dim")]
+        return [span(f"{peer.kept:.0%}", "warn" if peer.broken else "text")]
+
+    def answer(peer: PeerState) -> Line:
+        seconds = view.trends.of(peer.peer).answer
+        if seconds is None:
+            return [span(glyphs.dash, "dim")]
+        return [span(f"{seconds * 1000:.0f} ms" if seconds < 1 else human_seconds(seconds), "text")]
+
+    def standing_cell(peer: PeerState) -> Line:
+        text, role = standing(peer, now, glyphs, dead=view.dead)
+        return [span(" ", "text"), span(text, role)]
+
+    def address(peer: PeerState) -> Line:
+        return [span("  " + (HIDDEN if view.masked else cells.cut(plain(short_addr(peer.addr)), 21)), "dim")]
+
+    return [
+        Column("peer", "  peer", WHO_WIDTH + 2, dot, lambda peer: view.peer(peer.peer), left=True),
+        Column("now", "now", 11, rate, lambda peer: sum(rates(peer)), 1),
+        Column("spark", "", SPARK + 1, spark, lambda peer: 0, 4, left=True),
+        Column("in", "in", 9, lambda peer: [span(human_size(peer.bytes_in), "in")],
+               lambda peer: peer.bytes_in, 6 if gives else 3),
+        Column("out", "out", 9, lambda peer: [span(human_size(peer.bytes_out), "out")],
+               lambda peer: peer.bytes_out, 3 if gives else 6),
+        Column("granted", "granted", 9, lambda peer: [span(f"{peer.granted:,}", "text")],
+               lambda peer: peer.granted, 9),
+        Column("came", "came", 7, lambda peer: [span(f"{peer.chunks_in:,}", "text")],
+               lambda peer: peer.chunks_in, 10),
+        Column("kept", "kept", 6, kept,
+               lambda peer: -1.0 if peer.kept is None else peer.kept, 5),
+        Column("standing", " standing", 13, standing_cell, lambda peer: standing(peer, now, glyphs)[0], 2, left=True),
+        Column("answers", "answers", 8, answer,
+               lambda peer: view.trends.of(peer.peer).answer or float("inf"), 8),
+        Column("address", "  address", 23, address, lambda peer: peer.addr, 7, left=True),
+    ]  # fmt: skip
+
+
+def peer_rows(view: View) -> list[Row]:
+    """Who is there, what flowed, and how well promises were kept."""
+    peers = list(view.state.peers.values())
+    if not peers:
+        return []
+    # Those who are gone stand below; otherwise, peers stand as they came.
+    peers.sort(key=lambda peer: not peer.connected)
+    return table_rows(peer_columns(view), peers, view, lambda peer: standing_no(peer, view.now) or "")
+
+
+TABLES: dict[str, Callable[[View], list[Column]]] = {"noes": no_columns, "peers": peer_columns}
+"""The panels that can be sorted."""

@@ -1,0 +1,269 @@
+"""The rows of the panels Pending and Retries. Pure."""
+
+from collections.abc import Iterable, Mapping
+
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.series.events import Reason
+from flux_tui.core.series.next_try import Tries, Try
+from flux_tui.core.series.state import Hold, ObjectState, Pending
+from flux_tui.core.text.describe import counted, human_seconds, human_size
+from flux_tui.ui.rows.cells import fit, width
+from flux_tui.ui.rows.glyphs import REASON_SIGNS, Role, reason_words
+from flux_tui.ui.rows.view import Line, Row, Span, View, cut, span, wide
+
+EARLY = 256 * 1024
+"""Bytes of an object until which its rate says nothing of when it will be whole."""
+LOOSE_SHOWN = 100
+"""Loose chunks that are listed; ten thousand are a number, not a list."""
+
+# ── pending ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def pending_rows(view: View) -> list[Row]:
+    """Objects that are wanted, with progress and what they wait for; then loose chunks."""
+    state = view.state
+    rows: list[Row] = []
+    senders: dict[Cid, set[PeerId]] = {}
+    for cid, lease in () if view.dead else state.leases.items():
+        # After a start, leases of the life before stand for a moment, and who had them is not here yet.
+        if (peer := state.peers.get(lease.peer)) and peer.connected:
+            senders.setdefault(lease.root or cid, set()).add(lease.peer)
+    loose: list[Pending] = []
+    totals = [
+        _total(found) for pending in state.pending.values() if (found := state.objects.get(pending.cid))
+    ]
+    digits = max(map(len, totals), default=0)
+    tries = Tries(state, view.now)
+    for pending in state.pending.values():
+        found = state.objects.get(pending.cid)
+        if found is None:
+            loose.append(pending)
+            continue
+        rows += _object_rows(view, pending, found, senders.get(pending.cid, set()), digits, tries)
+    if loose:
+        rows += _loose_rows(view, loose, senders, tries)
+    return rows + hold_rows(view)
+
+
+def hold_rows(view: View) -> list[Row]:
+    """Objects of which others keep replicas for this node, and what this node keeps for others."""
+    state = view.state
+    rows: list[Row] = []
+    for hold in state.holds.values():
+        bar = 6 if view.width < 44 else 10
+        line: Line = [
+            span(fit(view.name(hold.root), max(8, min(24, view.width - bar - 22))) + " ", "name"),
+            span(view.glyphs.bar(hold.whole / hold.replicas, bar), "bar"),
+            span(f" {hold.whole}/{counted(hold.replicas, 'replica')}", "strong" if hold.lacking else "good"),
+        ]
+        rows.append(Row(hold.root, cut(line, view.width, view.glyphs.ellipsis)))
+        why: Line = [span("  ", "text"), span(keeping_words(view, hold), "warn" if hold.lacking else "good")]
+        rows.append(Row(f"{hold.root}/why", cut(why, view.width, view.glyphs.ellipsis), title=True))
+    if state.kept:
+        size = sum(kept.charge for kept in state.kept.values())
+        quota = f" of {human_size(state.policy.quota)}" if state.policy.quota else ""
+        text = f"{counted(len(state.kept), 'replica')} kept for others, {human_size(size)}{quota}"
+        rows.append(Row("kept", cut([span(text, "dim")], view.width, view.glyphs.ellipsis), title=True))
+    return rows
+
+
+def keeping_words(view: View, hold: Hold) -> str:
+    """Who keeps it, who will not and why, and when others are asked again."""
+    words = []
+    if hold.keepers:
+        words.append("kept by " + ", ".join(view.peer(peer) for peer in list(hold.keepers)[:2]))
+        if len(hold.keepers) > 2:
+            words[-1] += f" and {len(hold.keepers) - 2} more"
+    if hold.lacking:
+        words += [
+            f"{_reason(view, no.reason)}: {view.peer(no.peer)}" for no in list(hold.refused.values())[-2:]
+        ]
+        if not hold.refused and not hold.keepers:
+            words.append("nobody has answered yet")
+        if hold.next_push_at is not None:
+            words.append(f"next try in {human_seconds(hold.next_push_at - view.now)}")
+    return ", ".join(words) or "all keepers are there"
+
+
+def _total(found: ObjectState) -> str:
+    return "?" if found.chunks_total is None else f"{found.chunks_total:,}"
+
+
+def _object_rows(
+    view: View, pending: Pending, found: ObjectState, senders: set[PeerId], digits: int, tries: Tries
+) -> list[Row]:
+    # As wide at the start as at the end, and for every object: nothing jumps.
+    count = f"{found.chunks_have:>{digits},}/{_total(found):<{digits}}"
+    bar = 6 if view.width < 44 else 10 if view.width < 72 else 20
+    room = view.width - bar - 6 - len(count) - 3
+    line: Line = [
+        span(fit(view.name(pending.cid), min(max(8, room), 40)) + " ", "name"),
+        span(view.glyphs.bar(found.progress, bar), "bar"),
+        span(f" {found.progress:>4.0%}", "strong"),
+        span(f"  {count}", "dim"),
+    ]
+    # Between two grants nobody sends for a moment: what flows is told all the same, in the same place.
+    rate = view.trends.object_rate(pending.cid, view.now) if view.connected else 0.0
+    flows: Line = []
+    if senders or rate:
+        seconds = _eta(view, pending, found)
+        eta = f"  eta {human_seconds(seconds)}" if seconds is not None else ""
+        flows = [span(f"{view.glyphs.down} {human_size(rate)}/s{eta}  ", "good")]
+    waits = waiting_words(view, pending, senders, view.width - 2 - wide(flows), tries)
+    why: Line = [span("  ", "text"), *flows, span(waits, "good" if senders else "warn")]
+    return [
+        Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis)),
+        Row(f"{pending.cid}/why", cut(why, view.width, view.glyphs.ellipsis), title=True),
+    ]
+
+
+def _eta(view: View, pending: Pending, found: ObjectState) -> float | None:
+    """Seconds until an object is whole; None: what comes is too little, or too uneven, to say."""
+    if not found.size or found.have_bytes < EARLY:
+        return None
+    since = max(pending.since, view.state.started_at or 0.0)
+    return view.trends.object_eta(pending.cid, since, view.now, max(0, found.size - found.have_bytes))
+
+
+def _loose_rows(
+    view: View, loose: list[Pending], senders: Mapping[Cid, set[PeerId]], tries: Tries
+) -> list[Row]:
+    waiting = sum(1 for pending in loose if pending.queued)
+    text = counted(len(loose), "loose chunk")
+    if waiting:
+        text += f", {waiting:,} wait for room"
+    rows = [Row("loose", [span(text, "strong")], title=True)]
+    for pending in loose[:LOOSE_SHOWN]:
+        line: Line = [span(view.name(pending.cid), "name"), span(f"  push {pending.pushes}  ", "dim")]
+        own = senders.get(pending.cid, set())
+        waits = waiting_words(view, pending, own, view.width - wide(line), tries)
+        line.append(span(waits, "good" if own else "warn"))
+        rows.append(Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis)))
+    if len(loose) > LOOSE_SHOWN:
+        rows.append(Row("more", [span(f"and {len(loose) - LOOSE_SHOWN:,} more", "dim")], title=True))
+    return rows
+
+
+def waiting_words(
+    view: View, pending: Pending, senders: Iterable[PeerId], room: int, tries: Tries | None = None
+) -> str:
+    """What a want waits for, as a person would say it, in as many words as there is room for. `tries`: of this
+    state, where many wants are told."""
+    senders = list(senders)
+    if len(senders) == 1:
+        return f"from {view.peer(senders[0])}"
+    if senders:
+        return f"from {len(senders)} peers"
+    if view.dead or not view.state.running:
+        return "no node is running"
+    if pending.queued:
+        return f"waits for room: {view.state.max_pending:,} intents are out"
+    if not view.state.connected:
+        return "no peer is connected"
+    one = (tries or Tries(view.state, view.now)).next_of(pending)
+    if one is None:
+        return _longest([why for why, _ in _whys(view, pending, None)], room)
+    left = human_seconds(one.at - view.now)
+    told = []
+    for why, peer in _whys(view, pending, one):
+        of = f": {view.peer(peer)}" if peer is not None else ""
+        told += [f"{why}, next try in {left}{of}"]
+    short, peer = _whys(view, pending, one)[-1]
+    of = f": {view.peer(peer)}" if peer is not None else ""
+    told += [f"{short}, again in {left}{of}", f"{short}, {left}{of}", f"{short}, {left}", short]
+    return _longest(told, room)
+
+
+def _whys(view: View, pending: Pending, one: Try | None) -> list[tuple[str, PeerId | None]]:
+    """Why a want waits, in many words and in few, and whose reason it is. The reason comes first: what is cut off a
+    narrow line is the rest."""
+    if one is not None and one.peer is not None:
+        if one.reason is None:
+            return [("late", one.peer)]
+        return [(_reason(view, one.reason), one.peer), (reason_words(one.reason, view.glyphs), one.peer)]
+    if one is not None and one.cause == "unwritten":
+        return [(CAUSES["unwritten"], None), (SHORT_CAUSES["unwritten"], None)]
+    if pending.holders:
+        text = f"{pending.holders} said yes"
+        return [(f"{text}, none sends now", None), (text, None)]
+    if (no := pending.last_no) is not None:
+        return [(_reason(view, no.reason), no.peer), (reason_words(no.reason, view.glyphs), no.peer)]
+    return [("nobody has answered yet", None), ("no answer yet", None)]
+
+
+# ── retries ─────────────────────────────────────────────────────────────────────────────────────
+
+CAUSES = {
+    "retry_after": "a NO said so",
+    "eta": "promised for then",
+    "lapsed": "nobody is left to send it",
+    "silence": "on silence",
+    "asked": "asked for",
+    "unwritten": "could not be written here",
+}
+SHORT_CAUSES = CAUSES | {"lapsed": "nobody sends it", "unwritten": "cannot be written"}
+"""For where there is less room."""
+
+
+def retry_rows(view: View, limit: int = 200) -> list[Row]:
+    """Countdowns to the next try of each want, the soonest first. Where no node runs, nothing is due."""
+    if view.dead:
+        return []
+    leases = view.state.leases
+    sent = {*leases, *(lease.root for lease in leases.values())}
+    tries = Tries(view.state, view.now)
+    due = [
+        (one, pending)
+        for pending in view.state.pending.values()
+        # What is due and on its way is not pushed again.
+        if (one := tries.next_of(pending)) is not None and (one.at > view.now or pending.cid not in sent)
+    ]
+    due.sort(key=lambda found: found[0].at)
+    rows = []
+    bar, name = (10, 20) if view.width >= 72 else (8, 14) if view.width >= 56 else (5, 10)
+    for one, pending in due[:limit]:
+        start = one.since or pending.last_push_at or pending.since
+        left = one.at - view.now
+        line: Line = [
+            span(fit(view.name(pending.cid), name) + " ", "name"),
+            span(view.glyphs.bar(1 - left / max(one.at - start, 0.001), bar), "bar"),
+            span(f"{human_seconds(left) if left > 0 else 'now':>7} ", "strong"),
+        ]
+        line.append(_cause(view, pending, one, view.width - wide(line), sent=pending.cid in sent))
+        rows.append(Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis), words=one.reason or ""))
+    return rows
+
+
+def _cause(view: View, pending: Pending, one: Try, room: int, *, sent: bool) -> Span:
+    """Which push that will be, and why: in as many words as there is room for, the reason first. `sent`: some of it
+    is on its way, so it is pushed only if that does not come."""
+    ordinals = [f" push {pending.pushes + 1} ", f" #{pending.pushes + 1} "]
+    if view.width < 60:
+        del ordinals[0]  # all lines alike
+    if one.how == "grant":
+        ordinals = [" "]  # it is granted some of it: nothing is pushed
+    if one.peer is None:
+        causes = (CAUSES[one.cause], SHORT_CAUSES[one.cause])
+        if sent and one.cause in ("lapsed", "silence"):
+            causes = ("if nothing comes by then", "if nothing comes")
+        role: Role = "warn" if one.cause == "retry_after" else "dim"
+        return span(_longest([ordinal + cause for cause in causes for ordinal in ordinals], room), role)
+    who = view.peer(one.peer)
+    if one.reason is None:
+        late = "late" if one.cause == "lapsed" else "said NO"
+        return span(
+            _longest([*(f"{ordinal}{late}: {who}" for ordinal in ordinals), f" {late}"], room), "warn"
+        )
+    long, short = _reason(view, one.reason), reason_words(one.reason, view.glyphs)
+    told = [f"{ordinal}{long}: {who}" for ordinal in ordinals]
+    told += [f"{ordinals[-1]}{short}: {who}", f" {short}: {who}", f" {short}"]
+    return span(_longest(told, room), REASON_SIGNS[one.reason].role)
+
+
+def _reason(view: View, reason: Reason) -> str:
+    return reason_words(reason, view.glyphs, short=False)
+
+
+def _longest(texts: list[str], room: int) -> str:
+    """The first that fits, they being sorted by length; else the shortest, which is then cut."""
+    return next((text for text in texts if width(text) <= room), texts[-1])

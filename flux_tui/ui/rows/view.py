@@ -1,0 +1,272 @@
+"""What the panels show, as plain data: the state at the cursor, and lines of spans made of it. Pure.
+
+A row is a key, by which a panel keeps its place, and a line of spans, each with a role for the theme to
+colour. Nothing here knows Textual, so all of it is tested without a screen. The rows of the panels are
+made in rows.py, what is drawn over time in rates.py.
+"""
+
+import re
+import time
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, NamedTuple, TypeAlias
+
+from flux_tui.core.ids import Cid, PeerId, short
+from flux_tui.core.series.events import (
+    AnsweredNo,
+    ChunkReceived,
+    ChunksSent,
+    ChunkWasted,
+    Entry,
+    Granted,
+    GrantReceived,
+    Requested,
+    StatusNo,
+    kind_of,
+)
+from flux_tui.core.series.state import State
+from flux_tui.core.text.describe import WHO_WIDTH, counted, describe, human_size, who
+from flux_tui.core.text.plain import Plain, plain
+from flux_tui.ui.rows import cells
+from flux_tui.ui.rows.glyphs import REASON_SIGNS, Glyphs, Role
+from flux_tui.ui.series.entry_window import MAX_PEERS, Group
+from flux_tui.ui.series.filter import Filter
+from flux_tui.ui.series.peer_rates import Trends
+
+Span: TypeAlias = tuple[Plain, Role]
+"""A piece of a line. Whatever text it is made of, `span` makes it."""
+Line: TypeAlias = list[Span]
+
+
+def span(text: str, role: Role) -> Span:
+    """A piece of a line: only what can be shown is in it."""
+    return plain(text), role
+
+
+HIDDEN = "•••"
+"""Instead of an id, an address or a path, while masked."""
+_IDENTIFYING = re.compile(r"\S*…\S*|(?<!\S)~?/\S+|\b(?i:12D3Koo|bafk|bafy|flux1)\w+")
+KIND_WIDTH = 16
+BRIEF = 72
+"""Columns below which what comes most often is told in fewer words."""
+NOBODY: Mapping[PeerId, str] = MappingProxyType({})
+
+
+class Row(NamedTuple):
+    """One line of a panel."""
+
+    key: str
+    line: Line
+    title: bool = False
+    """A heading, which cannot be selected."""
+    words: str = ""
+    """What a filter finds besides the key and what is drawn."""
+
+
+Times: TypeAlias = Literal["clock", "start", "gap"]
+"""How entries' times are told: by the clock, since the node started, since the entry before."""
+
+
+class Sort(NamedTuple):
+    """How a table is sorted."""
+
+    column: str = ""
+    """Empty: as they came."""
+    falling: bool = True
+
+
+class View(NamedTuple):
+    """What every row builder needs. It names things (`core.words.Names`), or hides them."""
+
+    state: State
+    now: float
+    """Seconds since 1970: of the wall while live, of the cursor while frozen."""
+    width: int
+    glyphs: Glyphs
+    masked: bool = False
+    height: int = 0
+    """Lines that can be seen; 0: it does not matter."""
+    times: Times = "clock"
+    sort: Sort = Sort()
+    trends: Trends = Trends()
+    called: Mapping[PeerId, str] = NOBODY
+    """What people call peers, where it is known."""
+    dead: bool = False
+    """Whether no node writes this series any more, and this is its end: nothing flows, nobody is connected."""
+
+    def peer(self, peer: PeerId) -> Plain:
+        """What a peer is called, or its short form; its place in the list while masked."""
+        if not self.masked:
+            called = self.called.get(peer)
+            return plain(short(peer)) if called is None else cells.cut(plain(called), WHO_WIDTH)
+        known = list(self.state.peers)
+        return plain(f"peer {known.index(peer) + 1}" if peer in self.state.peers else "a peer")
+
+    def name(self, cid: Cid) -> Plain:
+        """An object's name, or its CID's short form."""
+        found = self.state.objects.get(cid)
+        if found is not None and found.name:
+            return plain(found.name)
+        return plain("a chunk" if self.masked else short(cid))
+
+    def text(self, text: str) -> Plain:
+        """A sentence, without ids, addresses and paths while masked."""
+        if self.masked:
+            return plain(hidden(text))
+        for peer, called in self.called.items():
+            text = text.replace(peer, called)
+        return plain(text)
+
+    @property
+    def connected(self) -> int:
+        """How many peers are connected."""
+        return 0 if self.dead else self.state.connected
+
+
+def matching(rows: list[Row], wanted: Filter, *, masked: bool = False) -> list[Row]:
+    """The rows that pass a filter, by what is drawn and by their whole ids, unless those are hidden. A row whose key
+    is that of the one before and a slash belongs to it."""
+    found: list[Row] = []
+    block: list[Row] = []
+    for row in [*rows, Row("", [], title=True)]:
+        if block and row.key.startswith(f"{block[0].key}/"):
+            block.append(row)
+            continue
+        if block:
+            ids = "" if masked else block[0].key
+            text = " ".join([*(text_of(part.line) for part in block), ids, block[0].words])
+            if block[0].title or wanted.takes_text(text.lower()):
+                found += block
+        block = [row]
+    return found
+
+
+def tells(text: str) -> bool:
+    """Whether there is an id, an address or a path in a text."""
+    return bool(_IDENTIFYING.search(text))
+
+
+def hidden(text: str) -> str:
+    """A text without ids, addresses and paths."""
+    return _IDENTIFYING.sub(HIDDEN, text)
+
+
+def text_of(line: Line) -> str:
+    """The characters of a line."""
+    return "".join(text for text, _ in line)
+
+
+def wide(line: Line) -> int:
+    """Cells that a line takes."""
+    return sum(cells.width(text) for text, _ in line)
+
+
+def merged(line: Line) -> Line:
+    """The same to the eye in fewer spans, each of which costs the terminal some forty bytes: spaces are of the
+    same colour as what is beside them."""
+    out: Line = []
+    for text, role in line:
+        if not text:
+            continue
+        if out and (out[-1][1] == role or text.isspace()):
+            out[-1] = (Plain(out[-1][0] + text), out[-1][1])
+        elif out and out[-1][0].isspace():
+            out[-1] = (Plain(out[-1][0] + text), role)
+        else:
+            out.append((text, role))
+    return out
+
+
+def entry_line(entry: Entry, view: View, group: Group | None = None, before: float | None = None) -> Line:
+    """An entry, or a run of them: time, glyph, kind, who, words; cut to the width with an ellipsis.
+
+    `entry` is the run's last; `before`: when the entry before it was.
+    """
+    kind = kind_of(entry.event)
+    sign = view.glyphs.kind(kind)
+    line: Line = [span(_moment(entry.at, view, before), "time"), span(" ", "text")]
+    line += [
+        span(view.glyphs.glyph(sign), sign.role),
+        span(" ", "text"),
+        span(f"{kind:<{KIND_WIDTH}} ", sign.role),
+    ]
+    peer = who(entry.event)
+    if group is not None and len(group.peers) > 1:
+        many = f"{len(group.peers)}+" if len(group.peers) >= MAX_PEERS else f"{len(group.peers)}"
+        line.append(span(f"{many} peers".ljust(WHO_WIDTH) + " ", "peer"))
+    elif peer is not None:
+        line.append(span(cells.left(view.peer(peer), WHO_WIDTH + 1), "peer"))
+    if isinstance(entry.event, (StatusNo, AnsweredNo)):
+        reason = REASON_SIGNS[entry.event.reason]
+        line.append(span(view.glyphs.glyph(reason) + " ", reason.role))
+    if group is not None and group.entries > 1:
+        line.append(span(f"{view.glyphs.times}{group.entries:,} ", "strong"))
+        line.append(span(_run_words(entry, group, view), "text"))
+    elif isinstance(entry.event, ChunkReceived) and entry.event.roots:
+        line.append(span(f"{view.name(entry.event.roots[0])} ", "text"))
+        chunk = "its root" if entry.event.cid in entry.event.roots else view.name(entry.event.cid)
+        line.append(span(f"{human_size(entry.event.size)} {chunk}", "dim"))
+    else:
+        line.append(span(describe(entry.event, view, brief=view.width < BRIEF), "text"))
+    return cut(line, view.width, view.glyphs.ellipsis)
+
+
+def _run_words(entry: Entry, group: Group, view: View) -> str:
+    """What a run of like entries adds up to."""
+    event = entry.event
+    size = human_size(group.size)
+    match event:
+        case ChunkReceived():
+            return f"{view.name(event.roots[0]) if event.roots else 'chunks'} {size}"
+        case ChunkWasted():
+            return f"{event.cause}: chunks {size}"
+        case ChunksSent() | GrantReceived():
+            return f"{counted(group.chunks, 'chunk')}, {size}"
+        case Granted():
+            of = f" of {view.name(event.root)}" if event.root else ""
+            brief = view.width < BRIEF and event.root
+            return f"may send {f'{group.chunks:,}' if brief else counted(group.chunks, 'chunk')}{of}"
+        case Requested():
+            return "chunks"
+        case _:
+            return describe(event, view, brief=view.width < BRIEF)
+
+
+def _moment(at: float, view: View, before: float | None) -> str:
+    """A time, as wide whichever way it is told."""
+    wide = 12 if view.width >= 60 else 8
+    match view.times:
+        case "clock":
+            return clock(at)[:wide]
+        case "gap":
+            text = "" if before is None else f"{at - before:+.3f}"
+        case "start":
+            start = view.state.started_at if view.state.started_at is not None else at
+            minutes, seconds = divmod(abs(at - start), 60)
+            sign = "-" if at < start else "+"
+            text = (
+                f"{sign}{int(minutes)}:{seconds:06.3f}"
+                if wide == 12
+                else f"{sign}{int(minutes)}:{int(seconds):02}"
+            )
+    return text.rjust(wide)[:wide]
+
+
+def cut(line: Line, width: int, ellipsis: str = "…") -> Line:
+    """A line in `width` columns: what goes beyond ends in an ellipsis."""
+    if wide(line) <= width:
+        return line
+    room = max(width - 1, 0)
+    out: Line = []
+    for text, role in line:
+        if (takes := cells.width(text)) >= room:
+            out.append((Plain(cells.head(text, room).rstrip("… ") + ellipsis), role))
+            break
+        out.append((text, role))
+        room -= takes
+    return out
+
+
+def clock(at: float) -> str:
+    """`12:01:03.221`."""
+    return time.strftime("%H:%M:%S", time.localtime(at)) + f".{int(at * 1000) % 1000:03}"

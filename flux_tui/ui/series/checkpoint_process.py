@@ -1,0 +1,51 @@
+"""A process that folds a series once and writes states along it, for `checkpoints.Builder`.
+
+    python -m flux_tui.ui.series.checkpoint_process SERIES LAST DESCRIPTOR
+
+It ends by itself with whoever started it: its standard input is then closed.
+"""
+
+import os
+import select
+import sys
+from pathlib import Path
+
+from flux_tui.core.series.fold import extend, restore, snapshot
+from flux_tui.core.series.state import State
+from flux_tui.store.schema import StoreError
+from flux_tui.store.series import SeriesReader
+from flux_tui.ui.series.checkpoints import HEADER
+
+EVERY = 20_000
+"""Entries between two states: 60 ms of folding."""
+PAGE = 5_000
+"""Entries between two looks at whether anybody still wants this."""
+
+
+def build(path: Path, last: int, descriptor: int) -> None:
+    """Write states after every EVERY entries, leaving out stretches for which the series has its own."""
+    reader = SeriesReader.open(path)
+    state = State()
+    written = 0
+    while state.seq < last:
+        if select.select([sys.stdin], [], [], 0)[0]:
+            return
+        found = reader.checkpoint(min(last, state.seq + EVERY))
+        if found is not None and found[0] > state.seq and (ahead := restore(found[1])) is not None:
+            state, written = ahead, ahead.seq
+            continue
+        page = reader.read(state.seq, min(PAGE, last - state.seq))
+        if not page:
+            return
+        extend(state, page)
+        if state.seq - written >= EVERY or state.seq >= last:
+            data = snapshot(state)
+            os.write(descriptor, HEADER.pack(state.seq, len(data)) + data)
+            written = state.seq
+
+
+if __name__ == "__main__":
+    try:
+        build(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    except StoreError:
+        sys.exit(1)

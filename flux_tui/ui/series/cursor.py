@@ -1,0 +1,312 @@
+"""The dashboard's memory: a series, folded as it grows, and one cursor in time.
+
+Everything on the screen is `state`: the state at the cursor. Live, the cursor is the newest entry; frozen,
+it is held; scrubbing moves it. The fold of the newest entries goes on meanwhile, so that going back to
+live is at once.
+
+Law: `state` at entry N equals derive(series[:N]), whichever way the cursor came there. Reaching an entry
+costs one checkpoint and a short fold; nothing here is ever proportional to history.
+No Textual in this module.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+from flux_tui.core.series.events import Entry
+from flux_tui.core.series.fold import copy, extend, restore, snapshot
+from flux_tui.core.series.state import State
+from flux_tui.store.schema import StoreError
+from flux_tui.store.series import SeriesReader, SeriesSource
+from flux_tui.ui.series.checkpoints import Builder, Checkpoints
+from flux_tui.ui.series.peer_rates import WINDOW, Trends
+
+CHECKPOINT_EVERY = 20_000
+"""Entries between two checkpoints kept by ourselves: 60 ms of folding."""
+POLL_ENTRIES = 10_000
+"""Entries folded in one go, so that keys are never held up for longer than 40 ms."""
+NEAR = 500
+"""Entries between the states kept around the cursor, so that stepping back costs a millisecond."""
+NEAR_KEPT = 8
+FAR_BEHIND = 100_000
+"""Entries that are folded in a process of its own, rather than between two keys."""
+PROBES = 16
+"""Places at which a series is asked for its checkpoints, to know whether it has them all."""
+PAGE = 128
+"""Entries read at a time for the series panel."""
+PAGES_KEPT = 64
+
+
+class Source:
+    """One series. What `opening` opens may not exist yet: then there is nothing, until there is."""
+
+    def __init__(self, opening: Callable[[], SeriesSource | None], path: Path | None = None) -> None:
+        self._opening = opening
+        self._path = path
+        self._reader: SeriesSource | None = None
+        self._live = State()
+        self._held: State | None = None
+        """The state at the cursor while it is held; None: live."""
+        self._kept: Checkpoints | None = None
+        self._kept_at = 0
+        self._near: OrderedDict[int, bytes] = OrderedDict()
+        self._builder: Builder | None = None
+        self._probed = False
+        self._pages: OrderedDict[int, list[Entry]] = OrderedDict()
+        self._trends = Trends()
+        self._tail: deque[Entry] = deque(maxlen=WINDOW)
+        """What was folded last on the way to the cursor, without a gap."""
+        self.last_seq = 0
+        """Entries in the series, folded or not."""
+        self.trouble: str | None = None
+        """Why the series cannot be read: one sentence."""
+
+    @classmethod
+    def of_file(cls, path: Path) -> "Source":
+        """A home's database or an exported series."""
+        return cls(lambda: SeriesReader.open(path) if path.exists() else None, path)
+
+    @property
+    def state(self) -> State:
+        """The state at the cursor. Not to be changed or kept."""
+        return self._live if self._held is None else self._held
+
+    @property
+    def cursor(self) -> int:
+        """The entry after which `state` holds."""
+        return self.state.seq
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the cursor is held."""
+        return self._held is not None
+
+    @property
+    def behind(self) -> int:
+        """Entries that came since the cursor."""
+        return max(0, self.last_seq - self.cursor)
+
+    @property
+    def loading(self) -> bool:
+        """Whether there are entries that were not folded yet."""
+        return self._live.seq < self.last_seq
+
+    @property
+    def building(self) -> int | None:
+        """How far checkpoints have been built, while they are."""
+        return None if self._builder is None else self._checkpoints.newest
+
+    def poll(self, budget: int = POLL_ENTRIES) -> bool:
+        """Take in what is new, up to `budget` entries. Returns whether anything was."""
+        reader = self._open()
+        if reader is None:
+            return False
+        try:
+            self.last_seq = last = reader.last_seq()
+            if not self._probed and last:
+                self._probed = True
+                self._probe(reader, last)
+            if self._builder is not None:
+                self._take(self._builder)
+            if last <= self._live.seq:
+                return False
+            if last - self._live.seq > CHECKPOINT_EVERY:
+                self._jump(reader, last)
+            if self._builder is None or last - self._live.seq <= FAR_BEHIND:
+                extend(self._live, reader.read(self._live.seq, budget))
+        except StoreError as error:
+            self.trouble = str(error)
+            return False
+        if self._path is None:
+            self._keep(self._live)
+        return True
+
+    def freeze(self) -> None:
+        """Hold the cursor where it is."""
+        if self._held is None:
+            self._held = copy(self._live)
+
+    def live(self) -> None:
+        """Back to the newest entry."""
+        self._held = None
+
+    def go_to(self, seq: int) -> None:
+        """Hold the cursor after entry `seq` (at most the newest, at least none)."""
+        seq = min(max(seq, 0), self.last_seq)
+        if self._held is None or self._held.seq != seq:
+            try:
+                self._held = self._state_at(seq)
+            except StoreError as error:
+                self.trouble = str(error)
+
+    def go_to_time(self, at: float) -> None:
+        """Hold the cursor after the last entry that is not later than `at`."""
+        self.go_to(self.seq_at(at))
+
+    def seq_at(self, at: float) -> int:
+        """The last entry that is not later than `at`; 0 if there is none."""
+        reader = self._open()
+        try:
+            return reader.seq_at(at) if reader is not None else 0
+        except StoreError as error:
+            self.trouble = str(error)
+            return 0
+
+    def seq_near(self, at: float) -> int:
+        """The last entry that is not later than `at`, among those around the cursor between which the clock was not set
+        back."""
+        reader = self._open()
+        try:
+            return reader.seq_near(self.cursor, at) if reader is not None else 0
+        except StoreError as error:
+            self.trouble = str(error)
+            return 0
+
+    def trends(self) -> Trends:
+        """Each peer's last minute at the cursor."""
+        seq = self.cursor
+        if not 0 <= seq - self._trends.seq <= WINDOW:
+            self._trends = Trends(max(0, seq - WINDOW))
+            tail = self._tail
+            if tail and tail[-1].seq == seq and tail[0].seq <= self._trends.seq + 1:
+                # The fold has just read them.
+                self._trends.extend(islice(tail, self._trends.seq + 1 - tail[0].seq, None))
+        while self._trends.seq < seq:
+            page = self.read(self._trends.seq, seq - self._trends.seq)
+            if not page:
+                break
+            self._trends.extend(page)
+        return self._trends
+
+    def entry(self, seq: int) -> Entry | None:
+        """One entry; from a small cache of pages."""
+        if not 1 <= seq <= self.last_seq:
+            return None
+        start = (seq - 1) // PAGE * PAGE
+        page = self._pages.get(start)
+        if page is None or len(page) <= seq - 1 - start:
+            page = self.read(start, PAGE)
+            self._pages[start] = page
+            if len(self._pages) > PAGES_KEPT:
+                self._pages.popitem(last=False)
+        else:
+            self._pages.move_to_end(start)
+        index = seq - 1 - start
+        return page[index] if index < len(page) else None
+
+    def read(self, after: int, limit: int) -> list[Entry]:
+        """Entries after `after`, in order."""
+        reader = self._open()
+        try:
+            return reader.read(after, limit) if reader is not None else []
+        except StoreError as error:
+            self.trouble = str(error)
+            return []
+
+    def close(self) -> None:
+        """Let go of the file, and of all that was kept."""
+        if self._builder is not None:
+            self._builder.close()
+            self._builder = None
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _open(self) -> SeriesSource | None:
+        if self._reader is None:
+            try:
+                self._reader = self._opening()
+                self.trouble = None
+            except StoreError as error:
+                self.trouble = str(error)
+        return self._reader
+
+    @property
+    def _checkpoints(self) -> Checkpoints:
+        if self._kept is None:
+            self._kept = Checkpoints()
+        return self._kept
+
+    # ── checkpoints ─────────────────────────────────────────────────────────────────────────────
+
+    def _probe(self, reader: SeriesSource, last: int) -> None:
+        """Whether the series has checkpoints of its own all along; if not, have them made."""
+        if self._path is None or last <= FAR_BEHIND:
+            return
+        for number in range(1, PROBES + 1):
+            at = last * number // PROBES
+            if at <= 2 * CHECKPOINT_EVERY:
+                continue
+            found = reader.checkpoint(at)
+            if found is None or at - found[0] > 2 * CHECKPOINT_EVERY or restore(found[1]) is None:
+                self._builder = Builder(self._path, last)
+                return
+
+    def _take(self, builder: Builder) -> None:
+        ended = builder.done
+        for seq, data in builder.take():
+            self._checkpoints.add(seq, data)
+        if ended:
+            builder.close()
+            self._builder = None
+
+    def _jump(self, reader: SeriesSource, last: int) -> None:
+        """Far behind (just opened): begin at the newest checkpoint."""
+        candidates = [reader.checkpoint(last)]
+        if self._kept is not None:
+            candidates.append(self._kept.nearest(last))
+        for found in candidates:
+            if found is not None and found[0] > self._live.seq and (state := restore(found[1])) is not None:
+                self._live = state
+
+    def _keep(self, state: State) -> None:
+        """Remember a checkpoint now and then, of a series that has none of its own."""
+        if state.seq - self._kept_at >= CHECKPOINT_EVERY:
+            self._kept_at = state.seq
+            self._checkpoints.add(state.seq, snapshot(state))
+
+    def _state_at(self, seq: int) -> State:
+        reader = self._open()
+        if reader is None:
+            return State()
+        state = self._nearest(reader, seq)
+        if seq - state.seq > 2 * NEAR:
+            # On the way, leave states close before the goal: whoever came here may well step back.
+            self._fold(reader, state, seq - NEAR)
+            self._near[state.seq] = snapshot(state)
+            while len(self._near) > NEAR_KEPT:
+                self._near.popitem(last=False)
+        self._fold(reader, state, seq)
+        return state
+
+    def _fold(self, reader: SeriesSource, state: State, seq: int) -> None:
+        if not self._tail or self._tail[-1].seq != state.seq:
+            self._tail.clear()
+        while state.seq < seq:
+            page = reader.read(state.seq, min(POLL_ENTRIES, seq - state.seq))
+            if not page:
+                break
+            extend(state, page)
+            self._tail.extend(page)
+
+    def _nearest(self, reader: SeriesSource, seq: int) -> State:
+        """The best place to begin: the held state, one kept near it, one kept along the way, one of the
+        node's."""
+        best = State()
+        if self._held is not None and self._held.seq <= seq:
+            best = self._held
+        if seq - best.seq <= NEAR:
+            return best
+        near = max((at for at in self._near if at <= seq), default=0)
+        candidates = [(near, self._near[near])] if near > best.seq else []
+        if seq - max(near, best.seq) > 2 * NEAR:
+            kept = None if self._kept is None else self._kept.nearest(seq)
+            candidates += [found for found in (reader.checkpoint(seq), kept) if found is not None]
+        for at, data in sorted(candidates, key=lambda found: -found[0]):
+            if at > best.seq and (state := restore(data)) is not None:
+                return state
+        return best

@@ -1,0 +1,131 @@
+"""What each peer did within the last minute: who sends how fast now, and how soon it answers. Pure.
+
+The state (core/series/state.py) has totals of each peer, not their course. This is the course: a second fold over
+the newest entries alone, at most WINDOW of them, so that it costs the same at any place of any series.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.events import Entry
+from flux_tui.core.series.flow_rate import RATE_SECONDS, eta_of, rate_of
+
+SECONDS = 60
+"""How far back it goes."""
+WINDOW = 3_000
+"""Entries looked at when the cursor jumps: some 8 ms."""
+WANTS = 256
+"""Wants kept whose answers are timed."""
+
+
+class PeerTrend:
+    """One peer's last minute."""
+
+    __slots__ = ("answer", "bytes_in", "bytes_out")
+
+    def __init__(self) -> None:
+        self.bytes_in: dict[int, int] = {}
+        """By second."""
+        self.bytes_out: dict[int, int] = {}
+        self.answer: float | None = None
+        """Seconds between our last want and its first answer to it: a round trip, and its thinking."""
+
+    def series(self, now: float, seconds: int) -> list[float]:
+        """Bytes either way by second, the newest last; the current one is not over, and left out."""
+        last = int(now)
+        return [
+            float(self.bytes_in.get(t, 0) + self.bytes_out.get(t, 0)) for t in range(last - seconds, last)
+        ]
+
+    def rate(self, now: float) -> tuple[float, float]:
+        """Bytes a second in and out lately."""
+        return rate_of(self.bytes_in, now), rate_of(self.bytes_out, now)
+
+
+class Trends:
+    """All peers' last minute, up to entry `seq`."""
+
+    def __init__(self, seq: int = 0) -> None:
+        self.seq = seq
+        self.since: float | None = None
+        """When the first entry was that is looked at."""
+        self.peers: dict[PeerId, PeerTrend] = {}
+        self._objects: dict[Cid, dict[int, int]] = {}
+        self._wants: OrderedDict[Cid, float] = OrderedDict()
+        self._pruned = 0
+
+    def of(self, peer: PeerId) -> PeerTrend:
+        """One peer's; empty if nothing is known."""
+        return self.peers.get(peer) or PeerTrend()
+
+    def object_rate(self, root: Cid, now: float, seconds: int = RATE_SECONDS) -> float:
+        """Bytes a second that come for one object lately."""
+        return rate_of(self._objects.get(root, {}), now, seconds)
+
+    def object_eta(self, root: Cid, since: float, now: float, left: float) -> float | None:
+        """Seconds until the rest of an object is here, which is wanted since then; None: nobody can say."""
+        return eta_of(self._objects.get(root, {}), max(since, self.since or since), now, left)
+
+    def extend(self, entries: Iterable[Entry]) -> None:
+        """Take in more entries."""
+        for self.seq, at, event in entries:
+            self.since = at if self.since is None else self.since
+            match event:
+                case ev.ChunkReceived() | ev.ChunkWasted():
+                    _count(self._peer(event.peer).bytes_in, int(at), event.size)
+                    if isinstance(event, ev.ChunkReceived):
+                        for root in event.roots:
+                            _count(self._objects.setdefault(root, {}), int(at), event.size)
+                case ev.ChunksSent():
+                    _count(self._peer(event.peer).bytes_out, int(at), event.size)
+                case ev.PushedWant():
+                    for cid in event.cids[:WANTS]:
+                        self._wants[cid] = at
+                        self._wants.move_to_end(cid)
+                    while len(self._wants) > WANTS:
+                        self._wants.popitem(last=False)
+                case ev.DelayedYes() | ev.StatusNo():
+                    self._answered(at, event)
+                case ev.ClockStepped():
+                    self._step(event.seconds)
+                case _:
+                    continue
+            if int(at) > self._pruned:
+                self._prune(int(at))
+
+    def _step(self, seconds: float) -> None:
+        """The clock was set: what happened lately is told by the new one."""
+        for trend in self.peers.values():
+            trend.bytes_in = {t + int(seconds): size for t, size in trend.bytes_in.items()}
+            trend.bytes_out = {t + int(seconds): size for t, size in trend.bytes_out.items()}
+        for root, buckets in self._objects.items():
+            self._objects[root] = {t + int(seconds): size for t, size in buckets.items()}
+        for cid in self._wants:
+            self._wants[cid] += seconds
+        self._pruned = 0
+
+    def _answered(self, at: float, event: ev.DelayedYes | ev.StatusNo) -> None:
+        pushed = max((self._wants[cid] for cid in event.cids if cid in self._wants), default=None)
+        if pushed is not None and at - pushed < SECONDS:
+            self._peer(event.peer).answer = at - pushed
+
+    def _peer(self, peer: PeerId) -> PeerTrend:
+        found = self.peers.get(peer)
+        if found is None:
+            found = self.peers[peer] = PeerTrend()
+        return found
+
+    def _prune(self, now: int) -> None:
+        self._pruned = now
+        tables = [buckets for trend in self.peers.values() for buckets in (trend.bytes_in, trend.bytes_out)]
+        for buckets in (*tables, *self._objects.values()):
+            while buckets and (first := next(iter(buckets))) < now - SECONDS:
+                del buckets[first]
+        for root in [root for root, buckets in self._objects.items() if not buckets]:
+            del self._objects[root]
+
+
+def _count(buckets: dict[int, int], second: int, size: int) -> None:
+    buckets[second] = buckets.get(second, 0) + size

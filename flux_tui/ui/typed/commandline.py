@@ -1,0 +1,453 @@
+"""The command line behind `:`, in the words of the shell command: what a line does, and how it goes on. Pure,
+but for looking at the file system where paths are typed.
+
+    want CID|TICKET|NAME…    get TICKET… [-o PATH]    add PATH…    cancel|retry [CID|NAME…]
+    hold CID|TICKET|NAME [--replicas N]    release CID|NAME…    join ADDRESS…    limit --upload-limit RATE …    stop
+    filter TEXT    goto MOMENT    theme NAME    speed N    sort COLUMN    panel NAME
+    and every action of the key table by its name
+"""
+
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flux_tui.config import SettingsError, parse_rate, parse_size
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.api.commands import Command
+from flux_tui.core.content.ticket import PREFIX, Ticket, is_ticket_like, parse_ticket
+from flux_tui.core.ids import BadIdError, Cid, PeerId, is_text, parse_peer_id
+from flux_tui.core.series.events import EVENT_KINDS, REASONS
+from flux_tui.core.series.policy import PolicyChange
+from flux_tui.core.series.state import State
+from flux_tui.core.text.describe import counted
+from flux_tui.core.wire.messages import MAX_REPLICAS
+from flux_tui.paths import PathError, path_of_url, stands_at, to_share, typed_path
+from flux_tui.ui.keys import ACTIONS
+from flux_tui.ui.series.filter import FIELDS
+from flux_tui.ui.typed.typed_wants import named, names, object_words, read_wants
+
+OPTIONS = ("--replicas",)
+"""Words that are completed with a space after them."""
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_SPECIAL = re.compile(r"[^\w@%+=:,./~\-]")
+"""What a shell does not take as it is."""
+
+
+class LineError(ValueError):
+    """What is wrong with a line: one sentence."""
+
+
+class Outcome(NamedTuple):
+    """What a line does: push commands, or run something of the dashboard's with the rest of the line."""
+
+    commands: Sequence[Command] = ()
+    done: str = ""
+    """What to say once they are pushed."""
+    action: str = ""
+    """What Textual runs."""
+    setting: str = ""
+    """`filter`, `goto`, `theme`, `speed`, `sort`, `panel`: the dashboard's own, with `argument`."""
+    argument: str = ""
+
+
+class Context(NamedTuple):
+    """What a line may name."""
+
+    state: State
+    folder: Path | None
+    """From which typed paths go on; None: it is gone."""
+    mark: Callable[[], str]
+    themes: Sequence[str] = ()
+    panels: Sequence[str] = ()
+    columns: Sequence[str] = ()
+    called: Mapping[PeerId, str] = {}
+    """What people call peers."""
+
+
+class Word(NamedTuple):
+    """What a line can begin with."""
+
+    usage: str
+    help: str
+    run: Callable[[list[str], Context], Outcome]
+    complete: Callable[[str, Context], list[str]]
+    """How its last word can go on: whole words."""
+    whole: bool = False
+    """Whether the rest of the line is one argument, with its spaces."""
+
+
+def read_line(text: str, context: Context) -> Outcome:
+    """What a line does. Raises LineError."""
+    name, _, rest = text.strip().removeprefix(":").strip().partition(" ")
+    if not name:
+        raise LineError("type a command; tab shows which there are")
+    word = WORDS.get(name)
+    if word is not None:
+        if word.whole:
+            return word.run([rest.strip()] if rest.strip() else [], context)
+        try:
+            return word.run(_arguments(rest), context)
+        except PathError as error:
+            raise LineError(str(error)) from None
+    action = next((action for action in ACTIONS if action.name == name), None)
+    if action is not None and not rest.strip():
+        return Outcome(action=action.run)
+    if action is not None:
+        raise LineError(f"{name} takes nothing after it")
+    close = [known for known in all_words() if known.startswith(name[:2])]
+    hint = f" (did you mean {' or '.join(close[:3])}?)" if close else "; tab shows which there are"
+    raise LineError(f"{name} is no command{hint}")
+
+
+def complete_line(text: str, context: Context) -> list[str]:
+    """Whole lines that go on from what was typed."""
+    name, space, rest = text.lstrip().partition(" ")
+    if not space:
+        return [f"{word} " if word in WORDS else word for word in all_words() if word.startswith(name)]
+    word = WORDS.get(name)
+    if word is None:
+        return []
+    if word.whole:
+        before, last = _split_last(rest) if name == "filter" else ("", rest)
+        return [f"{name} {before}{found}" for found in word.complete(last, context)]
+    before, last = last_argument(rest)
+    return [f"{name} {before}{quoted(found)}" for found in word.complete(last, context)]
+
+
+def all_words() -> list[str]:
+    """Everything a line can begin with."""
+    return sorted({*WORDS, *(action.name for action in ACTIONS)})
+
+
+def _arguments(rest: str) -> list[str]:
+    """The words of a line, as a shell has them. Raises LineError."""
+    try:
+        return shlex.split(rest)
+    except ValueError:
+        if PREFIX in rest.lower():
+            return rest.split()  # a quotation mark of the text that a ticket was copied from
+        raise LineError("a quotation mark is open") from None
+
+
+def last_argument(rest: str) -> tuple[str, str]:
+    """What stands before the last word of a line, and that word without its quotation marks and backslashes."""
+    start, word, quote, at = 0, "", "", 0
+    while at < len(rest):
+        one = rest[at]
+        if one == "\\" and quote != "'" and at + 1 < len(rest):
+            at += 1
+            word += rest[at]
+        elif one == quote:
+            quote = ""
+        elif quote:
+            word += one
+        elif one in "'\"":
+            quote = one
+        elif one.isspace():
+            start, word = at + 1, ""
+        else:
+            word += one
+        at += 1
+    return rest[:start], word
+
+
+def quoted(word: str) -> str:
+    """A word as it is typed into a line: what would end it or change it is behind a backslash. The space after an
+    option stays."""
+    return word if word.rstrip(" ") in OPTIONS else _SPECIAL.sub(r"\\\g<0>", word)
+
+
+def _split_last(rest: str) -> tuple[str, str]:
+    head, space, last = rest.rpartition(" ")
+    return head + space, last
+
+
+# ── what the words do ───────────────────────────────────────────────────────────────────────────
+
+
+def _some(arguments: list[str], usage: str) -> None:
+    if not arguments:
+        raise LineError(f"usage: {usage}")
+
+
+def _want(arguments: list[str], context: Context) -> Outcome:
+    if not arguments:
+        return Outcome(action="want")
+    found = read_wants(arguments, context.state, context.folder, context.mark)
+    if found.errors:
+        raise LineError(found.errors[0])
+    wants = [
+        cmd.Want(command.root, command.by) if isinstance(command, cmd.Get) else command
+        for command in found.commands
+    ]
+    return Outcome(wants, f"pushed {counted(len(wants), 'want')}")
+
+
+def _get(arguments: list[str], context: Context) -> Outcome:
+    into = None
+    if "-o" in arguments:
+        index = arguments.index("-o")
+        if index + 1 >= len(arguments):
+            raise LineError("-o wants a path")
+        into = typed_path(arguments[index + 1], context.folder)
+        arguments = arguments[:index] + arguments[index + 2 :]
+    _some(arguments, WORDS["get"].usage)
+    if into is not None and len(object_words(arguments, named(context.state))) > 1:
+        raise LineError("-o is for one ticket")
+    if into is not None and stands_at(into, follow=False):
+        raise LineError(f"{into} exists already: choose another name")
+    if into is not None and not is_text(str(into)):
+        raise LineError(f"{into} is not UTF-8: choose another name")
+    found = read_wants(arguments, context.state, context.folder, context.mark, into=into)
+    if found.errors:
+        raise LineError(found.errors[0])
+    return Outcome(found.commands, f"pushed {counted(len(found.commands), 'want')}")
+
+
+def _add(arguments: list[str], context: Context) -> Outcome:
+    if not arguments:
+        return Outcome(action="add")
+    paths = [path for argument in arguments for path in _paths_to_share(argument, context)]
+    what = paths[0].name if len(paths) == 1 else f"{len(paths)} paths"
+    return Outcome([cmd.Add(str(path), context.mark()) for path in paths], f"adding {what}")
+
+
+def _paths_to_share(argument: str, context: Context) -> list[Path]:
+    """What an argument of `add` stands for. Raises PathError, LineError."""
+    path = typed_path(path_of_url(argument), context.folder)
+    if is_ticket_like(argument) and not stands_at(path, too_long=False):
+        raise LineError("that is a ticket, not a path: `get` takes it")
+    return [to_share(path)]
+
+
+def _objects(arguments: list[str], context: Context) -> list[Ticket]:
+    """What arguments stand for: names that the series knows, CIDs, tickets. Raises LineError."""
+    known = named(context.state)
+    try:
+        words = object_words(arguments, known)
+        return [Ticket(known[word]) if word in known else parse_ticket(word) for word in words]
+    except BadIdError as error:
+        raise LineError(str(error)) from None
+
+
+def _cids(arguments: list[str], context: Context) -> tuple[Cid, ...]:
+    return tuple(ticket.root for ticket in _objects(arguments, context))
+
+
+def _cancel(arguments: list[str], context: Context) -> Outcome:
+    if not arguments:
+        return Outcome(action="cancel")
+    cids = _cids(arguments, context)
+    return Outcome([cmd.Cancel(cids, context.mark())], f"cancelled {counted(len(cids), 'want')}")
+
+
+def _retry(arguments: list[str], context: Context) -> Outcome:
+    if not arguments:
+        return Outcome(action="retry")
+    cids = _cids(arguments, context)
+    return Outcome([cmd.Retry(cids, context.mark())], f"pushed {counted(len(cids), 'want')} again")
+
+
+def _hold(arguments: list[str], context: Context) -> Outcome:
+    replicas = 1
+    if "--replicas" in arguments:
+        index = arguments.index("--replicas")
+        number = arguments[index + 1] if index + 1 < len(arguments) else ""
+        if not _NUMBER.fullmatch(number) or not 1 <= int(number) <= MAX_REPLICAS:
+            raise LineError(f"--replicas wants a number from 1 to {MAX_REPLICAS}")
+        replicas = int(number)
+        arguments = arguments[:index] + arguments[index + 2 :]
+    objects = _objects(arguments, context) if arguments else []
+    if len(objects) != 1:
+        raise LineError(f"usage: {WORDS['hold'].usage}")
+    (ticket,) = objects
+    found = context.state.objects.get(ticket.root)
+    name = ticket.name or (found.name if found is not None else None)
+    size = ticket.size if ticket.size is not None else found.size if found is not None else None
+    command = cmd.Hold(ticket.root, replicas, name, size, ticket.addrs, context.mark())
+    return Outcome([command], f"asked for {counted(replicas, 'replica')} of {name or 'it'}")
+
+
+def _remove(arguments: list[str], context: Context) -> Outcome:
+    if not arguments:
+        return Outcome(action="remove")
+    cids = _cids(arguments, context)
+    return Outcome(
+        [cmd.Remove(cids, context.mark())], f"told the node to stop sharing {counted(len(cids), 'object')}"
+    )
+
+
+def _release(arguments: list[str], context: Context) -> Outcome:
+    _some(arguments, WORDS["release"].usage)
+    cids = _cids(arguments, context)
+    return Outcome([cmd.Release(cids, context.mark())], f"released {counted(len(cids), 'object')}")
+
+
+def _join(arguments: list[str], context: Context) -> Outcome:
+    _some(arguments, WORDS["join"].usage)
+    for address in arguments:
+        base, separator, peer = address.rpartition("/p2p/")
+        if not separator or not base.startswith("/"):
+            raise LineError(f"{address} is no address of a peer: expected /ip4/ADDRESS/tcp/PORT/p2p/PEER-ID")
+        try:
+            parse_peer_id(peer)
+        except BadIdError as error:
+            raise LineError(str(error)) from None
+    return Outcome([cmd.Join(address, context.mark()) for address in arguments], "pushed a join")
+
+
+def _limit(arguments: list[str], context: Context) -> Outcome:
+    _some(arguments, WORDS["limit"].usage)
+    if len(arguments) % 2:
+        raise LineError(f"usage: {WORDS['limit'].usage}")
+    given: dict[str, Any] = {}
+    for option, value in zip(arguments[::2], arguments[1::2], strict=True):
+        parse = LIMITS.get(option)
+        if parse is None:
+            raise LineError(f"{option} is no limit ({', '.join(LIMITS)})")
+        name = option.removeprefix("--").replace("-", "_")
+        try:
+            found = parse(value)
+        except (SettingsError, ValueError) as error:
+            raise LineError(str(error)) from None
+        given[name] = (*given.get(name, ()), *found) if isinstance(found, tuple) else found
+    return Outcome([cmd.Configure(PolicyChange(**given), context.mark())], "pushed the change")
+
+
+def _uploads(value: str) -> int:
+    if not _NUMBER.fullmatch(value) or int(value) < 1:
+        raise SettingsError(f"{value!r} is no number of peers above 0")
+    return int(value)
+
+
+def _peers(value: str) -> tuple[PeerId, ...]:
+    return () if value == "none" else (parse_peer_id(value),)
+
+
+LIMITS: dict[str, Callable[[str], Any]] = {
+    "--upload-limit": parse_rate, "--per-peer-limit": parse_rate, "--max-uploads": _uploads,
+    "--quota": parse_size, "--max-object": parse_size, "--allow": _peers, "--deny": _peers,
+}  # fmt: skip
+
+
+def _limits(last: str, context: Context) -> list[str]:
+    found = [option for option in LIMITS if option.startswith(last)]
+    return found + [peer for peer in context.state.peers if last and peer.startswith(last)]
+
+
+def _stop(arguments: list[str], context: Context) -> Outcome:
+    if arguments:
+        raise LineError("stop takes nothing after it")
+    return Outcome([cmd.Stop(context.mark())], "told the node to stop")
+
+
+def _own(setting: str, *, optional: bool = False) -> Callable[[list[str], Context], Outcome]:
+    def run(arguments: list[str], context: Context) -> Outcome:
+        if not optional:
+            _some(arguments, WORDS[setting].usage)
+        return Outcome(setting=setting, argument=arguments[0] if arguments else "")
+
+    return run
+
+
+# ── how they go on ──────────────────────────────────────────────────────────────────────────────
+
+
+def _among(choices: Callable[[Context], Sequence[str]]) -> Callable[[str, Context], list[str]]:
+    return lambda last, context: [choice for choice in choices(context) if choice.startswith(last)]
+
+
+def paths(last: str, context: Context) -> list[str]:
+    """Paths that begin with what was typed; folders end in a slash. Hidden ones only if a dot was typed."""
+    try:
+        at = typed_path(last or "./", context.folder)
+        folder, start = (at, "") if not last or last.endswith("/") else (at.parent, at.name)
+        with os.scandir(folder) as entries:
+            children = sorted(
+                (entry.name, _is_folder(entry)) for entry in entries if entry.name.startswith(start)
+            )
+    except (OSError, ValueError):
+        return []
+    head = last[: len(last) - len(start)] if start else last
+    return [
+        head + name + ("/" if is_folder else "")
+        for name, is_folder in children
+        if start.startswith(".") or not name.startswith(".")
+    ]
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link to what may not be looked at
+
+
+def _filters(last: str, context: Context) -> list[str]:
+    sign = "!" if last.startswith("!") else ""
+    word = last.removeprefix("!")
+    field, colon, value = word.partition(":")
+    if not colon:
+        return [f"{sign}{name}:" for name in FIELDS if name.startswith(word)]
+    choices: Sequence[str] = ()
+    match field:
+        case "kind":
+            choices = EVENT_KINDS
+        case "reason":
+            choices = REASONS
+        case "peer":
+            choices = [context.called.get(peer, peer) for peer in context.state.peers]
+        case "cid":
+            choices = list(context.state.objects)
+    return [f"{sign}{field}:{choice}" for choice in choices if choice.startswith(value)]
+
+
+def _pending(context: Context) -> list[str]:
+    return _called(context, context.state.pending)
+
+
+def _called(context: Context, cids: Iterable[Cid]) -> list[str]:
+    objects = context.state.objects
+    return [
+        found.name if (found := objects.get(cid)) and found.name and " " not in found.name else cid
+        for cid in cids
+    ]
+
+
+WORDS: dict[str, Word] = {
+    "want": Word("want CID|TICKET|NAME…", "Push wants into the store", _want,
+                 _among(lambda context: names(context.state))),
+    "get": Word("get TICKET… [-o PATH]", "Want files into this folder, or to PATH", _get,
+                lambda last, context: [*_among(lambda c: names(c.state))(last, context), *paths(last, context)]),
+    "add": Word("add PATH…", "Share files or folders", _add, paths),
+    "cancel": Word("cancel [CID|NAME…]", "Cancel these; without any, what is selected", _cancel,
+                   _among(_pending)),
+    "retry": Word("retry [CID|NAME…]", "Push these again; without any, what is selected", _retry,
+                  _among(_pending)),
+    "hold": Word("hold CID|TICKET|NAME [--replicas N]", "Ask others to keep replicas of an object", _hold,
+                 lambda last, context: [*_among(lambda c: names(c.state))(last, context),
+                                        *(["--replicas "] if last and "--replicas".startswith(last) else [])]),
+    "release": Word("release CID|NAME…", "Others need not keep these any more", _release,
+                    _among(lambda context: _called(context, context.state.holds))),
+    "rm": Word("rm [CID|NAME…]", "Stop sharing these; your files stay as they are", _remove,
+               _among(lambda context: _called(context, context.state.objects))),
+    "join": Word("join ADDRESS…", "Connect to peers, by the addresses that `flux-tui state` prints there", _join,
+                 lambda last, context: []),
+    "limit": Word("limit --upload-limit RATE …", "Change what others may have, until the node stops", _limit,
+                  _limits),
+    "stop": Word("stop", "Stop the node in order", _stop, lambda last, context: []),
+    "filter": Word("filter TEXT", "Filter the focused panel; nothing: all of it", _own("filter", optional=True),
+                   _filters, True),
+    "goto": Word("goto MOMENT", "Go to 12:01:03, -5m, #1234, start or live", _own("goto"),
+                 _among(lambda context: ("start", "live", "-1m", "-10s", "+10s", "+1m")), True),
+    "theme": Word("theme NAME", "Other colours", _own("theme"), _among(lambda context: context.themes)),
+    "speed": Word("speed 1|10|100", "Play that many times as fast", _own("speed"),
+                  _among(lambda context: ("1", "10", "100"))),
+    "sort": Word("sort COLUMN", "Sort the table that has focus; nothing: as they came",
+                 _own("sort", optional=True), _among(lambda context: context.columns)),
+    "panel": Word("panel NAME", "Go to a panel", _own("panel"), _among(lambda context: context.panels)),
+}  # fmt: skip
+"""Words that take something. `cancel` and the like without it are the actions of the same name."""

@@ -1,0 +1,144 @@
+"""What typed words stand for as intents: tickets, CIDs, and names that the series knows."""
+
+import os
+from collections.abc import Callable, Container, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from flux_tui.core.api.commands import Command, Get, Want
+from flux_tui.core.content.ticket import Ticket, parse_ticket, ticket_words
+from flux_tui.core.ids import BadIdError, Cid
+from flux_tui.core.series.state import State
+from flux_tui.core.text.describe import counted, human_size
+from flux_tui.core.text.plain import Plain, plain
+from flux_tui.paths import PathError, stands_at, typed_path
+from flux_tui.ui.rows.view import HIDDEN, hidden
+
+MAX_WORDS = 1_000
+"""Of one prompt; `flux-tui want -` takes any number."""
+MAX_FILE_NAME = 255
+"""Bytes of the name of a file, as file systems have it."""
+
+
+class Reading(NamedTuple):
+    """What was typed, as understood."""
+
+    lines: list[Plain]
+    """A preview, a line for each."""
+    errors: list[str]
+    commands: list[Command]
+
+
+def read_wants(
+    given: Sequence[str],
+    state: State,
+    folder: Path | None,
+    mark: Callable[[], str],
+    *,
+    into: Path | None = None,
+    masked: bool = False,
+) -> Reading:
+    """What words stand for. Files of tickets go to `folder` (None: it is gone) under their own name, or to `into`.
+    `masked`: the preview tells no path and no id."""
+    reading = Reading([], [], [])
+    taken: set[Path] = set()
+    known = named(state)
+    words = object_words(given, known)
+    if len(words) > MAX_WORDS:
+        many = f"that are {len(words):,} words, and {MAX_WORDS:,} can be pushed at once: "
+        return Reading([], [f"{many}`flux-tui want -` takes any number"], [])
+    for number, word in enumerate(words, 1):
+        try:
+            ticket = Ticket(known[word]) if word in known else parse_ticket(word)
+            path = into or (free(_place(ticket, folder), taken) if ticket.name else None)
+        except BadIdError as error:
+            which = f"the {ordinal(number)} of {len(words)}: " if len(words) > 1 else ""
+            reading.errors.append(which + _instead(word, hidden(str(error)) if masked else str(error)))
+            continue
+        except PathError as error:
+            reading.errors.append(error.unnamed if masked else str(error))
+            continue
+        if path is not None:
+            taken.add(path)
+        reading.lines.append(preview(ticket, path, state, masked=masked))
+        if path is not None:
+            reading.commands.append(
+                Get(ticket.root, str(path), ticket.name, ticket.size, ticket.addrs, mark())
+            )
+        else:
+            reading.commands.append(Want(ticket.root, mark()))
+    return reading
+
+
+def named(state: State) -> dict[str, Cid]:
+    """Objects by the names that the series has for them; the first of a name."""
+    return {found.name: root for root, found in reversed(state.objects.items()) if found.name}
+
+
+def object_words(given: Sequence[str], known: Container[str]) -> list[str]:
+    """Names that the series knows, as they are; and tickets and CIDs, without what a paste adds to them."""
+    words: list[str] = []
+    pasted: list[str] = []
+    for word in given:
+        if word in known:
+            words += [*ticket_words("\n".join(pasted)), word]
+            pasted = []
+        else:
+            pasted.append(word)
+    return words + ticket_words("\n".join(pasted))
+
+
+def _instead(word: str, sentence: str) -> str:
+    """What is wrong with a word, and what takes it."""
+    return f"{sentence}; `add` shares a path" if word.startswith(("/", "~/", "./", "file:")) else sentence
+
+
+def _place(ticket: Ticket, folder: Path | None) -> Path:
+    """Where a ticket's file goes, if nothing is there. Raises PathError."""
+    path = Path((ticket.name or "").replace("\0", ""))
+    name = path.name if path.name not in ("", "..") else ticket.root
+    if len(os.fsencode(name)) > MAX_FILE_NAME:
+        raise PathError("that ticket's name is too long for a file: `:get TICKET -o NAME` gives it another")
+    return typed_path(f"./{name}", folder)
+
+
+def names(state: State) -> list[str]:
+    """Names that can be typed instead of a CID."""
+    return sorted({found.name for found in state.objects.values() if found.name and " " not in found.name})
+
+
+def free(path: Path, taken: set[Path]) -> Path:
+    """A name that nothing has yet: `film.mkv`, else `film-2.mkv`, and so on. Raises PathError."""
+    number, candidate = 1, path
+    while candidate in taken or stands_at(candidate, follow=False):
+        number += 1
+        end = f"-{number}{path.suffix}"
+        stem = os.fsencode(path.stem)[: MAX_FILE_NAME - len(os.fsencode(end))]
+        candidate = path.with_name(stem.decode(errors="ignore") + end)
+    return candidate
+
+
+def preview(ticket: Ticket, path: Path | None, state: State, *, masked: bool = False) -> Plain:
+    """Name, size, who has it, and where it goes."""
+    known = state.objects.get(ticket.root)
+    name = ticket.name or (known.name if known else None) or (HIDDEN if masked else ticket.root)
+    size = ticket.size if ticket.size is not None else known.size if known else None
+    words = [name, human_size(size) if size is not None else "size not known yet"]
+    pending = state.pending.get(ticket.root)
+    if known is not None and known.completed_at is not None:
+        words.append("is here already")
+    elif pending is not None:
+        words.append("is pending already")
+    if ticket.addrs:
+        words.append(counted(len(ticket.addrs), "address", "addresses"))
+    elif pending is not None and pending.holders:
+        words.append(counted(pending.holders, "holder"))
+    else:
+        words.append("from whoever has it")
+    return plain(" · ".join(words) + (f"  → {HIDDEN if masked else path}" if path else ""))
+
+
+def ordinal(number: int) -> str:
+    """`1st`, `2nd`, `3rd`, `11th`."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number:,}{ending}"

@@ -1,0 +1,1 @@
+"""Textual widgets: panels that draw rows, strips, the prompt. They decide nothing."""

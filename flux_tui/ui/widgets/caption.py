@@ -1,0 +1,62 @@
+"""What a narrator says, above the footer: two or three lines, and that the story waits, while it does. The keys
+that turn its pages are in the footer.
+"""
+
+from textual.strip import Strip
+
+from flux_tui.core.text.describe import counted
+from flux_tui.core.text.plain import plain_lines
+from flux_tui.ui.keys import NARRATED, Keys
+from flux_tui.ui.rows.view import Line, span, wide
+from flux_tui.ui.series.narration import Caption
+from flux_tui.ui.widgets.lines import wrapped
+from flux_tui.ui.widgets.strips import LineStrip
+
+MIN_LINES, MAX_LINES = 2, 3
+
+
+class CaptionStrip(LineStrip):
+    """As high as the longest that was said so far, so that the panels above do not move from step to step."""
+
+    def __init__(self, keys: Keys, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._keys = keys
+        self._lines: list[Line] = []
+        self._height = (0, MIN_LINES)
+        """The terminal's width, and the lines that are taken since it is that wide."""
+
+    def tell(self, caption: Caption) -> None:
+        """Say it."""
+        place = f"{caption.step}/{caption.steps} "
+        lines = wrapped(plain_lines(*caption.text.split("\n")), max(20, self.size.width - len(place) - 3))[
+            :MAX_LINES
+        ]
+        shown: list[Line] = [
+            [span(f" {place}" if not number else " " * (len(place) + 1), "accent"), span(text, "strong")]
+            for number, text in enumerate(lines)
+        ]
+        if caption.held and shown:
+            held: Line = [span("   " + self._waits(caption), "warn")]
+            if wide([*shown[-1], *held]) <= self.size.width:
+                shown[-1] = [*shown[-1], *held]
+            else:
+                shown.append([span(" " * (len(place) - 2), "text"), *held])
+        width, tall = self._height
+        tall = max(len(shown), tall if width == self.size.width else MIN_LINES)
+        if (self.size.width, tall) != self._height:
+            self._height = self.size.width, tall
+            self.styles.height = tall
+        if shown != self._lines:
+            self._lines = shown
+            self.refresh()
+
+    def _waits(self, caption: Caption) -> str:
+        """That it does, and how it goes on."""
+        keys = {action.name: self._keys.shown(action) for action in NARRATED}
+        if caption.back:
+            back = counted(caption.back, "caption")
+            return f"{back} back: {keys['narrate-next']} next, {keys['narrate-hold']} to the newest"
+        return f"paused; the nodes are not: {keys['narrate-hold']} resumes the story"
+
+    def render_line(self, y: int) -> Strip:
+        return self.drawn(self._lines[y] if y < len(self._lines) else [])

@@ -1,0 +1,254 @@
+"""The prompt at the bottom: one line to type a filter, a moment or a command into, with history and
+completion. What is wrong is said beside it, and what was typed stays.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+
+from flux_tui.core.text.plain import plain
+from flux_tui.regular_files import read_regular
+from flux_tui.ui.rows.view import tells
+from flux_tui.ui.typed.commandline import last_argument
+from flux_tui.ui.widgets.shown import Field, Words
+
+Completer = Callable[[str], list[str]]
+"""Whole lines that begin as what was typed."""
+HISTORY = 500
+"""Lines kept of each kind of prompt."""
+SHOWN = 8
+"""Completions named at a time."""
+
+
+class History:
+    """What was typed before; in the home, so that it is there the next time too."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._lines: dict[str, list[str]] = {}
+        try:
+            text = read_regular(path).decode(errors="replace") if path is not None else ""
+        except OSError:
+            text = ""
+        for line in text.splitlines():
+            kind, _, typed = line.partition(" ")
+            if typed:
+                self._lines.setdefault(kind, []).append(typed)
+
+    def of(self, kind: str) -> list[str]:
+        """Lines of one kind of prompt, the newest last."""
+        return self._lines.get(kind, [])
+
+    def add(self, kind: str, line: str) -> None:
+        """Remember a line; a home that cannot be written just forgets."""
+        line = " ".join(line.split())
+        lines = self._lines.setdefault(kind, [])
+        if not line or (lines and lines[-1] == line):
+            return
+        lines.append(line)
+        del lines[:-HISTORY]
+        if self._path is None:
+            return
+        text = "".join(f"{name} {typed}\n" for name, kept in self._lines.items() for typed in kept)
+        part = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        try:
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with open(descriptor, "w") as file:
+                file.write(text)
+            part.replace(self._path)
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+class PromptInput(Field):
+    """An input whose arrows go through history, and whose tab completes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "history(-1)", "Before", show=False),
+        Binding("down", "history(1)", "After", show=False),
+        Binding("tab", "complete(1)", "Complete", show=False, priority=True),
+        Binding("shift+tab", "complete(-1)", "Complete", show=False, priority=True),
+        Binding("escape", "leave", "Leave", show=False),
+    ]
+
+    def action_history(self, by: int) -> None:
+        self.prompt.recall(by)
+
+    def action_complete(self, by: int) -> None:
+        self.prompt.complete(by)
+
+    def action_leave(self) -> None:
+        self.prompt.leave()
+
+    @property
+    def prompt(self) -> "Prompt":
+        """What this is part of."""
+        return next(node for node in self.ancestors if isinstance(node, Prompt))
+
+
+class Prompt(Vertical):
+    """Over the footer, and what is said beside it over the line above: nothing moves for it. Closed, it takes no
+    room."""
+
+    class Typed(Message):
+        """What is typed changed."""
+
+        def __init__(self, kind: str, text: str) -> None:
+            super().__init__()
+            self.kind = kind
+            self.text = text
+
+    class Entered(Typed):
+        """Enter was pressed. Whoever hears it closes the prompt, or says what is wrong."""
+
+    class Left(Message):
+        """It was closed without enter."""
+
+        def __init__(self, kind: str) -> None:
+            super().__init__()
+            self.kind = kind
+
+    def __init__(self, history: History | None = None, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.kind = ""
+        """Of what it is open for; empty: closed."""
+        self.history = history or History()
+        self.covers: Callable[[], None] = lambda: None
+        """Told when it opens: what stands in its line is covered."""
+        self.masked = False
+        """Whether ids, addresses and paths are not to be read while they are typed."""
+        self._completer: Completer | None = None
+        self._back = 0
+        """How far back in history; 0: what is being typed."""
+        self._typed = ""
+        self._candidates: list[str] = []
+        self._candidate = -1
+        self._own_change = False
+
+    def compose(self) -> ComposeResult:
+        yield Words(id="prompt-error")
+        with Horizontal(id="prompt-line"):
+            yield Words(id="prompt-label")
+            yield PromptInput(id="prompt-input", select_on_focus=False)
+
+    @property
+    def field(self) -> PromptInput:
+        """Where it is typed."""
+        return self.query_one(PromptInput)
+
+    def open(
+        self, kind: str, label: str, hint: str, *, text: str = "", completer: Completer | None = None
+    ) -> None:
+        """Take what is typed from now on."""
+        self.kind = kind
+        self._completer = completer
+        self._back, self._typed = 0, text
+        self._forget_candidates()
+        self.display = True
+        self.covers()
+        self.query_one("#prompt-label", Words).tell(plain(label))
+        self.say("")
+        self.field.placeholder = hint
+        self._set(text)
+        # At once, and not on a later turn: what is typed fast, or pasted, has to arrive here.
+        self.screen.set_focus(self.field)
+
+    def close(self) -> None:
+        """Take no more."""
+        self.kind = ""
+        self.display = False
+
+    def say(self, text: str, *, bad: bool = True) -> None:
+        """Words beside what is typed."""
+        label = self.query_one("#prompt-error", Words)
+        label.set_class(bad, "error")
+        label.display = bool(text)
+        label.tell(plain(text))
+
+    def leave(self) -> None:
+        """Close without enter."""
+        kind = self.kind
+        self.close()
+        self.post_message(self.Left(kind))
+
+    def recall(self, by: int) -> None:
+        """A line from before (-1), or after (1), that begins as what was typed."""
+        if self._back == 0:
+            self._typed = self.field.value
+        lines = [line for line in self.history.of(self.kind) if line.startswith(self._typed)]
+        self._back = min(max(self._back - by, 0), len(lines))
+        self._set(lines[-self._back] if self._back else self._typed)
+
+    def complete(self, by: int) -> None:
+        """As far as it is clear; then one candidate after the other."""
+        if self._completer is None:
+            return
+        if not self._candidates:
+            self._candidates = self._completer(self.field.value)
+            common = common_start(self._candidates)
+            if len(common) > len(self.field.value):
+                self._set(common)
+                if len(self._candidates) == 1:
+                    self._forget_candidates()
+            self._tell_candidates()
+            return
+        self._candidate = (self._candidate + by) % len(self._candidates)
+        self._set(self._candidates[self._candidate])
+        self._tell_candidates()
+
+    def _tell_candidates(self) -> None:
+        if len(self._candidates) > 1:
+            start = max(0, self._candidate)
+            words = [last_argument(line.rstrip())[1].rstrip("/").rpartition("/")[2] or line
+                     for line in self._candidates[start : start + SHOWN]]  # fmt: skip
+            more = len(self._candidates) - start - SHOWN
+            self.say("  ".join(words) + (f"  +{more}" if more > 0 else ""), bad=False)
+        else:
+            self.say("", bad=False)
+
+    def _forget_candidates(self) -> None:
+        self._candidates, self._candidate = [], -1
+
+    def _set(self, text: str) -> None:
+        if self.field.value != text:
+            self._own_change = True
+            self.field.value = text
+        self.field.password = self.masked and tells(text)
+        self.field.cursor_position = len(text)
+
+    @on(Field.Changed)
+    def _changed(self, event: Field.Changed) -> None:
+        event.stop()
+        event.input.password = self.masked and tells(event.value)
+        if self._own_change:
+            self._own_change = False
+        else:
+            self._back = 0
+            self._forget_candidates()
+            self.say("")
+        if self.kind:
+            self.post_message(self.Typed(self.kind, event.value))
+
+    @on(Field.Submitted)
+    def _submitted(self, event: Field.Submitted) -> None:
+        event.stop()
+        if self.kind:
+            self.history.add(self.kind, event.value)
+        # Also where it was closed just before: who held back keys until now has to hear of it.
+        self.post_message(self.Entered(self.kind, event.value))
+
+
+def common_start(lines: list[str]) -> str:
+    """What all of them begin with."""
+    low, high = min(lines, default=""), max(lines, default="")
+    length = next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), None)
+    return low if length is None else low[:length]

@@ -1,0 +1,343 @@
+"""The series: every entry, as it comes or as it was; any length at the cost of one screenful.
+
+Following, the newest entry is selected and in view. Any move upwards stops that; going to the end (G)
+begins it again. Runs of like entries are folded into a line, and a filter is applied, in slices and from
+the newest entry backwards, so that what is near shows at once and keys are never held up. Unfolded and
+unfiltered, a line's number is its entry's, and nothing needs looking at.
+"""
+
+import time
+from collections.abc import Mapping
+
+from textual import events
+from textual.cache import LRUCache
+
+from flux_tui.core.ids import PeerId
+from flux_tui.core.series.events import Entry
+from flux_tui.core.text.describe import counted
+from flux_tui.core.text.plain import plain
+from flux_tui.ui.rows.view import NOBODY, Line, View, entry_line, span, text_of
+from flux_tui.ui.series.block_owners import CONTEXT, Owners
+from flux_tui.ui.series.cursor import Source
+from flux_tui.ui.series.entry_window import Group, Window
+from flux_tui.ui.series.filter import Filter
+from flux_tui.ui.widgets.lines import LinesPanel
+
+SLICE = 4_000
+"""Entries looked at in one go."""
+SLICE_SECONDS = 0.015
+"""For a filter, which may have to tell each entry whole to know: a key waits no longer than this."""
+WHOLE = 1_000
+"""Columns in which every entry is told whole."""
+NEAR = 1_000
+"""Entries beyond which what is between the lines shown and the cursor is not looked at, where nothing is filtered."""
+AHEAD = 3
+"""Screenfuls of lines that are ready above what is seen."""
+
+
+class SeriesPanel(LinesPanel):
+    """Entries by number. The key of a line is the number of an entry in it."""
+
+    def __init__(self, source: Source, *, grows: bool = True, id: str | None = None) -> None:  # noqa: A002
+        super().__init__("1", "Series", id=id)
+        self.source = source
+        self.following = True
+        self.grows = grows
+        """Whether entries may still come; a recording has all of its own."""
+        self.filter = Filter()
+        self.folding = True
+        self._view: View | None = None
+        self._window = Window(0, fold=True)
+        self._lines: LRUCache[tuple[object, ...], Line] = LRUCache(512)
+        self._shown: tuple[object, ...] = ()
+        self._owners = Owners()
+        self._learned = (0, 0)
+        """From where to where entries were learned from."""
+        self._named = 0
+        """How many objects and peers have a name."""
+
+    # ── what is shown ───────────────────────────────────────────────────────────────────────────
+
+    def set_source(self, source: Source, *, grows: bool) -> None:
+        """Another series."""
+        self.source, self.grows = source, grows
+        self._restart()
+
+    def set_filter(self, wanted: Filter) -> None:
+        """Show only what passes. What is selected stays, if it does."""
+        selected, following = self.selected, self.following
+        self.filter = wanted
+        self._keep_place(selected, following)
+
+    def set_folding(self, folding: bool) -> None:
+        """Runs of like entries as one line, or each for itself. What is selected stays."""
+        selected, following = self.selected, self.following
+        self.folding = folding
+        self._keep_place(selected, following)
+
+    def _keep_place(self, selected: str | None, following: bool) -> None:
+        """What is listed is another: from there, nothing jumps."""
+        self._restart()
+        if not following and selected is not None:
+            self._look_around(int(selected))
+            self.selected, self.following = selected, False
+            self._settle(int(selected))
+
+    def _restart(self) -> None:
+        self._window = Window(
+            self.source.cursor, fold=self._folds, passes=self._passes if self.filter else None
+        )
+        self._owners, self._learned = Owners(), (self.source.cursor, self.source.cursor)
+        self._lines.clear()
+        self.following = True
+        self.selected = None
+        self._shown = ()
+
+    def group(self, seq: int) -> Group:
+        """The line that an entry is in."""
+        index = self._window.index_of(seq) if self._windowed else -1
+        return self._window[index] if index >= 0 else Group(seq, seq, 1)
+
+    @property
+    def _folds(self) -> bool:
+        """Who filters wants to see each match."""
+        return self.folding and not self.filter
+
+    @property
+    def _windowed(self) -> bool:
+        return self.folding or bool(self.filter)
+
+    def count(self) -> int:
+        return len(self._window) if self._windowed else self.source.cursor
+
+    def line(self, index: int) -> tuple[str, Line]:
+        group = self._group_at(index)
+        view = self._view
+        selected = int(self.selected) if self.selected is not None else 0
+        name = self.selected if group.first <= selected <= group.last and self.selected else str(group.last)
+        if view is None:
+            return name, [span("", "text")]
+        key = (group, self.columns, view.masked, view.times)
+        found = self._lines.get(key)
+        if found is None:
+            entry = self.source.entry(group.last)
+            if entry is None:
+                return name, [span("", "text")]
+            before = self.source.entry(group.first - 1) if view.times == "gap" else None
+            found = entry_line(
+                entry, view._replace(width=self.columns), group, None if before is None else before.at
+            )
+            self._lines[key] = found
+        return name, found
+
+    def _group_at(self, index: int) -> Group:
+        return self._window[index] if self._windowed else Group(index + 1, index + 1, 1)
+
+    def selected_index(self) -> int:
+        if self.selected is None:
+            return -1
+        seq = int(self.selected)
+        if self._windowed:
+            return self._window.index_of(seq)
+        return seq - 1 if 1 <= seq <= self.count() else -1
+
+    def select_index(self, index: int) -> None:
+        if 0 <= index < self.count():
+            self.selected = str(self._group_at(index).last)
+
+    def is_title(self, index: int) -> bool:
+        return False
+
+    # ── the ticker ──────────────────────────────────────────────────────────────────────────────
+
+    def update_view(self, view: View) -> None:
+        """A tick: take in what is new."""
+        old, self._view = self._view, view
+        named = len(view.state.objects) + len(view.called)
+        if named != self._named:
+            self._named = named
+            self.forget_names()
+        if old is not None and (view.masked, view.times) != (old.masked, old.times):
+            self._shown = ()
+        if self._windowed:
+            self._look()
+        count = self.count()
+        self._title(count)
+        newest = self._group_at(count - 1) if count else None
+        shown = (count, newest)
+        moved, self._window.prepended = self._window.prepended, 0
+        if shown == self._shown:
+            return
+        self._shown = shown
+        self._have_room(count)
+        if self.following and newest is not None:
+            self.selected = str(newest.last)
+            self._scroll(max(0, count - self.size.height))
+        elif moved:
+            self._scroll(int(self.scroll_offset.y) + moved)
+        self.refresh()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._shown = ()
+        self._lines.clear()
+        if self._view is not None:
+            self.update_view(self._view)  # at once: until the next tick, lines would be missing
+
+    def _scroll(self, y: int) -> None:
+        self.scroll_to(y=y, animate=False, force=True, immediate=True)
+        self.call_after_refresh(self._align_scrollbar)
+
+    def _look(self) -> None:
+        """Look at some more entries: those that came, then those further back."""
+        window, cursor, budget = self._window, self.source.cursor, SLICE
+        far = 10 * SLICE if self.filter else NEAR  # what matched has been counted
+        if cursor < window.low or (self.following and cursor - window.high > far):
+            # Far from what was looked at: begin anew at the cursor.
+            window = self._window = Window(
+                cursor, fold=self._folds, passes=self._passes if self.filter else None
+            )
+        elif cursor < window.high:
+            window.cut(cursor, self._read)
+        while window.high < cursor and budget > 0 and (self.following or self._wants_more_below()):
+            page = self._read(window.high, min(budget, cursor - window.high))
+            if not page:
+                break
+            window.extend(page)
+            budget -= len(page)
+        self._look_back(budget)
+
+    def _look_back(self, budget: int) -> None:
+        window, until = self._window, time.monotonic() + SLICE_SECONDS
+        while window.low > 0 and budget > 0 and not window.full and self._wants_more():
+            count = min(250, budget, window.low)
+            window.prepend(self._read(window.low - count, count), window.low - count)
+            budget -= count
+            if self.filter and time.monotonic() >= until:
+                break
+
+    @property
+    def looking(self) -> bool:
+        """Whether there are entries to be looked at."""
+        if not self._windowed:
+            return False
+        window = self._window
+        back = window.low > 0 and not window.full and self._wants_more()
+        return back or (window.high < self.source.cursor and (self.following or self._wants_more_below()))
+
+    def _wants_more(self) -> bool:
+        """Whether lines further back are needed: a filter counts them all, folding needs what is seen."""
+        if self.filter:
+            return True
+        above = len(self._window) - self.size.height if self.following else int(self.scroll_offset.y)
+        return above + self._window.prepended < AHEAD * max(10, self.size.height)
+
+    def _wants_more_below(self) -> bool:
+        below = len(self._window) - int(self.scroll_offset.y) - self.size.height
+        return bool(self.filter) or below < AHEAD * max(10, self.size.height)
+
+    def _look_around(self, seq: int) -> None:
+        """Have the lines around an entry, wherever it is."""
+        if not self._windowed:
+            return
+        if not self._window.low < seq <= self._window.high:
+            self._window = Window(
+                max(0, seq - 1), fold=self._folds, passes=self._passes if self.filter else None
+            )
+            self._window.extend(self._read(max(0, seq - 1), SLICE // 2))
+        self._look_back(SLICE // 2)
+
+    def _settle(self, seq: int) -> None:
+        """Show the line of an entry in the middle."""
+        count = self.count()
+        self._have_room(count)
+        self._window.prepended = 0
+        index = self.selected_index()
+        self._shown = (count, self._group_at(count - 1) if count else None)
+        self._scroll(max(0, index - self.size.height // 2))
+        self.refresh()
+
+    def forget_names(self) -> None:
+        """What entries are called has changed: draw all anew."""
+        self._lines.clear()
+        self._shown = ()
+
+    # ── moving ──────────────────────────────────────────────────────────────────────────────────
+
+    def go(self, index: int, direction: int) -> None:
+        if self._windowed and index <= 0 and self._window.low > 0:
+            self._look_back(SLICE)
+            index += self._window.prepended
+        super().go(index, direction)
+        self.following = direction > 0 and self.selected_index() == self.count() - 1
+        if self._window.prepended:
+            at = self.selected_index()
+            self._settle(at)
+            self.reveal(at)
+        self._title(self.count())
+
+    def action_edge(self, to: int) -> None:
+        if to < 0 and self._windowed and not self.filter and self._window.low > 0:
+            # The first of very many: look there, not at all in between.
+            self._window = Window(0, fold=self._folds)
+            self._window.extend(self.source.read(0, min(SLICE, self.source.cursor)))
+        elif to > 0 and self._windowed and self._window.high < self.source.cursor:
+            self._restart()
+            if self._view is not None:
+                self.update_view(self._view)
+        super().action_edge(to)
+        if to < 0:
+            self.following = False
+
+    def on_mouse_scroll_up(self) -> None:
+        self.following = False
+        self._title(self.count())
+
+    def on_mouse_scroll_down(self) -> None:
+        if self.scroll_offset.y >= self.max_scroll_y - 1 and self._window.high >= self.source.cursor:
+            self.following = True
+
+    def _passes(self, entry: Entry) -> bool:
+        assert self._view is not None
+        roots = self._owners.of(entry.event)
+        if self.filter.by_words:
+            whole = self._view._replace(width=WHOLE)  # what matches does not hang on what there is room for
+            named = (*getattr(entry.event, "roots", ()), *roots)
+            words = [text_of(entry_line(entry, whole)), *(self._view.name(root) for root in named)]
+            return self.filter.takes(entry, " ".join(words).lower(), self._called, roots)
+        return self.filter.takes(entry, "", self._called, roots)
+
+    def _read(self, after: int, limit: int) -> list[Entry]:
+        """A page, learned from: what happened to a chunk is found by the name of its object, too."""
+        page = self.source.read(after, limit)
+        if self.filter.by_object and page:
+            start = max(0, after - CONTEXT)
+            if not self._learned[0] <= after <= self._learned[1]:
+                self._learned = after, after
+            if start < self._learned[0]:
+                self._owners.learn(self.source.read(start, self._learned[0] - start))
+            self._owners.learn(page)
+            self._learned = min(start, self._learned[0]), max(page[-1].seq, self._learned[1])
+        return page
+
+    @property
+    def _called(self) -> Mapping[PeerId, str]:
+        """What a filter may call peers: nothing that is hidden."""
+        return NOBODY if self._view is None or self._view.masked else self._view.called
+
+    def _title(self, count: int) -> None:
+        cursor = self.source.cursor
+        if self.filter:
+            note = counted(self._window.total, "match", "matches")
+            if self._window.full:
+                note = f"the last {note}"
+            elif self._window.low > 0:
+                note += ", looking further back"
+        else:
+            note = counted(cursor, "entry", "entries")
+        if self.source.frozen:
+            note += " · held"
+        elif self.grows:
+            note += " · following" if self.following else " · G follows"
+        if self.filter and self._view is not None:
+            note += f" · /{self._view.text(str(self.filter))}"
+        self.set_title(plain(note))

@@ -1,0 +1,112 @@
+"""One-line widgets: the header, the tabs of a small terminal, the strip of time, the footer."""
+
+from collections.abc import Sequence
+
+from textual.events import Click, MouseDown, MouseMove
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from flux_tui.ui.rows.cells import width
+from flux_tui.ui.rows.view import Line, merged, span
+from flux_tui.ui.widgets.roles import Roles
+from flux_tui.ui.widgets.shown import segment
+
+
+class LineStrip(Roles, Widget):
+    """One line of spans; drawn only when it changed."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._line: Line = []
+
+    def show(self, line: Line) -> None:
+        """Replace the line."""
+        line = merged(line)
+        if line != self._line:
+            self._line = line
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        return self.drawn(self._line)
+
+    def drawn(self, line: Line) -> Strip:
+        """A line as wide as this widget."""
+        segments = [segment(text, self._role(role)) for text, role in line]
+        return Strip(segments).crop_extend(0, self.size.width, self.rich_style)
+
+
+class TimeStrip(LineStrip):
+    """The strip of time: a click or a drag goes there."""
+
+    class Moved(Message):
+        """To a column of the strip."""
+
+        def __init__(self, x: int) -> None:
+            super().__init__()
+            self.x = x
+
+    def on_mouse_down(self, event: MouseDown) -> None:
+        self.capture_mouse()
+        self.post_message(self.Moved(event.x))
+
+    def on_mouse_move(self, event: MouseMove) -> None:
+        if event.button:
+            self.post_message(self.Moved(event.x))
+
+    def on_mouse_up(self) -> None:
+        self.release_mouse()
+
+
+class Keybar(LineStrip):
+    """The footer: a click does what the key does."""
+
+    class Picked(Message):
+        """A key was clicked."""
+
+        def __init__(self, label: str) -> None:
+            super().__init__()
+            self.label = label
+
+    def on_click(self, event: Click) -> None:
+        end = 0
+        for text, role in self._line:
+            end += width(text)
+            if event.x < end and role == "dim":
+                self.post_message(self.Picked(text.strip()))
+                break
+
+
+class Tabs(LineStrip):
+    """The panels by number and name, where only some of them fit."""
+
+    class Picked(Message):
+        """A tab was clicked."""
+
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
+
+    def __init__(self, names: Sequence[str], short: Sequence[str], *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._names = names
+        self._short = short
+        """For where the names do not fit."""
+        self._ends: list[int] = []
+
+    def show_current(self, current: int) -> None:
+        """Mark one of them."""
+        line: Line = []
+        self._ends = []
+        names = self._names if self.size.width >= sum(len(name) + 4 for name in self._names) else self._short
+        for number, name in enumerate(names, 1):
+            text = f" {number} {name} "
+            line.append(span(text, "accent" if number == current else "dim"))
+            self._ends.append((self._ends[-1] if self._ends else 0) + len(text))
+        self.show(line)
+
+    def on_click(self, event: Click) -> None:
+        for number, end in enumerate(self._ends, 1):
+            if event.x < end:
+                self.post_message(self.Picked(number))
+                break

@@ -1,0 +1,164 @@
+"""Large folders by an attacker: every name of a HAMT has one place, and stands nowhere else."""
+
+from collections.abc import Generator
+
+import mmh3
+import pytest
+
+from flux_tui.core.content import dagpb
+from flux_tui.core.content.dagpb import BadBlockError, PBLink, UnixFS
+from flux_tui.core.content.outline import Totals
+from flux_tui.core.content.unixfs import FolderEntry, build_folder, build_symlink, decode_node
+from flux_tui.core.fetching.download import Fetch
+from flux_tui.core.ids import Cid, dag_cid, raw_cid
+
+LEAF = raw_cid(b"x")
+Blocks = dict[Cid, bytes]
+
+
+def slot(name: str, level: int = 0) -> int:
+    """Where a name belongs, at each level of 256."""
+    first, _ = mmh3.hash64(name.encode(), x64arch=True, signed=False)
+    return int(int(first).to_bytes(8, "big")[level])
+
+
+def shard(blocks: Blocks, *links: PBLink, fanout: int = 256, hash_type: int | None = 0x22) -> Cid:
+    data = dagpb.encode_node(
+        links, UnixFS(dagpb.HAMT_SHARD, data=b"\x01", hash_type=hash_type, fanout=fanout)
+    )
+    blocks[dag_cid(data)] = data
+    return dag_cid(data)
+
+
+def entry(name: str, cid: Cid = LEAF, level: int = 0) -> PBLink:
+    """A name where it belongs."""
+    return PBLink(cid, f"{slot(name, level):02X}{name}", 1)
+
+
+def fetch(root: Cid, blocks: Blocks) -> set[str]:
+    """All paths of an object, as a node learns them."""
+    found: set[str] = set()
+    fetching = Fetch(root, path=None, tree=True, by=None, size=None)
+    todo = [root]
+    while todo:
+        cid = todo.pop()
+        todo += fetching.note(cid, blocks[cid])
+    assert fetching.outline is not None
+    fetching.add_up(whole(fetching.outline.sum_up()))
+    todo = [root]
+    while todo:
+        cid = todo.pop()
+        if cid not in fetching.spots:
+            continue
+        for place, inner in fetching.plan(cid, blocks[cid]):
+            for rel in (*place.folders, *(f.rel for f in place.files), *(s.rel for s in place.symlinks)):
+                assert rel not in found, "a path has one thing only"
+                found.add(rel)
+            todo += inner
+    return found
+
+
+def whole(adding: Generator[None, None, Totals]) -> Totals:
+    """All of a sum, however often it rests."""
+    while True:
+        try:
+            next(adding)
+        except StopIteration as end:
+            totals: Totals = end.value
+            return totals
+
+
+def test_names_where_they_belong() -> None:
+    blocks: Blocks = {}
+    deep = shard(blocks, entry("b", level=1))
+    root = shard(blocks, entry("a"), PBLink(deep, f"{slot('b'):02X}", 1))
+    assert fetch(root, blocks) == {"", "a", "b"}
+
+
+def test_a_real_one_of_many_names() -> None:
+    names = {f"{number:050}" for number in range(6000)}
+    root = build_folder([FolderEntry(name, LEAF, 1) for name in names])
+    assert fetch(root.cid, dict(root.blocks)) == {"", *names}
+
+
+def test_a_link_in_one_shard_and_a_folder_in_another() -> None:
+    blocks: Blocks = {}
+    link, folder = build_symlink(".."), build_folder([FolderEntry("evil.sh", LEAF, 1)])
+    blocks |= {link.cid: link.data, folder.cid: folder.blocks[0].data}
+    other = next(number for number in range(256) if number != slot("x"))
+    deep = shard(blocks, entry("x", folder.cid, level=1))
+    root = shard(blocks, entry("x", link.cid), PBLink(deep, f"{other:02X}", 1))
+    with pytest.raises(BadBlockError, match="a name that belongs elsewhere: 'x'"):
+        fetch(root, blocks)
+
+
+def test_a_name_in_a_slot_that_is_not_its_own() -> None:
+    blocks: Blocks = {}
+    root = shard(blocks, PBLink(LEAF, f"{(slot('x') + 1) % 256:02X}x", 1))
+    with pytest.raises(BadBlockError, match="belongs elsewhere"):
+        fetch(root, blocks)
+
+
+def test_the_same_shard_in_two_slots() -> None:
+    blocks: Blocks = {}
+    deep = shard(blocks, entry("x", level=1))
+    other = (slot("x") + 1) % 256
+    root = shard(blocks, PBLink(deep, f"{slot('x'):02X}", 1), PBLink(deep, f"{other:02X}", 1))
+    with pytest.raises(BadBlockError, match="belongs elsewhere"):
+        fetch(root, blocks)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("00a", "00"), "two things in one slot"),
+        (("00", "00"), "two things in one slot"),
+        (("0ga",), "a slot that there is not"),
+        (("0aa",), "a slot that there is not"),
+        (("-1a",), "a slot that there is not"),
+        (("+1a",), "a slot that there is not"),
+        (("0",), "too short"),
+    ],
+)
+def test_slots_that_there_are_not(names: tuple[str, ...], words: str) -> None:
+    blocks: Blocks = {}
+    cid = shard(blocks, *(PBLink(dag_cid(b"x"), name, 1) for name in names))
+    with pytest.raises(BadBlockError, match=words):
+        decode_node(cid, blocks[cid])
+
+
+def test_a_slot_above_the_fanout() -> None:
+    blocks: Blocks = {}
+    cid = shard(blocks, PBLink(LEAF, "Fa", 1), fanout=8)
+    with pytest.raises(BadBlockError, match="a slot that there is not"):
+        decode_node(cid, blocks[cid])
+
+
+@pytest.mark.parametrize("hash_type", [None, 0x12])
+def test_names_hashed_in_another_way(hash_type: int | None) -> None:
+    blocks: Blocks = {}
+    cid = shard(blocks, entry("a"), hash_type=hash_type)
+    with pytest.raises(BadBlockError, match="hashed in an unknown way"):
+        decode_node(cid, blocks[cid])
+
+
+def test_no_deeper_than_the_hash() -> None:
+    blocks: Blocks = {}
+    cid = shard(blocks, entry("x", level=7))
+    for level in range(6, -1, -1):
+        cid = shard(blocks, PBLink(cid, f"{slot('x', level):02X}", 1))
+    assert fetch(cid, blocks) == {"", "x"}
+    deeper = shard(blocks, PBLink(LEAF, "00x", 1))
+    for level in range(7, -1, -1):
+        deeper = shard(blocks, PBLink(deeper, f"{slot('x', level):02X}", 1))
+    with pytest.raises(BadBlockError, match="deeper than the hash"):
+        fetch(deeper, blocks)
+
+
+def test_a_folder_in_the_place_of_a_shard() -> None:
+    blocks: Blocks = {}
+    folder = build_folder([FolderEntry("x", LEAF, 1)])
+    blocks[folder.cid] = folder.blocks[0].data
+    root = shard(blocks, entry("x"), PBLink(folder.cid, f"{(slot('x') + 1) % 256:02X}", 1))
+    with pytest.raises(BadBlockError, match="a folder of its own"):
+        fetch(root, blocks)

@@ -1,0 +1,163 @@
+"""Plans: a little in each turn, each object in its turn, and again where there was no room."""
+
+from typing import Any
+
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.api import effects as fx
+from flux_tui.core.fetching import availability
+from flux_tui.core.fetching.download import SLICE, Fetch
+from flux_tui.core.fetching.planning import OPEN_ROWS
+from flux_tui.core.ids import Cid
+from flux_tui.core.series import events as ev
+from flux_tui.core.wire import messages as msg
+from flux_tui.core.wire.messages import MAX_PART
+from tests.support.objects import LEAF, Blocks, file_node, folder
+from tests.support.script import HOLDER, Script, up
+
+FULL = "the disk is full: /x cannot be written"
+
+
+class Store:
+    """Has all inner nodes, and answers when it is told to."""
+
+    def __init__(self, blocks: Blocks) -> None:
+        self.blocks = blocks
+        self.script = Script({cid: len(data) for cid, data in blocks.items()})
+        self.script.give(up(HOLDER))
+        self.todo: list[Any] = []
+        self.placed: list[fx.Place] = []
+
+    def get(self, root: Cid, path: str, size: int | None = None) -> None:
+        self.take(self.script.give(fx.Commanded(cmd.Get(root, path, None, size))))
+
+    def take(self, turn: tuple[list[Any], list[Any]]) -> list[Any]:
+        self.todo += [e for e in turn[1] if isinstance(e, fx.Place | fx.ReadNode | fx.FinishTree)]
+        return turn[0]
+
+    def answer(self) -> list[Any]:
+        """The oldest of what it was told to do is done."""
+        work = self.todo.pop(0)
+        if isinstance(work, fx.ReadNode):
+            return self.take(self.script.give(fx.NodeRead(work.root, work.cid, self.blocks[work.cid])))
+        assert isinstance(work, fx.Place)
+        self.placed.append(work)
+        missing = tuple(leaf.cid for file in work.files for leaf in file.leaves)
+        return self.take(self.script.give(fx.Placed(work.root, (), missing)))
+
+    def tick(self) -> None:
+        self.take(self.script.give(fx.Tick()))
+
+
+def large(blocks: Blocks, count: int = 12 * SLICE) -> Cid:
+    return folder(blocks, *((f"{number:05}", LEAF, 4) for number in range(count)))
+
+
+def test_a_large_object_is_planned_in_slices_and_holds_up_nobody() -> None:
+    blocks: Blocks = {}
+    root, other = large(blocks), folder(blocks, ("note", LEAF, 4))
+    store = Store(blocks)
+    store.get(root, "/large")
+    while not any(isinstance(work, fx.Place) for work in store.todo):
+        store.answer()
+        store.tick()
+    for _ in range(50):
+        store.tick()
+    places = [work for work in store.todo if isinstance(work, fx.Place)]
+    assert sum(2 * len(place.files) for place in places) < OPEN_ROWS + 2 * SLICE, "the store is not flooded"
+    assert all(len(place.files) <= 2 * SLICE for place in places)
+    store.get(other, "/other")
+    for _ in range(2 * len(store.todo) + 2):
+        store.answer()
+        store.tick()
+    assert other in {place.root for place in store.placed}
+    assert sum(len(place.files) for place in store.placed if place.root == root) < 12 * SLICE, (
+        "it is not done"
+    )
+    while store.todo:
+        store.answer()
+        store.tick()
+    rels = [file.rel for place in store.placed if place.root == root for file in place.files]
+    assert sorted(rels) == [f"{number:05}" for number in range(12 * SLICE)], "each once"
+    assert {place.size for place in store.placed if place.root == root} == {4 * 12 * SLICE}
+
+
+def test_what_has_no_room_is_placed_when_there_is() -> None:
+    blocks: Blocks = {}
+    root = folder(blocks, ("note", LEAF, 4))
+    store = Store(blocks)
+    store.get(root, "/x")
+    store.answer()
+    place = store.todo.pop()
+    events = store.take(store.script.give(fx.Placed(root, (), (), FULL, later=place)))
+    assert ev.ErrorOccurred(text=FULL, cid=root, path="/x") in events
+    assert store.script.machine.state.pending[root].cause == "unwritten"
+    waits = []
+    for _ in range(3):
+        before = store.script.now
+        while not store.todo:
+            wait = store.script.machine.next_deadline() - store.script.now
+            store.take(store.script.give(fx.Tick(), max(wait, 0.0)))
+        waits.append(store.script.now - before)
+        assert store.todo == [place], "the same again"
+        store.todo.clear()
+        events = store.take(store.script.give(fx.Placed(root, (), (), FULL, later=place)))
+        assert not any(isinstance(event, ev.ErrorOccurred) for event in events), "it is told once"
+    assert waits == [10, 20, 40]
+    store.take(store.script.give(fx.Commanded(cmd.Retry((root,)))))
+    store.tick()
+    assert store.todo == [place], "a person need not wait"
+    store.answer()
+    store.script.give(fx.MessageCame(HOLDER, msg.StatusYesButLater(cids=(root,), eta=0, queue_bytes=0)))
+    store.take(store.script.give(fx.ChunkLanded(HOLDER, LEAF, 4)))
+    (finish,) = store.todo
+    assert finish == fx.FinishTree(root)
+    store.todo.clear()
+    store.take(store.script.give(fx.FinishFailed(root, FULL, later=True)))
+    while not store.todo:
+        wait = store.script.machine.next_deadline() - store.script.now
+        store.take(store.script.give(fx.Tick(), max(wait, 0.0)))
+    assert store.todo == [finish]
+    store.script.give(fx.Finished(root, "/x"))
+    assert not store.script.machine.state.pending
+
+
+def test_an_answer_for_the_place_before_is_not_taken_for_one_of_this() -> None:
+    """Before, an object that was wanted at another place was whole before anything of it was there."""
+    blocks: Blocks = {}
+    root = folder(blocks, ("note", LEAF, 4))
+    store = Store(blocks)
+    store.get(root, "/one")
+    store.answer()
+    stale = store.todo.pop()
+    assert isinstance(stale, fx.Place)
+    store.get(root, "/two")
+    assert [type(work) for work in store.todo] == [fx.ReadNode]
+    store.script.give(fx.Placed(root, (LEAF,), ()))
+    assert [type(work) for work in store.todo] == [fx.ReadNode], "not finished"
+    store.answer()
+    (place,) = store.todo
+    assert isinstance(place, fx.Place)
+
+
+def test_a_refused_object_is_removed_also_after_a_restart() -> None:
+    blocks: Blocks = {}
+    root = file_node(blocks, (LEAF, 4), (LEAF, 5))
+    store = Store(blocks)
+    store.get(root, "/x")
+    events = store.answer()
+    assert [type(event) for event in events] == [ev.ErrorOccurred, ev.Cancelled, ev.ObjectRefused]
+    script = store.script
+    assert script.machine.state.refused == {root: "/x"}
+    script.restart()
+    script.give(fx.Discarded(root, 1, 100))
+    assert script.machine.state.refused == {}
+    assert script.give(fx.Discarded(root, 1, 100)) == ([], []), "once"
+
+
+def test_an_object_of_more_blocks_than_a_bitmap_has_bits_is_not_put_in_order() -> None:
+    fetch = Fetch(LEAF, path="/x", tree=True, by=None, size=None)
+    assert availability.numbered(fetch) == (LEAF,)
+    fetch.order = None
+    fetch.blocks = {Cid(f"{number}"): 1 for number in range(8 * MAX_PART + 1)}
+    assert availability.numbered(fetch) is None
+    assert availability.bitmap(fetch) is None

@@ -1,0 +1,249 @@
+"""Whatever the requester waits for is what the panels count down: one rule, held against the machine's own timers
+at every step of random transcripts."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.api import effects as fx
+from flux_tui.core.ids import Cid, PeerId, raw_cid
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.backoff import SNUB, VAGUE_MIN
+from flux_tui.core.series.events import Entry
+from flux_tui.core.series.fold import apply, derive
+from flux_tui.core.series.next_try import Tries, next_try
+from flux_tui.core.series.state import PeerState, State
+from flux_tui.core.wire import messages as msg
+from flux_tui.ui.rows.glyphs import Glyphs
+from flux_tui.ui.rows.peers import no_rows
+from flux_tui.ui.rows.view import View, text_of
+from tests.sim.swarm import peer_name
+from tests.support.fetching import LEAF, Fetching
+from tests.support.script import HOLDER, OTHER, up
+
+PEERS = (HOLDER, OTHER, peer_name(3))
+LOOSE = raw_cid(b"a loose chunk")
+HEARD = st.one_of(
+    st.tuples(st.just("yes"), st.sampled_from(PEERS), st.sampled_from(["object", "loose"])),
+    st.tuples(
+        st.sampled_from(["rate_limited", "busy", "not_held"]),
+        st.sampled_from(PEERS),
+        st.sampled_from(["object", "loose", "granted"]),
+        st.sampled_from([None, 0.0, 1.5, 17.0]),
+    ),
+    st.tuples(st.just("chunk"), st.sampled_from(PEERS)),
+    st.tuples(st.just("up"), st.sampled_from(PEERS)),
+    st.tuples(st.just("down"), st.sampled_from(PEERS)),
+    st.tuples(st.just("wait"), st.sampled_from([0.1, 1.0, 2.5, 20.0, 70.0])),
+    st.tuples(st.just("retry")),
+)
+
+
+class Watched(Fetching):
+    """A fetch of which the panels' sums are held against the machine's at each step."""
+
+    def __init__(self) -> None:
+        super().__init__(6, HOLDER, OTHER)
+        self.give(fx.Commanded(cmd.Want(LOOSE)))
+
+    def hear(self, what: tuple[Any, ...]) -> None:
+        """One thing that flows in, as hypothesis made it up."""
+        match what:
+            case ("yes", peer, about):
+                root = self.root if about == "object" else LOOSE
+                self.give(fx.MessageCame(peer, msg.StatusYesButLater(cids=(root,), eta=0, queue_bytes=0)))
+            case ("chunk", peer):
+                if lease := next((cid for cid, lease in self.leases(peer)), None):
+                    self.land(peer, lease)
+                    self.held.setdefault(lease, LEAF)
+            case ("up", peer):
+                if not self.here(peer):
+                    self.give(up(peer))
+            case ("down", peer):
+                if self.here(peer):
+                    self.give(fx.PeerDown(peer, "gone"))
+            case ("wait", seconds):
+                self.wait(seconds)
+            case ("retry",):
+                self.give(fx.Commanded(cmd.Retry((self.root,))))
+            case (reason, peer, about, after):
+                granted = tuple(cid for cid, _ in self.leases(peer))[:2]
+                cids = {"object": (self.root,), "loose": (LOOSE,), "granted": granted}[about]
+                if cids:
+                    no = msg.StatusNo(
+                        cids=cids, reason=reason, has_it=reason != "not_held", retry_after=after
+                    )
+                    self.give(fx.MessageCame(peer, no))
+
+    def leases(self, peer: PeerId) -> list[tuple[Cid, Any]]:
+        return [(cid, lease) for cid, lease in self.machine.state.leases.items() if lease.peer == peer]
+
+    def here(self, peer: PeerId) -> bool:
+        return self.machine.requester.holders.get(peer).connected
+
+    def waits(self) -> dict[Cid, set[tuple[str, PeerId | None, float]]]:
+        """What the machine itself is going to do for each want, and when: out of its own tables and timers."""
+        requester = self.machine.requester
+        found: dict[Cid, set[tuple[str, PeerId | None, float]]] = {}
+        for root, fetch in requester.fetches.items():
+            if root in requester.retry.queue:
+                continue
+            own: set[tuple[str, PeerId | None, float]] = {("push", None, round(fetch.next_push_at, 3))}
+            for peer in PEERS:
+                at = requester.grants.free_at(peer)
+                if not fetch.missing or not self.here(peer) or at <= self.now:
+                    continue
+                if peer in fetch.holders:
+                    own.add(("grant", peer, round(at, 3)))
+                elif root in requester.retry._back.get(peer, {}):
+                    own.add(("tell", peer, round(at, 3)))
+            found[root] = own
+        return found
+
+    def panels(self) -> dict[Cid, set[tuple[str, PeerId | None, float]]]:
+        """The same, out of the series alone."""
+        state = derive(self.series)
+        tries = Tries(state, self.now)
+        return {
+            cid: {
+                (one.how, None if one.how == "push" else one.peer, round(one.at, 3))
+                for one in tries.all_of(pending)
+                if one.how == "push" or one.at > self.now
+            }
+            for cid, pending in state.pending.items()
+            if not pending.queued
+        }
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(HEARD, max_size=25))
+def test_what_the_requester_waits_for_is_what_the_panels_count_down(heard: list[tuple[Any, ...]]) -> None:
+    watched = Watched()
+    for what in heard:
+        told = watched.panels()
+        before = derive(watched.series)
+        at = watched.now
+        watched.hear(what)
+        assert watched.panels() == watched.waits(), what
+        _nobody_is_asked_before_its_time(watched, before, at)
+        _the_next_is_the_soonest(watched)
+        deadline = watched.machine.next_deadline()
+        for waits in watched.panels().values():
+            assert all(deadline <= time for _, _, time in waits if time > watched.now), (what, told)
+
+
+def _the_next_is_the_soonest(watched: Watched) -> None:
+    state = derive(watched.series)
+    tries = Tries(state, watched.now)
+    for pending in state.pending.values():
+        coming = [one.at for one in tries.all_of(pending) if one.at > watched.now]
+        one = tries.next_of(pending)
+        if coming:
+            assert one is not None
+            assert one.at == min(coming)
+
+
+def _nobody_is_asked_before_its_time(watched: Watched, before: State, since: float) -> None:
+    """A peer that the panels said is left alone until some time was granted nothing before, unless it spoke."""
+    left_alone = {
+        peer.peer: peer.until for peer in before.peers.values() if peer.until and peer.until > since
+    }
+    for _, at, event in watched.series[before.seq :]:
+        match event:
+            case ev.DelayedYes(peer=peer) | ev.PeerConnected(peer=peer) | ev.StatusNo(peer=peer):
+                left_alone.pop(peer, None)
+            case ev.Granted(peer=peer) if peer in left_alone:
+                assert at >= left_alone[peer] - 1e-6
+            case _:
+                pass
+
+
+@pytest.fixture
+def limited() -> Fetching:
+    """A holder was granted a few chunks and says that it will send one, and the others in 17 s."""
+    fetching = Fetching(6, HOLDER)
+    granted = fetching.granted[HOLDER]
+    no = msg.StatusNo(cids=tuple(granted[1:]), reason="rate_limited", has_it=True, retry_after=17.0)
+    fetching.give(fx.MessageCame(HOLDER, no))
+    return fetching
+
+
+def test_a_chunk_that_comes_in_between_does_not_end_the_countdown(limited: Fetching) -> None:
+    said = limited.now
+    limited.land(HOLDER, limited.granted[HOLDER][0], after=1.0)
+    limited.granted.clear()
+    state = derive(limited.series)
+    (line,) = [text_of(row.line) for row in no_rows(View(state, limited.now, 60, Glyphs(unicode=True)))[1:]]
+    assert line.rstrip().endswith("16 s"), "it said 17 s, a second ago"
+    one = next_try(state, state.pending[limited.root], limited.now)
+    assert one is not None
+    assert (one.how, one.peer, one.reason, one.at) == ("grant", HOLDER, "rate_limited", said + 17.0)
+    limited.wait(15.9)
+    assert not limited.granted, "and so long it is left alone"
+    limited.wait(0.2)
+    assert limited.granted[HOLDER]
+
+
+def test_a_no_without_a_time_is_counted_down_too() -> None:
+    fetching = Fetching(6, HOLDER)
+    granted = tuple(fetching.granted.pop(HOLDER))
+    no = msg.StatusNo(cids=granted, reason="busy", has_it=True, retry_after=None)
+    for wait in (VAGUE_MIN, 2 * VAGUE_MIN):
+        fetching.give(fx.MessageCame(HOLDER, no))
+        one = next_try(derive(fetching.series), fetching.machine.state.pending[fetching.root], fetching.now)
+        assert one is not None
+        assert (one.how, one.peer, one.at) == ("grant", HOLDER, fetching.now + wait)
+        fetching.wait(wait + 0.01)
+        assert fetching.granted.pop(HOLDER), "just then it is granted something again"
+
+
+def test_a_lapse_is_counted_down_too() -> None:
+    fetching = Fetching(6, HOLDER, OTHER)
+    fetching.give(fx.PushDropped(HOLDER, msg.Grant(cids=tuple(fetching.granted[HOLDER]), ttl=3.0)))
+    peer = fetching.machine.state.peers[HOLDER]
+    assert (peer.until, peer.reason) == (fetching.now + SNUB, None)
+
+
+def test_what_is_under_way_when_it_was_to_be_pushed_is_put_off_in_the_series() -> None:
+    fetching = Fetching(6, HOLDER)
+    due = fetching.machine.state.pending[fetching.root].next_push_at
+    assert due is not None
+    while fetching.now < due:
+        for cid in fetching.granted.pop(HOLDER, [])[:1]:
+            fetching.give(fx.ChunkSkipped(OTHER, cid, 1))
+        # It is kept busy by a lease that is extended and granted again.
+        fetching.wait(5.0)
+    pending = fetching.machine.state.pending[fetching.root]
+    assert pending.next_push_at is not None
+    assert pending.next_push_at > fetching.now
+    assert pending.next_push_at == fetching.machine.requester.fetches[fetching.root].next_push_at
+
+
+def test_a_part_of_something_else_is_no_leave_to_ask() -> None:
+    peer = PeerState(peer=HOLDER)
+    state = State(peers={HOLDER: peer})
+    apply(state, Entry(1, 10.0, ev.StatusNo(
+        peer=HOLDER, cids=(LOOSE,), reason="rate_limited", has_it=True, retry_after=17.0)))  # fmt: skip
+    part = ev.DelayedYes(peer=HOLDER, cids=(LOOSE,), eta=0.0, queue_bytes=0, have=3)
+    apply(state, Entry(2, 11.0, part))
+    assert peer.until == 27.0
+    apply(state, Entry(3, 12.0, ev.DelayedYes(peer=HOLDER, cids=(LOOSE,), eta=0.0, queue_bytes=0)))
+    assert peer.until is None, "it says yes to all of it"
+
+
+def test_what_cannot_be_written_is_tried_again_when_the_countdown_ends() -> None:
+    fetching = Fetching(6, HOLDER)
+    fetching.machine.ledger.random = lambda: 0.9
+    fetching.give(fx.LandFailed(HOLDER, fetching.granted[HOLDER][0], LEAF, "the disk is full"))
+    fetching.granted.clear()
+    state = derive(fetching.series)
+    one = next_try(state, state.pending[fetching.root], fetching.now)
+    assert one is not None
+    assert (one.how, one.cause) == ("push", "unwritten")
+    fetching.wait(one.at - fetching.now - 0.1)
+    assert not fetching.granted
+    fetching.wait(0.2)
+    assert len(fetching.granted[HOLDER]) == 1, "one chunk, to see whether it is better now"

@@ -1,0 +1,243 @@
+"""Limits: how fast, how fair, and what is said to who would have to wait."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.api import effects as fx
+from flux_tui.core.ids import Cid, PeerId, raw_cid
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.policy import BURST_SECONDS, Bucket, Policy, PolicyChange
+from flux_tui.core.serving.upload_queue import MAX_QUEUED, MAX_WAIT_SECONDS, Uplink
+from flux_tui.core.wire import messages as msg
+from tests.support.script import HOLDER, ME, OTHER, Script, up, wanted
+
+MIB = 1 << 20
+CHUNKS = [raw_cid(b"chunk %d" % number) for number in range(64)]
+HELD = dict.fromkeys(CHUNKS, MIB)
+PEERS = [PeerId(f"12D3KooW{name * 44}") for name in "ABC"]
+
+
+def grant(script: Script, peer: PeerId, *cids: Cid) -> tuple[list[ev.Event], list[fx.Effect]]:
+    return script.give(fx.MessageCame(peer, msg.Grant(cids=cids, ttl=9)))
+
+
+# ── the bucket ──────────────────────────────────────────────────────────────────────────────────
+
+
+@given(
+    st.integers(1, 10**9),
+    st.lists(st.tuples(st.integers(1, 4 * MIB), st.floats(0, 0.01)), min_size=1, max_size=50),
+)
+def test_no_more_leaves_than_the_rate_and_one_burst(rate: int, spent: list[tuple[int, float]]) -> None:
+    bucket, now, total = Bucket(rate, 0.0), 0.0, 0
+    for amount, late in spent:
+        now = max(now, bucket.ready_at(now)) + late
+        assert total <= rate * (now + BURST_SECONDS) + 1e-3 * rate, "what left before"
+        bucket.spend(amount, now)
+        total += amount
+
+
+def test_no_rate_is_no_limit() -> None:
+    bucket = Bucket(0, 5.0)
+    assert (bucket.ready_at(7.0), bucket.wait(1e12, 7.0)) == (7.0, 0.0)
+
+
+# ── the queues ──────────────────────────────────────────────────────────────────────────────────
+
+
+def drained(uplink: Uplink, now: float, until: float) -> list[tuple[float, PeerId, Cid]]:
+    """All that leaves in this time, written at once."""
+    left = []
+    while now <= until:
+        for peer, cids in uplink.due(now).items():
+            left += [(now, peer, cid) for cid in cids]
+            uplink.remove(peer, cids)
+        now = max(uplink.next_deadline(now), now + 1e-6)
+    return left
+
+
+def test_without_limits_all_leaves_at_once() -> None:
+    uplink = Uplink(Policy(), 0.0)
+    taken, refused = uplink.add(PEERS[0], HELD, 0.0)
+    assert (taken, refused) == (CHUNKS, [])
+    assert uplink.due(0.0) == {PEERS[0]: CHUNKS}
+    assert uplink.size == 64 * MIB
+    uplink.remove(PEERS[0], CHUNKS)
+    assert (uplink.size, uplink.queues) == (0, {})
+
+
+def test_a_limit_is_kept_and_shared_evenly() -> None:
+    uplink = Uplink(Policy(upload_limit=4 * MIB), 0.0)
+    for index, peer in enumerate(PEERS):
+        taken, _ = uplink.add(peer, dict.fromkeys(CHUNKS[index * 3 : index * 3 + 3], MIB), 0.0)
+        assert len(taken) == 3
+    left = drained(uplink, 0.0, 10.0)
+    assert len(left) == 9
+    assert [peer for _, peer, _ in left[:3]] == PEERS, "in turn"
+    assert 1.7 <= left[-1][0] <= 2.0, "nine MiB at four a second, less the burst and the last chunk"
+
+
+def test_what_would_wait_too_long_is_refused_but_never_the_first() -> None:
+    uplink = Uplink(Policy(per_peer_limit=MIB), 0.0)
+    taken, refused = uplink.add(PEERS[0], HELD, 0.0)
+    assert 2 <= len(taken) <= 4
+    assert taken + refused == CHUNKS
+    assert uplink.wait(PEERS[0], 0.0) > MAX_WAIT_SECONDS
+    assert uplink.wait(PEERS[1], 0.0) == 0, "another peer has a limit of its own"
+    slow = Uplink(Policy(upload_limit=1), 0.0)
+    assert slow.add(PEERS[0], {CHUNKS[0]: MIB}, 0.0) == ([CHUNKS[0]], [])
+
+
+def test_a_queue_remembers_its_debt_when_it_is_empty() -> None:
+    uplink = Uplink(Policy(per_peer_limit=MIB), 0.0)
+    uplink.add(PEERS[0], {CHUNKS[0]: MIB}, 0.0)
+    uplink.due(0.0)
+    uplink.remove(PEERS[0], [CHUNKS[0]])
+    assert not uplink.queues
+    uplink.add(PEERS[0], {CHUNKS[1]: MIB}, 0.1)
+    assert uplink.due(0.1) == {}
+    assert 0.7 <= uplink.next_deadline(0.1) <= 1.0
+
+
+def test_chunks_a_second_are_a_limit_of_their_own() -> None:
+    uplink = Uplink(Policy(upload_chunks=10), 0.0)
+    uplink.add(PEERS[0], dict.fromkeys(CHUNKS[:20], 1), 0.0)
+    left = drained(uplink, 0.0, 5.0)
+    assert len(left) == 20
+    assert 1.5 <= left[-1][0] <= 2.0
+
+
+def test_a_queue_is_bounded() -> None:
+    uplink = Uplink(Policy(), 0.0)
+    many = {raw_cid(b"%d" % number): 1 for number in range(MAX_QUEUED + 5)}
+    taken, refused = uplink.add(PEERS[0], many, 0.0)
+    assert (len(taken), len(refused)) == (MAX_QUEUED, 5)
+
+
+@given(st.data())
+def test_the_counts_add_up_whatever_happens(data: st.DataObject) -> None:
+    limits = data.draw(st.sampled_from([Policy(), Policy(upload_limit=MIB), Policy(per_peer_limit=MIB // 2)]))
+    uplink, now = Uplink(limits, 0.0), 0.0
+    for _ in range(data.draw(st.integers(1, 30))):
+        peer = data.draw(st.sampled_from(PEERS))
+        match data.draw(st.sampled_from(["add", "due", "remove", "forget", "change"])):
+            case "add":
+                queued = uplink.queues.get(peer, ())
+                some = data.draw(st.lists(st.sampled_from(CHUNKS), unique=True, max_size=5))
+                uplink.add(peer, {cid: MIB // 4 for cid in some if cid not in queued}, now)
+            case "due":
+                uplink.due(now)
+            case "remove":
+                uplink.remove(peer, data.draw(st.lists(st.sampled_from(CHUNKS), max_size=5)))
+            case "forget":
+                uplink.forget(peer)
+            case "change":
+                uplink.change(Policy(upload_limit=data.draw(st.sampled_from([0, 1, MIB]))), now)
+        now += data.draw(st.floats(0, 1))
+        queues = uplink.queues.values()
+        assert uplink.size == sum(sum(q.waiting.values()) + sum(q.leaving.values()) for q in queues)
+        assert all(len(queue) and queue.waiting_size == sum(queue.waiting.values()) for queue in queues)
+    uplink.due(now + 1e9)
+    assert uplink.next_deadline(now + 1e9) > now
+
+
+# ── what is said ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_rate_limited_says_when_to_come_back_and_what_was_taken_is_sent() -> None:
+    script = Script(HELD, upload_limit=MIB)
+    script.give(up(OTHER))
+    events, effects = grant(script, OTHER, *CHUNKS[:16])
+    taken = next(event for event in events if isinstance(event, ev.GrantReceived))
+    no = next(event for event in events if isinstance(event, ev.AnsweredNo))
+    assert (*taken.cids, *no.cids) == tuple(CHUNKS[:16])
+    assert (no.reason, no.has_it) == ("rate_limited", True)
+    assert no.retry_after is not None
+    assert 0.5 <= no.retry_after <= 4
+    served = [cid for effect in effects if isinstance(effect, fx.Serve) for cid in effect.cids]
+    while len(served) < len(taken.cids):
+        script.give(fx.ChunksWritten(OTHER, tuple(served), MIB))
+        wait = script.machine.next_deadline() - script.now
+        assert 0 < wait <= 1.1, "it says itself when the next one may leave"
+        _, effects = script.give(fx.Tick(), wait)
+        served += [cid for effect in effects if isinstance(effect, fx.Serve) for cid in effect.cids]
+    assert tuple(served) == taken.cids
+
+
+def test_who_asks_while_the_limit_is_used_up_hears_it_with_the_first_answer() -> None:
+    script = Script(HELD, upload_limit=MIB)
+    script.give(up(OTHER))
+    script.give(up(HOLDER))
+    grant(script, OTHER, *CHUNKS[:16])
+    events, effects = script.give(fx.IntentCame(wanted(HOLDER, CHUNKS[20]), "direct"))
+    assert isinstance(events[0], ev.AnsweredNo)
+    assert events[0].reason == "rate_limited"
+    assert isinstance(effects[0], fx.Push)
+    assert script.machine.state.peers[HOLDER].said == {"rate_limited": 1}
+
+
+def test_denied_to_who_is_named_and_to_who_is_not() -> None:
+    for limits in ({"deny": (OTHER,)}, {"allow": (HOLDER,)}):
+        script = Script(HELD, **limits)
+        script.give(up(OTHER))
+        script.give(up(HOLDER))
+        (no, *_), _ = script.give(fx.IntentCame(wanted(OTHER, CHUNKS[0]), "direct"))
+        assert isinstance(no, ev.AnsweredNo)
+        assert (no.reason, no.retry_after) == ("denied", None)
+        (no, *_), effects = grant(script, OTHER, CHUNKS[0])
+        assert isinstance(no, ev.AnsweredNo)
+        assert no.reason == "denied"
+        assert not any(isinstance(effect, fx.Serve) for effect in effects)
+        events, _ = script.give(fx.IntentCame(wanted(HOLDER, CHUNKS[0]), "direct"))
+        assert isinstance(events[-1], ev.AnsweredLater)
+
+
+def test_a_denial_while_it_runs_takes_back_what_was_promised() -> None:
+    script = Script(HELD, upload_limit=MIB)
+    script.give(up(OTHER))
+    grant(script, OTHER, *CHUNKS[:2])
+    change = cmd.Configure(PolicyChange(deny=(OTHER,)), "mark")
+    events, effects = script.give(fx.Commanded(change))
+    assert isinstance(events[0], ev.PolicyChanged)
+    assert (events[0].by, events[0].policy.upload_limit, events[0].policy.deny) == ("mark", MIB, (OTHER,))
+    assert isinstance(events[1], ev.AnsweredNo)
+    assert (events[1].reason, set(events[1].cids)) == ("denied", set(CHUNKS[:2]))
+    assert any(isinstance(effect, fx.Unserve) for effect in effects)
+    assert script.machine.state.policy == events[0].policy
+
+
+def test_a_limit_that_is_lifted_lets_all_go() -> None:
+    script = Script(HELD, upload_limit=1)
+    script.give(up(OTHER))
+    grant(script, OTHER, CHUNKS[0])
+    _, effects = grant(script, OTHER, CHUNKS[1])
+    assert not any(isinstance(effect, fx.Serve) for effect in effects)
+    script.give(fx.ChunksWritten(OTHER, (CHUNKS[0],), MIB))
+    _, effects = script.give(fx.Commanded(cmd.Configure(PolicyChange(upload_limit=0))))
+    _, more = grant(script, OTHER, CHUNKS[2])
+    served = [cid for effect in (*effects, *more) if isinstance(effect, fx.Serve) for cid in effect.cids]
+    assert CHUNKS[2] in served
+
+
+def test_a_node_that_goes_away_says_so_to_all_who_count_on_it() -> None:
+    script = Script(HELD, upload_limit=MIB)
+    script.give(up(OTHER))
+    script.give(up(HOLDER))
+    grant(script, OTHER, *CHUNKS[:2])
+    script.give(fx.IntentCame(wanted(HOLDER, CHUNKS[5]), "direct"))
+    events, effects = script._take(script.machine.stop("stopped", script.now))
+    noes = [event for event in events if isinstance(event, ev.AnsweredNo)]
+    assert {(no.peer, no.reason) for no in noes} == {(OTHER, "shutting_down"), (HOLDER, "shutting_down")}
+    assert all(no.retry_after and no.has_it for no in noes)
+    pushed = [effect.peer for effect in effects if isinstance(effect, fx.Push)]
+    assert set(pushed) == {OTHER, HOLDER}
+    assert isinstance(events[-1], ev.NodeStopped)
+    assert script.machine.handle(fx.IntentCame(wanted(OTHER, CHUNKS[7]), "direct"), script.now) == ([], [])
+
+
+def test_the_policy_stands_in_the_series_when_it_differs() -> None:
+    script = Script(HELD, upload_limit=5)
+    assert script.machine.state.policy == Policy(upload_limit=5)
+    assert script.machine.ledger.me == ME
+    assert not any(isinstance(e.event, ev.PolicyChanged) for e in Script(HELD).series)

@@ -1,0 +1,99 @@
+"""The buffer of a stream behaves as the bytearray in whose place it stands, and gives its pieces away uncopied."""
+
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flux_tui.core.wire import codec
+from flux_tui.net.connections.frames import JOINED, SMALL, FrameBuffer, FrameBuffers
+from flux_tui.net.flux import push_stream, transport
+from flux_tui.net.upstream import budget
+from flux_tui.store.disk import file_io
+
+PIECES = st.binary(max_size=9) | st.integers(SMALL - 1, SMALL + 1).map(bytes)
+STEPS = st.lists(PIECES | st.integers(0, 30) | st.integers(SMALL - 5, 3 * SMALL) | st.none(), max_size=40)
+
+
+@given(STEPS)
+def test_it_is_the_part_of_a_bytearray_that_yamux_uses(steps: list[bytes | int | None]) -> None:
+    """Bytes: they came; a number: so many are read; None: all is read."""
+    plain, ours = bytearray(), FrameBuffer()
+    for step in steps:
+        if isinstance(step, bytes):
+            plain.extend(step)
+            ours.extend(memoryview(b"?" + step)[1:])
+        elif step is None:
+            assert bytes(ours) == bytes(plain)
+            plain.clear()
+            ours.clear()
+        else:
+            assert ours[:step] == bytes(plain[:step])
+            del plain[:step]
+            del ours[:step]
+        assert (len(ours), bool(ours), bytes(ours)) == (len(plain), bool(plain), bytes(plain))
+
+
+@given(STEPS)
+def test_what_is_taken_is_what_came_in_its_order_whatever_comes_later(
+    steps: list[bytes | int | None],
+) -> None:
+    """As above; what was taken is looked at only at the end, when its buffer has long gone on."""
+    came, ours = bytearray(), FrameBuffer()
+    taken: list[bytes | bytearray | memoryview] = []
+    for step in steps:
+        if isinstance(step, bytes):
+            came.extend(step)
+            ours.extend(step)
+        elif ours:
+            piece = ours.take(step or 1)
+            assert 0 < len(piece) <= (step or 1)
+            taken.append(piece)
+    whole = b"".join(taken)
+    assert whole + bytes(ours) == came
+    assert len(ours) == len(came) - len(whole)
+
+
+def test_a_large_piece_is_given_away_as_it_came() -> None:
+    buffer = FrameBuffer()
+    piece = bytes(SMALL)
+    buffer.extend(piece)
+    assert buffer.take(SMALL) is piece
+    assert not buffer
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, SMALL - 1])
+def test_a_byte_kept_costs_about_a_byte_however_finely_it_was_cut(size: int) -> None:
+    buffer = FrameBuffer()
+    for _ in range(1_000_000 // size):
+        buffer.extend(bytes(size))
+    pieces = list(buffer._pieces)
+    assert sum(map(sys.getsizeof, pieces)) < 1.2 * len(buffer) + JOINED
+
+
+def test_what_is_taken_keeps_at_most_twice_as_much_in_memory() -> None:
+    message = bytes(range(256)) * 256
+    buffer = FrameBuffer()
+    buffer.extend(memoryview(message)[: len(message) // 2])
+    part = buffer.take(len(message) // 4)
+    assert isinstance(part, bytes), "of a quarter of a message, a copy"
+    assert part == message[: len(part)]
+
+
+def test_a_reader_never_waits_for_what_may_not_come() -> None:
+    """These stand in four modules; transfers would stall if one of them outgrew the next."""
+    assert push_stream.READ_BYTES <= budget.SHARE // 2, (
+        "who waits for so much is read on, whoever else has parked"
+    )
+    assert codec.PREFIX_BYTES + codec.MAX_HEADER <= push_stream.READ_BYTES
+    most = codec.PREFIX_BYTES + codec.MAX_HEADER + codec.MAX_PAYLOAD
+    assert most + transport.WINDOW_STEP <= budget.RECEIVE_WINDOW, "a whole frame fits into what was granted"
+    assert file_io.DIRECT_MAX >= codec.MAX_PAYLOAD
+
+
+def test_each_stream_has_its_own() -> None:
+    buffers = FrameBuffers()
+    buffers[1] = buffers[3] = bytearray()
+    buffers[1].extend(b"one")
+    assert (bytes(buffers[1]), bytes(buffers[3])) == (b"one", b"")

@@ -1,0 +1,359 @@
+"""Peers that are silently gone, connections that are cut in the middle of a write, and the newest of several."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from libp2p.io.trio import TrioTCPStream
+from libp2p.network.connection.raw_connection import RawConnection
+
+from flux_tui.net.connections import keepalive, whole_writes
+from flux_tui.net.connections.keepalive import (
+    DEAD_TICKS,
+    PING_TICKS,
+    SILENT,
+    TICK_SECONDS,
+    Keepalive,
+    probe,
+    set_options,
+)
+from flux_tui.net.connections.whole_writes import keep_whole
+from flux_tui.net.flux import host
+from flux_tui.net.upstream import budget, dialling
+from tests.support.hosts import silent_port
+from tests.support.networks import Loopback, Node, connect, node, words
+
+MIB = 1024 * 1024
+
+
+class Peer:
+    """The other end of a connection, as a test has it."""
+
+    def __init__(self, *, answers: bool = True, unsent: int | None = 0) -> None:
+        self.heard = 0
+        self.unsent = unsent
+        self.answers = answers
+        self.pings: list[float] = []
+        self.aborted: tuple[float, str] | None = None
+
+    async def ping(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self.pings.append(trio.current_time())
+        if self.answers:
+            self.heard += 1
+
+    def abort(self, why: str) -> None:
+        self.aborted = self.aborted or (trio.current_time(), why)
+
+
+@asynccontextmanager
+async def watched(*peers: Peer) -> AsyncIterator[float]:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Keepalive(lambda: peers).run)
+        yield trio.current_time()
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_silent_peer_is_asked_and_then_given_up(autojump_clock: trio.testing.MockClock) -> None:
+    silent, lively, chatty = Peer(answers=False), Peer(), Peer(answers=False)
+    async with watched(silent, lively, chatty) as began:
+        for _ in range(100):
+            chatty.heard += 1
+            await trio.sleep(1)
+    assert silent.pings[0] - began == pytest.approx((PING_TICKS + 1) * TICK_SECONDS)
+    assert silent.aborted is not None
+    assert silent.aborted[0] - began == pytest.approx((DEAD_TICKS + 1) * TICK_SECONDS)
+    assert silent.aborted[0] - began < 35
+    assert silent.aborted[1] == SILENT
+    assert lively.aborted is chatty.aborted is None
+    assert len(lively.pings) > 3
+    assert not chatty.pings, "who sends all the time is not asked"
+
+
+async def test_what_the_other_system_acknowledges_is_a_sign_of_life(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """A ping lies behind megabytes on a slow line."""
+    slow, stuck = Peer(answers=False, unsent=10 * MIB), Peer(answers=False, unsent=10 * MIB)
+    async with watched(slow, stuck):
+        for _ in range(100):
+            assert slow.unsent is not None
+            slow.unsent -= 100_000
+            await trio.sleep(1)
+    assert slow.aborted is None
+    assert stuck.aborted is not None
+
+
+async def test_who_was_stopped_itself_does_not_blame_its_peers(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    peer = Peer(answers=False)
+    async with watched(peer):
+        for _ in range(10):
+            await trio.sleep(2 * TICK_SECONDS)
+            autojump_clock.jump(1000)  # stopped, or asleep
+            await trio.sleep(1)
+            peer.heard += 1
+    assert peer.aborted is None
+
+
+@pytest.mark.parametrize(
+    ("answers", "unsent", "alive"),
+    [(True, 0, True), (False, 0, True), (False, None, False), (True, None, True)],
+)
+async def test_a_connection_is_asked_before_it_is_used_again(
+    answers: bool, unsent: int | None, alive: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    peer = Peer(answers=answers, unsent=unsent)
+    assert await probe(peer) == alive
+    assert (peer.aborted is None) == alive
+    assert len(peer.pings) == 1
+
+
+async def test_what_is_not_acknowledged_in_seconds_is_dead(autojump_clock: trio.testing.MockClock) -> None:
+    peer = Peer(answers=False)
+
+    async def ping() -> None:
+        await trio.lowlevel.checkpoint()
+        peer.unsent = 12
+
+    peer.ping = ping  # type: ignore[method-assign]
+    began = trio.current_time()
+    assert not await probe(peer)
+    assert trio.current_time() - began < 5
+
+
+def test_the_system_is_told_to_notice() -> None:
+    with socket.socket() as sock:
+        set_options(trio.socket.from_stdlib_socket(sock))
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+            idle = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+            every = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL)
+            assert idle + every * sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) <= 30
+    one, other = socket.socketpair()
+    with one, other:
+        set_options(trio.socket.from_stdlib_socket(one))  # no TCP: nothing happens
+
+
+def test_a_system_without_those_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT"):
+        monkeypatch.delattr(socket, name, raising=False)
+    with socket.socket() as sock:
+        set_options(trio.socket.from_stdlib_socket(sock))
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+# ── writes ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@asynccontextmanager
+async def line() -> AsyncIterator[tuple[RawConnection, trio.SocketStream]]:
+    """A connection that is kept whole, and what its other end reads from."""
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listeners[0] as listener:
+        port = listener.socket.getsockname()[1]
+        near = await trio.open_tcp_stream("127.0.0.1", port)
+        far = await listener.accept()
+        near.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
+        raw = RawConnection(TrioTCPStream(near), True)
+        keep_whole(raw)
+        async with near, far:
+            yield raw, far
+
+
+async def test_a_write_that_is_cancelled_is_finished_if_the_peer_takes_it() -> None:
+    data = bytes(range(256)) * 64 * 1024
+    async with line() as (raw, far), trio.open_nursery() as nursery:
+        read = bytearray()
+
+        async def take() -> None:
+            async for part in far:
+                read.extend(part)
+
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as writers:
+                writers.start_soon(raw.write, data)
+                await trio.testing.wait_all_tasks_blocked()
+                nursery.start_soon(take)
+                scope.cancel()
+        await raw.write(b"and more")
+        await raw.close()
+        with trio.fail_after(15):
+            while len(read) < len(data) + 8:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+        nursery.cancel_scope.cancel()
+    assert bytes(read) == data + b"and more"
+
+
+async def test_a_write_that_is_cut_in_the_middle_ends_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whole_writes, "FINISH_SECONDS", 0.05)
+    async with line() as (raw, far):
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as writers:
+                writers.start_soon(raw.write, bytes(32 * MIB))
+                await trio.testing.wait_all_tasks_blocked()
+                scope.cancel()
+        size = 0
+        with trio.fail_after(15):
+            try:
+                while part := await far.receive_some(MIB):
+                    size += len(part)
+            except trio.BrokenResourceError:
+                pass
+        assert 0 < size < 32 * MIB
+        assert await raw.read(1) == b""
+
+
+# ── links ───────────────────────────────────────────────────────────────────────────────────────
+
+
+class Cable:
+    """A way to a node that can be cut without a word."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self.port = 0
+        self.whole = trio.Event()
+        self.whole.set()
+
+    async def run(self, task_status: Any) -> None:
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        self.port = listeners[0].socket.getsockname()[1]
+        task_status.started()
+        await trio.serve_listeners(self._carry, listeners)
+
+    async def _carry(self, near: trio.SocketStream) -> None:
+        far = await trio.open_tcp_stream("127.0.0.1", self._to)
+        async with near, far, trio.open_nursery() as nursery:
+            nursery.start_soon(self._pass_on, near, far, nursery.cancel_scope)
+            nursery.start_soon(self._pass_on, far, near, nursery.cancel_scope)
+
+    async def _pass_on(
+        self, source: trio.SocketStream, sink: trio.SocketStream, scope: trio.CancelScope
+    ) -> None:
+        try:
+            async for data in source:
+                await self.whole.wait()
+                await sink.send_all(data)
+        except trio.BrokenResourceError:
+            pass
+        scope.cancel()
+
+
+@asynccontextmanager
+async def cable(to: Node) -> AsyncIterator[Cable]:
+    async with trio.open_nursery() as nursery:
+        laid = Cable(to.port)
+        await nursery.start(laid.run)
+        yield laid
+        nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the other system acknowledges cannot be told: on loopback the cable's own end does, whatever comes of it."""
+    monkeypatch.setattr(budget, "unsent_of", lambda sock: None)
+    monkeypatch.setattr(keepalive, "PROBE_SECONDS", 0.2)
+
+
+async def test_a_link_that_went_silent_ends_on_both_sides(
+    deaf: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keepalive, "TICK_SECONDS", 0.1)
+    monkeypatch.setattr(keepalive, "STALL_TICKS", 1000)
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b, cable(b) as way:
+        a.network.dial(f"/ip4/127.0.0.1/tcp/{way.port}/p2p/{b.id}")
+        await a.seen.up(b.id)
+        await b.seen.up(a.id)
+        await trio.sleep(10 * 0.1)
+        assert a.seen.links == [("up", b.id)], "who is idle is not gone"
+        way.whole = trio.Event()
+        await a.seen.down(b.id)
+        await b.seen.down(a.id)
+        assert a.seen.whys == b.seen.whys == [SILENT]
+
+
+async def test_who_asks_for_a_peer_again_gets_it_by_another_way(deaf: None) -> None:
+    """The link counts as up, and is dead. The peer takes the new connection for its link, at both ends."""
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b, cable(b) as way:
+        a.network.dial(f"/ip4/127.0.0.1/tcp/{way.port}/p2p/{b.id}", keep=True)
+        await a.seen.up(b.id)
+        await b.seen.up(a.id)
+        way.whole = trio.Event()
+        a.network.dial(b.addr, keep=True)
+        await a.seen.until(lambda: a.seen.links == [("up", b.id), ("down", b.id), ("up", b.id)])
+        await b.seen.until(lambda: b.seen.links == [("up", a.id), ("down", a.id), ("up", a.id)])
+        assert a.network.push(b.id, words(1))
+        assert b.network.push(a.id, words(2))
+        await b.seen.until(lambda: words(1) in b.seen.messages)
+        await a.seen.until(lambda: words(2) in a.seen.messages)
+
+
+async def test_who_asks_again_for_what_is_kept_has_it_looked_at(deaf: None) -> None:
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b, cable(b) as way:
+        addr = f"/ip4/127.0.0.1/tcp/{way.port}/p2p/{b.id}"
+        a.network.dial(addr, keep=True)
+        await a.seen.up(b.id)
+        a.network.dial(addr, keep=True)  # it is alive: nothing happens
+        way.whole, cut = trio.Event(), way.whole
+        a.network.dial(addr, keep=True)
+        await a.seen.down(b.id)
+        way.whole = cut
+        await a.seen.up(b.id)
+
+
+async def test_an_address_that_leads_nowhere_does_not_hold_up_another_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A peer moved: its old address is still being dialled when somebody names the new one."""
+    for module in (host, dialling):
+        monkeypatch.setattr(module, "DIAL_SECONDS", 1000.0)
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b, silent_port() as nowhere:
+        a.network.dial(f"/ip4/127.0.0.1/tcp/{nowhere}/p2p/{b.id}", keep=True)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        a.network.dial(b.addr, keep=True)
+        await a.seen.up(b.id)
+        assert not a.seen.failed
+
+
+async def test_a_live_link_is_left_alone_by_who_asks_again() -> None:
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
+        await connect(a, b)
+        for _ in range(5):
+            a.network.dial(b.addr)
+        a.network.push(b.id, words(1))
+        await b.seen.until(lambda: b.seen.messages)
+        assert a.seen.links == [("up", b.id)]
+        assert not a.seen.failed
+
+
+async def test_it_does_not_speak_flux_is_said_only_if_it_says_so() -> None:
+    from libp2p import new_host
+    from libp2p.crypto.ed25519 import create_new_key_pair
+    from multiaddr import Multiaddr
+
+    from flux_tui.net.flux.peer_links import PROTOCOL
+    from flux_tui.net.flux.transport import muxers, security
+
+    key = create_new_key_pair(bytes([9]) * 32)
+    other = new_host(key_pair=key, sec_opt=security(key), muxer_opt=muxers())
+
+    async def hang_up(stream: object) -> None:
+        await stream.reset()  # type: ignore[attr-defined]
+
+    async with other.run(listen_addrs=[Multiaddr("/ip4/127.0.0.1/tcp/0")]), node(Loopback(), 1) as a:
+        addr = str(other.get_addrs()[0])
+        a.network.dial(addr)
+        await a.seen.until(lambda: a.seen.failed)
+        assert a.seen.failed[-1][1].endswith("answers, but does not speak flux")
+        other.set_stream_handler(PROTOCOL, hang_up)
+        a.network.dial(addr)
+        await a.seen.until(lambda: len(a.seen.failed) == 2)
+        assert "does not speak flux" not in a.seen.failed[-1][1]
+        assert "no link came up" in a.seen.failed[-1][1] or "does not answer" in a.seen.failed[-1][1]

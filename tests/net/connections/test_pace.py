@@ -1,0 +1,131 @@
+"""How fast what a peer pushes is read: at once while it is heeded, slowly while it is not."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import trio
+from libp2p.pubsub.pb import rpc_pb2
+from libp2p.utils.varint import encode_uvarint
+from trio.testing import MockClock
+
+from flux_tui.core.fetching.sources import LEASE_MIN
+from flux_tui.core.ids import PeerId, raw_cid
+from flux_tui.core.wire import codec
+from flux_tui.core.wire.messages import MAX_CIDS_WANT, Error, Intent, Message, SealedIntent, Want
+from flux_tui.net.connections.pace import UNHEEDED, Pace
+from flux_tui.net.flux.broadcast import GOSSIP_BURST, GOSSIP_RATE, MAX_PARTS, TooManyPartsError, _PacedRpcs
+from flux_tui.net.flux.push_stream import MESSAGE_BURST, MESSAGE_RATE, StreamSource, read_from
+
+PEER = PeerId("12D3KooWsomebody")
+COUNT = 1000
+
+
+class Stream:
+    """What was written to it is there at once, and then it ends."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.muxed_conn = SimpleNamespace(peer_id=PEER)
+        self.metric_send_channel = None
+
+    async def read(self, n: int | None = None) -> bytes:
+        await trio.lowlevel.checkpoint()
+        data, self._data = self._data[:n], self._data[len(self._data[:n]) :]
+        return data
+
+    async def write(self, data: bytes) -> None:
+        raise AssertionError("nothing is answered here")
+
+
+class Listener:
+    """A receiver that heeds, or does not."""
+
+    def __init__(self, heeded: bool) -> None:
+        self.heeded = heeded
+        self.heard = 0
+
+    def on_message(self, peer: PeerId, message: Message) -> None:
+        self.heard += 1
+
+    def heeds(self, peer: PeerId) -> bool:
+        assert peer == PEER
+        return self.heeded
+
+
+@pytest.mark.parametrize("heeded", [True, False])
+async def test_messages_of_a_peer_that_is_not_heeded(autojump_clock: MockClock, heeded: bool) -> None:
+    listener = Listener(heeded)
+    frame = codec.encode_frame(Error(text=""))
+    start = trio.current_time()
+    with pytest.raises(EOFError):
+        await read_from(StreamSource(Stream(frame * COUNT)), PEER, cast("Any", listener))
+    took = trio.current_time() - start
+    assert listener.heard == COUNT, "none is lost"
+    if heeded:
+        assert took == 0
+    else:
+        assert took >= (COUNT * UNHEEDED - MESSAGE_BURST) / MESSAGE_RATE
+
+
+async def test_grants_of_an_honest_peer_come_in_time_behind_wants_that_are_not_heeded(
+    autojump_clock: MockClock,
+) -> None:
+    """As many as it may have out at once by its own settings, none of them heeded."""
+    want = codec.encode_frame(a_sealed_want())
+    listener = Listener(heeded=False)
+    start = trio.current_time()
+    with pytest.raises(EOFError):
+        await read_from(StreamSource(Stream(want * 40)), PEER, cast("Any", listener))
+    assert listener.heard == 40
+    assert trio.current_time() - start < LEASE_MIN / 10
+
+
+def a_sealed_want() -> Message:
+    body = Want(cids=tuple(raw_cid(b"%d" % number) for number in range(MAX_CIDS_WANT)))
+    intent = Intent(origin=PEER, nonce=bytes(12), expires=1e9, body=body)
+    return SealedIntent(signed=codec.encode_intent(intent), signature=bytes(64))
+
+
+def rpcs_of(stream: Stream, *, heeded: bool) -> _PacedRpcs:
+    return _PacedRpcs(
+        cast("Any", stream), Pace(GOSSIP_BURST, GOSSIP_RATE), lambda: heeded, lambda named: None
+    )
+
+
+def rpc(parts: int) -> bytes:
+    """A message of so many parts, its own frame counted as one."""
+    body = rpc_pb2.RPC(publish=[rpc_pb2.Message(data=b"x")] * (parts - 1)).SerializeToString()
+    return bytes(encode_uvarint(len(body)) + body)
+
+
+@pytest.mark.parametrize("heeded", [True, False])
+async def test_gossip_of_a_peer_that_is_not_heeded(autojump_clock: MockClock, heeded: bool) -> None:
+    message = rpc(10)
+    count = int(GOSSIP_BURST) // 10 + 1
+    rpcs = rpcs_of(Stream(message * count), heeded=heeded)
+    start = trio.current_time()
+    for _ in range(count):
+        assert await rpcs.read() == message, "all of it comes as it was"
+    took = trio.current_time() - start
+    if heeded:
+        assert took == 0
+    else:
+        assert took >= ((count - 1) * 10 * UNHEEDED - GOSSIP_BURST) / GOSSIP_RATE
+
+
+async def test_what_a_message_costs_is_waited_for_before_the_next_and_not_while_it_is_held(
+    autojump_clock: MockClock,
+) -> None:
+    message = rpc(MAX_PARTS)
+    rpcs = rpcs_of(Stream(message * 2), heeded=False)
+    start = trio.current_time()
+    assert await rpcs.read() == message
+    assert trio.current_time() == start
+    await rpcs.read()
+    assert trio.current_time() > start + 60
+
+
+async def test_a_message_of_thousands_of_parts_is_none(autojump_clock: MockClock) -> None:
+    with pytest.raises(TooManyPartsError, match="1,025"):
+        await rpcs_of(Stream(rpc(MAX_PARTS + 1)), heeded=True).read()

@@ -1,0 +1,175 @@
+"""Relays over real libp2p on loopback: who is reached through one, and who is not."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import trio
+from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.peer.id import ID
+from multiaddr import Multiaddr
+
+from flux_tui.net.addresses.dial_guard import by_person
+from flux_tui.net.flux import host, relay
+from flux_tui.net.port import NetworkError
+from tests.support.hosts import silent_port
+from tests.support.networks import BOUND, MIB, Node, Seen, a_chunk, portion, words
+
+
+@asynccontextmanager
+async def member(number: int, **options: Any) -> AsyncIterator[Node]:
+    seen = Seen()
+    key = create_new_key_pair(bytes([number]) * 32)
+    opening = host.open_network(key, ["/ip4/127.0.0.1/tcp/0"], use_mdns=False, **options)
+    async with opening(seen) as network:
+        yield Node(network, seen)
+
+
+async def through(asker: Node, addr: str) -> None:
+    """Have a link by this address; a reservation may still be on its way."""
+    with trio.fail_after(BOUND):
+        while not asker.seen.links:
+            asker.network.dial(addr)
+            await asker.seen.until(lambda: asker.seen.links or asker.seen.failed)
+            asker.seen.failed.clear()
+
+
+async def test_a_node_is_reached_through_its_relay() -> None:
+    chunks = [a_chunk(MIB, fill=number) for number in range(8)]
+    async with (
+        member(1, serve_relay=True) as middle,
+        member(2, relays=[middle.addr]) as hidden,
+        member(3) as asker,
+    ):
+        addr = hidden.network.addrs[0]
+        assert addr == f"{middle.addr}/p2p-circuit/p2p/{hidden.id}"
+        await through(asker, addr)
+        await hidden.seen.up(asker.id)
+        assert asker.seen.addrs == [addr]
+        for number in range(100):
+            assert asker.network.push(hidden.id, words(number))
+        hidden.network.serve(asker.id, portion(*chunks))
+        await hidden.seen.until(lambda: len(hidden.seen.messages) == 100)
+        await asker.seen.until(lambda: len(asker.seen.payloads) == len(chunks))
+        assert asker.seen.payloads == {chunk.cid: chunk.data for chunk in chunks}
+        assert not middle.seen.messages, "it is not told what it carries"
+        assert not middle.seen.links
+    assert asker.seen.latest(hidden.id) == "down"
+
+
+async def test_a_private_swarm_has_relays_too() -> None:
+    key = bytes(range(32))
+    async with (
+        member(1, serve_relay=True, swarm_key=key) as middle,
+        member(2, relays=[middle.addr], swarm_key=key) as hidden,
+        member(3, swarm_key=key) as asker,
+    ):
+        await through(asker, hidden.network.addrs[0])
+        asker.network.push(hidden.id, words(7))
+        await hidden.seen.until(lambda: hidden.seen.messages == [words(7)])
+
+
+async def test_a_relay_that_comes_back_gives_the_place_back() -> None:
+    async with member(1, serve_relay=True) as first:
+        port, addr = first.port, first.addr
+    async with member(2, relays=[addr]) as hidden, member(3) as asker:
+        await hidden.seen.until(lambda: hidden.seen.failed)
+        assert hidden.seen.failed[0][1].startswith(f"there is no place at the relay {addr}: ")
+        seen = Seen()
+        key = create_new_key_pair(bytes([1]) * 32)
+        again = host.open_network(key, [f"/ip4/127.0.0.1/tcp/{port}"], use_mdns=False, serve_relay=True)
+        async with again(seen):
+            await through(asker, hidden.network.addrs[0])
+            await hidden.seen.up(asker.id)
+
+
+async def test_who_has_no_place_is_not_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with (
+        member(1, serve_relay=True) as middle,
+        member(2) as stranger,
+        member(3) as asker,
+        member(4) as no_relay,
+    ):
+        addr = relay.circuit_addr(middle.addr, stranger.id)
+        asker.network.dial(addr)
+        await asker.seen.until(lambda: asker.seen.failed)
+        said = "the relay says: that peer is not there (it has no reservation)"
+        assert asker.seen.failed == [(addr, f"{addr} cannot be reached: {said}")]
+        asker.seen.failed.clear()
+        addr = relay.circuit_addr(no_relay.addr, stranger.id)
+        asker.network.dial(addr)
+        await asker.seen.until(lambda: asker.seen.failed)
+        assert asker.seen.failed[0][1].endswith("the relay does not answer, or is none")
+        monkeypatch.setattr(relay, "MAX_RESERVATIONS", 0)
+        async with member(5, relays=[middle.addr]) as late:
+            await late.seen.until(lambda: late.seen.failed)
+            assert "it has no place left" in late.seen.failed[0][1]
+
+
+async def test_a_relay_is_tried_at_all_of_its_addresses() -> None:
+    """It is named by an old one, too; who asks knows yet another that leads nowhere."""
+    async with member(1, serve_relay=True) as middle, silent_port() as port:
+        old = f"/ip4/127.0.0.1/tcp/1/p2p/{middle.id}"
+        async with member(2, relays=[old, middle.addr]) as hidden, member(3) as asker:
+            stale = [Multiaddr(f"/ip4/127.0.0.1/tcp/{number}") for number in (port, 1)]
+            store = asker.network._host.get_peerstore()  # type: ignore[attr-defined]
+            with by_person():
+                store.add_addrs(ID.from_base58(middle.id), stale, 120)
+            await through(asker, relay.circuit_addr(middle.addr, hidden.id))
+            await hidden.seen.up(asker.id)
+            assert not hidden.seen.failed
+            assert hidden.network.addrs[:2] == tuple(
+                relay.circuit_addr(addr, hidden.id) for addr in (old, middle.addr)
+            )
+
+
+async def test_one_that_answers_at_none_of_them_is_one_sentence() -> None:
+    peer = ID.from_pubkey(create_new_key_pair(bytes([9]) * 32).public_key)
+    named = [f"/ip4/127.0.0.1/tcp/{port}/p2p/{peer}" for port in (1, 2)]
+    async with member(1, relays=named) as hidden:
+        await hidden.seen.until(lambda: hidden.seen.failed)
+        text = "it does not answer, or is no relay; it is tried again, with patience"
+        said = f"there is no place at the relay {named[0]} or {named[1]}: {text}"
+        assert hidden.seen.failed[0] == (named[0], said)
+        addr = relay.circuit_addr(named[0], str(peer))
+        hidden.network.dial(addr)
+        await hidden.seen.until(lambda: any(told[0] == addr for told in hidden.seen.failed))
+        assert (
+            addr,
+            f"{addr} cannot be reached: the relay does not answer, or is none",
+        ) in hidden.seen.failed
+
+
+async def test_an_address_that_is_no_relays_is_one_sentence() -> None:
+    expected = pytest.RaisesExc(NetworkError, match="cannot use a relay: .* does not say whose address it is")
+    with pytest.RaisesGroup(expected, allow_unwrapped=True, flatten_subgroups=True):
+        async with member(1, relays=["/ip4/127.0.0.1/tcp/1"]):
+            pass
+
+
+@pytest.mark.parametrize("ahead", [0.0, 3600.0, -7200.0, 1e8, -1e8])
+async def test_a_place_is_kept_whatever_the_relays_clock_says(
+    ahead: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reservation names the end of its time by the relay's clock: it is asked for again soon enough, not all the
+    time."""
+    times = iter([time.time() + ahead, time.time()])
+    lasting: list[float] = []
+    kept = trio.Event()
+    reserve = relay.Reservations._reserve
+
+    async def spied(self: relay.Reservations, at: ID) -> float:
+        seconds = await reserve(self, at)
+        lasting.append(seconds)
+        kept.set()
+        return seconds
+
+    monkeypatch.setattr(relay.Reservations, "_reserve", spied)
+    monkeypatch.setattr(relay, "time", SimpleNamespace(time=lambda: next(times)))
+    async with member(1, serve_relay=True) as middle, member(2, relays=[middle.addr]), member(3):
+        with trio.fail_after(BOUND):
+            await kept.wait()
+    assert relay.PLACE_MIN <= lasting[0] <= relay.PLACE_MAX < relay.RESERVED_SECONDS

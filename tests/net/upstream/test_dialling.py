@@ -1,0 +1,87 @@
+"""Dialling over real libp2p on loopback: a peer has many addresses, and not all of them lead to it."""
+
+import pytest
+import trio
+from libp2p.network.exceptions import SwarmException
+from libp2p.peer.peerinfo import PeerInfo
+from multiaddr import Multiaddr
+
+from flux_tui.net.addresses.dial_guard import by_person
+from flux_tui.net.reasons import reason
+from flux_tui.net.upstream import dialling
+from tests.support.hosts import host_of, id_of, silent_port
+from tests.support.networks import BOUND, Loopback, Node, node
+
+REFUSED = Multiaddr("/ip4/127.0.0.1/tcp/1")
+
+
+def at(port: int) -> Multiaddr:
+    return Multiaddr(f"/ip4/127.0.0.1/tcp/{port}")
+
+
+async def dial(one: Node, other: Node, *addrs: Multiaddr) -> None:
+    with trio.fail_after(BOUND), by_person():
+        await host_of(one).connect(PeerInfo(id_of(other), list(addrs)))
+
+
+@pytest.mark.parametrize("silent", [0, 1, 2])
+async def test_the_next_is_tried_where_one_does_not_lead_there(silent: int) -> None:
+    async with (
+        node(Loopback(), 1) as a,
+        node(Loopback(), 2) as b,
+        node(Loopback(), 3) as other,
+        silent_port() as one,
+        silent_port() as two,
+    ):
+        wrong = [at(port) for port in (one, two)[:silent]]
+        await dial(a, b, REFUSED, at(other.port), *wrong, at(b.port))
+        (connection,) = host_of(a).get_network().connections[id_of(b)]
+        assert connection.muxed_conn.get_remote_address()[1] == b.port
+
+
+async def test_where_none_does_all_are_told_of() -> None:
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b, node(Loopback(), 3) as other:
+        with pytest.raises(SwarmException, match=f"{b.id} does not answer at any of 2 addresses") as told:
+            await dial(a, b, REFUSED, at(other.port))
+        assert isinstance(told.value.__cause__, ExceptionGroup)
+        assert len(told.value.__cause__.exceptions) == 2
+        assert reason(told.value) == "another peer answers there (its peer id is a different one)"
+        with pytest.raises(SwarmException, match="could not be reached just now"):
+            await dial(a, b)
+
+
+async def test_they_are_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialling, "DIAL_SECONDS", 0.2)
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b, silent_port() as port:
+        with pytest.raises(SwarmException) as told:
+            await dial(a, b, at(port))
+        (error,) = told.value.__cause__.exceptions  # type: ignore[union-attr]
+        assert isinstance(error, TimeoutError)
+
+
+async def test_of_many_some_are_tried() -> None:
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
+        wrong = [at(number) for number in range(1, 30)]
+        with pytest.raises(SwarmException, match=f"any of {dialling.MAX_TRIED} addresses"):
+            await dial(a, b, *wrong)
+
+
+async def test_loopback_is_not_tried_where_there_is_another() -> None:
+    """It would be another's, on this machine."""
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
+        with pytest.raises(SwarmException, match="any of 1 addresses"):
+            await dial(a, b, Multiaddr("/ip4/0.0.0.1/tcp/1"), at(b.port))
+
+
+async def test_two_at_once_make_one_connection() -> None:
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
+        async with trio.open_nursery() as nursery:
+            for _ in range(4):
+                nursery.start_soon(dial, a, b, REFUSED, at(b.port))
+        assert len(host_of(a).get_network().connections[id_of(b)]) == 1
+
+
+async def test_an_address_of_a_form_that_nobody_dials_is_none() -> None:
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
+        with pytest.raises(SwarmException, match=r"no address of .* is known that can be dialled"):
+            await dial(a, b, Multiaddr("/ip4/127.0.0.1/udp/1"))

@@ -1,0 +1,174 @@
+"""Private swarms: the cipher against libsodium's, the key file, and who can talk to whom."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import nacl.secret
+import pytest
+from libp2p.crypto.ed25519 import create_new_key_pair
+
+from flux_tui.core.ids import PeerId
+from flux_tui.net.flux import host
+from flux_tui.net.port import NetworkError
+from flux_tui.net.upstream.pnet import ProtectedConnection, load_swarm_key, xsalsa20
+from tests.support.networks import Node, Seen, connect, settled, words
+
+KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
+HEADER = "/key/swarm/psk/1.0.0/\n"
+GOOD = HEADER + "/base16/\n" + KEY.hex() + "\n"
+
+
+# ── the cipher ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_it_is_libsodiums_xsalsa20(seed: int) -> None:
+    """A secret box is XSalsa20 whose first 32 bytes are kept for its tag."""
+    key, nonce, text = bytes([seed]) * 32, bytes(range(seed, seed + 24)), bytes(range(256)) * 3
+    box = nacl.secret.SecretBox(key).encrypt(text, nonce).ciphertext[16:]
+    assert xsalsa20(key, nonce).encrypt(bytes(32) + text)[32:] == box
+
+
+class Half:
+    """One end of a connection: what was written, to be read by another."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+        self.data = bytearray()
+
+    async def write(self, data: bytes) -> None:
+        self.data += data
+
+    async def read(self, n: int | None = None) -> bytes:
+        take = min(self.step, len(self.data) if n is None else n)
+        part = bytes(self.data[:take])
+        del self.data[:take]
+        return part
+
+
+@pytest.mark.parametrize("step", [1, 7, 24, 1000])
+async def test_what_is_written_is_read_whatever_the_pieces(step: int) -> None:
+    wire: Any = Half(step)
+    writer, reader = ProtectedConnection(wire, KEY), ProtectedConnection(wire, KEY)
+    for text in (b"hello", b"", b"x" * 500):
+        await writer.write(text)
+    assert b"hello" not in wire.data
+    assert len(wire.data) == 24 + 505
+    got = bytearray()
+    while len(got) < 505:
+        got += await reader.read(100)
+    assert got == b"hello" + b"x" * 500
+
+
+VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[2] / "vectors" / "pnet.json").read_text())
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["from"])
+async def test_it_is_what_another_implementation_writes(
+    vector: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its nonce, and then its writes one after the other: read here, and written here just so."""
+    key, nonce = bytes.fromhex(vector["key"]), bytes.fromhex(vector["nonce"])
+    wire: Any = Half(1000)
+    for write in vector["writes"]:
+        wire.data += bytes.fromhex(write["wire"])
+    theirs = nonce + bytes(wire.data)
+    wire.data[:0] = nonce
+    reader = ProtectedConnection(wire, key)
+    for write in vector["writes"]:
+        expected = bytes.fromhex(write["plain"])
+        assert await reader.read(len(expected)) == expected
+    monkeypatch.setattr("os.urandom", lambda size: nonce[:size])
+    writer = ProtectedConnection(wire, key)
+    for write in vector["writes"]:
+        await writer.write(bytes.fromhex(write["plain"]))
+    assert bytes(wire.data) == theirs
+
+
+# ── the file ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_key_files_as_other_programs_write_them(tmp_path: Path) -> None:
+    import base64
+
+    for body in (
+        GOOD.encode(),
+        GOOD.replace("\n", "\r\n").encode(),
+        GOOD.upper().replace(HEADER.upper(), HEADER).replace("/BASE16/", "/base16/").encode(),
+        GOOD.rstrip().encode(),
+        f"{HEADER}/base64/\n".encode() + base64.b64encode(KEY),
+        f"{HEADER}/bin/\n".encode() + KEY,
+    ):
+        (tmp_path / "swarm.key").write_bytes(body)
+        assert load_swarm_key(tmp_path / "swarm.key") == KEY
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "secret",
+        HEADER,
+        HEADER + "/base16/\n",
+        HEADER + "/base16/\n" + "ab" * 31,
+        HEADER + "/base16/\n" + "ab" * 33,
+        HEADER + "/base16/\n" + "xy" * 32,
+        HEADER + "/base64/\n!!!",
+        HEADER + "/base32/\n" + "ab" * 32,
+        GOOD.replace("1.0.0", "2.0.0"),
+        GOOD + "x" * 2000,
+    ],
+)
+def test_a_file_that_is_no_key_is_one_sentence(tmp_path: Path, body: str) -> None:
+    (tmp_path / "swarm.key").write_text(body)
+    with pytest.raises(NetworkError, match=r"swarm\.key is none: expected the lines /key/swarm/psk/1\.0\.0/"):
+        load_swarm_key(tmp_path / "swarm.key")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(NetworkError, match=r"nothing cannot be read: no such file or directory"):
+        load_swarm_key(tmp_path / "nothing")
+    with pytest.raises(NetworkError, match="cannot be read: is a directory"):
+        load_swarm_key(tmp_path)
+
+
+# ── the swarm ───────────────────────────────────────────────────────────────────────────────────
+
+
+@asynccontextmanager
+async def member(number: int, key: bytes | None) -> AsyncIterator[Node]:
+    seen = Seen()
+    opening = host.open_network(
+        create_new_key_pair(bytes([number]) * 32), ["/ip4/127.0.0.1/tcp/0"], use_mdns=False, swarm_key=key
+    )
+    async with opening(seen) as network:
+        yield Node(network, seen)
+
+
+async def test_those_with_the_same_key_talk() -> None:
+    async with member(1, KEY) as a, member(2, KEY) as b:
+        await connect(a, b)
+        for number in range(100):
+            a.network.push(b.id, words(number))
+            b.network.push(a.id, words(number))
+        await a.seen.until(lambda: len(a.seen.messages) == 100)
+        await b.seen.until(lambda: len(b.seen.messages) == 100)
+        await a.seen.until(lambda: a.seen.known == 1)  # and the DHT works in there
+
+
+@pytest.mark.parametrize(("mine", "yours"), [(KEY, None), (None, KEY), (KEY, OTHER)])
+async def test_those_without_it_do_not(
+    mine: bytes | None, yours: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "DIAL_SECONDS", 1.0)
+    async with member(1, mine) as a, member(2, yours) as b:
+        a.network.dial(b.addr)
+        await a.seen.until(lambda: a.seen.failed)
+        assert "it is another peer, in another private swarm (--swarm-key), or hangs" in a.seen.failed[0][1]
+        await settled()
+        nobody: list[tuple[str, PeerId]] = []
+        assert a.seen.links == b.seen.links == nobody
+        assert not a.seen.known + b.seen.known

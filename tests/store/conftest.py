@@ -1,0 +1,12 @@
+"""Fixtures of the store's tests."""
+
+from pathlib import Path
+
+import pytest
+
+from flux_tui.store.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.open(tmp_path / "home")

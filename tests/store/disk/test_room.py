@@ -1,0 +1,228 @@
+"""Some of each disk stays free; replicas stand in one file; what cannot be had goes without a trace."""
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from flux_tui.core.ids import Cid, dag_cid, raw_cid
+from flux_tui.store.disk import room
+from flux_tui.store.disk.room import KEEP_NAMES, NAME_BYTES, UNLOOKED, Room
+from flux_tui.store.index.evicting import HELD
+from flux_tui.store.store import NoRoomError, Store, UnfitError
+from tests.support.blocks import NOTE, chunk
+
+MIB = 1 << 20
+ROOT = dag_cid(b"an object")
+
+
+class Disk:
+    """What a disk says of itself."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, free: int, size: int = 100 << 30, names: int = 10**6
+    ) -> None:
+        self.free, self.size, self.names = free, size, names
+        self.looks = 0
+        monkeypatch.setattr(room, "os", SimpleNamespace(statvfs=self._statvfs))
+
+    def _statvfs(self, _: Path) -> SimpleNamespace:
+        self.looks += 1
+        return SimpleNamespace(
+            f_bavail=self.free, f_frsize=1, f_blocks=self.size, f_files=10**7, f_favail=self.names
+        )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.open(tmp_path / "home")
+
+
+def test_some_of_a_disk_stays_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk(monkeypatch, 300 * MIB)
+    here = Room(256 * MIB)
+    here.check(Path("/x"), 44 * MIB)
+    with pytest.raises(
+        NoRoomError, match=r"44\.0 MiB may be written .* keeps 256 MiB free .* 45\.0 MiB are needed"
+    ):
+        here.check(Path("/x"), 45 * MIB)
+    with pytest.raises(NoRoomError, match="are needed"):
+        here.check(Path("/x"), 0, 44 * MIB // NAME_BYTES + 1)
+    disk.size = 1000 * MIB
+    here.check(Path("/x"), 200 * MIB)  # of a small disk no more than a tenth
+    disk.names = KEEP_NAMES + 5
+    here.check(Path("/x"), 0, 5)
+    with pytest.raises(NoRoomError, match="takes 1,005 more files, and 6 are needed"):
+        here.check(Path("/x"), 0, 6)
+
+
+def test_a_file_system_that_says_nothing_is_let_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    Disk(monkeypatch, 0, size=0)
+    Room(256 * MIB).check(Path("/x"), 1 << 50)
+    Room(256 * MIB).check(Path("/nowhere"), 1 << 50)
+
+
+def test_a_disk_is_looked_at_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk(monkeypatch, 300 * MIB)
+    here = Room()
+    for _ in range(100):
+        here.take(Path("/x"), UNLOOKED // 100)
+    assert disk.looks < 8
+    disk.free = MIB // 2
+    with pytest.raises(NoRoomError):
+        here.take(Path("/x"), 2 * MIB)
+    disk.free = 10 * MIB
+    here.take(Path("/x"), 2 * MIB)
+
+
+def test_a_chunk_for_which_there_is_no_room_is_not_written(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cid, data = chunk(1)
+    store.open_tree(ROOT, tmp_path / "x", MIB)
+    store.place_file(ROOT, "", MIB)
+    store.place_leaves(ROOT, "", [(cid, 0, MIB)])
+    disk = Disk(monkeypatch, MIB // 2)
+    for _ in range(2):
+        with pytest.raises(NoRoomError):
+            store.land(cid, data)
+    assert store.size_of(cid) is None
+    disk.free = 100 * MIB
+    store.commit([NOTE], [store.land(cid, data)])  # its limit was not used up meanwhile
+    assert store.finish_tree(ROOT).path.read_bytes() == data
+
+
+def test_what_is_there_already_needs_no_room(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cid, data = chunk(1)
+    store.open_tree(ROOT, tmp_path / "x")
+    store.place_file(ROOT, "", MIB)
+    store.place_leaves(ROOT, "", [(cid, 0, MIB)])
+    store.commit([NOTE], [store.land(cid, data)])
+    Disk(monkeypatch, MIB)
+    store.check_room(ROOT, 2 * MIB - 10, 1)
+    store.drop_tree(ROOT)
+    store.open_tree(ROOT, tmp_path / "x")
+    store.check_room(ROOT, 2 * MIB - 10, 1)
+    with pytest.raises(NoRoomError):
+        store.check_room(ROOT, 3 * MIB, 1)
+
+
+def test_a_leaf_is_written_only_where_it_fits(store: Store, tmp_path: Path) -> None:
+    cid, data = chunk(1, 1000)
+    store.open_tree(ROOT, tmp_path / "x", 2500)
+    store.place_file(ROOT, "a", None)
+    store.place_leaves(ROOT, "a", [(cid, 0, 999)])
+    with pytest.raises(UnfitError, match="has 1,000 bytes, and should have 999"):
+        store.land(cid, data)
+    store.drop_tree(ROOT)
+    store.open_tree(ROOT, tmp_path / "x", 2500)
+    for name in "abc":
+        store.place_file(ROOT, name, None)
+        store.place_leaves(ROOT, name, [(cid, 0, None)])
+    with pytest.raises(UnfitError, match=r"it has 2\.9 KiB, and its ticket says 2\.4 KiB"):
+        store.land(cid, data)
+    assert sum(path.stat().st_size for path in tmp_path.glob(".x*/*")) == 0
+
+
+# ── replicas ────────────────────────────────────────────────────────────────────────────────────
+
+
+def held(store: Store, leaves: list[tuple[Cid, bytes]]) -> Path:
+    """A replica of these leaves, whole."""
+    path = store.home / HELD / ROOT
+    path.parent.mkdir(exist_ok=True)
+    store.open_tree(ROOT, path)
+    cids = [raw_cid(data) for _, data in leaves]
+    placed = store.place_blocks(ROOT, [(cid, 0, None) for cid in cids])
+    rows = [store.land(raw_cid(data), data) for _, data in leaves if raw_cid(data) in placed.missing]
+    store.commit([NOTE], rows)
+    store.finish_tree(ROOT)
+    return path
+
+
+def test_a_replica_is_one_file_and_goes_without_a_trace(store: Store) -> None:
+    leaves = [chunk(1, 10), chunk(2), chunk(3, 5000), chunk(4)]
+    path = held(store, leaves)
+    assert os.listdir(path.parent) == [ROOT]
+    assert path.stat().st_size <= sum(len(data) for _, data in leaves) + 2 * 4096
+    for cid, data in leaves:
+        assert bytes(store.read([cid]).chunks[0][1]) == data
+    assert store.evict(ROOT, path, ()).chunks == 4
+    assert os.listdir(path.parent) == []
+    assert store.counts() == (0, 0)
+    assert store._db.execute("SELECT count(*) FROM tree WHERE id != 0").fetchone() == (0,)
+
+
+def test_a_replica_without_a_leaf(store: Store) -> None:
+    path = held(store, [])
+    assert path.read_bytes() == b""
+    store.evict(ROOT, path, ())
+    assert not path.exists()
+
+
+def test_a_replica_that_was_half_here_goes_on_after_a_restart(store: Store, tmp_path: Path) -> None:
+    path = store.home / HELD / ROOT
+    path.parent.mkdir()
+    (one, first), (two, second) = chunk(1), chunk(2)
+    store.open_tree(ROOT, path)
+    store.place_blocks(ROOT, [(one, 0, MIB), (two, 0, MIB)])
+    store.commit([NOTE], [store.land(one, first)])
+    store.close()
+    again = Store.open(tmp_path / "home")
+    again.open_tree(ROOT, path)
+    placed = again.place_blocks(ROOT, [(one, 0, MIB), (two, 0, MIB)])
+    assert (placed.present, placed.missing) == ([one], [two])
+    again.commit([NOTE], [again.land(two, second)])
+    again.finish_tree(ROOT)
+    assert path.read_bytes() == first + second
+
+
+def test_a_replica_begun_as_a_folder_by_an_older_version_goes_on(store: Store) -> None:
+    path = store.home / HELD / ROOT
+    path.parent.mkdir()
+    (one, first), (two, second) = chunk(1), chunk(2)
+    store.open_tree(ROOT, path)
+    store.place_file(ROOT, "sub/one", MIB)
+    store.place_leaves(ROOT, "sub/one", [(one, 0, MIB)])
+    store.commit([NOTE], [store.land(one, first)])
+    store.open_tree(ROOT, path)
+    placed = store.place_blocks(ROOT, [(one, 0, MIB), (two, 0, MIB)])
+    assert (placed.present, placed.missing) == ([one], [two])
+    store.commit([NOTE], [store.land(two, second)])
+    store.finish_tree(ROOT)
+    assert [bytes(data) for _, data in store.read([one, two]).chunks] == [first, second]
+    store.evict(ROOT, path, ())
+    assert not path.exists()
+
+
+def test_what_the_user_has_of_a_replica_is_read_from_there_when_it_goes(store: Store, tmp_path: Path) -> None:
+    (one, first), (two, second) = chunk(1), chunk(2)
+    path = held(store, [(two, second), (one, first)])
+    mine = dag_cid(b"another object")
+    store.open_tree(mine, tmp_path / "mine")
+    store.place_file(mine, "", 2 * MIB)
+    assert store.place_leaves(mine, "", [(one, 0, MIB), (two, MIB, MIB)]).missing == []
+    store.finish_tree(mine)
+    assert (tmp_path / "mine").read_bytes() == first + second
+    store.evict(ROOT, path, (one, two))
+    assert [bytes(data) for _, data in store.read([one, two]).chunks] == [first, second]
+    assert store.file_of(one) == store.file_of(two) == tmp_path / "mine"
+
+
+def test_what_came_of_an_object_that_is_refused_goes_and_nothing_else(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("precious")
+    (one, first) = chunk(1)
+    store.open_tree(ROOT, tmp_path / "x")
+    for number in range(100):
+        store.place_folder(ROOT, f"{number}")
+    store.place_file(ROOT, "one", MIB)
+    store.place_leaves(ROOT, "one", [(one, 0, MIB)])
+    store.commit([NOTE], [store.land(one, first)])
+    gone = store.discard(ROOT, tmp_path / "x", ())
+    assert (gone.chunks, gone.size) == (1, MIB)
+    assert store.discard(ROOT, tmp_path / "x", ()) == gone, "done again after a crash"
+    assert {path.name for path in tmp_path.iterdir()} == {"home", "mine.txt"}
+    assert store.counts() == (0, 0)

@@ -1,0 +1,9 @@
+"""Parts of a drawn dashboard."""
+
+from flux_tui.ui.dashboard.app import Dashboard
+from flux_tui.ui.rows.view import text_of
+from flux_tui.ui.widgets.strips import LineStrip
+
+
+def footer(app: Dashboard) -> str:
+    return text_of(app.query_one("#footer", LineStrip)._line)

@@ -1,0 +1,20 @@
+"""A store whose file was damaged."""
+
+from flux_tui.core.ids import raw_cid
+from flux_tui.store.store import Landed, Store
+
+
+def damaged(store: Store) -> list[str]:
+    """Overwrite the chunk index's first page in the file; what is told from then on."""
+    many = [Landed(raw_cid(b"%d" % number), 1000, data=bytes(1000)) for number in range(200)]
+    store.commit([], many)  # no entry, which would be in the way of a node that writes there
+    (page,) = store._rows("SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_chunk_1'")
+    (size,) = store._rows("PRAGMA page_size")
+    store._rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    with store.path.open("r+b") as file:
+        file.seek((page[0] - 1) * size[0])
+        file.write(b"\xff" * size[0])
+    store._rows("PRAGMA shrink_memory")
+    told: list[str] = []
+    store.on_damage = lambda error: told.append(str(error))
+    return told

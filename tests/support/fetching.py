@@ -1,0 +1,72 @@
+"""A requester over a made-up swarm."""
+
+from typing import Any
+
+from flux_tui.core.api import effects as fx
+from flux_tui.core.api.commands import Get
+from flux_tui.core.content.unixfs import FileBuilder
+from flux_tui.core.ids import Cid, PeerId, raw_cid
+from flux_tui.core.wire import messages as msg
+from tests.support.script import Script, up
+
+LEAF = 1 << 20
+
+
+def tree(leaves: int) -> tuple[Cid, bytes, list[Cid]]:
+    """A file of so many chunks: its root, the root's block, its leaves."""
+    builder = FileBuilder()
+    cids = [raw_cid(b"leaf %d" % number) for number in range(leaves)]
+    for cid in cids:
+        assert not list(builder.add_leaf(cid, LEAF))
+    root = builder.finish()
+    return root.cid, root.blocks[-1].data, cids
+
+
+class Fetching(Script):
+    """A machine that has the root of a file, with holders that said yes."""
+
+    def __init__(self, leaves: int, *holders: PeerId) -> None:
+        super().__init__()
+        self.root, block, self.leaves = tree(leaves)
+        self.block = block
+        self.granted: dict[PeerId, list[Cid]] = {}
+        self.give(fx.Commanded(Get(self.root, "/there", size=leaves * LEAF)))
+        for peer in holders:
+            self.give(up(peer))
+            self.offer(peer)
+        (first,) = self.granted.values()
+        assert first == [self.root]
+        teller = next(iter(self.granted))
+        self.granted.clear()
+        self.held[self.root] = len(block)
+        self.give(fx.ChunkLanded(teller, self.root, len(block), block))
+        self.give(fx.Placed(self.root, (), tuple(self.leaves)))
+
+    def offer(self, peer: PeerId) -> None:
+        self.give(fx.MessageCame(peer, msg.StatusYesButLater(cids=(self.root,), eta=0, queue_bytes=0)))
+
+    def give(self, given: fx.Input, after: float = 0.0) -> tuple[list[Any], list[Any]]:
+        events, effects = super().give(given, after)
+        for effect in effects:
+            if isinstance(effect, fx.Push) and isinstance(effect.message, msg.Grant):
+                self.granted.setdefault(effect.peer, []).extend(effect.message.cids)
+        return events, effects
+
+    def land(self, peer: PeerId, cid: Cid, after: float = 0.0) -> tuple[list[Any], list[Any]]:
+        self.held[cid] = LEAF
+        return self.give(fx.ChunkLanded(peer, cid, LEAF), after)
+
+    def wait(self, seconds: float) -> list[Any]:
+        """Time passes, with every tick that the machine asks for."""
+        end, events = self.now + seconds, []
+        while (at := self.machine.next_deadline()) <= end:
+            events += self.give(fx.Tick(), max(0.0, at - self.now))[0]
+        self.now = end
+        return events
+
+    def restart_with_what_is_here(self) -> None:
+        """Killed and started: the object is read and placed again."""
+        self.restart()
+        self.give(fx.NodeRead(self.root, self.root, self.block))
+        here = tuple(cid for cid in self.leaves if cid in self.held)
+        self.give(fx.Placed(self.root, here, tuple(cid for cid in self.leaves if cid not in self.held)))

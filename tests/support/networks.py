@@ -1,0 +1,213 @@
+"""Nodes on the network port, in memory or on loopback, and what their receivers were told."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+import trio
+import trio.testing
+from libp2p.crypto.ed25519 import create_new_key_pair
+
+from flux_tui.core.ids import Cid, PeerId, raw_cid
+from flux_tui.core.wire.messages import Chunk, Error, Message, Route, SealedIntent
+from flux_tui.net.connections.frames import Piece
+from flux_tui.net.flux import host
+from flux_tui.net.port import Load, LoadedChunk, Network, OpenNetwork
+
+BOUND = 15.0
+"""Seconds; ends a test that has failed."""
+
+
+MIB = 1024 * 1024
+
+
+class Seen:
+    """A receiver that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.links: list[tuple[str, PeerId]] = []
+        """("up" or "down", peer), as told."""
+        self.addrs: list[str] = []
+        """What on_connected said."""
+        self.whys: list[str] = []
+        """What on_disconnected said."""
+        self.messages: list[Message] = []
+        self.frames: list[Message | Cid] = []
+        """Messages, and the CIDs of chunks whose headers came, as they came."""
+        self.payloads: dict[Cid, bytes] = {}
+        self.gossip: list[tuple[PeerId, bytes]] = []
+        self.sent: list[tuple[tuple[Cid, ...], int]] = []
+        self.faults: list[tuple[PeerId, str, str]] = []
+        self.failures: list[str] = []
+        self.unknown: list[tuple[PeerId, str]] = []
+        self.moves: list[tuple[str, ...]] = []
+        self.failed: list[tuple[str, str]] = []
+        self.found: list[str] = []
+        self.table: set[PeerId] = set()
+        """Nodes in the DHT, as told so far."""
+        self.known = 0
+        self.unwanted: set[Cid] = set()
+        """Chunks that wants_payload declines."""
+        self.may_take = trio.Event()
+        """While this is not set, on_payload waits."""
+        self.may_take.set()
+        self._news = trio.lowlevel.ParkingLot()
+
+    async def until(self, true: Callable[[], object]) -> None:
+        """Wait for something of the above, which has to come within BOUND."""
+        with trio.fail_after(BOUND):
+            while not true():
+                await self._news.park()
+
+    async def up(self, peer: PeerId) -> None:
+        """Wait until this peer is connected."""
+        await self.until(lambda: self.latest(peer) == "up")
+
+    async def down(self, peer: PeerId) -> None:
+        """Wait until it is gone."""
+        await self.until(lambda: self.latest(peer) == "down")
+
+    def latest(self, peer: PeerId) -> str | None:
+        return next((kind for kind, other in reversed(self.links) if other == peer), None)
+
+    def on_connected(self, peer: PeerId, addr: str) -> None:
+        self.links.append(("up", peer))
+        self.addrs.append(addr)
+        self._news.unpark_all()
+
+    def on_disconnected(self, peer: PeerId, why: str) -> None:
+        self.links.append(("down", peer))
+        self.whys.append(why)
+        self._news.unpark_all()
+
+    def on_message(self, peer: PeerId, message: Message) -> None:
+        self.messages.append(message)
+        self.frames.append(message)
+        self._news.unpark_all()
+
+    def heeds(self, peer: PeerId) -> bool:
+        return True
+
+    def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:
+        self.frames.append(chunk.cid)
+        self._news.unpark_all()
+        return chunk.cid not in self.unwanted
+
+    async def on_payload(self, peer: PeerId, chunk: Chunk, payload: Sequence[Piece]) -> None:
+        await self.may_take.wait()
+        self.payloads[chunk.cid] = b"".join(payload)
+        self._news.unpark_all()
+
+    def on_gossip(self, forwarder: PeerId, data: bytes) -> bool:
+        self.gossip.append((forwarder, data))
+        self._news.unpark_all()
+        return True
+
+    def on_sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None:
+        self.sent.append((cids, size))
+        self._news.unpark_all()
+
+    def on_fault(self, peer: PeerId, fault: str, text: str) -> None:
+        self.faults.append((peer, fault, text))
+        self._news.unpark_all()
+
+    def on_addrs(self, addrs: tuple[str, ...]) -> None:
+        self.moves.append(addrs)
+        self._news.unpark_all()
+
+    def on_unknown(self, peer: PeerId, kind: str) -> None:
+        self.unknown.append((peer, kind))
+        self._news.unpark_all()
+
+    def on_failure(self, text: str) -> None:
+        self.failures.append(text)
+
+    def on_dial_failed(self, addr: str, why: str) -> None:
+        self.failed.append((addr, why))
+        self._news.unpark_all()
+
+    def on_routing(self, came: tuple[PeerId, ...], went: tuple[PeerId, ...]) -> None:
+        assert self.table.isdisjoint(came)
+        assert self.table.issuperset(went)
+        self.table = self.table.union(came).difference(went)
+        self.known = len(self.table)
+        self._news.unpark_all()
+
+    def on_found(self, addr: str) -> None:
+        self.found.append(addr)
+        self._news.unpark_all()
+
+
+class Node:
+    """A network and what its receiver was told."""
+
+    def __init__(self, network: Network, seen: Seen) -> None:
+        self.network = network
+        self.seen = seen
+        self.id = network.peer_id
+        self.addr = network.addrs[0]
+        self.port = int(self.addr.split("/")[4])
+
+
+class Wire(Protocol):
+    """One of the implementations."""
+
+    def opening(self, secret: bytes, port: int = 0) -> OpenNetwork: ...
+
+
+class Loopback:
+    """libp2p on 127.0.0.1."""
+
+    def opening(self, secret: bytes, port: int = 0) -> OpenNetwork:
+        return host.open_network(create_new_key_pair(secret), [f"/ip4/127.0.0.1/tcp/{port}"], use_mdns=False)
+
+
+@asynccontextmanager
+async def node(wire: Wire, number: int, port: int = 0) -> AsyncIterator[Node]:
+    """A node whose key is this number's. What the body raises comes out bare, not in a group."""
+    seen = Seen()
+    failed: BaseException | None = None
+    try:
+        async with wire.opening(bytes([number]) * 32, port)(seen) as network:
+            try:
+                yield Node(network, seen)
+            except BaseException as error:
+                failed = error
+                raise
+    except BaseExceptionGroup:
+        if failed is None:
+            raise
+        raise failed from None
+
+
+async def connect(a: Node, b: Node) -> None:
+    a.network.dial(b.addr)
+    await a.seen.up(b.id)
+    await b.seen.up(a.id)
+
+
+async def settled() -> None:
+    """Wait until nothing more happens: every task waits for another, or for a clock (libp2p looks every
+    10 ms whether a peer takes more)."""
+    await trio.testing.wait_all_tasks_blocked(0.005)
+
+
+def words(number: int) -> Error:
+    return Error(text=str(number))
+
+
+def portion(*chunks: LoadedChunk) -> Load:
+    async def load() -> Sequence[LoadedChunk]:
+        await trio.lowlevel.checkpoint()
+        return chunks
+
+    return load
+
+
+def a_chunk(size: int, fill: int = 7) -> LoadedChunk:
+    data = bytes([fill]) * size
+    return LoadedChunk(raw_cid(data), data)
+
+
+def routed(hops: int, number: int = 0) -> Route:
+    return Route(intent=SealedIntent(signed=b"intent %d" % number, signature=bytes(64)), hops=hops)

@@ -1,0 +1,63 @@
+"""The machine as a transcript: inputs in, events and effects out."""
+
+from typing import Any
+
+from flux_tui.core.api import effects as fx
+from flux_tui.core.ids import Cid, PeerId, raw_cid
+from flux_tui.core.machine import Machine
+from flux_tui.core.series.events import Entry
+from flux_tui.core.series.fold import derive
+from flux_tui.core.series.policy import Policy
+from flux_tui.core.wire import messages as msg
+
+ME, HOLDER, OTHER = (PeerId(f"12D3KooW{name * 44}") for name in "MHX")
+
+
+CHUNK = raw_cid(b"a chunk")
+
+
+START = 1_000_000.0
+
+
+class Script:
+    """A machine under test, with everything that it did."""
+
+    def __init__(self, held: dict[Cid, int] | None = None, **policy: Any) -> None:
+        self.held = held or {}
+        self.max_pending = policy.pop("max_pending", 1000)
+        self.policy = Policy(**policy)
+        self.now = START
+        self.series: list[Entry] = []
+        self.restart()
+
+    def restart(self) -> None:
+        """A life begins, with what the lives before left in the series."""
+        self.machine = Machine(
+            ME, derive(self.series), self, lambda: 0.0, max_pending=self.max_pending, policy=self.policy
+        )
+        self._take(self.machine.start(("/ip4/127.0.0.1/tcp/1",), "test", self.now))
+
+    def size_of(self, cid: Cid) -> int | None:
+        return self.held.get(cid)
+
+    def give(self, given: fx.Input, after: float = 0.0) -> tuple[list[Any], list[Any]]:
+        """An input: the events and effects of it, and of the tick that the machine then asks for."""
+        self.now += after
+        events, effects = self._take(self.machine.handle(given, self.now))
+        if self.machine.next_deadline() <= self.now:
+            more = self._take(self.machine.handle(fx.Tick(), self.now))
+            events, effects = events + more[0], effects + more[1]
+        assert self.machine.state == derive(self.series)
+        return events, effects
+
+    def _take(self, turn: tuple[list[Entry], list[Any]]) -> tuple[list[Any], list[Any]]:
+        self.series += turn[0]
+        return [entry.event for entry in turn[0]], turn[1]
+
+
+def up(peer: PeerId) -> fx.PeerUp:
+    return fx.PeerUp(peer=peer, addr=f"/ip4/127.0.0.1/tcp/2/p2p/{peer}")
+
+
+def wanted(origin: PeerId, *cids: Cid, nonce: bytes = b"nonce-00", expires: float = START + 60) -> msg.Intent:
+    return msg.Intent(origin=origin, nonce=nonce, expires=expires, body=msg.Want(cids=cids))

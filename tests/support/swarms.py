@@ -1,0 +1,40 @@
+"""A simulated swarm that fetches, and what is read off it."""
+
+import random
+
+from flux_tui.core.api import commands as cmd
+from tests.sim.swarm import Content, SimNode, Swarm
+
+CHUNK = 1024
+
+
+def file_of(chunks: int, seed: int = 1, *, last: int = 700) -> Content:
+    return Content(random.Random(seed).randbytes((chunks - 1) * CHUNK + last), CHUNK, links=16)
+
+
+def get(node: SimNode, content: Content) -> None:
+    node.push(cmd.Get(root=content.root, path="/there"))
+
+
+def has(node: SimNode, content: Content) -> bool:
+    return content.root in node.finished
+
+
+def checked(swarm: Swarm) -> Swarm:
+    """Every law is looked at every few steps (each step would make the tests quadratic)."""
+    steps = 0
+
+    def after_step() -> None:
+        nonlocal steps
+        steps += 1
+        if steps % 50 == 0:
+            for node in swarm.nodes.values():
+                if node.alive:
+                    node.check()
+
+    swarm.after_step = after_step
+    return swarm
+
+
+def factor(node: SimNode) -> float:
+    return node.state.duplicate_factor

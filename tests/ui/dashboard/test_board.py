@@ -1,0 +1,439 @@
+"""Several places, a narrator, marks, sorting, a node that is gone: what the board is told, and what it says."""
+
+import re
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from textual.widgets import Static
+
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.ids import PeerId, raw_cid
+from flux_tui.core.series import events as ev
+from flux_tui.home import HomeError
+from flux_tui.ui.dashboard import board
+from flux_tui.ui.dashboard.app import Dashboard
+from flux_tui.ui.dashboard.board import TYPING_SECONDS
+from flux_tui.ui.dashboard.frame import TICK_SECONDS
+from flux_tui.ui.rows.glyphs import Glyphs
+from flux_tui.ui.rows.view import Row, span, text_of
+from flux_tui.ui.series.narration import Caption
+from flux_tui.ui.widgets.caption import CaptionStrip
+from flux_tui.ui.widgets.layout import PANELS
+from flux_tui.ui.widgets.lines import LinesPanel
+from tests.support.boards import footer
+from tests.support.dashboard import ADA, ME, ROOT, STORY, facts, header, shown, toasts
+from tests.support.rows import BOB
+from tests.ui.conftest import Live, on_asyncio
+
+
+def told(strip: CaptionStrip) -> str:
+    return " ".join(text_of(line) for line in strip._lines)
+
+
+class Storyteller:
+    """Tells three steps, of two places."""
+
+    def __init__(self) -> None:
+        self.step = 1
+        self.panels: dict[int, str] = {}
+        self.held = False
+        self.back = 0
+
+    @property
+    def caption(self) -> Caption:
+        long = (
+            "A refusal is data: it says who has the chunk, why not now, and when to come back. " * self.step
+        )
+        return Caption(
+            long, self.step, 3, self.held or bool(self.back), self.back,
+            "home" if self.step < 3 else "other", self.panels.get(self.step),
+        )  # fmt: skip
+
+    def move(self, by: int) -> None:
+        self.step = min(max(self.step + by, 1), 3)
+
+    def hold(self) -> None:
+        self.held = not self.held
+
+
+@on_asyncio
+async def test_a_narrator_has_a_strip_and_keys_of_its_own_and_points_at_places(live: Live) -> None:
+    other = Live()
+    other.append(STORY[0])
+    live.append(*STORY)
+    other.place = type(other.place)(title="other", source=other.place.source, push=other._push)
+    teller = Storyteller()
+    app = live.dashboard(narrator=teller, others=(other.place,))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        strip = app.query_one(CaptionStrip)
+        assert text_of(strip._lines[0]).startswith(" 1/3 A refusal is data")
+        assert strip.size.height == 2, "as high from the beginning as it mostly is"
+        assert footer(app).startswith(" n next  p back  space pause story ")
+        for key in (" : command ", " [ ] step ", " ? help ", " q quit "):
+            assert key in footer(app), "what the stories speak of, and the way out"
+        await pilot.press("n")
+        assert teller.step == 2
+        assert len(strip._lines) == 3
+        await pilot.pause()
+        assert strip.size.height == 3
+        await pilot.press("p")
+        await pilot.pause()
+        assert strip.size.height == 3, "what is above does not move from step to step"
+        await pilot.press("n", "space")
+        assert "paused; the nodes are not: space resumes the story" in told(strip)
+        assert " space resume story " in footer(app)
+        assert " : command " in footer(app)
+        await pilot.click("#footer", offset=(footer(app).index("resume"), 0))
+        assert not teller.held
+        assert "paused" not in told(strip)
+        teller.back = 2
+        app.tick()
+        assert "2 captions back: n next, space to the newest" in told(strip)
+        teller.back = 0
+        assert "live" in header(app)
+        await pilot.press("F")
+        assert "frozen" in header(app), "freezing has another key"
+        await pilot.press("n")
+        assert app.place is other.place
+        assert len(shown(app, "series")) == 1
+        await pilot.press("v")
+        assert app.place is live.place
+        assert app.source.frozen, "each place keeps its cursor"
+        assert "frozen" in header(app)
+        app.tick()
+        assert app.place is live.place, "a person who looks elsewhere stays there until the story goes on"
+        await pilot.press("p", "p")
+        assert teller.step == 1
+        # What is typed is nobody's but the prompt's.
+        await pilot.press("/", *"nap n", "enter")
+        assert teller.step == 1
+        assert app.panel_filters["series"].terms[0].value == "nap"
+
+
+@on_asyncio
+async def test_a_narrator_points_at_panels_and_a_person_may_look_elsewhere(live: Live) -> None:
+    live.append(*STORY)
+    teller = Storyteller()
+    teller.panels = {2: "noes"}
+    app = live.dashboard(narrator=teller)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert app.current == "series"
+        await pilot.press("n")
+        assert app.current == "noes"
+        assert app.panel("noes").size.height > 0, "where only two fit, it is one of them"
+        await pilot.press("n")
+        assert app.current == "series", "what was not chosen by the person goes back"
+        await pilot.press("p", "5")
+        app.tick()
+        assert app.current == "peers"
+        await pilot.press("n")
+        assert app.current == "peers", "what was chosen stays"
+
+
+@on_asyncio
+async def test_peers_have_the_names_that_the_place_knows(live: Live) -> None:
+    live.append(*STORY, ev.PeerConnected(peer=BOB, addr="/ip4/192.0.2.8/tcp/4001"),
+                ev.ErrorOccurred(text=f"/ip4/192.0.2.8/tcp/4001/p2p/{BOB} cannot be reached"))  # fmt: skip
+    called: dict[PeerId, str] = {}
+    live.place = type(live.place)(
+        title="home", source=live.place.source, push=live._push, node_alive=lambda: True, names=called
+    )
+    app = live.dashboard()
+    async with app.run_test(size=(200, 60)) as pilot:
+        await pilot.pause()
+        assert "12D3" in "".join(shown(app, "peers"))
+        called.update({ADA: "ada", BOB: "bob", ME: "you"})  # as nodes come up
+        app.tick()
+        for name in ("series", "pending", "noes", "peers"):
+            assert "12D3" not in "".join(shown(app, name)), name
+        assert any(" busy" in line and " ada " in line for line in shown(app, "series"))
+        assert any(line.rstrip().endswith("/p2p/bob") for line in shown(app, "series")), shown(app, "series")
+        assert shown(app, "noes")[1].startswith("ada       yes")
+        assert {line[2:5] for line in shown(app, "peers")[1:]} == {"ada", "bob"}
+        assert header(app).startswith(" flux-tui you ")
+        await pilot.press("5", "greater_than_sign", "o")
+        assert [line[2:5] for line in shown(app, "peers")[1:]] == ["ada", "bob"], "sorted by what is seen"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert facts(app)["peer"] == f"ada  {ADA}"
+        await pilot.press("escape", "1", "/", *"peer:bo", "tab", "enter")
+        await pilot.pause()
+        assert [line.split()[2] for line in shown(app, "series")] == ["peer_connected"]
+        await pilot.press("escape", "m")
+        seen = header(app) + "".join("".join(shown(app, name)) for name in ("series", "noes", "peers"))
+        assert not re.search(r"\b(ada|bob|you)\b|12D3", seen), "a mask hides these, too"
+        await pilot.press("/", *"peer:bo", "enter")
+        assert shown(app, "series") == [], "and is not looked behind"
+
+
+@on_asyncio
+async def test_nothing_flows_in_a_node_that_died(live: Live) -> None:
+    other = raw_cid(b"other")
+    live.append(*STORY, ev.Granted(peer=ADA, root=ROOT, cids=(other,), deadline=live.now + 30))
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert " 1 peer " in header(live.app)
+        assert "/s" in shown(live.app, "pending")[1]
+        live.node_alive = False
+        live.app._alive_asked = -10.0
+        live.app.tick()
+        assert "no node" in header(live.app)
+        assert " 0 peers " in header(live.app)
+        assert "↓ 0 B/s" in header(live.app)
+        assert "no node is running" in shown(live.app, "pending")[1]
+        assert "0 of 1 connected" in str(live.app.panel("peers").border_title)
+        assert "gone" in shown(live.app, "peers")[1]
+        assert all(" 0 B/s " in line for line in shown(live.app, "throughput")[:2])
+        await pilot.press("left_square_bracket")
+        assert " 1 peer " in header(live.app), "in the past it is as it was"
+
+
+@on_asyncio
+async def test_all_marked_are_cancelled_and_retried(live: Live) -> None:
+    cids = [raw_cid(b"%d" % number) for number in range(5)]
+    live.append(STORY[0], *(ev.Requested(cid=cid) for cid in cids))
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("x")
+        assert "mark lines of Pending" in toasts(live.app)[-1]
+        await pilot.press("2", "g", "x", "x", "j", "x")
+        assert live.app.panel().marked == {cids[0], cids[1], cids[3]}
+        assert "3 marked" in str(live.app.panel().border_title)
+        await pilot.press("r")
+        assert live.pushed == [cmd.Retry(tuple(sorted((cids[0], cids[1], cids[3]))), live.pushed[0].by)]
+        assert not live.app.panel().marked
+        await pilot.press("g", "x", "escape")
+        assert not live.app.panel().marked
+        await pilot.press("x", "c")
+        assert isinstance(live.pushed[-1], cmd.Cancel)
+        assert len(live.pushed[-1].cids) == 1
+        await pilot.press("g", "c")
+        assert live.pushed[-1].cids == (cids[0],)
+        live.append(ev.Cancelled(cids=(cids[0],)))
+        live.app.tick()
+        await pilot.press("c")
+        assert live.pushed[-1].cids == (cids[1],), "the next one is selected, and not nothing"
+        await pilot.press("G", "c")
+        live.append(ev.Cancelled(cids=(cids[4],)))
+        live.app.tick()
+        await pilot.press("c")
+        assert live.pushed[-1].cids == (cids[3],), "after the last one, the one above"
+
+
+@on_asyncio
+async def test_what_cannot_be_pushed_is_said_beside_what_was_typed(live: Live) -> None:
+    def gone(command: cmd.Command) -> None:
+        raise HomeError("no node runs on this home")
+
+    app = Dashboard(replace(live.place, push=gone), clock=lambda: live.now)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.press(":", *f"want {ROOT}", "enter")
+        await pilot.pause()
+        assert app.prompt.kind == "command", "what was typed stays"
+        said = app.query_one("#prompt-error", Static)
+        assert str(said.content) == "no node runs on this home"
+        assert said.region.bottom == app.query_one("#prompt-line").region.y == 23, "over the line above"
+        await pilot.press("escape", ":", *"join /ip4/127.0.0.1/tcp/1", "enter")
+        await pilot.pause()
+        assert said.region.height == 2, "whole, however long it is"
+        assert app.query_one("#timeline").region.y == 22, "and nothing moves for it"
+        assert not toasts(app)
+
+
+@on_asyncio
+async def test_tables_are_sorted_by_any_column_by_key_and_by_mouse(live: Live) -> None:
+    live.append(
+        *STORY,
+        ev.PeerConnected(peer=BOB, addr="/ip4/192.0.2.9/tcp/1"),
+        *[ev.StatusNo(peer=BOB, cids=(ROOT,), reason="busy", has_it=False, retry_after=9.0)] * 3,
+    )
+    app = live.app
+    async with app.run_test(size=(200, 60)) as pilot:
+        await pilot.pause()
+
+        def order(name: str) -> list[str]:
+            return [row.key for row in app.panel(name).rows if not row.title]
+
+        assert order("noes") == [ADA, BOB], "as they came"
+        await pilot.press("3", ">", ">", ">")
+        assert app.sorts["noes"].column == "busy"
+        assert order("noes") == [BOB, ADA]
+        assert "▼" in text_of(app.panel("noes").rows[0].line)
+        await pilot.press("o")
+        assert order("noes") == [ADA, BOB]
+        await pilot.press("<", "<", "<")
+        assert app.sorts["noes"].column == ""
+        head = text_of(app.panel("peers").rows[0].line)
+        await pilot.click("#peers", offset=(head.index(" in") + 4, 1))
+        assert app.sorts["peers"].column == "in"
+        assert order("peers") == [ADA, BOB]
+        await pilot.click("#peers", offset=(head.index(" in") + 4, 1))
+        assert order("peers") == [BOB, ADA]
+        await pilot.press("1", ">")
+        assert "can be sorted" in toasts(app)[-1]
+        await pilot.resize_terminal(120, 40)
+        await pilot.pause()
+        await pilot.press("5")
+        for _ in range(12):
+            await pilot.press(">")
+            head = text_of(app.panel("peers").rows[0].line)
+            assert ("▼" in head) == bool(app.sorts["peers"].column), "only by what is shown"
+
+
+@on_asyncio
+async def test_a_node_that_is_gone_is_said_with_the_offer_to_start_it_again(live: Live) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        trouble = live.app.query_one("#trouble", Static)
+        assert not trouble.has_class("-shown")
+        await pilot.press("R")
+        assert "the node runs" in toasts(live.app)[-1]
+        live.node_alive = False
+        live.app._alive_asked = -10.0
+        live.app.tick()
+        assert str(trouble.content) == "The node has died: it left no word; press R to start it again"
+        await pilot.press("R")
+        assert live.restarted == 1
+        live.append(ev.NodeStopped(reason="told to"))
+        live.app.tick()
+        assert str(trouble.content) == "The node is stopped; press R to start it again"
+        live.node_alive = True
+        live.app._alive_asked -= TICK_SECONDS
+        live.app.tick()
+        assert not trouble.has_class("-shown"), "one that comes up is seen at the next tick"
+
+
+@on_asyncio
+async def test_nothing_is_drawn_while_nothing_changes(live: Live) -> None:
+    live.append(STORY[0])
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        live.app.tick()
+        drawn: list[str] = []
+        for widget in live.app.query("LineStrip, LinesPanel"):
+            widget.refresh = lambda *args, name=widget.id, **options: drawn.append(str(name))  # type: ignore[method-assign, assignment]
+        for _ in range(3):
+            live.now += 0.25
+            live.app.tick()
+        assert not drawn
+        live.now += 1
+        live.app.tick()
+        assert {*drawn} & {*PANELS} == {"throughput"}, "the clock goes on, and nothing else"
+        live.append(STORY[1])
+        live.app.tick()
+        assert "series" in drawn
+
+
+@on_asyncio
+async def test_no_frame_of_the_ticker_comes_between_keys(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next key would wait for it. What is due is in the frame of a key, and never later than two ticks."""
+    live.append(*STORY)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        app, polls, now = live.app, [], 1000.0
+        monkeypatch.setattr(app.source, "poll", lambda: polls.append(now))
+        monkeypatch.setattr(board, "time", SimpleNamespace(monotonic=lambda: now))
+        app._ticked_at = app._pressed_at = now - TICK_SECONDS
+        app.typed()
+        app.pressed()
+        assert polls == [1000.0], "a tick was due"
+        now = 1000.0 + TICK_SECONDS / 2
+        app.typed()
+        app.pressed()
+        now = 1000.0 + TICK_SECONDS
+        app._tick_unless_typing()
+        assert polls == [1000.0], "the next key is near"
+        now = 1000.0 + 2 * TICK_SECONDS
+        app._pressed_at = now
+        app._tick_unless_typing()
+        assert polls == [1000.0, now], "one who types all the time sees what comes, too"
+        now += TYPING_SECONDS
+        app._tick_unless_typing()
+        assert polls[-1] == now
+
+
+@on_asyncio
+async def test_lines_that_come_and_go_do_not_lay_out_the_screen(live: Live) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        panel, line = live.app.panel("retries"), text_of
+        rows = [Row(str(number), [span(f"line {number}", "text")]) for number in range(60)]
+        panel.show(rows)
+        await pilot.pause()
+        room = panel.virtual_size
+        panel.action_edge(1)
+        assert panel.scroll_offset.y == panel.max_scroll_y == 60 - panel.size.height
+        assert panel.vertical_scrollbar.window_virtual_size == 60
+        panel.show(rows[:3])
+        assert panel.scroll_offset.y == 0
+        assert [line(row.line) for row in panel.rows] == ["line 0", "line 1", "line 2"]
+        assert panel.virtual_size == room
+        panel.show([])
+        assert panel.virtual_size == room
+
+
+@on_asyncio
+async def test_the_footer_and_the_tabs_are_for_the_mouse_too(live: Live) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=(60, 20)) as pilot:
+        await pilot.pause()
+        await pilot.click("#tabs", offset=(22, 0))
+        assert live.app.current == "noes"
+        footer = text_of(live.app.query_one("#footer")._line)  # type: ignore[attr-defined]
+        await pilot.click("#footer", offset=(footer.index("freeze") + 1, 0))
+        assert live.app.source.frozen
+        await pilot.press("2")
+        panel = live.app.query_one("#pending", LinesPanel)
+        await pilot.click("#pending", offset=(4, 1))
+        assert panel.selected == ROOT
+        await pilot.click("#pending", offset=(4, 1))
+        await pilot.pause()
+        assert len(live.app.screen_stack) == 2, "a click on what is selected inspects it"
+
+
+@on_asyncio
+async def test_a_hold_is_asked_for_by_its_key_and_released_by_c(live: Live) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("2", "g", "H")
+        assert live.app.prompt.field.value == "hold film.mkv "
+        await pilot.press(*"--replicas 2", "enter")
+        await pilot.pause()
+        assert not live.app.prompt.kind, str(live.app.query_one("#prompt-error", Static).content)
+        (hold,) = live.pushed
+        assert isinstance(hold, cmd.Hold)
+        assert (hold.root, hold.replicas) == (ROOT, 2)
+        live.append(ev.ObjectCompleted(root=ROOT, size=4096, path="/there/film.mkv"))
+        live.append(ev.HoldRequested(root=ROOT, replicas=2, size=4096, name="film.mkv"))
+        live.app.tick()
+        await pilot.press("g", "c")
+        assert live.pushed[-1] == cmd.Release((ROOT,), live.pushed[-1].by)
+
+
+@on_asyncio
+async def test_an_ascii_terminal_is_shown_nothing_else(live: Live) -> None:
+    live.append(*STORY * 3)
+    app = Dashboard(live.place, clock=lambda: live.now, glyphs=Glyphs(unicode=False))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("space", "2")
+
+        def seen() -> str:
+            return "\n".join(
+                "".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips()
+            )
+
+        assert "film.mkv" in seen()
+        for keys in ([], ["w"], ["a"], ["?"], ["1", "enter"], ["ctrl+p"], ["J"], ["/"], [":", "tab"]):
+            await pilot.press(*keys)
+            await pilot.pause()
+            text = seen()
+            assert text.isascii(), (keys, {sign for sign in text if not sign.isascii()})
+            await pilot.press("escape")

@@ -1,0 +1,54 @@
+"""The collector has its turns between frames."""
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from flux_tui.ui.dashboard.collector import NET, YOUNG, settle, take_turn
+
+
+@pytest.fixture(autouse=True)
+def _its_own_pace_afterwards() -> Iterator[None]:
+    before = gc.get_threshold()
+    yield
+    gc.set_threshold(*before)
+    gc.unfreeze()
+
+
+def test_before_all_has_settled_it_has_none() -> None:
+    gc.disable()
+    kept = [[] for _ in range(2 * YOUNG)]  # type: ignore[var-annotated]
+    young = gc.get_count()[0]
+    take_turn(quiet=True)
+    assert gc.get_count()[0] >= young > YOUNG
+    del kept
+
+
+def test_it_has_one_when_there_is_much_to_look_at() -> None:
+    settle()
+    assert gc.isenabled()
+    assert gc.get_threshold() == NET
+    gc.collect()
+    kept = [[] for _ in range(2 * YOUNG)]  # type: ignore[var-annotated]
+    assert gc.get_count()[0] > YOUNG
+    take_turn(quiet=False)
+    assert gc.get_count()[0] < YOUNG
+    del kept
+
+
+def test_the_oldest_are_looked_at_when_nobody_is_at_the_keys() -> None:
+    settle()
+    gc.collect()
+    for _ in range(NET[1] + 1):
+        gc.collect(0)
+    take_turn(quiet=False)
+    assert gc.get_count()[1] > NET[1], "not while a key may come"
+    take_turn(quiet=True)
+    assert gc.get_count()[1] == 0
+    for _ in range(NET[2] + 1):
+        gc.collect(1)
+    take_turn(quiet=False)
+    assert gc.get_count()[2] > NET[2]
+    take_turn(quiet=True)
+    assert gc.get_count()[2] == 0
