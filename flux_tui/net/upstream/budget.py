@@ -1,18 +1,21 @@
-"""What a connection may cost before anything that it carries is a message: memory, streams, attention.
+"""Bounds of memory, streams and pings for each connection. Replaces yamux (`Yamux`) of libp2p 0.8.1.
 
-Left to itself, libp2p 0.8 keeps whatever a peer sends on a stream that nobody reads, whatever window the
-peer was given; takes any number of streams; and reads as fast as a peer writes. Here
+Why: libp2p keeps whatever a peer sends on a stream that nobody reads, and does not enforce the receive
+window. It accepts any number of streams, and it reads as fast as a peer writes. The bounds here:
 
-- a frame of yamux may be as long as the window that was granted (js-libp2p writes what it has as one frame). It is
-  handed on piece by piece as it comes, and each piece counts as parked from then on;
-- what is parked in the buffers of one connection is bounded (MAX_PARKED: the window of its push stream,
-  and room for all else); a peer that parks more ignores its window, and is dropped;
-- what is parked in all of them is bounded too (MAX_PARKED_ALL): above it, no connection that holds more
-  than its share is read on until the rest is taken, and one that stays like that is dropped;
-- streams of a peer are bounded in number, and taken at a pace;
-- pings are answered at a pace.
+- A yamux frame may be as long as the granted window, because js-libp2p writes what it has as one frame. The
+  frame is passed on piece by piece. From then on each piece counts as parked: received, and not read yet.
+- The parked bytes of one connection are bounded (MAX_PARKED: the window of its push stream, and room for the
+  other streams). A peer that parks more ignores its window, and is dropped.
+- The parked bytes of all connections together are bounded (MAX_PARKED_ALL). Above this bound, a connection
+  that holds more than SHARE is not read until the rest is taken. If nobody takes it, the connection is
+  dropped.
+- The number of a peer's streams is bounded, and so is the rate at which they are accepted.
+- Pings are answered at a bounded rate.
 
-Slowing a peer down is done by not reading on: it costs nothing here, and an honest peer just waits.
+The node slows a peer down by not reading from it. This costs the node nothing, and an honest peer just waits.
+
+Tests: tests/abuse/test_attacks.py and tests/net/connections/test_frames.py.
 """
 
 import errno
@@ -44,63 +47,66 @@ from flux_tui.net.upstream.session import ReadAheadSession
 log = logging.getLogger(__name__)
 
 RECEIVE_WINDOW = 8 * 1024 * 1024
-"""Bytes that a peer may have under way to us on its push stream; granted at once, because yamux's own
-256 KiB with a sender that sleeps 10 ms at an empty window would be 25 MB/s."""
+"""Bytes that a peer may have under way to this node on its push stream. The whole window is granted at once:
+yamux's own 256 KiB, with a sender that sleeps 10 ms at an empty window, would allow 25 MB/s only."""
 MAX_PARKED = 3 * RECEIVE_WINDOW
 """Bytes in the buffers of one connection. Yamux counts loosely: an honest sender's window can come out at up
-to twice what it was meant to be."""
+to twice the intended size."""
 MAX_PARKED_ALL = 64 * 1024 * 1024
 """Bytes in the buffers of all connections together: eight full windows."""
 SHARE = 512 * 1024
-"""Bytes that a connection may have parked however much the others have."""
+"""Bytes that a connection may always have parked, however much the others have."""
 PARKED_SECONDS = 15.0
-"""For what is above the bounds to be taken; then who holds it is dropped."""
+"""Seconds for parked bytes above the bounds to be taken. After that the connection is dropped."""
 STALL_SECONDS = 20.0
-"""For the next byte of a frame that began, while something may be read."""
+"""Seconds for the next byte of a frame that has begun, while the connection may be read."""
 LOOK_EVERY = 256 * 1024
-"""Bytes between two looks at what a connection has parked: summing it up costs 3 µs."""
+"""Bytes between two checks of what a connection has parked: adding it up costs 3 µs."""
 MAX_STREAMS = 64
-"""Streams that one connection may have opened to us at a time. An honest peer has one to push, one or two for
-gossip, and now and then one to identify or look something up."""
+"""Streams that a peer may have open to this node on one connection at a time. An honest peer has one push
+stream, one or two for gossip, and now and then one for identify or a lookup."""
 STREAM_BURST, STREAM_RATE = 96.0, 32.0
-"""Streams taken at once, and per second in the long run: each costs 2.5 ms."""
+"""Streams accepted at once, and per second in the long run: each costs 2.5 ms."""
 MAX_EXCESS = 256
-"""Streams beyond that, all reset, until the connection is dropped."""
+"""Streams above that bound, all of them reset, until the connection is dropped."""
 PING_BURST, PING_RATE = 64.0, 16.0
 POLL_SECONDS = 0.02
 YIELD_EVERY = 64
-"""Frames, until other connections have their turn: libp2p goes on as long as there are any."""
+"""Frames until other connections get their turn: libp2p reads on as long as there are frames."""
 GONE = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH})
-"""What a system says when the other one does not answer any more."""
+"""The errors by which the operating system reports that the other machine no longer answers."""
 LONG_FRAME = 64 * 1024
-"""Bytes; a longer frame is handed on in pieces. A shorter one that is not all here is left to libp2p."""
+"""Bytes; a longer frame is passed on in pieces. A shorter frame that has not arrived whole is left to libp2p.
+"""
 PLAIN_DATA = (0, TYPE_DATA, 0)
 HEADER = struct.Struct(YAMUX_HEADER_FORMAT)
-"""Of a frame: version, kind, flags, stream, length."""
+"""The header of a frame: version, type, flags, stream, length."""
 
-# libp2p lets a window grow to this as it sees fit; and refuses longer frames only.
+# libp2p lets a window grow up to this, and refuses only frames that are longer.
 yamux.MAX_WINDOW_SIZE = RECEIVE_WINDOW
 
 
 class OverBudgetError(trio.TooSlowError):
-    """What yamux takes as a reason to close its connection."""
+    """A peer exceeded a bound. Yamux takes this exception as a reason to close the connection."""
 
 
 class Budget:
-    """Of one host: what all of its connections have parked."""
+    """The memory budget of one host: the parked bytes of all its connections."""
 
     def __init__(self) -> None:
         self.connections: set[GuardedYamux] = set()
         self.on_drop: Callable[[PeerId, str], None] = lambda peer, why: None
-        """Told of each connection that is dropped, and why."""
+        """Called for each connection that is dropped, with the reason."""
 
     def parked(self) -> int:
-        """Bytes in all buffers now."""
+        """Bytes in the buffers of all connections now."""
         return sum(connection.parked() for connection in self.connections)
 
     def watch(self, swarm: Any) -> None:
-        """From now on this swarm's connections keep to it. (libp2p does not use the class that it is given
-        for yamux, but its own.)"""
+        """Hold this swarm's connections to the budget from now on.
+
+        libp2p ignores the class that it is given for yamux and uses its own. So its factory is wrapped.
+        """
         muxing = swarm.upgrader.muxer_multistream
         make = muxing.new_conn
 
@@ -115,7 +121,7 @@ class Budget:
 
 
 class GuardedYamux(Yamux):
-    """Yamux that keeps to its budget."""
+    """A yamux connection that keeps to its budget."""
 
     def __init__(self, guard: Budget, secured_conn: Any, peer_id: ID, **kwargs: Any) -> None:
         super().__init__(secured_conn, peer_id, **kwargs)
@@ -124,10 +130,10 @@ class GuardedYamux(Yamux):
         self._why: str | None = None
         self._since = 0
         self._incoming = 0
-        """Bytes of the frame that is being read."""
+        """Bytes of the frame that is being read now."""
         self._excess = 0
         self._headers = 0
-        """Frames that were looked at."""
+        """Frames whose header was looked at."""
         if isinstance(secured_conn, ReadAheadSession):
             secured_conn.before_header = self._take_frames
         self._streams_pace = Pace(STREAM_BURST, STREAM_RATE)
@@ -135,33 +141,33 @@ class GuardedYamux(Yamux):
 
     @property
     def heard(self) -> int:
-        """Grows with whatever comes."""
+        """Rises whenever something arrives."""
         return self.secured_conn.heard if isinstance(self.secured_conn, ReadAheadSession) else 0
 
     @property
     def unsent(self) -> int | None:
-        """Bytes that the peer's system has not acknowledged; None where nothing can tell."""
+        """Bytes that the peer's system has not acknowledged; None where this cannot be known."""
         return unsent_of(self.secured_conn.tcp) if isinstance(self.secured_conn, ReadAheadSession) else None
 
     @property
     def why_closed(self) -> str | None:
-        """Why it ended, if that is known here."""
+        """Why the connection ended, if this is known here."""
         broken = self.secured_conn.broken if isinstance(self.secured_conn, ReadAheadSession) else None
         return self._why or (SILENT if broken is not None and broken.errno in GONE else None)
 
     async def ping(self) -> None:
-        """Ask for a sign of life. The answer is a sample of the round trip as well."""
+        """Send a ping to ask for a sign of life. The answer also gives a sample of the round-trip time."""
         self._ping_id += 1
         await self._write_frame(HEADER.pack(0, TYPE_PING, FLAG_SYN, 0, self._ping_id))
         self._ping_sent_time = trio.current_time()
 
     def abort(self, why: str) -> None:
-        """Close it without a word: nobody would hear one."""
+        """Close the connection without telling the peer, which would not hear it."""
         self._why = self._why or why
         log.info("closing the connection to %s: %s", self.peer_id, why)
         session = self.secured_conn
         if isinstance(session, ReadAheadSession) and session.tcp is not None:
-            session.tcp.close()  # whoever reads or writes it finds out, and clears up
+            session.tcp.close()  # The task that reads or writes it notices, and cleans up.
         elif self._nursery is not None and not self.event_shutting_down.is_set():
             self._nursery.start_soon(self._cleanup_on_error)
 
@@ -170,7 +176,7 @@ class GuardedYamux(Yamux):
         return self._incoming + sum(map(len, self.stream_buffers.values()))
 
     async def start(self) -> None:
-        """Read, until the connection ends."""
+        """Read until the connection ends."""
         self.guard.connections.add(self)
         try:
             await super().start()
@@ -178,7 +184,7 @@ class GuardedYamux(Yamux):
             self.guard.connections.discard(self)
 
     async def accept_stream(self) -> IMuxedStream:
-        """The next stream that the peer opens, if it has not too many."""
+        """Return the peer's next stream. Reset streams above MAX_STREAMS."""
         while True:
             stream = await super().accept_stream()
             await self._streams_pace.spend(1)
@@ -194,15 +200,17 @@ class GuardedYamux(Yamux):
 
     async def _refuse(self, stream: IMuxedStream) -> None:
         if isinstance(stream, YamuxStream):
-            # What it already sent must not be kept for a reader that never comes.
+            # Drop what the peer already sent: no reader will come for it.
             if (buffer := self.stream_buffers.get(stream.stream_id)) is not None:
                 buffer.clear()
             await stream.reset()
 
     async def _take_frames(self) -> None:
-        """Take the frames that are data for a stream of ours and nothing else, as long as they are all that
-        came. libp2p has thirty lines for a log that is off, a lock and four awaits for each: left to it, a
-        requester's processor time for a file is a quarter more. Whatever is not as usual is left to it.
+        """Take plain data frames of known streams straight from the session, as long as they are whole.
+
+        libp2p spends thirty lines for a disabled log, a lock and four awaits on each frame. Without this
+        method, a requester's processor time for a file is a quarter higher. Every other frame is left to
+        libp2p.
         """
         session = self.secured_conn
         assert isinstance(session, ReadAheadSession)
@@ -236,7 +244,7 @@ class GuardedYamux(Yamux):
     async def _take_long_frame(
         self, session: ReadAheadSession, stream: YamuxStream, buffer: FrameBuffer, length: int
     ) -> None:
-        """Hand a frame's body on as it comes. It may be most of a window, and take minutes on a slow line."""
+        """Pass a frame's body on as it arrives. It may be most of a window, and take minutes on a slow line."""
         if length > MAX_PARKED:
             raise self._over(f"it ignores its window: it sent a frame of {length:,} bytes")
         number = stream.stream_id
@@ -251,7 +259,7 @@ class GuardedYamux(Yamux):
             await self._look(len(piece))
 
     async def _next_piece(self, session: ReadAheadSession, most: int) -> Piece:
-        """What is decrypted next of a frame that began."""
+        """Return the next decrypted piece of a frame that has begun."""
         with trio.move_on_after(STALL_SECONDS) as waiting:
             await session.ahead()
         if waiting.cancelled_caught:
@@ -259,7 +267,7 @@ class GuardedYamux(Yamux):
         return session.take(min(most, session.whole)) or b""
 
     async def _look(self, length: int) -> None:
-        """So many bytes more."""
+        """Count bytes that arrived. After LOOK_EVERY of them, check the bounds."""
         self._since += length
         if self._since >= LOOK_EVERY:
             self._since = 0
@@ -288,7 +296,7 @@ class GuardedYamux(Yamux):
         await super()._write_frame(data)
 
     async def _make_room(self) -> None:
-        """Return when this connection may be read on."""
+        """Return when this connection may be read on. Raise OverBudgetError if it has to be dropped."""
         parked = self.parked()
         if parked > MAX_PARKED:
             raise self._over(f"it ignores its window: {parked:,} bytes of it wait to be read")

@@ -1,12 +1,13 @@
-"""libp2p measures time by the wall clock: here it gets one that nobody sets.
+"""A steady clock for libp2p 0.8.1: patches the module `time` in each of its modules.
 
-For libp2p 0.8.1. Its peerstore, Kademlia, gossipsub and resource manager take `time.time()` for spans: how long an
-address, a provider or a connection is good, when a peer may be heard again. When the clock goes forward by an hour, all
-of that is over. When it goes back, what was shut for a minute stays shut for an hour. Nothing of it depends on what
-time it is. Where libp2p tells others a time (signed records), the time at which this process began and the seconds
-since do as well.
+Why: libp2p's peerstore, Kademlia, gossipsub and resource manager measure spans with `time.time()`: how long
+an address, a provider or a connection is valid, and when a peer may be contacted again. If somebody sets the
+clock forward by an hour, all of these end. If somebody sets it back, a pause of a minute lasts an hour.
 
-The test that says when this is not needed any more: tests/net/test_clock.py.
+None of these spans depends on the time of day. Where libp2p tells a time to peers (signed records), it is
+enough to give the time at which this process began plus the seconds since.
+
+Test: tests/net/test_clock.py shows the fault. When libp2p mends it, this module can go.
 """
 
 import sys
@@ -29,23 +30,23 @@ class _Clock:
 
 _clock = _Clock()
 STEADY_TIME = SimpleNamespace(**vars(time))
-"""In the place of the module `time`."""
+"""Takes the place of the module `time`."""
 STEADY_TIME.time = _clock
 STEADY_TIME.time_ns = _clock.nanoseconds
 
 
 def begin_after(at: float) -> None:
-    """Let it be this time at least: that of a node's last entry.
+    """Start the clock at `at` or later: the time of the node's last entry.
 
-    A signed record is numbered by the time, and peers refuse one that is older than what they know. The wall clock may
-    have been set back since the node's last life.
+    A signed record is numbered by the time. Peers refuse a record that is older than the one they know. The
+    wall clock may have been set back since the node last ran.
     """
     if at > _clock():
         _clock.steady = SteadyClock(at)
 
 
 def keep_steady() -> None:
-    """Have every module of libp2p that is loaded measure time by a steady clock."""
+    """Make every loaded module of libp2p measure time by a steady clock."""
     for name, module in list(sys.modules.items()):
         if name.startswith("libp2p.") and getattr(module, "time", None) is time:
             module.time = STEADY_TIME  # type: ignore[attr-defined]  # the module that it imported

@@ -1,15 +1,18 @@
-"""How a host dials a peer: at all of its addresses, until one answers.
+"""Dials a peer at all of its addresses until one answers. Replaces `dial_peer` of libp2p 0.8.1's swarm.
 
-libp2p 0.8.1 tries one address of each kind of transport, so of a peer on TCP only the first that it ever heard
-of, and leaves relayed ones out. Here they are tried in order, relayed ones first (who asks for a relay says that
-it cannot be dialled), each as soon as the one before has failed or has had START_SECONDS; the first connection
-wins, and the others are given up.
+Why: libp2p tries one address of each kind of transport. Of a peer on TCP it tries only the first address that
+it ever heard, and it leaves out relayed addresses.
 
-What is dialled on the word of others has a budget (dial_guard.py).
+Here all addresses are tried in order, relayed ones first: a peer that uses a relay says that it cannot be
+dialled. The next address is started as soon as the one before has failed or has had START_SECONDS. The first
+connection wins, and the other dials are cancelled. Dials to addresses that other peers told of have a budget
+(`addresses/dial_guard.py`).
 
-What libp2p does besides stays: one dial to a peer at a time, no more than its limit to all, peers that could
-not be reached are left alone for a minute, and no loopback address where there are others: that would be this
-machine's.
+The rest is as in libp2p: one dial to a peer at a time, and a limit for all dials together. A peer that could
+not be reached is not dialled for a minute. Loopback addresses are left out where the peer has others: a
+loopback address would lead to this machine.
+
+Test: tests/net/upstream/test_dialling.py.
 """
 
 import logging
@@ -30,11 +33,11 @@ from flux_tui.net.port import CIRCUIT
 log = logging.getLogger(__name__)
 
 START_SECONDS = 0.25
-"""Until the next address is tried beside one that neither answers nor fails."""
+"""Seconds until the next address is tried beside one that neither answers nor fails."""
 MAX_TRIED = 8
-"""Addresses of one peer that are tried."""
+"""Addresses of one peer that are tried at most."""
 DIAL_SECONDS = 15.0
-"""For all of them."""
+"""Seconds for all addresses together."""
 
 
 class _Dial:
@@ -42,12 +45,12 @@ class _Dial:
 
     def __init__(self) -> None:
         self.addrs: list[Multiaddr] = []
-        """Those that it tries."""
+        """The addresses that it tries."""
         self.start: Callable[[Sequence[Multiaddr]], None] | None = None
         self.done = trio.Event()
 
     def add(self, addrs: Sequence[Multiaddr]) -> None:
-        """Try these as well, as far as they are new."""
+        """Try these addresses as well, if they are new."""
         new = [addr for addr in addrs if addr not in self.addrs][: max(0, MAX_TRIED - len(self.addrs))]
         if new and self.start is not None:
             self.addrs += new
@@ -55,7 +58,7 @@ class _Dial:
 
 
 class Dialler:
-    """In the place of a swarm's own `dial_peer`."""
+    """Dials peers in place of the swarm's own `dial_peer`."""
 
     def __init__(self, host: IHost, guard: DialGuard) -> None:
         swarm: Any = host.get_network()
@@ -65,11 +68,11 @@ class Dialler:
         self._ongoing: dict[ID, _Dial] = {}
 
     async def dial_peer(self, peer: ID) -> list[INetConn]:
-        """The connections to a peer: those that there are, or a new one. Raises SwarmException, whose cause
-        is a group of what each address came to.
+        """Return the open connections to a peer, or a new one. Raises SwarmException, whose cause is a group
+        with one error for each address.
         """
         while (ongoing := self._ongoing.get(peer)) is not None:
-            # A dial at an address that leads nowhere takes long: one that is new is tried beside it.
+            # A dial to a dead address takes long. A new address is tried beside it.
             ongoing.add(await self._addrs_of(peer))
             await ongoing.done.wait()
         if found := [one for one in self._swarm.get_connections(peer) if not one.is_closed]:
@@ -90,13 +93,13 @@ class Dialler:
         relayed = [addr for addr in allowed if f"/{CIRCUIT}" in str(addr)]
         direct = [addr for addr in allowed if addr not in relayed and self._can_dial(addr)]
         far = [addr for addr in direct if not str(addr).startswith(("/ip4/127.", "/ip6/::1/"))]
-        # A peer has few relays; ten that are dead must not keep its other addresses from being tried.
+        # A peer has few relays. Ten dead ones must not prevent its other addresses from being tried.
         return (relayed[: MAX_TRIED // 2] + (far or direct))[:MAX_TRIED]
 
     def _can_dial(self, addr: Multiaddr) -> bool:
         try:
             found = self._swarm.transport_manager.transport_for_dialing(addr) is not None
-        except Exception:  # of no transport's form
+        except Exception:  # no transport can dial this form of address
             return False
         return found and (not is_public_ipv6_address(addr) or has_public_ipv6())
 

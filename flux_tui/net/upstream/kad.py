@@ -1,9 +1,13 @@
-"""libp2p's Kademlia under a name of its own, and bounded.
+"""Kademlia under flux's own protocol name, and bounded. Wraps the DHT of libp2p 0.8.1.
 
-`KadHost` stands between libp2p's DHT and the host: it names every stream `/flux/kad/1.0.0`, in and out, and hides
-the public DHT's name in what peers say that they speak. libp2p 0.8.1 takes the name from a constant that five
-of its modules import, and ignores `protocol_prefix`; to change the constant would change it for every DHT
-in the process. `Records` is libp2p's store of providers with an end to what strangers can put there.
+- `KadHost` stands between libp2p's DHT and the host. It names every stream `/flux/kad/1.0.0`, in and out, and
+  hides the public DHT's name in the protocols that peers say they speak. Why: libp2p takes the name from a
+  constant that five of its modules import, and ignores `protocol_prefix`. A changed constant would change
+  every DHT in the process.
+- `Records` is libp2p's store of provider records, with bounds on what strangers can store.
+- `Lookups` is libp2p's lookup. It notes which peer told of an address.
+
+Test: tests/net/flux/test_dht_routing.py.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,27 +28,29 @@ from flux_tui.net.port import KAD_PROTOCOL
 
 KAD = TProtocol(KAD_PROTOCOL)
 MAX_SERVED, MAX_SERVED_EACH, SERVE_SECONDS = 64, 12, 10.0
-"""Questions answered at a time, and of one peer; and how long one may take. libp2p answers twelve at a time,
-whoever they are from, and waits for each as long as its asker likes: twelve silent streams would end it."""
+"""Requests answered at a time, in all and for one peer, and seconds that one may take. libp2p answers twelve
+at a time, from any peers, and waits for each as long as the peer likes: twelve silent streams would block it.
+"""
 DIAL_SECONDS = 30.0
-"""A connection that is not there so long after it was asked for will not come."""
+"""Seconds after which a connection that was asked for is no longer expected."""
 MAX_RECORDS = 65_536
-"""Roots whose providers this node keeps for the swarm."""
+"""Roots for which this node keeps provider records for the swarm."""
 MAX_ADDRS = 8
 """Addresses kept of one provider."""
 
 
 class KadHost:
-    """The host as libp2p's DHT sees it: with our protocol's name, and an eye on whom it dials."""
+    """The host as libp2p's DHT sees it: with flux's protocol name, and a record of the peers that the DHT
+    dials."""
 
     def __init__(self, host: IHost, served: Callable[[ID], Awaitable[None]]) -> None:
         self._host = host
         self._peerstore = KadPeerstore(host.get_peerstore())
         self._served = served
         self._used: dict[ID, float] = {}
-        """Peers that are connected, and when they or we asked something last."""
+        """Peers that are connected, with the time of the last request in either direction."""
         self._opened: set[ID] = set()
-        """Of these, those that a lookup of ours connected to."""
+        """The peers among them that a lookup of this node connected to."""
         self._serving: dict[ID, int] = {}
         """Streams of each peer that are being answered."""
         self.asked = 0
@@ -87,14 +93,16 @@ class KadHost:
         return await self._host.new_stream(peer, [_ours(protocol) for protocol in protocols])
 
     def spare(self, since: float, most: int) -> list[ID]:
-        """Peers whose connections can be closed: those that nobody protects (a push link does, or a relay)
-        and that were opened for a lookup and not used since then; and of all others the longest unused, where
-        there are more than `most`.
+        """Return the peers whose connections can be closed.
+
+        A connection that a push link or a relay protects is never among them. Of the others, these can be
+        closed: the connections that were opened for a lookup and not used since `since`; and, where there are
+        more than `most`, those unused for the longest time.
         """
         swarm: Any = self._host.get_network()
         there = [peer for peer, connections in swarm.connections.items() if connections]
         now = trio.current_time()
-        # Those that are not there may be being dialled just now.
+        # A peer without a connection may be being dialled just now.
         dialled = {peer: at for peer, at in self._used.items() if at >= min(since, now - DIAL_SECONDS)}
         self._used = dialled | {peer: self._used.get(peer, now) for peer in there}
         self._opened &= self._used.keys()
@@ -109,7 +117,8 @@ class KadHost:
 
 
 class KadPeerstore:
-    """The peerstore, likewise: who speaks our DHT seems to speak libp2p's, and the other way about."""
+    """The peerstore as libp2p's DHT sees it: peers that speak flux's DHT appear to speak libp2p's, and no
+    others do."""
 
     def __init__(self, peerstore: Any) -> None:
         self._peerstore = peerstore
@@ -123,7 +132,8 @@ class KadPeerstore:
 
 
 class Records(ProviderStore):
-    """What this node keeps for the swarm: bounded, with addresses that may be dialled on the word of who told."""
+    """The provider records that this node keeps for the swarm: bounded, and only with addresses that the peer
+    that told of them may name."""
 
     def add_provider(self, key: bytes, provider: PeerInfo) -> None:
         if key in self.providers or len(self.providers) < MAX_RECORDS:
@@ -133,7 +143,7 @@ class Records(ProviderStore):
 
 
 class Lookups(PeerRouting):
-    """libp2p's lookups. What a peer answers stands in the peerstore on its word."""
+    """libp2p's lookups. Addresses in a peer's answer are stored as told by that peer."""
 
     async def _query_peer_for_closest(self, peer: ID, target_key: bytes) -> list[ID]:
         with told_by(peer):
@@ -145,5 +155,5 @@ def _ours(protocol: TProtocol) -> TProtocol:
 
 
 def key_of(root: Cid) -> bytes:
-    """A root's name in the DHT: its multihash, as everywhere in libp2p."""
+    """Return a root's key in the DHT: its multihash, as everywhere in libp2p."""
     return cid_bytes(root)[2:]

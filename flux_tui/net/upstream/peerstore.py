@@ -1,12 +1,17 @@
-"""libp2p's peerstore with a bound that keeps what the host cannot do without. For libp2p 0.8.1.
+"""A bounded peerstore that never evicts an entry that the host needs. Replaces `PeerStore` of libp2p 0.8.1.
 
-Why: libp2p's `PeerStore` keeps 1,000 entries and evicts those without addresses first. The host's own entry has
-none: after 1,000 visitors its key is gone, identify raises, and the process ends. An entry that never gets an
-address is not counted until another one does; signed records are not counted at all; the task that would
-remove what expired is never started; and one peer may name any number of addresses and protocols.
+Why: libp2p's `PeerStore` keeps 1,000 entries and first evicts those without addresses. The host's own entry
+has no address: after 1,000 visitors its key is gone, identify raises, and the process ends. Besides:
 
-Here the entries that are pinned (the host's own, and those of connected peers) stay. Of the others the one that
-was used the longest ago makes room for a new one, with its signed record. What one peer may fill is bounded.
+- An entry that never gets an address is not counted until another one gets one.
+- Signed records are not counted at all.
+- The task that would remove expired entries is never started.
+- One peer may name any number of addresses and protocols.
+
+Here pinned entries stay: the host's own, and those of connected peers. Of the others, the least recently used
+entry makes room for a new one, and its signed record goes with it. What one peer may store is bounded.
+
+Test: tests/net/upstream/test_peerstore.py shows the fault.
 """
 
 from collections import OrderedDict
@@ -22,20 +27,22 @@ from multiaddr import Multiaddr
 from flux_tui.net.upstream.clock import STEADY_TIME
 
 MAX_ENTRIES = 1024
-"""Peers that are remembered besides those that are pinned."""
+"""Peers that are remembered besides the pinned ones."""
 MAX_ADDRS, MAX_PROTOCOLS, MAX_PROTOCOL_CHARS = 16, 64, 256
-"""Of one peer: the addresses that were named last, and the protocols that it named first."""
+"""Bounds for one peer: the addresses named last, the protocols named first, and the length of a protocol's
+name."""
 MAX_RECORD = 8 * 1024
 """Bytes of a signed record."""
 
 
 FUTURE_SECONDS = 3600.0
-"""A record is numbered by the time. One from so far ahead gives way to whichever comes next."""
+"""A record is numbered by its time. A record from further ahead than this is replaced by whichever comes
+next."""
 
 
 class BoundedPeerstore(PeerStore):
-    """Of one host. `pinned`: whether an entry has to stay. `admits`: which addresses of a peer may be kept;
-    libp2p dials what stands here."""
+    """The peerstore of one host. `pinned`: whether an entry has to stay. `admits`: which addresses of a peer
+    may be kept. libp2p dials the addresses that stand here."""
 
     def __init__(self, pinned: Callable[[ID], bool] = lambda peer: False) -> None:
         super().__init__()
@@ -44,7 +51,7 @@ class BoundedPeerstore(PeerStore):
         self.peer_data_map = _Entries(self._evict)
 
     def _evict(self, entries: "_Entries") -> None:
-        """Make room for one more."""
+        """Make room for one more entry."""
         pinned = 0
         for peer in list(entries):
             if len(entries) - pinned < MAX_ENTRIES:
@@ -56,7 +63,7 @@ class BoundedPeerstore(PeerStore):
                 self.forget(peer)
 
     def forget(self, peer: ID) -> None:
-        """Remove all that is known of a peer."""
+        """Remove everything that is known of a peer."""
         self.peer_data_map.pop(peer, None)
         self.peer_record_map.pop(peer, None)
 
@@ -82,21 +89,21 @@ class BoundedPeerstore(PeerStore):
         peer = envelope.record().peer_id
         known = self.peer_record_map.get(peer)
         if known is not None and known.seq > (STEADY_TIME.time() + FUTURE_SECONDS) * 1e9:
-            del self.peer_record_map[peer]  # of a clock that was ahead: it would be the newest for years
-        # One that is older than what is known changes nothing, but it is no forgery: its peer's clock was set back, or
-        # somebody hands on what it heard long ago. libp2p's DHT would drop whoever sends it.
+            del self.peer_record_map[peer]  # its clock was ahead: it would be the newest for years
+        # A record older than the known one changes nothing, but it is no forgery: its peer's clock was set
+        # back, or the sender passes on what it heard long ago. libp2p's DHT would drop that sender.
         super().consume_peer_record(envelope, ttl)
         return True
 
     def _enforce_peer_limit(self) -> None:
-        """The entries keep to their own limit."""
+        """Do nothing: `_Entries` holds the limit."""
 
     def _enforce_record_limit(self) -> None:
-        """A record goes with its entry."""
+        """Do nothing: a record goes with its entry."""
 
 
 class _Entries(OrderedDict[ID, PeerData]):
-    """A peerstore's table, which asks for room before it grows. The entry used last stands last."""
+    """The peerstore's table: it makes room before it grows. Ordered by last use, the most recent last."""
 
     def __init__(self, make_room: Callable[["_Entries"], None]) -> None:
         super().__init__()

@@ -1,16 +1,17 @@
-"""Private swarms: who has not the same key cannot even begin to talk (libp2p's pnet, Pre-shared-Key-V1).
+"""Private swarms: only peers with the same key can connect (libp2p's pnet, Pre-shared-Key-V1).
 
-Under everything else each connection is XSalsa20 with a key that the whole swarm shares; each side sends its
-24-byte nonce first. So a host without the key, or with another one, sees noise, and so do we.
+Each connection is encrypted with XSalsa20, below everything else, under a key that the whole swarm shares.
+Each side sends its 24-byte nonce first. A host without the key, or with another key, sees noise, and so does
+this node.
 
-libp2p 0.8.1 has a `psk` of its own, but not the one of the specification: it is Salsa20 with an 8-byte nonce,
-which no other implementation understands. This one is checked against libsodium's XSalsa20 and against what
-js-libp2p 3 wrote (tests/net/test_pnet.py); a js-libp2p 3.3.11 with the same key, dialling and dialled, gets through to
-identify and ping, and one with another key or none does not.
+Replaces `psk` of libp2p 0.8.1. That one does not follow the specification: it is Salsa20 with an 8-byte
+nonce, which no other implementation understands. This one is checked against libsodium's XSalsa20 and against
+bytes that js-libp2p 3 wrote (tests/net/upstream/test_pnet.py). A js-libp2p 3.3.11 with the same key, dialling
+and dialled, reaches identify and ping; with another key or none it does not.
 
-It costs: on loopback a raw stream carries a quarter of what it does without (tests/bench/raw_stream.py
---swarm-key: 230 instead of 930 MB/s, the cipher being a second one of 310 MB/s under Noise's). That is still
-more than a file transfer, with its hashes and its disk, makes of it.
+The cost: on loopback a raw stream runs at a quarter of its speed (tests/bench/raw_stream.py --swarm-key: 230
+instead of 930 MB/s; this cipher alone makes 310 MB/s, and Noise's comes on top). That is still more than a
+file transfer reaches, with its hashes and its disk.
 """
 
 import base64
@@ -29,12 +30,12 @@ from flux_tui.regular_files import open_to_read
 HEADER = b"/key/swarm/psk/1.0.0/"
 KEY_BYTES, NONCE_BYTES = 32, 24
 MAX_FILE = 1024
-"""Bytes of a key file; one has about 100."""
+"""Bytes of a key file at most; a usual one has about 100."""
 SIGMA = b"expand 32-byte k"
 
 
 def load_swarm_key(path: Path) -> bytes:
-    """The 32 bytes of a swarm key file. Raises NetworkError with a sentence."""
+    """Return the 32 bytes of a swarm key file. Raises NetworkError with a sentence."""
     try:
         with open_to_read(path) as file:
             data = file.read(MAX_FILE + 1)
@@ -113,7 +114,7 @@ class ProtectedConnection(IRawConnection):
 
 
 def protect(swarm: Any, key: bytes) -> None:
-    """Let every connection of a libp2p swarm be protected, before its security is negotiated."""
+    """Protect every connection of a libp2p swarm, before its security protocol is negotiated."""
     upgrade = swarm.upgrader.upgrade_security
 
     async def protected(conn: IRawConnection, *args: Any) -> Any:
@@ -123,7 +124,8 @@ def protect(swarm: Any, key: bytes) -> None:
 
 
 def xsalsa20(key: bytes, nonce: bytes) -> Salsa20.Salsa20Cipher:
-    """XSalsa20 is Salsa20 under a key that HSalsa20 makes of the first 16 bytes of the nonce."""
+    """Return an XSalsa20 cipher: Salsa20 under a key that HSalsa20 derives from the first 16 bytes of the
+    nonce."""
     return Salsa20.new(key=_hsalsa20(key, nonce[:16]), nonce=nonce[16:])
 
 

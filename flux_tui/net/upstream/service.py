@@ -1,13 +1,15 @@
-"""libp2p's services (swarm, pubsub, gossipsub) with tasks that fail alone. For libp2p 0.8.1.
+"""libp2p's services (swarm, pubsub, gossipsub) with tasks that fail alone. Replaces `TrioManager` of libp2p
+0.8.1.
 
-Why: in libp2p's `TrioManager`, an exception of any task cancels its whole service, and the service's end
-cancels the program. A task of the swarm is one connection; a connection's handlers run in its nursery. So one
-handler that raises, such as identify's when the peerstore has lost the host's own key, ends the process.
-Besides, identify runs in trio's system tasks, where an exception ends trio itself.
+Why: in libp2p's `TrioManager`, an exception in any task cancels the whole service, and the end of the service
+cancels the program. Each connection is a task of the swarm, and the connection's handlers run in its nursery.
+So one handler that raises ends the process: for example identify, when the peerstore has lost the host's own
+key. Besides, identify runs in trio's system tasks, where an exception ends trio itself.
 
-Here each task is run by a `Supervisor`: a connection that fails is closed, a stream whose handler fails is
-reset, a daemon is restarted. And no task is another's child: libp2p takes a task's thousand-and-first child for
-an error.
+Here a `Supervisor` runs each task. A connection that fails is closed, a stream whose handler fails is reset,
+and a daemon is restarted. No task is the child of another: libp2p treats a task's 1,001st child as an error.
+
+Test: tests/net/upstream/test_service.py shows the fault.
 """
 
 import logging
@@ -27,11 +29,11 @@ from flux_tui.net.connections.supervisor import Supervisor, name_of
 log = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 1.0
-"""For a connection or a stream that failed to close."""
+"""Seconds for a connection or a stream that failed to close."""
 
 
 class SupervisedManager(TrioManager):
-    """A service's manager. What its `run_task` runs cannot end the service."""
+    """A service's manager. An exception in a task that `run_task` starts cannot end the service."""
 
     def __init__(self, service: Any, supervisor: Supervisor) -> None:
         super().__init__(service)
@@ -45,7 +47,7 @@ class SupervisedManager(TrioManager):
         name: str | None = None,
         _internal: bool = False,
     ) -> None:
-        """As libp2p's. The service's own `run` only starts the others, and stays as it is."""
+        """Run a task, as libp2p does. The service's own `run` only starts the others, and is left as it is."""
         if _internal:
             super().run_task(async_fn, *args, daemon=daemon, name=name, _internal=True)
             return
@@ -57,7 +59,7 @@ class SupervisedManager(TrioManager):
         async def task() -> None:
             await self._supervisor.drop(title, self._run_once, async_fn, *args)
 
-        # A daemon that returns is a failure to libp2p, for which the service would end.
+        # libp2p takes a daemon that returns for a failure, and would end the service.
         super().run_task(daemon_task if daemon else task, name=title)
 
     def _find_parent_task(self, trio_task: trio.lowlevel.Task) -> None:
@@ -75,7 +77,7 @@ class SupervisedManager(TrioManager):
 
 @asynccontextmanager
 async def supervised(service: Any, supervisor: Supervisor) -> AsyncIterator[None]:
-    """Run a libp2p service for as long as the context lasts, in the place of `background_trio_service`."""
+    """Run a libp2p service while the context lasts, in place of `background_trio_service`."""
     async with trio.open_nursery() as nursery:
         manager = SupervisedManager(service, supervisor)
         service._manager = manager
@@ -88,7 +90,7 @@ async def supervised(service: Any, supervisor: Supervisor) -> AsyncIterator[None
 
 
 def supervise_handlers(host: Any, supervisor: Supervisor) -> None:
-    """Let no handler of a stream, no notifee and no identify of this host end more than itself."""
+    """Let a failing stream handler, notifee or identify of this host end only itself."""
     swarm: Any = host.get_network()
     handle_stream = swarm.common_stream_handler
     identify = host._identify_task_entry
@@ -122,7 +124,7 @@ def supervise_handlers(host: Any, supervisor: Supervisor) -> None:
 
 
 def is_peers_doing(error: BaseException) -> bool:
-    """Whether an exception only says that a peer went away, or sent what is nothing: no fault of this program."""
+    """Whether an exception only says that a peer went away or sent garbage. That is no fault of this program."""
     if isinstance(error, BaseExceptionGroup):
         return all(is_peers_doing(one) for one in error.exceptions)
     expected = (BaseLibp2pError, EOFError, trio.BrokenResourceError, trio.ClosedResourceError)
@@ -130,12 +132,12 @@ def is_peers_doing(error: BaseException) -> bool:
 
 
 async def _close(owner: Any) -> None:
-    """Close the connection whose task failed, if it is one's."""
+    """Close the connection whose task failed, if the task belongs to a connection."""
     if hasattr(owner, "muxed_conn") or hasattr(owner, "streams"):
         with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
             try:
                 await owner.close()
-            except Exception as error:  # it is closed then, or as good as
+            except Exception as error:  # it is closed already
                 log.debug("closing a connection that failed: %r", error)
 
 
@@ -143,5 +145,5 @@ async def _reset(stream: INetStream) -> None:
     with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
         try:
             await stream.reset()
-        except Exception as error:  # it is gone
+        except Exception as error:  # it is closed already
             log.debug("resetting a stream whose handler failed: %r", error)

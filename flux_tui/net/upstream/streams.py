@@ -1,9 +1,10 @@
-"""Which of a peer's connections a new stream is opened on: the one that is asked for, else the newest.
+"""Opens a new stream on the connection that was asked for, else on the peer's newest. For libp2p 0.8.1.
 
-For libp2p 0.8.1. `host.new_stream(peer)` takes the connection with most streams. After a peer has moved, that is the
-old one, which is dead and does not know it.
+Replaces `_select_connection` of libp2p's swarm. Why: `host.new_stream(peer)` takes the connection with the
+most streams. After a peer has moved to another network, that is the old connection, which is dead, and
+nothing has noticed yet.
 
-A direct connection is still preferred to a relayed one, as by libp2p.
+As in libp2p, a direct connection is preferred to a relayed one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,14 +17,14 @@ from libp2p.connection_types import ConnectionType
 from libp2p.protocol_muxer.exceptions import MultiselectClientError
 
 UNKNOWN = "not supported"
-"""What libp2p's error says when a peer has none of the protocols that it was asked for."""
+"""Part of libp2p's error when a peer speaks none of the protocols that it was asked for."""
 
 _wanted: ContextVar[IMuxedConn | None] = ContextVar("_wanted", default=None)
 
 
 @contextmanager
 def on_connection(connection: IMuxedConn | None) -> Iterator[None]:
-    """Streams that this task opens meanwhile are opened on this connection, as long as it is there."""
+    """Inside this context, the task opens its streams on this connection, as long as it exists."""
     before = _wanted.set(connection)
     try:
         yield
@@ -32,7 +33,7 @@ def on_connection(connection: IMuxedConn | None) -> Iterator[None]:
 
 
 def prefer_newest(swarm: Any) -> None:
-    """In the place of a swarm's own choice."""
+    """Replace the swarm's own choice of a connection."""
 
     def select(connections: Sequence[INetConn], peer: object) -> INetConn:
         wanted = _wanted.get()
@@ -45,7 +46,7 @@ def prefer_newest(swarm: Any) -> None:
 
 
 def is_foreign(error: BaseException) -> bool:
-    """Whether a stream was not opened because the peer says that it does not know the protocol."""
+    """Whether a stream was not opened because the peer does not know the protocol."""
     seen: BaseException | None = error
     for _ in range(8):
         if seen is None:

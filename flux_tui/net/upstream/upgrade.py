@@ -1,20 +1,24 @@
-"""How a raw connection becomes one with Noise and yamux, in both directions. For libp2p 0.8.1.
+"""Secures raw connections with Noise and yamux, in both directions. Replaces upgrades of libp2p 0.8.1's
+swarm.
 
-Why: when libp2p's `upgrade_inbound_raw_conn` is cancelled, its clean-up awaits in the cancelled scope and
-does nothing. Each such handshake leaks one of the resource manager's 1,000 connections, and its socket; from
-then on no peer is let in. Its outbound counterpart has the same fault. Besides, its resource manager falls to
-500 connections after a denial.
+Replaced: `upgrade_inbound_raw_conn`, `upgrade_outbound_raw_conn` and each connection's `close`. Why:
 
-Here the clean-up is shielded and bounded, and the resource manager is left out. What it would bound is bounded
-elsewhere: connections by `MAX_CONNECTIONS`, `guests.py` and `links.py`, streams and memory by `budget.py`,
-handshakes by `MAX_HANDSHAKES`.
+- When libp2p's `upgrade_inbound_raw_conn` is cancelled, its clean-up awaits in the cancelled scope and does
+  nothing. Each such handshake leaks a socket and one of the resource manager's 1,000 connections. Once all
+  are leaked, no peer is let in. The outbound counterpart has the same fault. Here the clean-up is shielded
+  and bounded.
+- After a denial, libp2p's resource manager falls to 500 connections. Here it is left out. Other bounds take
+  its place: `MAX_CONNECTIONS`, `connections/idle_connections.py` and `flux/peer_links.py` for connections,
+  `upstream/budget.py` for streams and memory, `MAX_HANDSHAKES` for handshakes.
+- A connection whose `close` is cancelled, or that ends while libp2p registers it, stays in libp2p's table for
+  ever, and counts. And `close` waits for a peer that reads nothing. Here each `close` is shielded and
+  bounded.
 
-A connection whose `close` is cancelled, or that ends while libp2p registers it, stays in libp2p's table for ever,
-and counts; and `close` waits for a peer that reads nothing. Here each `close` is shielded and bounded as well.
+A handshake has two stages: being secured, and secured but not registered. When a stage is full, a new
+handshake ends the oldest one there, of the network that has the most at that stage. So an attacker's silent
+connections end each other, at whichever stage they stop, and the handshakes of other peers go on.
 
-A handshake that is one too many at its stage (being secured, or secured already) ends the oldest at that stage,
-of the network that has the most there. So an attacker's silent connections end each other, wherever they stop,
-and others' handshakes go on.
+Test: tests/net/upstream/test_upgrade.py shows the fault.
 """
 
 import ipaddress
@@ -33,17 +37,18 @@ from multiaddr import Multiaddr
 log = logging.getLogger(__name__)
 
 MAX_HANDSHAKES = 96
-"""Incoming connections that are being secured at the same time, and those that are secured and not registered."""
+"""Incoming connections at each stage: being secured, and secured but not registered."""
 MAX_CONNECTIONS = 300
-"""All connections; libp2p's own limit."""
+"""All connections; the same limit as libp2p's."""
 HANDSHAKE_SECONDS = 10.0
-"""For a handshake, whichever side began it."""
+"""Seconds for a handshake, in either direction."""
 CLOSE_SECONDS = 1.0
-"""For a connection that came to nothing to close."""
+"""Seconds for a failed or ended connection to close."""
 
 
 class Upgrades:
-    """In the place of a swarm's own `upgrade_inbound_raw_conn` and `upgrade_outbound_raw_conn`."""
+    """Secures connections in place of the swarm's own `upgrade_inbound_raw_conn` and
+    `upgrade_outbound_raw_conn`."""
 
     def __init__(self, swarm: Any) -> None:
         self._swarm = swarm
@@ -58,7 +63,7 @@ class Upgrades:
         return sum(map(len, self._stages))
 
     async def inbound(self, raw: IRawConnection, addr: Multiaddr) -> IMuxedConn:
-        """Secure a connection that came in, and register it. Raises SwarmException."""
+        """Secure an incoming connection, and register it. Raises SwarmException."""
         handshake = Handshake(_network_of(raw))
         securing, secured = self._stages
         _enter(securing, handshake)
@@ -76,11 +81,12 @@ class Upgrades:
         raise SwarmException(f"{addr} did not finish its handshake, and others wait")
 
     async def outbound(self, raw: IRawConnection, peer: ID, scope: object = None) -> INetConn:
-        """Secure a connection that was dialled, and register it. Raises SwarmException."""
+        """Secure a dialled connection, and register it. Raises SwarmException."""
         return await self._upgrade(raw, peer, lambda: None)
 
     async def _upgrade(self, raw: IRawConnection, peer: ID | None, secured: Callable[[], None]) -> INetConn:
-        """`peer`: who was dialled; None: the connection came in. `secured`: called when it is."""
+        """`peer`: the peer that was dialled; None: the connection came in. `secured`: called once it is
+        secured."""
         swarm = self._swarm
         muxed: IMuxedConn | None = None
         try:
@@ -114,7 +120,7 @@ class Upgrades:
     async def _close(
         self, connection: INetConn, close: Callable[[], Awaitable[None]], raw: IRawConnection
     ) -> None:
-        """In the place of a registered connection's own `close`."""
+        """Close a registered connection, in place of its own `close`."""
         with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
             await close()
         if connection in self._swarm.connections.get(connection.muxed_conn.peer_id, []):
@@ -122,14 +128,14 @@ class Upgrades:
             await self._take_out(connection)
 
     async def _take_out(self, connection: INetConn) -> None:
-        """Take it out of libp2p's table, and tell of its end."""
+        """Remove a connection from libp2p's table, and notify of its end."""
         self._swarm.remove_conn(connection)
         with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
             await self._swarm.notify_disconnected(connection)
 
 
 class Handshake:
-    """One that is under way."""
+    """A handshake that is under way."""
 
     __slots__ = ("network", "scope")
 
@@ -139,7 +145,7 @@ class Handshake:
 
 
 def _enter(stage: dict[Handshake, None], handshake: Handshake) -> None:
-    """One more at this stage, for which another may have to go."""
+    """Add a handshake to this stage. If the stage is full, end another one."""
     if len(stage) >= MAX_HANDSHAKES:
         crowd = Counter(one.network for one in stage).most_common(1)[0][0]
         oldest = next(one for one in stage if one.network == crowd)
@@ -149,7 +155,7 @@ def _enter(stage: dict[Handshake, None], handshake: Handshake) -> None:
 
 
 def _network_of(raw: IRawConnection) -> str:
-    """Where a connection comes from: one IPv4 address, or one network of IPv6."""
+    """Return where a connection comes from: one IPv4 address, or one IPv6 network (/64)."""
     remote = raw.get_remote_address()
     if remote is None:
         return "relayed"
@@ -163,11 +169,11 @@ def _network_of(raw: IRawConnection) -> str:
 
 
 async def _close(muxed: IMuxedConn | None, raw: IRawConnection) -> None:
-    """Close what came to nothing, even where its task is cancelled."""
+    """Close a connection that failed, even if its task is cancelled."""
     with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
         for connection in (muxed, raw):
             try:
                 if connection is not None:
                     await connection.close()
-            except Exception as error:  # it is closed then, or as good as
+            except Exception as error:  # it is closed already
                 log.debug("closing a handshake: %r", error)
