@@ -1,9 +1,10 @@
-"""Intents one-to-many: gossipsub on one topic.
+"""Broadcasts intents to the swarm: gossipsub on one topic.
 
-Best effort by nature (libp2p's queues drop silently when full): who must hear an intent is pushed to
-directly, and what nobody answered is pushed again by timer.
-Intents carry their origin's signature, so gossipsub's own is off; and a message is named by its content,
-so that a copy is a copy whoever sends it.
+Gossip is best effort, because libp2p's queues drop silently when they are full. So an intent that certain
+peers must get is also pushed to them directly, and an intent that nobody answered is pushed again by timer.
+
+Intents carry their origin's signature, so gossipsub's own is off. A message's id is the hash of its content,
+so a copy is recognised whichever peer sends it.
 """
 
 import logging
@@ -40,18 +41,18 @@ DEGREE, DEGREE_LOW, DEGREE_HIGH = 6, 4, 12
 """Neighbours in the mesh: wanted, at least, at most (gossipsub's own defaults)."""
 HEARTBEAT_SECONDS = 1
 MAX_RPC = 256 * 1024
-"""Bytes of one of gossipsub's messages, which may hold several of ours."""
+"""Bytes of one gossipsub message, which may hold several intents."""
 MAX_PARTS = 1024
-"""Parts of one of them. A neighbour tells of some 5,000 messages in one, which count as 312."""
+"""Parts of one gossipsub message. A neighbour may list some 5,000 message ids in one, which count as 312."""
 GOSSIP_BURST, GOSSIP_RATE = 1024.0, 128.0
-"""Parts of such messages from one neighbour, at once and per second: each costs 1.5 ms. What comes faster is
-read later."""
+"""Parts of gossipsub messages read from one neighbour, at once and per second: each costs 1.5 ms. What
+arrives faster is read later."""
 OPENING_BURST, OPENING_RATE = 8.0, 0.2
-"""Streams of ours to one neighbour, at once and per second in the long run."""
+"""Streams that this node opens to one neighbour, at once and per second in the long run."""
 MAX_OPENINGS = 1024
-"""Neighbours for which that is remembered."""
+"""Neighbours whose paces are remembered."""
 OUTBOX = 256
-"""Intents waiting to be published; the oldest is dropped for a newer one."""
+"""Intents waiting to be published; a newer one displaces the oldest."""
 
 
 class Broadcast:
@@ -70,18 +71,19 @@ class Broadcast:
             self._send.send_nowait(data)
 
     async def run_outbox(self) -> None:
-        """Publish what is queued, until cancelled."""
+        """Publish the queued messages, until cancelled."""
         async for data in self._receive:
             try:
                 await self._pubsub.publish(INTENT_TOPIC, data)
-            except Exception as error:  # a neighbour that went away meanwhile
+            except Exception as error:  # a neighbour went away meanwhile
                 log.debug("publishing: %r", error)
 
     async def run_inbox(self, me: PeerId, receiver: Receiver) -> None:
-        """Hand over what comes, until cancelled.
+        """Pass incoming messages to the receiver, until cancelled.
 
-        A message names its origin itself, and nobody checks it; who handed it to us only a validator is
-        told. It sees each message once, and what it declines goes no further.
+        A message names its origin itself, and gossipsub does not check it. Only a validator is told which
+        neighbour forwarded the message. The validator sees each message once; a message that it rejects is
+        not forwarded.
         """
 
         def take(forwarder: ID, message: rpc_pb2.Message) -> bool:
@@ -95,15 +97,15 @@ class Broadcast:
         self._pubsub.set_topic_validator(INTENT_TOPIC, take, is_async_validator=False)
         subscription = await self._pubsub.subscribe(INTENT_TOPIC)
         while True:
-            await subscription.get()  # it is read already, but a subscription makes us part of the mesh
+            await subscription.get()  # for the mesh; the validator has it
 
 
 class TooManyPartsError(Exception):
-    """One of gossipsub's messages is thousands of them."""
+    """One gossipsub message has thousands of parts."""
 
 
 class PacedPubsub(Pubsub):
-    """Pubsub that reads each neighbour at a pace, and survives what it sends."""
+    """Pubsub that reads each neighbour at a bounded pace, and survives garbage."""
 
     def __init__(self, receiver: Receiver, guard: DialGuard, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -111,16 +113,18 @@ class PacedPubsub(Pubsub):
         self._guard = guard
         self._openings: OrderedDict[ID, Pace] = OrderedDict()
         self._paces: OrderedDict[ID, Pace] = OrderedDict()
-        """How fast each is read."""
+        """How fast each neighbour is read."""
         self._reading: dict[ID, trio.CancelScope] = {}
 
     async def _handle_new_peer(self, peer_id: ID) -> None:
-        """Open our stream to a neighbour. One that resets it would have it opened again at once, for ever."""
+        """Open this node's stream to a neighbour. The pace is for a neighbour that resets the stream: libp2p
+        would open it again at once, for ever."""
         await _pace_of(self._openings, peer_id, OPENING_BURST, OPENING_RATE).spend(1)
         await super()._handle_new_peer(peer_id)
 
     async def continuously_read_stream(self, stream: INetStream) -> None:
-        """Read, until the stream ends, or its peer opens another: each reads up to MAX_RPC before it is a message."""
+        """Read until the stream ends or its peer opens another. One stream at a time: each may hold MAX_RPC
+        bytes of an unfinished message."""
         peer = stream.muxed_conn.peer_id
         with trio.CancelScope() as scope:
             if (before := self._reading.get(peer)) is not None:
@@ -135,15 +139,15 @@ class PacedPubsub(Pubsub):
             await stream.reset()
 
     async def _read(self, stream: INetStream, peer: ID) -> None:
-        """Left to itself, garbage here would end the whole host."""
+        """Read one stream. In libp2p, garbage here would end the whole host."""
         pace, name = _pace_of(self._paces, peer, GOSSIP_BURST, GOSSIP_RATE), PeerId(str(peer))
         try:
             exchanged = partial(self._guard.peer_exchange, peer)
             rpcs = _PacedRpcs(stream, pace, partial(self._receiver.heeds, name), exchanged)
             await super().continuously_read_stream(cast("INetStream", rpcs))
         except (StreamError, ParseError, IncompleteReadError):
-            raise  # libp2p's own: it ends the stream
-        except Exception as error:  # what a message's parser has, and libp2p does not expect
+            raise  # libp2p expects these: they end the stream
+        except Exception as error:  # a parser's error, which libp2p does not expect
             self._receiver.on_fault(name, "garbage", f"gossip that is none: {type(error).__name__} {error}")
             raise ParseError(str(error)) from error
 
@@ -158,7 +162,7 @@ def _pace_of(paces: OrderedDict[ID, Pace], peer: ID, burst: float, rate: float) 
 
 
 class _PacedRpcs:
-    """A stream of gossip: whole messages are read from it, within the pace, and handed out as they were."""
+    """A stream of gossip that reads whole messages at a pace, and returns them without peer exchange."""
 
     def __init__(
         self, stream: INetStream, pace: Pace, heeded: Callable[[], bool], exchanged: Callable[[int], None]
@@ -173,9 +177,9 @@ class _PacedRpcs:
         self.metric_send_channel = stream.metric_send_channel
 
     async def read(self, n: int | None = None) -> bytes:
-        """Up to `n` bytes of the messages, each as a length and a body."""
+        """Return up to `n` bytes of the messages, each as a length and a body."""
         if self._at >= len(self._left):
-            await self._pace.settle()  # what the one before cost; while it waits, nothing is held here
+            await self._pace.settle()  # the last message's cost; nothing is held here while it waits
             body = await read_varint_prefixed_bytes_limited(self._stream, MAX_RPC)
             rpc = rpc_pb2.RPC()
             rpc.ParseFromString(body)
@@ -194,7 +198,7 @@ class _PacedRpcs:
 
 
 def _parts(rpc: rpc_pb2.RPC) -> int:
-    """How much work a message makes: each part of it is handled on its own."""
+    """Return how much work a message makes: each of its parts is handled on its own."""
     control = rpc.control
     ids = sum(len(have.messageIDs) for have in control.ihave) + sum(len(w.messageIDs) for w in control.iwant)
     others = len(control.graft) + len(control.prune) + len(control.ihave) + len(control.iwant)
@@ -205,14 +209,14 @@ def _parts(rpc: rpc_pb2.RPC) -> int:
 async def open_broadcast(
     host: IHost, receiver: Receiver, supervisor: Supervisor, guard: DialGuard
 ) -> AsyncIterator[Broadcast]:
-    """Gossipsub on a host, for as long as the context lasts."""
+    """Gossipsub on a host, while the context lasts."""
     router = UnexchangedGossipSub(
         [PROTOCOL_ID_V11, PROTOCOL_ID],
         DEGREE,
         DEGREE_LOW,
         DEGREE_HIGH,
         heartbeat_interval=HEARTBEAT_SECONDS,
-        spam_protection_enabled=False,  # it would count our own messages, ten a second
+        spam_protection_enabled=False,  # it would count this node's own messages, ten a second
     )
     pubsub = PacedPubsub(
         receiver,

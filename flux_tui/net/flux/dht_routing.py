@@ -1,27 +1,31 @@
-"""The DHT: who has which root, and how an intent gets to them.
+"""The DHT: finds the providers of roots, and routes intents to them.
 
-Kademlia is libp2p's own (KadDHT), on our host and in our swarm only. Roots are provided to the CLOSEST nodes;
-an intent is routed to WIDTH of those, which forward it to the providers that they know: nobody asks anybody
-for a list, and the answers go straight to the intent's origin.
+Kademlia is libp2p's own (KadDHT), on this node's host and in its swarm only. A root is provided to the
+CLOSEST nodes. An intent is routed to WIDTH of those, which forward it to the providers that they know. No
+node asks another for a list of providers, and the answers go straight to the intent's origin.
 
 What libp2p 0.8.1 does, and what is done about it here:
-- It speaks `/ipfs/kad/1.0.0`, whatever `protocol_prefix` says: `KadHost` (kad.py) stands between it and the
-  host. So a flux node neither answers nor asks a node of the public DHT (tests/net/test_dht.py).
-- A node takes 10 ADD_PROVIDER in 10 s from one peer, and drops the next without a word, though `provide`
-  returns True: each peer is sent ADDS_PER_WINDOW here. In a swarm of fewer than 20 nodes everybody gets
-  every root, so it is about one root a second there; in a large one each root goes elsewhere.
-- It would store a stranger's values, up to 50,000 of 1 MiB: here none is valid. Provider records have no
-  bound either: MAX_RECORDS.
-- Its service asks all buckets for random keys and writes its records to disk: it is not run. What is
-  needed of that is in `run`: to meet who comes, to look around oneself, to forget what has expired.
-- Kademlia has no message to take a record back, and libp2p none of its own (one with no address is left out,
-  and the old one stays): `withdraw` ends what this node says itself, at once, a round that is under way
-  included. Who was told keeps that for 48 hours, and may forward intents to here meanwhile; the core
-  answers them (core/peers/provider_records.py).
-- Lookups dial whom they hear of. Such connections get no push link (links.py: only who dials on purpose
-  opens one), and are closed after IDLE_SECONDS, and sooner where there are more than MAX_SPARE.
 
-Everything is best effort, in background tasks with bounded queues; nothing here is awaited by the node.
+- It speaks `/ipfs/kad/1.0.0`, whatever `protocol_prefix` says. `KadHost` (`upstream/kad.py`) stands between
+  it and the host. So a flux node neither answers nor asks a node of the public DHT
+  (tests/net/flux/test_dht_routing.py).
+- A node accepts 10 ADD_PROVIDER in 10 s from one peer, and drops further ones silently, though `provide`
+  returns True. So each peer is sent ADDS_PER_WINDOW. In a swarm of fewer than 20 nodes every node gets every
+  root, which makes about one root a second. In a large swarm each root goes to other nodes.
+- It would store values from strangers, up to 50,000 of 1 MiB. Here no value is valid. Provider records have
+  no bound either; here it is MAX_RECORDS.
+- Its service looks up random keys in all buckets and writes its records to disk. It is not run. The parts of
+  it that are needed are in `run`: query new neighbours, look up this node's own neighbourhood, remove expired
+  records.
+- Kademlia has no message to withdraw a record, and libp2p has none of its own. (A record without addresses is
+  left out, and the old one stays.) `withdraw` stops this node from providing the root at once, also in a
+  round that is under way. Nodes that have the record keep it for 48 hours, and may forward intents to this
+  node meanwhile. The core answers those intents (core/peers/provider_records.py).
+- Lookups dial the nodes that they learn of. Such a connection gets no push link: only a peer that dials
+  another for its own sake opens one (`flux/peer_links.py`). It is closed after IDLE_SECONDS, or earlier where
+  there are more than MAX_SPARE.
+
+Everything is best effort, in background tasks with bounded queues. The node awaits nothing here.
 """
 
 import logging
@@ -58,63 +62,65 @@ log = logging.getLogger(__name__)
 ROUTE = TProtocol(ROUTE_PROTOCOL)
 
 QUEUE_LOOKUPS, LOOKUP_WORKERS = 256, 4
-"""Roots waiting to be routed by (the next is dropped: its want is pushed again), and lookups at a time."""
+"""Roots whose lookup waits (further ones are dropped: their want is pushed again), and lookups at a time."""
 QUEUE_SENDS, SEND_WORKERS = 512, 8
 """Forwarded intents waiting to be sent, and sent at a time."""
 QUEUE_MEETINGS = 256
-"""New neighbours waiting to be asked whom they know."""
+"""New neighbours waiting to be queried for the nodes that they know."""
 MEET_SECONDS = 0.5
-"""Until a new neighbour is asked: what it was connected for goes first. Meeting, and what both learn and look up
-by it, is a tenth of the half second in which 256 MiB are fetched."""
+"""Seconds until a new neighbour is queried, so that the purpose of the connection goes first. The query, and
+the lookups that follow from it on both sides, take a tenth of the half second in which 256 MiB are fetched.
+"""
 SEND_SECONDS = 10.0
-"""For an intent to be handed to one node, dialling included."""
+"""Seconds to hand an intent to one node, dialling included."""
 TAKE_SECONDS, MAX_TAKING = 5.0, 32
-"""For an intent to come in whole, and how many may be coming at a time."""
+"""Seconds for an intent to arrive whole, and how many may be arriving at a time."""
 CACHE_SECONDS, MAX_CACHED = 600.0, 256
-"""How long the nodes closest to a root are remembered, and of how many roots."""
+"""Seconds for which the nodes closest to a root are remembered, and for how many roots."""
 ADDS_PER_WINDOW, ADD_WINDOW = 9, 10.5
-"""ADD_PROVIDER sent to one peer within so many seconds: just below what it takes."""
+"""ADD_PROVIDER sent to one peer, within so many seconds: just below the peer's limit."""
 MAX_PACED = 1024
 """Peers whose last ADD_PROVIDER are remembered."""
 REPROVIDE_SECONDS = 22 * 3600.0
-"""Until a root is provided again; the others forget it after 48 hours."""
+"""Seconds until a root is provided again. Other nodes forget the record after 48 hours."""
 GROWTH = 1.5
-"""Once the swarm is so many times larger than when a root was provided, other nodes are the closest."""
+"""When the swarm has grown by this factor since a root was provided, other nodes are the closest."""
 LOOK_SECONDS, REFRESH_SECONDS = 5.0, 600.0
-"""Between two looks around oneself: at least, while new nodes come; and at most."""
+"""Seconds between two lookups of this node's own neighbourhood: at least, while new nodes appear, and at
+most."""
 TICK_SECONDS = 15.0
-"""Between two rounds of tidying up."""
+"""Seconds between two rounds of cleaning up."""
 IDLE_SECONDS = 60.0
-"""After its last use, until a connection that a lookup opened is closed."""
+"""Seconds after its last use until a connection that a lookup opened is closed."""
 MAX_SPARE = 128
-"""Connections without a link, whoever opened them: libp2p takes no new ones beyond 300, and prunes none that
-has a stream of gossip on it."""
+"""Connections without a link, whichever side opened them. libp2p takes no new connections above 300, and
+prunes none that carries a gossip stream."""
 
 
 class Statistics(NamedTuple):
-    """Of a node's DHT."""
+    """Figures of a node's DHT."""
 
     known: int
     """Nodes in its table."""
     records: int
-    """Providers that it keeps for the swarm."""
+    """Provider records that it keeps for the swarm."""
     asked: int
-    """Streams that it opened to others for the DHT's own sake: lookups and records."""
+    """Streams that it opened for the DHT itself: lookups and records."""
     sent: int
-    """Intents that it handed to others: routed, or forwarded."""
+    """Intents that it handed to other nodes: routed or forwarded."""
 
 
 class _Closest(NamedTuple):
-    """What a lookup found."""
+    """The result of a lookup."""
 
     at: float
     known: int
-    """Nodes known then: once there are many more, others are closer."""
+    """Nodes known then. Once many more are known, other nodes are closer."""
     nodes: deque[ID]
 
 
 class Dht:
-    """A node's part in it."""
+    """This node's part in the DHT."""
 
     def __init__(
         self,
@@ -148,14 +154,14 @@ class Dht:
         self._meet_in, self._meet = trio.open_memory_channel[tuple[float, ID]](QUEUE_MEETINGS)
         self._cache: OrderedDict[Cid, _Closest] = OrderedDict()
         self._fresh: OrderedDict[Cid, None] = OrderedDict()
-        """Roots to be provided; the newest last, and taken first."""
+        """Roots to be provided for the first time. The newest is last, and is taken first."""
         self._kept: dict[Cid, float] = {}
-        """Roots that are provided, and when again."""
+        """The provided roots, with the time at which each is due again."""
         self._due: list[tuple[float, Cid]] = []
         self._providing: tuple[Cid, trio.CancelScope] | None = None
-        """The root that others are being told of just now."""
+        """The root that is being provided just now."""
         self._known_then = 0
-        """Nodes known when roots began to be provided, or were all provided anew."""
+        """Nodes known when the first root was provided, or when all roots were last made due again."""
         self._to_provide = trio.Event()
         self._paced: OrderedDict[ID, deque[float]] = OrderedDict()
         self._look = trio.Event()
@@ -166,7 +172,7 @@ class Dht:
     # ── what the node wants of it ───────────────────────────────────────────────────────────────
 
     def provide(self, roots: Sequence[Cid]) -> None:
-        """See net.network.Network."""
+        """See net.port.Network."""
         for root in roots:
             if root not in self._kept:
                 self._fresh[root] = None
@@ -179,15 +185,15 @@ class Dht:
         self._to_provide.set()
 
     def withdraw(self, roots: Sequence[Cid]) -> None:
-        """See net.network.Network."""
+        """See net.port.Network."""
         for root in roots:
             self._fresh.pop(root, None)
-            self._kept.pop(root, None)  # its place in `_due` is passed over when its time comes
+            self._kept.pop(root, None)  # its entry in `_due` is skipped when its time comes
             if self._providing is not None and self._providing[0] == root:
                 self._providing[1].cancel()
 
     def route(self, roots: Sequence[Cid], message: Route) -> None:
-        """See net.network.Network."""
+        """See net.port.Network."""
         for root in roots:
             try:
                 self._lookups_in.send_nowait((root, message))
@@ -195,7 +201,7 @@ class Dht:
                 log.debug("too many lookups wait: %s is not routed", root)
 
     def forward(self, roots: Sequence[Cid], message: Route) -> None:
-        """See net.network.Network."""
+        """See net.port.Network."""
         found: dict[ID, PeerInfo] = {}
         for root in roots:
             for provider in self._kad.provider_store.get_providers(key_of(root)):
@@ -210,19 +216,19 @@ class Dht:
                 log.debug("too many intents wait: one is not forwarded")
 
     def peer_up(self, peer: PeerId) -> None:
-        """There is a new neighbour: it is asked whom it knows, soon."""
+        """Note a new neighbour. After MEET_SECONDS it is queried for the nodes that it knows."""
         try:
             self._meet_in.send_nowait((trio.current_time() + MEET_SECONDS, ID.from_base58(peer)))
         except trio.WouldBlock:
             log.debug("too many neighbours at once: %s is met later", peer)
 
     def statistics(self) -> "Statistics":
-        """What it knows and what it did."""
+        """Return the DHT's figures."""
         records = sum(len(providers) for providers in self._kad.provider_store.providers.values())
         return Statistics(self._kad.routing_table.size(), records, self._kad_host.asked, self._sent)
 
     async def run(self) -> None:
-        """Do all of the above, until cancelled."""
+        """Run the DHT's tasks, until cancelled."""
         async with trio.open_nursery() as nursery:
             tasks = Tasks(nursery, self._supervisor)
             tasks.keep(self._run_meetings)
@@ -239,15 +245,16 @@ class Dht:
     async def _run_meetings(self) -> None:
         async for at, peer in self._meet:
             await trio.sleep_until(at)
-            # Its answer brings its addresses, which the table asks for; ours went with the question.
+            # The answer brings its addresses, which the table needs; this node's went with the query.
             await self._kad.peer_routing._query_peer_for_closest(peer, self._host.get_id().to_bytes())
             await self._kad.routing_table.add_peer(peer)
             self._tell_size()
 
     async def _run_looks(self) -> None:
-        """Look around oneself, soon while new nodes come and ever more rarely when not; then everywhere.
+        """Look up this node's own neighbourhood, often while new nodes appear and then ever less often.
 
-        A node that is asked by too many at once does not answer, so one look is not enough to begin with.
+        At the longest interval, refresh the whole table. One lookup is not enough to begin with: a node that
+        too many others query at once does not answer.
         """
         wait = LOOK_SECONDS
         while True:
@@ -260,20 +267,23 @@ class Dht:
                     await self._kad.peer_routing.find_closest_peers_network(self._host.get_id().to_bytes())
                 else:
                     await self._kad.peer_routing.refresh_routing_table()
-            except Exception as error:  # libp2p's, of many kinds: there is a next time
+            except Exception as error:  # libp2p raises many kinds: the next round tries again
                 log.debug("looking around: %r", error)
             self._tell_size()
             await trio.sleep(LOOK_SECONDS)
 
     async def _served(self, peer: ID) -> None:
-        """This node asked us something. libp2p puts it into the table before it reads its question, which
-        brings its addresses: of a node that it has none of yet, nothing comes of that.
+        """Add a node that queried this node to the table.
+
+        libp2p adds the node before it reads the query, which brings the node's addresses. For a node without
+        known addresses, libp2p's attempt fails. So it is added again here.
         """
         await self._kad.routing_table.add_peer(peer, skip_server_mode_check=True)
         self._tell_size()
 
     def _tell_size(self) -> None:
-        """After whatever may have changed the table, and so often: only its size is looked at."""
+        """Tell the receiver if the table has changed size. Called after each possible change, and therefore
+        cheap."""
         known = self._kad.routing_table.size()
         if known == self._known:
             return
@@ -282,7 +292,7 @@ class Dht:
             self._look.set()
         self._known = known
         if known >= GROWTH * self._known_then and self._kept:
-            # The nodes closest to what was provided are others now.
+            # Other nodes are now the closest to the provided roots.
             self._known_then = known
             self._due = [(0.0, root) for root in self._kept]
             heapify(self._due)
@@ -300,7 +310,7 @@ class Dht:
         while True:
             await trio.sleep(TICK_SECONDS)
             self._kad.provider_store.cleanup_expired()
-            self._tell_table()  # one that took another's place does not change its size
+            self._tell_table()  # a node that took another's place does not change the size
             for peer in self._kad_host.spare(trio.current_time() - IDLE_SECONDS, MAX_SPARE):
                 with trio.move_on_after(1):
                     await _quietly(self._host.disconnect(peer))
@@ -309,16 +319,16 @@ class Dht:
 
     async def _run_lookups(self) -> None:
         async for root, message in self._lookups:
-            self.forward((root,), Route(intent=message.intent, hops=0))  # those that this node knows itself
+            self.forward((root,), Route(intent=message.intent, hops=0))  # providers known here
             try:
                 closest = await self._closest(root)
-            except Exception as error:  # libp2p's: the want is pushed again
+            except Exception as error:  # libp2p's error: the want is pushed again
                 log.debug("looking up %s: %r", root, error)
                 continue
             left, told = len(closest), 0
             while left and told < WIDTH:
                 batch = [closest[index] for index in range(min(WIDTH - told, left))]
-                closest.rotate(-len(batch))  # next time, and where these are not there, the ones after them
+                closest.rotate(-len(batch))  # the nodes after these come next
                 left -= len(batch)
                 results: list[bool] = []
                 async with trio.open_nursery() as nursery:
@@ -331,7 +341,7 @@ class Dht:
             await self._send(provider, message, [])
 
     async def _closest(self, root: Cid) -> deque[ID]:
-        """The nodes closest to a root, those first that were not told last time."""
+        """Return the nodes closest to a root. Those that were not told last time come first."""
         cached = self._cache.get(root)
         if cached and trio.current_time() - cached.at < CACHE_SECONDS and self._known < GROWTH * cached.known:
             return cached.nodes
@@ -346,7 +356,8 @@ class Dht:
         return fresh.nodes
 
     async def _send(self, to: PeerInfo, message: Route, results: list[bool]) -> None:
-        """Hand an intent to a node: on its push stream, or on a stream of its own. Tells whether it went."""
+        """Hand an intent to a node, on its push stream or on a stream of its own. Appends to `results`
+        whether it went."""
         peer = PeerId(str(to.peer_id))
         if self._push(peer, message):
             self._sent += 1
@@ -360,7 +371,7 @@ class Dht:
                 stream = await self._kad_host.new_stream(to.peer_id, [ROUTE])
                 await stream.write(codec.encode_frame(message))
                 await stream.close()
-        except Exception as error:  # it is not there, or does not speak flux
+        except Exception as error:  # the node is gone, or does not speak flux
             log.debug("an intent does not get to %s: %r", peer, error)
             if stream is not None:
                 await _quietly(stream.reset())
@@ -370,7 +381,7 @@ class Dht:
             results.append(True)
 
     async def _take(self, stream: INetStream) -> None:
-        """A node hands us an intent."""
+        """Take an intent from another node."""
         peer = PeerId(str(stream.muxed_conn.peer_id))
         if self._taking >= MAX_TAKING or self._refuses(peer):
             await _quietly(stream.reset())
@@ -389,7 +400,7 @@ class Dht:
         except codec.BadFrameError as error:
             self._receiver.on_fault(peer, "garbage", str(error))
             await _quietly(stream.reset())
-        except Exception as error:  # the stream's end, or too slow
+        except Exception as error:  # the stream ended, or was too slow
             log.debug("an intent from %s broke off: %r", peer, error)
             await _quietly(stream.reset())
         else:
@@ -414,11 +425,11 @@ class Dht:
                 self._providing = root, scope
                 try:
                     told = await self._provide(root)
-                except Exception as error:  # libp2p's: it is tried again
+                except Exception as error:  # libp2p's error: it is tried again
                     log.debug("providing %s: %r", root, error)
             self._providing = None
             if scope.cancel_called:
-                continue  # it was withdrawn; if it is here again by now, it waits its turn
+                continue  # it was withdrawn; if it has been provided again meanwhile, it waits its turn
             at = trio.current_time() + (REPROVIDE_SECONDS if told else TICK_SECONDS)
             self._kept[root] = at
             heappush(self._due, (at, root))
@@ -434,7 +445,7 @@ class Dht:
         return None
 
     async def _provide(self, root: Cid) -> int:
-        """Tell the closest nodes; returns how many heard it."""
+        """Send the closest nodes a provider record. Returns how many received it."""
         key = key_of(root)
         closest = await self._kad.peer_routing.find_closest_peers_network(key, CLOSEST)
         self._tell_size()
@@ -452,7 +463,7 @@ class Dht:
         return sum(told)
 
     async def _pace(self, peer: ID) -> None:
-        """Wait until this peer takes another ADD_PROVIDER."""
+        """Wait until this peer accepts another ADD_PROVIDER."""
         times = self._paced.setdefault(peer, deque(maxlen=ADDS_PER_WINDOW))
         self._paced.move_to_end(peer)
         if len(self._paced) > MAX_PACED:
@@ -479,5 +490,5 @@ async def _exactly(stream: INetStream, size: int) -> bytes:
 async def _quietly(closing: Any) -> None:
     try:
         await closing
-    except Exception as error:  # it is closed then, or as good as
+    except Exception as error:  # it is closed already
         log.debug("closing: %r", error)

@@ -1,6 +1,6 @@
-"""The network on libp2p: a host with one push link to each peer, gossip beside it.
+"""The network on libp2p: a host with one push link to each peer, and gossip beside it.
 
-Everything that libp2p raises ends here: as a sentence to the receiver, or as a link that is gone.
+Every exception of libp2p ends here: the receiver gets a sentence, or a link ends.
 """
 
 import logging
@@ -39,19 +39,19 @@ from flux_tui.net.upstream.dialling import Dialler
 log = logging.getLogger(__name__)
 
 DIAL_SECONDS = 10.0
-"""For a dialled peer to have its link up."""
+"""Seconds for a dialled peer to have its link up."""
 REDIAL_MIN, REDIAL_MAX = 0.5, 30.0
-"""Seconds between two tries to reach a peer that is to be kept; doubling, with jitter."""
+"""Seconds between two tries to reach a peer with `keep`; doubling, with jitter."""
 GONE_SECONDS, CLEARED_SECONDS = 2.0, 0.01
-"""For a connection that turned out to be dead to be cleared away; and between two looks whether it is."""
+"""Seconds for a dead connection to be removed, and between two checks."""
 MAX_DIALS = 128
-"""Addresses being dialled at the same time."""
+"""Addresses dialled at the same time."""
 TOLD = ""
-"""Why an address was not dialled, where the guard has said so, or said the like a while ago."""
+"""The reason where the guard has already reported it, or reported the same a while ago."""
 MAX_DIALLED = 4096
-"""Peers and addresses for which it is remembered what dialling them came to."""
+"""Peers and addresses for which the result of a dial is remembered."""
 PROBE_SECONDS = 60.0
-"""Between two probes of one address."""
+"""Seconds between two probes of one address."""
 
 
 def open_network(
@@ -63,10 +63,10 @@ def open_network(
     relays: Sequence[str] = (),
     serve_relay: bool = False,
 ) -> OpenNetwork:
-    """How to open a libp2p network with this key on these multiaddrs.
+    """Return how to open a libp2p network with this key on these multiaddrs.
 
-    `swarm_key`: 32 bytes; only those with the same key can talk to it. `relays`: multiaddrs of relays through
-    which it is to be reached. `serve_relay`: be one for others.
+    `swarm_key`: 32 bytes; only peers with the same key can connect. `relays`: multiaddrs of the relays
+    through which this node can be reached. `serve_relay`: be a relay for others.
     """
 
     def opening(receiver: Receiver) -> AbstractAsyncContextManager[Network]:
@@ -135,13 +135,13 @@ class _Dial:
 
     def __init__(self, keep: bool) -> None:
         self.keep = keep
-        """Whether to go on until the peer is there, and whenever it is gone."""
+        """Whether to try until the peer is connected, and again whenever it is gone."""
         self.again = trio.Event()
-        """Somebody asked for it once more: now is a good time to try."""
+        """Set when the address is asked for once more: now is a good time to try."""
 
 
 class Libp2pNetwork:
-    """Implements `net.network.Network`."""
+    """Implements `net.port.Network`."""
 
     def __init__(
         self,
@@ -167,7 +167,7 @@ class Libp2pNetwork:
         """Addresses being dialled."""
         self._addr_by_peer: dict[PeerId, str] = {}
         self._probed: dict[str, tuple[float, str | None]] = {}
-        """Addresses that were probed: when, and what came of it."""
+        """Addresses that were probed, each with the time and the result."""
         self.peer_id = PeerId(str(host.get_id()))
         self.dht = Dht(
             host,
@@ -186,7 +186,8 @@ class Libp2pNetwork:
         return self._own.all
 
     def moved(self) -> None:
-        """This machine has other addresses than before: connections may be dead, and not know it yet."""
+        """Probe all connections: this machine has new addresses, so a connection may be dead without a sign
+        of it."""
         for connection in list(self.budget.connections):
             self._nursery.start_soon(probe, connection)
 
@@ -220,14 +221,14 @@ class Libp2pNetwork:
         self.dht.forward(roots, message)
 
     async def run_dht(self) -> None:
-        """Keep the DHT going, until cancelled."""
+        """Run the DHT, until cancelled."""
         await self.dht.run()
 
     def note_addrs(self, teller: PeerId, addrs: Sequence[str]) -> None:
         self._guard.heard(ID.from_base58(teller), addrs)
 
     def found(self, addr: str) -> None:
-        """mDNS found this one. Anybody on the local network may say anything there."""
+        """Take an address from mDNS. Anybody on the local network may announce anything there."""
         alone = all(reach_of(own) == Reach.LOOPBACK for own in self.addrs)
         self._guard.heard("mDNS", [addr], Reach.LOOPBACK if alone else Reach.NEAR)
         self._receiver.on_found(addr)
@@ -273,7 +274,7 @@ class Libp2pNetwork:
             return False
 
     def over_budget(self, peer: PeerId, why: str) -> None:
-        """A connection was dropped for what it costs."""
+        """Report and disconnect a peer whose connection exceeded its budget."""
         self._receiver.on_fault(peer, "memory", why)
         self.disconnect(peer, why)
 
@@ -305,7 +306,7 @@ class Libp2pNetwork:
                         await _first(link.done, dial.again)
                         dial.again = trio.Event()
                         if not link.done.is_set():
-                            await self._is_alive(link)  # somebody asks for it again
+                            await self._is_alive(link)  # the address was asked for again
                 else:
                     failures += 1
                     if why != TOLD:
@@ -320,11 +321,12 @@ class Libp2pNetwork:
             del self._dialling[addr]
 
     def _doors(self, peer: PeerId) -> int:
-        """At how many addresses this peer is being dialled: each is tried the more rarely."""
+        """Count the addresses at which this peer is being dialled. The more there are, the less often each is
+        tried."""
         return sum(addr.endswith(f"/p2p/{peer}") for addr in self._dialling)
 
     async def _connect(self, peer: PeerId, transport: Multiaddr, addr: str) -> str | None:
-        """Have a link to this peer. Returns why not, in a sentence."""
+        """Bring up a link to this peer. Returns why it failed, in a sentence; None on success."""
         if peer == self.peer_id:
             return f"{addr} is this node itself"
         if (link := self._links.get(peer)) is not None and await self._is_alive(link):
@@ -366,7 +368,7 @@ class Libp2pNetwork:
         return None
 
     async def _is_alive(self, link: Link) -> bool:
-        """Whether a link still leads to its peer. If not, it is gone afterwards, and its connections as well."""
+        """Whether a link still leads to its peer. If not, the link and its connections are closed on return."""
         dead = [one for one in link.connections() if not await probe(one)]
         if dead:
             connections = self._host.get_network().connections
@@ -374,11 +376,12 @@ class Libp2pNetwork:
                 await link.done.wait()
                 peer = ID.from_base58(link.peer)
                 while any(one.muxed_conn in dead for one in connections.get(peer, ())):  # noqa: ASYNC110
-                    await trio.sleep(CLEARED_SECONDS)  # until then, libp2p would be content with it
+                    await trio.sleep(CLEARED_SECONDS)  # until then, libp2p would use the dead connection
         return not dead
 
     async def _probe_once(self, addr: str, transport: Multiaddr) -> str | None:
-        """Why an address that a person named cannot be reached. It is knocked at once more for that, now and then."""
+        """Return why an address that a person named cannot be reached. To find out, the address is dialled
+        once more, at most once in PROBE_SECONDS."""
         now = trio.current_time()
         if not is_by_person() or f"/{CIRCUIT}" in addr:
             return None
@@ -392,7 +395,8 @@ class Libp2pNetwork:
         return found
 
     def _forget_failures(self, peer: ID) -> None:
-        """Nor does it matter what libp2p once knew of its addresses: it would try those before the new one."""
+        """Clear the failures and addresses that libp2p remembers: it would try the old addresses before the
+        new one."""
         forget_failures(self._host, peer)
         self._host.get_network().peerstore.clear_addrs(peer)
 
@@ -404,7 +408,7 @@ class Libp2pNetwork:
                 log.debug("disconnecting %s: %r", peer, error)
 
     def _addr_of(self, peer: PeerId) -> str:
-        """Where a peer can be dialled, as far as known; or where it comes from."""
+        """Return where a peer can be dialled, as far as known, else the address that it connected from."""
         if (dialled := self._addr_by_peer.get(peer)) is not None:
             return dialled
         for connection in reversed(self._host.get_network().connections.get(ID.from_base58(peer), [])):
@@ -425,7 +429,7 @@ def _relay(addr: str) -> tuple[str, ID, Multiaddr]:
 
 
 async def _first(*events: trio.Event) -> None:
-    """Wait until one of these is set."""
+    """Wait until one of these events is set."""
     async with trio.open_nursery() as nursery:
 
         async def wait(event: trio.Event) -> None:
@@ -445,8 +449,10 @@ def _public_key(peer: PeerId) -> PublicKey | None:
 
 
 def _quiet() -> None:
-    """libp2p logs every hiccup of every peer; ours says what matters. Its own goes only to handlers
-    that somebody put on its logger on purpose."""
+    """Silence libp2p's logs, unless somebody has put a handler on its logger.
+
+    libp2p logs every small failure of every peer. This node's own log has what matters.
+    """
     logger = logging.getLogger("libp2p")
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())

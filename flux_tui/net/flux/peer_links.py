@@ -1,11 +1,11 @@
-"""Links: one logical push connection to each peer, whatever libp2p has underneath.
+"""Links: one logical push connection to each peer, however many connections libp2p has to it.
 
-Each side opens one stream to push on, and takes one to read from; a link is up when it has both. So two
-nodes that dial each other at the same moment still have one link, and a peer that comes back after a crash
-replaces its old one. `on_connected` and `on_disconnected` strictly alternate for a peer.
+Each side opens one stream to push on, and accepts one to read from. A link is up when it has both. So two
+nodes that dial each other at the same moment have one link, and a peer that comes back after a crash replaces
+its old link. For each peer, `on_connected` and `on_disconnected` strictly alternate.
 
-Who dials a peer for its own sake opens its stream first, and the other side then opens its own: a
-connection that libp2p makes for a lookup in the DHT gets no link.
+A node that dials a peer for the peer's own sake opens its stream first. Then the other side opens its own. A
+connection that libp2p makes for a DHT lookup gets no link.
 """
 
 import logging
@@ -36,27 +36,28 @@ CLOSED = "the connection was closed"
 LINK = "link"
 """The reason for which libp2p keeps a connection."""
 HANDSHAKE_SECONDS = 10.0
-"""For a link to have both of its streams."""
+"""Seconds for a link to have both of its streams."""
 REOPEN_SECONDS = 1.0
-"""Before a stream is opened again on a connection that outlived its link."""
+"""Seconds before a stream is opened again on a connection that outlived its link."""
 MAX_PEERS = 128
-"""Links at the same time; what all of them may have under way is bounded besides (budget.py)."""
+"""Links at the same time. The bytes under way on all of them have a bound of their own
+(`upstream/budget.py`)."""
 RESERVED = 32
-"""Of these, kept for peers that gave or took chunks, and for those that this node dials."""
+"""Places among them for peers that gave or took chunks, and for those that this node dials."""
 GUEST_SECONDS = 30.0
-"""After this long, a stranger that did nothing useful makes room for another."""
+"""Seconds after which a stranger without useful exchange makes room for another peer."""
 MAX_REGULARS = 1024
 """Peers remembered as useful."""
 COMING_BURST, COMING_RATE = 64.0, 4.0
 """Links of strangers that come up at once, and per second in the long run."""
 MAX_RETURNS, RETURN_SECONDS = 8, 60.0
-"""Links that one peer may have had in so many seconds: more often it does not come back by accident."""
+"""Links that one peer may have had in so many seconds. A peer above this does not reconnect by accident."""
 CLOSE_SECONDS = 0.5
-"""For the courtesies of closing a stream."""
+"""Seconds for closing a stream in order."""
 
 
 class Link:
-    """One peer's."""
+    """The link to one peer."""
 
     def __init__(self, peer: PeerId, receiver: Receiver) -> None:
         self.peer = peer
@@ -71,26 +72,26 @@ class Link:
         self.scope = trio.CancelScope()
         self.why = CLOSED
         self.foreign = False
-        """The peer says that it does not know our protocol."""
+        """The peer says that it does not know flux's protocol."""
 
     def connections(self) -> list[GuardedYamux]:
-        """Those that its streams are on: usually one."""
+        """Return the connections of its streams: usually one."""
         streams = [stream for stream in (self.inbound, self.outbound) if stream is not None]
         found = {id(stream.muxed_conn): stream.muxed_conn for stream in streams}
         return [one for one in found.values() if isinstance(one, GuardedYamux)]
 
     def broke(self) -> None:
-        """A stream of it ended."""
+        """End the link because a stream of it ended."""
         self.end(next((why for one in self.connections() if (why := one.why_closed)), CLOSED))
 
     def end(self, why: str) -> None:
-        """Close it, soon."""
+        """Close the link soon."""
         self.why = why
         self.scope.cancel()
 
 
 class Links:
-    """All of them."""
+    """The links of one host."""
 
     def __init__(
         self, host: IHost, receiver: Receiver, nursery: Tasks, addr_of: Callable[[PeerId], str]
@@ -101,18 +102,18 @@ class Links:
         self._addr_of = addr_of
         self._banned: dict[PeerId, float] = {}
         self._regulars: OrderedDict[PeerId, None] = OrderedDict()
-        """Who gave or took chunks, or was dialled from here."""
+        """Peers that gave or took chunks, or were dialled by this node."""
         self._returns: OrderedDict[PeerId, deque[float]] = OrderedDict()
-        """When the latest links of a peer came up."""
+        """When the latest links of each peer came up."""
         self._strangers = Bucket(COMING_RATE, trio.current_time())
         self.by_peer: dict[PeerId, Link] = {}
         self.on_up: Callable[[PeerId], None] = lambda peer: None
-        """Told of each link that comes up, before the receiver is."""
+        """Called for each link that comes up, before the receiver is told."""
         self.close: Callable[[PeerId], None] = lambda peer: None
-        """Closes the connection to a peer, soon."""
+        """Closes the connection to a peer soon."""
 
     def get(self, peer: PeerId) -> Link | None:
-        """The link to a peer, if it is up."""
+        """Return the link to a peer, if it is up."""
         link = self.by_peer.get(peer)
         return link if link is not None and link.up.is_set() else None
 
@@ -123,17 +124,18 @@ class Links:
             del self._banned[next(iter(self._banned))]
 
     def refuses(self, peer: PeerId) -> bool:
-        """Whether it misbehaved just now."""
+        """Whether this peer is banned because it misbehaved."""
         return self._banned.get(peer, 0.0) > time.monotonic()
 
     def allowed(self, peer: PeerId) -> bool:
-        """Whether it may have a link: nobody while we close, though libp2p goes on for a moment."""
+        """Whether this peer may have a link. While the node closes, no peer may, though libp2p runs on for a
+        moment."""
         if self._nursery.cancel_scope.cancel_called or self.refuses(peer):
             return False
         return peer in self.by_peer or (not self._too_often(peer) and self._has_room(peer))
 
     def expect(self, peer: PeerId) -> None:
-        """This node dials it: it is not a stranger."""
+        """Note that this node dials the peer: it is not a stranger."""
         self._regular(peer)
 
     def _regular(self, peer: PeerId) -> None:
@@ -150,7 +152,8 @@ class Links:
         return ups is not None and len(ups) == MAX_RETURNS and ups[0] > trio.current_time() - RETURN_SECONDS
 
     def _has_room(self, peer: PeerId) -> bool:
-        """Whether there is a place for it, if need be that of a stranger who has had one for long enough."""
+        """Whether there is a place for this peer. A stranger that has had its place for long enough may have
+        to go."""
         known = peer in self._regulars
         if not known and self._strangers.level(trio.current_time()) < 1 - COMING_BURST:
             return False
@@ -160,7 +163,7 @@ class Links:
         return len(self.by_peer) >= (MAX_PEERS if known else MAX_PEERS - RESERVED)
 
     def _idler(self, known: bool) -> Link | None:
-        """The stranger that has had its place the longest, if that is long enough."""
+        """Return the stranger that has had its place the longest, if that is long enough."""
         strangers = [link for link in self.by_peer.values() if not self._useful(link)]
         oldest = min(strangers, key=lambda link: link.since, default=None)
         longer = known or (oldest is not None and oldest.since < trio.current_time() - GUEST_SECONDS)
@@ -174,7 +177,7 @@ class Links:
             self._returns.popitem(last=False)
 
     def connected(self, peer: PeerId) -> None:
-        """We have a connection to this peer, and want a link: open our stream on it."""
+        """Open this node's stream on a new connection to this peer."""
         if self.allowed(peer):
             link = self._link(peer)
             if link.outbound is None and not link.opening:
@@ -182,14 +185,14 @@ class Links:
                 self._nursery.start_soon(self._open, link)
 
     async def take(self, stream: INetStream) -> None:
-        """A peer opened its stream to us; returns when the link is over."""
+        """Accept a stream that a peer opened. Returns when the link is over."""
         peer = PeerId(str(stream.muxed_conn.peer_id))
         if not self.allowed(peer):
             await stream.reset()
             return
         link = self._link(peer)
         if link.inbound is not None:
-            # It would not open a second one if it thought the first alive.
+            # The peer would not open a second stream if it thought the first one alive.
             link.end("the peer opened a new stream")
             link = self._renew(link)
         link.inbound = stream
@@ -227,12 +230,12 @@ class Links:
             link.complete.set()
 
     async def _open(self, link: Link) -> None:
-        # What came on one connection is answered on it: another one may be dead, and not know it yet.
+        # Answer on the connection of the incoming stream: another one may be dead without a sign of it.
         inbound = link.inbound.muxed_conn if link.inbound is not None else None
         try:
             with trio.fail_after(HANDSHAKE_SECONDS), on_connection(inbound):
                 link.outbound = await self._host.new_stream(ID.from_base58(link.peer), [PROTOCOL])
-        except Exception as error:  # libp2p raises many kinds; each means: no stream
+        except Exception as error:  # libp2p raises many kinds; each means that there is no stream
             log.debug("no push stream to %s: %r", link.peer, error)
             link.foreign = is_foreign(error)
             link.end("it does not take a stream of this node")
@@ -242,7 +245,7 @@ class Links:
 
     async def _run(self, link: Link, old: Link | None) -> None:
         if old is not None:
-            await old.done.wait()  # its on_disconnected comes before our on_connected
+            await old.done.wait()  # its on_disconnected comes before the new link's on_connected
         try:
             with link.scope, trio.move_on_after(HANDSHAKE_SECONDS) as waiting:
                 link.why = "it did not open a stream in time"
@@ -269,7 +272,7 @@ class Links:
                         self._regular(link.peer)
                     self._receiver.on_disconnected(link.peer, link.why)
             finally:
-                link.done.set()  # the peer's next link waits for it, whatever failed
+                link.done.set()  # the peer's next link waits for this, even after a failure
             with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
                 for stream in (link.outbound, link.inbound):
                     if stream is not None:
@@ -282,7 +285,7 @@ class Links:
                 self.connected(link.peer)
 
     def _protect(self, peer: PeerId) -> None:
-        """Its connection is not to be closed for another's sake."""
+        """Protect the peer's connection: libp2p does not close it to make room."""
         swarm: Any = self._host.get_network()
         swarm.protect(ID.from_base58(peer), LINK)
 
@@ -303,7 +306,7 @@ class Links:
             self._receiver.on_fault(link.peer, "garbage", str(error))
             self.ban(link.peer)
             link.end(f"it sent garbage: {error}")
-        except Exception as error:  # the stream's end, however libp2p words it
+        except Exception as error:  # the end of the stream, in any wording of libp2p
             log.debug("reading from %s ended: %r", link.peer, error)
             link.broke()
 
@@ -311,7 +314,7 @@ class Links:
         assert link.outbound is not None
         try:
             await link.outgoing.write_to(link.outbound)
-        except Exception as error:  # likewise
+        except Exception as error:  # the same
             log.debug("writing to %s ended: %r", link.peer, error)
             link.broke()
 
@@ -319,5 +322,5 @@ class Links:
 async def _reset(stream: INetStream) -> None:
     try:
         await stream.reset()
-    except Exception as error:  # it is gone: all the better
+    except Exception as error:  # it is gone already
         log.debug("resetting a stream: %r", error)

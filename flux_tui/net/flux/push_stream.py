@@ -1,12 +1,12 @@
-"""One peer's push streams: what goes out is queued and written, what comes in is cut into frames.
+"""A peer's push streams: the outgoing one writes a queue, the incoming one is cut into frames.
 
-Outgoing, control messages are written as soon as the stream takes them, many to a write; between them
-one portion of chunks at a time, loaded while the one before it is being written. So a message never
-waits for more than a portion (1 MiB), and queued chunks cost no memory.
+Outgoing: control messages are written as soon as the stream takes them, many in one write. Between them goes
+one portion of chunks at a time, which is loaded while the portion before it is being written. So a message
+never waits for more than one portion (1 MiB), and queued chunks cost no memory.
 
-Incoming, a frame's prefix is checked before its header is read, its header before its payload; a payload
-that nobody wants is skipped, never stored. Messages are taken at a pace, and what begins has to go on: a
-peer that stops in the middle of a frame holds its buffer for FRAME_SECONDS, not for ever.
+Incoming: a frame's prefix is checked before its header is read, and its header before its payload. An
+unwanted payload is skipped, never stored. Messages are read at a bounded pace, and a frame that has begun
+must continue: a peer that stops in the middle of a frame keeps its buffer for FRAME_SECONDS, not for ever.
 """
 
 from collections import deque
@@ -24,19 +24,21 @@ from flux_tui.net.connections.pace import UNHEEDED, Pace
 from flux_tui.net.port import QUEUE_BYTES, QUEUE_MESSAGES, Load, LoadedChunk, Receiver
 
 READ_BYTES = 256 * 1024
-"""Bytes asked of the stream at once. So a peer that is read slowly has this much here, and the rest stays
-within its window; and whoever reads a payload is woken for so much, not for each piece."""
+"""Bytes requested from the stream at once. A peer that is read slowly has at most so much in this buffer; the
+rest stays within its window. The task that reads a payload is woken for each so many bytes, not for each
+piece."""
 MESSAGE_BURST, MESSAGE_RATE = 4096.0, 1024.0
-"""Messages taken from one peer at once, and per second in the long run; a KiB of one counts as one more.
-What comes faster is read later. Ten thousand small chunks are wanted and granted with 1,300 of these."""
+"""Messages read from one peer at once, and per second in the long run; each KiB counts as one more. What
+arrives faster is read later. Ten thousand small chunks are wanted and granted with 1,300 messages."""
 SKIPPED_BYTES = 16 * 1024
-"""Bytes of a payload that nobody wants which count as one message more."""
+"""Bytes of an unwanted payload that count as one more message."""
 FRAME_SECONDS = 20.0
-"""For the rest of a frame whose beginning came; a payload has what it takes at PAYLOAD_RATE besides."""
+"""Seconds for the rest of a frame that has begun. A payload gets the time that it takes at PAYLOAD_RATE on
+top."""
 PAYLOAD_RATE = 16 * 1024
-"""Bytes/s; slower is no use to anybody: a chunk would take more than a minute."""
+"""Bytes/s. A slower peer is of no use: a chunk would take more than a minute."""
 YIELD_EVERY = 32
-"""Frames handled, until other peers have their turn."""
+"""Frames handled until other peers get their turn."""
 
 
 class ByteStream(Protocol):
@@ -48,29 +50,33 @@ class ByteStream(Protocol):
 
 
 class Source(Protocol):
-    """Where frames are cut from: what came, and a way to wait for more."""
+    """Where frames are cut from: a buffer of received bytes, and a way to wait for more."""
 
     buffer: FrameBuffer
 
     async def grant(self) -> None:
-        """Let the peer send as much again as was taken since. Not to be cancelled by a deadline of the peer's: it
-        writes, and who is slow then may be ourselves."""
+        """Let the peer send again as many bytes as were taken.
+
+        No deadline of the peer's may cancel this: it writes to the stream, and the slow side may be this
+        node.
+        """
         ...
 
     async def fill(self, least: int) -> None:
-        """Return when `buffer` has so many bytes. EOFError, or what the stream raises, if they cannot come."""
+        """Return when `buffer` has at least `least` bytes. Raises EOFError, or the stream's error, if they
+        cannot come."""
         ...
 
 
 class StreamSource:
-    """Of any stream."""
+    """A source for any stream."""
 
     def __init__(self, stream: ByteStream) -> None:
         self.buffer = FrameBuffer()
         self._stream = stream
 
     async def grant(self) -> None:
-        """The stream does it by itself when it is read."""
+        """Do nothing: the stream grants by itself when it is read."""
 
     async def fill(self, least: int) -> None:
         while len(self.buffer) < least:
@@ -81,17 +87,17 @@ class StreamSource:
 
 
 WriteSlices = Callable[[ByteStream, Sequence[bytes | memoryview]], Awaitable[None]]
-"""How a transport writes some slices in a row, where it has a better way than one after the other."""
+"""How a transport writes several slices, where it has a better way than one after the other."""
 
 
 async def one_by_one(stream: ByteStream, slices: Sequence[bytes | memoryview]) -> None:
-    """Write slices, each by itself."""
+    """Write slices one after the other."""
     for piece in slices:
         await stream.write(piece)  # type: ignore[arg-type]  # sliced, not copied
 
 
 class Outgoing:
-    """The queue to one peer, and what writes it."""
+    """The outgoing queue of one peer, and the task that writes it."""
 
     def __init__(
         self,
@@ -111,11 +117,11 @@ class Outgoing:
         """Bytes of chunks that were written."""
         self._wake = trio.Event()
         self._empty = trio.Event()
-        """Nothing is queued, and what was is written."""
+        """Set when nothing is queued and everything is written."""
         self._empty.set()
 
     def push(self, message: Message) -> bool:
-        """Queue a message; False if the queue is full."""
+        """Queue a message. Returns False if the queue is full."""
         frame = codec.encode_frame(message)
         if len(self._control) >= QUEUE_MESSAGES or self._control_bytes + len(frame) > QUEUE_BYTES:
             return False
@@ -135,11 +141,11 @@ class Outgoing:
         self._wake.set()
 
     async def drained(self) -> None:
-        """Until all that is queued now is written."""
+        """Wait until everything that is queued is written."""
         await self._empty.wait()
 
     async def write_to(self, stream: ByteStream) -> None:
-        """Write what is queued, until the stream breaks (its exception) or we are cancelled."""
+        """Write the queue, until the stream breaks (raises its exception) or the task is cancelled."""
         async with trio.open_nursery() as nursery:
             loaded: trio.MemoryReceiveChannel[Sequence[LoadedChunk]] | None = None
             while True:
@@ -172,7 +178,7 @@ class Outgoing:
         while self._control and len(batch) + len(self._control[0]) <= self._slice:
             batch += self._control.popleft()
         if not batch:
-            batch += self._control.popleft()  # one that is larger than a slice
+            batch += self._control.popleft()  # a message larger than a slice
         self._control_bytes -= len(batch)
         await self._write(stream, bytes(batch))
 
@@ -184,7 +190,8 @@ class Outgoing:
             view = memoryview(data)
             room = self._slice - len(pending)
             if len(view) > room:
-                # Fill up what is begun, so that every write but the last is one full Noise message.
+                # Fill up the slice that has begun, so that every write but the last is one full Noise
+                # message.
                 room = max(room, 0)
                 slices.append(bytes(pending) + bytes(view[:room]))
                 pending.clear()
@@ -207,15 +214,16 @@ class Outgoing:
 
 
 class StalledError(Exception):
-    """The peer began a frame, and did not go on with it."""
+    """The peer began a frame and stopped in the middle."""
 
 
 async def read_from(
     source: Source, peer: PeerId, receiver: Receiver, taken: Callable[[], None] = lambda: None
 ) -> None:
-    """Cut what comes into frames until it ends (its exception). Raises BadFrameError for garbage, StalledError.
+    """Cut the incoming bytes into frames, until the stream ends (raises its exception).
 
-    `taken`: called for each payload that was wanted and came whole.
+    Raises BadFrameError for garbage, and StalledError. `taken`: called for each wanted payload that arrived
+    whole.
     """
     buffer = source.buffer
     pace = Pace(MESSAGE_BURST, MESSAGE_RATE)
@@ -258,7 +266,7 @@ async def read_from(
 
 @contextmanager
 def _in_time(size: int) -> Iterator[None]:
-    """So many bytes have to come now."""
+    """Raise StalledError if `size` bytes do not arrive in time."""
     with trio.move_on_after(FRAME_SECONDS + size / PAYLOAD_RATE) as scope:
         yield
     if scope.cancelled_caught:
@@ -266,14 +274,14 @@ def _in_time(size: int) -> Iterator[None]:
 
 
 async def _need(source: Source, size: int) -> None:
-    """More of a frame that began."""
+    """Wait for the rest of a frame that has begun."""
     if len(source.buffer) < size:
         with _in_time(0):
             await source.fill(size)
 
 
 async def _payload(source: Source, size: int, *, keep: bool) -> list[Piece]:
-    """The next `size` bytes as they came, in order; nothing of them unless they are kept."""
+    """Return the next `size` bytes in the pieces in which they arrived; an empty list if they are not kept."""
     pieces: list[Piece] = []
     size = _take(source.buffer, size, pieces, keep)
     if size:
@@ -285,7 +293,7 @@ async def _payload(source: Source, size: int, *, keep: bool) -> list[Piece]:
 
 
 def _take(buffer: FrameBuffer, size: int, pieces: list[Piece], keep: bool) -> int:
-    """Move up to `size` bytes of what is there; returns how many are still to come."""
+    """Move up to `size` bytes from the buffer to `pieces`. Returns how many are still to come."""
     while size and buffer:
         piece = buffer.take(size)
         size -= len(piece)

@@ -1,19 +1,23 @@
-"""Relays: how a node that nobody can dial is reached through one that everybody can (libp2p's circuit v2).
+"""Relays: a node that cannot be dialled is reached through one that can (libp2p's circuit v2).
 
-Three parts: `Relay` passes bytes on for others, where its owner says so (`--serve-relay`); `Reservations`
-keeps a place at each `--relay` and takes what comes through it; `CircuitTransport` dials such addresses (which of a
-peer's addresses are dialled: dialling.py). What is
-inside a circuit is a connection like any other, with Noise end to end: a relay sees nothing but noise.
+Three parts:
 
-Why not libp2p 0.8.1's own: its `CircuitV2Transport` starts a discovery that asks every peer whether it is a
-relay and a second DHT (`/ipfs/kad/1.0.0`), cuts circuits at 128 KiB by default, and the swarm leaves relayed
-addresses out when it dials, so that nothing but that transport itself can use them. The wire is the
-specification's (specs/relay/circuit-v2.md), by libp2p's own protobufs: another libp2p's relay does as well,
-within its own limits.
+- `Relay` forwards bytes for others, if its owner asks for it (`--serve-relay`).
+- `Reservations` keeps a place at each `--relay`, and accepts connections that come through it.
+- `CircuitTransport` dials relayed addresses. `upstream/dialling.py` chooses which addresses of a peer are
+  dialled.
 
-Not here: hole punching (DCUtR), which 0.8.1 does not do reliably: what begins through a relay stays there,
-so a relay bears all the bytes of those it serves (three hosts in one process: 43 MB/s through one, 71 MB/s
-without). It is a service between friends, not to strangers.
+A connection inside a circuit is like any other, with Noise end to end: a relay sees only encrypted bytes.
+
+Why not the relay of libp2p 0.8.1: its `CircuitV2Transport` starts a discovery that asks every peer whether it
+is a relay, and a second DHT (`/ipfs/kad/1.0.0`). It cuts circuits at 128 KiB by default. The swarm leaves
+relayed addresses out when it dials, so only that transport itself can use them. The wire format here is the
+specification's (specs/relay/circuit-v2.md), with libp2p's own protobufs. So the relay of another libp2p works
+as well, within its own limits.
+
+Not here: hole punching (DCUtR), because 0.8.1 does not do it reliably. A connection that begins through a
+relay stays there, so a relay carries all the bytes of the nodes that it serves (three hosts in one process:
+43 MB/s through a relay, 71 MB/s without). A relay is meant for friends, not for strangers.
 """
 
 import logging
@@ -45,13 +49,14 @@ HOP = TProtocol("/libp2p/circuit/relay/0.2.0/hop")
 STOP = TProtocol("/libp2p/circuit/relay/0.2.0/stop")
 
 TALK_SECONDS = 8.0
-"""For one exchange of a question and its answer; less than a dial may take."""
+"""Seconds for one request and its answer; less than a dial may take."""
 RESERVED_SECONDS = 3600.0
-"""How long a place is kept for a node that does not ask again."""
+"""Seconds for which a relay keeps the place of a node that does not renew it."""
 PLACE_MIN, PLACE_MAX = 60.0, 600.0
-"""For how long a place is taken to be kept, whatever the relay's clock says."""
+"""Bounds of the seconds for which this node believes that its place is kept, whatever the relay's clock says.
+"""
 RENEW_SHARE = 0.5
-"""Of this time, after which it asks again."""
+"""Share of this time after which the node renews its place."""
 RETRY_MIN, RETRY_MAX = 1.0, 60.0
 """Seconds between two tries to get a place; doubling."""
 MAX_RESERVATIONS = 128
@@ -59,20 +64,20 @@ MAX_RESERVATIONS = 128
 MAX_CIRCUITS, MAX_CIRCUITS_EACH = 64, 16
 """Circuits through one relay; and of these, to or from one node."""
 IDLE_SECONDS = 300.0
-"""A circuit in which nothing moves for so long is closed; yamux asks for signs of life more often."""
+"""Seconds after which a circuit without traffic is closed; yamux pings more often."""
 
 
 class RelayError(OpenConnectionError):
-    """Why nothing goes through a relay: one sentence."""
+    """Why a relay does not connect: one sentence."""
 
 
 def circuit_addr(relay: str, peer: str) -> str:
-    """The address of a node that is reached through a relay."""
+    """Return the address of a node that is reached through a relay."""
     return f"{relay}/{CIRCUIT}/p2p/{peer}"
 
 
 class Relay:
-    """The one in the middle."""
+    """The relay itself, in the middle of a circuit."""
 
     def __init__(self, host: IHost) -> None:
         self._host = host
@@ -89,7 +94,7 @@ class Relay:
         try:
             with trio.fail_after(TALK_SECONDS):
                 asked = await read_delimited_msg(stream, HopMessage)
-        except Exception as error:  # garbage, or the stream's end
+        except Exception as error:  # garbage, or the end of the stream
             log.debug("a relay's client %s: %r", peer, error)
             await _quietly(stream.reset)
             return
@@ -116,7 +121,7 @@ class Relay:
         await _answer(stream, HopMessage, Status.OK, reservation=place)
 
     async def _connect(self, stream: INetStream, peer: ID, target: ID) -> None:
-        """`peer` wants to be connected with `target`."""
+        """Connect `peer` with `target`."""
         busy = sum(self._circuits.values()) // 2 >= MAX_CIRCUITS
         if busy or max(self._circuits.get(peer, 0), self._circuits.get(target, 0)) >= MAX_CIRCUITS_EACH:
             await _answer(stream, HopMessage, Status.RESOURCE_LIMIT_EXCEEDED)
@@ -146,7 +151,7 @@ class Relay:
                     del self._circuits[one]
 
     async def _ask(self, peer: ID, target: ID) -> INetStream | None:
-        """A stream to `target`, if it takes the circuit."""
+        """Return a stream to `target`, if it accepts the circuit."""
         stream: INetStream | None = None
         try:
             with trio.fail_after(TALK_SECONDS):
@@ -156,7 +161,7 @@ class Relay:
                 told = await read_delimited_msg(stream, StopMessage)
                 if told.status == Status.OK:
                     return stream
-        except Exception as error:  # libp2p raises many kinds; each means: no
+        except Exception as error:  # libp2p raises many kinds; each means no
             log.debug("%s does not take a circuit: %r", target, error)
         if stream is not None:
             await _quietly(stream.reset)
@@ -164,14 +169,14 @@ class Relay:
 
 
 class Reservations:
-    """The one who is reached through relays."""
+    """The places of this node at its relays, through which it is reached."""
 
     def __init__(self, host: IHost, relays: Sequence[tuple[str, ID, Multiaddr]], receiver: Receiver) -> None:
-        """`relays`: for each address its multiaddr as it was named, its peer id, and where it is dialled."""
+        """`relays`: for each address its multiaddr as given, the relay's peer id, and the address to dial."""
         self._host = host
         self._receiver = receiver
         self._relays: dict[ID, list[tuple[str, Multiaddr]]] = {}
-        """One relay may have been named by many of its addresses."""
+        """Several addresses may name one relay."""
         for addr, relay, transport in relays:
             self._relays.setdefault(relay, []).append((addr, transport))
         host.set_stream_handler(STOP, self._take)
@@ -220,7 +225,7 @@ class Reservations:
                 await closed.wait()
 
     async def _reserve(self, relay: ID) -> float:
-        """Get a place, or keep it. Returns for how many seconds."""
+        """Get a place, or renew it. Returns for how many seconds."""
         stream = await self._host.new_stream(relay, [HOP])
         try:
             await write_delimited_msg(stream, HopMessage(type=HopMessage.RESERVE))
@@ -229,11 +234,11 @@ class Reservations:
             await _quietly(stream.close)
         if told.status != Status.OK:
             raise RelayError(_WORDS.get(told.status, "it says no"))
-        # That is a time of its clock, which may be any: what is said of it is taken within bounds.
+        # This time is of the relay's clock, which may be wrong. So it is bounded.
         return min(max(told.reservation.expire - time.time(), PLACE_MIN), PLACE_MAX)
 
     async def _take(self, stream: INetStream) -> None:
-        """Somebody comes through a relay."""
+        """Accept a connection that comes through a relay."""
         relay = stream.muxed_conn.peer_id
         if relay not in self._relays:
             await _quietly(stream.reset)
@@ -250,19 +255,19 @@ class Reservations:
             raw = RawConnection(stream, False, ConnectionType.RELAYED, [came_from])
             swarm: Any = self._host.get_network()
             await swarm.upgrade_inbound_raw_conn(raw, came_from)
-        except Exception as error:  # garbage, the stream's end, or a handshake that failed
+        except Exception as error:  # garbage, the end of the stream, or a failed handshake
             log.debug("a circuit by way of %s: %r", relay, error)
             await _quietly(stream.reset)
 
 
 class CircuitTransport(ITransport):
-    """How the swarm dials through relays."""
+    """Dials addresses that lead through relays."""
 
     def __init__(self, host: IHost) -> None:
         self._host = host
 
     def listen_order(self) -> int:
-        """Before TCP, which takes every address for its own that has a TCP part."""
+        """Come before TCP, which claims every address with a TCP part."""
         return -1
 
     def protocols(self) -> list[str]:
@@ -305,7 +310,7 @@ class CircuitTransport(ITransport):
 
 
 class _Dialled(RawConnection):
-    """A circuit that was dialled: as long as it is open, so is the connection to its relay."""
+    """A dialled circuit. While it is open, the connection to its relay stays open."""
 
     def __init__(self, host: IHost, relay: ID, stream: INetStream, addr: Multiaddr) -> None:
         super().__init__(stream, True, ConnectionType.RELAYED, [addr])
@@ -329,7 +334,7 @@ _WORDS: dict[int, str] = {
 
 
 async def _join(one: INetStream, other: INetStream) -> None:
-    """Pass bytes on, both ways, until either side ends."""
+    """Forward bytes both ways, until either side ends."""
     async with trio.open_nursery() as nursery:
         await widen(one)
 
@@ -338,7 +343,7 @@ async def _join(one: INetStream, other: INetStream) -> None:
                 while data := await source.read(WRITE_BYTES):
                     nursery.cancel_scope.deadline = trio.current_time() + IDLE_SECONDS
                     await sink.write(data)
-            except Exception as error:  # the stream's end, however libp2p words it
+            except Exception as error:  # the end of the stream, in any wording of libp2p
                 log.debug("a circuit ends: %r", error)
             nursery.cancel_scope.cancel()
 
@@ -366,5 +371,5 @@ def _relayed(stream: INetStream) -> bool:
 async def _quietly(close: Callable[[], Any]) -> None:
     try:
         await close()
-    except Exception as error:  # it is closed then, or as good as
+    except Exception as error:  # it is closed already
         log.debug("closing: %r", error)

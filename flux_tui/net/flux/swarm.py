@@ -1,12 +1,13 @@
-"""libp2p's host, opened and closed as a node needs it.
+"""Opens and closes libp2p's host as a node needs it.
 
-Left to itself, libp2p 0.8
-- dials whom it once heard of, as long as it has fewer connections than it would like: here the node says
-  who is dialled, and when again;
-- keeps a task for every connection that ever came in, and one of its 250 slots, until the host ends;
-- ends its host without closing what it opened: the ports stay in use, and peers take a closed node for one
-  that is silent;
-- forgets its own key, leaks slots, and ends with the first handler that fails: see `net/upstream/`.
+Faults of libp2p 0.8 that are mended here:
+
+- It dials every peer that it ever heard of, while it has fewer connections than it wants. Here the node
+  decides which peers are dialled, and when again.
+- Each incoming connection keeps a task, and one of 250 slots, until the host ends.
+- Its host ends without closing what it opened: the ports stay in use, and peers take a closed node for a
+  silent one.
+- It forgets its own key, leaks slots, and ends with the first handler that fails: see `net/upstream/`.
 """
 
 import logging
@@ -36,7 +37,7 @@ from flux_tui.net.upstream.upgrade import Upgrades
 log = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 1.0
-"""For connections and listeners to close; all of them do at the same time."""
+"""Seconds for all connections and listeners to close, at the same time."""
 
 
 @asynccontextmanager
@@ -47,10 +48,10 @@ async def open_host(
     budget: Budget,
     supervisor: Supervisor,
 ) -> AsyncIterator[IHost]:
-    """A running host that listens nowhere yet. Leaving the context closes all that it opened.
+    """A running host that does not listen yet. Leaving the context closes all that it opened.
 
-    `advertised`: the addresses that peers are told of; libp2p would tell of 0.0.0.0. `budget`: what its
-    connections may cost. `supervisor`: the owner of its tasks.
+    `advertised`: the addresses that peers are told; libp2p would tell 0.0.0.0. `budget`: the bounds of its
+    connections. `supervisor`: the owner of its tasks.
     """
     keep_steady()
     allow_enough()
@@ -75,7 +76,7 @@ async def open_host(
     supervise_handlers(host, supervisor)
     swarm.auto_connector.start = _nothing
     swarm.auto_connector.run_background_task = _nothing
-    swarm.auto_connector.record_disconnect = lambda peer: None  # it would remember everyone, and never forget
+    swarm.auto_connector.record_disconnect = lambda peer: None  # it would remember every peer
     async with supervised(swarm, supervisor):
         try:
             yield host
@@ -89,14 +90,15 @@ async def open_host(
 
 
 def forget_failures(host: IHost, peer: ID) -> None:
-    """libp2p refuses for a minute to dial a peer that it could not reach. When to try again is ours to say."""
+    """Forget that a peer could not be reached. libp2p would refuse to dial it for a minute; here the node
+    decides."""
     refused = getattr(host.get_network(), "_negative_peer_cache", None)
     if refused is not None:
         refused.evict(str(peer))
 
 
 def _give_back_slots(swarm: Any, supervisor: Supervisor) -> None:
-    """Let the task that handles an incoming connection end when the connection does."""
+    """End the task of an incoming connection when the connection ends."""
     handle = swarm._do_handle_inbound_connection
 
     async def until_closed(stream: Any, *args: Any) -> None:
@@ -113,18 +115,19 @@ def _give_back_slots(swarm: Any, supervisor: Supervisor) -> None:
             await handle(stream, *args)
 
     async def alone(*args: Any) -> None:
-        """libp2p's listeners run in trio's system tasks, where an exception would end trio itself."""
+        """Let an exception end only this connection: libp2p's listeners run in trio's system tasks, where it
+        would end trio itself."""
         await supervisor.drop("an incoming connection", until_closed, *args)
 
     swarm._do_handle_inbound_connection = alone
 
 
 async def _nothing(*_: object) -> None:
-    """In the place of what libp2p would dial by itself."""
+    """Replaces libp2p's own dialling."""
 
 
 async def _quietly(close: Callable[[], Awaitable[object]]) -> None:
     try:
         await close()
-    except Exception as error:  # it is closed then, or as good as
+    except Exception as error:  # it is closed already
         log.debug("closing: %r", error)

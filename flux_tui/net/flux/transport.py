@@ -1,14 +1,14 @@
-"""libp2p's own transport, tuned: TCP + Noise only + yamux, with reads and writes of the right size.
+"""libp2p's transport, tuned: TCP, Noise only, yamux, and reads and writes of the right size.
 
-Measured on loopback (tests/bench/raw_stream.py): 65,507-byte writes, a Noise session that reads ahead
-and fewer window updates together carry two to three times what the defaults do.
+Measured on loopback (tests/bench/raw_stream.py): 65,507-byte writes, a Noise session that reads ahead and
+fewer window updates together make it two to three times as fast as the defaults.
 
-- A host with libp2p's defaults also takes secio and plaintext; over plaintext anybody can claim any peer
+- A host with libp2p's defaults also accepts secio and plaintext. Over plaintext anybody can claim any peer
   id. Here only Noise is offered.
-- A full yamux frame (65,536 bytes) overflows a Noise message, and so each would become two: writes are
+- A full yamux frame (65,536 bytes) is too large for one Noise message, so each would become two. Writes are
   sliced at WRITE_BYTES.
-- libp2p reads a Noise message with two system calls and several copies; `ReadAheadSession` takes what
-  the socket has and decrypts from its own buffer.
+- libp2p reads a Noise message with two system calls and several copies. `ReadAheadSession` reads what the
+  socket has, and decrypts from its own buffer.
 """
 
 import os
@@ -35,19 +35,19 @@ from flux_tui.net.upstream.budget import HEADER, PLAIN_DATA, RECEIVE_WINDOW
 from flux_tui.net.upstream.session import BATCH_BYTES, ReadAheadSession, batch
 
 WRITE_BYTES = 65_507
-"""With yamux's 12-byte header exactly one Noise message of 65,519 bytes."""
+"""With yamux's 12-byte header, exactly one Noise message of 65,519 bytes."""
 
 WINDOW_STEP = 2 * 1024 * 1024
-"""Bytes for which a window update is worth a message."""
+"""Bytes that make a window update worth sending."""
 
-# Read by libp2p at every read: without it, each read sends a window update of its own.
+# libp2p checks this at every read. Without it, each read sends its own window update.
 os.environ.setdefault("PY_YAMUX_RELEASE_ON_READ", "0")
-# Seconds for the rest of a frame that began; libp2p's own 60 are long for 64 KiB.
+# Seconds for the rest of a frame that has begun; libp2p's own 60 are long for 64 KiB.
 os.environ.setdefault("PY_YAMUX_DATA_READ_TIMEOUT", "20")
 
 
 class TunedNoise(NoiseTransport):
-    """Noise as libp2p does it, handshake and all, with the session above."""
+    """libp2p's Noise, handshake included, with `ReadAheadSession` as its session."""
 
     async def secure_inbound(self, conn: IRawConnection) -> ISecureConn:
         return _read_ahead(await super().secure_inbound(conn), conn)
@@ -66,17 +66,17 @@ def _read_ahead(session: ISecureConn, raw: IRawConnection) -> ISecureConn:
 
 
 def security(identity: KeyPair) -> dict[TProtocol, NoiseTransport]:
-    """What a connection may be secured with: Noise, and nothing else."""
+    """Return the allowed security protocols: Noise only."""
     return {NOISE: TunedNoise(identity, noise_privkey=create_x25519().private_key)}
 
 
 def muxers() -> dict[TProtocol, type[Yamux]]:
-    """What carries streams over a connection: yamux, and nothing else."""
+    """Return the allowed muxers: yamux only."""
     return {TProtocol(YAMUX): Yamux}
 
 
 async def widen(stream: object) -> None:
-    """Let the peer have RECEIVE_WINDOW bytes under way on a stream that it opened."""
+    """Let the peer have RECEIVE_WINDOW bytes under way on this stream."""
     muxed = getattr(stream, "muxed_stream", None)
     if isinstance(muxed, YamuxStream):
         async with muxed.window_lock:
@@ -87,8 +87,11 @@ async def widen(stream: object) -> None:
 
 
 class YamuxSource:
-    """A stream of yamux, read from the buffer where its frames are: without copies, without a wake-up for each
-    of them; and the peer may send as much again as was taken, told WINDOW_STEP bytes at a time."""
+    """A yamux stream, read from the buffer that holds its frames: without copies, and without a wake-up for
+    each frame.
+
+    The peer may send again as many bytes as were taken. It is told WINDOW_STEP bytes at a time.
+    """
 
     def __init__(self, muxed: YamuxStream, buffer: FrameBuffer) -> None:
         self.buffer = buffer
@@ -106,7 +109,7 @@ class YamuxSource:
         try:
             while True:
                 if self._abandoned():
-                    # What nobody counts any more is not kept either.
+                    # The budget no longer counts these bytes, so they are not kept.
                     buffer.clear()
                     raise EOFError("the connection was closed")
                 if len(buffer) >= least:
@@ -118,21 +121,21 @@ class YamuxSource:
                     raise EOFError("the peer closed its stream")
                 buffer.wanted = least
                 event = events[muxed.stream_id]
-                if event.is_set():  # by what is too little
+                if event.is_set():  # too few bytes have come
                     event = events[muxed.stream_id] = trio.Event()
                 await event.wait()
         finally:
             buffer.wanted = 1
 
     def _abandoned(self) -> bool:
-        """Whether its connection has ended, or has forgotten the stream."""
+        """Whether the connection has ended, or has forgotten the stream."""
         connection = self._muxed.conn
         counted: object = connection.stream_buffers.get(self._muxed.stream_id)
         return connection.event_shutting_down.is_set() or counted is not self.buffer
 
 
 def source_of(stream: INetStream) -> Source:
-    """Where frames are cut from, in the best way that there is for this stream."""
+    """Return the best source of frames for this stream."""
     muxed = getattr(stream, "muxed_stream", None)
     if isinstance(muxed, YamuxStream):
         buffer: object = muxed.conn.stream_buffers.get(muxed.stream_id)
@@ -142,11 +145,11 @@ def source_of(stream: INetStream) -> Source:
 
 
 async def write_slices(stream: object, slices: Sequence[bytes | memoryview]) -> None:
-    """Write slices of at most WRITE_BYTES: each as one frame and one Noise message, several to a system call.
+    """Write slices of at most WRITE_BYTES, each as one frame and one Noise message, many in one system call.
 
-    What `write` does for each slice (four locks, a dozen lines for a log that is off, a system call) is done
-    once for BATCH_BYTES: a holder's processor time for a file falls by a quarter. Whatever is not as usual (a
-    window that is used up, a stream that is closed, another transport) is left to `write`.
+    `write` spends four locks, a dozen lines for a disabled log and a system call on each slice. Here that is
+    spent once for BATCH_BYTES: a holder's processor time for a file falls by a quarter. Every unusual case (a
+    used-up window, a closed stream, another transport) is left to `write`.
     """
     muxed = getattr(stream, "muxed_stream", None)
     left = deque(slices)
@@ -168,5 +171,5 @@ async def write_slices(stream: object, slices: Sequence[bytes | memoryview]) -> 
 
 
 def _open_for(muxed: YamuxStream, piece: bytes | memoryview) -> bool:
-    """Whether a slice can go at once, as the frame that it is."""
+    """Whether a slice can be sent at once, as one frame."""
     return not (muxed.closed or muxed.send_closed) and len(piece) <= min(muxed.send_window, WRITE_BYTES)
