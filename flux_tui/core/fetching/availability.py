@@ -1,12 +1,13 @@
-"""Parts of an object: what a node that is still fetching it can already give to others.
+"""Bitmaps of parts: which blocks of an object a peer has while it is still fetching it.
 
-Without this, everybody who has the root block seems to have the object, and grants bounce: with two
-holders that serve one peer each, three requesters heard 283 NO for 701 chunks.
+Without bitmaps, every peer that has the root block seems to have the whole object, and grants are refused.
+With two holders that serve one peer each, three requesters heard 283 NOs for 701 chunks.
 
-A part is told as a bitmap: bit i (the least significant first) stands for the i-th of all the object's
-block CIDs, sorted as text. Both sides can number them so once they know the whole tree, whatever order
-it came in. A node that does not know its own tree yet offers nothing; one that does not know it yet but
-hears a bitmap asks that holder for inner nodes only: who can draw a bitmap has them all.
+A part is told as a bitmap. Bit i (the least significant first) stands for the i-th block CID of the object,
+with all block CIDs sorted as text. Both sides can number the blocks this way once they know the whole tree,
+in whatever order it came. A node that does not know its own tree yet offers nothing. A node that does not
+know the tree yet but hears a bitmap asks that holder for inner nodes only: a peer that can make a bitmap has
+all of them.
 """
 
 from bisect import bisect_left
@@ -17,18 +18,20 @@ from flux_tui.core.ids import Cid, PeerId, is_leaf
 from flux_tui.core.wire.messages import MAX_PART
 
 TELL_SHARE = 20
-"""A watcher hears again after this fraction (1/20) of the object came."""
+"""A watcher is told again when this fraction (1/20) of the object has come."""
 TELL_BLOCKS = 8
-"""But not for fewer blocks than these."""
+"""But not when fewer blocks than this have come."""
 MAX_WATCHED = 256
-"""Objects with watchers; the oldest is forgotten first."""
+"""Objects that may have watchers. The oldest is forgotten first."""
 MAX_WATCHERS = 64
-"""Peers that are told about one object; others hear when they push their want again."""
+"""Watchers of one object. Other peers are told when they push their want again."""
 
 
 def numbered(fetch: Fetch) -> tuple[Cid, ...] | None:
-    """The object's blocks in the order of the bitmap; None while the tree is not known, or if no bitmap is so long:
-    to sort a million takes a second.
+    """The object's blocks in the order of the bitmap.
+
+    None while the tree is not known, or if the bitmap would be too long: sorting a million blocks takes a
+    second.
     """
     if not fetch.mapped or len(fetch.blocks) > 8 * MAX_PART:
         return None
@@ -38,7 +41,7 @@ def numbered(fetch: Fetch) -> tuple[Cid, ...] | None:
 
 
 def bitmap(fetch: Fetch) -> bytes | None:
-    """What is here of an object; None where that cannot be told yet."""
+    """The bitmap of the blocks that are here; None if it cannot be made yet."""
     order = numbered(fetch)
     if order is None:
         return None
@@ -50,8 +53,10 @@ def bitmap(fetch: Fetch) -> bytes | None:
 
 
 def blocks_in(fetch: Fetch, told: bytes) -> list[Cid] | None:
-    """Which of the missing blocks a bitmap names, the last of the content first; None: the tree is not
-    known yet. A bitmap of another length is nonsense, and names nothing."""
+    """The missing blocks that a bitmap names, those from the end of the content first.
+
+    None: the tree is not known yet. A bitmap of the wrong length names nothing.
+    """
     order = numbered(fetch)
     if order is None:
         return None
@@ -62,7 +67,7 @@ def blocks_in(fetch: Fetch, told: bytes) -> list[Cid] | None:
 
 
 class Part:
-    """What one peer said it has of one object."""
+    """The blocks of one object that one peer says it has."""
 
     __slots__ = ("_candidates", "told")
 
@@ -71,7 +76,7 @@ class Part:
         self._candidates: list[Cid] | None = None
 
     def names(self, fetch: Fetch, cid: Cid) -> bool:
-        """Whether it said that it has this block."""
+        """Whether the peer says that it has this block."""
         order = numbered(fetch)
         if order is None or len(self.told) != (len(order) + 7) // 8:
             return False
@@ -79,8 +84,8 @@ class Part:
         return bool(self.told[number >> 3] >> (number & 7) & 1)
 
     def choose(self, fetch: Fetch, count: int, lacks: Iterable[Cid]) -> list[Cid]:
-        """Up to `count` missing blocks that it has; they are taken out of `missing`."""
-        if not self._candidates:  # not drawn up yet, or used up: a lease may have lapsed since
+        """Take up to `count` missing blocks that the peer has out of `missing`, and return them."""
+        if not self._candidates:  # not made yet, or used up: a lease may have lapsed since
             self._candidates = blocks_in(fetch, self.told)
         candidates = self._candidates
         if candidates is None:
@@ -90,7 +95,8 @@ class Part:
             return inner
         chosen: list[Cid] = []
         while candidates and len(chosen) < count:
-            # From the end: who has all of it is granted from the beginning, so the two meet late.
+            # From the end. A holder that has the whole object is granted blocks from the beginning, so the
+            # two meet late.
             cid = candidates.pop()
             if cid in fetch.missing and cid not in lacks:
                 del fetch.missing[cid]
@@ -99,13 +105,14 @@ class Part:
 
 
 class Watchers:
-    """Who was offered a part of what is still being fetched here, and at how many blocks."""
+    """Peers that were offered a part of an object that is still being fetched here, and how many blocks each
+    knows of."""
 
     def __init__(self) -> None:
         self._told: dict[Cid, dict[PeerId, int]] = {}
 
     def told(self, root: Cid, peer: PeerId, blocks: int) -> None:
-        """This peer knows of `blocks` blocks."""
+        """This peer was told of `blocks` blocks."""
         if root not in self._told and len(self._told) >= MAX_WATCHED:
             del self._told[next(iter(self._told))]
         peers = self._told.setdefault(root, {})
@@ -113,7 +120,7 @@ class Watchers:
             peers[peer] = blocks
 
     def due(self, fetch: Fetch) -> list[PeerId]:
-        """Whom the growth of an object is news to."""
+        """Peers to tell that more blocks of this object have come."""
         peers = self._told.get(fetch.root)
         if not peers:
             return []
@@ -121,10 +128,10 @@ class Watchers:
         return [peer for peer, blocks in peers.items() if have - blocks >= step]
 
     def forget(self, root: Cid) -> None:
-        """The object is whole, or no longer fetched."""
+        """The object is whole, or is not fetched any more."""
         self._told.pop(root, None)
 
     def forget_peer(self, peer: PeerId) -> None:
-        """It is gone."""
+        """A peer disconnected."""
         for peers in self._told.values():
             peers.pop(peer, None)

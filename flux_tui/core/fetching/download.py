@@ -1,11 +1,12 @@
-"""One wanted object, or one loose chunk: what it is made of, as far as known, and what is missing.
+"""A fetch: one wanted object or loose chunk, what is known of its blocks, and which of them are missing.
 
-An object is fetched in two steps. Its inner nodes come first, and are checked and added up (outline.py). Then the
-tree is walked from its root: each node tells where content belongs; that is handed to the store as a plan
-(`Place`), a slice at a time, and the store answers which leaves it could put there from what it has. Only then is
-the rest missing, and wanted from the swarm. A replica has no files: its plan is the list of its leaves.
+An object is fetched in two steps. First its inner nodes come; they are checked and added up (outline.py).
+Then the tree is walked from its root. Each node tells where content belongs. This is handed to the store as a
+plan (`Place`), a slice at a time. The store answers which leaves it could place from what it already has.
+Only then are the other leaves missing, and wanted from the swarm. A replica has no files: its plan is the
+list of its leaves.
 
-Each leaf is checked against the length that its parents said it has, as it comes.
+Each leaf is checked, when it comes, against the length that its parents gave for it.
 """
 
 from collections import OrderedDict
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
     from flux_tui.core.fetching.availability import Part
 
 SLICE = 1_000
-"""Names and leaves that are planned, and placed by the store, at a time: some 5 ms here, and 50 ms there."""
+"""Names and leaves that are planned and placed at a time: about 5 ms of work here, and 50 ms in the store."""
 CACHED_BYTES = 16 * 1024 * 1024
-"""Bytes of inner nodes that are kept from the first step for the second; the others are read again."""
+"""Bytes of inner nodes that stay in memory from the first step to the second. Other nodes are read again."""
 
 
 class Step(NamedTuple):
-    """A part of a plan, and the inner nodes that it leads to."""
+    """A slice of a plan, and the inner nodes that it leads to."""
 
     place: Place
     inner: list[Cid]
@@ -42,11 +43,11 @@ class Spot(NamedTuple):
     offset: int
     kind: EdgeKind
     under: hamt.Prefix = hamt.Prefix()
-    """Of a shard: how the hashes of its names begin."""
+    """For a shard: how the hashes of its names begin."""
 
 
 class Fetch:
-    """What is known of one wanted root. Blocks are counted once, places as often as they stand."""
+    """All that is known of one wanted root. A block is counted once, its places as often as they occur."""
 
     __slots__ = (
         "_cache", "_cached", "_companions", "_hedged", "_lacks", "_noted", "_parts", "back_at", "blocks", "by",
@@ -69,38 +70,39 @@ class Fetch:
         self.root = root
         self.path = path
         self.tree = tree
-        """Its content goes to files; otherwise it is a loose chunk for the store."""
+        """Its content is written to files. False: it is a loose chunk for the store."""
         self.by = by
         self.held = held
-        """It is to be kept for others: nobody here asked for it."""
+        """It is a replica for others: nobody here asked for it."""
         self.size_hint = size or 0
-        """Bytes that a ticket or a holder said it has."""
+        """Bytes that a ticket or a holder says it has."""
         self.limit = limit
-        """Bytes that its ticket says it has: no more is written. None: nothing says."""
+        """Bytes that its ticket says it has: no more is written. None: no limit is known."""
         self.blocks: dict[Cid, int] = {root: 1}
-        """Every block known to belong to it, and how often its content stands in it."""
+        """Every block that is known to belong to it, and how often its content occurs in it."""
         self.counted: dict[Cid, int] = {}
-        """Blocks that are here, and how many of their places are in `have_bytes`."""
+        """Blocks that are here, and how many of their places are counted in `have_bytes`."""
         self.missing: OrderedDict[Cid, None] = OrderedDict()
-        """Blocks neither here nor granted, in the order of the content."""
+        """Blocks that are neither here nor granted, in the order of the content."""
         self.granted = 0
-        """How many of its blocks are under a live lease."""
+        """Blocks that are under a live lease."""
         self.have_bytes = 0
         self.leaf_bytes = 0
         """Bytes of content in all places known so far."""
         self.open_ops = 0
-        """Placements and reads that the store has not answered yet, and plans that are not made yet."""
+        """Requests that the store has not answered yet, and plans that are not finished."""
         self.outline = Outline(root) if tree and not is_leaf(root) else None
         self.totals: Totals | None = None
-        """What it adds up to; None while inner nodes are lacking."""
+        """The totals of all nodes; None while inner nodes are missing."""
         self.planning = 0
         """Plans that are being made."""
         self.postponed: list[Effect] = []
-        """What the store could not do yet, for want of room."""
+        """Requests that the store could not carry out yet because there was no room."""
         self.spots: dict[Cid, list[Spot]] = {}
         self.holders: dict[PeerId, None] = {}
-        """Who said yes."""
-        # Ten thousand loose chunks wanted at once have none of these: made when first written to.
+        """Peers that said yes."""
+        # These are made when they are first written to: ten thousand loose chunks wanted at once need none
+        # of them.
         self._lacks: dict[PeerId, set[Cid]] | None = None
         self._parts: dict[PeerId, Part] | None = None
         self._companions: set[PeerId] | None = None
@@ -110,37 +112,37 @@ class Fetch:
         self._noted = 0
         """Bytes of its inner nodes."""
         self.order: tuple[Cid, ...] | None = None
-        """All its blocks, sorted, once the tree is known (parts.py)."""
+        """All its blocks, sorted, once the tree is known (availability.py)."""
         self.next_push_at = float("inf")
         self.spread = False
-        """It goes on from somewhere else than others that fetch it."""
+        """It was moved to a random place to go on from, because others fetch the same object."""
         self.quiet_pushes = 0
-        """Pushes in a row that found nobody who has it: each doubles the wait for the next."""
+        """Pushes in a row that found no holder. Each doubles the wait for the next."""
         self.pushed_at = float("-inf")
-        """When all were asked last, and not only somebody besides."""
+        """When it was last pushed normally, not only told to single peers."""
         self.came_at = float("-inf")
         """When a chunk of it came last."""
         self.back_at = float("-inf")
-        """When the first of those that said NO and have it may be asked again."""
+        """The first time at which a peer that has it and said NO may be asked again."""
         self.finishing = False
 
     def lacking(self, peer: PeerId) -> Collection[Cid]:
-        """Blocks that a holder said it has not, after all."""
+        """Blocks of its offer that this holder turned out not to have."""
         return self._lacks.get(peer, ()) if self._lacks else ()
 
     def lack(self, peer: PeerId, cid: Cid) -> None:
-        """A holder has not got this block."""
+        """This holder does not have this block."""
         if self._lacks is None:
             self._lacks = {}
         self._lacks.setdefault(peer, set()).add(cid)
 
     @property
     def parts(self) -> Mapping[PeerId, "Part"]:
-        """What peers that are still fetching it themselves said they have; the others have all of it."""
+        """The parts that peers have which are still fetching it themselves. Other holders have all of it."""
         return self._parts or {}
 
     def offered_by(self, peer: PeerId, part: "Part | None") -> None:
-        """A peer has this part of it, or (None) all of it; whatever it lacked before."""
+        """A peer offers this part of it, or all of it (None). This replaces what it lacked before."""
         if self._lacks:
             self._lacks.pop(peer, None)
         if part is not None:
@@ -151,7 +153,7 @@ class Fetch:
 
     @property
     def companions(self) -> Collection[PeerId]:
-        """Who fetches it too, and was told that it is wanted here."""
+        """Peers that fetch it too, and were told that this node wants it."""
         return self._companions or ()
 
     def accompany(self, peer: PeerId) -> None:
@@ -160,7 +162,7 @@ class Fetch:
         self._companions.add(peer)
 
     def hedge(self, cid: Cid) -> bool:
-        """Mark an overdue block as granted to a second holder; False if it was once already."""
+        """Mark an overdue block as granted to a second holder. False: it was hedged before."""
         self._hedged = set() if self._hedged is None else self._hedged
         if cid in self._hedged:
             return False
@@ -169,7 +171,7 @@ class Fetch:
 
     @property
     def done(self) -> bool:
-        """Every block of it is here."""
+        """Whether nothing is missing, granted or open."""
         return not (self.missing or self.granted or self.open_ops or self.postponed)
 
     @property
@@ -179,7 +181,8 @@ class Fetch:
 
     @property
     def size(self) -> int:
-        """Bytes of content as far as known. What a ticket or a holder says counts until the object tells."""
+        """Bytes of content as far as known. Until the object itself tells, this is what a ticket or a holder
+        said."""
         return self.leaf_bytes if self.totals is not None else max(self.size_hint, self.leaf_bytes)
 
     @property
@@ -193,9 +196,9 @@ class Fetch:
         return max(1, min(self.size // leaves, unixfs.CHUNK_SIZE)) if leaves > 0 and self.size else 0
 
     def count(self, cid: Cid, size: int) -> int:
-        """A block is here: returns the bytes of content that this fills anew.
+        """Count a block that is here. Returns the bytes of content that it fills anew.
 
-        Raises BadBlockError if its parents said that it has another length.
+        Raises BadBlockError if its parents gave it another length.
         """
         places = self.blocks.get(cid, 0)
         new = places - self.counted.get(cid, 0)
@@ -211,7 +214,8 @@ class Fetch:
     # ── first: the inner nodes ──────────────────────────────────────────────────────────────────
 
     def note(self, cid: Cid, data: bytes) -> list[Cid]:
-        """An inner node is here: returns the inner nodes that were not known of. Raises as Outline.add does."""
+        """Add an inner node to the outline. Returns the inner nodes that were not known before. Raises as
+        Outline.add does."""
         assert self.outline is not None
         found = self.outline.add(cid, data)
         for child in found:
@@ -229,7 +233,7 @@ class Fetch:
         return self._cache.get(cid) if self._cache else None
 
     def add_up(self, totals: Totals) -> None:
-        """All inner nodes are known, and this is what they come to."""
+        """All inner nodes are known; `totals` is their sum."""
         self.totals = totals
         self.leaf_bytes = totals.size
         if not self.held:
@@ -238,7 +242,7 @@ class Fetch:
     # ── then: where content belongs ─────────────────────────────────────────────────────────────
 
     def plan(self, cid: Cid, data: bytes) -> Iterator[Step]:
-        """Where the content of an inner node belongs, a slice at a time. Raises BadBlockError."""
+        """Plan where the content of an inner node belongs, a slice at a time. Raises BadBlockError."""
         node = unixfs.decode_node(cid, data)
         rows = _Rows(self)
         for spot in self.spots.pop(cid, ()):
@@ -257,7 +261,7 @@ class Fetch:
             self._cached -= len(data)
 
     def plan_blocks(self) -> Iterator[Step]:
-        """The leaves of a replica: they have no places."""
+        """Plan the leaves of a replica: they have no places in files."""
         assert self.outline is not None
         for part in slices(self.outline, SLICE):
             for cid, _ in part:
@@ -266,14 +270,14 @@ class Fetch:
             yield Step(Place(root=self.root, blocks=leaves), [])
 
     def told(self, cid: Cid) -> int | None:
-        """The exact length of a leaf, as its parents say; None: they do not."""
+        """The exact length of a leaf, as its parents say; None if they do not."""
         if self.outline is None or cid in self.outline.at_most:
             return None
         return self.outline.sizes.get(cid)
 
 
 class _Rows:
-    """Rows of a plan, cut off when there are enough."""
+    """Collects rows of a plan, and cuts a slice off when there are enough."""
 
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
@@ -285,7 +289,7 @@ class _Rows:
         self.inner: list[Cid] = []
 
     def cut(self) -> Step:
-        """What there is so far."""
+        """Take the rows so far as one step."""
         place = Place(
             root=self._fetch.root,
             folders=tuple(self.folders),
@@ -352,6 +356,7 @@ class _Rows:
 
 
 def owners(wanted: Mapping[Cid, Collection[Fetch]], cids: Collection[Cid]) -> tuple[Cid, ...]:
-    """The objects that these are blocks of. `wanted`: every block that is to come, and whose it is."""
+    """The wanted objects that contain these blocks. `wanted`: every block that is still to come, and its
+    fetches."""
     found = (fetch.root for cid in cids for fetch in wanted.get(cid, ()) if fetch.tree)
     return tuple(dict.fromkeys(root for root in found if root not in cids))

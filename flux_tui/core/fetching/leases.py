@@ -1,8 +1,8 @@
-"""Which chunk is granted to whom, and until when.
+"""Leases: which chunk is granted to which holder, and until when.
 
-Leases are kept by grant, not by chunk: what one push granted lapses together, and one heap entry
-watches all of it. A chunk has one lease; while it is overdue and nothing else is left to be granted, it
-may have a second one, its hedge. Whichever comes first ends both.
+Leases are kept per grant, not per chunk. The chunks of one pushed grant lapse together, and one heap entry
+watches all of them. A chunk has one lease. When it is overdue and nothing else is left to be granted, it may
+have a second lease, its hedge. The first copy that comes ends both leases.
 """
 
 import heapq
@@ -14,7 +14,7 @@ from flux_tui.core.fetching.sources import Holder
 from flux_tui.core.ids import Cid
 
 MAX_EXTENSIONS = 3
-"""How often a sole holder that is late is given more time before its lease lapses all the same."""
+"""How often a sole holder that is late gets more time before its lease lapses."""
 
 
 class Batch:
@@ -29,25 +29,25 @@ class Batch:
     ) -> None:
         self.holder = holder
         self.chunks = chunks
-        """Chunk → the fetch that it was granted for."""
+        """Each chunk, and the fetch that it was granted for."""
         self.estimate = estimate
-        """Bytes that one of them was taken to have."""
+        """Bytes that each chunk is assumed to have."""
         self.hedge = hedge
-        """The second lease of its chunk, and then of this one alone."""
+        """This is a hedge: the second lease of a chunk. A hedge has one chunk only."""
         self.deadline = 0.0
         """When the lease lapses."""
         self.due = 0.0
-        """When all of it should have come, at the rate that was seen; from then on it is overdue."""
+        """When all chunks should have come, at the holder's measured rate. From then on the batch is overdue."""
         self.seconds = 0.0
         self.extended = 0
         self.inherited = False
-        """Granted before this node was started again: its holder's queue went with the old stream, so it
-        ends without blame."""
+        """The batch was granted before this node was restarted. The holder's queue went with the old stream,
+        so the holder is not blamed when the lease ends."""
 
     @classmethod
     def inherited_from(cls, holder: Holder, deadline: float) -> "Batch":
-        """What was granted to a holder before this node was started again; its chunks are added as they are found
-        to be wanted still."""
+        """A batch that was granted before this node was restarted. Its chunks are added when they turn out to
+        be still wanted."""
         batch = cls(holder, {}, 0)
         batch.inherited = True
         batch.deadline = deadline
@@ -61,13 +61,13 @@ class Leases:
         self.by_chunk: dict[Cid, Batch] = {}
         self.hedges: dict[Cid, Batch] = {}
         self.overdue: dict[int, Batch] = {}
-        """Batches that should have come, by id; some may be empty by now."""
+        """Overdue batches, by id. Some may be empty by now."""
         self._deadlines: list[tuple[float, int, Batch]] = []
         self._dues: list[tuple[float, int, Batch]] = []
         self._order = count()
 
     def add(self, batch: Batch, now: float, seconds: float, expected: float | None = None) -> None:
-        """A grant was pushed; `expected`: the seconds that it should take, if that is known."""
+        """Record a grant that was pushed. `expected`: the seconds that it should take, if that is known."""
         for cid, fetch in batch.chunks.items():
             if batch.hedge:
                 self.hedges[cid] = batch
@@ -80,12 +80,12 @@ class Leases:
             heapq.heappush(self._dues, (batch.due, next(self._order), batch))
 
     def inherit(self, batch: Batch, cid: Cid, fetch: Fetch) -> None:
-        """One more chunk of a batch that the node's last life granted."""
+        """Add a chunk to a batch that this node granted before it was restarted."""
         if not batch.chunks:
             heapq.heappush(self._deadlines, (batch.deadline, next(self._order), batch))
         batch.chunks[cid] = fetch
         self.by_chunk[cid] = batch
-        batch.holder.outstanding += 1  # no bytes, and no clock that is started: it is nothing to learn from
+        batch.holder.outstanding += 1  # but no bytes and no timing: there is nothing to learn from it
         fetch.granted += 1
 
     def watch(self, batch: Batch, now: float, seconds: float) -> None:
@@ -95,21 +95,22 @@ class Leases:
         heapq.heappush(self._deadlines, (batch.deadline, next(self._order), batch))
 
     def holds(self, cid: Cid, holder: Holder) -> bool:
-        """Whether this holder has a lease of this chunk, or its hedge."""
+        """Whether this holder has a lease of this chunk, or the hedge."""
         batch, hedge = self.by_chunk.get(cid), self.hedges.get(cid)
         return (batch is not None and batch.holder is holder) or (
             hedge is not None and hedge.holder is holder
         )
 
     def release(self, cid: Cid) -> list[Batch]:
-        """This chunk came, or is not expected any more: its leases end. Returns the batches it was in."""
+        """End all leases of a chunk that came or is not wanted any more. Returns the batches that it was in."""
         ended = [batch for batch in (self.by_chunk.pop(cid, None), self.hedges.pop(cid, None)) if batch]
         for batch in ended:
             self._leave(batch, cid)
         return ended
 
     def end(self, cid: Cid, holder: Holder) -> bool:
-        """This holder will not send it. Returns whether nobody else is to."""
+        """End this holder's lease of a chunk, which it will not send. Returns True if no other holder has a
+        lease of it."""
         hedge = self.hedges.get(cid)
         if hedge is not None and hedge.holder is holder:
             del self.hedges[cid]
@@ -123,7 +124,7 @@ class Leases:
         self._leave(batch, cid)
         if hedge is None:
             return True
-        del self.hedges[cid]  # it is the lease now
+        del self.hedges[cid]  # the hedge becomes the lease
         self.by_chunk[cid] = hedge
         fetch.granted += 1
         hedge.hedge = False
@@ -138,7 +139,7 @@ class Leases:
             self.overdue.pop(id(batch), None)
 
     def of(self, holder: Holder) -> list[Batch]:
-        """The batches that a holder has not finished."""
+        """The batches of a holder that still have chunks."""
         found: dict[int, Batch] = {}
         for _, _, batch in self._deadlines:
             if batch.holder is holder and batch.chunks:
@@ -146,15 +147,15 @@ class Leases:
         return list(found.values())
 
     def next_deadline(self) -> float:
-        """When the first lease lapses or is overdue; infinity if none is live."""
+        """When the next lease lapses or becomes overdue; infinity if no lease is live."""
         return min(_soonest(self._deadlines, _lapsed), _soonest(self._dues, _came))
 
     def lapsing(self, now: float) -> list[Batch]:
-        """Batches whose deadline has passed; each is returned once."""
+        """Batches whose deadline has passed. Each is returned once."""
         return [batch for batch in _passed(self._deadlines, _lapsed, now) if batch.chunks]
 
     def falling_due(self, now: float) -> list[Batch]:
-        """Batches that are overdue from now on; each is returned once, and kept in `overdue`."""
+        """Batches that become overdue now. Each is returned once, and kept in `overdue`."""
         late = [batch for batch in _passed(self._dues, _came, now) if batch.chunks and not batch.hedge]
         self.overdue.update((id(batch), batch) for batch in late)
         return late

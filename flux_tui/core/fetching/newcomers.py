@@ -1,10 +1,11 @@
-"""Tell a peer that connects what is wanted here, however much that is. Pure.
+"""Tell a peer that connects what this node wants, however many wants there are. Pure.
 
-What is in the network, the peer is told at once (retry.py). Dormant wants follow, the newest first, one intent every
-few seconds: 128 wants a second are a third of what a peer admits from a stranger (admission.py).
+The peer is told at once of wants that are in the network (retry.py). Dormant wants follow, the newest first,
+one intent every few seconds. 128 wants a second are a third of what a peer admits from a stranger
+(admission.py).
 
-A peer's place in the list is a number, so it costs nothing to remember. The cost of every call is independent of how
-many wants there are.
+A peer's position in the list is one number, so it costs almost nothing to remember. The cost of every call is
+independent of the number of wants.
 """
 
 from bisect import bisect_left
@@ -14,17 +15,17 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.wire.messages import MAX_CIDS_WANT
 
 STEP_SECONDS = 2.0
-"""Between two intents to one newcomer."""
+"""Seconds between two intents to one newcomer."""
 MAX_LOOKS = 2048
-"""Wants that are looked at for one intent."""
+"""Wants that are checked for one intent."""
 MAX_NEWCOMERS = 256
-"""Peers that are being told at a time; the one that came first is left alone then."""
+"""Peers that are being told at a time. When there are more, the first one is told no more."""
 SLACK = 1024
-"""Wants that are gone and still in the list, before the list is drawn up anew."""
+"""Entries of ended wants that may stay in the list before it is rebuilt."""
 
 
 class Newcomers:
-    """All wants in the order that they came in, and how far down each newcomer was told."""
+    """All wants in the order in which they were made, and how far each newcomer has been told."""
 
     def __init__(self) -> None:
         self._numbers: list[int] = []
@@ -32,17 +33,17 @@ class Newcomers:
         self._number_of: dict[Cid, int] = {}
         self._next = 0
         self._cursors: dict[PeerId, tuple[float, int]] = {}
-        """By peer: when it is told more, and the number below which that begins."""
+        """By peer: when it is told more, and the number below which that continues."""
 
     def add(self, root: Cid) -> None:
-        """A new want."""
+        """Add a new want."""
         self._number_of[root] = self._next
         self._numbers.append(self._next)
         self._roots.append(root)
         self._next += 1
 
     def forget(self, root: Cid) -> None:
-        """It is not wanted any more."""
+        """Remove a want that has ended."""
         self._number_of.pop(root, None)
         if len(self._roots) > 2 * len(self._number_of) + SLACK:
             live = [(n, r) for n, r in zip(self._numbers, self._roots, strict=True) if self._live(n, r)]
@@ -50,7 +51,7 @@ class Newcomers:
             self._roots = [root for _, root in live]
 
     def met(self, peer: PeerId, now: float) -> None:
-        """A peer connected."""
+        """A peer connected: tell it of the wants from the newest on."""
         if self._number_of:
             self._cursors.pop(peer, None)
             self._cursors[peer] = (now + STEP_SECONDS, self._next)
@@ -58,19 +59,19 @@ class Newcomers:
                 del self._cursors[next(iter(self._cursors))]
 
     def left(self, peer: PeerId) -> None:
-        """It is gone."""
+        """A peer disconnected."""
         self._cursors.pop(peer, None)
 
     def next_deadline(self) -> float:
-        """When somebody is told more; infinity if nobody is."""
+        """When the next peer is told more; infinity if no peer is waiting."""
         return min((at for at, _ in self._cursors.values()), default=float("inf"))
 
     def due(self, now: float) -> list[PeerId]:
-        """Who is told more now."""
+        """The peers that are told more now."""
         return [peer for peer, (at, _) in self._cursors.items() if at <= now]
 
     def more(self, peer: PeerId, now: float, tells: Callable[[Cid], bool]) -> list[Cid]:
-        """What this peer is told next, of those wants that `tells` is true of."""
+        """The wants that this peer is told of next: those for which `tells` is true."""
         _, below = self._cursors.pop(peer)
         index = bisect_left(self._numbers, below)
         chosen: list[Cid] = []

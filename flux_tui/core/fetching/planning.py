@@ -1,13 +1,13 @@
-"""How an object becomes a plan for the store, a little in each turn.
+"""Planning: turn an object into a plan for the store, a little in each turn.
 
 1. Inner nodes are read from the store, or fetched, until the outline has all of them (outline.py).
-2. The outline is added up. What is more than its ticket says, or than any node takes on, is refused here, while
-   nothing of it is on disk.
-3. The tree is walked again from its root; each node's content is handed to the store in slices.
+2. The outline is added up. An object that is larger than its ticket says, or larger than any node accepts, is
+   refused here, while nothing of it is on disk.
+3. The tree is walked again from its root. The content of each node is handed to the store in slices.
 
-A turn does at most `TURN_ROWS` of this, and each object in its turn: so a large object holds up neither the node
-nor the objects beside it. No more than `OPEN_ROWS` of one object wait for the store, whose worker takes the plans
-of all objects one after the other.
+One turn plans at most `TURN_ROWS`, and the objects take turns. So a large object delays neither the node nor
+other objects. At most `OPEN_ROWS` of one object wait for the store, whose worker takes the plans of all
+objects in order.
 """
 
 from collections import deque
@@ -23,14 +23,14 @@ from flux_tui.core.series import events as ev
 from flux_tui.core.turn import Ledger
 
 TURN_ROWS = 2 * SLICE
-"""Rows that are planned in one turn: some 10 ms."""
+"""Rows that are planned in one turn: about 10 ms."""
 NODE_ROWS = 10
-"""Rows that reading one more inner node is worth."""
+"""Rows that reading one inner node counts for."""
 OPEN_ROWS = 4 * SLICE
-"""Rows of one object that wait for the store: some 0.2 s of its worker."""
+"""Rows of one object that may wait for the store: about 0.2 s of its worker."""
 
 DATA_ROW = 4096
-"""Bytes of content in an inner node that are worth a row."""
+"""Bytes of content in an inner node that count for one row."""
 
 _Work = Iterator[int]
 
@@ -41,7 +41,7 @@ class _Task(NamedTuple):
 
 
 class _Open(NamedTuple):
-    """Something that the store has not answered yet: of which fetch, and how many rows."""
+    """A request that the store has not answered yet: for which fetch, and how many rows."""
 
     fetch: Fetch
     rows: int
@@ -57,7 +57,7 @@ class _Gathered:
 
 
 class Planning:
-    """The plans of all fetches. `fetches` is the requester's own table, shared."""
+    """The plans of all fetches. It shares the table `fetches` with the requester."""
 
     def __init__(
         self,
@@ -71,19 +71,19 @@ class Planning:
         self._miss = miss
         self._fail = fail
         self._tasks: dict[Cid, deque[_Task]] = {}
-        """What is to be planned, by root."""
+        """Plans to be made, by root."""
         self._gathered: dict[Cid, _Gathered] = {}
-        """What is planned in this turn, by root."""
+        """Plans made in this turn, by root."""
         self._rows: dict[Cid, int] = {}
         """Rows that the store has not answered yet, by root."""
         self._open: dict[Cid, deque[_Open]] = {}
-        """What the store was told to do, by root, in the order in which it answers."""
+        """Requests to the store, by root, in the order in which it answers."""
         self._running = False
 
     # ── the store ───────────────────────────────────────────────────────────────────────────────
 
     def ask(self, fetch: Fetch, effect: Place | ReadNode) -> None:
-        """Tell the store to do this. It answers in the order in which it was told."""
+        """Ask the store to do this. It answers in the order in which it was asked."""
         fetch.open_ops += 1
         rows = _rows(effect)
         self._open.setdefault(fetch.root, deque()).append(_Open(fetch, rows))
@@ -91,7 +91,7 @@ class Planning:
         self.ledger.do(effect)
 
     def answered(self, root: Cid) -> Fetch | None:
-        """The store answered the oldest of these. None: the fetch that it was for is over."""
+        """The store answered the oldest request for this root. None: that fetch has ended."""
         current = self.fetches.get(root)
         waiting = self._open.get(root)
         if not waiting:
@@ -106,7 +106,7 @@ class Planning:
         return fetch
 
     def read(self, fetch: Fetch, cid: Cid) -> None:
-        """An inner node is needed: from memory, from the store, or from the swarm."""
+        """Get an inner node: from memory, from the store, or from the swarm."""
         if (data := fetch.cached(cid)) is not None:
             self._begin(fetch, self._plan(fetch, cid, data))
         elif self.ledger.holdings.size_of(cid) is not None:
@@ -115,10 +115,10 @@ class Planning:
             self._miss(fetch, cid)
 
     def learn(self, fetch: Fetch, cid: Cid, data: bytes) -> None:
-        """An inner node is here."""
+        """An inner node is here: add it to the outline, or plan its content."""
         fetch.count(cid, 0)
         if fetch.totals is not None:
-            if cid in fetch.spots:  # else it was read twice, and the first read served both
+            if cid in fetch.spots:  # otherwise it was read twice, and the first read was enough
                 self._begin(fetch, self._plan(fetch, cid, data))
         else:
             try:
@@ -139,11 +139,11 @@ class Planning:
     # ── a little in each turn ───────────────────────────────────────────────────────────────────
 
     def next_deadline(self) -> float:
-        """When `run` has something to do: now, or when the store has answered."""
+        """When `run` has something to do: now, or infinity while all plans wait for the store."""
         return self.ledger.now if any(self._may_go_on(root) for root in self._tasks) else float("inf")
 
     def run(self) -> None:
-        """Plan some more, each object in its turn."""
+        """Plan more rows; the objects take turns."""
         if self._running:
             return
         self._running = True
@@ -153,7 +153,7 @@ class Planning:
             if root is None:
                 break
             tasks = self._tasks.pop(root)
-            self._tasks[root] = tasks  # behind the others
+            self._tasks[root] = tasks  # to the end: the other objects go first
             left -= self._go_on(tasks)
             if not tasks:
                 self._tasks.pop(root, None)
@@ -162,7 +162,7 @@ class Planning:
         self._running = False
 
     def _go_on(self, tasks: deque[_Task]) -> int:
-        """One step of the first of these; returns how many rows it was worth."""
+        """Do one step of the first task. Returns how many rows it counts for."""
         task = tasks.popleft()
         fetch = task.fetch
         if self.fetches.get(fetch.root) is not fetch:
@@ -180,7 +180,7 @@ class Planning:
         return rows
 
     def mapped(self, fetch: Fetch) -> None:
-        """More of an object is known."""
+        """Emit what is known of an object now."""
         self.ledger.emit(
             ev.ObjectMapped(
                 root=fetch.root,
@@ -192,7 +192,7 @@ class Planning:
         )
 
     def _gather(self, fetch: Fetch, place: Place, rows: int) -> None:
-        """Many small plans of one object go to the store as one: each costs a thread's hand-over, and an entry."""
+        """Join many small plans of one object into one: each costs a hand-over to a thread, and an entry."""
         gathered = self._gathered.get(fetch.root)
         if gathered is None:
             gathered = self._gathered[fetch.root] = _Gathered(fetch)
@@ -235,7 +235,7 @@ class Planning:
             raise TooLargeError(more_than_said(totals.sure, fetch.limit))
         fetch.add_up(totals)
         if fetch.held:
-            self.mapped(fetch)  # whether there is room for it is decided before any of it is asked for
+            self.mapped(fetch)  # decide whether there is room for it before any of it is asked for
             yield from self._steps(fetch, fetch.plan_blocks())
         else:
             self.read(fetch, fetch.root)
@@ -253,7 +253,7 @@ class Planning:
 
 
 def _rows(effect: Place | ReadNode) -> int:
-    """What this is worth to the store's worker; content that it carries counts as well."""
+    """Rows that this counts for at the store's worker, including the content that it carries."""
     if isinstance(effect, ReadNode):
         return 0
     files = sum(1 + len(file.leaves) + len(file.data) // DATA_ROW for file in effect.files)
@@ -261,7 +261,7 @@ def _rows(effect: Place | ReadNode) -> int:
 
 
 def _joined(places: list[Place], totals: Totals) -> Place:
-    """These plans of one object as one."""
+    """Join the plans of one object into one."""
     return Place(
         root=places[0].root,
         folders=tuple(folder for place in places for folder in place.folders),

@@ -1,9 +1,10 @@
-"""The asking half of a node: what is wanted, what it is made of, what came of it.
+"""The requester: what this node wants, what those objects are made of, and what came of each want.
 
-1. A want goes out (retry.py); holders answer with a delayed yes, or a NO.
-2. Whoever said yes is granted some of what is missing (granting.py).
-3. An inner node that came tells what else belongs to the object, and where.
-4. When nobody is left to ask, the want is pushed again (retry.py).
+1. This node pushes a want (retry.py). Holders answer with a delayed yes or a NO.
+2. The scheduler grants missing chunks to the holders that said yes (scheduler.py).
+3. An inner node that arrives tells which other blocks belong to the object, and where their content stands
+   (planning.py).
+4. When no holder is left to ask, this node pushes the want again (retry.py).
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,7 +30,7 @@ from flux_tui.core.wire.messages import MAX_WAIT, Grant, StatusNo, StatusYesButL
 
 
 class Requester:
-    """The asking half of a node."""
+    """Everything that this node wants: the fetches, and the parts that drive them."""
 
     def __init__(self, ledger: Ledger, max_pending: int) -> None:
         self.ledger = ledger
@@ -37,11 +38,13 @@ class Requester:
         self.fetches: dict[Cid, Fetch] = {}
         self.retry = Retry(ledger, self.holders, self.fetches, max_pending)
         self.wanted: dict[Cid, list[Fetch]] = {}
-        """Every block that is neither here nor on its way to the disk, and whose it is."""
+        """Every block that is neither here nor on its way to the disk, with the fetches that want it."""
         self._inherited: dict[Cid, Batch] = {}
-        """Leases of the node's last life that are still live: they are not granted again."""
+        """Leases that this node granted before it was restarted and that are still live. Their chunks are not
+        granted again."""
         self._owed: dict[PeerId, int] = {}
-        """Chunks that its earlier lives granted to each peer, and that have not come."""
+        """By peer: the number of chunks that this node granted before it was restarted and that have not
+        come."""
         self.grants = Granting(ledger, self.holders, self.fetches, self.wanted, self.retry)
         self.planning = Planning(ledger, self.fetches, self._miss, self._fail)
         self.setbacks = Setbacks(ledger, self.grants, self.planning, self.cancel)
@@ -58,18 +61,19 @@ class Requester:
         by: str | None,
         at_once: bool = False,
     ) -> None:
-        """Somebody here wants a root or a loose chunk; with `at_once`, it does not wait for room in the network."""
+        """A person or program here wants a root or a loose chunk. With `at_once`, the want does not wait for
+        room in the network."""
         known = self.fetches.get(cid)
         if known is not None:
             if known.held or (path is not None and path != known.path):
                 self._moved(known, path, name, size, by)
             self.hurry(cid)
             if at_once and not self.retry.queue.is_inside(cid):
-                self.retry.queue.hurry(cid)  # nobody had it, or it was not tried yet: now it is
+                self.retry.queue.hurry(cid)  # it was dormant, or not pushed yet: push it now
             return
         held, whole = self.ledger.holdings.size_of(cid), self._whole(cid)
         if cid in self.ledger.state.removing:
-            held = None  # it is about to go
+            held = None  # the store is about to free it
         self.ledger.emit(ev.Requested(cid=cid, name=name, size=size, path=path, by=by))
         if path is None and held is not None and (is_leaf(cid) or whole):
             size = held if is_leaf(cid) else self.ledger.state.objects[cid].size or 0
@@ -82,12 +86,13 @@ class Requester:
         self.begin(Fetch(cid, path=path, tree=tree, by=by, size=size, limit=size), line)
 
     def hurry(self, root: Cid) -> None:
-        """Somebody here asks for it again, having made room for it perhaps."""
+        """A person asks again for an object that could not be written. Perhaps there is room on the disk now,
+        so try at once."""
         if fetch := self.fetches.get(root):
             self.grants.pauses.hurry(fetch, self.ledger.now)
 
     def begin(self, fetch: Fetch, line: Line = "new") -> None:
-        """Start (or, after a restart, go on with) a fetch that stands in the series."""
+        """Start a fetch that stands in the series, or go on with it after a restart."""
         self.fetches[fetch.root] = fetch
         self.retry.enqueue(fetch, line)
         root = fetch.root
@@ -101,16 +106,17 @@ class Requester:
             self.planning.read(fetch, root)
 
     def inherit(self, leases: Mapping[Cid, Lease], peers: Iterable[PeerState]) -> None:
-        """After a restart: what the last life granted and is not over yet, and how much of all that it ever
-        granted has not come: a holder that slept may still send that.
+        """After a restart, take over what this node granted before it stopped.
 
-        No lease is waited for longer than the shortest one takes: its holder's queue went with the old stream.
+        Live leases stay live, but for no longer than the shortest lease takes: the holder's queue for this
+        node went with the old stream. For each peer, also count the granted chunks that never came, because a
+        holder that slept may still send them.
         """
         now = self.ledger.now
         batches: dict[tuple[PeerId, float], Batch] = {}
         for cid, lease in leases.items():
             if (deadline := self.ledger.steady(lease.deadline)) > now:
-                together = lease.peer, lease.deadline  # one grant's
+                together = lease.peer, lease.deadline  # the chunks of one grant
                 if together not in batches:
                     deadline = min(deadline, now + LEASE_MIN)
                     batches[together] = Batch.inherited_from(self.holders.get(lease.peer), deadline)
@@ -118,7 +124,7 @@ class Requester:
         self._owed = {peer.peer: owed for peer in peers if (owed := peer.granted - peer.chunks_in) > 0}
 
     def cancel(self, root: Cid) -> bool:
-        """No longer wanted. False if it was not."""
+        """End a fetch: nobody here wants it any more. Returns False if it was not wanted."""
         fetch = self.fetches.pop(root, None)
         if fetch is None:
             return False
@@ -142,7 +148,7 @@ class Requester:
         return True
 
     def _hand_over(self, cid: Cid, fetch: Fetch, heir: Fetch) -> None:
-        """Another object still wants what this fetch had missing or granted."""
+        """Give a block that is missing or granted for `fetch` to `heir`, another object that still wants it."""
         hedge = self.grants.leases.hedges.get(cid)
         if hedge is not None and hedge.chunks[cid] is fetch:
             hedge.chunks[cid] = heir
@@ -158,7 +164,8 @@ class Requester:
     def _moved(
         self, fetch: Fetch, path: str | None, name: str | None, size: int | None, by: str | None
     ) -> None:
-        """The same object is wanted at another place: what came so far is found in the store."""
+        """The same object is wanted at another path. Start again; the chunks that came so far are found in
+        the store."""
         self.cancel(fetch.root)
         if fetch.tree:
             self.ledger.do(DropTree(root=fetch.root))
@@ -168,7 +175,7 @@ class Requester:
     # ── what a tree is made of ──────────────────────────────────────────────────────────────────
 
     def node_read(self, root: Cid, cid: Cid, data: bytes | None) -> None:
-        """The store answered a ReadNode."""
+        """The store answered a `ReadNode`."""
         if fetch := self.planning.answered(root):
             if data is None:
                 self._miss(fetch, cid)
@@ -177,7 +184,7 @@ class Requester:
             self._check_done(fetch)
 
     def placed(self, answer: Placed) -> None:
-        """The store answered a Place."""
+        """The store answered a `Place`."""
         fetch = self.planning.answered(answer.root)
         if fetch is None:
             return
@@ -203,7 +210,7 @@ class Requester:
         self._check_done(fetch)
 
     def finish_failed(self, root: Cid, text: str, *, later: bool) -> None:
-        """The store could not begin an object, or not give it its name."""
+        """The store could not begin an object, or could not give the finished object its name."""
         fetch = self.fetches.get(root)
         if fetch is None:
             return
@@ -213,7 +220,7 @@ class Requester:
             self.setbacks.fail(fetch, text, discard=False)
 
     def finished(self, root: Cid, path: str) -> None:
-        """The store gave the whole tree its name."""
+        """The store gave the finished object its name: the fetch is done."""
         if fetch := self.fetches.pop(root, None):
             self.retry.forget(root)
             self.grants.pauses.end(fetch)
@@ -223,13 +230,13 @@ class Requester:
         self.setbacks.fail(fetch, text)
 
     def _miss(self, fetch: Fetch, cid: Cid) -> None:
-        """A block has to come from the swarm."""
+        """A block must come from the swarm."""
         fetches = self.wanted.setdefault(cid, [])
         if fetch in fetches:
             return
         fetches.append(fetch)
         if cid in self.grants.leases.by_chunk:
-            return  # on its way already, for another object that has it too
+            return  # it is on its way for another object that contains it too
         waits = next((other for other in fetches if other is not fetch and cid in other.missing), None)
         if waits is not None:
             self.grants.move(cid, waits, fetch)
@@ -247,13 +254,13 @@ class Requester:
             self.ledger.do(FinishTree(root=fetch.root))
 
     def _lacking(self, fetch: Fetch) -> bool:
-        """Whether a block is on its way for another object first."""
+        """Whether a block of this object has not come yet, because it is fetched for another object."""
         return len(fetch.counted) < len(fetch.blocks)
 
     # ── what flows in ───────────────────────────────────────────────────────────────────────────
 
     def offered(self, peer: PeerId, offer: StatusYesButLater) -> None:
-        """A delayed yes."""
+        """A holder answered a want with a delayed yes."""
         cids = tuple(cid for cid in offer.cids if cid in self.fetches)
         if not cids:
             return
@@ -272,7 +279,8 @@ class Requester:
         self.promised(peer, cids, offer.size, offer.part)
 
     def also_wanted(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
-        """A peer fetches what is fetched here: it will soon have parts, so it should know of this want."""
+        """A peer fetches the same object as this node. It will soon have parts of it, so tell it that this
+        node wants it too."""
         news = []
         for cid in cids:
             fetch = self.fetches.get(cid)
@@ -287,7 +295,7 @@ class Requester:
     def promised(
         self, peer: PeerId, cids: tuple[Cid, ...], size: int | None, part: bytes | None = None
     ) -> None:
-        """A peer has these, or that part of one, as far as it says: from now on it can be granted."""
+        """A peer says that it has these objects, or part of one. From now on it can be granted their chunks."""
         holder = self.holders.get(peer)
         holder.said_yes = True
         for cid in cids:
@@ -307,7 +315,7 @@ class Requester:
         self.grants.another_came(peer, cids)
 
     def refused(self, peer: PeerId, no: StatusNo) -> None:
-        """NO: to a want, or to what was granted."""
+        """A peer said NO to a want, or to chunks that were granted to it."""
         cids = tuple(cid for cid in no.cids if cid in self.fetches or cid in self.wanted)
         if not cids:
             return
@@ -357,22 +365,23 @@ class Requester:
         touched = {id(f): f for f in (*asked, *(f for cid in cids for f in (self.wanted.get(cid) or ())))}
         for fetch in touched.values():
             if later and peer in fetch.holders:
-                holder.roots[fetch.root] = None  # as soon as it may be asked, it is granted something
+                holder.roots[fetch.root] = None  # it is granted some as soon as it may be asked
                 self.grants.ready[peer] = None
             if wait is not None:
                 self.grants.settle(fetch, wait, "retry_after", peer)
-            elif freed or lost:  # else nothing changed: nobody had said that it has it
+            elif freed or lost:  # otherwise nothing changed: this peer had not offered it
                 self.grants.settle(fetch, None, "lapsed", peer)
 
     def accepts(self, peer: PeerId, cid: Cid) -> bool:
-        """Whether a chunk that this peer is about to send is to be read at all."""
+        """Whether to read the bytes of a chunk that this peer is about to send."""
         if cid not in self.wanted:
             return False
         holder = self.holders.get(peer)
         return self.grants.leases.holds(cid, holder) or cid in holder.lapsed
 
     def landed(self, peer: PeerId, cid: Cid, size: int, data: bytes | None) -> tuple[Cid, ...]:
-        """A chunk came, whole and true, and its bytes are in place. Returns the objects that grew by it."""
+        """A chunk came, its hash is right, and its bytes are in place. Returns the objects that it belongs
+        to."""
         holder = self.holders.get(peer)
         late = self._late(holder, cid)
         fetches = self.wanted.pop(cid, None)
@@ -419,10 +428,11 @@ class Requester:
         return roots
 
     def corrupt(self, peer: PeerId, cid: Cid, size: int) -> int:
-        """What came does not hash to its CID: it is fetched elsewhere. Returns the peer's faults."""
+        """A chunk came whose bytes do not match its CID. Fetch it from another holder. Returns how often this
+        peer did that."""
         holder = self.holders.get(peer)
         holder.faults += 1
-        holder.snubbed = True  # one chunk at a time, until a good one comes
+        holder.snubbed = True  # it gets one chunk at a time until a good one comes
         self._late(holder, cid)
         self.ledger.emit(
             ev.ChunkWasted(cid=cid, size=size, peer=peer, cause="corrupt", roots=self.owners((cid,)))
@@ -437,12 +447,12 @@ class Requester:
         return holder.faults
 
     def skipped(self, peer: PeerId, cid: Cid, size: int) -> ev.Waste:
-        """A chunk was on the stream that `accepts` refused; why that is."""
+        """`accepts` refused a chunk that a peer sent. Returns why its bytes were of no use."""
         holder = self.holders.get(peer)
         cause: ev.Waste = holder.came_late(cid) or "unasked"
         if cause == "unasked" and (owed := self._owed.get(peer, 0)):
             self._owed[peer] = owed - 1
-            cause = "late"  # as far as is known here
+            cause = "late"  # a grant from before the restart may have asked for it
         self.ledger.emit(
             ev.ChunkWasted(cid=cid, size=size, peer=peer, cause=cause, roots=self.owners((cid,)))
         )
@@ -451,21 +461,22 @@ class Requester:
     # ── peers ───────────────────────────────────────────────────────────────────────────────────
 
     def peer_up(self, peer: PeerId) -> None:
-        """A new source: tell it what is wanted, what others are sending too, and go on where it stopped."""
+        """A peer connected: tell it what is wanted here, including what other holders are sending, and grant
+        it what it offered before."""
         holder = self.holders.get(peer)
         holder.connected = True
         self.grants.ready[peer] = None
         self.retry.greet(peer)
 
     def peer_down(self, peer: PeerId) -> None:
-        """A source is gone, and with it all that it was to send."""
+        """A peer disconnected: all leases that it had lapse."""
         holder = self.holders.get(peer)
         holder.connected = False
         self.retry.part(peer)
         self.grants.lapse_all(holder, "disconnected")
 
     def dropped(self, peer: PeerId, grant: Grant) -> None:
-        """A grant could not even be queued."""
+        """A grant could not be queued for its peer: its leases lapse."""
         holder = self.holders.get(peer)
         mine = [cid for cid in grant.cids if self.grants.leases.holds(cid, holder)]
         fetches = {id(f): f for cid in mine for f in self.wanted.get(cid, ())}
@@ -480,16 +491,20 @@ class Requester:
         return min(self.grants.next_deadline(), self.retry.next_deadline(), self.planning.next_deadline())
 
     def on_time(self) -> None:
-        """Leases lapse, plans go on, wants are pushed again, grants are made."""
+        """Let leases lapse, go on with plans, push wants again, and grant chunks."""
         self.setbacks.try_again()
         self.grants.watch()
         self.planning.run()
-        self.grants.grant_all()  # first: what somebody sends now is not to be pushed
+        self.grants.grant_all()  # before pushing: a want that a holder sends now need not be pushed
         self.retry.on_time()
         self.retry.report()
 
     def _late(self, holder: Holder, cid: Cid) -> ev.Waste | None:
-        """A copy came. If it is granted just now as well, another one of an earlier grant may be on its way."""
+        """A copy of a chunk came; why it counts as late, or None if it does not.
+
+        If the chunk is also granted to this holder now, the late record stays: another copy, of an earlier
+        grant, may be on its way.
+        """
         if self.grants.leases.holds(cid, holder):
             return holder.lapsed.get(cid, (None, 0))[0]
         return holder.came_late(cid)
@@ -501,7 +516,8 @@ class Requester:
     # ── helpers ─────────────────────────────────────────────────────────────────────────────────
 
     def _spread(self, fetch: Fetch) -> None:
-        """Others fetch the same: go on from somewhere else, so that each has what the others lack."""
+        """Other peers fetch the same object. Go on from a random place, so that each peer has parts that the
+        others lack."""
         if fetch.spread or not fetch.parts or not fetch.mapped or fetch.open_ops:
             return
         fetch.spread = True
@@ -510,7 +526,7 @@ class Requester:
 
     def _whole(self, root: Cid) -> bool:
         known = self.ledger.state.objects.get(root)
-        # What is kept for others is not the user's before it is where the user has such things.
+        # A replica that is kept for others is the user's only once the user has added or got the object.
         return known is not None and known.completed_at is not None and known.origin != "held"
 
 

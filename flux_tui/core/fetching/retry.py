@@ -1,15 +1,16 @@
-"""When to push, and when to push again.
+"""Pushing wants: when a want is pushed, and when it is pushed again.
 
-- At most `max_pending` wants are in the network at once (want_queue.py). More are recorded and wait their turn; they
-  enter as places become free. Nothing ever sleeps for it.
-- A want is pushed again when a NO named a time, when nobody is left to send it, or after a silence. While others
-  send it, whoever said NO to it and has it is told again alone, when it said: who does not come back has no place in
-  its line.
-  Silence is answered with patience: 60 s, doubling up to 600 s, with jitter so that a swarm that
-  lost its holder does not knock at its door all at once.
-- Whoever connects is told what is wanted here, what others are sending included: a faster holder may have come. What is
-  in the network is told at once, dormant wants follow (newcomers.py).
-- A want that others are sending, and of which nothing came for a while, is pushed again as if nobody sent it.
+- At most `max_pending` wants are in the network at once (want_queue.py). Other wants are recorded in the
+  series and take a place as soon as one is free. No task sleeps for this.
+- A want is pushed again when the time that a NO named has come, when no holder is left to send it, or after a
+  silence. The wait after a silence is a backoff: 60 s, doubled up to 600 s. Jitter keeps a swarm that lost
+  its holder from asking for it all at once.
+- While other holders send the object, a holder that refused is told of the want again, alone, at its
+  `retry_after`. Otherwise it would lose its place in that holder's waiting line.
+- A peer that connects is told what is wanted here, even what other holders are sending: it may be faster. It
+  is told at once of wants that are in the network; dormant wants follow (newcomers.py).
+- A want that others are sending, but of which no chunk came for a while, is pushed again as if nobody sent
+  it.
 """
 
 import heapq
@@ -31,27 +32,28 @@ from flux_tui.core.turn import Ledger
 from flux_tui.core.wire.messages import MAX_CIDS_WANT, MAX_WAIT, Want
 
 SILENCE = 60.0
-"""Seconds after a push with nothing heard until it is pushed again."""
+"""Seconds without an answer after the first push until the next one."""
 SILENCE_MAX = 600.0
-"""Seconds; the cap of the doubling."""
+"""Seconds: the largest wait after a silence."""
 MAX_UNROUTED = 64
-"""Objects that are pushed again as soon as they can be routed: each costs a lookup."""
+"""Objects that are pushed again as soon as they can be routed. Each costs a DHT lookup."""
 DIGITS = 6
-"""Of a time in seconds; telling it by another clock and back makes it wrong by less."""
+"""Digits of a time in seconds. Converting a time to the other clock and back changes it by less."""
 JITTER = 0.1
-"""Share of a wait that is left to chance."""
+"""Share of a wait that is random."""
 STALLED_SECONDS = 10.0
-"""Without a chunk of a want that is being sent, until others are asked as well; and between two such pushes."""
+"""Seconds without a chunk of a want that is being sent until other peers are asked as well; also the least
+time between two such pushes."""
 KEEP_SECONDS = 10.0
-"""A want that has a holder keeps its place if that holder may be asked again within so long."""
+"""Seconds. A want keeps its place if one of its holders may be asked again within this time."""
 AT_ONCE_BURST, AT_ONCE_RATE = 32.0, 4.0
-"""Wants that a person asks for and that are not kept waiting for room, at once and per second in the long run."""
+"""Wants of a person that do not wait for room: at once, and per second in the long run."""
 MAX_GREETED = 4 * MAX_CIDS_WANT
 """Wants that a newcomer is told of at once."""
 
 
 class Retry:
-    """The timers of all fetches. `fetches` is the requester's own table, shared."""
+    """The timers of all fetches. It shares the table `fetches` with the requester."""
 
     def __init__(self, ledger: Ledger, holders: Holders, fetches: dict[Cid, Fetch], max_pending: int) -> None:
         self.ledger = ledger
@@ -64,9 +66,10 @@ class Retry:
         self._heap: list[tuple[float, Cid]] = []
         self._changed: dict[tuple[float, ev.RetryCause, PeerId | None], list[Cid]] = {}
         self._unrouted: dict[Cid, None] = {}
-        """Pushed when there was nowhere to route them to."""
+        """Wants that were pushed while the DHT knew no node to route them to."""
         self._back: dict[PeerId, dict[Cid, None]] = {}
-        """Who said NO to what it has, and of what it is told again as soon as it may be."""
+        """Peers that said NO to objects that they have, and the objects that each is told of again as soon as
+        it may be asked."""
         self._drawn: tuple[tuple[float, PeerId | None], float] = ((0.0, None), 0.0)
 
     @property
@@ -75,22 +78,23 @@ class Retry:
         return self.queue.max_pending
 
     def at_once(self, wants: int) -> bool:
-        """Whether a person who asks for so many at a time need not wait for room."""
+        """Whether this many wants of a person need not wait for room. Takes the tokens for them if so."""
         return self._at_once.spend(wants, self.ledger.now)
 
     def enqueue(self, fetch: Fetch, line: Line) -> None:
-        """A want that is new in this life: it is pushed as soon as there is room."""
+        """Queue a want that is new since this node started. It is pushed as soon as there is room."""
         self.queue.add(fetch.root, line)
         self.newcomers.add(fetch.root)
 
     def forget(self, root: Cid) -> None:
-        """No longer wanted. Timers that are left find nothing."""
+        """Forget a want. Timers that are left over find nothing."""
         self.queue.forget(root)
         self.newcomers.forget(root)
         self._unrouted.pop(root, None)
 
     def come_back(self, peer: PeerId, roots: list[Cid]) -> None:
-        """A peer has these, and said NO. If it is not told of them before, it is when it may be asked again."""
+        """A peer has these objects and said NO. It is told of them again when it may be asked again, if it is
+        not told before."""
         if not roots:
             return
         known = self._back.setdefault(peer, {})
@@ -99,7 +103,7 @@ class Retry:
             del known[next(iter(known))]
 
     def stay_away(self, peer: PeerId, roots: Iterable[Cid]) -> None:
-        """A peer will not have these later either."""
+        """A peer will not send these objects later either."""
         if known := self._back.get(peer):
             for root in roots:
                 known.pop(root, None)
@@ -107,26 +111,27 @@ class Retry:
     def again(
         self, fetch: Fetch, wait: float, cause: ev.RetryCause, peer: PeerId | None, *, sooner: bool = True
     ) -> None:
-        """Push it again after `wait` seconds; with `sooner`, only if that is before the time set."""
+        """Push a want again after `wait` seconds. With `sooner`, do so only if that is before the time that
+        is set now."""
         wait = min(max(wait, RETRY_MIN), MAX_WAIT)
         if (
             cause != "unwritten"
-        ):  # that is between this node and its disk: it ends when the pause does (pauses.py)
+        ):  # no jitter: this wait is about the disk and ends with the pause (write_backoff.py)
             wait *= 1 + JITTER * self._chance(peer)
         at = round(self.ledger.now + wait, 3)
         if fetch.root in self.queue or (sooner and fetch.next_push_at <= at):
             return
         self._set(fetch, at)
-        # One entry for all that one answer postponed.
+        # One entry tells of all wants that one answer postponed.
         self._changed.setdefault((at, cause, peer), []).append(fetch.root)
 
     def free_at(self, peer: PeerId) -> float:
-        """When a peer may be asked again."""
+        """When this peer may be asked again, in steady time."""
         at = free_at(self.ledger.state, peer)
         return 0.0 if at is None else round(self.ledger.steady(at), DIGITS)
 
     def next_deadline(self) -> float:
-        """When `on_time` has something to do; infinity if nothing is due ever."""
+        """When `on_time` has something to do; infinity if nothing will ever be due."""
         if self.queue.takes(self.ledger.now):
             return self.ledger.now
         queue = self.queue
@@ -141,7 +146,7 @@ class Retry:
         return self._heap[0][0] if self._heap else float("inf")
 
     def on_time(self) -> None:
-        """Push what is due, and what there is room for."""
+        """Push wants that are due, and queued wants for which there is room."""
         self._rest()
         self._push_due()
         self._push_waiting()
@@ -149,7 +154,8 @@ class Retry:
         self._tell_newcomers()
 
     def push_now(self, roots: Iterable[Cid]) -> None:
-        """Push these whatever their timers say. Those that have no place in the network queue for one."""
+        """Push these wants now, whatever their timers say. Wants without a place in the network queue for
+        one."""
         inside: list[Cid] = []
         for root in roots:
             if self.queue.is_inside(root):
@@ -159,8 +165,8 @@ class Retry:
         self._push_all(inside, retry=True)
 
     def hurry(self, roots: list[Cid]) -> None:
-        """A person asks for these again: those that have no place in the network do not wait for one, unless they are
-        many."""
+        """A person asks for these wants again. Those without a place in the network do not wait for one,
+        unless they are many."""
         if self.at_once(len(roots)):
             for root in roots:
                 if root in self.fetches and not self.queue.is_inside(root):
@@ -168,7 +174,8 @@ class Retry:
         self.push_now(roots)
 
     def tell(self, roots: Iterable[Cid], peer: PeerId) -> None:
-        """Tell one peer of these besides. Wants that were not pushed yet are left out: they are about to be."""
+        """Tell one peer of these wants, in addition to the normal pushes. Wants that are still queued are
+        left out: they are about to be pushed."""
         batch: list[Cid] = []
         for root in roots:
             if root in self.fetches and root not in self.queue:
@@ -180,24 +187,27 @@ class Retry:
             self._tell(batch, peer)
 
     def greet(self, peer: PeerId) -> None:
-        """A peer connected: tell it what is in the network, and then of dormant wants."""
+        """A peer connected: tell it of the wants that are in the network, and later of dormant ones."""
         told = (root for root in self.queue.inside() if self._news_to(root, peer))
         self.tell(list(islice(told, MAX_GREETED)), peer)
         self.newcomers.met(peer, self.ledger.now)
 
     def part(self, peer: PeerId) -> None:
-        """It is gone."""
+        """A peer disconnected."""
         self.newcomers.left(peer)
 
     def ask_others(self, fetches: Iterable[Fetch]) -> None:
-        """Whoever was to send these is late: ask everybody else, unless that was done just now."""
+        """The holders of these objects are late: ask all other peers, unless that was done within
+        STALLED_SECONDS."""
         now = self.ledger.now
         asked = [fetch.root for fetch in fetches if now - fetch.pushed_at >= STALLED_SECONDS]
         self._push_all([root for root in asked if self.queue.is_inside(root)], retry=True)
 
     def routable(self) -> None:
-        """The DHT knows of other nodes than before. Right after a node has joined a swarm it knows of none; what was
-        pushed then, and of which nothing came, is not left alone until its silence is long enough.
+        """The DHT knows of other nodes than before: push the wants that could not be routed.
+
+        A node that has just joined a swarm knows no DHT nodes. Wants that it pushed then, and that nobody
+        answered, do not wait for their backoff.
         """
         if not self.router.leads_on:
             return
@@ -213,19 +223,19 @@ class Retry:
             self.push_now(quiet[start : start + MAX_ROUTED])
 
     def report(self) -> None:
-        """Write what `again` postponed, one entry for each answer that did it."""
+        """Emit what `again` postponed: one entry for each answer."""
         for (at, cause, peer), cids in self._changed.items():
             self.ledger.emit(ev.RetrySet(cids=tuple(cids), next_push_at=at, cause=cause, peer=peer))
         self._changed.clear()
 
     def _rest(self) -> None:
-        """Wants that nobody has give their places up."""
+        """Wants that nobody has become dormant and give up their places."""
         gone = self.queue.looks(self.ledger.now, self._keeps_place)
         for start in range(0, len(gone), MAX_CIDS_WANT):
             self.ledger.emit(ev.WentDormant(cids=tuple(gone[start : start + MAX_CIDS_WANT])))
 
     def _keeps_place(self, root: Cid) -> bool:
-        """Whether somebody sends this, or is about to."""
+        """Whether a holder sends this object now, or probably will soon."""
         fetch = self.fetches[root]
         if self._under_way(root):
             return True
@@ -243,7 +253,8 @@ class Retry:
         return bool(fetch.granted or fetch.open_ops or fetch.finishing)
 
     def _stalls(self, fetch: Fetch) -> bool:
-        """Whether it is being sent, but nothing of it came for a while, and nobody else was asked meanwhile."""
+        """Whether this object is under grant, but no chunk of it came for a while and nobody else was asked
+        meanwhile."""
         since = max(fetch.came_at, fetch.pushed_at)
         return bool(fetch.granted) and self.ledger.now - since >= STALLED_SECONDS
 
@@ -266,7 +277,7 @@ class Retry:
             root = entry[1]
             fetch = self.fetches[root]
             if self._under_way(root) and not self._stalls(fetch):
-                under_way.append(fetch)  # nothing to push
+                under_way.append(fetch)  # a holder is sending it: no push is needed
             elif self.queue.is_inside(root):
                 due.append(root)
             else:
@@ -295,18 +306,19 @@ class Retry:
             self.tell(self.newcomers.more(peer, now, news), peer)
 
     def _news_to(self, root: Cid, peer: PeerId, *, dormant: bool = False) -> bool:
-        """Whether a newcomer is told of this: it did not say yes before, and is not told in another way."""
+        """Whether to tell a newcomer of this want: it did not say yes before, and will not hear of it in
+        another way."""
         fetch = self.fetches.get(root)
         told = dormant and (root in self.queue or self.queue.is_inside(root))
         return fetch is not None and not told and not fetch.finishing and peer not in fetch.holders
 
     def _lacks(self, root: Cid, peer: PeerId) -> bool:
-        """Whether something of it is still to be granted, and this peer has not said yes meanwhile."""
+        """Whether chunks of this object are still to be granted and this peer has not said yes meanwhile."""
         fetch = self.fetches.get(root)
         return fetch is not None and bool(fetch.missing) and peer not in fetch.holders
 
     def _push_all(self, roots: list[Cid], *, retry: bool) -> None:
-        """Push wants that have a place, or take one now."""
+        """Push wants that have a place in the network, or take one now."""
         batch: list[Fetch] = []
         for root in roots:
             if fetch := self.fetches.get(root):
@@ -355,7 +367,7 @@ class Retry:
         self.ledger.do(Broadcast(body=Want(cids=cids, retry=True), peers=(peer,), gossip=False))
 
     def _told(self, cids: tuple[Cid, ...], peers: tuple[PeerId, ...]) -> None:
-        """These peers hear of these now, and not again when they said to come back."""
+        """These peers are told of these wants now, so do not tell them again at their `retry_after`."""
         for peer in self._back.keys() & set(peers):
             for cid in cids:
                 self._back[peer].pop(cid, None)
@@ -367,7 +379,8 @@ class Retry:
         return self.router.way(roots, proven, others, retry=retry, unanswered=unanswered)
 
     def _chance(self, peer: PeerId | None) -> float:
-        """0 … 1: the same for all that one answer is about, which is so pushed again by one intent."""
+        """A random number from 0 to 1. It is the same for all wants that one answer postponed, so one intent
+        can push them all again."""
         turn = self.ledger.now, peer
         if self._drawn[0] != turn:
             self._drawn = turn, self.ledger.random()

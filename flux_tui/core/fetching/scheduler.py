@@ -1,21 +1,22 @@
-"""Which holder is told to send what, and until when.
+"""The scheduler: it decides which holder sends which chunk, and until when.
 
-Only the one who wants a chunk assigns it, to exactly one holder at a time, by a pushed grant with a
-deadline. Broadcast alone would make every holder send everything: in simulation four or five copies
-of each chunk came, with leases 1.00.
+Only the requester assigns a chunk. It assigns each chunk to one holder at a time, by pushing a grant with a
+deadline (a lease). Without grants every holder would send everything: in a simulation, four or five copies of
+each chunk came; with leases, 1.00.
 
-1. Each holder is granted as many of the missing chunks as keep it busy (holders.py), disjoint sets.
-2. A chunk that came is released; one that did not come in time is granted to another holder, and the
-   late one is told, and probed with one chunk at a time until it sends again. A sole holder that is late
-   is given more time first: nobody else could do better.
-3. At the end, when all is granted, an idle holder takes over the end of the queue of one that is much slower, which is
-   told to cancel that. What is overdue is granted to an idle holder as well, once (a hedge); whose copy comes second is
-   cancelled. A chunk that a slow holder is just sending is left to it.
-4. A holder that is late has all others asked before it is granted anything again; more time that it was given, because
-   nobody else had the chunks, ends when somebody else has them.
+1. Each holder is granted as many missing chunks as keep it busy (sources.py). The sets are disjoint.
+2. When a chunk comes, its lease ends. When it does not come in time, it is granted to another holder, and the
+   late holder is told to cancel it. The late holder then gets one chunk at a time until it sends again. A
+   late holder that nobody can replace gets more time first.
+3. At the end, when all chunks are granted, an idle holder takes over the end of the queue of a much slower
+   one, which is told to cancel those chunks. An overdue chunk is also granted once to an idle holder (a
+   hedge); when one copy has come, the other is cancelled. A chunk that a slow holder is sending at this
+   moment stays with it.
+4. When a holder is late, all other peers are asked before it is granted anything again. The extra time of a
+   sole holder ends when another peer has the chunks.
 
 Measured with eight holders of 2 to 20 MB/s, one killed and one frozen (tests/bench/eight.py): 1.008 bytes
-received for each unique one.
+received for each unique byte.
 """
 
 from collections import OrderedDict
@@ -38,33 +39,33 @@ from flux_tui.core.turn import Ledger
 from flux_tui.core.wire.messages import MAX_CIDS_DIRECT, Cancel, Grant
 
 LOOSE_ESTIMATE = 32 * 1024
-"""Bytes that a loose chunk is taken to have until some have come."""
+"""Bytes that a loose chunk is assumed to have until some have come."""
 MAX_LACKING = 64
-"""Chunks passed over in one search for something that this holder has not refused."""
+"""Chunks that one search skips because this holder refused them; then the search stops."""
 SOLE_FIRST = 3
-"""Times its first window, a holder that is alone is granted before its rate is known."""
+"""A sole holder is granted this many times its first window before its rate is known."""
 SLOW_START = 16
-"""Chunks that a holder is granted before its rate is known, where there are others; and as many more as it has sent.
-All that is missing of an object must not lie in the queue of the first one that said yes.
-"""
+"""Chunks that a holder may have under grant before its rate is known, plus one for each chunk that it has
+sent. This limit applies where there are other holders. It keeps one holder, the first that said yes, from
+having all missing chunks in its queue."""
 SOLE_LOOK = 8
-"""Objects of a holder that are looked at for whether it is alone."""
+"""Objects of a holder that are checked to see whether it is the sole holder."""
 CAME: tuple[ev.LapseCause, ...] = ("corrupt", "unwritten")
-"""Causes of a lapse with which the chunk itself came, or was told to stay away; after all others it may still
-come."""
+"""Causes of a lapse after which the chunk is not expected: it came, or its holder was told not to send it.
+After every other cause it may still come."""
 MOVE_SECONDS = 2.0
-"""Work of a holder's queue that is not worth moving to another."""
+"""Seconds of work: a shorter queue is not moved to another holder."""
 MOVE_AFTER = 1.0
-"""Seconds that the oldest grant of a queue is left alone: before, how long it takes is a guess, and it may be on its
-way."""
+"""Seconds for which the oldest grant of a queue is left alone. Before that, its duration is only a guess, and
+the chunks may be on their way."""
 MOVE_SHARE = 0.6
-"""What is moved has to come within this share of the time that it would take where it is."""
+"""Chunks are moved only if they then come within this share of the time that they would take where they are."""
 HEDGES = 4
 """Overdue chunks that an idle holder is told to send as well, at a time."""
 
 
 class Granting:
-    """All grants of one node. `fetches` and `wanted` are the requester's own tables, shared."""
+    """All grants of this node. It shares the tables `fetches` and `wanted` with the requester."""
 
     def __init__(
         self,
@@ -83,12 +84,12 @@ class Granting:
         self.ready: OrderedDict[PeerId, None] = OrderedDict()
         """Holders that may have room for another grant."""
         self.loose_size: float = LOOSE_ESTIMATE
-        """Bytes that a loose chunk is taken to have."""
+        """Bytes that a loose chunk is assumed to have: a running mean."""
         self.pauses = Pauses()
         self._idle: dict[PeerId, float] = {}
-        """Holders that have nothing to do, and when it is looked whether they can take something over."""
+        """Idle holders, and when to look again whether they can take over chunks."""
         self._extended: dict[int, Batch] = {}
-        """Batches whose holder was given more time; some may be empty by now."""
+        """Batches whose holder was given more time. Some may be empty by now."""
 
     def next_deadline(self) -> float:
         """When a lease lapses, something is overdue, or a holder may be granted more."""
@@ -98,7 +99,7 @@ class Granting:
         return soonest
 
     def watch(self) -> None:
-        """Time passed: leases lapse, and what is overdue is hedged."""
+        """Let leases lapse whose deadline has passed, and hedge overdue chunks."""
         for batch in self.leases.lapsing(self.ledger.now):
             self._late(batch)
         if self.leases.falling_due(self.ledger.now):
@@ -110,7 +111,8 @@ class Granting:
             self._wake_all(over)
 
     def _late(self, batch: Batch) -> None:
-        """A deadline passed. Who else could send these?"""
+        """The deadline of a batch has passed: extend it if no other holder can send the chunks, otherwise let
+        it lapse."""
         holder, now = batch.holder, self.ledger.now
         fetches = {id(f): f for f in batch.chunks.values()}.values()
         if batch.inherited:
@@ -142,7 +144,8 @@ class Granting:
             self.settle(fetch, SNUB, "lapsed", holder.peer)
 
     def another_came(self, peer: PeerId, roots: Collection[Cid]) -> None:
-        """A peer can send these: no holder that sends nothing of them is given more time because it is alone."""
+        """Another peer can send these objects. End the extra time of every sole holder that has stopped
+        sending them."""
         for number, batch in list(self._extended.items()):
             holder = batch.holder
             if not batch.chunks:
@@ -156,14 +159,14 @@ class Granting:
                 self.leases.watch(batch, self.ledger.now, 0.0)
 
     def _let_go(self, batch: Batch, cause: ev.LapseCause) -> list[Cid]:
-        """A batch lapses; what comes of it from now on is late. Returns its chunks."""
+        """Let a whole batch lapse. Chunks of it that still come count as late. Returns its chunks."""
         late = list(batch.chunks)
         self.lapse(batch.holder, late, cause)
         return late
 
     def grant_all(self) -> None:
-        # Whoever let a lease lapse and has sent nothing since comes last: however many such there are, and
-        # whatever they promise, they never stand before one that delivers, or was not tried yet.
+        # Snubbed holders, which let a lease lapse and have sent nothing since, come last. However many they
+        # are and whatever they offer, they never go before a holder that delivers or was not tried yet.
         for peer in sorted(self.ready, key=lambda peer: self.holders.get(peer).snubbed):
             if self.free_at(peer) <= self.ledger.now:
                 del self.ready[peer]
@@ -175,11 +178,11 @@ class Granting:
                     self._hedge(holder)
 
     def _grant(self, holder: Holder) -> None:
-        """Keep one holder busy: top up its queue once half of it is done."""
+        """Keep one holder busy: fill its queue up once half of it is done."""
         window = holder.window
         sole = self._sole(holder)
         if not holder.measured and sole:
-            window *= SOLE_FIRST  # nobody to be fair to, and a round trip is saved
+            window *= SOLE_FIRST  # there is no other holder to share with, and this saves a round trip
         room = window - holder.outstanding_bytes
         if not holder.connected or (holder.outstanding and room < window // 2):
             return
@@ -195,7 +198,7 @@ class Granting:
             estimate = (fetch.estimate or CHUNK_SIZE) if fetch.tree else int(self.loose_size) or 1
             count = min(max(room // estimate, 0 if holder.outstanding or loose else 2), limit)
             if count and not (count := self.pauses.grant(fetch, count, self.ledger.now)):
-                del holder.roots[root]  # it is woken when it may go on
+                del holder.roots[root]  # `wake` puts it back when the pause is over
                 continue
             chosen = self._choose(fetch, holder, count)
             if chosen and fetch.missing and root in holder.roots:
@@ -216,9 +219,9 @@ class Granting:
 
     @staticmethod
     def _limit(holder: Holder, *, sole: bool) -> int:
-        """How many chunks may be granted to a holder now, whatever their sizes."""
+        """How many more chunks this holder may be granted now, whatever their sizes."""
         if holder.snubbed:
-            return 1 - holder.outstanding  # a probe
+            return 1 - holder.outstanding  # one chunk, to see whether it sends again
         limit = WINDOW_CHUNKS
         if not holder.measured and not sole:
             limit = min(limit, SLOW_START + holder.came)
@@ -229,7 +232,7 @@ class Granting:
         if (part := fetch.parts.get(holder.peer)) is not None:
             found = part.choose(fetch, count, lacks)
             if len(found) < count:
-                holder.roots.pop(fetch.root, None)  # nothing more until it says that it has more
+                holder.roots.pop(fetch.root, None)  # nothing more until it offers a larger part
             return found
         chosen: list[Cid] = []
         passed: list[Cid] = []
@@ -239,7 +242,7 @@ class Granting:
         for cid in passed:
             fetch.missing[cid] = None
         if passed and not chosen:
-            holder.roots.pop(fetch.root, None)  # nothing here for it now; a new offer brings it back
+            holder.roots.pop(fetch.root, None)  # it lacks all that is missing; a new offer puts it back
         return chosen
 
     def _push_grant(self, holder: Holder, root: Cid | None, chunks: dict[Cid, Fetch], estimate: int) -> None:
@@ -254,7 +257,7 @@ class Granting:
         self.ledger.do(Push(peer=holder.peer, message=Grant(cids=cids, ttl=seconds)))
 
     def _take_over(self, holder: Holder) -> None:
-        """Nothing is left to be granted, and this holder has nothing to do: move the end of the longest queue here."""
+        """All chunks are granted and this holder is idle: move the end of the slowest holder's queue to it."""
         if holder.snubbed or not self.usable(holder.peer):
             return
         now = self.ledger.now
@@ -270,11 +273,11 @@ class Granting:
             self._idle[holder.peer] = since + MOVE_AFTER
             return
         if not all(batch.hedge or slow.awake(now, batch.estimate) for batch in batches):
-            return  # nothing comes from it: what it has is hedged, and lapses
+            return  # it has stopped sending: its chunks are hedged or lapse
         queue = [(cid, batch) for batch in batches if not batch.hedge for cid in batch.chunks]
         stays = self._stays(slow, holder, len(queue))
         moved = [cid for cid, batch in queue[stays:] if self._can_send(cid, batch.chunks[cid], holder)]
-        # Not more than it will be granted: the rest would only go back to where it is.
+        # Not more than it can be granted: the rest would only go back to the slow holder.
         moved = moved[max(len(moved) - self._limit(holder, sole=False), 0) :]
         if not moved:
             return
@@ -285,7 +288,8 @@ class Granting:
 
     @staticmethod
     def _stays(slow: Holder, fast: Holder, chunks: int) -> int:
-        """How many chunks of a queue stay where they are, so that both holders are done at about the same time."""
+        """How many chunks stay in the slow holder's queue, so that both holders finish at about the same
+        time."""
         each = slow.outstanding_bytes / max(slow.outstanding, 1)
         both = slow.rate + fast.rate
         under_way = 1 + int(slow.rate * (slow.rtt + HICCUP) / max(each, 1))
@@ -294,7 +298,7 @@ class Granting:
         return stays if then <= MOVE_SHARE * slow.expected_seconds() else chunks
 
     def _hedge_all(self) -> None:
-        """Something is overdue: does anybody have nothing to do who could send it?"""
+        """Some chunks are overdue: hedge them at idle holders that can send them, the fastest first."""
         fetches = {id(f): f for batch in self.leases.overdue.values() for f in batch.chunks.values()}
         idle = dict.fromkeys(peer for fetch in fetches.values() for peer in fetch.holders)
         holders = [self.holders.get(peer) for peer in idle if self.usable(peer)]
@@ -303,8 +307,8 @@ class Granting:
                 self._hedge(holder)
 
     def _hedge(self, holder: Holder) -> None:
-        """Nothing else is left to be granted: this one is told to send overdue chunks of others as well, each
-        once. Whose copy comes second is cancelled."""
+        """All chunks are granted: tell this idle holder to send overdue chunks of other holders as well, each
+        chunk once. When one copy has come, the other is cancelled."""
         if holder.snubbed or not self.usable(holder.peer):
             return
         now = self.ledger.now
@@ -314,10 +318,10 @@ class Granting:
             left = len(batch.chunks)
             awake = batch.holder.awake(now, batch.estimate)
             for cid, fetch in reversed(list(batch.chunks.items())):
-                # From the end: what comes next comes soon, unless its holder is gone altogether.
+                # From the end: the next chunks come soon anyway, unless the holder has stopped altogether.
                 comes = left * batch.estimate / batch.holder.rate if awake else inf
                 if awake and left == 1:
-                    break  # it is being sent
+                    break  # the holder is sending it now
                 sooner = holder.rtt + (len(chosen) + 1) * batch.estimate / holder.rate
                 left -= 1
                 if len(chosen) == HEDGES or batch.holder is holder or comes <= sooner:
@@ -346,14 +350,14 @@ class Granting:
         return self._can_send(cid, fetch, holder) and fetch.hedge(cid)
 
     def _can_send(self, cid: Cid, fetch: Fetch, holder: Holder) -> bool:
-        """Whether a holder said that it has this block."""
+        """Whether this holder says that it has this block."""
         if holder.peer not in fetch.holders or cid in fetch.lacking(holder.peer):
             return False
         part = fetch.parts.get(holder.peer)
         return part is None or part.names(fetch, cid)
 
     def forsake(self, holder: Holder) -> None:
-        """It gives us nothing any more, of anything: all that was granted to it is free again."""
+        """This holder refuses everything from now on: free all chunks that were granted to it."""
         for root in list(holder.roots):
             if fetch := self.fetches.get(root):
                 fetch.holders.pop(holder.peer, None)
@@ -369,7 +373,7 @@ class Granting:
             self.settle(fetch, None, "lapsed", holder.peer)
 
     def lapse(self, holder: Holder, cids: list[Cid], cause: ev.LapseCause) -> None:
-        """These leases end without their chunks; what is still wanted is free again."""
+        """End these leases: their chunks did not come. Chunks that are still wanted can be granted again."""
         if not cids:
             return
         roots = owners(self.wanted, cids)
@@ -386,26 +390,27 @@ class Granting:
             self.wake(fetch)
 
     def wake(self, fetch: Fetch) -> None:
-        """A fetch misses something: every holder of it may have work."""
+        """Chunks of this fetch can be granted: each of its holders may have work."""
         for peer in fetch.holders:
             holder = self.holders.get(peer)
-            holder.roots[fetch.root] = None  # of one that is gone, for when it comes back
+            holder.roots[fetch.root] = None  # also for holders that are gone, for when they come back
             if holder.connected:
                 self.ready[peer] = None
 
     def _wake_all(self, paused: set[Cid | None]) -> None:
-        """These need not pause any more."""
+        """The pause of these fetches is over: grant their chunks again."""
         for fetch in self.fetches.values():
             if self.pauses.key(fetch) in paused:
                 self.wake(fetch)
 
     def resume(self, fetch: Fetch) -> None:
-        """A chunk of it has its place."""
+        """A chunk of this fetch was written: end its pause."""
         if self.pauses.end(fetch):
             self._wake_all({self.pauses.key(fetch)})
 
     def withdraw(self, fetch: Fetch) -> None:
-        """What is still on its way for a fetch that is paused would be sent in vain."""
+        """This fetch is paused because it cannot be written: cancel the chunks that are still on their way,
+        which would be sent in vain."""
         granted: dict[PeerId, list[Cid]] = {}
         for leases in (self.leases.by_chunk, self.leases.hedges):
             for cid, batch in leases.items():
@@ -420,18 +425,20 @@ class Granting:
             self.tell_cancel(peer, cids)
 
     def has_holder(self, fetch: Fetch) -> bool:
-        """Whether somebody who is connected said yes to it."""
+        """Whether a connected peer said yes to this object."""
         return any(self.holders.get(peer).connected for peer in fetch.holders)
 
     def move(self, cid: Cid, waits: Fetch, fetch: Fetch) -> None:
-        """A block of two objects waits to be granted for one of them: if only the other has a holder, for that."""
+        """A missing block belongs to two objects. If only `fetch` has a holder, move the block from `waits`
+        to `fetch`."""
         if self.has_holder(fetch) and not self.has_holder(waits):
             del waits.missing[cid]
             fetch.missing[cid] = None
             self.wake(fetch)
 
     def gather(self, fetch: Fetch) -> None:
-        """An object has its first holder, who may send what waits for objects that nobody has."""
+        """An object has its first holder. That holder can also send blocks that wait for other objects
+        without a holder."""
         for cid in fetch.blocks if len(self.fetches) > 1 else ():
             if cid not in fetch.counted and cid not in fetch.missing:
                 for other in self.wanted.get(cid, ()):
@@ -440,14 +447,15 @@ class Granting:
                         break
 
     def _hand_on(self, fetch: Fetch) -> None:
-        """An object has lost its last holder: another one that has the same blocks may have one."""
+        """An object has lost its last holder: move its missing blocks to other objects that contain them and
+        have a holder."""
         for cid in list(fetch.missing):
             for other in self.wanted.get(cid, ()):
                 if other is not fetch and cid in fetch.missing:
                     self.move(cid, fetch, other)
 
     def settle(self, fetch: Fetch, wait: float | None, cause: RetryCause, peer: PeerId) -> None:
-        """If nobody is left to send it now, set when it is pushed again."""
+        """If no holder can send this object now, set the time of its next push."""
         if fetch.granted or not fetch.missing or any(self.usable(other) for other in fetch.holders):
             return
         if fetch.tree and not self.has_holder(fetch):
@@ -458,21 +466,21 @@ class Granting:
             self.retry.again(fetch, SNUB * 2.0 ** min(fetch.quiet_pushes, 5), cause, peer)
 
     def _sole(self, holder: Holder) -> bool:
-        """Whether nobody else offered anything of what this holder did."""
+        """Whether no other peer offered any of the objects that this holder offered."""
         fetches = (self.fetches.get(root) for root in islice(holder.roots, SOLE_LOOK))
         return all(len(fetch.holders) <= 1 for fetch in fetches if fetch is not None)
 
     def usable(self, peer: PeerId) -> bool:
-        """Whether this holder can be granted something just now."""
+        """Whether this holder can be granted chunks now."""
         holder = self.holders.by_peer.get(peer)
         return holder is not None and holder.connected and self.free_at(peer) <= self.ledger.now
 
     def free_at(self, peer: PeerId) -> float:
-        """When this holder may be granted something."""
+        """When this holder may be granted chunks."""
         return self.retry.free_at(peer)
 
     def tell_cancel(self, peer: PeerId, cids: list[Cid]) -> None:
-        """What was granted of these is not wanted from it any more."""
+        """Tell a holder not to send these chunks."""
         for start in range(0, len(cids), MAX_CIDS_DIRECT):
             part = tuple(cids[start : start + MAX_CIDS_DIRECT])
             self.ledger.do(Push(peer=peer, message=Cancel(cids=part)))

@@ -1,10 +1,12 @@
-"""What becomes of an object that cannot be written here: now, or ever.
+"""What happens to an object that cannot be written here, now or ever.
 
-- For want of room (a full disk, or one that is nearly full): it is told once, nothing of it is granted for a while
-  (pauses.py), and what the store could not do is done again when the pause is over. It goes on by itself.
-- Because it is not what it says, or describes too much: it is refused with a sentence, and what came of it is
-  removed, except what other objects here are made of.
-- Because of its place (its name is taken, its folder cannot be written): it is given up, and what came is kept.
+- There is no room: the disk is full or nearly full. One entry says so. Nothing of the object is granted for a
+  while (write_backoff.py). When the pause is over, what the store could not do is done again. The fetch goes
+  on by itself.
+- The object is not what it says it is, or describes too much. It is refused with a sentence. What came of it
+  is removed, except blocks that other objects here contain.
+- Its path cannot be used: the name is taken, or the folder cannot be written to. The fetch ends, and what
+  came is kept.
 """
 
 from collections.abc import Callable
@@ -19,7 +21,7 @@ from flux_tui.core.turn import Ledger
 
 
 class Setbacks:
-    """Of all fetches of one node. `cancel`: ends a fetch, whatever is on its way for it."""
+    """Failures of all fetches of this node. `cancel` ends a fetch and all that is on its way for it."""
 
     def __init__(
         self, ledger: Ledger, grants: Granting, planning: Planning, cancel: Callable[[Cid], bool]
@@ -29,38 +31,39 @@ class Setbacks:
         self.planning = planning
         self._cancel = cancel
         self._postponed: dict[Cid, None] = {}
-        """Objects of which something is to be done again."""
+        """Objects for which the store has something to do again."""
 
     # ── for good ────────────────────────────────────────────────────────────────────────────────
 
     def fail(self, fetch: Fetch, text: str, *, discard: bool = True) -> None:
-        """An object is given up. `discard`: it can never be had, so what came of it is removed."""
+        """Give an object up. `discard`: it can never be written, so remove what came of it."""
         self.ledger.emit(ev.ErrorOccurred(text=text, cid=fetch.root, path=fetch.path, by=fetch.by))
         self._cancel(fetch.root)
         self.ledger.emit(ev.Cancelled(cids=(fetch.root,), by=fetch.by))
-        if fetch.tree and discard and not fetch.held:  # a replica is removed by its keeper
+        if fetch.tree and discard and not fetch.held:  # the keeper removes a replica
             self.ledger.emit(ev.ObjectRefused(root=fetch.root, path=fetch.path))
             self._discard(fetch.root, fetch.path)
         elif fetch.tree:
             self.ledger.do(DropTree(root=fetch.root))
 
     def refuse(self, fetch: Fetch, why: object) -> None:
-        """An object is not what it says, or describes too much."""
+        """Refuse an object that is not what it says it is, or describes too much."""
         self.fail(fetch, f"the object {fetch.root} cannot be had: {why}")
 
     def unfit(self, peer: PeerId, cid: Cid, size: int, root: Cid, text: str) -> None:
-        """A good chunk came that this object has no place for, as it describes itself."""
+        """A verified chunk came that does not fit into the object as the object describes itself: refuse the
+        object."""
         self._not_written(peer, cid, size)
         if fetch := self.grants.fetches.get(root):
             self.refuse(fetch, text)
 
     def start(self) -> None:
-        """The node is up: go on with what was to be removed."""
+        """The node has started: go on removing refused objects."""
         for root, path in self.ledger.state.refused.items():
             self._discard(root, path)
 
     def discarded(self, root: Cid, chunks: int, size: int) -> None:
-        """What came of an object is gone."""
+        """The store has removed what came of an object."""
         if root in self.ledger.state.refused:
             self.ledger.emit(ev.ObjectDiscarded(root=root, chunks=chunks, size=size))
 
@@ -74,19 +77,19 @@ class Setbacks:
     # ── for now ─────────────────────────────────────────────────────────────────────────────────
 
     def land_failed(self, peer: PeerId, cid: Cid, size: int, text: str) -> None:
-        """A good chunk could not be written."""
+        """A verified chunk could not be written: pause its fetches."""
         self._not_written(peer, cid, size)
         for fetch in list(self.grants.wanted.get(cid, ())):
             self._pause(fetch, text)
 
     def postpone(self, fetch: Fetch, effect: Effect, text: str) -> None:
-        """The store has no room to do this: it is done when there is some."""
+        """The store has no room to do this: do it again when the pause is over."""
         fetch.postponed.append(effect)
         self._postponed[fetch.root] = None
         self._pause(fetch, text)
 
     def try_again(self) -> None:
-        """Do what could not be done before, for those whose pause is over."""
+        """Do again what the store could not do, for fetches whose pause is over."""
         for root in list(self._postponed):
             fetch = self.grants.fetches.get(root)
             if fetch is None or not fetch.postponed:
@@ -115,7 +118,7 @@ class Setbacks:
             holder.came_late(cid)
 
     def _pause(self, fetch: Fetch, text: str) -> None:
-        """Leave the swarm in peace for a while."""
+        """Pause a fetch that cannot be written: cancel its grants, and ask again later."""
         if not self.grants.pauses.known(fetch):
             self.ledger.emit(ev.ErrorOccurred(text=text, cid=fetch.root, path=fetch.path))
         wait = self.grants.pauses.begin(fetch, self.ledger.now)

@@ -1,7 +1,7 @@
-"""Who could send us something: what each peer promised, and how fast it delivers. When it may be asked again is
-folded from the series (backoff.py).
+"""Holders: what each peer promised, and how fast it delivers.
 
-Rates are learned from what flows in; nothing is ever probed.
+When a peer may be asked again is folded from the series (core/series/backoff.py). Rates are measured from the
+chunks that come; no peer is ever probed for its rate.
 """
 
 from collections import OrderedDict
@@ -10,34 +10,35 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import Waste
 
 FIRST_RATE = 16 * 1024 * 1024
-"""Bytes/s assumed of a holder that has not delivered yet: its first window is then 4 MiB."""
+"""Bytes/s assumed of a holder that has not delivered yet. Its first window is then 4 MiB."""
 MIN_RATE = 16 * 1024
-"""Bytes/s; below this a holder counts as stalled."""
+"""Bytes/s. Below this a holder counts as stalled."""
 WINDOW_SECONDS = 0.25
-"""Beyond the round trip, so much work lies in a holder's queue: enough to never run dry, little enough
-to be moved elsewhere cheaply."""
+"""Seconds of work in a holder's queue, besides the round trip. It is enough that the queue never runs empty,
+and little enough to be moved to another holder cheaply."""
 WINDOW_MAX = 32 * 1024 * 1024
-"""Bytes under grant at one holder."""
+"""Bytes that may be under grant at one holder."""
 WINDOW_CHUNKS = 1024
-"""Chunks under grant at one holder: small ones are counted, not weighed."""
+"""Chunks that may be under grant at one holder: for small chunks the count is the limit."""
 SAMPLE_SECONDS = 0.05
-"""A rate is measured over at least this long."""
+"""Seconds over which a rate is measured, at least."""
 SAMPLE_MIN_SECONDS = 0.005
-"""Or this long, once half a window came: so a fast holder's window grows within a few round trips."""
+"""Seconds that are enough once half a window has come. So the window of a fast holder grows within a few
+round trips."""
 LEASE_MIN, LEASE_MAX = 3.0, 60.0
-"""Seconds a lease lasts: never so short that a hiccup costs a duplicate, never so long that a holder
-that hangs keeps its chunks for more than a minute."""
+"""Shortest and longest lease, in seconds. A short delay must not cost a duplicate, and a holder that hangs
+must not keep its chunks for more than a minute."""
 MAX_LAPSED = 4096
-"""Chunks per peer remembered as granted once: what comes late is still taken."""
+"""Chunks per peer that are remembered as once granted. A copy that comes late is still accepted."""
 MAX_PATIENCE = 16.0
 MAX_HOLDERS = 1024
-"""Peers remembered as sources; the longest unheard of those that are gone is forgotten first."""
+"""Holders that are remembered. The oldest disconnected one is forgotten first."""
 HICCUP = 0.25
-"""Seconds that nobody is hurried for: two commits and a scheduler's whim at either end."""
+"""Seconds of delay that are normal: two commits and a scheduling delay at each end."""
 
 
 class Holder:
-    """One peer, seen as a source."""
+    """One peer as a source of chunks."""
 
     __slots__ = (
         "came", "connected", "delivered_at", "faults", "idle_grant_at", "lapsed", "measured", "outstanding",
@@ -49,24 +50,25 @@ class Holder:
         self.peer = peer
         self.connected = False
         self.said_yes = False
-        """In this session; the next intents go there first."""
+        """It said yes in this session, so the next intents go to it first."""
         self.roots: OrderedDict[Cid, None] = OrderedDict()
-        """Fetches that it offered and that may still miss something."""
+        """Fetches that it offered and that may still have missing chunks."""
         self.outstanding = 0
         self.outstanding_bytes = 0
         self.rate: float = FIRST_RATE
         """Bytes/s, exponentially smoothed."""
         self.measured = False
-        """Whether the rate was seen, or is still the first guess."""
+        """Whether the rate was measured, or is still the first guess."""
         self.rtt = 0.0
         self.patience = 1.0
-        """Factor on its leases: doubles when one lapses, halves when something comes."""
+        """Factor on the length of its leases. It doubles when a lease lapses and halves when a chunk comes."""
         self.delivered_at = 0.0
         self.snubbed = False
-        """It let a lease lapse and has sent nothing since: it is granted one chunk at a time."""
+        """It let a lease lapse and has sent nothing since. It is granted one chunk at a time."""
         self.lapsed: OrderedDict[Cid, tuple[Waste, int]] = OrderedDict()
-        """What was granted to it and is not expected any more: what it would be if it came all the same, and how
-        often it was granted. Each grant may have crossed the lapse, so as many copies may come."""
+        """Chunks that were granted to it and are not expected any more. The value is the cause that a copy
+        would be counted under, and how often the chunk was granted. Each grant may have crossed the lapse on
+        the wire, so as many copies may come."""
         self.faults = 0
         self.idle_grant_at = 0.0
         self.sample_at = 0.0
@@ -74,31 +76,32 @@ class Holder:
         self.came = 0
         """Chunks that it sent."""
         self.ran_dry = False
-        """It had nothing to do for a part of this sample."""
+        """It was idle for a part of this sample."""
 
     @property
     def window(self) -> int:
-        """Bytes that should be under grant here."""
+        """Bytes that should be under grant at this holder."""
         return int(min(max(self.rate * (2 * self.rtt + WINDOW_SECONDS), 64 * 1024), WINDOW_MAX))
 
     def expected_seconds(self) -> float:
-        """How long what is granted should take, at the rate that was seen."""
+        """Seconds that all its granted chunks should take, at the measured rate."""
         return self.outstanding_bytes / max(self.rate, MIN_RATE)
 
     def lease_seconds(self) -> float:
-        """How long what is granted now may take."""
+        """Seconds that a lease granted now lasts."""
         expected = self.expected_seconds()
         return min(max((2 * expected + 4 * self.rtt + 0.3) * self.patience, LEASE_MIN), LEASE_MAX)
 
     def due_seconds(self) -> float:
-        """When what is granted now is overdue: half more than it should take, and a hiccup."""
+        """Seconds until chunks granted now are overdue: one and a half times what they should take, and a
+        normal delay."""
         return 1.5 * self.expected_seconds() + 2 * self.rtt + HICCUP
 
     def granted(self, count: int, size: int, now: float) -> None:
-        """More work lies in its queue."""
+        """Chunks were granted: its queue grows."""
         if not self.outstanding:
             self.idle_grant_at = now
-            if now - self.sample_at > 10 * SAMPLE_SECONDS:  # it was idle: that says nothing of its rate
+            if now - self.sample_at > 10 * SAMPLE_SECONDS:  # an idle time says nothing about its rate
                 self.sample_at, self.sample_bytes = now, 0
         self.outstanding += count
         self.outstanding_bytes += size
@@ -110,12 +113,13 @@ class Holder:
         self.ran_dry = self.ran_dry or not self.outstanding
 
     def delivered(self, size: int, now: float) -> None:
-        """A chunk came: learn the rate."""
+        """A chunk came: update the rate."""
         self.patience = max(1.0, self.patience / 2)
         self.snubbed = False
         self.delivered_at = now
         if self.idle_grant_at:
-            # From a grant to an idle holder until its first chunk: the round trip, and one chunk's time.
+            # The time from a grant to an idle holder until its first chunk is the round trip and one
+            # chunk's time.
             seen = max(now - self.idle_grant_at - size / self.rate, 0.0)
             self.rtt = seen if not self.rtt else min(self.rtt * 1.1, seen)
             self.idle_grant_at = 0.0
@@ -125,25 +129,26 @@ class Holder:
         full = self.sample_bytes >= self.window // 2 and elapsed >= SAMPLE_MIN_SECONDS
         if full or elapsed >= SAMPLE_SECONDS:
             seen = max(self.sample_bytes / elapsed, MIN_RATE)
-            # With nothing to do it shows no more than what it was given: an object's few inner nodes, say.
+            # An idle holder shows no more than what it was given, for example an object's few inner nodes.
             if seen > self.rate or not self.ran_dry:
                 self.rate += (0.5 if self.measured else 1.0) * (seen - self.rate)
                 self.measured = True
             self.sample_at, self.sample_bytes, self.ran_dry = now, 0, False
 
     def awake(self, now: float, size: int) -> bool:
-        """Whether something came from it as lately as it can be, of a holder that sends chunks of this size."""
+        """Whether it sent a chunk as recently as a working holder does that sends chunks of this size."""
         return now - self.delivered_at < 2 * HICCUP + 1.5 * size / max(self.rate, MIN_RATE)
 
     def let_lapse(self, cid: Cid, cause: Waste) -> None:
-        """Remember that this was granted to it once more, and not sent so far."""
+        """Remember that this chunk was granted to it and has not been sent."""
         _, copies = self.lapsed.get(cid, (cause, 0))
         self.lapsed[cid] = cause, copies + 1
         if len(self.lapsed) > MAX_LAPSED:
             self.lapsed.popitem(last=False)
 
     def came_late(self, cid: Cid) -> Waste | None:
-        """A copy came of something that is not expected any more; None: it never was, or has come as often."""
+        """A copy came of a chunk that is not expected any more: the cause to count it under. None: it was not
+        granted, or as many copies as grants have come."""
         if (found := self.lapsed.pop(cid, None)) is None:
             return None
         cause, copies = found
@@ -153,13 +158,13 @@ class Holder:
 
 
 class Holders:
-    """All peers as sources."""
+    """All holders that this node knows."""
 
     def __init__(self) -> None:
         self.by_peer: dict[PeerId, Holder] = {}
 
     def get(self, peer: PeerId) -> Holder:
-        """The holder record of a peer, new if need be."""
+        """The holder record of a peer; a new one if there is none."""
         holder = self.by_peer.get(peer)
         if holder is None:
             holder = self.by_peer[peer] = Holder(peer)

@@ -1,16 +1,17 @@
-"""Which wants are in the network, and which one gets the next place. Pure.
+"""The queue of wants: which wants are in the network, and which one gets the next place. Pure.
 
-At most `max_pending` wants are in the network at once. What else may be hoped for has no bound.
+At most `max_pending` wants are in the network at once. The number of other wants is not limited.
 
-- A want takes a place when it is pushed. It keeps the place while somebody sends it, or is about to.
-- A want that nobody has (it heard `not_held`, or nothing) gives its place up after ANSWER_SECONDS. It is dormant until
-  its next push is due, and then queues for a place.
-- The queue has three lines: what a person asks for now; new wants; and dormant wants that are due. The first line
-  goes first. Of the other two, new wants go NEW_TURNS times before due ones go once, so neither waits for ever.
-- What a person asks for now is not kept waiting: if there is no room, the want that has been in the network longest,
-  and that nobody is sending, gives its place up; but not within GIVE_WAY_SECONDS of its own push.
+- A want takes a place when it is pushed. It keeps the place while a holder sends it, or is about to.
+- A want that nobody has (it was answered `not_held`, or not at all) gives up its place after ANSWER_SECONDS.
+  It is dormant until its next push is due. Then it queues for a place.
+- The queue has three lines: wants that a person asks for now, new wants, and dormant wants that are due. The
+  first line goes first. Of the other two, NEW_TURNS batches of new wants go for each batch of due ones, so
+  neither waits for ever.
+- A want that a person asks for now does not wait. If there is no room, the want that has been in the network
+  longest and that nobody is sending gives up its place, but not within GIVE_WAY_SECONDS of its own push.
 
-The cost of every call is independent of how many wants are dormant.
+The cost of every call is independent of the number of dormant wants.
 """
 
 from collections import OrderedDict, deque
@@ -22,38 +23,39 @@ from flux_tui.core.ids import Cid
 from flux_tui.core.wire.messages import MAX_CIDS_WANT
 
 ANSWER_SECONDS = 5.0
-"""After a push, so long a want keeps its place though nobody has it. A thousand places are then 200 wants a second:
-half of what a peer admits from one neighbour (admission.py), so a long list of dead wants costs nobody his bucket."""
+"""Seconds after a push for which a want keeps its place although nobody has it. A thousand places are then
+200 wants a second. That is half of what a peer admits from one neighbour (admission.py), so a long list of
+dead wants empties nobody's bucket."""
 GIVE_WAY_SECONDS = 1.0
-"""After a push, so long a want does not make way for another: it could not be answered yet."""
+"""Seconds after a push for which a want does not make way for another: there was no time to answer it."""
 NEW_TURNS = 3
 """Batches of new wants for each batch of dormant wants that are due."""
 MAX_LOOKS = 64
-"""Places that are looked at for one that can be given up."""
+"""Places that are checked to find one that can be given up."""
 
 Line: TypeAlias = Literal["urgent", "new", "due"]
-"""What a person asks for now; what was not pushed yet; and what was, and is due again."""
+"""Wants that a person asks for now; wants that were not pushed yet; wants that were pushed and are due again."""
 
 
 class WantQueue:
-    """Places, and the lines before them. Who calls it holds the wants themselves."""
+    """The places, and the lines in front of them. The caller keeps the wants themselves."""
 
     def __init__(self, max_pending: int) -> None:
         self.max_pending = max_pending
         self._inside: OrderedDict[Cid, float] = OrderedDict()
-        """Wants in the network, and when each was pushed, the longest ago first."""
+        """Wants in the network and when each was pushed, the oldest push first."""
         self._look_at: dict[Cid, float] = {}
-        """When it is looked at whether they keep their place."""
+        """By want: when to check whether it keeps its place."""
         self._looks: deque[tuple[float, Cid]] = deque()
         """The same times in order: all waits are equally long."""
         self._urgent: OrderedDict[Cid, None] = OrderedDict()
         self._fresh: OrderedDict[Cid, None] = OrderedDict()
         self._due: OrderedDict[Cid, None] = OrderedDict()
         self._new_turns = 0
-        """Batches of new wants since due ones had their turn."""
+        """Batches of new wants since the due wants had their turn."""
 
     def __len__(self) -> int:
-        """Wants that queue for a place."""
+        """The number of wants that queue for a place."""
         return len(self._urgent) + len(self._fresh) + len(self._due)
 
     def __contains__(self, root: Cid) -> bool:
@@ -61,14 +63,14 @@ class WantQueue:
 
     @property
     def room(self) -> int:
-        """Free places."""
+        """The number of free places."""
         return self.max_pending - len(self._inside)
 
     def takes(self, now: float) -> int:
-        """Places that may be taken now, by what queues for one."""
+        """Places that queued wants may take now."""
         if self._urgent and self.room <= 0:
             return int(self.gives_way_at() <= now)
-        # Not one intent for each chunk that comes in: wait until a good handful fits.
+        # Wait until a good number fits, instead of one intent for each chunk that comes.
         enough = 1 if self._urgent else min(len(self), MAX_CIDS_WANT, max(1, self.max_pending // 4))
         return self.room if len(self) and self.room >= enough else 0
 
@@ -77,30 +79,30 @@ class WantQueue:
         return root in self._inside
 
     def inside(self) -> Iterator[Cid]:
-        """The wants in the network, the latest pushed first."""
+        """The wants in the network, the latest push first."""
         return reversed(self._inside)
 
     # ── the lines ───────────────────────────────────────────────────────────────────────────────
 
     def add(self, root: Cid, line: Line) -> None:
-        """A want queues for a place, if it does not yet."""
+        """Queue a want for a place, if it is not queued yet."""
         if root not in self:
             {"urgent": self._urgent, "new": self._fresh, "due": self._due}[line][root] = None
 
     def hurry(self, root: Cid) -> None:
-        """A person asks for it now."""
+        """A person asks for this want now: move it to the first line."""
         self._fresh.pop(root, None)
         self._due.pop(root, None)
         self._urgent[root] = None
 
     def forget(self, root: Cid) -> None:
-        """It is not wanted any more."""
+        """Remove a want that has ended."""
         self.leave(root)
         for line in (self._urgent, self._fresh, self._due):
             line.pop(root, None)
 
     def take(self, most: int) -> tuple[list[Cid], bool]:
-        """Up to so many wants of one line; and whether they were pushed before."""
+        """Take up to `most` wants of one line. Also returns whether they were pushed before."""
         if self._urgent:
             return _first(self._urgent, most), False
         due = bool(self._due) and (self._new_turns >= NEW_TURNS or not self._fresh)
@@ -110,13 +112,13 @@ class WantQueue:
     # ── places ──────────────────────────────────────────────────────────────────────────────────
 
     def enter(self, root: Cid, now: float) -> None:
-        """It was pushed: it has a place, and is looked at after a while."""
+        """A want was pushed: give it a place, and check later whether it keeps it."""
         self._inside[root] = now
         self._inside.move_to_end(root)
         self._look_later(root, now)
 
     def leave(self, root: Cid) -> None:
-        """It gives its place up."""
+        """A want gives up its place."""
         self._inside.pop(root, None)
         self._look_at.pop(root, None)
 
@@ -125,13 +127,14 @@ class WantQueue:
         self._looks.append((now + ANSWER_SECONDS, root))
 
     def next_look(self) -> float:
-        """When `looks` has something; infinity if no want is in the network."""
+        """When `looks` has something to check; infinity if no want is in the network."""
         while self._looks and self._look_at.get(self._looks[0][1]) != self._looks[0][0]:
             self._looks.popleft()
         return self._looks[0][0] if self._looks else float("inf")
 
     def looks(self, now: float, keeps: Callable[[Cid], bool]) -> list[Cid]:
-        """Wants that give their place up now. `keeps` tells whether somebody sends a want, or is about to."""
+        """The wants that give up their places now. `keeps` tells whether a holder sends a want, or is about
+        to."""
         gone: list[Cid] = []
         while self.next_look() <= now:
             _, root = self._looks.popleft()
@@ -143,13 +146,14 @@ class WantQueue:
         return gone
 
     def gives_way_at(self) -> float:
-        """When the first want may make way for an urgent one; infinity if none waits for that."""
+        """When the first want may make way for an urgent one; infinity if no urgent want waits for that."""
         if not self._urgent or not self._inside:
             return float("inf")
         return next(iter(self._inside.values())) + GIVE_WAY_SECONDS
 
     def give_way(self, now: float, sent: Callable[[Cid], bool]) -> Cid:
-        """One want leaves for an urgent one: the oldest that nobody is sending (`sent`), or else the oldest."""
+        """Take the place of one want for an urgent one: of the oldest that nobody is sending (`sent`),
+        otherwise of the oldest."""
         chosen = next(iter(self._inside))
         for root, pushed_at in islice(self._inside.items(), MAX_LOOKS):
             if pushed_at + GIVE_WAY_SECONDS > now:

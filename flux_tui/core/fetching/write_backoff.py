@@ -1,6 +1,8 @@
-"""Objects that cannot be written here at the moment: a full disk, above all. Nothing of them is granted until a
-while has passed; then one chunk is, to see whether it is better now, and only when that has its place
-all goes on as before. So a full disk costs the swarm a chunk a minute, and the series a few entries.
+"""A backoff for objects that cannot be written here at the moment, mostly because the disk is full. Pure.
+
+When a chunk cannot be written, nothing of its object is granted for a while. Then one chunk is granted as a
+test. When that chunk is written, the fetch goes on as before. So a full disk costs the swarm one chunk a
+minute, and the series a few entries.
 
 Loose chunks all go to the same place, so they are paused together.
 """
@@ -9,31 +11,33 @@ from flux_tui.core.fetching.download import Fetch
 from flux_tui.core.ids import Cid
 
 PAUSE, PAUSE_MAX = 10.0, 60.0
-"""Seconds without grants after a chunk could not be written: doubled each time, up to the second."""
+"""Seconds without grants after a chunk could not be written: the first pause, and the longest. Each pause is
+twice the one before."""
 
 
 class Pauses:
-    """What is paused, and until when."""
+    """The fetches that are paused, and until when."""
 
     def __init__(self) -> None:
         self._until: dict[Cid | None, float] = {}
-        """When it may be tried again; 0: now."""
+        """When a chunk may be tried again; 0: now."""
         self._waits: dict[Cid | None, float] = {}
         """Seconds of the last pause."""
         self._tried: set[Cid | None] = set()
-        """A chunk was granted, and has neither failed nor come yet."""
+        """Keys for which one test chunk was granted that has neither failed nor been written yet."""
 
     @staticmethod
     def key(fetch: Fetch) -> Cid | None:
-        """What is paused together has the same."""
+        """The key of a fetch. Fetches with the same key are paused together."""
         return fetch.root if fetch.tree else None
 
     def known(self, fetch: Fetch) -> bool:
-        """Whether it could not be written before, and nothing of it could be since."""
+        """Whether a chunk of this fetch could not be written, and none was written since."""
         return self.key(fetch) in self._waits
 
     def begin(self, fetch: Fetch, now: float) -> float | None:
-        """A chunk of it could not be written: the seconds to wait; None if that is known already."""
+        """A chunk could not be written: start a pause and return its seconds. None: the pause has started
+        already."""
         key = self.key(fetch)
         if key not in self._tried and key in self._until:
             return None
@@ -44,7 +48,7 @@ class Pauses:
         return wait
 
     def end(self, fetch: Fetch) -> bool:
-        """A chunk of it was written, or it is no longer wanted. Returns whether it was paused."""
+        """A chunk was written, or the fetch has ended: end the pause. Returns whether there was one."""
         if not self._waits:
             return False
         self._tried.discard(self.key(fetch))
@@ -52,7 +56,8 @@ class Pauses:
         return self._waits.pop(self.key(fetch), None) is not None
 
     def grant(self, fetch: Fetch, count: int, now: float) -> int:
-        """How many chunks of it may be granted now. What tries it again is one, and then none for a while."""
+        """How many chunks of this fetch may be granted now: all, none, or one as a test, after which the next
+        test is later."""
         if not self._until or (until := self._until.get(self.key(fetch))) is None:
             return count
         if now < until:
@@ -62,16 +67,16 @@ class Pauses:
         return 1
 
     def alike(self, fetch: Fetch, other: Fetch) -> bool:
-        """Whether what stops one stops the other."""
+        """Whether these two fetches are paused together."""
         return self.key(fetch) == self.key(other)
 
     def hurry(self, fetch: Fetch, now: float) -> None:
-        """Somebody asks for it again: it is tried at once, whatever was to be waited for."""
+        """A person asks for it again: try at once, without waiting for the end of the pause."""
         if (key := self.key(fetch)) in self._until and key not in self._tried:
             self._until[key] = now
 
     def due(self, fetch: Fetch, now: float) -> bool:
-        """Whether what could not be done for it may be tried again now; then the next try is later."""
+        """Whether to try again now what the store could not do. If so, the next try is later."""
         key = self.key(fetch)
         if (until := self._until.get(key)) is not None and (now < until or key in self._tried):
             return False
@@ -81,11 +86,11 @@ class Pauses:
         return True
 
     def next_deadline(self) -> float:
-        """When the first of them is over."""
+        """When the first pause is over; infinity if there is none."""
         return min((until for until in self._until.values() if until), default=float("inf"))
 
     def over(self, now: float) -> set[Cid | None]:
-        """Those that are over: roots, and None for all loose chunks. Each is returned once."""
+        """Keys of pauses that are over: roots, and None for all loose chunks. Each is returned once."""
         found = {key for key, until in self._until.items() if 0 < until <= now}
         self._until.update(dict.fromkeys(found, 0.0))
         return found
