@@ -1,9 +1,11 @@
-"""The actions: one table for keys, footer, help, palette and the command line.
+"""The table of actions, from which keys, footer, help, palette and command line are made.
 
-Each has a name, by which a person rebinds it (`[keys]` in the settings file) and calls it in `:`. A key may be
-two, one after the other (`J s`): the first then does nothing by itself, and the footer shows how it goes on. Whoever
-narrates has three more, of which `n` and `space` are taken from matches and from freezing for as long as
-somebody does (N and F remain); the footer then has an order of its own.
+Each action has a name. A person rebinds it by that name (`[keys]` in the settings file) and types it after
+`:`. A key may be a sequence of two (`J s`). The first key then does nothing alone, and the footer shows the
+possible second keys.
+
+A narrated dashboard has three more actions. They take `n` from the matches of a filter and `space` from
+freezing; N and F remain. The footer then has its own order.
 """
 
 from collections.abc import Collection, Mapping
@@ -12,27 +14,27 @@ from typing import Literal, NamedTuple, TypeAlias
 from textual.binding import Binding, BindingsMap
 
 PRIORITY = ("next-panel", "previous-panel")
-"""What a panel or an input would otherwise take for itself."""
+"""Actions with priority, because a panel or an input would take their keys."""
 
 
 class Action(NamedTuple):
-    """One thing that can be done."""
+    """An action of the dashboard."""
 
     name: str
     run: str
-    """What Textual runs."""
+    """The action string that Textual runs."""
     keys: str
-    """Textual's names, separated by commas; two with a space between are pressed one after the other."""
+    """Textual's names of the keys, separated by commas. Two with a space between are a sequence."""
     help: str
     group: str
     label: str = ""
-    """In the footer; empty: not there."""
+    """The label in the footer. Empty: the action is not in the footer."""
     pair: str = ""
-    """Another action, whose key is shown beside this one's in the footer."""
+    """Another action. The footer shows its key beside this one's."""
     next: str = ""
-    """In the footer, after the first of two keys."""
+    """The label in the footer after the first key of a sequence."""
     on: str = ""
-    """In the footer instead of the label, while it is on."""
+    """The label in the footer while the action is on."""
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -101,11 +103,11 @@ NARRATED: tuple[Action, ...] = (
     Action("narrate-hold", "narrate(0)", "space", "Pause the story, and resume it; the nodes do not stop",
            "Story", "pause story", on="resume story"),
 )  # fmt: skip
-"""Only while somebody narrates; before all others."""
+"""The actions of a narrated dashboard. They come before all others."""
 
 GROUPS = ("Story", "Push", "Look", "Time", "Take", "Leave")
 Situation: TypeAlias = Literal["live", "held", "recording", "told"]
-"""What the footer is for: a node at work, a moment that is held, a recording, a story."""
+"""The situation that the footer is for: a running node, a frozen moment, a recording, a story."""
 FOOTER_ORDERS: Mapping[Situation, tuple[str, ...]] = {
     "live": (
         "want", "help", "quit", "add", "freeze", "filter", "inspect", "zoom", "command", "step", "jump",
@@ -116,16 +118,16 @@ FOOTER_ORDERS: Mapping[Situation, tuple[str, ...]] = {
     "recording": (
         "play", "help", "quit", "step", "inspect", "filter", "live", "freeze", "zoom", "command", "jump",
     ),
-    # Who is told a story looks around, and adds nothing.
+    # A person who follows a story looks around and shares nothing.
     "told": (
         "next", "back", "pause story", "help", "quit", "step", "command", "node", "freeze", "want", "filter",
         "live", "zoom", "inspect", "jump", "add",
     ),
 }  # fmt: skip
-"""What the footer shows in each, the most needed first."""
+"""The labels that the footer shows in each situation, the most needed first."""
 
 JUMP = "jump"
-"""In the footer, beside the first of two keys."""
+"""The label in the footer for the first key of a sequence."""
 
 SIGNS = {
     "slash": "/", "colon": ":", "question_mark": "?", "escape": "esc", "plus": "+", "minus": "-",
@@ -140,10 +142,10 @@ NAMES = {sign: name for name, sign in SIGNS.items()}
 
 
 class Keys:
-    """The table as one person has it: rebound by name."""
+    """The table of actions with the keys of one person, who rebinds actions by name."""
 
     def __init__(self, rebound: Mapping[str, str] | None = None, *, narrated: bool = False) -> None:
-        """Raises ValueError with one sentence: a name or key that is none, or two actions on one key."""
+        """Raise ValueError with one sentence for an unknown name, a bad key, or one key for two actions."""
         self.actions = (*(NARRATED if narrated else ()), *ACTIONS)
         self._keys = {action.name: action.keys for action in (*NARRATED, *ACTIONS)}
         for name, keys in (rebound or {}).items():
@@ -153,7 +155,7 @@ class Keys:
         _check_clashes(self._keys)
 
     def keys(self, action: Action) -> str:
-        """Textual's names of an action's keys."""
+        """Return Textual's names of the keys of an action."""
         found = self._keys[action.name]
         if len(self.actions) > len(ACTIONS) and action.group != "Story":
             taken = {key for other in NARRATED for key in self._keys[other.name].split(",")}
@@ -161,40 +163,43 @@ class Keys:
         return found
 
     def starts(self) -> list[str]:
-        """The first keys of those that are two."""
+        """Return the first keys of all sequences."""
         found = [
             key.split(" ")[0] for action in self.actions for key in self.keys(action).split(",") if " " in key
         ]
         return list(dict.fromkeys(found))
 
     def after(self, start: str) -> dict[str, Action]:
-        """How a first key goes on."""
+        """Return the second keys that can follow a first key, with their actions."""
         pairs = [
             (key.partition(" "), action) for action in self.actions for key in self.keys(action).split(",")
         ]
         return {second: action for (first, _, second), action in pairs if first == start and second}
 
     def letter(self, name: str) -> str:
-        """The second of two keys that do this; empty: there is none."""
+        """Return the second key of the sequence for an action, or an empty string if it has none."""
         action = self.named(name)
         return next((key.partition(" ")[2] for key in self.keys(action).split(",") if " " in key), "")
 
     def named(self, name: str) -> Action:
-        """An action of this dashboard, which has it."""
+        """Return an action of this dashboard by its name. It must exist."""
         return next(action for action in self.actions if action.name == name)
 
     def shown(self, action: Action) -> str:
-        """An action's first key, as a person reads it."""
+        """Return the first key of an action, as a person reads it."""
         first = self.keys(action).split(",")[0]
         return sign(first)
 
     def all_shown(self, action: Action) -> str:
-        """All of its keys, as a person reads them."""
+        """Return all keys of an action, as a person reads them."""
         keys = self.keys(action)
         return (", " if " " in keys else " ").join(sign(key) for key in keys.split(",") if key)
 
     def bindings(self) -> BindingsMap:
-        """What Textual needs. (Its own keymap would take a key from all who share it.)"""
+        """Return the bindings for Textual.
+
+        Textual's own keymap is not used: it would take a key away from every action that has it.
+        """
         found = [
             Binding(
                 keys, action.run, action.label or action.help, show=bool(action.label), tooltip=action.help,
@@ -207,7 +212,7 @@ class Keys:
         return BindingsMap(found)
 
     def footer(self, situation: Situation = "live", on: Collection[str] = ()) -> list[tuple[int, str, str]]:
-        """Keys and labels with their importance (0 is the highest). `on`: the names of actions that are on."""
+        """Return keys and labels with their importance; 0 is the highest. `on`: the actions that are on."""
         order = FOOTER_ORDERS[situation]
         by_name = {action.name: action for action in self.actions}
         found = []
@@ -222,12 +227,12 @@ class Keys:
 
 
 def action_named(name: str) -> Action | None:
-    """An action by its name."""
+    """Return an action by its name, or None."""
     return next((action for action in ACTIONS if action.name == name), None)
 
 
 def sign(key: str) -> str:
-    """A key, or two, as a person reads them."""
+    """Return a key or a sequence as a person reads it."""
     return " ".join(SIGNS.get(part, part) for part in key.split(" "))
 
 

@@ -1,1 +1,1 @@
-"""The dashboard itself: the board of panels, its actions, and how it is left."""
+"""The app: the board of panels, its actions, and how a person leaves it."""

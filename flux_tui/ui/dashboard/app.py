@@ -1,4 +1,4 @@
-"""The dashboard: the board, what its keys do, its prompt, and how it is left."""
+"""The app: the board with its keys, its prompt, signals, and leaving."""
 
 import asyncio
 import os
@@ -32,13 +32,13 @@ from flux_tui.ui.widgets.prompt import Prompt, PromptInput
 from flux_tui.ui.widgets.strips import Keybar
 
 HANGUP_SECONDS = 1.0
-"""After its terminal is gone, the process is too."""
+"""The process ends this long after its terminal is gone."""
 SETTLED_SECONDS = 1.0
-"""After the first frame, until what was made at the start is there."""
+"""Seconds after the first frame until the garbage collector is set up (`collector.settle`)."""
 
 
 class Dashboard(TimeActions, PushActions, LookActions):
-    """Returns True where the node is to run on (`d`), False where one that was started here may stop."""
+    """The app. It returns True if the node keeps running (`d`), False if a node that was started here may stop."""
 
     def __init__(
         self, place: Place, *, theme: str = "", crash_log: Path | None = None, **options: Any
@@ -46,12 +46,12 @@ class Dashboard(TimeActions, PushActions, LookActions):
         super().__init__(place, **options)
         self._crash_log = crash_log
         self._held_back: list[events.Key] | None = None
-        """Keys that came while a line was being taken from the prompt; None: none is."""
+        """Keys that came while a line was being read from the prompt. None: no line is."""
         self.ended_by: int | None = None
-        """The signal that ends it."""
+        """The signal that ends the dashboard."""
         self._ended_at = 0.0
         self.has_terminal = False
-        """Whether a terminal is ours, which can go away."""
+        """Whether the dashboard has a terminal, which can go away."""
         for own in THEMES:
             self.register_theme(own)
         self.theme = theme or THEMES[0].name
@@ -59,15 +59,17 @@ class Dashboard(TimeActions, PushActions, LookActions):
     # ── keys ────────────────────────────────────────────────────────────────────────────────────
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """What has priority over a window or an input is taken back while one is open."""
+        """Turn off the actions with priority while a window or the prompt is open."""
         if action in ("next_panel", "previous_panel", "narrate"):
             return len(self.screen_stack) == 1 and not self.prompt.kind
         return True
 
     async def on_event(self, event: events.Event) -> None:
-        """A key of a panel acts before the next one is looked at: handed on from widget to widget, as Textual
-        does it, what follows `:` in a paste or from fast fingers would still go to the panel. And what follows
-        the line's end waits until it is known what has the keys then.
+        """Run the action of a key in a panel before the next key is read.
+
+        Textual hands a key on from widget to widget. The keys after `:`, in a paste or from fast fingers,
+        would then still go to the panel. Keys after the end of a line wait until it is known what has the
+        focus then.
         """
         if not isinstance(event, events.Key) or event.is_forwarded:
             await super().on_event(event)
@@ -81,7 +83,7 @@ class Dashboard(TimeActions, PushActions, LookActions):
             await super().on_event(event)
 
     async def _act(self, event: events.Key) -> bool:
-        """Do what a key is bound to in a panel; whether it was taken."""
+        """Run the action that a key has in a panel. Return whether there was one."""
         if self.begun and await self._go_on(event.key):
             return True
         if isinstance(self.focused, PromptInput) and event.key == "enter":
@@ -94,23 +96,26 @@ class Dashboard(TimeActions, PushActions, LookActions):
         return False
 
     def action_begin(self, start: str) -> None:
-        """The first of two keys."""
+        """Begin a sequence of two keys."""
         self.begun = start
         self.show_footer()
 
     async def _go_on(self, key: str) -> bool:
-        """The second of two keys; whether it was taken. Any other one is as `esc`: nothing is done."""
+        """Handle the second key of a sequence.
+
+        Return whether it was used. Any unknown key ends the sequence, as esc does.
+        """
         action = self.keys.after(self.begun).get(key)
         self.begun = ""
         self.show_footer()
         if len(self.screen_stack) > 1 or not isinstance(self.focused, LinesPanel):
-            return False  # a click has opened something else
+            return False  # a click has opened something else meanwhile
         if action is not None:
             await self.run_action(action.run)
         return True
 
     def _hand_on(self) -> None:
-        """The keys that were held back."""
+        """Post the keys that were held back."""
         keys, self._held_back = self._held_back or [], None
         for key in keys:
             self.post_message(events.Key(key.key, key.character))
@@ -141,7 +146,7 @@ class Dashboard(TimeActions, PushActions, LookActions):
             await self.run_action(action.run)
 
     def get_system_commands(self, screen: Screen[Any]) -> Any:
-        """The palette: our actions first, then Textual's own."""
+        """Return the palette: our actions first, then Textual's."""
         for action in self.keys.actions:
             if action.name != "palette":
                 name = action.name.replace("-", " ").capitalize()
@@ -222,7 +227,7 @@ class Dashboard(TimeActions, PushActions, LookActions):
             await self.run_action(outcome.action)
 
     def _set(self, outcome: Outcome) -> None:
-        """The dashboard's own words of the command line. Raises ValueError."""
+        """Apply a setting of the command line. Raise ValueError."""
         argument = outcome.argument
         match outcome.setting:
             case "":
@@ -261,7 +266,7 @@ class Dashboard(TimeActions, PushActions, LookActions):
     # ── leaving ─────────────────────────────────────────────────────────────────────────────────
 
     async def run_async(self, **options: Any) -> Any:
-        """Before the terminal is taken, it is known how it is given back."""
+        """Install the signal handlers before Textual takes the terminal, so that it can always be restored."""
         if self.has_terminal and threading.current_thread() is threading.main_thread():
             for number in heeded():
                 asyncio.get_running_loop().add_signal_handler(number, self.end_by, number)
@@ -270,7 +275,7 @@ class Dashboard(TimeActions, PushActions, LookActions):
     def on_mount(self) -> None:
         if self.has_terminal:
             self.set_timer(SETTLED_SECONDS, settle)
-        if self.ended_by is not None:  # it came before there was anything to end
+        if self.ended_by is not None:  # the signal came before the app ran
             self.exit(True)
 
     async def action_quit(self) -> None:
@@ -280,11 +285,14 @@ class Dashboard(TimeActions, PushActions, LookActions):
         self.exit(True)
 
     def end_by(self, number: int) -> None:
-        """A signal ends the dashboard: it leaves the terminal as it was. A terminal that is gone, or a second signal
-        a while after the first, ends it whatever still has to be done."""
+        """End the dashboard because of a signal, and restore the terminal.
+
+        If the terminal is gone, or a second signal comes a while after the first, the process ends without
+        waiting for pending work.
+        """
         if self.ended_by is None:
             self.ended_by, self._ended_at = number, time.monotonic()
-            # From the background, too, where a change of the terminal's settings would stop this process.
+            # In the background, a change of the terminal's settings would otherwise stop this process.
             signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         elif time.monotonic() - self._ended_at > AGAIN_SECONDS:
             os._exit(128 + number)
@@ -295,13 +303,13 @@ class Dashboard(TimeActions, PushActions, LookActions):
         self.exit(True)
 
     def _handle_exception(self, error: Exception) -> None:
-        """A fault of our own: the report goes to a file, never over the screen."""
+        """Write the report of an error in the dashboard to a file, never over the screen."""
         if self._crash_log is None:
             super()._handle_exception(error)
             return
         where = f"the report is in {self._crash_log}"
         try:
-            # Not through a link that somebody else made, where it is in a folder for all.
+            # Do not follow a link, which somebody else may have made in a shared folder.
             descriptor = open_regular(self._crash_log, APPEND | os.O_NOFOLLOW, 0o600)
             with open(descriptor, "a", encoding="utf-8") as log:
                 log.write(time.strftime("%Y-%m-%d %H:%M:%S\n"))
@@ -317,7 +325,10 @@ class Dashboard(TimeActions, PushActions, LookActions):
 
 
 def run_dashboard(app: Dashboard) -> bool:
-    """Show it until the person leaves. Returns whether the node is to run on. Raises Ended if a signal ends it."""
+    """Run the dashboard until the person leaves. Return whether the node keeps running.
+
+    Raises Ended if a signal ends the dashboard.
+    """
     app.has_terminal = True
     stays = bool(app.run())
     if app.ended_by is not None:

@@ -1,8 +1,8 @@
-"""The board: panels over one state, one ticker, one place to look at. What the keys do is in the `…_actions`
-modules, which add to it; app.py puts them together.
+"""The board: panels over one state, with one ticker.
 
-The series file is the interface: the board folds what is new a few times a second and shows the state at
-the cursor. It never imports the network or the node, so its first frame does not wait for either.
+The `…_actions` modules add what the keys do, and app.py puts them together. The series file is the interface:
+the board folds new entries a few times a second and shows the state at the cursor. It never imports the
+network or the node, so its first frame waits for neither.
 """
 
 import time
@@ -29,15 +29,15 @@ from flux_tui.ui.widgets.series import SeriesPanel
 from flux_tui.ui.widgets.strips import Keybar
 
 BEHIND_SECONDS = 1.0
-"""Between two frames behind a window."""
+"""Seconds between two frames behind a window."""
 LOOK_SECONDS = 0.02
-"""Between two slices of a search."""
+"""Seconds between two slices of a search."""
 TYPING_SECONDS = 0.2
-"""After a key, in which the next one is likely."""
+"""Seconds after a key in which the next one is likely."""
 QUIET_SECONDS = 5.0
-"""After which nobody is at the keys."""
+"""Seconds without a key after which nobody is typing."""
 READING_SECONDS = 0.1
-"""Between two frames while a long series is read."""
+"""Seconds between two frames while a long series is read."""
 
 ROWS: dict[str, Callable[[View], list[Row]]] = {
     "pending": pending_rows,
@@ -49,7 +49,7 @@ ROWS: dict[str, Callable[[View], list[Row]]] = {
 
 
 class Board(Around):
-    """Shows a place; knows nothing of keys."""
+    """Shows a place. It knows nothing of keys."""
 
     def on_mount(self) -> None:
         for panel in self.query(LinesPanel):
@@ -69,7 +69,7 @@ class Board(Around):
         self.call_after_refresh(self.show_all)
 
     def selected_root(self) -> Cid | None:
-        """The object that is selected, or that the selected entry is about."""
+        """Return the object that is selected, or that the selected entry is about."""
         key = self.panel().selected
         if key is None or self.panel().selected_index() < 0:
             return None
@@ -82,7 +82,10 @@ class Board(Around):
     # ── the ticker ──────────────────────────────────────────────────────────────────────────────
 
     def _tick_unless_typing(self) -> None:
-        """A tick, unless keys follow each other: the next of them would wait for its frame, and brings one itself."""
+        """Run a tick, unless the person is typing.
+
+        The next key would wait for the frame of the tick, and it draws a frame anyway.
+        """
         now = time.monotonic()
         since = now - self._pressed_at
         if since >= TYPING_SECONDS or now - self._ticked_at >= 2 * TICK_SECONDS:
@@ -90,16 +93,16 @@ class Board(Around):
         take_turn(quiet=since > QUIET_SECONDS)
 
     def typed(self) -> None:
-        """A key has come, for a panel or for a line that is typed."""
+        """Note that a key came, for a panel or for an input."""
         self._pressed_at = time.monotonic()
 
     def pressed(self) -> None:
-        """A key has done what it does: what is due is shown in one frame with it."""
+        """Draw a frame after the action of a key, if a tick is due."""
         if time.monotonic() - self._ticked_at >= TICK_SECONDS:
             self.tick()
 
     def tick(self) -> None:
-        """Take in what is new, and show it."""
+        """Read new entries, and show them."""
         if not self.is_running or not self.screen_stack:
             return
         self._ticked_at = time.monotonic()
@@ -114,10 +117,10 @@ class Board(Around):
         self.show_all(ticked=True)
 
     def play_on(self) -> None:
-        """Move the cursor on, while a recording plays."""
+        """Move the cursor on while the series is played."""
 
     def narrate(self) -> None:
-        """Say what the narrator says, and look where it points."""
+        """Show the caption of the narrator, and its place and panel."""
         if self.narrator is None:
             return
         caption = self.narrator.caption
@@ -134,7 +137,7 @@ class Board(Around):
                 self.go_to_panel(wanted)
 
     def go_to_panel(self, name: str) -> None:
-        """Give a panel the keys."""
+        """Give the focus to a panel."""
         self.current = name
         self.mark_current()
         self.screen.set_focus(self.panel(name))
@@ -156,7 +159,7 @@ class Board(Around):
         self.tick()
 
     def show_all(self, *, ticked: bool = False) -> None:
-        """Every panel, from one state. On a tick with nothing new, only when something would look different."""
+        """Draw every panel from one state. On a tick, draw only if something would look different."""
         if not self.is_running or not self.screen_stack:
             return
         screen = self.screen_stack[0]
@@ -164,7 +167,7 @@ class Board(Around):
         if ticked and fresh == self._shown and not self.series.looking:
             return
         if ticked and len(self.screen_stack) > 1:
-            # Behind a window every change draws the whole screen: once a second is enough there.
+            # Behind a window, every change draws the whole screen. There, once a second is enough.
             if time.monotonic() - self._behind_shown < BEHIND_SECONDS:
                 return
             self._behind_shown = time.monotonic()
@@ -181,20 +184,20 @@ class Board(Around):
                     panel.set_legend(no_legend(view))
 
     def _look_on(self) -> None:
-        """A filter looks further back, a slice at a time, between keys and frames."""
+        """Read the next slice for a filter or the folding, between keys and frames."""
         self._looks = False
         if self.is_running and self.screen_stack:
             self.series.update_view(self.view(self.series.columns))
             self._keep_looking()
 
     def _keep_looking(self) -> None:
-        """Have the next slice, if there is more to look at."""
+        """Schedule the next slice, if there is more to read."""
         if self.series.looking and not self._looks:
             self._looks = True
             self.set_timer(LOOK_SECONDS, self._look_on)
 
     def _fresh(self) -> tuple[object, ...]:
-        """What a frame depends on: entries, and the time as far as it is shown."""
+        """Return everything that a frame depends on: entries, and the time as precisely as it is shown."""
         now = self.view(0).now
         state = self.source.state
         counting = state.pending or any(peer.until and peer.until > now for peer in state.peers.values())
@@ -208,7 +211,7 @@ class Board(Around):
         if not wanted:
             return rows
         found = matching(rows, wanted, masked=self.masked)
-        return [] if all(row.title for row in found) else found  # and why, is said there
+        return [] if all(row.title for row in found) else found  # the panel then says why it is empty
 
     def _note(self, name: str) -> Plain:
         state = self.source.state

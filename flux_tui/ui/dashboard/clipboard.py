@@ -1,4 +1,4 @@
-"""Copying: by the terminal (OSC 52), and by the system's own clipboard where there is one."""
+"""Copy text through the terminal (OSC 52), and through the clipboard of the system where there is one."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ SECONDS = 2
 
 
 def copy(text: str, by_terminal: Callable[[str], None]) -> str:
-    """Copy `text`, and say how: not every terminal listens, and a person should know where to look."""
+    """Copy `text`, and return how, because not every terminal supports it."""
     by_terminal(text)
     for command, needs in NATIVE:
         if os.environ.get(needs) and shutil.which(command[0]):

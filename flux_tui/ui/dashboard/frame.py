@@ -1,4 +1,4 @@
-"""What the board is made of: its widgets and their layout, the place that is looked at, and the view of it."""
+"""The parts of the board: its widgets and their layout, the place it shows, and the view of that place."""
 
 import os
 import time
@@ -37,14 +37,14 @@ from flux_tui.ui.widgets.strips import Keybar, LineStrip, Tabs, TimeStrip
 
 REMOTE = bool(os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
 TICK_SECONDS = 0.5 if REMOTE else 0.25
-"""One ticker for all panels: calmer over SSH."""
+"""The interval of the one ticker for all panels. It is longer over SSH."""
 ASCII = AsciiFilter()
 GUARD = Guard()
 Part = TypeVar("Part", bound=Widget)
 
 
 class Frame(App[bool]):
-    """Widgets over one place; what they show, those who add to it decide."""
+    """The widgets over one place. The subclasses decide what they show."""
 
     CSS_PATH = "styles/app.tcss"
     TITLE = "flux-tui"
@@ -80,16 +80,15 @@ class Frame(App[bool]):
         self.sorts = {name: Sort() for name in TABLES}
         self.panel_filters: dict[str, Filter] = {}
         self._ran: float | None = None
-        """When the node was started that was last seen running."""
+        """The start time of the node that was last seen running."""
         self.held_now: float | None = None
-        """What "now" is while the cursor is held where it was frozen or played; elsewhere it is the entry's
-        time."""
+        """The time shown as "now" while the cursor is frozen by hand or plays. None: the time of the entry."""
         self.playing: int | None = None
-        """How many times as fast; None: not."""
+        """The speed of playing. None: not playing."""
         self.prompt = prompt or Prompt(id="prompt")
         self.prompt.masked = masked
         self.begun = ""
-        """The first of two keys, once it was pressed."""
+        """The first key of a sequence, once it was pressed."""
         self._timelines: dict[str, Timeline] = {}
         self._narrated_place: str | None = None
         self._narrated_step = 0
@@ -102,17 +101,17 @@ class Frame(App[bool]):
         self._reading_shown = 0.0
         self._behind_shown = 0.0
         self._looks = False
-        """Whether a search goes on by itself."""
+        """Whether the next slice of a search is scheduled."""
         self._ticked_at = self._pressed_at = 0.0
 
     @property
     def source(self) -> Source:
-        """The series that is looked at, with its cursor."""
+        """The series of the place, with its cursor."""
         return self.place.source
 
     @property
     def timeline(self) -> Timeline:
-        """The strip of the series that is looked at."""
+        """The strip of time of the series."""
         found = self._timelines.get(self.place.title)
         if found is None:
             found = Timeline(self.source, whole=self.place.recording)
@@ -120,15 +119,19 @@ class Frame(App[bool]):
         return found
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """What all that is drawn goes through: the guard, and to ASCII, where there is no more. Not what makes the
-        sixteen colours of a terminal true ones: nothing here has any, and every line would go through it."""
+        """Return the filters for every drawn line: the guard, and the ASCII filter where the terminal needs
+        it.
+
+        Textual's filter for the sixteen ANSI colours is left out. Nothing here uses them, and every line
+        would go through it.
+        """
         found = [one for one in super().get_line_filters() if not isinstance(one, ANSIToTruecolor)]
         return [*found, GUARD] if self.glyphs.unicode else [*found, GUARD, ASCII]
 
     # ── layout ──────────────────────────────────────────────────────────────────────────────────
 
     def get_default_screen(self) -> Screen[Any]:
-        """The board's, shaped from the start: what has another shape after a moment is styled twice."""
+        """Return the board's screen with its final classes. A screen that changes its classes is styled twice."""
         return Screen(id="_default", classes=" ".join(self._shape()[SCREEN]))
 
     def _shape(self) -> dict[str, set[str]]:
@@ -162,7 +165,7 @@ class Frame(App[bool]):
         yield Keybar(id="footer")
 
     def say_where_empty(self) -> None:
-        """What each panel says where it has nothing to show."""
+        """Set the text of each panel for when it is empty."""
         for name in PANELS:
             self.panel(name).empty = empty_words(
                 name, self.keys, recording=self.place.recording,
@@ -178,38 +181,46 @@ class Frame(App[bool]):
         timeout: float | None = None,
         markup: bool = False,
     ) -> None:
-        """A word on what a key did, in the place of the one before: there is a line for one. Every notice comes by
-        here, Textual's own included, and none is taken for markup: there may be names in it."""
+        """Show a notice on what a key did, instead of the one before, as there is one line for it.
+
+        Every notice goes through here, Textual's included. None is parsed as markup, because it may contain
+        names.
+        """
         self.clear_notifications()
         super().notify(plain(message), title=plain(title), severity=severity, timeout=timeout, markup=False)
 
     def copy_to_clipboard(self, text: str) -> None:
-        """Exact; of a path that is not UTF-8, which a terminal cannot be handed, what is shown of it."""
+        """Copy the exact text. A path that is not UTF-8 cannot be sent to a terminal, so its shown form is
+        copied.
+        """
         super().copy_to_clipboard(text if is_text(text) else plain(text))
 
     def action_help_quit(self) -> None:
-        """Ctrl+C, by which many people try to leave."""
+        """Answer Ctrl+C, with which many people try to leave."""
         self.notify(f"{self.keys.shown(self.keys.named('quit'))} leaves", timeout=4)
 
     def mark_current(self) -> None:
-        """Show the current panel, where not all fit."""
+        """Show the current panel, where not all panels fit."""
         fit(self.screen_stack[0], self.size, self.current)
 
     def panel(self, name: str | None = None) -> LinesPanel:
-        """A panel by its name; the current one."""
+        """Return a panel by its name, or the current one."""
         return self.screen_stack[0].query_one(f"#{name or self.current}", LinesPanel)
 
     @property
     def series(self) -> SeriesPanel:
-        """The first panel."""
+        """The Series panel."""
         return self.screen_stack[0].query_one(SeriesPanel)
 
     # ── what is looked at ───────────────────────────────────────────────────────────────────────
 
     @property
     def alive(self) -> bool:
-        """Whether a node writes this series now. One that runs is asked after once a second, and at each tick where
-        somebody tells of it; one that does not is looked for at each tick, as it may just have come up."""
+        """Whether a node writes this series now.
+
+        A running node is checked once a second, and at each tick in a narrated demo. Otherwise the check is
+        at each tick, as a node may just have started.
+        """
         now = time.monotonic()
         seldom = self._alive and self.narrator is None
         if now - self._alive_asked >= (1.0 if seldom else TICK_SECONDS / 2):
@@ -224,7 +235,7 @@ class Frame(App[bool]):
         return self.source.state
 
     def view(self, width: int, name: str = "") -> View:
-        """The state at the cursor, and the time there, for a panel of that width."""
+        """Return the view of the state and the time at the cursor, for a panel of that width."""
         state = self.source.state
         if self.source.frozen:
             now = state.at if self.held_now is None else self.held_now

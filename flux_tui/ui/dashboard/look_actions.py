@@ -1,4 +1,4 @@
-"""Actions on what is looked at: panels, zoom, filters, sorting, folding, inspecting, copying, masking."""
+"""Actions that change the view: panels, zoom, filters, sorting, folding, inspecting, copying, masking."""
 
 import time
 from pathlib import Path
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class LookActions(Board):
-    """Nothing here changes anything but what is seen."""
+    """Actions that change only what is shown."""
 
     # ── panels ──────────────────────────────────────────────────────────────────────────────────
 
@@ -48,7 +48,7 @@ class LookActions(Board):
     @on(events.DescendantFocus)
     def _focused(self, event: events.DescendantFocus) -> None:
         if self.focused is not event.widget:
-            return  # old news: something else has the keys by now
+            return  # the focus has moved on meanwhile
         if event.widget.id in PANELS and event.widget.id != self.current:
             self.current = event.widget.id
             self.mark_current()
@@ -98,7 +98,7 @@ class LookActions(Board):
         self.show_all()
 
     def sort_columns(self, *, shown: bool = False) -> list[str]:
-        """What the current table can be sorted by; `shown`: of what there is room for."""
+        """Return the columns by which the current table can be sorted. `shown`: only those that fit."""
         if self.current not in TABLES:
             return []
         width = self.panel().columns
@@ -108,7 +108,7 @@ class LookActions(Board):
         return [column.name for column in columns if column.head]
 
     def sort_by(self, column: str) -> None:
-        """Sort the current table by a column; the other way round, if it is already."""
+        """Sort the current table by a column. If it is sorted by it already, reverse the order."""
         sort = self.sorts[self.current]
         self.sorts[self.current] = Sort(column, not sort.falling if sort.column == column else True)
         self.show_all()
@@ -130,13 +130,13 @@ class LookActions(Board):
             self.prompt.open("filter", "/", FILTERS, completer=self.complete_filter)
 
     def _can_filter(self) -> bool:
-        """Whether the current panel has lines to filter; said, if not."""
+        """Return whether the current panel has lines to filter. If not, tell the person."""
         if self.current == "throughput":
             self.notify(NOT_FILTERED, timeout=3)
         return self.current != "throughput"
 
     def complete_filter(self, text: str) -> list[str]:
-        """How a filter can go on."""
+        """Return completions of a filter."""
         return []
 
     def action_match(self, direction: int) -> None:
@@ -204,7 +204,7 @@ class LookActions(Board):
             self.show_entry(seq)
 
     def show_entry(self, seq: int) -> None:
-        """Hold the cursor at an entry, and show it."""
+        """Freeze the cursor at an entry, and show it."""
 
     @on(LinesPanel.Chosen)
     def _chosen(self) -> None:
@@ -234,7 +234,7 @@ class LookActions(Board):
             self.take(ticket_of(self.state, found))
 
     def on_inspect_screen_copy(self, message: "InspectScreen.Copy") -> None:
-        """What a window of Inspect was asked to copy."""
+        """Copy a text for a window of Inspect."""
         self.take(message.text)
 
     def take(self, text: str) -> None:
@@ -255,7 +255,7 @@ class LookActions(Board):
         self.notify(self._in_a_line("saved ", saved.name if self.masked else str(saved)), timeout=6)
 
     def _in_a_line(self, before: str, text: str, after: str = "") -> str:
-        """Words that cover no more than the footer's line: the text in their middle is cut where it has to be."""
+        """Return words that fit in the line of the footer. The text in their middle is cut if needed."""
         room = max(16, self.size.width - cells.width(before) - cells.width(after) - 3)
         return f"{before}{cells.cut(plain(text), room)}{after}"
 

@@ -1,4 +1,4 @@
-"""What a dashboard looks at: one home or one recording."""
+"""What a dashboard shows: one home or one recording."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,23 +10,23 @@ from flux_tui.ui.series.cursor import Source
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A series to show, and what can be done with its node."""
+    """A series to show, and what a person can do with its node."""
 
     title: str
     source: Source
     push: Callable[[Command], None] | None = None
-    """Into the node; None: a recording, into which nothing can be pushed."""
+    """Pushes a command into the node. None: this is a recording."""
     node_alive: Callable[[], bool] = lambda: False
     restart: Callable[[], None] | None = None
-    """Starts the node again, and returns at once; what it came to is in `trouble` or in the series."""
+    """Starts the node again, and returns at once. The outcome is in `trouble` or in the series."""
     starting: Callable[[], bool] = lambda: False
-    """Whether one is being started now."""
+    """Whether a node is being started now."""
     trouble: Callable[[], str | None] = lambda: None
-    """What is wrong around the node: one sentence."""
+    """What is wrong with the node, in one sentence."""
     names: Mapping[PeerId, str] = field(default_factory=dict)
-    """What people call peers, where somebody knows it; may grow. Peer ids are shown for all others."""
+    """Names of peers, where they are known. More may come. Other peers are shown by id."""
 
     @property
     def recording(self) -> bool:
-        """Whether no node can ever write this."""
+        """Whether this is a recording, which no node writes."""
         return self.push is None

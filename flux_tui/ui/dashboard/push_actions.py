@@ -1,4 +1,4 @@
-"""Actions that push commands into the node: want, add, cancel, retry; and starting it again."""
+"""Actions that push commands into the node (want, add, cancel, retry), or start it again."""
 
 import secrets
 from collections.abc import Sequence
@@ -17,20 +17,20 @@ from flux_tui.ui.dashboard.board import Board
 from flux_tui.ui.widgets.shown import MAX_PASTED
 
 SOON = 0.05
-"""Seconds after which what was pushed is looked for in the series."""
+"""Seconds until the board looks for the result of a command in the series."""
 NOTHING_HERE = "this is a recording: nothing can be pushed"
 
 
 def new_mark() -> str:
-    """A mark for a command, to find its outcome in the series."""
+    """Return a mark for a command, to find its outcome in the series."""
     return secrets.token_hex(6)
 
 
 class PushActions(Board):
-    """Fire and forget: what comes of a command is in the series."""
+    """Actions that push commands. They do not wait: the outcome of a command is in the series."""
 
     def push_commands(self, commands: Sequence[Command], done: str) -> bool:
-        """Push into the node; `done` says so."""
+        """Push commands into the node, then show `done`. Show an error as a notice."""
         try:
             self.push_or_raise(commands, done)
         except ValueError as error:
@@ -39,13 +39,13 @@ class PushActions(Board):
         return True
 
     def push_or_raise(self, commands: Sequence[Command], done: str) -> None:
-        """The same for those who say themselves what is wrong. Raises ValueError with one sentence."""
+        """Push commands into the node, then show `done`. Raise ValueError with one sentence."""
         if self.place.push is None:
             raise ValueError(NOTHING_HERE)
         for command in commands:
             try:
                 self.place.push(command)
-            except Exception as error:  # HomeError: the node is not there; the sentence says so
+            except Exception as error:  # HomeError: the node does not run; its sentence says so
                 raise ValueError(str(error)) from error
         self.notify(done, timeout=3)
         self.set_timer(SOON, self.tick)
@@ -56,7 +56,7 @@ class PushActions(Board):
         self.open_wants("")
 
     def open_wants(self, text: str) -> None:
-        """The window for wants, with a text in it."""
+        """Open the window for wants, with a text in it."""
         from flux_tui.ui.screens.typing import WantScreen
 
         def push(commands: list[Command] | None) -> None:
@@ -72,7 +72,7 @@ class PushActions(Board):
         self.open_add("")
 
     def open_add(self, text: str) -> None:
-        """The window for adding, with a text in it."""
+        """Open the window for adding, with a text in it."""
         from flux_tui.ui.screens.typing import AddScreen
 
         ticket = self.keys.shown(self.keys.named("ticket"))
@@ -88,7 +88,10 @@ class PushActions(Board):
         self.push_screen(AddScreen(folder_here(), masked=self.masked, text=text), push)
 
     def on_paste(self, event: events.Paste) -> None:
-        """Pasted where nothing is typed: a ticket or a CID, or a file that was dropped, says itself what for."""
+        """Handle a paste outside of any input.
+
+        A ticket or a CID opens the window for wants. A dropped file opens the window for adding.
+        """
         if len(self.screen_stack) > 1 or self.prompt.kind or not self._can_push():
             return
         words = ticket_words(event.text[:MAX_PASTED])
@@ -100,7 +103,7 @@ class PushActions(Board):
             self.notify("what was pasted is neither a ticket nor a path", timeout=4)
 
     def action_hold(self) -> None:
-        """The command line, begun: how many replicas is a person's to say."""
+        """Open the command line with `hold` and the selected object. The person adds the number of replicas."""
         if not self._can_push():
             return
         root = self.selected_root()
@@ -108,7 +111,7 @@ class PushActions(Board):
         self.begin_command(f"hold {root if ' ' in called or '…' in called else called}".rstrip() + " ")
 
     def begin_command(self, text: str) -> None:
-        """Open the command line with something in it."""
+        """Open the command line with a text in it."""
 
     def action_cancel(self) -> None:
         if not self._can_push():
@@ -126,7 +129,7 @@ class PushActions(Board):
             self.panel().step_aside()
 
     def action_remove(self) -> None:
-        """Ask first, and say what it does and what it leaves alone."""
+        """Stop sharing the selected object, after a question that says what this does and does not change."""
         if not self._can_push():
             return
         from flux_tui.ui.screens.confirm import ConfirmScreen
@@ -160,7 +163,7 @@ class PushActions(Board):
         self.push_screen(ConfirmScreen(question, *facts), answer)
 
     def _not_shared(self, root: Cid) -> Plain | None:
-        """What to press or type for an object that is not shared; None: it is."""
+        """Return what to press or type for an object that is not shared. None: it is shared."""
         name, found = self.view(80).name(root), self.state.objects[root]
         pending = self.state.pending.get(root)
         if pending is not None and not pending.held:
@@ -171,7 +174,7 @@ class PushActions(Board):
         return None
 
     def _selected_add(self) -> str | None:
-        """The path of an add that is under way, if the selected entry tells of it."""
+        """Return the path of a running add, if the selected entry is about it."""
         key = self.panel().selected
         if self.current != "series" or key is None or self.panel().selected_index() < 0:
             return None
@@ -210,7 +213,7 @@ class PushActions(Board):
             self.notify("starting the node", timeout=3)
 
     def _chosen_cids(self) -> tuple[Cid, ...]:
-        """What is marked in Pending or Retries, or else selected there."""
+        """Return the wants that are marked in Pending or Retries, or else the selected one."""
         if self.current not in ("pending", "retries"):
             return ()
         panel = self.panel()
@@ -228,7 +231,7 @@ class PushActions(Board):
         self.show_all()
 
     def _can_push(self) -> bool:
-        """Whether there is anybody to push it into; said before anything is typed."""
+        """Return whether a node takes commands. If not, tell the person before they type anything."""
         if self.place.push is None:
             self.notify(NOTHING_HERE, severity="warning")
             return False

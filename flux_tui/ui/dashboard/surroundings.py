@@ -1,6 +1,4 @@
-"""What is around the panels: the header, the word on a node that is gone, the guide, the strip of time, the
-footer.
-"""
+"""The lines around the panels: header, message about a node that is gone, guide, strip of time, footer."""
 
 import time
 from typing import Any
@@ -21,14 +19,14 @@ from flux_tui.ui.widgets.shown import Words
 from flux_tui.ui.widgets.strips import LineStrip, Tabs
 
 AGO_WIDTH, DAY_WIDTH = 80, 100
-"""Columns from which the header tells how long ago a moment was, and of which day it is."""
+"""From 80 columns, the header shows how long ago a moment was. From 100, it shows the day, too."""
 
 
 class Around(Frame):
     """The lines above and below the panels."""
 
     def show_strips(self, screen: Screen[Any]) -> None:
-        """All of them, from the state at the cursor."""
+        """Draw all strips from the state at the cursor."""
         width = self.size.width
         view = self.view(width)
         status, note = self._status()
@@ -46,7 +44,7 @@ class Around(Frame):
             trouble.tell(plain(text))
 
     def _guide(self, view: View) -> list[Line]:
-        """What to do next: to whom the screen is new, and whose node can do it."""
+        """Return the lines of the guide, if a live node can act on them."""
         busy = self.narrator is not None or self.source.frozen or self.source.loading
         if busy or self.place.recording or not (self.alive or self._starting()):
             return []
@@ -60,11 +58,11 @@ class Around(Frame):
 
     @property
     def strip_left(self) -> int:
-        """Where the strip of time begins."""
+        """The column where the strip of time begins."""
         return len(f" {self.timeline.words} ") if self.size.width >= 80 else 1
 
     def _gone(self) -> str | None:
-        """That the node is gone, and what to do."""
+        """Return a message that the node is gone, and what to press. None: it is not."""
         if self.place.recording or self.alive or self.source.loading:
             return None
         trouble = self.place.trouble()
@@ -81,7 +79,7 @@ class Around(Frame):
         return self.place.starting() and not self.place.trouble()
 
     def _status(self) -> tuple[Span, str]:
-        """Whether what is shown happens now; if not, which moment it is."""
+        """Return the status (live, frozen, playing and so on), and the moment shown if it is not now."""
         glyphs = self.glyphs
         if self.playing is not None:
             speed = f"{self.playing}{glyphs.times}"
@@ -102,7 +100,8 @@ class Around(Frame):
             if state.running:
                 self._ran = state.started_at
                 return span(f"{glyphs.dot} live", "good"), ""
-            # It holds its home, and has not said yet that it is up; or it has said that it goes.
+            # The node has locked its home. Its series does not say yet that it started, or says that it
+            # stopped.
             ends = state.started_at is not None and self._ran == state.started_at
             return span(f"{glyphs.ring} {'stopping' if ends else 'starting'}", "warn"), ""
         if self._starting():
@@ -110,20 +109,20 @@ class Around(Frame):
         return span(f"{glyphs.ring} no node", "bad"), ""
 
     def _moment(self) -> str:
-        """The moment that is shown; with its day, if that is not today and there is room."""
+        """Return the moment shown, with its day if that is not today and there is room."""
         at = self.view(0).now
         day = "%d %b " if self.size.width >= DAY_WIDTH and not same_day(at, self.clock()) else ""
         return time.strftime(f"{day}%H:%M:%S", time.localtime(at))
 
     def _ago(self) -> str:
-        """How long ago that was, of a node that goes on meanwhile."""
+        """Return how long ago the moment was, if the node still runs."""
         if self.size.width < AGO_WIDTH or not self.alive:
             return ""
         seconds = max(0, int(self.clock() - self.view(0).now))
         return f" · {f'{seconds} s' if seconds < 60 else human_seconds(seconds)} ago"
 
     def show_footer(self) -> None:
-        """The footer, at once."""
+        """Draw the footer now."""
         self.screen_stack[0].query_one("#footer", LineStrip).show(self._footer(self.size.width))
 
     def _situation(self) -> Situation:
@@ -134,8 +133,10 @@ class Around(Frame):
         return "held" if self.source.frozen else "live"
 
     def _footer(self, width: int) -> Line:
-        """Keys and what they do; where not all fit, those that a person would look for last are left out.
-        After the first of two keys: how it goes on."""
+        """Return the footer: keys and labels. The least important are left out where not all fit.
+
+        After the first key of a sequence, it shows the possible second keys.
+        """
         if self.begun:
             found: Line = [span(f" {sign(self.begun)} ", "strong")]
             for key, action in self.keys.after(self.begun).items():

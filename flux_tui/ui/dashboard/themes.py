@@ -1,7 +1,7 @@
-"""Our own themes, besides Textual's: dark, light, high contrast, and one for those who see red as green.
+"""Our own themes, besides Textual's: dark, light, high contrast, and one for red-green blindness.
 
-A reason is a glyph and a word before it is a colour, so every theme is only a matter of taste; `ansi-dark`
-and `ansi-light` of Textual's take the terminal's own colours.
+Every reason has a glyph and a word besides its colour, so any theme works. Textual's `ansi-dark` and
+`ansi-light` use the colours of the terminal.
 """
 
 from textual.theme import Theme
@@ -28,4 +28,4 @@ THEMES = (
         panel="#1f2730", dark=True,
     ),
 )  # fmt: skip
-"""The first is what is shown where none is chosen."""
+"""The themes. The first is the default."""

@@ -1,4 +1,4 @@
-"""Actions on the cursor in time: freeze, step, leap, go to, play, the strip, live."""
+"""Actions that move the cursor in time: freeze, step, leap, go to, play, live, and the strip."""
 
 from textual import on
 
@@ -9,16 +9,16 @@ from flux_tui.ui.widgets.strips import TimeStrip
 
 SPEEDS = (1, 10, 100)
 TICK_MAX = 10.0
-"""Seconds for which is played on at a tick."""
+"""The most seconds that a tick plays on."""
 MOMENTS = "12:01:03  -5m  +10s  #1234  start  live"
 
 
 class TimeActions(Board):
-    """The cursor is moved here, and nowhere else."""
+    """Actions that move the cursor. Nothing else moves it."""
 
     _speed = SPEEDS[0]
     _played_at = 0.0
-    """By our clock, when playing went on last."""
+    """The time of the last step of playing, by the clock of this machine."""
 
     def action_freeze(self) -> None:
         if self.playing is not None:
@@ -56,7 +56,7 @@ class TimeActions(Board):
         self.prompt.open("goto", "go to", MOMENTS)
 
     def go_to_moment(self, text: str) -> None:
-        """Where a typed moment says. Raises ValueError with one sentence."""
+        """Go to a typed moment. Raise ValueError with one sentence."""
         moment = parse_moment(text, self.view(0).now, self._newest())
         self.playing = None
         if moment.seq is not None:
@@ -67,36 +67,38 @@ class TimeActions(Board):
             self.action_live()
 
     def _newest(self) -> float:
-        """The last moment there is to see."""
+        """Return the last visible moment."""
         last = self.source.entry(self.source.last_seq)
         return self.clock() if last is None or self.alive else last.at
 
     def hold(self, seq: int, at: float | None = None) -> None:
-        """Hold the cursor after an entry; at a time after it, if one is given."""
+        """Freeze the cursor after an entry, and show the time `at`, if it is given."""
         self.source.go_to(max(1, seq))
         self.held_now = at
-        self.series.following = True  # the cursor's entry is the last line, and in view
+        self.series.following = True  # the entry of the cursor is the last line, and in view
         self.show_all()
 
     def hold_time(self, at: float) -> None:
-        """Hold the cursor after what had happened by then."""
+        """Freeze the cursor at a time: after the last entry that is not later."""
         if not self.source.frozen:
             self.source.freeze()
         seq = self.source.seq_at(at)
-        # A quiet stretch is crossed like any other: the next leap goes on from here.
+        # Keep the exact time, so that leaps also cross a quiet stretch: the next one goes on from here.
         self.hold(seq, min(at, self._newest()) if seq else None)
 
     def _walk(self, at: float) -> tuple[int, float | None]:
-        """The entry at a time before or after the cursor's, and that time. Where the clock was set on the way, the time
-        is told by the new one from there on."""
+        """Return the last entry at a time near the cursor, and that time.
+
+        If the clock was set between the cursor and that entry, the time returned is by the new clock.
+        """
         seq = self.source.seq_near(at)
         if seq > 1 and (found := self.source.entry(seq)) is not None and found.at > at:
-            return seq, None  # the first since the clock was set
+            return seq, None  # the first entry since the clock was set
         follows = self.source.entry(seq + 1)
         if follows is None or not isinstance(follows.event, ClockStepped):
             return seq, at
         if seq < self.source.cursor:
-            at -= follows.event.seconds  # what was before is told by the clock of before
+            at -= follows.event.seconds  # earlier entries have times of the old clock
             return self.source.seq_near(at), at
         if at < follows.at - follows.event.seconds:
             return seq, at
@@ -124,7 +126,7 @@ class TimeActions(Board):
         self.set_speed(SPEEDS[(SPEEDS.index(self._speed) + 1) % len(SPEEDS)])
 
     def set_speed(self, speed: int) -> None:
-        """How fast is played, now and next time."""
+        """Set the speed of playing, now and for the next time."""
         self._speed = speed
         if self.playing is not None:
             self.playing = speed
@@ -136,13 +138,13 @@ class TimeActions(Board):
         if self.playing is None:
             return
         now = self.clock()
-        passed = min(max(now - self._played_at, 0.0), TICK_MAX)  # somebody may set the clock meanwhile
+        passed = min(max(now - self._played_at, 0.0), TICK_MAX)  # the clock may be set meanwhile
         at = (self.held_now or self.source.state.at) + passed * self.playing
         self._played_at = now
         seq, self.held_now = self._walk(at)
         self.source.go_to(max(seq, self.source.cursor))
         if self.source.cursor >= self.source.last_seq:
-            self.action_live()  # the end of a recording, or what happens now
+            self.action_live()  # the end of a recording, or the present
 
     def _stop_playing(self) -> None:
         self.playing = None

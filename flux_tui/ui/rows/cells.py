@@ -1,6 +1,6 @@
-"""Widths in cells of the terminal, not in characters: `日` takes two cells, a combining accent none. Pure.
+"""Widths in terminal cells, not in characters: `日` takes two cells, a combining accent none. Pure.
 
-Measured by the same table as Textual draws by, so that what fits here is not cut there.
+Textual measures with the same table, so text that fits here is not cut there.
 """
 
 from rich.cells import cell_len, split_graphemes
@@ -9,12 +9,12 @@ from flux_tui.core.text.plain import Plain
 
 
 def width(text: str) -> int:
-    """Cells that a text takes."""
+    """Return the width of a text in cells."""
     return len(text) if text.isascii() else cell_len(text)
 
 
 def head(text: Plain, cells: int) -> Plain:
-    """As much of a text's beginning as fits in so many cells."""
+    """Return as much of the beginning of a text as fits in `cells`."""
     if text.isascii():
         return Plain(text[: max(cells, 0)])
     end = 0
@@ -27,7 +27,7 @@ def head(text: Plain, cells: int) -> Plain:
 
 
 def tail(text: Plain, cells: int) -> Plain:
-    """As much of a text's end as fits in so many cells."""
+    """Return as much of the end of a text as fits in `cells`."""
     if text.isascii():
         return Plain(text[len(text) - max(cells, 0) :] if cells < len(text) else text)
     start = len(text)
@@ -40,17 +40,17 @@ def tail(text: Plain, cells: int) -> Plain:
 
 
 def left(text: Plain, cells: int) -> Plain:
-    """Padded at its right to so many cells."""
+    """Pad a text at its right to `cells`."""
     return Plain(text + " " * (cells - width(text)))
 
 
 def right(text: Plain, cells: int) -> Plain:
-    """Padded at its left to so many cells."""
+    """Pad a text at its left to `cells`."""
     return Plain(" " * (cells - width(text)) + text)
 
 
 def cut(text: Plain, cells: int) -> Plain:
-    """At most so many cells: what is too much is cut out of the middle."""
+    """Return a text of at most `cells`. A longer text loses its middle."""
     if width(text) <= cells:
         return text
     keep = max(cells - 1, 0)
@@ -58,5 +58,5 @@ def cut(text: Plain, cells: int) -> Plain:
 
 
 def fit(text: Plain, cells: int) -> Plain:
-    """Exactly so many cells: cut in the middle, or padded."""
+    """Return a text of exactly `cells`, cut in the middle or padded."""
     return left(cut(text, cells), cells)

@@ -1,4 +1,4 @@
-"""What a panel says where it has nothing to show: what to press, by the keys as they are bound. Pure."""
+"""The text of an empty panel, which names the keys to press as they are bound. Pure."""
 
 from flux_tui.core.text.plain import Plain, plain_lines
 from flux_tui.ui.keys import Keys
@@ -20,12 +20,12 @@ RECORDED = {
     "pending": "Nothing was wanted at this moment.",
     "peers": "There was no peer at this moment.",
 }
-"""Of a recording, into which nothing can be pushed."""
+"""The texts for a recording, into which nothing can be pushed."""
 UNMATCHED = "Nothing matches the filter; {clear} leaves it."
 
 
 def empty_words(name: str, keys: Keys, *, recording: bool, filtered: Filter) -> Plain:
-    """For a panel by its name."""
+    """Return the text for a panel, by its name."""
     text = RECORDED.get(name, WORDS[name]) if recording else WORDS[name]
     text = UNMATCHED if filtered else text
     text = text.format_map({name: keys.shown(keys.named(name)) for name in ("want", "add", "clear")})

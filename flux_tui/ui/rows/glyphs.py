@@ -1,4 +1,4 @@
-"""Signs for kinds and reasons: always a glyph and a word and a colour, so that any two may be missing."""
+"""Signs for kinds and reasons: always a glyph, a word and a colour, so that any two may be missing."""
 
 import locale
 import os
@@ -22,7 +22,7 @@ Role: TypeAlias = Literal[
     "bar",
     "rail",
 ]
-"""What a piece of text is, for the theme to colour."""
+"""The role of a piece of text, by which the theme colours it."""
 
 
 class Sign(NamedTuple):
@@ -30,7 +30,7 @@ class Sign(NamedTuple):
 
     glyph: str
     plain: str
-    """The same in ASCII."""
+    """The glyph in ASCII."""
     role: Role
 
 
@@ -117,7 +117,7 @@ REASON_SHORT: dict[Reason, str] = {
 
 
 class Glyphs:
-    """The signs for this terminal: Unicode where it can show it."""
+    """The signs for this terminal: Unicode where the terminal can show it."""
 
     def __init__(self, *, unicode: bool) -> None:
         self.unicode = unicode
@@ -137,18 +137,18 @@ class Glyphs:
         return KINDS.get(kind, UNKNOWN)
 
     def glyph(self, sign: Sign) -> str:
-        """Its glyph, one column wide."""
+        """Return the glyph of a sign, one column wide."""
         return sign.glyph if self.unicode else sign.plain
 
     def bar(self, share: float, width: int) -> str:
-        """A bar, `share` of it full."""
+        """Draw a bar. `share` of it is full."""
         share = min(max(share, 0.0), 1.0)
         whole = int(share * width)
         half = self.half if whole < width and share * width - whole >= 0.5 else ""
         return self.full * whole + half + self.empty * (width - whole - len(half))
 
     def chart(self, values: list[float], height: int, top: float | None = None) -> list[str]:
-        """The same as `spark`, over several lines."""
+        """Draw the same as `spark`, over several lines."""
         highest = max(values, default=0.0) if top is None else top
         steps = len(self.blocks) - 1
         heights = [
@@ -161,7 +161,7 @@ class Glyphs:
         ]
 
     def spark(self, values: list[float], top: float | None = None) -> str:
-        """One character a value, its height the share of the largest (or of `top`)."""
+        """Draw one character for each value. Its height is the share of the largest value, or of `top`."""
         highest = max(values, default=0.0) if top is None else top
         if highest <= 0:
             return self.blocks[0] * len(values)
@@ -173,15 +173,15 @@ class Glyphs:
 
 
 def for_this_terminal(plain: bool = False) -> Glyphs:
-    """By setting (`plain`, or FLUX_TUI_ASCII) and by locale."""
+    """Choose the signs by the setting (`plain`, or FLUX_TUI_ASCII) and by the locale."""
     if plain or os.environ.get("FLUX_TUI_ASCII"):
         return Glyphs(unicode=False)
     if os.environ.get("LC_ALL") in ("C", "POSIX"):
-        return Glyphs(unicode=False)  # Python says UTF-8 of these, too (PEP 540)
+        return Glyphs(unicode=False)  # Python reports UTF-8 for these locales, too (PEP 540)
     encoding = (locale.getpreferredencoding(False) or "").lower().replace("-", "")
     return Glyphs(unicode=encoding in ("utf8", "utf_8") or not encoding)
 
 
 def reason_words(reason: Reason, glyphs: Glyphs, *, short: bool = True) -> str:
-    """A reason as it is always shown: its sign and its word."""
+    """Return a reason as it is always shown: its sign and its word."""
     return f"{glyphs.glyph(REASON_SIGNS[reason])} {REASON_SHORT[reason] if short else reason}"

@@ -1,7 +1,7 @@
-"""What to do next, for who has nobody to exchange with yet: share, fetch or join; and once something is shared,
-what to type on the other machine. Pure.
+"""The guide, for a person whose node has no peer yet: share, fetch or join. Pure.
 
-It is gone for good as soon as a peer was seen; a recording and a narrated demo never show it.
+Once an object is shared, the guide says what to type on the other machine. It disappears for good as soon as
+a peer was seen. A recording and a narrated demo never show it.
 """
 
 from flux_tui.core.content.ticket import Ticket, format_ticket
@@ -12,27 +12,28 @@ from flux_tui.ui.rows.cells import fit
 from flux_tui.ui.rows.view import HIDDEN, Line, View, cut, span
 
 TICKET_LINES = 4
-"""Of the screen, for a ticket to be selected by mouse; a longer one is only copied."""
+"""The most lines for a ticket, which can be selected by mouse. A longer one can only be copied."""
 SHORT = 40
-"""Columns of such a one."""
+"""Columns for the shortened form of a longer ticket."""
 INDENT = 3
 
 
 def ticket_of(state: State, found: ObjectState) -> str:
-    """The ticket by which others can have an object from this node."""
-    # Of what is still being fetched, not all is known; and who fetches it takes no more than its ticket says.
+    """Return the ticket by which others can get an object from this node."""
+    # While this node fetches an object, it does not know the whole size. A receiver takes no more than the
+    # ticket says.
     size = found.size if found.completed_at is not None else None
     return format_ticket(Ticket(found.root, found.name, size, state.addrs))
 
 
 def shared_last(state: State) -> ObjectState | None:
-    """What was added here last."""
+    """Return the object that was added here last."""
     added = (found for found in reversed(state.objects.values()) if found.origin == "added")
     return next(added, None)
 
 
 def guide_lines(view: View, keys: Keys) -> list[Line]:
-    """The lines of the guide; none once a peer is known."""
+    """Return the lines of the guide, or none once a peer is known."""
     if view.state.peers:
         return []
     found = shared_last(view.state)
@@ -70,7 +71,7 @@ def _other_machine(view: View, keys: Keys, found: ObjectState) -> list[Line]:
     room = max(20, view.width - INDENT)
     pieces = [command[at : at + room] for at in range(0, len(command), room)]
     if len(pieces) > TICKET_LINES:
-        pieces = [fit(plain(command), min(room, SHORT))]  # half a ticket is none
+        pieces = [fit(plain(command), min(room, SHORT))]  # half a ticket is useless
     lines += [[span(" " * INDENT, "text"), span(piece, "accent")] for piece in pieces]
     if view.state.addrs and all("/ip4/127." in addr or "/ip6/::1/" in addr for addr in view.state.addrs):
         lines.append([span(" It listens on loopback only: no other machine reaches it.", "warn")])

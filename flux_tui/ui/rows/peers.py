@@ -1,7 +1,7 @@
 """The rows of the panels NO by node and Peers: tables of peers, sorted by any column. Pure.
 
-Unsorted, peers stand as they came, so that nothing jumps. A table narrower than all its columns leaves
-out the least important ones; none is ever cut in two.
+Unsorted, peers stay in the order in which they came, so that nothing jumps. A table that is too narrow leaves
+out its least important columns. No column is ever cut in two.
 """
 
 from collections.abc import Callable
@@ -18,37 +18,37 @@ from flux_tui.ui.rows.glyphs import REASON_SHORT, REASON_SIGNS, Glyphs, Role, re
 from flux_tui.ui.rows.view import HIDDEN, Line, Row, Span, View, cut, span, wide
 
 SPARK = 10
-"""Columns of a peer's sparkline: seconds."""
+"""Columns of the sparkline of a peer, one for each second."""
 DIGITS = 3
-"""Of a count, for which there is always room."""
+"""The digits of a count for which there is always room."""
 GAPS = (3, 2, 1)
-"""Spaces between the columns of NO by node, the best first."""
+"""Spaces between the columns of NO by node, the widest first."""
 AGAIN = "again in"
 HAS_ROLES: dict[str, Role] = {"yes": "good", "some": "warn", "no": "dim", "?": "dim"}
 LATE = 0.9
-"""A peer that sent or refused less of what it was granted in time is late."""
+"""A peer is late if it sent or refused less than this share of its grants in time."""
 
 
 class Column(NamedTuple):
-    """One column: how a peer stands in it."""
+    """A column of a table: how the cell of a peer is drawn and sorted."""
 
     name: str
-    """By which it is chosen."""
+    """The name by which a person sorts by it."""
     head: str
     width: int
-    """With the space before it."""
+    """The width, with the space before the column."""
     cell: Callable[[PeerState], Line]
     order: Callable[[PeerState], Any]
     importance: int = 0
-    """0 is never left out."""
+    """The order of leaving out, the highest first. 0 is never left out."""
     left: bool = False
-    """Aligned to the left."""
+    """Whether the column is aligned to the left."""
     role: Role = "dim"
-    """Of the heading."""
+    """The role of the heading."""
 
 
 def columns_that_fit(columns: list[Column], width: int) -> list[Column]:
-    """Those that there is room for, in their order."""
+    """Return the columns for which there is room, in their order."""
     room = width
     kept = set()
     for column in sorted(columns, key=lambda column: column.importance):
@@ -65,7 +65,7 @@ def table_rows(
     view: View,
     words: Callable[[PeerState], str] = lambda peer: "",
 ) -> list[Row]:
-    """A heading, and a row a peer. `words`: what a filter finds besides what is drawn."""
+    """Return a heading and one row for each peer. `words`: what a filter finds besides the drawn text."""
     shown = columns_that_fit(columns, view.width)
     head: Line = []
     for column in shown:
@@ -90,7 +90,7 @@ def table_rows(
 
 
 def column_at(columns: list[Column], view: View, x: int) -> str | None:
-    """The name of the column that is drawn at `x`."""
+    """Return the name of the column drawn at `x`."""
     end = 0
     for column in columns_that_fit(columns, view.width):
         end += column.width
@@ -114,7 +114,9 @@ def _who(view: View) -> Column:
 
 
 def no_columns(view: View) -> list[Column]:
-    """Who, whether it has it, how often for which reason, and when it may be asked again."""
+    """Return the columns of NO by node: the peer, whether it has the chunks, its NOs by reason, and when to
+    ask again.
+    """
     nodes = _refusers(view)
     totals = {reason: sum(peer.counts.get(reason, 0) for peer in nodes) for reason in REASONS}
     given = [reason for reason in REASONS if totals[reason]]
@@ -139,9 +141,12 @@ def no_columns(view: View) -> list[Column]:
 
 
 def _spaced(given: list[Reason], totals: dict[Reason, int], width: int) -> tuple[int, set[Reason]]:
-    """How far apart columns are, and which reasons are words: all, as far apart as there is room for; else the
-    first, and of the others the bare sign, which is better than no column at all. Not by how often they come: columns
-    keep their places as counts grow."""
+    """Return the gap between columns, and the reasons that are shown as words.
+
+    With enough room, all reasons are words, as far apart as possible. Otherwise the first ones are words and
+    the others are bare signs, which is better than a missing column. The choice does not depend on counts, so
+    that columns keep their places as counts grow.
+    """
 
     def wide(gap: int, worded: set[Reason]) -> int:
         reasons = sum(_reason_width(reason, totals[reason], gap, reason in worded) for reason in given)
@@ -188,7 +193,7 @@ def _again(view: View, peer: PeerState) -> Span:
 
 
 def has_it(peer: PeerState) -> Span:
-    """Whether a peer has what it was asked for, by all that it ever said and sent."""
+    """Return whether a peer has the chunks it was asked for, by all that it ever said and sent."""
     return span(peer.has, HAS_ROLES[peer.has])
 
 
@@ -201,17 +206,20 @@ def _refusers(view: View) -> list[PeerState]:
 
 
 def no_rows(view: View) -> list[Row]:
-    """A matrix: nodes down, reasons across, how often; and when each may be asked again."""
+    """Return the rows of NO by node: a peer for each row, a reason for each column, and when to ask again."""
     nodes = _refusers(view)
     if not nodes:
         return []
-    # The reasons stand in the heading, as signs where there is no room: a filter finds who gave them.
+    # The heading may show reasons as signs only. With these words a filter still finds who gave which reason.
     return table_rows(no_columns(view), nodes, view, lambda peer: " ".join(peer.counts))
 
 
 def no_legend(view: View) -> Line:
-    """The words of reasons that head their columns of NO by node with a sign alone: a reason is never without its
-    word. It is drawn into the panel's border, where it costs no line."""
+    """Return the words of the reasons whose columns in NO by node have a sign alone.
+
+    A reason is never shown without its word somewhere. The panel draws this legend into its border, where it
+    costs no line.
+    """
     heads = {column.name: column.head for column in columns_that_fit(no_columns(view), view.width)}
     bare = [reason for reason in REASONS if len(heads.get(reason, "")) == 1]
     line: Line = [
@@ -225,21 +233,21 @@ def no_legend(view: View) -> Line:
 
 
 def standing_no(peer: PeerState, now: float) -> Reason | None:
-    """The NO for which a peer gives nothing now."""
+    """Return the reason for which a peer sends nothing now, or None."""
     if peer.until is not None and peer.until > now:
         return peer.reason
-    # To who asks for what it has not, it says just that, also where it would deny everything.
+    # A peer that denies everything still answers `not_held` for chunks that it does not have.
     denies = peer.counts.get("denied") and peer.reason in ("denied", "not_held")
     return "denied" if denies and not _serves(peer) else None
 
 
 def _serves(peer: PeerState) -> bool:
-    """Whether anything ever flowed between it and this node, or was promised."""
+    """Return whether chunks ever flowed between the peer and this node, or were promised."""
     return bool(peer.chunks_in or peer.chunks_out or peer.yes)
 
 
 def standing(peer: PeerState, now: float, glyphs: Glyphs, *, dead: bool = False) -> Span:
-    """What a peer is worth now, in a word. `dead`: to a node that does not run."""
+    """Return the standing of a peer in a word. `dead`: this node does not run."""
     if dead or not peer.connected:
         return span("gone", "dim")
     if at_fault(peer, now):
@@ -254,7 +262,7 @@ def standing(peer: PeerState, now: float, glyphs: Glyphs, *, dead: bool = False)
 
 
 def peer_columns(view: View) -> list[Column]:
-    """Who, how fast now, what flowed, what was granted and what of it came, how it stands, where it is."""
+    """Return the columns of Peers: name, rate, bytes, grants, delivered chunks, standing and address."""
     glyphs, now = view.glyphs, view.now
 
     peers = view.state.peers.values()
@@ -266,7 +274,7 @@ def peer_columns(view: View) -> list[Column]:
         return [sign, span(" " + cells.left(view.peer(peer.peer), WHO_WIDTH), "peer")]
 
     def rates(peer: PeerState) -> tuple[float, float]:
-        # What flowed a moment ago does not flow any more once it is gone.
+        # A peer that is gone has no rate, even if it sent a moment ago.
         return view.trends.of(peer.peer).rate(now) if peer.connected and not view.dead else (0.0, 0.0)
 
     def rate(peer: PeerState) -> Line:
@@ -320,11 +328,11 @@ def peer_columns(view: View) -> list[Column]:
 
 
 def peer_rows(view: View) -> list[Row]:
-    """Who is there, what flowed, and how well promises were kept."""
+    """Return the rows of Peers: who is connected, what flowed, and how much of its grants each peer delivered."""
     peers = list(view.state.peers.values())
     if not peers:
         return []
-    # Those who are gone stand below; otherwise, peers stand as they came.
+    # Peers that are gone stand below. Otherwise, peers stay in the order in which they came.
     peers.sort(key=lambda peer: not peer.connected)
     return table_rows(peer_columns(view), peers, view, lambda peer: standing_no(peer, view.now) or "")
 

@@ -12,20 +12,21 @@ from flux_tui.ui.rows.glyphs import REASON_SIGNS, Role, reason_words
 from flux_tui.ui.rows.view import Line, Row, Span, View, cut, span, wide
 
 EARLY = 256 * 1024
-"""Bytes of an object until which its rate says nothing of when it will be whole."""
+"""Below this many bytes of an object, its rate gives no useful eta."""
 LOOSE_SHOWN = 100
-"""Loose chunks that are listed; ten thousand are a number, not a list."""
+"""How many loose chunks are listed. Beyond that, the panel shows their number."""
 
 # ── pending ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def pending_rows(view: View) -> list[Row]:
-    """Objects that are wanted, with progress and what they wait for; then loose chunks."""
+    """Return the rows of Pending: wanted objects with progress and what they wait for, loose chunks, holds."""
     state = view.state
     rows: list[Row] = []
     senders: dict[Cid, set[PeerId]] = {}
     for cid, lease in () if view.dead else state.leases.items():
-        # After a start, leases of the life before stand for a moment, and who had them is not here yet.
+        # Right after a start, leases from before the stop are still in the state. Their peers are not
+        # connected yet.
         if (peer := state.peers.get(lease.peer)) and peer.connected:
             senders.setdefault(lease.root or cid, set()).add(lease.peer)
     loose: list[Pending] = []
@@ -46,7 +47,7 @@ def pending_rows(view: View) -> list[Row]:
 
 
 def hold_rows(view: View) -> list[Row]:
-    """Objects of which others keep replicas for this node, and what this node keeps for others."""
+    """Return the rows for objects whose replicas others keep, and for replicas that this node keeps for others."""
     state = view.state
     rows: list[Row] = []
     for hold in state.holds.values():
@@ -68,7 +69,7 @@ def hold_rows(view: View) -> list[Row]:
 
 
 def keeping_words(view: View, hold: Hold) -> str:
-    """Who keeps it, who will not and why, and when others are asked again."""
+    """Return the words for a hold: who keeps it, who refuses and why, and when others are asked again."""
     words = []
     if hold.keepers:
         words.append("kept by " + ", ".join(view.peer(peer) for peer in list(hold.keepers)[:2]))
@@ -92,7 +93,7 @@ def _total(found: ObjectState) -> str:
 def _object_rows(
     view: View, pending: Pending, found: ObjectState, senders: set[PeerId], digits: int, tries: Tries
 ) -> list[Row]:
-    # As wide at the start as at the end, and for every object: nothing jumps.
+    # The count is as wide at the start as at the end, and for every object. So nothing jumps.
     count = f"{found.chunks_have:>{digits},}/{_total(found):<{digits}}"
     bar = 6 if view.width < 44 else 10 if view.width < 72 else 20
     room = view.width - bar - 6 - len(count) - 3
@@ -102,7 +103,7 @@ def _object_rows(
         span(f" {found.progress:>4.0%}", "strong"),
         span(f"  {count}", "dim"),
     ]
-    # Between two grants nobody sends for a moment: what flows is told all the same, in the same place.
+    # Between two grants nobody sends for a moment. The rate is still shown, in the same place.
     rate = view.trends.object_rate(pending.cid, view.now) if view.connected else 0.0
     flows: Line = []
     if senders or rate:
@@ -118,7 +119,7 @@ def _object_rows(
 
 
 def _eta(view: View, pending: Pending, found: ObjectState) -> float | None:
-    """Seconds until an object is whole; None: what comes is too little, or too uneven, to say."""
+    """Return the seconds until an object is whole. None: too few bytes, or too uneven a rate, to say."""
     if not found.size or found.have_bytes < EARLY:
         return None
     since = max(pending.since, view.state.started_at or 0.0)
@@ -147,8 +148,10 @@ def _loose_rows(
 def waiting_words(
     view: View, pending: Pending, senders: Iterable[PeerId], room: int, tries: Tries | None = None
 ) -> str:
-    """What a want waits for, as a person would say it, in as many words as there is room for. `tries`: of this
-    state, where many wants are told."""
+    """Say what a want waits for, in as many words as there is room for.
+
+    `tries`: the tries of this state, made once where many wants are shown.
+    """
     senders = list(senders)
     if len(senders) == 1:
         return f"from {view.peer(senders[0])}"
@@ -175,8 +178,10 @@ def waiting_words(
 
 
 def _whys(view: View, pending: Pending, one: Try | None) -> list[tuple[str, PeerId | None]]:
-    """Why a want waits, in many words and in few, and whose reason it is. The reason comes first: what is cut off a
-    narrow line is the rest."""
+    """Return the reason why a want waits, long and short, and the peer that gave it.
+
+    The reason comes first, because a narrow line cuts off its end.
+    """
     if one is not None and one.peer is not None:
         if one.reason is None:
             return [("late", one.peer)]
@@ -202,11 +207,14 @@ CAUSES = {
     "unwritten": "could not be written here",
 }
 SHORT_CAUSES = CAUSES | {"lapsed": "nobody sends it", "unwritten": "cannot be written"}
-"""For where there is less room."""
+"""The causes for narrow lines."""
 
 
 def retry_rows(view: View, limit: int = 200) -> list[Row]:
-    """Countdowns to the next try of each want, the soonest first. Where no node runs, nothing is due."""
+    """Return the rows of Retries: a countdown to the next try of each want, the soonest first.
+
+    Where no node runs, there are none.
+    """
     if view.dead:
         return []
     leases = view.state.leases
@@ -215,7 +223,7 @@ def retry_rows(view: View, limit: int = 200) -> list[Row]:
     due = [
         (one, pending)
         for pending in view.state.pending.values()
-        # What is due and on its way is not pushed again.
+        # A want that is due is not pushed again while its chunks are on their way.
         if (one := tries.next_of(pending)) is not None and (one.at > view.now or pending.cid not in sent)
     ]
     due.sort(key=lambda found: found[0].at)
@@ -235,13 +243,15 @@ def retry_rows(view: View, limit: int = 200) -> list[Row]:
 
 
 def _cause(view: View, pending: Pending, one: Try, room: int, *, sent: bool) -> Span:
-    """Which push that will be, and why: in as many words as there is room for, the reason first. `sent`: some of it
-    is on its way, so it is pushed only if that does not come."""
+    """Say which push comes next and why, in as many words as there is room for, the reason first.
+
+    `sent`: a part of it is on its way, so it is pushed only if that part does not come.
+    """
     ordinals = [f" push {pending.pushes + 1} ", f" #{pending.pushes + 1} "]
     if view.width < 60:
-        del ordinals[0]  # all lines alike
+        del ordinals[0]  # so that all lines look alike
     if one.how == "grant":
-        ordinals = [" "]  # it is granted some of it: nothing is pushed
+        ordinals = [" "]  # the peer is granted a part of it: nothing is pushed
     if one.peer is None:
         causes = (CAUSES[one.cause], SHORT_CAUSES[one.cause])
         if sent and one.cause in ("lapsed", "silence"):
@@ -265,5 +275,5 @@ def _reason(view: View, reason: Reason) -> str:
 
 
 def _longest(texts: list[str], room: int) -> str:
-    """The first that fits, they being sorted by length; else the shortest, which is then cut."""
+    """Return the first text that fits; they are sorted, the longest first. Else return the shortest."""
     return next((text for text in texts if width(text) <= room), texts[-1])

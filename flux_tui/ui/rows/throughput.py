@@ -1,4 +1,4 @@
-"""What is drawn over time: throughput, and the header's story. Pure."""
+"""The rows of Throughput, and the line of the header. Pure."""
 
 from typing import NamedTuple
 
@@ -9,9 +9,9 @@ from flux_tui.ui.rows.glyphs import Role
 from flux_tui.ui.rows.view import Line, Row, Span, View, cut, span, wide
 
 FULL = 80
-"""Columns from which the header says how many intents may be out, too."""
+"""From this many columns, the header also shows how many intents may be out."""
 GOOD_FACTOR = 1.02
-"""Received over unique bytes, up to which all is well."""
+"""The duplicate factor (received over unique bytes) up to which all is well."""
 
 # ── throughput ──────────────────────────────────────────────────────────────────────────────────
 
@@ -24,8 +24,10 @@ class _Gauge(NamedTuple):
 
 
 def throughput_rows(view: View) -> list[Row]:
-    """In, out, entries and duplicates over the last two minutes, newest at the right; the taller the panel,
-    the taller the charts."""
+    """Return the rows of Throughput: in, out, entries and duplicates by second, the newest at the right.
+
+    The taller the panel, the taller the charts.
+    """
     state = view.state
     room = max(8, view.width - 23)
     inward, outward, entries, duplicates = _history(state, view.now, room)
@@ -42,7 +44,8 @@ def throughput_rows(view: View) -> list[Row]:
     tall = max(1, (view.height - 1) // len(gauges)) if view.height else 1
     rows: list[Row] = []
     for gauge in gauges:
-        # A gauge of duplicates is of their share: a tenth of all is its top, more is over it.
+        # The chart of duplicates shows their share. A tenth of all bytes is its top; more is drawn as the
+        # top.
         chart = view.glyphs.chart(gauge.values, tall, 0.1 if gauge.label == "dup" else None)
         for level, text in enumerate(chart):
             last = level == tall - 1
@@ -86,7 +89,7 @@ def _history(state: State, now: float, seconds: int) -> tuple[list[float], ...]:
 
 
 def rates_of(view: View) -> tuple[float, float]:
-    """Bytes/s in and out lately, the same wherever they are told."""
+    """Return the recent bytes per second, in and out. Every place of the screen uses this."""
     if not view.connected:
         return (0.0, 0.0)
     recent = view.state.recent
@@ -100,9 +103,9 @@ def rates_of(view: View) -> tuple[float, float]:
 
 
 def header_line(view: View, *, status: Span, frozen_note: str) -> Line:
-    """The story in one line: who, live or held, peers, rates, the pending gauge, duplicates.
+    """Return the header: node, live or frozen, peers, rates, pending intents, duplicate factor.
 
-    What does not fit is left out by importance, so that no part is ever cut in two.
+    Parts that do not fit are left out by importance. No part is ever cut in two.
     """
     state, glyphs = view.state, view.glyphs
     who = (
@@ -133,7 +136,10 @@ def header_line(view: View, *, status: Span, frozen_note: str) -> Line:
 
 
 def fitting(parts: list[tuple[int, Line]], width: int) -> Line:
-    """The parts that fit in `width` columns, in their order; the least important (highest) go first."""
+    """Return the parts that fit in `width` columns, in their order.
+
+    The least important (highest number) go first.
+    """
     room = width
     kept = set()
     for priority in sorted({priority for priority, _ in parts}):

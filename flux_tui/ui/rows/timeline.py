@@ -1,8 +1,8 @@
-"""The strip of time: how much happened when, how much of it was NO, and where the cursor is. Pure.
+"""The strip of time: how many entries each moment had, how many were NO, and where the cursor is. Pure.
 
-A column is a stretch of time. How many entries it has is the difference of two entry numbers, found by
-bisection; what share of them were NOs is told by a sample. So a strip over ten million entries costs as
-much as one over a hundred, and columns that are over are never asked for again.
+A column is a stretch of time. Its number of entries is the difference of two entry numbers, found by
+bisection. Its share of NO is estimated from a sample. So a strip over ten million entries costs as much as
+one over a hundred. A column that lies in the past is computed once.
 """
 
 from collections import OrderedDict
@@ -14,68 +14,71 @@ from flux_tui.ui.rows.view import Line, merged, span
 from flux_tui.ui.series.cursor import Source
 
 SPANS = (120.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
-"""Seconds that a strip can show; after the last: all of the series."""
+"""The stretches that a strip can show, in seconds. After the last comes the whole series."""
 SAMPLE = 32
-"""Entries looked at to tell a column's share of NO."""
+"""How many entries are read to estimate the share of NO in a column."""
 KEPT = 2_000
-"""Columns remembered."""
+"""How many columns are remembered."""
 INSTANT = 1e-6
-"""Less than between two entries: a column ends right before the next begins."""
+"""Less than the time between two entries, so that a column ends right before the next begins."""
 MANY_NOES, SOME_NOES = 0.3, 0.05
 
 
 class Column(NamedTuple):
-    """A stretch of time."""
+    """A column of the strip: a stretch of time."""
 
     entries: int
     noes: float
-    """The share of NO."""
+    """The share of entries that are NO."""
 
 
 class Timeline:
-    """One series' strip."""
+    """The strip of one series."""
 
     def __init__(self, source: Source, *, whole: bool) -> None:
         self._source = source
         self.span = len(SPANS) if whole else 0
-        """Which of SPANS; after them: all."""
+        """The index in SPANS. One after the last: the whole series."""
         self._start = 0.0
-        """The time of the first column while the cursor is held: it moves, the strip stays."""
+        """The time of the first column while the cursor is frozen. The cursor moves, the strip stays."""
         self._columns: OrderedDict[tuple[float, int], Column] = OrderedDict()
         self._first_at: float | None = None
         self._grows = not whole
         self._end = 0.0
-        """Of a whole series that grows: with room, so that its columns need not be counted anew each time."""
+        """The end of the strip for a whole, growing series.
+
+        It has room, so that columns are not counted again each time.
+        """
         self._range = (0.0, 1.0)
         self._last_at = 0.0
         """The time of the newest entry."""
         self._width = 1
 
     def wider(self, by: int) -> str:
-        """Show a longer (1) or shorter (-1) stretch; returns it in words."""
+        """Show a longer (1) or shorter (-1) stretch. Return it in words."""
         self.span = min(max(self.span + by, 0), len(SPANS))
         self._start = 0.0
         return self.words
 
     @property
     def words(self) -> str:
-        """The stretch, as a person says it."""
+        """The stretch in words."""
         if self.span >= len(SPANS):
             return "all"
         seconds = SPANS[self.span]
         return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.0f} h"
 
     def at(self, x: int) -> float:
-        """The time of a place in the strip as it was drawn last."""
+        """Return the time of a column in the strip as it was drawn last."""
         start, end = self._range
         return start + (end - start) * min(max(x, 0) + 1, self._width) / self._width
 
     def line(self, now: float, width: int, glyphs: Glyphs) -> Line:
-        """The strip, `width` columns wide; `now`: the time at the cursor."""
+        """Return the strip, `width` columns wide. `now` is the time at the cursor."""
         start, end = self._stretch(now)
         step = (end - start) / width
         if self.span < len(SPANS):
-            # Columns begin at multiples of their length: while time goes on, only the newest changes.
+            # Columns begin at multiples of their length. As time goes on, only the newest changes.
             first = int(start // step) + 1
             start, end = first * step, (first + width) * step
         else:
@@ -116,7 +119,7 @@ class Timeline:
             self._start = 0.0
             return now - seconds, now
         if not self._start <= now <= self._start + seconds:
-            # To where the cursor is; near the end of the series, with its end at the right.
+            # Move the strip to the cursor. Near the end of the series, that end is at the right.
             end = max(last.at if last else now, now)
             self._start = (end if end - now < seconds else now + seconds / 2) - seconds
         return self._start, self._start + seconds
@@ -124,7 +127,7 @@ class Timeline:
     def _column(self, start: float, step: float, first: int, index: int, bounds: dict[int, int]) -> Column:
         last = self._source.entry(self._source.last_seq)
         if last is not None and last.at < self._last_at:
-            self._columns.clear()  # the clock was set back: more comes into what was over
+            self._columns.clear()  # the clock was set back: past columns get more entries
         self._last_at = last.at if last is not None else 0.0
         key = (step, first + index) if self.span < len(SPANS) else (start + step, index)
         found = self._columns.get(key)
@@ -134,7 +137,7 @@ class Timeline:
             if side not in bounds:
                 bounds[side] = self._source.seq_at(_before(start + side * step))
         column = Column(bounds[index + 1] - bounds[index], self._noes(bounds[index], bounds[index + 1]))
-        if last is not None and last.at >= start + (index + 1) * step:  # over: nothing more comes into it
+        if last is not None and last.at >= start + (index + 1) * step:  # it is past: it gets no more entries
             self._columns[key] = column
             if len(self._columns) > KEPT:
                 self._columns.popitem(last=False)
@@ -153,5 +156,5 @@ class Timeline:
 
 
 def _before(at: float) -> float:
-    """Right before a time, so that a column has what happened at its begin and not at its end."""
+    """Return the moment right before a time. A column then has the entries at its begin, not those at its end."""
     return at - INSTANT

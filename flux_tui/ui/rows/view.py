@@ -1,8 +1,8 @@
 """What the panels show, as plain data: the state at the cursor, and lines of spans made of it. Pure.
 
-A row is a key, by which a panel keeps its place, and a line of spans, each with a role for the theme to
-colour. Nothing here knows Textual, so all of it is tested without a screen. The rows of the panels are
-made in rows.py, what is drawn over time in rates.py.
+A row has a key and a line of spans. The panel keeps its place by the key. Each span has a role, which the
+theme colours. Nothing here knows Textual, so it is tested without a screen. The other modules of this folder
+make the rows of each panel.
 """
 
 import re
@@ -34,21 +34,21 @@ from flux_tui.ui.series.filter import Filter
 from flux_tui.ui.series.peer_rates import Trends
 
 Span: TypeAlias = tuple[Plain, Role]
-"""A piece of a line. Whatever text it is made of, `span` makes it."""
+"""A piece of a line. `span` makes it from any text."""
 Line: TypeAlias = list[Span]
 
 
 def span(text: str, role: Role) -> Span:
-    """A piece of a line: only what can be shown is in it."""
+    """Make a piece of a line, without characters that cannot be shown."""
     return plain(text), role
 
 
 HIDDEN = "•••"
-"""Instead of an id, an address or a path, while masked."""
+"""The text instead of an id, an address or a path while masked."""
 _IDENTIFYING = re.compile(r"\S*…\S*|(?<!\S)~?/\S+|\b(?i:12D3Koo|bafk|bafy|flux1)\w+")
 KIND_WIDTH = 16
 BRIEF = 72
-"""Columns below which what comes most often is told in fewer words."""
+"""Below this many columns, the most frequent entries use fewer words."""
 NOBODY: Mapping[PeerId, str] = MappingProxyType({})
 
 
@@ -58,44 +58,44 @@ class Row(NamedTuple):
     key: str
     line: Line
     title: bool = False
-    """A heading, which cannot be selected."""
+    """Whether it is a heading, which cannot be selected."""
     words: str = ""
-    """What a filter finds besides the key and what is drawn."""
+    """What a filter finds besides the key and the drawn text."""
 
 
 Times: TypeAlias = Literal["clock", "start", "gap"]
-"""How entries' times are told: by the clock, since the node started, since the entry before."""
+"""How times of entries are shown: by the clock, since the node started, or since the entry before."""
 
 
 class Sort(NamedTuple):
     """How a table is sorted."""
 
     column: str = ""
-    """Empty: as they came."""
+    """The name of the column. Empty: in the order in which rows came."""
     falling: bool = True
 
 
 class View(NamedTuple):
-    """What every row builder needs. It names things (`core.words.Names`), or hides them."""
+    """Everything that a row builder needs. It names things (`core.text.describe.Names`), or hides their names."""
 
     state: State
     now: float
-    """Seconds since 1970: of the wall while live, of the cursor while frozen."""
+    """Seconds since 1970: the wall clock while live, the time of the cursor while frozen."""
     width: int
     glyphs: Glyphs
     masked: bool = False
     height: int = 0
-    """Lines that can be seen; 0: it does not matter."""
+    """How many lines are visible. 0: it does not matter."""
     times: Times = "clock"
     sort: Sort = Sort()
     trends: Trends = Trends()
     called: Mapping[PeerId, str] = NOBODY
-    """What people call peers, where it is known."""
+    """Names of peers, where they are known."""
     dead: bool = False
-    """Whether no node writes this series any more, and this is its end: nothing flows, nobody is connected."""
+    """Whether no node writes this series any more and the cursor is at its end. Then nobody is connected."""
 
     def peer(self, peer: PeerId) -> Plain:
-        """What a peer is called, or its short form; its place in the list while masked."""
+        """Return the name of a peer, or its short id. While masked, return its place in the list."""
         if not self.masked:
             called = self.called.get(peer)
             return plain(short(peer)) if called is None else cells.cut(plain(called), WHO_WIDTH)
@@ -103,14 +103,14 @@ class View(NamedTuple):
         return plain(f"peer {known.index(peer) + 1}" if peer in self.state.peers else "a peer")
 
     def name(self, cid: Cid) -> Plain:
-        """An object's name, or its CID's short form."""
+        """Return the name of an object, or its short CID."""
         found = self.state.objects.get(cid)
         if found is not None and found.name:
             return plain(found.name)
         return plain("a chunk" if self.masked else short(cid))
 
     def text(self, text: str) -> Plain:
-        """A sentence, without ids, addresses and paths while masked."""
+        """Return a sentence, without ids, addresses and paths while masked."""
         if self.masked:
             return plain(hidden(text))
         for peer, called in self.called.items():
@@ -124,8 +124,10 @@ class View(NamedTuple):
 
 
 def matching(rows: list[Row], wanted: Filter, *, masked: bool = False) -> list[Row]:
-    """The rows that pass a filter, by what is drawn and by their whole ids, unless those are hidden. A row whose key
-    is that of the one before and a slash belongs to it."""
+    """Return the rows that pass a filter, by their drawn text and, unless masked, their whole ids.
+
+    A row belongs to the row before it if its key is that row's key plus a slash.
+    """
     found: list[Row] = []
     block: list[Row] = []
     for row in [*rows, Row("", [], title=True)]:
@@ -142,28 +144,30 @@ def matching(rows: list[Row], wanted: Filter, *, masked: bool = False) -> list[R
 
 
 def tells(text: str) -> bool:
-    """Whether there is an id, an address or a path in a text."""
+    """Return whether a text has an id, an address or a path in it."""
     return bool(_IDENTIFYING.search(text))
 
 
 def hidden(text: str) -> str:
-    """A text without ids, addresses and paths."""
+    """Return a text without ids, addresses and paths."""
     return _IDENTIFYING.sub(HIDDEN, text)
 
 
 def text_of(line: Line) -> str:
-    """The characters of a line."""
+    """Return the text of a line."""
     return "".join(text for text, _ in line)
 
 
 def wide(line: Line) -> int:
-    """Cells that a line takes."""
+    """Return the width of a line in cells."""
     return sum(cells.width(text) for text, _ in line)
 
 
 def merged(line: Line) -> Line:
-    """The same to the eye in fewer spans, each of which costs the terminal some forty bytes: spaces are of the
-    same colour as what is beside them."""
+    """Return a line that looks the same in fewer spans.
+
+    Each span costs the terminal about forty bytes. A span of spaces takes the role of its neighbour.
+    """
     out: Line = []
     for text, role in line:
         if not text:
@@ -178,9 +182,10 @@ def merged(line: Line) -> Line:
 
 
 def entry_line(entry: Entry, view: View, group: Group | None = None, before: float | None = None) -> Line:
-    """An entry, or a run of them: time, glyph, kind, who, words; cut to the width with an ellipsis.
+    """Return the line of an entry or a run: time, glyph, kind, peer, words; cut to the width with an
+    ellipsis.
 
-    `entry` is the run's last; `before`: when the entry before it was.
+    `entry` is the last of the run. `before` is the time of the entry before it.
     """
     kind = kind_of(entry.event)
     sign = view.glyphs.kind(kind)
@@ -212,7 +217,7 @@ def entry_line(entry: Entry, view: View, group: Group | None = None, before: flo
 
 
 def _run_words(entry: Entry, group: Group, view: View) -> str:
-    """What a run of like entries adds up to."""
+    """Say what a run of like entries adds up to."""
     event = entry.event
     size = human_size(group.size)
     match event:
@@ -233,7 +238,7 @@ def _run_words(entry: Entry, group: Group, view: View) -> str:
 
 
 def _moment(at: float, view: View, before: float | None) -> str:
-    """A time, as wide whichever way it is told."""
+    """Return a time. Its width is the same in each way to show it."""
     wide = 12 if view.width >= 60 else 8
     match view.times:
         case "clock":
@@ -253,7 +258,7 @@ def _moment(at: float, view: View, before: float | None) -> str:
 
 
 def cut(line: Line, width: int, ellipsis: str = "…") -> Line:
-    """A line in `width` columns: what goes beyond ends in an ellipsis."""
+    """Cut a line to `width` columns. A longer line ends in an ellipsis."""
     if wide(line) <= width:
         return line
     room = max(width - 1, 0)
@@ -268,5 +273,5 @@ def cut(line: Line, width: int, ellipsis: str = "…") -> Line:
 
 
 def clock(at: float) -> str:
-    """`12:01:03.221`."""
+    """Return a time as `12:01:03.221`."""
     return time.strftime("%H:%M:%S", time.localtime(at)) + f".{int(at * 1000) % 1000:03}"

@@ -1,1 +1,1 @@
-"""Windows that open over the panels: typing a want, adding a file, inspecting, a question, help."""
+"""Windows over the panels: typing a want, adding a file, inspecting, a question, help."""

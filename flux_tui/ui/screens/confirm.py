@@ -1,4 +1,4 @@
-"""A question before something that cannot be taken back."""
+"""A question before an action that cannot be undone."""
 
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from flux_tui.ui.widgets.shown import Words, content
 
 
 class ConfirmScreen(ModalScreen[bool]):
-    """Closes with True only if `y` was pressed: a key that was pressed by habit says no."""
+    """A question. It closes with True only if `y` was pressed; keys pressed by habit mean no."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes", show=False),

@@ -1,4 +1,7 @@
-"""Help: every key as this person has it, from the one table of actions; what has focus comes first."""
+"""Help: every key as this person has bound it, from the table of actions.
+
+The text for the current panel comes first.
+"""
 
 from typing import ClassVar
 
@@ -22,7 +25,7 @@ MOVING: tuple[tuple[str, str], ...] = (
     ("mouse", "Select, inspect, sort by a heading, go to a place in the strip of time"),
 )
 KEY_WIDTH = 9
-"""Columns for keys; those who bind longer ones have what they do further to the right."""
+"""Columns for keys. Longer keys move the text beside them to the right."""
 ABOUT = {
     "series": "Series: every entry, the newest last. → pushed out, ← flowed in, ✗ a NO, ↓ a chunk; a run is one line.",
     "pending": "Pending: what is wanted and not whole, and what it waits for.",
@@ -68,7 +71,7 @@ class HelpScreen(ModalScreen[None]):
 
 
 def help_rows(keys: Keys, width: int) -> list[Row]:
-    """The table as lines of at most `width` columns: what is longer goes on below, nothing is cut."""
+    """Return the table of keys in lines of at most `width` columns. Longer texts are wrapped, not cut."""
     rows: list[Row] = []
 
     def group(name: str, lines: list[tuple[str, str, str]]) -> None:
@@ -80,7 +83,7 @@ def help_rows(keys: Keys, width: int) -> list[Row]:
     for name in GROUPS:
         actions = [action for action in keys.actions if action.group == name]
         if actions:
-            # A key that the story has taken is nobody else's; the name still works after `:`.
+            # A key that the story uses has no other action. The action can still be typed after `:`.
             group(name, [(keys.all_shown(action) or ":", action.help, action.name) for action in actions])
     group("Move", [(key, text, "") for key, text in MOVING])
     group(
@@ -91,7 +94,7 @@ def help_rows(keys: Keys, width: int) -> list[Row]:
 
 
 def _entry(key: str, text: str, note: str, width: int) -> list[Line]:
-    """A key, what it does, and its note beside the last words, or below them."""
+    """Return the lines for a key: what it does, and its note beside the last words or below them."""
     head = f"  {key:<{KEY_WIDTH}} "
     room = max(10, width - len(head))
     texts = wrapped(plain(text), room)

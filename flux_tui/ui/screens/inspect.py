@@ -1,5 +1,6 @@
-"""Inspect: an entry or a run of them, a chunk or object, or a peer, decoded; with everything in the series
-that touches it, in order. Whatever is named is a link, and any part can be copied.
+"""Inspect: an entry or a run, a chunk or object, or a peer, decoded, with all entries about it in order.
+
+Everything named is a link, and every part can be copied.
 """
 
 import asyncio
@@ -31,42 +32,42 @@ from flux_tui.ui.widgets.lines import LinesPanel
 from flux_tui.ui.widgets.shown import Words, content
 
 SLICE = 2_000
-"""Entries looked at between two looks at the keyboard."""
+"""Entries read between two checks for keys."""
 MAX_SHOWN = 2_000
-"""Entries listed; who has more uses a filter."""
+"""The most entries listed. A person with more uses a filter."""
 MAX_LISTED = 100
-"""Items of a long list that are spelled out."""
+"""The most items of a list that are shown one by one."""
 TIMES = ("deadline", "next_push_at")
 """Fields of entries that are points in time."""
 NOTE = "enter follows · t to that moment · tab the other half · y copies the line, Y all · esc back"
 
 
 class Subject(NamedTuple):
-    """What is inspected."""
+    """The subject that is inspected."""
 
     kind: Literal["entry", "cid", "peer"]
     key: str
-    """The number of the (last) entry, a CID, or a peer id."""
+    """The number of the entry (the last one of a run), a CID, or a peer id."""
     group: Group | None = None
-    """The run that an entry is the last of."""
+    """The run whose last entry it is."""
 
 
 class Fact(NamedTuple):
-    """A line of what is known."""
+    """A line with one fact about the subject."""
 
     name: str
     text: Plain
-    """As shown."""
+    """The text as shown."""
     whole: str
-    """As copied."""
+    """The text as copied."""
     link: Subject | None = None
 
 
 class InspectScreen(ModalScreen[int | None]):
-    """Closes with the entry to go to, or None."""
+    """The window of Inspect. It closes with the entry to go to, or None."""
 
     class Copy(Message):
-        """A person wants to have this text."""
+        """The person asked to copy this text."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
@@ -100,12 +101,12 @@ class InspectScreen(ModalScreen[int | None]):
             panel.signs = self._view.glyphs
 
     def on_resize(self) -> None:
-        # Comes once at the start, too.
+        # This also runs once at the start.
         self.call_after_refresh(self._show)
 
     @property
     def subject(self) -> Subject:
-        """What is shown now."""
+        """The subject that is shown now."""
         return self._trail[-1]
 
     def _show(self) -> None:
@@ -135,7 +136,7 @@ class InspectScreen(ModalScreen[int | None]):
 
     @work(exclusive=True)
     async def _search(self) -> None:
-        """From the cursor back to the beginning, a slice at a time."""
+        """Find the entries about the subject, from the cursor back to the beginning, a slice at a time."""
         subject = self.subject
         panel = self.query_one("#touching", LinesPanel)
         take = touching(subject, self._source)
@@ -222,21 +223,21 @@ class InspectScreen(ModalScreen[int | None]):
 
 
 def subject_of_entries(group: Group, source: Source) -> Subject:
-    """A line of the series panel."""
+    """Return the subject for a line of the Series panel."""
     last = min(group.last, source.cursor)
     return Subject("entry", str(last), group._replace(last=last))
 
 
 def touching(subject: Subject, source: Source) -> Callable[[list[Entry]], list[Entry]]:
-    """Of pages of a series that is read backwards, the entries that have to do with it."""
+    """Return a function that picks the entries about the subject from pages that are read backwards."""
     if subject.kind == "cid" and Cid(subject.key) in source.state.objects:
-        return Touching(Cid(subject.key)).take  # an object owns its blocks
+        return Touching(Cid(subject.key)).take  # entries about an object include those about its blocks
     touches = _touches(subject, source)
     return lambda page: [entry for entry in page if touches(entry)]
 
 
 def _touches(subject: Subject, source: Source) -> Callable[[Entry], bool]:
-    """Whether an entry has to do with it."""
+    """Return a function that says whether an entry is about the subject."""
     if subject.kind == "cid":
         return lambda entry: subject.key in cids_of(entry.event)
     if subject.kind == "peer":
@@ -256,7 +257,7 @@ def _touches(subject: Subject, source: Source) -> Callable[[Entry], bool]:
 
 
 def _subjects(event: Event) -> set[Cid]:
-    """The chunks that an event is about; the object they belong to only if it names no chunk."""
+    """Return the chunks that an event is about. Return its object only if it names no chunk."""
     own: set[Cid] = set(getattr(event, "cids", ()))
     if (cid := getattr(event, "cid", None)) is not None:
         own.add(cid)
@@ -267,7 +268,7 @@ def _subjects(event: Event) -> set[Cid]:
 
 
 def facts_of(subject: Subject, source: Source, view: View) -> tuple[Plain, list[Fact]]:
-    """A title, and the facts."""
+    """Return the title and the facts of a subject."""
     match subject.kind:
         case "entry":
             return _entry_facts(subject, source, view)
@@ -285,7 +286,7 @@ def _plain(name: str, value: object, view: View) -> Fact:
 
 
 def _time_fact(name: str, at: float) -> Fact:
-    """As a clock shows it; copied as `--json` has it, in seconds since 1970."""
+    """Return a time as a clock shows it. It is copied as in `--json`: seconds since 1970."""
     return Fact(name, plain(datetime.fromtimestamp(at).isoformat(" ", "milliseconds")), f"{at:.6f}")
 
 
@@ -300,7 +301,7 @@ def _peer_fact(name: str, peer: str, view: View) -> Fact:
 
 
 def _peer_text(peer: PeerId, view: View) -> Plain:
-    """A peer by its whole id, and by its name if it has one."""
+    """Return the whole id of a peer, and its name if it has one."""
     called = view.peer(peer)
     return plain(called if view.masked else f"{called}  {peer}" if peer in view.called else peer)
 
@@ -377,7 +378,7 @@ def _cid_facts(cid: Cid, view: View) -> list[Fact]:
 
 
 def _try_fact(one: Try, view: View) -> Fact:
-    """Something that is going to be done for a want: when, why, and whom it waits for."""
+    """Return the fact about a coming try of a want: when, why, and which peer it waits for."""
     left = human_seconds(one.at - view.now)
     how = {"grant": "granted some", "tell": "told again", "push": "pushed to all"}[one.how]
     if one.peer is None:

@@ -1,5 +1,7 @@
-"""Where a person types what to push: a want, or a path to share. What is wrong is said in place, and what
-was typed stays."""
+"""Windows in which a person types a want, or a path to share.
+
+Errors are shown in place, and the typed text stays.
+"""
 
 import shlex
 from collections.abc import Callable, Iterable
@@ -27,7 +29,7 @@ from flux_tui.ui.widgets.shown import Field, Words
 
 
 class WantScreen(ModalScreen[list[Command]]):
-    """Tickets and CIDs, with a preview of each."""
+    """A window for tickets and CIDs, with a preview of each."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss_nothing", "Close", show=False),
@@ -45,7 +47,7 @@ class WantScreen(ModalScreen[list[Command]]):
     ) -> None:
         super().__init__()
         self._text = text
-        """What is in it already."""
+        """The text that the window opens with."""
         self._state = state
         self._folder = folder
         self._masked = masked
@@ -71,7 +73,7 @@ class WantScreen(ModalScreen[list[Command]]):
             self.query_one(Field).take(self._text)
 
     def on_paste(self, event: events.Paste) -> None:
-        """Where nothing has the keys yet."""
+        """Handle a paste while nothing has the focus yet."""
         event.stop()
         self.call_after_refresh(lambda: self.query_one(Field).take(event.text))
 
@@ -79,10 +81,11 @@ class WantScreen(ModalScreen[list[Command]]):
     def preview(self) -> None:
         lines, errors, _ = self._read()
         self.query_one("#preview", Words).tell(plain_lines(*lines[:8]))
-        # While typing, an unfinished CID is no mistake yet; a space says that it was meant to be whole.
+        # While the person types, an unfinished CID is no error yet. A space says that the word is whole.
         field = self.query_one(Field)
         text = field.value
-        field.password = self._masked and tells(text)  # what was understood is said below, without that
+        # the preview below says what was understood, without ids
+        field.password = self._masked and tells(text)
         self._say(*(errors[:3] if text.endswith(" ") else ()))
 
     @on(Field.Submitted)
@@ -115,7 +118,7 @@ class WantScreen(ModalScreen[list[Command]]):
 
 
 class NameSuggester(Suggester):
-    """Completes a name that the series knows."""
+    """Suggests a name known in the series."""
 
     def __init__(self, state: State) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
@@ -126,14 +129,14 @@ class NameSuggester(Suggester):
 
 
 def complete_name(value: str, state: State) -> str | None:
-    """What was typed, with its last word completed to the first name that begins so."""
+    """Return the typed text with its last word completed to the first name that begins with it."""
     head, space, last = value.rpartition(" ")
     found = next((name for name in names(state) if last and name.startswith(last) and name != last), None)
     return None if found is None else head + space + found
 
 
 class PathSuggester(Suggester):
-    """Completes a path from the file system."""
+    """Suggests a path from the file system."""
 
     def __init__(self, folder: Path | None) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
@@ -144,24 +147,24 @@ class PathSuggester(Suggester):
 
 
 def complete_path(value: str, folder: Path | None) -> str | None:
-    """The first path that begins with what was typed; folders end in a slash."""
+    """Return the first path that begins with the typed text. Folders end in a slash."""
     found = paths(value, Context(State(), folder, str)) if value else []
     return next((path for path in found if path != value), None)
 
 
 class PathField(Field):
-    """A path, or files that are dropped on the terminal."""
+    """An input for a path, or for files dropped on the terminal."""
 
     def pasted(self, text: str) -> str:
         try:
             words = dropped_words(text.strip())
         except PathError:
-            return super().pasted(text)  # what is wrong with it is said when it is entered
+            return super().pasted(text)  # the error is shown when the line is entered
         return words[0] if len(words) == 1 else shlex.join(words)
 
 
 class VisibleTree(DirectoryTree):
-    """Without hidden files, among them those that are still being fetched."""
+    """A tree without hidden files. Files that are still being fetched are hidden files, too."""
 
     def process_label(self, label: TextType) -> Text:
         return Text(plain(str(label)))
@@ -171,7 +174,7 @@ class VisibleTree(DirectoryTree):
 
 
 class AddScreen(ModalScreen[list[Path]]):
-    """A path, typed with completion or picked from a tree; or several that were dropped."""
+    """A window for a path, typed with completion or picked from a tree, or for several dropped files."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss_nothing", "Close", show=False),
@@ -182,7 +185,7 @@ class AddScreen(ModalScreen[list[Path]]):
     def __init__(self, folder: Path | None, *, masked: bool = False, text: str = "") -> None:
         super().__init__()
         self._text = text
-        """What is in it already."""
+        """The text that the window opens with."""
         self._folder = folder
         self._masked = masked
         self._example = "" if masked else ", a whole one" if folder is None else f", e.g. {folder}/"
@@ -206,13 +209,13 @@ class AddScreen(ModalScreen[list[Path]]):
             self.query_one(Field).take(self._text)
 
     def on_paste(self, event: events.Paste) -> None:
-        """Where the tree has the keys, or nothing yet."""
+        """Handle a paste while the tree has the focus, or nothing has it yet."""
         event.stop()
         self.call_after_refresh(lambda: self._take(event.text))
 
     def _take(self, text: str) -> None:
         field = self.query_one(Field)
-        field.value = ""  # as it follows the tree
+        field.value = ""  # it holds the path that is highlighted in the tree
         field.take(text)
         field.focus()
 

@@ -1,8 +1,8 @@
-"""Which object a chunk is a block of, as far as a series tells: by what was granted of it, and what came of it. Pure.
+"""Find the object that a chunk is a block of, from the grants and chunks in a series. Pure.
 
-An entry that names its objects needs none of this. Others do not: those of a series that an earlier version wrote,
-and chunks that came in vain. What is known is bounded, and learned from the entries that are looked at, and from
-some before them; no series is ever read whole for it.
+An entry that names its objects does not need this. Two kinds of entries do not name them: entries written by
+an earlier version, and chunks that came in vain. The table is bounded. It is learned from the entries that
+are shown and from some entries before them. No series is read whole for it.
 """
 
 from collections import OrderedDict, deque
@@ -24,21 +24,21 @@ from flux_tui.core.series.events import (
 from flux_tui.ui.series.filter import cids_of
 
 MAX_KNOWN = 100_000
-"""Chunks whose objects are remembered: some 20 MB."""
+"""How many chunks are remembered with their objects: about 20 MB."""
 MAX_OPEN = 20_000
-"""Entries about chunks of unknown objects that wait for being told, where a series is read backwards."""
+"""How many entries about chunks of unknown objects are remembered while a series is read backwards."""
 CONTEXT = 2_000
-"""Entries before a page that are learned from: a NO or a lapse comes soon after its grant."""
+"""How many entries before a page are learned from. A NO or a lapse comes soon after its grant."""
 
 
 class Owners:
-    """Chunk → the objects that it is a block of."""
+    """A table of chunks and the objects that they are blocks of."""
 
     def __init__(self) -> None:
         self._roots: OrderedDict[Cid, tuple[Cid, ...]] = OrderedDict()
 
     def learn(self, entries: Iterable[Entry]) -> None:
-        """Take in what entries say of it."""
+        """Learn from entries."""
         for entry in entries:
             for cid, roots in _told(entry.event):
                 known = self._roots.get(cid, ())
@@ -59,11 +59,11 @@ class Owners:
 
 
 OF_BLOCKS = (StatusNo, LeaseLapsed, LeaseExtended, ErrorReceived, ChunkWasted)
-"""What happens to blocks; which object they are of is told elsewhere, where it is not told there."""
+"""The events about blocks that may not name the object of the block."""
 
 
 def _told(event: Event) -> Iterable[tuple[Cid, tuple[Cid, ...]]]:
-    """What one entry says of whose a chunk is."""
+    """Return the chunks and objects that an event connects."""
     match event:
         case Granted(root=root) if root is not None:
             return [(cid, (root,)) for cid in event.cids]
@@ -74,10 +74,10 @@ def _told(event: Event) -> Iterable[tuple[Cid, tuple[Cid, ...]]]:
 
 
 class Reader(Protocol):
-    """A series that is read a page at a time."""
+    """A series that can be read in pages."""
 
     def read(self, after: int, limit: int) -> list[Entry]:
-        """Entries after `after`, in order."""
+        """Return entries after `after`, in order."""
 
 
 def roots_of(entry: Entry, source: Reader) -> tuple[Cid, ...]:
@@ -90,17 +90,19 @@ def roots_of(entry: Entry, source: Reader) -> tuple[Cid, ...]:
 
 
 class Touching:
-    """All entries that have to do with one object, its blocks' among them, of a series that is read backwards."""
+    """Finds all entries about one object and its blocks, in a series that is read backwards."""
 
     def __init__(self, root: Cid) -> None:
         self._root = root
         self._own: set[Cid] = {root}
         self._open: deque[Entry] = deque(maxlen=MAX_OPEN)
-        """About chunks of which it is not known yet whether they are its blocks; the newest first."""
+        """Entries about chunks that may be blocks of the object, the newest first."""
 
     def take(self, page: Sequence[Entry]) -> list[Entry]:
-        """The entries before those that were taken so far. Returns those that are now known to touch it, in
-        order; some may be later ones."""
+        """Take a page that precedes the pages taken so far.
+
+        Returns the entries now known to be about the object, in order. Some of them may be from later pages.
+        """
         learned = len(self._own)
         for entry in page:
             for cid, roots in _told(entry.event):

@@ -1,8 +1,8 @@
-"""A process that folds a series once and writes states along it, for `checkpoints.Builder`.
+"""The process of `checkpoints.Builder`: it folds a series once and writes states along it.
 
     python -m flux_tui.ui.series.checkpoint_process SERIES LAST DESCRIPTOR
 
-It ends by itself with whoever started it: its standard input is then closed.
+It ends when the dashboard ends, because its standard input is then closed.
 """
 
 import os
@@ -17,13 +17,13 @@ from flux_tui.store.series import SeriesReader
 from flux_tui.ui.series.checkpoints import HEADER
 
 EVERY = 20_000
-"""Entries between two states: 60 ms of folding."""
+"""Entries between two states. Folding them takes 60 ms."""
 PAGE = 5_000
-"""Entries between two looks at whether anybody still wants this."""
+"""Entries between two checks whether the dashboard still runs."""
 
 
 def build(path: Path, last: int, descriptor: int) -> None:
-    """Write states after every EVERY entries, leaving out stretches for which the series has its own."""
+    """Write a state after every EVERY entries, except where the series has checkpoints of its own."""
     reader = SeriesReader.open(path)
     state = State()
     written = 0

@@ -1,9 +1,9 @@
-"""States along a series, kept on disk, so that any entry is one state and a short fold away.
+"""States along a series, saved on disk. From the nearest one, any entry is only a short fold away.
 
-A node writes checkpoints into its series. A recording may lack them, or those that it has were made by
-another version of the fold: then `Builder` folds the series once, in a process of its own, so that no key
-ever waits for it. What both and the dashboard itself find is kept here, in a file without a name that is
-gone with the process; in memory are only numbers.
+A node writes checkpoints into its series. A recording may have none, or have some of another version of the
+fold. Then `Builder` folds the series once, in its own process, so that no key waits for it. The states of the
+builder and of the dashboard are saved in a file without a name, which disappears with the process. Only
+numbers are in memory.
 """
 
 import os
@@ -16,20 +16,21 @@ from pathlib import Path
 
 BUILDER = "flux_tui.ui.series.checkpoint_process"
 HEADER = struct.Struct("!QI")
-"""Before each state in the file: its entry, its length."""
+"""The header of each state in the file: its entry and its length."""
 
 
 class Checkpoints:
-    """States by entry."""
+    """Saved states by entry."""
 
     def __init__(self) -> None:
         self._seqs: list[int] = []
         self._places: dict[int, tuple[int, int]] = {}
-        self._file = tempfile.TemporaryFile(prefix="flux-tui-", buffering=0)  # noqa: SIM115 - as long as we are
+        # It lives as long as this object: close() closes it.
+        self._file = tempfile.TemporaryFile(prefix="flux-tui-", buffering=0)  # noqa: SIM115
         self._end = 0
 
     def add(self, seq: int, state: bytes) -> None:
-        """Keep one. A disk that is full keeps fewer, and makes scrubbing slower, no more."""
+        """Save a state. On a full disk the state is not saved, which only makes scrubbing slower."""
         if seq in self._places:
             return
         try:
@@ -41,7 +42,7 @@ class Checkpoints:
         insort(self._seqs, seq)
 
     def nearest(self, seq: int) -> tuple[int, bytes] | None:
-        """The newest after an entry ≤ `seq`."""
+        """Return the newest state at or before entry `seq`."""
         index = bisect_right(self._seqs, seq)
         if not index:
             return None
@@ -51,19 +52,19 @@ class Checkpoints:
 
     @property
     def newest(self) -> int:
-        """The last one's entry; 0 if there is none."""
+        """The entry of the last state, or 0 if there is none."""
         return self._seqs[-1] if self._seqs else 0
 
     def close(self) -> None:
-        """Forget them."""
+        """Delete all states."""
         self._file.close()
 
 
 class Builder:
-    """Folds a series file in a process of its own; `take` hands over what it came to since."""
+    """Folds a series file in its own process. `take` returns the states that it has written."""
 
     def __init__(self, path: Path, last: int) -> None:
-        self._file = tempfile.TemporaryFile(prefix="flux-tui-")  # noqa: SIM115 - as long as we are
+        self._file = tempfile.TemporaryFile(prefix="flux-tui-")  # noqa: SIM115 - close() closes it
         self._read = 0
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
             [sys.executable, "-m", BUILDER, str(path), str(last), str(self._file.fileno())],
@@ -73,11 +74,11 @@ class Builder:
 
     @property
     def done(self) -> bool:
-        """Whether it has ended, however."""
+        """Whether the process has ended, in whatever way."""
         return self._process.poll() is not None
 
     def take(self) -> list[tuple[int, bytes]]:
-        """The states that were written since the last time."""
+        """Return the states written since the last call."""
         found = []
         descriptor = self._file.fileno()
         size = os.fstat(descriptor).st_size
@@ -90,7 +91,7 @@ class Builder:
         return found
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()

@@ -1,12 +1,12 @@
-"""The dashboard's memory: a series, folded as it grows, and one cursor in time.
+"""A series, folded as it grows, and one cursor in time.
 
-Everything on the screen is `state`: the state at the cursor. Live, the cursor is the newest entry; frozen,
-it is held; scrubbing moves it. The fold of the newest entries goes on meanwhile, so that going back to
-live is at once.
+Everything on the screen comes from `state`, the state at the cursor. Live, the cursor is the newest entry.
+Freezing stops it, and scrubbing moves it. The newest entries are folded meanwhile, so going back to live
+takes no time.
 
-Law: `state` at entry N equals derive(series[:N]), whichever way the cursor came there. Reaching an entry
-costs one checkpoint and a short fold; nothing here is ever proportional to history.
-No Textual in this module.
+Law: `state` at entry N equals derive(series[:N]), on whatever way the cursor came there. Reaching an entry
+costs one checkpoint and a short fold. Nothing here costs time in proportion to history. This module does not
+use Textual.
 """
 
 from collections import OrderedDict, deque
@@ -23,23 +23,26 @@ from flux_tui.ui.series.checkpoints import Builder, Checkpoints
 from flux_tui.ui.series.peer_rates import WINDOW, Trends
 
 CHECKPOINT_EVERY = 20_000
-"""Entries between two checkpoints kept by ourselves: 60 ms of folding."""
+"""Entries between two checkpoints that the dashboard saves itself. Folding them takes 60 ms."""
 POLL_ENTRIES = 10_000
-"""Entries folded in one go, so that keys are never held up for longer than 40 ms."""
+"""Entries folded at once. Keys are held up for no longer than 40 ms."""
 NEAR = 500
-"""Entries between the states kept around the cursor, so that stepping back costs a millisecond."""
+"""Distance in entries of the states saved near the cursor. Stepping back then costs a millisecond."""
 NEAR_KEPT = 8
 FAR_BEHIND = 100_000
-"""Entries that are folded in a process of its own, rather than between two keys."""
+"""More entries than this are folded in a separate process, not between two keys."""
 PROBES = 16
-"""Places at which a series is asked for its checkpoints, to know whether it has them all."""
+"""At how many places a series is checked for checkpoints, to see whether it has them all."""
 PAGE = 128
-"""Entries read at a time for the series panel."""
+"""Entries read at a time for the Series panel."""
 PAGES_KEPT = 64
 
 
 class Source:
-    """One series. What `opening` opens may not exist yet: then there is nothing, until there is."""
+    """A series with a cursor.
+
+    The file that `opening` opens may not exist yet. Until it does, the series is empty.
+    """
 
     def __init__(self, opening: Callable[[], SeriesSource | None], path: Path | None = None) -> None:
         self._opening = opening
@@ -47,7 +50,7 @@ class Source:
         self._reader: SeriesSource | None = None
         self._live = State()
         self._held: State | None = None
-        """The state at the cursor while it is held; None: live."""
+        """The state at the cursor while the cursor is frozen. None: live."""
         self._kept: Checkpoints | None = None
         self._kept_at = 0
         self._near: OrderedDict[int, bytes] = OrderedDict()
@@ -56,49 +59,49 @@ class Source:
         self._pages: OrderedDict[int, list[Entry]] = OrderedDict()
         self._trends = Trends()
         self._tail: deque[Entry] = deque(maxlen=WINDOW)
-        """What was folded last on the way to the cursor, without a gap."""
+        """The entries folded last on the way to the cursor, without a gap."""
         self.last_seq = 0
-        """Entries in the series, folded or not."""
+        """How many entries the series has, folded or not."""
         self.trouble: str | None = None
-        """Why the series cannot be read: one sentence."""
+        """Why the series cannot be read, in one sentence."""
 
     @classmethod
     def of_file(cls, path: Path) -> "Source":
-        """A home's database or an exported series."""
+        """Open the database of a home or an exported series."""
         return cls(lambda: SeriesReader.open(path) if path.exists() else None, path)
 
     @property
     def state(self) -> State:
-        """The state at the cursor. Not to be changed or kept."""
+        """The state at the cursor. Callers must not change it or store it."""
         return self._live if self._held is None else self._held
 
     @property
     def cursor(self) -> int:
-        """The entry after which `state` holds."""
+        """The last entry that `state` includes."""
         return self.state.seq
 
     @property
     def frozen(self) -> bool:
-        """Whether the cursor is held."""
+        """Whether the cursor is frozen."""
         return self._held is not None
 
     @property
     def behind(self) -> int:
-        """Entries that came since the cursor."""
+        """How many entries came after the cursor."""
         return max(0, self.last_seq - self.cursor)
 
     @property
     def loading(self) -> bool:
-        """Whether there are entries that were not folded yet."""
+        """Whether some entries are not folded yet."""
         return self._live.seq < self.last_seq
 
     @property
     def building(self) -> int | None:
-        """How far checkpoints have been built, while they are."""
+        """The last entry with a built checkpoint. None: no builder is running."""
         return None if self._builder is None else self._checkpoints.newest
 
     def poll(self, budget: int = POLL_ENTRIES) -> bool:
-        """Take in what is new, up to `budget` entries. Returns whether anything was."""
+        """Fold new entries, up to `budget`. Return whether there were any."""
         reader = self._open()
         if reader is None:
             return False
@@ -123,16 +126,16 @@ class Source:
         return True
 
     def freeze(self) -> None:
-        """Hold the cursor where it is."""
+        """Freeze the cursor where it is."""
         if self._held is None:
             self._held = copy(self._live)
 
     def live(self) -> None:
-        """Back to the newest entry."""
+        """Go back to the newest entry, and follow it."""
         self._held = None
 
     def go_to(self, seq: int) -> None:
-        """Hold the cursor after entry `seq` (at most the newest, at least none)."""
+        """Freeze the cursor after entry `seq`, which is clamped to the entries that exist."""
         seq = min(max(seq, 0), self.last_seq)
         if self._held is None or self._held.seq != seq:
             try:
@@ -141,11 +144,11 @@ class Source:
                 self.trouble = str(error)
 
     def go_to_time(self, at: float) -> None:
-        """Hold the cursor after the last entry that is not later than `at`."""
+        """Freeze the cursor after the last entry that is not later than `at`."""
         self.go_to(self.seq_at(at))
 
     def seq_at(self, at: float) -> int:
-        """The last entry that is not later than `at`; 0 if there is none."""
+        """Return the last entry that is not later than `at`, or 0 if there is none."""
         reader = self._open()
         try:
             return reader.seq_at(at) if reader is not None else 0
@@ -154,8 +157,10 @@ class Source:
             return 0
 
     def seq_near(self, at: float) -> int:
-        """The last entry that is not later than `at`, among those around the cursor between which the clock was not set
-        back."""
+        """Return the last entry that is not later than `at`, near the cursor.
+
+        Only entries around the cursor count between which the clock was not set back.
+        """
         reader = self._open()
         try:
             return reader.seq_near(self.cursor, at) if reader is not None else 0
@@ -164,13 +169,13 @@ class Source:
             return 0
 
     def trends(self) -> Trends:
-        """Each peer's last minute at the cursor."""
+        """Return the last minute of each peer, at the cursor."""
         seq = self.cursor
         if not 0 <= seq - self._trends.seq <= WINDOW:
             self._trends = Trends(max(0, seq - WINDOW))
             tail = self._tail
             if tail and tail[-1].seq == seq and tail[0].seq <= self._trends.seq + 1:
-                # The fold has just read them.
+                # The fold has just read these entries.
                 self._trends.extend(islice(tail, self._trends.seq + 1 - tail[0].seq, None))
         while self._trends.seq < seq:
             page = self.read(self._trends.seq, seq - self._trends.seq)
@@ -180,7 +185,7 @@ class Source:
         return self._trends
 
     def entry(self, seq: int) -> Entry | None:
-        """One entry; from a small cache of pages."""
+        """Return one entry, from a small cache of pages."""
         if not 1 <= seq <= self.last_seq:
             return None
         start = (seq - 1) // PAGE * PAGE
@@ -196,7 +201,7 @@ class Source:
         return page[index] if index < len(page) else None
 
     def read(self, after: int, limit: int) -> list[Entry]:
-        """Entries after `after`, in order."""
+        """Return entries after `after`, in order."""
         reader = self._open()
         try:
             return reader.read(after, limit) if reader is not None else []
@@ -205,7 +210,7 @@ class Source:
             return []
 
     def close(self) -> None:
-        """Let go of the file, and of all that was kept."""
+        """Close the file, the builder and the saved states."""
         if self._builder is not None:
             self._builder.close()
             self._builder = None
@@ -234,7 +239,7 @@ class Source:
     # ── checkpoints ─────────────────────────────────────────────────────────────────────────────
 
     def _probe(self, reader: SeriesSource, last: int) -> None:
-        """Whether the series has checkpoints of its own all along; if not, have them made."""
+        """Start a builder if the series does not have checkpoints of its own everywhere."""
         if self._path is None or last <= FAR_BEHIND:
             return
         for number in range(1, PROBES + 1):
@@ -255,7 +260,7 @@ class Source:
             self._builder = None
 
     def _jump(self, reader: SeriesSource, last: int) -> None:
-        """Far behind (just opened): begin at the newest checkpoint."""
+        """Begin at the newest checkpoint, when the fold is far behind because the series was just opened."""
         candidates = [reader.checkpoint(last)]
         if self._kept is not None:
             candidates.append(self._kept.nearest(last))
@@ -264,7 +269,7 @@ class Source:
                 self._live = state
 
     def _keep(self, state: State) -> None:
-        """Remember a checkpoint now and then, of a series that has none of its own."""
+        """Save a checkpoint at intervals, for a series that has none of its own."""
         if state.seq - self._kept_at >= CHECKPOINT_EVERY:
             self._kept_at = state.seq
             self._checkpoints.add(state.seq, snapshot(state))
@@ -275,7 +280,7 @@ class Source:
             return State()
         state = self._nearest(reader, seq)
         if seq - state.seq > 2 * NEAR:
-            # On the way, leave states close before the goal: whoever came here may well step back.
+            # Save states close before the target: a person who goes there may step back.
             self._fold(reader, state, seq - NEAR)
             self._near[state.seq] = snapshot(state)
             while len(self._near) > NEAR_KEPT:
@@ -294,8 +299,11 @@ class Source:
             self._tail.extend(page)
 
     def _nearest(self, reader: SeriesSource, seq: int) -> State:
-        """The best place to begin: the held state, one kept near it, one kept along the way, one of the
-        node's."""
+        """Return the nearest state to begin from.
+
+        Candidates are the frozen state, one saved near it, one saved along the series, and a checkpoint of
+        the node.
+        """
         best = State()
         if self._held is not None and self._held.seq <= seq:
             best = self._held

@@ -1,9 +1,9 @@
-"""Which entries are shown, and which of them as one line: a filter, and runs of like entries folded. Pure.
+"""The window of entries that the Series panel shows, filtered, with runs of like entries folded. Pure.
 
-A window looks at entries only as far as somebody scrolls (a filter, which also counts, as far as there are
-any), a slice at a time, so that it costs the same on a series of any length. A run is of entries that
-follow each other, are told alike, and are of the same second; it begins and ends at the same entries
-wherever the looking began.
+A window reads entries only as far as a person scrolls, a slice at a time. So it costs the same on a series of
+any length. A filter also counts its matches, so it reads to the beginning. A run consists of consecutive
+entries with the same words and the same second. It begins and ends at the same entries wherever reading
+began.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -14,25 +14,25 @@ from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry, Event, kind_of
 
 MAX_GROUPS = 100_000
-"""Lines kept, some 20 MB; who has more uses a narrower filter."""
+"""How many lines are kept, about 20 MB. A person with more needs a narrower filter."""
 
 
 class Group(NamedTuple):
-    """A line of the series panel."""
+    """A line of the Series panel."""
 
     first: int
     last: int
     entries: int
-    """Entries in it: not all from `first` to `last`, where a filter left some out."""
+    """How many entries are in it. A filter may leave out some between `first` and `last`."""
     chunks: int = 0
-    """CIDs that they name, together."""
+    """How many CIDs the entries name together."""
     size: int = 0
-    """Bytes that they tell of, together."""
+    """How many bytes the entries report together."""
     peers: tuple[PeerId, ...] = ()
-    """Whom they are about; at most MAX_PEERS."""
+    """The peers that the entries are about, at most MAX_PEERS."""
 
     def joined(self, other: "Group") -> "Group":
-        """This one and one that goes before or after it."""
+        """Return this group joined with the one before or after it."""
         peers = self.peers
         if len(peers) < MAX_PEERS and other.peers and other.peers[0] not in peers:
             peers = (*peers, *other.peers)
@@ -44,11 +44,11 @@ class Group(NamedTuple):
 
 MAX_PEERS = 9
 Key = Hashable | None
-"""What entries of one run have in common; None: never folded."""
+"""What the entries of a run have in common. None: an entry that is never folded."""
 
 
 def run_key(entry: Entry) -> Key:
-    """Entries in a row with the same key are one line."""
+    """Return the key of an entry. Consecutive entries with the same key are one line."""
     event = entry.event
     key = _LIKE[type(event)](event) if type(event) in _LIKE else None
     return None if key is None else (int(entry.at), kind_of(event), key)
@@ -69,7 +69,7 @@ def _first(cids: Sequence[Cid]) -> Cid | None:
 
 
 _LIKE: dict[type[Event], Callable[..., Hashable]] = {
-    # By what they are about: from any number of peers.
+    # Folded by subject, from any number of peers.
     ev.ChunkReceived: lambda e: e.roots,
     ev.ChunkWasted: lambda e: e.cause,
     ev.Requested: lambda e: (e.path is None and e.name is None) or None,
@@ -78,7 +78,7 @@ _LIKE: dict[type[Event], Callable[..., Hashable]] = {
     ev.DelayedYes: lambda e: _first(e.cids),
     ev.StatusNo: lambda e: (e.reason, e.has_it),
     ev.RetrySet: lambda e: (e.cause, e.peer),
-    # By whom.
+    # Folded by peer.
     ev.ChunksSent: lambda e: e.peer,
     ev.GrantReceived: lambda e: e.peer,
     ev.CancelReceived: lambda e: e.peer,
@@ -91,25 +91,25 @@ _LIKE: dict[type[Event], Callable[..., Hashable]] = {
     ev.PeerFaulted: lambda e: (e.peer, e.fault),
     ev.HaveReceived: lambda e: e.root,
 }
-"""Kinds of which many come at once. A kind that is not here is a line each time."""
+"""The events that come in large numbers. Any other event is always a line of its own."""
 
 
 class Window:
-    """Groups of entries, from `low` (not in it) to `high`."""
+    """Groups of entries, from `low` (excluded) to `high`."""
 
     def __init__(self, at: int, *, fold: bool, passes: Callable[[Entry], bool] | None = None) -> None:
         self.low = self.high = at
         self.total = 0
-        """Entries in all groups."""
+        """How many entries are in all groups."""
         self._fold = fold
         self._passes = passes
         self._older: list[Group] = []
-        """The newest first."""
+        """Groups before the first one read, the newest first."""
         self._newer: list[Group] = []
         self._first_key: Key = None
         self._last_key: Key = None
         self.prepended = 0
-        """Groups that came in front since this was set to 0, for who keeps a place by number."""
+        """How many groups were added in front since this was set to 0. A panel uses it to keep its place."""
 
     def __len__(self) -> int:
         return len(self._older) + len(self._newer)
@@ -120,11 +120,11 @@ class Window:
 
     @property
     def full(self) -> bool:
-        """Whether no more lines are kept."""
+        """Whether the limit of lines is reached."""
         return len(self) >= MAX_GROUPS
 
     def index_of(self, seq: int) -> int:
-        """The line that entry `seq` is in; -1 if there is none."""
+        """Return the index of the line that entry `seq` is in, or -1."""
         low, high = 0, len(self) - 1
         while low <= high:
             middle = (low + high) // 2
@@ -138,7 +138,7 @@ class Window:
         return -1
 
     def extend(self, entries: Sequence[Entry]) -> None:
-        """Take in what follows `high`."""
+        """Add the entries that follow `high`."""
         for entry in entries:
             self.high = entry.seq
             if self._passes is not None and not self._passes(entry):
@@ -155,7 +155,7 @@ class Window:
                     self._first_key = key
 
     def prepend(self, entries: Sequence[Entry], low: int) -> None:
-        """Take in what goes before `low`, which then is the new one."""
+        """Add the entries before the window. `low` is its new lower bound."""
         for entry in reversed(entries):
             if self._passes is not None and not self._passes(entry):
                 continue
@@ -173,8 +173,10 @@ class Window:
         self.low = low
 
     def cut(self, high: int, read: Callable[[int, int], Sequence[Entry]]) -> None:
-        """Forget what is beyond entry `high`: the cursor went back. `read(after, limit)`: what a line that is
-        cut in two still has."""
+        """Drop everything after entry `high`, because the cursor went back.
+
+        `read(after, limit)` reads the entries that remain of a line that is cut in two.
+        """
         while len(self) and self[len(self) - 1].last > high:
             group = (self._newer or self._older).pop(-1 if self._newer else 0)
             self.high, self._last_key = group.first - 1, None

@@ -1,4 +1,4 @@
-"""Filters: `text`, `!not`, `kind:status_no`, `peer:12D3`, `cid:bafk`, `reason:busy`; all have to hold."""
+"""Filters: `text`, `!not`, `kind:status_no`, `peer:12D3`, `cid:bafk`, `reason:busy`. All terms have to match."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -22,21 +22,21 @@ FIELDS = ("kind", "peer", "cid", "reason")
 
 
 class Term(NamedTuple):
-    """One condition."""
+    """One condition of a filter."""
 
     field: str
-    """kind, peer, cid, reason, or empty: the line's text."""
+    """kind, peer, cid or reason. Empty: the text of the line."""
     value: str
     negated: bool
 
 
 class Filter(NamedTuple):
-    """All of these. Empty: everything."""
+    """A filter: all terms have to match. An empty one lets everything pass."""
 
     terms: tuple[Term, ...] = ()
 
     def __str__(self) -> str:
-        """As it is typed."""
+        """Return the filter as it is typed."""
         return " ".join(
             ("!" if term.negated else "") + (f"{term.field}:" if term.field else "") + term.value
             for term in self.terms
@@ -47,12 +47,12 @@ class Filter(NamedTuple):
 
     @property
     def by_words(self) -> bool:
-        """Whether any condition is on the line's text, which then has to be made."""
+        """Whether any term is on the text of the line, which then has to be made."""
         return any(not term.field for term in self.terms)
 
     @property
     def by_object(self) -> bool:
-        """Whether any condition can hold of an entry by the object that it is about."""
+        """Whether any term can match the object that an entry is about."""
         return any(term.field in ("", "cid") for term in self.terms)
 
     def takes(
@@ -62,19 +62,22 @@ class Filter(NamedTuple):
         called: Mapping[PeerId, str] | None = None,
         roots: tuple[Cid, ...] = (),
     ) -> bool:
-        """Whether an entry passes; `text` is its line as shown, in lower case. `called`: names of peers; `roots`:
-        objects whose blocks it is about, besides those that it names."""
+        """Return whether an entry passes.
+
+        `text` is its line as shown, in lower case. `called` are names of peers. `roots` are the objects whose
+        blocks the entry is about, besides those that it names.
+        """
         return all(
             _holds(term, entry.event, text, called or {}, roots) != term.negated for term in self.terms
         )
 
     def takes_text(self, text: str) -> bool:
-        """Whether a row that is no entry passes, by its text alone, in lower case."""
+        """Return whether a row that is no entry passes, by its text in lower case."""
         return all((term.value in text) != term.negated for term in self.terms)
 
 
 def parse_filter(text: str) -> Filter:
-    """A filter as it was typed. Every text is one: there is nothing to get wrong."""
+    """Parse a typed filter. Every text is a filter, so there are no errors."""
     terms = []
     for word in text.lower().split():
         negated = word.startswith("!") and len(word) > 1
@@ -88,7 +91,7 @@ def parse_filter(text: str) -> Filter:
 
 
 def unknown_words(wanted: Filter) -> list[str]:
-    """What a filter asks for that no entry can have: a sentence for each kind or reason that there is none of."""
+    """Return a sentence for each field, kind or reason in a filter that does not exist."""
     known = {"kind": tuple(EVENT_KINDS), "reason": REASONS}
     found = []
     for term in wanted.terms:
@@ -122,7 +125,7 @@ def _holds(term: Term, event: Event, text: str, called: Mapping[PeerId, str], ro
 
 
 def peers_of(event: Event) -> tuple[PeerId, ...]:
-    """The peers that an event names."""
+    """Return the peers that an event names."""
     if isinstance(event, Unknown):
         return ()
     peer = getattr(event, "peer", None)
@@ -130,7 +133,7 @@ def peers_of(event: Event) -> tuple[PeerId, ...]:
 
 
 def cids_of(event: Event) -> tuple[Cid, ...]:
-    """The chunks and roots that an event names."""
+    """Return the chunks and roots that an event names."""
     if isinstance(event, Unknown):
         return ()
     found: list[Cid] = [value for name in ("cid", "root") if (value := getattr(event, name, None))]
@@ -140,7 +143,7 @@ def cids_of(event: Event) -> tuple[Cid, ...]:
 
 
 def fields_of(event: Event) -> dict[str, object]:
-    """An event's fields by name, for showing them."""
+    """Return the fields of an event by name, to show them."""
     if isinstance(event, Unknown):
         return {"bytes": len(event.body)}
     return msgspec.structs.asdict(event)

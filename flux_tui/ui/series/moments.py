@@ -1,4 +1,4 @@
-"""Times as people type them: `12:01:03`, `-5m`, `+30s`, `#1234` or `1234`, `start`, `live`. Pure."""
+"""Parse times as people type them: `12:01:03`, `-5m`, `+30s`, `#1234` or `1234`, `start`, `live`. Pure."""
 
 import re
 from datetime import datetime, timedelta
@@ -8,22 +8,24 @@ _AGO = re.compile(r"^([+-])\s*(\d+(?:\.\d+)?)\s*([smhd]?)$")
 _CLOCK = re.compile(r"^(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?$")
 _ENTRY = re.compile(r"^#?(?:\d+|\d{1,3}(?:,\d{3})+)$", re.ASCII)
 MOST_DIGITS = 15
-"""Of an entry's number; no series has one that is longer."""
+"""The most digits of an entry's number. No series has a longer one."""
 LONGEST = 1e10
-"""Seconds; further back or forth there is no date."""
+"""The longest offset, in seconds. Beyond it there is no date."""
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class Moment(NamedTuple):
-    """Where to go: an entry or a time. Both None: live."""
+    """The moment to go to: an entry or a time. Both None: live."""
 
     seq: int | None = None
     at: float | None = None
 
 
 def parse_moment(text: str, now: float, newest: float | None = None) -> Moment:
-    """`now`: the time at the cursor; `newest`: the last there is to see, if that is later. Raises ValueError with one
-    sentence."""
+    """Parse a typed moment. Raise ValueError with one sentence.
+
+    `now` is the time at the cursor. `newest` is the last visible time, if it is later.
+    """
     word = text.strip().lower()
     if word in ("live", "now", "end"):
         return Moment()
@@ -41,11 +43,11 @@ def parse_moment(text: str, now: float, newest: float | None = None) -> Moment:
             day = datetime.fromtimestamp(now).replace(hour=0, minute=0, second=0, microsecond=0)
             at = day + timedelta(hours=hours, minutes=minutes, seconds=seconds)
             if at.timestamp() > max(now, newest or now) + 60:
-                at -= timedelta(days=1)  # 23:50 typed after midnight is yesterday's
+                at -= timedelta(days=1)  # 23:50 typed after midnight means yesterday
             return Moment(at=at.timestamp())
     raise ValueError("no such moment: type 12:01:03, -5m, +10s, #1234, start or live")
 
 
 def same_day(one: float, other: float) -> bool:
-    """Whether two moments are of one day, by the local clock."""
+    """Return whether two times are on the same day, by the local clock."""
     return datetime.fromtimestamp(one).date() == datetime.fromtimestamp(other).date()

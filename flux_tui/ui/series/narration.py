@@ -1,35 +1,35 @@
-"""What a narrator says beside the panels, and how a story is paged through."""
+"""Captions that a narrator shows below the panels, and how a story is paged."""
 
 from typing import NamedTuple, Protocol
 
 
 class Caption(NamedTuple):
-    """What a narrator says now."""
+    """One caption of a story."""
 
     text: str
-    """One to three lines' worth; wrapped to the terminal."""
+    """The text, long enough for one to three lines. It is wrapped to the terminal."""
     step: int
-    """From 1."""
+    """The number of this caption, from 1."""
     steps: int
     held: bool = False
-    """Whether the story waits for a key instead of going on by itself."""
+    """Whether the story is paused until a key is pressed."""
     back: int = 0
-    """How many captions before the newest this one is."""
+    """How many captions this one is before the newest."""
     place: str | None = None
-    """The title of the place to look at; None: whichever the person chose."""
+    """The title of the place to show. None: the one that the person chose."""
     panel: str | None = None
-    """The panel that shows what is told; None: the first, unless the person chose one."""
+    """The panel that shows the subject of the caption. None: the first, unless the person chose another."""
 
 
 class Narrator(Protocol):
-    """Tells what is being shown. Asked on every tick; never calls back."""
+    """The narrator of a story. The dashboard reads its caption on every tick; it never calls back."""
 
     @property
     def caption(self) -> Caption:
-        """What to say now."""
+        """The caption to show now."""
 
     def move(self, by: int) -> None:
-        """To the next caption (1), or the one before (-1)."""
+        """Go to the next caption (1) or the one before (-1)."""
 
     def hold(self) -> None:
         """Pause the story, or resume it at its newest caption."""

@@ -1,7 +1,7 @@
-"""What each peer did within the last minute: who sends how fast now, and how soon it answers. Pure.
+"""What each peer did within the last minute: how fast it sends, and how soon it answers. Pure.
 
-The state (core/series/state.py) has totals of each peer, not their course. This is the course: a second fold over
-the newest entries alone, at most WINDOW of them, so that it costs the same at any place of any series.
+The state (`core/series/state.py`) has totals of each peer, not their course over time. This is a second fold,
+over at most the WINDOW newest entries. So it costs the same at any place of any series.
 """
 
 from collections import OrderedDict
@@ -13,63 +13,65 @@ from flux_tui.core.series.events import Entry
 from flux_tui.core.series.flow_rate import RATE_SECONDS, eta_of, rate_of
 
 SECONDS = 60
-"""How far back it goes."""
+"""How many seconds of each peer are kept."""
 WINDOW = 3_000
-"""Entries looked at when the cursor jumps: some 8 ms."""
+"""Entries read when the cursor jumps, in about 8 ms."""
 WANTS = 256
-"""Wants kept whose answers are timed."""
+"""How many wants are remembered to time their answers."""
 
 
 class PeerTrend:
-    """One peer's last minute."""
+    """The last minute of one peer."""
 
     __slots__ = ("answer", "bytes_in", "bytes_out")
 
     def __init__(self) -> None:
         self.bytes_in: dict[int, int] = {}
-        """By second."""
+        """Bytes by second."""
         self.bytes_out: dict[int, int] = {}
         self.answer: float | None = None
-        """Seconds between our last want and its first answer to it: a round trip, and its thinking."""
+        """Seconds between this node's last want and the peer's first answer: a round trip, and the peer's own
+        delay.
+        """
 
     def series(self, now: float, seconds: int) -> list[float]:
-        """Bytes either way by second, the newest last; the current one is not over, and left out."""
+        """Return the bytes in both directions by second, the newest last, without the current second."""
         last = int(now)
         return [
             float(self.bytes_in.get(t, 0) + self.bytes_out.get(t, 0)) for t in range(last - seconds, last)
         ]
 
     def rate(self, now: float) -> tuple[float, float]:
-        """Bytes a second in and out lately."""
+        """Return the recent bytes per second, in and out."""
         return rate_of(self.bytes_in, now), rate_of(self.bytes_out, now)
 
 
 class Trends:
-    """All peers' last minute, up to entry `seq`."""
+    """The last minute of all peers, up to entry `seq`."""
 
     def __init__(self, seq: int = 0) -> None:
         self.seq = seq
         self.since: float | None = None
-        """When the first entry was that is looked at."""
+        """The time of the first entry read."""
         self.peers: dict[PeerId, PeerTrend] = {}
         self._objects: dict[Cid, dict[int, int]] = {}
         self._wants: OrderedDict[Cid, float] = OrderedDict()
         self._pruned = 0
 
     def of(self, peer: PeerId) -> PeerTrend:
-        """One peer's; empty if nothing is known."""
+        """Return the trend of one peer, empty if nothing is known."""
         return self.peers.get(peer) or PeerTrend()
 
     def object_rate(self, root: Cid, now: float, seconds: int = RATE_SECONDS) -> float:
-        """Bytes a second that come for one object lately."""
+        """Return the recent bytes per second received for one object."""
         return rate_of(self._objects.get(root, {}), now, seconds)
 
     def object_eta(self, root: Cid, since: float, now: float, left: float) -> float | None:
-        """Seconds until the rest of an object is here, which is wanted since then; None: nobody can say."""
+        """Return the seconds until an object is whole that is wanted since `since`. None: unknown."""
         return eta_of(self._objects.get(root, {}), max(since, self.since or since), now, left)
 
     def extend(self, entries: Iterable[Entry]) -> None:
-        """Take in more entries."""
+        """Fold more entries."""
         for self.seq, at, event in entries:
             self.since = at if self.since is None else self.since
             match event:
@@ -96,7 +98,7 @@ class Trends:
                 self._prune(int(at))
 
     def _step(self, seconds: float) -> None:
-        """The clock was set: what happened lately is told by the new one."""
+        """Move all recent times to the new clock, because the clock was set."""
         for trend in self.peers.values():
             trend.bytes_in = {t + int(seconds): size for t, size in trend.bytes_in.items()}
             trend.bytes_out = {t + int(seconds): size for t, size in trend.bytes_out.items()}

@@ -1,1 +1,1 @@
-"""What a person types: the command line behind `:`, and wants in words."""
+"""What a person types: the command line behind `:`, and wants."""

@@ -1,5 +1,6 @@
-"""The command line behind `:`, in the words of the shell command: what a line does, and how it goes on. Pure,
-but for looking at the file system where paths are typed.
+"""Parse and complete the command line behind `:`, which uses the words of the shell command.
+
+It is pure, except that it looks at the file system for typed paths.
 
     want CID|TICKET|NAME…    get TICKET… [-o PATH]    add PATH…    cancel|retry [CID|NAME…]
     hold CID|TICKET|NAME [--replicas N]    release CID|NAME…    join ADDRESS…    limit --upload-limit RATE …    stop
@@ -30,57 +31,57 @@ from flux_tui.ui.series.filter import FIELDS
 from flux_tui.ui.typed.typed_wants import named, names, object_words, read_wants
 
 OPTIONS = ("--replicas",)
-"""Words that are completed with a space after them."""
+"""Options that are completed with a space after them."""
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _SPECIAL = re.compile(r"[^\w@%+=:,./~\-]")
-"""What a shell does not take as it is."""
+"""Characters that need a backslash in a shell."""
 
 
 class LineError(ValueError):
-    """What is wrong with a line: one sentence."""
+    """The error in a line, as one sentence."""
 
 
 class Outcome(NamedTuple):
-    """What a line does: push commands, or run something of the dashboard's with the rest of the line."""
+    """What a line does: it pushes commands, runs an action, or changes a setting of the dashboard."""
 
     commands: Sequence[Command] = ()
     done: str = ""
-    """What to say once they are pushed."""
+    """The message to show after the commands are pushed."""
     action: str = ""
-    """What Textual runs."""
+    """The action that Textual runs."""
     setting: str = ""
-    """`filter`, `goto`, `theme`, `speed`, `sort`, `panel`: the dashboard's own, with `argument`."""
+    """`filter`, `goto`, `theme`, `speed`, `sort` or `panel`: the setting that takes `argument`."""
     argument: str = ""
 
 
 class Context(NamedTuple):
-    """What a line may name."""
+    """Everything that a line may name."""
 
     state: State
     folder: Path | None
-    """From which typed paths go on; None: it is gone."""
+    """The folder for relative paths. None: the folder is gone."""
     mark: Callable[[], str]
     themes: Sequence[str] = ()
     panels: Sequence[str] = ()
     columns: Sequence[str] = ()
     called: Mapping[PeerId, str] = {}
-    """What people call peers."""
+    """Names of peers."""
 
 
 class Word(NamedTuple):
-    """What a line can begin with."""
+    """A command: the first word of a line."""
 
     usage: str
     help: str
     run: Callable[[list[str], Context], Outcome]
     complete: Callable[[str, Context], list[str]]
-    """How its last word can go on: whole words."""
+    """Returns completions of the last word, as whole words."""
     whole: bool = False
-    """Whether the rest of the line is one argument, with its spaces."""
+    """Whether the rest of the line is one argument with its spaces."""
 
 
 def read_line(text: str, context: Context) -> Outcome:
-    """What a line does. Raises LineError."""
+    """Return what a line does. Raise LineError."""
     name, _, rest = text.strip().removeprefix(":").strip().partition(" ")
     if not name:
         raise LineError("type a command; tab shows which there are")
@@ -103,7 +104,7 @@ def read_line(text: str, context: Context) -> Outcome:
 
 
 def complete_line(text: str, context: Context) -> list[str]:
-    """Whole lines that go on from what was typed."""
+    """Return whole lines that complete the typed text."""
     name, space, rest = text.lstrip().partition(" ")
     if not space:
         return [f"{word} " if word in WORDS else word for word in all_words() if word.startswith(name)]
@@ -118,22 +119,22 @@ def complete_line(text: str, context: Context) -> list[str]:
 
 
 def all_words() -> list[str]:
-    """Everything a line can begin with."""
+    """Return every word that a line can begin with."""
     return sorted({*WORDS, *(action.name for action in ACTIONS)})
 
 
 def _arguments(rest: str) -> list[str]:
-    """The words of a line, as a shell has them. Raises LineError."""
+    """Split a line into words as a shell does. Raise LineError."""
     try:
         return shlex.split(rest)
     except ValueError:
         if PREFIX in rest.lower():
-            return rest.split()  # a quotation mark of the text that a ticket was copied from
+            return rest.split()  # the quotation mark was copied together with the ticket
         raise LineError("a quotation mark is open") from None
 
 
 def last_argument(rest: str) -> tuple[str, str]:
-    """What stands before the last word of a line, and that word without its quotation marks and backslashes."""
+    """Split a line into the part before its last word and that word, without quotation marks and backslashes."""
     start, word, quote, at = 0, "", "", 0
     while at < len(rest):
         one = rest[at]
@@ -155,8 +156,10 @@ def last_argument(rest: str) -> tuple[str, str]:
 
 
 def quoted(word: str) -> str:
-    """A word as it is typed into a line: what would end it or change it is behind a backslash. The space after an
-    option stays."""
+    """Quote a word for the line: put a backslash before each special character.
+
+    The space after an option stays.
+    """
     return word if word.rstrip(" ") in OPTIONS else _SPECIAL.sub(r"\\\g<0>", word)
 
 
@@ -216,7 +219,7 @@ def _add(arguments: list[str], context: Context) -> Outcome:
 
 
 def _paths_to_share(argument: str, context: Context) -> list[Path]:
-    """What an argument of `add` stands for. Raises PathError, LineError."""
+    """Return the paths for one argument of `add`. Raise PathError or LineError."""
     path = typed_path(path_of_url(argument), context.folder)
     if is_ticket_like(argument) and not stands_at(path, too_long=False):
         raise LineError("that is a ticket, not a path: `get` takes it")
@@ -224,7 +227,7 @@ def _paths_to_share(argument: str, context: Context) -> list[Path]:
 
 
 def _objects(arguments: list[str], context: Context) -> list[Ticket]:
-    """What arguments stand for: names that the series knows, CIDs, tickets. Raises LineError."""
+    """Resolve arguments to objects: names known in the series, CIDs, tickets. Raise LineError."""
     known = named(context.state)
     try:
         words = object_words(arguments, known)
@@ -361,7 +364,10 @@ def _among(choices: Callable[[Context], Sequence[str]]) -> Callable[[str, Contex
 
 
 def paths(last: str, context: Context) -> list[str]:
-    """Paths that begin with what was typed; folders end in a slash. Hidden ones only if a dot was typed."""
+    """Return paths that begin with the typed text.
+
+    Folders end in a slash. Hidden files are included only if a dot was typed.
+    """
     try:
         at = typed_path(last or "./", context.folder)
         folder, start = (at, "") if not last or last.endswith("/") else (at.parent, at.name)
@@ -383,7 +389,7 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
     try:
         return entry.is_dir()
     except OSError:
-        return False  # a link to what may not be looked at
+        return False  # a link to something that this user may not read
 
 
 def _filters(last: str, context: Context) -> list[str]:
@@ -450,4 +456,4 @@ WORDS: dict[str, Word] = {
                  _own("sort", optional=True), _among(lambda context: context.columns)),
     "panel": Word("panel NAME", "Go to a panel", _own("panel"), _among(lambda context: context.panels)),
 }  # fmt: skip
-"""Words that take something. `cancel` and the like without it are the actions of the same name."""
+"""The commands that take arguments. Without arguments, `cancel` and the like run the action of that name."""

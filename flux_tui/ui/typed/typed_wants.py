@@ -1,4 +1,4 @@
-"""What typed words stand for as intents: tickets, CIDs, and names that the series knows."""
+"""Turn typed words into wants: tickets, CIDs, and names known in the series."""
 
 import os
 from collections.abc import Callable, Container, Sequence
@@ -15,16 +15,16 @@ from flux_tui.paths import PathError, stands_at, typed_path
 from flux_tui.ui.rows.view import HIDDEN, hidden
 
 MAX_WORDS = 1_000
-"""Of one prompt; `flux-tui want -` takes any number."""
+"""The most words of one prompt. `flux-tui want -` takes any number."""
 MAX_FILE_NAME = 255
-"""Bytes of the name of a file, as file systems have it."""
+"""The longest file name in bytes, as in most file systems."""
 
 
 class Reading(NamedTuple):
-    """What was typed, as understood."""
+    """The typed text as understood."""
 
     lines: list[Plain]
-    """A preview, a line for each."""
+    """A preview, one line for each word."""
     errors: list[str]
     commands: list[Command]
 
@@ -38,8 +38,11 @@ def read_wants(
     into: Path | None = None,
     masked: bool = False,
 ) -> Reading:
-    """What words stand for. Files of tickets go to `folder` (None: it is gone) under their own name, or to `into`.
-    `masked`: the preview tells no path and no id."""
+    """Turn typed words into commands.
+
+    Files of tickets go to `folder` (None: it is gone) under their own names, or to `into`. `masked`: the
+    preview shows no path and no id.
+    """
     reading = Reading([], [], [])
     taken: set[Path] = set()
     known = named(state)
@@ -71,12 +74,15 @@ def read_wants(
 
 
 def named(state: State) -> dict[str, Cid]:
-    """Objects by the names that the series has for them; the first of a name."""
+    """Return objects by their names in the series. The first object with a name has it."""
     return {found.name: root for root, found in reversed(state.objects.items()) if found.name}
 
 
 def object_words(given: Sequence[str], known: Container[str]) -> list[str]:
-    """Names that the series knows, as they are; and tickets and CIDs, without what a paste adds to them."""
+    """Return the words for objects.
+
+    Names known in the series stay as they are. Tickets and CIDs lose the characters that a paste added.
+    """
     words: list[str] = []
     pasted: list[str] = []
     for word in given:
@@ -89,12 +95,12 @@ def object_words(given: Sequence[str], known: Container[str]) -> list[str]:
 
 
 def _instead(word: str, sentence: str) -> str:
-    """What is wrong with a word, and what takes it."""
+    """Return the error in a word, and the command that takes such a word instead."""
     return f"{sentence}; `add` shares a path" if word.startswith(("/", "~/", "./", "file:")) else sentence
 
 
 def _place(ticket: Ticket, folder: Path | None) -> Path:
-    """Where a ticket's file goes, if nothing is there. Raises PathError."""
+    """Return the path for the file of a ticket, if nothing has that path yet. Raise PathError."""
     path = Path((ticket.name or "").replace("\0", ""))
     name = path.name if path.name not in ("", "..") else ticket.root
     if len(os.fsencode(name)) > MAX_FILE_NAME:
@@ -103,12 +109,12 @@ def _place(ticket: Ticket, folder: Path | None) -> Path:
 
 
 def names(state: State) -> list[str]:
-    """Names that can be typed instead of a CID."""
+    """Return the names that can be typed instead of a CID."""
     return sorted({found.name for found in state.objects.values() if found.name and " " not in found.name})
 
 
 def free(path: Path, taken: set[Path]) -> Path:
-    """A name that nothing has yet: `film.mkv`, else `film-2.mkv`, and so on. Raises PathError."""
+    """Return a path that nothing has yet: `film.mkv`, else `film-2.mkv`, and so on. Raise PathError."""
     number, candidate = 1, path
     while candidate in taken or stands_at(candidate, follow=False):
         number += 1
@@ -119,7 +125,7 @@ def free(path: Path, taken: set[Path]) -> Path:
 
 
 def preview(ticket: Ticket, path: Path | None, state: State, *, masked: bool = False) -> Plain:
-    """Name, size, who has it, and where it goes."""
+    """Return the preview of a want: name, size, who has it, and where it goes."""
     known = state.objects.get(ticket.root)
     name = ticket.name or (known.name if known else None) or (HIDDEN if masked else ticket.root)
     size = ticket.size if ticket.size is not None else known.size if known else None

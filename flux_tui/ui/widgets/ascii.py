@@ -1,5 +1,8 @@
-"""For a terminal that shows no more than ASCII: what is drawn is translated on its way out, so that no text,
-ours or Textual's, has to know of it."""
+"""Draw in ASCII, for terminals that show nothing else.
+
+A line filter replaces each Unicode sign when a line is drawn. So no other code, ours or Textual's, has to
+know about it.
+"""
 
 from rich.segment import Segment
 from textual.color import Color
@@ -13,12 +16,12 @@ _SIGNS = {
     "▂": "_", "▃": "_", "▅": " ", "▆": " ", "▇": " ",
     "📁": "[]", "📂": "[]", "📄": "--", "🔎": "/ ", "\u00a0": " ",
 }  # fmt: skip
-"""As wide as what they stand for."""
+"""Each replacement is as wide as the sign that it replaces."""
 _TABLE = str.maketrans(_SIGNS)
 
 
 class AsciiFilter(LineFilter):
-    """Signs of the dashboard and of Textual's widgets as ASCII; a name that a person gave stays as it is."""
+    """Replace the signs of the dashboard and of Textual's widgets. The letters of names that people gave stay."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         return [

@@ -1,5 +1,7 @@
-"""What a narrator says, above the footer: two or three lines, and that the story waits, while it does. The keys
-that turn its pages are in the footer.
+"""The strip above the footer that shows the narrator's caption.
+
+A caption takes two or three lines. The strip also says when the story is paused or paged back. The keys that
+turn the pages are in the footer.
 """
 
 from textual.strip import Strip
@@ -16,17 +18,17 @@ MIN_LINES, MAX_LINES = 2, 3
 
 
 class CaptionStrip(LineStrip):
-    """As high as the longest that was said so far, so that the panels above do not move from step to step."""
+    """A strip as high as the longest caption so far, so that the panels above do not move between steps."""
 
     def __init__(self, keys: Keys, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._keys = keys
         self._lines: list[Line] = []
         self._height = (0, MIN_LINES)
-        """The terminal's width, and the lines that are taken since it is that wide."""
+        """The width of the terminal, and the lines that the strip has taken at that width."""
 
     def tell(self, caption: Caption) -> None:
-        """Say it."""
+        """Show a caption."""
         place = f"{caption.step}/{caption.steps} "
         lines = wrapped(plain_lines(*caption.text.split("\n")), max(20, self.size.width - len(place) - 3))[
             :MAX_LINES
@@ -51,7 +53,7 @@ class CaptionStrip(LineStrip):
             self.refresh()
 
     def _waits(self, caption: Caption) -> str:
-        """That it does, and how it goes on."""
+        """Say that the story is paused or paged back, and which keys go on."""
         keys = {action.name: self._keys.shown(action) for action in NARRATED}
         if caption.back:
             back = counted(caption.back, "caption")

@@ -1,4 +1,7 @@
-"""The strip that says what to do next (guide.py): as high as what it says, not there when it says nothing."""
+"""The strip that says what to do next (`rows/next_steps.py`).
+
+It is as high as its lines, and hidden when there are none.
+"""
 
 from textual.strip import Strip
 
@@ -7,7 +10,7 @@ from flux_tui.ui.widgets.strips import LineStrip
 
 
 class GuideStrip(LineStrip):
-    """Some lines."""
+    """A strip with any number of lines."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)

@@ -1,4 +1,7 @@
-"""Which panels are seen at which size: by classes, of which the stylesheet makes a layout."""
+"""Choose which panels are visible at a terminal size.
+
+This module sets CSS classes. The stylesheet makes the layout from them.
+"""
 
 from typing import Any
 
@@ -7,9 +10,9 @@ from textual.geometry import Size
 from textual.screen import Screen
 
 WIDE, TALL, TWO = 100, 30, 22
-"""Columns and rows from which everything fits at once; rows from which two panels do."""
+"""From 100 columns and 30 rows, all panels fit at once. From 22 rows, two panels fit."""
 HUGE = 160
-"""Columns from which charts are taller."""
+"""From this many columns, charts are taller."""
 
 PANELS = ("series", "pending", "noes", "retries", "peers", "throughput")
 TITLES = ("Series", "Pending", "NO by node", "Retries", "Peers", "Throughput")
@@ -17,15 +20,15 @@ SHORT_TITLES = ("Series", "Pending", "NO", "Retries", "Peers", "Rates")
 
 
 SCREEN = ""
-"""The name under which `shape` has the classes of the screen itself."""
+"""The key under which `shape` returns the classes of the screen itself."""
 _OF_SCREEN = ("-wide", "-tall", "-huge", "-small", "-two")
 _OF_PARTS = ("-current", "-holds-current", "-no-current", "-empty-left", "-empty-top")
 
 
 def shape(size: Size, current: str, *, zoomed: bool = False) -> dict[str, set[str]]:
-    """The classes of the screen and of each part by its id, for this size and this current panel.
+    """Return the classes of the screen and of each part, by id, for this size and current panel.
 
-    They say what the stylesheet shows where not all panels fit.
+    The stylesheet uses them to choose the visible parts where not all panels fit.
     """
     width, height = size
     whole = width >= WIDE and height >= TALL
@@ -44,7 +47,7 @@ def shape(size: Size, current: str, *, zoomed: bool = False) -> dict[str, set[st
     series = current == "series"
     right = current in ("pending", "noes", "retries")
     bottom = current in ("peers", "throughput")
-    beside = two and series  # two fit: beside the series, what is wanted
+    beside = two and series  # where two panels fit, Pending is shown beside Series
     found[current].add("-current")
     mark("pending", "-current", beside)
     mark("right", "-holds-current", right or beside)
@@ -60,7 +63,10 @@ def shape(size: Size, current: str, *, zoomed: bool = False) -> dict[str, set[st
 
 
 def fit(screen: Screen[Any], size: Size, current: str) -> None:
-    """A layout for this size. What is as it was is not touched: each change restyles what is below it."""
+    """Apply the layout for this size.
+
+    Classes that stay the same are not touched, because each change restyles everything below it.
+    """
     for name, wanted in shape(size, current, zoomed=screen.has_class("-zoomed")).items():
         part: DOMNode = screen.query_one(f"#{name}") if name else screen
         ours = part.classes & {*_OF_SCREEN, *_OF_PARTS}

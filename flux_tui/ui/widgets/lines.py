@@ -1,8 +1,8 @@
-"""The base of all panels: a virtualised list of lines with one selected, drawn by Textual's line API.
+"""The base of all panels: a virtualised list of lines with a selection, drawn by Textual's line API.
 
-Only lines that changed are drawn again, and a panel with a million lines costs as much as one with ten.
-Lines keep their place by key, not by number: what is selected stays selected when others come and go. The
-first column tells by a sign, for those who see no colours, what is selected and what is marked.
+Only lines that changed are drawn again, so a panel with a million lines costs as much as one with ten. A line
+is identified by its key, not by its number: the selected line stays selected when others come and go. A sign
+in the first column shows which lines are selected and which are marked, for people who see no colours.
 """
 
 import re
@@ -26,31 +26,31 @@ from flux_tui.ui.widgets.roles import Roles
 from flux_tui.ui.widgets.shown import NOTHING, assembled, content, segment
 
 STRIPS = 256
-"""Drawn lines that are kept."""
+"""How many drawn lines the cache keeps."""
 ROOM = 1_000
-"""Lines for which there is room before they come."""
+"""How many lines of room a panel reserves in advance."""
 IN_BORDER: dict[Role, str] = {
     "warn": "$text-warning", "bad": "$text-error", "accent": "$primary", "dim": "$foreground 60%",
 }  # fmt: skip
-"""Roles that words in a border have."""
+"""The colours of the roles that words in a border can have."""
 
 
 class LinesScrollBar(ScrollBar):
-    """Goes by the lines that there are, and not by the room that there is for them."""
+    """A scrollbar that measures the existing lines, not the room reserved for more."""
 
     @property
     def window_virtual_size(self) -> int:
-        """Lines; where all can be seen, as many as that: nothing to scroll."""
+        """The number of lines. Where all lines are visible, it is the height of the panel: nothing scrolls."""
         panel = self.parent
         return max(panel.count(), panel.size.height) if isinstance(panel, LinesPanel) else 0
 
     @window_virtual_size.setter
     def window_virtual_size(self, room: int) -> None:
-        """Textual tells the room whenever it lays out or scrolls."""
+        """Ignore the reserved room, which Textual sets whenever it lays out or scrolls."""
 
 
 class LinesPanel(Roles, ScrollView, can_focus=True):
-    """Lines with a selection. Subclasses say what the lines are."""
+    """Lines with a selection. A subclass may replace how lines are made and found."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False),
@@ -67,7 +67,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
     _titled = ("", "")
 
     class Chosen(Message):
-        """Enter, or a click on the selected line."""
+        """The person pressed enter, or clicked the selected line."""
 
         def __init__(self, panel: "LinesPanel", key: str) -> None:
             super().__init__()
@@ -75,34 +75,34 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
             self.key = key
 
     class HeadClicked(Message):
-        """A click on a heading."""
+        """The person clicked a heading."""
 
         def __init__(self, panel: "LinesPanel", x: int) -> None:
             super().__init__()
             self.panel = panel
             self.x = x
-            """The column of text, from 0."""
+            """The column of the text, counted from 0."""
 
     def __init__(self, number: str, name: str, *, empty: str = "", id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self.number = number
         self.label = name
         self.letter = ""
-        """By which one jumps here; underlined in the title."""
+        """The letter that jumps to this panel. It is underlined in the title."""
         self.empty = plain_lines(*empty.split("\n"))
-        """What to do, said where there is nothing to show."""
+        """The text that the panel shows when it has no lines."""
         self.rows: list[Row] = []
         self.selected: str | None = None
         self.marked: set[str] = set()
         self._legend: Line = []
         self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(STRIPS)
-        """Lines as they were drawn: most of them only move up."""
+        """Lines as they were drawn. Most lines only move up, so they are used again."""
         self.signs = Glyphs(unicode=True)
         self._empty_shown = ""
         self._by_itself = False
-        """Whether a line is selected that nobody has chosen: the first click on it chooses it only."""
+        """Whether the panel, not the person, selected the line. Then the first click on it only selects it."""
         self._place = 0
-        """Where the selected line was, for when it is gone."""
+        """The index of the selected line, for when that line is gone."""
 
     def restyle(self) -> None:
         super().restyle()
@@ -111,20 +111,20 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
     # ── what subclasses may replace ─────────────────────────────────────────────────────────────
 
     def count(self) -> int:
-        """How many lines there are."""
+        """Return the number of lines."""
         return len(self.rows)
 
     def line(self, index: int) -> tuple[str, Line]:
-        """The key and the spans of one line."""
+        """Return the key and the spans of one line."""
         row = self.rows[index]
         return row.key, row.line
 
     def selected_index(self) -> int:
-        """Where the selected line is; -1: nowhere."""
+        """Return the index of the selected line, or -1 if there is none."""
         return next((i for i, row in enumerate(self.rows) if row.key == self.selected and not row.title), -1)
 
     def select_index(self, index: int) -> None:
-        """Select a line; a heading hands it on to the next below."""
+        """Select a line. If it is a heading, select the next line below that is none."""
         while 0 <= index < len(self.rows) and self.rows[index].title:
             index += 1
         if 0 <= index < len(self.rows):
@@ -132,18 +132,18 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
 
     @property
     def columns(self) -> int:
-        """Columns for text: without border, sign and scrollbar."""
+        """The columns for text, without the border, the sign and the scrollbar."""
         return max(0, self.scrollable_content_region.width - 1)
 
     # ── showing ─────────────────────────────────────────────────────────────────────────────────
 
     def show(self, rows: list[Row], note: Plain = NOTHING) -> None:
-        """Replace the lines; only those that differ are drawn."""
+        """Replace the lines. Only lines that differ are drawn."""
         if (at := self.selected_index()) >= 0:
             self._place = at
         old, self.rows = self.rows, rows
         if self.selected is None and self.has_focus:
-            self._select_first()  # it had no lines yet when it got the keys
+            self._select_first()  # the panel got the focus before it had lines
         self.set_title(note)
         if len(old) != len(rows):
             self._have_room(len(rows))
@@ -160,9 +160,11 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
                 self.refresh(Region(0, y - top, self.size.width, 1))
 
     def _have_room(self, count: int) -> None:
-        """Have room for `count` lines. Every change of `virtual_size` lays out and draws the whole screen, so
-        once not all can be seen there is always room for more; `max_scroll_y` and the scrollbar know how many there
-        are.
+        """Reserve room for `count` lines.
+
+        Every change of `virtual_size` lays out and draws the whole screen. So once not all lines are visible,
+        the panel reserves room for more lines than it has. `max_scroll_y` and the scrollbar use the real
+        number.
         """
         if self.show_vertical_scrollbar:
             self.vertical_scrollbar.refresh()
@@ -177,13 +179,13 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         return max(0, self.count() - self.size.height)
 
     def _align_scrollbar(self) -> None:
-        """A scrollbar that was not there yet when it was scrolled does not know where to."""
+        """Set the position of the scrollbar, which misses scrolling that happened before it was visible."""
         if self.show_vertical_scrollbar:
             self.vertical_scrollbar.position = self.scroll_y
 
     @property
     def vertical_scrollbar(self) -> ScrollBar:
-        """As Textual makes it, of a kind of our own."""
+        """Make the scrollbar as Textual does, but as a LinesScrollBar."""
         if self._vertical_scrollbar is None:
             self._vertical_scrollbar = LinesScrollBar(
                 vertical=True, name="vertical", thickness=self.scrollbar_size_vertical
@@ -193,19 +195,19 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         return self._vertical_scrollbar
 
     def set_title(self, note: Plain = NOTHING) -> None:
-        """The border's title: number, name, and a few words."""
+        """Set the title in the border: number, name and a note."""
         number = f"{self.number} " if self.number else ""
         title = plain(f"{number}{self.label}" + (f" · {note}" if note else ""))
         if self._titled != (title, self.letter):
             self._titled = title, self.letter
-            # By itself, a new title would draw the whole panel.
+            # A new title would draw the whole panel. Draw only the line of the title.
             self._hushed = True
             self._put_title(title, len(number))
             self._hushed = False
             self.refresh(Region(-self.gutter.left, -self.gutter.top, self.outer_size.width, 1))
 
     def set_legend(self, line: Line) -> None:
-        """Words at the right of the lower border: what signs stand for."""
+        """Set the words at the right of the lower border, which explain the signs."""
         if line != self._legend:
             self._legend = line
             self.border_subtitle = assembled([(text, IN_BORDER[role]) for text, role in line])
@@ -254,7 +256,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
             spans[-1] = (Plain(text + " " * room), role)
         over = Style.null()
         if selected:
-            # Over the spans' own styles, which have a background too.
+            # Lay the selection over the styles of the spans, which have a background too.
             over = self._selection()
             if self.app.theme.startswith("ansi"):
                 over = Style(reverse=True)  # the terminal's own colours cannot be mixed
@@ -283,7 +285,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         self.go(self._place if index < 0 else index + by, by)
 
     def step_aside(self) -> None:
-        """Select the line below, or else above, as what is selected is about to go."""
+        """Select the line below, or else the one above, because the selected line is about to go."""
         before = self.selected
         self.action_move(1)
         if self.selected == before:
@@ -297,7 +299,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         self.go(0 if to < 0 else self.count() - 1, to)
 
     def go(self, index: int, direction: int) -> None:
-        """Select a line by number, as near as can be, and show it."""
+        """Select the line with this number, or the nearest one, and scroll to it."""
         total = self.count()
         self._by_itself = False
         if not total:
@@ -313,11 +315,11 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         self.refresh()
 
     def is_title(self, index: int) -> bool:
-        """Whether a line is a heading."""
+        """Return whether a line is a heading."""
         return bool(self.rows) and self.rows[index].title
 
     def reveal(self, index: int) -> None:
-        """Scroll so that a line can be seen."""
+        """Scroll until a line is visible."""
         top, height = int(self.scroll_offset.y), max(1, self.size.height)
         if index < top:
             self.scroll_to(y=0 if index == 1 and self.is_title(0) else index, animate=False, force=True)
@@ -350,7 +352,10 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
 
 
 def wrapped(text: Plain, width: int) -> list[Plain]:
-    """A text in lines of at most `width` columns; not broken where a space is one that does not break (U+00A0)."""
+    """Wrap a text into lines of at most `width` columns.
+
+    A no-break space (U+00A0) is never a place to break.
+    """
     lines: list[Plain] = []
     for paragraph in text.splitlines():
         line = ""

@@ -1,5 +1,6 @@
-"""The prompt at the bottom: one line to type a filter, a moment or a command into, with history and
-completion. What is wrong is said beside it, and what was typed stays.
+"""The prompt at the bottom: one line for a filter, a moment or a command, with history and completion.
+
+Errors are shown beside the line. The typed text stays.
 """
 
 import contextlib
@@ -21,15 +22,15 @@ from flux_tui.ui.typed.commandline import last_argument
 from flux_tui.ui.widgets.shown import Field, Words
 
 Completer = Callable[[str], list[str]]
-"""Whole lines that begin as what was typed."""
+"""Returns whole lines that begin with the typed text."""
 HISTORY = 500
-"""Lines kept of each kind of prompt."""
+"""How many lines the history keeps for each kind of prompt."""
 SHOWN = 8
-"""Completions named at a time."""
+"""How many completions are shown at a time."""
 
 
 class History:
-    """What was typed before; in the home, so that it is there the next time too."""
+    """The lines typed before. They are stored in the home, so the next dashboard has them too."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
@@ -44,11 +45,11 @@ class History:
                 self._lines.setdefault(kind, []).append(typed)
 
     def of(self, kind: str) -> list[str]:
-        """Lines of one kind of prompt, the newest last."""
+        """Return the lines of one kind of prompt, the newest last."""
         return self._lines.get(kind, [])
 
     def add(self, kind: str, line: str) -> None:
-        """Remember a line; a home that cannot be written just forgets."""
+        """Remember a line. If the home cannot be written, the line is lost after this run."""
         line = " ".join(line.split())
         lines = self._lines.setdefault(kind, [])
         if not line or (lines and lines[-1] == line):
@@ -70,7 +71,7 @@ class History:
 
 
 class PromptInput(Field):
-    """An input whose arrows go through history, and whose tab completes."""
+    """An input in which the arrow keys go through the history and tab completes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "history(-1)", "Before", show=False),
@@ -91,16 +92,18 @@ class PromptInput(Field):
 
     @property
     def prompt(self) -> "Prompt":
-        """What this is part of."""
+        """The prompt that this input is part of."""
         return next(node for node in self.ancestors if isinstance(node, Prompt))
 
 
 class Prompt(Vertical):
-    """Over the footer, and what is said beside it over the line above: nothing moves for it. Closed, it takes no
-    room."""
+    """The prompt, drawn over the footer; its message is drawn over the line above.
+
+    Nothing moves when it opens. It takes no room while it is closed.
+    """
 
     class Typed(Message):
-        """What is typed changed."""
+        """The typed text changed."""
 
         def __init__(self, kind: str, text: str) -> None:
             super().__init__()
@@ -108,10 +111,10 @@ class Prompt(Vertical):
             self.text = text
 
     class Entered(Typed):
-        """Enter was pressed. Whoever hears it closes the prompt, or says what is wrong."""
+        """The person pressed enter. The receiver closes the prompt or shows an error."""
 
     class Left(Message):
-        """It was closed without enter."""
+        """The person closed the prompt without enter."""
 
         def __init__(self, kind: str) -> None:
             super().__init__()
@@ -120,15 +123,15 @@ class Prompt(Vertical):
     def __init__(self, history: History | None = None, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self.kind = ""
-        """Of what it is open for; empty: closed."""
+        """The kind of line that the prompt is open for. Empty: it is closed."""
         self.history = history or History()
         self.covers: Callable[[], None] = lambda: None
-        """Told when it opens: what stands in its line is covered."""
+        """Called when the prompt opens and covers its line."""
         self.masked = False
-        """Whether ids, addresses and paths are not to be read while they are typed."""
+        """Whether ids, addresses and paths are hidden while they are typed."""
         self._completer: Completer | None = None
         self._back = 0
-        """How far back in history; 0: what is being typed."""
+        """How far back in the history. 0: the line that is being typed."""
         self._typed = ""
         self._candidates: list[str] = []
         self._candidate = -1
@@ -142,13 +145,13 @@ class Prompt(Vertical):
 
     @property
     def field(self) -> PromptInput:
-        """Where it is typed."""
+        """The input of the prompt."""
         return self.query_one(PromptInput)
 
     def open(
         self, kind: str, label: str, hint: str, *, text: str = "", completer: Completer | None = None
     ) -> None:
-        """Take what is typed from now on."""
+        """Show the prompt and give it the focus."""
         self.kind = kind
         self._completer = completer
         self._back, self._typed = 0, text
@@ -159,29 +162,29 @@ class Prompt(Vertical):
         self.say("")
         self.field.placeholder = hint
         self._set(text)
-        # At once, and not on a later turn: what is typed fast, or pasted, has to arrive here.
+        # Focus now, not on a later turn: text that is typed fast or pasted must arrive here.
         self.screen.set_focus(self.field)
 
     def close(self) -> None:
-        """Take no more."""
+        """Hide the prompt."""
         self.kind = ""
         self.display = False
 
     def say(self, text: str, *, bad: bool = True) -> None:
-        """Words beside what is typed."""
+        """Show a message beside the typed text."""
         label = self.query_one("#prompt-error", Words)
         label.set_class(bad, "error")
         label.display = bool(text)
         label.tell(plain(text))
 
     def leave(self) -> None:
-        """Close without enter."""
+        """Close the prompt without enter."""
         kind = self.kind
         self.close()
         self.post_message(self.Left(kind))
 
     def recall(self, by: int) -> None:
-        """A line from before (-1), or after (1), that begins as what was typed."""
+        """Show the line before (-1) or after (1) in the history that begins with the typed text."""
         if self._back == 0:
             self._typed = self.field.value
         lines = [line for line in self.history.of(self.kind) if line.startswith(self._typed)]
@@ -189,7 +192,7 @@ class Prompt(Vertical):
         self._set(lines[-self._back] if self._back else self._typed)
 
     def complete(self, by: int) -> None:
-        """As far as it is clear; then one candidate after the other."""
+        """Complete the common start of all candidates, then show one candidate after the other."""
         if self._completer is None:
             return
         if not self._candidates:
@@ -243,12 +246,12 @@ class Prompt(Vertical):
         event.stop()
         if self.kind:
             self.history.add(self.kind, event.value)
-        # Also where it was closed just before: who held back keys until now has to hear of it.
+        # Post this even if the prompt was closed just before: the dashboard holds back keys until it arrives.
         self.post_message(self.Entered(self.kind, event.value))
 
 
 def common_start(lines: list[str]) -> str:
-    """What all of them begin with."""
+    """Return the longest common start of all lines."""
     low, high = min(lines, default=""), max(lines, default="")
     length = next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), None)
     return low if length is None else low[:length]

@@ -1,7 +1,8 @@
-"""What a span is drawn like: the stylesheet says it by roles, each a class `role--NAME`.
+"""The style of a span: the stylesheet defines one class `role--NAME` for each role.
 
-As component classes of Textual, all roles would be styled for every widget at each restyling: a hundred and
-fifty styles before the first frame, a tenth of its time. Here one is made when something is drawn with it.
+As component classes of Textual, all roles would be styled for every widget at each restyling. That is 150
+styles before the first frame, a tenth of its time. Here a style is made when something is first drawn with
+it.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,10 @@ from textual.widget import Widget
 ROLES = (
     "text", "dim", "strong", "accent", "good", "warn", "bad", "in", "out", "name", "peer", "time", "bar", "rail",
 )  # fmt: skip
-"""Every role a span can have; each has a rule in the stylesheet."""
+"""Every role that a span can have. Each has a rule in the stylesheet."""
 SELECTED = "lines--selected"
 
-# Textual takes the stylesheet's types and the keys from a class's first base that is a widget: this is none.
+# Textual takes CSS types and key bindings from the first base class that is a widget. This mixin is none.
 if TYPE_CHECKING:
     _Base = Widget
 else:
@@ -24,24 +25,24 @@ else:
 
 
 class Roles(_Base):
-    """Of a widget that draws spans."""
+    """A mixin for widgets that draw spans."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._styles: dict[str, Style] = {}
         self._ground: tuple[object, ...] = ()
-        """What the styles were made for."""
+        """The theme and the background colours that the styles were made for."""
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        # Also told of each change of focus, which changes none of them: styling all anew takes 5 ms.
+        # Textual also calls this at each change of focus, which changes no role. Restyling all takes 5 ms.
         ground = (self.app.theme, *self.background_colors)
         if ground != self._ground:
             self._ground = ground
             self.restyle()
 
     def restyle(self) -> None:
-        """Colours have changed."""
+        """Forget all styles, because colours have changed."""
         self._styles.clear()
 
     def _role(self, role: str) -> Style:
@@ -53,14 +54,14 @@ class Roles(_Base):
         return style
 
     def _selection(self) -> Style:
-        """Of the selected line: laid over its spans."""
+        """Return the style of the selected line, which is laid over the styles of its spans."""
         style = self._styles.get(SELECTED)
         if style is None:
             style = self._styles[SELECTED] = Style(bgcolor=self._styled(SELECTED).bgcolor)
         return style
 
     def _styled(self, name: str) -> Style:
-        """As Textual does it for a component class (Stylesheet._process_component_classes)."""
+        """Make a style as Textual does for a component class (`Stylesheet._process_component_classes`)."""
         node = DOMNode(classes=name)
         node._attach(self)
         self.app.stylesheet.apply(node, animate=False)

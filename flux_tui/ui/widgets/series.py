@@ -1,9 +1,11 @@
-"""The series: every entry, as it comes or as it was; any length at the cost of one screenful.
+"""The Series panel: every entry of the series, at the cost of one screenful for any length.
 
-Following, the newest entry is selected and in view. Any move upwards stops that; going to the end (G)
-begins it again. Runs of like entries are folded into a line, and a filter is applied, in slices and from
-the newest entry backwards, so that what is near shows at once and keys are never held up. Unfolded and
-unfiltered, a line's number is its entry's, and nothing needs looking at.
+While the panel follows, the newest entry is selected and in view. Any move upwards stops following. Going to
+the end (G) starts it again.
+
+Folding runs of like entries and filtering are done in slices, from the newest entry backwards. So near lines
+show at once and keys are never held up. Unfolded and unfiltered, the number of a line is the number of its
+entry, and no entry has to be read for it.
 """
 
 import time
@@ -24,26 +26,26 @@ from flux_tui.ui.series.filter import Filter
 from flux_tui.ui.widgets.lines import LinesPanel
 
 SLICE = 4_000
-"""Entries looked at in one go."""
+"""Entries read in one slice."""
 SLICE_SECONDS = 0.015
-"""For a filter, which may have to tell each entry whole to know: a key waits no longer than this."""
+"""The longest slice of a filter, which may have to make the whole text of each entry. A key waits no longer."""
 WHOLE = 1_000
-"""Columns in which every entry is told whole."""
+"""A width in which the text of every entry fits whole."""
 NEAR = 1_000
-"""Entries beyond which what is between the lines shown and the cursor is not looked at, where nothing is filtered."""
+"""If the shown lines are more than this many entries behind the cursor, an unfiltered panel skips the gap."""
 AHEAD = 3
-"""Screenfuls of lines that are ready above what is seen."""
+"""Screenfuls of lines that are ready above the visible ones."""
 
 
 class SeriesPanel(LinesPanel):
-    """Entries by number. The key of a line is the number of an entry in it."""
+    """A list of entries. The key of a line is the number of an entry in it."""
 
     def __init__(self, source: Source, *, grows: bool = True, id: str | None = None) -> None:  # noqa: A002
         super().__init__("1", "Series", id=id)
         self.source = source
         self.following = True
         self.grows = grows
-        """Whether entries may still come; a recording has all of its own."""
+        """Whether more entries may come. A recording has all of its entries."""
         self.filter = Filter()
         self.folding = True
         self._view: View | None = None
@@ -52,31 +54,31 @@ class SeriesPanel(LinesPanel):
         self._shown: tuple[object, ...] = ()
         self._owners = Owners()
         self._learned = (0, 0)
-        """From where to where entries were learned from."""
+        """The first and last entry from which the owners of blocks were learned."""
         self._named = 0
-        """How many objects and peers have a name."""
+        """How many objects and names of peers are known."""
 
     # ── what is shown ───────────────────────────────────────────────────────────────────────────
 
     def set_source(self, source: Source, *, grows: bool) -> None:
-        """Another series."""
+        """Show another series."""
         self.source, self.grows = source, grows
         self._restart()
 
     def set_filter(self, wanted: Filter) -> None:
-        """Show only what passes. What is selected stays, if it does."""
+        """Show only entries that pass a filter. A selected entry stays selected if it passes."""
         selected, following = self.selected, self.following
         self.filter = wanted
         self._keep_place(selected, following)
 
     def set_folding(self, folding: bool) -> None:
-        """Runs of like entries as one line, or each for itself. What is selected stays."""
+        """Show runs of like entries as one line, or each entry as a line. The selection stays."""
         selected, following = self.selected, self.following
         self.folding = folding
         self._keep_place(selected, following)
 
     def _keep_place(self, selected: str | None, following: bool) -> None:
-        """What is listed is another: from there, nothing jumps."""
+        """Rebuild the lines around the selected entry, so that nothing jumps."""
         self._restart()
         if not following and selected is not None:
             self._look_around(int(selected))
@@ -94,13 +96,13 @@ class SeriesPanel(LinesPanel):
         self._shown = ()
 
     def group(self, seq: int) -> Group:
-        """The line that an entry is in."""
+        """Return the group of entries whose line an entry is in."""
         index = self._window.index_of(seq) if self._windowed else -1
         return self._window[index] if index >= 0 else Group(seq, seq, 1)
 
     @property
     def _folds(self) -> bool:
-        """Who filters wants to see each match."""
+        """Whether runs are folded. A filter shows each match as a line of its own."""
         return self.folding and not self.filter
 
     @property
@@ -151,7 +153,7 @@ class SeriesPanel(LinesPanel):
     # ── the ticker ──────────────────────────────────────────────────────────────────────────────
 
     def update_view(self, view: View) -> None:
-        """A tick: take in what is new."""
+        """Take in new entries, on a tick."""
         old, self._view = self._view, view
         named = len(view.state.objects) + len(view.called)
         if named != self._named:
@@ -181,18 +183,18 @@ class SeriesPanel(LinesPanel):
         self._shown = ()
         self._lines.clear()
         if self._view is not None:
-            self.update_view(self._view)  # at once: until the next tick, lines would be missing
+            self.update_view(self._view)  # draw now: lines would be missing until the next tick
 
     def _scroll(self, y: int) -> None:
         self.scroll_to(y=y, animate=False, force=True, immediate=True)
         self.call_after_refresh(self._align_scrollbar)
 
     def _look(self) -> None:
-        """Look at some more entries: those that came, then those further back."""
+        """Read some more entries: first the new ones, then older ones."""
         window, cursor, budget = self._window, self.source.cursor, SLICE
-        far = 10 * SLICE if self.filter else NEAR  # what matched has been counted
+        far = 10 * SLICE if self.filter else NEAR  # a filter keeps its count of matches
         if cursor < window.low or (self.following and cursor - window.high > far):
-            # Far from what was looked at: begin anew at the cursor.
+            # The cursor is far from the entries read so far: begin again at the cursor.
             window = self._window = Window(
                 cursor, fold=self._folds, passes=self._passes if self.filter else None
             )
@@ -217,7 +219,7 @@ class SeriesPanel(LinesPanel):
 
     @property
     def looking(self) -> bool:
-        """Whether there are entries to be looked at."""
+        """Whether more entries have to be read."""
         if not self._windowed:
             return False
         window = self._window
@@ -225,7 +227,7 @@ class SeriesPanel(LinesPanel):
         return back or (window.high < self.source.cursor and (self.following or self._wants_more_below()))
 
     def _wants_more(self) -> bool:
-        """Whether lines further back are needed: a filter counts them all, folding needs what is seen."""
+        """Return whether older lines are needed. A filter counts all matches; folding needs the visible lines."""
         if self.filter:
             return True
         above = len(self._window) - self.size.height if self.following else int(self.scroll_offset.y)
@@ -236,7 +238,7 @@ class SeriesPanel(LinesPanel):
         return bool(self.filter) or below < AHEAD * max(10, self.size.height)
 
     def _look_around(self, seq: int) -> None:
-        """Have the lines around an entry, wherever it is."""
+        """Read the lines around an entry, anywhere in the series."""
         if not self._windowed:
             return
         if not self._window.low < seq <= self._window.high:
@@ -247,7 +249,7 @@ class SeriesPanel(LinesPanel):
         self._look_back(SLICE // 2)
 
     def _settle(self, seq: int) -> None:
-        """Show the line of an entry in the middle."""
+        """Scroll until the line of an entry is in the middle."""
         count = self.count()
         self._have_room(count)
         self._window.prepended = 0
@@ -257,7 +259,7 @@ class SeriesPanel(LinesPanel):
         self.refresh()
 
     def forget_names(self) -> None:
-        """What entries are called has changed: draw all anew."""
+        """Draw all lines again, because names have changed."""
         self._lines.clear()
         self._shown = ()
 
@@ -277,7 +279,7 @@ class SeriesPanel(LinesPanel):
 
     def action_edge(self, to: int) -> None:
         if to < 0 and self._windowed and not self.filter and self._window.low > 0:
-            # The first of very many: look there, not at all in between.
+            # Jump to the first entry without reading the entries between.
             self._window = Window(0, fold=self._folds)
             self._window.extend(self.source.read(0, min(SLICE, self.source.cursor)))
         elif to > 0 and self._windowed and self._window.high < self.source.cursor:
@@ -300,14 +302,17 @@ class SeriesPanel(LinesPanel):
         assert self._view is not None
         roots = self._owners.of(entry.event)
         if self.filter.by_words:
-            whole = self._view._replace(width=WHOLE)  # what matches does not hang on what there is room for
+            whole = self._view._replace(width=WHOLE)  # a match does not depend on the width of the panel
             named = (*getattr(entry.event, "roots", ()), *roots)
             words = [text_of(entry_line(entry, whole)), *(self._view.name(root) for root in named)]
             return self.filter.takes(entry, " ".join(words).lower(), self._called, roots)
         return self.filter.takes(entry, "", self._called, roots)
 
     def _read(self, after: int, limit: int) -> list[Entry]:
-        """A page, learned from: what happened to a chunk is found by the name of its object, too."""
+        """Read a page, and learn from it which object each chunk belongs to.
+
+        A filter can then find what happened to a chunk by the name of its object.
+        """
         page = self.source.read(after, limit)
         if self.filter.by_object and page:
             start = max(0, after - CONTEXT)
@@ -321,7 +326,7 @@ class SeriesPanel(LinesPanel):
 
     @property
     def _called(self) -> Mapping[PeerId, str]:
-        """What a filter may call peers: nothing that is hidden."""
+        """The names of peers that a filter may use. There are none while names are masked."""
         return NOBODY if self._view is None or self._view.masked else self._view.called
 
     def _title(self, count: int) -> None:

@@ -1,8 +1,8 @@
-"""How text gets into Textual's own widgets: as it is, without markup, and only if it can be shown.
+"""How text gets into Textual's widgets: as plain text, without markup or control characters.
 
-All that Textual draws goes through here: `segment` for a span of a panel, `Words` for a text in place, `Field` for
-what is typed, `content` for the title of a border. The linter refuses Textual's own elsewhere. Underneath lies
-`Guard`, which every line passes on its way to the terminal; nothing should be left for it to do.
+Everything that Textual draws goes through here: `segment` for a span of a panel, `Words` for a fixed text,
+`Field` for typed text, `content` for the title of a border. The linter bans Textual's own classes elsewhere.
+`Guard` also checks every line on its way to the terminal; it should find nothing.
 """
 
 from typing import Any
@@ -21,11 +21,11 @@ from flux_tui.core.text.plain import Plain, plain, plain_in_place
 
 NOTHING = plain("")
 MAX_PASTED = 64 * 1024
-"""Characters that a line takes at once; more would make each key slow."""
+"""The longest text that a line accepts at once. A longer one would make each key slow."""
 
 
 class Words(Static):
-    """A text as it is."""
+    """A fixed text without markup."""
 
     def __init__(self, text: Plain = NOTHING, **options: Any) -> None:
         super().__init__(text, markup=False, **options)
@@ -37,7 +37,7 @@ class Words(Static):
 
 
 class Field(Input):
-    """A line that is typed. Its value stays exact, as it may be a path; what is drawn of it is plain."""
+    """An input. Its value stays exact, as it may be a path; the drawn text is made plain."""
 
     @property
     def _value(self) -> Text:
@@ -46,11 +46,11 @@ class Field(Input):
         return Text(plain_in_place(self.value), no_wrap=True, overflow="ignore", end="")
 
     def pasted(self, text: str) -> str:
-        """What a pasted text becomes in this line."""
+        """Return what is put into the line for a pasted text."""
         return " ".join(text.split())
 
     def take(self, text: str) -> None:
-        """Paste a text: all of its lines, not the first one only."""
+        """Paste all lines of a text, not only the first one."""
         if len(text) > MAX_PASTED:
             self.notify(f"that is too long for a line: {len(text):,} characters", severity="warning")
             return
@@ -67,22 +67,22 @@ class Field(Input):
 
 
 def segment(text: Plain, style: Style) -> Segment:
-    """A piece of a line as Textual draws it."""
+    """Return a piece of a line as Textual draws it."""
     return Segment(text, style)
 
 
 def content(text: Plain) -> Content:
-    """A text for the border of a widget: text alone would be taken for markup there."""
+    """Return a text for the border of a widget, where a bare string would be parsed as markup."""
     return Content(text)
 
 
 def assembled(parts: list[tuple[Plain, str]]) -> Content:
-    """The same of several texts, each with a style."""
+    """Return several texts, each with a style, for the border of a widget."""
     return Content.assemble(*parts)
 
 
 class Guard(LineFilter):
-    """Lets nothing that steers a terminal out of any widget, Textual's own included. A line keeps its width."""
+    """A line filter that removes control characters of every widget, Textual's included. A line keeps its width."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         if all(segment.text.isprintable() for segment in segments):

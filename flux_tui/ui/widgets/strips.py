@@ -14,7 +14,7 @@ from flux_tui.ui.widgets.shown import segment
 
 
 class LineStrip(Roles, Widget):
-    """One line of spans; drawn only when it changed."""
+    """One line of spans. It is drawn only when it changed."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -31,16 +31,16 @@ class LineStrip(Roles, Widget):
         return self.drawn(self._line)
 
     def drawn(self, line: Line) -> Strip:
-        """A line as wide as this widget."""
+        """Draw a line as wide as this widget."""
         segments = [segment(text, self._role(role)) for text, role in line]
         return Strip(segments).crop_extend(0, self.size.width, self.rich_style)
 
 
 class TimeStrip(LineStrip):
-    """The strip of time: a click or a drag goes there."""
+    """The strip of time. A click or a drag moves the cursor there."""
 
     class Moved(Message):
-        """To a column of the strip."""
+        """The person chose a column of the strip."""
 
         def __init__(self, x: int) -> None:
             super().__init__()
@@ -59,10 +59,10 @@ class TimeStrip(LineStrip):
 
 
 class Keybar(LineStrip):
-    """The footer: a click does what the key does."""
+    """The footer. A click on a key does what the key does."""
 
     class Picked(Message):
-        """A key was clicked."""
+        """The person clicked a key."""
 
         def __init__(self, label: str) -> None:
             super().__init__()
@@ -78,10 +78,10 @@ class Keybar(LineStrip):
 
 
 class Tabs(LineStrip):
-    """The panels by number and name, where only some of them fit."""
+    """The tabs: panels by number and name, for terminals where not all panels fit."""
 
     class Picked(Message):
-        """A tab was clicked."""
+        """The person clicked a tab."""
 
         def __init__(self, number: int) -> None:
             super().__init__()
@@ -91,11 +91,11 @@ class Tabs(LineStrip):
         super().__init__(id=id)
         self._names = names
         self._short = short
-        """For where the names do not fit."""
+        """Short names, used where the full ones do not fit."""
         self._ends: list[int] = []
 
     def show_current(self, current: int) -> None:
-        """Mark one of them."""
+        """Mark the tab of the current panel."""
         line: Line = []
         self._ends = []
         names = self._names if self.size.width >= sum(len(name) + 4 for name in self._names) else self._short
