@@ -1,6 +1,6 @@
-"""Who this node is: an Ed25519 key in a file of the home that nobody else can read.
+"""This node's identity: an Ed25519 key in a file of the home that no other user can read.
 
-The file holds the key in libp2p's own form (the protobuf `PrivateKey`), as other libp2p programs do.
+The file holds the key in libp2p's own form (the protobuf `PrivateKey`), as in other libp2p programs.
 """
 
 import os
@@ -15,7 +15,7 @@ from flux_tui.regular_files import read_regular
 
 
 def load_or_create(path: Path) -> KeyPair:
-    """The key of this home; a new one the first time. Raises NetworkError."""
+    """Return the key of this home; create it the first time. Raises NetworkError."""
     try:
         data = read_regular(path)
     except FileNotFoundError:
@@ -23,7 +23,7 @@ def load_or_create(path: Path) -> KeyPair:
     except OSError as error:
         raise NetworkError(f"the identity {path} cannot be read: {(error.strerror or '').lower()}") from None
     try:
-        path.chmod(0o600)  # a backup may have been put back with other rights
+        path.chmod(0o600)  # a backup may have been restored with other rights
         key: PrivateKey = deserialize_private_key(data)
     except Exception:  # the library lets protobuf's and libsodium's own errors through
         raise NetworkError(

@@ -1,15 +1,16 @@
-"""The port: what the node needs of a network, and nothing of libp2p.
+"""The port: what the node needs of a network, without anything of libp2p.
 
-Two implementations: `host.Libp2pNetwork` and `memory.MemoryNetwork` (tests, simulation); one suite of
-tests runs on both.
+It has two implementations: `net.flux.host.Libp2pNetwork`, and `testing.memory_network.MemoryNetwork` for
+tests and simulation. One suite of tests runs on both.
 
-Rules
-- Nothing here waits for a peer. `push`, `serve`, `publish`, `route` and `dial` return at once; what came of them
+Rules:
+
+- Nothing here waits for a peer. `push`, `serve`, `publish`, `route` and `dial` return at once. Their outcome
   arrives later at the `Receiver`.
-- A peer's queue is bounded. `push` to a full queue returns False and drops the message: the core
-  decides what that means.
-- The receiver's methods are called from the network's tasks, in the node's own trio thread, and
-  must not block. Only `on_payload` is awaited: while it runs, this one peer's stream is not read.
+- A peer's queue is bounded. `push` to a full queue returns False and drops the message. The core decides what
+  follows.
+- The network's tasks call the receiver's methods, in the node's own trio thread, so these must not block.
+  Only `on_payload` is awaited. While it runs, this one peer's stream is not read.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,25 +26,25 @@ INTENT_TOPIC = "/flux/intent/1.0.0"
 KAD_PROTOCOL = "/flux/kad/1.0.0"
 ROUTE_PROTOCOL = "/flux/route/1.0.0"
 CIRCUIT = "p2p-circuit"
-"""What a multiaddr says where a relay stands in between."""
+"""The part of a multiaddr that says that a relay stands in between."""
 CLOSEST = 20
-"""Nodes that keep the providers of one root: Kademlia's k."""
+"""Nodes that keep the provider records of one root: Kademlia's k."""
 WIDTH = 4
-"""Of these, how many an intent is routed to: each knows the same providers, unless it came late or lies."""
+"""How many of these an intent is routed to: each knows the same providers, unless it came late or lies."""
 MAX_FANOUT = 8
 """Providers that one node forwards one intent to."""
 MAX_PROVIDED = 16_384
-"""Roots that are kept provided; of more, the oldest are left out."""
+"""Roots that are kept provided; above this, the oldest are left out."""
 QUEUE_MESSAGES = 4096
-"""Control messages waiting for one peer; the next is dropped (`push` says so)."""
+"""Control messages waiting for one peer. A further one is dropped, and `push` returns False."""
 QUEUE_BYTES = 4 * 1024 * 1024
-"""Bytes of the same."""
+"""Bytes of these messages."""
 BAN_SECONDS = 10.0
-"""A peer that was disconnected or sent garbage is refused for so long, at least."""
+"""Seconds, at least, for which a peer that was disconnected or sent garbage is refused."""
 
 
 class NetworkError(Exception):
-    """The network of this machine cannot be used as asked: one sentence for a person."""
+    """This machine's network cannot be used as asked: one sentence for a person."""
 
 
 class LoadedChunk(NamedTuple):
@@ -54,37 +55,40 @@ class LoadedChunk(NamedTuple):
 
 
 Load = Callable[[], Awaitable[Sequence[LoadedChunk]]]
-"""Reads some granted chunks (at most about 1 MiB together). Called only when the stream is ready to take
-them, so that queued grants cost no memory. What could not be read or was cancelled is left out."""
+"""Reads some granted chunks (at most about 1 MiB together). It is called only when the stream is ready for
+them, so queued grants cost no memory. Chunks that cannot be read or were cancelled are left out."""
 
 
 class Receiver(Protocol):
-    """What flows in. Implemented by the node."""
+    """Takes what arrives from the network. The node implements it."""
 
     def on_connected(self, peer: PeerId, addr: str) -> None:
-        """A push stream to and from `peer` is open. Never twice without on_disconnected between."""
+        """A push stream to and from `peer` is open. Never called twice without on_disconnected in between."""
 
     def on_disconnected(self, peer: PeerId, why: str) -> None:
-        """It is gone, with everything that was queued for it."""
+        """The push stream is gone, with everything that was queued for the peer."""
 
     def on_message(self, peer: PeerId, message: Message) -> None:
-        """A direct message without payload, from the authenticated `peer`."""
+        """A direct message without payload came from the authenticated `peer`."""
 
     def on_unknown(self, peer: PeerId, kind: str) -> None:
-        """It pushed something of a kind that this version does not know; that was passed over."""
+        """The peer pushed a message of a kind that this version does not know. It was skipped."""
 
     def heeds(self, peer: PeerId) -> bool:
-        """Whether what this peer pushes of its own will is acted on just now. Where not, it is read slowly."""
+        """Whether this peer's unsolicited messages are admitted now. If not, its stream is read slowly."""
 
     def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:
-        """A chunk header came and `size` bytes will follow: keep them (True), or skip them unread?"""
+        """A chunk's header came, and `size` bytes will follow. Return whether to keep them; else they are
+        skipped."""
 
     async def on_payload(self, peer: PeerId, chunk: Chunk, payload: Sequence[Piece]) -> None:
-        """The bytes of a chunk that was wanted, in the pieces in which they came; not verified yet."""
+        """The bytes of a wanted chunk came, in the pieces in which they arrived; not verified yet."""
 
     def on_gossip(self, forwarder: PeerId, data: bytes) -> bool:
-        """A gossip message came by way of `forwarder`; nothing in it is verified. Returns whether it may
-        travel on: nobody is to be blamed for another's garbage."""
+        """A gossip message came from `forwarder`; nothing in it is verified.
+
+        Returns whether it may be forwarded: no node should be blamed for another's garbage.
+        """
 
     def on_sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None:
         """These chunks, `size` bytes together, were written to the peer's stream."""
@@ -93,19 +97,19 @@ class Receiver(Protocol):
         """The peer broke the protocol: `fault` is a short name, `text` a sentence."""
 
     def on_addrs(self, addrs: tuple[str, ...]) -> None:
-        """This node can be dialled at other addresses than before: these."""
+        """This node's addresses have changed to these."""
 
     def on_failure(self, text: str) -> None:
         """A task of the network failed, and was ended or restarted. One sentence; the log has the traceback."""
 
     def on_dial_failed(self, addr: str, why: str) -> None:
-        """An address that was dialled does not answer, or is not what it says. One sentence."""
+        """A dialled address does not answer, or another peer answers there. One sentence."""
 
     def on_routing(self, came: tuple[PeerId, ...], went: tuple[PeerId, ...]) -> None:
-        """The DHT knows of these other nodes now, and of those no longer."""
+        """The DHT's table has gained the nodes `came`, and lost the nodes `went`."""
 
     def on_found(self, addr: str) -> None:
-        """Discovery (mDNS) found a peer's multiaddr, ending in /p2p/…. Not dialled yet."""
+        """mDNS found a peer's multiaddr, ending in /p2p/…. It is not dialled yet."""
 
 
 class Network(Protocol):
@@ -113,67 +117,70 @@ class Network(Protocol):
 
     @property
     def peer_id(self) -> PeerId:
-        """This node's name."""
+        """This node's peer id."""
 
     @property
     def addrs(self) -> tuple[str, ...]:
-        """The multiaddrs that others can dial, each with /p2p/PEER-ID at its end."""
+        """The multiaddrs that peers can dial, each with /p2p/PEER-ID at its end."""
 
     def peers(self) -> tuple[PeerId, ...]:
-        """With whom a push stream is open now."""
+        """Return the peers with an open push stream."""
 
     def push(self, peer: PeerId, message: Message) -> bool:
-        """Queue a message. False: not connected, or its queue is full; the message is dropped."""
+        """Queue a message. False: not connected, or the queue is full; the message is dropped."""
 
     def serve(self, peer: PeerId, load: Load) -> bool:
-        """Queue chunks to be loaded and written, after what is queued before. False: not connected."""
+        """Queue chunks to be loaded and written, after everything queued before. False: not connected."""
 
     def publish(self, data: bytes) -> None:
-        """Gossip to the swarm. Best effort by nature."""
+        """Gossip a message to the swarm. Best effort."""
 
     def provide(self, roots: Sequence[Cid]) -> None:
-        """Say in the DHT that this node has these, and say it again before that is forgotten.
+        """Provide these roots in the DHT: tell it that this node has them, and again before it forgets.
 
-        Best effort, bounded (MAX_PROVIDED), what was given last first: the DHT takes a few a second.
+        Best effort and bounded (MAX_PROVIDED). The roots given last come first: the DHT takes a few a second.
         """
 
     def withdraw(self, roots: Sequence[Cid]) -> None:
-        """Do not say it again. Whoever was told forgets it in its own time: nobody can be made to."""
+        """Stop providing these roots. Nodes that have a record keep it until it expires: nobody can take it
+        back."""
 
     def route(self, roots: Sequence[Cid], message: Route) -> None:
-        """Push a message to the nodes closest to each of these in the DHT. Best effort."""
+        """Push a message to the nodes closest to each of these roots in the DHT. Best effort."""
 
     def forward(self, roots: Sequence[Cid], message: Route) -> None:
-        """Push it to the providers of these that this very node knows (MAX_FANOUT). Best effort."""
+        """Push a message to the providers of these roots that this node itself knows (MAX_FANOUT). Best
+        effort."""
 
     def note_addrs(self, teller: PeerId, addrs: Sequence[str]) -> None:
-        """This peer told of these addresses. Whether they may be dialled depends on where it comes from."""
+        """Note that this peer told of these addresses. How near the peer is decides whether they may be
+        dialled."""
 
     def dial(self, addr: str, *, keep: bool = False, more: Sequence[str] = (), hearsay: bool = False) -> None:
-        """Connect in the background; on_connected or on_dial_failed tells.
+        """Connect in the background; on_connected or on_dial_failed tells the outcome.
 
-        `more`: addresses of the same peer, to be tried in order where that one does not lead there.
+        `more`: further addresses of the same peer, tried in order if the first one fails.
 
-        `keep`: try again, with patience, whenever the peer is not there, as long as the network is open.
+        `keep`: try again, with backoff, whenever the peer is not connected, while the network is open.
 
-        `hearsay`: others told of these (`note_addrs`), no person: see core/peers/dial_policy.py.
+        `hearsay`: peers told of these addresses (`note_addrs`), not a person: see core/peers/dial_policy.py.
         """
 
     def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:
-        """Close the streams and the connection to this peer, soon, and refuse it for so long."""
+        """Close the streams and the connection to this peer soon, and refuse it for so long."""
 
     async def drain(self, seconds: float) -> None:
-        """Return when all that was queued is handed to the streams, or after this long. For the end."""
+        """Return when everything queued is handed to the streams, or after so many seconds. For the end."""
 
     def rtt(self, peer: PeerId) -> float | None:
-        """Smoothed round-trip time in seconds, where it is known."""
+        """Return the smoothed round-trip time in seconds, where it is known."""
 
     def sign(self, data: bytes) -> bytes:
-        """This node's Ed25519 signature, 64 bytes."""
+        """Return this node's Ed25519 signature of `data`, 64 bytes."""
 
     def verify(self, peer: PeerId, data: bytes, signature: bytes) -> bool:
         """Whether `signature` is `peer`'s over `data`. False for a peer id that holds no key."""
 
 
 OpenNetwork = Callable[[Receiver], AbstractAsyncContextManager[Network]]
-"""How the node gets its network: opened with the receiver, closed when left."""
+"""Opens the node's network with a receiver; leaving the context closes it."""

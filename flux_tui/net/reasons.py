@@ -1,4 +1,4 @@
-"""Why a peer cannot be reached, in a sentence, from the errors of libp2p and of the operating system."""
+"""Why a peer cannot be reached, in a sentence, from the errors of libp2p and the operating system."""
 
 import re
 
@@ -6,12 +6,12 @@ import trio
 from multiaddr import Multiaddr
 
 MAX_CAUSES = 32
-"""Exceptions that are looked into for what went wrong."""
+"""Exceptions of a chain that are looked at."""
 NOT_OURS = "the address is not this machine's"
 
 
 async def why_closed(transport: Multiaddr) -> str | None:
-    """Why a connection cannot even be opened, by the operating system's own word, which libp2p drops."""
+    """Return why a connection cannot even be opened: the operating system's error, which libp2p drops."""
     try:
         host = transport.value_for_protocol("ip6" if str(transport).startswith("/ip6/") else "ip4")
         with trio.fail_after(2):
@@ -27,7 +27,7 @@ async def why_closed(transport: Multiaddr) -> str | None:
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong, from the depths of a chain of exceptions, in words."""
+    """Return what went wrong, in words, from a chain of exceptions."""
     text = " ".join(_words_of(error))
     if found := re.search(r"the relay (says: [\w ,()]+|does not answer, or is none)", text):
         return found.group()
@@ -48,14 +48,14 @@ def reason(error: BaseException) -> str:
 
 
 def unknown_identity(error: BaseException) -> str | None:
-    """Why a peer that was reached cannot prove who it is; None where the error is another one."""
+    """Return why a peer that was reached cannot prove its identity; None if the error is another one."""
     if any(text.startswith("MissingDeserializerError") for text in _words_of(error)):
         return "its identity is an ECDSA key, and this node verifies Ed25519, secp256k1 and RSA keys only"
     return None
 
 
 def _words_of(error: BaseException) -> list[str]:
-    """What all of them say, the outermost first."""
+    """Return the texts of all exceptions in a chain, the outermost first."""
     texts: list[str] = []
     waiting: list[BaseException] = [error]
     while waiting and len(texts) < MAX_CAUSES:

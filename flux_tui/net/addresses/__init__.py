@@ -1,1 +1,1 @@
-"""Where this node and its peers can be dialled: interfaces, listening, mDNS, and whose word is followed."""
+"""Where this node and its peers can be dialled: interfaces, listening, mDNS, and the guard of dials."""

@@ -1,11 +1,12 @@
-"""On whose word this node dials: the rule and the budget of `core/peers/dial_policy.py`, at the two doors of libp2p.
+"""Decides whether an address that a peer told of is dialled: the rule and budget of
+`core/peers/dial_policy.py`.
 
-libp2p writes every address that it hears of into its peerstore, and dials what stands there. So the peerstore
-asks this guard which addresses it may keep, and the dialler asks it whether an address may be dialled just now.
+libp2p writes every address that it hears into its peerstore, and dials the addresses there. So the peerstore
+asks this guard which addresses it may keep. The dialler asks it whether an address may be dialled now.
 
-Who tells is known from the context: a task that handles a peer's stream, or reads a peer's answer, runs in
-`told_by(peer)`; one that does what a person wishes, in `by_person()`. Where neither is set (identify), a peer
-speaks of itself.
+The guard learns from the context which peer told of an address. A task that handles a peer's stream, or reads
+a peer's answer, runs in `told_by(peer)`. A task that does what a person asked for runs in `by_person()`.
+Where neither is set (identify), a peer tells of its own addresses.
 """
 
 import logging
@@ -30,20 +31,20 @@ log = logging.getLogger(__name__)
 PERSON = "a person"
 CIRCUIT = "/p2p-circuit"
 MAX_TELLERS = 4096
-"""Peers for which it is remembered who told of their addresses."""
+"""Peers for which the teller of their addresses is remembered."""
 QUIET_SECONDS = 600.0
-"""Between two entries about addresses that are nobody's to name, and about peer exchange."""
+"""Seconds between two reports about addresses that a peer may not name, and about peer exchange."""
 
 _teller: ContextVar["ID | str | None"] = ContextVar("teller", default=None)
 
 
 class DialRefusedError(SwarmException):
-    """None of a peer's addresses may be dialled just now. One sentence."""
+    """None of a peer's addresses may be dialled now. One sentence."""
 
 
 @contextmanager
 def told_by(peer: ID) -> Iterator[None]:
-    """What is done here is done on the word of this peer."""
+    """Inside this context, addresses count as told by this peer."""
     token = _teller.set(peer)
     try:
         yield
@@ -53,7 +54,7 @@ def told_by(peer: ID) -> Iterator[None]:
 
 @contextmanager
 def by_person() -> Iterator[None]:
-    """What is done here is a person's wish, or comes of what this node itself remembers."""
+    """Inside this context, addresses count as a person's, or as remembered by this node itself."""
     token = _teller.set(PERSON)
     try:
         yield
@@ -62,34 +63,35 @@ def by_person() -> Iterator[None]:
 
 
 def is_by_person() -> bool:
-    """Whether it is."""
+    """Whether the task runs in `by_person()`."""
     return _teller.get() == PERSON
 
 
 class DialGuard:
-    """Of one host. `connections`: those that there are to a peer."""
+    """The guard of one host. `connections`: returns the open connections to a peer."""
 
     def __init__(self, connections: Callable[[ID], Sequence[INetConn]]) -> None:
         self.on_refused: Callable[[str, str], None] = lambda addr, why: None
-        """Told of an address, and in a sentence why it is not dialled; of the same reason once in a while."""
+        """Called with an address and why it is not dialled, in a sentence; once in a while for the same
+        reason."""
         self._connections = connections
         self._hearsay = Hearsay()
         self._budget = DialBudget(trio.current_time())
         self._tellers: OrderedDict[ID, str] = OrderedDict()
         self._left_out: OrderedDict[ID, str] = OrderedDict()
-        """Peers of which no address was kept, and one of those."""
+        """Peers of which no address was kept, each with one of its addresses."""
 
     def reach(self, peer: ID) -> Reach:
-        """From how far away a peer comes, by its nearest connection. Through a relay nobody is near."""
+        """Return how near a peer is, by its nearest connection. Through a relay no peer is near."""
         return min(map(_reach, self._connections(peer)), default=Reach.PUBLIC)
 
     def heard(self, teller: ID | str, addrs: Iterable[str], reach: Reach | None = None) -> None:
-        """Somebody told of these. They are dialled, or not, later."""
+        """Note that a peer told of these addresses."""
         known = reach or (self.reach(teller) if isinstance(teller, ID) else Reach.PUBLIC)
         self._hearsay.heard(str(teller), known, addrs)
 
     def admits(self, peer: ID, addrs: Sequence[Multiaddr]) -> list[Multiaddr]:
-        """Which of these addresses of a peer may be kept, in the order in which they came."""
+        """Return which of these addresses of a peer may be kept, in the same order."""
         teller = _teller.get()
         if teller == PERSON:
             self._told(peer, PERSON)
@@ -108,14 +110,14 @@ class DialGuard:
         return kept
 
     def why_none(self, peer: ID) -> str | None:
-        """Why nothing is known of a peer that is to be dialled, if its addresses were left out."""
+        """Return why no address of a peer is known, if its addresses were left out; else None."""
         if (addr := self._left_out.get(peer)) is None or (why := self.rule(addr)) is None:
             return None
         self.refuses(addr)
         return why
 
     def refuses(self, addr: str) -> bool:
-        """Whether the rule refuses an address; the first of each teller in a while is told of."""
+        """Whether the rule refuses an address. The first refusal of each teller in a while is reported."""
         if (why := self.rule(addr)) is None:
             return False
         teller = self._hearsay.teller(addr)[1]
@@ -130,7 +132,7 @@ class DialGuard:
             self._tellers.popitem(last=False)
 
     def rule(self, addr: str) -> str | None:
-        """Why an address is not dialled on the word of whoever told of it; None: it may be."""
+        """Return why an address must not be dialled, given the peer that told of it; None: it may be dialled."""
         reach, teller = self._hearsay.teller(addr)
         if may_name(reach, addr):
             return None
@@ -142,7 +144,8 @@ class DialGuard:
         )
 
     def spend(self, peer: ID, addr: Multiaddr) -> str | None:
-        """Pay for one dial. Returns why it is not to be, in a sentence."""
+        """Spend the budget of one dial. Returns why the address must not be dialled, in a sentence; None: it
+        may."""
         text = str(addr)
         teller = self._tellers.get(peer, "")
         if CIRCUIT in text:
@@ -159,14 +162,14 @@ class DialGuard:
         return refusal.text
 
     def _vouch_for_relay(self, addr: str, teller: str) -> None:
-        """Who told of a relayed address told of its relay, too: that one is dialled next."""
+        """Note that the teller of a relayed address told of its relay too: the relay is dialled next."""
         near = addr.partition(CIRCUIT)[0].rpartition("/p2p/")[0]
         if teller != PERSON:
             reach, who = self._hearsay.teller(addr)
             self._hearsay.heard(who, reach, [near])
 
     def peer_exchange(self, teller: ID, count: int) -> None:
-        """A peer named others by gossip; nobody is dialled for that."""
+        """Report that a peer named others by gossip. None of them is dialled."""
         log.debug("%s names %d peers by peer exchange", teller, count)
         if self._budget.is_news(f"exchange {teller}", trio.current_time(), QUIET_SECONDS):
             text = f"{teller} named {count:,} peers by gossip's peer exchange: this node does not dial them"
@@ -174,7 +177,7 @@ class DialGuard:
 
 
 def guard_of(host: Any, receiver: Receiver) -> DialGuard:
-    """A guard at the doors of this host, which tells this receiver what it refuses."""
+    """Return a guard of this host's peerstore, which reports refusals to this receiver."""
     network = host.get_network()
     guard = DialGuard(lambda peer: network.connections.get(peer, []))
     guard.on_refused = receiver.on_dial_failed

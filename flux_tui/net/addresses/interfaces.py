@@ -1,10 +1,11 @@
-"""This machine's addresses, those that most others can reach first; and when they change.
+"""This machine's addresses, in the order of how many others can reach them, and when they change.
 
-The order: addresses of the interface of the default route, by its metric; of other interfaces that are up and have a
-link; of those that have none (a bridge without a port, a cable that is not plugged in); link-local ones; loopback.
+The order: addresses of the default route's interface, by its metric; of other interfaces that are up and have
+a link; of interfaces without a link (a bridge without a port, an unplugged cable); link-local ones; loopback.
 
-Linux tells of changes by netlink, and its routes in /proc/net. Elsewhere addresses are looked at every few seconds, and
-the source address of a UDP socket that is connected (nothing is sent) tells which one the default route has.
+Linux reports changes by netlink, and lists its routes in /proc/net. On other systems the addresses are polled
+every few seconds. There, the source address of a connected UDP socket tells the default route's address;
+nothing is sent.
 """
 
 import fcntl
@@ -25,40 +26,40 @@ log = logging.getLogger(__name__)
 Family: TypeAlias = Literal["ip4", "ip6"]
 
 POLL_SECONDS = 5.0 if sys.platform != "linux" else 60.0
-"""Between two looks at the addresses where nothing tells of a change."""
+"""Seconds between two looks at the addresses without news of a change."""
 SETTLE_SECONDS = 0.3
-"""Changes come in crowds: an interface, its address, its routes."""
+"""Seconds to wait after a change: an interface, its address and its routes change together."""
 MAX_NEWS = 65_536
 
 SIOCGIFFLAGS = 0x8913 if sys.platform == "linux" else 0xC0206911
 IFF_UP, IFF_RUNNING = 0x1, 0x40
-"""Flags of an interface: switched on; and with a link."""
+"""Flags of an interface: switched on, and with a link."""
 RTF_UP, RTF_REJECT = 0x1, 0x200
-"""Flags of a route: in use; and one that says no."""
+"""Flags of a route: in use, and one that rejects."""
 FAR: dict[Family, tuple[socket.AddressFamily, str]] = {
     "ip4": (socket.AF_INET, "198.51.100.1"),
     "ip6": (socket.AF_INET6, "2001:db8::1"),
 }
-"""An address that is far away from everywhere: those are for documentation."""
+"""Addresses far away from every network: they are reserved for documentation."""
 RTM_NEWLINK, RTM_GETLINK, NLM_F_REQUEST, NLM_F_DUMP = 16, 18, 0x1, 0x300
 IFLA_IFNAME, IFLA_MASTER, IFLA_LINKINFO, IFLA_INFO_KIND = 3, 10, 18, 1
-"""Of netlink's messages about interfaces."""
+"""Constants of netlink's messages about interfaces."""
 ANSWER_SECONDS = 0.5
-"""For the kernel to tell of them; it takes a millisecond."""
+"""Seconds for the kernel's answer; it takes a millisecond."""
 NEWS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
 """Netlink's groups: links, addresses and routes of IPv4 and IPv6."""
 PROC = Path("/proc/net")
 
 
 class Address(NamedTuple):
-    """One that this machine has."""
+    """An address of this machine."""
 
     ip: str
     interface: str
 
 
 def own_ips(family: Family) -> list[str]:
-    """This machine's addresses, as they are now."""
+    """Return this machine's addresses as they are now, the most reachable first."""
     found = _addresses(family)
     portless = _portless_bridges()
     linked = {name: _is_linked(name, portless) for name in {one.interface for one in found}}
@@ -89,7 +90,7 @@ def _addresses(family: Family) -> list[Address]:
 
 
 def _is_linked(interface: str, portless: frozenset[str]) -> bool:
-    """Whether an interface is switched on and leads somewhere; True where nothing can tell."""
+    """Whether an interface is switched on and has a link; True where this cannot be known."""
     if interface in portless:
         return False
     name = interface.encode()[:15]
@@ -103,7 +104,7 @@ def _is_linked(interface: str, portless: frozenset[str]) -> bool:
 
 
 def _portless_bridges() -> frozenset[str]:
-    """Bridges that nothing is plugged into: some systems say that they have a link all the same."""
+    """Return the bridges without a port: some systems report that these have a link."""
     bridges: dict[int, str] = {}
     masters: set[int] = set()
     for index, attributes in _links():
@@ -116,7 +117,7 @@ def _portless_bridges() -> frozenset[str]:
 
 
 def _links() -> Iterator[tuple[int, dict[int, bytes]]]:
-    """All interfaces of Linux by number, with what netlink tells of them (rtnetlink(7))."""
+    """Yield all interfaces of Linux by number, with their netlink attributes (rtnetlink(7))."""
     if sys.platform != "linux":
         return
     try:
@@ -149,7 +150,7 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _default_route(family: Family, addresses: list[Address]) -> list[str]:
-    """The interfaces of default routes, the preferred one first."""
+    """Return the interfaces of default routes, the preferred one first."""
     if sys.platform == "linux":
         try:
             return [name for _, name in sorted(_routes4() if family == "ip4" else _routes6())]
@@ -178,18 +179,18 @@ def _routes6() -> list[tuple[int, str]]:
 
 
 def _source_address(family: Family) -> str | None:
-    """The address that this machine would speak from to somebody far away."""
+    """Return the source address that this machine would use to reach a far host."""
     kind, far = FAR[family]
     try:
         with socket.socket(kind, socket.SOCK_DGRAM) as sock:
             sock.connect((far, 9))
             return str(sock.getsockname()[0])
-    except OSError:  # there is no way to anybody far away
+    except OSError:  # there is no route to far hosts
         return None
 
 
 async def changes() -> AsyncIterator[None]:
-    """Yields when addresses, links or routes of this machine may have changed."""
+    """Yield when addresses, links or routes of this machine may have changed."""
     news = _listen_for_news()
     try:
         while True:
@@ -223,12 +224,12 @@ async def _some(news: socket.socket | None) -> None:
 
 
 def _take_all(news: socket.socket | None) -> None:
-    """What exactly changed does not matter."""
+    """Discard all waiting news: it does not matter what exactly changed."""
     while news is not None:
         try:
             news.recv(MAX_NEWS)
         except BlockingIOError:
             return
-        except OSError as error:  # more than fitted: something changed, then
+        except OSError as error:  # the queue overflowed, so something changed
             log.debug("netlink: %s", error)
             return

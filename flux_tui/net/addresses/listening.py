@@ -1,4 +1,4 @@
-"""Listening: on which addresses, and why not."""
+"""Listening: on which addresses, and why an address cannot be listened on."""
 
 import socket
 
@@ -10,8 +10,9 @@ from flux_tui.net.reasons import NOT_OURS, reason
 
 
 def can_listen(addr: str) -> str | None:
-    """Why this multiaddr cannot be listened on; None: it can. libp2p shares ports (SO_REUSEPORT), and so
-    would let two nodes take each other's connections without a word.
+    """Return why this multiaddr cannot be listened on; None: it can.
+
+    libp2p shares ports (SO_REUSEPORT), so two nodes would silently take each other's connections.
     """
     parsed = listen_addr(addr)
     family = "ip6" if str(parsed).startswith("/ip6/") else "ip4"
@@ -26,13 +27,16 @@ def can_listen(addr: str) -> str | None:
 
 
 def listening(host: IHost) -> list[Multiaddr]:
-    """What a host listens on now."""
+    """Return the addresses that a host listens on now."""
     return [addr for listener in host.get_network().listeners.values() for addr in listener.get_addrs()]
 
 
 async def listen_on(host: IHost, addr: Multiaddr) -> str | None:
-    """Returns why it cannot be listened on yet: this machine does not have the address. Raises NetworkError for what is
-    not likely to change."""
+    """Listen on an address.
+
+    Returns why it cannot be listened on yet: this machine does not have the address now. Raises NetworkError
+    for reasons that are unlikely to change.
+    """
     if (why := can_listen(str(addr))) == NOT_OURS:
         return why
     if why is not None:
@@ -47,7 +51,7 @@ async def listen_on(host: IHost, addr: Multiaddr) -> str | None:
 
 
 def listen_addr(addr: str) -> Multiaddr:
-    """Raises NetworkError for what is no address to listen on."""
+    """Parse an address to listen on. Raises NetworkError if it is none."""
     try:
         parsed = Multiaddr(addr)
         parsed.value_for_protocol("ip6" if addr.startswith("/ip6/") else "ip4")

@@ -1,9 +1,9 @@
 """Addresses of peers: those that people name, and those on the local network (mDNS).
 
-mDNS is spoken with python-zeroconf directly, which libp2p itself uses: libp2p's wrapper advertises
-`0.0.0.0` for a wildcard listener, and asks the operating system for a route to a public address to
-learn which is its own. The records are those of libp2p's specification (discovery/mdns.md): service
-`_p2p._udp.local.`, a random name, TXT records `dnsaddr=<multiaddr with /p2p/…>`.
+mDNS runs on python-zeroconf directly, which libp2p uses as well. libp2p's own wrapper advertises `0.0.0.0`
+for a wildcard listener, and finds its own address by asking the operating system for a route to a public
+address. The records are those of libp2p's specification (discovery/mdns.md): service `_p2p._udp.local.`, a
+random name, TXT records `dnsaddr=<multiaddr with /p2p/…>`.
 """
 
 import logging
@@ -19,7 +19,7 @@ from zeroconf import ServiceBrowser, ServiceInfo, ServiceListener, Zeroconf
 from flux_tui.core.ids import BadIdError, PeerId, parse_peer_id
 
 log = logging.getLogger(__name__)
-# With a traceback it warns of every packet that does not leave by an interface that is gone: here that is usual.
+# When an interface has gone, zeroconf warns of each packet with a traceback. Here that is usual.
 logging.getLogger("zeroconf").setLevel(logging.ERROR)
 
 SERVICE = "_p2p._udp.local."
@@ -29,7 +29,7 @@ LOOKUP_MS = 3000
 
 
 def parse_peer_addr(addr: str) -> tuple[PeerId, Multiaddr]:
-    """The peer and the transport part of a multiaddr. Raises ValueError with a sentence."""
+    """Return the peer and the transport part of a multiaddr. Raises ValueError with a sentence."""
     base, separator, peer = addr.rpartition("/p2p/")
     if not separator:
         raise ValueError(f"{addr} does not say whose address it is: it has to end in /p2p/PEER-ID")
@@ -48,7 +48,8 @@ def parse_peer_addr(addr: str) -> tuple[PeerId, Multiaddr]:
 
 
 def addrs_of(peer: PeerId, addrs: Iterable[str]) -> list[tuple[str, Multiaddr]]:
-    """Of these, the addresses of this peer that can be dialled, and where."""
+    """Return those of these addresses that belong to this peer and can be dialled, each with its transport
+    part."""
     found: list[tuple[str, Multiaddr]] = []
     for addr in addrs:
         try:
@@ -65,7 +66,8 @@ async def connect_any(
     peer: PeerId,
     places: Iterable[tuple[str, Multiaddr]],
 ) -> str | None:
-    """Connect to a peer at the first of these places that leads there. Returns why none does, in the words of all."""
+    """Connect to a peer at the first of these places that leads there. Returns None, or the reasons of all
+    places."""
     reasons: list[str] = []
     for addr, there in places:
         if (why := await connect(peer, there, addr)) is None:
@@ -75,7 +77,7 @@ async def connect_any(
 
 
 class _Listener(ServiceListener):
-    """Runs in zeroconf's threads."""
+    """Receives zeroconf's events, in zeroconf's threads."""
 
     def __init__(self, own: str, found: Callable[[str], None]) -> None:
         self._own = own
@@ -99,13 +101,13 @@ class _Listener(ServiceListener):
         self.add_service(zc, type_, name)
 
     def remove_service(self, zc: Zeroconf, type_: str, name: str) -> None:
-        """Its link will tell."""
+        """Do nothing: the peer's link shows whether it is gone."""
 
 
 class Mdns:
-    """Advertises a node on the local network, and hands over what others advertise, on all interfaces that there are.
+    """Advertises a node on the local network, and finds the nodes that others advertise, on all interfaces.
 
-    `on_found` is called in trio's thread. Where there is no network to speak on, nothing happens until there is one.
+    `on_found` is called in trio's thread. Without a network, nothing happens until there is one.
     """
 
     def __init__(self, addrs: Callable[[], Sequence[str]], on_found: Callable[[str], None]) -> None:
@@ -114,8 +116,11 @@ class Mdns:
         self._name = f"{secrets.token_hex(16)}.{SERVICE}"
 
     async def run(self, changed: Callable[[], trio.Event]) -> None:
-        """Until cancelled. `changed`: set when addresses are others; zeroconf is started anew then, because it speaks
-        on the interfaces that there were at its start."""
+        """Run mDNS until cancelled.
+
+        `changed`: returns an event that is set when this node's addresses change. zeroconf is then started
+        anew, because it uses only the interfaces that existed at its start.
+        """
         token = trio.lowlevel.current_trio_token()
         while True:
             news = changed()
@@ -138,7 +143,7 @@ class Mdns:
             if info is not None:
                 zeroconf.register_service(info)
             ServiceBrowser(zeroconf, SERVICE, listener=_Listener(self._name, partial(self._found, token)))
-        except Exception as error:  # zeroconf's own, and the system's: the network went away meanwhile
+        except Exception as error:  # the network went away meanwhile
             log.warning("no mDNS: %r", error)
         return zeroconf
 
@@ -147,7 +152,7 @@ class Mdns:
             parse_peer_addr(addr)
             token.run_sync_soon(self._on_found, addr)
         except (ValueError, trio.RunFinishedError):
-            pass  # not for us, or we are gone
+            pass  # not a peer's address, or the program has ended
 
 
 def _service(name: str, addrs: Sequence[str]) -> ServiceInfo | None:
@@ -157,7 +162,7 @@ def _service(name: str, addrs: Sequence[str]) -> ServiceInfo | None:
     if not chosen or not ips:
         return None
     port = int(Multiaddr(chosen[0]).value_for_protocol("tcp") or 0)
-    # One key each: a TXT record is a dictionary to zeroconf, and readers match on the prefix.
+    # One key each: to zeroconf a TXT record is a dictionary. Readers match on the prefix.
     records = {f"dnsaddr{number or ''}": addr for number, addr in enumerate(chosen)}
     return ServiceInfo(
         type_=SERVICE,

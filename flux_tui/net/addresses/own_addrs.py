@@ -1,7 +1,8 @@
-"""Where this node can be dialled: looked up anew whenever somebody is told, because networks come and go.
+"""The addresses at which this node can be dialled, looked up again whenever they are asked for: networks
+change.
 
-A listener on a wildcard stands for all addresses that the machine has at the moment. An address that the machine does
-not have yet, because the node was started before the network was up, is listened on as soon as it has.
+A wildcard listener stands for all addresses that the machine has at the moment. A node may be started before
+the network is up. An address that the machine does not have yet is listened on as soon as it appears.
 """
 
 import ipaddress
@@ -18,13 +19,13 @@ from flux_tui.net.port import NetworkError
 log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 1.0
-"""For so long an answer is taken to be of now."""
+"""Seconds for which an answer counts as current."""
 WILDCARDS: tuple[tuple[str, Family], ...] = (("/ip4/0.0.0.0/", "ip4"), ("/ip6/::/", "ip6"))
 
 
 def concrete(addr: Multiaddr | str) -> list[str]:
-    """The addresses that others can dial now for one that we listen on: a wildcard stands for all, and one that this
-    machine has lost for none."""
+    """Return the addresses that peers can dial now, for one that this node listens on. A wildcard stands for
+    all addresses of this machine; an address that this machine has lost stands for none."""
     text = str(addr)
     for wildcard, family in WILDCARDS:
         if text.startswith(wildcard):
@@ -34,40 +35,41 @@ def concrete(addr: Multiaddr | str) -> list[str]:
 
 
 def _is_here(addr: str) -> bool:
-    """Whether this machine has an address just now."""
+    """Whether this machine has an address now."""
     _, family, ip, *_ = addr.split("/")
     known: Family = "ip6" if family == "ip6" else "ip4"
     return ipaddress.ip_address(ip).is_loopback or ip in own_ips(known)
 
 
 def dialable(listen: Iterable[Multiaddr | str], peer: PeerId) -> tuple[str, ...]:
-    """The same for all that a node listens on, with its name."""
+    """Return the addresses that peers can dial now, for all that a node listens on, each with its peer id."""
     return tuple(dict.fromkeys(f"{one}/p2p/{peer}" for addr in listen for one in concrete(addr)))
 
 
 def _machine() -> list[str]:
-    """All addresses of this machine, whether they are listened on or not."""
+    """Return all addresses of this machine, whether the node listens on them or not."""
     return [*own_ips("ip4"), *own_ips("ip6")]
 
 
 class OwnAddrs:
-    """Of one node. `relayed`: its addresses at relays, which come first: whoever asks for relays cannot be dialled."""
+    """The addresses of one node. `relayed`: its addresses at relays. They come first, because a node that
+    asks for relays cannot be dialled directly."""
 
     def __init__(self, peer: PeerId, relayed: Sequence[str]) -> None:
         self._peer = peer
         self._relayed = tuple(relayed)
         self.listening: Callable[[], Sequence[Multiaddr]] = list
-        """What the node listens on."""
+        """Returns the addresses that the node listens on."""
         self._known: tuple[str, ...] = ()
         self._looked_at = float("-inf")
         self.changed = trio.Event()
-        """Set, and replaced, when they are others than before."""
+        """Set and replaced when the addresses change."""
         self.late: list[Multiaddr] = []
-        """To be listened on as soon as this machine has them."""
+        """Addresses to listen on as soon as this machine has them."""
 
     @property
     def direct(self) -> tuple[str, ...]:
-        """Those at which it can be dialled without a relay, as they are now."""
+        """The addresses at which the node can be dialled without a relay, as they are now."""
         now = trio.current_time()
         if now - self._looked_at >= FRESH_SECONDS:
             self._looked_at = now
@@ -76,15 +78,15 @@ class OwnAddrs:
 
     @property
     def all(self) -> tuple[str, ...]:
-        """All of them."""
+        """All addresses, relayed ones first."""
         return (*self._relayed, *self.direct)
 
     def look(self) -> None:
-        """Something changed: what was known is not of now."""
+        """Drop the remembered addresses: something changed."""
         self._looked_at = float("-inf")
 
     def advertised(self) -> list[Multiaddr]:
-        """The same, for libp2p."""
+        """Return all addresses as libp2p's multiaddrs."""
         return [Multiaddr(addr) for addr in self.all]
 
     async def watch(
@@ -93,10 +95,10 @@ class OwnAddrs:
         moved: Callable[[], None],
         tell: Callable[[tuple[str, ...]], None],
     ) -> None:
-        """Look at them whenever something changes, until cancelled.
+        """Check the addresses whenever something changes, until cancelled.
 
-        `listen` returns why an address cannot be listened on. `moved` is called when this machine has other addresses
-        than before, `tell` when this node can be dialled at others.
+        `listen` returns why an address cannot be listened on. `moved` is called when this machine has other
+        addresses than before. `tell` is called when this node can be dialled at other addresses.
         """
         told, had = self.all, _machine()
         async for _ in changes():

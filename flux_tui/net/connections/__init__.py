@@ -1,1 +1,1 @@
-"""What a connection is held to: keepalive, whole writes, frames, pace, and tasks that fail alone."""
+"""What each connection keeps to: keepalive, whole writes, frames, paces, and tasks that fail alone."""

@@ -1,10 +1,11 @@
-"""What came on a stream of yamux and was not read yet, without the copies.
+"""A buffer for bytes that arrived on a yamux stream and are not read yet, without copies.
 
-libp2p keeps it in a bytearray: a frame's body is copied into it, and out of it again. Here the pieces are
-kept as they were decrypted, and handed on as they are. Measured on a two-core machine moving 256 MiB: a
-tenth of the reader's processor time.
+libp2p keeps such bytes in a bytearray: a frame's body is copied into it and out of it again. Here the pieces
+are kept as they were decrypted, and passed on as they are. Measured on a two-core machine moving 256 MiB:
+this saves a tenth of the reader's processor time.
 
-Small pieces are joined, so that a byte kept costs about a byte however finely a peer cuts what it sends.
+Small pieces are joined. So one byte kept costs about one byte, into however small pieces a peer cuts what it
+sends.
 """
 
 from collections import deque
@@ -13,14 +14,14 @@ from typing import Any, TypeAlias
 Piece: TypeAlias = bytes | bytearray | memoryview
 
 SMALL = 2048
-"""Bytes; below this a piece is copied to the one before it."""
+"""Bytes; a smaller piece is copied to the end of the one before it."""
 JOINED = 64 * 1024
 """Bytes at which a piece made of small ones is full."""
 
 
 def part_of(piece: Piece, start: int, size: int) -> Piece:
-    """A part of a piece that nobody changes: as a view where it is most of what it keeps in memory, else copied.
-    (A peer could make much of small parts that keep large pieces.)
+    """Return a part of a piece that nobody changes. It is a view if it is most of the memory that it keeps
+    alive, else a copy: otherwise a peer could send small parts that keep large pieces alive.
     """
     owner = piece.obj if isinstance(piece, memoryview) else piece
     if 2 * size < len(owner):  # type: ignore[arg-type]  # bytes
@@ -29,17 +30,17 @@ def part_of(piece: Piece, start: int, size: int) -> Piece:
 
 
 class FrameBuffer:
-    """The part of `bytearray` that yamux uses (appended at its end, taken from its start), and `take`."""
+    """The part of `bytearray` that yamux uses (append at the end, remove at the start), and `take`."""
 
     __slots__ = ("_pieces", "_size", "_start", "wanted")
 
     def __init__(self) -> None:
         self._pieces: deque[Piece] = deque()
         self._start = 0
-        """How much of the first piece was taken."""
+        """Bytes of the first piece that were taken."""
         self._size = 0
         self.wanted = 1
-        """Bytes below which who waits for more need not be told of it."""
+        """Bytes that the waiting reader needs. With fewer it is not woken."""
 
     def __len__(self) -> int:
         return self._size
@@ -48,7 +49,7 @@ class FrameBuffer:
         return self[: self._size]
 
     def extend(self, piece: Piece) -> None:
-        """More came."""
+        """Append a piece."""
         size = len(piece)
         if not size:
             return
@@ -63,12 +64,12 @@ class FrameBuffer:
             self._pieces.append(bytearray(piece))
 
     def clear(self) -> None:
-        """All of it was read."""
+        """Remove everything."""
         self._pieces.clear()
         self._start = self._size = 0
 
     def __getitem__(self, part: slice) -> bytes:
-        """The first `part.stop` bytes."""
+        """Return the first `part.stop` bytes."""
         left = min(part.stop, self._size)
         start = self._start
         found: list[Piece] = []
@@ -81,7 +82,7 @@ class FrameBuffer:
         return bytes(found[0]) if len(found) == 1 else b"".join(found)
 
     def __delitem__(self, part: slice) -> None:
-        """The first `part.stop` bytes were read."""
+        """Remove the first `part.stop` bytes."""
         left = min(part.stop, self._size)
         self._size -= left
         left += self._start
@@ -90,7 +91,8 @@ class FrameBuffer:
         self._start = left
 
     def take(self, most: int) -> Piece:
-        """What is next, up to `most` bytes of one piece; not copied where it is most of the piece."""
+        """Take the next bytes, up to `most`, all from one piece. They are not copied if they are most of the
+        piece."""
         piece = self._pieces[0]
         start, whole = self._start, len(piece)
         size = min(most, whole - start)
@@ -108,7 +110,8 @@ class FrameBuffer:
 
 
 class FrameBuffers(dict[int, Any]):
-    """Yamux puts an empty bytearray here for each new stream; a FrameBuffer takes its place."""
+    """Yamux's table of stream buffers. Where yamux puts an empty bytearray for a new stream, it puts a
+    FrameBuffer."""
 
     def __setitem__(self, stream: int, buffer: object) -> None:
         super().__setitem__(stream, FrameBuffer())

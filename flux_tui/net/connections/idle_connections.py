@@ -1,7 +1,7 @@
-"""Connections without a link: those that are just being opened, those of the DHT, and those that want nothing.
+"""Limits connections without a link: those being opened, those of the DHT, and those that are idle.
 
-A few of them are welcome; when there are too many, the oldest go. Otherwise whoever connects and says
-nothing would take all of the host's places.
+A few of them may stay. When there are too many, the oldest are closed. Otherwise peers that connect and stay
+silent would take all of the host's places.
 """
 
 import logging
@@ -20,7 +20,7 @@ CLOSE_SECONDS = 1.0
 
 
 class Guests(INotifee):
-    """libp2p tells it of connections. `linked`: whether a peer has a link; `refused`: whether it may have none."""
+    """Watches a host's connections. `linked`: whether a peer has a link; `refused`: whether it may have none."""
 
     def __init__(self, linked: Callable[[PeerId], bool], refused: Callable[[PeerId], bool]) -> None:
         self._linked = linked
@@ -29,7 +29,7 @@ class Guests(INotifee):
         """All connections, the oldest first."""
 
     async def connected(self, network: INetwork, conn: INetConn) -> None:
-        """One more."""
+        """Note a new connection. Close the oldest without a link if there are too many."""
         peer = PeerId(str(conn.muxed_conn.peer_id))
         self._open[conn] = peer
         guests = [one for one, other in self._open.items() if not self._linked(other)]
@@ -38,7 +38,7 @@ class Guests(INotifee):
             await self._close([conn])
 
     async def disconnected(self, network: INetwork, conn: INetConn) -> None:
-        """One less."""
+        """Forget a closed connection."""
         self._open.pop(conn, None)
 
     async def _close(self, connections: list[INetConn]) -> None:
@@ -51,13 +51,13 @@ class Guests(INotifee):
                     log.debug("closing a guest: %r", error)
 
     async def opened_stream(self, network: INetwork, stream: INetStream) -> None:
-        """Not of interest."""
+        """Do nothing."""
 
     async def closed_stream(self, network: INetwork, stream: INetStream) -> None:
-        """Not of interest."""
+        """Do nothing."""
 
     async def listen(self, network: INetwork, multiaddr: Multiaddr) -> None:
-        """Not of interest."""
+        """Do nothing."""
 
     async def listen_close(self, network: INetwork, multiaddr: Multiaddr) -> None:
-        """Not of interest."""
+        """Do nothing."""

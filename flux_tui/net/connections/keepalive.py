@@ -1,18 +1,18 @@
-"""Keepalive: a peer that is silently gone is noticed within about half a minute.
+"""Keepalive: notices within about half a minute that a peer is silently gone.
 
-A cable that is pulled, a laptop that closes or gets another address, a NAT that forgets: nothing says so. Two things
-notice it.
+Nothing tells this node that a cable is pulled, a laptop closes or changes its address, or a NAT forgets a
+connection. Two mechanisms notice it:
 
-- The operating system asks the other one's (`set_options`): keepalive probes while nothing is sent, and a limit for
-  what is sent and not acknowledged.
-- Each connection on which nothing came for PING_TICKS is pinged (yamux has a message for that). When nothing comes for
-  DEAD_TICKS it is closed. This also finds a process that hangs, and a peer behind a relay.
+- The operating system asks the other system (`set_options`). It sends keepalive probes while the connection
+  is idle, and limits the time for sent bytes to be acknowledged.
+- A connection on which nothing arrives for PING_TICKS is pinged with yamux's ping. When nothing arrives for
+  DEAD_TICKS it is closed. This also finds a hanging process, and a lost peer behind a relay.
 
-Signs of life are whatever comes, and whatever the other system acknowledges: a ping may lie behind megabytes on a slow
-line. Time is counted in ticks of this task, so a process that was stopped, or a machine that slept, does not take its
-own silence for its peers'.
+Every byte that arrives is a sign of life, and so is every byte that the other system acknowledges: on a slow
+line a ping may wait behind megabytes. Time is counted in ticks of this task. So a process that was stopped,
+or a machine that slept, does not count its own silence as its peers'.
 
-`probe` asks a single connection now, for who wants to use it and has a reason to doubt.
+`probe` asks a single connection at once, for callers that want to use it and doubt it.
 """
 
 import fcntl
@@ -30,28 +30,31 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 5.0
 PING_TICKS = 2
-"""Ticks without a sign of life until a peer is pinged, at each tick from then on."""
+"""Ticks without a sign of life after which a peer is pinged, again at each further tick."""
 DEAD_TICKS = 5
-"""Ticks without a sign of life until its connection is closed: 25 to 30 s."""
+"""Ticks without a sign of life after which the connection is closed: 25 to 30 s."""
 STALL_TICKS = 2
-"""A tick that took so many was not one: this process stood still, and what came meanwhile was not read."""
+"""A tick that took as long as so many does not count. The process stood still, and had not read what arrived.
+"""
 PROBE_SECONDS = 3.0
-"""For a sign of life from a connection that is to be used again; twice as long where only an answer is one."""
+"""Seconds for a sign of life from a connection that is to be used again. Twice as long where acknowledgements
+cannot be seen."""
 POLL_SECONDS = 0.02
 SILENT, GONE = "nothing came from it for half a minute", "it does not answer any more"
 """Why a connection was closed."""
 
 IDLE_SECONDS, INTERVAL_SECONDS, PROBES = 10, 5, 4
-"""The system's own probes: the first after so long a silence, the next after so long, the connection's end after so
-many."""
+"""The system's own probes: seconds of silence before the first, seconds between two, and the number of
+unanswered probes that end the connection."""
 UNACKNOWLEDGED_SECONDS = 30
-"""For what is sent to be acknowledged."""
+"""Seconds for sent bytes to be acknowledged."""
 TCP_RXT_CONNDROPTIME = 0x80
-"""macOS's name for that; Python has none."""
+"""The macOS option for that; Python has no name for it."""
 
 
 def set_options(sock: trio.socket.SocketType) -> None:
-    """Have the system notice when the other end of a TCP connection is gone. What it does not know is left out."""
+    """Let the system notice when the other end of a TCP connection is gone. Options that it lacks are left
+    out."""
     options: list[tuple[int, int, int]] = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
     named = {
         "TCP_KEEPIDLE": IDLE_SECONDS,
@@ -70,7 +73,7 @@ def set_options(sock: trio.socket.SocketType) -> None:
     for level, option, value in options:
         try:
             sock.setsockopt(level, option, value)
-        except OSError as error:  # not TCP, or closed by now
+        except OSError as error:  # not TCP, or closed already
             log.debug("option %s: %s", option, error)
 
 
@@ -79,17 +82,17 @@ class Connection(Protocol):
 
     @property
     def heard(self) -> int:
-        """Grows with whatever comes."""
+        """Rises whenever something arrives."""
 
     @property
     def unsent(self) -> int | None:
-        """Bytes that the other system has not acknowledged; None where nothing can tell."""
+        """Bytes that the other system has not acknowledged; None where this cannot be known."""
 
     async def ping(self) -> None:
         """Ask for a sign of life."""
 
     def abort(self, why: str) -> None:
-        """Close it without a word: nobody would hear one."""
+        """Close the connection without telling the peer, which would not hear it."""
 
 
 class _Watch:
@@ -111,14 +114,14 @@ class _Watch:
 
 
 class Keepalive:
-    """Of one host. `connections`: those that it has now."""
+    """Watches the connections of one host. `connections`: returns the open ones."""
 
     def __init__(self, connections: Callable[[], Iterable[Connection]]) -> None:
         self._connections = connections
         self._watched: dict[Connection, _Watch] = {}
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Check the connections at each tick, until cancelled."""
         async with trio.open_nursery() as nursery:
             last = trio.current_time()
             while True:
@@ -141,9 +144,10 @@ class Keepalive:
 
 
 async def probe(connection: Connection) -> bool:
-    """Whether there is a sign of life from a connection, asked for now. If there is none it is closed.
+    """Ask a connection for a sign of life now. Returns whether there is one; if not, the connection is
+    closed.
 
-    That the other system acknowledges the question is enough: its process may be busy.
+    It is enough that the other system acknowledges the ping: its process may be busy.
     """
     before, backlog = connection.heard, connection.unsent
 
@@ -167,12 +171,12 @@ async def _ping(connection: Connection, seconds: float) -> None:
     with trio.move_on_after(seconds):
         try:
             await connection.ping()
-        except Exception as error:  # it is closed, or breaks just now: that is noticed elsewhere
+        except Exception as error:  # it is closed or breaks just now; that is noticed elsewhere
             log.debug("a ping: %r", error)
 
 
 def unsent_of(sock: trio.socket.SocketType | None) -> int | None:
-    """Bytes in a socket's send queue; None where nothing can tell."""
+    """Bytes in a socket's send queue; None where this cannot be known."""
     if sock is None:
         return None
     try:

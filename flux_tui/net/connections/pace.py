@@ -1,18 +1,19 @@
-"""How fast something of one peer is taken: at once as long as it does not take too much, then slowly.
+"""A token bucket that waits: limits how fast one peer's messages are read.
 
-Waiting here means that the peer's stream is not read on, so the peer has to wait as well.
+While this node waits here, it does not read the peer's stream, so the peer has to wait as well.
 """
 
 import trio
 
 UNHEEDED = 16
-"""Messages that one counts as, besides its size, which comes from a peer that is not heeded: it is read on, but slowly.
-Under attack by all that is in `tests.bench.abuse`, a third of a node's processor went into messages that were left
-out. Not slower: an honest peer that wanted too much at once has its grants behind its wants."""
+"""Messages as which one message counts if its sender is not admitted, in addition to its size. Its stream is
+read on, but slowly. In the attacks of `tests.bench.abuse`, a third of a node's processor time went into
+messages that were dropped. The rate is not lower, because an honest peer that wanted too much at once has its
+grants behind its wants."""
 
 
 class Pace:
-    """Tokens that come at a rate, up to a burst. Waits once they are spent; never refuses."""
+    """Tokens that arrive at a rate, up to a burst. It waits once they are spent, and never refuses."""
 
     __slots__ = ("_at", "_burst", "_level", "_rate")
 
@@ -22,16 +23,16 @@ class Pace:
         self._at = trio.current_time()
 
     def owe(self, amount: float) -> None:
-        """Take tokens, whether they are there or not."""
+        """Take tokens, even if there are too few."""
         self._level -= amount
 
     async def spend(self, amount: float) -> None:
-        """Take tokens; returns when they are there."""
+        """Take tokens. Returns when they are there."""
         self.owe(amount)
         await self.settle()
 
     async def settle(self) -> None:
-        """Returns when nothing is owed."""
+        """Return when nothing is owed."""
         if self._level >= 0:
             return
         now = trio.current_time()

@@ -1,14 +1,15 @@
-"""The owner of background tasks: what fails is logged, counted, and dropped or restarted; the others go on.
+"""Owns background tasks: a failed task is logged, counted, and dropped or restarted; the others go on.
 
-libp2p runs its handlers and loops in nurseries. There, one exception cancels everything else, and so a peer
-that finds one way to make one handler fail ends the whole node. Each such task is run by a `Supervisor` here.
+libp2p runs its handlers and loops in nurseries, where one exception cancels everything else. So a peer that
+finds one way to make one handler fail ends the whole node. Here a `Supervisor` runs each such task.
 
-- The log has the traceback of what failed. A cancellation that came with it is not a failure: it is passed on.
-- A task that serves one peer or one connection is dropped. A loop that the node cannot do without is restarted,
-  after a wait that doubles.
-- The log and the series are told of one kind of failure once in REPORT_SECONDS, and how often it was.
+- The log gets the traceback of a failure. A cancellation that came with it is not a failure: it is passed on.
+- A task that serves one peer or one connection is dropped. A loop that the node needs is restarted, after a
+  wait that doubles.
+- The log and the series get one report of each kind of failure in REPORT_SECONDS, with the number of
+  failures.
 
-Non-goal: to hide errors of this program from its tests. They see `failures`.
+Non-goal: to hide errors of this program from its tests. The tests see `failures`.
 """
 
 import logging
@@ -21,11 +22,11 @@ import trio
 log = logging.getLogger(__name__)
 
 RESTART_MIN, RESTART_MAX = 0.5, 60.0
-"""Seconds until a loop that failed is started again; doubling."""
+"""Seconds until a failed loop is started again; doubling."""
 STEADY_SECONDS = 60.0
-"""A loop that ran for so long begins with RESTART_MIN again."""
+"""Seconds after which a loop counts as steady: its next wait begins with RESTART_MIN again."""
 REPORT_SECONDS = 30.0
-"""Between two reports of one kind of failure."""
+"""Seconds between two reports of one kind of failure."""
 MAX_KINDS = 256
 """Kinds of failure that are counted apart."""
 
@@ -33,18 +34,18 @@ Task = Callable[..., Awaitable[object]]
 
 
 class Supervisor:
-    """Of one network."""
+    """Runs the background tasks of one network."""
 
     def __init__(self) -> None:
         self.failures: Counter[str] = Counter()
-        """How often each kind of task failed."""
+        """How many times each kind of task failed."""
         self.on_failure: Callable[[str], None] = lambda text: None
-        """Told of a failure in one sentence, at most once in REPORT_SECONDS for each kind of task."""
+        """Called with a sentence about a failure, at most once in REPORT_SECONDS for each kind of task."""
         self._due: dict[str, float] = {}
         self._told: Counter[str] = Counter()
 
     async def drop(self, name: str, task: Task, *args: Any) -> bool:
-        """Run a task. If it fails, only the task ends. Returns whether it ended well."""
+        """Run a task. If it fails, only this task ends. Returns whether it succeeded."""
         try:
             await task(*args)
         except Exception as error:
@@ -87,7 +88,7 @@ class Supervisor:
 
 
 class Tasks:
-    """A nursery whose tasks are supervised: one that fails is dropped, and the others go on."""
+    """A nursery with supervised tasks: a task that fails is dropped, and the others go on."""
 
     def __init__(self, nursery: trio.Nursery, supervisor: Supervisor) -> None:
         self.supervisor = supervisor
@@ -95,7 +96,7 @@ class Tasks:
 
     @property
     def cancel_scope(self) -> trio.CancelScope:
-        """The nursery's."""
+        """The nursery's cancel scope."""
         return self._nursery.cancel_scope
 
     def start_soon(self, task: Task, *args: Any) -> None:
@@ -108,12 +109,12 @@ class Tasks:
 
 
 def name_of(task: Task) -> str:
-    """A task's name in the log."""
+    """Return a task's name for the log."""
     return str(getattr(task, "__qualname__", None) or type(task).__name__)
 
 
 def reason(error: BaseException) -> str:
-    """The innermost exception of a group, in one line."""
+    """Return the innermost exception of a group, in one line."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     text = " ".join(str(error).split())[:200]

@@ -1,8 +1,8 @@
-"""A write to a connection is made whole, or the connection ends.
+"""Makes each write to a connection whole, or ends the connection.
 
-Whoever is cancelled in the middle of a write would leave half an encrypted message behind. Everything that others write
-after it would be garbage to the peer. So a write that began gets FINISH_SECONDS more when it is cancelled; if the peer
-takes it that slowly, the connection is closed.
+A task that is cancelled in the middle of a write would leave half an encrypted message behind. Everything
+written after it would be garbage to the peer. So a write that is cancelled gets FINISH_SECONDS more to
+finish. If the peer does not read it in that time, the connection is closed.
 """
 
 import trio
@@ -11,11 +11,12 @@ from libp2p.io.exceptions import ConnectionClosedError
 from libp2p.io.trio import TrioTCPStream
 
 FINISH_SECONDS = 1.0
-"""For what is left of a write that was cancelled."""
+"""Seconds for the rest of a cancelled write."""
 
 
 def tcp_of(raw: object) -> TrioTCPStream | None:
-    """The TCP stream at the bottom of a connection, whatever protects it; None: there is none of its own."""
+    """Return the TCP stream at the bottom of a connection, even below a private swarm's cipher; None if it
+    has none."""
     for _ in range(4):
         if isinstance(raw, TrioTCPStream):
             return raw
@@ -25,7 +26,7 @@ def tcp_of(raw: object) -> TrioTCPStream | None:
 
 
 def keep_whole(raw: IRawConnection) -> None:
-    """From now on, no write to this connection is left in the middle."""
+    """Let no write to this connection stop in the middle from now on."""
     tcp = tcp_of(raw)
     if tcp is not None:
         tcp.write = _Whole(tcp).write  # type: ignore[method-assign]  # of this one only
