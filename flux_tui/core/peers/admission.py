@@ -1,24 +1,24 @@
-"""What one peer may cost: this node's attention, and lines in its series.
+"""Admission: how much work, and how many series entries, one peer may cause. Pure.
 
-Anybody may connect, and whoever is connected may push. So what comes of a peer's free will (its intents,
-grants, refusals, errors, faults) is paid for, in bytes of the entries that it makes here:
+Any node may connect, and a connected peer may push. So what a peer pushes of its own will (intents, grants,
+refusals, errors, faults) is paid for, in bytes of the entries that it causes here.
 
-- Each peer has a purse that fills slowly. What it gives or takes usefully (chunks, verified or sent) fills
-  it much faster: who works with this node never notices any of this.
-- Strangers, who did nothing useful yet, share one purse besides: a thousand new names cost no more than a
-  few do. A connected stranger may spend a little outside it, so that a crowd cannot keep the first want of
-  an honest newcomer from being heard.
-- Whose purse is empty is not heeded. To its wants and grants it hears NO (`rate_limited`, with the time when it will
-  be heard again): to each of some dozens, as an honest peer has out at once, and then to one in a second. Once in a
-  while one entry says so, and one how much was left out.
-- What answers to what this node pushed (a grant to its offer; an offer, or a NO, to its want) is heeded on credit:
-  chunks earn it back.
-- Intents are counted before their signature is checked: by who pushed them here, and by who is named as
-  their origin. Only a true signature is charged to an origin, so that nobody can silence another.
-- Addresses in strangers' intents are dialled sparingly, and only if they name the intent's signer: so an
-  intent cannot make a thousand nodes knock at somebody else's door.
+- Each peer has a token bucket that fills slowly. Useful chunks, verified or sent, fill it much faster. A peer
+  that works with this node never notices the limit.
+- Strangers are peers that did nothing useful yet. They also share one common bucket, so a thousand new names
+  cost no more than a few. A connected stranger may spend a little outside the common bucket. So a crowd
+  cannot stop the first want of an honest newcomer.
+- A peer with an empty bucket is not admitted. Its wants and grants are answered `rate_limited`, with the time
+  when it will be admitted again: a burst of several dozen NOs, as many as an honest peer needs, and then one
+  a second. From time to time one entry tells of the NO, and one tells how many pushes were left out.
+- An answer to what this node pushed (a grant to its offer; an offer or a NO to its want) is admitted on
+  credit. Chunks repay it.
+- Intents are counted before their signature is checked: for the peer that pushed them here, and for the node
+  that they name as origin. Only a valid signature is charged to the origin, so no node can silence another.
+- Addresses in the intents of strangers are dialled rarely, and only if they name the signer of the intent. So
+  an intent cannot make a thousand nodes dial a third party.
 
-Pure: the time is an argument. Every table is bounded.
+The time is an argument. Every table is bounded.
 """
 
 from collections import OrderedDict
@@ -31,51 +31,53 @@ from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 
 PURSE_BYTES = 512 * 1024
-"""Of entries that one peer may cause at once: the wants and offers for some 2,000 loose chunks."""
+"""Bytes of entries that one peer may cause at once: the wants and offers for about 2,000 loose chunks."""
 PURSE_RATE = 24 * 1024
-"""The same, per second in the long run: 30 s of the worst add up to 1.2 MiB."""
+"""The same, per second in the long run: 30 s of the worst case add up to 1.2 MiB."""
 CREDIT_BYTES = PURSE_BYTES // 2
-"""What a purse may owe for answers: who wants ten thousand loose chunks of many holders empties its purse at each, and
-takes up the last offers after that. A grant left out would stand until its lease lapses."""
+"""Bytes of debt that a bucket may have for answers. A node that wants ten thousand loose chunks of many
+holders empties its bucket at each of them, and accepts the last offers after that. A grant that is left out
+would stand until its lease lapses."""
 COMMON_BYTES, COMMON_RATE = 768 * 1024, 24 * 1024
-"""Of all strangers together, likewise."""
+"""The same for all strangers together."""
 CHUNK_WORTH = 16 * 2 * 61
-"""Bytes that a chunk earns besides its own: up to sixteen holders were told of its want and said yes, and one of them
-sends it."""
+"""Bytes that a chunk earns besides its own: up to sixteen holders were told of its want and said yes, and one
+of them sends it."""
 FIRST_BYTES = 4 * 1024
-"""What a connected stranger may spend besides: a dozen wants of a few chunks."""
+"""Bytes that a connected stranger may spend besides: a dozen wants of a few chunks."""
 SENDER_BURST, SENDER_RATE = 1024.0, 256.0
 """Intents from one neighbour, at once and per second: it may forward those of a whole swarm. Decoding and
 checking one costs 0.2 ms."""
 ORIGIN_BURST, ORIGIN_RATE = 512.0, 64.0
-"""Intents that one node signed: ten thousand loose wants are forty; a program's own kinds may be many."""
+"""Intents that one node signed, at once and per second. Ten thousand loose wants are forty intents; a
+program's own kinds may be many."""
 MAX_PURSES = 1024
-"""Peers whose purse is remembered; the longest unheard are forgotten first."""
+"""Peers whose bucket is remembered. The peer that was silent longest is forgotten first."""
 REPORT_SECONDS = 10.0
-"""Between two entries about what one peer does again and again."""
+"""Seconds between two entries about what one peer does repeatedly."""
 NO_SECONDS = 5.0
-"""Between two entries of a NO to a peer that is not heeded."""
+"""Seconds between two entries about a NO to a peer that is not admitted."""
 NO_BURST, NO_RATE = 64.0, 1.0
 """Such NOs to one peer, at once and per second in the long run."""
 MAX_UNHEEDED = 2048
-"""Pushes of a peer that were not heeded, until its link is closed."""
+"""Pushes of a peer that were not admitted, until its link is closed."""
 MAX_UNASKED = 8
-"""Chunks that nobody granted to it, until its link is closed: each was up to 2 MiB of bandwidth."""
+"""Chunks that nobody granted to a peer, until its link is closed. Each cost up to 2 MiB of bandwidth."""
 DIAL_BURST, DIAL_RATE = 16.0, 1.0
 """Dials of strangers' return addresses, at once and per second in the long run."""
 UNTIMELY_BURST, UNTIMELY_RATE = 4.0, 0.1
-"""The same of intents that seem to be old: anybody who kept them can push them again."""
+"""The same for intents that seem to be old: any node that kept them can push them again."""
 DIALS_SECONDS = 60.0
-"""Between two entries that say that these are spent."""
+"""Seconds between two entries which say that this budget is spent."""
 MAX_REPORTS = 512
 """Peers and faults whose next entry is held back."""
 
 ENTRY_BYTES, CID_BYTES = 72, 61
-"""What an entry is taken to cost, and a CID in it."""
+"""Bytes that an entry is assumed to cost, and a CID in it."""
 
 
 class _Purse(TokenBucket):
-    """One peer's."""
+    """The token buckets of one peer, and what else is counted for it."""
 
     __slots__ = (
         "connected", "drops", "intents", "no_at", "noes", "proven", "signed", "spent", "unasked", "unheeded",
@@ -84,11 +86,11 @@ class _Purse(TokenBucket):
     def __init__(self, now: float) -> None:
         super().__init__(PURSE_BYTES, PURSE_RATE, now)
         self.intents = TokenBucket(SENDER_BURST, SENDER_RATE, now)
-        """Pushed here by it."""
+        """Intents that it pushed here."""
         self.signed = TokenBucket(ORIGIN_BURST, ORIGIN_RATE, now)
-        """Signed by it."""
+        """Intents that it signed."""
         self.noes = TokenBucket(NO_BURST, NO_RATE, now)
-        """That it heard because it is not heeded."""
+        """NOs that it was answered because it was not admitted."""
         self.connected = False
         self.proven = False
         self.spent = 0.0
@@ -104,12 +106,12 @@ class Repeated(NamedTuple):
     peer: PeerId
     fault: str
     text: str
-    """Of the latest."""
+    """The text of the latest case."""
     times: int
 
 
 class _Report:
-    """Something that a peer does again and again: the entry that is due."""
+    """A fault that a peer repeats, and when the next entry about it is due."""
 
     __slots__ = ("count", "due", "text")
 
@@ -120,7 +122,7 @@ class _Report:
 
 
 class Admission:
-    """One per machine."""
+    """Admission for all peers of this node."""
 
     def __init__(self, now: float) -> None:
         self._purses: OrderedDict[PeerId, _Purse] = OrderedDict()
@@ -137,7 +139,7 @@ class Admission:
     # ── intents, before anything of them is believed ────────────────────────────────────────────
 
     def takes_from(self, sender: PeerId, now: float) -> bool:
-        """Whether one more intent from this neighbour is looked at."""
+        """Whether to look at one more intent from this neighbour. Takes a token for it if so."""
         bucket = self._purse(sender, now).intents
         if not bucket.has(now):
             return False
@@ -145,19 +147,21 @@ class Admission:
         return True
 
     def hears(self, origin: PeerId, now: float) -> bool:
-        """Whether one more intent that is said to be this node's is worth checking its signature."""
+        """Whether to check the signature of one more intent that names this node as its origin."""
         purse = self._purses.get(origin)
         return purse is None or purse.signed.has(now)
 
     def signed(self, origin: PeerId, now: float) -> None:
-        """It was its."""
+        """Count a valid signature against `origin`."""
         self._purse(origin, now).signed.take(1, now)
 
     # ── entries ─────────────────────────────────────────────────────────────────────────────────
 
     def heeds(self, peer: PeerId, now: float, *, cids: int = 0, invited: bool = False) -> bool:
-        """Whether something that this peer pushes of its own will is acted on. `cids`: how many it names; `invited`: it
-        answers to what this node pushed."""
+        """Whether to act on something that this peer pushes of its own will.
+
+        `cids`: how many CIDs it names; `invited`: it answers what this node pushed.
+        """
         purse = self._purse(peer, now)
         least = -CREDIT_BYTES if invited else 0.0
         if not purse.has(now) and purse.level <= least:
@@ -169,7 +173,7 @@ class Admission:
         return self._common.has(now) or self._common.level > least
 
     def charge(self, peer: PeerId, entries: Iterable[Entry], now: float) -> None:
-        """These came of what it pushed."""
+        """Charge a peer for the entries that its push caused."""
         cost = sum(_cost(entry.event) for entry in entries)
         if cost:
             purse = self._purse(peer, now)
@@ -179,7 +183,7 @@ class Admission:
                 self._common.take(cost, now)
 
     def earned(self, peer: PeerId, chunks: int, size: int, now: float) -> None:
-        """Chunks went one way or the other, to some use."""
+        """Credit a peer for useful chunks that it sent or received."""
         purse = self._purse(peer, now)
         purse.has(now)
         purse.level = min(purse.level + size + chunks * CHUNK_WORTH, purse.burst)
@@ -187,19 +191,19 @@ class Admission:
         purse.unheeded = purse.unasked = 0
 
     def up(self, peer: PeerId, now: float) -> None:
-        """It is connected."""
+        """The peer connected."""
         self._purse(peer, now).connected = True
 
     def down(self, peer: PeerId) -> None:
-        """It is not."""
+        """The peer disconnected."""
         if (purse := self._purses.get(peer)) is not None:
             purse.connected = False
 
     # ── who is not heeded ───────────────────────────────────────────────────────────────────────
 
     def refusal(self, peer: PeerId, now: float) -> tuple[float, bool] | None:
-        """The `retry_after` of a NO to a peer that is not heeded, and whether an entry is due that says so. None: it
-        heard enough."""
+        """The `retry_after` of a NO to a peer that is not admitted, and whether an entry about it is due.
+        None: it was answered often enough."""
         purse = self._purse(peer, now)
         if not purse.noes.has(now):
             return None
@@ -210,19 +214,19 @@ class Admission:
         return round(min(max(wait, 1.0), 60.0), 3), news
 
     def unheeded(self, peer: PeerId, now: float) -> bool:
-        """Another push was left out. Returns whether it is time to close its link."""
+        """Count a push that was left out. Returns whether to close the peer's link."""
         purse = self._purse(peer, now)
         purse.unheeded += 1
         return purse.unheeded >= MAX_UNHEEDED
 
     def unasked(self, peer: PeerId, now: float) -> bool:
-        """Another chunk came that nobody asked it for. Returns whether it is time to close its link."""
+        """Count a chunk that nobody asked this peer for. Returns whether to close its link."""
         purse = self._purse(peer, now)
         purse.unasked += 1
         return purse.unasked >= MAX_UNASKED
 
     def may_dial(self, origin: PeerId, addrs: Sequence[str], now: float) -> tuple[str, ...]:
-        """Which of the return addresses in this node's intent are dialled: its own, and not too many."""
+        """The return addresses of an intent that may be dialled: only the origin's own, and not too many."""
         allowed: list[str] = []
         for addr in addrs:
             if (own := own_addr(addr, origin)) is None:
@@ -235,7 +239,7 @@ class Admission:
         return tuple(allowed)
 
     def not_dialled(self, now: float) -> str | None:
-        """An address for which there was no dial left, if that is worth an entry now."""
+        """An address that was not dialled because the budget was spent, if an entry about that is due now."""
         addr, self._not_dialled = self._not_dialled, None
         if addr is not None:
             self._dials_told_at = now
@@ -250,11 +254,12 @@ class Admission:
         return allowed
 
     def was_it(self, more: int, now: float) -> None:
-        """The peer was where it said: so many further addresses cost nobody anything."""
+        """The peer answered at the address that it named: give back the budget of its `more` other addresses,
+        which were not dialled."""
         self._dials.take(-more, now)
 
     def dropped(self, peer: PeerId, now: float) -> int:
-        """Its link is closed for what it did. Returns how often that was so before."""
+        """The peer's link is closed because of what it did. Returns how often that happened before."""
         purse = self._purse(peer, now)
         purse.unheeded = purse.unasked = 0
         purse.drops += 1
@@ -263,12 +268,13 @@ class Admission:
     # ── entries about what is done again and again ──────────────────────────────────────────────
 
     def report(self, peer: PeerId, fault: str, text: str, now: float) -> int:
-        """Whether this is written now: 1 (the first), how many it stands for, or 0: later, with others."""
+        """Report a fault. Returns 1 if an entry is due now (the first one), or 0: it is written later, with
+        others."""
         key = (peer, fault)
         report = self._reports.get(key)
         if report is None or (not report.count and report.due <= now):
             if report is None and len(self._reports) >= MAX_REPORTS:
-                return 0  # as many as are remembered do so already: one more is no news
+                return 0  # the table is full of peers that do the same: one more is no news
             self._reports[key] = _Report(now + REPORT_SECONDS)
             self._reports.move_to_end(key)
             return 1
@@ -277,7 +283,7 @@ class Admission:
         return 0
 
     def held_back(self, peer: PeerId) -> list[Repeated]:
-        """What is not written yet of one peer: it is written now."""
+        """Take what was held back about one peer, to write it now."""
         found: list[Repeated] = []
         for (who, fault), report in self._reports.items():
             if who == peer and report.count:
@@ -286,7 +292,7 @@ class Admission:
         return found
 
     def due(self, now: float) -> list[Repeated]:
-        """What was held back for long enough."""
+        """Take what was held back for long enough."""
         found: list[Repeated] = []
         while self._reports:
             key, report = next(iter(self._reports.items()))
@@ -313,7 +319,8 @@ class Admission:
         return purse
 
     def _forget(self) -> None:
-        """The longest unheard that is neither connected nor proven; else the longest unheard."""
+        """Forget the peer that was silent longest and is neither connected nor proven; otherwise the one that
+        was silent longest."""
         for peer, purse in self._purses.items():
             if not purse.connected and not purse.proven:
                 del self._purses[peer]
@@ -322,7 +329,7 @@ class Admission:
 
 
 def _cost(event: ev.Event) -> int:
-    """Bytes that an entry costs whoever made it happen."""
+    """Bytes that an entry costs the peer that caused it."""
     match event:
         case (
             ev.StatusNo()
@@ -356,4 +363,4 @@ def _cost(event: ev.Event) -> int:
         case ev.LeaseLapsed():
             return ENTRY_BYTES + CID_BYTES * len(event.cids) if event.cause == "refused" else 0
         case _:
-            return 0  # what this node does on its own account
+            return 0  # entries about what this node does itself

@@ -1,15 +1,18 @@
-"""Which addresses this node dials, on whose word, and how often.
+"""Dial policy: which addresses this node dials, who may name them, and how often. Pure.
 
-Addresses come from many places: a person's ticket, a peer's intent, the DHT, mDNS. What a person names is dialled.
-What anybody else names could be somebody else's door, or one that only this machine can reach: a service on
-loopback, a router's page. So
+Addresses come from many sources: a person's ticket, a peer's intent, the DHT, mDNS. An address that a person
+names is dialled. An address that anybody else names could belong to a third party, or be one that only this
+machine can reach, such as a service on loopback or a router's web page. So
 
-- a peer may name addresses that are as near as itself, or farther: one that is connected over loopback may name
-  loopback addresses, one of a private network those of private networks, one from afar public ones;
-- nobody may name multicast, unspecified or reserved addresses, nor names that a resolver would turn into anything;
-- what is dialled on others' word has a budget: of each of them, of all together, and of each door.
+- a peer may name addresses that are as near as itself or farther: a peer connected over loopback may name
+  loopback addresses, a peer on a private network may name those of private networks, a peer on the internet
+  may name public ones;
+- nobody may name multicast, unspecified or reserved addresses, nor host names, which a resolver could turn
+  into any address;
+- dials on the word of others have a budget: for each peer that names addresses, for all of them together, and
+  for each address and port.
 
-Pure: the time is an argument. Every table is bounded.
+The time is an argument. Every table is bounded.
 """
 
 import re
@@ -19,21 +22,22 @@ from enum import IntEnum
 from typing import NamedTuple
 
 TELLER_BURST, TELLER_RATE = 32.0, 0.5
-"""Dials on one peer's word, at once and per second: a lookup in the DHT brings 20 names."""
+"""Dials on one peer's word, at once and per second: one DHT lookup brings 20 names."""
 ALL_BURST, ALL_RATE = 256.0, 8.0
-"""Dials on the word of all peers together: a node that is new in a swarm of hundreds meets them within a minute."""
+"""Dials on the word of all peers together. A node that is new in a swarm of hundreds meets them within a
+minute."""
 DOOR_BURST, DOOR_RATE = 4.0, 1 / 15
-"""Dials of one address and port, whoever it is said to be."""
+"""Dials of one address and port, whatever peer id it is named with."""
 HOST_BURST, HOST_RATE = 16.0, 0.5
 """Dials of all ports of one address, if it is not loopback."""
 MAX_BUCKETS = 2048
-"""Peers and doors whose budget is remembered."""
+"""Peers and addresses whose budget is remembered."""
 MAX_HEARD = 4096
-"""Addresses for which it is remembered who told of them."""
+"""Addresses for which the node remembers who named them."""
 
 
 class Reach(IntEnum):
-    """From how far away an address can be reached, or a peer comes; the nearest first."""
+    """How near an address or a peer is; the nearest first."""
 
     LOOPBACK = 1
     """This machine."""
@@ -44,7 +48,7 @@ class Reach(IntEnum):
 
 
 def reach_of_ip(ip: str) -> Reach | None:
-    """Of an IPv4 or IPv6 address in text. None: it is nobody's to be dialled, or no address."""
+    """The reach of an IPv4 or IPv6 address in text. None: it must not be dialled, or is no address."""
     number = _ip4(ip)
     if number is not None:
         return _reach4(number)
@@ -53,7 +57,8 @@ def reach_of_ip(ip: str) -> Reach | None:
 
 
 def reach_of(addr: str) -> Reach | None:
-    """Of a multiaddr; of a relayed one, where the relay is. None: not to be dialled on anybody's word."""
+    """The reach of a multiaddr; for a relayed one, that of the relay. None: it must not be dialled on
+    anybody's word."""
     parts = addr.split("/")
     if len(parts) < 5 or parts[0] or parts[1] not in ("ip4", "ip6") or parts[3] != "tcp":
         return None
@@ -61,25 +66,25 @@ def reach_of(addr: str) -> Reach | None:
 
 
 def may_name(teller: Reach, addr: str) -> bool:
-    """Whether an address may be dialled on the word of a peer that comes from there."""
+    """Whether an address may be dialled on the word of a peer with this reach."""
     reach = reach_of(addr)
     return reach is not None and reach >= teller
 
 
 def transport_of(addr: str) -> str:
-    """A multiaddr without the peer at its end."""
+    """A multiaddr without the peer id at its end."""
     base, separator, peer = addr.rpartition("/p2p/")
     return base if separator and "/" not in peer else addr
 
 
 def door_of(addr: str) -> tuple[str, str]:
-    """The address and port of a multiaddr that `reach_of` knows."""
+    """The address and port of a multiaddr that `reach_of` accepts."""
     parts = addr.split("/")
     return parts[2], parts[4]
 
 
 class Hearsay:
-    """Who told of which addresses: the nearest, if many did."""
+    """Which peer named which address; if many did, the nearest one."""
 
     def __init__(self) -> None:
         self._heard: OrderedDict[str, tuple[Reach, str]] = OrderedDict()
@@ -88,7 +93,7 @@ class Hearsay:
         return len(self._heard)
 
     def heard(self, teller: str, reach: Reach, addrs: Iterable[str]) -> None:
-        """A peer that comes from there told of these."""
+        """A peer with this reach named these addresses."""
         for addr in map(transport_of, addrs):
             before = self._heard.get(addr)
             if before is None or reach < before[0]:
@@ -98,7 +103,8 @@ class Hearsay:
                 self._heard.popitem(last=False)
 
     def teller(self, addr: str) -> tuple[Reach, str]:
-        """From where it is known. What nobody is known to have told of came from afar."""
+        """The peer that named an address, and its reach. An address that nobody is known to have named counts
+        as named from afar."""
         return self._heard.get(transport_of(addr), (Reach.PUBLIC, ""))
 
 
@@ -107,11 +113,11 @@ class Refusal(NamedTuple):
 
     text: str
     news: bool
-    """It is the first of its kind in a while: worth an entry."""
+    """It is the first refusal of its kind in a while, so an entry is due."""
 
 
 class DialBudget:
-    """What one node may dial on the word of others."""
+    """The dials that this node may make on the word of others."""
 
     def __init__(self, now: float) -> None:
         self._all = _Bucket(ALL_BURST, ALL_RATE, now)
@@ -120,7 +126,7 @@ class DialBudget:
         self._told: OrderedDict[str, float] = OrderedDict()
 
     def spend(self, teller: str, addr: str, now: float) -> Refusal | None:
-        """Pay for one dial of an address that may be dialled. Returns why it may not be just now."""
+        """Take a token for one dial of an allowed address. Returns why it must not be dialled now, or None."""
         ip, port = door_of(addr)
         buckets = [
             (self._all, "this node dials no more on the word of others just now"),
@@ -144,7 +150,7 @@ class DialBudget:
         return None
 
     def is_news(self, why: str, now: float, seconds: float = 60.0) -> bool:
-        """Whether this was not said for so long; then it is now."""
+        """Whether this was not said for `seconds`; if so, it counts as said now."""
         if self._told.get(why, float("-inf")) > now - seconds:
             return False
         self._told[why] = now
@@ -155,7 +161,7 @@ class DialBudget:
 
 
 class _Bucket:
-    """Tokens that come at a rate, up to a burst."""
+    """A token bucket."""
 
     __slots__ = ("_at", "_burst", "_rate", "level")
 
@@ -184,9 +190,10 @@ def _of(table: OrderedDict[str, _Bucket], key: str, burst: float, rate: float, n
 _NONE4 = [
     (0x00000000, 8), (0xC0000000, 24), (0xC6120000, 15), (0xE0000000, 4), (0xF0000000, 4),
 ]  # fmt: skip
-"""Unspecified and "this network", protocol assignments, benchmarks, multicast, reserved and broadcast."""
+"""Networks that are never dialled: unspecified and "this network", protocol assignments, benchmarks,
+multicast, reserved and broadcast."""
 _NEAR4 = [(0x0A000000, 8), (0xAC100000, 12), (0xC0A80000, 16), (0xA9FE0000, 16), (0x64400000, 10)]
-"""Private, link-local, and carriers' networks."""
+"""Private networks, link-local ones, and those of carriers."""
 
 
 def _in4(number: int, networks: list[tuple[int, int]]) -> bool:
@@ -230,7 +237,7 @@ def _ip4(ip: str) -> int | None:
 
 def _ip6(ip: str) -> list[int] | None:
     head, colon, last = ip.rpartition(":")
-    if colon and "." in last:  # its last 32 bits as IPv4
+    if colon and "." in last:  # the last 32 bits are written as IPv4
         number = _ip4(last)
         if number is None:
             return None

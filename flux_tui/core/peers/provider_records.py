@@ -1,12 +1,14 @@
-"""Which roots this node says in the DHT that it has: those of which all is here, and no other.
+"""Provider records: the roots that this node announces in the DHT. It announces exactly those of which it has
+all blocks.
 
-- A root is provided when its object is whole; after a restart, if it still is.
-- It is withdrawn as soon as that is over: its replica is dropped, or a file of it was changed or removed.
-- Kademlia has no message that takes a record back: from then on this node does not renew its own, and others
-  forget theirs 48 hours after they were told. Until then they may forward an intent to here; what was
-  withdrawn is then answered with `not_held`, where a node that never had it is silent.
+- A root is announced when its object is whole, and after a restart if it is still whole.
+- It is withdrawn as soon as that is no longer so: its replica is dropped, or one of its files was changed or
+  removed.
+- Kademlia has no message that takes a record back. This node stops renewing its own record, and others forget
+  theirs 48 hours after they got it. Until then they may forward an intent to this node. For a withdrawn root
+  it answers `not_held`; a node that never had the root stays silent.
 
-Not here: when a record is renewed, and to whom it is told (net/flux/dht_routing.py).
+When a record is renewed, and to which nodes it is sent, is decided in net/flux/dht_routing.py.
 """
 
 from flux_tui.core.api.effects import Provide, Withdraw
@@ -14,23 +16,24 @@ from flux_tui.core.ids import Cid
 from flux_tui.core.turn import Ledger
 
 MAX_WITHDRAWN = 4096
-"""Roots remembered as withdrawn; a restart forgets them."""
+"""Withdrawn roots that are remembered. A restart forgets them."""
 
 
 class Provided:
-    """What was said, and what is to be taken back."""
+    """The roots that are announced, and those that were withdrawn."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self._paths: dict[Cid, str] = {}
-        """What is provided, and where it stands."""
+        """Each announced root and its path."""
         self._roots: dict[str, dict[Cid, None]] = {}
-        """The same by path: which objects a lost file belongs to is found without a look at all of them."""
+        """The same by path, so that the objects of a lost file are found without a search through all of
+        them."""
         self.withdrawn: dict[Cid, None] = {}
-        """Others may still think that these are here."""
+        """Withdrawn roots. Others may still think that they are here."""
 
     def start(self) -> None:
-        """The node is up: all that is whole is provided again."""
+        """The node has started: announce all whole objects again."""
         size_of = self.ledger.holdings.size_of
         whole = [
             known.root
@@ -43,14 +46,14 @@ class Provided:
             self.ledger.do(Provide(roots=tuple(whole)))
 
     def add(self, root: Cid) -> None:
-        """It is whole."""
+        """An object is whole: announce its root."""
         self._forget(root)
         self._note(root)
         self.withdrawn.pop(root, None)
         self.ledger.do(Provide(roots=(root,)))
 
     def drop(self, *roots: Cid) -> None:
-        """These are not here any more, or not whole."""
+        """These objects are gone or no longer whole: withdraw their roots."""
         gone = tuple(root for root in roots if root in self._paths)
         for root in gone:
             self._forget(root)
@@ -61,7 +64,7 @@ class Provided:
             self.ledger.do(Withdraw(roots=gone))
 
     def at(self, path: str) -> tuple[Cid, ...]:
-        """The provided roots whose objects stand at this path, or in a folder above it."""
+        """The announced roots whose objects stand at this path, or at a folder above it."""
         found = dict(self._roots.get(path, {}))
         while (cut := path.rfind("/")) > 0:
             path = path[:cut]

@@ -1,20 +1,23 @@
-"""The way of an intent: to whom it goes, and by which means. And which of others' intents go on from here.
+"""The router: to which peers an intent goes and by which means, and which intents of other nodes are
+forwarded.
 
-A want goes, each step only where the one before is not likely to be enough:
-1. to holders of this session, then to neighbours that answered in an earlier one, then to any other
-   neighbour: at most MAX_DIRECT, by direct push;
-2. by DHT, to the nodes closest to its roots, which forward it to the providers that they know; a first push
-   only where the DHT knows of a node that is not told directly;
-3. by gossip, to everybody: where the swarm is small, where nothing can be routed yet, and as a last resort
-   after LAST_RESORT pushes that nobody answered.
+A want goes these ways; a later way is used only where the earlier ones are probably not enough:
+1. By direct push, to at most MAX_DIRECT neighbours: first the holders of this session, then neighbours that
+   answered in an earlier session, then others.
+2. By DHT, to the nodes closest to its roots, which forward it to the providers that they know. A first push
+   uses the DHT only if the DHT knows a node that is not told directly.
+3. By gossip, to all nodes: where the swarm is small, where nothing can be routed yet, and as a last resort
+   after LAST_RESORT pushes without an answer.
 
-Messages per intent: a flood costs about five times the number of nodes; routing grows with its logarithm.
+A gossip flood costs about five messages per node. Routing costs grow with the logarithm of the number of
+nodes.
 
-Of other nodes' intents, what came with hops left is forwarded to the providers of its roots: once, while it
-has not expired, and within a budget for each peer, so that nobody is made an amplifier.
+An intent of another node that came with hops left is forwarded to the providers of its roots: once, while it
+has not expired, and within a budget for each peer. So no node can be misused as an amplifier.
 
-Peers that answered before are in the state, so they are known after a restart: some are dialled when the
-node starts, and again, ever more rarely, while it is alone. One that is not there is no error.
+Peers that answered before are in the state, so this node knows them after a restart. It dials some of them
+when it starts, and again, with growing pauses, while it has no neighbours. It is no error if one of them does
+not answer.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,32 +32,32 @@ from flux_tui.core.wire.messages import INTENT_TTL, MAX_HOPS, Intent, SealedInte
 MAX_DIRECT = 16
 """Peers that an intent is pushed to directly."""
 MAX_ROUTED = 8
-"""Roots of one intent that are routed: each costs a lookup. Loose chunks are not in the DHT anyway."""
+"""Roots of one intent that are routed: each costs a lookup. Loose chunks are not in the DHT."""
 SMALL_SWARM = 32
-"""Nodes known to the DHT up to which gossip is not spared: a flood costs no more than routing does."""
+"""Up to this many nodes known to the DHT, gossip is used freely: a flood costs no more than routing does."""
 LAST_RESORT = 3
 """Pushes without an answer after which the whole swarm is asked, whatever its size."""
 MAX_REMEMBERED = 8
-"""Peers of an earlier life that are dialled at a time."""
+"""Peers of earlier sessions that are dialled at a time."""
 ALONE_MIN, ALONE_MAX = 15.0, 600.0
-"""Seconds until a node without neighbours tries those that it remembers again; doubling."""
+"""Seconds until a node without neighbours dials remembered peers again; doubled each time."""
 RECALL_SECONDS = 60.0
-"""Between two times that those who answered before are looked for because nobody answers now."""
+"""Seconds between two attempts to dial peers that answered before because nobody answers now."""
 MAX_QUIET = 4096
-"""Addresses whose failures are not told; anybody on the local network can make them up."""
+"""Addresses whose failures are not reported. Any node on the local network can make them up."""
 MAX_SEEN = 8192
-"""Intents remembered as forwarded."""
+"""Intents that are remembered as forwarded."""
 MAX_BUDGETS = 1024
 """Peers whose forwarding budget is remembered."""
 FORWARD_BURST, FORWARD_RATE = 64.0, 8.0
-"""Intents forwarded for one peer at once, and per second in the long run."""
+"""Intents forwarded for one peer, at once and per second in the long run."""
 MAX_SKEW = 300.0
-"""Seconds that an origin's clock may differ from ours before its forwarded intents count as old or made up. An intent
-that its origin itself hands over is taken whatever the clocks say."""
+"""Seconds that an origin's clock may differ from this node's. Beyond that its forwarded intents count as old
+or forged. An intent that its origin itself pushes is accepted whatever the clocks say."""
 
 
 def is_timely(intent: Intent, wall: float) -> bool:
-    """Whether a forwarded intent was made just now, as far as two clocks can tell."""
+    """Whether a forwarded intent was made recently, as far as two clocks can tell."""
     return -MAX_SKEW <= intent.expires - wall <= INTENT_TTL + MAX_SKEW
 
 
@@ -62,9 +65,9 @@ class Way(NamedTuple):
     """Where a want goes."""
 
     peers: tuple[PeerId, ...]
-    """Pushed to directly."""
+    """Peers that it is pushed to directly."""
     routes: tuple[Cid, ...]
-    """Roots that it is routed by; empty: it is not."""
+    """Roots that it is routed by; empty: it is not routed."""
     gossip: bool
 
 
@@ -79,15 +82,15 @@ def choose(
     retry: bool,
     unanswered: int,
 ) -> Way:
-    """The way of a want for these roots.
+    """Choose the way of a want for these roots.
 
-    `proven`: neighbours that said yes in this session; `answered`: those that did before; `others`: the
-    rest. `known`: nodes in the DHT as far as this one knows; `untold`: one of them is not told directly;
-    `unanswered`: pushes that nobody answered.
+    `proven`: neighbours that said yes in this session; `answered`: those that did so before; `others`: the
+    rest. `known`: DHT nodes that this node knows; `untold`: one of them is not told directly; `unanswered`:
+    pushes that nobody answered.
     """
     peers = (*proven, *answered, *others)
     searching = retry or not proven
-    # A first push saves the lookup where all that it could lead to are told already.
+    # A first push needs no lookup if all nodes that it could lead to are told directly.
     look = bool(known) and (retry or untold)
     routes = tuple(roots[:MAX_ROUTED]) if searching and look else ()
     flood = not routes or known <= SMALL_SWARM or unanswered >= LAST_RESORT
@@ -96,24 +99,26 @@ def choose(
 
 
 class Router:
-    """What a node knows of ways."""
+    """Chooses the ways of this node's wants, forwards other nodes' intents, and dials remembered peers."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self._table: set[PeerId] = set()
-        """Nodes that the DHT knows of; none: nothing can be routed."""
+        """Nodes that the DHT knows of. If there are none, nothing can be routed."""
         self._unlinked = 0
-        """Of these, how many are no neighbours. Counted as they come and go: a want costs no look at all of them."""
+        """How many of these are no neighbours. They are counted as they come and go, so that a want does not
+        have to look at all of them."""
         self._forwarded: dict[tuple[PeerId, bytes], None] = {}
         self._budgets: dict[PeerId, tuple[float, float]] = {}
-        """By peer: intents that may be forwarded for it, as of a time."""
+        """By peer: intents that may be forwarded for it, and the time of that count."""
         self._quiet: set[str] = set()
-        """Addresses that were dialled from memory, or found: that one does not answer is nobody's concern."""
+        """Addresses that were dialled from memory or found by discovery. If one does not answer, nothing is
+        reported."""
         self._named: set[str] = set()
-        """Those that a person or a ticket named."""
+        """Addresses that a person or a ticket named."""
         self._up: set[PeerId] = set()
         self._alone_at = float("inf")
-        """When remembered peers are tried again."""
+        """When remembered peers are dialled again."""
         self._alone_wait = ALONE_MIN
         self._recall_at = 0.0
 
@@ -128,7 +133,7 @@ class Router:
         retry: bool,
         unanswered: int,
     ) -> Way:
-        """The way of a want, by what is known now."""
+        """Choose the way of a want, by what is known now."""
         peers = self.ledger.state.peers
         answered: list[PeerId] = []
         strangers: list[PeerId] = []
@@ -154,7 +159,7 @@ class Router:
 
     @property
     def leads_on(self) -> bool:
-        """Whether the DHT knows of a node that is no neighbour."""
+        """Whether the DHT knows a node that is no neighbour."""
         return self._unlinked > 0
 
     def table_changed(self, came: Iterable[PeerId], went: Iterable[PeerId]) -> None:
@@ -169,7 +174,7 @@ class Router:
     # ── others' ─────────────────────────────────────────────────────────────────────────────────
 
     def came(self, peer: PeerId, intent: Intent, sealed: SealedIntent, hops: int) -> None:
-        """An intent was routed to this node, by `peer`: pass it on to who may have what it wants."""
+        """`peer` routed an intent to this node: forward it to providers of what it wants."""
         if hops < 1 or not isinstance(intent.body, Want) or intent.origin == self.ledger.me:
             return
         if peer != intent.origin and not is_timely(intent, self.ledger.wall):
@@ -183,11 +188,11 @@ class Router:
         self.ledger.do(Forward(roots=intent.body.cids, intent=sealed, hops=min(hops, MAX_HOPS) - 1))
 
     def _spend(self, peer: PeerId) -> bool:
-        """Whether one more intent may be forwarded for this peer."""
+        """Whether one more intent may be forwarded for this peer. Takes a token for it."""
         now = self.ledger.now
         left, at = self._budgets.pop(peer, (FORWARD_BURST, now))
         left = min(left + (now - at) * FORWARD_RATE, FORWARD_BURST)
-        self._budgets[peer] = (max(left - 1.0, 0.0), now)  # the latest last: the oldest is forgotten first
+        self._budgets[peer] = (max(left - 1.0, 0.0), now)  # the newest is last: the oldest is forgotten first
         if len(self._budgets) > MAX_BUDGETS:
             del self._budgets[next(iter(self._budgets))]
         return left >= 1.0
@@ -195,33 +200,33 @@ class Router:
     # ── those that are remembered ───────────────────────────────────────────────────────────────
 
     def start(self) -> None:
-        """The node is up: look for whom it knew."""
+        """The node has started: dial peers that it remembers."""
         self._look()
 
     def peer_up(self, peer: PeerId) -> None:
-        """A neighbour came."""
+        """A peer connected."""
         self._unlinked -= peer in self._table and peer not in self._up
         self._up.add(peer)
         self._alone_at, self._alone_wait = float("inf"), ALONE_MIN
 
     def peer_down(self, peer: PeerId) -> None:
-        """A neighbour went."""
+        """A peer disconnected."""
         self._unlinked += peer in self._table and peer in self._up
         self._up.discard(peer)
         if not self._up:
             self._alone_at = self.ledger.now + self._alone_wait
 
     def is_quiet(self, addr: str) -> bool:
-        """Whether this address was dialled without anybody having named it."""
+        """Whether this address was dialled although no person or ticket named it."""
         return addr in self._quiet
 
     def asked_for(self, addr: str) -> None:
-        """Somebody named this address: whether it answers matters now."""
+        """A person or a ticket named this address: report it if it does not answer."""
         self._quiet.discard(addr)
         self._named.add(addr)
 
     def found(self, addr: str) -> None:
-        """Discovery did: that one of its own cannot be dialled is the concern of nobody here."""
+        """Discovery found this address: if it cannot be dialled, nothing is reported."""
         if addr not in self._named:
             self._hush(addr)
 
@@ -235,12 +240,13 @@ class Router:
         return self._alone_at
 
     def on_time(self) -> None:
-        """Still alone? Then try again."""
+        """Dial remembered peers again if this node still has no neighbours."""
         if self.ledger.now >= self._alone_at:
             self._look()
 
     def _look(self, *, only_givers: bool = False) -> None:
-        """Dial some peers of earlier lives: those that gave something first, then the latest seen."""
+        """Dial some peers of earlier sessions: first those that gave something, then those seen most
+        recently."""
         state = self.ledger.state
         found = [
             peer
@@ -250,7 +256,8 @@ class Router:
             and (_gave(peer) or not only_givers)
         ]
         found.sort(key=lambda peer: (_gave(peer), peer.seen_at), reverse=True)
-        # Of more than are tried at a time, others every time: the first few may be gone for good.
+        # If there are more than are tried at a time, try others every time: the first few may be gone for
+        # good.
         start = int(self.ledger.random() * len(found)) if self._quiet else 0
         for peer in (found + found)[start : start + min(len(found), MAX_REMEMBERED)]:
             self._hush(peer.addr)

@@ -1,16 +1,19 @@
-"""An intent or a grant came in: serve it, say NO and why, say later, or be silent.
+"""The responder: it answers the intents and grants of other nodes with a yes, a NO with its reason, or
+silence.
 
 Policy
-- Who asked directly is always answered. What came by gossip is answered only with a yes or a NO that
-  carries news: a thousand nodes that each say "not held" would be a storm about nothing. What came by DHT
-  to one that the DHT still names as a provider of what it let go carries such news.
-- Whom the policy refuses hears `denied`.
-- Up to `max_uploads` peers are served at once; the next hear `busy` and when to come back.
-- What the limits would hold back for too long (uplink.py) is `rate_limited`, with the time it would take.
-- Who is told when to come back, and comes, is served; and who was served for a turn lets others have its place
-  (line.py).
-- A node that is going away says so (`shutting_down`) to all that may count on it.
-- Only bytes that were granted are ever sent, and only to the peer that granted them.
+- A direct want is always answered. A want that came by gossip is answered only with a yes, or with a NO that
+  carries news: a thousand nodes that each say `not_held` would flood the swarm. A want that came by DHT is
+  answered `not_held` for objects that this node withdrew, because the DHT still names this node as their
+  provider.
+- A peer that the policy refuses is answered `denied`.
+- Up to `max_uploads` peers are served at once. Other peers are answered `busy`, with a time to come back.
+- A chunk that the limits would delay for too long (upload_queue.py) is answered `rate_limited`, with the time
+  that it would take.
+- A peer that comes back at the time that it was told is served. A peer that was served for a whole turn
+  leaves its place to others (waiting_line.py).
+- A node that stops answers `shutting_down` to every peer that it told yes.
+- Only chunks that were granted are ever sent, and only to the peer that granted them.
 """
 
 from collections import OrderedDict
@@ -41,27 +44,28 @@ from flux_tui.core.wire.messages import (
 )
 
 FIRST_UPLINK = 50 * 1024 * 1024
-"""Bytes/s that this node's uplink is taken to carry until it has been seen."""
+"""Bytes/s that this node's uplink is assumed to carry until it was measured."""
 PART_SECONDS = 1.0
-"""`retry_after` for an object that is on its way here, until enough is known of it to offer a part."""
+"""`retry_after` for an object that is on its way here, until enough of it is known to offer a part."""
 BUSY_MIN, BUSY_MAX = 0.5, 30.0
-"""Seconds: bounds of the `retry_after` that a busy node gives."""
+"""Seconds: bounds of the `retry_after` of a busy node."""
 LIMITED_MAX = 600.0
-"""Seconds: the most that a limit is said to hold somebody back for."""
+"""Seconds: the largest `retry_after` because of a limit."""
 MAX_SEEN = 16_384
-"""Intents remembered, so that a copy that came another way is not answered again."""
+"""Intents that are remembered, so that a copy that came another way is not answered again."""
 MAX_TOLD, MAX_TOLD_ROOTS = 256, 64
-"""Peers that were told yes, and roots for each, remembered to be told when this node goes away."""
+"""Peers that were told yes, and roots for each. They are remembered, to be told when this node stops."""
 BACK_SECONDS = 30.0
-"""When a node that goes away may be asked again: restarts are quick, and another answer costs nothing."""
+"""Seconds after which a node that stops may be asked again. Restarts are quick, and another answer costs
+nothing."""
 MAX_LOOKS = 8
-"""Chunks that are looked for, of a want that is not heeded."""
+"""Chunks that are looked up for a want that is not admitted."""
 MAX_OWED, OWED_SECONDS = 64, 30.0
-"""Peers that we have an answer for but no stream to, and how long an answer is kept for them."""
+"""Peers that this node has an answer for but no stream to, and the seconds for which an answer is kept."""
 
 
 class Responder:
-    """The giving half of a node."""
+    """Answers other nodes, and decides which chunks leave for whom."""
 
     def __init__(
         self,
@@ -75,7 +79,7 @@ class Responder:
         self.admission = admission
         self.provided = provided
         self.fetches = fetches
-        """What this node is still fetching: of that, it has a part."""
+        """Objects that this node is still fetching: of these it has a part."""
         self._watchers = Watchers()
         self.policy = policy
         self.uplink = Uplink(policy, ledger.now)
@@ -84,25 +88,26 @@ class Responder:
         self.connected: dict[PeerId, None] = {}
         self._seen: dict[tuple[PeerId, bytes], None] = {}
         self._owed: dict[PeerId, tuple[float, list[Message], int]] = {}
-        """By peer: until when, what, and how many of its addresses were not its first."""
+        """By peer: until when the answers are kept, the answers, and how many of its addresses are tried
+        after the first one."""
         self._uplink: float = FIRST_UPLINK
         self._busy_since: float | None = None
         self._sent = 0
 
     def has_had(self, intent: Intent) -> bool:
-        """Whether this intent is ours, or a copy of one that we had."""
+        """Whether this node signed this intent, or has received it before."""
         return intent.origin == self.ledger.me or (intent.origin, intent.nonce) in self._seen
 
     def remember(self, intent: Intent) -> None:
-        """Know its copies from now on."""
+        """Remember an intent, so that copies of it are recognised."""
         self._seen[intent.origin, intent.nonce] = None
         if len(self._seen) > MAX_SEEN:
-            # Oldest first: those are too old to be forwarded.
+            # Forget the oldest: they have expired and are not forwarded any more.
             for old in list(self._seen)[: MAX_SEEN // 4]:
                 del self._seen[old]
 
     def wanted(self, intent: Intent, want: Want, via: ev.Via) -> None:
-        """Somebody wants roots or loose chunks."""
+        """A peer wants roots or loose chunks."""
         peer = intent.origin
         size_of = self.ledger.holdings.size_of
         going = self._going()
@@ -110,7 +115,7 @@ class Responder:
         lacking = tuple(cid for cid in want.cids if size_of(cid) is None or cid in going)
         if held and (no := self._why_not(peer)) is not None:
             self._in_line(peer, no[1])
-            # Whoever is not connected is dialled only to be told when to come back.
+            # A peer that is not connected is dialled only if it can be told when to come back.
             self._no(peer, held, *no, has_it=True, addrs=() if no[1] is None else intent.addrs)
         elif held:
             partial = tuple(cid for cid in held if cid in self.fetches)
@@ -125,7 +130,7 @@ class Responder:
             self._no(peer, gone, "not_held", None, has_it=False, addrs=intent.addrs)
 
     def granted(self, peer: PeerId, grant: Grant) -> None:
-        """A peer says which chunks to send it."""
+        """A peer granted chunks: it says which ones to send."""
         size_of = self.ledger.holdings.size_of
         queued = self.uplink.queues.get(peer, ())
         new = [cid for cid in dict.fromkeys(grant.cids) if cid not in queued]
@@ -151,18 +156,18 @@ class Responder:
         self._no(peer, tuple(sizes), *no, has_it=True)
 
     def _in_line(self, peer: PeerId, wait: float | None) -> None:
-        """It hears NO, and when to come back."""
+        """A peer is answered NO with a time: expect it in the waiting line then."""
         if wait is not None and peer in self.connected and peer not in self.uplink.queues:
             self.line.told(peer, wait, self.ledger.now)
 
     def cancelled(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
-        """A peer does not want these from us any more. It can only cancel what it granted itself."""
+        """A peer cancels chunks. It can only cancel what it granted itself."""
         if mine := tuple(self.uplink.remove(peer, cids)):
             self.ledger.emit(ev.CancelReceived(peer=peer, cids=mine))
             self.ledger.do(Unserve(peer=peer, cids=mine))
 
     def sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None:
-        """Chunks left through a peer's stream."""
+        """Chunks were written to a peer's stream."""
         self.ledger.emit(ev.ChunksSent(peer=peer, cids=cids, size=size))
         self.uplink.remove(peer, cids)
         self._sent += size
@@ -171,7 +176,7 @@ class Responder:
             self._busy_since, self._sent = self.ledger.now, 0
 
     def not_now(self, peer: PeerId, cids: tuple[Cid, ...], retry_after: float, *, news: bool) -> None:
-        """It asks too often to be heeded. `news`: the series tells of it."""
+        """Answer `rate_limited` to a peer that is not admitted. `news`: write an entry about it."""
         size_of = self.ledger.holdings.size_of
         has_it = any(size_of(cid) is not None for cid in cids[:MAX_LOOKS])
         self._no(peer, cids, "rate_limited", retry_after, has_it=has_it, news=news)
@@ -181,16 +186,16 @@ class Responder:
         return peer in self._told_yes
 
     def next_deadline(self) -> float:
-        """When `on_time` has something to do; infinity if nothing is held back by a limit."""
+        """When `on_time` has something to do; infinity if the limits hold nothing back."""
         return self.uplink.next_deadline(self.ledger.now)
 
     def on_time(self) -> None:
-        """What the limits held back leaves, as far as they let it now."""
+        """Send what the limits allow now."""
         for peer, cids in self.uplink.due(self.ledger.now).items():
             self.ledger.do(Serve(peer=peer, cids=tuple(cids)))
 
     def change(self, policy: Policy) -> None:
-        """Another policy from now on. Who is denied gets nothing more of what it was promised."""
+        """Apply another policy. A peer that is now denied gets no more of the chunks in its queue."""
         self.policy = policy
         self.uplink.change(policy, self.ledger.now)
         for peer in [peer for peer in self.uplink.queues if policy.refuses(peer)]:
@@ -198,7 +203,7 @@ class Responder:
         self.on_time()
 
     def go_away(self) -> None:
-        """The node stops: whoever was told yes hears that it is no more, and when to look again."""
+        """The node stops: tell every peer that was told yes, and when to ask again."""
         for peer in list(self.uplink.queues):
             self._take_back(peer, "shutting_down", BACK_SECONDS)
         for peer, roots in self._told_yes.items():
@@ -207,7 +212,7 @@ class Responder:
         self._told_yes.clear()
 
     def _take_back(self, peer: PeerId, reason: ev.Reason, retry_after: float | None) -> None:
-        """What stands in a peer's queue will not be sent after all."""
+        """Empty a peer's queue, and tell it that these chunks will not be sent."""
         queue = self.uplink.queues[peer]
         cids = (*queue.leaving, *queue.waiting)
         self.uplink.forget(peer)
@@ -217,7 +222,8 @@ class Responder:
             self._no(peer, part, reason, retry_after, has_it=True)
 
     def gone(self, path: str, cids: tuple[Cid, ...], size: int, text: str, peer: PeerId | None) -> None:
-        """Chunks that were to be served are not there any more: say so here, and to who waits for them."""
+        """Chunks that were to be served are not there any more: write this down, and tell the peer that waits
+        for them."""
         self.ledger.emit(ev.ErrorOccurred(text=text, path=path))
         broken = self.provided.at(path)
         self.ledger.emit(ev.ChunksLost(cids=cids, size=size, path=path, roots=broken))
@@ -228,7 +234,8 @@ class Responder:
             self._no(peer, cids, "not_held", None, has_it=False)
 
     def removed(self, roots: tuple[Cid, ...]) -> None:
-        """The user stops sharing these: every peer that is connected hears it, whether it asked for them or not."""
+        """The user stops sharing these objects. Every connected peer is told, whether it asked for them or
+        not."""
         for peer in self.connected:
             told = self._told_yes.get(peer, OrderedDict())
             asked = tuple(root for root in roots if root in told)
@@ -238,7 +245,7 @@ class Responder:
             self._say_not_held(peer, tuple(root for root in roots if root not in asked), news=False)
 
     def freed(self, cids: tuple[Cid, ...]) -> None:
-        """These blocks are not here any more. A peer that was to be sent one hears NO instead."""
+        """These blocks are not here any more. A peer that waits for one is answered NO."""
         gone = frozenset(cids)
         for peer, queue in list(self.uplink.queues.items()) if gone else ():
             mine = tuple(cid for cid in (*queue.leaving, *queue.waiting) if cid in gone)
@@ -253,7 +260,7 @@ class Responder:
             self._no(peer, part, "not_held", None, has_it=False, news=news)
 
     def grew(self, root: Cid) -> None:
-        """Another block of what is being fetched here came."""
+        """Another block of an object that is fetched here came: tell its watchers when it is time."""
         fetch = self.fetches.get(root)
         if fetch is None or not (due := self._watchers.due(fetch)):
             return
@@ -268,13 +275,13 @@ class Responder:
         self._watchers.forget(root)
 
     def announce(self, root: Cid, name: str | None, size: int) -> None:
-        """Tell the swarm that it can be asked for this root."""
+        """Tell the swarm that this node can be asked for this root."""
         peers = tuple(self.connected)[:MAX_DIRECT]
         self.ledger.emit(ev.PushedHave(root=root, name=name, size=size))
         self.ledger.do(Broadcast(body=Have(root=root, name=name, size=size), peers=peers, gossip=True))
 
     def peer_up(self, peer: PeerId) -> None:
-        """A stream is open: hand over what we owe it."""
+        """A stream to a peer is open: push the answers that are kept for it."""
         self.connected[peer] = None
         expires, messages, more = self._owed.pop(peer, (0.0, [], 0))
         self.admission.was_it(more, self.ledger.now)
@@ -283,7 +290,7 @@ class Responder:
                 self.ledger.do(Push(peer=peer, message=message))
 
     def peer_down(self, peer: PeerId) -> None:
-        """Its queue went with its stream."""
+        """A peer disconnected: its queue is gone with its stream."""
         self.connected.pop(peer, None)
         self._told_yes.pop(peer, None)
         self.uplink.forget(peer)
@@ -291,12 +298,12 @@ class Responder:
         self._watchers.forget_peer(peer)
 
     def _offer_parts(self, intent: Intent, roots: tuple[Cid, ...], retry: bool, via: ev.Via) -> None:
-        """Of objects that are on their way here: what there is of them."""
+        """Offer the parts that are here of objects that are still on their way."""
         peer = intent.origin
         for root in roots:
             offer = self._part_of(self.fetches[root])
             if offer is None:
-                self._watchers.told(root, peer, 0)  # it hears as soon as there is something to tell
+                self._watchers.told(root, peer, 0)  # it is told as soon as there is something to offer
                 if via == "direct":
                     self._no(peer, (root,), "not_held", PART_SECONDS, has_it=False)
                 continue
@@ -317,7 +324,7 @@ class Responder:
         )
 
     def _eta(self, peer: PeerId | None) -> float:
-        """Seconds until sending to a newcomer could begin: what stands before it, and the limits."""
+        """Seconds until sending to this peer could begin: the queues before it, and the limits."""
         limits = self.uplink.wait(peer, self.ledger.now) if peer is not None else 0.0
         return round(max(self.uplink.size / self._uplink, limits), 3)
 
@@ -354,12 +361,13 @@ class Responder:
         return tuple(self._told_yes.get(peer, ()))
 
     def _going(self) -> set[Cid]:
-        """Replicas and removed objects that are about to go from the store, unless the user has them as well."""
+        """Replicas and removed objects that the store is about to free, unless the user has them as well."""
         state = self.ledger.state
         return {root for root in (*state.dropping, *state.removing) if root not in state.objects}
 
     def _why_not(self, peer: PeerId) -> tuple[ev.Reason, float | None] | None:
-        """Why this peer gets nothing just now, whatever it asks for, and when it may come back."""
+        """Why this peer gets nothing now, whatever it asks for, and when it may come back; None if it may be
+        served."""
         if self.policy.refuses(peer):
             return "denied", None
         now = self.ledger.now
@@ -374,14 +382,14 @@ class Responder:
         return None
 
     def _patience(self, peer: PeerId) -> float:
-        """Seconds that a chunk which this peer is granted now may wait."""
+        """Seconds that a chunk which this peer grants now may wait."""
         return PROMISED_SECONDS if self.line.is_due(peer, self.ledger.now) else MAX_WAIT_SECONDS
 
     def _too_much(self, peer: PeerId) -> tuple[ev.Reason, float]:
-        """More than the limits let through soon; or than a queue takes."""
+        """The NO to a peer whose chunks would wait too long, or whose queue is full."""
         wait = self.uplink.wait(peer, self.ledger.now)
         if wait > MAX_WAIT_SECONDS:
-            # Back when half of it is gone: then the queue has not run dry.
+            # It comes back when half of the queue is gone: then the queue has not run empty.
             return "rate_limited", round(min(max(wait - MAX_WAIT_SECONDS / 2, BUSY_MIN), LIMITED_MAX), 3)
         return "busy", self._busy_for()
 
@@ -403,12 +411,12 @@ class Responder:
             )
 
     def answer(self, peer: PeerId, message: Message, addrs: tuple[str, ...]) -> bool:
-        """Push it, or dial the origin and push it then. False: there is no way to it."""
+        """Push an answer, or dial the origin and push it then. Returns False if the peer cannot be reached."""
         if peer in self.connected:
             self.ledger.do(Push(peer=peer, message=message))
             return True
         owed = self._owed.get(peer)
-        if owed is None or owed[0] <= self.ledger.now:  # or it was dialled once, and did not come
+        if owed is None or owed[0] <= self.ledger.now:  # or the peer was dialled once and did not come
             self._owed.pop(peer, None)
             allowed = self.admission.may_dial(peer, addrs, self.ledger.now)
             if not allowed:
@@ -423,7 +431,7 @@ class Responder:
         return True
 
     def _busy_for(self) -> float:
-        """When a place will probably be free: the shortest queue's time at the uplink's rate."""
+        """Seconds until a place is probably free: the shortest queue's size over its share of the uplink."""
         share = min(self._uplink, self.policy.upload_limit or self._uplink) / max(1, len(self.uplink.queues))
         share = min(share, self.policy.per_peer_limit or share)
         return round(min(max(self.uplink.shortest() / share, BUSY_MIN), BUSY_MAX), 3)

@@ -1,9 +1,9 @@
-"""What was granted and has not left yet: queued by peer, released as fast as the policy lets it. Pure.
+"""Upload queues: granted chunks that have not left yet, one queue for each peer. Pure.
 
-- Without limits all that is granted is released at once; the peers' streams do the rest.
-- With limits one chunk at a time is released, peer after peer, so that a limit is shared evenly.
-- Who would have to wait for longer than MAX_WAIT_SECONDS is told so (`rate_limited`) instead of queued: it
-  can have the chunk from somebody else meanwhile.
+- Without limits, all granted chunks are released at once, and the streams of the peers do the rest.
+- With limits, one chunk at a time is released, peer after peer, so that a limit is shared evenly.
+- A chunk that would wait longer than MAX_WAIT_SECONDS is refused (`rate_limited`) instead of queued: the peer
+  can get it from another holder meanwhile.
 """
 
 from collections import OrderedDict
@@ -13,25 +13,26 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.policy import Bucket, Policy
 
 MAX_WAIT_SECONDS = 2.0
-"""Of a queue before a limit: long enough that a requester's next grant comes before it is empty."""
+"""Seconds that a chunk may wait because of a limit. It is long enough that a requester's next grant comes
+before its queue is empty."""
 PROMISED_SECONDS = 4.0
 """The same for one chunk of a peer that was told to come back, and did."""
 MAX_QUEUED = 1024
 """Chunks that one peer may have in its queue here: what a requester grants to one holder at a time."""
 MAX_RESTING = 4096
-"""Peers without a queue whose limits are remembered."""
+"""Peers without queued chunks whose token buckets are remembered."""
 
 
 class Queue:
-    """One peer's."""
+    """The chunks that one peer waits for, and its token buckets."""
 
     __slots__ = ("bytes", "chunks", "leaving", "size", "waiting", "waiting_size")
 
     def __init__(self, policy: Policy, now: float) -> None:
         self.waiting: OrderedDict[Cid, int] = OrderedDict()
-        """Granted, held back by a limit; with their sizes in bytes."""
+        """Granted chunks that a limit holds back, with their sizes in bytes."""
         self.leaving: dict[Cid, int] = {}
-        """Released, not written yet."""
+        """Chunks that are released but not written yet."""
         self.size = 0
         """Bytes of both."""
         self.waiting_size = 0
@@ -46,25 +47,25 @@ class Queue:
 
 
 class Uplink:
-    """All queues of a node."""
+    """The upload queues of all peers."""
 
     def __init__(self, policy: Policy, now: float) -> None:
         self.policy = policy
         self.queues: dict[PeerId, Queue] = {}
-        """Of the peers that are being served."""
+        """The queues of the peers that are being served."""
         self._resting: OrderedDict[PeerId, Queue] = OrderedDict()
-        """Queues that are empty, kept for what their buckets remember."""
+        """Empty queues. They are kept because their buckets remember what was sent."""
         self._turns: OrderedDict[PeerId, None] = OrderedDict()
-        """Peers with something held back, the next one first."""
+        """Peers with chunks that are held back, the next peer first."""
         self.size = 0
-        """Bytes in all queues: what stands before a newcomer."""
+        """Bytes in all queues, which are sent before a new peer's chunks."""
         self._waiting_size = 0
         self._waiting_chunks = 0
         self.bytes = Bucket(policy.upload_limit, now)
         self.chunks = Bucket(policy.upload_chunks, now)
 
     def change(self, policy: Policy, now: float) -> None:
-        """Other limits from now on; what is queued stays queued."""
+        """Apply other limits. Queued chunks stay queued."""
         self.policy = policy
         self.bytes, self.chunks = Bucket(policy.upload_limit, now), Bucket(policy.upload_chunks, now)
         self._resting.clear()
@@ -73,7 +74,7 @@ class Uplink:
             queue.chunks = Bucket(policy.per_peer_chunks, now)
 
     def wait(self, peer: PeerId, now: float) -> float:
-        """Seconds that the limits would hold back a chunk that this peer is granted now."""
+        """Seconds that the limits would delay a chunk that this peer grants now."""
         whole = max(self.bytes.wait(self._waiting_size, now), self.chunks.wait(self._waiting_chunks, now))
         queue = self._queue(peer, now)
         own = max(queue.bytes.wait(queue.waiting_size, now), queue.chunks.wait(len(queue.waiting), now))
@@ -82,7 +83,7 @@ class Uplink:
     def add(
         self, peer: PeerId, sizes: Mapping[Cid, int], now: float, first: float = MAX_WAIT_SECONDS
     ) -> tuple[list[Cid], list[Cid]]:
-        """Queue chunks, in order. Returns those that were, and those that would have to wait too long.
+        """Queue chunks, in order. Returns the queued chunks, and those that would have to wait too long.
 
         `first`: seconds that the first one may wait.
         """
@@ -107,7 +108,7 @@ class Uplink:
         return taken, list(sizes)[len(taken) :]
 
     def due(self, now: float) -> dict[PeerId, list[Cid]]:
-        """What may leave now, by peer."""
+        """The chunks that may leave now, by peer."""
         released: dict[PeerId, list[Cid]] = {}
         blocked: list[PeerId] = []
         while self._turns and self._ready_at(now) <= now:
@@ -133,7 +134,7 @@ class Uplink:
         return released
 
     def next_deadline(self, now: float) -> float:
-        """When `due` has something; infinity if nothing is held back."""
+        """When `due` has chunks; infinity if nothing is held back."""
         if not self._turns:
             return float("inf")
         peers = (self.queues[peer] for peer in self._turns)
@@ -141,7 +142,7 @@ class Uplink:
         return max(soonest, self._ready_at(now))
 
     def remove(self, peer: PeerId, cids: Iterable[Cid]) -> list[Cid]:
-        """These left, or are not wanted any more. Returns those that were in the queue."""
+        """Take chunks out that left or are not wanted any more. Returns those that were in the queue."""
         queue = self.queues.get(peer)
         if queue is None:
             return []
@@ -158,12 +159,12 @@ class Uplink:
         return gone
 
     def forget(self, peer: PeerId) -> None:
-        """The peer is gone, and its queue with its stream."""
+        """A peer disconnected, and its queue is gone with its stream."""
         if (queue := self.queues.get(peer)) is not None:
             self.remove(peer, [*queue.waiting, *queue.leaving])
 
     def shortest(self) -> int:
-        """Bytes of the shortest queue: when a place will be free."""
+        """Bytes of the shortest queue, which will be the first to give its place free."""
         return min((queue.size for queue in self.queues.values()), default=0)
 
     def _queue(self, peer: PeerId, now: float) -> Queue:
@@ -175,7 +176,7 @@ class Uplink:
         return found
 
     def _rest(self, peer: PeerId) -> None:
-        """A queue that is empty gives its place free."""
+        """Give the place of a peer free if its queue is empty."""
         queue = self.queues[peer]
         if not queue.waiting:
             self._turns.pop(peer, None)
