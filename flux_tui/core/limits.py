@@ -1,8 +1,8 @@
-"""A token bucket: so much at once, and so much a second in the long run. Pure."""
+"""A token bucket: a burst at once, and a rate in the long run. Pure."""
 
 
 class TokenBucket:
-    """Tokens come at a rate, up to a burst. It may go into debt by one spending."""
+    """Tokens come at a rate, up to a burst. One spending may put the bucket into debt."""
 
     __slots__ = ("at", "burst", "level", "rate")
 
@@ -11,19 +11,19 @@ class TokenBucket:
         self.level, self.at = burst, now
 
     def has(self, now: float) -> bool:
-        """Whether anything is there."""
+        """Whether any tokens are there."""
         if now > self.at:
             self.level = min(self.level + (now - self.at) * self.rate, self.burst)
             self.at = now
         return self.level > 0
 
     def take(self, amount: float, now: float) -> None:
-        """Spend tokens, whether or not there are so many."""
+        """Spend tokens, even if there are not enough."""
         self.has(now)
         self.level -= amount
 
     def spend(self, amount: float, now: float) -> bool:
-        """Spend tokens if there are so many; else none."""
+        """Spend tokens if there are enough; otherwise spend none and return False."""
         self.has(now)
         if self.level < amount:
             return False
@@ -31,5 +31,5 @@ class TokenBucket:
         return True
 
     def wait(self, now: float) -> float:
-        """Seconds until there is something again."""
+        """Seconds until there are tokens again."""
         return 0.0 if self.has(now) else -self.level / self.rate

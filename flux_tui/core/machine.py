@@ -1,12 +1,12 @@
-"""The node's mind: inputs in, events and effects out.
+"""The machine: the logic of a node. Inputs go in, events and effects come out.
 
     events, effects = machine.handle(input, now)
 
-Pure: the clock is an argument, chance is an argument, what the store holds is an argument. The caller
-makes the events durable, then runs the effects, whose results come back as inputs; and it calls
-again when `next_deadline()` has passed. The same machine runs a real node and a thousand simulated ones.
+It is pure: the clock, the random numbers and what the store holds are arguments. The caller makes the events
+durable, then runs the effects, and passes their results back as inputs. It also calls again when
+`next_deadline()` has passed. The same machine runs a real node and a thousand simulated ones.
 
-A machine is made from the state that its series adds up to; so a restart is nothing special.
+A machine is made from the state that its series folds to. So a restart needs no special case.
 """
 
 from collections.abc import Callable
@@ -37,30 +37,33 @@ from flux_tui.core.turn import Holdings, Ledger
 from flux_tui.core.wire import messages as msg
 
 MAX_FAULTS = 2
-"""Chunks with wrong bytes after which a peer is dropped: one may be a bad disk, two are a habit."""
+"""Chunks with wrong bytes after which a peer is dropped: one may be a bad disk, two are not."""
 MAX_TEXT = 512
-"""Characters of a peer's words that are kept."""
+"""Characters that are kept of a peer's text."""
 UNKNOWN = "unknown"
-"""A report of messages of kinds that this version does not know."""
+"""The key for reports about messages of kinds that this version does not know."""
 CLOCK = "clock"
-"""What differing clocks are called among the things that peers do again and again."""
+"""The key for reports about clocks that differ."""
 MAX_UNREACHABLE = 1024
 """Addresses whose failure is remembered."""
 BAN_SECONDS, BAN_MAX = 60.0, 3600.0
-"""A peer that floods, or sends wrong bytes again, is refused for so long; doubling each time it does that
-after it came back."""
+"""Seconds for which a peer is refused that floods or sends wrong bytes again, and the most. It doubles each
+time the peer comes back and does so again."""
 
 
 def _line(pending: Pending, known: ObjectState | None) -> Line:
-    """Where a want of the last life queues: what was promised, or is to stand at a path, goes first; what was asked for
-    in vain goes last."""
+    """The line in which a want queues after a restart.
+
+    A want that a peer said yes to, or that has a path, goes first. A want that was pushed without success
+    goes last.
+    """
     if pending.yes or (known is not None and known.path is not None):
         return "urgent"
     return "due" if pending.pushes else "new"
 
 
 class Machine:
-    """One node's logic. `state` is the fold of its series, always."""
+    """The logic of one node. `state` is always the fold of its series."""
 
     def __init__(
         self,
@@ -86,20 +89,20 @@ class Machine:
         self.sharing = Sharing(self.ledger, self.requester, self.responder, self.provided, self.keeper)
         self._stopped = False
         self._unreachable: dict[str, None] = {}
-        """Addresses whose failure stands in the series already."""
+        """Addresses whose failure was reported already."""
 
     @property
     def state(self) -> State:
-        """The state now. It changes with every turn: `derive.copy` it to keep it."""
+        """The state now. It changes with every turn: make a copy with `fold.copy` to keep it."""
         return self.ledger.state
 
     def start(
         self, addrs: tuple[str, ...], version: str, now: float, *, wall: float | None = None
     ) -> tuple[list[Entry], list[Effect]]:
-        """The node is up: say so, and take up what was pending in its last life.
+        """The node has started: write so, and go on with what was pending when it stopped.
 
-        `now`: steady time, not before the last entry; `wall`: what the clock says, if that is something else: it was
-        set back since the last life.
+        `now`: steady time, not before the last entry. `wall`: the wall clock, if it differs because it was
+        set back since the node stopped.
         """
         self._set_clock(now, now if wall is None else wall)
         lines = {
@@ -139,7 +142,7 @@ class Machine:
         return self.ledger.take()
 
     def set_clock(self, now: float, wall: float) -> list[Entry]:
-        """What the clocks say, for a machine that is not started: steady time, and the clock on the wall."""
+        """Set the clocks of a machine that is not started: steady time and the wall clock."""
         self._set_clock(now, wall)
         return self.ledger.take()[0]
 
@@ -148,7 +151,7 @@ class Machine:
         self.ledger.clock_stepped(wall - self.ledger.now)
 
     def stop(self, reason: str, now: float) -> tuple[list[Entry], list[Effect]]:
-        """The node is going away in order."""
+        """The node stops in order."""
         self.ledger.begin(now)
         self._stopped = True
         self.responder.go_away()
@@ -168,32 +171,32 @@ class Machine:
         )
 
     def accepts(self, peer: PeerId, cid: Cid) -> bool:
-        """Whether the bytes of a chunk whose header came are to be read."""
+        """Whether to read the bytes of a chunk whose header came."""
         return self.requester.accepts(peer, cid)
 
     def handle(self, given: Input, now: float) -> tuple[list[Entry], list[Effect]]:
-        """One turn."""
+        """Handle one input: one turn."""
         if self._stopped:
-            return [], []  # the last entry is written: what still comes in is for the next life
+            return [], []  # the last entry is written: later inputs belong to the next start
         self.ledger.begin(now)
         now = self.ledger.now
         pusher = attribution.pusher(given)
         if pusher is not None and not self._heeds(pusher, given):
             self._unheeded(pusher, given)
-            turn = self.ledger.take()  # the next tick does what there is to do
+            turn = self.ledger.take()  # the next tick does what is due
             self.admission.charge(pusher, turn[0], now)
             return turn
         match given:
             case fx.Commanded():
                 self._command(given.command)
-                return self.ledger.take()  # many may come at once: the next tick acts on all of them
+                return self.ledger.take()  # many commands may come at once: the next tick acts on all of them
             case fx.ChunkLanded():
                 if given.cid in self.requester.wanted:
                     self.admission.earned(given.peer, 1, given.size, now)
                 for root in self.requester.landed(given.peer, given.cid, given.size, given.data):
                     self.responder.grew(root)
                 self.keeper.settle()
-                return self.ledger.take()  # likewise
+                return self.ledger.take()  # the same for chunks
             case fx.ChunksWritten():
                 self.admission.earned(given.peer, len(given.cids), given.size, now)
                 self.responder.sent(given.peer, given.cids, given.size)
@@ -358,7 +361,7 @@ class Machine:
                 assert_never(message)
 
     def _intent(self, intent: msg.Intent, via: ev.Via, *, fresh: bool) -> None:
-        """`fresh`: its origin itself handed it over."""
+        """Handle an intent. `fresh`: its origin itself pushed it to this node."""
         if self.responder.has_had(intent):
             return
         if not fresh and not is_timely(intent, self.ledger.wall):
@@ -380,10 +383,10 @@ class Machine:
                 assert_never(intent.body)
 
     def _untimely(self, intent: msg.Intent, via: ev.Via) -> None:
-        """A forwarded intent is refused: it is old, or its origin's clock and this node's differ.
+        """Refuse a forwarded intent that is old, or whose origin's clock differs from this node's.
 
-        Its origin hears so, if it is connected. If it could be of use it is dialled, now and then: once it is
-        connected, it pushes what it wants itself, and then no clock matters.
+        If the origin is connected, it is told so. If the intent could be of use, the origin is dialled,
+        rarely. Once it is connected, it pushes its wants itself, and then the clocks do not matter.
         """
         origin, now = intent.origin, self.ledger.now
         ahead = intent.expires - msg.INTENT_TTL - self.ledger.wall
@@ -397,13 +400,13 @@ class Machine:
             self.ledger.do(fx.Dial(addr=addrs[0], more=addrs[1:], hearsay=True))
 
     def _concerns(self, body: msg.IntentBody) -> bool:
-        """Whether this node has what is wanted, or wants what somebody has."""
+        """Whether this node has what the intent wants, or wants what its origin has."""
         if isinstance(body, msg.Want):
             return any(self.ledger.holdings.size_of(cid) is not None for cid in body.cids[:MAX_LOOKS])
         return isinstance(body, msg.Have) and body.root in self.requester.fetches
 
     def _have(self, intent: msg.Intent, have: msg.Have) -> None:
-        """Somebody can be asked for a root. It matters only if that root is pending here."""
+        """A peer can be asked for a root. This matters only if the root is pending here."""
         if have.root not in self.requester.fetches:
             return
         self.ledger.emit(ev.HaveReceived(peer=intent.origin, root=have.root, name=have.name, size=have.size))
@@ -434,7 +437,7 @@ class Machine:
                 self.customs.push(command)
             case cmd.Cancel():
                 self._cancel(command)
-                self.keeper.settle()  # what is kept for others is still to be had
+                self.keeper.settle()  # a replica of it is still to be fetched
             case cmd.Hold():
                 for addr in command.addrs:
                     self._join(addr, keep=True)
@@ -454,7 +457,9 @@ class Machine:
             case cmd.Remove():
                 self.sharing.remove(command)
             case cmd.Join():
-                self._unreachable.pop(command.addr, None)  # who asks again wants to hear of it again
+                self._unreachable.pop(
+                    command.addr, None
+                )  # a person who joins again wants to see a failure again
                 self._join(command.addr, keep=True)
             case cmd.Configure():
                 policy = command.change.applied(self.responder.policy)
@@ -514,7 +519,7 @@ class Machine:
     def _report(self, faults: list[Repeated]) -> None:
         for one in faults:
             if one.fault == CLOCK:
-                continue  # that two clocks differ is no fault, and said often enough
+                continue  # a differing clock is no fault, and was reported often enough
             if one.fault == UNKNOWN:
                 self.ledger.emit(ev.MessagePassedOver(peer=one.peer, kind=one.text, count=one.times))
                 continue
@@ -533,11 +538,11 @@ class Machine:
         return self.admission.heeds(pusher, self.ledger.now, cids=len(cids), invited=invited)
 
     def _unheeded(self, peer: PeerId, given: Input) -> None:
-        """Something that a peer pushed is left out. Once in a while it hears so."""
+        """A push of a peer is not admitted. From time to time the peer is told so."""
         now = self.ledger.now
         self._fault(peer, "flood", "it pushes more than this node heeds")
         if isinstance(given, fx.Unheeded) and given.forwarded:
-            return  # who hands on what others flood with is not at fault
+            return  # a peer that forwards what others flood with is not at fault
         if self.admission.unheeded(peer, now):
             self._drop(peer, "it pushes more than this node heeds")
             return
@@ -552,7 +557,7 @@ class Machine:
                 self.responder.not_now(peer, cids, wait, news=news)
 
     def _dropped(self, peer: PeerId, message: msg.Message) -> None:
-        """A message found its peer's queue full, or the peer gone."""
+        """A message could not be queued: the peer's queue is full, or the peer is gone."""
         match message:
             case msg.Grant():
                 self.requester.dropped(peer, message)
@@ -561,13 +566,13 @@ class Machine:
             case msg.Held():
                 self.keeper.dropped()
             case msg.CanHold() | msg.Release():
-                pass  # the hold is pushed again; and what is kept is said again
+                pass  # the hold is pushed again, and keepers repeat what they keep
             case msg.Chunk() | msg.StatusNo() | msg.StatusYesButLater() | msg.Error() | msg.Cancel():
-                pass  # what it does not hear it will ask again: pushes are fire and forget
+                pass  # the peer asks again if it misses this: pushes are fire and forget
             case msg.Custom():
                 self.customs.dropped(peer, message)
             case msg.SealedIntent():
-                self.customs.dropped_intent(peer, message)  # of others, the retry timer pushes again
+                self.customs.dropped_intent(peer, message)  # for other intents the retry timer pushes again
             case msg.Route():
                 pass  # the retry timer pushes it again
             case _:

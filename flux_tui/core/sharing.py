@@ -1,13 +1,13 @@
-"""What the user shares: adding a file or folder, taking an add back, and removing an object.
+"""Sharing: the user adds a file or folder, cancels an add, or removes an object.
 
-- `Add` reads a path; its end comes back as `Added` or `AddEnded`.
-- `Remove` stops sharing at once: the entry is written, the provider record is withdrawn, and every peer that is
-  connected hears `not_held` for the root. Then the store frees the blocks that nothing else is made of, and peers
-  that were still waiting for one of them hear `not_held` for it.
+- `Add` reads a path. Its end comes back as `Added` or `AddEnded`.
+- `Remove` stops sharing at once: the entry is written, the provider record is withdrawn, and every connected
+  peer is answered `not_held` for the root. Then the store frees the blocks that no other object contains.
+  Peers that still waited for one of them are answered `not_held` for it.
 - The user's own files are never touched.
-- A replica of the same object that is kept for others gets a copy of its own first, if there is room for it.
+- If a replica of the same object is kept for others, it first gets a copy of its own, if there is room.
 
-All of it follows from the state, so a node that was killed in between goes on when it is started again.
+All of this follows from the state, so a node that was killed in between goes on when it is restarted.
 """
 
 from flux_tui.core.api import commands as cmd
@@ -22,7 +22,7 @@ from flux_tui.core.turn import Ledger
 
 
 class Sharing:
-    """Adds and removals of one node."""
+    """Adds and removals of this node."""
 
     def __init__(
         self,
@@ -40,12 +40,12 @@ class Sharing:
         self._adds: list[tuple[str, str | None]] = []
         """Path and mark of each add that is being read."""
         self._unfinished = tuple(ledger.state.adding)
-        """Paths whose adds ended with the node's last life."""
+        """Paths of adds that ended when the node stopped."""
         self._waiting: dict[Cid, None] = {}
-        """Removed objects whose blocks a replica of the same object is being copied from."""
+        """Removed objects from whose blocks a replica of the same object is being copied."""
 
     def start(self) -> None:
-        """The node is up: go on with what was being removed, and free what came of adds that nobody ended."""
+        """The node has started: go on removing, and free what unfinished adds left."""
         for path in self._unfinished:
             self.ledger.do(EndAdd(share=0, keep=False, others=self._roots(), path=path))
         for root in self.ledger.state.removing:
@@ -53,7 +53,7 @@ class Sharing:
         self.settle()
 
     def settle(self) -> None:
-        """After each turn: free what no copy is made from any more."""
+        """After each turn, free removed objects from which no copy is being made any more."""
         for root in [root for root in self._waiting if root not in self.requester.fetches]:
             del self._waiting[root]
             self._free(root)
@@ -61,12 +61,12 @@ class Sharing:
     # ── adding ──────────────────────────────────────────────────────────────────────────────────
 
     def add(self, command: cmd.Add) -> None:
-        """Somebody shares a path."""
+        """A person or program shares a path."""
         self._adds.append((command.path, command.by))
         self.ledger.do(AddPath(path=command.path, by=command.by))
 
     def cancel_add(self, command: cmd.CancelAdd) -> None:
-        """Somebody takes an add back."""
+        """A person or program cancels an add."""
         if any(self._is_meant(command, add) for add in self._adds):
             self.ledger.do(StopAdd(path=command.path, mark=command.mark))
             return
@@ -79,7 +79,7 @@ class Sharing:
         return path == command.path and command.mark in (None, mark)
 
     def added(self, added: Added) -> None:
-        """A path was read to its end: it can be asked for."""
+        """A path was read to its end: it can be asked for now."""
         self._forget((added.path, added.by))
         for note in added.notes:
             self.ledger.emit(ev.ErrorOccurred(text=note, cid=added.root, path=added.path))
@@ -100,7 +100,7 @@ class Sharing:
         self.keeper.became_whole(added.root)
 
     def ended(self, ended: AddEnded) -> None:
-        """A path was not read to its end: what came of it so far is not kept."""
+        """A path was not read to its end: what came of it is not kept."""
         self._forget((ended.path, ended.by))
         if ended.text is None:
             self.ledger.emit(ev.AddCancelled(path=ended.path, by=ended.by))
@@ -113,7 +113,7 @@ class Sharing:
             self._adds.remove(add)
 
     def announce(self, root: Cid) -> None:
-        """An object is whole: say so to the swarm."""
+        """An object is whole: tell the swarm."""
         if known := self.ledger.state.objects.get(root):
             self.responder.announce(root, known.name, known.size or 0)
             self.provided.add(root)
@@ -121,11 +121,11 @@ class Sharing:
     # ── removing ────────────────────────────────────────────────────────────────────────────────
 
     def remove(self, command: cmd.Remove) -> None:
-        """Somebody stops sharing these."""
+        """A person or program stops sharing these."""
         removed = []
         for cid in dict.fromkeys(command.cids):
             if (why := self._why_not(cid)) is not None:
-                about = None if cid in self.ledger.state.pending else cid  # to its want nothing happened
+                about = None if cid in self.ledger.state.pending else cid  # nothing happened to its want
                 self.ledger.emit(ev.ErrorOccurred(text=why, cid=about, by=command.by))
                 continue
             removed.append(cid)
@@ -148,7 +148,7 @@ class Sharing:
         self.settle()
 
     def freed(self, freed: Freed) -> None:
-        """The store has let go of a removed object's blocks."""
+        """The store has freed the blocks of a removed object."""
         removing = self.ledger.state.removing.get(freed.root)
         if removing is None:
             return
@@ -160,7 +160,7 @@ class Sharing:
         self.responder.freed(freed.cids)
 
     def _why_not(self, cid: Cid) -> str | None:
-        """Why there is nothing to be removed, and what to use instead; None: it can be."""
+        """Why this cannot be removed, and which command to use instead; None if it can."""
         state = self.ledger.state
         known, kept = state.objects.get(cid), state.kept.get(cid)
         name = (known.name if known is not None else None) or cid

@@ -1,7 +1,8 @@
-"""What the parts of the machine share during one turn: the time, the state, and what they produce.
+"""The ledger of a turn, which the parts of the machine share: the time, the state, and the events and effects
+so far.
 
-`emit` folds each event at once, so that every part always sees the state that its own events made;
-the node then makes the events durable before it runs the effects.
+`emit` folds each event at once, so every part sees the state after its own events. The node then makes the
+events durable before it runs the effects.
 """
 
 from collections.abc import Callable
@@ -15,53 +16,53 @@ from flux_tui.core.series.state import State
 
 
 class Holdings(Protocol):
-    """What the store holds: an argument of the core, like the clock."""
+    """What the store holds. Like the clock, it is an argument of the core."""
 
     def size_of(self, cid: Cid) -> int | None:
-        """Bytes of a chunk that is held; None: it is not."""
+        """Bytes of a chunk that is in the store; None if it is not."""
 
 
 STEP_SECONDS = 0.5
-"""A clock that goes on from so much less or more than it said was set, and an entry says so."""
+"""A jump of the wall clock by this much or more is an entry."""
 
 
 class Ledger:
-    """One per machine."""
+    """Collects the events and effects of one turn. A machine has one ledger."""
 
     def __init__(self, me: PeerId, state: State, holdings: Holdings, random: Callable[[], float]) -> None:
         self.me = me
         self.state = state
         self.holdings = holdings
         self.random = random
-        """Uniform in [0, 1): the only source of jitter, seeded in simulations."""
+        """Uniform in [0, 1). It is the only source of jitter, and seeded in simulations."""
         self.now = state.at
-        """Steady time (clock.py): what timers are set by."""
+        """Steady time (core/series/clock_steps.py), by which timers are set."""
         self.skew = 0.0
-        """Seconds by which the wall clock is ahead of it."""
+        """Seconds by which the wall clock is ahead of steady time."""
         self._events: list[Entry] = []
         self._effects: list[Effect] = []
 
     def begin(self, now: float) -> None:
-        """A turn begins."""
+        """Begin a turn."""
         self.now = max(now, self.now)
 
     @property
     def wall(self) -> float:
-        """What the clock on the wall says."""
+        """What the wall clock says."""
         return self.now + self.skew
 
     def steady(self, wall: float) -> float:
-        """When that is, in steady time. What is read from the state is told by the clock on the wall."""
+        """Convert a wall time, as it stands in the state, to steady time."""
         return wall - self.skew
 
     def clock_stepped(self, seconds: float) -> None:
-        """The wall clock was set, and is ahead by so many seconds more than before."""
+        """The wall clock was set: it is ahead by so many more seconds than before."""
         if abs(seconds) >= STEP_SECONDS:
             self.skew += seconds
             self._append(self.wall, ClockStepped(seconds=seconds))
 
     def emit(self, event: Event) -> None:
-        """Something happened. The points in time that it names are steady time here, wall time in the series."""
+        """Record an event. Points in time in it are steady time here, and wall time in the series."""
         self._append(max(self.wall, self.state.at), moved(event, self.skew))
 
     def _append(self, at: float, event: Event) -> None:
@@ -70,11 +71,11 @@ class Ledger:
         self._events.append(entry)
 
     def do(self, effect: Effect) -> None:
-        """Something is to be done, once the events so far are durable."""
+        """Record an effect. It runs once the events so far are durable."""
         self._effects.append(effect)
 
     def take(self) -> tuple[list[Entry], list[Effect]]:
-        """End of the turn: what happened and what is to be done."""
+        """End the turn: take its events and effects."""
         turn = self._events, self._effects
         self._events, self._effects = [], []
         return turn

@@ -1,10 +1,11 @@
-"""Kinds of a program's own: intents to all, answers to one, carried by this swarm as they are.
+"""Custom messages: intents to all, and answers to one peer, of kinds that a program made up.
 
-What a kind means is the program's business. What comes is an entry, whether or not anybody here listens for
-its kind; its payload is kept only if somebody does. The payload of what is pushed from here is always kept.
+The program decides what a kind means. Each message that comes is an entry, whether or not a program here
+listens for its kind. Its payload is kept only if one does. The payload of a message pushed from here is
+always kept.
 
-What is pushed leaves as fast as others take it, and is pushed again to who says NO (outbox.py). What has not left when
-the node stops is lost.
+A message leaves as fast as other nodes admit it, and is pushed again to a peer that says NO (outbox.py).
+Messages that have not left when the node stops are lost.
 """
 
 from collections import OrderedDict
@@ -24,23 +25,23 @@ from flux_tui.core.wire import messages as msg
 from flux_tui.core.wire.messages import MAX_WAIT
 
 MAX_ORIGINS = 256
-"""Origins of intents whose addresses are remembered, so that an answer can be brought to them."""
+"""Origins of custom intents whose addresses are remembered, so that they can be dialled for an answer."""
 
 
 class Customs:
-    """One node's."""
+    """The custom messages of this node."""
 
     def __init__(self, ledger: Ledger, responder: Responder) -> None:
         self.ledger = ledger
         self.responder = responder
         self.kinds: set[str] = set()
-        """What programs here listen for."""
+        """Kinds that programs here listen for."""
         self.outbox = Outbox(ledger.now)
         self._pushes = 0
         self._origins: OrderedDict[PeerId, tuple[str, ...]] = OrderedDict()
 
     def push(self, command: cmd.Custom) -> None:
-        """A program here pushes something."""
+        """A program here pushes a message."""
         message = msg.Custom(kind=command.kind, payload=command.payload)
         if command.to is None and not self.outbox.add(Sent(message, self._nonce(), self.ledger.now)):
             text = (
@@ -79,11 +80,11 @@ class Customs:
         return chance.to_bytes(6, "big") + self._pushes.to_bytes(6, "big")
 
     def next_deadline(self) -> float:
-        """When `on_time` has something to do; infinity if nothing waits to leave."""
+        """When `on_time` has something to do; infinity if no message waits to leave."""
         return self.outbox.next_deadline(self.ledger.now)
 
     def on_time(self) -> None:
-        """What waits leaves, as fast as others take it."""
+        """Push the messages that may leave now."""
         now = self.ledger.now
         for push in self.outbox.due(now):
             peers = tuple(self.responder.connected)[:MAX_DIRECT]
@@ -102,7 +103,7 @@ class Customs:
             self._lost(peer, pushes, "it takes no more")
 
     def refused(self, peer: PeerId, no: msg.StatusNo) -> None:
-        """NO: some of the names in it may be those of customs that were pushed from here."""
+        """A peer said NO: some of its names may be those of custom messages that were pushed from here."""
         if no.reason not in ("rate_limited", "busy") or no.has_it:
             return
         wait = min(no.retry_after or FULL_SECONDS, MAX_WAIT)
@@ -114,7 +115,8 @@ class Customs:
             )
 
     def refuse(self, peer: PeerId, custom: msg.Custom, wait: float, *, news: bool) -> None:
-        """A peer pushes more than this node admits: it hears NO, and pushes this again."""
+        """A peer pushes more custom messages than this node admits: answer NO, so that it pushes this one
+        again."""
         cids: tuple[Cid, ...] = (name_of(custom),)
         if news:
             self.ledger.emit(
@@ -131,7 +133,7 @@ class Customs:
         self.ledger.do(Push(peer=peer, message=no))
 
     def peer_down(self, peer: PeerId) -> None:
-        """A peer is gone, and what it was to be told again with it."""
+        """A peer disconnected: messages that it should be told again are lost."""
         self._lost(peer, self.outbox.forget(peer), "it is gone")
 
     def _lost(self, peer: PeerId, pushes: list[Sent], why: str) -> None:
@@ -141,7 +143,7 @@ class Customs:
             self.ledger.emit(ev.ErrorOccurred(text=text))
 
     def came(self, peer: PeerId, custom: msg.Custom, via: ev.Via, addrs: tuple[str, ...]) -> None:
-        """Something came, from who signed it (`addrs`: where that one can be dialled) or who sent it."""
+        """A custom message came from the peer that signed it (`addrs`: where to dial that peer) or sent it."""
         if addrs:
             self._origins[peer] = addrs
             self._origins.move_to_end(peer)
@@ -152,14 +154,15 @@ class Customs:
         self.ledger.emit(ev.CustomReceived(peer=peer, kind=custom.kind, size=size, via=via, payload=payload))
 
     def dropped_intent(self, peer: PeerId, sealed: msg.SealedIntent) -> None:
-        """An intent found its peer's queue here full. If it is a custom one, it is pushed to it again."""
+        """An intent could not be queued because its peer's queue was full. Push it again to that peer if it
+        is a custom one."""
         intent = codec.decode_intent(sealed.signed)
         if isinstance(intent.body, msg.Custom) and peer in self.responder.connected:
             push = Sent(intent.body, intent.nonce, self.ledger.now)
             self.outbox.put_off(peer, push, FULL_SECONDS, self.ledger.now)
 
     def dropped(self, peer: PeerId, custom: msg.Custom) -> None:
-        """It did not leave: the peer is not there, or does not take any more."""
+        """A direct message could not be queued: the peer is not connected, or its queue is full."""
         if peer in self.responder.connected:
             self.outbox.put_off(peer, Sent(custom, b"", self.ledger.now), FULL_SECONDS, self.ledger.now)
             return

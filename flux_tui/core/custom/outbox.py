@@ -1,14 +1,15 @@
-"""Custom intents on their way out: as fast as others take them, and again if they say NO. Pure.
+"""The outbox of custom intents: a rate limit, and pushing again after a NO. Pure.
 
-- What a program pushes leaves at a rate that every node admits from one origin (admission.py). What is pushed faster
-  waits here; above MAX_WAITING the program hears of it.
-- A node that is told more than it admits answers `status_no` with `rate_limited` and a time. Nothing more is pushed to
-  that node before this time; then it is told again of what it refused, alone, with the same nonce, so that what reached
-  it another way meanwhile does not count twice.
-- A peer that does not take something for GIVE_UP_SECONDS, or goes, does not hear of it any more, and one entry says so.
+- What a program pushes leaves at a rate that every node admits from one origin (admission.py). Faster pushes
+  wait here. Above MAX_WAITING the program is told so.
+- A node that is told more than it admits answers `status_no` with `rate_limited` and a time. Nothing more is
+  pushed to that node before this time. Then it is told again, alone, of the messages that it refused, with
+  the same nonce. So a message that reached it another way meanwhile does not count twice.
+- A message that a peer does not take for GIVE_UP_SECONDS is given up for that peer, and so are all messages
+  for a peer that disconnects. One entry says so.
 
-A custom has no CID of its own. In a `status_no` it is named by `name_of`. Older nodes do not know these names and pass
-over them; and they never send such a NO.
+A custom message has no CID of its own. In a `status_no` it is named by `name_of`. Older nodes do not know
+these names and ignore them; and they never send such a NO.
 """
 
 from collections import OrderedDict, deque
@@ -20,29 +21,31 @@ from flux_tui.core.limits import TokenBucket
 from flux_tui.core.wire.messages import Custom
 
 PUSH_BURST, PUSH_RATE = 384.0, 48.0
-"""Custom intents at once, and per second in the long run: three quarters of what is admitted of one origin."""
+"""Custom intents at once, and per second in the long run: three quarters of what a node admits from one
+origin."""
 BYTES_BURST, BYTES_RATE = 256 * 1024.0, 16 * 1024.0
-"""Bytes of them, likewise: half of what a stranger may cause in entries at once, and two thirds of that per second."""
+"""Bytes of them, likewise: half of the entry bytes that a stranger may cause at once, and two thirds of that
+rate."""
 OVERHEAD = 160
-"""Bytes that a custom costs besides its payload."""
+"""Bytes that a custom message costs besides its payload."""
 MAX_WAITING, MAX_WAITING_BYTES = 16_384, 16 * 1024 * 1024
-"""Customs that wait to leave, and their bytes."""
+"""Custom messages that may wait to leave, and their bytes."""
 MAX_SENT, MAX_SENT_BYTES = 4096, 4 * 1024 * 1024
-"""Customs that left and may be refused still, and their bytes: the oldest are forgotten first."""
+"""Messages that have left and may still be refused, and their bytes. The oldest are forgotten first."""
 GIVE_UP_SECONDS = 120.0
-"""A NO leads to another push for so long."""
+"""Seconds after the first push for which a NO leads to another push."""
 MIN_SECONDS = 0.01
-"""Between two times that something leaves, of what waits."""
+"""Least seconds between two turns in which waiting messages leave."""
 FULL_SECONDS = 1.0
-"""After a peer's queue here was full, until something is pushed to it again."""
+"""Seconds after a peer's queue here was full until something is pushed to it again."""
 
 
 class Push(NamedTuple):
-    """Something that a program pushed."""
+    """A message that a program pushed."""
 
     custom: Custom
     nonce: bytes
-    """Of its intent; empty: it is a direct message to one peer."""
+    """The nonce of its intent; empty for a direct message to one peer."""
     at: float
     """When it was pushed."""
 
@@ -53,7 +56,7 @@ class Push(NamedTuple):
 
 
 class _Again:
-    """What one peer is to be told again."""
+    """The messages that one peer is to be told again, and when."""
 
     __slots__ = ("at", "pushes")
 
@@ -63,12 +66,12 @@ class _Again:
 
 
 def name_of(custom: Custom) -> Cid:
-    """The CID by which a NO names a custom: of the bytes of its kind, a zero byte, and its payload."""
+    """The CID by which a NO names a custom message: the hash of its kind, a zero byte, and its payload."""
     return raw_cid(custom.kind.encode() + b"\0" + custom.payload)
 
 
 class Outbox:
-    """Of one node."""
+    """The outbox of this node."""
 
     def __init__(self, now: float) -> None:
         self._waiting: deque[Push] = deque()
@@ -83,7 +86,7 @@ class Outbox:
         return len(self._waiting)
 
     def add(self, push: Push) -> bool:
-        """Something is to leave. False: too much waits already."""
+        """Queue a message. Returns False if too many wait already."""
         if len(self._waiting) >= MAX_WAITING or self._waiting_bytes + push.size > MAX_WAITING_BYTES:
             return False
         self._waiting.append(push)
@@ -100,7 +103,7 @@ class Outbox:
         return max(at, ready)
 
     def due(self, now: float) -> list[Push]:
-        """What leaves now, to all."""
+        """The messages that leave now, to all."""
         found: list[Push] = []
         while self._waiting and self._may(now):
             push = self._waiting.popleft()
@@ -111,7 +114,7 @@ class Outbox:
         return found
 
     def sent(self, push: Push) -> None:
-        """It left, and may be refused still."""
+        """A message left, and may still be refused."""
         name = name_of(push.custom)
         self._sent.setdefault(name, []).append(push)
         self._sent.move_to_end(name)
@@ -123,11 +126,11 @@ class Outbox:
             self._sent_bytes -= sum(push.size for push in oldest)
 
     def holds_back(self, peer: PeerId) -> bool:
-        """Whether this peer is told nothing just now."""
+        """Whether nothing is pushed to this peer now."""
         return peer in self._again
 
     def put_off(self, peer: PeerId, push: Push, wait: float, now: float) -> bool:
-        """A peer is told of this later. False: too much is to be told to it already."""
+        """Tell a peer of this message later. Returns False if it is to be told too many already."""
         again = self._again.setdefault(peer, _Again())
         again.at = max(again.at, now + wait)
         if len(again.pushes) >= MAX_SENT:
@@ -137,7 +140,8 @@ class Outbox:
         return True
 
     def refused(self, peer: PeerId, names: Iterable[Cid], wait: float, now: float) -> tuple[Cid, ...]:
-        """A peer did not take these: it is told again. Returns those that were pushed from here."""
+        """A peer refused messages: it is told of them again. Returns the names of messages that were pushed
+        from here."""
         known: list[Cid] = []
         for name in names:
             pushes = self._sent.get(name, ())
@@ -148,7 +152,7 @@ class Outbox:
         return tuple(known)
 
     def due_again(self, now: float) -> tuple[list[tuple[PeerId, Push]], dict[PeerId, list[Push]]]:
-        """What leaves now, to a peer that refused it; and what is given up."""
+        """The messages that leave now to peers that refused them, and those that are given up."""
         found: list[tuple[PeerId, Push]] = []
         given_up: dict[PeerId, list[Push]] = {}
         for peer, again in [(peer, again) for peer, again in self._again.items() if again.at <= now]:
@@ -164,7 +168,7 @@ class Outbox:
         return found, given_up
 
     def forget(self, peer: PeerId) -> list[Push]:
-        """A peer is gone. Returns what it was not told."""
+        """A peer disconnected. Returns the messages that it was not told."""
         again = self._again.pop(peer, None)
         return list(again.pushes) if again is not None else []
 

@@ -1,17 +1,18 @@
-"""Keeping replicas for others: the keeper's half of a hold.
+"""The keeper's half of replication: this node keeps replicas for other nodes.
 
-- Room is what the policy's `quota` leaves. One origin may have at most a share of it, unless it is the only
-  peer that is allowed. What turns out to be larger than its origin said is looked at again, and let go if
-  there is no room for it.
-- A `keep` counts only if a `can_hold` went to the same peer before it (offers.py).
-- A replica is fetched by the same machinery as a want, a few at a time. Its leaves stand in one file: names, folders
-  and repeats that a stranger made up cost nothing.
-- Room is made by what was wanted least lately, and only by replicas: what the user added or got is never
-  touched, and an object that the user gets or adds while it is kept becomes the user's. What was wanted or
-  taken in a short while ago makes no room for a newcomer; when the quota is lowered, it does.
-- Only the origin that had it kept can release it. Whoever keeps something for an origin says so when it has
-  begun, when it has all of it, when it lets go, whenever a stream to that origin opens, and now and then: so
-  nothing depends on one message, and an origin that does not need it any more says so again.
+- The policy's `quota` limits the room. One origin may use at most a share of it, unless it is the only peer
+  that is allowed. A replica that turns out to be larger than its origin said is checked again, and dropped if
+  there is no room.
+- A `keep` counts only if this node sent that peer a `can_hold` before (offers.py).
+- A replica is fetched in the same way as a want, a few replicas at a time. Its leaves are stored in one file,
+  so names, folders and repeats that a stranger made up cost nothing.
+- To make room, the replica that was wanted least recently goes. Only replicas go: what the user added or got
+  is never touched. An object that the user gets or adds while it is kept becomes the user's. A replica that
+  was wanted or accepted a short while ago does not make room for a new one; when the quota is lowered, it
+  does.
+- Only the origin that asked for a replica can release it. The keeper tells the origin when it has begun, when
+  it has all of it, when it drops it, whenever a stream to that origin opens, and from time to time. So
+  nothing depends on one message, and an origin that does not need the replica any more releases it again.
 """
 
 from collections.abc import Iterable
@@ -33,21 +34,22 @@ from flux_tui.core.wire import messages as msg
 from flux_tui.core.wire.messages import MAX_CIDS_DIRECT
 
 SHARE = 2
-"""One origin may have this part of the quota kept: a half."""
+"""The divisor of the quota for one origin: it may use half of it."""
 MAX_KEPT = 1024
-"""Replicas on one node, whatever their size."""
+"""Replicas that one node keeps, whatever their size."""
 MAX_ORIGINS = 16
-"""Peers that one replica is kept for."""
+"""Origins that one replica is kept for."""
 MAX_FETCHING = 4
-"""Replicas that are fetched at a time; who asks meanwhile hears `busy`."""
+"""Replicas that are fetched at a time. Meanwhile other origins are answered `busy`."""
 BUSY_SECONDS = 10.0
-"""When that may be over."""
+"""`retry_after` of that NO."""
 PROTECTED_SECONDS = 600.0
-"""After it was wanted or taken in, a replica makes no room for another."""
+"""Seconds after it was wanted or accepted for which a replica does not make room for another."""
 REMIND_SECONDS, REMIND_SOON = 300.0, 10.0
-"""Between two times that origins are told what is kept for them; and after one that could not be told."""
+"""Seconds between two reminders of origins about what is kept for them; and after a reminder that could not
+be queued."""
 WANTED_EVERY = 60.0
-"""Seconds between two entries that tell of a replica being taken from."""
+"""Seconds between two entries about chunks taken from a replica."""
 
 NOT_OFFERED = "a keep counts only after a can_hold: push a hold first"
 
@@ -64,11 +66,11 @@ _REASONS: dict[DropCause, Reason | None] = {
     "failed": "not_held",
     "lost": "not_held",
 }
-"""What an origin hears of why its replica is gone."""
+"""The reason that an origin is told when its replica is gone."""
 
 
 class Keeper:
-    """Replicas that this node keeps for others. What must not be forgotten is in the state."""
+    """The replicas that this node keeps for others. All that must survive a restart is in the state."""
 
     def __init__(
         self, ledger: Ledger, requester: Requester, responder: Responder, provided: Provided
@@ -78,17 +80,17 @@ class Keeper:
         self.responder = responder
         self.provided = provided
         self._fetching: dict[Cid, int] = {}
-        """Replicas on their way, and the bytes of each that room was found for."""
+        """Replicas that are being fetched, and the bytes of room that were found for each."""
         self._remind_at = float("inf")
         self.offers = Offers()
 
     @property
     def kept(self) -> dict[Cid, Kept]:
-        """The replicas of this node."""
+        """The replicas that this node keeps."""
         return self.ledger.state.kept
 
     def start(self) -> None:
-        """The node is up: go on with what was on its way, and with what was to go."""
+        """The node has started: go on fetching replicas, and go on removing dropped ones."""
         state = self.ledger.state
         for root in list(state.dropping):
             self._evict(root)
@@ -103,10 +105,10 @@ class Keeper:
     # ── what origins say ────────────────────────────────────────────────────────────────────────
 
     def asked(self, intent: msg.Intent, hold: msg.Hold, via: ev.Via) -> None:
-        """Somebody looks for keepers."""
+        """An origin looks for keepers."""
         peer, root = intent.origin, hold.root
         if (no := self._why_not(peer, root, hold.size)) is not None:
-            # What came through the swarm is answered only if it is worth asking again.
+            # A hold that came through the swarm is refused only with a time to come back.
             if via == "direct" or no[1] is not None:
                 self._say_no(peer, root, no, intent.addrs)
             return
@@ -115,7 +117,7 @@ class Keeper:
         self.responder.answer(peer, msg.CanHold(root=root, whole=self._is_whole(root)), intent.addrs)
 
     def keep(self, peer: PeerId, keep: msg.Keep) -> None:
-        """An origin says that a replica is to be kept."""
+        """An origin tells this node to keep a replica."""
         root, kept = keep.root, self.kept.get(keep.root)
         if kept is not None and peer in kept.origins:
             self._tell((peer,), root, "whole" if kept.whole else "begun")
@@ -138,7 +140,7 @@ class Keeper:
             self._fetching[root] = kept.charge
 
     def released(self, peer: PeerId, cids: Iterable[Cid]) -> None:
-        """An origin does not need these any more. Nobody else can say so."""
+        """An origin releases replicas. No other peer can do so."""
         gone: list[Cid] = []
         for root in cids:
             kept = self.kept.get(root)
@@ -152,11 +154,12 @@ class Keeper:
             self.ledger.do(Push(peer=peer, message=msg.Held(cids=tuple(gone), how="gone")))
 
     def peer_up(self, peer: PeerId) -> None:
-        """A stream is open: if something is kept for this peer, it may have missed what became of it."""
+        """A stream to a peer opened. If replicas are kept for it, tell it about them: it may have missed a
+        change."""
         self._remind(peer)
 
     def dropped(self) -> None:
-        """Something that is said of replicas could not even be queued."""
+        """A message about replicas could not be queued: remind the origins soon."""
         self._remind_at = min(self._remind_at, self.ledger.now + REMIND_SOON)
 
     def next_deadline(self) -> float:
@@ -164,7 +167,7 @@ class Keeper:
         return self._remind_at if self.kept else float("inf")
 
     def on_time(self) -> None:
-        """Tell the origins what is kept for them, if it is time."""
+        """Remind the origins of what is kept for them, if it is time."""
         if not self.kept:
             self._remind_at = float("inf")
         elif self._remind_at == float("inf"):
@@ -183,7 +186,7 @@ class Keeper:
                 self.ledger.do(Push(peer=peer, message=msg.Held(cids=part, how=how)))
 
     def granted(self, peer: PeerId) -> None:
-        """A peer takes of what it was promised; of replicas among that, it is noted now and then."""
+        """A peer grants chunks. If they belong to a replica, write that down from time to time."""
         for root in self.responder.promised_to(peer) if self.kept else ():
             kept = self.kept.get(root)
             if kept is not None and self.ledger.wall - kept.last_wanted >= WANTED_EVERY:
@@ -192,14 +195,15 @@ class Keeper:
     # ── what happens here ───────────────────────────────────────────────────────────────────────
 
     def let_go(self, root: Cid, by: str | None) -> bool:
-        """Somebody here wants this no longer kept. False: it is not."""
+        """A person here wants this replica no longer kept. Returns False if it is not kept."""
         if root not in self.kept:
             return False
         self._drop(root, "cancelled", by)
         return True
 
     def settle(self) -> None:
-        """After each turn: replicas that came whole, that cannot be had, or that are larger than was said."""
+        """After each turn, look for replicas that are whole now, that cannot be fetched, or that are larger
+        than was said."""
         for root, reserved in list(self._fetching.items()):
             kept, fetch = self.kept.get(root), self.requester.fetches.get(root)
             if kept is None:
@@ -212,12 +216,12 @@ class Keeper:
                 if fetch.held and kept.charge > reserved:
                     self._grew(root, kept)
             elif (known := self.ledger.state.objects.get(root)) is not None and known.origin != "held":
-                self._begin(root, kept)  # the user wanted it, and does not any more
+                self._begin(root, kept)  # the user wanted it and does not any more
             else:
                 self._drop(root, "failed")
 
     def became_whole(self, root: Cid) -> None:
-        """The user added or got an object: if it is kept here for others, it is the user's from now on."""
+        """The user added or got an object. If it is kept for others, it is the user's own from now on."""
         kept = self.kept.get(root)
         if kept is None or kept.own or not self._is_own(root):
             return
@@ -229,8 +233,8 @@ class Keeper:
         self._evict(root)
 
     def disowned(self, root: Cid) -> None:
-        """The user does not share this any more. Others were promised it all the same: it is copied from what is still
-        here, if the quota has room for it."""
+        """The user does not share this object any more, but others were promised a replica. Copy it from what
+        is still here, if the quota has room for it."""
         kept = self.kept.get(root)
         if kept is None or kept.whole:
             return
@@ -241,7 +245,7 @@ class Keeper:
         self._fetching[root] = kept.charge
 
     def gone(self, path: str) -> None:
-        """A file of ours was changed or removed: what was kept in it is not kept any more."""
+        """A file of this node was changed or removed: replicas in it are lost."""
         for root, kept in list(self.kept.items()):
             if kept.own:
                 known = self.ledger.state.objects.get(root)
@@ -253,13 +257,13 @@ class Keeper:
                 self._drop(root, "lost")
 
     def evicted(self, root: Cid, chunks: int, size: int) -> None:
-        """The store's copy of a replica is gone."""
+        """The store has removed its copy of a replica."""
         if root in self.ledger.state.dropping:
             name = self.ledger.state.dropping[root]
             self.ledger.emit(ev.ReplicaEvicted(root=root, chunks=chunks, size=size, name=name))
 
     def fit(self) -> None:
-        """The policy may be another: let go of what it refuses, and of what there is no room for now."""
+        """The policy may have changed: drop replicas that it refuses, and those that have no room any more."""
         policy = self.responder.policy
         for root, kept in list(self.kept.items()):
             refused = [peer for peer in kept.origins if policy.refuses(peer)]
@@ -275,7 +279,7 @@ class Keeper:
     # ── room ────────────────────────────────────────────────────────────────────────────────────
 
     def _why_not(self, peer: PeerId, root: Cid, size: int) -> _No | None:
-        """Why a replica is not kept for this peer: the reason, when to come back, and words."""
+        """Why a replica is not kept for this peer: the reason, when to come back, and a sentence."""
         policy, state = self.responder.policy, self.ledger.state
         if policy.refuses(peer):
             return "denied", None, ""
@@ -309,14 +313,14 @@ class Keeper:
         return None
 
     def _room_no(self, size: int) -> _No | None:
-        """None if there is room for so many bytes, or can be made."""
+        """None if there is room for so many bytes, or if room can be made."""
         over = self.ledger.state.kept_bytes + size - self.responder.policy.quota
         for root in self._oldest_first():
             if over <= 0:
                 break
             kept = self.kept[root]
             wait = kept.last_wanted + PROTECTED_SECONDS - self.ledger.wall
-            if wait > 0:  # the oldest is looked at first: when this one may go, there may be room
+            if wait > 0:  # the oldest is checked first: when it may go, there may be room
                 return "low_space", round(max(wait, 1.0), 3), ""
             over -= kept.charge
         return None if over <= 0 else ("low_space", None, "")
@@ -330,7 +334,7 @@ class Keeper:
             self._drop(root, "evicted")
 
     def _oldest_first(self) -> list[Cid]:
-        """What may make room, least lately wanted first."""
+        """Replicas that may make room, those wanted least recently first."""
         objects = self.ledger.state.objects
         found = [
             kept
@@ -340,7 +344,7 @@ class Keeper:
         return [kept.root for kept in sorted(found, key=lambda kept: kept.last_wanted)]
 
     def _grew(self, root: Cid, kept: Kept) -> None:
-        """It is larger than its origin said. Is there room for that, too?"""
+        """A replica is larger than its origin said: drop it if there is no room for it."""
         policy, charge = self.responder.policy, kept.charge
         if policy.max_object and charge > policy.max_object:
             self._drop(root, "too_large")
@@ -354,13 +358,13 @@ class Keeper:
     # ── helpers ─────────────────────────────────────────────────────────────────────────────────
 
     def _begin(self, root: Cid, kept: Kept) -> None:
-        """Fetch it, from whoever has it."""
+        """Fetch a replica from whichever peers have it."""
         size = kept.size or None
         self.ledger.emit(ev.Requested(cid=root, name=kept.name, size=size, held=True))
         self.requester.begin(Fetch(root, path=None, tree=True, by=None, size=size, held=True))
 
     def _drop(self, root: Cid, cause: DropCause, by: str | None = None) -> None:
-        """Let go of a replica, and say so to whom it was kept for."""
+        """Drop a replica, and tell the origins that it was kept for."""
         kept, origins = self.kept[root], origins_of(self.ledger.state, root)
         self._stop_fetching(root)
         self.ledger.emit(ev.ReplicaDropped(root=root, cause=cause, size=kept.charge, name=kept.name, by=by))
@@ -411,6 +415,6 @@ class Keeper:
         return known is not None and known.completed_at is not None
 
     def _is_own(self, root: Cid) -> bool:
-        """Whether the user has all of it."""
+        """Whether the user has all of this object."""
         known = self.ledger.state.objects.get(root)
         return known is not None and known.completed_at is not None and known.origin != "held"

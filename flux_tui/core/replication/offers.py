@@ -1,15 +1,16 @@
-"""What a keeper offered to keep, and to whom: a `keep` counts only if a `can_hold` went before it.
+"""Offers of a keeper: a `keep` counts only if this node sent that peer a `can_hold` before.
 
-Without this any peer could fill a quota by pushes that answer nothing. A table of bounded size, in memory only: an
-origin whose offer is forgotten hears a NO, and asks again.
+Without this rule any peer could fill a quota with pushes that answer nothing. The table is bounded and in
+memory only. An origin whose offer was forgotten is answered NO, and asks again.
 """
 
 from flux_tui.core.ids import Cid, PeerId
 
 OFFER_SECONDS = 180.0
-"""How long an offer counts. An origin remembers one that it does not need at once for 120 s (hold.py)."""
+"""Seconds that an offer counts. An origin remembers an offer that it does not need at once for 120 s
+(origin.py)."""
 MAX_OFFERS = 1024
-"""Offers that are remembered: some 300 KB."""
+"""Offers that are remembered: about 300 KB."""
 
 
 class Offers:
@@ -23,7 +24,7 @@ class Offers:
         return self._count
 
     def add(self, peer: PeerId, root: Cid, until: float) -> None:
-        """This peer heard that there is room for this."""
+        """This peer was told that there is room for this object."""
         self.drop(peer, root)
         self._until.setdefault(peer, {})[root] = until
         self._count += 1
@@ -32,7 +33,7 @@ class Offers:
             self.drop(most, next(iter(self._until[most])))
 
     def drop(self, peer: PeerId, root: Cid) -> None:
-        """It was taken up, or does not count any more."""
+        """Remove an offer: it was accepted, or does not count any more."""
         offers = self._until.get(peer)
         if offers is None or offers.pop(root, None) is None:
             return
@@ -41,5 +42,5 @@ class Offers:
             del self._until[peer]
 
     def live(self, peer: PeerId, root: Cid, now: float) -> bool:
-        """Whether an offer of this to this peer still counts."""
+        """Whether an offer of this object to this peer still counts."""
         return self._until.get(peer, {}).get(root, 0.0) > now

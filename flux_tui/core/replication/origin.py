@@ -1,15 +1,18 @@
-"""Asking others to keep replicas of an object: the origin's half.
+"""The origin's half of replication: this node asks others to keep replicas of an object.
 
-1. A hold goes to neighbours, and to the swarm if they are too few or do not do: a thousand nodes with room
-   need not all offer it. Who has room pushes a tiny offer (`can_hold`), the others a NO with its reason.
-2. Only the origin assigns: it pushes `keep` to exactly as many as are lacking. Other offers are
-   remembered for a while, to take the place of a keeper that goes.
-3. A keeper says when it has begun, and when it has all of it. One that never says so, that leaves and does
-   not come back, or that lets go is replaced: first by who offered, else by another push.
-4. As long as replicas are lacking, the hold is pushed again: when a NO named a time, else after a silence
-   that doubles up to a cap. All of that follows from the state, so a restart goes on where it was.
+1. A hold is pushed to neighbours, and to the swarm if the neighbours are too few or do not accept: a thousand
+   nodes with room need not all offer it. A peer with room pushes a small offer (`can_hold`), other peers a NO
+   with its reason.
+2. Only the origin assigns replicas. It pushes `keep` to exactly as many peers as are lacking. Other offers
+   are remembered for a while, to replace a keeper that leaves.
+3. A keeper says when it has begun, and when it has all of it. A keeper is replaced if it never says so, if it
+   leaves and does not come back, or if it drops the replica: first by a peer that offered, otherwise after
+   another push.
+4. While replicas are lacking, the hold is pushed again: at the time that a NO named, otherwise after a
+   silence that doubles up to a cap. All of this follows from the state, so a restart goes on where the node
+   stopped.
 
-A keeper that a release did not reach says `held` when it is back, and hears it then.
+A keeper that missed a `release` says `held` when it is back, and is released then.
 """
 
 from collections.abc import Iterable
@@ -27,21 +30,21 @@ from flux_tui.core.wire import messages as msg
 from flux_tui.core.wire.messages import MAX_WAIT
 
 MAX_HOLDS = 1024
-"""Holds of one node. Each is looked at when a neighbour comes or goes."""
+"""Holds of one node. All are checked when a neighbour comes or goes."""
 ENOUGH = 2
-"""Neighbours for each replica that is lacking, with which the swarm is not asked at first."""
+"""With this many neighbours for each lacking replica, the swarm is not asked at first."""
 NEIGHBOURS_SECONDS = 5.0
-"""For neighbours to answer; then the swarm is asked."""
+"""Seconds for neighbours to answer; then the swarm is asked."""
 ANSWER_SECONDS = 30.0
-"""For a peer that was told to keep a replica to say that it has begun."""
+"""Seconds for a peer that was told to keep a replica to say that it has begun."""
 GRACE_SECONDS = 60.0
-"""For a keeper that is gone to come back: a restart is no reason to copy an object once more."""
+"""Seconds for a disconnected keeper to come back: a restart is no reason to copy an object once more."""
 AGAIN_MIN = 5.0
-"""Before a hold is pushed again because of what a peer said, or because it left; doubled by each push that
-found nobody: peers that refuse with a short time, or accept and let go for ever, must not drive us.
-"""
+"""Seconds until a hold is pushed again because of a peer's answer, or because a keeper left. Each push that
+found no keeper doubles it. So peers that refuse with a short time, or accept and drop replicas again and
+again, cannot make this node push all the time."""
 SPARE_SECONDS = 120.0
-"""How long an offer that was not needed is remembered."""
+"""Seconds that an offer is remembered that was not needed."""
 MAX_SPARES = 32
 """Such offers for one hold."""
 MAX_UP = 64
@@ -49,19 +52,19 @@ MAX_UP = 64
 
 
 class Origin:
-    """Replicas that others keep for this node. Everything that must not be forgotten is in the state."""
+    """The replicas that others keep for this node. All that must survive a restart is in the state."""
 
     def __init__(self, ledger: Ledger, router: Router) -> None:
         self.ledger = ledger
         self.router = router
         self._up: dict[PeerId, None] = {}
         self._left: dict[PeerId, float] = {}
-        """Keepers that are not there, and when they count as gone."""
+        """Disconnected keepers, and when each counts as gone."""
         self._spares: dict[Cid, dict[PeerId, float]] = {}
         self._heard: dict[Cid, set[PeerId]] = {}
-        """Who answered since the last push: an answer is written once."""
+        """By root: peers that answered since the last push. An answer is written once."""
         self._next: float | None = None
-        """When something is due; None: to be found anew."""
+        """When something is due; None: to be computed."""
 
     @property
     def holds(self) -> dict[Cid, Hold]:
@@ -71,17 +74,17 @@ class Origin:
     # ── what people ask for ─────────────────────────────────────────────────────────────────────
 
     def start(self) -> None:
-        """The node is up: keepers get the time to come back, and are looked for."""
+        """The node has started: dial the keepers, and give them time to come back."""
         for peer in {peer: None for hold in self.holds.values() for peer in hold.keepers}:
             self._left[peer] = self.ledger.now + GRACE_SECONDS
             known = self.ledger.state.peers.get(peer)
             if known is not None and known.addr.endswith(f"/p2p/{peer}"):
-                self.router.found(known.addr)  # that it is not there just now is no error
+                self.router.found(known.addr)  # it is no error if it does not answer now
                 self.ledger.do(Dial(addr=known.addr))
         self._next = None
 
     def hold(self, command: cmd.Hold) -> None:
-        """Somebody here wants replicas of an object, or another number of them."""
+        """A person here wants replicas of an object, or another number of them."""
         root, known = command.root, self.ledger.state.objects.get(command.root)
         if root not in self.holds and len(self.holds) >= MAX_HOLDS:
             text = f"{MAX_HOLDS:,} objects are held by others already: release one to have {root} held"
@@ -102,7 +105,7 @@ class Origin:
         self._next = None
 
     def release(self, root: Cid, by: str | None) -> bool:
-        """Nobody needs to keep it any more. False: nobody was asked to."""
+        """Release all replicas of an object. Returns False if nobody was asked to keep it."""
         hold = self.holds.get(root)
         if hold is None:
             return False
@@ -115,13 +118,13 @@ class Origin:
         return True
 
     def push_now(self, roots: Iterable[Cid]) -> None:
-        """Ask for what is lacking of these now, whatever their timers say."""
+        """Ask now for lacking replicas of these, whatever their timers say."""
         for root in roots:
             if (hold := self.holds.get(root)) is not None and hold.lacking:
                 self._search(hold)
 
     def _shrink(self, hold: Hold) -> None:
-        """Fewer are wanted: the last ones that were told, and have least of it, may let go."""
+        """Fewer replicas are wanted: release keepers, first those that are not whole, the newest first."""
         spare = len(hold.keepers) - hold.replicas
         if spare <= 0:
             return
@@ -133,7 +136,7 @@ class Origin:
     # ── what flows in ───────────────────────────────────────────────────────────────────────────
 
     def offered(self, peer: PeerId, root: Cid, *, whole: bool) -> None:
-        """A peer can keep a replica."""
+        """A peer offers to keep a replica."""
         hold = self.holds.get(root)
         spares = self._spares.setdefault(root, {}) if hold is not None else {}
         if hold is None or peer in hold.keepers or (not hold.lacking and len(spares) >= MAX_SPARES):
@@ -148,7 +151,7 @@ class Origin:
         self._fill(hold)
 
     def refused(self, peer: PeerId, no: msg.StatusNo) -> None:
-        """A peer will not keep a replica: it was asked to, or told to."""
+        """A peer answers NO to a hold or a `keep`."""
         wait = None if no.retry_after is None else min(no.retry_after, MAX_WAIT)
         for root in no.cids:
             hold = self.holds.get(root)
@@ -156,7 +159,7 @@ class Origin:
                 continue
             replica = hold.keepers.get(peer)
             if replica is not None and replica.how is not None:
-                continue  # it keeps one: what it lets go of it says by `held`
+                continue  # it keeps a replica; if it drops it, it says so by `held`
             first = self._first(root, peer)
             if replica is None and not first:
                 continue
@@ -179,7 +182,7 @@ class Origin:
                 self._again(hold, max(wait, self._patience(hold)), "retry_after", peer)
 
     def held(self, peer: PeerId, held: msg.Held) -> None:
-        """A keeper says what there is of replicas there."""
+        """A keeper says how much it has of its replicas."""
         unknown: list[Cid] = []
         for root in held.cids:
             hold = self.holds.get(root)
@@ -203,13 +206,13 @@ class Origin:
             self._push(peer, msg.Release(cids=tuple(unknown)))
 
     def dropped(self, peer: PeerId, root: Cid) -> None:
-        """A `keep` could not even be queued."""
+        """A `keep` could not be queued."""
         hold = self.holds.get(root)
         if hold is not None and peer in hold.keepers:
             self._lose(hold, peer, "slow")
 
     def peer_up(self, peer: PeerId) -> None:
-        """A neighbour: a keeper that is back, or somebody who may become one."""
+        """A peer connected: a keeper that is back, or a possible new keeper."""
         self._up[peer] = None
         self._left.pop(peer, None)
         self._next = None
@@ -224,7 +227,7 @@ class Origin:
                 self._ask(hold, (peer,), gossip=False, next_push_at=at)
 
     def peer_down(self, peer: PeerId) -> None:
-        """A neighbour is gone; if it keeps something, it may come back."""
+        """A peer disconnected. If it keeps a replica, it gets time to come back."""
         self._up.pop(peer, None)
         if any(peer in hold.keepers for hold in self.holds.values()):
             self._left[peer] = self.ledger.now + GRACE_SECONDS
@@ -239,7 +242,7 @@ class Origin:
         return self._next
 
     def on_time(self) -> None:
-        """Keepers that are overdue are given up, and what is lacking is asked for."""
+        """Give up keepers that are overdue, and ask for lacking replicas."""
         now = self.ledger.now
         if self.next_deadline() > now:
             return
@@ -267,11 +270,11 @@ class Origin:
     # ── helpers ─────────────────────────────────────────────────────────────────────────────────
 
     def _at(self, wall: float | None) -> float:
-        """A point in time of the state, in steady time; None: never."""
+        """A point in time of the state, as steady time; None becomes infinity."""
         return float("inf") if wall is None else self.ledger.steady(wall)
 
     def _search(self, hold: Hold) -> None:
-        """Ask neighbours and the swarm for keepers."""
+        """Ask neighbours and, if need be, the swarm for keepers."""
         candidates = [peer for peer in self._up if peer not in hold.keepers]
         candidates.sort(key=lambda peer: peer in hold.refused)
         fresh = [peer for peer in candidates if peer not in hold.refused]
@@ -295,7 +298,7 @@ class Origin:
         self._next = None
 
     def _fill(self, hold: Hold) -> None:
-        """Tell as many of those that offered as are lacking."""
+        """Push `keep` to peers that offered, until no replica is lacking."""
         spares = self._spares.get(hold.root, {})
         for peer, until in list(spares.items()):
             if not hold.lacking:
@@ -316,7 +319,7 @@ class Origin:
         self._replace(hold)
 
     def _replace(self, hold: Hold) -> None:
-        """A keeper went. If nobody was ready to take its place, ask for another soon."""
+        """A keeper left. If no offer replaces it, ask for another one soon."""
         if hold.lacking:
             soonest = self._at(hold.last_push_at or 0.0) + self._patience(hold)
             self._again(hold, max(soonest - self.ledger.now, RETRY_MIN), "lapsed", None)
@@ -326,7 +329,7 @@ class Origin:
         return AGAIN_MIN * 2.0 ** min(max(hold.quiet - 1, 0), 4)
 
     def _again(self, hold: Hold, wait: float, cause: ev.RetryCause, peer: PeerId | None) -> None:
-        """Push it again after this, unless that is to happen sooner anyway."""
+        """Push a hold again after this wait, unless it is due sooner anyway."""
         at = self.ledger.now + wait * (1 + JITTER * self.ledger.random())
         if self._at(hold.next_push_at) > at and hold.next_push_at is not None:
             self.ledger.emit(
@@ -335,7 +338,7 @@ class Origin:
             self._next = None
 
     def _first(self, root: Cid, peer: PeerId) -> bool:
-        """Whether this is the peer's first answer since it was asked: the others are not written down."""
+        """Whether this is the peer's first answer since it was asked. Later answers are not written."""
         heard = self._heard.setdefault(root, set())
         if peer in heard or len(heard) >= MAX_HOLDS:
             return False
