@@ -1,8 +1,8 @@
-"""The shell commands: thin. Each pushes commands into the node, or reads the series; nothing else.
+"""The shell commands. Each only pushes commands into the node, or reads the series.
 
 Exit status: 0 done, 1 failed with one sentence on stderr, 2 wrong usage, 130 interrupted,
-128 + its number where another signal ended it.
-`--json` puts machine-readable lines on stdout; people's words go to stderr.
+128 + N ended by signal N.
+`--json` puts machine-readable lines on stdout; text for people goes to stderr.
 """
 
 from flux_tui.cli.main import run

@@ -1,4 +1,4 @@
-"""Starting this home's node in the background, and knowing whether it came up."""
+"""Start the node of a home in the background, and check that it came up."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from flux_tui.home import Home, HomeError
 from flux_tui.regular_files import open_to_read, open_to_write
 
 START_SECONDS = 20.0
-"""For a node to listen; importing libp2p takes one of them."""
+"""Seconds for a node to start listening. Importing libp2p takes one of them."""
 
 
 def ensure_node(
@@ -18,12 +18,15 @@ def ensure_node(
     flags: list[str] | None = None,
     started: Callable[["subprocess.Popen[bytes]"], None] = lambda process: None,
 ) -> bool:
-    """Have a node running for this home, with these flags. Returns whether this call started it; `started` is
-    handed the process before it listens. Raises HomeError, also where one runs that has other flags."""
+    """Make sure that a node runs for this home, with these flags. Return whether this call started it.
+
+    `started` is called with the process before it listens. Raises HomeError, also if a node with other flags
+    runs.
+    """
     home.prepare()
     if home.running() is not None and _wait_until_listening(home, None):
         apply_to_running(home, flags or ())
-        return False  # else it was about to stop, and has
+        return False  # otherwise the node was stopping, and has stopped
     try:
         log = open_to_write(home.node_log)
     except OSError as error:
@@ -31,7 +34,7 @@ def ensure_node(
         raise HomeError(f"{home.node_log} cannot be written: {words}") from None
     with log:
         start = log.tell()
-        # Detached: it outlives this command and its terminal, and its only output is the log.
+        # Detached: the node outlives this command and its terminal. Its only output is the log.
         process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
             [sys.executable, "-m", "flux_tui", "node", "--home", str(home.path), *(flags or [])],
             stdin=subprocess.DEVNULL,
@@ -46,8 +49,10 @@ def ensure_node(
 
 
 def _wait_until_listening(home: Home, process: "subprocess.Popen[bytes] | None", log_start: int = 0) -> bool:
-    """Returns whether it listens; False: a node that somebody else started (`process` is None) has stopped.
-    Raises HomeError."""
+    """Wait until the node listens.
+
+    Returns False if a node that another process started (`process` is None) has stopped. Raises HomeError.
+    """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if home.listening():
@@ -61,7 +66,7 @@ def _wait_until_listening(home: Home, process: "subprocess.Popen[bytes] | None",
 
 
 def _last_words(home: Home, start: int) -> str:
-    """The sentence with which a node gave up."""
+    """Return the last sentence of a node that failed to start."""
     with open_to_read(home.node_log) as log:
         log.seek(start)
         lines = log.read().decode(errors="replace").strip().splitlines()

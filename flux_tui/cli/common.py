@@ -1,4 +1,4 @@
-"""What the commands share: options, errors, and the folding of a home's series."""
+"""Code that the commands share: options, errors, and folding the series of a home."""
 
 import os
 import secrets
@@ -23,13 +23,13 @@ from flux_tui.store.series import SeriesReader, SeriesSource
 F = TypeVar("F", bound=Callable[..., Any])
 
 FOLD_PAGE = 10_000
-"""Entries read at a time."""
+"""How many entries are read at a time."""
 CIDS_AT_ONCE = 10_000
-"""CIDs in one command: a sixth of what it has room for, so that the node takes it within a moment."""
+"""How many CIDs go into one command. That is a sixth of its room, so the node takes it quickly."""
 
 
 def home_option(command: F) -> F:
-    """--home: which node."""
+    """Add `--home`, which chooses the node."""
     return click.option(
         "--home",
         "home",
@@ -41,12 +41,12 @@ def home_option(command: F) -> F:
 
 
 def json_option(command: F) -> F:
-    """--json: for programs."""
+    """Add `--json`, for programs."""
     return click.option("--json", "as_json", is_flag=True, help="Machine-readable lines on stdout.")(command)
 
 
 def node_options(command: F) -> F:
-    """What a node that is started takes."""
+    """Add the options that a starting node takes."""
     options = [
         click.option(
             "--listen",
@@ -93,11 +93,11 @@ def node_options(command: F) -> F:
 
 
 LIMITS = ("upload_limit", "per_peer_limit", "max_uploads", "quota", "max_object")
-"""Of limit_options, those that take one value."""
+"""The options of limit_options that take one value."""
 
 
 def limit_options() -> list[Callable[[F], F]]:
-    """What a node lets others have: when it starts, and while it runs (`limit`)."""
+    """Return the options that limit what a node gives to others, at its start or while it runs (`limit`)."""
     return [
         click.option("--upload-limit", default=None, metavar="RATE", help="Bytes/s that leave this node, e.g. 2MB/s."
                      " [0: no limit]"),
@@ -113,12 +113,15 @@ def limit_options() -> list[Callable[[F], F]]:
 
 
 def the_home(path: Path | None) -> Home:
-    """The home that was named, or the default one."""
+    """Return the named home, or the default one."""
     return Home(path or default_home())
 
 
 def home_to_look_with(path: Path | None) -> Home:
-    """The home whose settings a dashboard has that looks at something else; an empty one, where there is none."""
+    """Return the home whose settings a dashboard uses that shows something else, such as a recording.
+
+    If there is no home, it is an empty one.
+    """
     try:
         return the_home(path)
     except HomeError:
@@ -139,7 +142,7 @@ def load_settings(
     deny: Iterable[str] = (),
     **limits: Any,
 ) -> Settings:
-    """The home's settings with the flags on top."""
+    """Load the settings of the home. The flags override them."""
     return Settings.load(
         home,
         listen=tuple(listen) or None,
@@ -157,12 +160,12 @@ def load_settings(
 
 
 def new_mark() -> str:
-    """A mark for a command, to find its outcome in the series."""
+    """Return a mark for a command, to find its outcome in the series."""
     return secrets.token_hex(6)
 
 
 def read_ticket(text: str) -> Ticket:
-    """A ticket or CID argument."""
+    """Parse a ticket or CID argument."""
     try:
         return parse_ticket(text)
     except BadIdError as error:
@@ -170,7 +173,7 @@ def read_ticket(text: str) -> Ticket:
 
 
 def read_cids(texts: Iterable[str]) -> tuple[Cid, ...]:
-    """CID arguments, or tickets; `-` stands for those on standard input."""
+    """Parse CID or ticket arguments. `-` stands for those on standard input."""
     given = list(texts)
     try:
         words = ticket_words("\n".join(text_of_input() if text == "-" else text for text in given))
@@ -183,13 +186,13 @@ def read_cids(texts: Iterable[str]) -> tuple[Cid, ...]:
 
 
 def in_parts(cids: Sequence[Cid]) -> Iterator[tuple[Cid, ...]]:
-    """As many as one command takes."""
+    """Split CIDs into parts that fit in one command."""
     for start in range(0, len(cids), CIDS_AT_ONCE):
         yield tuple(cids[start : start + CIDS_AT_ONCE])
 
 
 def open_series(home: Home) -> SeriesReader:
-    """The home's series, for reading."""
+    """Open the series of the home for reading."""
     if home.path.is_file():
         raise HomeError(f"the home {home.path} is a file, not a folder")
     if not home.database.exists():
@@ -200,7 +203,10 @@ def open_series(home: Home) -> SeriesReader:
 
 
 def fold(reader: SeriesSource, until: int | None = None) -> State:
-    """The state after entry `until` (the newest, if None): from the nearest checkpoint on."""
+    """Return the state after entry `until`, or after the newest one if it is None.
+
+    The fold starts from the nearest checkpoint.
+    """
     last = reader.last_seq() if until is None else until
     found = reader.checkpoint(last)
     state = (restore(found[1]) if found else None) or State()
@@ -210,7 +216,7 @@ def fold(reader: SeriesSource, until: int | None = None) -> State:
 def catch_up(
     reader: SeriesSource, state: State, until: int | None = None, see: Callable[[Entry], None] | None = None
 ) -> State:
-    """Fold what is new into `state`; `see` is shown each entry after it was folded."""
+    """Fold new entries into `state`. `see` is called with each entry after it was folded."""
     while until is None or state.seq < until:
         page = reader.read(state.seq, FOLD_PAGE if until is None else min(FOLD_PAGE, until - state.seq))
         if not page:

@@ -1,7 +1,7 @@
-"""The options of a node: as a command line, and against a node that runs already.
+"""The options of a node: as a command line, and compared with a node that already runs.
 
-What is given to a command is what a node that it starts is given. If one runs already, what can be changed
-while it runs is changed, and the rest has to be so already: a flag is never dropped.
+A node that a command starts gets the options of that command. If a node already runs, the options that it can
+change are changed. The others must already have those values: no option is ever ignored.
 """
 
 from collections.abc import Iterable
@@ -20,11 +20,11 @@ from flux_tui.home import Home, HomeError
 LISTS = ("listen", "join", "relay", "allow", "deny")
 """Options that may be given several times."""
 FIXED = ("listen", "no_mdns", "swarm_key", "relay", "serve_relay", "max_pending", "keep_free")
-"""What cannot be changed while a node runs."""
+"""Options that cannot change while a node runs."""
 
 
 def node_flags(flags: dict[str, Any]) -> list[str]:
-    """The flags of a node as they are given to one that is started in the background."""
+    """Return the flags of a node, for a node that is started in the background."""
     found: list[str] = []
     for name in LISTS:
         for value in flags.get(name) or ():
@@ -42,12 +42,12 @@ def node_flags(flags: dict[str, Any]) -> list[str]:
 
 
 def option(name: str) -> str:
-    """As it is typed."""
+    """Return an option as it is typed."""
     return f"--{name.replace('_', '-')}"
 
 
 def parse_flags(flags: Iterable[str]) -> dict[str, Any]:
-    """What `node_flags` made a list of. Raises click.UsageError."""
+    """Parse the list that `node_flags` made. Raise click.UsageError."""
     return _NODE.make_context("node", list(flags)).params
 
 
@@ -58,7 +58,7 @@ def _NODE(**_: Any) -> None:  # noqa: N802 - a command is made of it
 
 
 def limit_change(flags: dict[str, Any]) -> PolicyChange:
-    """What the options of `limit` change. Raises SettingsError, BadIdError."""
+    """Return the change that the options of `limit` ask for. Raise SettingsError or BadIdError."""
     parsers = {"upload_limit": parse_rate, "per_peer_limit": parse_rate, "quota": parse_size,
                "max_object": parse_size}  # fmt: skip
     given: dict[str, Any] = {}
@@ -74,7 +74,7 @@ def limit_change(flags: dict[str, Any]) -> PolicyChange:
 
 
 def apply_to_running(home: Home, flags: Iterable[str]) -> None:
-    """Have the running node of a home do as these flags say. Raises HomeError if it would have to start anew."""
+    """Apply flags to the running node of a home. Raise HomeError if it would have to start again."""
     given = parse_flags(flags)
     try:
         missing, change = _missing(home, given), limit_change(given)
@@ -93,13 +93,13 @@ def apply_to_running(home: Home, flags: Iterable[str]) -> None:
 
 
 def _missing(home: Home, given: dict[str, Any]) -> list[str]:
-    """Of the given flags that are fixed at the start: those that the running node has not got."""
+    """Return the given flags that are fixed at the start and that the running node does not have."""
     fixed = {name: given[name] for name in FIXED if given[name]}
     if not fixed:
         return []
     try:
         started_with = parse_flags(home.last_flags() or ())
-    except click.UsageError:  # another version's
+    except click.UsageError:  # flags of another version
         started_with = parse_flags(())
     has = load_settings(home, **started_with)
     wanted = load_settings(home, **fixed)

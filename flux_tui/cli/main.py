@@ -1,4 +1,4 @@
-"""The command group, and how every failure ends: one sentence, the right status, no traceback."""
+"""The command group. It ends every failure with one sentence and the right status, without a traceback."""
 
 import io
 import os
@@ -27,7 +27,7 @@ OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 class NoReaderError(Exception):
-    """Whoever read our output has had enough: no failure of anybody's."""
+    """The reader of our output closed it. That is no failure."""
 
 
 class _EndedError(Exception):
@@ -43,12 +43,19 @@ COMMANDS = {
     "rm": "remove", "cancel": "push", "retry": "push", "join": "push", "limit": "push", "stop": "push", "state": "read",
     "series": "read", "export": "read", "replay": "show", "demo": "demo", "web": "web", "completion": "completion",
 }  # fmt: skip
-"""Each command, and the module of this package that has it: imported when it is called, or listed. All of them
-take as long to import as the dashboard."""
+"""Each command, and the module in `commands/` that has it.
+
+A module is imported when its command is called or listed. Importing all of them takes as long as importing
+the dashboard.
+"""
 
 
 class Commands(click.Group):
-    """Takes a broken pipe and a signal before Click does, and options of a command also before its name."""
+    """The group of commands.
+
+    It handles a broken pipe and a signal before Click does. It accepts options of a command also before the
+    name.
+    """
 
     def list_commands(self, context: click.Context, /) -> list[str]:
         return sorted(COMMANDS)
@@ -63,7 +70,7 @@ class Commands(click.Group):
     def resolve_command(
         self, context: click.Context, arguments: list[str], /
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Options before a command mean what they mean after it. Raises UsageError where that has no such option."""
+        """Move options before a command behind it. Raise UsageError if the command has no such option."""
         name, command, rest = super().resolve_command(context, arguments)
         if command is None or context.resilient_parsing:
             return name, command, rest
@@ -95,7 +102,7 @@ class Commands(click.Group):
 
 
 def _given(context: click.Context) -> Iterator[list[str]]:
-    """The options that were given, each as it could be typed."""
+    """Yield the given options, each as a person could type it."""
     for parameter in context.command.params:
         name = parameter.name or ""
         if (
@@ -113,7 +120,10 @@ def _given(context: click.Context) -> Iterator[list[str]]:
 
 @contextmanager
 def _endings_told() -> Iterator[None]:
-    """Before Click tells of them: it prints an empty line, and forgets which signal it was."""
+    """Convert a signal and a broken pipe to our own errors before Click handles them.
+
+    Click prints an empty line, and forgets which signal it was.
+    """
     try:
         yield
     except KeyboardInterrupt as error:
@@ -149,9 +159,9 @@ def cli(context: click.Context, /, home: Path | None, mask: bool, **flags: Any) 
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command; returns the exit status."""
+    """Run one command. Return the exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a locale may lack what a name is made of
+        sys.stdout.reconfigure(errors="backslashreplace")  # a locale may lack characters of a name
     try:
         with ended_by_signals():
             status = cli.main(arguments, prog_name="flux-tui", standalone_mode=False)
@@ -188,12 +198,12 @@ def _fail(sentence: str) -> int:
 
 
 def _hush() -> None:
-    """Whoever read our output has had enough, or takes no more: nothing may be written at exit either."""
+    """Send further output to nowhere, because its reader is gone. Python would write at exit, too."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _network_sentence(error: BaseException) -> str | None:
-    """The sentence of a node that could not start, or of a machine that will not; None for our own fault."""
+    """Return the sentence of an error of the node or the machine. None: it is a bug of ours."""
     from flux_tui.net.port import NetworkError
     from flux_tui.node.disk.chunker import AddError
 

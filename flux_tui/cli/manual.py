@@ -1,6 +1,6 @@
-"""What `--help` says after the options, where a command does not say it itself: examples, files, exit status.
+"""The ends of help pages: examples, files, exit status, for commands that do not have their own.
 
-Kept beside the commands so that each page reads like a page of a manual.
+They are beside the commands, so that each page reads like a page of a manual.
 """
 
 EPILOGS: dict[str, str] = {

@@ -1,7 +1,7 @@
-"""What the commands write, and the only way to a terminal that they have.
+"""The output of the commands. They write to a terminal only through this module.
 
-Words for people pass `plain`, whoever wrote what is in them. Data for programs stays exact: JSON by its own
-escapes, and a path on a pipe byte by byte; on a terminal a path is words, too.
+Text for people goes through `plain`, whoever wrote its parts. Data for programs stays exact: JSON has its own
+escapes, and a path on a pipe is byte by byte. On a terminal, a path is text, too.
 """
 
 import contextlib
@@ -22,61 +22,61 @@ from flux_tui.core.text.plain import plain, plain_lines
 
 
 def say(text: str) -> None:
-    """A line of words for a person, on stderr; nothing, where nobody reads them any more."""
+    """Write a line for a person to stderr. Ignore the error if nobody reads stderr any more."""
     with contextlib.suppress(OSError):
         click.echo(plain(text), err=True)
 
 
 def say_lines(text: str) -> None:
-    """Some lines of words for a person, on stderr."""
+    """Write several lines for a person to stderr."""
     click.echo(plain_lines(*text.split("\n")), err=True)
 
 
 def tell(text: str) -> None:
-    """A line of words for a person, on stdout."""
+    """Write a line for a person to stdout."""
     click.echo(plain(text))
 
 
 def tell_path(path: object) -> None:
-    """A path on stdout, for a person or for a program that reads a pipe."""
+    """Write a path to stdout, for a person or for a program that reads a pipe."""
     click.echo(plain(str(path)) if sys.stdout.isatty() else str(path))
 
 
 def print_exact(text: str) -> None:
-    """Lines on stdout that only we have written, such as a script for a shell."""
+    """Write our own text to stdout unchanged, such as a shell script."""
     click.echo(text)
 
 
 def print_json(value: Any) -> None:
-    """One line of JSON on stdout; of ASCII, which every terminal and locale lets through."""
+    """Write one line of JSON to stdout, in ASCII, which every terminal and locale accepts."""
     click.echo(json.dumps(value, separators=(",", ":")).replace("\x7f", "\\u007f"))
 
 
 def console(*, stderr: bool = False) -> Console:
-    """For tables and bars: what is printed on it is neither markup, nor emoji by their names, nor highlighted."""
+    """Return a console for tables and bars, without markup, emoji codes or highlighting."""
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
 class Failure(click.ClickException):
-    """Something could not be done: one sentence, exit status 1."""
+    """A command failed: one sentence, exit status 1."""
 
     def show(self, file: Any = None) -> None:
         say(f"flux-tui: {self.message}")
 
 
 def need_terminal(what: str, instead: str) -> None:
-    """Raises Failure where this process has no terminal to draw on and read keys from."""
+    """Raise Failure if this process has no terminal to draw on and read keys from."""
     if os.environ.get("TEXTUAL_DRIVER"):
-        return  # a page of `flux-tui web`: the browser has both
+        return  # a page of `flux-tui web`: the browser is the terminal
     for stream, name in ((sys.stdin, "input"), (sys.stdout, "output"), (sys.stderr, "error")):
         if stream is None or not stream.isatty():
             raise Failure(f"{what} needs a terminal, which standard {name} is not: {instead}")
 
 
 def show_error(error: click.ClickException) -> None:
-    """What Click says of wrong usage, in which it repeats what was typed."""
+    """Write Click's message about wrong usage, which repeats the typed text."""
     if isinstance(error, click.UsageError) and error.ctx is not None:
-        error.ctx.color = True  # else Click takes out what it knows of a terminal's codes, unseen
+        error.ctx.color = True  # otherwise Click removes terminal codes before we see them
     words = io.StringIO()
     error.show(words)
     if text := words.getvalue().rstrip("\n"):
@@ -84,14 +84,14 @@ def show_error(error: click.ClickException) -> None:
 
 
 class PlainFormatter(logging.Formatter):
-    """Lines of a log, tracebacks included; what is in them may come from a peer."""
+    """Formats log lines and tracebacks as plain text, because they may contain text of a peer."""
 
     def format(self, record: logging.LogRecord) -> str:
         return plain_lines(*super().format(record).split("\n"))
 
 
 def watch_faults() -> None:
-    """Have whatever Python itself writes of faults and warnings pass here as well."""
+    """Make Python's own messages about errors and warnings plain, too."""
     sys.excepthook = print_traceback
     threading.excepthook = _print_thread
     if logging.lastResort is not None:
@@ -104,5 +104,5 @@ def _print_thread(found: threading.ExceptHookArgs) -> None:
 
 
 def print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None, /) -> None:
-    """A fault of our own (`sys.excepthook`): its words may come from a peer."""
+    """Write the traceback of a bug (`sys.excepthook`) as plain text, because it may contain text of a peer."""
     say_lines("".join(traceback.format_exception(kind, error, trace)).rstrip("\n"))

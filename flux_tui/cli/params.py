@@ -1,4 +1,4 @@
-"""The kinds of arguments: paths, and CIDs on standard input."""
+"""The types of arguments: paths, and CIDs on standard input."""
 
 import os
 import sys
@@ -10,11 +10,11 @@ import click
 from flux_tui.core.text.describe import human_size
 
 MAX_INPUT = 64 * 1024 * 1024
-"""Bytes on standard input: a million CIDs."""
+"""The most bytes read from standard input: enough for a million CIDs."""
 
 
 class PathType(click.Path):
-    """A path, taken literally; an empty one is a variable that was not set, not this folder."""
+    """A path, taken literally. An empty one is an error: it comes from a variable that was not set."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path, readable=False)
@@ -29,7 +29,7 @@ class PathType(click.Path):
 
 
 class OutputType(PathType):
-    """A path that is written to. Nothing is ever written to a file called `-` by mistake."""
+    """A path to write to. `-` is an error, so that no file of that name is written by mistake."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "-":
@@ -38,15 +38,15 @@ class OutputType(PathType):
 
 
 class Output(NamedTuple):
-    """Where something is to be put."""
+    """The place for an output."""
 
     path: Path
     folder: bool
-    """Whether it has to be a folder, by the way it is written: `new/`."""
+    """Whether it has to be a folder, because it ends in a slash: `new/`."""
 
 
 class OutputOrFolderType(OutputType):
-    """The same, where a slash at the end says that it is a folder."""
+    """A path to write to, where a slash at the end means a folder."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, Output):
@@ -55,11 +55,11 @@ class OutputOrFolderType(OutputType):
 
 
 class InputError(Exception):
-    """Standard input cannot be read: one sentence for a person."""
+    """Standard input cannot be read. The message is one sentence for a person."""
 
 
 def text_of_input() -> str:
-    """All that stands on standard input, whatever bytes it is made of. Raises InputError."""
+    """Read all of standard input, whatever bytes it has. Raise InputError."""
     if sys.stdin is None:
         raise InputError("there is nothing on standard input: it is closed")
     try:

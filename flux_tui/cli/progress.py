@@ -1,4 +1,4 @@
-"""A progress bar on stderr; plain lines, one a second, where that is no terminal."""
+"""A progress bar on stderr, or plain lines, one a second, if stderr is no terminal."""
 
 import contextlib
 import sys
@@ -17,18 +17,18 @@ from flux_tui.core.text.plain import plain
 
 PLAIN_SECONDS = 1.0
 BAR_WIDTH, AMOUNT_WIDTH = 70, 110
-"""Columns from which there is room for a bar, and for how many bytes of how many."""
+"""From this many columns, there is room for the bar, and for the number of bytes."""
 
 
 class Progress:
-    """`update(done, size, note)` as often as you like; shown a few times a second."""
+    """A progress bar. Call `update(done, size, note)` at any rate; it is drawn a few times a second."""
 
     def __init__(
         self, title: str, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._clock = clock
         self._came: dict[int, float] = {}
-        """Bytes by second, of the last minute."""
+        """Bytes received by second, in the last minute."""
         self._since = 0.0
         self._done: int | None = None
         self._title = plain(title)
@@ -45,7 +45,7 @@ class Progress:
             shape = Column(no_wrap=True, overflow="ellipsis", min_width=least, max_width=most)
             return TextColumn(field, markup=False, style=style, table_column=shape)
 
-        # Where not all fits, the name is cut and the bar goes; how much there is and what it waits for stay.
+        # On a narrow terminal, the name is cut and the bar left out. The amount and the note stay.
         name = text("{task.description}", most=max(10, wide // 5))
         bar = [BarColumn(bar_width=None)] if wide >= BAR_WIDTH else []
         amount = [DownloadColumn(binary_units=True)] if wide >= AMOUNT_WIDTH else []
@@ -76,14 +76,14 @@ class Progress:
                 self._bar.stop()
 
     def tell(self, text: str) -> None:
-        """A line of its own, above the bar."""
+        """Write a line above the bar."""
         if self._fancy:
             self._bar.console.print(plain(text), soft_wrap=True)
         else:
             say(text)
 
     def update(self, done: int, size: int, note: str = "") -> None:
-        """Bytes done, bytes in all (0: not known yet), and what it waits for."""
+        """Show the bytes done, all bytes (0: unknown), and what the transfer waits for."""
         note, now = plain(note), self._clock()
         rate, eta = self.flow(done, size, now)
         if self._fancy:
@@ -95,8 +95,10 @@ class Progress:
             self._console.print(line, soft_wrap=True)
 
     def flow(self, done: int, size: int, now: float) -> tuple[str, str]:
-        """How fast it comes and when the rest will be here, in words. What was here before counts as nothing that
-        came; of a burst, no time can be told."""
+        """Return the rate and the eta in words.
+
+        Bytes that were here before do not count. After one burst, there is no eta.
+        """
         if self._done is None:
             self._since = now
         else:

@@ -1,4 +1,4 @@
-"""The state for people: a few tables."""
+"""Print the state for people, as a few tables."""
 
 from rich.console import Console  # noqa: TID251 - its type
 from rich.table import Table
@@ -13,9 +13,9 @@ from flux_tui.core.text.describe import counted, human_seconds, human_size, obje
 from flux_tui.core.text.plain import plain, plain_lines
 
 MAX_ROWS = 20
-"""Rows of a table; the rest is counted."""
+"""The most rows of a table. The rest is counted."""
 MAX_REFUSED = 5
-"""Refusals of one hold that are shown, the latest."""
+"""The most refusals shown for a hold, the latest."""
 CAUSES: dict[RetryCause, str] = {
     "retry_after": "a NO said so", "eta": "a yes said so", "lapsed": "nobody sends it", "silence": "no answer",
     "asked": "asked for", "unwritten": "cannot be written",
@@ -24,7 +24,7 @@ _HOW: dict[HeldHow | None, str] = {None: "(told)", "begun": "(fetching)", "whole
 
 
 def print_state(state: State, now: float) -> None:
-    """On stdout. `now` is what countdowns are counted from."""
+    """Print the state on stdout. Countdowns count from `now`."""
     out = console()
     who = short(state.peer_id) if state.peer_id else "no node ran yet"
     out.print(
@@ -70,7 +70,7 @@ def _pending(out: Console, state: State, now: float) -> None:
         soon, why = "waits for room" if pending.queued else "–", ""  # noqa: RUF001
         one = tries.next_of(pending)
         if not pending.queued and not state.connected:
-            soon = "with the first peer"  # it is asked at once, whatever the timer says
+            soon = "with the first peer"  # the first peer is asked at once, whatever the timer says
         elif one is not None:
             soon = f"in {human_seconds(one.at - now)}"
             why = f"{one.reason or 'late'} {short(one.peer)}" if one.peer else CAUSES[one.cause]
@@ -80,7 +80,7 @@ def _pending(out: Console, state: State, now: float) -> None:
 
 
 def _holds(out: Console, state: State, now: float) -> None:
-    """Replicas that others keep for this node."""
+    """Print the replicas that others keep for this node."""
     if not state.holds:
         return
     table = Table("object", "replicas", "kept by", "refused by", "next push", "root",
@@ -107,7 +107,7 @@ def _holds(out: Console, state: State, now: float) -> None:
 
 
 def _kept(out: Console, state: State, now: float) -> None:
-    """Replicas that this node keeps for others."""
+    """Print the replicas that this node keeps for others."""
     if not state.kept:
         return
     used, quota = human_size(state.kept_bytes), human_size(state.policy.quota)
@@ -145,7 +145,7 @@ def _noes(out: Console, state: State, now: float) -> None:
 
 
 def _row(table: Table, *cells: str | list[str]) -> None:
-    """A row. A cell may have several lines, and words of somebody else."""
+    """Add a row. A cell may have several lines, and text of somebody else."""
     table.add_row(*(Text(plain(cell) if isinstance(cell, str) else plain_lines(*cell)) for cell in cells))
 
 

@@ -1,4 +1,4 @@
-"""Plays scenarios without a screen: the steps as lines, and whether the stated outcome was observed."""
+"""Play scenarios without a screen: print each step, and whether the stated outcome was observed."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from flux_tui.demo.swarm import Swarm
 
 
 def check(names: Sequence[str], say: Callable[[str], None]) -> bool:
-    """Play these one after the other; whether each came to its outcome."""
+    """Play scenarios one after the other. Return whether each reached its outcome."""
     good = True
     for name in names:
         scenario = load(name)

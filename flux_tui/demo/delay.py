@@ -1,7 +1,7 @@
-"""A relay on loopback that makes a peer far away: bytes leave it a fixed time after they came.
+"""A relay on loopback that makes a peer far away: each byte leaves it a fixed time after it came.
 
-Each direction is delayed by the same time; what is under way is bounded (a delay, not a narrow pipe: 64 MiB
-in 10 ms would be 6 GB/s), and the end of a connection travels as far as its bytes.
+Each direction has the same delay. The bytes in transit are bounded, but so high that this is a delay and not
+a bandwidth limit: 64 MiB in 10 ms are 6 GB/s. The end of a connection is delayed like its bytes.
 """
 
 from collections import deque
@@ -12,11 +12,11 @@ import trio
 
 READ_BYTES = 256 * 1024
 UNDER_WAY = 64 * 1024 * 1024
-"""Bytes of one direction that may be on their way; then its sender is not read for a while."""
+"""The most bytes in transit in one direction. Beyond that, the sender is not read for a while."""
 
 
 async def serve_delay(port: int, seconds: float, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
-    """Relay to 127.0.0.1:`port`, until cancelled. Tells the port that it listens on."""
+    """Relay to 127.0.0.1:`port` until cancelled. Report the port on which the relay listens."""
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     task_status.started(listeners[0].socket.getsockname()[1])
     await trio.serve_listeners(partial(_carry, port, seconds), listeners)
@@ -27,7 +27,7 @@ async def _carry(port: int, seconds: float, near: trio.SocketStream) -> None:
         try:
             far = await trio.open_tcp_stream("127.0.0.1", port)
         except OSError:
-            return  # nobody is there: the one who dialled hears it by the end of its connection
+            return  # no node listens: the dialler notices when its connection ends
         async with far, trio.open_nursery() as nursery:
             nursery.start_soon(_one_way, near, far, seconds, nursery)
             nursery.start_soon(_one_way, far, near, seconds, nursery)
@@ -36,7 +36,7 @@ async def _carry(port: int, seconds: float, near: trio.SocketStream) -> None:
 async def _one_way(
     source: trio.SocketStream, target: trio.SocketStream, seconds: float, both: trio.Nursery
 ) -> None:
-    """Take, keep for a while, hand on. When either end breaks, both directions end."""
+    """Carry the bytes of one direction, delayed. When either end breaks, both directions end."""
     line = _Line()
     async with trio.open_nursery() as nursery:
 
@@ -58,7 +58,7 @@ async def _one_way(
 
 
 class _Line:
-    """Bytes on their way, each due at its own time."""
+    """A queue of bytes in transit, each due at its own time."""
 
     def __init__(self) -> None:
         self._items: deque[tuple[float, bytes | None]] = deque()
@@ -75,7 +75,7 @@ class _Line:
         self._add(due, None)
 
     async def get(self) -> bytes | None:
-        """The next bytes when they are due; None at the end."""
+        """Return the next bytes when they are due, or None at the end."""
         while not self._items:
             await self._changed.wait()
         due, data = self._items.popleft()

@@ -1,15 +1,15 @@
-"""What can be said of a node: facts, each read from its series, for captions and for conditions.
+"""Facts about a node, each read from its series, for captions and for conditions.
 
-    noes                 of the node that the scenario watches
-    ada.sent             of another node
-    progress:film.mkv    with what it is about
-    slow.span / fast.span                 two of them, divided
+    noes                 a fact of the node that the scenario watches
+    ada.sent             a fact of another node
+    progress:film.mkv    a fact with its subject
+    slow.span / fast.span                 one fact divided by another
 
     count:status_no >= 100                a condition: fact, comparison, number (or another fact)
-    lapsed:bob +>= 1                      the same of how much a fact grew since the step's actions began
+    lapsed:bob +>= 1                      a condition on how much a fact grew since the step's actions began
 
-In a caption `{noes:busy}` becomes the number as a person reads it. No number is written into a scenario's
-caption that could be a fact, so a caption cannot say what did not happen.
+In a caption, `{noes:busy}` becomes the number as a person reads it. A scenario never writes a number into a
+caption that could be a fact. So a caption cannot report something that did not happen.
 """
 
 import operator
@@ -29,13 +29,13 @@ from flux_tui.store.schema import StoreError
 from flux_tui.store.series import SeriesReader
 
 PAGE = 5_000
-"""Entries read at a time."""
+"""How many entries are read at a time."""
 
 Style: TypeAlias = Literal["count", "percent", "size", "seconds", "ratio"]
 
 
 class BadFactError(ValueError):
-    """A fact or condition that cannot be read."""
+    """A fact or condition cannot be parsed."""
 
 
 class Made(NamedTuple):
@@ -43,7 +43,7 @@ class Made(NamedTuple):
 
     path: Path
     cids: tuple[Cid, ...]
-    """Of a heap: its chunks; of a file: its root."""
+    """The chunks of a heap, or the root of a file."""
     size: int
 
 
@@ -64,7 +64,10 @@ class Scene(Protocol):
 
 
 class Watch:
-    """One node, seen through its series as the dashboard sees it; folded entry by entry, for the peaks."""
+    """One node, seen through its series as the dashboard sees it.
+
+    It is folded entry by entry, so that peaks are not missed.
+    """
 
     def __init__(self, database: Path) -> None:
         self._database = database
@@ -72,23 +75,23 @@ class Watch:
         self.state = State()
         self.counts: Counter[str] = Counter()
         self.first: dict[str, float] = {}
-        """When the first entry of a kind was written."""
+        """The time of the first entry of each kind."""
         self.last: dict[str, float] = {}
         self.received: Counter[Cid] = Counter()
         self.refetched = 0
-        """Chunks that came although they had been committed before."""
+        """How many chunks came again after they had been committed."""
         self.completed: dict[Cid, str | None] = {}
         self.peak_pending = self.peak_pushed = self.peak_waiting = 0
 
     def poll(self) -> None:
-        """Take in what is new."""
+        """Read new entries."""
         if self._reader is None:
             if not self._database.exists():
                 return
             try:
                 self._reader = SeriesReader.open(self._database)
             except StoreError:
-                return  # it is being made just now
+                return  # the database is being made
         while page := self._reader.read(self.state.seq, PAGE):
             for entry in page:
                 apply(self.state, entry)
@@ -108,21 +111,21 @@ class Watch:
                 self.peak_waiting = max(self.peak_waiting, queued)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the series."""
         if self._reader is not None:
             self._reader.close()
             self._reader = None
 
 
 class Fact(NamedTuple):
-    """One of them, as it was written."""
+    """A fact as it was written."""
 
     node: str | None
     name: str
     about: str
 
     def value(self, scene: Scene, watch: Watch) -> float:
-        """What the series says now. `watch`: of the node that is watched, where none is named."""
+        """Return its value in the series now. `watch` is the watched node, used if the fact names no node."""
         if self.node is not None:
             watch = scene.watch(self.node)
         kind = FACTS[self.name]
@@ -130,7 +133,7 @@ class Fact(NamedTuple):
 
 
 class Quotient(NamedTuple):
-    """One fact over another; 0 while that is 0."""
+    """One fact divided by another; 0 while the other is 0."""
 
     upper: Fact
     lower: Fact
@@ -144,7 +147,7 @@ Term: TypeAlias = Fact | Quotient
 
 
 class Question(NamedTuple):
-    """What a fact is asked of."""
+    """Everything that a fact is computed from."""
 
     scene: Scene
     watch: Watch
@@ -161,7 +164,7 @@ class Question(NamedTuple):
 
     @property
     def root(self) -> Cid | None:
-        """Of a file, as soon as somebody has added it."""
+        """The root of a file, once a node has added it."""
         return self.made.cids[0] if self.made.cids else None
 
     @property
@@ -178,7 +181,7 @@ class Kind(NamedTuple):
 
 
 def _span(question: Question) -> float:
-    """Seconds from the first entry of one kind to the last of another (or of the same)."""
+    """Return the seconds from the first entry of one kind to the last entry of another, or of the same."""
     begin, _, end = question.about.partition("..")
     watch = question.watch
     if begin not in watch.first or (end or begin) not in watch.last:
@@ -187,13 +190,13 @@ def _span(question: Question) -> float:
 
 
 def _whole(question: Question) -> float:
-    """1 if the series says that it is whole, and the file that stands there is the one that was made."""
+    """Return 1 if the series says that the object is whole and its file equals the one that was made."""
     path = question.watch.completed.get(question.root) if question.root else None
     return float(path is not None and same_bytes(Path(path), question.made.path))
 
 
 def _replicas(question: Question) -> float:
-    """Living nodes that have all of it, by their own series."""
+    """Return how many running nodes have the whole object, by their own series."""
     found = 0
     for name in question.scene.everyone:
         known = question.scene.watch(name).state.objects.get(question.root) if question.root else None
@@ -203,13 +206,13 @@ def _replicas(question: Question) -> float:
 
 
 def _peer(question: Question) -> PeerState:
-    """Another node, as this one knows it."""
+    """Return another node as this one knows it."""
     peer = question.scene.watch(question.about).state.peer_id
     return (question.state.peers.get(peer) if peer else None) or PeerState(PeerId(""))
 
 
 def _keepers(question: Question) -> float:
-    """Nodes that said to this one that they keep all of it."""
+    """Return how many nodes told this one that they keep the whole object."""
     found = question.state.holds.get(question.root) if question.root else None
     return found.whole if found else 0
 
@@ -253,7 +256,7 @@ FACTS: dict[str, Kind] = {
     "keepers": Kind(_keepers, about="content"),
     "replicas": Kind(_replicas, about="content"),
 }
-"""Every fact that there is."""
+"""All facts by name."""
 
 _FACT = re.compile(r"(?:([a-z][a-z0-9-]*)\.)?([a-z_]+)(?::(.+))?")
 _PLACE = re.compile(r"\{([^{}]+)\}")
@@ -270,32 +273,32 @@ class Condition(NamedTuple):
     compare: Callable[[float, float], bool]
     right: Term | float
     grown: bool = False
-    """Whether it is about how much the left side grew."""
+    """Whether it compares how much the left side grew."""
 
     @property
     def facts(self) -> list[Fact]:
-        """All that it looks at."""
+        """The facts that it uses."""
         return _facts_of(self.left) + ([] if isinstance(self.right, float) else _facts_of(self.right))
 
     def holds(self, scene: Scene, watch: Watch, before: float = 0.0) -> bool:
-        """Whether it does now. `before`: what the left side was when the step's actions began."""
+        """Return whether it holds now. `before` is the left side when the actions of the step began."""
         right = self.right if isinstance(self.right, float) else self.right.value(scene, watch)
         left = self.left.value(scene, watch)
         return self.compare(left - before if self.grown else left, right)
 
     def left_words(self, scene: Scene, watch: Watch) -> str:
-        """What its left side is now, as a person reads it."""
+        """Return the value of its left side now, as a person reads it."""
         return words(self.left, self.left.value(scene, watch))
 
 
 def nodes_of(facts: Sequence[Fact]) -> list[str]:
-    """The nodes that facts are asked of, or about."""
+    """Return the nodes that facts name."""
     about = [fact.about for fact in facts if FACTS[fact.name].about == "node"]
     return [*(fact.node for fact in facts if fact.node), *about]
 
 
 def parse_fact(text: str) -> Fact:
-    """Raises BadFactError."""
+    """Parse the text. Raise BadFactError."""
     found = _FACT.fullmatch(text.strip())
     if found is None or found.group(2) not in FACTS:
         raise BadFactError(f"{text!r} is no fact: there are {', '.join(FACTS)}")
@@ -317,13 +320,13 @@ def parse_fact(text: str) -> Fact:
 
 
 def parse_term(text: str) -> Term:
-    """Raises BadFactError."""
+    """Parse the text. Raise BadFactError."""
     upper, slash, lower = text.partition(" / ")
     return Quotient(parse_fact(upper), parse_fact(lower)) if slash else parse_fact(upper)
 
 
 def parse_condition(text: str) -> Condition:
-    """Raises BadFactError."""
+    """Parse the text. Raise BadFactError."""
     found = re.fullmatch(r"(.+?) (\+?)(=|!=|<=?|>=?) (.+)", text.strip())
     if found is None:
         raise BadFactError(f"{text!r} is no condition: write FACT >= NUMBER")
@@ -334,12 +337,12 @@ def parse_condition(text: str) -> Condition:
 
 
 def parse_text(text: str) -> list[Fact]:
-    """The facts in a caption. Raises BadFactError."""
+    """Return the facts in a caption. Raise BadFactError."""
     return [fact for place in _PLACE.findall(text) for fact in _facts_of(parse_term(place))]
 
 
 def fill(text: str, scene: Scene, watch: Watch) -> str:
-    """A caption with its facts as they are now."""
+    """Return a caption with the values of its facts now."""
 
     def say(place: re.Match[str]) -> str:
         term = parse_term(place.group(1))
@@ -349,7 +352,7 @@ def fill(text: str, scene: Scene, watch: Watch) -> str:
 
 
 def words(term: Term, value: float) -> str:
-    """A fact's value, as a person reads it."""
+    """Return the value of a fact, as a person reads it."""
     style: Style = "ratio" if isinstance(term, Quotient) else FACTS[term.name].style
     match style:
         case "count":
@@ -367,7 +370,7 @@ def words(term: Term, value: float) -> str:
 
 
 def same_bytes(one: Path, other: Path) -> bool:
-    """Whether two files are the same, byte by byte."""
+    """Return whether two files are the same, byte by byte."""
     try:
         with one.open("rb") as a, other.open("rb") as b:
             while True:
@@ -385,7 +388,7 @@ def _facts_of(term: Term) -> list[Fact]:
 
 
 class _Number(float):
-    """True even where it is 0, so that `or` takes it."""
+    """A number that is true even if it is 0, for use with `or`."""
 
     def __bool__(self) -> bool:
         return True

@@ -2,15 +2,16 @@
 
     python -m flux_tui.demo.nodes FOLDER
 
-Orders come in on stdin, reports go out on stdout; both are lines of JSON. Importing libp2p costs most of a
-second of processor, so it is imported once, here; a fork then starts a node in a tenth of that, and each
-node is a process of its own, which can be killed and frozen.
+Orders come in on stdin, reports go out on stdout. Both are lines of JSON. Importing libp2p costs most of a
+second of processor time, so it is imported once, here. A fork then starts a node in a tenth of that time.
+Each node has its own process, which can be killed and frozen.
 
 Rules
-- Only this process signals its children, and it is the one that reaps them: a pid cannot be somebody else's.
-- When stdin ends (the demo is over, or was killed in whichever way), every child is killed and FOLDER with
-  all homes in it is removed. When this process is killed, each child notices that its own orders ended.
-- Before it forks there is no thread and no event loop here.
+- Only this process signals its children, and only this process reaps them. So a pid is never reused by
+  another process while it may be signalled.
+- When stdin ends, because the demo ended or was killed, every child is killed and FOLDER with all homes in it
+  is removed. When this process is killed, each child notices that its own orders ended.
+- This process has no thread and no event loop before it forks.
 """
 
 import contextlib
@@ -27,19 +28,19 @@ from typing import Any, NoReturn
 
 SIGNALS = {"kill": signal.SIGKILL, "freeze": signal.SIGSTOP, "thaw": signal.SIGCONT}
 LOOK_SECONDS = 0.05
-"""Between two looks at which children are gone."""
+"""Seconds between two checks for children that ended."""
 
 
 class Nursery:
-    """The children."""
+    """Starts, signals and ends the child processes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.children: dict[int, tuple[str, int]] = {}
-        """By pid: its name, and the end of the pipe on which it is told what to do."""
+        """By pid: the name of the node, and our end of the pipe for its orders."""
 
     def run(self) -> None:
-        """Until stdin ends."""
+        """Take orders until stdin ends."""
         pending = bytearray()
         while True:
             ready, _, _ = select.select([0], [], [], LOOK_SECONDS)
@@ -56,7 +57,7 @@ class Nursery:
                 self._take(json.loads(line))
 
     def end(self) -> None:
-        """Kill all, wait for all, leave nothing."""
+        """Kill all children, wait for them, and remove the folder."""
         for pid in self.children:
             os.kill(pid, signal.SIGKILL)
         for pid in self.children:
@@ -90,7 +91,7 @@ class Nursery:
         report({"name": name, "pid": pid})
 
     def _become(self, name: str, orders: int, close: list[int], body: Callable[[int], None]) -> NoReturn:
-        """In the child: run the body, and never come back."""
+        """Run the body in the child, and never return."""
         status = 1
         try:
             for descriptor in close:
@@ -127,15 +128,15 @@ def _tell(orders: int, order: dict[str, Any]) -> None:
 
 
 def report(what: dict[str, Any]) -> None:
-    """A line to whoever started us; short enough to be written in one piece, whoever else writes."""
+    """Write a report to the parent process. It is short enough to be written in one piece beside other writers."""
     try:
         os.write(1, json.dumps(what).encode() + b"\n")
     except BrokenPipeError:
-        sys.exit(1)  # the demo is gone: here, the end is made of all of it; in a child, of that
+        sys.exit(1)  # the demo is gone: the parent then ends everything, a child ends itself
 
 
 def _node(order: dict[str, Any], orders: int) -> None:
-    """A node with a command socket, as `flux-tui node` runs it; and it can be told to fetch one by one."""
+    """Run a node with a command socket, as `flux-tui node` does. It can also be ordered to fetch one by one."""
     import trio
 
     from flux_tui.config import Settings
@@ -162,13 +163,13 @@ def _node(order: dict[str, Any], orders: int) -> None:
         async for told in _lines(descriptor):
             cids = [Cid(cid) for cid in (await trio.Path(told["cids"]).read_text()).split()]
             await fetch_one_by_one(node, cids)
-        os._exit(1)  # whoever started us is gone
+        os._exit(1)  # the process that started us is gone
 
     trio.run(run)
 
 
 def _relay(order: dict[str, Any], orders: int) -> None:
-    """A relay to a node, which makes it as far away as `seconds` one way."""
+    """Run a relay to a node, which delays its bytes by `seconds` in each direction."""
     import trio
 
     from flux_tui.demo.delay import serve_delay
@@ -178,14 +179,14 @@ def _relay(order: dict[str, Any], orders: int) -> None:
             port = await nursery.start(serve_delay, order["port"], order["seconds"])
             report({"name": order["name"], "port": port})
             async for _ in _lines(orders):
-                pass  # nothing is ever ordered of it
-            os._exit(1)  # whoever started us is gone
+                pass  # a relay gets no orders
+            os._exit(1)  # the process that started us is gone
 
     trio.run(run)
 
 
 async def _lines(descriptor: int) -> Any:
-    """Objects from a pipe, until it ends."""
+    """Yield the JSON objects from a pipe until it ends."""
     import trio
 
     pending = bytearray()
@@ -199,8 +200,8 @@ async def _lines(descriptor: int) -> Any:
 
 
 def main() -> None:
-    """The command."""
-    # A terminal's ctrl+C is for the demo, which then ends our stdin.
+    """Run the command."""
+    # Ctrl+C in the terminal is for the demo, which then closes our stdin.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
@@ -210,14 +211,14 @@ def main() -> None:
 
     step_back()
 
-    # What all children need, imported once.
+    # Import once what all children need.
     import flux_tui.demo.delay
     import flux_tui.demo.request_response
     import flux_tui.net.flux.host
     import flux_tui.net.identity
     import flux_tui.node.inbox  # noqa: F401
 
-    gc.freeze()  # so that a child's collector does not copy what it shares with us
+    gc.freeze()  # so that the collector of a child does not copy shared memory
     try:
         nursery.run()
     finally:

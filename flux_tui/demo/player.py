@@ -1,8 +1,8 @@
-"""Plays a scenario: says, does, and goes on when what was to be seen has been seen.
+"""Plays a scenario: shows a caption, runs the actions, and waits until the conditions were seen.
 
-A step stands for as long as it takes to read, and until its condition holds; `speed` shortens the reading
-only: the swarm is real and takes the time it takes. It runs in a thread of its own and is asked from
-others: `telling` is replaced as a whole, never changed.
+A step lasts until its caption can be read and its conditions hold. `speed` shortens only the reading time,
+because the swarm is real. The player has its own thread, and other threads read it. So `telling` is replaced
+as a whole, never changed.
 """
 
 import threading
@@ -38,25 +38,25 @@ from flux_tui.demo.swarm import Swarm
 from flux_tui.home import HomeError
 
 LOOK_SECONDS = 0.04
-"""Between two looks at the series."""
+"""Seconds between two reads of the series."""
 OUTCOME_SECONDS = 10.0
-"""For what was stated to be seen, after the last step."""
+"""Seconds for the stated outcome to be seen, after the last step."""
 START_SECONDS = 30.0
-"""For a node to listen on a busy machine."""
+"""Seconds for a node to listen, on a busy machine."""
 MARK = "demo"
-"""On the commands that the demo pushes."""
+"""The mark of the commands that the demo pushes."""
 
 
 class NotSeenError(Exception):
-    """What was to be seen was not: the demo failed, and says at which step."""
+    """A condition was not seen in time. The demo failed, and the message says at which step."""
 
 
 class StoppedError(Exception):
-    """Nobody looks any more."""
+    """The player was stopped, because nobody watches any more."""
 
 
 class Lane(NamedTuple):
-    """A bar of a lane: how far of how many."""
+    """A bar: done, of how many."""
 
     label: str
     done: int
@@ -64,40 +64,40 @@ class Lane(NamedTuple):
 
 
 class Telling(NamedTuple):
-    """What is said at a moment."""
+    """What the player shows at a moment."""
 
     text: str
     step: int
-    """From 1; the outcome is the last."""
+    """The step, from 1. The outcome is the last."""
     steps: int
     look: str
-    """Whose home to show."""
+    """The node whose home to show."""
     panel: str | None = None
-    """Where to look."""
+    """The panel to show."""
     lanes: tuple[Lane, ...] = ()
     seen: bool = False
-    """Whether this step's condition was observed."""
+    """Whether the conditions of this step were observed."""
     over: bool = False
     failed: bool = False
 
 
 class Shown(NamedTuple):
-    """What a person sees of it."""
+    """What a person sees: a telling, and how it is paged."""
 
     telling: Telling
     held: bool
     """Whether it stays until a key is pressed."""
     back: int
-    """How many captions before the newest it is."""
+    """How many captions it is before the newest."""
 
 
 def plain(text: str) -> str:
-    """A caption for where no line is broken."""
+    """Return a caption for output that breaks no lines."""
     return text.replace("\u00a0", " ")
 
 
 class Observed(NamedTuple):
-    """A step that is done."""
+    """A finished step."""
 
     text: str
     seconds: float
@@ -105,23 +105,23 @@ class Observed(NamedTuple):
 
 
 class Player:
-    """One playing of one scenario on one swarm."""
+    """Plays one scenario once, on one swarm."""
 
     def __init__(self, scenario: Scenario, swarm: Swarm, *, speed: float = 1.0, read: bool = True) -> None:
         self.scenario = scenario
         self.swarm = swarm
         self.speed = speed
         self._read = read
-        """Whether captions stand until they can have been read."""
+        """Whether each caption stays until a person can have read it."""
         self._told: list[Telling] = []
-        """The last telling of each caption that was reached."""
+        """The last telling of each caption so far."""
         self._page = (0, "")
-        """The newest caption: its step, and its words as the scenario has them."""
+        """The newest caption: its step, and its text without facts."""
         self._at: int | None = None
-        """Which of those that were told is looked at; None: the newest."""
+        """The index of the telling that is shown. None: the newest."""
         self._held = False
         self._stayed = False
-        """Whether the person held the story, while the swarm went on."""
+        """Whether the person paused the story while the swarm went on."""
         self._skip = threading.Event()
         self._stop = threading.Event()
         self._look = scenario.watch
@@ -132,14 +132,14 @@ class Player:
     # ── from other threads ──────────────────────────────────────────────────────────────────────
 
     def shown(self) -> Shown:
-        """What to show now."""
+        """Return what to show now."""
         at = self._at
         if at is not None:
             return Shown(self._told[at], True, len(self._told) - 1 - at)
         return Shown(self.telling, self._held, 0)
 
     def move(self, by: int) -> None:
-        """One caption on (at the newest: do not wait until it can have been read), or one back."""
+        """Go one caption on or back. At the newest, going on skips the rest of its reading time."""
         newest = len(self._told) - 1
         if by < 0:
             at = max(0, (newest if self._at is None else self._at) - 1)
@@ -151,25 +151,25 @@ class Player:
             self._skip.set()
 
     def hold(self) -> None:
-        """Stay at this step when it is over, or go on; from a caption before: to the newest."""
+        """Pause or resume the story. From an earlier caption, go to the newest."""
         if self._at is not None:
             self._at = None
         else:
             self._held = not self._held
 
     def stop(self) -> None:
-        """Play no further."""
+        """Stop playing."""
         self._stop.set()
 
     # ── playing ─────────────────────────────────────────────────────────────────────────────────
 
     def play(self, on_step: Callable[[Observed], None] = lambda _: None) -> None:
-        """From start to end. Raises NotSeenError where something was not seen in time."""
+        """Play from start to end. Raise NotSeenError if a condition was not seen in time."""
         try:
             for name in self.swarm.everyone:
                 if name not in self.scenario.later:
                     self.swarm.start(name)
-            self.swarm.make()  # before a caption says how much there is of it
+            self.swarm.make()  # before a caption shows the size of the content
             for number, step in enumerate(self.scenario.steps, 1):
                 on_step(self._step(number, step))
             on_step(self._outcome())
@@ -217,7 +217,7 @@ class Player:
         return Observed(plain(self.telling.text), time.monotonic() - began, tuple(self.scenario.outcome))
 
     def _stand(self, number: int, text: str, since: float, *, seen: bool = False) -> None:
-        """Say this until it can have been read."""
+        """Show a text until a person can have read it."""
         until = since + (reading_time(self._fill(text)) / self.speed if self._read else 0.0)
         while True:
             self._say(number, text, seen=seen)
@@ -228,7 +228,7 @@ class Player:
     def _see(
         self, number: int, text: str, wanted: list[Condition], within: float, before: list[float]
     ) -> None:
-        """Go on saying it until the conditions hold."""
+        """Show a text until the conditions hold."""
         deadline = time.monotonic() + within
         watch = self.swarm.watch(self.scenario.watch)
         while True:
@@ -271,7 +271,7 @@ class Player:
         return fill(text, self.swarm, self.swarm.watch(self.scenario.watch))
 
     def _again(self) -> None:
-        """The same, with its facts as they are now."""
+        """Show the same text again, with the values of its facts now."""
         self._say(*self._last)
 
     def _say(self, number: int, text: str, *, seen: bool = False, over: bool = False) -> None:
@@ -291,7 +291,10 @@ class Player:
         )
 
     def _put(self, telling: Telling, words: str) -> None:
-        """`words`: of its caption, without facts: the same caption with newer facts takes its place."""
+        """Show a telling. `words` is its caption without facts.
+
+        The same caption with newer facts replaces the last telling.
+        """
         page = (telling.step, words)
         if self._page == page:
             self._told[-1] = telling
@@ -301,7 +304,7 @@ class Player:
         self.telling = telling
 
     def _panel(self, number: int) -> str | None:
-        """Where to look at a step; at the outcome, as at the last."""
+        """Return the panel of a step. The outcome has the panel of the last step."""
         return self.scenario.steps[min(number, len(self.scenario.steps)) - 1].panel
 
     def _lanes(self) -> tuple[Lane, ...]:
@@ -361,7 +364,10 @@ class Player:
             self._until_up(action.nodes)
 
     def _push_by_and_by(self, name: str, cids: Sequence[Cid], every: float) -> None:
-        """Wants one after the other. Never several at once, even when late: they would become one intent."""
+        """Push wants one after the other.
+
+        Even when late, it pushes one at a time: several at once would become one intent.
+        """
         for cid in cids:
             self._push(name, cmd.Want(cid, MARK))
             self._pause(every)

@@ -1,4 +1,4 @@
-"""Records a demo as an asciicast (version 2): a terminal of its own, whose output is written down with times.
+"""Record a demo as an asciicast (version 2): it runs in its own terminal, whose output is stored with times.
 
 https://docs.asciinema.org/manual/asciicast/v2/: a line of JSON with the size, then one line for each piece of
 output: [seconds, "o", text]. It plays in asciinema, and on a web page with its player.
@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 GATHER_SECONDS = 0.01
-"""Output that comes within this time is one line of the file."""
+"""Output within this many seconds becomes one line of the file."""
 
 
 def record(arguments: Sequence[str], file: Path, *, columns: int, rows: int, title: str) -> int:
@@ -32,7 +32,8 @@ def record(arguments: Sequence[str], file: Path, *, columns: int, rows: int, tit
     if pid == 0:
         environment = dict(os.environ, TERM="xterm-256color", COLORTERM="truecolor")
         for name in ("NO_COLOR", "SSH_CONNECTION", "SSH_TTY"):
-            environment.pop(name, None)  # it is as calm and as colourful as on a desk
+            # so that the dashboard has the colours and the frame rate of a local terminal
+            environment.pop(name, None)
         environment |= {"COLUMNS": str(columns), "LINES": str(rows)}
         os.execve(sys.executable, [sys.executable, "-m", "flux_tui", *arguments], environment)  # noqa: S606
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -47,7 +48,7 @@ def record(arguments: Sequence[str], file: Path, *, columns: int, rows: int, tit
                 out.write(json.dumps([round(seconds, 3), "o", text], ensure_ascii=False) + "\n")
         _, status = os.waitpid(pid, 0)
     except BaseException:
-        os.close(terminal)  # nobody reads what it still writes there: it must not wait for that
+        os.close(terminal)  # nobody reads its output any more: it must not block on that
         os.kill(pid, signal.SIGTERM)
         os.waitpid(pid, 0)
         raise
@@ -56,14 +57,14 @@ def record(arguments: Sequence[str], file: Path, *, columns: int, rows: int, tit
 
 
 def _open(file: Path) -> int:
-    """A descriptor to write to, at once: a pipe that nobody reads is an error, where it would be waited for."""
+    """Open a file for writing, without waiting. A named pipe without a reader is an error."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     os.set_blocking(descriptor, True)
     return descriptor
 
 
 def _output(terminal: int) -> Iterator[tuple[float, str]]:
-    """Pieces of what the terminal is sent, with the seconds since the first."""
+    """Yield the output to the terminal in pieces, with the seconds since the first."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     began: float | None = None
     while True:
@@ -73,7 +74,7 @@ def _output(terminal: int) -> Iterator[tuple[float, str]]:
         time.sleep(GATHER_SECONDS)
         try:
             data = os.read(terminal, 1 << 20)
-        except OSError:  # as Linux says that nobody has the other end any more
+        except OSError:  # Linux raises this when the other end is closed
             return
         if not data:
             return

@@ -1,6 +1,6 @@
-"""The blocking way to fetch: want one chunk, wait until it is there, then want the next.
+"""Fetch chunks in the blocking way: want one, wait until it is there, then want the next.
 
-It is what a request and its awaited response amount to, on the very same protocol, network and store; so a
+A request with an awaited response amounts to that. It runs on the same protocol, network and store. So a
 comparison with pushing all wants at once compares the two paradigms and nothing else.
 """
 
@@ -14,7 +14,7 @@ from flux_tui.node.node import FluxNode
 
 
 async def fetch_one_by_one(node: FluxNode, cids: Sequence[Cid]) -> None:
-    """Return when the last of them is in the store."""
+    """Fetch chunks one after the other. Return when the last is in the store."""
     arrived: dict[Cid, trio.Event] = {}
 
     def see(entry: Entry) -> None:

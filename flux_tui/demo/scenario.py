@@ -1,7 +1,7 @@
-"""A scenario as data: who takes part, what there is to share, and what happens in which order.
+"""A scenario as data: its nodes, its content, and its steps in order.
 
-Read from TOML into frozen structures. Everything that can be wrong with a file is found when it is read,
-before any node is started: names that nobody has, facts that do not exist, steps without a condition.
+It is read from TOML into frozen structures. All errors in a file are found when it is read, before any node
+starts: unknown names, unknown facts, steps without a condition.
 """
 
 import tomllib
@@ -15,15 +15,15 @@ from flux_tui.core.text.describe import WHO_WIDTH
 from flux_tui.demo.facts import BadFactError, Condition, nodes_of, parse_condition, parse_text
 
 READ_MIN, READ_PER_CHARACTER = 1.2, 0.035
-"""Seconds that a caption stands at least: a person reads some 30 characters a second when at ease."""
+"""The least seconds for a caption, and more per character: people read about 30 characters a second at ease."""
 
 
 class ScenarioError(Exception):
-    """A scenario that cannot be played: which file, and what is wrong with it."""
+    """A scenario cannot be played. The message says which file and why."""
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of what a scenario is made of."""
+    """The base of all parts of a scenario."""
 
 
 class Nodes(_Part, frozen=True, kw_only=True):
@@ -32,18 +32,18 @@ class Nodes(_Part, frozen=True, kw_only=True):
     name: str
     count: int = 1
     settings: dict[str, object] = {}
-    """As in a home's settings.toml."""
+    """Settings as in settings.toml of a home."""
     latency: float = 0.0
-    """Seconds that each byte takes to this node, one way, for whoever joins it: by a relay (delay.py)."""
+    """Seconds that each byte takes to this node, one way, for a peer that joins it through a relay (delay.py)."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the nodes, one by one."""
+        """The names of the nodes."""
         return (self.name,) if self.count == 1 else tuple(f"{self.name}{n + 1}" for n in range(self.count))
 
 
 class Content(_Part, frozen=True, kw_only=True):
-    """A file of random bytes, or a heap of loose chunks (`count` of `size`), made when the demo starts."""
+    """A file of random bytes, or a heap of loose chunks (`count` of `size`). It is made when the demo starts."""
 
     name: str
     size: str
@@ -51,7 +51,7 @@ class Content(_Part, frozen=True, kw_only=True):
 
     @property
     def bytes(self) -> int:
-        """Of the file, or of each chunk."""
+        """The size of the file, or of each chunk."""
         return parse_size(self.size)
 
 
@@ -63,62 +63,62 @@ class Join(_Part, tag="join", tag_field="do", frozen=True, kw_only=True):
 
 
 class Add(_Part, tag="add", tag_field="do", frozen=True, kw_only=True):
-    """Nodes share a file or heap."""
+    """Nodes share a file or a heap."""
 
     nodes: list[str]
     content: str
 
 
 class Get(_Part, tag="get", tag_field="do", frozen=True, kw_only=True):
-    """Nodes push an intent for a file, by its root alone."""
+    """Nodes push a want for a file, by its root alone."""
 
     nodes: list[str]
     content: str
 
 
 class Want(_Part, tag="want", tag_field="do", frozen=True, kw_only=True):
-    """Nodes push an intent for every chunk of a heap, all at once; or one after the other."""
+    """Nodes push a want for every chunk of a heap, all at once or one after the other."""
 
     nodes: list[str]
     content: str
     every: float = 0.0
-    """Seconds between two; 0: all in one push."""
+    """Seconds between two wants. 0: all in one push."""
 
 
 class OneByOne(_Part, tag="one_by_one", tag_field="do", frozen=True, kw_only=True):
-    """Nodes fetch a heap the blocking way: want one, wait until it is there, then the next."""
+    """Nodes fetch a heap in the blocking way: want one chunk, wait until it is there, then want the next."""
 
     nodes: list[str]
     content: str
 
 
 class Limit(_Part, tag="limit", tag_field="do", frozen=True, kw_only=True):
-    """Nodes let others have so many bytes a second from now on; 0: as many as there are."""
+    """Nodes limit their upload to this many bytes a second from now on. 0: no limit."""
 
     nodes: list[str]
     rate: str
 
 
 class Kill(_Part, tag="kill", tag_field="do", frozen=True, kw_only=True):
-    """kill -9."""
+    """Nodes are killed with SIGKILL."""
 
     nodes: list[str]
 
 
 class Freeze(_Part, tag="freeze", tag_field="do", frozen=True, kw_only=True):
-    """SIGSTOP: the process is there, and does nothing."""
+    """Nodes are frozen with SIGSTOP: the process exists, and does nothing."""
 
     nodes: list[str]
 
 
 class Thaw(_Part, tag="thaw", tag_field="do", frozen=True, kw_only=True):
-    """SIGCONT."""
+    """Frozen nodes go on (SIGCONT)."""
 
     nodes: list[str]
 
 
 class Start(_Part, tag="start", tag_field="do", frozen=True, kw_only=True):
-    """Start nodes that were killed, on the homes that they left; or that were kept for later."""
+    """Nodes start: killed ones in the homes that they left, or those listed in `later`."""
 
     nodes: list[str]
 
@@ -130,7 +130,7 @@ class Leave(_Part, tag="leave", tag_field="do", frozen=True, kw_only=True):
 
 
 class Hold(_Part, tag="hold", tag_field="do", frozen=True, kw_only=True):
-    """Nodes push an intent that others keep replicas of a file."""
+    """Nodes ask others to keep replicas of a file."""
 
     nodes: list[str]
     content: str
@@ -141,27 +141,29 @@ Action: TypeAlias = Join | Add | Get | Want | OneByOne | Limit | Kill | Freeze |
 
 
 Panel: TypeAlias = Literal["series", "pending", "noes", "retries", "peers", "throughput"]
-"""The dashboard's panels."""
+"""The panels of the dashboard."""
 
 
 class Step(_Part, frozen=True, kw_only=True):
-    """Something is said, something is done, something is seen."""
+    """A step: it shows a caption, runs actions, and waits for conditions."""
 
     caption: str
-    """What is about to happen. `{fact}` is replaced by what the series says at that moment; lines are not broken at
-    U+00A0, as between the words of a command.
+    """The caption: what is about to happen.
+
+    `{fact}` is replaced by its value in the series at that moment. Lines are not broken at U+00A0, as between
+    the words of a command.
     """
     actions: list[Action] = []
     until: list[str] = []
-    """Conditions, all of which have to hold at the same time; see facts.py."""
+    """Conditions that all have to hold at the same time; see facts.py."""
     within: float = 20.0
-    """Seconds for that, on a busy machine."""
+    """The most seconds until they hold, on a busy machine."""
     seen: str = ""
-    """What was observed."""
+    """The caption after the conditions held: what was observed."""
     look: str | None = None
-    """Whose home the screen shows from here on."""
+    """The node whose home the screen shows from this step on."""
     panel: Panel | None = None
-    """Where what is told can be seen."""
+    """The panel that shows the subject of the caption."""
 
 
 class Lane(_Part, frozen=True, kw_only=True):
@@ -173,7 +175,7 @@ class Lane(_Part, frozen=True, kw_only=True):
 
 
 class Scenario(_Part, frozen=True, kw_only=True):
-    """All of a file."""
+    """A whole scenario file."""
 
     title: str
     about: str
@@ -185,20 +187,20 @@ class Scenario(_Part, frozen=True, kw_only=True):
     lanes: list[Lane] = []
     steps: list[Step]
     outcome: list[str]
-    """Conditions of the stated outcome, checked at the end."""
+    """The conditions of the stated outcome, checked at the end."""
     stated: str
     """The outcome in words."""
     later: list[str] = []
-    """Nodes that are not started at the beginning."""
+    """Nodes that do not start at the beginning."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of all nodes."""
+        """The names of all nodes."""
         return tuple(name for nodes in self.nodes for name in nodes.names)
 
 
 def names() -> tuple[str, ...]:
-    """The scenarios that there are, in the order in which to see them."""
+    """Return the names of all scenarios, in the order in which to watch them."""
     found = [item.name[:-5] for item in _folder().iterdir() if item.name.endswith(".toml")]
     return tuple(name for name in ORDER if name in found) + tuple(sorted(set(found) - set(ORDER)))
 
@@ -207,14 +209,14 @@ ORDER = ("hello", "storm", "blackout", "race", "ten-thousand", "hold")
 
 
 def load(name: str) -> Scenario:
-    """A scenario by its name. Raises ScenarioError."""
+    """Load a scenario by its name. Raise ScenarioError."""
     if name not in names():
         raise ScenarioError(f"there is no scenario {name!r}: there are {', '.join(names())}")
     return parse(name, (_folder() / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def parse(name: str, text: str) -> Scenario:
-    """A scenario from its text. Raises ScenarioError."""
+    """Parse a scenario. Raise ScenarioError."""
     try:
         found = msgspec.convert(tomllib.loads(text), Scenario)
         _check(found)
@@ -224,12 +226,12 @@ def parse(name: str, text: str) -> Scenario:
 
 
 def conditions(texts: list[str]) -> list[Condition]:
-    """Conditions, ready to be asked."""
+    """Parse conditions."""
     return [parse_condition(text) for text in texts]
 
 
 def reading_time(text: str) -> float:
-    """Seconds for a caption to be read."""
+    """Return the seconds that a person needs to read a caption."""
     return READ_MIN + READ_PER_CHARACTER * len(text)
 
 

@@ -1,7 +1,7 @@
-"""The demo under the dashboard: the watched node's home on the screen, the player's words above the footer.
+"""The demo under the dashboard: the home of the watched node, with captions above the footer.
 
-The first frame waits for nothing: the nodes are started from a thread while it is painted. No libp2p and no
-trio is imported in this process.
+The first frame waits for nothing: a thread starts the nodes while it is painted. This process imports neither
+libp2p nor trio.
 """
 
 import threading
@@ -18,44 +18,45 @@ from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.series.narration import Caption
 
 BAR = 12
-"""Columns of a lane's bar."""
+"""Columns of the bar of a lane."""
 LEAVE_SECONDS = 2.0
-"""After the outcome can have been read, where the demo ends by itself."""
+"""Seconds after the reading time of the outcome, until a demo that ends by itself ends."""
 
 
 class Story:
-    """What the player says, as the dashboard asks for it (a `ui.place.Narrator`)."""
+    """The captions of the player, as the narrator of the dashboard (`ui.series.narration.Narrator`)."""
 
     def __init__(self, player: Player, leave: Callable[[], None] | None) -> None:
         self._player = player
         self._leave = leave
-        """Called once the outcome has stood long enough; None: the person leaves."""
+        """Called when the outcome was shown long enough. None: the person leaves."""
         self._over_since: float | None = None
 
     @property
     def caption(self) -> Caption:
-        """What to say now."""
+        """The caption to show now."""
         telling, held, back = self._player.shown()
         if telling.over and self._leave is not None:
             now = time.monotonic()
             self._over_since = self._over_since or now
             if now - self._over_since > LEAVE_SECONDS + reading_time(telling.text) / self._player.speed:
                 self._leave()
-        lanes = "   ".join(map(lane_text, telling.lanes))  # one line: a small terminal has three
+        # one line: a small terminal has three lines for captions
+        lanes = "   ".join(map(lane_text, telling.lanes))
         text = f"{telling.text}\n{lanes}" if lanes else telling.text
         return Caption(text, telling.step, telling.steps, held, back, telling.look, telling.panel)
 
     def move(self, by: int) -> None:
-        """On, or back."""
+        """Go to the next caption, or back."""
         self._player.move(by)
 
     def hold(self) -> None:
-        """Pause, or resume."""
+        """Pause or resume the story."""
         self._player.hold()
 
 
 def lane_text(lane: Lane) -> str:
-    """A lane, drawn."""
+    """Draw a lane."""
     filled = BAR * lane.done // lane.of if lane.of else 0
     return f"{'█' * filled}{'░' * (BAR - filled)} {lane.done:,}/{lane.of:,} {lane.label}"
 
@@ -63,9 +64,9 @@ def lane_text(lane: Lane) -> str:
 def show(
     scenario: Scenario, *, speed: float = 1.0, once: bool = False, crash_log: Path | None = None
 ) -> str | None:
-    """Play it under the dashboard until the person leaves (`once`: until it is over).
+    """Play a scenario under the dashboard until the person leaves (`once`: until it is over).
 
-    Returns why it failed, in a sentence; None: it did not.
+    Returns why it failed, in a sentence, or None.
     """
     swarm = Swarm(scenario)
     player = Player(scenario, swarm, speed=speed)
@@ -75,7 +76,7 @@ def show(
     apps: list[Dashboard] = []
     story = Story(player, (lambda: apps[0].exit(False)) if once else None)
     apps.append(Dashboard(watched, others=others, narrator=story, crash_log=crash_log))
-    # Only the thread waits for the nodes; it dies with this process.
+    # Only the thread waits for the nodes. It ends with this process.
     threading.Thread(target=_play, args=(player, swarm), daemon=True).start()
     try:
         run_dashboard(apps[0])
@@ -90,11 +91,11 @@ def _play(player: Player, swarm: Swarm) -> None:
         swarm.open()
         player.play()
     except (NotSeenError, StoppedError):
-        pass  # the screen says the first, and is gone at the second
+        pass  # the screen shows the first error; at the second, it is gone
 
 
 def place_of(swarm: Swarm, player: Player, member: Member) -> Place:
-    """A node of the swarm, as the dashboard looks at it."""
+    """Return a node of the swarm as a place of the dashboard."""
     return Place(
         title=member.name,
         source=Source.of_file(member.home.database),

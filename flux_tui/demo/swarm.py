@@ -1,7 +1,8 @@
-"""The nodes of a demo, from outside: started, told, killed, frozen; their homes and files in one temporary folder.
+"""The nodes of a demo, from outside: start, order, kill and freeze them. Their homes and files are in one
+temporary folder.
 
-Nothing here waits: orders go to the process that has the nodes (nodes.py) and what comes of them is seen in
-`nodes` and in each node's series. No libp2p and no trio is imported on this side.
+Nothing here waits. Orders go to the process that runs the nodes (nodes.py). Their results appear in `members`
+and in the series of each node. This side imports neither libp2p nor trio.
 """
 
 import json
@@ -24,32 +25,32 @@ from flux_tui.demo.scenario import Content, Scenario
 from flux_tui.home import Home
 
 PREFIX = "flux-tui-demo-"
-"""Of the temporary folder's name."""
+"""The prefix of the temporary folder's name."""
 END_SECONDS = 5.0
-"""For the nodes to be gone at the end; they are killed at once."""
+"""Seconds for the nodes to end. They are killed at once."""
 OTHERS_SECONDS = 0.2
-"""Between two looks at the nodes that are not on the screen."""
+"""Seconds between two reads of the nodes that are not on the screen."""
 PIECE = 1 << 20
 
 
 @dataclass
 class Member:
-    """A node as far as it is known from outside."""
+    """A node, as known from outside."""
 
     name: str
     home: Home
     settings: dict[str, object]
     latency: float = 0.0
     pid: int | None = None
-    """None: it does not run."""
+    """The process of the node. None: it does not run."""
     addrs: tuple[str, ...] = ()
-    """Where others dial it: through its relay, if it is far away. Empty until it listens."""
+    """The addresses that others dial: those of its relay if it is far away. Empty until it listens."""
     direct: tuple[str, ...] = ()
-    """Where it listens itself."""
+    """The addresses at which the node itself listens."""
     failed: str | None = None
     frozen: bool = False
     starting: bool = True
-    """Until it listens, or is gone, or failed."""
+    """Whether it is starting: True until it listens, ends or fails."""
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,14 +58,14 @@ class Member:
 
 
 class Swarm:
-    """All nodes of a scenario. Use it as a context: at its end nothing is left."""
+    """All nodes of a scenario. Use it as a context manager: at its end nothing is left."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         self.contents: dict[str, Made] = {}
         self.members = {
-            # Short, so that each home has room for its command socket.
+            # The path is short, so that each home has room for its command socket.
             name: Member(
                 name,
                 Home(self.folder / "h" / name),
@@ -76,7 +77,7 @@ class Swarm:
             for name in nodes.names
         }
         self.names: dict[PeerId, str] = {}
-        """What the scenario calls the nodes, by what they call themselves; grows as they listen."""
+        """The names of the nodes by peer id. It grows as nodes start to listen."""
         self._polled = 0.0
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -92,10 +93,10 @@ class Swarm:
         self.close()
 
     def open(self) -> None:
-        """Start the process that has the nodes; returns at once."""
+        """Start the process that runs the nodes. Return at once."""
         (self.folder / "h").mkdir(mode=0o700)
         with self._lock, (self.folder / "nodes.log").open("ab") as log:
-            # A session of its own: a terminal's signals are for the demo, which ends its nodes itself.
+            # It has its own session: signals of a terminal are for the demo, which ends its nodes itself.
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
                 [sys.executable, "-m", "flux_tui.demo.nodes", str(self.folder)],
                 stdin=subprocess.PIPE,
@@ -107,18 +108,19 @@ class Swarm:
             self._listener.start()
 
     def close(self) -> None:
-        """End all nodes and remove all they had. More than once is once."""
+        """End all nodes and remove their files. It may be called more than once."""
         with self._lock:
             process, self._process = self._process, None
         if process is not None:
             assert process.stdin is not None
             with suppress(OSError):
-                process.stdin.close()  # it then kills its nodes, removes the folder, and ends
+                process.stdin.close()  # the process then kills its nodes, removes the folder, and ends
             try:
                 process.wait(END_SECONDS)
             except subprocess.TimeoutExpired:
                 process.terminate()
-            # Reports end when the last node is gone. One that outlives the process which started it still writes.
+            # Reports end when the last node is gone: a node may outlive the process that started it, and
+            # write.
             self._listener.join(END_SECONDS)
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -135,7 +137,7 @@ class Swarm:
             peer = member.direct[0].rpartition("/p2p/")[2]
             member.addrs = (f"/ip4/127.0.0.1/tcp/{told['port']}/p2p/{peer}",)
         elif name != told["name"]:
-            pass  # a relay's pid, or its end
+            pass  # the pid of a relay, or its end
         elif "pid" in told:
             member.pid = told["pid"]
         elif "addrs" in told:
@@ -155,22 +157,22 @@ class Swarm:
     def _order(self, **order: object) -> None:
         with self._lock:
             if self._process is not None and self._process.stdin is not None:
-                with suppress(OSError):  # its end is seen elsewhere
+                with suppress(OSError):  # the end of the process is noticed elsewhere
                     self._process.stdin.write(json.dumps(order).encode() + b"\n")
                     self._process.stdin.flush()
 
     # ── what a scene is asked ───────────────────────────────────────────────────────────────────
 
     def watch(self, node: str) -> Watch:
-        """A node's series, as far as it was read."""
+        """Return the series of a node, as far as it was read."""
         return self.members[node].watch
 
     def alive(self, node: str) -> bool:
-        """Whether its process runs."""
+        """Return whether the process of a node runs."""
         return self.members[node].pid is not None
 
     def latency(self, node: str) -> float:
-        """Seconds to it, one way, for whoever joined it."""
+        """Return the seconds to a node, one way, for a peer that joined it."""
         return self.members[node].latency
 
     @property
@@ -179,8 +181,11 @@ class Swarm:
         return tuple(self.members)
 
     def poll(self, first: str | None = None) -> None:
-        """Read what is new in the series. `first`: the node that is read at each call, the others only a few
-        times a second, so that little is taken from those who do the work."""
+        """Read new entries of the series.
+
+        `first` is read at each call. The other nodes are read only a few times a second, to take little time
+        from the nodes at work.
+        """
         if first is not None:
             self.members[first].watch.poll()
             if time.monotonic() - self._polled < OTHERS_SECONDS:
@@ -189,14 +194,14 @@ class Swarm:
         for member in self.members.values():
             member.watch.poll()
         for name, made in self.contents.items():
-            if not made.cids:  # a file's root is known as soon as somebody has added it
+            if not made.cids:  # the root of a file is known as soon as a node has added it
                 roots = (known.root for member in self.members.values()
                          for known in member.watch.state.objects.values() if known.name == name)  # fmt: skip
                 self.contents[name] = made._replace(cids=tuple(roots)[:1])
 
     @property
     def trouble(self) -> str | None:
-        """What went wrong with a node: one sentence."""
+        """What went wrong with a node, in one sentence."""
         for member in self.members.values():
             if member.failed:
                 return f"the node {member.name} failed: {member.failed}"
@@ -229,24 +234,24 @@ class Swarm:
         self._order(do="thaw", name=name)
 
     def one_by_one(self, name: str, content: str) -> None:
-        """Have a node fetch a heap the blocking way."""
+        """Order a node to fetch a heap in the blocking way."""
         listing = self.folder / f"{content}.cids"
         listing.write_text("\n".join(self.contents[content].cids))
         self._order(do="fetch", name=name, cids=str(listing))
 
     def push(self, name: str, *commands: cmd.Command) -> None:
-        """Push commands into a node. Raises HomeError."""
+        """Push commands into a node. Raise HomeError."""
         self.members[name].home.push(*commands)
 
     def place_for(self, name: str, content: str) -> Path:
-        """Where a node puts a file that it gets."""
+        """Return the path where a node puts a file that it fetches."""
         folder = self.folder / "got" / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder / content
 
 
 RELAY = "~relay"
-"""What a relay's name ends in."""
+"""The end of a relay's name."""
 
 
 def _make(folder: Path, content: Content) -> Made:

@@ -26,7 +26,7 @@ from flux_tui.store.series import SeriesReader
 
 POLL_SECONDS = 0.05
 TAKE_BACK_SECONDS = 2.0
-"""For a node to say what became of an add that was interrupted."""
+"""Seconds for a node to answer about an add that was interrupted."""
 
 
 @click.command(
@@ -49,7 +49,7 @@ def add(paths: tuple[Path, ...], home: Path | None, as_json: bool) -> None:
     for path in paths:
         absolute = literal_path(path)
         if absolute.name in ("", ".."):
-            absolute = absolute.resolve()  # it is shared under its own name
+            absolute = absolute.resolve()  # an object is shared under its own name
         added = _add(place, absolute)
         reader = open_series(place)
         state = fold(reader)
@@ -67,7 +67,7 @@ def _add(home: Home, path: Path) -> ev.ObjectAdded:
     while (owner := home.running()) is not None:
         if home.listening():
             return _push_add(home, path)
-        # A node that is just starting, or somebody else who adds while no node runs.
+        # A node is just starting, or another process adds while no node runs.
         if time.monotonic() > deadline:
             raise Failure(
                 f"the home {home.path} is in use by the process with pid {owner}: wait until it is done"
@@ -86,7 +86,7 @@ def _add(home: Home, path: Path) -> ev.ObjectAdded:
 
 
 def _push_add(home: Home, path: Path) -> ev.ObjectAdded:
-    """Have the running node read it, and follow the series until it is done."""
+    """Ask the running node to add the path, and follow the series until it is done."""
     from flux_tui.cli.progress import Progress
 
     reader = open_series(home)
@@ -125,14 +125,14 @@ def _push_add(home: Home, path: Path) -> ev.ObjectAdded:
 def _take_back(
     home: Home, reader: SeriesReader, state: State, path: Path, mark: str, shared_before: Collection[Cid]
 ) -> None:
-    """Interrupted: have the node read no more of it, or share it no more, if it was done in that moment."""
+    """Undo an interrupted add: the node stops reading, or stops sharing what it has just added."""
     done: list[Entry] = []
 
     def see(entry: Entry) -> None:
         if isinstance(entry.event, ev.AddCancelled | ev.ObjectAdded) and entry.event.by == mark:
             done.append(entry)
 
-    with contextlib.suppress(HomeError):  # then nothing reads it any more
+    with contextlib.suppress(HomeError):  # then no node reads it any more
         home.push(cmd.CancelAdd(str(path), mark))
         deadline = time.monotonic() + TAKE_BACK_SECONDS
         while not done and time.monotonic() < deadline:
@@ -148,11 +148,11 @@ def _take_back(
 
 
 def _addrs_of_a_stopped_node(home: Home, state: State) -> tuple[str, ...]:
-    """Where it will be reached when it runs again: at the addresses that this machine has today."""
+    """Return the addresses at which the node will listen when it runs again: those of this machine today."""
     port = home.last_port()
     listen = Settings.load(home).listen_addrs(home)
     if state.peer_id is None or port is None or not any(f"/tcp/{port}/" in addr for addr in state.addrs):
-        return state.addrs  # it listened where it was told to
+        return state.addrs  # it listened at addresses that the person chose
     from flux_tui.net.addresses.own_addrs import dialable
 
     relayed = tuple(addr for addr in state.addrs if "/p2p-circuit/" in addr)

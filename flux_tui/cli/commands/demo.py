@@ -1,4 +1,4 @@
-"""`flux-tui demo`: swarms of real nodes on this machine, narrated; to watch, to check, to record."""
+"""`flux-tui demo`: play swarms of real nodes on this machine, with captions; or check or record them."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ MIN_COLUMNS, MIN_ROWS = 60, 20
 
 
 class _Size(click.ParamType[tuple[int, int]]):
-    """`120x40`."""
+    """A size such as `120x40`."""
 
     name = "size"
 

@@ -1,4 +1,4 @@
-"""`flux-tui get`: push the intents and watch the series until it is there."""
+"""`flux-tui get`: push the want, and watch the series until the object is whole."""
 
 import contextlib
 import os
@@ -43,13 +43,13 @@ from flux_tui.store.series import SeriesReader, StoreError
 
 POLL_SECONDS = 0.05
 JSON_SECONDS = 0.5
-"""Between two lines of progress for a program."""
+"""Seconds between two lines of progress for a program."""
 LOOK_BACK = 2_000
-"""Entries in which it is looked for what became of the ticket's addresses so far."""
+"""How many past entries are searched for results of dialling the ticket's addresses."""
 SETTLE_SECONDS = 2.0
-"""For the node to have taken, or taken back, a want."""
+"""Seconds for the node to take a want, or to cancel it."""
 REDIAL_SECONDS = 30.0
-"""At most, between two tries to dial an address (net/flux/host.py)."""
+"""The most seconds between two tries to dial an address (net/flux/host.py)."""
 
 
 @click.command(
@@ -97,9 +97,9 @@ def get(
 
 
 def _ask_for_room(ticket: Ticket, path: Path, keep_free: int) -> None:
-    """Whether the disk has room for it. If not, a person may want it all the same; a script hears so.
+    """Check that the disk has room for the object. If not, ask the person; without a terminal, fail.
 
-    What came of it before takes no more room than it has already.
+    The parts that are already on the disk need no more room.
     """
     if ticket.size is None:
         return
@@ -118,7 +118,7 @@ def _ask_for_room(ticket: Ticket, path: Path, keep_free: int) -> None:
 
 
 def _blocks(path: Path) -> int:
-    """Bytes that a file or folder takes on its disk."""
+    """Return the bytes that a file or folder takes on its disk."""
     try:
         inside = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
         return sum(os.lstat(one).st_blocks * 512 for one in (path, *inside))
@@ -127,10 +127,13 @@ def _blocks(path: Path) -> int:
 
 
 def _target(home: Home, ticket: Ticket, output: Output | None) -> tuple[Path, bool]:
-    """Where it is to stand, and whether it stands there already. Raises Failure if something else does."""
+    """Return the path for the object, and whether the object is already there.
+
+    Raises Failure if something else is there.
+    """
     name = Path((ticket.name or "").replace("\0", "")).name
     if name in ("", ".."):
-        name = ticket.root  # what the ticket says is no name of a file
+        name = ticket.root  # the ticket's name is no file name
     path = literal_path(name if output is None else output.path)
     if output is not None and output.folder:
         if path.exists() and not path.is_dir():
@@ -139,7 +142,7 @@ def _target(home: Home, ticket: Ticket, output: Output | None) -> tuple[Path, bo
             raise Failure(f"the folder {path.parent} does not exist")
         path = path / name
     elif output is not None and path.is_dir() and not _stands(home, ticket, path):
-        path = path / name  # it is a folder for it, not the folder that was fetched
+        path = path / name  # the path is a folder to put the object into, not the object
     if ".." in path.parts:
         path = path.parent.resolve() / path.name
     if not is_text(str(path)):
@@ -154,7 +157,7 @@ def _target(home: Home, ticket: Ticket, output: Output | None) -> tuple[Path, bo
 
 
 def _stands(home: Home, ticket: Ticket, path: Path) -> bool:
-    """Whether this very object was put at the path. Raises Failure if it was changed since."""
+    """Return whether this object is at the path. Raise Failure if it was changed there."""
     if not home.database.exists():
         return False
     found = standing(home.database, ticket.root, path)
@@ -172,7 +175,7 @@ def _stands(home: Home, ticket: Ticket, path: Path) -> bool:
 
 
 class _Fetching:
-    """One `get`: the want that it pushes, and what the series tells of it."""
+    """One `get`: the want that it pushes, and what the series says about it."""
 
     def __init__(self, home: Home, reader: SeriesReader, ticket: Ticket, path: Path, as_json: bool) -> None:
         from flux_tui.cli.progress import Progress
@@ -188,15 +191,18 @@ class _Fetching:
         for entry in reader.read_before(reader.last_seq() + 1, LOOK_BACK):
             self._dials.see(entry)
         self._mine = False
-        """Whether it was this want that had the node begin."""
+        """Whether this want made the node start the fetch."""
         self._whole: ev.ObjectCompleted | None = None
         self._trouble: str | None = None
-        """Why it cannot be had: one sentence."""
+        """Why the fetch failed, in one sentence."""
         self._told_at = 0.0
         self._bar = Progress(ticket.name or short(ticket.root), quiet=as_json)
 
     def run(self, go_on: bool) -> ev.ObjectCompleted:
-        """Until it is whole. However this ends before, the want is taken back, unless the node is to go on."""
+        """Wait until the object is whole.
+
+        If this ends earlier, the want is cancelled, unless the node is to go on.
+        """
         ticket = self._ticket
         want = cmd.Get(
             ticket.root, str(self._path), ticket.name, ticket.size, addrs=ticket.addrs, by=self._mark
@@ -206,7 +212,7 @@ class _Fetching:
             with self._bar:
                 return self._follow()
         except BaseException as error:
-            with contextlib.suppress(HomeError, StoreError):  # then nothing is left to be taken back
+            with contextlib.suppress(HomeError, StoreError):  # then there is no want left to cancel
                 self._leave(go_on, ended=isinstance(error, KeyboardInterrupt))
             raise
 
@@ -250,7 +256,7 @@ class _Fetching:
             print_json({"event": "progress", "bytes": done, "size": size, "waiting_for": note})
 
     def _leave(self, go_on: bool, *, ended: bool) -> None:
-        """Take the want back, and say what becomes of it."""
+        """Cancel the want, and say what happens next."""
         root = self._ticket.root
         self._wait(lambda: self._mine or root in self._state.pending or self._trouble is not None)
         pending = root in self._state.pending
@@ -267,7 +273,7 @@ class _Fetching:
             say("Interrupted. What came is kept: the same command goes on where it was.")
 
     def _wait(self, what: Callable[[], bool]) -> None:
-        """For the series to say so, a moment at most."""
+        """Wait at most SETTLE_SECONDS until the series shows it."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while not what() and time.monotonic() < deadline and self._home.running() is not None:
             time.sleep(POLL_SECONDS)
@@ -281,12 +287,12 @@ def _amount(found: ObjectState | None, ticket: Ticket) -> tuple[int, int]:
 
 
 class Dials:
-    """What became of the ticket's addresses."""
+    """The results of dialling the ticket's addresses."""
 
     def __init__(self, ticket: Ticket) -> None:
         self._addrs = ticket.addrs
         self.failed: str | None = None
-        """Why the last one that failed did, in words; None once one answers."""
+        """Why the last failed address did not answer. None once one answers."""
 
     def see(self, entry: Entry) -> None:
         match entry.event:
@@ -301,7 +307,7 @@ class Dials:
 
 
 def waiting_for(state: State, ticket: Ticket, now: float, unreachable: str | None = None) -> str:
-    """What a fetch that does not move waits for, in words; empty while chunks are under way.
+    """Say what a fetch without progress waits for. Return an empty string while nothing is wanted.
 
     `unreachable`: why the ticket's addresses do not answer.
     """

@@ -1,4 +1,4 @@
-"""`flux-tui node`: a node with no screen, in the foreground."""
+"""`flux-tui node`: run a node in the foreground, without a dashboard."""
 
 import logging
 from pathlib import Path
@@ -40,7 +40,7 @@ def node(home: Path | None, verbose: bool, **flags: Any) -> None:
     if settings.low_priority:
         step_back()
 
-    # Trio and libp2p take most of a second to import: only here.
+    # Trio and libp2p take most of a second to import, so only this command imports them.
     import trio
 
     from flux_tui.node.bulk import settled

@@ -1,4 +1,4 @@
-"""`want`, `hold`, `release`, `cancel`, `retry`, `join`, `stop`: push one thing and return at once."""
+"""Commands that only push: `want`, `hold`, `release`, `cancel`, `retry`, `join`, `limit`, and `stop`."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -31,7 +31,7 @@ from flux_tui.home import Home, NoNodeError
 
 STOP_SECONDS = 10.0
 SETTLE_SECONDS = 0.3
-"""For what was pushed just before to be in the series."""
+"""Seconds for earlier commands to reach the series."""
 
 
 @click.command()
@@ -95,7 +95,7 @@ def release(cids: tuple[str, ...], home: Path | None) -> None:
     others = set(wrong)
     if rest := tuple(cid for cid in found if cid not in others):
         for part in in_parts(rest):
-            place.push(cmd.Release(part))  # of what the series does not know, it will tell
+            place.push(cmd.Release(part))  # the node reports CIDs that the series does not know
         say(f"pushed {counted(len(rest), 'release')}")
     if wrong:
         why = "held neither by others for this home nor here for others, so there is nothing to release"
@@ -123,7 +123,7 @@ def cancel(cids: tuple[str, ...], home: Path | None) -> None:
 
 
 def settled(home: Home, known: Callable[[State], bool]) -> State:
-    """The state; what was pushed just now is given a moment to be in the series."""
+    """Return the state, after a short wait for earlier commands to reach the series."""
     reader = open_series(home)
     try:
         state = fold(reader)
@@ -137,7 +137,7 @@ def settled(home: Home, known: Callable[[State], bool]) -> State:
 
 
 def what_instead(state: State, cids: Iterable[Cid]) -> str:
-    """Which command is for these: the rest of a sentence that says which one is not."""
+    """Return the end of an error sentence, which names the right command for these CIDs."""
     for cid in cids:
         known, pending = state.objects.get(cid), state.pending.get(cid)
         if pending is not None and not pending.held:
@@ -179,7 +179,7 @@ def join(addrs: tuple[str, ...], home: Path | None, **flags: Any) -> None:
 
 
 def limits(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of `limit`."""
+    """Add the options of `limit`."""
     for option in reversed(limit_options()):
         command = option(command)
     return command

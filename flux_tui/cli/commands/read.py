@@ -42,7 +42,10 @@ def state(at: int | None, home: Path | None, as_json: bool) -> None:
 
 
 def _now(found: State, running: bool) -> float:
-    """What countdowns are counted from. A node that does not run cannot tell that the clock was set back since."""
+    """Return the time from which countdowns count.
+
+    A stopped node cannot record that the clock was set back, so its last entry is the earliest time.
+    """
     return time.time() if running else max(time.time(), found.at)
 
 
@@ -62,7 +65,7 @@ def series(follow: bool, start: int, kinds: tuple[str, ...], home: Path | None, 
             raise Failure(f"{kind!r} is no kind of entry; there are: {', '.join(sorted(EVENT_KINDS))}")
     reader = open_series(the_home(home))
     last = reader.last_seq()
-    if start > last + 1 and not follow:  # the next one may be asked for: there is nothing new then
+    if start > last + 1 and not follow:  # the number after the last entry is allowed: it means nothing new
         raise Failure(f"there is no entry {start}: the series ends with {last}")
     names = NO_NAMES if as_json else StateNames(fold(reader))
     show: Callable[[Entry], None] = (

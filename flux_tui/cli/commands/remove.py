@@ -29,7 +29,7 @@ from flux_tui.paths import literal_path
 
 POLL_SECONDS = 0.05
 FREE_SECONDS = 3.0
-"""For a running node to free what it removed. It goes on by itself, however long that takes."""
+"""Seconds to wait for a running node to free the chunks. The node goes on by itself afterwards."""
 
 
 @click.command(
@@ -58,7 +58,7 @@ def remove(roots: tuple[str, ...], home: Path | None, as_json: bool) -> None:
 
 
 class _Outcome:
-    """What became of each."""
+    """The outcome for each object."""
 
     def __init__(self, roots: tuple[Cid, ...]) -> None:
         self._open = dict.fromkeys(roots)
@@ -68,16 +68,16 @@ class _Outcome:
 
     @property
     def done(self) -> bool:
-        """Whether all is known."""
+        """Whether the outcome of each object is known."""
         return len(self._errors) + len(self._freed) >= len(self._open)
 
     @property
     def told(self) -> bool:
-        """Whether each is removed, or will not be; what is freed may take longer."""
+        """Whether each object is removed or refused. Freeing its chunks may take longer."""
         return len(self._errors) + len(self._removed) >= len(self._open)
 
     def see(self, event: Event) -> None:
-        """An entry of this command."""
+        """Take in an entry about this command."""
         match event:
             case ev.ObjectRemoved():
                 self._removed[event.root] = event
@@ -89,7 +89,7 @@ class _Outcome:
                 pass
 
     def tell(self, home: Home, as_json: bool) -> None:
-        """Raises Failure for what could not be removed."""
+        """Print the outcome. Raise Failure for objects that could not be removed."""
         running = home.running() is not None
         for root, removed in self._removed.items():
             freed = self._freed.get(root)
@@ -118,7 +118,10 @@ class _Outcome:
 
 
 def _roots(home: Home, texts: tuple[str, ...]) -> list[Cid]:
-    """The CIDs that these name. What is no CID may be the name or path of something shared: then it says so."""
+    """Return the CIDs that the arguments name.
+
+    An argument that is no CID may be the name or path of a shared object. Then the error names its CID.
+    """
     found: list[Cid] = []
     for text in texts:
         if text == "-":
@@ -145,8 +148,11 @@ def _called(home: Home, text: str) -> Cid | None:
 
 
 def _remove(home: Home, command: cmd.Remove, outcome: _Outcome) -> list[Event]:
-    """Have it done by the node that runs, else here. Returns what the latter appended."""
-    open_series(home).close()  # nothing is there yet: said before a home is made
+    """Remove objects through the running node, or else in this process.
+
+    Return the entries that this process appended.
+    """
+    open_series(home).close()  # fails if there is no home yet, before one is made
     deadline = time.monotonic() + START_SECONDS
     while (owner := home.running()) is not None:
         if home.listening():

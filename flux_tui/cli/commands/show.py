@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from flux_tui.ui.dashboard.place import Place
 
 LEAVING_SECONDS = 0.1
-"""For a node that is told to stop to be gone; if it needs longer, nobody waits for it."""
+"""Seconds to wait for a node to stop. A slower one goes on stopping alone."""
 
 
 @click.command()
@@ -42,9 +42,9 @@ def replay(file: Path, mask: bool, home: Path | None) -> None:
     if not path.is_file():
         raise Failure(f"there is no series at {path}")
 
-    SeriesReader.open(path).close()  # what is wrong with it is said before the screen is taken
+    SeriesReader.open(path).close()  # report errors in the file before Textual takes the screen
     need_terminal("the dashboard", "`flux-tui state` and `flux-tui series` print a home's, in words")
-    gc.disable()  # until the dashboard has settled: modules, classes and styles stay
+    gc.disable()  # until `collector.settle`: modules, classes and styles stay
     from flux_tui.ui.dashboard.app import run_dashboard
     from flux_tui.ui.dashboard.place import Place
     from flux_tui.ui.series.cursor import Source
@@ -56,11 +56,11 @@ def replay(file: Path, mask: bool, home: Path | None) -> None:
 
 
 def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = False) -> None:
-    """The dashboard of a home; a node is started beside it, not before it."""
+    """Show the dashboard of a home. Its node is started at the same time, not before."""
     need_terminal(
         "the dashboard", "`flux-tui state` prints what it shows, `flux-tui node` runs a node without it"
     )
-    gc.disable()  # until the dashboard has settled: modules, classes and styles stay
+    gc.disable()  # until `collector.settle`: modules, classes and styles stay
     from flux_tui.ui.dashboard.app import run_dashboard
     from flux_tui.ui.dashboard.place import Place
     from flux_tui.ui.series.cursor import Source
@@ -79,14 +79,15 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
     )
     app = dashboard(place, here, masked=masked)
     if here.listening():
-        apply_to_running(here, node_flags(flags))  # what it cannot do is said before the screen is taken
+        # report what it cannot change before Textual takes the screen
+        apply_to_running(here, node_flags(flags))
     else:
         starter.start()
     stays = True
     try:
         stays = run_dashboard(app)
     except Ended as ended:
-        stays = ended.number == signal.SIGHUP  # the terminal is gone, which is nothing to the node
+        stays = ended.number == signal.SIGHUP  # the terminal is gone, which does not concern the node
         raise
     finally:
         if not stays:
@@ -95,13 +96,13 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
 
 
 def _end(app: "Dashboard") -> None:
-    """End with the dashboard's status: 1 where it failed."""
+    """End with the status of the dashboard: 1 if it failed."""
     if app.return_code:
         click.get_current_context().exit(app.return_code)
 
 
 def dashboard(place: "Place", home: Home, *, masked: bool = False) -> "Dashboard":
-    """The dashboard as the home's settings have it. Raises SettingsError."""
+    """Make the dashboard with the settings of the home. Raise SettingsError."""
     from flux_tui.ui.dashboard.app import Dashboard
     from flux_tui.ui.keys import Keys
     from flux_tui.ui.rows.glyphs import for_this_terminal
@@ -127,42 +128,47 @@ def dashboard(place: "Place", home: Home, *, masked: bool = False) -> "Dashboard
 
 
 def crash_log_of(home: Home) -> Path:
-    """Where a fault of the dashboard is reported: in the home, if there is one."""
+    """Return the file for the report of a dashboard error: in the home, if there is one."""
     return home.crash_log if home.path.is_dir() else Path(tempfile.gettempdir()) / "flux-tui-crash.log"
 
 
 class Starter:
-    """Has a node of a home running, without anybody waiting for it; and stops it, if it was started here."""
+    """Starts the node of a home in a thread, so that nobody waits. It can stop a node that it started."""
 
     def __init__(self, home: Home, flags: dict[str, Any]) -> None:
         self._home = home
         self._flags = flags
         self._tried: list[str] | None = None
-        """The flags that the last start was given; None: those from the command line."""
+        """The flags of the last start. None: those of the command line."""
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self.trouble: str | None = None
-        """Why it did not come up: one sentence."""
+        """Why the node did not start, in one sentence."""
 
     @property
     def starting(self) -> bool:
-        """Whether it is on its way."""
+        """Whether a node is being started."""
         return self._thread is not None and self._thread.is_alive()
 
     def start(self, flags: list[str] | None = None) -> None:
-        """Returns at once. The first frame does not wait for a node, which takes a second to come up."""
+        """Start the node in a thread, and return at once.
+
+        The first frame does not wait for a node, which takes a second to start.
+        """
         if not self.starting:
             self.trouble, self._tried = None, flags
             self._thread = threading.Thread(target=self._start, args=(flags,), daemon=True)
             self._thread.start()
 
     def restart(self) -> None:
-        """Start it as it was started last, whoever did: a node that was for this machine only stays so. One that did
-        not come up has left no flags but those that were tried."""
+        """Start the node with the flags of its last start, whoever started it. A loopback-only node stays so.
+
+        If the last start failed, it left no flags, so the flags of that try are used.
+        """
         self.start(self._tried if self.trouble else self._home.last_flags())
 
     def wait(self) -> None:
-        """Until it is up, or why not is known."""
+        """Wait until the node is up or has failed."""
         if self._thread is not None:
             self._thread.join()
 
@@ -178,11 +184,11 @@ class Starter:
         self._process = process
 
     def stop(self) -> None:
-        """End the node that was started here, if one was; however it is, within LEAVING_SECONDS."""
+        """End the node if it was started here. Return within LEAVING_SECONDS in any case."""
         process = self._process
         if process is None or process.poll() is not None:
             return
-        # By a signal, which is the same to it as a pushed Stop, and cannot be held up by a full socket.
+        # The node treats a signal like a pushed Stop. A signal cannot be held up by a full socket.
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(LEAVING_SECONDS)  # after that, it is on its way out: it commits what it has first
+            process.wait(LEAVING_SECONDS)  # after that, it is stopping: it commits its data first

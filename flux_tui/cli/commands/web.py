@@ -1,9 +1,9 @@
 """The dashboard in a browser, on this machine only.
 
-Whoever can open it can push into the node and share any file of this user, so it is guarded as a shell
-would be: it listens on loopback alone, the address that is printed carries a secret which the first visit
-turns into a cookie, and what comes from another site's page (by its Origin, or by a name that it made to
-point here) is refused. Nothing is loaded from elsewhere.
+A person who can open it can push into the node and share any file of this user. So it is guarded like a
+shell. It listens on loopback alone. The printed address carries a secret, which the first visit turns into a
+cookie. A request from a page of another site is refused: its Origin is checked, and the host name by which it
+came. Nothing is loaded from elsewhere.
 """
 
 import asyncio
@@ -33,12 +33,12 @@ HOST = "127.0.0.1"
 SECRET_BYTES = 24
 COOKIE = "flux_tui"
 PAGE = Path(__file__).with_name("page")
-"""Our page around Textual's terminal: it has a title, fits a phone, and takes keys without a click."""
+"""Our page around Textual's terminal. It has a title, fits a phone, and takes keys without a click."""
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline';"
     " img-src 'self' data:; connect-src 'self' ws://{host}; frame-ancestors 'none'"
 )
-"""The page may load from here alone, and stand in nobody's frame."""
+"""The page loads only from this server, and no other site may put it into a frame."""
 
 Handler = Callable[["Request"], Awaitable["StreamResponse"]]
 
@@ -56,7 +56,7 @@ def web(file: Path | None, port: int, mask: bool, home: Path | None, **flags: An
     The first line on stdout is the address to open. Ctrl+C ends it.
     """
     try:
-        import textual_serve  # noqa: F401 - whether it is here
+        import textual_serve  # noqa: F401 - checks that it is installed
     except ImportError:
         raise Failure("the web dashboard is an extra: pip install 'flux-tui[web]'") from None
     listener = _listen(port)
@@ -75,7 +75,7 @@ def web(file: Path | None, port: int, mask: bool, home: Path | None, **flags: An
     command += ["--home", str(place.path)]
     try:
         if starter is not None:
-            # Its node is there before the first page, and stays for as long as any may be opened.
+            # The node runs before the first page, and stays as long as a page may be opened.
             starter.start()
             starter.wait()
             if starter.trouble:
@@ -104,7 +104,7 @@ async def _serve(command: str, listener: socket.socket, title: str) -> None:
     from textual_serve.server import Server
 
     class Quiet(Server):
-        """Without the words that Textual's says at the start."""
+        """Textual's server without its messages at the start."""
 
         async def on_startup(self, app: "Application") -> None:
             pass
@@ -129,7 +129,7 @@ async def _serve(command: str, listener: socket.socket, title: str) -> None:
 
 
 def guard(host: str, secret: str) -> Any:
-    """Lets through who knows the secret, from a page of ours, by an address of ours."""
+    """Make a middleware that passes requests with the secret, from our own page, by our own address."""
     from aiohttp import web as http
 
     port = host.rpartition(":")[2]
@@ -149,7 +149,7 @@ def guard(host: str, secret: str) -> Any:
             and request.path == "/"
             and secrets.compare_digest(given.encode(), secret.encode())
         ):
-            # Out of the address, which ends up in histories and on projectors, and into a cookie.
+            # Move the secret into a cookie: addresses end up in histories and on projectors.
             answer = http.HTTPSeeOther("/")
             answer.set_cookie(f"{COOKIE}_{port}", secret, httponly=True, samesite="Strict")
             raise answer
