@@ -64,7 +64,7 @@ ROUTE_QUEUE = 256
 """Intents waiting to be routed or forwarded by one network; the next is dropped."""
 
 MAX_DIALS = 128
-"""Addresses being dialled at the same time."""
+"""Addresses that are dialled once, at the same time."""
 
 _PUBLIC_KEY = b"\x00\x24\x08\x01\x12\x20"
 """What stands before the 32 bytes of an Ed25519 key in a peer id: an identity multihash of 36 bytes,
@@ -304,7 +304,7 @@ class MemoryNetwork:
             except ValueError as error:
                 self._receiver.on_dial_failed(addr, str(error))
                 return
-            if len(self._dialling) > MAX_DIALS:
+            if not self._dialling[addr] and list(self._dialling.values()).count(False) > MAX_DIALS:
                 self._receiver.on_dial_failed(addr, f"{addr} is not dialled: too many others are just now")
                 return
             places = [(addr, transport), *addrs_of(peer, more)]

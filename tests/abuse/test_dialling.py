@@ -17,7 +17,7 @@ from flux_tui.core.peers.dial_policy import Reach
 from flux_tui.core.series import events as ev
 from flux_tui.core.wire.messages import Have, Want
 from flux_tui.net.addresses import dial_guard
-from flux_tui.net.flux import host
+from flux_tui.net.connections import dials
 from flux_tui.node.node import FluxNode
 from tests.abuse.attacker import Attacker, attacking
 from tests.support.gossip import prune
@@ -136,8 +136,8 @@ async def test_a_ticket_of_addresses_that_are_dead_is_tried_with_patience(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A tenth of the waits, for a tenth of 35 s: of 52 knocks there are 5 rounds and a probe."""
-    monkeypatch.setattr(host, "REDIAL_MIN", host.REDIAL_MIN / 10)
-    monkeypatch.setattr(host, "REDIAL_MAX", host.REDIAL_MAX / 10)
+    monkeypatch.setattr(dials, "REDIAL_MIN", dials.REDIAL_MIN / 10)
+    monkeypatch.setattr(dials, "REDIAL_MAX", dials.REDIAL_MAX / 10)
     async with victim(tmp_path) as node, doors(4) as there:
         peer = a_peer()
         addrs = tuple(there.addr(peer, number) for number in range(4))

@@ -4,7 +4,6 @@ Every exception of libp2p ends here: the receiver gets a sentence, or a link end
 """
 
 import logging
-import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import lru_cache, partial
@@ -23,6 +22,7 @@ from flux_tui.net.addresses.dial_guard import DialGuard, DialRefusedError, by_pe
 from flux_tui.net.addresses.listening import listen_addr, listen_on, listening
 from flux_tui.net.addresses.local_discovery import Mdns, addrs_of, connect_any, parse_peer_addr
 from flux_tui.net.addresses.own_addrs import OwnAddrs
+from flux_tui.net.connections.dials import Dial, Dials
 from flux_tui.net.connections.idle_connections import Guests
 from flux_tui.net.connections.keepalive import Keepalive, probe
 from flux_tui.net.connections.supervisor import Supervisor, Tasks
@@ -40,12 +40,8 @@ log = logging.getLogger(__name__)
 
 DIAL_SECONDS = 10.0
 """Seconds for a dialled peer to have its link up."""
-REDIAL_MIN, REDIAL_MAX = 0.5, 30.0
-"""Seconds between two tries to reach a peer with `keep`; doubling, with jitter."""
 GONE_SECONDS, CLEARED_SECONDS = 2.0, 0.01
 """Seconds for a dead connection to be removed, and between two checks."""
-MAX_DIALS = 128
-"""Addresses dialled at the same time."""
 TOLD = ""
 """The reason where the guard has already reported it, or reported the same a while ago."""
 MAX_DIALLED = 4096
@@ -130,16 +126,6 @@ async def _open(
             nursery.cancel_scope.cancel()
 
 
-class _Dial:
-    """An address that is being dialled."""
-
-    def __init__(self, keep: bool) -> None:
-        self.keep = keep
-        """Whether to try until the peer is connected, and again whenever it is gone."""
-        self.again = trio.Event()
-        """Set when the address is asked for once more: now is a good time to try."""
-
-
 class Libp2pNetwork:
     """Implements `net.port.Network`."""
 
@@ -163,8 +149,7 @@ class Libp2pNetwork:
         self._links = Links(host, receiver, nursery, self._addr_of)
         self._links.close = lambda peer: nursery.start_soon(self._close_peer, peer)
         self.budget: Budget
-        self._dialling: dict[str, _Dial] = {}
-        """Addresses being dialled."""
+        self._dials = Dials()
         self._addr_by_peer: dict[PeerId, str] = {}
         self._probed: dict[str, tuple[float, str | None]] = {}
         """Addresses that were probed, each with the time and the result."""
@@ -234,14 +219,16 @@ class Libp2pNetwork:
         self._receiver.on_found(addr)
 
     def dial(self, addr: str, *, keep: bool = False, more: Sequence[str] = (), hearsay: bool = False) -> None:
-        dial = self._dialling.get(addr)
-        if dial is None:
-            self._dialling[addr] = dial = _Dial(keep)
-            self._nursery.start_soon(self._dial if hearsay else self._dial_for_person, addr, more, dial)
-            return
-        dial.keep |= keep
-        if not hearsay:
-            dial.again.set()
+        dial = self._dials.get(addr)
+        if dial is not None:
+            dial.keep |= keep
+            if not hearsay:
+                dial.hearsay = False
+                dial.again.set()
+        elif (dial := self._dials.add(addr, keep=keep, hearsay=hearsay)) is not None:
+            self._nursery.start_soon(self._dial, addr, more, dial)
+        else:
+            self._receiver.on_dial_failed(addr, f"{addr} is not dialled: too many others are just now")
 
     def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:
         self._links.ban(peer, seconds)
@@ -281,49 +268,52 @@ class Libp2pNetwork:
     async def _on_stream(self, stream: INetStream) -> None:
         await self._links.take(stream)
 
-    async def _dial_for_person(self, addr: str, more: Sequence[str], dial: "_Dial") -> None:
-        with by_person():
-            await self._dial(addr, more, dial)
-
-    async def _dial(self, addr: str, more: Sequence[str], dial: "_Dial") -> None:
+    async def _dial(self, addr: str, more: Sequence[str], dial: Dial) -> None:
         try:
-            if len(self._dialling) > MAX_DIALS:
-                self._receiver.on_dial_failed(addr, f"{addr} is not dialled: too many others are just now")
-                return
-            try:
-                peer, transport = parse_peer_addr(addr)
-            except ValueError as error:
-                self._receiver.on_dial_failed(addr, str(error))
-                return
-            places = [(addr, transport), *addrs_of(peer, more)]
-            failures = 0
-            while True:
-                why = await connect_any(self._connect, peer, places)
-                if why is None:
-                    failures = 0
-                    link = self._links.by_peer.get(peer)
-                    while dial.keep and link is not None and not link.done.is_set():
-                        await _first(link.done, dial.again)
-                        dial.again = trio.Event()
-                        if not link.done.is_set():
-                            await self._is_alive(link)  # the address was asked for again
-                else:
-                    failures += 1
-                    if why != TOLD:
-                        self._receiver.on_dial_failed(addr, why)
-                if not dial.keep:
+            with dial.scope:
+                try:
+                    peer, transport = parse_peer_addr(addr)
+                except ValueError as error:
+                    self._receiver.on_dial_failed(addr, str(error))
                     return
-                wait = min(REDIAL_MIN * self._doors(peer) * 2.0 ** min(failures, 16), REDIAL_MAX)
-                with trio.move_on_after(wait * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter, no secret
-                    await dial.again.wait()
-                dial.again = trio.Event()
+                await self._keep_dialling(peer, addr, [(addr, transport), *addrs_of(peer, more)], dial)
         finally:
-            del self._dialling[addr]
+            self._dials.remove(addr)
 
-    def _doors(self, peer: PeerId) -> int:
-        """Count the addresses at which this peer is being dialled. The more there are, the less often each is
-        tried."""
-        return sum(addr.endswith(f"/p2p/{peer}") for addr in self._dialling)
+    async def _keep_dialling(
+        self, peer: PeerId, addr: str, places: Sequence[tuple[str, Multiaddr]], dial: Dial
+    ) -> None:
+        """Dial once, or again and again if the address is kept."""
+        at_once = True
+        while True:
+            async with AsyncExitStack() as stack:
+                if not at_once:
+                    await stack.enter_async_context(self._dials.retries)
+                if not dial.hearsay:
+                    stack.enter_context(by_person())
+                why = await connect_any(self._connect, peer, places)
+            if why is None:
+                dial.failures = 0
+                await self._while_up(peer, dial)
+            else:
+                dial.failures += 1
+                if why != TOLD:
+                    self._receiver.on_dial_failed(addr, why)
+            if not dial.keep:
+                return
+            with trio.move_on_after(self._dials.wait(addr, dial)):
+                await dial.again.wait()
+            at_once = dial.again.is_set() or not dial.failures
+            dial.again = trio.Event()
+
+    async def _while_up(self, peer: PeerId, dial: Dial) -> None:
+        """Return when a kept peer is gone."""
+        link = self._links.by_peer.get(peer)
+        while dial.keep and link is not None and not link.done.is_set():
+            await _first(link.done, dial.again)
+            dial.again = trio.Event()
+            if not link.done.is_set():
+                await self._is_alive(link)  # the address was asked for again
 
     async def _connect(self, peer: PeerId, transport: Multiaddr, addr: str) -> str | None:
         """Bring up a link to this peer. Returns why it failed, in a sentence; None on success."""

@@ -27,7 +27,7 @@ from libp2p.peer.id import ID
 from libp2p.utils.address_validation import has_public_ipv6, is_public_ipv6_address
 from multiaddr import Multiaddr
 
-from flux_tui.net.addresses.dial_guard import DialGuard, DialRefusedError
+from flux_tui.net.addresses.dial_guard import DialGuard, DialRefusedError, is_by_person
 from flux_tui.net.port import CIRCUIT
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,9 @@ START_SECONDS = 0.25
 """Seconds until the next address is tried beside one that neither answers nor fails."""
 MAX_TRIED = 8
 """Addresses of one peer that are tried at most."""
+MAX_WISHED = 96
+"""Addresses that are tried at the same time because a person, or this node itself, wants them. What other peers named
+has libp2p's own limit (32): names that lead nowhere do not keep a person's dial waiting."""
 DIAL_SECONDS = 15.0
 """Seconds for all addresses together."""
 
@@ -66,6 +69,7 @@ class Dialler:
         self._guard = guard
         self._swarm = swarm
         self._ongoing: dict[ID, _Dial] = {}
+        self._wished = trio.CapacityLimiter(MAX_WISHED)
 
     async def dial_peer(self, peer: ID) -> list[INetConn]:
         """Return the open connections to a peer, or a new one. Raises SwarmException, whose cause is a group
@@ -107,12 +111,13 @@ class Dialler:
         found: list[INetConn] = []
         errors: list[Exception] = []
         refused: list[str] = []
+        limiter = self._wished if is_by_person() else self._swarm._global_dial_limiter
         with trio.move_on_after(DIAL_SECONDS):
             async with trio.open_nursery() as nursery:
 
                 async def dial(addr: Multiaddr, over: trio.Event) -> None:
                     try:
-                        async with self._swarm._global_dial_limiter:
+                        async with limiter:
                             connection = await self._swarm.dial_addr(_whole(addr, peer), peer)
                     except Exception as error:  # libp2p raises many kinds
                         log.debug("dialling %s: %r", addr, error)

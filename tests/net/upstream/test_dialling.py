@@ -85,3 +85,13 @@ async def test_an_address_of_a_form_that_nobody_dials_is_none() -> None:
     async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
         with pytest.raises(SwarmException, match=r"no address of .* is known that can be dialled"):
             await dial(a, b, Multiaddr("/ip4/127.0.0.1/udp/1"))
+
+
+async def test_names_of_other_peers_that_lead_nowhere_do_not_keep_a_persons_dial_waiting() -> None:
+    """Dials on the word of other peers have taken all the places that libp2p has."""
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
+        places: trio.CapacityLimiter = host_of(a).get_network()._global_dial_limiter
+        while places.available_tokens:
+            places.acquire_on_behalf_of_nowait(object())
+        await dial(a, b, at(b.port))
+        assert host_of(a).get_network().connections[id_of(b)]

@@ -1,0 +1,70 @@
+"""The table of dials: what is kept is never refused, and no kind of dial starves another."""
+
+import pytest
+import trio
+
+from flux_tui.net.addresses import local_discovery
+from flux_tui.net.connections import dials
+from flux_tui.net.connections.dials import Dials
+from flux_tui.net.flux import host
+from tests.support.networks import Loopback, node
+
+
+def an_addr(number: int) -> str:
+    return f"/ip4/127.0.0.1/tcp/{number + 1}/p2p/peer-{number}"
+
+
+async def test_what_other_peers_name_takes_no_place_of_this_nodes_own() -> None:
+    table = Dials()
+    for number in range(dials.MAX_HEARSAY):
+        assert table.add(an_addr(number), keep=False, hearsay=True)
+    assert table.add(an_addr(1000), keep=False, hearsay=True) is None
+    assert table.add(an_addr(1001), keep=False, hearsay=False)
+    assert table.add(an_addr(1002), keep=True, hearsay=False)
+
+
+async def test_any_number_of_kept_dials_leaves_room_for_one_more() -> None:
+    table = Dials()
+    kept = [table.add(an_addr(number), keep=True, hearsay=False) for number in range(dials.MAX_KEPT)]
+    assert all(kept)
+    worst = kept[7]
+    assert worst is not None
+    worst.failures = 5
+    assert table.add(an_addr(5000), keep=True, hearsay=False)
+    assert [one for one in kept if one is not None and one.scope.cancel_called] == [worst]
+    assert table.add(an_addr(5001), keep=False, hearsay=False), "a kept dial takes no place of another kind"
+
+
+async def test_many_dead_addresses_are_tried_the_more_rarely() -> None:
+    table = Dials()
+    for number in range(400):
+        dial = table.add(an_addr(number), keep=True, hearsay=False)
+        assert dial is not None
+        dial.failures = 20
+    waits = [table.wait(an_addr(number), one) for number in range(400) if (one := table.get(an_addr(number)))]
+    assert len(waits) == 400
+    assert sum(1 / wait for wait in waits) < 3, "dials a second, of all together"
+
+
+async def test_dead_tickets_by_the_hundred_leave_a_live_one_its_dial(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each try of a dead one hangs, as where packets are dropped."""
+    hanging = 0
+    connect = local_discovery.connect_any
+
+    async def hang(connecting: object, peer: str, places: list[tuple[str, object]]) -> str | None:
+        nonlocal hanging
+        if "/tcp/1/" not in places[0][0]:
+            return await connect(connecting, peer, places)  # type: ignore[arg-type]
+        hanging += 1
+        await trio.sleep_forever()
+        raise AssertionError
+
+    monkeypatch.setattr(host, "connect_any", hang)
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
+        for number in range(3 * dials.MAX_DIALS):
+            a.network.dial(f"/ip4/127.0.0.1/tcp/1/p2p/{b.id[:-3]}{number:03}", keep=True)
+        await a.seen.until(lambda: hanging or a.seen.failed)
+        a.network.dial(b.addr, keep=True)
+        await a.seen.up(b.id)
