@@ -11,8 +11,8 @@ demo/     scenarios as data, and what plays them
 cli/      the shell commands
 testing/  a network in memory, for tests of programs
 
-Only the standard library is imported here, so `import flux_tui` costs nothing; `FluxNode` and the
-commands are loaded when first used.
+Only the standard library is imported here, so `import flux_tui` costs nothing. `FluxNode` and the commands
+are loaded when they are first used.
 """
 
 from typing import TYPE_CHECKING, Any

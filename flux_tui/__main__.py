@@ -11,9 +11,9 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(
             signal.SIGINT, signal.SIG_DFL
-        )  # nothing has to be unwound yet: no traceback of an import
+        )  # nothing needs to be unwound yet: no traceback of an import
     _fill_standard_streams()
-    gc.disable()  # what is imported stays: a collector would look at it ten times, for nothing
+    gc.disable()  # imported objects stay: the collector would scan them ten times
     from flux_tui.cli import run
     from flux_tui.cli.output import watch_faults
 
@@ -23,12 +23,13 @@ def main() -> None:
 
 
 def _fill_standard_streams() -> None:
-    """Where one was closed, the next file that is opened would take its number, and be written to by mistake."""
+    """Open the standard streams that are closed. Otherwise the next opened file would take a stream's number,
+    and be written to by mistake."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The clocks of this machine: one that only goes by, and the one on the wall.
+"""This machine's clocks: a steady one, and the wall clock.
 
-Timers use the first. It counts while the machine sleeps, where the system can tell, and nothing sets it. The second is
-for what is written and shown; a person or NTP may set it at any time, by any amount.
+Timers use the steady clock. Nothing sets it, and where the system allows, it also counts while the machine
+sleeps. The wall clock is for times that are written and shown. A person or NTP may set it at any time, by any
+amount.
 """
 
 import time
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from flux_tui.core.turn import STEP_SECONDS
 
 _TOGETHER = 0.001
-"""Seconds within which two clocks are read: on a busy machine this process may stand still in between."""
+"""Seconds within which both clocks are read: on a busy machine this process may be stopped in between."""
 _TRIES = 8
 
 
@@ -25,14 +26,15 @@ _CLOCK = _source()
 
 
 def elapsed() -> float:
-    """Seconds since some moment of the past. They only go by, and also while the machine sleeps."""
+    """Return the seconds since some moment in the past. They only go forward, also while the machine sleeps."""
     return time.clock_gettime(_CLOCK)
 
 
 class SteadyClock:
-    """Seconds since 1970 as they were when it was made, and how far the wall clock is ahead of them.
+    """Steady time: starts at the wall clock's time and only goes forward. It also knows the wall clock's
+    lead.
 
-    `not_before`: it begins at this time if the wall clock is behind it.
+    `not_before`: it starts at this time if the wall clock is behind it.
     """
 
     def __init__(
@@ -47,15 +49,16 @@ class SteadyClock:
         self._origin = max(self._offset + elapsed(), not_before) - elapsed()
 
     def __call__(self) -> float:
-        """Steady time."""
+        """Return the steady time."""
         return self._origin + self._elapsed()
 
     def wall(self) -> float:
-        """What the wall clock said when it was looked at last, and the time since."""
+        """Return the wall time: as it was at the last look, plus the time since."""
         return self._offset + self._elapsed()
 
     def look(self) -> float:
-        """Look at the wall clock. Returns by how much it was set since it was looked at last; 0: it was not."""
+        """Look at the wall clock. Returns by how many seconds it was set since the last look; 0: it was not
+        set."""
         offset = self._read()
         step = offset - self._offset
         if abs(step) < STEP_SECONDS:
@@ -64,7 +67,7 @@ class SteadyClock:
         return step
 
     def _read(self) -> float:
-        """Wall time at the zero of the steady clock."""
+        """Return the wall time at the zero of the steady clock."""
         best, found = float("inf"), 0.0
         for _ in range(_TRIES):
             before = self._elapsed()

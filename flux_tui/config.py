@@ -1,6 +1,6 @@
-"""Settings: the home's `settings.toml`, then the environment, then flags; typed, with clear errors.
+"""Settings: from the home's `settings.toml`, then the environment, then flags; typed, with clear errors.
 
-Sizes are bytes, rates bytes a second; both may be written with KB MB GB (thousands) or KiB MiB GiB.
+Sizes are in bytes, rates in bytes a second. Both may be written with KB MB GB (thousands) or KiB MiB GiB.
 """
 
 import re
@@ -22,16 +22,16 @@ UNITS = {
 KEEP_FREE = 256 * 1024 * 1024
 """Bytes that stay free on a disk, unless the settings say otherwise."""
 ANY_PORT = "/ip4/0.0.0.0/tcp/0"
-"""Every address of this machine, at a port that is free."""
+"""Every address of this machine, at a free port."""
 _SIZE = re.compile(r"^\s*([0-9]{0,20}\.?[0-9]{1,20})\s*([a-z]*)\s*$", re.IGNORECASE)
 
 
 class SettingsError(Exception):
-    """A setting that cannot be used: which, where, and what was expected."""
+    """A setting that cannot be used: which one, where it stands, and what was expected."""
 
 
 def parse_size(text: str | int) -> int:
-    """Bytes of `65536`, `64KiB`, `1.5 GB`. Raises SettingsError."""
+    """Parse bytes: `65536`, `64KiB`, `1.5 GB`. Raises SettingsError."""
     if isinstance(text, int) and not isinstance(text, bool):
         if text < 0:
             raise SettingsError(f"{text} is no size: it is negative")
@@ -44,21 +44,21 @@ def parse_size(text: str | int) -> int:
 
 
 def parse_rate(text: str | int) -> int:
-    """Bytes a second of `2MiB/s` or `2MiB`. Raises SettingsError."""
+    """Parse bytes a second: `2MiB/s` or `2MiB`. Raises SettingsError."""
     return parse_size(
         re.sub(r"/s(ec)?\s*$", "", text, flags=re.IGNORECASE) if isinstance(text, str) else text
     )
 
 
 def parse_count(value: Any) -> int:
-    """A whole number from 0. Raises SettingsError."""
+    """Parse a whole number from 0. Raises SettingsError."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     raise SettingsError(f"{value!r} is no whole number from 0")
 
 
 def parse_peers(value: Any) -> tuple[PeerId, ...]:
-    """Peer ids. Raises SettingsError, BadIdError."""
+    """Parse a list of peer ids. Raises SettingsError, BadIdError."""
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
         return tuple(dict.fromkeys(parse_peer_id(item) for item in value))
     raise SettingsError(f"{value!r} is no list of peer ids")
@@ -81,38 +81,40 @@ class Settings:
     mdns: bool = True
     """Find peers on the local network, and be found."""
     swarm_key: str = ""
-    """A file, from the home's folder on, that makes the swarm private: only those with the same key talk."""
+    """A key file, relative to the home, that makes the swarm private: only peers with the same key can
+    connect."""
     relay: tuple[str, ...] = ()
-    """Multiaddrs of relays through which this node is to be reached, because nobody can dial it."""
+    """Multiaddrs of relays through which this node can be reached, because it cannot be dialled directly."""
     serve_relay: bool = False
     """Be such a relay for others."""
     low_priority: bool = True
-    """Whether the process of `flux-tui node` leaves the processor to other programs first."""
+    """Whether the process of `flux-tui node` lets other programs have the processor first."""
     max_pending: int = 1000
-    """Intents that may be in the network at once; more wait in the series."""
+    """Intents that may be in the network at once; further ones wait in the series."""
     max_uploads: int = 16
-    """Peers that are served at the same time; the next hear `busy`."""
+    """Peers that are served at the same time; others are answered `busy`."""
     upload_limit: int = field(default=0, metadata=RATE)
-    """Bytes/s that leave this node; 0: no limit. What would wait for too long hears `rate_limited`."""
+    """Bytes/s that leave this node; 0: no limit. A request that would wait too long is answered
+    `rate_limited`."""
     per_peer_limit: int = field(default=0, metadata=RATE)
-    """The same for any one peer."""
+    """The same limit for each peer."""
     upload_chunks: int = field(default=0, metadata=COUNT)
     """Chunks/s that leave this node; 0: no limit."""
     per_peer_chunks: int = field(default=0, metadata=COUNT)
-    """The same for any one peer."""
+    """The same limit for each peer."""
     keep_free: int = field(default=KEEP_FREE, metadata=SIZE)
-    """Bytes that stay free on each disk that is written to, though never more than a tenth of it; what has no room
-    waits."""
+    """Bytes that stay free on each disk that is written to, though never more than a tenth of the disk.
+    Objects without room wait."""
     quota: int = field(default=0, metadata=SIZE)
-    """Bytes of replicas that are kept for others (`hold`); 0: none."""
+    """Bytes of replicas held for others (`hold`); 0: none."""
     max_object: int = field(default=0, metadata=SIZE)
-    """Bytes of the largest object that is kept for others; 0: as the quota is."""
+    """Bytes of the largest object that is held for others; 0: the quota is the only limit."""
     allow: tuple[str, ...] = field(default=(), metadata=PEERS)
-    """Peer ids; if there are any, only these are served."""
+    """Peer ids; if there are any, only these peers are served."""
     deny: tuple[str, ...] = field(default=(), metadata=PEERS)
     """Peer ids that are not served."""
     theme: str = field(default="", metadata={"expected": "the name of a theme"})
-    """The dashboard's colours, by a theme's name; empty: ours."""
+    """The name of the dashboard's theme; empty: flux-tui's own."""
     ascii: bool = False
     """Draw the dashboard with ASCII signs, whatever the locale."""
     keys: Mapping[str, str] = field(default_factory=dict)
@@ -120,7 +122,7 @@ class Settings:
 
     @property
     def policy(self) -> Policy:
-        """What the node lets others have."""
+        """The node's policy: what it lets others have."""
         return Policy(
             upload_limit=self.upload_limit,
             per_peer_limit=self.per_peer_limit,
@@ -135,12 +137,12 @@ class Settings:
 
     @classmethod
     def load(cls, home: Home, **flags: Any) -> "Settings":
-        """From the home's file, with flags that are not None on top. Raises SettingsError."""
+        """Load the home's file, with flags that are not None on top. Raises SettingsError."""
         try:
             with open_to_read(home.settings) as file:
                 values = tomllib.load(file)
         except (FileNotFoundError, NotADirectoryError):
-            values = {}  # a home that is no folder is told of by who locks it
+            values = {}  # locking the home will report a home that is no folder
         except OSError as error:
             raise SettingsError(f"{home.settings} cannot be read: {(error.strerror or '').lower()}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -150,7 +152,7 @@ class Settings:
         return settings.merged(given, "the command line")
 
     def merged(self, values: Mapping[str, Any], source: str) -> "Settings":
-        """These settings with some replaced. Raises SettingsError naming `source` and the key."""
+        """Return these settings with some replaced. Raises SettingsError, which names `source` and the key."""
         known = {one.name: one for one in fields(self)}
         for name in values:
             if name not in known:
@@ -161,7 +163,7 @@ class Settings:
         return replace(self, **checked)
 
     def listen_addrs(self, home: Home) -> tuple[str, ...]:
-        """Where to listen, in order of preference: what was set, or the port that was used last."""
+        """Return where to listen: the addresses that are set, or all of this machine's at the port used last."""
         return self.listen or (f"/ip4/0.0.0.0/tcp/{home.last_port() or 0}",)
 
 

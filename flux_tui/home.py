@@ -1,8 +1,8 @@
-"""The home: one folder that holds a node's identity, its series and chunk index, and its command socket.
+"""The home: one folder with a node's identity, its series and chunk index, and its command socket.
 
-At most one process has it for writing: the one that holds the lock. A lock dies with its process, so a
-killed node leaves nothing to clean up. Commands are pushed into a running node through a Unix socket
-(mode 0600, in a folder of mode 0700) and never answered; what comes of them is in the series.
+At most one process has a home for writing: the one that holds the lock. The lock ends with its process, so a
+killed node leaves nothing to clean up. Commands are pushed to a running node through a Unix socket (mode
+0600, in a folder of mode 0700). They are never answered; their outcome is in the series.
 """
 
 import contextlib
@@ -25,13 +25,13 @@ from flux_tui.regular_files import open_regular, read_regular, write_regular
 
 ENVIRONMENT = "FLUX_TUI_HOME"
 LENGTH = struct.Struct("!I")
-"""What goes before each command on the socket: its length in bytes."""
+"""The prefix of each command on the socket: its length in bytes."""
 MAX_SOCKET_PATH = 100
 """Bytes; the address of a Unix socket has room for 108 (104 on macOS)."""
 PUSH_TIMEOUT = 5.0
-"""Seconds until a node that does not take a command counts as stuck."""
+"""Seconds after which a node that does not take a command counts as stuck."""
 LOOK_SECONDS = 1.0
-"""For those who look whether a node runs to have looked: each holds the lock for microseconds."""
+"""Seconds to wait for processes that check whether a node runs: each holds the lock for microseconds."""
 
 
 class HomeError(Exception):
@@ -47,23 +47,23 @@ class NoNodeError(HomeError):
 
 
 def default_home() -> Path:
-    """`$FLUX_TUI_HOME`, or the platform's folder for user data. Raises PathError, HomeError."""
+    """Return `$FLUX_TUI_HOME`, or the platform's folder for user data. Raises PathError, HomeError."""
     if named := os.environ.get(ENVIRONMENT):
         return typed_path(named, Path())
     try:
         found = platformdirs.user_data_path("flux-tui", appauthor=False)
     except RuntimeError:
         found = Path()
-    if not found.is_absolute():  # which older versions of platformdirs return instead
+    if not found.is_absolute():  # older versions of platformdirs return a relative one
         raise HomeError(f"{NO_FOLDER}; name a folder for the node with --home or {ENVIRONMENT}")
     return found
 
 
 class Home:
-    """The paths of one home. Nothing is made until it is locked."""
+    """The paths of one home. Nothing is created until it is locked."""
 
     def __init__(self, path: Path | str) -> None:
-        """Raises PathError: a path from a folder on that is gone."""
+        """Raises PathError for a relative path if the working folder is gone."""
         self.path = literal_path(path)
         self.database = self.path / "flux.db"
         self.identity = self.path / "identity"
@@ -76,7 +76,7 @@ class Home:
 
     @property
     def socket(self) -> Path:
-        """Where commands are pushed."""
+        """The socket to which commands are pushed."""
         return self.path / "node.sock"
 
     @contextmanager
@@ -94,7 +94,7 @@ class Home:
             yield str(link / self.socket.name)
 
     def prepare(self) -> None:
-        """Make the home, private to its user. Raises HomeError."""
+        """Create the home, private to its user. Raises HomeError."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.chmod(0o700)
@@ -107,7 +107,7 @@ class Home:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Have this home for writing. Raises HomeBusyError, HomeError."""
+        """Take this home for writing. Raises HomeBusyError, HomeError."""
         self.prepare()
         try:
             descriptor = open_regular(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
@@ -130,7 +130,8 @@ class Home:
             os.close(descriptor)
 
     def running(self) -> int | None:
-        """The pid of the process that has this home for writing, if there is one."""
+        """Return the pid of the process that has this home for writing; None if there is none, 0 if it is
+        unknown."""
         try:
             descriptor = open_regular(self._lock)
         except OSError:
@@ -154,7 +155,7 @@ class Home:
         return True
 
     def push(self, *commands: Command) -> None:
-        """Push commands into this home's node, and return. Raises NoNodeError, HomeError."""
+        """Push commands to this home's node, and return. Raises NoNodeError, HomeError."""
         frames = bytearray()
         for command in commands:
             body = encode_command(command)
@@ -164,7 +165,7 @@ class Home:
         connection = self._connect()
         try:
             connection.sendall(frames)
-            # Until the node has taken all of it: closing too early would throw away what it has not read.
+            # Wait until the node has taken everything: closing earlier would discard what it has not read.
             connection.shutdown(socketlib.SHUT_WR)
             connection.recv(1)
         except OSError as error:
@@ -173,7 +174,8 @@ class Home:
             connection.close()
 
     def last_port(self) -> int | None:
-        """The port that this home's node listened on last, so that its tickets stay valid."""
+        """Return the port on which this home's node listened last. It is used again, so that tickets stay
+        valid."""
         try:
             port = int(read_regular(self.port))
         except (OSError, ValueError):
@@ -181,12 +183,12 @@ class Home:
         return port if 0 < port < 65536 else None
 
     def remember_port(self, port: int) -> None:
-        """For the next start; a home that cannot be written just forgets."""
+        """Save the port for the next start. In a home that cannot be written, nothing is saved."""
         with contextlib.suppress(OSError):
             write_regular(self.port, b"%d\n" % port)
 
     def last_flags(self) -> list[str] | None:
-        """The flags that this home's node was started with last; None: that is not known."""
+        """Return the flags with which this home's node was started last; None: not known."""
         try:
             found = json.loads(read_regular(self._flags))
         except (OSError, ValueError):
@@ -195,7 +197,8 @@ class Home:
         return found if known else None
 
     def remember_flags(self, flags: Sequence[str]) -> None:
-        """For who starts it again as it was; a home that cannot be written just forgets."""
+        """Save the flags, to start the node again with them. In a home that cannot be written, nothing is
+        saved."""
         with contextlib.suppress(OSError):
             write_regular(self._flags, json.dumps(list(flags)).encode() + b"\n")
 
@@ -211,7 +214,7 @@ class Home:
                 connection.close()
                 raise
             except BlockingIOError:
-                # As many wait to be taken as can wait, which Linux says at once, whatever the timeout.
+                # The socket's queue is full. Linux says so at once, whatever the timeout.
                 if time.monotonic() < deadline:
                     time.sleep(0.01)
                     continue
@@ -227,7 +230,7 @@ class Home:
 
 @contextmanager
 def _link_to(folder: Path) -> Iterator[Path]:
-    """A symbolic link with a short path, in a folder that is nobody else's. Raises HomeError."""
+    """A symbolic link with a short path, in a folder of this process's own. Raises HomeError."""
     try:
         own = tempfile.TemporaryDirectory(prefix="flux-", dir=_short_folder())
         link = Path(own.name) / "home"
@@ -241,13 +244,14 @@ def _link_to(folder: Path) -> Iterator[Path]:
 
 
 def _short_folder() -> str:
-    """The folder for temporary files, if its own path is short."""
+    """Return the folder for temporary files if its path is short, else /tmp."""
     chosen = tempfile.gettempdir()
     return chosen if len(os.fsencode(chosen)) <= MAX_SOCKET_PATH // 2 else "/tmp"  # noqa: S108 - mkdtemp's
 
 
 def _lock_alone(descriptor: int) -> bool:
-    """Have the lock, unless somebody else has it alone. Who only looks (`running`) is waited for."""
+    """Take the lock, unless another process holds it alone. Processes that only check (`running`) are waited
+    for."""
     deadline = time.monotonic() + LOOK_SECONDS
     while True:
         try:

@@ -1,8 +1,8 @@
-"""Where a path argument, a typed path or a dropped file becomes an absolute path.
+"""Turns a path argument, a typed path or a dropped file into an absolute path.
 
-The shell has expanded what its user wanted expanded, so a path on the command line is literal: a name that
-begins with a tilde is a name. At a prompt of the dashboard and in the environment nobody has expanded
-anything, so there `~/` stands for the user's own folder, and nothing else does.
+A path on the command line is literal: the shell has expanded what its user wanted expanded, so a name that
+begins with a tilde is a name. At a prompt of the dashboard and in the environment nothing was expanded. There
+`~/` stands for the user's own folder, and nothing else is expanded.
 """
 
 import errno
@@ -31,14 +31,14 @@ class PathError(ValueError):
 
 
 def literal_path(text: str | Path) -> Path:
-    """The absolute path that a program was given. Raises PathError."""
+    """Return the absolute path of a path that a program was given. Raises PathError."""
     path = Path(text)
     return path if path.is_absolute() else working_folder() / path
 
 
 def typed_path(text: str, folder: Path | None) -> Path:
-    """The absolute path that a person typed, from `folder` on (None: it is gone); `~/` is the user's own folder.
-    Raises PathError."""
+    """Return the absolute path of a path that a person typed, relative to `folder` (None: the folder is
+    gone). `~/` is the user's own folder. Raises PathError."""
     if text.startswith("~/"):
         return user_folder() / text[2:].lstrip("/")
     if folder is None and not text.startswith("/"):
@@ -47,8 +47,10 @@ def typed_path(text: str, folder: Path | None) -> Path:
 
 
 def typed_paths(text: str, folder: Path | None) -> list[Path]:
-    """The paths that a person typed, or dropped on the terminal: what stands there by this very name, or else what
-    the words of a file manager mean. Raises PathError."""
+    """Return the paths that a person typed, or dropped on the terminal. Raises PathError.
+
+    If a file of exactly this name exists, it is the path. Else the text is read as a file manager's words.
+    """
     text = text.rstrip("\r\n")
     for literal in (text, text.strip()):
         if folder is not None or literal.startswith(("/", "~/")):
@@ -59,8 +61,11 @@ def typed_paths(text: str, folder: Path | None) -> list[Path]:
 
 
 def dropped_words(text: str) -> list[str]:
-    """What files become that are dropped on a terminal, or copied in a file manager: `'/a b'`, `/a\\ b`, or
-    `file:///a%20b`, one or several; any other text is one path as it is. Raises PathError."""
+    """Return the paths in a text that was dropped on a terminal or copied in a file manager. Raises
+    PathError.
+
+    The forms are `'/a b'`, `/a\\ b` and `file:///a%20b`, one or several. Any other text is one path as it is.
+    """
     if "file://" in text:
         return [path_of_url(word.strip("'\"<>")) for word in text.split()]
     if text[:1] in ("'", '"') or "\\" in text:
@@ -76,10 +81,10 @@ def _split(text: str) -> list[str]:
 
 
 def path_of_url(word: str) -> str:
-    """The path of a `file://` address of this machine; anything else as it is. Raises PathError."""
+    """Return the path of a `file://` URL of this machine; any other text as it is. Raises PathError."""
     if not word.startswith("file://"):
         return word
-    from urllib.parse import unquote_to_bytes, urlsplit  # only here: it takes long to import
+    from urllib.parse import unquote_to_bytes, urlsplit  # only here: it is slow to import
 
     try:
         parts = urlsplit(word, allow_fragments=False)
@@ -92,8 +97,11 @@ def path_of_url(word: str) -> str:
 
 
 def stands_at(path: Path, *, follow: bool = True, too_long: bool = True) -> bool:
-    """Whether there is anything at a path (`follow`: where a link leads). Raises PathError where that cannot be known:
-    it may not be looked at, or no path can be like this (`too_long`: also if it is too long for one)."""
+    """Whether anything is at a path (`follow`: where a link leads).
+
+    Raises PathError where that cannot be known: this process may not look there, or no path can be like this
+    (`too_long`: also if it is too long for a path).
+    """
     try:
         path.stat(follow_symlinks=follow)
     except (FileNotFoundError, NotADirectoryError):
@@ -108,7 +116,7 @@ def stands_at(path: Path, *, follow: bool = True, too_long: bool = True) -> bool
 
 
 def to_share(path: Path) -> Path:
-    """The path, if there is something at it that can be shared. Raises PathError."""
+    """Return the path, if something that can be shared is there. Raises PathError."""
     if not stands_at(path):
         raise PathError(f"{path} does not exist", path)
     if not is_text(str(path)):
@@ -117,7 +125,7 @@ def to_share(path: Path) -> Path:
 
 
 def folder_here() -> Path | None:
-    """The folder that this process works in; None: it is gone, or cannot be looked at."""
+    """Return the working folder of this process; None: it is gone, or may not be looked at."""
     try:
         found = Path.cwd()
     except OSError:
@@ -126,14 +134,14 @@ def folder_here() -> Path | None:
 
 
 def working_folder() -> Path:
-    """The same. Raises PathError if it is gone."""
+    """Return the working folder of this process. Raises PathError if it is gone."""
     if (found := folder_here()) is None:
         raise PathError(GONE)
     return found
 
 
 def user_folder() -> Path:
-    """The user's own folder, by HOME or by the list of users. Raises PathError if neither names one."""
+    """Return the user's own folder, from HOME or the list of users. Raises PathError if neither names one."""
     named = os.environ.get("HOME")
     if not named:
         try:

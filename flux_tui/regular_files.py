@@ -1,9 +1,9 @@
-"""Opening files that somebody else may have replaced: never waiting, and regular files only.
+"""Opens files that others may have replaced: it never waits, and opens regular files only.
 
-Whoever may write a folder can put a pipe, a socket, a device or a folder where a file was. To open a pipe waits for
-its other end, for ever if there is none, and nothing can interrupt that thread; to open or read a device may do
-anything. So every file whose path others can change is opened here: shared files, unfinished downloads, settings,
-keys, logs.
+Anybody who may write to a folder can put a pipe, a socket, a device or a folder in place of a file. Opening a
+pipe waits for its other end, for ever if there is none, and nothing can interrupt that thread. Opening or
+reading a device may do anything. So every file whose path others can change is opened here: shared files,
+unfinished downloads, settings, keys, logs.
 """
 
 import errno
@@ -24,11 +24,12 @@ Opener = Callable[[int], int]
 
 
 class NotRegularError(OSError):
-    """Something stands there that is no file. `strerror` says what."""
+    """Something at the path is not a regular file. `strerror` says what it is."""
 
 
 def open_regular(path: str | Path, flags: int = READ, mode: int = 0o666, *, dir_fd: int | None = None) -> int:
-    """A descriptor of a regular file, at once. Raises NotRegularError, IsADirectoryError and other OSErrors."""
+    """Return a descriptor of a regular file, without waiting. Raises NotRegularError, IsADirectoryError,
+    other OSErrors."""
     _refuse_early(path, flags, dir_fd)
     try:
         descriptor = os.open(path, flags | _NO_WAITING, mode, dir_fd=dir_fd)
@@ -37,13 +38,13 @@ def open_regular(path: str | Path, flags: int = READ, mode: int = 0o666, *, dir_
             errno.ENXIO,
             errno.ENODEV,
             errno.EOPNOTSUPP,
-        ):  # no other end, or not to be opened at all
+        ):  # it has no other end, or cannot be opened at all
             raise NotRegularError(
                 error.errno, "it is no file, but a pipe, a socket or a device", str(path)
             ) from error
         if (
             error.errno == errno.EAGAIN
-        ):  # a lease of a file server: `BlockingIOError` would mean something else here
+        ):  # a file server's lease: `BlockingIOError` would mean something else here
             raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(path)) from error
         raise
     try:
@@ -55,7 +56,7 @@ def open_regular(path: str | Path, flags: int = READ, mode: int = 0o666, *, dir_
 
 
 def check_regular(found: os.stat_result, path: str | Path) -> None:
-    """Raises NotRegularError or IsADirectoryError for what is no regular file."""
+    """Raise NotRegularError or IsADirectoryError for anything but a regular file."""
     if stat.S_ISREG(found.st_mode):
         return
     if stat.S_ISDIR(found.st_mode):
@@ -64,39 +65,40 @@ def check_regular(found: os.stat_result, path: str | Path) -> None:
 
 
 def read_regular(path: Path, limit: int = -1) -> bytes:
-    """The content of a regular file, or its first `limit` bytes. Raises OSError."""
+    """Return the content of a regular file, or its first `limit` bytes. Raises OSError."""
     with open_to_read(path) as file:
         return file.read(limit)
 
 
 def write_regular(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Write a regular file anew. Raises OSError."""
+    """Write the whole content of a regular file. Raises OSError."""
     with open_to_write(path, WRITE_NEW, mode) as file:
         file.write(data)
 
 
 def open_to_read(path: Path) -> BinaryIO:
-    """A regular file for reading. Raises OSError."""
+    """Open a regular file for reading. Raises OSError."""
     return open(open_regular(path), "rb")
 
 
 def open_to_write(path: Path, flags: int = APPEND, mode: int = 0o666) -> BinaryIO:
-    """A regular file for writing. Raises OSError."""
+    """Open a regular file for writing. Raises OSError."""
     return open(open_regular(path, flags, mode), "ab" if flags & os.O_APPEND else "wb")
 
 
 def open_unbuffered(path: Path) -> FileIO:
-    """A regular file for reading without a buffer. Raises OSError."""
+    """Open a regular file for reading without a buffer. Raises OSError."""
     return FileIO(open_regular(path), "rb")
 
 
 def _refuse_early(path: str | Path, flags: int, dir_fd: int | None) -> None:
-    """What is no file is best not opened at all: a device may act on that. A race is noticed after it."""
+    """Refuse anything but a regular file before it is opened: opening can make a device act. A race is
+    noticed later."""
     try:
         found = os.stat(path, dir_fd=dir_fd, follow_symlinks=not flags & os.O_NOFOLLOW)
     except OSError:
-        return  # opening it says why
-    if not stat.S_ISLNK(found.st_mode):  # to open that says so
+        return  # opening it gives the reason
+    if not stat.S_ISLNK(found.st_mode):  # opening a link gives the reason
         check_regular(found, path)
 
 

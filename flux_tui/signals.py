@@ -1,6 +1,6 @@
-"""SIGINT, SIGTERM and SIGHUP end a command in order: what it was doing is unwound, as by ctrl+C.
+"""Lets SIGINT, SIGTERM and SIGHUP end a command in order: its work is unwound, as by ctrl+C.
 
-The exit status is 128 + the signal's number, as shells have it.
+The exit status is 128 plus the signal's number, as in shells.
 """
 
 import signal
@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from types import FrameType
 
 AGAIN_SECONDS = 1.0
-"""In which a second signal is the same one: `timeout` sends its signal to the command, then to its group."""
+"""Seconds within which a second signal counts as the same one: `timeout` signals the command, then its group.
+"""
 
 
 def heeded() -> list[signal.Signals]:
-    """The signals that end this process: those of three that nobody has had ignored, as `nohup` has SIGHUP."""
+    """Return the signals that end this process: those of the three that are not ignored, as `nohup` ignores
+    SIGHUP."""
     return [
         number
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -32,13 +34,13 @@ class Ended(KeyboardInterrupt):
 
 
 def end_status(error: KeyboardInterrupt) -> int:
-    """The exit status of a process that was ended by this."""
+    """Return the exit status of a process that ended with this exception."""
     return 128 + (error.number if isinstance(error, Ended) else signal.SIGINT)
 
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """For as long as this lasts, these signals raise Ended in the main thread. What is ignored stays ignored."""
+    """While the context lasts, these signals raise Ended in the main thread. Ignored signals stay ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,7 +1,7 @@
-"""Many objects made at once, none of which is garbage.
+"""Pauses the garbage collector while many objects are made that all stay.
 
-Each want is a handful of objects that live until its chunk is here. While fifty thousand are made in one
-call, the cyclic collector would walk all those before again and again, for nothing. Measured for 50,000
+Each want is a handful of objects that live until its chunk is here. While one call makes fifty thousand
+wants, the cyclic collector would walk all earlier objects again and again, for nothing. Measured for 50,000
 wants: 0.25 s instead of 0.60 s.
 """
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def nothing_is_garbage() -> Iterator[None]:
-    """No cyclic collection within this block, if there was any before. For code that does not wait."""
+    """Disable the cyclic collector within this block, if it was enabled. For code that does not wait."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -23,10 +23,11 @@ def nothing_is_garbage() -> Iterator[None]:
 
 
 def settled() -> None:
-    """A process that is a node, and not much else, is up: what it has made so far stays until it ends.
+    """Exempt everything made so far from the cyclic collector. Call it once, when a node's process has
+    started.
 
-    For a program's own start-up, once. The cyclic collector does not look at any of that again: modules,
-    classes and tables, a hundred thousand objects. Measured for 10,000 wants: 0.13 s instead of 0.21 s to push them.
+    Modules, classes and tables, a hundred thousand objects, stay until the process ends. The collector need
+    not look at them. Measured for 10,000 wants: 0.13 s instead of 0.21 s to push them.
     """
     gc.collect()
     gc.freeze()

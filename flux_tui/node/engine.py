@@ -2,14 +2,14 @@
 
     inputs ──► machine ──► events ──► commit ──► effects ──► network, disk ──► inputs
 
-Rules
-- `feed` is the only way in. It is synchronous, never blocks, and may be called from any task of the
-  node's trio thread: a push returns before anything of it has left this process.
-- Events of one or many turns are committed together (group commit) in a worker thread; while that runs,
-  further inputs are taken and make up the next group. The effects of a group run after its commit:
-  append, then act.
-- When the disk is full the engine holds: it keeps what it has, runs no effects, takes no payloads, and
-  tries again. Nothing is lost, and nothing is claimed that is not on disk.
+Rules:
+
+- `feed` is the only way in. It is synchronous, never blocks, and may be called from any task of the node's
+  trio thread. A push returns before any of it has left this process.
+- A worker thread commits the events of one or more turns together (group commit). Inputs that arrive
+  meanwhile make up the next group. The effects of a group run after its commit: append, then act.
+- When the disk is full the engine stalls: it keeps what it has, runs no effects, takes no payloads, and tries
+  again. Nothing is lost, and nothing is claimed that is not on disk.
 """
 
 import logging
@@ -28,17 +28,19 @@ from flux_tui.store.store import Landed, Store, StoreError
 log = logging.getLogger(__name__)
 
 CHECKPOINT_ENTRIES = 2_500
-"""Entries between two checkpoints: 8 ms of folding. And one more for each want and lease, with which they grow."""
+"""Entries between two checkpoints: 8 ms of folding. Each open want and lease adds one, as checkpoints grow
+with them."""
 MAX_GROUP = 5_000
 """Entries in one commit: some 20 ms of a worker thread."""
 GATHER_SECONDS = 0.003
-"""After a commit, how long a busy node gathers before the next: a commit costs 1 ms of processor."""
+"""Seconds for which a busy node gathers entries between two commits: a commit costs 1 ms of processor time.
+"""
 HASTE_BURST, HASTE_RATE = 8.0, 20.0
-"""Commits in a row that do not wait for that, and how many more each second: a want, an offer, a grant and the
-chunk that tells which chunks there are follow each other, and each would wait."""
+"""Commits in a row that do not wait for that, and how many more are allowed each second. A want, an offer, a
+grant and the chunk that lists further chunks follow each other; without this, each would wait."""
 LAZY_SECONDS = 0.03
-"""The same while no effect waits to be run: what came or left is told a little later, and nobody waits.
-Moving 256 MiB on two cores, this halves the commits and takes a tenth off the time."""
+"""The same while no effect waits: entries that tell what arrived or was sent may be a little late. Moving 256
+MiB on two cores, this halves the commits and takes a tenth off the time."""
 FULL_DISK_RETRY = 1.0
 """Seconds between two tries to commit while the disk does not take it."""
 
@@ -47,7 +49,7 @@ T = TypeVar("T")
 
 
 class Clock(Protocol):
-    """Steady time: seconds that only go by."""
+    """Steady time: seconds that only go forward."""
 
     def __call__(self) -> float: ...
 
@@ -67,26 +69,28 @@ class Engine:
         self.store = store
         self.clock = clock
         self.stalled = False
-        """The disk does not take entries at the moment."""
+        """Whether the disk takes no entries at the moment."""
         self._run_effect = run_effect
         self._on_entries = on_entries
         self._entries: list[Entry] = []
         self._effects: list[tuple[int, Effect]] = []
-        """Effects, each with the number of the last entry that must be durable before it."""
+        """Effects, each with the number of the last entry that must be durable before it runs."""
         self._landed: list[tuple[int, Landed]] = []
         self._lost: list[tuple[int, Cid]] = []
         self._wake = trio.Event()
         self._urgent = trio.Event()
-        """An effect waits for its entries to be durable."""
+        """Set when an effect waits for its entries to be durable."""
         self._stirred = trio.Event()
-        """A chunk landed, on which the machine acts at its next tick; more are likely to follow at once. Not `_wake`:
-        to wake at every input costs 8 % of the time for 10,000 small chunks from four holders."""
+        """Set when a chunk has landed, on which the machine acts at its next tick. More chunks are likely to
+        follow at once. Not `_wake`: waking at every input costs 8 % of the time for 10,000 small chunks from
+        four holders."""
         self._flushing = trio.Lock()
-        """One group is committed at a time: the last one, at the end, waits for the one before."""
+        """Commits one group at a time. At the end, the last group waits for the one before."""
         self._checkpoint_at = self._next_checkpoint()
 
     def feed(self, given: Input, landed: Sequence[Landed] = (), lost: Sequence[Cid] = ()) -> None:
-        """Something happened. Index rows in `landed` and `lost` commit with the events it makes."""
+        """Feed an input to the machine. The index rows in `landed` and `lost` commit with the events that it
+        makes."""
         self.collect(*self.machine.handle(given, self.clock()), landed, lost)
         if isinstance(given, ChunkLanded):
             self._stirred.set()
@@ -98,7 +102,7 @@ class Engine:
         landed: Sequence[Landed] = (),
         lost: Sequence[Cid] = (),
     ) -> None:
-        """Take a turn's outcome into the next group."""
+        """Add a turn's entries and effects to the next group."""
         seq = self.machine.state.seq
         self._entries += entries
         if landed:
@@ -112,14 +116,14 @@ class Engine:
         self._wake.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run the loop until cancelled."""
         last = -LAZY_SECONDS
         haste = HASTE_BURST
         while True:
             await self._wait()
             self.tick()
-            # A quiet node commits at once, and a few times more. A busy one gathers for a moment: fewer, larger
-            # groups.
+            # A quiet node commits at once, and a few times more. A busy one gathers for a moment: fewer,
+            # larger groups.
             if not self._urgent.is_set():
                 due = min(
                     last + LAZY_SECONDS - trio.current_time(), self.machine.next_deadline() - self.clock()
@@ -137,12 +141,12 @@ class Engine:
             last = trio.current_time()
 
     def tick(self) -> None:
-        """Let the machine know if its time has come."""
+        """Feed a Tick if the machine's deadline has passed."""
         if self.machine.next_deadline() <= self.clock():
             self.feed(Tick())
 
     async def _nothing_to_do(self) -> None:
-        """Returns when an effect waits."""
+        """Return when an effect waits."""
         while not self._urgent.is_set():
             await self._stirred.wait()
             self._stirred = trio.Event()
@@ -153,7 +157,7 @@ class Engine:
         return state.seq + CHECKPOINT_ENTRIES + len(state.pending) + len(state.leases)
 
     async def flush(self) -> None:
-        """Commit and act on what there is now."""
+        """Commit and act on everything that waits now."""
         async with self._flushing:
             await self._flush()
 
@@ -168,7 +172,8 @@ class Engine:
                 checkpoint = snapshot(self.machine.state)
                 self._checkpoint_at = self._next_checkpoint()
             if group or landed or lost:
-                # Until it is durable it stays in the lists: a stop in the middle leaves it to the next flush.
+                # Entries stay in the lists until they are durable: after an interruption, the next flush
+                # commits them.
                 await self._commit(group, landed, lost, checkpoint)
                 del self._entries[: len(group)], self._landed[: len(landed)], self._lost[: len(lost)]
             effects = _until(self._effects, seq)
@@ -186,7 +191,7 @@ class Engine:
         since = self.clock()
         while True:
             try:
-                # A commit that has begun is seen to its end, and so is known to have been made or not.
+                # A commit that has begun is seen to its end. So it is known whether it was made.
                 with trio.CancelScope(shield=True):
                     await trio.to_thread.run_sync(self.store.commit, events, landed, lost, checkpoint)
             except StoreError as error:
@@ -202,7 +207,7 @@ class Engine:
             self.feed(Failed(text=f"the series could not be written for {seconds:.0f} s; it can now"))
 
     async def _wait(self) -> None:
-        """Until an input came, or the machine's deadline passes."""
+        """Wait for an input, or for the machine's deadline."""
         if not self._wake.is_set():
             deadline = self.machine.next_deadline()
             with trio.move_on_after(max(0.0, deadline - self.clock())):
@@ -213,7 +218,7 @@ class Engine:
 
 
 def _until(rows: list[tuple[int, T]], seq: int) -> list[T]:
-    """The rows up to entry `seq`; rows are in the order of their entries."""
+    """Return the rows up to entry `seq`. The rows are in the order of their entries."""
     found: list[T] = []
     for at, row in rows:
         if at > seq:

@@ -1,7 +1,7 @@
-"""The command socket, from inside: commands come in, nothing goes out.
+"""The node's side of the command socket: it takes commands, and sends nothing back.
 
-Only the user's own processes can reach it (mode 0600 in a folder of mode 0700). Bytes that are no
-command end that connection and nothing else.
+Only the user's own processes can reach the socket (mode 0600 in a folder of mode 0700). Invalid bytes end
+their connection, and nothing else.
 """
 
 import errno
@@ -20,13 +20,13 @@ from flux_tui.home import LENGTH, Home
 log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 64
-"""Processes that push commands at the same time; one more, and the longest silent of them is let go."""
+"""Connections at the same time. One more, and the connection that has been silent the longest is closed."""
 IDLE_SECONDS = 10.0
-"""A connection on which nothing comes for so long is closed: who pushes, pushes and goes."""
+"""Seconds of silence after which a connection is closed: a client pushes and disconnects."""
 NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-"""What accepting fails with while this process or machine has all the open files it may have."""
+"""The errors of `accept` when this process or machine has no more open files or memory."""
 PAUSE_SECONDS = 0.1
-"""Until accepting is tried again then."""
+"""Seconds until `accept` is tried again after such an error."""
 
 
 async def serve_inbox(
@@ -34,13 +34,14 @@ async def serve_inbox(
     on_command: Callable[[Command], None],
     task_status: Any = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Take commands until cancelled. Under the home's lock, so that a socket found here is a dead one."""
+    """Take commands until cancelled. This runs under the home's lock, so a socket that is found here is a
+    dead one."""
     path = home.socket
     _unlink(path)
     listener = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
     try:
-        # The folder keeps others out until the mode is set. (A umask would be every thread's, also of the
-        # one that makes somebody's folders just now.)
+        # The folder keeps other users out until the mode is set. (A umask would apply to every thread, also
+        # to one that makes somebody's folders just now.)
         with home.socket_address() as address:
             await listener.bind(address)
         path.chmod(0o600)
@@ -53,7 +54,7 @@ async def serve_inbox(
 
 
 class _Clients:
-    """Who is connected, the longest silent first."""
+    """The connected clients, the longest silent first."""
 
     def __init__(self) -> None:
         self._scopes: OrderedDict[int, trio.CancelScope] = OrderedDict()
@@ -62,9 +63,7 @@ class _Clients:
     async def serve(self, stream: trio.SocketStream, on_command: Callable[[Command], None]) -> None:
         number = next(self._numbers)
         while len(self._scopes) >= MAX_CONNECTIONS:
-            self._scopes.popitem(last=False)[
-                1
-            ].cancel()  # it has had its time, and who comes now has none yet
+            self._scopes.popitem(last=False)[1].cancel()  # it had its time, and the new client has had none
         with trio.CancelScope() as scope:
             self._scopes[number] = scope
             try:
@@ -125,4 +124,4 @@ async def _take(
         except BadCommandError as error:
             log.warning("the command socket was sent %s", error)
         except trio.BrokenResourceError:
-            pass  # who pushed has gone; what came whole was taken
+            pass  # the client is gone; its whole commands were taken

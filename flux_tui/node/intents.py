@@ -1,4 +1,5 @@
-"""Intents on their way out and in: signed by their origin, checked before anything else is done."""
+"""Intents, in both directions: this node signs its own, and checks incoming ones before anything else is
+done."""
 
 import os
 from collections.abc import Callable
@@ -15,7 +16,7 @@ NONCE_BYTES = 12
 
 
 def seal(network: Network, effect: Broadcast, now: float) -> SealedIntent:
-    """An intent, signed with this node's key, with its return addresses."""
+    """Return an intent with this node's return addresses, signed with its key."""
     intent = Intent(
         origin=network.peer_id,
         nonce=effect.nonce or os.urandom(NONCE_BYTES),
@@ -30,7 +31,7 @@ def seal(network: Network, effect: Broadcast, now: float) -> SealedIntent:
 def broadcast(
     network: Network, effect: Broadcast, now: float, dropped: Callable[[PeerId, SealedIntent], None]
 ) -> None:
-    """Push an intent to its direct peers, through the DHT, and to the swarm."""
+    """Push an intent directly to the effect's peers, route it through the DHT, and gossip it to the swarm."""
     sealed = seal(network, effect, now)
     for peer in effect.peers:
         if not network.push(peer, sealed):
@@ -44,8 +45,11 @@ def broadcast(
 def unseal(
     network: Network, machine: Machine, sender: PeerId, sealed: SealedIntent, *, gossip: bool, now: float
 ) -> IntentCame | PeerFault | UnknownCame | Unheeded | None:
-    """An intent from outside, verified; or whose fault it is that it is none; or that its origin pushes more of them
-    than are looked at: None, if it was not the origin that pushed it here."""
+    """Verify an intent that `sender` pushed or gossiped. Returns the machine's input.
+
+    PeerFault: it is invalid, and the sender is at fault. Unheeded: the origin pushed more intents than are
+    admitted. If such an intent came by another peer or by gossip, the result is None.
+    """
     intent = _verified(network, machine, sender, sealed, now)
     if isinstance(intent, Unheeded):
         return None if gossip else intent
@@ -58,7 +62,7 @@ def unseal(
 def unseal_route(
     network: Network, machine: Machine, sender: PeerId, route: Route, *, now: float
 ) -> RouteCame | PeerFault | UnknownCame | None:
-    """One that was routed to this node, likewise."""
+    """Verify an intent that was routed to this node, in the same way."""
     intent = _verified(network, machine, sender, route.intent, now)
     if isinstance(intent, Unheeded):
         return None
@@ -76,7 +80,7 @@ def _verified(
         return UnknownCame(peer=sender, kind=f"intent {error.kind}")
     except codec.BadFrameError as error:
         return PeerFault(peer=sender, fault="garbage", text=f"an intent that is none: {error}")
-    # A copy that came another way is not counted again.
+    # A copy that came by another way is not counted again.
     copy = machine.responder.has_had(intent)
     if not copy and not machine.admission.hears(intent.origin, now):
         return Unheeded(peer=sender, forwarded=False, intent=intent) if intent.origin == sender else None

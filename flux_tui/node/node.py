@@ -51,24 +51,24 @@ FOLD_PAGE = 10_000
 
 
 CLOCK_SECONDS = 1.0
-"""Between two looks at the wall clock."""
+"""Seconds between two looks at the wall clock."""
 STOP_SECONDS = 5.0
-"""For the last entries to become durable."""
+"""Seconds for the last entries to become durable."""
 LINGER_SECONDS = 0.1
-"""For what was written to be read: who closes at once takes its last words with it."""
+"""Seconds for peers to read what was written: closing at once would discard it."""
 GOODBYE_SECONDS = 0.3
-"""For peers to be told that this node goes away; who takes it slower finds out by itself."""
+"""Seconds to tell peers that this node is leaving. Slower peers notice it by themselves."""
 
 
 class FluxNode:
-    """A running node. Made by `FluxNode.open`, only."""
+    """A running node. Made by `FluxNode.open` only."""
 
     def __init__(self, home: Home, store: Store, state: State, settings: Settings, me: PeerId) -> None:
         self.home = home
         self.store = store
         self.peer_id = me
         self.stopping = trio.Event()
-        """Set when a stop was asked for; whoever opened the node leaves its context then."""
+        """Set when a stop was asked for. The program that opened the node then leaves its context."""
         self._machine = Machine(
             me,
             state,
@@ -78,7 +78,7 @@ class FluxNode:
             policy=settings.policy,
         )
         self.clock = SteadyClock(state.at)
-        """Timers go by it. What is written tells the time of the wall clock."""
+        """Timers use its steady time. Entries carry the time of the wall clock."""
         self._engine = Engine(self._machine, store, self.clock, self._run_effect, self._tell_handlers)
         self._handlers: dict[str, list[Handler]] = {}
         self._snapshot: State | None = None
@@ -96,10 +96,10 @@ class FluxNode:
         *,
         network: OpenNetwork | None = None,
     ) -> AsyncIterator["FluxNode"]:
-        """Open a home and bring its node up; leaving the context stops it in order.
+        """Open a home and start its node; leaving the context stops it in order.
 
-        `settings`: of the home's file and environment if None. `network`: libp2p if None.
-        Raises HomeError (busy, not writable), StoreError (damaged, newer), NetworkError (port in use).
+        `settings`: None: from the home's file and the environment. `network`: None: libp2p. Raises HomeError
+        (busy, not writable), StoreError (damaged, newer), NetworkError (port in use).
         """
         place = home if isinstance(home, Home) else Home(Path(home))
         failed: BaseException | None = None
@@ -112,8 +112,8 @@ class FluxNode:
                     failed = error
                     raise
         except BaseExceptionGroup as group:
-            # What the body of the context raised comes through many nurseries: give it back bare. A body that
-            # was cancelled, because something else failed, says nothing: then what failed is given back.
+            # An exception of the context's body comes through many nurseries: raise it bare. A body that was
+            # cancelled because something else failed says nothing: then raise the failure.
             if failed is None or isinstance(failed, trio.Cancelled):
                 failed = _sole(group)
                 raise failed from failed.__cause__
@@ -130,7 +130,7 @@ class FluxNode:
         store.room.keep_free = settings.keep_free
         state = await trio.to_thread.run_sync(load_state, store)
         opening = network or _libp2p(home, settings, state.at)
-        # The network's first calls may come before the node is complete: the receiver holds them.
+        # The network's first calls may come before the node is complete: the receiver keeps them.
         receiver = NodeReceiver()
         running = await stack.enter_async_context(opening(receiver))
         node = cls(home, store, state, settings, running.peer_id)
@@ -142,9 +142,9 @@ class FluxNode:
     # ── push ────────────────────────────────────────────────────────────────────────────────────
 
     def push_intent(self, intent: cmd.Command) -> None:
-        """Push, and return at once. What comes of it is appended to the series.
+        """Push a command, and return at once. Its outcome is appended to the series.
 
-        Raises BadCommandError for what could never be done, such as a want of something that is no CID.
+        Raises BadCommandError for a command that can never be done, such as a want with an invalid CID.
         """
         cmd.check_command(intent)
         with nothing_is_garbage() if isinstance(intent, cmd.WantMany) else nullcontext():
@@ -155,24 +155,25 @@ class FluxNode:
         self.push_intent(cmd.Want(cid))
 
     def want_multiple_chunks(self, cids: Iterable[Cid]) -> None:
-        """Push wants for many."""
+        """Push wants for many chunks or roots."""
         self.push_intent(cmd.WantMany(tuple(cids)))
 
     def answer(self, peer: PeerId, kind: str, payload: bytes = b"") -> None:
-        """Push something of your own kind to one peer: one that is connected, or whose intent came here."""
+        """Push a message of your own kind to one peer, which is connected or whose intent came here."""
         self.push_intent(cmd.Custom(kind, payload, peer))
 
     def retry_pending(self) -> None:
-        """Push all that is pending again now, whatever the timers say."""
+        """Push all pending wants again now, whatever the timers say."""
         self.push_intent(cmd.Retry())
 
     # ── derive ──────────────────────────────────────────────────────────────────────────────────
 
     def derive_state(self) -> State:
-        """The state after the latest entry; yours to keep. Made anew only if something happened.
+        """Return the state after the latest entry; it is yours to keep. It is copied only if something
+        happened.
 
-        That copies all that is open or named: some 0.7 µs each, 35 ms with 50,000 pending. For what is
-        asked often, `count_pending`, `is_pending` and `check_if_arrived` copy nothing.
+        A copy takes some 0.7 µs for each open or named thing: 35 ms with 50,000 pending. For frequent
+        questions use `count_pending`, `is_pending` and `check_if_arrived`, which copy nothing.
         """
         if self._snapshot is None or self._snapshot.seq != self._machine.state.seq:
             self._snapshot = copy(self._machine.state)
@@ -180,11 +181,11 @@ class FluxNode:
         return self._snapshot
 
     def derive_chunks(self) -> Mapping[Cid, bytes]:
-        """The chunks that are here, as a mapping that reads the store when asked."""
+        """Return the chunks in the store, as a mapping that reads from disk on access."""
         return _Chunks(self.store)
 
     def check_if_arrived(self, cid: Cid) -> bytes | None:
-        """The bytes of a chunk, if it is here."""
+        """Return the bytes of a chunk, if it is in the store."""
         return self.derive_chunks().get(cid)
 
     def is_pending(self, cid: Cid) -> bool:
@@ -192,7 +193,7 @@ class FluxNode:
         return cid in self._machine.state.pending
 
     def count_pending(self) -> int:
-        """Roots and loose chunks that were asked for here and are not whole yet."""
+        """Count the roots and loose chunks that were asked for here and are not whole yet."""
         state = self._machine.state
         held = sum(1 for root in state.kept if (found := state.pending.get(root)) is not None and found.held)
         return len(state.pending) - held
@@ -202,14 +203,14 @@ class FluxNode:
         """The multiaddrs that other nodes can dial."""
         return self._network.addrs
 
-    # ── data flows in ───────────────────────────────────────────────────────────────────────────
+    # ── data that arrives ───────────────────────────────────────────────────────────────────────────
 
     def on_data(self, kind: str, handler: Handler) -> None:
-        """Call `handler(entry)` for what flows in, once it is durable: `chunk`, `status`, `error`, any
-        event's tag, or a kind of your own (the entries of that kind are `custom_received`). It must not
-        block; if it raises, that is an error entry and nothing more.
+        """Call `handler(entry)` for each entry of a kind, once it is durable.
 
-        Raises BadCommandError for what can be no kind.
+        `kind` is `chunk`, `status`, `error`, any event's tag, or a kind of your own (its entries are
+        `custom_received`). The handler must not block. If it raises, an error entry is appended, and nothing
+        more happens. Raises BadCommandError for an invalid kind.
         """
         tags = cmd.DATA_KINDS.get(kind, (kind,))
         if kind not in cmd.DATA_KINDS and kind not in ev.EVENT_KINDS:
@@ -231,7 +232,7 @@ class FluxNode:
             for handler in handlers:
                 try:
                     handler(entry)
-                except Exception as error:  # the program's fault must not stop the node
+                except Exception as error:  # an error of the program must not stop the node
                     log.exception("a handler failed")
                     if not isinstance(event, ev.ErrorOccurred):
                         self._engine.feed(fx.Failed(text=f"a handler of {tag} failed: {error!r}"))
@@ -264,7 +265,7 @@ class FluxNode:
             self.push_intent(cmd.Join(addr))
 
     async def _watch_clock(self) -> None:
-        """Look every second whether the wall clock was set, or the machine slept and timers are due."""
+        """Check every second whether the wall clock was set, or timers are due because the machine slept."""
         while True:
             await trio.sleep(CLOCK_SECONDS)
             if step := self.clock.look():
@@ -272,7 +273,7 @@ class FluxNode:
             self._engine.tick()
 
     async def _stop(self, nursery: trio.Nursery) -> None:
-        """In order: the last entries become durable, then everything ends."""
+        """Stop in order: make the last entries durable, then end everything."""
         nursery.cancel_scope.cancel()
         with trio.move_on_after(STOP_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
             self._engine.collect(*self._machine.stop("stopped", self.clock()))
@@ -351,7 +352,7 @@ class _Chunks(Mapping[Cid, bytes]):
 
 
 def load_state(store: Store) -> State:
-    """The state of a store's series: its newest checkpoint, and the entries since."""
+    """Return the state of a store's series, from its newest checkpoint and the entries after it."""
     reader = store.reader()
     try:
         state = None
@@ -367,7 +368,7 @@ def load_state(store: Store) -> State:
 
 
 def _sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The one exception of a group of one, however deep; else the group."""
+    """Return the only exception of nested groups of one; else the group."""
     found: BaseException = group
     while isinstance(found, BaseExceptionGroup) and len(found.exceptions) == 1:
         found = found.exceptions[0]
@@ -385,7 +386,7 @@ def _libp2p(home: Home, settings: Settings, last_at: float = 0.0) -> OpenNetwork
 
     listen = settings.listen_addrs(home)
     if not settings.listen and can_listen(listen[0]) is not None:
-        listen = (ANY_PORT,)  # somebody else has the port that this home used last
+        listen = (ANY_PORT,)  # another program has the port that this home used last
     return open_network(
         load_or_create(home.identity),
         listen,

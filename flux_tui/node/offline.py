@@ -1,4 +1,4 @@
-"""Adding and removing while no node runs: the same reading, the same entries, without a network."""
+"""Adds and removes objects while no node runs: the same reading, the same entries, without a network."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -22,9 +22,10 @@ from flux_tui.store.store import Landed, Store
 def add_offline(
     home: Home, path: Path, by: str, progress: Callable[[int, int], None], tell: Callable[[str], None]
 ) -> ev.ObjectAdded:
-    """Share a path under the home's lock; `tell` is told what others will not get of it.
+    """Share a path under the home's lock. `tell` is called with each part that others will not get.
 
-    Interrupted, it leaves nothing of the path in the store. Raises AddError, HomeError (busy), StoreError.
+    If it is interrupted, nothing of the path stays in the store. Raises AddError, HomeError (busy),
+    StoreError.
     """
     with home.lock():
         store = Store.open(home.path)
@@ -67,7 +68,7 @@ def add_offline(
 
 
 def remove_offline(home: Home, command: cmd.Remove) -> list[ev.Event]:
-    """Stop sharing objects under the home's lock. Returns what was appended.
+    """Stop sharing objects, under the home's lock. Returns the appended events.
 
     Raises HomeError (busy), StoreError.
     """
@@ -96,12 +97,13 @@ def remove_offline(home: Home, command: cmd.Remove) -> list[ev.Event]:
 
 
 def roots_of(state: State) -> tuple[Cid, ...]:
-    """Every root that is here, or on its way."""
+    """Return every root that is here or pending."""
     return tuple(dict.fromkeys((*state.objects, *state.pending, *state.kept)))
 
 
 def _now(store: Store, events: list[ev.Event]) -> list[tuple[float, ev.Event]]:
-    """With the time of the wall clock; if it was set back since the last entry, an entry says so first."""
+    """Return the events with the time of the wall clock. If it was set back since the last entry, an event
+    says so first."""
     now = time.time()
     back = now - store.last_at
     if store.last_seq and back <= -STEP_SECONDS:

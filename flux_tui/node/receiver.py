@@ -1,4 +1,4 @@
-"""What flows in from the network, turned into the machine's inputs."""
+"""Turns what arrives from the network into the machine's inputs."""
 
 import logging
 from collections.abc import Sequence
@@ -19,7 +19,8 @@ log = logging.getLogger(__name__)
 
 
 class NodeReceiver:
-    """Implements `net.network.Receiver`. What comes before `attach` (connections only) is kept for it."""
+    """Implements `net.port.Receiver`. Inputs that come before `attach` (connections only) are kept for the
+    engine."""
 
     def __init__(self) -> None:
         self._early: list[fx.Input] = []
@@ -33,7 +34,7 @@ class NodeReceiver:
     def attach(
         self, engine: Engine, machine: Machine, network: Network, landing: Landing, serving: Serving
     ) -> None:
-        """The node is complete."""
+        """Connect the receiver to the complete node, and feed what came before."""
         self._engine, self._machine, self._network = engine, machine, network
         self._landing, self._serving = landing, serving
         self._clock = engine.clock
@@ -121,14 +122,14 @@ class NodeReceiver:
         self._feed(fx.PeerFound(addr=addr))
 
     def _takes_from(self, sender: PeerId, *, gossip: bool) -> bool:
-        """Whether an intent from here is looked at: before anything of it is decoded."""
+        """Whether an intent from this sender is admitted. Asked before anything of the intent is decoded."""
         if self._machine.admission.takes_from(sender, self._clock()):
             return True
         self._feed(fx.Unheeded(peer=sender, forwarded=gossip))
         return False
 
     def _on_intent(self, sender: PeerId, sealed: SealedIntent, *, gossip: bool) -> bool:
-        """Returns whether it is worth handing on."""
+        """Take an intent. Returns whether it is worth forwarding."""
         given = unseal(self._network, self._machine, sender, sealed, gossip=gossip, now=self._clock())
         if given is not None:
             self._feed(given)

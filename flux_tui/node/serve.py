@@ -1,4 +1,4 @@
-"""A node as a process: opened, announced, fed from the command socket, stopped by a signal."""
+"""A node as a process: opened, announced, fed from the command socket, and stopped by a signal."""
 
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -17,11 +17,11 @@ Announce = Callable[[PeerId, tuple[str, ...]], None]
 async def serve(home: Home, settings: Settings, announce: Announce, flags: Sequence[str] = ()) -> None:
     """Run this home's node until SIGINT, SIGTERM, SIGHUP or a Stop command; then stop it in order.
 
-    `announce(peer_id, addrs)` is called once, when it listens on both the network and the socket. `flags`: those
-    that it was started with, for whoever starts it again or pushes into it.
-    Raises HomeError, StoreError, NetworkError: each one sentence for a person.
+    `announce(peer_id, addrs)` is called once, when the node listens on both the network and the socket.
+    `flags`: the flags that it was started with, for programs that start it again or push to it. Raises
+    HomeError, StoreError, NetworkError: each is one sentence for a person.
     """
-    # A hang-up that is ignored (nohup) stays ignored.
+    # A SIGHUP that is ignored (nohup) stays ignored.
     hang_up = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, *hang_up) as signals:
         async with FluxNode.open(home, settings) as node, trio.open_nursery() as nursery:

@@ -1,17 +1,17 @@
-"""The network in memory: for tests and simulation, with the same rules as the one on libp2p.
+"""A network in memory, for tests and simulation, with the same rules as the one on libp2p.
 
-A `Switchboard` stands for the wire: networks opened on it reach each other by address. What crosses it
-are real frames (push_stream.py) in pipes that hold a bounded number of bytes, so a peer that does not
-read fills its sender's queue here too. Peer ids, signatures and sentences are real as well; sockets and
-encryption are not there, and every clock is trio's, so a test may use one of its own.
+A `Switchboard` stands for the wire: networks that are opened on it reach each other by address. Real frames
+(`net/flux/push_stream.py`) travel through pipes that hold a bounded number of bytes. So a peer that does not
+read fills its sender's queue here too. Peer ids, signatures and sentences are real as well. There are no
+sockets and no encryption. All time is trio's, so a test may use a clock of its own.
 
-- A link is two halves, one at each network. Where one half ends, so does the other, and what was under
-  way is lost.
-- A receiver or a load that raises is a bug, and comes out of the network's context as it is.
-- Gossip floods: each network hands on what it has not seen, to every peer but the one it came from.
-- A peer that was disconnected, or that sent garbage, is refused for a while.
-- The DHT knows all nodes that a path of links leads to, at once; a root's providers are kept by the closest
-  of them, as Kademlia counts. Messages by it need no link, as they need none on libp2p.
+- A link is two halves, one at each network. When one half ends, so does the other, and bytes under way are
+  lost.
+- An exception in a receiver or a load is a bug, and leaves the network's context as it is.
+- Gossip floods: each network forwards new messages to every peer except the one that they came from.
+- A peer that was disconnected or sent garbage is refused for a while.
+- The DHT at once knows all nodes that a path of links leads to. The nodes closest to a root, by Kademlia's
+  distance, keep its provider records. As on libp2p, messages through the DHT need no link.
 
 Non-goals: mDNS, delays and losses (tests/sim has a swarm with both), round-trip times.
 """
@@ -51,36 +51,38 @@ from flux_tui.net.port import (
 log = logging.getLogger(__name__)
 
 WINDOW = 1024 * 1024
-"""Bytes under way in one direction of a link; then its writer waits."""
+"""Bytes under way in one direction of a link; above this the writer waits."""
 SLICE_BYTES = 64 * 1024
-"""Bytes of one write, as a network has them."""
+"""Bytes of one write, as on a real network."""
 REDIAL_MIN, REDIAL_MAX = 0.1, 30.0
-"""Seconds between two tries to reach a peer that is to be kept; doubling."""
+"""Seconds between two tries to reach a peer with `keep`; doubling."""
 GOSSIP_QUEUE = 256
-"""Gossip messages waiting at one network; the next is dropped."""
+"""Gossip messages waiting at one network; a further one is dropped."""
 GOSSIP_SEEN = 4096
-"""Gossip messages remembered, so that a copy is known as one."""
+"""Gossip messages remembered, to recognise copies."""
 ROUTE_QUEUE = 256
-"""Intents waiting to be routed or forwarded by one network; the next is dropped."""
+"""Intents waiting to be routed or forwarded by one network; a further one is dropped."""
 
 MAX_DIALS = 128
 """Addresses that are dialled once, at the same time."""
 
 _PUBLIC_KEY = b"\x00\x24\x08\x01\x12\x20"
-"""What stands before the 32 bytes of an Ed25519 key in a peer id: an identity multihash of 36 bytes,
-protobuf field 1 (type: Ed25519), field 2 (32 bytes)."""
+"""The bytes before the 32 bytes of an Ed25519 key in a peer id: an identity multihash of 36 bytes, protobuf
+field 1 (type: Ed25519), field 2 (32 bytes)."""
 
 
 class Switchboard:
-    """What connects networks in memory: each listens on a port of 127.0.0.1, all its own."""
+    """Connects networks in memory. Each listens on its own port of 127.0.0.1."""
 
     def __init__(self) -> None:
         self._by_transport: dict[str, MemoryNetwork] = {}
         self._ports = itertools.count(49_152)
 
     def opening(self, secret: bytes | None = None, port: int = 0) -> OpenNetwork:
-        """How to open a network on this switchboard: with this key (32 bytes; a new one if None), on
-        this port (a free one if 0). Opening raises NetworkError where the port is in use.
+        """Return how to open a network on this switchboard.
+
+        `secret`: its key (32 bytes); None: a new one. `port`: 0: a free one. Opening raises NetworkError
+        where the port is in use.
         """
         key = Ed25519PrivateKey.from_private_bytes(secret) if secret else Ed25519PrivateKey.generate()
 
@@ -106,21 +108,21 @@ class Switchboard:
                 nursery.cancel_scope.cancel()
 
     def changed(self) -> None:
-        """A link came up or went down: the DHT's nodes look around."""
+        """Update the DHT of every node, because a link came up or went down."""
         for network in list(self._by_transport.values()):
             network.look_around()
 
     def free_port(self) -> int:
-        """A port that nobody has; also of the near end of a connection."""
+        """Return a port that no network has. Also used for the near end of a connection."""
         return next(port for port in self._ports if f"/ip4/127.0.0.1/tcp/{port}" not in self._by_transport)
 
     def at(self, transport: str) -> "MemoryNetwork | None":
-        """Who listens on an address."""
+        """Return the network that listens on an address."""
         return self._by_transport.get(transport)
 
 
 class MemoryNetwork:
-    """Implements `net.network.Network`."""
+    """Implements `net.port.Network`."""
 
     def __init__(
         self,
@@ -137,19 +139,19 @@ class MemoryNetwork:
         self._links: dict[PeerId, _Link] = {}
         self._refused: dict[PeerId, float] = {}
         self._dialling: dict[str, bool] = {}
-        """Addresses being dialled, and whether to keep at it."""
+        """Addresses being dialled, and whether to try again for ever."""
         self._seen: OrderedDict[bytes, None] = OrderedDict()  # by sha256
         self._gossip_in, self._gossip = trio.open_memory_channel[tuple[PeerId, bytes]](GOSSIP_QUEUE)
         self._known: set[PeerId] = set()
         self._provided: dict[Cid, None] = {}
         self._records: dict[Cid, dict[PeerId, MemoryNetwork]] = {}
-        """Providers of roots, kept for the swarm."""
+        """Provider records that this network keeps for the swarm."""
         self._routed_in, self._routed = trio.open_memory_channel[tuple[MemoryNetwork, Message]](ROUTE_QUEUE)
         self.peer_id = peer_id_from_bytes(_PUBLIC_KEY + key.public_key().public_bytes_raw())
         self.transport = transport
         self.addrs = (f"{transport}/p2p/{self.peer_id}",)
         self.place = int.from_bytes(sha256(peer_id_bytes(self.peer_id)).digest(), "big")
-        """In the DHT."""
+        """Its place in the DHT."""
 
     def peers(self) -> tuple[PeerId, ...]:
         return tuple(peer for peer, link in self._links.items() if link.up)
@@ -193,13 +195,14 @@ class MemoryNetwork:
             self._hand(other, message)
 
     async def run_dht(self) -> None:
-        """Hand over what is routed, until cancelled."""
+        """Deliver routed messages, until cancelled."""
         async for other, message in self._routed:
             if other._board.at(other.transport) is other and not other._refuses(self.peer_id):
                 other._receiver.on_message(self.peer_id, message)
 
     def look_around(self) -> None:
-        """Who is there? And who is close to what this network provides?"""
+        """Update the known nodes. If they changed, store the provider records at the nodes that are closest
+        now."""
         swarm = self._swarm()
         now = {other.peer_id for other in swarm}
         if now != self._known:
@@ -209,7 +212,7 @@ class MemoryNetwork:
             self._spread()
 
     def note_addrs(self, teller: PeerId, addrs: Sequence[str]) -> None:
-        """Here all are as near as each other."""
+        """Do nothing: here all nodes are equally near."""
 
     def dial(self, addr: str, *, keep: bool = False, more: Sequence[str] = (), hearsay: bool = False) -> None:
         if addr in self._dialling:
@@ -246,14 +249,14 @@ class MemoryNetwork:
         return key is not None
 
     def gossip(self, forwarder: PeerId, data: bytes) -> None:
-        """Take a message for the swarm; it is dropped where too many wait."""
+        """Queue a message for the swarm. It is dropped if too many wait."""
         try:
             self._gossip_in.send_nowait((forwarder, data))
         except trio.WouldBlock:
             log.debug("gossip by way of %s was dropped", forwarder)
 
     async def run_gossip(self) -> None:
-        """Hand over what is new, and hand it on, until cancelled."""
+        """Deliver new messages and forward them, until cancelled."""
         async for forwarder, data in self._gossip:
             name = sha256(data).digest()
             if name in self._seen:
@@ -271,7 +274,7 @@ class MemoryNetwork:
                     link.far.owner.gossip(self.peer_id, data)
 
     def _swarm(self) -> "list[MemoryNetwork]":
-        """All the others that a path of links leads to."""
+        """Return all other networks that a path of links leads to."""
         found: dict[PeerId, MemoryNetwork] = {self.peer_id: self}
         waiting: list[MemoryNetwork] = [self]
         while waiting:
@@ -290,7 +293,7 @@ class MemoryNetwork:
                 other._records.setdefault(root, {})[self.peer_id] = self
 
     def _hand(self, other: "MemoryNetwork", message: Route) -> None:
-        """Push an intent to who may not be a neighbour, as a frame."""
+        """Push an intent, as a frame, to a node that may not be a neighbour."""
         frame = codec.encode_frame(message)
         try:
             self._routed_in.send_nowait((other, codec.decode_header(frame[codec.PREFIX_BYTES :])))
@@ -326,7 +329,7 @@ class MemoryNetwork:
             del self._dialling[addr]
 
     async def _connect(self, peer: PeerId, there: Multiaddr, addr: str) -> str | None:
-        """Have a link to this peer. Returns why not, in a sentence."""
+        """Bring up a link to this peer. Returns why it failed, in a sentence; None on success."""
         if peer == self.peer_id:
             return f"{addr} is this node itself"
         while (link := self._links.get(peer)) is not None:
@@ -357,7 +360,7 @@ class MemoryNetwork:
 
     async def _run(self, link: "_Link", old: "_Link | None") -> None:
         if old is not None:
-            await old.done.wait()  # its on_disconnected comes before our on_connected
+            await old.done.wait()  # its on_disconnected comes before the new link's on_connected
         link.up = True
         self._receiver.on_connected(link.peer, link.addr)
         self._board.changed()
@@ -393,13 +396,13 @@ class MemoryNetwork:
 
 
 class _Link:
-    """One half of a link: what its owner has of it."""
+    """One half of a link, as its owner has it."""
 
     def __init__(self, owner: MemoryNetwork, peer: PeerId, addr: str, receiver: Receiver) -> None:
         self.owner = owner
         self.peer = peer
         self.addr = addr
-        """As the owner dialled it, or where it came from."""
+        """The address that the owner dialled, or from which the peer came."""
         self.far: _Link
         """The other half."""
         self.incoming = _Pipe()
@@ -410,13 +413,13 @@ class _Link:
         self.why = ""
 
     def end(self, why: str) -> None:
-        """Close it, soon; the first reason stands."""
+        """Close the link soon; the first reason stands."""
         self.why = self.why or why
         self.scope.cancel()
 
 
 class _Pipe:
-    """Bytes on their way in one direction: in order, and never more than WINDOW of them."""
+    """Bytes on their way in one direction, in order, and at most WINDOW of them."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
@@ -443,7 +446,7 @@ class _Pipe:
 
 
 def _closest(root: Cid, networks: "Sequence[MemoryNetwork]") -> "list[MemoryNetwork]":
-    """Those that keep a root's providers."""
+    """Return the networks that keep a root's provider records."""
     target = int.from_bytes(sha256(cid_bytes(root)[2:]).digest(), "big")
     return sorted(networks, key=lambda network: network.place ^ target)[:CLOSEST]
 

@@ -1,1 +1,1 @@
-"""The node's disk work, off its loop: chunks written and read, files added, objects put in place."""
+"""The node's disk work, off its loop: reads and writes chunks, adds files, and puts objects in place."""

@@ -1,4 +1,4 @@
-"""Sharing what the user has: read in a worker thread, its chunks in the index before the entry says so."""
+"""Adds the user's files: a worker thread reads them, and their chunks are indexed before the entry says so."""
 
 import time
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from flux_tui.node.engine import Engine
 from flux_tui.store.store import Landed, Store, StoreError
 
 STEP_SECONDS = 0.5
-"""Seconds between two entries that tell of progress."""
+"""Seconds between two entries about progress."""
 ROWS_AT_ONCE = 4096
 """Index rows that are committed together while a large folder is being read."""
 
 
 class _Add:
-    """One that is under way."""
+    """An add that is under way."""
 
     def __init__(self, path: Path, by: str | None) -> None:
         self.path = path
@@ -31,7 +31,7 @@ class _Add:
 
 
 class Adder:
-    """Runs AddPath effects, one thread each, a few at a time."""
+    """Runs AddPath effects, each in a thread, two at a time."""
 
     def __init__(self, engine: Engine, nursery: trio.Nursery) -> None:
         self._engine = engine
@@ -40,13 +40,13 @@ class Adder:
         self._adds: dict[_Add, None] = {}
 
     def add(self, path: Path, by: str | None) -> None:
-        """Begin; the outcome is an input."""
+        """Begin an add. The outcome is an input of the machine."""
         add = _Add(path, by)
         self._adds[add] = None
         self._nursery.start_soon(self._add, add)
 
     def stop(self, path: Path, mark: str | None) -> None:
-        """Read no more of this path."""
+        """Stop reading this path. `mark`: only the add with this mark; None: all adds of the path."""
         for add in self._adds:
             if add.path == path and mark in (None, add.by):
                 add.stopped = add.taken_back = True
@@ -85,11 +85,11 @@ def read_and_reference(
     stop: Callable[[], bool],
     begun: Callable[[int], None] = lambda share: None,
 ) -> tuple[Added, list[Landed]]:
-    """Read a file or folder and reference its chunks.
+    """Read a file or folder, and reference its chunks.
 
-    `step(done, size, rows)` is called now and then with index rows to commit; the last ones are
-    returned, to be committed with the entry. `begun(share)` is told what the store calls this add. `stop()` true
-    ends it. Raises AddError, StoreError.
+    `step(done, size, rows)` is called now and then with index rows to commit. The last rows are returned, to
+    be committed with the entry. `begun(share)` is called with the store's number for this add. Once `stop()`
+    is true, the add ends. Raises AddError, StoreError.
     """
     done = 0
 
@@ -100,7 +100,7 @@ def read_and_reference(
     try:
         size = total_size(path, stop)
     except (OSError, RecursionError):
-        size = 0  # the walk will say what is wrong
+        size = 0  # the walk will report the error
     tree: int | None = None
     rows: list[Landed] = []
     seen: set[Cid] = set()

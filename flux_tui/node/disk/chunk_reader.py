@@ -1,6 +1,6 @@
-"""Chunks that go out: queued as names, read from disk only when the peer's stream is ready for them.
+"""Reads the chunks that are sent: queued by CID, and read from disk only when the peer's stream is ready.
 
-So a peer that was granted a gigabyte costs a few kilobytes here, and a slow peer costs nobody else.
+So a gigabyte granted to a peer costs a few kilobytes here, and a slow peer costs the others nothing.
 """
 
 from collections import deque
@@ -21,7 +21,7 @@ LOAD_CHUNKS = 256
 
 
 class _Queue:
-    """One peer's: what it is to get, in portions, and how many of these its stream was told to ask for."""
+    """One peer's queue: its chunks in portions, and how many portions its stream was told to ask for."""
 
     __slots__ = ("asked", "portions", "queued")
 
@@ -31,7 +31,7 @@ class _Queue:
         self.asked = 0
 
     def next(self) -> list[Cid]:
-        """The next portion of which something is still wanted; empty if there is none."""
+        """Take the next portion, without chunks that are no longer wanted; an empty list if there is none."""
         self.asked -= 1
         while self.portions:
             if wanted := [cid for cid in self.portions.popleft() if cid in self.queued]:
@@ -49,7 +49,7 @@ class Serving:
         self._queues: dict[PeerId, _Queue] = {}
 
     def serve(self, peer: PeerId, cids: Sequence[Cid]) -> None:
-        """Queue these, in order, in portions of what is read at once."""
+        """Queue these chunks, in order, in portions that are read at once."""
         queue = self._queues.setdefault(peer, _Queue())
         queue.queued.update(cids)
         portion: list[Cid] = []
@@ -65,28 +65,29 @@ class Serving:
             queue.portions.append(tuple(portion))
         while queue.asked < len(queue.portions):
             if not self._network.serve(peer, partial(self._load, peer, queue)):
-                # Its stream broke, and the core has yet to hear of it. Kept, these would be taken for asked on the
-                # next stream, whose chunks would then be the old ones, and whose last ones would never go.
+                # The peer's stream broke, and the core will hear of it. If these chunks stayed, they would
+                # count as asked for on the next stream. That stream would then send the old chunks, and never
+                # its last ones.
                 self.forget(peer)
                 return
             queue.asked += 1
 
     def unserve(self, peer: PeerId, cids: Sequence[Cid]) -> None:
-        """These are not wanted any more; what has not been read yet will not be."""
+        """Remove chunks that are no longer wanted, as far as they are not read yet."""
         if queue := self._queues.get(peer):
             queue.queued.difference_update(cids)
-            # Who grants and cancels without ever reading is not to pile up portions of nothing.
+            # Otherwise a peer that wants and cancels without ever reading would pile up empty portions.
             queue.portions = deque(p for p in queue.portions if not queue.queued.isdisjoint(p))
 
     def forget(self, peer: PeerId) -> None:
-        """The peer is gone."""
+        """Remove the queue of a peer that is gone."""
         self._queues.pop(peer, None)
 
     async def _load(self, peer: PeerId, queue: _Queue) -> Sequence[LoadedChunk]:
         wanted = queue.next()
         if not wanted:
             return ()
-        # What the page cache has is read at once; a disk is waited for in a thread.
+        # Chunks in the page cache are read at once. A thread waits for the disk.
         result = self._engine.store.read(wanted, wait=False)
         if result is None:
             result = await trio.to_thread.run_sync(self._engine.store.read, wanted)

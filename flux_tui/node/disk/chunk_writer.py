@@ -1,7 +1,7 @@
-"""Chunks that come in: verified, written to their places, and only then told to the machine.
+"""Writes the chunks that arrive: verified, written to their places, and only then fed to the machine.
 
-Small chunks are hashed and placed at once (a thread's hand-over would cost more than the hash). Large
-ones go to a few worker threads while their peer's stream is read on.
+Small chunks are hashed and placed at once, because handing them to a thread would cost more than the hash.
+Large chunks go to a few worker threads, while the peer's stream is read on.
 """
 
 import queue
@@ -20,11 +20,11 @@ from flux_tui.store.disk.file_io import aligned
 from flux_tui.store.store import Landed, StoreError, UnfitError
 
 INLINE = 64 * 1024
-"""Bytes; hashing this takes 40 µs, as long as the hand-over to a thread."""
+"""Bytes; hashing so many takes 40 µs, as long as handing them to a thread."""
 THREADS = 2
-"""One hashes while the other waits for the disk. More only wait for each other."""
+"""Worker threads. One hashes while the other waits for the disk. More of them only wait for each other."""
 MAX_WAITING = 8
-"""Chunks that wait for a thread: at most 16 MiB of memory. Beyond, streams are not read on."""
+"""Chunks that wait for a thread: at most 16 MiB of memory. Above this, streams are not read."""
 
 
 class _Work(NamedTuple):
@@ -38,7 +38,7 @@ _Outcome = Landed | StoreError | None
 
 
 class Landing:
-    """Where payloads go. `run` is its task; the threads live as long as that."""
+    """Takes payloads. `run` is its task; the threads live as long as it runs."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -47,7 +47,8 @@ class Landing:
         self._done: deque[tuple[_Work, _Outcome]] = deque()
 
     async def take(self, peer: PeerId, cid: Cid, payload: Sequence[Piece]) -> None:
-        """Returns when the stream may be read on: at once, unless too many are waiting."""
+        """Verify and write a payload. Returns when the peer's stream may be read on: at once, unless too many
+        wait."""
         work = _Work(peer, cid, payload, sum(map(len, payload)))
         if work.size <= INLINE:
             self._tell(work, self._verify_and_write(work))
@@ -56,7 +57,7 @@ class Landing:
         self._work.put(work)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run the worker threads until cancelled."""
         token = trio.lowlevel.current_trio_token()
         for number in range(THREADS):
             threading.Thread(
@@ -73,7 +74,7 @@ class Landing:
             outcome = self._verify_and_write(work)
             first = not self._done
             self._done.append((work, outcome))
-            if first:  # one wake-up tells of all that landed meanwhile
+            if first:  # one wake-up serves all chunks that landed meanwhile
                 try:
                     token.run_sync_soon(self._collect, idempotent=True)
                 except trio.RunFinishedError:

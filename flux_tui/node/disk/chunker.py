@@ -1,10 +1,12 @@
-"""A file or folder of the user's, read once and cut into chunks; the bytes stay where they are.
+"""Reads a file or folder of the user's once and cuts it into chunks; the bytes stay where they are.
 
-Synchronous, for a worker thread; constant memory whatever the size. What is special (sockets, pipes,
-devices) is left out, as IPFS tools do; hidden files are taken; symbolic links inside a folder stay
-links, while the path that the user named is followed. A link that leads out of the folder is part of the
-object, so that its root is the one that IPFS tools print; but whoever fetches it leaves it out, so it is
-told here already.
+It is synchronous, for a worker thread, and needs constant memory at any size. As in IPFS tools, special files
+(sockets, pipes, devices) are left out, and hidden files are included. Symbolic links inside a folder stay
+links; the path that the user named is followed.
+
+A link that leads out of the folder is part of the object, so that its root is the one that IPFS tools print.
+But a peer that fetches the object leaves the link out. So the user is told of such links when the folder is
+added.
 """
 
 import os
@@ -31,7 +33,7 @@ from flux_tui.store.disk.file_io import FileStat
 from flux_tui.store.store import Leaf
 
 LEAVES_AT_ONCE = 1024
-"""Leaves handed over together: a GiB, or a thousand small files' worth of rows."""
+"""Leaves handed over together: a GiB, or the rows of a thousand small files."""
 
 
 class AddError(Exception):
@@ -39,7 +41,7 @@ class AddError(Exception):
 
 
 class Leaves(NamedTuple):
-    """Some leaves of one file, whose stat was taken before its first byte was read."""
+    """Some leaves of one file. The stat was taken before its first byte was read."""
 
     rel: str
     stat: FileStat
@@ -53,14 +55,15 @@ class Done(NamedTuple):
     size: int
     chunks: int
     notes: tuple[str, ...]
-    """What others will not get of it: a sentence for each kind of thing."""
+    """Parts that others will not get: one sentence for each kind."""
 
 
 Step: TypeAlias = Leaves | Block | Done
 
 
 def total_size(path: Path, stop: Callable[[], bool] = lambda: False) -> int:
-    """Bytes under a path, for progress; unreadable parts count nothing. `stop()` true ends it early."""
+    """Return the bytes under a path, for progress. Unreadable parts count nothing. Once `stop()` is true, it
+    ends early."""
     if not path.is_dir():
         return path.stat().st_size
     total = 0
@@ -76,9 +79,10 @@ def total_size(path: Path, stop: Callable[[], bool] = lambda: False) -> int:
 
 
 def walk(path: Path, progress: Callable[[int], None], stop: Callable[[], bool]) -> Iterator[Step]:
-    """Read `path`, in a stable order: leaves and blocks as they are known, at last Done.
+    """Read `path` in a stable order: yield leaves and blocks as they become known, and Done at the end.
 
-    `progress(n)` is told of every n bytes read; `stop()` true ends it. Raises AddError.
+    `progress(n)` is called for every n bytes read. Once `stop()` is true, it raises AddError. Raises
+    AddError.
     """
     walker = _Walker(progress, stop)
     if not is_text(str(path)):
@@ -153,7 +157,7 @@ class _Walker:
                     break
                 self._check_stop(path)
                 cid = raw_cid(view[:count])
-                if count or mode is None:  # with permissions of its own, an empty file has no leaf
+                if count or mode is None:  # with its own permissions, an empty file has no leaf
                     leaves.append(Leaf(cid, offset, count))
                 yield from builder.add_leaf(cid, count)
                 offset += count
@@ -214,7 +218,7 @@ class _Walker:
 
 
 def _fill(readinto: Callable[[memoryview], int | None], view: memoryview) -> int:
-    """Read until the buffer is full or the file ends."""
+    """Read until the buffer is full or the file ends. Returns the number of bytes."""
     count = 0
     while count < len(view):
         more = readinto(view[count:])

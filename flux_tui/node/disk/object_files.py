@@ -1,6 +1,6 @@
-"""The disk work of objects that are being fetched: one after the other, in order, off the loop.
+"""The disk work of objects: opened, placed, finished and removed one after the other, off the loop.
 
-`OpenTree`, `Place`, `FinishTree` of one object must happen in this order; a queue keeps it, and a
+`OpenTree`, `Place` and `FinishTree` of one object must happen in this order. A queue keeps the order, and a
 worker thread does the work.
 """
 
@@ -40,23 +40,23 @@ TreeWork = OpenTree | Place | FinishTree | DropTree | ReadNode | Evict | Discard
 
 
 class Trees:
-    """The queue and its worker."""
+    """The queue of disk work, and its worker."""
 
     def __init__(self, engine: Engine, home: Path) -> None:
         self._engine = engine
         self._objects = home / "objects"
-        """Where an object goes that nobody gave a path."""
+        """Where an object goes that has no path of the user's."""
         self._held = home / HELD
-        """Where replicas go that are kept for others."""
+        """Where replicas go that are held for others."""
         self._send, self._receive = trio.open_memory_channel[TreeWork](float("inf"))
-        # Unbounded, but never long: each fetch has at most a node's worth of placements outstanding.
+        # Unbounded, but never long: each fetch has at most one node's worth of placements outstanding.
 
     def queue(self, work: TreeWork) -> None:
-        """Do this after what was queued before."""
+        """Do this after everything queued before."""
         self._send.send_nowait(work)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Do the queued work, until cancelled."""
         token = trio.lowlevel.current_trio_token()
         self._engine.store.on_damage = lambda error: token.run_sync_soon(self._tell_damage, error)
         async for work in self._receive:
@@ -79,7 +79,7 @@ class Trees:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     store.open_tree(work.root, path, work.limit)
                 except (StoreError, OSError) as error:
-                    # At once: nobody should wait for a peer to hear that it cannot be put there.
+                    # Report it at once, before the node waits for any peer.
                     why = explain_os(error, path.parent) if isinstance(error, OSError) else error
                     return FinishFailed(root=work.root, text=str(why))
             case Place():
@@ -138,7 +138,7 @@ class Trees:
         return None
 
     def _path_of(self, root: Cid, path: str | None, *, held: bool) -> Path:
-        """Where an object is to stand."""
+        """Return where an object is to stand."""
         return Path(path) if path is not None else (self._held if held else self._objects) / root
 
     def _place(self, store: Store, work: Place, lost: list[Lost]) -> Placed:
