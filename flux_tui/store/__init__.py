@@ -1,1 +1,1 @@
-"""The series and the chunks on disk: one SQLite database to a home, and the files it points into."""
+"""The series and the chunks on disk: one SQLite database per home, and the files that it points into."""

@@ -1,8 +1,8 @@
-"""The database of a home: how it is opened, what its tables are, and what its errors mean to a person.
+"""A home's database: how it is opened, its tables, and its errors as sentences for a person.
 
-One SQLite file in WAL mode, one writer (the node), any number of readers in any process.
-`synchronous=NORMAL`: what was committed survives the death of the process at any moment, and the series
-is never torn by a power loss, though that may cost its last moments.
+One SQLite file in WAL mode, one writer (the node), any number of readers in any process. With
+`synchronous=NORMAL`, committed rows survive the death of the process at any moment. A power loss never tears
+the series, though it may cost its last moments.
 """
 
 import errno
@@ -11,12 +11,12 @@ import sqlite3
 from pathlib import Path
 
 DATABASE = "flux.db"
-"""Of a home; a series under any other name is an exported copy."""
+"""The database of a home. A series under any other name is an exported copy."""
 APPLICATION_ID = 0x464C5558
-""" "FLUX": tells a home's database from any other SQLite file."""
+"""The letters FLUX. They tell a home's database from any other SQLite file."""
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT = 5.0
-"""Seconds to wait for a lock; only a copy by another program could hold one that long."""
+"""Seconds to wait for a lock; only another program that copies the file could hold one that long."""
 
 SERIES_TABLES = """
 CREATE TABLE IF NOT EXISTS entry (
@@ -86,23 +86,24 @@ UPSERT_CHUNK = (
     " SET size = excluded.size, file = excluded.file, offset = excluded.offset, data = excluded.data"
     " WHERE chunk.data IS NULL"
 )
-"""The newest place is the first one: its file was looked at last. What is inline is as safe as can be."""
+"""The newest place comes first, because its file was looked at last. Inline chunks stay inline: that is the
+safest place."""
 
 
 class StoreError(Exception):
-    """What the store cannot do: one sentence for a person."""
+    """The store cannot do something: one sentence for a person."""
 
 
 class NoRoomError(StoreError):
-    """There is no room for it now; there may be later."""
+    """There is no room now; there may be later."""
 
 
 class ImpossibleError(StoreError):
-    """An object that cannot stand where it is to stand, however often it is tried."""
+    """An object can never stand where it is to stand."""
 
 
 class UnfitError(ImpossibleError):
-    """A chunk that an object has no place for, as it describes itself."""
+    """An object describes itself in a way that leaves no place for this chunk."""
 
     def __init__(self, root: str, text: str) -> None:
         super().__init__(text)
@@ -110,7 +111,7 @@ class UnfitError(ImpossibleError):
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
-    """The one writing connection; makes the database if there is none. Raises StoreError."""
+    """Open the only writing connection, and create the database if there is none. Raises StoreError."""
     try:
         db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, check_same_thread=False, isolation_level=None)
     except sqlite3.Error as error:
@@ -120,8 +121,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
         _check(db, path)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
-        # At once: tables without our name on them, left by a disk that was full or a kill, would be taken
-        # for another program's.
+        # In one transaction: a full disk or a kill could leave tables without this program's id. They would
+        # then count as another program's.
         db.executescript(
             f"BEGIN IMMEDIATE; PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};"
             f"{SERIES_TABLES}{CHUNK_TABLES}COMMIT;"
@@ -139,7 +140,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """A read-only connection: to a live home, a dead one, or an exported file. Raises StoreError."""
+    """Open a read-only connection: to a home, running or not, or to an exported file. Raises StoreError."""
     if not path.is_file():
         raise StoreError(f"there is no series at {path}")
     db = _connect_read_only(path)
@@ -159,8 +160,8 @@ def open_reader(path: Path) -> sqlite3.Connection:
 def _connect_read_only(path: Path) -> sqlite3.Connection:
     uri = path.absolute().as_uri()
     last: sqlite3.Error | None = None
-    # A database whose folder cannot be written has no shared-memory file; with no writer about, its
-    # content cannot change either, which is what `immutable` says.
+    # Where the folder cannot be written, the database has no shared-memory file. Without a writer its content
+    # cannot change either, which is what `immutable` says.
     modes = ["mode=ro"]
     if not path.with_name(path.name + "-wal").exists():
         modes.append("mode=ro&immutable=1")
@@ -182,7 +183,7 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
 
 
 def _check(db: sqlite3.Connection, path: Path) -> None:
-    """Whether this is a database of ours, of a version that this program reads."""
+    """Check that this is a database of flux-tui, in a version that this program reads. Raises StoreError."""
     application = db.execute("PRAGMA application_id").fetchone()[0]
     version = db.execute("PRAGMA user_version").fetchone()[0]
     tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -196,7 +197,7 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
 
 
 def explain(error: sqlite3.Error, path: Path) -> StoreError:
-    """A database error in words."""
+    """Return a database error as a sentence."""
     text = str(error)
     if "full" in text or (("I/O" in text or "unable to open" in text) and _no_room(path.parent)):
         return NoRoomError(f"the disk is full: {path.parent} takes no more; free some space, nothing is lost")
@@ -216,7 +217,7 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
 
 
 def _no_room(folder: Path) -> bool:
-    """Whether a file system takes no more bytes or files; SQLite does not always say so."""
+    """Whether a file system takes no more bytes or files. SQLite does not always say so."""
     try:
         found = os.statvfs(folder)
     except OSError:
@@ -225,7 +226,7 @@ def _no_room(folder: Path) -> bool:
 
 
 def explain_os(error: OSError, path: Path) -> StoreError:
-    """A file error in words."""
+    """Return a file error as a sentence."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoRoomError(f"the disk is full: {path} cannot be written; free some space, nothing is lost")
     if error.errno == errno.EFBIG:

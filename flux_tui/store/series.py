@@ -1,6 +1,6 @@
-"""The series, read: by the dashboard, by the command line, by tests; in any process, while the node writes.
+"""Reads a series: for the dashboard, the command line and tests; in any process, while the node writes.
 
-A reader never changes anything and never asks the node; it sees what is committed.
+A reader changes nothing and asks the node nothing. It sees committed entries only.
 """
 
 import os
@@ -25,33 +25,35 @@ __all__ = ["MemorySeries", "SeriesReader", "SeriesSource", "StoreError", "export
 
 
 class SeriesSource(Protocol):
-    """What can be folded. Entries are numbered from 1 without gaps. Times go up, but where the clock was set back."""
+    """A series that can be folded. Entries are numbered from 1 without gaps. Their times go up, except where
+    the clock was set back."""
 
     def last_seq(self) -> int:
-        """The number of the newest entry; 0 if there is none."""
+        """Return the number of the newest entry; 0 if there is none."""
 
     def read(self, after: int, limit: int) -> list[Entry]:
-        """Up to `limit` entries that follow entry `after`, in order."""
+        """Return up to `limit` entries that follow entry `after`, in order."""
 
     def read_before(self, seq: int, limit: int) -> list[Entry]:
-        """Up to `limit` entries that end right before entry `seq`, in order."""
+        """Return up to `limit` entries that end right before entry `seq`, in order."""
 
     def seq_at(self, at: float) -> int:
-        """The last entry whose time is not after `at`; 0 if there is none."""
+        """Return the last entry whose time is not after `at`; 0 if there is none."""
 
     def seq_near(self, seq: int, at: float) -> int:
-        """Among the entries around `seq` between which the clock was not set back: the last whose time is not after
-        `at`; the first if there is none."""
+        """Return the last entry whose time is not after `at`, among those around `seq` between which the
+        clock was not set back; the first of these if there is none."""
 
     def checkpoint(self, at_most: int) -> tuple[int, bytes] | None:
-        """The newest stored state after an entry ≤ `at_most`, as (its seq, derive.snapshot)."""
+        """Return the newest stored state after an entry ≤ `at_most`: the entry's number, and the bytes of
+        fold.snapshot."""
 
     def close(self) -> None:
-        """No more reading."""
+        """Stop reading."""
 
 
 class SeriesReader:
-    """A series in a file. Use from one thread at a time."""
+    """Reads a series in a file. Use it from one thread at a time."""
 
     def __init__(self, db: sqlite3.Connection, path: Path) -> None:
         self._db = db
@@ -59,7 +61,7 @@ class SeriesReader:
 
     @classmethod
     def open(cls, path: Path) -> "SeriesReader":
-        """Raises StoreError: missing, no series, damaged, or of a newer version."""
+        """Open a series. Raises StoreError: missing, no series, damaged, or of a newer version."""
         return cls(open_reader(path), path)
 
     def last_seq(self) -> int:
@@ -87,7 +89,7 @@ class SeriesReader:
         return seq
 
     def _stretches(self) -> Iterator[tuple[int, int]]:
-        """The first and last entry of each stretch in which times only go up, the newest first."""
+        """Yield the first and last entry of each stretch in which times only go up, the newest first."""
         last = self.last_seq()
         for (first,) in [*self._set_back(), (1,)]:
             if first <= last:
@@ -95,16 +97,16 @@ class SeriesReader:
             last = first - 1
 
     def _set_back(self) -> list[tuple[int]]:
-        """The entries at which the clock was set back, the newest first. They are few."""
+        """Return the entries at which the clock was set back, the newest first. They are few."""
         try:
             return self._db.execute("SELECT seq FROM set_back ORDER BY seq DESC").fetchall()
         except sqlite3.Error as error:
-            if "no such table" in str(error):  # of a version in which times never ran backwards
+            if "no such table" in str(error):  # from a version in which times never went back
                 return []
             raise explain(error, self._path) from error
 
     def _last_until(self, at: float, low: int, high: int) -> int:
-        """The last of these entries that is not after `at`; the first if all are."""
+        """Return the last of these entries that is not after `at`; the first if all are."""
         while low < high:  # times are in the order of seq: no index is needed
             middle = (low + high + 1) // 2
             row = self._one("SELECT seq, at FROM entry WHERE seq = ?", middle)
@@ -142,7 +144,7 @@ class MemorySeries:
         self._entries = list(entries)
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """More entries; their numbers go on from the last one's."""
+        """Append entries. Their numbers must follow the last one."""
         for entry in entries:
             if entry.seq != len(self._entries) + 1:
                 raise ValueError(f"entry {entry.seq} after entry {len(self._entries)}")
@@ -174,7 +176,7 @@ class MemorySeries:
         return None
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
 
 def _rows(reader: sqlite3.Connection, query: str, path: Path) -> Iterator[tuple[object, ...]]:
@@ -187,8 +189,8 @@ def _rows(reader: sqlite3.Connection, query: str, path: Path) -> Iterator[tuple[
 def export(source: Path, target: Path, *, overwrite: bool = False) -> int:
     """Copy the series alone (no chunk index, no chunk bytes) to a file that SeriesReader opens.
 
-    Works while the node runs: the copy is of one moment. Returns the number of entries.
-    Raises StoreError: nothing to copy, target exists, disk full.
+    It works while the node runs: the copy is of one moment. Returns the number of entries. Raises StoreError:
+    nothing to copy, the target exists, or the disk is full.
     """
     if target.exists() and not overwrite:
         raise StoreError(f"{target} exists already: choose another name")

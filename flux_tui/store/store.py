@@ -1,16 +1,20 @@
-"""The store: the series and the chunk index in one transaction, the bytes in place before it.
+"""The store: the series and the chunk index in one transaction; the chunks' bytes are written before it.
 
-Chunk bytes are in one of three places: inline in the database (inner nodes, small loose chunks), in a
-file that is being fetched (written at its offset: the download *is* the chunk store, so a file costs its
-size on disk once), or in the user's own file that was added or fetched, which is never copied.
+The bytes of a chunk are in one of three places:
 
-Rules
-- Bytes are written first; the row that claims them commits with the entry that tells of them.
-- A chunk that was written but not committed counts as held (`size_of`) in this process, and is simply
-  not there after a crash: it is fetched again, into the same place.
-- One thread commits at a time; landing, placing and reading may run in other threads beside it.
+- inline in the database: inner nodes and small loose chunks.
+- in a file that is being fetched, written at its offset. The download *is* the chunk store, so a file takes
+  its size on disk once.
+- in the user's own file, which was added or fetched, and is never copied.
 
-What is held, and reading it: shelf.py.
+Rules:
+
+- Bytes are written first. The row that claims them commits with the entry that tells of them.
+- In this process, a chunk that is written but not committed counts as here (`size_of`). After a crash it is
+  not there: it is fetched again, into the same place.
+- One thread commits at a time. Other threads may land, place and read beside it.
+
+`index/chunk_index.py` looks chunks up and reads them.
 """
 
 import sqlite3
@@ -67,9 +71,9 @@ class Store(Shelf):
         super().__init__(home, db)
         self.room = Room()
         self._own_unflushed: list[str] = []
-        """Files of our own that were written in this life."""
+        """Files of the store's own that were written since it was opened."""
         self._gone_files: set[int] = set()
-        """Files of replicas that were removed: what was landing in them meanwhile is not there."""
+        """Files of removed replicas. Chunks that were landing in them meanwhile are not there."""
         self.last_seq = int(db.execute("SELECT coalesce(max(seq), 0) FROM entry").fetchone()[0])
         last = db.execute("SELECT at FROM entry WHERE seq = ?", (self.last_seq,)).fetchone()
         self.last_at = float(last[0]) if last is not None else 0.0
@@ -81,11 +85,11 @@ class Store(Shelf):
         tidy_freed(db)
         self._shares = Shares()
         self.lost_at_open = self._verify_after_power_loss()
-        """Chunks that a power loss took: the node tells the series of them."""
+        """Chunks that a power loss took: the node reports them in the series."""
 
     @classmethod
     def open(cls, home: Path) -> "Store":
-        """Open a home's store, or make it. Raises StoreError."""
+        """Open a home's store, or create it. Raises StoreError."""
         try:
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -98,21 +102,21 @@ class Store(Shelf):
             raise explain(error, home / DATABASE) from error
 
     def close(self) -> None:
-        """No more use of this store. What it was closed with in order needs no look after a new boot."""
+        """Close the store. After a close in order, its own files need no check at the next boot."""
         with self._lock:
             try:
                 if self._own_unflushed:
                     self._flush_own(self._own_unflushed)
                 self._db.execute("INSERT OR REPLACE INTO meta VALUES ('closed', '1')")
             except (sqlite3.Error, OSError, StoreError):
-                pass  # a full or broken disk: it is looked at then
+                pass  # a full or broken disk: the next boot checks the files
             self._db.close()
 
     def _flush_own(self, rels: list[str]) -> None:
         fsync.flush(self.home / "chunks", rels)
 
     def reader(self) -> SeriesReader:
-        """A reader of its own connection."""
+        """Return a reader with its own connection."""
         return SeriesReader.open(self.path)
 
     # ── committing ──────────────────────────────────────────────────────────────────────────────
@@ -124,10 +128,10 @@ class Store(Shelf):
         lost: Sequence[Cid] = (),
         checkpoint: bytes | None = None,
     ) -> int:
-        """Append entries, and what they claim, at once or not at all. Returns the last entry's number.
+        """Append entries and the rows that they claim, all or nothing. Returns the last entry's number.
 
-        `checkpoint`: derive.snapshot of the state after the last of them. Raises StoreError; then
-        nothing has changed, and the same call may be made again.
+        `checkpoint`: fold.snapshot of the state after the last entry. Raises StoreError. Then nothing has
+        changed, and the same call may be made again.
         """
         rows = [
             (self.last_seq + number, at, encode_event(event)) for number, (at, event) in enumerate(events, 1)
@@ -141,7 +145,7 @@ class Store(Shelf):
                 self._db.execute("BEGIN IMMEDIATE")
                 self._db.executemany("INSERT INTO entry VALUES (?, ?, ?)", rows)
                 self._db.executemany("INSERT INTO set_back VALUES (?)", _set_back(self.last_at, rows))
-                # What was lost and has come again since is here.
+                # A chunk that was lost and has arrived again since is here.
                 gone = [(cid_bytes(cid),) for cid in lost]
                 self._db.executemany("DELETE FROM chunk WHERE cid = ?", gone)
                 self._db.executemany("DELETE FROM spare WHERE cid = ?", gone)
@@ -155,7 +159,7 @@ class Store(Shelf):
                     )
                     kept = [one for one in kept if one not in superfluous]
                 self._db.execute("COMMIT")
-            except BaseException as error:  # an interrupted command goes on to tidy up
+            except BaseException as error:  # an interrupted command goes on to clean up
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 if isinstance(error, sqlite3.Error):
@@ -176,8 +180,10 @@ class Store(Shelf):
     # ── objects that are being fetched ──────────────────────────────────────────────────────────
 
     def open_tree(self, root: Cid, path: Path, limit: int | None = None) -> None:
-        """Begin an object whose files are to stand at `path`, or go on with it: no more than `limit` bytes of it
-        are written. What is to stand among the replicas is kept as leaves in one file. Raises StoreError.
+        """Begin or continue an object whose files are to stand at `path`; at most `limit` bytes of it are
+        written.
+
+        An object among the replicas is kept as leaves in one file. Raises StoreError.
         """
         pack = path.parent == self.home / HELD
         with self._guarded(path):
@@ -185,48 +191,50 @@ class Store(Shelf):
             self._trees.open(root, path, pack=pack, limit=limit)
 
     def check_room(self, root: Cid, size: int, names: int) -> None:
-        """Whether there is room for what has not come yet of an object of this size. Raises NoRoomError."""
+        """Check that the rest of an object of this size has room. Raises NoRoomError."""
         tree = self._tree(root)
         left = max(0, size - tree.here - tree.written)
         self.room.check(tree.part.parent, left, 1 if tree.pack else max(0, names - len(tree.files)))
 
     def place_folder(self, root: Cid, rel: str) -> None:
-        """A folder of it."""
+        """Create a folder of the object."""
         tree = self._tree(root)
         with self._guarded(tree.part):
             tree.make_folder(rel)
 
     def place_file(self, root: Cid, rel: str, size: int | None) -> None:
-        """A file of it, of this size if that is known."""
+        """Create a file of the object, of this size if it is known."""
         tree = self._tree(root)
         with self._guarded(tree.part):
             tree.make_file(rel, size)
             self._trees.add_file(tree, rel)
 
     def place_mode(self, root: Cid, rel: str, mode: int) -> None:
-        """Permissions of a file or folder of it, where they may be applied. What stands in the home is the store's own
-        business, and has the usual ones."""
+        """Set the permissions of a file or folder of the object, where they may be applied. Objects in the
+        home have the usual permissions."""
         tree = self._tree(root)
         if not tree.path.is_relative_to(self.home):
             with self._guarded(tree.part):
                 tree.set_mode(rel, mode)
 
     def place_data(self, root: Cid, rel: str, offset: int, data: bytes) -> None:
-        """Content of a file that came inside an inner node."""
+        """Write content of a file that came inside an inner node."""
         tree = self._tree(root)
         with self._guarded(tree.part):
             file_io.write_at(tree.at(rel), [offset], data)
 
     def place_symlink(self, root: Cid, rel: str, target: str) -> None:
-        """A symbolic link of it, made when it is finished; not one that could lead out. Raises StoreError."""
+        """Note a symbolic link of the object, made when the object is finished. A link that could lead out is
+        not made. Raises StoreError."""
         tree = self._tree(root)
         with self._guarded(tree.part):
             tree.link(rel, target)
 
     def place_leaves(self, root: Cid, rel: str, leaves: Iterable[tuple[Cid, int, int | None]]) -> Placed:
-        """Where leaves of a file belong, as (cid, offset, size). What is here already is put in place.
+        """Note where leaves of a file belong, as (cid, offset, size). Leaves that are here already are put in
+        place.
 
-        Raises StoreError, also for a leaf that has another size than that.
+        Raises StoreError, also for a leaf of another size.
         """
         tree = self._tree(root)
         file = tree.files[rel]
@@ -234,7 +242,7 @@ class Store(Shelf):
         return self._place(tree, spots, (file,))
 
     def place_blocks(self, root: Cid, leaves: Iterable[tuple[Cid, int, int | None]]) -> Placed:
-        """Leaves of a replica: each stands somewhere in its pack. Raises StoreError."""
+        """Note leaves of a replica: each stands somewhere in its pack. Raises StoreError."""
         tree = self._tree(root)
         with self._guarded(tree.part):
             file = self._trees.open_pack(tree)
@@ -265,12 +273,12 @@ class Store(Shelf):
                 else:
                     missing.append(cid)
         except StoreError:
-            tree.written -= copied  # it is done again
+            tree.written -= copied  # the copying will be repeated
             raise
         return Placed(present, missing, lost)
 
     def _copy_into(self, tree: Tree, spot: Spot, cid: Cid, lost: list[Lost]) -> int | None:
-        """A chunk that is somewhere else already: copy it, if it still is what it should be. Returns its bytes."""
+        """Copy a chunk that is already elsewhere, if its bytes are right. Returns their number, or None."""
         result = self.read([cid])
         data = result.chunks[0][1] if result.chunks else None
         if data is not None and not matches(cid, data):
@@ -296,10 +304,10 @@ class Store(Shelf):
         return len(data)
 
     def land(self, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
-        """Write a verified chunk to its places. The row returned is to be committed with its entry.
+        """Write a verified chunk to all its places. Returns the row to commit with its entry.
 
-        Several threads may land chunks at once. Raises StoreError: UnfitError where an object has no place for
-        it, and then nothing was written.
+        Several threads may land chunks at once. Raises StoreError; UnfitError where an object has no place
+        for the chunk, and then nothing was written.
         """
         written: set[Spot] = set()
         landed: Landed | None = None
@@ -310,7 +318,7 @@ class Store(Shelf):
                     (tree, spot) for tree in trees for spot in set(tree.places[cid]) if spot not in written
                 ]
                 if not spots:
-                    # No place was added meanwhile: from here on the chunk counts as held.
+                    # No place was added meanwhile. From here on the chunk counts as here.
                     if landed is None or landed.file in self._gone_files:
                         landed = self._land_loose(cid, data)
                     self._overlay[cid] = landed
@@ -321,7 +329,7 @@ class Store(Shelf):
                     _check_size(tree, cid, spot, len(data))
                 for tree in trees:
                     tree.take(len(data) * sum(1 for other, _ in spots if other is tree), cid)
-                # The user's files first: what is indexed there need not move when a replica goes.
+                # The user's files come first: rows that name them need not move when a replica goes.
                 for tree, spot in sorted(spots, key=lambda found: found[0].pack):
                     row = self._write(tree, spot, cid, data)
                     written.add(spot)
@@ -336,7 +344,7 @@ class Store(Shelf):
                 self._trees.end_writing(trees)
 
     def _write(self, tree: Tree, spot: Spot, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
-        """One chunk to one of its places."""
+        """Write a chunk to one of its places."""
         with self._guarded(tree.part):
             self.room.take(tree.part.parent, len(data))
             with self._lock:
@@ -355,16 +363,17 @@ class Store(Shelf):
         return Landed(cid, len(data), file, 0)
 
     def finish_tree(self, root: Cid) -> Whole:
-        """All of it is here: give it its name. Raises StoreError; what was fetched is then kept."""
+        """Give a whole object its name. Raises StoreError; then the fetched files are kept."""
         tree = self._tree(root)
         if tree.pack:
-            self.place_blocks(root, ())  # an object of nothing but folders has no leaf to make the file
+            self.place_blocks(root, ())  # an object of only folders has no leaf that makes the file
         with self._guarded(tree.path):
             path = self._trees.finish(tree)
         return Whole(path, tuple(tree.left_out.values()))
 
     def drop_tree(self, root: Cid) -> None:
-        """No longer fetched; what came stays for another time. If nothing came, nothing stays. Raises StoreError."""
+        """Stop fetching an object. The chunks that came stay for another time; if none came, nothing stays.
+        Raises StoreError."""
         with self._lock:
             tree = self._trees.drop(root)
             if tree is None or any(row.file in tree.files.values() for row in self._overlay.values()):
@@ -377,16 +386,17 @@ class Store(Shelf):
             with self._lock:
                 forget_tree(self._db, tree.number)
 
-    # ── replicas that are kept for others ───────────────────────────────────────────────────────
+    # ── replicas that are held for others ───────────────────────────────────────────────────────
 
     def evict(self, root: Cid, path: Path, others: Iterable[Cid]) -> Gone:
-        """Remove the copy of a replica at `path`; what `others` are made of stays. Raises StoreError."""
+        """Remove the copy of a replica at `path`, except the blocks that `others` are made of. Raises
+        StoreError."""
         with self._guarded(path):
             return Evictions(self._db, self._lock, self._trees, self).evict(root, path, others)
 
     def discard(self, root: Cid, path: Path, others: Iterable[Cid]) -> Gone:
-        """Remove what came of an object that was to stand at `path`, and never will; what `others` are made of
-        stays, and so does whatever stands at `path`. Raises StoreError.
+        """Remove what came of an object that will never stand at `path`. Blocks that `others` are made of
+        stay, and so does anything that stands at `path`. Raises StoreError.
         """
         with self._guarded(path):
             return Evictions(self._db, self._lock, self._trees, self).discard(root, path, others)
@@ -394,15 +404,17 @@ class Store(Shelf):
     # ── objects that are no longer shared ───────────────────────────────────────────────────────
 
     def free(self, root: Cid, mark: int, others: Collection[Cid], paths: Collection[str]) -> WhatWent:
-        """Forget the blocks that only `root` is made of; `mark` names this removal. Raises StoreError."""
+        """Forget the blocks that only `root` is made of. `mark` names this removal. Raises StoreError."""
         with self._guarded(self.home):
             return self._freeing().free(root, mark, others, paths, self._shares.has)
 
     def end_share(
         self, tree: int, *, keep: bool, others: Collection[Cid] = (), path: str | None = None
     ) -> None:
-        """An add is over; `keep` false: forget what it brought, unless others are made of it. `path`: what is indexed
-        there is meant, too. Raises StoreError.
+        """End an add. With `keep` false, forget the blocks that it brought, except those that `others` are
+        made of.
+
+        `path`: with the blocks that are indexed there. Raises StoreError.
         """
         with self._lock:
             fresh = self._shares.end(tree)
@@ -420,14 +432,14 @@ class Store(Shelf):
         return Freeing(self.home, self._db, self._lock, self._trees, self)
 
     def claim(self, cid: Cid) -> None:
-        """A loose chunk is the user's: if it stands in a replica, give it a place of its own."""
+        """Keep a loose chunk for the user: if it stands in a replica, give it a place of its own."""
         with self._guarded(self.home):
             place = self.file_of(cid)
             if place is not None and place.is_relative_to(self.home / HELD):
                 self.set_apart(cid)
 
     def file_of(self, cid: Cid) -> Path | None:
-        """The file that a chunk is in; None: it is inline, or not here."""
+        """Return the file that a chunk is in; None: it is inline, or not here."""
         where = self._where(cid)
         if where is None or where.file is None:
             return None
@@ -435,7 +447,7 @@ class Store(Shelf):
             return self._trees.locate(where.file)[0]
 
     def set_apart(self, cid: Cid) -> bool:
-        """Give a chunk a place of its own. False: it is not what it should be."""
+        """Give a chunk a place of its own. Returns False if its bytes are wrong."""
         data = self.read_block(cid)
         if data is None or not matches(cid, data):
             return False
@@ -450,7 +462,7 @@ class Store(Shelf):
         return True
 
     def forget(self, cids: Iterable[Cid], file_io: Collection[int]) -> None:
-        """These chunks, and all that is in these files, are not there any more."""
+        """Forget these chunks, and all chunks in these files."""
         with self._lock:
             self._gone_files.update(file_io)
             landing = [row.cid for row in self._overlay.values() if row.file in file_io]
@@ -465,11 +477,11 @@ class Store(Shelf):
         return tree
 
     def _verify_after_power_loss(self) -> list[Lost]:
-        """If the machine went down since: what was being written then may not have reached the disk.
+        """Check the files that a power loss may have damaged. Returns the chunks that were lost.
 
-        The death of a process costs nothing, so only a new boot is a reason to look: at files that were
-        still being fetched, and, unless the store was closed in order, at the large loose chunks of our
-        own. A fetched object was flushed before it had its name.
+        The death of a process damages nothing, so only a new boot is a reason to check. Checked are files
+        that were still being fetched and, unless the store was closed in order, the store's own files of
+        large loose chunks. A fetched object was flushed before it got its name.
         """
         boot = file_io.boot_id()
         row = self._db.execute("SELECT value FROM meta WHERE name = 'boot'").fetchone()
@@ -496,21 +508,22 @@ class Store(Shelf):
     # ── the user's own files ────────────────────────────────────────────────────────────────────
 
     def share_tree(self, root_path: Path) -> int:
-        """Begin to reference a file or folder of the user's. Returns a handle for `share_file` and `end_share`."""
+        """Begin to reference a file or folder of the user's. Returns a handle for `share_file` and
+        `end_share`."""
         with self._guarded(root_path), self._lock:
             tree = self._trees.share(root_path)
             self._shares.begin(tree)
             return tree
 
     def share_file(self, tree: int, rel: str, stat: FileStat, leaves: Sequence[Leaf]) -> list[Landed]:
-        """Reference a file's chunks where they are. The rows are to be committed by the caller."""
+        """Reference a file's chunks where they are. The caller commits the returned rows."""
         with self._guarded(self.path):
             file = self._trees.share_file(tree, rel, stat)
         rows = [Landed(leaf.cid, leaf.size, file, leaf.offset) for leaf in leaves]
         return self._note(rows, tree)
 
     def share_block(self, cid: Cid, data: bytes, tree: int = OWN) -> list[Landed]:
-        """An inner node."""
+        """Add an inner node. The caller commits the returned rows."""
         return self._note([Landed(cid, len(data), data=data)], tree)
 
     def _note(self, rows: list[Landed], tree: int) -> list[Landed]:
@@ -523,7 +536,7 @@ class Store(Shelf):
 
 
 def _set_back(last_at: float, rows: Sequence[tuple[int, float, bytes]]) -> list[tuple[int]]:
-    """Those of these entries that tell an earlier time than the one before them."""
+    """Return those of these entries whose time is earlier than that of the entry before."""
     found: list[tuple[int]] = []
     for seq, at, _ in rows:
         if at < last_at:
@@ -533,6 +546,6 @@ def _set_back(last_at: float, rows: Sequence[tuple[int, float, bytes]]) -> list[
 
 
 def _check_size(tree: Tree, cid: Cid, spot: Spot, size: int) -> None:
-    """Whether a leaf is as long as its place. Raises UnfitError."""
+    """Check that a leaf is as long as its place. Raises UnfitError."""
     if spot.size is not None and spot.size != size:
         raise UnfitError(tree.root, f"the leaf {cid} has {size:,} bytes, and should have {spot.size:,}")

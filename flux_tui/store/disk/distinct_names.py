@@ -1,10 +1,10 @@
-"""Whether the names of an object are as many files as they are names.
+"""Checks that an object has as many files as names.
 
-On some volumes two names of a folder are one file: where case is folded (macOS, exFAT, SMB), where Unicode forms are
-(`é` in one character or in two), or where the end of a name is cut off. Which names a volume takes for one, only the
-volume knows. So each entry is made, and then looked at: if it is the very file that another entry is, the object
-cannot stand there. That is found before anything is written into the file. Where a volume gives no lasting numbers
-to its files, it is found at the end, when the names in each folder are counted.
+On some volumes two names in a folder are one file: where case is folded (macOS, exFAT, SMB), where Unicode
+forms are folded (`é` as one character or two), or where long names are cut off. Only the volume knows which
+names are one. So each entry is created and then looked at. If it is the same file as another entry, the
+object cannot stand there. This is found before anything is written into the file. Where a volume gives its
+files no lasting numbers, it is found at the end, when the names in each folder are counted.
 """
 
 import os
@@ -23,21 +23,21 @@ class DistinctNames:
     def __init__(self, base: Path) -> None:
         self._base = base
         self._known: dict[tuple[int, int], str] = {}
-        """Device and inode of each entry, and its path in the object."""
+        """Device and inode of each entry, with its path in the object."""
 
     def take(self, rel: str, found: os.stat_result) -> None:
-        """This entry is that file, and no other entry is. Raises StoreError."""
+        """Note that this entry is this file. Raises StoreError if another entry is the same file."""
         key = found.st_dev, found.st_ino
         known = self._known.setdefault(key, rel)
         if known == rel:
             return
         if self._is(known, found):
             raise StoreError(self._sentence(known, rel))
-        self._known[key] = rel  # the number of a file that is gone
+        self._known[key] = rel  # the old file with this number is gone
 
     @contextmanager
     def explained(self, rel: str) -> Iterator[None]:
-        """Says which other entry stands at `rel`, if that is why it cannot be made."""
+        """If an entry cannot be created because another stands at `rel`, raise an error that names both."""
         try:
             yield
         except (OSError, StoreError) as error:

@@ -1,9 +1,9 @@
-"""Bytes in files: written at their offset, read back, and whether a file is still what it was.
+"""Bytes in files: written at an offset, read back, and whether a file is unchanged.
 
-A file that this node did not write itself (or has handed over) may be changed by its owner at any time.
-Its stat was recorded when its chunks were hashed; while that is the same, its bytes are taken to be the
-same. Two writes within one tick of the file system's clock look alike, so a stat that was recorded too
-soon after the last change proves nothing ("racily clean", as git has it), and the bytes are hashed.
+The owner of a file may change it at any time, if this node did not write it or has handed it over. Its stat
+was recorded when its chunks were hashed. While the stat is the same, the bytes count as the same. But two
+writes within one tick of the file system's clock have the same time. So a stat that was recorded too soon
+after the last change proves nothing ("racily clean", in git's terms), and the bytes are hashed.
 """
 
 import errno
@@ -24,26 +24,26 @@ from flux_tui.store.schema import ImpossibleError, StoreError
 TICK_NS = 50_000_000
 """Nanoseconds; file systems stamp with the kernel's tick, 1 to 10 ms."""
 COARSE_TICK_NS = 2_000_000_000
-"""The same where stamps have no fraction of a second (FAT: two seconds)."""
+"""The same where time stamps have no fraction of a second (FAT: two seconds)."""
 
 
 class FileStat(NamedTuple):
-    """What a file looked like when its bytes were known to be right."""
+    """The stat of a file when its bytes were known to be right."""
 
     size: int
     mtime_ns: int
     ctime_ns: int
     inode: int
     recorded_ns: int
-    """When it was taken, by the clock that stamps files."""
+    """When the stat was taken, by the clock that stamps files."""
 
     @classmethod
     def of(cls, stat: os.stat_result, recorded_ns: int) -> "FileStat":
-        """From os.stat."""
+        """Make one from os.stat."""
         return cls(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, recorded_ns)
 
     def proves(self, now: os.stat_result) -> bool:
-        """Whether a file that looks like `now` has the bytes that it had then."""
+        """Whether a file that looks like `now` still has the same bytes."""
         if (self.size, self.mtime_ns, self.ctime_ns, self.inode) != (
             now.st_size,
             now.st_mtime_ns,
@@ -57,13 +57,16 @@ class FileStat(NamedTuple):
 
 
 DIRECT = getattr(os, "O_DIRECT", 0)
-"""Write past the page cache (Linux). Measured on a two-core machine: 0.05 ms of processor a MiB instead
-of 0.2 to 1.7 ms (fresh pages are dear, in a virtual machine above all); a large download does not push
-everything else out of memory; and a row never claims bytes that the device has not."""
+"""Write past the page cache (Linux).
+
+Measured on a two-core machine: 0.05 ms of processor time per MiB instead of 0.2 to 1.7 ms. (Fresh pages are
+expensive, above all in a virtual machine.) A large download does not push everything else out of memory. And
+a row never claims bytes that the device does not have.
+"""
 BLOCK = 4096
-"""Bytes; what direct writes have to be aligned to on every common device."""
+"""Bytes to which direct writes must be aligned, on every common device."""
 DIRECT_MAX = 2 * 1024 * 1024
-"""Bytes of the largest chunk there is."""
+"""Bytes of the largest possible chunk."""
 
 
 class _Aligned(threading.local):
@@ -77,8 +80,8 @@ _aligned = _Aligned()
 
 
 def aligned(pieces: Iterable[bytes | bytearray | memoryview]) -> memoryview:
-    """These bytes in a row, DIRECT_MAX at most, where a direct write can take them from; until this thread
-    calls again, or writes something else."""
+    """Return these bytes in one aligned row, at most DIRECT_MAX. Valid until this thread calls again or
+    writes something else."""
     at = 0
     buffer = _aligned.buffer
     for piece in pieces:
@@ -88,8 +91,9 @@ def aligned(pieces: Iterable[bytes | bytearray | memoryview]) -> memoryview:
 
 
 def write_at(where: Inside, places: Iterable[int], data: bytes | bytearray | memoryview) -> None:
-    """Write `data` at each of these offsets. The file may not exist yet. What is nothing but zeros stays a hole where
-    nothing has been written yet. Raises StoreError, OSError.
+    """Write `data` at each of these offsets, and create the file if it does not exist.
+
+    Runs of zeros stay a hole where nothing has been written yet. Raises StoreError, OSError.
     """
     offsets = list(places)
     view = memoryview(data)
@@ -98,7 +102,7 @@ def write_at(where: Inside, places: Iterable[int], data: bytes | bytearray | mem
         try:
             _write_direct(where, offsets, data, runs)
         except OSError as error:
-            if error.errno != errno.EINVAL:  # a file system that cannot
+            if error.errno != errno.EINVAL:  # the file system has no direct writes
                 raise
         else:
             return
@@ -135,11 +139,11 @@ def _write_all(descriptor: int, view: memoryview, offset: int) -> None:
 
 
 NO_WAIT = getattr(os, "RWF_NOWAIT", 0)
-"""Read only what is in the page cache (Linux); where there is no such flag, every read may wait."""
+"""Read only what is in the page cache (Linux). Where there is no such flag, every read may wait."""
 
 
 def read_at(descriptor: int, offset: int, size: int, *, wait: bool = True) -> bytes:
-    """Up to `size` bytes at `offset`; fewer where the file ends.
+    """Return up to `size` bytes at `offset`; fewer where the file ends.
 
     Raises BlockingIOError if `wait` is false and the bytes are not all in memory.
     """
@@ -164,7 +168,7 @@ def read_at(descriptor: int, offset: int, size: int, *, wait: bool = True) -> by
 
 
 def stat_of(descriptor: int) -> os.stat_result:
-    """What an open file looks like now."""
+    """Return the stat of an open file."""
     return os.fstat(descriptor)
 
 
@@ -173,7 +177,7 @@ PATH_MAX = 4096 if sys.platform == "linux" else 1024
 
 
 def check_path(where: Inside) -> None:
-    """Whether a place can be named as a whole, when it has its name. Raises StoreError."""
+    """Check that a place's whole path, under its final name, is not too long. Raises StoreError."""
     if len(os.fsencode(where.path)) >= PATH_MAX:
         raise ImpossibleError(
             f"a path in it is too long where it is to stand: over {PATH_MAX - 1:,} bytes with {where.base}"
@@ -181,9 +185,9 @@ def check_path(where: Inside) -> None:
 
 
 def size_to(where: Inside, size: int | None, check: Callable[[os.stat_result], None]) -> None:
-    """Make a file of this many bytes (None: of any); what is not written yet is a hole.
+    """Create a file or change its size (None: leave the size). Bytes that are not written yet are a hole.
 
-    `check` looks at the file before anything of it is changed. Raises StoreError, OSError, what `check` raises.
+    `check` looks at the file before it is changed. Raises StoreError, OSError, and what `check` raises.
     """
     descriptor = where.open(os.O_WRONLY | os.O_CREAT, make=True)
     try:
@@ -196,7 +200,7 @@ def size_to(where: Inside, size: int | None, check: Callable[[os.stat_result], N
 
 
 def read_inside(where: Inside, offset: int, size: int) -> bytes:
-    """Up to `size` bytes at `offset`. Raises StoreError, OSError."""
+    """Return up to `size` bytes at `offset`. Raises StoreError, OSError."""
     descriptor = where.open(os.O_RDONLY)
     try:
         return read_at(descriptor, offset, size)
@@ -205,7 +209,7 @@ def read_inside(where: Inside, offset: int, size: int) -> bytes:
 
 
 def rename_new(part: Path, path: Path) -> None:
-    """Give `part` its name, but never over something that is there. Raises StoreError, OSError."""
+    """Rename `part` to `path`, but never over an existing file. Raises StoreError, OSError."""
     if part.is_dir() and not part.is_symlink():
         if os.path.lexists(path):
             raise StoreError(f"{path} exists already; what was fetched is in {part}")
@@ -214,7 +218,7 @@ def rename_new(part: Path, path: Path) -> None:
     try:
         os.link(part, path, follow_symlinks=False)
     except FileExistsError:
-        # Perhaps the last life got as far as the link and no further.
+        # Perhaps the last process made the link and was killed then.
         if not os.path.samestat(os.lstat(part), os.lstat(path)):
             raise StoreError(f"{path} exists already; what was fetched is in {part}") from None
     except OSError:
@@ -235,7 +239,7 @@ def holds(path: Path, offset: int, size: int, cid: Cid) -> bool:
 
 
 def boot_id() -> str:
-    """A name for the time since this machine was started; empty where there is none to be had."""
+    """Return an id of the time since this machine was booted; empty where there is none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

@@ -1,8 +1,8 @@
-"""Holes in files: what is nothing but zeros takes no room on the disk, if nothing was written there before.
+"""Holes in files: zeros take no room on the disk, if nothing was written there before.
 
-A sparse file is read as zeros where it has holes, and its chunks are ordinary bytes. So zeros are found again when a
-chunk is written, in runs of at least `HOLE`, and left out where the file still has a hole. Looking costs a
-few µs for a MiB without zeros (measured), a hundredth of hashing it.
+Holes in a sparse file are read as zeros, and its chunks are ordinary bytes. So zeros are found again when a
+chunk is written, in runs of at least `HOLE`, and are not written where the file still has a hole. Without
+zeros this costs a few µs per MiB (measured), a hundredth of the hashing.
 """
 
 import errno
@@ -13,22 +13,22 @@ from typing import NamedTuple
 from flux_tui.store.disk.safe_path import Inside
 
 BLOCK = 4096
-"""Bytes that are looked at together: a file system's block, and what direct writes have to be aligned to."""
+"""Bytes that are looked at together: a file system's block, and the alignment of direct writes."""
 HOLE = 32 * 1024
-"""Bytes of the shortest hole that is left: shorter ones would only tear the file into pieces."""
+"""Bytes of the shortest hole: shorter ones would only fragment the file."""
 _ZEROS = bytes(BLOCK)
 _SEEK_DATA = getattr(os, "SEEK_DATA", None)
 
 
 class Run(NamedTuple):
-    """Bytes of a chunk that are to be written."""
+    """Bytes of a chunk that have to be written."""
 
     start: int
     end: int
 
 
 def data_runs(view: memoryview) -> list[Run]:
-    """The parts of a chunk that are more than zeros; each begins at a multiple of BLOCK."""
+    """Return the parts of a chunk that are not zeros; each begins at a multiple of BLOCK."""
     size = len(view)
     runs: list[Run] = []
     at = 0
@@ -43,7 +43,7 @@ def data_runs(view: memoryview) -> list[Run]:
 
 
 def _zero_runs(view: memoryview) -> Iterator[tuple[int, int]]:
-    """Where whole blocks of zeros follow each other."""
+    """Yield runs of whole blocks of zeros."""
     size = len(view)
     start = end = -1
     firsts = view[::BLOCK].tobytes()  # a block of zeros begins with one: most do not
@@ -62,12 +62,12 @@ def _zero_runs(view: memoryview) -> Iterator[tuple[int, int]]:
 
 
 def is_all(runs: list[Run], size: int) -> bool:
-    """Whether these are all the bytes of a chunk."""
+    """Whether these runs are all the bytes of a chunk."""
     return runs == [Run(0, size)] or not size
 
 
 def can_stay(descriptor: int, offset: int, size: int, runs: list[Run]) -> bool:
-    """Whether the file has nothing where this chunk has zeros, so that they need not be written."""
+    """Whether the file has holes wherever this chunk has zeros, so that the zeros need not be written."""
     if _SEEK_DATA is None:
         return False
     at = 0
@@ -82,11 +82,11 @@ def _is_hole(descriptor: int, start: int, end: int, seek_data: int) -> bool:
     try:
         return os.lseek(descriptor, start, seek_data) >= end
     except OSError as error:
-        return error.errno == errno.ENXIO  # the file has no data from there on; otherwise nobody knows
+        return error.errno == errno.ENXIO  # the file has no data from there on; other errors tell nothing
 
 
 def reach(where: Inside, descriptor: int, end: int) -> None:
-    """Have a file that ends in a hole be long enough, whoever else writes it. Raises StoreError, OSError."""
+    """Make a file that ends in a hole long enough, even while others write to it. Raises StoreError, OSError."""
     if os.fstat(descriptor).st_size >= end:
         return
     last = where.open(os.O_WRONLY)  # without direct writes: one byte is not aligned

@@ -1,9 +1,8 @@
-"""Trees: the files of objects, being fetched or shared, and the names they have meanwhile.
+"""Trees: the files of objects that are being fetched or shared, and their temporary names.
 
-An object that is being fetched stands under a temporary name in the folder where it is to end up, so
-that giving it its name is one rename on one file system. The rename and its row cannot be one act; if
-the node dies between them, the next opening finds the name taken and the temporary one gone, and knows
-what happened.
+An object that is being fetched has a temporary name in the folder where it will stand. So its final name
+takes one rename on one file system. The rename and its row cannot be one step. If the node dies in between,
+the next opening finds the final name taken and the temporary one gone, and knows what happened.
 """
 
 import errno
@@ -26,32 +25,32 @@ from flux_tui.store.disk.safe_path import Inside, parts_of
 from flux_tui.store.schema import ImpossibleError, StoreError, UnfitError, explain_os
 
 OWN = 0
-"""The tree of files that belong to the store itself: large loose chunks."""
+"""The tree of the store's own files: large loose chunks."""
 PART = ".flux-part"
-"""How the names of unfinished objects end."""
+"""The end of the name of an unfinished object."""
 MAX_NAME_BYTES = 255
-"""Of one part of a path, on every common file system."""
+"""Bytes of one part of a path, on every common file system."""
 
 Kind = Literal["file", "folder", "link"]
 
 
 PACK_NAME = ".flux-blocks"
-"""The pack of a replica that was begun as files and folders, by an older version: it stands among them."""
+"""The pack of a replica that an older version began as files and folders: it stands among them."""
 
 
 class Spot(NamedTuple):
-    """Where a leaf's bytes belong."""
+    """The place of a leaf's bytes."""
 
     file: int
     rel: str
     offset: int | None
-    """None: in a pack, wherever there is a place."""
+    """None: in a pack, at the next free place."""
     size: int | None
-    """Bytes that it has to have; None: unknown."""
+    """Bytes that it must have; None: unknown."""
 
 
 class Tree:
-    """One object that is being fetched."""
+    """An object that is being fetched."""
 
     def __init__(
         self, number: int, root: Cid, path: Path, part: Path, *, pack: bool = False, limit: int | None = None
@@ -61,13 +60,13 @@ class Tree:
         self.path = path
         self.part = part
         self.pack = pack
-        """A replica: its leaves stand in one file, one after the other as they came."""
+        """Whether it is a replica: its leaves stand in one file, in the order of arrival."""
         self.pack_end = 0
-        """Where the next one is put."""
+        """The offset of the next leaf."""
         self.limit = limit
-        """Bytes of content that may be written; None: as many as there are."""
+        """Bytes of content that may be written; None: no limit."""
         self.written = 0
-        """Bytes that were written to its places in this life."""
+        """Bytes that were written to its places since it was opened."""
         self._taken: dict[Cid, int] = {}
         self.here = 0
         """Bytes that were in its files when it was opened."""
@@ -76,9 +75,9 @@ class Tree:
         self.files: dict[str, int] = {}
         """Relative path → row of its file."""
         self.places: dict[Cid, list[Spot]] = {}
-        """Leaf → where its bytes belong."""
+        """Leaf → places of its bytes."""
         self.spares: dict[Cid, tuple[int, int]] = {}
-        """Leaf → (file, offset), where its row names a file of another tree."""
+        """Leaf → (file, offset), where the leaf's row names a file of another tree."""
         self._kinds: dict[str, Kind] = {}
         self._names = DistinctNames(part)
         self._links: dict[str, str] = {}
@@ -86,12 +85,12 @@ class Tree:
         self.left_out: dict[str, str] = {}
         """Links that are not made, each with its reason in words."""
         self._modes: dict[str, int] = {}
-        """Permissions that are given at the end, as nothing could be written there any more."""
+        """Permissions that are set at the end, because they would prevent writing."""
 
     def take(self, size: int, cid: Cid | None = None) -> None:
-        """So many bytes are about to be written to its places. Raises UnfitError.
+        """Count bytes that are about to be written to its places. Raises UnfitError above the limit.
 
-        What comes of a chunk a second time, because two holders sent it, is counted once.
+        A chunk that two holders sent is counted once.
         """
         if cid is not None and cid in self._taken:
             return
@@ -102,11 +101,11 @@ class Tree:
             self._taken[cid] = size
 
     def give_back(self, cid: Cid) -> None:
-        """A chunk could not be written: it will come again."""
+        """Undo `take` for a chunk that could not be written: it will come again."""
         self.written -= self._taken.pop(cid, 0)
 
     def pack_at(self, size: int) -> int:
-        """Where a leaf of so many bytes is put in a pack."""
+        """Reserve a place for a leaf in a pack. Returns its offset."""
         if size % BLOCK == 0:
             self.pack_end += -self.pack_end % BLOCK
         offset = self.pack_end
@@ -114,11 +113,12 @@ class Tree:
         return offset
 
     def at(self, rel: str) -> Inside:
-        """Where a part of it stands now."""
+        """Return where a part of it stands now."""
         return Inside(self.part, rel)
 
     def is_a(self, rel: str, kind: Kind) -> None:
-        """Say what a part of it is, and so what is above it. Raises StoreError if that contradicts."""
+        """Note what a part of it is, and that the parts above it are folders. Raises StoreError on a
+        contradiction."""
         above = ""
         for name in parts_of(rel)[:-1] if rel else ():
             self._is_a(above, "folder")
@@ -134,7 +134,7 @@ class Tree:
             )
 
     def link(self, rel: str, target: str) -> None:
-        """A symbolic link of it; one that could lead out of it is left out. Raises StoreError."""
+        """Note a symbolic link of it. One that could lead out of it is left out. Raises StoreError."""
         if not rel:
             raise ImpossibleError(
                 f"the object is nothing but a link, to {target!r}: there is no file to be had"
@@ -146,21 +146,21 @@ class Tree:
             self._links[rel] = target
 
     def make_folder(self, rel: str) -> None:
-        """A folder of it. Raises StoreError, OSError."""
+        """Create a folder of it. Raises StoreError, OSError."""
         self.is_a(rel, "folder")
         check_path(self.at(rel))
         with self._names.explained(rel):
             self._names.take(rel, self.at(rel).make_folder())
 
     def make_file(self, rel: str, size: int | None) -> None:
-        """A file of it, of this size if that is known. Raises StoreError, OSError."""
+        """Create a file of it, of this size if it is known. Raises StoreError, OSError."""
         self.is_a(rel, "file")
         check_path(self.at(rel))
         with self._names.explained(rel):
             size_to(self.at(rel), size, lambda found: self._names.take(rel, found))
 
     def set_mode(self, rel: str, mode: int) -> None:
-        """Permissions that the object names for a part of it. Raises StoreError, OSError."""
+        """Set the permissions that the object gives to a part of it. Raises StoreError, OSError."""
         folder = self._kinds.get(rel) == "folder"
         wanted = applied_mode(mode, folder=folder)
         if wanted is None:
@@ -172,12 +172,12 @@ class Tree:
         self.at(rel).chmod(wanted | writing, folder=folder)
 
     def set_last_modes(self) -> None:
-        """All of it is in place. Raises StoreError, OSError."""
+        """Set the permissions that had to wait until everything is in place. Raises StoreError, OSError."""
         for rel in sorted(self._modes, key=lambda rel: rel.count("/") + bool(rel), reverse=True):
             self.at(rel).chmod(self._modes[rel], folder=self._kinds.get(rel) == "folder")
 
     def make_links(self) -> None:
-        """Everything else is in place. Raises StoreError, OSError."""
+        """Make the symbolic links, once everything else is in place. Raises StoreError, OSError."""
         for rel, target in self._links.items():
             made = self.at(rel).make_link(target)
             self._names.take(rel, self.at(rel).stat())
@@ -186,31 +186,31 @@ class Tree:
         self._links.clear()
 
     def check_names(self) -> None:
-        """Whether all of its names are there. Raises StoreError, OSError."""
+        """Check that all its names exist. Raises StoreError, OSError."""
         if self._kinds.get("") == "folder":
             self._names.check(rel for rel in self._kinds if rel and rel not in self.left_out)
 
 
 class Trees:
-    """All of them. They share the store's connection and lock; each change commits at once."""
+    """All trees. They share the store's connection and lock; each change commits at once."""
 
     def __init__(self, home: Path, db: sqlite3.Connection, lock: threading.RLock) -> None:
         self._home = home
         self._db = db
         self._lock = lock
         self._at_rest = threading.Condition(lock)
-        """A thread has written what it was writing."""
+        """Notified when a thread has finished writing."""
         self._left: list[Tree] = []
-        """Trees that are not fetched any more, while something is still being written to them."""
+        """Trees that are no longer fetched, while a thread still writes to them."""
         self.by_root: dict[Cid, Tree] = {}
         db.execute("INSERT OR IGNORE INTO tree VALUES (?, '', ?, NULL)", (OWN, "chunks"))
 
     def active(self) -> Iterable[Tree]:
-        """Those that are being fetched."""
+        """Return the trees that are being fetched."""
         return list(self.by_root.values())
 
     def open(self, root: Cid, path: Path, *, pack: bool = False, limit: int | None = None) -> None:
-        """Begin one, or find again what there is of it."""
+        """Begin a tree, or continue one that was begun before."""
         with self._lock:
             self.drop(root)
             tree = self._open(root, path)
@@ -219,7 +219,7 @@ class Trees:
             tree.here = int(self._db.execute(here, (tree.number,)).fetchone()[0])
 
     def open_pack(self, tree: Tree) -> int:
-        """The file of a replica's leaves; its row."""
+        """Open the file of a replica's leaves. Returns its row."""
         rel = PACK_NAME if tree.part.is_dir() else ""
         self.add_file(tree, rel)
         number = tree.files[rel]
@@ -229,12 +229,12 @@ class Trees:
         return number
 
     def begin_writing(self, trees: Iterable[Tree]) -> None:
-        """A thread is about to write to the files of these."""
+        """Note that a thread is about to write to the files of these trees."""
         for tree in trees:
             tree.writers += 1
 
     def end_writing(self, trees: Iterable[Tree]) -> None:
-        """It has."""
+        """Note that the thread has finished."""
         with self._lock:
             for tree in trees:
                 tree.writers -= 1
@@ -242,7 +242,7 @@ class Trees:
             self._at_rest.notify_all()
 
     def rest(self, root: Cid) -> None:
-        """Wait until nothing is written any more to files of this root that are not fetched."""
+        """Wait until no thread writes any more to files of this root that are no longer fetched."""
         with self._at_rest:
             while any(tree.root == root for tree in self._left):
                 self._at_rest.wait()
@@ -262,13 +262,14 @@ class Trees:
         if row is not None and (os.path.lexists(part) or os.path.lexists(path)):
             tree = Tree(row[0], root, path, part)
             if not os.path.lexists(part):
-                path.rename(part)  # its name was given, but that was not committed: take it up again
+                path.rename(part)  # it was renamed, but that was not committed: undo the rename
             _make_writable(part)
         else:
             if os.path.lexists(path):
                 raise StoreError(f"{path} exists already: choose another place, or move it away")
             if os.path.lexists(part):
-                # Left by a home that is gone: its content is checked like any other's, so begin anew.
+                # Left by a home that is gone. Begin anew: its content would have to be checked like any
+                # other.
                 remove(part)
             _try_to_write(part)
             cursor = self._db.execute(
@@ -281,14 +282,14 @@ class Trees:
         return tree
 
     def add_file(self, tree: Tree, rel: str) -> None:
-        """A file of it has its row."""
+        """Add the row of a file."""
         with self._lock:
             if rel not in tree.files:
                 cursor = self._db.execute("INSERT INTO file (tree, rel) VALUES (?, ?)", (tree.number, rel))
                 tree.files[rel] = int(cursor.lastrowid or 0)
 
     def finish(self, tree: Tree) -> Path:
-        """Flush, rename, then record: from now on its files are the user's, whatever happens to the power."""
+        """Flush, rename, then record. From then on its files are the user's, even after a power loss."""
         tree.make_links()
         tree.check_names()
         tree.set_last_modes()
@@ -321,7 +322,7 @@ class Trees:
         return tree.path
 
     def drop(self, root: Cid) -> Tree | None:
-        """Not fetched any more; what came stays for another time. Returns it, if it was being fetched."""
+        """Stop fetching a tree; what came stays for another time. Returns the tree, if it was being fetched."""
         tree = self.by_root.pop(root, None)
         if tree is not None and tree.writers:
             self._left.append(tree)
@@ -333,7 +334,7 @@ class Trees:
         return self._db.execute(query, (tree.number,)).fetchone() is not None
 
     def share(self, path: Path) -> int:
-        """A file or folder of the user's: the same row if it was shared before."""
+        """Add a file or folder of the user's. Returns its row: the same if it was shared before."""
         with self._lock:
             row = self._db.execute(
                 "SELECT id FROM tree WHERE root = '' AND path = ? AND part IS NULL AND id != ?",
@@ -347,8 +348,10 @@ class Trees:
             return int(cursor.lastrowid or 0)
 
     def share_file(self, tree: int, rel: str, stat: FileStat) -> int:
-        """A file of the user's, as it looks now. What was shared of an older form of it keeps its own
-        row, and so its own stat, which proves nothing any more.
+        """Add a file of the user's, as it looks now. Returns its row.
+
+        Chunks that were shared from an older form of the file keep their own row, whose stat proves nothing
+        any more.
         """
         with self._lock:
             row = self._db.execute(
@@ -366,16 +369,16 @@ class Trees:
             return int(cursor.lastrowid or 0)
 
     def own_file(self, cid: Cid) -> tuple[int, Inside]:
-        """A file of the store's own for one large loose chunk: its row and where it is."""
+        """Add a file of the store's own for one large loose chunk. Returns its row and its place."""
         rel = f"{cid[-2:]}/{cid}"
         cursor = self._db.execute("INSERT INTO file (tree, rel) VALUES (?, ?)", (OWN, rel))
         return int(cursor.lastrowid or 0), Inside(self._home / "chunks", rel)
 
     def locate(self, file: int) -> tuple[Path, FileStat | None, bool]:
-        """Where a file is now, how it looked when it was right (None: it is being written), and whether its
-        bytes are to be looked at before they are believed.
+        """Return where a file is now, its recorded stat (None: it is being written), and whether its bytes
+        must be checked.
 
-        Raises sqlite3.Error; a file without a row is damage, too.
+        Raises sqlite3.Error, also for a file without a row, which is damage.
         """
         row = self._db.execute(
             "SELECT tree.id, path, part, rel, size, mtime_ns, ctime_ns, inode, recorded_ns"
@@ -386,7 +389,8 @@ class Trees:
             raise sqlite3.DatabaseError("database disk image is malformed: a file has no row")
         number, path, part, rel, *stat = row
         base = self._home / path if number == OWN else Path(part or path)
-        # Renamed already, and its row says so in a moment; or never, if this process was killed between.
+        # It is renamed already. Its row will say so in a moment, or never, if this process was killed in
+        # between.
         renamed = part is not None and not os.path.lexists(part) and os.path.lexists(path)
         if renamed:
             base = Path(path)
@@ -395,7 +399,7 @@ class Trees:
 
 
 def _make_writable(part: Path) -> None:
-    """Something unfinished is taken up again: its last life may have given it permissions already. Raises OSError."""
+    """Make an unfinished object writable again: its permissions may have been set already. Raises OSError."""
     _allow(part, 0o700 if part.is_dir() and not part.is_symlink() else 0o600)
     for folder, folders, files in os.walk(part):
         for name in folders:
@@ -411,7 +415,7 @@ def _allow(path: Path, bits: int) -> None:
 
 
 def _umask() -> int:
-    """Permissions that this process gives to no file that it makes."""
+    """Return the permissions that this process gives to no file that it creates."""
     try:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("Umask:"):
@@ -427,7 +431,7 @@ UMASK = _umask()
 
 
 def _try_to_write(part: Path) -> None:
-    """Whether this name can be made, before anybody is asked for what is to stand there. Raises StoreError."""
+    """Check that this name can be created, before any peer is asked for the object. Raises StoreError."""
     try:
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         part.unlink()
@@ -439,7 +443,7 @@ def _try_to_write(part: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """A file, a link, or a folder with all that is in it. Raises OSError."""
+    """Remove a file, a link, or a folder with everything in it. Raises OSError."""
     if path.is_dir() and not path.is_symlink():
         for child in path.iterdir():
             remove(child)

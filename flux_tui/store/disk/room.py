@@ -1,10 +1,8 @@
-"""How much may be written to a disk: some of it is kept free, for the series and for everything else.
+"""How much may be written to a disk: some room is kept free, for the series and for everything else.
 
-A download that fills the last byte of a disk takes everything else on the machine with it. So before something is
-written it is looked whether the disk has room for it, and `keep_free` bytes besides. What has no room waits: it is
-tried again, and goes on by itself when there is some.
-
-The look costs a system call (2 µs), which is made for every MiB.
+A download that fills the last byte of a disk breaks everything else on the machine. So before each write the
+disk is checked for room for it plus `keep_free` bytes. An object without room waits. It is tried again, and
+continues by itself when there is room. The check costs a system call (2 µs) for every MiB.
 """
 
 import os
@@ -14,13 +12,13 @@ from flux_tui.core.text.describe import human_size
 from flux_tui.store.schema import NoRoomError
 
 SHARE = 10
-"""No more than this part (1/10) of a disk is kept free."""
+"""At most this part (1/10) of a disk is kept free."""
 KEEP_NAMES = 1_000
-"""Files that can still be made afterwards, where a file system has a limit."""
+"""Files that can still be created afterwards, where a file system has a limit."""
 NAME_BYTES = 4096
 """Bytes that a file or folder takes besides its content."""
 UNLOOKED = 1024 * 1024
-"""Bytes that are written between two looks at a disk that has plenty."""
+"""Bytes written between two checks of a disk with plenty of room."""
 
 
 class Room:
@@ -28,22 +26,22 @@ class Room:
 
     def __init__(self, keep_free: int = 0) -> None:
         self.keep_free = keep_free
-        """Bytes that stay free; a node has this from its settings."""
+        """Bytes that stay free; a node sets this from its settings."""
         self._credit: dict[Path, int] = {}
-        """Bytes that may be written to a folder before it is looked again."""
+        """Bytes that may be written to a folder before the next check."""
 
     def free(self, folder: Path) -> int | None:
-        """Bytes that may be written there; None: that cannot be told."""
+        """Return the bytes that may be written there; None: unknown."""
         try:
             found = os.statvfs(folder)
         except OSError:
             return None
-        if not found.f_blocks:  # a file system that is no disk, or says nothing
+        if not found.f_blocks:  # it is no disk, or says nothing
             return None
         return found.f_bavail * found.f_frsize - min(self.keep_free, found.f_blocks * found.f_frsize // SHARE)
 
     def take(self, folder: Path, size: int) -> None:
-        """So many bytes are about to be written in this folder. Raises NoRoomError."""
+        """Count bytes that are about to be written in this folder. Raises NoRoomError."""
         credit = self._credit.get(folder, 0) - size
         if credit < 0:
             self.check(folder, size)
@@ -54,7 +52,7 @@ class Room:
         self._credit[folder] = credit
 
     def check(self, folder: Path, size: int, names: int = 0) -> None:
-        """Whether an object of so many bytes and files has room in this folder. Raises NoRoomError."""
+        """Check that an object of so many bytes and files has room in this folder. Raises NoRoomError."""
         free = self.free(folder)
         if free is None:
             return

@@ -1,10 +1,9 @@
-"""Files inside an object's folder, whose names a stranger chose.
+"""Opens files inside an object's folder whose names a stranger chose.
 
-Every folder on the way is opened by itself, relative to the one above it, and never through a symbolic
-link: whatever stands there, and whatever is put there meanwhile, nothing outside of the folder can be
-made, changed or read. Where the folder itself stands is the user's business: its path may have links.
-
-Costs some 2 µs for each folder on the way (measured), which no write notices.
+Each folder on the way is opened relative to the one above it, and never through a symbolic link. So nothing
+outside of the object's folder can be created, changed or read, whatever stands there or is put there
+meanwhile. Where the object's folder itself stands is the user's choice: its path may have links. This costs
+some 2 µs for each folder on the way (measured), which is small beside a write.
 """
 
 import contextlib
@@ -20,7 +19,7 @@ from flux_tui.store.schema import ImpossibleError, StoreError
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _IN_THE_WAY = (errno.ELOOP, errno.ENOTDIR, errno.EMLINK)
-"""What systems say where O_NOFOLLOW met a link, or a folder was expected."""
+"""The errors of systems where O_NOFOLLOW met a link, or a folder was expected."""
 
 T = TypeVar("T")
 
@@ -33,18 +32,18 @@ class Inside(NamedTuple):
 
     @property
     def path(self) -> Path:
-        """For people, and for what is the user's own by now."""
+        """The path, for messages and for files that are the user's by now."""
         return self.base / self.rel if self.rel else self.base
 
     def open(self, flags: int, *, make: bool = False) -> int:
-        """A descriptor of this file; `make`: with the folders above it. Raises StoreError, OSError."""
+        """Return a descriptor of this file; `make`: create the folders above it. Raises StoreError, OSError."""
         flags |= os.O_NOFOLLOW | os.O_CLOEXEC
         if not self.rel:
             return self._named(lambda: open_regular(self.base, flags))
         return self._at(make, lambda folder, name: open_regular(name, flags, dir_fd=folder))
 
     def make_folder(self) -> os.stat_result:
-        """A folder here, and those above it, unless they are there. Raises StoreError, OSError."""
+        """Create a folder here, and those above it, unless they exist. Raises StoreError, OSError."""
         if not self.rel:
             folder = self._named(lambda: _folder(self.base, None, make=True))
         else:
@@ -55,13 +54,14 @@ class Inside(NamedTuple):
             os.close(folder)
 
     def stat(self) -> os.stat_result:
-        """What stands here; of a link, the link. Raises StoreError, OSError."""
+        """Return the stat of what stands here; of a link, the link's own. Raises StoreError, OSError."""
         if not self.rel:
             return os.lstat(self.base)
         return self._at(False, lambda folder, name: os.stat(name, dir_fd=folder, follow_symlinks=False))
 
     def chmod(self, mode: int, *, folder: bool) -> None:
-        """Permissions of what stands here. A file system that has none is left as it is. Raises StoreError, OSError."""
+        """Set the permissions of what stands here; do nothing where the file system has none. Raises
+        StoreError, OSError."""
         if not folder:
             descriptor = self.open(os.O_RDONLY)
         elif not self.rel:
@@ -78,7 +78,8 @@ class Inside(NamedTuple):
             os.close(descriptor)
 
     def make_link(self, target: str) -> bool:
-        """A symbolic link here, once all files are in place; False: something else has that name.
+        """Make a symbolic link here, once all files are in place. Returns False if something else has the
+        name.
 
         Raises StoreError, OSError.
         """
@@ -111,7 +112,7 @@ class Inside(NamedTuple):
             os.close(folder)
 
     def _named(self, act: Callable[[], T]) -> T:
-        """Errors name the whole path, and say what a link in the way means."""
+        """Let errors name the whole path, and explain a link in the way."""
         try:
             return act()
         except OSError as error:
@@ -128,13 +129,14 @@ def _folder(name: str | Path, above: int | None, *, make: bool) -> int:
         try:
             return os.open(name, _FOLDER, dir_fd=above)
         except FileNotFoundError:
-            with contextlib.suppress(FileExistsError):  # by another thread, just now
+            with contextlib.suppress(FileExistsError):  # another thread made it just now
                 os.mkdir(name, dir_fd=above)
     return os.open(name, _FOLDER, dir_fd=above)
 
 
 def parts_of(rel: str) -> list[str]:
-    """The names on the way to a place inside an object. Raises StoreError for one that would lead out."""
+    """Return the names on the way to a place inside an object. Raises StoreError for a path that would lead
+    out."""
     path = PurePosixPath(rel)
     if path.is_absolute() or not path.parts or ".." in path.parts or "\0" in rel:
         raise ImpossibleError(f"the object has a path that leads out of its folder: {rel!r}")

@@ -15,8 +15,8 @@ _File: TypeAlias = tuple[str, int | None, int | None, int | None]
 
 
 def standing(database: Path, root: Cid, path: Path) -> Standing | None:
-    """Of what was put at `path` for `root`: all of it, as it was; something else by now; or nothing. None: it
-    was never put there.
+    """Return whether the files that were put at `path` for `root` are unchanged, changed, or gone; None: they
+    were never put there.
 
     Raises StoreError.
     """
@@ -49,7 +49,7 @@ def _compare(path: Path, files: Iterable[_File]) -> Standing:
     same = other = 0
     for rel, size, changed, inode in files:
         if not rel and path.is_dir():
-            return "not there"  # it was a file: this is a folder for something else
+            return "not there"  # it was a file, and this is a folder for something else
         try:
             now = os.lstat(path / rel if rel else path)
         except OSError:

@@ -1,1 +1,1 @@
-"""Which chunks are held, where their bytes are, and how they are forgotten."""
+"""The index of chunks: which are here, where their bytes are, and how they are forgotten."""

@@ -1,6 +1,7 @@
-"""Adds that are under way: which blocks they have found so far.
+"""The adds that are under way, with the blocks that they have found so far.
 
-Such a block must not be forgotten with another object, and one that only a cancelled add brought goes with it.
+Such a block must not be forgotten together with another object. The blocks that only a cancelled add brought
+are forgotten with it.
 """
 
 from collections.abc import Iterable
@@ -9,29 +10,29 @@ from flux_tui.core.ids import Cid
 
 
 class Shares:
-    """By the row of its tree. The store's lock guards it."""
+    """The adds under way, by the row of their tree. The store's lock guards them."""
 
     def __init__(self) -> None:
         self._found: dict[int, set[Cid]] = {}
         self._fresh: dict[int, set[Cid]] = {}
-        """Of these, the blocks that the store did not have."""
+        """Those of these blocks that the store did not have before."""
         self._times: dict[int, int] = {}
-        """The same path may be added twice at the same time."""
+        """How many adds of the same path are under way."""
 
     def begin(self, tree: int) -> None:
-        """An add of this tree begins."""
+        """Note that an add of this tree begins."""
         self._times[tree] = self._times.get(tree, 0) + 1
         self._found.setdefault(tree, set())
         self._fresh.setdefault(tree, set())
 
     def note(self, tree: int, cids: Iterable[Cid], fresh: Iterable[Cid]) -> None:
-        """It found these blocks."""
+        """Note blocks that the add found."""
         if tree in self._times:
             self._found[tree].update(cids)
             self._fresh[tree].update(fresh)
 
     def end(self, tree: int) -> set[Cid]:
-        """It is over. Returns the blocks that it brought; none while the same path is still being added."""
+        """End an add. Returns the blocks that it brought; none while the same path is still being added."""
         if tree not in self._times:
             return set()
         self._times[tree] -= 1

@@ -1,11 +1,11 @@
-"""What is held, and where; and the bytes of it.
+"""The chunk index: which chunks are here, where their bytes are, and reading them.
 
-- A chunk that was written but not committed counts as held; one that was found to be lost does not.
+- A chunk that is written but not committed counts as here. A chunk that was found to be lost does not.
 - A chunk may stand in several files of the user's. It is lost only when none of them has it any more.
-- A database that turns out to be damaged while chunks are looked up has not got them: `on_damage` is told
+- If the database turns out to be damaged at a look-up, the chunk counts as not here. `on_damage` is called
   once, and the node goes on with what can be read.
 
-Not here: what comes, goes and is committed (store.py).
+Not here: chunks that arrive, go and are committed (`store/store.py`).
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from flux_tui.store.index.places import Explained, Landed, Lost, ReadResult, Whe
 from flux_tui.store.schema import DATABASE, StoreError, explain
 
 SIZES_KEPT = 100_000
-"""Chunk sizes kept in memory, some 20 MB: what a busy node is asked for again and again."""
+"""Chunk sizes kept in memory, some 20 MB: a busy node is asked for the same ones again and again."""
 
 
 class Shelf:
@@ -36,21 +36,21 @@ class Shelf:
         self.path = home / DATABASE
         self._db = db
         self._lock = threading.RLock()
-        """Guards the connection, the trees and the overlay; hardly ever held over file I/O."""
+        """Guards the connection, the trees and the overlay. It is hardly ever held during file I/O."""
         self._overlay: dict[Cid, Landed] = {}
-        """Written, not committed."""
+        """Chunks that are written, but not committed."""
         self._gone: set[Cid] = set()
-        """Found to be lost, not committed."""
+        """Chunks that were found to be lost; the loss is not committed."""
         self._sizes: dict[Cid, int] = {}
         self.on_damage: Callable[[StoreError], None] | None = None
         """Called from any thread."""
         self._damages: set[str] = set()
         self._trees = Trees(home, db, self._lock)
 
-    # ── what is held ────────────────────────────────────────────────────────────────────────────
+    # ── what is here ────────────────────────────────────────────────────────────────────────────
 
     def size_of(self, cid: Cid) -> int | None:
-        """Bytes of a chunk that is here; None: it is not."""
+        """Return the bytes of a chunk that is here; None: it is not."""
         size = self._sizes.get(cid)
         if size is not None:
             return size
@@ -64,12 +64,12 @@ class Shelf:
         return self.size_of(cid) is not None
 
     def counts(self) -> tuple[int, int]:
-        """Chunks, and bytes of them. Raises StoreError."""
+        """Return the number of chunks, and of their bytes. Raises StoreError."""
         ((count, size),) = self._rows("SELECT count(*), coalesce(sum(size), 0) FROM chunk")
         return int(count), int(size)
 
     def cids(self) -> Iterator[Cid]:
-        """Every chunk that is here. Raises StoreError."""
+        """Return every chunk that is here. Raises StoreError."""
         return (cid_from_bytes(row[0]) for row in self._rows("SELECT cid FROM chunk"))
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────
@@ -81,10 +81,10 @@ class Shelf:
     def read(self, cids: Sequence[Cid], *, wait: bool) -> ReadResult | None: ...
 
     def read(self, cids: Sequence[Cid], *, wait: bool = True) -> ReadResult | None:
-        """The bytes of these chunks; each is what its CID says, or is told as lost.
+        """Return the bytes of these chunks. Each matches its CID, or is reported as lost.
 
-        For a worker thread; or with `wait` false, for the loop: then None if a disk would have to be
-        waited for.
+        For a worker thread. With `wait` false it is for the node's loop, and returns None if it would have to
+        wait for a disk.
         """
         found: dict[Cid, bytes] = {}
         lost: list[Lost] = []
@@ -107,7 +107,7 @@ class Shelf:
         return ReadResult([(cid, found[cid]) for cid in cids if cid in found], lost)
 
     def read_block(self, cid: Cid) -> bytes | None:
-        """An inner node, or any one chunk."""
+        """Return an inner node, or any one chunk."""
         result = self.read([cid])
         return result.chunks[0][1] if result.chunks else None
 
@@ -133,7 +133,7 @@ class Shelf:
             try:
                 opened = open_regular(path)
             except FileNotFoundError:
-                path, stat, doubtful = self._locate(file)  # given its name just now, perhaps
+                path, stat, doubtful = self._locate(file)  # perhaps it was renamed just now
                 opened = open_regular(path)
             try:
                 trusted = not doubtful and (stat is None or stat.proves(file_io.stat_of(opened)))
@@ -160,7 +160,8 @@ class Shelf:
     def _look_elsewhere(
         self, bad: list[tuple[Cid, Where]], found: dict[Cid, bytes], wait: bool
     ) -> list[tuple[Cid, Where]]:
-        """Chunks that are not where they were said to be: in another file, perhaps? Returns the rest."""
+        """Look in other files for chunks that are not at their indexed place. Returns those that were not
+        found."""
         moved: list[tuple[int, int, bytes]] = []
         rest: list[tuple[Cid, Where]] = []
         for cid, where in bad:
@@ -186,7 +187,7 @@ class Shelf:
             else:
                 rest.append((cid, where))
         if moved:
-            # The next look finds it at once. Where this cannot be written, it is looked for again.
+            # The next look-up finds it at once. Where this cannot be written, it is searched again.
             with self._lock, contextlib.suppress(sqlite3.Error):
                 self._db.executemany("UPDATE chunk SET file = ?, offset = ? WHERE cid = ?", moved)
         return rest
@@ -214,7 +215,8 @@ class Shelf:
             raise explain(error, self.path) from error
 
     def _locate(self, file: int) -> tuple[Path, FileStat | None, bool]:
-        """Where a file is, the stat that tells whether it is the same, and whether to look in any case."""
+        """Return where a file is, the stat that proves that it is unchanged, and whether its bytes must be
+        checked."""
         try:
             with self._lock:
                 return self._trees.locate(file)
@@ -222,7 +224,7 @@ class Shelf:
             raise explain(error, self.path) from error
 
     def _tell_damage(self, error: StoreError) -> None:
-        """Once for each kind of damage: a page is met again and again."""
+        """Report each kind of damage once: the same damaged page is met again and again."""
         with self._lock:
             news = str(error) not in self._damages
             self._damages.add(str(error))

@@ -1,13 +1,14 @@
-"""Removing what is kept for others, and what came of objects that cannot be had; and nothing else.
+"""Removes replicas, and the parts of objects that cannot be fetched; and nothing else.
 
-A replica's leaves stand in a file of their own, `held/ROOT`. When it goes, so does that file, the index of the
-chunks in it, and its inner nodes; except what another object here is made of as well. Which that is, the
-other objects' inner nodes tell: they are walked (some 3 ms for each thousand chunks). A leaf that has to
-stay is indexed where another file has it, or gets a place of its own. The parts of an object that was refused
-go in the same way.
+A replica's leaves stand in a file of their own, `held/ROOT`. With the replica go this file, the index of its
+chunks, and its inner nodes, except the blocks of which another object here is made. To find those, the other
+objects' inner nodes are walked (some 3 ms for each thousand chunks). A leaf that has to stay is indexed in
+another file that has it, or gets a place of its own. The parts of an object that was refused go in the same
+way.
 
-Rows first, then files, then the tree's own row; so a crash in between is gone on from by doing it again. What
-went is remembered until the object is begun anew: the entry that tells of it may have to be written again.
+Rows go first, then files, then the tree's own row. So after a crash in between the removal is simply done
+again. The figures are remembered until the object is begun anew, because the entry about them may have to be
+written again.
 """
 
 import sqlite3
@@ -21,41 +22,41 @@ from flux_tui.core.ids import Cid, cid_bytes, cid_from_bytes, is_leaf
 from flux_tui.store.disk.object_trees import Trees, remove
 
 HELD = "held"
-"""The folder of a home that replicas are in."""
+"""The folder of a home with the replicas."""
 NO_TREE = -1
-"""Rows of files that are gone. Their numbers are not used again in this life of the store: what was landing
-while they went must not be taken for a chunk of another file.
+"""The tree of files that are gone. Their row numbers are not used again while the store is open: a chunk that
+was landing while they went must not count as a chunk of another file.
 """
 
 
 class Gone(NamedTuple):
-    """What went."""
+    """The figures of a removal."""
 
     chunks: int
     size: int
 
 
 class Index(Protocol):
-    """What this needs of the store."""
+    """What removals need of the store."""
 
     def read_block(self, cid: Cid) -> bytes | None:
-        """An inner node."""
+        """Return an inner node."""
 
     def size_of(self, cid: Cid) -> int | None:
-        """Bytes of a chunk that is here."""
+        """Return the bytes of a chunk that is here."""
 
     def file_of(self, cid: Cid) -> Path | None:
-        """The file that a chunk is in; None: it is inline, or not here."""
+        """Return the file that a chunk is in; None: it is inline, or not here."""
 
     def set_apart(self, cid: Cid) -> bool:
-        """Give a chunk a place of its own. False: it is not what it should be."""
+        """Give a chunk a place of its own. Returns False if its bytes are wrong."""
 
     def forget(self, cids: Iterable[Cid], files: Collection[int]) -> None:
-        """These chunks, and all that is in these files, are not there any more."""
+        """Forget these chunks, and all chunks in these files."""
 
 
 class _Copy(NamedTuple):
-    """A replica's copy as it stands in the store."""
+    """A replica's copy in the store."""
 
     trees: list[int]
     parts: list[str]
@@ -66,7 +67,7 @@ class _Copy(NamedTuple):
 
 
 class Evictions:
-    """Removals, one after the other, in a worker thread. Raise sqlite3.Error, OSError."""
+    """Removals, one after the other, in a worker thread. They raise sqlite3.Error, OSError."""
 
     def __init__(self, db: sqlite3.Connection, lock: threading.RLock, trees: Trees, index: Index) -> None:
         self._db = db
@@ -75,14 +76,14 @@ class Evictions:
         self._index = index
 
     def evict(self, root: Cid, path: Path, others: Iterable[Cid]) -> Gone:
-        """Remove the copy at `path`; what `others` are made of stays."""
+        """Remove the copy at `path`, except the blocks that `others` are made of."""
         copy = self._find(root, "path = ?", path)
         if not copy.trees:
             return self._remembered(root)
         return self._remove(root, copy, others, _on_disk(path, root))
 
     def discard(self, root: Cid, path: Path, others: Iterable[Cid]) -> Gone:
-        """Remove what was to become the object at `path`; what `others` are made of stays."""
+        """Remove the unfinished object at `path`, except the blocks that `others` are made of."""
         copy = self._find(root, "path = ? AND part IS NOT NULL", path)
         if not copy.trees:
             return self._remembered(root)
@@ -112,7 +113,7 @@ class Evictions:
         return gone
 
     def _stands_elsewhere(self, root: Cid, copy: _Copy) -> bool:
-        """Whether all of the object is here without this copy: then its inner nodes are needed."""
+        """Whether the whole object is here without this copy: then its inner nodes are needed."""
         leaves = False
         for cid in made_of(self._index.read_block, root):
             if self._index.size_of(cid) is None or cid in copy.leaves:
@@ -141,7 +142,7 @@ class Evictions:
         return _Copy(trees, [row[1] for row in rows if row[1]], files, leaves)
 
     def _move(self, stay: set[Cid], copy: _Copy) -> None:
-        """Leaves that stay are indexed elsewhere from now on: in another file that has them, or by themselves."""
+        """Index the leaves that stay elsewhere from now on: in another file that has them, or by themselves."""
         going = set(copy.files)
         for cid in stay & copy.leaves.keys():
             key, file = cid_bytes(cid), copy.leaves[cid][1]
@@ -155,7 +156,7 @@ class Evictions:
                 mark_apart(self._db, self._lock, cid)
 
     def _forget_rows(self, root: Cid, copy: _Copy, inner: dict[Cid, int]) -> Gone:
-        """Take it out of the index: what is still in its files, and its inner nodes."""
+        """Remove the copy from the index: the chunks that are still in its files, and its inner nodes."""
         leaves: dict[Cid, int] = {}
         self._db.execute("BEGIN IMMEDIATE")
         try:
@@ -181,29 +182,30 @@ class Evictions:
         return gone
 
     def _remembered(self, root: Cid) -> Gone:
-        """What went when this copy was removed the last time."""
+        """Return the figures of the last removal of this copy."""
         row = self._db.execute("SELECT value FROM meta WHERE name = ?", (_marker(root),)).fetchone()
         return Gone(0, 0) if row is None else Gone(*(int(number) for number in row[0].split()))
 
 
 def forget_tree(db: sqlite3.Connection, tree: int) -> None:
-    """The files of this tree are gone."""
+    """Note that the files of this tree are gone."""
     db.execute("UPDATE file SET tree = ?, rel = '' WHERE tree = ?", (NO_TREE, tree))
     db.execute("DELETE FROM tree WHERE id = ?", (tree,))
 
 
 def begin_anew(db: sqlite3.Connection, root: Cid) -> None:
-    """An object is fetched again: what went of it before is told."""
+    """Forget the figures of earlier removals: the object is fetched again."""
     db.execute("DELETE FROM meta WHERE name = ?", (_marker(root),))
 
 
 def tidy(db: sqlite3.Connection) -> None:
-    """The store is opened: nothing is landing in files that are gone."""
+    """Delete the rows of files that are gone, at the opening of the store: nothing is landing in them then."""
     db.execute("DELETE FROM file WHERE tree = ?", (NO_TREE,))
 
 
 def made_of(read: Callable[[Cid], bytes | None], root: Cid) -> Iterator[Cid]:
-    """The blocks of an object, as far as its inner nodes are here. Leaves come as often as they stand in it."""
+    """Yield the blocks of an object, as far as its inner nodes are here. A leaf comes as many times as it
+    stands in it."""
     seen, stack = {root}, [root]
     while stack:
         cid = stack.pop()
@@ -236,17 +238,18 @@ def _children(cid: Cid, data: bytes) -> Iterable[Cid]:
 
 
 def _on_disk(path: Path, root: Cid) -> list[Path]:
-    """Whatever stands of it in the folder of replicas, under its name or a temporary one."""
+    """Return the replica's files in the folder of replicas, under their final or temporary names."""
     return [found for found in path.parent.iterdir() if root in found.name] if path.parent.is_dir() else []
 
 
 def apart_marker(cid: Cid) -> str:
-    """Under which it is remembered that a chunk stands apart because of what was removed around it."""
+    """Return the key for the note that a chunk stands apart because an object around it was removed."""
     return f"apart {cid}"
 
 
 def mark_apart(db: sqlite3.Connection, lock: threading.RLock, cid: Cid) -> None:
-    """A chunk has got a place of its own because its file goes: with the last object it goes, too."""
+    """Note that a chunk has a place of its own because its file goes. It goes with the last object that needs
+    it."""
     with lock:
         db.execute("INSERT OR REPLACE INTO meta VALUES (?, '1')", (apart_marker(cid),))
 

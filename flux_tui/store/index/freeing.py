@@ -1,15 +1,15 @@
-"""Forgetting the blocks of an object that is no longer shared, and nothing else.
+"""Forgets the blocks of an object that is no longer shared, and no others.
 
-A block goes if no other root is made of it. Which those are, the other objects' inner nodes tell: they are walked
-(some 3 ms for each thousand chunks). A leaf that somebody wanted by itself is inline or in a file of the store's own,
-and stays.
+A block is forgotten if no other root is made of it. To find out, the inner nodes of the other objects are
+walked (some 3 ms for each thousand chunks). A leaf that was wanted by itself is inline or in a file of the
+store's own, and stays.
 
-A block that stays, but stands in a file that only the removed object had, is indexed elsewhere from now on: where
-another object has it, or in a place of its own. The user may delete that file next.
+A block that stays may stand in a file that only the removed object had. Then it is indexed elsewhere from now
+on: where another object has it, or in a place of its own. The user may delete that file next.
 
-Only what the store made itself is deleted from the disk: objects without a path, unfinished downloads, and chunks in
-files of their own. Rows go first, then files; what went is remembered, so that a crash in between is gone on from by
-doing it again.
+Only files that the store made itself are deleted from the disk: objects without a path, unfinished downloads,
+and files of single chunks. Rows go first, then files. The figures are remembered, so after a crash in between
+the removal is simply done again.
 """
 
 import os
@@ -25,20 +25,20 @@ from flux_tui.store.index.evicting import NO_TREE, apart_marker, made_of, mark_a
 from flux_tui.store.index.evicting import Index as EvictingIndex
 
 OBJECTS = "objects"
-"""The folder of a home with objects that nobody gave a path."""
+"""The folder of a home with objects for which no path was given."""
 
 
 class WhatWent(NamedTuple):
     """What the index has forgotten."""
 
     cids: tuple[Cid, ...]
-    """Empty where it was forgotten before a crash: then only the figures are known."""
+    """Empty where the blocks were forgotten before a crash: then only the figures are known."""
     chunks: int
     size: int
 
 
 class Index(EvictingIndex, Protocol):
-    """What this needs of the store."""
+    """What removals need of the store."""
 
     def has_at(self, cid: Cid, file: int, offset: int, size: int) -> bool:
         """Whether a chunk's bytes stand there."""
@@ -48,11 +48,11 @@ class _Row(NamedTuple):
     size: int
     file: int | None
     apart: bool
-    """The store copied it from an object that was removed or evicted."""
+    """Whether the store copied it out of an object that was removed or evicted."""
 
 
 class Freeing:
-    """Removals, one after the other, in a worker thread. Raise sqlite3.Error, OSError."""
+    """Removals, one after the other, in a worker thread. They raise sqlite3.Error, OSError."""
 
     def __init__(
         self, home: Path, db: sqlite3.Connection, lock: threading.RLock, trees: Trees, index: Index
@@ -71,8 +71,11 @@ class Freeing:
         paths: Collection[str],
         adding: Callable[[Cid], bool],
     ) -> WhatWent:
-        """Forget what only `root` is made of. `paths`: where the others stand; `adding`: whether a block was found
-        again by an add that is under way."""
+        """Forget the blocks that only `root` is made of.
+
+        `paths`: where the other objects stand. `adding`: whether an add that is under way has found a block
+        again.
+        """
         blocks = dict.fromkeys(made_of(self._index.read_block, root))
         stay = self.needed(blocks, others)
         covered = _Covered(self._db, self._lock, frozenset(others), frozenset(paths))
@@ -88,20 +91,21 @@ class Freeing:
         return went
 
     def forget(self, blocks: Iterable[Cid], others: Collection[Cid], adding: Callable[[Cid], bool]) -> None:
-        """Forget the blocks of an add that was not read to its end."""
+        """Forget the blocks of an add that did not end."""
         known = dict.fromkeys(blocks)
         stay = self.needed(known, others)
         self._forget([cid for cid in known if cid not in stay], lambda cid, row: True, adding)
 
     def needed(self, blocks: Collection[Cid], others: Iterable[Cid]) -> set[Cid]:
-        """Those that other roots are made of."""
+        """Return those of these blocks that other roots are made of."""
         found: set[Cid] = set()
         for other in others:
             found.update(cid for cid in made_of(self._index.read_block, other) if cid in blocks)
         return found
 
     def _goes(self, root: Cid, cid: Cid, row: _Row) -> bool:
-        """Whether a block that no other root is made of goes, or is somebody's loose chunk."""
+        """Whether a block that no other root is made of is forgotten; a chunk that was wanted by itself
+        stays."""
         if cid == root or not is_leaf(cid) or row.apart:
             return True
         return row.file is not None and not self._is_own(row.file)
@@ -120,7 +124,7 @@ class Freeing:
         return _Row(row[0], row[1], apart is not None)
 
     def _move(self, stay: Iterable[Cid], covered: "_Covered") -> None:
-        """What stays is read from a file of what it stays for."""
+        """Index the blocks that stay in a file of the objects for which they stay."""
         for cid in stay:
             row = self._row(cid)
             if row is None or row.file is None or covered(row.file):
@@ -176,7 +180,8 @@ class Freeing:
         return WhatWent(tuple(gone), len(gone), sum(gone.values()))
 
     def _delete_own(self, root: Cid, others: Collection[Cid], paths: Collection[str]) -> None:
-        """Files of the object that the store made, and nobody else needs: those without a path of the user's."""
+        """Delete the files of the object that the store made and no other object needs: those without a path
+        of the user's."""
         objects = self._home / OBJECTS
         with self._lock:
             trees = self._db.execute("SELECT id, path, part FROM tree WHERE root = ?", (root,)).fetchall()
@@ -200,7 +205,7 @@ class Freeing:
             self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", row)
 
     def _remembered(self, root: Cid, mark: int) -> WhatWent:
-        """What went when this was done before."""
+        """Return the figures of this removal from when it was done before."""
         with self._lock:
             row = self._db.execute("SELECT value FROM meta WHERE name = ?", (f"freed {root}",)).fetchone()
         known = [int(number) for number in row[0].split()] if row is not None else []
@@ -208,7 +213,7 @@ class Freeing:
 
 
 class _Covered:
-    """Whether a file is one that something else than the removed object stands in."""
+    """Tells whether something other than the removed object stands in a file."""
 
     def __init__(
         self, db: sqlite3.Connection, lock: threading.RLock, others: frozenset[Cid], paths: frozenset[str]
@@ -248,7 +253,7 @@ class _Covered:
 
 
 def tidy(db: sqlite3.Connection) -> None:
-    """The store is opened: nothing is being read or added, so rows of files that no chunk is in can go."""
+    """Delete rows of files without chunks, at the opening of the store: nothing is being read or added then."""
     if db.execute("SELECT 1 FROM meta WHERE name = 'untidy'").fetchone() is None:
         return
     db.executescript(
@@ -267,5 +272,5 @@ def tidy(db: sqlite3.Connection) -> None:
 
 
 def cid_of(place: Path) -> Cid:
-    """The chunk of a file of the store's own: its name."""
+    """Return the chunk in a file of the store's own: its name."""
     return Cid(place.name)

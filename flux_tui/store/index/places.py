@@ -1,4 +1,4 @@
-"""What the store speaks of: where bytes are, what was read, placed and lost; and in which words it fails."""
+"""The store's values: where bytes are, what was read, placed and lost; and its errors as sentences."""
 
 import sqlite3
 from pathlib import Path
@@ -27,7 +27,7 @@ class Leaf(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """Chunks that are not there any more, and why: one sentence."""
+    """Chunks that are no longer there, and why: one sentence."""
 
     path: Path
     cids: tuple[Cid, ...]
@@ -36,23 +36,23 @@ class Lost(NamedTuple):
 
 
 class ReadResult(NamedTuple):
-    """What could be read, in the order asked, and what was lost."""
+    """The chunks that could be read, in the order of the request, and those that were lost."""
 
     chunks: list[tuple[Cid, bytes]]
     lost: list[Lost]
 
 
 class Placed(NamedTuple):
-    """Of some leaves: whose bytes are in place now, and which have to come from elsewhere."""
+    """The leaves whose bytes are in place now, and those that have to come from elsewhere."""
 
     present: list[Cid]
     missing: list[Cid]
     lost: list[Lost]
-    """What was thought to be here. To be committed as lost, with an entry."""
+    """Chunks that were wrongly thought to be here. They are to be committed as lost, with an entry."""
 
 
 class Whole(NamedTuple):
-    """An object that has its name, and links of it that were not made: each in words."""
+    """A finished object, and those of its links that were not made, each in words."""
 
     path: Path
     left_out: tuple[str, ...]
@@ -66,14 +66,14 @@ class Where(NamedTuple):
 
 
 class Explained:
-    """Turns OS and database errors into sentences."""
+    """Turns errors of the system and the database into sentences."""
 
     def __init__(self, database: Path, path: Path) -> None:
         self._database = database
         self._path = path
 
     def __enter__(self) -> None:
-        """Nothing to set up."""
+        """Do nothing."""
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, sqlite3.Error):
