@@ -1,11 +1,12 @@
-"""When a peer may be asked again: one rule. The fold applies it to each entry, the requester grants by what
-it says, and the panels count down to the same moment.
+"""The backoff for each peer: when it may be asked again. The fold applies this rule to each entry, the
+requester grants by it, and the panels count down to the same moment.
 
-- A NO with a time: not before that time. The latest word counts.
+- A NO with a time: not before that time. The latest NO counts.
 - A NO without a time from a peer that has it: the peer is left alone for a while, doubled each time.
-- A lease that the peer let lapse: it is left alone for a moment, if others can be asked.
-- A chunk that comes in between changes nothing: a limited holder sends one chunk and still wants its pause.
-- A yes to all of something, or a new connection, ends the wait.
+- A lease that the peer let lapse: the peer is left alone for a moment, if others can be asked.
+- A chunk that comes meanwhile changes nothing: a rate-limited holder sends one chunk and still needs its
+  pause.
+- A yes for a whole object, or a new connection, ends the wait.
 """
 
 from flux_tui.core.ids import PeerId
@@ -13,37 +14,38 @@ from flux_tui.core.series.events import DelayedYes, LapseCause, LeaseLapsed, Rea
 from flux_tui.core.series.state import PeerState, State
 
 RETRY_MIN = 0.25
-"""Seconds; nobody is asked again sooner, whatever it said."""
+"""Least seconds until a peer is asked again, whatever it said."""
 VAGUE_MIN, VAGUE_MAX = 1.0, 64.0
-"""Seconds that a holder is left alone which says NO to what it has, and not until when; doubling."""
+"""Seconds that a holder is left alone that has the chunks and says NO without a time: the first, and the
+most. It doubles each time."""
 SNUB = 2.0
-"""Seconds that a holder which let a lease lapse is left alone, if others can be asked."""
+"""Seconds that a holder is left alone that let a lease lapse, if others can be asked."""
 SNUBS: tuple[LapseCause, ...] = ("deadline", "slow")
 """Lapses after which a holder is left alone."""
 GIVES_NOTHING: frozenset[Reason] = frozenset({"denied", "shutting_down"})
-"""Reasons that hold for everything that a node has."""
+"""Reasons that apply to everything that a node has."""
 
 
 def free_at(state: State, peer: PeerId) -> float | None:
-    """When this peer may be granted something, or be told of a want again, by the clock on the wall; None, or in the
+    """When this peer may be granted chunks or told of a want again, in wall time. None, or a time in the
     past: now."""
     found = state.peers.get(peer)
     return None if found is None else found.until
 
 
 def gives_later(no: StatusNo) -> bool:
-    """Whether the peer has it, and would send it at another time."""
+    """Whether the peer has it and would send it at another time."""
     return no.has_it and no.reason not in GIVES_NOTHING
 
 
 def refused(peer: PeerState, no: StatusNo, at: float) -> None:
-    """A peer said NO to a want, or to what it was granted."""
+    """A peer said NO to a want, or to chunks that it was granted."""
     peer.denies = peer.denies or no.reason in GIVES_NOTHING
     if no.retry_after is not None:
         peer.reason, peer.retry_after = no.reason, no.retry_after
         peer.until = at + max(no.retry_after, RETRY_MIN)
     elif peer.until is not None and peer.until > at:
-        return  # it is about something else: the time that was given stands
+        return  # this NO is about something else: the time that was given stands
     else:
         peer.reason, peer.retry_after, peer.until = no.reason, None, None
         if gives_later(no):
@@ -58,21 +60,21 @@ def lapsed(peer: PeerState, lapse: LeaseLapsed, at: float) -> None:
 
 
 def promised(peer: PeerState, yes: DelayedYes) -> None:
-    """A peer said yes. That it has another part of something is news, and no leave to ask for it."""
+    """A peer said yes. An offer of a part is news about that object, but does not end the wait."""
     peer.denies = False
     if yes.have is None and peer.reason is not None:
         _end(peer)
 
 
 def delivered(peer: PeerState, at: float) -> None:
-    """A chunk came from a peer: a NO whose time is over is answered."""
+    """A chunk came from a peer: a NO whose time is over has ended."""
     peer.vague = 0
     if peer.until is None or peer.until <= at:
         _end(peer)
 
 
 def connected(peer: PeerState) -> None:
-    """A stream to a peer is open: it is asked at once."""
+    """A stream to a peer opened: it may be asked at once."""
     peer.vague = 0
     if peer.until is not None:
         _end(peer)

@@ -1,19 +1,21 @@
-"""Steady time and wall time: how the machine's timers stay right when somebody sets the clock.
+"""Steady time and wall time: how timers stay right when a person sets the clock.
 
-- *Steady time* is what `now` means everywhere in the core: seconds that only ever go by. It begins at the wall clock's
-  time, or at the last entry's if the clock was set back meanwhile, and no setting of the clock moves it.
-- *Wall time* is what is written and shown: the time of an entry, and every point in time in an event or in a state.
+- *Steady time* is what `now` means everywhere in the core: seconds that only go forward. It begins at the
+  wall clock's time, or at the last entry's time if the clock was set back meanwhile. Setting the clock does
+  not change it.
+- *Wall time* is what is written and shown: the time of an entry, and every point in time in an event or a
+  state.
 
-The difference between the two is the ledger's `skew`. It changes only by a `clock_stepped` entry, which tells by how
-much; the fold moves all times of the state by that (`shift`). So an entry carries its time, a countdown is a
-difference of two wall times of one clock, and folding asks no clock.
+The difference between the two is the ledger's `skew`. It changes only with a `clock_stepped` entry, which
+says by how much. The fold moves all times of the state by that amount (`shift`). So an entry carries its
+time, a countdown is the difference of two wall times of the same clock, and folding asks no clock.
 """
 
 from flux_tui.core.series.state import No, State
 
 
 def shift(state: State, seconds: float) -> None:
-    """Tell every time in a state by a clock that is so many seconds ahead of the one before."""
+    """Move every time in a state, because the clock is now so many seconds ahead of the one before."""
     if state.started_at is not None:
         state.started_at += seconds
     for pending in state.pending.values():

@@ -1,26 +1,29 @@
-"""How fast something flows, and when it will be whole, by what came in each second. Pure.
+"""Flow rates and etas, computed from the bytes that came in each second. Pure.
 
-A rate is a mean over a few seconds, so that it can be read. An eta is told only where what flows is even: a
-burst, or one chunk now and then, says nothing of when the rest comes.
+A rate is a mean over a few seconds, so that a person can read it. An eta is given only for an even flow: a
+burst, or one chunk now and then, does not tell when the rest will come.
 """
 
 from collections.abc import Mapping
 
 RATE_SECONDS = 5
-"""Rates are means over this many seconds: long enough to be read, short enough to be true."""
+"""Seconds of a rate's mean: long enough to be read, short enough to be true."""
 WINDOWS = (15.0, 60.0)
-"""Seconds by which an eta is told: the first in which what came is even."""
+"""Windows of an eta, in seconds. The first window with an even flow is used."""
 MIN_SECONDS = 3.0
-"""So long something has to flow before it can be told whether it is even."""
+"""Seconds that something must flow before its evenness can be judged."""
 PARTS = 3
-"""Into so many parts the time is cut, to see whether what came is even."""
+"""Parts into which a window is cut to judge whether the flow is even."""
 UNEVEN = 2.0
-"""How many times as much may come in one part as in another."""
+"""How many times as much may come in one part as in another in an even flow."""
 
 
 def rate_of(by_second: Mapping[int, float], now: float, seconds: int = RATE_SECONDS) -> float:
-    """Bytes a second over the last whole seconds, from the first in which there were any. The current one is not over,
-    and counts only where there is no other: a chunk that comes once a second would make the rate go up and down."""
+    """Bytes a second over the last whole seconds, from the first one in which bytes came.
+
+    The current second is not over. It counts only if there is no other: otherwise a chunk that comes once a
+    second would make the rate go up and down.
+    """
     last = int(now)
     span = range(last - seconds, last)
     first = next((t for t in span if by_second.get(t)), None)
@@ -30,7 +33,8 @@ def rate_of(by_second: Mapping[int, float], now: float, seconds: int = RATE_SECO
 
 
 def eta_of(by_second: Mapping[int, float], since: float, now: float, left: float) -> float | None:
-    """Seconds until `left` more bytes came. None: it has not flowed for long enough since `since`, or unevenly."""
+    """Seconds until `left` more bytes have come. None: it has not flowed for long enough since `since`, or
+    not evenly."""
     for window in WINDOWS:
         start, end = int(max(since, now - window)), int(now)
         if end - start < MIN_SECONDS:

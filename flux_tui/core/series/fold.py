@@ -1,13 +1,13 @@
-"""The fold: series in, state out.
+"""The fold: entries in, state out.
 
     derive(entries)            from nothing
-    extend(state, entries)     on from where it stands, in place
+    extend(state, entries)     continue from a state, in place
     snapshot(state) / restore  a checkpoint: the state as bytes
 
-Laws (tests/core/test_derive.py): derive(a + b) == extend(derive(a), b) for every split;
-restore(snapshot(s)) == s; folding never raises, whatever the order of entries, because a series may
-have been written by another version. No clock is asked: an entry carries its time.
-Each entry costs O(what it names), never O(what there is).
+Laws (tests/core/series/test_fold.py): derive(a + b) == extend(derive(a), b) for every split;
+restore(snapshot(s)) == s; folding never raises, whatever the order of entries, because another version may
+have written the series. The fold asks no clock: an entry carries its time. Each entry costs O(what it names),
+never O(what there is).
 """
 
 from collections.abc import Iterable
@@ -32,11 +32,11 @@ from flux_tui.core.series.state import (
 )
 
 STATE_VERSION = 9
-"""Raised whenever State or the fold changes meaning: older checkpoints are then folded anew."""
+"""Raised whenever State or the fold changes its meaning. Older checkpoints are then folded anew."""
 
 EXCUSED: tuple[LapseCause, ...] = ("refused", "unwritten", "restarted", "moved")
-"""What of a granted chunk that did not come is no broken promise: it said NO in time, we could not write, its
-stream ended with our own last life, or we let another holder send it."""
+"""Causes of a lapse that is not the holder's fault: it said NO in time, this node could not write the chunk,
+its stream ended when this node restarted, or this node let another holder send the chunk."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[tuple[int, State]] = msgspec.msgpack.Decoder(tuple[int, State])
@@ -48,7 +48,7 @@ def derive(entries: Iterable[Entry]) -> State:
 
 
 def extend(state: State, entries: Iterable[Entry]) -> State:
-    """Fold more entries into `state`, in place; returns it."""
+    """Fold more entries into `state`, in place, and return it."""
     for entry in entries:
         apply(state, entry)
     return state
@@ -69,7 +69,7 @@ def restore(data: bytes) -> State | None:
 
 
 def copy(state: State) -> State:
-    """A state of its own with the same content (about 1 µs for each thing that is open or named)."""
+    """A separate copy of a state (about 1 µs for each thing that is open or named)."""
     duplicate = restore(snapshot(state))
     if duplicate is None:
         raise AssertionError("a snapshot of this version restores")
@@ -207,7 +207,7 @@ def apply(state: State, entry: Entry) -> None:
         case ev.NodeStarted():
             _node_started(state, event)
         case ev.ClockStepped():
-            pass  # it moved all times before this entry was counted
+            pass  # the shift above moved all times before this entry was counted
         case ev.AddrsChanged():
             state.addrs = event.addrs
         case ev.PolicyChanged():
@@ -274,7 +274,7 @@ def _peer(state: State, peer_id: PeerId) -> PeerState:
 
 def _forget_a_peer(state: State) -> None:
     gone = [peer for peer in state.peers.values() if not peer.connected]
-    # Peers that gave or took something are worth more than strangers that only knocked.
+    # Peers that gave or took something are worth more than strangers.
     gone.sort(key=lambda peer: (peer.bytes_in + peer.bytes_out > 0, peer.seen_at))
     for peer in gone[: max(1, MAX_PEERS // 8)]:
         del state.peers[peer.peer]
@@ -288,7 +288,7 @@ def _node_started(state: State, event: ev.NodeStarted) -> None:
     state.running = True
     state.started_at = state.at
     state.adding.clear()
-    # A node that was killed could not say that its streams are gone, and all its intents with them.
+    # A killed node could not write that its streams had closed and its intents had ended.
     for peer in state.peers.values():
         peer.connected = False
         backoff.connected(peer)
@@ -298,7 +298,7 @@ def _node_started(state: State, event: ev.NodeStarted) -> None:
 
 
 def _wait_for_room(pending: Pending) -> None:
-    """It begins anew: nobody has answered, and it waits for its turn."""
+    """Start a want again: nobody has answered, and it waits for a place."""
     pending.in_network = pending.dormant = False
     pending.next_push_at = None
     pending.cause, pending.cause_peer, pending.cause_reason = "silence", None, None
@@ -320,7 +320,7 @@ def _requested(state: State, event: ev.Requested) -> None:
     if held or event.path is not None or event.name is not None or not is_leaf(event.cid):
         found = _wanted(state, event.cid)
         if held:
-            found.origin = "held" if event.held else "wanted"  # from then on it is the user's
+            found.origin = "held" if event.held else "wanted"  # from now on it is the user's
         found.name = event.name or found.name
         found.size = event.size if event.size is not None else found.size
         found.limit = None if event.held else event.size
@@ -358,7 +358,7 @@ def _object_removed(state: State, event: ev.ObjectRemoved) -> None:
     state.objects.pop(event.root, None)
     state.removing[event.root] = Removing(mark=state.seq, name=event.name, path=event.path, by=event.by)
     if (kept := state.kept.get(event.root)) and kept.own:
-        kept.own = kept.whole = False  # the replica that others are promised needs a copy of its own
+        kept.own = kept.whole = False  # the replica that others were promised needs a copy of its own
 
 
 def _pushed(state: State, cid: Cid, event: ev.PushedWant) -> None:
@@ -378,7 +378,7 @@ def _pushed(state: State, cid: Cid, event: ev.PushedWant) -> None:
 
 
 def _leave(state: State, pending: Pending) -> None:
-    """It is neither in the network nor dormant any more."""
+    """Count a want as neither in the network nor dormant."""
     state.pushed -= pending.in_network
     state.dormant -= pending.dormant
     pending.in_network = pending.dormant = False

@@ -1,6 +1,5 @@
-"""The fold of what peers answer to a want: who has it, who said NO and until when, and what is waited for. Pure;
-derive.py is the only one that calls it.
-"""
+"""The fold of answers to wants: which peers have it, which said NO and until when, and what each want waits
+for. Pure. Only fold.py calls it."""
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series import backoff
@@ -9,7 +8,7 @@ from flux_tui.core.series.state import NAMED, No, PeerState, Pending, State
 
 
 def refused(state: State, peer: PeerState, event: ev.StatusNo) -> None:
-    """A NO."""
+    """A peer said NO."""
     peer.has_it = event.has_it
     if event.about == "want":
         backoff.refused(peer, event, state.at)
@@ -21,7 +20,7 @@ def refused(state: State, peer: PeerState, event: ev.StatusNo) -> None:
         granted = state.leases.get(cid)
         peer.took_back += granted is not None and granted.peer == event.peer and event.reason == "not_held"
         if pending is None and (lease := state.leases.get(cid)) and lease.root is not None:
-            # Of a part of an object: what is asked for is the object.
+            # It is about chunks of an object: the object is what is pending.
             pending = state.pending.get(lease.root) if lease.peer == event.peer else None
         elif pending is not None:
             _refused(pending, event)
@@ -36,7 +35,7 @@ def refused(state: State, peer: PeerState, event: ev.StatusNo) -> None:
 
 
 def promised(state: State, peer: PeerState, event: ev.DelayedYes) -> None:
-    """A delayed yes."""
+    """A peer said yes, later."""
     peer.yes += 1
     peer.has_it = True
     peer.eta = event.eta
@@ -50,7 +49,7 @@ def promised(state: State, peer: PeerState, event: ev.DelayedYes) -> None:
 
 
 def announced(state: State, peer: PeerState, event: ev.HaveReceived) -> None:
-    """It can be asked for something that is pending here."""
+    """A peer announced an object that is pending here."""
     peer.has_it = True
     peer.denies = False
     if peer.connected and (pending := state.pending.get(event.root)):
@@ -58,7 +57,7 @@ def announced(state: State, peer: PeerState, event: ev.HaveReceived) -> None:
 
 
 def retry_set(state: State, event: ev.RetrySet) -> None:
-    """A want, or a hold, is pushed at another time than was said before."""
+    """A want or a hold is pushed at another time than before."""
     for cid in event.cids:
         if event.about == "hold":
             if hold := state.holds.get(cid):
@@ -73,7 +72,7 @@ def retry_set(state: State, event: ev.RetrySet) -> None:
 
 
 def _refused(pending: Pending, no: ev.StatusNo) -> None:
-    """A NO to all of it: by whom it is to be had later, and by whom not."""
+    """A NO to a whole want: whether this peer can be asked for it later."""
     peer = no.peer
     if not backoff.gives_later(no):
         for peers in (pending.yes, pending.noes):

@@ -1,7 +1,8 @@
-"""The fold of replicas: those that others keep for this node (`holds`), and those that it keeps (`kept`).
+"""The fold of replicas: those that others keep for this node (`holds`), and those that this node keeps
+(`kept`).
 
-A part of derive.py, and under its laws: never raises, whatever the order of entries; asks no clock; each
-entry costs O(what it names).
+It is a part of fold.py, with the same laws: it never raises, whatever the order of entries; it asks no clock;
+each entry costs O(what it names).
 """
 
 from typing import TypeAlias, assert_never
@@ -11,7 +12,7 @@ from flux_tui.core.series import events as ev
 from flux_tui.core.series.state import Hold, Kept, No, Replica, State
 
 MAX_REFUSED = 64
-"""Refusals kept for one hold; the oldest are forgotten first."""
+"""Refusals that are remembered for one hold. The oldest are forgotten first."""
 
 ReplicaEvent: TypeAlias = (
     ev.HoldRequested
@@ -32,7 +33,7 @@ ReplicaEvent: TypeAlias = (
 
 
 def fold(state: State, event: ReplicaEvent) -> None:
-    """Fold one of them."""
+    """Fold one event about replicas."""
     match event:
         case ev.HoldRequested():
             hold = state.holds.get(event.root)
@@ -76,7 +77,7 @@ def fold(state: State, event: ReplicaEvent) -> None:
 
 
 def refused(state: State, event: ev.StatusNo) -> None:
-    """Somebody will not keep a replica."""
+    """A peer will not keep a replica."""
     for cid in event.cids:
         if (hold := state.holds.get(cid)) is None:
             continue
@@ -96,7 +97,7 @@ def refused(state: State, event: ev.StatusNo) -> None:
 
 
 def wanted(state: State, root: Cid) -> None:
-    """Somebody wants an object that may be kept here for others."""
+    """A peer wants an object that may be kept here for others."""
     if kept := state.kept.get(root):
         kept.last_wanted = state.at
 
@@ -172,6 +173,6 @@ def _dropped(state: State, event: ev.ReplicaDropped) -> None:
 
 
 def origins_of(state: State, root: Cid) -> tuple[PeerId, ...]:
-    """For whom a replica is kept here."""
+    """The origins that a replica is kept for."""
     kept = state.kept.get(root)
     return tuple(kept.origins) if kept is not None else ()

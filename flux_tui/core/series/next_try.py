@@ -1,6 +1,5 @@
-"""What a want waits for next, as the requester will do it: a grant to a holder that said yes, a word to a peer
-that said NO, or a push to all. Pure; the panels, `get` and `state` all tell it from here.
-"""
+"""What a want waits for next, in the order in which the requester acts: a grant to a holder that said yes,
+telling a peer again that said NO, or a push to all. Pure. The panels, `get` and `state` all use it."""
 
 from collections import Counter
 from typing import Literal, NamedTuple
@@ -10,7 +9,7 @@ from flux_tui.core.series.events import Reason, RetryCause
 from flux_tui.core.series.state import PeerState, Pending, State
 
 DUE_SECONDS = 2.0
-"""What was due for longer is not about to happen."""
+"""Seconds after which something that was due is not expected to happen any more."""
 
 
 class Try(NamedTuple):
@@ -18,15 +17,15 @@ class Try(NamedTuple):
 
     at: float
     how: Literal["grant", "tell", "push"]
-    """grant: a holder that said yes is granted some of it; tell: a peer that said NO is told of it again, alone;
-    push: the intent is pushed again to all."""
+    """grant: a holder that said yes is granted chunks of it; tell: a peer that said NO is told of it again,
+    alone; push: the intent is pushed to all again."""
     cause: RetryCause
     peer: PeerId | None = None
-    """Whose time it is; None: nobody named one."""
+    """The peer that named the time; None: no peer did."""
     reason: Reason | None = None
     """Why that peer said NO; None: it let a lease lapse."""
     since: float | None = None
-    """When it said so; None: that is not known."""
+    """When it said so; None: not known."""
 
 
 class Tries:
@@ -38,7 +37,7 @@ class Tries:
             peer for peer in state.peers.values()
             if peer.connected and not peer.denies and peer.until is not None and peer.until > now - DUE_SECONDS
         ]  # fmt: skip
-        # Made once, and not for each of ten thousand wants.
+        # Made once here, not again for each of ten thousand wants.
         self._grants = {peer.peer: _of_peer("grant", peer) for peer in paused}
         self._tells = {peer.peer: _of_peer("tell", peer) for peer in paused}
         self._order = sorted(self._grants, key=lambda peer: self._rank(self._grants[peer].at))
@@ -46,7 +45,7 @@ class Tries:
         self._granted: Counter[Cid] = Counter(lease.root or cid for cid, lease in state.leases.items())
 
     def all_of(self, pending: Pending) -> list[Try]:
-        """All that is going to be done for a want, in no order."""
+        """All that will be done for a want, in no order."""
         if pending.queued:
             return []
         found = self._of_peers(pending)
@@ -56,13 +55,13 @@ class Tries:
         return found
 
     def next_of(self, pending: Pending) -> Try | None:
-        """What is done first. None: nothing is due; what came makes it go on."""
+        """What is done first. None: nothing is due, and the want goes on when something comes."""
         if pending.queued:
             return None
         at = pending.next_push_at
         pushed = at is not None and at > self._now - DUE_SECONDS
         if self._order and not self._stopped(pending) and self._lacks(pending):
-            # The soonest first: of ten thousand wants, most wait for it.
+            # The soonest first: most of ten thousand wants wait for it.
             for peer in self._order:
                 if pushed and at is not None and self._rank(at) < self._rank(self._grants[peer].at):
                     break
@@ -75,11 +74,11 @@ class Tries:
         return Try(at, "push", pending.cause, pending.cause_peer, pending.cause_reason)
 
     def _rank(self, at: float) -> tuple[bool, float]:
-        """What is still to come goes before what was due a moment ago."""
+        """A sort key: times in the future go before times that have just passed."""
         return at <= self._now, at
 
     def _stopped(self, pending: Pending) -> bool:
-        """Whether nothing of it is granted before its next push, as it cannot be written."""
+        """Whether nothing of it is granted before its next push, because it cannot be written."""
         at = pending.next_push_at
         return pending.cause == "unwritten" and at is not None and at > self._now
 
@@ -91,7 +90,7 @@ class Tries:
         return found
 
     def _lacks(self, pending: Pending) -> bool:
-        """Whether some of it is neither here nor granted to anybody, as far as is known."""
+        """Whether some of it is neither here nor granted to any peer, as far as known."""
         granted = self._granted.get(pending.cid, 0)
         found = self._objects.get(pending.cid)
         if found is None or found.chunks_total is None:
@@ -112,7 +111,7 @@ def next_try(state: State, pending: Pending, now: float) -> Try | None:
 
 
 def asked_again_at(state: State, peer: PeerState) -> float | None:
-    """When a peer that said NO may be asked again; None: no time is known, or nothing is left to be asked of it."""
+    """When a peer that said NO may be asked again. None: no time is known, or there is nothing to ask it for."""
     times = [peer.until] if state.pending else []
     times += [
         no.until if hold.next_push_at is None else hold.next_push_at

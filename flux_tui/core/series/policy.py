@@ -1,8 +1,8 @@
-"""What a node lets others have, and how fast. Pure.
+"""The policy: what a node gives to others, and how fast. Pure.
 
-A policy is a value: it comes from settings and flags when a node starts, a pushed command changes it while
-the node runs, and every change is an entry. What follows from it is said to those who ask, as a NO with its
-reason; nobody is ever kept waiting in silence.
+A policy is a value. It comes from settings and flags when a node starts. A pushed command changes it while
+the node runs, and every change is an entry. A peer that the policy limits is told so by a NO with its reason;
+no peer waits without an answer.
 """
 
 from typing import Any
@@ -12,11 +12,12 @@ import msgspec
 from flux_tui.core.ids import PeerId
 
 BURST_SECONDS = 0.25
-"""Seconds' worth that may leave at once after a rest."""
+"""Seconds' worth of tokens that may be spent at once after a rest."""
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """Zero, or empty: no limit. `settings.toml` has a key of the same name for each."""
+    """The limits of a node. Zero or empty means no limit. `settings.toml` has a key of the same name for
+    each."""
 
     upload_limit: int = 0
     """Bytes/s that leave this node."""
@@ -27,15 +28,15 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     per_peer_chunks: int = 0
     """Chunks/s to any one peer."""
     max_uploads: int = 16
-    """Peers that are served at the same time; the next hear `busy`."""
+    """Peers that are served at the same time. Other peers are answered `busy`."""
     quota: int = 0
-    """Bytes of replicas that are kept for others. Zero: none; who asks hears `low_space`."""
+    """Bytes of replicas that are kept for others. Zero: none; every hold is answered `low_space`."""
     max_object: int = 0
-    """Bytes of the largest object that is kept for others; for a larger one they hear `too_large`."""
+    """Bytes of the largest object that is kept for others. A larger one is answered `too_large`."""
     allow: tuple[PeerId, ...] = ()
-    """If there are any: only these peers are served; the others hear `denied`."""
+    """If there are any, only these peers are served. Others are answered `denied`."""
     deny: tuple[PeerId, ...] = ()
-    """These peers hear `denied`."""
+    """These peers are answered `denied`."""
 
     def refuses(self, peer: PeerId) -> bool:
         """Whether a peer gets nothing from this node."""
@@ -43,7 +44,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PolicyChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The fields of a policy that change; None stays as it is."""
+    """The fields of a policy that change. A field that is None stays as it is."""
 
     upload_limit: int | None = None
     per_peer_limit: int | None = None
@@ -65,9 +66,8 @@ class PolicyChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class Bucket:
-    """A token bucket that may go into debt: whoever finds it not in debt may take any amount, and the next
-    one waits until that is made up for. So chunks of any size pass, at the rate that was set.
-    """
+    """A token bucket that may go into debt. While it has no debt, any amount may be spent; the next spending
+    waits until the debt is paid back. So chunks of any size pass, at the rate that was set."""
 
     __slots__ = ("_at", "_level", "rate")
 
@@ -85,14 +85,14 @@ class Bucket:
         return self._level
 
     def spend(self, amount: float, now: float) -> None:
-        """Take tokens."""
+        """Spend tokens."""
         self._level = self.level(now) - amount
 
     def ready_at(self, now: float) -> float:
-        """When the debt is made up for."""
+        """When the debt is paid back."""
         debt = -self.level(now)
         return now + debt / self.rate if self.rate and debt > 0 else now
 
     def wait(self, queued: float, now: float) -> float:
-        """Seconds until so many tokens that stand before are spent, and the debt is made up for."""
+        """Seconds until `queued` tokens are spent and the debt is paid back."""
         return max(0.0, (queued - self.level(now)) / self.rate) if self.rate else 0.0

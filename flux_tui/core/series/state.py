@@ -1,9 +1,9 @@
-"""What a series adds up to. Plain data; derive.py is the only one that changes it.
+"""The state: what a series folds to. Plain data; only fold.py and its parts change it.
 
-A state is compact on purpose: it holds what is open (pending, leases), what is named (objects, peers)
-and counts of all the rest, never one item per chunk that ever passed. So it can be checkpointed every
-few thousand entries, and any entry of a long series is reached by one checkpoint and a short fold.
-Which single chunks are held is the chunk index's knowledge (store/).
+A state is kept small. It holds what is open (pending, leases), what is named (objects, peers) and counts of
+all the rest, but no item for each chunk that ever passed. So it can be saved as a checkpoint every few
+thousand entries, and any entry of a long series is reached with one checkpoint and a short fold. The chunk
+index (store/) knows which single chunks are here.
 
 Times are seconds since 1970, sizes are bytes.
 """
@@ -18,13 +18,13 @@ from flux_tui.core.series.events import HeldHow, Reason, RetryCause, Waste
 from flux_tui.core.series.policy import Policy
 
 MAX_PEERS = 1024
-"""Peers kept in a state; the longest gone are forgotten first, so that strangers cannot fill it."""
+"""Peers in a state. Those that have been gone longest are forgotten first, so strangers cannot fill it."""
 RECENT_SECONDS = 120
-"""One-second buckets of throughput kept for the gauges."""
+"""Seconds of throughput that are kept for the gauges, one bucket each."""
 
 
 class No(msgspec.Struct):
-    """The last NO that was heard about something."""
+    """The last NO about something."""
 
     peer: PeerId
     reason: Reason
@@ -39,7 +39,7 @@ class No(msgspec.Struct):
 
 
 NAMED = 16
-"""Peers whose yes to a want, or whose NO, is remembered with it."""
+"""Peers that are remembered with a want, of those that said yes and of those that said NO."""
 
 
 class Pending(msgspec.Struct):
@@ -53,32 +53,33 @@ class Pending(msgspec.Struct):
     in_network: bool = False
     """Whether it has one of the `max_pending` places in the network."""
     dormant: bool = False
-    """It gave its place up, because nobody who has it is known, until its next push is due."""
+    """It gave up its place until its next push is due, because no peer is known to have it."""
     last_push_at: float | None = None
     next_push_at: float | None = None
     cause: RetryCause = "silence"
-    """Why it will be pushed again then."""
+    """Why it will be pushed again at `next_push_at`."""
     cause_peer: PeerId | None = None
     cause_reason: Reason | None = None
     """Why `cause_peer` said NO."""
     last_no: No | None = None
     yes: list[PeerId] = []
-    """Who said yes and has not taken it back: each is granted some of it as soon as it may be. At most NAMED."""
+    """Peers that said yes and did not take it back. Each is granted chunks as soon as it may be. At most
+    NAMED."""
     noes: list[PeerId] = []
-    """Who has it and said NO to it: each is told of it again, alone, as soon as it may be. At most NAMED."""
+    """Peers that have it and said NO. Each is told of it again, alone, as soon as it may be. At most NAMED."""
     trouble: str | None = None
-    """What went wrong with it here, in words; None once a chunk of it came."""
+    """What went wrong with it here, in words; None once a chunk of it has come."""
     held: bool = False
-    """It is fetched to be kept for somebody else: nobody here asked for it."""
+    """It is fetched as a replica for another node: nobody here asked for it."""
 
     @property
     def queued(self) -> bool:
-        """Whether it waits for room below `max_pending` (all do when a node starts)."""
+        """Whether it waits for room below `max_pending`. All do when a node starts."""
         return not self.in_network and not self.dormant
 
     @property
     def holders(self) -> int:
-        """How many peers said yes, and have not taken it back; at most NAMED."""
+        """Number of peers that said yes and did not take it back; at most NAMED."""
         return len(self.yes)
 
 
@@ -92,7 +93,7 @@ class ObjectState(msgspec.Struct):
     size: int | None = None
     chunks_have: int = 0
     chunks_total: int | None = None
-    """Distinct blocks; None until its root is here. May grow while inner nodes arrive."""
+    """Distinct blocks; None until its root is here. It may grow while inner nodes arrive."""
     have_bytes: int = 0
     path: str | None = None
     completed_at: float | None = None
@@ -100,11 +101,11 @@ class ObjectState(msgspec.Struct):
     limit: int | None = None
     """Bytes that its ticket says it has: no more is written."""
     broken: bool = False
-    """It was whole once; since then a file of it was changed or removed."""
+    """It was whole once, and a file of it was changed or removed since."""
 
     @property
     def progress(self) -> float:
-        """0 … 1 by content bytes; by chunks where the size is unknown or nothing."""
+        """0 … 1 by bytes of content; by chunks if the size is unknown or zero."""
         if self.completed_at is not None:
             return 1.0
         if self.size:
@@ -122,7 +123,7 @@ class Lease(msgspec.Struct):
 
 
 HAS_IT: tuple[Reason, ...] = ("rate_limited", "busy")
-"""Reasons that only who has it has."""
+"""NO reasons that only a peer that has it can give."""
 
 
 class PeerState(msgspec.Struct):
@@ -137,50 +138,51 @@ class PeerState(msgspec.Struct):
     chunks_in: int = 0
     chunks_out: int = 0
     granted: int = 0
-    """Chunks that it was told to send, ever."""
+    """Chunks that it was ever granted."""
     lapsed: int = 0
-    """Of these, how many it did not send: too late, or gone, or refused."""
+    """How many of these it did not send: too late, disconnected, or refused."""
     broken: int = 0
-    """Of those, how many it owed: neither sent well in time nor refused in time. A NO is an answer."""
+    """How many of those it owed: it neither sent them in time nor refused them in time. A NO is an answer."""
     wasted: int = 0
     """Bytes from it that were of no use."""
     faults: int = 0
     blame: float = 0.0
-    """What its faults weighed at `blamed_at`: they fade (faults.py)."""
+    """The weight of its faults at `blamed_at`. It fades (faults.py)."""
     blamed_at: float = 0.0
     took_back: int = 0
-    """Chunks of what it said it has, and had not when it was granted them; each chunk that comes makes up for one."""
+    """Chunks that it said it has and then did not have when they were granted. Each chunk that comes cancels
+    one."""
     yes: int = 0
-    """Delayed yeses heard."""
+    """Number of times that it said yes."""
     eta: float | None = None
     has_it: bool | None = None
     """Whether it has what it was last asked for, as far as it said."""
     reason: Reason | None = None
-    """The last NO's, unless that says nothing of when, and the time of one before still stands. None: a yes or a chunk
-    came since, or `until` is a pause after a lease that it let lapse."""
+    """The reason of the last NO, except that a NO without a time does not replace one whose time still
+    stands. None: a yes or a chunk came since, or `until` is a pause after a lease that it let lapse."""
     retry_after: float | None = None
     until: float | None = None
-    """When it may be asked again, of anything (backoff.py); None, or in the past: now."""
+    """When it may be asked again, for anything (backoff.py). None, or a time in the past: now."""
     vague: int = 0
-    """NOs without a time to what it has, since something came from it: each doubles its wait."""
+    """NOs without a time for something that it has, since a chunk last came from it. Each doubles its wait."""
     denies: bool = False
-    """Its last NO holds for everything that it has."""
+    """Its last NO applies to everything that it has."""
     counts: dict[Reason, int] = {}
-    """NOs heard, by reason."""
+    """NOs that it said, by reason."""
     said: dict[Reason, int] = {}
-    """NOs that we said to it, by reason."""
+    """NOs that this node said to it, by reason."""
 
     @property
     def has(self) -> Literal["yes", "some", "no", "?"]:
-        """Whether it has what it was asked for, by all that it ever said and sent: some of it, where it said of one
-        thing that it has it and of another that it has not."""
+        """Whether it has what it was asked for, by all that it ever said and sent. `some`: it said of one
+        thing that it has it, and of another that it does not."""
         if self.has_it or self.yes or self.chunks_in or any(self.counts.get(reason) for reason in HAS_IT):
             return "some" if self.counts.get("not_held") else "yes"
         return "?" if self.has_it is None else "no"
 
     @property
     def kept(self) -> float | None:
-        """0 … 1: the share of what it was granted that it sent, or refused, in time; None: nothing was granted."""
+        """0 … 1: the share of its granted chunks that it sent or refused in time. None: nothing was granted."""
         return 1 - self.broken / self.granted if self.granted else None
 
 
@@ -190,35 +192,35 @@ class Replica(msgspec.Struct):
     peer: PeerId
     since: float
     how: HeldHow | None = None
-    """What it said of it; None: it was told to keep it, and has not answered."""
+    """How much it said it has; None: it was told to keep it, and has not answered."""
     until: float | None = None
     """When its answer is overdue."""
 
 
 class Hold(msgspec.Struct):
-    """An object of which others are to keep replicas for this node."""
+    """An object that others are asked to keep for this node."""
 
     root: Cid
     replicas: int
-    """How many are wanted."""
+    """How many replicas are wanted."""
     since: float
     size: int = 0
     name: str | None = None
     by: str | None = None
     pushes: int = 0
     quiet: int = 0
-    """Pushes in a row that found no keeper: each doubles the wait for the next."""
+    """Pushes in a row that found no keeper. Each doubles the wait for the next."""
     last_push_at: float | None = None
     next_push_at: float | None = None
     cause: RetryCause = "silence"
-    """Why it will be pushed again then, if replicas are lacking."""
+    """Why it will be pushed again at `next_push_at`, if replicas are lacking."""
     keepers: dict[PeerId, Replica] = {}
     refused: dict[PeerId, No] = {}
-    """Who will not keep one, and why: each one's latest word."""
+    """Peers that will not keep one, with the last NO of each."""
 
     @property
     def lacking(self) -> int:
-        """Replicas for which there is no keeper."""
+        """Replicas that have no keeper yet."""
         return max(0, self.replicas - len(self.keepers))
 
     @property
@@ -233,28 +235,27 @@ class Kept(msgspec.Struct):
     root: Cid
     since: float
     last_wanted: float
-    """When somebody last wanted it, or it was taken in: what makes room for another is the oldest."""
+    """When a peer last wanted it, or when it was accepted. The replica with the oldest time makes room first."""
     size: int = 0
-    """Bytes of content: as its origin said, or more if it is more."""
+    """Bytes of content: what its origin said, or more if there is more."""
     stored: int = 0
     """Bytes of blocks that came for it."""
     name: str | None = None
     origins: dict[PeerId, float] = {}
-    """For whom it is kept, and since when."""
+    """The origins that it is kept for, and since when."""
     whole: bool = False
     own: bool = False
     """The object is the user's as well."""
 
     @property
     def charge(self) -> int:
-        """Bytes that count to the quota. The index of a usual object (1/64 of it, and 64 KiB) is free; one
-        that is all index is not.
-        """
+        """Bytes that count against the quota. The inner nodes of a normal object (1/64 of it, and 64 KiB) are
+        free; those of an object that is mostly inner nodes are not."""
         return 0 if self.own else max(self.size, self.stored - (self.size // 64 + 65_536))
 
 
 class Second(msgspec.Struct):
-    """What happened within one second: the bucket of a throughput gauge."""
+    """What happened within one second: a bucket of the throughput gauge."""
 
     t: int
     entries: int = 0
@@ -292,7 +293,8 @@ class State(msgspec.Struct, dict=True):
     addrs: tuple[str, ...] = ()
     version: str = ""
     running: bool = False
-    """Between a node_started and its node_stopped. A killed node leaves True: see the home's lock."""
+    """True between a `node_started` and its `node_stopped`. After a kill it stays True: check the lock of the
+    home."""
     started_at: float | None = None
     max_pending: int = 0
     policy: Policy = Policy()
@@ -300,31 +302,31 @@ class State(msgspec.Struct, dict=True):
     objects: dict[Cid, ObjectState] = {}
     pending: dict[Cid, Pending] = {}
     pushed: int = 0
-    """How many of the pending ones are in the network."""
+    """Pending wants that are in the network."""
     dormant: int = 0
-    """How many of them gave their place up until their next push is due."""
+    """Pending wants that gave up their place until their next push is due."""
     leases: dict[Cid, Lease] = {}
     peers: dict[PeerId, PeerState] = {}
     adding: dict[str, Adding] = {}
     holds: dict[Cid, Hold] = {}
-    """Replicas that others are to keep for this node."""
+    """Replicas that others are asked to keep for this node."""
     kept: dict[Cid, Kept] = {}
     """Replicas that this node keeps for others."""
     dropping: dict[Cid, str | None] = {}
-    """Replicas that are to go, but whose bytes are still in the store; with their names."""
+    """Dropped replicas whose bytes are still in the store, with their names."""
 
     removing: dict[Cid, Removing] = {}
-    """Objects that are no longer shared, but whose blocks are still in the store."""
+    """Removed objects whose blocks are still in the store."""
 
     refused: dict[Cid, str | None] = {}
-    """Objects that cannot be had, of which something is still on disk; with the paths where they were to stand."""
+    """Refused objects of which something is still on disk, with the paths that they were meant for."""
 
     chunk_count: int = 0
     chunk_bytes: int = 0
     received_bytes: int = 0
     """Chunk bytes that came, useful or not."""
     unique_bytes: int = 0
-    """Of these, the useful ones."""
+    """The useful ones of these."""
     wasted_bytes: dict[Waste, int] = {}
     sent_bytes: int = 0
     errors: int = 0
@@ -333,30 +335,30 @@ class State(msgspec.Struct, dict=True):
 
     @property
     def chunks(self) -> Mapping[Cid, bytes]:
-        """The chunks that are here, as a mapping that reads them when asked: of a state that a running node
-        derived (`FluxNode.derive_state`). Elsewhere it is empty: bytes are no part of a series.
-        """
+        """The chunks that are here, as a mapping that reads each one when it is asked for. Only a state that
+        a running node derived has them (`FluxNode.derive_state`). Otherwise it is empty: a series contains no
+        chunk bytes."""
         found: Mapping[Cid, bytes] = self.__dict__.get("held", {})
         return found
 
     @property
     def queued(self) -> int:
-        """How many of the pending ones wait for room below `max_pending`."""
+        """Pending wants that wait for room below `max_pending`."""
         return len(self.pending) - self.pushed - self.dormant
 
     @property
     def status(self) -> dict[PeerId, PeerState]:
-        """The peers that ever answered yes or NO: the seed's `status`, by node."""
+        """The peers that ever answered yes or NO, by id."""
         return {p: s for p, s in self.peers.items() if s.has_it is not None or s.counts}
 
     @property
     def duplicate_factor(self) -> float:
-        """Received over unique bytes; 1.0 is perfect."""
+        """Received bytes divided by unique bytes; 1.0 is perfect."""
         return self.received_bytes / self.unique_bytes if self.unique_bytes else 1.0
 
     @property
     def kept_bytes(self) -> int:
-        """How much of the quota is used."""
+        """Bytes of the quota that are used."""
         return sum(kept.charge for kept in self.kept.values())
 
     @property

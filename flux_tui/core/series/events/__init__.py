@@ -1,13 +1,14 @@
-"""What can stand in a series: a closed union of facts, past tense.
+"""The events of a series: a closed union of facts, in the past tense.
 
 Rules
 - An event is a fact that has happened. It carries everything that a fold needs; folding asks no clock.
-- A tag (the name a person sees in `series` and filters by) is never reused. Fields are stored by
+- A tag (the name that a person sees in `series` and filters by) is never reused. Fields are stored by
   position: a new field goes last and has a default, and no field is removed.
-- What an old reader does not know it shows as `Unknown`, and goes on.
+- An old reader shows an event that it does not know as `Unknown`, and goes on.
 - Lists of CIDs are batched: one entry tells of everything that one act did.
 
-Each family has a module of its own; here all of them are one union, which is read and written here only.
+Each family of events has a module of its own. Here all of them are one union, and only this module reads and
+writes it.
 
 Times are seconds since 1970 (float), sizes are bytes, durations are seconds.
 """
@@ -254,7 +255,7 @@ _decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
 
 
 class Entry(NamedTuple):
-    """One line of a series: its number (from 1, without gaps), its time, and what happened."""
+    """One entry of a series: its number (from 1, without gaps), its time, and what happened."""
 
     seq: int
     at: float
@@ -265,14 +266,14 @@ Series: TypeAlias = Sequence[Entry]
 
 
 def kind_of(event: Event) -> str:
-    """The tag of an event, e.g. `chunk_received`; of an Unknown, the tag that it came with."""
+    """The tag of an event, e.g. `chunk_received`; for an `Unknown`, the tag that it came with."""
     if isinstance(event, Unknown):
         return event.kind
     return kind_of_type(type(event))
 
 
 def kind_of_type(kind: type[Event]) -> str:
-    """The tag of a type of event."""
+    """The tag of an event type."""
     return str(kind.__struct_config__.tag)
 
 
@@ -288,11 +289,11 @@ MOMENTS: dict[type[Event], str] = {
     LeaseExtended: "deadline",
     PushedKeep: "deadline",
 }
-"""The events that name a point in time besides their own, and the field that does."""
+"""Events with a point in time besides their own, and the name of that field."""
 
 
 def moved(event: Event, seconds: float) -> Event:
-    """The same event, with the point in time that it names so much later."""
+    """The same event, with its point in time moved later by `seconds`."""
     field = MOMENTS.get(type(event))
     if field is None or not seconds:
         return event
@@ -301,14 +302,14 @@ def moved(event: Event, seconds: float) -> Event:
 
 
 def encode_event(event: Event) -> bytes:
-    """The stored body of an event. An Unknown is given back byte for byte."""
+    """The stored body of an event. An `Unknown` is returned byte for byte."""
     return event.body if isinstance(event, Unknown) else _encoder.encode(event)
 
 
 def decode_event(body: bytes) -> Event:
-    """The event of a stored body; what this version does not know becomes `Unknown`.
+    """Decode a stored body. An event that this version does not know becomes `Unknown`.
 
-    Never raises: a body that cannot be read at all becomes Unknown of kind `unreadable`.
+    Never raises: a body that cannot be read at all becomes an Unknown of kind `unreadable`.
     """
     try:
         return _decoder.decode(body)

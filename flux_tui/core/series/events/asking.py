@@ -1,4 +1,4 @@
-"""The asking half: what is wanted here, what was pushed for it, and what flowed in."""
+"""Events of the requester: what is wanted here, what was pushed for it, and what came."""
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events.base import EventBase
@@ -8,16 +8,16 @@ from flux_tui.core.vocabulary import About, LapseCause, Reason, RetryCause, Wast
 
 
 class Requested(EventBase, tag="requested", frozen=True, kw_only=True):
-    """Someone at this node wants a root or a loose chunk. From here on it is pending."""
+    """A person or program at this node wants a root or a loose chunk. From now on it is pending."""
 
     cid: Cid
     name: str | None = None
     size: int | None = None
     path: str | None = None
-    """Where its file is to stand when it is whole."""
+    """The path of its file when it is whole."""
     by: str | None = None
     held: bool = False
-    """It is fetched to be kept for somebody else."""
+    """It is fetched as a replica for another node."""
 
 
 class PushedWant(EventBase, tag="pushed_want", frozen=True, kw_only=True):
@@ -25,27 +25,27 @@ class PushedWant(EventBase, tag="pushed_want", frozen=True, kw_only=True):
 
     cids: tuple[Cid, ...]
     peers: tuple[PeerId, ...]
-    """To whom it was pushed directly."""
+    """Peers that it was pushed to directly."""
     gossip: bool
-    """Whether the whole swarm hears it."""
+    """Whether it goes to the whole swarm by gossip."""
     retry: bool
     next_push_at: float
-    """When it is pushed again if nothing is heard."""
+    """When it is pushed again if no answer comes."""
     routed: bool = False
     """Whether it goes by DHT to the nodes that know who has it."""
     besides: bool = False
-    """These peers are told besides, because they came or because their time did: when the want is pushed again, and
-    whether it has a place in the network, stays as it was."""
+    """These peers were told in addition, because they connected or because their `retry_after` came. The time
+    of the next push, and the want's place in the network, stay as they were."""
 
 
 class WentDormant(EventBase, tag="went_dormant", frozen=True, kw_only=True):
-    """Nobody who has these is known: they give their place in the network up until their next push is due."""
+    """No peer is known that has these: they give up their places in the network until their next push is due."""
 
     cids: tuple[Cid, ...]
 
 
 class RetrySet(EventBase, tag="retry_set", frozen=True, kw_only=True):
-    """The time of the next push changed, because of what flowed in."""
+    """The time of the next push changed because of an answer or a failure."""
 
     cids: tuple[Cid, ...]
     next_push_at: float
@@ -55,46 +55,47 @@ class RetrySet(EventBase, tag="retry_set", frozen=True, kw_only=True):
 
 
 class Granted(EventBase, tag="granted", frozen=True, kw_only=True):
-    """One holder was told to send these chunks; until the deadline nobody else is."""
+    """One holder was told to send these chunks. Until the deadline no other holder is."""
 
     peer: PeerId
     root: Cid | None
-    """The object that they are part of; None: loose chunks."""
+    """The object that they belong to; None: loose chunks."""
     cids: tuple[Cid, ...]
     deadline: float
     hedge: bool = False
-    """They are overdue at another holder, and nothing else is left to be granted: the faster one wins."""
+    """A hedge: they are overdue at another holder, and nothing else is left to be granted. The faster copy
+    counts."""
 
 
 class LeaseExtended(EventBase, tag="lease_extended", frozen=True, kw_only=True):
-    """Granted chunks are late, but nobody else has them: their holder is given more time."""
+    """Granted chunks are late, but no other peer has them: their holder is given more time."""
 
     peer: PeerId
     cids: tuple[Cid, ...]
     deadline: float
     roots: tuple[Cid, ...] = ()
-    """The wanted objects that these are blocks of."""
+    """The wanted objects that contain these blocks."""
 
 
 class LeaseLapsed(EventBase, tag="lease_lapsed", frozen=True, kw_only=True):
-    """Granted chunks did not come; they are free to be granted to somebody else."""
+    """Granted chunks did not come. They can be granted to another holder."""
 
     peer: PeerId
     cids: tuple[Cid, ...]
     cause: LapseCause
     roots: tuple[Cid, ...] = ()
-    """The wanted objects that these are blocks of."""
+    """The wanted objects that contain these blocks."""
 
 
 class Cancelled(EventBase, tag="cancelled", frozen=True, kw_only=True):
-    """No longer wanted here."""
+    """These are no longer wanted here."""
 
     cids: tuple[Cid, ...]
     by: str | None = None
 
 
 class PushedHave(EventBase, tag="pushed_have", frozen=True, kw_only=True):
-    """An intent left this node: it can now be asked for this root."""
+    """An intent left this node: other nodes can now ask it for this root."""
 
     root: Cid
     name: str | None
@@ -114,34 +115,35 @@ class DelayedYes(EventBase, tag="delayed_yes", frozen=True, kw_only=True):
     name: str | None = None
     size: int | None = None
     have: int | None = None
-    """Blocks that it has, if it is still fetching the object itself; None: all."""
+    """Blocks that it has, if it is still fetching the object itself; None: all of them."""
 
 
 class StatusNo(EventBase, tag="status_no", frozen=True, kw_only=True):
-    """A node answered NO, which is data: who has it, why not now, when to come back."""
+    """A node answered NO. A NO is data: whether it has the chunks, why it does not send them now, and when to
+    ask again."""
 
     peer: PeerId
     cids: tuple[Cid, ...]
     reason: Reason
     has_it: bool
     retry_after: float | None
-    """Seconds from the entry's time; None: the answer will not change by waiting."""
+    """Seconds from the entry's time; None: waiting will not change the answer."""
     text: str = ""
     about: About = "want"
     roots: tuple[Cid, ...] = ()
-    """The wanted objects that these are blocks of."""
+    """The wanted objects that contain these blocks."""
 
 
 class ChunkReceived(EventBase, tag="chunk_received", frozen=True, kw_only=True):
-    """A wanted chunk came, hashed to its CID, and is in the store (this very commit)."""
+    """A wanted chunk came, matches its CID, and is in the store (in this very commit)."""
 
     cid: Cid
     size: int
     peer: PeerId
     roots: tuple[Cid, ...] = ()
-    """The wanted objects that it is part of; empty for a loose chunk."""
+    """The wanted objects that it belongs to; empty for a loose chunk."""
     fills: int = 0
-    """Bytes of content that it fills in each of them: a chunk can stand in a file many times."""
+    """Bytes of content that it fills in each of them: a chunk can occur in a file many times."""
 
 
 class ChunkWasted(EventBase, tag="chunk_wasted", frozen=True, kw_only=True):
@@ -152,7 +154,7 @@ class ChunkWasted(EventBase, tag="chunk_wasted", frozen=True, kw_only=True):
     peer: PeerId
     cause: Waste
     roots: tuple[Cid, ...] = ()
-    """The wanted objects that it is a block of."""
+    """The wanted objects that contain it."""
 
 
 class HaveReceived(EventBase, tag="have_received", frozen=True, kw_only=True):
@@ -165,10 +167,10 @@ class HaveReceived(EventBase, tag="have_received", frozen=True, kw_only=True):
 
 
 class ErrorReceived(EventBase, tag="error_received", frozen=True, kw_only=True):
-    """A peer told us of a failure on its side."""
+    """A peer reported a failure on its side."""
 
     peer: PeerId
     text: str
     cids: tuple[Cid, ...] = ()
     roots: tuple[Cid, ...] = ()
-    """The wanted objects that these are blocks of."""
+    """The wanted objects that contain these blocks."""

@@ -1,4 +1,4 @@
-"""What all events have in common, and the one for what this version does not know."""
+"""The base of all events, and the event for kinds that this version does not know."""
 
 import msgspec
 
@@ -8,7 +8,7 @@ class EventBase(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=F
 
 
 class Unknown(EventBase, tag="unknown", frozen=True, kw_only=True):
-    """An entry written by a newer version; kept, shown, and folded to nothing."""
+    """An entry that a newer version wrote. It is kept and shown, and the fold ignores it."""
 
     kind: str
     body: bytes

@@ -1,4 +1,4 @@
-"""Objects of this machine: added, mapped, whole, lost."""
+"""Events about the objects of this node: added, mapped, whole, lost."""
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events.base import EventBase
@@ -30,11 +30,11 @@ class ObjectAdded(EventBase, tag="object_added", frozen=True, kw_only=True):
 
 
 class AddCancelled(EventBase, tag="add_cancelled", frozen=True, kw_only=True):
-    """Somebody took an `add` back before it was done. Nothing of it is shared."""
+    """A person cancelled an `add` before it was done. Nothing of it is shared."""
 
     path: str
     by: str | None = None
-    """The mark of the command that took it back."""
+    """The mark of the command that cancelled it."""
 
 
 class ObjectRemoved(EventBase, tag="object_removed", frozen=True, kw_only=True):
@@ -44,14 +44,14 @@ class ObjectRemoved(EventBase, tag="object_removed", frozen=True, kw_only=True):
     name: str | None = None
     size: int | None = None
     path: str | None = None
-    """Where it stood."""
+    """The path that it had."""
     peers: tuple[PeerId, ...] = ()
-    """Who was told at once."""
+    """Peers that were told at once."""
     by: str | None = None
 
 
 class ObjectFreed(EventBase, tag="object_freed", frozen=True, kw_only=True):
-    """The store has forgotten the blocks of a removed object that nothing else is made of."""
+    """The store has freed the blocks of a removed object that no other object contains."""
 
     root: Cid
     chunks: int
@@ -62,7 +62,7 @@ class ObjectFreed(EventBase, tag="object_freed", frozen=True, kw_only=True):
 
 
 class ObjectMapped(EventBase, tag="object_mapped", frozen=True, kw_only=True):
-    """An inner node arrived and told what a wanted object is made of. Totals, not differences."""
+    """An inner node arrived: what is now known of a wanted object. Totals, not differences."""
 
     root: Cid
     size: int
@@ -70,45 +70,46 @@ class ObjectMapped(EventBase, tag="object_mapped", frozen=True, kw_only=True):
     chunks: int
     """Distinct blocks known to belong to it."""
     have: int
-    """Of these, how many are in the store."""
+    """How many of these are in the store."""
     have_bytes: int
     """Bytes of content that these fill."""
 
 
 class ObjectCompleted(EventBase, tag="object_completed", frozen=True, kw_only=True):
-    """Every chunk of a wanted object is verified, and its file stands at its place."""
+    """Every chunk of a wanted object is verified, and its file is at its path."""
 
     root: Cid
     size: int
     path: str | None
-    """Where it stands; None where it was wanted for the store only."""
+    """Its path; None if it was wanted for the store only."""
     by: str | None = None
 
 
 class ObjectRefused(EventBase, tag="object_refused", frozen=True, kw_only=True):
-    """A wanted object cannot be had: what came of it is about to go. The reason is an error entry before it."""
+    """A wanted object was refused: what came of it will be removed. An error entry before this one gives the
+    reason."""
 
     root: Cid
     path: str | None = None
-    """Where it was to stand."""
+    """The path that it was meant for."""
 
 
 class ObjectDiscarded(EventBase, tag="object_discarded", frozen=True, kw_only=True):
-    """What came of an object that cannot be had is gone."""
+    """What came of a refused object is removed."""
 
     root: Cid
     chunks: int
-    """Of it, those that nothing else here is made of."""
+    """Its blocks that no other object here contains."""
     size: int
-    """Bytes of them."""
+    """Bytes of these blocks."""
 
 
 class ChunksLost(EventBase, tag="chunks_lost", frozen=True, kw_only=True):
-    """Chunks that the store had are not there any more: their file was changed or removed."""
+    """Chunks are not there any more: their file was changed or removed."""
 
     cids: tuple[Cid, ...]
     size: int
-    """Bytes of them together."""
+    """Bytes of these chunks together."""
     path: str
     roots: tuple[Cid, ...] = ()
-    """Objects that were whole with them, and are not any more."""
+    """Objects that are not whole any more without them."""

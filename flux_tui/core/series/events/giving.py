@@ -1,4 +1,4 @@
-"""The giving half: what other nodes want, what this one answered, and what it sent."""
+"""Events of the responder: what other nodes want, what this node answered, and what it sent."""
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events.base import EventBase
@@ -6,17 +6,17 @@ from flux_tui.core.vocabulary import About, Reason, Via
 
 
 class IntentReceived(EventBase, tag="intent_received", frozen=True, kw_only=True):
-    """Another node wants something. Written only where this node answers it."""
+    """Another node wants something. Written only if this node answers it."""
 
     peer: PeerId
-    """Who signed it; the answer goes there."""
+    """The peer that signed it. The answer goes to that peer."""
     cids: tuple[Cid, ...]
     via: Via
     retry: bool = False
 
 
 class AnsweredLater(EventBase, tag="answered_later", frozen=True, kw_only=True):
-    """We offered: yes, tell us which chunks."""
+    """This node offered: yes, tell me which chunks."""
 
     peer: PeerId
     cids: tuple[Cid, ...]
@@ -25,7 +25,7 @@ class AnsweredLater(EventBase, tag="answered_later", frozen=True, kw_only=True):
 
 
 class AnsweredNo(EventBase, tag="answered_no", frozen=True, kw_only=True):
-    """We said NO, and why."""
+    """This node said NO, and why."""
 
     peer: PeerId
     cids: tuple[Cid, ...]
@@ -36,7 +36,7 @@ class AnsweredNo(EventBase, tag="answered_no", frozen=True, kw_only=True):
 
 
 class GrantReceived(EventBase, tag="grant_received", frozen=True, kw_only=True):
-    """A peer told us which chunks to send it; they are now in its queue here."""
+    """A peer granted chunks to this node: they are now in its queue here."""
 
     peer: PeerId
     cids: tuple[Cid, ...]
@@ -44,7 +44,7 @@ class GrantReceived(EventBase, tag="grant_received", frozen=True, kw_only=True):
 
 
 class CancelReceived(EventBase, tag="cancel_received", frozen=True, kw_only=True):
-    """A peer no longer wants these chunks from us."""
+    """A peer no longer wants these chunks from this node."""
 
     peer: PeerId
     cids: tuple[Cid, ...]

@@ -1,4 +1,4 @@
-"""The node itself, its peers, and what programs make up."""
+"""Events about the node itself, its peers, and custom messages."""
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events.base import EventBase
@@ -13,38 +13,38 @@ class NodeStarted(EventBase, tag="node_started", frozen=True, kw_only=True):
 
     peer_id: PeerId
     addrs: tuple[str, ...]
-    """Multiaddrs with `/p2p/…`, each dialable as it stands."""
+    """Multiaddrs with `/p2p/…`; each can be dialled as it is."""
     version: str
     max_pending: int
-    """Intents that may be in the network at once; more wait in the series."""
+    """Wants that may be in the network at once. More wait in the series."""
 
 
 class NodeStopped(EventBase, tag="node_stopped", frozen=True, kw_only=True):
-    """The node went away in order. (One that was killed leaves no such entry.)"""
+    """The node stopped in order. (A killed node leaves no such entry.)"""
 
     reason: str
 
 
 class ClockStepped(EventBase, tag="clock_stepped", frozen=True, kw_only=True):
-    """The clock of this machine was set: from this entry on, times are told by the new one.
+    """The clock of this machine was set. From this entry on, times are those of the new clock.
 
-    Timers do not follow the clock. So the fold moves every time that stands in a state by as much, and what was to
-    happen in a minute still is.
+    Timers do not follow the clock. So the fold moves every time in a state by the same amount. What was due
+    in a minute is still due in a minute.
     """
 
     seconds: float
-    """By how much the clock is ahead of what it said before; below 0: it went back."""
+    """Seconds by which the clock is ahead of what it said before; below 0: it went back."""
 
 
 class AddrsChanged(EventBase, tag="addrs_changed", frozen=True, kw_only=True):
-    """The addresses at which this node can be dialled are these from now on."""
+    """The addresses at which this node can be dialled have changed to these."""
 
     addrs: tuple[str, ...]
-    """Multiaddrs with `/p2p/…`, those that most others can reach first."""
+    """Multiaddrs with `/p2p/…`. Those that most nodes can reach come first."""
 
 
 class PolicyChanged(EventBase, tag="policy_changed", frozen=True, kw_only=True):
-    """What this node lets others have is this from now on."""
+    """The policy of this node has changed to this."""
 
     policy: Policy
     by: str | None = None
@@ -57,7 +57,7 @@ class ErrorOccurred(EventBase, tag="error", frozen=True, kw_only=True):
     cid: Cid | None = None
     path: str | None = None
     by: str | None = None
-    """The mark of the command that caused it, so that whoever pushed it finds its outcome."""
+    """The mark of the command that caused it, so that its sender finds the outcome."""
 
 
 # ── peers ───────────────────────────────────────────────────────────────────────────────────────
@@ -78,7 +78,7 @@ class PeerDisconnected(EventBase, tag="peer_disconnected", frozen=True, kw_only=
 
 
 class PeerFaulted(EventBase, tag="peer_faulted", frozen=True, kw_only=True):
-    """A peer broke the protocol. It costs that peer, never this node."""
+    """A peer broke the protocol. The cost is the peer's, never this node's."""
 
     peer: PeerId
     fault: str
@@ -86,26 +86,28 @@ class PeerFaulted(EventBase, tag="peer_faulted", frozen=True, kw_only=True):
     `memory`."""
     text: str
     count: int = 1
-    """How many times since the last such entry; `text` is of the latest."""
+    """How many times since the last such entry. `text` is that of the latest."""
 
 
 class MessagePassedOver(EventBase, tag="message_passed_over", frozen=True, kw_only=True):
-    """A peer sent something of a kind that this version does not know. It speaks a later version; no fault."""
+    """A peer sent a message of a kind that this version does not know. It speaks a later version; this is no
+    fault."""
 
     peer: PeerId
     kind: str
-    """Its tag, and the word that is not known, if that is another one."""
+    """Its tag, and the unknown word if that is another one."""
     count: int = 1
-    """How many such messages since the last such entry; `kind` is of the latest."""
+    """How many such messages since the last such entry. `kind` is that of the latest."""
 
 
 class ClockDiffers(EventBase, tag="clock_differs", frozen=True, kw_only=True):
-    """An intent of this peer was forwarded to this node, and refused: it is old, or the two clocks differ."""
+    """An intent of this peer was forwarded to this node and refused: it is old, or the two clocks differ."""
 
     peer: PeerId
-    """Who made it."""
+    """The peer that signed it."""
     seconds: float
-    """How far its clock seems to be ahead of this node's; below 0: behind, or the intent is so old."""
+    """Seconds by which its clock seems to be ahead of this node's. Below 0: it is behind, or the intent is
+    that old."""
     via: Via
 
 
@@ -113,7 +115,7 @@ class ClockDiffers(EventBase, tag="clock_differs", frozen=True, kw_only=True):
 
 
 class PushedCustom(EventBase, tag="pushed_custom", frozen=True, kw_only=True):
-    """A program here pushed something of its own kind: to all, or to one peer."""
+    """A program here pushed a message of its own kind: to all, or to one peer."""
 
     kind: str
     size: int
@@ -124,11 +126,11 @@ class PushedCustom(EventBase, tag="pushed_custom", frozen=True, kw_only=True):
 
 
 class CustomReceived(EventBase, tag="custom_received", frozen=True, kw_only=True):
-    """Something of a program's own kind came, from who signed or sent it."""
+    """A custom message came from the peer that signed or sent it."""
 
     peer: PeerId
     kind: str
     size: int
     via: Via
     payload: bytes = b""
-    """Kept only where a program here listens for this kind: strangers are not to fill the series."""
+    """Kept only if a program here listens for this kind: strangers must not fill the series."""

@@ -1,4 +1,4 @@
-"""Replicas: those that others keep for this node, and those that this node keeps for others."""
+"""Events about replicas: those that others keep for this node, and those that this node keeps for others."""
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events.base import EventBase
@@ -8,7 +8,7 @@ from flux_tui.core.vocabulary import DropCause, HeldHow, LossCause, Reason, Via
 
 
 class HoldRequested(EventBase, tag="hold_requested", frozen=True, kw_only=True):
-    """Someone at this node wants others to keep replicas of an object. It stays so until it is released."""
+    """A person here wants others to keep replicas of an object. This stays so until it is released."""
 
     root: Cid
     replicas: int
@@ -26,7 +26,7 @@ class PushedHold(EventBase, tag="pushed_hold", frozen=True, kw_only=True):
     peers: tuple[PeerId, ...]
     gossip: bool
     next_push_at: float
-    """When it is pushed again if too few were found."""
+    """When it is pushed again if too few keepers were found."""
 
 
 class CanHold(EventBase, tag="can_hold", frozen=True, kw_only=True):
@@ -35,7 +35,7 @@ class CanHold(EventBase, tag="can_hold", frozen=True, kw_only=True):
     peer: PeerId
     root: Cid
     whole: bool
-    """It has all of it already."""
+    """It has all of the object already."""
 
 
 class PushedKeep(EventBase, tag="pushed_keep", frozen=True, kw_only=True):
@@ -44,11 +44,11 @@ class PushedKeep(EventBase, tag="pushed_keep", frozen=True, kw_only=True):
     peer: PeerId
     root: Cid
     deadline: float
-    """When somebody else is told if it has not said by then that it has begun."""
+    """If the peer has not said by then that it has begun, another peer is told."""
 
 
 class ReplicaHeld(EventBase, tag="held", frozen=True, kw_only=True):
-    """A keeper said what there is of a replica there."""
+    """A keeper said how much it has of a replica."""
 
     peer: PeerId
     root: Cid
@@ -57,7 +57,7 @@ class ReplicaHeld(EventBase, tag="held", frozen=True, kw_only=True):
 
 
 class ReplicaLost(EventBase, tag="replica_lost", frozen=True, kw_only=True):
-    """A keeper is not counted on any more."""
+    """A peer does not count as a keeper any more."""
 
     peer: PeerId
     root: Cid
@@ -75,7 +75,7 @@ class Released(EventBase, tag="released", frozen=True, kw_only=True):
 
 
 class OfferedHold(EventBase, tag="offered_hold", frozen=True, kw_only=True):
-    """A peer asks for keepers, and heard from us: there is room here."""
+    """A peer asks for keepers, and this node answered that it has room."""
 
     peer: PeerId
     root: Cid
@@ -85,17 +85,17 @@ class OfferedHold(EventBase, tag="offered_hold", frozen=True, kw_only=True):
 
 
 class KeepReceived(EventBase, tag="keep_received", frozen=True, kw_only=True):
-    """A peer told us to keep a replica, and it is kept from now on."""
+    """A peer told this node to keep a replica. It is kept from now on."""
 
     peer: PeerId
     root: Cid
     size: int
-    """Bytes of content, as the peer said; what comes is counted."""
+    """Bytes of content, as the peer said. What really comes is counted."""
     name: str | None = None
 
 
 class ReplicaWanted(EventBase, tag="replica_wanted", frozen=True, kw_only=True):
-    """A peer takes from a replica that is kept here (told at most once a minute)."""
+    """A peer takes chunks of a replica that is kept here (written at most once a minute)."""
 
     peer: PeerId
     root: Cid
@@ -110,7 +110,7 @@ class ReleaseReceived(EventBase, tag="release_received", frozen=True, kw_only=Tr
 
 
 class ReplicaDropped(EventBase, tag="replica_dropped", frozen=True, kw_only=True):
-    """A replica is no longer kept here; its bytes are about to go."""
+    """A replica is no longer kept here. Its bytes will be removed."""
 
     root: Cid
     cause: DropCause
@@ -130,7 +130,7 @@ class ReplicaEvicted(EventBase, tag="replica_evicted", frozen=True, kw_only=True
 
     root: Cid
     chunks: int
-    """Of it, those that nothing else here is made of."""
+    """Its blocks that no other object here contains."""
     size: int
-    """Bytes of them."""
+    """Bytes of these blocks."""
     name: str | None = None
