@@ -1,9 +1,9 @@
-"""Names of things: CIDs, peer ids, and the short forms that people read.
+"""CIDs, peer ids, and their short forms for people.
 
-A CID is kept as its canonical text (CIDv1, base32, lower case), because that is what a person pastes,
-what JSON prints and what a dict key needs; the wire and the chunk index carry its 36 bytes.
-Supported are the two block codecs of UnixFS (raw, dag-pb) with sha2-256; anything else is refused in
-words that say what was wrong.
+A CID is kept as its canonical text (CIDv1, base32, lower case), because a person pastes this form, JSON
+prints it, and dict keys need it. The wire and the chunk index carry its 36 bytes. The two block codecs of
+UnixFS (raw, dag-pb) with sha2-256 are supported. Anything else is refused with a sentence that says what was
+wrong.
 
 Sources: CID spec (multiformats/cid), multicodec table, multibase, libp2p peer ids.
 """
@@ -31,16 +31,16 @@ CID_BYTES = 36
 CID_CHARACTERS = 59
 """Characters of a CID's canonical text."""
 _CANONICAL = re.compile(r"b(?:afkrei|afybei)[a-h][a-z2-7]{50}[aeimquy4]")
-"""The first seven characters say version, codec and hash; the last one has two bits to spare."""
+"""The first seven characters give version, codec and hash. The last character has two unused bits."""
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _TO_DIGITS = dict.fromkeys(range(128), "!") | str.maketrans(_BASE32, "0123456789abcdefghijklmnopqrstuv")
-"""Base32's digits as Python's base 32 has them; every other character as one that is no digit."""
+"""Maps base32's digits to those of Python's base 32, and every other character to one that is no digit."""
 _BASE32_SET = frozenset(_BASE32)
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BASE58_SET = frozenset(_BASE58)
 PEER_ID_MAX = 80
-"""Characters; an Ed25519 id has 52, an RSA one 46: more is not an id."""
+"""Characters. An Ed25519 id has 52, an RSA id 46. A longer text is no id."""
 
 
 class BadIdError(ValueError):
@@ -48,7 +48,7 @@ class BadIdError(ValueError):
 
 
 def raw_cid(data: bytes | memoryview) -> Cid:
-    """The CID of `data` as a raw leaf (hashes it: 0.6 ms a MiB)."""
+    """The CID of `data` as a raw leaf (hashing takes 0.6 ms per MiB)."""
     return _text(_RAW_PREFIX + sha256(data).digest())
 
 
@@ -68,12 +68,12 @@ def is_leaf(cid: Cid) -> bool:
 
 
 def is_cid(text: str) -> bool:
-    """Whether this is the canonical text of a CID, as everything but a person's typing has it."""
+    """Whether this is the canonical text of a CID. Only what a person types may be in another form."""
     return _CANONICAL.fullmatch(text) is not None
 
 
 def is_text(name: str) -> bool:
-    """Whether a path or name is UTF-8: of bytes that are not, Python makes text that nothing can store."""
+    """Whether a path or name is UTF-8. Python makes text of other bytes that nothing can store."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -82,10 +82,10 @@ def is_text(name: str) -> bool:
 
 
 def cid_bytes(cid: Cid) -> bytes:
-    """The 36 bytes of a canonical CID. Raises ValueError for what is none.
+    """The 36 bytes of a canonical CID. Raises ValueError if it is none.
 
-    By way of a number, because the library's b32decode is ten times slower, and this is done for every
-    chunk that is looked up.
+    It converts through a number, because the library's b32decode is ten times slower, and every chunk that is
+    looked up needs this.
     """
     if len(cid) != CID_CHARACTERS or not cid.isascii():
         raise ValueError(f"{cid!r} is no canonical CID")
@@ -95,7 +95,7 @@ def cid_bytes(cid: Cid) -> bytes:
 def cid_from_bytes(raw: bytes) -> Cid:
     """The canonical text of a binary CID.
 
-    Raises BadIdError where it is no CIDv1 of raw or dag-pb with sha2-256.
+    Raises BadIdError if it is no CIDv1 of raw or dag-pb with sha2-256.
     """
     if len(raw) != CID_BYTES or raw[:4] not in (_RAW_PREFIX, _DAG_PREFIX):
         raise BadIdError("these bytes are no CIDv1 (raw or dag-pb) with sha2-256")
@@ -103,7 +103,7 @@ def cid_from_bytes(raw: bytes) -> Cid:
 
 
 def parse_cid(text: str) -> Cid:
-    """The canonical form of a CID that a person typed or pasted (`ipfs://…` and `/ipfs/…` too).
+    """The canonical form of a CID that a person typed or pasted (also `ipfs://…` and `/ipfs/…`).
 
     Raises BadIdError with the reason.
     """
@@ -138,7 +138,7 @@ def parse_cid(text: str) -> Cid:
 
 
 def _parse_v0(text: str) -> Cid:
-    """A CIDv0 is the bare sha2-256 multihash of a dag-pb node; its v1 form names the same block."""
+    """A CIDv0 is the sha2-256 multihash of a dag-pb node, without a prefix. Its v1 form names the same block."""
     raw = _base58_decode(text)
     if raw is None or len(raw) != 34 or raw[:2] != _SHA2_256:
         raise BadIdError(f"{_quoted(text)} is no CID: it starts like a CIDv0 but does not decode")
@@ -163,7 +163,7 @@ def short(name: str) -> str:
 
 
 def peer_id_bytes(peer: PeerId) -> bytes:
-    """The multihash that a peer id is the base58 text of. Raises BadIdError."""
+    """The multihash of a peer id. Raises BadIdError."""
     raw = _base58_decode(peer)
     if raw is None:
         raise BadIdError(f"{_quoted(peer)} is no peer id")
@@ -171,7 +171,7 @@ def peer_id_bytes(peer: PeerId) -> bytes:
 
 
 def peer_id_from_bytes(raw: bytes) -> PeerId:
-    """The peer id of a multihash. Raises BadIdError where it is none."""
+    """The peer id of a multihash. Raises BadIdError if it is none."""
     number = int.from_bytes(raw, "big")
     digits = ""
     while number:
@@ -199,7 +199,8 @@ def _quoted(text: str) -> str:
 
 
 def own_addr(addr: str, peer: PeerId) -> str | None:
-    """A multiaddr that a peer named as its own, with its id at the end. None: it is no multiaddr, or another's."""
+    """A multiaddr that a peer named as its own, with its id at the end. None: it is no multiaddr, or another
+    peer's."""
     if not addr.startswith("/"):
         return None
     _, separator, last = addr.rpartition("/p2p/")

@@ -1,4 +1,4 @@
-"""Of an input: who pushed it, what it says, and whom it is to be laid to. Pure."""
+"""Attribution of an input: which peer pushed it, what it says, and which peer is charged for it. Pure."""
 
 from flux_tui.core.api import effects as fx
 from flux_tui.core.api.effects import Input
@@ -7,7 +7,7 @@ from flux_tui.core.wire import messages as msg
 
 
 def pusher(given: Input) -> PeerId | None:
-    """Who pushes this of its own will; None: nobody does, or it has to be taken in any case."""
+    """The peer that pushed this of its own will. None: no peer did, or it must be accepted in any case."""
     match given:
         case fx.MessageCame():
             return given.peer
@@ -18,7 +18,7 @@ def pusher(given: Input) -> PeerId | None:
 
 
 def faulty(given: Input) -> PeerId | None:
-    """Whose fault this is."""
+    """The peer whose fault this is."""
     match given:
         case fx.ChunkSkipped() | fx.ChunkCorrupt() | fx.PeerFault() | fx.Unheeded() | fx.UnknownCame():
             return given.peer
@@ -27,7 +27,7 @@ def faulty(given: Input) -> PeerId | None:
 
 
 def asked(given: Input) -> tuple[Cid, ...]:
-    """What its sender wants."""
+    """The CIDs that its sender wants."""
     match given:
         case fx.MessageCame(message=msg.Grant(cids=cids)):
             return cids
@@ -40,7 +40,7 @@ def asked(given: Input) -> tuple[Cid, ...]:
 
 
 def custom(given: Input) -> msg.Custom | None:
-    """What its sender pushes of a program's own kind."""
+    """The custom message that its sender pushes."""
     match given:
         case fx.MessageCame(message=msg.Custom() as found):
             return found
@@ -53,7 +53,7 @@ def custom(given: Input) -> msg.Custom | None:
 
 
 def body(given: Input) -> msg.Message | msg.IntentBody | None:
-    """What its sender says."""
+    """The message or intent body that its sender pushes."""
     match given:
         case fx.MessageCame():
             return given.message

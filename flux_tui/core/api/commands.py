@@ -1,7 +1,7 @@
-"""What a person or program can push into the node: a closed union.
+"""Commands: what a person or program can push into the node. A closed union.
 
-Commands are fire and forget: what comes of one is in the series, in entries that carry its mark
-(`by`), which whoever pushed it made up.
+Commands are fire and forget. The outcome of a command is in the series, in entries that carry its mark
+(`by`). The sender of the command chooses the mark.
 """
 
 import re
@@ -19,10 +19,10 @@ DATA_KINDS: dict[str, tuple[str, ...]] = {
     "status": ("status_no", "delayed_yes"),
     "error": ("error", "error_received"),
 }
-"""What the seed calls data that flows in, and the events it is here."""
+"""The kinds of data that programs can listen for, and the events that each stands for."""
 _KIND = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 MAX_COMMAND = 4 * 1024 * 1024
-"""Bytes of one encoded command: some 60,000 CIDs pasted at once."""
+"""Bytes of one encoded command: about 60,000 CIDs pasted at once."""
 
 
 class _Command(msgspec.Struct, frozen=True, array_like=True, tag_field="command"):
@@ -30,7 +30,7 @@ class _Command(msgspec.Struct, frozen=True, array_like=True, tag_field="command"
 
 
 class Want(_Command, tag="want", frozen=True):
-    """Push the intent for one root or loose chunk, into the store."""
+    """Push the intent for one root or loose chunk, and keep it in the store."""
 
     cid: Cid
     by: str | None = None
@@ -48,7 +48,7 @@ class Get(_Command, tag="get", frozen=True):
 
     root: Cid
     path: str
-    """Absolute; must not exist. Its parent must."""
+    """Absolute. It must not exist; its parent must."""
     name: str | None = None
     size: int | None = None
     addrs: tuple[str, ...] = ()
@@ -57,10 +57,10 @@ class Get(_Command, tag="get", frozen=True):
 
 
 class Custom(_Command, tag="custom", frozen=True):
-    """Push what a program made up: an intent to all who listen for its kind, or an answer to one peer."""
+    """Push a message of a program's own kind: an intent to all that listen for it, or an answer to one peer."""
 
     kind: str
-    """Lower-case letters, digits, `_ . -`, at most 64; none that this program uses itself."""
+    """Lower-case letters, digits, `_ . -`, at most 64; not a kind that this program uses itself."""
     payload: bytes = b""
     """At most 32 KiB."""
     to: PeerId | None = None
@@ -68,21 +68,21 @@ class Custom(_Command, tag="custom", frozen=True):
 
 
 class Cancel(_Command, tag="cancel", frozen=True):
-    """No longer want these roots or chunks."""
+    """Stop wanting these roots or chunks."""
 
     cids: tuple[Cid, ...]
     by: str | None = None
 
 
 class Retry(_Command, tag="retry", frozen=True):
-    """Push these again now, whatever their timers say; empty: all that is pending."""
+    """Push these again now, whatever their timers say. Empty: everything that is pending."""
 
     cids: tuple[Cid, ...] = ()
     by: str | None = None
 
 
 class Add(_Command, tag="add", frozen=True):
-    """Share a file or folder of this machine; its bytes stay where they are."""
+    """Share a file or folder of this machine. Its bytes stay where they are."""
 
     path: str
     """Absolute."""
@@ -90,19 +90,18 @@ class Add(_Command, tag="add", frozen=True):
 
 
 class CancelAdd(_Command, tag="cancel_add", frozen=True):
-    """Take back an `add` that is not done yet: nothing of it is shared."""
+    """Cancel an `add` that is not done yet: nothing of it is shared."""
 
     path: str
-    """As the `add` had it."""
+    """The path of that `add`."""
     mark: str | None = None
     """The mark of that `add`; None: every `add` of this path."""
     by: str | None = None
 
 
 class Remove(_Command, tag="remove", frozen=True):
-    """Stop sharing these objects or loose chunks, and free what nothing else here is made of. The user's own
-    files stay as they are.
-    """
+    """Stop sharing these objects or loose chunks, and free the blocks that nothing else here contains. The
+    user's own files stay as they are."""
 
     cids: tuple[Cid, ...]
     by: str | None = None
@@ -113,7 +112,7 @@ class Hold(_Command, tag="hold", frozen=True):
 
     root: Cid
     replicas: int = 1
-    """1 … messages.MAX_REPLICAS; pushed again with another number, that one holds."""
+    """1 … messages.MAX_REPLICAS. When the command is pushed again with another number, that number counts."""
     name: str | None = None
     size: int | None = None
     addrs: tuple[str, ...] = ()
@@ -122,9 +121,8 @@ class Hold(_Command, tag="hold", frozen=True):
 
 
 class Release(_Command, tag="release", frozen=True):
-    """Let go of these: others need not keep them for this node any more; or, where this node keeps them for
-    others, it does so no longer.
-    """
+    """Release these. Others need not keep them for this node any more; or, if this node keeps them for
+    others, it stops doing so."""
 
     cids: tuple[Cid, ...]
     by: str | None = None
@@ -138,7 +136,7 @@ class Join(_Command, tag="join", frozen=True):
 
 
 class Configure(_Command, tag="configure", frozen=True):
-    """Change what this node lets others have, until it stops; settings are for keeps."""
+    """Change the policy of this node until it stops. Settings are permanent."""
 
     change: PolicyChange
     by: str | None = None
@@ -174,16 +172,16 @@ _decoder: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
 
 
 class BadCommandError(ValueError):
-    """Bytes on the command socket that are no command, or a command that names what cannot be."""
+    """The bytes on the command socket are no command, or the command names something impossible."""
 
 
 def encode_command(command: Command) -> bytes:
-    """A command as it is pushed through the socket (without its length)."""
+    """Encode a command for the socket (without its length)."""
     return _encoder.encode(command)
 
 
 def decode_command(data: bytes) -> Command:
-    """Raises BadCommandError with the reason."""
+    """Decode a command. Raises BadCommandError with the reason."""
     try:
         return _decoder.decode(data)
     except (msgspec.MsgspecError, RecursionError) as error:
@@ -191,9 +189,8 @@ def decode_command(data: bytes) -> Command:
 
 
 def check_command(command: Command) -> None:
-    """Raises BadCommandError for what could never be done: a want of no CID would stand in the series, and
-    in the way of every later life of the node.
-    """
+    """Raises BadCommandError for a command that can never succeed. A want of no CID would stand in the
+    series, and disturb every later start of the node."""
     match command:
         case Want():
             _check_cids((command.cid,))
@@ -223,7 +220,7 @@ def check_command(command: Command) -> None:
         case Configure():
             _check_change(command.change)
         case Join() | Stop():
-            pass  # an address that is none is told of by who dials it
+            pass  # dialling reports a bad address
         case _:
             assert_never(command)
 
@@ -248,7 +245,7 @@ def _check_change(change: PolicyChange) -> None:
 
 
 def check_kind(kind: str) -> None:
-    """Raises BadCommandError for what is no kind of a program's own."""
+    """Raises BadCommandError if this is no valid kind for a program's own messages."""
     if _KIND.fullmatch(kind) is None:
         raise BadCommandError(f"{kind!r} is no kind: lower-case letters, digits, _ . -, at most 64 of them")
     if kind in EVENT_KINDS or kind in DATA_KINDS:

@@ -1,8 +1,8 @@
-"""What goes into the machine and what comes out of it, as data.
+"""Inputs and effects of the machine, as data.
 
-An *input* is something that happened outside: a command, a message whose sender is verified, the result
-of an effect, or just the passing of time. An *effect* is something that the node is to do; the machine
-never does it. Results of effects come back as inputs.
+An *input* is something that happened outside the machine: a command, a message whose sender is verified, the
+result of an effect, or the passing of time. An *effect* is something that the node must do; the machine never
+does it itself. Results of effects come back as inputs.
 """
 
 from typing import TypeAlias
@@ -36,16 +36,16 @@ class MessageCame(_Input, frozen=True):
 
 
 class IntentCame(_Input, frozen=True):
-    """An intent whose signature is its origin's."""
+    """An intent came, and its signature is its origin's."""
 
     intent: Intent
     via: Via
     fresh: bool = False
-    """Its origin itself handed it over: no clock is needed to know that it is not an old one."""
+    """Its origin itself pushed it: no clock is needed to know that it is not old."""
 
 
 class ChunkLanded(_Input, frozen=True):
-    """A chunk came from a peer, hashed to its CID, and its bytes are in place (not yet committed)."""
+    """A chunk came from a peer, matches its CID, and its bytes are in place (not yet committed)."""
 
     peer: PeerId
     cid: Cid
@@ -55,7 +55,7 @@ class ChunkLanded(_Input, frozen=True):
 
 
 class ChunkCorrupt(_Input, frozen=True):
-    """What a peer sent as this chunk did not hash to it."""
+    """A peer sent bytes for this chunk that do not match its CID."""
 
     peer: PeerId
     cid: Cid
@@ -63,7 +63,7 @@ class ChunkCorrupt(_Input, frozen=True):
 
 
 class ChunkSkipped(_Input, frozen=True):
-    """A chunk's header came that `Machine.accepts` refused; its bytes were not kept."""
+    """A chunk's header came that `Machine.accepts` refused. Its bytes were not kept."""
 
     peer: PeerId
     cid: Cid
@@ -80,7 +80,7 @@ class LandFailed(_Input, frozen=True):
 
 
 class ChunkUnfit(_Input, frozen=True):
-    """A verified chunk is not written: it is not what this object says that it is, or makes it too large."""
+    """A verified chunk is not written: it is not what this object says it is, or makes the object too large."""
 
     peer: PeerId
     cid: Cid
@@ -90,7 +90,7 @@ class ChunkUnfit(_Input, frozen=True):
 
 
 class ChunksWritten(_Input, frozen=True):
-    """Chunks that a peer was served left through its stream."""
+    """Chunks were written to a peer's stream."""
 
     peer: PeerId
     cids: tuple[Cid, ...]
@@ -98,14 +98,14 @@ class ChunksWritten(_Input, frozen=True):
 
 
 class ChunksGone(_Input, frozen=True):
-    """Chunks of one file turned out not to be there any more when they were to be served."""
+    """Chunks of one file were to be served, but are not there any more."""
 
     path: str
     cids: tuple[Cid, ...]
     size: int
     text: str
     peer: PeerId | None = None
-    """Whom they were to be served to."""
+    """The peer that they were to be served to."""
 
 
 class PeerUp(_Input, frozen=True):
@@ -116,7 +116,7 @@ class PeerUp(_Input, frozen=True):
 
 
 class PeerDown(_Input, frozen=True):
-    """It is gone, and all that was queued for it."""
+    """A peer is gone, and all that was queued for it."""
 
     peer: PeerId
     why: str
@@ -138,17 +138,17 @@ class PeerFault(_Input, frozen=True):
 
 
 class Unheeded(_Input, frozen=True):
-    """A push of this peer was left out before it was looked at: there are too many."""
+    """A push of this peer was left out before it was looked at: it pushes too much."""
 
     peer: PeerId
     forwarded: bool
-    """It came by gossip: then it may be another's doing."""
+    """It came by gossip, so another node may have caused it."""
     intent: Intent | None = None
-    """What it was, if that is known, and its origin itself pushed it; its signature was not checked."""
+    """The intent, if it is known and its origin itself pushed it. Its signature was not checked."""
 
 
 class UnknownCame(_Input, frozen=True):
-    """A peer sent something of a kind that this version does not know."""
+    """A peer sent a message of a kind that this version does not know."""
 
     peer: PeerId
     kind: str
@@ -162,14 +162,14 @@ class DialFailed(_Input, frozen=True):
 
 
 class RouteCame(_Input, frozen=True):
-    """An intent whose signature is its origin's came by way of `peer`, through the DHT."""
+    """An intent came from `peer` through the DHT, and its signature is its origin's."""
 
     peer: PeerId
     intent: Intent
     sealed: SealedIntent
-    """The same, as it may be passed on."""
+    """The same intent, in the form that can be forwarded."""
     hops: int
-    """How often."""
+    """How many more times it may be forwarded."""
 
 
 class RoutingChanged(_Input, frozen=True):
@@ -186,7 +186,7 @@ class PeerFound(_Input, frozen=True):
 
 
 class NodeRead(_Input, frozen=True):
-    """An inner node that was asked from the store; data None: it is not there after all."""
+    """The store read an inner node. `data` is None if it is not there after all."""
 
     root: Cid
     cid: Cid
@@ -194,38 +194,40 @@ class NodeRead(_Input, frozen=True):
 
 
 class Placed(_Input, frozen=True):
-    """A part of a tree has its place; which of its leaves the store could put there, and which not."""
+    """A part of a tree is placed: which of its leaves the store could place, and which are missing."""
 
     root: Cid
     present: tuple[Cid, ...]
     missing: tuple[Cid, ...]
     error: str | None = None
     later: "Effect | None" = None
-    """There is no room for it now: this is to be done again when there may be."""
+    """There is no room now: this effect is to be done again when there may be."""
     impossible: bool = False
-    """It can never be there, however often it is tried."""
+    """It can never be placed, however often it is tried."""
 
 
 class Finished(_Input, frozen=True):
-    """A tree stands whole at its path."""
+    """A tree is whole, and is at its path."""
 
     root: Cid
     path: str
     left_out: tuple[str, ...] = ()
-    """Links of it that were not made: each in words."""
+    """Links of it that were not made, each in words."""
 
 
 class FinishFailed(_Input, frozen=True):
-    """A tree cannot stand at its path: found when it was begun, or when it was whole; its bytes are kept."""
+    """A tree cannot be at its path. This was found when it was begun or when it was whole. Its bytes are
+    kept."""
 
     root: Cid
     text: str
     later: bool = False
-    """There is no room just now: it is to be tried again."""
+    """There is no room now: try again later."""
 
 
 class Discarded(_Input, frozen=True):
-    """What came of an object that cannot be had is gone; of its blocks, these were of nothing else."""
+    """The store has removed what came of a refused object. The counts are of blocks that no other object
+    contains."""
 
     root: Cid
     chunks: int
@@ -233,7 +235,7 @@ class Discarded(_Input, frozen=True):
 
 
 class Evicted(_Input, frozen=True):
-    """The store's copy of a replica is gone; of its blocks, these were of nothing else."""
+    """The store has removed its copy of a replica. The counts are of blocks that no other object contains."""
 
     root: Cid
     chunks: int
@@ -263,7 +265,7 @@ class Added(_Input, frozen=True):
     notes: tuple[str, ...] = ()
     """What others will not get of it, in sentences."""
     share: int = 0
-    """What the store calls this add until an EndAdd."""
+    """The store's number for this add until an EndAdd."""
 
 
 class AddEnded(_Input, frozen=True):
@@ -272,19 +274,19 @@ class AddEnded(_Input, frozen=True):
     path: str
     by: str | None
     text: str | None
-    """Why not; None: somebody took it back."""
+    """Why not; None: a person cancelled it."""
     share: int = 0
-    """What the store calls this add until an EndAdd."""
+    """The store's number for this add until an EndAdd."""
 
 
 class Freed(_Input, frozen=True):
-    """The store has forgotten these blocks of a removed object."""
+    """The store has freed these blocks of a removed object."""
 
     root: Cid
     cids: tuple[Cid, ...]
     size: int
     chunks: int
-    """How many they were; after a restart that is all that is known of them."""
+    """How many blocks. After a restart this is all that is known of them."""
 
 
 class Failed(_Input, frozen=True):
@@ -304,7 +306,7 @@ class ClockStepped(_Input, frozen=True):
     """The clock of this machine was set."""
 
     seconds: float
-    """By how much it is ahead of what it said before."""
+    """Seconds by which it is ahead of what it said before."""
 
 
 class AddrsChanged(_Input, frozen=True):
@@ -366,40 +368,40 @@ class Push(_Effect, frozen=True):
 
 
 class Broadcast(_Effect, frozen=True):
-    """Sign an intent and push it to these peers directly, and to the swarm by gossip if so."""
+    """Sign an intent, push it to these peers directly, and with `gossip` to the swarm."""
 
     body: IntentBody
     peers: tuple[PeerId, ...]
     gossip: bool
     routes: tuple[Cid, ...] = ()
-    """Roots by which it is routed through the DHT besides."""
+    """Roots by which it is also routed through the DHT."""
     nonce: bytes = b""
-    """The nonce of an intent that may be pushed again; empty: a new one."""
+    """The nonce of an intent that may be pushed again. Empty: a new one is made."""
 
 
 class Forward(_Effect, frozen=True):
-    """Pass another node's intent on to the providers of these that this node knows. Best effort."""
+    """Forward another node's intent to the providers of these roots that this node knows. Best effort."""
 
     roots: tuple[Cid, ...]
     intent: SealedIntent
     hops: int
-    """Left when it arrives there."""
+    """Hops that are left when it arrives there."""
 
 
 class Provide(_Effect, frozen=True):
-    """Say in the DHT that this node has these roots, from now on. Best effort, the last ones first."""
+    """Announce in the DHT that this node has these roots, from now on. Best effort, the last ones first."""
 
     roots: tuple[Cid, ...]
 
 
 class Withdraw(_Effect, frozen=True):
-    """Do not say that any more, from now on; what others were told before they forget in their own time."""
+    """Stop announcing these roots. Other nodes forget the old records when they expire."""
 
     roots: tuple[Cid, ...]
 
 
 class Serve(_Effect, frozen=True):
-    """Queue these chunks for a peer. As they leave: ChunksWritten; if they are gone: ChunksGone."""
+    """Queue these chunks for a peer. When they have left: ChunksWritten; if they are gone: ChunksGone."""
 
     peer: PeerId
     cids: tuple[Cid, ...]
@@ -417,11 +419,12 @@ class Dial(_Effect, frozen=True):
 
     addr: str
     keep: bool = False
-    """Try again whenever the peer is not there."""
+    """Dial again whenever the peer is not connected."""
     more: tuple[str, ...] = ()
-    """Addresses of the same peer, to be tried in order where that one does not lead there."""
+    """Other addresses of the same peer, tried in order if the first one does not lead to it."""
     hearsay: bool = False
-    """Others told of them, no person: they are dialled by the rule and the budget of core/peers/dial_policy.py."""
+    """Other peers named these addresses, no person did. They are dialled by the rules and the budget of
+    core/peers/dial_policy.py."""
 
 
 class Disconnect(_Effect, frozen=True):
@@ -440,108 +443,107 @@ class ReadNode(_Effect, frozen=True):
 
 
 class OpenTree(_Effect, frozen=True):
-    """Begin (or go on with) an object's files, under a temporary name beside `path`. If not: FinishFailed."""
+    """Begin an object's files, or go on with them, under a temporary name beside `path`. If that fails:
+    FinishFailed."""
 
     root: Cid
     path: str | None
-    """None: in the home's own folder of objects."""
+    """None: the object goes to the home's own folder of objects."""
     held: bool = False
-    """Or in that of replicas that are kept for others, which have no files."""
+    """It goes to the folder of replicas instead, which have no files."""
     limit: int | None = None
-    """Bytes of content that may be written; None: as many as there are."""
+    """Bytes of content that may be written; None: no limit."""
 
 
 class Place(_Effect, frozen=True):
-    """Give parts of a tree their places: Placed."""
+    """Place parts of a tree: Placed."""
 
     root: Cid
     folders: tuple[str, ...] = ()
     files: tuple[FilePlan, ...] = ()
     symlinks: tuple[SymlinkPlan, ...] = ()
     modes: tuple[tuple[str, int], ...] = ()
-    """Permissions that the object names for files and folders of it, by their paths."""
+    """Permissions that the object has for its files and folders, by their paths."""
     blocks: tuple[LeafPlace, ...] = ()
-    """Leaves of a replica: they stand wherever there is a place."""
+    """Leaves of a replica: they may be stored anywhere."""
     size: int = 0
-    """Bytes that the whole object takes; nothing is placed where there is no room for all of it."""
+    """Bytes that the whole object takes. Nothing is placed if there is no room for all of it."""
     names: int = 0
-    """Files, folders and links of it."""
+    """Its files, folders and links."""
 
 
 class FinishTree(_Effect, frozen=True):
-    """Every leaf is in place: give the tree its name: Finished or FinishFailed."""
+    """Every leaf is in place: give the tree its name. Finished or FinishFailed."""
 
     root: Cid
 
 
 class DropTree(_Effect, frozen=True):
-    """An object is no longer wanted; what came of it is kept for another time."""
+    """An object is no longer wanted. What came of it is kept for later."""
 
     root: Cid
 
 
 class Evict(_Effect, frozen=True):
-    """Remove the store's copy of a replica: its files, and the index of all that nothing else is made of:
-    Evicted. Done again after a crash, it gives the same answer.
-    """
+    """Remove the store's copy of a replica: its files, and the index of all blocks that nothing else
+    contains. Result: Evicted. When it is done again after a crash, the result is the same."""
 
     root: Cid
     others: tuple[Cid, ...]
-    """Every other root that is here, or on its way; what they are made of stays."""
+    """Every other root that is here or on its way. Their blocks stay."""
 
 
 class Discard(_Effect, frozen=True):
-    """Remove what came of an object that cannot be had, as `Evict` does with a replica: Discarded."""
+    """Remove what came of a refused object, as `Evict` does with a replica: Discarded."""
 
     root: Cid
     path: str | None
-    """Where it was to stand; None: in the home's own folder of objects."""
+    """The path that it was meant for; None: the home's own folder of objects."""
     others: tuple[Cid, ...]
 
 
 class Claim(_Effect, frozen=True):
-    """A loose chunk is the user's: it shall not go with a replica that it may be part of."""
+    """A loose chunk is the user's: do not remove it together with a replica that contains it."""
 
     cid: Cid
 
 
 class AddPath(_Effect, frozen=True):
-    """Read a file or folder of this machine: AddStepped, then Added or Failed."""
+    """Read a file or folder of this machine: AddStepped, then Added, AddEnded or Failed."""
 
     path: str
     by: str | None
 
 
 class StopAdd(_Effect, frozen=True):
-    """Read no more of this path: AddEnded, unless it is done already."""
+    """Stop reading this path: AddEnded, unless it is done already."""
 
     path: str
     mark: str | None
 
 
 class EndAdd(_Effect, frozen=True):
-    """An add is over. `keep` false: free what it put into the index, unless something else is made of it."""
+    """An add is over. With `keep` false: free what it put into the index, unless something else contains it."""
 
     share: int
     keep: bool
     others: tuple[Cid, ...] = ()
-    """Every root that is here, or on its way."""
+    """Every root that is here or on its way."""
     path: str | None = None
-    """Of an add that ended with an earlier life of the node: what is indexed there."""
+    """For an add that ended when the node stopped: free what is indexed at this path."""
 
 
 class Free(_Effect, frozen=True):
-    """Forget the blocks of a removed object that nothing else is made of: Freed. Done again after a crash, it gives
-    the same answer.
-    """
+    """Free the blocks of a removed object that nothing else contains: Freed. When it is done again after a
+    crash, the result is the same."""
 
     root: Cid
     mark: int
     """The number of the entry that removed it."""
     others: tuple[Cid, ...]
-    """Every root that is here, or on its way; what they are made of stays."""
+    """Every root that is here or on its way. Their blocks stay."""
     paths: tuple[str, ...]
-    """Where these stand."""
+    """The paths of these objects."""
 
 
 class StopNode(_Effect, frozen=True):

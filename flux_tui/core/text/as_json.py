@@ -1,7 +1,7 @@
 """State and entries as plain data, for JSON. Pure.
 
-The JSON fields are a contract: they are added to, never renamed. Times are seconds since 1970, sizes
-are bytes.
+The JSON fields are a contract: fields are added, never renamed. Times are seconds since 1970, sizes are
+bytes.
 """
 
 from typing import Any
@@ -65,7 +65,7 @@ def entry_report(entry: Entry) -> dict[str, Any]:
 
 
 def json_of(value: Any) -> Any:
-    """A field as JSON has it: structs as objects, tuples as lists, bytes in base64."""
+    """A field in JSON form: structs as objects, tuples as lists, bytes in base64."""
     plain = msgspec.to_builtins(value)
     return {name: json_of(item) for name, item in plain.items()} if isinstance(plain, dict) else (
         list(plain) if isinstance(plain, tuple) else plain

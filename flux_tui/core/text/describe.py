@@ -1,8 +1,8 @@
-"""What happened, in words that a person understands without the protocol. Pure.
+"""Entries in words that a person understands without knowing the protocol. Pure.
 
-An entry is told in columns: number, time, kind, who (the peer it is about, if any), and a few words. The
-same words serve the command line and the dashboard; what things and peers are called is an argument, so
-that names known later, and masking, need nothing here.
+An entry is shown in columns: number, time, kind, peer (if it is about one), and a few words. The command line
+and the dashboard use the same words. The names of objects and peers are an argument, so names that become
+known later, and masked names, need nothing here.
 """
 
 import re
@@ -21,7 +21,7 @@ UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def object_words(found: ObjectState) -> str:
-    """How an object stands here, in a word or two."""
+    """The status of an object here, in a word or two."""
     if found.broken:
         return "changed since"
     if found.completed_at:
@@ -50,16 +50,16 @@ def human_seconds(seconds: float) -> str:
 
 
 class Names(Protocol):
-    """What things are called."""
+    """The names of objects and peers."""
 
     def name(self, cid: Cid) -> Plain:
-        """An object's name, or a CID's short form."""
+        """An object's name, or the short form of its CID."""
 
     def peer(self, peer: PeerId) -> Plain:
         """A peer's short form."""
 
     def text(self, text: str) -> Plain:
-        """A path, an address or a sentence from elsewhere, as it may be shown."""
+        """A path, an address or a sentence from elsewhere, made safe to show."""
 
 
 class StateNames:
@@ -86,7 +86,7 @@ class StateNames:
 
 NO_NAMES = StateNames()
 WHO_WIDTH = 9
-"""Columns of a peer's short form."""
+"""Columns of the short form of a peer id."""
 
 
 def counted(number: int, what: str, many: str | None = None) -> str:
@@ -95,18 +95,18 @@ def counted(number: int, what: str, many: str | None = None) -> str:
 
 
 NAMED = 3
-"""Of many like things, how many are named in a sentence."""
+"""Items that a sentence names, of many of the same kind."""
 
 
 def some(items: Sequence[str], total: int | None = None) -> Plain:
-    """The first few, and how many more there are: `a; b; c; and 1,204 more`."""
+    """The first few items, and how many more there are: `a; b; c; and 1,204 more`."""
     named = [plain(item) for item in items[:NAMED]]
     rest = (len(items) if total is None else total) - len(named)
     return plain("; ".join([*named, f"and {rest:,} more"] if rest else named))
 
 
 def short_addr(addr: str) -> str:
-    """A multiaddr as people write it: `192.0.2.7:4001`; as it is if it is of another kind."""
+    """A multiaddr as people write it: `192.0.2.7:4001`. Other kinds stay as they are."""
     match addr.rpartition("/p2p/")[0].split("/") if "/p2p/" in addr else addr.split("/"):
         case ["", "ip6", host, "tcp", port]:
             return f"[{host}]:{port}"
@@ -120,8 +120,8 @@ _OF_AN_ADDRESS = re.compile(r"(/\S+/p2p/\w+) (?:cannot be reached: )?(.+)")
 
 
 def reason_first(text: str, path: str | None = None) -> str:
-    """A sentence that begins with an address, or with this path: why before where, so that a narrow line cuts off
-    the place and not the reason."""
+    """Put the reason of a sentence first if it begins with an address, or with this path. So a narrow line
+    cuts off the place and not the reason."""
     if path and text.startswith(f"{path} "):
         return f"{text[len(path) + 1 :]} · {path}"
     found = _OF_AN_ADDRESS.fullmatch(text)
@@ -129,12 +129,12 @@ def reason_first(text: str, path: str | None = None) -> str:
 
 
 def who(event: Event) -> PeerId | None:
-    """The peer that an event is about, if it is about one."""
+    """The peer that an event is about; None if it is about none."""
     return getattr(event, "peer", None)
 
 
 def entry_line(entry: Entry, names: Names = NO_NAMES) -> Plain:
-    """An entry as one line: number, local time, kind, who, words."""
+    """An entry as one line: number, local time, kind, peer, words."""
     clock = datetime.fromtimestamp(entry.at).strftime("%H:%M:%S.%f")[:-3]
     peer = who(entry.event)
     named = f"{names.peer(peer):<{WHO_WIDTH}}  " if peer else ""
@@ -143,10 +143,10 @@ def entry_line(entry: Entry, names: Names = NO_NAMES) -> Plain:
 
 
 def describe(event: Event, names: Names = NO_NAMES, *, brief: bool = False) -> Plain:
-    """What happened, on one line; of the peer that `who` names, it says only what that peer did.
+    """What happened, on one line. It does not name the peer of `who`, only what that peer did.
 
-    A NO says first why, and when to come back: that must not be what a narrow line cuts off. `brief`: in fewer
-    words what comes most often, for such a line.
+    A NO begins with the reason and with when to come back, so that a narrow line does not cut them off.
+    `brief`: use fewer words for the most frequent events, for such a line.
     """
     return plain(_describe(event, names, brief))
 
@@ -345,7 +345,7 @@ def _describe(event: Event, names: Names, brief: bool) -> str:
 
 
 def clock_words(seconds: float, via: ev.Via) -> str:
-    """Why a forwarded intent is refused, in words that name the clocks."""
+    """Why a forwarded intent is refused, in words about the two clocks."""
     way = "ahead of" if seconds > 0 else "behind"
     by = {"gossip": "by gossip", "routed": "by DHT", "direct": "directly"}[via]
     return f"an intent {by} is refused: its clock is {_long(abs(seconds))} {way} this one, or it is old"
@@ -357,7 +357,7 @@ def _long(seconds: float) -> str:
 
 
 def policy_words(policy: Policy) -> str:
-    """A policy on one line: only what limits anything."""
+    """A policy on one line: only the limits that are set."""
     parts = [f"{counted(policy.max_uploads, 'peer')} at once"]
     if policy.upload_limit:
         parts.append(f"{human_size(policy.upload_limit)}/s")

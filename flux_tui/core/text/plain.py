@@ -1,49 +1,50 @@
 """Text from elsewhere, made safe to show. Pure.
 
-Names, reasons, addresses, paths, error messages and typed values can hold characters that steer a terminal, turn
-the direction of writing, or cannot be seen. `plain` writes each of them out (`\\x1b`, `\\u202e`, `\\n`), so that a
-path can still be recognised, and two names that differ look different. What it returns has a type of its own:
-every function that shows text takes `Plain`, and mypy finds a caller that did not ask for it.
+Names, reasons, addresses, paths, error messages and typed values can contain characters that control a
+terminal, change the writing direction, or are invisible. `plain` writes each of them out (`\\x1b`, `\\u202e`,
+`\\n`). So a path can still be recognised, and two different names look different. The result has its own
+type: every function that shows text takes `Plain`, and mypy finds a caller that forgot to call `plain`.
 
-JSON, the clipboard, completion and pipes carry the exact text instead; they do not go through here.
+JSON, the clipboard, completion and pipes carry the exact text. They do not use this module.
 """
 
 import re
 from typing import NewType
 
 Plain = NewType("Plain", str)
-"""Text that can be shown: on one line, every character visible, none of them an instruction to a terminal."""
+"""Text that can be shown: one line, every character visible, no instructions to a terminal."""
 
 MARKS = 4
-"""Combining marks that a letter may carry; more of them are drawn over the lines above and below."""
+"""Combining marks that a letter may carry. More of them would be drawn over the lines above and below."""
 _INVISIBLE = (
     "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
     "\U0001d159\U000e0100-\U000e01ef"
 )
-"""Letters and marks that leave nothing to see: joiners, fillers, blanks, and the selectors of a variant. Terminals
-disagree about their width, too."""
+"""Letters and marks that show nothing: joiners, fillers, blanks, and variation selectors. Terminals also
+disagree about their width."""
 _COMBINING = (
     "\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u06d6-\u06dc\u06df-\u06e4\u06e7-\u06ed"
     "\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece\u1ab0-\u1ace\u1dc0-\u1dff\u20d0-\u20f0"
     "\u302a-\u302d\u3099\u309a\ua66f-\ua672\ufe20-\ufe2f"
 )
 _HIDDEN = re.compile(f"[{_INVISIBLE}]|(?<=[{_COMBINING}]{{{MARKS}}})[{_COMBINING}]")
-"""What `str.isprintable` lets through, and is not to be seen."""
+"""Invisible characters that `str.isprintable` accepts."""
 _SUSPECT = re.compile(f"[{_INVISIBLE}{_COMBINING}]")
-"""Without one of these, `_HIDDEN` finds nothing: four times as quick."""
+"""If none of these is in a text, `_HIDDEN` finds nothing. This check is four times as fast."""
 _SPACES = frozenset(
     "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 )
-"""Spaces that have a width, which `str.isprintable` takes for separators."""
+"""Spaces that have a width, but that `str.isprintable` treats as separators."""
 _SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
 def plain(text: str) -> Plain:
-    """The text on one line, with every character that steers or hides written out. Of plain text: itself.
+    """The text on one line, with every control character and invisible character written out. Plain text is
+    returned as it is.
 
-    Written out are control characters (C0, DEL, C1), line and paragraph separators, whatever has no width or turns
-    the direction of writing (Unicode's format characters, tags, joiners, variation selectors), halves of characters,
-    and characters that are private or not assigned, whose width nobody knows.
+    Written out are control characters (C0, DEL, C1), line and paragraph separators, all characters without
+    width or that change the writing direction (Unicode's format characters, tags, joiners, variation
+    selectors), surrogates, and private or unassigned characters, whose width is unknown.
     """
     if text.isascii() and text.isprintable():
         return Plain(text)
@@ -55,12 +56,14 @@ def plain(text: str) -> Plain:
 
 
 def plain_lines(*lines: str) -> Plain:
-    """A text of several lines, each of them plain. A line end within one is written out like anything else."""
+    """A text of several lines, each made plain. A line end within a line is written out like any other
+    character."""
     return Plain("\n".join(map(plain, lines)))
 
 
 def plain_in_place(text: str) -> Plain:
-    """The same, with `�` for each such character: where places in the text are counted, as in a field for typing."""
+    """The same, with `�` for each such character. For places where character positions count, as in an input
+    field."""
     shown = plain(text)
     if shown == text:
         return shown
@@ -68,7 +71,7 @@ def plain_in_place(text: str) -> Plain:
 
 
 def _written_out(character: str) -> str:
-    """As Python writes it in a string."""
+    """The character as Python writes it in a string."""
     number = ord(character)
     if character in _SHORT:
         return _SHORT[character]

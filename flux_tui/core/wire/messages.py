@@ -1,14 +1,14 @@
-"""What can cross the wire: a closed union of pushes, none of which is a request that waits.
+"""Messages: what can cross the wire. A closed union of pushes; none of them is a request that waits.
 
-- A *direct* message goes to one peer over its push stream. Its sender is known (Noise), so it carries
-  no name of its own.
-- An *intent* goes to many. It is signed by its origin, whose peer id is the return address, and it may
-  be forwarded by anyone until it expires.
+- A *direct* message goes to one peer over its push stream. Noise authenticates the sender, so the message
+  does not name it.
+- An *intent* goes to many. Its origin signs it. The origin's peer id is the return address. Any node may
+  forward an intent until it expires.
 
-On the wire each is a msgpack array [tag, fields…] (codec.py). CIDs are their canonical text: 23 bytes
-more than the binary form, but no conversion for a key that is looked up, logged and stored as text
-(measured: 4 µs each way, six times a chunk).
-Durations are seconds, never absolute times: two machines' clocks need not agree.
+On the wire each message is a msgpack array [tag, fields…] (codec.py). CIDs are their canonical text. That is
+23 bytes more than the binary form, but needs no conversion for a key that is looked up, logged and stored as
+text (measured: 4 µs each way, six times a chunk). Durations are seconds, never absolute times: the clocks of
+two machines need not agree.
 """
 
 from typing import Annotated, Literal, TypeAlias, get_args
@@ -23,23 +23,23 @@ MAX_CIDS_WANT = 256
 MAX_CIDS_DIRECT = 512
 """CIDs in one direct message: 31 KB, half of the largest control frame."""
 MAX_WAIT = 600.0
-"""Seconds; a `retry_after` or `eta` above this is cut to it: nobody may park us for longer."""
+"""Seconds. A larger `retry_after` or `eta` is reduced to this: no peer may make this node wait longer."""
 MAX_TEXT = 512
-"""Characters of words for a person in one message."""
+"""Characters of a sentence for a person in one message."""
 MAX_NAME = 255
-"""Characters of a file name, as file systems have it."""
+"""Characters of a file name, as in file systems."""
 MAX_SIZE = 1 << 53
-"""Bytes; larger is no file."""
+"""Bytes. No file is larger."""
 MAX_ADDRS = 4
 """Return addresses in one intent."""
 MAX_ADDR = 256
-"""Characters of one."""
+"""Characters of one return address."""
 MAX_SIGNED = 48 * 1024
-"""Bytes of an intent that its origin signed: with its signature and its frame, it is below what gossip carries."""
+"""Bytes of an intent that its origin signed. With signature and frame it is below the limit of gossip."""
 MAX_PART = 8192
 """Bytes of the bitmap of a part: objects of more than 65,536 blocks (64 GiB) are offered once they are whole."""
 MAX_SECONDS = 1e9
-"""Of a duration."""
+"""Seconds of the longest duration."""
 MAX_KIND = 64
 """Characters of a program's own kind."""
 MAX_PAYLOAD_CUSTOM = 32 * 1024
@@ -47,9 +47,9 @@ MAX_PAYLOAD_CUSTOM = 32 * 1024
 INTENT_TTL = 60.0
 """Seconds that an intent may travel."""
 MAX_TIME = 1e12
-"""Seconds since 1970; what is later, or no number, is no time."""
+"""Seconds since 1970. A later time, or a value that is no number, is no time."""
 MAX_HOPS = 2
-"""Times that a routed intent may be passed on."""
+"""How many times a routed intent may be forwarded."""
 MAX_REPLICAS = 64
 """Replicas that one hold may ask for."""
 
@@ -66,7 +66,7 @@ Cids: TypeAlias = Annotated[tuple[WireCid, ...], msgspec.Meta(min_length=1, max_
 
 
 class _Wire(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """Base of all wire structures: immutable, by position, new fields last with a default."""
+    """Base of all wire structures: immutable, stored by position, new fields last with a default."""
 
 
 # ── intents: one to many ────────────────────────────────────────────────────────────────────────
@@ -80,7 +80,7 @@ class Want(_Wire, tag="want", frozen=True, kw_only=True):
 
 
 class Have(_Wire, tag="have", frozen=True, kw_only=True):
-    """The origin can be asked for this root."""
+    """Other nodes can ask the origin for this root."""
 
     root: WireCid
     size: Size
@@ -88,20 +88,19 @@ class Have(_Wire, tag="have", frozen=True, kw_only=True):
 
 
 class Custom(_Wire, tag="custom", frozen=True, kw_only=True):
-    """Of a kind that a program made up, not of this protocol: as an intent to all, or directly to one."""
+    """A message of a program's own kind, not of this protocol: an intent to all, or directly to one peer."""
 
     kind: Kind
     payload: Annotated[bytes, msgspec.Meta(max_length=MAX_PAYLOAD_CUSTOM)] = b""
 
 
 class Hold(_Wire, tag="hold", frozen=True, kw_only=True):
-    """The origin asks for replicas of an object to be kept. Who can says so (`can_hold`); the origin then
-    tells as many as are lacking (`keep`).
-    """
+    """The origin asks for replicas of an object. A peer with room answers `can_hold`. The origin then tells
+    as many peers as are lacking (`keep`)."""
 
     root: WireCid
     size: Size
-    """Bytes of content, as far as the origin knows; a keeper counts for itself."""
+    """Bytes of content, as far as the origin knows. A keeper counts for itself."""
     replicas: Annotated[int, msgspec.Meta(ge=1, le=MAX_REPLICAS)]
     """How many are lacking."""
     name: Name | None = None
@@ -115,14 +114,14 @@ class Intent(_Wire, frozen=True, kw_only=True):
 
     origin: WirePeer
     nonce: Annotated[bytes, msgspec.Meta(min_length=8, max_length=16)]
-    """Random; with the origin it names this push, so that a copy is known as one."""
+    """Random. Together with the origin it identifies this push, so that copies are recognised."""
     expires: Annotated[float, msgspec.Meta(ge=0, le=MAX_TIME)]
     """Seconds since 1970 by the origin's clock."""
     body: IntentBody
     addrs: Annotated[
         tuple[Annotated[str, msgspec.Meta(max_length=MAX_ADDR)], ...], msgspec.Meta(max_length=MAX_ADDRS)
     ] = ()
-    """Where the origin can be dialled by a holder that is not connected to it."""
+    """Where a holder that is not connected to the origin can dial it."""
 
 
 class SealedIntent(_Wire, tag="intent", frozen=True, kw_only=True):
@@ -150,25 +149,25 @@ class StatusNo(_Wire, tag="status_no", frozen=True, kw_only=True):
     retry_after: Seconds | None = None
     text: Text = ""
     about: Asked = "want"
-    """What was asked: to be sent these, or to keep replicas of them. A NO to a custom says "want" too, and names the
-    custom (outbox.py)."""
+    """What was asked: to send these chunks, or to keep replicas of them. A NO to a custom message also says
+    "want", and names the message (core/custom/outbox.py)."""
 
 
 class StatusYesButLater(_Wire, tag="status_yes_but_later", frozen=True, kw_only=True):
-    """An offer: I have these; a grant says which to send. `eta`: when sending could begin."""
+    """An offer: I have these; a grant says which to send. `eta`: seconds until sending could begin."""
 
     cids: Cids
     eta: Seconds
     queue_bytes: Size
-    """Bytes that stand before the asker in the holder's queue."""
+    """Bytes in the holder's queues that are sent before the requester's."""
     name: Name | None = None
     size: Size | None = None
-    """Of the object, where one root is offered whose size the holder knows."""
+    """The size of the object, if one root is offered and the holder knows its size."""
     have: Size | None = None
     """Blocks of it that the holder has; None: all."""
     part: Annotated[bytes, msgspec.Meta(max_length=MAX_PART)] | None = None
-    """Where `have` is not all: a bitmap over the object's block CIDs, sorted as text (see parts.py). None: all of it,
-    whatever `have` says."""
+    """If `have` is not all: a bitmap over the object's block CIDs, sorted as text
+    (core/fetching/availability.py). None: the holder has all of it, whatever `have` says."""
 
 
 class Error(_Wire, tag="error", frozen=True, kw_only=True):
@@ -179,14 +178,14 @@ class Error(_Wire, tag="error", frozen=True, kw_only=True):
 
 
 class Grant(_Wire, tag="grant", frozen=True, kw_only=True):
-    """Send me these, in this order. What is not sent within `ttl` I may ask of somebody else."""
+    """Send me these, in this order. I may ask another holder for what is not sent within `ttl`."""
 
     cids: Cids
     ttl: Seconds
 
 
 class Cancel(_Wire, tag="cancel", frozen=True, kw_only=True):
-    """What was granted of these is no longer wanted."""
+    """Do not send these granted chunks: they are no longer wanted."""
 
     cids: Cids
 
@@ -194,7 +193,7 @@ class Cancel(_Wire, tag="cancel", frozen=True, kw_only=True):
 class Route(_Wire, tag="route", frozen=True, kw_only=True):
     """An intent on its way through the DHT: to the nodes closest to what it wants, then to providers.
 
-    Whoever gets it may answer its origin, as with any intent; with hops left it is also passed on.
+    A node that receives it may answer its origin, as with any intent. With hops left it also forwards it.
     """
 
     intent: SealedIntent
@@ -202,15 +201,15 @@ class Route(_Wire, tag="route", frozen=True, kw_only=True):
 
 
 class CanHold(_Wire, tag="can_hold", frozen=True, kw_only=True):
-    """An answer to `hold`: there is room here. Nothing is kept before a `keep` says so."""
+    """An answer to `hold`: there is room here. Nothing is kept before a `keep` arrives."""
 
     root: WireCid
     whole: bool = False
-    """All of it is here already."""
+    """The sender has all of it already."""
 
 
 class Keep(_Wire, tag="keep", frozen=True, kw_only=True):
-    """Keep a replica for me: fetch it from whoever has it. Answered by `held`, or a `status_no`."""
+    """Keep a replica for me: fetch it from any peer that has it. Answered by `held` or `status_no`."""
 
     root: WireCid
     size: Size
@@ -218,16 +217,16 @@ class Keep(_Wire, tag="keep", frozen=True, kw_only=True):
 
 
 class Held(_Wire, tag="held", frozen=True, kw_only=True):
-    """What there is here of what you told me to keep. Said when it changes, and when a stream opens."""
+    """How much I have of what you told me to keep. Sent when it changes, and when a stream opens."""
 
     cids: Cids
     how: HeldHow
     reason: Reason | None = None
-    """Where it is gone: why."""
+    """If it is gone: why."""
 
 
 class Release(_Wire, tag="release", frozen=True, kw_only=True):
-    """These need not be kept for me any more."""
+    """You need not keep these for me any more."""
 
     cids: Cids
 
