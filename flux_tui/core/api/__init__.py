@@ -1,1 +1,1 @@
-"""What goes into the machine and what comes out: commands, inputs, effects, and who pushed what."""
+"""Commands, inputs and effects of the machine, and attribution: which peer pushed an input."""

@@ -1,14 +1,14 @@
-"""dag-pb and UnixFS protobufs, by hand: two small messages with a canonical encoding.
+"""dag-pb and UnixFS protobufs, encoded and decoded by hand: two small messages with a canonical encoding.
 
     PBNode  { repeated PBLink Links = 2; optional bytes Data = 1 }    (Links are written first)
     PBLink  { bytes Hash = 1; string Name = 2; uint64 Tsize = 3 }
     Data    { enum Type = 1; bytes Data = 2; uint64 filesize = 3; repeated uint64 blocksizes = 4;
               uint64 hashType = 5; uint64 fanout = 6; uint32 mode = 7; UnixTime mtime = 8 }
 
-Of these `mtime` is passed over: what is fetched is as old as its arrival.
+`mtime` is ignored: a fetched file has the time at which it arrived.
 
-Encoding is canonical, because the bytes are hashed. Decoding is bounded and tolerant of what the schema
-allows (unknown fields, packed block sizes), and of nothing else: whatever else comes is a BadBlockError.
+Encoding is canonical, because the bytes are hashed. Decoding is bounded. It accepts what the schema allows
+(unknown fields in Data, packed block sizes). Anything else raises BadBlockError.
 
 Sources: ipld/specs dag-pb, ipfs/specs UNIXFS, protobuf encoding.
 """
@@ -22,12 +22,12 @@ RAW, DIRECTORY, FILE, METADATA, SYMLINK, HAMT_SHARD = range(6)
 """UnixFS node types."""
 
 MURMUR3_X64_64 = 0x22
-"""The multihash code of how names are hashed that stands in each node of a HAMT."""
+"""The multihash code for the hash of names. It stands in each node of a HAMT."""
 MAX_LINKS = 16_384
-"""Links in one node: a 2 MiB block holds no more than some 40,000 of the smallest."""
+"""Links in one node. A 2 MiB block holds at most about 40,000 of the smallest ones."""
 _MAX_UINT64 = (1 << 64) - 1
 _MODE_BITS = 0o7777
-"""The others are reserved, and to be masked off."""
+"""Bits of a mode that have a meaning. The others are reserved and masked off."""
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
@@ -36,7 +36,7 @@ class BadBlockError(ValueError):
 
 
 class PBLink(NamedTuple):
-    """One link: `tsize` counts the bytes of all blocks below it, encoded."""
+    """One link. `tsize`: bytes of all blocks below it, encoded."""
 
     cid: Cid
     name: str
@@ -53,11 +53,11 @@ class UnixFS(NamedTuple):
     hash_type: int | None = None
     fanout: int | None = None
     mode: int | None = None
-    """Permissions, as stat has them: only the lowest twelve bits mean anything."""
+    """Permissions, as in stat. Only the lowest twelve bits have a meaning."""
 
 
 def encode_node(links: Iterable[PBLink], unixfs: UnixFS) -> bytes:
-    """The canonical bytes of a node. Links keep the order given."""
+    """The canonical bytes of a node. Links keep the given order."""
     out = bytearray()
     for cid, name, tsize in links:
         link = bytearray()
@@ -70,7 +70,7 @@ def encode_node(links: Iterable[PBLink], unixfs: UnixFS) -> bytes:
 
 
 def decode_node(data: bytes) -> tuple[tuple[PBLink, ...], UnixFS]:
-    """Links and UnixFS message of a node. Raises BadBlockError."""
+    """The links and the UnixFS message of a node. Raises BadBlockError."""
     links: list[PBLink] = []
     body: bytes | None = None
     for field, wire, value in _fields(data):

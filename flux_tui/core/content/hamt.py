@@ -1,9 +1,9 @@
-"""Large folders: a hash array mapped trie of names, as UnixFS has it.
+"""HAMT folders: a hash array mapped trie of names for large folders, as UnixFS defines it.
 
-A name's place is decided by the first 64 bits of murmur3-x64-128 of it, most significant byte first; each
-level takes one byte, so a node has up to 256 children. A child that is a name's entry carries its index
-in two hex digits before the name; one that is a further node carries the index alone. Which indexes are
-taken stands in a bitfield, most significant first, without leading zero bytes.
+The place of a name is given by the first 64 bits of its murmur3-x64-128 hash, most significant byte first.
+Each level uses one byte, so a node has up to 256 children. A link to an entry has the child's index in two
+hex digits before the name; a link to another node has the index alone. A bitfield says which indexes are
+used, most significant first, without leading zero bytes.
 
 Source: ipfs/specs UNIXFS (HAMTDirectory), IPIP-0499.
 """
@@ -20,29 +20,29 @@ from flux_tui.core.ids import dag_cid
 
 FANOUT = 256
 DEPTH = 8
-"""Bytes of the hash; names that agree in all of them cannot be told apart."""
+"""Bytes of the hash. Names that agree in all of them cannot be told apart."""
 HASH_BITS = 8 * DEPTH
 
 _Keyed = tuple[bytes, FolderEntry]
 
 
 class Prefix(NamedTuple):
-    """How the hashes of all names below a shard begin."""
+    """The common first bits of the hashes of all names below a shard."""
 
     bits: int = 0
     value: int = 0
 
     def below(self, slot: int, width: int) -> "Prefix":
-        """The same for what is in one of its slots. Raises BadBlockError."""
+        """The prefix for one of the shard's slots. Raises BadBlockError."""
         if self.bits + width > HASH_BITS:
             raise BadBlockError("a folder's shard that is deeper than the hash of a name")
         return Prefix(self.bits + width, self.value << width | slot)
 
 
 def check(node: ShardNode, prefix: Prefix) -> None:
-    """Whether every name stands where its hash says. Raises BadBlockError.
+    """Check that every name stands where its hash says. Raises BadBlockError.
 
-    A name has one place only, so no two shards of a folder can both have it: else one of them could say
+    A name has only one place, so no two shards of a folder can both contain it. Otherwise one shard could say
     that it is a link, and another that it is a folder.
     """
     for (name, _, _), slot in zip(node.entries, node.entry_slots, strict=True):
@@ -52,7 +52,7 @@ def check(node: ShardNode, prefix: Prefix) -> None:
 
 
 def build(entries: Iterable[FolderEntry], mode: int | None = None) -> FolderRoot:
-    """A folder of any number of distinct names. `mode`: permissions to be recorded, in its first node."""
+    """Build a folder of any number of distinct names. `mode`: permissions to record in its first node."""
     blocks: list[Block] = []
     root = _node([(_key(entry.name), entry) for entry in entries], 0, blocks, mode)
     return FolderRoot(root.cid, root.tsize, tuple(blocks))
@@ -64,7 +64,7 @@ def _key(name: str) -> bytes:
 
 
 def _node(entries: list[_Keyed], level: int, blocks: list[Block], mode: int | None = None) -> PBLink:
-    """The node of these entries, after the nodes below it."""
+    """Build the node of these entries, after the nodes below it."""
     if level == DEPTH:
         raise ValueError("two names of a folder have the same hash, which no folder of this kind can hold")
     slots: dict[int, list[_Keyed]] = {}

@@ -1,16 +1,18 @@
 """The outline of an object: what its inner nodes say, checked and added up before anything is written.
 
-An object is described by blocks that a stranger made. The requester fetches all of its inner nodes first, each
-distinct one once, and adds them here. When none is lacking, `sum_up` checks every node against what its parents
-said of it, and counts what the object would be on disk: files, bytes, the longest path. It visits each distinct
-node once, so a kilobyte that describes exabytes costs a kilobyte's work, and is refused while nothing of it is
-on disk and no leaf was asked for.
+A stranger made the blocks that describe an object. So the requester fetches all inner nodes first, each
+distinct one once, and adds them here. When none is missing, `sum_up` checks every node against what its
+parents said of it. It also counts what the object would be on disk: files, bytes, the longest path. It visits
+each distinct node once. So a kilobyte that describes exabytes costs only a kilobyte's work, and is refused
+before anything of it is on disk and before any leaf is asked for.
 
-A hash DAG has no cycles, but blocks may repeat: that is how a sparse file or ten copies of a folder are cheap to
-describe. A repeated leaf of a file is as good as its bytes, so it is bound by them. Whatever weighs nothing (an
-empty folder, an empty leaf, a node of a file) may repeat `MAX_REPEATS` times as often as there are blocks.
+A hash DAG has no cycles, but blocks may repeat. That makes a sparse file, or ten copies of a folder, cheap to
+describe. A repeated leaf of a file stands for its bytes, so the bytes limit the repeats. A block without
+content (an empty folder, an empty leaf, an inner node of a file) may repeat: `MAX_REPEATS` places for each
+distinct block.
 
-Not here: where content belongs (fetch.py), and whether there is room for it (store/disk/room.py).
+Where content belongs is decided in core/fetching/download.py, and whether there is room for it in the store
+(store/disk/room.py).
 """
 
 from collections.abc import Generator, Iterator
@@ -24,27 +26,29 @@ from flux_tui.core.wire.codec import MAX_PAYLOAD
 from flux_tui.core.wire.messages import MAX_SIZE
 
 MAX_PLACES = 4_000_000
-"""Leaves and inner nodes of one object, repeats counted: 4 TiB of file, some 1 GB of memory."""
+"""Leaves and inner nodes of one object, repeats counted: 4 TiB of file, about 1 GB of memory."""
 MAX_PATH = 1024
-"""Bytes of a path inside an object: with the folder that it stands in, systems take 4,096, some only 1,024."""
+"""Bytes of a path inside an object. Together with its folder, systems accept 4,096, some only 1,024."""
 FREE_PLACES = 16_384
 """Places that any object may have: as many as one node has links."""
 MAX_REPEATS = 256
-"""Places for each distinct block: a HAMT of nothing but empty files has as many, the width of its nodes."""
+"""Places for each distinct block. A HAMT that contains only empty files has that many: the width of its
+nodes."""
 PLACE_BYTES = 65_536
-"""Bytes of content that are worth one place more."""
+"""Bytes of content that allow one more place."""
 SUM_STEPS = 20_000
-"""Links that are added up at a time: some 10 ms, in which a node does nothing else."""
+"""Links that are added up at a time: about 10 ms, in which the node does nothing else."""
 
 ZEROS = raw_cid(bytes(unixfs.CHUNK_SIZE))
-"""The leaf of which a sparse file has most."""
+"""The most frequent leaf of a sparse file."""
 
 EdgeKind = Literal["any", "part", "shard"]
-"""What a parent takes a node for. any: a file, folder or link of its own; part: of a file; shard: of a folder."""
+"""What a parent says a node is. any: a file, folder or link of its own; part: a part of a file; shard: a part
+of a folder."""
 
 
 class TooLargeError(ValueError):
-    """The object describes more than this node takes on."""
+    """The object describes more than this node accepts."""
 
 
 class Edge(NamedTuple):
@@ -53,54 +57,55 @@ class Edge(NamedTuple):
     child: Cid
     kind: EdgeKind
     size: int | None
-    """Bytes of content that the parent says it has; None: it says nothing of that."""
+    """Bytes of content that the parent says it has; None: it says nothing about that."""
     name: int
     """Bytes that it adds to a path."""
 
 
 class Totals(NamedTuple):
-    """What stands below a node, repeats counted."""
+    """Sums over all that is below a node, repeats counted."""
 
     places: int = 0
     """Blocks."""
     names: int = 0
     """Files, folders and links."""
     sure: int = 0
-    """Bytes of content that the nodes of files tell exactly."""
+    """Bytes of content that the nodes of files say exactly."""
     told: int = 0
     """Bytes that folders say their leaves have, at most."""
     longest: int = 0
     """Bytes of the longest path."""
 
     zeros: int = 0
-    """Bytes of chunks of nothing but zeros: where a disk can leave holes, they cost nothing."""
+    """Bytes of chunks that are all zeros. On a disk that supports holes they cost nothing."""
 
     @property
     def size(self) -> int:
-        """Bytes of content, if every folder tells the truth."""
+        """Bytes of content, if every folder's numbers are true."""
         return self.sure + self.told
 
 
 class _Inner(NamedTuple):
     kind: Literal["file", "folder", "shard", "link"]
     own: Totals
-    """What stands in the node itself: its leaves, their names, and bytes that it carries."""
+    """The node's own sums: its leaves, their names, and bytes that it carries."""
     edges: tuple[Edge, ...]
     size: int
     """Bytes of a file, or of a part of one."""
 
 
 class Outline:
-    """All inner nodes of one object, as far as they are known."""
+    """All inner nodes of one object that are known so far."""
 
     def __init__(self, root: Cid) -> None:
         self.root = root
         self.lacking: set[Cid] = {root}
-        """Inner nodes that were linked to, and have not been added."""
+        """Inner nodes that are linked to but not added yet."""
         self.sizes: dict[Cid, int] = {}
         """Every distinct leaf, and its bytes as its parents say: exactly, or at most."""
         self.at_most: set[Cid] = set()
-        """Leaves that only folders tell of. Their numbers are larger than the truth in objects by some tools."""
+        """Leaves that only folders describe. In objects by some tools the folders' numbers are larger than
+        the truth."""
         self._known: dict[Cid, _Inner] = {}
 
     @property
@@ -110,7 +115,7 @@ class Outline:
 
     @property
     def size_so_far(self) -> int:
-        """Bytes of content that are known to be in it."""
+        """Bytes of content that are known so far."""
         root = self._known.get(self.root)
         return root.size if root is not None and root.kind == "file" else 0
 
@@ -118,7 +123,7 @@ class Outline:
         return len(self._known)
 
     def add(self, cid: Cid, data: bytes) -> list[Cid]:
-        """An inner node is here: returns the inner nodes that it is the first to link to.
+        """Add an inner node. Returns the inner nodes that no earlier node linked to.
 
         Raises BadBlockError, TooLargeError.
         """
@@ -178,7 +183,7 @@ class Outline:
         return _Inner(kind, own, tuple(edges), 0)
 
     def _leaf(self, cid: Cid, size: int, *, exact: bool) -> None:
-        """A parent says how long a leaf is. All have to say the same: it has one length."""
+        """A parent says how long a leaf is. All parents must agree, because a leaf has one length."""
         if size > MAX_PAYLOAD:
             raise BadBlockError(f"the leaf {cid} is said to have {size:,} bytes, more than a block can have")
         known = self.sizes.get(cid)
@@ -192,7 +197,7 @@ class Outline:
             self.at_most.discard(cid)
 
     def sum_up(self) -> Generator[None, None, Totals]:
-        """Check all nodes against what their parents said, and add them up: yields now and then.
+        """Check all nodes against what their parents said, and add them up. Yields from time to time.
 
         Raises BadBlockError, TooLargeError.
         """
@@ -237,7 +242,7 @@ class Outline:
         return Totals(places, names, sure, told, longest, zeros)
 
     def _check(self, child: Cid, kind: EdgeKind, size: int | None) -> None:
-        """Whether a node is what its parent takes it for."""
+        """Check that a node is what its parent says it is."""
         inner = self._known[child]
         if kind == "part":
             if inner.kind != "file":
@@ -268,7 +273,7 @@ _WORDS = {"file": "file", "folder": "folder of its own", "shard": "folder", "lin
 
 
 def slices(outline: Outline, count: int) -> Iterator[list[tuple[Cid, int]]]:
-    """Every distinct leaf with its bytes, so many at a time."""
+    """Every distinct leaf with its bytes, `count` at a time."""
     part: list[tuple[Cid, int]] = []
     for item in outline.sizes.items():
         part.append(item)

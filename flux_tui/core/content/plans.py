@@ -1,4 +1,4 @@
-"""Where the content of an object belongs: rows of what the store is told to place."""
+"""Plans: where the content of an object belongs, as rows that the store is told to place."""
 
 from typing import NamedTuple
 
@@ -6,12 +6,12 @@ from flux_tui.core.ids import Cid
 
 
 class LeafPlace(NamedTuple):
-    """Where a leaf's bytes stand in a file."""
+    """Where a leaf's bytes belong in a file."""
 
     cid: Cid
     offset: int
     size: int | None
-    """Bytes that it has to have; None: unknown until it comes."""
+    """Bytes that it must have; None: unknown until it comes."""
 
 
 class FilePlan(NamedTuple):
@@ -19,12 +19,12 @@ class FilePlan(NamedTuple):
 
     rel: str
     size: int | None
-    """Bytes; None where it stands already or is not known."""
+    """Bytes; None if another row gives the size, or it is not known."""
     leaves: tuple[LeafPlace, ...]
     data: bytes = b""
-    """Content that an inner node carries itself (DAGs by older tools)."""
+    """Content that an inner node carries itself (in DAGs by older tools)."""
     data_at: int = 0
-    """Where in the file that content stands."""
+    """The offset of that content in the file."""
 
 
 class SymlinkPlan(NamedTuple):

@@ -1,10 +1,10 @@
-"""Tickets: all that somebody else needs to fetch an object, as one word to copy.
+"""Tickets: all that another person needs to fetch an object, as one word to copy.
 
     flux1 + base32( msgpack [version, CID, name, size, [[peer id, [transport, …]], …]] + checksum )
 
-Lower-case letters and digits only, so that a double click selects it, a shell takes it as it is, and a
-chat program leaves it alone; line breaks that crept in are ignored, and the first four bytes of the
-content's sha256 tell a cut-off paste from a whole one.
+A ticket has lower-case letters and digits only. So a double click selects it, a shell accepts it as it is,
+and a chat program does not change it. Line breaks in it are ignored. The first four bytes of the content's
+sha256 show whether a paste was cut off.
 """
 
 import re
@@ -32,13 +32,13 @@ PREFIX = "flux1"
 VERSION = 1
 CHECKSUM_BYTES = 4
 MAX_TICKET = 4096
-"""Characters; one with eight addresses has some 500."""
+"""Characters. A ticket with eight addresses has about 500."""
 MAX_ADDRS = 8
-"""Addresses that a ticket carries; more would not make it more likely to work."""
+"""Addresses that a ticket carries. More would not make it more likely to work."""
 MAX_PIECES = 200
-"""Lines into which a ticket may have been broken."""
+"""Lines into which a ticket may be broken."""
 LONG_PIECE = 16
-"""Characters; a shorter word beside a ticket that is not whole is a word."""
+"""Characters. A shorter word beside an incomplete ticket is a word of its own."""
 NOT_WHOLE = "that ticket is not whole: copy it again, from flux1 to its last character"
 SHORTENED, _DOTS = "…", "..."
 _CID_STARTS = ("bafk", "bafy")
@@ -48,7 +48,7 @@ _TICKET_INSIDE = re.compile(rf"(?<=[^A-Za-z0-9]){PREFIX}(?=[A-Za-z2-7]{{8}})", r
 
 
 class Ticket(NamedTuple):
-    """An object and where it may be had. Of a bare CID only `root` is known."""
+    """An object and where it can be fetched. For a bare CID only `root` is known."""
 
     root: Cid
     name: str | None = None
@@ -58,7 +58,7 @@ class Ticket(NamedTuple):
 
 
 def format_ticket(ticket: Ticket) -> str:
-    """The ticket's text."""
+    """The text of a ticket."""
     by_peer: dict[bytes, list[str]] = {}
     for addr in ticket.addrs[:MAX_ADDRS]:
         transport, _, peer = addr.rpartition("/p2p/")
@@ -71,7 +71,7 @@ def format_ticket(ticket: Ticket) -> str:
 
 
 def parse_ticket(text: str) -> Ticket:
-    """A ticket or a bare CID, as it was typed or pasted. Raises BadIdError with one sentence."""
+    """Parse a ticket or a bare CID, as a person typed or pasted it. Raises BadIdError with one sentence."""
     words = ticket_words(text)
     if len(words) > 1:
         shown = ", ".join(f"“{word[:20]}{'…' if len(word) > 20 else ''}”" for word in words[:3])
@@ -84,8 +84,8 @@ def parse_ticket(text: str) -> Ticket:
 
 
 def ticket_words(text: str) -> list[str]:
-    """The tickets and CIDs of a text that was typed or pasted, and whatever else it has, a word each. One that was
-    broken into lines is one again."""
+    """The tickets and CIDs of a typed or pasted text, and all other words of it. A ticket that was broken
+    into lines is joined again."""
     pieces = [_without_label(word) for word in pasted_words(text)]
     words: list[str] = []
     at = 0
@@ -97,18 +97,19 @@ def ticket_words(text: str) -> list[str]:
 
 
 def is_ticket_like(word: str) -> bool:
-    """Whether somebody who gives this word means a ticket, whole or not."""
+    """Whether a person who gives this word means a ticket, complete or not."""
     return word.lower().startswith(PREFIX) and len(word) > len(PREFIX)
 
 
 def _without_label(word: str) -> str:
-    """The ticket of `ticket:flux1…`."""
+    """Remove a label, as in `ticket:flux1…`."""
     found = _TICKET_INSIDE.search(word)
     return word if found is None else word[found.start() :]
 
 
 def _pieces_of_one(pieces: list[str], at: int) -> int:
-    """How many pieces from `at` on are one ticket or CID: as many as make it whole; if none do, all long ones."""
+    """How many pieces from `at` on belong to one ticket or CID: as many as make it complete; if none do, all
+    long ones."""
     start = pieces[at].lower()
     if not start.startswith((PREFIX, *_CID_STARTS)):
         return 1

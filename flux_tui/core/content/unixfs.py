@@ -1,16 +1,16 @@
-"""Files and folders as blocks under one root CID: the profile `unixfs-v1-2025` (IPIP-0499).
+"""UnixFS: files and folders as blocks under one root CID, with the profile `unixfs-v1-2025` (IPIP-0499).
 
-CIDv1, sha2-256, raw leaves, 1 MiB chunks, a balanced tree of at most 1,024 links a node; a file of at
-most one chunk is its raw leaf. So the CID printed here is the one that IPFS tools with that profile
-print for the same bytes.
+CIDv1, sha2-256, raw leaves, 1 MiB chunks, a balanced tree of at most 1,024 links a node. A file of at most
+one chunk is its raw leaf. So the CID printed here is the one that IPFS tools with that profile print for the
+same bytes.
 
-Permissions that anybody would expect (a file of 0644, a folder of 0755, whatever the group and others may write) are
-not recorded, so they change no CID. Others are: in the `mode` of the file's or folder's root. A raw leaf has no room
-for one, so such a file is a node above its leaf, however small it is.
+The usual permissions (0644 for a file, 0755 for a folder, whatever the group and others may write) are not
+recorded, so they change no CID. Other permissions are recorded in the `mode` of the root of the file or
+folder. A raw leaf cannot carry a mode, so such a file is a node above its leaf, however small it is.
 
-Building streams: a FileBuilder keeps one open node per level, whatever the file's size.
-Decoding trusts nothing: names that could leave a folder, sums that do not add up, and nodes that say
-two things at once are a BadBlockError.
+Building streams: a FileBuilder keeps one open node per level, whatever the file's size. Decoding trusts
+nothing. Names that could leave a folder, sums that do not add up, and nodes that contradict themselves raise
+BadBlockError.
 
 Sources: IPIP-0499, ipfs/specs UNIXFS.
 """
@@ -33,9 +33,9 @@ CHUNK_SIZE = 1 << 20
 MAX_LINKS = 1024
 """Links of one inner node of a file."""
 MAX_NAME = 255
-"""Bytes of one name, as file systems have it."""
+"""Bytes of one name, as in file systems."""
 SHARD_THRESHOLD = 256 * 1024
-"""Bytes of a folder's whole block above which it becomes a HAMT (the profile's `block-bytes`)."""
+"""Bytes of a folder's block above which it becomes a HAMT (the profile's `block-bytes`)."""
 
 
 class Block(NamedTuple):
@@ -52,7 +52,7 @@ class FileRoot(NamedTuple):
     size: int
     tsize: int
     blocks: tuple[Block, ...]
-    """The inner nodes that were not given out before."""
+    """The inner nodes that were not returned before."""
     chunks: int
     """Blocks in the tree, repeats counted."""
 
@@ -74,7 +74,7 @@ class FolderRoot(NamedTuple):
 
 
 class FileChild(NamedTuple):
-    """A part of a file: `offset` from the start of its node's content, bytes."""
+    """A part of a file. `offset`: bytes from the start of its node's content."""
 
     cid: Cid
     offset: int
@@ -82,7 +82,7 @@ class FileChild(NamedTuple):
 
 
 class FileNode(NamedTuple):
-    """An inner node of a file. `data` is content of its own, before its children's (older tools)."""
+    """An inner node of a file. `data`: content of its own, before that of its children (older tools)."""
 
     size: int
     children: tuple[FileChild, ...]
@@ -98,7 +98,7 @@ class FolderNode(NamedTuple):
 
 
 class ShardNode(NamedTuple):
-    """A part of a large folder: some of its names, and further parts, each in a slot of its own."""
+    """A part of a large folder: some of its names, and further parts, each in its own slot."""
 
     entries: tuple[FolderEntry, ...]
     subshards: tuple[Cid, ...]
@@ -127,7 +127,8 @@ class _Part(NamedTuple):
 
 
 class FileBuilder:
-    """Leaves in, inner nodes out. The parameters are the profile's; tests use smaller ones."""
+    """Builds the tree of a file: leaves in, inner nodes out. The parameters are the profile's; tests use
+    smaller ones."""
 
     def __init__(self, chunk_size: int = CHUNK_SIZE, max_links: int = MAX_LINKS) -> None:
         self.chunk_size = chunk_size
@@ -136,29 +137,28 @@ class FileBuilder:
         self._chunks = 0
 
     def add_leaf(self, cid: Cid, size: int) -> list[Block]:
-        """The next leaf, in order. Returns the inner nodes that this made final."""
+        """Add the next leaf. Returns the inner nodes that are final now."""
         blocks: list[Block] = []
         self._chunks += 1
         self._put(0, _Part(cid, size, size), blocks)
         return blocks
 
     def finish(self, mode: int | None = None) -> FileRoot:
-        """No more leaves. `mode`: permissions to be recorded. Raises ValueError if there was none: an empty file is
-        one empty leaf.
-        """
+        """Finish the file. `mode`: permissions to record. Raises ValueError if there was no leaf: an empty
+        file is one empty leaf."""
         if not self._chunks:
             raise ValueError("a file has at least one leaf: an empty one, if it is empty")
         blocks: list[Block] = []
         level = 0
         if mode is not None and len(self._levels) == 1 and len(self._levels[0]) == 1:
             return self._above_leaf(self._levels[0][0], mode)
-        # Close the open node of each level into the next, until one part is all there is.
+        # Close the open node of each level into the next one, until only one part is left.
         while level < len(self._levels) - 1 or len(self._levels[level]) > 1:
             parts = self._levels[level]
             if parts:
                 self._levels[level] = []
-                # A single part at the top of nothing is passed up as a node of its own, as the
-                # balanced layout has it: all leaves are equally deep.
+                # A single part is not passed up as it is: it gets a node of its own, as the balanced layout
+                # requires. So all leaves are equally deep.
                 is_root = level == len(self._levels) - 1
                 self._put(level + 1, self._close(parts, blocks, mode if is_root else None), blocks)
             level += 1
@@ -170,14 +170,14 @@ class FileBuilder:
             self._levels.append([])
         parts = self._levels[level]
         if len(parts) == self.max_links:
-            # Closed only when another part follows: a full node may turn out to be the root.
+            # Close it only when another part follows: a full node may turn out to be the root.
             self._levels[level] = [part]
             self._put(level + 1, self._close(parts, blocks), blocks)
         else:
             parts.append(part)
 
     def _above_leaf(self, leaf: _Part, mode: int) -> FileRoot:
-        """A file of one chunk that has permissions of its own. An empty one needs no leaf."""
+        """A file of one chunk with permissions of its own. An empty one needs no leaf."""
         blocks: list[Block] = []
         root = self._close([leaf] if leaf.size else [], blocks, mode)
         return FileRoot(root.cid, root.size, root.tsize, tuple(blocks), 2 if leaf.size else 1)
@@ -193,10 +193,10 @@ class FileBuilder:
 
 
 def recorded_mode(mode: int, *, folder: bool) -> int | None:
-    """What is recorded of a file's or folder's permissions; None: nothing, as they are the usual ones.
+    """The permissions to record for a file or folder; None: they are the usual ones, so nothing is recorded.
 
-    What the group and others may write is the usual business of whoever makes a file, so it makes no difference.
-    Permissions with which its owner could not even read it are not recorded.
+    Write permission of the group and others is ignored, because it depends on the umask of whoever made the
+    file. Permissions with which its owner could not even read the file are not recorded.
     """
     bits = mode & 0o777
     usual, needed = (0o777, 0o500) if folder else (0o666, 0o400)
@@ -204,18 +204,19 @@ def recorded_mode(mode: int, *, folder: bool) -> int | None:
 
 
 def applied_mode(mode: int, *, folder: bool) -> int | None:
-    """What of the permissions that an object names may be given to a file of the user's; None: nothing.
+    """The permissions of an object that may be given to a file of the user's; None: none of them.
 
-    Never setuid, setgid or sticky, and never permissions with which its owner could not read it.
+    Never setuid, setgid or sticky, and never permissions with which the owner could not read it.
     """
     bits, needed = mode & 0o777, 0o500 if folder else 0o400
     return bits if bits & needed == needed else None
 
 
 def build_folder(entries: Iterable[FolderEntry], mode: int | None = None) -> FolderRoot:
-    """A folder of these names: one block, or a HAMT where that would be too large. `mode`: permissions to be recorded.
+    """Build a folder of these names: one block, or a HAMT if the block would be too large. `mode`:
+    permissions to record.
 
-    Raises ValueError for names that no folder can have, or that come twice.
+    Raises ValueError for names that no folder can have, or that occur twice.
     """
     ordered = sorted(entries, key=lambda entry: entry.name.encode())
     previous = None
@@ -243,11 +244,11 @@ def build_symlink(target: str) -> Block:
 
 
 def leads_out(rel: str, target: str) -> bool:
-    """Whether a link at `rel` of an object could resolve to something outside of it.
+    """Whether a link at `rel` of an object could resolve to something outside of the object.
 
-    Where each `..` is counted must be a real folder. The folders above the link are; a name on the way
-    could itself be a link, to anywhere deeper. So `..` may stand at the head of a target, as often as the
-    link has folders above it, and nowhere after a name. An object that is a link has nothing inside.
+    A `..` is safe only after real folders. The folders above the link are real. A name on the way could
+    itself be a link, to any deeper place. So `..` may stand at the beginning of a target, as often as the
+    link has folders above it, and never after a name. An object that is itself a link has nothing inside.
     """
     steps = [step for step in target.split("/") if step not in ("", ".")]
     up = next((at for at, step in enumerate(steps) if step != ".."), len(steps))
@@ -255,7 +256,7 @@ def leads_out(rel: str, target: str) -> bool:
 
 
 def decode_node(cid: Cid, data: bytes) -> Node:
-    """What an inner block says. Raises BadBlockError."""
+    """Decode an inner block. Raises BadBlockError."""
     if is_leaf(cid):
         raise BadBlockError(f"{cid} is a leaf, not an inner node")
     links, body = dagpb.decode_node(data)
@@ -353,7 +354,7 @@ def _entries(named: Iterable[tuple[str, PBLink]]) -> tuple[FolderEntry, ...]:
 
 
 def _wrong_name(name: str) -> str | None:
-    """What is wrong with a name, if it could leave its folder or stand in none."""
+    """What is wrong with a name that could leave its folder, or that no folder can have; None if it is fine."""
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         return repr(name)
     try:

@@ -1,1 +1,1 @@
-"""Intents of a program's own kinds: how they are told, paced, and pushed again."""
+"""Custom messages: intents of a program's own kinds, their rate limit, and pushing again."""

@@ -1,1 +1,2 @@
-"""The requester: what is wanted, who could send it, what was granted to whom, and when to push again."""
+"""The requester: what is wanted, which peers could send it, what is granted to which peer, and when to push
+again."""

@@ -1,1 +1,1 @@
-"""What one peer may cost, where an intent goes, and which addresses are dialled on whose word."""
+"""Admission of peers, the routing of intents, the dial policy, and provider records."""

@@ -1,1 +1,1 @@
-"""What can stand in a series, and what it adds up to: events, the fold, and the rules that the fold applies."""
+"""The series: events, the state that they fold to, and the rules that the fold applies."""

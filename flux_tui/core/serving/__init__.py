@@ -1,1 +1,2 @@
-"""The responder: what others want of this node, who waits for how long, and what leaves next."""
+"""The responder: what others want of this node, which peers wait and for how long, and which chunk leaves
+next."""

@@ -1,1 +1,1 @@
-"""State and entries in words for people and as JSON, and text from elsewhere made safe to show."""
+"""State and entries in words and as JSON, and text from elsewhere made safe to show."""

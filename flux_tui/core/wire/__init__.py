@@ -1,1 +1,1 @@
-"""What crosses the wire: messages and their encoding."""
+"""Messages on the wire, and their encoding."""
