@@ -156,7 +156,7 @@ class Step(_Part, frozen=True, kw_only=True):
     actions: list[Action] = []
     until: list[str] = []
     """Conditions that all have to hold at the same time; see facts.py."""
-    within: float = 20.0
+    within: float = 60.0
     """The most seconds until they hold, on a busy machine."""
     seen: str = ""
     """The caption after the conditions held: what was observed."""
