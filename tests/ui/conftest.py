@@ -1,4 +1,4 @@
-"""The dashboard without a terminal: on the recorded series, or on one that a test appends to."""
+"""Fixtures: the dashboard without a terminal, on the recorded series or on one that a test appends to."""
 
 import asyncio
 import functools
@@ -49,7 +49,7 @@ def replayed(path: Path = RECORDING) -> Dashboard:
 
 
 class Live:
-    """A series that grows, and a dashboard on it; `pushed` is what the keys pushed."""
+    """A series that grows, and a dashboard on it. `pushed` has the commands that keys pushed."""
 
     def __init__(self) -> None:
         self.series = MemorySeries()
@@ -65,11 +65,11 @@ class Live:
         self.refuse: Exception | None = None
 
     def dashboard(self, **options: Any) -> Dashboard:
-        """Another one on the same series."""
+        """Return another dashboard on the same series."""
         return Dashboard(self.place, clock=lambda: self.now, glyphs=Glyphs(unicode=True), **options)
 
     def append(self, *events: Event, seconds: float = 0.0) -> None:
-        """Something happens, `seconds` after what was before."""
+        """Append an event, `seconds` after the one before."""
         self.now += seconds
         last = self.series.last_seq()
         self.series.append([Entry(last + n, self.now, event) for n, event in enumerate(events, 1)])

@@ -1,4 +1,4 @@
-"""A program in a real terminal (a pty): what it writes, and keys pressed in it. For tests and benchmarks."""
+"""A program in a real terminal (a pty), with its output and keys pressed in it. For tests and benchmarks."""
 
 import fcntl
 import os
@@ -19,13 +19,14 @@ ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)
 
 
 class Terminal:
-    """The program, its screen's bytes, and its keyboard."""
+    """A program, the bytes of its screen, and its keyboard."""
 
     def __init__(self, arguments: list[str], size: tuple[int, int] = (120, 40), **environment: str) -> None:
         self.master, slave = pty.openpty()
         columns, rows = size
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        apart = ("SSH_", "NO_COLOR", "TEXTUAL", "PYTHONDONTWRITEBYTECODE")  # as on a machine of its user
+        # as on the machine of its user, not over SSH
+        apart = ("SSH_", "NO_COLOR", "TEXTUAL", "PYTHONDONTWRITEBYTECODE")
         kept = {k: v for k, v in os.environ.items() if not k.startswith(apart)}
         self.started = time.monotonic()
         self.process = subprocess.Popen(
@@ -37,7 +38,7 @@ class Terminal:
         os.close(slave)
         self.written = bytearray()
         self.times: list[tuple[float, int]] = []
-        """When bytes came, and how many there were then altogether."""
+        """When bytes came, and how many there were in total."""
         self._open = True
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -56,17 +57,17 @@ class Terminal:
             self.times.append((time.monotonic(), len(self.written)))
 
     def press(self, text: str) -> float:
-        """Keys, as the terminal would send them; returns when."""
+        """Send keys as the terminal would. Return when."""
         at = time.monotonic()
         os.write(self.master, text.encode())
         return at
 
     def text(self, since: int = 0) -> str:
-        """What was written, without what steers the terminal."""
+        """Return the written text, without control sequences."""
         return ESCAPES.sub(b"", bytes(self.written[since:])).decode(errors="replace")
 
     def wait_text(self, text: str, since: int = 0, seconds: float = PATIENCE) -> float:
-        """Until a text was written after byte `since`; returns when."""
+        """Wait until a text was written after byte `since`. Return when."""
         deadline = time.monotonic() + seconds
         while text not in self.text(since):
             assert time.monotonic() < deadline, (
@@ -77,17 +78,17 @@ class Terminal:
         return time.monotonic()
 
     def when(self, since: int, text: str) -> float:
-        """When a text that was written after byte `since` had come."""
+        """Return when a text came that was written after byte `since`."""
         return next(
             at for at, count in self.times if count > since and text in self.text_between(since, count)
         )
 
     def text_between(self, start: int, end: int) -> str:
-        """What was written from one byte to another, without what steers the terminal."""
+        """Return the text written between two bytes, without control sequences."""
         return ESCAPES.sub(b"", bytes(self.written[start:end])).decode(errors="replace")
 
     def wait_written(self, since: int, seconds: float = PATIENCE) -> float:
-        """Until anything was written after byte `since`; returns when it came."""
+        """Wait until anything was written after byte `since`. Return when it came."""
         deadline = time.monotonic() + seconds
         while len(self.written) <= since:
             assert time.monotonic() < deadline, "nothing came"
@@ -95,33 +96,33 @@ class Terminal:
         return next(at for at, count in self.times if count > since)
 
     def wait_end(self, seconds: float = PATIENCE) -> tuple[int, float]:
-        """Its exit status, and when it ended."""
+        """Wait for the end. Return the exit status and the time."""
         return self.process.wait(seconds), time.monotonic()
 
     def cpu(self) -> float:
-        """Seconds of processor used."""
+        """Return the seconds of processor time used."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def rss(self) -> int:
-        """Bytes resident now."""
+        """Return the resident bytes now."""
         with open(f"/proc/{self.process.pid}/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def resize(self, columns: int, rows: int) -> None:
-        """As when a person drags the window's edge."""
+        """Resize the terminal, as when a person drags the edge of the window."""
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.process.send_signal(signal.SIGWINCH)
 
     def hang_up(self) -> None:
-        """The window is closed, the connection is lost."""
+        """Hang up, as when the window is closed or the connection is lost."""
         self._open = False
         self._reader.join()
         os.close(self.master)
         self.master = -1
 
     def close(self) -> None:
-        """End it, however it is."""
+        """End the program in any state."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
@@ -132,5 +133,5 @@ class Terminal:
 
 
 def dashboard(*arguments: str) -> list[str]:
-    """What to run for the dashboard, on loopback."""
+    """Return the command for the dashboard, on loopback."""
     return ["-m", "flux_tui", *arguments, "--listen", "/ip4/127.0.0.1/tcp/0", "--no-mdns"]

@@ -42,7 +42,7 @@ async def test_what_is_on_the_screen(live: Live, size: tuple[int, int]) -> None:
         visible = [name for name in PANELS if live.app.query_one(f"#{name}").size.height > 0]
         assert "series" in visible
         assert set(visible) == set(PANELS) if size[0] >= 100 else len(visible) <= 2
-        # Every panel can be reached, and is then to be seen.
+        # Every panel can be reached, and is then visible.
         for number, name in enumerate(PANELS, 1):
             await pilot.press(str(number))
             await pilot.pause()
@@ -82,7 +82,7 @@ async def test_countdowns_move_without_a_new_entry(live: Live) -> None:
 
 
 @on_asyncio
-async def test_frozen_nothing_moves_and_the_header_counts(live: Live) -> None:
+async def test_while_frozen_nothing_moves_and_the_header_counts_new_entries(live: Live) -> None:
     live.append(*STORY[:3])
     live.append(STORY[3], seconds=20)
     async with live.app.run_test(size=(120, 40)) as pilot:
@@ -134,7 +134,7 @@ async def test_stepping_leaping_and_going_to_a_moment() -> None:
 
 
 @on_asyncio
-async def test_moving_up_stops_following_and_the_end_resumes(live: Live) -> None:
+async def test_moving_up_stops_following_and_going_to_the_end_resumes_it(live: Live) -> None:
     live.append(*STORY * 20)
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
@@ -156,7 +156,7 @@ async def test_moving_up_stops_following_and_the_end_resumes(live: Live) -> None
 
 
 @on_asyncio
-async def test_a_filter_shows_what_passes_counts_it_and_keeps_up(live: Live) -> None:
+async def test_a_filter_shows_and_counts_matches_and_follows_new_ones(live: Live) -> None:
     live.append(*STORY * 30)
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
@@ -196,7 +196,7 @@ async def test_a_search_goes_on_by_itself(live: Live, monkeypatch: pytest.Monkey
 
 
 @on_asyncio
-async def test_what_matches_does_not_hang_on_the_width(live: Live) -> None:
+async def test_matches_do_not_depend_on_the_width(live: Live) -> None:
     live.append(*STORY)
     async with live.app.run_test(size=(60, 20)) as pilot:
         await pilot.pause()
@@ -206,7 +206,7 @@ async def test_what_matches_does_not_hang_on_the_width(live: Live) -> None:
 
 
 @on_asyncio
-async def test_matches_are_gone_through_and_their_end_is_said(live: Live) -> None:
+async def test_n_steps_through_matches_and_says_when_they_end(live: Live) -> None:
     live.append(*STORY * 2)
     async with live.app.run_test(size=(120, 40), notifications=True) as pilot:
         await pilot.pause()
@@ -339,7 +339,7 @@ async def test_cancel_and_retry_act_on_what_is_selected(live: Live) -> None:
 
 
 @on_asyncio
-async def test_a_node_that_does_not_take_it_is_told_of(live: Live) -> None:
+async def test_a_node_that_refuses_a_command_is_reported(live: Live) -> None:
     live.append(*STORY)
     live.refuse = NoNodeError("no node is running for /home: start one with `flux-tui node`")
     async with live.app.run_test(size=(120, 40)) as pilot:
@@ -349,7 +349,7 @@ async def test_a_node_that_does_not_take_it_is_told_of(live: Live) -> None:
 
 
 @on_asyncio
-async def test_a_node_that_died_is_said_plainly(live: Live) -> None:
+async def test_a_dead_node_is_reported(live: Live) -> None:
     live.append(*STORY)
     live.node_alive = False
     async with live.app.run_test(size=(120, 40)) as pilot:
@@ -386,7 +386,7 @@ async def test_inspecting_an_entry_a_peer_and_an_object(live: Live) -> None:
         entry = live.app.source.entry(8)
         assert entry is not None
         assert facts(live.app)["at"] == f"{datetime.fromtimestamp(entry.at):%Y-%m-%d %H:%M:%S}.000"
-        # A link to an entry, from there to the peer that it is about, and back the same way.
+        # A link leads to an entry, from there to its peer, and back the same way.
         await pilot.press("k", "enter")
         await pilot.pause()
         assert facts(live.app)["peer"] == ADA
@@ -412,7 +412,7 @@ async def test_inspecting_an_entry_a_peer_and_an_object(live: Live) -> None:
 
 
 @on_asyncio
-async def test_what_was_not_on_the_screen_has_a_line_selected_at_once(live: Live) -> None:
+async def test_a_newly_shown_panel_selects_a_line_at_once(live: Live) -> None:
     live.append(*STORY)
     async with live.app.run_test(size=(60, 20)) as pilot:
         await pilot.pause()
@@ -438,7 +438,7 @@ async def test_the_window_for_adding_is_whole(live: Live, size: tuple[int, int])
 
 
 @on_asyncio
-async def test_copy_says_what_and_how(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_copy_says_what_was_copied_and_how(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     live.append(*STORY)
     async with live.app.run_test(size=(120, 40)) as pilot:
@@ -536,7 +536,7 @@ async def test_help_lists_every_action_and_the_palette_knows_them(live: Live, si
 
 @pytest.mark.parametrize("size", SIZES)
 @on_asyncio
-async def test_a_word_on_what_a_key_did_covers_no_panel(live: Live, size: tuple[int, int]) -> None:
+async def test_a_notice_covers_no_panel(live: Live, size: tuple[int, int]) -> None:
     live.append(*STORY)
     async with live.app.run_test(size=size, notifications=True) as pilot:
         await pilot.pause()
@@ -585,7 +585,7 @@ async def test_hints_name_the_keys_as_they_are_bound(live: Live) -> None:
 
 
 @on_asyncio
-async def test_nothing_is_typed_for_a_node_that_is_gone(live: Live) -> None:
+async def test_no_prompt_opens_for_a_gone_node(live: Live) -> None:
     live.append(*STORY)
     live.node_alive = False
     async with live.app.run_test(size=(120, 40)) as pilot:
@@ -598,7 +598,7 @@ async def test_nothing_is_typed_for_a_node_that_is_gone(live: Live) -> None:
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24)])
 @on_asyncio
-async def test_where_files_of_tickets_go_is_told_whole(live: Live, size: tuple[int, int]) -> None:
+async def test_the_folder_for_tickets_is_shown_in_full(live: Live, size: tuple[int, int]) -> None:
     async with live.app.run_test(size=size) as pilot:
         await pilot.pause()
         await pilot.press("w")
@@ -611,8 +611,8 @@ async def test_where_files_of_tickets_go_is_told_whole(live: Live, size: tuple[i
 
 
 @on_asyncio
-async def test_live_is_said_of_a_node_that_runs(live: Live) -> None:
-    """It holds its home before its first entry, and for a moment after its last."""
+async def test_the_header_says_live_only_of_a_running_node(live: Live) -> None:
+    """A node has locked its home before its first entry, and for a moment after its last."""
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         assert "○ starting" in header(live.app)
@@ -631,7 +631,7 @@ async def test_live_is_said_of_a_node_that_runs(live: Live) -> None:
 @pytest.mark.parametrize(
     ("size", "told"), [((60, 20), "22:13:"), ((80, 24), "22:13:"), ((120, 40), "14 Nov 22:13:")]
 )
-def test_a_recording_tells_the_moment_that_is_shown(size: tuple[int, int], told: str) -> None:
+def test_a_recording_shows_the_moment_of_the_cursor(size: tuple[int, int], told: str) -> None:
     async def run() -> None:
         live = Live()
         live.append(*STORY)

@@ -1,4 +1,4 @@
-"""The one table of actions: its names, its keys, and how a person changes them."""
+"""The table of actions: its names, its keys, and how a person changes them."""
 
 import re
 from dataclasses import replace
@@ -47,18 +47,18 @@ def test_no_key_does_two_things() -> None:
         ({"want": "/"}, "keys: '/' would do two things, want and filter"),
     ],
 )
-def test_what_cannot_be_bound_is_explained(rebound: dict[str, str], sentence: str) -> None:
+def test_an_invalid_key_binding_is_explained(rebound: dict[str, str], sentence: str) -> None:
     with pytest.raises(ValueError, match=re.escape(sentence)):
         Keys(rebound)
 
 
-def test_keys_can_change_places() -> None:
+def test_two_actions_can_swap_keys() -> None:
     keys = Keys({"want": "a", "add": "w, f5"})
     shown = {action.name: keys.all_shown(action) for action in ACTIONS}
     assert (shown["want"], shown["add"]) == ("a", "w f5")
 
 
-def test_a_key_may_be_two() -> None:
+def test_a_key_may_be_a_sequence_of_two() -> None:
     keys = Keys({"panel-2": "2, b  :", "zoom": "b z"})
     shown = {action.name: keys.all_shown(action) for action in ACTIONS}
     assert (shown["panel-1"], shown["panel-2"], shown["zoom"]) == ("1, J s", "2, b :", "b z")
@@ -72,7 +72,7 @@ def test_a_key_may_be_two() -> None:
 
 
 @on_asyncio
-async def test_one_jumps_to_each_panel_by_the_letter_of_its_title(live: Live) -> None:
+async def test_j_and_the_underlined_letter_jump_to_each_panel(live: Live) -> None:
     app = live.dashboard()
     async with app.run_test(size=(60, 20)) as pilot:
         await pilot.pause()
@@ -85,7 +85,7 @@ async def test_one_jumps_to_each_panel_by_the_letter_of_its_title(live: Live) ->
             assert app.current == name
             assert not footer(app).startswith(" J")
             assert f"[underline]{letter}[" in str(app.panel().border_title).lower()
-        # Any other key ends it, and does nothing.
+        # Any other key ends the sequence, and does nothing.
         await pilot.press("J", "q")
         assert app.is_running
         assert not footer(app).startswith(" J")
@@ -99,7 +99,7 @@ async def test_one_jumps_to_each_panel_by_the_letter_of_its_title(live: Live) ->
 
 
 @on_asyncio
-async def test_the_footer_can_be_clicked_for_it(live: Live) -> None:
+async def test_a_click_in_the_footer_begins_a_jump(live: Live) -> None:
     app = live.dashboard()
     async with app.run_test(size=(160, 40)) as pilot:
         await pilot.pause()
@@ -110,7 +110,7 @@ async def test_the_footer_can_be_clicked_for_it(live: Live) -> None:
         assert not footer(app).startswith(" J ")
 
 
-def test_who_narrates_has_its_keys_and_leaves_the_rest() -> None:
+def test_a_narrator_takes_its_keys_and_no_others() -> None:
     keys = Keys(narrated=True)
     shown = {action.name: keys.all_shown(action) for action in keys.actions}
     assert shown["narrate-next"] == "n"
@@ -138,8 +138,8 @@ async def test_a_rebound_key_works_is_shown_and_the_old_one_does_nothing(live: L
 
 
 @on_asyncio
-async def test_the_footer_is_for_what_can_be_done_now(live: Live) -> None:
-    """At 80 columns there is room for eight or nine keys: those of the moment."""
+async def test_the_footer_shows_the_keys_that_are_useful_now(live: Live) -> None:
+    """At 80 columns there is room for eight or nine keys: those that are useful in the situation."""
     app = live.dashboard()
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
@@ -190,7 +190,7 @@ async def test_h_and_l_go_from_panel_to_panel_and_in_and_out_of_what_is_inspecte
 
 
 @on_asyncio
-async def test_an_unknown_kind_is_named_and_how_to_leave(live: Live) -> None:
+async def test_a_filter_names_an_unknown_kind_and_the_key_that_clears_it(live: Live) -> None:
     live.append(*STORY)
     app = live.dashboard()
     async with app.run_test(size=(120, 40)) as pilot:

@@ -1,4 +1,4 @@
-"""How the dashboard behaves in a real terminal when things end: it, its node, the terminal."""
+"""How the dashboard, its node and the terminal end, in a real terminal."""
 
 import asyncio
 import os
@@ -18,8 +18,10 @@ from tests.ui.conftest import RECORDING, Live, on_asyncio
 from tests.ui.terminal import Terminal, dashboard
 
 SOON = 1.0
-"""Seconds in which it has to be gone; on a machine so slow or busy that a command which only says its version
-takes long, LONGER times as long as that."""
+"""Seconds in which the process has to end.
+
+On a slow or busy machine, it may take LONGER times as long as a command that only prints its version.
+"""
 LONGER = 4
 
 
@@ -48,14 +50,14 @@ def until(what: object, seconds: float = 30.0) -> None:
 
 
 def soon() -> float:
-    """SOON, as this machine is now."""
+    """Return SOON, adapted to the speed of this machine now."""
     began = time.monotonic()
     subprocess.run([sys.executable, "-m", "flux_tui", "--version"], check=True, stdout=subprocess.DEVNULL)
     return max(SOON, LONGER * (time.monotonic() - began))
 
 
 def up(terminal: Terminal, home: Home) -> int:
-    """The node's pid, once the dashboard shows it."""
+    """Return the pid of the node, once the dashboard shows it."""
     until(home.listening)
     terminal.wait_text("● live")
     pid = home.running()
@@ -104,19 +106,19 @@ def test_a_terminal_that_disappears_ends_it_and_the_node_runs_on(terminal: Termi
     assert home.running() == pid
 
 
-def test_a_node_that_is_killed_is_told_of_and_started_again(terminal: Terminal, home: Home) -> None:
+def test_a_killed_node_is_reported_and_can_be_restarted(terminal: Terminal, home: Home) -> None:
     pid = up(terminal, home)
     mark = len(terminal.written)
     os.kill(pid, signal.SIGKILL)
-    terminal.wait_text("press R", mark)  # the rest of it may stand on a second line
+    terminal.wait_text("press R", mark)  # the rest of it may be on a second line
     mark = len(terminal.written)
     terminal.press("R")
     terminal.wait_text("● live", mark)
     until(lambda: home.running() not in (None, pid))
 
 
-def test_a_node_that_somebody_else_started_comes_back_as_it_was(home: Home) -> None:
-    """One that is for this machine only must not be open to a network after `R` in a dashboard without flags."""
+def test_a_restart_keeps_the_flags_of_a_node_started_elsewhere(home: Home) -> None:
+    """A loopback-only node must not open to a network after `R` in a dashboard without flags."""
     node = Node(home.path, "--max-uploads", "3")
     node.start()
     terminal = Terminal(["-m", "flux_tui", "--home", str(home.path)], (80, 24))
@@ -161,7 +163,7 @@ def test_resizing_in_the_middle_of_everything(home: Home) -> None:
 
 
 @on_asyncio
-async def test_a_fault_of_our_own_goes_to_a_file_and_not_over_the_screen(live: Live, tmp_path: Path) -> None:
+async def test_a_dashboard_error_is_written_to_a_file_not_to_the_screen(live: Live, tmp_path: Path) -> None:
     app = live.dashboard(crash_log=tmp_path / "crash.log")
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()

@@ -1,4 +1,4 @@
-"""The key that stops sharing: it asks first, and says what it does."""
+"""The key that stops sharing asks first, and says what it does."""
 
 import pytest
 
@@ -17,7 +17,7 @@ ADDED = ev.ObjectAdded(root=SHARED, name="film\x1b[31m", size=10, chunks=1, path
 
 
 @on_asyncio
-async def test_it_asks_first(live: Live) -> None:
+async def test_the_remove_key_asks_first(live: Live) -> None:
     live.append(UP, ADDED)
     async with live.app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
@@ -39,7 +39,7 @@ async def test_it_asks_first(live: Live) -> None:
 
 
 @on_asyncio
-async def test_what_is_not_shared_says_what_to_press(live: Live) -> None:
+async def test_the_remove_key_names_the_right_key_for_an_unshared_object(live: Live) -> None:
     live.append(*STORY)
     async with live.app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
@@ -56,7 +56,7 @@ async def test_what_is_not_shared_says_what_to_press(live: Live) -> None:
 
 
 @on_asyncio
-async def test_an_add_under_way_is_taken_back(live: Live) -> None:
+async def test_the_remove_key_cancels_a_running_add(live: Live) -> None:
     live.append(UP, ev.AddProgressed(path="/there/large", bytes_done=1, size=9, by="a"))
     async with live.app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
@@ -71,7 +71,7 @@ async def test_an_add_under_way_is_taken_back(live: Live) -> None:
 
 @pytest.mark.parametrize("key", ["D", ":"])
 @on_asyncio
-async def test_the_command_line_names_it(live: Live, key: str) -> None:
+async def test_rm_on_the_command_line_removes_an_object(live: Live, key: str) -> None:
     live.append(ADDED, UP)
     async with live.app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()

@@ -1,4 +1,4 @@
-"""A signal ends the dashboard, and the terminal is as it was."""
+"""A signal ends the dashboard, and restores the terminal."""
 
 import os
 import re
@@ -24,12 +24,12 @@ STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
 def modes(terminal: Terminal) -> dict[bytes, bytes]:
-    """The modes of the terminal that were set (h) or reset (l) last."""
+    """Return the terminal modes that were set (h) or reset (l) last."""
     return dict(MODE.findall(bytes(terminal.written)))
 
 
 def is_as_it_was(terminal: Terminal) -> bool:
-    """Whether a shell could go on in it."""
+    """Return whether the terminal is as a shell needs it."""
     found = modes(terminal)
     flags = termios.tcgetattr(terminal.master)[3]
     assert flags & (termios.ECHO | termios.ICANON), "what is typed is seen"
@@ -70,8 +70,8 @@ def test_a_signal_ends_a_recording(number: signal.Signals) -> None:
         terminal.close()
 
 
-def test_a_signal_that_comes_as_it_starts(tmp_path: Path) -> None:
-    """Whenever that is: before the terminal is taken, while it is, or right after."""
+def test_a_signal_during_the_start_ends_the_dashboard(tmp_path: Path) -> None:
+    """The signal may come before the terminal is taken, while it is taken, or right after."""
     for bytes_before in (0, 1, 200, 1000):
         terminal = Terminal(["-m", "flux_tui", "replay", str(RECORDING)], (80, 24))
         try:
@@ -97,7 +97,7 @@ def test_the_node_that_the_dashboard_started_ends_with_it(home: Home) -> None:
         terminal.close()
 
 
-def test_a_hang_up_that_is_ignored_does_not_end_it() -> None:
+def test_an_ignored_hangup_does_not_end_the_dashboard() -> None:
     terminal = Terminal(
         ["-c", "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN);"
          "os.execv(sys.executable, [sys.executable, '-m', 'flux_tui', *sys.argv[1:]])", "replay", str(RECORDING)],
@@ -119,8 +119,10 @@ def test_a_hang_up_that_is_ignored_does_not_end_it() -> None:
     "arguments", [[], ["replay", str(RECORDING)], ["demo"]], ids=["home", "recording", "demo"]
 )
 @pytest.mark.parametrize("stream", ["input", "output", "error"])
-def test_without_a_terminal_it_says_so(arguments: list[str], stream: str, tmp_path: Path) -> None:
-    """Each of the three streams has to be one: the keys come from one, and Textual draws on another."""
+def test_the_dashboard_says_that_it_needs_a_terminal(
+    arguments: list[str], stream: str, tmp_path: Path
+) -> None:
+    """Each of the three streams must be a terminal: keys come from one, and Textual draws on another."""
     master, slave = os.openpty()
     streams = {name: subprocess.DEVNULL if name == stream else slave for name in ("input", "output", "error")}
     if stream == "error":
@@ -143,8 +145,8 @@ def test_without_a_terminal_it_says_so(arguments: list[str], stream: str, tmp_pa
     assert not (tmp_path / "home").exists(), "no node was started for it"
 
 
-def test_a_flag_that_the_running_node_lacks_is_said_before_the_screen_is_taken(tmp_path: Path) -> None:
-    """A dashboard of a public node must not be taken for one of a private node."""
+def test_a_flag_that_the_running_node_lacks_is_refused_before_the_screen_is_taken(tmp_path: Path) -> None:
+    """A person must not take a public node for a private one."""
     node = Node(tmp_path / "home")
     with running(node):
         key = tmp_path / "swarm.key"

@@ -1,5 +1,8 @@
-"""A recording of a file that was stuck: a limited holder, another one, one that denies, one that died, and one whose
-file was changed. What the panels count down is held against what the node then did."""
+"""A recording of a file that was stuck.
+
+One holder was limited, another one denied, one died, and one had a changed file. The countdowns of the panels
+are compared with what the node then did.
+"""
 
 from pathlib import Path
 
@@ -20,10 +23,10 @@ from tests.ui.conftest import on_asyncio, replayed
 STUCK = Path(__file__).with_name("stuck.flux")
 LIMITED, OTHER, GONE, CHANGED, DENIES = "12D3…ntwp", "12D3…zcjN", "12D3…9NmA", "12D3…5J4d", "12D3…qYWE"
 DIED = 90
-"""The entry in which a holder dies: what it had said is not to come true."""
+"""The entry in which a holder dies. What it announced before does not happen."""
 
 
-def test_what_was_counted_down_is_what_happened() -> None:
+def test_countdowns_match_what_the_node_then_did() -> None:
     entries = SeriesReader.open(STUCK).read(0, 1000)
     state, held = State(), 0
     for index, entry in enumerate(entries):
@@ -48,7 +51,7 @@ def test_what_was_counted_down_is_what_happened() -> None:
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40), (200, 60)])
 @on_asyncio
-async def test_the_screen_tells_the_truth_at_a_moment_of_it(size: tuple[int, int]) -> None:
+async def test_the_screen_is_right_at_one_moment_of_the_recording(size: tuple[int, int]) -> None:
     app = replayed(STUCK)
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
@@ -104,7 +107,7 @@ async def test_the_stuck_object_owns_its_blocks() -> None:
 
 
 @on_asyncio
-async def test_why_it_cannot_be_dialled_is_told_before_where() -> None:
+async def test_a_failed_dial_gives_the_reason_before_the_address() -> None:
     app = replayed(STUCK)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
@@ -114,7 +117,7 @@ async def test_why_it_cannot_be_dialled_is_told_before_where() -> None:
 
 
 @on_asyncio
-async def test_a_no_to_a_chunk_tells_of_which_object_it_is() -> None:
+async def test_a_no_to_a_chunk_names_its_object() -> None:
     app = replayed(STUCK)
     async with app.run_test(size=(60, 20)) as pilot:
         await pilot.pause()

@@ -1,4 +1,4 @@
-"""Playing, the strip under the mouse, and the ways in which times are told."""
+"""Playing, the strip of time under the mouse, and the ways to show times."""
 
 import time
 
@@ -17,7 +17,7 @@ from tests.ui.conftest import RECORDING, Live, on_asyncio
 
 
 class Clock:
-    """A wall clock that a test turns."""
+    """A wall clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 5_000.0
@@ -81,7 +81,7 @@ async def test_at_its_end_a_recording_begins_again_and_stepping_stops_it() -> No
 
 
 @on_asyncio
-async def test_a_live_series_that_is_played_catches_up_with_now(live: Live) -> None:
+async def test_playing_a_live_series_catches_up_with_the_present(live: Live) -> None:
     for event in STORY:
         live.append(event, seconds=1.0)
     async with live.app.run_test(size=(120, 40)) as pilot:
@@ -99,7 +99,7 @@ async def test_a_live_series_that_is_played_catches_up_with_now(live: Live) -> N
 
 
 @on_asyncio
-async def test_a_click_in_the_strip_goes_there_and_its_stretch_can_be_changed() -> None:
+async def test_a_click_in_the_strip_moves_the_cursor_and_keys_change_its_stretch() -> None:
     app = recording(Clock())
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
@@ -119,7 +119,7 @@ async def test_a_click_in_the_strip_goes_there_and_its_stretch_can_be_changed() 
 
 
 def connections(live: Live, count: int, apart: float = 1.0) -> None:
-    """So many entries, each some seconds after the one before."""
+    """Return entries, each some seconds after the one before."""
     for _ in range(count):
         live.append(ev.PeerConnected(peer=ADA, addr=""), seconds=apart)
 
@@ -138,8 +138,8 @@ async def test_leaps_of_a_minute_and_of_ten_seconds(live: Live) -> None:
 
 
 @on_asyncio
-async def test_a_quiet_stretch_is_crossed_by_leaps(live: Live) -> None:
-    """Before, each leap began at the entry before the stretch again."""
+async def test_leaps_cross_a_quiet_stretch(live: Live) -> None:
+    """A leap used to begin at the entry before the quiet stretch again."""
     connections(live, 6, apart=45.0)
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
@@ -155,7 +155,7 @@ async def test_a_quiet_stretch_is_crossed_by_leaps(live: Live) -> None:
 
 
 @on_asyncio
-async def test_a_clock_time_after_the_cursor_is_gone_to(live: Live) -> None:
+async def test_goto_accepts_a_clock_time_after_the_cursor(live: Live) -> None:
     connections(live, 200)
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
@@ -223,7 +223,7 @@ async def test_runs_are_folded_and_unfolded_in_place(live: Live) -> None:
 
 
 @on_asyncio
-async def test_the_first_of_many_and_back_without_looking_at_all_between(live: Live) -> None:
+async def test_going_to_the_first_entry_and_back_does_not_read_all_between(live: Live) -> None:
     for number in range(600):
         live.append(STORY[3], *[STORY[-1]] * 100, seconds=number % 2)
     app = live.app
@@ -231,7 +231,7 @@ async def test_the_first_of_many_and_back_without_looking_at_all_between(live: L
         await pilot.pause()
         while app.source.loading:
             app.tick()
-        await pilot.press("f", "f")  # begins to look at the end
+        await pilot.press("f", "f")  # begins to read at the end
         app.tick()
         panel = app.query_one(SeriesPanel)
         assert "following" in str(panel.border_title)
@@ -259,8 +259,8 @@ async def test_the_first_of_many_and_back_without_looking_at_all_between(live: L
 
 
 @on_asyncio
-async def test_leaps_and_playing_go_over_a_place_where_the_clock_was_set(live: Live) -> None:
-    """Entries a second apart; after the tenth the clock is set back by an hour, after the twentieth forth by a day."""
+async def test_leaps_and_playing_cross_a_place_where_the_clock_was_set(live: Live) -> None:
+    """Entries a second apart. After the tenth, the clock is set back an hour; after the twentieth, forward a day."""
     connections(live, 10)
     for seconds in (-3600.0, 86_400.0):
         live.now += seconds

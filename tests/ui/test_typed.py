@@ -1,4 +1,4 @@
-"""Whatever is typed, pasted or dropped: the dashboard stays, and says what is odd about it."""
+"""The dashboard survives any typed, pasted or dropped text, and says what is wrong with it."""
 
 import contextlib
 import os
@@ -61,7 +61,7 @@ odd_lines = st.builds(
 
 
 @given(odd_lines)
-def test_no_line_raises_anything_but_its_sentence(line: str) -> None:
+def test_any_line_raises_only_line_errors(line: str) -> None:
     for folder in (Path("/"), None):
         with contextlib.suppress(LineError):
             read_line(line, plain_context(folder))
@@ -69,7 +69,7 @@ def test_no_line_raises_anything_but_its_sentence(line: str) -> None:
 
 
 @given(ODD, st.sampled_from([1, 50]))
-def test_no_word_raises_anything_but_its_sentence(text: str, many: int) -> None:
+def test_any_word_raises_only_its_own_error(text: str, many: int) -> None:
     for folder in (Path("/nowhere"), None):
         read_wants((text * many).split(), STATE, folder, lambda: "mark")
         with contextlib.suppress(PathError):
@@ -95,7 +95,7 @@ def films(tmp_path: Path) -> Path:
 
 
 def dropped(path: Path) -> Iterator[str]:
-    """As terminals paste it."""
+    """Return a dropped path as terminals paste it."""
     import shlex
     from urllib.parse import quote
 
@@ -128,7 +128,7 @@ def test_several_dropped_files(films: Path) -> None:
         assert typed_paths(text, films) == [one, two], text
 
 
-def test_a_name_that_looks_quoted_is_that_name(tmp_path: Path) -> None:
+def test_a_dropped_name_that_looks_quoted_stays_that_name(tmp_path: Path) -> None:
     for name in ("'x'", "a\\ b", "file:", " y"):
         (tmp_path / name).touch()
         assert typed_paths(name, tmp_path) == [tmp_path / name]
@@ -139,7 +139,7 @@ def test_a_file_of_another_machine() -> None:
         typed_paths("file://nas/share/x", None)
 
 
-def test_paths_that_cannot_be_looked_at(tmp_path: Path) -> None:
+def test_unreadable_paths_are_refused(tmp_path: Path) -> None:
     shut = tmp_path / "shut"
     (shut / "in").mkdir(parents=True)
     shut.chmod(0)
@@ -156,7 +156,7 @@ def test_paths_that_cannot_be_looked_at(tmp_path: Path) -> None:
         shut.chmod(0o700)
 
 
-def test_paths_that_cannot_be() -> None:
+def test_impossible_paths_are_refused() -> None:
     with pytest.raises(PathError, match="file name too long"):
         stands_at(Path("/tmp") / ("x" * 300))
     with pytest.raises(PathError, match="a character that no name can have"):
@@ -165,7 +165,7 @@ def test_paths_that_cannot_be() -> None:
         read_line(f"add {LONG}", plain_context(Path("/")))
 
 
-def test_a_name_that_is_no_utf_8_is_not_shared(tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     odd = tmp_path / os.fsdecode(b"odd\xff")
     try:
         odd.touch()
@@ -175,7 +175,7 @@ def test_a_name_that_is_no_utf_8_is_not_shared(tmp_path: Path) -> None:
         read_line(f"add {odd}", plain_context(tmp_path))
 
 
-def test_where_the_folder_is_gone() -> None:
+def test_relative_paths_fail_if_the_folder_is_gone() -> None:
     context = plain_context(None)
     for line in ("add x", f"get {TICKET}", f"get {TICKET} -o x"):
         with pytest.raises(LineError) as failed:
@@ -186,7 +186,7 @@ def test_where_the_folder_is_gone() -> None:
     assert read_line(f"add {Path(__file__)}", context).commands
 
 
-def test_names_of_tickets_that_are_no_names_of_files(tmp_path: Path) -> None:
+def test_ticket_names_that_are_no_file_names(tmp_path: Path) -> None:
     root = raw_cid(b"x")
     for name in ("/", "..", "a/..", "\0", "//"):
         (get,) = read_wants([format_ticket(Ticket(root, name, 1))], STATE, tmp_path, str).commands
@@ -200,7 +200,7 @@ def test_names_of_tickets_that_are_no_names_of_files(tmp_path: Path) -> None:
     assert "too long for a file" in found.errors[0]
 
 
-def test_a_free_name_fits(tmp_path: Path) -> None:
+def test_a_free_name_is_short_enough_for_a_file(tmp_path: Path) -> None:
     long = tmp_path / ("日" * 83 + ".mkv")
     long.touch()
     found = free(long, set())
@@ -233,17 +233,17 @@ def test_a_pasted_ticket_in_every_prompt(text: str, tmp_path: Path) -> None:
 
 
 def about(command: object) -> tuple[str, ...]:
-    """The objects that a command is about."""
+    """Return the objects that a command is about."""
     one = getattr(command, "root", None) or getattr(command, "cid", None)
     return (one,) if one is not None else getattr(command, "cids", ())
 
 
-def test_names_stay_names_beside_tickets(tmp_path: Path) -> None:
+def test_known_names_stay_names_beside_tickets(tmp_path: Path) -> None:
     found = read_wants(["film.mkv", *LINES, str(ROOT)], STATE, tmp_path, str)
     assert [about(command) for command in found.commands] == [(ROOT,), (raw_cid(b"talk"),), (ROOT,)]
 
 
-def test_what_is_odd_is_said_with_what_takes_it(tmp_path: Path) -> None:
+def test_an_error_names_the_command_that_takes_such_a_word(tmp_path: Path) -> None:
     assert "`add` shares a path" in read_wants(["/etc/hostname"], STATE, tmp_path, str).errors[0]
     many = read_wants([str(raw_cid(str(n).encode())) for n in range(MAX_WORDS + 1)], STATE, tmp_path, str)
     assert "`flux-tui want -` takes any number" in many.errors[0]
@@ -253,7 +253,7 @@ def test_what_is_odd_is_said_with_what_takes_it(tmp_path: Path) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
-def test_what_is_completed_is_read_again(word: str) -> None:
+def test_a_quoted_word_is_parsed_as_itself(word: str) -> None:
     import shlex
 
     line = f"x {quoted(word)}"
@@ -305,7 +305,7 @@ async def test_a_ticket_pasted_into_the_dashboard(live: Live) -> None:
 
 
 @on_asyncio
-async def test_pasted_at_once_after_the_key(live: Live) -> None:
+async def test_a_paste_right_after_the_key_arrives(live: Live) -> None:
     live.append(*STORY)
     async with live.app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
@@ -339,7 +339,7 @@ async def test_files_dropped_on_the_window(live: Live, films: Path) -> None:
 
 
 @on_asyncio
-async def test_the_window_for_adding_stays_whatever_it_gets(live: Live, tmp_path: Path) -> None:
+async def test_the_window_for_adding_survives_any_text(live: Live, tmp_path: Path) -> None:
     shut = tmp_path / "shut"
     (shut / "in").mkdir(parents=True)
     live.append(*STORY)
@@ -372,7 +372,7 @@ async def test_the_window_for_adding_stays_whatever_it_gets(live: Live, tmp_path
 
 
 @on_asyncio
-async def test_where_the_folder_that_it_runs_in_is_gone(
+async def test_the_dashboard_works_if_its_folder_is_gone(
     live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = tmp_path / "gone"
@@ -402,7 +402,7 @@ async def test_where_the_folder_that_it_runs_in_is_gone(
 
 
 @on_asyncio
-async def test_no_prompt_ends_the_dashboard(live: Live) -> None:
+async def test_no_prompt_crashes_the_dashboard(live: Live) -> None:
     live.append(*STORY)
     typed = {
         ":": [
@@ -428,7 +428,7 @@ async def test_no_prompt_ends_the_dashboard(live: Live) -> None:
 
 
 @on_asyncio
-async def test_a_name_that_is_no_utf_8_is_copied_as_it_is_shown(live: Live) -> None:
+async def test_a_name_that_is_not_utf_8_is_copied_as_shown(live: Live) -> None:
     async with live.app.run_test(size=(100, 30)):
         live.app.copy_to_clipboard("a\udcff")
         assert live.app.clipboard == r"a\udcff"

@@ -1,4 +1,4 @@
-"""The dashboard in a browser: shown, guarded, and gone with its page."""
+"""The dashboard in a browser: it is shown, guarded, and ends with its page."""
 
 import asyncio
 import re
@@ -68,7 +68,9 @@ async def test_the_page_is_a_dashboard_that_takes_keys(address: str) -> None:
     ],
 )
 @on_asyncio
-async def test_who_may_not_is_refused(address: str, headers: dict[str, str], cookie: str) -> None:
+async def test_a_request_without_the_secret_or_from_another_site_is_refused(
+    address: str, headers: dict[str, str], cookie: str
+) -> None:
     secret = address.partition("secret=")[2]
     port = urlsplit(address).port
     value = secret if cookie == "right" else cookie
@@ -84,10 +86,11 @@ async def test_who_may_not_is_refused(address: str, headers: dict[str, str], coo
 
 
 @on_asyncio
-async def test_in_a_real_browser_where_there_is_one(address: str) -> None:
+async def test_a_real_browser_shows_the_dashboard(address: str) -> None:
     browser = installed()
     if browser is None:
-        # Then what its page would do, from the page's own script on: the one before this has it whole.
+        # Then what the page of another site could do, with the script of that page. The test before this
+        # covers the rest.
         await _page_by_hand(address)
         return
     async with opened(browser) as page:
@@ -102,8 +105,8 @@ async def test_in_a_real_browser_where_there_is_one(address: str) -> None:
 
 
 @on_asyncio
-async def test_keys_come_back_to_the_dashboard(address: str) -> None:
-    """A click beside it, or a session that is over, leaves nobody without keys."""
+async def test_keys_reach_the_dashboard_again_after_a_click_elsewhere(address: str) -> None:
+    """Keys still arrive after a click beside the terminal, and after the end of a session."""
     browser = installed()
     if browser is None:
         pytest.skip("there is no browser")
@@ -128,7 +131,7 @@ async def test_keys_come_back_to_the_dashboard(address: str) -> None:
 
 
 @on_asyncio
-async def test_on_a_phone_it_is_as_wide_as_the_screen_and_has_sixty_columns(address: str) -> None:
+async def test_on_a_phone_the_page_fits_and_has_sixty_columns(address: str) -> None:
     browser = installed()
     if browser is None:
         pytest.skip("there is no browser")

@@ -1,4 +1,4 @@
-"""Several places, a narrator, marks, sorting, a node that is gone: what the board is told, and what it says."""
+"""The board with several places, a narrator, marks, sorting, and a node that is gone."""
 
 import re
 from dataclasses import replace
@@ -32,7 +32,7 @@ def told(strip: CaptionStrip) -> str:
 
 
 class Storyteller:
-    """Tells three steps, of two places."""
+    """A narrator that tells three steps, about two places."""
 
     def __init__(self) -> None:
         self.step = 1
@@ -58,7 +58,7 @@ class Storyteller:
 
 
 @on_asyncio
-async def test_a_narrator_has_a_strip_and_keys_of_its_own_and_points_at_places(live: Live) -> None:
+async def test_a_narrator_has_its_own_strip_and_keys_and_chooses_the_place(live: Live) -> None:
     other = Live()
     other.append(STORY[0])
     live.append(*STORY)
@@ -106,14 +106,14 @@ async def test_a_narrator_has_a_strip_and_keys_of_its_own_and_points_at_places(l
         assert app.place is live.place, "a person who looks elsewhere stays there until the story goes on"
         await pilot.press("p", "p")
         assert teller.step == 1
-        # What is typed is nobody's but the prompt's.
+        # Typed text goes only to the prompt.
         await pilot.press("/", *"nap n", "enter")
         assert teller.step == 1
         assert app.panel_filters["series"].terms[0].value == "nap"
 
 
 @on_asyncio
-async def test_a_narrator_points_at_panels_and_a_person_may_look_elsewhere(live: Live) -> None:
+async def test_a_narrator_chooses_the_panel_and_a_person_may_choose_another(live: Live) -> None:
     live.append(*STORY)
     teller = Storyteller()
     teller.panels = {2: "noes"}
@@ -145,7 +145,7 @@ async def test_peers_have_the_names_that_the_place_knows(live: Live) -> None:
     async with app.run_test(size=(200, 60)) as pilot:
         await pilot.pause()
         assert "12D3" in "".join(shown(app, "peers"))
-        called.update({ADA: "ada", BOB: "bob", ME: "you"})  # as nodes come up
+        called.update({ADA: "ada", BOB: "bob", ME: "you"})  # names come as nodes start
         app.tick()
         for name in ("series", "pending", "noes", "peers"):
             assert "12D3" not in "".join(shown(app, name)), name
@@ -170,7 +170,7 @@ async def test_peers_have_the_names_that_the_place_knows(live: Live) -> None:
 
 
 @on_asyncio
-async def test_nothing_flows_in_a_node_that_died(live: Live) -> None:
+async def test_a_dead_node_shows_no_rates(live: Live) -> None:
     other = raw_cid(b"other")
     live.append(*STORY, ev.Granted(peer=ADA, root=ROOT, cids=(other,), deadline=live.now + 30))
     async with live.app.run_test(size=(120, 40)) as pilot:
@@ -192,7 +192,7 @@ async def test_nothing_flows_in_a_node_that_died(live: Live) -> None:
 
 
 @on_asyncio
-async def test_all_marked_are_cancelled_and_retried(live: Live) -> None:
+async def test_cancel_and_retry_act_on_all_marked_lines(live: Live) -> None:
     cids = [raw_cid(b"%d" % number) for number in range(5)]
     live.append(STORY[0], *(ev.Requested(cid=cid) for cid in cids))
     async with live.app.run_test(size=(120, 40)) as pilot:
@@ -224,7 +224,7 @@ async def test_all_marked_are_cancelled_and_retried(live: Live) -> None:
 
 
 @on_asyncio
-async def test_what_cannot_be_pushed_is_said_beside_what_was_typed(live: Live) -> None:
+async def test_the_prompt_shows_an_error_if_a_command_cannot_be_pushed(live: Live) -> None:
     def gone(command: cmd.Command) -> None:
         raise HomeError("no node runs on this home")
 
@@ -285,7 +285,7 @@ async def test_tables_are_sorted_by_any_column_by_key_and_by_mouse(live: Live) -
 
 
 @on_asyncio
-async def test_a_node_that_is_gone_is_said_with_the_offer_to_start_it_again(live: Live) -> None:
+async def test_a_gone_node_is_reported_with_the_key_that_restarts_it(live: Live) -> None:
     live.append(*STORY)
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
@@ -330,8 +330,8 @@ async def test_nothing_is_drawn_while_nothing_changes(live: Live) -> None:
 
 
 @on_asyncio
-async def test_no_frame_of_the_ticker_comes_between_keys(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next key would wait for it. What is due is in the frame of a key, and never later than two ticks."""
+async def test_the_ticker_draws_no_frame_between_keys(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next key would wait for that frame. The frame of a key also shows what is due, at most two ticks late."""
     live.append(*STORY)
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
@@ -379,7 +379,7 @@ async def test_lines_that_come_and_go_do_not_lay_out_the_screen(live: Live) -> N
 
 
 @on_asyncio
-async def test_the_footer_and_the_tabs_are_for_the_mouse_too(live: Live) -> None:
+async def test_the_footer_and_the_tabs_can_be_clicked(live: Live) -> None:
     live.append(*STORY)
     async with live.app.run_test(size=(60, 20)) as pilot:
         await pilot.pause()
@@ -398,7 +398,7 @@ async def test_the_footer_and_the_tabs_are_for_the_mouse_too(live: Live) -> None
 
 
 @on_asyncio
-async def test_a_hold_is_asked_for_by_its_key_and_released_by_c(live: Live) -> None:
+async def test_the_hold_key_begins_a_hold_and_c_releases_it(live: Live) -> None:
     live.append(*STORY)
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
@@ -418,7 +418,7 @@ async def test_a_hold_is_asked_for_by_its_key_and_released_by_c(live: Live) -> N
 
 
 @on_asyncio
-async def test_an_ascii_terminal_is_shown_nothing_else(live: Live) -> None:
+async def test_an_ascii_terminal_gets_only_ascii(live: Live) -> None:
     live.append(*STORY * 3)
     app = Dashboard(live.place, clock=lambda: live.now, glyphs=Glyphs(unicode=False))
     async with app.run_test(size=(120, 40)) as pilot:

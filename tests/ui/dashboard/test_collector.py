@@ -1,4 +1,4 @@
-"""The collector has its turns between frames."""
+"""The garbage collector runs between frames."""
 
 import gc
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ def _its_own_pace_afterwards() -> Iterator[None]:
     gc.unfreeze()
 
 
-def test_before_all_has_settled_it_has_none() -> None:
+def test_the_collector_does_not_run_before_it_is_settled() -> None:
     gc.disable()
     kept = [[] for _ in range(2 * YOUNG)]  # type: ignore[var-annotated]
     young = gc.get_count()[0]
@@ -25,7 +25,7 @@ def test_before_all_has_settled_it_has_none() -> None:
     del kept
 
 
-def test_it_has_one_when_there_is_much_to_look_at() -> None:
+def test_the_collector_runs_when_there_are_many_new_objects() -> None:
     settle()
     assert gc.isenabled()
     assert gc.get_threshold() == NET
@@ -37,7 +37,7 @@ def test_it_has_one_when_there_is_much_to_look_at() -> None:
     del kept
 
 
-def test_the_oldest_are_looked_at_when_nobody_is_at_the_keys() -> None:
+def test_old_objects_are_collected_when_nobody_types() -> None:
     settle()
     gc.collect()
     for _ in range(NET[1] + 1):

@@ -1,4 +1,4 @@
-"""The first minutes: nobody to exchange with, nothing shared yet; the screen says what to do next."""
+"""The guide of the first minutes: no peer yet, nothing shared yet. It says what to do next."""
 
 import re
 
@@ -37,7 +37,7 @@ def guide(app: Dashboard) -> list[str]:
 
 @pytest.mark.parametrize("size", SMALL)
 @on_asyncio
-async def test_who_is_new_is_told_what_to_do_in_one_line_each(size: tuple[int, int]) -> None:
+async def test_the_guide_lists_the_first_steps_in_one_line_each(size: tuple[int, int]) -> None:
     live = Live()
     app = live.dashboard(keys=Keys({"want": "f9"}))
     async with app.run_test(size=size) as pilot:
@@ -63,7 +63,7 @@ async def test_who_is_new_is_told_what_to_do_in_one_line_each(size: tuple[int, i
 
 @pytest.mark.parametrize("size", SMALL)
 @on_asyncio
-async def test_once_something_is_shared_its_ticket_is_there_to_be_copied(
+async def test_the_guide_shows_the_ticket_of_a_shared_object(
     size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = Live()
@@ -85,7 +85,7 @@ async def test_once_something_is_shared_its_ticket_is_there_to_be_copied(
             assert parse_ticket(typed.removeprefix("flux-tui get ")) == ticket
         await pilot.press("Y")
         assert parse_ticket(taken[-1]) == ticket
-        # Of what is selected, wherever that is; else of the newest.
+        # The ticket is that of the selected object in any panel, or else of the newest.
         live.append(added("talk", NAME))
         app.tick()
         await pilot.pause()
@@ -98,7 +98,7 @@ async def test_once_something_is_shared_its_ticket_is_there_to_be_copied(
 
 
 @on_asyncio
-async def test_where_there_is_nothing_to_share_the_key_says_so(live: Live) -> None:
+async def test_the_ticket_key_says_if_nothing_is_shared(live: Live) -> None:
     live.append(STORY[0], ev.PeerConnected(peer=ADA, addr="/ip4/192.0.2.7/tcp/1"))
     async with live.app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
@@ -112,7 +112,7 @@ async def test_where_there_is_nothing_to_share_the_key_says_so(live: Live) -> No
 
 
 @on_asyncio
-async def test_a_node_that_only_this_machine_reaches_says_so(live: Live) -> None:
+async def test_the_guide_says_if_the_node_listens_on_loopback_only(live: Live) -> None:
     own = ev.NodeStarted(peer_id=ME, addrs=(f"/ip4/127.0.0.1/tcp/1/p2p/{ME}",), version="1", max_pending=1000)
     live.append(own, added("film", "film.mkv"))
     async with live.app.run_test(size=(60, 20)) as pilot:
@@ -121,7 +121,7 @@ async def test_a_node_that_only_this_machine_reaches_says_so(live: Live) -> None
 
 
 @on_asyncio
-async def test_a_recording_and_a_node_that_is_gone_tell_nothing_of_it(live: Live) -> None:
+async def test_a_recording_and_a_gone_node_show_no_guide(live: Live) -> None:
     live.append(STARTED)
     recording = Place(title="r", source=Source(lambda: live.series))
     async with Dashboard(recording).run_test(size=(80, 24)) as pilot:

@@ -1,4 +1,4 @@
-"""What the panels say, at every width, without a screen."""
+"""The rows of the panels at every width, without a screen."""
 
 import re
 import unicodedata
@@ -84,7 +84,7 @@ def test_the_header_leaves_out_what_does_not_fit(width: int) -> None:
     assert ("dup" in text) == (width >= 120)
 
 
-def test_pending_tells_what_is_waited_for() -> None:
+def test_pending_says_what_each_want_waits_for() -> None:
     pushed = (STARTED, ASKED, PUSHED)
     assert "no peer is connected" in texts(pending_rows(view(folded(*pushed))))[1]
     assert "nobody has answered yet, next try in" in texts(pending_rows(view(folded(*pushed, UP))))[1]
@@ -119,7 +119,7 @@ def test_pending_tells_what_is_waited_for() -> None:
     assert "/s" not in second or "from" in second
 
 
-def test_each_loose_chunk_tells_what_it_waits_for_itself() -> None:
+def test_each_loose_chunk_says_what_it_waits_for() -> None:
     other = raw_cid(b"other")
     asked = [ev.Requested(cid=CHUNK), ev.Requested(cid=other)]
     pushed = ev.PushedWant(
@@ -132,7 +132,7 @@ def test_each_loose_chunk_tells_what_it_waits_for_itself() -> None:
     assert "◼ busy, next try in 8.0 s: 12D3…AAAA" in second
 
 
-def test_ten_thousand_chunks_are_a_number_and_not_a_list() -> None:
+def test_ten_thousand_loose_chunks_are_counted_not_listed() -> None:
     cids = [raw_cid(b"%d" % number) for number in range(2_000)]
     state = folded(STARTED, *(ev.Requested(cid=cid) for cid in cids))
     rows = texts(pending_rows(view(state)))
@@ -156,7 +156,7 @@ def test_every_reason_has_its_column_and_countdown() -> None:
     assert no_rows(view(folded(STARTED))) == []
 
 
-def test_who_said_no_in_time_is_not_late() -> None:
+def test_a_peer_that_refused_in_time_is_not_late() -> None:
     refused = ev.LeaseLapsed(peer=ADA, cids=(CHUNK,), cause="refused")
     state = folded(STARTED, ASKED, PUSHED, UP, GRANTED, BUSY, refused)
     head, line = texts(peer_rows(view(state, 160, now=START + 100)))
@@ -169,7 +169,7 @@ def test_who_said_no_in_time_is_not_late() -> None:
     assert "late" in line
 
 
-def test_nobody_is_asked_again_for_what_is_not_wanted_any_more() -> None:
+def test_no_peer_has_a_countdown_for_a_cancelled_want() -> None:
     wanted = (STARTED, ASKED, PUSHED, UP, BUSY)
     for seconds, words in ((1, "3.0 s"), (9, "now")):
         assert texts(no_rows(view(folded(*wanted), 60, now=START + 5 + seconds)))[1].rstrip().endswith(words)
@@ -249,7 +249,7 @@ def test_a_no_says_why_and_when_to_come_back_before_it_is_cut() -> None:
     assert shown[100].endswith("again in 4.0 s: has film.mkv and 1 more")
 
 
-def test_who_serves_nobody_of_us_is_not_quiet() -> None:
+def test_a_peer_that_denies_us_is_not_called_quiet() -> None:
     denied = ev.StatusNo(peer=ADA, cids=(ROOT,), reason="denied", has_it=True, retry_after=None)
     assert texts(peer_rows(view(folded(STARTED, UP, ASKED, denied), 66)))[1].rstrip().endswith("⊘ denied")
     lacks = ev.StatusNo(peer=ADA, cids=(ROOT,), reason="not_held", has_it=False, retry_after=None)
@@ -285,7 +285,7 @@ def test_a_filter_finds_whole_ids_and_reasons_and_keeps_what_belongs_together() 
     assert str(parse_filter("Busy !peer:12D3 kind:x")) == "busy !peer:12d3 kind:x"
 
 
-def test_between_two_grants_what_flows_is_told_in_the_same_place() -> None:
+def test_the_rate_stays_in_its_place_between_two_grants() -> None:
     trends = Trends()
     much = msgspec.structs.replace(GOT, size=1 << 20, fills=1 << 20)
     trends.extend([Entry(n, START + n, much) for n in range(20)])
@@ -308,7 +308,7 @@ def test_between_two_grants_what_flows_is_told_in_the_same_place() -> None:
         assert not shown.endswith("…")
 
 
-def test_what_is_on_its_way_is_pushed_only_if_it_does_not_come() -> None:
+def test_a_want_under_way_is_pushed_only_if_nothing_comes() -> None:
     lapsed = ev.RetrySet(cids=(ROOT,), next_push_at=START + 30, cause="lapsed")
     alone = folded(STARTED, UP, ASKED, PUSHED, lapsed)
     assert texts(retry_rows(view(alone, 80)))[0].endswith("nobody is left to send it")
@@ -330,7 +330,7 @@ def test_the_columns_of_noes_keep_their_places_as_counts_grow(width: int) -> Non
     assert len(heads) == 1
 
 
-def test_an_eta_waits_for_a_rate_that_says_something() -> None:
+def test_an_eta_is_shown_only_for_a_meaningful_rate() -> None:
     much = ev.ChunkReceived(cid=CHUNK, size=1 << 20, peer=ADA, roots=(ROOT,), fills=1 << 20)
     large = msgspec.structs.replace(ASKED, size=100 << 20)
     mapped = msgspec.structs.replace(MAPPED, size=100 << 20)
@@ -350,7 +350,7 @@ def test_an_eta_waits_for_a_rate_that_says_something() -> None:
     assert "eta 28:17" in seldom or "eta 33:00" in seldom, "one chunk every 17 s is even, in a minute"
 
 
-def test_has_is_told_by_all_that_a_peer_said_and_sent() -> None:
+def test_the_has_column_uses_all_that_a_peer_said_and_sent() -> None:
     def told(*events: Event) -> str:
         return has_it(folded(STARTED, UP, ASKED, *events).peers[ADA])[0]
 
@@ -365,7 +365,7 @@ def test_has_is_told_by_all_that_a_peer_said_and_sent() -> None:
     assert told(GRANTED, GOT, no("low_space", has=False)) == "yes"
 
 
-def test_peers_are_told_by_address_and_by_what_they_kept() -> None:
+def test_peers_shows_addresses_and_kept_promises() -> None:
     state = folded(STARTED, ASKED, UP, GRANTED, GOT)
     head, line = texts(peer_rows(view(state, 100)))
     assert "address" in head
@@ -405,7 +405,7 @@ def test_ascii_terminals_get_ascii() -> None:
         assert allowed.isascii(), allowed
 
 
-def test_holds_tell_who_keeps_and_who_will_not() -> None:
+def test_a_hold_row_names_keepers_and_refusers() -> None:
     asked = ev.HoldRequested(root=ROOT, replicas=2, size=4096, name="film.mkv")
     pushed = ev.PushedHold(root=ROOT, lacking=2, peers=(ADA, BOB), gossip=True, next_push_at=START + 60)
     keeps = (ev.PushedKeep(peer=ADA, root=ROOT, deadline=START + 30),
@@ -434,7 +434,7 @@ def test_every_role_has_a_rule_in_the_stylesheet() -> None:
     assert set(re.findall(r"^\.role--(\w+)", sheet, re.MULTILINE)) == set(roles.ROLES)
 
 
-def test_the_header_and_throughput_tell_one_rate_and_both_age() -> None:
+def test_the_header_and_throughput_show_the_same_rate() -> None:
     state = folded(STARTED, ASKED, UP, GRANTED, GOT)
 
     def told(now: float) -> tuple[str, str, str]:
@@ -453,12 +453,12 @@ def test_the_header_and_throughput_tell_one_rate_and_both_age() -> None:
 
 
 def stands(*events: Event, after: float = 0.0) -> str:
-    """What Peers says of the first peer."""
+    """Return the standing of the first peer in Peers."""
     state = folded(STARTED, ASKED, PUSHED, UP, *events)
     return texts(peer_rows(view(state, 66, now=state.at + after)))[1]
 
 
-def test_a_fault_fades_by_the_time_of_the_series() -> None:
+def test_a_fault_fades_with_the_time_of_the_series() -> None:
     fault = ev.PeerFaulted(peer=ADA, fault="unasked_chunk", text="it sent what was not granted")
     assert "at fault" in stands(fault)
     assert "at fault" in stands(fault, after=50)
@@ -467,7 +467,7 @@ def test_a_fault_fades_by_the_time_of_the_series() -> None:
     assert "at fault" not in stands(*[fault] * 2000, after=500), "but that, too, in the end"
 
 
-def test_who_takes_back_what_it_promised_is_not_good() -> None:
+def test_a_peer_that_takes_back_an_offer_is_not_good() -> None:
     yes = ev.DelayedYes(peer=ADA, cids=(ROOT,), eta=0.0, queue_bytes=0)
     gone = ev.StatusNo(peer=ADA, cids=(CHUNK,), reason="not_held", has_it=False, retry_after=None)
     lapsed = ev.LeaseLapsed(peer=ADA, cids=(CHUNK,), cause="refused")
@@ -479,7 +479,7 @@ def test_who_takes_back_what_it_promised_is_not_good() -> None:
     assert "changed" not in stands(lacks), "it never said that it has it"
 
 
-def test_who_is_gone_has_no_rate_and_no_countdown() -> None:
+def test_a_disconnected_peer_has_no_rate_and_no_countdown() -> None:
     much = msgspec.structs.replace(GOT, size=1 << 20)
     trends = Trends()
     trends.extend([Entry(n, START + 8, much) for n in range(9)])
@@ -494,7 +494,7 @@ def test_who_is_gone_has_no_rate_and_no_countdown() -> None:
         assert ("↓ 0 B/s" in header) == gone
 
 
-def test_a_dialling_error_says_why_before_where() -> None:
+def test_a_dialling_error_gives_the_reason_before_the_address() -> None:
     addr = f"/ip4/192.0.2.7/tcp/4001/p2p/{ADA}"
     for text, path, told in (
         (

@@ -1,4 +1,4 @@
-"""The strip of time: every entry stands in one column, and the strip stays while the cursor moves."""
+"""The strip of time: every entry is in one column, and the strip stays while the cursor moves."""
 
 import pytest
 
@@ -56,7 +56,7 @@ def test_the_colour_is_the_share_of_no() -> None:
     assert roles == ["good", "bad"]
 
 
-def test_the_cursor_is_marked_and_the_strip_does_not_move_under_it() -> None:
+def test_the_cursor_is_marked_and_the_strip_stays() -> None:
     source, strip = strip_of([Entry(n, 1000.0 + n, YES) for n in range(1, 1001)], whole=False)
     source.go_to(900)
     before = text_of(strip.line(source.state.at, 60, GLYPHS))
@@ -64,7 +64,7 @@ def test_the_cursor_is_marked_and_the_strip_does_not_move_under_it() -> None:
     after = text_of(strip.line(source.state.at, 60, GLYPHS))
     assert before.count(GLYPHS.cursor) == after.count(GLYPHS.cursor) == 1
     assert before.index(GLYPHS.cursor) - after.index(GLYPHS.cursor) in (0, 1)
-    # Far back, it moves to where the cursor is.
+    # Far back, the strip moves to the cursor.
     source.go_to(10)
     assert GLYPHS.cursor in text_of(strip.line(source.state.at, 60, GLYPHS))
 
@@ -79,7 +79,7 @@ def test_a_place_in_the_strip_is_a_time_in_its_stretch() -> None:
         assert abs(line.index(GLYPHS.cursor) - x) <= 1
 
 
-def test_a_strip_of_nothing() -> None:
+def test_the_strip_of_an_empty_series() -> None:
     strip = Timeline(Source(lambda: None), whole=False)
     assert text_of(strip.line(5.0, 20, GLYPHS)) == GLYPHS.quiet * 20
     strip.wider(9)
@@ -88,7 +88,7 @@ def test_a_strip_of_nothing() -> None:
     assert strip.wider(-9) == "2 min"
 
 
-def test_a_long_series_that_grows_is_not_counted_anew_each_time() -> None:
+def test_a_growing_long_series_is_not_counted_again_each_time() -> None:
     series = MemorySeries([Entry(n, 1000.0 + n, YES) for n in range(1, 1001)])
     asked = 0
 
@@ -110,8 +110,8 @@ def test_a_long_series_that_grows_is_not_counted_anew_each_time() -> None:
     assert asked <= 25, "only what is not over yet"
 
 
-def test_entries_after_the_clock_was_set_back_stand_in_their_columns() -> None:
-    """Into columns that seemed to be over comes more."""
+def test_entries_after_the_clock_was_set_back_are_in_their_columns() -> None:
+    """Columns that seemed to be past get more entries."""
     series = MemorySeries([Entry(n, 10_000.0 + n, YES) for n in range(1, 101)])
     source = Source(lambda: series)
     source.poll()

@@ -1,5 +1,7 @@
-"""An object owns its blocks: what happened to them is found by it, in Inspect and by a filter; also in a series that
-an earlier version wrote, whose entries do not say of which object a chunk is."""
+"""Events about a block are found by its object, in Inspect and by a filter.
+
+This also works in a series that an earlier version wrote, whose entries do not name the object of a chunk.
+"""
 
 import pytest
 
@@ -17,7 +19,7 @@ ONE, TWO, THIRD = (raw_cid(name) for name in (b"one", b"two", b"third"))
 
 
 def story(*, named: bool) -> list[Event]:
-    """Two objects from one holder. `named`: as this version writes it."""
+    """Two objects from one holder. `named`: entries name the object, as this version writes them."""
 
     def of(root: Cid) -> tuple[Cid, ...]:
         return (root,) if named else ()
@@ -44,7 +46,7 @@ FILM = ("status_no", "lease_lapsed", "error_received", "chunk_wasted")
 
 @pytest.mark.parametrize("named", [True, False])
 @on_asyncio
-async def test_inspect_shows_what_happened_to_the_blocks_of_an_object(live: Live, named: bool) -> None:
+async def test_inspect_shows_events_about_the_blocks_of_an_object(live: Live, named: bool) -> None:
     live.append(*story(named=named))
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
@@ -62,7 +64,7 @@ async def test_inspect_shows_what_happened_to_the_blocks_of_an_object(live: Live
 @pytest.mark.parametrize("named", [True, False])
 @pytest.mark.parametrize("filtered", ["film", "film.mkv", f"cid:{ROOT}"])
 @on_asyncio
-async def test_a_filter_by_an_objects_name_finds_what_happened_to_its_blocks(
+async def test_a_filter_by_name_finds_events_about_blocks_of_the_object(
     live: Live, named: bool, filtered: str
 ) -> None:
     live.append(*story(named=named))
@@ -76,7 +78,7 @@ async def test_a_filter_by_an_objects_name_finds_what_happened_to_its_blocks(
         for kind in FILM:
             assert any(kind in line for line in lines), (kind, lines)
         assert not any("busy" in line or "talk" in line for line in lines)
-        # What comes while it is filtered is found as well.
+        # New entries are found while the filter is set.
         live.append(
             ev.StatusNo(peer=ADA, cids=(TWO,), reason="denied", has_it=True, retry_after=None), seconds=1
         )
@@ -84,7 +86,7 @@ async def test_a_filter_by_an_objects_name_finds_what_happened_to_its_blocks(
         assert "denied" in shown(live.app, "series")[-1]
 
 
-def test_pages_read_backwards_give_what_touches_an_object_in_order() -> None:
+def test_pages_read_backwards_give_the_entries_of_an_object_in_order() -> None:
     entries = [Entry(n, START + n, event) for n, event in enumerate(story(named=False), 1)]
     whole = [entry.seq for entry in Touching(ROOT).take(entries)]
     for size in (1, 2, 3, 5):

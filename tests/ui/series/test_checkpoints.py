@@ -1,4 +1,4 @@
-"""Any entry of a series is one state and a short fold away, whoever made the state."""
+"""From the nearest saved state, any entry is a short fold away, whoever saved the state."""
 
 import itertools
 import os
@@ -41,7 +41,7 @@ def entries(series: Path) -> list[Entry]:
 
 
 def write(folder: Path, checkpointed: Callable[[int], bool]) -> Path:
-    """A series of COUNT entries; `checkpointed`: whether it has a state of its own after an entry."""
+    """Write a series of COUNT entries. `checkpointed` says whether it has a checkpoint after an entry."""
     store = Store.open(folder)
     state = State()
     events = itertools.islice(exchange(1), COUNT)
@@ -55,7 +55,7 @@ def write(folder: Path, checkpointed: Callable[[int], bool]) -> Path:
     return folder / "flux.db"
 
 
-def test_states_are_kept_on_disk_and_found_by_entry() -> None:
+def test_states_are_saved_on_disk_and_found_by_entry() -> None:
     kept = Checkpoints()
     for seq in (300, 100, 200, 200):
         kept.add(seq, b"%d" % seq)
@@ -67,7 +67,7 @@ def test_states_are_kept_on_disk_and_found_by_entry() -> None:
     kept.close()
 
 
-def test_a_recording_without_checkpoints_has_them_made_beside(
+def test_checkpoints_are_built_for_a_recording_without_any(
     series: Path, entries: list[Entry], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(source_module, "FAR_BEHIND", 30_000)
@@ -103,7 +103,7 @@ def test_a_recording_without_checkpoints_has_them_made_beside(
     source.close()
 
 
-def test_only_the_gaps_of_a_recording_are_folded(tmp_path: Path) -> None:
+def test_only_gaps_between_checkpoints_are_folded(tmp_path: Path) -> None:
     path = write(tmp_path, lambda seq: seq not in (30_000, 40_000, 50_000))
     builder = Builder(path, COUNT)
     builder._process.wait(60)
@@ -122,9 +122,7 @@ def test_a_recording_with_all_of_its_checkpoints_needs_none(
     source.close()
 
 
-def test_checkpoints_of_another_version_are_of_no_use(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_checkpoints_of_another_version_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source_module, "FAR_BEHIND", 30_000)
     monkeypatch.setattr(derive_module, "STATE_VERSION", 999)
     path = write(tmp_path, lambda seq: True)
@@ -137,7 +135,7 @@ def test_checkpoints_of_another_version_are_of_no_use(
     assert source.building is None
 
 
-def test_a_builder_ends_with_whoever_started_it(series: Path) -> None:
+def test_a_builder_ends_with_its_parent_process(series: Path) -> None:
     code = (
         "import sys, pathlib\nfrom flux_tui.ui.series.checkpoints import Builder\n"
         f"b = Builder(pathlib.Path({str(series)!r}), {COUNT})\nprint(b._process.pid, flush=True)\n"
@@ -150,7 +148,7 @@ def test_a_builder_ends_with_whoever_started_it(series: Path) -> None:
 
 
 def wait_gone(pid: int) -> None:
-    """Raises ProcessLookupError once there is no such process."""
+    """Wait until the process is gone, then raise ProcessLookupError."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         os.kill(pid, 0)

@@ -1,4 +1,4 @@
-"""The cursor's law: the state at entry N is derive(series[:N]), whichever way the cursor came there."""
+"""The law of the cursor: the state at entry N is derive(series[:N]), on whatever way the cursor came there."""
 
 import pytest
 from hypothesis import given, settings
@@ -55,7 +55,7 @@ def test_the_state_at_the_cursor_is_the_fold_up_to_it(steps: list[tuple[str, flo
         source_module.CHECKPOINT_EVERY = before
 
 
-def test_a_held_cursor_stays_while_the_series_grows() -> None:
+def test_a_frozen_cursor_stays_while_the_series_grows() -> None:
     series = MemorySeries(ENTRIES[:100])
     source = Source(lambda: series)
     source.poll()
@@ -81,7 +81,7 @@ def test_a_long_series_is_folded_in_slices() -> None:
     assert source.state == derive(ENTRIES)
 
 
-def test_going_to_a_time_holds_the_last_entry_not_later() -> None:
+def test_going_to_a_time_freezes_at_the_last_entry_not_later() -> None:
     source = Source(lambda: MemorySeries(ENTRIES))
     source.poll()
     source.go_to_time(ENTRIES[300].at)
@@ -103,7 +103,7 @@ def test_pages_of_entries_are_right_at_every_edge() -> None:
     assert [source.entry(seq) for seq in range(1, 261)] == ENTRIES[:260]
 
 
-def test_a_series_that_cannot_be_read_is_trouble_not_a_crash() -> None:
+def test_an_unreadable_series_is_reported_and_does_not_crash() -> None:
     def opening() -> MemorySeries:
         raise StoreError("the series is damaged")
 

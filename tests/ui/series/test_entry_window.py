@@ -1,4 +1,4 @@
-"""Runs of like entries: the same lines wherever the looking began, and whichever way the cursor went."""
+"""Runs of like entries: the lines are the same wherever reading began, and wherever the cursor went."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,7 +21,7 @@ def read(after: int, limit: int) -> list[Entry]:
 
 
 def naive(low: int, high: int, only: str = "") -> list[tuple[int, int, int]]:
-    """Runs from entry `low` (not in it) to `high`, counted from the start."""
+    """Return the runs from entry `low` (excluded) to `high`, counted from the start."""
     found: list[list[Entry]] = []
     for entry in ENTRIES[low:high]:
         if only not in kind_of(entry.event):
@@ -67,7 +67,7 @@ def test_an_entry_is_found_in_its_line() -> None:
     assert window.index_of(LAST + 1) == window.index_of(0) == -1
 
 
-def test_what_a_run_adds_up_to() -> None:
+def test_the_totals_of_a_run() -> None:
     ada, bob = (PeerId(f"12D3KooW{name * 44}") for name in "AB")
     root = dag_cid(b"root")
     window = Window(0, fold=True)

@@ -1,4 +1,4 @@
-"""Filters, as typed."""
+"""Filters as people type them."""
 
 import pytest
 
@@ -33,7 +33,7 @@ GOT = Entry(2, 2.0, ev.ChunkReceived(cid=CID, size=3, peer=PEER))
         ("unknown:field", False, False),
     ],
 )
-def test_what_passes(text: str, no: bool, got: bool) -> None:
+def test_which_entries_pass_a_filter(text: str, no: bool, got: bool) -> None:
     wanted = parse_filter(text)
     assert bool(wanted) == bool(text)
     assert wanted.takes(NO, "a film is busy") == no

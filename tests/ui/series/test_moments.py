@@ -30,12 +30,12 @@ def test_moments(text: str, moment: Moment) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "noon", "25:00", "12:60", "12,01", "5x", "#", "12:01:99"])
-def test_what_is_no_moment_is_explained(text: str) -> None:
+def test_an_invalid_moment_is_explained(text: str) -> None:
     with pytest.raises(ValueError, match=r"no such moment: type 12:01:03"):
         parse_moment(text, NOON)
 
 
-def test_a_time_later_than_the_cursor_is_today_if_there_is_something_to_see() -> None:
+def test_a_time_after_the_cursor_is_today_if_there_are_entries() -> None:
     hour = 3600
     assert parse_moment("14:00", NOON, NOON + 3 * hour) == Moment(at=NOON + 2 * hour)
     assert parse_moment("14:00", NOON, NOON + hour) == Moment(at=NOON - 22 * hour)

@@ -1,4 +1,4 @@
-"""Each peer's last minute."""
+"""The last minute of each peer."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def test_rates_are_of_whole_seconds() -> None:
 
 
 def test_a_steady_stream_of_large_chunks_has_a_steady_rate() -> None:
-    """One chunk a second: at the start of a second as at its end."""
+    """One chunk a second gives the same rate at the start and at the end of a second."""
     trends = Trends()
     trends.extend(entries(*((100.3 + n, GOT) for n in range(20))))
     assert {trends.of(ADA).rate(115 + tenth / 10)[0] for tenth in range(10)} == {300.0}
@@ -73,13 +73,13 @@ def test_rates_and_answers_go_on_when_the_clock_is_set(step: float) -> None:
     assert len(trends.of(ADA).bytes_in) == 1
 
 
-def test_what_is_over_is_forgotten() -> None:
+def test_rates_older_than_a_minute_are_forgotten() -> None:
     trends = Trends()
     trends.extend(entries(*((100.0 + n, GOT) for n in range(500))))
     assert len(trends.of(ADA).bytes_in) <= SECONDS + 2
 
 
-def test_at_any_cursor_it_is_the_last_minute_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trends_cover_the_minute_before_any_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
     told = entries(*((100.0 + n / 10, GOT) for n in range(2_000)))
     monkeypatch.setattr("flux_tui.ui.series.cursor.WINDOW", 700)
     source = Source(lambda: MemorySeries(told))

@@ -27,7 +27,7 @@ def context(tmp_path: Path) -> Context:
     return Context(STATE, tmp_path, lambda: "mark", ("flux", "nord"), ("series", "peers"), ("in", "out"))
 
 
-def test_what_lines_do(context: Context, tmp_path: Path) -> None:
+def test_what_each_line_does(context: Context, tmp_path: Path) -> None:
     def run(line: str) -> Outcome:
         return read_line(line, context)
 
@@ -126,11 +126,11 @@ def test_what_is_wrong_is_one_sentence(context: Context, line: str, sentence: st
         ("nothing x", []),
     ],
 )
-def test_how_lines_go_on(context: Context, line: str, candidates: list[str]) -> None:
+def test_completions_of_lines(context: Context, line: str, candidates: list[str]) -> None:
     assert complete_line(line, context) == candidates
 
 
-def test_the_words_are_those_of_the_shell_command_and_of_the_key_table() -> None:
+def test_the_commands_are_those_of_the_shell_and_the_key_table() -> None:
     for word in ("want", "get", "add", "hold", "release", "cancel", "retry", "join", "limit", "stop"):
         assert word in COMMANDS
         assert word in WORDS
@@ -139,7 +139,7 @@ def test_the_words_are_those_of_the_shell_command_and_of_the_key_table() -> None
 
 
 @on_asyncio
-async def test_typed_into_the_dashboard(live: Live) -> None:
+async def test_commands_typed_into_the_dashboard(live: Live) -> None:
     live.append(ev.Requested(cid=ROOT, name="film.mkv", path="/there/film.mkv"))
     app = live.app
     async with app.run_test(size=(120, 40)) as pilot:
@@ -152,7 +152,7 @@ async def test_typed_into_the_dashboard(live: Live) -> None:
         assert "no theme norrd" in str(app.query_one("#prompt-error").render())
         await pilot.press(*["backspace"] * 2, "d", "enter")
         assert app.theme == "nord"
-        # History, by what was typed so far; and the panel has its keys back.
+        # The history is filtered by the typed text; then the panel has the focus again.
         await pilot.press(":", "up", "up", "down")
         assert app.prompt.field.value == "theme nord"
         await pilot.press("escape", ":", "c", "up")
@@ -167,7 +167,7 @@ async def test_typed_into_the_dashboard(live: Live) -> None:
 
 
 @on_asyncio
-async def test_completion_goes_through_what_there_is(live: Live) -> None:
+async def test_tab_steps_through_all_completions(live: Live) -> None:
     app = live.app
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
@@ -184,7 +184,7 @@ async def test_completion_goes_through_what_there_is(live: Live) -> None:
 
 
 @on_asyncio
-async def test_what_is_typed_at_once_arrives_whole(live: Live) -> None:
+async def test_a_line_typed_at_once_arrives_whole(live: Live) -> None:
     app = live.app
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
@@ -193,7 +193,7 @@ async def test_what_is_typed_at_once_arrives_whole(live: Live) -> None:
         await pilot.pause()
         assert app.prompt.field.value == "theme nord"
         assert app.current == "series"
-        # And what follows the line's end is the panel's again, or the prompt's where something was wrong.
+        # Keys after the end of the line go to the panel, or to the prompt after an error.
         for key in ("enter", "2", ":", *"nonsense", "enter", "x", "escape", "enter", "5"):
             app.post_message(Key({":": "colon"}.get(key, key), key if len(key) == 1 else None))
         for _ in range(20):

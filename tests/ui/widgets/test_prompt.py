@@ -1,4 +1,4 @@
-"""What was typed before is there the next time."""
+"""The prompt's history is there the next time."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from flux_tui.ui.widgets.prompt import HISTORY, History, common_start
 
 
-def test_history_is_kept_in_the_home_by_kind_and_bounded(tmp_path: Path) -> None:
+def test_history_is_saved_in_the_home_by_kind_and_bounded(tmp_path: Path) -> None:
     path = tmp_path / "history"
     first = History(path)
     for number in range(HISTORY + 50):
@@ -32,7 +32,7 @@ def test_a_home_that_cannot_be_written_just_forgets(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.text("ab", max_size=4), min_size=1))
-def test_what_all_begin_with(lines: list[str]) -> None:
+def test_the_common_start_of_lines(lines: list[str]) -> None:
     start = common_start(lines)
     assert all(line.startswith(start) for line in lines)
     longer = {line[: len(start) + 1] for line in lines}

@@ -1,4 +1,4 @@
-"""Nothing that anybody else wrote steers the terminal under the dashboard: every panel, window, prompt and notice."""
+"""Text of others never controls the terminal, in any panel, window, prompt or notice."""
 
 import asyncio
 from pathlib import Path
@@ -43,12 +43,12 @@ ROOT = raw_cid(b"an object")
 
 @pytest.fixture
 def unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without what lies under all widgets: each of them has to show plain text by itself."""
+    """Remove the guard under all widgets, so that each widget has to show plain text by itself."""
     monkeypatch.setattr(Guard, "apply", lambda self, segments, background: segments)
 
 
 def odd(kind: Any, **given: Any) -> Any:
-    """A sample of an event, with text that steers in every field for text."""
+    """Return an event with control characters in every text field."""
     found = sample(kind)
     for name, value in msgspec.structs.asdict(found).items():
         if value == "words":
@@ -59,7 +59,7 @@ def odd(kind: Any, **given: Any) -> Any:
 
 
 def everything() -> list[Event]:
-    """One of each kind; then what the panels show of objects that have such names."""
+    """Return one event of each kind, then events that fill the panels with such names."""
     found: list[Event] = [
         ev.NodeStarted(peer_id=PeerId(PEER), addrs=(STEERS,), version=STEERS, max_pending=9)
     ]
@@ -78,12 +78,12 @@ def everything() -> list[Event]:
 
 
 def drawn(app: App[Any]) -> str:
-    """All that is on the screen."""
+    """Return all text on the screen."""
     return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
 async def checked(pilot: Pilot[Any]) -> str:
-    """What is on the screen, which can be shown."""
+    """Return the text on the screen, after a check that all of it can be shown."""
     await pilot.pause()
     await pilot.pause()
     text = drawn(pilot.app)
@@ -94,7 +94,7 @@ async def checked(pilot: Pilot[Any]) -> str:
 
 @pytest.mark.parametrize("size", [(60, 20), (200, 60)])
 @on_asyncio
-async def test_no_panel_and_no_window_shows_what_steers(
+async def test_panels_and_windows_show_no_control_characters(
     live: Live, unguarded: None, size: tuple[int, int]
 ) -> None:
     live.append(*everything())
@@ -110,7 +110,7 @@ async def test_no_panel_and_no_window_shows_what_steers(
         assert SHOWN[:8] in seen
 
 
-def test_every_entry_as_a_line_and_inspected(live: Live) -> None:
+def test_every_entry_is_plain_as_a_line_and_in_inspect(live: Live) -> None:
     events = everything()
     live.append(*events)
     source = Source(lambda: live.series)
@@ -222,7 +222,7 @@ class Forgetful(App[None]):
 
 
 @on_asyncio
-async def test_what_a_widget_forgets_is_replaced_on_its_way() -> None:
+async def test_the_guard_replaces_control_characters_that_a_widget_lets_through() -> None:
     app = Forgetful()
     async with app.run_test(size=(40, 5)) as pilot:
         text = await checked(pilot)
@@ -255,7 +255,7 @@ async def test_the_report_of_a_crash_is_plain(live: Live, tmp_path: Path) -> Non
     assert app.return_code == 1
 
 
-def test_a_recording_of_somebody_else_in_a_real_terminal(tmp_path: Path) -> None:
+def test_a_hostile_recording_is_plain_in_a_real_terminal(tmp_path: Path) -> None:
     home = tmp_path / STEERS.replace("/", "")
     home.mkdir()
     store = Store.open(home)
@@ -284,5 +284,5 @@ def test_a_recording_of_somebody_else_in_a_real_terminal(tmp_path: Path) -> None
         terminal.close()
 
 
-def test_a_row_shows_a_name_as_its_own_letters() -> None:
+def test_a_row_shows_the_letters_of_a_name() -> None:
     assert plain(STEERS) == SHOWN
