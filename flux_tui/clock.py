@@ -31,8 +31,7 @@ def elapsed() -> float:
 
 
 class SteadyClock:
-    """Steady time: starts at the wall clock's time and only goes forward. It also knows the wall clock's
-    lead.
+    """Steady time: starts at the wall clock's time and only goes forward. It also knows the wall clock's lead.
 
     `not_before`: it starts at this time if the wall clock is behind it.
     """
@@ -57,8 +56,7 @@ class SteadyClock:
         return self._offset + self._elapsed()
 
     def look(self) -> float:
-        """Look at the wall clock. Returns by how many seconds it was set since the last look; 0: it was not
-        set."""
+        """Look at the wall clock. Returns by how many seconds it was set since the last look; 0: it was not set."""
         offset = self._read()
         step = offset - self._offset
         if abs(step) < STEP_SECONDS:

@@ -81,8 +81,7 @@ class Settings:
     mdns: bool = True
     """Find peers on the local network, and be found."""
     swarm_key: str = ""
-    """A key file, relative to the home, that makes the swarm private: only peers with the same key can
-    connect."""
+    """A key file, relative to the home, that makes the swarm private: only peers with the same key can connect."""
     relay: tuple[str, ...] = ()
     """Multiaddrs of relays through which this node can be reached, because it cannot be dialled directly."""
     serve_relay: bool = False

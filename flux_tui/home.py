@@ -130,8 +130,7 @@ class Home:
             os.close(descriptor)
 
     def running(self) -> int | None:
-        """Return the pid of the process that has this home for writing; None if there is none, 0 if it is
-        unknown."""
+        """Return the pid of the process that has this home for writing; None if there is none, 0 if it is unknown."""
         try:
             descriptor = open_regular(self._lock)
         except OSError:
@@ -174,8 +173,7 @@ class Home:
             connection.close()
 
     def last_port(self) -> int | None:
-        """Return the port on which this home's node listened last. It is used again, so that tickets stay
-        valid."""
+        """Return the port on which this home's node listened last. It is used again, so that tickets stay valid."""
         try:
             port = int(read_regular(self.port))
         except (OSError, ValueError):
@@ -197,8 +195,7 @@ class Home:
         return found if known else None
 
     def remember_flags(self, flags: Sequence[str]) -> None:
-        """Save the flags, to start the node again with them. In a home that cannot be written, nothing is
-        saved."""
+        """Save the flags, to start the node again with them. In a home that cannot be written, nothing is saved."""
         with contextlib.suppress(OSError):
             write_regular(self._flags, json.dumps(list(flags)).encode() + b"\n")
 
@@ -250,8 +247,7 @@ def _short_folder() -> str:
 
 
 def _lock_alone(descriptor: int) -> bool:
-    """Take the lock, unless another process holds it alone. Processes that only check (`running`) are waited
-    for."""
+    """Take the lock, unless another process holds it alone. Processes that only check (`running`) are waited for."""
     deadline = time.monotonic() + LOOK_SECONDS
     while True:
         try:

@@ -61,8 +61,7 @@ def typed_paths(text: str, folder: Path | None) -> list[Path]:
 
 
 def dropped_words(text: str) -> list[str]:
-    """Return the paths in a text that was dropped on a terminal or copied in a file manager. Raises
-    PathError.
+    """Return the paths in a text that was dropped on a terminal or copied in a file manager. Raises PathError.
 
     The forms are `'/a b'`, `/a\\ b` and `file:///a%20b`, one or several. Any other text is one path as it is.
     """

@@ -16,8 +16,7 @@ AGAIN_SECONDS = 1.0
 
 
 def heeded() -> list[signal.Signals]:
-    """Return the signals that end this process: those of the three that are not ignored, as `nohup` ignores
-    SIGHUP."""
+    """Return the signals that end this process: those of the three that are not ignored, as `nohup` ignores SIGHUP."""
     return [
         number
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -78,8 +78,7 @@ class Receiver(Protocol):
         """Whether this peer's unsolicited messages are admitted now. If not, its stream is read slowly."""
 
     def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:
-        """A chunk's header came, and `size` bytes will follow. Return whether to keep them; else they are
-        skipped."""
+        """A chunk's header came, and `size` bytes will follow. Return whether to keep them; else they are skipped."""
 
     async def on_payload(self, peer: PeerId, chunk: Chunk, payload: Sequence[Piece]) -> None:
         """The bytes of a wanted chunk came, in the pieces in which they arrived; not verified yet."""
@@ -142,19 +141,16 @@ class Network(Protocol):
         """
 
     def withdraw(self, roots: Sequence[Cid]) -> None:
-        """Stop providing these roots. Nodes that have a record keep it until it expires: nobody can take it
-        back."""
+        """Stop providing these roots. Nodes that have a record keep it until it expires: nobody can take it back."""
 
     def route(self, roots: Sequence[Cid], message: Route) -> None:
         """Push a message to the nodes closest to each of these roots in the DHT. Best effort."""
 
     def forward(self, roots: Sequence[Cid], message: Route) -> None:
-        """Push a message to the providers of these roots that this node itself knows (MAX_FANOUT). Best
-        effort."""
+        """Push a message to the providers of these roots that this node itself knows (MAX_FANOUT). Best effort."""
 
     def note_addrs(self, teller: PeerId, addrs: Sequence[str]) -> None:
-        """Note that this peer told of these addresses. How near the peer is decides whether they may be
-        dialled."""
+        """Note that this peer told of these addresses. How near the peer is decides whether they may be dialled."""
 
     def dial(self, addr: str, *, keep: bool = False, more: Sequence[str] = (), hearsay: bool = False) -> None:
         """Connect in the background; on_connected or on_dial_failed tells the outcome.
@@ -167,10 +163,10 @@ class Network(Protocol):
         """
 
     def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:
-        """Close the streams and the connection to this peer soon, and refuse it for so long."""
+        """Close the streams and the connection to this peer soon, and refuse it for `seconds`."""
 
     async def drain(self, seconds: float) -> None:
-        """Return when everything queued is handed to the streams, or after so many seconds. For the end."""
+        """Return when everything queued is handed to the streams, or after `seconds`. For the end."""
 
     def rtt(self, peer: PeerId) -> float | None:
         """Return the smoothed round-trip time in seconds, where it is known."""

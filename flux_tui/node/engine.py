@@ -28,8 +28,8 @@ from flux_tui.store.store import Landed, Store, StoreError
 log = logging.getLogger(__name__)
 
 CHECKPOINT_ENTRIES = 2_500
-"""Entries between two checkpoints: 8 ms of folding. Each open want and lease adds one, as checkpoints grow
-with them."""
+"""Entries between two checkpoints: 8 ms of folding. Each open want and lease adds one, as checkpoints grow with them.
+"""
 MAX_GROUP = 5_000
 """Entries in one commit: some 20 ms of a worker thread."""
 GATHER_SECONDS = 0.003
@@ -89,8 +89,7 @@ class Engine:
         self._checkpoint_at = self._next_checkpoint()
 
     def feed(self, given: Input, landed: Sequence[Landed] = (), lost: Sequence[Cid] = ()) -> None:
-        """Feed an input to the machine. The index rows in `landed` and `lost` commit with the events that it
-        makes."""
+        """Feed an input to the machine. The index rows in `landed` and `lost` commit with the events that it makes."""
         self.collect(*self.machine.handle(given, self.clock()), landed, lost)
         if isinstance(given, ChunkLanded):
             self._stirred.set()

@@ -34,8 +34,7 @@ async def serve_inbox(
     on_command: Callable[[Command], None],
     task_status: Any = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Take commands until cancelled. This runs under the home's lock, so a socket that is found here is a
-    dead one."""
+    """Take commands until cancelled. This runs under the home's lock, so a socket that is found here is a dead one."""
     path = home.socket
     _unlink(path)
     listener = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)

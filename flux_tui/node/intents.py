@@ -1,5 +1,4 @@
-"""Intents, in both directions: this node signs its own, and checks incoming ones before anything else is
-done."""
+"""Intents, in both directions: this node signs its own, and checks incoming ones before anything else is done."""
 
 import os
 from collections.abc import Callable
@@ -47,8 +46,10 @@ def unseal(
 ) -> IntentCame | PeerFault | UnknownCame | Unheeded | None:
     """Verify an intent that `sender` pushed or gossiped. Returns the machine's input.
 
-    PeerFault: it is invalid, and the sender is at fault. Unheeded: the origin pushed more intents than are
-    admitted. If such an intent came by another peer or by gossip, the result is None.
+    - PeerFault: the intent is invalid, and the sender is at fault.
+    - UnknownCame: this version does not know its kind.
+    - Unheeded: the origin pushed more intents than are admitted. If such an intent came by another peer or by
+      gossip, the result is None.
     """
     intent = _verified(network, machine, sender, sealed, now)
     if isinstance(intent, Unheeded):

@@ -19,8 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class NodeReceiver:
-    """Implements `net.port.Receiver`. Inputs that come before `attach` (connections only) are kept for the
-    engine."""
+    """Implements `net.port.Receiver`. Inputs that come before `attach` (connections only) are kept for the engine."""
 
     def __init__(self) -> None:
         self._early: list[fx.Input] = []

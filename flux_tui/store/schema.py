@@ -86,8 +86,8 @@ UPSERT_CHUNK = (
     " SET size = excluded.size, file = excluded.file, offset = excluded.offset, data = excluded.data"
     " WHERE chunk.data IS NULL"
 )
-"""The newest place comes first, because its file was looked at last. Inline chunks stay inline: that is the
-safest place."""
+"""The newest place comes first, because its file was looked at last. Inline chunks stay inline: that is the safest
+place."""
 
 
 class StoreError(Exception):

@@ -180,8 +180,7 @@ class Store(Shelf):
     # ── objects that are being fetched ──────────────────────────────────────────────────────────
 
     def open_tree(self, root: Cid, path: Path, limit: int | None = None) -> None:
-        """Begin or continue an object whose files are to stand at `path`; at most `limit` bytes of it are
-        written.
+        """Begin or continue an object whose files are to stand at `path`; at most `limit` bytes of it are written.
 
         An object among the replicas is kept as leaves in one file. Raises StoreError.
         """
@@ -231,8 +230,7 @@ class Store(Shelf):
             tree.link(rel, target)
 
     def place_leaves(self, root: Cid, rel: str, leaves: Iterable[tuple[Cid, int, int | None]]) -> Placed:
-        """Note where leaves of a file belong, as (cid, offset, size). Leaves that are here already are put in
-        place.
+        """Note where leaves of a file belong, as (cid, offset, size). Leaves that are here already are put in place.
 
         Raises StoreError, also for a leaf of another size.
         """
@@ -389,8 +387,7 @@ class Store(Shelf):
     # ── replicas that are held for others ───────────────────────────────────────────────────────
 
     def evict(self, root: Cid, path: Path, others: Iterable[Cid]) -> Gone:
-        """Remove the copy of a replica at `path`, except the blocks that `others` are made of. Raises
-        StoreError."""
+        """Remove the copy of a replica at `path`, except the blocks that `others` are made of. Raises StoreError."""
         with self._guarded(path):
             return Evictions(self._db, self._lock, self._trees, self).evict(root, path, others)
 
@@ -411,8 +408,7 @@ class Store(Shelf):
     def end_share(
         self, tree: int, *, keep: bool, others: Collection[Cid] = (), path: str | None = None
     ) -> None:
-        """End an add. With `keep` false, forget the blocks that it brought, except those that `others` are
-        made of.
+        """End an add. With `keep` false, forget the blocks that it brought, except those that `others` are made of.
 
         `path`: with the blocks that are indexed there. Raises StoreError.
         """
@@ -508,8 +504,7 @@ class Store(Shelf):
     # ── the user's own files ────────────────────────────────────────────────────────────────────
 
     def share_tree(self, root_path: Path) -> int:
-        """Begin to reference a file or folder of the user's. Returns a handle for `share_file` and
-        `end_share`."""
+        """Begin to reference a file or folder of the user's. Returns a handle for `share_file` and `end_share`."""
         with self._guarded(root_path), self._lock:
             tree = self._trees.share(root_path)
             self._shares.begin(tree)

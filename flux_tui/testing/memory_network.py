@@ -201,8 +201,7 @@ class MemoryNetwork:
                 other._receiver.on_message(self.peer_id, message)
 
     def look_around(self) -> None:
-        """Update the known nodes. If they changed, store the provider records at the nodes that are closest
-        now."""
+        """Update the known nodes. If they changed, store the provider records at the nodes that are closest now."""
         swarm = self._swarm()
         now = {other.peer_id for other in swarm}
         if now != self._known:

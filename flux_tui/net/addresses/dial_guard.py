@@ -1,12 +1,11 @@
-"""Decides whether an address that a peer told of is dialled: the rule and budget of
-`core/peers/dial_policy.py`.
+"""Decides whether an address that a peer told of is dialled: the rule and budget of `core/peers/dial_policy.py`.
 
-libp2p writes every address that it hears into its peerstore, and dials the addresses there. So the peerstore
-asks this guard which addresses it may keep. The dialler asks it whether an address may be dialled now.
+libp2p writes every address that it hears into its peerstore, and dials the addresses there. So the peerstore asks
+this guard which addresses it may keep. The dialler asks it whether an address may be dialled now.
 
-The guard learns from the context which peer told of an address. A task that handles a peer's stream, or reads
-a peer's answer, runs in `told_by(peer)`. A task that does what a person asked for runs in `by_person()`.
-Where neither is set (identify), a peer tells of its own addresses.
+The guard learns from the context which peer told of an address. A task that handles a peer's stream, or reads a
+peer's answer, runs in `told_by(peer)`. A task that does what a person asked for runs in `by_person()`. Where neither
+is set (identify), a peer tells of its own addresses.
 """
 
 import logging
@@ -72,8 +71,7 @@ class DialGuard:
 
     def __init__(self, connections: Callable[[ID], Sequence[INetConn]]) -> None:
         self.on_refused: Callable[[str, str], None] = lambda addr, why: None
-        """Called with an address and why it is not dialled, in a sentence; once in a while for the same
-        reason."""
+        """Called with an address and why it is not dialled, in a sentence; once in a while for the same reason."""
         self._connections = connections
         self._hearsay = Hearsay()
         self._budget = DialBudget(trio.current_time())
@@ -144,8 +142,7 @@ class DialGuard:
         )
 
     def spend(self, peer: ID, addr: Multiaddr) -> str | None:
-        """Spend the budget of one dial. Returns why the address must not be dialled, in a sentence; None: it
-        may."""
+        """Spend the budget of one dial. Returns why the address must not be dialled, in a sentence; None: it may."""
         text = str(addr)
         teller = self._tellers.get(peer, "")
         if CIRCUIT in text:

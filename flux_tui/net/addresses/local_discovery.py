@@ -48,8 +48,7 @@ def parse_peer_addr(addr: str) -> tuple[PeerId, Multiaddr]:
 
 
 def addrs_of(peer: PeerId, addrs: Iterable[str]) -> list[tuple[str, Multiaddr]]:
-    """Return those of these addresses that belong to this peer and can be dialled, each with its transport
-    part."""
+    """Return those of these addresses that belong to this peer and can be dialled, each with its transport part."""
     found: list[tuple[str, Multiaddr]] = []
     for addr in addrs:
         try:
@@ -66,8 +65,7 @@ async def connect_any(
     peer: PeerId,
     places: Iterable[tuple[str, Multiaddr]],
 ) -> str | None:
-    """Connect to a peer at the first of these places that leads there. Returns None, or the reasons of all
-    places."""
+    """Connect to a peer at the first of these places that leads there. Returns None, or the reasons of all places."""
     reasons: list[str] = []
     for addr, there in places:
         if (why := await connect(peer, there, addr)) is None:
@@ -119,7 +117,7 @@ class Mdns:
         """Run mDNS until cancelled.
 
         `changed`: returns an event that is set when this node's addresses change. zeroconf is then started
-        anew, because it uses only the interfaces that existed at its start.
+        again, because it uses only the interfaces that existed at its start.
         """
         token = trio.lowlevel.current_trio_token()
         while True:

@@ -1,8 +1,7 @@
-"""The addresses at which this node can be dialled, looked up again whenever they are asked for: networks
-change.
+"""The addresses at which this node can be dialled, looked up again whenever they are asked for: networks change.
 
-A wildcard listener stands for all addresses that the machine has at the moment. A node may be started before
-the network is up. An address that the machine does not have yet is listened on as soon as it appears.
+A wildcard listener stands for all addresses that the machine has at the moment. A node may be started before the
+network is up. An address that the machine does not have yet is listened on as soon as it appears.
 """
 
 import ipaddress

@@ -34,7 +34,7 @@ PING_TICKS = 2
 DEAD_TICKS = 5
 """Ticks without a sign of life after which the connection is closed: 25 to 30 s."""
 STALL_TICKS = 2
-"""A tick that took as long as so many does not count. The process stood still, and had not read what arrived.
+"""A tick that took as long as this many does not count. The process stood still, and had not read what arrived.
 """
 PROBE_SECONDS = 3.0
 """Seconds for a sign of life from a connection that is to be used again. Twice as long where acknowledgements
@@ -53,8 +53,7 @@ TCP_RXT_CONNDROPTIME = 0x80
 
 
 def set_options(sock: trio.socket.SocketType) -> None:
-    """Let the system notice when the other end of a TCP connection is gone. Options that it lacks are left
-    out."""
+    """Let the system notice when the other end of a TCP connection is gone. Options that it lacks are left out."""
     options: list[tuple[int, int, int]] = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
     named = {
         "TCP_KEEPIDLE": IDLE_SECONDS,
@@ -144,8 +143,7 @@ class Keepalive:
 
 
 async def probe(connection: Connection) -> bool:
-    """Ask a connection for a sign of life now. Returns whether there is one; if not, the connection is
-    closed.
+    """Ask a connection for a sign of life now. Returns whether there is one; if not, the connection is closed.
 
     It is enough that the other system acknowledges the ping: its process may be busy.
     """

@@ -15,8 +15,7 @@ FINISH_SECONDS = 1.0
 
 
 def tcp_of(raw: object) -> TrioTCPStream | None:
-    """Return the TCP stream at the bottom of a connection, even below a private swarm's cipher; None if it
-    has none."""
+    """Return the TCP stream at the bottom of a connection, even below a private swarm's cipher; None if it has none."""
     for _ in range(4):
         if isinstance(raw, TrioTCPStream):
             return raw

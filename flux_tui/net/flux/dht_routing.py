@@ -86,8 +86,7 @@ REPROVIDE_SECONDS = 22 * 3600.0
 GROWTH = 1.5
 """When the swarm has grown by this factor since a root was provided, other nodes are the closest."""
 LOOK_SECONDS, REFRESH_SECONDS = 5.0, 600.0
-"""Seconds between two lookups of this node's own neighbourhood: at least, while new nodes appear, and at
-most."""
+"""Seconds between two lookups of this node's own neighbourhood: at least, while new nodes appear, and at most."""
 TICK_SECONDS = 15.0
 """Seconds between two rounds of cleaning up."""
 IDLE_SECONDS = 60.0
@@ -169,7 +168,7 @@ class Dht:
         self._sent = 0
         host.set_stream_handler(ROUTE, self._take)
 
-    # ── what the node wants of it ───────────────────────────────────────────────────────────────
+    # ── what the node asks of it ────────────────────────────────────────────────────────────────
 
     def provide(self, roots: Sequence[Cid]) -> None:
         """See net.port.Network."""
@@ -282,8 +281,7 @@ class Dht:
         self._tell_size()
 
     def _tell_size(self) -> None:
-        """Tell the receiver if the table has changed size. Called after each possible change, and therefore
-        cheap."""
+        """Tell the receiver if the table has changed size. Called after each possible change, and therefore cheap."""
         known = self._kad.routing_table.size()
         if known == self._known:
             return

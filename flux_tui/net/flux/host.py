@@ -171,8 +171,7 @@ class Libp2pNetwork:
         return self._own.all
 
     def moved(self) -> None:
-        """Probe all connections: this machine has new addresses, so a connection may be dead without a sign
-        of it."""
+        """Probe all connections: this machine has new addresses, so a connection may be dead without a sign of it."""
         for connection in list(self.budget.connections):
             self._nursery.start_soon(probe, connection)
 
@@ -385,8 +384,7 @@ class Libp2pNetwork:
         return found
 
     def _forget_failures(self, peer: ID) -> None:
-        """Clear the failures and addresses that libp2p remembers: it would try the old addresses before the
-        new one."""
+        """Clear the failures and addresses that libp2p remembers: it would try the old addresses before the new one."""
         forget_failures(self._host, peer)
         self._host.get_network().peerstore.clear_addrs(peer)
 

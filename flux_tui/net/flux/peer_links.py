@@ -128,8 +128,7 @@ class Links:
         return self._banned.get(peer, 0.0) > time.monotonic()
 
     def allowed(self, peer: PeerId) -> bool:
-        """Whether this peer may have a link. While the node closes, no peer may, though libp2p runs on for a
-        moment."""
+        """Whether this peer may have a link. While the node closes, no peer may, though libp2p runs on for a moment."""
         if self._nursery.cancel_scope.cancel_called or self.refuses(peer):
             return False
         return peer in self.by_peer or (not self._too_often(peer) and self._has_room(peer))
@@ -152,8 +151,7 @@ class Links:
         return ups is not None and len(ups) == MAX_RETURNS and ups[0] > trio.current_time() - RETURN_SECONDS
 
     def _has_room(self, peer: PeerId) -> bool:
-        """Whether there is a place for this peer. A stranger that has had its place for long enough may have
-        to go."""
+        """Whether there is a place for this peer. A stranger that has had its place for long enough may have to go."""
         known = peer in self._regulars
         if not known and self._strangers.level(trio.current_time()) < 1 - COMING_BURST:
             return False

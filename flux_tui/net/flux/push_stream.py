@@ -25,7 +25,7 @@ from flux_tui.net.port import QUEUE_BYTES, QUEUE_MESSAGES, Load, LoadedChunk, Re
 
 READ_BYTES = 256 * 1024
 """Bytes requested from the stream at once. A peer that is read slowly has at most so much in this buffer; the
-rest stays within its window. The task that reads a payload is woken for each so many bytes, not for each
+rest stays within its window. The task that reads a payload is woken once for this many bytes, not for each
 piece."""
 MESSAGE_BURST, MESSAGE_RATE = 4096.0, 1024.0
 """Messages read from one peer at once, and per second in the long run; each KiB counts as one more. What
@@ -33,8 +33,7 @@ arrives faster is read later. Ten thousand small chunks are wanted and granted w
 SKIPPED_BYTES = 16 * 1024
 """Bytes of an unwanted payload that count as one more message."""
 FRAME_SECONDS = 20.0
-"""Seconds for the rest of a frame that has begun. A payload gets the time that it takes at PAYLOAD_RATE on
-top."""
+"""Seconds for the rest of a frame that has begun. A payload gets the time that it takes at PAYLOAD_RATE on top."""
 PAYLOAD_RATE = 16 * 1024
 """Bytes/s. A slower peer is of no use: a chunk would take more than a minute."""
 YIELD_EVERY = 32
@@ -63,8 +62,8 @@ class Source(Protocol):
         ...
 
     async def fill(self, least: int) -> None:
-        """Return when `buffer` has at least `least` bytes. Raises EOFError, or the stream's error, if they
-        cannot come."""
+        """Return when `buffer` has at least `least` bytes. Raises EOFError, or the stream's error, if they cannot
+        come."""
         ...
 
 

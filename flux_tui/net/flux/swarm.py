@@ -90,8 +90,7 @@ async def open_host(
 
 
 def forget_failures(host: IHost, peer: ID) -> None:
-    """Forget that a peer could not be reached. libp2p would refuse to dial it for a minute; here the node
-    decides."""
+    """Forget that a peer could not be reached. libp2p would refuse to dial it for a minute; here the node decides."""
     refused = getattr(host.get_network(), "_negative_peer_cache", None)
     if refused is not None:
         refused.evict(str(peer))

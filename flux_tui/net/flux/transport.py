@@ -87,9 +87,9 @@ async def widen(stream: object) -> None:
 
 
 class YamuxSource:
-    """A yamux stream, read from the buffer that holds its frames: without copies, and without a wake-up for
-    each frame.
+    """A yamux stream, read from the buffer that holds its frames.
 
+    The bytes are not copied, and the reader is not woken for each frame.
     The peer may send again as many bytes as were taken. It is told WINDOW_STEP bytes at a time.
     """
 

@@ -7,7 +7,7 @@ clock forward by an hour, all of these end. If somebody sets it back, a pause of
 None of these spans depends on the time of day. Where libp2p tells a time to peers (signed records), it is
 enough to give the time at which this process began plus the seconds since.
 
-Test: tests/net/test_clock.py shows the fault. When libp2p mends it, this module can go.
+Test: tests/net/test_clock.py sets the wall clock, and checks libp2p's spans.
 """
 
 import sys

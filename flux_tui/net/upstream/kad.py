@@ -40,8 +40,7 @@ MAX_ADDRS = 8
 
 
 class KadHost:
-    """The host as libp2p's DHT sees it: with flux's protocol name, and a record of the peers that the DHT
-    dials."""
+    """The host as libp2p's DHT sees it: with flux's protocol name, and a record of the peers that the DHT dials."""
 
     def __init__(self, host: IHost, served: Callable[[ID], Awaitable[None]]) -> None:
         self._host = host
@@ -117,8 +116,7 @@ class KadHost:
 
 
 class KadPeerstore:
-    """The peerstore as libp2p's DHT sees it: peers that speak flux's DHT appear to speak libp2p's, and no
-    others do."""
+    """The peerstore as libp2p's DHT sees it: peers that speak flux's DHT appear to speak libp2p's, and no others do."""
 
     def __init__(self, peerstore: Any) -> None:
         self._peerstore = peerstore

@@ -29,15 +29,13 @@ from flux_tui.net.upstream.clock import STEADY_TIME
 MAX_ENTRIES = 1024
 """Peers that are remembered besides the pinned ones."""
 MAX_ADDRS, MAX_PROTOCOLS, MAX_PROTOCOL_CHARS = 16, 64, 256
-"""Bounds for one peer: the addresses named last, the protocols named first, and the length of a protocol's
-name."""
+"""Bounds for one peer: the addresses named last, the protocols named first, and the length of a protocol's name."""
 MAX_RECORD = 8 * 1024
 """Bytes of a signed record."""
 
 
 FUTURE_SECONDS = 3600.0
-"""A record is numbered by its time. A record from further ahead than this is replaced by whichever comes
-next."""
+"""A record is numbered by its time. A record from further ahead than this is replaced by whichever comes next."""
 
 
 class BoundedPeerstore(PeerStore):

@@ -124,8 +124,7 @@ def protect(swarm: Any, key: bytes) -> None:
 
 
 def xsalsa20(key: bytes, nonce: bytes) -> Salsa20.Salsa20Cipher:
-    """Return an XSalsa20 cipher: Salsa20 under a key that HSalsa20 derives from the first 16 bytes of the
-    nonce."""
+    """Return an XSalsa20 cipher: Salsa20 under a key that HSalsa20 derives from the first 16 bytes of the nonce."""
     return Salsa20.new(key=_hsalsa20(key, nonce[:16]), nonce=nonce[16:])
 
 

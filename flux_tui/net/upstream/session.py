@@ -203,8 +203,7 @@ class ReadAheadSession(SecureSession):
         return at
 
     def seal(self, header: bytes, piece: bytes | memoryview, into: memoryview) -> int:
-        """Encrypt `header` and `piece` as one message to the beginning of `into`. Returns the bytes used
-        there.
+        """Encrypt `header` and `piece` as one message to the beginning of `into`. Returns the bytes used there.
 
         Messages must be written in the order in which they are sealed.
         """

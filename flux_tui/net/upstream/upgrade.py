@@ -1,22 +1,19 @@
-"""Secures raw connections with Noise and yamux, in both directions. Replaces upgrades of libp2p 0.8.1's
-swarm.
+"""Secures raw connections with Noise and yamux, in both directions. Replaces upgrades of libp2p 0.8.1's swarm.
 
 Replaced: `upgrade_inbound_raw_conn`, `upgrade_outbound_raw_conn` and each connection's `close`. Why:
 
-- When libp2p's `upgrade_inbound_raw_conn` is cancelled, its clean-up awaits in the cancelled scope and does
-  nothing. Each such handshake leaks a socket and one of the resource manager's 1,000 connections. Once all
-  are leaked, no peer is let in. The outbound counterpart has the same fault. Here the clean-up is shielded
-  and bounded.
-- After a denial, libp2p's resource manager falls to 500 connections. Here it is left out. Other bounds take
-  its place: `MAX_CONNECTIONS`, `connections/idle_connections.py` and `flux/peer_links.py` for connections,
+- When libp2p's `upgrade_inbound_raw_conn` is cancelled, its clean-up awaits in the cancelled scope and does nothing.
+  Each such handshake leaks a socket and one of the resource manager's 1,000 connections. Once all are leaked, no peer
+  is let in. The outbound counterpart has the same fault. Here the clean-up is shielded and bounded.
+- After a denial, libp2p's resource manager falls to 500 connections. Here it is left out. Other bounds take its
+  place: `MAX_CONNECTIONS`, `connections/idle_connections.py` and `flux/peer_links.py` for connections,
   `upstream/budget.py` for streams and memory, `MAX_HANDSHAKES` for handshakes.
-- A connection whose `close` is cancelled, or that ends while libp2p registers it, stays in libp2p's table for
-  ever, and counts. And `close` waits for a peer that reads nothing. Here each `close` is shielded and
-  bounded.
+- A connection whose `close` is cancelled, or that ends while libp2p registers it, stays in libp2p's table for ever,
+  and counts. And `close` waits for a peer that reads nothing. Here each `close` is shielded and bounded.
 
-A handshake has two stages: being secured, and secured but not registered. When a stage is full, a new
-handshake ends the oldest one there, of the network that has the most at that stage. So an attacker's silent
-connections end each other, at whichever stage they stop, and the handshakes of other peers go on.
+A handshake has two stages: being secured, and secured but not registered. When a stage is full, a new handshake ends
+the oldest one there, of the network that has the most at that stage. So an attacker's silent connections end each
+other, at whichever stage they stop, and the handshakes of other peers go on.
 
 Test: tests/net/upstream/test_upgrade.py shows the fault.
 """
@@ -85,8 +82,7 @@ class Upgrades:
         return await self._upgrade(raw, peer, lambda: None)
 
     async def _upgrade(self, raw: IRawConnection, peer: ID | None, secured: Callable[[], None]) -> INetConn:
-        """`peer`: the peer that was dialled; None: the connection came in. `secured`: called once it is
-        secured."""
+        """`peer`: the peer that was dialled; None: the connection came in. `secured`: called once it is secured."""
         swarm = self._swarm
         muxed: IMuxedConn | None = None
         try:

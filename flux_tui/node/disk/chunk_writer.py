@@ -20,7 +20,7 @@ from flux_tui.store.disk.file_io import aligned
 from flux_tui.store.store import Landed, StoreError, UnfitError
 
 INLINE = 64 * 1024
-"""Bytes; hashing so many takes 40 µs, as long as handing them to a thread."""
+"""Bytes; hashing them takes 40 µs, as long as handing them to a thread."""
 THREADS = 2
 """Worker threads. One hashes while the other waits for the disk. More of them only wait for each other."""
 MAX_WAITING = 8
@@ -47,8 +47,7 @@ class Landing:
         self._done: deque[tuple[_Work, _Outcome]] = deque()
 
     async def take(self, peer: PeerId, cid: Cid, payload: Sequence[Piece]) -> None:
-        """Verify and write a payload. Returns when the peer's stream may be read on: at once, unless too many
-        wait."""
+        """Verify and write a payload. Returns when the peer's stream may be read on: at once, unless too many wait."""
         work = _Work(peer, cid, payload, sum(map(len, payload)))
         if work.size <= INLINE:
             self._tell(work, self._verify_and_write(work))

@@ -14,7 +14,7 @@ from pathlib import Path
 from flux_tui.store.disk.safe_path import Inside
 
 MANY = 32
-"""Above so many files, one call flushes the whole file system, where there is such a call (Linux)."""
+"""Above this many files, one call flushes the whole file system, where there is such a call (Linux)."""
 
 
 def _find_syncfs() -> Callable[[int], int] | None:

@@ -113,11 +113,11 @@ class Tree:
         return offset
 
     def at(self, rel: str) -> Inside:
-        """Return where a part of it stands now."""
+        """Return where a part of the object stands now."""
         return Inside(self.part, rel)
 
     def is_a(self, rel: str, kind: Kind) -> None:
-        """Note what a part of it is, and that the parts above it are folders. Raises StoreError on a
+        """Note what a part of the object is, and that the parts above it are folders. Raises StoreError on a
         contradiction."""
         above = ""
         for name in parts_of(rel)[:-1] if rel else ():
@@ -134,7 +134,7 @@ class Tree:
             )
 
     def link(self, rel: str, target: str) -> None:
-        """Note a symbolic link of it. One that could lead out of it is left out. Raises StoreError."""
+        """Note a symbolic link of the object. A link that could lead out is left out. Raises StoreError."""
         if not rel:
             raise ImpossibleError(
                 f"the object is nothing but a link, to {target!r}: there is no file to be had"
@@ -146,21 +146,21 @@ class Tree:
             self._links[rel] = target
 
     def make_folder(self, rel: str) -> None:
-        """Create a folder of it. Raises StoreError, OSError."""
+        """Create a folder of the object. Raises StoreError, OSError."""
         self.is_a(rel, "folder")
         check_path(self.at(rel))
         with self._names.explained(rel):
             self._names.take(rel, self.at(rel).make_folder())
 
     def make_file(self, rel: str, size: int | None) -> None:
-        """Create a file of it, of this size if it is known. Raises StoreError, OSError."""
+        """Create a file of the object, of this size if it is known. Raises StoreError, OSError."""
         self.is_a(rel, "file")
         check_path(self.at(rel))
         with self._names.explained(rel):
             size_to(self.at(rel), size, lambda found: self._names.take(rel, found))
 
     def set_mode(self, rel: str, mode: int) -> None:
-        """Set the permissions that the object gives to a part of it. Raises StoreError, OSError."""
+        """Set the permissions that the object gives to a part. Raises StoreError, OSError."""
         folder = self._kinds.get(rel) == "folder"
         wanted = applied_mode(mode, folder=folder)
         if wanted is None:
@@ -375,9 +375,9 @@ class Trees:
         return int(cursor.lastrowid or 0), Inside(self._home / "chunks", rel)
 
     def locate(self, file: int) -> tuple[Path, FileStat | None, bool]:
-        """Return where a file is now, its recorded stat (None: it is being written), and whether its bytes
-        must be checked.
+        """Return where a file is now, its recorded stat, and whether its bytes must be checked.
 
+        The stat is None while the file is being written.
         Raises sqlite3.Error, also for a file without a row, which is damage.
         """
         row = self._db.execute(

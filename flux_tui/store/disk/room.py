@@ -52,7 +52,7 @@ class Room:
         self._credit[folder] = credit
 
     def check(self, folder: Path, size: int, names: int = 0) -> None:
-        """Check that an object of so many bytes and files has room in this folder. Raises NoRoomError."""
+        """Check that an object of this many bytes and files has room in this folder. Raises NoRoomError."""
         free = self.free(folder)
         if free is None:
             return

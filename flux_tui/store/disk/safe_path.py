@@ -78,8 +78,7 @@ class Inside(NamedTuple):
             os.close(descriptor)
 
     def make_link(self, target: str) -> bool:
-        """Make a symbolic link here, once all files are in place. Returns False if something else has the
-        name.
+        """Make a symbolic link here, once all files are in place. Returns False if something else has the name.
 
         Raises StoreError, OSError.
         """
@@ -135,8 +134,7 @@ def _folder(name: str | Path, above: int | None, *, make: bool) -> int:
 
 
 def parts_of(rel: str) -> list[str]:
-    """Return the names on the way to a place inside an object. Raises StoreError for a path that would lead
-    out."""
+    """Return the names on the way to a place inside an object. Raises StoreError for a path that would lead out."""
     path = PurePosixPath(rel)
     if path.is_absolute() or not path.parts or ".." in path.parts or "\0" in rel:
         raise ImpossibleError(f"the object has a path that leads out of its folder: {rel!r}")

@@ -15,10 +15,9 @@ _File: TypeAlias = tuple[str, int | None, int | None, int | None]
 
 
 def standing(database: Path, root: Cid, path: Path) -> Standing | None:
-    """Return whether the files that were put at `path` for `root` are unchanged, changed, or gone; None: they
-    were never put there.
+    """Return whether the files of `root` at `path` are unchanged, changed, or gone.
 
-    Raises StoreError.
+    None: they were never put there. Raises StoreError.
     """
     reader = open_reader(database)
     try:

@@ -160,8 +160,7 @@ class Shelf:
     def _look_elsewhere(
         self, bad: list[tuple[Cid, Where]], found: dict[Cid, bytes], wait: bool
     ) -> list[tuple[Cid, Where]]:
-        """Look in other files for chunks that are not at their indexed place. Returns those that were not
-        found."""
+        """Look in other files for chunks that are not at their indexed place. Returns those that were not found."""
         moved: list[tuple[int, int, bytes]] = []
         rest: list[tuple[Cid, Where]] = []
         for cid, where in bad:
@@ -215,8 +214,7 @@ class Shelf:
             raise explain(error, self.path) from error
 
     def _locate(self, file: int) -> tuple[Path, FileStat | None, bool]:
-        """Return where a file is, the stat that proves that it is unchanged, and whether its bytes must be
-        checked."""
+        """Return where a file is, the stat that proves that it is unchanged, and whether its bytes must be checked."""
         try:
             with self._lock:
                 return self._trees.locate(file)

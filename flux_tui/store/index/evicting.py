@@ -204,8 +204,8 @@ def tidy(db: sqlite3.Connection) -> None:
 
 
 def made_of(read: Callable[[Cid], bytes | None], root: Cid) -> Iterator[Cid]:
-    """Yield the blocks of an object, as far as its inner nodes are here. A leaf comes as many times as it
-    stands in it."""
+    """Yield the blocks of an object, as far as its inner nodes are here. A leaf comes as many times as it stands in
+    it."""
     seen, stack = {root}, [root]
     while stack:
         cid = stack.pop()
@@ -248,8 +248,7 @@ def apart_marker(cid: Cid) -> str:
 
 
 def mark_apart(db: sqlite3.Connection, lock: threading.RLock, cid: Cid) -> None:
-    """Note that a chunk has a place of its own because its file goes. It goes with the last object that needs
-    it."""
+    """Note that a chunk has a place of its own because its file goes. It goes with the last object that needs it."""
     with lock:
         db.execute("INSERT OR REPLACE INTO meta VALUES (?, '1')", (apart_marker(cid),))
 

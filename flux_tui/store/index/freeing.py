@@ -104,8 +104,7 @@ class Freeing:
         return found
 
     def _goes(self, root: Cid, cid: Cid, row: _Row) -> bool:
-        """Whether a block that no other root is made of is forgotten; a chunk that was wanted by itself
-        stays."""
+        """Whether a block that no other root is made of is forgotten; a chunk that was wanted by itself stays."""
         if cid == root or not is_leaf(cid) or row.apart:
             return True
         return row.file is not None and not self._is_own(row.file)
