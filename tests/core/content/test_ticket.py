@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flux_tui.core import ticket
 from flux_tui.core.content.ticket import Ticket, format_ticket, parse_ticket, ticket_words
 from flux_tui.core.ids import BadIdError, dag_cid, raw_cid
 
@@ -130,3 +131,8 @@ def test_however_it_is_broken(ticket: Ticket, width: int, end: str) -> None:
     text = format_ticket(ticket)
     width = max(width, len(text) // 150)
     assert parse_ticket(end.join(text[at : at + width] for at in range(0, len(text), width))) == ticket
+
+
+def test_scripts_that_import_it_from_its_former_place_go_on() -> None:
+    assert ticket.parse_ticket is parse_ticket
+    assert ticket.format_ticket is format_ticket
