@@ -457,7 +457,7 @@ class Machine:
             case cmd.Remove():
                 self.sharing.remove(command)
             case cmd.Join():
-                self._unreachable.pop(command.addr, None)  # whoever joins again is told of a failure again
+                self._unreachable.pop(command.addr, None)  # report a new failure again
                 self._join(command.addr, keep=True)
             case cmd.Configure():
                 policy = command.change.applied(self.responder.policy)

@@ -24,34 +24,63 @@ Waste: TypeAlias = Literal["duplicate", "late", "corrupt", "unasked", "hedged", 
 WASTES: tuple[Waste, ...] = get_args(Waste)
 
 RetryCause: TypeAlias = Literal["retry_after", "eta", "lapsed", "silence", "asked", "unwritten"]
-"""Why a want is pushed again: a NO named a time, a delayed yes did, its lease lapsed, nobody answered, a
-person asked for it, or a chunk could not be written here."""
+"""Why a want is pushed again.
+
+- retry_after: a NO named a time.
+- eta: a delayed yes named a time.
+- lapsed: its lease lapsed.
+- silence: no peer answered.
+- asked: a person asked for it.
+- unwritten: a chunk could not be written here.
+"""
 
 LapseCause: TypeAlias = Literal[
     "deadline", "disconnected", "restarted", "refused", "corrupt", "slow", "unwritten", "moved"
 ]
-"""Why a lease ended without its chunk: its deadline passed, the holder disconnected, this node was restarted,
-the holder said NO, the holder sent wrong bytes, the holder's queue here was full, chunks cannot be written
-here, or another holder sends it sooner."""
+"""Why a lease ended without its chunk.
+
+- deadline: the chunk did not come in time.
+- disconnected: the holder disconnected.
+- restarted: this node was restarted.
+- refused: the holder said NO.
+- corrupt: the holder sent wrong bytes.
+- slow: the holder's queue here was full.
+- unwritten: chunks cannot be written here now.
+- moved: another holder sends it sooner.
+"""
 
 About: TypeAlias = Literal["want", "hold", "custom"]
 """What a NO, or the time of a next push, is about: sending chunks, keeping a replica, or taking a message of
 a program's own kind."""
 
 HeldHow: TypeAlias = Literal["begun", "whole", "gone"]
-"""How much of a replica its keeper has."""
+"""How much of a replica its keeper has: it has begun to fetch it, it has all of it, or it has dropped it."""
 
 LossCause: TypeAlias = Literal["left", "silent", "slow", "surplus"]
-"""Why a peer does not count as a keeper any more: it disconnected and did not come back, it never said that
-it had begun, its queue here was full, or fewer replicas are wanted now."""
+"""Why a peer does not count as a keeper any more.
+
+- left: it disconnected and did not come back.
+- silent: it never said that it had begun.
+- slow: its queue here was full.
+- surplus: fewer replicas are wanted now.
+"""
 
 DropCause: TypeAlias = Literal[
     "released", "evicted", "quota", "low_space", "too_large", "denied", "cancelled", "failed", "lost"
 ]
-"""Why a replica is no longer kept here: no origin needs it any more, another replica needed the room, the
-quota is smaller now, it turned out to be larger than the room or than objects may be, the policy refuses all
-its origins, a person here dropped it, it could not be fetched, or its file was changed or removed."""
+"""Why a replica is no longer kept here.
+
+- released: no origin needs it any more.
+- evicted: another replica needed the room.
+- quota: the quota is smaller now.
+- low_space: it turned out to be larger than the room that there is.
+- too_large: it turned out to be larger than objects may be.
+- denied: the policy refuses all its origins.
+- cancelled: a person here dropped it.
+- failed: it could not be fetched.
+- lost: its file was changed or removed.
+"""
 
 Via: TypeAlias = Literal["direct", "gossip", "routed"]
-"""How an intent came: pushed by its signer, forwarded by gossip, or routed through the DHT by a node that is
-close to what it wants."""
+"""How an intent came. direct: its signer pushed it; gossip: the swarm forwarded it; routed: a node close to
+what it wants sent it through the DHT."""

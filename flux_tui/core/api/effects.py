@@ -263,7 +263,7 @@ class Added(_Input, frozen=True):
     stored_chunks: int
     by: str | None
     notes: tuple[str, ...] = ()
-    """What others will not get of it, in sentences."""
+    """The parts of it that others will not get, each in a sentence."""
     share: int = 0
     """The store's number for this add until an EndAdd."""
 
@@ -450,7 +450,7 @@ class OpenTree(_Effect, frozen=True):
     path: str | None
     """None: the object goes to the home's own folder of objects."""
     held: bool = False
-    """It goes to the folder of replicas instead, which have no files."""
+    """It is a replica: it goes to the folder of replicas, which have no files."""
     limit: int | None = None
     """Bytes of content that may be written; None: no limit."""
 
@@ -469,7 +469,7 @@ class Place(_Effect, frozen=True):
     size: int = 0
     """Bytes that the whole object takes. Nothing is placed if there is no room for all of it."""
     names: int = 0
-    """Its files, folders and links."""
+    """Number of its files, folders and links."""
 
 
 class FinishTree(_Effect, frozen=True):
@@ -509,7 +509,7 @@ class Claim(_Effect, frozen=True):
 
 
 class AddPath(_Effect, frozen=True):
-    """Read a file or folder of this machine: AddStepped, then Added, AddEnded or Failed."""
+    """Read a file or folder of this machine: AddStepped, then Added or AddEnded."""
 
     path: str
     by: str | None
@@ -547,7 +547,7 @@ class Free(_Effect, frozen=True):
 
 
 class StopNode(_Effect, frozen=True):
-    """Stop in order."""
+    """Stop the node in order."""
 
 
 Effect: TypeAlias = (

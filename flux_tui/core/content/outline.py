@@ -3,7 +3,7 @@
 A stranger made the blocks that describe an object. So the requester fetches all inner nodes first, each
 distinct one once, and adds them here. When none is missing, `sum_up` checks every node against what its
 parents said of it. It also counts what the object would be on disk: files, bytes, the longest path. It visits
-each distinct node once. So a kilobyte that describes exabytes costs only a kilobyte's work, and is refused
+each distinct node once. So a kilobyte that describes exabytes costs only a kilobyte's work. It is refused
 before anything of it is on disk and before any leaf is asked for.
 
 A hash DAG has no cycles, but blocks may repeat. That makes a sparse file, or ten copies of a folder, cheap to
@@ -11,7 +11,7 @@ describe. A repeated leaf of a file stands for its bytes, so the bytes limit the
 content (an empty folder, an empty leaf, an inner node of a file) may repeat: `MAX_REPEATS` places for each
 distinct block.
 
-Where content belongs is decided in core/fetching/download.py, and whether there is room for it in the store
+core/fetching/download.py decides where content belongs. The store decides whether there is room for it
 (store/disk/room.py).
 """
 
@@ -66,9 +66,9 @@ class Totals(NamedTuple):
     """Sums over all that is below a node, repeats counted."""
 
     places: int = 0
-    """Blocks."""
+    """Number of blocks."""
     names: int = 0
-    """Files, folders and links."""
+    """Number of files, folders and links."""
     sure: int = 0
     """Bytes of content that the nodes of files say exactly."""
     told: int = 0

@@ -5,8 +5,8 @@
 - A node that is told more than it admits answers `status_no` with `rate_limited` and a time. Nothing more is
   pushed to that node before this time. Then it is told again, alone, of the messages that it refused, with
   the same nonce. So a message that reached it another way meanwhile does not count twice.
-- A message that a peer does not take for GIVE_UP_SECONDS is given up for that peer, and so are all messages
-  for a peer that disconnects. One entry says so.
+- If a peer does not take a message for GIVE_UP_SECONDS, the message is given up for that peer. If a peer
+  disconnects, all its messages are given up. One entry says so.
 
 A custom message has no CID of its own. In a `status_no` it is named by `name_of`. Older nodes do not know
 these names and ignore them; and they never send such a NO.

@@ -37,7 +37,7 @@ class Step(NamedTuple):
 
 
 class Spot(NamedTuple):
-    """Where the content below an inner node belongs."""
+    """The place of the content below an inner node."""
 
     rel: str
     offset: int

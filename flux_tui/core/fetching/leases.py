@@ -109,8 +109,8 @@ class Leases:
         return ended
 
     def end(self, cid: Cid, holder: Holder) -> bool:
-        """End this holder's lease of a chunk, which it will not send. Returns True if no other holder has a
-        lease of it."""
+        """End this holder's lease of a chunk, which it will not send. Returns True if it had the only lease
+        of it."""
         hedge = self.hedges.get(cid)
         if hedge is not None and hedge.holder is holder:
             del self.hedges[cid]

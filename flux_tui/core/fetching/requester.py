@@ -510,7 +510,7 @@ class Requester:
         return holder.came_late(cid)
 
     def owners(self, cids: tuple[Cid, ...]) -> tuple[Cid, ...]:
-        """The wanted objects that these are blocks of."""
+        """The wanted objects that contain these blocks."""
         return owners(self.wanted, cids)
 
     # ── helpers ─────────────────────────────────────────────────────────────────────────────────

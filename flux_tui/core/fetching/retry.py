@@ -2,14 +2,14 @@
 
 - At most `max_pending` wants are in the network at once (want_queue.py). Other wants are recorded in the
   series and take a place as soon as one is free. No task sleeps for this.
-- A want is pushed again when the time that a NO named has come, when no holder is left to send it, or after a
-  silence. The wait after a silence is a backoff: 60 s, doubled up to 600 s. Jitter keeps a swarm that lost
-  its holder from asking for it all at once.
+- A want is pushed again at the time that a NO named, when no holder is left to send it, or after a silence.
+  The wait after a silence is a backoff: 60 s, doubled up to 600 s. Jitter keeps a swarm that lost its holder
+  from asking for it all at once.
 - While other holders send the object, a holder that refused is told of the want again, alone, at its
-  `retry_after`. Otherwise it would lose its place in that holder's waiting line.
+  `retry_after`. Otherwise this node would lose its place in that holder's waiting line.
 - A peer that connects is told what is wanted here, even what other holders are sending: it may be faster. It
   is told at once of wants that are in the network; dormant wants follow (newcomers.py).
-- A want that others are sending, but of which no chunk came for a while, is pushed again as if nobody sent
+- A want that others are sending, but of which no chunk came for a while, is pushed again as if no peer sent
   it.
 """
 

@@ -6,12 +6,12 @@ each chunk came; with leases, 1.00.
 
 1. Each holder is granted as many missing chunks as keep it busy (sources.py). The sets are disjoint.
 2. When a chunk comes, its lease ends. When it does not come in time, it is granted to another holder, and the
-   late holder is told to cancel it. The late holder then gets one chunk at a time until it sends again. A
-   late holder that nobody can replace gets more time first.
-3. At the end, when all chunks are granted, an idle holder takes over the end of the queue of a much slower
-   one, which is told to cancel those chunks. An overdue chunk is also granted once to an idle holder (a
-   hedge); when one copy has come, the other is cancelled. A chunk that a slow holder is sending at this
-   moment stays with it.
+   late holder is told to cancel it. The late holder then gets one chunk at a time until it sends again. If no
+   other holder can send the chunks, the late one gets more time first.
+3. At the end, all chunks are granted and some holders are idle. An idle holder takes over the end of the
+   queue of a much slower holder, which is told to cancel those chunks. An overdue chunk is also granted once
+   to an idle holder (a hedge). When one copy has come, the other is cancelled. A chunk that a slow holder is
+   sending at this moment stays with it.
 4. When a holder is late, all other peers are asked before it is granted anything again. The extra time of a
    sole holder ends when another peer has the chunks.
 

@@ -3,13 +3,14 @@
 At most `max_pending` wants are in the network at once. The number of other wants is not limited.
 
 - A want takes a place when it is pushed. It keeps the place while a holder sends it, or is about to.
-- A want that nobody has (it was answered `not_held`, or not at all) gives up its place after ANSWER_SECONDS.
+- A want that no peer has (it was answered `not_held`, or not at all) gives up its place after ANSWER_SECONDS.
   It is dormant until its next push is due. Then it queues for a place.
 - The queue has three lines: wants that a person asks for now, new wants, and dormant wants that are due. The
   first line goes first. Of the other two, NEW_TURNS batches of new wants go for each batch of due ones, so
   neither waits for ever.
-- A want that a person asks for now does not wait. If there is no room, the want that has been in the network
-  longest and that nobody is sending gives up its place, but not within GIVE_WAY_SECONDS of its own push.
+- A want that a person asks for now does not wait. If there is no room, another want gives up its place: the
+  one that has been in the network longest and that no holder is sending. It does not do so within
+  GIVE_WAY_SECONDS of its own push.
 
 The cost of every call is independent of the number of dormant wants.
 """

@@ -1,7 +1,7 @@
 """Admission: how much work, and how many series entries, one peer may cause. Pure.
 
-Any node may connect, and a connected peer may push. So what a peer pushes of its own will (intents, grants,
-refusals, errors, faults) is paid for, in bytes of the entries that it causes here.
+Any node may connect, and a connected peer may push: intents, grants, refusals, errors, faults. Each peer pays
+for what it pushes of its own will. The price is the bytes of the entries that it causes here.
 
 - Each peer has a token bucket that fills slowly. Useful chunks, verified or sent, fill it much faster. A peer
   that works with this node never notices the limit.
@@ -9,8 +9,9 @@ refusals, errors, faults) is paid for, in bytes of the entries that it causes he
   cost no more than a few. A connected stranger may spend a little outside the common bucket. So a crowd
   cannot stop the first want of an honest newcomer.
 - A peer with an empty bucket is not admitted. Its wants and grants are answered `rate_limited`, with the time
-  when it will be admitted again: a burst of several dozen NOs, as many as an honest peer needs, and then one
-  a second. From time to time one entry tells of the NO, and one tells how many pushes were left out.
+  when it will be admitted again. It gets several dozen such NOs at once, as many wants as an honest peer has
+  open, and then one a second. From time to time one entry tells of the NO, and one tells how many pushes were
+  left out.
 - An answer to what this node pushed (a grant to its offer; an offer or a NO to its want) is admitted on
   credit. Chunks repay it.
 - Intents are counted before their signature is checked: for the peer that pushed them here, and for the node

@@ -1,15 +1,15 @@
 """Dial policy: which addresses this node dials, who may name them, and how often. Pure.
 
 Addresses come from many sources: a person's ticket, a peer's intent, the DHT, mDNS. An address that a person
-names is dialled. An address that anybody else names could belong to a third party, or be one that only this
-machine can reach, such as a service on loopback or a router's web page. So
+names is dialled. An address that anybody else names could belong to a third party. It could also be one that
+only this machine can reach, such as a service on loopback or a router's web page. So there are three rules.
 
-- a peer may name addresses that are as near as itself or farther: a peer connected over loopback may name
-  loopback addresses, a peer on a private network may name those of private networks, a peer on the internet
-  may name public ones;
-- nobody may name multicast, unspecified or reserved addresses, nor host names, which a resolver could turn
-  into any address;
-- dials on the word of others have a budget: for each peer that names addresses, for all of them together, and
+- A peer may name addresses that are as near as itself or farther. A peer connected over loopback may name
+  loopback addresses; a peer on a private network, those of private networks; a peer on the internet, public
+  ones.
+- No peer may name multicast, unspecified or reserved addresses, nor host names, which a resolver could turn
+  into any address.
+- Dials on the word of others have a budget: for each peer that names addresses, for all of them together, and
   for each address and port.
 
 The time is an argument. Every table is bounded.
@@ -29,7 +29,7 @@ minute."""
 DOOR_BURST, DOOR_RATE = 4.0, 1 / 15
 """Dials of one address and port, whatever peer id it is named with."""
 HOST_BURST, HOST_RATE = 16.0, 0.5
-"""Dials of all ports of one address, if it is not loopback."""
+"""Dials of all ports of one IP address, if it is not loopback."""
 MAX_BUCKETS = 2048
 """Peers and addresses whose budget is remembered."""
 MAX_HEARD = 4096
@@ -103,8 +103,8 @@ class Hearsay:
                 self._heard.popitem(last=False)
 
     def teller(self, addr: str) -> tuple[Reach, str]:
-        """The peer that named an address, and its reach. An address that nobody is known to have named counts
-        as named from afar."""
+        """The peer that named an address, and its reach. If no peer is known to have named it, it counts as
+        named from afar."""
         return self._heard.get(transport_of(addr), (Reach.PUBLIC, ""))
 
 

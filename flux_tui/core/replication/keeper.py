@@ -11,8 +11,9 @@
   was wanted or accepted a short while ago does not make room for a new one; when the quota is lowered, it
   does.
 - Only the origin that asked for a replica can release it. The keeper tells the origin when it has begun, when
-  it has all of it, when it drops it, whenever a stream to that origin opens, and from time to time. So
-  nothing depends on one message, and an origin that does not need the replica any more releases it again.
+  it has all of it, and when it drops it. It repeats this whenever a stream to that origin opens, and from
+  time to time. So nothing depends on one message, and an origin that does not need the replica any more
+  releases it again.
 """
 
 from collections.abc import Iterable

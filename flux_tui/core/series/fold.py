@@ -35,8 +35,8 @@ STATE_VERSION = 9
 """Raised whenever State or the fold changes its meaning. Older checkpoints are then folded anew."""
 
 EXCUSED: tuple[LapseCause, ...] = ("refused", "unwritten", "restarted", "moved")
-"""Causes of a lapse that is not the holder's fault: it said NO in time, this node could not write the chunk,
-its stream ended when this node restarted, or this node let another holder send the chunk."""
+"""Causes of a lapse that is not the holder's fault. It said NO in time, this node could not write the chunk,
+this node restarted, or this node let another holder send the chunk."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[tuple[int, State]] = msgspec.msgpack.Decoder(tuple[int, State])

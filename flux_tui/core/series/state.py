@@ -1,9 +1,9 @@
 """The state: what a series folds to. Plain data; only fold.py and its parts change it.
 
 A state is kept small. It holds what is open (pending, leases), what is named (objects, peers) and counts of
-all the rest, but no item for each chunk that ever passed. So it can be saved as a checkpoint every few
-thousand entries, and any entry of a long series is reached with one checkpoint and a short fold. The chunk
-index (store/) knows which single chunks are here.
+all the rest. It has no item for each chunk that ever passed. So it can be saved as a checkpoint every few
+thousand entries. Any entry of a long series is reached with one checkpoint and a short fold. The chunk index
+(store/) knows which single chunks are here.
 
 Times are seconds since 1970, sizes are bytes.
 """

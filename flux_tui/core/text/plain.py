@@ -42,9 +42,9 @@ def plain(text: str) -> Plain:
     """The text on one line, with every control character and invisible character written out. Plain text is
     returned as it is.
 
-    Written out are control characters (C0, DEL, C1), line and paragraph separators, all characters without
-    width or that change the writing direction (Unicode's format characters, tags, joiners, variation
-    selectors), surrogates, and private or unassigned characters, whose width is unknown.
+    These are written out: control characters (C0, DEL, C1); line and paragraph separators; characters without
+    width, and those that change the writing direction (Unicode's format characters, tags, joiners, variation
+    selectors); surrogates; private and unassigned characters, whose width is unknown.
     """
     if text.isascii() and text.isprintable():
         return Plain(text)

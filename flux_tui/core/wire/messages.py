@@ -6,9 +6,9 @@
   forward an intent until it expires.
 
 On the wire each message is a msgpack array [tag, fields…] (codec.py). CIDs are their canonical text. That is
-23 bytes more than the binary form, but needs no conversion for a key that is looked up, logged and stored as
-text (measured: 4 µs each way, six times a chunk). Durations are seconds, never absolute times: the clocks of
-two machines need not agree.
+23 bytes more than the binary form. But a key that is looked up, logged and stored as text then needs no
+conversion (measured: 4 µs each way, six times a chunk). Durations are seconds, never absolute times: the
+clocks of two machines need not agree.
 """
 
 from typing import Annotated, Literal, TypeAlias, get_args
@@ -110,7 +110,7 @@ IntentBody: TypeAlias = Want | Have | Hold | Custom
 
 
 class Intent(_Wire, frozen=True, kw_only=True):
-    """An intent as its origin signed it."""
+    """An intent, as its origin signed it."""
 
     origin: WirePeer
     nonce: Annotated[bytes, msgspec.Meta(min_length=8, max_length=16)]

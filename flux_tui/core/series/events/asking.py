@@ -45,7 +45,7 @@ class WentDormant(EventBase, tag="went_dormant", frozen=True, kw_only=True):
 
 
 class RetrySet(EventBase, tag="retry_set", frozen=True, kw_only=True):
-    """The time of the next push changed because of an answer or a failure."""
+    """The time of the next push changed; `cause` says why."""
 
     cids: tuple[Cid, ...]
     next_push_at: float
