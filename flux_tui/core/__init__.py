@@ -16,6 +16,6 @@ Rooms, from the ground up. Each room imports only the rooms above it in this lis
     replication/                replicas: the origin's half, the keeper's half
     sharing, machine            what the user shares; the machine that puts it all together
 
-Time, randomness, keys and what the store holds are arguments. All of it can run in virtual time, with a
+Time, randomness, keys and what the store has are arguments. All of it can run in virtual time, with a
 thousand nodes in one process.
 """

@@ -1,6 +1,6 @@
 """CIDs, peer ids, and their short forms for people.
 
-A CID is kept as its canonical text (CIDv1, base32, lower case). A person pastes this form, JSON prints it,
+A CID is stored as its canonical text (CIDv1, base32, lower case). A person pastes this form, JSON prints it,
 and dict keys need it. The wire and the chunk index carry its 36 bytes. The two block codecs of UnixFS (raw,
 dag-pb) with sha2-256 are supported. Anything else is refused with a sentence that says what was wrong.
 

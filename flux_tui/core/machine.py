@@ -2,7 +2,7 @@
 
     events, effects = machine.handle(input, now)
 
-It is pure: the clock, the random numbers and what the store holds are arguments. The caller makes the events
+It is pure: the clock, the random numbers and what the store has are arguments. The caller makes the events
 durable, then runs the effects, and passes their results back as inputs. It also calls again when
 `next_deadline()` has passed. The same machine runs a real node and a thousand simulated ones.
 
@@ -39,7 +39,7 @@ from flux_tui.core.wire import messages as msg
 MAX_FAULTS = 2
 """Chunks with wrong bytes after which a peer is dropped: one may be a bad disk, two are not."""
 MAX_TEXT = 512
-"""Characters that are kept of a peer's text."""
+"""Characters of a peer's text that are stored."""
 UNKNOWN = "unknown"
 """The key for reports about messages of kinds that this version does not know."""
 CLOCK = "clock"

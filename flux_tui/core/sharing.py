@@ -100,7 +100,7 @@ class Sharing:
         self.keeper.became_whole(added.root)
 
     def ended(self, ended: AddEnded) -> None:
-        """A path was not read to its end: what came of it is not kept."""
+        """A path was not read to its end: what came of it is removed."""
         self._forget((ended.path, ended.by))
         if ended.text is None:
             self.ledger.emit(ev.AddCancelled(path=ended.path, by=ended.by))

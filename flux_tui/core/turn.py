@@ -16,7 +16,7 @@ from flux_tui.core.series.state import State
 
 
 class Holdings(Protocol):
-    """What the store holds. Like the clock, it is an argument of the core."""
+    """What the store has. Like the clock, it is an argument of the core."""
 
     def size_of(self, cid: Cid) -> int | None:
         """Bytes of a chunk that is in the store; None if it is not."""

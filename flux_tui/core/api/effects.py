@@ -63,7 +63,7 @@ class ChunkCorrupt(_Input, frozen=True):
 
 
 class ChunkSkipped(_Input, frozen=True):
-    """A chunk's header came that `Machine.accepts` refused. Its bytes were not kept."""
+    """A chunk's header came that `Machine.accepts` refused. Its bytes were discarded."""
 
     peer: PeerId
     cid: Cid
@@ -216,8 +216,8 @@ class Finished(_Input, frozen=True):
 
 
 class FinishFailed(_Input, frozen=True):
-    """A tree cannot be at its path. This was found when it was begun or when it was whole. Its bytes are
-    kept."""
+    """A tree cannot be at its path. This was found when it was begun or when it was whole. Its bytes stay in
+    the store."""
 
     root: Cid
     text: str
@@ -479,7 +479,7 @@ class FinishTree(_Effect, frozen=True):
 
 
 class DropTree(_Effect, frozen=True):
-    """An object is no longer wanted. What came of it is kept for later."""
+    """An object is no longer wanted. What came of it stays in the store."""
 
     root: Cid
 

@@ -24,7 +24,7 @@ RAW, DIRECTORY, FILE, METADATA, SYMLINK, HAMT_SHARD = range(6)
 MURMUR3_X64_64 = 0x22
 """The multihash code for the hash of names. It stands in each node of a HAMT."""
 MAX_LINKS = 16_384
-"""Links in one node. A 2 MiB block holds at most about 40,000 of the smallest ones."""
+"""Links in one node. A 2 MiB block can have at most about 40,000 of the smallest ones."""
 _MAX_UINT64 = (1 << 64) - 1
 _MODE_BITS = 0o7777
 """Bits of a mode that have a meaning. The others are reserved and masked off."""

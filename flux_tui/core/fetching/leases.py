@@ -1,6 +1,6 @@
 """Leases: which chunk is granted to which holder, and until when.
 
-Leases are kept per grant, not per chunk. The chunks of one pushed grant lapse together, and one heap entry
+Leases are grouped by grant, not by chunk. The chunks of one pushed grant lapse together, and one heap entry
 watches all of them. A chunk has one lease. When it is overdue and nothing else is left to be granted, it may
 have a second lease, its hedge. The first copy that comes ends both leases.
 """
@@ -155,7 +155,7 @@ class Leases:
         return [batch for batch in _passed(self._deadlines, _lapsed, now) if batch.chunks]
 
     def falling_due(self, now: float) -> list[Batch]:
-        """Batches that become overdue now. Each is returned once, and kept in `overdue`."""
+        """Batches that become overdue now. Each is returned once, and stays in `overdue`."""
         late = [batch for batch in _passed(self._dues, _came, now) if batch.chunks and not batch.hedge]
         self.overdue.update((id(batch), batch) for batch in late)
         return late

@@ -67,11 +67,11 @@ MAX_UNASKED = 8
 DIAL_BURST, DIAL_RATE = 16.0, 1.0
 """Dials of strangers' return addresses, at once and per second in the long run."""
 UNTIMELY_BURST, UNTIMELY_RATE = 4.0, 0.1
-"""The same for intents that seem to be old: any node that kept them can push them again."""
+"""The same for intents that seem to be old: any node that stored them can push them again."""
 DIALS_SECONDS = 60.0
 """Seconds between two entries which say that this budget is spent."""
 MAX_REPORTS = 512
-"""Peers and faults whose next entry is held back."""
+"""Peers and faults whose next entry is delayed."""
 
 ENTRY_BYTES, CID_BYTES = 72, 61
 """Bytes that an entry is assumed to cost, and a CID in it."""
@@ -284,7 +284,7 @@ class Admission:
         return 0
 
     def held_back(self, peer: PeerId) -> list[Repeated]:
-        """Take what was held back about one peer, to write it now."""
+        """Take the delayed reports about one peer, to write them now."""
         found: list[Repeated] = []
         for (who, fault), report in self._reports.items():
             if who == peer and report.count:
@@ -293,7 +293,7 @@ class Admission:
         return found
 
     def due(self, now: float) -> list[Repeated]:
-        """Take what was held back for long enough."""
+        """Take the reports that were delayed for long enough."""
         found: list[Repeated] = []
         while self._reports:
             key, report = next(iter(self._reports.items()))
@@ -306,7 +306,7 @@ class Admission:
         return found
 
     def next_deadline(self) -> float:
-        """When `due` has something; infinity if nothing is held back."""
+        """When `due` has something; infinity if no report is delayed."""
         return min((r.due for r in self._reports.values() if r.count), default=float("inf"))
 
     def _purse(self, peer: PeerId, now: float) -> _Purse:

@@ -1,6 +1,6 @@
 """The state: what a series folds to. Plain data; only fold.py and its parts change it.
 
-A state is kept small. It holds what is open (pending, leases), what is named (objects, peers) and counts of
+A state is small. It contains what is open (pending, leases), what is named (objects, peers) and counts of
 all the rest. It has no item for each chunk that ever passed. So it can be saved as a checkpoint every few
 thousand entries. Any entry of a long series is reached with one checkpoint and a short fold. The chunk index
 (store/) knows which single chunks are here.
@@ -20,7 +20,7 @@ from flux_tui.core.series.policy import Policy
 MAX_PEERS = 1024
 """Peers in a state. Those that have been gone longest are forgotten first, so strangers cannot fill it."""
 RECENT_SECONDS = 120
-"""Seconds of throughput that are kept for the gauges, one bucket each."""
+"""Seconds of throughput that are remembered for the gauges, one bucket each."""
 
 
 class No(msgspec.Struct):
@@ -84,7 +84,7 @@ class Pending(msgspec.Struct):
 
 
 class ObjectState(msgspec.Struct):
-    """A file or folder: shared from here, wanted here, or held here for others."""
+    """A file or folder: shared from here, wanted here, or kept here for others."""
 
     root: Cid
     origin: Literal["added", "wanted", "held"]

@@ -61,7 +61,7 @@ nothing."""
 MAX_LOOKS = 8
 """Chunks that are looked up for a want that is not admitted."""
 MAX_OWED, OWED_SECONDS = 64, 30.0
-"""Peers that this node has an answer for but no stream to, and the seconds for which an answer is kept."""
+"""Peers that this node has an answer for but no stream to, and the seconds for which an answer is stored."""
 
 
 class Responder:
@@ -88,7 +88,7 @@ class Responder:
         self.connected: dict[PeerId, None] = {}
         self._seen: dict[tuple[PeerId, bytes], None] = {}
         self._owed: dict[PeerId, tuple[float, list[Message], int]] = {}
-        """By peer: until when the answers are kept, the answers, and how many of its addresses are tried
+        """By peer: until when the answers are stored, the answers, and how many of its addresses are tried
         after the first one."""
         self._uplink: float = FIRST_UPLINK
         self._busy_since: float | None = None
@@ -186,7 +186,7 @@ class Responder:
         return peer in self._told_yes
 
     def next_deadline(self) -> float:
-        """When `on_time` has something to do; infinity if the limits hold nothing back."""
+        """When `on_time` has something to do; infinity if the limits delay nothing."""
         return self.uplink.next_deadline(self.ledger.now)
 
     def on_time(self) -> None:
@@ -281,7 +281,7 @@ class Responder:
         self.ledger.do(Broadcast(body=Have(root=root, name=name, size=size), peers=peers, gossip=True))
 
     def peer_up(self, peer: PeerId) -> None:
-        """A stream to a peer is open: push the answers that are kept for it."""
+        """A stream to a peer is open: push the answers that are stored for it."""
         self.connected[peer] = None
         expires, messages, more = self._owed.pop(peer, (0.0, [], 0))
         self.admission.was_it(more, self.ledger.now)

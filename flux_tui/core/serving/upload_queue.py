@@ -30,7 +30,7 @@ class Queue:
 
     def __init__(self, policy: Policy, now: float) -> None:
         self.waiting: OrderedDict[Cid, int] = OrderedDict()
-        """Granted chunks that a limit holds back, with their sizes in bytes."""
+        """Granted chunks that a limit delays, with their sizes in bytes."""
         self.leaving: dict[Cid, int] = {}
         """Chunks that are released but not written yet."""
         self.size = 0
@@ -54,9 +54,9 @@ class Uplink:
         self.queues: dict[PeerId, Queue] = {}
         """The queues of the peers that are being served."""
         self._resting: OrderedDict[PeerId, Queue] = OrderedDict()
-        """Empty queues. They are kept because their buckets remember what was sent."""
+        """Empty queues. They are remembered because their buckets remember what was sent."""
         self._turns: OrderedDict[PeerId, None] = OrderedDict()
-        """Peers with chunks that are held back, the next peer first."""
+        """Peers with chunks that are delayed, the next peer first."""
         self.size = 0
         """Bytes in all queues, which are sent before a new peer's chunks."""
         self._waiting_size = 0
@@ -134,7 +134,7 @@ class Uplink:
         return released
 
     def next_deadline(self, now: float) -> float:
-        """When `due` has chunks; infinity if nothing is held back."""
+        """When `due` has chunks; infinity if nothing is delayed."""
         if not self._turns:
             return float("inf")
         peers = (self.queues[peer] for peer in self._turns)

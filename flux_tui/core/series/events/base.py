@@ -8,7 +8,7 @@ class EventBase(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=F
 
 
 class Unknown(EventBase, tag="unknown", frozen=True, kw_only=True):
-    """An entry that a newer version wrote. It is kept and shown, and the fold ignores it."""
+    """An entry that a newer version wrote. It is stored and shown, and the fold ignores it."""
 
     kind: str
     body: bytes
