@@ -1,4 +1,4 @@
-"""However `get` is ended, the node does not go on by itself, and nothing empty is left; unless it was told to go on."""
+"""However `get` ends, the node does not go on by itself, unless it was told to. No empty file or folder is left."""
 
 import io
 import os
@@ -32,7 +32,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def get(home: Path, root: Cid, out: Path, *flags: str, **how: Any) -> "subprocess.Popen[bytes]":
-    """Begun, and waiting for peers."""
+    """Start a `get`, and wait until it waits for peers."""
     process = subprocess.Popen(
         [sys.executable, "-m", "flux_tui", "get", root, "-o", str(out), "--home", str(home), *flags],
         stderr=subprocess.PIPE, **how,
@@ -47,7 +47,7 @@ def part(out: Path) -> list[Path]:
 
 @pytest.mark.parametrize("root", [FILE, FOLDER], ids=["file", "folder"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_takes_the_want_back(home: Path, tmp_path: Path, number: signal.Signals, root: Cid) -> None:
+def test_a_signal_cancels_the_want(home: Path, tmp_path: Path, number: signal.Signals, root: Cid) -> None:
     process = get(home, root, tmp_path / "x")
     process.send_signal(number)
     process.send_signal(number)  # as `timeout` does: to the command, and to its group
@@ -58,7 +58,7 @@ def test_a_signal_takes_the_want_back(home: Path, tmp_path: Path, number: signal
     wait_for(lambda: not part(tmp_path / "x"))
 
 
-def test_a_reader_that_has_had_enough_takes_the_want_back(home: Path, tmp_path: Path) -> None:
+def test_a_closed_pipe_cancels_the_want(home: Path, tmp_path: Path) -> None:
     """`flux-tui get --json … | head -1`"""
     with get(home, FILE, tmp_path / "x", "--json", stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -69,7 +69,7 @@ def test_a_reader_that_has_had_enough_takes_the_want_back(home: Path, tmp_path: 
     wait_for(lambda: not part(tmp_path / "x"))
 
 
-def test_the_node_goes_on_if_it_is_told_to_or_if_it_did_before(home: Path, tmp_path: Path) -> None:
+def test_the_node_goes_on_if_told_to_or_if_it_wanted_it_before(home: Path, tmp_path: Path) -> None:
     for flags, words in (
         (["--go-on"], "The node goes on: "),
         ([], "It was wanted before, so the node goes on: "),
@@ -82,7 +82,7 @@ def test_the_node_goes_on_if_it_is_told_to_or_if_it_did_before(home: Path, tmp_p
         assert said.decode().endswith(f"{words}`flux-tui cancel {FILE}` ends that.\n")
         assert process.returncode == 143
         assert [pending["cid"] for pending in state(home)["pending"]] == [FILE]
-    # Wanted at another place, it leaves nothing empty at the first one.
+    # A want for another place leaves nothing empty at the first one.
     Home(home).push(cmd.Get(FILE, str(tmp_path / "y")))
     wait_for(lambda: [path.name.startswith(".y.") for path in part(tmp_path / "y")] == [True])
     flux("cancel", FILE, home=home)
@@ -92,13 +92,13 @@ def test_the_node_goes_on_if_it_is_told_to_or_if_it_did_before(home: Path, tmp_p
 # ── signals ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_signal_unwinds_what_was_being_done(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_unwinds_the_running_command(monkeypatch: pytest.MonkeyPatch) -> None:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Ended) as ended, ended_by_signals():
         try:
             os.kill(os.getpid(), signal.SIGTERM)
         finally:
-            os.kill(os.getpid(), signal.SIGHUP)  # while it unwinds: it is the same end
+            os.kill(os.getpid(), signal.SIGHUP)  # a second signal while it unwinds: the end is the same
     assert ended.value.number == signal.SIGTERM
     assert signals.end_status(ended.value) == 143
     assert signal.getsignal(signal.SIGTERM) is before
@@ -107,7 +107,7 @@ def test_a_signal_unwinds_what_was_being_done(monkeypatch: pytest.MonkeyPatch) -
         try:
             os.kill(os.getpid(), signal.SIGTERM)
         finally:
-            os.kill(os.getpid(), signal.SIGINT)  # a while after: what unwinds it takes too long
+            os.kill(os.getpid(), signal.SIGINT)  # a while later: unwinding takes too long
     assert again.value.number == signal.SIGINT
 
 
@@ -121,7 +121,7 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_beside_the_main_thread_there_are_no_signals() -> None:
+def test_signals_are_not_handled_outside_the_main_thread() -> None:
     ran: list[bool] = []
 
     def body() -> None:
@@ -135,7 +135,7 @@ def test_beside_the_main_thread_there_are_no_signals() -> None:
 
 
 @pytest.mark.parametrize("ignored", [False, True], ids=["heard", "nohup"])
-def test_a_hang_up_ends_a_node_in_order_unless_it_is_ignored(tmp_path: Path, ignored: bool) -> None:
+def test_a_hangup_stops_a_node_in_order_unless_it_is_ignored(tmp_path: Path, ignored: bool) -> None:
     node = Node(tmp_path / "home")
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN) if ignored else None
     try:
@@ -185,7 +185,7 @@ def test_many_cids_are_pushed_in_parts(monkeypatch: pytest.MonkeyPatch, tmp_path
         (b"b" * 3000, "there is more than 2.0 KiB on standard input: push it in parts"),
     ],
 )
-def test_what_is_no_cid_is_one_sentence(
+def test_an_invalid_cid_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
@@ -215,7 +215,7 @@ def test_a_closed_standard_input(command: str, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the files of a process are seen in /proc")
 def test_a_node_with_all_streams_closed(tmp_path: Path) -> None:
-    """No file of its own may get the number of one, and be written to."""
+    """No file of the node may get the number of a standard stream and be written to by mistake."""
     home = tmp_path / "home"
     arguments = [sys.executable, "-m", "flux_tui", "node", "--home", str(home)]
     with subprocess.Popen(
@@ -239,7 +239,7 @@ def test_a_node_with_all_streams_closed(tmp_path: Path) -> None:
         assert process.wait(60) == 0
 
 
-def test_a_cancel_of_many_takes_no_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_cancelling_many_wants_is_quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from flux_tui.core.series import events as ev
     from flux_tui.core.series.events import Entry
     from flux_tui.core.series.fold import derive

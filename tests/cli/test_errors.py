@@ -1,4 +1,4 @@
-"""Whatever goes wrong: one clear sentence on stderr, the right exit status, nothing on stdout, no traceback."""
+"""Every error: one clear sentence on stderr, the right exit status, nothing on stdout, no traceback."""
 
 import contextlib
 import json
@@ -42,13 +42,13 @@ class Outcome(NamedTuple):
     err: str
 
     def failed(self, words: str) -> None:
-        """It gave up as it should: exit status 1, and one sentence that has these words (a pattern)."""
+        """Check a failure: exit status 1, and one sentence that matches a pattern."""
         assert "Traceback" not in self.err
         assert re.fullmatch(rf"flux-tui: .*({words}).*\n", self.err), self.err
         assert (self.status, self.out) == (1, "")
 
     def misused(self, words: str) -> None:
-        """It was called in a way that it does not know: exit status 2, and what is wrong with it."""
+        """Check wrong usage: exit status 2, and a message."""
         assert "Traceback" not in self.err
         assert re.search(rf"^Error: .*({words})", self.err, re.MULTILINE), self.err
         assert (self.status, self.out) == (2, "")
@@ -64,7 +64,7 @@ class Command(Protocol):
 
 @pytest.fixture
 def here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
-    """Run a command in this process, as the program does: what it prints, and its exit status."""
+    """Run a command in this process, as the program does. Return its output and exit status."""
     monkeypatch.setenv("FLUX_TUI_HOME", str(tmp_path / "default"))
     monkeypatch.chdir(tmp_path)
 
@@ -77,13 +77,13 @@ def here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tm
 
 
 def process(*arguments: str | Path, home: Path) -> Outcome:
-    """Run a command as a process of its own."""
+    """Run a command in a new process."""
     result = flux(*map(str, arguments), home=home, check=False)
     return Outcome(result.returncode, result.stdout, result.stderr)
 
 
 def write(home: Path, *events: Event) -> Home:
-    """A home with these entries; no node ever ran in it."""
+    """Make a home with these entries, in which no node ever ran."""
     store = Store.open(home)
     store.commit([(1_700_000_000.0 + number, event) for number, event in enumerate(events)])
     store.close()
@@ -119,7 +119,7 @@ NO_CID = {
 
 @pytest.mark.parametrize("text", NO_CID)
 @pytest.mark.parametrize("command", ["get", "want", "cancel", "retry"])
-def test_a_cid_that_is_none(here: Command, home: Path, command: str, text: str) -> None:
+def test_an_invalid_cid(here: Command, home: Path, command: str, text: str) -> None:
     here(command, text, home=home).failed(NO_CID[text])
 
 
@@ -161,11 +161,11 @@ def test_a_ticket_of_something_else(here: Command) -> None:
         ("/ip4/127.0.0.1/tcp/1/p2p/me", "“me” is no peer id: expected something like 12D3KooW…"),
     ],
 )
-def test_an_address_that_is_none(here: Command, addr: str, words: str) -> None:
+def test_an_invalid_address(here: Command, addr: str, words: str) -> None:
     here("join", addr).failed(words)
 
 
-def test_an_entry_or_a_kind_that_there_is_not(here: Command, home: Path) -> None:
+def test_an_unknown_entry_or_kind(here: Command, home: Path) -> None:
     here("state", "--at", "7", home=home).failed("there is no entry 7: the series ends with 6")
     for start in ("8", "99999"):
         here("series", "--from", start, home=home).failed(
@@ -180,7 +180,7 @@ def test_an_entry_or_a_kind_that_there_is_not(here: Command, home: Path) -> None
 # ── files ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_adding_what_is_not_there(here: Command, tmp_path: Path) -> None:
+def test_adding_a_missing_file(here: Command, tmp_path: Path) -> None:
     (tmp_path / "dangling").symlink_to("nothing")
     (tmp_path / "file").touch()
     for name in ("none", "dangling", "file/below"):
@@ -189,7 +189,7 @@ def test_adding_what_is_not_there(here: Command, tmp_path: Path) -> None:
     assert not (tmp_path / "default").exists()
 
 
-def test_adding_what_cannot_be_added(here: Command, tmp_path: Path) -> None:
+def test_adding_a_path_that_cannot_be_shared(here: Command, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     here("add", tmp_path / "pipe").failed("pipe is neither a file nor a folder, so it cannot be shared")
     here("add", "x" * 300).failed("x cannot be used: file name too long")
@@ -202,7 +202,7 @@ def test_adding_what_cannot_be_added(here: Command, tmp_path: Path) -> None:
         )
 
 
-def test_adding_what_may_not_be_read(here: Command, tmp_path: Path) -> None:
+def test_adding_an_unreadable_file(here: Command, tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "file").touch()
     (tmp_path / "sub" / "file").chmod(0)
@@ -215,7 +215,7 @@ def test_adding_what_may_not_be_read(here: Command, tmp_path: Path) -> None:
         (tmp_path / "sub").chmod(0o700)
 
 
-def test_getting_to_where_it_cannot_be(here: Command, tmp_path: Path) -> None:
+def test_get_to_an_impossible_path(here: Command, tmp_path: Path) -> None:
     (tmp_path / "film.mkv").write_text("mine")
     here("get", TICKET).failed("film.mkv exists already: choose another name with -o")
     here("get", TICKET, "-o", tmp_path).failed("film.mkv exists already")
@@ -226,15 +226,15 @@ def test_getting_to_where_it_cannot_be(here: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["..", ".", "/", "../../..", "a/..", "\0"])
-def test_a_ticket_whose_name_leads_elsewhere(here: Command, tmp_path: Path, name: str) -> None:
-    """It names a file, never a place: what is there under the root's own name is in its way."""
+def test_a_ticket_whose_name_leads_to_another_folder(here: Command, tmp_path: Path, name: str) -> None:
+    """The ticket names a file, never a folder. A file with the root's name is in its way."""
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / CID).touch()
     ticket = format_ticket(Ticket(CID, name, 15))
     here("get", ticket, "-o", tmp_path / "here").failed(f"here/{CID} exists already")
 
 
-def test_what_others_will_not_get_of_a_folder_is_said(here: Command, tmp_path: Path) -> None:
+def test_add_reports_entries_of_a_folder_that_are_not_shared(here: Command, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     (photos / "sub").mkdir(parents=True)
     (photos / "file").write_text("x")
@@ -259,7 +259,7 @@ def test_a_folder_is_shared_under_its_own_name(here: Command, tmp_path: Path) ->
         assert (told["name"], told["path"]) == ("photos", str(tmp_path / "photos"))
 
 
-def test_exporting_to_where_it_cannot_be(here: Command, home: Path, tmp_path: Path) -> None:
+def test_export_to_an_impossible_path(here: Command, home: Path, tmp_path: Path) -> None:
     (tmp_path / "there").write_text("mine")
     here("export", tmp_path / "there", home=home).failed("there exists already: choose another name")
     here("export", tmp_path / "no" / "where", home=home).failed(
@@ -276,7 +276,7 @@ def test_exporting_to_where_it_cannot_be(here: Command, home: Path, tmp_path: Pa
         here("export", closed / "x", home=home).failed("closed/x cannot be opened")
 
 
-def test_replaying_what_is_no_series(here: Command, tmp_path: Path) -> None:
+def test_replaying_a_file_that_is_no_series(here: Command, tmp_path: Path) -> None:
     here("replay", tmp_path / "none").failed("there is no series at .*/none")
     here("replay", tmp_path).failed("there is no series at")
     (tmp_path / "text").write_text("a text that is long enough to be read as the head of a database " * 9)
@@ -304,7 +304,7 @@ STARTING: tuple[tuple[str, ...], ...] = (
 )
 
 
-def test_a_home_with_nothing_in_it(here: Command, tmp_path: Path) -> None:
+def test_an_empty_home(here: Command, tmp_path: Path) -> None:
     for command in READING:
         here(*command).failed(
             "there is nothing at .*/default yet: `flux-tui add FILE` or `flux-tui node` begins"
@@ -325,7 +325,7 @@ def test_a_home_that_is_a_file(here: Command, tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_a_home_that_may_not_be_used(here: Command, home: Path) -> None:
+def test_a_home_without_access_rights(here: Command, home: Path) -> None:
     home.parent.chmod(0o500)
     (home.parent / "file").exists()
     with without_rights():
@@ -350,7 +350,7 @@ def garbage(path: Path) -> None:
 
 
 def broken_pages(path: Path) -> None:
-    """Its head is whole; what follows is not."""
+    """Damage all pages of a database but the first."""
     size = path.stat().st_size
     with path.open("r+b") as file:
         file.seek(4096)
@@ -400,7 +400,7 @@ def test_a_database_that_cannot_be_used(
 
 
 def test_a_node_that_cannot_start_says_why(home: Path, tmp_path: Path) -> None:
-    """In the foreground; and to who had it started in the background."""
+    """It says so in the foreground, and to the command that starts it in the background."""
     newer(home / "flux.db")
     words = "was written by a newer flux-tui"
     process("node", *LISTEN, home=home).failed(words)
@@ -417,14 +417,14 @@ def test_a_node_that_cannot_start_says_why(home: Path, tmp_path: Path) -> None:
     process("node", *LISTEN, home=other).failed("the identity .* is damaged: put back a copy")
 
 
-def test_a_swarm_key_that_is_none(here: Command, tmp_path: Path) -> None:
+def test_an_invalid_swarm_key(here: Command, tmp_path: Path) -> None:
     (tmp_path / "swarm.key").write_text("secret")
     place = tmp_path / "a home"
     there = process("node", *LISTEN, "--swarm-key", tmp_path / "swarm.key", home=place)
     there.failed(
         r"the swarm key \S+swarm\.key is none: expected the lines /key/swarm/psk/1\.0\.0/ and /base16/"
     )
-    # And from a command that starts one in the background, in another folder.
+    # The same from a command that starts a node in the background, in another folder.
     told = here("want", CID, *LISTEN, "--swarm-key", "swarm.key", home=place)
     told.failed(r"the swarm key \S+swarm\.key is none")
     here("want", CID, *LISTEN, "--swarm-key", "nothing", home=place).failed(
@@ -433,7 +433,7 @@ def test_a_swarm_key_that_is_none(here: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("addr", ["/ip4/127.0.0.1/tcp/1", "relay", f"/p2p/{PEER}"])
-def test_a_relay_that_is_no_address(tmp_path: Path, addr: str) -> None:
+def test_an_invalid_relay_address(tmp_path: Path, addr: str) -> None:
     process("node", *LISTEN, "--relay", addr, home=tmp_path / "a home").failed("cannot use a relay: ")
 
 
@@ -448,14 +448,14 @@ def test_a_socket_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("addr", ["nonsense", "/ip4/127.0.0.1/tcp/99999"])
-def test_an_address_that_cannot_be_listened_at(tmp_path: Path, addr: str) -> None:
+def test_a_listen_address_that_cannot_be_used(tmp_path: Path, addr: str) -> None:
     process("node", "--no-mdns", "--listen", addr, home=tmp_path / "home").failed(re.escape(addr))
 
 
-def test_adding_while_somebody_else_adds(
+def test_adding_while_another_process_adds(
     here: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A home that is in use by who takes no commands (a node that starts, another `add`) is waited for."""
+    """`add` waits for a home that is used by a process without a command socket (a starting node, another `add`)."""
     (tmp_path / "file").write_text("x")
     home = Home(tmp_path / "home")
     stack = contextlib.ExitStack()
@@ -505,8 +505,8 @@ def test_wrong_usage(here: Command, arguments: tuple[str, ...], words: str) -> N
     here(*arguments).misused(words)
 
 
-def test_a_process_ends_as_it_is_told(tmp_path: Path) -> None:
-    """What all of the above rely on: the exit status and both streams are those of the process."""
+def test_a_process_has_the_status_and_streams_of_its_command(tmp_path: Path) -> None:
+    """The tests above rely on this: the exit status and both streams are those of the process."""
     process("teleport", home=tmp_path).misused("No such command 'teleport'")
     process("state", home=tmp_path / "none").failed("there is nothing at")
     assert process("--version", home=tmp_path).out.startswith("flux-tui, version ")
@@ -539,7 +539,7 @@ flux after add --json "$file"
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="a disk of one's own needs unshare (Linux)")
 def test_a_full_disk(tmp_path: Path) -> None:
-    """Each command says so; what was there can be read; once there is room, all goes on."""
+    """Each command says so. Old entries can be read. Once there is room, everything works again."""
     for folder in ("disk", "told"):
         (tmp_path / folder).mkdir()
     (tmp_path / "file").write_text("x")
@@ -568,10 +568,10 @@ def test_a_full_disk(tmp_path: Path) -> None:
     assert json.loads(told("after").done())["root"] == raw_cid(b"x")
 
 
-def test_a_full_disk_in_the_middle(
+def test_a_disk_that_fills_up_during_a_command(
     here: Command, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same wherever it runs: a database that may not grow."""
+    """The same in any place: a database that may not grow."""
     (tmp_path / "tree").mkdir()
     for number in range(500):
         (tmp_path / "tree" / f"{number}").write_text(f"{number}" * 100)
@@ -598,7 +598,7 @@ def test_a_full_disk_in_the_middle(
 
 @pytest.fixture(scope="module")
 def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """More entries than fit into a pipe."""
+    """Make a home with more entries than fit into a pipe."""
     folder = tmp_path_factory.mktemp("long")
     return write(folder / "home", *(ev.NodeStopped(reason="x" * 100) for _ in range(3000))).path
 
@@ -610,7 +610,7 @@ def start(*arguments: str, home: Path, **how: Any) -> "subprocess.Popen[bytes]":
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)])
-def test_a_reader_that_has_had_enough(long: Path, flags: tuple[str, ...]) -> None:
+def test_a_pipe_closed_by_its_reader(long: Path, flags: tuple[str, ...]) -> None:
     """`flux-tui series | head -1`"""
     with start("series", *flags, home=long, stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None
@@ -621,7 +621,7 @@ def test_a_reader_that_has_had_enough(long: Path, flags: tuple[str, ...]) -> Non
 
 
 @pytest.mark.parametrize("arguments", [("state",), ("state", "--json"), ("--help",), ("add", "--help")])
-def test_a_reader_that_is_gone_already(home: Path, arguments: tuple[str, ...]) -> None:
+def test_a_pipe_whose_reader_is_gone_already(home: Path, arguments: tuple[str, ...]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     before = ("--home", str(home)) if arguments == ("--help",) else arguments
@@ -643,7 +643,7 @@ def test_output_that_cannot_be_written(home: Path, arguments: tuple[str, ...]) -
     )
 
 
-def test_no_output_at_all(home: Path) -> None:
+def test_closed_standard_output(home: Path) -> None:
     script = 'exec "$@" >&-'
     result = subprocess.run(
         ["sh", "-c", script, "sh", sys.executable, "-m", "flux_tui", "state", "--json", "--home", str(home)],
@@ -652,7 +652,7 @@ def test_no_output_at_all(home: Path) -> None:
     assert (result.returncode, result.stderr) == (0, b"")
 
 
-def test_a_terminal_that_has_few_letters(tmp_path: Path) -> None:
+def test_a_terminal_with_a_small_character_set(tmp_path: Path) -> None:
     home = write(tmp_path / "home", ev.Requested(cid=CID, name="fünf 日本")).path
     few = os.environ | {"PYTHONIOENCODING": "latin-1"}
     with start("series", home=home, stdout=subprocess.PIPE, env=few) as writer:
@@ -664,7 +664,7 @@ def test_a_terminal_that_has_few_letters(tmp_path: Path) -> None:
     assert json.loads(out)["name"] == "fünf 日本"
 
 
-def test_names_from_elsewhere_do_not_steer_the_terminal(
+def test_names_from_peers_do_not_control_the_terminal(
     here: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
@@ -687,7 +687,7 @@ def test_names_from_elsewhere_do_not_steer_the_terminal(
 
 
 def numbers(outcome: Outcome) -> list[int]:
-    """Of the entries; and that every line of `--json` is one object."""
+    """Return the numbers of the entries, after a check that every line of `--json` is one object."""
     return [json.loads(line)["seq"] for line in outcome.done().splitlines()]
 
 
@@ -741,7 +741,7 @@ def test_the_home_may_be_named_in_three_ways(
     here("state", home=home / "other").failed("there is nothing at .*/home/other yet")
 
 
-def test_what_programs_read_of_an_added_file(here: Command, tmp_path: Path) -> None:
+def test_the_json_of_an_added_file(here: Command, tmp_path: Path) -> None:
     (tmp_path / "fünf").write_text("x")
     (tmp_path / "six").write_text("y")
     outcome = here("add", "--json", tmp_path / "fünf", tmp_path / "six")
@@ -757,7 +757,7 @@ def test_what_programs_read_of_an_added_file(here: Command, tmp_path: Path) -> N
     assert told.err.startswith("six: 1 B in 1 chunk\n")
 
 
-def test_what_is_here_already_is_not_fetched_again(here: Command, tmp_path: Path) -> None:
+def test_a_file_that_is_already_here_is_not_fetched_again(here: Command, tmp_path: Path) -> None:
     (tmp_path / "film.mkv").write_bytes(bytes(15))
     home = write(
         tmp_path / "home",
@@ -778,7 +778,7 @@ def test_what_is_here_already_is_not_fetched_again(here: Command, tmp_path: Path
 
 
 class Lines:
-    """What a process prints, line by line, each within a bound."""
+    """Reads the lines that a process prints, each within a time limit."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         assert process.stdout is not None
@@ -815,14 +815,14 @@ def test_following_the_series_until_interrupted(home: Path) -> None:
 
 @contextmanager
 def nobody() -> Iterator[str]:
-    """An address where nobody listens, for as long as this lasts."""
+    """An address where nobody listens, while this context lasts."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"/ip4/127.0.0.1/tcp/{taken.getsockname()[1]}/p2p/{PEER}"
 
 
-def test_a_holder_that_cannot_be_dialled_and_an_interrupt(tmp_path: Path) -> None:
-    """`get` waits and says for what; the series says why; Ctrl-C ends it with 130, and the want with it."""
+def test_get_from_an_unreachable_holder_waits_until_interrupted(tmp_path: Path) -> None:
+    """`get` waits and says for what. The series says why. Ctrl-C ends it with 130, and cancels the want."""
     home, root = tmp_path / "home", dag_cid(b"nobody has this either")
     with nobody() as addr:
         ticket = format_ticket(Ticket(Cid(root), "film.mkv", 15, (addr,)))
@@ -864,7 +864,7 @@ def test_a_holder_that_cannot_be_dialled_and_an_interrupt(tmp_path: Path) -> Non
 def test_a_ticket_for_more_than_the_disk_has_room_for(
     here: Command, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody can be asked: a script hears a sentence, and no node is started for it."""
+    """There is no person to ask. A script gets one sentence, and no node is started."""
     large = format_ticket(Ticket(CID, "film.mkv", 1 << 52))
     here("get", large, "-o", tmp_path / "film.mkv", home=home).failed(
         "there is no room: .* may be written to the disk of .*, which keeps 256 MiB free"

@@ -1,4 +1,4 @@
-"""The options of a node: what is given to a command is what a node that it starts is given."""
+"""The options of a node: a node that a command starts gets the options of that command."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ from tests.core.samples import PEER
 
 
 def parsed(*arguments: str) -> dict[str, Any]:
-    """The options as a command gets them."""
+    """Return the options as a command gets them."""
 
     @click.command()
     @node_options
@@ -32,7 +32,7 @@ def parsed(*arguments: str) -> dict[str, Any]:
     return found
 
 
-def test_every_option_gets_through_to_the_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_option_reaches_the_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     given = parsed(
         "--listen", "/a", "--listen", "/b", "--join", "/c", "--no-mdns", "--swarm-key", "swarm.key",
@@ -88,14 +88,14 @@ TAKES: dict[str, frozenset[str]] = {
     "limit": LIMIT | {"--home"}, "replay": frozenset({"--home", "--mask"}),
     "demo": frozenset(), "completion": frozenset(),
 }  # fmt: skip
-"""What each command takes; all others take --home alone."""
+"""The options that each command takes. All other commands take --home alone."""
 NEEDS = {"get": ["x"], "want": ["x"], "hold": ["x"], "join": ["x"], "add": ["x"], "release": ["x"], "cancel": ["x"],
          "rm": ["x"], "replay": ["x"], "export": ["x"], "completion": ["bash"]}  # fmt: skip
-"""The arguments without which a command is wrong usage."""
+"""The required arguments of each command."""
 
 
 def called(monkeypatch: pytest.MonkeyPatch, name: str, before: list[str], after: list[str]) -> dict[str, Any]:
-    """What a command is called with. Raises click.UsageError."""
+    """Return the parameters that a command is called with. Raise click.UsageError."""
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
     found: list[dict[str, Any]] = []
@@ -122,7 +122,7 @@ def test_an_option_before_a_command_means_what_it_means_after_it_or_is_refused(
             after = called(monkeypatch, name, [], given)
             assert after != without
             assert called(monkeypatch, name, given, []) == after
-            if len(given) > 1:  # none of them is lost where they stand in both places
+            if len(given) > 1:  # none of them is lost if they are in both places
                 assert called(monkeypatch, name, given[:1], given[1:]) == after
             if len(values) == 1 and after[option[2:].replace("-", "_")] != values:
                 other = [f"{option}=/x"] if option in ("--home", "--swarm-key") else given
@@ -136,7 +136,7 @@ def test_an_option_before_a_command_means_what_it_means_after_it_or_is_refused(
                 called(monkeypatch, name, [], given)
 
 
-def test_a_recording_in_a_browser_has_no_node(capsys: pytest.CaptureFixture[str]) -> None:
+def test_web_refuses_node_options_for_a_recording(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--swarm-key", "key", "web", "evening.flux", "--port", "0"]) == 2
     assert "a recording has no node, so --swarm-key says nothing to it" in capsys.readouterr().err
 
@@ -165,7 +165,7 @@ STARTED = ["--listen", "/a", "--listen", "/b", "--no-mdns", "--swarm-key", "/key
         ["--relay", "/r"],
     ],
 )
-def test_a_flag_that_a_running_node_has_is_nothing_new(
+def test_a_flag_that_a_running_node_has_is_accepted(
     flags: list[str], tmp_path: Path, pushed: list[Any]
 ) -> None:
     home = Home(tmp_path)
@@ -187,7 +187,7 @@ def test_a_flag_that_a_running_node_has_is_nothing_new(
 def test_a_flag_that_a_running_node_lacks_is_refused(
     flags: list[str], words: str, tmp_path: Path, pushed: list[Any]
 ) -> None:
-    """A node that is not private must not be taken for one."""
+    """A person must not take a public node for a private one."""
     home = Home(tmp_path)
     home.remember_flags(STARTED)
     sentence = f"the node of {tmp_path} runs already, and without {words}: stop it first"
@@ -196,7 +196,7 @@ def test_a_flag_that_a_running_node_lacks_is_refused(
     assert pushed == []
 
 
-def test_what_can_be_changed_while_a_node_runs_is_changed(tmp_path: Path, pushed: list[Any]) -> None:
+def test_options_that_can_change_are_changed_in_a_running_node(tmp_path: Path, pushed: list[Any]) -> None:
     home = Home(tmp_path)
     apply_to_running(home, ["--join", "/c", "--upload-limit", "2MB/s", "--deny", PEER, "--max-uploads", "3"])
     change = PolicyChange(upload_limit=2_000_000, deny=(PeerId(PEER),), max_uploads=3)
@@ -216,8 +216,8 @@ def test_join_takes_its_option_too(
     assert given == [["--no-mdns"]]
 
 
-def test_a_private_swarm_is_not_left_by_a_flag_in_the_wrong_place(tmp_path: Path) -> None:
-    """The whole way: a node that is started with its key before the command, and one that runs without it."""
+def test_a_swarm_key_before_the_command_is_not_lost(tmp_path: Path) -> None:
+    """The whole way: a node is started with its key before the command, and another runs without a key."""
     key, home = tmp_path / "swarm.key", tmp_path / "home"
     key.write_text("/key/swarm/psk/1.0.0/\n/base16/\n" + "0" * 64 + "\n")
     cid = raw_cid(b"nobody has this")

@@ -1,4 +1,4 @@
-"""What the commands write: nothing that anybody else wrote reaches a terminal as it is."""
+"""The output of the commands: text of others never reaches a terminal unchanged."""
 
 import io
 import json
@@ -29,25 +29,25 @@ CID = raw_cid(b"x")
 
 
 def is_plain(text: str) -> bool:
-    """Whether it consists of lines that can be shown."""
+    """Return whether a text consists of lines of visible characters."""
     return plain_lines(*text.split("\n")) == text
 
 
-def test_words_are_plain(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_for_people_is_plain(capsys: pytest.CaptureFixture[str]) -> None:
     output.say(f"one {STEERS}\n")
     output.tell(STEERS)
     found = capsys.readouterr()
     assert (found.err, found.out) == (f"one {SHOWN}\\n\n", f"{SHOWN}\n")
 
 
-def test_json_is_exact_and_of_letters_that_steer_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_exact_and_has_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     output.print_json({"name": STEERS})
     out = capsys.readouterr().out
     assert json.loads(out) == {"name": STEERS}
     assert is_plain(out)
 
 
-def test_a_path_is_exact_on_a_pipe_and_words_on_a_terminal(tmp_path: Path) -> None:
+def test_a_path_is_exact_on_a_pipe_and_plain_on_a_terminal(tmp_path: Path) -> None:
     name = "a\x1b]0;OWNED\x07b"
     program = [sys.executable, "-c", f"from flux_tui.cli.output import tell_path; tell_path({name!r})"]
     assert subprocess.run(program, capture_output=True, check=True).stdout == f"{name}\n".encode()
@@ -79,7 +79,7 @@ def test_a_path_is_exact_on_a_pipe_and_words_on_a_terminal(tmp_path: Path) -> No
         ["state", "--home", STEERS],
     ],
 )
-def test_what_was_typed_is_repeated_as_words(
+def test_typed_text_is_repeated_as_plain_text(
     arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLUX_TUI_HOME", str(tmp_path / STEERS[:-2]))
@@ -91,7 +91,7 @@ def test_what_was_typed_is_repeated_as_words(
     assert found.out == ""
 
 
-def test_settings_that_steer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_settings_with_control_characters(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     (home / "settings.toml").write_text('listen = "\\u001b]0;OWNED\\u0007"\n')
@@ -101,7 +101,7 @@ def test_settings_that_steer(capsys: pytest.CaptureFixture[str], tmp_path: Path)
     assert is_plain(err)
 
 
-def test_no_column_of_the_state_steers(
+def test_no_column_of_the_state_has_control_characters(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "400")
@@ -121,7 +121,7 @@ def test_no_column_of_the_state_steers(
     assert out.count("[bold]:boom:") >= 4, "neither markup nor the name of an emoji"
 
 
-def test_a_bar_tells_no_more_than_words(
+def test_a_progress_bar_shows_plain_text(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("flux_tui.cli.progress.PLAIN_SECONDS", 0.0)
@@ -150,7 +150,7 @@ def test_log_lines_and_tracebacks_are_plain(capsys: pytest.CaptureFixture[str]) 
         assert is_plain(text)
 
 
-def test_usage_is_told_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_usage_errors_are_printed_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
     context = click.Context(click.Command("odd"), info_name="odd")
     output.show_error(click.UsageError(f"no {STEERS}", context))
     lines = capsys.readouterr().err.splitlines()
@@ -158,7 +158,7 @@ def test_usage_is_told_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[-1] == f"Error: no {SHOWN}"
 
 
-def test_what_python_says_of_faults_passes_here(capsys: pytest.CaptureFixture[str]) -> None:
+def test_messages_of_python_itself_are_plain(capsys: pytest.CaptureFixture[str]) -> None:
     program = f"""
 import logging, threading
 from flux_tui.cli.output import watch_faults

@@ -1,4 +1,4 @@
-"""Where `get` puts something, and what paths mean: literal, never empty, never `-`."""
+"""Where `get` puts an object, and what paths mean: literal, never empty, never `-`."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from tests.bench.nodes import LISTEN, Node, flux, running
 
 
 class Shared(NamedTuple):
-    """A node, and a folder and a file that it has shared: what is got again is copied from its store."""
+    """A node that shares a folder and a file. A `get` here copies from its store."""
 
     home: Path
     folder: str
@@ -60,15 +60,15 @@ def get(shared: Shared, ticket: str, *flags: str, cwd: Path) -> tuple[int, str, 
 @pytest.mark.parametrize(
     ("output", "where"),
     [
-        ("new", "new"),  # a name that nothing has
-        ("new/", "new/d"),  # a folder, which is made
-        ("there", "there/d"),  # a folder that is there
+        ("new", "new"),  # a new name
+        ("new/", "new/d"),  # a folder that `get` makes
+        ("there", "there/d"),  # an existing folder
         ("there/", "there/d"),
         ("./there/../new", "new"),
         ("~", "~"),
     ],
 )
-def test_the_same_command_again_is_the_same_result(
+def test_repeating_a_get_gives_the_same_result(
     shared: Shared, tmp_path: Path, output: str, where: str
 ) -> None:
     (tmp_path / "there").mkdir()
@@ -82,8 +82,8 @@ def test_the_same_command_again_is_the_same_result(
     assert tree(tmp_path) == before
 
 
-def test_two_places_are_both_known(shared: Shared, tmp_path: Path) -> None:
-    """Also the one that was not the last."""
+def test_both_places_of_an_object_are_known(shared: Shared, tmp_path: Path) -> None:
+    """The place before the last one is known, too."""
     for _ in range(2):
         for name in ("one", "two"):
             status, out, _ = get(shared, shared.folder, "-o", name, cwd=tmp_path)
@@ -93,7 +93,7 @@ def test_two_places_are_both_known(shared: Shared, tmp_path: Path) -> None:
     )
 
 
-def test_what_was_changed_since_is_said_and_what_was_taken_away_comes_again(
+def test_a_changed_file_is_reported_and_a_removed_one_is_fetched_again(
     shared: Shared, tmp_path: Path
 ) -> None:
     new = tmp_path / "new"
@@ -105,7 +105,7 @@ def test_what_was_changed_since_is_said_and_what_was_taken_away_comes_again(
         f"flux-tui: {new} was changed since it was fetched: move it away, or choose another name with -o\n",
     )
     shutil.rmtree(new)
-    new.mkdir()  # for something else
+    new.mkdir()  # for another object
     status, out, _ = get(shared, shared.folder, "-o", "new", cwd=tmp_path)
     assert (status, out) == (0, str(new / "d"))
     shutil.rmtree(new)
@@ -114,7 +114,7 @@ def test_what_was_changed_since_is_said_and_what_was_taken_away_comes_again(
     assert tree(new) == D
 
 
-def test_a_file_in_a_folder_that_is_made(shared: Shared, tmp_path: Path) -> None:
+def test_get_puts_a_file_into_a_new_folder(shared: Shared, tmp_path: Path) -> None:
     for _ in range(2):
         status, out, _ = get(shared, shared.file, "-o", "new/", cwd=tmp_path)
         assert (status, out) == (0, str(tmp_path / "new" / "film.mkv"))
@@ -124,13 +124,13 @@ def test_a_file_in_a_folder_that_is_made(shared: Shared, tmp_path: Path) -> None
     )  # fmt: skip
     status, _, err = get(shared, shared.file, "-o", "no/where/", cwd=tmp_path)
     assert (status, err) == (1, f"flux-tui: the folder {tmp_path}/no does not exist\n")
-    # Of the same length, which the node could not tell from its size.
+    # It has the same length, so the size does not tell the node.
     (tmp_path / "new" / "film.mkv").write_text("a song")
     status, _, err = get(shared, shared.file, "-o", "new/", cwd=tmp_path)
     assert (status, "was changed since" in err) == (1, True)
 
 
-def test_what_stands_where_is_known_of_no_other_object(shared: Shared, tmp_path: Path) -> None:
+def test_the_place_of_one_object_is_not_taken_for_another(shared: Shared, tmp_path: Path) -> None:
     get(shared, shared.file, "-o", "x", cwd=tmp_path)
     database = shared.home / "flux.db"
     assert standing(database, raw_cid(b"a film"), tmp_path / "x") == "whole"
@@ -155,7 +155,7 @@ PATHS = [
 def test_an_empty_path_is_no_path(
     arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`flux-tui add "$UNSET"` must not share this folder, and `--home "$UNSET"` not be it."""
+    """`flux-tui add "$UNSET"` must not share this folder. `--home "$UNSET"` must not use it."""
     monkeypatch.chdir(tmp_path)
     assert run([argument.format("") for argument in arguments]) == 2
     assert "the path is empty" in capsys.readouterr().err
@@ -165,7 +165,7 @@ def test_an_empty_path_is_no_path(
 @pytest.mark.parametrize(
     "arguments", [["get", "bafy", "-o", "-"], ["export", "-"], ["demo", "--record", "-"]]
 )
-def test_nothing_is_written_to_a_file_that_is_called_as_standard_output(
+def test_a_dash_is_refused_as_an_output_file(
     arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -175,7 +175,7 @@ def test_nothing_is_written_to_a_file_that_is_called_as_standard_output(
 
 
 @pytest.mark.parametrize("name", ["~", "~nobody", "~$plan.docx", "~/x"])
-def test_a_tilde_is_a_character(
+def test_a_tilde_is_taken_literally(
     name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""Starting a node in the background: as it was, and also where the one before is about to stop."""
+"""Starting a node in the background, with its old flags, also while the node before is stopping."""
 
 import subprocess
 from pathlib import Path
@@ -15,7 +15,7 @@ FLAGS = ["--listen", "/ip4/127.0.0.1/tcp/4001", "--no-mdns"]
 
 
 class Started:
-    """In place of a process that runs on."""
+    """Stands in for a process that goes on."""
 
     def __init__(self, command: list[str], **how: Any) -> None:
         self.command = command
@@ -24,12 +24,12 @@ class Started:
         return None
 
 
-def test_a_node_that_is_about_to_stop_is_followed_by_another(
+def test_a_new_node_is_started_after_one_that_is_stopping(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = Home(tmp_path / "home")
     started: list[Any] = []
-    pids = iter([7, 7])  # it runs when it is looked for, and once more; then it is gone
+    pids = iter([7, 7])  # it runs at the first two checks; then it is gone
     monkeypatch.setattr(home, "running", lambda: next(pids, None))
     monkeypatch.setattr(home, "listening", lambda: bool(started))
     monkeypatch.setattr(subprocess, "Popen", Started)
@@ -48,10 +48,10 @@ def test_a_node_that_listens_is_left_alone(tmp_path: Path, monkeypatch: pytest.M
     assert not background.ensure_node(home, FLAGS)
 
 
-def test_it_is_started_again_as_it_was_or_as_was_tried(
+def test_a_restart_uses_the_last_flags_or_those_of_the_failed_try(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a first start failed, the flags of an older node must not open this one to a network."""
+    """After a failed first start, the flags of an older node must not open this one to a network."""
     home, fails = Home(tmp_path / "home"), True
     given: list[list[str]] = []
 
@@ -64,7 +64,7 @@ def test_it_is_started_again_as_it_was_or_as_was_tried(
 
     monkeypatch.setattr(background, "ensure_node", ensure_node)
     home.prepare()
-    home.remember_flags([])  # of a node for everybody, long ago
+    home.remember_flags([])  # flags of an old node that was open to every network
     starter = Starter(home, LOCAL)
     for start in (starter.start, starter.restart):
         start()
@@ -74,7 +74,7 @@ def test_it_is_started_again_as_it_was_or_as_was_tried(
     starter.restart()
     starter.wait()
     assert starter.trouble is None
-    home.remember_flags(["--no-mdns"])  # somebody else has started it meanwhile
+    home.remember_flags(["--no-mdns"])  # another process has started it meanwhile
     starter.restart()
     starter.wait()
     assert given == [FLAGS, FLAGS, FLAGS, ["--no-mdns"]]

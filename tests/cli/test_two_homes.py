@@ -1,4 +1,4 @@
-"""The main job, as two people do it: two homes, real processes, the shell commands; and kill -9."""
+"""The main job as two people do it: two homes, real processes, shell commands, and kill -9."""
 
 import json
 import random
@@ -28,7 +28,7 @@ def test_add_here_get_there(tmp_path: Path, pair: tuple[Node, Node]) -> None:
         told = flux("add", str(source), home=a.home).stdout.split()
         root, ticket = told
         out = tmp_path / "out.bin"
-        # No node runs in this home: `get` starts one in the background, which then shares what it got.
+        # No node runs in this home: `get` starts one in the background, which then shares the file.
         got = flux("get", ticket, "-o", str(out), *LISTEN, home=tmp_path / "b")
         assert got.stdout.strip() == str(out)
         assert out.read_bytes() == source.read_bytes()
@@ -71,8 +71,10 @@ def test_add_here_get_there(tmp_path: Path, pair: tuple[Node, Node]) -> None:
 
 
 @pytest.mark.parametrize("victim", ["requester", "holder", "both"])
-def test_killed_in_the_middle_it_finishes(tmp_path: Path, pair: tuple[Node, Node], victim: str) -> None:
-    """kill -9, again and again: it ends whole, and nothing that was committed is fetched again."""
+def test_a_fetch_finishes_although_the_node_is_killed(
+    tmp_path: Path, pair: tuple[Node, Node], victim: str
+) -> None:
+    """After kill -9 again and again, the file is whole, and no committed chunk is fetched again."""
     a, b = pair
     source, out = tmp_path / "big.bin", tmp_path / "out.bin"
     size = 96 << 20
@@ -98,7 +100,7 @@ def test_killed_in_the_middle_it_finishes(tmp_path: Path, pair: tuple[Node, Node
             if victim in ("holder", "both"):
                 a.kill()
                 a.start()
-            # The holder has a new port: whoever knows tells (a ticket would name the old one).
+            # The holder has a new port, so the node is told its address. A ticket would name the old one.
             Home(b.home).push(cmd.Join(a.addrs[0]))
             kills += 1
         wait_for(out.exists, seconds=60)
@@ -152,7 +154,7 @@ def test_a_node_stops_in_order(pair: tuple[Node, Node]) -> None:
     assert json.loads(last)["event"] == "node_stopped"
 
 
-def test_what_the_network_refuses_is_one_sentence(tmp_path: Path, pair: tuple[Node, Node]) -> None:
+def test_an_error_of_the_network_is_one_sentence(tmp_path: Path, pair: tuple[Node, Node]) -> None:
     a, _ = pair
     with running(a):
         port = a.addrs[0].split("/")[4]

@@ -1,4 +1,4 @@
-"""What `get` says that it waits for, and what `cancel` and `state` say of what is pending."""
+"""What `get` says while it waits, and what `cancel` and `state` say about pending wants."""
 
 import io
 import re
@@ -65,7 +65,7 @@ def test_an_address_that_cannot_be_dialled() -> None:
     assert dials.failed is None
 
 
-def test_a_holder_that_has_not_got_a_part_of_it_after_all() -> None:
+def test_a_holder_that_lacks_a_part_that_it_offered() -> None:
     no = ev.StatusNo(peer=HOLDER, cids=(LEAF,), reason="not_held", has_it=False, retry_after=None)
     lapsed = ev.LeaseLapsed(peer=HOLDER, cids=(LEAF,), cause="refused")
     state = after(*ASKED, GRANTED, no, lapsed)
@@ -95,8 +95,8 @@ def test_a_want_that_waits_for_a_peer_has_no_countdown(
     assert "in 1:00" in out
 
 
-def test_a_running_node_tells_where_others_join_it(capsys: pytest.CaptureFixture[str]) -> None:
-    """As the dashboard's first words say."""
+def test_state_shows_the_addresses_of_a_running_node(capsys: pytest.CaptureFixture[str]) -> None:
+    """The guide of the dashboard says the same."""
     started = ev.NodeStarted(peer_id=PeerId(PEER), addrs=(ADDR,), version="1", max_pending=7)
     tables.print_state(after(started), 1000.0)
     assert f"\n{ADDR}\n" in capsys.readouterr().out
@@ -104,7 +104,7 @@ def test_a_running_node_tells_where_others_join_it(capsys: pytest.CaptureFixture
     assert ADDR not in capsys.readouterr().out
 
 
-def test_cancelling_by_ticket_and_what_is_not_pending(tmp_path: Path) -> None:
+def test_cancelling_by_ticket_and_cancelling_something_not_pending(tmp_path: Path) -> None:
     node = BenchNode(tmp_path / "a")
     with running(node):
         flux("want", ROOT, home=node.home)
@@ -119,7 +119,7 @@ def test_cancelling_by_ticket_and_what_is_not_pending(tmp_path: Path) -> None:
         assert state(node.home)["last_error"] is None, "what was mistyped is nobody else's business"
 
 
-def test_a_place_where_nothing_can_be_put_is_said_at_once(tmp_path: Path) -> None:
+def test_an_unusable_output_path_is_reported_at_once(tmp_path: Path) -> None:
     home = tmp_path / "home"
     ticket = format_ticket(Ticket(ROOT, "film.mkv", 100))
     try:
@@ -134,7 +134,7 @@ def test_a_place_where_nothing_can_be_put_is_said_at_once(tmp_path: Path) -> Non
             flux("stop", home=home)
 
 
-def test_the_line_of_get_tells_no_eta_of_a_burst_and_does_not_count_what_was_here_before() -> None:
+def test_get_shows_no_eta_after_a_burst_and_ignores_bytes_from_before() -> None:
     bar = Progress("film.mkv", quiet=True, clock=lambda: 0.0)
     size = 100 << 20
     assert bar.flow(50 << 20, size, 0.0) == ("0 B/s", "")
@@ -151,7 +151,7 @@ def test_the_line_of_get_tells_no_eta_of_a_burst_and_does_not_count_what_was_her
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 @pytest.mark.parametrize("name", ["film.mkv", "日本語の映画とても長い名前.mkv"])
-def test_the_line_of_get_keeps_the_share_and_the_reason_at_any_width(
+def test_get_shows_the_percentage_and_the_reason_at_any_width(
     width: int, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = io.StringIO()

@@ -66,7 +66,7 @@ def test_rm_with_a_node_and_the_wrong_words(tmp_path: Path) -> None:
 def test_an_interrupted_add_shares_nothing(tmp_path: Path, with_node: bool) -> None:
     large = tmp_path / "large"
     with large.open("wb") as file:
-        for number in range(8_000):  # no two chunks alike
+        for number in range(8_000):  # no two chunks are alike
             file.seek(number << 20)
             file.write(number.to_bytes(4, "big"))
     home = tmp_path / "home"
