@@ -4,27 +4,25 @@ from typing import Literal
 
 import pytest
 
-from flux_tui.core.content import dagpb, hamt, unixfs
+from flux_tui.core.content import dagpb, hamt
 from flux_tui.core.content.dagpb import PBLink, UnixFS
-from flux_tui.core.content.unixfs import (
-    FileBuilder,
+from flux_tui.core.content.nodes import (
+    Block,
     FileChild,
     FileNode,
+    FileRoot,
     FolderEntry,
     FolderNode,
     ShardNode,
-    applied_mode,
-    build_folder,
-    decode_node,
-    recorded_mode,
 )
+from flux_tui.core.content.unixfs import FileBuilder, applied_mode, build_folder, decode_node, recorded_mode
 from flux_tui.core.fetching.download import Fetch, Spot
 from flux_tui.core.ids import Cid, dag_cid, is_leaf, raw_cid
 
 LEAF = raw_cid(b"#!/bin/sh\n")
 
 
-def small(mode: int | None, size: int = 10) -> unixfs.FileRoot:
+def small(mode: int | None, size: int = 10) -> FileRoot:
     builder = FileBuilder()
     builder.add_leaf(LEAF if size else raw_cid(b""), size)
     return builder.finish(mode)
@@ -99,7 +97,7 @@ def test_an_empty_file_is_one_node() -> None:
 
 @pytest.mark.parametrize("leaves", [2, 3, 4, 5, 9, 10])
 def test_of_a_tree_only_the_root_has_it(leaves: int) -> None:
-    blocks: list[unixfs.Block] = []
+    blocks: list[Block] = []
     builder, plain = FileBuilder(4, 3), FileBuilder(4, 3)
     for number in range(leaves):
         cid = raw_cid(bytes([number]))

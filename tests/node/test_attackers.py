@@ -5,7 +5,8 @@ from pathlib import Path
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.content import dagpb
 from flux_tui.core.content.dagpb import PBLink, UnixFS
-from flux_tui.core.content.unixfs import FolderEntry, build_folder, build_symlink
+from flux_tui.core.content.nodes import FolderEntry
+from flux_tui.core.content.unixfs import build_folder, build_symlink
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.node.node import FluxNode

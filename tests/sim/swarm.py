@@ -17,7 +17,8 @@ from typing import Any
 from flux_tui.core.api import effects as fx
 from flux_tui.core.api.commands import Command
 from flux_tui.core.api.effects import Effect, Input
-from flux_tui.core.content.unixfs import FileBuilder, FileNode, decode_node
+from flux_tui.core.content.nodes import FileNode
+from flux_tui.core.content.unixfs import FileBuilder, decode_node
 from flux_tui.core.ids import Cid, PeerId, is_leaf, matches, raw_cid
 from flux_tui.core.machine import Machine
 from flux_tui.core.series import events as ev

@@ -4,8 +4,9 @@ from collections.abc import Generator
 
 from flux_tui.core.content import dagpb
 from flux_tui.core.content.dagpb import PBLink, UnixFS
+from flux_tui.core.content.nodes import FolderEntry
 from flux_tui.core.content.outline import Outline, Totals
-from flux_tui.core.content.unixfs import FolderEntry, build_folder
+from flux_tui.core.content.unixfs import build_folder
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 
 LEAF = raw_cid(b"four")

@@ -15,7 +15,7 @@ import mmh3
 
 from flux_tui.core.content import dagpb
 from flux_tui.core.content.dagpb import BadBlockError, PBLink, UnixFS
-from flux_tui.core.content.unixfs import Block, FolderEntry, FolderRoot, ShardNode
+from flux_tui.core.content.nodes import Block, FolderEntry, FolderRoot, ShardNode
 from flux_tui.core.ids import dag_cid
 
 FANOUT = 256

@@ -18,7 +18,7 @@ core/fetching/download.py decides where content belongs. The store decides wheth
 from collections.abc import Generator, Iterator
 from typing import Literal, NamedTuple
 
-from flux_tui.core.content import unixfs
+from flux_tui.core.content import nodes, unixfs
 from flux_tui.core.content.unixfs import BadBlockError
 from flux_tui.core.ids import Cid, is_leaf, raw_cid
 from flux_tui.core.text.describe import human_size
@@ -138,18 +138,18 @@ class Outline:
         self.lacking.update(found)
         return found
 
-    def _read(self, node: unixfs.Node) -> _Inner:
+    def _read(self, node: nodes.Node) -> _Inner:
         match node:
-            case unixfs.FileNode():
+            case nodes.FileNode():
                 return self._file(node)
-            case unixfs.FolderNode():
+            case nodes.FolderNode():
                 return self._names("folder", node.entries, ())
-            case unixfs.ShardNode():
+            case nodes.ShardNode():
                 return self._names("shard", node.entries, node.subshards)
-            case unixfs.SymlinkNode():
+            case nodes.SymlinkNode():
                 return _Inner("link", Totals(), (), 0)
 
-    def _file(self, node: unixfs.FileNode) -> _Inner:
+    def _file(self, node: nodes.FileNode) -> _Inner:
         edges = []
         leaves = zeros = 0
         for child, _, size in node.children:
@@ -165,7 +165,7 @@ class Outline:
     def _names(
         self,
         kind: Literal["folder", "shard"],
-        entries: tuple[unixfs.FolderEntry, ...],
+        entries: tuple[nodes.FolderEntry, ...],
         shards: tuple[Cid, ...],
     ) -> _Inner:
         edges = [Edge(shard, "shard", None, 0) for shard in shards]

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from flux_tui.core.api.effects import Effect, Place
-from flux_tui.core.content import hamt, unixfs
+from flux_tui.core.content import hamt, nodes, unixfs
 from flux_tui.core.content.outline import EdgeKind, Outline, Totals, slices
 from flux_tui.core.content.plans import FilePlan, LeafPlace, SymlinkPlan
 from flux_tui.core.content.unixfs import BadBlockError
@@ -246,15 +246,15 @@ class Fetch:
         node = unixfs.decode_node(cid, data)
         rows = _Rows(self)
         for spot in self.spots.pop(cid, ()):
-            mode = None if isinstance(node, unixfs.SymlinkNode) else node.mode
+            mode = None if isinstance(node, nodes.SymlinkNode) else node.mode
             if mode is not None and spot.kind == "any":
                 rows.modes.append((spot.rel, mode))
             match node:
-                case unixfs.FileNode():
+                case nodes.FileNode():
                     yield from rows.file(spot, node)
-                case unixfs.FolderNode() | unixfs.ShardNode():
+                case nodes.FolderNode() | nodes.ShardNode():
                     yield from rows.folder(spot, node)
-                case unixfs.SymlinkNode():
+                case nodes.SymlinkNode():
                     rows.symlinks.append(SymlinkPlan(spot.rel, node.target))
         yield rows.cut()
         if self._cache and cid not in self.spots and self._cache.pop(cid, None):
@@ -306,10 +306,10 @@ class _Rows:
         self._count += 1
         return self._count >= SLICE
 
-    def folder(self, spot: Spot, node: unixfs.FolderNode | unixfs.ShardNode) -> Iterator[Step]:
+    def folder(self, spot: Spot, node: nodes.FolderNode | nodes.ShardNode) -> Iterator[Step]:
         if spot.kind == "any":
             self.folders.append(spot.rel)
-        if isinstance(node, unixfs.ShardNode):
+        if isinstance(node, nodes.ShardNode):
             hamt.check(node, spot.under)
         for name, child, _ in node.entries:
             rel = f"{spot.rel}/{name}" if spot.rel else name
@@ -321,13 +321,13 @@ class _Rows:
                 self._inner(child, Spot(rel, 0, "any"))
             if self._full():
                 yield self.cut()
-        if isinstance(node, unixfs.ShardNode):
+        if isinstance(node, nodes.ShardNode):
             for shard, slot in zip(node.subshards, node.subshard_slots, strict=True):
                 self._inner(shard, Spot(spot.rel, 0, "shard", spot.under.below(slot, node.width)))
         if self._full():
             yield self.cut()
 
-    def file(self, spot: Spot, node: unixfs.FileNode) -> Iterator[Step]:
+    def file(self, spot: Spot, node: nodes.FileNode) -> Iterator[Step]:
         whole = node.size if spot.kind == "any" else None
         leaves: list[LeafPlace] = []
         self._fetch.have_bytes += len(node.data)

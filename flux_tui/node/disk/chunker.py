@@ -16,11 +16,10 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from flux_tui.core.content.nodes import Block, FolderEntry
 from flux_tui.core.content.unixfs import (
     CHUNK_SIZE,
-    Block,
     FileBuilder,
-    FolderEntry,
     build_folder,
     build_symlink,
     leads_out,

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from flux_tui.core.content import unixfs
+from flux_tui.core.content import nodes, unixfs
 from flux_tui.core.ids import Cid, cid_bytes, cid_from_bytes, is_leaf
 from flux_tui.store.disk.object_trees import Trees, remove
 
@@ -227,13 +227,13 @@ def _children(cid: Cid, data: bytes) -> Iterable[Cid]:
     except unixfs.BadBlockError:
         return ()
     match node:
-        case unixfs.FileNode():
+        case nodes.FileNode():
             return [child for child, _, _ in node.children]
-        case unixfs.ShardNode():
+        case nodes.ShardNode():
             return [*(child for _, child, _ in node.entries), *node.subshards]
-        case unixfs.FolderNode():
+        case nodes.FolderNode():
             return [child for _, child, _ in node.entries]
-        case unixfs.SymlinkNode():
+        case nodes.SymlinkNode():
             return ()
 
 

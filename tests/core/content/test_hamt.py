@@ -7,8 +7,9 @@ import pytest
 
 from flux_tui.core.content import dagpb
 from flux_tui.core.content.dagpb import BadBlockError, PBLink, UnixFS
+from flux_tui.core.content.nodes import FolderEntry
 from flux_tui.core.content.outline import Totals
-from flux_tui.core.content.unixfs import FolderEntry, build_folder, build_symlink, decode_node
+from flux_tui.core.content.unixfs import build_folder, build_symlink, decode_node
 from flux_tui.core.fetching.download import Fetch
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 

@@ -7,16 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flux_tui.core.content import dagpb
+from flux_tui.core.content.nodes import FileNode, FileRoot, FolderEntry, FolderNode, ShardNode, SymlinkNode
 from flux_tui.core.content.unixfs import (
     CHUNK_SIZE,
     BadBlockError,
     FileBuilder,
-    FileNode,
-    FileRoot,
-    FolderEntry,
-    FolderNode,
-    ShardNode,
-    SymlinkNode,
     build_folder,
     build_symlink,
     decode_node,

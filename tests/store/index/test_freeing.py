@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flux_tui.core.content.unixfs import FolderEntry, build_folder
+from flux_tui.core.content.nodes import FolderEntry
+from flux_tui.core.content.unixfs import build_folder
 from flux_tui.core.ids import Cid
 from flux_tui.store.disk.file_io import FileStat
 from flux_tui.store.index.freeing import WhatWent
