@@ -202,7 +202,7 @@ class FluxNode:
         """The multiaddrs that other nodes can dial."""
         return self._network.addrs
 
-    # ── data that arrives ───────────────────────────────────────────────────────────────────────────
+    # ── data that arrives ───────────────────────────────────────────────────────────────────────
 
     def on_data(self, kind: str, handler: Handler) -> None:
         """Call `handler(entry)` for each entry of a kind, once it is durable.

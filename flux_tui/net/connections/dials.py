@@ -78,7 +78,7 @@ class Dials:
     def wait(self, addr: str, dial: Dial) -> float:
         """Return the seconds until a kept address is tried again."""
         peer = addr.rpartition("/p2p/")[2]
-        doors = sum(one.endswith(f"/p2p/{peer}") for one in self._dials)  # each is tried the more rarely
+        doors = sum(one.endswith(f"/p2p/{peer}") for one in self._dials)  # the more, the less often each
         failing = sum(one.failures > 0 for one in self._dials.values())
         most = max(REDIAL_MAX, failing * REDIAL_EACH)
         wait = min(REDIAL_MIN * doors * 2.0 ** min(dial.failures, 16), most)

@@ -40,7 +40,7 @@ def keep_whole(raw: IRawConnection) -> None:
                 await raw.close()
             raise
 
-    raw.write = whole  # type: ignore[method-assign]  # likewise
+    raw.write = whole  # type: ignore[method-assign]  # of this one only
 
 
 class _Whole:
@@ -72,6 +72,6 @@ class _Whole:
                     self._socket.close()
             raise
         except trio.ClosedResourceError:
-            return  # closed here: as libp2p's own
+            return  # closed by this node: return, as libp2p does
         except OSError as error:
             raise ConnectionClosedError(f"the connection broke: {error}", transport="tcp") from error

@@ -312,7 +312,7 @@ class Links:
         assert link.outbound is not None
         try:
             await link.outgoing.write_to(link.outbound)
-        except Exception as error:  # the same
+        except Exception as error:  # the end of the stream, as above
             log.debug("writing to %s ended: %r", link.peer, error)
             link.broke()
 

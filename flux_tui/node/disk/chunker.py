@@ -80,8 +80,7 @@ def total_size(path: Path, stop: Callable[[], bool] = lambda: False) -> int:
 def walk(path: Path, progress: Callable[[int], None], stop: Callable[[], bool]) -> Iterator[Step]:
     """Read `path` in a stable order: yield leaves and blocks as they become known, and Done at the end.
 
-    `progress(n)` is called for every n bytes read. Once `stop()` is true, it raises AddError. Raises
-    AddError.
+    `progress(n)` is called for every n bytes read. Raises AddError, also once `stop()` is true.
     """
     walker = _Walker(progress, stop)
     if not is_text(str(path)):
