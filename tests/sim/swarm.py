@@ -90,7 +90,8 @@ class SimNode:
         self.downlink = float("inf")
         """Bytes/s that it takes, from all together."""
         self._down_at = 0.0
-        self.linked: set[PeerId] = set()
+        self.linked: dict[PeerId, None] = {}
+        """In the order that they came: a set's order would differ from run to run."""
         self.life = 0
         self._queues: dict[PeerId, deque[Cid]] = {}
         self._sending: set[PeerId] = set()
@@ -280,7 +281,8 @@ class SimNode:
     def _evict(self, effect: fx.Evict) -> None:
         """As the store does: what nothing else is made of goes."""
         stay = {cid for other in effect.others for cid in made_of(self.blocks.get, other)}
-        gone = [cid for cid in set(made_of(self.blocks.get, effect.root)) - stay if cid in self.blocks]
+        made = dict.fromkeys(made_of(self.blocks.get, effect.root))
+        gone = [cid for cid in made if cid not in stay and cid in self.blocks]
         size = sum(len(self.blocks.pop(cid)) for cid in gone)
         self.finished.pop(effect.root, None) if self.held.get(effect.root) else None
         self._later(fx.Evicted(root=effect.root, chunks=len(gone), size=size))
@@ -288,7 +290,8 @@ class SimNode:
     def _free(self, effect: fx.Free) -> None:
         """Likewise."""
         stay = {cid for other in effect.others for cid in made_of(self.blocks.get, other)}
-        gone = [cid for cid in set(made_of(self.blocks.get, effect.root)) - stay if cid in self.blocks]
+        made = dict.fromkeys(made_of(self.blocks.get, effect.root))
+        gone = [cid for cid in made if cid not in stay and cid in self.blocks]
         size = sum(len(self.blocks.pop(cid)) for cid in gone)
         self.finished.pop(effect.root, None)
         self._later(fx.Freed(root=effect.root, cids=tuple(gone), chunks=len(gone), size=size))
@@ -383,8 +386,8 @@ class Swarm:
         one, other = self.nodes[a], self.nodes[b]
         if not (one.alive and other.alive) or b in one.linked:
             return
-        one.linked.add(b)
-        other.linked.add(a)
+        one.linked[b] = None
+        other.linked[a] = None
         one.feed(fx.PeerUp(peer=b, addr=f"/memory/{b}/p2p/{b}"))
         other.feed(fx.PeerUp(peer=a, addr=f"/memory/{a}/p2p/{a}"))
 
@@ -393,14 +396,14 @@ class Swarm:
         for me, peer in ((a, b), (b, a)):
             node = self.nodes[me]
             if peer in node.linked:
-                node.linked.discard(peer)
+                del node.linked[peer]
                 node._queues.pop(peer, None)
                 node._sending.discard(peer)
                 node.feed(fx.PeerDown(peer=peer, why="the link was cut"))
 
     def partition(self, some: Iterable[SimNode], seconds: float) -> None:
         """Cut these off from all others; later, what was cut is linked again."""
-        inside = {node.peer for node in some}
+        inside = dict.fromkeys(node.peer for node in some)
         cut = [(a, b) for a in inside for b in self.nodes[a].linked if b not in inside]
         for a, b in cut:
             self.unlink(a, b)
@@ -458,7 +461,7 @@ class Swarm:
             if peer in sender.linked and self.chance.random() >= self.loss:
                 self._in_order(sender.peer, peer, partial(self._hear, peer, intent, "direct"))
         if effect.gossip:
-            for peer in sender.linked - reached:
+            for peer in [peer for peer in sender.linked if peer not in reached]:
                 self.carried["gossip"] += 1
                 self._in_order(sender.peer, peer, partial(self._hear, peer, intent, "gossip"))
 
