@@ -198,8 +198,10 @@ def _quoted(text: str) -> str:
 
 
 def own_addr(addr: str, peer: PeerId) -> str | None:
-    """A multiaddr that a peer named as its own, with its id at the end. None: it is no multiaddr, or another
-    peer's."""
+    """A multiaddr that a peer named as its own, with its id at the end.
+
+    None: it is no multiaddr, or another peer's.
+    """
     if not addr.startswith("/"):
         return None
     _, separator, last = addr.rpartition("/p2p/")

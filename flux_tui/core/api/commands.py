@@ -100,8 +100,10 @@ class CancelAdd(_Command, tag="cancel_add", frozen=True):
 
 
 class Remove(_Command, tag="remove", frozen=True):
-    """Stop sharing these objects or loose chunks, and free the blocks that nothing else here contains. The
-    user's own files stay as they are."""
+    """Stop sharing these objects or loose chunks, and free the blocks that nothing else here contains.
+
+    The user's own files stay as they are.
+    """
 
     cids: tuple[Cid, ...]
     by: str | None = None
@@ -189,8 +191,10 @@ def decode_command(data: bytes) -> Command:
 
 
 def check_command(command: Command) -> None:
-    """Raises BadCommandError for a command that can never succeed. A want of no CID would stand in the
-    series, and disturb every later start of the node."""
+    """Raises BadCommandError for a command that can never succeed.
+
+    A want of no CID would stand in the series, and disturb every later start of the node.
+    """
     match command:
         case Want():
             _check_cids((command.cid,))

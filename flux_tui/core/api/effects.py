@@ -216,8 +216,10 @@ class Finished(_Input, frozen=True):
 
 
 class FinishFailed(_Input, frozen=True):
-    """A tree cannot be at its path. This was found when it was begun or when it was whole. Its bytes stay in
-    the store."""
+    """A tree cannot be at its path.
+
+    This was found when it was begun or when it was whole. Its bytes stay in the store.
+    """
 
     root: Cid
     text: str
@@ -226,8 +228,10 @@ class FinishFailed(_Input, frozen=True):
 
 
 class Discarded(_Input, frozen=True):
-    """The store has removed what came of a refused object. The counts are of blocks that no other object
-    contains."""
+    """The store has removed what came of a refused object.
+
+    The counts are of blocks that no other object contains.
+    """
 
     root: Cid
     chunks: int
@@ -486,7 +490,10 @@ class DropTree(_Effect, frozen=True):
 
 class Evict(_Effect, frozen=True):
     """Remove the store's copy of a replica: its files, and the index of all blocks that nothing else
-    contains. Result: Evicted. When it is done again after a crash, the result is the same."""
+    contains.
+
+    Result: Evicted. When it is done again after a crash, the result is the same.
+    """
 
     root: Cid
     others: tuple[Cid, ...]
@@ -534,8 +541,10 @@ class EndAdd(_Effect, frozen=True):
 
 
 class Free(_Effect, frozen=True):
-    """Free the blocks of a removed object that nothing else contains: Freed. When it is done again after a
-    crash, the result is the same."""
+    """Free the blocks of a removed object that nothing else contains: Freed.
+
+    When it is done again after a crash, the result is the same.
+    """
 
     root: Cid
     mark: int

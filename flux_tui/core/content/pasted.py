@@ -21,13 +21,17 @@ AROUND = "<>()[]{}\"'`“”„‟‘’‚‛«»‹›「」『』*_~|,.;:!?="
 
 
 def pasted_words(text: str) -> list[str]:
-    """The words of a text, without what is around them. A quoted line of mail gives the same words as a typed
-    one."""
+    """The words of a text, without what is around them.
+
+    A quoted line of mail gives the same words as a typed one.
+    """
     lines = (_QUOTED.sub("", line) for line in text.splitlines())
     return [bare for line in lines for word in line.split() if (bare := bare_word(word))]
 
 
 def bare_word(word: str) -> str:
-    """A word without invisible characters in it and punctuation around it. Compatibility letters become the
-    usual ones (a word processor makes one letter of `fl`)."""
+    """A word without invisible characters in it and punctuation around it.
+
+    Compatibility letters become the usual ones (a word processor makes one letter of `fl`).
+    """
     return unicodedata.normalize("NFKC", _UNSEEN.sub("", word).strip(AROUND)).strip(AROUND)

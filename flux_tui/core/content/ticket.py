@@ -84,8 +84,10 @@ def parse_ticket(text: str) -> Ticket:
 
 
 def ticket_words(text: str) -> list[str]:
-    """The tickets and CIDs of a typed or pasted text, and all other words of it. A ticket that was broken
-    into lines is joined again."""
+    """The tickets and CIDs of a typed or pasted text, and all other words of it.
+
+    A ticket that was broken into lines is joined again.
+    """
     pieces = [_without_label(word) for word in pasted_words(text)]
     words: list[str] = []
     at = 0

@@ -59,8 +59,10 @@ class _Part(NamedTuple):
 
 
 class FileBuilder:
-    """Builds the tree of a file: leaves in, inner nodes out. The parameters are the profile's; tests use
-    smaller ones."""
+    """Builds the tree of a file: leaves in, inner nodes out.
+
+    The parameters are the profile's; tests use smaller ones.
+    """
 
     def __init__(self, chunk_size: int = CHUNK_SIZE, max_links: int = MAX_LINKS) -> None:
         self.chunk_size = chunk_size
@@ -76,8 +78,11 @@ class FileBuilder:
         return blocks
 
     def finish(self, mode: int | None = None) -> FileRoot:
-        """Finish the file. `mode`: permissions to record. Raises ValueError if there was no leaf: an empty
-        file is one empty leaf."""
+        """Finish the file.
+
+        `mode`: permissions to record. Raises ValueError if there was no leaf: an empty file is one empty
+        leaf.
+        """
         if not self._chunks:
             raise ValueError("a file has at least one leaf: an empty one, if it is empty")
         blocks: list[Block] = []

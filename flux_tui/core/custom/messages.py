@@ -154,8 +154,10 @@ class Customs:
         self.ledger.emit(ev.CustomReceived(peer=peer, kind=custom.kind, size=size, via=via, payload=payload))
 
     def dropped_intent(self, peer: PeerId, sealed: msg.SealedIntent) -> None:
-        """An intent could not be queued because its peer's queue was full. Push it again to that peer if it
-        is a custom one."""
+        """An intent could not be queued because its peer's queue was full.
+
+        Push it again to that peer if it is a custom one.
+        """
         intent = codec.decode_intent(sealed.signed)
         if isinstance(intent.body, msg.Custom) and peer in self.responder.connected:
             push = Sent(intent.body, intent.nonce, self.ledger.now)

@@ -140,8 +140,10 @@ class Outbox:
         return True
 
     def refused(self, peer: PeerId, names: Iterable[Cid], wait: float, now: float) -> tuple[Cid, ...]:
-        """A peer refused messages: it is told of them again. Returns the names of messages that were pushed
-        from here."""
+        """A peer refused messages: it is told of them again.
+
+        Returns the names of messages that were pushed from here.
+        """
         known: list[Cid] = []
         for name in names:
             pushes = self._sent.get(name, ())

@@ -1,2 +1,1 @@
-"""The requester: what is wanted, which peers could send it, what is granted to which peer, and when to push
-again."""
+"""The requester: what is wanted, which peer is granted which chunks, and when to push again."""

@@ -105,8 +105,7 @@ class Part:
 
 
 class Watchers:
-    """Peers that were offered a part of an object that is still being fetched here, and how many blocks each
-    knows of."""
+    """Peers that were offered a part of an object, and how many of its blocks each knows of."""
 
     def __init__(self) -> None:
         self._told: dict[Cid, dict[PeerId, int]] = {}

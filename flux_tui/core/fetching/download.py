@@ -181,8 +181,10 @@ class Fetch:
 
     @property
     def size(self) -> int:
-        """Bytes of content as far as known. Until the object itself tells, this is what a ticket or a holder
-        said."""
+        """Bytes of content as far as known.
+
+        Until the object itself tells, this is what a ticket or a holder said.
+        """
         return self.leaf_bytes if self.totals is not None else max(self.size_hint, self.leaf_bytes)
 
     @property
@@ -214,8 +216,10 @@ class Fetch:
     # ── first: the inner nodes ──────────────────────────────────────────────────────────────────
 
     def note(self, cid: Cid, data: bytes) -> list[Cid]:
-        """Add an inner node to the outline. Returns the inner nodes that were not known before. Raises as
-        Outline.add does."""
+        """Add an inner node to the outline.
+
+        Returns the inner nodes that were not known before. Raises as Outline.add does.
+        """
         assert self.outline is not None
         found = self.outline.add(cid, data)
         for child in found:
@@ -356,7 +360,9 @@ class _Rows:
 
 
 def owners(wanted: Mapping[Cid, Collection[Fetch]], cids: Collection[Cid]) -> tuple[Cid, ...]:
-    """The wanted objects that contain these blocks. `wanted`: every block that is still to come, and its
-    fetches."""
+    """The wanted objects that contain these blocks.
+
+    `wanted`: every block that is still to come, and its fetches.
+    """
     found = (fetch.root for cid in cids for fetch in wanted.get(cid, ()) if fetch.tree)
     return tuple(dict.fromkeys(root for root in found if root not in cids))

@@ -46,8 +46,10 @@ class Batch:
 
     @classmethod
     def inherited_from(cls, holder: Holder, deadline: float) -> "Batch":
-        """A batch that was granted before this node was restarted. Its chunks are added when they turn out to
-        be still wanted."""
+        """A batch that was granted before this node was restarted.
+
+        Its chunks are added when they turn out to be still wanted.
+        """
         batch = cls(holder, {}, 0)
         batch.inherited = True
         batch.deadline = deadline
@@ -109,8 +111,10 @@ class Leases:
         return ended
 
     def end(self, cid: Cid, holder: Holder) -> bool:
-        """End this holder's lease of a chunk, which it will not send. Returns True if it had the only lease
-        of it."""
+        """End this holder's lease of a chunk, which it will not send.
+
+        Returns True if it had the only lease of it.
+        """
         hedge = self.hedges.get(cid)
         if hedge is not None and hedge.holder is holder:
             del self.hedges[cid]

@@ -61,8 +61,10 @@ class Requester:
         by: str | None,
         at_once: bool = False,
     ) -> None:
-        """A person or program here wants a root or a loose chunk. With `at_once`, the want does not wait for
-        room in the network."""
+        """A person or program here wants a root or a loose chunk.
+
+        With `at_once`, the want does not wait for room in the network.
+        """
         known = self.fetches.get(cid)
         if known is not None:
             if known.held or (path is not None and path != known.path):
@@ -86,8 +88,10 @@ class Requester:
         self.begin(Fetch(cid, path=path, tree=tree, by=by, size=size, limit=size), line)
 
     def hurry(self, root: Cid) -> None:
-        """A person asks again for an object that could not be written. Perhaps there is room on the disk now,
-        so try at once."""
+        """A person asks again for an object that could not be written.
+
+        Perhaps there is room on the disk now, so try at once.
+        """
         if fetch := self.fetches.get(root):
             self.grants.pauses.hurry(fetch, self.ledger.now)
 
@@ -164,8 +168,10 @@ class Requester:
     def _moved(
         self, fetch: Fetch, path: str | None, name: str | None, size: int | None, by: str | None
     ) -> None:
-        """The same object is wanted at another path. Start again; the chunks that came so far are found in
-        the store."""
+        """The same object is wanted at another path.
+
+        Start again; the chunks that came so far are found in the store.
+        """
         self.cancel(fetch.root)
         if fetch.tree:
             self.ledger.do(DropTree(root=fetch.root))
@@ -279,8 +285,10 @@ class Requester:
         self.promised(peer, cids, offer.size, offer.part)
 
     def also_wanted(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
-        """A peer fetches the same object as this node. It will soon have parts of it, so tell it that this
-        node wants it too."""
+        """A peer fetches the same object as this node.
+
+        It will soon have parts of it, so tell it that this node wants it too.
+        """
         news = []
         for cid in cids:
             fetch = self.fetches.get(cid)
@@ -380,8 +388,10 @@ class Requester:
         return self.grants.leases.holds(cid, holder) or cid in holder.lapsed
 
     def landed(self, peer: PeerId, cid: Cid, size: int, data: bytes | None) -> tuple[Cid, ...]:
-        """A chunk came, its hash is right, and its bytes are in place. Returns the objects that it belongs
-        to."""
+        """A chunk came, its hash is right, and its bytes are in place.
+
+        Returns the objects that it belongs to.
+        """
         holder = self.holders.get(peer)
         late = self._late(holder, cid)
         fetches = self.wanted.pop(cid, None)
@@ -428,8 +438,10 @@ class Requester:
         return roots
 
     def corrupt(self, peer: PeerId, cid: Cid, size: int) -> int:
-        """A chunk came whose bytes do not match its CID. Fetch it from another holder. Returns how often this
-        peer did that."""
+        """A chunk came whose bytes do not match its CID.
+
+        Fetch it from another holder. Returns how often this peer did that.
+        """
         holder = self.holders.get(peer)
         holder.faults += 1
         holder.snubbed = True  # it gets one chunk at a time until a good one comes
@@ -516,8 +528,10 @@ class Requester:
     # ── helpers ─────────────────────────────────────────────────────────────────────────────────
 
     def _spread(self, fetch: Fetch) -> None:
-        """Other peers fetch the same object. Go on from a random place, so that each peer has parts that the
-        others lack."""
+        """Other peers fetch the same object.
+
+        Go on from a random place, so that each peer has parts that the others lack.
+        """
         if fetch.spread or not fetch.parts or not fetch.mapped or fetch.open_ops:
             return
         fetch.spread = True

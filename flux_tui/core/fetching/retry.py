@@ -93,8 +93,10 @@ class Retry:
         self._unrouted.pop(root, None)
 
     def come_back(self, peer: PeerId, roots: list[Cid]) -> None:
-        """A peer has these objects and said NO. It is told of them again when it may be asked again, if it is
-        not told before."""
+        """A peer has these objects and said NO.
+
+        It is told of them again when it may be asked again, if it is not told before.
+        """
         if not roots:
             return
         known = self._back.setdefault(peer, {})
@@ -111,8 +113,10 @@ class Retry:
     def again(
         self, fetch: Fetch, wait: float, cause: ev.RetryCause, peer: PeerId | None, *, sooner: bool = True
     ) -> None:
-        """Push a want again after `wait` seconds. With `sooner`, do so only if that is before the time that
-        is set now."""
+        """Push a want again after `wait` seconds.
+
+        With `sooner`, do so only if that is before the time that is set now.
+        """
         wait = min(max(wait, RETRY_MIN), MAX_WAIT)
         if (
             cause != "unwritten"
@@ -154,8 +158,10 @@ class Retry:
         self._tell_newcomers()
 
     def push_now(self, roots: Iterable[Cid]) -> None:
-        """Push these wants now, whatever their timers say. Wants without a place in the network queue for
-        one."""
+        """Push these wants now, whatever their timers say.
+
+        Wants without a place in the network queue for one.
+        """
         inside: list[Cid] = []
         for root in roots:
             if self.queue.is_inside(root):
@@ -165,8 +171,10 @@ class Retry:
         self._push_all(inside, retry=True)
 
     def hurry(self, roots: list[Cid]) -> None:
-        """A person asks for these wants again. Those without a place in the network do not wait for one,
-        unless they are many."""
+        """A person asks for these wants again.
+
+        Those without a place in the network do not wait for one, unless they are many.
+        """
         if self.at_once(len(roots)):
             for root in roots:
                 if root in self.fetches and not self.queue.is_inside(root):
@@ -174,8 +182,10 @@ class Retry:
         self.push_now(roots)
 
     def tell(self, roots: Iterable[Cid], peer: PeerId) -> None:
-        """Tell one peer of these wants, in addition to the normal pushes. Wants that are still queued are
-        left out: they are about to be pushed."""
+        """Tell one peer of these wants, in addition to the normal pushes.
+
+        Wants that are still queued are left out: they are about to be pushed.
+        """
         batch: list[Cid] = []
         for root in roots:
             if root in self.fetches and root not in self.queue:
@@ -379,8 +389,10 @@ class Retry:
         return self.router.way(roots, proven, others, retry=retry, unanswered=unanswered)
 
     def _chance(self, peer: PeerId | None) -> float:
-        """A random number from 0 to 1. It is the same for all wants that one answer postponed, so one intent
-        can push them all again."""
+        """A random number from 0 to 1.
+
+        It is the same for all wants that one answer postponed, so one intent can push them all again.
+        """
         turn = self.ledger.now, peer
         if self._drawn[0] != turn:
             self._drawn = turn, self.ledger.random()

@@ -144,8 +144,10 @@ class Granting:
             self.settle(fetch, SNUB, "lapsed", holder.peer)
 
     def another_came(self, peer: PeerId, roots: Collection[Cid]) -> None:
-        """Another peer can send these objects. End the extra time of every sole holder that has stopped
-        sending them."""
+        """Another peer can send these objects.
+
+        End the extra time of every sole holder that has stopped sending them.
+        """
         for number, batch in list(self._extended.items()):
             holder = batch.holder
             if not batch.chunks:
@@ -429,16 +431,20 @@ class Granting:
         return any(self.holders.get(peer).connected for peer in fetch.holders)
 
     def move(self, cid: Cid, waits: Fetch, fetch: Fetch) -> None:
-        """A missing block belongs to two objects. If only `fetch` has a holder, move the block from `waits`
-        to `fetch`."""
+        """A missing block belongs to two objects.
+
+        If only `fetch` has a holder, move the block from `waits` to `fetch`.
+        """
         if self.has_holder(fetch) and not self.has_holder(waits):
             del waits.missing[cid]
             fetch.missing[cid] = None
             self.wake(fetch)
 
     def gather(self, fetch: Fetch) -> None:
-        """An object has its first holder. That holder can also send blocks that wait for other objects
-        without a holder."""
+        """An object has its first holder.
+
+        That holder can also send blocks that wait for other objects without a holder.
+        """
         for cid in fetch.blocks if len(self.fetches) > 1 else ():
             if cid not in fetch.counted and cid not in fetch.missing:
                 for other in self.wanted.get(cid, ()):

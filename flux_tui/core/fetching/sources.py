@@ -147,8 +147,10 @@ class Holder:
             self.lapsed.popitem(last=False)
 
     def came_late(self, cid: Cid) -> Waste | None:
-        """A copy came of a chunk that is not expected any more: the cause to count it under. None: it was not
-        granted, or as many copies as grants have come."""
+        """A copy came of a chunk that is not expected any more: the cause to count it under.
+
+        None: it was not granted, or as many copies as grants have come.
+        """
         if (found := self.lapsed.pop(cid, None)) is None:
             return None
         cause, copies = found

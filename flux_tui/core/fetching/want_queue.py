@@ -134,8 +134,10 @@ class WantQueue:
         return self._looks[0][0] if self._looks else float("inf")
 
     def looks(self, now: float, keeps: Callable[[Cid], bool]) -> list[Cid]:
-        """The wants that give up their places now. `keeps` tells whether a holder sends a want, or is about
-        to."""
+        """The wants that give up their places now.
+
+        `keeps` tells whether a holder sends a want, or is about to.
+        """
         gone: list[Cid] = []
         while self.next_look() <= now:
             _, root = self._looks.popleft()

@@ -36,8 +36,10 @@ class Pauses:
         return self.key(fetch) in self._waits
 
     def begin(self, fetch: Fetch, now: float) -> float | None:
-        """A chunk could not be written: start a pause and return its seconds. None: the pause has started
-        already."""
+        """A chunk could not be written: start a pause and return its seconds.
+
+        None: the pause has started already.
+        """
         key = self.key(fetch)
         if key not in self._tried and key in self._until:
             return None

@@ -57,8 +57,10 @@ def reach_of_ip(ip: str) -> Reach | None:
 
 
 def reach_of(addr: str) -> Reach | None:
-    """The reach of a multiaddr; for a relayed one, that of the relay. None: it must not be dialled on
-    anybody's word."""
+    """The reach of a multiaddr; for a relayed one, that of the relay.
+
+    None: it must not be dialled on anybody's word.
+    """
     parts = addr.split("/")
     if len(parts) < 5 or parts[0] or parts[1] not in ("ip4", "ip6") or parts[3] != "tcp":
         return None
@@ -103,8 +105,10 @@ class Hearsay:
                 self._heard.popitem(last=False)
 
     def teller(self, addr: str) -> tuple[Reach, str]:
-        """The peer that named an address, and its reach. If no peer is known to have named it, it counts as
-        named from afar."""
+        """The peer that named an address, and its reach.
+
+        If no peer is known to have named it, it counts as named from afar.
+        """
         return self._heard.get(transport_of(addr), (Reach.PUBLIC, ""))
 
 

@@ -1,12 +1,13 @@
-"""Provider records: the roots that this node announces in the DHT. It announces exactly those of which it has
-all blocks.
+"""Provider records: the roots that this node announces in the DHT.
+
+It announces exactly those of which it has all blocks.
 
 - A root is announced when its object is whole, and after a restart if it is still whole.
 - It is withdrawn as soon as that is no longer so: its replica is dropped, or one of its files was changed or
-  removed.
+removed.
 - Kademlia has no message that takes a record back. This node stops renewing its own record, and others forget
-  theirs 48 hours after they got it. Until then they may forward an intent to this node. For a withdrawn root
-  it answers `not_held`; a node that never had the root stays silent.
+theirs 48 hours after they got it. Until then they may forward an intent to this node. For a withdrawn root
+it answers `not_held`; a node that never had the root stays silent.
 
 When a record is renewed, and to which nodes it is sent, is decided in net/flux/dht_routing.py.
 """

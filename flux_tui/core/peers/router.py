@@ -1,5 +1,4 @@
-"""The router: to which peers an intent goes and by which means, and which intents of other nodes are
-forwarded.
+"""The router: which ways an intent takes, and which intents of other nodes are forwarded.
 
 A want goes these ways; a later way is used only where the earlier ones are probably not enough:
 1. By direct push, to at most MAX_DIRECT neighbours: first the holders of this session, then neighbours that

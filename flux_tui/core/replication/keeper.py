@@ -155,8 +155,10 @@ class Keeper:
             self.ledger.do(Push(peer=peer, message=msg.Held(cids=tuple(gone), how="gone")))
 
     def peer_up(self, peer: PeerId) -> None:
-        """A stream to a peer opened. If replicas are kept for it, tell it about them: it may have missed a
-        change."""
+        """A stream to a peer opened.
+
+        If replicas are kept for it, tell it about them: it may have missed a change.
+        """
         self._remind(peer)
 
     def dropped(self) -> None:
@@ -234,8 +236,10 @@ class Keeper:
         self._evict(root)
 
     def disowned(self, root: Cid) -> None:
-        """The user does not share this object any more, but others were promised a replica. Copy it from what
-        is still here, if the quota has room for it."""
+        """The user does not share this object any more, but others were promised a replica.
+
+        Copy it from what is still here, if the quota has room for it.
+        """
         kept = self.kept.get(root)
         if kept is None or kept.whole:
             return

@@ -1,11 +1,13 @@
-"""The backoff for each peer: when it may be asked again. The fold applies this rule to each entry, the
-requester grants by it, and the panels count down to the same moment.
+"""The backoff for each peer: when it may be asked again.
+
+The fold applies this rule to each entry, the requester grants by it, and the panels count down to the same
+moment.
 
 - A NO with a time: not before that time. The latest NO counts.
 - A NO without a time from a peer that has it: the peer is left alone for a while, doubled each time.
 - A lease that the peer let lapse: the peer is left alone for a moment, if others can be asked.
 - A chunk that comes meanwhile changes nothing: a rate-limited holder sends one chunk and still needs its
-  pause.
+pause.
 - A yes for a whole object, or a new connection, ends the wait.
 """
 
@@ -27,8 +29,10 @@ GIVES_NOTHING: frozenset[Reason] = frozenset({"denied", "shutting_down"})
 
 
 def free_at(state: State, peer: PeerId) -> float | None:
-    """When this peer may be granted chunks or told of a want again, in wall time. None, or a time in the
-    past: now."""
+    """When this peer may be granted chunks or told of a want again, in wall time.
+
+    None, or a time in the past: now.
+    """
     found = state.peers.get(peer)
     return None if found is None else found.until
 

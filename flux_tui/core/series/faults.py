@@ -1,5 +1,8 @@
-"""Faults of a peer, which fade. Each fault weighs one, and half as much a minute later, by the times in the
-series. One fault is forgiven after a minute; repeated faults are not."""
+"""Faults of a peer, which fade.
+
+Each fault weighs one, and half as much a minute later, by the times in the series. One fault is forgiven
+after a minute; repeated faults are not.
+"""
 
 from flux_tui.core.series.state import PeerState
 

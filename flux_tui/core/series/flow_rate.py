@@ -33,8 +33,10 @@ def rate_of(by_second: Mapping[int, float], now: float, seconds: int = RATE_SECO
 
 
 def eta_of(by_second: Mapping[int, float], since: float, now: float, left: float) -> float | None:
-    """Seconds until `left` more bytes have come. None: it has not flowed for long enough since `since`, or
-    not evenly."""
+    """Seconds until `left` more bytes have come.
+
+    None: it has not flowed for long enough since `since`, or not evenly.
+    """
     for window in WINDOWS:
         start, end = int(max(since, now - window)), int(now)
         if end - start < MIN_SECONDS:

@@ -16,8 +16,10 @@ BURST_SECONDS = 0.25
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """The limits of a node. Zero or empty means no limit. `settings.toml` has a key of the same name for
-    each."""
+    """The limits of a node.
+
+    Zero or empty means no limit. `settings.toml` has a key of the same name for each.
+    """
 
     upload_limit: int = 0
     """Bytes/s that leave this node."""
@@ -66,8 +68,11 @@ class PolicyChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class Bucket:
-    """A token bucket that may go into debt. While it has no debt, any amount may be spent; the next spending
-    waits until the debt is paid back. So chunks of any size pass, at the rate that was set."""
+    """A token bucket that may go into debt.
+
+    While it has no debt, any amount may be spent; the next spending waits until the debt is paid back. So
+    chunks of any size pass, at the rate that was set.
+    """
 
     __slots__ = ("_at", "_level", "rate")
 

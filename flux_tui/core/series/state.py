@@ -174,8 +174,10 @@ class PeerState(msgspec.Struct):
 
     @property
     def has(self) -> Literal["yes", "some", "no", "?"]:
-        """Whether it has what it was asked for, by all that it ever said and sent. `some`: it said of one
-        thing that it has it, and of another that it does not."""
+        """Whether it has what it was asked for, by all that it ever said and sent.
+
+        `some`: it said of one thing that it has it, and of another that it does not.
+        """
         if self.has_it or self.yes or self.chunks_in or any(self.counts.get(reason) for reason in HAS_IT):
             return "some" if self.counts.get("not_held") else "yes"
         return "?" if self.has_it is None else "no"
@@ -249,8 +251,11 @@ class Kept(msgspec.Struct):
 
     @property
     def charge(self) -> int:
-        """Bytes that count against the quota. The inner nodes of a normal object (1/64 of it, and 64 KiB) are
-        free; those of an object that is mostly inner nodes are not."""
+        """Bytes that count against the quota.
+
+        The inner nodes of a normal object (1/64 of it, and 64 KiB) are free; those of an object that is
+        mostly inner nodes are not.
+        """
         return 0 if self.own else max(self.size, self.stored - (self.size // 64 + 65_536))
 
 
@@ -335,9 +340,11 @@ class State(msgspec.Struct, dict=True):
 
     @property
     def chunks(self) -> Mapping[Cid, bytes]:
-        """The chunks that are here, as a mapping that reads each one when it is asked for. Only a state that
-        a running node derived has them (`FluxNode.derive_state`). Otherwise it is empty: a series contains no
-        chunk bytes."""
+        """The chunks that are here, as a mapping that reads each one when it is asked for.
+
+        Only a state that a running node derived has them (`FluxNode.derive_state`). Otherwise it is empty: a
+        series contains no chunk bytes.
+        """
         found: Mapping[Cid, bytes] = self.__dict__.get("held", {})
         return found
 

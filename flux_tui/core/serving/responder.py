@@ -234,8 +234,10 @@ class Responder:
             self._no(peer, cids, "not_held", None, has_it=False)
 
     def removed(self, roots: tuple[Cid, ...]) -> None:
-        """The user stops sharing these objects. Every connected peer is told, whether it asked for them or
-        not."""
+        """The user stops sharing these objects.
+
+        Every connected peer is told, whether it asked for them or not.
+        """
         for peer in self.connected:
             told = self._told_yes.get(peer, OrderedDict())
             asked = tuple(root for root in roots if root in told)

@@ -120,8 +120,10 @@ _OF_AN_ADDRESS = re.compile(r"(/\S+/p2p/\w+) (?:cannot be reached: )?(.+)")
 
 
 def reason_first(text: str, path: str | None = None) -> str:
-    """Put the reason of a sentence first if it begins with an address, or with this path. So a narrow line
-    cuts off the place and not the reason."""
+    """Put the reason of a sentence first if it begins with an address, or with this path.
+
+    So a narrow line cuts off the place and not the reason.
+    """
     if path and text.startswith(f"{path} "):
         return f"{text[len(path) + 1 :]} · {path}"
     found = _OF_AN_ADDRESS.fullmatch(text)

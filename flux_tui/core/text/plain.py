@@ -39,8 +39,9 @@ _SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
 def plain(text: str) -> Plain:
-    """The text on one line, with every control character and invisible character written out. Plain text is
-    returned as it is.
+    """The text on one line, with every control character and invisible character written out.
+
+    Plain text is returned as it is.
 
     These are written out: control characters (C0, DEL, C1); line and paragraph separators; characters without
     width, and those that change the writing direction (Unicode's format characters, tags, joiners, variation
@@ -56,14 +57,18 @@ def plain(text: str) -> Plain:
 
 
 def plain_lines(*lines: str) -> Plain:
-    """A text of several lines, each made plain. A line end within a line is written out like any other
-    character."""
+    """A text of several lines, each made plain.
+
+    A line end within a line is written out like any other character.
+    """
     return Plain("\n".join(map(plain, lines)))
 
 
 def plain_in_place(text: str) -> Plain:
-    """The same, with `�` for each such character. For places where character positions count, as in an input
-    field."""
+    """The same, with `�` for each such character.
+
+    For places where character positions count, as in an input field.
+    """
     shown = plain(text)
     if shown == text:
         return shown

@@ -95,8 +95,10 @@ class Custom(_Wire, tag="custom", frozen=True, kw_only=True):
 
 
 class Hold(_Wire, tag="hold", frozen=True, kw_only=True):
-    """The origin asks for replicas of an object. A peer with room answers `can_hold`. The origin then tells
-    as many peers as are lacking (`keep`)."""
+    """The origin asks for replicas of an object.
+
+    A peer with room answers `can_hold`. The origin then tells as many peers as are lacking (`keep`).
+    """
 
     root: WireCid
     size: Size

@@ -119,8 +119,10 @@ class DelayedYes(EventBase, tag="delayed_yes", frozen=True, kw_only=True):
 
 
 class StatusNo(EventBase, tag="status_no", frozen=True, kw_only=True):
-    """A node answered NO. A NO is data: whether it has the chunks, why it does not send them now, and when to
-    ask again."""
+    """A node answered NO.
+
+    A NO is data: whether it has the chunks, why it does not send them now, and when to ask again.
+    """
 
     peer: PeerId
     cids: tuple[Cid, ...]

@@ -86,8 +86,10 @@ class ObjectCompleted(EventBase, tag="object_completed", frozen=True, kw_only=Tr
 
 
 class ObjectRefused(EventBase, tag="object_refused", frozen=True, kw_only=True):
-    """A wanted object was refused: what came of it will be removed. An error entry before this one gives the
-    reason."""
+    """A wanted object was refused: what came of it will be removed.
+
+    An error entry before this one gives the reason.
+    """
 
     root: Cid
     path: str | None = None

@@ -20,7 +20,10 @@ class NodeStarted(EventBase, tag="node_started", frozen=True, kw_only=True):
 
 
 class NodeStopped(EventBase, tag="node_stopped", frozen=True, kw_only=True):
-    """The node stopped in order. (A killed node leaves no such entry.)"""
+    """The node stopped in order.
+
+    (A killed node leaves no such entry.)
+    """
 
     reason: str
 
@@ -90,8 +93,10 @@ class PeerFaulted(EventBase, tag="peer_faulted", frozen=True, kw_only=True):
 
 
 class MessagePassedOver(EventBase, tag="message_passed_over", frozen=True, kw_only=True):
-    """A peer sent a message of a kind that this version does not know. It speaks a later version; this is no
-    fault."""
+    """A peer sent a message of a kind that this version does not know.
+
+    It speaks a later version; this is no fault.
+    """
 
     peer: PeerId
     kind: str
