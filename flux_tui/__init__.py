@@ -17,7 +17,7 @@ are loaded when they are first used.
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from flux_tui.core.api.commands import (

@@ -34,6 +34,7 @@ from typing import NamedTuple, get_args
 import msgspec
 import pytest
 
+from flux_tui import __version__
 from flux_tui.config import Settings
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.content import ticket
@@ -47,6 +48,7 @@ from flux_tui.net import port
 from flux_tui.net.flux import push_stream
 from flux_tui.net.upstream import budget
 from flux_tui.ui.keys import ACTIONS, NARRATED, Action, sign
+from flux_tui.ui.rows.glyphs import REASON_SIGNS
 from tests.bench.nodes import wait_for
 
 ROOT = Path(__file__).parents[1]
@@ -369,3 +371,21 @@ def test_the_sample_settings_have_every_key_as_it_is_without_it() -> None:
     values = tomllib.loads((ROOT / "assets" / "settings.toml").read_text())
     assert set(values) == {field.name for field in fields(Settings)}
     assert Settings().merged(values, "the sample") == Settings()
+
+
+def test_its_reasons_have_the_signs_of_the_panels() -> None:
+    for reason, sign in REASON_SIGNS.items():
+        assert f"`{sign.glyph} {reason}`" in README
+
+
+def test_its_recipes_name_files_that_are_there() -> None:
+    """Paths of the package stand as its modules do; the others are the repo's."""
+    recipes = README.split("## Contributing\n", 1)[1].split("\n## ", 1)[0]
+    paths = re.findall(r"`([a-z_]+(?:/[a-z_]+)*(?:/|\.py|\.toml))`", recipes)
+    assert len(paths) > 20
+    for path in paths:
+        assert (ROOT / path).exists() or (ROOT / "flux_tui" / path).exists(), path
+
+
+def test_its_newest_changes_are_of_this_version() -> None:
+    assert README.split("## Changes\n", 1)[1].strip().startswith(f"**{__version__}**")
