@@ -165,3 +165,19 @@ def test_get_shows_the_percentage_and_the_reason_at_any_width(
     assert " 38 % " in line
     assert "rate_limited, next try in 1.5 s" in line
     assert cell_len(line.rstrip()) <= width
+
+
+def test_a_reason_is_only_told_while_it_holds() -> None:
+    limited = ev.StatusNo(peer=HOLDER, cids=(LEAF,), reason="rate_limited", has_it=True, retry_after=90.0)
+    yes = ev.DelayedYes(peer=HOLDER, cids=(ROOT,), eta=0.0, queue_bytes=0, name="film.mkv", size=100)
+    refused = (yes, GRANTED, limited, ev.LeaseLapsed(peer=HOLDER, cids=(LEAF,), cause="refused"))
+    state = after(*ASKED, *refused)
+    assert waiting_for(state, TICKET, 1056.0) == "rate_limited, next try in 4.0 s", (
+        "a push to all comes sooner"
+    )
+    gone = (ev.PeerDisconnected(peer=HOLDER, why="gone"), ev.PeerConnected(peer=PeerId("other"), addr=ADDR))
+    state = after(*ASKED, *refused, *gone)
+    assert waiting_for(state, TICKET, 1056.0) == f"gone, next try in 4.0 s: {short(HOLDER)}"
+    lapsed = ev.RetrySet(cids=(ROOT,), next_push_at=1058.0, cause="lapsed", peer=HOLDER)
+    state = after(*ASKED, *refused, *gone, lapsed)
+    assert waiting_for(state, TICKET, 1056.0) == f"gone, next try in 2.0 s: {short(HOLDER)}"

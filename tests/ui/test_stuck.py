@@ -84,6 +84,18 @@ async def test_the_screen_is_right_at_one_moment_of_the_recording(size: tuple[in
 
 
 @on_asyncio
+async def test_the_reason_is_told_also_where_a_push_comes_before_any_peer_is_due() -> None:
+    app = replayed(STUCK)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        app.go_to_moment("20:20:55")
+        await pilot.pause()
+        assert shown(app, "pending")[1].strip() == "◔ rate_limited, next try in 6.5 s"
+        (retry,) = shown(app, "retries")
+        assert retry.endswith(" 6.5 s  #2 ◔ rate_limited"), "nobody was silent"
+
+
+@on_asyncio
 async def test_the_stuck_object_owns_its_blocks() -> None:
     app = replayed(STUCK)
     async with app.run_test(size=(120, 40)) as pilot:

@@ -31,7 +31,7 @@ from flux_tui.core.content.ticket import Ticket
 from flux_tui.core.ids import is_text, short
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
-from flux_tui.core.series.next_try import next_try
+from flux_tui.core.series.next_try import Tries, why_waiting
 from flux_tui.core.series.state import ObjectState, State
 from flux_tui.core.text.describe import human_seconds, human_size, reason_first, short_addr
 from flux_tui.home import Home, HomeError
@@ -314,7 +314,8 @@ def waiting_for(state: State, ticket: Ticket, now: float, unreachable: str | Non
     pending = state.pending.get(ticket.root)
     if pending is None:
         return ""
-    one = next_try(state, pending, now)
+    tries = Tries(state, now)
+    one = tries.next_of(pending)
     again = f", next try in {human_seconds(one.at - now)}" if one is not None else ""
     if pending.trouble is not None and pending.cause == "unwritten":
         return pending.trouble.partition(":")[0] + again
@@ -327,13 +328,19 @@ def waiting_for(state: State, ticket: Ticket, now: float, unreachable: str | Non
         return "no peer is connected yet" if ticket.addrs else "no peer is connected: use a ticket, or --join"
     if pending.queued:
         return f"waits for room: {state.max_pending} intents are out"
-    if one is not None and one.peer is not None:
-        return f"{one.reason or 'late'}{again}: {short(one.peer)}"
-    if pending.holders:
-        return f"{pending.holders} said yes, none sends now{again}"
-    if (no := pending.last_no) is not None:
-        return f"{no.reason}{again}: {short(no.peer)}"
-    return f"nobody has answered yet{again}"
+    why = why_waiting(state, pending, one, tries)
+    of = f": {short(why.peer)}" if why.peer is not None else ""
+    match why.reason:
+        case "yes":
+            return f"{why.peers} said yes, none sends now{again}"
+        case "gone" if why.peers > 1:
+            return f"its {why.peers} holders are gone{again}"
+        case "unanswered":
+            return f"nobody has answered yet{again}"
+        case "unwritten":
+            return f"it could not be written here{again}"
+        case reason:
+            return f"{reason}{again}{of}"
 
 
 def _done(ticket: Ticket, path: Path, as_json: bool, words: str, size: int | None = None) -> None:

@@ -119,6 +119,7 @@ def apply(state: State, entry: Entry) -> None:
         case ev.RetrySet():
             fold_answers.retry_set(state, event)
         case ev.LeaseExtended():
+            _peer(state, event.peer).late = True
             for cid in event.cids:
                 lease = state.leases.get(cid)
                 if lease and lease.peer == event.peer:
@@ -127,6 +128,7 @@ def apply(state: State, entry: Entry) -> None:
             peer = _peer(state, event.peer)
             backoff.lapsed(peer, event, state.at)
             peer.lapsed += len(event.cids)
+            peer.late = False
             if event.cause not in EXCUSED:
                 peer.broken += len(event.cids)
             for cid in event.cids:
@@ -401,6 +403,7 @@ def _chunk_received(state: State, second: Second, event: ev.ChunkReceived) -> No
     peer = _peer(state, event.peer)
     peer.bytes_in += size
     peer.chunks_in += 1
+    peer.late = False
     peer.took_back = max(0, peer.took_back - 1)
     peer.has_it = True
     backoff.delivered(peer, state.at)

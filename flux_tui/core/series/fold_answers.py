@@ -4,6 +4,7 @@ for. Pure. Only fold.py calls it."""
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series import backoff
 from flux_tui.core.series import events as ev
+from flux_tui.core.series.events import Reason, RetryCause
 from flux_tui.core.series.state import NAMED, No, PeerState, Pending, State
 
 
@@ -68,7 +69,18 @@ def retry_set(state: State, event: ev.RetrySet) -> None:
             pending.cause = event.cause
             pending.cause_peer = event.peer
             known = None if event.peer is None else state.peers.get(event.peer)
-            pending.cause_reason = None if known is None else known.reason
+            pending.cause_reason = None if known is None else _reason_now(state, pending, known, event.cause)
+
+
+def _reason_now(state: State, pending: Pending, peer: PeerState, cause: RetryCause) -> Reason | None:
+    """Return the reason of a peer for which a want is pushed again, or None if it gave none.
+
+    A peer that let a lease lapse may have said NO long before; that NO is not why nothing comes.
+    """
+    if cause == "retry_after" or (peer.until is not None and peer.until > state.at):
+        return peer.reason
+    no = pending.last_no
+    return no.reason if no is not None and no.peer == peer.peer and no.at == state.at else None
 
 
 def _refused(pending: Pending, no: ev.StatusNo) -> None:

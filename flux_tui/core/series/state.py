@@ -143,6 +143,8 @@ class PeerState(msgspec.Struct):
     """How many of these it did not send: too late, disconnected, or refused."""
     broken: int = 0
     """How many of those it owed: it neither sent them in time nor refused them in time. A NO is an answer."""
+    late: bool = False
+    """Whether a lease of it was extended, and nothing has come from it since."""
     wasted: int = 0
     """Bytes from it that were of no use."""
     faults: int = 0

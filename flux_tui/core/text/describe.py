@@ -188,7 +188,7 @@ def _describe(event: Event, names: Names, brief: bool) -> str:
             again = ", besides" if event.besides else ", again" if event.retry else ""
             return f"{what(event.cids)} {to}{swarm}{again}"
         case ev.WentDormant():
-            return f"{what(event.cids)}: nobody has it yet, its place in the network is free"
+            return f"{what(event.cids)}: nobody here has it, its place in the network is free"
         case ev.RetrySet():
             causes = _CAUSES if event.about == "want" else _HOLD_CAUSES
             return f"{causes[event.cause]}: {what(event.cids)}"

@@ -256,7 +256,7 @@ def standing(peer: PeerState, now: float, glyphs: Glyphs, *, dead: bool = False)
         return span(reason_words(no, glyphs), REASON_SIGNS[no].role)
     if peer.took_back:
         return span(f"{glyphs.glyph(REASON_SIGNS['not_held'])} changed", "warn")
-    if peer.kept is not None and peer.kept < LATE:
+    if peer.late or (peer.kept is not None and peer.kept < LATE):
         return span("late", "warn")
     return span("good", "good") if _serves(peer) else span("quiet", "dim")
 

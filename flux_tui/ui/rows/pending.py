@@ -1,10 +1,11 @@
 """The rows of the panels Pending and Retries. Pure."""
 
 from collections.abc import Iterable, Mapping
+from typing import cast
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import Reason
-from flux_tui.core.series.next_try import Tries, Try
+from flux_tui.core.series.next_try import Tries, Try, Why, why_waiting
 from flux_tui.core.series.state import Hold, ObjectState, Pending
 from flux_tui.core.text.describe import counted, human_seconds, human_size
 from flux_tui.ui.rows.cells import fit, width
@@ -111,7 +112,7 @@ def _object_rows(
         eta = f"  eta {human_seconds(seconds)}" if seconds is not None else ""
         flows = [span(f"{view.glyphs.down} {human_size(rate)}/s{eta}  ", "good")]
     waits = waiting_words(view, pending, senders, view.width - 2 - wide(flows), tries)
-    why: Line = [span("  ", "text"), *flows, span(waits, "good" if senders else "warn")]
+    why: Line = [span("  ", "text"), *flows, span(waits, "good" if _come(view, senders) else "warn")]
     return [
         Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis)),
         Row(f"{pending.cid}/why", cut(why, view.width, view.glyphs.ellipsis), title=True),
@@ -138,7 +139,7 @@ def _loose_rows(
         line: Line = [span(view.name(pending.cid), "name"), span(f"  push {pending.pushes}  ", "dim")]
         own = senders.get(pending.cid, set())
         waits = waiting_words(view, pending, own, view.width - wide(line), tries)
-        line.append(span(waits, "good" if own else "warn"))
+        line.append(span(waits, "good" if _come(view, own) else "warn"))
         rows.append(Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis)))
     if len(loose) > LOOSE_SHOWN:
         rows.append(Row("more", [span(f"and {len(loose) - LOOSE_SHOWN:,} more", "dim")], title=True))
@@ -153,47 +154,51 @@ def waiting_words(
     `tries`: the tries of this state, made once where many wants are shown.
     """
     senders = list(senders)
-    if len(senders) == 1:
-        return f"from {view.peer(senders[0])}"
     if senders:
-        return f"from {len(senders)} peers"
+        who = view.peer(senders[0]) if len(senders) == 1 else f"{len(senders)} peers"
+        return f"from {who}" if _come(view, senders) else f"late: {who}"
     if view.dead or not view.state.running:
         return "no node is running"
     if pending.queued:
         return f"waits for room: {view.state.max_pending:,} intents are out"
     if not view.state.connected:
         return "no peer is connected"
-    one = (tries or Tries(view.state, view.now)).next_of(pending)
+    tries = tries or Tries(view.state, view.now)
+    one = tries.next_of(pending)
+    long, short, of = _why(view, why_waiting(view.state, pending, one, tries))
     if one is None:
-        return _longest([why for why, _ in _whys(view, pending, None)], room)
+        return _longest([long, short], room)
     left = human_seconds(one.at - view.now)
-    told = []
-    for why, peer in _whys(view, pending, one):
-        of = f": {view.peer(peer)}" if peer is not None else ""
-        told += [f"{why}, next try in {left}{of}"]
-    short, peer = _whys(view, pending, one)[-1]
-    of = f": {view.peer(peer)}" if peer is not None else ""
+    told = [f"{why}, next try in {left}{of}" for why in (long, short)]
     told += [f"{short}, again in {left}{of}", f"{short}, {left}{of}", f"{short}, {left}", short]
     return _longest(told, room)
 
 
-def _whys(view: View, pending: Pending, one: Try | None) -> list[tuple[str, PeerId | None]]:
-    """Return the reason why a want waits, long and short, and the peer that gave it.
+def _come(view: View, senders: Iterable[PeerId]) -> bool:
+    """Whether somebody sends and is not late."""
+    return any(not view.state.peers[peer].late for peer in senders)
+
+
+def _why(view: View, why: Why) -> tuple[str, str, str]:
+    """Return the reason why a want waits, long and short, and what names the peer that gave it.
 
     The reason comes first, because a narrow line cuts off its end.
     """
-    if one is not None and one.peer is not None:
-        if one.reason is None:
-            return [("late", one.peer)]
-        return [(_reason(view, one.reason), one.peer), (reason_words(one.reason, view.glyphs), one.peer)]
-    if one is not None and one.cause == "unwritten":
-        return [(CAUSES["unwritten"], None), (SHORT_CAUSES["unwritten"], None)]
-    if pending.holders:
-        text = f"{pending.holders} said yes"
-        return [(f"{text}, none sends now", None), (text, None)]
-    if (no := pending.last_no) is not None:
-        return [(_reason(view, no.reason), no.peer), (reason_words(no.reason, view.glyphs), no.peer)]
-    return [("nobody has answered yet", None), ("no answer yet", None)]
+    of = f": {view.peer(why.peer)}" if why.peer is not None else ""
+    match why.reason:
+        case "late":
+            return "late", "late", of
+        case "gone":
+            holders = "its holder is" if why.peers < 2 else f"its {why.peers} holders are"
+            return f"{holders} gone", "gone", of
+        case "unwritten":
+            return CAUSES["unwritten"], SHORT_CAUSES["unwritten"], ""
+        case "yes":
+            return f"{why.peers} said yes, none sends now", f"{why.peers} said yes", ""
+        case "unanswered":
+            return "nobody has answered yet", "no answer yet", ""
+        case reason:
+            return _reason(view, reason), reason_words(reason, view.glyphs), of
 
 
 # ── retries ─────────────────────────────────────────────────────────────────────────────────────
@@ -237,12 +242,12 @@ def retry_rows(view: View, limit: int = 200) -> list[Row]:
             span(view.glyphs.bar(1 - left / max(one.at - start, 0.001), bar), "bar"),
             span(f"{human_seconds(left) if left > 0 else 'now':>7} ", "strong"),
         ]
-        line.append(_cause(view, pending, one, view.width - wide(line), sent=pending.cid in sent))
+        line.append(_cause(view, pending, tries, one, view.width - wide(line), sent=pending.cid in sent))
         rows.append(Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis), words=one.reason or ""))
     return rows
 
 
-def _cause(view: View, pending: Pending, one: Try, room: int, *, sent: bool) -> Span:
+def _cause(view: View, pending: Pending, tries: Tries, one: Try, room: int, *, sent: bool) -> Span:
     """Say which push comes next and why, in as many words as there is room for, the reason first.
 
     `sent`: a part of it is on its way, so it is pushed only if that part does not come.
@@ -252,22 +257,18 @@ def _cause(view: View, pending: Pending, one: Try, room: int, *, sent: bool) -> 
         del ordinals[0]  # so that all lines look alike
     if one.how == "grant":
         ordinals = [" "]  # the peer is granted a part of it: nothing is pushed
-    if one.peer is None:
+    why = why_waiting(view.state, pending, one, tries)
+    if why.reason in ("unanswered", "unwritten", "yes") or (sent and one.peer is None):
         causes = (CAUSES[one.cause], SHORT_CAUSES[one.cause])
         if sent and one.cause in ("lapsed", "silence"):
             causes = ("if nothing comes by then", "if nothing comes")
         role: Role = "warn" if one.cause == "retry_after" else "dim"
         return span(_longest([ordinal + cause for cause in causes for ordinal in ordinals], room), role)
-    who = view.peer(one.peer)
-    if one.reason is None:
-        late = "late" if one.cause == "lapsed" else "said NO"
-        return span(
-            _longest([*(f"{ordinal}{late}: {who}" for ordinal in ordinals), f" {late}"], room), "warn"
-        )
-    long, short = _reason(view, one.reason), reason_words(one.reason, view.glyphs)
-    told = [f"{ordinal}{long}: {who}" for ordinal in ordinals]
-    told += [f"{ordinals[-1]}{short}: {who}", f" {short}: {who}", f" {short}"]
-    return span(_longest(told, room), REASON_SIGNS[one.reason].role)
+    long, short, of = _why(view, why)
+    told = [f"{ordinal}{long}{of}" for ordinal in ordinals]
+    told += [f"{ordinals[-1]}{short}{of}", f" {short}{of}", f" {short}"]
+    sign = REASON_SIGNS.get(cast("Reason", why.reason))
+    return span(_longest(told, room), "warn" if sign is None else sign.role)
 
 
 def _reason(view: View, reason: Reason) -> str:

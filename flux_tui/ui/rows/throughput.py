@@ -116,7 +116,9 @@ def header_line(view: View, *, status: Span, frozen_note: str) -> Line:
     inward = _history(state, view.now, 6)[0]
     rates = rates_of(view)
     good = state.duplicate_factor < GOOD_FACTOR
-    out = f"{state.pushed:,}/{state.max_pending:,}" if view.width >= FULL else f"{state.pushed:,}"
+    full = view.width >= FULL
+    # Where there is no room for the gauge: all that is wanted, as in the panel, not only what is in the network.
+    out = f"{state.pushed:,}/{state.max_pending:,}" if full else f"{len(state.pending):,}"
     parts: list[tuple[int, Line]] = [
         (6, [span(" flux-tui", "accent")]),
         (3, [span(f" {who} ", "strong")]),
@@ -125,11 +127,11 @@ def header_line(view: View, *, status: Span, frozen_note: str) -> Line:
         (1, [span(f"   {glyphs.down} {human_size(rates[0])}/s".ljust(15), "in")]),
         (8, [span(f" {glyphs.spark(inward):<6}", "in")]),
         (5, [span(f"  {glyphs.up} {human_size(rates[1])}/s".ljust(14), "out")]),
-        (4, [span("   pending " if view.width >= FULL else "  ", "dim")]),
+        (4, [span("   pending " if full else "  ", "dim")]),
         (9, [span(f"{glyphs.bar(gauge, 8)} ", "warn" if waiting else "bar")]),
         (4, [span(out, "strong")]),
-        (4, [span(f" +{waiting:,}" if waiting else "", "warn")]),
-        (4, [span(" pending" if view.width < FULL else "", "dim")]),
+        (4, [span(f" +{waiting:,}" if waiting and full else "", "warn")]),
+        (4, [span("" if full else " pending", "dim")]),
         (7, [span("   dup ", "dim"), span(f"{state.duplicate_factor:.2f}", "good" if good else "warn")]),
     ]
     return fitting(parts, view.width)

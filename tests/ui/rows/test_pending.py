@@ -169,6 +169,45 @@ def test_a_peer_that_refused_in_time_is_not_late() -> None:
     assert "late" in line
 
 
+YES = ev.DelayedYes(peer=ADA, cids=(ROOT,), eta=0.0, queue_bytes=0)
+LIMITED = ev.StatusNo(peer=ADA, cids=(CHUNK,), reason="rate_limited", has_it=True, retry_after=2.0)
+REFUSED = ev.LeaseLapsed(peer=ADA, cids=(CHUNK,), cause="refused")
+GONE = (
+    ev.PeerConnected(peer=BOB, addr="/ip4/192.0.2.8/tcp/4001/p2p/" + BOB),
+    ev.PeerDisconnected(peer=ADA, why="nothing came from it for half a minute"),
+)
+
+
+def test_a_holder_that_is_gone_is_the_reason_and_not_what_it_said_before() -> None:
+    pushed = (STARTED, ASKED, PUSHED, UP, MAPPED, YES, GRANTED, LIMITED, REFUSED)
+    gone = folded(*pushed, *GONE)
+    assert texts(pending_rows(view(gone)))[1].strip() == "its holder is gone, next try in 49 s: 12D3…AAAA"
+    assert " its holder is gone: 12D3…AAAA" in texts(retry_rows(view(gone, 80)))[0]
+    lapsed = ev.LeaseLapsed(peer=ADA, cids=(CHUNK,), cause="disconnected")
+    soon = ev.RetrySet(cids=(ROOT,), next_push_at=START + 20, cause="lapsed", peer=ADA)
+    again = folded(*pushed, GRANTED, *GONE, lapsed, soon)
+    for line in (texts(pending_rows(view(again)))[1], texts(retry_rows(view(again)))[0]):
+        assert "gone" in line
+        assert "rate" not in line
+
+
+def test_a_late_holder_is_called_late_until_something_comes() -> None:
+    extended = ev.LeaseExtended(peer=ADA, cids=(CHUNK,), deadline=START + 60)
+    late = folded(STARTED, ASKED, PUSHED, UP, MAPPED, YES, GRANTED, extended)
+    assert texts(pending_rows(view(late)))[1].endswith("late: 12D3…AAAA")
+    assert texts(peer_rows(view(late, 66)))[1].rstrip().endswith("late")
+    came = folded(STARTED, ASKED, PUSHED, UP, MAPPED, YES, GRANTED, extended, GOT)
+    assert texts(peer_rows(view(came, 66)))[1].rstrip().endswith("good")
+
+
+def test_a_narrow_header_counts_all_that_is_wanted() -> None:
+    others = ev.Requested(cid=CHUNK, name=None, size=None)
+    dormant = ev.WentDormant(cids=(ROOT,))
+    state = folded(STARTED, ASKED, PUSHED, UP, others, dormant)
+    line = header_line(view(state, 60), status=span("live", "good"), frozen_note="")
+    assert "2 pending" in text_of(line)
+
+
 def test_no_peer_has_a_countdown_for_a_cancelled_want() -> None:
     wanted = (STARTED, ASKED, PUSHED, UP, BUSY)
     for seconds, words in ((1, "3.0 s"), (9, "now")):
