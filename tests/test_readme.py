@@ -374,8 +374,8 @@ def test_the_sample_settings_have_every_key_as_it_is_without_it() -> None:
 
 
 def test_its_reasons_have_the_signs_of_the_panels() -> None:
-    for reason, sign in REASON_SIGNS.items():
-        assert f"`{sign.glyph} {reason}`" in README
+    for reason, drawn in REASON_SIGNS.items():
+        assert f"`{drawn.glyph} {reason}`" in README
 
 
 def test_its_recipes_name_files_that_are_there() -> None:
