@@ -2,7 +2,10 @@
 
 
 class TokenBucket:
-    """Tokens come at a rate, up to a burst. One spending may put the bucket into debt."""
+    """Tokens come at a rate, up to a burst. One spending may put the bucket into debt, which is paid back first.
+
+    `burst`: tokens at most; `rate`: tokens a second. A rate of 0 is no limit to `wait`, and nothing comes back.
+    """
 
     __slots__ = ("at", "burst", "level", "rate")
 
@@ -30,6 +33,7 @@ class TokenBucket:
         self.level -= amount
         return True
 
-    def wait(self, now: float) -> float:
-        """Seconds until there are tokens again."""
-        return 0.0 if self.has(now) else -self.level / self.rate
+    def wait(self, now: float, amount: float = 0.0) -> float:
+        """Return the seconds until any debt is paid back and `amount` tokens are there."""
+        self.has(now)
+        return max(0.0, (amount - self.level) / self.rate) if self.rate else 0.0

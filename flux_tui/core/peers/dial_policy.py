@@ -21,6 +21,8 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple
 
+from flux_tui.core.limits import TokenBucket
+
 TELLER_BURST, TELLER_RATE = 32.0, 0.5
 """Dials on one peer's word, at once and per second: one DHT lookup brings 20 names."""
 ALL_BURST, ALL_RATE = 256.0, 8.0
@@ -124,9 +126,9 @@ class DialBudget:
     """The dials that this node may make on the word of others."""
 
     def __init__(self, now: float) -> None:
-        self._all = _Bucket(ALL_BURST, ALL_RATE, now)
-        self._tellers: OrderedDict[str, _Bucket] = OrderedDict()
-        self._doors: OrderedDict[str, _Bucket] = OrderedDict()
+        self._all = TokenBucket(ALL_BURST, ALL_RATE, now)
+        self._tellers: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._doors: OrderedDict[str, TokenBucket] = OrderedDict()
         self._told: OrderedDict[str, float] = OrderedDict()
 
     def spend(self, teller: str, addr: str, now: float) -> Refusal | None:
@@ -147,10 +149,10 @@ class DialBudget:
             bucket = _of(self._doors, ip, HOST_BURST, HOST_RATE, now)
             buckets.append((bucket, f"{ip} was dialled too often on the word of others"))
         for bucket, why in buckets:
-            if not bucket.has(now):
+            if bucket.wait(now, 1) > 0:
                 return Refusal(f"{addr} is not dialled: {why}", self.is_news(why, now))
         for bucket, _ in buckets:
-            bucket.level -= 1
+            bucket.take(1, now)
         return None
 
     def is_news(self, why: str, now: float, seconds: float = 60.0) -> bool:
@@ -164,25 +166,10 @@ class DialBudget:
         return True
 
 
-class _Bucket:
-    """A token bucket."""
-
-    __slots__ = ("_at", "_burst", "_rate", "level")
-
-    def __init__(self, burst: float, rate: float, now: float) -> None:
-        self._burst, self._rate = burst, rate
-        self.level, self._at = burst, now
-
-    def has(self, now: float) -> bool:
-        self.level = min(self.level + max(now - self._at, 0.0) * self._rate, self._burst)
-        self._at = now
-        return self.level >= 1
-
-
-def _of(table: OrderedDict[str, _Bucket], key: str, burst: float, rate: float, now: float) -> _Bucket:
+def _of(table: OrderedDict[str, TokenBucket], key: str, burst: float, rate: float, now: float) -> TokenBucket:
     bucket = table.get(key)
     if bucket is None:
-        bucket = table[key] = _Bucket(burst, rate, now)
+        bucket = table[key] = TokenBucket(burst, rate, now)
         if len(table) > MAX_BUCKETS:
             table.popitem(last=False)
     table.move_to_end(key)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from flux_tui.core.ids import PeerId
+from flux_tui.core.limits import TokenBucket
 
 BURST_SECONDS = 0.25
 """Seconds' worth of tokens that may be spent at once after a rest."""
@@ -67,37 +68,9 @@ class PolicyChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         return msgspec.structs.replace(policy, **self.given())
 
 
-class Bucket:
-    """A token bucket that may go into debt.
+def rate_limit(rate: float, now: float) -> TokenBucket:
+    """Return a bucket for a limit of the policy: `rate` bytes or chunks a second, 0 for none.
 
-    While it has no debt, any amount may be spent; the next spending waits until the debt is paid back. So
-    chunks of any size pass, at the rate that was set.
+    While it has no debt, any amount may be spent, so that chunks of any size pass at the rate that was set.
     """
-
-    __slots__ = ("_at", "_level", "rate")
-
-    def __init__(self, rate: float, now: float) -> None:
-        self.rate = rate
-        """Tokens a second; 0: no limit."""
-        self._level = rate * BURST_SECONDS
-        self._at = now
-
-    def level(self, now: float) -> float:
-        """Tokens that are there; negative: debt."""
-        if now > self._at:
-            self._level = min(self._level + (now - self._at) * self.rate, self.rate * BURST_SECONDS)
-            self._at = now
-        return self._level
-
-    def spend(self, amount: float, now: float) -> None:
-        """Spend tokens."""
-        self._level = self.level(now) - amount
-
-    def ready_at(self, now: float) -> float:
-        """When the debt is paid back."""
-        debt = -self.level(now)
-        return now + debt / self.rate if self.rate and debt > 0 else now
-
-    def wait(self, queued: float, now: float) -> float:
-        """Seconds until `queued` tokens are spent and the debt is paid back."""
-        return max(0.0, (queued - self.level(now)) / self.rate) if self.rate else 0.0
+    return TokenBucket(rate * BURST_SECONDS, rate, now)

@@ -10,7 +10,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.series.policy import Bucket, Policy
+from flux_tui.core.limits import TokenBucket
+from flux_tui.core.series.policy import Policy, rate_limit
 
 MAX_WAIT_SECONDS = 2.0
 """Seconds that a chunk may wait because of a limit. It is long enough that a requester's next grant comes
@@ -36,8 +37,8 @@ class Queue:
         self.size = 0
         """Bytes of both."""
         self.waiting_size = 0
-        self.bytes = Bucket(policy.per_peer_limit, now)
-        self.chunks = Bucket(policy.per_peer_chunks, now)
+        self.bytes = rate_limit(policy.per_peer_limit, now)
+        self.chunks = rate_limit(policy.per_peer_chunks, now)
 
     def __contains__(self, cid: Cid) -> bool:
         return cid in self.waiting or cid in self.leaving
@@ -61,23 +62,23 @@ class Uplink:
         """Bytes in all queues, which are sent before a new peer's chunks."""
         self._waiting_size = 0
         self._waiting_chunks = 0
-        self.bytes = Bucket(policy.upload_limit, now)
-        self.chunks = Bucket(policy.upload_chunks, now)
+        self.bytes = rate_limit(policy.upload_limit, now)
+        self.chunks = rate_limit(policy.upload_chunks, now)
 
     def change(self, policy: Policy, now: float) -> None:
         """Apply other limits. Queued chunks stay queued."""
         self.policy = policy
-        self.bytes, self.chunks = Bucket(policy.upload_limit, now), Bucket(policy.upload_chunks, now)
+        self.bytes, self.chunks = rate_limit(policy.upload_limit, now), rate_limit(policy.upload_chunks, now)
         self._resting.clear()
         for queue in self.queues.values():
-            queue.bytes = Bucket(policy.per_peer_limit, now)
-            queue.chunks = Bucket(policy.per_peer_chunks, now)
+            queue.bytes = rate_limit(policy.per_peer_limit, now)
+            queue.chunks = rate_limit(policy.per_peer_chunks, now)
 
     def wait(self, peer: PeerId, now: float) -> float:
         """Seconds that the limits would delay a chunk that this peer grants now."""
-        whole = max(self.bytes.wait(self._waiting_size, now), self.chunks.wait(self._waiting_chunks, now))
+        whole = max(self.bytes.wait(now, self._waiting_size), self.chunks.wait(now, self._waiting_chunks))
         queue = self._queue(peer, now)
-        own = max(queue.bytes.wait(queue.waiting_size, now), queue.chunks.wait(len(queue.waiting), now))
+        own = max(queue.bytes.wait(now, queue.waiting_size), queue.chunks.wait(now, len(queue.waiting)))
         return max(whole, own)
 
     def add(
@@ -124,7 +125,7 @@ class Uplink:
                 (self.bytes, size), (self.chunks, 1), (queue.bytes, size), (queue.chunks, 1),
             ):  # fmt: skip
                 if bucket.rate:
-                    bucket.spend(amount, now)
+                    bucket.take(amount, now)
             released.setdefault(peer, []).append(cid)
             if queue.waiting:
                 self._turns[peer] = None
@@ -192,5 +193,5 @@ class Uplink:
         return _ready(self.bytes, self.chunks, now)
 
 
-def _ready(size: Bucket, chunks: Bucket, now: float) -> float:
-    return max(size.ready_at(now), chunks.ready_at(now))
+def _ready(size: TokenBucket, chunks: TokenBucket, now: float) -> float:
+    return now + max(size.wait(now), chunks.wait(now))

@@ -20,7 +20,7 @@ from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 
 from flux_tui.core.ids import PeerId
-from flux_tui.core.series.policy import Bucket
+from flux_tui.core.limits import TokenBucket
 from flux_tui.core.wire import codec
 from flux_tui.net.connections.supervisor import Tasks
 from flux_tui.net.flux.push_stream import Outgoing, StalledError, read_from
@@ -105,7 +105,7 @@ class Links:
         """Peers that gave or took chunks, or were dialled by this node."""
         self._returns: OrderedDict[PeerId, deque[float]] = OrderedDict()
         """When the latest links of each peer came up."""
-        self._strangers = Bucket(COMING_RATE, trio.current_time())
+        self._strangers = TokenBucket(COMING_BURST, COMING_RATE, trio.current_time())
         self.by_peer: dict[PeerId, Link] = {}
         self.on_up: Callable[[PeerId], None] = lambda peer: None
         """Called for each link that comes up, before the receiver is told."""
@@ -153,7 +153,7 @@ class Links:
     def _has_room(self, peer: PeerId) -> bool:
         """Whether there is a place for this peer. A stranger that has had its place for long enough may have to go."""
         known = peer in self._regulars
-        if not known and self._strangers.level(trio.current_time()) < 1 - COMING_BURST:
+        if not known and self._strangers.wait(trio.current_time(), 1) > 0:
             return False
         return not self._full(known) or self._idler(known) is not None
 
@@ -214,7 +214,7 @@ class Links:
         if link.peer not in self.by_peer:
             known = link.peer in self._regulars
             if not known:
-                self._strangers.spend(1, trio.current_time())
+                self._strangers.take(1, trio.current_time())
             if self._full(known) and (idler := self._idler(known)) is not None:
                 self.ban(idler.peer, GUEST_SECONDS)
                 idler.end("it had its place for long, and others wait")

@@ -7,7 +7,7 @@ from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.policy import BURST_SECONDS, Bucket, Policy, PolicyChange
+from flux_tui.core.series.policy import BURST_SECONDS, Policy, PolicyChange, rate_limit
 from flux_tui.core.serving.upload_queue import MAX_QUEUED, MAX_WAIT_SECONDS, Uplink
 from flux_tui.core.wire import messages as msg
 from tests.support.script import HOLDER, ME, OTHER, Script, up, wanted
@@ -30,17 +30,18 @@ def grant(script: Script, peer: PeerId, *cids: Cid) -> tuple[list[ev.Event], lis
     st.lists(st.tuples(st.integers(1, 4 * MIB), st.floats(0, 0.01)), min_size=1, max_size=50),
 )
 def test_no_more_leaves_than_the_rate_and_one_burst(rate: int, spent: list[tuple[int, float]]) -> None:
-    bucket, now, total = Bucket(rate, 0.0), 0.0, 0
+    bucket, now, total = rate_limit(rate, 0.0), 0.0, 0
     for amount, late in spent:
-        now = max(now, bucket.ready_at(now)) + late
+        now += bucket.wait(now) + late
         assert total <= rate * (now + BURST_SECONDS) + 1e-3 * rate, "what left before"
-        bucket.spend(amount, now)
+        bucket.take(amount, now)
         total += amount
 
 
 def test_no_rate_is_no_limit() -> None:
-    bucket = Bucket(0, 5.0)
-    assert (bucket.ready_at(7.0), bucket.wait(1e12, 7.0)) == (7.0, 0.0)
+    bucket = rate_limit(0, 5.0)
+    bucket.take(1e9, 6.0)
+    assert (bucket.wait(7.0), bucket.wait(7.0, 1e12)) == (0.0, 0.0)
 
 
 # ── the queues ──────────────────────────────────────────────────────────────────────────────────
