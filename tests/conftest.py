@@ -1,7 +1,9 @@
-"""What all tests share: properties are tried with the same examples at every run, on every machine; and what a test
-starts can be interrupted, also where the tests themselves run in the background of a script, which ignores that.
-And the collector is on again after each: a dashboard's start switches it off, and one that is no more than called
-never settles.
+"""Settings of all tests.
+
+Hypothesis tries the same examples at every run, on every machine. A process that a test starts can be
+interrupted, even if the tests run in the background of a script, which ignores interrupts. The garbage
+collector is on again after each test: the start of a dashboard switches it off, and a test that only calls it
+never turns it on.
 """
 
 import gc

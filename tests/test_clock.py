@@ -20,7 +20,7 @@ YEARS = 4 * 365 * 24 * HOUR
 
 
 class Clocks:
-    """A wall clock that somebody sets, and a steady one that the test turns."""
+    """A wall clock that is set, and a steady clock that the test moves."""
 
     def __init__(self) -> None:
         self.ahead = 1_000_000.0
@@ -36,7 +36,7 @@ class Clocks:
         return SteadyClock(not_before, wall=self.wall, elapsed=self.elapsed)
 
 
-def test_steady_time_goes_by_whatever_the_wall_clock_says() -> None:
+def test_steady_time_goes_on_with_any_wall_clock() -> None:
     clocks = Clocks()
     clock = clocks.steady()
     assert clock() == clock.wall() == 1_000_005.0
@@ -59,7 +59,7 @@ def test_steady_time_does_not_begin_before_the_last_entry() -> None:
     assert (clock(), clock.wall()) == (2_000_000.0, 1_000_005.0)
 
 
-def test_a_process_that_stands_still_between_two_clocks_sees_no_step() -> None:
+def test_a_process_suspended_between_two_clock_reads_sees_no_step() -> None:
     clocks = Clocks()
     stalls = iter([3.0, 2.0] + [0.0] * 10_000)
 
@@ -72,13 +72,13 @@ def test_a_process_that_stands_still_between_two_clocks_sees_no_step() -> None:
         assert clock.look() == 0.0
 
 
-def test_elapsed_only_goes_by() -> None:
+def test_elapsed_never_goes_backwards() -> None:
     times = [elapsed() for _ in range(100)]
     assert times == sorted(times)
 
 
 class Walls:
-    """Nodes of one process, each with a wall clock of its own."""
+    """Nodes of one process, each with its own wall clock."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ahead: dict[str, float] = {}
@@ -88,7 +88,7 @@ class Walls:
         monkeypatch.setattr(node_module, "CLOCK_SECONDS", 0.02)
 
     def of(self, name: str, ahead: float = 0.0) -> None:
-        """The next node that is opened goes by this clock."""
+        """Let the next opened node use this clock."""
         self._next = name
         self.ahead.setdefault(name, ahead)
 
@@ -130,7 +130,7 @@ async def test_a_node_whose_clock_was_ahead_goes_on_in_this_life_and_the_next(
             await until(get(node, right, two, tmp_path / "got2"))
             state = node.derive_state()
             assert abs(state.at - walls.now()) < 60
-        # And it was ahead when it died: the next life begins with the right clock.
+        # The clock was ahead when the node died. The next run begins with the right clock.
         walls.ahead["ahead"] = 0.0
         walls.of("ahead")
         async with FluxNode.open(tmp_path / "ahead", LOOPBACK, network=swarm.opening()) as node:
@@ -154,7 +154,7 @@ async def test_a_clock_that_was_set_back_while_no_node_ran(tmp_path: Path, walls
 
 
 @pytest.mark.parametrize("ahead", [240.0, 400.0, -400.0, YEARS])
-async def test_two_whose_clocks_differ_by_any_amount_exchange(
+async def test_nodes_whose_clocks_differ_by_any_amount_can_exchange(
     tmp_path: Path, walls: Walls, ahead: float
 ) -> None:
     swarm = Switchboard()

@@ -1,4 +1,4 @@
-"""Settings: what is written is what counts, and what cannot be used is told by file and key."""
+"""Settings: the file counts, and an error names the file and the key."""
 
 import re
 from dataclasses import fields
@@ -61,7 +61,7 @@ def test_sizes(text: str | int, size: int) -> None:
 @pytest.mark.parametrize(
     "text", ["", " ", "x", "KiB", "1 2", "1.2.3", "1.", "-1", "+1", "1e3", "1_000", "1 PiB", "0x10", "٣", "1/s/s", "∞"]
 )  # fmt: skip
-def test_what_is_no_size(text: str) -> None:
+def test_invalid_sizes(text: str) -> None:
     with pytest.raises(
         SettingsError, match=re.escape(repr(text.removesuffix("/s"))) + " is no size: write a"
     ):
@@ -102,13 +102,13 @@ def test_any_text_is_a_size_or_a_sentence(text: str) -> None:
 # ── where settings come from ────────────────────────────────────────────────────────────────────
 
 
-def test_with_no_file_the_defaults_count(tmp_path: Path, home: Home) -> None:
+def test_defaults_apply_without_a_file(tmp_path: Path, home: Home) -> None:
     assert Settings.load(home) == Settings()
     assert Settings.load(Home(tmp_path / "nothing")) == Settings()
     assert Settings.load(with_file(home, "# nothing here\n")) == Settings()
 
 
-def test_the_file_counts_and_flags_count_more(home: Home) -> None:
+def test_the_file_overrides_defaults_and_flags_override_the_file(home: Home) -> None:
     with_file(
         home,
         """
@@ -177,7 +177,9 @@ def test_where_to_listen(home: Home) -> None:
         ("deny", '"12D3"', "a list of peer ids"),
     ],
 )
-def test_a_wrong_value_is_told_by_file_and_key(home: Home, key: str, value: str, expected: str) -> None:
+def test_an_invalid_value_is_reported_with_file_and_key(
+    home: Home, key: str, value: str, expected: str
+) -> None:
     with_file(home, f"{key} = {value}\n")
     with pytest.raises(SettingsError, match=rf": {key} is .+, expected {expected}$") as refused:
         Settings.load(home)
@@ -185,13 +187,13 @@ def test_a_wrong_value_is_told_by_file_and_key(home: Home, key: str, value: str,
     assert "\n" not in str(refused.value)
 
 
-def test_a_wrong_flag_is_told_of_the_command_line(home: Home) -> None:
+def test_an_invalid_flag_is_reported_as_one_of_the_command_line(home: Home) -> None:
     with_file(home, "max_pending = 5\n")
     with pytest.raises(SettingsError, match=r"^the command line: max_pending is 0, expected a whole number"):
         Settings.load(home, max_pending=0)
 
 
-def test_a_key_that_is_no_setting(home: Home) -> None:
+def test_an_unknown_key(home: Home) -> None:
     with_file(home, "max_pendign = 5\n")
     with pytest.raises(SettingsError) as refused:
         Settings.load(home)
@@ -220,7 +222,7 @@ def test_a_file_that_cannot_be_read(home: Home) -> None:
         Settings.load(home)
 
 
-def test_a_home_that_is_a_file_is_told_of_by_who_locks_it(tmp_path: Path) -> None:
+def test_a_home_that_is_a_file_is_reported_when_it_is_locked(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert Settings.load(Home(tmp_path / "file")) == Settings()
 

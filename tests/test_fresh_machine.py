@@ -1,4 +1,4 @@
-"""What a machine without a compiler installs: no distribution that has to be compiled, and nothing undeclared."""
+"""An installation without a compiler: no distribution has to be compiled, and every one is declared."""
 
 import ast
 import subprocess
@@ -53,12 +53,12 @@ exchange(public.to_bytes())
 
 
 def run(code: str) -> "subprocess.CompletedProcess[str]":
-    """In a Python that finds this repo's fastecdsa before any other."""
+    """Run code in a Python that finds the fastecdsa of this repo first."""
     given = f"import sys; sys.path.insert(0, {str(FASTECDSA)!r})\n{code}"
     return subprocess.run([sys.executable, "-c", given], capture_output=True, text=True, timeout=120)
 
 
-def test_libp2p_is_content_with_the_fastecdsa_that_needs_no_compiler() -> None:
+def test_libp2p_works_with_the_fastecdsa_that_needs_no_compiler() -> None:
     needed = {canonicalize_name(one.name): one for one in map(Requirement, metadata.requires("libp2p") or [])}
     assert metadata.version("fastecdsa").endswith("+flux"), "the README's commands install assets/fastecdsa"
     assert needed[canonicalize_name("fastecdsa")].specifier.contains(metadata.version("fastecdsa"))
@@ -89,7 +89,7 @@ def test_keys_of_p256_are_made_and_written(code: str) -> None:
     ],
     ids=["exchange", "sign", "secp256k1", "p384", "import"],
 )
-def test_what_it_cannot_do_is_said_with_what_to_install(code: str, what: str) -> None:
+def test_an_unsupported_call_names_the_package_to_install(code: str, what: str) -> None:
     done = run(code)
     assert done.returncode == 1
     said = done.stderr.strip().splitlines()[-1]
@@ -98,7 +98,7 @@ def test_what_it_cannot_do_is_said_with_what_to_install(code: str, what: str) ->
 
 
 def test_every_distribution_that_is_imported_is_declared() -> None:
-    """What comes along with another distribution today may not do so tomorrow."""
+    """A distribution that another one installs today may be missing tomorrow."""
     declared = {
         canonicalize_name(one.name)
         for one in map(Requirement, metadata.requires("flux-tui") or [])
@@ -112,7 +112,7 @@ def test_every_distribution_that_is_imported_is_declared() -> None:
 
 
 def imported(path: Path) -> set[str]:
-    """The top-level packages that a module names in its imports."""
+    """Return the top-level packages that a module imports."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):

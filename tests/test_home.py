@@ -1,4 +1,4 @@
-"""The home: one writer at a time, private to its user, reached by a socket that nobody else can take."""
+"""The home: one writer at a time, private to its user, with a socket that nobody else can take over."""
 
 import contextlib
 import errno
@@ -50,7 +50,7 @@ def mode(path: Path) -> int:
 
 @contextmanager
 def locker(path: Path) -> Iterator["subprocess.Popen[str]"]:
-    """Another process that has a home."""
+    """Another process that has locked a home."""
     process = subprocess.Popen(
         [sys.executable, "-c", LOCKER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -82,7 +82,7 @@ def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
 # ── the lock ────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_nothing_is_made_before_it_is_locked(home: Home) -> None:
+def test_nothing_is_created_before_the_home_is_locked(home: Home) -> None:
     assert home.running() is None
     assert not home.listening()
     assert home.last_port() is None
@@ -91,7 +91,7 @@ def test_nothing_is_made_before_it_is_locked(home: Home) -> None:
     assert not home.path.exists()
 
 
-def test_one_at_a_time_and_the_other_hears_who(home: Home) -> None:
+def test_a_second_process_is_refused_with_the_pid_of_the_first(home: Home) -> None:
     with home.lock():
         assert home.running() == os.getpid()
         with pytest.raises(HomeBusyError, match=f"in use by the node with pid {os.getpid()}: stop it"):
@@ -102,7 +102,7 @@ def test_one_at_a_time_and_the_other_hears_who(home: Home) -> None:
         assert home.running() == os.getpid()
 
 
-def test_the_lock_ends_with_what_was_done_under_it(home: Home) -> None:
+def test_the_lock_ends_with_its_context(home: Home) -> None:
     with pytest.raises(ZeroDivisionError), home.lock():
         raise ZeroDivisionError
     assert home.running() is None
@@ -120,8 +120,8 @@ def test_a_killed_process_leaves_nothing_to_clean_up(home: Home) -> None:
             assert home.running() == os.getpid()
 
 
-def test_who_only_looks_is_in_nobodys_way(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`running` holds the lock for a moment, together with others: whoever starts then waits for it."""
+def test_checking_a_home_blocks_nobody(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`running` takes the lock for a moment, shared with others. A process that starts then waits for it."""
     home.prepare()
     looker = os.open(home.path / "lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(looker, fcntl.LOCK_SH)
@@ -139,7 +139,9 @@ def test_who_only_looks_is_in_nobodys_way(home: Home, monkeypatch: pytest.Monkey
     os.close(looker)
 
 
-def test_who_looks_for_ever_is_not_waited_for(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_checks_for_ever_is_not_waited_for(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(flux_tui.home, "LOOK_SECONDS", 0.0)
     home.prepare()
     looker = os.open(home.path / "lock", os.O_RDWR | os.O_CREAT)
@@ -161,7 +163,7 @@ def test_a_lock_whose_pid_cannot_be_read_is_a_lock(home: Home) -> None:
         assert (home.path / "lock").read_text() == str(os.getpid())
 
 
-def test_a_full_disk_is_a_sentence_and_no_lock(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_one_sentence_and_leaves_no_lock(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -177,7 +179,7 @@ def test_a_full_disk_is_a_sentence_and_no_lock(home: Home, monkeypatch: pytest.M
 # ── private, and said clearly where it cannot be ────────────────────────────────────────────────
 
 
-async def test_home_and_socket_are_private_whatever_the_umask(home: Home) -> None:
+async def test_home_and_socket_are_private_with_any_umask(home: Home) -> None:
     before = os.umask(0)
     try:
         with home.lock():
@@ -195,7 +197,7 @@ async def test_home_and_socket_are_private_whatever_the_umask(home: Home) -> Non
     assert not home.listening()
 
 
-def test_a_home_that_was_open_to_all_is_closed(home: Home) -> None:
+def test_a_home_open_to_all_is_made_private(home: Home) -> None:
     home.path.mkdir(mode=0o755)
     home.path.chmod(0o777)
     home.prepare()
@@ -226,7 +228,7 @@ def test_a_lock_that_cannot_be_opened(home: Home) -> None:
         home.lock().__enter__()
 
 
-def test_where_the_home_is_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv(ENVIRONMENT, "~/here")
     assert default_home() == tmp_path / "here"
@@ -239,7 +241,7 @@ def test_where_the_home_is_by_default(tmp_path: Path, monkeypatch: pytest.Monkey
 # ── long paths ──────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_the_socket_of_a_long_path_is_found_whatever_the_folder_for_temporary_files(
+async def test_the_socket_of_a_long_path_is_found_with_any_temporary_folder(
     far: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert len(os.fsencode(far.socket)) > MAX_SOCKET_PATH
@@ -275,7 +277,7 @@ def test_the_address_of_a_socket_is_short(home: Home, far: Home) -> None:
     assert not Path(address).parent.parent.exists()
 
 
-def test_no_folder_for_a_short_link(far: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_folder_for_the_short_link(far: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/nothing here")
     with pytest.raises(
         HomeError, match="is too long for a socket, and no short link to it can be made: no such"
@@ -288,7 +290,7 @@ def test_no_folder_for_a_short_link(far: Home, monkeypatch: pytest.MonkeyPatch) 
 
 @contextmanager
 def deaf(home: Home, backlog: int) -> Iterator[socket.socket]:
-    """A node that hangs: it listens, and never takes anything."""
+    """A node that hangs: it listens, and accepts nothing."""
     home.prepare()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(home.socket))
@@ -302,7 +304,7 @@ def test_a_command_that_is_too_large_is_not_pushed(home: Home) -> None:
         home.push(RETRY, many)
 
 
-def test_a_node_that_hangs_is_told_of(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_that_hangs_is_reported(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flux_tui.home, "PUSH_TIMEOUT", 0.05)
     with deaf(home, 4), pytest.raises(HomeError, match="does not take commands: timed out"):
         home.push(RETRY)
@@ -347,14 +349,14 @@ def test_the_port_is_remembered(home: Home) -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"x", b"0", b"-1", b"65536", b"4001 4002", b"\xff\xfe", b"1e3"])
-def test_a_port_that_is_none_is_forgotten(home: Home, text: bytes) -> None:
+def test_an_invalid_remembered_port_is_ignored(home: Home, text: bytes) -> None:
     home.prepare()
     home.port.write_bytes(text)
     assert home.last_port() is None
 
 
 @pytest.mark.parametrize("text", [b"", b"[1]", b'"--listen"', b"\xff", b"{"])
-def test_flags_are_remembered_and_what_is_none_is_forgotten(home: Home, text: bytes) -> None:
+def test_flags_are_remembered_and_invalid_ones_ignored(home: Home, text: bytes) -> None:
     home.prepare()
     assert home.last_flags() is None
     home.remember_flags(["--listen", "/ip4/127.0.0.1/tcp/0"])
@@ -363,7 +365,7 @@ def test_flags_are_remembered_and_what_is_none_is_forgotten(home: Home, text: by
     assert home.last_flags() is None
 
 
-def test_a_home_that_cannot_be_written_just_forgets(home: Home) -> None:
+def test_an_unwritable_home_forgets_silently(home: Home) -> None:
     home.remember_port(4001)
     assert not home.path.exists()
     home.port.mkdir(parents=True)

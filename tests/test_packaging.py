@@ -26,7 +26,7 @@ def artefacts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def installed(artefacts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel's content in a folder of its own; its dependencies are those that are here."""
+    """The content of the wheel in a new folder, with the dependencies of this environment."""
     folder = tmp_path_factory.mktemp("installed")
     with zipfile.ZipFile(artefacts[0]) as wheel:
         wheel.extractall(folder)
@@ -75,7 +75,7 @@ def test_the_sdist_builds_the_same(artefacts: tuple[Path, Path], tmp_path: Path)
         assert sorted(one.namelist()) == sorted(other.namelist())
 
 
-def test_it_runs_from_the_wheel(installed: Path, tmp_path: Path) -> None:
+def test_the_program_runs_from_the_wheel(installed: Path, tmp_path: Path) -> None:
     where = run(installed, tmp_path, "-c", "import flux_tui; print(flux_tui.__file__)")
     assert where.stdout.startswith(str(installed))
     said = run(installed, tmp_path, "-m", "flux_tui", "--version")
@@ -85,8 +85,8 @@ def test_it_runs_from_the_wheel(installed: Path, tmp_path: Path) -> None:
     assert "the stated outcome was observed" in played.stdout
 
 
-def test_importing_it_imports_nothing_heavy(installed: Path, tmp_path: Path) -> None:
-    """The dashboard, and what shows a demo, never load the network; the package itself loads nothing."""
+def test_importing_the_package_imports_nothing_heavy(installed: Path, tmp_path: Path) -> None:
+    """The dashboard and the screen of a demo never load the network; the package itself loads nothing."""
     heavy = "[m for m in ('libp2p', 'trio', 'textual') if m in sys.modules]"
     assert run(installed, tmp_path, "-c", f"import sys, flux_tui; print({heavy})").stdout == "[]\n"
     shown = run(installed, tmp_path, "-c", f"import sys, flux_tui.demo.screen; print({heavy})")
@@ -112,7 +112,7 @@ def test_scenarios_are_completed() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_every_help_page_says_what_how_and_gives_an_example(name: str) -> None:
+def test_every_help_page_has_a_description_usage_and_an_example(name: str) -> None:
     told = subprocess.run(
         [sys.executable, "-m", "flux_tui", name, "--help"], capture_output=True, text=True, timeout=30
     )
@@ -123,5 +123,5 @@ def test_every_help_page_says_what_how_and_gives_an_example(name: str) -> None:
     assert max(len(line) for line in told.stdout.splitlines()) <= 110
 
 
-def test_the_version_is_said_once() -> None:
+def test_the_version_is_written_in_one_place() -> None:
     assert metadata.version("flux-tui") == __version__

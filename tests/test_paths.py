@@ -1,4 +1,4 @@
-"""Paths from the command line are literal; what a person typed at a prompt may begin with `~/`."""
+"""Paths on the command line are literal; a path typed at a prompt may begin with `~/`."""
 
 import os
 import pwd
@@ -41,7 +41,7 @@ def test_a_typed_path_expands_the_users_own_folder_only(
 
 @pytest.fixture
 def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process without HOME, of a user whom the list of users does not have."""
+    """A process without HOME, of a user who is not in the user database."""
 
     def unknown(uid: int) -> NoReturn:
         raise KeyError(uid)
@@ -52,7 +52,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("nobody")
-def test_a_user_without_a_folder_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_home_folder_gets_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PathError, match="you have no folder of your own: HOME is not set"):
         user_folder()
     with pytest.raises(PathError, match="no folder of your own"):
@@ -71,7 +71,7 @@ def test_a_user_without_a_folder_is_told_so(monkeypatch: pytest.MonkeyPatch) -> 
     assert default_home() == Path("/there")
 
 
-def test_the_folder_of_the_list_of_users(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_home_folder_from_the_user_database(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOME")
     assert user_folder() == Path(pwd.getpwuid(os.getuid()).pw_dir)
 

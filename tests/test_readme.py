@@ -180,7 +180,7 @@ def in_a_terminal(
     assert os.waitstatus_to_exitcode(status) == 0, seen[-2000:].decode(errors="replace")
 
 
-def test_a_reader_follows_it_from_top_to_bottom(tmp_path: Path) -> None:
+def test_every_shell_block_of_the_readme_runs_in_order(tmp_path: Path) -> None:
     reader = Reader(tmp_path)
     try:
         for block in blocks():

@@ -1,4 +1,4 @@
-"""What stands where a file was: a pipe, a socket, a device, a folder. Nothing waits for it, and nothing reads it."""
+"""A pipe, a socket, a device or a folder in the place of a file: nothing waits for it, and nothing reads it."""
 
 import os
 import socket
@@ -50,7 +50,7 @@ Maker = Callable[[Path], None]
 
 @contextmanager
 def unstuck(path: Path) -> Iterator[None]:
-    """Whoever waits for the other end of a pipe gets one after a while: a test that fails must end, too."""
+    """Open the other end of a pipe after a while, so that a failing test ends, too."""
     if not path.is_fifo():
         yield
         return
@@ -88,7 +88,7 @@ def test_only_files_are_opened(tmp_path: Path, make: Maker, flags: int) -> None:
         assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_file_is_opened_as_ever(tmp_path: Path) -> None:
+def test_a_regular_file_is_opened_as_usual(tmp_path: Path) -> None:
     path = tmp_path / "file"
     write_regular(path, b"bytes")
     descriptor = open_regular(path)
@@ -118,7 +118,7 @@ def test_a_shared_file_that_became_something_else_is_lost(tmp_path: Path, make: 
 
 
 @pytest.mark.parametrize("make", KINDS)
-def test_a_spare_place_that_became_something_else_is_passed_over(tmp_path: Path, make: Maker) -> None:
+def test_a_spare_copy_that_became_something_else_is_skipped(tmp_path: Path, make: Maker) -> None:
     store = Store.open(tmp_path / "home")
     cid, data = chunk(1)
     for name in ("a", "b", "c"):
@@ -149,7 +149,7 @@ def test_an_unfinished_download_that_became_something_else(tmp_path: Path, make:
 
 
 @pytest.mark.parametrize("make", KINDS)
-def test_a_homes_own_files(tmp_path: Path, make: Maker) -> None:
+def test_the_files_of_a_home(tmp_path: Path, make: Maker) -> None:
     home = Home(tmp_path / "home")
     home.prepare()
     for path in (

@@ -34,7 +34,7 @@ MIB = 2**20
 
 
 class Attacker:
-    """One identity, connected to one victim."""
+    """An attacker with one identity, connected to one victim."""
 
     def __init__(self, host: IHost, pair: KeyPair, victim: str) -> None:
         self.host = host
@@ -42,15 +42,15 @@ class Attacker:
         self.peer_id = PeerId(str(host.get_id()))
         self.victim = info_from_p2p_addr(Multiaddr(victim))
         self.heard: list[Message] = []
-        """What the victim pushed, without payloads."""
+        """The messages that the victim pushed, without payloads."""
         self.on_message: Any = None
-        """Called with each, if set."""
+        """Called with each message, if set."""
         self.gone = trio.Event()
-        """The victim closed its stream to us."""
+        """Set when the victim closed its stream to us."""
         self.stream: INetStream
 
     async def connect(self) -> None:
-        """Have a link, as an honest peer would."""
+        """Connect as an honest peer would."""
         await self.host.connect(self.victim)
         self.stream = await self.open()
 
@@ -58,7 +58,7 @@ class Attacker:
         return await self.host.new_stream(self.victim.peer_id, [TProtocol(protocol)])
 
     async def send(self, data: bytes) -> None:
-        """Bytes, as they are."""
+        """Send raw bytes."""
         await self.stream.write(data)
 
     async def push(self, message: Message, payload: bytes = b"") -> None:
@@ -76,7 +76,7 @@ class Attacker:
         expires: float | None = None,
         pair: KeyPair | None = None,
     ) -> SealedIntent:
-        """A signed intent; a wrong one, if so wished."""
+        """Return a signed intent, with an invalid signature if asked for."""
         signed = codec.encode_intent(
             Intent(
                 origin=origin or self.peer_id,
@@ -92,7 +92,7 @@ class Attacker:
         await self.push(self.intent(Want(cids=tuple(cids))))
 
     async def ignore_window(self, stream: INetStream, size: int, block: bytes) -> int:
-        """Write this again and again, whatever the window. Returns how much left before it was cut off."""
+        """Write data again and again, ignoring the window. Return how much left before the link was cut."""
         muxed = stream.muxed_stream  # type: ignore[attr-defined]
         assert isinstance(muxed, YamuxStream)
         sent = 0
@@ -131,7 +131,7 @@ class Attacker:
 
 @asynccontextmanager
 async def attacking(victim: str, *, connect: bool = True) -> AsyncIterator[Attacker]:
-    """An attacker on this address, for as long as the context lasts."""
+    """An attacker on this address, while the context lasts."""
     _quiet()
     pair = create_new_key_pair()
     host = new_host(key_pair=pair, sec_opt=security(pair), muxer_opt={TProtocol(YAMUX): Yamux})

@@ -1,4 +1,7 @@
-"""One who does not know a private swarm's key: it has no session, only sockets, and as many as it can open."""
+"""An outsider, which does not know the key of a private swarm.
+
+It has no session, only sockets, and as many as it can open.
+"""
 
 import os
 from collections.abc import Awaitable, Callable
@@ -8,28 +11,28 @@ import trio
 from flux_tui.net.upstream.pnet import NONCE_BYTES, xsalsa20
 
 HELLO = b"\x13/multistream/1.0.0\n\x07/noise\n"
-"""How every connection begins."""
+"""The first bytes of every connection."""
 AT_ONCE = 32
-"""Connections under way."""
+"""How many connections are open at once."""
 JUNK = 64 * 1024
-"""Bytes that follow the beginning."""
+"""Bytes sent after the start."""
 HOLD_SECONDS = 1.0
-"""After which a connection that was not closed by then is left."""
+"""Seconds after which a connection is left that the node did not close."""
 
 
 def without_key() -> bytes:
-    """As to a swarm that has none."""
+    """Begin as in a swarm without a key."""
     return HELLO + os.urandom(JUNK)
 
 
 def with_a_wrong_key() -> bytes:
-    """As a member would, of another swarm."""
+    """Begin as a member of another swarm would."""
     nonce = os.urandom(NONCE_BYTES)
     return nonce + xsalsa20(os.urandom(32), nonce).encrypt(HELLO + bytes(JUNK))
 
 
 def half_a_nonce() -> bytes:
-    """And not a word more."""
+    """Send half a nonce and nothing more."""
     return os.urandom(NONCE_BYTES // 2)
 
 
@@ -39,7 +42,7 @@ OUTSIDERS: dict[str, Callable[[], bytes]] = {
 
 
 async def knock(port: int, begin: Callable[[], bytes], heard: Callable[[bytes], object]) -> None:
-    """Connect and begin, again and again, until cancelled. `heard`: called with what comes back."""
+    """Connect and begin, again and again, until cancelled. `heard` is called with received bytes."""
 
     async def again() -> None:
         while True:

@@ -1,6 +1,6 @@
-"""Connections that begin and then say nothing: one for each stage of a handshake.
+"""Connections that begin and then fall silent: one for each stage of a handshake.
 
-Each stage goes so far, leaves its socket open until the stack is closed, and returns.
+Each function goes to its stage, leaves its socket open until the stack is closed, and returns.
 """
 
 import os
@@ -36,41 +36,41 @@ async def _say(stack: AsyncExitStack, port: int, key: bytes | None, words: bytes
     try:
         await (await _socket(stack, port, key)).write(words)
     except Exception:
-        return  # it was closed already: all the better
+        return  # it was closed already, which is fine
 
 
 async def tcp_only(stack: AsyncExitStack, port: int, victim: str, key: bytes | None) -> None:
-    """Not a byte."""
+    """Send no byte."""
     await _socket(stack, port, None)
 
 
 async def half_a_nonce(stack: AsyncExitStack, port: int, victim: str, key: bytes | None) -> None:
-    """Half of what a private swarm begins with (in an open one: noise)."""
+    """Send half of the start of a private swarm (in an open one: random bytes)."""
     await _say(stack, port, None, os.urandom(NONCE_BYTES // 2))
 
 
 async def half_a_greeting(stack: AsyncExitStack, port: int, victim: str, key: bytes | None) -> None:
-    """Half of multistream's first line."""
+    """Send half of the first line of multistream."""
     await _say(stack, port, key, GREETING[:9])
 
 
 async def half_a_handshake(stack: AsyncExitStack, port: int, victim: str, key: bytes | None) -> None:
-    """Noise is agreed on, and its first message breaks off."""
+    """Negotiate Noise, and send half of its first message."""
     await _say(stack, port, key, GREETING + NOISE + b"\x00\x20" + os.urandom(16))
 
 
 async def secured_and_silent(stack: AsyncExitStack, port: int, victim: str, key: bytes | None) -> None:
-    """Noise is done; yamux is never agreed on."""
+    """Complete Noise, and never negotiate yamux."""
     await _secure(stack, port, victim, key, b"")
 
 
 async def half_a_muxer(stack: AsyncExitStack, port: int, victim: str, key: bytes | None) -> None:
-    """Noise is done; the greeting that should agree on yamux breaks off."""
+    """Complete Noise, and send half of the greeting that negotiates yamux."""
     await _secure(stack, port, victim, key, GREETING[:9])
 
 
 async def half_a_frame(stack: AsyncExitStack, port: int, victim: str, key: bytes | None) -> None:
-    """Yamux is agreed on, and its first header breaks off."""
+    """Negotiate yamux, and send half of its first header."""
     await _secure(stack, port, victim, key, GREETING + b"\x0d/yamux/1.0.0\n" + YAMUX_HEADER[:5])
 
 
@@ -82,7 +82,7 @@ async def _secure(stack: AsyncExitStack, port: int, victim: str, key: bytes | No
         if words:
             await secured.write(words)
     except Exception:
-        return  # it was closed already: all the better
+        return  # it was closed already, which is fine
 
 
 STAGES: tuple[Stage, ...] = (

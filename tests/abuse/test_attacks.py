@@ -1,4 +1,6 @@
-"""Every row of the abuse table: an attacker on raw libp2p or raw sockets, a real node, and the figure."""
+"""Every row of the abuse table: an attacker on raw libp2p or raw sockets, a real node, and the figure of the
+table.
+"""
 
 import contextlib
 import os
@@ -46,7 +48,7 @@ HERE = raw_cid(b"something that nobody has")
 
 
 def faults(node: FluxNode, attacker: Attacker) -> list[str]:
-    """What stands in the series against it, with repeats counted out."""
+    """Return the faults of a peer in the series, with repeats counted."""
     return [e.fault for e in events(node, ev.PeerFaulted) if e.peer == attacker.peer_id]
 
 
@@ -55,7 +57,7 @@ def series_bytes(node: FluxNode) -> int:
 
 
 def resident() -> int:
-    """Bytes of this process, attackers and all."""
+    """Return the resident bytes of this process, attackers included."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -114,7 +116,7 @@ async def test_a_bad_frame_costs_its_sender_its_link(name: str, tmp_path: Path) 
                 await trio.sleep(0.01)
 
 
-async def test_half_a_frame_is_given_up_after_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_half_a_frame_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(push_stream, "FRAME_SECONDS", 0.4)
     async with victim(tmp_path) as node, attacking(node.addrs[0]) as attacker:
         await linked(node, attacker)
@@ -124,9 +126,7 @@ async def test_half_a_frame_is_given_up_after_a_time(tmp_path: Path, monkeypatch
         assert parked(node) < 64 * 1024
 
 
-async def test_a_link_on_which_nothing_is_said_is_left_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_idle_link_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(push_stream, "FRAME_SECONDS", 0.1)
     async with victim(tmp_path) as node, attacking(node.addrs[0]) as attacker:
         await linked(node, attacker)
@@ -143,9 +143,7 @@ JUNK = {
 
 @pytest.mark.parametrize("protocol", ["/meshsub/1.1.0", "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0"])
 @pytest.mark.parametrize("junk", JUNK)
-async def test_garbage_to_what_libp2p_itself_reads_does_no_harm(
-    protocol: str, junk: str, tmp_path: Path
-) -> None:
+async def test_garbage_for_protocols_of_libp2p_does_no_harm(protocol: str, junk: str, tmp_path: Path) -> None:
     async with victim(tmp_path) as node, attacking(node.addrs[0]) as attacker:
         await linked(node, attacker)
         for _ in range(3):
@@ -162,9 +160,11 @@ async def test_garbage_to_what_libp2p_itself_reads_does_no_harm(
 # ── memory ──────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_who_ignores_its_window_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a stream that is read slowly, because it is a flood of messages."""
-    monkeypatch.setattr(admission, "MAX_UNHEEDED", 10**9)  # or it would be dropped for that before
+async def test_a_peer_that_ignores_its_window_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does so on a stream that is read slowly because of a flood of messages."""
+    monkeypatch.setattr(admission, "MAX_UNHEEDED", 10**9)  # otherwise it would be dropped for that before
     most = 0
     async with victim(tmp_path) as node, attacking(node.addrs[0]) as attacker:
         await linked(node, attacker)
@@ -188,10 +188,13 @@ async def test_who_ignores_its_window_is_dropped(tmp_path: Path, monkeypatch: py
         assert await works(node, tmp_path) < 30
 
 
-async def test_what_a_peer_parked_goes_with_its_connection(
+async def test_buffered_bytes_of_a_peer_go_with_its_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Small messages are taken at a pace: who leaves megabytes of them and hangs up must not leave them here."""
+    """Small messages are read at a limited pace.
+
+    A peer that leaves megabytes of them and hangs up must not leave them in memory.
+    """
     buffers: list[FrameBuffer] = []
     make = transport.YamuxSource.__init__
 
@@ -210,11 +213,13 @@ async def test_what_a_peer_parked_goes_with_its_connection(
         assert parked(node) < MIB
 
 
-async def test_who_opens_stream_after_stream_of_gossip_has_one(
+async def test_a_peer_that_opens_many_gossip_streams_keeps_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each holds up to 256 KiB before it is a message. Before, those of four attackers added up to 500 MiB in half a
-    minute, and outlived them."""
+    """Each stream buffers up to 256 KiB before it is a message.
+
+    Streams of four attackers used to add up to 500 MiB in half a minute, and outlived them.
+    """
     readers: weakref.WeakSet[broadcast._PacedRpcs] = weakref.WeakSet()
     make = broadcast._PacedRpcs.__init__
     opened = 0
@@ -243,7 +248,7 @@ async def test_who_opens_stream_after_stream_of_gossip_has_one(
         assert await works(node, tmp_path) < 30
 
 
-async def test_gossip_of_a_hundred_thousand_parts_is_garbage(tmp_path: Path) -> None:
+async def test_gossip_of_a_hundred_thousand_parts_is_refused(tmp_path: Path) -> None:
     async with victim(tmp_path) as node, attacking(node.addrs[0]) as attacker:
         await linked(node, attacker)
         stream = await attacker.open("/meshsub/1.1.0")
@@ -254,7 +259,7 @@ async def test_gossip_of_a_hundred_thousand_parts_is_garbage(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("flags", [0, 1, 4], ids=["plain", "opens", "ends"])
-async def test_a_frame_of_yamux_that_is_longer_than_any_window_is_refused(tmp_path: Path, flags: int) -> None:
+async def test_a_yamux_frame_longer_than_any_window_is_refused(tmp_path: Path, flags: int) -> None:
     async with victim(tmp_path) as node, attacking(node.addrs[0]) as attacker:
         await linked(node, attacker)
         muxed = attacker.stream.muxed_stream  # type: ignore[attr-defined]
@@ -264,10 +269,13 @@ async def test_a_frame_of_yamux_that_is_longer_than_any_window_is_refused(tmp_pa
         assert await works(node, tmp_path) < 30
 
 
-async def test_many_long_frames_that_break_off_are_bounded(
+async def test_many_unfinished_long_frames_are_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each within its window. What is parked counts, byte by byte, and who does not go on is dropped."""
+    """Each frame is within its window.
+
+    Buffered bytes count one by one, and a peer that does not go on is dropped.
+    """
     monkeypatch.setattr(budget, "STALL_SECONDS", 2.0)
     most = 0
     async with victim(tmp_path) as node:
@@ -284,10 +292,10 @@ async def test_many_long_frames_that_break_off_are_bounded(
         assert await works(node, tmp_path) < 30
 
 
-async def test_all_that_is_parked_together_is_bounded(
+async def test_the_total_of_buffered_bytes_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Six peers within their windows, all on streams that are not read: the budget is for all of them."""
+    """Six peers stay within their windows, all on streams that are not read. The budget is shared by all."""
     monkeypatch.setattr(budget, "MAX_PARKED_ALL", 8 * MIB)
     monkeypatch.setattr(budget, "PARKED_SECONDS", 1.0)
     most = 0
@@ -317,7 +325,7 @@ async def test_all_that_is_parked_together_is_bounded(
         assert await works(node, tmp_path) < 30
 
 
-async def test_hundreds_of_streams_are_a_few(tmp_path: Path) -> None:
+async def test_hundreds_of_streams_are_limited_to_a_few(tmp_path: Path) -> None:
     async with victim(tmp_path) as node, attacking(node.addrs[0]) as attacker:
         await linked(node, attacker)
         (connection,) = node._network._host.get_network().get_connections()  # type: ignore[attr-defined]
@@ -327,7 +335,7 @@ async def test_hundreds_of_streams_are_a_few(tmp_path: Path) -> None:
             for _ in range(500):
                 try:
                     with trio.fail_after(2):
-                        await mine.open_stream()  # and not a word on it
+                        await mine.open_stream()  # and no byte on it
                 except Exception:
                     break
                 theirs = [s for s in connection.muxed_conn.streams.values() if not s.is_initiator]
@@ -351,10 +359,10 @@ async def test_half_open_connections_do_not_keep_others_out(tmp_path: Path) -> N
         assert series_bytes(node) < 4096
 
 
-async def test_any_number_of_visitors_leaves_the_node_its_key(
+async def test_the_node_keeps_its_own_key_after_any_number_of_visitors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each connects under a name of its own, is identified, and goes. The table of peers has an end."""
+    """Each visitor connects with a new identity, is identified, and goes. The table of peers is bounded."""
     monkeypatch.setattr(peerstore, "MAX_ENTRIES", 8)
     async with victim(tmp_path) as node:
         host: Any = node._network._host  # type: ignore[attr-defined]
@@ -384,13 +392,13 @@ async def test_only_noise_is_spoken(protocol: str, tmp_path: Path) -> None:
         await stream.aclose()
 
 
-async def test_the_key_is_its_owners_alone(tmp_path: Path) -> None:
+async def test_only_the_owner_can_read_the_key(tmp_path: Path) -> None:
     async with victim(tmp_path) as node:
         assert stat.S_IMODE(node.home.identity.stat().st_mode) == 0o600
         assert stat.S_IMODE(node.home.path.stat().st_mode) == 0o700
 
 
-async def test_strangers_do_not_take_the_places_of_those_who_work_with_us(
+async def test_strangers_do_not_take_the_places_of_cooperating_peers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(peer_links, "MAX_PEERS", 5)
@@ -404,7 +412,7 @@ async def test_strangers_do_not_take_the_places_of_those_who_work_with_us(
 
             async def stranger() -> None:
                 async with attacking(node.addrs[0], connect=False) as attacker:
-                    with suppress(Exception):  # there may be no place
+                    with suppress(Exception):  # there may be no free place
                         await attacker.connect()
                     await trio.sleep_forever()
 
@@ -414,7 +422,7 @@ async def test_strangers_do_not_take_the_places_of_those_who_work_with_us(
             await trio.sleep(0.5)
             assert regular.peer_id in node._network.peers()
             assert len(node._network.peers()) <= 3
-            # It goes, and finds its place free when it comes back: strangers may not have all of them.
+            # It leaves and finds its place free when it returns: strangers may not take all places.
             node._network.disconnect(regular.peer_id, "a test", seconds=0.0)
             await until(lambda: regular.peer_id not in node._network.peers())
             regular.push_intent(cmd.Join(node.addrs[0]))
@@ -427,17 +435,17 @@ async def test_strangers_do_not_take_the_places_of_those_who_work_with_us(
 
 @pytest.fixture
 def private(tmp_path: Path) -> Settings:
-    """Of a member of a private swarm."""
+    """Return the settings of a member of a private swarm."""
     key = tmp_path / "swarm.key"
     key.write_text(f"/key/swarm/psk/1.0.0/\n/base16/\n{os.urandom(32).hex()}\n")
     return Settings(listen=LOOPBACK.listen, mdns=False, swarm_key=str(key))
 
 
 @pytest.mark.parametrize("kind", OUTSIDERS)
-async def test_who_has_not_the_key_gets_no_session_and_no_entry(
+async def test_an_outsider_without_the_key_gets_no_session_and_no_entry(
     kind: str, tmp_path: Path, private: Settings
 ) -> None:
-    """It connects as fast as loopback allows; members find each other and work beside it."""
+    """It connects as fast as loopback allows. Meanwhile members find each other and work."""
     tried = heard = 0
 
     def begin() -> bytes:
@@ -469,7 +477,7 @@ async def test_who_has_not_the_key_gets_no_session_and_no_entry(
 # ── intents ─────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_flood_of_intents_is_some_noes_and_one_entry(tmp_path: Path) -> None:
+async def test_a_flood_of_intents_causes_a_few_noes_and_one_entry(tmp_path: Path) -> None:
     held = [os.urandom(100) for _ in range(256)]
     async with victim(tmp_path) as node:
         for number, data in enumerate(held):
@@ -507,17 +515,17 @@ async def test_a_replayed_intent_is_answered_once(tmp_path: Path) -> None:
             sealed = attacker.intent(Want(cids=(root,)))
             for _ in range(50):
                 await attacker.push(sealed)
-            # Others may have kept them for as long as they like.
+            # Other peers may have stored them for any time.
             await other.push(attacker.intent(Want(cids=(root,)), expires=time.time() - 400))
             await other.push(attacker.intent(Want(cids=(root,)), expires=time.time() + 4000))
             await until(lambda: events(node, ev.ClockDiffers))
-            await attacker.push(Grant(cids=(HERE,), ttl=1.0))  # what is answered last
+            await attacker.push(Grant(cids=(HERE,), ttl=1.0))  # the last one to be answered
             await until(lambda: any(isinstance(m, StatusNo) for m in attacker.heard))
             assert sum(isinstance(m, StatusYesButLater) for m in attacker.heard) == 1
         assert len(events(node, ev.IntentReceived)) == 1
 
 
-async def test_a_forged_origin_is_nobodys(tmp_path: Path) -> None:
+async def test_an_intent_with_a_forged_origin_is_dropped(tmp_path: Path) -> None:
     async with victim(tmp_path) as node:
         (tmp_path / "x").write_bytes(b"something")
         root = await share(node, tmp_path / "x")
@@ -534,8 +542,8 @@ async def test_a_forged_origin_is_nobodys(tmp_path: Path) -> None:
             assert not faults(node, other)
 
 
-async def test_a_return_address_is_knocked_at_a_few_times_and_gets_no_data(tmp_path: Path) -> None:
-    """Intents of ever new names, all of which say that they can be reached at somebody else's port."""
+async def test_a_return_address_is_dialled_a_few_times_and_gets_no_data(tmp_path: Path) -> None:
+    """Intents with ever new identities, all with a return address at a port of somebody else."""
     from libp2p.crypto.ed25519 import create_new_key_pair
     from libp2p.peer.id import ID
 
@@ -572,7 +580,7 @@ async def test_a_return_address_is_knocked_at_a_few_times_and_gets_no_data(tmp_p
         assert got < 20_000, "nothing but the beginnings of handshakes"
 
 
-async def test_announcements_of_what_nobody_wants_leave_no_trace(tmp_path: Path) -> None:
+async def test_announcements_of_unwanted_roots_leave_no_trace(tmp_path: Path) -> None:
     async with victim(tmp_path) as node, attacking(node.addrs[0]) as attacker:
         await linked(node, attacker)
         before = series_bytes(node)
@@ -605,7 +613,7 @@ async def test_unsolicited_chunks_are_not_kept_and_end_the_link(tmp_path: Path) 
 
 
 def serves(attacker: Attacker, nursery: trio.Nursery, answer: Callable[[Cid], bytes | None]) -> None:
-    """Say yes to whatever is wanted, at once; and answer each grant, or not."""
+    """Say yes to every want at once, and answer each grant or not."""
 
     def hear(message: object) -> None:
         match message:
@@ -650,7 +658,7 @@ async def test_a_liar_with_the_best_promises_does_not_starve_a_fetch(lie: str, t
 
         serves(attacker, nursery, answer)
         node.push_intent(cmd.Get(root, str(tmp_path / "copy"), "film", len(data), (), "me"))
-        await until(lambda: bool(blocks))  # the liar was first, and has all of the grants
+        await until(lambda: bool(blocks))  # the liar was first, and has all grants
         start = time.monotonic()
         node.push_intent(cmd.Join(holder.addrs[0]))
         await until(lambda: not node.count_pending(), 40)
@@ -682,7 +690,7 @@ async def test_wrong_bytes_twice_end_the_link(tmp_path: Path) -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_a_cancel_by_somebody_else_cancels_nothing(tmp_path: Path) -> None:
+async def test_a_cancel_by_another_peer_cancels_nothing(tmp_path: Path) -> None:
     data = os.urandom(6 * MIB)
     (tmp_path / "film").write_bytes(data)
     async with victim(tmp_path) as node, attacking(node.addrs[0]) as attacker:
@@ -692,7 +700,7 @@ async def test_a_cancel_by_somebody_else_cancels_nothing(tmp_path: Path) -> None
         node.push_intent(cmd.Configure(PolicyChange(upload_limit=8_000_000)))
         async with FluxNode.open(tmp_path / "honest", LOOPBACK) as honest:
             honest.push_intent(cmd.Get(root, str(tmp_path / "copy"), "film", len(data), node.addrs, "me"))
-            # It may be shown the door for this before the file is whole: another test's matter.
+            # It may be disconnected for this before the file is whole; another test covers that.
             with contextlib.suppress(StreamReset):
                 while honest.count_pending():
                     await attacker.push(Cancel(cids=cids))

@@ -1,4 +1,4 @@
-"""What makes a node dial: strangers choose neither whom it knocks at, nor how often."""
+"""What makes a node dial: strangers control neither the targets nor the rate of its dials."""
 
 import os
 from collections.abc import AsyncIterator, Callable
@@ -26,7 +26,7 @@ from tests.support.victims import events, linked, victim, works
 
 
 class Doors:
-    """Ports of this machine that count who knocks."""
+    """Ports of this machine that count connections."""
 
     def __init__(self, ports: tuple[int, ...]) -> None:
         self.ports = ports
@@ -61,12 +61,12 @@ def told(node: FluxNode) -> list[str]:
 
 @pytest.fixture
 def from_afar(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if no peer of this test were on this machine."""
+    """Make the node treat every peer of this test as a remote one."""
     monkeypatch.setattr(dial_guard, "_reach", lambda connection: Reach.PUBLIC)
 
 
 async def answered(attacker: Attacker) -> None:
-    """Wait until the victim has taken all that was pushed: it answers the last of it."""
+    """Wait until the victim has processed all pushes: it answers the last one."""
     heard = len(attacker.heard)
     await attacker.want((raw_cid(os.urandom(8)),))
     await until(lambda: len(attacker.heard) > heard)
@@ -92,7 +92,7 @@ Intents = Callable[[Attacker, Doors, int], tuple[PeerId, tuple[str, ...]]]
 
 
 async def pushed(attacker: Attacker, node: FluxNode, root: str, there: Doors, count: int) -> None:
-    """Wants under ever new names that say where those can be reached."""
+    """Push wants with ever new identities and their return addresses."""
     for number in range(count):
         pair = create_new_key_pair()
         origin = PeerId(str(ID.from_pubkey(pair.public_key)))
@@ -102,7 +102,7 @@ async def pushed(attacker: Attacker, node: FluxNode, root: str, there: Doors, co
 
 
 @pytest.mark.usefixtures("from_afar")
-async def test_a_peer_from_afar_makes_nobody_knock_at_this_machine(tmp_path: Path) -> None:
+async def test_a_remote_peer_cannot_make_the_node_dial_this_machine(tmp_path: Path) -> None:
     async with victim(tmp_path) as node, attacking(node.addrs[0]) as attacker, doors(4) as there:
         (tmp_path / "x").write_bytes(b"something")
         root = await share(node, tmp_path / "x")
@@ -115,12 +115,12 @@ async def test_a_peer_from_afar_makes_nobody_knock_at_this_machine(tmp_path: Pat
         assert text.endswith(
             f"it is an address of this machine or of a private network, and {attacker.peer_id} comes from elsewhere"
         )
-        # What a person wishes is dialled all the same.
+        # An address that a person gives is still dialled.
         node.push_intent(cmd.Join(there.addr(a_peer())))
         await until(lambda: there.knocks)
 
 
-async def test_one_of_this_machine_knocks_at_a_door_a_few_times(tmp_path: Path) -> None:
+async def test_a_local_peer_makes_the_node_dial_a_port_only_a_few_times(tmp_path: Path) -> None:
     async with victim(tmp_path) as node, attacking(node.addrs[0]) as attacker, doors() as there:
         (tmp_path / "x").write_bytes(b"something")
         root = await share(node, tmp_path / "x")
@@ -132,10 +132,10 @@ async def test_one_of_this_machine_knocks_at_a_door_a_few_times(tmp_path: Path) 
         assert await works(node, tmp_path) < 30
 
 
-async def test_a_ticket_of_addresses_that_are_dead_is_tried_with_patience(
+async def test_dead_addresses_of_a_ticket_are_dialled_with_backoff(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A tenth of the waits, for a tenth of 35 s: of 52 knocks there are 5 rounds and a probe."""
+    """A tenth of the waits, for a tenth of 35 s: of 52 dials, 5 rounds and a probe remain."""
     monkeypatch.setattr(dials, "REDIAL_MIN", dials.REDIAL_MIN / 10)
     monkeypatch.setattr(dials, "REDIAL_MAX", dials.REDIAL_MAX / 10)
     async with victim(tmp_path) as node, doors(4) as there:

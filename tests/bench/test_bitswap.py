@@ -1,4 +1,4 @@
-"""The benchmark beside Bitswap runs: each of its sides fetches what it says it does, with sizes that take no time."""
+"""The comparison with Bitswap runs: each of its sides fetches what it should, with small sizes."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def test_flux_fetches_small_blocks(tmp_path: Path) -> None:
     assert 0 < blocks_by_flux(tmp_path / "chunks", cids, tmp_path, SECONDS) < SECONDS
 
 
-def test_a_side_that_does_not_finish_is_said_so(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_side_that_does_not_finish_is_reported(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     short = 0.01  # not even Python has started by then
     sides = [Side(name, limit=2) for name in ("one", "best", "ours")]
     sides[1].run(lambda folder: file_by_bitswap(source, folder, AT_ITS_BEST, short))

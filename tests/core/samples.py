@@ -1,4 +1,4 @@
-"""One of each: an example of every member of every closed union, for the tests that walk them."""
+"""One example of every member of every closed union, for tests that go through them."""
 
 import dataclasses
 import typing
@@ -13,7 +13,7 @@ CID = raw_cid(b"a sample")
 
 
 def sample(kind: type[Any]) -> Any:
-    """An instance of a struct with a plausible value in every field."""
+    """Return an instance of a struct with a plausible value in every field."""
     values = {}
     for field in msgspec.structs.fields(kind):
         values[field.name] = _value(field.name, field.type)

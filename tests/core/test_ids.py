@@ -1,4 +1,4 @@
-"""CIDs and peer ids: canonical forms, and sentences for what is none."""
+"""CIDs and peer ids: canonical forms, and errors for invalid ones."""
 
 import contextlib
 from base64 import b32encode
@@ -47,14 +47,14 @@ def test_the_bytes_of_a_cid_are_what_base32_says(raw: bytes) -> None:
 
 
 @given(st.binary(max_size=100))
-def test_text_and_bytes_are_the_same(data: bytes) -> None:
+def test_text_and_bytes_of_a_cid_convert_to_each_other(data: bytes) -> None:
     for cid in (raw_cid(data), dag_cid(data)):
         assert cid_from_bytes(cid_bytes(cid)) == cid
         assert parse_cid(cid) == cid
         assert parse_cid(f"  ipfs://{cid.upper().replace('B', 'B', 1)}/ ".replace("IPFS", "ipfs")) == cid
 
 
-def test_a_v0_cid_is_its_v1_form() -> None:
+def test_a_v0_cid_becomes_its_v1_form() -> None:
     v0 = "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn"
     assert parse_cid(v0) == "bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354"
 
@@ -71,13 +71,13 @@ def test_a_v0_cid_is_its_v1_form() -> None:
         ("bafzbeigai3eoy2ccc7ybwjfz5r3rdxqrinwi4rwytly24tdbh6yk7zslrm", "codec"),
     ],
 )
-def test_what_is_no_cid_is_told_why(text: str, why: str) -> None:
+def test_an_invalid_cid_is_refused_with_a_reason(text: str, why: str) -> None:
     with pytest.raises(BadIdError, match=why):
         parse_cid(text)
 
 
 @given(st.text(max_size=80))
-def test_parsing_raises_nothing_else(text: str) -> None:
+def test_parsing_raises_only_bad_id_errors(text: str) -> None:
     for parse in (parse_cid, parse_peer_id):
         with contextlib.suppress(BadIdError):
             parse(text)
@@ -86,7 +86,7 @@ def test_parsing_raises_nothing_else(text: str) -> None:
 @pytest.mark.parametrize(
     "raw", [b"", b"\x01", b"\x01\x55\x12\x20", b"\x02\x55\x12\x20" + bytes(32), bytes(36)]
 )
-def test_bytes_that_are_no_cid(raw: bytes) -> None:
+def test_invalid_cid_bytes(raw: bytes) -> None:
     with pytest.raises(BadIdError):
         cid_from_bytes(raw)
 

@@ -40,7 +40,7 @@ def test_want_offer_grant_chunk() -> None:
     assert not script.machine.state.pending
 
 
-def test_a_no_is_data_and_sets_the_timer() -> None:
+def test_a_no_is_recorded_and_sets_the_timer() -> None:
     script = Script()
     script.give(up(HOLDER))
     script.give(fx.Commanded(cmd.Want(CHUNK)))
@@ -58,7 +58,7 @@ def test_a_no_is_data_and_sets_the_timer() -> None:
     assert effects[0].body == msg.Want(cids=(CHUNK,), retry=True)
 
 
-def test_nobody_is_parked_for_longer_than_ten_minutes() -> None:
+def test_a_retry_after_is_capped_at_ten_minutes() -> None:
     script = Script()
     script.give(up(HOLDER))
     script.give(fx.Commanded(cmd.Want(CHUNK)))
@@ -67,7 +67,7 @@ def test_nobody_is_parked_for_longer_than_ten_minutes() -> None:
     assert events[0].retry_after == 600.0
 
 
-def test_silence_is_answered_with_patience() -> None:
+def test_silence_is_answered_with_backoff() -> None:
     script = Script()
     script.give(fx.Commanded(cmd.Want(CHUNK)))
     pushed = [script.now]
@@ -146,7 +146,7 @@ def test_an_intent_is_answered_once() -> None:
     assert script.give(fx.IntentCame(wanted(ME, CHUNK, nonce=b"another1"), "gossip")) == ([], [])
 
 
-def test_not_held_is_said_to_who_asked_directly_only() -> None:
+def test_not_held_is_sent_only_to_a_peer_that_asked_directly() -> None:
     script = Script()
     script.give(up(OTHER))
     events, _ = script.give(fx.IntentCame(wanted(OTHER, CHUNK), "direct"))
@@ -156,7 +156,7 @@ def test_not_held_is_said_to_who_asked_directly_only() -> None:
     assert script.give(fx.IntentCame(wanted(OTHER, CHUNK, nonce=b"another0"), "gossip")) == ([], [])
 
 
-def test_busy_says_when_to_come_back() -> None:
+def test_busy_has_a_retry_after() -> None:
     script = Script(held={CHUNK: 1 << 20}, max_uploads=1)
     script.give(up(OTHER))
     script.give(up(HOLDER))
@@ -171,7 +171,7 @@ def test_busy_says_when_to_come_back() -> None:
     assert isinstance(events[-1], ev.AnsweredLater), "the place is free"
 
 
-def test_a_cancel_counts_only_from_who_granted() -> None:
+def test_a_cancel_counts_only_from_the_peer_that_granted() -> None:
     script = Script(held={CHUNK: 7})
     script.give(up(OTHER))
     script.give(fx.MessageCame(OTHER, msg.Grant(cids=(CHUNK,), ttl=3)))
@@ -181,7 +181,7 @@ def test_a_cancel_counts_only_from_who_granted() -> None:
     assert effects == [fx.Unserve(OTHER, (CHUNK,))]
 
 
-def test_an_unasked_chunk_is_a_fault() -> None:
+def test_an_unrequested_chunk_is_a_fault() -> None:
     script = Script()
     script.give(up(OTHER))
     assert not script.machine.accepts(OTHER, CHUNK)
@@ -190,8 +190,8 @@ def test_an_unasked_chunk_is_a_fault() -> None:
     assert events[0].cause == "unasked"
 
 
-def test_what_the_last_life_granted_and_comes_now_is_late_and_no_fault() -> None:
-    """A holder that was frozen sends it when it wakes up, to a node that was killed and started meanwhile."""
+def test_a_chunk_granted_before_a_restart_is_late_and_no_fault() -> None:
+    """A frozen holder sends the chunk when it wakes up, to a node that was killed and restarted meanwhile."""
     script = Script()
     others = [raw_cid(b"%d" % number) for number in range(2)]
     script.give(up(HOLDER))
@@ -219,7 +219,7 @@ def test_wrong_bytes_twice_cost_the_connection() -> None:
     assert effects == [fx.Disconnect(HOLDER, "it sent wrong bytes again", 60.0)]
 
 
-def test_chunks_that_are_gone_are_told_to_everybody_concerned() -> None:
+def test_lost_chunks_are_announced_to_every_peer_concerned() -> None:
     script = Script(held={CHUNK: 7})
     script.give(up(OTHER))
     script.give(fx.MessageCame(OTHER, msg.Grant(cids=(CHUNK,), ttl=3)))
@@ -229,7 +229,7 @@ def test_chunks_that_are_gone_are_told_to_everybody_concerned() -> None:
     assert [type(effect.message) for effect in effects] == [msg.Error, msg.StatusNo]
 
 
-def test_an_answer_to_a_stranger_is_kept_until_it_is_reached() -> None:
+def test_an_answer_to_an_unconnected_peer_waits_until_it_is_connected() -> None:
     script = Script(held={CHUNK: 7})
     intent = msg.Intent(
         origin=OTHER,
@@ -245,7 +245,7 @@ def test_an_answer_to_a_stranger_is_kept_until_it_is_reached() -> None:
     assert isinstance(effects[0].message, msg.StatusYesButLater)
 
 
-def test_cancelling_what_is_not_pending_is_explained() -> None:
+def test_cancelling_something_not_pending_is_explained() -> None:
     events, _ = Script().give(fx.Commanded(cmd.Cancel((CHUNK,), "me")))
     assert events[0].by == "me"
     assert "not pending" in events[0].text
@@ -282,7 +282,7 @@ FULL = "the disk is full: /x cannot be written; free some space, nothing is lost
 
 
 def fetching(script: Script, count: int = 40) -> list[Cid]:
-    """A file of which a first grant was just made; its chunks."""
+    """Return a file whose first grant was just made, and its chunks."""
     builder = FileBuilder()
     leaves = [raw_cid(b"%d" % number) for number in range(count)]
     for leaf in leaves:
@@ -301,7 +301,7 @@ def grants(effects: list[Any]) -> list[tuple[Cid, ...]]:
     return [e.message.cids for e in effects if isinstance(e, fx.Push) and isinstance(e.message, msg.Grant)]
 
 
-def test_a_full_disk_leaves_the_swarm_in_peace_and_says_so_once() -> None:
+def test_a_full_disk_stops_pushes_and_is_reported_once() -> None:
     script = Script()
     root, *_ = fetching(script)
     granted = list(script.machine.state.leases)
@@ -329,7 +329,7 @@ def test_a_full_disk_leaves_the_swarm_in_peace_and_says_so_once() -> None:
     assert script.machine.state.wasted_bytes == {"unwritten": 4 << 20}
 
 
-def test_a_full_disk_is_tried_again_with_one_chunk_ever_more_rarely() -> None:
+def test_a_full_disk_is_probed_with_one_chunk_ever_more_rarely() -> None:
     script = Script()
     root, *_ = fetching(script)
     waits: list[float] = []
@@ -362,7 +362,7 @@ def test_a_full_disk_is_tried_again_with_one_chunk_ever_more_rarely() -> None:
 
 
 @pytest.mark.parametrize("how", ["retry", "retry all", "get"])
-def test_who_made_room_and_asks_again_need_not_wait(how: str) -> None:
+def test_a_retry_after_making_room_need_not_wait(how: str) -> None:
     script = Script()
     root, *_ = fetching(script)
     (first, *_) = script.machine.state.leases
@@ -378,7 +378,7 @@ def test_who_made_room_and_asks_again_need_not_wait(how: str) -> None:
     assert grants(effects) == [], "it is being tried"
 
 
-def test_an_object_that_cannot_be_written_does_not_stop_others() -> None:
+def test_an_unwritable_object_does_not_stop_others() -> None:
     script = Script()
     fetching(script)
     (first, *_) = script.machine.state.leases

@@ -1,4 +1,4 @@
-"""Permissions in UnixFS: which are recorded, how, and which may be applied."""
+"""Permissions in UnixFS: which are recorded, in which form, and which are applied."""
 
 from typing import Literal
 
@@ -53,7 +53,9 @@ def test_usual_permissions_of_folders_change_no_cid(mode: int) -> None:
         (0o555, True, 0o555),
     ],
 )
-def test_others_are_recorded_without_what_is_dangerous(mode: int, folder: bool, recorded: int) -> None:
+def test_unusual_permissions_are_recorded_without_dangerous_bits(
+    mode: int, folder: bool, recorded: int
+) -> None:
     assert recorded_mode(mode, folder=folder) == recorded
 
 
@@ -71,7 +73,7 @@ def test_others_are_recorded_without_what_is_dangerous(mode: int, folder: bool, 
         (0o500, True, 0o500),
     ],
 )
-def test_hostile_ones_are_not_applied(mode: int, folder: bool, applied: int | None) -> None:
+def test_hostile_permissions_are_not_applied(mode: int, folder: bool, applied: int | None) -> None:
     assert applied_mode(mode, folder=folder) == applied
 
 
@@ -96,7 +98,7 @@ def test_an_empty_file_is_one_node() -> None:
 
 
 @pytest.mark.parametrize("leaves", [2, 3, 4, 5, 9, 10])
-def test_of_a_tree_only_the_root_has_it(leaves: int) -> None:
+def test_only_the_root_of_a_tree_has_permissions(leaves: int) -> None:
     blocks: list[Block] = []
     builder, plain = FileBuilder(4, 3), FileBuilder(4, 3)
     for number in range(leaves):
@@ -121,7 +123,7 @@ def test_folders_of_both_kinds() -> None:
     assert [cid for cid, found in nodes.items() if isinstance(found, ShardNode) and found.mode] == [many.cid]
 
 
-def test_a_fetch_hands_on_what_roots_say_and_nothing_else() -> None:
+def test_a_fetch_uses_only_the_permissions_of_roots() -> None:
     script, part = small(0o755), dag_cid(dagpb.encode_node((), UnixFS(dagpb.FILE, filesize=0, mode=0o777)))
     folder = build_folder([FolderEntry("run", script.cid, 1), FolderEntry("plain", LEAF, 10)], 0o700)
     fetch = Fetch(folder.cid, path="/x", tree=True, by=None, size=None)
@@ -135,7 +137,7 @@ def test_a_fetch_hands_on_what_roots_say_and_nothing_else() -> None:
     assert place.modes == ()
 
 
-def test_bits_without_a_meaning_are_masked_and_times_passed_over() -> None:
+def test_meaningless_bits_are_masked_and_times_ignored() -> None:
     body = bytes.fromhex("0802180038") + b"\xed\xff\xff\xff\x0f" + bytes.fromhex("42020801")
     data = b"\x0a" + bytes([len(body)]) + body
     cid: Cid = dag_cid(data)

@@ -1,4 +1,4 @@
-"""Law 1: the core does no I/O, reads no clock and throws no dice. Read off its imports."""
+"""Law 1: the core does no I/O, reads no clock and uses no randomness. The imports show it."""
 
 import ast
 from pathlib import Path

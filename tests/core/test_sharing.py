@@ -42,7 +42,7 @@ def sharing(**policy: object) -> Script:
 NOT_HELD = msg.StatusNo(cids=(ROOT,), reason="not_held", has_it=False)
 
 
-def test_removing_is_told_withdrawn_and_freed() -> None:
+def test_a_removed_object_is_announced_withdrawn_and_freed() -> None:
     script = sharing()
     events, effects = script.give(fx.Commanded(cmd.Remove((ROOT,), "me")))
     removed = ev.ObjectRemoved(root=ROOT, name="film", size=100, path=PATH, peers=(HOLDER,), by="me")
@@ -61,7 +61,7 @@ def test_removing_is_told_withdrawn_and_freed() -> None:
     assert (state.chunk_count, state.chunk_bytes, state.removing) == (0, 0, {})
 
 
-def test_who_fetches_it_hears_no() -> None:
+def test_a_peer_that_fetches_a_removed_object_is_refused() -> None:
     script = sharing()
     script.give(fx.IntentCame(wanted(HOLDER, ROOT), "direct"))
     script.give(fx.MessageCame(HOLDER, msg.Grant(cids=(CHUNK,), ttl=10)))
@@ -78,7 +78,7 @@ def test_who_fetches_it_hears_no() -> None:
     assert not script.machine.responder.uplink.queues
 
 
-def test_what_is_freed_is_done_again_after_a_kill_and_nothing_is_announced() -> None:
+def test_freeing_is_repeated_after_a_kill_without_announcements() -> None:
     script = sharing()
     script.give(fx.Commanded(cmd.Remove((ROOT,))))
     mark = script.series[-1].seq
@@ -92,7 +92,7 @@ def test_what_is_freed_is_done_again_after_a_kill_and_nothing_is_announced() -> 
     assert not [effect for effect in effects if isinstance(effect, fx.Free | fx.Provide)]
 
 
-def test_what_others_are_made_of_is_named() -> None:
+def test_a_removal_names_the_objects_that_share_chunks() -> None:
     script = sharing()
     other, pending = dag_cid(b"another"), dag_cid(b"wanted")
     script.give(added(other, "/home/me/other"))
@@ -104,7 +104,7 @@ def test_what_others_are_made_of_is_named() -> None:
 
 
 @pytest.mark.parametrize("what", ["unknown", "pending", "kept", "held"])
-def test_the_wrong_thing_says_what_to_use(what: str) -> None:
+def test_removing_the_wrong_thing_names_the_right_command(what: str) -> None:
     script = Script(quota=1 << 30)
     script.give(up(HOLDER))
     match what:
@@ -140,7 +140,7 @@ def test_a_loose_chunk_can_be_removed() -> None:
     assert ev.ObjectCompleted not in map(type, events), "it is about to go"
 
 
-def test_a_replica_of_it_is_copied_first() -> None:
+def test_a_replica_of_a_removed_object_is_copied_first() -> None:
     script = sharing(quota=1 << 30)
     keep(script, HOLDER, ROOT, 100)
     kept = script.machine.state.kept[ROOT]
@@ -158,7 +158,7 @@ def test_a_replica_of_it_is_copied_first() -> None:
     assert script.machine.state.kept[ROOT].whole
 
 
-def test_a_replica_for_which_there_is_no_room_is_let_go() -> None:
+def test_a_replica_without_room_is_dropped() -> None:
     script = sharing(quota=50)
     keep(script, HOLDER, ROOT, 100)
     assert script.machine.state.kept[ROOT].own
@@ -168,7 +168,7 @@ def test_a_replica_for_which_there_is_no_room_is_let_go() -> None:
     assert [effect for effect in effects if isinstance(effect, fx.Free)]
 
 
-def test_an_add_is_taken_back() -> None:
+def test_a_cancelled_add_is_undone() -> None:
     script = Script()
     script.give(fx.Commanded(cmd.Add(PATH, "a")))
     script.give(fx.AddStepped(path=PATH, bytes_done=1, size=2, by="a"))
@@ -184,7 +184,7 @@ def test_an_add_is_taken_back() -> None:
     assert not effects
 
 
-def test_an_add_that_failed_leaves_nothing_either() -> None:
+def test_a_failed_add_leaves_nothing() -> None:
     script = Script()
     script.give(fx.Commanded(cmd.Add(PATH, "a")))
     events, effects = script.give(fx.AddEnded(path=PATH, by="a", text="it cannot be read", share=3))
@@ -192,7 +192,7 @@ def test_an_add_that_failed_leaves_nothing_either() -> None:
     assert effects == [fx.EndAdd(share=3, keep=False)]
 
 
-def test_what_came_of_an_add_that_a_kill_ended_is_freed() -> None:
+def test_the_chunks_of_an_add_ended_by_a_kill_are_freed() -> None:
     script = sharing()
     script.give(fx.Commanded(cmd.Add("/home/me/large", "b")))
     script.give(fx.AddStepped(path="/home/me/large", bytes_done=1, size=2, by="b"))
@@ -202,7 +202,7 @@ def test_what_came_of_an_add_that_a_kill_ended_is_freed() -> None:
     assert not script.machine.state.adding
 
 
-def test_the_others_are_left_alone() -> None:
+def test_other_objects_are_left_alone() -> None:
     script = sharing()
     other = raw_cid(b"other")
     script.held[other] = 5

@@ -1,4 +1,4 @@
-"""Every union is closed: each member goes through its codec, the fold, the reports and the views."""
+"""Every union is closed: each member passes its codec, the fold, the reports and the views."""
 
 import json
 from typing import Any
@@ -31,7 +31,7 @@ KNOWN = [kind for kind in EVENT_TYPES if kind is not Unknown]
 
 
 @pytest.mark.parametrize("kind", KNOWN)
-def test_every_event_is_stored_folded_and_told(kind: type[Any]) -> None:
+def test_every_event_is_stored_folded_and_described(kind: type[Any]) -> None:
     event = sample(kind)
     assert decode_event(encode_event(event)) == event
     state = State()
@@ -65,14 +65,14 @@ def test_an_event_of_the_future_is_shown_and_kept() -> None:
     assert "newer version" in describe(event)
 
 
-def test_a_field_that_a_newer_version_added_does_no_harm() -> None:
+def test_a_field_of_a_newer_version_is_ignored() -> None:
     event = sample(events.StatusNo)
     longer = [*msgspec.msgpack.decode(encode_event(event)), "something new"]
     assert decode_event(msgspec.msgpack.encode(longer)) == event
 
 
 @pytest.mark.parametrize("body", [b"", b"\xc1", b"\xff" * 9, msgspec.msgpack.encode({"a": 1})])
-def test_an_unreadable_body_is_an_entry_all_the_same(body: bytes) -> None:
+def test_an_unreadable_body_is_still_an_entry(body: bytes) -> None:
     assert kind_of(decode_event(body)) == "unreadable"
 
 

@@ -1,4 +1,4 @@
-"""Fixtures of the demo's tests."""
+"""Fixtures of the demo tests."""
 
 import tempfile
 from collections.abc import Iterator
@@ -12,8 +12,10 @@ from tests.support.demos import processes_of
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """What a demo takes for the folder of temporary files (its name is short, as that one's is); it has to be
-    empty in the end."""
+    """The folder for temporary files of a demo.
+
+    Its name is short, as the real one's is. It must be empty at the end.
+    """
     with tempfile.TemporaryDirectory(prefix="flux-test-") as name:
         yield Path(name)
         wait_for(lambda: not processes_of(Path(name)), seconds=10)

@@ -1,4 +1,4 @@
-"""Every scenario comes to its stated outcome, and leaves nothing behind: no file, no process."""
+"""Every scenario reaches its stated outcome, and leaves nothing behind: no file, no process."""
 
 import os
 import signal
@@ -32,9 +32,9 @@ def test_the_stated_outcome_is_observed(name: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_however_it_ends_nothing_is_left(number: signal.Signals, folder: Path) -> None:
+def test_a_demo_leaves_nothing_however_it_ends(number: signal.Signals, folder: Path) -> None:
     process = start(["--check", "race"], folder)
-    wait_for(lambda: len(processes_of(folder)) >= 4, seconds=30)  # the one that forks, and three nodes
+    wait_for(lambda: len(processes_of(folder)) >= 4, seconds=30)  # the parent process, and three nodes
     process.send_signal(number)
     began = time.monotonic()
     process.communicate(timeout=20)
@@ -42,8 +42,8 @@ def test_however_it_ends_nothing_is_left(number: signal.Signals, folder: Path) -
     assert time.monotonic() - began < 10
 
 
-def test_the_process_that_has_the_nodes_is_killed(folder: Path) -> None:
-    """Then its nodes end by themselves, and the demo says what happened."""
+def test_the_parent_process_of_the_nodes_is_killed(folder: Path) -> None:
+    """Its nodes then end by themselves, and the demo says what happened."""
     process = start(["--check", "race"], folder)
     wait_for(lambda: len(processes_of(folder)) >= 4, seconds=30)
     os.kill(min(processes_of(folder)), signal.SIGKILL)

@@ -1,4 +1,6 @@
-"""The relay: each byte later by a fixed time, none lost, none narrowed; ends travel, too."""
+"""The delaying relay: each byte is late by a fixed time, none is lost, bandwidth is not limited, and ends are
+delayed, too.
+"""
 
 import trio
 from trio.testing import MockClock
@@ -17,7 +19,7 @@ async def _pair(nursery: trio.Nursery, seconds: float) -> tuple[trio.SocketStrea
     return near, far
 
 
-async def test_both_ways_take_as_long() -> None:
+async def test_both_directions_have_the_same_delay() -> None:
     async with trio.open_nursery() as nursery:
         near, far = await _pair(nursery, 0.05)
         for source, target in ((near, far), (far, near)):
@@ -28,8 +30,8 @@ async def test_both_ways_take_as_long() -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_it_is_a_delay_and_not_a_narrow_pipe() -> None:
-    """Twenty pieces under way at the same time take one delay, not twenty; and they come in order."""
+async def test_the_relay_delays_and_does_not_limit_bandwidth() -> None:
+    """Twenty pieces in transit at the same time take one delay, not twenty, and they arrive in order."""
     pieces = [bytes([n]) * 100_000 for n in range(20)]
     async with trio.open_nursery() as nursery:
         near, far = await _pair(nursery, 0.3)
@@ -46,13 +48,13 @@ async def test_it_is_a_delay_and_not_a_narrow_pipe() -> None:
             received += data
         assert received == b"".join(pieces)
         assert 0.3 <= trio.current_time() - began < 0.3 * 10
-        # One direction has ended; the other still carries.
+        # One direction has ended. The other still carries bytes.
         await far.send_all(b"bye")
         assert await near.receive_some() == b"bye"
         nursery.cancel_scope.cancel()
 
 
-async def test_nobody_behind_it(autojump_clock: MockClock) -> None:
+async def test_a_relay_to_a_closed_port(autojump_clock: MockClock) -> None:
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]
     await listeners[0].aclose()

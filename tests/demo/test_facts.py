@@ -1,4 +1,4 @@
-"""Facts: each is what the series adds up to, and nothing else; conditions; captions."""
+"""Facts are computed from the series and from nothing else; conditions; captions."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ ROOT = CIDS[3]
 
 
 class OneNode:
-    """A scene with one node and a made file."""
+    """A scene with one node and one file."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -58,7 +58,7 @@ def scene(tmp_path: Path) -> OneNode:
     return OneNode(tmp_path)
 
 
-def test_before_anything_happened_all_facts_are_there(scene: OneNode) -> None:
+def test_all_facts_exist_before_anything_happened(scene: OneNode) -> None:
     scene.watched.poll()
     about = {
         "kind": ":chunk_received",
@@ -71,7 +71,7 @@ def test_before_anything_happened_all_facts_are_there(scene: OneNode) -> None:
     assert scene.value("span:requested / span:requested") == 0
 
 
-def test_they_follow_the_series(scene: OneNode) -> None:
+def test_facts_follow_the_series(scene: OneNode) -> None:
     scene.write(
         (1.0, ev.NodeStarted(peer_id=PeerId("12D3KooWMe"), addrs=(), version="1", max_pending=2)),
         (2.0, ev.PeerConnected(peer=ADA, addr="a")),
@@ -96,7 +96,7 @@ def test_they_follow_the_series(scene: OneNode) -> None:
     assert scene.value("chunks") == 1
 
 
-def test_whole_is_the_file_and_not_only_the_word(scene: OneNode) -> None:
+def test_whole_compares_the_file_not_only_the_entry(scene: OneNode) -> None:
     (scene.folder / "film").write_bytes(b"film")
     got = scene.folder / "got"
     got.write_bytes(b"fil")
@@ -124,7 +124,7 @@ def test_conditions(text: str, holds: bool, scene: OneNode) -> None:
     assert parse_condition(text).holds(scene, scene.watched) is holds
 
 
-def test_growth_is_counted_from_when_a_step_began(scene: OneNode) -> None:
+def test_growth_is_counted_from_the_start_of_a_step(scene: OneNode) -> None:
     grown = parse_condition("entries +>= 1")
     scene.write((1.0, ev.Requested(cid=CIDS[0])))
     assert grown.holds(scene, scene.watched, before=0.0)
@@ -134,7 +134,7 @@ def test_growth_is_counted_from_when_a_step_began(scene: OneNode) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "entries", "entries > ", "entries >> 1", "1 = entries", "x = 1"])
-def test_what_is_no_condition(text: str) -> None:
+def test_invalid_conditions(text: str) -> None:
     with pytest.raises(BadFactError):
         parse_condition(text)
 
@@ -147,7 +147,7 @@ def test_what_is_no_condition(text: str) -> None:
         ("dup", 1.0, "1.000"), ("span:requested / span:requested", 213.4, "213"),
     ],
 )  # fmt: skip
-def test_as_a_person_reads_them(fact: str, value: float, shown: str) -> None:
+def test_facts_in_words(fact: str, value: float, shown: str) -> None:
     assert words(parse_term(fact), value) == shown
 
 
@@ -155,5 +155,5 @@ def test_a_caption_is_filled(scene: OneNode) -> None:
     assert fill("{number:heap} of {size:heap}, {entries}", scene, scene.watched) == "3 of 30 B, 0"
 
 
-def test_a_fact_is_read_once(scene: OneNode) -> None:
+def test_every_fact_can_be_parsed(scene: OneNode) -> None:
     assert parse_fact("ada.noes:busy") == ("ada", "noes", "busy")

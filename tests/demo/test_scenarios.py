@@ -1,4 +1,4 @@
-"""Scenario files: what is wrong with one is said before anything is started; captions are short and true."""
+"""Scenario files: errors are reported before anything starts, and captions are short and true."""
 
 import re
 import tomllib
@@ -34,7 +34,7 @@ until = ["h1.count:object_added = 1"]
 """
 
 
-def test_a_good_one_is_read() -> None:
+def test_a_valid_scenario_is_read() -> None:
     found = parse("good", GOOD)
     assert found.names == ("you", "h1", "h2")
     assert found.content[0].bytes == 1 << 20
@@ -70,7 +70,7 @@ def test_a_good_one_is_read() -> None:
         ('about = "a"', 'about = "a"\nextra = 1', "extra"),
     ],
 )
-def test_what_is_wrong_is_one_sentence(old: str, new: str, words: str) -> None:
+def test_an_error_is_one_sentence(old: str, new: str, words: str) -> None:
     assert old in GOOD
     with pytest.raises(ScenarioError) as caught:
         parse("bad", GOOD.replace(old, new))
@@ -78,7 +78,7 @@ def test_what_is_wrong_is_one_sentence(old: str, new: str, words: str) -> None:
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_an_unknown_one_names_those_there_are() -> None:
+def test_an_unknown_scenario_lists_the_known_ones() -> None:
     with pytest.raises(ScenarioError, match="there are hello, "):
         load("../hello")
 
@@ -92,7 +92,7 @@ def test_captions_are_short_and_their_numbers_are_facts(name: str) -> None:
     scenario = load(name)
     for text in [scenario.stated, *(t for step in scenario.steps for t in (step.caption, step.seen) if t)]:
         bare = re.sub(r"\{[^}]*\}", "", text)
-        # Numbers of panels, in brackets, are no numbers of anything that happened.
+        # Numbers of panels, in brackets, do not count.
         assert not re.search(r"\d", re.sub(r"\(\d\)", "", bare)), f"a number is written in: {text}"
         shown = re.sub(r"\{[^}]*\}", "12,345", text)
         assert len(wrapped(plain_lines(*shown.split("\n")), 80 - 7)) <= 2, (
@@ -110,8 +110,8 @@ def test_a_command_in_a_caption_is_never_broken(width: int) -> None:
 
 
 @pytest.mark.parametrize("name", names())
-def test_the_outcome_is_not_empty_words(name: str) -> None:
-    """What is stated in words names facts, and conditions are checked for it."""
+def test_the_stated_outcome_names_facts_and_has_conditions(name: str) -> None:
+    """The stated outcome names facts, and conditions check it."""
     scenario = load(name)
     assert parse_text(scenario.stated)
     assert len(scenario.outcome) >= 2

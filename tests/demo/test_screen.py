@@ -1,4 +1,4 @@
-"""The demo under the dashboard: the story's captions, its keys, other nodes' homes, and how it is left."""
+"""The demo under the dashboard: its captions, its keys, the homes of other nodes, and leaving it."""
 
 import os
 import pty
@@ -38,7 +38,7 @@ def test_lanes_are_one_line_of_a_small_terminal() -> None:
 
 
 class Pages:
-    """A player of which only what was told is of interest."""
+    """A player for tests of its captions only."""
 
     def __init__(self) -> None:
         self.player = Player(load("hello"), Swarm(load("hello")))
@@ -59,14 +59,14 @@ def pages() -> Iterator[Pages]:
     found.player.swarm.close()
 
 
-def test_pages_are_turned_back_and_on(pages: Pages) -> None:
+def test_captions_can_be_paged_back_and_on(pages: Pages) -> None:
     assert pages.text() == "step 3"
     for text, back in (("step 2", 1), ("step 1", 2), ("step 1", 2)):
         pages.player.move(-1)
         assert (pages.text(), *pages.player.shown()[1:]) == (text, True, back)
     pages.player.move(1)
     assert pages.text() == "step 2"
-    pages.player.hold()  # from a page before: to the newest
+    pages.player.hold()  # from an earlier caption: to the newest
     assert (pages.text(), *pages.player.shown()[1:]) == ("step 3", False, 0)
     pages.player.hold()
     assert pages.player.shown().held
@@ -94,7 +94,7 @@ def test_every_caption_of_a_step_can_be_read_again(pages: Pages) -> None:
     assert pages.text() == "step 3"
 
 
-def test_who_has_heard_one_caption_cannot_go_back() -> None:
+def test_the_first_caption_has_none_before_it() -> None:
     with closing(Swarm(load("hello"))) as swarm:
         player = Player(load("hello"), swarm)
         player.move(-1)
@@ -104,7 +104,7 @@ def test_who_has_heard_one_caption_cannot_go_back() -> None:
         assert not player.shown().held
 
 
-def test_it_leaves_by_itself_only_when_told(pages: Pages) -> None:
+def test_a_demo_leaves_by_itself_only_with_once(pages: Pages) -> None:
     left: list[bool] = []
     pages.player.speed = 1e6
     over = Telling("the end", 5, 5, "you", seen=True, over=True)
@@ -119,7 +119,7 @@ def test_it_leaves_by_itself_only_when_told(pages: Pages) -> None:
 
 
 class Terminal:
-    """A demo in a terminal of its own."""
+    """A demo in its own terminal."""
 
     def __init__(self, pid: int, descriptor: int) -> None:
         self.pid = pid
@@ -141,7 +141,7 @@ class Terminal:
         deadline = time.monotonic() + seconds
         while True:
             if select.select([self.descriptor], [], [], 0.05)[0]:
-                with suppress(OSError):  # as Linux says that it is closed
+                with suppress(OSError):  # Linux raises this when it is closed
                     self.seen += os.read(self.descriptor, 1 << 16)
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -162,10 +162,10 @@ def a_demo(folder: Path, *arguments: str) -> Iterator[Terminal]:
         os.close(descriptor)
 
 
-def test_a_person_looks_turns_pages_and_leaves(folder: Path) -> None:
+def test_a_person_watches_pages_back_and_leaves(folder: Path) -> None:
     with a_demo(folder, "hello", "--speed", "3") as terminal:
         terminal.until(b"Three nodes start")
-        terminal.until(b"as you", seconds=60)  # the series calls the node as the caption does
+        terminal.until(b"as you", seconds=60)  # the series names the node as the caption does
         terminal.until(b"peers are connected")
         terminal.press(b"v")
         terminal.until(b"this is ada")
@@ -174,13 +174,13 @@ def test_a_person_looks_turns_pages_and_leaves(folder: Path) -> None:
         terminal.press(b"p")
         terminal.until(b"1/5")
         terminal.press(b"p")
-        terminal.until(b"Three nodes start")  # the first of that step's two captions
+        terminal.until(b"Three nodes start")  # the first of the two captions of that step
         terminal.press(b"q")
         assert terminal.ended() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_it_is_ended_from_outside(number: signal.Signals, folder: Path) -> None:
+def test_a_demo_ended_from_outside(number: signal.Signals, folder: Path) -> None:
     with a_demo(folder, "hello") as terminal:
         terminal.until(b"1/5")
         wait_for(lambda: len(processes_of(folder)) >= 4, seconds=30)

@@ -1,4 +1,4 @@
-"""Fixtures of the network's tests."""
+"""Fixtures of the network tests."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.support.networks import Loopback, Wire
 
 @pytest.fixture
 def rooms() -> Iterator[tuple[str, str]]:
-    """Two namespaces, as two machines: each has one cable, to the other one, and nothing else."""
+    """Two namespaces that act as two machines. A cable connects them, and nothing else does."""
     names = (f"flux-{os.getpid()}-a", f"flux-{os.getpid()}-b")
     cables = (f"fx{os.getpid()}a", f"fx{os.getpid()}b")
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""libp2p's own timers, while the clock is set."""
+"""The timers of libp2p while the clock is set."""
 
 import sys
 import time
@@ -33,7 +33,7 @@ def test_every_module_of_libp2p_that_measures_time_has_a_steady_clock() -> None:
 
 
 @pytest.mark.parametrize("step", [HOUR, -HOUR, 1e8, -1e8])
-def test_nothing_ends_or_stays_because_the_clock_was_set(
+def test_setting_the_clock_neither_ends_nor_prolongs_anything(
     step: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep_steady()
@@ -52,10 +52,10 @@ def test_nothing_ends_or_stays_because_the_clock_was_set(
     assert shut._should_attempt_reset()
 
 
-def test_a_record_of_a_node_whose_clock_was_set_back_is_newer_all_the_same(
+def test_a_new_record_is_newer_although_the_clock_was_set_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its peers remember its last life, and refuse what is older."""
+    """Its peers remember the record of its last run, and refuse older ones."""
     import flux_tui.net.flux.host  # noqa: F401 - all that a node loads
 
     keep_steady()
@@ -69,8 +69,10 @@ def test_a_record_of_a_node_whose_clock_was_set_back_is_newer_all_the_same(
     assert STEADY_TIME.time() >= last
 
 
-def test_an_older_record_changes_nothing_and_is_no_forgery() -> None:
-    """Of a peer of another version, or whose home is new, while its clock was ahead when it was seen last."""
+def test_an_older_record_is_ignored_and_is_no_fault() -> None:
+    """Such a record comes from a peer of another version, or from one with a new home whose clock was ahead
+    before.
+    """
     peers = BoundedPeerstore()
     key = create_new_key_pair(bytes([7]) * 32)
     peer = ID.from_pubkey(key.public_key)

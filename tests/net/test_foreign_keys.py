@@ -1,4 +1,4 @@
-"""Peers whose identity is of a kind that this node cannot verify: it says so, and does not hang."""
+"""Peers with an identity of a kind that this node cannot verify: it says so, and does not hang."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from tests.support.networks import BOUND, Loopback, node
 
 
 class EcdsaPublicKey(PublicKey):
-    """As the libp2p specification of peer ids writes it: the key in DER, under key type ECDSA."""
+    """An ECDSA key as the libp2p specification of peer ids has it: the key in DER, with key type ECDSA."""
 
     def __init__(self, key: ec.EllipticCurvePublicKey) -> None:
         self.key = key

@@ -1,7 +1,7 @@
-"""The port's rules, on both of its implementations: in memory, and libp2p over loopback.
+"""The rules of the network port, on both implementations: in memory, and libp2p over loopback.
 
-A node here is a network and a receiver that writes down what it is told. Tests wait for what is told,
-never for time; where nothing more is to come, they wait until every task is waiting for another.
+A node here is a network and a receiver that records what it is told. Tests wait for such records, never for
+time. Where nothing more may come, they wait until every task waits for another.
 """
 
 import socket
@@ -42,13 +42,13 @@ async def pair(wire: Wire) -> AsyncIterator[tuple[Node, Node]]:
 
 
 def heavy(number: int) -> SealedIntent:
-    """A message of 48 KiB."""
+    """Return a message of 48 KiB."""
     return SealedIntent(signed=number.to_bytes(4, "big") * 12_000, signature=bytes(64))
 
 
 @pytest.fixture
 def dead_port() -> Iterator[int]:
-    """A port of 127.0.0.1 that nobody listens on, nor will meanwhile."""
+    """A port of 127.0.0.1 on which nobody listens during the test."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]
@@ -57,7 +57,7 @@ def dead_port() -> Iterator[int]:
 # ── links ───────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_both_sides_are_told_once_of_a_link_and_once_of_its_end(wire: Wire) -> None:
+async def test_both_sides_hear_once_of_a_link_and_once_of_its_end(wire: Wire) -> None:
     async with node(wire, 1) as a:
         async with node(wire, 2) as b:
             assert a.network.peers() == ()
@@ -66,7 +66,7 @@ async def test_both_sides_are_told_once_of_a_link_and_once_of_its_end(wire: Wire
             assert b.network.peers() == (a.id,)
             assert a.seen.addrs == [b.addr]
             assert b.seen.addrs[0].endswith(f"/p2p/{a.id}")
-            a.network.dial(b.addr)  # it is connected already: nobody hears of this one
+            a.network.dial(b.addr)  # it is connected already: no event for this one
             await settled()
         await a.seen.down(b.id)
         assert a.network.peers() == ()
@@ -77,7 +77,7 @@ async def test_both_sides_are_told_once_of_a_link_and_once_of_its_end(wire: Wire
 
 
 @pytest.mark.parametrize("attempt", range(3))
-async def test_two_that_dial_each_other_have_one_link(wire: Wire, attempt: int) -> None:
+async def test_two_nodes_that_dial_each_other_have_one_link(wire: Wire, attempt: int) -> None:
     async with node(wire, 1) as a, node(wire, 2) as b:
         a.network.dial(b.addr)
         b.network.dial(a.addr)
@@ -110,7 +110,7 @@ async def test_disconnect_ends_the_link_on_both_sides_and_refuses_the_peer(wire:
         a.network.disconnect(PeerId("12D3KooWLy3kGyk3jJnoKXUhcf8DTeGMdYDmNzDwCbivH3pxkWAS"), "nor a stranger")
 
 
-async def test_a_network_closes_at_once_whatever_is_queued(wire: Wire, dead_port: int) -> None:
+async def test_a_network_closes_at_once_with_full_queues(wire: Wire, dead_port: int) -> None:
     async with node(wire, 2) as b:
         b.seen.may_take = trio.Event()
         with trio.fail_after(BOUND):
@@ -145,7 +145,7 @@ async def test_messages_arrive_in_order_both_ways(wire: Wire) -> None:
         assert b.seen.messages == pushed
 
 
-async def test_nothing_is_pushed_to_who_is_not_connected(wire: Wire) -> None:
+async def test_a_push_to_an_unconnected_peer_is_refused(wire: Wire) -> None:
     async with node(wire, 1) as a, node(wire, 2) as b:
         assert not a.network.push(b.id, words(1))
         assert not a.network.serve(b.id, portion())
@@ -156,7 +156,7 @@ async def test_nothing_is_pushed_to_who_is_not_connected(wire: Wire) -> None:
         assert b.seen.messages == [words(2)]
 
 
-async def test_a_full_queue_says_so_and_loses_nothing_that_it_took(wire: Wire) -> None:
+async def test_a_full_queue_refuses_and_loses_nothing_it_accepted(wire: Wire) -> None:
     async with pair(wire) as (a, b):
         taken = 0
         while a.network.push(b.id, words(taken)):
@@ -172,7 +172,7 @@ async def test_a_full_queue_says_so_and_loses_nothing_that_it_took(wire: Wire) -
         assert a.network.push(b.id, words(0)), "there is room again"
 
 
-async def test_one_that_takes_slowly_fills_its_own_queue_and_nobody_elses(wire: Wire) -> None:
+async def test_a_slow_reader_fills_only_its_own_queue(wire: Wire) -> None:
     async with pair(wire) as (a, b), node(wire, 3) as c:
         await connect(a, c)
         b.seen.may_take = trio.Event()
@@ -183,7 +183,7 @@ async def test_one_that_takes_slowly_fills_its_own_queue_and_nobody_elses(wire: 
             while a.network.push(b.id, heavy(taken)):
                 taken += 1
                 if taken % 20 == 0:
-                    await settled()  # what can move on, has: the queue fills up for good
+                    await settled()  # everything that can move has moved: the queue is full for good
         assert taken * 48_000 < 24 * MIB, "bounded, by what is under way and what is queued"
         assert not b.seen.messages, "while on_payload runs, its stream is not read"
         for number in range(100):
@@ -199,7 +199,7 @@ async def test_one_that_takes_slowly_fills_its_own_queue_and_nobody_elses(wire: 
 # ── chunks ──────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_chunks_cross_whole_and_in_order_after_what_was_pushed_before(wire: Wire) -> None:
+async def test_chunks_cross_whole_in_order_and_after_earlier_messages(wire: Wire) -> None:
     sizes = [0, 1, 1000, 65_507, 65_536, MIB, 2 * MIB]
     chunks = [a_chunk(size, fill=index) for index, size in enumerate(sizes)]
     chunks[3] = LoadedChunk(chunks[3].cid, memoryview(chunks[3].data))
@@ -219,7 +219,7 @@ async def test_chunks_cross_whole_and_in_order_after_what_was_pushed_before(wire
         ]
 
 
-async def test_a_payload_that_is_not_wanted_is_skipped_and_the_next_frame_is_read(wire: Wire) -> None:
+async def test_an_unwanted_payload_is_skipped_and_the_next_frame_is_read(wire: Wire) -> None:
     chunks = [a_chunk(size, fill=index) for index, size in enumerate([10, 2 * MIB, 300_000, 0, 5])]
     async with pair(wire) as (a, b):
         b.seen.unwanted = {chunks[1].cid, chunks[2].cid, chunks[3].cid}
@@ -259,14 +259,14 @@ async def test_chunks_are_loaded_only_when_the_stream_takes_them(wire: Wire) -> 
 # ── gossip ──────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_gossip_reaches_who_is_two_hops_away(wire: Wire) -> None:
+async def test_gossip_reaches_a_node_two_hops_away(wire: Wire) -> None:
     async with node(wire, 1) as a, node(wire, 2) as middle, node(wire, 3) as b:
         await connect(a, middle)
         await connect(b, middle)
         published = 0
         with trio.fail_after(BOUND):
             while not b.seen.gossip:
-                # Best effort by nature: while the swarm forms its mesh, some are lost.
+                # Gossip is best effort: while the swarm forms its mesh, some messages are lost.
                 a.network.publish(b"intent %d" % published)
                 published += 1
                 with trio.move_on_after(0.1):
@@ -274,7 +274,7 @@ async def test_gossip_reaches_who_is_two_hops_away(wire: Wire) -> None:
         await middle.seen.until(lambda: middle.seen.gossip)
         await settled()
         assert {forwarder for forwarder, _ in middle.seen.gossip} == {a.id}
-        # By whom it came; once the two ends have met in the DHT, it may come straight.
+        # It names the forwarder. Once the two ends have met in the DHT, the intent may come directly.
         assert {forwarder for forwarder, _ in b.seen.gossip} <= {middle.id, a.id}
         data = [data for _, data in b.seen.gossip]
         assert set(data) <= {b"intent %d" % number for number in range(published)}
@@ -286,15 +286,15 @@ async def test_gossip_reaches_who_is_two_hops_away(wire: Wire) -> None:
 
 
 async def star(wire: Wire, nodes: Sequence[Node]) -> None:
-    """Connect all to the first, and wait until everybody knows everybody."""
+    """Connect all nodes to the first, and wait until every node knows every other."""
     for other in nodes[1:]:
         await connect(other, nodes[0])
     for one in nodes:
         await one.seen.until(lambda one=one: one.seen.known == len(nodes) - 1)  # type: ignore[misc]
 
 
-async def test_a_routed_intent_comes_to_the_provider_that_only_others_know(wire: Wire) -> None:
-    """The provider is not connected to the asker; who is close to the root forwards to it."""
+async def test_a_routed_intent_reaches_a_provider_that_only_others_know(wire: Wire) -> None:
+    """The provider is not connected to the asker. Nodes close to the root forward the intent to it."""
     root = dag_cid(b"a root")
     async with node(wire, 1) as hub, node(wire, 2) as provider, node(wire, 3) as asker, node(wire, 4) as d:
         everyone = [hub, provider, asker, d]
@@ -317,7 +317,7 @@ async def test_a_routed_intent_comes_to_the_provider_that_only_others_know(wire:
         assert not any(one.seen.faults for one in everyone)
 
 
-async def test_what_is_withdrawn_is_not_said_to_those_who_come_later(wire: Wire) -> None:
+async def test_a_withdrawn_root_is_not_sent_to_nodes_that_come_later(wire: Wire) -> None:
     kept, withdrawn = dag_cid(b"kept"), dag_cid(b"withdrawn")
     async with node(wire, 1) as provider, node(wire, 2) as late:
         provider.network.provide([kept, withdrawn])
@@ -334,7 +334,7 @@ async def test_what_is_withdrawn_is_not_said_to_those_who_come_later(wire: Wire)
         assert routed(0, 2) not in provider.seen.messages
 
 
-async def test_routing_without_a_dht_or_by_what_nobody_provides_does_nothing(wire: Wire) -> None:
+async def test_routing_without_a_dht_or_without_providers_does_nothing(wire: Wire) -> None:
     async with node(wire, 1) as a, node(wire, 2) as b:
         a.network.route([dag_cid(b"x")], routed(1))
         a.network.forward([dag_cid(b"x")], routed(1))
@@ -347,7 +347,7 @@ async def test_routing_without_a_dht_or_by_what_nobody_provides_does_nothing(wir
         assert not a.seen.messages + b.seen.messages
 
 
-async def test_a_banned_peer_routes_nothing_here(wire: Wire) -> None:
+async def test_intents_routed_by_a_banned_peer_are_dropped(wire: Wire) -> None:
     async with pair(wire) as (a, b):
         await a.seen.until(lambda: a.seen.known == 1)
         b.network.disconnect(a.id, "it sent wrong bytes again")
@@ -398,7 +398,7 @@ async def test_an_address_with_another_peers_id(wire: Wire) -> None:
         assert a.seen.links == [("up", b.id), ("up", c.id)]
 
 
-async def test_what_cannot_be_dialled_is_said_in_a_sentence(wire: Wire) -> None:
+async def test_a_failed_dial_is_one_sentence(wire: Wire) -> None:
     async with node(wire, 1) as a:
         cases = {
             "nonsense": "does not say whose address it is",
@@ -431,7 +431,7 @@ async def test_a_peer_that_is_kept_is_dialled_until_it_comes_and_when_it_comes_b
         assert a.seen.links == [("up", b.id), ("down", b.id)] * 2
 
 
-async def test_a_dial_under_way_can_become_one_that_is_kept(wire: Wire) -> None:
+async def test_a_running_dial_can_become_a_kept_peer(wire: Wire) -> None:
     async with node(wire, 1) as a:
         async with node(wire, 2) as b:
             a.network.dial(b.addr)
@@ -442,7 +442,7 @@ async def test_a_dial_under_way_can_become_one_that_is_kept(wire: Wire) -> None:
             await a.seen.up(b.id)
 
 
-async def test_one_dial_too_many_is_said_to_be_so(wire: Wire, dead_port: int) -> None:
+async def test_a_dial_above_the_limit_is_reported(wire: Wire, dead_port: int) -> None:
     assert dials.MAX_DIALS == memory_network.MAX_DIALS
     async with node(wire, 1) as a:
         peers = [
@@ -461,7 +461,7 @@ async def test_one_dial_too_many_is_said_to_be_so(wire: Wire, dead_port: int) ->
 
 
 async def test_signatures_are_the_peers_own(wire: Wire) -> None:
-    """Both implementations take each other's: a peer id is its key."""
+    """Each implementation accepts signatures of the other: a peer id is its key."""
     async with node(wire, 1) as a, node(wire, 2) as b, node(Switchboard(), 1) as same:
         assert same.id == a.id
         signature = a.network.sign(b"words")
@@ -478,7 +478,7 @@ async def test_signatures_are_the_peers_own(wire: Wire) -> None:
             assert not judge.verify(PeerId("nobody"), b"words", signature)
 
 
-async def test_a_port_has_one_network(wire: Wire) -> None:
+async def test_a_port_can_be_used_by_one_network_only(wire: Wire) -> None:
     async with node(wire, 1) as a:
         in_use = pytest.RaisesExc(NetworkError, match=f"cannot listen on .*{a.port}.*: the port is in use")
         with pytest.RaisesGroup(in_use, allow_unwrapped=True, flatten_subgroups=True):

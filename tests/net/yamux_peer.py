@@ -1,6 +1,6 @@
-"""A peer whose yamux is written by hand, as another implementation would: one frame may be as long as its window.
+"""A peer with its own yamux, as another implementation has it: one frame may be as long as its window.
 
-Noise is libp2p's. It speaks `/flux/push/1.0.0` and nothing else, and takes what comes.
+Noise is libp2p's. The peer speaks `/flux/push/1.0.0` and nothing else, and accepts everything.
 """
 
 import struct
@@ -25,33 +25,33 @@ HEADER = struct.Struct(">BBHII")
 DATA, WINDOW, PING = 0, 1, 2
 SYN, ACK = 1, 2
 NOISE_BYTES = 65_519
-"""What one Noise message carries."""
+"""The most bytes in one Noise message."""
 GREETING = "/multistream/1.0.0"
 
 
 def line(text: str) -> bytes:
-    """Of multistream."""
+    """Return a line of multistream."""
     return bytes([len(text) + 1]) + text.encode() + b"\n"
 
 
 class YamuxPeer:
-    """Connected to one node."""
+    """A peer that is connected to one node."""
 
     def __init__(self, session: ISecureConn, pair_id: str) -> None:
         self.peer_id = pair_id
         self.window: defaultdict[int, int] = defaultdict(lambda: 256 * 1024)
-        """Bytes that the node takes on each stream."""
+        """How many bytes the node still accepts on each stream."""
         self.heard: list[Message] = []
         self._session = session
         self._came: defaultdict[int, bytearray] = defaultdict(bytearray)
         self._pushes: set[int] = set()
-        """Streams of the node on which it pushes."""
+        """The streams on which the node pushes."""
         self._news = trio.lowlevel.ParkingLot()
         self._rest = b""
         self._writing = trio.Lock()
 
     async def until(self, stream: int, size: int) -> None:
-        """Wait until it may send so many bytes in one frame."""
+        """Wait until the window allows a frame of this size."""
         while self.window[stream] < size:
             await self._news.park()
 
@@ -75,7 +75,7 @@ class YamuxPeer:
                 await trio.sleep(pause)
 
     async def send(self, stream: int, body: bytes, pause: float = 0.0) -> None:
-        """As one frame, however long."""
+        """Send data as one frame of any length."""
         await self.until(stream, len(body))
         self.window[stream] -= len(body)
         await self.frame(DATA, 0, stream, len(body), body, pause)
@@ -133,7 +133,7 @@ class YamuxPeer:
 
 @asynccontextmanager
 async def yamux_peer(addr: str) -> AsyncIterator[YamuxPeer]:
-    """One that has dialled this address, for as long as the context lasts."""
+    """A peer that has dialled this address, while the context lasts."""
     port, victim = int(addr.split("/")[4]), ID.from_base58(addr.rpartition("/")[2])
     pair = create_new_key_pair()
     stream = await trio.open_tcp_stream("127.0.0.1", port)

@@ -1,4 +1,4 @@
-"""A real node that serves objects made to do harm, and one that fetches them."""
+"""A real node serves objects that are made to do harm, and another one fetches them."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ EVIL = b"pwned\n"
 
 
 class Attacker:
-    """Puts whatever it likes into a node's store."""
+    """Puts any blocks into the store of a node."""
 
     def __init__(self, node: FluxNode) -> None:
         self._node = node
@@ -36,7 +36,7 @@ class Attacker:
         return self.put(*root.blocks[-1])
 
     def shard(self, **links: Cid) -> Cid:
-        """A part of a HAMT whose names stand where it likes; a name begins with s and its slot."""
+        """Return a part of a HAMT with names in any slots. A name begins with s and its slot."""
         body = UnixFS(dagpb.HAMT_SHARD, data=b"\x07", hash_type=0x22, fanout=256)
         data = dagpb.encode_node([PBLink(cid, name[1:], 60) for name, cid in links.items()], body)
         return self.put(dag_cid(data), data)
@@ -45,7 +45,7 @@ class Attacker:
 async def fetched(
     tmp_path: Path, node: FluxNode, root: Cid, victim: Path
 ) -> tuple[list[ev.ErrorOccurred], set[str]]:
-    """Fetch it beside `victim`: the errors that this made, and what is in the folder afterwards."""
+    """Fetch an object beside `victim`. Return the errors, and what is in the folder afterwards."""
     victim.parent.mkdir()
     victim.write_text("precious")
     async with FluxNode.open(tmp_path / "b", LOOPBACK) as b:
@@ -58,7 +58,7 @@ async def fetched(
 
 
 async def test_links_and_a_folder_of_the_same_name_in_two_shards(tmp_path: Path) -> None:
-    """Before, this left evil.sh beside the object."""
+    """This used to leave evil.sh beside the object."""
     async with FluxNode.open(tmp_path / "a", LOOPBACK) as a:
         make = Attacker(a)
         climb = make.folder(q=make.link(".."))

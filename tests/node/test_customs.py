@@ -1,7 +1,7 @@
-"""A program's own kinds: a presence board on three real nodes, as a worked example; and what is refused.
+"""Custom kinds of a program: a presence board on three real nodes, as a worked example; and refused kinds.
 
-The board is all that a program needs to write: it pushes an intent with its words, hears those of others,
-answers each newcomer directly, and derives who is there from what came.
+A program needs to write no more than the board: it pushes an intent with its words, receives those of others,
+answers each newcomer directly, and derives who is present from the messages.
 """
 
 from contextlib import AsyncExitStack
@@ -26,7 +26,7 @@ HELLO, WELCOME = "board.hello", "board.welcome"
 
 
 class Board:
-    """Who is there and what they say: a whole application on a FluxNode."""
+    """A whole application on a FluxNode: who is present, and what they say."""
 
     def __init__(self, node: FluxNode, words: str) -> None:
         self.node = node
@@ -36,7 +36,7 @@ class Board:
         node.on_data(WELCOME, self._heard)
 
     def enter(self) -> None:
-        """Tell everybody; who is there already answers."""
+        """Announce this node. Nodes that are present answer."""
         self.node.push_intent(Custom(HELLO, self.words))
 
     def _hello(self, entry: Entry) -> None:
@@ -56,11 +56,11 @@ async def test_a_presence_board(tmp_path: Path) -> None:
         for node in nodes[1:]:
             node.push_intent(cmd.Join(nodes[0].addrs[0]))
         await until(lambda: nodes[0].derive_state().connected == 2)
-        # The outer two are not connected: what one says reaches the other by gossip, the answer directly.
+        # The outer two nodes are not connected. Words reach the other by gossip, the answer comes directly.
         with trio.fail_after(20):
             while not all(len(board.said) == 2 for board in boards):
                 for board in boards:
-                    board.enter()  # gossip is best effort: a program says it again
+                    board.enter()  # gossip is best effort: a program repeats its words
                 await trio.sleep(0.2)
         for mine, board in zip(nodes, boards, strict=True):
             others = {
@@ -86,7 +86,7 @@ def test_a_kind_nobody_listens_for_is_an_entry_without_its_payload() -> None:
     assert (event.payload, event.size) == (b"here", 4)
 
 
-def test_an_answer_to_who_is_not_connected_dials_it_if_its_intent_came() -> None:
+def test_an_answer_to_an_unconnected_peer_dials_it_if_its_intent_came() -> None:
     script = Script()
     addr = f"/ip4/192.0.2.1/tcp/1/p2p/{HOLDER}"
     body = msg.Custom(kind="presence", payload=b"hi")
@@ -114,7 +114,7 @@ def test_an_answer_to_who_is_not_connected_dials_it_if_its_intent_came() -> None
         Custom("presence", b"", PeerId("nobody")),
     ],
 )
-def test_what_could_never_be_pushed_is_refused_at_once(command: Custom) -> None:
+def test_an_invalid_custom_is_refused_at_once(command: Custom) -> None:
     with pytest.raises(BadCommandError):
         cmd.check_command(command)
 

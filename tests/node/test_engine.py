@@ -1,4 +1,4 @@
-"""The engine: append, then act; whatever was taken is durable before a node is gone, or never claimed."""
+"""The engine: append, then act. Everything accepted is durable before the node ends, or is never claimed."""
 
 import threading
 import time
@@ -24,7 +24,7 @@ from tests.support.nodes_here import LOOPBACK, series_of, until
 WANTED = [raw_cid(b"%d" % number) for number in range(3)]
 
 
-async def test_what_was_taken_while_a_commit_ran_survives_the_stop(
+async def test_inputs_taken_during_a_commit_survive_the_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit, begun, go_on = Store.commit, threading.Event(), threading.Event()
@@ -66,7 +66,7 @@ async def test_a_stop_while_the_disk_is_full_keeps_what_it_can(
         await until(tried.is_set)
         node.push_intent(cmd.Want(WANTED[1]))
         seq = node.derive_state().seq
-        full.clear()  # room again, just as the node is told to stop
+        full.clear()  # there is room again just when the node is told to stop
     assert _pending(tmp_path, seq) == set(WANTED[:2])
 
 
@@ -83,18 +83,18 @@ def _pending(home: Path, at_least: int) -> set[str]:
     return set(state.pending)
 
 
-async def test_peers_hear_that_a_node_goes_away(tmp_path: Path) -> None:
-    """On real streams' rules: the last words are written before the link is closed."""
+async def test_peers_are_told_that_a_node_stops(tmp_path: Path) -> None:
+    """As on real streams, the last messages are written before the link is closed."""
     board = Switchboard()
     (tmp_path / "file").write_bytes(bytes(range(256)) * 8192)
     async with FluxNode.open(tmp_path / "b", LOOPBACK, network=board.opening()) as asker:
-        slow = replace(LOOPBACK, upload_limit=600_000)  # what was granted is under way for seconds
+        slow = replace(LOOPBACK, upload_limit=600_000)  # the granted chunks are under way for seconds
         async with FluxNode.open(tmp_path / "a", slow, network=board.opening()) as holder:
             holder.push_intent(cmd.Add(str(tmp_path / "file")))
             await until(lambda: holder.derive_state().objects)
             (root,) = holder.derive_state().objects
             asker.push_intent(cmd.Get(root, str(tmp_path / "out"), addrs=holder.addrs))
-            await until(lambda: _granted(holder) > 1)  # its index, then what it is made of
+            await until(lambda: _granted(holder) > 1)  # its index, then its blocks
         await until(lambda: asker.derive_state().connected == 0)
         await until(_heard(asker, "shutting_down"))
 
@@ -113,12 +113,12 @@ def _heard(node: FluxNode, reason: str) -> Callable[[], bool]:
 
 
 async def _push_each(node: FluxNode, wanted: Sequence[Cid]) -> None:
-    """One after the other: the next when the one before is in the series."""
+    """Push one after the other: the next when the one before is in the series."""
     for cid in wanted:
         seq = node.store.last_seq
         node.push_intent(cmd.Want(cid))
         await until(partial(_longer_than, node, seq))
-        await wait_all_tasks_blocked()  # what is there when a commit ends goes with no further wait
+        await wait_all_tasks_blocked()  # entries that wait when a commit ends are committed at once
 
 
 def _longer_than(node: FluxNode, seq: int) -> bool:
@@ -133,7 +133,7 @@ async def test_a_few_commits_in_a_row_wait_for_nothing(
         await _push_each(node, WANTED)
 
 
-async def test_a_busy_node_gathers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_busy_node_batches_its_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commit, at = Store.commit, list[float]()
 
     def timed(self: Store, *args: Any, **extra: Any) -> int:

@@ -1,4 +1,4 @@
-"""A disk that is full, or nearly: a fetch waits, says so, and goes on by itself when there is room."""
+"""A full or nearly full disk: a fetch waits, says so, and goes on by itself when there is room."""
 
 import dataclasses
 import errno
@@ -21,13 +21,13 @@ MIB = 1 << 20
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is tried again after a moment."""
+    """Make the retry come after a moment."""
     monkeypatch.setattr(write_backoff, "PAUSE", 0.2)
     monkeypatch.setattr(write_backoff, "PAUSE_MAX", 0.2)
 
 
 class Disk:
-    """What the disk of one folder says of itself."""
+    """Simulates the free space of the disk of one folder."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, free: int) -> None:
         self.free = free
@@ -92,7 +92,7 @@ async def test_a_disk_that_fills_up_in_the_middle(tmp_path: Path, monkeypatch: p
 async def test_a_disk_on_which_no_folder_can_be_made_for_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before, the whole fetch was given up, and what came of it stayed for ever."""
+    """The whole fetch used to be given up, and its partial data stayed for ever."""
     tree = tmp_path / "tree"
     for number in range(30):
         (tree / f"{number}").mkdir(parents=True)

@@ -1,4 +1,6 @@
-"""Replicas on real nodes over libp2p on loopback: they spread, say why not, outlive their origin, are let go."""
+"""Replicas on real nodes over libp2p on loopback: they spread, refuse with a reason, outlive their origin,
+are released.
+"""
 
 import dataclasses
 import random
@@ -24,7 +26,7 @@ def keeping(**policy: Any) -> Any:
 
 
 async def until(what: Callable[[], object]) -> None:
-    """Five nodes in one process, on a machine that may have other things to do."""
+    """Wait for a condition, long enough for five nodes in one process on a busy machine."""
     await nodes_here.until(what, 60.0)
 
 
@@ -66,13 +68,13 @@ async def test_replicas_spread_outlive_their_origin_and_are_let_go(tmp_path: Pat
                 assert on_disk(keeper) == [root]
                 assert (keeper.home.path / "held" / root).stat().st_size == len(data), "as it is, in one file"
             assert on_disk(tiny) == []
-        # The origin is gone. Somebody who never met it gets the object from those who keep it.
+        # The origin is gone. A node that never met it gets the object from the keepers.
         late = await node("late")
         addrs = (one.addrs[0], two.addrs[0])
         late.push_intent(cmd.Get(root, str(tmp_path / "copy.mkv"), "film.mkv", len(data), addrs))
         await until(lambda: not late.count_pending() and root in late.derive_state().objects)
         assert (tmp_path / "copy.mkv").read_bytes() == data
-        # One of them lets go while the origin is away; the origin comes back and hears of it.
+        # One keeper lets go while the origin is away. The origin comes back and is told.
         two.push_intent(cmd.Configure(PolicyChange(quota=1)))
         await until(lambda: not on_disk(two) and not two.derive_state().dropping)
         assert (
@@ -96,7 +98,7 @@ async def test_replicas_spread_outlive_their_origin_and_are_let_go(tmp_path: Pat
             assert derive(series_of(keeper)) == keeper.derive_state()
 
 
-async def test_what_the_user_gets_while_it_is_kept_is_the_users(tmp_path: Path) -> None:
+async def test_a_replica_that_the_user_gets_becomes_the_users(tmp_path: Path) -> None:
     data = random.Random(1).randbytes(3_072_000)
     (tmp_path / "film.mkv").write_bytes(data)
     async with (
@@ -121,7 +123,7 @@ async def test_what_the_user_gets_while_it_is_kept_is_the_users(tmp_path: Path) 
         assert chunks == keeper.derive_state().chunk_count == 4
 
 
-async def test_a_keeper_that_restarts_goes_on_and_finishes_what_it_had_begun_to_remove(
+async def test_a_restarted_keeper_goes_on_and_finishes_a_removal(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "film.mkv").write_bytes(random.Random(1).randbytes(10_240_000))

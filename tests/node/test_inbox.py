@@ -1,4 +1,4 @@
-"""The command socket: what comes whole is taken, in order; nothing that a client does stops it."""
+"""The command socket: complete commands are taken in order, and no client can stop it."""
 
 import contextlib
 import errno
@@ -38,21 +38,21 @@ def marked(*marks: object) -> list[Command]:
 
 
 class Inbox:
-    """A served command socket, and what came out of it."""
+    """A served command socket, and the commands that came out of it."""
 
     def __init__(self, home: Home) -> None:
         self.home = home
         self.taken: list[Command] = []
 
     async def push(self, *commands: Command) -> None:
-        """As any process of the user's does."""
+        """Push as any process of the user does."""
         await trio.to_thread.run_sync(self.home.push, *commands)
 
     async def connect(self) -> trio.SocketStream:
         return await trio.open_unix_socket(str(self.home.socket))
 
     async def still_takes(self) -> None:
-        """What is pushed now is taken; and with it, all that came before is settled."""
+        """Check that a new command is taken. Everything before it is then settled, too."""
         await self.push(ALIVE)
         assert self.taken.pop() == ALIVE
 
@@ -74,7 +74,7 @@ async def inbox(tmp_path: Path) -> AsyncIterator[Inbox]:
 
 
 async def ended(stream: trio.SocketStream) -> bool:
-    """Whether the other side closes this connection, without a word."""
+    """Return whether the other side closes this connection, without an answer."""
     try:
         return await stream.receive_some() == b""
     except trio.BrokenResourceError:
@@ -169,7 +169,7 @@ async def test_garbage_ends_that_connection_and_nothing_else(inbox: Inbox, name:
 
 
 @pytest.mark.parametrize("kept", [0, 1, 3, 4, 5, -1])
-async def test_half_a_frame_is_nothing(inbox: Inbox, kept: int) -> None:
+async def test_half_a_frame_is_ignored(inbox: Inbox, kept: int) -> None:
     whole, half = marked("whole", "half")
     async with await inbox.connect() as stream:
         await stream.send_all(frame(whole) + frame(half)[:kept])
@@ -177,8 +177,8 @@ async def test_half_a_frame_is_nothing(inbox: Inbox, kept: int) -> None:
     assert inbox.taken == [whole]
 
 
-async def test_a_client_that_is_gone_with_a_bang(inbox: Inbox) -> None:
-    """Its end is reset with bytes under way in both directions, or closed before it was taken."""
+async def test_a_client_that_disconnects_abruptly(inbox: Inbox) -> None:
+    """Its end is reset with bytes under way in both directions, or closed before it was accepted."""
     for _ in range(20):
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(inbox.home.socket))
@@ -190,10 +190,10 @@ async def test_a_client_that_is_gone_with_a_bang(inbox: Inbox) -> None:
     assert inbox.taken == []
 
 
-async def test_silent_clients_are_in_nobodys_way(inbox: Inbox) -> None:
+async def test_silent_clients_block_no_other(inbox: Inbox) -> None:
     silent = [await inbox.connect() for _ in range(100)]
     for stream in silent[::2]:
-        with contextlib.suppress(trio.BrokenResourceError):  # the first of them were let go
+        with contextlib.suppress(trio.BrokenResourceError):  # the first of them were closed
             await stream.send_all(LENGTH.pack(100))
     await inbox.still_takes()
     for stream in silent:
@@ -249,10 +249,10 @@ async def test_a_socket_left_by_a_killed_node_is_replaced(tmp_path: Path) -> Non
         assert not home.socket.exists()
 
 
-async def test_what_other_threads_make_meanwhile_keeps_its_rights(
+async def test_making_the_socket_does_not_change_the_umask_of_other_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The umask is the whole process's: a node may be making somebody's folders in another thread."""
+    """The umask belongs to the whole process: another thread may be making folders of the user."""
 
     def refused(mask: int) -> int:
         raise AssertionError(f"umask({mask:o})")
@@ -292,8 +292,8 @@ def marks_of(node: FluxNode) -> set[str | None]:
     return {getattr(entry.event, "by", None) for entry in series_of(node)}
 
 
-async def test_what_could_never_be_done_does_no_harm(tmp_path: Path) -> None:
-    """A node that took it would fail at it now, or in every later life: it stands in the series."""
+async def test_an_impossible_command_does_no_harm(tmp_path: Path) -> None:
+    """A node that accepted it would fail at it now or in every later run, because it is in the series."""
     home = Home(tmp_path / "home")
     async with FluxNode.open(home, LOOPBACK) as node, trio.open_nursery() as nursery:
         await nursery.start(serve_inbox, home, node.push_intent)
@@ -318,7 +318,7 @@ async def test_what_could_never_be_done_does_no_harm(tmp_path: Path) -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_a_stop_that_was_pushed_is_told(tmp_path: Path) -> None:
+async def test_a_pushed_stop_is_recorded(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     async with FluxNode.open(home, LOOPBACK) as node, trio.open_nursery() as nursery:
         await nursery.start(serve_inbox, home, node.push_intent)
@@ -331,9 +331,9 @@ async def test_a_stop_that_was_pushed_is_told(tmp_path: Path) -> None:
 # ── bounds ──────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_one_too_many_ends_the_longest_silent_one(inbox: Inbox) -> None:
+async def test_a_connection_above_the_limit_ends_the_longest_silent_one(inbox: Inbox) -> None:
     streams = [await inbox.connect() for _ in range(MAX_CONNECTIONS)]
-    for mark in (2, 1, 0):  # the others have said nothing; the last of these says its piece last
+    for mark in (2, 1, 0):  # the others sent nothing; the last of these sends its command last
         await streams[mark].send_all(frame(cmd.Retry((), f"{mark}")))
         await until(lambda: len(inbox.taken) == 1)
         inbox.taken.clear()
@@ -348,9 +348,7 @@ async def test_one_too_many_ends_the_longest_silent_one(inbox: Inbox) -> None:
         assert inbox.taken.pop() == cmd.Retry((), f"{mark} again"), "who speaks stays"
 
 
-async def test_a_connection_on_which_nothing_comes_is_closed(
-    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_silent_connection_is_closed(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flux_tui.node.inbox.IDLE_SECONDS", 0.05)
     quiet, half = await inbox.connect(), await inbox.connect()
     await half.send_all(frame(ALIVE)[:-1])
@@ -360,7 +358,7 @@ async def test_a_connection_on_which_nothing_comes_is_closed(
     await inbox.still_takes()
 
 
-async def test_no_descriptors_for_a_while(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_temporary_lack_of_descriptors(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     accept = trio.SocketListener.accept
     refused: list[None] = []
 
@@ -380,7 +378,7 @@ async def test_no_descriptors_for_a_while(inbox: Inbox, monkeypatch: pytest.Monk
     await inbox.still_takes()
 
 
-async def test_wants_in_bulk_leave_the_collector_as_it_was(
+async def test_bulk_wants_leave_the_collector_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with FluxNode.open(tmp_path / "home", LOOPBACK) as node:

@@ -1,4 +1,4 @@
-"""What becomes of chunks whose files change, go, or cannot be looked up any more, while a node runs."""
+"""Chunks whose files change, disappear, or cannot be looked up any more, while a node runs."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from tests.support.nodes_here import LOOPBACK, series_of, share, until
 DATA = b"the same bytes" * 100_000
 
 
-async def test_a_shared_copy_that_goes_takes_nothing_with_it(tmp_path: Path) -> None:
-    """Before, the original could not be had any more, and whoever fetched it waited for ever."""
+async def test_a_removed_copy_does_not_affect_the_original(tmp_path: Path) -> None:
+    """The original could not be fetched any more then, and a peer that fetched it waited for ever."""
     async with FluxNode.open(tmp_path / "a", LOOPBACK) as a, FluxNode.open(tmp_path / "b", LOOPBACK) as b:
         for name in ("one.bin", "two.bin"):
             (tmp_path / name).write_bytes(DATA)
@@ -25,7 +25,7 @@ async def test_a_shared_copy_that_goes_takes_nothing_with_it(tmp_path: Path) -> 
     assert (tmp_path / "copy").read_bytes() == DATA
 
 
-async def test_a_chunk_that_cannot_be_copied_is_an_entry_and_comes_from_elsewhere(tmp_path: Path) -> None:
+async def test_a_failed_copy_of_a_chunk_is_an_entry_and_the_chunk_is_fetched(tmp_path: Path) -> None:
     (tmp_path / "one").write_bytes(DATA)
     (tmp_path / "two").write_bytes(DATA)
     async with FluxNode.open(tmp_path / "a", LOOPBACK) as a, FluxNode.open(tmp_path / "b", LOOPBACK) as b:

@@ -1,4 +1,4 @@
-"""Objects that are not what they say, on real nodes: refused by a sentence, and nothing of them stays."""
+"""Objects that are not what they say, on real nodes: each is refused with a sentence, and nothing of it stays."""
 
 import dataclasses
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ MIB = 1 << 20
 
 @asynccontextmanager
 async def holding(home: Path, blocks: Blocks) -> AsyncIterator[FluxNode]:
-    """A node that has these blocks, whatever they are."""
+    """Return a node that has these blocks, whatever they are."""
     async with FluxNode.open(home, LOOPBACK) as node:
         for cid, data in blocks.items():
             node.store.share_block(cid, data)
@@ -32,7 +32,7 @@ def leaf(blocks: Blocks, data: bytes) -> Cid:
 
 
 async def refused(tmp_path: Path, root: Cid, blocks: Blocks, size: int | None = None) -> str:
-    """Fetch it, which fails, and leaves nothing behind: the sentence."""
+    """Fetch an object, which must fail and leave nothing behind. Return the error sentence."""
     target = tmp_path / "here"
     target.mkdir()
     async with holding(tmp_path / "a", blocks) as a, FluxNode.open(tmp_path / "b", LOOPBACK) as b:
@@ -44,7 +44,7 @@ async def refused(tmp_path: Path, root: Cid, blocks: Blocks, size: int | None = 
         errors = [entry.event for entry in series_of(b) if isinstance(entry.event, ev.ErrorOccurred)]
         assert derive(series_of(b)) == b.derive_state()
         assert [(error.cid, error.by) for error in errors] == [(root, "me")]
-        # It can go on with something else.
+        # The node can go on with another object.
         (tmp_path / "good").write_bytes(b"good" * 1000)
         good = await share(a, tmp_path / "good")
         b.push_intent(cmd.Get(good, str(target / "good"), "good", 4000, a.addrs))
@@ -52,14 +52,14 @@ async def refused(tmp_path: Path, root: Cid, blocks: Blocks, size: int | None = 
     return errors[0].text
 
 
-async def test_block_sizes_that_are_not_those_of_the_leaves(tmp_path: Path) -> None:
+async def test_block_sizes_that_differ_from_the_leaves(tmp_path: Path) -> None:
     blocks: Blocks = {}
     root = file_node(blocks, (leaf(blocks, b"1234"), 1), (leaf(blocks, b"5678"), 7))
     assert "bytes, and should have" in await refused(tmp_path, root, blocks, 8)
 
 
-async def test_a_leaf_that_is_here_already_and_is_said_to_be_longer(tmp_path: Path) -> None:
-    """Its node would be whole at once."""
+async def test_a_known_leaf_with_a_false_length(tmp_path: Path) -> None:
+    """The node of its parent would be whole at once."""
     blocks: Blocks = {}
     data = b"12345678"
     root = file_node(blocks, (leaf(blocks, data), 1_000_000))
@@ -76,20 +76,20 @@ async def test_a_leaf_that_is_here_already_and_is_said_to_be_longer(tmp_path: Pa
     assert (tmp_path / "mine").read_bytes() == data
 
 
-async def test_a_part_that_is_said_to_be_a_terabyte(tmp_path: Path) -> None:
+async def test_a_part_with_a_false_size_of_a_terabyte(tmp_path: Path) -> None:
     blocks: Blocks = {}
     part = file_node(blocks, (leaf(blocks, b"12345678"), 8))
     root = file_node(blocks, (part, 10**12))
     assert "has 8 bytes, and should have 1,000,000,000,000" in await refused(tmp_path, root, blocks)
 
 
-async def test_a_leaf_in_a_folder_that_is_longer_than_its_folder_says(tmp_path: Path) -> None:
+async def test_a_leaf_longer_than_its_folder_says(tmp_path: Path) -> None:
     blocks: Blocks = {}
     root = folder(blocks, ("ok", leaf(blocks, b"x" * 10), 10), ("long", leaf(blocks, b"y" * 5000), 1))
     assert "has 5,000 bytes, and should have 1" in await refused(tmp_path, root, blocks)
 
 
-async def test_small_objects_that_are_huge(tmp_path: Path) -> None:
+async def test_small_objects_that_expand_to_huge_ones(tmp_path: Path) -> None:
     blocks: Blocks = {}
     root = doubled(blocks, folder(blocks), 40)
     assert "parts" in await refused(tmp_path, root, blocks)
@@ -110,8 +110,8 @@ async def test_a_link_where_content_should_be(tmp_path: Path) -> None:
     assert "a part of a file is a symbolic link" in await refused(tmp_path, root, blocks)
 
 
-async def test_what_is_found_out_last_takes_all_folders_with_it(tmp_path: Path) -> None:
-    """Thousands of folders are there by the time that a leaf turns out to be wrong."""
+async def test_a_late_error_removes_all_folders(tmp_path: Path) -> None:
+    """Thousands of folders exist by the time that a leaf turns out to be wrong."""
     blocks: Blocks = {}
     good = many(blocks, folder(blocks), 3000)
     bad = file_node(blocks, (leaf(blocks, b"four"), 3))
@@ -119,7 +119,7 @@ async def test_what_is_found_out_last_takes_all_folders_with_it(tmp_path: Path) 
     assert "should have 3" in await refused(tmp_path, root, blocks)
 
 
-async def test_more_than_its_ticket_says(tmp_path: Path) -> None:
+async def test_an_object_larger_than_its_ticket_says(tmp_path: Path) -> None:
     blocks: Blocks = {}
     leaves = [leaf(blocks, bytes([number]) * 1000) for number in range(4)]
     root = file_node(blocks, *((cid, 1000) for cid in leaves))
@@ -128,8 +128,8 @@ async def test_more_than_its_ticket_says(tmp_path: Path) -> None:
     assert "by its CID alone" in text
 
 
-async def test_a_small_leaf_very_often_is_more_than_its_ticket_says(tmp_path: Path) -> None:
-    """The folder says nothing of it: what is written is counted, before it is."""
+async def test_a_repeated_small_leaf_exceeds_the_size_of_its_ticket(tmp_path: Path) -> None:
+    """The folder does not give the size. Bytes to write are counted before they are written."""
     blocks: Blocks = {}
     data = b"z" * MIB
     cid = leaf(blocks, data)
@@ -138,7 +138,7 @@ async def test_a_small_leaf_very_often_is_more_than_its_ticket_says(tmp_path: Pa
     assert "it has 200 MiB, and its ticket says 3.0 MiB" in text
 
 
-async def test_an_object_is_what_its_ticket_says_after_a_restart(tmp_path: Path) -> None:
+async def test_the_size_of_a_ticket_is_checked_after_a_restart_too(tmp_path: Path) -> None:
     blocks: Blocks = {}
     root = folder(blocks, *((f"{n}", leaf(blocks, bytes([n]) * MIB), MIB) for n in range(4)))
     target = str(tmp_path / "thing")
@@ -153,8 +153,8 @@ async def test_an_object_is_what_its_ticket_says_after_a_restart(tmp_path: Path)
             assert not list(tmp_path.glob("*thing*"))
 
 
-async def test_odd_numbers_of_a_folder_do_no_harm(tmp_path: Path) -> None:
-    """Some tools count more than there is."""
+async def test_wrong_totals_of_a_folder_do_no_harm(tmp_path: Path) -> None:
+    """Some tools count more bytes than there are."""
     blocks: Blocks = {}
     root = folder(blocks, ("a", leaf(blocks, b"a" * 10), 60), ("b", leaf(blocks, b"b" * 10), 1000))
     async with holding(tmp_path / "a", blocks) as a, FluxNode.open(tmp_path / "b", LOOPBACK) as b:

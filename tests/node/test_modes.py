@@ -1,4 +1,6 @@
-"""Permissions that cross: what is executable, private or read-only stays so, and what is hostile is not applied."""
+"""Permissions that cross: executable, private or read-only files stay so, and hostile permissions are not
+applied.
+"""
 
 import os
 import stat
@@ -21,7 +23,7 @@ def bits(path: Path) -> int:
 
 
 def make(folder: Path) -> dict[str, int]:
-    """A folder with all kinds of permissions."""
+    """Make a folder with all kinds of permissions."""
     modes = {"run": 0o755, "key": 0o600, "fixed": 0o444, "empty": 0o755, "large": 0o750, "plain": 0o644}
     (folder / "private").mkdir(parents=True)
     (folder / "private" / "inside").write_bytes(b"inside")
@@ -34,7 +36,7 @@ def make(folder: Path) -> dict[str, int]:
     return modes | {"private": 0o500}
 
 
-async def test_they_cross_and_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_permissions_cross_and_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(object_trees, "UMASK", 0o022)
     source = tmp_path / "source"
     modes = make(source)
@@ -52,7 +54,7 @@ async def test_they_cross_and_come_back(tmp_path: Path, monkeypatch: pytest.Monk
                     assert (tmp_path / "copy" / path.relative_to(source)).read_bytes() == path.read_bytes()
             (tmp_path / "copy" / "plain").chmod(0o644)
             assert await share(b, tmp_path / "copy") == root, "the copy is the same object"
-            # What stands in the home is the store's own.
+            # Files in the home belong to the store.
             b.push_intent(cmd.Want(await share(a, source / "key")))
             await until(lambda: not b.count_pending())
             alone = await share(a, source / "run")
@@ -66,7 +68,7 @@ async def test_they_cross_and_come_back(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("mode", [0o7777, 0o4755, 0o2755, 0o1755])
-def test_bits_that_are_dangerous_are_not_applied(
+def test_dangerous_permission_bits_are_not_applied(
     tmp_path: Path, mode: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(object_trees, "UMASK", 0o022)
@@ -83,7 +85,7 @@ def test_bits_that_are_dangerous_are_not_applied(
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o111, 0o222, 0o077])
-def test_what_its_owner_could_not_read_is_not_applied(tmp_path: Path, mode: int) -> None:
+def test_permissions_that_lock_out_the_owner_are_not_applied(tmp_path: Path, mode: int) -> None:
     store = Store.open(tmp_path / "home")
     store.open_tree(ROOT, tmp_path / "got")
     store.place_folder(ROOT, "")
@@ -97,7 +99,7 @@ def test_what_its_owner_could_not_read_is_not_applied(tmp_path: Path, mode: int)
     store.close()
 
 
-def test_the_users_umask_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_umask_of_the_user_is_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(object_trees, "UMASK", 0o077)
     store = Store.open(tmp_path / "home")
     store.open_tree(ROOT, tmp_path / "run")
@@ -123,7 +125,7 @@ def test_a_private_file_is_private_before_its_content_comes(tmp_path: Path) -> N
     store.close()
 
 
-def test_killed_after_permissions_were_given_it_goes_on(
+def test_a_fetch_goes_on_after_a_kill_right_after_setting_permissions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store.open(tmp_path / "home")
@@ -156,7 +158,7 @@ def _die(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_an_object_in_the_home_has_the_usual_ones(tmp_path: Path) -> None:
+def test_an_object_in_the_home_has_usual_permissions(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "home")
     folder = build_folder([])
     store.open_tree(folder.cid, store.home / "object")

@@ -1,4 +1,4 @@
-"""Real nodes over libp2p on loopback, in one process: the API of the seed, and what its users expect."""
+"""Real nodes over libp2p on loopback, in one process: the API of the founding document, and what users expect."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ from flux_tui.testing.memory_network import Switchboard
 from tests.support.nodes_here import LOOPBACK, series_of, share, until
 
 
-async def test_a_file_crosses_and_both_series_tell_it(tmp_path: Path) -> None:
+async def test_a_file_crosses_and_both_series_record_it(tmp_path: Path) -> None:
     data = bytes(range(256)) * 20_000
     (tmp_path / "film.mkv").write_bytes(data)
     async with FluxNode.open(tmp_path / "a", LOOPBACK) as a, FluxNode.open(tmp_path / "b", LOOPBACK) as b:
@@ -42,7 +42,7 @@ async def test_a_file_crosses_and_both_series_tell_it(tmp_path: Path) -> None:
     assert {ev.Requested, ev.PushedWant, ev.Granted, ev.ChunkReceived, ev.ObjectCompleted} <= told
 
 
-async def test_the_seeds_verbs(tmp_path: Path) -> None:
+async def test_the_verbs_of_the_founding_document(tmp_path: Path) -> None:
     folder = tmp_path / "chunks"
     folder.mkdir()
     chunks = {raw_cid(data): data for data in (b"chunk %d" % n for n in range(300))}
@@ -97,8 +97,8 @@ async def test_folders_cross_whole(tmp_path: Path) -> None:
     assert (copy / "sub" / "link").readlink() == Path("../a file with ünïcode")
 
 
-async def test_gossip_reaches_who_is_not_connected(tmp_path: Path) -> None:
-    """b knows only the middle; the holder behind it hears of the want, and dials b to answer."""
+async def test_gossip_reaches_an_unconnected_holder(tmp_path: Path) -> None:
+    """b knows only the middle node. The holder behind it hears of the want, and dials b to answer."""
     (tmp_path / "x").write_bytes(b"far away" * 100_000)
     async with (
         FluxNode.open(tmp_path / "a", LOOPBACK) as a,
@@ -114,7 +114,7 @@ async def test_gossip_reaches_who_is_not_connected(tmp_path: Path) -> None:
         asked = [trio.current_time()]
 
         def again() -> bool:
-            # Gossip needs a heartbeat to form its mesh; a person would press r meanwhile.
+            # Gossip needs a heartbeat to form its mesh. A person would press r meanwhile.
             if not b.derive_state().peers.get(a.peer_id) and trio.current_time() > asked[-1] + 0.3:
                 asked.append(trio.current_time())
                 b.retry_pending()
@@ -169,7 +169,7 @@ async def test_an_object_that_is_wanted_without_a_path_goes_to_the_home(tmp_path
         assert (tmp_path / "b" / "objects" / root).read_bytes() == b"q" * 1_500_000
 
 
-async def test_what_cannot_be_put_there_is_an_entry_with_the_mark(tmp_path: Path) -> None:
+async def test_an_unwritable_path_is_an_entry_with_the_mark(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("mine")
     async with FluxNode.open(tmp_path / "a", LOOPBACK) as node:
         node.push_intent(cmd.Get(dag_cid(b"x"), str(tmp_path / "taken"), by="me"))
@@ -187,7 +187,7 @@ async def test_a_home_has_one_node(tmp_path: Path) -> None:
                 pass
 
 
-async def test_what_the_body_raises_comes_out_bare(tmp_path: Path) -> None:
+async def test_an_exception_of_the_body_is_not_wrapped_in_a_group(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         async with FluxNode.open(tmp_path / "a", LOOPBACK):
             raise ZeroDivisionError
@@ -195,8 +195,8 @@ async def test_what_the_body_raises_comes_out_bare(tmp_path: Path) -> None:
         assert isinstance(series_of(node)[1].event, ev.NodeStopped), "it was stopped in order all the same"
 
 
-async def test_what_fails_in_the_background_is_what_is_raised(tmp_path: Path) -> None:
-    """Not the cancellation of the program's own task, which only follows from it."""
+async def test_the_error_of_a_background_task_is_raised(tmp_path: Path) -> None:
+    """It is not the cancellation of the program's own task, which only follows from it."""
 
     @asynccontextmanager
     async def failing(receiver: Receiver) -> AsyncIterator[Network]:

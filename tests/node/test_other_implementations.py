@@ -1,4 +1,4 @@
-"""Peers of another make, and of a later version: nothing that they may do ends their connection."""
+"""Peers of another implementation or a later version: nothing that they may do ends their connection."""
 
 import os
 from pathlib import Path
@@ -23,7 +23,7 @@ MIB = 2**20
 
 
 def later(header: object, payload: bytes = b"") -> bytes:
-    """A frame of a later version."""
+    """Return a frame of a later version."""
     data: bytes = msgpack.packb(header)
     return (
         (codec.VERSION << 24 | len(data)).to_bytes(4, "big")
@@ -33,7 +33,7 @@ def later(header: object, payload: bytes = b"") -> bytes:
     )
 
 
-async def test_what_only_a_later_version_knows_is_passed_over(tmp_path: Path) -> None:
+async def test_messages_of_a_later_version_are_ignored(tmp_path: Path) -> None:
     async with victim(tmp_path) as node, attacking(node.addrs[0]) as peer:
         await linked(node, peer)
         frames = [
@@ -49,7 +49,7 @@ async def test_what_only_a_later_version_knows_is_passed_over(tmp_path: Path) ->
         assert not events(node, ev.PeerFaulted)
         (told,) = events(node, ev.MessagePassedOver)
         assert (told.peer, told.kind, told.count) == (peer.peer_id, "teleport", 1)
-        # The others are counted, and told of as it goes.
+        # The others are counted, and reported when the peer disconnects.
     async with FluxNode.open(tmp_path / "victim") as node:
         assert peer.peer_id in node.derive_state().peers
 
@@ -68,7 +68,7 @@ async def test_an_intent_of_a_later_kind_is_no_fault(tmp_path: Path) -> None:
 
 
 async def offered(peer: YamuxPeer, node: FluxNode, data: list[bytes]) -> int:
-    """Have the node want these of the peer; returns the stream to push on."""
+    """Make the node want these chunks of the peer. Return the stream to push on."""
     push = await peer.open_push()
     await until(lambda: peer.peer_id in node._network.peers())
     cids = tuple(map(raw_cid, data))
@@ -78,8 +78,8 @@ async def offered(peer: YamuxPeer, node: FluxNode, data: list[bytes]) -> int:
 
 
 @pytest.mark.parametrize("together", [3, 6])
-async def test_a_frame_of_several_mib_is_taken(tmp_path: Path, together: int) -> None:
-    """js-libp2p writes what it has as one frame, up to the window that was granted."""
+async def test_a_frame_of_several_mib_is_accepted(tmp_path: Path, together: int) -> None:
+    """js-libp2p writes all it has as one frame, up to the granted window."""
     data = [os.urandom(MIB) for _ in range(together)]
     frames = {raw_cid(one): codec.encode_frame(Chunk(cid=raw_cid(one)), MIB) + one for one in data}
     async with victim(tmp_path) as node, yamux_peer(node.addrs[0]) as peer:
@@ -94,14 +94,16 @@ async def test_a_frame_of_several_mib_is_taken(tmp_path: Path, together: int) ->
         await until(lambda: not node.count_pending())
         assert not events(node, ev.PeerFaulted)
         assert peer.peer_id in node._network.peers()
-        # What was taken is granted anew: it can go on.
+        # The window is granted again for the bytes taken, so the peer can go on.
         await peer.until(push, 4 * MIB)
         await peer.send(push, codec.encode_frame(Error(text="x")) * 1000)
         await until(lambda: len(events(node, ev.ErrorReceived)) >= 1)
 
 
-async def test_a_long_frame_on_a_slow_line_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes longer than a stall may, and never stalls."""
+async def test_a_long_frame_on_a_slow_line_is_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes longer than a stall may last, and never stalls."""
     monkeypatch.setattr(budget, "STALL_SECONDS", 1.0)
     data = os.urandom(MIB)
     async with victim(tmp_path) as node, yamux_peer(node.addrs[0]) as peer:

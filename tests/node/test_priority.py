@@ -1,4 +1,4 @@
-"""A node lets others have the processor first, unless its settings say no."""
+"""A node lets other programs have the processor first, unless its settings say no."""
 
 import json
 import os
@@ -31,7 +31,7 @@ print(json.dumps(found))
 
 
 def shown(nice: int, *, session: bool) -> list[list[object]]:
-    """Before, after, and of a thread that was started then: its priority, and that of its session."""
+    """Return the priorities before, after, and of a thread started then: its own, and that of its session."""
     ran = subprocess.run(
         [sys.executable, "-c", SHOWS.replace("NICE", str(nice))],
         stdout=subprocess.PIPE, check=True, start_new_session=session,
@@ -49,13 +49,13 @@ def test_the_priority_is_low_from_then_on_and_never_raised() -> None:
     assert shown(NICE + 5, session=True)[1][0] == min(mine + NICE + 5, 19)
 
 
-def test_a_session_of_others_keeps_its_priority() -> None:
+def test_the_priority_of_a_shared_session_is_unchanged() -> None:
     (_, before), (_, after), _ = shown(0, session=False)
     assert after == before
 
 
 @pytest.mark.parametrize("low", [True, False])
-def test_the_settings_say_whether(tmp_path: Path, low: bool) -> None:
+def test_the_setting_decides_about_low_priority(tmp_path: Path, low: bool) -> None:
     (tmp_path / "home").mkdir(mode=0o700)
     (tmp_path / "home" / "settings.toml").write_text(f"low_priority = {str(low).lower()}\n")
     node = Node(tmp_path / "home")

@@ -1,4 +1,4 @@
-"""Removing what is shared, on real nodes over libp2p: what others hear, what stays, and what a restart does."""
+"""Removing shared objects, on real nodes over libp2p: what others are told, what stays, and what a restart does."""
 
 import os
 import random
@@ -31,7 +31,7 @@ def film(path: Path, seed: int, mib: int) -> bytes:
     return data
 
 
-async def test_a_fetch_under_way_hears_no_and_a_restart_tells_nobody(tmp_path: Path) -> None:
+async def test_a_running_fetch_is_refused_and_a_restart_announces_nothing(tmp_path: Path) -> None:
     data = film(tmp_path / "film", 1, 8)
     async with FluxNode.open(tmp_path / "b", LOOPBACK) as b:
         async with FluxNode.open(tmp_path / "a", SLOW) as a:
@@ -41,7 +41,7 @@ async def test_a_fetch_under_way_hears_no_and_a_restart_tells_nobody(tmp_path: P
             await remove(a, root)
             assert a.derive_chunks() == {}
             assert (tmp_path / "film").read_bytes() == data
-            # To the root, and to what was granted.
+            # A NO to the root, and to the granted chunks.
             await until(
                 lambda: len([e for e in series_of(b) if getattr(e.event, "reason", "") == "not_held"]) >= 2
             )
@@ -65,7 +65,7 @@ async def test_a_fetch_under_way_hears_no_and_a_restart_tells_nobody(tmp_path: P
             assert (tmp_path / "copy").read_bytes() == data
 
 
-async def test_what_shares_blocks_with_it_is_unharmed(tmp_path: Path) -> None:
+async def test_an_object_that_shares_blocks_is_unharmed(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     data = film(folder / "inside", 1, 3)
@@ -80,7 +80,7 @@ async def test_what_shares_blocks_with_it_is_unharmed(tmp_path: Path) -> None:
         assert (tmp_path / "copy" / "inside").read_bytes() == data
 
 
-async def test_a_replica_that_others_are_promised_stays(tmp_path: Path) -> None:
+async def test_a_replica_promised_to_others_stays(tmp_path: Path) -> None:
     data = film(tmp_path / "film", 1, 3)
     keeping = Settings(listen=LOOPBACK.listen, mdns=False, quota=1 << 30)
     async with FluxNode.open(tmp_path / "a", LOOPBACK) as a, FluxNode.open(tmp_path / "b", keeping) as b:
@@ -101,7 +101,7 @@ async def test_a_replica_that_others_are_promised_stays(tmp_path: Path) -> None:
         assert a.derive_state().holds[root].whole == 1
 
 
-async def test_what_was_wanted_into_the_store_is_deleted(tmp_path: Path) -> None:
+async def test_an_object_wanted_into_the_store_is_deleted(tmp_path: Path) -> None:
     data = film(tmp_path / "film", 1, 2)
     async with FluxNode.open(tmp_path / "a", LOOPBACK) as a, FluxNode.open(tmp_path / "b", LOOPBACK) as b:
         root = await share(a, tmp_path / "film")
@@ -117,10 +117,10 @@ async def test_what_was_wanted_into_the_store_is_deleted(tmp_path: Path) -> None
         await until(lambda: place.exists() and not b.count_pending())
 
 
-async def test_an_add_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cancelled_add_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(add_task, "ROWS_AT_ONCE", 4)
     path = tmp_path / "large"
-    with path.open("wb") as file:  # holes all through, but no two chunks alike: it takes a while
+    with path.open("wb") as file:  # full of holes, but no two chunks are alike: reading takes a while
         for number in range(3_000):
             file.seek(number << 20)
             file.write(number.to_bytes(4, "big"))

@@ -1,4 +1,4 @@
-"""Wants that find their holders by DHT: many real nodes over libp2p on loopback, with gossip off."""
+"""Wants that find their holders by DHT: many real nodes over libp2p on loopback, without gossip."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -29,11 +29,11 @@ class Mute:
         return getattr(self._network, name)
 
     def publish(self, data: bytes) -> None:
-        """Nobody hears it."""
+        """Do nothing, so that nobody receives it."""
 
 
 def mute(home: Path) -> OpenNetwork:
-    """libp2p without gossip."""
+    """Return libp2p without gossip."""
 
     @asynccontextmanager
     async def opening(receiver: Receiver) -> AsyncIterator[Network]:
@@ -50,7 +50,7 @@ def linked(node: FluxNode) -> set[PeerId]:
 
 
 async def test_a_want_finds_a_holder_that_it_is_not_connected_to(tmp_path: Path) -> None:
-    """Everybody knows the hub only; by the DHT the want gets to the one that has the file."""
+    """Every node knows only the hub. The DHT brings the want to the node that has the file."""
     data = bytes(range(256)) * 4000
     (tmp_path / "film.mkv").write_bytes(data)
     async with AsyncExitStack() as stack:
@@ -77,8 +77,8 @@ async def test_a_want_finds_a_holder_that_it_is_not_connected_to(tmp_path: Path)
         assert not any(isinstance(entry.event, ev.PeerFaulted) for node in nodes for entry in series_of(node))
 
 
-async def test_whom_the_dht_still_names_says_that_it_has_it_no_more(tmp_path: Path) -> None:
-    """Its file is removed after it was provided: the others' records outlive it, its answer is a NO."""
+async def test_a_former_holder_that_the_dht_still_names_answers_not_held(tmp_path: Path) -> None:
+    """The file is removed after it was provided. Records at other nodes outlive it, and its answer is a NO."""
     (tmp_path / "film.mkv").write_bytes(b"gone soon")
     async with AsyncExitStack() as stack:
         nodes: list[FluxNode] = []
@@ -94,7 +94,7 @@ async def test_whom_the_dht_still_names_says_that_it_has_it_no_more(tmp_path: Pa
         network: Any = hub._network
         await until(lambda: network.dht.statistics().records)
         (tmp_path / "film.mkv").unlink()
-        hub.push_intent(cmd.Want(root))  # directly: it says yes, and finds out
+        hub.push_intent(cmd.Want(root))  # directly: it says yes, and finds out later
         await until(lambda: any(isinstance(e.event, ev.ChunksLost) for e in series_of(holder)))
         hub.push_intent(cmd.Cancel((root,)))
         assert network.dht.statistics().records
@@ -109,7 +109,7 @@ async def test_whom_the_dht_still_names_says_that_it_has_it_no_more(tmp_path: Pa
 
 
 async def test_a_file_comes_through_a_relay(tmp_path: Path) -> None:
-    """Its holder is known by its address at the relay only, as if nobody could dial it."""
+    """The holder is known only by its address at the relay, as if nobody could dial it."""
     data = bytes(range(256)) * 20_000
     (tmp_path / "film.mkv").write_bytes(data)
     relay = Settings(listen=LOOPBACK.listen, mdns=False, serve_relay=True)
@@ -129,8 +129,8 @@ async def test_a_file_comes_through_a_relay(tmp_path: Path) -> None:
             assert not middle.derive_state().peers, "the relay is no peer of theirs, and sees nothing"
 
 
-async def test_one_whose_relay_is_gone_is_answered_all_the_same(tmp_path: Path) -> None:
-    """Its intents name the relay first; the holder has no link to it."""
+async def test_an_asker_whose_relay_is_gone_is_still_answered(tmp_path: Path) -> None:
+    """Its intents name the relay first. The holder has no link to the relay."""
     (tmp_path / "film.mkv").write_bytes(bytes(100_000))
     async with FluxNode.open(tmp_path / "other", LOOPBACK) as other:
         gone = f"/ip4/127.0.0.1/tcp/1/p2p/{other.peer_id}"
@@ -138,17 +138,17 @@ async def test_one_whose_relay_is_gone_is_answered_all_the_same(tmp_path: Path) 
         joined = Settings(listen=LOOPBACK.listen, mdns=False, join=(hub.addrs[0],))
         behind = Settings(listen=LOOPBACK.listen, mdns=False, join=(hub.addrs[0],), relay=(gone,))
         async with FluxNode.open(tmp_path / "holder", joined) as holder:
-            root = await share(holder, tmp_path / "film.mkv")  # announced to nobody who could dial for it
+            root = await share(holder, tmp_path / "film.mkv")  # announced to no node that could dial for it
             async with FluxNode.open(tmp_path / "asker", behind) as asker:
                 assert asker.addrs[0].startswith(gone)
-                await until(lambda: holder.peer_id in asker._machine.router._table, 40.0)  # by way of the hub
+                await until(lambda: holder.peer_id in asker._machine.router._table, 40.0)  # through the hub
                 asker.push_intent(cmd.Get(root, str(tmp_path / "copy.mkv"), by="me"))
                 await until(lambda: not asker.count_pending(), 60.0)
                 assert (tmp_path / "copy.mkv").read_bytes() == bytes(100_000)
 
 
-async def test_a_node_finds_again_whom_it_knew(tmp_path: Path) -> None:
-    """Nobody is named at its second start: the peers of its first life are in its series."""
+async def test_a_node_reconnects_to_peers_of_its_last_run(tmp_path: Path) -> None:
+    """At its second start it is told no peer: the peers of its first run are in its series."""
     (tmp_path / "film.mkv").write_bytes(bytes(100_000))
     async with FluxNode.open(tmp_path / "a", LOOPBACK) as a:
         root = await share(a, tmp_path / "film.mkv")

@@ -1,4 +1,4 @@
-"""What holds of a node after every step, whatever happens around it."""
+"""Laws that hold for a node after every step, whatever happens around it."""
 
 from collections import Counter
 
@@ -13,11 +13,11 @@ from flux_tui.core.serving.upload_queue import MAX_QUEUED
 from tests.sim.swarm import SimNode
 
 MAX_HOLDERS = 2
-"""Of one chunk at a time: the one that was granted it, and at the end one more that is faster."""
+"""Leases of one chunk at a time: the first holder, and at the end one faster holder."""
 
 
 class Watch:
-    """Looks at one node: what is cheap at every step, what costs a whole fold now and then."""
+    """Checks the laws of one node: cheap ones at every step, the whole fold at intervals."""
 
     def __init__(self, node: SimNode) -> None:
         self.node = node
@@ -27,7 +27,7 @@ class Watch:
         self._counted: set[str] = set()
 
     def step(self) -> None:
-        """After every step."""
+        """Check the cheap laws."""
         node = self.node
         for entry in node.series[self._read :]:
             match entry.event:
@@ -55,7 +55,7 @@ class Watch:
         self._bounds()
 
     def fold(self) -> None:
-        """Now and then."""
+        """Check the whole fold."""
         node = self.node
         assert node.state == derive(node.series)
         requester = node.machine.requester
@@ -81,7 +81,7 @@ class Watch:
 
 
 def _leases(node: SimNode) -> list[list[str]]:
-    """The chunks under lease, by holder."""
+    """Return the chunks under lease, by holder."""
     leases = node.machine.requester.grants.leases
     return [
         [cid for batch in leases.of(holder) for cid in batch.chunks]

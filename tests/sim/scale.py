@@ -1,8 +1,8 @@
-"""How many messages an intent costs as the swarm grows: routed by DHT, beside a gossip flood.
+"""Messages of an intent as the swarm grows: routed by DHT, compared with a gossip flood.
 
-The nodes are real machines in virtual time, each with six neighbours. The DHT is not given away: every node
-has the routing table that Kademlia would have (up to 20 nodes for each distance), and a lookup is the
-iterative one, three at a time, whose questions and answers are all counted.
+The nodes are real machines in virtual time, each with six neighbours. The cost of the DHT is counted
+honestly: every node has the routing table that Kademlia would have (up to 20 nodes for each distance). A
+lookup is iterative, three at a time, and its questions and answers are all counted.
 """
 
 import random
@@ -20,15 +20,15 @@ from flux_tui.net.port import CLOSEST
 from tests.sim.swarm import Content, SimNode, Swarm, peer_name
 
 BUCKET = 20
-"""Nodes that a table keeps for one distance, and that a lookup ends with."""
+"""How many nodes a table keeps for one distance, and a lookup returns."""
 ALPHA = 3
-"""Nodes that a lookup asks at a time."""
+"""How many nodes a lookup asks at a time."""
 BITS = 256
 NEIGHBOURS = 6
 
 
 class Cost(NamedTuple):
-    """Messages that one want cost, until it was answered by a holder."""
+    """The messages of one want, until a holder answered it."""
 
     nodes: int
     routed: float
@@ -38,11 +38,11 @@ class Cost(NamedTuple):
     flood: float
     """By gossip: copies that crossed a link."""
     found: float
-    """Share of the routed wants that ended with the chunk."""
+    """The share of the routed wants that ended with the chunk."""
 
 
 def key_of(name: str) -> int:
-    """Where a peer or a root stands."""
+    """Return the DHT key of a peer or a root."""
     return int.from_bytes(sha256(name.encode()).digest(), "big")
 
 
@@ -59,10 +59,10 @@ class Scale(Swarm):
             self.nodes[node.peer] = node
             node.start()
         peers = list(self.nodes)
-        some = tuple(peers[: BUCKET * max(1, nodes.bit_length() - 4)])  # how many they are is what matters
+        some = tuple(peers[: BUCKET * max(1, nodes.bit_length() - 4)])  # only their number matters
         for node in self.nodes.values():
             node.feed(fx.RoutingChanged(came=some))
-        for index, peer in enumerate(peers):  # a ring, so that it is one swarm; and chords
+        for index, peer in enumerate(peers):  # a ring, so that the swarm is connected; and chords
             self.link(peer, peers[(index + 1) % nodes])
             for _ in range((NEIGHBOURS - 2) // 2):
                 other = self.chance.choice(peers)
@@ -71,14 +71,14 @@ class Scale(Swarm):
         self.run(lambda: self.carried["direct"] >= 0)
 
     def table(self, peer: PeerId) -> list[tuple[int, PeerId]]:
-        """The nodes that a node knows, as Kademlia would have it; made when first asked for."""
+        """Return the nodes that a node knows, as Kademlia would have it. Computed at the first use."""
         found = self._tables.get(peer)
         if found is not None:
             return found
         chance = random.Random(f"{self.seed}-{peer}")
         me = key_of(peer)
         found = []
-        for bit in range(BITS):  # the nodes that differ from it first at this bit
+        for bit in range(BITS):  # the nodes whose first different bit is this one
             low = (me >> (BITS - bit - 1) ^ 1) << (BITS - bit - 1)
             start = bisect_left(self.keys, (low, PeerId("")))
             end = bisect_left(self.keys, (low + (1 << (BITS - bit - 1)), PeerId("")))
@@ -90,7 +90,7 @@ class Scale(Swarm):
         return found
 
     def closest(self, root: Cid, asker: SimNode) -> list[PeerId]:
-        """An iterative lookup. Each question and each answer is a message."""
+        """Run an iterative lookup. Each question and each answer is a message."""
         target = key_of(root)
         known = {peer: key ^ target for key, peer in self.table(asker.peer)}
         asked: set[PeerId] = set()
@@ -106,7 +106,7 @@ class Scale(Swarm):
                 known.update((other, distance) for distance, other in told if other != asker.peer)
 
     def provide(self, node: SimNode, roots: Iterable[Cid]) -> None:
-        """As in the small swarm, by lookups that are not the want's."""
+        """Provide as in the small swarm, by lookups that do not count for the want."""
         before = self.carried["lookup"]
         super().provide(node, roots)
         self.carried["lookup"] = before
@@ -116,7 +116,7 @@ class Scale(Swarm):
         super().deliver(sender, to, message)
 
     def flood(self, start: PeerId) -> int:
-        """Copies of one intent: each node hands on what is new to all but the one that it came from."""
+        """Return the copies of one intent. Each node forwards a new one to all neighbours but its sender."""
         copies = 0
         heard = {start}
         queue = deque([(start, PeerId(""))])
@@ -133,7 +133,7 @@ class Scale(Swarm):
 
 
 def measure(nodes: int, *, wants: int = 10, seed: int = 1) -> Cost:
-    """The mean of several wants, by different askers for objects of different holders."""
+    """Return the mean of several wants, by different askers for objects of different holders."""
     swarm = Scale(seed, nodes)
     everyone = list(swarm.nodes.values())
     lookup = routed = flood = found = 0

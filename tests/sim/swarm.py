@@ -1,7 +1,7 @@
-"""Nodes in virtual time: the machine is the real one; network, disk and clock are simulated.
+"""Nodes in virtual time: the machine is real; network, disk and clock are simulated.
 
-A run is repeatable: one seed decides latencies, losses and jitter. Every event is kept, so a test can ask
-at any step whether a node's state is still what its series adds up to.
+A run is repeatable: one seed decides latencies, losses and jitter. Every event is kept. So a test can check
+at any step whether the state of a node equals the fold of its series.
 """
 
 import heapq
@@ -35,7 +35,7 @@ START = 1_700_000_000.0
 
 
 def peer_name(number: int) -> PeerId:
-    """A plausible peer id: the real alphabet and length."""
+    """Return a plausible peer id, with the real alphabet and length."""
     digits = "".join("ABCDEFGHJK"[int(digit)] for digit in f"{number:06d}")
     return PeerId(f"12D3KooW{'x' * 38}{digits}")
 
@@ -60,7 +60,7 @@ class Content:
 
 
 class SimNode:
-    """One node. `rate`: bytes/s of its uplink, per peer; inf: at once."""
+    """A node. `rate` is its uplink in bytes/s, per peer; inf: chunks are sent at once."""
 
     def __init__(
         self, swarm: "Swarm", peer: PeerId, *, rate: float, max_pending: int = 1000, **policy: Any
@@ -77,18 +77,18 @@ class SimNode:
         self.held: dict[Cid, bool] = {}
         """Trees, and whether they are kept for others."""
         self.provided: dict[Cid, None] = {}
-        """Roots that it says it has."""
+        """Roots that it provides in the DHT."""
         self.series: list[Entry] = []
         self.alive = False
         self.frozen = False
         self.corrupts = False
-        """Sends wrong bytes."""
+        """Whether it sends wrong bytes."""
         self.silent = False
-        """Says yes, and never sends."""
+        """Whether it says yes and never sends."""
         self.vague = False
-        """Says yes, and NO without a time to every grant."""
+        """Whether it says yes, and NO without a time to every grant."""
         self.downlink = float("inf")
-        """Bytes/s that it takes, from all together."""
+        """Bytes/s that it accepts from all peers together."""
         self._down_at = 0.0
         self.linked: dict[PeerId, None] = {}
         """In the order that they came: a set's order would differ from run to run."""
@@ -97,19 +97,19 @@ class SimNode:
         self._sending: set[PeerId] = set()
         self._timer = float("inf")
         self._inbox: list[Callable[[], None]] = []
-        """What came in while it was frozen."""
+        """Inputs that came while it was frozen."""
 
     def size_of(self, cid: Cid) -> int | None:
-        """The machine's view of the store."""
+        """Return the size of a chunk: the machine's view of the store."""
         block = self.blocks.get(cid)
         return None if block is None else len(block)
 
     def hold(self, content: Content) -> None:
-        """This node has all of it."""
+        """Give this node all blocks of a file."""
         self.blocks.update(content.blocks)
 
     def start(self) -> None:
-        """Come up, from the series of the last life if there was one."""
+        """Start, from the series of the last run if there was one."""
         self.alive, self.frozen = True, False
         self.life += 1
         self.provided = {}
@@ -121,7 +121,7 @@ class SimNode:
         self._take(*self.machine.start((f"/memory/{self.peer}/p2p/{self.peer}",), "sim", self.swarm.now))
 
     def kill(self) -> None:
-        """Gone without a word; the series and the blocks stay."""
+        """Kill the node silently. The series and the blocks stay."""
         self.alive = False
         self._inbox.clear()
         self._queues.clear()
@@ -130,18 +130,18 @@ class SimNode:
             self.swarm.unlink(self.peer, peer)
 
     def push(self, command: Command) -> None:
-        """A person pushes a command."""
+        """Push a command, as a person does."""
         self.feed(fx.Commanded(command))
 
     def feed(self, given: Input) -> None:
-        """An input, if the node lives; a frozen one gets all that came in, in order, when it thaws."""
+        """Feed an input, if the node runs. A frozen node gets all of them in order when it thaws."""
         if not self.alive:
             return
         if not self._put_off(partial(self.feed, given)):
             self._take(*self.machine.handle(given, self.swarm.now))
 
     def _put_off(self, what: Callable[[], None]) -> bool:
-        """Whether a frozen node does this when it thaws."""
+        """Return whether a frozen node does this only when it thaws."""
         if not (self.frozen or self._inbox):
             return False
         self._inbox.append(what)
@@ -164,12 +164,12 @@ class SimNode:
         return self.machine.state
 
     def check(self) -> None:
-        """The laws that hold after every step."""
+        """Check the laws that hold after every step."""
         assert self.state == derive(self.series)
         live: set[Cid] = set()
         for entry in self.series:
             if isinstance(entry.event, ev.ReplicaEvicted):
-                live.clear()  # what went may come again
+                live.clear()  # a removed chunk may come again
             elif isinstance(entry.event, ev.ChunkReceived):
                 assert entry.event.cid not in live, "a chunk was counted twice"
                 live.add(entry.event.cid)
@@ -271,7 +271,7 @@ class SimNode:
         self._later(fx.Placed(root=place.root, present=tuple(present), missing=tuple(missing)))
 
     def _joined(self, root: Cid) -> bytes:
-        """The content of a replica, which has no file."""
+        """Return the content of a replica, which has no file."""
         if is_leaf(root):
             return self.blocks[root]
         node = decode_node(root, self.blocks[root])
@@ -279,7 +279,7 @@ class SimNode:
         return b"".join(self._joined(child) for child, _, _ in node.children)
 
     def _evict(self, effect: fx.Evict) -> None:
-        """As the store does: what nothing else is made of goes."""
+        """Evict as the store does: chunks that no other object has go."""
         stay = {cid for other in effect.others for cid in made_of(self.blocks.get, other)}
         made = dict.fromkeys(made_of(self.blocks.get, effect.root))
         gone = [cid for cid in made if cid not in stay and cid in self.blocks]
@@ -288,7 +288,7 @@ class SimNode:
         self._later(fx.Evicted(root=effect.root, chunks=len(gone), size=size))
 
     def _free(self, effect: fx.Free) -> None:
-        """Likewise."""
+        """Free as the store does."""
         stay = {cid for other in effect.others for cid in made_of(self.blocks.get, other)}
         made = dict.fromkeys(made_of(self.blocks.get, effect.root))
         gone = [cid for cid in made if cid not in stay and cid in self.blocks]
@@ -297,7 +297,7 @@ class SimNode:
         self._later(fx.Freed(root=effect.root, cids=tuple(gone), chunks=len(gone), size=size))
 
     def _pump(self, peer: PeerId) -> None:
-        """Send the next chunk of a peer's queue, as fast as the uplink is."""
+        """Send the next chunk of the queue of a peer, as fast as the uplink is."""
         queue = self._queues.get(peer)
         if not queue or peer in self._sending or peer not in self.linked:
             return
@@ -321,7 +321,7 @@ class SimNode:
         self.swarm.after(len(self.blocks.get(cid, b"")) / self.rate, sent)
 
     def take_chunk(self, peer: PeerId, cid: Cid, data: bytes) -> None:
-        """A chunk is on the stream."""
+        """Receive a chunk from the stream."""
         if not self.alive:
             return
         if self._put_off(partial(self.take_chunk, peer, cid, data)):
@@ -338,7 +338,7 @@ class SimNode:
 
 
 class Swarm:
-    """The world: virtual time, links, chance."""
+    """The simulated world: virtual time, links, chance."""
 
     def __init__(
         self,
@@ -353,24 +353,24 @@ class Swarm:
         self.chance = random.Random(seed)
         self.latency = latency
         self.loss = loss
-        """Share of control messages that vanish. (Streams do not lose, but queues drop.)"""
+        """The share of control messages that vanish. (Streams do not lose messages, but queues drop them.)"""
         self.dht = dht
-        """Whether there is one: then every node knows of all others, as if it had looked around for long."""
+        """Whether there is a DHT. Then every node knows all others, as after a long time."""
         self.records: dict[PeerId, dict[Cid, dict[PeerId, None]]] = {}
-        """Providers that nodes keep for the swarm."""
+        """Provider records that nodes keep for the swarm."""
         self.carried: Counter[str] = Counter()
         """Copies of intents that crossed a link: by direct push, by gossip, by routing."""
         self.nodes: dict[PeerId, SimNode] = {}
         self.after_step: Callable[[], None] = lambda: None
         self.touched: set[PeerId] = set()
-        """Nodes that something happened to, for who looks at them after a step; emptied by that."""
+        """Nodes touched by the last step, for a check after it. The check empties this."""
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
         self._arrival: dict[tuple[PeerId, PeerId], float] = {}
         self._nonce = count()
 
     def node(self, *, rate: float = float("inf"), **policy: Any) -> SimNode:
-        """A new node, up and alone."""
+        """Return a new node that runs without links."""
         node = SimNode(self, peer_name(len(self.nodes) + 1), rate=rate, **policy)
         self.nodes[node.peer] = node
         node.start()
@@ -382,7 +382,7 @@ class Swarm:
         return node
 
     def link(self, a: PeerId, b: PeerId) -> None:
-        """Connect two nodes, if both live."""
+        """Connect two nodes, if both run."""
         one, other = self.nodes[a], self.nodes[b]
         if not (one.alive and other.alive) or b in one.linked:
             return
@@ -392,7 +392,7 @@ class Swarm:
         other.feed(fx.PeerUp(peer=a, addr=f"/memory/{a}/p2p/{a}"))
 
     def unlink(self, a: PeerId, b: PeerId) -> None:
-        """Cut a link; both sides notice."""
+        """Cut a link. Both sides notice."""
         for me, peer in ((a, b), (b, a)):
             node = self.nodes[me]
             if peer in node.linked:
@@ -402,7 +402,7 @@ class Swarm:
                 node.feed(fx.PeerDown(peer=peer, why="the link was cut"))
 
     def partition(self, some: Iterable[SimNode], seconds: float) -> None:
-        """Cut these off from all others; later, what was cut is linked again."""
+        """Cut these nodes off from all others. Later, the cut links are restored."""
         inside = dict.fromkeys(node.peer for node in some)
         cut = [(a, b) for a in inside for b in self.nodes[a].linked if b not in inside]
         for a, b in cut:
@@ -415,25 +415,25 @@ class Swarm:
         self.after(seconds, heal)
 
     def mesh(self, nodes: Iterable[SimNode]) -> None:
-        """Connect everybody with everybody."""
+        """Connect every node with every other."""
         everyone = list(nodes)
         for index, one in enumerate(everyone):
             for other in everyone[index + 1 :]:
                 self.link(one.peer, other.peer)
 
     def after(self, seconds: float, what: Callable[[], None]) -> None:
-        """Do this later."""
+        """Schedule an action."""
         heapq.heappush(self._queue, (self.now + seconds, next(self._order), what))
 
     def deliver(self, sender: SimNode, to: PeerId, message: msg.Message) -> None:
-        """A direct message, in order with what went before it on that link."""
+        """Deliver a direct message, in order with earlier ones on that link."""
         if to not in sender.linked:
             sender._later(fx.PushDropped(peer=to, message=message))
         elif self.chance.random() >= self.loss:
             self._in_order(sender.peer, to, lambda: self._arrive(sender.peer, to, message))
 
     def deliver_chunk(self, sender: SimNode, to: PeerId, cid: Cid, data: bytes) -> None:
-        """A chunk, likewise."""
+        """Deliver a chunk, in order with earlier messages on that link."""
         if to in sender.linked:
             node = self.nodes[to]
             node._down_at = max(node._down_at, self.now) + len(data) / node.downlink
@@ -442,7 +442,7 @@ class Swarm:
             )
 
     def broadcast(self, sender: SimNode, effect: fx.Broadcast) -> None:
-        """An intent to its direct peers, and by gossip to all that a path of links reaches."""
+        """Send an intent to its direct peers, and by gossip to all nodes that a path of links reaches."""
         nonce = next(self._nonce).to_bytes(8, "big")
         intent = msg.Intent(
             origin=sender.peer,
@@ -466,7 +466,7 @@ class Swarm:
                 self._in_order(sender.peer, peer, partial(self._hear, peer, intent, "gossip"))
 
     def closest(self, root: Cid, asker: SimNode) -> list[PeerId]:
-        """The nodes that keep a root's providers."""
+        """Return the nodes that keep the provider records of a root."""
 
         def distance(peer: PeerId) -> int:
             return int(sha256(peer.encode()).hexdigest(), 16) ^ int(sha256(root.encode()).hexdigest(), 16)
@@ -474,13 +474,13 @@ class Swarm:
         return nsmallest(CLOSEST, (peer for peer in self.nodes if peer != asker.peer), distance)
 
     def provide(self, node: SimNode, roots: Iterable[Cid]) -> None:
-        """A node says in the DHT what it has."""
+        """Provide roots of a node in the DHT."""
         for root in roots if self.dht else ():
             for peer in self.closest(root, node):
                 self.records.setdefault(peer, {}).setdefault(root, {})[node.peer] = None
 
     def forward(self, node: SimNode, effect: fx.Forward) -> None:
-        """A node passes an intent on to the providers that it knows."""
+        """Forward an intent of a node to the providers that it knows."""
         known = self.records.get(node.peer, {})
         providers = {peer: None for root in effect.roots for peer in known.get(root, ())}
         for peer in list(providers)[:MAX_FANOUT]:
@@ -495,7 +495,7 @@ class Swarm:
         self.after(self.chance.uniform(*self.latency), lambda: self.nodes[to].feed(came))
 
     def run(self, until: Callable[[], bool], *, seconds: float = 600.0) -> float:
-        """Let time pass until `until()`; returns how long it took. Fails when time is up."""
+        """Run until `until()` is true. Return the time that took. Fail at the time limit."""
         start, end = self.now, self.now + seconds
         while not until():
             assert self._queue, "nothing will ever happen again"
@@ -514,7 +514,10 @@ class Swarm:
     def _in_order(
         self, sender: PeerId, to: PeerId, what: Callable[[], None], *, not_before: float = 0.0
     ) -> None:
-        """Latency is drawn anew for each: what different peers send overtakes, what one sends does not."""
+        """Return a delivery time.
+
+        Latency is random for each message: messages of one peer keep their order, others overtake.
+        """
         arrival = max(self.now, not_before) + self.chance.uniform(*self.latency)
         arrival = max(arrival, self._arrival.get((sender, to), 0.0))
         self._arrival[sender, to] = arrival

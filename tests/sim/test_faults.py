@@ -1,4 +1,4 @@
-"""Swarms of 20 to 200 nodes under every kind of trouble at once; every law is looked at after every step."""
+"""Swarms of 20 to 200 nodes under all kinds of trouble at once. Every law is checked after every step."""
 
 import random
 from functools import partial
@@ -18,7 +18,7 @@ CHUNK = 1024
 
 
 def watched(swarm: Swarm, every: int = 200) -> Swarm:
-    """The cheap laws after every step, of whom it touched; the whole fold now and then."""
+    """Check the cheap laws of the touched nodes after every step, and the whole fold at intervals."""
     watches = {peer: Watch(node) for peer, node in swarm.nodes.items()}
     steps = 0
 
@@ -42,7 +42,7 @@ def content_of(chunks: int, seed: int) -> Content:
 
 
 def sparse(swarm: Swarm, nodes: list[SimNode], degree: int) -> None:
-    """A ring with chords: nobody knows everybody."""
+    """Link nodes in a ring with chords: no node knows all others."""
     for index, node in enumerate(nodes):
         swarm.link(node.peer, nodes[(index + 1) % len(nodes)].peer)
         for other in swarm.chance.sample(nodes, degree):
@@ -56,7 +56,7 @@ def kill(node: SimNode) -> None:
 
 
 def back(swarm: Swarm, node: SimNode, nodes: list[SimNode]) -> None:
-    """Up again, thawed, and linked to some that are there."""
+    """Restart or thaw a node, and link it to some running nodes."""
     if not node.alive:
         node.start()
     node.frozen = False
@@ -66,7 +66,7 @@ def back(swarm: Swarm, node: SimNode, nodes: list[SimNode]) -> None:
 
 
 def ask(swarm: Swarm, node: SimNode, root: Cid) -> None:
-    """Somebody wants it here: as soon as the node is up."""
+    """Want an object at this node, as soon as the node runs."""
     if node.alive:
         node.push(cmd.Get(root, "/there"))
     else:
@@ -76,7 +76,7 @@ def ask(swarm: Swarm, node: SimNode, root: Cid) -> None:
 @pytest.mark.parametrize("lie", ["corrupts", "silent", "vague"])
 @pytest.mark.parametrize("seed", range(3))
 def test_liars_cost_time_not_the_file(lie: str, seed: int) -> None:
-    """Seven of eight holders lie, and are the faster ones."""
+    """Seven of eight holders lie, and are faster than the honest one."""
     swarm = Swarm(seed, latency=(0.001, 0.03))
     content = content_of(60, seed)
     honest = swarm.node(rate=100 * CHUNK)
@@ -122,7 +122,7 @@ def test_sixty_nodes_share_three_files_through_a_partition_that_heals() -> None:
         Watch(node).fold()
 
 
-def test_two_hundred_nodes_want_a_chunk_each_and_of_all_that_nobody_counts_one_twice() -> None:
+def test_two_hundred_nodes_want_a_chunk_each_and_none_counts_one_twice() -> None:
     swarm = Swarm(32, latency=(0.002, 0.05))
     nodes = [swarm.node() for _ in range(200)]
     data = [b"chunk %d" % number for number in range(200)]
@@ -151,10 +151,10 @@ TROUBLE = st.tuples(
 
 @settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 10_000), loss=st.sampled_from([0.0, 0.02]), trouble=st.lists(TROUBLE, max_size=12))
-def test_whatever_the_schedule_of_faults_the_laws_hold(
+def test_the_laws_hold_in_any_schedule_of_faults(
     seed: int, loss: float, trouble: list[tuple[float, int, str]]
 ) -> None:
-    """Twenty nodes, half of them askers; one holder is spared, so that it can end."""
+    """Twenty nodes, half of them askers. One holder has no faults, so that the exchange can end."""
     swarm = Swarm(seed, loss=loss, latency=(0.001, 0.05))
     content = content_of(30, seed)
     nodes = [swarm.node(rate=200 * CHUNK) for _ in range(20)]
@@ -196,7 +196,7 @@ def test_whatever_the_schedule_of_faults_the_laws_hold(
         assert len(received) == len(set(received))
 
 
-def test_messages_for_an_intent_grow_no_faster_than_the_logarithm() -> None:
+def test_messages_for_an_intent_grow_at_most_logarithmically() -> None:
     small, large = measure(100, wants=4), measure(400, wants=4)
     assert small.found == large.found == 1.0
     assert large.routed / small.routed < 8.64 / 6.64  # log 400 / log 100

@@ -16,7 +16,7 @@ from tests.support.swarms import CHUNK, checked, file_of, get, has
 
 
 def share(node: SimNode, content: Content, name: str = "film.mkv") -> None:
-    """The user of this node added it."""
+    """Add an object, as the user of this node."""
     node.hold(content)
     node.feed(
         fx.Added(
@@ -31,7 +31,7 @@ def hold(node: SimNode, content: Content, replicas: int) -> None:
 
 
 def whole(node: SimNode, content: Content) -> int:
-    """Replicas of it that are whole, as their origin knows."""
+    """Return how many replicas are whole, as their origin knows."""
     found = node.state.holds.get(content.root)
     return found.whole if found is not None else 0
 
@@ -42,7 +42,7 @@ def keeps(node: SimNode, content: Content) -> bool:
 
 
 def pause(swarm: Swarm, seconds: float) -> None:
-    """Let so much time pass."""
+    """Let time pass."""
     end = swarm.now + seconds
     swarm.after(seconds, lambda: None)
     swarm.run(lambda: swarm.now >= end, seconds=seconds + 1)
@@ -74,7 +74,7 @@ def test_replicas_spread_and_outlive_their_origin(seed: int) -> None:
     pause(swarm, 1.0)
     assert sum(keeps(node, content) for node in keepers) == 3
     assert sum(content.root in node.state.kept for node in swarm.nodes.values()) == 3, "exactly as many"
-    # The origin leaves for good; a stranger that never knew it gets the object from its keepers.
+    # The origin leaves for good. A stranger that never knew it gets the object from the keepers.
     origin.kill()
     swarm.mesh([late, *keepers])
     get(late, content)
@@ -103,7 +103,7 @@ def test_a_keeper_that_dies_is_replaced(seed: int) -> None:
         lambda: whole(origin, content) == 2 and dead.peer not in origin.state.holds[content.root].keepers,
         seconds=GRACE_SECONDS + 900,
     )
-    # It does come back, too late: it hears that it is not needed any more, and makes room.
+    # The keeper returns too late: it is told that it is not needed any more, and makes room.
     dead.start()
     swarm.mesh([origin, dead])
     swarm.run(lambda: content.root not in dead.state.kept and not dead.state.dropping, seconds=300)
@@ -112,7 +112,7 @@ def test_a_keeper_that_dies_is_replaced(seed: int) -> None:
     assert sum(keeps(node, content) for node in keepers) == 2
 
 
-def test_a_restart_of_the_origin_or_a_keeper_copies_nothing_again() -> None:
+def test_a_restart_of_origin_or_keeper_fetches_nothing_again() -> None:
     swarm = checked(Swarm(seed=7))
     content = file_of(200)
     origin, keeper, other = swarm.node(rate=50_000), swarm.node(quota=1 << 20), swarm.node(quota=1 << 20)
@@ -134,7 +134,7 @@ def test_a_restart_of_the_origin_or_a_keeper_copies_nothing_again() -> None:
     assert keeper.state.duplicate_factor < 1.05
 
 
-def test_released_everywhere_even_where_it_was_not_heard() -> None:
+def test_a_release_reaches_keepers_that_missed_it() -> None:
     swarm = checked(Swarm(seed=9))
     content = file_of(60)
     origin, near, far = swarm.node(), swarm.node(quota=1 << 20), swarm.node(quota=1 << 20)
@@ -155,7 +155,7 @@ def test_released_everywhere_even_where_it_was_not_heard() -> None:
         node.check()
 
 
-def test_what_a_replica_shares_with_the_users_own_stays() -> None:
+def test_chunks_shared_with_the_users_files_stay() -> None:
     swarm = checked(Swarm(seed=11))
     mine = Content(b"x" * CHUNK + random.Random(1).randbytes(20 * CHUNK), CHUNK, links=16)
     theirs = Content(b"x" * CHUNK + random.Random(2).randbytes(20 * CHUNK), CHUNK, links=16)
@@ -177,7 +177,7 @@ def test_what_a_replica_shares_with_the_users_own_stays() -> None:
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 2**31), st.data())
 def test_no_quota_is_ever_exceeded(seed: int, data: st.DataObject) -> None:
-    """Origins ask for more than there is room for, lie about sizes, change their mind; nodes die."""
+    """Origins ask for more than there is room for, lie about sizes, and change their mind. Nodes die."""
     chance = random.Random(seed)
     swarm = Swarm(seed=seed, loss=data.draw(st.sampled_from([0.0, 0.05])))
     origins = [swarm.node() for _ in range(3)]
@@ -235,7 +235,7 @@ def origins_of(node: SimNode) -> set[str]:
     return set(node.state.holds)
 
 
-def test_a_smaller_quota_is_kept_at_once_and_the_replica_moves() -> None:
+def test_a_smaller_quota_applies_at_once_and_the_replica_moves() -> None:
     swarm = checked(Swarm(seed=13))
     content = file_of(50)
     origin, first, second = swarm.node(), swarm.node(quota=1 << 20), swarm.node()

@@ -1,4 +1,4 @@
-"""A holder that comes late, and could send sooner than those that were there, is used."""
+"""A holder that comes late and could send sooner than the earlier ones is used."""
 
 import random
 
@@ -23,7 +23,7 @@ def joins(swarm: Swarm, seconds: float, holder: SimNode, asker: SimNode) -> None
 
 
 def finish(swarm: Swarm, asker: SimNode, content: Content, seconds: float) -> float:
-    """When it was whole; and then all that was on its way has come."""
+    """Run until the object is whole, then until everything under way has come. Return when it was whole."""
     swarm.run(lambda: has(asker, content), seconds=seconds)
     at = swarm.now - START
     assert asker.finished[content.root] == content.data
@@ -51,7 +51,7 @@ def test_a_fast_holder_that_comes_while_a_slow_one_sends_is_used(seed: int) -> N
 @pytest.mark.parametrize("how", ["connects", "says have"])
 @pytest.mark.parametrize("loose", [True, False])
 def test_an_honest_holder_that_comes_after_a_liar_makes_it_whole(how: str, *, loose: bool) -> None:
-    """The liar says that it has all of it, and sends nothing."""
+    """The liar says that it has everything, and sends nothing."""
     swarm = Swarm(seed=4)
     content = large(8)
     liar, honest, asker = swarm.node(), swarm.node(rate=20e6), swarm.node()
@@ -82,8 +82,8 @@ def test_an_honest_holder_that_comes_after_a_liar_makes_it_whole(how: str, *, lo
     assert factor(asker) <= 1.02
 
 
-def test_a_lease_that_lapses_asks_the_others_first() -> None:
-    """Somebody who is connected, and got it after he said `not_held`, and announces nothing."""
+def test_after_a_lapse_other_holders_are_asked_first() -> None:
+    """A connected peer got the object after its `not_held`, and announces nothing."""
     swarm = Swarm(seed=5)
     content = large(8)
     liar, honest, asker = swarm.node(), swarm.node(rate=20e6), swarm.node()
@@ -99,7 +99,7 @@ def test_a_lease_that_lapses_asks_the_others_first() -> None:
     assert len(pushes) < 12, "and not again and again"
 
 
-def test_what_lies_in_a_slow_queue_is_moved_to_one_that_has_nothing_to_do() -> None:
+def test_chunks_in_a_slow_queue_are_moved_to_an_idle_holder() -> None:
     swarm = Swarm(seed=6)
     content = large(12)
     slow, fast, asker = swarm.node(rate=0.5e6), swarm.node(rate=40e6), swarm.node()
@@ -115,7 +115,7 @@ def test_what_lies_in_a_slow_queue_is_moved_to_one_that_has_nothing_to_do() -> N
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_eight_holders_of_which_some_come_late(seed: int) -> None:
+def test_eight_holders_with_some_that_come_late(seed: int) -> None:
     swarm = Swarm(seed, latency=(0.005, 0.05))
     content = large(200)
     holders = [swarm.node(rate=(1 + n) * 1e6) for n in range(8)]
@@ -131,8 +131,10 @@ def test_eight_holders_of_which_some_come_late(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_what_was_granted_just_now_is_not_moved(seed: int) -> None:
-    """It may be on its way: many small chunks to a holder of which nothing is known yet, and others that come then."""
+def test_recently_granted_chunks_are_not_moved(seed: int) -> None:
+    """Granted chunks may be under way: many small ones from a holder of unknown speed, and other holders that
+    come then.
+    """
     swarm = Swarm(seed, latency=(0.002, 0.08))
     content = Content(random.Random(seed).randbytes(40 * 1024), 1024, links=16)
     holders = [swarm.node(rate=400 * 1024) for _ in range(5)]
@@ -146,8 +148,8 @@ def test_what_was_granted_just_now_is_not_moved(seed: int) -> None:
     assert factor(asker) <= 1.02
 
 
-def test_a_slow_holder_alone_is_left_alone() -> None:
-    """No push, and no chunk twice, for nothing but its being slow."""
+def test_a_single_slow_holder_is_left_alone() -> None:
+    """A holder that is only slow causes no push and no chunk twice."""
     swarm = Swarm(seed=7)
     content = large(20)
     slow, other, asker = swarm.node(rate=1e6), swarm.node(), swarm.node()
@@ -161,7 +163,7 @@ def test_a_slow_holder_alone_is_left_alone() -> None:
     assert len(pushes) <= 4
 
 
-def test_an_unknown_chunk_is_not_stolen_from_nobody() -> None:
+def test_a_chunk_without_a_lease_is_not_moved() -> None:
     swarm = Swarm(seed=8)
     holder, asker = swarm.node(rate=1e5), swarm.node()
     data = [bytes([number]) * 50_000 for number in range(40)]

@@ -1,4 +1,4 @@
-"""Wants that nobody can answer cost what can be had neither its turn nor its time."""
+"""Wants that no peer can answer do not delay wants that can be answered."""
 
 import random
 
@@ -15,13 +15,13 @@ from tests.support.swarms import CHUNK, file_of, get, has
 
 
 def unknown(count: int, *, folders: bool = False) -> tuple[Cid, ...]:
-    """CIDs that nobody has."""
+    """Return CIDs that no node has."""
     found = tuple(raw_cid(b"nobody has %d" % number) for number in range(count))
     return tuple(Cid(f"bafybei{cid[7:]}") for cid in found) if folders else found
 
 
 def watch_places(node: SimNode) -> None:
-    """After every step, the state and the requester agree about who is in the network."""
+    """Check after every step that the state and the requester agree about which wants are in the network."""
     queue = node.machine.requester.retry.queue
 
     def after_step() -> None:
@@ -40,7 +40,7 @@ def pause(swarm: Swarm, seconds: float) -> None:
 @pytest.mark.parametrize("connected", [True, False])
 @pytest.mark.parametrize("folders", [True, False])
 @pytest.mark.parametrize("one_by_one", [True, False])
-def test_after_wants_that_nobody_has_a_get_is_whole_in_seconds(
+def test_a_get_after_unanswerable_wants_is_whole_in_seconds(
     connected: bool, folders: bool, one_by_one: bool
 ) -> None:
     swarm = Swarm(seed=1)
@@ -83,7 +83,7 @@ def test_a_get_right_after_twenty_thousand_wants_is_whole_in_seconds() -> None:
     assert asker.state.dormant > 10_000, "nobody has them: they have no place in the network"
 
 
-def test_bulk_that_can_be_had_comes_after_bulk_that_cannot() -> None:
+def test_answerable_bulk_wants_complete_after_unanswerable_ones() -> None:
     swarm = Swarm(seed=3)
     holder, asker = swarm.node(), swarm.node()
     chunks = {raw_cid(data): data for data in (b"%d" % number for number in range(2_000))}
@@ -95,7 +95,7 @@ def test_bulk_that_can_be_had_comes_after_bulk_that_cannot() -> None:
     swarm.run(lambda: chunks.keys() <= asker.blocks.keys(), seconds=60)
 
 
-def test_a_holder_that_denies_everything_takes_no_place() -> None:
+def test_a_holder_that_denies_everything_occupies_no_place() -> None:
     swarm = Swarm(seed=4)
     denier, holder, asker = swarm.node(), swarm.node(), swarm.node()
     chunks = {raw_cid(data): data for data in (b"%d" % number for number in range(1_500))}
@@ -117,7 +117,7 @@ def _deny(node: SimNode):  # type: ignore[no-untyped-def]
     return PolicyChange(deny=(node.peer,))
 
 
-def test_a_liar_that_promises_everything_does_not_hold_the_door() -> None:
+def test_a_liar_that_promises_everything_does_not_block_other_wants() -> None:
     swarm = Swarm(seed=5)
     liar, holder, asker = swarm.node(), swarm.node(), swarm.node()
     chunks = {raw_cid(data): data for data in (b"%d" % number for number in range(1_500))}
@@ -178,7 +178,7 @@ def test_a_newcomer_is_told_of_dormant_wants_too_the_newest_first() -> None:
 
 
 def test_the_cost_of_an_input_does_not_grow_with_dormant_wants(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counted, not timed: how many wants are looked at for a tick, and for a peer that connects."""
+    """It counts how many wants are read for a tick and for a new peer, and measures no time."""
     looked = 0
     seen = dict.get
 
@@ -217,7 +217,7 @@ def test_the_cost_of_an_input_does_not_grow_with_dormant_wants(monkeypatch: pyte
     assert costs[1] <= costs[0] + 100
 
 
-def test_a_new_life_begins_with_what_was_not_tried_yet() -> None:
+def test_a_new_run_begins_with_wants_not_tried_yet() -> None:
     swarm = Swarm(seed=9)
     content = file_of(30)
     holder, asker = swarm.node(), swarm.node()
@@ -233,7 +233,7 @@ def test_a_new_life_begins_with_what_was_not_tried_yet() -> None:
     assert asker.state == derive(asker.series)
 
 
-def test_places_and_lines() -> None:
+def test_places_and_the_want_queue() -> None:
     queue = want_queue.WantQueue(max_pending=4)
     old, new, due, now = (list(unknown(40)[start : start + 10]) for start in (0, 10, 20, 30))
     for root in old[:4]:
@@ -263,7 +263,7 @@ def test_places_and_lines() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_places_are_never_lost(seed: int) -> None:
-    """Whatever comes and goes: in the end there is room for all that there ever was."""
+    """Whatever comes and goes, in the end all places are free again."""
     chance = random.Random(seed)
     swarm = Swarm(seed)
     asker = swarm.node(max_pending=20)

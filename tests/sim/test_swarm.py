@@ -51,7 +51,7 @@ def test_a_file_of_zeros_crosses_once() -> None:
     assert asker.state.unique_bytes < 3 * CHUNK
 
 
-def test_the_want_may_come_before_the_holder() -> None:
+def test_a_want_may_be_pushed_before_there_is_a_holder() -> None:
     swarm = Swarm(seed=2)
     content = file_of(30)
     asker = swarm.node()
@@ -65,8 +65,8 @@ def test_the_want_may_come_before_the_holder() -> None:
     assert asker.finished[content.root] == content.data
 
 
-def test_a_holder_that_gets_it_later_says_so() -> None:
-    """`have`: nobody waits for the 60 s of silence to pass."""
+def test_a_node_that_gets_the_object_later_announces_it() -> None:
+    """With `have`, no node waits for the 60 s of silence."""
     swarm = Swarm(seed=3)
     content = file_of(10)
     holder, asker = swarm.node(), swarm.node()
@@ -121,7 +121,7 @@ def test_a_killed_and_a_frozen_holder_cost_time_not_the_file() -> None:
     assert factor(asker) < 1.1
 
 
-def test_a_requester_that_is_killed_goes_on_where_it_was() -> None:
+def test_a_killed_requester_goes_on_where_it_was() -> None:
     swarm = checked(Swarm(seed=7))
     content = file_of(600)
     holder, asker = swarm.node(rate=200 * CHUNK), swarm.node()
@@ -139,7 +139,7 @@ def test_a_requester_that_is_killed_goes_on_where_it_was() -> None:
     assert len(received) == len(set(received)), "fetched again what had been committed"
 
 
-def test_a_restart_does_not_grant_again_what_is_live() -> None:
+def test_a_restart_does_not_grant_live_leases_again() -> None:
     swarm = Swarm(seed=8)
     content = file_of(50)
     slow, asker = swarm.node(rate=2 * CHUNK), swarm.node()
@@ -159,7 +159,7 @@ def test_a_restart_does_not_grant_again_what_is_live() -> None:
     assert not {cid for event in granted for cid in event.cids} & set(live)
 
 
-def test_a_busy_holder_is_asked_again_when_it_said() -> None:
+def test_a_busy_holder_is_asked_again_at_its_retry_after() -> None:
     swarm = checked(Swarm(seed=9))
     content = file_of(400)
     holder = swarm.node(rate=100 * CHUNK, max_uploads=1)
@@ -215,7 +215,7 @@ def test_ten_thousand_wants_stay_exact() -> None:
     asker.check()
 
 
-def test_cancel_frees_what_was_granted() -> None:
+def test_cancel_frees_granted_chunks() -> None:
     swarm = checked(Swarm(seed=12))
     content = file_of(300)
     holder, asker = swarm.node(rate=20 * CHUNK), swarm.node()
@@ -271,7 +271,7 @@ def test_one_of_two_objects_that_share_chunks_is_cancelled() -> None:
     loss=st.sampled_from([0.0, 0.0, 0.02, 0.1]),
     trouble=st.lists(st.tuples(st.floats(0.01, 3.0), st.integers(0, 4), st.sampled_from(["kill", "freeze"]))),
 )
-def test_whatever_happens_it_ends_whole(
+def test_the_file_is_whole_after_any_faults(
     seed: int, holders: int, chunks: int, loss: float, trouble: list[tuple[float, int, str]]
 ) -> None:
     """Loss, deaths with restarts, freezes with thaws: in the end the file is there, and every law holds."""
@@ -304,7 +304,7 @@ def test_whatever_happens_it_ends_whole(
     asker.check()
 
 
-def test_a_root_that_is_no_unixfs_is_given_up_with_a_reason() -> None:
+def test_a_root_that_is_not_unixfs_is_given_up_with_a_reason() -> None:
     from flux_tui.core.ids import dag_cid
 
     swarm = Swarm(seed=15)
@@ -320,10 +320,10 @@ def test_a_root_that_is_no_unixfs_is_given_up_with_a_reason() -> None:
     assert str(root) in errors[0].text
 
 
-def test_those_who_are_still_fetching_give_what_they_have() -> None:
-    """Parts are told, so grants do not bounce, and the seed sends far less than everybody wants."""
+def test_nodes_share_parts_while_they_fetch() -> None:
+    """Nodes announce parts, so grants are not refused, and the seed sends far less than all nodes want."""
     swarm = checked(Swarm(seed=21))
-    # Large enough that it is not granted whole before anybody has a part.
+    # The object is large enough that it is not granted whole before any node has a part.
     content = Content(random.Random(21).randbytes(400 * 65_536), 65_536, links=64)
     seed, *askers = nodes = [swarm.node(rate=8e6) for _ in range(5)]
     seed.hold(content)
@@ -339,7 +339,7 @@ def test_those_who_are_still_fetching_give_what_they_have() -> None:
     assert seed.state.sent_bytes < 3 * len(content.data), "others hardly helped"
 
 
-def test_when_the_seed_dies_the_others_share_what_came() -> None:
+def test_the_others_share_their_parts_if_the_seed_dies() -> None:
     swarm = checked(Swarm(seed=22))
     content = Content(random.Random(22).randbytes(400 * 65_536), 65_536, links=64)
     seed, one, two = nodes = [swarm.node(rate=8e6) for _ in range(3)]
@@ -362,8 +362,8 @@ def test_when_the_seed_dies_the_others_share_what_came() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_in_a_large_swarm_a_want_is_routed_and_nobody_floods(seed: int) -> None:
-    """A ring of 120 nodes: without the DHT, sixty hops to the holder."""
+def test_in_a_large_swarm_a_want_is_routed_without_a_flood(seed: int) -> None:
+    """A ring of 120 nodes: without the DHT, the holder is sixty hops away."""
     swarm = Swarm(seed, dht=True)
     content = Content(random.Random(seed).randbytes(4 * CHUNK), CHUNK)
     nodes = [swarm.node() for _ in range(120)]

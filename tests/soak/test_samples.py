@@ -9,11 +9,11 @@ def series(figures: list[float]) -> list[Sample]:
     return [Sample(float(at), int(figure), 20, 4, 0) for at, figure in enumerate(figures)]
 
 
-def test_what_grows_steadily_is_seen() -> None:
+def test_steady_growth_is_detected() -> None:
     assert growth(series([1000.0 + 10 * at for at in range(100)]), lambda one: one.rss) == 350
 
 
-def test_noise_and_what_grows_only_at_the_start_are_no_growth() -> None:
+def test_noise_and_growth_only_at_the_start_are_no_growth() -> None:
     chance = random.Random(1)
     noisy = [1000 + chance.uniform(-50, 50) for _ in range(300)]
     assert abs(growth(series(noisy), lambda one: one.rss)) < 20

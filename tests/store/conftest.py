@@ -1,4 +1,4 @@
-"""Fixtures of the store's tests."""
+"""Fixtures of the store tests."""
 
 from pathlib import Path
 

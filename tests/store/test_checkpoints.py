@@ -1,4 +1,4 @@
-"""Which checkpoints stay: any entry is soon reached, and their bytes are bounded."""
+"""Which checkpoints stay: any entry is reached soon, and their total size is bounded."""
 
 import random
 from itertools import pairwise
@@ -14,12 +14,12 @@ from flux_tui.store.checkpoints import NEWEST, Kept, budget, superfluous
 from flux_tui.store.store import Store
 
 EVERY = 10_000
-"""Entries between two that a node makes."""
+"""Entries between two checkpoints of a node."""
 MIB = 1 << 20
 
 
 def grown(sizes: list[int], allowed: int | None = None) -> list[Kept]:
-    """What is left after a node made checkpoints of these sizes, one after the other."""
+    """Return the checkpoints that are left after a node made some of these sizes."""
     kept: list[Kept] = []
     for number, size in enumerate(sizes, 1):
         kept.append(Kept(number * EVERY, size))
@@ -32,12 +32,12 @@ def gaps(kept: list[Kept]) -> list[int]:
     return [after.seq - before.seq for before, after in pairwise([Kept(0, 0), *kept])]
 
 
-def test_ten_million_entries_of_a_usual_node_lose_none() -> None:
+def test_a_usual_node_keeps_all_checkpoints_of_ten_million_entries() -> None:
     kept = grown([100_000] * 1000)
     assert set(gaps(kept)) == {EVERY}, "a restore and 10,000 entries: 40 ms"
 
 
-def test_large_states_all_along_are_spread_evenly_within_the_bound() -> None:
+def test_checkpoints_of_large_states_are_thinned_evenly_within_the_bound() -> None:
     kept = grown([12 * MIB] * 1000)
     assert sum(one.size for one in kept) <= budget(10_000_000) <= 768 * MIB
     found = gaps(kept)
@@ -54,19 +54,19 @@ def test_a_storm_of_wants_costs_only_its_own_part_of_the_series() -> None:
     assert len(calm) == 950, "small ones cost nothing, and stay"
 
 
-def test_the_newest_stay_whatever_they_take() -> None:
+def test_the_newest_checkpoints_stay_at_any_size() -> None:
     kept = grown([200 * MIB] * 10)
     assert [one.seq for one in kept] == [80_000, 90_000, 100_000]
 
 
 @given(st.lists(st.integers(0, 2000), max_size=60), st.integers(0, 20_000))
-def test_within_the_bound_or_only_the_newest(sizes: list[int], allowed: int) -> None:
+def test_checkpoints_are_within_the_bound_or_only_the_newest(sizes: list[int], allowed: int) -> None:
     kept = grown(sizes, allowed)
     assert len(kept) <= NEWEST or sum(one.size for one in kept) <= allowed
     assert [one.seq for one in kept[-NEWEST:]] == [n * EVERY for n in range(1, len(sizes) + 1)][-NEWEST:]
 
 
-def test_a_home_with_far_too_many_gets_rid_of_them_bit_by_bit() -> None:
+def test_a_home_with_too_many_checkpoints_removes_them_gradually() -> None:
     kept = [Kept(number, 12 * MIB) for number in range(1, 101)]
     rounds = 0
     while gone := superfluous(kept, 64 * MIB):
@@ -77,7 +77,7 @@ def test_a_home_with_far_too_many_gets_rid_of_them_bit_by_bit() -> None:
     assert sum(one.size for one in kept) <= 64 * MIB
 
 
-def test_the_store_keeps_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_store_applies_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "BUDGET", 50_000)
     monkeypatch.setattr(checkpoints, "BUDGET_PER_ENTRY", 0)
     store = Store.open(tmp_path / "home")

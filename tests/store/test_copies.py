@@ -1,4 +1,4 @@
-"""Chunks that stand in several files; chunks that are lost, and when that is true; a damaged index."""
+"""Chunks in several files, lost chunks and when they are lost, and a damaged index."""
 
 import time
 from pathlib import Path
@@ -39,9 +39,7 @@ def again(store: Store) -> Store:
 
 
 @pytest.mark.parametrize("gone", [["b"], ["a"], ["a", "b"], ["c", "b"]])
-def test_a_copy_that_goes_leaves_the_others_to_be_served(
-    store: Store, tmp_path: Path, gone: list[str]
-) -> None:
+def test_other_copies_are_served_if_one_goes(store: Store, tmp_path: Path, gone: list[str]) -> None:
     for name in "abc":
         share(store, tmp_path / name)
     for name in gone:
@@ -59,7 +57,7 @@ def test_a_copy_that_goes_leaves_the_others_to_be_served(
     assert store.read([CID]).chunks == [(CID, DATA)]
 
 
-def test_a_copy_found_once_is_found_at_once(store: Store, tmp_path: Path) -> None:
+def test_a_copy_is_found_at_once_the_second_time(store: Store, tmp_path: Path) -> None:
     share(store, tmp_path / "a")
     share(store, tmp_path / "b")
     (tmp_path / "b").unlink()
@@ -69,7 +67,7 @@ def test_a_copy_found_once_is_found_at_once(store: Store, tmp_path: Path) -> Non
     assert store._locate(where.file or 0)[0] == tmp_path / "a"
 
 
-def test_as_many_copies_as_one_likes_cost_a_few_rows(store: Store, tmp_path: Path) -> None:
+def test_any_number_of_copies_costs_a_few_rows(store: Store, tmp_path: Path) -> None:
     for number in range(20):
         share(store, tmp_path / str(number))
     assert store._rows("SELECT count(*) FROM spare") == [(8,)]
@@ -78,14 +76,14 @@ def test_as_many_copies_as_one_likes_cost_a_few_rows(store: Store, tmp_path: Pat
     assert store.read([CID]).chunks == [(CID, DATA)]
 
 
-def test_what_was_fetched_twice_is_there_twice(store: Store, tmp_path: Path) -> None:
+def test_an_object_fetched_twice_has_two_copies(store: Store, tmp_path: Path) -> None:
     first = get(store, ROOT, tmp_path / "first")
     get(store, ROOT, tmp_path / "second")
     first.unlink()
     assert again(store).read([CID]) == ([(CID, DATA)], [])
 
 
-def test_what_landed_in_two_objects_at_once(store: Store, tmp_path: Path) -> None:
+def test_a_chunk_that_landed_in_two_objects_at_once(store: Store, tmp_path: Path) -> None:
     for root, name in ((ROOT, "first"), (OTHER, "second")):
         store.open_tree(root, tmp_path / name)
         store.place_file(root, "", len(DATA))
@@ -97,7 +95,7 @@ def test_what_landed_in_two_objects_at_once(store: Store, tmp_path: Path) -> Non
     assert store.read([CID]) == ([(CID, DATA)], [])
 
 
-def test_what_is_inline_stays_inline(store: Store, tmp_path: Path) -> None:
+def test_an_inline_chunk_stays_inline(store: Store, tmp_path: Path) -> None:
     small = b"small"
     store.commit([NOTE], [store.land(raw_cid(small), small)])
     share(store, tmp_path / "a", small)
@@ -105,7 +103,7 @@ def test_what_is_inline_stays_inline(store: Store, tmp_path: Path) -> None:
     assert store.read([raw_cid(small)]) == ([(raw_cid(small), small)], [])
 
 
-def test_what_was_lost_and_came_again_in_one_commit_is_here(store: Store, tmp_path: Path) -> None:
+def test_a_chunk_lost_and_fetched_again_in_one_commit_is_here(store: Store, tmp_path: Path) -> None:
     share(store, tmp_path / "a")
     (tmp_path / "a").unlink()
     assert store.read([CID]).lost
@@ -114,7 +112,7 @@ def test_what_was_lost_and_came_again_in_one_commit_is_here(store: Store, tmp_pa
     assert again(store).read([CID]).chunks == [(CID, DATA)]
 
 
-def test_a_chunk_that_cannot_be_copied_is_told_as_lost_and_nothing_else(store: Store, tmp_path: Path) -> None:
+def test_only_the_chunk_that_cannot_be_copied_is_reported_lost(store: Store, tmp_path: Path) -> None:
     share(store, tmp_path / "a")
     (tmp_path / "a").write_bytes(b"changed")
     store.open_tree(ROOT, tmp_path / "b")
@@ -166,7 +164,7 @@ def test_a_file_without_a_row_is_damage_too(store: Store, tmp_path: Path) -> Non
     assert ["is damaged" in words for words in told] == [True]
 
 
-def test_counting_what_is_damaged_raises_a_sentence(store: Store) -> None:
+def test_counting_in_a_damaged_index_raises_one_sentence(store: Store) -> None:
     store._rows("DROP TABLE chunk")
     with pytest.raises(StoreError, match="cannot be used: no such table: chunk"):
         store.counts()

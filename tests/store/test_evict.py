@@ -1,4 +1,4 @@
-"""Removing a replica: all of it goes, from the disk and from the index; and nothing of anything else."""
+"""Removing a replica: all of it goes, from the disk and the index, and nothing of any other object."""
 
 import os
 import random
@@ -19,7 +19,7 @@ def readable(store: Store, film: Film) -> bool:
     return store.read([cid for cid, _ in blocks]).chunks == blocks
 
 
-def test_all_of_it_goes(store: Store) -> None:
+def test_a_replica_goes_completely(store: Store) -> None:
     film = Film(1, 2, 3)
     path = held_path(store, film)
     fetch(store, film, path)
@@ -37,7 +37,7 @@ def test_all_of_it_goes(store: Store) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-def test_a_part_of_it_goes(store: Store, count: int) -> None:
+def test_a_half_fetched_replica_goes_completely(store: Store, count: int) -> None:
     film = Film(1, 2, 3)
     path = held_path(store, film)
     fetch(store, film, path, finish=False, count=count)
@@ -50,7 +50,9 @@ def test_a_part_of_it_goes(store: Store, count: int) -> None:
     assert not path.exists()
 
 
-def test_done_again_after_a_crash_it_says_the_same(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_eviction_repeated_after_a_crash_reports_the_same(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     film = Film(1, 2)
     path = held_path(store, film)
     fetch(store, film, path)
@@ -74,8 +76,8 @@ def _die(path: Path) -> None:
     raise KeyboardInterrupt
 
 
-def test_what_the_user_added_stays(store: Store, tmp_path: Path) -> None:
-    """Whether it was there before the replica, or came after it."""
+def test_an_object_that_the_user_added_stays(store: Store, tmp_path: Path) -> None:
+    """It may have been there before the replica, or come after it."""
     film = Film(1, 2, 3)
     path = held_path(store, film)
     shared(store, tmp_path / "before", film.leaves[0][1], film.leaves[0][0])
@@ -89,8 +91,8 @@ def test_what_the_user_added_stays(store: Store, tmp_path: Path) -> None:
     assert (tmp_path / "after").exists()
 
 
-def test_what_the_user_got_stays_servable(store: Store, tmp_path: Path) -> None:
-    """Another object that shares chunks with the replica, got while the replica was there."""
+def test_an_object_that_the_user_got_can_still_be_served(store: Store, tmp_path: Path) -> None:
+    """The user gets another object that shares chunks with the replica, while the replica is there."""
     replica, mine = Film(1, 2, 3), Film(2, 9)
     path = held_path(store, replica)
     fetch(store, replica, path)
@@ -106,7 +108,7 @@ def test_what_the_user_got_stays_servable(store: Store, tmp_path: Path) -> None:
     again.close()
 
 
-def test_the_same_object_got_by_the_user_takes_its_place(store: Store, tmp_path: Path) -> None:
+def test_the_users_copy_of_the_object_replaces_the_replica(store: Store, tmp_path: Path) -> None:
     film = Film(1, 2, 3)
     path = held_path(store, film)
     fetch(store, film, path)
@@ -118,7 +120,7 @@ def test_the_same_object_got_by_the_user_takes_its_place(store: Store, tmp_path:
     assert size < MIB, "and nothing is kept twice"
 
 
-def test_the_same_object_on_its_way_to_the_user_loses_nothing(store: Store, tmp_path: Path) -> None:
+def test_a_running_fetch_of_the_same_object_loses_nothing(store: Store, tmp_path: Path) -> None:
     film = Film(1, 2, 3)
     path = held_path(store, film)
     fetch(store, film, path)
@@ -131,7 +133,7 @@ def test_the_same_object_on_its_way_to_the_user_loses_nothing(store: Store, tmp_
 
 
 @pytest.mark.parametrize("size", [1000, MIB])
-def test_a_loose_chunk_of_the_users_stays(store: Store, size: int) -> None:
+def test_a_loose_chunk_of_the_user_stays(store: Store, size: int) -> None:
     cid, data = chunk(4, size)
     path = store.home / HELD / cid
     path.parent.mkdir()
@@ -158,7 +160,7 @@ def test_one_of_two_replicas_that_share_chunks(store: Store) -> None:
     assert not readable(store, two)
 
 
-def test_whatever_a_folder_is_made_of_goes_but_no_link_is_followed(store: Store, tmp_path: Path) -> None:
+def test_a_replica_folder_goes_and_no_link_is_followed(store: Store, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "file").write_bytes(b"mine")
@@ -174,8 +176,8 @@ def test_whatever_a_folder_is_made_of_goes_but_no_link_is_followed(store: Store,
     assert (precious / "file").read_bytes() == b"mine"
 
 
-def test_what_was_landing_meanwhile_is_not_claimed(store: Store) -> None:
-    """Its row was to be committed with an entry; its file went before."""
+def test_a_chunk_that_was_landing_meanwhile_is_not_claimed(store: Store) -> None:
+    """Its row would be committed with an entry; its file went before."""
     film = Film(1, 2)
     path = held_path(store, film)
     fetch(store, film, path, finish=False, count=1)
@@ -189,8 +191,8 @@ def test_what_was_landing_meanwhile_is_not_claimed(store: Store) -> None:
     assert readable(store, other), "and no other file is taken for it"
 
 
-def test_random_objects_never_lose_what_stays(tmp_path: Path) -> None:
-    """Objects of a few chunks of the same few; replicas of some are removed in any order."""
+def test_eviction_never_loses_chunks_of_other_objects(tmp_path: Path) -> None:
+    """Objects have a few chunks from the same small set. Some replicas are removed in any order."""
     for seed in range(6):
         chance = random.Random(seed)
         store = Store.open(tmp_path / f"home{seed}")

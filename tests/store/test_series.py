@@ -1,4 +1,4 @@
-"""The series: one suite for every source of entries, and what is special to a file."""
+"""The series: one suite for every source of entries, and special cases of a file."""
 
 import os
 import sqlite3
@@ -58,7 +58,7 @@ def test_finding_a_time(make: Make) -> None:
 
 
 def test_finding_a_time_where_the_clock_was_set_back(make: Make) -> None:
-    """Three stretches: the clock was an hour ahead, was put right, and was set back once more."""
+    """Three stretches: the clock was an hour ahead, was corrected, and was set back once more."""
     times = [1000.0, 1001.0, 5000.0, 5001.0, 5002.0, 1400.0, 1402.0, 1404.0, 1100.0, 1101.0]
     source = make([Entry(seq, at, ev.NodeStopped(reason="x")) for seq, at in enumerate(times, 1)])
     for at in (999.0, 1000.0, 1000.5, 1099.0, 1100.5, 1200.0, 1403.0, 5001.5, 9e9):
@@ -83,7 +83,7 @@ def test_a_copy_knows_where_the_clock_was_set_back(tmp_path: Path) -> None:
     for at in (1000.0, 5000.0, 1001.0, 1002.0):
         store.commit([(at, ev.NodeStopped(reason="x"))])
     store.close()
-    Store.open(tmp_path / "home").close()  # once more: nothing is told twice
+    Store.open(tmp_path / "home").close()  # again: nothing is recorded twice
     export(store.path, tmp_path / "copy.flux")
     for path in (store.path, tmp_path / "copy.flux"):
         reader = SeriesReader.open(path)
@@ -91,7 +91,7 @@ def test_a_copy_knows_where_the_clock_was_set_back(tmp_path: Path) -> None:
         reader.close()
 
 
-def test_a_series_of_a_version_that_knew_no_such_thing_is_read(tmp_path: Path) -> None:
+def test_a_series_of_a_version_without_clock_steps_is_read(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "home")
     store.commit([(1000.0, ev.NodeStopped(reason="x")), (1001.0, ev.NodeStopped(reason="y"))])
     store.close()
@@ -107,7 +107,7 @@ def test_a_series_of_a_version_that_knew_no_such_thing_is_read(tmp_path: Path) -
     reader.close()
 
 
-def test_nothing_yet(make: Make) -> None:
+def test_an_empty_series(make: Make) -> None:
     source = make([])
     assert (source.last_seq(), source.read(0, 5), source.seq_at(5.0), source.checkpoint(9)) == (
         0,
@@ -118,7 +118,7 @@ def test_nothing_yet(make: Make) -> None:
     source.close()
 
 
-def test_memory_takes_no_gaps() -> None:
+def test_a_series_in_memory_refuses_gaps() -> None:
     with pytest.raises(ValueError, match="after entry 0"):
         MemorySeries().append([Entry(2, 1.0, ev.NodeStopped(reason="x"))])
 
@@ -202,7 +202,7 @@ def test_a_read_only_folder_can_be_read(tmp_path: Path) -> None:
         (tmp_path / "home").chmod(0o700)
 
 
-def test_what_is_no_series_is_told_why(tmp_path: Path) -> None:
+def test_a_file_that_is_no_series_is_refused_with_a_reason(tmp_path: Path) -> None:
     missing = tmp_path / "none.db"
     with pytest.raises(StoreError, match="there is no series"):
         SeriesReader.open(missing)
@@ -230,7 +230,7 @@ def test_a_series_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
             opening()
 
 
-def test_a_damaged_database_is_said_plainly_and_nothing_is_deleted(tmp_path: Path) -> None:
+def test_a_damaged_database_is_reported_and_nothing_is_deleted(tmp_path: Path) -> None:
     store = Store.open(tmp_path)
     store.commit([(1.0, ev.ErrorOccurred(text="x" * 300))] * 500)
     store.close()

@@ -1,4 +1,4 @@
-"""The store: no entry claims a chunk that is not there; changed files are noticed; nothing is lost."""
+"""The store: no entry claims a chunk that is not there, changed files are noticed, and nothing is lost."""
 
 import os
 import random
@@ -19,7 +19,7 @@ from flux_tui.store.store import Store
 from tests.support.blocks import MIB, NOTE, ROOT, chunk, shared
 
 
-def test_private_from_the_start(store: Store) -> None:
+def test_files_of_a_home_are_private_from_the_start(store: Store) -> None:
     assert store.home.stat().st_mode & 0o777 == 0o700
     assert store.path.stat().st_mode & 0o777 == 0o600
 
@@ -39,7 +39,7 @@ def test_loose_chunks_of_any_size(store: Store, size: int) -> None:
     again.close()
 
 
-def test_what_was_not_committed_is_not_there_after_a_crash(store: Store) -> None:
+def test_uncommitted_data_is_gone_after_a_crash(store: Store) -> None:
     cid, data = chunk(1)
     store.land(cid, data)
     store.close()
@@ -68,7 +68,7 @@ def test_a_download_is_the_file(store: Store, tmp_path: Path) -> None:
     )
 
 
-def test_a_chunk_that_stands_in_many_places_is_fetched_once(store: Store, tmp_path: Path) -> None:
+def test_a_chunk_in_many_places_is_fetched_once(store: Store, tmp_path: Path) -> None:
     cid, data = chunk(1)
     store.open_tree(ROOT, tmp_path / "zeros")
     store.place_file(ROOT, "", 5 * MIB)
@@ -77,7 +77,7 @@ def test_a_chunk_that_stands_in_many_places_is_fetched_once(store: Store, tmp_pa
     assert store.finish_tree(ROOT).path.read_bytes() == data * 5
 
 
-def test_what_is_here_already_is_copied_into_place(store: Store, tmp_path: Path) -> None:
+def test_an_existing_chunk_is_copied_into_place(store: Store, tmp_path: Path) -> None:
     cid, data = chunk(1)
     shared(store, tmp_path / "mine", data, cid)
     store.open_tree(ROOT, tmp_path / "theirs")
@@ -104,7 +104,7 @@ def test_a_download_goes_on_where_it_was(store: Store, tmp_path: Path) -> None:
     assert store.finish_tree(ROOT).path.read_bytes() == one[1] + two[1]
 
 
-def test_a_part_that_somebody_removed_is_fetched_again(store: Store, tmp_path: Path) -> None:
+def test_a_removed_part_file_is_fetched_again(store: Store, tmp_path: Path) -> None:
     cid, data = chunk(1)
     target = tmp_path / "x"
     store.open_tree(ROOT, target)
@@ -138,10 +138,10 @@ def test_the_crash_between_the_rename_and_its_row(store: Store, tmp_path: Path) 
     again.close()
 
 
-def test_what_is_being_given_its_name_can_be_read(
+def test_a_file_can_be_read_while_it_is_renamed(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the rename and its row, and for ever if the node was killed there."""
+    """This is between the rename and its row, or for ever if the node was killed there."""
     (cid, data), target = chunk(1), tmp_path / "x"
     store.open_tree(ROOT, target)
     store.place_file(ROOT, "", MIB)
@@ -164,7 +164,7 @@ def test_what_is_being_given_its_name_can_be_read(
     assert store.read([cid]).lost, "it is believed only as long as it is what it was"
 
 
-def test_nothing_of_the_users_is_ever_overwritten(store: Store, tmp_path: Path) -> None:
+def test_files_of_the_user_are_never_overwritten(store: Store, tmp_path: Path) -> None:
     target = tmp_path / "x"
     target.write_text("mine")
     with pytest.raises(StoreError, match="exists already"):
@@ -245,7 +245,7 @@ def test_a_file_that_was_only_touched_is_served(store: Store, tmp_path: Path) ->
 
 
 def test_a_change_within_the_clocks_tick_is_noticed(store: Store, tmp_path: Path) -> None:
-    """The stat was taken so soon after the last change that it proves nothing: the bytes are hashed."""
+    """The stat came so soon after the last change that it proves nothing: the bytes are hashed."""
     path = tmp_path / "mine"
     path.write_bytes(b"just now")
     stat = FileStat.of(path.stat(), path.stat().st_ctime_ns + 1)
@@ -263,7 +263,7 @@ def test_a_file_that_was_added_again_after_a_change(store: Store, tmp_path: Path
     assert [lost.cids for lost in result.lost] == [(old[0],)]
 
 
-def test_an_unreadable_folder_is_said_plainly(tmp_path: Path) -> None:
+def test_an_unreadable_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(StoreError, match="cannot be used"):
         Store.open(tmp_path / "file" / "home")
@@ -325,7 +325,7 @@ print("done", flush=True)
 
 
 def test_killed_at_any_moment_every_row_is_true(tmp_path: Path) -> None:
-    """kill -9, many times: the series has no gap, and no entry claims a chunk that is not there."""
+    """After many kill -9, the series has no gap, and no entry claims a chunk that is not there."""
     home, target = tmp_path / "home", tmp_path / "film"
     chance = random.Random(7)
     rounds = 0
@@ -361,7 +361,7 @@ def test_killed_at_any_moment_every_row_is_true(tmp_path: Path) -> None:
     assert target.read_bytes() == b"".join(random.Random(n).randbytes(1 << 16) for n in range(64))
 
 
-def test_after_a_power_loss_what_was_being_written_is_verified(store: Store, tmp_path: Path) -> None:
+def test_unfinished_files_are_verified_after_a_power_loss(store: Store, tmp_path: Path) -> None:
     good, bad = chunk(1), chunk(2)
     target = tmp_path / "x"
     store.open_tree(ROOT, target)

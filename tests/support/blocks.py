@@ -1,4 +1,4 @@
-"""Chunks, and a store that holds them."""
+"""Chunks, and a store that has them."""
 
 import random
 import time

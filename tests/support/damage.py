@@ -1,13 +1,13 @@
-"""A store whose file was damaged."""
+"""A store with a damaged file."""
 
 from flux_tui.core.ids import raw_cid
 from flux_tui.store.store import Landed, Store
 
 
 def damaged(store: Store) -> list[str]:
-    """Overwrite the chunk index's first page in the file; what is told from then on."""
+    """Overwrite the first page of the chunk index in the file. Return the errors reported from then on."""
     many = [Landed(raw_cid(b"%d" % number), 1000, data=bytes(1000)) for number in range(200)]
-    store.commit([], many)  # no entry, which would be in the way of a node that writes there
+    store.commit([], many)  # no entry: it would collide with those of a node that writes there
     (page,) = store._rows("SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_chunk_1'")
     (size,) = store._rows("PRAGMA page_size")
     store._rows("PRAGMA wal_checkpoint(TRUNCATE)")

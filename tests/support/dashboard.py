@@ -1,4 +1,4 @@
-"""A recorded story in the dashboard, and what is read off its panels."""
+"""A recorded story in the dashboard, and functions that read its panels."""
 
 from flux_tui.core.ids import PeerId, dag_cid, raw_cid
 from flux_tui.core.series import events as ev
@@ -31,7 +31,7 @@ STORY = (
 
 
 def shown(app: Dashboard, name: str) -> list[str]:
-    """The lines of a panel."""
+    """Return the lines of a panel."""
     panel = app.query_one(f"#{name}", LinesPanel)
     return [text_of(panel.line(index)[1]) for index in range(panel.count())]
 
@@ -41,7 +41,7 @@ def header(app: Dashboard) -> str:
 
 
 def facts(app: Dashboard) -> dict[str, str]:
-    """What the inspector says, by name."""
+    """Return the facts of Inspect, by name."""
     assert isinstance(app.screen, InspectScreen)
     return {fact.name: fact.text for fact in app.screen._facts if fact.name}
 

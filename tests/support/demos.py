@@ -1,11 +1,11 @@
-"""Demo processes, and the folders that they leave."""
+"""Demo processes and their folders."""
 
 import os
 from pathlib import Path
 
 
 def processes_of(folder: Path) -> list[int]:
-    """Living processes that were told of this folder: the one that has the nodes, and every node."""
+    """Return the running processes with this folder in their arguments: the parent of the nodes, and every node."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -1,4 +1,4 @@
-"""A store with a replica that can go."""
+"""A store with a replica that can be evicted."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def held_path(store: Store, film: Film) -> Path:
 
 
 def fetch(store: Store, film: Film, path: Path, *, finish: bool = True, count: int | None = None) -> None:
-    """As a fetch does: the inner nodes, then the leaves that are missing."""
+    """Land blocks as a fetch does: the inner nodes, then the missing leaves."""
     store.open_tree(film.root, path)
     for cid, data in film.inner:
         if store.size_of(cid) is None:

@@ -1,4 +1,4 @@
-"""A requester over a made-up swarm."""
+"""A requester in a simulated swarm."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ LEAF = 1 << 20
 
 
 def tree(leaves: int) -> tuple[Cid, bytes, list[Cid]]:
-    """A file of so many chunks: its root, the root's block, its leaves."""
+    """Return a file of so many chunks: its root, the block of the root, its leaves."""
     builder = FileBuilder()
     cids = [raw_cid(b"leaf %d" % number) for number in range(leaves)]
     for cid in cids:
@@ -23,7 +23,7 @@ def tree(leaves: int) -> tuple[Cid, bytes, list[Cid]]:
 
 
 class Fetching(Script):
-    """A machine that has the root of a file, with holders that said yes."""
+    """A machine that has the root of a file, and holders that said yes."""
 
     def __init__(self, leaves: int, *holders: PeerId) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Fetching(Script):
         return self.give(fx.ChunkLanded(peer, cid, LEAF), after)
 
     def wait(self, seconds: float) -> list[Any]:
-        """Time passes, with every tick that the machine asks for."""
+        """Let time pass, with every tick that the machine asks for."""
         end, events = self.now + seconds, []
         while (at := self.machine.next_deadline()) <= end:
             events += self.give(fx.Tick(), max(0.0, at - self.now))[0]
@@ -65,7 +65,7 @@ class Fetching(Script):
         return events
 
     def restart_with_what_is_here(self) -> None:
-        """Killed and started: the object is read and placed again."""
+        """Kill and restart the machine: the object is planned and placed again."""
         self.restart()
         self.give(fx.NodeRead(self.root, self.root, self.block))
         here = tuple(cid for cid in self.leaves if cid in self.held)

@@ -1,4 +1,4 @@
-"""Messages of gossipsub as an attacker writes them."""
+"""Gossipsub messages as an attacker writes them."""
 
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.peer.id import ID
@@ -8,7 +8,7 @@ from multiaddr import Multiaddr
 
 
 def prune(count: int, addr: str = "/ip4/192.0.2.1/tcp/4001") -> rpc_pb2.RPC:
-    """A PRUNE that names so many made-up peers, with signed records of this address."""
+    """Return a PRUNE that names so many invented peers, with signed records of this address."""
     peers = []
     for number in range(count):
         pair = create_new_key_pair(number.to_bytes(32, "big"))

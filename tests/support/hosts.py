@@ -12,7 +12,7 @@ from tests.support.networks import Node
 
 @asynccontextmanager
 async def silent_port() -> AsyncIterator[int]:
-    """Something listens there, and says nothing."""
+    """Return a port on which a listener accepts and sends nothing."""
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     async with listener:
         yield listener.socket.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Network namespaces that stand for machines."""
+"""Network namespaces that act as machines."""
 
 import json
 import os

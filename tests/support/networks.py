@@ -1,4 +1,4 @@
-"""Nodes on the network port, in memory or on loopback, and what their receivers were told."""
+"""Nodes on the network port, in memory or on loopback, and the events of their receivers."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -15,25 +15,25 @@ from flux_tui.net.flux import host
 from flux_tui.net.port import Load, LoadedChunk, Network, OpenNetwork
 
 BOUND = 15.0
-"""Seconds; ends a test that has failed."""
+"""Seconds. The limit only ends a test that has failed."""
 
 
 MIB = 1024 * 1024
 
 
 class Seen:
-    """A receiver that writes down what it is told."""
+    """A receiver that records what it is told."""
 
     def __init__(self) -> None:
         self.links: list[tuple[str, PeerId]] = []
-        """("up" or "down", peer), as told."""
+        """("up" or "down", peer), in the order of the calls."""
         self.addrs: list[str] = []
-        """What on_connected said."""
+        """The arguments of on_connected."""
         self.whys: list[str] = []
-        """What on_disconnected said."""
+        """The arguments of on_disconnected."""
         self.messages: list[Message] = []
         self.frames: list[Message | Cid] = []
-        """Messages, and the CIDs of chunks whose headers came, as they came."""
+        """Messages, and the CIDs of chunks whose headers came, in order."""
         self.payloads: dict[Cid, bytes] = {}
         self.gossip: list[tuple[PeerId, bytes]] = []
         self.sent: list[tuple[tuple[Cid, ...], int]] = []
@@ -44,17 +44,17 @@ class Seen:
         self.failed: list[tuple[str, str]] = []
         self.found: list[str] = []
         self.table: set[PeerId] = set()
-        """Nodes in the DHT, as told so far."""
+        """The nodes in the DHT so far."""
         self.known = 0
         self.unwanted: set[Cid] = set()
         """Chunks that wants_payload declines."""
         self.may_take = trio.Event()
-        """While this is not set, on_payload waits."""
+        """on_payload waits until this is set."""
         self.may_take.set()
         self._news = trio.lowlevel.ParkingLot()
 
     async def until(self, true: Callable[[], object]) -> None:
-        """Wait for something of the above, which has to come within BOUND."""
+        """Wait for a condition on these records, at most BOUND seconds."""
         with trio.fail_after(BOUND):
             while not true():
                 await self._news.park()
@@ -139,7 +139,7 @@ class Seen:
 
 
 class Node:
-    """A network and what its receiver was told."""
+    """A network, and the records of its receiver."""
 
     def __init__(self, network: Network, seen: Seen) -> None:
         self.network = network
@@ -150,7 +150,7 @@ class Node:
 
 
 class Wire(Protocol):
-    """One of the implementations."""
+    """One implementation of the network port."""
 
     def opening(self, secret: bytes, port: int = 0) -> OpenNetwork: ...
 
@@ -164,7 +164,7 @@ class Loopback:
 
 @asynccontextmanager
 async def node(wire: Wire, number: int, port: int = 0) -> AsyncIterator[Node]:
-    """A node whose key is this number's. What the body raises comes out bare, not in a group."""
+    """Open a node with the key of this number. An exception of the body is not wrapped in a group."""
     seen = Seen()
     failed: BaseException | None = None
     try:
@@ -187,8 +187,10 @@ async def connect(a: Node, b: Node) -> None:
 
 
 async def settled() -> None:
-    """Wait until nothing more happens: every task waits for another, or for a clock (libp2p looks every
-    10 ms whether a peer takes more)."""
+    """Wait until nothing more happens: every task waits for another, or for a clock.
+
+    libp2p checks every 10 ms whether a peer takes more.
+    """
     await trio.testing.wait_all_tasks_blocked(0.005)
 
 

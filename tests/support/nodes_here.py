@@ -15,14 +15,14 @@ LOOPBACK = Settings(listen=("/ip4/127.0.0.1/tcp/0",), mdns=False)
 
 
 async def until(what: Callable[[], object], seconds: float = 20.0) -> None:
-    """Poll as a program would; the bound only ends a test that has failed."""
+    """Poll as a program would. The limit only ends a test that has failed."""
     with trio.fail_after(seconds):
         while not what():  # noqa: ASYNC110
             await trio.sleep(0.005)
 
 
 async def share(node: FluxNode, path: Path) -> Cid:
-    """Add a path; returns its root."""
+    """Add a path. Return its root."""
     node.push_intent(cmd.Add(str(path), "share"))
     await until(lambda: any(o.path == str(path) for o in node.derive_state().objects.values()))
     return next(root for root, o in node.derive_state().objects.items() if o.path == str(path))

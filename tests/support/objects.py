@@ -1,4 +1,4 @@
-"""Objects as somebody could make them up, block by block."""
+"""Invented objects, block by block."""
 
 from collections.abc import Generator
 
@@ -22,7 +22,7 @@ def file_node(
     size: int | None = None,
     kind: int = dagpb.FILE,
 ) -> Cid:
-    """A node of a file with these parts, and the lengths that it says they have."""
+    """Return a file node with these parts and their claimed lengths."""
     whole = len(data) + sum(part[1] for part in parts) if size is None else size
     body = UnixFS(kind, data=data, filesize=whole, blocksizes=tuple(part[1] for part in parts))
     return put(blocks, dagpb.encode_node((PBLink(cid, "", 1) for cid, _ in parts), body))
@@ -41,7 +41,7 @@ def put(blocks: Blocks, data: bytes) -> Cid:
 
 
 def whole(adding: Generator[None, None, Totals]) -> Totals:
-    """All of a sum, however often it rests."""
+    """Run a sum to its end, however often it pauses."""
     while True:
         try:
             next(adding)
@@ -65,7 +65,7 @@ def totals(root: Cid, blocks: Blocks) -> Totals:
 
 
 def doubled(blocks: Blocks, cid: Cid, levels: int) -> Cid:
-    """Folders that each have the one below twice."""
+    """Return folders that each contain the one below twice."""
     for _ in range(levels):
         cid = folder(blocks, ("a", cid, 1), ("b", cid, 1))
     return cid

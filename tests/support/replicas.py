@@ -1,4 +1,4 @@
-"""What the halves of a hold say to each other."""
+"""The messages of a hold between origin and keeper."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def said(
 
 
 def keep(script: Script, peer: PeerId, root: Cid, size: int) -> tuple[list[Any], list[Any]]:
-    """It asks who can keep this, and then says that it is to be kept: what comes of that."""
+    """Ask whether a node can keep an object, then tell it to. Return the events and effects."""
     nonce = f"hold{len(script.series):08}".encode()
     body = msg.Hold(root=root, size=size, replicas=1, name="film.mkv")
     intent = msg.Intent(origin=peer, nonce=nonce, expires=script.now + 60, body=body)

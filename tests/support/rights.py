@@ -1,4 +1,4 @@
-"""A process without its rights over other users' files."""
+"""A process without rights over files of other users."""
 
 import ctypes
 import os
@@ -11,7 +11,7 @@ import pytest
 
 @contextmanager
 def without_rights() -> Iterator[None]:
-    """As a user who is not root: the modes of files count for this thread, even if root runs the tests."""
+    """Act as a user who is not root: file modes apply to this thread, even if root runs the tests."""
     if os.geteuid() != 0:
         yield
         return

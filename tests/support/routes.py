@@ -1,4 +1,4 @@
-"""Sealed intents on their way."""
+"""Signed intents that are being routed."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A state to make rows of."""
+"""A state from which rows are made."""
 
 from flux_tui.core.ids import PeerId
 

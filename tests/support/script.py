@@ -20,7 +20,7 @@ START = 1_000_000.0
 
 
 class Script:
-    """A machine under test, with everything that it did."""
+    """A machine under test, with all its events and effects."""
 
     def __init__(self, held: dict[Cid, int] | None = None, **policy: Any) -> None:
         self.held = held or {}
@@ -31,7 +31,7 @@ class Script:
         self.restart()
 
     def restart(self) -> None:
-        """A life begins, with what the lives before left in the series."""
+        """Start a new run, with the series of the runs before."""
         self.machine = Machine(
             ME, derive(self.series), self, lambda: 0.0, max_pending=self.max_pending, policy=self.policy
         )
@@ -41,7 +41,7 @@ class Script:
         return self.held.get(cid)
 
     def give(self, given: fx.Input, after: float = 0.0) -> tuple[list[Any], list[Any]]:
-        """An input: the events and effects of it, and of the tick that the machine then asks for."""
+        """Feed an input. Return its events and effects, and those of the tick that the machine then asks for."""
         self.now += after
         events, effects = self._take(self.machine.handle(given, self.now))
         if self.machine.next_deadline() <= self.now:

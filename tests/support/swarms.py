@@ -1,4 +1,4 @@
-"""A simulated swarm that fetches, and what is read off it."""
+"""A simulated swarm that fetches, and functions that read it."""
 
 import random
 
@@ -21,7 +21,7 @@ def has(node: SimNode, content: Content) -> bool:
 
 
 def checked(swarm: Swarm) -> Swarm:
-    """Every law is looked at every few steps (each step would make the tests quadratic)."""
+    """Check every law every few steps. At each step, the tests would take quadratic time."""
     steps = 0
 
     def after_step() -> None:

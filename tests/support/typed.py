@@ -1,4 +1,4 @@
-"""A state for the command line to complete from."""
+"""A state from which the command line completes."""
 
 from flux_tui.core.ids import dag_cid, raw_cid
 from flux_tui.core.series import events as ev

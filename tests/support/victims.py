@@ -1,4 +1,4 @@
-"""A node that is attacked, and what it wrote of it."""
+"""A node under attack, and what it wrote about the attack."""
 
 import os
 import time
@@ -31,7 +31,7 @@ async def linked(node: FluxNode, attacker: Attacker) -> None:
 
 
 async def works(node: FluxNode, folder: Path, size: int = 300_000, settings: Settings = LOOPBACK) -> float:
-    """An honest node fetches something from it all the same. Returns the seconds that took."""
+    """Let an honest node fetch something from the victim. Return the seconds that took."""
     data = os.urandom(size)
     (folder / "honest.bin").write_bytes(data)
     root = await share(node, folder / "honest.bin")

@@ -25,11 +25,11 @@ def vectors(name: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_files_are_what_the_command_writes(name: str) -> None:
+def test_the_vector_files_equal_the_output_of_the_command(name: str) -> None:
     assert vectors(name) == json.loads(json.dumps(FILES[name]()))
 
 
-def test_every_kind_is_there() -> None:
+def test_every_kind_of_message_has_a_vector() -> None:
     """A new kind of message needs a vector: add it in tests/vectors/__main__.py, and run the command there."""
     tags = {str(kind.__struct_config__.tag) for kind in messages.MESSAGE_TYPES} - {"intent"}
     assert {vector["kind"] for vector in vectors("frames")} == tags
@@ -115,7 +115,7 @@ def test_tickets(vector: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("vector", vectors("accepted"), ids=lambda vector: vector["why"])
-def test_what_has_to_be_taken(vector: dict[str, Any]) -> None:
+def test_headers_that_have_to_be_accepted(vector: dict[str, Any]) -> None:
     message = codec.decode_header(bytes.fromhex(vector["header"]))
     plain = json.loads(json.dumps(to_json(msgspec.to_builtins(message, builtin_types=(bytes,)))))
     assert plain == vector["means"]

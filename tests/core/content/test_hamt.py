@@ -1,4 +1,4 @@
-"""Large folders by an attacker: every name of a HAMT has one place, and stands nowhere else."""
+"""Large folders from an attacker: every name of a HAMT has exactly one valid place."""
 
 from collections.abc import Generator
 
@@ -18,7 +18,7 @@ Blocks = dict[Cid, bytes]
 
 
 def slot(name: str, level: int = 0) -> int:
-    """Where a name belongs, at each level of 256."""
+    """Return the slot of a name at each level of 256."""
     first, _ = mmh3.hash64(name.encode(), x64arch=True, signed=False)
     return int(int(first).to_bytes(8, "big")[level])
 
@@ -32,12 +32,12 @@ def shard(blocks: Blocks, *links: PBLink, fanout: int = 256, hash_type: int | No
 
 
 def entry(name: str, cid: Cid = LEAF, level: int = 0) -> PBLink:
-    """A name where it belongs."""
+    """Return a link for a name in its right slot."""
     return PBLink(cid, f"{slot(name, level):02X}{name}", 1)
 
 
 def fetch(root: Cid, blocks: Blocks) -> set[str]:
-    """All paths of an object, as a node learns them."""
+    """Return all paths of an object, as a node learns them."""
     found: set[str] = set()
     fetching = Fetch(root, path=None, tree=True, by=None, size=None)
     todo = [root]
@@ -60,7 +60,7 @@ def fetch(root: Cid, blocks: Blocks) -> set[str]:
 
 
 def whole(adding: Generator[None, None, Totals]) -> Totals:
-    """All of a sum, however often it rests."""
+    """Run a sum to its end, however often it pauses."""
     while True:
         try:
             next(adding)
@@ -69,14 +69,14 @@ def whole(adding: Generator[None, None, Totals]) -> Totals:
             return totals
 
 
-def test_names_where_they_belong() -> None:
+def test_names_in_their_right_slots() -> None:
     blocks: Blocks = {}
     deep = shard(blocks, entry("b", level=1))
     root = shard(blocks, entry("a"), PBLink(deep, f"{slot('b'):02X}", 1))
     assert fetch(root, blocks) == {"", "a", "b"}
 
 
-def test_a_real_one_of_many_names() -> None:
+def test_a_real_hamt_of_many_names() -> None:
     names = {f"{number:050}" for number in range(6000)}
     root = build_folder([FolderEntry(name, LEAF, 1) for name in names])
     assert fetch(root.cid, dict(root.blocks)) == {"", *names}
@@ -93,7 +93,7 @@ def test_a_link_in_one_shard_and_a_folder_in_another() -> None:
         fetch(root, blocks)
 
 
-def test_a_name_in_a_slot_that_is_not_its_own() -> None:
+def test_a_name_in_a_wrong_slot() -> None:
     blocks: Blocks = {}
     root = shard(blocks, PBLink(LEAF, f"{(slot('x') + 1) % 256:02X}x", 1))
     with pytest.raises(BadBlockError, match="belongs elsewhere"):
@@ -121,7 +121,7 @@ def test_the_same_shard_in_two_slots() -> None:
         (("0",), "too short"),
     ],
 )
-def test_slots_that_there_are_not(names: tuple[str, ...], words: str) -> None:
+def test_slots_that_do_not_exist(names: tuple[str, ...], words: str) -> None:
     blocks: Blocks = {}
     cid = shard(blocks, *(PBLink(dag_cid(b"x"), name, 1) for name in names))
     with pytest.raises(BadBlockError, match=words):
@@ -136,7 +136,7 @@ def test_a_slot_above_the_fanout() -> None:
 
 
 @pytest.mark.parametrize("hash_type", [None, 0x12])
-def test_names_hashed_in_another_way(hash_type: int | None) -> None:
+def test_another_hash_function(hash_type: int | None) -> None:
     blocks: Blocks = {}
     cid = shard(blocks, entry("a"), hash_type=hash_type)
     with pytest.raises(BadBlockError, match="hashed in an unknown way"):

@@ -1,4 +1,4 @@
-"""Objects by an attacker: what they describe is found out before anything of it is written."""
+"""Objects from an attacker: their outline is computed and checked before anything is written."""
 
 import pytest
 
@@ -72,19 +72,19 @@ def test_a_part_that_is_shorter_or_longer_than_its_parent_says() -> None:
 
 
 @pytest.mark.parametrize("kind", [dagpb.FILE, dagpb.RAW])
-def test_a_leaf_of_its_own_kind_that_lies_of_its_size(kind: int) -> None:
+def test_a_leaf_node_that_lies_about_its_size(kind: int) -> None:
     blocks: Blocks = {}
     refused(blocks, file_node(blocks, data=b"abc", size=10**12, kind=kind), "whose parts have 3")
 
 
-def test_a_leaf_that_no_block_can_be() -> None:
+def test_a_leaf_larger_than_any_block() -> None:
     blocks: Blocks = {}
     refused(blocks, file_node(blocks, (LEAF, MAX_PAYLOAD + 1)), "more than a block can have")
     refused(blocks, folder(blocks, ("x", LEAF, 10**12)), "more than a block can have")
     refused(blocks, folder(blocks, ("x", LEAF, (1 << 64) - 1)), "more than a block can have")
 
 
-def test_nodes_that_are_not_what_they_are_taken_for() -> None:
+def test_nodes_of_another_kind_than_expected() -> None:
     blocks: Blocks = {}
     link = put(blocks, build_symlink("x").data)
     refused(blocks, file_node(blocks, (link, 0)), "a part of a file is a symbolic link")
@@ -112,7 +112,7 @@ def test_three_blocks_with_millions_of_folders() -> None:
     refused(blocks, many(blocks, many(blocks, folder(blocks), 1500), 1500), "repeat each other")
 
 
-def test_a_file_of_nothing_very_often() -> None:
+def test_a_file_that_repeats_an_empty_part_very_often() -> None:
     blocks: Blocks = {}
     cid, size = raw_cid(b""), 0
     for _ in range(30):
@@ -120,7 +120,7 @@ def test_a_file_of_nothing_very_often() -> None:
     refused(blocks, cid, "parts")
 
 
-def test_bytes_that_double() -> None:
+def test_sizes_that_double_at_each_level() -> None:
     blocks: Blocks = {}
     cid, size = LEAF, 4
     for _ in range(50):
@@ -129,7 +129,7 @@ def test_bytes_that_double() -> None:
 
 
 @pytest.mark.parametrize(("name", "levels"), [("n" * 255, 4000), ("ü" * 127, 5), ("x", 600)])
-def test_paths_that_no_system_takes(name: str, levels: int) -> None:
+def test_paths_that_no_file_system_accepts(name: str, levels: int) -> None:
     blocks: Blocks = {}
     cid = folder(blocks)
     for _ in range(levels):
@@ -137,7 +137,7 @@ def test_paths_that_no_system_takes(name: str, levels: int) -> None:
     refused(blocks, cid, f"over {MAX_PATH:,} bytes")
 
 
-def test_a_path_as_long_as_may_be() -> None:
+def test_a_path_of_the_maximum_length() -> None:
     blocks: Blocks = {}
     cid = folder(blocks, ("x" * 255, LEAF, 4))
     for length in (255, 255, 256 - 1):
@@ -146,7 +146,7 @@ def test_a_path_as_long_as_may_be() -> None:
     assert MAX_PATH == 1024
 
 
-def test_a_sum_is_done_a_little_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sum_is_computed_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outline, "SUM_STEPS", 100)
     blocks: Blocks = {}
     inner = [folder(blocks, (f"{number}", LEAF, 4)) for number in range(1000)]
@@ -156,7 +156,7 @@ def test_a_sum_is_done_a_little_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
     assert rests >= 10
 
 
-def test_what_any_object_may_have() -> None:
+def test_a_usual_object_is_within_the_free_limits() -> None:
     blocks: Blocks = {}
     root = many(blocks, folder(blocks), 4000)
     assert totals(root, blocks).places == 4001 < FREE_PLACES

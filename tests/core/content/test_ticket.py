@@ -1,4 +1,4 @@
-"""Tickets: one word in, the same out; a cut-off one is told from a whole one."""
+"""Tickets survive encoding and decoding, and a truncated one is refused."""
 
 import contextlib
 
@@ -23,7 +23,7 @@ tickets = st.builds(
 
 
 @given(tickets)
-def test_what_goes_in_comes_out(ticket: Ticket) -> None:
+def test_decoding_returns_what_was_encoded(ticket: Ticket) -> None:
     text = format_ticket(ticket)
     assert text.isalnum()
     assert text == text.lower()
@@ -38,27 +38,27 @@ def test_a_cut_or_changed_ticket_is_refused(ticket: Ticket, data: st.DataObject)
         parse_ticket(text[:cut])
 
 
-def test_line_breaks_and_capitals_do_no_harm() -> None:
+def test_line_breaks_and_capitals_are_accepted() -> None:
     text = format_ticket(TICKET)
     wrapped = "\n  ".join(text[i : i + 40] for i in range(0, len(text), 40))
     assert parse_ticket(wrapped) == TICKET
     assert parse_ticket(text.upper()) == TICKET
 
 
-def test_a_bare_cid_is_a_ticket_of_little_knowledge() -> None:
+def test_a_bare_cid_is_a_ticket_without_name_and_size() -> None:
     assert parse_ticket(TICKET.root) == Ticket(TICKET.root)
     with pytest.raises(BadIdError, match="no CID"):
         parse_ticket("nonsense")
 
 
 @given(st.text(max_size=200))
-def test_nothing_else_is_raised(text: str) -> None:
+def test_any_text_is_a_ticket_or_a_bad_id(text: str) -> None:
     for word in (text, "flux1" + text):
         with contextlib.suppress(BadIdError):
             parse_ticket(word)
 
 
-def test_an_absurdly_long_one_is_refused_at_once() -> None:
+def test_an_overlong_ticket_is_refused_at_once() -> None:
     with pytest.raises(BadIdError, match="characters long"):
         parse_ticket("flux1" + "a" * 100_000)
 
@@ -93,7 +93,7 @@ PASTED = {
 
 
 @pytest.mark.parametrize("how", PASTED)
-def test_what_mail_and_chat_make_of_a_ticket_is_that_ticket(how: str) -> None:
+def test_a_ticket_changed_by_mail_or_chat_is_still_read(how: str) -> None:
     assert parse_ticket(PASTED[how]) == TICKET
 
 
@@ -112,12 +112,12 @@ def test_what_mail_and_chat_make_of_a_ticket_is_that_ticket(how: str) -> None:
         ("“”", "empty"),
     ],
 )
-def test_what_is_odd_is_said(text: str, sentence: str) -> None:
+def test_errors_name_what_is_wrong_with_a_ticket(text: str, sentence: str) -> None:
     with pytest.raises(BadIdError, match=sentence):
         parse_ticket(text)
 
 
-def test_several_in_a_text() -> None:
+def test_several_tickets_in_a_text() -> None:
     other = raw_cid(b"2")
     found = ticket_words(
         f"> first: {FOLDED[0]}\n> {FOLDED[1]}\n> {' '.join(FOLDED[2:])}, then <{other}> and film.mkv"
@@ -127,7 +127,7 @@ def test_several_in_a_text() -> None:
 
 
 @given(tickets, st.integers(8, 90), st.sampled_from(["\n", "\r\n", "\n> ", " ", "\u200b\n", "=\n"]))
-def test_however_it_is_broken(ticket: Ticket, width: int, end: str) -> None:
+def test_a_ticket_broken_into_lines_anywhere(ticket: Ticket, width: int, end: str) -> None:
     text = format_ticket(ticket)
     width = max(width, len(text) // 150)
     assert parse_ticket(end.join(text[at : at + width] for at in range(0, len(text), width))) == ticket

@@ -1,4 +1,4 @@
-"""Files and folders as UnixFS: public vectors, and what goes in comes out."""
+"""Files and folders as UnixFS: public vectors, and decoding returns what was encoded."""
 
 import random
 
@@ -23,7 +23,7 @@ LEAF = raw_cid(b"x")
 
 
 def zeros(size: int) -> FileRoot:
-    """A file of zero bytes; each distinct leaf is hashed once."""
+    """Return a file of zero bytes. Each distinct leaf is hashed once."""
     builder = FileBuilder()
     known: dict[int, Cid] = {}
     left = size
@@ -99,7 +99,7 @@ def walk_folder(cid: Cid, blocks: dict[Cid, bytes]) -> list[str]:
 
 @pytest.mark.parametrize(("last", "sharded"), [(21, False), (22, True)])
 def test_a_folder_is_sharded_above_256_kib_of_block(last: int, sharded: bool) -> None:
-    """4,765 links of 55 bytes, one of 65 or 66, and 4 bytes around: the threshold and one byte over."""
+    """4,765 links of 55 bytes, one of 65 or 66, and 4 bytes around them: the threshold, and one byte over it."""
     names = [f"{number:011}" for number in range(4765)] + ["z" * last]
     root = build_folder([FolderEntry(name, LEAF, 1) for name in names])
     node = decode_node(root.cid, dict(root.blocks)[root.cid])
@@ -124,7 +124,7 @@ def reassemble(cid: Cid, blocks: dict[Cid, bytes]) -> bytes:
 
 
 @given(st.binary(max_size=400), st.integers(1, 7), st.integers(2, 4))
-def test_what_goes_in_comes_out(data: bytes, chunk: int, links: int) -> None:
+def test_decoding_returns_what_was_encoded(data: bytes, chunk: int, links: int) -> None:
     builder = FileBuilder(chunk, links)
     blocks: dict[Cid, bytes] = {}
     for start in range(0, max(len(data), 1), chunk):
@@ -156,7 +156,7 @@ def test_names_that_could_leave_a_folder_are_refused(name: str) -> None:
         decode_node(dag_cid(data), data)
 
 
-def test_a_name_twice_is_refused() -> None:
+def test_a_repeated_name_is_refused() -> None:
     with pytest.raises(ValueError, match="twice"):
         build_folder([FolderEntry("a", LEAF, 1)] * 2)
     data = dagpb.encode_node([dagpb.PBLink(LEAF, "a", 1)] * 2, dagpb.UnixFS(dagpb.DIRECTORY))
@@ -195,7 +195,7 @@ def test_content_inside_an_inner_node_of_older_tools() -> None:
 
 @settings(max_examples=200)
 @given(st.data())
-def test_whatever_the_bytes_it_is_a_node_or_a_bad_block(data: st.DataObject) -> None:
+def test_any_bytes_are_a_node_or_a_bad_block(data: st.DataObject) -> None:
     good = bytearray(build_folder([FolderEntry(n, LEAF, 1) for n in ("a", "b", "c")]).blocks[0].data)
     for _ in range(data.draw(st.integers(0, 4))):
         good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))

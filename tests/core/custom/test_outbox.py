@@ -1,4 +1,4 @@
-"""Custom intents arrive, or their sender hears NO and pushes them again by itself."""
+"""Custom intents arrive, or the receiver refuses them and the sender pushes them again by itself."""
 
 from collections import Counter
 
@@ -33,7 +33,7 @@ def test_a_custom_is_named_by_its_kind_and_payload() -> None:
     assert ob.name_of(msg.Custom(kind="a.b", payload=b"\x00c")) == raw_cid(b"a.b\x00\x00c")
 
 
-def test_an_entry_keeps_the_payload_of_what_is_pushed() -> None:
+def test_the_entry_of_a_pushed_custom_has_its_payload() -> None:
     events, effects = push(Script(), b"hello")
     assert events == [ev.PushedCustom(kind=KIND, size=5, payload=b"hello")]
     assert [effect.body for effect in effects if isinstance(effect, fx.Broadcast)] == [
@@ -55,7 +55,7 @@ def test_all_arrive_once(count: int, size: int, every: float) -> None:
     assert heard(bob) == heard(eve) == Counter(words), "each once"
 
 
-def test_who_says_no_is_told_again_alone_when_it_said() -> None:
+def test_a_peer_that_refused_is_told_again_alone_at_its_retry_after() -> None:
     script = Script()
     script.give(up(HOLDER))
     script.give(up(OTHER))
@@ -79,7 +79,7 @@ def test_who_says_no_is_told_again_alone_when_it_said() -> None:
     assert 8 <= len(first.nonce) <= 16
 
 
-def test_a_no_to_what_was_never_pushed_means_nothing() -> None:
+def test_a_no_to_something_never_pushed_is_ignored() -> None:
     script = Script()
     script.give(up(OTHER))
     assert script.give(fx.MessageCame(OTHER, no(msg.Custom(kind=KIND)))) == ([], [])
@@ -108,7 +108,7 @@ def test_a_full_queue_is_a_no() -> None:
     assert effects == [fx.Broadcast(body=first.body, peers=(OTHER,), gossip=False, nonce=first.nonce)]
 
 
-def test_what_a_peer_that_goes_did_not_take_is_told() -> None:
+def test_customs_that_a_gone_peer_did_not_take_are_reported() -> None:
     script = Script()
     script.give(up(OTHER))
     _, (first,) = push(script, b"one")
@@ -120,7 +120,7 @@ def test_what_a_peer_that_goes_did_not_take_is_told() -> None:
     assert "did not reach" in error.text
 
 
-def test_who_refuses_for_ever_is_given_up() -> None:
+def test_a_peer_that_always_refuses_is_given_up() -> None:
     script = Script()
     script.give(up(OTHER))
     _, (first,) = push(script, b"one")
@@ -136,7 +136,7 @@ def test_who_refuses_for_ever_is_given_up() -> None:
     assert errors
 
 
-def test_above_what_may_wait_the_program_hears_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_program_is_told_when_too_many_customs_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ob, "MAX_WAITING", 5)
     script = Script()
     script.give(up(OTHER))
@@ -148,9 +148,10 @@ def test_above_what_may_wait_the_program_hears_of_it(monkeypatch: pytest.MonkeyP
     assert effects == []
 
 
-def test_a_node_says_no_to_customs_above_what_it_admits() -> None:
-    """In a form that a node of the version before passes over: a `status_no` to a want, of a CID that it never asked
-    for."""
+def test_a_node_refuses_customs_above_its_rate() -> None:
+    """The refusal has a form that older nodes ignore: a `status_no` to a want, for a CID that they never
+    asked for.
+    """
     script = Script()
     script.machine.customs.kinds.add(KIND)
     script.give(up(OTHER))
@@ -168,7 +169,7 @@ def test_a_node_says_no_to_customs_above_what_it_admits() -> None:
     assert answer.retry_after is not None
     assert answer.retry_after >= 1.0
     assert codec.decode_header(codec.encode_frame(answer)[8:]) == answer
-    # The same one, pushed again when it was said, is taken.
+    # The same custom is accepted when it is pushed again at its `retry_after`.
     events, _ = script.give(fx.IntentCame(intent, "direct"), after=answer.retry_after)
     assert any(isinstance(event, ev.CustomReceived) for event in events)
 

@@ -1,4 +1,4 @@
-"""Plans: a little in each turn, each object in its turn, and again where there was no room."""
+"""Planning: a slice in each turn, each object in its turn, and again after a lack of room."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ FULL = "the disk is full: /x cannot be written"
 
 
 class Store:
-    """Has all inner nodes, and answers when it is told to."""
+    """A store that has all inner nodes, and answers when it is told to."""
 
     def __init__(self, blocks: Blocks) -> None:
         self.blocks = blocks
@@ -35,7 +35,7 @@ class Store:
         return turn[0]
 
     def answer(self) -> list[Any]:
-        """The oldest of what it was told to do is done."""
+        """Answer the oldest request."""
         work = self.todo.pop(0)
         if isinstance(work, fx.ReadNode):
             return self.take(self.script.give(fx.NodeRead(work.root, work.cid, self.blocks[work.cid])))
@@ -52,7 +52,7 @@ def large(blocks: Blocks, count: int = 12 * SLICE) -> Cid:
     return folder(blocks, *((f"{number:05}", LEAF, 4) for number in range(count)))
 
 
-def test_a_large_object_is_planned_in_slices_and_holds_up_nobody() -> None:
+def test_a_large_object_is_planned_in_slices_and_delays_no_other() -> None:
     blocks: Blocks = {}
     root, other = large(blocks), folder(blocks, ("note", LEAF, 4))
     store = Store(blocks)
@@ -81,7 +81,7 @@ def test_a_large_object_is_planned_in_slices_and_holds_up_nobody() -> None:
     assert {place.size for place in store.placed if place.root == root} == {4 * 12 * SLICE}
 
 
-def test_what_has_no_room_is_placed_when_there_is() -> None:
+def test_an_object_without_room_is_placed_when_there_is_room() -> None:
     blocks: Blocks = {}
     root = folder(blocks, ("note", LEAF, 4))
     store = Store(blocks)
@@ -121,8 +121,8 @@ def test_what_has_no_room_is_placed_when_there_is() -> None:
     assert not store.script.machine.state.pending
 
 
-def test_an_answer_for_the_place_before_is_not_taken_for_one_of_this() -> None:
-    """Before, an object that was wanted at another place was whole before anything of it was there."""
+def test_an_answer_for_the_old_place_is_not_taken_for_the_new_one() -> None:
+    """An object that was wanted at another place used to be whole before any of it was there."""
     blocks: Blocks = {}
     root = folder(blocks, ("note", LEAF, 4))
     store = Store(blocks)
@@ -154,7 +154,7 @@ def test_a_refused_object_is_removed_also_after_a_restart() -> None:
     assert script.give(fx.Discarded(root, 1, 100)) == ([], []), "once"
 
 
-def test_an_object_of_more_blocks_than_a_bitmap_has_bits_is_not_put_in_order() -> None:
+def test_an_object_with_more_blocks_than_a_bitmap_is_not_ordered() -> None:
     fetch = Fetch(LEAF, path="/x", tree=True, by=None, size=None)
     assert availability.numbered(fetch) == (LEAF,)
     fetch.order = None

@@ -1,4 +1,4 @@
-"""Who is told to send what: late holders, hedges, probes; told as transcripts."""
+"""Which holder is granted which chunks: late holders, hedges, probes; as transcripts."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def test_grants_are_disjoint_and_cover_what_is_missing() -> None:
     assert sets[0] | sets[1] == set(fetching.leaves)
 
 
-def test_at_the_end_what_is_overdue_is_hedged_once_and_the_loser_cancelled() -> None:
+def test_overdue_chunks_at_the_end_are_hedged_once_and_the_loser_is_cancelled() -> None:
     fetching = Fetching(6, HOLDER, OTHER)
     late = fetching.granted.pop(OTHER)
     for cid in fetching.granted.pop(HOLDER):
@@ -56,7 +56,7 @@ def test_at_the_end_what_is_overdue_is_hedged_once_and_the_loser_cancelled() -> 
     assert first not in fetching.granted.get(HOLDER, [])
 
 
-def test_the_late_one_wins_and_the_hedge_is_cancelled() -> None:
+def test_the_hedge_is_cancelled_if_the_late_holder_wins() -> None:
     fetching = Fetching(6, HOLDER, OTHER)
     late = fetching.granted.pop(OTHER)
     for cid in fetching.granted.pop(HOLDER):
@@ -113,7 +113,7 @@ def test_cancel_ends_a_lease_and_its_hedge() -> None:
 def test_a_holder_that_let_a_lease_lapse_is_probed_with_one_chunk() -> None:
     fetching = Fetching(40, HOLDER, OTHER)
     fetching.granted.pop(OTHER)
-    for _ in range(12):  # one goes on sending, the other is silent until its lease lapses
+    for _ in range(12):  # one goes on sending; the other is silent until its lease lapses
         for cid in fetching.granted.pop(HOLDER, []):
             fetching.land(HOLDER, cid, 0.15)
         if OTHER in fetching.granted:
@@ -127,7 +127,7 @@ def test_a_holder_that_let_a_lease_lapse_is_probed_with_one_chunk() -> None:
     assert len(fetching.granted.get(OTHER, [])) > 1, "it sends again, so it is granted as before"
 
 
-def test_denied_and_shutting_down_hold_for_all_that_a_node_has() -> None:
+def test_denied_and_shutting_down_apply_to_all_objects_of_a_node() -> None:
     for reason in ("denied", "shutting_down"):
         fetching = Fetching(12, HOLDER, OTHER)
         lost = fetching.granted.pop(OTHER)
@@ -150,12 +150,14 @@ def told(events: list[Any]) -> list[tuple[PeerId, ...]]:
     return [event.peers for event in events if isinstance(event, ev.PushedWant)]
 
 
-def test_who_was_busy_is_told_again_when_it_said_though_another_sends() -> None:
-    """Seen of three peers at two slow holders: each was served by one for minutes, and never came back to the other."""
+def test_a_busy_holder_is_told_again_at_its_retry_after_although_another_sends() -> None:
+    """Seen with three peers and two slow holders: each peer was served by one holder for minutes, and never
+    returned to the other.
+    """
     fetching = Fetching(400, HOLDER)
     fetching.give(up(OTHER))
     fetching.give(busy(fetching.root, 2.0))
-    # Another that fetches the same is told of this want meanwhile.
+    # Meanwhile another peer that fetches the same object is told of this want.
     fetching.give(up(THIRD))
     events, _ = fetching.give(fx.IntentCame(wanted(THIRD, fetching.root), "direct"))
     assert told(events) == [(THIRD,)]
@@ -172,8 +174,8 @@ def test_who_was_busy_is_told_again_when_it_said_though_another_sends() -> None:
     assert told(fetching.wait(5.0)) == []
 
 
-def test_who_was_busy_is_not_told_twice() -> None:
-    """Where nobody else sends, all are told when it said: it among them."""
+def test_a_busy_holder_is_not_told_twice() -> None:
+    """If no other holder sends, all holders are told at that time, this one included."""
     fetching = Fetching(4, HOLDER)
     fetching.give(up(OTHER))
     fetching.give(fx.PeerDown(HOLDER, "gone"))
@@ -181,7 +183,7 @@ def test_who_was_busy_is_not_told_twice() -> None:
     assert told(fetching.wait(4.0)) == [(OTHER,)]
 
 
-def test_a_no_to_what_is_half_here_sets_the_timer() -> None:
+def test_a_no_to_a_half_fetched_object_sets_the_timer() -> None:
     fetching = Fetching(4, HOLDER)
     fetching.give(up(OTHER))
     fetching.give(fx.PeerDown(HOLDER, "gone"))
@@ -203,10 +205,13 @@ def test_peers_that_come_and_go_are_not_remembered_for_ever() -> None:
 
 
 @pytest.mark.parametrize("extended", [False, True])
-def test_a_restart_waits_for_what_is_live_and_blames_nobody(extended: bool) -> None:
-    """A holder's queue goes with the stream, so what the last life granted never comes: that is no fault."""
+def test_a_restart_waits_for_live_leases_and_blames_no_peer(extended: bool) -> None:
+    """The queue of a holder ends with its stream, so chunks granted before a restart never come.
+
+    That is no fault.
+    """
     fetching = Fetching(100, HOLDER)
-    if extended:  # a lease that runs for longer than a new one would
+    if extended:  # a lease that lasts longer than a new one would
         fetching.wait(LEASE_MIN + 0.1)
     live = fetching.machine.state.leases
     assert live
@@ -238,7 +243,7 @@ def faults(fetching: Fetching) -> list[str]:
 
 
 def test_copies_that_crossed_a_lapse_are_late_and_no_fault() -> None:
-    """A limited holder is slow: its lease lapses, the chunk is granted to it again, and both copies come."""
+    """A rate-limited holder is slow: its lease lapses, the chunk is granted to it again, and both copies come."""
     fetching = Fetching(6, HOLDER, OTHER)
     slow = fetching.granted.pop(HOLDER)[0]
     for cid in fetching.granted.pop(OTHER):
@@ -255,7 +260,7 @@ def test_copies_that_crossed_a_lapse_are_late_and_no_fault() -> None:
 
 
 @pytest.mark.parametrize("cause", ["refused", "denied", "disconnected", "slow"])
-def test_what_was_granted_is_no_fault_however_its_lease_ended(cause: str) -> None:
+def test_a_granted_chunk_is_no_fault_however_its_lease_ended(cause: str) -> None:
     fetching = Fetching(6, HOLDER, OTHER)
     granted = tuple(fetching.granted[HOLDER])
     if cause == "disconnected":
@@ -281,7 +286,7 @@ def test_what_was_granted_is_no_fault_however_its_lease_ended(cause: str) -> Non
 
 
 def other_of_the_same(script: Fetching) -> tuple[Cid, bytes]:
-    """Another object that is made of the same chunks."""
+    """Return another object made of the same chunks."""
     builder = FileBuilder()
     for cid in reversed(script.leaves):
         builder.add_leaf(cid, LEAF)
@@ -290,7 +295,7 @@ def other_of_the_same(script: Fetching) -> tuple[Cid, bytes]:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_what_waits_for_an_object_that_nobody_has_is_granted_for_another(when: str) -> None:
+def test_a_chunk_of_an_object_without_holders_is_granted_for_another_object(when: str) -> None:
     script = Fetching(4, HOLDER)
     other, block = other_of_the_same(script)
     gone = msg.StatusNo(cids=(script.root, *script.leaves), reason="not_held", has_it=False)
@@ -311,10 +316,10 @@ def test_what_waits_for_an_object_that_nobody_has_is_granted_for_another(when: s
     assert set(script.granted.get(OTHER, ())) == set(script.leaves)
 
 
-def test_a_first_holder_is_granted_what_waited_for_another_object() -> None:
+def test_a_first_holder_is_granted_chunks_that_waited_for_another_object() -> None:
     script = Fetching(4, HOLDER)
     other, block = other_of_the_same(script)
-    script.held[other] = len(block)  # of another time
+    script.held[other] = len(block)  # an old grant
     script.give(fx.Commanded(Get(other, "/elsewhere", size=4 * LEAF)))
     script.give(fx.NodeRead(other, other, block))
     script.give(fx.Placed(other, (), tuple(script.leaves)))

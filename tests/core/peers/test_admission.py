@@ -1,4 +1,4 @@
-"""What one peer may cost: floods of every kind against the machine, and what they come to."""
+"""What one peer may cost: every kind of flood against the machine, and its bounded cost."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ from tests.support.script import CHUNK, HOLDER, OTHER, START, Script, up, wanted
 HELD = {raw_cid(b"%d" % number): 1024 for number in range(1024)}
 SECONDS = 30
 A_SECOND = 1000
-"""Pushes: as fast as a reader's pace lets them through, and twice that."""
+"""Pushes a second: as fast as the paced reader lets them through, and twice that."""
 
 
 def bytes_of(script: Script, mark: int) -> int:
@@ -101,7 +101,7 @@ FLOODS: list[Callable[[Script, int], fx.Input]] = [
 def test_thirty_seconds_of_a_flood_cost_less_than_2_mib_of_series(
     flood: Callable[[Script, int], fx.Input],
 ) -> None:
-    """The peer goes on though it is disconnected, as if it came back at once every time."""
+    """The peer goes on although it is disconnected, as if it reconnected at once every time."""
     script = Script(held={CHUNK: 1024, **HELD})
     script.give(up(HOLDER))
     script.give(up(OTHER))
@@ -119,7 +119,7 @@ def test_thirty_seconds_of_a_flood_cost_less_than_2_mib_of_series(
 
 
 @pytest.mark.parametrize("flood", [faults, left_out_before, wants_of_256])
-def test_who_goes_on_and_on_loses_its_link(flood: Callable[[Script, int], fx.Input]) -> None:
+def test_a_peer_that_keeps_flooding_loses_its_link(flood: Callable[[Script, int], fx.Input]) -> None:
     script = Script(held=HELD)
     script.give(up(OTHER))
     for number in range(adm.MAX_UNHEEDED + 100):
@@ -129,7 +129,7 @@ def test_who_goes_on_and_on_loses_its_link(flood: Callable[[Script, int], fx.Inp
     raise AssertionError("it still has its link")
 
 
-def test_a_flood_is_told_once_with_its_count_and_refused_once() -> None:
+def test_a_flood_is_one_entry_with_a_count_and_one_refusal() -> None:
     script = Script(held=HELD)
     script.give(up(OTHER))
     for number in range(400):
@@ -149,8 +149,8 @@ def script_heeded(script: Script) -> int:
     return sum(isinstance(e.event, ev.IntentReceived) for e in script.series)
 
 
-def test_ten_thousand_small_wants_of_an_honest_peer_are_heeded_to_the_last() -> None:
-    """As a requester pushes them: 250 at a time, as others arrive."""
+def test_all_of_ten_thousand_small_wants_of_an_honest_peer_are_admitted() -> None:
+    """A requester pushes 250 wants at a time, as others arrive."""
     script = Script(held=HELD, max_uploads=4)
     script.give(up(OTHER))
     cids = list(HELD)[:256]
@@ -162,8 +162,8 @@ def test_ten_thousand_small_wants_of_an_honest_peer_are_heeded_to_the_last() -> 
     assert not any(isinstance(e.event, ev.PeerFaulted) for e in script.series)
 
 
-def test_a_newcomer_that_wants_too_much_at_once_is_served_and_hears_no_for_each_of_the_rest() -> None:
-    """Before, the grant was left out as well, and nobody heard of it: nothing came for a minute."""
+def test_a_new_peer_that_wants_too_much_is_served_and_refused_for_each_of_the_rest() -> None:
+    """The grant used to be dropped as well, without an answer: nothing came for a minute."""
     script = Script(held=HELD, max_uploads=4)
     script.give(up(OTHER))
     effects: list[object] = []
@@ -183,9 +183,11 @@ def test_a_newcomer_that_wants_too_much_at_once_is_served_and_hears_no_for_each_
     assert [type(e) for e in events] == [ev.IntentReceived, ev.AnsweredLater], "by that it is known"
 
 
-def test_the_last_grants_are_heeded_when_all_the_wants_before_have_emptied_the_purse() -> None:
-    """Others were granted most of what was offered here. Seen among four holders of 10,000 chunks: a grant that was
-    left out stood until its lease lapsed, three seconds."""
+def test_grants_are_admitted_after_wants_have_emptied_the_bucket() -> None:
+    """Other holders were granted most of the offered chunks.
+
+    Seen with four holders of 10,000 chunks: a dropped grant lasted until its lease lapsed, three seconds.
+    """
     script = Script(held=HELD, max_uploads=4)
     script.give(up(OTHER))
     cids = tuple(HELD)[:256]
@@ -201,7 +203,7 @@ def test_the_last_grants_are_heeded_when_all_the_wants_before_have_emptied_the_p
     assert [type(e) for e in effects] == [fx.Serve]
 
 
-def test_a_crowd_of_strangers_does_not_silence_an_honest_newcomer() -> None:
+def test_many_strangers_do_not_crowd_out_an_honest_new_peer() -> None:
     script = Script(held=HELD)
     cids = tuple(HELD)[:256]
     for number in range(2000):
@@ -219,7 +221,7 @@ def test_a_crowd_of_strangers_does_not_silence_an_honest_newcomer() -> None:
     assert [type(e) for e in effects] == [fx.Serve]
 
 
-def test_a_peer_that_works_with_us_is_heeded_while_strangers_flood() -> None:
+def test_a_cooperating_peer_is_admitted_while_strangers_flood() -> None:
     script = Script(held=HELD)
     script.give(up(HOLDER))
     script.give(fx.ChunksWritten(HOLDER, tuple(HELD)[:1], 1024))
@@ -241,7 +243,7 @@ def test_a_replayed_intent_is_not_answered_again() -> None:
     assert script.give(fx.IntentCame(intent, "direct"), after=500.0) == ([], []), "expired long ago"
 
 
-def test_unasked_chunks_end_the_link_soon() -> None:
+def test_unrequested_chunks_end_the_link_soon() -> None:
     script = Script()
     script.give(up(OTHER))
     for number in range(adm.MAX_UNASKED):
@@ -257,7 +259,7 @@ def test_unasked_chunks_end_the_link_soon() -> None:
     assert sum(fault.count for fault in told) == 2 * adm.MAX_UNASKED, "every one is counted"
 
 
-def test_a_return_address_that_is_somebody_elses_is_never_dialled() -> None:
+def test_a_return_address_of_another_peer_is_never_dialled() -> None:
     script = Script(held={CHUNK: 7})
     for number, addr in enumerate((f"/ip4/9.9.9.9/tcp/9/p2p/{HOLDER}", "9.9.9.9:9", "")):
         intent = msg.Intent(
@@ -274,7 +276,7 @@ def test_a_return_address_that_is_somebody_elses_is_never_dialled() -> None:
         )
 
 
-def test_a_return_address_without_the_origins_id_is_the_origins() -> None:
+def test_a_return_address_without_a_peer_id_belongs_to_the_origin() -> None:
     relay = f"/ip4/9.9.9.9/tcp/9/p2p/{HOLDER}/p2p-circuit"
     for addr in ("/ip4/9.9.9.9/tcp/9", relay):
         script = Script(held={CHUNK: 7})
@@ -286,7 +288,7 @@ def test_a_return_address_without_the_origins_id_is_the_origins() -> None:
         assert isinstance(events[-1], ev.AnsweredLater)
 
 
-def test_an_origin_that_did_not_come_when_it_was_dialled_is_dialled_again_for_its_next_want() -> None:
+def test_an_origin_that_could_not_be_dialled_is_dialled_again_for_its_next_want() -> None:
     script = Script(held={CHUNK: 7})
     for number in range(3):
         intent = msg.Intent(
@@ -300,7 +302,7 @@ def test_an_origin_that_did_not_come_when_it_was_dialled_is_dialled_again_for_it
         assert any(isinstance(effect, fx.Dial) for effect in effects)
 
 
-def test_return_addresses_of_a_thousand_names_are_dialled_a_few_at_a_time() -> None:
+def test_return_addresses_of_a_thousand_origins_are_dialled_a_few_at_a_time() -> None:
     script = Script(held={CHUNK: 7})
     dials = 0
     told: list[str] = []
@@ -323,7 +325,7 @@ def test_return_addresses_of_a_thousand_names_are_dialled_a_few_at_a_time() -> N
     assert told[0].endswith("is not dialled: intents name more addresses than are dialled for strangers")
 
 
-def test_only_the_one_who_granted_can_cancel() -> None:
+def test_only_the_peer_that_granted_can_cancel() -> None:
     script = Script(held=HELD, upload_limit=1000)
     cids = tuple(HELD)[:4]
     script.give(up(HOLDER))
@@ -335,10 +337,11 @@ def test_only_the_one_who_granted_can_cancel() -> None:
     assert len(script.machine.responder.uplink.queues[HOLDER]) == queued
 
 
-def test_an_origin_is_not_silenced_by_what_others_forge_in_its_name() -> None:
+def test_forged_intents_do_not_silence_their_alleged_origin() -> None:
     admission = Admission(START)
     for _ in range(10_000):
-        assert admission.hears(OTHER, START)  # asked before each signature is checked; none was true
+        # the machine asks before it checks each signature; none was valid
+        assert admission.hears(OTHER, START)
     for number in range(int(adm.ORIGIN_BURST)):
         assert admission.hears(OTHER, START), number
         admission.signed(OTHER, START)
@@ -346,7 +349,7 @@ def test_an_origin_is_not_silenced_by_what_others_forge_in_its_name() -> None:
     assert admission.hears(OTHER, START + 1)
 
 
-def test_one_neighbours_intents_are_counted() -> None:
+def test_the_intents_of_one_neighbour_are_limited() -> None:
     admission = Admission(START)
     taken = sum(admission.takes_from(OTHER, START + number / 10_000) for number in range(30 * 10_000))
     assert taken <= adm.SENDER_BURST + 30 * adm.SENDER_RATE + 1
@@ -364,7 +367,7 @@ def test_every_table_is_bounded() -> None:
     assert len(admission.due(START + adm.REPORT_SECONDS)) == adm.MAX_REPORTS
 
 
-def test_those_that_are_connected_are_not_forgotten_for_strangers() -> None:
+def test_connected_peers_are_not_evicted_by_strangers() -> None:
     admission = Admission(START)
     admission.up(HOLDER, START)
     admission.earned(OTHER, 1, 1024, START)
@@ -374,7 +377,7 @@ def test_those_that_are_connected_are_not_forgotten_for_strangers() -> None:
     assert admission._purses[OTHER].proven
 
 
-def test_a_queue_takes_what_a_requester_grants() -> None:
+def test_a_queue_has_room_for_the_grants_of_a_requester() -> None:
     assert WINDOW_CHUNKS <= MAX_QUEUED <= 1024
 
 
@@ -385,7 +388,7 @@ def test_dead_addresses_are_not_remembered_for_ever() -> None:
     assert len(script.machine._unreachable) <= 1024
 
 
-def test_wrong_bytes_twice_and_the_next_time_longer() -> None:
+def test_wrong_bytes_twice_ban_a_peer_and_the_next_ban_is_longer() -> None:
     script = Script()
     seconds: list[float] = []
     for number in range(6):

@@ -1,4 +1,4 @@
-"""Which addresses are dialled on whose word, and how often."""
+"""Which addresses a node dials on the word of which peer, and how often."""
 
 import ipaddress
 
@@ -56,12 +56,12 @@ ADDRESSES: list[tuple[str, Reach | None]] = [
 
 
 @pytest.mark.parametrize(("ip", "reach"), ADDRESSES)
-def test_from_how_far_an_address_is_reached(ip: str, reach: Reach | None) -> None:
+def test_the_scope_of_an_address(ip: str, reach: Reach | None) -> None:
     assert reach_of_ip(ip) == reach
 
 
 @given(st.ip_addresses())
-def test_it_never_calls_near_or_nothing_what_is_global_and_never_the_other_way(
+def test_a_global_address_is_never_called_local_or_invalid_nor_the_reverse(
     ip: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> None:
     reach = reach_of_ip(str(ip))
@@ -70,7 +70,7 @@ def test_it_never_calls_near_or_nothing_what_is_global_and_never_the_other_way(
     elif ip.is_multicast or ip.is_unspecified:
         assert reach is None
     elif ip.is_private and reach == Reach.PUBLIC:
-        # Documentation networks are nobody's; tests and examples dial them, and nothing answers.
+        # Documentation networks belong to nobody. Tests and examples dial them, and nothing answers.
         assert str(ip).startswith(("192.0.2.", "198.51.100.", "203.0.113.", "2001:", "3fff:"))
 
 
@@ -79,7 +79,7 @@ def test_each_way_to_write_an_address_is_the_same(ip: ipaddress.IPv6Address) -> 
     assert reach_of_ip(ip.compressed) == reach_of_ip(ip.exploded)
 
 
-def test_of_a_multiaddr() -> None:
+def test_the_scope_of_a_multiaddr() -> None:
     assert reach_of(f"/ip4/8.8.8.8/tcp/1/p2p/{PEER}") == Reach.PUBLIC
     assert reach_of(f"/ip4/127.0.0.1/tcp/1/p2p/{PEER}/p2p-circuit/p2p/{PEER}") == Reach.LOOPBACK
     for odd in (
@@ -89,7 +89,7 @@ def test_of_a_multiaddr() -> None:
         assert reach_of(odd) is None, odd
 
 
-def test_who_may_name_what() -> None:
+def test_which_addresses_a_peer_may_name() -> None:
     def named(teller: Reach) -> list[str]:
         every = ("127.0.0.1", "192.168.1.1", "169.254.1.1", "192.0.2.7", "224.0.0.1", "0.0.0.0")
         return [ip for ip in every if may_name(teller, f"/ip4/{ip}/tcp/4001/p2p/{PEER}")]
@@ -99,7 +99,7 @@ def test_who_may_name_what() -> None:
     assert named(Reach.LOOPBACK) == ["127.0.0.1", "192.168.1.1", "169.254.1.1", "192.0.2.7"]
 
 
-def test_of_many_who_tell_of_an_address_the_nearest_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_nearest_of_many_sources_of_an_address_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dial_policy, "MAX_HEARD", 3)
     hearsay = Hearsay()
     assert hearsay.teller("/a") == (Reach.PUBLIC, "")
@@ -120,7 +120,7 @@ def at(number: int, port: int = 4001) -> str:
     return f"/ip4/192.0.{number // 250}.{number % 250}/tcp/{port}/p2p/{PEER}"
 
 
-def test_what_one_peer_names_has_a_budget() -> None:
+def test_dials_on_the_word_of_one_peer_have_a_budget() -> None:
     budget = DialBudget(0.0)
     tries = [("p", at(number)) for number in range(1200)]
     assert dialled(budget, tries) == 32
@@ -128,12 +128,12 @@ def test_what_one_peer_names_has_a_budget() -> None:
     assert dialled(budget, [("q", at(1300))]) == 1, "another's is its own"
 
 
-def test_all_of_them_together_have_one() -> None:
+def test_dials_on_the_word_of_all_peers_have_a_budget() -> None:
     tries = [(f"peer {number}", at(number)) for number in range(1200)]
     assert dialled(DialBudget(0.0), tries) == 256
 
 
-def test_a_door_is_knocked_at_a_few_times_whoever_names_it() -> None:
+def test_an_endpoint_is_dialled_a_few_times_whoever_names_it() -> None:
     assert dialled(DialBudget(0.0), [(f"peer {number}", at(1)) for number in range(100)]) == 4
     ports = [(f"peer {number}", at(1, 1000 + number)) for number in range(100)]
     assert dialled(DialBudget(0.0), ports) == 16, "a host's ports are not scanned"
@@ -141,7 +141,7 @@ def test_a_door_is_knocked_at_a_few_times_whoever_names_it() -> None:
     assert dialled(DialBudget(0.0), here) == 100, "many nodes of one machine"
 
 
-def test_a_refusal_is_told_once_in_a_while_and_says_why() -> None:
+def test_a_refused_dial_is_reported_at_intervals_with_its_reason() -> None:
     budget = DialBudget(0.0)
     refusals = [budget.spend("p", at(number), 0.0) for number in range(100)]
     told = [one for one in refusals if one is not None and one.news]
@@ -153,7 +153,7 @@ def test_a_refusal_is_told_once_in_a_while_and_says_why() -> None:
     assert sum(one is not None and one.news for one in later) == 1
 
 
-def test_its_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_of_the_dial_policy_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dial_policy, "MAX_BUCKETS", 10)
     budget = DialBudget(0.0)
     for number in range(500):

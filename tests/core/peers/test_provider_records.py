@@ -1,4 +1,4 @@
-"""What is said to be here in the DHT: no longer than it is."""
+"""Provider records in the DHT exist only as long as the object is here."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def gone(path: str, *cids: Cid) -> fx.ChunksGone:
 
 
 def sharing() -> Script:
-    """A file, and a folder."""
+    """Return a node that shares a file and a folder."""
     script = Script(held={CHUNK: 7, MOVED: 50, LEAF: 7})
     script.give(added(CHUNK, "/home/film.mkv"))
     script.give(added(MOVED, "/home/photos"))
@@ -52,7 +52,7 @@ def reborn(script: Script) -> list[Any]:
         ("/elsewhere", None),
     ],
 )
-def test_what_is_changed_or_removed_is_withdrawn(path: str, withdrawn: Cid | None) -> None:
+def test_a_changed_or_removed_object_is_withdrawn(path: str, withdrawn: Cid | None) -> None:
     script = sharing()
     events, effects = script.give(gone(path, LEAF))
     lost = tuple(root for root in (withdrawn,) if root)
@@ -65,7 +65,7 @@ def test_what_is_changed_or_removed_is_withdrawn(path: str, withdrawn: Cid | Non
     assert script.give(gone(path, LEAF))[1] == [], "once"
 
 
-def test_what_comes_back_is_provided_again() -> None:
+def test_an_object_that_comes_back_is_provided_again() -> None:
     script = sharing()
     script.give(gone("/home/film.mkv", CHUNK))
     _, effects = script.give(added(CHUNK, "/home/film.mkv"))
@@ -73,7 +73,7 @@ def test_what_comes_back_is_provided_again() -> None:
     assert reborn(script) == [fx.Provide(roots=(CHUNK, MOVED))]
 
 
-def test_what_stands_elsewhere_now_is_not_lost_with_its_old_place() -> None:
+def test_a_moved_object_is_still_provided() -> None:
     script = sharing()
     script.give(added(CHUNK, "/home/copy.mkv"))
     assert script.give(gone("/home/film.mkv", LEAF))[1] == []
@@ -87,7 +87,7 @@ def test_a_root_whose_block_is_not_here_is_not_provided() -> None:
 
 
 def kept_replica() -> Script:
-    """A replica that is whole."""
+    """Return a node that keeps a whole replica."""
     script = Script(quota=1000)
     script.give(up(OTHER))
     script.give(up(HOLDER))
@@ -112,7 +112,7 @@ def test_a_replica_that_is_released_is_withdrawn_before_it_is_removed() -> None:
     assert not [effect for effect in reborn(script) if isinstance(effect, fx.Provide)]
 
 
-def test_one_that_the_user_has_as_well_is_not() -> None:
+def test_a_replica_that_the_user_has_too_is_not_withdrawn() -> None:
     script = kept_replica()
     script.give(added(CHUNK, "/home/film.mkv"))
     _, effects = script.give(fx.MessageCame(OTHER, msg.Release(cids=(CHUNK,))))
@@ -122,7 +122,7 @@ def test_one_that_the_user_has_as_well_is_not() -> None:
 # ── who is sent here all the same ───────────────────────────────────────────────────────────────
 
 
-def test_who_is_sent_here_by_the_dht_hears_that_it_is_not_held() -> None:
+def test_a_peer_sent_here_by_the_dht_is_answered_not_held() -> None:
     script = sharing()
     script.give(gone("/home/film.mkv", CHUNK))
     del script.held[CHUNK]
@@ -136,7 +136,7 @@ def test_who_is_sent_here_by_the_dht_hears_that_it_is_not_held() -> None:
     assert routed(script, hops=0, number=1, cids=(raw_cid(b"never here"),)) == ([], []), "that is no news"
 
 
-def test_an_asker_without_a_link_is_dialled_to_hear_it() -> None:
+def test_an_asker_without_a_link_is_dialled_for_the_answer() -> None:
     script = sharing()
     script.give(gone("/home/film.mkv", CHUNK))
     del script.held[CHUNK]
@@ -149,8 +149,8 @@ def test_an_asker_without_a_link_is_dialled_to_hear_it() -> None:
     assert any(isinstance(e, fx.Push) and isinstance(e.message, msg.StatusNo) for e in effects)
 
 
-def test_further_addresses_are_charged_only_where_they_are_not_its_own() -> None:
-    """Who can be dialled at three addresses costs the budget no more than who can at one."""
+def test_further_addresses_cost_budget_only_if_they_are_not_its_own() -> None:
+    """A peer with three addresses costs the budget no more than a peer with one."""
     script = sharing()
     addrs = tuple(f"/ip4/127.0.0.1/tcp/{port}/p2p/{OTHER}" for port in (3, 4, 5))
     dials = script.machine.admission._dials
@@ -164,7 +164,7 @@ def test_further_addresses_are_charged_only_where_they_are_not_its_own() -> None
         script.give(fx.PeerDown(peer=OTHER, why="gone"))
 
 
-def test_gossip_is_not_answered_with_it() -> None:
+def test_gossip_is_not_answered_not_held() -> None:
     script = sharing()
     script.give(gone("/home/film.mkv", CHUNK))
     del script.held[CHUNK]

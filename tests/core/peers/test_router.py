@@ -1,4 +1,4 @@
-"""The way of an intent: to whom, by which means; what is passed on; who is remembered."""
+"""Routing of intents: to which peers, by which means, what is forwarded, and which peers are remembered."""
 
 import random
 from typing import Any
@@ -42,7 +42,7 @@ def way(
 # ── ours ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_holders_come_first_then_those_that_answered_then_others() -> None:
+def test_holders_are_asked_first_then_peers_that_answered_then_others() -> None:
     assert way(proven=2, answered=3, others=1).peers == (*MANY[:2], *MANY[10:13], MANY[20])
     assert way(proven=10, answered=10, others=10).peers == (*MANY[:10], *MANY[10:16])
     assert len(way(others=20).peers) == MAX_DIRECT
@@ -51,23 +51,23 @@ def test_holders_come_first_then_those_that_answered_then_others() -> None:
 @pytest.mark.parametrize(
     ("case", "routed", "gossip"),
     [
-        # Whoever said yes in this session is asked alone, at first.
+        # Peers that said yes in this session are asked alone at first.
         ({"proven": 1, "known": LARGE}, False, False),
         ({"proven": 1, "known": 5}, False, False),
         ({"proven": 1}, False, False),
-        # Nobody did: by DHT, and where the swarm is small, by gossip as well.
+        # No peer said yes: route by DHT, and in a small swarm by gossip as well.
         ({"answered": 3, "others": 3, "known": LARGE}, True, False),
         ({"known": LARGE}, True, False),
         ({"known": SMALL_SWARM}, True, True),
-        # It knows of a node that is not told directly; or it does not.
+        # The DHT knows a node that is not told directly, or it does not.
         ({"others": 3, "known": 3}, True, True),
         ({"others": 3, "known": 3, "untold": False}, False, True),
         ({"others": 3, "known": 3, "untold": False, "retry": True}, True, True),
         ({"others": 40, "known": 3, "retry": True, "unanswered": 1}, True, True),
-        # The DHT knows nobody: only gossip is left.
+        # The DHT knows no node: only gossip is left.
         ({"others": 3}, False, True),
         ({}, False, True),
-        # They did not help.
+        # Those peers did not help.
         ({"proven": 1, "known": LARGE, "retry": True, "unanswered": 1}, True, False),
         ({"proven": 1, "known": 5, "retry": True, "unanswered": 1}, True, True),
         # Nothing helped.
@@ -87,15 +87,15 @@ def test_few_roots_are_routed() -> None:
 
 
 def routes(script: Script) -> bool:
-    """Whether a first push is routed."""
+    """Return whether a first push is routed."""
     root = raw_cid(b"%d" % len(script.series))
     _, effects = script.give(fx.Commanded(cmd.Want(root)))
     (sent,) = [effect for effect in effects if isinstance(effect, fx.Broadcast)]
     return bool(sent.routes)
 
 
-def test_a_first_push_is_routed_where_the_dht_knows_one_that_is_not_told() -> None:
-    """Which nodes it knows of counts, not how many."""
+def test_a_first_push_is_routed_if_the_dht_knows_a_node_that_is_not_told() -> None:
+    """It matters which nodes the DHT knows, not how many."""
     script = Script()
     assert not routes(script), "it knows nobody"
     for peer in MANY[:3]:
@@ -112,7 +112,7 @@ def test_a_first_push_is_routed_where_the_dht_knows_one_that_is_not_told() -> No
     assert not routes(script)
 
 
-def test_a_neighbour_beyond_those_that_are_told_is_one_that_is_not() -> None:
+def test_a_neighbour_that_is_not_told_directly_counts_as_not_told() -> None:
     script = Script()
     for peer in MANY[: MAX_DIRECT + 1]:
         script.give(fx.PeerUp(peer=peer, addr=addr(peer)))
@@ -123,7 +123,7 @@ def test_a_neighbour_beyond_those_that_are_told_is_one_that_is_not() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_who_is_no_neighbour_is_counted_whatever_the_order(seed: int) -> None:
+def test_nodes_that_are_no_neighbours_count_in_any_order(seed: int) -> None:
     chance = random.Random(seed)
     script = Script()
     router = script.machine.router
@@ -141,7 +141,7 @@ def test_who_is_no_neighbour_is_counted_whatever_the_order(seed: int) -> None:
         assert router._unlinked == len(router._table - router._up)
 
 
-def test_the_series_and_the_effect_say_which_way() -> None:
+def test_the_series_and_the_effect_name_the_way_of_routing() -> None:
     script = Script()
     script.give(fx.RoutingChanged(came=tuple(MANY[:LARGE])))
     events, effects = script.give(fx.Commanded(cmd.Want(CHUNK)))
@@ -162,14 +162,16 @@ def test_the_series_and_the_effect_say_which_way() -> None:
         (("p", "q"), False, False, "to 2 peers"),
     ],
 )
-def test_in_words(peers: tuple[PeerId, ...], routed: bool, gossip: bool, words: str) -> None:
+def test_the_way_of_routing_in_words(
+    peers: tuple[PeerId, ...], routed: bool, gossip: bool, words: str
+) -> None:
     pushed = ev.PushedWant(
         cids=(CHUNK,), peers=peers, gossip=gossip, retry=True, next_push_at=0.0, routed=routed
     )
     assert describe(pushed).partition(" ")[2] == f"{words}, again"
 
 
-def test_what_is_added_or_whole_is_provided_and_again_after_a_restart() -> None:
+def test_added_and_whole_objects_are_provided_also_after_a_restart() -> None:
     script = Script(held={CHUNK: 7})
     added = fx.Added(
         root=CHUNK, name="f", size=7, chunks=1, path="/f", stored=7, stored_chunks=1, by=None
@@ -185,7 +187,7 @@ def test_what_is_added_or_whole_is_provided_and_again_after_a_restart() -> None:
 # ── others' ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_what_has_hops_left_is_forwarded_once() -> None:
+def test_an_intent_with_hops_left_is_forwarded_once() -> None:
     script = Script()
     events, effects = routed(script, hops=2)
     assert (events, effects) == ([], [fx.Forward(roots=(CHUNK,), intent=SEALED, hops=1)])
@@ -193,7 +195,7 @@ def test_what_has_hops_left_is_forwarded_once() -> None:
     assert routed(script, by=OTHER) == ([], [])
 
 
-def test_what_is_not_forwarded() -> None:
+def test_intents_that_are_not_forwarded() -> None:
     script = Script()
     assert routed(script, hops=0) == ([], [])
     assert not routed(script, number=1, expires=START - router.MAX_SKEW - 1)[1]
@@ -203,7 +205,7 @@ def test_what_is_not_forwarded() -> None:
     assert script.give(fx.RouteCame(HOLDER, have, SEALED, 1)) == ([], [])
 
 
-def test_who_has_it_answers_its_origin_and_forwards_it_as_well() -> None:
+def test_a_holder_answers_the_origin_and_forwards_the_intent() -> None:
     script = Script(held={CHUNK: 7})
     script.give(up(OTHER))
     events, effects = routed(script)
@@ -214,13 +216,13 @@ def test_who_has_it_answers_its_origin_and_forwards_it_as_well() -> None:
     assert effects[1].peer == OTHER
 
 
-def test_who_has_it_not_is_silent() -> None:
+def test_a_node_without_the_object_is_silent() -> None:
     script = Script()
     script.give(up(OTHER))
     assert routed(script, hops=0) == ([], [])
 
 
-def test_nobody_is_made_an_amplifier() -> None:
+def test_a_node_cannot_be_used_as_an_amplifier() -> None:
     script = Script()
     for number in range(200):
         routed(script, number=number)
@@ -234,7 +236,7 @@ def test_nobody_is_made_an_amplifier() -> None:
     assert passed == 5 * router.FORWARD_RATE
 
 
-def test_what_is_remembered_of_others_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_of_other_peers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(router, "MAX_SEEN", 10)
     monkeypatch.setattr(router, "MAX_BUDGETS", 10)
     script = Script()
@@ -257,7 +259,7 @@ def reborn(script: Script) -> tuple[Machine, list[Any], list[Any]]:
     return machine, [entry.event for entry in entries], effects
 
 
-def test_peers_of_an_earlier_life_are_dialled_those_first_that_gave() -> None:
+def test_peers_of_an_earlier_run_are_dialled_the_givers_first() -> None:
     script = Script()
     script.give(up(OTHER))
     for peer in MANY[:20]:
@@ -271,7 +273,7 @@ def test_peers_of_an_earlier_life_are_dialled_those_first_that_gave() -> None:
     assert [dial.addr for dial in dials[1:]] == [addr(peer) for peer in reversed(MANY[13:20])]
 
 
-def test_one_that_is_not_there_is_no_error_unless_somebody_named_it() -> None:
+def test_a_missing_known_peer_is_an_error_only_if_a_person_named_it() -> None:
     script = Script()
     script.give(up(HOLDER))
     machine, _, _ = reborn(script)
@@ -297,7 +299,7 @@ def test_a_node_that_is_alone_tries_again_ever_more_rarely() -> None:
     assert machine.next_deadline() == float("inf"), "it is not alone any more"
 
 
-def test_who_answered_before_is_looked_for_when_nobody_answers_now() -> None:
+def test_peers_that_answered_before_are_looked_up_when_no_peer_answers() -> None:
     script = Script()
     script.give(up(HOLDER))
     script.give(fx.Commanded(cmd.Want(CHUNK)))
@@ -312,7 +314,7 @@ def test_who_answered_before_is_looked_for_when_nobody_answers_now() -> None:
     assert set(dialled) == {fx.Dial(addr=addr(HOLDER))}
 
 
-def test_one_that_was_found_and_is_not_there_is_no_error_unless_somebody_named_it() -> None:
+def test_a_missing_looked_up_peer_is_an_error_only_if_a_person_named_it() -> None:
     script = Script()
     failed = fx.DialFailed(addr=addr(HOLDER), text="it does not answer")
     script.give(fx.PeerFound(addr=addr(HOLDER)))
@@ -322,8 +324,8 @@ def test_one_that_was_found_and_is_not_there_is_no_error_unless_somebody_named_i
     assert script.give(failed)[0] == [ev.ErrorOccurred(text="it does not answer")]
 
 
-def test_what_was_pushed_before_there_was_a_way_is_routed_as_soon_as_there_is_one() -> None:
-    """A node that has just joined knows of nobody yet: its first want does not wait for a minute of silence."""
+def test_a_want_pushed_before_any_route_is_routed_as_soon_as_there_is_one() -> None:
+    """A node that has just joined knows no other node. Its first want does not wait for a minute of silence."""
     script = Script()
     hub, far = MANY[:2]
     root = dag_cid(b"a folder")

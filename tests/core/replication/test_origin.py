@@ -1,4 +1,4 @@
-"""Replicas, as a transcript: who is asked, told and replaced; who keeps what, and why not."""
+"""Replicas, as transcripts: which peers are asked, told and replaced, who keeps what, and why not."""
 
 from typing import Any
 
@@ -99,7 +99,7 @@ def test_a_hold_goes_out_and_exactly_as_many_are_told_as_are_lacking() -> None:
     assert (report["name"], report["whole"], report["keepers"][0]["how"]) == ("film.mkv", 1, "whole")
 
 
-def test_neighbours_that_do_not_do_are_followed_by_the_swarm() -> None:
+def test_the_swarm_is_asked_if_neighbours_do_not_suffice() -> None:
     script = origin(1, HOLDER, OTHER)
     said(script, HOLDER, no("low_space"))
     events, effects = script.give(fx.Tick(), after=NEIGHBOURS_SECONDS)
@@ -111,7 +111,7 @@ def test_neighbours_that_do_not_do_are_followed_by_the_swarm() -> None:
     assert alone.series[-1].event.gossip, "one neighbour is not enough for two"  # type: ignore[union-attr]
 
 
-def test_offers_are_noted_only_as_far_as_they_may_be_needed() -> None:
+def test_only_offers_that_may_be_needed_are_noted() -> None:
     script = origin(1)
     peers = [PeerId(f"12D3KooW{number:044}".replace("0", "z")) for number in range(MAX_SPARES + 9)]
     for peer in peers:
@@ -122,7 +122,7 @@ def test_offers_are_noted_only_as_far_as_they_may_be_needed() -> None:
     assert [type(entry.event) for entry in script.series].count(ev.PushedKeep) == 1
 
 
-def test_a_keeper_that_lets_go_is_replaced_by_who_offered() -> None:
+def test_a_keeper_that_lets_go_is_replaced_by_a_peer_that_offered() -> None:
     script = origin(1, HOLDER, OTHER)
     said(script, HOLDER, msg.CanHold(root=ROOT))
     said(script, OTHER, msg.CanHold(root=ROOT))
@@ -136,7 +136,7 @@ def test_a_keeper_that_lets_go_is_replaced_by_who_offered() -> None:
     assert script.machine.state.holds[ROOT].refused[HOLDER].reason == "low_space"
 
 
-def test_a_no_is_data_and_its_time_is_kept() -> None:
+def test_a_no_is_recorded_and_its_retry_after_respected() -> None:
     script = origin(2, HOLDER, OTHER)
     events, effects = said(script, HOLDER, no("low_space", 120.0))
     assert effects == []
@@ -158,8 +158,8 @@ def test_a_no_is_data_and_its_time_is_kept() -> None:
     assert script.machine.state.peers[OTHER].counts == {"busy": 1}
 
 
-def test_a_short_time_does_not_drive_the_origin() -> None:
-    """Somebody who always says "in no time" is asked ever more rarely."""
+def test_a_short_retry_after_does_not_rush_the_origin() -> None:
+    """A peer that always gives a very short `retry_after` is asked ever more rarely."""
     script = origin(1, HOLDER)
     waits = []
     for _ in range(6):
@@ -171,7 +171,7 @@ def test_a_short_time_does_not_drive_the_origin() -> None:
     assert waits[-1] >= 16 * AGAIN_MIN
 
 
-def test_a_keeper_that_says_no_after_all_is_none() -> None:
+def test_a_keeper_that_refuses_later_is_no_keeper() -> None:
     script = origin(1, HOLDER)
     said(script, HOLDER, msg.CanHold(root=ROOT))
     events, _ = said(script, HOLDER, no("low_space"))
@@ -180,7 +180,7 @@ def test_a_keeper_that_says_no_after_all_is_none() -> None:
     assert script.machine.next_deadline() == START + AGAIN_MIN
 
 
-def test_one_that_never_begins_is_given_up() -> None:
+def test_a_keeper_that_never_begins_is_given_up() -> None:
     script = origin(1, HOLDER)
     said(script, HOLDER, msg.CanHold(root=ROOT))
     assert script.machine.next_deadline() == START + ANSWER_SECONDS
@@ -190,7 +190,7 @@ def test_one_that_never_begins_is_given_up() -> None:
     assert script.machine.state.holds[ROOT].lacking == 1
 
 
-def test_one_that_leaves_has_time_to_come_back() -> None:
+def test_a_keeper_that_leaves_has_time_to_return() -> None:
     script = origin(1, HOLDER)
     said(script, HOLDER, msg.CanHold(root=ROOT))
     said(script, HOLDER, msg.Held(cids=(ROOT,), how="whole"))
@@ -233,7 +233,7 @@ def test_a_restart_goes_on_where_it_was() -> None:
     assert events[-1].gossip, "the neighbours had their turn"
 
 
-def test_released_and_those_that_did_not_hear_it_hear_it_later() -> None:
+def test_keepers_that_missed_a_release_are_told_later() -> None:
     script = origin(2, HOLDER, OTHER)
     for peer in (HOLDER, OTHER):
         said(script, peer, msg.CanHold(root=ROOT))
@@ -250,7 +250,7 @@ def test_released_and_those_that_did_not_hear_it_hear_it_later() -> None:
     assert [(event.cid, event.by) for event in events] == [(ROOT, "me")], "there is nothing to release"
 
 
-def test_fewer_replicas_let_the_last_ones_go() -> None:
+def test_lowering_the_number_of_replicas_releases_the_last_keepers() -> None:
     script = origin(2, HOLDER, OTHER)
     said(script, OTHER, msg.CanHold(root=ROOT))
     said(script, OTHER, msg.Held(cids=(ROOT,), how="whole"))
@@ -273,7 +273,7 @@ def test_a_keep_that_could_not_be_pushed_goes_to_another() -> None:
     assert list(script.machine.state.holds[ROOT].keepers) == [OTHER]
 
 
-def test_what_strangers_say_of_replicas_costs_nothing() -> None:
+def test_messages_of_strangers_about_replicas_cost_nothing() -> None:
     script = Script()
     script.give(up(OTHER))
     for message in (msg.CanHold(root=ROOT), no("busy", 1.0), msg.Held(cids=(ROOT,), how="gone")):
@@ -301,7 +301,7 @@ def test_holds_and_refusals_are_bounded() -> None:
 
 
 def file_of(size: int, seed: int = 0) -> tuple[Cid, bytes, list[Cid]]:
-    """A file of two chunks: its root, the root's block, its leaves."""
+    """Return a file of two chunks: its root, the block of the root, its leaves."""
     builder = FileBuilder(chunk_size=MIB)
     leaves = []
     for start in range(0, size, MIB):
@@ -326,7 +326,7 @@ def keeper(*peers: PeerId, **policy: Any) -> Script:
 
 
 def fetch(script: Script, root: Cid, block: bytes, leaves: list[Cid], *, finish: bool = True) -> None:
-    """All of it comes from HOLDER."""
+    """Fetch all of it from HOLDER."""
     said(script, HOLDER, msg.StatusYesButLater(cids=(root,), eta=0, queue_bytes=0))
     script.held[root] = len(block)
     script.give(fx.ChunkLanded(HOLDER, root, len(block), block))
@@ -350,7 +350,7 @@ def reasons(effects: list[Any]) -> list[tuple[str, float | None]]:
     return [(m.reason, m.retry_after) for m in pushes(effects) if isinstance(m, msg.StatusNo)]
 
 
-def test_a_replica_is_offered_told_fetched_and_said_to_be_whole() -> None:
+def test_a_replica_is_offered_requested_fetched_and_reported_whole() -> None:
     script = keeper(quota=10 * MIB)
     root, block, leaves = file_of(2 * MIB)
     events, effects = script.give(asks(OTHER, root, 2 * MIB))
@@ -398,7 +398,7 @@ def test_every_no_has_its_reason() -> None:
     assert reasons(alone.give(asks(OTHER, root, 2 * MIB))[1]) == [], "unless nobody else may have any"
 
 
-def test_only_a_few_are_fetched_at_a_time() -> None:
+def test_only_a_few_replicas_are_fetched_at_a_time() -> None:
     script = keeper(quota=100 * MIB)
     for number in range(MAX_FETCHING):
         keep(script, OTHER, raw_cid(b"%d" % number), MIB)
@@ -406,7 +406,7 @@ def test_only_a_few_are_fetched_at_a_time() -> None:
     assert len(script.machine.state.kept) == MAX_FETCHING
 
 
-def test_who_heard_of_it_by_gossip_is_silent_unless_waiting_helps() -> None:
+def test_a_peer_reached_by_gossip_refuses_only_if_waiting_helps() -> None:
     script = keeper()
     intent = asks(OTHER, ROOT, MIB).intent
     assert script.give(fx.IntentCame(intent, "gossip")) == ([], [])
@@ -415,7 +415,7 @@ def test_who_heard_of_it_by_gossip_is_silent_unless_waiting_helps() -> None:
     assert [type(event) for event in events] == [ev.OfferedHold]
 
 
-def test_room_is_made_by_what_was_wanted_least_lately() -> None:
+def test_the_least_recently_wanted_replica_makes_room() -> None:
     script = keeper(OTHER, HOLDER, THIRD, quota=8 * MIB)
     first = kept_whole(script, OTHER, 1)
     script.now += 1
@@ -429,7 +429,7 @@ def test_room_is_made_by_what_was_wanted_least_lately() -> None:
     assert reason == "low_space"
     assert wait is not None
     assert wait == PROTECTED_SECONDS - 3, "when the oldest may go"
-    # The oldest is wanted again: it is the youngest now.
+    # The oldest replica is wanted again, so it is the newest now.
     script.now += 1
     intent = wanted(THIRD, first, expires=script.now + 60)
     script.give(fx.IntentCame(intent, "direct"))
@@ -452,7 +452,7 @@ def test_room_is_made_by_what_was_wanted_least_lately() -> None:
     assert (state.dropping, before - state.chunk_bytes) == ({}, 2 * MIB)
 
 
-def test_who_takes_from_it_keeps_it_young() -> None:
+def test_a_download_of_a_replica_counts_as_a_recent_want() -> None:
     script = keeper(quota=8 * MIB)
     root = kept_whole(script, OTHER, 1)
     script.give(fx.IntentCame(wanted(HOLDER, root, expires=script.now + 60), "direct"))
@@ -463,7 +463,7 @@ def test_who_takes_from_it_keeps_it_young() -> None:
     assert script.machine.state.kept[root].last_wanted == script.now
 
 
-def test_a_smaller_quota_lets_go_at_once() -> None:
+def test_a_smaller_quota_drops_replicas_at_once() -> None:
     script = keeper(quota=10 * MIB)
     first, second = kept_whole(script, OTHER, 1), kept_whole(script, OTHER, 2)
     events, effects = script.give(fx.Commanded(cmd.Configure(PolicyChange(quota=3 * MIB))))
@@ -475,7 +475,7 @@ def test_a_smaller_quota_lets_go_at_once() -> None:
     assert not script.machine.state.kept
 
 
-def test_an_object_that_says_it_is_smaller_than_it_is() -> None:
+def test_an_object_larger_than_it_says() -> None:
     script = keeper(quota=10 * MIB)
     root, block, leaves = file_of(8 * MIB)
     keep(script, OTHER, root, MIB)
@@ -495,8 +495,8 @@ def test_an_object_that_says_it_is_smaller_than_it_is() -> None:
     assert pushes(effects, OTHER) == [msg.Held(cids=(root,), how="gone", reason="too_large")]
 
 
-def test_leaves_that_are_larger_than_their_links_say() -> None:
-    """The tree lies as well; each leaf is weighed as it comes."""
+def test_leaves_larger_than_their_links_say() -> None:
+    """The tree lies, too. Each leaf is measured when it comes."""
     script = keeper(quota=6 * MIB)
     builder = FileBuilder(chunk_size=MIB)
     leaves = [raw_cid(b"leaf %d" % number) for number in range(8)]
@@ -518,7 +518,7 @@ def test_leaves_that_are_larger_than_their_links_say() -> None:
     assert not script.machine.state.kept
 
 
-def test_a_keep_that_nobody_was_offered_for() -> None:
+def test_a_keep_without_an_offer_is_refused() -> None:
     script = keeper(quota=20 * MIB)
     root = file_of(2 * MIB)[0]
     alone = msg.Keep(root=root, size=MIB, name="film.mkv")
@@ -553,7 +553,7 @@ def test_offers_are_remembered_within_bounds() -> None:
     assert offers.live(early, ROOT, script.now), "one peer does not push out what others were offered"
 
 
-def test_only_its_origin_can_release_it() -> None:
+def test_only_the_origin_can_release_a_replica() -> None:
     script = keeper(quota=10 * MIB)
     root = kept_whole(script, OTHER, 1)
     assert said(script, HOLDER, msg.Release(cids=(root,))) == ([], [])
@@ -569,7 +569,7 @@ def test_only_its_origin_can_release_it() -> None:
     assert [type(effect) for effect in effects] == [fx.Withdraw, fx.Evict, fx.Push]
 
 
-def test_it_is_said_again_when_a_stream_opens() -> None:
+def test_held_is_repeated_when_a_stream_opens() -> None:
     script = keeper(quota=20 * MIB)
     whole = kept_whole(script, OTHER, 1)
     part = file_of(3 * MIB, 2)[0]
@@ -585,8 +585,8 @@ def test_it_is_said_again_when_a_stream_opens() -> None:
     assert told == {(whole,): "whole", (part,): "begun"}
 
 
-def test_it_is_said_again_now_and_then() -> None:
-    """So that a release, or a `held`, that was lost on the way is made up for."""
+def test_held_is_repeated_at_intervals() -> None:
+    """This makes up for a lost release or a lost `held`."""
     script = keeper(quota=20 * MIB)
     whole = kept_whole(script, OTHER, 1)
     assert START < script.machine.next_deadline() == START + REMIND_SECONDS
@@ -598,7 +598,7 @@ def test_it_is_said_again_now_and_then() -> None:
     assert script.machine.next_deadline() == float("inf")
 
 
-def test_a_restart_goes_on_with_what_was_on_its_way_and_what_was_to_go() -> None:
+def test_a_restart_continues_fetching_and_removing_replicas() -> None:
     script = keeper(quota=20 * MIB)
     gone, part = kept_whole(script, OTHER, 1), file_of(3 * MIB, 2)[0]
     keep(script, OTHER, part, 3 * MIB)
@@ -612,7 +612,7 @@ def test_a_restart_goes_on_with_what_was_on_its_way_and_what_was_to_go() -> None
     assert reasons(keep(script, OTHER, gone, 2 * MIB)[1]) == [("busy", BUSY_SECONDS)], "not before it is gone"
 
 
-def test_what_the_user_wants_becomes_the_users() -> None:
+def test_a_replica_that_the_user_wants_becomes_the_users() -> None:
     script = keeper(quota=10 * MIB)
     root, block, leaves = file_of(2 * MIB, 1)
     keep(script, OTHER, root, 2 * MIB)
@@ -636,7 +636,7 @@ def test_what_the_user_wants_becomes_the_users() -> None:
     assert root in state.objects
 
 
-def test_what_the_user_wants_while_it_comes_becomes_the_users() -> None:
+def test_a_half_fetched_replica_that_the_user_wants_becomes_the_users() -> None:
     script = keeper(quota=10 * MIB)
     root, block, leaves = file_of(2 * MIB, 1)
     keep(script, OTHER, root, 2 * MIB)
@@ -651,7 +651,7 @@ def test_what_the_user_wants_while_it_comes_becomes_the_users() -> None:
     assert pushes(effects, OTHER) == [msg.Held(cids=(root,), how="whole")]
 
 
-def test_who_wants_it_no_more_keeps_it_for_the_others() -> None:
+def test_a_cancelled_want_leaves_the_replica_for_its_origins() -> None:
     script = keeper(quota=10 * MIB)
     root = file_of(2 * MIB, 1)[0]
     keep(script, OTHER, root, 2 * MIB)
@@ -664,7 +664,7 @@ def test_who_wants_it_no_more_keeps_it_for_the_others() -> None:
     assert pushes(effects, OTHER) == [msg.Held(cids=(root,), how="gone", reason="denied")]
 
 
-def test_what_the_user_adds_becomes_the_users() -> None:
+def test_a_replica_that_the_user_adds_becomes_the_users() -> None:
     script = keeper(quota=10 * MIB)
     root = file_of(2 * MIB, 1)[0]
     keep(script, OTHER, root, 2 * MIB)
@@ -680,7 +680,7 @@ def test_what_the_user_adds_becomes_the_users() -> None:
     assert pushes(effects, OTHER) == [msg.Held(cids=(root,), how="gone", reason="not_held")]
 
 
-def test_what_the_user_has_is_kept_without_a_quota() -> None:
+def test_an_object_of_the_user_is_kept_without_a_quota() -> None:
     script = keeper()
     root = file_of(2 * MIB, 1)[0]
     script.give(fx.Added(root, "mine.mkv", 2 * MIB, 3, "/home/me/mine.mkv", 2 * MIB, 3, None))
@@ -700,7 +700,7 @@ def test_a_replica_whose_file_is_changed_is_gone() -> None:
     assert pushes(effects, OTHER) == [msg.Held(cids=(root,), how="gone", reason="not_held")]
 
 
-def test_an_object_that_cannot_be_had_is_let_go() -> None:
+def test_a_replica_that_cannot_be_fetched_is_dropped() -> None:
     script = keeper(quota=10 * MIB)
     garbage = b"\x0a\x05hello"
     root = dag_cid(garbage)
@@ -711,7 +711,7 @@ def test_an_object_that_cannot_be_had_is_let_go() -> None:
     assert pushes(effects, OTHER)[-1] == msg.Held(cids=(root,), how="gone", reason="not_held")
 
 
-def test_the_person_at_a_keeper_can_let_go() -> None:
+def test_the_user_of_a_keeper_can_release_a_replica() -> None:
     script = keeper(quota=10 * MIB)
     root = kept_whole(script, OTHER, 1)
     events, effects = script.give(fx.Commanded(cmd.Release((root,), "me")))

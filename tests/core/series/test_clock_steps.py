@@ -1,4 +1,4 @@
-"""The clock is set, and timers do not care; what is written is told by the new one."""
+"""When the clock is set, timers go on, and new entries have times of the new clock."""
 
 import typing
 from collections.abc import Callable
@@ -33,7 +33,7 @@ STEPS = (HOUR, -HOUR, YEARS, -YEARS)
 
 
 def life(script: Script, step: float) -> list[list[Any]]:
-    """Everything that has a timer, with the clock set in the middle of it: the effects of each turn."""
+    """Run everything that has a timer, with the clock set in the middle. Return the effects of each turn."""
     turns = []
 
     def give(given: fx.Input, after: float = 0.0) -> None:
@@ -62,7 +62,7 @@ def life(script: Script, step: float) -> list[list[Any]]:
 
 
 def rounded(event: ev.Event) -> ev.Event:
-    """The same, its point in time to the millisecond: what is added and taken away again leaves less."""
+    """Round points in time to the millisecond: adding and subtracting a step leaves a small error."""
     name = MOMENTS.get(type(event))
     return msgspec.structs.replace(event, **{name: round(getattr(event, name), 3)}) if name else event
 
@@ -83,7 +83,7 @@ def test_a_node_does_the_same_whatever_its_clock_says(step: float) -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_countdowns_go_on(step: float) -> None:
-    """What a panel counts down: a time of the state less the time of the wall clock."""
+    """A countdown is a time in the state minus the wall clock."""
     script = Script()
     script.give(up(HOLDER))
     script.give(fx.Commanded(cmd.Want(CHUNK)))
@@ -109,8 +109,8 @@ def test_countdowns_go_on(step: float) -> None:
 
 
 @pytest.mark.parametrize("wall", [START + 200, START - HOUR, START - YEARS, START + YEARS])
-def test_the_next_life_begins_whatever_the_clock_says(wall: float) -> None:
-    """The wall clock was set while no node ran: forth counts as time that passed, back as none."""
+def test_the_next_run_starts_with_any_clock(wall: float) -> None:
+    """The wall clock was set while no node ran. Forward counts as time that passed, back as none."""
     script = Script()
     script.give(up(HOLDER))
     script.give(fx.Commanded(cmd.Want(CHUNK)))
@@ -139,7 +139,7 @@ def test_the_next_life_begins_whatever_the_clock_says(wall: float) -> None:
     assert any(isinstance(event, ev.LeaseLapsed | ev.LeaseExtended) for event in events)
 
 
-def test_a_lease_of_the_last_life_ends_though_the_clock_went_back() -> None:
+def test_a_lease_of_the_last_run_ends_although_the_clock_went_back() -> None:
     script = Script()
     script.give(up(HOLDER))
     script.give(fx.Commanded(cmd.Want(CHUNK)))
@@ -153,7 +153,7 @@ def test_a_lease_of_the_last_life_ends_though_the_clock_went_back() -> None:
     assert not script.machine.state.leases
 
 
-def test_a_hair_of_difference_is_no_step() -> None:
+def test_a_tiny_difference_is_no_clock_step() -> None:
     script = Script()
     assert script.give(fx.ClockStepped(seconds=STEP_SECONDS / 2)) == ([], [])
     assert (
@@ -166,7 +166,7 @@ def test_a_hair_of_difference_is_no_step() -> None:
 
 
 @pytest.mark.parametrize("ahead", [*STEPS, MAX_SKEW + 60, -MAX_SKEW - 61])
-def test_what_its_origin_pushes_itself_is_taken_whatever_its_clock_says(ahead: float) -> None:
+def test_an_intent_from_its_origin_is_accepted_with_any_clock(ahead: float) -> None:
     script = Script(held={CHUNK: 7})
     script.give(up(OTHER))
     ways: list[Callable[[msg.Intent], fx.Input]] = [
@@ -190,7 +190,7 @@ def test_what_its_origin_pushes_itself_is_taken_whatever_its_clock_says(ahead: f
         (YEARS, "its clock is 1,460 days ahead of this one"),
     ],
 )
-def test_what_others_forward_is_refused_in_words_that_name_the_clocks(ahead: float, words: str) -> None:
+def test_a_forwarded_intent_is_refused_with_a_message_about_clocks(ahead: float, words: str) -> None:
     script = Script(held={CHUNK: 7})
     script.give(up(OTHER))
     old = wanted(OTHER, CHUNK, expires=START + 60 + ahead)
@@ -199,17 +199,17 @@ def test_what_others_forward_is_refused_in_words_that_name_the_clocks(ahead: flo
     (push,) = effects
     assert words in push.message.text
     assert "clocks of both machines" in push.message.text
-    # Once in a while, not for each.
+    # It is reported at intervals, not for each intent.
     other = wanted(OTHER, CHUNK, nonce=b"nonce-01", expires=START + 60 + ahead)
     assert script.give(fx.RouteCame(HOLDER, other, SEALED, 1)) == ([], [])
-    # And the same intent from its origin is as good as any.
+    # The same intent from its origin itself is accepted.
     events, _ = script.give(fx.IntentCame(old, "direct"))
     assert isinstance(events[0], ev.IntentReceived)
 
 
 @pytest.mark.parametrize("expires", [float("nan"), float("inf"), float("-inf"), -1.0, 1e300])
-def test_what_is_no_time_is_no_intent(expires: float) -> None:
-    """It would be told in words and as JSON, which have no place for it."""
+def test_an_intent_with_an_invalid_time_is_refused(expires: float) -> None:
+    """Such a time could not be shown in words or as JSON."""
     odd = wanted(OTHER, CHUNK, expires=expires)
     with pytest.raises(codec.BadFrameError):
         codec.decode_intent(codec.encode_intent(odd))
@@ -218,15 +218,15 @@ def test_what_is_no_time_is_no_intent(expires: float) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.0, 59.4, -301.0, msg.MAX_TIME, -msg.MAX_TIME])
-def test_any_difference_of_clocks_has_words(seconds: float) -> None:
+def test_any_difference_of_clocks_can_be_described(seconds: float) -> None:
     event = ev.ClockDiffers(peer=OTHER, seconds=seconds, via="routed")
     line = describe(event)
     assert "its clock is" in line
     assert len(line) < 100
 
 
-def test_who_is_refused_for_its_clock_is_dialled_now_and_then_if_it_matters() -> None:
-    """Once it is connected it pushes its want itself."""
+def test_an_origin_refused_for_its_clock_is_dialled_at_intervals_if_useful() -> None:
+    """Once it is connected, it pushes its want itself."""
     addr = f"/ip4/192.0.2.1/tcp/1/p2p/{OTHER}"
     script = Script(held={CHUNK: 7})
 
@@ -246,7 +246,7 @@ def test_who_is_refused_for_its_clock_is_dialled_now_and_then_if_it_matters() ->
 # ── nothing is forgotten ────────────────────────────────────────────────────────────────────────
 
 
-def test_every_event_that_names_a_point_in_time_is_known_to() -> None:
+def test_every_event_with_a_point_in_time_is_known_to_the_clock_step() -> None:
     for kind in EVENT_TYPES:
         fields = {field.name for field in msgspec.structs.fields(kind) if field.type is float}
         points = {name for name in fields if name == "deadline" or name.endswith("_at")}
@@ -257,7 +257,7 @@ def test_every_event_that_names_a_point_in_time_is_known_to() -> None:
 
 
 SPANS = {"retry_after", "eta", "blame", "upload_limit", "per_peer_limit"}
-"""Floats of a state that are no points in time."""
+"""Floats in a state that are no points in time."""
 
 
 def _times(value: Any, name: str = "") -> typing.Iterator[tuple[str, float]]:
@@ -286,6 +286,6 @@ def test_every_time_of_a_state_is_moved() -> None:
     assert all(after[name] == before[name] + 100.0 for name in before.keys() - still)
 
 
-def test_a_series_may_tell_earlier_times_later_on() -> None:
+def test_a_series_may_have_earlier_times_later_on() -> None:
     entries = [Entry(1, 100.0, ev.ErrorOccurred(text="one")), Entry(2, 50.0, ev.ClockStepped(seconds=-50.0))]
     assert derive(entries).at == 50.0

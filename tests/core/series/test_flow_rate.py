@@ -1,4 +1,4 @@
-"""Rates and etas, by what came in each second."""
+"""Rates and etas, from the bytes of each second."""
 
 import pytest
 
@@ -11,14 +11,14 @@ from flux_tui.core.series.flow_rate import eta_of, rate_of
         ({}, 30.5, None),
         ({0: 90.0}, 1.5, None),  # too soon to say
         (dict.fromkeys(range(30), 10.0), 30.5, 10.0),
-        (dict.fromkeys(range(0, 60, 15), 10.0), 60.5, 150.0),  # one each quarter of a minute
+        (dict.fromkeys(range(0, 60, 15), 10.0), 60.5, 150.0),  # one chunk each quarter of a minute
         ({0: 900.0}, 10.5, None),  # a burst, and nothing since
         ({0: 900.0, 40: 10.0}, 50.5, None),  # a burst, and one chunk long after it
-        ({29: 100.0}, 30.5, None),  # it has just begun
+        ({29: 100.0}, 30.5, None),  # the transfer has just begun
         ({0: 90.0, 11: 90.0}, 14.5, None),  # two bursts
     ],
 )
-def test_an_eta_is_told_of_what_flows_evenly(came: dict[int, float], now: float, told: float | None) -> None:
+def test_an_eta_is_given_for_an_even_flow(came: dict[int, float], now: float, told: float | None) -> None:
     assert eta_of(came, 0.0, now, 100.0) == told
 
 

@@ -1,4 +1,4 @@
-"""The fold's laws: any split gives the same, a checkpoint loses nothing, nothing makes it raise."""
+"""The laws of the fold: any split gives the same state, a checkpoint loses nothing, and nothing makes it raise."""
 
 import random
 from typing import Any
@@ -40,7 +40,7 @@ def _strategy(kind: type[Any]) -> st.SearchStrategy[Any]:
                     for name, annotation in kind.__annotations__.items()
                     if annotation is int and name != "size"
                 },
-                # Numbers, as every time and duration is: the codec lets nothing else in.
+                # Every time and duration is a finite number: the codec refuses anything else.
                 **{
                     name: st.floats(0, 1e9)
                     for name, annotation in kind.__annotations__.items()
@@ -90,8 +90,8 @@ def entry(seq: int, event: Event, at: float | None = None) -> Entry:
     return Entry(seq, 1000.0 + seq if at is None else at, event)
 
 
-def test_the_seeds_story() -> None:
-    """Pushed, refused with a reason, arrived: what `derive` says after each."""
+def test_a_want_is_pushed_refused_and_arrives() -> None:
+    """Pushed, refused with a reason, arrived: what `derive` returns after each."""
     want, peer = CIDS[0], PEERS[0]
     state = derive([entry(1, ev.Requested(cid=want))])
     assert list(state.pending) == [want]
@@ -120,8 +120,8 @@ def test_the_seeds_story() -> None:
     assert state.status[peer].counts == {"rate_limited": 1}
 
 
-def test_a_no_without_a_time_leaves_one_with_a_time_standing() -> None:
-    """Seen live: busy for a second with one object, and a moment later "not held" of another."""
+def test_a_no_without_a_time_does_not_replace_one_with_a_time() -> None:
+    """Seen live: a holder was busy for a second with one object, and then said `not_held` for another."""
     want, peer = CIDS[0], PEERS[0]
     busy = ev.StatusNo(peer=peer, cids=(want,), reason="busy", has_it=True, retry_after=2.0)
     lacks = ev.StatusNo(peer=peer, cids=(CIDS[1],), reason="not_held", has_it=False, retry_after=None)
@@ -131,7 +131,7 @@ def test_a_no_without_a_time_leaves_one_with_a_time_standing() -> None:
     assert (state.peers[peer].reason, state.peers[peer].until) == ("not_held", None), "the time is over"
 
 
-def test_the_next_try_is_told_with_the_no_that_it_waits_for() -> None:
+def test_the_next_try_names_the_no_that_it_waits_for() -> None:
     want, (peer, other, _) = CIDS[0], PEERS
     pushed = ev.PushedWant(cids=(want,), peers=(peer,), gossip=False, retry=False, next_push_at=1060)
     busy = ev.StatusNo(peer=peer, cids=(want,), reason="busy", has_it=True, retry_after=9.0)
@@ -155,7 +155,7 @@ def test_the_next_try_is_told_with_the_no_that_it_waits_for() -> None:
     assert (one.at, one.how, one.cause, one.peer) == (1030.0, "push", "lapsed", None)
 
 
-def test_who_said_yes_is_counted_once() -> None:
+def test_a_holder_that_said_yes_is_counted_once() -> None:
     want = CIDS[0]
     heard: list[Event] = [ev.Requested(cid=want)]
     heard += [
@@ -177,7 +177,7 @@ def test_waste_is_counted_by_cause() -> None:
     assert state.peers[PEERS[1]].wasted == 50
 
 
-def test_a_no_in_time_is_no_broken_promise() -> None:
+def test_a_timely_no_is_no_broken_promise() -> None:
     peer = PEERS[0]
     state = derive([entry(1, ev.Granted(peer=peer, root=None, cids=tuple(CIDS[:4]), deadline=2000.0))])
     assert (state.peers[peer].kept, PeerState(PEERS[1]).kept) == (1, None)
@@ -216,7 +216,7 @@ def test_strangers_cannot_fill_a_state() -> None:
     assert known in state.peers, "who took something is remembered longer than who only knocked"
 
 
-def test_a_state_costs_what_is_open_not_what_passed() -> None:
+def test_the_size_of_a_state_depends_on_open_wants_not_on_history() -> None:
     state = State()
     chance = random.Random(1)
     for number in range(1, 5001):

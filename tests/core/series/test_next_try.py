@@ -1,5 +1,7 @@
-"""Whatever the requester waits for is what the panels count down: one rule, held against the machine's own timers
-at every step of random transcripts."""
+"""The panels count down to what the requester really waits for.
+
+One rule is compared with the machine's own timers at every step of random transcripts.
+"""
 
 from typing import Any
 
@@ -43,14 +45,14 @@ HEARD = st.one_of(
 
 
 class Watched(Fetching):
-    """A fetch of which the panels' sums are held against the machine's at each step."""
+    """A fetch whose countdowns in the panels are compared with the machine's timers at each step."""
 
     def __init__(self) -> None:
         super().__init__(6, HOLDER, OTHER)
         self.give(fx.Commanded(cmd.Want(LOOSE)))
 
     def hear(self, what: tuple[Any, ...]) -> None:
-        """One thing that flows in, as hypothesis made it up."""
+        """Feed one message that hypothesis made up."""
         match what:
             case ("yes", peer, about):
                 root = self.root if about == "object" else LOOSE
@@ -85,7 +87,7 @@ class Watched(Fetching):
         return self.machine.requester.holders.get(peer).connected
 
     def waits(self) -> dict[Cid, set[tuple[str, PeerId | None, float]]]:
-        """What the machine itself is going to do for each want, and when: out of its own tables and timers."""
+        """Return what the machine will do for each want, and when, from its own tables and timers."""
         requester = self.machine.requester
         found: dict[Cid, set[tuple[str, PeerId | None, float]]] = {}
         for root, fetch in requester.fetches.items():
@@ -104,7 +106,7 @@ class Watched(Fetching):
         return found
 
     def panels(self) -> dict[Cid, set[tuple[str, PeerId | None, float]]]:
-        """The same, out of the series alone."""
+        """Return the same from the series alone."""
         state = derive(self.series)
         tries = Tries(state, self.now)
         return {
@@ -120,7 +122,7 @@ class Watched(Fetching):
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(HEARD, max_size=25))
-def test_what_the_requester_waits_for_is_what_the_panels_count_down(heard: list[tuple[Any, ...]]) -> None:
+def test_the_panels_count_down_to_what_the_requester_waits_for(heard: list[tuple[Any, ...]]) -> None:
     watched = Watched()
     for what in heard:
         told = watched.panels()
@@ -147,7 +149,7 @@ def _the_next_is_the_soonest(watched: Watched) -> None:
 
 
 def _nobody_is_asked_before_its_time(watched: Watched, before: State, since: float) -> None:
-    """A peer that the panels said is left alone until some time was granted nothing before, unless it spoke."""
+    """A peer with a countdown in the panels was granted nothing before its end, unless it sent a message."""
     left_alone = {
         peer.peer: peer.until for peer in before.peers.values() if peer.until and peer.until > since
     }
@@ -163,7 +165,7 @@ def _nobody_is_asked_before_its_time(watched: Watched, before: State, since: flo
 
 @pytest.fixture
 def limited() -> Fetching:
-    """A holder was granted a few chunks and says that it will send one, and the others in 17 s."""
+    """A holder was granted a few chunks. It says that it will send one, and the others in 17 s."""
     fetching = Fetching(6, HOLDER)
     granted = fetching.granted[HOLDER]
     no = msg.StatusNo(cids=tuple(granted[1:]), reason="rate_limited", has_it=True, retry_after=17.0)
@@ -171,7 +173,7 @@ def limited() -> Fetching:
     return fetching
 
 
-def test_a_chunk_that_comes_in_between_does_not_end_the_countdown(limited: Fetching) -> None:
+def test_a_chunk_that_arrives_does_not_end_the_countdown(limited: Fetching) -> None:
     said = limited.now
     limited.land(HOLDER, limited.granted[HOLDER][0], after=1.0)
     limited.granted.clear()
@@ -207,14 +209,14 @@ def test_a_lapse_is_counted_down_too() -> None:
     assert (peer.until, peer.reason) == (fetching.now + SNUB, None)
 
 
-def test_what_is_under_way_when_it_was_to_be_pushed_is_put_off_in_the_series() -> None:
+def test_a_push_due_while_chunks_are_under_way_is_postponed_in_the_series() -> None:
     fetching = Fetching(6, HOLDER)
     due = fetching.machine.state.pending[fetching.root].next_push_at
     assert due is not None
     while fetching.now < due:
         for cid in fetching.granted.pop(HOLDER, [])[:1]:
             fetching.give(fx.ChunkSkipped(OTHER, cid, 1))
-        # It is kept busy by a lease that is extended and granted again.
+        # A lease that is extended and granted again keeps it busy.
         fetching.wait(5.0)
     pending = fetching.machine.state.pending[fetching.root]
     assert pending.next_push_at is not None
@@ -222,7 +224,7 @@ def test_what_is_under_way_when_it_was_to_be_pushed_is_put_off_in_the_series() -
     assert pending.next_push_at == fetching.machine.requester.fetches[fetching.root].next_push_at
 
 
-def test_a_part_of_something_else_is_no_leave_to_ask() -> None:
+def test_a_partial_yes_does_not_end_the_wait() -> None:
     peer = PeerState(peer=HOLDER)
     state = State(peers={HOLDER: peer})
     apply(state, Entry(1, 10.0, ev.StatusNo(
@@ -234,7 +236,7 @@ def test_a_part_of_something_else_is_no_leave_to_ask() -> None:
     assert peer.until is None, "it says yes to all of it"
 
 
-def test_what_cannot_be_written_is_tried_again_when_the_countdown_ends() -> None:
+def test_a_failed_write_is_tried_again_when_the_countdown_ends() -> None:
     fetching = Fetching(6, HOLDER)
     fetching.machine.ledger.random = lambda: 0.9
     fetching.give(fx.LandFailed(HOLDER, fetching.granted[HOLDER][0], LEAF, "the disk is full"))

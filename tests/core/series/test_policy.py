@@ -1,4 +1,4 @@
-"""Limits: how fast, how fair, and what is said to who would have to wait."""
+"""Upload limits: rate, fairness, and the answer to a peer that would have to wait."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,7 +29,7 @@ def grant(script: Script, peer: PeerId, *cids: Cid) -> tuple[list[ev.Event], lis
     st.integers(1, 10**9),
     st.lists(st.tuples(st.integers(1, 4 * MIB), st.floats(0, 0.01)), min_size=1, max_size=50),
 )
-def test_no_more_leaves_than_the_rate_and_one_burst(rate: int, spent: list[tuple[int, float]]) -> None:
+def test_uploads_stay_within_the_rate_and_one_burst(rate: int, spent: list[tuple[int, float]]) -> None:
     bucket, now, total = rate_limit(rate, 0.0), 0.0, 0
     for amount, late in spent:
         now += bucket.wait(now) + late
@@ -48,7 +48,7 @@ def test_no_rate_is_no_limit() -> None:
 
 
 def drained(uplink: Uplink, now: float, until: float) -> list[tuple[float, PeerId, Cid]]:
-    """All that leaves in this time, written at once."""
+    """Return all that leaves in this time, if writing takes no time."""
     left = []
     while now <= until:
         for peer, cids in uplink.due(now).items():
@@ -79,7 +79,7 @@ def test_a_limit_is_kept_and_shared_evenly() -> None:
     assert 1.7 <= left[-1][0] <= 2.0, "nine MiB at four a second, less the burst and the last chunk"
 
 
-def test_what_would_wait_too_long_is_refused_but_never_the_first() -> None:
+def test_chunks_that_would_wait_too_long_are_refused_but_never_the_first() -> None:
     uplink = Uplink(Policy(per_peer_limit=MIB), 0.0)
     taken, refused = uplink.add(PEERS[0], HELD, 0.0)
     assert 2 <= len(taken) <= 4
@@ -90,7 +90,7 @@ def test_what_would_wait_too_long_is_refused_but_never_the_first() -> None:
     assert slow.add(PEERS[0], {CHUNKS[0]: MIB}, 0.0) == ([CHUNKS[0]], [])
 
 
-def test_a_queue_remembers_its_debt_when_it_is_empty() -> None:
+def test_an_empty_queue_keeps_its_debt() -> None:
     uplink = Uplink(Policy(per_peer_limit=MIB), 0.0)
     uplink.add(PEERS[0], {CHUNKS[0]: MIB}, 0.0)
     uplink.due(0.0)
@@ -101,7 +101,7 @@ def test_a_queue_remembers_its_debt_when_it_is_empty() -> None:
     assert 0.7 <= uplink.next_deadline(0.1) <= 1.0
 
 
-def test_chunks_a_second_are_a_limit_of_their_own() -> None:
+def test_chunks_a_second_have_their_own_limit() -> None:
     uplink = Uplink(Policy(upload_chunks=10), 0.0)
     uplink.add(PEERS[0], dict.fromkeys(CHUNKS[:20], 1), 0.0)
     left = drained(uplink, 0.0, 5.0)
@@ -117,7 +117,7 @@ def test_a_queue_is_bounded() -> None:
 
 
 @given(st.data())
-def test_the_counts_add_up_whatever_happens(data: st.DataObject) -> None:
+def test_the_counts_of_a_queue_always_add_up(data: st.DataObject) -> None:
     limits = data.draw(st.sampled_from([Policy(), Policy(upload_limit=MIB), Policy(per_peer_limit=MIB // 2)]))
     uplink, now = Uplink(limits, 0.0), 0.0
     for _ in range(data.draw(st.integers(1, 30))):
@@ -146,7 +146,7 @@ def test_the_counts_add_up_whatever_happens(data: st.DataObject) -> None:
 # ── what is said ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_rate_limited_says_when_to_come_back_and_what_was_taken_is_sent() -> None:
+def test_rate_limited_names_a_time_and_accepted_chunks_are_sent() -> None:
     script = Script(HELD, upload_limit=MIB)
     script.give(up(OTHER))
     events, effects = grant(script, OTHER, *CHUNKS[:16])
@@ -166,7 +166,7 @@ def test_rate_limited_says_when_to_come_back_and_what_was_taken_is_sent() -> Non
     assert tuple(served) == taken.cids
 
 
-def test_who_asks_while_the_limit_is_used_up_hears_it_with_the_first_answer() -> None:
+def test_a_want_while_the_limit_is_used_up_is_answered_rate_limited_at_once() -> None:
     script = Script(HELD, upload_limit=MIB)
     script.give(up(OTHER))
     script.give(up(HOLDER))
@@ -178,7 +178,7 @@ def test_who_asks_while_the_limit_is_used_up_hears_it_with_the_first_answer() ->
     assert script.machine.state.peers[HOLDER].said == {"rate_limited": 1}
 
 
-def test_denied_to_who_is_named_and_to_who_is_not() -> None:
+def test_denied_and_not_allowed_peers_are_refused() -> None:
     for limits in ({"deny": (OTHER,)}, {"allow": (HOLDER,)}):
         script = Script(HELD, **limits)
         script.give(up(OTHER))
@@ -194,7 +194,7 @@ def test_denied_to_who_is_named_and_to_who_is_not() -> None:
         assert isinstance(events[-1], ev.AnsweredLater)
 
 
-def test_a_denial_while_it_runs_takes_back_what_was_promised() -> None:
+def test_denying_a_peer_at_run_time_withdraws_its_offers() -> None:
     script = Script(HELD, upload_limit=MIB)
     script.give(up(OTHER))
     grant(script, OTHER, *CHUNKS[:2])
@@ -208,7 +208,7 @@ def test_a_denial_while_it_runs_takes_back_what_was_promised() -> None:
     assert script.machine.state.policy == events[0].policy
 
 
-def test_a_limit_that_is_lifted_lets_all_go() -> None:
+def test_lifting_a_limit_sends_everything() -> None:
     script = Script(HELD, upload_limit=1)
     script.give(up(OTHER))
     grant(script, OTHER, CHUNKS[0])
@@ -221,7 +221,7 @@ def test_a_limit_that_is_lifted_lets_all_go() -> None:
     assert CHUNKS[2] in served
 
 
-def test_a_node_that_goes_away_says_so_to_all_who_count_on_it() -> None:
+def test_a_stopping_node_tells_all_peers_that_rely_on_it() -> None:
     script = Script(HELD, upload_limit=MIB)
     script.give(up(OTHER))
     script.give(up(HOLDER))
@@ -237,7 +237,7 @@ def test_a_node_that_goes_away_says_so_to_all_who_count_on_it() -> None:
     assert script.machine.handle(fx.IntentCame(wanted(OTHER, CHUNKS[7]), "direct"), script.now) == ([], [])
 
 
-def test_the_policy_stands_in_the_series_when_it_differs() -> None:
+def test_a_changed_policy_is_written_to_the_series() -> None:
     script = Script(HELD, upload_limit=5)
     assert script.machine.state.policy == Policy(upload_limit=5)
     assert script.machine.ledger.me == ME

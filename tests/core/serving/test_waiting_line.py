@@ -1,4 +1,7 @@
-"""Who was told to come back and does is served; nobody keeps a place while others wait for it; nothing stands idle."""
+"""The waiting line: a peer that returns when it was told to is served.
+
+No peer keeps a place that others wait for, and the uplink is never idle while peers wait.
+"""
 
 from collections import Counter, deque
 from itertools import islice
@@ -20,7 +23,7 @@ CHUNKS = [raw_cid(b"chunk %d" % number) for number in range(400)]
 # ── by itself ───────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_peer_is_due_about_when_it_was_told_to_come() -> None:
+def test_a_peer_is_due_at_about_its_retry_after() -> None:
     line = Line()
     assert not line.is_due(ADA, 0.0)
     line.told(ADA, 3.0, 10.0)
@@ -31,7 +34,7 @@ def test_a_peer_is_due_about_when_it_was_told_to_come() -> None:
     assert not line.is_due(ADA, 13.0), "once for each time that it was told"
 
 
-def test_a_turn_is_over_only_while_somebody_waits() -> None:
+def test_a_turn_ends_only_while_another_peer_waits() -> None:
     line = Line()
     now = 0.0
     while now <= 2 * TURN_SECONDS:
@@ -54,7 +57,7 @@ def test_a_turn_is_over_only_while_somebody_waits() -> None:
     assert line.turn_over(ADA, now + 1.0) is None
 
 
-def test_who_does_not_come_is_not_waited_for() -> None:
+def test_a_peer_that_does_not_return_loses_its_turn() -> None:
     line = Line()
     for second in range(8):
         line.served(ADA, float(second))
@@ -64,7 +67,7 @@ def test_who_does_not_come_is_not_waited_for() -> None:
     assert line.turn_over(ADA, 7.5 + LATE_SECONDS + 0.1) is None
 
 
-def test_strangers_by_the_thousand_cost_a_bounded_line() -> None:
+def test_thousands_of_strangers_make_a_bounded_waiting_line() -> None:
     line = Line()
     for number in range(5 * MAX_IN_LINE):
         line.told(PeerId(f"12D3KooW{number:044}"), 1.0, 0.0)
@@ -79,9 +82,11 @@ def test_strangers_by_the_thousand_cost_a_bounded_line() -> None:
 def compete(
     machine: Machine, seconds: int, chunk_seconds: float, *, wanting: bool
 ) -> tuple[Counter[PeerId], Counter[PeerId]]:
-    """Three peers want all of it, as nodes do: two chunks under grant, the next when they came, and back when a NO
-    says so; with `wanting`, by a want that has to be answered yes first. Ada is always the first to ask. Returns the
-    chunks that each had, and the NOs that it heard.
+    """Three peers want all chunks, as nodes do.
+
+    Each has two chunks under grant, asks for the next when they came, and returns at the `retry_after` of a
+    NO. With `wanting`, each first needs a yes to its want. Ada always asks first. Returns the chunks of each
+    peer, and its NOs.
     """
     offered = dict.fromkeys(PEERS, not wanting)
     had, heard = Counter[PeerId](), Counter[PeerId]()
@@ -132,8 +137,8 @@ def compete(
     ("policy", "rate"),
     [({"upload_limit": MIB}, 1.0), ({"max_uploads": 1}, 2.0), ({"max_uploads": 1, "upload_limit": MIB}, 1.0)],
 )
-def test_all_who_come_back_are_served_alike(policy: dict[str, int], rate: float, wanting: bool) -> None:
-    """Before, the one that was always a moment quicker had everything."""
+def test_all_peers_that_return_are_served_equally(policy: dict[str, int], rate: float, wanting: bool) -> None:
+    """The peer that was always a moment faster used to get everything."""
     script = Script(held=dict.fromkeys(CHUNKS, MIB), **policy)
     seconds = 90
     had, heard = compete(script.machine, seconds, 1 / rate, wanting=wanting)

@@ -1,4 +1,4 @@
-"""What programs read (`--json`) and what people read: the contract's fields, sizes, times, one line an entry."""
+"""The JSON for programs (`--json`) and the text for people: fields, sizes, times, one line an entry."""
 
 import json
 import time
@@ -46,7 +46,7 @@ def _in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def folded(*events: Event) -> State:
-    """A second lies between two entries."""
+    """Fold events, a second apart."""
     return derive([Entry(seq, AT + seq, event) for seq, event in enumerate(events, 1)])
 
 
@@ -70,7 +70,7 @@ STORY: tuple[Event, ...] = (
 
 
 def test_the_contract_of_a_state() -> None:
-    """What `flux-tui state --json` promises: these names stay; more may come."""
+    """What `flux-tui state --json` promises: these names stay, and more may be added."""
     report = state_report(folded(*STORY))
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert (report["seq"], report["at"], report["peer_id"]) == (12, AT + 12, ME)
@@ -120,7 +120,7 @@ def test_the_contract_of_a_state() -> None:
     assert report["max_pending"] == 9
 
 
-def test_what_else_a_state_tells() -> None:
+def test_further_fields_of_a_state() -> None:
     report = state_report(folded(*STORY))
     assert report["addrs"] == [f"/ip4/192.0.2.1/tcp/1/p2p/{ME}"]
     assert (report["running"], report["version"]) == (True, "1.2.3")
@@ -137,7 +137,7 @@ def test_what_else_a_state_tells() -> None:
     assert film["progress"] == pytest.approx(1 / 3, abs=1e-6)
 
 
-def test_a_state_of_nothing_has_the_same_fields() -> None:
+def test_an_empty_state_has_the_same_fields() -> None:
     empty, full = state_report(State()), state_report(folded(*STORY))
     assert empty.keys() == full.keys()
     assert (empty["seq"], empty["peer_id"], empty["objects"], empty["pending"]) == (0, None, [], [])
@@ -147,7 +147,7 @@ def test_a_state_of_nothing_has_the_same_fields() -> None:
 
 
 @pytest.mark.parametrize("kind", KNOWN)
-def test_any_event_leaves_a_state_that_json_can_tell(kind: type[Any]) -> None:
+def test_the_state_after_any_event_can_be_written_as_json(kind: type[Any]) -> None:
     state = folded(*STORY, sample(kind))
     assert state_report(state)["seq"] == 13
     assert state_report(state).keys() == state_report(State()).keys()
@@ -158,7 +158,7 @@ def test_any_event_leaves_a_state_that_json_can_tell(kind: type[Any]) -> None:
 
 
 @pytest.mark.parametrize("kind", KNOWN)
-def test_an_entry_is_told_with_all_its_fields(kind: type[Any]) -> None:
+def test_the_json_of_an_entry_has_all_its_fields(kind: type[Any]) -> None:
     event = sample(kind)
     report = entry_report(Entry(7, AT, event))
     own = {field.name for field in msgspec.structs.fields(kind)}
@@ -175,8 +175,8 @@ def test_an_entry_is_told_with_all_its_fields(kind: type[Any]) -> None:
     "body",
     [msgspec.msgpack.encode(["teleported", 1]), b"\xc1", b"\x93\xacnode_stopped\xa1x" + b"\x91" * 9999],
 )
-def test_an_entry_that_cannot_be_read_is_told_as_such(body: bytes) -> None:
-    """Of a newer version, or damaged, or nested deeper than anything is."""
+def test_the_json_of_an_unreadable_entry_says_so(body: bytes) -> None:
+    """The entry may be from a newer version, damaged, or nested too deeply."""
     event = ev.decode_event(body)
     assert isinstance(event, Unknown)
     report = entry_report(Entry(7, AT, event))
@@ -278,7 +278,7 @@ def test_an_entry_of_any_kind_is_one_line(kind: type[Any]) -> None:
     assert len(line) < 160
 
 
-def test_the_columns_stand_below_each_other() -> None:
+def test_the_columns_of_entries_are_aligned() -> None:
     lines = [entry_line(Entry(10**n, AT, sample(kind))) for n, kind in enumerate(KNOWN[:8])]
     assert {line.index("22:13:20.250") for line in lines} == {10}
     assert {line.index(kind_of(sample(kind))) for line, kind in zip(lines, KNOWN, strict=False)} == {24}
@@ -318,8 +318,8 @@ def test_the_words_of_entries(event: Event, words: str) -> None:
 STEERING = "a\x1b[31mred\x07\nnext\r\x9b2J\u202etxt\u2028\ud800é日👩‍👩‍👧"
 
 
-def test_what_others_wrote_does_not_steer_a_terminal() -> None:
-    """Names and words come from peers: no colours, no new lines, no turning of what stands around them."""
+def test_text_of_others_does_not_control_a_terminal() -> None:
+    """Names and words come from peers. They may not bring colours, line breaks or text direction marks."""
     shown = r"a\x1b[31mred\x07\nnext\r\x9b2J\u202etxt\u2028\ud800é日👩\u200d👩\u200d👧"
     assert plain(STEERING) == shown
     names = StateNames(folded(ev.Requested(cid=ROOT, name=STEERING)))

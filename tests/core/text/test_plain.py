@@ -1,4 +1,4 @@
-"""Text from elsewhere, as it may be shown."""
+"""Text of others, made safe to show."""
 
 import unicodedata
 
@@ -47,16 +47,16 @@ KEPT = [
 
 
 @pytest.mark.parametrize(("text", "shown"), [*STEERS.items(), *HIDES.items()])
-def test_what_steers_or_hides_is_written_out(text: str, shown: str) -> None:
+def test_control_and_invisible_characters_are_escaped(text: str, shown: str) -> None:
     assert plain(text) == shown
 
 
 @pytest.mark.parametrize("text", KEPT)
-def test_what_can_be_seen_stays(text: str) -> None:
+def test_visible_characters_stay(text: str) -> None:
     assert plain(text) == text
 
 
-def test_marks_do_not_pile_up() -> None:
+def test_combining_marks_are_limited() -> None:
     piled = plain("z" + "\u0301" * 50)
     assert piled.count("\u0301") == MARKS
     assert piled.endswith(r"\u0301")
@@ -75,7 +75,7 @@ def test_lines_stay_lines() -> None:
 
 
 @given(st.text())
-def test_plain_text_is_one_line_of_characters_that_can_be_seen(text: str) -> None:
+def test_plain_text_is_one_line_of_visible_characters(text: str) -> None:
     shown = plain(text)
     assert len(shown.splitlines()) <= 1
     assert {unicodedata.category(one) for one in shown} <= _SEEN, ascii(shown)

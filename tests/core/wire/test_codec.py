@@ -1,4 +1,4 @@
-"""Frames and intents: limits first, and never another exception than BadFrameError."""
+"""Frames and intents: limits are checked first, and BadFrameError is the only exception."""
 
 import contextlib
 import tracemalloc
@@ -19,7 +19,7 @@ def intent(body: Want | Have) -> Intent:
     return Intent(origin=PEER, nonce=bytes(12), expires=1.5, body=body, addrs=("/ip4/127.0.0.1/tcp/1",))  # type: ignore[arg-type]
 
 
-def test_an_intent_is_the_same_after_its_journey() -> None:
+def test_an_intent_survives_encoding_and_decoding() -> None:
     for body in (Want(cids=(CID,)), Have(root=CID, size=3, name="x")):
         signed = codec.encode_intent(intent(body))
         assert codec.decode_intent(signed) == intent(body)
@@ -42,14 +42,14 @@ def test_lengths_are_checked_before_anything_is_read(prefix: bytes, why: str) ->
 
 
 @given(st.binary(max_size=300))
-def test_garbage_is_garbage(data: bytes) -> None:
+def test_random_bytes_are_refused(data: bytes) -> None:
     for decode in (codec.decode_header, codec.decode_intent, codec.decode_sealed):
         with pytest.raises((BadFrameError, UnknownKindError)):
             decode(data)
 
 
 @given(st.data())
-def test_a_changed_frame_is_a_message_or_garbage(data: st.DataObject) -> None:
+def test_a_changed_frame_is_a_message_or_a_bad_frame(data: st.DataObject) -> None:
     frame = bytearray(
         codec.encode_frame(StatusNo(cids=(CID,), reason="busy", has_it=True, retry_after=2.5))[8:]
     )
@@ -60,7 +60,7 @@ def test_a_changed_frame_is_a_message_or_garbage(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, 40, 3))
-def test_a_frame_that_is_cut_off_or_goes_on_is_garbage(cut: int) -> None:
+def test_a_truncated_or_overlong_frame_is_refused(cut: int) -> None:
     header = codec.encode_frame(Grant(cids=(CID,), ttl=3))[8:]
     for wrong in (header[:-cut], header + bytes(cut)):
         with pytest.raises(BadFrameError):
@@ -96,7 +96,7 @@ def test_too_many_cids_are_refused() -> None:
         17,
     ],
 )
-def test_what_is_not_in_the_protocol(fields: object) -> None:
+def test_messages_that_are_not_in_the_protocol(fields: object) -> None:
     with pytest.raises(BadFrameError):
         codec.decode_header(msgpack.packb(fields))
 
@@ -112,13 +112,13 @@ def test_what_is_not_in_the_protocol(fields: object) -> None:
         (["held", [CID], "moved"], "held moved"),
     ],
 )
-def test_what_only_a_later_version_knows_is_no_garbage(fields: object, kind: str) -> None:
+def test_a_message_of_a_later_version_is_not_refused(fields: object, kind: str) -> None:
     with pytest.raises(UnknownKindError) as caught:
         codec.decode_header(msgpack.packb(fields))
     assert caught.value.kind == kind
 
 
-def test_nor_is_an_intent_with_a_body_of_a_later_version() -> None:
+def test_an_intent_of_a_later_version_is_not_refused() -> None:
     def signed(body: object) -> bytes:
         data: bytes = msgpack.packb(
             ["12D3KooWJWoaqZhDaoEFshF7Rh1bpY9ohihFhzcW6d69Lr2NASuq", bytes(8), 1.0, body]
@@ -152,7 +152,7 @@ def test_an_array_that_claims_four_billion_elements_costs_nothing() -> None:
     assert peak < 1 << 20
 
 
-def test_what_we_may_not_send_is_our_own_fault() -> None:
+def test_encoding_an_invalid_message_is_a_bug_of_ours() -> None:
     with pytest.raises(ValueError, match="over the limit"):
         codec.encode_frame(Grant(cids=(CID,), ttl=1), codec.MAX_PAYLOAD + 1)
     assert Cid(CID) in codec.encode_frame(Grant(cids=(CID,), ttl=1)).decode(errors="replace")

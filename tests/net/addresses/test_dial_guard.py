@@ -1,4 +1,4 @@
-"""The guard at libp2p's two doors: what its peerstore keeps, and what the dialler dials."""
+"""The guard at two places of libp2p: which addresses its peerstore keeps, and which the dialler dials."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ ALL = [LOCAL, PRIVATE, PUBLIC]
 
 
 class Connection:
-    """One to each of the above."""
+    """A connection to each of the peers above."""
 
     def __init__(self, peer: ID) -> None:
         self.peer = peer
@@ -58,7 +58,7 @@ refused: list[str] = []
     [(FAR, [PUBLIC]), (NEAR, [PRIVATE, PUBLIC]), (HERE, ALL), (RELAYED, [PUBLIC]), (OTHER, [PUBLIC])],
     ids=["far", "near", "here", "relayed", "unknown"],
 )
-async def test_a_peer_names_what_is_as_near_as_itself(
+async def test_a_peer_may_name_addresses_as_near_as_itself(
     guard: DialGuard, teller: ID, kept: list[Multiaddr]
 ) -> None:
     with told_by(teller):
@@ -66,12 +66,12 @@ async def test_a_peer_names_what_is_as_near_as_itself(
     assert not refused, "honest peers name all that they have"
 
 
-async def test_where_nobody_else_tells_a_peer_speaks_of_itself(guard: DialGuard) -> None:
+async def test_without_another_source_a_peer_names_its_own_addresses(guard: DialGuard) -> None:
     assert guard.admits(NEAR, ALL) == [PRIVATE, PUBLIC]
     assert guard.admits(FAR, ALL[:1]) == []
 
 
-async def test_a_person_names_what_it_likes_and_pays_nothing(guard: DialGuard) -> None:
+async def test_a_person_may_name_any_address_at_no_cost(guard: DialGuard) -> None:
     with by_person():
         assert guard.admits(OTHER, ALL) == ALL
     assert [guard.spend(OTHER, LOCAL) for _ in range(500)] == [None] * 500
@@ -80,7 +80,7 @@ async def test_a_person_names_what_it_likes_and_pays_nothing(guard: DialGuard) -
     assert guard.spend(OTHER, LOCAL) is None, "what a stranger adds takes nothing away"
 
 
-async def test_what_is_left_out_is_told_once_and_only_if_it_was_to_be_dialled(guard: DialGuard) -> None:
+async def test_a_refused_address_is_reported_once_and_only_if_it_was_to_be_dialled(guard: DialGuard) -> None:
     with told_by(FAR):
         guard.admits(OTHER, [LOCAL])
     assert not refused
@@ -94,7 +94,7 @@ async def test_what_is_left_out_is_told_once_and_only_if_it_was_to_be_dialled(gu
     assert guard.why_none(OTHER) is None
 
 
-async def test_dials_on_one_peers_word_are_counted_whoever_they_are_to(guard: DialGuard) -> None:
+async def test_dials_on_the_word_of_one_peer_are_counted_for_all_targets(guard: DialGuard) -> None:
     dialled = 0
     for number in range(200):
         peer = ID(b"\x12\x20" + number.to_bytes(32, "big"))
@@ -107,7 +107,9 @@ async def test_dials_on_one_peers_word_are_counted_whoever_they_are_to(guard: Di
     assert f"{FAR} named more addresses" in refused[0]
 
 
-async def test_a_relay_is_dialled_on_the_word_of_who_named_the_relayed_address(guard: DialGuard) -> None:
+async def test_a_relay_is_dialled_on_the_word_of_the_peer_that_named_the_relayed_address(
+    guard: DialGuard,
+) -> None:
     relayed = Multiaddr(f"{LOCAL}/p2p/{OTHER}/p2p-circuit/p2p/{FAR}")
     with told_by(FAR):
         assert guard.admits(NEAR, [relayed]) == []
@@ -117,14 +119,14 @@ async def test_a_relay_is_dialled_on_the_word_of_who_named_the_relayed_address(g
     assert guard.admits(OTHER, [LOCAL]) == [LOCAL]
 
 
-async def test_a_handler_acts_on_the_word_of_its_peer_even_where_a_person_dialled_it(
+async def test_a_handler_acts_on_the_word_of_its_peer_even_if_a_person_dialled_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The tasks of a connection are begun by whoever dialled it."""
+    """The dialler starts the tasks of a connection."""
     monkeypatch.setattr(dial_guard, "_reach", lambda connection: Reach.PUBLIC)
     done = trio.Event()
     async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
-        await connect(a, b)  # a person's wish at a
+        await connect(a, b)  # a person asked a to dial it
 
         async def handle(stream: INetStream) -> None:
             host_of(a).get_peerstore().add_addrs(OTHER, ALL, 60)
@@ -138,11 +140,14 @@ async def test_a_handler_acts_on_the_word_of_its_peer_even_where_a_person_dialle
 
 
 @pytest.mark.parametrize("reach", [Reach.PUBLIC, Reach.LOOPBACK])
-async def test_what_a_lookup_brings_stands_on_the_word_of_who_answered(
+async def test_addresses_from_a_lookup_count_as_named_by_the_peer_that_answered(
     reach: Reach, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two that know of each other by a third: its loopback addresses count only if that one is here as well."""
-    monkeypatch.setattr(dht_routing, "MEET_SECONDS", 600.0)  # no lookups but the test's own
+    """Two peers learn of each other from a third.
+
+    Its loopback addresses count only if that peer is on this machine too.
+    """
+    monkeypatch.setattr(dht_routing, "MEET_SECONDS", 600.0)  # no lookups except those of the test
     async with node(Loopback(), 1) as a, node(Loopback(), 2) as b, node(Loopback(), 3) as c:
         await connect(a, b)
         await connect(c, b)

@@ -1,4 +1,4 @@
-"""Where a node can be dialled: the order of its addresses, and that they are those of now."""
+"""The addresses of a node: their order, and that they are current."""
 
 import json
 import subprocess
@@ -33,7 +33,7 @@ HEAD = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
-    """Have this machine some interfaces."""
+    """Give this machine some interfaces."""
 
     def build(addresses: dict[str, str], routes: str = "", unlinked: tuple[str, ...] = ()) -> None:
         found = [Address(one, name) for one, name in addresses.items()]
@@ -52,7 +52,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., No
     return build
 
 
-def test_the_default_route_comes_first_and_bridges_without_a_port_late(machine: Callable[..., None]) -> None:
+def test_the_default_route_is_first_and_bridges_without_a_port_are_late(machine: Callable[..., None]) -> None:
     machine(
         {
             "127.0.0.1": "lo", "169.254.3.3": "usb", "172.17.0.1": "docker0", "10.8.0.2": "vpn", "192.168.5.5": "eth",
@@ -60,7 +60,7 @@ def test_the_default_route_comes_first_and_bridges_without_a_port_late(machine: 
         },
         "wifi 00000000 0101A8C0 0003 0 0 600 00000000 0 0 0\n"
         "eth 00000000 0105A8C0 0003 0 0 100 00000000 0 0 0\n"
-        "vpn 00000000 00000000 0200 0 0 0 00000000 0 0 0\n"  # one that says no
+        "vpn 00000000 00000000 0200 0 0 0 00000000 0 0 0\n"  # an interface that gives an error
         "vpn 0000080A 00000000 0001 0 0 0 00FFFFFF 0 0 0\n",
         unlinked=("docker0",),
     )  # fmt: skip
@@ -75,7 +75,7 @@ def test_the_default_route_comes_first_and_bridges_without_a_port_late(machine: 
     assert own_ips("ip6") == ["2001:db8::7", "fd00::9", "fe80::1", "::1"]
 
 
-def test_elsewhere_the_system_is_asked_for_the_way_to_somebody_far_away(
+def test_on_other_systems_the_route_to_a_far_address_is_used(
     machine: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine({"127.0.0.1": "lo0", "10.0.0.2": "bridge100", "192.168.1.7": "en0"})
@@ -86,7 +86,7 @@ def test_elsewhere_the_system_is_asked_for_the_way_to_somebody_far_away(
     assert own_ips("ip4")[-1] == "127.0.0.1"
 
 
-def test_routes_that_cannot_be_read_are_no_reason_to_have_no_address(
+def test_unreadable_routes_do_not_leave_a_node_without_addresses(
     machine: Callable[..., None], tmp_path: Path
 ) -> None:
     machine({"127.0.0.1": "lo", "192.168.1.7": "wifi"}, "garbage\n")
@@ -95,7 +95,7 @@ def test_routes_that_cannot_be_read_are_no_reason_to_have_no_address(
     assert own_ips("ip4") == ["192.168.1.7", "127.0.0.1"]
 
 
-def test_a_wildcard_is_all_addresses_and_what_was_lost_is_none(machine: Callable[..., None]) -> None:
+def test_a_wildcard_is_all_current_addresses_and_no_lost_one(machine: Callable[..., None]) -> None:
     machine({"127.0.0.1": "lo", "192.168.1.7": "wifi", "2001:db8::7": "wifi"})
     assert concrete("/ip4/0.0.0.0/tcp/1") == ["/ip4/192.168.1.7/tcp/1", "/ip4/127.0.0.1/tcp/1"]
     assert concrete("/ip6/::/tcp/1") == ["/ip6/2001:db8::7/tcp/1"]
@@ -137,7 +137,7 @@ def opening(number: int, *listen: str) -> OpenNetwork:
     return host.open_network(create_new_key_pair(bytes([number]) * 32), listen, use_mdns=False)
 
 
-async def test_a_node_tells_the_addresses_of_now(world: World) -> None:
+async def test_a_node_reports_its_current_addresses(world: World) -> None:
     seen = Seen()
     async with opening(1, "/ip4/0.0.0.0/tcp/0")(seen) as network:
         assert [addr.split("/")[2] for addr in network.addrs] == ["127.0.0.1"]
@@ -151,10 +151,10 @@ async def test_a_node_tells_the_addresses_of_now(world: World) -> None:
         assert [addr.split("/")[2] for addr in seen.moves[-1]] == ["127.0.0.1"]
 
 
-async def test_a_machine_that_moved_asks_its_connections_whether_they_still_lead_anywhere(
+async def test_a_machine_that_moved_pings_its_connections(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also one that listens on loopback only: it may have dialled its peers."""
+    """This holds for a node that listens on loopback only, too: it may have dialled its peers."""
     asked: list[object] = []
 
     async def probe(connection: object) -> bool:
@@ -192,7 +192,7 @@ async def test_an_address_that_comes_later_is_listened_on_then(world: World) -> 
         await connect(Node(another, other), Node(network, seen))
 
 
-def test_other_addresses_are_an_entry_and_the_tickets_of_now() -> None:
+def test_changed_addresses_are_an_entry_and_are_in_new_tickets() -> None:
     script = Script()
     addrs = ("/ip4/192.168.5.5/tcp/1",)
     assert script.give(fx.AddrsChanged(addrs)) == ([ev.AddrsChanged(addrs=addrs)], [])
@@ -204,8 +204,8 @@ def test_other_addresses_are_an_entry_and_the_tickets_of_now() -> None:
 
 
 @pytest.mark.netns
-def test_nodes_that_were_started_before_the_network_was_up(rooms: tuple[str, str], tmp_path: Path) -> None:
-    """Their tickets name the addresses of today, and by mDNS they find each other."""
+def test_nodes_started_before_the_network_was_up(rooms: tuple[str, str], tmp_path: Path) -> None:
+    """Their tickets name the current addresses, and they find each other by mDNS."""
     (tmp_path / "film.mkv").write_bytes(b"a film" * 1000)
     for room in rooms:
         ip("-n", room, "addr", "flush", "scope", "global")
@@ -225,6 +225,6 @@ def test_nodes_that_were_started_before_the_network_was_up(rooms: tuple[str, str
 
 
 def _cable(room: str) -> str:
-    """The one interface of a namespace besides loopback."""
+    """Return the only interface of a namespace besides loopback."""
     shown = subprocess.run(["ip", "-n", room, "-j", "link"], capture_output=True, text=True, check=True)
     return next(str(link["ifname"]) for link in json.loads(shown.stdout) if link["ifname"] != "lo")

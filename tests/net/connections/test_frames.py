@@ -1,4 +1,4 @@
-"""The buffer of a stream behaves as the bytearray in whose place it stands, and gives its pieces away uncopied."""
+"""The buffer of a stream behaves as the bytearray that it replaces, and returns its pieces without a copy."""
 
 import sys
 
@@ -17,8 +17,8 @@ STEPS = st.lists(PIECES | st.integers(0, 30) | st.integers(SMALL - 5, 3 * SMALL)
 
 
 @given(STEPS)
-def test_it_is_the_part_of_a_bytearray_that_yamux_uses(steps: list[bytes | int | None]) -> None:
-    """Bytes: they came; a number: so many are read; None: all is read."""
+def test_the_buffer_has_the_methods_of_a_bytearray_that_yamux_uses(steps: list[bytes | int | None]) -> None:
+    """Steps of a test. Bytes: they came. A number: so many are read. None: everything is read."""
     plain, ours = bytearray(), FrameBuffer()
     for step in steps:
         if isinstance(step, bytes):
@@ -36,10 +36,10 @@ def test_it_is_the_part_of_a_bytearray_that_yamux_uses(steps: list[bytes | int |
 
 
 @given(STEPS)
-def test_what_is_taken_is_what_came_in_its_order_whatever_comes_later(
+def test_taken_pieces_keep_their_bytes_and_order_whatever_comes_later(
     steps: list[bytes | int | None],
 ) -> None:
-    """As above; what was taken is looked at only at the end, when its buffer has long gone on."""
+    """The same steps. The pieces taken are compared only at the end, when the buffer has changed since."""
     came, ours = bytearray(), FrameBuffer()
     taken: list[bytes | bytearray | memoryview] = []
     for step in steps:
@@ -55,7 +55,7 @@ def test_what_is_taken_is_what_came_in_its_order_whatever_comes_later(
     assert len(ours) == len(came) - len(whole)
 
 
-def test_a_large_piece_is_given_away_as_it_came() -> None:
+def test_a_large_piece_is_returned_without_a_copy() -> None:
     buffer = FrameBuffer()
     piece = bytes(SMALL)
     buffer.extend(piece)
@@ -64,7 +64,7 @@ def test_a_large_piece_is_given_away_as_it_came() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, SMALL - 1])
-def test_a_byte_kept_costs_about_a_byte_however_finely_it_was_cut(size: int) -> None:
+def test_a_buffered_byte_costs_about_a_byte_in_any_cut(size: int) -> None:
     buffer = FrameBuffer()
     for _ in range(1_000_000 // size):
         buffer.extend(bytes(size))
@@ -72,7 +72,7 @@ def test_a_byte_kept_costs_about_a_byte_however_finely_it_was_cut(size: int) -> 
     assert sum(map(sys.getsizeof, pieces)) < 1.2 * len(buffer) + JOINED
 
 
-def test_what_is_taken_keeps_at_most_twice_as_much_in_memory() -> None:
+def test_taken_pieces_keep_at_most_twice_their_size_in_memory() -> None:
     message = bytes(range(256)) * 256
     buffer = FrameBuffer()
     buffer.extend(memoryview(message)[: len(message) // 2])
@@ -81,8 +81,8 @@ def test_what_is_taken_keeps_at_most_twice_as_much_in_memory() -> None:
     assert part == message[: len(part)]
 
 
-def test_a_reader_never_waits_for_what_may_not_come() -> None:
-    """These stand in four modules; transfers would stall if one of them outgrew the next."""
+def test_a_reader_never_waits_for_more_than_the_window_allows() -> None:
+    """These limits are in four modules. Transfers would stall if one of them outgrew the next."""
     assert push_stream.READ_BYTES <= budget.SHARE // 2, (
         "who waits for so much is read on, whoever else has parked"
     )
@@ -92,7 +92,7 @@ def test_a_reader_never_waits_for_what_may_not_come() -> None:
     assert file_io.DIRECT_MAX >= codec.MAX_PAYLOAD
 
 
-def test_each_stream_has_its_own() -> None:
+def test_each_stream_has_its_own_buffer() -> None:
     buffers = FrameBuffers()
     buffers[1] = buffers[3] = bytearray()
     buffers[1].extend(b"one")

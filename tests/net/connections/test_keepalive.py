@@ -1,4 +1,4 @@
-"""Peers that are silently gone, connections that are cut in the middle of a write, and the newest of several."""
+"""Peers that disappear silently, connections that break during a write, and the newest of several links."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ MIB = 1024 * 1024
 
 
 class Peer:
-    """The other end of a connection, as a test has it."""
+    """The other end of a connection, played by a test."""
 
     def __init__(self, *, answers: bool = True, unsent: int | None = 0) -> None:
         self.heard = 0
@@ -58,7 +58,7 @@ async def watched(*peers: Peer) -> AsyncIterator[float]:
         nursery.cancel_scope.cancel()
 
 
-async def test_a_silent_peer_is_asked_and_then_given_up(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_silent_peer_is_pinged_and_then_dropped(autojump_clock: trio.testing.MockClock) -> None:
     silent, lively, chatty = Peer(answers=False), Peer(), Peer(answers=False)
     async with watched(silent, lively, chatty) as began:
         for _ in range(100):
@@ -74,10 +74,10 @@ async def test_a_silent_peer_is_asked_and_then_given_up(autojump_clock: trio.tes
     assert not chatty.pings, "who sends all the time is not asked"
 
 
-async def test_what_the_other_system_acknowledges_is_a_sign_of_life(
+async def test_tcp_acknowledgements_are_a_sign_of_life(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    """A ping lies behind megabytes on a slow line."""
+    """On a slow line, a ping waits behind megabytes."""
     slow, stuck = Peer(answers=False, unsent=10 * MIB), Peer(answers=False, unsent=10 * MIB)
     async with watched(slow, stuck):
         for _ in range(100):
@@ -88,7 +88,7 @@ async def test_what_the_other_system_acknowledges_is_a_sign_of_life(
     assert stuck.aborted is not None
 
 
-async def test_who_was_stopped_itself_does_not_blame_its_peers(
+async def test_a_node_that_was_suspended_does_not_blame_its_peers(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     peer = Peer(answers=False)
@@ -105,7 +105,7 @@ async def test_who_was_stopped_itself_does_not_blame_its_peers(
     ("answers", "unsent", "alive"),
     [(True, 0, True), (False, 0, True), (False, None, False), (True, None, True)],
 )
-async def test_a_connection_is_asked_before_it_is_used_again(
+async def test_a_connection_is_pinged_before_it_is_used_again(
     answers: bool, unsent: int | None, alive: bool, autojump_clock: trio.testing.MockClock
 ) -> None:
     peer = Peer(answers=answers, unsent=unsent)
@@ -114,7 +114,9 @@ async def test_a_connection_is_asked_before_it_is_used_again(
     assert len(peer.pings) == 1
 
 
-async def test_what_is_not_acknowledged_in_seconds_is_dead(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_connection_without_acknowledgements_is_dead_after_seconds(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     peer = Peer(answers=False)
 
     async def ping() -> None:
@@ -127,7 +129,7 @@ async def test_what_is_not_acknowledged_in_seconds_is_dead(autojump_clock: trio.
     assert trio.current_time() - began < 5
 
 
-def test_the_system_is_told_to_notice() -> None:
+def test_tcp_options_for_dead_connections_are_set() -> None:
     with socket.socket() as sock:
         set_options(trio.socket.from_stdlib_socket(sock))
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
@@ -141,7 +143,7 @@ def test_the_system_is_told_to_notice() -> None:
         set_options(trio.socket.from_stdlib_socket(one))  # no TCP: nothing happens
 
 
-def test_a_system_without_those_options(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_without_these_tcp_options(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT"):
         monkeypatch.delattr(socket, name, raising=False)
     with socket.socket() as sock:
@@ -154,7 +156,7 @@ def test_a_system_without_those_options(monkeypatch: pytest.MonkeyPatch) -> None
 
 @asynccontextmanager
 async def line() -> AsyncIterator[tuple[RawConnection, trio.SocketStream]]:
-    """A connection that is kept whole, and what its other end reads from."""
+    """Return a guarded connection, and the stream that its other end reads from."""
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     async with listeners[0] as listener:
         port = listener.socket.getsockname()[1]
@@ -191,7 +193,7 @@ async def test_a_write_that_is_cancelled_is_finished_if_the_peer_takes_it() -> N
     assert bytes(read) == data + b"and more"
 
 
-async def test_a_write_that_is_cut_in_the_middle_ends_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_write_that_breaks_in_the_middle_ends_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(whole_writes, "FINISH_SECONDS", 0.05)
     async with line() as (raw, far):
         with trio.CancelScope() as scope:
@@ -214,7 +216,7 @@ async def test_a_write_that_is_cut_in_the_middle_ends_its_connection(monkeypatch
 
 
 class Cable:
-    """A way to a node that can be cut without a word."""
+    """A relay to a node that can be cut silently."""
 
     def __init__(self, port: int) -> None:
         self._to = port
@@ -257,7 +259,7 @@ async def cable(to: Node) -> AsyncIterator[Cable]:
 
 @pytest.fixture
 def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the other system acknowledges cannot be told: on loopback the cable's own end does, whatever comes of it."""
+    """Hide the acknowledgements of the other system: on loopback, the end of the cable acknowledges everything."""
     monkeypatch.setattr(budget, "unsent_of", lambda sock: None)
     monkeypatch.setattr(keepalive, "PROBE_SECONDS", 0.2)
 
@@ -279,8 +281,8 @@ async def test_a_link_that_went_silent_ends_on_both_sides(
         assert a.seen.whys == b.seen.whys == [SILENT]
 
 
-async def test_who_asks_for_a_peer_again_gets_it_by_another_way(deaf: None) -> None:
-    """The link counts as up, and is dead. The peer takes the new connection for its link, at both ends."""
+async def test_dialling_a_peer_with_a_dead_link_uses_another_address(deaf: None) -> None:
+    """The link counts as up, but is dead. Both ends take the new connection as their link."""
     async with node(Loopback(), 1) as a, node(Loopback(), 2) as b, cable(b) as way:
         a.network.dial(f"/ip4/127.0.0.1/tcp/{way.port}/p2p/{b.id}", keep=True)
         await a.seen.up(b.id)
@@ -295,7 +297,7 @@ async def test_who_asks_for_a_peer_again_gets_it_by_another_way(deaf: None) -> N
         await a.seen.until(lambda: words(2) in a.seen.messages)
 
 
-async def test_who_asks_again_for_what_is_kept_has_it_looked_at(deaf: None) -> None:
+async def test_dialling_a_kept_peer_again_checks_its_link(deaf: None) -> None:
     async with node(Loopback(), 1) as a, node(Loopback(), 2) as b, cable(b) as way:
         addr = f"/ip4/127.0.0.1/tcp/{way.port}/p2p/{b.id}"
         a.network.dial(addr, keep=True)
@@ -322,7 +324,7 @@ async def test_an_address_that_leads_nowhere_does_not_hold_up_another_one(
         assert not a.seen.failed
 
 
-async def test_a_live_link_is_left_alone_by_who_asks_again() -> None:
+async def test_dialling_again_leaves_a_live_link_alone() -> None:
     async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
         await connect(a, b)
         for _ in range(5):
@@ -333,7 +335,7 @@ async def test_a_live_link_is_left_alone_by_who_asks_again() -> None:
         assert not a.seen.failed
 
 
-async def test_it_does_not_speak_flux_is_said_only_if_it_says_so() -> None:
+async def test_a_peer_is_reported_as_not_speaking_flux_only_if_it_says_so() -> None:
     from libp2p import new_host
     from libp2p.crypto.ed25519 import create_new_key_pair
     from multiaddr import Multiaddr

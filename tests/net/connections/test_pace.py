@@ -1,4 +1,4 @@
-"""How fast what a peer pushes is read: at once while it is heeded, slowly while it is not."""
+"""How fast a peer's pushes are read: at once while it is admitted, slowly while it is not."""
 
 from types import SimpleNamespace
 from typing import Any, cast
@@ -22,7 +22,7 @@ COUNT = 1000
 
 
 class Stream:
-    """What was written to it is there at once, and then it ends."""
+    """A stream whose content can be read at once, and then ends."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -39,7 +39,7 @@ class Stream:
 
 
 class Listener:
-    """A receiver that heeds, or does not."""
+    """A receiver that admits a peer, or does not."""
 
     def __init__(self, heeded: bool) -> None:
         self.heeded = heeded
@@ -54,7 +54,9 @@ class Listener:
 
 
 @pytest.mark.parametrize("heeded", [True, False])
-async def test_messages_of_a_peer_that_is_not_heeded(autojump_clock: MockClock, heeded: bool) -> None:
+async def test_messages_of_a_peer_that_is_not_admitted_are_read_slowly(
+    autojump_clock: MockClock, heeded: bool
+) -> None:
     listener = Listener(heeded)
     frame = codec.encode_frame(Error(text=""))
     start = trio.current_time()
@@ -68,10 +70,10 @@ async def test_messages_of_a_peer_that_is_not_heeded(autojump_clock: MockClock, 
         assert took >= (COUNT * UNHEEDED - MESSAGE_BURST) / MESSAGE_RATE
 
 
-async def test_grants_of_an_honest_peer_come_in_time_behind_wants_that_are_not_heeded(
+async def test_grants_of_an_honest_peer_arrive_in_time_behind_refused_wants(
     autojump_clock: MockClock,
 ) -> None:
-    """As many as it may have out at once by its own settings, none of them heeded."""
+    """As many wants as it may have out by its own settings, and none of them is admitted."""
     want = codec.encode_frame(a_sealed_want())
     listener = Listener(heeded=False)
     start = trio.current_time()
@@ -94,13 +96,15 @@ def rpcs_of(stream: Stream, *, heeded: bool) -> _PacedRpcs:
 
 
 def rpc(parts: int) -> bytes:
-    """A message of so many parts, its own frame counted as one."""
+    """Return a message of so many parts, its own frame counted as one."""
     body = rpc_pb2.RPC(publish=[rpc_pb2.Message(data=b"x")] * (parts - 1)).SerializeToString()
     return bytes(encode_uvarint(len(body)) + body)
 
 
 @pytest.mark.parametrize("heeded", [True, False])
-async def test_gossip_of_a_peer_that_is_not_heeded(autojump_clock: MockClock, heeded: bool) -> None:
+async def test_gossip_of_a_peer_that_is_not_admitted_is_read_slowly(
+    autojump_clock: MockClock, heeded: bool
+) -> None:
     message = rpc(10)
     count = int(GOSSIP_BURST) // 10 + 1
     rpcs = rpcs_of(Stream(message * count), heeded=heeded)
@@ -114,7 +118,7 @@ async def test_gossip_of_a_peer_that_is_not_heeded(autojump_clock: MockClock, he
         assert took >= ((count - 1) * 10 * UNHEEDED - GOSSIP_BURST) / GOSSIP_RATE
 
 
-async def test_what_a_message_costs_is_waited_for_before_the_next_and_not_while_it_is_held(
+async def test_the_cost_of_a_message_delays_the_next_one_not_itself(
     autojump_clock: MockClock,
 ) -> None:
     message = rpc(MAX_PARTS)
@@ -126,6 +130,6 @@ async def test_what_a_message_costs_is_waited_for_before_the_next_and_not_while_
     assert trio.current_time() > start + 60
 
 
-async def test_a_message_of_thousands_of_parts_is_none(autojump_clock: MockClock) -> None:
+async def test_a_message_of_thousands_of_parts_is_refused(autojump_clock: MockClock) -> None:
     with pytest.raises(TooManyPartsError, match="1,025"):
         await rpcs_of(Stream(rpc(MAX_PARTS + 1)), heeded=True).read()

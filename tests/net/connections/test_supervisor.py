@@ -1,4 +1,4 @@
-"""Tasks that fail alone: logged with their traceback, counted, dropped or restarted; a cancellation is none."""
+"""Tasks that fail alone: logged with a traceback, counted, dropped or restarted. A cancellation is no failure."""
 
 import logging
 from itertools import pairwise
@@ -15,7 +15,7 @@ async def fails(*_: object) -> None:
     raise KeyError("something")
 
 
-async def test_one_that_fails_ends_alone(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_task_that_fails_ends_alone(caplog: pytest.LogCaptureFixture) -> None:
     owner = Supervisor()
     told: list[str] = []
     owner.on_failure = told.append

@@ -1,4 +1,4 @@
-"""A node asks for the file descriptors that it may need."""
+"""A node raises its limit of file descriptors to what it may need."""
 
 import resource
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def test_a_high_limit_stays(limits: tuple[int, int]) -> None:
     assert allow_enough() == NEEDED + 1
 
 
-def test_where_it_may_not_be_raised_it_stays(
+def test_the_limit_stays_if_it_may_not_be_raised(
     limits: tuple[int, int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     resource.setrlimit(FILES, (256, limits[1]))

@@ -1,4 +1,4 @@
-"""The DHT over real libp2p on loopback: whose it is, what it keeps, and what strangers can do to it."""
+"""The DHT over real libp2p on loopback: its members, its records, and what strangers can do to it."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
@@ -47,7 +47,7 @@ def records(one: Node) -> int:
 
 
 async def until(done: Callable[[], object]) -> None:
-    """Of what nobody is told."""
+    """Wait for a condition that no event announces."""
     with trio.fail_after(BOUND):
         while not done():  # noqa: ASYNC110
             await trio.sleep(0.01)
@@ -94,7 +94,7 @@ async def test_a_node_of_the_public_dht_is_neither_answered_nor_asked() -> None:
             await stranger.new_stream(ID.from_base58(a.id), [IPFS_KAD])
         assert await public.peer_routing.find_closest_peers_network(b"x" * 34) == [ID.from_base58(a.id)]
         assert not await public.peer_routing._query_peer_for_closest(ID.from_base58(a.id), b"x" * 34)
-        # And the other way about: it is met, looked up, and still no part of ours.
+        # The other way round: it is met and looked up, and is still no part of our DHT.
         a.network.dial(f"{stranger.get_addrs()[0]}")
         await a.seen.until(lambda: a.seen.failed)
         dht_of(a).peer_up(str(stranger.get_id()))  # type: ignore[arg-type]
@@ -109,7 +109,7 @@ async def test_a_node_of_the_public_dht_is_neither_answered_nor_asked() -> None:
         assert IPFS_KAD not in spoken
 
 
-async def test_flux_nodes_name_it_to_each_other() -> None:
+async def test_flux_nodes_answer_only_their_own_dht_protocol() -> None:
     async with met() as (a, b):
         stream = await a.network._host.new_stream(ID.from_base58(b.id), [KAD])  # type: ignore[attr-defined]
         await stream.close()
@@ -117,7 +117,7 @@ async def test_flux_nodes_name_it_to_each_other() -> None:
             await a.network._host.new_stream(ID.from_base58(b.id), [IPFS_KAD])  # type: ignore[attr-defined]
 
 
-async def test_nobodys_values_are_kept() -> None:
+async def test_no_dht_values_are_stored() -> None:
     async with met() as (a, b):
         for key in ("/pk/x", "plain"):
             assert not await kad_of(a).value_store._store_at_peer(
@@ -126,7 +126,7 @@ async def test_nobodys_values_are_kept() -> None:
         assert kad_of(b).get_value_store_size() == 0
 
 
-async def test_one_that_takes_anothers_place_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_node_that_replaces_another_in_the_table_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dht_module, "TICK_SECONDS", 0.1)
     async with met() as (a, b):
         assert a.seen.table == {b.id}
@@ -140,8 +140,8 @@ async def test_one_that_takes_anothers_place_is_told_of(monkeypatch: pytest.Monk
 # ── providing ───────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_more_roots_than_a_peer_takes_at_once_all_get_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes ten in a window and drops the rest without a word."""
+async def test_more_roots_than_a_peer_accepts_at_once_all_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The peer takes ten in a window and silently drops the rest."""
     monkeypatch.setattr(dht_module, "ADD_WINDOW", 0.6)
     async with met() as (a, b):
         kad_of(b)._provider_rate_window = 0.5
@@ -153,7 +153,7 @@ async def test_more_roots_than_a_peer_takes_at_once_all_get_there(monkeypatch: p
             assert [str(addr) for addr in provider.addrs] == [a.addr]
 
 
-async def test_the_last_one_given_is_provided_first() -> None:
+async def test_the_newest_root_is_provided_first() -> None:
     async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
         a.network.provide(ROOTS[:20])
         await connect(a, b)
@@ -162,7 +162,7 @@ async def test_the_last_one_given_is_provided_first() -> None:
         assert kept == {key_of(root) for root in ROOTS[11:20]}
 
 
-async def test_what_is_provided_is_provided_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_provider_records_are_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dht_module, "REPROVIDE_SECONDS", 0.2)
     async with met() as (a, b):
         a.network.provide(ROOTS[:2])
@@ -171,8 +171,8 @@ async def test_what_is_provided_is_provided_again(monkeypatch: pytest.MonkeyPatc
         await until(lambda: records(b) == 2)
 
 
-async def test_what_is_withdrawn_is_not_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither when it would be due, nor where the swarm has grown; and what waited is not said at all."""
+async def test_a_withdrawn_root_is_not_provided_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not repeated when it would be due, nor when the swarm has grown. A waiting record is not sent at all."""
     monkeypatch.setattr(dht_module, "REPROVIDE_SECONDS", 0.2)
     async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
         a.network.provide(ROOTS[:3])
@@ -184,7 +184,7 @@ async def test_what_is_withdrawn_is_not_said_again(monkeypatch: pytest.MonkeyPat
         async with node(Loopback(), 3) as late:
             await connect(late, b)
             await until(lambda: records(late) == 1 and records(b) == 1)
-            a.network.provide(ROOTS[3:4])  # what is said after that is the last of what there is to say
+            a.network.provide(ROOTS[3:4])  # the next record sent is the last one there is
             await until(lambda: records(late) == 2 and records(b) == 2)
             for one in (b, late):
                 kept = set(kad_of(one).provider_store.providers)
@@ -194,7 +194,7 @@ async def test_what_is_withdrawn_is_not_said_again(monkeypatch: pytest.MonkeyPat
         )
 
 
-async def test_what_is_withdrawn_while_others_are_told_is_told_to_no_more(
+async def test_a_root_withdrawn_during_a_round_is_sent_to_no_more_peers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with met() as (a, b):
@@ -213,12 +213,12 @@ async def test_what_is_withdrawn_while_others_are_told_is_told_to_no_more(
             await begun.wait()
         a.network.withdraw(ROOTS[:1])
         a.network.provide(ROOTS[1:2])
-        await until(lambda: records(b) == 1)  # it did not wait for what it had withdrawn
+        await until(lambda: records(b) == 1)  # it did not wait for the record that it had withdrawn
         assert set(kad_of(b).provider_store.providers) == {key_of(ROOTS[1])}
         assert set(dht_of(a)._kept) == {ROOTS[1]}
 
 
-async def test_nodes_that_come_later_are_told_as_well() -> None:
+async def test_nodes_that_come_later_get_provider_records_too() -> None:
     async with met() as (a, b):
         a.network.provide(ROOTS[:2])
         await until(lambda: records(b) == 2)
@@ -227,7 +227,7 @@ async def test_nodes_that_come_later_are_told_as_well() -> None:
             await until(lambda: records(late) == 2)
 
 
-async def test_what_is_kept_for_others_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_records_of_others_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kad_module, "MAX_RECORDS", 3)
     monkeypatch.setattr(dht_module, "MAX_PROVIDED", 8)
     async with met() as (a, b):
@@ -237,7 +237,7 @@ async def test_what_is_kept_for_others_is_bounded(monkeypatch: pytest.MonkeyPatc
         assert records(b) == 3
 
 
-async def test_silent_streams_do_not_stop_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_silent_streams_do_not_stop_the_dht(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kad_module, "SERVE_SECONDS", 2.0)
     async with met() as (a, b), a_host() as stranger:
         await stranger.connect(info(b))
@@ -255,7 +255,7 @@ async def test_silent_streams_do_not_stop_it(monkeypatch: pytest.MonkeyPatch) ->
 # ── routing ─────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_what_is_no_intent_is_the_peers_fault() -> None:
+async def test_an_invalid_routed_intent_is_a_fault_of_the_peer() -> None:
     wrong = [
         b"\x00" * 8,
         codec.encode_frame(Error(text="not here")),
@@ -271,12 +271,12 @@ async def test_what_is_no_intent_is_the_peers_fault() -> None:
         assert not b.seen.messages
 
 
-async def test_one_that_begins_and_does_not_end_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unfinished_routed_intent_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dht_module, "TAKE_SECONDS", 0.5)
     monkeypatch.setattr(dht_module, "MAX_TAKING", 2)
     async with met() as (a, b):
         for _ in range(4):
-            # One too many is turned away, as it is opened or as it is written to.
+            # A stream above the limit is refused when it is opened or written to.
             with contextlib.suppress(StreamFailure, StreamReset):
                 stream = await a.network._host.new_stream(ID.from_base58(b.id), [ROUTE])  # type: ignore[attr-defined]
                 await stream.write(b"\x01")
@@ -291,7 +291,7 @@ async def test_an_intent_goes_to_few_providers_of_many(monkeypatch: pytest.Monke
     monkeypatch.setattr(dht_module, "MAX_FANOUT", 2)
     monkeypatch.setattr(dht_module, "SEND_SECONDS", 0.3)
     async with met() as (a, b):
-        for number in range(10, 20):  # none of them is there
+        for number in range(10, 20):  # none of them is online
             stranger = ID.from_pubkey(create_new_key_pair(bytes([number]) * 32).public_key)
             provider = PeerInfo(stranger, [Multiaddr("/ip4/127.0.0.1/tcp/1")] * 50)
             with told_by(ID.from_base58(b.id)):
@@ -319,7 +319,7 @@ async def test_connections_that_only_a_lookup_needed_are_closed(monkeypatch: pyt
         assert a.network.peers() == (middle.id,), "links stay"
 
 
-async def test_of_connections_that_others_opened_the_longest_unused_are_closed(
+async def test_the_longest_unused_incoming_connections_are_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(dht_module, "TICK_SECONDS", 0.1)
@@ -334,7 +334,7 @@ async def test_of_connections_that_others_opened_the_longest_unused_are_closed(
         assert a.network.peers() == (b.id,)
 
 
-async def test_an_intent_that_is_routed_again_goes_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_intent_routed_again_goes_to_other_providers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dht_module, "WIDTH", 1)
     async with met() as (a, middle), node(Loopback(), 3) as c:
         await connect(c, middle)

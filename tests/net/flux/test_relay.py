@@ -1,4 +1,4 @@
-"""Relays over real libp2p on loopback: who is reached through one, and who is not."""
+"""Relays over real libp2p on loopback: which nodes are reached through one, and which are not."""
 
 import time
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ async def member(number: int, **options: Any) -> AsyncIterator[Node]:
 
 
 async def through(asker: Node, addr: str) -> None:
-    """Have a link by this address; a reservation may still be on its way."""
+    """Connect through this address. A reservation may still be on its way."""
     with trio.fail_after(BOUND):
         while not asker.seen.links:
             asker.network.dial(addr)
@@ -72,7 +72,7 @@ async def test_a_private_swarm_has_relays_too() -> None:
         await hidden.seen.until(lambda: hidden.seen.messages == [words(7)])
 
 
-async def test_a_relay_that_comes_back_gives_the_place_back() -> None:
+async def test_a_returning_relay_restores_the_reservation() -> None:
     async with member(1, serve_relay=True) as first:
         port, addr = first.port, first.addr
     async with member(2, relays=[addr]) as hidden, member(3) as asker:
@@ -86,7 +86,7 @@ async def test_a_relay_that_comes_back_gives_the_place_back() -> None:
             await hidden.seen.up(asker.id)
 
 
-async def test_who_has_no_place_is_not_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_node_without_a_reservation_is_not_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     async with (
         member(1, serve_relay=True) as middle,
         member(2) as stranger,
@@ -110,7 +110,7 @@ async def test_who_has_no_place_is_not_reached(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_a_relay_is_tried_at_all_of_its_addresses() -> None:
-    """It is named by an old one, too; who asks knows yet another that leads nowhere."""
+    """The relay is named by an old address, too. The asking node knows another address that leads nowhere."""
     async with member(1, serve_relay=True) as middle, silent_port() as port:
         old = f"/ip4/127.0.0.1/tcp/1/p2p/{middle.id}"
         async with member(2, relays=[old, middle.addr]) as hidden, member(3) as asker:
@@ -126,7 +126,7 @@ async def test_a_relay_is_tried_at_all_of_its_addresses() -> None:
             )
 
 
-async def test_one_that_answers_at_none_of_them_is_one_sentence() -> None:
+async def test_a_relay_without_a_working_address_is_one_sentence() -> None:
     peer = ID.from_pubkey(create_new_key_pair(bytes([9]) * 32).public_key)
     named = [f"/ip4/127.0.0.1/tcp/{port}/p2p/{peer}" for port in (1, 2)]
     async with member(1, relays=named) as hidden:
@@ -143,7 +143,7 @@ async def test_one_that_answers_at_none_of_them_is_one_sentence() -> None:
         ) in hidden.seen.failed
 
 
-async def test_an_address_that_is_no_relays_is_one_sentence() -> None:
+async def test_an_address_of_a_node_that_is_no_relay_is_one_sentence() -> None:
     expected = pytest.RaisesExc(NetworkError, match="cannot use a relay: .* does not say whose address it is")
     with pytest.RaisesGroup(expected, allow_unwrapped=True, flatten_subgroups=True):
         async with member(1, relays=["/ip4/127.0.0.1/tcp/1"]):
@@ -151,11 +151,10 @@ async def test_an_address_that_is_no_relays_is_one_sentence() -> None:
 
 
 @pytest.mark.parametrize("ahead", [0.0, 3600.0, -7200.0, 1e8, -1e8])
-async def test_a_place_is_kept_whatever_the_relays_clock_says(
+async def test_a_reservation_is_kept_with_any_clock_of_the_relay(
     ahead: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A reservation names the end of its time by the relay's clock: it is asked for again soon enough, not all the
-    time."""
+    """A reservation names its end by the clock of the relay. It is renewed in time, and not all the time."""
     times = iter([time.time() + ahead, time.time()])
     lasting: list[float] = []
     kept = trio.Event()

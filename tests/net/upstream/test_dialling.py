@@ -25,7 +25,7 @@ async def dial(one: Node, other: Node, *addrs: Multiaddr) -> None:
 
 
 @pytest.mark.parametrize("silent", [0, 1, 2])
-async def test_the_next_is_tried_where_one_does_not_lead_there(silent: int) -> None:
+async def test_the_next_address_is_tried_if_one_fails(silent: int) -> None:
     async with (
         node(Loopback(), 1) as a,
         node(Loopback(), 2) as b,
@@ -39,7 +39,7 @@ async def test_the_next_is_tried_where_one_does_not_lead_there(silent: int) -> N
         assert connection.muxed_conn.get_remote_address()[1] == b.port
 
 
-async def test_where_none_does_all_are_told_of() -> None:
+async def test_all_addresses_are_reported_if_none_works() -> None:
     async with node(Loopback(), 1) as a, node(Loopback(), 2) as b, node(Loopback(), 3) as other:
         with pytest.raises(SwarmException, match=f"{b.id} does not answer at any of 2 addresses") as told:
             await dial(a, b, REFUSED, at(other.port))
@@ -50,7 +50,7 @@ async def test_where_none_does_all_are_told_of() -> None:
             await dial(a, b)
 
 
-async def test_they_are_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_dead_addresses_are_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dialling, "DIAL_SECONDS", 0.2)
     async with node(Loopback(), 1) as a, node(Loopback(), 2) as b, silent_port() as port:
         with pytest.raises(SwarmException) as told:
@@ -59,21 +59,21 @@ async def test_they_are_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> Non
         assert isinstance(error, TimeoutError)
 
 
-async def test_of_many_some_are_tried() -> None:
+async def test_only_some_of_many_addresses_are_tried() -> None:
     async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
         wrong = [at(number) for number in range(1, 30)]
         with pytest.raises(SwarmException, match=f"any of {dialling.MAX_TRIED} addresses"):
             await dial(a, b, *wrong)
 
 
-async def test_loopback_is_not_tried_where_there_is_another() -> None:
-    """It would be another's, on this machine."""
+async def test_loopback_is_not_tried_if_there_is_another_address() -> None:
+    """It would be the address of another peer on this machine."""
     async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
         with pytest.raises(SwarmException, match="any of 1 addresses"):
             await dial(a, b, Multiaddr("/ip4/0.0.0.1/tcp/1"), at(b.port))
 
 
-async def test_two_at_once_make_one_connection() -> None:
+async def test_two_dials_at_once_make_one_connection() -> None:
     async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
         async with trio.open_nursery() as nursery:
             for _ in range(4):
@@ -81,7 +81,7 @@ async def test_two_at_once_make_one_connection() -> None:
         assert len(host_of(a).get_network().connections[id_of(b)]) == 1
 
 
-async def test_an_address_of_a_form_that_nobody_dials_is_none() -> None:
+async def test_an_address_of_an_undialable_form_is_refused() -> None:
     async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
         with pytest.raises(SwarmException, match=r"no address of .* is known that can be dialled"):
             await dial(a, b, Multiaddr("/ip4/127.0.0.1/udp/1"))

@@ -1,4 +1,4 @@
-"""Peer exchange is taken out and not followed; and that libp2p follows it, whatever `do_px` says."""
+"""Peer exchange is removed and not followed; libp2p follows it whatever `do_px` says."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.support.gossip import prune
 
 
 class Host:
-    """Counts whom it is to connect to; its peerstore is libp2p's own."""
+    """A host that counts the peers that it is told to dial. Its peerstore is libp2p's own."""
 
     def __init__(self) -> None:
         self.host = self
@@ -39,13 +39,13 @@ async def heard_by(kind: type[GossipSub], message: rpc_pb2.RPC) -> list[PeerInfo
     return list(pubsub.dialled)
 
 
-async def test_libp2p_dials_whom_a_stranger_names() -> None:
-    """The fault for which this module is there. When this fails, it is mended upstream."""
+async def test_libp2p_dials_peers_that_a_stranger_names() -> None:
+    """This is the upstream bug that our module works around. If this test fails, upstream is fixed."""
     assert len(await heard_by(GossipSub, prune(5))) == 5
 
 
 @pytest.mark.parametrize("stripped", [False, True])
-async def test_nobody_is_dialled(stripped: bool) -> None:
+async def test_peers_named_by_a_stranger_are_not_dialled(stripped: bool) -> None:
     message = prune(5)
     if stripped:
         assert strip_exchange(message) == 5
@@ -53,7 +53,7 @@ async def test_nobody_is_dialled(stripped: bool) -> None:
     assert not await heard_by(UnexchangedGossipSub, message)
 
 
-def test_a_message_without_names_is_left_as_it_is() -> None:
+def test_a_message_without_peer_exchange_is_unchanged() -> None:
     message = rpc_pb2.RPC(publish=[rpc_pb2.Message(data=b"x")])
     before = message.SerializeToString()
     assert strip_exchange(message) == 0

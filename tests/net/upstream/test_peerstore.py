@@ -1,4 +1,4 @@
-"""The host's own entry stays, strangers make room for each other; and that libp2p's own peerstore does neither."""
+"""The host's own entry stays, and strangers evict each other; libp2p's own peerstore does neither."""
 
 from collections.abc import Iterator
 
@@ -30,7 +30,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> BoundedPeerstore:
 
 
 def test_libp2p_forgets_its_own_key() -> None:
-    """The fault for which this module is there. When this fails, it is mended upstream."""
+    """This is the upstream bug that our module works around. If this test fails, upstream is fixed."""
     store = PeerStore(max_peers=20)
     store.add_key_pair(MY_ID, ME)
     for peer in strangers(21):
@@ -47,7 +47,7 @@ def test_the_own_key_stays(store: BoundedPeerstore) -> None:
 
 
 @pytest.mark.parametrize("what", ["addrs", "protocols", "key", "record", "metadata"])
-def test_whatever_strangers_bring_they_make_room_for_each_other(store: BoundedPeerstore, what: str) -> None:
+def test_strangers_evict_each_other_from_the_peerstore(store: BoundedPeerstore, what: str) -> None:
     for number, peer in enumerate(strangers(200)):
         match what:
             case "addrs":
@@ -71,7 +71,7 @@ def test_whatever_strangers_bring_they_make_room_for_each_other(store: BoundedPe
         assert peer in store.peer_data_map, "the newest is there"
 
 
-def test_who_is_connected_stays(store: BoundedPeerstore) -> None:
+def test_connected_peers_stay(store: BoundedPeerstore) -> None:
     friend, *others = strangers(200)
     store.pinned = lambda peer: peer in (MY_ID, friend)
     store.add_addrs(friend, [ADDR], 60)
@@ -81,7 +81,7 @@ def test_who_is_connected_stays(store: BoundedPeerstore) -> None:
     assert len(store.peer_data_map) <= 22
 
 
-def test_what_one_peer_may_fill_is_bounded(store: BoundedPeerstore) -> None:
+def test_the_entry_of_one_peer_is_bounded(store: BoundedPeerstore) -> None:
     (peer,) = strangers(1)
     many = [Multiaddr(f"/ip4/192.0.2.1/tcp/{port}") for port in range(1, 2000)]
     store.add_addrs(peer, many, 60)

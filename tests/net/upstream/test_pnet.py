@@ -1,4 +1,4 @@
-"""Private swarms: the cipher against libsodium's, the key file, and who can talk to whom."""
+"""Private swarms: the cipher compared with libsodium, the key file, and which nodes can talk."""
 
 import json
 from collections.abc import AsyncIterator
@@ -25,15 +25,15 @@ GOOD = HEADER + "/base16/\n" + KEY.hex() + "\n"
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_it_is_libsodiums_xsalsa20(seed: int) -> None:
-    """A secret box is XSalsa20 whose first 32 bytes are kept for its tag."""
+def test_the_cipher_equals_xsalsa20_of_libsodium(seed: int) -> None:
+    """A secret box is XSalsa20 whose first 32 bytes are reserved for its tag."""
     key, nonce, text = bytes([seed]) * 32, bytes(range(seed, seed + 24)), bytes(range(256)) * 3
     box = nacl.secret.SecretBox(key).encrypt(text, nonce).ciphertext[16:]
     assert xsalsa20(key, nonce).encrypt(bytes(32) + text)[32:] == box
 
 
 class Half:
-    """One end of a connection: what was written, to be read by another."""
+    """One end of a connection. The other end reads what was written."""
 
     def __init__(self, step: int) -> None:
         self.step = step
@@ -50,7 +50,7 @@ class Half:
 
 
 @pytest.mark.parametrize("step", [1, 7, 24, 1000])
-async def test_what_is_written_is_read_whatever_the_pieces(step: int) -> None:
+async def test_written_bytes_are_read_in_any_cut(step: int) -> None:
     wire: Any = Half(step)
     writer, reader = ProtectedConnection(wire, KEY), ProtectedConnection(wire, KEY)
     for text in (b"hello", b"", b"x" * 500):
@@ -67,10 +67,10 @@ VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[2] / "vectors
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["from"])
-async def test_it_is_what_another_implementation_writes(
+async def test_the_bytes_equal_those_of_another_implementation(
     vector: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its nonce, and then its writes one after the other: read here, and written here just so."""
+    """Its nonce and then its writes are read here, and our own writes give the same bytes."""
     key, nonce = bytes.fromhex(vector["key"]), bytes.fromhex(vector["nonce"])
     wire: Any = Half(1000)
     for write in vector["writes"]:
@@ -122,13 +122,13 @@ def test_key_files_as_other_programs_write_them(tmp_path: Path) -> None:
         GOOD + "x" * 2000,
     ],
 )
-def test_a_file_that_is_no_key_is_one_sentence(tmp_path: Path, body: str) -> None:
+def test_an_invalid_key_file_is_one_sentence(tmp_path: Path, body: str) -> None:
     (tmp_path / "swarm.key").write_text(body)
     with pytest.raises(NetworkError, match=r"swarm\.key is none: expected the lines /key/swarm/psk/1\.0\.0/"):
         load_swarm_key(tmp_path / "swarm.key")
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_key_file(tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match=r"nothing cannot be read: no such file or directory"):
         load_swarm_key(tmp_path / "nothing")
     with pytest.raises(NetworkError, match="cannot be read: is a directory"):
@@ -148,7 +148,7 @@ async def member(number: int, key: bytes | None) -> AsyncIterator[Node]:
         yield Node(network, seen)
 
 
-async def test_those_with_the_same_key_talk() -> None:
+async def test_nodes_with_the_same_key_can_talk() -> None:
     async with member(1, KEY) as a, member(2, KEY) as b:
         await connect(a, b)
         for number in range(100):
@@ -156,11 +156,11 @@ async def test_those_with_the_same_key_talk() -> None:
             b.network.push(a.id, words(number))
         await a.seen.until(lambda: len(a.seen.messages) == 100)
         await b.seen.until(lambda: len(b.seen.messages) == 100)
-        await a.seen.until(lambda: a.seen.known == 1)  # and the DHT works in there
+        await a.seen.until(lambda: a.seen.known == 1)  # the DHT works in a private swarm
 
 
 @pytest.mark.parametrize(("mine", "yours"), [(KEY, None), (None, KEY), (KEY, OTHER)])
-async def test_those_without_it_do_not(
+async def test_nodes_without_the_key_cannot_talk(
     mine: bytes | None, yours: bytes | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(host, "DIAL_SECONDS", 1.0)

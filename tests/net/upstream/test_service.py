@@ -1,4 +1,4 @@
-"""A task, a handler, a notifee or an identify that fails ends alone; and that in libp2p it ends the host."""
+"""A task, handler, notifee or identify that fails ends alone; in plain libp2p it ends the host."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ async def broken(*_: object) -> None:
 
 
 async def open_broken(one: Node, other: Node) -> None:
-    """Call a handler that raises; what comes back is the end of the stream."""
+    """Call a handler that raises. The stream then ends."""
     host_of(other).set_stream_handler(BROKEN, broken)
     with trio.fail_after(BOUND):
         try:
@@ -40,7 +40,7 @@ async def open_broken(one: Node, other: Node) -> None:
 
 
 async def test_in_libp2p_a_handler_that_raises_ends_the_host() -> None:
-    """The fault for which this module is there. When this fails, it is mended upstream."""
+    """This is the upstream bug that our module works around. If this test fails, upstream is fixed."""
     hosts = []
     for number in (1, 2):
         pair = create_new_key_pair(bytes([number]) * 32)
@@ -86,7 +86,7 @@ async def test_a_connection_that_fails_is_closed_and_comes_back(what: str) -> No
 
 
 async def test_identify_and_notifees_fail_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """libp2p runs identify in system tasks of trio, where it would end everything."""
+    """libp2p runs identify in system tasks of trio, where an error would end everything."""
     monkeypatch.setattr(BasicHost, "_identify_peer", broken)
     async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
         host_of(b).get_network().notifees[-1].connected = broken
@@ -98,7 +98,7 @@ async def test_identify_and_notifees_fail_alone(monkeypatch: pytest.MonkeyPatch)
 
 
 class _Ailing(Service):
-    """Has a daemon that fails twice, and more children than libp2p lets a task have."""
+    """A service with a daemon that fails twice, and with more children than libp2p allows for a task."""
 
     def __init__(self) -> None:
         self.begun = 0
@@ -137,13 +137,13 @@ async def test_a_daemon_is_restarted_and_may_have_any_number_of_tasks(
 
 
 async def test_in_libp2p_a_daemon_that_raises_ends_its_service() -> None:
-    """As above, upstream."""
+    """The same upstream bug, for a daemon."""
     with pytest.raises(ExceptionGroup), trio.fail_after(BOUND):
         async with background_trio_service(_Ailing()):
             await trio.sleep_forever()
 
 
-def test_what_a_peer_does_is_no_failure() -> None:
+def test_errors_caused_by_a_peer_are_no_failure() -> None:
     assert is_peers_doing(StreamReset())
     assert is_peers_doing(ExceptionGroup("", [ParseError("x"), EOFError()]))
     assert not is_peers_doing(ExceptionGroup("", [ParseError("x"), KeyError()]))

@@ -1,4 +1,4 @@
-"""A session reads ahead: the same bytes, however the socket cuts them; and no more work for cutting finely."""
+"""A session reads ahead: it returns the same bytes in any cut of the socket, and small cuts cost no more work."""
 
 import socket
 import struct
@@ -23,11 +23,11 @@ from flux_tui.net.upstream import session as session_module
 from flux_tui.net.upstream.session import BATCH_BYTES, YIELD_EVERY, ReadAheadSession, batch
 
 SIZES = (1, 2, 0, 300, 5000, 65_000, 1, 65_535, 65_535, 65_535, 7)
-"""Bytes of messages, in a row."""
+"""Sizes of consecutive messages."""
 
 
 class Cut:
-    """A socket that gives `size` bytes at a time."""
+    """A socket that returns `size` bytes at a time."""
 
     def __init__(self, data: bytes, size: int) -> None:
         self._data, self._size, self._at = data, size, 0
@@ -39,7 +39,7 @@ class Cut:
 
 
 class Plain(NoiseTransportReadWriter):
-    """A cipher that does nothing, and counts what it is asked for."""
+    """A cipher that does nothing, and counts its calls."""
 
     def __init__(self) -> None:
         self.asked: list[int] = []
@@ -79,7 +79,7 @@ def session_on(raw: IRawConnection, cipher: NoiseTransportReadWriter) -> ReadAhe
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 100, 65_536, 1 << 20])
-async def test_messages_are_the_same_however_they_are_cut(size: int) -> None:
+async def test_messages_are_the_same_in_any_cut(size: int) -> None:
     messages = [bytes([number]) * length for number, length in enumerate((1, 2, 0, 300, 5000, 1, 65_000))]
     session, cipher = session_of(messages, size)
     found = bytearray()
@@ -90,7 +90,7 @@ async def test_messages_are_the_same_however_they_are_cut(size: int) -> None:
     assert cipher.asked == [len(one) for one in messages]
 
 
-async def test_a_message_that_dribbles_costs_what_it_has_bytes() -> None:
+async def test_a_slow_message_costs_work_in_proportion_to_its_bytes() -> None:
     session, cipher = session_of([bytes(65_000)], 1)
     tracemalloc.start()
     try:
@@ -104,7 +104,7 @@ async def test_a_message_that_dribbles_costs_what_it_has_bytes() -> None:
     assert cipher.asked == []
 
 
-async def test_messages_without_content_stop_nobody_else() -> None:
+async def test_empty_messages_block_no_other_task() -> None:
     session, _ = session_of([b""] * 10_000, 1 << 20)
     turns = 0
     async with trio.open_nursery() as nursery:
@@ -121,7 +121,7 @@ async def test_messages_without_content_stop_nobody_else() -> None:
     assert turns > 10_000 // YIELD_EVERY // 2
 
 
-async def test_what_is_peeked_and_taken_is_what_is_read_next() -> None:
+async def test_peeked_and_taken_bytes_are_the_next_bytes() -> None:
     session, _ = session_of([b"header and body", b"more"], 1 << 20)
     assert session.peek(1) is None
     await session.ahead()
@@ -134,7 +134,7 @@ async def test_what_is_peeked_and_taken_is_what_is_read_next() -> None:
     assert await session.read(9) == b"more"
 
 
-async def test_before_a_header_whole_frames_may_be_taken() -> None:
+async def test_whole_frames_may_be_taken_before_a_header() -> None:
     session, _ = session_of([b"x" * 12, b"a header....", b"the body"], 1 << 20)
 
     async def take_the_first() -> None:
@@ -152,7 +152,7 @@ async def socket_pair() -> tuple[trio.SocketStream, trio.SocketStream]:
     return trio.SocketStream(one), trio.SocketStream(other)
 
 
-async def test_of_a_socket_it_is_the_same_and_two_do_not_disturb_each_other() -> None:
+async def test_reading_a_real_socket_is_the_same_and_two_do_not_interfere() -> None:
     sent = [[bytes([who * 16 + number]) * size for number, size in enumerate(SIZES)] for who in range(3)]
     got = [bytearray() for _ in sent]
 
@@ -195,7 +195,7 @@ async def test_a_socket_that_is_closed_here_ends_the_reading() -> None:
     await theirs.aclose()
 
 
-async def test_a_connection_that_is_reset_is_an_end_and_no_crash() -> None:
+async def test_a_connection_reset_is_an_end_and_no_crash() -> None:
     listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
     ours = await trio.open_tcp_stream(*listener.socket.getsockname())
     theirs = await listener.accept()
@@ -209,7 +209,7 @@ async def test_a_connection_that_is_reset_is_an_end_and_no_crash() -> None:
 
 
 def ciphers() -> tuple[NoiseTransportReadWriter, NoiseConnection]:
-    """Both ends of a session of Noise."""
+    """Return both ends of a Noise session."""
     one, other = (NoiseConnection.from_name(b"Noise_NN_25519_ChaChaPoly_SHA256") for _ in range(2))
     one.set_as_initiator()
     other.set_as_responder()
@@ -221,7 +221,7 @@ def ciphers() -> tuple[NoiseTransportReadWriter, NoiseConnection]:
     return NoiseTransportReadWriter(nothing, one), other
 
 
-async def test_what_is_sealed_is_a_message_of_noise_like_any_other() -> None:
+async def test_a_sealed_message_is_a_normal_noise_message() -> None:
     ours, theirs = ciphers()
     session = session_on(Cut(b"", 1), ours)  # type: ignore[arg-type]
     bodies: list[bytes | memoryview] = [b"", b"x", bytes(65_507), memoryview(bytes(range(256)))]
@@ -234,7 +234,7 @@ async def test_what_is_sealed_is_a_message_of_noise_like_any_other() -> None:
         assert theirs.decrypt(message) == b"twelve bytes" + bytes(body)
 
 
-def test_a_batch_has_room_for_one_message_more_and_is_used_again() -> None:
+def test_a_batch_has_room_for_one_more_message_and_is_reused() -> None:
     with batch() as one, batch() as other:
         assert one.obj is not other.obj
         assert len(one) == BATCH_BYTES + session_module.MAX_MESSAGE

@@ -1,4 +1,4 @@
-"""Handshakes that stop at each of their stages give back what they hold; and that in libp2p they do not."""
+"""Handshakes that stop at any stage release what they hold; in plain libp2p they do not."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -34,7 +34,7 @@ async def member(number: int, key: bytes | None) -> AsyncIterator[Node]:
 
 
 class Held:
-    """A raw connection that says nothing, and tells whether it was closed."""
+    """A raw connection that sends nothing, and records whether it was closed."""
 
     def __init__(self, ip: str = "192.0.2.1") -> None:
         self.ip = ip
@@ -56,7 +56,7 @@ class Held:
 
 
 class Swarm:
-    """What `Upgrades` needs of one. Security waits for what the connection says."""
+    """The part of a swarm that `Upgrades` needs. Security waits for bytes of the connection."""
 
     def __init__(self) -> None:
         self.upgrader = self
@@ -77,7 +77,7 @@ class Swarm:
 
 @asynccontextmanager
 async def coming(swarm: Swarm, upgrades: Upgrades) -> AsyncIterator[Callable[[Held], Awaitable[Held]]]:
-    """Lets connections come in, one after the other."""
+    """Return a function that opens incoming connections, one after the other."""
     async with trio.open_nursery() as nursery:
 
         async def come(raw: Held) -> Held:
@@ -93,7 +93,9 @@ async def coming(swarm: Swarm, upgrades: Upgrades) -> AsyncIterator[Callable[[He
         nursery.cancel_scope.cancel()
 
 
-async def test_of_too_many_the_oldest_of_the_busiest_network_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_above_the_limit_the_oldest_of_the_busiest_network_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(upgrade, "MAX_HANDSHAKES", 4)
     swarm = Swarm()
     upgrades = Upgrades(swarm)
@@ -108,7 +110,7 @@ async def test_of_too_many_the_oldest_of_the_busiest_network_goes(monkeypatch: p
         assert sum(not one.closed for one in many) <= 3
 
 
-async def test_one_that_takes_too_long_is_closed(
+async def test_a_handshake_that_takes_too_long_is_closed(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
 ) -> None:
     upgrades = Upgrades(Swarm())
@@ -136,7 +138,7 @@ async def test_a_cancelled_dial_is_closed() -> None:
 
 
 async def test_in_libp2p_a_cancelled_handshake_leaks_its_slot() -> None:
-    """The fault for which this module is there. When this fails, it is mended upstream."""
+    """This is the upstream bug that our module works around. If this test fails, upstream is fixed."""
     from libp2p import new_host
 
     swarm: Any = new_host(key_pair=create_new_key_pair(KEY)).get_network()
@@ -146,8 +148,8 @@ async def test_in_libp2p_a_cancelled_handshake_leaks_its_slot() -> None:
     assert swarm._resource_manager._current_connections == 3
 
 
-async def test_a_close_that_is_cancelled_or_hangs_is_seen_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or the connection would stay in the host's table, which has an end."""
+async def test_a_close_that_is_cancelled_or_hangs_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the connection would stay in the table of the host, which is bounded."""
     monkeypatch.setattr(upgrade, "CLOSE_SECONDS", 0.1)
     async with member(1, None) as a, member(2, None) as b, member(3, None) as c:
         await connect(b, a)
@@ -166,10 +168,10 @@ async def test_a_close_that_is_cancelled_or_hangs_is_seen_to_its_end(monkeypatch
 
 @pytest.mark.parametrize("private", [False, True], ids=["open", "private"])
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)
-async def test_who_stops_in_the_middle_keeps_nobody_out(
+async def test_unfinished_handshakes_keep_no_honest_node_out(
     stage: Stage, private: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Many more than there are places, at each stage of a connection's beginning; then an honest node comes."""
+    """Many more peers than places stop at each stage of a connection's start. Then an honest node connects."""
     monkeypatch.setattr(upgrade, "MAX_HANDSHAKES", 8)
     key = KEY if private else None
     async with member(1, key) as a, member(2, key) as b, AsyncExitStack() as stack:

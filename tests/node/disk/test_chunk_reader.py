@@ -1,4 +1,4 @@
-"""What is queued for a peer is bounded, whatever it grants and cancels, and comes in order, each once."""
+"""The queue for a peer is bounded whatever the peer grants and cancels. Chunks come in order, each once."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ CIDS = [raw_cid(b"%d" % number) for number in range(MAX_QUEUED)]
 
 
 class Stream:
-    """A store, an engine and a network at once, with a peer that reads only when it is told to."""
+    """A store, an engine and a network in one, with a peer that reads only when it is told to."""
 
     def __init__(self) -> None:
         self.store = self
@@ -53,7 +53,7 @@ async def test_in_order_and_each_once() -> None:
     assert await stream.drain() == [CIDS[0], CIDS[3], CIDS[4], CIDS[1]]
 
 
-async def test_who_grants_and_cancels_without_reading_piles_nothing_up() -> None:
+async def test_a_peer_that_grants_and_cancels_without_reading_fills_no_queue() -> None:
     queues, stream = serving()
     for _ in range(200):
         queues.serve(HOLDER, CIDS[:256])
@@ -64,7 +64,7 @@ async def test_who_grants_and_cancels_without_reading_piles_nothing_up() -> None
     assert await stream.drain() == CIDS
 
 
-async def test_a_peer_that_comes_back_begins_anew() -> None:
+async def test_a_returning_peer_starts_with_an_empty_queue() -> None:
     queues, stream = serving()
     queues.serve(HOLDER, CIDS[:5])
     queues.forget(HOLDER)
@@ -73,9 +73,12 @@ async def test_a_peer_that_comes_back_begins_anew() -> None:
     assert await stream.drain() == CIDS[:2]
 
 
-async def test_what_was_granted_as_the_stream_broke_is_not_owed_on_the_next() -> None:
-    """The core took a grant before it heard that the peer was gone: such a queue used to outlive the stream, and
-    the next one was served these first and its own last ones never."""
+async def test_chunks_granted_as_a_stream_broke_are_not_sent_on_the_next() -> None:
+    """The core accepted a grant before it knew that the peer was gone.
+
+    Such a queue used to outlive the stream. The next stream then got these chunks first, and never its own
+    last ones.
+    """
     queues, stream = serving()
     queues.serve(HOLDER, CIDS[:1])
     queues.forget(HOLDER)  # the stream broke

@@ -1,4 +1,4 @@
-"""Sharing what the user has: what is read, what is refused and why, and what became of it since."""
+"""Adding files of the user: what is read, what is refused and why, and what changed since."""
 
 import os
 import socket
@@ -28,10 +28,10 @@ from tests.support.rights import without_rights
 
 EMPTY_FILE = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
 EMPTY_FOLDER = "bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354"
-"""Both as every IPFS tool has them."""
+"""The CIDs of an empty file and an empty folder, the same in every IPFS tool."""
 NOTE = ev.NodeStopped(reason="x")
 LONG_AGO = 1_600_000_000_000_000_000
-"""Nanoseconds since 1970: what is written now cannot look as if it was written then."""
+"""Nanoseconds since 1970. Nothing written now can look as if it was written then."""
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def add(store: Store, path: Path) -> Added:
-    """As a node does it: rows are committed on the way, the last ones with the entry."""
+    """Add a path as a node does: rows are committed on the way, the last ones with the entry."""
 
     def step(done: int, size: int, rows: object) -> None:
         store.commit([(1.0, NOTE)], rows)  # type: ignore[arg-type]
@@ -60,7 +60,7 @@ def add(store: Store, path: Path) -> Added:
 
 
 def listing(store: Store, root: Cid, rel: str = "") -> dict[str, bytes | str]:
-    """What somebody else gets of an object: files' bytes, links' targets; folders end in a slash."""
+    """Return what another node gets of an object: bytes of files, targets of links; folders end in a slash."""
     data = store.read_block(root)
     assert data is not None, f"{rel} is not there"
     if root == raw_cid(data):
@@ -81,7 +81,7 @@ def listing(store: Store, root: Cid, rel: str = "") -> dict[str, bytes | str]:
 
 
 def while_read(path: Path, change: Callable[[], object]) -> Done:
-    """Read a path, and change something once its first bytes were read."""
+    """Add a path, and change something once its first bytes were read."""
     changes = iter([change])
 
     def progress(_: int) -> None:
@@ -155,7 +155,7 @@ def test_a_folder_with_all_that_folders_have(store: Store, tree: Path) -> None:
     )
 
 
-def test_what_is_there_twice_is_counted_once(store: Store, tree: Path) -> None:
+def test_repeated_content_is_counted_once(store: Store, tree: Path) -> None:
     for name in "abc":
         (tree / name).write_bytes(b"x" * 1000)
     os.link(tree / "a", tree / "d")
@@ -163,7 +163,7 @@ def test_what_is_there_twice_is_counted_once(store: Store, tree: Path) -> None:
     assert (added.size, added.chunks, store.counts()[0]) == (4000, 2, 2)
 
 
-def test_the_path_that_was_named_is_followed(store: Store, tree: Path) -> None:
+def test_a_link_named_by_the_user_is_followed(store: Store, tree: Path) -> None:
     (tree / "real").write_bytes(b"real")
     (tree / "link").symlink_to("real")
     added = add(store, tree / "link")
@@ -173,7 +173,7 @@ def test_the_path_that_was_named_is_followed(store: Store, tree: Path) -> None:
     assert add(store, tree / "to sub").root == EMPTY_FOLDER
 
 
-def test_the_order_is_not_the_disks(store: Store, tmp_path: Path) -> None:
+def test_the_order_of_entries_does_not_depend_on_the_disk(store: Store, tmp_path: Path) -> None:
     names = [f"{n}" for n in range(50)]
     for folder, order in (("one", names), ("two", names[::-1])):
         (tmp_path / folder).mkdir()
@@ -249,14 +249,14 @@ async def test_odd_names_cross_whole(tmp_path: Path, tree: Path) -> None:
 
 
 def refused(path: Path) -> str:
-    """The sentence."""
+    """Add a path, which must fail, and return the error sentence."""
     with pytest.raises(AddError) as error:
         list(walk(path, lambda _: None, lambda: False))
     assert "\n" not in str(error.value)
     return str(error.value)
 
 
-def test_what_does_not_exist(tree: Path) -> None:
+def test_a_missing_path_is_refused(tree: Path) -> None:
     (tree / "dangling").symlink_to("nothing")
     assert refused(tree / "none") == f"{tree}/none does not exist"
     assert refused(tree / "dangling") == f"{tree}/dangling does not exist"
@@ -264,7 +264,7 @@ def test_what_does_not_exist(tree: Path) -> None:
     assert refused(tree / "file" / "below") == f"{tree}/file/below does not exist"
 
 
-def test_what_is_no_file(tree: Path) -> None:
+def test_a_path_that_is_no_file_is_refused(tree: Path) -> None:
     os.mkfifo(tree / "pipe")
     assert refused(tree / "pipe") == f"{tree}/pipe is neither a file nor a folder, so it cannot be shared"
     assert refused(Path("/dev/null")).startswith("/dev/null is neither a file nor a folder")
@@ -279,7 +279,7 @@ def test_a_name_that_is_too_long(tree: Path) -> None:
     assert refused(tree / ("x" * 300)).endswith("xxx cannot be read: file name too long")
 
 
-def test_what_may_not_be_read(tree: Path) -> None:
+def test_an_unreadable_path_is_refused(tree: Path) -> None:
     (tree / "sub").mkdir()
     (tree / "open").write_text("x")
     (tree / "sub" / "file").write_text("x")
@@ -298,7 +298,7 @@ def test_what_may_not_be_read(tree: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its names are always UTF-8")
 @pytest.mark.parametrize("where", ["the file", "in the folder", "a folder above", "a link's target"])
-def test_what_is_not_utf_8(tree: Path, where: str) -> None:
+def test_a_path_that_is_not_utf_8_is_refused(tree: Path, where: str) -> None:
     odd = os.fsdecode(b"odd\xff")
     match where:
         case "the file":
@@ -318,7 +318,7 @@ def test_what_is_not_utf_8(tree: Path, where: str) -> None:
     assert "not UTF-8: rename it to share it" in told
 
 
-def test_folders_in_folders_without_end(store: Store, tree: Path) -> None:
+def test_very_deep_folders_are_refused(store: Store, tree: Path) -> None:
     at = os.getcwd()
     depth = sys.getrecursionlimit() + 100
     try:
@@ -329,13 +329,13 @@ def test_folders_in_folders_without_end(store: Store, tree: Path) -> None:
         with pytest.raises(AddError, match="tree has folders in folders too deep to be read"):
             add(store, tree)
     finally:
-        for _ in range(depth):  # pytest's own cleaning would not get down there
+        for _ in range(depth):  # pytest's own cleaning could not go that deep
             os.chdir("..")
             os.rmdir("d")
         os.chdir(at)
 
 
-def test_a_stop_ends_it(tree: Path) -> None:
+def test_a_stop_ends_an_add(tree: Path) -> None:
     (tree / "file").write_bytes(b"x")
     with pytest.raises(AddError, match="file was stopped"):
         list(walk(tree, lambda _: None, lambda: True))
@@ -345,7 +345,7 @@ def test_a_stop_ends_it(tree: Path) -> None:
 
 
 def in_place(path: Path) -> None:
-    """Other bytes, as many as before."""
+    """Overwrite a file with other bytes of the same size."""
     with path.open("r+b") as file:
         file.write(b"y")
 
@@ -371,15 +371,15 @@ def test_a_file_that_changes_while_it_is_read(
     assert while_read(tree, lambda: None).size == path.stat().st_size, "at rest, it can be added"
 
 
-def test_a_file_that_goes_before_its_turn(tree: Path) -> None:
+def test_a_file_that_disappears_before_it_is_read(tree: Path) -> None:
     for name in ("a", "b"):
         (tree / name).write_bytes(b"x")
     with pytest.raises(AddError, match="tree/b does not exist"):
         while_read(tree, (tree / "b").unlink)
 
 
-def test_a_file_that_becomes_another_is_not_mistaken_for_it(store: Store, tree: Path) -> None:
-    """An editor puts a new file in the old one's place: what was read is whole, but it is nowhere now."""
+def test_a_replaced_file_is_not_mistaken_for_the_one_read(store: Store, tree: Path) -> None:
+    """An editor replaces the old file with a new one: the bytes read are whole, but are nowhere now."""
     path = tree / "file"
     path.write_bytes(b"x" * 10)
     (tree / "new").write_bytes(b"y" * 10)
@@ -403,7 +403,7 @@ def test_a_file_that_becomes_another_is_not_mistaken_for_it(store: Store, tree: 
 
 
 def forge(path: Path) -> None:
-    """Other bytes of the same size, and the time of the last change put back."""
+    """Overwrite a file with other bytes of the same size, and restore the time of its last change."""
     stat = path.stat()
     path.write_bytes(b"z" * stat.st_size)
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
@@ -431,7 +431,7 @@ def to_folder(path: Path) -> None:
         (lambda path: path.chmod(0), "cannot be read (permission denied)"),
     ],
 )
-def test_what_was_changed_is_not_given_out(
+def test_a_changed_file_is_not_served(
     store: Store, tree: Path, change: Callable[[Path], object], why: str
 ) -> None:
     path = tree / "file"
@@ -447,7 +447,7 @@ def test_what_was_changed_is_not_given_out(
     assert lost.why.startswith(f"{path} {why}")
 
 
-def test_what_was_not_changed_is_still_given_out(store: Store, tree: Path) -> None:
+def test_an_unchanged_file_is_still_served(store: Store, tree: Path) -> None:
     path = tree / "file"
     first, second = os.urandom(CHUNK_SIZE), os.urandom(CHUNK_SIZE)
     path.write_bytes(first + second)
@@ -465,7 +465,7 @@ def test_what_was_not_changed_is_still_given_out(store: Store, tree: Path) -> No
     assert len(store.read([raw_cid(second)]).chunks) == 1, "a new time alone is no change"
 
 
-def test_adding_again_what_is_the_same_stores_nothing(store: Store, tree: Path) -> None:
+def test_adding_an_unchanged_file_again_stores_nothing(store: Store, tree: Path) -> None:
     for name in "abc":
         (tree / name).write_text(name)
     first, counts = add(store, tree), store.counts()
@@ -479,7 +479,7 @@ def test_adding_again_what_is_the_same_stores_nothing(store: Store, tree: Path) 
     assert moved.stored_chunks == 1, "the folder's own node; the files are known"
 
 
-def test_adding_again_what_was_changed_gives_out_the_new(store: Store, tree: Path) -> None:
+def test_adding_a_changed_file_again_serves_the_new_content(store: Store, tree: Path) -> None:
     path = tree / "file"
     path.write_bytes(b"old")
     old = add(store, path).root
@@ -492,7 +492,7 @@ def test_adding_again_what_was_changed_gives_out_the_new(store: Store, tree: Pat
     assert listing(store, old) == {"": b"old"}, "and the old, once it is back"
 
 
-def test_a_copy_that_was_added_too_stands_in(store: Store, tree: Path) -> None:
+def test_an_added_copy_replaces_a_lost_file(store: Store, tree: Path) -> None:
     (tree / "one").write_bytes(b"same")
     (tree / "two").write_bytes(b"same")
     add(store, tree / "one")
@@ -502,7 +502,7 @@ def test_a_copy_that_was_added_too_stands_in(store: Store, tree: Path) -> None:
 
 
 async def test_a_change_is_noticed_when_it_is_served(tmp_path: Path, tree: Path) -> None:
-    """The holder's series names each file; the rest crosses; what is put right crosses after all."""
+    """The series of the holder names each changed file. The rest crosses, and so does a file that is restored."""
     data = {name: os.urandom(300_000) for name in ("changed", "gone", "same")}
     for name, content in data.items():
         (tree / name).write_bytes(content)
@@ -538,7 +538,7 @@ async def test_a_change_is_noticed_when_it_is_served(tmp_path: Path, tree: Path)
 # ── by a node, and with none ────────────────────────────────────────────────────────────────────
 
 
-async def test_a_node_tells_of_each_by_its_mark(tmp_path: Path, tree: Path) -> None:
+async def test_a_node_reports_each_add_with_its_mark(tmp_path: Path, tree: Path) -> None:
     (tree / "file").write_bytes(b"x" * 10)
     (tree / "closed").mkdir()
     async with FluxNode.open(tmp_path / "home", LOOPBACK) as node:
@@ -559,7 +559,7 @@ async def test_a_node_tells_of_each_by_its_mark(tmp_path: Path, tree: Path) -> N
         assert list(node.derive_state().objects) == [raw_cid(b"x" * 10)]
 
 
-def test_with_no_node_the_same_entry_is_written(tmp_path: Path, tree: Path) -> None:
+def test_without_a_node_the_same_entry_is_written(tmp_path: Path, tree: Path) -> None:
     home = Home(tmp_path / "home")
     (tree / "file").write_bytes(b"x" * 10)
     notes: list[str] = []
@@ -576,7 +576,7 @@ def test_with_no_node_the_same_entry_is_written(tmp_path: Path, tree: Path) -> N
     assert home.running() is None
 
 
-def test_with_no_node_what_is_left_out_is_an_entry_too(tmp_path: Path, tree: Path) -> None:
+def test_without_a_node_left_out_files_are_entries_too(tmp_path: Path, tree: Path) -> None:
     home = Home(tmp_path / "home")
     (tree / "out").symlink_to("/etc")
     notes: list[str] = []
@@ -589,7 +589,7 @@ def test_with_no_node_what_is_left_out_is_an_entry_too(tmp_path: Path, tree: Pat
     reader.close()
 
 
-async def test_a_running_node_writes_what_is_left_out(tmp_path: Path, tree: Path) -> None:
+async def test_a_running_node_writes_entries_about_left_out_files(tmp_path: Path, tree: Path) -> None:
     (tree / "out").symlink_to("/etc")
     os.mkfifo(tree / "pipe")
     async with FluxNode.open(tmp_path / "home", LOOPBACK) as node:

@@ -1,4 +1,4 @@
-"""Two names that are one file on the volume: never written into each other, and never called whole."""
+"""Two names that are one file on the volume: they are never written into each other, and never called whole."""
 
 import os
 import unicodedata
@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def folding(monkeypatch: pytest.MonkeyPatch, fold: Fold) -> None:
-    """Names relative to a folder are folded, as such a volume does it: it keeps the folded form."""
+    """Fold names relative to a folder, as a case-folding volume does: it stores the folded form."""
 
     def wrap(name: str, at: int = 0) -> None:
         real = getattr(os, name)
@@ -110,7 +110,7 @@ def test_all_kinds_of_entries(
 
 
 @pytest.mark.parametrize("fold", [case, forms])
-def test_names_that_the_volume_writes_in_another_form_are_no_fault(
+def test_names_that_the_volume_normalizes_are_accepted(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fold: Fold
 ) -> None:
     folding(monkeypatch, fold)
@@ -123,7 +123,7 @@ def test_names_that_the_volume_writes_in_another_form_are_no_fault(
     assert len(list((tmp_path / "got").iterdir())) == 3
 
 
-def test_where_files_have_no_lasting_number_names_are_counted(tmp_path: Path) -> None:
+def test_names_are_counted_if_inode_numbers_are_not_stable(tmp_path: Path) -> None:
     names = DistinctNames(tmp_path)
     (tmp_path / "readme").write_bytes(b"")
     with pytest.raises(StoreError, match="README and readme of the object are one name"):
@@ -135,7 +135,7 @@ def test_where_files_have_no_lasting_number_names_are_counted(tmp_path: Path) ->
     names.check(["readme"])
 
 
-def test_a_number_that_is_used_again_is_no_fault(tmp_path: Path) -> None:
+def test_a_reused_inode_number_is_accepted(tmp_path: Path) -> None:
     names = DistinctNames(tmp_path)
     (tmp_path / "a").write_bytes(b"")
     found = (tmp_path / "a").stat()
@@ -144,7 +144,7 @@ def test_a_number_that_is_used_again_is_no_fault(tmp_path: Path) -> None:
     names.take("a", found)
 
 
-def test_it_goes_on_after_a_restart(store: Store, tmp_path: Path) -> None:
+def test_the_check_works_after_a_restart(store: Store, tmp_path: Path) -> None:
     store.open_tree(ROOT, tmp_path / "got")
     store.place_folder(ROOT, "")
     store.place_file(ROOT, "one", 0)
@@ -161,7 +161,7 @@ def test_it_goes_on_after_a_restart(store: Store, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [".film.abcdefgh.flux-part", "x.FLUX-PART"])
-def test_a_name_like_something_unfinished_is_refused(store: Store, tmp_path: Path, name: str) -> None:
+def test_a_name_like_that_of_an_unfinished_file_is_refused(store: Store, tmp_path: Path, name: str) -> None:
     with pytest.raises(StoreError, match="would look like something unfinished"):
         store.open_tree(dag_cid(b"x"), tmp_path / name)
     (tmp_path / name).write_bytes(b"the user's")

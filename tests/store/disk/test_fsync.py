@@ -1,4 +1,4 @@
-"""Power losses: what has its name is on the device, and what may not be is looked at after a new boot."""
+"""Power losses: a file with its final name is on the device, and other files are checked after a new boot."""
 
 import ctypes
 import os
@@ -24,7 +24,7 @@ def store(tmp_path: Path) -> Store:
 
 
 class Watched:
-    """What is flushed and renamed, in order, by name."""
+    """Records what is flushed and renamed, in order, by name."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.acts: list[tuple[str, str]] = []
@@ -56,7 +56,7 @@ class Watched:
 
 
 def fetch(store: Store, path: Path, names: list[str]) -> Path:
-    """Fetch an object of these files; its temporary name."""
+    """Fetch an object of these files. Return its temporary name."""
     store.open_tree(ROOT, path)
     part = store._trees.by_root[ROOT].part
     if names != [""]:
@@ -101,7 +101,7 @@ def test_many_files_are_flushed_by_one_call(
     assert watched.acts[-1] == ("flush", tmp_path.name)
 
 
-def test_a_disk_that_does_not_take_it_gives_no_name(
+def test_a_file_that_cannot_be_flushed_gets_no_final_name(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetch(store, tmp_path / "album", [str(number) for number in range(fsync.MANY + 1)])
@@ -118,7 +118,7 @@ def test_a_disk_that_does_not_take_it_gives_no_name(
     assert store.finish_tree(ROOT).path.is_dir()
 
 
-def test_the_real_call_works(tmp_path: Path) -> None:
+def test_the_real_flush_works(tmp_path: Path) -> None:
     for number in range(fsync.MANY + 1):
         (tmp_path / str(number)).write_text("x")
     fsync.flush(tmp_path, [str(number) for number in range(fsync.MANY + 1)])
@@ -135,10 +135,10 @@ def reboot(store: Store) -> None:
     db.close()
 
 
-def test_our_own_files_are_looked_at_after_a_power_loss(store: Store) -> None:
+def test_our_own_files_are_verified_after_a_power_loss(store: Store) -> None:
     cid, other = raw_cid(LARGE), raw_cid(LARGE + b"!")
     store.commit([NOTE], [store.land(cid, LARGE), store.land(other, LARGE + b"!")])
-    store._db.close()  # as the power goes, not in order
+    store._db.close()  # as in a power loss, not closed in order
     own_file(store, cid).write_bytes(b"")
     reboot(store)
     again = Store.open(store.home)
@@ -146,7 +146,7 @@ def test_our_own_files_are_looked_at_after_a_power_loss(store: Store) -> None:
     again.close()
 
 
-def test_what_was_closed_in_order_was_flushed_and_is_not_read_again(
+def test_files_of_an_orderly_stop_are_not_verified_again(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cid = raw_cid(LARGE)

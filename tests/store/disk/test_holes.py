@@ -1,4 +1,4 @@
-"""Zeros that were never written stay holes; what is written is what was meant, whatever stood there."""
+"""Zeros that were never written stay holes, and the written bytes are right over any old content."""
 
 import itertools
 import os
@@ -20,12 +20,12 @@ DATA = random.Random(1).randbytes(MIB)
 
 
 def takes(path: Path) -> int:
-    """Bytes on the disk."""
+    """Return the bytes that a file takes on the disk."""
     return path.stat().st_blocks * 512
 
 
 def sparse(path: Path) -> bool:
-    """Whether the file system here keeps holes at all."""
+    """Return whether the file system here supports holes."""
     with path.open("wb") as file:
         file.truncate(MIB)
     return takes(path) < HOLE
@@ -65,14 +65,14 @@ def test_runs_and_holes_are_the_whole(data: bytes) -> None:
         (b"x" + bytes(2 * HOLE) + b"y", [Run(0, BLOCK), Run(2 * HOLE, 2 * HOLE + 2)]),
     ],
 )
-def test_what_is_written(data: bytes, expected: list[Run]) -> None:
+def test_written_bytes_and_holes(data: bytes, expected: list[Run]) -> None:
     assert data_runs(memoryview(data)) == expected
 
 
 @pytest.mark.parametrize("tail", [0, 7])
 @pytest.mark.parametrize("direct", [True, False])
 @pytest.mark.parametrize("before", ["nothing", "a hole", "data"])
-def test_the_bytes_are_right_whatever_stood_there(
+def test_the_bytes_are_right_over_any_old_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tail: int, direct: bool, before: str
 ) -> None:
     if not direct:
@@ -106,7 +106,7 @@ def test_a_large_hole_crosses_as_one(tmp_path: Path) -> None:
     store.finish_tree(ROOT)
     assert (tmp_path / "film").read_bytes() == bytes(64 * MIB) + DATA
     assert takes(tmp_path / "film") <= 2 * MIB
-    # Copied out of the store, too, and into a file whose size is not known.
+    # It stays a hole when copied out of the store, and in a file of unknown size.
     again = dag_cid(b"again")
     store.open_tree(again, tmp_path / "copy")
     store.place_file(again, "", None)
@@ -117,7 +117,7 @@ def test_a_large_hole_crosses_as_one(tmp_path: Path) -> None:
     store.close()
 
 
-def test_where_holes_cannot_be_asked_for_all_is_written(
+def test_without_support_for_holes_everything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(holes, "_SEEK_DATA", None)

@@ -1,4 +1,4 @@
-"""Some of each disk stays free; replicas stand in one file; what cannot be had goes without a trace."""
+"""Part of each disk stays free, a replica is one file, and a refused object leaves no trace."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ ROOT = dag_cid(b"an object")
 
 
 class Disk:
-    """What a disk says of itself."""
+    """Simulates the size and free space of a disk."""
 
     def __init__(
         self, monkeypatch: pytest.MonkeyPatch, free: int, size: int = 100 << 30, names: int = 10**6
@@ -39,7 +39,7 @@ def store(tmp_path: Path) -> Store:
     return Store.open(tmp_path / "home")
 
 
-def test_some_of_a_disk_stays_free(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_of_each_disk_stays_free(monkeypatch: pytest.MonkeyPatch) -> None:
     disk = Disk(monkeypatch, 300 * MIB)
     here = Room(256 * MIB)
     here.check(Path("/x"), 44 * MIB)
@@ -57,13 +57,13 @@ def test_some_of_a_disk_stays_free(monkeypatch: pytest.MonkeyPatch) -> None:
         here.check(Path("/x"), 0, 6)
 
 
-def test_a_file_system_that_says_nothing_is_let_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_a_known_size_has_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     Disk(monkeypatch, 0, size=0)
     Room(256 * MIB).check(Path("/x"), 1 << 50)
     Room(256 * MIB).check(Path("/nowhere"), 1 << 50)
 
 
-def test_a_disk_is_looked_at_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_free_space_is_read_at_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     disk = Disk(monkeypatch, 300 * MIB)
     here = Room()
     for _ in range(100):
@@ -76,7 +76,7 @@ def test_a_disk_is_looked_at_now_and_then(monkeypatch: pytest.MonkeyPatch) -> No
     here.take(Path("/x"), 2 * MIB)
 
 
-def test_a_chunk_for_which_there_is_no_room_is_not_written(
+def test_a_chunk_without_room_is_not_written(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cid, data = chunk(1)
@@ -89,13 +89,11 @@ def test_a_chunk_for_which_there_is_no_room_is_not_written(
             store.land(cid, data)
     assert store.size_of(cid) is None
     disk.free = 100 * MIB
-    store.commit([NOTE], [store.land(cid, data)])  # its limit was not used up meanwhile
+    store.commit([NOTE], [store.land(cid, data)])  # the check did not use up the limit
     assert store.finish_tree(ROOT).path.read_bytes() == data
 
 
-def test_what_is_there_already_needs_no_room(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_existing_data_needs_no_room(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cid, data = chunk(1)
     store.open_tree(ROOT, tmp_path / "x")
     store.place_file(ROOT, "", MIB)
@@ -110,7 +108,7 @@ def test_what_is_there_already_needs_no_room(
         store.check_room(ROOT, 3 * MIB, 1)
 
 
-def test_a_leaf_is_written_only_where_it_fits(store: Store, tmp_path: Path) -> None:
+def test_a_leaf_is_written_only_if_it_fits(store: Store, tmp_path: Path) -> None:
     cid, data = chunk(1, 1000)
     store.open_tree(ROOT, tmp_path / "x", 2500)
     store.place_file(ROOT, "a", None)
@@ -131,7 +129,7 @@ def test_a_leaf_is_written_only_where_it_fits(store: Store, tmp_path: Path) -> N
 
 
 def held(store: Store, leaves: list[tuple[Cid, bytes]]) -> Path:
-    """A replica of these leaves, whole."""
+    """Make a whole replica of these leaves."""
     path = store.home / HELD / ROOT
     path.parent.mkdir(exist_ok=True)
     store.open_tree(ROOT, path)
@@ -163,7 +161,7 @@ def test_a_replica_without_a_leaf(store: Store) -> None:
     assert not path.exists()
 
 
-def test_a_replica_that_was_half_here_goes_on_after_a_restart(store: Store, tmp_path: Path) -> None:
+def test_a_half_fetched_replica_goes_on_after_a_restart(store: Store, tmp_path: Path) -> None:
     path = store.home / HELD / ROOT
     path.parent.mkdir()
     (one, first), (two, second) = chunk(1), chunk(2)
@@ -198,7 +196,7 @@ def test_a_replica_begun_as_a_folder_by_an_older_version_goes_on(store: Store) -
     assert not path.exists()
 
 
-def test_what_the_user_has_of_a_replica_is_read_from_there_when_it_goes(store: Store, tmp_path: Path) -> None:
+def test_chunks_of_a_removed_replica_are_read_from_the_users_file(store: Store, tmp_path: Path) -> None:
     (one, first), (two, second) = chunk(1), chunk(2)
     path = held(store, [(two, second), (one, first)])
     mine = dag_cid(b"another object")
@@ -212,7 +210,7 @@ def test_what_the_user_has_of_a_replica_is_read_from_there_when_it_goes(store: S
     assert store.file_of(one) == store.file_of(two) == tmp_path / "mine"
 
 
-def test_what_came_of_an_object_that_is_refused_goes_and_nothing_else(store: Store, tmp_path: Path) -> None:
+def test_partial_data_of_a_refused_object_goes_and_nothing_else(store: Store, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("precious")
     (one, first) = chunk(1)
     store.open_tree(ROOT, tmp_path / "x")

@@ -1,4 +1,4 @@
-"""Objects by an attacker: whatever they are made of, nothing outside of their folder is touched."""
+"""Objects from an attacker: nothing outside their folder is touched, whatever they are made of."""
 
 import gc
 import os
@@ -36,7 +36,7 @@ def victim(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def album(store: Store, victim: Path) -> Path:
-    """The folder that an object is being fetched into."""
+    """The folder that an object is fetched into."""
     store.open_tree(ROOT, victim.parent / "album")
     store.place_folder(ROOT, "")
     return store._trees.by_root[ROOT].part
@@ -47,15 +47,15 @@ def outside(album: Path) -> set[str]:
 
 
 def write(store: Store, rel: str, data: bytes = EVIL) -> None:
-    """All that a node does with a file of an object."""
+    """Do everything that a node does with a file of an object."""
     store.place_file(ROOT, rel, len(data))
     store.place_data(ROOT, rel, 0, data)
     store.place_leaves(ROOT, rel, [(raw_cid(data), 0, len(data))])
     store.land(raw_cid(data), data)
 
 
-def test_a_chain_of_links_that_climbs(store: Store, album: Path, victim: Path) -> None:
-    """`p/q → ..` is inside, and so is `x → p/q/..` as far as letters go; together they lead above."""
+def test_a_chain_of_links_that_leads_above_the_folder(store: Store, album: Path, victim: Path) -> None:
+    """`p/q → ..` is inside, and so is `x → p/q/..` by its letters. Together they lead above the folder."""
     store.place_folder(ROOT, "p")
     store.place_symlink(ROOT, "p/q", "..")
     store.place_symlink(ROOT, "x", "p/q/..")
@@ -89,7 +89,7 @@ def test_a_chain_of_links_that_climbs(store: Store, album: Path, victim: Path) -
         (lambda s: write(s, "x/z"), lambda s: write(s, "x")),
     ],
 )
-def test_a_name_of_two_kinds(
+def test_a_name_that_is_both_a_file_and_a_folder(
     store: Store, album: Path, first: Callable[[Store], None], then: Callable[[Store], None]
 ) -> None:
     first(store)
@@ -126,8 +126,8 @@ def test_an_object_that_is_nothing_but_a_link(store: Store, tmp_path: Path) -> N
         store.place_symlink(ROOT, "", "etc")
 
 
-def test_a_link_whose_name_is_taken_by_then(store: Store, album: Path) -> None:
-    """A file system may take two names for one (letter case, forms of Unicode)."""
+def test_a_link_whose_name_is_already_taken(store: Store, album: Path) -> None:
+    """A file system may treat two names as one (letter case, forms of Unicode)."""
     store.place_symlink(ROOT, "link", "x")
     store.place_symlink(ROOT, "other", "x")
     (album / "link").mkdir()
@@ -148,8 +148,8 @@ def test_no_path_leads_out_of_the_tree(store: Store, album: Path, rel: str) -> N
     assert outside(album) == {"victim"}
 
 
-def test_links_that_stand_there_already_are_not_followed(store: Store, album: Path, victim: Path) -> None:
-    """However they came there: by an older version, by another program, or just now."""
+def test_existing_links_are_not_followed(store: Store, album: Path, victim: Path) -> None:
+    """They may come from an older version, from another program, or have appeared just now."""
     (album / "up").symlink_to("..")
     (album / "file").symlink_to(victim)
     (album / "dangling").symlink_to(victim.parent / "new")
@@ -211,7 +211,7 @@ def test_no_descriptor_is_left_open(store: Store, album: Path) -> None:
             store.place_folder(ROOT, f"link {number}/x")
 
     turn(0)
-    gc.collect()  # what earlier tests left to the garbage collector is not to be mistaken for ours
+    gc.collect()  # garbage of earlier tests must not be mistaken for ours
     before = len(os.listdir("/dev/fd"))
     for number in range(1, 20):
         turn(number)
@@ -225,7 +225,7 @@ STEPS = st.lists(st.sampled_from(["a", "b", "d1", "d2", "l1", "l2", "..", "."]),
 def test_no_set_of_links_that_pass_leads_out(
     tmp_path_factory: pytest.TempPathFactory, links: dict[str, list[str]]
 ) -> None:
-    """The law behind `leads_out`: judged one by one, links are safe together."""
+    """The law behind `leads_out`: links that are checked one by one are safe together."""
     folder = tmp_path_factory.mktemp("law") / "object"
     (folder / "d1" / "d2" / "a").mkdir(parents=True)
     (folder / "b").mkdir()

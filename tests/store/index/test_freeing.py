@@ -1,4 +1,4 @@
-"""Removing a shared object from the store: what only it is made of goes, and nothing of anything else."""
+"""Removing a shared object from the store: only chunks that no other object has go."""
 
 import time
 from pathlib import Path
@@ -21,7 +21,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def share(store: Store, path: Path, film: Film) -> None:
-    """As an add does it."""
+    """Share as an add does."""
     path.write_bytes(film.data)
     tree = store.share_tree(path)
     stat = FileStat.of(path.stat(), time.time_ns() + 10**10)
@@ -41,7 +41,7 @@ def reads(store: Store, film: Film) -> bool:
     return store.read(blocks(film)).chunks == [*film.inner, *film.leaves]
 
 
-def test_all_of_it_goes_and_the_file_stays(store: Store, tmp_path: Path) -> None:
+def test_a_removed_object_is_forgotten_and_its_file_stays(store: Store, tmp_path: Path) -> None:
     film, path = Film(1, 2), tmp_path / "film"
     share(store, path, film)
     went = store.free(film.root, 7, (), ())
@@ -58,7 +58,7 @@ def test_all_of_it_goes_and_the_file_stays(store: Store, tmp_path: Path) -> None
     again.close()
 
 
-def test_what_another_object_is_made_of_stays_where_that_has_it(store: Store, tmp_path: Path) -> None:
+def test_chunks_of_another_object_stay(store: Store, tmp_path: Path) -> None:
     one, other = Film(1, 2), Film(2, 3)
     share(store, tmp_path / "other", other)
     share(store, tmp_path / "one", one)
@@ -69,7 +69,9 @@ def test_what_another_object_is_made_of_stays_where_that_has_it(store: Store, tm
     assert store.file_of(other.leaves[0][0]) == tmp_path / "other"
 
 
-def test_what_stands_nowhere_else_gets_a_place_and_goes_with_the_last(store: Store, tmp_path: Path) -> None:
+def test_a_chunk_without_another_place_is_copied_and_goes_with_its_last_object(
+    store: Store, tmp_path: Path
+) -> None:
     one = Film(1, 2)
     whole = build_folder([FolderEntry("a", one.leaves[0][0], MIB)])
     share(store, tmp_path / "one", one)
@@ -109,7 +111,7 @@ def test_a_download_that_copied_its_blocks_goes_on(store: Store, tmp_path: Path)
     assert reads(store, wanted)
 
 
-def test_a_loose_chunk_that_somebody_wanted_stays(store: Store, tmp_path: Path) -> None:
+def test_a_wanted_loose_chunk_stays(store: Store, tmp_path: Path) -> None:
     film = Film(1, 2)
     store.commit([NOTE], [store.land(*film.leaves[0])])
     share(store, tmp_path / "film", film)
@@ -120,7 +122,7 @@ def test_a_loose_chunk_that_somebody_wanted_stays(store: Store, tmp_path: Path) 
     assert store.size_of(film.leaves[1][0]) is None
 
 
-def test_what_the_store_made_itself_is_deleted(store: Store, tmp_path: Path) -> None:
+def test_files_made_by_the_store_are_deleted(store: Store, tmp_path: Path) -> None:
     film = Film(1, 2)
     objects = store.home / "objects"
     objects.mkdir()
@@ -157,7 +159,7 @@ def test_an_older_form_of_a_file_goes_alone(store: Store, tmp_path: Path) -> Non
     assert reads(store, new)
 
 
-def test_what_an_add_under_way_has_found_stays(store: Store, tmp_path: Path) -> None:
+def test_chunks_found_by_a_running_add_stay(store: Store, tmp_path: Path) -> None:
     film, path = Film(1, 2), tmp_path / "film"
     share(store, path, film)
     again = store.share_tree(path)
@@ -170,7 +172,7 @@ def test_what_an_add_under_way_has_found_stays(store: Store, tmp_path: Path) -> 
     assert store.size_of(film.leaves[0][0]) is not None, "it was here before that add"
 
 
-def test_an_add_that_was_taken_back_leaves_nothing(store: Store, tmp_path: Path) -> None:
+def test_a_cancelled_add_leaves_nothing(store: Store, tmp_path: Path) -> None:
     film, other = Film(1, 2), Film(2)
     share(store, tmp_path / "other", other)
     path = tmp_path / "film"
@@ -187,7 +189,7 @@ def test_an_add_that_was_taken_back_leaves_nothing(store: Store, tmp_path: Path)
     Store.open(store.home).close()
 
 
-def test_what_a_kill_left_of_an_add_goes(store: Store, tmp_path: Path) -> None:
+def test_remains_of_a_killed_add_go(store: Store, tmp_path: Path) -> None:
     film, other = Film(1, 2), Film(2)
     share(store, tmp_path / "other", other)
     path = tmp_path / "film"
@@ -204,7 +206,7 @@ def test_what_a_kill_left_of_an_add_goes(store: Store, tmp_path: Path) -> None:
     again.close()
 
 
-def test_rows_of_files_that_nothing_is_in_go_at_the_next_start(store: Store, tmp_path: Path) -> None:
+def test_rows_of_empty_files_go_at_the_next_start(store: Store, tmp_path: Path) -> None:
     film = Film(1, 2)
     share(store, tmp_path / "film", film)
     store.free(film.root, 7, (), ())

@@ -97,7 +97,7 @@ def test_what_each_line_does(context: Context, tmp_path: Path) -> None:
         ("limit --deny me", "me"),
     ],
 )
-def test_what_is_wrong_is_one_sentence(context: Context, line: str, sentence: str) -> None:
+def test_an_error_is_one_sentence(context: Context, line: str, sentence: str) -> None:
     with pytest.raises(LineError) as failed:
         read_line(line, context)
     assert sentence in str(failed.value)

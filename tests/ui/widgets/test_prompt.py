@@ -23,7 +23,7 @@ def test_history_is_saved_in_the_home_by_kind_and_bounded(tmp_path: Path) -> Non
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_home_that_cannot_be_written_just_forgets(tmp_path: Path) -> None:
+def test_an_unwritable_home_forgets_silently(tmp_path: Path) -> None:
     history = History(tmp_path / "none" / "history")
     history.add("command", "help")
     assert history.of("command") == ["help"]
