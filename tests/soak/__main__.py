@@ -4,8 +4,10 @@ Three hosts on a bridge: the node that is looked at; a holder that it fetches fr
 minute; and strangers (tests/soak/strangers.py). Meanwhile the node's wall clock steps by an hour and by years, it
 loses and gets an address of its own, and wants by the hundred that nobody can answer are pushed and cancelled.
 
-Every minute it fetches a file. Before and after, it fetches several: the ratio of the speeds is the first figure;
-how much memory, descriptors and threads grew between the middle and the end of the siege are the others.
+Every minute it fetches a file. Before and after, it fetches several, and so does a second node that nobody besieges,
+in turn with it. The ratio of the speeds before and after, each divided by the second node's at that moment, is the
+first figure: what else the machine does counts for both nodes. How much memory, descriptors and threads grew between
+the middle and the end of the siege are the others.
 """
 
 import argparse
@@ -14,7 +16,6 @@ import json
 import os
 import random
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,10 +25,10 @@ from pathlib import Path
 from flux_tui.core.ids import raw_cid
 from tests.bench.report import Table
 from tests.soak.hosts import BRIDGE, Clock, Host, enter_namespace, needs
-from tests.soak.samples import Sample, growth, sample
+from tests.soak.samples import Sample, growth, sample, share_of_peace
 
 ADDR = "10.83.0.1"
-PORT = 4001
+PORT, QUIET_PORT = 4001, 4002
 SECOND_ADDR = "10.83.9.1"
 MEASURED = 7
 """Fetches before and after the siege."""
@@ -98,9 +99,11 @@ class Soak:
         stack.callback(self._holder_host.close)
         stack.callback(self._strangers_host.close)
         self._node = Machine(folder / "node", [], self._clock.environment)
+        self._quiet = Machine(folder / "quiet", [], {})
+        """A node that nobody besieges: what the machine can do at the moment."""
         self._holder = Machine(folder / "holder", self._holder_host.prefix, {})
-        for machine in (self._node, self._holder):
-            machine.start("--listen", f"/ip4/0.0.0.0/tcp/{PORT}")
+        for machine, port in ((self._node, PORT), (self._quiet, QUIET_PORT), (self._holder, PORT)):
+            machine.start("--listen", f"/ip4/0.0.0.0/tcp/{port}")
             stack.callback(machine.close)
         self._files = 0
         self._dead: list[str] = []
@@ -111,7 +114,8 @@ class Soak:
 
     def run(self, table: Table) -> None:
         self._fetch()
-        before = [self._fetch() for _ in range(MEASURED)]
+        self._fetch(self._quiet)
+        before = self._measure()
         root = self._share()["root"]
         seconds = self._minutes * 60
         strangers = subprocess.Popen(
@@ -125,16 +129,16 @@ class Soak:
             strangers.terminate()
             strangers.wait()
         self._clock.step(0)
-        megabytes = FILE_BYTES / 1e6
         try:
-            after = [self._fetch() for _ in range(MEASURED)]
+            after = self._measure()
         except LateFetchError as error:
             print(f"after the siege: {error}")
-            after = [FETCH_SECONDS]
-        peace, war = statistics.median(before), statistics.median(after)
-        table.add("fetches before", [megabytes / one for one in before], "MB/s")
-        table.add("fetches after", [megabytes / one for one in after], "MB/s")
-        table.add("after / before", peace / war, "x", least=0.8)
+            after = [(FETCH_SECONDS, 1.0)]
+        megabytes = FILE_BYTES / 1e6
+        for when, pairs in (("before", before), ("after", after)):
+            table.add(f"fetches {when}", [megabytes / ours for ours, _ in pairs], "MB/s")
+            table.add(f"of the node in peace {when}", [megabytes / quiet for _, quiet in pairs], "MB/s")
+        table.add("after / before", share_of_peace(after) / share_of_peace(before), "x", least=0.8)
         table.add("fetches in the siege", self.fetched or [0.0], "s")
         table.add("of these, not whole in a minute", self.late, "", most=0)
         mib = 2.0**20
@@ -190,13 +194,24 @@ class Soak:
         told: dict[str, str] = json.loads(self._holder.run("add", "--json", str(path)).stdout)
         return told
 
-    def _fetch(self) -> float:
+    def _measure(self) -> list[tuple[float, float]]:
+        """Seconds of fetches of the node, and of the node in peace: in pairs, either of them first in turn."""
+        pairs: list[tuple[float, float]] = []
+        for number in range(MEASURED):
+            if number % 2:
+                quiet = self._fetch(self._quiet)
+                pairs.append((self._fetch(), quiet))
+            else:
+                pairs.append((self._fetch(), self._fetch(self._quiet)))
+        return pairs
+
+    def _fetch(self, node: Machine | None = None) -> float:
         """Seconds of a fetch of something new."""
         shared = self._share()
         target = self._folder / f"{self._files}.out"
         start = time.monotonic()
         try:
-            done = self._node.run("get", shared["ticket"], "-o", str(target), seconds=FETCH_SECONDS)
+            done = (node or self._node).run("get", shared["ticket"], "-o", str(target), seconds=FETCH_SECONDS)
         except subprocess.TimeoutExpired:
             raise LateFetchError(f"not in {FETCH_SECONDS:.0f} s") from None
         took = time.monotonic() - start

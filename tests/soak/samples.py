@@ -3,7 +3,7 @@
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,3 +44,9 @@ def growth(samples: list[Sample], figure: Callable[[Sample], float]) -> float:
     if half == 0:
         return 0.0
     return statistics.median(map(figure, steady[half:])) - statistics.median(map(figure, steady[:half]))
+
+
+def share_of_peace(pairs: Sequence[tuple[float, float]]) -> float:
+    """The speed of a node as a share of another's that does the same at the same time: the median of pairs of
+    seconds. What else the machine does slows both down."""
+    return statistics.median(quiet / ours for ours, quiet in pairs)

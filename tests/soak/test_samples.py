@@ -2,7 +2,7 @@
 
 import random
 
-from tests.soak.samples import Sample, growth
+from tests.soak.samples import Sample, growth, share_of_peace
 
 
 def series(figures: list[float]) -> list[Sample]:
@@ -23,3 +23,10 @@ def test_noise_and_growth_only_at_the_start_are_no_growth() -> None:
 def test_too_few_samples_are_no_growth() -> None:
     assert growth([], lambda one: one.rss) == 0
     assert growth(series([5.0]), lambda one: one.rss) == 0
+
+
+def test_a_busy_machine_is_no_slow_node() -> None:
+    calm, busy = [(4.0, 4.0)] * 3, [(16.0, 17.0), (20.0, 20.0), (5.0, 4.0)]
+    assert share_of_peace(calm) == 1
+    assert share_of_peace(busy) == 1
+    assert share_of_peace([(16.0, 4.0)] * 3) == 0.25
