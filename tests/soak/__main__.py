@@ -6,8 +6,9 @@ loses and gets an address of its own, and wants by the hundred that nobody can a
 
 Every minute it fetches a file. Before and after, it fetches several, and so does a second node that nobody besieges,
 in turn with it. The ratio of the speeds before and after, each divided by the second node's at that moment, is the
-first figure: what else the machine does counts for both nodes. How much memory, descriptors and threads grew between
-the middle and the end of the siege are the others.
+first figure: what else the machine does counts for both nodes. Where it does much, the processor time of the node's
+fetches, before and after, tells better whether the node has become slower. How much memory, descriptors and threads
+grew between the middle and the end of the siege are the others.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import json
 import os
 import random
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -80,6 +82,11 @@ class Machine:
             capture_output=True, text=True, timeout=seconds, input=given, env=self._environment,
         )  # fmt: skip
 
+    def cpu(self) -> float:
+        """Seconds of processor that its node has used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def close(self) -> None:
         self.process.terminate()
         self.process.wait(timeout=30)
@@ -115,7 +122,7 @@ class Soak:
     def run(self, table: Table) -> None:
         self._fetch()
         self._fetch(self._quiet)
-        before = self._measure()
+        before, spent_before = self._measure()
         root = self._share()["root"]
         seconds = self._minutes * 60
         strangers = subprocess.Popen(
@@ -130,15 +137,19 @@ class Soak:
             strangers.wait()
         self._clock.step(0)
         try:
-            after = self._measure()
+            after, spent_after = self._measure()
         except LateFetchError as error:
             print(f"after the siege: {error}")
-            after = [(FETCH_SECONDS, 1.0)]
+            after, spent_after = [(FETCH_SECONDS, 1.0)], [FETCH_SECONDS]
         megabytes = FILE_BYTES / 1e6
         for when, pairs in (("before", before), ("after", after)):
             table.add(f"fetches {when}", [megabytes / ours for ours, _ in pairs], "MB/s")
             table.add(f"of the node in peace {when}", [megabytes / quiet for _, quiet in pairs], "MB/s")
         table.add("after / before", share_of_peace(after) / share_of_peace(before), "x", least=0.8)
+        table.add("processor time of a fetch before", spent_before, "s")
+        table.add("processor time of a fetch after", spent_after, "s")
+        less = statistics.median(spent_before) / statistics.median(spent_after)
+        table.add("processor time before / after", less, "x", least=0.8)
         table.add("fetches in the siege", self.fetched or [0.0], "s")
         table.add("of these, not whole in a minute", self.late, "", most=0)
         mib = 2.0**20
@@ -194,16 +205,18 @@ class Soak:
         told: dict[str, str] = json.loads(self._holder.run("add", "--json", str(path)).stdout)
         return told
 
-    def _measure(self) -> list[tuple[float, float]]:
-        """Seconds of fetches of the node, and of the node in peace: in pairs, either of them first in turn."""
+    def _measure(self) -> tuple[list[tuple[float, float]], list[float]]:
+        """Seconds of fetches of the node, and of the node in peace: in pairs, either of them first in turn. And
+        the node's processor time for each of its fetches."""
         pairs: list[tuple[float, float]] = []
+        spent: list[float] = []
         for number in range(MEASURED):
-            if number % 2:
-                quiet = self._fetch(self._quiet)
-                pairs.append((self._fetch(), quiet))
-            else:
-                pairs.append((self._fetch(), self._fetch(self._quiet)))
-        return pairs
+            quiet = self._fetch(self._quiet) if number % 2 else None
+            began = self._node.cpu()
+            ours = self._fetch()
+            spent.append(self._node.cpu() - began)
+            pairs.append((ours, self._fetch(self._quiet) if quiet is None else quiet))
+        return pairs, spent
 
     def _fetch(self, node: Machine | None = None) -> float:
         """Seconds of a fetch of something new."""
