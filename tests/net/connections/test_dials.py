@@ -2,8 +2,10 @@
 
 import pytest
 import trio
+import trio.testing
 
 from flux_tui.net.addresses import local_discovery
+from flux_tui.net.addresses.dial_guard import is_by_person
 from flux_tui.net.connections import dials
 from flux_tui.net.connections.dials import Dials
 from flux_tui.net.flux import host
@@ -68,3 +70,27 @@ async def test_dead_tickets_by_the_hundred_leave_a_live_one_its_dial(
         await a.seen.until(lambda: hanging or a.seen.failed)
         a.network.dial(b.addr, keep=True)
         await a.seen.up(b.id)
+
+
+async def test_a_name_that_a_person_names_as_well_is_dialled_on_the_persons_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The rules for what other peers name end there."""
+    words: list[bool] = []
+    failing = trio.Event()
+
+    async def fail(*_: object) -> str:
+        words.append(is_by_person())
+        await failing.wait()
+        return "nobody listens there"
+
+    monkeypatch.setattr(host, "connect_any", fail)
+    monkeypatch.setattr(dials, "REDIAL_MIN", 0.001)
+    async with node(Loopback(), 1) as a:
+        addr = f"/ip4/127.0.0.1/tcp/1/p2p/{a.id[:-3]}abc"
+        a.network.dial(addr, hearsay=True)
+        await trio.testing.wait_all_tasks_blocked()
+        a.network.dial(addr, keep=True)
+        failing.set()
+        await a.seen.until(lambda: len(a.seen.failed) > 1)
+    assert words[:2] == [False, True]
