@@ -57,3 +57,19 @@ def ended_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def noted_signals() -> Iterator[list[int]]:
+    """For as long as this lasts, these signals interrupt nothing: they are only noted, in the list.
+
+    For code that must not be interrupted anywhere, as an event loop that starts or ends. What is ignored stays
+    ignored.
+    """
+    noted: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: noted.append(number)) for number in heeded()}
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -5,6 +5,7 @@ change are changed. The others must already have those values: no option is ever
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +17,7 @@ from flux_tui.core.api.commands import Command
 from flux_tui.core.ids import BadIdError
 from flux_tui.core.series.policy import PolicyChange
 from flux_tui.home import Home, HomeError
+from flux_tui.regular_files import read_regular
 
 LISTS = ("listen", "join", "relay", "allow", "deny")
 """Options that may be given several times."""
@@ -109,6 +111,14 @@ def _missing(home: Home, given: dict[str, Any]) -> list[str]:
         old, new = getattr(has, setting), getattr(wanted, setting)
         if isinstance(value, tuple):
             found += [f"{option(name)} {one}" for one in new if one not in old]
-        elif old != new:
+        elif old != new and not (name == "swarm_key" and _same_content(Path(old), Path(new))):
             found.append(option(name) if value is True else f"{option(name)} {value}")
     return found
+
+
+def _same_content(one: Path, other: Path) -> bool:
+    """Whether two files are the same bytes; False if either cannot be read."""
+    try:
+        return one.samefile(other) or read_regular(one) == read_regular(other)
+    except OSError:
+        return False

@@ -14,16 +14,21 @@ from flux_tui.node.node import FluxNode
 Announce = Callable[[PeerId, tuple[str, ...]], None]
 
 
-async def serve(home: Home, settings: Settings, announce: Announce, flags: Sequence[str] = ()) -> None:
+async def serve(
+    home: Home, settings: Settings, announce: Announce, flags: Sequence[str] = (), noted: Sequence[int] = ()
+) -> None:
     """Run this home's node until SIGINT, SIGTERM, SIGHUP or a Stop command; then stop it in order.
 
     `announce(peer_id, addrs)` is called once, when the node listens on both the network and the socket.
-    `flags`: the flags that it was started with, for programs that start it again or push to it. Raises
-    HomeError, StoreError, NetworkError: each is one sentence for a person.
+    `flags`: the flags that it was started with, for programs that start it again or push to it. `noted`: the
+    signals that came before trio could take them. Raises HomeError, StoreError, NetworkError: each is one sentence
+    for a person.
     """
     # A SIGHUP that is ignored (nohup) stays ignored.
     hang_up = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, *hang_up) as signals:
+        if noted:
+            return
         async with FluxNode.open(home, settings) as node, trio.open_nursery() as nursery:
             home.remember_flags(flags)
             await nursery.start(serve_inbox, home, node.push_intent)

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from flux_tui import signals
 from flux_tui.cli import run
+from flux_tui.config import Settings
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from flux_tui.home import Home
+from flux_tui.node.serve import serve
 from flux_tui.signals import Ended, ended_by_signals
 from tests.bench.nodes import Node, flux, running, state, wait_for
 
@@ -119,6 +122,28 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_no_signal_interrupts_the_event_loop_of_a_node(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """trio has its own handlers only while the node is served; around that, a signal must raise nothing."""
+    given: list[list[int]] = []
+
+    async def served(*arguments: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await trio.lowlevel.checkpoint()
+        given.append(list(arguments[-1]))
+
+    monkeypatch.setattr("flux_tui.node.serve.serve", served)
+    assert run(["node", "--home", str(tmp_path)]) == 0
+    assert given == [[signal.SIGTERM]]
+
+
+def test_a_node_that_was_to_stop_before_it_began_opens_nothing(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    trio.run(serve, home, Settings(), lambda *_: pytest.fail("it began"), (), [signal.SIGTERM])
+    assert not home.path.exists()
 
 
 def test_signals_are_not_handled_outside_the_main_thread() -> None:

@@ -175,6 +175,20 @@ def test_a_flag_that_a_running_node_has_is_accepted(
     assert pushed == []
 
 
+def test_a_swarm_key_is_known_by_its_content(tmp_path: Path, pushed: list[Any]) -> None:
+    home, key = Home(tmp_path), tmp_path / "swarm.key"
+    for name, text in (("swarm.key", "key"), ("copy", "key"), ("other", "another")):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "folder").mkdir()
+    home.remember_flags(["--swarm-key", str(key)])
+    for name in ("folder/../swarm.key", "copy"):
+        apply_to_running(home, ["--swarm-key", str(tmp_path / name)])
+    for name in ("other", "nothing"):
+        with pytest.raises(HomeError, match="runs already, and without --swarm-key"):
+            apply_to_running(home, ["--swarm-key", str(tmp_path / name)])
+    assert pushed == []
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [

@@ -22,7 +22,7 @@ from flux_tui.core.series.state import State
 from flux_tui.core.text.describe import counted, human_size
 from flux_tui.home import Home, HomeError
 from flux_tui.paths import literal_path
-from flux_tui.store.series import SeriesReader
+from flux_tui.store.series import SeriesReader, StoreError
 
 POLL_SECONDS = 0.05
 TAKE_BACK_SECONDS = 2.0
@@ -81,7 +81,8 @@ def _add(home: Home, path: Path) -> ev.ObjectAdded:
         with Progress(f"adding {path.name}") as bar:
             return add_offline(home, path, new_mark(), bar.update, bar.tell)
     except KeyboardInterrupt:
-        say(f"Interrupted: {path.name} is not shared.")
+        with contextlib.suppress(HomeError, StoreError), contextlib.closing(open_series(home)) as reader:
+            _tell_interrupted(path, fold(reader))
         raise
 
 
@@ -139,12 +140,18 @@ def _take_back(
             catch_up(reader, state, None, see)
             time.sleep(POLL_SECONDS)
         added = done[0].event if done else None
-        if isinstance(added, ev.ObjectAdded) and added.root in shared_before:
-            say(f"Interrupted: {path.name} was shared before, and still is.")
-            return
-        if isinstance(added, ev.ObjectAdded):
+        if isinstance(added, ev.ObjectAdded) and added.root not in shared_before:
             home.push(cmd.Remove((added.root,)))
-    say(f"Interrupted: {path.name} is not shared.")
+            del state.objects[added.root]
+    _tell_interrupted(path, state)
+
+
+def _tell_interrupted(path: Path, state: State) -> None:
+    """Say what an interrupted add leaves. What another add shares of this path stays shared."""
+    if any(known.path == str(path) and known.completed_at is not None for known in state.objects.values()):
+        say(f"Interrupted: {path.name} was shared before, and still is.")
+    else:
+        say(f"Interrupted: {path.name} is not shared.")
 
 
 def _addrs_of_a_stopped_node(home: Home, state: State) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from flux_tui.cli.common import home_option, load_settings, node_options, the_ho
 from flux_tui.cli.flags import node_flags
 from flux_tui.cli.output import PlainFormatter, print_json
 from flux_tui.core.ids import PeerId
+from flux_tui.signals import noted_signals
 
 
 @click.command(
@@ -50,4 +51,5 @@ def node(home: Path | None, verbose: bool, **flags: Any) -> None:
         print_json({"peer_id": peer_id, "addrs": list(addrs), "home": str(place.path)})
         settled()
 
-    trio.run(serve, place, settings, announce, node_flags(flags))
+    with noted_signals() as noted:
+        trio.run(serve, place, settings, announce, node_flags(flags), noted)

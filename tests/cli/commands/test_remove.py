@@ -91,3 +91,32 @@ def test_an_interrupted_add_shares_nothing(tmp_path: Path, with_node: bool) -> N
             interrupt()
     else:
         interrupt()
+
+
+@pytest.mark.parametrize("with_node", [True, False])
+def test_an_interrupted_add_of_what_is_shared_says_that_it_is(tmp_path: Path, with_node: bool) -> None:
+    """It is another add that shares it, an earlier one or one at the same time."""
+    film, home = tmp_path / "film", tmp_path / "home"
+    film.write_bytes(b"x")
+    with running(Node(home)):
+        root = flux("add", str(film), home=home).stdout.split()[0]
+        if with_node:
+            assert _interrupted_add(film, home) == "Interrupted: film was shared before, and still is.\n"
+            assert [one["root"] for one in state(home)["objects"]] == [root]
+    if not with_node:
+        assert _interrupted_add(film, home) == "Interrupted: film was shared before, and still is.\n"
+        assert [one["root"] for one in state(home)["objects"]] == [root]
+
+
+def _interrupted_add(film: Path, home: Path) -> str:
+    """What `add` says that is interrupted while a file of 8 GB, mostly a hole, is read."""
+    with film.open("r+b") as file:
+        for number in range(8_000):  # no two chunks alike
+            file.seek(number << 20)
+            file.write(number.to_bytes(4, "big"))
+    command = [sys.executable, "-m", "flux_tui", "add", "--home", str(home), str(film)]
+    adding = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: "add_progressed" in flux("series", home=home).stdout)
+    adding.send_signal(signal.SIGINT)
+    _, said = adding.communicate(timeout=60)
+    return said[said.index("Interrupted") :]
