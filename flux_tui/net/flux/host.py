@@ -321,6 +321,8 @@ class Libp2pNetwork:
         if (link := self._links.get(peer)) is not None and await self._is_alive(link):
             return None
         refused = f"{addr} is not dialled: there are too many peers, or it misbehaved just now"
+        if is_by_person():
+            self._links.expect(peer)  # a crowd of strangers does not keep it out
         if not self._links.allowed(peer):
             return refused
         if not is_by_person() and self._guard.refuses(addr):

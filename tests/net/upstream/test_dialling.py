@@ -95,3 +95,14 @@ async def test_names_of_other_peers_that_lead_nowhere_do_not_keep_a_persons_dial
             places.acquire_on_behalf_of_nowait(object())
         await dial(a, b, at(b.port))
         assert host_of(a).get_network().connections[id_of(b)]
+
+
+async def test_a_crowd_of_strangers_does_not_keep_out_who_is_dialled() -> None:
+    """Strangers have come faster than they are let in. The next one has to wait; a person's wish has not."""
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b, node(Loopback(), 3) as stranger:
+        links = a.network._links  # type: ignore[attr-defined]
+        links._strangers.take(10_000, trio.current_time())
+        a.network.dial(b.addr)
+        await a.seen.until(lambda: a.seen.links or a.seen.failed)
+        assert a.seen.links == [("up", b.id)]
+        assert not links.allowed(stranger.id)
