@@ -55,7 +55,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 LOOPBACK = 'listen = ["/ip4/127.0.0.1/tcp/0"]\nmdns = false\n'
 PANEL = b"eries"
-"""Of the first panel's title, whose first letter is underlined."""
+"""The rest of the title of the first panel, whose first letter is underlined."""
 TERMINAL_SECONDS = 60
 
 
@@ -81,7 +81,7 @@ def sole(mark: str) -> Block:
 
 
 class Reader:
-    """Somebody who follows the README, with two machines."""
+    """A reader who follows the README, with two machines."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -153,7 +153,7 @@ class Reader:
 def in_a_terminal(
     text: str, folder: Path, environment: dict[str, str], *, columns: int = 120, rows: int = 40
 ) -> None:
-    """Run it in a terminal of its own; when the dashboard is there, press q; it has to end well."""
+    """Run it in a new terminal. Press q when the dashboard is there. It has to end well."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(folder)
@@ -247,7 +247,7 @@ def test_its_toml_is_settings() -> None:
 
 
 def table(mark: str) -> list[list[str]]:
-    """The rows of the table after a comment, without its head."""
+    """Return the rows of the table after a comment, without its head."""
     after = README.split(f"<!-- {mark} -->\n", 1)[1]
     rows = [line.strip("|").split("|") for line in after.split("\n\n", 1)[0].splitlines()[2:]]
     return [[cell.strip() for cell in row] for row in rows]
@@ -257,7 +257,7 @@ def table(mark: str) -> list[list[str]]:
     ("mark", "kinds"), [("messages", messages.MESSAGE_TYPES), ("intents", get_args(messages.IntentBody))]
 )
 def test_its_protocol_tables_are_the_protocol(mark: str, kinds: tuple[type[msgspec.Struct], ...]) -> None:
-    """Every message, its fields in their order, and which of them have a default."""
+    """Every message, its fields in order, and which of them have a default."""
     rows = {row[0].strip("`"): row[1] for row in table(mark)}
     assert set(rows) == {str(kind.__struct_config__.tag) for kind in kinds}
     for kind in kinds:
@@ -332,7 +332,7 @@ def test_its_tables_of_keys_are_the_table_of_actions(mark: str, actions: tuple[A
     """Every key of every action, and no key that does nothing."""
     real = {sign(key) for action in actions for key in action.keys.split(",") if " " not in key}
     if mark == "keys":
-        real |= {*"↑↓jkgG←→hl"}  # what moves is not rebound
+        real |= {*"↑↓jkgG←→hl"}  # keys that move the selection cannot be rebound
         real = real - {*"2345", "v"} | {"J"}  # `1`-`6`; the next node is a demo's
         assert "`v` looks at the next node" in README
     assert {key for row in table(mark) for key in re.findall(r"`([^`]+)`", row[0])} == real
@@ -358,7 +358,7 @@ def test_its_files_and_anchors_are_there() -> None:
 
 
 def test_its_pictures_are_all_there_are() -> None:
-    """Each is shown, as SVG where there is one; what is linked from nowhere is not kept."""
+    """Each picture is shown, as SVG if there is one. Unused pictures are not kept."""
     shown = set(re.findall(r"!\[[^]]+\]\(screenshots/([a-z]+)\.(svg|png)\)", README))
     svgs = {path.stem for path in (ROOT / "screenshots").glob("*.svg")}
     pngs = {path.stem for path in (ROOT / "screenshots").glob("*.png")}

@@ -42,25 +42,25 @@ from tests.bench.report import Table
 from tests.bench.transfer import make_file
 
 MAX_FILES = 24
-"""Transferred at most; each is new to the requester."""
+"""The most files transferred. Each is new to the requester."""
 CIDS = [raw_cid(b"%d" % number) for number in range(256)]
 
 
 async def wants(attacker: Attacker, root: Cid) -> None:
-    """Signed wants of 256 CIDs, one of which is there."""
+    """Return signed wants of 256 CIDs, one of which is there."""
     while True:
         await attacker.want([root, *CIDS[:255]])
 
 
 async def messages(attacker: Attacker, _: Cid) -> None:
-    """The smallest message there is."""
+    """Return the smallest message."""
     block = codec.encode_frame(Error(text="")) * 1000
     while True:
         await attacker.send(block)
 
 
 async def chunks(attacker: Attacker, _: Cid) -> None:
-    """Two megabytes that nobody asked for."""
+    """Return two megabytes of chunks that nobody requested."""
     data = bytes(2**21)
     cid = raw_cid(data)
     while True:
@@ -68,12 +68,12 @@ async def chunks(attacker: Attacker, _: Cid) -> None:
 
 
 async def window(attacker: Attacker, _: Cid) -> None:
-    """More than the window lets it."""
+    """Send more than the window allows."""
     await attacker.ignore_window(attacker.stream, 2**40, codec.encode_frame(Error(text="x" * 500)) * 120)
 
 
 async def gossip(attacker: Attacker, root: Cid) -> None:
-    """Intents by gossip, ten to a message."""
+    """Send intents by gossip, ten to a message."""
     from libp2p.pubsub.pb import rpc_pb2
     from libp2p.utils.varint import encode_uvarint
 
@@ -90,7 +90,7 @@ async def gossip(attacker: Attacker, root: Cid) -> None:
 
 
 async def streams(attacker: Attacker, _: Cid) -> None:
-    """Streams, and never a word on them."""
+    """Open streams, and send nothing on them."""
     connection = attacker.host.get_network().get_connections()[0].muxed_conn
     while True:
         await connection.open_stream()
@@ -102,7 +102,7 @@ KINDS: dict[str, Callable[[Attacker, Cid], Awaitable[None]]] = {
 
 
 async def attack(kinds: list[str], addr: str, root: Cid, seconds: float) -> None:
-    """All of these at once; who is dropped comes back at once under another name."""
+    """Run all attacks at once. A dropped attacker returns at once with a new identity."""
 
     async def again_and_again(kind: str) -> None:
         while True:
@@ -136,7 +136,7 @@ async def attack(kinds: list[str], addr: str, root: Cid, seconds: float) -> None
 
 
 def of_strangers(home: Path, friends: set[str]) -> tuple[int, int]:
-    """Entries that name a peer which is no friend, and their bytes with what the series adds to each."""
+    """Count entries that name a peer other than the friends, and the bytes that the series uses for them."""
     reader = SeriesReader.open(home / "flux.db")
     seq = count = size = 0
     while page := reader.read(seq, 10_000):
@@ -150,14 +150,14 @@ def of_strangers(home: Path, friends: set[str]) -> tuple[int, int]:
 
 
 class Siege:
-    """What one attack came to."""
+    """The results of one attack."""
 
     def __init__(self, folder: Path, size: int, seconds: float, kinds: list[str], *, shared: bool) -> None:
         self.rss = 0.0
         processors = sorted(os.sched_getaffinity(0))
         half = len(processors) // 2
         ours, theirs = (processors, processors) if shared else (processors[:half], processors[half:])
-        os.sched_setaffinity(0, ours)  # what is started from here on has no others
+        os.sched_setaffinity(0, ours)  # processes started from here on use only these processors
         flags: list[str] = []
         if OUTSIDERS.keys() & set(kinds):
             key = folder / "swarm.key"
@@ -178,7 +178,7 @@ class Siege:
             self.siege: list[float] = []
             end = time.monotonic() + seconds
             try:
-                time.sleep(2.0)  # until they are at it
+                time.sleep(2.0)  # until they are attacking
                 while time.monotonic() < end - 1:
                     self.rss = max(self.rss, holder.rss() / 2**20)
                     if self._left:
@@ -198,7 +198,7 @@ class Siege:
         return Cid(added["root"])
 
     def _transfer(self, folder: Path, asker: Node, holder: Node, size: int) -> float:
-        """MB/s of one more transfer, of a file that the requester has nothing of."""
+        """Return the MB/s of one more transfer, of a new file."""
         root = self._left.pop(0)
         target = folder / f"{root}.out"
         start = time.monotonic()
@@ -247,7 +247,7 @@ def main() -> int:
         )
     if given.attack:
         os.sched_setaffinity(0, map(int, given.processors.split(",")))
-        step_back()  # as the nodes do: nobody is to win by a better place in the queue
+        step_back()  # at the priority of the nodes: no side may win by its place in the scheduler's queue
         trio.run(attack, kinds, given.attack, Cid(given.root), given.seconds)
         return 0
     folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))

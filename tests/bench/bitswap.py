@@ -47,7 +47,7 @@ LEAST_FILE, LEAST_BLOCKS = 1.5, 1.5
 
 
 class Setting(NamedTuple):
-    """How Bitswap is used."""
+    """A way to use Bitswap."""
 
     chunk: int
     batch: int
@@ -64,13 +64,13 @@ def command(setting: Setting, side: str, *arguments: object) -> list[str]:
 
 
 def as_it_comes() -> dict[str, str]:
-    """The environment without what flux's transport, imported here, has told yamux."""
+    """Return the environment without the yamux settings that the import of flux's transport has set."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PY_YAMUX_")}
 
 
 @contextmanager
 def holder(setting: Setting, source: Path) -> Iterator[dict[str, Any]]:
-    """A process that has it; where it is and which root it has."""
+    """Start a process that has the content. Return its address and root."""
     process = subprocess.Popen(
         command(setting, "hold", source, "--chunk", setting.chunk),
         stdout=subprocess.PIPE, text=True, env=as_it_comes(),
@@ -85,7 +85,7 @@ def holder(setting: Setting, source: Path) -> Iterator[dict[str, Any]]:
 
 
 def ask(setting: Setting, seconds: float, *arguments: object) -> float:
-    """How many seconds it took."""
+    """Return how many seconds it took."""
     try:
         result = subprocess.run(
             command(setting, "ask", *arguments), stdout=subprocess.PIPE, text=True, env=as_it_comes(),
@@ -123,7 +123,7 @@ def blocks_by_bitswap(
 
 
 def blocks_by_flux(source: Path, cids: Sequence[Cid], folder: Path, seconds: float) -> float:
-    """The requester is in a process of its own, too: a node's start-up changes the process (node/bulk.py)."""
+    """The requester has its own process, too: the start of a node changes the process (node/bulk.py)."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as requester:
         return requester.submit(fetch, source, list(cids), folder, 1, seconds).result()[1]
 
@@ -138,7 +138,7 @@ class Side:
         self.late = 0
 
     def run(self, what: Callable[[Path], float]) -> None:
-        """Once more, in a folder of its own, gone afterwards."""
+        """Run once more, in a temporary folder."""
         folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))
         try:
             self.seconds.append(what(folder))
@@ -151,7 +151,7 @@ class Side:
 
     @property
     def label(self) -> str:
-        """Its name, and how often it did not finish."""
+        """The name of the side, and how often it did not finish."""
         late = f" ({self.late} of {len(self.seconds)} not finished, counted as {self.limit:g} s)"
         return self.name + late * bool(self.late)
 
@@ -160,7 +160,7 @@ NAMES = ("Bitswap as it comes", "Bitswap at its best", "flux, verified and store
 
 
 def measure(size: int, count: int, seconds: float, runs: int) -> tuple[list[Side], list[Side]]:
-    """Of a file, and of small blocks: the sides in the order of NAMES."""
+    """Measure a file and small blocks, with the sides in the order of NAMES."""
     files = [Side(f"file: {name}", seconds) for name in NAMES]
     blocks = [Side(f"blocks: {name}", seconds) for name in NAMES]
     folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))
@@ -168,7 +168,7 @@ def measure(size: int, count: int, seconds: float, runs: int) -> tuple[list[Side
         source, chunks = folder / "big.bin", folder / "chunks"
         make_file(source, size)
         cids = make_chunks(chunks, count)
-        for _ in range(runs):  # in turn, so that a machine that drifts drifts for all
+        for _ in range(runs):  # the sides take turns, so that drift of the machine affects all
             files[0].run(lambda at: file_by_bitswap(source, at, AS_IT_COMES, seconds))
             files[1].run(lambda at: file_by_bitswap(source, at, AT_ITS_BEST, seconds))
             files[2].run(lambda at: file_by_flux(source, at, seconds))
@@ -181,7 +181,7 @@ def measure(size: int, count: int, seconds: float, runs: int) -> tuple[list[Side
 
 
 def times(sides: Sequence[Side]) -> list[float]:
-    """How many times as fast as Bitswap at its best flux is, run by run."""
+    """Return the speed-up of flux over Bitswap at its best, run by run."""
     return [best / ours for best, ours in zip(sides[1].seconds, sides[2].seconds, strict=True)]
 
 

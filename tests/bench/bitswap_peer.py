@@ -32,7 +32,7 @@ from multiaddr import Multiaddr
 
 
 def open_host(tuned: bool, listen: list[str]) -> tuple[IHost, AbstractAsyncContextManager[None]]:
-    """A host as `new_host` makes it, or with the transport that flux uses."""
+    """Open a host as `new_host` makes it, or with the transport of flux."""
     pair = create_new_key_pair()
     if tuned:
         from flux_tui.net.flux.transport import muxers, security
@@ -61,7 +61,7 @@ async def hold(source: Path, chunk: int, tuned: bool) -> None:
 
 @asynccontextmanager
 async def connected(addr: str, tuned: bool) -> AsyncIterator[tuple[BitswapClient, ID]]:
-    """A host that is connected to the holder at this address: its Bitswap, and the holder's peer id."""
+    """A host connected to the holder at this address: its Bitswap, and the peer id of the holder."""
     host, running = open_host(tuned, [])
     async with running:
         bitswap = BitswapClient(host)

@@ -25,14 +25,14 @@ from tests.bench.report import Table, parser
 from tests.bench.transfer import make_file
 
 RATES = (2, 4, 6, 8, 10, 12, 16, 20)
-"""MB/s of the holders."""
+"""The rates of the holders in MB/s."""
 KILLED, FROZEN = 3, 5
-"""Which of them, by their place."""
+"""The killed and the frozen holder, by index."""
 SHARE = 0.4
 
 
 class Eight:
-    """What one such transfer was like."""
+    """The results of one transfer."""
 
     def __init__(self, size: int, folder: Path) -> None:
         source = folder / "big.bin"
@@ -56,7 +56,7 @@ class Eight:
                 wait_for((folder / "out.bin").exists, seconds=600, every=0.01)
             finally:
                 os.kill(holders[FROZEN].process.pid, signal.SIGCONT)
-            time.sleep(1)  # what the thawed one still sends is counted
+            time.sleep(1)  # chunks that the thawed holder still sends count
             entries = reader.read(0, 1_000_000)
             reader.close()
             start = next(e.at for e in entries if isinstance(e.event, ev.Requested))
@@ -84,7 +84,7 @@ def _received(reader: SeriesReader) -> int:
 
 
 def measure(size: int) -> Eight:
-    """In a folder of its own, gone afterwards."""
+    """Measure in a temporary folder."""
     folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))
     try:
         return Eight(size, folder)

@@ -1,4 +1,4 @@
-"""Real nodes in processes of their own, on loopback, for benchmarks and end-to-end tests."""
+"""Real nodes in separate processes, on loopback, for benchmarks and end-to-end tests."""
 
 import json
 import os
@@ -16,11 +16,11 @@ START_SECONDS = 30
 
 
 class LateError(AssertionError):
-    """What was waited for did not come in its time."""
+    """A condition did not hold in time."""
 
 
 class Node:
-    """`flux-tui node` on a home of its own."""
+    """A `flux-tui node` process with its own home."""
 
     def __init__(self, home: Path, *flags: str) -> None:
         self.home = home
@@ -30,7 +30,7 @@ class Node:
         self.addrs: list[str] = []
 
     def start(self) -> None:
-        """Up, and listening."""
+        """Start the node, and wait until it listens."""
         log = self.home.with_name(self.home.name + ".log").open("ab")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "flux_tui", "node", "--home", str(self.home), *LISTEN, *self.flags],
@@ -45,12 +45,12 @@ class Node:
         self.peer_id, self.addrs = told["peer_id"], told["addrs"]
 
     def kill(self) -> None:
-        """kill -9."""
+        """Kill it with SIGKILL."""
         self.process.kill()
         self._reap()
 
     def stop(self) -> int:
-        """In order; returns the exit status."""
+        """Stop it in order. Return the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self._reap()
 
@@ -61,29 +61,29 @@ class Node:
         return status
 
     def rss(self) -> int:
-        """Bytes resident now."""
+        """The resident bytes now."""
         with open(f"/proc/{self.process.pid}/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def peak_rss(self) -> int:
-        """Bytes resident when it was most."""
+        """The highest number of resident bytes."""
         with open(f"/proc/{self.process.pid}/status") as file:
             return next(int(line.split()[1]) << 10 for line in file if line.startswith("VmHWM"))
 
     def written(self) -> int:
-        """Bytes that this process had the kernel write to disk or page cache, so far."""
+        """The bytes that this process has written to disk or page cache so far."""
         with open(f"/proc/{self.process.pid}/io") as file:
             return next(int(line.split()[1]) for line in file if line.startswith("wchar"))
 
     def cpu(self) -> float:
-        """Seconds of processor used."""
+        """The seconds of processor time used."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
 def running(*nodes: Node) -> Iterator[None]:
-    """These nodes, for as long as the context lasts."""
+    """Run these nodes while the context lasts."""
     started: list[Node] = []
     try:
         for node in nodes:
@@ -95,7 +95,7 @@ def running(*nodes: Node) -> Iterator[None]:
             if node.process.poll() is None:
                 node.stop()
             else:
-                node._reap()  # it ended by itself: its pipe is still ours to close
+                node._reap()  # it ended by itself, and its pipe must still be closed
 
 
 def flux(*arguments: str, home: Path | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -109,13 +109,13 @@ def flux(*arguments: str, home: Path | None = None, check: bool = True) -> subpr
 
 
 def state(home: Path) -> dict[str, Any]:
-    """The derived state of a home."""
+    """Return the state of a home."""
     found: dict[str, Any] = json.loads(flux("state", "--json", home=home).stdout)
     return found
 
 
 def wait_for(what: Any, seconds: float = 60.0, every: float = 0.02) -> float:
-    """Until `what()` is true; returns the seconds that took."""
+    """Wait until `what()` is true. Return the seconds that took."""
     start = time.monotonic()
     while not what():
         if time.monotonic() - start >= seconds:

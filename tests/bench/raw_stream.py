@@ -14,7 +14,7 @@ from tests.bench.report import Table, parser
 PROTOCOL = "/flux/bench/raw/1.0.0"
 SWARM_KEY = bytes(range(32))
 READ_BYTES = 4 * 1024 * 1024
-"""All that is there, usually."""
+"""The bytes of one read, usually all that is there."""
 
 
 async def _serve(size: int, private: bool) -> None:
@@ -85,7 +85,7 @@ async def _read(addr: str, size: int, private: bool) -> float:
 
 
 def measure(size: int, *, private: bool = False) -> float:
-    """MB/s of `size` bytes; `private`: in a swarm with a key."""
+    """Return the MB/s for `size` bytes. `private`: in a swarm with a key."""
     sender = subprocess.Popen(
         [sys.executable, "-m", "tests.bench.raw_stream", "--serve", str(size)] + ["--swarm-key"] * private,
         stdout=subprocess.PIPE,

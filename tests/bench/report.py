@@ -1,4 +1,4 @@
-"""What every benchmark prints: a table for people, JSON for programs."""
+"""The output of every benchmark: a table for people, JSON for programs."""
 
 import argparse
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def parser(about: str) -> argparse.ArgumentParser:
-    """The options that all benchmarks have."""
+    """Return a parser with the options of all benchmarks."""
     found = argparse.ArgumentParser(description=about)
     found.add_argument("--json", type=Path, default=None, metavar="FILE", help="write the figures there, too")
     found.add_argument("--runs", type=int, default=3, help="counted runs of each side; medians are shown")
@@ -18,7 +18,7 @@ def parser(about: str) -> argparse.ArgumentParser:
 
 
 class Table:
-    """Figures with their units, and the limits they are held to."""
+    """Figures with their units and limits."""
 
     def __init__(self, title: str) -> None:
         self.title = title
@@ -28,7 +28,7 @@ class Table:
         self, name: str, values: float | Sequence[float], unit: str, *, least: float | None = None,
         most: float | None = None,
     ) -> float:  # fmt: skip
-        """A figure (the median of several); `least`/`most`: what it has to be."""
+        """Add a figure (the median of several). `least` and `most` are its limits."""
         samples = [float(values)] if isinstance(values, (int, float)) else [float(value) for value in values]
         median = statistics.median(samples)
         held = (least is None or median >= least) and (most is None or median <= most)
@@ -41,7 +41,7 @@ class Table:
         return median
 
     def show(self, json_file: Path | None = None) -> int:
-        """Print it. Returns the exit status: 1 where a limit was not held."""
+        """Print the table. Return the exit status: 1 if a limit was not held."""
         width = max(len(row["name"]) for row in self.rows)
         print(self.title)
         for row in self.rows:

@@ -33,7 +33,7 @@ Way = Callable[[FluxNode, Sequence[Cid]], Awaitable[None]]
 
 
 async def push_all(node: FluxNode, cids: Sequence[Cid]) -> None:
-    """Pure flux: push every want, then look at what has arrived now and then."""
+    """Push every want, then check at intervals what has arrived. This is the flux way."""
     node.want_multiple_chunks(cids)
     while node.count_pending():  # noqa: ASYNC110 - as a program that derives its state would
         await trio.sleep(0.005)
@@ -41,7 +41,7 @@ async def push_all(node: FluxNode, cids: Sequence[Cid]) -> None:
 
 
 async def seconds_of(way: Way, home: Path, holder: str, cids: Sequence[Cid], latency: float) -> float:
-    """How long one way takes, on a new home."""
+    """Return the seconds that one way of fetching takes, with a new home."""
     port, peer = int(holder.split("/")[4]), holder.rpartition("/")[2]
     with trio.fail_after(PATIENCE_SECONDS):
         async with trio.open_nursery() as nursery:
@@ -59,7 +59,7 @@ async def seconds_of(way: Way, home: Path, holder: str, cids: Sequence[Cid], lat
 
 
 def measure(count: int, latency: float) -> tuple[float, float]:
-    """Seconds of request-response and of flux, with the same holder."""
+    """Return the seconds of request-response and of flux, with the same holder."""
     folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))
     try:
         source = folder / "chunks"

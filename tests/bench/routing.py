@@ -36,15 +36,15 @@ from flux_tui.net.flux.host import Libp2pNetwork, open_network
 from tests.bench.report import Table, parser
 
 PROVIDERS = 3
-"""Of each root."""
+"""How many providers each root has."""
 TRIES, AGAIN_SECONDS = 5, 2.0
-"""An intent that no provider heard is routed again, as a node does."""
+"""An intent that reached no provider is routed again, as a node does: so often, after so many seconds."""
 SECONDS, SQUARE = 150.0, 32
 """For anything here, of so many hosts; then it has failed. Hosts that meet by themselves shake N² hands."""
 
 
 class Host:
-    """A network whose receiver forwards what is routed to it, once, as a node does."""
+    """A network whose receiver forwards a routed intent once, as a node does."""
 
     def __init__(self) -> None:
         self.network: Libp2pNetwork
@@ -91,7 +91,7 @@ class Host:
 
     @property
     def cost(self) -> int:
-        """Messages so far."""
+        """Return the messages so far."""
         done = self.network.dht.statistics()
         return 2 * done.asked + done.sent
 
@@ -110,11 +110,11 @@ async def _until(hosts: list[Host], what: str, done: object) -> None:
 
 
 async def _quiet(hosts: list[Host]) -> None:
-    """Wait until they have met each other: what that costs is not an intent's."""
+    """Wait until the hosts have met each other: the cost of that does not count for an intent."""
     with trio.move_on_after(SECONDS):
         before, now = -1, sum(host.cost for host in hosts)
         while before != now:
-            await trio.sleep(6.0)  # longer than they wait between two looks around
+            await trio.sleep(6.0)  # longer than the interval of their table refresh
             before, now = now, sum(host.cost for host in hosts)
 
 
@@ -123,7 +123,7 @@ def _say(start: float, number: int, what: str) -> None:
 
 
 async def _no_looks(_: dht_routing.Dht) -> None:
-    """Nobody looks around."""
+    """Do nothing, so that no host refreshes its table."""
 
 
 async def _lay_out(hosts: list[Host], chance: random.Random) -> None:
@@ -133,7 +133,7 @@ async def _lay_out(hosts: list[Host], chance: random.Random) -> None:
     infos = [info_from_p2p_addr(Multiaddr(host.network.addrs[0])) for host in hosts]
 
     async def is_there(_: KBucket, peer: ID) -> bool:
-        return True  # which is so, and to find it out costs a connection
+        return True  # this is true, and checking it would cost a connection
 
     ping, KBucket._ping_peer = KBucket._ping_peer, is_there  # type: ignore[method-assign, assignment]
     for host in hosts:
@@ -182,7 +182,7 @@ async def measure(number: int, intents: int, seed: int, *, meet: bool) -> tuple[
         for name in names:
             for host in providers[name]:
                 host.network.provide((dag_cid(name),))
-        # The last records of a round may still be on their way: what matters is that each root has enough.
+        # The last records of a round may still be under way. Each root must have enough.
         expected = before + len(names) * PROVIDERS * (enough - 2)
         await _until(
             hosts,
@@ -191,7 +191,7 @@ async def measure(number: int, intents: int, seed: int, *, meet: bool) -> tuple[
         )
         _say(begun, number, "the roots are provided")
         dht_routing.LOOK_SECONDS = dht_routing.REFRESH_SECONDS = (
-            3600.0  # who looks around does it once more, at most
+            3600.0  # a host refreshes its table once more, at most
         )
         messages, seconds, copies, reached = [], [], [], []
         for name in names:
@@ -215,7 +215,7 @@ async def measure(number: int, intents: int, seed: int, *, meet: bool) -> tuple[
             else:
                 raise trio.TooSlowError
             seconds.append(min(host.heard[name] for host in there if name in host.heard) - start)
-            await trio.sleep(1.0)  # copies that are still on their way count, too
+            await trio.sleep(1.0)  # copies still under way count, too
             messages.append(float(sum(host.cost for host in hosts) - cost))
             copies.append(float(sum(host.copies for host in there) - heard))
             reached.append(float(sum(name in host.heard for host in there)))

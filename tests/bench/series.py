@@ -27,14 +27,14 @@ from flux_tui.store.store import Store
 from tests.bench.report import Table, parser
 
 BATCH = 500
-"""Entries of one commit: what a busy node gathers in some milliseconds."""
+"""Entries of one commit: a busy node gathers them in some milliseconds."""
 PAGE = 10_000
 CHECKPOINT = 10_000
 GRANT = 16
 
 
 def exchange(seed: int) -> Iterator[Event]:
-    """What a node that fetches objects writes, without end."""
+    """Yield the events of a node that fetches objects, without end."""
     chance = random.Random(seed)
     peers = [PeerId(f"12D3KooW{'x' * 43}{name}") for name in "ABCDEFGH"]
     for number in itertools.count():
@@ -55,7 +55,7 @@ def exchange(seed: int) -> Iterator[Event]:
 
 
 def append(folder: Path, events: list[Event]) -> float:
-    """Write a series with its checkpoints; returns entries/s of the commits alone."""
+    """Write a series with its checkpoints. Return the entries/s of the commits alone."""
     store = Store.open(folder)
     state, spent = State(), 0.0
     try:
@@ -75,7 +75,7 @@ def append(folder: Path, events: list[Event]) -> float:
 
 
 def measure(count: int, table: dict[str, list[float]]) -> None:
-    """One run of everything, in a folder of its own."""
+    """Run everything once, in a temporary folder."""
     folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))
     try:
         events = list(itertools.islice(exchange(1), count))

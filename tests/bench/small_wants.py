@@ -26,7 +26,7 @@ SIZE = 1024
 
 
 def make_chunks(source: Path, count: int) -> list[Cid]:
-    """A folder of so many files of random bytes, each of which is one chunk."""
+    """Make a folder of files of random bytes, each of which is one chunk."""
     source.mkdir()
     cids = []
     for number in range(count):
@@ -37,7 +37,7 @@ def make_chunks(source: Path, count: int) -> list[Cid]:
 
 
 async def _want(home: Path, addrs: list[str], cids: list[Cid], seconds: float) -> tuple[float, float]:
-    """Seconds until the pushes returned, and until all had arrived."""
+    """Return the seconds until the pushes returned, and until all chunks had arrived."""
     settings = Settings(listen=("/ip4/127.0.0.1/tcp/0",), mdns=False)
     async with FluxNode.open(home, settings) as node:
         for addr in addrs:
@@ -65,7 +65,7 @@ async def _until(what: Callable[[], bool], seconds: float) -> None:
 def fetch(
     source: Path, cids: list[Cid], folder: Path, holders: int = 1, seconds: float = 120
 ) -> tuple[float, float]:
-    """With holders in processes of their own, each of which has all of it; homes are in the folder."""
+    """Fetch from holders in separate processes, each of which has everything. Homes are in the folder."""
     nodes = [Node(folder / f"a{number}") for number in range(holders)]
     with running(*nodes):
         for node in nodes:
@@ -74,7 +74,7 @@ def fetch(
 
 
 def measure(count: int, holders: int) -> tuple[float, float]:
-    """In a folder of its own, gone afterwards."""
+    """Measure in a temporary folder."""
     folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))
     try:
         source = folder / "chunks"

@@ -23,14 +23,14 @@ BLOCK = 16 << 20
 
 
 def make_file(path: Path, size: int) -> None:
-    """A file of random bytes."""
+    """Make a file of random bytes."""
     with path.open("wb") as file:
         for start in range(0, size, BLOCK):
             file.write(os.urandom(min(BLOCK, size - start)))
 
 
 class Transfer:
-    """What one transfer of a file cost; its nodes' homes are in the folder."""
+    """The costs of one transfer of a file. The homes of its nodes are in the folder."""
 
     def __init__(self, source: Path, folder: Path, seconds: float = 600) -> None:
         size = source.stat().st_size
@@ -61,7 +61,7 @@ class Transfer:
 
 
 def measure(size: int) -> Transfer:
-    """In a folder of its own, gone afterwards."""
+    """Measure in a temporary folder."""
     folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))
     try:
         source = folder / "big.bin"
@@ -77,7 +77,7 @@ def main() -> int:
     given = options.parse_args()
     size = given.size << 20
     raws, transfers = [], []
-    for _ in range(given.runs):  # in turn, so that a machine that drifts drifts for both
+    for _ in range(given.runs):  # in turn, so that drift of the machine affects both
         raws.append(raw_stream.measure(size))
         transfers.append(measure(size))
     table = Table(f"A file of {given.size} MiB, one holder, one requester, two processes on loopback")

@@ -26,12 +26,12 @@ class Smallest(App):
 Smallest().run()
 """
 START_SECONDS = 10.0
-"""For a node to come up; none does whose dashboard ended before it was started."""
+"""Seconds for a node to start. A dashboard that ended before that starts none."""
 RECORDING = Path(__file__).parents[2] / "assets" / "swarm.flux"
 
 
 def first_frame(arguments: list[str], text: str, compiled: Path) -> float:
-    """Seconds until a text of the first frame was written."""
+    """Return the seconds until a text of the first frame was written."""
     terminal = Terminal(arguments, PYTHONPYCACHEPREFIX=str(compiled))
     try:
         return terminal.wait_text(text) - terminal.started
@@ -40,7 +40,7 @@ def first_frame(arguments: list[str], text: str, compiled: Path) -> float:
 
 
 def imported() -> str:
-    """What of the network the dashboard imports: nothing."""
+    """Return the modules of the network that the dashboard imports: none."""
     shown = "flux_tui.ui.dashboard.app, flux_tui.cli.commands.show"
     code = f"import sys, {shown}; print(*[m for m in ('libp2p', 'trio') if m in sys.modules])"
     return subprocess.run(
@@ -49,7 +49,7 @@ def imported() -> str:
 
 
 def stop(home: Home) -> None:
-    """End the node, which outlives the terminal in which it was started; as soon as it is up."""
+    """Stop the node as soon as it is up. It outlives the terminal in which it was started."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         with contextlib.suppress(HomeError):
@@ -64,7 +64,7 @@ def main() -> int:
     compiled = folder / "compiled"
     runs: dict[str, list[float]] = {"smallest": [], "recording": [], "home": []}
     try:
-        for number in range(-1, given.runs):  # the first fills the caches, and is not counted
+        for number in range(-1, given.runs):  # the first run fills the caches, and does not count
             home = Home(folder / f"home{number}")
             found = {
                 "smallest": first_frame(["-c", SMALLEST], "nothing to see", compiled),

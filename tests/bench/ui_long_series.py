@@ -26,12 +26,12 @@ from tests.bench.series import exchange
 from tests.ui.terminal import Terminal
 
 REPEATS = 1000
-"""Entries that are encoded once: after that, the same come again at later times."""
+"""How many entries are encoded. After that, the same ones repeat at later times."""
 JUMPS = 60
 
 
 def write(path: Path, count: int, *, bare: bool) -> None:
-    """A recording of `count` entries, a millisecond apart, with a node's checkpoints."""
+    """Write a recording of `count` entries, a millisecond apart, with the checkpoints of a node."""
     db = sqlite3.connect(path, isolation_level=None)
     db.executescript(SERIES_TABLES)
     db.execute(f"PRAGMA application_id={APPLICATION_ID}")
@@ -53,12 +53,12 @@ def write(path: Path, count: int, *, bare: bool) -> None:
 
 
 def measure(path: Path, count: int, table: dict[str, list[float]], *, bare: bool) -> None:
-    """One run: open, jump, look at the memory, leave."""
+    """Run once: open, jump, read the memory, leave."""
     chance = random.Random(count)
     terminal = Terminal(["-m", "flux_tui", "replay", str(path)])
     try:
         first = terminal.wait_written(0)
-        # The series panel's title has the number of the cursor's entry: then all panels are of that entry.
+        # The title of the Series panel shows the entry of the cursor. Then all panels show that entry.
         whole = terminal.wait_text(f"{count:,} entries", seconds=600)
         table["all panels right after the first frame"].append(whole - first)
         for _ in range(JUMPS):
@@ -79,7 +79,7 @@ def measure(path: Path, count: int, table: dict[str, list[float]], *, bare: bool
 
 
 def percentile(values: list[float], share: float) -> float:
-    """The value that `share` of them do not exceed."""
+    """Return the value that `share` of the values do not exceed."""
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 

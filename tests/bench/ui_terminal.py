@@ -21,27 +21,27 @@ from tests.ui.terminal import Terminal
 
 IDLE_SECONDS = 8.0
 QUIET_SECONDS = 135.0
-"""After the last entry: until then it moves along the strip of time and the charts, once a second."""
+"""Seconds after the last entry. Until then it still moves along the strip of time and the charts."""
 PATIENCE = 120.0
 LOOKS = 0.1
 """Seconds between two keys: faster than a person, slower than one frame after the other."""
 
 
 def written(terminal: Terminal, start: float, end: float) -> int:
-    """Bytes that came between two moments."""
+    """Return the bytes that came between two moments."""
     before = max((count for at, count in terminal.times if at <= start), default=0)
     return max((count for at, count in terminal.times if at <= end), default=0) - before
 
 
 def attached(home: Path, size: tuple[int, int]) -> Terminal:
-    """The dashboard of a home whose node runs."""
+    """Return the dashboard of a home whose node runs."""
     terminal = Terminal(["-m", "flux_tui", "--home", str(home)], size)
     terminal.wait_text("● live")
     return terminal
 
 
 def idle(node: Node, size: tuple[int, int], table: dict[str, list[float]]) -> None:
-    """Nothing happens."""
+    """Measure while nothing happens."""
     terminal = attached(node.home, size)
     try:
         for name, wait in (("just after", 3.0), ("idle", QUIET_SECONDS)):
@@ -58,7 +58,7 @@ def idle(node: Node, size: tuple[int, int], table: dict[str, list[float]]) -> No
 def busy(
     nodes: list[Node], size: tuple[int, int], folder: Path, table: dict[str, list[float]], megabytes: int
 ) -> None:
-    """A file is fetched from two holders who serve few at a time, while others want it too."""
+    """Measure while a file is fetched from two holders that serve few peers at a time, and others want it too."""
     ada, bob, me, *others = nodes
     film = folder / f"film-{time.monotonic_ns()}.bin"
     with film.open("wb") as file:
@@ -76,7 +76,7 @@ def busy(
         for node in (*others, me):
             get(node, ticket, node.home / "got")
         terminal.wait_text("chunk_received", mark, PATIENCE)
-        # Until it is whole, just follow it, as a person who watches does.
+        # Until the file is whole, follow the series, as a watching person does.
         following = time.monotonic()
         deadline = following + 4
         while time.monotonic() < deadline and "object_completed" not in terminal.text(mark):
@@ -84,7 +84,7 @@ def busy(
         end = time.monotonic()
         table["following: written"].append(written(terminal, following, end) / (end - following) / 1000)
         while "object_completed" not in terminal.text(mark) and time.monotonic() - start < PATIENCE:
-            # Freezing and going on: frames that can be told from those of the ticker.
+            # Freeze and go on: these frames can be told apart from those of the ticker.
             for word in ("frozen", "● live"):
                 before = len(terminal.written)
                 pressed = terminal.press(" ")

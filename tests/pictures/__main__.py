@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / "assets" / "swarm.flux"
-"""What the browser shows: a page is a recording's or a home's, never a demo's."""
+"""The recording that the browser shows: a page shows a recording or a home, never a demo."""
 COLOURS = 96
 SCENARIO = "storm"
 WIDE, SMALL = (120, 40), (80, 24)
@@ -40,12 +40,12 @@ HERE, LATEST = 25, 60
 COUNTING, SENDERS, RETRIES, DUE = 5, 3, 7, 2
 """And so many peers have said when to come back, so many send, so many wants count down, and so few are due."""
 SOON_SECONDS = (0.2, 5.0)
-"""What counts down visibly."""
+"""The least and the most seconds left of a countdown that moves visibly."""
 DARK, LIGHT = "flux", "flux-light"
 
 
 class Picture(NamedTuple):
-    """A situation: how large the terminal is, and which keys were pressed."""
+    """A picture: the size of the terminal, and the keys pressed before."""
 
     name: str
     size: tuple[int, int] = WIDE
@@ -54,7 +54,7 @@ class Picture(NamedTuple):
 
 
 def typed(text: str) -> tuple[str, ...]:
-    """The keys of a text."""
+    """Return the keys of a text."""
     names = {"#": "number_sign", ":": "colon", "_": "underscore", " ": "space", "-": "minus"}
     return tuple(names.get(character, character) for character in text)
 
@@ -66,7 +66,7 @@ DURING = (
     Picture("small", SMALL),
     Picture("tiny", (60, 20)),
 )
-"""While it happens, in their order."""
+"""The pictures taken during the demo, in order."""
 
 
 def after(moment: int) -> tuple[Picture, ...]:
@@ -84,7 +84,7 @@ def after(moment: int) -> tuple[Picture, ...]:
 
 
 def is_in_the_middle(state: "State", now: float) -> bool:
-    """Whether this is the moment."""
+    """Return whether this is the moment for the pictures."""
     if not HERE <= state.chunk_count < LATEST:
         return state.chunk_count >= LATEST
     least, most = SOON_SECONDS
@@ -104,7 +104,7 @@ def is_in_the_middle(state: "State", now: float) -> bool:
 
 
 async def take_all(folder: Path) -> None:
-    """All pictures of the demo."""
+    """Take all pictures of the demo."""
     from flux_tui.demo.player import Player
     from flux_tui.demo.scenario import load
     from flux_tui.demo.screen import Story, place_of
@@ -128,7 +128,7 @@ async def take_all(folder: Path) -> None:
             await until(pilot, lambda: is_in_the_middle(app.state, time.time()))
             moment = app.state.seq
             for picture in DURING:
-                if picture is not DURING[0]:  # which is of this very moment
+                if picture is not DURING[0]:  # which shows this moment
                     app.theme = picture.theme
                     await pilot.resize_terminal(*picture.size)
                     await settled(pilot)
@@ -145,7 +145,7 @@ async def take_all(folder: Path) -> None:
 
 
 def dashboard(place: "Place", story: "Story") -> "Dashboard":
-    """As the demo shows it."""
+    """Return the dashboard as the demo shows it."""
     from flux_tui.ui.dashboard.app import Dashboard
     from flux_tui.ui.rows.glyphs import Glyphs
 
@@ -153,7 +153,7 @@ def dashboard(place: "Place", story: "Story") -> "Dashboard":
 
 
 async def until(pilot: "Pilot[Any]", seen: Callable[[], bool]) -> None:
-    """Until something is so."""
+    """Wait for a condition."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not seen():
         assert time.monotonic() < deadline, "the moment did not come"
@@ -161,7 +161,7 @@ async def until(pilot: "Pilot[Any]", seen: Callable[[], bool]) -> None:
 
 
 async def settled(pilot: "Pilot[Any]") -> None:
-    """Everything is read, laid out and shown."""
+    """Wait until everything is read, laid out and shown."""
     app: Any = pilot.app
     await app.workers.wait_for_complete()
     await pilot.pause()
@@ -172,7 +172,7 @@ async def settled(pilot: "Pilot[Any]") -> None:
 
 
 def save(app: "App[Any]", picture: Picture, folder: Path) -> None:
-    """What is on the screen."""
+    """Save what is on the screen."""
     svg = app.export_screenshot(title="flux-tui")
     (folder / f"{picture.name}.svg").write_text(svg)
     (folder / f"{picture.name}.png").write_bytes(png(svg))
@@ -180,7 +180,7 @@ def save(app: "App[Any]", picture: Picture, folder: Path) -> None:
 
 
 async def take_in_a_browser(folder: Path) -> None:
-    """The dashboard as a page; in whatever Chromium is here."""
+    """Take a picture of the dashboard in a browser, with any installed Chromium."""
     from tests.pictures.browser import installed, opened, served
 
     browser = installed()
@@ -203,7 +203,7 @@ async def take_in_a_browser(folder: Path) -> None:
 
 
 def png(svg: str) -> bytes:
-    """An SVG of a terminal as PNG, in whatever monospaced font is here."""
+    """Convert an SVG of a terminal to PNG, with any installed monospaced font."""
     import resvg_py
 
     return small(
@@ -213,7 +213,7 @@ def png(svg: str) -> bytes:
 
 
 def small(picture: bytes) -> bytes:
-    """A PNG of few colours: a terminal has no more, and it is a fifth of the size."""
+    """Reduce the colours of a PNG: a terminal has few, and the file shrinks to a fifth."""
     from PIL import Image
 
     image = Image.open(io.BytesIO(bytes(picture))).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
@@ -223,7 +223,7 @@ def small(picture: bytes) -> bytes:
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     os.environ.pop("NO_COLOR", None)
     os.environ["TZ"] = "UTC"
     time.tzset()

@@ -22,13 +22,13 @@ PATIENCE = 30.0
 
 
 def installed() -> str | None:
-    """A browser of this machine."""
+    """Return a browser of this machine, or None."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 @contextmanager
 def served(*arguments: str) -> Iterator[str]:
-    """`flux-tui web` with these arguments; its address."""
+    """Run `flux-tui web` with these arguments. Yield its address."""
     process = subprocess.Popen(
         [sys.executable, "-m", "flux_tui", "web", "--port", "0", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
@@ -50,12 +50,12 @@ class Page:
         self._socket = socket
         self._numbers = itertools.count(1)
         self.received = b""
-        """What came to the page through its web socket."""
+        """The data that came to the page through its web socket."""
         self.sockets: list[str] = []
         """The addresses of its web sockets."""
 
     async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Push a command; what came of it."""
+        """Send a command. Return its result."""
         number = next(self._numbers)
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
         while True:
@@ -66,37 +66,37 @@ class Page:
                 return found
 
     async def until_received(self, text: str) -> None:
-        """Until a text came through the page's web socket."""
+        """Wait until a text came through the web socket of the page."""
         while text.encode() not in self.received:
             await self._next()
 
     async def key(self, key: str) -> None:
-        """Press one."""
+        """Press a key."""
         for kind in ("keyDown", "keyUp"):
             await self.call(
                 "Input.dispatchKeyEvent", type=kind, text=key if kind == "keyDown" else "", key=key
             )
 
     async def click(self, x: int, y: int) -> None:
-        """Click, which also gives the terminal the keys."""
+        """Click, which also focuses the terminal."""
         for kind in ("mousePressed", "mouseReleased"):
             await self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     async def evaluate(self, expression: str) -> Any:
-        """What an expression comes to in the page."""
+        """Return the value of an expression in the page."""
         found = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
     async def until(self, expression: str) -> None:
-        """Until an expression is true in the page."""
+        """Wait until an expression is true in the page."""
         deadline = time.monotonic() + PATIENCE
         while not await self.evaluate(expression):
             assert time.monotonic() < deadline, expression
             await asyncio.sleep(0.02)
 
     async def picture(self) -> bytes:
-        """What is seen, as PNG."""
+        """Return a screenshot as PNG."""
         return base64.b64decode((await self.call("Page.captureScreenshot", format="png"))["data"])
 
     async def _next(self) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class Page:
 
 @asynccontextmanager
 async def opened(browser: str, width: int = 1280, height: int = 760) -> AsyncIterator[Page]:
-    """An empty page in a browser of its own."""
+    """An empty page in a new browser."""
     folder = Path(tempfile.mkdtemp(prefix="flux-tui-browser-"))
     process = subprocess.Popen(  # noqa: ASYNC220 - as good as at once
         [browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",

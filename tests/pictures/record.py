@@ -25,26 +25,26 @@ PATIENCE_SECONDS = 120.0
 
 
 def share(node: Node, *paths: Path) -> list[Ticket]:
-    """Add paths; their tickets."""
+    """Add paths. Return their tickets."""
     lines = flux("add", "--json", *map(str, paths), home=node.home).stdout.splitlines()
     return [parse_ticket(json.loads(line)["ticket"]) for line in lines]
 
 
 def get(node: Node, ticket: Ticket, folder: Path) -> None:
-    """Push a want for what a ticket names."""
+    """Push a want for the object of a ticket."""
     path = folder / (ticket.name or "object")
     command = cmd.Get(ticket.root, str(path), ticket.name, ticket.size, ticket.addrs, "recording")
     Home(node.home).push(command)
 
 
 def progress(node: Node, root: Cid) -> float:
-    """The share of an object that is there."""
+    """Return the share of an object that is here."""
     objects = state(node.home)["objects"]
     return max((found["progress"] for found in objects if found["root"] == root), default=0.0)
 
 
 def make_files(folder: Path) -> list[Path]:
-    """A film, a talk and a folder of photos, of random bytes."""
+    """Make a film, a talk and a folder of photos, of random bytes."""
     film, talk, photos = folder / "film.mkv", folder / "talk.pdf", folder / "photos"
     with film.open("wb") as file:
         for _ in range(FILM // (4 * 1024 * 1024)):
@@ -57,7 +57,7 @@ def make_files(folder: Path) -> list[Path]:
 
 
 def record(target: Path, work: Path) -> None:
-    """Play it, and copy what the third node saw."""
+    """Play the story, and copy the series of the third node."""
     for name in ("ada", "bob"):
         (work / name).mkdir(mode=0o700)
         (work / name / "settings.toml").write_text("max_uploads = 1\n")
@@ -86,7 +86,7 @@ def record(target: Path, work: Path) -> None:
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     target = Path(sys.argv[1] if len(sys.argv) > 1 else "assets/swarm.flux").absolute()
     work = Path(tempfile.mkdtemp(prefix="flux-tui-recording-"))
     try:

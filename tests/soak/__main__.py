@@ -33,14 +33,14 @@ ADDR = "10.83.0.1"
 PORT, QUIET_PORT = 4001, 4002
 SECOND_ADDR = "10.83.9.1"
 MEASURED = 7
-"""Fetches before and after the siege."""
+"""How many fetches run before and after the attack."""
 FILE_BYTES = 64 << 20
 FETCH_SECONDS = 60.0
-"""In which a fetch in the siege has to be whole."""
+"""Seconds in which a fetch during the attack has to be whole."""
 DEAD = 300
-"""Wants that nobody can answer, pushed at a time."""
+"""How many unanswerable wants are pushed at a time."""
 OFFSETS = (3600, 0, -3600, 0, 126_000_000, 0, -40, 400)
-"""What the wall clock is stepped to, in turn."""
+"""The offsets of the wall clock, in turn."""
 SAMPLE_SECONDS = 5.0
 
 
@@ -95,7 +95,7 @@ class Machine:
 
 
 class Soak:
-    """One soak of the node, from its start to its end."""
+    """One soak of the node, from start to end."""
 
     def __init__(self, folder: Path, minutes: float, stack: contextlib.ExitStack) -> None:
         self._folder = folder
@@ -116,7 +116,7 @@ class Soak:
         self._dead: list[str] = []
         self.samples: list[Sample] = []
         self.fetched: list[float] = []
-        """Seconds of each fetch in the siege."""
+        """The seconds of each fetch during the attack."""
         self.late = 0
 
     def run(self, table: Table) -> None:
@@ -175,7 +175,7 @@ class Soak:
             time.sleep(0.2)
 
     def _turn(self, turn: int) -> None:
-        """What happens each minute."""
+        """Run the actions of each minute."""
         self._clock.step(OFFSETS[turn % len(OFFSETS)])
         self._holder_host.move(f"10.83.1.{turn % 200 + 2}")
         verb = "add" if turn % 2 == 0 else "del"
@@ -198,7 +198,7 @@ class Soak:
         )
 
     def _share(self) -> dict[str, str]:
-        """A new file that the holder shares: its root and its ticket."""
+        """Share a new file at the holder. Return its root and its ticket."""
         self._files += 1
         path = self._folder / f"{self._files}.bin"
         path.write_bytes(random.randbytes(FILE_BYTES))
@@ -243,7 +243,7 @@ class Soak:
         return self.samples[-1]
 
     def _settled(self) -> Sample:
-        """Once the strangers are gone, what they left open is to be closed within a minute."""
+        """Wait until the node has closed the connections of the strangers, at most a minute."""
         end = time.monotonic() + 60
         while (found := self._sample()).descriptors > 120 and time.monotonic() < end:
             time.sleep(1)
@@ -251,7 +251,7 @@ class Soak:
 
 
 class LateFetchError(Exception):
-    """A fetch in the siege that did not come whole in its time."""
+    """A fetch during the attack was not whole in time."""
 
 
 def main() -> int:

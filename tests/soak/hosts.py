@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 INSIDE = "FLUX_TUI_SOAK_INSIDE"
-"""Set in the process that has a network namespace of its own."""
+"""Set in the process that has its own network namespace."""
 BRIDGE = "br0"
 
 
 def needs() -> str | None:
-    """What this machine lacks, in a sentence; None: nothing."""
+    """Return what this machine lacks, in a sentence, or None."""
     lacking = [name for name in ("ip", "unshare", "nsenter", "cc") if shutil.which(name) is None]
     if sys.platform != "linux":
         return "network namespaces are a thing of Linux"
@@ -25,7 +25,7 @@ def needs() -> str | None:
 
 
 def enter_namespace(module: str, arguments: Sequence[str]) -> int | None:
-    """Run this module again in a network namespace of its own, and return its status; None: we are in it."""
+    """Run this module again in a new network namespace, and return its status. None: we are in it."""
     if INSIDE in os.environ:
         _ip("link", "set", "lo", "up")
         _ip("link", "add", BRIDGE, "type", "bridge")
@@ -55,7 +55,7 @@ class Host:
         self._inside("addr", "add", f"{addr}/16", "dev", inner)
 
     def move(self, addr: str) -> None:
-        """Another address, and no more the one before: as a laptop that changed networks."""
+        """Replace the address, as for a laptop that changed networks."""
         self._inside("addr", "flush", "dev", self._interface)
         self._inside("addr", "add", f"{addr}/16", "dev", self._interface)
         self.addr = addr
@@ -80,7 +80,7 @@ class Clock:
         self.environment = {"LD_PRELOAD": str(library), "SHIFT_FILE": str(self._file)}
 
     def step(self, seconds: int) -> None:
-        """So far from the true time it is from now on."""
+        """Set the offset from the true time from now on."""
         waiting = self._file.with_suffix(".new")
         waiting.write_text(str(seconds))
         waiting.replace(self._file)

@@ -1,4 +1,4 @@
-"""What a process holds, sampled over time, and whether it grows."""
+"""Resources of a process, sampled over time, and whether they grow."""
 
 import os
 import statistics
@@ -12,11 +12,11 @@ WARM = 0.3
 
 
 class Sample(NamedTuple):
-    """Of one process, at one moment."""
+    """A sample of one process at one moment."""
 
     at: float
     rss: int
-    """Bytes resident."""
+    """Resident bytes."""
     descriptors: int
     threads: int
     series: int
@@ -38,7 +38,7 @@ def sample(pid: int, home: Path) -> Sample:
 
 
 def growth(samples: list[Sample], figure: Callable[[Sample], float]) -> float:
-    """How much more the last third has than the third before it, by medians. 0 where there are few samples."""
+    """Return how much the last third grew over the middle third, by medians. Return 0 for few samples."""
     steady = samples[int(len(samples) * WARM) :]
     half = len(steady) // 2
     if half == 0:

@@ -33,11 +33,11 @@ SILENT_KEPT = 600
 ODD_SECONDS = 3.0
 EXCHANGE_SECONDS = 10.0
 EXCHANGED = 60
-"""Made-up peers in one PRUNE."""
+"""How many invented peers one PRUNE names."""
 
 
 def unknown_frame() -> bytes:
-    """A frame whose tag no version so far has."""
+    """Return a frame with a tag that no version has."""
     header: bytes = msgpack.packb(["of_a_later_version", 1, "x"])
     return (VERSION << 24 | len(header)).to_bytes(4, "big") + bytes(4) + header
 
@@ -72,7 +72,7 @@ async def exchange_peers(addr: str, _: Cid) -> None:
 
 
 async def every(seconds: float, what: Callable[[str, Cid], Awaitable[None]], addr: str, root: Cid) -> None:
-    """Again and again; what comes to nothing is what strangers have to expect."""
+    """Repeat an action. Errors are ignored: strangers have to expect them."""
 
     async def once() -> None:
         try:

@@ -1,4 +1,4 @@
-"""The soak's own arithmetic: a trend is seen, and noise is none."""
+"""The arithmetic of the soak: growth is detected, and noise is ignored."""
 
 import random
 

@@ -35,7 +35,7 @@ from flux_tui.core.wire.messages import Intent, IntentBody, Message, SealedInten
 
 FOLDER = Path(__file__).parent
 SEED = bytes(range(32))
-"""Of the Ed25519 key in intents.json."""
+"""The seed of the Ed25519 key in intents.json."""
 HELLO = b"hello"
 LEAF = raw_cid(HELLO)
 OTHER = raw_cid(b"other")
@@ -46,7 +46,7 @@ ADDR = f"/ip4/192.0.2.7/tcp/4001/p2p/{ORIGIN}"
 
 
 def seal(intent: Intent) -> SealedIntent:
-    """An intent, signed with the key."""
+    """Return an intent, signed with the key."""
     signed = codec.encode_intent(intent)
     return SealedIntent(signed=signed, signature=KEY.private_key.sign(signed))
 
@@ -120,7 +120,7 @@ TICKETS = (
 
 
 def frames() -> list[dict[str, Any]]:
-    """Every direct message, with what follows it."""
+    """Return every direct message, with its payload."""
     return [
         {
             "kind": _tag(message),
@@ -133,7 +133,7 @@ def frames() -> list[dict[str, Any]]:
 
 
 def intents() -> list[dict[str, Any]]:
-    """Every intent, signed."""
+    """Return every intent, signed."""
     found = []
     for number, body in enumerate(BODIES):
         addrs = (ADDR,) if number == 0 else ()
@@ -157,7 +157,7 @@ def intents() -> list[dict[str, Any]]:
 
 
 def refused() -> list[dict[str, str]]:
-    """Frames that break the protocol."""
+    """Return frames that break the protocol."""
 
     def frame(header: object, payload: int = 0) -> bytes:
         data: bytes = msgpack.packb(header)
@@ -242,7 +242,7 @@ def parts() -> list[dict[str, Any]]:
 
 
 def customs() -> list[dict[str, Any]]:
-    """Customs, and their names."""
+    """Return customs and their names."""
     found = [messages.Custom(kind="presence", payload=b"\x00\xff"), messages.Custom(kind="a.b")]
     return [{"kind": one.kind, "payload": {"hex": one.payload.hex()}, "name": name_of(one)} for one in found]
 
@@ -295,7 +295,7 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(value: Any) -> Any:
-    """And back."""
+    """Convert JSON back to a msgpack value."""
     if isinstance(value, dict):
         return bytes.fromhex(value["hex"])
     return [from_json(item) for item in value] if isinstance(value, list) else value
@@ -324,7 +324,7 @@ FILES: dict[str, Callable[[], list[Any]]] = {
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     for name, make in FILES.items():
         path = FOLDER / f"{name}.json"
         path.write_text(json.dumps(make(), indent=1, ensure_ascii=False) + "\n")

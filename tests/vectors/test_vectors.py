@@ -1,4 +1,4 @@
-"""The vectors are what this version writes and reads, byte by byte; and every kind of message is among them."""
+"""The vectors equal what this version writes and reads, byte by byte, and every kind of message has one."""
 
 import json
 from typing import Any, get_args
@@ -40,17 +40,17 @@ def test_every_kind_of_message_has_a_vector() -> None:
 @pytest.mark.parametrize("vector", vectors("frames"), ids=lambda vector: vector["kind"])
 def test_frames(vector: dict[str, Any]) -> None:
     frame, payload = bytes.fromhex(vector["frame"]), bytes.fromhex(vector["payload"])
-    # By hand, as another language would.
+    # Decode by hand, as another language would.
     header = msgpack.packb(from_json(vector["array"]))
     assert (
         frame == b"\x01" + len(header).to_bytes(3, "big") + len(payload).to_bytes(4, "big") + header + payload
     )
-    # By our codec.
+    # Decode with our codec.
     lengths = codec.decode_prefix(frame[:8])
     assert lengths == (len(header), len(payload))
     message = codec.decode_header(frame[8 : 8 + lengths.header])
     assert codec.encode_frame(message, lengths.payload) + payload == frame
-    # What a newer peer adds at the end is passed over; what is optional may be left out.
+    # Fields that a newer peer adds at the end are ignored. Optional fields may be left out.
     array = from_json(vector["array"])
     assert codec.decode_header(msgpack.packb([*array, "from a later version"])) == message
 
