@@ -35,6 +35,8 @@ SCENARIO = "storm"
 WIDE, SMALL = (120, 40), (80, 24)
 PATIENCE_SECONDS = 180.0
 LOOK_SECONDS = 0.05
+LAID_OUT_SECONDS = 0.5
+"""After this, a terminal of another size is laid out anew, on a busy machine too."""
 HERE, LATEST = 25, 60
 """The moment comes when so many chunks are here; if it has not come when so many are, it is then."""
 COUNTING, SENDERS, RETRIES, DUE = 5, 3, 7, 2
@@ -168,6 +170,8 @@ async def settled(pilot: "Pilot[Any]") -> None:
     while app.source.loading:
         app.tick()
     app.tick()
+    await pilot.pause(LAID_OUT_SECONDS)
+    app.show_all()
     await pilot.pause()
 
 

@@ -59,7 +59,10 @@ def hold_rows(view: View) -> list[Row]:
             span(f" {hold.whole}/{counted(hold.replicas, 'replica')}", "strong" if hold.lacking else "good"),
         ]
         rows.append(Row(hold.root, cut(line, view.width, view.glyphs.ellipsis)))
-        why: Line = [span("  ", "text"), span(keeping_words(view, hold), "warn" if hold.lacking else "good")]
+        why: Line = [
+            span("  ", "text"),
+            span(keeping_words(view, hold, view.width - 2), "warn" if hold.lacking else "good"),
+        ]
         rows.append(Row(f"{hold.root}/why", cut(why, view.width, view.glyphs.ellipsis), title=True))
     if state.kept:
         size = sum(kept.charge for kept in state.kept.values())
@@ -69,22 +72,28 @@ def hold_rows(view: View) -> list[Row]:
     return rows
 
 
-def keeping_words(view: View, hold: Hold) -> str:
-    """Return the words for a hold: who keeps it, who refuses and why, and when others are asked again."""
-    words = []
+def keeping_words(view: View, hold: Hold, room: int) -> str:
+    """Return the words for a hold: who keeps it, who refuses and why, and when others are asked again.
+
+    Where there is no room for all of them, the names of those who refused are left out, and not the time.
+    """
+    kept: list[str] = []
     if hold.keepers:
-        words.append("kept by " + ", ".join(view.peer(peer) for peer in list(hold.keepers)[:2]))
+        kept.append("kept by " + ", ".join(view.peer(peer) for peer in list(hold.keepers)[:2]))
         if len(hold.keepers) > 2:
-            words[-1] += f" and {len(hold.keepers) - 2} more"
-    if hold.lacking:
-        words += [
-            f"{_reason(view, no.reason)}: {view.peer(no.peer)}" for no in list(hold.refused.values())[-2:]
-        ]
-        if not hold.refused and not hold.keepers:
-            words.append("nobody has answered yet")
-        if hold.next_push_at is not None:
-            words.append(f"next try in {human_seconds(hold.next_push_at - view.now)}")
-    return ", ".join(words) or "all keepers are there"
+            kept[-1] += f" and {len(hold.keepers) - 2} more"
+    if not hold.lacking:
+        return ", ".join(kept) or "all keepers are there"
+    if not hold.refused and not hold.keepers:
+        kept.append("nobody has answered yet")
+    again = (
+        [] if hold.next_push_at is None else [f"next try in {human_seconds(hold.next_push_at - view.now)}"]
+    )
+    noes = list(hold.refused.values())[-2:]
+    full = [f"{_reason(view, no.reason)}: {view.peer(no.peer)}" for no in noes]
+    long = list(dict.fromkeys(_reason(view, no.reason) for no in noes))
+    short = list(dict.fromkeys(reason_words(no.reason, view.glyphs) for no in noes))
+    return _longest([", ".join([*kept, *reasons, *again]) for reasons in (full, long, short)], room)
 
 
 def _total(found: ObjectState) -> str:

@@ -458,6 +458,12 @@ def test_a_hold_row_names_keepers_and_refusers() -> None:
     assert "1/2 replicas" in first
     assert "kept by 12D3…AAAA" in second
     assert "▣ low_space: 12D3…BBBB" in second
+    larger = ev.StatusNo(
+        peer=ADA, cids=(ROOT,), reason="too_large", has_it=False, retry_after=None, about="hold"
+    )
+    for width in (48, 54, 80):
+        _, second = texts(pending_rows(view(folded(STARTED, UP, asked, pushed, larger, no), width)))
+        assert re.search("large, .*space.*, next try in 54 s$", second), "the time is not cut off: " + second
     both = (*keeps, ev.PushedKeep(peer=BOB, root=ROOT, deadline=START + 30),
             ev.ReplicaHeld(peer=BOB, root=ROOT, how="whole"))  # fmt: skip
     first, second = texts(pending_rows(view(folded(STARTED, UP, asked, pushed, *both), 80)))
