@@ -20,7 +20,7 @@ from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.state import State
 from flux_tui.core.text.describe import counted, human_size
-from flux_tui.home import Home, HomeError
+from flux_tui.home import Home, HomeBusyError, HomeError
 from flux_tui.paths import literal_path
 from flux_tui.store.series import SeriesReader, StoreError
 
@@ -64,16 +64,29 @@ def _add(home: Home, path: Path) -> ev.ObjectAdded:
         raise Failure(f"{path} is not UTF-8: rename it to share it")
     home.prepare()
     deadline = time.monotonic() + START_SECONDS
+    while True:
+        if _wait_for_home(home, deadline):
+            return _push_add(home, path)
+        with contextlib.suppress(HomeBusyError):  # a node has just taken the home
+            return _add_here(home, path)
+
+
+def _wait_for_home(home: Home, deadline: float) -> bool:
+    """Wait until a node listens (True), or until nobody has the home. Raises Failure."""
     while (owner := home.running()) is not None:
         if home.listening():
-            return _push_add(home, path)
+            return True
         # A node is just starting, or another process adds while no node runs.
         if time.monotonic() > deadline:
             raise Failure(
                 f"the home {home.path} is in use by the process with pid {owner}: wait until it is done"
             )
         time.sleep(POLL_SECONDS)
+    return False
 
+
+def _add_here(home: Home, path: Path) -> ev.ObjectAdded:
+    """Add the path in this process. Raises HomeBusyError if another one has the home."""
     from flux_tui.cli.progress import Progress
     from flux_tui.node.offline import add_offline
 

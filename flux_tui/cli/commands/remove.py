@@ -1,5 +1,6 @@
 """`flux-tui rm`: stop sharing objects."""
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry, Event
 from flux_tui.core.series.state import State
 from flux_tui.core.text.describe import counted, human_size
-from flux_tui.home import Home
+from flux_tui.home import Home, HomeBusyError
 from flux_tui.paths import literal_path
 
 POLL_SECONDS = 0.05
@@ -154,19 +155,20 @@ def _remove(home: Home, command: cmd.Remove, outcome: _Outcome) -> list[Event]:
     """
     open_series(home).close()  # fails if there is no home yet, before one is made
     deadline = time.monotonic() + START_SECONDS
-    while (owner := home.running()) is not None:
-        if home.listening():
-            _push(home, command, outcome)
-            return []
-        if time.monotonic() > deadline:
-            raise Failure(
-                f"the home {home.path} is in use by the process with pid {owner}: wait until it is done"
-            )
-        time.sleep(POLL_SECONDS)
-
     from flux_tui.node.offline import remove_offline
 
-    return remove_offline(home, command)
+    while True:
+        while (owner := home.running()) is not None:
+            if home.listening():
+                _push(home, command, outcome)
+                return []
+            if time.monotonic() > deadline:
+                raise Failure(
+                    f"the home {home.path} is in use by the process with pid {owner}: wait until it is done"
+                )
+            time.sleep(POLL_SECONDS)
+        with contextlib.suppress(HomeBusyError):  # a node has just taken the home
+            return remove_offline(home, command)
 
 
 def _push(home: Home, command: cmd.Remove, outcome: _Outcome) -> None:
