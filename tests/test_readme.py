@@ -194,7 +194,7 @@ def test_every_shell_block_of_the_readme_runs_in_order(tmp_path: Path) -> None:
         reader.close()
 
 
-def test_the_command_that_runs_it(tmp_path: Path) -> None:
+def test_the_run_command_of_the_readme_works(tmp_path: Path) -> None:
     """On a copy of what the repo holds. The dependencies are not downloaded again: pip is told by its
     environment to take those that are here."""
     listed = subprocess.run(
@@ -214,7 +214,7 @@ def test_the_command_that_runs_it(tmp_path: Path) -> None:
     assert (installed / "demo" / "scenarios" / "hello.toml").exists()
 
 
-def test_the_command_that_tests_it_is_what_ci_runs() -> None:
+def test_the_test_command_of_the_readme_is_the_one_that_ci_runs() -> None:
     assert "pytest" in sole("tests").text
     ci = (ROOT / ".ci" / "run").read_text()
     assert "<!-- tests -->" in ci

@@ -161,7 +161,7 @@ class Swarm:
                     self._process.stdin.write(json.dumps(order).encode() + b"\n")
                     self._process.stdin.flush()
 
-    # ── what a scene is asked ───────────────────────────────────────────────────────────────────
+    # ── facts about the nodes ───────────────────────────────────────────────────────────────────
 
     def watch(self, node: str) -> Watch:
         """Return the series of a node, as far as it was read."""
@@ -209,7 +209,7 @@ class Swarm:
             return f"the process that has the nodes ended ({self._process.returncode})"
         return None
 
-    # ── what is done ────────────────────────────────────────────────────────────────────────────
+    # ── actions ─────────────────────────────────────────────────────────────────────────────────
 
     def make(self) -> None:
         """Make the content."""

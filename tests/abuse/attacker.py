@@ -1,7 +1,7 @@
-"""An attacker: libp2p as it comes, with a stream to its victim, and no manners.
+"""An attacker: plain libp2p with a stream to its victim, which breaks the rules of the protocol.
 
-It takes what the victim pushes (a peer that does not is merely slow), and does with its own streams what it
-likes: whole frames, half frames, no frames, more than the window lets it.
+It reads what the victim pushes (a peer that does not is merely slow). On its own streams it does what it
+likes: whole frames, half frames, no frames, more than the window allows.
 """
 
 import os

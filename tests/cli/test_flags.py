@@ -111,7 +111,7 @@ def test_every_option_before_a_command_is_known_here() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_an_option_before_a_command_means_what_it_means_after_it_or_is_refused(
+def test_an_option_before_a_command_works_as_after_it_or_is_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

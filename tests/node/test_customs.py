@@ -76,7 +76,7 @@ def custom(peer: PeerId, kind: str, payload: bytes) -> fx.MessageCame:
     return fx.MessageCame(peer, msg.Custom(kind=kind, payload=payload))
 
 
-def test_a_kind_nobody_listens_for_is_an_entry_without_its_payload() -> None:
+def test_a_kind_without_a_listener_is_an_entry_without_its_payload() -> None:
     script = Script()
     script.give(up(OTHER))
     events, _ = script.give(custom(OTHER, "presence", b"x" * 1000))

@@ -142,7 +142,7 @@ async def test_a_changed_file_is_not_sent_and_both_sides_say_so(tmp_path: Path) 
     assert (tmp_path / "copy").read_bytes() == b"a" * 2_000_000
 
 
-async def test_cancel_keeps_what_came_and_the_same_get_goes_on(tmp_path: Path) -> None:
+async def test_cancel_keeps_fetched_chunks_and_the_same_get_goes_on(tmp_path: Path) -> None:
     data = bytes(range(251)) * 100_000
     (tmp_path / "x").write_bytes(data)
     async with FluxNode.open(tmp_path / "a", LOOPBACK) as a, FluxNode.open(tmp_path / "b", LOOPBACK) as b:

@@ -1,6 +1,4 @@
-"""A real browser without a screen, driven through Chromium's own debugging protocol: for the test and the
-picture of `flux-tui web`.
-"""
+"""A real browser without a screen, driven through the debugging protocol of Chromium, for `flux-tui web`."""
 
 import asyncio
 import base64

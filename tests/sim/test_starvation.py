@@ -163,7 +163,7 @@ def test_a_dormant_want_that_a_person_asks_for_again_is_pushed_at_once() -> None
         assert asker.state.pending[cid].pushes == before + 1
 
 
-def test_a_newcomer_is_told_of_dormant_wants_too_the_newest_first() -> None:
+def test_a_new_peer_gets_dormant_wants_too_the_newest_first() -> None:
     swarm = Swarm(seed=7)
     asker = swarm.node()
     data = [b"%d" % number for number in range(3_000)]

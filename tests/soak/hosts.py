@@ -1,6 +1,6 @@
-"""Hosts of one machine: network namespaces on a bridge, and a wall clock that can be set for one process.
+"""Hosts on one machine: network namespaces on a bridge, and a wall clock that can be set for one process.
 
-All of it lives in a network namespace that the command made for itself, so nothing outside is touched and
+All of it is in a network namespace that the command made for itself. So nothing outside is touched, and
 everything is gone when it ends. Needs Linux, root (or user namespaces), `ip`, `unshare` and `nsenter`.
 """
 

@@ -33,7 +33,7 @@ SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
 
 @pytest.mark.parametrize("size", SIZES)
 @on_asyncio
-async def test_what_is_on_the_screen(live: Live, size: tuple[int, int]) -> None:
+async def test_the_screen_shows_all_panels(live: Live, size: tuple[int, int]) -> None:
     live.append(*STORY)
     async with live.app.run_test(size=size) as pilot:
         await pilot.pause()

@@ -164,7 +164,7 @@ async def test_the_footer_shows_the_keys_that_are_useful_now(live: Live) -> None
 
 
 @on_asyncio
-async def test_h_and_l_go_from_panel_to_panel_and_in_and_out_of_what_is_inspected(live: Live) -> None:
+async def test_h_and_l_move_between_panels_and_in_and_out_of_inspect(live: Live) -> None:
     live.append(*STORY)
     app = live.dashboard()
     async with app.run_test(size=(120, 40)) as pilot:

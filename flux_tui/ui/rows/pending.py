@@ -189,7 +189,7 @@ def _come(view: View, senders: Iterable[PeerId]) -> bool:
 
 
 def _why(view: View, why: Why) -> tuple[str, str, str]:
-    """Return the reason why a want waits, long and short, and what names the peer that gave it.
+    """Return the reason why a want waits, long and short, and the words that name the peer that gave it.
 
     The reason comes first, because a narrow line cuts off its end.
     """

@@ -172,7 +172,7 @@ def test_gossip_is_not_answered_not_held() -> None:
     assert script.give(fx.IntentCame(wanted(OTHER, CHUNK), "gossip")) == ([], [])
 
 
-def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remembered_withdrawals_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provided_module, "MAX_WITHDRAWN", 3)
     script = Script()
     cids = [raw_cid(b"%d" % number) for number in range(5)]

@@ -68,7 +68,7 @@ def rounded(event: ev.Event) -> ev.Event:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_node_does_the_same_whatever_its_clock_says(step: float) -> None:
+def test_a_node_does_the_same_with_any_clock(step: float) -> None:
     plain, stepped = Script(), Script()
     assert life(plain, 0.0) == life(stepped, step)
     told = [entry for entry in stepped.series if not isinstance(entry.event, ev.ClockStepped)]

@@ -301,7 +301,7 @@ def test_a_peer_that_denies_us_is_not_called_quiet() -> None:
     assert texts(peer_rows(view(folded(STARTED, UP, ASKED, lacks), 66)))[1].rstrip().endswith("quiet")
 
 
-def test_a_filter_finds_whole_ids_and_reasons_and_keeps_what_belongs_together() -> None:
+def test_a_filter_finds_whole_ids_and_reasons_and_keeps_rows_together() -> None:
     other = ev.Requested(cid=CHUNK, name="talk.pdf", size=1)
     state = folded(STARTED, UP, ASKED, MAPPED, PUSHED, BUSY, other,
                    ev.ObjectMapped(root=CHUNK, size=1, chunks=1, have=0, have_bytes=0))  # fmt: skip
@@ -463,7 +463,9 @@ def test_a_hold_row_names_keepers_and_refusers() -> None:
     )
     for width in (48, 54, 80):
         _, second = texts(pending_rows(view(folded(STARTED, UP, asked, pushed, larger, no), width)))
-        assert re.search("large.*, .*space.*, next try in 54 s$", second), "the time is not cut off: " + second
+        assert re.search("large.*, .*space.*, next try in 54 s$", second), (
+            "the time is not cut off: " + second
+        )
     both = (*keeps, ev.PushedKeep(peer=BOB, root=ROOT, deadline=START + 30),
             ev.ReplicaHeld(peer=BOB, root=ROOT, how="whole"))  # fmt: skip
     first, second = texts(pending_rows(view(folded(STARTED, UP, asked, pushed, *both), 80)))
