@@ -193,7 +193,7 @@ class Store(Shelf):
         """Check that the rest of an object of this size has room. Raises NoRoomError."""
         tree = self._tree(root)
         left = max(0, size - tree.here - tree.written)
-        self.room.check(tree.part.parent, left, 1 if tree.pack else max(0, names - len(tree.files)))
+        self.room.check(tree.folder, left, 1 if tree.pack else max(0, names - len(tree.files)))
 
     def place_folder(self, root: Cid, rel: str) -> None:
         """Create a folder of the object."""
@@ -296,7 +296,7 @@ class Store(Shelf):
             with self._lock:
                 offset = tree.pack_at(len(data)) if spot.offset is None else spot.offset
             if spot.offset is None or file_io.read_inside(tree.at(spot.rel), offset, len(data)) != data:
-                self.room.take(tree.part.parent, len(data))
+                self.room.take(tree.folder, len(data))
                 file_io.write_at(tree.at(spot.rel), [offset], data)
         tree.spares[cid] = (spot.file, offset)
         return len(data)
@@ -344,7 +344,7 @@ class Store(Shelf):
     def _write(self, tree: Tree, spot: Spot, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
         """Write a chunk to one of its places."""
         with self._guarded(tree.part):
-            self.room.take(tree.part.parent, len(data))
+            self.room.take(tree.folder, len(data))
             with self._lock:
                 offset = tree.pack_at(len(data)) if spot.offset is None else spot.offset
             file_io.write_at(tree.at(spot.rel), [offset], data)

@@ -174,11 +174,14 @@ def stat_of(descriptor: int) -> os.stat_result:
 
 PATH_MAX = 4096 if sys.platform == "linux" else 1024
 """Bytes of the longest path that the system takes, with the byte that ends it."""
+CHARACTER_MAX = 4
+"""Bytes of the longest character in a path."""
 
 
 def check_path(where: Inside) -> None:
     """Check that a place's whole path, under its final name, is not too long. Raises StoreError."""
-    if len(os.fsencode(where.path)) >= PATH_MAX:
+    longest = CHARACTER_MAX * (len(str(where.base)) + 1 + len(where.rel))
+    if longest >= PATH_MAX and len(os.fsencode(where.path)) >= PATH_MAX:
         raise ImpossibleError(
             f"a path in it is too long where it is to stand: over {PATH_MAX - 1:,} bytes with {where.base}"
         )

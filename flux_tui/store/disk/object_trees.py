@@ -59,6 +59,8 @@ class Tree:
         self.root = root
         self.path = path
         self.part = part
+        self.folder = part.parent
+        """The folder where it stands. It is looked up for each chunk."""
         self.pack = pack
         """Whether it is a replica: its leaves stand in one file, in the order of arrival."""
         self.pack_end = 0
