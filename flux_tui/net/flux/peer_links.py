@@ -6,6 +6,11 @@ its old link. For each peer, `on_connected` and `on_disconnected` strictly alter
 
 A node that dials a peer for the peer's own sake opens its stream first. Then the other side opens its own. A
 connection that libp2p makes for a DHT lookup gets no link.
+
+On a busy machine, a peer may give up a link before this node's stream has arrived, and open a new stream. If
+this node then closed its own stream too, the peer would answer the next one with yet another, and so on: both
+sides would always be one stream apart. So a stream on which nothing came yet is replaced by the peer's next
+one, and the link stays.
 """
 
 import logging
@@ -23,7 +28,7 @@ from flux_tui.core.ids import PeerId
 from flux_tui.core.limits import TokenBucket
 from flux_tui.core.wire import codec
 from flux_tui.net.connections.supervisor import Tasks
-from flux_tui.net.flux.push_stream import Outgoing, StalledError, read_from
+from flux_tui.net.flux.push_stream import Outgoing, Source, StalledError, read_from
 from flux_tui.net.flux.transport import WRITE_BYTES, source_of, widen, write_slices
 from flux_tui.net.port import BAN_SECONDS, PUSH_PROTOCOL, Receiver
 from flux_tui.net.upstream.budget import GuardedYamux
@@ -54,21 +59,36 @@ MAX_RETURNS, RETURN_SECONDS = 8, 60.0
 """Links that one peer may have had in so many seconds. A peer above this does not reconnect by accident."""
 CLOSE_SECONDS = 0.5
 """Seconds for closing a stream in order."""
+REPLACE_SECONDS, MAX_REPLACED = 15.0, 8
+"""Seconds after the beginning of a link in which the peer may replace its stream, and how many times."""
+POLL_SECONDS = 0.02
+FLAP_SECONDS, SETTLE_SECONDS = 10.0, 0.5
+"""A link that came up twice in so many seconds flaps. Then the peer's stream is answered only if it still exists
+after SETTLE_SECONDS."""
 
 
 class Link:
     """The link to one peer."""
 
-    def __init__(self, peer: PeerId, receiver: Receiver) -> None:
+    def __init__(self, peer: PeerId, receiver: Receiver, after: trio.Event | None = None) -> None:
+        """`after`: set when the streams of the peer's link before this one are closed."""
         self.peer = peer
+        self.after = after
         self.outgoing = Outgoing(peer, receiver, WRITE_BYTES, write_slices)
         self.inbound: INetStream | None = None
         self.outbound: INetStream | None = None
         self.opening = False
+        self.heard = False
+        """Something came on the peer's stream: the peer had its side of the link up."""
+        self.replaced = 0
+        self.first = trio.CancelScope()
+        """The wait for the first bytes of the peer's stream."""
         self.since = trio.current_time()
         self.complete = trio.Event()
         self.up = trio.Event()
         self.done = trio.Event()
+        self.closed = trio.Event()
+        """Its streams are closed: the streams of the peer's next link come after that."""
         self.scope = trio.CancelScope()
         self.why = CLOSED
         self.foreign = False
@@ -79,6 +99,20 @@ class Link:
         streams = [stream for stream in (self.inbound, self.outbound) if stream is not None]
         found = {id(stream.muxed_conn): stream.muxed_conn for stream in streams}
         return [one for one in found.values() if isinstance(one, GuardedYamux)]
+
+    def may_replace(self, stream: INetStream | None = None) -> bool:
+        """Whether a new stream of the peer may take the place of the one before, while the own stream stays.
+
+        Not if the new one is on another connection: the own stream's may be dead without a sign of it.
+        """
+        if (
+            stream is not None
+            and self.outbound is not None
+            and stream.muxed_conn is not self.outbound.muxed_conn
+        ):
+            return False
+        young = trio.current_time() - self.since < REPLACE_SECONDS
+        return young and not self.heard and self.replaced < MAX_REPLACED and not _is_gone(self.outbound)
 
     def broke(self) -> None:
         """End the link because a stream of it ended."""
@@ -150,6 +184,10 @@ class Links:
         ups = self._returns.get(peer)
         return ups is not None and len(ups) == MAX_RETURNS and ups[0] > trio.current_time() - RETURN_SECONDS
 
+    def _flaps(self, peer: PeerId) -> bool:
+        ups = self._returns.get(peer)
+        return ups is not None and len(ups) > 1 and ups[-2] > trio.current_time() - FLAP_SECONDS
+
     def _has_room(self, peer: PeerId) -> bool:
         """Whether there is a place for this peer. A stranger that has had its place for long enough may have to go."""
         known = peer in self._regulars
@@ -189,11 +227,19 @@ class Links:
             await stream.reset()
             return
         link = self._link(peer)
-        if link.inbound is not None:
+        before = link.inbound
+        if before is not None:
             # The peer would not open a second stream if it thought the first one alive.
-            link.end("the peer opened a new stream")
-            link = self._renew(link)
+            if link.may_replace(stream):
+                link.replaced += 1
+            else:
+                link.end("the peer opened a new stream")
+                link, before = self._renew(link), None
         link.inbound = stream
+        if before is not None:
+            link.first.cancel()
+            with trio.move_on_after(CLOSE_SECONDS):
+                await _reset(before)
         await widen(stream)
         if link.outbound is None and not link.opening:
             link.opening = True
@@ -208,7 +254,7 @@ class Links:
         return link
 
     def _renew(self, old: Link) -> Link:
-        return self._add(Link(old.peer, self._receiver), old)
+        return self._add(Link(old.peer, self._receiver, old.closed), old)
 
     def _add(self, link: Link, old: Link | None) -> Link:
         if link.peer not in self.by_peer:
@@ -232,6 +278,14 @@ class Links:
         inbound = link.inbound.muxed_conn if link.inbound is not None else None
         try:
             with trio.fail_after(HANDSHAKE_SECONDS), on_connection(inbound):
+                if link.after is not None:
+                    with trio.move_on_after(CLOSE_SECONDS):
+                        await link.after.wait()
+                if inbound is not None and self._flaps(link.peer):
+                    await trio.sleep(SETTLE_SECONDS)
+                    if _is_gone(link.inbound):
+                        link.end(CLOSED)
+                        return
                 link.outbound = await self._host.new_stream(ID.from_base58(link.peer), [PROTOCOL])
         except Exception as error:  # libp2p raises many kinds; each means that there is no stream
             log.debug("no push stream to %s: %r", link.peer, error)
@@ -275,6 +329,7 @@ class Links:
                 for stream in (link.outbound, link.inbound):
                     if stream is not None:
                         await _reset(stream)
+            link.closed.set()
         if link.peer not in self.by_peer and self.allowed(link.peer):
             await trio.sleep(REOPEN_SECONDS)
             if link.peer not in self.by_peer and self._host.get_network().connections.get(
@@ -292,11 +347,9 @@ class Links:
         swarm.unprotect(ID.from_base58(peer), LINK)
 
     async def _read(self, link: Link) -> None:
-        assert link.inbound is not None
         try:
-            await read_from(
-                source_of(link.inbound), link.peer, self._receiver, lambda: self._regular(link.peer)
-            )
+            source = await self._first_bytes(link)
+            await read_from(source, link.peer, self._receiver, lambda: self._regular(link.peer))
         except StalledError as error:
             self._receiver.on_fault(link.peer, "slow", str(error))
             link.end(str(error))
@@ -308,6 +361,31 @@ class Links:
             log.debug("reading from %s ended: %r", link.peer, error)
             link.broke()
 
+    async def _first_bytes(self, link: Link) -> Source:
+        """Return the peer's stream when something has come on it. Until then the peer may replace it.
+
+        Raises the exception of a stream that ended and was not replaced.
+        """
+        while True:
+            stream = link.inbound
+            assert stream is not None
+            source = source_of(stream)
+            link.first = trio.CancelScope()
+            try:
+                with link.first:
+                    await source.fill(1)
+                    link.heard = True
+                    return source
+            except Exception:  # the end of the stream, in any wording of libp2p
+                if not await self._is_replaced(link, stream):
+                    raise
+
+    async def _is_replaced(self, link: Link, stream: INetStream) -> bool:
+        """Whether the peer opens another stream in place of one that ended. It does if it kept this node's stream."""
+        while link.inbound is stream and link.may_replace():  # noqa: ASYNC110 - nothing wakes for a closed stream
+            await trio.sleep(POLL_SECONDS)
+        return link.inbound is not stream
+
     async def _write(self, link: Link) -> None:
         assert link.outbound is not None
         try:
@@ -315,6 +393,14 @@ class Links:
         except Exception as error:  # the end of the stream, as above
             log.debug("writing to %s ended: %r", link.peer, error)
             link.broke()
+
+
+def _is_gone(stream: INetStream | None) -> bool:
+    """Whether the peer closed a stream, or its connection ended."""
+    if stream is None:
+        return False
+    muxed: object = getattr(stream, "muxed_stream", None)
+    return bool(getattr(muxed, "closed", False)) or stream.muxed_conn.is_closed
 
 
 async def _reset(stream: INetStream) -> None:

@@ -1,0 +1,127 @@
+"""Links that come up at the same moment from both sides, on a machine where handshakes are late."""
+
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import permutations
+
+import pytest
+import trio
+
+from flux_tui.core.ids import PeerId
+from flux_tui.net.flux import peer_links
+from tests.abuse.attacker import Attacker, attacking
+from tests.support.networks import Loopback, Node, node, settled, words
+
+SPREAD = 0.05
+"""Seconds over which the dials of one round are spread."""
+
+
+def counts(one: Node) -> list[str]:
+    return [kind for kind, _ in one.seen.links]
+
+
+@asynccontextmanager
+async def linked() -> AsyncIterator[tuple[Node, Attacker]]:
+    """A node, and a peer that plays its side of the link by hand. The link is up, and nothing was said on it."""
+    async with node(Loopback(), 1) as a, attacking(a.addr) as peer:
+        await a.seen.up(peer.peer_id)
+        yield a, peer
+
+
+async def dial_each_other(nodes: Sequence[Node], seed: int) -> None:
+    """Let all of them dial all others, and wait until all links are up."""
+    delays = random.Random(seed)
+    async with trio.open_nursery() as nursery:
+
+        async def dial(a: Node, b: Node, delay: float) -> None:
+            await trio.sleep(delay)
+            a.network.dial(b.addr, keep=True)
+
+        for a, b in permutations(nodes, 2):
+            nursery.start_soon(dial, a, b, delays.uniform(0, SPREAD))
+    for a, b in permutations(nodes, 2):
+        await a.seen.up(b.id)
+
+
+def talk(one: Node) -> None:
+    """Let a node say something on each link as soon as it is up, as a real node does."""
+    record = one.seen.on_connected
+
+    def on_connected(peer: PeerId, addr: str) -> None:
+        record(peer, addr)
+        one.network.push(peer, words(1))
+
+    one.seen.on_connected = on_connected  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("first", ["close", "open"])
+async def test_a_peer_that_gave_up_a_silent_link_opens_a_new_stream(first: str) -> None:
+    """The node's own stream is in the hands of the peer's new link. Closing it would end that link, too."""
+    async with linked() as (a, peer):
+        given_up = peer.stream
+        if first == "close":
+            await given_up.reset()
+            await settled()
+        peer.stream = await peer.open()
+        if first == "open":
+            await settled()
+            await given_up.reset()
+        await settled()
+        await peer.push(words(1))
+        await a.seen.until(lambda: a.seen.messages == [words(1)])
+        assert a.network.push(peer.peer_id, words(2))
+        while words(2) not in peer.heard:
+            await settled()
+        assert counts(a) == ["up"]
+        assert not peer.gone.is_set()
+
+
+async def test_a_peer_that_spoke_and_opens_a_new_stream_has_a_new_link() -> None:
+    """It lost what it knew: both sides begin anew."""
+    async with linked() as (a, peer):
+        await peer.push(words(1))
+        await a.seen.until(lambda: a.seen.messages)
+        peer.stream = await peer.open()
+        await a.seen.until(lambda: counts(a) == ["up", "down", "up"])
+        assert a.seen.whys == ["the peer opened a new stream"]
+
+
+async def test_a_peer_cannot_replace_its_stream_for_ever() -> None:
+    async with linked() as (a, peer):
+        for _ in range(peer_links.MAX_REPLACED):
+            await peer.open()
+            await settled()
+        assert counts(a) == ["up"]
+        await peer.open()
+        await a.seen.down(peer.peer_id)
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_late_handshakes_do_not_make_a_link_flap(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both sides give up links that the other has just taken. They must not go on answering each other's last one."""
+    monkeypatch.setattr(peer_links, "HANDSHAKE_SECONDS", 0.02)
+    monkeypatch.setattr(peer_links, "REOPEN_SECONDS", 0.1)
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
+        talk(a)
+        talk(b)
+        await dial_each_other([a, b], seed)
+        monkeypatch.setattr(peer_links, "HANDSHAKE_SECONDS", 10.0)
+        await trio.sleep(2 * peer_links.SETTLE_SECONDS)
+        for one, other in ((a, b), (b, a)):
+            await one.seen.up(other.id)
+            assert counts(one).count("up") <= 3
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_six_nodes_that_dial_each_other_have_one_link_each(seed: int) -> None:
+    async with AsyncExitStack() as stack:
+        nodes = [await stack.enter_async_context(node(Loopback(), number)) for number in range(1, 7)]
+        for one in nodes:
+            talk(one)
+        await dial_each_other(nodes, seed)
+        for one in nodes:
+            await one.seen.until(lambda one=one: len(one.seen.messages) == 5)  # type: ignore[misc]
+        await settled()
+        assert [counts(one) for one in nodes] == [["up"] * 5] * 6
+        assert not any(one.seen.failed for one in nodes)
