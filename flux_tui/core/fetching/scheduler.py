@@ -11,7 +11,7 @@ each chunk came; with leases, 1.00.
 3. At the end, all chunks are granted and some holders are idle. An idle holder takes over the end of the
    queue of a much slower holder, which is told to cancel those chunks. An overdue chunk is also granted once
    to an idle holder (a hedge). When one copy has come, the other is cancelled. A chunk that a slow holder is
-   sending at this moment stays with it.
+   sending at this moment, or will be before it could be cancelled, stays with it.
 4. When a holder is late, all other peers are asked before it is granted anything again. The extra time of a
    sole holder ends when another peer has the chunks.
 
@@ -319,15 +319,19 @@ class Granting:
         for batch in batches:
             left = len(batch.chunks)
             awake = batch.holder.awake(now, batch.estimate)
+            each = batch.estimate / batch.holder.rate
             for cid, fetch in reversed(list(batch.chunks.items())):
                 # From the end: the next chunks come soon anyway, unless the holder has stopped altogether.
-                comes = left * batch.estimate / batch.holder.rate if awake else inf
+                comes = left * each if awake else inf
                 if awake and left == 1:
                     break  # the holder is sending it now
                 sooner = holder.rtt + (len(chosen) + 1) * batch.estimate / holder.rate
                 left -= 1
                 if len(chosen) == HEDGES or batch.holder is holder or comes <= sooner:
                     break
+                starts = left * each - (now - batch.holder.delivered_at)
+                if awake and starts < sooner + batch.holder.rtt / 2:
+                    break  # the holder would be sending it before it can be cancelled
                 if self._can_hedge(cid, fetch, holder):
                     chosen[cid] = fetch
         by_root: dict[Cid, list[Cid]] = {}
