@@ -86,7 +86,9 @@ async def test_a_disk_that_fills_up_in_the_middle(tmp_path: Path, monkeypatch: p
         await until(lambda: not b.count_pending(), 60)
         assert (target / "film.mkv").read_bytes() == data
         state = b.derive_state()
-        assert (state.errors, state.chunk_count) == (1, 21)
+        assert state.chunk_count == 21
+        # One sentence; another one if a chunk that was being written as the disk filled up came in between.
+        assert 1 <= state.errors <= 3
 
 
 async def test_a_disk_on_which_no_folder_can_be_made_for_a_while(
