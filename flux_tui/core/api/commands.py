@@ -85,7 +85,7 @@ class Add(_Command, tag="add", frozen=True):
     """Share a file or folder of this machine. Its bytes stay where they are."""
 
     path: str
-    """Absolute."""
+    """Absolute path of the file or folder to share."""
     by: str | None = None
 
 

@@ -42,11 +42,11 @@ class Reach(IntEnum):
     """How near an address or a peer is; the nearest first."""
 
     LOOPBACK = 1
-    """This machine."""
+    """Loopback addresses: only this machine reaches them."""
     NEAR = 2
     """A private network, or one link."""
     PUBLIC = 3
-    """Anywhere."""
+    """Public addresses: any machine may reach them."""
 
 
 def reach_of_ip(ip: str) -> Reach | None:
