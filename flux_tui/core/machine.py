@@ -15,7 +15,9 @@ from typing import assert_never
 from flux_tui.core.api import attribution
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
-from flux_tui.core.api.effects import Effect, Input
+from flux_tui.core.api import inputs as inp
+from flux_tui.core.api.effects import Effect
+from flux_tui.core.api.inputs import Input
 from flux_tui.core.custom.messages import Customs
 from flux_tui.core.fetching.download import Fetch
 from flux_tui.core.fetching.requester import Requester
@@ -187,41 +189,41 @@ class Machine:
             self.admission.charge(pusher, turn[0], now)
             return turn
         match given:
-            case fx.Commanded():
+            case inp.Commanded():
                 self._command(given.command)
                 return self.ledger.take()  # many commands may come at once: the next tick acts on all of them
-            case fx.ChunkLanded():
+            case inp.ChunkLanded():
                 if given.cid in self.requester.wanted:
                     self.admission.earned(given.peer, 1, given.size, now)
                 for root in self.requester.landed(given.peer, given.cid, given.size, given.data):
                     self.responder.grew(root)
                 self.keeper.settle()
                 return self.ledger.take()  # the same for chunks
-            case fx.ChunksWritten():
+            case inp.ChunksWritten():
                 self.admission.earned(given.peer, len(given.cids), given.size, now)
                 self.responder.sent(given.peer, given.cids, given.size)
-            case fx.MessageCame():
+            case inp.MessageCame():
                 self._message(given.peer, given.message)
-            case fx.IntentCame():
+            case inp.IntentCame():
                 self._intent(given.intent, given.via, fresh=given.fresh or given.via == "direct")
-            case fx.RouteCame():
+            case inp.RouteCame():
                 self.router.came(given.peer, given.intent, given.sealed, given.hops)
                 self._intent(given.intent, "routed", fresh=given.peer == given.intent.origin)
-            case fx.RoutingChanged():
+            case inp.RoutingChanged():
                 self.router.table_changed(given.came, given.went)
                 self.requester.retry.routable()
-            case fx.Tick():
+            case inp.Tick():
                 pass
-            case fx.ClockStepped():
+            case inp.ClockStepped():
                 self.ledger.clock_stepped(given.seconds)
-            case fx.AddrsChanged():
+            case inp.AddrsChanged():
                 if given.addrs != self.state.addrs:
                     self.ledger.emit(ev.AddrsChanged(addrs=given.addrs))
-            case fx.Placed():
+            case inp.Placed():
                 self.requester.placed(given)
-            case fx.NodeRead():
+            case inp.NodeRead():
                 self.requester.node_read(given.root, given.cid, given.data)
-            case fx.PeerUp():
+            case inp.PeerUp():
                 self._unreachable.pop(given.addr, None)
                 self.ledger.emit(ev.PeerConnected(peer=given.peer, addr=given.addr))
                 self.router.peer_up(given.peer)
@@ -230,7 +232,7 @@ class Machine:
                 self.requester.peer_up(given.peer)
                 self.origin.peer_up(given.peer)
                 self.keeper.peer_up(given.peer)
-            case fx.PeerDown():
+            case inp.PeerDown():
                 self.ledger.emit(ev.PeerDisconnected(peer=given.peer, why=given.why[:MAX_TEXT]))
                 self.router.peer_down(given.peer)
                 self.responder.peer_down(given.peer)
@@ -238,44 +240,44 @@ class Machine:
                 self.origin.peer_down(given.peer)
                 self.customs.peer_down(given.peer)
                 self.admission.down(given.peer)
-            case fx.ChunkSkipped():
+            case inp.ChunkSkipped():
                 if self.requester.skipped(given.peer, given.cid, given.size) == "unasked":
                     self._fault(given.peer, "unasked_chunk", f"it sent {given.cid}, which was not granted")
                     if self.admission.unasked(given.peer, now):
                         self._drop(given.peer, "it sends what nobody asked it for")
-            case fx.ChunkCorrupt():
+            case inp.ChunkCorrupt():
                 faults = self.requester.corrupt(given.peer, given.cid, given.size)
                 self._fault(given.peer, "wrong_bytes", f"what it sent as {given.cid} is something else")
                 if faults >= MAX_FAULTS:
                     self._drop(given.peer, "it sent wrong bytes again")
-            case fx.LandFailed():
+            case inp.LandFailed():
                 self.requester.setbacks.land_failed(given.peer, given.cid, given.size, given.text)
-            case fx.ChunkUnfit():
+            case inp.ChunkUnfit():
                 self.requester.setbacks.unfit(given.peer, given.cid, given.size, given.root, given.text)
-            case fx.ChunksGone():
+            case inp.ChunksGone():
                 self.responder.gone(given.path, given.cids, given.size, given.text, given.peer)
                 self.keeper.gone(given.path)
-            case fx.PushDropped():
+            case inp.PushDropped():
                 self._dropped(given.peer, given.message)
-            case fx.PeerFault():
+            case inp.PeerFault():
                 self._fault(given.peer, given.fault, given.text)
                 if self.admission.unheeded(given.peer, now):
                     self._drop(given.peer, "it goes on sending what is nothing")
-            case fx.Unheeded():
+            case inp.Unheeded():
                 self._unheeded(given.peer, given)
-            case fx.UnknownCame():
+            case inp.UnknownCame():
                 if times := self.admission.report(given.peer, UNKNOWN, given.kind, now):
                     self.ledger.emit(ev.MessagePassedOver(peer=given.peer, kind=given.kind, count=times))
-            case fx.DialFailed():
+            case inp.DialFailed():
                 if given.addr not in self._unreachable and not self.router.is_quiet(given.addr):
                     self._unreachable[given.addr] = None
                     if len(self._unreachable) > MAX_UNREACHABLE:
                         del self._unreachable[next(iter(self._unreachable))]
                     self.ledger.emit(ev.ErrorOccurred(text=given.text))
-            case fx.PeerFound():
+            case inp.PeerFound():
                 self.router.found(given.addr)
                 self._join(given.addr, keep=False)
-            case fx.Finished():
+            case inp.Finished():
                 if given.left_out:
                     count = counted(len(given.left_out), "link")
                     text = f"{given.path} is there without {count}: {some(given.left_out)}"
@@ -284,26 +286,26 @@ class Machine:
                 self.responder.settled(given.root)
                 self.sharing.announce(given.root)
                 self.keeper.became_whole(given.root)
-            case fx.Evicted():
+            case inp.Evicted():
                 self.keeper.evicted(given.root, given.chunks, given.size)
-            case fx.FinishFailed():
+            case inp.FinishFailed():
                 self.requester.finish_failed(given.root, given.text, later=given.later)
-            case fx.Discarded():
+            case inp.Discarded():
                 self.requester.setbacks.discarded(given.root, given.chunks, given.size)
-            case fx.AddStepped():
+            case inp.AddStepped():
                 self.ledger.emit(
                     ev.AddProgressed(
                         path=given.path, bytes_done=given.bytes_done, size=given.size, by=given.by
                     )
                 )
-            case fx.Added():
+            case inp.Added():
                 self.sharing.added(given)
-            case fx.AddEnded():
+            case inp.AddEnded():
                 self.sharing.ended(given)
-            case fx.Freed():
+            case inp.Freed():
                 self.sharing.freed(given)
                 return self.ledger.take()
-            case fx.Failed():
+            case inp.Failed():
                 self.ledger.emit(
                     ev.ErrorOccurred(text=given.text, cid=given.cid, path=given.path, by=given.by)
                 )
@@ -539,7 +541,7 @@ class Machine:
         """A push of a peer is not admitted. From time to time the peer is told so."""
         now = self.ledger.now
         self._fault(peer, "flood", "it pushes more than this node heeds")
-        if isinstance(given, fx.Unheeded) and given.forwarded:
+        if isinstance(given, inp.Unheeded) and given.forwarded:
             return  # a peer that forwards what others flood with is not at fault
         if self.admission.unheeded(peer, now):
             self._drop(peer, "it pushes more than this node heeds")

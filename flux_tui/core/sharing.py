@@ -11,7 +11,8 @@ All of this follows from the state, so a node that was killed in between goes on
 """
 
 from flux_tui.core.api import commands as cmd
-from flux_tui.core.api.effects import Added, AddEnded, AddPath, EndAdd, Free, Freed, StopAdd
+from flux_tui.core.api.effects import AddPath, EndAdd, Free, StopAdd
+from flux_tui.core.api.inputs import Added, AddEnded, Freed
 from flux_tui.core.fetching.requester import Requester
 from flux_tui.core.ids import Cid, is_leaf
 from flux_tui.core.peers.provider_records import Provided

@@ -18,7 +18,8 @@ from typing import Protocol, TypeVar
 
 import trio
 
-from flux_tui.core.api.effects import ChunkLanded, Effect, Failed, Input, Tick
+from flux_tui.core.api.effects import Effect
+from flux_tui.core.api.inputs import ChunkLanded, Failed, Input, Tick
 from flux_tui.core.ids import Cid
 from flux_tui.core.machine import Machine
 from flux_tui.core.series.events import Entry

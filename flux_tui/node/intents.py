@@ -3,7 +3,8 @@
 import os
 from collections.abc import Callable
 
-from flux_tui.core.api.effects import Broadcast, IntentCame, PeerFault, RouteCame, Unheeded, UnknownCame
+from flux_tui.core.api.effects import Broadcast
+from flux_tui.core.api.inputs import IntentCame, PeerFault, RouteCame, Unheeded, UnknownCame
 from flux_tui.core.ids import PeerId
 from flux_tui.core.machine import Machine
 from flux_tui.core.series.events import Via

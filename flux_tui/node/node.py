@@ -22,6 +22,7 @@ from flux_tui.clock import SteadyClock
 from flux_tui.config import ANY_PORT, Settings
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.api.effects import Effect
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.machine import Machine
@@ -148,7 +149,7 @@ class FluxNode:
         """
         cmd.check_command(intent)
         with nothing_is_garbage() if isinstance(intent, cmd.WantMany) else nullcontext():
-            self._engine.feed(fx.Commanded(intent))
+            self._engine.feed(inp.Commanded(intent))
 
     def get_chunk(self, cid: Cid) -> None:
         """Push a want for one chunk or root."""
@@ -234,7 +235,7 @@ class FluxNode:
                 except Exception as error:  # an error of the program must not stop the node
                     log.exception("a handler failed")
                     if not isinstance(event, ev.ErrorOccurred):
-                        self._engine.feed(fx.Failed(text=f"a handler of {tag} failed: {error!r}"))
+                        self._engine.feed(inp.Failed(text=f"a handler of {tag} failed: {error!r}"))
 
     # ── life ────────────────────────────────────────────────────────────────────────────────────
 
@@ -254,7 +255,7 @@ class FluxNode:
         if not settings.listen and near:
             self.home.remember_port(int(near[0].split("/")[4]))
         for lost in self.store.lost_at_open:
-            gone = fx.ChunksGone(path=str(lost.path), cids=lost.cids, size=lost.size, text=lost.why)
+            gone = inp.ChunksGone(path=str(lost.path), cids=lost.cids, size=lost.size, text=lost.why)
             self._engine.feed(gone, lost=lost.cids)
         receiver.attach(self._engine, self._machine, network, landing, self._serving)
         nursery.start_soon(self._engine.run)
@@ -268,7 +269,7 @@ class FluxNode:
         while True:
             await trio.sleep(CLOCK_SECONDS)
             if step := self.clock.look():
-                self._engine.feed(fx.ClockStepped(seconds=step))
+                self._engine.feed(inp.ClockStepped(seconds=step))
             self._engine.tick()
 
     async def _stop(self, nursery: trio.Nursery) -> None:
@@ -285,7 +286,7 @@ class FluxNode:
         match effect:
             case fx.Push():
                 if not self._network.push(effect.peer, effect.message):
-                    self._engine.feed(fx.PushDropped(peer=effect.peer, message=effect.message))
+                    self._engine.feed(inp.PushDropped(peer=effect.peer, message=effect.message))
             case fx.Serve():
                 self._serving.serve(effect.peer, effect.cids)
             case fx.Broadcast():
@@ -325,7 +326,7 @@ class FluxNode:
                 assert_never(effect)
 
     def _intent_dropped(self, peer: PeerId, sealed: SealedIntent) -> None:
-        self._engine.feed(fx.PushDropped(peer=peer, message=sealed))
+        self._engine.feed(inp.PushDropped(peer=peer, message=sealed))
 
 
 class _Chunks(Mapping[Cid, bytes]):

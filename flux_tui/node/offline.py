@@ -7,6 +7,7 @@ from pathlib import Path
 from flux_tui.clock import SteadyClock
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.machine import Machine
 from flux_tui.core.series import events as ev
@@ -84,12 +85,12 @@ def remove_offline(home: Home, command: cmd.Remove) -> list[ev.Event]:
                 appended.extend(entry.event for entry in entries)
 
             append(machine.set_clock(clock(), clock.wall()))
-            entries, effects = machine.handle(fx.Commanded(command), clock())
+            entries, effects = machine.handle(inp.Commanded(command), clock())
             append(entries)
             for effect in effects:
                 if isinstance(effect, fx.Free):
                     freed = store.free(effect.root, effect.mark, effect.others, effect.paths)
-                    given = fx.Freed(root=effect.root, cids=freed.cids, chunks=freed.chunks, size=freed.size)
+                    given = inp.Freed(root=effect.root, cids=freed.cids, chunks=freed.chunks, size=freed.size)
                     append(machine.handle(given, clock())[0])
         finally:
             store.close()

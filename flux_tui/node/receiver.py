@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.machine import Machine
 from flux_tui.core.wire import codec
@@ -22,7 +22,7 @@ class NodeReceiver:
     """Implements `net.port.Receiver`. Inputs that come before `attach` (connections only) are kept for the engine."""
 
     def __init__(self) -> None:
-        self._early: list[fx.Input] = []
+        self._early: list[inp.Input] = []
         self._engine: Engine | None = None
         self._clock: Clock
         self._machine: Machine
@@ -41,19 +41,19 @@ class NodeReceiver:
             engine.feed(given)
         self._early.clear()
 
-    def _feed(self, given: fx.Input) -> None:
+    def _feed(self, given: inp.Input) -> None:
         if self._engine is None:
             self._early.append(given)
         else:
             self._engine.feed(given)
 
     def on_connected(self, peer: PeerId, addr: str) -> None:
-        self._feed(fx.PeerUp(peer=peer, addr=addr))
+        self._feed(inp.PeerUp(peer=peer, addr=addr))
 
     def on_disconnected(self, peer: PeerId, why: str) -> None:
         if self._engine is not None:
             self._serving.forget(peer)
-        self._feed(fx.PeerDown(peer=peer, why=why))
+        self._feed(inp.PeerDown(peer=peer, why=why))
 
     def on_message(self, peer: PeerId, message: Message) -> None:
         if isinstance(message, SealedIntent):
@@ -65,10 +65,10 @@ class NodeReceiver:
                 if given is not None:
                     self._feed(given)
         else:
-            self._feed(fx.MessageCame(peer=peer, message=message))
+            self._feed(inp.MessageCame(peer=peer, message=message))
 
     def on_unknown(self, peer: PeerId, kind: str) -> None:
-        self._feed(fx.UnknownCame(peer=peer, kind=kind))
+        self._feed(inp.UnknownCame(peer=peer, kind=kind))
 
     def heeds(self, peer: PeerId) -> bool:
         return self._engine is None or self._machine.admission.heeds(peer, self._clock())
@@ -78,7 +78,7 @@ class NodeReceiver:
             return False
         if self._machine.accepts(peer, chunk.cid):
             return True
-        self._feed(fx.ChunkSkipped(peer=peer, cid=chunk.cid, size=size))
+        self._feed(inp.ChunkSkipped(peer=peer, cid=chunk.cid, size=size))
         return False
 
     async def on_payload(self, peer: PeerId, chunk: Chunk, payload: Sequence[Piece]) -> None:
@@ -94,37 +94,37 @@ class NodeReceiver:
             return False
         except codec.BadFrameError as error:
             self._feed(
-                fx.PeerFault(peer=forwarder, fault="garbage", text=f"gossip that is no intent: {error}")
+                inp.PeerFault(peer=forwarder, fault="garbage", text=f"gossip that is no intent: {error}")
             )
             return False
         return self._on_intent(forwarder, sealed, gossip=True)
 
     def on_sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None:
-        self._feed(fx.ChunksWritten(peer=peer, cids=cids, size=size))
+        self._feed(inp.ChunksWritten(peer=peer, cids=cids, size=size))
 
     def on_fault(self, peer: PeerId, fault: str, text: str) -> None:
-        self._feed(fx.PeerFault(peer=peer, fault=fault, text=text))
+        self._feed(inp.PeerFault(peer=peer, fault=fault, text=text))
 
     def on_addrs(self, addrs: tuple[str, ...]) -> None:
-        self._feed(fx.AddrsChanged(addrs=addrs))
+        self._feed(inp.AddrsChanged(addrs=addrs))
 
     def on_failure(self, text: str) -> None:
-        self._feed(fx.Failed(text=text))
+        self._feed(inp.Failed(text=text))
 
     def on_dial_failed(self, addr: str, why: str) -> None:
-        self._feed(fx.DialFailed(addr=addr, text=why))
+        self._feed(inp.DialFailed(addr=addr, text=why))
 
     def on_routing(self, came: tuple[PeerId, ...], went: tuple[PeerId, ...]) -> None:
-        self._feed(fx.RoutingChanged(came=came, went=went))
+        self._feed(inp.RoutingChanged(came=came, went=went))
 
     def on_found(self, addr: str) -> None:
-        self._feed(fx.PeerFound(addr=addr))
+        self._feed(inp.PeerFound(addr=addr))
 
     def _takes_from(self, sender: PeerId, *, gossip: bool) -> bool:
         """Whether an intent from this sender is admitted. Asked before anything of the intent is decoded."""
         if self._machine.admission.takes_from(sender, self._clock()):
             return True
-        self._feed(fx.Unheeded(peer=sender, forwarded=gossip))
+        self._feed(inp.Unheeded(peer=sender, forwarded=gossip))
         return False
 
     def _on_intent(self, sender: PeerId, sealed: SealedIntent, *, gossip: bool) -> bool:
@@ -132,4 +132,4 @@ class NodeReceiver:
         given = unseal(self._network, self._machine, sender, sealed, gossip=gossip, now=self._clock())
         if given is not None:
             self._feed(given)
-        return isinstance(given, fx.IntentCame)
+        return isinstance(given, inp.IntentCame)

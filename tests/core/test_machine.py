@@ -7,6 +7,7 @@ import pytest
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.content.unixfs import FileBuilder
 from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.core.series import events as ev
@@ -17,7 +18,7 @@ from tests.support.script import CHUNK, HOLDER, ME, OTHER, START, Script, up, wa
 def test_want_offer_grant_chunk() -> None:
     script = Script()
     script.give(up(HOLDER))
-    events, effects = script.give(fx.Commanded(cmd.Want(CHUNK, "me")))
+    events, effects = script.give(inp.Commanded(cmd.Want(CHUNK, "me")))
     assert events == [
         ev.Requested(cid=CHUNK, by="me"),
         ev.PushedWant(cids=(CHUNK,), peers=(HOLDER,), gossip=True, retry=False, next_push_at=START + 60),
@@ -25,7 +26,7 @@ def test_want_offer_grant_chunk() -> None:
     assert effects == [fx.Broadcast(body=msg.Want(cids=(CHUNK,)), peers=(HOLDER,), gossip=True)]
 
     offer = msg.StatusYesButLater(cids=(CHUNK,), eta=0.5, queue_bytes=10)
-    events, effects = script.give(fx.MessageCame(HOLDER, offer))
+    events, effects = script.give(inp.MessageCame(HOLDER, offer))
     assert events == [
         ev.DelayedYes(peer=HOLDER, cids=(CHUNK,), eta=0.5, queue_bytes=10),
         ev.Granted(peer=HOLDER, root=None, cids=(CHUNK,), deadline=START + 3),
@@ -34,7 +35,7 @@ def test_want_offer_grant_chunk() -> None:
     assert script.machine.accepts(HOLDER, CHUNK)
     assert not script.machine.accepts(OTHER, CHUNK), "nobody else was granted it"
 
-    events, effects = script.give(fx.ChunkLanded(HOLDER, CHUNK, 7), after=0.1)
+    events, effects = script.give(inp.ChunkLanded(HOLDER, CHUNK, 7), after=0.1)
     assert events == [ev.ChunkReceived(cid=CHUNK, size=7, peer=HOLDER)]
     assert effects == []
     assert not script.machine.state.pending
@@ -43,16 +44,16 @@ def test_want_offer_grant_chunk() -> None:
 def test_a_no_is_recorded_and_sets_the_timer() -> None:
     script = Script()
     script.give(up(HOLDER))
-    script.give(fx.Commanded(cmd.Want(CHUNK)))
+    script.give(inp.Commanded(cmd.Want(CHUNK)))
     no = msg.StatusNo(cids=(CHUNK,), reason="busy", has_it=True, retry_after=2.0, text="16 peers")
-    events, effects = script.give(fx.MessageCame(HOLDER, no))
+    events, effects = script.give(inp.MessageCame(HOLDER, no))
     assert events == [
         ev.StatusNo(peer=HOLDER, cids=(CHUNK,), reason="busy", has_it=True, retry_after=2.0, text="16 peers"),
         ev.RetrySet(cids=(CHUNK,), next_push_at=START + 2, cause="retry_after", peer=HOLDER),
     ]
     assert effects == []
     assert script.machine.next_deadline() == START + 2
-    events, effects = script.give(fx.Tick(), after=2.0)
+    events, effects = script.give(inp.Tick(), after=2.0)
     assert [type(event) for event in events] == [ev.PushedWant]
     assert events[0].retry
     assert effects[0].body == msg.Want(cids=(CHUNK,), retry=True)
@@ -61,18 +62,18 @@ def test_a_no_is_recorded_and_sets_the_timer() -> None:
 def test_a_retry_after_is_capped_at_ten_minutes() -> None:
     script = Script()
     script.give(up(HOLDER))
-    script.give(fx.Commanded(cmd.Want(CHUNK)))
+    script.give(inp.Commanded(cmd.Want(CHUNK)))
     no = msg.StatusNo(cids=(CHUNK,), reason="busy", has_it=True, retry_after=1e8)
-    events, _ = script.give(fx.MessageCame(HOLDER, no))
+    events, _ = script.give(inp.MessageCame(HOLDER, no))
     assert events[0].retry_after == 600.0
 
 
 def test_silence_is_answered_with_backoff() -> None:
     script = Script()
-    script.give(fx.Commanded(cmd.Want(CHUNK)))
+    script.give(inp.Commanded(cmd.Want(CHUNK)))
     pushed = [script.now]
     while len(pushed) < 6:
-        events, _ = script.give(fx.Tick(), after=script.machine.next_deadline() - script.now)
+        events, _ = script.give(inp.Tick(), after=script.machine.next_deadline() - script.now)
         pushed += [script.now for event in events if isinstance(event, ev.PushedWant)]
     assert [after - before for before, after in pairwise(pushed)] == [60, 120, 240, 480, 600]
 
@@ -80,18 +81,18 @@ def test_silence_is_answered_with_backoff() -> None:
 def test_a_late_lease_of_a_sole_holder_is_extended_then_lapses() -> None:
     script = Script()
     script.give(up(HOLDER))
-    script.give(fx.Commanded(cmd.Want(CHUNK)))
-    script.give(fx.MessageCame(HOLDER, msg.StatusYesButLater(cids=(CHUNK,), eta=0, queue_bytes=0)))
+    script.give(inp.Commanded(cmd.Want(CHUNK)))
+    script.give(inp.MessageCame(HOLDER, msg.StatusYesButLater(cids=(CHUNK,), eta=0, queue_bytes=0)))
     kinds: list[type] = []
     while ev.LeaseLapsed not in kinds:
-        events, effects = script.give(fx.Tick(), after=script.machine.next_deadline() - script.now)
+        events, effects = script.give(inp.Tick(), after=script.machine.next_deadline() - script.now)
         kinds += [type(event) for event in events]
     leases = [kind for kind in kinds if kind in (ev.LeaseExtended, ev.LeaseLapsed)]
     assert leases == [ev.LeaseExtended] * 3 + [ev.LeaseLapsed]
     assert ev.PushedWant in kinds, "the others are asked meanwhile"
     assert fx.Push(HOLDER, msg.Cancel(cids=(CHUNK,))) in effects
     assert script.machine.accepts(HOLDER, CHUNK), "what comes late is still taken"
-    events, _ = script.give(fx.ChunkLanded(HOLDER, CHUNK, 7))
+    events, _ = script.give(inp.ChunkLanded(HOLDER, CHUNK, 7))
     assert isinstance(events[0], ev.ChunkReceived)
 
 
@@ -99,11 +100,11 @@ def test_a_late_lease_goes_to_another_holder_at_once() -> None:
     script = Script()
     script.give(up(HOLDER))
     script.give(up(OTHER))
-    script.give(fx.Commanded(cmd.Want(CHUNK)))
+    script.give(inp.Commanded(cmd.Want(CHUNK)))
     offer = msg.StatusYesButLater(cids=(CHUNK,), eta=0, queue_bytes=0)
-    script.give(fx.MessageCame(HOLDER, offer))
-    script.give(fx.MessageCame(OTHER, offer))
-    events, effects = script.give(fx.Tick(), after=3.0)
+    script.give(inp.MessageCame(HOLDER, offer))
+    script.give(inp.MessageCame(OTHER, offer))
+    events, effects = script.give(inp.Tick(), after=3.0)
     assert events[0] == ev.LeaseLapsed(peer=HOLDER, cids=(CHUNK,), cause="deadline")
     assert effects == [
         fx.Push(HOLDER, msg.Cancel(cids=(CHUNK,))),
@@ -114,69 +115,69 @@ def test_a_late_lease_goes_to_another_holder_at_once() -> None:
 def test_above_max_pending_wants_wait_in_the_series() -> None:
     script = Script(max_pending=2)
     cids = tuple(raw_cid(b"%d" % number) for number in range(5))
-    events, _ = script.give(fx.Commanded(cmd.WantMany(cids)))
+    events, _ = script.give(inp.Commanded(cmd.WantMany(cids)))
     assert [type(event) for event in events] == [ev.Requested] * 5 + [ev.PushedWant]
     assert events[-1].cids == cids[:2]
     assert (script.machine.state.pushed, len(script.machine.state.pending)) == (2, 5)
-    events, _ = script.give(fx.Commanded(cmd.Cancel(cids[:1])))
+    events, _ = script.give(inp.Commanded(cmd.Cancel(cids[:1])))
     assert events[-1].cids == cids[2:3], "one went, one enters"
 
 
 def test_a_holder_offers_then_serves_what_was_granted() -> None:
     script = Script(held={CHUNK: 7})
     script.give(up(OTHER))
-    events, effects = script.give(fx.IntentCame(wanted(OTHER, CHUNK), "direct"))
+    events, effects = script.give(inp.IntentCame(wanted(OTHER, CHUNK), "direct"))
     assert events == [
         ev.IntentReceived(peer=OTHER, cids=(CHUNK,), via="direct"),
         ev.AnsweredLater(peer=OTHER, cids=(CHUNK,), eta=0.0, queue_bytes=0),
     ]
     assert effects == [fx.Push(OTHER, msg.StatusYesButLater(cids=(CHUNK,), eta=0.0, queue_bytes=0))]
-    events, effects = script.give(fx.MessageCame(OTHER, msg.Grant(cids=(CHUNK,), ttl=3)))
+    events, effects = script.give(inp.MessageCame(OTHER, msg.Grant(cids=(CHUNK,), ttl=3)))
     assert events == [ev.GrantReceived(peer=OTHER, cids=(CHUNK,), size=7)]
     assert effects == [fx.Serve(OTHER, (CHUNK,))]
-    events, _ = script.give(fx.ChunksWritten(OTHER, (CHUNK,), 7))
+    events, _ = script.give(inp.ChunksWritten(OTHER, (CHUNK,), 7))
     assert events == [ev.ChunksSent(peer=OTHER, cids=(CHUNK,), size=7)]
 
 
 def test_an_intent_is_answered_once() -> None:
     script = Script(held={CHUNK: 7})
     script.give(up(OTHER))
-    assert script.give(fx.IntentCame(wanted(OTHER, CHUNK), "direct"))[1]
-    assert script.give(fx.IntentCame(wanted(OTHER, CHUNK), "gossip")) == ([], [])
-    assert script.give(fx.IntentCame(wanted(ME, CHUNK, nonce=b"another1"), "gossip")) == ([], [])
+    assert script.give(inp.IntentCame(wanted(OTHER, CHUNK), "direct"))[1]
+    assert script.give(inp.IntentCame(wanted(OTHER, CHUNK), "gossip")) == ([], [])
+    assert script.give(inp.IntentCame(wanted(ME, CHUNK, nonce=b"another1"), "gossip")) == ([], [])
 
 
 def test_not_held_is_sent_only_to_a_peer_that_asked_directly() -> None:
     script = Script()
     script.give(up(OTHER))
-    events, _ = script.give(fx.IntentCame(wanted(OTHER, CHUNK), "direct"))
+    events, _ = script.give(inp.IntentCame(wanted(OTHER, CHUNK), "direct"))
     assert events == [
         ev.AnsweredNo(peer=OTHER, cids=(CHUNK,), reason="not_held", has_it=False, retry_after=None)
     ]
-    assert script.give(fx.IntentCame(wanted(OTHER, CHUNK, nonce=b"another0"), "gossip")) == ([], [])
+    assert script.give(inp.IntentCame(wanted(OTHER, CHUNK, nonce=b"another0"), "gossip")) == ([], [])
 
 
 def test_busy_has_a_retry_after() -> None:
     script = Script(held={CHUNK: 1 << 20}, max_uploads=1)
     script.give(up(OTHER))
     script.give(up(HOLDER))
-    script.give(fx.MessageCame(OTHER, msg.Grant(cids=(CHUNK,), ttl=3)))
-    events, effects = script.give(fx.IntentCame(wanted(HOLDER, CHUNK), "direct"))
+    script.give(inp.MessageCame(OTHER, msg.Grant(cids=(CHUNK,), ttl=3)))
+    events, effects = script.give(inp.IntentCame(wanted(HOLDER, CHUNK), "direct"))
     assert events[0].reason == "busy"
     assert events[0].has_it
     assert 0 < events[0].retry_after <= 30
     assert effects[0].message.reason == "busy"
-    script.give(fx.ChunksWritten(OTHER, (CHUNK,), 1 << 20))
-    events, _ = script.give(fx.IntentCame(wanted(HOLDER, CHUNK, nonce=b"another0"), "direct"))
+    script.give(inp.ChunksWritten(OTHER, (CHUNK,), 1 << 20))
+    events, _ = script.give(inp.IntentCame(wanted(HOLDER, CHUNK, nonce=b"another0"), "direct"))
     assert isinstance(events[-1], ev.AnsweredLater), "the place is free"
 
 
 def test_a_cancel_counts_only_from_the_peer_that_granted() -> None:
     script = Script(held={CHUNK: 7})
     script.give(up(OTHER))
-    script.give(fx.MessageCame(OTHER, msg.Grant(cids=(CHUNK,), ttl=3)))
-    assert script.give(fx.MessageCame(HOLDER, msg.Cancel(cids=(CHUNK,)))) == ([], [])
-    events, effects = script.give(fx.MessageCame(OTHER, msg.Cancel(cids=(CHUNK,))))
+    script.give(inp.MessageCame(OTHER, msg.Grant(cids=(CHUNK,), ttl=3)))
+    assert script.give(inp.MessageCame(HOLDER, msg.Cancel(cids=(CHUNK,)))) == ([], [])
+    events, effects = script.give(inp.MessageCame(OTHER, msg.Cancel(cids=(CHUNK,))))
     assert events == [ev.CancelReceived(peer=OTHER, cids=(CHUNK,))]
     assert effects == [fx.Unserve(OTHER, (CHUNK,))]
 
@@ -185,7 +186,7 @@ def test_an_unrequested_chunk_is_a_fault() -> None:
     script = Script()
     script.give(up(OTHER))
     assert not script.machine.accepts(OTHER, CHUNK)
-    events, _ = script.give(fx.ChunkSkipped(OTHER, CHUNK, 99))
+    events, _ = script.give(inp.ChunkSkipped(OTHER, CHUNK, 99))
     assert [type(event) for event in events] == [ev.ChunkWasted, ev.PeerFaulted]
     assert events[0].cause == "unasked"
 
@@ -195,17 +196,17 @@ def test_a_chunk_granted_before_a_restart_is_late_and_no_fault() -> None:
     script = Script()
     others = [raw_cid(b"%d" % number) for number in range(2)]
     script.give(up(HOLDER))
-    script.give(fx.Commanded(cmd.WantMany((CHUNK, *others))))
-    script.give(fx.MessageCame(HOLDER, msg.StatusYesButLater(cids=(CHUNK, *others), eta=0.0, queue_bytes=0)))
-    script.give(fx.ChunkLanded(HOLDER, CHUNK, 7), after=0.1)
-    script.give(fx.PeerDown(HOLDER, "gone"))
+    script.give(inp.Commanded(cmd.WantMany((CHUNK, *others))))
+    script.give(inp.MessageCame(HOLDER, msg.StatusYesButLater(cids=(CHUNK, *others), eta=0.0, queue_bytes=0)))
+    script.give(inp.ChunkLanded(HOLDER, CHUNK, 7), after=0.1)
+    script.give(inp.PeerDown(HOLDER, "gone"))
     script.restart()
     script.give(up(HOLDER), after=600.0)
     for cid in others:
-        events, _ = script.give(fx.ChunkSkipped(HOLDER, cid, 99))
+        events, _ = script.give(inp.ChunkSkipped(HOLDER, cid, 99))
         assert events == [ev.ChunkWasted(cid=cid, size=99, peer=HOLDER, cause="late")]
     for peer in (HOLDER, OTHER):
-        events, _ = script.give(fx.ChunkSkipped(peer, others[0], 99))
+        events, _ = script.give(inp.ChunkSkipped(peer, others[0], 99))
         assert [type(event) for event in events] == [ev.ChunkWasted, ev.PeerFaulted], (
             "no more than was granted"
         )
@@ -214,16 +215,16 @@ def test_a_chunk_granted_before_a_restart_is_late_and_no_fault() -> None:
 def test_wrong_bytes_twice_cost_the_connection() -> None:
     script = Script()
     script.give(up(HOLDER))
-    assert not any(isinstance(e, fx.Disconnect) for e in script.give(fx.ChunkCorrupt(HOLDER, CHUNK, 5))[1])
-    _, effects = script.give(fx.ChunkCorrupt(HOLDER, CHUNK, 5))
+    assert not any(isinstance(e, fx.Disconnect) for e in script.give(inp.ChunkCorrupt(HOLDER, CHUNK, 5))[1])
+    _, effects = script.give(inp.ChunkCorrupt(HOLDER, CHUNK, 5))
     assert effects == [fx.Disconnect(HOLDER, "it sent wrong bytes again", 60.0)]
 
 
 def test_lost_chunks_are_announced_to_every_peer_concerned() -> None:
     script = Script(held={CHUNK: 7})
     script.give(up(OTHER))
-    script.give(fx.MessageCame(OTHER, msg.Grant(cids=(CHUNK,), ttl=3)))
-    events, effects = script.give(fx.ChunksGone("/f", (CHUNK,), 7, "/f was changed", OTHER))
+    script.give(inp.MessageCame(OTHER, msg.Grant(cids=(CHUNK,), ttl=3)))
+    events, effects = script.give(inp.ChunksGone("/f", (CHUNK,), 7, "/f was changed", OTHER))
     assert [type(event) for event in events] == [ev.ErrorOccurred, ev.ChunksLost, ev.AnsweredNo]
     assert events[0].path == "/f"
     assert [type(effect.message) for effect in effects] == [msg.Error, msg.StatusNo]
@@ -238,7 +239,7 @@ def test_an_answer_to_an_unconnected_peer_waits_until_it_is_connected() -> None:
         body=msg.Want(cids=(CHUNK,)),
         addrs=(f"/ip4/9/p2p/{OTHER}",),
     )
-    _, effects = script.give(fx.IntentCame(intent, "gossip"))
+    _, effects = script.give(inp.IntentCame(intent, "gossip"))
     assert effects == [fx.Dial(f"/ip4/9/p2p/{OTHER}", hearsay=True)]
     _, effects = script.give(up(OTHER))
     assert isinstance(effects[0], fx.Push)
@@ -246,23 +247,23 @@ def test_an_answer_to_an_unconnected_peer_waits_until_it_is_connected() -> None:
 
 
 def test_cancelling_something_not_pending_is_explained() -> None:
-    events, _ = Script().give(fx.Commanded(cmd.Cancel((CHUNK,), "me")))
+    events, _ = Script().give(inp.Commanded(cmd.Cancel((CHUNK,), "me")))
     assert events[0].by == "me"
     assert "not pending" in events[0].text
 
 
 def test_a_dead_address_is_reported_once() -> None:
     script = Script()
-    assert len(script.give(fx.DialFailed("/x", "/x does not answer"))[0]) == 1
-    assert script.give(fx.DialFailed("/x", "/x does not answer"))[0] == []
-    script.give(fx.Commanded(cmd.Join("/x")))
-    assert len(script.give(fx.DialFailed("/x", "/x does not answer"))[0]) == 1, "who asks again hears again"
+    assert len(script.give(inp.DialFailed("/x", "/x does not answer"))[0]) == 1
+    assert script.give(inp.DialFailed("/x", "/x does not answer"))[0] == []
+    script.give(inp.Commanded(cmd.Join("/x")))
+    assert len(script.give(inp.DialFailed("/x", "/x does not answer"))[0]) == 1, "who asks again hears again"
 
 
 def test_time_never_runs_backwards_in_a_series() -> None:
     script = Script()
-    script.give(fx.Failed("one"))
-    script.give(fx.Failed("two"), after=-500)
+    script.give(inp.Failed("one"))
+    script.give(inp.Failed("two"), after=-500)
     assert [entry.at for entry in script.series] == sorted(entry.at for entry in script.series)
 
 
@@ -271,7 +272,7 @@ def test_loose_chunks_travel_in_batches(count: int) -> None:
     script = Script()
     script.give(up(HOLDER))
     cids = tuple(raw_cid(b"%d" % number) for number in range(count))
-    events, _ = script.give(fx.Commanded(cmd.WantMany(cids)))
+    events, _ = script.give(inp.Commanded(cmd.WantMany(cids)))
     pushes = [event for event in events if isinstance(event, ev.PushedWant)]
     assert [len(push.cids) for push in pushes] == [256] * (count // 256) + (
         [count % 256] if count % 256 else []
@@ -290,10 +291,10 @@ def fetching(script: Script, count: int = 40) -> list[Cid]:
     root = builder.finish()
     ((cid, data),) = root.blocks
     script.give(up(HOLDER))
-    script.give(fx.Commanded(cmd.Get(cid, "/x", "x", count << 20, by="me")))
-    script.give(fx.MessageCame(HOLDER, msg.StatusYesButLater(cids=(cid,), eta=0, queue_bytes=0)))
-    script.give(fx.ChunkLanded(HOLDER, cid, len(data), data))
-    script.give(fx.Placed(cid, (), tuple(leaves)))
+    script.give(inp.Commanded(cmd.Get(cid, "/x", "x", count << 20, by="me")))
+    script.give(inp.MessageCame(HOLDER, msg.StatusYesButLater(cids=(cid,), eta=0, queue_bytes=0)))
+    script.give(inp.ChunkLanded(HOLDER, cid, len(data), data))
+    script.give(inp.Placed(cid, (), tuple(leaves)))
     return [cid, *leaves]
 
 
@@ -307,7 +308,7 @@ def test_a_full_disk_stops_pushes_and_is_reported_once() -> None:
     granted = list(script.machine.state.leases)
     assert len(granted) > 4
     first, *others = granted
-    events, effects = script.give(fx.LandFailed(HOLDER, first, 1 << 20, FULL))
+    events, effects = script.give(inp.LandFailed(HOLDER, first, 1 << 20, FULL))
     assert events == [
         ev.ChunkWasted(cid=first, size=1 << 20, peer=HOLDER, cause="unwritten", roots=(root,)),
         ev.LeaseLapsed(peer=HOLDER, cids=(first,), cause="unwritten", roots=(root,)),
@@ -321,7 +322,7 @@ def test_a_full_disk_stops_pushes_and_is_reported_once() -> None:
     assert (pending.trouble, pending.cause) == (FULL, "unwritten")
 
     for cid in others[:3]:  # these had left already
-        events, effects = script.give(fx.LandFailed(HOLDER, cid, 1 << 20, FULL), after=0.1)
+        events, effects = script.give(inp.LandFailed(HOLDER, cid, 1 << 20, FULL), after=0.1)
         assert events == [
             ev.ChunkWasted(cid=cid, size=1 << 20, peer=HOLDER, cause="unwritten", roots=(root,))
         ]
@@ -334,30 +335,30 @@ def test_a_full_disk_is_probed_with_one_chunk_ever_more_rarely() -> None:
     root, *_ = fetching(script)
     waits: list[float] = []
     (first, *_) = script.machine.state.leases
-    script.give(fx.LandFailed(HOLDER, first, 1 << 20, FULL))
+    script.give(inp.LandFailed(HOLDER, first, 1 << 20, FULL))
     began = script.now
     for _ in range(4):
         granted: list[tuple[Cid, ...]] = []
         while not granted:
-            _, effects = script.give(fx.Tick(), after=script.machine.next_deadline() - script.now)
+            _, effects = script.give(inp.Tick(), after=script.machine.next_deadline() - script.now)
             granted = grants(effects)
         assert [len(cids) for cids in granted] == [1]
         waits.append(script.now - began)
         began = script.now
-        events, _ = script.give(fx.LandFailed(HOLDER, granted[0][0], 1 << 20, FULL))
+        events, _ = script.give(inp.LandFailed(HOLDER, granted[0][0], 1 << 20, FULL))
         assert not any(isinstance(event, ev.ErrorOccurred) for event in events), "it was told"
         assert any(isinstance(event, ev.RetrySet) for event in events)
     assert waits == [10, 20, 40, 60]
 
     granted = []
     while not granted:
-        _, effects = script.give(fx.Tick(), after=script.machine.next_deadline() - script.now)
+        _, effects = script.give(inp.Tick(), after=script.machine.next_deadline() - script.now)
         granted = grants(effects)
-    events, effects = script.give(fx.ChunkLanded(HOLDER, granted[0][0], 1 << 20))
+    events, effects = script.give(inp.ChunkLanded(HOLDER, granted[0][0], 1 << 20))
     assert len(grants(effects)[0]) > 1, "and then all goes on as before"
     assert script.machine.state.pending[root].trouble is None
     (first, *_) = script.machine.state.leases
-    events, _ = script.give(fx.LandFailed(HOLDER, first, 1 << 20, FULL))
+    events, _ = script.give(inp.LandFailed(HOLDER, first, 1 << 20, FULL))
     assert any(isinstance(event, ev.ErrorOccurred) for event in events), "and if it comes back, it is news"
 
 
@@ -366,15 +367,15 @@ def test_a_retry_after_making_room_need_not_wait(how: str) -> None:
     script = Script()
     root, *_ = fetching(script)
     (first, *_) = script.machine.state.leases
-    script.give(fx.LandFailed(HOLDER, first, 1 << 20, FULL))
+    script.give(inp.LandFailed(HOLDER, first, 1 << 20, FULL))
     again: dict[str, cmd.Command] = {
         "retry": cmd.Retry((root,)),
         "retry all": cmd.Retry(),
         "get": cmd.Get(root, "/x", "x", 1, by="me"),
     }
-    _, effects = script.give(fx.Commanded(again[how]), after=1)
+    _, effects = script.give(inp.Commanded(again[how]), after=1)
     assert [len(cids) for cids in grants(effects)] == [1]
-    _, effects = script.give(fx.Commanded(again[how]))
+    _, effects = script.give(inp.Commanded(again[how]))
     assert grants(effects) == [], "it is being tried"
 
 
@@ -382,10 +383,10 @@ def test_an_unwritable_object_does_not_stop_others() -> None:
     script = Script()
     fetching(script)
     (first, *_) = script.machine.state.leases
-    script.give(fx.LandFailed(HOLDER, first, 1 << 20, FULL))
-    script.give(fx.Commanded(cmd.Want(CHUNK)))
+    script.give(inp.LandFailed(HOLDER, first, 1 << 20, FULL))
+    script.give(inp.Commanded(cmd.Want(CHUNK)))
     _, effects = script.give(
-        fx.MessageCame(HOLDER, msg.StatusYesButLater(cids=(CHUNK,), eta=0, queue_bytes=0))
+        inp.MessageCame(HOLDER, msg.StatusYesButLater(cids=(CHUNK,), eta=0, queue_bytes=0))
     )
     assert grants(effects) == [(CHUNK,)]
 
@@ -394,17 +395,17 @@ def test_loose_chunks_that_cannot_be_written_are_paused_together() -> None:
     script = Script()
     script.give(up(HOLDER))
     cids = tuple(raw_cid(b"%d" % number) for number in range(300))
-    script.give(fx.Commanded(cmd.WantMany(cids)))
-    script.give(fx.MessageCame(HOLDER, msg.StatusYesButLater(cids=cids, eta=0, queue_bytes=0)))
+    script.give(inp.Commanded(cmd.WantMany(cids)))
+    script.give(inp.MessageCame(HOLDER, msg.StatusYesButLater(cids=cids, eta=0, queue_bytes=0)))
     failed = list(script.machine.state.leases)
     told = 0
     for cid in failed:
-        events, effects = script.give(fx.LandFailed(HOLDER, cid, 1024, FULL))
+        events, effects = script.give(inp.LandFailed(HOLDER, cid, 1024, FULL))
         told += sum(isinstance(event, ev.ErrorOccurred) for event in events)
         assert grants(effects) == []
     assert told == 1
     assert not script.machine.state.leases
-    _, effects = script.give(fx.Tick(), after=11)
+    _, effects = script.give(inp.Tick(), after=11)
     assert [len(found) for found in grants(effects)] == [1]
-    events, effects = script.give(fx.ChunkLanded(HOLDER, grants(effects)[0][0], 1024))
+    events, effects = script.give(inp.ChunkLanded(HOLDER, grants(effects)[0][0], 1024))
     assert sum(len(found) for found in grants(effects)) > 1

@@ -4,6 +4,7 @@ import pytest
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from flux_tui.core.machine import Machine
 from flux_tui.core.series import events as ev
@@ -16,8 +17,8 @@ ROOT = dag_cid(b"an object")
 PATH = "/home/me/film"
 
 
-def added(root: Cid = ROOT, path: str = PATH, share: int = 3) -> fx.Added:
-    return fx.Added(
+def added(root: Cid = ROOT, path: str = PATH, share: int = 3) -> inp.Added:
+    return inp.Added(
         root=root,
         name="film",
         size=100,
@@ -33,7 +34,7 @@ def added(root: Cid = ROOT, path: str = PATH, share: int = 3) -> fx.Added:
 def sharing(**policy: object) -> Script:
     script = Script({ROOT: 20, CHUNK: 100}, **policy)
     script.give(up(HOLDER))
-    script.give(fx.Commanded(cmd.Add(PATH, "a")))
+    script.give(inp.Commanded(cmd.Add(PATH, "a")))
     script.give(added())
     assert ROOT in script.machine.state.objects
     return script
@@ -44,7 +45,7 @@ NOT_HELD = msg.StatusNo(cids=(ROOT,), reason="not_held", has_it=False)
 
 def test_a_removed_object_is_announced_withdrawn_and_freed() -> None:
     script = sharing()
-    events, effects = script.give(fx.Commanded(cmd.Remove((ROOT,), "me")))
+    events, effects = script.give(inp.Commanded(cmd.Remove((ROOT,), "me")))
     removed = ev.ObjectRemoved(root=ROOT, name="film", size=100, path=PATH, peers=(HOLDER,), by="me")
     assert events == [removed]
     mark = script.series[-1].seq
@@ -56,22 +57,22 @@ def test_a_removed_object_is_announced_withdrawn_and_freed() -> None:
     state = script.machine.state
     assert not state.objects
     assert list(state.removing) == [ROOT]
-    events, _ = script.give(fx.Freed(root=ROOT, cids=(ROOT, CHUNK), chunks=2, size=120))
+    events, _ = script.give(inp.Freed(root=ROOT, cids=(ROOT, CHUNK), chunks=2, size=120))
     assert events == [ev.ObjectFreed(root=ROOT, chunks=2, size=120, name="film", by="me")]
     assert (state.chunk_count, state.chunk_bytes, state.removing) == (0, 0, {})
 
 
 def test_a_peer_that_fetches_a_removed_object_is_refused() -> None:
     script = sharing()
-    script.give(fx.IntentCame(wanted(HOLDER, ROOT), "direct"))
-    script.give(fx.MessageCame(HOLDER, msg.Grant(cids=(CHUNK,), ttl=10)))
-    events, _ = script.give(fx.Commanded(cmd.Remove((ROOT,))))
+    script.give(inp.IntentCame(wanted(HOLDER, ROOT), "direct"))
+    script.give(inp.MessageCame(HOLDER, msg.Grant(cids=(CHUNK,), ttl=10)))
+    events, _ = script.give(inp.Commanded(cmd.Remove((ROOT,))))
     assert (
         ev.AnsweredNo(peer=HOLDER, cids=(ROOT,), reason="not_held", has_it=False, retry_after=None) in events
     )
-    _, effects = script.give(fx.IntentCame(wanted(HOLDER, ROOT, nonce=b"nonce-01"), "direct"))
+    _, effects = script.give(inp.IntentCame(wanted(HOLDER, ROOT, nonce=b"nonce-01"), "direct"))
     assert fx.Push(peer=HOLDER, message=NOT_HELD) in effects, "from the first moment, whatever is freed when"
-    events, effects = script.give(fx.Freed(root=ROOT, cids=(ROOT, CHUNK), chunks=2, size=120))
+    events, effects = script.give(inp.Freed(root=ROOT, cids=(ROOT, CHUNK), chunks=2, size=120))
     assert fx.Unserve(peer=HOLDER, cids=(CHUNK,)) in effects
     no = msg.StatusNo(cids=(CHUNK,), reason="not_held", has_it=False)
     assert fx.Push(peer=HOLDER, message=no) in effects
@@ -80,13 +81,13 @@ def test_a_peer_that_fetches_a_removed_object_is_refused() -> None:
 
 def test_freeing_is_repeated_after_a_kill_without_announcements() -> None:
     script = sharing()
-    script.give(fx.Commanded(cmd.Remove((ROOT,))))
+    script.give(inp.Commanded(cmd.Remove((ROOT,))))
     mark = script.series[-1].seq
     script.restart()
     _, effects = script._take(script.machine.start((), "test", START))
     assert fx.Free(root=ROOT, mark=mark, others=(), paths=()) in effects
     assert not [effect for effect in effects if isinstance(effect, fx.Provide)]
-    script.give(fx.Freed(root=ROOT, cids=(), chunks=2, size=120))
+    script.give(inp.Freed(root=ROOT, cids=(), chunks=2, size=120))
     script.restart()
     _, effects = script._take(script.machine.start((), "test", START))
     assert not [effect for effect in effects if isinstance(effect, fx.Free | fx.Provide)]
@@ -96,8 +97,8 @@ def test_a_removal_names_the_objects_that_share_chunks() -> None:
     script = sharing()
     other, pending = dag_cid(b"another"), dag_cid(b"wanted")
     script.give(added(other, "/home/me/other"))
-    script.give(fx.Commanded(cmd.Want(pending)))
-    _, effects = script.give(fx.Commanded(cmd.Remove((ROOT,))))
+    script.give(inp.Commanded(cmd.Want(pending)))
+    _, effects = script.give(inp.Commanded(cmd.Remove((ROOT,))))
     (free,) = [effect for effect in effects if isinstance(effect, fx.Free)]
     assert set(free.others) == {other, pending}
     assert free.paths == ("/home/me/other",)
@@ -109,13 +110,13 @@ def test_removing_the_wrong_thing_names_the_right_command(what: str) -> None:
     script.give(up(HOLDER))
     match what:
         case "pending":
-            script.give(fx.Commanded(cmd.Get(ROOT, "/tmp/x", "film")))
+            script.give(inp.Commanded(cmd.Get(ROOT, "/tmp/x", "film")))
         case "kept":
             keep(script, HOLDER, ROOT, 100)
         case "held":
-            script.give(fx.Commanded(cmd.Hold(ROOT)))
+            script.give(inp.Commanded(cmd.Hold(ROOT)))
     objects = len(script.machine.state.objects)
-    events, effects = script.give(fx.Commanded(cmd.Remove((ROOT,), "me")))
+    events, effects = script.give(inp.Commanded(cmd.Remove((ROOT,), "me")))
     (error,) = [event for event in events if isinstance(event, ev.ErrorOccurred)]
     words = {
         "unknown": "is not shared here",
@@ -133,10 +134,10 @@ def test_removing_the_wrong_thing_names_the_right_command(what: str) -> None:
 
 def test_a_loose_chunk_can_be_removed() -> None:
     script = Script({CHUNK: 7})
-    events, effects = script.give(fx.Commanded(cmd.Remove((CHUNK,))))
+    events, effects = script.give(inp.Commanded(cmd.Remove((CHUNK,))))
     assert events == [ev.ObjectRemoved(root=CHUNK, size=7)]
     assert [type(effect) for effect in effects] == [fx.Free]
-    events, _ = script.give(fx.Commanded(cmd.Want(CHUNK)))
+    events, _ = script.give(inp.Commanded(cmd.Want(CHUNK)))
     assert ev.ObjectCompleted not in map(type, events), "it is about to go"
 
 
@@ -145,13 +146,13 @@ def test_a_replica_of_a_removed_object_is_copied_first() -> None:
     keep(script, HOLDER, ROOT, 100)
     kept = script.machine.state.kept[ROOT]
     assert kept.own
-    script.give(fx.Evicted(root=ROOT, chunks=0, size=0))
-    _, effects = script.give(fx.Commanded(cmd.Remove((ROOT,))))
+    script.give(inp.Evicted(root=ROOT, chunks=0, size=0))
+    _, effects = script.give(inp.Commanded(cmd.Remove((ROOT,))))
     assert fx.OpenTree(root=ROOT, path=None, held=True) in effects
     assert not [effect for effect in effects if isinstance(effect, fx.Free)], "the copy is made from it"
     kept = script.machine.state.kept[ROOT]
     assert (kept.own, kept.whole, list(kept.origins)) == (False, False, [HOLDER])
-    _, effects = script.give(fx.Finished(root=ROOT, path=f"/home/me/flux/held/{ROOT}"))
+    _, effects = script.give(inp.Finished(root=ROOT, path=f"/home/me/flux/held/{ROOT}"))
     (free,) = [effect for effect in effects if isinstance(effect, fx.Free)]
     assert free.others == (ROOT,)
     assert free.paths == (f"/home/me/flux/held/{ROOT}",)
@@ -162,7 +163,7 @@ def test_a_replica_without_room_is_dropped() -> None:
     script = sharing(quota=50)
     keep(script, HOLDER, ROOT, 100)
     assert script.machine.state.kept[ROOT].own
-    _, effects = script.give(fx.Commanded(cmd.Remove((ROOT,))))
+    _, effects = script.give(inp.Commanded(cmd.Remove((ROOT,))))
     gone = msg.Held(cids=(ROOT,), how="gone", reason="low_space")
     assert fx.Push(peer=HOLDER, message=gone) in effects
     assert [effect for effect in effects if isinstance(effect, fx.Free)]
@@ -170,32 +171,32 @@ def test_a_replica_without_room_is_dropped() -> None:
 
 def test_a_cancelled_add_is_undone() -> None:
     script = Script()
-    script.give(fx.Commanded(cmd.Add(PATH, "a")))
-    script.give(fx.AddStepped(path=PATH, bytes_done=1, size=2, by="a"))
+    script.give(inp.Commanded(cmd.Add(PATH, "a")))
+    script.give(inp.AddStepped(path=PATH, bytes_done=1, size=2, by="a"))
     assert script.machine.state.adding
-    _, effects = script.give(fx.Commanded(cmd.CancelAdd(PATH, "a", "me")))
+    _, effects = script.give(inp.Commanded(cmd.CancelAdd(PATH, "a", "me")))
     assert effects == [fx.StopAdd(path=PATH, mark="a")]
-    events, effects = script.give(fx.AddEnded(path=PATH, by="a", text=None, share=3))
+    events, effects = script.give(inp.AddEnded(path=PATH, by="a", text=None, share=3))
     assert events == [ev.AddCancelled(path=PATH, by="a")]
     assert effects == [fx.EndAdd(share=3, keep=False)]
     assert not script.machine.state.adding
-    events, effects = script.give(fx.Commanded(cmd.CancelAdd(PATH, by="me")))
+    events, effects = script.give(inp.Commanded(cmd.CancelAdd(PATH, by="me")))
     assert [type(event) for event in events] == [ev.ErrorOccurred]
     assert not effects
 
 
 def test_a_failed_add_leaves_nothing() -> None:
     script = Script()
-    script.give(fx.Commanded(cmd.Add(PATH, "a")))
-    events, effects = script.give(fx.AddEnded(path=PATH, by="a", text="it cannot be read", share=3))
+    script.give(inp.Commanded(cmd.Add(PATH, "a")))
+    events, effects = script.give(inp.AddEnded(path=PATH, by="a", text="it cannot be read", share=3))
     assert events == [ev.ErrorOccurred(text="it cannot be read", path=PATH, by="a")]
     assert effects == [fx.EndAdd(share=3, keep=False)]
 
 
 def test_the_chunks_of_an_add_ended_by_a_kill_are_freed() -> None:
     script = sharing()
-    script.give(fx.Commanded(cmd.Add("/home/me/large", "b")))
-    script.give(fx.AddStepped(path="/home/me/large", bytes_done=1, size=2, by="b"))
+    script.give(inp.Commanded(cmd.Add("/home/me/large", "b")))
+    script.give(inp.AddStepped(path="/home/me/large", bytes_done=1, size=2, by="b"))
     script.machine = Machine(ME, derive(script.series), script, lambda: 0.0)
     _, effects = script._take(script.machine.start((), "test", START))
     assert fx.EndAdd(share=0, keep=False, others=(ROOT,), path="/home/me/large") in effects
@@ -207,8 +208,8 @@ def test_other_objects_are_left_alone() -> None:
     other = raw_cid(b"other")
     script.held[other] = 5
     script.give(added(other, "/home/me/other"))
-    script.give(fx.Commanded(cmd.Remove((ROOT,))))
+    script.give(inp.Commanded(cmd.Remove((ROOT,))))
     script.give(up(OTHER))
-    events, _ = script.give(fx.IntentCame(wanted(OTHER, other), "direct"))
+    events, _ = script.give(inp.IntentCame(wanted(OTHER, other), "direct"))
     assert [event.peer for event in events if isinstance(event, ev.AnsweredLater)] == [OTHER]
     assert ME not in script.machine.responder.connected

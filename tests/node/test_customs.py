@@ -13,6 +13,7 @@ import trio
 from flux_tui import Custom, FluxNode
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.api.commands import BadCommandError
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series import events as ev
@@ -72,8 +73,8 @@ async def test_a_presence_board(tmp_path: Path) -> None:
         assert any(isinstance(entry.event, ev.PushedCustom) for entry in series_of(nodes[0]))
 
 
-def custom(peer: PeerId, kind: str, payload: bytes) -> fx.MessageCame:
-    return fx.MessageCame(peer, msg.Custom(kind=kind, payload=payload))
+def custom(peer: PeerId, kind: str, payload: bytes) -> inp.MessageCame:
+    return inp.MessageCame(peer, msg.Custom(kind=kind, payload=payload))
 
 
 def test_a_kind_without_a_listener_is_an_entry_without_its_payload() -> None:
@@ -91,12 +92,12 @@ def test_an_answer_to_an_unconnected_peer_dials_it_if_its_intent_came() -> None:
     addr = f"/ip4/192.0.2.1/tcp/1/p2p/{HOLDER}"
     body = msg.Custom(kind="presence", payload=b"hi")
     intent = msg.Intent(origin=HOLDER, nonce=b"12345678", expires=script.now + 60, body=body, addrs=(addr,))
-    script.give(fx.IntentCame(intent, "gossip"))
-    _, effects = script.give(fx.Commanded(cmd.Custom("presence", b"you too", HOLDER)))
+    script.give(inp.IntentCame(intent, "gossip"))
+    _, effects = script.give(inp.Commanded(cmd.Custom("presence", b"you too", HOLDER)))
     assert effects == [fx.Dial(addr=addr, hearsay=True)]
     _, effects = script.give(up(HOLDER))
     assert fx.Push(peer=HOLDER, message=msg.Custom(kind="presence", payload=b"you too")) in effects
-    events, effects = script.give(fx.Commanded(cmd.Custom("presence", b"", OTHER)))
+    events, effects = script.give(inp.Commanded(cmd.Custom("presence", b"", OTHER)))
     assert isinstance(events[-1], ev.ErrorOccurred)
     assert "not connected" in events[-1].text
     assert not effects

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from flux_tui.core.api import commands as cmd
-from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.wire import messages as msg
 from flux_tui.net.port import CLOSEST
@@ -61,7 +61,7 @@ class Scale(Swarm):
         peers = list(self.nodes)
         some = tuple(peers[: BUCKET * max(1, nodes.bit_length() - 4)])  # only their number matters
         for node in self.nodes.values():
-            node.feed(fx.RoutingChanged(came=some))
+            node.feed(inp.RoutingChanged(came=some))
         for index, peer in enumerate(peers):  # a ring, so that the swarm is connected; and chords
             self.link(peer, peers[(index + 1) % nodes])
             for _ in range((NEIGHBOURS - 2) // 2):

@@ -15,8 +15,10 @@ from itertools import count
 from typing import Any
 
 from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.api.commands import Command
-from flux_tui.core.api.effects import Effect, Input
+from flux_tui.core.api.effects import Effect
+from flux_tui.core.api.inputs import Input
 from flux_tui.core.content.nodes import FileNode
 from flux_tui.core.content.unixfs import FileBuilder, decode_node
 from flux_tui.core.ids import Cid, PeerId, is_leaf, matches, raw_cid
@@ -131,7 +133,7 @@ class SimNode:
 
     def push(self, command: Command) -> None:
         """Push a command, as a person does."""
-        self.feed(fx.Commanded(command))
+        self.feed(inp.Commanded(command))
 
     def feed(self, given: Input) -> None:
         """Feed an input, if the node runs. A frozen node gets all of them in order when it thaws."""
@@ -196,7 +198,7 @@ class SimNode:
         def ring() -> None:
             if self._timer == deadline and self.life == life:
                 self._timer = float("inf")
-                self.feed(fx.Tick())
+                self.feed(inp.Tick())
 
         self.swarm.after(max(0.0, deadline - self.swarm.now), ring)
 
@@ -223,7 +225,7 @@ class SimNode:
             case fx.Serve() if self.vague:
                 no = msg.StatusNo(cids=effect.cids, reason="busy", has_it=True)
                 self.swarm.deliver(self, effect.peer, no)
-                self._later(fx.ChunksWritten(peer=effect.peer, cids=effect.cids, size=0))
+                self._later(inp.ChunksWritten(peer=effect.peer, cids=effect.cids, size=0))
             case fx.Serve():
                 self._queues.setdefault(effect.peer, deque()).extend(effect.cids)
                 self._pump(effect.peer)
@@ -236,20 +238,20 @@ class SimNode:
             case fx.Disconnect():
                 self.swarm.unlink(self.peer, effect.peer)
             case fx.ReadNode():
-                self._later(fx.NodeRead(effect.root, effect.cid, self.blocks.get(effect.cid)))
+                self._later(inp.NodeRead(effect.root, effect.cid, self.blocks.get(effect.cid)))
             case fx.Place():
                 self._place(effect)
             case fx.FinishTree():
                 file = self.files.get((effect.root, ""))
                 self.finished[effect.root] = bytes(file) if file is not None else self._joined(effect.root)
                 where = f"/held/{effect.root}" if self.held.get(effect.root) else "/there"
-                self._later(fx.Finished(root=effect.root, path=where))
+                self._later(inp.Finished(root=effect.root, path=where))
             case fx.Evict():
                 self._evict(effect)
             case fx.OpenTree():
                 self.held[effect.root] = effect.held
             case fx.Discard():
-                self._later(fx.Discarded(root=effect.root, chunks=0, size=0))
+                self._later(inp.Discarded(root=effect.root, chunks=0, size=0))
             case fx.Free():
                 self._free(effect)
             case fx.DropTree() | fx.AddPath() | fx.StopNode() | fx.Claim() | fx.StopAdd() | fx.EndAdd():
@@ -268,7 +270,7 @@ class SimNode:
                     _write(file, leaf.offset, held)
         for leaf in place.blocks:
             (missing if leaf.cid not in self.blocks else present).append(leaf.cid)
-        self._later(fx.Placed(root=place.root, present=tuple(present), missing=tuple(missing)))
+        self._later(inp.Placed(root=place.root, present=tuple(present), missing=tuple(missing)))
 
     def _joined(self, root: Cid) -> bytes:
         """Return the content of a replica, which has no file."""
@@ -285,7 +287,7 @@ class SimNode:
         gone = [cid for cid in made if cid not in stay and cid in self.blocks]
         size = sum(len(self.blocks.pop(cid)) for cid in gone)
         self.finished.pop(effect.root, None) if self.held.get(effect.root) else None
-        self._later(fx.Evicted(root=effect.root, chunks=len(gone), size=size))
+        self._later(inp.Evicted(root=effect.root, chunks=len(gone), size=size))
 
     def _free(self, effect: fx.Free) -> None:
         """Free as the store does."""
@@ -294,7 +296,7 @@ class SimNode:
         gone = [cid for cid in made if cid not in stay and cid in self.blocks]
         size = sum(len(self.blocks.pop(cid)) for cid in gone)
         self.finished.pop(effect.root, None)
-        self._later(fx.Freed(root=effect.root, cids=tuple(gone), chunks=len(gone), size=size))
+        self._later(inp.Freed(root=effect.root, cids=tuple(gone), chunks=len(gone), size=size))
 
     def _pump(self, peer: PeerId) -> None:
         """Send the next chunk of the queue of a peer, as fast as the uplink is."""
@@ -315,7 +317,7 @@ class SimNode:
             if (data := self.blocks.get(cid)) is not None:
                 wrong = b"?" + data[1:] if self.corrupts else data
                 self.swarm.deliver_chunk(self, peer, cid, wrong)
-                self.feed(fx.ChunksWritten(peer=peer, cids=(cid,), size=len(data)))
+                self.feed(inp.ChunksWritten(peer=peer, cids=(cid,), size=len(data)))
             self._pump(peer)
 
         self.swarm.after(len(self.blocks.get(cid, b"")) / self.rate, sent)
@@ -327,14 +329,14 @@ class SimNode:
         if self._put_off(partial(self.take_chunk, peer, cid, data)):
             return
         if not self.machine.accepts(peer, cid):
-            self.feed(fx.ChunkSkipped(peer=peer, cid=cid, size=len(data)))
+            self.feed(inp.ChunkSkipped(peer=peer, cid=cid, size=len(data)))
         elif not matches(cid, data):
-            self.feed(fx.ChunkCorrupt(peer=peer, cid=cid, size=len(data)))
+            self.feed(inp.ChunkCorrupt(peer=peer, cid=cid, size=len(data)))
         else:
             self.blocks[cid] = data
             for root, rel, offset in self.places.get(cid, ()):
                 _write(self.files[root, rel], offset, data)
-            self.feed(fx.ChunkLanded(peer, cid, len(data), None if is_leaf(cid) else data))
+            self.feed(inp.ChunkLanded(peer, cid, len(data), None if is_leaf(cid) else data))
 
 
 class Swarm:
@@ -376,9 +378,9 @@ class Swarm:
         node.start()
         if self.dht:
             others = [other for other in self.nodes.values() if other is not node]
-            node.feed(fx.RoutingChanged(came=tuple(other.peer for other in others)))
+            node.feed(inp.RoutingChanged(came=tuple(other.peer for other in others)))
             for other in others:
-                other.feed(fx.RoutingChanged(came=(node.peer,)))
+                other.feed(inp.RoutingChanged(came=(node.peer,)))
         return node
 
     def link(self, a: PeerId, b: PeerId) -> None:
@@ -388,8 +390,8 @@ class Swarm:
             return
         one.linked[b] = None
         other.linked[a] = None
-        one.feed(fx.PeerUp(peer=b, addr=f"/memory/{b}/p2p/{b}"))
-        other.feed(fx.PeerUp(peer=a, addr=f"/memory/{a}/p2p/{a}"))
+        one.feed(inp.PeerUp(peer=b, addr=f"/memory/{b}/p2p/{b}"))
+        other.feed(inp.PeerUp(peer=a, addr=f"/memory/{a}/p2p/{a}"))
 
     def unlink(self, a: PeerId, b: PeerId) -> None:
         """Cut a link. Both sides notice."""
@@ -399,7 +401,7 @@ class Swarm:
                 del node.linked[peer]
                 node._queues.pop(peer, None)
                 node._sending.discard(peer)
-                node.feed(fx.PeerDown(peer=peer, why="the link was cut"))
+                node.feed(inp.PeerDown(peer=peer, why="the link was cut"))
 
     def partition(self, some: Iterable[SimNode], seconds: float) -> None:
         """Cut these nodes off from all others. Later, the cut links are restored."""
@@ -428,7 +430,7 @@ class Swarm:
     def deliver(self, sender: SimNode, to: PeerId, message: msg.Message) -> None:
         """Deliver a direct message, in order with earlier ones on that link."""
         if to not in sender.linked:
-            sender._later(fx.PushDropped(peer=to, message=message))
+            sender._later(inp.PushDropped(peer=to, message=message))
         elif self.chance.random() >= self.loss:
             self._in_order(sender.peer, to, lambda: self._arrive(sender.peer, to, message))
 
@@ -491,7 +493,7 @@ class Swarm:
         if to == sender.peer or self.chance.random() < self.loss:
             return
         intent = codec.decode_intent(sealed.signed)
-        came = fx.RouteCame(peer=sender.peer, intent=intent, sealed=sealed, hops=hops)
+        came = inp.RouteCame(peer=sender.peer, intent=intent, sealed=sealed, hops=hops)
         self.after(self.chance.uniform(*self.latency), lambda: self.nodes[to].feed(came))
 
     def run(self, until: Callable[[], bool], *, seconds: float = 600.0) -> float:
@@ -506,10 +508,10 @@ class Swarm:
         return self.now - start
 
     def _arrive(self, sender: PeerId, to: PeerId, message: msg.Message) -> None:
-        self.nodes[to].feed(fx.MessageCame(peer=sender, message=message))
+        self.nodes[to].feed(inp.MessageCame(peer=sender, message=message))
 
     def _hear(self, to: PeerId, intent: msg.Intent, via: ev.Via) -> None:
-        self.nodes[to].feed(fx.IntentCame(intent=intent, via=via))
+        self.nodes[to].feed(inp.IntentCame(intent=intent, via=via))
 
     def _in_order(
         self, sender: PeerId, to: PeerId, what: Callable[[], None], *, not_before: float = 0.0

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flux_tui.core.api import commands as cmd
-from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.replication.origin import GRACE_SECONDS
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.policy import PolicyChange
@@ -19,7 +19,7 @@ def share(node: SimNode, content: Content, name: str = "film.mkv") -> None:
     """Add an object, as the user of this node."""
     node.hold(content)
     node.feed(
-        fx.Added(
+        inp.Added(
             root=content.root, name=name, size=len(content.data), chunks=len(content.blocks),
             path=f"/home/{name}", stored=0, stored_chunks=0, by=None,
         )

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from flux_tui.core.api import commands as cmd
-from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import raw_cid
 from flux_tui.core.series import events as ev
 from tests.sim.swarm import START, Content, SimNode, Swarm
@@ -73,7 +73,7 @@ def test_an_honest_holder_that_comes_after_a_liar_makes_it_whole(how: str, *, lo
         def add() -> None:
             honest.hold(content)
             for root in chunks if loose else (content.root,):
-                honest.feed(fx.Added(root=root, name="x", size=1, chunks=1, path="/x",
+                honest.feed(inp.Added(root=root, name="x", size=1, chunks=1, path="/x",
                                      stored=0, stored_chunks=0, by=None))  # fmt: skip
 
         swarm.after(15.0, add)

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from flux_tui.core.api import commands as cmd
-from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.fetching import want_queue
 from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.core.series import events as ev
@@ -210,7 +210,7 @@ def test_the_cost_of_an_input_does_not_grow_with_dormant_wants(monkeypatch: pyte
             monkeypatch.setattr(part, "fetches", counted)
         looked = 0
         for _ in range(20):
-            asker.feed(fx.Tick())
+            asker.feed(inp.Tick())
             other = swarm.node()
             swarm.link(other.peer, asker.peer)
         costs.append(looked)

@@ -76,10 +76,10 @@ def test_a_node_that_gets_the_object_later_announces_it() -> None:
     swarm.run(lambda: swarm.now >= 1_700_000_001, seconds=5)
     assert asker.state.pending[content.root].last_no is not None
     holder.hold(content)
-    from flux_tui.core.api import effects as fx
+    from flux_tui.core.api import inputs as inp
 
     holder.feed(
-        fx.Added(
+        inp.Added(
             root=content.root, name="x", size=len(content.data), chunks=len(content.blocks), path="/x",
             stored=0, stored_chunks=0, by=None,
         )

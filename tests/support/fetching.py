@@ -3,6 +3,7 @@
 from typing import Any
 
 from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.api.commands import Get
 from flux_tui.core.content.unixfs import FileBuilder
 from flux_tui.core.ids import Cid, PeerId, raw_cid
@@ -30,7 +31,7 @@ class Fetching(Script):
         self.root, block, self.leaves = tree(leaves)
         self.block = block
         self.granted: dict[PeerId, list[Cid]] = {}
-        self.give(fx.Commanded(Get(self.root, "/there", size=leaves * LEAF)))
+        self.give(inp.Commanded(Get(self.root, "/there", size=leaves * LEAF)))
         for peer in holders:
             self.give(up(peer))
             self.offer(peer)
@@ -39,13 +40,13 @@ class Fetching(Script):
         teller = next(iter(self.granted))
         self.granted.clear()
         self.held[self.root] = len(block)
-        self.give(fx.ChunkLanded(teller, self.root, len(block), block))
-        self.give(fx.Placed(self.root, (), tuple(self.leaves)))
+        self.give(inp.ChunkLanded(teller, self.root, len(block), block))
+        self.give(inp.Placed(self.root, (), tuple(self.leaves)))
 
     def offer(self, peer: PeerId) -> None:
-        self.give(fx.MessageCame(peer, msg.StatusYesButLater(cids=(self.root,), eta=0, queue_bytes=0)))
+        self.give(inp.MessageCame(peer, msg.StatusYesButLater(cids=(self.root,), eta=0, queue_bytes=0)))
 
-    def give(self, given: fx.Input, after: float = 0.0) -> tuple[list[Any], list[Any]]:
+    def give(self, given: inp.Input, after: float = 0.0) -> tuple[list[Any], list[Any]]:
         events, effects = super().give(given, after)
         for effect in effects:
             if isinstance(effect, fx.Push) and isinstance(effect.message, msg.Grant):
@@ -54,19 +55,19 @@ class Fetching(Script):
 
     def land(self, peer: PeerId, cid: Cid, after: float = 0.0) -> tuple[list[Any], list[Any]]:
         self.held[cid] = LEAF
-        return self.give(fx.ChunkLanded(peer, cid, LEAF), after)
+        return self.give(inp.ChunkLanded(peer, cid, LEAF), after)
 
     def wait(self, seconds: float) -> list[Any]:
         """Let time pass, with every tick that the machine asks for."""
         end, events = self.now + seconds, []
         while (at := self.machine.next_deadline()) <= end:
-            events += self.give(fx.Tick(), max(0.0, at - self.now))[0]
+            events += self.give(inp.Tick(), max(0.0, at - self.now))[0]
         self.now = end
         return events
 
     def restart_with_what_is_here(self) -> None:
         """Kill and restart the machine: the object is planned and placed again."""
         self.restart()
-        self.give(fx.NodeRead(self.root, self.root, self.block))
+        self.give(inp.NodeRead(self.root, self.root, self.block))
         here = tuple(cid for cid in self.leaves if cid in self.held)
-        self.give(fx.Placed(self.root, here, tuple(cid for cid in self.leaves if cid not in self.held)))
+        self.give(inp.Placed(self.root, here, tuple(cid for cid in self.leaves if cid not in self.held)))

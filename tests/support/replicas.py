@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.wire import messages as msg
 from tests.support.script import Script
@@ -11,7 +11,7 @@ from tests.support.script import Script
 def said(
     script: Script, peer: PeerId, message: msg.Message, after: float = 0.0
 ) -> tuple[list[Any], list[Any]]:
-    return script.give(fx.MessageCame(peer, message), after)
+    return script.give(inp.MessageCame(peer, message), after)
 
 
 def keep(script: Script, peer: PeerId, root: Cid, size: int) -> tuple[list[Any], list[Any]]:
@@ -19,5 +19,5 @@ def keep(script: Script, peer: PeerId, root: Cid, size: int) -> tuple[list[Any],
     nonce = f"hold{len(script.series):08}".encode()
     body = msg.Hold(root=root, size=size, replicas=1, name="film.mkv")
     intent = msg.Intent(origin=peer, nonce=nonce, expires=script.now + 60, body=body)
-    script.give(fx.IntentCame(intent, "direct"))
+    script.give(inp.IntentCame(intent, "direct"))
     return said(script, peer, msg.Keep(root=root, size=size, name="film.mkv"))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.wire import messages as msg
 from tests.support.script import CHUNK, HOLDER, OTHER, START, Script, wanted
@@ -15,4 +15,4 @@ def routed(
     expires: float = START + 60, cids: tuple[Cid, ...] = (CHUNK,),
 ) -> tuple[list[Any], list[Any]]:  # fmt: skip
     intent = wanted(origin, *cids, nonce=b"nonce-%06d" % number, expires=expires)
-    return script.give(fx.RouteCame(peer=by, intent=intent, sealed=SEALED, hops=hops))
+    return script.give(inp.RouteCame(peer=by, intent=intent, sealed=SEALED, hops=hops))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.machine import Machine
 from flux_tui.core.series.events import Entry
@@ -40,12 +40,12 @@ class Script:
     def size_of(self, cid: Cid) -> int | None:
         return self.held.get(cid)
 
-    def give(self, given: fx.Input, after: float = 0.0) -> tuple[list[Any], list[Any]]:
+    def give(self, given: inp.Input, after: float = 0.0) -> tuple[list[Any], list[Any]]:
         """Feed an input. Return its events and effects, and those of the tick that the machine then asks for."""
         self.now += after
         events, effects = self._take(self.machine.handle(given, self.now))
         if self.machine.next_deadline() <= self.now:
-            more = self._take(self.machine.handle(fx.Tick(), self.now))
+            more = self._take(self.machine.handle(inp.Tick(), self.now))
             events, effects = events + more[0], effects + more[1]
         assert self.machine.state == derive(self.series)
         return events, effects
@@ -55,8 +55,8 @@ class Script:
         return [entry.event for entry in turn[0]], turn[1]
 
 
-def up(peer: PeerId) -> fx.PeerUp:
-    return fx.PeerUp(peer=peer, addr=f"/ip4/127.0.0.1/tcp/2/p2p/{peer}")
+def up(peer: PeerId) -> inp.PeerUp:
+    return inp.PeerUp(peer=peer, addr=f"/ip4/127.0.0.1/tcp/2/p2p/{peer}")
 
 
 def wanted(origin: PeerId, *cids: Cid, nonce: bytes = b"nonce-00", expires: float = START + 60) -> msg.Intent:

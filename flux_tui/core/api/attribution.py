@@ -1,7 +1,7 @@
 """Attribution of an input: which peer pushed it, what it says, and which peer is charged for it. Pure."""
 
-from flux_tui.core.api import effects as fx
-from flux_tui.core.api.effects import Input
+from flux_tui.core.api import inputs as inp
+from flux_tui.core.api.inputs import Input
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.wire import messages as msg
 
@@ -9,9 +9,9 @@ from flux_tui.core.wire import messages as msg
 def pusher(given: Input) -> PeerId | None:
     """The peer that pushed this of its own will. None: no peer did, or it must be accepted in any case."""
     match given:
-        case fx.MessageCame():
+        case inp.MessageCame():
             return given.peer
-        case fx.IntentCame() | fx.RouteCame():
+        case inp.IntentCame() | inp.RouteCame():
             return given.intent.origin
         case _:
             return None
@@ -20,7 +20,7 @@ def pusher(given: Input) -> PeerId | None:
 def faulty(given: Input) -> PeerId | None:
     """The peer whose fault this is."""
     match given:
-        case fx.ChunkSkipped() | fx.ChunkCorrupt() | fx.PeerFault() | fx.Unheeded() | fx.UnknownCame():
+        case inp.ChunkSkipped() | inp.ChunkCorrupt() | inp.PeerFault() | inp.Unheeded() | inp.UnknownCame():
             return given.peer
         case _:
             return None
@@ -29,11 +29,11 @@ def faulty(given: Input) -> PeerId | None:
 def asked(given: Input) -> tuple[Cid, ...]:
     """The CIDs that its sender wants."""
     match given:
-        case fx.MessageCame(message=msg.Grant(cids=cids)):
+        case inp.MessageCame(message=msg.Grant(cids=cids)):
             return cids
-        case fx.IntentCame(intent=msg.Intent(body=msg.Want(cids=cids)), via="direct"):
+        case inp.IntentCame(intent=msg.Intent(body=msg.Want(cids=cids)), via="direct"):
             return cids
-        case fx.Unheeded(intent=msg.Intent(body=msg.Want(cids=cids))):
+        case inp.Unheeded(intent=msg.Intent(body=msg.Want(cids=cids))):
             return cids
         case _:
             return ()
@@ -42,11 +42,11 @@ def asked(given: Input) -> tuple[Cid, ...]:
 def custom(given: Input) -> msg.Custom | None:
     """The custom message that its sender pushes."""
     match given:
-        case fx.MessageCame(message=msg.Custom() as found):
+        case inp.MessageCame(message=msg.Custom() as found):
             return found
-        case fx.IntentCame(intent=msg.Intent(body=msg.Custom() as found), via="direct"):
+        case inp.IntentCame(intent=msg.Intent(body=msg.Custom() as found), via="direct"):
             return found
-        case fx.Unheeded(intent=msg.Intent(body=msg.Custom() as found)):
+        case inp.Unheeded(intent=msg.Intent(body=msg.Custom() as found)):
             return found
         case _:
             return None
@@ -55,9 +55,9 @@ def custom(given: Input) -> msg.Custom | None:
 def body(given: Input) -> msg.Message | msg.IntentBody | None:
     """The message or intent body that its sender pushes."""
     match given:
-        case fx.MessageCame():
+        case inp.MessageCame():
             return given.message
-        case fx.IntentCame() | fx.RouteCame():
+        case inp.IntentCame() | inp.RouteCame():
             return given.intent.body
         case _:
             return None

@@ -9,7 +9,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from flux_tui.core.api.effects import Claim, DropTree, FinishTree, OpenTree, Place, Placed
+from flux_tui.core.api.effects import Claim, DropTree, FinishTree, OpenTree, Place
+from flux_tui.core.api.inputs import Placed
 from flux_tui.core.content.plans import FilePlan, LeafPlace
 from flux_tui.core.content.unixfs import BadBlockError
 from flux_tui.core.fetching.availability import MAX_WATCHERS, Part

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import trio
 
-from flux_tui.core.api.effects import Added, AddEnded, AddStepped
+from flux_tui.core.api.inputs import Added, AddEnded, AddStepped
 from flux_tui.core.content.nodes import Block
 from flux_tui.core.ids import Cid
 from flux_tui.node.disk.chunker import AddError, Done, Leaves, total_size, walk

@@ -9,7 +9,7 @@ from functools import partial
 
 import trio
 
-from flux_tui.core.api.effects import ChunksGone
+from flux_tui.core.api.inputs import ChunksGone
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.net.port import LoadedChunk, Network
 from flux_tui.node.engine import Engine

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import trio
 
-from flux_tui.core.api.effects import ChunkCorrupt, ChunkLanded, ChunkUnfit, LandFailed
+from flux_tui.core.api.inputs import ChunkCorrupt, ChunkLanded, ChunkUnfit, LandFailed
 from flux_tui.core.ids import Cid, PeerId, is_leaf, matches
 from flux_tui.net.connections.frames import Piece
 from flux_tui.node.engine import Engine

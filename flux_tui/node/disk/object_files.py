@@ -9,26 +9,28 @@ from pathlib import Path
 import trio
 
 from flux_tui.core.api.effects import (
-    ChunksGone,
     Claim,
     Discard,
-    Discarded,
     DropTree,
     EndAdd,
     Evict,
+    FinishTree,
+    Free,
+    OpenTree,
+    Place,
+    ReadNode,
+)
+from flux_tui.core.api.inputs import (
+    ChunksGone,
+    Discarded,
     Evicted,
     Failed,
     Finished,
     FinishFailed,
-    FinishTree,
-    Free,
     Freed,
     Input,
     NodeRead,
-    OpenTree,
-    Place,
     Placed,
-    ReadNode,
 )
 from flux_tui.core.ids import Cid
 from flux_tui.node.engine import Engine

@@ -6,6 +6,7 @@ import pytest
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.custom import outbox as ob
 from flux_tui.core.ids import raw_cid
 from flux_tui.core.series import events as ev
@@ -18,7 +19,7 @@ KIND = "app.word"
 
 
 def push(script: Script, payload: bytes) -> tuple[list[ev.Event], list[fx.Effect]]:
-    return script.give(fx.Commanded(cmd.Custom(KIND, payload)))
+    return script.give(inp.Commanded(cmd.Custom(KIND, payload)))
 
 
 def heard(node: SimNode) -> Counter[bytes]:
@@ -62,15 +63,15 @@ def test_a_peer_that_refused_is_told_again_alone_at_its_retry_after() -> None:
     _, effects = push(script, b"one")
     (first,) = [effect for effect in effects if isinstance(effect, fx.Broadcast)]
     assert set(first.peers) == {HOLDER, OTHER}
-    events, _ = script.give(fx.MessageCame(OTHER, no(first.body)))  # type: ignore[arg-type]
+    events, _ = script.give(inp.MessageCame(OTHER, no(first.body)))  # type: ignore[arg-type]
     (said,) = events
     assert isinstance(said, ev.StatusNo)
     assert (said.about, said.reason, said.retry_after) == ("custom", "rate_limited", 3.0)
     _, effects = push(script, b"two")
     (second,) = [effect for effect in effects if isinstance(effect, fx.Broadcast)]
     assert second.peers == (HOLDER,), "the other one is left alone meanwhile"
-    assert script.give(fx.Tick(), after=2.9)[1] == []
-    _, effects = script.give(fx.Tick(), after=0.2)
+    assert script.give(inp.Tick(), after=2.9)[1] == []
+    _, effects = script.give(inp.Tick(), after=0.2)
     assert effects == [
         fx.Broadcast(body=first.body, peers=(OTHER,), gossip=False, nonce=first.nonce),
         fx.Broadcast(body=second.body, peers=(OTHER,), gossip=False, nonce=second.nonce),
@@ -82,17 +83,17 @@ def test_a_peer_that_refused_is_told_again_alone_at_its_retry_after() -> None:
 def test_a_no_to_something_never_pushed_is_ignored() -> None:
     script = Script()
     script.give(up(OTHER))
-    assert script.give(fx.MessageCame(OTHER, no(msg.Custom(kind=KIND)))) == ([], [])
+    assert script.give(inp.MessageCame(OTHER, no(msg.Custom(kind=KIND)))) == ([], [])
 
 
 def test_an_answer_to_one_peer_is_pushed_again_too() -> None:
     script = Script()
     script.give(up(OTHER))
     custom = msg.Custom(kind=KIND, payload=b"for you")
-    _, effects = script.give(fx.Commanded(cmd.Custom(KIND, b"for you", to=OTHER)))
+    _, effects = script.give(inp.Commanded(cmd.Custom(KIND, b"for you", to=OTHER)))
     assert effects == [fx.Push(OTHER, custom)]
-    script.give(fx.MessageCame(OTHER, no(custom, 1.0)))
-    _, effects = script.give(fx.Tick(), after=1.1)
+    script.give(inp.MessageCame(OTHER, no(custom, 1.0)))
+    _, effects = script.give(inp.Tick(), after=1.1)
     assert effects == [fx.Push(OTHER, custom)]
 
 
@@ -103,8 +104,8 @@ def test_a_full_queue_is_a_no() -> None:
     assert isinstance(first, fx.Broadcast)
     intent = msg.Intent(origin=ME, nonce=first.nonce, expires=START + 60, body=first.body)
     sealed = msg.SealedIntent(signed=codec.encode_intent(intent), signature=bytes(64))
-    script.give(fx.PushDropped(OTHER, sealed))
-    _, effects = script.give(fx.Tick(), after=ob.FULL_SECONDS + 0.1)
+    script.give(inp.PushDropped(OTHER, sealed))
+    _, effects = script.give(inp.Tick(), after=ob.FULL_SECONDS + 0.1)
     assert effects == [fx.Broadcast(body=first.body, peers=(OTHER,), gossip=False, nonce=first.nonce)]
 
 
@@ -113,8 +114,8 @@ def test_customs_that_a_gone_peer_did_not_take_are_reported() -> None:
     script.give(up(OTHER))
     _, (first,) = push(script, b"one")
     assert isinstance(first, fx.Broadcast)
-    script.give(fx.MessageCame(OTHER, no(first.body)))  # type: ignore[arg-type]
-    events, _ = script.give(fx.PeerDown(OTHER, "gone"))
+    script.give(inp.MessageCame(OTHER, no(first.body)))  # type: ignore[arg-type]
+    events, _ = script.give(inp.PeerDown(OTHER, "gone"))
     (error,) = [event for event in events if isinstance(event, ev.ErrorOccurred)]
     assert KIND in error.text
     assert "did not reach" in error.text
@@ -128,8 +129,8 @@ def test_a_peer_that_always_refuses_is_given_up() -> None:
     errors: list[ev.Event] = []
     pushes = 0
     for _ in range(40):
-        script.give(fx.MessageCame(OTHER, no(first.body, 10.0)))  # type: ignore[arg-type]
-        events, effects = script.give(fx.Tick(), after=10.1)
+        script.give(inp.MessageCame(OTHER, no(first.body, 10.0)))  # type: ignore[arg-type]
+        events, effects = script.give(inp.Tick(), after=10.1)
         errors += [event for event in events if isinstance(event, ev.ErrorOccurred)]
         pushes += sum(isinstance(effect, fx.Broadcast) for effect in effects)
     assert 10 <= pushes <= 14
@@ -142,7 +143,7 @@ def test_the_program_is_told_when_too_many_customs_wait(monkeypatch: pytest.Monk
     script.give(up(OTHER))
     for number in range(int(ob.PUSH_BURST) + 5):
         push(script, b"%d" % number)
-    (error,), effects = script.give(fx.Commanded(cmd.Custom(KIND, b"too much", by="me")))
+    (error,), effects = script.give(inp.Commanded(cmd.Custom(KIND, b"too much", by="me")))
     assert isinstance(error, ev.ErrorOccurred)
     assert error.by == "me"
     assert effects == []
@@ -159,7 +160,7 @@ def test_a_node_refuses_customs_above_its_rate() -> None:
     for number in range(60):
         body = msg.Custom(kind=KIND, payload=b"%d" % number + bytes(30_000))
         intent = msg.Intent(origin=OTHER, nonce=b"nonce%04d" % number, expires=START + 60, body=body)
-        _, effects = script.give(fx.IntentCame(intent, "direct"))
+        _, effects = script.give(inp.IntentCame(intent, "direct"))
         said += [e.message for e in effects if isinstance(e, fx.Push) and isinstance(e.message, msg.StatusNo)]
         if said:
             break
@@ -170,7 +171,7 @@ def test_a_node_refuses_customs_above_its_rate() -> None:
     assert answer.retry_after >= 1.0
     assert codec.decode_header(codec.encode_frame(answer)[8:]) == answer
     # The same custom is accepted when it is pushed again at its `retry_after`.
-    events, _ = script.give(fx.IntentCame(intent, "direct"), after=answer.retry_after)
+    events, _ = script.give(inp.IntentCame(intent, "direct"), after=answer.retry_after)
     assert any(isinstance(event, ev.CustomReceived) for event in events)
 
 
@@ -179,7 +180,7 @@ def test_a_custom_whose_origin_is_over_its_rate_is_refused_before_its_signature_
     script.give(up(OTHER))
     body = msg.Custom(kind=KIND, payload=b"too much")
     intent = msg.Intent(origin=OTHER, nonce=b"too-many", expires=START + 60, body=body)
-    _, effects = script.give(fx.Unheeded(peer=OTHER, forwarded=False, intent=intent))
+    _, effects = script.give(inp.Unheeded(peer=OTHER, forwarded=False, intent=intent))
     (answer,) = [effect.message for effect in effects if isinstance(effect, fx.Push)]
     assert isinstance(answer, msg.StatusNo)
     assert answer.cids == (ob.name_of(body),)

@@ -4,6 +4,7 @@ from typing import Any
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.fetching import availability
 from flux_tui.core.fetching.download import SLICE, Fetch
 from flux_tui.core.fetching.planning import OPEN_ROWS
@@ -28,7 +29,7 @@ class Store:
         self.placed: list[fx.Place] = []
 
     def get(self, root: Cid, path: str, size: int | None = None) -> None:
-        self.take(self.script.give(fx.Commanded(cmd.Get(root, path, None, size))))
+        self.take(self.script.give(inp.Commanded(cmd.Get(root, path, None, size))))
 
     def take(self, turn: tuple[list[Any], list[Any]]) -> list[Any]:
         self.todo += [e for e in turn[1] if isinstance(e, fx.Place | fx.ReadNode | fx.FinishTree)]
@@ -38,14 +39,14 @@ class Store:
         """Answer the oldest request."""
         work = self.todo.pop(0)
         if isinstance(work, fx.ReadNode):
-            return self.take(self.script.give(fx.NodeRead(work.root, work.cid, self.blocks[work.cid])))
+            return self.take(self.script.give(inp.NodeRead(work.root, work.cid, self.blocks[work.cid])))
         assert isinstance(work, fx.Place)
         self.placed.append(work)
         missing = tuple(leaf.cid for file in work.files for leaf in file.leaves)
-        return self.take(self.script.give(fx.Placed(work.root, (), missing)))
+        return self.take(self.script.give(inp.Placed(work.root, (), missing)))
 
     def tick(self) -> None:
-        self.take(self.script.give(fx.Tick()))
+        self.take(self.script.give(inp.Tick()))
 
 
 def large(blocks: Blocks, count: int = 12 * SLICE) -> Cid:
@@ -88,7 +89,7 @@ def test_an_object_without_room_is_placed_when_there_is_room() -> None:
     store.get(root, "/x")
     store.answer()
     place = store.todo.pop()
-    events = store.take(store.script.give(fx.Placed(root, (), (), FULL, later=place)))
+    events = store.take(store.script.give(inp.Placed(root, (), (), FULL, later=place)))
     assert ev.ErrorOccurred(text=FULL, cid=root, path="/x") in events
     assert store.script.machine.state.pending[root].cause == "unwritten"
     waits = []
@@ -96,28 +97,28 @@ def test_an_object_without_room_is_placed_when_there_is_room() -> None:
         before = store.script.now
         while not store.todo:
             wait = store.script.machine.next_deadline() - store.script.now
-            store.take(store.script.give(fx.Tick(), max(wait, 0.0)))
+            store.take(store.script.give(inp.Tick(), max(wait, 0.0)))
         waits.append(store.script.now - before)
         assert store.todo == [place], "the same again"
         store.todo.clear()
-        events = store.take(store.script.give(fx.Placed(root, (), (), FULL, later=place)))
+        events = store.take(store.script.give(inp.Placed(root, (), (), FULL, later=place)))
         assert not any(isinstance(event, ev.ErrorOccurred) for event in events), "it is told once"
     assert waits == [10, 20, 40]
-    store.take(store.script.give(fx.Commanded(cmd.Retry((root,)))))
+    store.take(store.script.give(inp.Commanded(cmd.Retry((root,)))))
     store.tick()
     assert store.todo == [place], "a person need not wait"
     store.answer()
-    store.script.give(fx.MessageCame(HOLDER, msg.StatusYesButLater(cids=(root,), eta=0, queue_bytes=0)))
-    store.take(store.script.give(fx.ChunkLanded(HOLDER, LEAF, 4)))
+    store.script.give(inp.MessageCame(HOLDER, msg.StatusYesButLater(cids=(root,), eta=0, queue_bytes=0)))
+    store.take(store.script.give(inp.ChunkLanded(HOLDER, LEAF, 4)))
     (finish,) = store.todo
     assert finish == fx.FinishTree(root)
     store.todo.clear()
-    store.take(store.script.give(fx.FinishFailed(root, FULL, later=True)))
+    store.take(store.script.give(inp.FinishFailed(root, FULL, later=True)))
     while not store.todo:
         wait = store.script.machine.next_deadline() - store.script.now
-        store.take(store.script.give(fx.Tick(), max(wait, 0.0)))
+        store.take(store.script.give(inp.Tick(), max(wait, 0.0)))
     assert store.todo == [finish]
-    store.script.give(fx.Finished(root, "/x"))
+    store.script.give(inp.Finished(root, "/x"))
     assert not store.script.machine.state.pending
 
 
@@ -132,7 +133,7 @@ def test_an_answer_for_the_old_place_is_not_taken_for_the_new_one() -> None:
     assert isinstance(stale, fx.Place)
     store.get(root, "/two")
     assert [type(work) for work in store.todo] == [fx.ReadNode]
-    store.script.give(fx.Placed(root, (LEAF,), ()))
+    store.script.give(inp.Placed(root, (LEAF,), ()))
     assert [type(work) for work in store.todo] == [fx.ReadNode], "not finished"
     store.answer()
     (place,) = store.todo
@@ -149,9 +150,9 @@ def test_a_refused_object_is_removed_also_after_a_restart() -> None:
     script = store.script
     assert script.machine.state.refused == {root: "/x"}
     script.restart()
-    script.give(fx.Discarded(root, 1, 100))
+    script.give(inp.Discarded(root, 1, 100))
     assert script.machine.state.refused == {}
-    assert script.give(fx.Discarded(root, 1, 100)) == ([], []), "once"
+    assert script.give(inp.Discarded(root, 1, 100)) == ([], []), "once"
 
 
 def test_an_object_with_more_blocks_than_a_bitmap_is_not_ordered() -> None:

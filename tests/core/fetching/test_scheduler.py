@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.api.commands import Cancel, Get
 from flux_tui.core.content.unixfs import FileBuilder
 from flux_tui.core.fetching.sources import LEASE_MIN, MAX_HOLDERS
@@ -49,7 +50,7 @@ def test_overdue_chunks_at_the_end_are_hedged_once_and_the_loser_is_cancelled() 
     events, effects = fetching.land(HOLDER, first)
     assert cancels(effects) == {OTHER: (first,)}
     assert fetching.machine.accepts(OTHER, first) is False, "it is here: nobody reads it again"
-    events, _ = fetching.give(fx.ChunkSkipped(OTHER, first, LEAF))
+    events, _ = fetching.give(inp.ChunkSkipped(OTHER, first, LEAF))
     assert [event.cause for event in events] == ["hedged"]
     assert fetching.machine.state.wasted_bytes == {"hedged": LEAF}
     fetching.wait(0.5)
@@ -74,7 +75,7 @@ def test_a_hedge_becomes_the_lease_when_its_first_holder_is_gone() -> None:
         fetching.land(HOLDER, cid, 0.01)
     fetching.wait(2.0)
     hedged = fetching.granted.pop(HOLDER)
-    events, _ = fetching.give(fx.PeerDown(OTHER, "gone"))
+    events, _ = fetching.give(inp.PeerDown(OTHER, "gone"))
     assert isinstance(events[1], ev.LeaseLapsed)
     assert not set(hedged) & set(fetching.granted.get(HOLDER, [])), "it is on its way from there already"
     for cid in (*hedged, *fetching.granted.get(HOLDER, [])):
@@ -90,7 +91,7 @@ def test_a_hedge_that_is_refused_leaves_the_lease_where_it_is() -> None:
     fetching.wait(2.0)
     hedged = fetching.granted.pop(HOLDER)
     no = msg.StatusNo(cids=tuple(hedged), reason="busy", has_it=True, retry_after=1)
-    fetching.give(fx.MessageCame(HOLDER, no))
+    fetching.give(inp.MessageCame(HOLDER, no))
     assert all(fetching.machine.state.leases[cid].peer == OTHER for cid in hedged)
     assert not fetching.granted.get(HOLDER)
     fetching.land(OTHER, hedged[0])
@@ -102,11 +103,11 @@ def test_cancel_ends_a_lease_and_its_hedge() -> None:
         fetching.land(HOLDER, cid, 0.01)
     fetching.wait(2.0)
     hedged = fetching.granted.pop(HOLDER)
-    _, effects = fetching.give(fx.Commanded(Cancel((fetching.root,))))
+    _, effects = fetching.give(inp.Commanded(Cancel((fetching.root,))))
     told = cancels(effects)
     assert set(told[HOLDER]) == set(hedged)
     assert set(hedged) <= set(told[OTHER])
-    events, _ = fetching.give(fx.ChunkSkipped(OTHER, hedged[0], LEAF))
+    events, _ = fetching.give(inp.ChunkSkipped(OTHER, hedged[0], LEAF))
     assert [event.cause for event in events] == ["cancelled"]
 
 
@@ -133,7 +134,7 @@ def test_denied_and_shutting_down_apply_to_all_objects_of_a_node() -> None:
         lost = fetching.granted.pop(OTHER)
         fetching.granted.clear()
         no = msg.StatusNo(cids=tuple(lost[:1]), reason=reason, has_it=True, retry_after=None)
-        events, _ = fetching.give(fx.MessageCame(OTHER, no))
+        events, _ = fetching.give(inp.MessageCame(OTHER, no))
         freed = {cid for event in events if isinstance(event, ev.LeaseLapsed) for cid in event.cids}
         assert freed == set(lost)
         fetching.wait(30)
@@ -142,8 +143,8 @@ def test_denied_and_shutting_down_apply_to_all_objects_of_a_node() -> None:
         assert fetching.granted.get(OTHER) or not fetching.machine.requester.fetches[fetching.root].missing
 
 
-def busy(root: Cid, seconds: float) -> fx.MessageCame:
-    return fx.MessageCame(OTHER, msg.StatusNo(cids=(root,), reason="busy", has_it=True, retry_after=seconds))
+def busy(root: Cid, seconds: float) -> inp.MessageCame:
+    return inp.MessageCame(OTHER, msg.StatusNo(cids=(root,), reason="busy", has_it=True, retry_after=seconds))
 
 
 def told(events: list[Any]) -> list[tuple[PeerId, ...]]:
@@ -159,7 +160,7 @@ def test_a_busy_holder_is_told_again_at_its_retry_after_although_another_sends()
     fetching.give(busy(fetching.root, 2.0))
     # Meanwhile another peer that fetches the same object is told of this want.
     fetching.give(up(THIRD))
-    events, _ = fetching.give(fx.IntentCame(wanted(THIRD, fetching.root), "direct"))
+    events, _ = fetching.give(inp.IntentCame(wanted(THIRD, fetching.root), "direct"))
     assert told(events) == [(THIRD,)]
     assert told(fetching.wait(1.9)) == []
     events, last = [], fetching.now
@@ -178,7 +179,7 @@ def test_a_busy_holder_is_not_told_twice() -> None:
     """If no other holder sends, all holders are told at that time, this one included."""
     fetching = Fetching(4, HOLDER)
     fetching.give(up(OTHER))
-    fetching.give(fx.PeerDown(HOLDER, "gone"))
+    fetching.give(inp.PeerDown(HOLDER, "gone"))
     fetching.give(busy(fetching.root, 2.0))
     assert told(fetching.wait(4.0)) == [(OTHER,)]
 
@@ -186,7 +187,7 @@ def test_a_busy_holder_is_not_told_twice() -> None:
 def test_a_no_to_a_half_fetched_object_sets_the_timer() -> None:
     fetching = Fetching(4, HOLDER)
     fetching.give(up(OTHER))
-    fetching.give(fx.PeerDown(HOLDER, "gone"))
+    fetching.give(inp.PeerDown(HOLDER, "gone"))
     assert told(fetching.wait(4.0)) == [(OTHER,)], "nobody is left to send it"
     events, _ = fetching.give(busy(fetching.root, 5.0))
     (retry,) = [event for event in events if isinstance(event, ev.RetrySet)]
@@ -198,7 +199,7 @@ def test_peers_that_come_and_go_are_not_remembered_for_ever() -> None:
     fetching = Fetching(6, HOLDER)
     for number in range(3 * MAX_HOLDERS):
         fetching.machine.handle(up(peer_name(number + 10)), fetching.now)
-        fetching.machine.handle(fx.PeerDown(peer_name(number + 10), "gone"), fetching.now)
+        fetching.machine.handle(inp.PeerDown(peer_name(number + 10), "gone"), fetching.now)
     known = fetching.machine.requester.holders.by_peer
     assert len(known) <= MAX_HOLDERS
     assert known[HOLDER].outstanding, "what is granted is not forgotten"
@@ -248,13 +249,13 @@ def test_copies_that_crossed_a_lapse_are_late_and_no_fault() -> None:
     slow = fetching.granted.pop(HOLDER)[0]
     for cid in fetching.granted.pop(OTHER):
         fetching.land(OTHER, cid)
-    fetching.give(fx.PeerDown(OTHER, "gone"))
+    fetching.give(inp.PeerDown(OTHER, "gone"))
     while slow not in fetching.granted.get(HOLDER, ()):
         fetching.wait(1.0)
         assert fetching.now < 1_000_200.0
     events, _ = fetching.land(HOLDER, slow)
     assert any(isinstance(event, ev.ChunkReceived) for event in events)
-    events, _ = fetching.give(fx.ChunkSkipped(HOLDER, slow, LEAF))
+    events, _ = fetching.give(inp.ChunkSkipped(HOLDER, slow, LEAF))
     assert [event.cause for event in events if isinstance(event, ev.ChunkWasted)] == ["late"]
     assert not faults(fetching), "it sent what it was granted, twice"
 
@@ -264,24 +265,24 @@ def test_a_granted_chunk_is_no_fault_however_its_lease_ended(cause: str) -> None
     fetching = Fetching(6, HOLDER, OTHER)
     granted = tuple(fetching.granted[HOLDER])
     if cause == "disconnected":
-        fetching.give(fx.PeerDown(HOLDER, "gone"))
+        fetching.give(inp.PeerDown(HOLDER, "gone"))
         fetching.give(up(HOLDER))
     elif cause == "slow":
-        fetching.give(fx.PushDropped(HOLDER, msg.Grant(cids=granted, ttl=3.0)))
+        fetching.give(inp.PushDropped(HOLDER, msg.Grant(cids=granted, ttl=3.0)))
     else:
         reason: Any = "rate_limited" if cause == "refused" else cause
         no = msg.StatusNo(cids=granted, reason=reason, has_it=True, retry_after=30.0)
-        fetching.give(fx.MessageCame(HOLDER, no))
+        fetching.give(inp.MessageCame(HOLDER, no))
     fetching.wait(0.1)
     for cid in dict.fromkeys(cid for cids in fetching.granted.values() for cid in cids):
         if cid in fetching.machine.state.leases:
             fetching.land(OTHER, cid)
     copies = fetching.granted[HOLDER]
     for cid in copies:
-        fetching.give(fx.ChunkSkipped(HOLDER, cid, LEAF))
+        fetching.give(inp.ChunkSkipped(HOLDER, cid, LEAF))
     assert not faults(fetching)
     for cid in copies[:1]:
-        fetching.give(fx.ChunkSkipped(HOLDER, cid, LEAF))
+        fetching.give(inp.ChunkSkipped(HOLDER, cid, LEAF))
     assert faults(fetching) == ["unasked_chunk"], "one more than it was ever granted"
 
 
@@ -300,19 +301,19 @@ def test_a_chunk_of_an_object_without_holders_is_granted_for_another_object(when
     other, block = other_of_the_same(script)
     gone = msg.StatusNo(cids=(script.root, *script.leaves), reason="not_held", has_it=False)
     if when == "before":
-        script.give(fx.MessageCame(HOLDER, gone))
+        script.give(inp.MessageCame(HOLDER, gone))
     script.granted.clear()
-    script.give(fx.Commanded(Get(other, "/elsewhere", size=4 * LEAF)))
+    script.give(inp.Commanded(Get(other, "/elsewhere", size=4 * LEAF)))
     script.give(up(OTHER))
     yes = msg.StatusYesButLater(cids=(other,), eta=0, queue_bytes=0)
-    script.give(fx.MessageCame(OTHER, yes))
+    script.give(inp.MessageCame(OTHER, yes))
     assert script.granted == {OTHER: [other]}
     script.granted.clear()
     script.held[other] = len(block)
-    script.give(fx.ChunkLanded(OTHER, other, len(block), block))
-    script.give(fx.Placed(other, (), tuple(script.leaves)))
+    script.give(inp.ChunkLanded(OTHER, other, len(block), block))
+    script.give(inp.Placed(other, (), tuple(script.leaves)))
     if when == "after":
-        script.give(fx.MessageCame(HOLDER, gone))
+        script.give(inp.MessageCame(HOLDER, gone))
     assert set(script.granted.get(OTHER, ())) == set(script.leaves)
 
 
@@ -320,12 +321,12 @@ def test_a_first_holder_is_granted_chunks_that_waited_for_another_object() -> No
     script = Fetching(4, HOLDER)
     other, block = other_of_the_same(script)
     script.held[other] = len(block)  # an old grant
-    script.give(fx.Commanded(Get(other, "/elsewhere", size=4 * LEAF)))
-    script.give(fx.NodeRead(other, other, block))
-    script.give(fx.Placed(other, (), tuple(script.leaves)))
+    script.give(inp.Commanded(Get(other, "/elsewhere", size=4 * LEAF)))
+    script.give(inp.NodeRead(other, other, block))
+    script.give(inp.Placed(other, (), tuple(script.leaves)))
     gone = msg.StatusNo(cids=(script.root, *script.leaves), reason="not_held", has_it=False)
-    script.give(fx.MessageCame(HOLDER, gone))
+    script.give(inp.MessageCame(HOLDER, gone))
     script.granted.clear()
     script.give(up(OTHER))
-    script.give(fx.MessageCame(OTHER, msg.StatusYesButLater(cids=(other,), eta=0, queue_bytes=0)))
+    script.give(inp.MessageCame(OTHER, msg.StatusYesButLater(cids=(other,), eta=0, queue_bytes=0)))
     assert set(script.granted[OTHER]) == set(script.leaves)

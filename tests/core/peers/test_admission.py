@@ -6,6 +6,7 @@ import pytest
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.fetching.sources import WINDOW_CHUNKS
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.peers import admission as adm
@@ -28,69 +29,69 @@ def bytes_of(script: Script, mark: int) -> int:
     return sum(len(encode_event(entry.event)) for entry in script.series[mark:])
 
 
-def a_want(script: Script, number: int) -> fx.Input:
-    return fx.IntentCame(wanted(OTHER, CHUNK, nonce=b"%8d" % number, expires=script.now + 60), "direct")
+def a_want(script: Script, number: int) -> inp.Input:
+    return inp.IntentCame(wanted(OTHER, CHUNK, nonce=b"%8d" % number, expires=script.now + 60), "direct")
 
 
-def wants_of_256(script: Script, number: int) -> fx.Input:
+def wants_of_256(script: Script, number: int) -> inp.Input:
     cids = tuple(HELD)[:256]
-    return fx.IntentCame(wanted(OTHER, *cids, nonce=b"%8d" % number, expires=script.now + 60), "direct")
+    return inp.IntentCame(wanted(OTHER, *cids, nonce=b"%8d" % number, expires=script.now + 60), "direct")
 
 
-def wants_of_what_is_not_here(script: Script, number: int) -> fx.Input:
+def wants_of_what_is_not_here(script: Script, number: int) -> inp.Input:
     cids = tuple(raw_cid(b"not held %d" % n) for n in range(5))
-    return fx.IntentCame(wanted(OTHER, *cids, nonce=b"%8d" % number, expires=script.now + 60), "direct")
+    return inp.IntentCame(wanted(OTHER, *cids, nonce=b"%8d" % number, expires=script.now + 60), "direct")
 
 
-def gossip_by_ever_new_names(script: Script, number: int) -> fx.Input:
+def gossip_by_ever_new_names(script: Script, number: int) -> inp.Input:
     intent = wanted(peer_name(number % 100_000), CHUNK, nonce=b"%8d" % number, expires=script.now + 60)
-    return fx.IntentCame(intent, "gossip")
+    return inp.IntentCame(intent, "gossip")
 
 
-def grants_and_cancels(script: Script, number: int) -> fx.Input:
+def grants_and_cancels(script: Script, number: int) -> inp.Input:
     cids = tuple(HELD)[:512]
-    return fx.MessageCame(OTHER, msg.Cancel(cids=cids) if number % 2 else msg.Grant(cids=cids, ttl=3.0))
+    return inp.MessageCame(OTHER, msg.Cancel(cids=cids) if number % 2 else msg.Grant(cids=cids, ttl=3.0))
 
 
-def grants_of_who_took_something(script: Script, number: int) -> fx.Input:
+def grants_of_who_took_something(script: Script, number: int) -> inp.Input:
     if not number:
-        return fx.ChunksWritten(OTHER, tuple(HELD)[:1], 1024)
+        return inp.ChunksWritten(OTHER, tuple(HELD)[:1], 1024)
     return grants_and_cancels(script, number * 2)
 
 
-def grants_of_what_is_not_here(script: Script, number: int) -> fx.Input:
-    return fx.MessageCame(OTHER, msg.Grant(cids=(raw_cid(b"%d not held" % (number % 100)),), ttl=3.0))
+def grants_of_what_is_not_here(script: Script, number: int) -> inp.Input:
+    return inp.MessageCame(OTHER, msg.Grant(cids=(raw_cid(b"%d not held" % (number % 100)),), ttl=3.0))
 
 
-def errors(script: Script, number: int) -> fx.Input:
-    return fx.MessageCame(OTHER, msg.Error(text="x" * 512, cids=(CHUNK,)))
+def errors(script: Script, number: int) -> inp.Input:
+    return inp.MessageCame(OTHER, msg.Error(text="x" * 512, cids=(CHUNK,)))
 
 
-def offers(script: Script, number: int) -> fx.Input:
-    return fx.MessageCame(OTHER, msg.StatusYesButLater(cids=(WANTED,), eta=number % 9, queue_bytes=number))
+def offers(script: Script, number: int) -> inp.Input:
+    return inp.MessageCame(OTHER, msg.StatusYesButLater(cids=(WANTED,), eta=number % 9, queue_bytes=number))
 
 
-def noes_without_a_time(script: Script, number: int) -> fx.Input:
+def noes_without_a_time(script: Script, number: int) -> inp.Input:
     if number % 2:
         return offers(script, number)
-    return fx.MessageCame(OTHER, msg.StatusNo(cids=(WANTED,), reason="busy", has_it=True))
+    return inp.MessageCame(OTHER, msg.StatusNo(cids=(WANTED,), reason="busy", has_it=True))
 
 
-def faults(script: Script, number: int) -> fx.Input:
-    return fx.PeerFault(peer=OTHER, fault="garbage", text="what it sent is nothing " * 20)
+def faults(script: Script, number: int) -> inp.Input:
+    return inp.PeerFault(peer=OTHER, fault="garbage", text="what it sent is nothing " * 20)
 
 
-def unasked_chunks(script: Script, number: int) -> fx.Input:
-    return fx.ChunkSkipped(peer=OTHER, cid=CHUNK, size=1024)
+def unasked_chunks(script: Script, number: int) -> inp.Input:
+    return inp.ChunkSkipped(peer=OTHER, cid=CHUNK, size=1024)
 
 
-def left_out_before(script: Script, number: int) -> fx.Input:
-    return fx.Unheeded(peer=OTHER, forwarded=False)
+def left_out_before(script: Script, number: int) -> inp.Input:
+    return inp.Unheeded(peer=OTHER, forwarded=False)
 
 
 WANTED = raw_cid(b"wanted here")
 
-FLOODS: list[Callable[[Script, int], fx.Input]] = [
+FLOODS: list[Callable[[Script, int], inp.Input]] = [
     a_want, wants_of_256, wants_of_what_is_not_here, gossip_by_ever_new_names, grants_and_cancels,
     grants_of_who_took_something, grants_of_what_is_not_here, errors, offers, noes_without_a_time, faults,
     left_out_before,
@@ -99,27 +100,27 @@ FLOODS: list[Callable[[Script, int], fx.Input]] = [
 
 @pytest.mark.parametrize("flood", FLOODS)
 def test_thirty_seconds_of_a_flood_cost_less_than_2_mib_of_series(
-    flood: Callable[[Script, int], fx.Input],
+    flood: Callable[[Script, int], inp.Input],
 ) -> None:
     """The peer goes on although it is disconnected, as if it reconnected at once every time."""
     script = Script(held={CHUNK: 1024, **HELD})
     script.give(up(HOLDER))
     script.give(up(OTHER))
-    script.give(fx.Commanded(cmd.Want(WANTED)))
+    script.give(inp.Commanded(cmd.Want(WANTED)))
     mark = len(script.series)
     handle = script.machine.handle
     for number in range(SECONDS * A_SECOND // 4):
         script.now += 4 / A_SECOND
         turn = handle(flood(script, number), script.now)
         if script.machine.next_deadline() <= script.now:
-            tick = handle(fx.Tick(), script.now)
+            tick = handle(inp.Tick(), script.now)
             turn = turn[0] + tick[0], turn[1] + tick[1]
         script._take(turn)
     assert bytes_of(script, mark) < 2 * 2**20
 
 
 @pytest.mark.parametrize("flood", [faults, left_out_before, wants_of_256])
-def test_a_peer_that_keeps_flooding_loses_its_link(flood: Callable[[Script, int], fx.Input]) -> None:
+def test_a_peer_that_keeps_flooding_loses_its_link(flood: Callable[[Script, int], inp.Input]) -> None:
     script = Script(held=HELD)
     script.give(up(OTHER))
     for number in range(adm.MAX_UNHEEDED + 100):
@@ -140,7 +141,7 @@ def test_a_flood_is_one_entry_with_a_count_and_one_refusal() -> None:
     assert noes[0].retry_after >= 1.0
     floods = [e.event for e in script.series if isinstance(e.event, ev.PeerFaulted)]
     assert [(f.fault, f.count) for f in floods] == [("flood", 1)]
-    events, _ = script.give(fx.Tick(), after=adm.REPORT_SECONDS)
+    events, _ = script.give(inp.Tick(), after=adm.REPORT_SECONDS)
     assert [(f.fault, f.count) for f in events] == [("flood", 400 - 1 - script_heeded(script))]
     assert script.machine.state.peers[OTHER].faults == 400 - script_heeded(script)
 
@@ -157,8 +158,8 @@ def test_all_of_ten_thousand_small_wants_of_an_honest_peer_are_admitted() -> Non
     for number in range(40):
         events, _ = script.give(wants_of_256(script, number), after=0.02)
         assert [type(e) for e in events] == [ev.IntentReceived, ev.AnsweredLater]
-        script.give(fx.MessageCame(OTHER, msg.Grant(cids=tuple(cids), ttl=3.0)))
-        script.give(fx.ChunksWritten(OTHER, tuple(cids), 7 * 256), after=0.01)
+        script.give(inp.MessageCame(OTHER, msg.Grant(cids=tuple(cids), ttl=3.0)))
+        script.give(inp.ChunksWritten(OTHER, tuple(cids), 7 * 256), after=0.01)
     assert not any(isinstance(e.event, ev.PeerFaulted) for e in script.series)
 
 
@@ -176,9 +177,9 @@ def test_a_new_peer_that_wants_too_much_is_served_and_refused_for_each_of_the_re
     assert all(no.retry_after and no.retry_after <= 3 for no in noes)
     assert sum(isinstance(entry.event, ev.AnsweredNo) for entry in script.series) == 1
     cids = tuple(HELD)[:256]
-    events, effects = script.give(fx.MessageCame(OTHER, msg.Grant(cids=cids, ttl=3.0)))
+    events, effects = script.give(inp.MessageCame(OTHER, msg.Grant(cids=cids, ttl=3.0)))
     assert [type(e) for e in events] == [ev.GrantReceived]
-    script.give(fx.ChunksWritten(OTHER, cids, 7 * 256), after=0.01)
+    script.give(inp.ChunksWritten(OTHER, cids, 7 * 256), after=0.01)
     events, _ = script.give(wants_of_256(script, 99))
     assert [type(e) for e in events] == [ev.IntentReceived, ev.AnsweredLater], "by that it is known"
 
@@ -192,13 +193,13 @@ def test_grants_are_admitted_after_wants_have_emptied_the_bucket() -> None:
     script.give(up(OTHER))
     cids = tuple(HELD)[:256]
     script.give(wants_of_256(script, 0))
-    script.give(fx.ChunksWritten(OTHER, cids[:1], 1024))
+    script.give(inp.ChunksWritten(OTHER, cids[:1], 1024))
     number = 0
     while not any(isinstance(e.event, ev.PeerFaulted) for e in script.series):
         number += 1
         assert number < 30, "all of it is heeded"
         script.give(wants_of_256(script, number), after=0.01)
-    events, effects = script.give(fx.MessageCame(OTHER, msg.Grant(cids=cids, ttl=3.0)))
+    events, effects = script.give(inp.MessageCame(OTHER, msg.Grant(cids=cids, ttl=3.0)))
     assert [type(e) for e in events] == [ev.GrantReceived]
     assert [type(e) for e in effects] == [fx.Serve]
 
@@ -209,14 +210,14 @@ def test_many_strangers_do_not_crowd_out_an_honest_new_peer() -> None:
     for number in range(2000):
         intent = wanted(peer_name(number), *cids, nonce=b"%8d" % number, expires=script.now + 60)
         script.now += 0.001
-        script._take(script.machine.handle(fx.IntentCame(intent, "gossip"), script.now))
+        script._take(script.machine.handle(inp.IntentCame(intent, "gossip"), script.now))
     assert any(isinstance(e.event, ev.PeerFaulted) for e in script.series), "the crowd was heeded"
     script.give(up(OTHER))
     events, _ = script.give(
-        fx.IntentCame(wanted(OTHER, cids[0], nonce=b"newcomer", expires=script.now + 60), "direct")
+        inp.IntentCame(wanted(OTHER, cids[0], nonce=b"newcomer", expires=script.now + 60), "direct")
     )
     assert [type(e) for e in events] == [ev.IntentReceived, ev.AnsweredLater]
-    events, effects = script.give(fx.MessageCame(OTHER, msg.Grant(cids=cids[:1], ttl=3.0)))
+    events, effects = script.give(inp.MessageCame(OTHER, msg.Grant(cids=cids[:1], ttl=3.0)))
     assert [type(e) for e in events] == [ev.GrantReceived]
     assert [type(e) for e in effects] == [fx.Serve]
 
@@ -224,11 +225,13 @@ def test_many_strangers_do_not_crowd_out_an_honest_new_peer() -> None:
 def test_a_cooperating_peer_is_admitted_while_strangers_flood() -> None:
     script = Script(held=HELD)
     script.give(up(HOLDER))
-    script.give(fx.ChunksWritten(HOLDER, tuple(HELD)[:1], 1024))
+    script.give(inp.ChunksWritten(HOLDER, tuple(HELD)[:1], 1024))
     for number in range(3000):
         script.give(gossip_by_ever_new_names(Script(), number), after=0.001)
     events, _ = script.give(
-        fx.IntentCame(wanted(HOLDER, *list(HELD)[:200], nonce=b"proven--", expires=script.now + 60), "direct")
+        inp.IntentCame(
+            wanted(HOLDER, *list(HELD)[:200], nonce=b"proven--", expires=script.now + 60), "direct"
+        )
     )
     assert [type(e) for e in events] == [ev.IntentReceived, ev.AnsweredLater]
 
@@ -237,10 +240,10 @@ def test_a_replayed_intent_is_not_answered_again() -> None:
     script = Script(held={CHUNK: 7})
     script.give(up(OTHER))
     intent = wanted(OTHER, CHUNK)
-    assert len(script.give(fx.IntentCame(intent, "direct"))[0]) == 2
+    assert len(script.give(inp.IntentCame(intent, "direct"))[0]) == 2
     for via in ("direct", "gossip"):
-        assert script.give(fx.IntentCame(intent, via), after=1.0) == ([], [])
-    assert script.give(fx.IntentCame(intent, "direct"), after=500.0) == ([], []), "expired long ago"
+        assert script.give(inp.IntentCame(intent, via), after=1.0) == ([], [])
+    assert script.give(inp.IntentCame(intent, "direct"), after=500.0) == ([], []), "expired long ago"
 
 
 def test_unrequested_chunks_end_the_link_soon() -> None:
@@ -269,7 +272,7 @@ def test_a_return_address_of_another_peer_is_never_dialled() -> None:
             body=msg.Want(cids=(CHUNK,)),
             addrs=(addr,),
         )
-        events, effects = script.give(fx.IntentCame(intent, "gossip"))
+        events, effects = script.give(inp.IntentCame(intent, "gossip"))
         assert effects == []
         assert [type(event) for event in events] == [ev.IntentReceived], (
             "nor does the series say that it heard yes"
@@ -283,7 +286,7 @@ def test_a_return_address_without_a_peer_id_belongs_to_the_origin() -> None:
         intent = msg.Intent(
             origin=OTHER, nonce=bytes(8), expires=START + 60, body=msg.Want(cids=(CHUNK,)), addrs=(addr,)
         )
-        events, effects = script.give(fx.IntentCame(intent, "gossip"))
+        events, effects = script.give(inp.IntentCame(intent, "gossip"))
         assert effects == [fx.Dial(addr=f"{addr}/p2p/{OTHER}", hearsay=True)]
         assert isinstance(events[-1], ev.AnsweredLater)
 
@@ -298,7 +301,7 @@ def test_an_origin_that_could_not_be_dialled_is_dialled_again_for_its_next_want(
             body=msg.Want(cids=(CHUNK,)),
             addrs=(f"/ip4/9.9.9.9/tcp/9/p2p/{OTHER}",),
         )
-        _, effects = script.give(fx.IntentCame(intent, "gossip"), after=OWED_SECONDS + 1)
+        _, effects = script.give(inp.IntentCame(intent, "gossip"), after=OWED_SECONDS + 1)
         assert any(isinstance(effect, fx.Dial) for effect in effects)
 
 
@@ -316,7 +319,7 @@ def test_return_addresses_of_a_thousand_origins_are_dialled_a_few_at_a_time() ->
             addrs=(f"/ip4/9.9.9.9/tcp/9/p2p/{origin}",),
         )
         script.now += 0.01
-        entries, effects = script.machine.handle(fx.IntentCame(intent, "gossip"), script.now)
+        entries, effects = script.machine.handle(inp.IntentCame(intent, "gossip"), script.now)
         told += [entry.event.text for entry in entries if isinstance(entry.event, ev.ErrorOccurred)]
         assert not any(isinstance(effect, fx.Serve) for effect in effects), "data is sent under a grant only"
         dials += sum(isinstance(effect, fx.Dial) for effect in effects)
@@ -330,10 +333,10 @@ def test_only_the_peer_that_granted_can_cancel() -> None:
     cids = tuple(HELD)[:4]
     script.give(up(HOLDER))
     script.give(up(OTHER))
-    script.give(fx.MessageCame(HOLDER, msg.Grant(cids=cids, ttl=3.0)))
+    script.give(inp.MessageCame(HOLDER, msg.Grant(cids=cids, ttl=3.0)))
     queued = len(script.machine.responder.uplink.queues[HOLDER])
     assert queued
-    assert script.give(fx.MessageCame(OTHER, msg.Cancel(cids=cids))) == ([], [])
+    assert script.give(inp.MessageCame(OTHER, msg.Cancel(cids=cids))) == ([], [])
     assert len(script.machine.responder.uplink.queues[HOLDER]) == queued
 
 
@@ -384,7 +387,7 @@ def test_a_queue_has_room_for_the_grants_of_a_requester() -> None:
 def test_dead_addresses_are_not_remembered_for_ever() -> None:
     script = Script()
     for number in range(3000):
-        script.machine.handle(fx.DialFailed(f"/ip4/9/tcp/{number}", "x"), script.now)
+        script.machine.handle(inp.DialFailed(f"/ip4/9/tcp/{number}", "x"), script.now)
     assert len(script.machine._unreachable) <= 1024
 
 
@@ -393,6 +396,6 @@ def test_wrong_bytes_twice_ban_a_peer_and_the_next_ban_is_longer() -> None:
     seconds: list[float] = []
     for number in range(6):
         cid = Cid(raw_cid(b"%d" % number))
-        _, effects = script.give(fx.ChunkCorrupt(PeerId(OTHER), cid, 7), after=100.0)
+        _, effects = script.give(inp.ChunkCorrupt(PeerId(OTHER), cid, 7), after=100.0)
         seconds += [effect.seconds for effect in effects if isinstance(effect, fx.Disconnect)]
     assert seconds == [60.0, 120.0, 240.0, 480.0, 960.0]

@@ -6,6 +6,7 @@ import pytest
 from msgspec import structs
 
 from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from flux_tui.core.machine import Machine
 from flux_tui.core.peers import provider_records as provided_module
@@ -21,12 +22,12 @@ MOVED = dag_cid(b"a folder")
 LEAF = raw_cid(b"in the folder")
 
 
-def added(root: Cid, path: str) -> fx.Added:
-    return fx.Added(root=root, name="f", size=7, chunks=1, path=path, stored=7, stored_chunks=1, by=None)
+def added(root: Cid, path: str) -> inp.Added:
+    return inp.Added(root=root, name="f", size=7, chunks=1, path=path, stored=7, stored_chunks=1, by=None)
 
 
-def gone(path: str, *cids: Cid) -> fx.ChunksGone:
-    return fx.ChunksGone(path=path, cids=cids, size=7, text=f"{path} is gone")
+def gone(path: str, *cids: Cid) -> inp.ChunksGone:
+    return inp.ChunksGone(path=path, cids=cids, size=7, text=f"{path} is gone")
 
 
 def sharing() -> Script:
@@ -93,20 +94,20 @@ def kept_replica() -> Script:
     script.give(up(HOLDER))
     hold = msg.Hold(root=CHUNK, size=7, replicas=1)
     asked = msg.Intent(origin=OTHER, nonce=b"nonce-00", expires=START + 60, body=hold)
-    script.give(fx.IntentCame(asked, "direct"))
-    script.give(fx.MessageCame(OTHER, msg.Keep(root=CHUNK, size=7, name="f")))
-    script.give(fx.MessageCame(HOLDER, msg.StatusYesButLater(cids=(CHUNK,), eta=0.0, queue_bytes=0)))
-    script.give(fx.Placed(root=CHUNK, present=(), missing=(CHUNK,)))
-    script.give(fx.ChunkLanded(HOLDER, CHUNK, 7))
+    script.give(inp.IntentCame(asked, "direct"))
+    script.give(inp.MessageCame(OTHER, msg.Keep(root=CHUNK, size=7, name="f")))
+    script.give(inp.MessageCame(HOLDER, msg.StatusYesButLater(cids=(CHUNK,), eta=0.0, queue_bytes=0)))
+    script.give(inp.Placed(root=CHUNK, present=(), missing=(CHUNK,)))
+    script.give(inp.ChunkLanded(HOLDER, CHUNK, 7))
     script.held[CHUNK] = 7
-    _, effects = script.give(fx.Finished(root=CHUNK, path=f"/home/held/{CHUNK}"))
+    _, effects = script.give(inp.Finished(root=CHUNK, path=f"/home/held/{CHUNK}"))
     assert fx.Provide(roots=(CHUNK,)) in effects
     return script
 
 
 def test_a_replica_that_is_released_is_withdrawn_before_it_is_removed() -> None:
     script = kept_replica()
-    _, effects = script.give(fx.MessageCame(OTHER, msg.Release(cids=(CHUNK,))))
+    _, effects = script.give(inp.MessageCame(OTHER, msg.Release(cids=(CHUNK,))))
     assert [type(effect) for effect in effects] == [fx.Withdraw, fx.Evict, fx.Push]
     assert effects[0] == fx.Withdraw(roots=(CHUNK,))
     assert not [effect for effect in reborn(script) if isinstance(effect, fx.Provide)]
@@ -115,7 +116,7 @@ def test_a_replica_that_is_released_is_withdrawn_before_it_is_removed() -> None:
 def test_a_replica_that_the_user_has_too_is_not_withdrawn() -> None:
     script = kept_replica()
     script.give(added(CHUNK, "/home/film.mkv"))
-    _, effects = script.give(fx.MessageCame(OTHER, msg.Release(cids=(CHUNK,))))
+    _, effects = script.give(inp.MessageCame(OTHER, msg.Release(cids=(CHUNK,))))
     assert fx.Withdraw(roots=(CHUNK,)) not in effects
 
 
@@ -143,7 +144,7 @@ def test_an_asker_without_a_link_is_dialled_for_the_answer() -> None:
     addrs = tuple(f"/ip4/127.0.0.1/tcp/{port}/p2p/{OTHER}" for port in (3, 4))
     intent = structs.replace(wanted(OTHER, CHUNK), addrs=(*addrs, f"/ip4/127.0.0.1/tcp/5/p2p/{ME}"))
     sealed = msg.SealedIntent(signed=b"signed", signature=bytes(64))
-    _, effects = script.give(fx.RouteCame(HOLDER, intent, sealed, 0))
+    _, effects = script.give(inp.RouteCame(HOLDER, intent, sealed, 0))
     assert effects == [fx.Dial(addr=addrs[0], more=addrs[1:], hearsay=True)]
     _, effects = script.give(up(OTHER))
     assert any(isinstance(e, fx.Push) and isinstance(e.message, msg.StatusNo) for e in effects)
@@ -157,11 +158,11 @@ def test_further_addresses_cost_budget_only_if_they_are_not_its_own() -> None:
     level = dials.level
     for number in range(3):
         intent = structs.replace(wanted(OTHER, CHUNK, nonce=b"nonce-%02d" % number), addrs=addrs)
-        script.give(fx.RouteCame(HOLDER, intent, msg.SealedIntent(signed=b"s", signature=bytes(64)), 0))
+        script.give(inp.RouteCame(HOLDER, intent, msg.SealedIntent(signed=b"s", signature=bytes(64)), 0))
         assert dials.level == level - number - 3
         script.give(up(OTHER))
         assert dials.level == level - number - 1
-        script.give(fx.PeerDown(peer=OTHER, why="gone"))
+        script.give(inp.PeerDown(peer=OTHER, why="gone"))
 
 
 def test_gossip_is_not_answered_not_held() -> None:
@@ -169,7 +170,7 @@ def test_gossip_is_not_answered_not_held() -> None:
     script.give(gone("/home/film.mkv", CHUNK))
     del script.held[CHUNK]
     script.give(up(OTHER))
-    assert script.give(fx.IntentCame(wanted(OTHER, CHUNK), "gossip")) == ([], [])
+    assert script.give(inp.IntentCame(wanted(OTHER, CHUNK), "gossip")) == ([], [])
 
 
 def test_remembered_withdrawals_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import PeerId, dag_cid, raw_cid
 from flux_tui.core.machine import Machine
 from flux_tui.core.peers import router
@@ -89,7 +90,7 @@ def test_few_roots_are_routed() -> None:
 def routes(script: Script) -> bool:
     """Return whether a first push is routed."""
     root = raw_cid(b"%d" % len(script.series))
-    _, effects = script.give(fx.Commanded(cmd.Want(root)))
+    _, effects = script.give(inp.Commanded(cmd.Want(root)))
     (sent,) = [effect for effect in effects if isinstance(effect, fx.Broadcast)]
     return bool(sent.routes)
 
@@ -99,26 +100,26 @@ def test_a_first_push_is_routed_if_the_dht_knows_a_node_that_is_not_told() -> No
     script = Script()
     assert not routes(script), "it knows nobody"
     for peer in MANY[:3]:
-        script.give(fx.PeerUp(peer=peer, addr=addr(peer)))
-    script.give(fx.RoutingChanged(came=tuple(MANY[:2])))
+        script.give(inp.PeerUp(peer=peer, addr=addr(peer)))
+    script.give(inp.RoutingChanged(came=tuple(MANY[:2])))
     assert not routes(script), "those are told"
-    script.give(fx.RoutingChanged(came=(MANY[3],), went=(MANY[1],)))
+    script.give(inp.RoutingChanged(came=(MANY[3],), went=(MANY[1],)))
     assert routes(script), "two of them, and three neighbours; yet one is another"
-    script.give(fx.PeerUp(peer=MANY[3], addr=addr(MANY[3])))
+    script.give(inp.PeerUp(peer=MANY[3], addr=addr(MANY[3])))
     assert not routes(script)
-    script.give(fx.PeerDown(peer=MANY[0], why="gone"))
+    script.give(inp.PeerDown(peer=MANY[0], why="gone"))
     assert routes(script), "it is in the table still"
-    script.give(fx.RoutingChanged(went=(MANY[0], MANY[1])))
+    script.give(inp.RoutingChanged(went=(MANY[0], MANY[1])))
     assert not routes(script)
 
 
 def test_a_neighbour_that_is_not_told_directly_counts_as_not_told() -> None:
     script = Script()
     for peer in MANY[: MAX_DIRECT + 1]:
-        script.give(fx.PeerUp(peer=peer, addr=addr(peer)))
-    script.give(fx.RoutingChanged(came=tuple(MANY[:MAX_DIRECT])))
+        script.give(inp.PeerUp(peer=peer, addr=addr(peer)))
+    script.give(inp.RoutingChanged(came=tuple(MANY[:MAX_DIRECT])))
     assert not routes(script)
-    script.give(fx.RoutingChanged(came=(MANY[MAX_DIRECT],), went=tuple(MANY[:MAX_DIRECT])))
+    script.give(inp.RoutingChanged(came=(MANY[MAX_DIRECT],), went=tuple(MANY[:MAX_DIRECT])))
     assert routes(script)
 
 
@@ -143,8 +144,8 @@ def test_nodes_that_are_no_neighbours_count_in_any_order(seed: int) -> None:
 
 def test_the_series_and_the_effect_name_the_way_of_routing() -> None:
     script = Script()
-    script.give(fx.RoutingChanged(came=tuple(MANY[:LARGE])))
-    events, effects = script.give(fx.Commanded(cmd.Want(CHUNK)))
+    script.give(inp.RoutingChanged(came=tuple(MANY[:LARGE])))
+    events, effects = script.give(inp.Commanded(cmd.Want(CHUNK)))
     assert events[1] == ev.PushedWant(
         cids=(CHUNK,), peers=(), gossip=False, retry=False, next_push_at=START + 60, routed=True
     )
@@ -173,7 +174,7 @@ def test_the_way_of_routing_in_words(
 
 def test_added_and_whole_objects_are_provided_also_after_a_restart() -> None:
     script = Script(held={CHUNK: 7})
-    added = fx.Added(
+    added = inp.Added(
         root=CHUNK, name="f", size=7, chunks=1, path="/f", stored=7, stored_chunks=1, by=None
     )  # fmt: skip
     _, effects = script.give(added)
@@ -202,7 +203,7 @@ def test_intents_that_are_not_forwarded() -> None:
     assert not routed(script, number=2, expires=START + 1e6)[1]
     assert routed(script, number=3, origin=ME) == ([], [])
     have = msg.Intent(origin=OTHER, nonce=b"nonce-99", expires=START + 60, body=msg.Have(root=CHUNK, size=1))
-    assert script.give(fx.RouteCame(HOLDER, have, SEALED, 1)) == ([], [])
+    assert script.give(inp.RouteCame(HOLDER, have, SEALED, 1)) == ([], [])
 
 
 def test_a_holder_answers_the_origin_and_forwards_the_intent() -> None:
@@ -263,10 +264,10 @@ def test_peers_of_an_earlier_run_are_dialled_the_givers_first() -> None:
     script = Script()
     script.give(up(OTHER))
     for peer in MANY[:20]:
-        script.give(fx.PeerUp(peer=peer, addr=addr(peer)), after=1.0)
-    script.give(fx.Commanded(cmd.Want(CHUNK)))
+        script.give(inp.PeerUp(peer=peer, addr=addr(peer)), after=1.0)
+    script.give(inp.Commanded(cmd.Want(CHUNK)))
     offer = msg.StatusYesButLater(cids=(CHUNK,), eta=0.0, queue_bytes=0)
-    script.give(fx.MessageCame(OTHER, offer))
+    script.give(inp.MessageCame(OTHER, offer))
     _, _, effects = reborn(script)
     dials = [effect for effect in effects if isinstance(effect, fx.Dial)]
     assert dials[0] == fx.Dial(addr=addr(OTHER)), "not kept at: it may be gone for good"
@@ -277,9 +278,9 @@ def test_a_missing_known_peer_is_an_error_only_if_a_person_named_it() -> None:
     script = Script()
     script.give(up(HOLDER))
     machine, _, _ = reborn(script)
-    failed = fx.DialFailed(addr=addr(HOLDER), text="it does not answer")
+    failed = inp.DialFailed(addr=addr(HOLDER), text="it does not answer")
     assert machine.handle(failed, script.now)[0] == []
-    machine.handle(fx.Commanded(cmd.Join(addr(HOLDER))), script.now)
+    machine.handle(inp.Commanded(cmd.Join(addr(HOLDER))), script.now)
     ((_, _, event),) = machine.handle(failed, script.now)[0]
     assert event == ev.ErrorOccurred(text="it does not answer")
 
@@ -293,7 +294,7 @@ def test_a_node_that_is_alone_tries_again_ever_more_rarely() -> None:
         now = machine.next_deadline()
         tries.append(now - script.now)
         script.now = now
-        assert machine.handle(fx.Tick(), now)[1] == [fx.Dial(addr=addr(HOLDER))]
+        assert machine.handle(inp.Tick(), now)[1] == [fx.Dial(addr=addr(HOLDER))]
     assert tries == [15.0, 30.0, 60.0, 120.0, 240.0, 480.0, 600.0, 600.0]
     machine.handle(up(OTHER), script.now)
     assert machine.next_deadline() == float("inf"), "it is not alone any more"
@@ -302,13 +303,13 @@ def test_a_node_that_is_alone_tries_again_ever_more_rarely() -> None:
 def test_peers_that_answered_before_are_looked_up_when_no_peer_answers() -> None:
     script = Script()
     script.give(up(HOLDER))
-    script.give(fx.Commanded(cmd.Want(CHUNK)))
-    script.give(fx.MessageCame(HOLDER, msg.StatusYesButLater(cids=(CHUNK,), eta=0.0, queue_bytes=0)))
-    script.give(fx.PeerDown(peer=HOLDER, why="gone"))
+    script.give(inp.Commanded(cmd.Want(CHUNK)))
+    script.give(inp.MessageCame(HOLDER, msg.StatusYesButLater(cids=(CHUNK,), eta=0.0, queue_bytes=0)))
+    script.give(inp.PeerDown(peer=HOLDER, why="gone"))
     script.give(up(OTHER))
     dialled = []
     for _ in range(4):
-        _, effects = script.give(fx.Tick(), after=max(script.machine.next_deadline() - script.now, 0.0))
+        _, effects = script.give(inp.Tick(), after=max(script.machine.next_deadline() - script.now, 0.0))
         dialled += [effect for effect in effects if isinstance(effect, fx.Dial)]
     assert dialled
     assert set(dialled) == {fx.Dial(addr=addr(HOLDER))}
@@ -316,11 +317,11 @@ def test_peers_that_answered_before_are_looked_up_when_no_peer_answers() -> None
 
 def test_a_missing_looked_up_peer_is_an_error_only_if_a_person_named_it() -> None:
     script = Script()
-    failed = fx.DialFailed(addr=addr(HOLDER), text="it does not answer")
-    script.give(fx.PeerFound(addr=addr(HOLDER)))
+    failed = inp.DialFailed(addr=addr(HOLDER), text="it does not answer")
+    script.give(inp.PeerFound(addr=addr(HOLDER)))
     assert script.give(failed)[0] == []
-    script.give(fx.Commanded(cmd.Join(addr(HOLDER))))
-    script.give(fx.PeerFound(addr=addr(HOLDER)))
+    script.give(inp.Commanded(cmd.Join(addr(HOLDER))))
+    script.give(inp.PeerFound(addr=addr(HOLDER)))
     assert script.give(failed)[0] == [ev.ErrorOccurred(text="it does not answer")]
 
 
@@ -329,15 +330,15 @@ def test_a_want_pushed_before_any_route_is_routed_as_soon_as_there_is_one() -> N
     script = Script()
     hub, far = MANY[:2]
     root = dag_cid(b"a folder")
-    script.give(fx.PeerUp(peer=hub, addr=addr(hub)))
-    script.give(fx.Commanded(cmd.Get(root, "/tmp/film.mkv", by="me")))
-    script.give(fx.Commanded(cmd.Want(raw_cid(b"a chunk is in no DHT"))))
-    script.give(fx.MessageCame(hub, msg.StatusNo(cids=(root,), reason="not_held", has_it=False)))
-    _, effects = script.give(fx.RoutingChanged(came=(hub,)), after=0.5)
+    script.give(inp.PeerUp(peer=hub, addr=addr(hub)))
+    script.give(inp.Commanded(cmd.Get(root, "/tmp/film.mkv", by="me")))
+    script.give(inp.Commanded(cmd.Want(raw_cid(b"a chunk is in no DHT"))))
+    script.give(inp.MessageCame(hub, msg.StatusNo(cids=(root,), reason="not_held", has_it=False)))
+    _, effects = script.give(inp.RoutingChanged(came=(hub,)), after=0.5)
     assert effects == [], "who is told already leads nowhere"
-    events, effects = script.give(fx.RoutingChanged(came=(far,)))
+    events, effects = script.give(inp.RoutingChanged(came=(far,)))
     (sent,) = [effect for effect in effects if isinstance(effect, fx.Broadcast)]
     assert sent.routes == (root,)
     assert [event.retry for event in events if isinstance(event, ev.PushedWant)] == [True]
-    _, effects = script.give(fx.RoutingChanged(came=(MANY[2],)))
+    _, effects = script.give(inp.RoutingChanged(came=(MANY[2],)))
     assert effects == [], "once"

@@ -4,6 +4,7 @@ from typing import Any
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.content.unixfs import FileBuilder
 from flux_tui.core.ids import Cid, PeerId, dag_cid, raw_cid
 from flux_tui.core.machine import Machine
@@ -56,7 +57,7 @@ def origin(replicas: int, *peers: PeerId) -> Script:
     script = Script()
     for peer in peers:
         script.give(up(peer))
-    script.give(fx.Commanded(cmd.Hold(ROOT, replicas, "film.mkv", 5 * MIB, (), "me")))
+    script.give(inp.Commanded(cmd.Hold(ROOT, replicas, "film.mkv", 5 * MIB, (), "me")))
     return script
 
 
@@ -64,7 +65,7 @@ def test_a_hold_goes_out_and_exactly_as_many_are_told_as_are_lacking() -> None:
     script = Script()
     script.give(up(HOLDER))
     script.give(up(OTHER))
-    events, effects = script.give(fx.Commanded(cmd.Hold(ROOT, 1, "film.mkv", 5 * MIB, (), "me")))
+    events, effects = script.give(inp.Commanded(cmd.Hold(ROOT, 1, "film.mkv", 5 * MIB, (), "me")))
     assert events == [
         ev.HoldRequested(root=ROOT, replicas=1, size=5 * MIB, name="film.mkv", by="me"),
         ev.PushedHold(
@@ -102,10 +103,10 @@ def test_a_hold_goes_out_and_exactly_as_many_are_told_as_are_lacking() -> None:
 def test_the_swarm_is_asked_if_neighbours_do_not_suffice() -> None:
     script = origin(1, HOLDER, OTHER)
     said(script, HOLDER, no("low_space"))
-    events, effects = script.give(fx.Tick(), after=NEIGHBOURS_SECONDS)
+    events, effects = script.give(inp.Tick(), after=NEIGHBOURS_SECONDS)
     assert [(event.gossip, event.next_push_at) for event in events] == [(True, script.now + 60)]
     assert effects[0].peers == (OTHER, HOLDER), "who refused comes last"
-    events, _ = script.give(fx.Commanded(cmd.Retry()), after=1.0)
+    events, _ = script.give(inp.Commanded(cmd.Retry()), after=1.0)
     assert [type(event) for event in events] == [ev.PushedHold], "a person need not wait"
     alone = origin(2, HOLDER)
     assert alone.series[-1].event.gossip, "one neighbour is not enough for two"  # type: ignore[union-attr]
@@ -148,7 +149,7 @@ def test_a_no_is_recorded_and_its_retry_after_respected() -> None:
     ]
     assert said(script, OTHER, no("busy", 1.0)) == ([], []), "a second answer to one push is none"
     assert script.machine.next_deadline() == START + 20.0
-    events, _ = script.give(fx.Tick(), after=20.0)
+    events, _ = script.give(inp.Tick(), after=20.0)
     assert [type(event) for event in events] == [ev.PushedHold]
     hold = script.machine.state.holds[ROOT]
     assert {peer: refusal.reason for peer, refusal in hold.refused.items()} == {
@@ -165,7 +166,7 @@ def test_a_short_retry_after_does_not_rush_the_origin() -> None:
     for _ in range(6):
         said(script, HOLDER, no("busy", 0.0))
         waits.append(script.machine.next_deadline() - script.now)
-        script.give(fx.Tick(), after=waits[-1])
+        script.give(inp.Tick(), after=waits[-1])
     assert waits[0] == AGAIN_MIN
     assert waits == sorted(waits)
     assert waits[-1] >= 16 * AGAIN_MIN
@@ -184,7 +185,7 @@ def test_a_keeper_that_never_begins_is_given_up() -> None:
     script = origin(1, HOLDER)
     said(script, HOLDER, msg.CanHold(root=ROOT))
     assert script.machine.next_deadline() == START + ANSWER_SECONDS
-    events, effects = script.give(fx.Tick(), after=ANSWER_SECONDS)
+    events, effects = script.give(inp.Tick(), after=ANSWER_SECONDS)
     assert events[0] == ev.ReplicaLost(peer=HOLDER, root=ROOT, cause="silent")
     assert pushes(effects) == [msg.Release(cids=(ROOT,))]
     assert script.machine.state.holds[ROOT].lacking == 1
@@ -194,14 +195,14 @@ def test_a_keeper_that_leaves_has_time_to_return() -> None:
     script = origin(1, HOLDER)
     said(script, HOLDER, msg.CanHold(root=ROOT))
     said(script, HOLDER, msg.Held(cids=(ROOT,), how="whole"))
-    script.give(fx.PeerDown(HOLDER, "gone"))
+    script.give(inp.PeerDown(HOLDER, "gone"))
     assert script.machine.origin.next_deadline() == START + GRACE_SECONDS
     events, _ = script.give(up(HOLDER), after=30.0)
     assert [type(event) for event in events] == [ev.PeerConnected]
     assert said(script, HOLDER, msg.Held(cids=(ROOT,), how="whole")) == ([], []), "nothing new"
-    script.give(fx.PeerDown(HOLDER, "gone"))
+    script.give(inp.PeerDown(HOLDER, "gone"))
     script.give(up(OTHER))
-    events, _ = script.give(fx.Tick(), after=GRACE_SECONDS)
+    events, _ = script.give(inp.Tick(), after=GRACE_SECONDS)
     assert [type(event) for event in events] == [ev.ReplicaLost, ev.PushedHold]
     said(script, OTHER, msg.CanHold(root=ROOT))
     said(script, OTHER, msg.Held(cids=(ROOT,), how="whole"))
@@ -227,7 +228,7 @@ def test_a_restart_goes_on_where_it_was() -> None:
     _, effects = script._take(script.machine.start((), "test", script.now))
     assert fx.Dial(addr=f"/ip4/127.0.0.1/tcp/2/p2p/{HOLDER}") in effects, "its keeper is looked for"
     assert script.machine.origin.next_deadline() == START + 60
-    events, _ = script.give(fx.Tick(), after=60)
+    events, _ = script.give(inp.Tick(), after=60)
     assert [type(event) for event in events] == [ev.ReplicaLost, ev.PushedHold]
     assert events[-1].lacking == 2
     assert events[-1].gossip, "the neighbours had their turn"
@@ -238,15 +239,15 @@ def test_keepers_that_missed_a_release_are_told_later() -> None:
     for peer in (HOLDER, OTHER):
         said(script, peer, msg.CanHold(root=ROOT))
         said(script, peer, msg.Held(cids=(ROOT,), how="whole"))
-    script.give(fx.PeerDown(OTHER, "gone"))
-    events, effects = script.give(fx.Commanded(cmd.Release((ROOT,), "me")))
+    script.give(inp.PeerDown(OTHER, "gone"))
+    events, effects = script.give(inp.Commanded(cmd.Release((ROOT,), "me")))
     assert events == [ev.Released(cids=(ROOT,), by="me")]
     assert effects == [fx.Push(HOLDER, msg.Release(cids=(ROOT,)))]
     assert not script.machine.state.holds
     script.give(up(OTHER))
     _, effects = said(script, OTHER, msg.Held(cids=(ROOT,), how="whole"))
     assert effects == [fx.Push(OTHER, msg.Release(cids=(ROOT,)))]
-    events, _ = script.give(fx.Commanded(cmd.Release((ROOT,), "me")))
+    events, _ = script.give(inp.Commanded(cmd.Release((ROOT,), "me")))
     assert [(event.cid, event.by) for event in events] == [(ROOT, "me")], "there is nothing to release"
 
 
@@ -255,10 +256,10 @@ def test_lowering_the_number_of_replicas_releases_the_last_keepers() -> None:
     said(script, OTHER, msg.CanHold(root=ROOT))
     said(script, OTHER, msg.Held(cids=(ROOT,), how="whole"))
     said(script, HOLDER, msg.CanHold(root=ROOT))
-    events, effects = script.give(fx.Commanded(cmd.Hold(ROOT, 1)))
+    events, effects = script.give(inp.Commanded(cmd.Hold(ROOT, 1)))
     assert events[1:] == [ev.ReplicaLost(peer=HOLDER, root=ROOT, cause="surplus")]
     assert effects == [fx.Push(HOLDER, msg.Release(cids=(ROOT,)))]
-    events, _ = script.give(fx.Commanded(cmd.Hold(ROOT, 3)))
+    events, _ = script.give(inp.Commanded(cmd.Hold(ROOT, 3)))
     assert [type(event) for event in events] == [ev.HoldRequested, ev.PushedHold]
     assert events[-1].lacking == 2
 
@@ -268,7 +269,7 @@ def test_a_keep_that_could_not_be_pushed_goes_to_another() -> None:
     said(script, HOLDER, msg.CanHold(root=ROOT))
     said(script, OTHER, msg.CanHold(root=ROOT))
     keep = msg.Keep(root=ROOT, size=5 * MIB, name="film.mkv")
-    events, _ = script.give(fx.PushDropped(HOLDER, keep))
+    events, _ = script.give(inp.PushDropped(HOLDER, keep))
     assert [type(event) for event in events] == [ev.ReplicaLost, ev.PushedKeep]
     assert list(script.machine.state.holds[ROOT].keepers) == [OTHER]
 
@@ -284,9 +285,9 @@ def test_messages_of_strangers_about_replicas_cost_nothing() -> None:
 def test_holds_and_refusals_are_bounded() -> None:
     script = Script()
     for number in range(MAX_HOLDS):
-        script.machine.handle(fx.Commanded(cmd.Hold(raw_cid(b"%d" % number))), script.now)
-    _, _ = script.machine.handle(fx.Tick(), script.now)
-    events, _ = script.machine.handle(fx.Commanded(cmd.Hold(ROOT, by="me")), script.now)
+        script.machine.handle(inp.Commanded(cmd.Hold(raw_cid(b"%d" % number))), script.now)
+    _, _ = script.machine.handle(inp.Tick(), script.now)
+    events, _ = script.machine.handle(inp.Commanded(cmd.Hold(ROOT, by="me")), script.now)
     assert [type(entry.event) for entry in events] == [ev.ErrorOccurred]
     assert len(script.machine.state.holds) == MAX_HOLDS
     many = origin(1)
@@ -312,10 +313,10 @@ def file_of(size: int, seed: int = 0) -> tuple[Cid, bytes, list[Cid]]:
     return root.cid, root.blocks[-1].data, leaves
 
 
-def asks(origin: PeerId, root: Cid, size: int, nonce: int = 0) -> fx.IntentCame:
+def asks(origin: PeerId, root: Cid, size: int, nonce: int = 0) -> inp.IntentCame:
     body = msg.Hold(root=root, size=size, replicas=1, name="film.mkv")
     intent = msg.Intent(origin=origin, nonce=b"nonce%03d" % nonce, expires=START + 60, body=body)
-    return fx.IntentCame(intent, "direct")
+    return inp.IntentCame(intent, "direct")
 
 
 def keeper(*peers: PeerId, **policy: Any) -> Script:
@@ -329,13 +330,13 @@ def fetch(script: Script, root: Cid, block: bytes, leaves: list[Cid], *, finish:
     """Fetch all of it from HOLDER."""
     said(script, HOLDER, msg.StatusYesButLater(cids=(root,), eta=0, queue_bytes=0))
     script.held[root] = len(block)
-    script.give(fx.ChunkLanded(HOLDER, root, len(block), block))
-    script.give(fx.Placed(root, (), tuple(leaves)))
+    script.give(inp.ChunkLanded(HOLDER, root, len(block), block))
+    script.give(inp.Placed(root, (), tuple(leaves)))
     for leaf in leaves:
         script.held[leaf] = MIB
-        script.give(fx.ChunkLanded(HOLDER, leaf, MIB))
+        script.give(inp.ChunkLanded(HOLDER, leaf, MIB))
     if finish:
-        script.give(fx.Finished(root, f"/home/held/{root}"))
+        script.give(inp.Finished(root, f"/home/held/{root}"))
 
 
 def kept_whole(script: Script, peer: PeerId, seed: int, size: int = 2 * MIB) -> Cid:
@@ -372,7 +373,7 @@ def test_a_replica_is_offered_requested_fetched_and_reported_whole() -> None:
     assert state.kept_bytes == 2 * MIB, "room is taken from the start"
 
     fetch(script, root, block, leaves, finish=False)
-    _, effects = script.give(fx.Finished(root, f"/home/held/{root}"))
+    _, effects = script.give(inp.Finished(root, f"/home/held/{root}"))
     assert pushes(effects, OTHER) == [msg.Held(cids=(root,), how="whole")]
     assert (state.kept[root].whole, dict(state.pending), state.kept_bytes) == (True, {}, 2 * MIB)
     report = state_report(state)["kept"][0]
@@ -409,9 +410,9 @@ def test_only_a_few_replicas_are_fetched_at_a_time() -> None:
 def test_a_peer_reached_by_gossip_refuses_only_if_waiting_helps() -> None:
     script = keeper()
     intent = asks(OTHER, ROOT, MIB).intent
-    assert script.give(fx.IntentCame(intent, "gossip")) == ([], [])
+    assert script.give(inp.IntentCame(intent, "gossip")) == ([], [])
     roomy = keeper(quota=10 * MIB)
-    events, _ = roomy.give(fx.IntentCame(intent, "gossip"))
+    events, _ = roomy.give(inp.IntentCame(intent, "gossip"))
     assert [type(event) for event in events] == [ev.OfferedHold]
 
 
@@ -432,7 +433,7 @@ def test_the_least_recently_wanted_replica_makes_room() -> None:
     # The oldest replica is wanted again, so it is the newest now.
     script.now += 1
     intent = wanted(THIRD, first, expires=script.now + 60)
-    script.give(fx.IntentCame(intent, "direct"))
+    script.give(inp.IntentCame(intent, "direct"))
     assert script.machine.state.kept[first].last_wanted == script.now
     script.now += PROTECTED_SECONDS - 1
     events, effects = keep(script, THIRD, root, 2 * MIB)
@@ -444,10 +445,10 @@ def test_the_least_recently_wanted_replica_makes_room() -> None:
     state = script.machine.state
     assert set(state.kept) == {first, third, fourth, root}
     assert (second in state.objects, state.dropping) == (False, {second: "film.mkv"})
-    events, _ = script.give(fx.IntentCame(wanted(HOLDER, second, expires=script.now + 60), "direct"))
+    events, _ = script.give(inp.IntentCame(wanted(HOLDER, second, expires=script.now + 60), "direct"))
     assert [event.reason for event in events] == ["not_held"], "it is on its way out"
     before = state.chunk_bytes
-    events, _ = script.give(fx.Evicted(second, 3, 2 * MIB))
+    events, _ = script.give(inp.Evicted(second, 3, 2 * MIB))
     assert [type(event) for event in events] == [ev.ReplicaEvicted]
     assert (state.dropping, before - state.chunk_bytes) == ({}, 2 * MIB)
 
@@ -455,7 +456,7 @@ def test_the_least_recently_wanted_replica_makes_room() -> None:
 def test_a_download_of_a_replica_counts_as_a_recent_want() -> None:
     script = keeper(quota=8 * MIB)
     root = kept_whole(script, OTHER, 1)
-    script.give(fx.IntentCame(wanted(HOLDER, root, expires=script.now + 60), "direct"))
+    script.give(inp.IntentCame(wanted(HOLDER, root, expires=script.now + 60), "direct"))
     grant = msg.Grant(cids=(file_of(2 * MIB, 1)[2][0],), ttl=3)
     assert not [e for e in said(script, HOLDER, grant, after=1.0)[0] if isinstance(e, ev.ReplicaWanted)]
     events, _ = said(script, HOLDER, msg.Grant(cids=(root,), ttl=3), after=WANTED_EVERY)
@@ -466,11 +467,11 @@ def test_a_download_of_a_replica_counts_as_a_recent_want() -> None:
 def test_a_smaller_quota_drops_replicas_at_once() -> None:
     script = keeper(quota=10 * MIB)
     first, second = kept_whole(script, OTHER, 1), kept_whole(script, OTHER, 2)
-    events, effects = script.give(fx.Commanded(cmd.Configure(PolicyChange(quota=3 * MIB))))
+    events, effects = script.give(inp.Commanded(cmd.Configure(PolicyChange(quota=3 * MIB))))
     assert [event.cause for event in events if isinstance(event, ev.ReplicaDropped)] == ["quota"]
     assert pushes(effects, OTHER) == [msg.Held(cids=(first,), how="gone", reason="low_space")]
     assert set(script.machine.state.kept) == {second}
-    events, effects = script.give(fx.Commanded(cmd.Configure(PolicyChange(deny=(OTHER,)))))
+    events, effects = script.give(inp.Commanded(cmd.Configure(PolicyChange(deny=(OTHER,)))))
     assert [event.cause for event in events if isinstance(event, ev.ReplicaDropped)] == ["denied"]
     assert not script.machine.state.kept
 
@@ -481,7 +482,7 @@ def test_an_object_larger_than_it_says() -> None:
     keep(script, OTHER, root, MIB)
     script.held[root] = len(block)
     said(script, HOLDER, msg.StatusYesButLater(cids=(root,), eta=0, queue_bytes=0))
-    events, effects = script.give(fx.ChunkLanded(HOLDER, root, len(block), block))
+    events, effects = script.give(inp.ChunkLanded(HOLDER, root, len(block), block))
     dropped = [event for event in events if isinstance(event, ev.ReplicaDropped)]
     assert [(event.cause, event.size) for event in dropped] == [("low_space", 8 * MIB)]
     assert pushes(effects, OTHER) == [msg.Held(cids=(root,), how="gone", reason="low_space")]
@@ -491,7 +492,7 @@ def test_an_object_larger_than_it_says() -> None:
     strict = keeper(quota=100 * MIB, max_object=3 * MIB)
     keep(strict, OTHER, root, MIB)
     said(strict, HOLDER, msg.StatusYesButLater(cids=(root,), eta=0, queue_bytes=0))
-    _, effects = strict.give(fx.ChunkLanded(HOLDER, root, len(block), block))
+    _, effects = strict.give(inp.ChunkLanded(HOLDER, root, len(block), block))
     assert pushes(effects, OTHER) == [msg.Held(cids=(root,), how="gone", reason="too_large")]
 
 
@@ -506,10 +507,10 @@ def test_leaves_larger_than_their_links_say() -> None:
     root, block = built.cid, built.blocks[-1].data
     keep(script, OTHER, root, 8)
     said(script, HOLDER, msg.StatusYesButLater(cids=(root,), eta=0, queue_bytes=0))
-    script.give(fx.ChunkLanded(HOLDER, root, len(block), block))
-    script.give(fx.Placed(root, (), tuple(leaves)))
+    script.give(inp.ChunkLanded(HOLDER, root, len(block), block))
+    script.give(inp.Placed(root, (), tuple(leaves)))
     assert script.machine.accepts(HOLDER, leaves[0])
-    events, _ = script.give(fx.ChunkLanded(HOLDER, leaves[0], MIB))
+    events, _ = script.give(inp.ChunkLanded(HOLDER, leaves[0], MIB))
     assert f"the leaf {leaves[0]} has 1,048,576 bytes, and should have 1" in str(
         script.machine.state.last_error
     )
@@ -532,7 +533,7 @@ def test_a_keep_without_an_offer_is_refused() -> None:
         expires=script.now + 60,
         body=msg.Hold(root=root, size=MIB, replicas=1),
     )
-    script.give(fx.IntentCame(intent, "direct"))
+    script.give(inp.IntentCame(intent, "direct"))
     assert said(script, HOLDER, alone)[0][0].reason == "busy", "it was offered to another peer"
     said(script, OTHER, alone, after=OFFER_SECONDS)
     assert not script.machine.state.kept, "that was too long ago"
@@ -574,7 +575,7 @@ def test_held_is_repeated_when_a_stream_opens() -> None:
     whole = kept_whole(script, OTHER, 1)
     part = file_of(3 * MIB, 2)[0]
     keep(script, OTHER, part, 3 * MIB)
-    script.give(fx.PeerDown(OTHER, "gone"))
+    script.give(inp.PeerDown(OTHER, "gone"))
     _, effects = script.give(up(OTHER))
     told = {
         cids: how
@@ -590,9 +591,9 @@ def test_held_is_repeated_at_intervals() -> None:
     script = keeper(quota=20 * MIB)
     whole = kept_whole(script, OTHER, 1)
     assert START < script.machine.next_deadline() == START + REMIND_SECONDS
-    _, effects = script.give(fx.Tick(), after=REMIND_SECONDS)
+    _, effects = script.give(inp.Tick(), after=REMIND_SECONDS)
     assert effects == [fx.Push(OTHER, msg.Held(cids=(whole,), how="whole"))]
-    script.give(fx.PushDropped(OTHER, msg.Held(cids=(whole,), how="whole")))
+    script.give(inp.PushDropped(OTHER, msg.Held(cids=(whole,), how="whole")))
     assert script.machine.next_deadline() == script.now + REMIND_SOON
     said(script, OTHER, msg.Release(cids=(whole,)))
     assert script.machine.next_deadline() == float("inf")
@@ -617,19 +618,19 @@ def test_a_replica_that_the_user_wants_becomes_the_users() -> None:
     root, block, leaves = file_of(2 * MIB, 1)
     keep(script, OTHER, root, 2 * MIB)
     fetch(script, root, block, leaves)
-    _, effects = script.give(fx.Commanded(cmd.Get(root, "/home/me/film.mkv")))
+    _, effects = script.give(inp.Commanded(cmd.Get(root, "/home/me/film.mkv")))
     state = script.machine.state
     assert state.objects[root].origin == "wanted"
     assert fx.OpenTree(root=root, path="/home/me/film.mkv") in effects
-    script.give(fx.NodeRead(root, root, block))
-    script.give(fx.Placed(root, tuple(leaves), ()))
-    events, effects = script.give(fx.Finished(root, "/home/me/film.mkv"))
+    script.give(inp.NodeRead(root, root, block))
+    script.give(inp.Placed(root, tuple(leaves), ()))
+    events, effects = script.give(inp.Finished(root, "/home/me/film.mkv"))
     assert ev.ReplicaAdopted(root=root) in events
     evict = next(effect for effect in effects if isinstance(effect, fx.Evict))
     assert (evict.root, evict.others) == (root, (root,)), "the copy goes, what the user has stays"
     assert (state.kept[root].own, state.kept_bytes) == (True, 0)
-    script.give(fx.Evicted(root, 0, 0))
-    script.give(fx.Commanded(cmd.Configure(PolicyChange(quota=0))))
+    script.give(inp.Evicted(root, 0, 0))
+    script.give(inp.Commanded(cmd.Configure(PolicyChange(quota=0))))
     assert root in state.kept, "what is the user's is not let go of for want of room"
     _, effects = said(script, OTHER, msg.Release(cids=(root,)))
     assert effects == [fx.Push(OTHER, msg.Held(cids=(root,), how="gone"))]
@@ -640,13 +641,13 @@ def test_a_half_fetched_replica_that_the_user_wants_becomes_the_users() -> None:
     script = keeper(quota=10 * MIB)
     root, block, leaves = file_of(2 * MIB, 1)
     keep(script, OTHER, root, 2 * MIB)
-    events, effects = script.give(fx.Commanded(cmd.Want(root, "me")))
+    events, effects = script.give(inp.Commanded(cmd.Want(root, "me")))
     state = script.machine.state
     assert ev.Requested(cid=root, by="me") in events
     assert fx.OpenTree(root=root, path=None) in effects, "where the user has such things"
     assert (state.pending[root].held, state.objects[root].origin) == (False, "wanted")
     fetch(script, root, block, leaves, finish=False)
-    events, effects = script.give(fx.Finished(root, f"/home/objects/{root}"))
+    events, effects = script.give(inp.Finished(root, f"/home/objects/{root}"))
     assert ev.ReplicaAdopted(root=root) in events
     assert pushes(effects, OTHER) == [msg.Held(cids=(root,), how="whole")]
 
@@ -655,11 +656,11 @@ def test_a_cancelled_want_leaves_the_replica_for_its_origins() -> None:
     script = keeper(quota=10 * MIB)
     root = file_of(2 * MIB, 1)[0]
     keep(script, OTHER, root, 2 * MIB)
-    script.give(fx.Commanded(cmd.Want(root)))
-    events, _ = script.give(fx.Commanded(cmd.Cancel((root,))))
+    script.give(inp.Commanded(cmd.Want(root)))
+    events, _ = script.give(inp.Commanded(cmd.Cancel((root,))))
     assert ev.Requested(cid=root, name="film.mkv", size=2 * MIB, held=True) in events
     assert script.machine.state.objects[root].origin == "held"
-    events, effects = script.give(fx.Commanded(cmd.Cancel((root,), "me")))
+    events, effects = script.give(inp.Commanded(cmd.Cancel((root,), "me")))
     assert [(event.cause, event.by) for event in events] == [("cancelled", "me")]
     assert pushes(effects, OTHER) == [msg.Held(cids=(root,), how="gone", reason="denied")]
 
@@ -668,13 +669,13 @@ def test_a_replica_that_the_user_adds_becomes_the_users() -> None:
     script = keeper(quota=10 * MIB)
     root = file_of(2 * MIB, 1)[0]
     keep(script, OTHER, root, 2 * MIB)
-    added = fx.Added(root, "mine.mkv", 2 * MIB, 3, "/home/me/mine.mkv", 2 * MIB, 3, None)
+    added = inp.Added(root, "mine.mkv", 2 * MIB, 3, "/home/me/mine.mkv", 2 * MIB, 3, None)
     events, effects = script.give(added)
     state = script.machine.state
     assert ev.ReplicaAdopted(root=root) in events
     assert pushes(effects, OTHER) == [msg.Held(cids=(root,), how="whole")]
     assert (dict(state.pending), state.objects[root].origin, state.kept_bytes) == ({}, "added", 0)
-    gone = fx.ChunksGone("/home/me/mine.mkv", (root,), 1, "it is gone")
+    gone = inp.ChunksGone("/home/me/mine.mkv", (root,), 1, "it is gone")
     events, effects = script.give(gone)
     assert [event.cause for event in events if isinstance(event, ev.ReplicaDropped)] == ["lost"]
     assert pushes(effects, OTHER) == [msg.Held(cids=(root,), how="gone", reason="not_held")]
@@ -683,7 +684,7 @@ def test_a_replica_that_the_user_adds_becomes_the_users() -> None:
 def test_an_object_of_the_user_is_kept_without_a_quota() -> None:
     script = keeper()
     root = file_of(2 * MIB, 1)[0]
-    script.give(fx.Added(root, "mine.mkv", 2 * MIB, 3, "/home/me/mine.mkv", 2 * MIB, 3, None))
+    script.give(inp.Added(root, "mine.mkv", 2 * MIB, 3, "/home/me/mine.mkv", 2 * MIB, 3, None))
     _, effects = script.give(asks(OTHER, root, 2 * MIB))
     assert pushes(effects) == [msg.CanHold(root=root, whole=True)]
     _, effects = keep(script, OTHER, root, 2 * MIB)
@@ -695,7 +696,7 @@ def test_a_replica_whose_file_is_changed_is_gone() -> None:
     script = keeper(quota=10 * MIB)
     root, _, leaves = file_of(2 * MIB, 1)
     kept_whole(script, OTHER, 1)
-    gone = fx.ChunksGone(f"/home/held/{root}", (leaves[0],), MIB, "it was changed")
+    gone = inp.ChunksGone(f"/home/held/{root}", (leaves[0],), MIB, "it was changed")
     _, effects = script.give(gone)
     assert pushes(effects, OTHER) == [msg.Held(cids=(root,), how="gone", reason="not_held")]
 
@@ -706,7 +707,7 @@ def test_a_replica_that_cannot_be_fetched_is_dropped() -> None:
     root = dag_cid(garbage)
     keep(script, OTHER, root, MIB)
     said(script, HOLDER, msg.StatusYesButLater(cids=(root,), eta=0, queue_bytes=0))
-    events, effects = script.give(fx.ChunkLanded(HOLDER, root, len(garbage), garbage))
+    events, effects = script.give(inp.ChunkLanded(HOLDER, root, len(garbage), garbage))
     assert [event.cause for event in events if isinstance(event, ev.ReplicaDropped)] == ["failed"]
     assert pushes(effects, OTHER)[-1] == msg.Held(cids=(root,), how="gone", reason="not_held")
 
@@ -714,6 +715,6 @@ def test_a_replica_that_cannot_be_fetched_is_dropped() -> None:
 def test_the_user_of_a_keeper_can_release_a_replica() -> None:
     script = keeper(quota=10 * MIB)
     root = kept_whole(script, OTHER, 1)
-    events, effects = script.give(fx.Commanded(cmd.Release((root,), "me")))
+    events, effects = script.give(inp.Commanded(cmd.Release((root,), "me")))
     assert events == [ev.ReplicaDropped(root=root, cause="cancelled", size=2 * MIB, name="film.mkv", by="me")]
     assert pushes(effects, OTHER) == [msg.Held(cids=(root,), how="gone", reason="denied")]

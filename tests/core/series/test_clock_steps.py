@@ -9,6 +9,7 @@ import pytest
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import dag_cid, raw_cid
 from flux_tui.core.machine import Machine
 from flux_tui.core.peers.router import MAX_SKEW
@@ -36,28 +37,28 @@ def life(script: Script, step: float) -> list[list[Any]]:
     """Run everything that has a timer, with the clock set in the middle. Return the effects of each turn."""
     turns = []
 
-    def give(given: fx.Input, after: float = 0.0) -> None:
+    def give(given: inp.Input, after: float = 0.0) -> None:
         turns.append(script.give(given, after)[1])
 
     give(up(HOLDER))
     give(up(OTHER))
-    give(fx.Commanded(cmd.Want(CHUNK)))
-    give(fx.Commanded(cmd.Want(ROOT)))
-    give(fx.Commanded(cmd.Hold(ROOT, 2)))
-    give(fx.MessageCame(HOLDER, msg.CanHold(root=ROOT)))
+    give(inp.Commanded(cmd.Want(CHUNK)))
+    give(inp.Commanded(cmd.Want(ROOT)))
+    give(inp.Commanded(cmd.Hold(ROOT, 2)))
+    give(inp.MessageCame(HOLDER, msg.CanHold(root=ROOT)))
     no = msg.StatusNo(cids=(CHUNK,), reason="busy", has_it=True, retry_after=30.0)
-    give(fx.MessageCame(OTHER, no))
-    give(fx.MessageCame(HOLDER, msg.StatusYesButLater(cids=(ROOT,), eta=0.1, queue_bytes=0)))
+    give(inp.MessageCame(OTHER, no))
+    give(inp.MessageCame(HOLDER, msg.StatusYesButLater(cids=(ROOT,), eta=0.1, queue_bytes=0)))
     if step:
-        script.give(fx.ClockStepped(seconds=step), 0.5)
+        script.give(inp.ClockStepped(seconds=step), 0.5)
     else:
-        script.give(fx.Tick(), 0.5)
+        script.give(inp.Tick(), 0.5)
     for _ in range(200):
-        give(fx.Tick(), 1.0)
-    give(fx.PeerDown(HOLDER, "gone"))
+        give(inp.Tick(), 1.0)
+    give(inp.PeerDown(HOLDER, "gone"))
     give(up(HOLDER))
     for _ in range(100):
-        give(fx.Tick(), 7.0)
+        give(inp.Tick(), 7.0)
     return turns
 
 
@@ -86,12 +87,12 @@ def test_countdowns_go_on(step: float) -> None:
     """A countdown is a time in the state minus the wall clock."""
     script = Script()
     script.give(up(HOLDER))
-    script.give(fx.Commanded(cmd.Want(CHUNK)))
+    script.give(inp.Commanded(cmd.Want(CHUNK)))
     script.give(
-        fx.MessageCame(HOLDER, msg.StatusNo(cids=(CHUNK,), reason="busy", has_it=True, retry_after=30.0))
+        inp.MessageCame(HOLDER, msg.StatusNo(cids=(CHUNK,), reason="busy", has_it=True, retry_after=30.0))
     )
     before = derive(script.series)
-    script.give(fx.ClockStepped(seconds=step), 1.0)
+    script.give(inp.ClockStepped(seconds=step), 1.0)
     state = derive(script.series)
     assert state.at == pytest.approx(before.at + 1.0 + step)
     one, first = (next_try(at, at.pending[CHUNK], at.at) for at in (state, before))
@@ -113,11 +114,11 @@ def test_the_next_run_starts_with_any_clock(wall: float) -> None:
     """The wall clock was set while no node ran. Forward counts as time that passed, back as none."""
     script = Script()
     script.give(up(HOLDER))
-    script.give(fx.Commanded(cmd.Want(CHUNK)))
+    script.give(inp.Commanded(cmd.Want(CHUNK)))
     script.give(
-        fx.MessageCame(HOLDER, msg.StatusNo(cids=(CHUNK,), reason="busy", has_it=True, retry_after=300.0))
+        inp.MessageCame(HOLDER, msg.StatusNo(cids=(CHUNK,), reason="busy", has_it=True, retry_after=300.0))
     )
-    script.give(fx.Commanded(cmd.Hold(ROOT, 1)))
+    script.give(inp.Commanded(cmd.Hold(ROOT, 1)))
     state = derive(script.series)
     now = max(wall, state.at)
     script.machine = Machine(ME, state, script, lambda: 0.0)
@@ -129,33 +130,33 @@ def test_the_next_run_starts_with_any_clock(wall: float) -> None:
     _, effects = script.give(up(HOLDER), after=1.0)
     assert fx.Broadcast in {type(effect) for effect in effects}, "a connected peer is told at once"
     reply = wanted(HOLDER, CHUNK, expires=wall + 61)
-    events, _ = script.give(fx.IntentCame(reply, "gossip"), after=1.0)
+    events, _ = script.give(inp.IntentCame(reply, "gossip"), after=1.0)
     assert not any(isinstance(event, ev.ClockDiffers) for event in events)
     offer = msg.StatusYesButLater(cids=(CHUNK,), eta=0.1, queue_bytes=0)
-    events, _ = script.give(fx.MessageCame(HOLDER, offer), after=1.0)
+    events, _ = script.give(inp.MessageCame(HOLDER, offer), after=1.0)
     grant = next(event for event in events if isinstance(event, ev.Granted))
     assert 0 < grant.deadline - script.series[-1].at < 60
-    events, _ = script.give(fx.Tick(), after=grant.deadline - script.series[-1].at + 0.1)
+    events, _ = script.give(inp.Tick(), after=grant.deadline - script.series[-1].at + 0.1)
     assert any(isinstance(event, ev.LeaseLapsed | ev.LeaseExtended) for event in events)
 
 
 def test_a_lease_of_the_last_run_ends_although_the_clock_went_back() -> None:
     script = Script()
     script.give(up(HOLDER))
-    script.give(fx.Commanded(cmd.Want(CHUNK)))
-    script.give(fx.MessageCame(HOLDER, msg.StatusYesButLater(cids=(CHUNK,), eta=0.1, queue_bytes=0)))
+    script.give(inp.Commanded(cmd.Want(CHUNK)))
+    script.give(inp.MessageCame(HOLDER, msg.StatusYesButLater(cids=(CHUNK,), eta=0.1, queue_bytes=0)))
     state = derive(script.series)
     assert state.leases
     script.machine = Machine(ME, state, script, lambda: 0.0)
     script._take(script.machine.start((), "test", state.at, wall=state.at - YEARS))
     assert script.machine.next_deadline() < script.now + 10
-    script.give(fx.Tick(), after=10.0)
+    script.give(inp.Tick(), after=10.0)
     assert not script.machine.state.leases
 
 
 def test_a_tiny_difference_is_no_clock_step() -> None:
     script = Script()
-    assert script.give(fx.ClockStepped(seconds=STEP_SECONDS / 2)) == ([], [])
+    assert script.give(inp.ClockStepped(seconds=STEP_SECONDS / 2)) == ([], [])
     assert (
         script.machine.start((), "test", script.now, wall=script.now - STEP_SECONDS / 2)[0][0].at
         == script.now
@@ -169,10 +170,10 @@ def test_a_tiny_difference_is_no_clock_step() -> None:
 def test_an_intent_from_its_origin_is_accepted_with_any_clock(ahead: float) -> None:
     script = Script(held={CHUNK: 7})
     script.give(up(OTHER))
-    ways: list[Callable[[msg.Intent], fx.Input]] = [
-        lambda intent: fx.IntentCame(intent, "direct"),
-        lambda intent: fx.IntentCame(intent, "gossip", fresh=True),
-        lambda intent: fx.RouteCame(OTHER, intent, SEALED, 1),
+    ways: list[Callable[[msg.Intent], inp.Input]] = [
+        lambda intent: inp.IntentCame(intent, "direct"),
+        lambda intent: inp.IntentCame(intent, "gossip", fresh=True),
+        lambda intent: inp.RouteCame(OTHER, intent, SEALED, 1),
     ]
     for number, given in enumerate(ways):
         intent = wanted(OTHER, CHUNK, nonce=b"nonce-%02d" % number, expires=START + 60 + ahead)
@@ -194,16 +195,16 @@ def test_a_forwarded_intent_is_refused_with_a_message_about_clocks(ahead: float,
     script = Script(held={CHUNK: 7})
     script.give(up(OTHER))
     old = wanted(OTHER, CHUNK, expires=START + 60 + ahead)
-    events, effects = script.give(fx.IntentCame(old, "gossip"))
+    events, effects = script.give(inp.IntentCame(old, "gossip"))
     assert events == [ev.ClockDiffers(peer=OTHER, seconds=ahead, via="gossip")]
     (push,) = effects
     assert words in push.message.text
     assert "clocks of both machines" in push.message.text
     # It is reported at intervals, not for each intent.
     other = wanted(OTHER, CHUNK, nonce=b"nonce-01", expires=START + 60 + ahead)
-    assert script.give(fx.RouteCame(HOLDER, other, SEALED, 1)) == ([], [])
+    assert script.give(inp.RouteCame(HOLDER, other, SEALED, 1)) == ([], [])
     # The same intent from its origin itself is accepted.
-    events, _ = script.give(fx.IntentCame(old, "direct"))
+    events, _ = script.give(inp.IntentCame(old, "direct"))
     assert isinstance(events[0], ev.IntentReceived)
 
 
@@ -235,7 +236,7 @@ def test_an_origin_refused_for_its_clock_is_dialled_at_intervals_if_useful() -> 
             origin=OTHER, nonce=b"nonce-%02d" % number, expires=START - HOUR, body=msg.Want(cids=(cid,)),
             addrs=(addr,),
         )  # fmt: skip
-        return script.give(fx.IntentCame(intent, "gossip"))[1]
+        return script.give(inp.IntentCame(intent, "gossip"))[1]
 
     assert forwarded(0, raw_cid(b"nobody has it")) == []
     assert forwarded(1) == [fx.Dial(addr=addr, hearsay=True)]

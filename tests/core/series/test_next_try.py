@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flux_tui.core.api import commands as cmd
-from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.backoff import SNUB, VAGUE_MIN
@@ -49,14 +49,14 @@ class Watched(Fetching):
 
     def __init__(self) -> None:
         super().__init__(6, HOLDER, OTHER)
-        self.give(fx.Commanded(cmd.Want(LOOSE)))
+        self.give(inp.Commanded(cmd.Want(LOOSE)))
 
     def hear(self, what: tuple[Any, ...]) -> None:
         """Feed one message that hypothesis made up."""
         match what:
             case ("yes", peer, about):
                 root = self.root if about == "object" else LOOSE
-                self.give(fx.MessageCame(peer, msg.StatusYesButLater(cids=(root,), eta=0, queue_bytes=0)))
+                self.give(inp.MessageCame(peer, msg.StatusYesButLater(cids=(root,), eta=0, queue_bytes=0)))
             case ("chunk", peer):
                 if lease := next((cid for cid, lease in self.leases(peer)), None):
                     self.land(peer, lease)
@@ -66,11 +66,11 @@ class Watched(Fetching):
                     self.give(up(peer))
             case ("down", peer):
                 if self.here(peer):
-                    self.give(fx.PeerDown(peer, "gone"))
+                    self.give(inp.PeerDown(peer, "gone"))
             case ("wait", seconds):
                 self.wait(seconds)
             case ("retry",):
-                self.give(fx.Commanded(cmd.Retry((self.root,))))
+                self.give(inp.Commanded(cmd.Retry((self.root,))))
             case (reason, peer, about, after):
                 granted = tuple(cid for cid, _ in self.leases(peer))[:2]
                 cids = {"object": (self.root,), "loose": (LOOSE,), "granted": granted}[about]
@@ -78,7 +78,7 @@ class Watched(Fetching):
                     no = msg.StatusNo(
                         cids=cids, reason=reason, has_it=reason != "not_held", retry_after=after
                     )
-                    self.give(fx.MessageCame(peer, no))
+                    self.give(inp.MessageCame(peer, no))
 
     def leases(self, peer: PeerId) -> list[tuple[Cid, Any]]:
         return [(cid, lease) for cid, lease in self.machine.state.leases.items() if lease.peer == peer]
@@ -169,7 +169,7 @@ def limited() -> Fetching:
     fetching = Fetching(6, HOLDER)
     granted = fetching.granted[HOLDER]
     no = msg.StatusNo(cids=tuple(granted[1:]), reason="rate_limited", has_it=True, retry_after=17.0)
-    fetching.give(fx.MessageCame(HOLDER, no))
+    fetching.give(inp.MessageCame(HOLDER, no))
     return fetching
 
 
@@ -194,7 +194,7 @@ def test_a_no_without_a_time_is_counted_down_too() -> None:
     granted = tuple(fetching.granted.pop(HOLDER))
     no = msg.StatusNo(cids=granted, reason="busy", has_it=True, retry_after=None)
     for wait in (VAGUE_MIN, 2 * VAGUE_MIN):
-        fetching.give(fx.MessageCame(HOLDER, no))
+        fetching.give(inp.MessageCame(HOLDER, no))
         one = next_try(derive(fetching.series), fetching.machine.state.pending[fetching.root], fetching.now)
         assert one is not None
         assert (one.how, one.peer, one.at) == ("grant", HOLDER, fetching.now + wait)
@@ -204,7 +204,7 @@ def test_a_no_without_a_time_is_counted_down_too() -> None:
 
 def test_a_lapse_is_counted_down_too() -> None:
     fetching = Fetching(6, HOLDER, OTHER)
-    fetching.give(fx.PushDropped(HOLDER, msg.Grant(cids=tuple(fetching.granted[HOLDER]), ttl=3.0)))
+    fetching.give(inp.PushDropped(HOLDER, msg.Grant(cids=tuple(fetching.granted[HOLDER]), ttl=3.0)))
     peer = fetching.machine.state.peers[HOLDER]
     assert (peer.until, peer.reason) == (fetching.now + SNUB, None)
 
@@ -215,7 +215,7 @@ def test_a_push_due_while_chunks_are_under_way_is_postponed_in_the_series() -> N
     assert due is not None
     while fetching.now < due:
         for cid in fetching.granted.pop(HOLDER, [])[:1]:
-            fetching.give(fx.ChunkSkipped(OTHER, cid, 1))
+            fetching.give(inp.ChunkSkipped(OTHER, cid, 1))
         # A lease that is extended and granted again keeps it busy.
         fetching.wait(5.0)
     pending = fetching.machine.state.pending[fetching.root]
@@ -239,7 +239,7 @@ def test_a_partial_yes_does_not_end_the_wait() -> None:
 def test_a_failed_write_is_tried_again_when_the_countdown_ends() -> None:
     fetching = Fetching(6, HOLDER)
     fetching.machine.ledger.random = lambda: 0.9
-    fetching.give(fx.LandFailed(HOLDER, fetching.granted[HOLDER][0], LEAF, "the disk is full"))
+    fetching.give(inp.LandFailed(HOLDER, fetching.granted[HOLDER][0], LEAF, "the disk is full"))
     fetching.granted.clear()
     state = derive(fetching.series)
     one = next_try(state, state.pending[fetching.root], fetching.now)

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.policy import BURST_SECONDS, Policy, PolicyChange, rate_limit
@@ -19,7 +20,7 @@ PEERS = [PeerId(f"12D3KooW{name * 44}") for name in "ABC"]
 
 
 def grant(script: Script, peer: PeerId, *cids: Cid) -> tuple[list[ev.Event], list[fx.Effect]]:
-    return script.give(fx.MessageCame(peer, msg.Grant(cids=cids, ttl=9)))
+    return script.give(inp.MessageCame(peer, msg.Grant(cids=cids, ttl=9)))
 
 
 # ── the bucket ──────────────────────────────────────────────────────────────────────────────────
@@ -158,10 +159,10 @@ def test_rate_limited_names_a_time_and_accepted_chunks_are_sent() -> None:
     assert 0.5 <= no.retry_after <= 4
     served = [cid for effect in effects if isinstance(effect, fx.Serve) for cid in effect.cids]
     while len(served) < len(taken.cids):
-        script.give(fx.ChunksWritten(OTHER, tuple(served), MIB))
+        script.give(inp.ChunksWritten(OTHER, tuple(served), MIB))
         wait = script.machine.next_deadline() - script.now
         assert 0 < wait <= 1.1, "it says itself when the next one may leave"
-        _, effects = script.give(fx.Tick(), wait)
+        _, effects = script.give(inp.Tick(), wait)
         served += [cid for effect in effects if isinstance(effect, fx.Serve) for cid in effect.cids]
     assert tuple(served) == taken.cids
 
@@ -171,7 +172,7 @@ def test_a_want_while_the_limit_is_used_up_is_answered_rate_limited_at_once() ->
     script.give(up(OTHER))
     script.give(up(HOLDER))
     grant(script, OTHER, *CHUNKS[:16])
-    events, effects = script.give(fx.IntentCame(wanted(HOLDER, CHUNKS[20]), "direct"))
+    events, effects = script.give(inp.IntentCame(wanted(HOLDER, CHUNKS[20]), "direct"))
     assert isinstance(events[0], ev.AnsweredNo)
     assert events[0].reason == "rate_limited"
     assert isinstance(effects[0], fx.Push)
@@ -183,14 +184,14 @@ def test_denied_and_not_allowed_peers_are_refused() -> None:
         script = Script(HELD, **limits)
         script.give(up(OTHER))
         script.give(up(HOLDER))
-        (no, *_), _ = script.give(fx.IntentCame(wanted(OTHER, CHUNKS[0]), "direct"))
+        (no, *_), _ = script.give(inp.IntentCame(wanted(OTHER, CHUNKS[0]), "direct"))
         assert isinstance(no, ev.AnsweredNo)
         assert (no.reason, no.retry_after) == ("denied", None)
         (no, *_), effects = grant(script, OTHER, CHUNKS[0])
         assert isinstance(no, ev.AnsweredNo)
         assert no.reason == "denied"
         assert not any(isinstance(effect, fx.Serve) for effect in effects)
-        events, _ = script.give(fx.IntentCame(wanted(HOLDER, CHUNKS[0]), "direct"))
+        events, _ = script.give(inp.IntentCame(wanted(HOLDER, CHUNKS[0]), "direct"))
         assert isinstance(events[-1], ev.AnsweredLater)
 
 
@@ -199,7 +200,7 @@ def test_denying_a_peer_at_run_time_withdraws_its_offers() -> None:
     script.give(up(OTHER))
     grant(script, OTHER, *CHUNKS[:2])
     change = cmd.Configure(PolicyChange(deny=(OTHER,)), "mark")
-    events, effects = script.give(fx.Commanded(change))
+    events, effects = script.give(inp.Commanded(change))
     assert isinstance(events[0], ev.PolicyChanged)
     assert (events[0].by, events[0].policy.upload_limit, events[0].policy.deny) == ("mark", MIB, (OTHER,))
     assert isinstance(events[1], ev.AnsweredNo)
@@ -214,8 +215,8 @@ def test_lifting_a_limit_sends_everything() -> None:
     grant(script, OTHER, CHUNKS[0])
     _, effects = grant(script, OTHER, CHUNKS[1])
     assert not any(isinstance(effect, fx.Serve) for effect in effects)
-    script.give(fx.ChunksWritten(OTHER, (CHUNKS[0],), MIB))
-    _, effects = script.give(fx.Commanded(cmd.Configure(PolicyChange(upload_limit=0))))
+    script.give(inp.ChunksWritten(OTHER, (CHUNKS[0],), MIB))
+    _, effects = script.give(inp.Commanded(cmd.Configure(PolicyChange(upload_limit=0))))
     _, more = grant(script, OTHER, CHUNKS[2])
     served = [cid for effect in (*effects, *more) if isinstance(effect, fx.Serve) for cid in effect.cids]
     assert CHUNKS[2] in served
@@ -226,7 +227,7 @@ def test_a_stopping_node_tells_all_peers_that_rely_on_it() -> None:
     script.give(up(OTHER))
     script.give(up(HOLDER))
     grant(script, OTHER, *CHUNKS[:2])
-    script.give(fx.IntentCame(wanted(HOLDER, CHUNKS[5]), "direct"))
+    script.give(inp.IntentCame(wanted(HOLDER, CHUNKS[5]), "direct"))
     events, effects = script._take(script.machine.stop("stopped", script.now))
     noes = [event for event in events if isinstance(event, ev.AnsweredNo)]
     assert {(no.peer, no.reason) for no in noes} == {(OTHER, "shutting_down"), (HOLDER, "shutting_down")}
@@ -234,7 +235,7 @@ def test_a_stopping_node_tells_all_peers_that_rely_on_it() -> None:
     pushed = [effect.peer for effect in effects if isinstance(effect, fx.Push)]
     assert set(pushed) == {OTHER, HOLDER}
     assert isinstance(events[-1], ev.NodeStopped)
-    assert script.machine.handle(fx.IntentCame(wanted(OTHER, CHUNKS[7]), "direct"), script.now) == ([], [])
+    assert script.machine.handle(inp.IntentCame(wanted(OTHER, CHUNKS[7]), "direct"), script.now) == ([], [])
 
 
 def test_a_changed_policy_is_written_to_the_series() -> None:

@@ -9,6 +9,7 @@ from itertools import islice
 import pytest
 
 from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.machine import Machine
 from flux_tui.core.serving.waiting_line import GAP_SECONDS, LATE_SECONDS, MAX_IN_LINE, TURN_SECONDS, Line
@@ -95,7 +96,7 @@ def compete(
     leaving: deque[tuple[float, PeerId, Cid]] = deque()
     free_at = now = START
 
-    def give(given: fx.Input) -> None:
+    def give(given: inp.Input) -> None:
         nonlocal free_at
         for effect in machine.handle(given, now)[1]:
             if isinstance(effect, fx.Serve):
@@ -114,21 +115,21 @@ def compete(
         give(up(peer))
     for step in range(20 * seconds):
         now = START + step / 20
-        give(fx.Tick())
+        give(inp.Tick())
         while leaving and leaving[0][0] <= now:
             _, peer, cid = leaving.popleft()
             had[peer] += 1
             lacking[peer].remove(cid)
-            give(fx.ChunksWritten(peer, (cid,), MIB))
+            give(inp.ChunksWritten(peer, (cid,), MIB))
         for peer in PEERS:
             if now < ask_at[peer] or peer in machine.responder.uplink.queues:
                 continue
             if not offered[peer]:
                 cids = islice(lacking[peer], 20)
                 nonce = b"%8d" % step
-                give(fx.IntentCame(wanted(peer, *cids, nonce=nonce, expires=now + 60), "direct"))
+                give(inp.IntentCame(wanted(peer, *cids, nonce=nonce, expires=now + 60), "direct"))
             if offered[peer]:
-                give(fx.MessageCame(peer, msg.Grant(cids=tuple(islice(lacking[peer], 2)), ttl=30)))
+                give(inp.MessageCame(peer, msg.Grant(cids=tuple(islice(lacking[peer], 2)), ttl=30)))
     return had, heard
 
 

@@ -11,7 +11,7 @@ import trio
 import trio.testing
 from libp2p.crypto.ed25519 import create_new_key_pair
 
-from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.content.ticket import parse_ticket
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.fold import derive
@@ -195,8 +195,8 @@ async def test_an_address_that_comes_later_is_listened_on_then(world: World) -> 
 def test_changed_addresses_are_an_entry_and_are_in_new_tickets() -> None:
     script = Script()
     addrs = ("/ip4/192.168.5.5/tcp/1",)
-    assert script.give(fx.AddrsChanged(addrs)) == ([ev.AddrsChanged(addrs=addrs)], [])
-    assert script.give(fx.AddrsChanged(addrs)) == ([], [])
+    assert script.give(inp.AddrsChanged(addrs)) == ([ev.AddrsChanged(addrs=addrs)], [])
+    assert script.give(inp.AddrsChanged(addrs)) == ([], [])
     assert derive(script.series).addrs == addrs
 
 

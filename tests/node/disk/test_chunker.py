@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flux_tui.core.api import commands as cmd
-from flux_tui.core.api.effects import Added
+from flux_tui.core.api.inputs import Added
 from flux_tui.core.content.nodes import FileNode, FolderNode, SymlinkNode
 from flux_tui.core.content.unixfs import CHUNK_SIZE, decode_node
 from flux_tui.core.ids import Cid, raw_cid
