@@ -1,4 +1,20 @@
-"""A token bucket: a burst at once, and a rate in the long run. Pure."""
+"""Limits that are used in every room: token bucket, backoff, tables with a maximum, batches. Pure.
+
+- `TokenBucket`: a burst at once, and a rate in the long run.
+- `Backoff`: the wait after the n-th failure in a row.
+- `BoundedTable`, `BoundedSet`: a dict and a set with a maximum. When one more item is added, the oldest is removed.
+- `batches`: a long list in parts of at most so many items.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, MutableSet
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
 
 class TokenBucket:
@@ -37,3 +53,114 @@ class TokenBucket:
         """Return the seconds until any debt is paid back and `amount` tokens are there."""
         self.has(now)
         return max(0.0, (amount - self.level) / self.rate) if self.rate else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """The wait after failures in a row: it grows by a factor with each failure, up to a maximum.
+
+    It has no state: the caller counts the failures, and sets the count to 0 on a success.
+    """
+
+    first: float
+    """The wait after the first failure, in seconds. Greater than 0."""
+    most: float
+    """The longest wait, in seconds, before jitter."""
+    factor: float = 2.0
+    """How many times longer each wait is than the one before. At least 1."""
+    jitter: tuple[float, float] = (1.0, 1.0)
+    """The lowest and the highest number that a wait is multiplied by. It is drawn anew for each wait."""
+
+    def wait(self, failures: int, random: Callable[[], float] | None = None) -> float:
+        """Return the seconds to wait after so many failures in a row. No failure counts as one.
+
+        `random`: returns a number from 0 to 1. Without it, there is no jitter.
+        """
+        try:
+            wait = min(self.first * self.factor ** max(failures - 1, 0), self.most)
+        except OverflowError:
+            wait = self.most
+        if random is None:
+            return wait
+        low, high = self.jitter
+        return wait * (low + (high - low) * random())
+
+
+class BoundedTable(OrderedDict[K, V]):
+    """A dict that holds at most `maximum` items. When a new key is one too many, the oldest item is removed.
+
+    Iteration begins with the oldest item. With `refresh`, setting a key again (also by `setdefault`) makes its
+    item the newest. Without it, the item keeps its age. Reading changes nothing in either case: to count a read
+    as use, call `move_to_end`.
+    """
+
+    __slots__ = ("maximum", "refresh")
+
+    def __init__(self, maximum: int, *, refresh: bool = False) -> None:
+        """`maximum`: items at most; at least 1."""
+        super().__init__()
+        self.maximum, self.refresh = maximum, refresh
+
+    def __setitem__(self, key: K, value: V) -> None:
+        super().__setitem__(key, value)
+        if self.refresh:
+            self.move_to_end(key)
+        if len(self) > self.maximum:
+            self.popitem(last=False)
+
+    def setdefault(self, key: K, default: V) -> V:
+        """Return the value of a key, which is set to `default` if the key is missing."""
+        if key not in self:
+            self[key] = default
+        elif self.refresh:
+            self.move_to_end(key)
+        return self[key]
+
+    def put(self, key: K, value: V) -> tuple[K, V] | None:
+        """Set a key. Return the item that was removed to make room for it, if any."""
+        oldest = None
+        if key not in self and len(self) >= self.maximum:
+            oldest = self.popitem(last=False)
+        self[key] = value
+        return oldest
+
+
+class BoundedSet(MutableSet[T]):
+    """A set that holds at most `maximum` items. When one more is added, the oldest is removed.
+
+    Iteration begins with the oldest item. With `refresh`, adding an item again makes it the newest. Without it,
+    the item keeps its age.
+    """
+
+    __slots__ = ("_table",)
+
+    def __init__(self, maximum: int, *, refresh: bool = False) -> None:
+        """`maximum`: items at most; at least 1."""
+        self._table: BoundedTable[T, None] = BoundedTable(maximum, refresh=refresh)
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._table
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._table)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def add(self, item: T) -> None:
+        """Add an item."""
+        self._table[item] = None
+
+    def discard(self, item: T) -> None:
+        """Remove an item if it is there."""
+        self._table.pop(item, None)
+
+
+def batches(items: Iterable[T], maximum: int) -> Iterator[tuple[T, ...]]:
+    """Yield the items in order, in tuples of `maximum` items. The last tuple may be shorter; none is empty.
+
+    `items` is read only as far as the tuples are taken. `maximum`: at least 1.
+    """
+    rest = iter(items)
+    while batch := tuple(islice(rest, maximum)):
+        yield batch

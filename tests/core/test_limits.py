@@ -1,10 +1,13 @@
-"""The token bucket: a burst at once, a rate in the long run, whatever the order of times."""
+"""Token bucket, backoff, tables with a maximum, batches."""
+
+from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flux_tui.core.limits import TokenBucket
+from flux_tui.core.limits import Backoff, BoundedSet, BoundedTable, TokenBucket, batches
 
 STEPS = st.lists(st.tuples(st.floats(0, 10), st.floats(0, 5)), max_size=60)
 
@@ -51,3 +54,148 @@ def test_a_time_that_goes_back_brings_nothing() -> None:
     assert not bucket.has(5.0)
     assert not bucket.has(10.0)
     assert bucket.has(11.0)
+
+
+# ── backoff ─────────────────────────────────────────────────────────────────────────────────────
+
+BACKOFFS = st.builds(
+    lambda first, times, factor: Backoff(first, first * times, factor),
+    st.floats(0.01, 100),
+    st.floats(1, 10_000),
+    st.floats(1, 10),
+)
+
+
+def test_the_wait_doubles_from_the_first_to_the_longest() -> None:
+    backoff = Backoff(0.5, 3.0)
+    assert [backoff.wait(failures) for failures in range(1, 6)] == [0.5, 1.0, 2.0, 3.0, 3.0]
+
+
+def test_no_failure_waits_as_long_as_one() -> None:
+    assert Backoff(0.5, 3.0).wait(0) == 0.5
+
+
+@given(BACKOFFS)
+def test_each_wait_is_the_factor_times_the_one_before_until_the_longest(backoff: Backoff) -> None:
+    for failures in range(1, 20):
+        expected = min(backoff.wait(failures) * backoff.factor, backoff.most)
+        assert backoff.wait(failures + 1) == pytest.approx(expected)
+
+
+@given(BACKOFFS, st.lists(st.integers(0, 100_000), min_size=2))
+def test_more_failures_never_wait_less(backoff: Backoff, counts: list[int]) -> None:
+    waits = [backoff.wait(failures) for failures in sorted(counts)]
+    assert all(before <= after for before, after in pairwise(waits))
+    assert all(backoff.first <= wait <= backoff.most for wait in waits)
+
+
+@given(st.integers(0, 30), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_jitter_multiplies_the_wait_by_a_number_in_its_range(
+    failures: int, low: float, width: float, chance: float
+) -> None:
+    backoff = Backoff(1.0, 60.0, jitter=(low, low + width))
+    wait = backoff.wait(failures)
+    assert low * wait - 1e-9 <= backoff.wait(failures, lambda: chance) <= (low + width) * wait + 1e-9
+
+
+def test_jitter_takes_one_random_number_a_wait() -> None:
+    drawn = iter([0.0, 0.5, 1.0])
+    backoff = Backoff(10.0, 60.0, jitter=(0.8, 1.2))
+    assert [backoff.wait(1, lambda: next(drawn)) for _ in range(3)] == pytest.approx([8.0, 10.0, 12.0])
+
+
+# ── tables with a maximum ───────────────────────────────────────────────────────────────────────
+
+KEYS = st.lists(st.integers(0, 12), max_size=60)
+
+
+@given(st.integers(1, 8), KEYS, st.booleans())
+def test_a_table_holds_the_newest_items(maximum: int, keys: list[int], refresh: bool) -> None:
+    table: BoundedTable[int, int] = BoundedTable(maximum, refresh=refresh)
+    expected: list[int] = []
+    values: dict[int, int] = {}
+    for number, key in enumerate(keys):
+        table[key] = values[key] = number
+        if key in expected and refresh:
+            expected.remove(key)
+        if key not in expected:
+            expected.append(key)
+        expected = expected[-maximum:]
+        assert list(table.items()) == [(one, values[one]) for one in expected]
+
+
+@given(st.integers(1, 8), KEYS, st.booleans())
+def test_setting_putting_and_setdefault_keep_the_same_keys(
+    maximum: int, keys: list[int], refresh: bool
+) -> None:
+    tables: list[BoundedTable[int, int]] = [BoundedTable(maximum, refresh=refresh) for _ in range(4)]
+    items = BoundedSet[int](maximum, refresh=refresh)
+    for key in keys:
+        tables[0][key] = key
+        tables[1].put(key, key)
+        assert tables[2].setdefault(key, key) == key
+        tables[3].update({key: key})
+        items.add(key)
+        assert list(tables[0]) == list(tables[1]) == list(tables[2]) == list(tables[3]) == list(items)
+
+
+@given(st.integers(1, 8), KEYS, st.booleans())
+def test_each_item_that_was_put_is_there_or_was_returned(
+    maximum: int, keys: list[int], refresh: bool
+) -> None:
+    table: BoundedTable[int, str] = BoundedTable(maximum, refresh=refresh)
+    there: dict[int, str] = {}
+    for key in keys:
+        oldest = next(iter(table), None)
+        there[key] = str(key)
+        removed = table.put(key, str(key))
+        if removed is not None:
+            assert removed == (oldest, str(oldest))
+            del there[removed[0]]
+        assert table == there
+
+
+def test_setdefault_keeps_the_value_that_is_there() -> None:
+    table: BoundedTable[str, int] = BoundedTable(2)
+    assert table.setdefault("a", 1) == 1
+    assert table.setdefault("a", 2) == 1
+
+
+def test_reading_does_not_make_an_item_newer() -> None:
+    table: BoundedTable[str, int] = BoundedTable(2, refresh=True)
+    table["a"], table["b"] = 1, 2
+    assert table["a"] == table.get("a") == 1
+    table["c"] = 3
+    assert list(table) == ["b", "c"]
+
+
+def test_a_set_forgets_what_is_discarded() -> None:
+    items = BoundedSet[str](2)
+    items |= {"a"}
+    items.discard("a")
+    items.discard("b")
+    assert "a" not in items
+    assert len(items) == 0
+
+
+# ── batches ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@given(st.lists(st.integers()), st.integers(1, 10))
+def test_batches_hold_all_items_in_order(items: list[int], maximum: int) -> None:
+    found = list(batches(items, maximum))
+    assert [item for batch in found for item in batch] == items
+    assert all(len(batch) == maximum for batch in found[:-1])
+    assert all(1 <= len(batch) <= maximum for batch in found[-1:])
+
+
+def test_batches_read_no_further_than_they_are_taken() -> None:
+    read: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(10):
+            read.append(number)
+            yield number
+
+    assert next(batches(numbers(), 3)) == (0, 1, 2)
+    assert read == [0, 1, 2]
