@@ -24,6 +24,7 @@ from flux_tui.core.fetching.requester import Requester
 from flux_tui.core.fetching.want_queue import Line
 from flux_tui.core.ids import Cid, PeerId, is_leaf
 from flux_tui.core.peers.admission import Admission, Repeated
+from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.provider_records import Provided
 from flux_tui.core.peers.router import is_timely
 from flux_tui.core.replication.keeper import Keeper
@@ -78,17 +79,25 @@ class Machine:
         policy: Policy | None = None,
     ) -> None:
         self.ledger = Ledger(me, state, holdings, random)
-        self.requester = Requester(self.ledger, max_pending)
-        self.admission = Admission(state.at)
+        self.connected = ConnectedPeers()
+        self.requester = Requester(self.ledger, self.connected, max_pending)
+        self.admission = Admission(self.connected, state.at)
         self.provided = Provided(self.ledger)
         self.responder = Responder(
-            self.ledger, policy or Policy(), self.requester.fetches, self.admission, self.provided
+            self.ledger,
+            self.connected,
+            policy or Policy(),
+            self.requester.fetches,
+            self.admission,
+            self.provided,
         )
-        self.customs = Customs(self.ledger, self.responder)
+        self.customs = Customs(self.ledger, self.connected, self.responder)
         self.router = self.requester.retry.router
-        self.origin = Origin(self.ledger, self.router)
-        self.keeper = Keeper(self.ledger, self.requester, self.responder, self.provided)
-        self.sharing = Sharing(self.ledger, self.requester, self.responder, self.provided, self.keeper)
+        self.origin = Origin(self.ledger, self.connected, self.router)
+        self.keeper = Keeper(self.ledger, self.connected, self.requester, self.responder, self.provided)
+        self.sharing = Sharing(
+            self.ledger, self.connected, self.requester, self.responder, self.provided, self.keeper
+        )
         self._stopped = False
         self._unreachable: dict[str, None] = {}
         """Addresses whose failure was reported already."""
@@ -224,22 +233,22 @@ class Machine:
             case inp.NodeRead():
                 self.requester.node_read(given.root, given.cid, given.data)
             case inp.PeerUp():
+                self.connected.add(given.peer)
                 self._unreachable.pop(given.addr, None)
                 self.ledger.emit(ev.PeerConnected(peer=given.peer, addr=given.addr))
                 self.router.peer_up(given.peer)
-                self.admission.up(given.peer, now)
                 self.responder.peer_up(given.peer)
                 self.requester.peer_up(given.peer)
                 self.origin.peer_up(given.peer)
                 self.keeper.peer_up(given.peer)
             case inp.PeerDown():
+                self.connected.remove(given.peer)
                 self.ledger.emit(ev.PeerDisconnected(peer=given.peer, why=given.why[:MAX_TEXT]))
                 self.router.peer_down(given.peer)
                 self.responder.peer_down(given.peer)
                 self.requester.peer_down(given.peer)
                 self.origin.peer_down(given.peer)
                 self.customs.peer_down(given.peer)
-                self.admission.down(given.peer)
             case inp.ChunkSkipped():
                 if self.requester.skipped(given.peer, given.cid, given.size) == "unasked":
                     self._fault(given.peer, "unasked_chunk", f"it sent {given.cid}, which was not granted")
@@ -373,7 +382,7 @@ class Machine:
         match intent.body:
             case msg.Want():
                 self.responder.wanted(intent, intent.body, via)
-                if intent.origin in self.responder.connected:
+                if intent.origin in self.connected:
                     self.requester.also_wanted(intent.origin, intent.body.cids)
             case msg.Have():
                 self._have(intent, intent.body)
@@ -394,10 +403,10 @@ class Machine:
         ahead = intent.expires - msg.INTENT_TTL - self.ledger.wall
         if self.admission.report(origin, CLOCK, "", now):
             self.ledger.emit(ev.ClockDiffers(peer=origin, seconds=round(ahead, 3), via=via))
-            if origin in self.responder.connected:
+            if origin in self.connected:
                 text = f"{clock_words(ahead, via)}: check the clocks of both machines"
                 self.ledger.do(fx.Push(peer=origin, message=msg.Error(text=text)))
-        useful = origin not in self.responder.connected and self._concerns(intent.body)
+        useful = origin not in self.connected and self._concerns(intent.body)
         if useful and (addrs := self.admission.may_dial_untimely(origin, intent.addrs, now)):
             self.ledger.do(fx.Dial(addr=addrs[0], more=addrs[1:], hearsay=True))
 
@@ -412,7 +421,7 @@ class Machine:
         if have.root not in self.requester.fetches:
             return
         self.ledger.emit(ev.HaveReceived(peer=intent.origin, root=have.root, name=have.name, size=have.size))
-        if intent.origin in self.responder.connected:
+        if intent.origin in self.connected:
             self.requester.promised(intent.origin, (have.root,), have.size)
         elif addrs := self.admission.may_dial(intent.origin, intent.addrs, self.ledger.now):
             self.ledger.do(fx.Dial(addr=addrs[0], more=addrs[1:], hearsay=True))
@@ -502,7 +511,7 @@ class Machine:
         if keep:
             self.router.asked_for(addr)
         peer = addr.rpartition("/p2p/")[2]
-        if peer != self.ledger.me and (keep or PeerId(peer) not in self.responder.connected):
+        if peer != self.ledger.me and (keep or PeerId(peer) not in self.connected):
             self.ledger.do(fx.Dial(addr=addr, keep=keep, hearsay=not keep))
 
     def _fault(self, peer: PeerId, fault: str, text: str) -> None:
@@ -547,7 +556,7 @@ class Machine:
             self._drop(peer, "it pushes more than this node heeds")
             return
         cids, custom = attribution.asked(given), attribution.custom(given)
-        if not (cids or custom) or peer not in self.responder.connected:
+        if not (cids or custom) or peer not in self.connected:
             return
         if (refusal := self.admission.refusal(peer, now)) is not None:
             wait, news = refusal

@@ -15,6 +15,7 @@ from flux_tui.core.api.effects import AddPath, EndAdd, Free, StopAdd
 from flux_tui.core.api.inputs import Added, AddEnded, Freed
 from flux_tui.core.fetching.requester import Requester
 from flux_tui.core.ids import Cid, is_leaf
+from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.provider_records import Provided
 from flux_tui.core.replication.keeper import Keeper
 from flux_tui.core.series import events as ev
@@ -28,12 +29,14 @@ class Sharing:
     def __init__(
         self,
         ledger: Ledger,
+        connected: ConnectedPeers,
         requester: Requester,
         responder: Responder,
         provided: Provided,
         keeper: Keeper,
     ) -> None:
         self.ledger = ledger
+        self.connected = connected
         self.requester = requester
         self.responder = responder
         self.provided = provided
@@ -137,7 +140,7 @@ class Sharing:
                     name=known.name if known is not None else None,
                     size=known.size if known is not None else self.ledger.holdings.size_of(cid),
                     path=known.path if known is not None else None,
-                    peers=tuple(self.responder.connected),
+                    peers=tuple(self.connected),
                     by=command.by,
                 )
             )

@@ -212,4 +212,4 @@ def test_other_objects_are_left_alone() -> None:
     script.give(up(OTHER))
     events, _ = script.give(inp.IntentCame(wanted(OTHER, other), "direct"))
     assert [event.peer for event in events if isinstance(event, ev.AnsweredLater)] == [OTHER]
-    assert ME not in script.machine.responder.connected
+    assert ME not in script.machine.connected

@@ -15,6 +15,7 @@ from flux_tui.core.fetching.availability import bitmap, blocks_in
 from flux_tui.core.fetching.download import Fetch
 from flux_tui.core.ids import raw_cid
 from flux_tui.core.peers.admission import Admission
+from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.wire import codec, messages
 from tests.vectors.__main__ import FILES, FOLDER, from_json, to_json
 
@@ -146,5 +147,5 @@ def test_names_of_customs(vector: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("vector", vectors("addrs"), ids=lambda vector: vector["addr"])
 def test_addresses_of_an_origin(vector: dict[str, Any]) -> None:
-    dialled = Admission(0.0).may_dial(vector["origin"], (vector["addr"],), 0.0)
+    dialled = Admission(ConnectedPeers(), 0.0).may_dial(vector["origin"], (vector["addr"],), 0.0)
     assert dialled == ((vector["dialled"],) if vector["dialled"] else ())

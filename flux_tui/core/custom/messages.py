@@ -15,6 +15,7 @@ from flux_tui.core.api.effects import Broadcast, Push
 from flux_tui.core.custom.outbox import FULL_SECONDS, Outbox, name_of
 from flux_tui.core.custom.outbox import Push as Sent
 from flux_tui.core.ids import Cid, PeerId, short
+from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.router import MAX_DIRECT
 from flux_tui.core.series import events as ev
 from flux_tui.core.serving.responder import Responder
@@ -31,8 +32,9 @@ MAX_ORIGINS = 256
 class Customs:
     """The custom messages of this node."""
 
-    def __init__(self, ledger: Ledger, responder: Responder) -> None:
+    def __init__(self, ledger: Ledger, connected: ConnectedPeers, responder: Responder) -> None:
         self.ledger = ledger
+        self.connected = connected
         self.responder = responder
         self.kinds: set[str] = set()
         """Kinds that programs here listen for."""
@@ -60,7 +62,7 @@ class Customs:
         )
         if command.to is None:
             self.on_time()
-        elif command.to in self.responder.connected:
+        elif command.to in self.connected:
             self._answer(command.to, Sent(message, b"", self.ledger.now))
         elif command.to in self._origins:
             self.responder.answer(command.to, message, self._origins.get(command.to, ()))
@@ -87,7 +89,7 @@ class Customs:
         """Push the messages that may leave now."""
         now = self.ledger.now
         for push in self.outbox.due(now):
-            peers = tuple(self.responder.connected)[:MAX_DIRECT]
+            peers = self.connected.first(MAX_DIRECT)
             told = tuple(peer for peer in peers if not self.outbox.holds_back(peer))
             for peer in peers:
                 if peer not in told and not self.outbox.put_off(peer, push, 0.0, now):
@@ -159,13 +161,13 @@ class Customs:
         Push it again to that peer if it is a custom one.
         """
         intent = codec.decode_intent(sealed.signed)
-        if isinstance(intent.body, msg.Custom) and peer in self.responder.connected:
+        if isinstance(intent.body, msg.Custom) and peer in self.connected:
             push = Sent(intent.body, intent.nonce, self.ledger.now)
             self.outbox.put_off(peer, push, FULL_SECONDS, self.ledger.now)
 
     def dropped(self, peer: PeerId, custom: msg.Custom) -> None:
         """A direct message could not be queued: the peer is not connected, or its queue is full."""
-        if peer in self.responder.connected:
+        if peer in self.connected:
             self.outbox.put_off(peer, Sent(custom, b"", self.ledger.now), FULL_SECONDS, self.ledger.now)
             return
         text = f"{custom.kind} was not sent to {short(peer)}: it is not connected, or takes no more just now"

@@ -23,6 +23,7 @@ from flux_tui.core.fetching.setbacks import Setbacks
 from flux_tui.core.fetching.sources import LEASE_MIN, Holder, Holders
 from flux_tui.core.fetching.want_queue import Line
 from flux_tui.core.ids import Cid, PeerId, is_leaf
+from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.backoff import GIVES_NOTHING, gives_later
 from flux_tui.core.series.state import Lease, PeerState
@@ -33,9 +34,9 @@ from flux_tui.core.wire.messages import MAX_WAIT, Grant, StatusNo, StatusYesButL
 class Requester:
     """Everything that this node wants: the fetches, and the parts that drive them."""
 
-    def __init__(self, ledger: Ledger, max_pending: int) -> None:
+    def __init__(self, ledger: Ledger, connected: ConnectedPeers, max_pending: int) -> None:
         self.ledger = ledger
-        self.holders = Holders()
+        self.holders = Holders(connected)
         self.fetches: dict[Cid, Fetch] = {}
         self.retry = Retry(ledger, self.holders, self.fetches, max_pending)
         self.wanted: dict[Cid, list[Fetch]] = {}
@@ -476,17 +477,13 @@ class Requester:
     def peer_up(self, peer: PeerId) -> None:
         """A peer connected: tell it what is wanted here, including what other holders are sending, and grant
         it what it offered before."""
-        holder = self.holders.get(peer)
-        holder.connected = True
         self.grants.ready[peer] = None
         self.retry.greet(peer)
 
     def peer_down(self, peer: PeerId) -> None:
         """A peer disconnected: all leases that it had lapse."""
-        holder = self.holders.get(peer)
-        holder.connected = False
         self.retry.part(peer)
-        self.grants.lapse_all(holder, "disconnected")
+        self.grants.lapse_all(self.holders.get(peer), "disconnected")
 
     def dropped(self, peer: PeerId, grant: Grant) -> None:
         """A grant could not be queued for its peer: its leases lapse."""

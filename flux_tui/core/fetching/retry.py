@@ -61,7 +61,7 @@ class Retry:
         self.fetches = fetches
         self.queue = WantQueue(max_pending)
         self.newcomers = Newcomers()
-        self.router = Router(ledger)
+        self.router = Router(ledger, holders.connected)
         self._at_once = TokenBucket(AT_ONCE_BURST, AT_ONCE_RATE, ledger.now)
         self._heap: list[tuple[float, Cid]] = []
         self._changed: dict[tuple[float, ev.RetryCause, PeerId | None], list[Cid]] = {}
@@ -252,7 +252,7 @@ class Retry:
         soon = self.ledger.now + KEEP_SECONDS
         return self.ledger.now <= fetch.back_at <= soon or any(
             (holder := self.holders.by_peer.get(peer)) is not None
-            and holder.connected
+            and peer in self.holders.connected
             and not holder.snubbed
             and self.free_at(peer) <= soon
             for peer in fetch.holders
@@ -306,7 +306,7 @@ class Retry:
         now = self.ledger.now
         for peer in [peer for peer in self._back if self.free_at(peer) <= now]:
             known = self._back.pop(peer)
-            if self.holders.get(peer).connected:
+            if peer in self.holders.connected:
                 self.tell([root for root in known if self._lacks(root, peer)], peer)
 
     def _tell_newcomers(self) -> None:
@@ -383,7 +383,7 @@ class Retry:
                 self._back[peer].pop(cid, None)
 
     def _way(self, batch: list[Fetch], retry: bool) -> Way:
-        proven, others = self.holders.connected()
+        proven, others = self.holders.neighbours()
         unanswered = max(fetch.quiet_pushes for fetch in batch)
         roots = [fetch.root for fetch in batch]
         return self.router.way(roots, proven, others, retry=retry, unanswered=unanswered)

@@ -122,7 +122,7 @@ class Granting:
             return
         others = any(self.usable(peer) for f in fetches for peer in f.holders if peer != holder.peer)
         self.retry.ask_others(fetches)
-        if holder.connected and not others and batch.extended < MAX_EXTENSIONS:
+        if holder.peer in self.holders.connected and not others and batch.extended < MAX_EXTENSIONS:
             batch.extended += 1
             self._extended[id(batch)] = batch
             self.leases.watch(batch, now, batch.seconds * 2)
@@ -138,7 +138,7 @@ class Granting:
         holder.patience = min(holder.patience * 2, MAX_PATIENCE)
         holder.snubbed = True
         late = self._let_go(batch, "deadline")
-        if holder.connected:
+        if holder.peer in self.holders.connected:
             self.tell_cancel(holder.peer, late)
         for fetch in fetches:
             self.settle(fetch, SNUB, "lapsed", holder.peer)
@@ -186,7 +186,7 @@ class Granting:
         if not holder.measured and sole:
             window *= SOLE_FIRST  # there is no other holder to share with, and this saves a round trip
         room = window - holder.outstanding_bytes
-        if not holder.connected or (holder.outstanding and room < window // 2):
+        if holder.peer not in self.holders.connected or (holder.outstanding and room < window // 2):
             return
         limit = self._limit(holder, sole=sole)
         loose: dict[Cid, Fetch] = {}
@@ -400,7 +400,7 @@ class Granting:
         for peer in fetch.holders:
             holder = self.holders.get(peer)
             holder.roots[fetch.root] = None  # also for holders that are gone, for when they come back
-            if holder.connected:
+            if peer in self.holders.connected:
                 self.ready[peer] = None
 
     def _wake_all(self, paused: set[Cid | None]) -> None:
@@ -432,7 +432,7 @@ class Granting:
 
     def has_holder(self, fetch: Fetch) -> bool:
         """Whether a connected peer said yes to this object."""
-        return any(self.holders.get(peer).connected for peer in fetch.holders)
+        return any(peer in self.holders.connected for peer in fetch.holders)
 
     def move(self, cid: Cid, waits: Fetch, fetch: Fetch) -> None:
         """A missing block belongs to two objects.
@@ -482,8 +482,7 @@ class Granting:
 
     def usable(self, peer: PeerId) -> bool:
         """Whether this holder can be granted chunks now."""
-        holder = self.holders.by_peer.get(peer)
-        return holder is not None and holder.connected and self.free_at(peer) <= self.ledger.now
+        return peer in self.holders.connected and self.free_at(peer) <= self.ledger.now
 
     def free_at(self, peer: PeerId) -> float:
         """When this holder may be granted chunks."""

@@ -7,6 +7,7 @@ chunks that come; no peer is ever probed for its rate.
 from collections import OrderedDict
 
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.series.events import Waste
 
 FIRST_RATE = 16 * 1024 * 1024
@@ -41,14 +42,13 @@ class Holder:
     """One peer as a source of chunks."""
 
     __slots__ = (
-        "came", "connected", "delivered_at", "faults", "idle_grant_at", "lapsed", "measured", "outstanding",
+        "came", "delivered_at", "faults", "idle_grant_at", "lapsed", "measured", "outstanding",
         "outstanding_bytes", "patience", "peer", "ran_dry", "rate", "roots", "rtt", "said_yes", "sample_at",
         "sample_bytes", "snubbed",
     )  # fmt: skip
 
     def __init__(self, peer: PeerId) -> None:
         self.peer = peer
-        self.connected = False
         self.said_yes = False
         """It said yes in this session, so the next intents go to it first."""
         self.roots: OrderedDict[Cid, None] = OrderedDict()
@@ -162,7 +162,8 @@ class Holder:
 class Holders:
     """All holders that this node knows."""
 
-    def __init__(self) -> None:
+    def __init__(self, connected: ConnectedPeers) -> None:
+        self.connected = connected
         self.by_peer: dict[PeerId, Holder] = {}
 
     def get(self, peer: PeerId) -> Holder:
@@ -176,15 +177,15 @@ class Holders:
 
     def _forget_one(self) -> None:
         for peer, holder in self.by_peer.items():
-            if not holder.connected and not holder.outstanding:
+            if peer not in self.connected and not holder.outstanding:
                 del self.by_peer[peer]
                 return
 
-    def connected(self) -> tuple[list[PeerId], list[PeerId]]:
-        """Peers with an open stream: those that said yes in this session, and the others."""
+    def neighbours(self) -> tuple[list[PeerId], list[PeerId]]:
+        """The connected peers: those that said yes in this session, and the others."""
         proven: list[PeerId] = []
         others: list[PeerId] = []
-        for peer, holder in self.by_peer.items():
-            if holder.connected:
-                (proven if holder.said_yes else others).append(peer)
+        for peer in self.connected:
+            holder = self.by_peer.get(peer)
+            (proven if holder is not None and holder.said_yes else others).append(peer)
         return proven, others

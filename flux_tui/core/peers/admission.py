@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 from flux_tui.core.ids import PeerId, own_addr
 from flux_tui.core.limits import TokenBucket
+from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 
@@ -81,7 +82,7 @@ class _Purse(TokenBucket):
     """The token buckets of one peer, and what else is counted for it."""
 
     __slots__ = (
-        "connected", "drops", "intents", "no_at", "noes", "proven", "signed", "spent", "unasked", "unheeded",
+        "drops", "intents", "no_at", "noes", "proven", "signed", "spent", "unasked", "unheeded",
     )  # fmt: skip
 
     def __init__(self, now: float) -> None:
@@ -92,7 +93,6 @@ class _Purse(TokenBucket):
         """Intents that it signed."""
         self.noes = TokenBucket(NO_BURST, NO_RATE, now)
         """NOs that it was answered because it was not admitted."""
-        self.connected = False
         self.proven = False
         self.spent = 0.0
         self.unheeded = 0
@@ -125,7 +125,8 @@ class _Report:
 class Admission:
     """Admission for all peers of this node."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, connected: ConnectedPeers, now: float) -> None:
+        self.connected = connected
         self._purses: OrderedDict[PeerId, _Purse] = OrderedDict()
         self._common = TokenBucket(COMMON_BYTES, COMMON_RATE, now)
         self._dials = TokenBucket(DIAL_BURST, DIAL_RATE, now)
@@ -169,7 +170,7 @@ class Admission:
             return False
         if purse.proven:
             return True
-        if purse.connected and purse.spent + 2 * (ENTRY_BYTES + CID_BYTES * cids) <= FIRST_BYTES:
+        if peer in self.connected and purse.spent + 2 * (ENTRY_BYTES + CID_BYTES * cids) <= FIRST_BYTES:
             return True
         return self._common.has(now) or self._common.level > least
 
@@ -180,7 +181,7 @@ class Admission:
             purse = self._purse(peer, now)
             purse.take(cost, now)
             purse.spent += cost
-            if not purse.proven and not (purse.connected and purse.spent <= FIRST_BYTES):
+            if not purse.proven and not (peer in self.connected and purse.spent <= FIRST_BYTES):
                 self._common.take(cost, now)
 
     def earned(self, peer: PeerId, chunks: int, size: int, now: float) -> None:
@@ -190,15 +191,6 @@ class Admission:
         purse.level = min(purse.level + size + chunks * CHUNK_WORTH, purse.burst)
         purse.proven = True
         purse.unheeded = purse.unasked = 0
-
-    def up(self, peer: PeerId, now: float) -> None:
-        """The peer connected."""
-        self._purse(peer, now).connected = True
-
-    def down(self, peer: PeerId) -> None:
-        """The peer disconnected."""
-        if (purse := self._purses.get(peer)) is not None:
-            purse.connected = False
 
     # ── who is not heeded ───────────────────────────────────────────────────────────────────────
 
@@ -323,7 +315,7 @@ class Admission:
         """Forget the peer that was silent longest and is neither connected nor proven; otherwise the one that
         was silent longest."""
         for peer, purse in self._purses.items():
-            if not purse.connected and not purse.proven:
+            if peer not in self.connected and not purse.proven:
                 del self._purses[peer]
                 return
         self._purses.popitem(last=False)

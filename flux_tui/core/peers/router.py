@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from flux_tui.core.api.effects import Dial, Forward
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.series.state import PeerState
 from flux_tui.core.turn import Ledger
 from flux_tui.core.wire.messages import INTENT_TTL, MAX_HOPS, Intent, SealedIntent, Want
@@ -100,13 +101,14 @@ def choose(
 class Router:
     """Chooses the ways of this node's wants, forwards other nodes' intents, and dials remembered peers."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, connected: ConnectedPeers) -> None:
         self.ledger = ledger
+        self.connected = connected
         self._table: set[PeerId] = set()
         """Nodes that the DHT knows of. If there are none, nothing can be routed."""
-        self._unlinked = 0
-        """How many of these are no neighbours. They are counted as they come and go, so that a want does not
-        have to look at all of them."""
+        self._unlinked: set[PeerId] = set()
+        """Those of them that are no neighbours. It is kept as they come and go, so that a want does not have to
+        look at all of them."""
         self._forwarded: dict[tuple[PeerId, bytes], None] = {}
         self._budgets: dict[PeerId, tuple[float, float]] = {}
         """By peer: intents that may be forwarded for it, and the time of that count."""
@@ -115,7 +117,6 @@ class Router:
         reported."""
         self._named: set[str] = set()
         """Addresses that a person or a ticket named."""
-        self._up: set[PeerId] = set()
         self._alone_at = float("inf")
         """When remembered peers are dialled again."""
         self._alone_wait = ALONE_MIN
@@ -144,7 +145,7 @@ class Router:
             self._recall_at = self.ledger.now + RECALL_SECONDS
             self._look(only_givers=True)
         told = (*proven, *answered, *strangers)
-        untold = self._unlinked > 0 or any(peer in self._table for peer in told[MAX_DIRECT:])
+        untold = bool(self._unlinked) or any(peer in self._table for peer in told[MAX_DIRECT:])
         return choose(
             roots,
             proven,
@@ -159,16 +160,17 @@ class Router:
     @property
     def leads_on(self) -> bool:
         """Whether the DHT knows a node that is no neighbour."""
-        return self._unlinked > 0
+        return bool(self._unlinked)
 
     def table_changed(self, came: Iterable[PeerId], went: Iterable[PeerId]) -> None:
         """The DHT knows of other nodes than before."""
-        for peer in set(went) & self._table:
+        for peer in went:
             self._table.discard(peer)
-            self._unlinked -= peer not in self._up
-        for peer in set(came) - self._table:
+            self._unlinked.discard(peer)
+        for peer in came:
             self._table.add(peer)
-            self._unlinked += peer not in self._up
+            if peer not in self.connected:
+                self._unlinked.add(peer)
 
     # ── others' ─────────────────────────────────────────────────────────────────────────────────
 
@@ -204,15 +206,14 @@ class Router:
 
     def peer_up(self, peer: PeerId) -> None:
         """A peer connected."""
-        self._unlinked -= peer in self._table and peer not in self._up
-        self._up.add(peer)
+        self._unlinked.discard(peer)
         self._alone_at, self._alone_wait = float("inf"), ALONE_MIN
 
     def peer_down(self, peer: PeerId) -> None:
         """A peer disconnected."""
-        self._unlinked += peer in self._table and peer in self._up
-        self._up.discard(peer)
-        if not self._up:
+        if peer in self._table:
+            self._unlinked.add(peer)
+        if not self.connected:
             self._alone_at = self.ledger.now + self._alone_wait
 
     def is_quiet(self, addr: str) -> bool:
@@ -251,7 +252,7 @@ class Router:
             peer
             for peer in state.peers.values()
             if peer.addr.endswith(f"/p2p/{peer.peer}")
-            and peer.peer not in self._up
+            and peer.peer not in self.connected
             and (_gave(peer) or not only_givers)
         ]
         found.sort(key=lambda peer: (_gave(peer), peer.seen_at), reverse=True)
@@ -261,7 +262,7 @@ class Router:
         for peer in (found + found)[start : start + min(len(found), MAX_REMEMBERED)]:
             self._hush(peer.addr)
             self.ledger.do(Dial(addr=peer.addr))
-        if found and not self._up:
+        if found and not self.connected:
             self._alone_at = self.ledger.now + self._alone_wait
             self._alone_wait = min(self._alone_wait * 2, ALONE_MAX)
         else:

@@ -23,6 +23,7 @@ from flux_tui.core.fetching.download import Fetch
 from flux_tui.core.fetching.requester import Requester
 from flux_tui.core.fetching.retry import JITTER
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.provider_records import Provided
 from flux_tui.core.replication.offers import OFFER_SECONDS, Offers
 from flux_tui.core.series import events as ev
@@ -74,9 +75,15 @@ class Keeper:
     """The replicas that this node keeps for others. All that must survive a restart is in the state."""
 
     def __init__(
-        self, ledger: Ledger, requester: Requester, responder: Responder, provided: Provided
+        self,
+        ledger: Ledger,
+        connected: ConnectedPeers,
+        requester: Requester,
+        responder: Responder,
+        provided: Provided,
     ) -> None:
         self.ledger = ledger
+        self.connected = connected
         self.requester = requester
         self.responder = responder
         self.provided = provided
@@ -151,7 +158,7 @@ class Keeper:
             self.ledger.emit(ev.ReleaseReceived(peer=peer, root=root, name=kept.name))
             if not kept.origins:
                 self._drop(root, "released")
-        if gone and peer in self.responder.connected:
+        if gone and peer in self.connected:
             self.ledger.do(Push(peer=peer, message=msg.Held(cids=tuple(gone), how="gone")))
 
     def peer_up(self, peer: PeerId) -> None:
@@ -178,7 +185,7 @@ class Keeper:
         elif self._remind_at <= self.ledger.now:
             self._remind_at = self.ledger.now + REMIND_SECONDS * (1 + JITTER * self.ledger.random())
             for peer in {peer: None for kept in self.kept.values() for peer in kept.origins}:
-                if peer in self.responder.connected:
+                if peer in self.connected:
                     self._remind(peer)
 
     def _remind(self, peer: PeerId) -> None:
@@ -396,7 +403,7 @@ class Keeper:
         self, peers: Iterable[PeerId], root: Cid, how: ev.HeldHow, reason: Reason | None = None
     ) -> None:
         for peer in peers:
-            if peer in self.responder.connected:
+            if peer in self.connected:
                 self.ledger.do(Push(peer=peer, message=msg.Held(cids=(root,), how=how, reason=reason)))
 
     def _say_no(self, peer: PeerId, root: Cid, no: _No, addrs: tuple[str, ...]) -> None:

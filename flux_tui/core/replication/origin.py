@@ -21,6 +21,7 @@ from flux_tui.core.api import commands as cmd
 from flux_tui.core.api.effects import Broadcast, Dial, Push
 from flux_tui.core.fetching.retry import JITTER, SILENCE, SILENCE_MAX
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.router import MAX_DIRECT, Router
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.backoff import RETRY_MIN
@@ -54,10 +55,10 @@ MAX_UP = 64
 class Origin:
     """The replicas that others keep for this node. All that must survive a restart is in the state."""
 
-    def __init__(self, ledger: Ledger, router: Router) -> None:
+    def __init__(self, ledger: Ledger, connected: ConnectedPeers, router: Router) -> None:
         self.ledger = ledger
+        self.connected = connected
         self.router = router
-        self._up: dict[PeerId, None] = {}
         self._left: dict[PeerId, float] = {}
         """Disconnected keepers, and when each counts as gone."""
         self._spares: dict[Cid, dict[PeerId, float]] = {}
@@ -213,7 +214,6 @@ class Origin:
 
     def peer_up(self, peer: PeerId) -> None:
         """A peer connected: a keeper that is back, or a possible new keeper."""
-        self._up[peer] = None
         self._left.pop(peer, None)
         self._next = None
         asked = 0
@@ -228,7 +228,6 @@ class Origin:
 
     def peer_down(self, peer: PeerId) -> None:
         """A peer disconnected. If it keeps a replica, it gets time to come back."""
-        self._up.pop(peer, None)
         if any(peer in hold.keepers for hold in self.holds.values()):
             self._left[peer] = self.ledger.now + GRACE_SECONDS
             self._next = None
@@ -275,7 +274,7 @@ class Origin:
 
     def _search(self, hold: Hold) -> None:
         """Ask neighbours and, if need be, the swarm for keepers."""
-        candidates = [peer for peer in self._up if peer not in hold.keepers]
+        candidates = [peer for peer in self.connected if peer not in hold.keepers]
         candidates.sort(key=lambda peer: peer in hold.refused)
         fresh = [peer for peer in candidates if peer not in hold.refused]
         gossip = hold.pushes > 0 or len(fresh) < ENOUGH * hold.lacking
@@ -304,7 +303,7 @@ class Origin:
             if not hold.lacking:
                 break
             del spares[peer]
-            if peer not in self._up or until <= self.ledger.now or peer in hold.keepers:
+            if peer not in self.connected or until <= self.ledger.now or peer in hold.keepers:
                 continue
             deadline = self.ledger.now + ANSWER_SECONDS
             self.ledger.emit(ev.PushedKeep(peer=peer, root=hold.root, deadline=deadline))
@@ -313,7 +312,7 @@ class Origin:
 
     def _lose(self, hold: Hold, peer: PeerId, cause: ev.LossCause) -> None:
         self.ledger.emit(ev.ReplicaLost(peer=peer, root=hold.root, cause=cause))
-        if peer in self._up:
+        if peer in self.connected:
             self._push(peer, msg.Release(cids=(hold.root,)))
         self._fill(hold)
         self._replace(hold)
@@ -351,5 +350,5 @@ class Origin:
         return (known.size if known is not None else None) or (hold.size if hold is not None else 0)
 
     def _push(self, peer: PeerId, message: msg.Message) -> None:
-        if peer in self._up:
+        if peer in self.connected:
             self.ledger.do(Push(peer=peer, message=message))

@@ -24,6 +24,7 @@ from flux_tui.core.fetching.availability import Watchers, bitmap
 from flux_tui.core.fetching.download import Fetch
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.peers.admission import Admission
+from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.provider_records import Provided
 from flux_tui.core.peers.router import MAX_DIRECT
 from flux_tui.core.series import events as ev
@@ -70,12 +71,14 @@ class Responder:
     def __init__(
         self,
         ledger: Ledger,
+        connected: ConnectedPeers,
         policy: Policy,
         fetches: Mapping[Cid, Fetch],
         admission: Admission,
         provided: Provided,
     ) -> None:
         self.ledger = ledger
+        self.connected = connected
         self.admission = admission
         self.provided = provided
         self.fetches = fetches
@@ -85,7 +88,6 @@ class Responder:
         self.uplink = Uplink(policy, ledger.now)
         self.line = Line()
         self._told_yes: OrderedDict[PeerId, OrderedDict[Cid, None]] = OrderedDict()
-        self.connected: dict[PeerId, None] = {}
         self._seen: dict[tuple[PeerId, bytes], None] = {}
         self._owed: dict[PeerId, tuple[float, list[Message], int]] = {}
         """By peer: until when the answers are stored, the answers, and how many of its addresses are tried
@@ -278,13 +280,12 @@ class Responder:
 
     def announce(self, root: Cid, name: str | None, size: int) -> None:
         """Tell the swarm that this node can be asked for this root."""
-        peers = tuple(self.connected)[:MAX_DIRECT]
+        peers = self.connected.first(MAX_DIRECT)
         self.ledger.emit(ev.PushedHave(root=root, name=name, size=size))
         self.ledger.do(Broadcast(body=Have(root=root, name=name, size=size), peers=peers, gossip=True))
 
     def peer_up(self, peer: PeerId) -> None:
         """A stream to a peer is open: push the answers that are stored for it."""
-        self.connected[peer] = None
         expires, messages, more = self._owed.pop(peer, (0.0, [], 0))
         self.admission.was_it(more, self.ledger.now)
         if expires > self.ledger.now:
@@ -293,7 +294,6 @@ class Responder:
 
     def peer_down(self, peer: PeerId) -> None:
         """A peer disconnected: its queue is gone with its stream."""
-        self.connected.pop(peer, None)
         self._told_yes.pop(peer, None)
         self.uplink.forget(peer)
         self.line.forget(peer)

@@ -11,6 +11,7 @@ from flux_tui.core.fetching.sources import WINDOW_CHUNKS
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.peers import admission as adm
 from flux_tui.core.peers.admission import Admission
+from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import encode_event
 from flux_tui.core.serving.responder import OWED_SECONDS
@@ -341,7 +342,7 @@ def test_only_the_peer_that_granted_can_cancel() -> None:
 
 
 def test_forged_intents_do_not_silence_their_alleged_origin() -> None:
-    admission = Admission(START)
+    admission = Admission(ConnectedPeers(), START)
     for _ in range(10_000):
         # the machine asks before it checks each signature; none was valid
         assert admission.hears(OTHER, START)
@@ -353,14 +354,14 @@ def test_forged_intents_do_not_silence_their_alleged_origin() -> None:
 
 
 def test_the_intents_of_one_neighbour_are_limited() -> None:
-    admission = Admission(START)
+    admission = Admission(ConnectedPeers(), START)
     taken = sum(admission.takes_from(OTHER, START + number / 10_000) for number in range(30 * 10_000))
     assert taken <= adm.SENDER_BURST + 30 * adm.SENDER_RATE + 1
     assert admission.takes_from(HOLDER, START + 30)
 
 
 def test_every_table_is_bounded() -> None:
-    admission = Admission(START)
+    admission = Admission(ConnectedPeers(), START)
     for number in range(3 * adm.MAX_PURSES):
         peer = peer_name(number)
         admission.heeds(peer, START)
@@ -371,12 +372,14 @@ def test_every_table_is_bounded() -> None:
 
 
 def test_connected_peers_are_not_evicted_by_strangers() -> None:
-    admission = Admission(START)
-    admission.up(HOLDER, START)
+    connected = ConnectedPeers()
+    admission = Admission(connected, START)
+    connected.add(HOLDER)
+    admission.heeds(HOLDER, START)
     admission.earned(OTHER, 1, 1024, START)
     for number in range(2 * adm.MAX_PURSES):
         admission.heeds(peer_name(number), START)
-    assert admission._purses[HOLDER].connected
+    assert HOLDER in admission._purses
     assert admission._purses[OTHER].proven
 
 

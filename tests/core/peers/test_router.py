@@ -132,14 +132,17 @@ def test_nodes_that_are_no_neighbours_count_in_any_order(seed: int) -> None:
         peer = chance.choice(MANY[:8])
         match chance.randrange(4):
             case 0:
+                router.connected.add(peer)
                 router.peer_up(peer)
             case 1:
+                router.connected.remove(peer)
                 router.peer_down(peer)
             case 2:
                 router.table_changed((peer, peer), ())
             case _:
                 router.table_changed((), (peer,))
-        assert router._unlinked == len(router._table - router._up)
+        assert router._unlinked == router._table - set(router.connected)
+        assert router.leads_on == bool(router._unlinked)
 
 
 def test_the_series_and_the_effect_name_the_way_of_routing() -> None:

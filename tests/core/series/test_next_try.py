@@ -84,7 +84,7 @@ class Watched(Fetching):
         return [(cid, lease) for cid, lease in self.machine.state.leases.items() if lease.peer == peer]
 
     def here(self, peer: PeerId) -> bool:
-        return self.machine.requester.holders.get(peer).connected
+        return peer in self.machine.connected
 
     def waits(self) -> dict[Cid, set[tuple[str, PeerId | None, float]]]:
         """Return what the machine will do for each want, and when, from its own tables and timers."""
