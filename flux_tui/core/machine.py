@@ -19,9 +19,9 @@ from flux_tui.core.api import inputs as inp
 from flux_tui.core.api.effects import Effect
 from flux_tui.core.api.inputs import Input
 from flux_tui.core.custom.messages import Customs
-from flux_tui.core.fetching.download import Fetch
+from flux_tui.core.fetching.download import Download
 from flux_tui.core.fetching.requester import Requester
-from flux_tui.core.fetching.want_queue import Line
+from flux_tui.core.fetching.want_queue import WantPriority
 from flux_tui.core.ids import Cid, PeerId, is_leaf
 from flux_tui.core.peers.admission import Admission, Repeated
 from flux_tui.core.peers.connected import ConnectedPeers
@@ -54,7 +54,7 @@ BAN_SECONDS, BAN_MAX = 60.0, 3600.0
 time the peer comes back and does so again."""
 
 
-def _line(pending: Pending, known: ObjectState | None) -> Line:
+def _line(pending: Pending, known: ObjectState | None) -> WantPriority:
     """The line in which a want queues after a restart.
 
     A want that a peer said yes to, or that has a path, goes first. A want that was pushed without success
@@ -87,12 +87,12 @@ class Machine:
             self.ledger,
             self.connected,
             policy or Policy(),
-            self.requester.fetches,
+            self.requester.downloads,
             self.admission,
             self.provided,
         )
         self.customs = Customs(self.ledger, self.connected, self.responder)
-        self.router = self.requester.retry.router
+        self.router = self.requester.want_pusher.router
         self.origin = Origin(self.ledger, self.connected, self.router)
         self.keeper = Keeper(self.ledger, self.connected, self.requester, self.responder, self.provided)
         self.sharing = Sharing(
@@ -124,17 +124,17 @@ class Machine:
                 peer_id=self.ledger.me,
                 addrs=addrs,
                 version=version,
-                max_pending=self.requester.retry.max_pending,
+                max_pending=self.requester.want_pusher.max_pending,
             )
         )
         if self.responder.policy != self.state.policy:
             self.ledger.emit(ev.PolicyChanged(policy=self.responder.policy))
         self.requester.inherit(self.state.leases, self.state.peers.values())
-        self.requester.setbacks.start()
+        self.requester.failures.start()
         for pending in list(self.state.pending.values()):
             known = self.state.objects.get(pending.cid)
             self.requester.begin(
-                Fetch(
+                Download(
                     pending.cid,
                     path=known.path if known else None,
                     tree=known is not None or not is_leaf(pending.cid),
@@ -220,7 +220,7 @@ class Machine:
                 self._intent(given.intent, "routed", fresh=given.peer == given.intent.origin)
             case inp.RoutingChanged():
                 self.router.table_changed(given.came, given.went)
-                self.requester.retry.routable()
+                self.requester.want_pusher.routable()
             case inp.Tick():
                 pass
             case inp.ClockStepped():
@@ -260,9 +260,9 @@ class Machine:
                 if faults >= MAX_FAULTS:
                     self._drop(given.peer, "it sent wrong bytes again")
             case inp.LandFailed():
-                self.requester.setbacks.land_failed(given.peer, given.cid, given.size, given.text)
+                self.requester.failures.land_failed(given.peer, given.cid, given.size, given.text)
             case inp.ChunkUnfit():
-                self.requester.setbacks.unfit(given.peer, given.cid, given.size, given.root, given.text)
+                self.requester.failures.unfit(given.peer, given.cid, given.size, given.root, given.text)
             case inp.ChunksGone():
                 self.responder.gone(given.path, given.cids, given.size, given.text, given.peer)
                 self.keeper.gone(given.path)
@@ -300,7 +300,7 @@ class Machine:
             case inp.FinishFailed():
                 self.requester.finish_failed(given.root, given.text, later=given.later)
             case inp.Discarded():
-                self.requester.setbacks.discarded(given.root, given.chunks, given.size)
+                self.requester.failures.discarded(given.root, given.chunks, given.size)
             case inp.AddStepped():
                 self.ledger.emit(
                     ev.AddProgressed(
@@ -414,11 +414,11 @@ class Machine:
         """Whether this node has what the intent wants, or wants what its origin has."""
         if isinstance(body, msg.Want):
             return any(self.ledger.holdings.size_of(cid) is not None for cid in body.cids[:MAX_LOOKS])
-        return isinstance(body, msg.Have) and body.root in self.requester.fetches
+        return isinstance(body, msg.Have) and body.root in self.requester.downloads
 
     def _have(self, intent: msg.Intent, have: msg.Have) -> None:
         """A peer can be asked for a root. This matters only if the root is pending here."""
-        if have.root not in self.requester.fetches:
+        if have.root not in self.requester.downloads:
             return
         self.ledger.emit(ev.HaveReceived(peer=intent.origin, root=have.root, name=have.name, size=have.size))
         if intent.origin in self.connected:
@@ -442,7 +442,7 @@ class Machine:
                     name=command.name,
                     size=command.size,
                     by=command.by,
-                    at_once=self.requester.retry.at_once(1),
+                    at_once=self.requester.want_pusher.at_once(1),
                 )
             case cmd.Custom():
                 self.customs.push(command)
@@ -459,7 +459,7 @@ class Machine:
                 roots = command.cids or tuple(self.state.pending)
                 for root in roots:
                     self.requester.hurry(root)
-                self.requester.retry.hurry(list(roots))
+                self.requester.want_pusher.hurry(list(roots))
                 self.origin.push_now(command.cids or tuple(self.state.holds))
             case cmd.Add():
                 self.sharing.add(command)
@@ -481,7 +481,7 @@ class Machine:
                 assert_never(command)
 
     def _want(self, cids: tuple[Cid, ...], by: str | None) -> None:
-        at_once = self.requester.retry.at_once(len(cids))
+        at_once = self.requester.want_pusher.at_once(len(cids))
         for cid in cids:
             self.requester.want(cid, path=None, name=None, size=None, by=by, at_once=at_once)
             self.keeper.became_whole(cid)
@@ -495,8 +495,8 @@ class Machine:
 
     def _cancel(self, command: cmd.Cancel) -> None:
         for cid in command.cids:
-            fetch = self.requester.fetches.get(cid)
-            if fetch is not None and fetch.held:
+            download = self.requester.downloads.get(cid)
+            if download is not None and download.held:
                 self.keeper.let_go(cid, command.by)
                 continue
             if not self.requester.cancel(cid):
@@ -541,7 +541,7 @@ class Machine:
             case msg.Grant():
                 invited = self.responder.has_offered(pusher)
             case msg.StatusYesButLater() | msg.StatusNo():
-                invited = any(cid in self.requester.fetches for cid in cids[:1])
+                invited = any(cid in self.requester.downloads for cid in cids[:1])
             case _:
                 invited = False
         return self.admission.heeds(pusher, self.ledger.now, cids=len(cids), invited=invited)

@@ -58,7 +58,7 @@ class Sharing:
 
     def settle(self) -> None:
         """After each turn, free removed objects from which no copy is being made any more."""
-        for root in [root for root in self._waiting if root not in self.requester.fetches]:
+        for root in [root for root in self._waiting if root not in self.requester.downloads]:
             del self._waiting[root]
             self._free(root)
 
@@ -168,8 +168,8 @@ class Sharing:
         state = self.ledger.state
         known, kept = state.objects.get(cid), state.kept.get(cid)
         name = (known.name if known is not None else None) or cid
-        fetch = self.requester.fetches.get(cid)
-        if fetch is not None and not fetch.held:
+        download = self.requester.downloads.get(cid)
+        if download is not None and not download.held:
             return f"{name} is not whole yet: cancel it instead (`flux-tui cancel {cid}`)"
         if kept is not None and not kept.own:
             return f"{name} is kept here for others: release it instead (`flux-tui release {cid}`)"

@@ -16,7 +16,7 @@ from flux_tui.core.content.nodes import (
     ShardNode,
 )
 from flux_tui.core.content.unixfs import FileBuilder, applied_mode, build_folder, decode_node, recorded_mode
-from flux_tui.core.fetching.download import Fetch, Spot
+from flux_tui.core.fetching.download import Download, Location
 from flux_tui.core.ids import Cid, dag_cid, is_leaf, raw_cid
 
 LEAF = raw_cid(b"#!/bin/sh\n")
@@ -126,14 +126,14 @@ def test_folders_of_both_kinds() -> None:
 def test_a_fetch_uses_only_the_permissions_of_roots() -> None:
     script, part = small(0o755), dag_cid(dagpb.encode_node((), UnixFS(dagpb.FILE, filesize=0, mode=0o777)))
     folder = build_folder([FolderEntry("run", script.cid, 1), FolderEntry("plain", LEAF, 10)], 0o700)
-    fetch = Fetch(folder.cid, path="/x", tree=True, by=None, size=None)
-    fetch.spots[folder.cid] = [_spot("")]
-    ((place, inner),) = fetch.plan(folder.cid, folder.blocks[-1].data)
+    download = Download(folder.cid, path="/x", tree=True, by=None, size=None)
+    download.locations[folder.cid] = [_location("")]
+    ((place, inner),) = download.plan(folder.cid, folder.blocks[-1].data)
     assert (place.folders, place.modes, inner) == (("",), (("", 0o700),), [script.cid])
-    ((place, _),) = fetch.plan(script.cid, script.blocks[-1].data)
+    ((place, _),) = download.plan(script.cid, script.blocks[-1].data)
     assert place.modes == (("run", 0o755),)
-    fetch.spots[part] = [_spot("run", "part")]
-    ((place, _),) = fetch.plan(part, dagpb.encode_node((), UnixFS(dagpb.FILE, filesize=0, mode=0o777)))
+    download.locations[part] = [_location("run", "part")]
+    ((place, _),) = download.plan(part, dagpb.encode_node((), UnixFS(dagpb.FILE, filesize=0, mode=0o777)))
     assert place.modes == ()
 
 
@@ -145,5 +145,5 @@ def test_meaningless_bits_are_masked_and_times_ignored() -> None:
     assert decode_node(cid, data) == FileNode(0, (), b"", 0o7755)
 
 
-def _spot(rel: str, kind: Literal["any", "part"] = "any") -> Spot:
-    return Spot(rel, 0, kind)
+def _location(rel: str, kind: Literal["any", "part"] = "any") -> Location:
+    return Location(rel, 0, kind)

@@ -63,9 +63,9 @@ class Watch:
         assert all(count <= MAX_HOLDERS for count in held.values()), "a chunk is leased again and again"
         for cid in requester.wanted:
             assert cid not in node.blocks, "a block that is here is still wanted"
-        for fetch in requester.fetches.values():
-            assert len(fetch.counted) <= len(fetch.blocks)
-            assert fetch.granted >= 0
+        for download in requester.downloads.values():
+            assert len(download.have) <= len(download.blocks)
+            assert download.granted >= 0
 
     def _bounds(self) -> None:
         machine = self.node.machine
@@ -82,7 +82,7 @@ class Watch:
 
 def _leases(node: SimNode) -> list[list[str]]:
     """Return the chunks under lease, by holder."""
-    leases = node.machine.requester.grants.leases
+    leases = node.machine.requester.scheduler.leases
     return [
         [cid for batch in leases.of(holder) for cid in batch.chunks]
         for holder in node.machine.requester.holders.by_peer.values()

@@ -22,7 +22,7 @@ def unknown(count: int, *, folders: bool = False) -> tuple[Cid, ...]:
 
 def watch_places(node: SimNode) -> None:
     """Check after every step that the state and the requester agree about which wants are in the network."""
-    queue = node.machine.requester.retry.queue
+    queue = node.machine.requester.want_pusher.queue
 
     def after_step() -> None:
         assert node.state.pushed == len(list(queue.inside())) <= node.max_pending
@@ -205,9 +205,9 @@ def test_the_cost_of_an_input_does_not_grow_with_dormant_wants(monkeypatch: pyte
         asker.push(cmd.WantMany(unknown(dormant)))
         pause(swarm, 60.0)
         requester = asker.machine.requester
-        counted = Counted(requester.fetches)
-        for part in (requester, requester.retry, requester.grants, asker.machine.responder):
-            monkeypatch.setattr(part, "fetches", counted)
+        counted = Counted(requester.downloads)
+        for part in (requester, requester.want_pusher, requester.scheduler, asker.machine.responder):
+            monkeypatch.setattr(part, "downloads", counted)
         looked = 0
         for _ in range(20):
             asker.feed(inp.Tick())
@@ -283,7 +283,7 @@ def test_places_are_never_lost(seed: int) -> None:
     asker.push(cmd.Cancel(tuple(asker.state.pending)))
     pause(swarm, 1.0)
     assert (asker.state.pushed, asker.state.dormant, asker.state.queued) == (0, 0, 0)
-    assert asker.machine.requester.retry.queue.room == 20
+    assert asker.machine.requester.want_pusher.queue.room == 20
     content = Content(bytes(10 * CHUNK), CHUNK)
     holder = swarm.node()
     holder.hold(content)

@@ -13,7 +13,7 @@ all of them.
 from bisect import bisect_left
 from collections.abc import Iterable
 
-from flux_tui.core.fetching.download import Fetch
+from flux_tui.core.fetching.download import Download
 from flux_tui.core.ids import Cid, PeerId, is_leaf
 from flux_tui.core.wire.messages import MAX_PART
 
@@ -27,46 +27,46 @@ MAX_WATCHERS = 64
 """Watchers of one object. Other peers are told when they push their want again."""
 
 
-def numbered(fetch: Fetch) -> tuple[Cid, ...] | None:
+def numbered(download: Download) -> tuple[Cid, ...] | None:
     """The object's blocks in the order of the bitmap.
 
     None while the tree is not known, or if the bitmap would be too long: sorting a million blocks takes a
     second.
     """
-    if not fetch.mapped or len(fetch.blocks) > 8 * MAX_PART:
+    if not download.mapped or len(download.blocks) > 8 * MAX_PART:
         return None
-    if fetch.order is None:
-        fetch.order = tuple(sorted(fetch.blocks))
-    return fetch.order
+    if download.order is None:
+        download.order = tuple(sorted(download.blocks))
+    return download.order
 
 
-def bitmap(fetch: Fetch) -> bytes | None:
+def bitmap(download: Download) -> bytes | None:
     """The bitmap of the blocks that are here; None if it cannot be made yet."""
-    order = numbered(fetch)
+    order = numbered(download)
     if order is None:
         return None
     bits = bytearray((len(order) + 7) // 8)
     for number, cid in enumerate(order):
-        if cid in fetch.counted:
+        if cid in download.have:
             bits[number >> 3] |= 1 << (number & 7)
     return bytes(bits)
 
 
-def blocks_in(fetch: Fetch, told: bytes) -> list[Cid] | None:
+def blocks_in(download: Download, told: bytes) -> list[Cid] | None:
     """The missing blocks that a bitmap names, those from the end of the content first.
 
     None: the tree is not known yet. A bitmap of the wrong length names nothing.
     """
-    order = numbered(fetch)
+    order = numbered(download)
     if order is None:
         return None
     if len(told) != (len(order) + 7) // 8:
         return []
     named = {cid for number, cid in enumerate(order) if told[number >> 3] >> (number & 7) & 1}
-    return [cid for cid in fetch.missing if cid in named]
+    return [cid for cid in download.missing if cid in named]
 
 
-class Part:
+class PeerBitmap:
     """The blocks of one object that one peer says it has."""
 
     __slots__ = ("_candidates", "told")
@@ -75,31 +75,31 @@ class Part:
         self.told = told
         self._candidates: list[Cid] | None = None
 
-    def names(self, fetch: Fetch, cid: Cid) -> bool:
+    def names(self, download: Download, cid: Cid) -> bool:
         """Whether the peer says that it has this block."""
-        order = numbered(fetch)
+        order = numbered(download)
         if order is None or len(self.told) != (len(order) + 7) // 8:
             return False
         number = bisect_left(order, cid)
         return bool(self.told[number >> 3] >> (number & 7) & 1)
 
-    def choose(self, fetch: Fetch, count: int, lacks: Iterable[Cid]) -> list[Cid]:
+    def choose(self, download: Download, count: int, lacks: Iterable[Cid]) -> list[Cid]:
         """Take up to `count` missing blocks that the peer has out of `missing`, and return them."""
         if not self._candidates:  # not made yet, or used up: a lease may have lapsed since
-            self._candidates = blocks_in(fetch, self.told)
+            self._candidates = blocks_in(download, self.told)
         candidates = self._candidates
         if candidates is None:
-            inner = [cid for cid in fetch.missing if not is_leaf(cid) and cid not in lacks][:count]
+            inner = [cid for cid in download.missing if not is_leaf(cid) and cid not in lacks][:count]
             for cid in inner:
-                del fetch.missing[cid]
+                del download.missing[cid]
             return inner
         chosen: list[Cid] = []
         while candidates and len(chosen) < count:
             # From the end. A holder that has the whole object is granted blocks from the beginning, so the
             # two meet late.
             cid = candidates.pop()
-            if cid in fetch.missing and cid not in lacks:
-                del fetch.missing[cid]
+            if cid in download.missing and cid not in lacks:
+                del download.missing[cid]
                 chosen.append(cid)
         return chosen
 
@@ -118,12 +118,12 @@ class Watchers:
         if peer in peers or len(peers) < MAX_WATCHERS:
             peers[peer] = blocks
 
-    def due(self, fetch: Fetch) -> list[PeerId]:
+    def due(self, download: Download) -> list[PeerId]:
         """Peers to tell that more blocks of this object have come."""
-        peers = self._told.get(fetch.root)
+        peers = self._told.get(download.root)
         if not peers:
             return []
-        have, step = len(fetch.counted), max(TELL_BLOCKS, len(fetch.blocks) // TELL_SHARE)
+        have, step = len(download.have), max(TELL_BLOCKS, len(download.blocks) // TELL_SHARE)
         return [peer for peer, blocks in peers.items() if have - blocks >= step]
 
     def forget(self, root: Cid) -> None:

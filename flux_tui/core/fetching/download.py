@@ -1,4 +1,4 @@
-"""A fetch: one wanted object or loose chunk, what is known of its blocks, and which of them are missing.
+"""A download: one wanted object or loose chunk, what is known of its blocks, and which of them are missing.
 
 An object is fetched in two steps. First its inner nodes come; they are checked and added up (outline.py).
 Then the tree is walked from its root. Each node tells where content belongs. This is handed to the store as a
@@ -21,7 +21,7 @@ from flux_tui.core.content.unixfs import BadBlockError
 from flux_tui.core.ids import Cid, PeerId, is_leaf
 
 if TYPE_CHECKING:
-    from flux_tui.core.fetching.availability import Part
+    from flux_tui.core.fetching.availability import PeerBitmap
 
 SLICE = 1_000
 """Names and leaves that are planned and placed at a time: about 5 ms of work here, and 50 ms in the store."""
@@ -29,14 +29,14 @@ CACHED_BYTES = 16 * 1024 * 1024
 """Bytes of inner nodes that stay in memory from the first step to the second. Other nodes are read again."""
 
 
-class Step(NamedTuple):
+class PlanSlice(NamedTuple):
     """A slice of a plan, and the inner nodes that it leads to."""
 
     place: Place
     inner: list[Cid]
 
 
-class Spot(NamedTuple):
+class Location(NamedTuple):
     """The place of the content below an inner node."""
 
     rel: str
@@ -46,14 +46,45 @@ class Spot(NamedTuple):
     """For a shard: how the hashes of its names begin."""
 
 
-class Fetch:
+class Download:
     """All that is known of one wanted root. A block is counted once, its places as often as they occur."""
 
     __slots__ = (
-        "_cache", "_cached", "_companions", "_hedged", "_lacks", "_noted", "_parts", "back_at", "blocks", "by",
-        "came_at", "counted", "finishing", "granted", "have_bytes", "held", "holders", "leaf_bytes", "limit",
-        "missing", "next_push_at", "open_ops", "order", "outline", "path", "planning", "postponed", "pushed_at",
-        "quiet_pushes", "root", "size_hint", "spots", "spread", "totals", "tree",
+        "_cache",
+        "_cached",
+        "_companions",
+        "_hedged",
+        "_lacks",
+        "_noted",
+        "_parts",
+        "blocks",
+        "by",
+        "finishing",
+        "granted",
+        "have",
+        "have_bytes",
+        "held",
+        "holder_free_at",
+        "holders",
+        "last_chunk_at",
+        "leaf_bytes",
+        "limit",
+        "locations",
+        "missing",
+        "next_push_at",
+        "open_work",
+        "order",
+        "outline",
+        "path",
+        "planning",
+        "postponed",
+        "pushed_at",
+        "root",
+        "size_hint",
+        "spread",
+        "totals",
+        "tree",
+        "unanswered_pushes",
     )  # fmt: skip
 
     def __init__(
@@ -80,7 +111,7 @@ class Fetch:
         """Bytes that its ticket says it has: no more is written. None: no limit is known."""
         self.blocks: dict[Cid, int] = {root: 1}
         """Every block that is known to belong to it, and how often its content occurs in it."""
-        self.counted: dict[Cid, int] = {}
+        self.have: dict[Cid, int] = {}
         """Blocks that are here, and how many of their places are counted in `have_bytes`."""
         self.missing: OrderedDict[Cid, None] = OrderedDict()
         """Blocks that are neither here nor granted, in the order of the content."""
@@ -89,7 +120,7 @@ class Fetch:
         self.have_bytes = 0
         self.leaf_bytes = 0
         """Bytes of content in all places known so far."""
-        self.open_ops = 0
+        self.open_work = 0
         """Requests that the store has not answered yet, and plans that are not finished."""
         self.outline = Outline(root) if tree and not is_leaf(root) else None
         self.totals: Totals | None = None
@@ -98,13 +129,13 @@ class Fetch:
         """Plans that are being made."""
         self.postponed: list[Effect] = []
         """Requests that the store could not carry out yet because there was no room."""
-        self.spots: dict[Cid, list[Spot]] = {}
+        self.locations: dict[Cid, list[Location]] = {}
         self.holders: dict[PeerId, None] = {}
         """Peers that said yes."""
         # These are made when they are first written to: ten thousand loose chunks wanted at once need none
         # of them.
         self._lacks: dict[PeerId, set[Cid]] | None = None
-        self._parts: dict[PeerId, Part] | None = None
+        self._parts: dict[PeerId, PeerBitmap] | None = None
         self._companions: set[PeerId] | None = None
         self._hedged: set[Cid] | None = None
         self._cache: dict[Cid, bytes] | None = None
@@ -116,13 +147,13 @@ class Fetch:
         self.next_push_at = float("inf")
         self.spread = False
         """It was moved to a random place to go on from, because others fetch the same object."""
-        self.quiet_pushes = 0
+        self.unanswered_pushes = 0
         """Pushes in a row that found no holder. Each doubles the wait for the next."""
         self.pushed_at = float("-inf")
         """When it was last pushed normally, not only told to single peers."""
-        self.came_at = float("-inf")
+        self.last_chunk_at = float("-inf")
         """When a chunk of it came last."""
-        self.back_at = float("-inf")
+        self.holder_free_at = float("-inf")
         """The first time at which a peer that has it and said NO may be asked again."""
         self.finishing = False
 
@@ -137,11 +168,11 @@ class Fetch:
         self._lacks.setdefault(peer, set()).add(cid)
 
     @property
-    def parts(self) -> Mapping[PeerId, "Part"]:
+    def parts(self) -> Mapping[PeerId, "PeerBitmap"]:
         """The parts that peers have which are still fetching it themselves. Other holders have all of it."""
         return self._parts or {}
 
-    def offered_by(self, peer: PeerId, part: "Part | None") -> None:
+    def offered_by(self, peer: PeerId, part: "PeerBitmap | None") -> None:
         """A peer offers this part of it, or all of it (None). This replaces what it lacked before."""
         if self._lacks:
             self._lacks.pop(peer, None)
@@ -153,7 +184,7 @@ class Fetch:
 
     @property
     def companions(self) -> Collection[PeerId]:
-        """Peers that fetch it too, and were told that this node wants it."""
+        """Peers that download it too, and were told that this node wants it."""
         return self._companions or ()
 
     def accompany(self, peer: PeerId) -> None:
@@ -172,12 +203,12 @@ class Fetch:
     @property
     def done(self) -> bool:
         """Whether nothing is missing, granted or open."""
-        return not (self.missing or self.granted or self.open_ops or self.postponed)
+        return not (self.missing or self.granted or self.open_work or self.postponed)
 
     @property
     def mapped(self) -> bool:
         """Whether all of its blocks are known, and where they belong."""
-        return not self.spots and not self.planning and (self.outline is None or self.totals is not None)
+        return not self.locations and not self.planning and (self.outline is None or self.totals is not None)
 
     @property
     def size(self) -> int:
@@ -203,12 +234,12 @@ class Fetch:
         Raises BadBlockError if its parents gave it another length.
         """
         places = self.blocks.get(cid, 0)
-        new = places - self.counted.get(cid, 0)
+        new = places - self.have.get(cid, 0)
         if self.outline is not None and (told := self.outline.sizes.get(cid, size)) != size:
             if size > told or cid not in self.outline.at_most:
                 raise BadBlockError(f"the leaf {cid} has {size:,} bytes, and should have {told:,}")
             self.leaf_bytes -= new * (told - size)
-        self.counted[cid] = places
+        self.have[cid] = places
         filled = new * size if is_leaf(cid) else 0
         self.have_bytes += filled
         return filled
@@ -241,37 +272,37 @@ class Fetch:
         self.totals = totals
         self.leaf_bytes = totals.size
         if not self.held:
-            self.spots[self.root] = [Spot("", 0, "any")]
+            self.locations[self.root] = [Location("", 0, "any")]
 
     # ── then: where content belongs ─────────────────────────────────────────────────────────────
 
-    def plan(self, cid: Cid, data: bytes) -> Iterator[Step]:
+    def plan(self, cid: Cid, data: bytes) -> Iterator[PlanSlice]:
         """Plan where the content of an inner node belongs, a slice at a time. Raises BadBlockError."""
         node = unixfs.decode_node(cid, data)
-        rows = _Rows(self)
-        for spot in self.spots.pop(cid, ()):
+        rows = _PlanBuilder(self)
+        for location in self.locations.pop(cid, ()):
             mode = None if isinstance(node, nodes.SymlinkNode) else node.mode
-            if mode is not None and spot.kind == "any":
-                rows.modes.append((spot.rel, mode))
+            if mode is not None and location.kind == "any":
+                rows.modes.append((location.rel, mode))
             match node:
                 case nodes.FileNode():
-                    yield from rows.file(spot, node)
+                    yield from rows.file(location, node)
                 case nodes.FolderNode() | nodes.ShardNode():
-                    yield from rows.folder(spot, node)
+                    yield from rows.folder(location, node)
                 case nodes.SymlinkNode():
-                    rows.symlinks.append(SymlinkPlan(spot.rel, node.target))
+                    rows.symlinks.append(SymlinkPlan(location.rel, node.target))
         yield rows.cut()
-        if self._cache and cid not in self.spots and self._cache.pop(cid, None):
+        if self._cache and cid not in self.locations and self._cache.pop(cid, None):
             self._cached -= len(data)
 
-    def plan_blocks(self) -> Iterator[Step]:
+    def plan_blocks(self) -> Iterator[PlanSlice]:
         """Plan the leaves of a replica: they have no places in files."""
         assert self.outline is not None
         for part in slices(self.outline, SLICE):
             for cid, _ in part:
                 self.blocks[cid] = self.blocks.get(cid, 0) + 1
             leaves = tuple(LeafPlace(cid, 0, self.told(cid)) for cid, _ in part)
-            yield Step(Place(root=self.root, blocks=leaves), [])
+            yield PlanSlice(Place(root=self.root, blocks=leaves), [])
 
     def told(self, cid: Cid) -> int | None:
         """The exact length of a leaf, as its parents say; None if they do not."""
@@ -280,11 +311,11 @@ class Fetch:
         return self.outline.sizes.get(cid)
 
 
-class _Rows:
+class _PlanBuilder:
     """Collects rows of a plan, and cuts a slice off when there are enough."""
 
-    def __init__(self, fetch: Fetch) -> None:
-        self._fetch = fetch
+    def __init__(self, download: Download) -> None:
+        self._download = download
         self._count = 0
         self.folders: list[str] = []
         self.files: list[FilePlan] = []
@@ -292,16 +323,16 @@ class _Rows:
         self.modes: list[tuple[str, int]] = []
         self.inner: list[Cid] = []
 
-    def cut(self) -> Step:
+    def cut(self) -> PlanSlice:
         """Take the rows so far as one step."""
         place = Place(
-            root=self._fetch.root,
+            root=self._download.root,
             folders=tuple(self.folders),
             files=tuple(self.files),
             symlinks=tuple(self.symlinks),
             modes=tuple(self.modes),
         )
-        step = Step(place, self.inner)
+        step = PlanSlice(place, self.inner)
         self._count = 0
         self.folders, self.files, self.symlinks, self.modes, self.inner = [], [], [], [], []
         return step
@@ -310,59 +341,59 @@ class _Rows:
         self._count += 1
         return self._count >= SLICE
 
-    def folder(self, spot: Spot, node: nodes.FolderNode | nodes.ShardNode) -> Iterator[Step]:
-        if spot.kind == "any":
-            self.folders.append(spot.rel)
+    def folder(self, location: Location, node: nodes.FolderNode | nodes.ShardNode) -> Iterator[PlanSlice]:
+        if location.kind == "any":
+            self.folders.append(location.rel)
         if isinstance(node, nodes.ShardNode):
-            hamt.check(node, spot.under)
+            hamt.check(node, location.under)
         for name, child, _ in node.entries:
-            rel = f"{spot.rel}/{name}" if spot.rel else name
+            rel = f"{location.rel}/{name}" if location.rel else name
             if is_leaf(child):
                 self._leaf(child)
-                leaf = LeafPlace(child, 0, self._fetch.told(child))
+                leaf = LeafPlace(child, 0, self._download.told(child))
                 self.files.append(FilePlan(rel, None, (leaf,)))
             else:
-                self._inner(child, Spot(rel, 0, "any"))
+                self._inner(child, Location(rel, 0, "any"))
             if self._full():
                 yield self.cut()
         if isinstance(node, nodes.ShardNode):
             for shard, slot in zip(node.subshards, node.subshard_slots, strict=True):
-                self._inner(shard, Spot(spot.rel, 0, "shard", spot.under.below(slot, node.width)))
+                self._inner(shard, Location(location.rel, 0, "shard", location.under.below(slot, node.width)))
         if self._full():
             yield self.cut()
 
-    def file(self, spot: Spot, node: nodes.FileNode) -> Iterator[Step]:
-        whole = node.size if spot.kind == "any" else None
+    def file(self, location: Location, node: nodes.FileNode) -> Iterator[PlanSlice]:
+        whole = node.size if location.kind == "any" else None
         leaves: list[LeafPlace] = []
-        self._fetch.have_bytes += len(node.data)
-        data, data_at = node.data, spot.offset
+        self._download.have_bytes += len(node.data)
+        data, data_at = node.data, location.offset
         for child, offset, size in node.children:
             if is_leaf(child):
                 self._leaf(child)
-                leaves.append(LeafPlace(child, spot.offset + offset, size))
+                leaves.append(LeafPlace(child, location.offset + offset, size))
             else:
-                self._inner(child, Spot(spot.rel, spot.offset + offset, "part"))
+                self._inner(child, Location(location.rel, location.offset + offset, "part"))
             if self._full():
-                self.files.append(FilePlan(spot.rel, whole, tuple(leaves), data, data_at))
+                self.files.append(FilePlan(location.rel, whole, tuple(leaves), data, data_at))
                 leaves, data = [], b""
                 yield self.cut()
-        self.files.append(FilePlan(spot.rel, whole, tuple(leaves), data, data_at))
+        self.files.append(FilePlan(location.rel, whole, tuple(leaves), data, data_at))
         if self._full():
             yield self.cut()
 
     def _leaf(self, cid: Cid) -> None:
-        self._fetch.blocks[cid] = self._fetch.blocks.get(cid, 0) + 1
+        self._download.blocks[cid] = self._download.blocks.get(cid, 0) + 1
 
-    def _inner(self, cid: Cid, spot: Spot) -> None:
-        self._fetch.blocks[cid] = self._fetch.blocks.get(cid, 0) + 1
-        self._fetch.spots.setdefault(cid, []).append(spot)
+    def _inner(self, cid: Cid, location: Location) -> None:
+        self._download.blocks[cid] = self._download.blocks.get(cid, 0) + 1
+        self._download.locations.setdefault(cid, []).append(location)
         self.inner.append(cid)
 
 
-def owners(wanted: Mapping[Cid, Collection[Fetch]], cids: Collection[Cid]) -> tuple[Cid, ...]:
+def owners(wanted: Mapping[Cid, Collection[Download]], cids: Collection[Cid]) -> tuple[Cid, ...]:
     """The wanted objects that contain these blocks.
 
-    `wanted`: every block that is still to come, and its fetches.
+    `wanted`: every block that is still to come, and the downloads that want it.
     """
-    found = (fetch.root for cid in cids for fetch in wanted.get(cid, ()) if fetch.tree)
+    found = (download.root for cid in cids for download in wanted.get(cid, ()) if download.tree)
     return tuple(dict.fromkeys(root for root in found if root not in cids))

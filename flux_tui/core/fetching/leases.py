@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Callable, Iterable
 from itertools import count
 
-from flux_tui.core.fetching.download import Fetch
+from flux_tui.core.fetching.download import Download
 from flux_tui.core.fetching.sources import Holder
 from flux_tui.core.ids import Cid
 
@@ -25,11 +25,11 @@ class Batch:
     )  # fmt: skip
 
     def __init__(
-        self, holder: Holder, chunks: dict[Cid, Fetch], estimate: int, *, hedge: bool = False
+        self, holder: Holder, chunks: dict[Cid, Download], estimate: int, *, hedge: bool = False
     ) -> None:
         self.holder = holder
         self.chunks = chunks
-        """Each chunk, and the fetch that it was granted for."""
+        """Each chunk, and the download that it was granted for."""
         self.estimate = estimate
         """Bytes that each chunk is assumed to have."""
         self.hedge = hedge
@@ -70,25 +70,25 @@ class Leases:
 
     def add(self, batch: Batch, now: float, seconds: float, expected: float | None = None) -> None:
         """Record a grant that was pushed. `expected`: the seconds that it should take, if that is known."""
-        for cid, fetch in batch.chunks.items():
+        for cid, download in batch.chunks.items():
             if batch.hedge:
                 self.hedges[cid] = batch
             else:
                 self.by_chunk[cid] = batch
-                fetch.granted += 1
+                download.granted += 1
         self.watch(batch, now, seconds)
         if expected is not None and not batch.hedge:
             batch.due = now + expected
             heapq.heappush(self._dues, (batch.due, next(self._order), batch))
 
-    def inherit(self, batch: Batch, cid: Cid, fetch: Fetch) -> None:
+    def inherit(self, batch: Batch, cid: Cid, download: Download) -> None:
         """Add a chunk to a batch that this node granted before it was restarted."""
         if not batch.chunks:
             heapq.heappush(self._deadlines, (batch.deadline, next(self._order), batch))
-        batch.chunks[cid] = fetch
+        batch.chunks[cid] = download
         self.by_chunk[cid] = batch
         batch.holder.outstanding += 1  # but no bytes and no timing: there is nothing to learn from it
-        fetch.granted += 1
+        download.granted += 1
 
     def watch(self, batch: Batch, now: float, seconds: float) -> None:
         """Set or move a batch's deadline."""
@@ -123,21 +123,21 @@ class Leases:
         batch = self.by_chunk.get(cid)
         if batch is None or batch.holder is not holder:
             return False
-        fetch = batch.chunks[cid]
+        download = batch.chunks[cid]
         del self.by_chunk[cid]
         self._leave(batch, cid)
         if hedge is None:
             return True
         del self.hedges[cid]  # the hedge becomes the lease
         self.by_chunk[cid] = hedge
-        fetch.granted += 1
+        download.granted += 1
         hedge.hedge = False
         return False
 
     def _leave(self, batch: Batch, cid: Cid) -> None:
-        fetch = batch.chunks.pop(cid)
+        download = batch.chunks.pop(cid)
         if not batch.hedge:
-            fetch.granted -= 1
+            download.granted -= 1
         batch.holder.released(batch.estimate)
         if not batch.chunks:
             self.overdue.pop(id(batch), None)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from flux_tui.core.api.effects import Place, ReadNode
 from flux_tui.core.content.outline import TooLargeError, Totals, more_than_said
 from flux_tui.core.content.unixfs import BadBlockError
-from flux_tui.core.fetching.download import SLICE, Fetch, Step
+from flux_tui.core.fetching.download import SLICE, Download, PlanSlice
 from flux_tui.core.ids import Cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.turn import Ledger
@@ -36,38 +36,38 @@ _Work = Iterator[int]
 
 
 class _Task(NamedTuple):
-    fetch: Fetch
+    download: Download
     work: _Work
 
 
 class _Open(NamedTuple):
-    """A request that the store has not answered yet: for which fetch, and how many rows."""
+    """A request that the store has not answered yet: for which download, and how many rows."""
 
-    fetch: Fetch
+    download: Download
     rows: int
 
 
 class _Gathered:
     """Plans of one object that were made in this turn."""
 
-    def __init__(self, fetch: Fetch) -> None:
-        self.fetch = fetch
+    def __init__(self, download: Download) -> None:
+        self.download = download
         self.places: list[Place] = []
         self.rows = 0
 
 
 class Planning:
-    """The plans of all fetches. It shares the table `fetches` with the requester."""
+    """The plans of all downloads. It shares the table `downloads` with the requester."""
 
     def __init__(
         self,
         ledger: Ledger,
-        fetches: dict[Cid, Fetch],
-        miss: Callable[[Fetch, Cid], None],
-        fail: Callable[[Fetch, str], None],
+        downloads: dict[Cid, Download],
+        miss: Callable[[Download, Cid], None],
+        fail: Callable[[Download, str], None],
     ) -> None:
         self.ledger = ledger
-        self.fetches = fetches
+        self.downloads = downloads
         self._miss = miss
         self._fail = fail
         self._tasks: dict[Cid, deque[_Task]] = {}
@@ -82,58 +82,58 @@ class Planning:
 
     # ── the store ───────────────────────────────────────────────────────────────────────────────
 
-    def ask(self, fetch: Fetch, effect: Place | ReadNode) -> None:
+    def ask(self, download: Download, effect: Place | ReadNode) -> None:
         """Ask the store to do this. It answers in the order in which it was asked."""
-        fetch.open_ops += 1
+        download.open_work += 1
         rows = _rows(effect)
-        self._open.setdefault(fetch.root, deque()).append(_Open(fetch, rows))
-        self._rows[fetch.root] = self._rows.get(fetch.root, 0) + rows
+        self._open.setdefault(download.root, deque()).append(_Open(download, rows))
+        self._rows[download.root] = self._rows.get(download.root, 0) + rows
         self.ledger.do(effect)
 
-    def answered(self, root: Cid) -> Fetch | None:
-        """The store answered the oldest request for this root. None: that fetch has ended."""
-        current = self.fetches.get(root)
+    def answered(self, root: Cid) -> Download | None:
+        """The store answered the oldest request for this root. None: that download has ended."""
+        current = self.downloads.get(root)
         waiting = self._open.get(root)
         if not waiting:
             return current
-        fetch, rows = waiting.popleft()
+        download, rows = waiting.popleft()
         self._rows[root] -= rows
         if not waiting:
             del self._open[root], self._rows[root]
-        if fetch is not current:
+        if download is not current:
             return None
-        fetch.open_ops -= 1
-        return fetch
+        download.open_work -= 1
+        return download
 
-    def read(self, fetch: Fetch, cid: Cid) -> None:
+    def read(self, download: Download, cid: Cid) -> None:
         """Get an inner node: from memory, from the store, or from the swarm."""
-        if (data := fetch.cached(cid)) is not None:
-            self._begin(fetch, self._plan(fetch, cid, data))
+        if (data := download.cached(cid)) is not None:
+            self._begin(download, self._plan(download, cid, data))
         elif self.ledger.holdings.size_of(cid) is not None:
-            self.ask(fetch, ReadNode(root=fetch.root, cid=cid))
+            self.ask(download, ReadNode(root=download.root, cid=cid))
         else:
-            self._miss(fetch, cid)
+            self._miss(download, cid)
 
-    def learn(self, fetch: Fetch, cid: Cid, data: bytes) -> None:
+    def learn(self, download: Download, cid: Cid, data: bytes) -> None:
         """An inner node is here: add it to the outline, or plan its content."""
-        fetch.count(cid, 0)
-        if fetch.totals is not None:
-            if cid in fetch.spots:  # otherwise it was read twice, and the first read was enough
-                self._begin(fetch, self._plan(fetch, cid, data))
+        download.count(cid, 0)
+        if download.totals is not None:
+            if cid in download.locations:  # otherwise it was read twice, and the first read was enough
+                self._begin(download, self._plan(download, cid, data))
         else:
             try:
-                found = fetch.note(cid, data)
+                found = download.note(cid, data)
             except (BadBlockError, TooLargeError) as error:
-                self._refuse(fetch, error)
+                self._refuse(download, error)
                 return
             for child in found:
-                self.read(fetch, child)
-            assert fetch.outline is not None
-            known = len(fetch.outline)
-            if fetch.outline.complete:
-                self._begin(fetch, self._sum(fetch))
+                self.read(download, child)
+            assert download.outline is not None
+            known = len(download.outline)
+            if download.outline.complete:
+                self._begin(download, self._sum(download))
             elif known & (known - 1) == 0:
-                self.mapped(fetch)
+                self.mapped(download)
         self.run()
 
     # ── a little in each turn ───────────────────────────────────────────────────────────────────
@@ -164,66 +164,66 @@ class Planning:
     def _go_on(self, tasks: deque[_Task]) -> int:
         """Do one step of the first task. Returns how many rows it counts for."""
         task = tasks.popleft()
-        fetch = task.fetch
-        if self.fetches.get(fetch.root) is not fetch:
+        download = task.download
+        if self.downloads.get(download.root) is not download:
             return 1
         try:
             rows = next(task.work)
         except StopIteration:
-            fetch.open_ops -= 1
-            fetch.planning -= 1
+            download.open_work -= 1
+            download.planning -= 1
             return 1
         except (BadBlockError, TooLargeError) as error:
-            self._refuse(fetch, error)
+            self._refuse(download, error)
             return 1
         tasks.append(task)
         return rows
 
-    def mapped(self, fetch: Fetch) -> None:
+    def mapped(self, download: Download) -> None:
         """Emit what is known of an object now."""
         self.ledger.emit(
             ev.ObjectMapped(
-                root=fetch.root,
-                size=fetch.size,
-                chunks=len(fetch.blocks),
-                have=len(fetch.counted),
-                have_bytes=fetch.have_bytes,
+                root=download.root,
+                size=download.size,
+                chunks=len(download.blocks),
+                have=len(download.have),
+                have_bytes=download.have_bytes,
             )
         )
 
-    def _gather(self, fetch: Fetch, place: Place, rows: int) -> None:
+    def _gather(self, download: Download, place: Place, rows: int) -> None:
         """Join many small plans of one object into one: each costs a hand-over to a thread, and an entry."""
-        gathered = self._gathered.get(fetch.root)
+        gathered = self._gathered.get(download.root)
         if gathered is None:
-            gathered = self._gathered[fetch.root] = _Gathered(fetch)
+            gathered = self._gathered[download.root] = _Gathered(download)
         gathered.places.append(place)
         gathered.rows += rows
         if gathered.rows >= SLICE:
-            self._hand_over(fetch.root)
+            self._hand_over(download.root)
 
     def _hand_over(self, root: Cid) -> None:
         gathered = self._gathered.pop(root)
-        fetch = gathered.fetch
-        if self.fetches.get(root) is fetch:
-            self.ask(fetch, _joined(gathered.places, fetch.totals or Totals()))
+        download = gathered.download
+        if self.downloads.get(root) is download:
+            self.ask(download, _joined(gathered.places, download.totals or Totals()))
 
-    def _begin(self, fetch: Fetch, work: _Work) -> None:
-        fetch.open_ops += 1
-        fetch.planning += 1
-        self._tasks.setdefault(fetch.root, deque()).append(_Task(fetch, work))
+    def _begin(self, download: Download, work: _Work) -> None:
+        download.open_work += 1
+        download.planning += 1
+        self._tasks.setdefault(download.root, deque()).append(_Task(download, work))
 
     def _may_go_on(self, root: Cid) -> bool:
-        fetch = self.fetches.get(root)
-        if fetch is not None and fetch.postponed:
+        download = self.downloads.get(root)
+        if download is not None and download.postponed:
             return False
         return self._rows.get(root, 0) < OPEN_ROWS
 
-    def _refuse(self, fetch: Fetch, error: Exception) -> None:
-        self._fail(fetch, f"the object {fetch.root} cannot be had: {error}")
+    def _refuse(self, download: Download, error: Exception) -> None:
+        self._fail(download, f"the object {download.root} cannot be had: {error}")
 
-    def _sum(self, fetch: Fetch) -> Generator[int, None, None]:
-        assert fetch.outline is not None
-        adding = fetch.outline.sum_up()
+    def _sum(self, download: Download) -> Generator[int, None, None]:
+        assert download.outline is not None
+        adding = download.outline.sum_up()
         while True:
             try:
                 next(adding)
@@ -231,24 +231,24 @@ class Planning:
                 totals: Totals = end.value
                 break
             yield TURN_ROWS
-        if fetch.limit is not None and totals.sure > fetch.limit:
-            raise TooLargeError(more_than_said(totals.sure, fetch.limit))
-        fetch.add_up(totals)
-        if fetch.held:
-            self.mapped(fetch)  # decide whether there is room for it before any of it is asked for
-            yield from self._steps(fetch, fetch.plan_blocks())
+        if download.limit is not None and totals.sure > download.limit:
+            raise TooLargeError(more_than_said(totals.sure, download.limit))
+        download.add_up(totals)
+        if download.held:
+            self.mapped(download)  # decide whether there is room for it before any of it is asked for
+            yield from self._steps(download, download.plan_blocks())
         else:
-            self.read(fetch, fetch.root)
+            self.read(download, download.root)
 
-    def _plan(self, fetch: Fetch, cid: Cid, data: bytes) -> _Work:
-        yield from self._steps(fetch, fetch.plan(cid, data))
+    def _plan(self, download: Download, cid: Cid, data: bytes) -> _Work:
+        yield from self._steps(download, download.plan(cid, data))
 
-    def _steps(self, fetch: Fetch, steps: Iterable[Step]) -> _Work:
+    def _steps(self, download: Download, steps: Iterable[PlanSlice]) -> _Work:
         for place, inner in steps:
             if rows := _rows(place):
-                self._gather(fetch, place, rows)
+                self._gather(download, place, rows)
             for child in dict.fromkeys(inner):
-                self.read(fetch, child)
+                self.read(download, child)
             yield NODE_ROWS + rows
 
 

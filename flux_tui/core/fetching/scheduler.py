@@ -26,11 +26,11 @@ from math import ceil, inf
 
 from flux_tui.core.api.effects import Push
 from flux_tui.core.content.unixfs import CHUNK_SIZE
-from flux_tui.core.fetching.download import Fetch, owners
+from flux_tui.core.fetching.download import Download, owners
 from flux_tui.core.fetching.leases import MAX_EXTENSIONS, Batch, Leases
-from flux_tui.core.fetching.retry import Retry
-from flux_tui.core.fetching.sources import HICCUP, MAX_PATIENCE, WINDOW_CHUNKS, Holder, Holders
-from flux_tui.core.fetching.write_backoff import Pauses
+from flux_tui.core.fetching.sources import MAX_LEASE_FACTOR, NORMAL_DELAY, WINDOW_CHUNKS, Holder, Holders
+from flux_tui.core.fetching.want_pusher import WantPusher
+from flux_tui.core.fetching.write_backoff import WriteBackoff
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.backoff import SNUB
@@ -64,28 +64,28 @@ HEDGES = 4
 """Overdue chunks that an idle holder is told to send as well, at a time."""
 
 
-class Granting:
-    """All grants of this node. It shares the tables `fetches` and `wanted` with the requester."""
+class Scheduler:
+    """All grants of this node. It shares the tables `downloads` and `wanted` with the requester."""
 
     def __init__(
         self,
         ledger: Ledger,
         holders: Holders,
-        fetches: dict[Cid, Fetch],
-        wanted: dict[Cid, list[Fetch]],
-        retry: Retry,
+        downloads: dict[Cid, Download],
+        wanted: dict[Cid, list[Download]],
+        retry: WantPusher,
     ) -> None:
         self.ledger = ledger
         self.holders = holders
-        self.fetches = fetches
+        self.downloads = downloads
         self.wanted = wanted
-        self.retry = retry
+        self.want_pusher = retry
         self.leases = Leases()
         self.ready: OrderedDict[PeerId, None] = OrderedDict()
         """Holders that may have room for another grant."""
         self.loose_size: float = LOOSE_ESTIMATE
         """Bytes that a loose chunk is assumed to have: a running mean."""
-        self.pauses = Pauses()
+        self.write_backoff = WriteBackoff()
         self._idle: dict[PeerId, float] = {}
         """Idle holders, and when to look again whether they can take over chunks."""
         self._extended: dict[int, Batch] = {}
@@ -93,7 +93,7 @@ class Granting:
 
     def next_deadline(self) -> float:
         """When a lease lapses, something is overdue, or a holder may be granted more."""
-        soonest = min(self.leases.next_deadline(), self.pauses.next_deadline(), *self._idle.values())
+        soonest = min(self.leases.next_deadline(), self.write_backoff.next_deadline(), *self._idle.values())
         if self.ready:
             soonest = min(soonest, *(self.free_at(peer) for peer in self.ready))
         return soonest
@@ -107,21 +107,21 @@ class Granting:
         for peer in [peer for peer, at in self._idle.items() if at <= self.ledger.now]:
             del self._idle[peer]
             self.ready[peer] = None
-        if over := self.pauses.over(self.ledger.now):
+        if over := self.write_backoff.over(self.ledger.now):
             self._wake_all(over)
 
     def _late(self, batch: Batch) -> None:
         """The deadline of a batch has passed: extend it if no other holder can send the chunks, otherwise let
         it lapse."""
         holder, now = batch.holder, self.ledger.now
-        fetches = {id(f): f for f in batch.chunks.values()}.values()
+        downloads = {id(f): f for f in batch.chunks.values()}.values()
         if batch.inherited:
             self._let_go(batch, "restarted")
-            for fetch in fetches:
-                self.settle(fetch, None, "lapsed", holder.peer)
+            for download in downloads:
+                self.settle(download, None, "lapsed", holder.peer)
             return
-        others = any(self.usable(peer) for f in fetches for peer in f.holders if peer != holder.peer)
-        self.retry.ask_others(fetches)
+        others = any(self.usable(peer) for f in downloads for peer in f.holders if peer != holder.peer)
+        self.want_pusher.ask_others(downloads)
         if holder.peer in self.holders.connected and not others and batch.extended < MAX_EXTENSIONS:
             batch.extended += 1
             self._extended[id(batch)] = batch
@@ -135,13 +135,13 @@ class Granting:
                 )
             )
             return
-        holder.patience = min(holder.patience * 2, MAX_PATIENCE)
+        holder.lease_factor = min(holder.lease_factor * 2, MAX_LEASE_FACTOR)
         holder.snubbed = True
         late = self._let_go(batch, "deadline")
         if holder.peer in self.holders.connected:
             self.tell_cancel(holder.peer, late)
-        for fetch in fetches:
-            self.settle(fetch, SNUB, "lapsed", holder.peer)
+        for download in downloads:
+            self.settle(download, SNUB, "lapsed", holder.peer)
 
     def another_came(self, peer: PeerId, roots: Collection[Cid]) -> None:
         """Another peer can send these objects.
@@ -155,7 +155,7 @@ class Granting:
             elif (
                 holder.peer != peer
                 and not holder.awake(self.ledger.now, batch.estimate)
-                and any(fetch.root in roots for fetch in batch.chunks.values())
+                and any(download.root in roots for download in batch.chunks.values())
             ):
                 del self._extended[number]
                 self.leases.watch(batch, self.ledger.now, 0.0)
@@ -189,30 +189,30 @@ class Granting:
         if holder.peer not in self.holders.connected or (holder.outstanding and room < window // 2):
             return
         limit = self._limit(holder, sole=sole)
-        loose: dict[Cid, Fetch] = {}
+        loose: dict[Cid, Download] = {}
         for root in list(holder.roots):
             if limit <= 0 or (room <= 0 and (holder.outstanding or loose)):
                 break
-            fetch = self.fetches.get(root)
-            if fetch is None or not fetch.missing:
+            download = self.downloads.get(root)
+            if download is None or not download.missing:
                 del holder.roots[root]
                 continue
-            estimate = (fetch.estimate or CHUNK_SIZE) if fetch.tree else int(self.loose_size) or 1
+            estimate = (download.estimate or CHUNK_SIZE) if download.tree else int(self.loose_size) or 1
             count = min(max(room // estimate, 0 if holder.outstanding or loose else 2), limit)
-            if count and not (count := self.pauses.grant(fetch, count, self.ledger.now)):
+            if count and not (count := self.write_backoff.grant(download, count, self.ledger.now)):
                 del holder.roots[root]  # `wake` puts it back when the pause is over
                 continue
-            chosen = self._choose(fetch, holder, count)
-            if chosen and fetch.missing and root in holder.roots:
+            chosen = self._choose(download, holder, count)
+            if chosen and download.missing and root in holder.roots:
                 holder.roots.move_to_end(root)  # the next grant begins with another object
             limit -= len(chosen)
             room -= len(chosen) * estimate
-            if fetch.tree:
+            if download.tree:
                 for start in range(0, len(chosen), MAX_CIDS_DIRECT):
-                    part = dict.fromkeys(chosen[start : start + MAX_CIDS_DIRECT], fetch)
+                    part = dict.fromkeys(chosen[start : start + MAX_CIDS_DIRECT], download)
                     self._push_grant(holder, root, part, estimate)
             else:
-                loose.update(dict.fromkeys(chosen, fetch))
+                loose.update(dict.fromkeys(chosen, download))
                 if len(loose) == MAX_CIDS_DIRECT:
                     self._push_grant(holder, None, loose, estimate)
                     loose = {}
@@ -229,25 +229,27 @@ class Granting:
             limit = min(limit, SLOW_START + holder.came)
         return limit - holder.outstanding
 
-    def _choose(self, fetch: Fetch, holder: Holder, count: int) -> list[Cid]:
-        lacks = fetch.lacking(holder.peer)
-        if (part := fetch.parts.get(holder.peer)) is not None:
-            found = part.choose(fetch, count, lacks)
+    def _choose(self, download: Download, holder: Holder, count: int) -> list[Cid]:
+        lacks = download.lacking(holder.peer)
+        if (part := download.parts.get(holder.peer)) is not None:
+            found = part.choose(download, count, lacks)
             if len(found) < count:
-                holder.roots.pop(fetch.root, None)  # nothing more until it offers a larger part
+                holder.roots.pop(download.root, None)  # nothing more until it offers a larger part
             return found
         chosen: list[Cid] = []
         passed: list[Cid] = []
-        while fetch.missing and len(chosen) < count and len(passed) < MAX_LACKING:
-            cid, _ = fetch.missing.popitem(last=False)
+        while download.missing and len(chosen) < count and len(passed) < MAX_LACKING:
+            cid, _ = download.missing.popitem(last=False)
             (passed if cid in lacks else chosen).append(cid)
         for cid in passed:
-            fetch.missing[cid] = None
+            download.missing[cid] = None
         if passed and not chosen:
-            holder.roots.pop(fetch.root, None)  # it lacks all that is missing; a new offer puts it back
+            holder.roots.pop(download.root, None)  # it lacks all that is missing; a new offer puts it back
         return chosen
 
-    def _push_grant(self, holder: Holder, root: Cid | None, chunks: dict[Cid, Fetch], estimate: int) -> None:
+    def _push_grant(
+        self, holder: Holder, root: Cid | None, chunks: dict[Cid, Download], estimate: int
+    ) -> None:
         cids = tuple(chunks)
         holder.granted(len(cids), len(cids) * estimate, self.ledger.now)
         seconds = holder.lease_seconds()
@@ -294,15 +296,15 @@ class Granting:
         time."""
         each = slow.outstanding_bytes / max(slow.outstanding, 1)
         both = slow.rate + fast.rate
-        under_way = 1 + int(slow.rate * (slow.rtt + HICCUP) / max(each, 1))
+        under_way = 1 + int(slow.rate * (slow.rtt + NORMAL_DELAY) / max(each, 1))
         stays = max(under_way, ceil(chunks * slow.rate / both))
         then = max(stays * each / slow.rate, fast.rtt + (chunks - stays) * each / fast.rate)
         return stays if then <= MOVE_SHARE * slow.expected_seconds() else chunks
 
     def _hedge_all(self) -> None:
         """Some chunks are overdue: hedge them at idle holders that can send them, the fastest first."""
-        fetches = {id(f): f for batch in self.leases.overdue.values() for f in batch.chunks.values()}
-        idle = dict.fromkeys(peer for fetch in fetches.values() for peer in fetch.holders)
+        downloads = {id(f): f for batch in self.leases.overdue.values() for f in batch.chunks.values()}
+        idle = dict.fromkeys(peer for download in downloads.values() for peer in download.holders)
         holders = [self.holders.get(peer) for peer in idle if self.usable(peer)]
         for holder in sorted(holders, key=lambda holder: -holder.rate):
             if not holder.outstanding:
@@ -314,13 +316,13 @@ class Granting:
         if holder.snubbed or not self.usable(holder.peer):
             return
         now = self.ledger.now
-        chosen: dict[Cid, Fetch] = {}
+        chosen: dict[Cid, Download] = {}
         batches = sorted(self.leases.overdue.values(), key=lambda batch: batch.due)
         for batch in batches:
             left = len(batch.chunks)
             awake = batch.holder.awake(now, batch.estimate)
             each = batch.estimate / batch.holder.rate
-            for cid, fetch in reversed(list(batch.chunks.items())):
+            for cid, download in reversed(list(batch.chunks.items())):
                 # From the end: the next chunks come soon anyway, unless the holder has stopped altogether.
                 comes = left * each if awake else inf
                 if awake and left == 1:
@@ -332,13 +334,13 @@ class Granting:
                 starts = left * each - (now - batch.holder.delivered_at)
                 if awake and starts < sooner + batch.holder.rtt / 2:
                     break  # the holder would be sending it before it can be cancelled
-                if self._can_hedge(cid, fetch, holder):
-                    chosen[cid] = fetch
+                if self._can_hedge(cid, download, holder):
+                    chosen[cid] = download
         by_root: dict[Cid, list[Cid]] = {}
-        for cid, fetch in chosen.items():
-            by_root.setdefault(fetch.root, []).append(cid)
+        for cid, download in chosen.items():
+            by_root.setdefault(download.root, []).append(cid)
         for root, cids in by_root.items():
-            estimate = self.fetches[root].estimate or CHUNK_SIZE
+            estimate = self.downloads[root].estimate or CHUNK_SIZE
             holder.granted(len(cids), len(cids) * estimate, self.ledger.now)
             seconds = holder.lease_seconds()
             for cid in cids:
@@ -350,33 +352,33 @@ class Granting:
             self.ledger.emit(event)
             self.ledger.do(Push(peer=holder.peer, message=Grant(cids=tuple(cids), ttl=seconds)))
 
-    def _can_hedge(self, cid: Cid, fetch: Fetch, holder: Holder) -> bool:
-        if fetch.missing or cid in self.leases.hedges:
+    def _can_hedge(self, cid: Cid, download: Download, holder: Holder) -> bool:
+        if download.missing or cid in self.leases.hedges:
             return False
-        return self._can_send(cid, fetch, holder) and fetch.hedge(cid)
+        return self._can_send(cid, download, holder) and download.hedge(cid)
 
-    def _can_send(self, cid: Cid, fetch: Fetch, holder: Holder) -> bool:
+    def _can_send(self, cid: Cid, download: Download, holder: Holder) -> bool:
         """Whether this holder says that it has this block."""
-        if holder.peer not in fetch.holders or cid in fetch.lacking(holder.peer):
+        if holder.peer not in download.holders or cid in download.lacking(holder.peer):
             return False
-        part = fetch.parts.get(holder.peer)
-        return part is None or part.names(fetch, cid)
+        part = download.parts.get(holder.peer)
+        return part is None or part.names(download, cid)
 
     def forsake(self, holder: Holder) -> None:
         """This holder refuses everything from now on: free all chunks that were granted to it."""
         for root in list(holder.roots):
-            if fetch := self.fetches.get(root):
-                fetch.holders.pop(holder.peer, None)
+            if download := self.downloads.get(root):
+                download.holders.pop(holder.peer, None)
         holder.roots.clear()
         self.lapse_all(holder, "refused")
 
     def lapse_all(self, holder: Holder, cause: ev.LapseCause) -> None:
         cids = [cid for batch in self.leases.of(holder) for cid in batch.chunks]
-        fetches = {id(f): f for cid in cids for f in self.wanted.get(cid, ())}
+        downloads = {id(f): f for cid in cids for f in self.wanted.get(cid, ())}
         for start in range(0, len(cids), MAX_CIDS_DIRECT):
             self.lapse(holder, cids[start : start + MAX_CIDS_DIRECT], cause)
-        for fetch in fetches.values():
-            self.settle(fetch, None, "lapsed", holder.peer)
+        for download in downloads.values():
+            self.settle(download, None, "lapsed", holder.peer)
 
     def lapse(self, holder: Holder, cids: list[Cid], cause: ev.LapseCause) -> None:
         """End these leases: their chunks did not come. Chunks that are still wanted can be granted again."""
@@ -388,39 +390,39 @@ class Granting:
         for cid in reversed(cids):
             if cause not in CAME:
                 holder.let_lapse(cid, "cancelled" if cause == "moved" else "late")
-            fetches = self.wanted.get(cid)
-            if self.leases.end(cid, holder) and fetches:
-                fetches[0].missing[cid] = None
-                fetches[0].missing.move_to_end(cid, last=False)
-        for fetch in {id(f): f for cid in cids for f in self.wanted.get(cid, ())}.values():
-            self.wake(fetch)
+            downloads = self.wanted.get(cid)
+            if self.leases.end(cid, holder) and downloads:
+                downloads[0].missing[cid] = None
+                downloads[0].missing.move_to_end(cid, last=False)
+        for download in {id(f): f for cid in cids for f in self.wanted.get(cid, ())}.values():
+            self.wake(download)
 
-    def wake(self, fetch: Fetch) -> None:
-        """Chunks of this fetch can be granted: each of its holders may have work."""
-        for peer in fetch.holders:
+    def wake(self, download: Download) -> None:
+        """Chunks of this download can be granted: each of its holders may have work."""
+        for peer in download.holders:
             holder = self.holders.get(peer)
-            holder.roots[fetch.root] = None  # also for holders that are gone, for when they come back
+            holder.roots[download.root] = None  # also for holders that are gone, for when they come back
             if peer in self.holders.connected:
                 self.ready[peer] = None
 
     def _wake_all(self, paused: set[Cid | None]) -> None:
-        """The pause of these fetches is over: grant their chunks again."""
-        for fetch in self.fetches.values():
-            if self.pauses.key(fetch) in paused:
-                self.wake(fetch)
+        """The pause of these downloads is over: grant their chunks again."""
+        for download in self.downloads.values():
+            if self.write_backoff.key(download) in paused:
+                self.wake(download)
 
-    def resume(self, fetch: Fetch) -> None:
-        """A chunk of this fetch was written: end its pause."""
-        if self.pauses.end(fetch):
-            self._wake_all({self.pauses.key(fetch)})
+    def resume(self, download: Download) -> None:
+        """A chunk of this download was written: end its pause."""
+        if self.write_backoff.end(download):
+            self._wake_all({self.write_backoff.key(download)})
 
-    def withdraw(self, fetch: Fetch) -> None:
-        """This fetch is paused because it cannot be written: cancel the chunks that are still on their way,
+    def withdraw(self, download: Download) -> None:
+        """This download is paused because it cannot be written: cancel the chunks that are still on their way,
         which would be sent in vain."""
         granted: dict[PeerId, list[Cid]] = {}
         for leases in (self.leases.by_chunk, self.leases.hedges):
             for cid, batch in leases.items():
-                if self.pauses.alike(batch.chunks[cid], fetch):
+                if self.write_backoff.alike(batch.chunks[cid], download):
                     granted.setdefault(batch.holder.peer, []).append(cid)
         for peer, cids in granted.items():
             holder = self.holders.get(peer)
@@ -430,55 +432,55 @@ class Granting:
                 self.lapse(holder, cids[start : start + MAX_CIDS_DIRECT], "unwritten")
             self.tell_cancel(peer, cids)
 
-    def has_holder(self, fetch: Fetch) -> bool:
+    def has_holder(self, download: Download) -> bool:
         """Whether a connected peer said yes to this object."""
-        return any(peer in self.holders.connected for peer in fetch.holders)
+        return any(peer in self.holders.connected for peer in download.holders)
 
-    def move(self, cid: Cid, waits: Fetch, fetch: Fetch) -> None:
+    def move(self, cid: Cid, waits: Download, download: Download) -> None:
         """A missing block belongs to two objects.
 
         If only `fetch` has a holder, move the block from `waits` to `fetch`.
         """
-        if self.has_holder(fetch) and not self.has_holder(waits):
+        if self.has_holder(download) and not self.has_holder(waits):
             del waits.missing[cid]
-            fetch.missing[cid] = None
-            self.wake(fetch)
+            download.missing[cid] = None
+            self.wake(download)
 
-    def gather(self, fetch: Fetch) -> None:
+    def gather(self, download: Download) -> None:
         """An object has its first holder.
 
         That holder can also send blocks that wait for other objects without a holder.
         """
-        for cid in fetch.blocks if len(self.fetches) > 1 else ():
-            if cid not in fetch.counted and cid not in fetch.missing:
+        for cid in download.blocks if len(self.downloads) > 1 else ():
+            if cid not in download.have and cid not in download.missing:
                 for other in self.wanted.get(cid, ()):
                     if cid in other.missing:
-                        self.move(cid, other, fetch)
+                        self.move(cid, other, download)
                         break
 
-    def _hand_on(self, fetch: Fetch) -> None:
+    def _hand_on(self, download: Download) -> None:
         """An object has lost its last holder: move its missing blocks to other objects that contain them and
         have a holder."""
-        for cid in list(fetch.missing):
+        for cid in list(download.missing):
             for other in self.wanted.get(cid, ()):
-                if other is not fetch and cid in fetch.missing:
-                    self.move(cid, fetch, other)
+                if other is not download and cid in download.missing:
+                    self.move(cid, download, other)
 
-    def settle(self, fetch: Fetch, wait: float | None, cause: RetryCause, peer: PeerId) -> None:
+    def settle(self, download: Download, wait: float | None, cause: RetryCause, peer: PeerId) -> None:
         """If no holder can send this object now, set the time of its next push."""
-        if fetch.granted or not fetch.missing or any(self.usable(other) for other in fetch.holders):
+        if download.granted or not download.missing or any(self.usable(other) for other in download.holders):
             return
-        if fetch.tree and not self.has_holder(fetch):
-            self._hand_on(fetch)
+        if download.tree and not self.has_holder(download):
+            self._hand_on(download)
         if wait is not None:
-            self.retry.again(fetch, wait, cause, peer)
+            self.want_pusher.again(download, wait, cause, peer)
         elif cause == "lapsed":
-            self.retry.again(fetch, SNUB * 2.0 ** min(fetch.quiet_pushes, 5), cause, peer)
+            self.want_pusher.again(download, SNUB * 2.0 ** min(download.unanswered_pushes, 5), cause, peer)
 
     def _sole(self, holder: Holder) -> bool:
         """Whether no other peer offered any of the objects that this holder offered."""
-        fetches = (self.fetches.get(root) for root in islice(holder.roots, SOLE_LOOK))
-        return all(len(fetch.holders) <= 1 for fetch in fetches if fetch is not None)
+        downloads = (self.downloads.get(root) for root in islice(holder.roots, SOLE_LOOK))
+        return all(len(download.holders) <= 1 for download in downloads if download is not None)
 
     def usable(self, peer: PeerId) -> bool:
         """Whether this holder can be granted chunks now."""
@@ -486,7 +488,7 @@ class Granting:
 
     def free_at(self, peer: PeerId) -> float:
         """When this holder may be granted chunks."""
-        return self.retry.free_at(peer)
+        return self.want_pusher.free_at(peer)
 
     def tell_cancel(self, peer: PeerId, cids: list[Cid]) -> None:
         """Tell a holder not to send these chunks."""

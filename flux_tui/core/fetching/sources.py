@@ -31,10 +31,10 @@ LEASE_MIN, LEASE_MAX = 3.0, 60.0
 must not keep its chunks for more than a minute."""
 MAX_LAPSED = 4096
 """Chunks per peer that are remembered as once granted. A copy that comes late is still accepted."""
-MAX_PATIENCE = 16.0
+MAX_LEASE_FACTOR = 16.0
 MAX_HOLDERS = 1024
 """Holders that are remembered. The oldest disconnected one is forgotten first."""
-HICCUP = 0.25
+NORMAL_DELAY = 0.25
 """Seconds of delay that are normal: two commits and a scheduling delay at each end."""
 
 
@@ -42,9 +42,24 @@ class Holder:
     """One peer as a source of chunks."""
 
     __slots__ = (
-        "came", "delivered_at", "faults", "idle_grant_at", "lapsed", "measured", "outstanding",
-        "outstanding_bytes", "patience", "peer", "ran_dry", "rate", "roots", "rtt", "said_yes", "sample_at",
-        "sample_bytes", "snubbed",
+        "came",
+        "delivered_at",
+        "faults",
+        "idle_grant_at",
+        "lapsed",
+        "lease_factor",
+        "measured",
+        "outstanding",
+        "outstanding_bytes",
+        "peer",
+        "ran_dry",
+        "rate",
+        "roots",
+        "rtt",
+        "said_yes",
+        "sample_at",
+        "sample_bytes",
+        "snubbed",
     )  # fmt: skip
 
     def __init__(self, peer: PeerId) -> None:
@@ -52,7 +67,7 @@ class Holder:
         self.said_yes = False
         """It said yes in this session, so the next intents go to it first."""
         self.roots: OrderedDict[Cid, None] = OrderedDict()
-        """Fetches that it offered and that may still have missing chunks."""
+        """Downloads that it offered and that may still have missing chunks."""
         self.outstanding = 0
         self.outstanding_bytes = 0
         self.rate: float = FIRST_RATE
@@ -60,7 +75,7 @@ class Holder:
         self.measured = False
         """Whether the rate was measured, or is still the first guess."""
         self.rtt = 0.0
-        self.patience = 1.0
+        self.lease_factor = 1.0
         """Factor on the length of its leases. It doubles when a lease lapses and halves when a chunk comes."""
         self.delivered_at = 0.0
         self.snubbed = False
@@ -90,12 +105,12 @@ class Holder:
     def lease_seconds(self) -> float:
         """Seconds that a lease granted now lasts."""
         expected = self.expected_seconds()
-        return min(max((2 * expected + 4 * self.rtt + 0.3) * self.patience, LEASE_MIN), LEASE_MAX)
+        return min(max((2 * expected + 4 * self.rtt + 0.3) * self.lease_factor, LEASE_MIN), LEASE_MAX)
 
     def due_seconds(self) -> float:
         """Seconds until chunks granted now are overdue: one and a half times what they should take, and a
         normal delay."""
-        return 1.5 * self.expected_seconds() + 2 * self.rtt + HICCUP
+        return 1.5 * self.expected_seconds() + 2 * self.rtt + NORMAL_DELAY
 
     def granted(self, count: int, size: int, now: float) -> None:
         """Chunks were granted: its queue grows."""
@@ -114,7 +129,7 @@ class Holder:
 
     def delivered(self, size: int, now: float) -> None:
         """A chunk came: update the rate."""
-        self.patience = max(1.0, self.patience / 2)
+        self.lease_factor = max(1.0, self.lease_factor / 2)
         self.snubbed = False
         self.delivered_at = now
         if self.idle_grant_at:
@@ -137,7 +152,7 @@ class Holder:
 
     def awake(self, now: float, size: int) -> bool:
         """Whether it sent a chunk as recently as a working holder does that sends chunks of this size."""
-        return now - self.delivered_at < 2 * HICCUP + 1.5 * size / max(self.rate, MIN_RATE)
+        return now - self.delivered_at < 2 * NORMAL_DELAY + 1.5 * size / max(self.rate, MIN_RATE)
 
     def let_lapse(self, cid: Cid, cause: Waste) -> None:
         """Remember that this chunk was granted to it and has not been sent."""

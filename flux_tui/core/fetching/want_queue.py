@@ -34,7 +34,7 @@ NEW_TURNS = 3
 MAX_LOOKS = 64
 """Places that are checked to find one that can be given up."""
 
-Line: TypeAlias = Literal["urgent", "new", "due"]
+WantPriority: TypeAlias = Literal["urgent", "new", "due"]
 """Wants that a person asks for now; wants that were not pushed yet; wants that were pushed and are due again."""
 
 
@@ -85,7 +85,7 @@ class WantQueue:
 
     # ── the lines ───────────────────────────────────────────────────────────────────────────────
 
-    def add(self, root: Cid, line: Line) -> None:
+    def add(self, root: Cid, line: WantPriority) -> None:
         """Queue a want for a place, if it is not queued yet."""
         if root not in self:
             {"urgent": self._urgent, "new": self._fresh, "due": self._due}[line][root] = None

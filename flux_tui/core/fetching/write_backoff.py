@@ -1,13 +1,13 @@
 """A backoff for objects that cannot be written here at the moment, mostly because the disk is full. Pure.
 
 When a chunk cannot be written, nothing of its object is granted for a while. Then one chunk is granted as a
-test. When that chunk is written, the fetch goes on as before. So a full disk costs the swarm one chunk a
+test. When that chunk is written, the download goes on as before. So a full disk costs the swarm one chunk a
 minute, and the series a few entries.
 
 Loose chunks all go to the same place, so they are paused together.
 """
 
-from flux_tui.core.fetching.download import Fetch
+from flux_tui.core.fetching.download import Download
 from flux_tui.core.ids import Cid
 
 PAUSE, PAUSE_MAX = 10.0, 60.0
@@ -15,8 +15,8 @@ PAUSE, PAUSE_MAX = 10.0, 60.0
 twice the one before."""
 
 
-class Pauses:
-    """The fetches that are paused, and until when."""
+class WriteBackoff:
+    """The downloads that are paused, and until when."""
 
     def __init__(self) -> None:
         self._until: dict[Cid | None, float] = {}
@@ -27,20 +27,20 @@ class Pauses:
         """Keys for which one test chunk was granted that has neither failed nor been written yet."""
 
     @staticmethod
-    def key(fetch: Fetch) -> Cid | None:
-        """The key of a fetch. Fetches with the same key are paused together."""
-        return fetch.root if fetch.tree else None
+    def key(download: Download) -> Cid | None:
+        """The key of a download. Downloads with the same key are paused together."""
+        return download.root if download.tree else None
 
-    def known(self, fetch: Fetch) -> bool:
-        """Whether a chunk of this fetch could not be written, and none was written since."""
-        return self.key(fetch) in self._waits
+    def known(self, download: Download) -> bool:
+        """Whether a chunk of this download could not be written, and none was written since."""
+        return self.key(download) in self._waits
 
-    def begin(self, fetch: Fetch, now: float) -> float | None:
+    def begin(self, download: Download, now: float) -> float | None:
         """A chunk could not be written: start a pause and return its seconds.
 
         None: the pause has started already.
         """
-        key = self.key(fetch)
+        key = self.key(download)
         if key not in self._tried and key in self._until:
             return None
         self._tried.discard(key)
@@ -49,37 +49,37 @@ class Pauses:
         self._until[key] = now + wait
         return wait
 
-    def end(self, fetch: Fetch) -> bool:
-        """A chunk was written, or the fetch has ended: end the pause. Returns whether there was one."""
+    def end(self, download: Download) -> bool:
+        """A chunk was written, or the download has ended: end the pause. Returns whether there was one."""
         if not self._waits:
             return False
-        self._tried.discard(self.key(fetch))
-        self._until.pop(self.key(fetch), None)
-        return self._waits.pop(self.key(fetch), None) is not None
+        self._tried.discard(self.key(download))
+        self._until.pop(self.key(download), None)
+        return self._waits.pop(self.key(download), None) is not None
 
-    def grant(self, fetch: Fetch, count: int, now: float) -> int:
-        """How many chunks of this fetch may be granted now: all, none, or one as a test, after which the next
+    def grant(self, download: Download, count: int, now: float) -> int:
+        """How many chunks of this download may be granted now: all, none, or one as a test, after which the next
         test is later."""
-        if not self._until or (until := self._until.get(self.key(fetch))) is None:
+        if not self._until or (until := self._until.get(self.key(download))) is None:
             return count
         if now < until:
             return 0
-        self._tried.add(self.key(fetch))
-        self._until[self.key(fetch)] = now + PAUSE
+        self._tried.add(self.key(download))
+        self._until[self.key(download)] = now + PAUSE
         return 1
 
-    def alike(self, fetch: Fetch, other: Fetch) -> bool:
-        """Whether these two fetches are paused together."""
-        return self.key(fetch) == self.key(other)
+    def alike(self, download: Download, other: Download) -> bool:
+        """Whether these two downloads are paused together."""
+        return self.key(download) == self.key(other)
 
-    def hurry(self, fetch: Fetch, now: float) -> None:
+    def hurry(self, download: Download, now: float) -> None:
         """A person asks for it again: try at once, without waiting for the end of the pause."""
-        if (key := self.key(fetch)) in self._until and key not in self._tried:
+        if (key := self.key(download)) in self._until and key not in self._tried:
             self._until[key] = now
 
-    def due(self, fetch: Fetch, now: float) -> bool:
+    def due(self, download: Download, now: float) -> bool:
         """Whether to try again now what the store could not do. If so, the next try is later."""
-        key = self.key(fetch)
+        key = self.key(download)
         if (until := self._until.get(key)) is not None and (now < until or key in self._tried):
             return False
         if key in self._until:

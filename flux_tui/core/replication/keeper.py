@@ -19,9 +19,9 @@
 from collections.abc import Iterable
 
 from flux_tui.core.api.effects import DropTree, Evict, Push
-from flux_tui.core.fetching.download import Fetch
+from flux_tui.core.fetching.download import Download
 from flux_tui.core.fetching.requester import Requester
-from flux_tui.core.fetching.retry import JITTER
+from flux_tui.core.fetching.want_pusher import JITTER
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.provider_records import Provided
@@ -105,7 +105,7 @@ class Keeper:
         for root, kept in self.kept.items():
             if kept.whole or kept.own:
                 continue
-            if root not in self.requester.fetches:
+            if root not in self.requester.downloads:
                 self._begin(root, kept)
             self._fetching[root] = kept.charge
         self.fit()
@@ -143,7 +143,7 @@ class Keeper:
         kept = self.kept[root]
         self._tell((peer,), root, "whole" if kept.whole else "begun")
         if not kept.whole and root not in self._fetching:
-            if root not in self.requester.fetches:
+            if root not in self.requester.downloads:
                 self._begin(root, kept)
             self._fetching[root] = kept.charge
 
@@ -215,15 +215,15 @@ class Keeper:
         """After each turn, look for replicas that are whole now, that cannot be fetched, or that are larger
         than was said."""
         for root, reserved in list(self._fetching.items()):
-            kept, fetch = self.kept.get(root), self.requester.fetches.get(root)
+            kept, download = self.kept.get(root), self.requester.downloads.get(root)
             if kept is None:
                 del self._fetching[root]
             elif kept.whole:
                 del self._fetching[root]
                 self._tell(kept.origins, root, "whole")
                 self.became_whole(root)
-            elif fetch is not None:
-                if fetch.held and kept.charge > reserved:
+            elif download is not None:
+                if download.held and kept.charge > reserved:
                     self._grew(root, kept)
             elif (known := self.ledger.state.objects.get(root)) is not None and known.origin != "held":
                 self._begin(root, kept)  # the user wanted it and does not any more
@@ -373,7 +373,7 @@ class Keeper:
         """Fetch a replica from whichever peers have it."""
         size = kept.size or None
         self.ledger.emit(ev.Requested(cid=root, name=kept.name, size=size, held=True))
-        self.requester.begin(Fetch(root, path=None, tree=True, by=None, size=size, held=True))
+        self.requester.begin(Download(root, path=None, tree=True, by=None, size=size, held=True))
 
     def _drop(self, root: Cid, cause: DropCause, by: str | None = None) -> None:
         """Drop a replica, and tell the origins that it was kept for."""
@@ -388,8 +388,8 @@ class Keeper:
 
     def _stop_fetching(self, root: Cid) -> None:
         self._fetching.pop(root, None)
-        fetch = self.requester.fetches.get(root)
-        if fetch is not None and fetch.held:
+        download = self.requester.downloads.get(root)
+        if download is not None and download.held:
             self.requester.cancel(root)
             self.responder.settled(root)
             self.ledger.do(DropTree(root=root))

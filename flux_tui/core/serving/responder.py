@@ -21,7 +21,7 @@ from collections.abc import Mapping
 
 from flux_tui.core.api.effects import Broadcast, Dial, Push, Serve, Unserve
 from flux_tui.core.fetching.availability import Watchers, bitmap
-from flux_tui.core.fetching.download import Fetch
+from flux_tui.core.fetching.download import Download
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.peers.admission import Admission
 from flux_tui.core.peers.connected import ConnectedPeers
@@ -73,7 +73,7 @@ class Responder:
         ledger: Ledger,
         connected: ConnectedPeers,
         policy: Policy,
-        fetches: Mapping[Cid, Fetch],
+        downloads: Mapping[Cid, Download],
         admission: Admission,
         provided: Provided,
     ) -> None:
@@ -81,7 +81,7 @@ class Responder:
         self.connected = connected
         self.admission = admission
         self.provided = provided
-        self.fetches = fetches
+        self.downloads = downloads
         """Objects that this node is still fetching: of these it has a part."""
         self._watchers = Watchers()
         self.policy = policy
@@ -120,8 +120,8 @@ class Responder:
             # A peer that is not connected is dialled only if it can be told when to come back.
             self._no(peer, held, *no, has_it=True, addrs=() if no[1] is None else intent.addrs)
         elif held:
-            partial = tuple(cid for cid in held if cid in self.fetches)
-            whole = tuple(cid for cid in held if cid not in self.fetches)
+            partial = tuple(cid for cid in held if cid in self.downloads)
+            whole = tuple(cid for cid in held if cid not in self.downloads)
             if partial:
                 self._offer_parts(intent, partial, want.retry, via)
             if whole:
@@ -265,13 +265,13 @@ class Responder:
 
     def grew(self, root: Cid) -> None:
         """Another block of an object that is fetched here came: tell its watchers when it is time."""
-        fetch = self.fetches.get(root)
-        if fetch is None or not (due := self._watchers.due(fetch)):
+        download = self.downloads.get(root)
+        if download is None or not (due := self._watchers.due(download)):
             return
-        offer = self._part_of(fetch)
+        offer = self._part_of(download)
         for peer in due if offer else ():
             assert offer is not None
-            self._watchers.told(root, peer, len(fetch.counted))
+            self._watchers.told(root, peer, len(download.have))
             self.ledger.do(Push(peer=peer, message=offer))
 
     def settled(self, root: Cid) -> None:
@@ -303,25 +303,25 @@ class Responder:
         """Offer the parts that are here of objects that are still on their way."""
         peer = intent.origin
         for root in roots:
-            offer = self._part_of(self.fetches[root])
+            offer = self._part_of(self.downloads[root])
             if offer is None:
                 self._watchers.told(root, peer, 0)  # it is told as soon as there is something to offer
                 if via == "direct":
                     self._no(peer, (root,), "not_held", PART_SECONDS, has_it=False)
                 continue
-            self._watchers.told(root, peer, len(self.fetches[root].counted))
+            self._watchers.told(root, peer, len(self.downloads[root].have))
             self._yes(intent, offer, retry, via)
 
-    def _part_of(self, fetch: Fetch) -> StatusYesButLater | None:
-        part = bitmap(fetch)
+    def _part_of(self, download: Download) -> StatusYesButLater | None:
+        part = bitmap(download)
         if part is None:
             return None
         return StatusYesButLater(
-            cids=(fetch.root,),
+            cids=(download.root,),
             eta=self._eta(None),
             queue_bytes=self.uplink.size,
-            size=fetch.size,
-            have=len(fetch.counted),
+            size=download.size,
+            have=len(download.have),
             part=part,
         )
 

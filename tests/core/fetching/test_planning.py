@@ -6,7 +6,7 @@ from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.fetching import availability
-from flux_tui.core.fetching.download import SLICE, Fetch
+from flux_tui.core.fetching.download import SLICE, Download
 from flux_tui.core.fetching.planning import OPEN_ROWS
 from flux_tui.core.ids import Cid
 from flux_tui.core.series import events as ev
@@ -156,9 +156,9 @@ def test_a_refused_object_is_removed_also_after_a_restart() -> None:
 
 
 def test_an_object_with_more_blocks_than_a_bitmap_is_not_ordered() -> None:
-    fetch = Fetch(LEAF, path="/x", tree=True, by=None, size=None)
-    assert availability.numbered(fetch) == (LEAF,)
-    fetch.order = None
-    fetch.blocks = {Cid(f"{number}"): 1 for number in range(8 * MAX_PART + 1)}
-    assert availability.numbered(fetch) is None
-    assert availability.bitmap(fetch) is None
+    download = Download(LEAF, path="/x", tree=True, by=None, size=None)
+    assert availability.numbered(download) == (LEAF,)
+    download.order = None
+    download.blocks = {Cid(f"{number}"): 1 for number in range(8 * MAX_PART + 1)}
+    assert availability.numbered(download) is None
+    assert availability.bitmap(download) is None

@@ -140,7 +140,7 @@ def test_denied_and_shutting_down_apply_to_all_objects_of_a_node() -> None:
         fetching.wait(30)
         assert OTHER not in fetching.granted
         fetching.offer(OTHER)
-        assert fetching.granted.get(OTHER) or not fetching.machine.requester.fetches[fetching.root].missing
+        assert fetching.granted.get(OTHER) or not fetching.machine.requester.downloads[fetching.root].missing
 
 
 def busy(root: Cid, seconds: float) -> inp.MessageCame:

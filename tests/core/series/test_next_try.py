@@ -90,17 +90,17 @@ class Watched(Fetching):
         """Return what the machine will do for each want, and when, from its own tables and timers."""
         requester = self.machine.requester
         found: dict[Cid, set[tuple[str, PeerId | None, float]]] = {}
-        for root, fetch in requester.fetches.items():
-            if root in requester.retry.queue:
+        for root, download in requester.downloads.items():
+            if root in requester.want_pusher.queue:
                 continue
-            own: set[tuple[str, PeerId | None, float]] = {("push", None, round(fetch.next_push_at, 3))}
+            own: set[tuple[str, PeerId | None, float]] = {("push", None, round(download.next_push_at, 3))}
             for peer in PEERS:
-                at = requester.grants.free_at(peer)
-                if not fetch.missing or not self.here(peer) or at <= self.now:
+                at = requester.scheduler.free_at(peer)
+                if not download.missing or not self.here(peer) or at <= self.now:
                     continue
-                if peer in fetch.holders:
+                if peer in download.holders:
                     own.add(("grant", peer, round(at, 3)))
-                elif root in requester.retry._back.get(peer, {}):
+                elif root in requester.want_pusher._back.get(peer, {}):
                     own.add(("tell", peer, round(at, 3)))
             found[root] = own
         return found
@@ -221,7 +221,7 @@ def test_a_push_due_while_chunks_are_under_way_is_postponed_in_the_series() -> N
     pending = fetching.machine.state.pending[fetching.root]
     assert pending.next_push_at is not None
     assert pending.next_push_at > fetching.now
-    assert pending.next_push_at == fetching.machine.requester.fetches[fetching.root].next_push_at
+    assert pending.next_push_at == fetching.machine.requester.downloads[fetching.root].next_push_at
 
 
 def test_a_partial_yes_does_not_end_the_wait() -> None:

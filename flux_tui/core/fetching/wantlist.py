@@ -1,6 +1,6 @@
 """Tell a peer that connects what this node wants, however many wants there are. Pure.
 
-The peer is told at once of wants that are in the network (retry.py). Dormant wants follow, the newest first,
+The peer is told at once of wants that are in the network (want_pusher.py). Dormant wants follow, the newest first,
 one intent every few seconds. 128 wants a second are a third of what a peer admits from a stranger
 (admission.py).
 
@@ -24,7 +24,7 @@ SLACK = 1024
 """Entries of ended wants that may stay in the list before it is rebuilt."""
 
 
-class Newcomers:
+class Wantlist:
     """All wants in the order in which they were made, and how far each newcomer has been told."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@
 - While other holders send the object, a holder that refused is told of the want again, alone, at its
   `retry_after`. Otherwise this node would lose its place in that holder's waiting line.
 - A peer that connects is told what is wanted here, even what other holders are sending: it may be faster. It
-  is told at once of wants that are in the network; dormant wants follow (newcomers.py).
+  is told at once of wants that are in the network; dormant wants follow (wantlist.py).
 - A want that others are sending, but of which no chunk came for a while, is pushed again as if no peer sent
   it.
 """
@@ -19,10 +19,10 @@ from functools import partial
 from itertools import islice
 
 from flux_tui.core.api.effects import Broadcast
-from flux_tui.core.fetching.download import Fetch
-from flux_tui.core.fetching.newcomers import Newcomers
+from flux_tui.core.fetching.download import Download
 from flux_tui.core.fetching.sources import Holders
-from flux_tui.core.fetching.want_queue import Line, WantQueue
+from flux_tui.core.fetching.want_queue import WantPriority, WantQueue
+from flux_tui.core.fetching.wantlist import Wantlist
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import TokenBucket
 from flux_tui.core.peers.router import MAX_ROUTED, Router, Way
@@ -52,15 +52,17 @@ MAX_GREETED = 4 * MAX_CIDS_WANT
 """Wants that a newcomer is told of at once."""
 
 
-class Retry:
-    """The timers of all fetches. It shares the table `fetches` with the requester."""
+class WantPusher:
+    """The timers of all downloads. It shares the table `downloads` with the requester."""
 
-    def __init__(self, ledger: Ledger, holders: Holders, fetches: dict[Cid, Fetch], max_pending: int) -> None:
+    def __init__(
+        self, ledger: Ledger, holders: Holders, downloads: dict[Cid, Download], max_pending: int
+    ) -> None:
         self.ledger = ledger
         self.holders = holders
-        self.fetches = fetches
+        self.downloads = downloads
         self.queue = WantQueue(max_pending)
-        self.newcomers = Newcomers()
+        self.wantlist = Wantlist()
         self.router = Router(ledger, holders.connected)
         self._at_once = TokenBucket(AT_ONCE_BURST, AT_ONCE_RATE, ledger.now)
         self._heap: list[tuple[float, Cid]] = []
@@ -81,15 +83,15 @@ class Retry:
         """Whether this many wants of a person need not wait for room. Takes the tokens for them if so."""
         return self._at_once.spend(wants, self.ledger.now)
 
-    def enqueue(self, fetch: Fetch, line: Line) -> None:
+    def enqueue(self, download: Download, line: WantPriority) -> None:
         """Queue a want that is new since this node started. It is pushed as soon as there is room."""
-        self.queue.add(fetch.root, line)
-        self.newcomers.add(fetch.root)
+        self.queue.add(download.root, line)
+        self.wantlist.add(download.root)
 
     def forget(self, root: Cid) -> None:
         """Forget a want. Timers that are left over find nothing."""
         self.queue.forget(root)
-        self.newcomers.forget(root)
+        self.wantlist.forget(root)
         self._unrouted.pop(root, None)
 
     def come_back(self, peer: PeerId, roots: list[Cid]) -> None:
@@ -111,7 +113,13 @@ class Retry:
                 known.pop(root, None)
 
     def again(
-        self, fetch: Fetch, wait: float, cause: ev.RetryCause, peer: PeerId | None, *, sooner: bool = True
+        self,
+        download: Download,
+        wait: float,
+        cause: ev.RetryCause,
+        peer: PeerId | None,
+        *,
+        sooner: bool = True,
     ) -> None:
         """Push a want again after `wait` seconds.
 
@@ -123,11 +131,11 @@ class Retry:
         ):  # no jitter: this wait is about the disk and ends with the pause (write_backoff.py)
             wait *= 1 + JITTER * self._chance(peer)
         at = round(self.ledger.now + wait, 3)
-        if fetch.root in self.queue or (sooner and fetch.next_push_at <= at):
+        if download.root in self.queue or (sooner and download.next_push_at <= at):
             return
-        self._set(fetch, at)
+        self._set(download, at)
         # One entry tells of all wants that one answer postponed.
-        self._changed.setdefault((at, cause, peer), []).append(fetch.root)
+        self._changed.setdefault((at, cause, peer), []).append(download.root)
 
     def free_at(self, peer: PeerId) -> float:
         """When this peer may be asked again, in steady time."""
@@ -140,7 +148,7 @@ class Retry:
             return self.ledger.now
         queue = self.queue
         times = (
-            self._next_push(), queue.next_look(), queue.gives_way_at(), self.newcomers.next_deadline(),
+            self._next_push(), queue.next_look(), queue.gives_way_at(), self.wantlist.next_deadline(),
         )  # fmt: skip
         return min([*times, *(self.free_at(peer) for peer in self._back)])
 
@@ -166,7 +174,7 @@ class Retry:
         for root in roots:
             if self.queue.is_inside(root):
                 inside.append(root)
-            elif root in self.fetches:
+            elif root in self.downloads:
                 self.queue.add(root, "due")
         self._push_all(inside, retry=True)
 
@@ -177,7 +185,7 @@ class Retry:
         """
         if self.at_once(len(roots)):
             for root in roots:
-                if root in self.fetches and not self.queue.is_inside(root):
+                if root in self.downloads and not self.queue.is_inside(root):
                     self.queue.hurry(root)
         self.push_now(roots)
 
@@ -188,7 +196,7 @@ class Retry:
         """
         batch: list[Cid] = []
         for root in roots:
-            if root in self.fetches and root not in self.queue:
+            if root in self.downloads and root not in self.queue:
                 batch.append(root)
                 if len(batch) == MAX_CIDS_WANT:
                     self._tell(batch, peer)
@@ -200,17 +208,17 @@ class Retry:
         """A peer connected: tell it of the wants that are in the network, and later of dormant ones."""
         told = (root for root in self.queue.inside() if self._news_to(root, peer))
         self.tell(list(islice(told, MAX_GREETED)), peer)
-        self.newcomers.met(peer, self.ledger.now)
+        self.wantlist.met(peer, self.ledger.now)
 
     def part(self, peer: PeerId) -> None:
         """A peer disconnected."""
-        self.newcomers.left(peer)
+        self.wantlist.left(peer)
 
-    def ask_others(self, fetches: Iterable[Fetch]) -> None:
+    def ask_others(self, downloads: Iterable[Download]) -> None:
         """The holders of these objects are late: ask all other peers, unless that was done within
         STALLED_SECONDS."""
         now = self.ledger.now
-        asked = [fetch.root for fetch in fetches if now - fetch.pushed_at >= STALLED_SECONDS]
+        asked = [download.root for download in downloads if now - download.pushed_at >= STALLED_SECONDS]
         self._push_all([root for root in asked if self.queue.is_inside(root)], retry=True)
 
     def routable(self) -> None:
@@ -224,9 +232,9 @@ class Retry:
         quiet = [
             root
             for root in self._unrouted
-            if (fetch := self.fetches.get(root))
-            and fetch.quiet_pushes
-            and not (fetch.granted or fetch.open_ops)
+            if (download := self.downloads.get(root))
+            and download.unanswered_pushes
+            and not (download.granted or download.open_work)
         ]
         self._unrouted.clear()
         for start in range(0, len(quiet), MAX_ROUTED):
@@ -246,27 +254,27 @@ class Retry:
 
     def _keeps_place(self, root: Cid) -> bool:
         """Whether a holder sends this object now, or probably will soon."""
-        fetch = self.fetches[root]
+        download = self.downloads[root]
         if self._under_way(root):
             return True
         soon = self.ledger.now + KEEP_SECONDS
-        return self.ledger.now <= fetch.back_at <= soon or any(
+        return self.ledger.now <= download.holder_free_at <= soon or any(
             (holder := self.holders.by_peer.get(peer)) is not None
             and peer in self.holders.connected
             and not holder.snubbed
             and self.free_at(peer) <= soon
-            for peer in fetch.holders
+            for peer in download.holders
         )
 
     def _under_way(self, root: Cid) -> bool:
-        fetch = self.fetches[root]
-        return bool(fetch.granted or fetch.open_ops or fetch.finishing)
+        download = self.downloads[root]
+        return bool(download.granted or download.open_work or download.finishing)
 
-    def _stalls(self, fetch: Fetch) -> bool:
+    def _stalls(self, download: Download) -> bool:
         """Whether this object is under grant, but no chunk of it came for a while and nobody else was asked
         meanwhile."""
-        since = max(fetch.came_at, fetch.pushed_at)
-        return bool(fetch.granted) and self.ledger.now - since >= STALLED_SECONDS
+        since = max(download.last_chunk_at, download.pushed_at)
+        return bool(download.granted) and self.ledger.now - since >= STALLED_SECONDS
 
     def _push_waiting(self) -> None:
         now = self.ledger.now
@@ -279,15 +287,15 @@ class Retry:
     def _push_due(self) -> None:
         now = self.ledger.now
         due: list[Cid] = []
-        under_way: list[Fetch] = []
+        under_way: list[Download] = []
         while self._heap and self._heap[0][0] <= now:
             entry = heapq.heappop(self._heap)
             if self._stale(entry):
                 continue
             root = entry[1]
-            fetch = self.fetches[root]
-            if self._under_way(root) and not self._stalls(fetch):
-                under_way.append(fetch)  # a holder is sending it: no push is needed
+            download = self.downloads[root]
+            if self._under_way(root) and not self._stalls(download):
+                under_way.append(download)  # a holder is sending it: no push is needed
             elif self.queue.is_inside(root):
                 due.append(root)
             else:
@@ -296,11 +304,11 @@ class Retry:
             self._put_off(under_way)
         self._push_all(due, retry=True)
 
-    def _put_off(self, under_way: list[Fetch]) -> None:
-        at = round(self.ledger.now + max(self._patience(fetch) for fetch in under_way), 3)
-        for fetch in under_way:
-            self._set(fetch, at)
-            self._changed.setdefault((at, "silence", None), []).append(fetch.root)
+    def _put_off(self, under_way: list[Download]) -> None:
+        at = round(self.ledger.now + max(self._patience(download) for download in under_way), 3)
+        for download in under_way:
+            self._set(download, at)
+            self._changed.setdefault((at, "silence", None), []).append(download.root)
 
     def _push_back(self) -> None:
         now = self.ledger.now
@@ -311,48 +319,48 @@ class Retry:
 
     def _tell_newcomers(self) -> None:
         now = self.ledger.now
-        for peer in self.newcomers.due(now):
+        for peer in self.wantlist.due(now):
             news = partial(self._news_to, peer=peer, dormant=True)
-            self.tell(self.newcomers.more(peer, now, news), peer)
+            self.tell(self.wantlist.more(peer, now, news), peer)
 
     def _news_to(self, root: Cid, peer: PeerId, *, dormant: bool = False) -> bool:
         """Whether to tell a newcomer of this want: it did not say yes before, and will not hear of it in
         another way."""
-        fetch = self.fetches.get(root)
+        download = self.downloads.get(root)
         told = dormant and (root in self.queue or self.queue.is_inside(root))
-        return fetch is not None and not told and not fetch.finishing and peer not in fetch.holders
+        return download is not None and not told and not download.finishing and peer not in download.holders
 
     def _lacks(self, root: Cid, peer: PeerId) -> bool:
         """Whether chunks of this object are still to be granted and this peer has not said yes meanwhile."""
-        fetch = self.fetches.get(root)
-        return fetch is not None and bool(fetch.missing) and peer not in fetch.holders
+        download = self.downloads.get(root)
+        return download is not None and bool(download.missing) and peer not in download.holders
 
     def _push_all(self, roots: list[Cid], *, retry: bool) -> None:
         """Push wants that have a place in the network, or take one now."""
-        batch: list[Fetch] = []
+        batch: list[Download] = []
         for root in roots:
-            if fetch := self.fetches.get(root):
-                batch.append(fetch)
+            if download := self.downloads.get(root):
+                batch.append(download)
                 if len(batch) == MAX_CIDS_WANT:
                     self._push(batch, retry=retry)
                     batch = []
         if batch:
             self._push(batch, retry=retry)
 
-    def _push(self, batch: list[Fetch], *, retry: bool) -> None:
+    def _push(self, batch: list[Download], *, retry: bool) -> None:
         way = self._way(batch, retry)
-        at = self.ledger.now + max(self._patience(fetch) for fetch in batch)
-        cids = tuple(fetch.root for fetch in batch)
+        at = self.ledger.now + max(self._patience(download) for download in batch)
+        cids = tuple(download.root for download in batch)
         self._told(cids, way.peers)
-        for fetch in batch:
-            fetch.quiet_pushes += 1
-            fetch.pushed_at = self.ledger.now
-            self._set(fetch, at)
-            self.queue.enter(fetch.root, self.ledger.now)
+        for download in batch:
+            download.unanswered_pushes += 1
+            download.pushed_at = self.ledger.now
+            self._set(download, at)
+            self.queue.enter(download.root, self.ledger.now)
             if way.routes:
-                self._unrouted.pop(fetch.root, None)
-            elif fetch.tree and len(self._unrouted) < MAX_UNROUTED:
-                self._unrouted[fetch.root] = None
+                self._unrouted.pop(download.root, None)
+            elif download.tree and len(self._unrouted) < MAX_UNROUTED:
+                self._unrouted[download.root] = None
         self.ledger.emit(
             ev.PushedWant(
                 cids=cids,
@@ -369,7 +377,7 @@ class Retry:
     def _tell(self, roots: list[Cid], peer: PeerId) -> None:
         cids = tuple(roots)
         self._told(cids, (peer,))
-        at = min(self.fetches[root].next_push_at for root in roots)
+        at = min(self.downloads[root].next_push_at for root in roots)
         at = min(at, self.ledger.now + MAX_WAIT)
         self.ledger.emit(
             ev.PushedWant(cids=cids, peers=(peer,), gossip=False, retry=True, next_push_at=at, besides=True)
@@ -382,10 +390,10 @@ class Retry:
             for cid in cids:
                 self._back[peer].pop(cid, None)
 
-    def _way(self, batch: list[Fetch], retry: bool) -> Way:
+    def _way(self, batch: list[Download], retry: bool) -> Way:
         proven, others = self.holders.neighbours()
-        unanswered = max(fetch.quiet_pushes for fetch in batch)
-        roots = [fetch.root for fetch in batch]
+        unanswered = max(download.unanswered_pushes for download in batch)
+        roots = [download.root for download in batch]
         return self.router.way(roots, proven, others, retry=retry, unanswered=unanswered)
 
     def _chance(self, peer: PeerId | None) -> float:
@@ -398,14 +406,14 @@ class Retry:
             self._drawn = turn, self.ledger.random()
         return self._drawn[1]
 
-    def _patience(self, fetch: Fetch) -> float:
-        wait = min(SILENCE * 2.0 ** min(fetch.quiet_pushes, 10), SILENCE_MAX)
+    def _patience(self, download: Download) -> float:
+        wait = min(SILENCE * 2.0 ** min(download.unanswered_pushes, 10), SILENCE_MAX)
         return wait * (1 + JITTER * self.ledger.random())
 
-    def _set(self, fetch: Fetch, at: float) -> None:
-        fetch.next_push_at = at
-        heapq.heappush(self._heap, (at, fetch.root))
+    def _set(self, download: Download, at: float) -> None:
+        download.next_push_at = at
+        heapq.heappush(self._heap, (at, download.root))
 
     def _stale(self, entry: tuple[float, Cid]) -> bool:
-        fetch = self.fetches.get(entry[1])
-        return fetch is None or fetch.next_push_at != entry[0]
+        download = self.downloads.get(entry[1])
+        return download is None or download.next_push_at != entry[0]
