@@ -13,6 +13,7 @@ from flux_tui.cli.params import InputError, PathType, text_of_input
 from flux_tui.config import Settings
 from flux_tui.core.content.ticket import Ticket, parse_ticket, ticket_words
 from flux_tui.core.ids import BadIdError, Cid
+from flux_tui.core.limits import batches
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.fold import extend, restore
 from flux_tui.core.series.state import State
@@ -187,8 +188,7 @@ def read_cids(texts: Iterable[str]) -> tuple[Cid, ...]:
 
 def in_parts(cids: Sequence[Cid]) -> Iterator[tuple[Cid, ...]]:
     """Split CIDs into parts that fit in one command."""
-    for start in range(0, len(cids), CIDS_AT_ONCE):
-        yield tuple(cids[start : start + CIDS_AT_ONCE])
+    return batches(cids, CIDS_AT_ONCE)
 
 
 def open_series(home: Home) -> SeriesReader:

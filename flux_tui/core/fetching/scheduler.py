@@ -20,7 +20,7 @@ received for each unique byte.
 """
 
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import islice
 from math import ceil, inf
 
@@ -32,6 +32,7 @@ from flux_tui.core.fetching.sources import MAX_LEASE_FACTOR, NORMAL_DELAY, WINDO
 from flux_tui.core.fetching.want_pusher import WantPusher
 from flux_tui.core.fetching.write_backoff import WriteBackoff
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.limits import batches
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.backoff import SNUB
 from flux_tui.core.series.events import RetryCause
@@ -208,9 +209,8 @@ class Scheduler:
             limit -= len(chosen)
             room -= len(chosen) * estimate
             if download.tree:
-                for start in range(0, len(chosen), MAX_CIDS_DIRECT):
-                    part = dict.fromkeys(chosen[start : start + MAX_CIDS_DIRECT], download)
-                    self._push_grant(holder, root, part, estimate)
+                for cids in batches(chosen, MAX_CIDS_DIRECT):
+                    self._push_grant(holder, root, dict.fromkeys(cids, download), estimate)
             else:
                 loose.update(dict.fromkeys(chosen, download))
                 if len(loose) == MAX_CIDS_DIRECT:
@@ -271,14 +271,14 @@ class Scheduler:
         slow = max(queues, key=Holder.expected_seconds, default=None)
         if slow is None or slow.expected_seconds() <= MOVE_SECONDS:
             return
-        batches = self.leases.of(slow)
-        since = min((batch.deadline - batch.seconds for batch in batches if not batch.hedge), default=now)
+        leased = self.leases.of(slow)
+        since = min((batch.deadline - batch.seconds for batch in leased if not batch.hedge), default=now)
         if now - since < MOVE_AFTER:
             self._idle[holder.peer] = since + MOVE_AFTER
             return
-        if not all(batch.hedge or slow.awake(now, batch.estimate) for batch in batches):
+        if not all(batch.hedge or slow.awake(now, batch.estimate) for batch in leased):
             return  # it has stopped sending: its chunks are hedged or lapse
-        queue = [(cid, batch) for batch in batches if not batch.hedge for cid in batch.chunks]
+        queue = [(cid, batch) for batch in leased if not batch.hedge for cid in batch.chunks]
         stays = self._stays(slow, holder, len(queue))
         moved = [cid for cid, batch in queue[stays:] if self._can_send(cid, batch.chunks[cid], holder)]
         # Not more than it can be granted: the rest would only go back to the slow holder.
@@ -286,8 +286,8 @@ class Scheduler:
         if not moved:
             return
         self.tell_cancel(slow.peer, moved)
-        for start in range(0, len(moved), MAX_CIDS_DIRECT):
-            self.lapse(slow, moved[start : start + MAX_CIDS_DIRECT], "moved")
+        for cids in batches(moved, MAX_CIDS_DIRECT):
+            self.lapse(slow, cids, "moved")
         self._grant(holder)
 
     @staticmethod
@@ -317,8 +317,7 @@ class Scheduler:
             return
         now = self.ledger.now
         chosen: dict[Cid, Download] = {}
-        batches = sorted(self.leases.overdue.values(), key=lambda batch: batch.due)
-        for batch in batches:
+        for batch in sorted(self.leases.overdue.values(), key=lambda batch: batch.due):
             left = len(batch.chunks)
             awake = batch.holder.awake(now, batch.estimate)
             each = batch.estimate / batch.holder.rate
@@ -375,12 +374,12 @@ class Scheduler:
     def lapse_all(self, holder: Holder, cause: ev.LapseCause) -> None:
         cids = [cid for batch in self.leases.of(holder) for cid in batch.chunks]
         downloads = {id(f): f for cid in cids for f in self.wanted.get(cid, ())}
-        for start in range(0, len(cids), MAX_CIDS_DIRECT):
-            self.lapse(holder, cids[start : start + MAX_CIDS_DIRECT], cause)
+        for part in batches(cids, MAX_CIDS_DIRECT):
+            self.lapse(holder, part, cause)
         for download in downloads.values():
             self.settle(download, None, "lapsed", holder.peer)
 
-    def lapse(self, holder: Holder, cids: list[Cid], cause: ev.LapseCause) -> None:
+    def lapse(self, holder: Holder, cids: Sequence[Cid], cause: ev.LapseCause) -> None:
         """End these leases: their chunks did not come. Chunks that are still wanted can be granted again."""
         if not cids:
             return
@@ -428,8 +427,8 @@ class Scheduler:
             holder = self.holders.get(peer)
             for cid in cids:
                 holder.let_lapse(cid, "cancelled")
-            for start in range(0, len(cids), MAX_CIDS_DIRECT):
-                self.lapse(holder, cids[start : start + MAX_CIDS_DIRECT], "unwritten")
+            for part in batches(cids, MAX_CIDS_DIRECT):
+                self.lapse(holder, part, "unwritten")
             self.tell_cancel(peer, cids)
 
     def has_holder(self, download: Download) -> bool:
@@ -492,6 +491,5 @@ class Scheduler:
 
     def tell_cancel(self, peer: PeerId, cids: list[Cid]) -> None:
         """Tell a holder not to send these chunks."""
-        for start in range(0, len(cids), MAX_CIDS_DIRECT):
-            part = tuple(cids[start : start + MAX_CIDS_DIRECT])
+        for part in batches(cids, MAX_CIDS_DIRECT):
             self.ledger.do(Push(peer=peer, message=Cancel(cids=part)))

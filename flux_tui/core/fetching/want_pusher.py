@@ -24,7 +24,7 @@ from flux_tui.core.fetching.sources import Holders
 from flux_tui.core.fetching.want_queue import WantPriority, WantQueue
 from flux_tui.core.fetching.wantlist import Wantlist
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.limits import TokenBucket
+from flux_tui.core.limits import TokenBucket, batches
 from flux_tui.core.peers.router import MAX_ROUTED, Router, Way
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.backoff import RETRY_MIN, free_at
@@ -194,14 +194,8 @@ class WantPusher:
 
         Wants that are still queued are left out: they are about to be pushed.
         """
-        batch: list[Cid] = []
-        for root in roots:
-            if root in self.downloads and root not in self.queue:
-                batch.append(root)
-                if len(batch) == MAX_CIDS_WANT:
-                    self._tell(batch, peer)
-                    batch = []
-        if batch:
+        told = (root for root in roots if root in self.downloads and root not in self.queue)
+        for batch in batches(told, MAX_CIDS_WANT):
             self._tell(batch, peer)
 
     def greet(self, peer: PeerId) -> None:
@@ -237,8 +231,8 @@ class WantPusher:
             and not (download.granted or download.open_work)
         ]
         self._unrouted.clear()
-        for start in range(0, len(quiet), MAX_ROUTED):
-            self.push_now(quiet[start : start + MAX_ROUTED])
+        for batch in batches(quiet, MAX_ROUTED):
+            self.push_now(batch)
 
     def report(self) -> None:
         """Emit what `again` postponed: one entry for each answer."""
@@ -249,8 +243,8 @@ class WantPusher:
     def _rest(self) -> None:
         """Wants that nobody has become dormant and give up their places."""
         gone = self.queue.looks(self.ledger.now, self._keeps_place)
-        for start in range(0, len(gone), MAX_CIDS_WANT):
-            self.ledger.emit(ev.WentDormant(cids=tuple(gone[start : start + MAX_CIDS_WANT])))
+        for batch in batches(gone, MAX_CIDS_WANT):
+            self.ledger.emit(ev.WentDormant(cids=batch))
 
     def _keeps_place(self, root: Cid) -> bool:
         """Whether a holder sends this object now, or probably will soon."""
@@ -337,17 +331,11 @@ class WantPusher:
 
     def _push_all(self, roots: list[Cid], *, retry: bool) -> None:
         """Push wants that have a place in the network, or take one now."""
-        batch: list[Download] = []
-        for root in roots:
-            if download := self.downloads.get(root):
-                batch.append(download)
-                if len(batch) == MAX_CIDS_WANT:
-                    self._push(batch, retry=retry)
-                    batch = []
-        if batch:
+        downloads = (download for root in roots if (download := self.downloads.get(root)))
+        for batch in batches(downloads, MAX_CIDS_WANT):
             self._push(batch, retry=retry)
 
-    def _push(self, batch: list[Download], *, retry: bool) -> None:
+    def _push(self, batch: tuple[Download, ...], *, retry: bool) -> None:
         way = self._way(batch, retry)
         at = self.ledger.now + max(self._patience(download) for download in batch)
         cids = tuple(download.root for download in batch)
@@ -374,10 +362,9 @@ class WantPusher:
         body = Want(cids=cids, retry=retry)
         self.ledger.do(Broadcast(body=body, peers=way.peers, gossip=way.gossip, routes=way.routes))
 
-    def _tell(self, roots: list[Cid], peer: PeerId) -> None:
-        cids = tuple(roots)
+    def _tell(self, cids: tuple[Cid, ...], peer: PeerId) -> None:
         self._told(cids, (peer,))
-        at = min(self.downloads[root].next_push_at for root in roots)
+        at = min(self.downloads[root].next_push_at for root in cids)
         at = min(at, self.ledger.now + MAX_WAIT)
         self.ledger.emit(
             ev.PushedWant(cids=cids, peers=(peer,), gossip=False, retry=True, next_push_at=at, besides=True)
@@ -390,7 +377,7 @@ class WantPusher:
             for cid in cids:
                 self._back[peer].pop(cid, None)
 
-    def _way(self, batch: list[Download], retry: bool) -> Way:
+    def _way(self, batch: tuple[Download, ...], retry: bool) -> Way:
         proven, others = self.holders.neighbours()
         unanswered = max(download.unanswered_pushes for download in batch)
         roots = [download.root for download in batch]

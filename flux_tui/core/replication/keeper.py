@@ -23,6 +23,7 @@ from flux_tui.core.fetching.download import Download
 from flux_tui.core.fetching.requester import Requester
 from flux_tui.core.fetching.want_pusher import JITTER
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.limits import batches
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.provider_records import Provided
 from flux_tui.core.replication.offers import OFFER_SECONDS, Offers
@@ -191,8 +192,7 @@ class Keeper:
     def _remind(self, peer: PeerId) -> None:
         for how in ("begun", "whole"):
             roots = [r for r, k in self.kept.items() if peer in k.origins and k.whole == (how == "whole")]
-            for start in range(0, len(roots), MAX_CIDS_DIRECT):
-                part = tuple(roots[start : start + MAX_CIDS_DIRECT])
+            for part in batches(roots, MAX_CIDS_DIRECT):
                 self.ledger.do(Push(peer=peer, message=msg.Held(cids=part, how=how)))
 
     def granted(self, peer: PeerId) -> None:

@@ -23,6 +23,7 @@ from flux_tui.core.api.effects import Broadcast, Dial, Push, Serve, Unserve
 from flux_tui.core.fetching.availability import Watchers, bitmap
 from flux_tui.core.fetching.download import Download
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.limits import batches
 from flux_tui.core.peers.admission import Admission
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.provider_records import Provided
@@ -219,8 +220,7 @@ class Responder:
         cids = (*queue.leaving, *queue.waiting)
         self.uplink.forget(peer)
         self.ledger.do(Unserve(peer=peer, cids=cids))
-        for start in range(0, len(cids), MAX_CIDS_DIRECT):
-            part = cids[start : start + MAX_CIDS_DIRECT]
+        for part in batches(cids, MAX_CIDS_DIRECT):
             self._no(peer, part, reason, retry_after, has_it=True)
 
     def gone(self, path: str, cids: tuple[Cid, ...], size: int, text: str, peer: PeerId | None) -> None:
@@ -259,8 +259,7 @@ class Responder:
                 self._say_not_held(peer, mine, news=True)
 
     def _say_not_held(self, peer: PeerId, cids: tuple[Cid, ...], *, news: bool) -> None:
-        for start in range(0, len(cids), MAX_CIDS_DIRECT):
-            part = cids[start : start + MAX_CIDS_DIRECT]
+        for part in batches(cids, MAX_CIDS_DIRECT):
             self._no(peer, part, "not_held", None, has_it=False, news=news)
 
     def grew(self, root: Cid) -> None:
