@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from multiaddr import Multiaddr
 
 from flux_tui.core.ids import BadIdError, Cid, PeerId, cid_bytes, peer_id_bytes, peer_id_from_bytes
+from flux_tui.core.limits import Backoff
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.codec import MAX_SEALED, BadFrameError
 from flux_tui.core.wire.messages import Message, Route
@@ -54,8 +55,8 @@ WINDOW = 1024 * 1024
 """Bytes under way in one direction of a link; above this the writer waits."""
 SLICE_BYTES = 64 * 1024
 """Bytes of one write, as on a real network."""
-REDIAL_MIN, REDIAL_MAX = 0.1, 30.0
-"""Seconds between two tries to reach a peer with `keep`; doubling."""
+REDIAL = Backoff(first=0.1, most=30.0)
+"""The wait between two tries to reach a peer with `keep`."""
 GOSSIP_QUEUE = 256
 """Gossip messages waiting at one network; a further one is dropped."""
 GOSSIP_SEEN = 4096
@@ -310,20 +311,20 @@ class MemoryNetwork:
                 self._receiver.on_dial_failed(addr, f"{addr} is not dialled: too many others are just now")
                 return
             places = [(addr, transport), *addrs_of(peer, more)]
-            wait = REDIAL_MIN
+            failures = 0
             while True:
                 await trio.lowlevel.checkpoint()
                 why = await connect_any(self._connect, peer, places)
                 if why is None:
-                    wait = REDIAL_MIN
+                    failures = 0
                     if self._dialling[addr] and (link := self._links.get(peer)) is not None:
                         await link.done.wait()
                 else:
                     self._receiver.on_dial_failed(addr, why)
                 if not self._dialling[addr]:
                     return
-                await trio.sleep(wait)
-                wait = min(wait * 2, REDIAL_MAX)
+                failures += 1
+                await trio.sleep(REDIAL.wait(failures))
         finally:
             del self._dialling[addr]
 

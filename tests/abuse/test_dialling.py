@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -136,8 +137,8 @@ async def test_dead_addresses_of_a_ticket_are_dialled_with_backoff(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A tenth of the waits, for a tenth of 35 s: of 52 dials, 5 rounds and a probe remain."""
-    monkeypatch.setattr(dials, "REDIAL_MIN", dials.REDIAL_MIN / 10)
-    monkeypatch.setattr(dials, "REDIAL_MAX", dials.REDIAL_MAX / 10)
+    tenth = replace(dials.REDIAL, first=dials.REDIAL.first / 10, most=dials.REDIAL.most / 10)
+    monkeypatch.setattr(dials, "REDIAL", tenth)
     async with victim(tmp_path) as node, doors(4) as there:
         peer = a_peer()
         addrs = tuple(there.addr(peer, number) for number in range(4))

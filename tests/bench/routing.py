@@ -28,6 +28,7 @@ from libp2p.peer.peerinfo import info_from_p2p_addr
 from multiaddr import Multiaddr
 
 from flux_tui.core.ids import Cid, PeerId, dag_cid
+from flux_tui.core.limits import Backoff
 from flux_tui.core.wire.messages import Chunk, Message, Route, SealedIntent
 from flux_tui.net.addresses.dial_guard import by_person
 from flux_tui.net.connections.frames import Piece
@@ -190,9 +191,7 @@ async def measure(number: int, intents: int, seed: int, *, meet: bool) -> tuple[
             lambda: sum(host.network.dht.statistics().records for host in hosts) >= expected,
         )
         _say(begun, number, "the roots are provided")
-        dht_routing.LOOK_SECONDS = dht_routing.REFRESH_SECONDS = (
-            3600.0  # a host refreshes its table once more, at most
-        )
+        dht_routing.LOOK = Backoff(3600.0, 3600.0)  # a host refreshes its table once more, at most
         messages, seconds, copies, reached = [], [], [], []
         for name in names:
             asker = chance.choice([host for host in hosts[1:] if host not in providers[name]])

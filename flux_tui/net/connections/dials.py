@@ -11,8 +11,11 @@ There are three kinds of dials, and none may starve another:
 """
 
 import random
+from dataclasses import replace
 
 import trio
+
+from flux_tui.core.limits import Backoff
 
 MAX_DIALS = 128
 """Addresses that this node dials once, at the same time."""
@@ -22,8 +25,8 @@ MAX_KEPT = 1024
 """Addresses that are kept."""
 RETRIES_AT_ONCE = 16
 """Kept addresses that are tried again at the same time."""
-REDIAL_MIN, REDIAL_MAX = 0.5, 30.0
-"""Seconds between two tries to reach a kept address; doubling, with jitter."""
+REDIAL = Backoff(first=0.5, most=30.0, jitter=(0.8, 1.2))
+"""The wait between two tries to reach a kept address."""
 REDIAL_EACH = 0.5
 """Seconds by which each failing address lengthens the longest wait: all of them together make two dials a
 second."""
@@ -80,9 +83,9 @@ class Dials:
         peer = addr.rpartition("/p2p/")[2]
         doors = sum(one.endswith(f"/p2p/{peer}") for one in self._dials)  # the more, the less often each
         failing = sum(one.failures > 0 for one in self._dials.values())
-        most = max(REDIAL_MAX, failing * REDIAL_EACH)
-        wait = min(REDIAL_MIN * doors * 2.0 ** min(dial.failures, 16), most)
-        return wait * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, no secret
+        most = max(REDIAL.most, failing * REDIAL_EACH)
+        backoff = replace(REDIAL, first=REDIAL.first * doors, most=most)
+        return backoff.wait(dial.failures + 1, random.random)
 
     def _make_room(self) -> None:
         """Give up the kept address that failed most often, if there are too many."""

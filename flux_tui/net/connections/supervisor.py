@@ -19,12 +19,14 @@ from typing import Any
 
 import trio
 
+from flux_tui.core.limits import Backoff
+
 log = logging.getLogger(__name__)
 
-RESTART_MIN, RESTART_MAX = 0.5, 60.0
-"""Seconds until a failed loop is started again; doubling."""
+RESTART = Backoff(first=0.5, most=60.0)
+"""The wait until a failed loop is started again."""
 STEADY_SECONDS = 60.0
-"""Seconds after which a loop counts as steady: its next wait begins with RESTART_MIN again."""
+"""Seconds after which a loop counts as steady: its next failure counts as the first."""
 REPORT_SECONDS = 30.0
 """Seconds between two reports of one kind of failure."""
 MAX_KINDS = 256
@@ -61,15 +63,15 @@ class Supervisor:
 
     async def restart(self, name: str, task: Task, *args: Any) -> None:
         """Run a loop, and start it again whenever it fails."""
-        wait = RESTART_MIN
+        failures = 0
         while True:
             began = trio.current_time()
             if await self.drop(name, task, *args):
                 return
             if trio.current_time() - began >= STEADY_SECONDS:
-                wait = RESTART_MIN
-            await trio.sleep(wait)
-            wait = min(wait * 2, RESTART_MAX)
+                failures = 0
+            failures += 1
+            await trio.sleep(RESTART.wait(failures))
 
     def failed(self, name: str, error: BaseException) -> None:
         """Count a failure, and report it if a report of its kind is due."""

@@ -44,6 +44,7 @@ from libp2p.peer.peerinfo import PeerInfo
 from libp2p.records.validator import NamespacedValidator
 
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.limits import Backoff
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Message, Route
 from flux_tui.net.connections.supervisor import Supervisor, Tasks
@@ -85,8 +86,8 @@ REPROVIDE_SECONDS = 22 * 3600.0
 """Seconds until a root is provided again. Other nodes forget the record after 48 hours."""
 GROWTH = 1.5
 """When the swarm has grown by this factor since a root was provided, other nodes are the closest."""
-LOOK_SECONDS, REFRESH_SECONDS = 5.0, 600.0
-"""Seconds between two lookups of this node's own neighbourhood: at least, while new nodes appear, and at most."""
+LOOK = Backoff(first=5.0, most=600.0, jitter=(0.8, 1.2))
+"""The wait between two lookups of this node's own neighbourhood. It grows while no new nodes appear."""
 TICK_SECONDS = 15.0
 """Seconds between two rounds of cleaning up."""
 IDLE_SECONDS = 60.0
@@ -255,21 +256,21 @@ class Dht:
         At the longest interval, refresh the whole table. One lookup is not enough to begin with: a node that
         too many others query at once does not answer.
         """
-        wait = LOOK_SECONDS
+        rounds = 1  # since the last new node appeared
         while True:
             self._look = trio.Event()
-            with trio.move_on_after(wait * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter, no secret
+            with trio.move_on_after(LOOK.wait(rounds, random.random)):
                 await self._look.wait()
-            wait = LOOK_SECONDS if self._look.is_set() else min(wait * 2, REFRESH_SECONDS)
+            rounds = 1 if self._look.is_set() else rounds + 1
             try:
-                if wait < REFRESH_SECONDS:
+                if LOOK.wait(rounds) < LOOK.most:
                     await self._kad.peer_routing.find_closest_peers_network(self._host.get_id().to_bytes())
                 else:
                     await self._kad.peer_routing.refresh_routing_table()
             except Exception as error:  # libp2p raises many kinds: the next round tries again
                 log.debug("looking around: %r", error)
             self._tell_size()
-            await trio.sleep(LOOK_SECONDS)
+            await trio.sleep(LOOK.first)
 
     async def _served(self, peer: ID) -> None:
         """Add a node that queried this node to the table.

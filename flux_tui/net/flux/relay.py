@@ -38,6 +38,7 @@ from libp2p.relay.circuit_v2.utils import read_delimited_msg, write_delimited_ms
 from libp2p.transport.exceptions import OpenConnectionError
 from multiaddr import Multiaddr
 
+from flux_tui.core.limits import Backoff
 from flux_tui.net.addresses.dial_guard import by_person
 from flux_tui.net.flux.swarm import forget_failures
 from flux_tui.net.flux.transport import WRITE_BYTES, widen
@@ -57,8 +58,8 @@ PLACE_MIN, PLACE_MAX = 60.0, 600.0
 """
 RENEW_SHARE = 0.5
 """Share of this time after which the node renews its place."""
-RETRY_MIN, RETRY_MAX = 1.0, 60.0
-"""Seconds between two tries to get a place; doubling."""
+RETRY = Backoff(first=1.0, most=60.0)
+"""The wait between two tries to get a place."""
 MAX_RESERVATIONS = 128
 """Places at one relay."""
 MAX_CIRCUITS, MAX_CIRCUITS_EACH = 64, 16
@@ -193,7 +194,7 @@ class Reservations:
                 nursery.start_soon(self._keep, addrs, relay, [transport for _, transport in named])
 
     async def _keep(self, addrs: list[str], relay: ID, transports: list[Multiaddr]) -> None:
-        wait = RETRY_MIN
+        failures = 0
         named = " or ".join(addrs)
         swarm: Any = self._host.get_network()
         swarm.protect(relay, "relay")
@@ -210,10 +211,10 @@ class Reservations:
                     addrs[0],
                     f"there is no place at the relay {named}: {why}; it is tried again, with patience",
                 )
-                await trio.sleep(wait)
-                wait = min(wait * 2, RETRY_MAX)
+                failures += 1
+                await trio.sleep(RETRY.wait(failures))
                 continue
-            wait = RETRY_MIN
+            failures = 0
             with trio.move_on_after(seconds * RENEW_SHARE):
                 await self._while_connected(relay)
 

@@ -4,6 +4,7 @@ import pytest
 import trio
 import trio.testing
 
+from flux_tui.core.limits import Backoff
 from flux_tui.net.addresses import local_discovery
 from flux_tui.net.addresses.dial_guard import is_by_person
 from flux_tui.net.connections import dials
@@ -85,7 +86,7 @@ async def test_a_name_that_a_person_names_as_well_is_dialled_on_the_persons_word
         return "nobody listens there"
 
     monkeypatch.setattr(host, "connect_any", fail)
-    monkeypatch.setattr(dials, "REDIAL_MIN", 0.001)
+    monkeypatch.setattr(dials, "REDIAL", Backoff(0.001, 30.0))
     async with node(Loopback(), 1) as a:
         addr = f"/ip4/127.0.0.1/tcp/1/p2p/{a.id[:-3]}abc"
         a.network.dial(addr, hearsay=True)
