@@ -192,8 +192,8 @@ class Machine:
         self.ledger.begin(now)
         now = self.ledger.now
         pusher = attribution.pusher(given)
-        if pusher is not None and not self._heeds(pusher, given):
-            self._unheeded(pusher, given)
+        if pusher is not None and not self._admits(pusher, given):
+            self._not_admitted(pusher, given)
             turn = self.ledger.take()  # the next tick does what is due
             self.admission.charge(pusher, turn[0], now)
             return turn
@@ -270,10 +270,10 @@ class Machine:
                 self._dropped(given.peer, given.message)
             case inp.PeerFault():
                 self._fault(given.peer, given.fault, given.text)
-                if self.admission.unheeded(given.peer, now):
+                if self.admission.left_out(given.peer, now):
                     self._drop(given.peer, "it goes on sending what is nothing")
-            case inp.Unheeded():
-                self._unheeded(given.peer, given)
+            case inp.NotAdmitted():
+                self._not_admitted(given.peer, given)
             case inp.UnknownCame():
                 if times := self.admission.report(given.peer, UNKNOWN, given.kind, now):
                     self.ledger.emit(ev.MessagePassedOver(peer=given.peer, kind=given.kind, count=times))
@@ -534,7 +534,7 @@ class Machine:
                 continue
             self.ledger.emit(ev.PeerFaulted(peer=one.peer, fault=one.fault, text=one.text, count=one.times))
 
-    def _heeds(self, pusher: PeerId, given: Input) -> bool:
+    def _admits(self, pusher: PeerId, given: Input) -> bool:
         body = attribution.body(given)
         cids: tuple[Cid, ...] = getattr(body, "cids", ())
         match body:
@@ -544,16 +544,16 @@ class Machine:
                 invited = any(cid in self.requester.downloads for cid in cids[:1])
             case _:
                 invited = False
-        return self.admission.heeds(pusher, self.ledger.now, cids=len(cids), invited=invited)
+        return self.admission.admits(pusher, self.ledger.now, cids=len(cids), invited=invited)
 
-    def _unheeded(self, peer: PeerId, given: Input) -> None:
+    def _not_admitted(self, peer: PeerId, given: Input) -> None:
         """A push of a peer is not admitted. From time to time the peer is told so."""
         now = self.ledger.now
-        self._fault(peer, "flood", "it pushes more than this node heeds")
-        if isinstance(given, inp.Unheeded) and given.forwarded:
+        self._fault(peer, "flood", "it pushes more than this node admits")
+        if isinstance(given, inp.NotAdmitted) and given.forwarded:
             return  # a peer that forwards what others flood with is not at fault
-        if self.admission.unheeded(peer, now):
-            self._drop(peer, "it pushes more than this node heeds")
+        if self.admission.left_out(peer, now):
+            self._drop(peer, "it pushes more than this node admits")
             return
         cids, custom = attribution.asked(given), attribution.custom(given)
         if not (cids or custom) or peer not in self.connected:

@@ -74,7 +74,7 @@ class Receiver(Protocol):
     def on_unknown(self, peer: PeerId, kind: str) -> None:
         """The peer pushed a message of a kind that this version does not know. It was skipped."""
 
-    def heeds(self, peer: PeerId) -> bool:
+    def admits(self, peer: PeerId) -> bool:
         """Whether this peer's unsolicited messages are admitted now. If not, its stream is read slowly."""
 
     def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 
 from flux_tui.core.api.effects import Broadcast
-from flux_tui.core.api.inputs import IntentCame, PeerFault, RouteCame, Unheeded, UnknownCame
+from flux_tui.core.api.inputs import IntentCame, NotAdmitted, PeerFault, RouteCame, UnknownCame
 from flux_tui.core.ids import PeerId
 from flux_tui.core.machine import Machine
 from flux_tui.core.series.events import Via
@@ -44,16 +44,16 @@ def broadcast(
 
 def unseal(
     network: Network, machine: Machine, sender: PeerId, sealed: SealedIntent, *, gossip: bool, now: float
-) -> IntentCame | PeerFault | UnknownCame | Unheeded | None:
+) -> IntentCame | PeerFault | UnknownCame | NotAdmitted | None:
     """Verify an intent that `sender` pushed or gossiped. Returns the machine's input.
 
     - PeerFault: the intent is invalid, and the sender is at fault.
     - UnknownCame: this version does not know its kind.
-    - Unheeded: the origin pushed more intents than are admitted. If such an intent came by another peer or by
+    - NotAdmitted: the origin pushed more intents than are admitted. If such an intent came by another peer or by
       gossip, the result is None.
     """
     intent = _verified(network, machine, sender, sealed, now)
-    if isinstance(intent, Unheeded):
+    if isinstance(intent, NotAdmitted):
         return None if gossip else intent
     if not isinstance(intent, Intent):
         return intent
@@ -66,7 +66,7 @@ def unseal_route(
 ) -> RouteCame | PeerFault | UnknownCame | None:
     """Verify an intent that was routed to this node, in the same way."""
     intent = _verified(network, machine, sender, route.intent, now)
-    if isinstance(intent, Unheeded):
+    if isinstance(intent, NotAdmitted):
         return None
     if not isinstance(intent, Intent):
         return intent
@@ -75,7 +75,7 @@ def unseal_route(
 
 def _verified(
     network: Network, machine: Machine, sender: PeerId, sealed: SealedIntent, now: float
-) -> Intent | PeerFault | UnknownCame | Unheeded | None:
+) -> Intent | PeerFault | UnknownCame | NotAdmitted | None:
     try:
         intent = codec.decode_intent(sealed.signed)
     except codec.UnknownKindError as error:
@@ -85,7 +85,7 @@ def _verified(
     # A copy that came by another way is not counted again.
     copy = machine.responder.has_had(intent)
     if not copy and not machine.admission.hears(intent.origin, now):
-        return Unheeded(peer=sender, forwarded=False, intent=intent) if intent.origin == sender else None
+        return NotAdmitted(peer=sender, forwarded=False, intent=intent) if intent.origin == sender else None
     if not network.verify(intent.origin, sealed.signed, sealed.signature):
         return PeerFault(peer=sender, fault="bad_signature", text="an intent that its origin did not sign")
     if not copy:

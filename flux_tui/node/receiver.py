@@ -70,8 +70,8 @@ class NodeReceiver:
     def on_unknown(self, peer: PeerId, kind: str) -> None:
         self._feed(inp.UnknownCame(peer=peer, kind=kind))
 
-    def heeds(self, peer: PeerId) -> bool:
-        return self._engine is None or self._machine.admission.heeds(peer, self._clock())
+    def admits(self, peer: PeerId) -> bool:
+        return self._engine is None or self._machine.admission.admits(peer, self._clock())
 
     def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:
         if self._engine is None or self._engine.stalled:
@@ -124,7 +124,7 @@ class NodeReceiver:
         """Whether an intent from this sender is admitted. Asked before anything of the intent is decoded."""
         if self._machine.admission.takes_from(sender, self._clock()):
             return True
-        self._feed(inp.Unheeded(peer=sender, forwarded=gossip))
+        self._feed(inp.NotAdmitted(peer=sender, forwarded=gossip))
         return False
 
     def _on_intent(self, sender: PeerId, sealed: SealedIntent, *, gossip: bool) -> bool:

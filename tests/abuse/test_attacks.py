@@ -164,7 +164,7 @@ async def test_a_peer_that_ignores_its_window_is_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It does so on a stream that is read slowly because of a flood of messages."""
-    monkeypatch.setattr(admission, "MAX_UNHEEDED", 10**9)  # otherwise it would be dropped for that before
+    monkeypatch.setattr(admission, "MAX_NOT_ADMITTED", 10**9)  # otherwise it would be dropped for that before
     most = 0
     async with victim(tmp_path) as node, attacking(node.addrs[0]) as attacker:
         await linked(node, attacker)

@@ -82,7 +82,7 @@ class Host:
     def on_dial_failed(self, addr: str, why: str) -> None: ...
     def on_found(self, addr: str) -> None: ...
 
-    def heeds(self, peer: PeerId) -> bool:
+    def admits(self, peer: PeerId) -> bool:
         return True
 
     def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:

@@ -85,7 +85,7 @@ class Seen:
         self.frames.append(message)
         self._news.unpark_all()
 
-    def heeds(self, peer: PeerId) -> bool:
+    def admits(self, peer: PeerId) -> bool:
         return True
 
     def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:

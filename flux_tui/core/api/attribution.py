@@ -20,7 +20,9 @@ def pusher(given: Input) -> PeerId | None:
 def faulty(given: Input) -> PeerId | None:
     """The peer whose fault this is."""
     match given:
-        case inp.ChunkSkipped() | inp.ChunkCorrupt() | inp.PeerFault() | inp.Unheeded() | inp.UnknownCame():
+        case (
+            inp.ChunkSkipped() | inp.ChunkCorrupt() | inp.PeerFault() | inp.NotAdmitted() | inp.UnknownCame()
+        ):
             return given.peer
         case _:
             return None
@@ -33,7 +35,7 @@ def asked(given: Input) -> tuple[Cid, ...]:
             return cids
         case inp.IntentCame(intent=msg.Intent(body=msg.Want(cids=cids)), via="direct"):
             return cids
-        case inp.Unheeded(intent=msg.Intent(body=msg.Want(cids=cids))):
+        case inp.NotAdmitted(intent=msg.Intent(body=msg.Want(cids=cids))):
             return cids
         case _:
             return ()
@@ -46,7 +48,7 @@ def custom(given: Input) -> msg.Custom | None:
             return found
         case inp.IntentCame(intent=msg.Intent(body=msg.Custom() as found), via="direct"):
             return found
-        case inp.Unheeded(intent=msg.Intent(body=msg.Custom() as found)):
+        case inp.NotAdmitted(intent=msg.Intent(body=msg.Custom() as found)):
             return found
         case _:
             return None

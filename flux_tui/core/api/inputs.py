@@ -134,7 +134,7 @@ class PeerFault(_Input, frozen=True):
     text: str
 
 
-class Unheeded(_Input, frozen=True):
+class NotAdmitted(_Input, frozen=True):
     """A push of this peer was left out before it was looked at: it pushes too much."""
 
     peer: PeerId
@@ -331,7 +331,7 @@ Input: TypeAlias = (
     | PeerDown
     | PushDropped
     | PeerFault
-    | Unheeded
+    | NotAdmitted
     | UnknownCame
     | DialFailed
     | RouteCame

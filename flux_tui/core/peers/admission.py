@@ -61,7 +61,7 @@ NO_SECONDS = 5.0
 """Seconds between two entries about a NO to a peer that is not admitted."""
 NO_BURST, NO_RATE = 64.0, 1.0
 """Such NOs to one peer, at once and per second in the long run."""
-MAX_UNHEEDED = 2048
+MAX_NOT_ADMITTED = 2048
 """Pushes of a peer that were not admitted, until its link is closed."""
 MAX_UNASKED = 8
 """Chunks that nobody granted to a peer, until its link is closed. Each cost up to 2 MiB of bandwidth."""
@@ -82,7 +82,15 @@ class _Purse(TokenBucket):
     """The token buckets of one peer, and what else is counted for it."""
 
     __slots__ = (
-        "drops", "intents", "no_at", "noes", "proven", "signed", "spent", "unasked", "unheeded",
+        "drops",
+        "intents",
+        "left_out",
+        "no_at",
+        "noes",
+        "proven",
+        "signed",
+        "spent",
+        "unasked",
     )  # fmt: skip
 
     def __init__(self, now: float) -> None:
@@ -95,7 +103,7 @@ class _Purse(TokenBucket):
         """NOs that it was answered because it was not admitted."""
         self.proven = False
         self.spent = 0.0
-        self.unheeded = 0
+        self.left_out = 0
         self.unasked = 0
         self.drops = 0
         self.no_at = float("-inf")
@@ -159,7 +167,7 @@ class Admission:
 
     # ── entries ─────────────────────────────────────────────────────────────────────────────────
 
-    def heeds(self, peer: PeerId, now: float, *, cids: int = 0, invited: bool = False) -> bool:
+    def admits(self, peer: PeerId, now: float, *, cids: int = 0, invited: bool = False) -> bool:
         """Whether to act on something that this peer pushes of its own will.
 
         `cids`: how many CIDs it names; `invited`: it answers what this node pushed.
@@ -190,9 +198,9 @@ class Admission:
         purse.has(now)
         purse.level = min(purse.level + size + chunks * CHUNK_WORTH, purse.burst)
         purse.proven = True
-        purse.unheeded = purse.unasked = 0
+        purse.left_out = purse.unasked = 0
 
-    # ── who is not heeded ───────────────────────────────────────────────────────────────────────
+    # ── who is not admitted ───────────────────────────────────────────────────────────────────────
 
     def refusal(self, peer: PeerId, now: float) -> tuple[float, bool] | None:
         """The `retry_after` of a NO to a peer that is not admitted, and whether an entry about it is due.
@@ -206,11 +214,11 @@ class Admission:
             purse.no_at = now
         return round(min(max(wait, 1.0), 60.0), 3), news
 
-    def unheeded(self, peer: PeerId, now: float) -> bool:
+    def left_out(self, peer: PeerId, now: float) -> bool:
         """Count a push that was left out. Returns whether to close the peer's link."""
         purse = self._purse(peer, now)
-        purse.unheeded += 1
-        return purse.unheeded >= MAX_UNHEEDED
+        purse.left_out += 1
+        return purse.left_out >= MAX_NOT_ADMITTED
 
     def unasked(self, peer: PeerId, now: float) -> bool:
         """Count a chunk that nobody asked this peer for. Returns whether to close its link."""
@@ -254,7 +262,7 @@ class Admission:
     def dropped(self, peer: PeerId, now: float) -> int:
         """The peer's link is closed because of what it did. Returns how often that happened before."""
         purse = self._purse(peer, now)
-        purse.unheeded = purse.unasked = 0
+        purse.left_out = purse.unasked = 0
         purse.drops += 1
         return purse.drops - 1
 

@@ -5,7 +5,7 @@ While this node waits here, it does not read the peer's stream, so the peer has 
 
 import trio
 
-UNHEEDED = 16
+NOT_ADMITTED = 16
 """Messages as which one message counts if its sender is not admitted, in addition to its size. Its stream is
 read on, but slowly. In the attacks of `tests.bench.abuse`, a third of a node's processor time went into
 messages that were dropped. The rate is not lower, because an honest peer that wanted too much at once has its

@@ -29,7 +29,7 @@ from libp2p.utils.varint import encode_uvarint, read_varint_prefixed_bytes_limit
 from flux_tui.core.ids import PeerId
 from flux_tui.core.wire.codec import MAX_SEALED
 from flux_tui.net.addresses.dial_guard import DialGuard
-from flux_tui.net.connections.pace import UNHEEDED, Pace
+from flux_tui.net.connections.pace import NOT_ADMITTED, Pace
 from flux_tui.net.connections.supervisor import Supervisor
 from flux_tui.net.port import INTENT_TOPIC, Receiver
 from flux_tui.net.upstream.exchange import UnexchangedGossipSub, strip_exchange
@@ -143,7 +143,7 @@ class PacedPubsub(Pubsub):
         pace, name = _pace_of(self._paces, peer, GOSSIP_BURST, GOSSIP_RATE), PeerId(str(peer))
         try:
             exchanged = partial(self._guard.peer_exchange, peer)
-            rpcs = _PacedRpcs(stream, pace, partial(self._receiver.heeds, name), exchanged)
+            rpcs = _PacedRpcs(stream, pace, partial(self._receiver.admits, name), exchanged)
             await super().continuously_read_stream(cast("INetStream", rpcs))
         except (StreamError, ParseError, IncompleteReadError):
             raise  # libp2p expects these: they end the stream
@@ -165,11 +165,11 @@ class _PacedRpcs:
     """A stream of gossip that reads whole messages at a pace, and returns them without peer exchange."""
 
     def __init__(
-        self, stream: INetStream, pace: Pace, heeded: Callable[[], bool], exchanged: Callable[[int], None]
+        self, stream: INetStream, pace: Pace, admitted: Callable[[], bool], exchanged: Callable[[int], None]
     ) -> None:
         self._stream = stream
         self._exchanged = exchanged
-        self._heeded = heeded
+        self._admitted = admitted
         self._pace = pace
         self._left = b""
         self._at = 0
@@ -189,7 +189,7 @@ class _PacedRpcs:
             if (named := strip_exchange(rpc)) > 0:
                 self._exchanged(named)
                 body = rpc.SerializeToString()
-            self._pace.owe(parts * (1 if self._heeded() else UNHEEDED))
+            self._pace.owe(parts * (1 if self._admitted() else NOT_ADMITTED))
             self._left, self._at = encode_uvarint(len(body)) + body, 0
         end = len(self._left) if n is None else self._at + n
         data = self._left[self._at : end]

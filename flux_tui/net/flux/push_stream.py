@@ -20,7 +20,7 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Chunk, Message
 from flux_tui.net.connections.frames import FrameBuffer, Piece
-from flux_tui.net.connections.pace import UNHEEDED, Pace
+from flux_tui.net.connections.pace import NOT_ADMITTED, Pace
 from flux_tui.net.port import QUEUE_BYTES, QUEUE_MESSAGES, Load, LoadedChunk, Receiver
 
 READ_BYTES = 256 * 1024
@@ -244,7 +244,7 @@ async def read_from(
             del buffer[:end]
             receiver.on_unknown(peer, error.kind)
             await _payload(source, payload_size, keep=False)
-            cost = 1 if receiver.heeds(peer) else UNHEEDED
+            cost = 1 if receiver.admits(peer) else NOT_ADMITTED
             await pace.spend(cost + header_size / 1024 + payload_size / SKIPPED_BYTES)
             continue
         del buffer[:end]
@@ -252,7 +252,7 @@ async def read_from(
             if payload_size:
                 raise codec.BadFrameError(f"a payload of {payload_size} bytes where none belongs")
             receiver.on_message(peer, message)
-            await pace.spend((1 if receiver.heeds(peer) else UNHEEDED) + header_size / 1024)
+            await pace.spend((1 if receiver.admits(peer) else NOT_ADMITTED) + header_size / 1024)
             continue
         wanted = receiver.wants_payload(peer, message, payload_size)
         pieces = await _payload(source, payload_size, keep=wanted)

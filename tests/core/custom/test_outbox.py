@@ -180,7 +180,7 @@ def test_a_custom_whose_origin_is_over_its_rate_is_refused_before_its_signature_
     script.give(up(OTHER))
     body = msg.Custom(kind=KIND, payload=b"too much")
     intent = msg.Intent(origin=OTHER, nonce=b"too-many", expires=START + 60, body=body)
-    _, effects = script.give(inp.Unheeded(peer=OTHER, forwarded=False, intent=intent))
+    _, effects = script.give(inp.NotAdmitted(peer=OTHER, forwarded=False, intent=intent))
     (answer,) = [effect.message for effect in effects if isinstance(effect, fx.Push)]
     assert isinstance(answer, msg.StatusNo)
     assert answer.cids == (ob.name_of(body),)

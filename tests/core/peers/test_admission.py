@@ -87,7 +87,7 @@ def unasked_chunks(script: Script, number: int) -> inp.Input:
 
 
 def left_out_before(script: Script, number: int) -> inp.Input:
-    return inp.Unheeded(peer=OTHER, forwarded=False)
+    return inp.NotAdmitted(peer=OTHER, forwarded=False)
 
 
 WANTED = raw_cid(b"wanted here")
@@ -124,7 +124,7 @@ def test_thirty_seconds_of_a_flood_cost_less_than_2_mib_of_series(
 def test_a_peer_that_keeps_flooding_loses_its_link(flood: Callable[[Script, int], inp.Input]) -> None:
     script = Script(held=HELD)
     script.give(up(OTHER))
-    for number in range(adm.MAX_UNHEEDED + 100):
+    for number in range(adm.MAX_NOT_ADMITTED + 100):
         _, effects = script.give(flood(script, number), after=0.002)
         if any(isinstance(effect, fx.Disconnect) for effect in effects):
             return
@@ -143,11 +143,11 @@ def test_a_flood_is_one_entry_with_a_count_and_one_refusal() -> None:
     floods = [e.event for e in script.series if isinstance(e.event, ev.PeerFaulted)]
     assert [(f.fault, f.count) for f in floods] == [("flood", 1)]
     events, _ = script.give(inp.Tick(), after=adm.REPORT_SECONDS)
-    assert [(f.fault, f.count) for f in events] == [("flood", 400 - 1 - script_heeded(script))]
-    assert script.machine.state.peers[OTHER].faults == 400 - script_heeded(script)
+    assert [(f.fault, f.count) for f in events] == [("flood", 400 - 1 - script_admitted(script))]
+    assert script.machine.state.peers[OTHER].faults == 400 - script_admitted(script)
 
 
-def script_heeded(script: Script) -> int:
+def script_admitted(script: Script) -> int:
     return sum(isinstance(e.event, ev.IntentReceived) for e in script.series)
 
 
@@ -173,7 +173,7 @@ def test_a_new_peer_that_wants_too_much_is_served_and_refused_for_each_of_the_re
         effects += script.give(wants_of_256(script, number), after=0.001)[1]
     heard = [effect.message for effect in effects if isinstance(effect, fx.Push)]
     noes = [message for message in heard if isinstance(message, msg.StatusNo)]
-    assert len(noes) == 40 - script_heeded(script) > 0, "each of its wants has an answer"
+    assert len(noes) == 40 - script_admitted(script) > 0, "each of its wants has an answer"
     assert {(no.reason, no.has_it, len(no.cids)) for no in noes} == {("rate_limited", True, 256)}
     assert all(no.retry_after and no.retry_after <= 3 for no in noes)
     assert sum(isinstance(entry.event, ev.AnsweredNo) for entry in script.series) == 1
@@ -198,7 +198,7 @@ def test_grants_are_admitted_after_wants_have_emptied_the_bucket() -> None:
     number = 0
     while not any(isinstance(e.event, ev.PeerFaulted) for e in script.series):
         number += 1
-        assert number < 30, "all of it is heeded"
+        assert number < 30, "all of it is admitted"
         script.give(wants_of_256(script, number), after=0.01)
     events, effects = script.give(inp.MessageCame(OTHER, msg.Grant(cids=cids, ttl=3.0)))
     assert [type(e) for e in events] == [ev.GrantReceived]
@@ -212,7 +212,7 @@ def test_many_strangers_do_not_crowd_out_an_honest_new_peer() -> None:
         intent = wanted(peer_name(number), *cids, nonce=b"%8d" % number, expires=script.now + 60)
         script.now += 0.001
         script._take(script.machine.handle(inp.IntentCame(intent, "gossip"), script.now))
-    assert any(isinstance(e.event, ev.PeerFaulted) for e in script.series), "the crowd was heeded"
+    assert any(isinstance(e.event, ev.PeerFaulted) for e in script.series), "the crowd was admitted"
     script.give(up(OTHER))
     events, _ = script.give(
         inp.IntentCame(wanted(OTHER, cids[0], nonce=b"newcomer", expires=script.now + 60), "direct")
@@ -364,7 +364,7 @@ def test_every_table_is_bounded() -> None:
     admission = Admission(ConnectedPeers(), START)
     for number in range(3 * adm.MAX_PURSES):
         peer = peer_name(number)
-        admission.heeds(peer, START)
+        admission.admits(peer, START)
         admission.report(peer, "flood", "", START)
         admission.report(peer, "flood", "", START)
     assert len(admission) == adm.MAX_PURSES
@@ -375,10 +375,10 @@ def test_connected_peers_are_not_evicted_by_strangers() -> None:
     connected = ConnectedPeers()
     admission = Admission(connected, START)
     connected.add(HOLDER)
-    admission.heeds(HOLDER, START)
+    admission.admits(HOLDER, START)
     admission.earned(OTHER, 1, 1024, START)
     for number in range(2 * adm.MAX_PURSES):
-        admission.heeds(peer_name(number), START)
+        admission.admits(peer_name(number), START)
     assert HOLDER in admission._purses
     assert admission._purses[OTHER].proven
 

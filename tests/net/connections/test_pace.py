@@ -13,7 +13,7 @@ from flux_tui.core.fetching.sources import LEASE_MIN
 from flux_tui.core.ids import PeerId, raw_cid
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import MAX_CIDS_WANT, Error, Intent, Message, SealedIntent, Want
-from flux_tui.net.connections.pace import UNHEEDED, Pace
+from flux_tui.net.connections.pace import NOT_ADMITTED, Pace
 from flux_tui.net.flux.broadcast import GOSSIP_BURST, GOSSIP_RATE, MAX_PARTS, TooManyPartsError, _PacedRpcs
 from flux_tui.net.flux.push_stream import MESSAGE_BURST, MESSAGE_RATE, StreamSource, read_from
 
@@ -41,33 +41,33 @@ class Stream:
 class Listener:
     """A receiver that admits a peer, or does not."""
 
-    def __init__(self, heeded: bool) -> None:
-        self.heeded = heeded
+    def __init__(self, admitted: bool) -> None:
+        self.admitted = admitted
         self.heard = 0
 
     def on_message(self, peer: PeerId, message: Message) -> None:
         self.heard += 1
 
-    def heeds(self, peer: PeerId) -> bool:
+    def admits(self, peer: PeerId) -> bool:
         assert peer == PEER
-        return self.heeded
+        return self.admitted
 
 
-@pytest.mark.parametrize("heeded", [True, False])
+@pytest.mark.parametrize("admitted", [True, False])
 async def test_messages_of_a_peer_that_is_not_admitted_are_read_slowly(
-    autojump_clock: MockClock, heeded: bool
+    autojump_clock: MockClock, admitted: bool
 ) -> None:
-    listener = Listener(heeded)
+    listener = Listener(admitted)
     frame = codec.encode_frame(Error(text=""))
     start = trio.current_time()
     with pytest.raises(EOFError):
         await read_from(StreamSource(Stream(frame * COUNT)), PEER, cast("Any", listener))
     took = trio.current_time() - start
     assert listener.heard == COUNT, "none is lost"
-    if heeded:
+    if admitted:
         assert took == 0
     else:
-        assert took >= (COUNT * UNHEEDED - MESSAGE_BURST) / MESSAGE_RATE
+        assert took >= (COUNT * NOT_ADMITTED - MESSAGE_BURST) / MESSAGE_RATE
 
 
 async def test_grants_of_an_honest_peer_arrive_in_time_behind_refused_wants(
@@ -75,7 +75,7 @@ async def test_grants_of_an_honest_peer_arrive_in_time_behind_refused_wants(
 ) -> None:
     """As many wants as it may have out by its own settings, and none of them is admitted."""
     want = codec.encode_frame(a_sealed_want())
-    listener = Listener(heeded=False)
+    listener = Listener(admitted=False)
     start = trio.current_time()
     with pytest.raises(EOFError):
         await read_from(StreamSource(Stream(want * 40)), PEER, cast("Any", listener))
@@ -89,9 +89,9 @@ def a_sealed_want() -> Message:
     return SealedIntent(signed=codec.encode_intent(intent), signature=bytes(64))
 
 
-def rpcs_of(stream: Stream, *, heeded: bool) -> _PacedRpcs:
+def rpcs_of(stream: Stream, *, admitted: bool) -> _PacedRpcs:
     return _PacedRpcs(
-        cast("Any", stream), Pace(GOSSIP_BURST, GOSSIP_RATE), lambda: heeded, lambda named: None
+        cast("Any", stream), Pace(GOSSIP_BURST, GOSSIP_RATE), lambda: admitted, lambda named: None
     )
 
 
@@ -101,28 +101,28 @@ def rpc(parts: int) -> bytes:
     return bytes(encode_uvarint(len(body)) + body)
 
 
-@pytest.mark.parametrize("heeded", [True, False])
+@pytest.mark.parametrize("admitted", [True, False])
 async def test_gossip_of_a_peer_that_is_not_admitted_is_read_slowly(
-    autojump_clock: MockClock, heeded: bool
+    autojump_clock: MockClock, admitted: bool
 ) -> None:
     message = rpc(10)
     count = int(GOSSIP_BURST) // 10 + 1
-    rpcs = rpcs_of(Stream(message * count), heeded=heeded)
+    rpcs = rpcs_of(Stream(message * count), admitted=admitted)
     start = trio.current_time()
     for _ in range(count):
         assert await rpcs.read() == message, "all of it comes as it was"
     took = trio.current_time() - start
-    if heeded:
+    if admitted:
         assert took == 0
     else:
-        assert took >= ((count - 1) * 10 * UNHEEDED - GOSSIP_BURST) / GOSSIP_RATE
+        assert took >= ((count - 1) * 10 * NOT_ADMITTED - GOSSIP_BURST) / GOSSIP_RATE
 
 
 async def test_the_cost_of_a_message_delays_the_next_one_not_itself(
     autojump_clock: MockClock,
 ) -> None:
     message = rpc(MAX_PARTS)
-    rpcs = rpcs_of(Stream(message * 2), heeded=False)
+    rpcs = rpcs_of(Stream(message * 2), admitted=False)
     start = trio.current_time()
     assert await rpcs.read() == message
     assert trio.current_time() == start
@@ -132,4 +132,4 @@ async def test_the_cost_of_a_message_delays_the_next_one_not_itself(
 
 async def test_a_message_of_thousands_of_parts_is_refused(autojump_clock: MockClock) -> None:
     with pytest.raises(TooManyPartsError, match="1,025"):
-        await rpcs_of(Stream(rpc(MAX_PARTS + 1)), heeded=True).read()
+        await rpcs_of(Stream(rpc(MAX_PARTS + 1)), admitted=True).read()
