@@ -13,9 +13,9 @@ from flux_tui.demo.player import Lane, NotSeenError, Player, StoppedError
 from flux_tui.demo.scenario import Scenario, reading_time
 from flux_tui.demo.swarm import Member, Swarm
 from flux_tui.ui.dashboard.app import Dashboard, run_dashboard
-from flux_tui.ui.dashboard.place import Place
 from flux_tui.ui.series.cursor import Source
-from flux_tui.ui.series.narration import Caption
+from flux_tui.ui.watching.narrator import Caption
+from flux_tui.ui.watching.watched_node import WatchedNode
 
 BAR = 12
 """Columns of the bar of a lane."""
@@ -94,9 +94,9 @@ def _play(player: Player, swarm: Swarm) -> None:
         pass  # the screen shows the first error; at the second, it is gone
 
 
-def place_of(swarm: Swarm, player: Player, member: Member) -> Place:
+def place_of(swarm: Swarm, player: Player, member: Member) -> WatchedNode:
     """Return a node of the swarm as a place of the dashboard."""
-    return Place(
+    return WatchedNode(
         title=member.name,
         source=Source.of_file(member.home.database),
         push=member.home.push,

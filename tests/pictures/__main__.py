@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flux_tui.core.series.state import State
     from flux_tui.demo.screen import Story
     from flux_tui.ui.dashboard.app import Dashboard
-    from flux_tui.ui.dashboard.place import Place
+    from flux_tui.ui.watching.watched_node import WatchedNode
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / "assets" / "swarm.flux"
@@ -121,7 +121,7 @@ async def take_all(folder: Path) -> None:
             swarm.open()
             player.play()
 
-        def place() -> "Place":
+        def place() -> "WatchedNode":
             return place_of(swarm, player, swarm.members[scenario.watch])
 
         threading.Thread(target=play, daemon=True).start()
@@ -146,7 +146,7 @@ async def take_all(folder: Path) -> None:
         player.stop()
 
 
-def dashboard(place: "Place", story: "Story") -> "Dashboard":
+def dashboard(place: "WatchedNode", story: "Story") -> "Dashboard":
     """Return the dashboard as the demo shows it."""
     from flux_tui.ui.dashboard.app import Dashboard
     from flux_tui.ui.rows.glyphs import Glyphs

@@ -2,7 +2,7 @@
 
 from flux_tui.ui.dashboard.app import Dashboard
 from flux_tui.ui.rows.view import text_of
-from flux_tui.ui.widgets.strips import LineStrip
+from flux_tui.ui.widgets.one_line import LineStrip
 
 
 def footer(app: Dashboard) -> str:

@@ -13,9 +13,9 @@ from flux_tui.core.api.commands import Command
 from flux_tui.core.series.events import Entry, Event
 from flux_tui.store.series import MemorySeries
 from flux_tui.ui.dashboard.app import Dashboard
-from flux_tui.ui.dashboard.place import Place
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.series.cursor import Source
+from flux_tui.ui.watching.watched_node import WatchedNode
 
 P = ParamSpec("P")
 RECORDING = Path(__file__).parents[2] / "assets" / "swarm.flux"
@@ -44,7 +44,7 @@ def on_asyncio(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None
 
 def replayed(path: Path = RECORDING) -> Dashboard:
     """The dashboard as `flux-tui replay` makes it, with a clock that stands still."""
-    place = Place(title=path.name, source=Source.of_file(path))
+    place = WatchedNode(title=path.name, source=Source.of_file(path))
     return Dashboard(place, clock=lambda: START, glyphs=Glyphs(unicode=True))
 
 
@@ -57,7 +57,7 @@ class Live:
         self.now = START
         self.node_alive = True
         self.restarted = 0
-        self.place = Place(
+        self.place = WatchedNode(
             title="home", source=Source(lambda: self.series), push=self._push,
             node_alive=lambda: self.node_alive, restart=self._restart,
         )  # fmt: skip

@@ -13,18 +13,18 @@ from flux_tui.core.series import events as ev
 from flux_tui.core.series.fold import derive
 from flux_tui.home import NoNodeError
 from flux_tui.ui.dashboard.app import Dashboard
-from flux_tui.ui.dashboard.place import Place
 from flux_tui.ui.keys import ACTIONS, Keys, sign
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.rows.view import HIDDEN, text_of
 from flux_tui.ui.screens.help import HelpScreen
 from flux_tui.ui.screens.inspect import InspectScreen
 from flux_tui.ui.screens.typing import AddScreen, WantScreen
-from flux_tui.ui.typed.commandline import WORDS
-from flux_tui.ui.widgets import series
-from flux_tui.ui.widgets.layout import PANELS
-from flux_tui.ui.widgets.lines import LinesPanel
-from flux_tui.ui.widgets.series import SeriesPanel
+from flux_tui.ui.typed.command_line import WORDS
+from flux_tui.ui.watching.watched_node import WatchedNode
+from flux_tui.ui.widgets import series_panel
+from flux_tui.ui.widgets.lines_panel import LinesPanel
+from flux_tui.ui.widgets.panel_layout import PANELS
+from flux_tui.ui.widgets.series_panel import SeriesPanel
 from tests.support.dashboard import ADA, CHUNK, ROOT, STORY, facts, header, shown, toasts
 from tests.ui.conftest import START, Live, on_asyncio, replayed
 
@@ -182,7 +182,7 @@ async def test_a_filter_shows_and_counts_matches_and_follows_new_ones(live: Live
 
 @on_asyncio
 async def test_a_search_goes_on_by_itself(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(series, "SLICE_SECONDS", 0.0)  # a slice is 250 entries
+    monkeypatch.setattr(series_panel, "SLICE_SECONDS", 0.0)  # a slice is 250 entries
     live.append(*STORY * 200)
     app = live.app
     async with app.run_test(size=(120, 40)) as pilot:
@@ -635,7 +635,7 @@ def test_a_recording_shows_the_moment_of_the_cursor(size: tuple[int, int], told:
     async def run() -> None:
         live = Live()
         live.append(*STORY)
-        place = Place(title="evening.flux", source=live.place.source)
+        place = WatchedNode(title="evening.flux", source=live.place.source)
         app = Dashboard(place, clock=lambda: START + 5 * 86_400, glyphs=Glyphs(unicode=True))
         async with app.run_test(size=size) as pilot:
             await pilot.pause()

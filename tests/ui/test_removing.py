@@ -6,8 +6,8 @@ from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import dag_cid
 from flux_tui.core.series import events as ev
 from flux_tui.ui.screens.confirm import ConfirmScreen
+from flux_tui.ui.widgets.plain_text import PlainText
 from flux_tui.ui.widgets.prompt import PromptInput
-from flux_tui.ui.widgets.shown import Words
 from tests.support.dashboard import ADA, ME, ROOT, STORY, toasts
 from tests.ui.conftest import Live, on_asyncio
 
@@ -28,7 +28,7 @@ async def test_the_remove_key_asks_first(live: Live) -> None:
             assert not isinstance(live.app.screen, ConfirmScreen)
         assert live.pushed == []
         await pilot.press("D")
-        said = [str(line.content) for line in live.app.screen.query(Words)]
+        said = [str(line.content) for line in live.app.screen.query(PlainText)]
         assert said[0] == "Stop sharing film\\x1b[31m?"
         assert "/there/film stays as it is." in said
         await pilot.press("y")

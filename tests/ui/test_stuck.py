@@ -13,10 +13,10 @@ from flux_tui.core.series.fold import apply
 from flux_tui.core.series.next_try import next_try
 from flux_tui.core.series.state import State
 from flux_tui.store.series import SeriesReader
-from flux_tui.ui.rows import cells
+from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.view import text_of
 from flux_tui.ui.screens.inspect import InspectScreen
-from flux_tui.ui.widgets.strips import LineStrip
+from flux_tui.ui.widgets.one_line import LineStrip
 from tests.support.dashboard import facts, header, shown
 from tests.ui.conftest import on_asyncio, replayed
 
@@ -65,7 +65,7 @@ async def test_the_screen_is_right_at_one_moment_of_the_recording(size: tuple[in
             app.show_all()
             seen[name] = shown(app, name)
             for line in seen[name]:
-                assert cells.width(line) <= app.panel(name).columns, line
+                assert cell_width.width(line) <= app.panel(name).columns, line
         pending = seen["pending"][1]
         assert pending.strip() == f"◔ rate_limited, next try in 1.5 s: {LIMITED}"
         assert "eta" not in pending

@@ -6,12 +6,12 @@ import pytest
 
 from flux_tui.core.series import events as ev
 from flux_tui.ui.dashboard.app import Dashboard
-from flux_tui.ui.dashboard.place import Place
 from flux_tui.ui.rows.view import text_of
 from flux_tui.ui.series.cursor import Source
-from flux_tui.ui.widgets.layout import PANELS
-from flux_tui.ui.widgets.series import SeriesPanel
-from flux_tui.ui.widgets.strips import LineStrip
+from flux_tui.ui.watching.watched_node import WatchedNode
+from flux_tui.ui.widgets.one_line import LineStrip
+from flux_tui.ui.widgets.panel_layout import PANELS
+from flux_tui.ui.widgets.series_panel import SeriesPanel
 from tests.support.dashboard import ADA, STORY, header, shown
 from tests.ui.conftest import RECORDING, Live, on_asyncio
 
@@ -27,7 +27,7 @@ class Clock:
 
 
 def recording(clock: Clock) -> Dashboard:
-    return Dashboard(Place(title="swarm.flux", source=Source.of_file(RECORDING)), clock=clock)
+    return Dashboard(WatchedNode(title="swarm.flux", source=Source.of_file(RECORDING)), clock=clock)
 
 
 @pytest.mark.parametrize("speed", [1, 10, 100])

@@ -17,8 +17,7 @@ from flux_tui.core.content.ticket import Ticket, format_ticket
 from flux_tui.core.ids import raw_cid
 from flux_tui.paths import GONE, PathError, dropped_words, stands_at, typed_paths
 from flux_tui.ui.screens.typing import AddScreen, WantScreen
-from flux_tui.ui.series.moments import parse_moment
-from flux_tui.ui.typed.commandline import (
+from flux_tui.ui.typed.command_line import (
     WORDS,
     Context,
     LineError,
@@ -27,8 +26,9 @@ from flux_tui.ui.typed.commandline import (
     quoted,
     read_line,
 )
+from flux_tui.ui.typed.typed_moment import parse_moment
 from flux_tui.ui.typed.typed_wants import MAX_WORDS, free, read_wants
-from flux_tui.ui.widgets.shown import MAX_PASTED, Field, Words
+from flux_tui.ui.widgets.plain_text import MAX_PASTED, PlainInput, PlainText
 from tests.support.dashboard import STORY, toasts
 from tests.support.rights import without_rights
 from tests.support.typed import ROOT, STATE
@@ -280,7 +280,7 @@ async def paste(pilot: Pilot[bool], text: str) -> None:
 
 
 def error(live: Live) -> str:
-    return str(live.app.screen.query_one("#error", Words).content)
+    return str(live.app.screen.query_one("#error", PlainText).content)
 
 
 @on_asyncio
@@ -290,7 +290,7 @@ async def test_a_ticket_pasted_into_the_dashboard(live: Live) -> None:
         await pilot.pause()
         await paste(pilot, "\n> ".join(LINES))
         assert isinstance(live.app.screen, WantScreen)
-        assert str(live.app.screen.query_one("#preview", Words).content).startswith("talk.pdf · 4.0 KiB")
+        assert str(live.app.screen.query_one("#preview", PlainText).content).startswith("talk.pdf · 4.0 KiB")
         await pilot.press("enter")
         await pilot.pause()
         assert [type(command) for command in live.pushed] == [cmd.Get]
@@ -299,9 +299,9 @@ async def test_a_ticket_pasted_into_the_dashboard(live: Live) -> None:
         assert toasts(live.app) == ["what was pasted is neither a ticket nor a path"]
         await paste(pilot, "'/etc/hostname'")
         assert isinstance(live.app.screen, AddScreen)
-        assert live.app.screen.query_one(Field).value == "/etc/hostname"
+        assert live.app.screen.query_one(PlainInput).value == "/etc/hostname"
         await paste(pilot, "x" * (MAX_PASTED + 1))
-        assert live.app.screen.query_one(Field).value == "/etc/hostname"
+        assert live.app.screen.query_one(PlainInput).value == "/etc/hostname"
 
 
 @on_asyncio
@@ -313,7 +313,7 @@ async def test_a_paste_right_after_the_key_arrives(live: Live) -> None:
             live.app.post_message(events.Key(key, key))
             await paste(pilot, TICKET)
             await pilot.pause(0.1)
-            assert live.app.screen.query_one(Field).value == TICKET
+            assert live.app.screen.query_one(PlainInput).value == TICKET
             await pilot.press("escape")
 
 
@@ -346,7 +346,7 @@ async def test_the_window_for_adding_survives_any_text(live: Live, tmp_path: Pat
     async with live.app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
         await pilot.press("a")
-        field = live.app.screen.query_one(Field)
+        field = live.app.screen.query_one(PlainInput)
         shut.chmod(0)
         try:
             with without_rights():
@@ -383,7 +383,7 @@ async def test_the_dashboard_works_if_its_folder_is_gone(
     async with live.app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
         await pilot.press("a")
-        live.app.screen.query_one(Field).value = "x"
+        live.app.screen.query_one(PlainInput).value = "x"
         await pilot.press("tab", "enter")
         await pilot.pause()
         assert error(live) == GONE
@@ -394,7 +394,7 @@ async def test_the_dashboard_works_if_its_folder_is_gone(
         assert error(live) == GONE
         await pilot.press("escape", ":", *"add x", "tab", "enter")
         await pilot.pause()
-        assert str(live.app.screen.query_one("#prompt-error", Words).content) == GONE
+        assert str(live.app.screen.query_one("#prompt-error", PlainText).content) == GONE
         await pilot.press("escape", "s")
         await pilot.pause()
         assert "cannot be saved" in toasts(live.app)[0]

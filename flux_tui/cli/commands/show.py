@@ -23,7 +23,7 @@ from flux_tui.store.series import SeriesReader
 
 if TYPE_CHECKING:
     from flux_tui.ui.dashboard.app import Dashboard
-    from flux_tui.ui.dashboard.place import Place
+    from flux_tui.ui.watching.watched_node import WatchedNode
 
 LEAVING_SECONDS = 0.1
 """Seconds to wait for a node to stop. A slower one goes on stopping alone."""
@@ -44,12 +44,12 @@ def replay(file: Path, mask: bool, home: Path | None) -> None:
 
     SeriesReader.open(path).close()  # report errors in the file before Textual takes the screen
     need_terminal("the dashboard", "`flux-tui state` and `flux-tui series` print a home's, in words")
-    gc.disable()  # until `collector.settle`: modules, classes and styles stay
+    gc.disable()  # until `garbage_collection.settle`: modules, classes and styles stay
     from flux_tui.ui.dashboard.app import run_dashboard
-    from flux_tui.ui.dashboard.place import Place
     from flux_tui.ui.series.cursor import Source
+    from flux_tui.ui.watching.watched_node import WatchedNode
 
-    place = Place(title=path.name, source=Source.of_file(path))
+    place = WatchedNode(title=path.name, source=Source.of_file(path))
     app = dashboard(place, home_to_look_with(home), masked=mask)
     run_dashboard(app)
     _end(app)
@@ -60,15 +60,15 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
     need_terminal(
         "the dashboard", "`flux-tui state` prints what it shows, `flux-tui node` runs a node without it"
     )
-    gc.disable()  # until `collector.settle`: modules, classes and styles stay
+    gc.disable()  # until `garbage_collection.settle`: modules, classes and styles stay
     from flux_tui.ui.dashboard.app import run_dashboard
-    from flux_tui.ui.dashboard.place import Place
     from flux_tui.ui.series.cursor import Source
+    from flux_tui.ui.watching.watched_node import WatchedNode
 
     here = the_home(home)
     here.prepare()
     starter = Starter(here, flags)
-    place = Place(
+    place = WatchedNode(
         title=str(here.path),
         source=Source.of_file(here.database),
         push=here.push,
@@ -101,7 +101,7 @@ def _end(app: "Dashboard") -> None:
         click.get_current_context().exit(app.return_code)
 
 
-def dashboard(place: "Place", home: Home, *, masked: bool = False) -> "Dashboard":
+def dashboard(place: "WatchedNode", home: Home, *, masked: bool = False) -> "Dashboard":
     """Make the dashboard with the settings of the home. Raise SettingsError."""
     from flux_tui.ui.dashboard.app import Dashboard
     from flux_tui.ui.keys import Keys

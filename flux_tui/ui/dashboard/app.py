@@ -18,30 +18,30 @@ from flux_tui.core.text.plain import plain, plain_lines
 from flux_tui.paths import folder_here
 from flux_tui.regular_files import APPEND, open_regular
 from flux_tui.signals import AGAIN_SECONDS, Ended, heeded
-from flux_tui.ui.dashboard.collector import settle
+from flux_tui.ui.dashboard.garbage_collection import settle
 from flux_tui.ui.dashboard.look_actions import NOT_FILTERED, LookActions
-from flux_tui.ui.dashboard.place import Place
 from flux_tui.ui.dashboard.push_actions import PushActions, new_mark
 from flux_tui.ui.dashboard.themes import THEMES
 from flux_tui.ui.dashboard.time_actions import SPEEDS, TimeActions
 from flux_tui.ui.keys import JUMP
-from flux_tui.ui.typed.commandline import Context, LineError, Outcome, complete_line, read_line
-from flux_tui.ui.widgets.layout import PANELS
-from flux_tui.ui.widgets.lines import LinesPanel
+from flux_tui.ui.typed.command_line import Context, LineError, Outcome, complete_line, read_line
+from flux_tui.ui.watching.watched_node import WatchedNode
+from flux_tui.ui.widgets.lines_panel import LinesPanel
+from flux_tui.ui.widgets.one_line import Keybar
+from flux_tui.ui.widgets.panel_layout import PANELS
 from flux_tui.ui.widgets.prompt import Prompt, PromptInput
-from flux_tui.ui.widgets.strips import Keybar
 
 HANGUP_SECONDS = 1.0
 """The process ends this long after its terminal is gone."""
 SETTLED_SECONDS = 1.0
-"""Seconds after the first frame until the garbage collector is set up (`collector.settle`)."""
+"""Seconds after the first frame until the garbage collector is set up (`garbage_collection.settle`)."""
 
 
 class Dashboard(TimeActions, PushActions, LookActions):
     """The app. It returns True if the node keeps running (`d`), False if a node that was started here may stop."""
 
     def __init__(
-        self, place: Place, *, theme: str = "", crash_log: Path | None = None, **options: Any
+        self, place: WatchedNode, *, theme: str = "", crash_log: Path | None = None, **options: Any
     ) -> None:
         super().__init__(place, **options)
         self._crash_log = crash_log

@@ -13,8 +13,8 @@ from textual import events
 from flux_tui.core.ids import Cid
 from flux_tui.core.text.describe import counted
 from flux_tui.core.text.plain import Plain, plain
-from flux_tui.ui.dashboard.collector import take_turn
 from flux_tui.ui.dashboard.frame import TICK_SECONDS
+from flux_tui.ui.dashboard.garbage_collection import take_turn
 from flux_tui.ui.dashboard.surroundings import Around
 from flux_tui.ui.rows.peers import no_legend, no_rows, peer_rows
 from flux_tui.ui.rows.pending import pending_rows, retry_rows
@@ -22,11 +22,11 @@ from flux_tui.ui.rows.throughput import throughput_rows
 from flux_tui.ui.rows.view import Row, View, matching
 from flux_tui.ui.series.block_owners import roots_of
 from flux_tui.ui.series.filter import cids_of
-from flux_tui.ui.widgets.caption import CaptionStrip
-from flux_tui.ui.widgets.layout import PANELS, fit
-from flux_tui.ui.widgets.lines import LinesPanel
-from flux_tui.ui.widgets.series import SeriesPanel
-from flux_tui.ui.widgets.strips import Keybar
+from flux_tui.ui.widgets.caption_strip import CaptionStrip
+from flux_tui.ui.widgets.lines_panel import LinesPanel
+from flux_tui.ui.widgets.one_line import Keybar
+from flux_tui.ui.widgets.panel_layout import PANELS, fit
+from flux_tui.ui.widgets.series_panel import SeriesPanel
 
 BEHIND_SECONDS = 1.0
 """Seconds between two frames behind a window."""

@@ -15,25 +15,25 @@ from textual.widget import Widget
 from flux_tui.core.ids import is_text
 from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import plain
-from flux_tui.ui.dashboard.place import Place
 from flux_tui.ui.keys import Keys
-from flux_tui.ui.rows.empty import empty_words
+from flux_tui.ui.rows.empty_panel import empty_words
 from flux_tui.ui.rows.glyphs import Glyphs, for_this_terminal
 from flux_tui.ui.rows.peers import TABLES
 from flux_tui.ui.rows.timeline import Timeline
 from flux_tui.ui.rows.view import Sort, Times, View
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.series.filter import Filter
-from flux_tui.ui.series.narration import Narrator
-from flux_tui.ui.widgets.ascii import AsciiFilter
-from flux_tui.ui.widgets.caption import CaptionStrip
-from flux_tui.ui.widgets.guide import GuideStrip
-from flux_tui.ui.widgets.layout import PANELS, SCREEN, SHORT_TITLES, TITLES, fit, shape
-from flux_tui.ui.widgets.lines import LinesPanel
+from flux_tui.ui.watching.narrator import Narrator
+from flux_tui.ui.watching.watched_node import WatchedNode
+from flux_tui.ui.widgets.ascii_filter import AsciiFilter
+from flux_tui.ui.widgets.caption_strip import CaptionStrip
+from flux_tui.ui.widgets.lines_panel import LinesPanel
+from flux_tui.ui.widgets.next_steps_strip import NextStepsStrip
+from flux_tui.ui.widgets.one_line import Keybar, LineStrip, Tabs, TimeStrip
+from flux_tui.ui.widgets.panel_layout import PANELS, SCREEN, SHORT_TITLES, TITLES, fit, shape
+from flux_tui.ui.widgets.plain_text import Guard, PlainText
 from flux_tui.ui.widgets.prompt import Prompt
-from flux_tui.ui.widgets.series import SeriesPanel
-from flux_tui.ui.widgets.shown import Guard, Words
-from flux_tui.ui.widgets.strips import Keybar, LineStrip, Tabs, TimeStrip
+from flux_tui.ui.widgets.series_panel import SeriesPanel
 
 REMOTE = bool(os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
 TICK_SECONDS = 0.5 if REMOTE else 0.25
@@ -53,9 +53,9 @@ class Frame(App[bool]):
 
     def __init__(
         self,
-        place: Place,
+        place: WatchedNode,
         *,
-        others: Sequence[Place] = (),
+        others: Sequence[WatchedNode] = (),
         narrator: Narrator | None = None,
         keys: Keys | None = None,
         clock: Callable[[], float] = time.time,
@@ -145,7 +145,7 @@ class Frame(App[bool]):
 
         yield LineStrip(id="header")
         yield Tabs(TITLES, SHORT_TITLES, id="tabs")
-        yield Words(id="trouble")
+        yield PlainText(id="trouble")
         with Container(id="main"):
             with shaped(Container(id="top")):
                 with shaped(Container(id="left")):
@@ -157,7 +157,7 @@ class Frame(App[bool]):
             with shaped(Container(id="bottom")):
                 yield shaped(LinesPanel("5", TITLES[4], id="peers"))
                 yield shaped(LinesPanel("6", TITLES[5], id="throughput"))
-        yield GuideStrip(id="guide")
+        yield NextStepsStrip(id="guide")
         yield TimeStrip(id="timeline")
         yield self.prompt
         if self.narrator is not None:

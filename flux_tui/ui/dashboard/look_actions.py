@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from textual import events, on
 
 from flux_tui.core.text.plain import plain
+from flux_tui.ui.actions.clipboard import copy
 from flux_tui.ui.dashboard.board import Board
-from flux_tui.ui.dashboard.clipboard import copy
-from flux_tui.ui.rows import cells
+from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.next_steps import shared_last, ticket_of
 from flux_tui.ui.rows.peers import TABLES, column_at, columns_that_fit
 from flux_tui.ui.rows.view import Sort, Times
 from flux_tui.ui.series.filter import Filter, cids_of, parse_filter, peers_of
-from flux_tui.ui.widgets.layout import PANELS
-from flux_tui.ui.widgets.lines import LinesPanel
-from flux_tui.ui.widgets.strips import Tabs
+from flux_tui.ui.widgets.lines_panel import LinesPanel
+from flux_tui.ui.widgets.one_line import Tabs
+from flux_tui.ui.widgets.panel_layout import PANELS
 
 FILTERS = "text  !not  kind:status_no  peer:12D3  cid:bafk  reason:busy"
 NOT_FILTERED = "Throughput has no lines to filter"
@@ -256,8 +256,8 @@ class LookActions(Board):
 
     def _in_a_line(self, before: str, text: str, after: str = "") -> str:
         """Return words that fit in the line of the footer. The text in their middle is cut if needed."""
-        room = max(16, self.size.width - cells.width(before) - cells.width(after) - 3)
-        return f"{before}{cells.cut(plain(text), room)}{after}"
+        room = max(16, self.size.width - cell_width.width(before) - cell_width.width(after) - 3)
+        return f"{before}{cell_width.cut(plain(text), room)}{after}"
 
     def action_mask(self) -> None:
         self.masked = self.prompt.masked = not self.masked

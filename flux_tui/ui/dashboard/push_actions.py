@@ -14,7 +14,7 @@ from flux_tui.core.text.describe import counted
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.paths import folder_here
 from flux_tui.ui.dashboard.board import Board
-from flux_tui.ui.widgets.shown import MAX_PASTED
+from flux_tui.ui.widgets.plain_text import MAX_PASTED
 
 SOON = 0.05
 """Seconds until the board looks for the result of a command in the series."""

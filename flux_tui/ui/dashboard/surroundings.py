@@ -12,11 +12,11 @@ from flux_tui.ui.keys import Situation, sign
 from flux_tui.ui.rows.next_steps import guide_lines
 from flux_tui.ui.rows.throughput import fitting, header_line
 from flux_tui.ui.rows.view import Line, Span, View, cut, span
-from flux_tui.ui.series.moments import same_day
-from flux_tui.ui.widgets.guide import GuideStrip
-from flux_tui.ui.widgets.layout import PANELS
-from flux_tui.ui.widgets.shown import Words
-from flux_tui.ui.widgets.strips import LineStrip, Tabs
+from flux_tui.ui.typed.typed_moment import same_day
+from flux_tui.ui.widgets.next_steps_strip import NextStepsStrip
+from flux_tui.ui.widgets.one_line import LineStrip, Tabs
+from flux_tui.ui.widgets.panel_layout import PANELS
+from flux_tui.ui.widgets.plain_text import PlainText
 
 AGO_WIDTH, DAY_WIDTH = 80, 100
 """From 80 columns, the header shows how long ago a moment was. From 100, it shows the day, too."""
@@ -36,8 +36,8 @@ class Around(Frame):
         if tabs.display:
             tabs.show_current(PANELS.index(self.current) + 1)
         screen.query_one("#footer", LineStrip).show(self._footer(width))
-        screen.query_one(GuideStrip).tell(self._guide(view))
-        trouble = screen.query_one("#trouble", Words)
+        screen.query_one(NextStepsStrip).tell(self._guide(view))
+        trouble = screen.query_one("#trouble", PlainText)
         text = self.source.trouble or self._gone()
         trouble.set_class(bool(text), "-shown")
         if text:

@@ -4,8 +4,8 @@ from textual import on
 
 from flux_tui.core.series.events import ClockStepped
 from flux_tui.ui.dashboard.board import Board
-from flux_tui.ui.series.moments import parse_moment
-from flux_tui.ui.widgets.strips import TimeStrip
+from flux_tui.ui.typed.typed_moment import parse_moment
+from flux_tui.ui.widgets.one_line import TimeStrip
 
 SPEEDS = (1, 10, 100)
 TICK_MAX = 10.0

@@ -8,7 +8,7 @@ from flux_tui.core.content.ticket import Ticket, format_ticket
 from flux_tui.core.series.state import ObjectState, State
 from flux_tui.core.text.plain import plain
 from flux_tui.ui.keys import Keys, action_named
-from flux_tui.ui.rows.cells import fit
+from flux_tui.ui.rows.cell_width import fit
 from flux_tui.ui.rows.view import HIDDEN, Line, View, cut, span
 
 TICKET_LINES = 4

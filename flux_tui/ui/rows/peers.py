@@ -13,7 +13,7 @@ from flux_tui.core.series.next_try import asked_again_at
 from flux_tui.core.series.state import PeerState
 from flux_tui.core.text.describe import WHO_WIDTH, human_seconds, human_size, short_addr
 from flux_tui.core.text.plain import plain
-from flux_tui.ui.rows import cells
+from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.glyphs import REASON_SHORT, REASON_SIGNS, Glyphs, Role, reason_words
 from flux_tui.ui.rows.view import HIDDEN, Line, Row, Span, View, cut, span, wide
 
@@ -105,7 +105,8 @@ def _aligned(text: str, column: Column) -> str:
 
 def _who(view: View) -> Column:
     return Column(
-        "node", "node", WHO_WIDTH + 1, lambda peer: [span(cells.left(view.peer(peer.peer), WHO_WIDTH + 1), "peer")],
+        "node", "node", WHO_WIDTH + 1,
+        lambda peer: [span(cell_width.left(view.peer(peer.peer), WHO_WIDTH + 1), "peer")],
         lambda peer: view.peer(peer.peer), left=True,
     )  # fmt: skip
 
@@ -271,7 +272,7 @@ def peer_columns(view: View) -> list[Column]:
     def dot(peer: PeerState) -> Line:
         here = peer.connected and not view.dead
         sign: Span = span(glyphs.dot, "good") if here else span(glyphs.ring, "dim")
-        return [sign, span(" " + cells.left(view.peer(peer.peer), WHO_WIDTH), "peer")]
+        return [sign, span(" " + cell_width.left(view.peer(peer.peer), WHO_WIDTH), "peer")]
 
     def rates(peer: PeerState) -> tuple[float, float]:
         # A peer that is gone has no rate, even if it sent a moment ago.
@@ -304,7 +305,9 @@ def peer_columns(view: View) -> list[Column]:
         return [span(" ", "text"), span(text, role)]
 
     def address(peer: PeerState) -> Line:
-        return [span("  " + (HIDDEN if view.masked else cells.cut(plain(short_addr(peer.addr)), 21)), "dim")]
+        return [
+            span("  " + (HIDDEN if view.masked else cell_width.cut(plain(short_addr(peer.addr)), 21)), "dim")
+        ]
 
     return [
         Column("peer", "  peer", WHO_WIDTH + 2, dot, lambda peer: view.peer(peer.peer), left=True),

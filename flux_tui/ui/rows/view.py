@@ -27,7 +27,7 @@ from flux_tui.core.series.events import (
 from flux_tui.core.series.state import State
 from flux_tui.core.text.describe import WHO_WIDTH, counted, describe, human_size, who
 from flux_tui.core.text.plain import Plain, plain
-from flux_tui.ui.rows import cells
+from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.glyphs import REASON_SIGNS, Glyphs, Role
 from flux_tui.ui.series.entry_window import MAX_PEERS, Group
 from flux_tui.ui.series.filter import Filter
@@ -98,7 +98,7 @@ class View(NamedTuple):
         """Return the name of a peer, or its short id. While masked, return its place in the list."""
         if not self.masked:
             called = self.called.get(peer)
-            return plain(short(peer)) if called is None else cells.cut(plain(called), WHO_WIDTH)
+            return plain(short(peer)) if called is None else cell_width.cut(plain(called), WHO_WIDTH)
         known = list(self.state.peers)
         return plain(f"peer {known.index(peer) + 1}" if peer in self.state.peers else "a peer")
 
@@ -160,7 +160,7 @@ def text_of(line: Line) -> str:
 
 def wide(line: Line) -> int:
     """Return the width of a line in cells."""
-    return sum(cells.width(text) for text, _ in line)
+    return sum(cell_width.width(text) for text, _ in line)
 
 
 def merged(line: Line) -> Line:
@@ -200,7 +200,7 @@ def entry_line(entry: Entry, view: View, group: Group | None = None, before: flo
         many = f"{len(group.peers)}+" if len(group.peers) >= MAX_PEERS else f"{len(group.peers)}"
         line.append(span(f"{many} peers".ljust(WHO_WIDTH) + " ", "peer"))
     elif peer is not None:
-        line.append(span(cells.left(view.peer(peer), WHO_WIDTH + 1), "peer"))
+        line.append(span(cell_width.left(view.peer(peer), WHO_WIDTH + 1), "peer"))
     if isinstance(entry.event, (StatusNo, AnsweredNo)):
         reason = REASON_SIGNS[entry.event.reason]
         line.append(span(view.glyphs.glyph(reason) + " ", reason.role))
@@ -264,8 +264,8 @@ def cut(line: Line, width: int, ellipsis: str = "…") -> Line:
     room = max(width - 1, 0)
     out: Line = []
     for text, role in line:
-        if (takes := cells.width(text)) >= room:
-            out.append((Plain(cells.head(text, room).rstrip("… ") + ellipsis), role))
+        if (takes := cell_width.width(text)) >= room:
+            out.append((Plain(cell_width.head(text, room).rstrip("… ") + ellipsis), role))
             break
         out.append((text, role))
         room -= takes

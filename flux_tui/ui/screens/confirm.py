@@ -8,7 +8,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from flux_tui.core.text.plain import Plain, plain
-from flux_tui.ui.widgets.shown import Words, content
+from flux_tui.ui.widgets.plain_text import PlainText, content
 
 
 class ConfirmScreen(ModalScreen[bool]):
@@ -27,10 +27,10 @@ class ConfirmScreen(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="window") as window:
             window.border_title = content(plain("Sure?"))
-            yield Words(self._question, id="question")
+            yield PlainText(self._question, id="question")
             for fact in self._facts:
-                yield Words(fact, classes="note")
-            yield Words(plain("y yes · n no"), classes="note")
+                yield PlainText(fact, classes="note")
+            yield PlainText(plain("y yes · n no"), classes="note")
 
     def action_answer(self, answer: bool) -> None:
         self.dismiss(answer)

@@ -13,9 +13,9 @@ from textual.screen import ModalScreen
 from flux_tui.core.text.plain import plain
 from flux_tui.ui.keys import GROUPS, Keys
 from flux_tui.ui.rows.view import Line, Row, span
-from flux_tui.ui.typed.commandline import WORDS
-from flux_tui.ui.widgets.lines import LinesPanel, wrapped
-from flux_tui.ui.widgets.shown import Words
+from flux_tui.ui.typed.command_line import WORDS
+from flux_tui.ui.widgets.lines_panel import LinesPanel, wrapped
+from flux_tui.ui.widgets.plain_text import PlainText
 
 MOVING: tuple[tuple[str, str], ...] = (
     ("↑ ↓ j k", "One line up or down; up stops following"),
@@ -51,9 +51,9 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="window tall") as window:
             window.border_title = "Keys"
-            yield Words(plain(ABOUT[self._panel]), classes="note")
+            yield PlainText(plain(ABOUT[self._panel]), classes="note")
             yield LinesPanel("", "")
-            yield Words(
+            yield PlainText(
                 plain("names in grey are for [keys] in settings.toml and for `:` · esc leaves"),
                 classes="note",
             )

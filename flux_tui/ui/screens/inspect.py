@@ -28,8 +28,8 @@ from flux_tui.ui.series.block_owners import Touching, roots_of
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.series.entry_window import Group
 from flux_tui.ui.series.filter import cids_of, fields_of, peers_of
-from flux_tui.ui.widgets.lines import LinesPanel
-from flux_tui.ui.widgets.shown import Words, content
+from flux_tui.ui.widgets.lines_panel import LinesPanel
+from flux_tui.ui.widgets.plain_text import PlainText, content
 
 SLICE = 2_000
 """Entries read between two checks for keys."""
@@ -94,7 +94,7 @@ class InspectScreen(ModalScreen[int | None]):
         with Vertical(classes="window tall"):
             yield LinesPanel("", "", id="facts")
             yield LinesPanel("", "All that touches it", id="touching", empty="Nothing else touches it.")
-            yield Words(plain(NOTE), classes="note")
+            yield PlainText(plain(NOTE), classes="note")
 
     def on_mount(self) -> None:
         for panel in self.query(LinesPanel):

@@ -23,9 +23,9 @@ from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import plain, plain_lines
 from flux_tui.paths import PathError, dropped_words, to_share, typed_paths
 from flux_tui.ui.rows.view import HIDDEN, tells
-from flux_tui.ui.typed.commandline import Context, paths
+from flux_tui.ui.typed.command_line import Context, paths
 from flux_tui.ui.typed.typed_wants import Reading, names, read_wants
-from flux_tui.ui.widgets.shown import Field, Words
+from flux_tui.ui.widgets.plain_text import PlainInput, PlainText
 
 
 class WantScreen(ModalScreen[list[Command]]):
@@ -58,37 +58,37 @@ class WantScreen(ModalScreen[list[Command]]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="window") as window:
             window.border_title = "Push a want"
-            yield Words(plain("Paste a ticket, a CID, or several:"), classes="note")
-            yield Field(
+            yield PlainText(plain("Paste a ticket, a CID, or several:"), classes="note")
+            yield PlainInput(
                 placeholder="flux1… or bafy… or a name that the series knows", id="what",
                 suggester=NameSuggester(self._state),
             )  # fmt: skip
-            yield Words(id="preview", classes="preview")
-            yield Words(id="error", classes="error")
+            yield PlainText(id="preview", classes="preview")
+            yield PlainText(id="error", classes="error")
             where = f"enter pushes · tab completes a name · esc leaves · files of tickets go to {self._where}"
-            yield Words(plain(where), id="where", classes="note")
+            yield PlainText(plain(where), id="where", classes="note")
 
     def on_mount(self) -> None:
         if self._text:
-            self.query_one(Field).take(self._text)
+            self.query_one(PlainInput).take(self._text)
 
     def on_paste(self, event: events.Paste) -> None:
         """Handle a paste while nothing has the focus yet."""
         event.stop()
-        self.call_after_refresh(lambda: self.query_one(Field).take(event.text))
+        self.call_after_refresh(lambda: self.query_one(PlainInput).take(event.text))
 
-    @on(Field.Changed)
+    @on(PlainInput.Changed)
     def preview(self) -> None:
         lines, errors, _ = self._read()
-        self.query_one("#preview", Words).tell(plain_lines(*lines[:8]))
+        self.query_one("#preview", PlainText).tell(plain_lines(*lines[:8]))
         # While the person types, an unfinished CID is no error yet. A space says that the word is whole.
-        field = self.query_one(Field)
+        field = self.query_one(PlainInput)
         text = field.value
         # the preview below says what was understood, without ids
         field.password = self._masked and tells(text)
         self._say(*(errors[:3] if text.endswith(" ") else ()))
 
-    @on(Field.Submitted)
+    @on(PlainInput.Submitted)
     def push(self) -> None:
         _, errors, commands = self._read()
         if errors:
@@ -100,7 +100,7 @@ class WantScreen(ModalScreen[list[Command]]):
             self._say("Nothing was typed yet.")
 
     def action_complete(self) -> None:
-        field = self.query_one(Field)
+        field = self.query_one(PlainInput)
         if (longer := complete_name(field.value, self._state)) is not None:
             field.value = longer
             field.cursor_position = len(longer)
@@ -109,11 +109,15 @@ class WantScreen(ModalScreen[list[Command]]):
         self.dismiss([])
 
     def _say(self, *lines: str) -> None:
-        self.query_one("#error", Words).tell(plain_lines(*lines))
+        self.query_one("#error", PlainText).tell(plain_lines(*lines))
 
     def _read(self) -> Reading:
         return read_wants(
-            self.query_one(Field).value.split(), self._state, self._folder, self._mark, masked=self._masked
+            self.query_one(PlainInput).value.split(),
+            self._state,
+            self._folder,
+            self._mark,
+            masked=self._masked,
         )
 
 
@@ -152,7 +156,7 @@ def complete_path(value: str, folder: Path | None) -> str | None:
     return next((path for path in found if path != value), None)
 
 
-class PathField(Field):
+class PathField(PlainInput):
     """An input for a path, or for files dropped on the terminal."""
 
     def pasted(self, text: str) -> str:
@@ -193,20 +197,22 @@ class AddScreen(ModalScreen[list[Path]]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="window") as window:
             window.border_title = "Share a file or folder"
-            yield Words(plain("Its bytes stay where they are."), classes="note")
+            yield PlainText(plain("Its bytes stay where they are."), classes="note")
             suggester = None if self._masked else PathSuggester(self._folder)
             yield PathField(placeholder=plain(f"a path{self._example}"), suggester=suggester, id="path")
-            yield Words(id="error", classes="error")
+            yield PlainText(id="error", classes="error")
             yield VisibleTree(self._folder or "/")
-            yield Words(plain("tab completes · ↓ to the tree · enter shares · esc leaves"), classes="note")
+            yield PlainText(
+                plain("tab completes · ↓ to the tree · enter shares · esc leaves"), classes="note"
+            )
 
-    @on(Field.Changed)
-    def hide(self, event: Field.Changed) -> None:
+    @on(PlainInput.Changed)
+    def hide(self, event: PlainInput.Changed) -> None:
         event.input.password = self._masked and tells(event.value)
 
     def on_mount(self) -> None:
         if self._text:
-            self.query_one(Field).take(self._text)
+            self.query_one(PlainInput).take(self._text)
 
     def on_paste(self, event: events.Paste) -> None:
         """Handle a paste while the tree has the focus, or nothing has it yet."""
@@ -214,13 +220,13 @@ class AddScreen(ModalScreen[list[Path]]):
         self.call_after_refresh(lambda: self._take(event.text))
 
     def _take(self, text: str) -> None:
-        field = self.query_one(Field)
+        field = self.query_one(PlainInput)
         field.value = ""  # it holds the path that is highlighted in the tree
         field.take(text)
         field.focus()
 
-    @on(Field.Submitted)
-    def typed(self, event: Field.Submitted) -> None:
+    @on(PlainInput.Submitted)
+    def typed(self, event: PlainInput.Submitted) -> None:
         text = event.value.strip()
         if not text:
             self._say("Nothing was typed yet.")
@@ -245,10 +251,10 @@ class AddScreen(ModalScreen[list[Path]]):
         data = getattr(event.node.data, "path", None)
         if data is not None and self.query_one(DirectoryTree).has_focus:
             inside = self._masked and self._folder is not None and data.is_relative_to(self._folder)
-            self.query_one(Field).value = str(data.relative_to(self._folder) if inside else data)
+            self.query_one(PlainInput).value = str(data.relative_to(self._folder) if inside else data)
 
     def action_complete(self) -> None:
-        field = self.query_one(Field)
+        field = self.query_one(PlainInput)
         if self.query_one(DirectoryTree).has_focus:
             field.focus()
         elif (longer := complete_path(field.value, self._folder)) is not None:
@@ -262,4 +268,4 @@ class AddScreen(ModalScreen[list[Path]]):
         self.dismiss([])
 
     def _say(self, *lines: str) -> None:
-        self.query_one("#error", Words).tell(plain_lines(*lines))
+        self.query_one("#error", PlainText).tell(plain_lines(*lines))

@@ -18,8 +18,8 @@ from textual.message import Message
 from flux_tui.core.text.plain import plain
 from flux_tui.regular_files import read_regular
 from flux_tui.ui.rows.view import tells
-from flux_tui.ui.typed.commandline import last_argument
-from flux_tui.ui.widgets.shown import Field, Words
+from flux_tui.ui.typed.command_line import last_argument
+from flux_tui.ui.widgets.plain_text import PlainInput, PlainText
 
 Completer = Callable[[str], list[str]]
 """Returns whole lines that begin with the typed text."""
@@ -70,7 +70,7 @@ class History:
                 part.unlink(missing_ok=True)
 
 
-class PromptInput(Field):
+class PromptInput(PlainInput):
     """An input in which the arrow keys go through the history and tab completes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -138,9 +138,9 @@ class Prompt(Vertical):
         self._own_change = False
 
     def compose(self) -> ComposeResult:
-        yield Words(id="prompt-error")
+        yield PlainText(id="prompt-error")
         with Horizontal(id="prompt-line"):
-            yield Words(id="prompt-label")
+            yield PlainText(id="prompt-label")
             yield PromptInput(id="prompt-input", select_on_focus=False)
 
     @property
@@ -158,7 +158,7 @@ class Prompt(Vertical):
         self._forget_candidates()
         self.display = True
         self.covers()
-        self.query_one("#prompt-label", Words).tell(plain(label))
+        self.query_one("#prompt-label", PlainText).tell(plain(label))
         self.say("")
         self.field.placeholder = hint
         self._set(text)
@@ -172,7 +172,7 @@ class Prompt(Vertical):
 
     def say(self, text: str, *, bad: bool = True) -> None:
         """Show a message beside the typed text."""
-        label = self.query_one("#prompt-error", Words)
+        label = self.query_one("#prompt-error", PlainText)
         label.set_class(bad, "error")
         label.display = bool(text)
         label.tell(plain(text))
@@ -228,8 +228,8 @@ class Prompt(Vertical):
         self.field.password = self.masked and tells(text)
         self.field.cursor_position = len(text)
 
-    @on(Field.Changed)
-    def _changed(self, event: Field.Changed) -> None:
+    @on(PlainInput.Changed)
+    def _changed(self, event: PlainInput.Changed) -> None:
         event.stop()
         event.input.password = self.masked and tells(event.value)
         if self._own_change:
@@ -241,8 +241,8 @@ class Prompt(Vertical):
         if self.kind:
             self.post_message(self.Typed(self.kind, event.value))
 
-    @on(Field.Submitted)
-    def _submitted(self, event: Field.Submitted) -> None:
+    @on(PlainInput.Submitted)
+    def _submitted(self, event: PlainInput.Submitted) -> None:
         event.stop()
         if self.kind:
             self.history.add(self.kind, event.value)

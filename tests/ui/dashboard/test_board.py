@@ -17,10 +17,10 @@ from flux_tui.ui.dashboard.board import TYPING_SECONDS
 from flux_tui.ui.dashboard.frame import TICK_SECONDS
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.rows.view import Row, span, text_of
-from flux_tui.ui.series.narration import Caption
-from flux_tui.ui.widgets.caption import CaptionStrip
-from flux_tui.ui.widgets.layout import PANELS
-from flux_tui.ui.widgets.lines import LinesPanel
+from flux_tui.ui.watching.narrator import Caption
+from flux_tui.ui.widgets.caption_strip import CaptionStrip
+from flux_tui.ui.widgets.lines_panel import LinesPanel
+from flux_tui.ui.widgets.panel_layout import PANELS
 from tests.support.boards import footer
 from tests.support.dashboard import ADA, ME, ROOT, STORY, facts, header, shown, toasts
 from tests.support.rows import BOB

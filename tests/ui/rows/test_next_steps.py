@@ -9,11 +9,11 @@ from flux_tui.core.content.ticket import Ticket, parse_ticket
 from flux_tui.core.ids import dag_cid
 from flux_tui.core.series import events as ev
 from flux_tui.ui.dashboard.app import Dashboard
-from flux_tui.ui.dashboard.place import Place
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.rows.view import text_of
 from flux_tui.ui.series.cursor import Source
-from flux_tui.ui.widgets.guide import GuideStrip
+from flux_tui.ui.watching.watched_node import WatchedNode
+from flux_tui.ui.widgets.next_steps_strip import NextStepsStrip
 from tests.support.dashboard import ADA, ME, STORY, toasts
 from tests.ui.conftest import Live, on_asyncio
 
@@ -29,7 +29,7 @@ def added(root: str, name: str) -> ev.ObjectAdded:
 
 
 def guide(app: Dashboard) -> list[str]:
-    strip = app.query_one(GuideStrip)
+    strip = app.query_one(NextStepsStrip)
     assert strip.display == bool(strip._lines)
     assert strip.size.height == len(strip._lines)
     return [text_of(line) for line in strip._lines]
@@ -123,7 +123,7 @@ async def test_the_guide_says_if_the_node_listens_on_loopback_only(live: Live) -
 @on_asyncio
 async def test_a_recording_and_a_gone_node_show_no_guide(live: Live) -> None:
     live.append(STARTED)
-    recording = Place(title="r", source=Source(lambda: live.series))
+    recording = WatchedNode(title="r", source=Source(lambda: live.series))
     async with Dashboard(recording).run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         app = pilot.app

@@ -15,8 +15,8 @@ from flux_tui.core.series.next_try import next_try
 from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import plain
 from flux_tui.store.series import SeriesReader
-from flux_tui.ui.rows import cells
-from flux_tui.ui.rows.cells import fit
+from flux_tui.ui.rows import cell_width
+from flux_tui.ui.rows.cell_width import fit
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.rows.peers import has_it, no_legend, no_rows, peer_rows
 from flux_tui.ui.rows.pending import pending_rows, retry_rows
@@ -583,21 +583,23 @@ def test_widths_are_counted_in_cells(name: str, width: int) -> None:
     called = {ADA: "日本語のノード", BOB: "e\u0301ve"}
     now = view(state, width)._replace(called=called)
     for row in [*pending_rows(now), *retry_rows(now), *no_rows(now), *peer_rows(now)]:
-        assert cells.width(text_of(row.line)) <= max(width, 44), row
+        assert cell_width.width(text_of(row.line)) <= max(width, 44), row
     for entry in (asked, GOT, BUSY, GRANTED):
-        assert cells.width(text_of(entry_line(Entry(1, START, entry), now))) <= width
+        assert cell_width.width(text_of(entry_line(Entry(1, START, entry), now))) <= width
     ascii_now = view(folded(STARTED, UP, ASKED, MAPPED, PUSHED, BUSY, GRANTED, GOT), width)
     for build in (no_rows, peer_rows):
         there, here = (build(one)[1].line for one in (ascii_now, now))
-        assert cells.width(text_of(there)) == cells.width(text_of(here)), "columns stand where they stood"
+        assert cell_width.width(text_of(there)) == cell_width.width(text_of(here)), (
+            "columns stand where they stood"
+        )
 
 
 @pytest.mark.parametrize("name", WIDE)
 def test_a_name_is_cut_between_characters(name: str) -> None:
     whole = plain(name)
-    for width in range(1, cells.width(whole) + 3):
+    for width in range(1, cell_width.width(whole) + 3):
         fitted = fit(whole, width)
-        assert cells.width(fitted) == width
+        assert cell_width.width(fitted) == width
         kept, _, end = fitted.rstrip().partition("…")
         if "…" in fitted:
             assert whole.startswith(kept)

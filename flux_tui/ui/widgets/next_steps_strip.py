@@ -6,10 +6,10 @@ It is as high as its lines, and hidden when there are none.
 from textual.strip import Strip
 
 from flux_tui.ui.rows.view import Line
-from flux_tui.ui.widgets.strips import LineStrip
+from flux_tui.ui.widgets.one_line import LineStrip
 
 
-class GuideStrip(LineStrip):
+class NextStepsStrip(LineStrip):
     """A strip with any number of lines."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002

@@ -1,7 +1,7 @@
 """How text gets into Textual's widgets: as plain text, without markup or control characters.
 
-Everything that Textual draws goes through here: `segment` for a span of a panel, `Words` for a fixed text,
-`Field` for typed text, `content` for the title of a border. The linter bans Textual's own classes elsewhere.
+Everything that Textual draws goes through here: `segment` for a span of a panel, `PlainText` for a fixed text,
+`PlainInput` for typed text, `content` for the title of a border. The linter bans Textual's own classes elsewhere.
 `Guard` also checks every line on its way to the terminal; it should find nothing.
 """
 
@@ -24,7 +24,7 @@ MAX_PASTED = 64 * 1024
 """The longest text that a line accepts at once. A longer one would make each key slow."""
 
 
-class Words(Static):
+class PlainText(Static):
     """A fixed text without markup."""
 
     def __init__(self, text: Plain = NOTHING, **options: Any) -> None:
@@ -36,7 +36,7 @@ class Words(Static):
             self.update(text)
 
 
-class Field(Input):
+class PlainInput(Input):
     """An input. Its value stays exact, as it may be a path; the drawn text is made plain."""
 
     @property

@@ -19,7 +19,6 @@ from flux_tui.core.series.events import EVENT_TYPES, Event, Unknown
 from flux_tui.core.text.plain import plain
 from flux_tui.store.store import Store
 from flux_tui.ui.dashboard.frame import GUARD
-from flux_tui.ui.dashboard.place import Place
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.rows.view import View, entry_line, text_of
 from flux_tui.ui.screens.inspect import Subject, facts_of
@@ -27,9 +26,10 @@ from flux_tui.ui.screens.typing import AddScreen, WantScreen
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.series.entry_window import Group
 from flux_tui.ui.series.filter import cids_of, parse_filter, peers_of
-from flux_tui.ui.series.narration import Caption
-from flux_tui.ui.widgets.layout import PANELS
-from flux_tui.ui.widgets.shown import Guard
+from flux_tui.ui.watching.narrator import Caption
+from flux_tui.ui.watching.watched_node import WatchedNode
+from flux_tui.ui.widgets.panel_layout import PANELS
+from flux_tui.ui.widgets.plain_text import Guard
 from tests.core.samples import CID, PEER, sample
 from tests.support.dashboard import toasts
 from tests.ui.conftest import Live, on_asyncio
@@ -134,7 +134,7 @@ def test_every_entry_is_plain_as_a_line_and_in_inspect(live: Live) -> None:
 @on_asyncio
 async def test_notices_titles_and_trouble(live: Live, unguarded: None) -> None:
     live.append(*everything())
-    live.app.place = Place(
+    live.app.place = WatchedNode(
         title=STEERS, source=Source(lambda: live.series), push=live._push, trouble=lambda: STEERS,
         names={OTHER: STEERS},
     )  # fmt: skip

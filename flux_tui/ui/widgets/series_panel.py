@@ -23,7 +23,7 @@ from flux_tui.ui.series.block_owners import CONTEXT, Owners
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.series.entry_window import Group, Window
 from flux_tui.ui.series.filter import Filter
-from flux_tui.ui.widgets.lines import LinesPanel
+from flux_tui.ui.widgets.lines_panel import LinesPanel
 
 SLICE = 4_000
 """Entries read in one slice."""

@@ -19,11 +19,11 @@ from textual.scrollbar import ScrollBar
 from textual.strip import Strip
 
 from flux_tui.core.text.plain import Plain, plain, plain_lines
-from flux_tui.ui.rows import cells
+from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.glyphs import Glyphs, Role
 from flux_tui.ui.rows.view import Line, Row, merged, span, wide
+from flux_tui.ui.widgets.plain_text import NOTHING, assembled, content, segment
 from flux_tui.ui.widgets.roles import Roles
-from flux_tui.ui.widgets.shown import NOTHING, assembled, content, segment
 
 STRIPS = 256
 """How many drawn lines the cache keeps."""
@@ -267,7 +267,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         lines = wrapped(self.empty, max(10, width - 4))
         top = max(0, (self.size.height - len(lines)) // 2)
         if top <= y < top + len(lines):
-            text = Plain(" " * ((width - cells.width(lines[y - top])) // 2) + lines[y - top])
+            text = Plain(" " * ((width - cell_width.width(lines[y - top])) // 2) + lines[y - top])
             return Strip([segment(text, self._role("dim"))]).crop_extend(0, width, self._base)
         return Strip.blank(width, self._base)
 
@@ -361,7 +361,7 @@ def wrapped(text: Plain, width: int) -> list[Plain]:
         line = ""
         for part in re.findall(r"[^ ]+", paragraph):
             word = part.replace("\u00a0", " ")
-            if line and cells.width(line) + 1 + cells.width(word) > width:
+            if line and cell_width.width(line) + 1 + cell_width.width(word) > width:
                 lines.append(Plain(line))
                 line = word
             else:

@@ -11,7 +11,7 @@ from flux_tui.core.content.ticket import Ticket, format_ticket
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series import events as ev
 from flux_tui.ui.keys import ACTIONS
-from flux_tui.ui.typed.commandline import WORDS, Context, LineError, Outcome, complete_line, read_line
+from flux_tui.ui.typed.command_line import WORDS, Context, LineError, Outcome, complete_line, read_line
 from tests.support.typed import CHUNK, ROOT, STATE
 from tests.ui.conftest import Live, on_asyncio
 

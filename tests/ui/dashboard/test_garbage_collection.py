@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flux_tui.ui.dashboard.collector import NET, YOUNG, settle, take_turn
+from flux_tui.ui.dashboard.garbage_collection import NET, YOUNG, settle, take_turn
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from flux_tui.ui.series.moments import Moment, parse_moment
+from flux_tui.ui.typed.typed_moment import Moment, parse_moment
 
 NOON = datetime(2026, 3, 1, 12, 0, 0).timestamp()
 

@@ -1,4 +1,4 @@
-"""What a dashboard shows: one home or one recording."""
+"""A node that a dashboard shows: a home or a recording."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from flux_tui.ui.series.cursor import Source
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class WatchedNode:
     """A series to show, and what a person can do with its node."""
 
     title: str

@@ -7,10 +7,10 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from flux_tui.ui.rows.cells import width
+from flux_tui.ui.rows.cell_width import width
 from flux_tui.ui.rows.view import Line, merged, span
+from flux_tui.ui.widgets.plain_text import segment
 from flux_tui.ui.widgets.roles import Roles
-from flux_tui.ui.widgets.shown import segment
 
 
 class LineStrip(Roles, Widget):

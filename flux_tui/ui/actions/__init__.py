@@ -1,0 +1,1 @@
+"""What the keys of the dashboard do, and what its command line does."""

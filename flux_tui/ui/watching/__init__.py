@@ -1,0 +1,1 @@
+"""Which node is shown, at which moment, and how. Without Textual."""
