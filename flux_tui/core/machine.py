@@ -23,6 +23,7 @@ from flux_tui.core.fetching.download import Download
 from flux_tui.core.fetching.requester import Requester
 from flux_tui.core.fetching.want_queue import WantPriority
 from flux_tui.core.ids import Cid, PeerId, is_leaf
+from flux_tui.core.limits import Backoff
 from flux_tui.core.peers.admission import Admission, Repeated
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.provider_records import Provided
@@ -49,9 +50,9 @@ CLOCK = "clock"
 """The key for reports about clocks that differ."""
 MAX_UNREACHABLE = 1024
 """Addresses whose failure is remembered."""
-BAN_SECONDS, BAN_MAX = 60.0, 3600.0
-"""Seconds for which a peer is refused that floods or sends wrong bytes again, and the most. It doubles each
-time the peer comes back and does so again."""
+BAN = Backoff(first=60.0, most=3600.0)
+"""How long a peer is refused that floods or sends wrong bytes again. It grows each time the peer comes back
+and does so again."""
 
 
 def _line(pending: Pending, known: ObjectState | None) -> WantPriority:
@@ -521,8 +522,7 @@ class Machine:
 
     def _drop(self, peer: PeerId, why: str) -> None:
         self._report(self.admission.held_back(peer))
-        times = min(self.admission.dropped(peer, self.ledger.now), 16)
-        seconds = min(BAN_SECONDS * 2.0**times, BAN_MAX)
+        seconds = BAN.wait(self.admission.dropped(peer, self.ledger.now) + 1)
         self.ledger.do(fx.Disconnect(peer=peer, why=why, seconds=seconds))
 
     def _report(self, faults: list[Repeated]) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.fetching import write_backoff
+from flux_tui.core.limits import Backoff
 from flux_tui.node.node import FluxNode
 from flux_tui.store.disk import room
 from tests.support.nodes_here import LOOPBACK, share, until
@@ -22,8 +23,7 @@ MIB = 1 << 20
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the retry come after a moment."""
-    monkeypatch.setattr(write_backoff, "PAUSE", 0.2)
-    monkeypatch.setattr(write_backoff, "PAUSE_MAX", 0.2)
+    monkeypatch.setattr(write_backoff, "PAUSE", Backoff(0.2, 0.2))
 
 
 class Disk:

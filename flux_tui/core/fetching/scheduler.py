@@ -32,7 +32,7 @@ from flux_tui.core.fetching.sources import MAX_LEASE_FACTOR, NORMAL_DELAY, WINDO
 from flux_tui.core.fetching.want_pusher import WantPusher
 from flux_tui.core.fetching.write_backoff import WriteBackoff
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.limits import batches
+from flux_tui.core.limits import Backoff, batches
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.backoff import SNUB
 from flux_tui.core.series.events import RetryCause
@@ -61,6 +61,8 @@ MOVE_AFTER = 1.0
 the chunks may be on their way."""
 MOVE_SHARE = 0.6
 """Chunks are moved only if they then come within this share of the time that they would take where they are."""
+LAPSED = Backoff(first=SNUB, most=64.0)
+"""The wait until a want is pushed again whose last lease lapsed. It grows with each push without an answer."""
 HEDGES = 4
 """Overdue chunks that an idle holder is told to send as well, at a time."""
 
@@ -474,7 +476,7 @@ class Scheduler:
         if wait is not None:
             self.want_pusher.again(download, wait, cause, peer)
         elif cause == "lapsed":
-            self.want_pusher.again(download, SNUB * 2.0 ** min(download.unanswered_pushes, 5), cause, peer)
+            self.want_pusher.again(download, LAPSED.wait(download.unanswered_pushes + 1), cause, peer)
 
     def _sole(self, holder: Holder) -> bool:
         """Whether no other peer offered any of the objects that this holder offered."""

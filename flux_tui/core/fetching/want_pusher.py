@@ -24,23 +24,21 @@ from flux_tui.core.fetching.sources import Holders
 from flux_tui.core.fetching.want_queue import WantPriority, WantQueue
 from flux_tui.core.fetching.wantlist import Wantlist
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.limits import TokenBucket, batches
+from flux_tui.core.limits import Backoff, TokenBucket, batches
 from flux_tui.core.peers.router import MAX_ROUTED, Router, Way
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.backoff import RETRY_MIN, free_at
 from flux_tui.core.turn import Ledger
 from flux_tui.core.wire.messages import MAX_CIDS_WANT, MAX_WAIT, Want
 
-SILENCE = 60.0
-"""Seconds without an answer after the first push until the next one."""
-SILENCE_MAX = 600.0
-"""Seconds: the largest wait after a silence."""
 MAX_UNROUTED = 64
 """Objects that are pushed again as soon as they can be routed. Each costs a DHT lookup."""
 DIGITS = 6
 """Digits of a time in seconds. Converting a time to the other clock and back changes it by less."""
 JITTER = 0.1
 """Share of a wait that is random."""
+SILENCE = Backoff(first=60.0, most=600.0, jitter=(1.0, 1.0 + JITTER))
+"""The wait after a push that nobody answered until the next one."""
 STALLED_SECONDS = 10.0
 """Seconds without a chunk of a want that is being sent until other peers are asked as well; also the least
 time between two such pushes."""
@@ -394,8 +392,7 @@ class WantPusher:
         return self._drawn[1]
 
     def _patience(self, download: Download) -> float:
-        wait = min(SILENCE * 2.0 ** min(download.unanswered_pushes, 10), SILENCE_MAX)
-        return wait * (1 + JITTER * self.ledger.random())
+        return SILENCE.wait(download.unanswered_pushes + 1, self.ledger.random)
 
     def _set(self, download: Download, at: float) -> None:
         download.next_push_at = at

@@ -9,10 +9,10 @@ Loose chunks all go to the same place, so they are paused together.
 
 from flux_tui.core.fetching.download import Download
 from flux_tui.core.ids import Cid
+from flux_tui.core.limits import Backoff
 
-PAUSE, PAUSE_MAX = 10.0, 60.0
-"""Seconds without grants after a chunk could not be written: the first pause, and the longest. Each pause is
-twice the one before."""
+PAUSE = Backoff(first=10.0, most=60.0)
+"""How long nothing is granted after a chunk could not be written."""
 
 
 class WriteBackoff:
@@ -21,8 +21,8 @@ class WriteBackoff:
     def __init__(self) -> None:
         self._until: dict[Cid | None, float] = {}
         """When a chunk may be tried again; 0: now."""
-        self._waits: dict[Cid | None, float] = {}
-        """Seconds of the last pause."""
+        self._failures: dict[Cid | None, int] = {}
+        """How many pauses began in a row."""
         self._tried: set[Cid | None] = set()
         """Keys for which one test chunk was granted that has neither failed nor been written yet."""
 
@@ -33,7 +33,7 @@ class WriteBackoff:
 
     def known(self, download: Download) -> bool:
         """Whether a chunk of this download could not be written, and none was written since."""
-        return self.key(download) in self._waits
+        return self.key(download) in self._failures
 
     def begin(self, download: Download, now: float) -> float | None:
         """A chunk could not be written: start a pause and return its seconds.
@@ -44,18 +44,18 @@ class WriteBackoff:
         if key not in self._tried and key in self._until:
             return None
         self._tried.discard(key)
-        wait = min(self._waits.get(key, PAUSE / 2) * 2, PAUSE_MAX)
-        self._waits[key] = wait
+        self._failures[key] = self._failures.get(key, 0) + 1
+        wait = PAUSE.wait(self._failures[key])
         self._until[key] = now + wait
         return wait
 
     def end(self, download: Download) -> bool:
         """A chunk was written, or the download has ended: end the pause. Returns whether there was one."""
-        if not self._waits:
+        if not self._failures:
             return False
         self._tried.discard(self.key(download))
         self._until.pop(self.key(download), None)
-        return self._waits.pop(self.key(download), None) is not None
+        return self._failures.pop(self.key(download), None) is not None
 
     def grant(self, download: Download, count: int, now: float) -> int:
         """How many chunks of this download may be granted now: all, none, or one as a test, after which the next
@@ -65,7 +65,7 @@ class WriteBackoff:
         if now < until:
             return 0
         self._tried.add(self.key(download))
-        self._until[self.key(download)] = now + PAUSE
+        self._until[self.key(download)] = now + PAUSE.first
         return 1
 
     def alike(self, download: Download, other: Download) -> bool:
@@ -84,7 +84,7 @@ class WriteBackoff:
             return False
         if key in self._until:
             self._tried.add(key)
-            self._until[key] = now + PAUSE
+            self._until[key] = now + PAUSE.first
         return True
 
     def next_deadline(self) -> float:

@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from flux_tui.core.api.effects import Dial, Forward
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.limits import Backoff
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.series.state import PeerState
 from flux_tui.core.turn import Ledger
@@ -39,8 +40,8 @@ LAST_RESORT = 3
 """Pushes without an answer after which the whole swarm is asked, whatever its size."""
 MAX_REMEMBERED = 8
 """Peers of earlier sessions that are dialled at a time."""
-ALONE_MIN, ALONE_MAX = 15.0, 600.0
-"""Seconds until a node without neighbours dials remembered peers again; doubled each time."""
+ALONE = Backoff(first=15.0, most=600.0)
+"""The wait until a node without neighbours dials remembered peers again."""
 RECALL_SECONDS = 60.0
 """Seconds between two attempts to dial peers that answered before because nobody answers now."""
 MAX_QUIET = 4096
@@ -119,7 +120,8 @@ class Router:
         """Addresses that a person or a ticket named."""
         self._alone_at = float("inf")
         """When remembered peers are dialled again."""
-        self._alone_wait = ALONE_MIN
+        self._dials_alone = 0
+        """How many times remembered peers were dialled since there was a neighbour."""
         self._recall_at = 0.0
 
     # ── ours ────────────────────────────────────────────────────────────────────────────────────
@@ -207,14 +209,14 @@ class Router:
     def peer_up(self, peer: PeerId) -> None:
         """A peer connected."""
         self._unlinked.discard(peer)
-        self._alone_at, self._alone_wait = float("inf"), ALONE_MIN
+        self._alone_at, self._dials_alone = float("inf"), 0
 
     def peer_down(self, peer: PeerId) -> None:
         """A peer disconnected."""
         if peer in self._table:
             self._unlinked.add(peer)
         if not self.connected:
-            self._alone_at = self.ledger.now + self._alone_wait
+            self._alone_at = self.ledger.now + ALONE.wait(self._dials_alone + 1)
 
     def is_quiet(self, addr: str) -> bool:
         """Whether this address was dialled although no person or ticket named it."""
@@ -263,8 +265,8 @@ class Router:
             self._hush(peer.addr)
             self.ledger.do(Dial(addr=peer.addr))
         if found and not self.connected:
-            self._alone_at = self.ledger.now + self._alone_wait
-            self._alone_wait = min(self._alone_wait * 2, ALONE_MAX)
+            self._dials_alone += 1
+            self._alone_at = self.ledger.now + ALONE.wait(self._dials_alone)
         else:
             self._alone_at = float("inf")
 

@@ -19,8 +19,9 @@ from collections.abc import Iterable
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api.effects import Broadcast, Dial, Push
-from flux_tui.core.fetching.want_pusher import JITTER, SILENCE, SILENCE_MAX
+from flux_tui.core.fetching.want_pusher import JITTER, SILENCE
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.limits import Backoff
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.router import MAX_DIRECT, Router
 from flux_tui.core.series import events as ev
@@ -40,10 +41,10 @@ ANSWER_SECONDS = 30.0
 """Seconds for a peer that was told to keep a replica to say that it has begun."""
 GRACE_SECONDS = 60.0
 """Seconds for a disconnected keeper to come back: a restart is no reason to copy an object once more."""
-AGAIN_MIN = 5.0
-"""Seconds until a hold is pushed again because of a peer's answer, or because a keeper left. Each push that
-found no keeper doubles it. So peers that refuse with a short time, or accept and drop replicas again and
-again, cannot make this node push all the time."""
+AGAIN = Backoff(first=5.0, most=80.0)
+"""The least wait until a hold is pushed again because of a peer's answer, or because a keeper left. It grows
+with each push that found no keeper. So peers that refuse with a short time, or accept and drop replicas again
+and again, cannot make this node push all the time."""
 SPARE_SECONDS = 120.0
 """Seconds that an offer is remembered that was not needed."""
 MAX_SPARES = 32
@@ -278,7 +279,7 @@ class Origin:
         candidates.sort(key=lambda peer: peer in hold.refused)
         fresh = [peer for peer in candidates if peer not in hold.refused]
         gossip = hold.pushes > 0 or len(fresh) < ENOUGH * hold.lacking
-        wait = min(SILENCE * 2.0 ** min(hold.quiet, 10), SILENCE_MAX) if gossip else NEIGHBOURS_SECONDS
+        wait = SILENCE.wait(hold.quiet + 1) if gossip else NEIGHBOURS_SECONDS
         at = self.ledger.now + wait * (1 + JITTER * self.ledger.random())
         self._ask(hold, tuple(candidates[:MAX_DIRECT]), gossip=gossip, next_push_at=at)
 
@@ -325,7 +326,7 @@ class Origin:
         self._next = None
 
     def _patience(self, hold: Hold) -> float:
-        return AGAIN_MIN * 2.0 ** min(max(hold.quiet - 1, 0), 4)
+        return AGAIN.wait(hold.quiet)
 
     def _again(self, hold: Hold, wait: float, cause: ev.RetryCause, peer: PeerId | None) -> None:
         """Push a hold again after this wait, unless it is due sooner anyway."""

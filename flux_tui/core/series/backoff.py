@@ -12,14 +12,14 @@ pause.
 """
 
 from flux_tui.core.ids import PeerId
+from flux_tui.core.limits import Backoff
 from flux_tui.core.series.events import DelayedYes, LapseCause, LeaseLapsed, Reason, StatusNo
 from flux_tui.core.series.state import PeerState, State
 
 RETRY_MIN = 0.25
 """Least seconds until a peer is asked again, whatever it said."""
-VAGUE_MIN, VAGUE_MAX = 1.0, 64.0
-"""Seconds that a holder is left alone that has the chunks and says NO without a time: the first, and the
-most. It doubles each time."""
+VAGUE = Backoff(first=1.0, most=64.0)
+"""How long a holder is left alone that has the chunks and says NO without a time."""
 SNUB = 2.0
 """Seconds that a holder is left alone that let a lease lapse, if others can be asked."""
 SNUBS: tuple[LapseCause, ...] = ("deadline", "slow")
@@ -53,7 +53,7 @@ def refused(peer: PeerState, no: StatusNo, at: float) -> None:
     else:
         peer.reason, peer.retry_after, peer.until = no.reason, None, None
         if gives_later(no):
-            peer.until = at + min(VAGUE_MIN * 2.0 ** min(peer.vague, 16), VAGUE_MAX)
+            peer.until = at + VAGUE.wait(peer.vague + 1)
             peer.vague += 1
 
 

@@ -19,7 +19,7 @@ from flux_tui.core.replication.keeper import (
 )
 from flux_tui.core.replication.offers import MAX_OFFERS, OFFER_SECONDS
 from flux_tui.core.replication.origin import (
-    AGAIN_MIN,
+    AGAIN,
     ANSWER_SECONDS,
     GRACE_SECONDS,
     MAX_HOLDS,
@@ -167,9 +167,9 @@ def test_a_short_retry_after_does_not_rush_the_origin() -> None:
         said(script, HOLDER, no("busy", 0.0))
         waits.append(script.machine.next_deadline() - script.now)
         script.give(inp.Tick(), after=waits[-1])
-    assert waits[0] == AGAIN_MIN
+    assert waits[0] == AGAIN.first
     assert waits == sorted(waits)
-    assert waits[-1] >= 16 * AGAIN_MIN
+    assert waits[-1] >= 16 * AGAIN.first
 
 
 def test_a_keeper_that_refuses_later_is_no_keeper() -> None:
@@ -178,7 +178,7 @@ def test_a_keeper_that_refuses_later_is_no_keeper() -> None:
     events, _ = said(script, HOLDER, no("low_space"))
     assert [type(event) for event in events] == [ev.StatusNo, ev.RetrySet]
     assert not script.machine.state.holds[ROOT].keepers
-    assert script.machine.next_deadline() == START + AGAIN_MIN
+    assert script.machine.next_deadline() == START + AGAIN.first
 
 
 def test_a_keeper_that_never_begins_is_given_up() -> None:

@@ -13,7 +13,7 @@ from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.backoff import SNUB, VAGUE_MIN
+from flux_tui.core.series.backoff import SNUB, VAGUE
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.fold import apply, derive
 from flux_tui.core.series.next_try import Tries, next_try
@@ -193,7 +193,7 @@ def test_a_no_without_a_time_is_counted_down_too() -> None:
     fetching = Fetching(6, HOLDER)
     granted = tuple(fetching.granted.pop(HOLDER))
     no = msg.StatusNo(cids=granted, reason="busy", has_it=True, retry_after=None)
-    for wait in (VAGUE_MIN, 2 * VAGUE_MIN):
+    for wait in (VAGUE.first, 2 * VAGUE.first):
         fetching.give(inp.MessageCame(HOLDER, no))
         one = next_try(derive(fetching.series), fetching.machine.state.pending[fetching.root], fetching.now)
         assert one is not None
