@@ -46,6 +46,18 @@ def test_every_event_is_stored_folded_and_described(kind: type[Any]) -> None:
     assert kind_of(event) in line
 
 
+def test_every_event_class_is_in_the_union() -> None:
+    families = (
+        events.FetchingBase,
+        events.ServingBase,
+        events.ContentBase,
+        events.NodeBase,
+        events.ReplicationBase,
+    )
+    classes = {kind for family in families for kind in family.__subclasses__()}
+    assert classes == set(KNOWN)
+
+
 def test_every_kind_has_a_sign_of_one_column() -> None:
     assert set(KINDS) == set(EVENT_KINDS)
     assert all(

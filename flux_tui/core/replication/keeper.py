@@ -29,7 +29,7 @@ from flux_tui.core.peers.provider_records import Provided
 from flux_tui.core.replication.offers import OFFER_SECONDS, Offers
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import DropCause, Reason
-from flux_tui.core.series.fold_replicas import origins_of
+from flux_tui.core.series.fold.replication import origins_of
 from flux_tui.core.series.state import Kept
 from flux_tui.core.serving.responder import Responder
 from flux_tui.core.turn import Ledger

@@ -1,4 +1,4 @@
-"""The state: what a series folds to. Plain data; only fold.py and its parts change it.
+"""The state: what a series folds to. Plain data; only the fold changes it.
 
 A state is small. It contains what is open (pending, leases), what is named (objects, peers) and counts of
 all the rest. It has no item for each chunk that ever passed. So it can be saved as a checkpoint every few

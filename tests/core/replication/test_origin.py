@@ -27,7 +27,7 @@ from flux_tui.core.replication.origin import (
     NEIGHBOURS_SECONDS,
 )
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.fold_replicas import MAX_REFUSED
+from flux_tui.core.series.fold.replication import MAX_REFUSED
 from flux_tui.core.series.policy import Policy, PolicyChange
 from flux_tui.core.text.as_json import state_report
 from flux_tui.core.text.describe import describe

@@ -7,8 +7,9 @@ Rules
 - An old reader shows an event that it does not know as `Unknown`, and goes on.
 - Lists of CIDs are batched: one entry tells of everything that one act did.
 
-Each family of events has a module of its own. Here all of them are one union, and only this module reads and
-writes it.
+Each family of events has a module of its own, with a base class and a union of its members. Here all of them
+are one union, and only this module reads and writes it. A new event is added to its family's module: a class,
+and its name in the union. mypy then names each place that has to say what it does with it.
 
 Times are seconds since 1970 (float), sizes are bytes, durations are seconds.
 """
@@ -18,12 +19,31 @@ from typing import NamedTuple, TypeAlias, get_args
 
 import msgspec
 
-from flux_tui.core.series.events.asking import (
+from flux_tui.core.series.events.base import (
+    Unknown,
+)
+from flux_tui.core.series.events.content import (
+    AddCancelled,
+    AddProgressed,
+    ChunksLost,
+    ContentBase,
+    ContentEvent,
+    ObjectAdded,
+    ObjectCompleted,
+    ObjectDiscarded,
+    ObjectFreed,
+    ObjectMapped,
+    ObjectRefused,
+    ObjectRemoved,
+)
+from flux_tui.core.series.events.fetching import (
     Cancelled,
     ChunkReceived,
     ChunkWasted,
     DelayedYes,
     ErrorReceived,
+    FetchingBase,
+    FetchingEvent,
     Granted,
     HaveReceived,
     LeaseExtended,
@@ -35,29 +55,6 @@ from flux_tui.core.series.events.asking import (
     StatusNo,
     WentDormant,
 )
-from flux_tui.core.series.events.base import (
-    Unknown,
-)
-from flux_tui.core.series.events.content import (
-    AddCancelled,
-    AddProgressed,
-    ChunksLost,
-    ObjectAdded,
-    ObjectCompleted,
-    ObjectDiscarded,
-    ObjectFreed,
-    ObjectMapped,
-    ObjectRefused,
-    ObjectRemoved,
-)
-from flux_tui.core.series.events.giving import (
-    AnsweredLater,
-    AnsweredNo,
-    CancelReceived,
-    ChunksSent,
-    GrantReceived,
-    IntentReceived,
-)
 from flux_tui.core.series.events.node import (
     AddrsChanged,
     ClockDiffers,
@@ -65,6 +62,8 @@ from flux_tui.core.series.events.node import (
     CustomReceived,
     ErrorOccurred,
     MessagePassedOver,
+    NodeBase,
+    NodeEvent,
     NodeStarted,
     NodeStopped,
     PeerConnected,
@@ -73,7 +72,7 @@ from flux_tui.core.series.events.node import (
     PolicyChanged,
     PushedCustom,
 )
-from flux_tui.core.series.events.replicas import (
+from flux_tui.core.series.events.replication import (
     CanHold,
     HoldRequested,
     KeepReceived,
@@ -87,7 +86,19 @@ from flux_tui.core.series.events.replicas import (
     ReplicaEvicted,
     ReplicaHeld,
     ReplicaLost,
+    ReplicationBase,
+    ReplicationEvent,
     ReplicaWanted,
+)
+from flux_tui.core.series.events.serving import (
+    AnsweredLater,
+    AnsweredNo,
+    CancelReceived,
+    ChunksSent,
+    GrantReceived,
+    IntentReceived,
+    ServingBase,
+    ServingEvent,
 )
 from flux_tui.core.vocabulary import (
     REASONS,
@@ -123,6 +134,8 @@ __all__ = [
     "ChunksSent",
     "ClockDiffers",
     "ClockStepped",
+    "ContentBase",
+    "ContentEvent",
     "CustomReceived",
     "DelayedYes",
     "DropCause",
@@ -130,6 +143,8 @@ __all__ = [
     "ErrorOccurred",
     "ErrorReceived",
     "Event",
+    "FetchingBase",
+    "FetchingEvent",
     "GrantReceived",
     "Granted",
     "HaveReceived",
@@ -142,6 +157,8 @@ __all__ = [
     "LeaseLapsed",
     "LossCause",
     "MessagePassedOver",
+    "NodeBase",
+    "NodeEvent",
     "NodeStarted",
     "NodeStopped",
     "ObjectAdded",
@@ -170,10 +187,14 @@ __all__ = [
     "ReplicaHeld",
     "ReplicaLost",
     "ReplicaWanted",
+    "ReplicationBase",
+    "ReplicationEvent",
     "Requested",
     "RetryCause",
     "RetrySet",
     "Series",
+    "ServingBase",
+    "ServingEvent",
     "StatusNo",
     "Unknown",
     "Via",
@@ -186,67 +207,7 @@ __all__ = [
     "moved",
 ]
 
-Event: TypeAlias = (
-    NodeStarted
-    | NodeStopped
-    | PolicyChanged
-    | ErrorOccurred
-    | AddProgressed
-    | ObjectAdded
-    | ObjectMapped
-    | ObjectCompleted
-    | ObjectRefused
-    | ObjectDiscarded
-    | Requested
-    | PushedWant
-    | WentDormant
-    | RetrySet
-    | Granted
-    | LeaseExtended
-    | LeaseLapsed
-    | Cancelled
-    | PushedHave
-    | DelayedYes
-    | StatusNo
-    | ChunkReceived
-    | ChunkWasted
-    | HaveReceived
-    | ErrorReceived
-    | ChunksLost
-    | IntentReceived
-    | AnsweredLater
-    | AnsweredNo
-    | GrantReceived
-    | CancelReceived
-    | ChunksSent
-    | PushedCustom
-    | CustomReceived
-    | PeerConnected
-    | PeerDisconnected
-    | PeerFaulted
-    | HoldRequested
-    | PushedHold
-    | CanHold
-    | PushedKeep
-    | ReplicaHeld
-    | ReplicaLost
-    | Released
-    | OfferedHold
-    | KeepReceived
-    | ReplicaWanted
-    | ReleaseReceived
-    | ReplicaDropped
-    | ReplicaAdopted
-    | ReplicaEvicted
-    | AddCancelled
-    | ObjectRemoved
-    | ObjectFreed
-    | ClockStepped
-    | AddrsChanged
-    | ClockDiffers
-    | MessagePassedOver
-    | Unknown
-)
+Event: TypeAlias = FetchingEvent | ServingEvent | ContentEvent | NodeEvent | ReplicationEvent | Unknown
 
 EVENT_TYPES: tuple[type[Event], ...] = get_args(Event)
 

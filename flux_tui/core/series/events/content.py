@@ -1,10 +1,16 @@
 """Events about the objects of this node: added, mapped, whole, lost."""
 
+from typing import TypeAlias
+
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events.base import EventBase
 
 
-class AddProgressed(EventBase, tag="add_progressed", frozen=True, kw_only=True):
+class ContentBase(EventBase, frozen=True, kw_only=True):
+    """Base of the events about objects."""
+
+
+class AddProgressed(ContentBase, tag="add_progressed", frozen=True, kw_only=True):
     """A file or folder is being read; at most one such entry a second."""
 
     path: str
@@ -13,7 +19,7 @@ class AddProgressed(EventBase, tag="add_progressed", frozen=True, kw_only=True):
     by: str | None = None
 
 
-class ObjectAdded(EventBase, tag="object_added", frozen=True, kw_only=True):
+class ObjectAdded(ContentBase, tag="object_added", frozen=True, kw_only=True):
     """A file or folder of this machine can now be asked for. Its bytes stay where they are."""
 
     root: Cid
@@ -29,7 +35,7 @@ class ObjectAdded(EventBase, tag="object_added", frozen=True, kw_only=True):
     by: str | None = None
 
 
-class AddCancelled(EventBase, tag="add_cancelled", frozen=True, kw_only=True):
+class AddCancelled(ContentBase, tag="add_cancelled", frozen=True, kw_only=True):
     """A person cancelled an `add` before it was done. Nothing of it is shared."""
 
     path: str
@@ -37,7 +43,7 @@ class AddCancelled(EventBase, tag="add_cancelled", frozen=True, kw_only=True):
     """The mark of the command that cancelled it."""
 
 
-class ObjectRemoved(EventBase, tag="object_removed", frozen=True, kw_only=True):
+class ObjectRemoved(ContentBase, tag="object_removed", frozen=True, kw_only=True):
     """An object, or a loose chunk, is no longer shared from here. The user's own files stay as they are."""
 
     root: Cid
@@ -50,7 +56,7 @@ class ObjectRemoved(EventBase, tag="object_removed", frozen=True, kw_only=True):
     by: str | None = None
 
 
-class ObjectFreed(EventBase, tag="object_freed", frozen=True, kw_only=True):
+class ObjectFreed(ContentBase, tag="object_freed", frozen=True, kw_only=True):
     """The store has freed the blocks of a removed object that no other object contains."""
 
     root: Cid
@@ -61,7 +67,7 @@ class ObjectFreed(EventBase, tag="object_freed", frozen=True, kw_only=True):
     by: str | None = None
 
 
-class ObjectMapped(EventBase, tag="object_mapped", frozen=True, kw_only=True):
+class ObjectMapped(ContentBase, tag="object_mapped", frozen=True, kw_only=True):
     """An inner node arrived: what is now known of a wanted object. Totals, not differences."""
 
     root: Cid
@@ -75,7 +81,7 @@ class ObjectMapped(EventBase, tag="object_mapped", frozen=True, kw_only=True):
     """Bytes of content that these fill."""
 
 
-class ObjectCompleted(EventBase, tag="object_completed", frozen=True, kw_only=True):
+class ObjectCompleted(ContentBase, tag="object_completed", frozen=True, kw_only=True):
     """Every chunk of a wanted object is verified, and its file is at its path."""
 
     root: Cid
@@ -85,7 +91,7 @@ class ObjectCompleted(EventBase, tag="object_completed", frozen=True, kw_only=Tr
     by: str | None = None
 
 
-class ObjectRefused(EventBase, tag="object_refused", frozen=True, kw_only=True):
+class ObjectRefused(ContentBase, tag="object_refused", frozen=True, kw_only=True):
     """A wanted object was refused: what came of it will be removed.
 
     An error entry before this one gives the reason.
@@ -96,7 +102,7 @@ class ObjectRefused(EventBase, tag="object_refused", frozen=True, kw_only=True):
     """The path that it was meant for."""
 
 
-class ObjectDiscarded(EventBase, tag="object_discarded", frozen=True, kw_only=True):
+class ObjectDiscarded(ContentBase, tag="object_discarded", frozen=True, kw_only=True):
     """What came of a refused object is removed."""
 
     root: Cid
@@ -106,7 +112,7 @@ class ObjectDiscarded(EventBase, tag="object_discarded", frozen=True, kw_only=Tr
     """Bytes of these blocks."""
 
 
-class ChunksLost(EventBase, tag="chunks_lost", frozen=True, kw_only=True):
+class ChunksLost(ContentBase, tag="chunks_lost", frozen=True, kw_only=True):
     """Chunks are not there any more: their file was changed or removed."""
 
     cids: tuple[Cid, ...]
@@ -115,3 +121,17 @@ class ChunksLost(EventBase, tag="chunks_lost", frozen=True, kw_only=True):
     path: str
     roots: tuple[Cid, ...] = ()
     """Objects that are not whole any more without them."""
+
+
+ContentEvent: TypeAlias = (
+    AddProgressed
+    | ObjectAdded
+    | AddCancelled
+    | ObjectRemoved
+    | ObjectFreed
+    | ObjectMapped
+    | ObjectCompleted
+    | ObjectRefused
+    | ObjectDiscarded
+    | ChunksLost
+)

@@ -1,14 +1,21 @@
 """Events about the node itself, its peers, and custom messages."""
 
+from typing import TypeAlias
+
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events.base import EventBase
 from flux_tui.core.series.policy import Policy
 from flux_tui.core.vocabulary import Via
 
+
+class NodeBase(EventBase, frozen=True, kw_only=True):
+    """Base of the events about the node, its peers and custom messages."""
+
+
 # ── the node itself ─────────────────────────────────────────────────────────────────────────────
 
 
-class NodeStarted(EventBase, tag="node_started", frozen=True, kw_only=True):
+class NodeStarted(NodeBase, tag="node_started", frozen=True, kw_only=True):
     """A node opened this home and began to listen."""
 
     peer_id: PeerId
@@ -19,7 +26,7 @@ class NodeStarted(EventBase, tag="node_started", frozen=True, kw_only=True):
     """Wants that may be in the network at once. More wait in the series."""
 
 
-class NodeStopped(EventBase, tag="node_stopped", frozen=True, kw_only=True):
+class NodeStopped(NodeBase, tag="node_stopped", frozen=True, kw_only=True):
     """The node stopped in order.
 
     (A killed node leaves no such entry.)
@@ -28,7 +35,7 @@ class NodeStopped(EventBase, tag="node_stopped", frozen=True, kw_only=True):
     reason: str
 
 
-class ClockStepped(EventBase, tag="clock_stepped", frozen=True, kw_only=True):
+class ClockStepped(NodeBase, tag="clock_stepped", frozen=True, kw_only=True):
     """The clock of this machine was set. From this entry on, times are those of the new clock.
 
     Timers do not follow the clock. So the fold moves every time in a state by the same amount. What was due
@@ -39,21 +46,21 @@ class ClockStepped(EventBase, tag="clock_stepped", frozen=True, kw_only=True):
     """Seconds by which the clock is ahead of what it said before; below 0: it went back."""
 
 
-class AddrsChanged(EventBase, tag="addrs_changed", frozen=True, kw_only=True):
+class AddrsChanged(NodeBase, tag="addrs_changed", frozen=True, kw_only=True):
     """The addresses at which this node can be dialled have changed to these."""
 
     addrs: tuple[str, ...]
     """Multiaddrs with `/p2p/…`. Those that most nodes can reach come first."""
 
 
-class PolicyChanged(EventBase, tag="policy_changed", frozen=True, kw_only=True):
+class PolicyChanged(NodeBase, tag="policy_changed", frozen=True, kw_only=True):
     """The policy of this node has changed to this."""
 
     policy: Policy
     by: str | None = None
 
 
-class ErrorOccurred(EventBase, tag="error", frozen=True, kw_only=True):
+class ErrorOccurred(NodeBase, tag="error", frozen=True, kw_only=True):
     """Something failed here. One sentence for a person: what, why, what to do."""
 
     text: str
@@ -66,21 +73,21 @@ class ErrorOccurred(EventBase, tag="error", frozen=True, kw_only=True):
 # ── peers ───────────────────────────────────────────────────────────────────────────────────────
 
 
-class PeerConnected(EventBase, tag="peer_connected", frozen=True, kw_only=True):
+class PeerConnected(NodeBase, tag="peer_connected", frozen=True, kw_only=True):
     """A push stream to this peer is open."""
 
     peer: PeerId
     addr: str
 
 
-class PeerDisconnected(EventBase, tag="peer_disconnected", frozen=True, kw_only=True):
+class PeerDisconnected(NodeBase, tag="peer_disconnected", frozen=True, kw_only=True):
     """The push stream to this peer is gone."""
 
     peer: PeerId
     why: str
 
 
-class PeerFaulted(EventBase, tag="peer_faulted", frozen=True, kw_only=True):
+class PeerFaulted(NodeBase, tag="peer_faulted", frozen=True, kw_only=True):
     """A peer broke the protocol. The cost is the peer's, never this node's."""
 
     peer: PeerId
@@ -92,7 +99,7 @@ class PeerFaulted(EventBase, tag="peer_faulted", frozen=True, kw_only=True):
     """How many times since the last such entry. `text` is that of the latest."""
 
 
-class MessagePassedOver(EventBase, tag="message_passed_over", frozen=True, kw_only=True):
+class MessagePassedOver(NodeBase, tag="message_passed_over", frozen=True, kw_only=True):
     """A peer sent a message of a kind that this version does not know.
 
     It speaks a later version; this is no fault.
@@ -105,7 +112,7 @@ class MessagePassedOver(EventBase, tag="message_passed_over", frozen=True, kw_on
     """How many such messages since the last such entry. `kind` is that of the latest."""
 
 
-class ClockDiffers(EventBase, tag="clock_differs", frozen=True, kw_only=True):
+class ClockDiffers(NodeBase, tag="clock_differs", frozen=True, kw_only=True):
     """An intent of this peer was forwarded to this node and refused: it is old, or the two clocks differ."""
 
     peer: PeerId
@@ -119,7 +126,7 @@ class ClockDiffers(EventBase, tag="clock_differs", frozen=True, kw_only=True):
 # ── what programs make up ───────────────────────────────────────────────────────────────────────
 
 
-class PushedCustom(EventBase, tag="pushed_custom", frozen=True, kw_only=True):
+class PushedCustom(NodeBase, tag="pushed_custom", frozen=True, kw_only=True):
     """A program here pushed a message of its own kind: to all, or to one peer."""
 
     kind: str
@@ -130,7 +137,7 @@ class PushedCustom(EventBase, tag="pushed_custom", frozen=True, kw_only=True):
     payload: bytes = b""
 
 
-class CustomReceived(EventBase, tag="custom_received", frozen=True, kw_only=True):
+class CustomReceived(NodeBase, tag="custom_received", frozen=True, kw_only=True):
     """A custom message came from the peer that signed or sent it."""
 
     peer: PeerId
@@ -139,3 +146,20 @@ class CustomReceived(EventBase, tag="custom_received", frozen=True, kw_only=True
     via: Via
     payload: bytes = b""
     """Kept only if a program here listens for this kind: strangers must not fill the series."""
+
+
+NodeEvent: TypeAlias = (
+    NodeStarted
+    | NodeStopped
+    | ClockStepped
+    | AddrsChanged
+    | PolicyChanged
+    | ErrorOccurred
+    | PeerConnected
+    | PeerDisconnected
+    | PeerFaulted
+    | MessagePassedOver
+    | ClockDiffers
+    | PushedCustom
+    | CustomReceived
+)

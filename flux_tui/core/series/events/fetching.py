@@ -1,13 +1,20 @@
 """Events of the requester: what is wanted here, what was pushed for it, and what came."""
 
+from typing import TypeAlias
+
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events.base import EventBase
 from flux_tui.core.vocabulary import About, LapseCause, Reason, RetryCause, Waste
 
+
+class FetchingBase(EventBase, frozen=True, kw_only=True):
+    """Base of the events of the requester."""
+
+
 # ── pushing ─────────────────────────────────────────────────────────────────────────────────────
 
 
-class Requested(EventBase, tag="requested", frozen=True, kw_only=True):
+class Requested(FetchingBase, tag="requested", frozen=True, kw_only=True):
     """A person or program at this node wants a root or a loose chunk. From now on it is pending."""
 
     cid: Cid
@@ -20,7 +27,7 @@ class Requested(EventBase, tag="requested", frozen=True, kw_only=True):
     """It is fetched as a replica for another node."""
 
 
-class PushedWant(EventBase, tag="pushed_want", frozen=True, kw_only=True):
+class PushedWant(FetchingBase, tag="pushed_want", frozen=True, kw_only=True):
     """An intent left this node: it wants these roots or loose chunks."""
 
     cids: tuple[Cid, ...]
@@ -38,13 +45,13 @@ class PushedWant(EventBase, tag="pushed_want", frozen=True, kw_only=True):
     of the next push, and the want's place in the network, stay as they were."""
 
 
-class WentDormant(EventBase, tag="went_dormant", frozen=True, kw_only=True):
+class WentDormant(FetchingBase, tag="went_dormant", frozen=True, kw_only=True):
     """No peer is known that has these: they give up their places in the network until their next push is due."""
 
     cids: tuple[Cid, ...]
 
 
-class RetrySet(EventBase, tag="retry_set", frozen=True, kw_only=True):
+class RetrySet(FetchingBase, tag="retry_set", frozen=True, kw_only=True):
     """The time of the next push changed; `cause` says why."""
 
     cids: tuple[Cid, ...]
@@ -54,7 +61,7 @@ class RetrySet(EventBase, tag="retry_set", frozen=True, kw_only=True):
     about: About = "want"
 
 
-class Granted(EventBase, tag="granted", frozen=True, kw_only=True):
+class Granted(FetchingBase, tag="granted", frozen=True, kw_only=True):
     """One holder was told to send these chunks. Until the deadline no other holder is."""
 
     peer: PeerId
@@ -67,7 +74,7 @@ class Granted(EventBase, tag="granted", frozen=True, kw_only=True):
     counts."""
 
 
-class LeaseExtended(EventBase, tag="lease_extended", frozen=True, kw_only=True):
+class LeaseExtended(FetchingBase, tag="lease_extended", frozen=True, kw_only=True):
     """Granted chunks are late, but no other peer has them: their holder is given more time."""
 
     peer: PeerId
@@ -77,7 +84,7 @@ class LeaseExtended(EventBase, tag="lease_extended", frozen=True, kw_only=True):
     """The wanted objects that contain these blocks."""
 
 
-class LeaseLapsed(EventBase, tag="lease_lapsed", frozen=True, kw_only=True):
+class LeaseLapsed(FetchingBase, tag="lease_lapsed", frozen=True, kw_only=True):
     """Granted chunks did not come. They can be granted to another holder."""
 
     peer: PeerId
@@ -87,14 +94,14 @@ class LeaseLapsed(EventBase, tag="lease_lapsed", frozen=True, kw_only=True):
     """The wanted objects that contain these blocks."""
 
 
-class Cancelled(EventBase, tag="cancelled", frozen=True, kw_only=True):
+class Cancelled(FetchingBase, tag="cancelled", frozen=True, kw_only=True):
     """These are no longer wanted here."""
 
     cids: tuple[Cid, ...]
     by: str | None = None
 
 
-class PushedHave(EventBase, tag="pushed_have", frozen=True, kw_only=True):
+class PushedHave(FetchingBase, tag="pushed_have", frozen=True, kw_only=True):
     """An intent left this node: other nodes can now ask it for this root."""
 
     root: Cid
@@ -105,7 +112,7 @@ class PushedHave(EventBase, tag="pushed_have", frozen=True, kw_only=True):
 # ── flowing in: answers to our intents ──────────────────────────────────────────────────────────
 
 
-class DelayedYes(EventBase, tag="delayed_yes", frozen=True, kw_only=True):
+class DelayedYes(FetchingBase, tag="delayed_yes", frozen=True, kw_only=True):
     """A holder answered: yes, as soon as I am told which chunks (`status_yes_but_later`)."""
 
     peer: PeerId
@@ -118,7 +125,7 @@ class DelayedYes(EventBase, tag="delayed_yes", frozen=True, kw_only=True):
     """Blocks that it has, if it is still fetching the object itself; None: all of them."""
 
 
-class StatusNo(EventBase, tag="status_no", frozen=True, kw_only=True):
+class StatusNo(FetchingBase, tag="status_no", frozen=True, kw_only=True):
     """A node answered NO.
 
     A NO is data: whether it has the chunks, why it does not send them now, and when to ask again.
@@ -136,7 +143,7 @@ class StatusNo(EventBase, tag="status_no", frozen=True, kw_only=True):
     """The wanted objects that contain these blocks."""
 
 
-class ChunkReceived(EventBase, tag="chunk_received", frozen=True, kw_only=True):
+class ChunkReceived(FetchingBase, tag="chunk_received", frozen=True, kw_only=True):
     """A wanted chunk came, matches its CID, and is in the store (in this very commit)."""
 
     cid: Cid
@@ -148,7 +155,7 @@ class ChunkReceived(EventBase, tag="chunk_received", frozen=True, kw_only=True):
     """Bytes of content that it fills in each of them: a chunk can occur in a file many times."""
 
 
-class ChunkWasted(EventBase, tag="chunk_wasted", frozen=True, kw_only=True):
+class ChunkWasted(FetchingBase, tag="chunk_wasted", frozen=True, kw_only=True):
     """Bytes came that were of no use."""
 
     cid: Cid
@@ -159,7 +166,7 @@ class ChunkWasted(EventBase, tag="chunk_wasted", frozen=True, kw_only=True):
     """The wanted objects that contain it."""
 
 
-class HaveReceived(EventBase, tag="have_received", frozen=True, kw_only=True):
+class HaveReceived(FetchingBase, tag="have_received", frozen=True, kw_only=True):
     """A node announced that it can be asked for a root that is pending here."""
 
     peer: PeerId
@@ -168,7 +175,7 @@ class HaveReceived(EventBase, tag="have_received", frozen=True, kw_only=True):
     size: int
 
 
-class ErrorReceived(EventBase, tag="error_received", frozen=True, kw_only=True):
+class ErrorReceived(FetchingBase, tag="error_received", frozen=True, kw_only=True):
     """A peer reported a failure on its side."""
 
     peer: PeerId
@@ -176,3 +183,22 @@ class ErrorReceived(EventBase, tag="error_received", frozen=True, kw_only=True):
     cids: tuple[Cid, ...] = ()
     roots: tuple[Cid, ...] = ()
     """The wanted objects that contain these blocks."""
+
+
+FetchingEvent: TypeAlias = (
+    Requested
+    | PushedWant
+    | WentDormant
+    | RetrySet
+    | Granted
+    | LeaseExtended
+    | LeaseLapsed
+    | Cancelled
+    | PushedHave
+    | DelayedYes
+    | StatusNo
+    | ChunkReceived
+    | ChunkWasted
+    | HaveReceived
+    | ErrorReceived
+)

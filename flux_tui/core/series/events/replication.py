@@ -1,13 +1,20 @@
 """Events about replicas: those that others keep for this node, and those that this node keeps for others."""
 
+from typing import TypeAlias
+
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events.base import EventBase
 from flux_tui.core.vocabulary import DropCause, HeldHow, LossCause, Reason, Via
 
+
+class ReplicationBase(EventBase, frozen=True, kw_only=True):
+    """Base of the events about replicas."""
+
+
 # ── those that others keep for this node ────────────────────────────────────────────────────────
 
 
-class HoldRequested(EventBase, tag="hold_requested", frozen=True, kw_only=True):
+class HoldRequested(ReplicationBase, tag="hold_requested", frozen=True, kw_only=True):
     """A person here wants others to keep replicas of an object. This stays so until it is released."""
 
     root: Cid
@@ -18,7 +25,7 @@ class HoldRequested(EventBase, tag="hold_requested", frozen=True, kw_only=True):
     by: str | None = None
 
 
-class PushedHold(EventBase, tag="pushed_hold", frozen=True, kw_only=True):
+class PushedHold(ReplicationBase, tag="pushed_hold", frozen=True, kw_only=True):
     """An intent left this node: it asks for keepers."""
 
     root: Cid
@@ -29,7 +36,7 @@ class PushedHold(EventBase, tag="pushed_hold", frozen=True, kw_only=True):
     """When it is pushed again if too few keepers were found."""
 
 
-class CanHold(EventBase, tag="can_hold", frozen=True, kw_only=True):
+class CanHold(ReplicationBase, tag="can_hold", frozen=True, kw_only=True):
     """A peer answered: it has room for a replica."""
 
     peer: PeerId
@@ -38,7 +45,7 @@ class CanHold(EventBase, tag="can_hold", frozen=True, kw_only=True):
     """It has all of the object already."""
 
 
-class PushedKeep(EventBase, tag="pushed_keep", frozen=True, kw_only=True):
+class PushedKeep(ReplicationBase, tag="pushed_keep", frozen=True, kw_only=True):
     """A peer was told to keep a replica."""
 
     peer: PeerId
@@ -47,7 +54,7 @@ class PushedKeep(EventBase, tag="pushed_keep", frozen=True, kw_only=True):
     """If the peer has not said by then that it has begun, another peer is told."""
 
 
-class ReplicaHeld(EventBase, tag="held", frozen=True, kw_only=True):
+class ReplicaHeld(ReplicationBase, tag="held", frozen=True, kw_only=True):
     """A keeper said how much it has of a replica."""
 
     peer: PeerId
@@ -56,7 +63,7 @@ class ReplicaHeld(EventBase, tag="held", frozen=True, kw_only=True):
     reason: Reason | None = None
 
 
-class ReplicaLost(EventBase, tag="replica_lost", frozen=True, kw_only=True):
+class ReplicaLost(ReplicationBase, tag="replica_lost", frozen=True, kw_only=True):
     """A peer does not count as a keeper any more."""
 
     peer: PeerId
@@ -64,7 +71,7 @@ class ReplicaLost(EventBase, tag="replica_lost", frozen=True, kw_only=True):
     cause: LossCause
 
 
-class Released(EventBase, tag="released", frozen=True, kw_only=True):
+class Released(ReplicationBase, tag="released", frozen=True, kw_only=True):
     """Replicas of these need not be kept for this node any more."""
 
     cids: tuple[Cid, ...]
@@ -74,7 +81,7 @@ class Released(EventBase, tag="released", frozen=True, kw_only=True):
 # ── those that this node keeps for others ───────────────────────────────────────────────────────
 
 
-class OfferedHold(EventBase, tag="offered_hold", frozen=True, kw_only=True):
+class OfferedHold(ReplicationBase, tag="offered_hold", frozen=True, kw_only=True):
     """A peer asks for keepers, and this node answered that it has room."""
 
     peer: PeerId
@@ -84,7 +91,7 @@ class OfferedHold(EventBase, tag="offered_hold", frozen=True, kw_only=True):
     name: str | None = None
 
 
-class KeepReceived(EventBase, tag="keep_received", frozen=True, kw_only=True):
+class KeepReceived(ReplicationBase, tag="keep_received", frozen=True, kw_only=True):
     """A peer told this node to keep a replica. It is kept from now on."""
 
     peer: PeerId
@@ -94,14 +101,14 @@ class KeepReceived(EventBase, tag="keep_received", frozen=True, kw_only=True):
     name: str | None = None
 
 
-class ReplicaWanted(EventBase, tag="replica_wanted", frozen=True, kw_only=True):
+class ReplicaWanted(ReplicationBase, tag="replica_wanted", frozen=True, kw_only=True):
     """A peer takes chunks of a replica that is kept here (written at most once a minute)."""
 
     peer: PeerId
     root: Cid
 
 
-class ReleaseReceived(EventBase, tag="release_received", frozen=True, kw_only=True):
+class ReleaseReceived(ReplicationBase, tag="release_received", frozen=True, kw_only=True):
     """A peer no longer needs what is kept for it."""
 
     peer: PeerId
@@ -109,7 +116,7 @@ class ReleaseReceived(EventBase, tag="release_received", frozen=True, kw_only=Tr
     name: str | None = None
 
 
-class ReplicaDropped(EventBase, tag="replica_dropped", frozen=True, kw_only=True):
+class ReplicaDropped(ReplicationBase, tag="replica_dropped", frozen=True, kw_only=True):
     """A replica is no longer kept here. Its bytes will be removed."""
 
     root: Cid
@@ -119,13 +126,13 @@ class ReplicaDropped(EventBase, tag="replica_dropped", frozen=True, kw_only=True
     by: str | None = None
 
 
-class ReplicaAdopted(EventBase, tag="replica_adopted", frozen=True, kw_only=True):
+class ReplicaAdopted(ReplicationBase, tag="replica_adopted", frozen=True, kw_only=True):
     """An object that is kept for others is the user's own as well: it takes none of the quota."""
 
     root: Cid
 
 
-class ReplicaEvicted(EventBase, tag="replica_evicted", frozen=True, kw_only=True):
+class ReplicaEvicted(ReplicationBase, tag="replica_evicted", frozen=True, kw_only=True):
     """The store's copy of a replica is gone."""
 
     root: Cid
@@ -134,3 +141,21 @@ class ReplicaEvicted(EventBase, tag="replica_evicted", frozen=True, kw_only=True
     size: int
     """Bytes of these blocks."""
     name: str | None = None
+
+
+ReplicationEvent: TypeAlias = (
+    HoldRequested
+    | PushedHold
+    | CanHold
+    | PushedKeep
+    | ReplicaHeld
+    | ReplicaLost
+    | Released
+    | OfferedHold
+    | KeepReceived
+    | ReplicaWanted
+    | ReleaseReceived
+    | ReplicaDropped
+    | ReplicaAdopted
+    | ReplicaEvicted
+)

@@ -1,5 +1,7 @@
-"""The fold of answers to wants: which peers have it, which said NO and until when, and what each want waits
-for. Pure. Only fold.py calls it."""
+"""The fold of answers to wants: which peers have it, which said NO and until when, and what each want waits for.
+
+Only fold/fetching.py calls it.
+"""
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series import backoff

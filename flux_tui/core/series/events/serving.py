@@ -1,11 +1,17 @@
 """Events of the responder: what other nodes want, what this node answered, and what it sent."""
 
+from typing import TypeAlias
+
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events.base import EventBase
 from flux_tui.core.vocabulary import About, Reason, Via
 
 
-class IntentReceived(EventBase, tag="intent_received", frozen=True, kw_only=True):
+class ServingBase(EventBase, frozen=True, kw_only=True):
+    """Base of the events of the responder."""
+
+
+class IntentReceived(ServingBase, tag="intent_received", frozen=True, kw_only=True):
     """Another node wants something. Written only if this node answers it."""
 
     peer: PeerId
@@ -15,7 +21,7 @@ class IntentReceived(EventBase, tag="intent_received", frozen=True, kw_only=True
     retry: bool = False
 
 
-class AnsweredLater(EventBase, tag="answered_later", frozen=True, kw_only=True):
+class AnsweredLater(ServingBase, tag="answered_later", frozen=True, kw_only=True):
     """This node offered: yes, tell me which chunks."""
 
     peer: PeerId
@@ -24,7 +30,7 @@ class AnsweredLater(EventBase, tag="answered_later", frozen=True, kw_only=True):
     queue_bytes: int
 
 
-class AnsweredNo(EventBase, tag="answered_no", frozen=True, kw_only=True):
+class AnsweredNo(ServingBase, tag="answered_no", frozen=True, kw_only=True):
     """This node said NO, and why."""
 
     peer: PeerId
@@ -35,7 +41,7 @@ class AnsweredNo(EventBase, tag="answered_no", frozen=True, kw_only=True):
     about: About = "want"
 
 
-class GrantReceived(EventBase, tag="grant_received", frozen=True, kw_only=True):
+class GrantReceived(ServingBase, tag="grant_received", frozen=True, kw_only=True):
     """A peer granted chunks to this node: they are now in its queue here."""
 
     peer: PeerId
@@ -43,16 +49,21 @@ class GrantReceived(EventBase, tag="grant_received", frozen=True, kw_only=True):
     size: int
 
 
-class CancelReceived(EventBase, tag="cancel_received", frozen=True, kw_only=True):
+class CancelReceived(ServingBase, tag="cancel_received", frozen=True, kw_only=True):
     """A peer no longer wants these chunks from this node."""
 
     peer: PeerId
     cids: tuple[Cid, ...]
 
 
-class ChunksSent(EventBase, tag="chunks_sent", frozen=True, kw_only=True):
+class ChunksSent(ServingBase, tag="chunks_sent", frozen=True, kw_only=True):
     """Chunks were written to a peer's stream."""
 
     peer: PeerId
     cids: tuple[Cid, ...]
     size: int
+
+
+ServingEvent: TypeAlias = (
+    IntentReceived | AnsweredLater | AnsweredNo | GrantReceived | CancelReceived | ChunksSent
+)

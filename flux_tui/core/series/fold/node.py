@@ -1,0 +1,72 @@
+"""The fold of the events about the node itself, its peers, and custom messages."""
+
+from typing import assert_never
+
+from flux_tui.core.series import backoff, faults
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.fold import wants
+from flux_tui.core.series.fold.peers import seen
+from flux_tui.core.series.state import State
+
+
+def fold(state: State, event: ev.NodeEvent) -> None:
+    """Fold one event about the node, a peer, or a custom message."""
+    match event:
+        case ev.NodeStarted():
+            _started(state, event)
+        case ev.NodeStopped():
+            state.running = False
+            _disconnect_all(state)
+        case ev.AddrsChanged():
+            state.addrs = event.addrs
+        case ev.PolicyChanged():
+            state.policy = event.policy
+        case ev.ErrorOccurred():
+            _failed(state, event)
+        case ev.PeerConnected():
+            peer = seen(state, event.peer)
+            peer.connected = True
+            backoff.connected(peer)
+            peer.addr = event.addr or peer.addr
+        case ev.PeerDisconnected():
+            seen(state, event.peer).connected = False
+        case ev.PeerFaulted():
+            faults.add(seen(state, event.peer), event.count, state.at)
+        case ev.CustomReceived() | ev.ClockDiffers() | ev.MessagePassedOver():
+            seen(state, event.peer)
+        case ev.ClockStepped():
+            pass  # all times were moved before this entry was counted
+        case ev.PushedCustom():
+            pass
+        case _:
+            assert_never(event)
+
+
+def _started(state: State, event: ev.NodeStarted) -> None:
+    state.peer_id = event.peer_id
+    state.addrs = event.addrs
+    state.version = event.version
+    state.max_pending = event.max_pending
+    state.running = True
+    state.started_at = state.at
+    state.adding.clear()
+    # A killed node could not write that its streams had closed and its intents had ended.
+    _disconnect_all(state)
+    for peer in state.peers.values():
+        backoff.connected(peer)
+    for pending in state.pending.values():
+        wants.start_again(state, pending)
+
+
+def _disconnect_all(state: State) -> None:
+    for peer in state.peers.values():
+        peer.connected = False
+
+
+def _failed(state: State, event: ev.ErrorOccurred) -> None:
+    state.errors += 1
+    state.last_error = event.text
+    if event.cid is not None and (pending := state.pending.get(event.cid)):
+        pending.trouble = event.text
+    if event.path is not None:
+        state.adding.pop(event.path, None)
