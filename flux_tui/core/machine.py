@@ -23,7 +23,7 @@ from flux_tui.core.fetching.download import Download
 from flux_tui.core.fetching.requester import Requester
 from flux_tui.core.fetching.want_queue import WantPriority
 from flux_tui.core.ids import Cid, PeerId, is_leaf
-from flux_tui.core.limits import Backoff
+from flux_tui.core.limits import Backoff, BoundedSet
 from flux_tui.core.peers.admission import Admission, Repeated
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.provider_records import Provided
@@ -100,7 +100,7 @@ class Machine:
             self.ledger, self.connected, self.requester, self.responder, self.provided, self.keeper
         )
         self._stopped = False
-        self._unreachable: dict[str, None] = {}
+        self._unreachable: BoundedSet[str] = BoundedSet(MAX_UNREACHABLE)
         """Addresses whose failure was reported already."""
 
     @property
@@ -235,7 +235,7 @@ class Machine:
                 self.requester.node_read(given.root, given.cid, given.data)
             case inp.PeerUp():
                 self.connected.add(given.peer)
-                self._unreachable.pop(given.addr, None)
+                self._unreachable.discard(given.addr)
                 self.ledger.emit(ev.PeerConnected(peer=given.peer, addr=given.addr))
                 self.router.peer_up(given.peer)
                 self.responder.peer_up(given.peer)
@@ -280,9 +280,7 @@ class Machine:
                     self.ledger.emit(ev.MessagePassedOver(peer=given.peer, kind=given.kind, count=times))
             case inp.DialFailed():
                 if given.addr not in self._unreachable and not self.router.is_quiet(given.addr):
-                    self._unreachable[given.addr] = None
-                    if len(self._unreachable) > MAX_UNREACHABLE:
-                        del self._unreachable[next(iter(self._unreachable))]
+                    self._unreachable.add(given.addr)
                     self.ledger.emit(ev.ErrorOccurred(text=given.text))
             case inp.PeerFound():
                 self.router.found(given.addr)
@@ -435,7 +433,7 @@ class Machine:
                 self._want(command.cids, command.by)
             case cmd.Get():
                 for addr in command.addrs:
-                    self._unreachable.pop(addr, None)
+                    self._unreachable.discard(addr)
                     self._join(addr, keep=True)
                 self.requester.want(
                     command.root,
@@ -469,7 +467,7 @@ class Machine:
             case cmd.Remove():
                 self.sharing.remove(command)
             case cmd.Join():
-                self._unreachable.pop(command.addr, None)  # report a new failure again
+                self._unreachable.discard(command.addr)  # report a new failure again
                 self._join(command.addr, keep=True)
             case cmd.Configure():
                 policy = command.change.applied(self.responder.policy)

@@ -16,12 +16,11 @@ The time is an argument. Every table is bounded.
 """
 
 import re
-from collections import OrderedDict
 from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple
 
-from flux_tui.core.limits import TokenBucket
+from flux_tui.core.limits import BoundedTable, TokenBucket
 
 TELLER_BURST, TELLER_RATE = 32.0, 0.5
 """Dials on one peer's word, at once and per second: one DHT lookup brings 20 names."""
@@ -91,7 +90,7 @@ class Hearsay:
     """Which peer named which address; if many did, the nearest one."""
 
     def __init__(self) -> None:
-        self._heard: OrderedDict[str, tuple[Reach, str]] = OrderedDict()
+        self._heard: BoundedTable[str, tuple[Reach, str]] = BoundedTable(MAX_HEARD, refresh=True)
 
     def __len__(self) -> int:
         return len(self._heard)
@@ -100,11 +99,8 @@ class Hearsay:
         """A peer with this reach named these addresses."""
         for addr in map(transport_of, addrs):
             before = self._heard.get(addr)
-            if before is None or reach < before[0]:
-                self._heard[addr] = (reach, teller)
-            self._heard.move_to_end(addr)
-            if len(self._heard) > MAX_HEARD:
-                self._heard.popitem(last=False)
+            named = reach, teller
+            self._heard[addr] = named if before is None or reach < before[0] else before
 
     def teller(self, addr: str) -> tuple[Reach, str]:
         """The peer that named an address, and its reach.
@@ -127,9 +123,9 @@ class DialBudget:
 
     def __init__(self, now: float) -> None:
         self._all = TokenBucket(ALL_BURST, ALL_RATE, now)
-        self._tellers: OrderedDict[str, TokenBucket] = OrderedDict()
-        self._doors: OrderedDict[str, TokenBucket] = OrderedDict()
-        self._told: OrderedDict[str, float] = OrderedDict()
+        self._tellers: BoundedTable[str, TokenBucket] = BoundedTable(MAX_BUCKETS, refresh=True)
+        self._doors: BoundedTable[str, TokenBucket] = BoundedTable(MAX_BUCKETS, refresh=True)
+        self._told: BoundedTable[str, float] = BoundedTable(MAX_BUCKETS, refresh=True)
 
     def spend(self, teller: str, addr: str, now: float) -> Refusal | None:
         """Take a token for one dial of an allowed address. Returns why it must not be dialled now, or None."""
@@ -160,20 +156,13 @@ class DialBudget:
         if self._told.get(why, float("-inf")) > now - seconds:
             return False
         self._told[why] = now
-        self._told.move_to_end(why)
-        if len(self._told) > MAX_BUCKETS:
-            self._told.popitem(last=False)
         return True
 
 
-def _of(table: OrderedDict[str, TokenBucket], key: str, burst: float, rate: float, now: float) -> TokenBucket:
-    bucket = table.get(key)
-    if bucket is None:
-        bucket = table[key] = TokenBucket(burst, rate, now)
-        if len(table) > MAX_BUCKETS:
-            table.popitem(last=False)
-    table.move_to_end(key)
-    return bucket
+def _of(
+    table: BoundedTable[str, TokenBucket], key: str, burst: float, rate: float, now: float
+) -> TokenBucket:
+    return table.setdefault(key, TokenBucket(burst, rate, now))
 
 
 # ── addresses ───────────────────────────────────────────────────────────────────────────────────

@@ -14,6 +14,7 @@ When a record is renewed, and to which nodes it is sent, is decided in net/flux/
 
 from flux_tui.core.api.effects import Provide, Withdraw
 from flux_tui.core.ids import Cid
+from flux_tui.core.limits import BoundedSet
 from flux_tui.core.turn import Ledger
 
 MAX_WITHDRAWN = 4096
@@ -30,7 +31,7 @@ class Provided:
         self._roots: dict[str, dict[Cid, None]] = {}
         """The same by path, so that the objects of a lost file are found without a search through all of
         them."""
-        self.withdrawn: dict[Cid, None] = {}
+        self.withdrawn: BoundedSet[Cid] = BoundedSet(MAX_WITHDRAWN)
         """Withdrawn roots. Others may still think that they are here."""
 
     def start(self) -> None:
@@ -50,7 +51,7 @@ class Provided:
         """An object is whole: announce its root."""
         self._forget(root)
         self._note(root)
-        self.withdrawn.pop(root, None)
+        self.withdrawn.discard(root)
         self.ledger.do(Provide(roots=(root,)))
 
     def drop(self, *roots: Cid) -> None:
@@ -58,9 +59,7 @@ class Provided:
         gone = tuple(root for root in roots if root in self._paths)
         for root in gone:
             self._forget(root)
-            self.withdrawn[root] = None
-            if len(self.withdrawn) > MAX_WITHDRAWN:
-                del self.withdrawn[next(iter(self.withdrawn))]
+            self.withdrawn.add(root)
         if gone:
             self.ledger.do(Withdraw(roots=gone))
 

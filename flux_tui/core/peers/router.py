@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from flux_tui.core.api.effects import Dial, Forward
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.limits import Backoff
+from flux_tui.core.limits import Backoff, BoundedSet, BoundedTable
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.series.state import PeerState
 from flux_tui.core.turn import Ledger
@@ -110,8 +110,8 @@ class Router:
         self._unlinked: set[PeerId] = set()
         """Those of them that are no neighbours. It is kept as they come and go, so that a want does not have to
         look at all of them."""
-        self._forwarded: dict[tuple[PeerId, bytes], None] = {}
-        self._budgets: dict[PeerId, tuple[float, float]] = {}
+        self._forwarded: BoundedSet[tuple[PeerId, bytes]] = BoundedSet(MAX_SEEN)
+        self._budgets: BoundedTable[PeerId, tuple[float, float]] = BoundedTable(MAX_BUDGETS, refresh=True)
         """By peer: intents that may be forwarded for it, and the time of that count."""
         self._quiet: set[str] = set()
         """Addresses that were dialled from memory or found by discovery. If one does not answer, nothing is
@@ -185,19 +185,15 @@ class Router:
         key = (intent.origin, intent.nonce)
         if key in self._forwarded or not self._spend(peer):
             return
-        self._forwarded[key] = None
-        if len(self._forwarded) > MAX_SEEN:
-            del self._forwarded[next(iter(self._forwarded))]
+        self._forwarded.add(key)
         self.ledger.do(Forward(roots=intent.body.cids, intent=sealed, hops=min(hops, MAX_HOPS) - 1))
 
     def _spend(self, peer: PeerId) -> bool:
         """Whether one more intent may be forwarded for this peer. Takes a token for it."""
         now = self.ledger.now
-        left, at = self._budgets.pop(peer, (FORWARD_BURST, now))
+        left, at = self._budgets.get(peer, (FORWARD_BURST, now))
         left = min(left + (now - at) * FORWARD_RATE, FORWARD_BURST)
-        self._budgets[peer] = (max(left - 1.0, 0.0), now)  # the newest is last: the oldest is forgotten first
-        if len(self._budgets) > MAX_BUDGETS:
-            del self._budgets[next(iter(self._budgets))]
+        self._budgets[peer] = (max(left - 1.0, 0.0), now)
         return left >= 1.0
 
     # ── those that are remembered ───────────────────────────────────────────────────────────────
