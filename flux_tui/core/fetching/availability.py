@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 from flux_tui.core.fetching.download import Download
 from flux_tui.core.ids import Cid, PeerId, is_leaf
+from flux_tui.core.limits import BoundedTable
 from flux_tui.core.wire.messages import MAX_PART
 
 TELL_SHARE = 20
@@ -108,12 +109,10 @@ class Watchers:
     """Peers that were offered a part of an object, and how many of its blocks each knows of."""
 
     def __init__(self) -> None:
-        self._told: dict[Cid, dict[PeerId, int]] = {}
+        self._told: BoundedTable[Cid, dict[PeerId, int]] = BoundedTable(MAX_WATCHED)
 
     def told(self, root: Cid, peer: PeerId, blocks: int) -> None:
         """This peer was told of `blocks` blocks."""
-        if root not in self._told and len(self._told) >= MAX_WATCHED:
-            del self._told[next(iter(self._told))]
         peers = self._told.setdefault(root, {})
         if peer in peers or len(peers) < MAX_WATCHERS:
             peers[peer] = blocks

@@ -7,6 +7,7 @@ chunks that come; no peer is ever probed for its rate.
 from collections import OrderedDict
 
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.limits import BoundedTable
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.series.events import Waste
 
@@ -80,7 +81,7 @@ class Holder:
         self.delivered_at = 0.0
         self.snubbed = False
         """It let a lease lapse and has sent nothing since. It is granted one chunk at a time."""
-        self.lapsed: OrderedDict[Cid, tuple[Waste, int]] = OrderedDict()
+        self.lapsed: BoundedTable[Cid, tuple[Waste, int]] = BoundedTable(MAX_LAPSED)
         """Chunks that were granted to it and are not expected any more. The value is the cause that a copy
         would be counted under, and how often the chunk was granted. Each grant may have crossed the lapse on
         the wire, so as many copies may come."""
@@ -158,8 +159,6 @@ class Holder:
         """Remember that this chunk was granted to it and has not been sent."""
         _, copies = self.lapsed.get(cid, (cause, 0))
         self.lapsed[cid] = cause, copies + 1
-        if len(self.lapsed) > MAX_LAPSED:
-            self.lapsed.popitem(last=False)
 
     def came_late(self, cid: Cid) -> Waste | None:
         """A copy came of a chunk that is not expected any more: the cause to count it under.

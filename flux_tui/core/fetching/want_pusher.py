@@ -24,7 +24,7 @@ from flux_tui.core.fetching.sources import Holders
 from flux_tui.core.fetching.want_queue import WantPriority, WantQueue
 from flux_tui.core.fetching.wantlist import Wantlist
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.limits import Backoff, TokenBucket, batches
+from flux_tui.core.limits import Backoff, BoundedSet, TokenBucket, batches
 from flux_tui.core.peers.router import MAX_ROUTED, Router, Way
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.backoff import RETRY_MIN, free_at
@@ -67,7 +67,7 @@ class WantPusher:
         self._changed: dict[tuple[float, ev.RetryCause, PeerId | None], list[Cid]] = {}
         self._unrouted: dict[Cid, None] = {}
         """Wants that were pushed while the DHT knew no node to route them to."""
-        self._back: dict[PeerId, dict[Cid, None]] = {}
+        self._back: dict[PeerId, BoundedSet[Cid]] = {}
         """Peers that said NO to objects that they have, and the objects that each is told of again as soon as
         it may be asked."""
         self._drawn: tuple[tuple[float, PeerId | None], float] = ((0.0, None), 0.0)
@@ -99,16 +99,15 @@ class WantPusher:
         """
         if not roots:
             return
-        known = self._back.setdefault(peer, {})
-        known.update(dict.fromkeys(roots))
-        while len(known) > MAX_CIDS_WANT:
-            del known[next(iter(known))]
+        known = self._back.setdefault(peer, BoundedSet(MAX_CIDS_WANT))
+        for root in roots:
+            known.add(root)
 
     def stay_away(self, peer: PeerId, roots: Iterable[Cid]) -> None:
         """A peer will not send these objects later either."""
         if known := self._back.get(peer):
             for root in roots:
-                known.pop(root, None)
+                known.discard(root)
 
     def again(
         self,
@@ -373,7 +372,7 @@ class WantPusher:
         """These peers are told of these wants now, so do not tell them again at their `retry_after`."""
         for peer in self._back.keys() & set(peers):
             for cid in cids:
-                self._back[peer].pop(cid, None)
+                self._back[peer].discard(cid)
 
     def _way(self, batch: tuple[Download, ...], retry: bool) -> Way:
         proven, others = self.holders.neighbours()

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.limits import BoundedTable
 from flux_tui.core.wire.messages import MAX_CIDS_WANT
 
 STEP_SECONDS = 2.0
@@ -32,7 +33,7 @@ class Wantlist:
         self._roots: list[Cid] = []
         self._number_of: dict[Cid, int] = {}
         self._next = 0
-        self._cursors: dict[PeerId, tuple[float, int]] = {}
+        self._cursors: BoundedTable[PeerId, tuple[float, int]] = BoundedTable(MAX_NEWCOMERS, refresh=True)
         """By peer: when it is told more, and the number below which that continues."""
 
     def add(self, root: Cid) -> None:
@@ -53,10 +54,7 @@ class Wantlist:
     def met(self, peer: PeerId, now: float) -> None:
         """A peer connected: tell it of the wants from the newest on."""
         if self._number_of:
-            self._cursors.pop(peer, None)
             self._cursors[peer] = (now + STEP_SECONDS, self._next)
-            if len(self._cursors) > MAX_NEWCOMERS:
-                del self._cursors[next(iter(self._cursors))]
 
     def left(self, peer: PeerId) -> None:
         """A peer disconnected."""
