@@ -8,13 +8,12 @@ A message leaves as fast as other nodes admit it, and is pushed again to a peer 
 Messages that have not left when the node stops are lost.
 """
 
-from collections import OrderedDict
-
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api.effects import Broadcast, Push
 from flux_tui.core.custom.outbox import FULL_SECONDS, Outbox, name_of
 from flux_tui.core.custom.outbox import Push as Sent
 from flux_tui.core.ids import Cid, PeerId, short
+from flux_tui.core.limits import BoundedTable
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.router import MAX_DIRECT
 from flux_tui.core.series import events as ev
@@ -40,7 +39,7 @@ class Customs:
         """Kinds that programs here listen for."""
         self.outbox = Outbox(ledger.now)
         self._pushes = 0
-        self._origins: OrderedDict[PeerId, tuple[str, ...]] = OrderedDict()
+        self._origins: BoundedTable[PeerId, tuple[str, ...]] = BoundedTable(MAX_ORIGINS, refresh=True)
 
     def push(self, command: cmd.Custom) -> None:
         """A program here pushes a message."""
@@ -148,9 +147,6 @@ class Customs:
         """A custom message came from the peer that signed it (`addrs`: where to dial that peer) or sent it."""
         if addrs:
             self._origins[peer] = addrs
-            self._origins.move_to_end(peer)
-            if len(self._origins) > MAX_ORIGINS:
-                self._origins.popitem(last=False)
         payload = custom.payload if custom.kind in self.kinds else b""
         size = len(custom.payload)
         self.ledger.emit(ev.CustomReceived(peer=peer, kind=custom.kind, size=size, via=via, payload=payload))

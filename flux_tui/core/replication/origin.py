@@ -21,7 +21,7 @@ from flux_tui.core.api import commands as cmd
 from flux_tui.core.api.effects import Broadcast, Dial, Push
 from flux_tui.core.fetching.want_pusher import JITTER, SILENCE
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.limits import Backoff
+from flux_tui.core.limits import Backoff, BoundedTable
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.router import MAX_DIRECT, Router
 from flux_tui.core.series import events as ev
@@ -140,16 +140,15 @@ class Origin:
     def offered(self, peer: PeerId, root: Cid, *, whole: bool) -> None:
         """A peer offers to keep a replica."""
         hold = self.holds.get(root)
-        spares = self._spares.setdefault(root, {}) if hold is not None else {}
-        if hold is None or peer in hold.keepers or (not hold.lacking and len(spares) >= MAX_SPARES):
+        if hold is None or peer in hold.keepers:
+            return
+        spares = self._spares.setdefault(root, BoundedTable(MAX_SPARES, refresh=True))
+        if not hold.lacking and len(spares) >= MAX_SPARES:
             return
         if not self._first(root, peer):
             return
         self.ledger.emit(ev.CanHold(peer=peer, root=root, whole=whole))
-        spares.pop(peer, None)
         spares[peer] = self.ledger.now + SPARE_SECONDS
-        if len(spares) > MAX_SPARES:
-            del spares[next(iter(spares))]
         self._fill(hold)
 
     def refused(self, peer: PeerId, no: msg.StatusNo) -> None:

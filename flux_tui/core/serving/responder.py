@@ -16,14 +16,13 @@ Policy
 - Only chunks that were granted are ever sent, and only to the peer that granted them.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping
 
 from flux_tui.core.api.effects import Broadcast, Dial, Push, Serve, Unserve
 from flux_tui.core.fetching.availability import Watchers, bitmap
 from flux_tui.core.fetching.download import Download
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.limits import batches
+from flux_tui.core.limits import BoundedSet, BoundedTable, batches
 from flux_tui.core.peers.admission import Admission
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.provider_records import Provided
@@ -88,9 +87,9 @@ class Responder:
         self.policy = policy
         self.uplink = Uplink(policy, ledger.now)
         self.line = Line()
-        self._told_yes: OrderedDict[PeerId, OrderedDict[Cid, None]] = OrderedDict()
-        self._seen: dict[tuple[PeerId, bytes], None] = {}
-        self._owed: dict[PeerId, tuple[float, list[Message], int]] = {}
+        self._told_yes: BoundedTable[PeerId, BoundedSet[Cid]] = BoundedTable(MAX_TOLD)
+        self._seen: BoundedSet[tuple[PeerId, bytes]] = BoundedSet(MAX_SEEN)
+        self._owed: BoundedTable[PeerId, tuple[float, list[Message], int]] = BoundedTable(MAX_OWED)
         """By peer: until when the answers are stored, the answers, and how many of its addresses are tried
         after the first one."""
         self._uplink: float = FIRST_UPLINK
@@ -103,11 +102,7 @@ class Responder:
 
     def remember(self, intent: Intent) -> None:
         """Remember an intent, so that copies of it are recognised."""
-        self._seen[intent.origin, intent.nonce] = None
-        if len(self._seen) > MAX_SEEN:
-            # Forget the oldest: they have expired and are not forwarded any more.
-            for old in list(self._seen)[: MAX_SEEN // 4]:
-                del self._seen[old]
+        self._seen.add((intent.origin, intent.nonce))
 
     def wanted(self, intent: Intent, want: Want, via: ev.Via) -> None:
         """A peer wants roots or loose chunks."""
@@ -241,10 +236,10 @@ class Responder:
         Every connected peer is told, whether it asked for them or not.
         """
         for peer in self.connected:
-            told = self._told_yes.get(peer, OrderedDict())
+            told = self._told_yes.get(peer) or set[Cid]()
             asked = tuple(root for root in roots if root in told)
             for root in asked:
-                del told[root]
+                told.discard(root)
             self._say_not_held(peer, asked, news=True)
             self._say_not_held(peer, tuple(root for root in roots if root not in asked), news=False)
 
@@ -349,13 +344,9 @@ class Responder:
             self._remember(peer, cids)
 
     def _remember(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
-        roots = self._told_yes.setdefault(peer, OrderedDict())
+        roots = self._told_yes.setdefault(peer, BoundedSet(MAX_TOLD_ROOTS))
         for cid in cids:
-            roots[cid] = None
-            if len(roots) > MAX_TOLD_ROOTS:
-                roots.popitem(last=False)
-        if len(self._told_yes) > MAX_TOLD:
-            self._told_yes.popitem(last=False)
+            roots.add(cid)
 
     def promised_to(self, peer: PeerId) -> tuple[Cid, ...]:
         """The roots that a peer was told yes for, the latest last."""
@@ -422,8 +413,6 @@ class Responder:
             allowed = self.admission.may_dial(peer, addrs, self.ledger.now)
             if not allowed:
                 return False
-            if len(self._owed) >= MAX_OWED:
-                self._owed.pop(next(iter(self._owed)))
             owed = self._owed[peer] = (self.ledger.now + OWED_SECONDS, [], len(allowed) - 1)
             self.ledger.do(Dial(addr=allowed[0], more=allowed[1:], hearsay=True))
         if len(owed[1]) >= MAX_DIRECT:

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.limits import TokenBucket
+from flux_tui.core.limits import BoundedTable, TokenBucket
 from flux_tui.core.series.policy import Policy, rate_limit
 
 MAX_WAIT_SECONDS = 2.0
@@ -54,7 +54,7 @@ class Uplink:
         self.policy = policy
         self.queues: dict[PeerId, Queue] = {}
         """The queues of the peers that are being served."""
-        self._resting: OrderedDict[PeerId, Queue] = OrderedDict()
+        self._resting: BoundedTable[PeerId, Queue] = BoundedTable(MAX_RESTING)
         """Empty queues. They are remembered because their buckets remember what was sent."""
         self._turns: OrderedDict[PeerId, None] = OrderedDict()
         """Peers with chunks that are delayed, the next peer first."""
@@ -172,8 +172,6 @@ class Uplink:
         found = self.queues.get(peer) or self._resting.get(peer)
         if found is None:
             found = self._resting[peer] = Queue(self.policy, now)
-            if len(self._resting) > MAX_RESTING:
-                self._resting.popitem(last=False)
         return found
 
     def _rest(self, peer: PeerId) -> None:

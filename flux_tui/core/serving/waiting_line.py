@@ -9,10 +9,10 @@ waits for one of the places (`max_uploads`), no peer keeps its place for longer 
 free meanwhile: a holder is as busy as before.
 """
 
-from collections import OrderedDict
 from typing import NamedTuple
 
 from flux_tui.core.ids import PeerId
+from flux_tui.core.limits import BoundedTable
 
 TURN_SECONDS = 5.0
 """Seconds that a peer may go on being served while others wait for its place."""
@@ -38,25 +38,20 @@ class Line:
     """The waiting line of this node."""
 
     def __init__(self) -> None:
-        self._due: OrderedDict[PeerId, float] = OrderedDict()
+        self._due: BoundedTable[PeerId, float] = BoundedTable(MAX_IN_LINE, refresh=True)
         """When each peer is to come back."""
-        self._turns: OrderedDict[PeerId, _Turn] = OrderedDict()
+        self._turns: BoundedTable[PeerId, _Turn] = BoundedTable(MAX_IN_LINE, refresh=True)
 
     def told(self, peer: PeerId, wait: float, now: float) -> None:
         """A peer that is not served yet was told to come back in `wait` seconds."""
         self._due[peer] = now + wait
-        self._due.move_to_end(peer)
-        if len(self._due) > MAX_IN_LINE:
-            self._due.popitem(last=False)
 
     def served(self, peer: PeerId, now: float) -> None:
         """A peer is being served: its turn begins or goes on."""
         self._due.pop(peer, None)
-        turn = self._turns.pop(peer, None)
+        turn = self._turns.get(peer)
         began = turn.began if turn and now - turn.last <= GAP_SECONDS else now
         self._turns[peer] = _Turn(began, now)
-        if len(self._turns) > MAX_IN_LINE:
-            self._turns.popitem(last=False)
 
     def forget(self, peer: PeerId) -> None:
         """A peer disconnected."""
