@@ -1,17 +1,19 @@
-"""Settings: from the home's `settings.toml`, then the environment, then flags; typed, with clear errors.
+"""Settings: from the home's `settings.toml`, with the options of the command line on top.
 
 Sizes are in bytes, rates in bytes a second. Both may be written with KB MB GB (thousands) or KiB MiB GiB.
 """
 
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Annotated, Any, assert_never
+
+import msgspec
 
 from flux_tui.core.ids import BadIdError, PeerId, parse_peer_id
-from flux_tui.core.series.policy import Policy
+from flux_tui.core.series.policy import POLICY, Policy, PolicyChange
+from flux_tui.core.series.setting import Kind, Setting, Spec, table
 from flux_tui.home import Home
 from flux_tui.regular_files import open_to_read
 
@@ -30,113 +32,174 @@ class SettingsError(Exception):
     """A setting that cannot be used: which one, where it stands, and what was expected."""
 
 
-def parse_size(text: str | int) -> int:
-    """Parse bytes: `65536`, `64KiB`, `1.5 GB`. Raises SettingsError."""
-    if isinstance(text, int) and not isinstance(text, bool):
-        if text < 0:
-            raise SettingsError(f"{text} is no size: it is negative")
-        return text
-    found = _SIZE.match(str(text))
+class BadValueError(SettingsError):
+    """A value of the wrong kind."""
+
+    def __init__(self, value: object, expected: str, key: str | None = None) -> None:
+        super().__init__(f"{value!r} is not {expected}")
+        self.value = value
+        self.expected = expected
+        """What the value should be, with its article: `a size such as 10GiB`."""
+        self.key = key
+        """If the value is one of several: its key, or "" in a list."""
+
+    def named(self, name: str) -> str:
+        """Return the sentence about a setting that has this value."""
+        if self.key == "":
+            return f"{name}: {self.value!r} is not {self.expected}"
+        name = f"{name}.{self.key}" if self.key else name
+        return f"{name} is {self.value!r}, expected {self.expected}"
+
+
+# ── values ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def parse_size(text: Any) -> int:
+    """Parse bytes: `65536`, `64KiB`, `1.5 GB`. Raises BadValueError."""
+    return _parse_bytes(text, text, Kind.SIZE)
+
+
+def parse_rate(text: Any) -> int:
+    """Parse bytes a second: `2MiB/s` or `2MiB`. Raises BadValueError."""
+    amount = re.sub(r"/s(ec)?\s*$", "", text, flags=re.IGNORECASE) if isinstance(text, str) else text
+    return _parse_bytes(amount, text, Kind.RATE)
+
+
+def _parse_bytes(amount: Any, text: Any, kind: Kind) -> int:
+    if isinstance(amount, int) and not isinstance(amount, bool) and amount >= 0:
+        return amount
+    found = _SIZE.match(amount) if isinstance(amount, str) else None
     unit = UNITS.get(found.group(2).lower()) if found else None
     if found is None or unit is None:
-        raise SettingsError(f"{text!r} is no size: write a number, with KB MB GB KiB MiB GiB if you like")
+        raise BadValueError(text, kind.value)
     return int(Fraction(found.group(1)) * unit)
 
 
-def parse_rate(text: str | int) -> int:
-    """Parse bytes a second: `2MiB/s` or `2MiB`. Raises SettingsError."""
-    return parse_size(
-        re.sub(r"/s(ec)?\s*$", "", text, flags=re.IGNORECASE) if isinstance(text, str) else text
-    )
-
-
-def parse_count(value: Any) -> int:
-    """Parse a whole number from 0. Raises SettingsError."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+def _parse_number(value: Any, kind: Kind) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= kind.least:
         return value
-    raise SettingsError(f"{value!r} is no whole number from 0")
+    raise BadValueError(value, kind.value)
 
 
-def parse_peers(value: Any) -> tuple[PeerId, ...]:
-    """Parse a list of peer ids. Raises SettingsError, BadIdError."""
-    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
-        return tuple(dict.fromkeys(parse_peer_id(item) for item in value))
-    raise SettingsError(f"{value!r} is no list of peer ids")
+def _parse_list(value: Any, kind: Kind, parse: Callable[[Any], Any]) -> tuple[Any, ...]:
+    if isinstance(value, (list, tuple)):
+        return tuple(dict.fromkeys(parse(item) for item in value))
+    raise BadValueError(value, kind.value)
 
 
-SIZE = {"parse": parse_size, "expected": "a size such as 10GiB"}
-RATE = {"parse": parse_rate, "expected": "a rate such as 2MB/s"}
-COUNT = {"parse": parse_count, "expected": "a whole number from 0"}
-PEERS = {"parse": parse_peers, "expected": "a list of peer ids"}
+def _parse_peer(value: Any) -> PeerId:
+    try:
+        return parse_peer_id(value if isinstance(value, str) else "")
+    except BadIdError:
+        raise BadValueError(value, "a peer id", "") from None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How a node behaves. Each field is a key of settings.toml."""
+def _parse_addr(value: Any) -> str:
+    if isinstance(value, str):
+        return value  # listening, or dialling, reports what is wrong with it
+    raise BadValueError(value, "a multiaddr", "")
 
-    listen: tuple[str, ...] = ()
-    """Multiaddrs to listen on; empty: all of this machine's addresses, at the port used last."""
-    join: tuple[str, ...] = ()
-    """Multiaddrs of peers to connect to at the start."""
-    mdns: bool = True
-    """Find peers on the local network, and be found."""
-    swarm_key: str = ""
-    """A key file, relative to the home, that makes the swarm private: only peers with the same key can connect."""
-    relay: tuple[str, ...] = ()
-    """Multiaddrs of relays through which this node can be reached, because it cannot be dialled directly."""
-    serve_relay: bool = False
-    """Be such a relay for others."""
-    low_priority: bool = True
-    """Whether the process of `flux-tui node` lets other programs have the processor first."""
-    max_pending: int = 1000
-    """Intents that may be in the network at once; further ones wait in the series."""
-    max_uploads: int = 16
-    """Peers that are served at the same time; others are answered `busy`."""
-    upload_limit: int = field(default=0, metadata=RATE)
-    """Bytes/s that leave this node; 0: no limit. A request that would wait too long is answered
-    `rate_limited`."""
-    per_peer_limit: int = field(default=0, metadata=RATE)
-    """The same limit for each peer."""
-    upload_chunks: int = field(default=0, metadata=COUNT)
-    """Chunks/s that leave this node; 0: no limit."""
-    per_peer_chunks: int = field(default=0, metadata=COUNT)
-    """The same limit for each peer."""
-    keep_free: int = field(default=KEEP_FREE, metadata=SIZE)
-    """Bytes that stay free on each disk that is written to, though never more than a tenth of the disk.
-    Objects without room wait."""
-    quota: int = field(default=0, metadata=SIZE)
-    """Bytes of replicas held for others (`hold`); 0: none."""
-    max_object: int = field(default=0, metadata=SIZE)
-    """Bytes of the largest object that is held for others; 0: the quota is the only limit."""
-    allow: tuple[str, ...] = field(default=(), metadata=PEERS)
-    """Peer ids; if there are any, only these peers are served."""
-    deny: tuple[str, ...] = field(default=(), metadata=PEERS)
-    """Peer ids that are not served."""
-    theme: str = field(default="", metadata={"expected": "the name of a theme"})
-    """The name of the dashboard's theme; empty: flux-tui's own."""
-    ascii: bool = False
-    """Draw the dashboard with ASCII signs, whatever the locale."""
-    keys: Mapping[str, str] = field(default_factory=dict)
-    """The dashboard's keys that differ from its table: action = "key" (`?` lists the actions)."""
+
+def _parse_keys(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise BadValueError(value, Kind.KEYS.value)
+    for key, text in value.items():
+        if not isinstance(text, str):
+            raise BadValueError(text, "text", key)
+    return dict(value)
+
+
+def parse_value(kind: Kind, value: Any) -> Any:
+    """Parse the value of a setting, as TOML or the command line has it. Raises BadValueError."""
+    match kind:
+        case Kind.RATE:
+            return parse_rate(value)
+        case Kind.SIZE:
+            return parse_size(value)
+        case Kind.COUNT | Kind.NUMBER:
+            return _parse_number(value, kind)
+        case Kind.PEERS:
+            return _parse_list(value, kind, _parse_peer)
+        case Kind.ADDRS:
+            return _parse_list(value, kind, _parse_addr)
+        case Kind.KEYS:
+            return _parse_keys(value)
+        case Kind.SWITCH:
+            expected: type = bool
+        case Kind.PATH | Kind.THEME:
+            expected = str
+        case _:
+            assert_never(kind)
+    if isinstance(value, expected):
+        return value
+    raise BadValueError(value, kind.value)
+
+
+# ── the settings ────────────────────────────────────────────────────────────────────────────────
+
+
+class Settings(Policy, frozen=True, kw_only=True):
+    """How a node behaves. Each field is a key of settings.toml; those of `Policy` are the limits of what it gives."""
+
+    listen: Annotated[tuple[str, ...], Spec(
+        Kind.ADDRS, "Multiaddrs to listen on. Empty: every address of this machine, at the port used last."
+        ' Only for this machine: ["/ip4/127.0.0.1/tcp/0"].',
+        option="Listen here, e.g. /ip4/127.0.0.1/tcp/0. [default: every address of this machine, at the port used"
+        " last]",
+    )] = ()  # fmt: skip
+    join: Annotated[tuple[str, ...], Spec(
+        Kind.ADDRS, "Peers to connect to at the start, and to stay connected to: multiaddrs that end in"
+        " /p2p/PEER-ID.", option="Connect to this peer and stay connected.", live=True,
+    )] = ()  # fmt: skip
+    mdns: Annotated[bool, Spec(
+        Kind.SWITCH, "Find peers on the local network, and be found.",
+        option="Do not look for peers on the local network.",
+    )] = True  # fmt: skip
+    swarm_key: Annotated[str, Spec(
+        Kind.PATH, "A key file (libp2p's /key/swarm/psk/1.0.0/) that makes the swarm private: only peers with the"
+        " same key can connect. A relative path starts at the home's folder.",
+        option="Talk only to nodes that have the same key (libp2p's /key/swarm/psk/1.0.0/).",
+    )] = ""  # fmt: skip
+    relay: Annotated[tuple[str, ...], Spec(
+        Kind.ADDRS, "Multiaddrs of relays through which this node can be reached, because it cannot be dialled"
+        " directly.", option="Be reached through this relay, because nobody can dial this node.",
+    )] = ()  # fmt: skip
+    serve_relay: Annotated[bool, Spec(
+        Kind.SWITCH, "Be a relay for other nodes: pass their bytes on.",
+    )] = False  # fmt: skip
+    low_priority: Annotated[bool, Spec(
+        Kind.SWITCH, "Let other programs have the processor first, so that the dashboard stays quick. It is for the"
+        " process of `flux-tui node`.", option=None,
+    )] = True  # fmt: skip
+    max_pending: Annotated[int, Spec(
+        Kind.NUMBER, "Intents that may be in the network at once. Further ones wait in the series.",
+    )] = 1000  # fmt: skip
+    keep_free: Annotated[int, Spec(
+        Kind.SIZE, "Bytes that stay free on each disk that this node writes to, though never more than a tenth of"
+        " the disk. An object without room waits, and goes on when there is room.",
+        option="Bytes that stay free on each disk. An object without room waits. [default: 256MiB, at most a tenth"
+        " of the disk]",
+    )] = KEEP_FREE  # fmt: skip
+    theme: Annotated[str, Spec(
+        Kind.THEME, "The dashboard's theme: flux, flux-light, contrast, blue-orange, nord, ansi-dark … Empty: flux.",
+        option=None,
+    )] = ""  # fmt: skip
+    ascii: Annotated[bool, Spec(
+        Kind.SWITCH, "Draw the dashboard with ASCII signs, whatever the locale.", option=None,
+    )] = False  # fmt: skip
+    keys: Annotated[Mapping[str, str], Spec(
+        Kind.KEYS, 'The dashboard\'s keys that differ from its table: name = "key", or several, "ctrl+w, f5", or two'
+        ' one after the other, "J s". `?` shows all names.', option=None,
+    )] = msgspec.field(default_factory=dict)  # fmt: skip
 
     @property
     def policy(self) -> Policy:
         """The node's policy: what it lets others have."""
-        return Policy(
-            upload_limit=self.upload_limit,
-            per_peer_limit=self.per_peer_limit,
-            upload_chunks=self.upload_chunks,
-            per_peer_chunks=self.per_peer_chunks,
-            max_uploads=self.max_uploads,
-            quota=self.quota,
-            max_object=self.max_object,
-            allow=tuple(PeerId(peer) for peer in self.allow),
-            deny=tuple(PeerId(peer) for peer in self.deny),
-        )
+        return Policy(**{name: getattr(self, name) for name in POLICY})
 
     @classmethod
-    def load(cls, home: Home, **flags: Any) -> "Settings":
-        """Load the home's file, with flags that are not None on top. Raises SettingsError."""
+    def load(cls, home: Home, **options: Any) -> "Settings":
+        """Load the home's file, with options that are not None on top. Raises SettingsError."""
         try:
             with open_to_read(home.settings) as file:
                 values = tomllib.load(file)
@@ -147,55 +210,46 @@ class Settings:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SettingsError(f"{home.settings} is not TOML: {error}") from None
         settings = cls().merged(values, str(home.settings))
-        given = {name: value for name, value in flags.items() if value is not None}
-        return settings.merged(given, "the command line")
+        given = {name: value for name, value in options.items() if value is not None}
+        return msgspec.structs.replace(settings, **parse_options(given))
 
     def merged(self, values: Mapping[str, Any], source: str) -> "Settings":
         """Return these settings with some replaced. Raises SettingsError, which names `source` and the key."""
-        known = {one.name: one for one in fields(self)}
         for name in values:
-            if name not in known:
+            if name not in SETTINGS:
                 raise SettingsError(
-                    f"{source}: {name!r} is no setting (there are {', '.join(sorted(known))})"
+                    f"{source}: {name!r} is not a setting (there are {', '.join(sorted(SETTINGS))})"
                 )
-        checked = {name: _checked(known[name], value, source) for name, value in values.items()}
-        return replace(self, **checked)
+        try:
+            return msgspec.structs.replace(self, **_parsed(values, lambda setting: setting.name))
+        except SettingsError as error:
+            raise SettingsError(f"{source}: {error}") from None
 
     def listen_addrs(self, home: Home) -> tuple[str, ...]:
         """Return where to listen: the addresses that are set, or all of this machine's at the port used last."""
         return self.listen or (f"/ip4/0.0.0.0/tcp/{home.last_port() or 0}",)
 
 
-def _checked(setting: "Field[Any]", value: Any, source: str) -> Any:
-    name = setting.name
-    if (parse := setting.metadata.get("parse")) is not None:
+SETTINGS: Mapping[str, Setting] = table(Settings)
+"""Every setting by name."""
+
+
+def parse_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Parse values of options, by the names of their settings. Raises SettingsError, which names the option."""
+    return _parsed(values, lambda setting: setting.option or setting.name)
+
+
+def parse_change(values: Mapping[str, Any]) -> PolicyChange:
+    """Parse the limits that change. The word `none` stands for a list without peers. Raises SettingsError."""
+    peers = {name: () for name, value in values.items() if value == ("none",)}
+    return PolicyChange(**parse_options({**values, **peers}))
+
+
+def _parsed(values: Mapping[str, Any], shown: Callable[[Setting], str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in values.items():
         try:
-            return parse(value)
-        except (SettingsError, BadIdError):
-            expected = setting.metadata["expected"]
-            raise SettingsError(f"{source}: {name} is {value!r}, expected {expected}") from None
-    match setting.default if setting.default is not MISSING else dict[str, str]():
-        case bool():
-            if isinstance(value, bool):
-                return value
-            raise SettingsError(f"{source}: {name} is {value!r}, expected true or false")
-        case int():
-            if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-                return value
-            raise SettingsError(f"{source}: {name} is {value!r}, expected a whole number above 0")
-        case str():
-            if isinstance(value, str):
-                return value
-            expected = setting.metadata.get("expected", "a path")
-            raise SettingsError(f"{source}: {name} is {value!r}, expected {expected}")
-        case dict():
-            if not isinstance(value, Mapping):
-                raise SettingsError(f"{source}: {name} is {value!r}, expected a table of text")
-            for key, text in value.items():
-                if not isinstance(text, str):
-                    raise SettingsError(f"{source}: {name}.{key} is {text!r}, expected text")
-            return dict(value)
-        case _:
-            if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
-                return tuple(value)
-            raise SettingsError(f"{source}: {name} is {value!r}, expected a list of multiaddrs")
+            found[name] = parse_value(SETTINGS[name].kind, value)
+        except BadValueError as error:
+            raise SettingsError(error.named(shown(SETTINGS[name]))) from None
+    return found

@@ -1,21 +1,32 @@
 """Settings: the file counts, and an error names the file and the key."""
 
 import re
-from dataclasses import fields
+import tomllib
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from flux_tui.config import UNITS, Settings, SettingsError, parse_rate, parse_size
+from flux_tui.config import (
+    SETTINGS,
+    UNITS,
+    BadValueError,
+    Settings,
+    SettingsError,
+    parse_change,
+    parse_rate,
+    parse_size,
+)
 from flux_tui.core.ids import PeerId
-from flux_tui.core.series.policy import Policy
+from flux_tui.core.series.policy import POLICY, Policy
 from flux_tui.home import Home
+from tests.sample_settings import SAMPLE, sample
 from tests.support.rights import without_rights
+from tests.support.setting_values import other
 
 PEER = PeerId("12D3KooWLy3kGyk3jJnoKXUhcf8DTeGMdYDmNzDwCbivH3pxkWAS")
-KEYS = [field.name for field in fields(Settings)]
 SPACES = st.sampled_from(["", " ", "\t", "  "])
 
 
@@ -62,19 +73,18 @@ def test_sizes(text: str | int, size: int) -> None:
     "text", ["", " ", "x", "KiB", "1 2", "1.2.3", "1.", "-1", "+1", "1e3", "1_000", "1 PiB", "0x10", "٣", "1/s/s", "∞"]
 )  # fmt: skip
 def test_invalid_sizes(text: str) -> None:
-    with pytest.raises(
-        SettingsError, match=re.escape(repr(text.removesuffix("/s"))) + " is no size: write a"
-    ):
+    with pytest.raises(BadValueError) as refused:
         parse_rate(text)
-    with pytest.raises(SettingsError, match="is no size"):
+    assert (refused.value.value, refused.value.expected) == (text, "a rate such as 2MB/s")
+    with pytest.raises(BadValueError) as refused:
         parse_size(text + "/s")
+    assert str(refused.value) == f"{text + '/s'!r} is not a size such as 10GiB"
 
 
-def test_a_negative_number_is_no_size() -> None:
-    with pytest.raises(SettingsError, match="-5 is no size: it is negative"):
-        parse_size(-5)
-    with pytest.raises(SettingsError, match="True"):
-        parse_size(True)
+@pytest.mark.parametrize("value", [-5, True, 1.5, None, []])
+def test_what_is_neither_text_nor_a_whole_number_from_0_is_no_size(value: object) -> None:
+    with pytest.raises(BadValueError, match=re.escape(f"{value!r} is not a size")):
+        parse_size(value)
 
 
 @given(st.integers(0, 10**19), st.sampled_from(sorted(UNITS)), SPACES, SPACES, st.booleans())
@@ -127,18 +137,30 @@ def test_the_file_overrides_defaults_and_flags_override_the_file(home: Home) -> 
     )  # fmt: skip
 
 
-def test_every_key_is_taken_from_the_file(home: Home) -> None:
-    with_file(home, 'listen=["/a"]\njoin=["/b"]\nmdns=false\nlow_priority=false\nmax_pending=1\nmax_uploads=2\n'
-              'swarm_key="swarm.key"\nrelay=["/c"]\nserve_relay=true\n'
-              f'upload_limit="2MB/s"\nper_peer_limit=5\nkeep_free=9\nupload_chunks=6\nper_peer_chunks=7\nquota="1GiB"\n'
-              f'max_object="1MiB"\nallow=["{PEER}"]\ndeny=["{PEER}"]\n'
-              'theme="nord"\nascii=true\n[keys]\nwant="f2"\n')  # fmt: skip
-    found = Settings.load(home)
-    assert all(getattr(found, key) != getattr(Settings(), key) for key in KEYS)
-    assert found.policy == Policy(
-        upload_limit=2_000_000, per_peer_limit=5, upload_chunks=6, per_peer_chunks=7, max_uploads=2,
-        quota=2**30, max_object=2**20, allow=(PEER,), deny=(PEER,),
-    )  # fmt: skip
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_key_is_taken_from_the_file(name: str, home: Home) -> None:
+    setting = SETTINGS[name]
+    sample = other(setting.kind, setting.default)
+    found = Settings.load(with_file(home, f"{setting.name} = {sample.toml}\n"))
+    assert found == replace(Settings(), **{setting.name: sample.parsed}) != Settings()
+    if setting.name in POLICY:
+        assert found.policy == replace(Policy(), **{setting.name: sample.parsed}) != Policy()
+    else:
+        assert found.policy == Policy()
+
+
+def test_the_sample_settings_are_those_of_the_table() -> None:
+    written = SAMPLE.read_text()
+    assert written == sample(), "`python -m tests.sample_settings` writes it anew"
+    assert Settings().merged(tomllib.loads(written), "the sample") == Settings()
+    assert set(tomllib.loads(written)) == set(SETTINGS)
+
+
+def test_every_setting_has_whole_sentences() -> None:
+    for name, setting in SETTINGS.items():
+        for text in (setting.spec.meaning, setting.option_help):
+            assert text[0].isupper(), f"{name}: {text}"
+            assert text.endswith((".", "]")), f"{name}: {text}"
 
 
 def test_where_to_listen(home: Home) -> None:
@@ -166,14 +188,12 @@ def test_where_to_listen(home: Home) -> None:
         ("relay", '"/ip4/192.0.2.1/tcp/1"', "a list of multiaddrs"),
         ("serve_relay", "1", "true or false"),
         ("swarm_key", "[]", "a path"),
-        ("listen", "[4001]", "a list of multiaddrs"),
         ("join", "{}", "a list of multiaddrs"),
         ("join", "2024-01-01", "a list of multiaddrs"),
         ("upload_limit", '"fast"', "a rate such as 2MB/s"),
         ("upload_limit", "-1", "a rate such as 2MB/s"),
         ("upload_chunks", "1.5", "a whole number from 0"),
         ("quota", "true", "a size such as 10GiB"),
-        ("allow", '["nobody"]', "a list of peer ids"),
         ("deny", '"12D3"', "a list of peer ids"),
     ],
 )
@@ -187,18 +207,41 @@ def test_an_invalid_value_is_reported_with_file_and_key(
     assert "\n" not in str(refused.value)
 
 
-def test_an_invalid_flag_is_reported_as_one_of_the_command_line(home: Home) -> None:
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("listen = [4001]", "listen: 4001 is not a multiaddr"),
+        (f'allow = ["{PEER}", "nobody"]', "allow: 'nobody' is not a peer id"),
+        ("deny = [5]", "deny: 5 is not a peer id"),
+    ],
+)
+def test_an_invalid_item_of_a_list_is_named(line: str, sentence: str, home: Home) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.load(with_file(home, line))
+    assert str(refused.value) == f"{home.settings}: {sentence}"
+
+
+def test_an_invalid_option_is_named_as_it_is_typed(home: Home) -> None:
     with_file(home, "max_pending = 5\n")
-    with pytest.raises(SettingsError, match=r"^the command line: max_pending is 0, expected a whole number"):
+    with pytest.raises(SettingsError, match=r"^--max-pending is 0, expected a whole number above 0$"):
         Settings.load(home, max_pending=0)
+    with pytest.raises(SettingsError, match=r"^--allow: 'bogus' is not a peer id$"):
+        Settings.load(home, allow=("bogus",))
+
+
+def test_a_change_of_the_policy() -> None:
+    change = parse_change({"upload_limit": "0", "allow": ("none",), "deny": (PEER, PEER), "max_uploads": 3})
+    assert change.given() == {"upload_limit": 0, "allow": (), "deny": (PEER,), "max_uploads": 3}
+    with pytest.raises(SettingsError, match=r"^--deny: 'none' is not a peer id$"):
+        parse_change({"deny": ("none", PEER)})
 
 
 def test_an_unknown_key(home: Home) -> None:
     with_file(home, "max_pendign = 5\n")
     with pytest.raises(SettingsError) as refused:
         Settings.load(home)
-    known = ", ".join(sorted(KEYS))
-    assert str(refused.value) == f"{home.settings}: 'max_pendign' is no setting (there are {known})"
+    known = ", ".join(sorted(SETTINGS))
+    assert str(refused.value) == f"{home.settings}: 'max_pendign' is not a setting (there are {known})"
 
 
 @pytest.mark.parametrize(

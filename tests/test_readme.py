@@ -27,7 +27,6 @@ import sys
 import termios
 import time
 import tomllib
-from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -365,12 +364,6 @@ def test_its_pictures_are_all_there_are() -> None:
     assert shown == {(name, "svg") for name in svgs} | {(name, "png") for name in pngs - svgs}
     for match in re.findall(r"!\[([^]]+)\]", README):
         assert match.strip(), "a picture says what it shows"
-
-
-def test_the_sample_settings_have_every_key_as_it_is_without_it() -> None:
-    values = tomllib.loads((ROOT / "assets" / "settings.toml").read_text())
-    assert set(values) == {field.name for field in fields(Settings)}
-    assert Settings().merged(values, "the sample") == Settings()
 
 
 def test_its_reasons_have_the_signs_of_the_panels() -> None:

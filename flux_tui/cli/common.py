@@ -1,16 +1,12 @@
-"""Code that the commands share: options, errors, and folding the series of a home."""
+"""Code that the commands share: arguments, homes, and folding the series of a home."""
 
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-
-import click
 
 from flux_tui.cli.output import Failure
-from flux_tui.cli.params import InputError, PathType, text_of_input
-from flux_tui.config import Settings
+from flux_tui.cli.params import InputError, text_of_input
 from flux_tui.core.content.ticket import Ticket, parse_ticket, ticket_words
 from flux_tui.core.ids import BadIdError, Cid
 from flux_tui.core.limits import batches
@@ -18,99 +14,12 @@ from flux_tui.core.series.events import Entry
 from flux_tui.core.series.fold import extend, restore
 from flux_tui.core.series.state import State
 from flux_tui.home import Home, HomeError, default_home
-from flux_tui.paths import literal_path
 from flux_tui.store.series import SeriesReader, SeriesSource
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 FOLD_PAGE = 10_000
 """How many entries are read at a time."""
 CIDS_AT_ONCE = 10_000
 """How many CIDs go into one command. That is a sixth of its room, so the node takes it quickly."""
-
-
-def home_option(command: F) -> F:
-    """Add `--home`, which chooses the node."""
-    return click.option(
-        "--home",
-        "home",
-        type=PathType(),
-        default=None,
-        metavar="DIR",
-        help="The node's folder. [env: FLUX_TUI_HOME; default: your platform's folder for user data]",
-    )(command)
-
-
-def json_option(command: F) -> F:
-    """Add `--json`, for programs."""
-    return click.option("--json", "as_json", is_flag=True, help="Machine-readable lines on stdout.")(command)
-
-
-def node_options(command: F) -> F:
-    """Add the options that a starting node takes."""
-    options = [
-        click.option(
-            "--listen",
-            multiple=True,
-            metavar="MULTIADDR",
-            help="Listen here, e.g. /ip4/127.0.0.1/tcp/0. Repeatable. [default: every address of this"
-            " machine, at the port used last]",
-        ),
-        click.option(
-            "--join",
-            multiple=True,
-            metavar="MULTIADDR",
-            help="Connect to this peer and stay connected. Repeatable.",
-        ),
-        click.option("--no-mdns", is_flag=True, help="Do not look for peers on the local network."),
-        click.option(
-            "--swarm-key",
-            type=PathType(),
-            callback=lambda _context, _option, path: path and str(literal_path(path)),
-            metavar="FILE",
-            help="Talk only to nodes that have the same key (libp2p's /key/swarm/psk/1.0.0/).",
-        ),
-        click.option(
-            "--relay",
-            multiple=True,
-            metavar="MULTIADDR",
-            help="Be reached through this relay, because nobody can dial this node. Repeatable.",
-        ),
-        click.option("--serve-relay", is_flag=True, help="Be such a relay: pass bytes on for others."),
-        click.option(
-            "--max-pending", type=int, default=None, metavar="N", help="Intents in the network at once."
-        ),
-        click.option(
-            "--keep-free",
-            default=None,
-            metavar="SIZE",
-            help="Leave so much of each disk free. [default: 256 MiB]",
-        ),
-        *limit_options(),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-LIMITS = ("upload_limit", "per_peer_limit", "max_uploads", "quota", "max_object")
-"""The options of limit_options that take one value."""
-
-
-def limit_options() -> list[Callable[[F], F]]:
-    """Return the options that limit what a node gives to others, at its start or while it runs (`limit`)."""
-    return [
-        click.option("--upload-limit", default=None, metavar="RATE", help="Bytes/s that leave this node, e.g. 2MB/s."
-                     " [0: no limit]"),
-        click.option("--per-peer-limit", default=None, metavar="RATE", help="Bytes/s to any one peer."),
-        click.option("--max-uploads", type=int, default=None, metavar="N", help="Peers served at the same time."),
-        click.option("--quota", default=None, metavar="SIZE", help="Bytes of replicas to keep for others, e.g. 10GiB."
-                     " [default: none]"),
-        click.option("--max-object", default=None, metavar="SIZE", help="The largest object to keep for others."),
-        click.option("--allow", multiple=True, metavar="PEER-ID", help="Serve this peer, and nobody who is not named."
-                     " Repeatable."),
-        click.option("--deny", multiple=True, metavar="PEER-ID", help="Do not serve this peer. Repeatable."),
-    ]  # fmt: skip
 
 
 def the_home(path: Path | None) -> Home:
@@ -127,37 +36,6 @@ def home_to_look_with(path: Path | None) -> Home:
         return the_home(path)
     except HomeError:
         return Home(os.devnull)
-
-
-def load_settings(
-    home: Home,
-    listen: Iterable[str] = (),
-    join: Iterable[str] = (),
-    no_mdns: bool = False,
-    swarm_key: str | None = None,
-    relay: Iterable[str] = (),
-    serve_relay: bool = False,
-    max_pending: int | None = None,
-    keep_free: str | None = None,
-    allow: Iterable[str] = (),
-    deny: Iterable[str] = (),
-    **limits: Any,
-) -> Settings:
-    """Load the settings of the home. The flags override them."""
-    return Settings.load(
-        home,
-        listen=tuple(listen) or None,
-        join=tuple(join) or None,
-        mdns=False if no_mdns else None,
-        swarm_key=swarm_key,
-        relay=tuple(relay) or None,
-        serve_relay=True if serve_relay else None,
-        max_pending=max_pending,
-        keep_free=keep_free,
-        allow=tuple(allow) or None,
-        deny=tuple(deny) or None,
-        **limits,
-    )
 
 
 def new_mark() -> str:

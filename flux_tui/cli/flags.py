@@ -4,48 +4,34 @@ A node that a command starts gets the options of that command. If a node already
 change are changed. The others must already have those values: no option is ever ignored.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from flux_tui.cli.common import LIMITS, load_settings, node_options
-from flux_tui.config import SettingsError, parse_peers, parse_rate, parse_size
+from flux_tui.cli.options import LIMITS, OPTIONS, STARTS, given_values, node_options
+from flux_tui.config import SETTINGS, Settings, SettingsError, parse_change
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api.commands import Command
-from flux_tui.core.ids import BadIdError
 from flux_tui.core.series.policy import PolicyChange
+from flux_tui.core.series.setting import Kind
 from flux_tui.home import Home, HomeError
 from flux_tui.regular_files import read_regular
 
-LISTS = ("listen", "join", "relay", "allow", "deny")
-"""Options that may be given several times."""
-FIXED = ("listen", "no_mdns", "swarm_key", "relay", "serve_relay", "max_pending", "keep_free")
-"""Options that cannot change while a node runs."""
+
+def node_flags(flags: Mapping[str, Any]) -> list[str]:
+    """Return the options of a node as words, for a node that is started in the background."""
+    return [word for name, value in given_values(flags).items() for word in _typed(name, value)]
 
 
-def node_flags(flags: dict[str, Any]) -> list[str]:
-    """Return the flags of a node, for a node that is started in the background."""
-    found: list[str] = []
-    for name in LISTS:
-        for value in flags.get(name) or ():
-            found += [option(name), value]
-    if flags.get("no_mdns"):
-        found.append("--no-mdns")
-    if flags.get("swarm_key") is not None:
-        found += ["--swarm-key", flags["swarm_key"]]
-    if flags.get("serve_relay"):
-        found.append("--serve-relay")
-    for name in ("max_pending", "keep_free", *LIMITS):
-        if flags.get(name) is not None:
-            found += [option(name), str(flags[name])]
-    return found
-
-
-def option(name: str) -> str:
-    """Return an option as it is typed."""
-    return f"--{name.replace('_', '-')}"
+def _typed(name: str, value: Any) -> list[str]:
+    """Return an option with its value, or several of a list, as a person types them."""
+    option, kind = OPTIONS[name], SETTINGS[name].kind
+    if kind is Kind.SWITCH:
+        return [option]
+    values = value if kind.is_list else (value,)
+    return [word for one in values for word in (option, str(one))]
 
 
 def parse_flags(flags: Iterable[str]) -> dict[str, Any]:
@@ -59,20 +45,9 @@ def _NODE(**_: Any) -> None:  # noqa: N802 - a command is made of it
     """Parses the options of a node."""
 
 
-def limit_change(flags: dict[str, Any]) -> PolicyChange:
-    """Return the change that the options of `limit` ask for. Raise SettingsError or BadIdError."""
-    parsers = {"upload_limit": parse_rate, "per_peer_limit": parse_rate, "quota": parse_size,
-               "max_object": parse_size}  # fmt: skip
-    given: dict[str, Any] = {}
-    for name in LIMITS:
-        if (value := flags.get(name)) is not None:
-            given[name] = parsers[name](value) if name in parsers else value
-    for name in ("allow", "deny"):
-        if peers := flags.get(name):
-            given[name] = () if tuple(peers) == ("none",) else parse_peers(peers)
-    if given.get("max_uploads", 1) < 1:
-        raise SettingsError("--max-uploads has to be at least 1")
-    return PolicyChange(**given)
+def limit_change(flags: Mapping[str, Any]) -> PolicyChange:
+    """Return the change that the options of `limit` ask for. Raise SettingsError."""
+    return parse_change({name: value for name, value in given_values(flags).items() if name in LIMITS})
 
 
 def apply_to_running(home: Home, flags: Iterable[str]) -> None:
@@ -80,7 +55,7 @@ def apply_to_running(home: Home, flags: Iterable[str]) -> None:
     given = parse_flags(flags)
     try:
         missing, change = _missing(home, given), limit_change(given)
-    except (SettingsError, BadIdError) as error:
+    except SettingsError as error:
         raise HomeError(str(error)) from None
     if missing:
         raise HomeError(
@@ -94,26 +69,35 @@ def apply_to_running(home: Home, flags: Iterable[str]) -> None:
         home.push(*commands)
 
 
-def _missing(home: Home, given: dict[str, Any]) -> list[str]:
-    """Return the given flags that are fixed at the start and that the running node does not have."""
-    fixed = {name: given[name] for name in FIXED if given[name]}
+def _missing(home: Home, given: Mapping[str, Any]) -> list[str]:
+    """Return the given options that are fixed at the start and that the running node does not have."""
+    values = given_values(given)
+    fixed = {name: values[name] for name in STARTS if name in values and not SETTINGS[name].spec.live}
     if not fixed:
         return []
     try:
         started_with = parse_flags(home.last_flags() or ())
     except click.UsageError:  # flags of another version
         started_with = parse_flags(())
-    has = load_settings(home, **started_with)
-    wanted = load_settings(home, **fixed)
-    found: list[str] = []
-    for name, value in fixed.items():
-        setting = name.removeprefix("no_")
-        old, new = getattr(has, setting), getattr(wanted, setting)
-        if isinstance(value, tuple):
-            found += [f"{option(name)} {one}" for one in new if one not in old]
-        elif old != new and not (name == "swarm_key" and _same_content(Path(old), Path(new))):
-            found.append(option(name) if value is True else f"{option(name)} {value}")
-    return found
+    has = Settings.load(home, **given_values(started_with))
+    wanted = Settings.load(home, **fixed)
+    return [
+        " ".join(words)
+        for name, value in fixed.items()
+        for words in _lacking(name, value, getattr(has, name), getattr(wanted, name))
+    ]
+
+
+def _lacking(name: str, value: Any, has: Any, wanted: Any) -> list[list[str]]:
+    """Return the options, as typed, by which a setting of the running node differs from the wanted one.
+
+    A list lacks only the items that the node does not have.
+    """
+    kind = SETTINGS[name].kind
+    if kind.is_list:
+        return [_typed(name, (one,)) for one in wanted if one not in has]
+    same = has == wanted or (kind is Kind.PATH and _same_content(Path(has), Path(wanted)))
+    return [] if same else [_typed(name, value)]
 
 
 def _same_content(one: Path, other: Path) -> bool:

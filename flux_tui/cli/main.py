@@ -13,8 +13,8 @@ import click
 from click.core import ParameterSource
 
 from flux_tui import __version__
-from flux_tui.cli.common import home_option, node_options
 from flux_tui.cli.manual import EPILOGS, MAIN
+from flux_tui.cli.options import home_option, node_options
 from flux_tui.cli.output import say, show_error
 from flux_tui.config import SettingsError
 from flux_tui.core.ids import BadIdError

@@ -1,23 +1,26 @@
 """The options of a node: a node that a command starts gets the options of that command."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+from msgspec.structs import replace
 
 from flux_tui.cli import run
-from flux_tui.cli.common import load_settings, node_options
 from flux_tui.cli.flags import apply_to_running, node_flags
 from flux_tui.cli.main import COMMANDS, cli
-from flux_tui.config import Settings
+from flux_tui.cli.options import LIMITS, OPTIONS, STARTS, load_settings, node_options
+from flux_tui.config import SETTINGS, Settings
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import PeerId, raw_cid
 from flux_tui.core.series.policy import PolicyChange
 from flux_tui.home import Home, HomeError
 from tests.bench.nodes import LISTEN, flux
 from tests.core.samples import PEER
+from tests.support.setting_values import other
 
 
 def parsed(*arguments: str) -> dict[str, Any]:
@@ -32,37 +35,60 @@ def parsed(*arguments: str) -> dict[str, Any]:
     return found
 
 
-def test_every_option_reaches_the_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    given = parsed(
-        "--listen", "/a", "--listen", "/b", "--join", "/c", "--no-mdns", "--swarm-key", "swarm.key",
-        "--relay", "/d", "--relay", "/e", "--serve-relay", "--max-pending", "7", "--keep-free", "2GB",
-        "--max-uploads", "3",
-        "--upload-limit", "2MB/s", "--per-peer-limit", "1MB/s", "--quota", "1GB", "--max-object", "1MB",
-        "--allow", PEER, "--deny", PEER,
-    )  # fmt: skip
+def typed(names: Iterable[str]) -> list[str]:
+    """Return the options of these settings, each with a value that is not its default."""
+    found: list[str] = []
+    for name in names:
+        sample = other(SETTINGS[name].kind, SETTINGS[name].default)
+        found += [OPTIONS[name], sample.typed] if sample.typed else [OPTIONS[name]]
+    return found
+
+
+def values(names: Iterable[str]) -> dict[str, Any]:
+    """Return what the settings are then."""
+    return {name: other(SETTINGS[name].kind, SETTINGS[name].default).parsed for name in names}
+
+
+def test_every_option_reaches_the_node(tmp_path: Path) -> None:
+    given, home = parsed(*typed(OPTIONS)), Home(tmp_path / "home")
     assert all(value not in (None, (), False) for value in given.values()), "all of them"
-    home = Home(tmp_path / "home")
-    expected = Settings(
-        listen=("/a", "/b"),
-        join=("/c",),
-        mdns=False,
-        swarm_key=str(tmp_path / "swarm.key"),
-        relay=("/d", "/e"),
-        serve_relay=True,
-        max_pending=7,
-        keep_free=2 * 10**9,
-        max_uploads=3,
-        upload_limit=2_000_000,
-        per_peer_limit=1_000_000,
-        quota=10**9,
-        max_object=10**6,
-        allow=(PEER,),
-        deny=(PEER,),
-    )
+    expected = replace(Settings(), **values(OPTIONS))
     assert load_settings(home, **given) == expected
+    assert load_settings(home, **parsed(*node_flags(given))) == expected
+
+
+def test_a_list_has_its_option_several_times(tmp_path: Path) -> None:
+    given = parsed("--listen", "/a", "--relay", "/r", "--listen", "/b")
+    assert load_settings(Home(tmp_path), **given) == Settings(listen=("/a", "/b"), relay=("/r",))
+    assert node_flags(given) == ["--listen", "/a", "--listen", "/b", "--relay", "/r"]
+
+
+def test_a_path_is_that_of_the_folder_where_it_was_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = parsed("--swarm-key", "swarm.key")
     monkeypatch.chdir("/")
-    assert load_settings(home, **parsed(*node_flags(given))) == expected, "from any folder"
+    found = load_settings(Home(tmp_path), **parsed(*node_flags(given)))
+    assert found.swarm_key == str(tmp_path / "swarm.key")
+
+
+def test_every_limit_reaches_a_node_that_runs(tmp_path: Path, pushed: list[Any]) -> None:
+    assert LIMITS, "there are some"
+    apply_to_running(Home(tmp_path), typed(LIMITS))
+    assert pushed == [cmd.Configure(PolicyChange(**values(LIMITS)))]
+
+
+def test_every_other_option_is_fixed_at_the_start_or_has_a_command(tmp_path: Path, pushed: list[Any]) -> None:
+    home = Home(tmp_path)
+    home.remember_flags([])
+    for name in STARTS:
+        if SETTINGS[name].spec.live:
+            apply_to_running(home, typed([name]))
+            assert pushed, f"no command tells the running node of {OPTIONS[name]}"
+        else:
+            with pytest.raises(HomeError, match=f"runs already, and without {' '.join(typed([name]))}: "):
+                apply_to_running(home, typed([name]))
 
 
 def test_no_option_changes_nothing(tmp_path: Path) -> None:
@@ -73,19 +99,16 @@ def test_no_option_changes_nothing(tmp_path: Path) -> None:
 # ── before a command, and after it ──────────────────────────────────────────────────────────────
 
 VALUES: dict[str, tuple[str, ...]] = {
-    "--home": ("/a home",), "--listen": ("/a", "/b"), "--join": ("/c", "-d"), "--no-mdns": (),
-    "--swarm-key": ("key",), "--relay": ("/e",), "--serve-relay": (), "--max-pending": ("7",), "--keep-free": ("1GB",),
-    "--upload-limit": ("2MB/s",), "--per-peer-limit": ("1MB/s",), "--max-uploads": ("3",), "--quota": ("1GB",),
-    "--max-object": ("1MB",), "--allow": (PEER,), "--deny": (PEER, "none"), "--mask": (),
+    option: (sample.typed,) if (sample := other(SETTINGS[name].kind, SETTINGS[name].default)).typed else ()
+    for name, option in OPTIONS.items()
+} | {
+    "--home": ("/a home",), "--mask": (), "--listen": ("/a", "/b"), "--join": ("/c", "-d"), "--deny": (PEER, "none")
 }  # fmt: skip
 """The options before a command, each with values that it takes."""
 NODE = frozenset(VALUES) - {"--mask"}
-LIMIT = frozenset(
-    {"--upload-limit", "--per-peer-limit", "--max-uploads", "--quota", "--max-object", "--allow", "--deny"}
-)
 TAKES: dict[str, frozenset[str]] = {
     "node": NODE, "get": NODE, "want": NODE, "hold": NODE, "join": NODE, "web": NODE | {"--mask"},
-    "limit": LIMIT | {"--home"}, "replay": frozenset({"--home", "--mask"}),
+    "limit": frozenset(LIMITS.values()) | {"--home"}, "replay": frozenset({"--home", "--mask"}),
     "demo": frozenset(), "completion": frozenset(),
 }  # fmt: skip
 """The options that each command takes. All other commands take --home alone."""
@@ -215,7 +238,7 @@ def test_options_that_can_change_are_changed_in_a_running_node(tmp_path: Path, p
     apply_to_running(home, ["--join", "/c", "--upload-limit", "2MB/s", "--deny", PEER, "--max-uploads", "3"])
     change = PolicyChange(upload_limit=2_000_000, deny=(PeerId(PEER),), max_uploads=3)
     assert pushed == [cmd.Join("/c"), cmd.Configure(change)]
-    with pytest.raises(HomeError, match="no size"):
+    with pytest.raises(HomeError, match=r"--upload-limit is 'much', expected a rate such as 2MB/s"):
         apply_to_running(home, ["--upload-limit", "much"])
 
 

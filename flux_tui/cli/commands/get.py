@@ -11,19 +11,9 @@ from typing import Any
 import click
 
 from flux_tui.cli.background import ensure_node
-from flux_tui.cli.common import (
-    catch_up,
-    fold,
-    home_option,
-    json_option,
-    load_settings,
-    new_mark,
-    node_options,
-    open_series,
-    read_ticket,
-    the_home,
-)
+from flux_tui.cli.common import catch_up, fold, new_mark, open_series, read_ticket, the_home
 from flux_tui.cli.flags import node_flags
+from flux_tui.cli.options import home_option, json_option, load_settings, node_options
 from flux_tui.cli.output import Failure, print_json, say, tell_path
 from flux_tui.cli.params import Output, OutputOrFolderType
 from flux_tui.core.api import commands as cmd

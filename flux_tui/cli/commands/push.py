@@ -8,19 +8,9 @@ from typing import Any
 import click
 
 from flux_tui.cli.background import ensure_node
-from flux_tui.cli.common import (
-    catch_up,
-    fold,
-    home_option,
-    in_parts,
-    limit_options,
-    node_options,
-    open_series,
-    read_cids,
-    read_ticket,
-    the_home,
-)
+from flux_tui.cli.common import catch_up, fold, in_parts, open_series, read_cids, read_ticket, the_home
 from flux_tui.cli.flags import limit_change, node_flags
+from flux_tui.cli.options import home_option, limit_options, node_options
 from flux_tui.cli.output import Failure, say
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, parse_peer_id
@@ -178,13 +168,6 @@ def join(addrs: tuple[str, ...], home: Path | None, **flags: Any) -> None:
     say(f"pushed {len(addrs)} {'join' if len(addrs) == 1 else 'joins'}")
 
 
-def limits(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of `limit`."""
-    for option in reversed(limit_options()):
-        command = option(command)
-    return command
-
-
 @click.command(
     epilog="""\b
 Examples:
@@ -193,7 +176,7 @@ Examples:
   flux-tui limit --deny 12D3KooW…             these, instead of those before
   flux-tui limit --deny none                  nobody any more"""
 )
-@limits
+@limit_options
 @home_option
 def limit(home: Path | None, **flags: Any) -> None:
     """Change what this home's node lets others have, until it stops.

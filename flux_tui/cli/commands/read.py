@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from flux_tui.cli.common import FOLD_PAGE, fold, home_option, json_option, open_series, the_home
+from flux_tui.cli.common import FOLD_PAGE, fold, open_series, the_home
+from flux_tui.cli.options import home_option, json_option
 from flux_tui.cli.output import Failure, print_json, say, tell
 from flux_tui.cli.params import OutputType
 from flux_tui.core.series.events import EVENT_KINDS, Entry, kind_of

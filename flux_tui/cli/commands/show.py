@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flux_tui.cli.common import home_option, home_to_look_with, the_home
+from flux_tui.cli.common import home_to_look_with, the_home
 from flux_tui.cli.flags import apply_to_running, node_flags
+from flux_tui.cli.options import home_option
 from flux_tui.cli.output import Failure, need_terminal
 from flux_tui.cli.params import PathType
 from flux_tui.config import Settings, SettingsError

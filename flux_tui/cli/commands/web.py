@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flux_tui.cli.commands.show import Starter
-from flux_tui.cli.common import home_option, node_options, the_home
+from flux_tui.cli.common import the_home
 from flux_tui.cli.flags import node_flags
+from flux_tui.cli.options import home_option, node_options
 from flux_tui.cli.output import Failure, say, tell
 from flux_tui.cli.params import PathType
 from flux_tui.core.text.plain import plain

@@ -11,7 +11,7 @@ import msgspec
 
 from flux_tui.core.ids import BadIdError, Cid, PeerId, is_cid, is_text, parse_peer_id
 from flux_tui.core.series.events import EVENT_KINDS
-from flux_tui.core.series.policy import PolicyChange
+from flux_tui.core.series.policy import POLICY, PolicyChange
 from flux_tui.core.wire.messages import MAX_PAYLOAD_CUSTOM, MAX_REPLICAS, MAX_SIZE
 
 DATA_KINDS: dict[str, tuple[str, ...]] = {
@@ -242,7 +242,7 @@ def _check_cids(cids: tuple[Cid, ...]) -> None:
 
 def _check_change(change: PolicyChange) -> None:
     for name, value in change.given().items():
-        if isinstance(value, int) and value < (1 if name == "max_uploads" else 0):
+        if isinstance(value, int) and value < POLICY[name].kind.least:
             raise BadCommandError(f"{name} cannot be {value}")
         for peer in value if isinstance(value, tuple) else ():
             _check_peer(peer)

@@ -3,64 +3,83 @@
 A policy is a value. It comes from settings and flags when a node starts. A pushed command changes it while
 the node runs, and every change is an entry. A peer that the policy limits is told so by a NO with its reason;
 no peer waits without an answer.
+
+A new limit is one field of `Policy`: everything that people read or type for it is made from its `Spec`.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.limits import TokenBucket
+from flux_tui.core.series.setting import Kind, Spec, table
 
 BURST_SECONDS = 0.25
 """Seconds' worth of tokens that may be spent at once after a rest."""
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """The limits of a node.
+    """The limits of a node, each with its Spec. Zero or empty means no limit, unless the Spec says otherwise."""
 
-    Zero or empty means no limit. `settings.toml` has a key of the same name for each.
-    """
-
-    upload_limit: int = 0
-    """Bytes/s that leave this node."""
-    per_peer_limit: int = 0
-    """Bytes/s to any one peer."""
-    upload_chunks: int = 0
-    """Chunks/s that leave this node."""
-    per_peer_chunks: int = 0
-    """Chunks/s to any one peer."""
-    max_uploads: int = 16
-    """Peers that are served at the same time. Other peers are answered `busy`."""
-    quota: int = 0
-    """Bytes of replicas that are kept for others. Zero: none; every hold is answered `low_space`."""
-    max_object: int = 0
-    """Bytes of the largest object that is kept for others. A larger one is answered `too_large`."""
-    allow: tuple[PeerId, ...] = ()
-    """If there are any, only these peers are served. Others are answered `denied`."""
-    deny: tuple[PeerId, ...] = ()
-    """These peers are answered `denied`."""
+    upload_limit: Annotated[int, Spec(
+        Kind.RATE, "Bytes a second that leave this node, e.g. 2MB/s; 0: no limit. A request that would wait too"
+        " long is answered `rate_limited`, with the time to ask again.", words="{}/s",
+    )] = 0  # fmt: skip
+    per_peer_limit: Annotated[int, Spec(
+        Kind.RATE, "Bytes a second to any one peer; 0: no limit.", words="{}/s each",
+    )] = 0  # fmt: skip
+    upload_chunks: Annotated[int, Spec(
+        Kind.COUNT, "Chunks a second that leave this node; 0: no limit.", option=None, words="{} chunks/s",
+    )] = 0  # fmt: skip
+    per_peer_chunks: Annotated[int, Spec(
+        Kind.COUNT, "Chunks a second to any one peer; 0: no limit.", option=None, words="{} chunks/s each",
+    )] = 0  # fmt: skip
+    max_uploads: Annotated[int, Spec(
+        Kind.NUMBER, "Peers that are served at the same time. Other peers are answered `busy`.",
+        words="{} peers at once", one="1 peer at once",
+    )] = 16  # fmt: skip
+    quota: Annotated[int, Spec(
+        Kind.SIZE, "Bytes of replicas to keep for others, e.g. 10GiB; 0: none, and every request for one is"
+        " answered `low_space`.", words="keeps {}", none="keeps nothing",
+    )] = 0  # fmt: skip
+    max_object: Annotated[int, Spec(
+        Kind.SIZE, "Bytes of the largest object to keep for others; 0: the quota is the only limit. A larger one is"
+        " answered `too_large`.", words="objects to {}",
+    )] = 0  # fmt: skip
+    allow: Annotated[tuple[PeerId, ...], Spec(
+        Kind.PEERS, "Peer ids. If there are any, only these peers are served; others are answered `denied`.",
+        option="Serve this peer, and only the peers that are named so.", words="{} allowed",
+    )] = ()  # fmt: skip
+    deny: Annotated[tuple[PeerId, ...], Spec(
+        Kind.PEERS, "Peer ids that are not served: they are answered `denied`.",
+        option="Do not serve this peer.", words="{} denied",
+    )] = ()  # fmt: skip
 
     def refuses(self, peer: PeerId) -> bool:
         """Whether a peer gets nothing from this node."""
         return peer in self.deny or bool(self.allow and peer not in self.allow)
 
 
-class PolicyChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The fields of a policy that change. A field that is None stays as it is."""
+POLICY = table(Policy)
+"""The limits by name."""
 
-    upload_limit: int | None = None
-    per_peer_limit: int | None = None
-    upload_chunks: int | None = None
-    per_peer_chunks: int | None = None
-    max_uploads: int | None = None
-    quota: int | None = None
-    max_object: int | None = None
-    allow: tuple[PeerId, ...] | None = None
-    deny: tuple[PeerId, ...] | None = None
+if TYPE_CHECKING:
+    _Limits = Policy
+else:
+    _Limits = msgspec.defstruct(
+        "_Limits", [(field.name, field.type | None, None) for field in msgspec.structs.fields(Policy)], frozen=True
+    )  # fmt: skip
+
+
+class PolicyChange(_Limits, frozen=True, kw_only=True, omit_defaults=True):
+    """The limits that change: fields as those of `Policy`. Those that were not given stay as they are.
+
+    Read it by `given`: a field that was not given is None.
+    """
 
     def given(self) -> dict[str, Any]:
-        """The fields that are not None."""
+        """The fields that were given."""
         return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
 
     def applied(self, policy: Policy) -> Policy:

@@ -8,12 +8,13 @@ known later, and masked names, need nothing here.
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol, assert_never
+from typing import Any, Protocol, assert_never
 
 from flux_tui.core.ids import Cid, PeerId, short
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry, Event, kind_of
-from flux_tui.core.series.policy import Policy
+from flux_tui.core.series.policy import POLICY, Policy
+from flux_tui.core.series.setting import Kind, Setting
 from flux_tui.core.series.state import ObjectState, State
 from flux_tui.core.text.plain import Plain, plain
 
@@ -359,24 +360,21 @@ def _long(seconds: float) -> str:
 
 
 def policy_words(policy: Policy) -> str:
-    """A policy on one line: only the limits that are set."""
-    parts = [f"{counted(policy.max_uploads, 'peer')} at once"]
-    if policy.upload_limit:
-        parts.append(f"{human_size(policy.upload_limit)}/s")
-    if policy.per_peer_limit:
-        parts.append(f"{human_size(policy.per_peer_limit)}/s each")
-    if policy.upload_chunks:
-        parts.append(f"{policy.upload_chunks:,} chunks/s")
-    if policy.per_peer_chunks:
-        parts.append(f"{policy.per_peer_chunks:,} chunks/s each")
-    parts.append(f"keeps {human_size(policy.quota)}" if policy.quota else "keeps nothing")
-    if policy.max_object:
-        parts.append(f"objects to {human_size(policy.max_object)}")
-    if policy.allow:
-        parts.append(f"{len(policy.allow):,} allowed")
-    if policy.deny:
-        parts.append(f"{len(policy.deny):,} denied")
-    return ", ".join(parts)
+    """A policy on one line: only the limits that are set, and what is not given at all."""
+    parts = (_limit_words(setting, getattr(policy, setting.name)) for setting in POLICY.values())
+    return ", ".join(part for part in parts if part)
+
+
+def _limit_words(setting: Setting, value: Any) -> str:
+    if not value:
+        return setting.spec.none
+    if value == 1 and setting.spec.one:
+        return setting.spec.one
+    match setting.kind:
+        case Kind.RATE | Kind.SIZE:
+            return setting.words.format(human_size(value))
+        case kind:
+            return setting.words.format(f"{len(value) if kind.is_list else value:,}")
 
 
 _CAUSES: dict[ev.RetryCause, str] = {

@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flux_tui.config import SettingsError, parse_rate, parse_size
+from flux_tui.config import SettingsError, parse_change
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api.commands import Command
 from flux_tui.core.content.ticket import PREFIX, Ticket, is_ticket_like, parse_ticket
 from flux_tui.core.ids import BadIdError, Cid, PeerId, is_text, parse_peer_id
 from flux_tui.core.series.events import EVENT_KINDS, REASONS
-from flux_tui.core.series.policy import PolicyChange
+from flux_tui.core.series.policy import POLICY
 from flux_tui.core.series.state import State
 from flux_tui.core.text.describe import counted
 from flux_tui.core.wire.messages import MAX_REPLICAS
@@ -302,38 +302,29 @@ def _join(arguments: list[str], context: Context) -> Outcome:
     return Outcome([cmd.Join(address, context.mark()) for address in arguments], "pushed a join")
 
 
+LIMITS = {option: setting for setting in POLICY.values() if (option := setting.option)}
+"""The options of `limit`."""
+
+
 def _limit(arguments: list[str], context: Context) -> Outcome:
     _some(arguments, WORDS["limit"].usage)
     if len(arguments) % 2:
         raise LineError(f"usage: {WORDS['limit'].usage}")
     given: dict[str, Any] = {}
     for option, value in zip(arguments[::2], arguments[1::2], strict=True):
-        parse = LIMITS.get(option)
-        if parse is None:
+        setting = LIMITS.get(option)
+        if setting is None:
             raise LineError(f"{option} is no limit ({', '.join(LIMITS)})")
-        name = option.removeprefix("--").replace("-", "_")
-        try:
-            found = parse(value)
-        except (SettingsError, ValueError) as error:
-            raise LineError(str(error)) from None
-        given[name] = (*given.get(name, ()), *found) if isinstance(found, tuple) else found
-    return Outcome([cmd.Configure(PolicyChange(**given), context.mark())], "pushed the change")
-
-
-def _uploads(value: str) -> int:
-    if not _NUMBER.fullmatch(value) or int(value) < 1:
-        raise SettingsError(f"{value!r} is no number of peers above 0")
-    return int(value)
-
-
-def _peers(value: str) -> tuple[PeerId, ...]:
-    return () if value == "none" else (parse_peer_id(value),)
-
-
-LIMITS: dict[str, Callable[[str], Any]] = {
-    "--upload-limit": parse_rate, "--per-peer-limit": parse_rate, "--max-uploads": _uploads,
-    "--quota": parse_size, "--max-object": parse_size, "--allow": _peers, "--deny": _peers,
-}  # fmt: skip
+        if setting.kind.is_list:
+            given[setting.name] = (*given.get(setting.name, ()), value)
+        else:
+            number = setting.kind.is_number and _NUMBER.fullmatch(value)
+            given[setting.name] = int(value) if number else value
+    try:
+        change = parse_change(given)
+    except SettingsError as error:
+        raise LineError(str(error)) from None
+    return Outcome([cmd.Configure(change, context.mark())], "pushed the change")
 
 
 def _limits(last: str, context: Context) -> list[str]:

@@ -91,10 +91,10 @@ def test_what_each_line_does(context: Context, tmp_path: Path) -> None:
         ("release", "usage: release"),
         ("limit", "usage: limit"),
         ("limit --upload-limit", "usage: limit"),
-        ("limit --upload-limit fast", "'fast' is no size"),
+        ("limit --upload-limit fast", "--upload-limit is 'fast', expected a rate such as 2MB/s"),
         ("limit --speed 1", "--speed is no limit"),
-        ("limit --max-uploads 0", "is no number of peers above 0"),
-        ("limit --deny me", "me"),
+        ("limit --max-uploads 0", "--max-uploads is 0, expected a whole number above 0"),
+        ("limit --deny me", "--deny: 'me' is not a peer id"),
     ],
 )
 def test_an_error_is_one_sentence(context: Context, line: str, sentence: str) -> None:

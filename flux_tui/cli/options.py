@@ -1,0 +1,98 @@
+"""Options that several commands have. Those of a node are made from the table of settings."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, assert_never
+
+import click
+
+from flux_tui.cli.params import PathType
+from flux_tui.config import SETTINGS, Settings
+from flux_tui.core.series.policy import POLICY
+from flux_tui.core.series.setting import Kind, Setting
+from flux_tui.home import Home
+from flux_tui.paths import literal_path
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+LIMITS = {name: option for name, setting in POLICY.items() if (option := setting.option)}
+"""The option of each setting that `limit` changes, by the setting's name."""
+STARTS = {
+    name: option for name, setting in SETTINGS.items() if name not in POLICY and (option := setting.option)
+}
+"""The option of each other setting that a starting node takes."""
+OPTIONS = STARTS | LIMITS
+
+
+def home_option(command: F) -> F:
+    """Add `--home`, which chooses the node."""
+    return click.option(
+        "--home",
+        "home",
+        type=PathType(),
+        default=None,
+        metavar="DIR",
+        help="The node's folder. [env: FLUX_TUI_HOME; default: your platform's folder for user data]",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """Add `--json`, for programs."""
+    return click.option("--json", "as_json", is_flag=True, help="Machine-readable lines on stdout.")(command)
+
+
+def node_options(command: F) -> F:
+    """Add the options that a starting node takes."""
+    return _with_options(command, OPTIONS)
+
+
+def limit_options(command: F) -> F:
+    """Add the options that change what a node gives to others (`limit`)."""
+    return _with_options(command, LIMITS)
+
+
+def _with_options(command: F, options: Mapping[str, str]) -> F:
+    for name, option in reversed(tuple(options.items())):
+        command = click.option(option, **_parameter(SETTINGS[name]))(command)
+    return command
+
+
+def _parameter(setting: Setting) -> dict[str, Any]:
+    """Return what Click has to know of an option, beside its name."""
+    found: dict[str, Any] = {"help": setting.option_help, "default": None}
+    match setting.kind:
+        case Kind.SWITCH:
+            return {"help": setting.option_help, "is_flag": True}
+        case Kind.ADDRS:
+            return found | {"metavar": "MULTIADDR", "multiple": True}
+        case Kind.PEERS:
+            return found | {"metavar": "PEER-ID", "multiple": True}
+        case Kind.PATH:
+            return found | {"metavar": "FILE", "type": PathType(), "callback": _whole_path}
+        case Kind.COUNT | Kind.NUMBER:
+            return found | {"metavar": "N", "type": int}
+        case Kind.RATE | Kind.SIZE | Kind.THEME:
+            return found | {"metavar": setting.kind.name}
+        case Kind.KEYS:
+            raise TypeError(f"{setting.name} cannot be an option: a table is not typed as one")
+        case _:
+            assert_never(setting.kind)
+
+
+def _whole_path(_context: click.Context, _option: click.Parameter, path: Any) -> str | None:
+    return str(literal_path(path)) if path is not None else None
+
+
+def given_values(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that options have, by the names of their settings. What was not given is left out."""
+    found: dict[str, Any] = {}
+    for name, option in OPTIONS.items():
+        value = flags.get(option.removeprefix("--").replace("-", "_"))
+        if value is None or value is False or value == ():
+            continue
+        found[name] = not SETTINGS[name].default if SETTINGS[name].kind is Kind.SWITCH else value
+    return found
+
+
+def load_settings(home: Home, **flags: Any) -> Settings:
+    """Load the settings of the home. The options override them. Raises SettingsError."""
+    return Settings.load(home, **given_values(flags))

@@ -1,0 +1,112 @@
+"""The table of settings: one entry says all that is known of a setting. Pure.
+
+A setting is an annotated field of `Policy` (what a node gives to others) or of `Settings` in config.py (all else):
+
+    upload_limit: Annotated[int, Spec(Kind.RATE, "Bytes a second that leave this node.")] = 0
+
+The key of settings.toml with its parser, the option of the command line, the words of `:limit`, the sentence
+about a policy, and the sample settings are made from this entry.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, get_type_hints
+
+import msgspec
+
+
+class Kind(Enum):
+    """What values a setting takes. The value of each kind is the end of "expected …"."""
+
+    RATE = "a rate such as 2MB/s"
+    SIZE = "a size such as 10GiB"
+    COUNT = "a whole number from 0"
+    NUMBER = "a whole number above 0"
+    SWITCH = "true or false"
+    PATH = "a path"
+    THEME = "the name of a theme"
+    PEERS = "a list of peer ids"
+    ADDRS = "a list of multiaddrs"
+    KEYS = "a table of text"
+
+    @property
+    def least(self) -> int:
+        """The least number that this kind takes."""
+        return 1 if self is Kind.NUMBER else 0
+
+    @property
+    def is_number(self) -> bool:
+        """Whether a value is typed as digits alone."""
+        return self in (Kind.COUNT, Kind.NUMBER)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the option may be given several times."""
+        return self in (Kind.PEERS, Kind.ADDRS)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a person may know of a setting. It stands in the annotation of its field."""
+
+    kind: Kind
+    meaning: str
+    """What it does, in whole sentences: in the sample settings, and in `--help`."""
+    option: str | None = ""
+    """The help of its option, if that is not `meaning`. None: it has no option."""
+    live: bool = False
+    """Whether a command of its own changes it while a node runs. (`limit` changes the policy.)"""
+    words: str = ""
+    """How a policy says it, with {} for the value. Empty: by the name of the field."""
+    one: str = ""
+    """How a policy says 1, if that is not `words`."""
+    none: str = ""
+    """How a policy says zero or empty. Empty: not at all."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table."""
+
+    name: str
+    """The name of the field, and the key in settings.toml."""
+    default: Any
+    spec: Spec
+
+    @property
+    def kind(self) -> Kind:
+        return self.spec.kind
+
+    @property
+    def option(self) -> str | None:
+        """The option as it is typed: `--upload-limit`, or `--no-mdns` for what is on by default."""
+        if self.spec.option is None:
+            return None
+        return f"--{'no-' if self.default is True else ''}{self.name.replace('_', '-')}"
+
+    @property
+    def option_help(self) -> str:
+        """What `--help` says of the option."""
+        text = self.spec.option or self.spec.meaning
+        return f"{text} Repeatable." if self.kind.is_list else text
+
+    @property
+    def words(self) -> str:
+        """How a policy says it, with {} for the value."""
+        return self.spec.words or f"{self.name.replace('_', ' ')} {{}}"
+
+
+def table(owner: type[msgspec.Struct]) -> Mapping[str, Setting]:
+    """Return the settings that a struct has, by name. Raise TypeError if a field has no Spec."""
+    found: dict[str, Setting] = {}
+    hints = get_type_hints(owner, include_extras=True)
+    for field in msgspec.structs.fields(owner):
+        extras = getattr(hints[field.name], "__metadata__", ())
+        spec = next((extra for extra in extras if isinstance(extra, Spec)), None)
+        if spec is None:
+            raise TypeError(f"{owner.__name__}.{field.name} has no Spec in its annotation")
+        factory = field.default_factory
+        default = factory() if callable(factory) else field.default
+        found[field.name] = Setting(field.name, default, spec)
+    return found
