@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from flux_tui.core.text.describe import human_size
+from flux_tui.core.text.quantities import human_size
 
 MAX_INPUT = 64 * 1024 * 1024
 """The most bytes read from standard input: enough for a million CIDs."""

@@ -12,8 +12,8 @@ from rich.table import Column
 
 from flux_tui.cli.output import console, say
 from flux_tui.core.series.flow_rate import WINDOWS, eta_of, rate_of
-from flux_tui.core.text.describe import human_seconds, human_size
 from flux_tui.core.text.plain import plain
+from flux_tui.core.text.quantities import human_seconds, human_size
 
 PLAIN_SECONDS = 1.0
 BAR_WIDTH, AMOUNT_WIDTH = 70, 110

@@ -9,8 +9,9 @@ from flux_tui.core.ids import short
 from flux_tui.core.series.events import REASONS, HeldHow, RetryCause
 from flux_tui.core.series.next_try import Tries, asked_again_at
 from flux_tui.core.series.state import State
-from flux_tui.core.text.describe import counted, human_seconds, human_size, object_words, reason_first
+from flux_tui.core.text.phrases import object_words, reason_first
 from flux_tui.core.text.plain import plain, plain_lines
+from flux_tui.core.text.quantities import counted, human_seconds, human_size
 
 MAX_ROWS = 20
 """The most rows of a table. The rest is counted."""

@@ -36,7 +36,8 @@ from flux_tui.core.series.policy import Policy
 from flux_tui.core.series.state import ObjectState, Pending, State
 from flux_tui.core.serving.responder import MAX_LOOKS, Responder
 from flux_tui.core.sharing import Sharing
-from flux_tui.core.text.describe import clock_words, counted, some
+from flux_tui.core.text.phrases import clock_words
+from flux_tui.core.text.quantities import counted, some
 from flux_tui.core.turn import Holdings, Ledger
 from flux_tui.core.wire import messages as msg
 

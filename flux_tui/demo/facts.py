@@ -24,7 +24,7 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import EVENT_KINDS, REASONS, ChunkReceived, ObjectCompleted, kind_of
 from flux_tui.core.series.fold import apply
 from flux_tui.core.series.state import ObjectState, PeerState, State
-from flux_tui.core.text.describe import human_size
+from flux_tui.core.text.quantities import human_size
 from flux_tui.store.schema import StoreError
 from flux_tui.store.series import SeriesReader
 

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from flux_tui.config import Settings, SettingsError, parse_rate, parse_size
-from flux_tui.core.text.describe import WHO_WIDTH
+from flux_tui.core.text.names import WHO_WIDTH
 from flux_tui.demo.facts import BadFactError, Condition, nodes_of, parse_condition, parse_text
 
 READ_MIN, READ_PER_CHARACTER = 1.2, 0.035

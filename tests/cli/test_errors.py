@@ -23,7 +23,8 @@ from flux_tui.core.content.ticket import Ticket, format_ticket
 from flux_tui.core.ids import Cid, PeerId, dag_cid, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Event
-from flux_tui.core.text.describe import entry_line, short_addr
+from flux_tui.core.text.describe import entry_line
+from flux_tui.core.text.names import short_addr
 from flux_tui.home import Home
 from flux_tui.store import schema
 from flux_tui.store.series import SeriesReader

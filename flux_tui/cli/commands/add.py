@@ -20,7 +20,7 @@ from flux_tui.core.ids import Cid, is_text
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.state import State
-from flux_tui.core.text.describe import counted, human_size
+from flux_tui.core.text.quantities import counted, human_size
 from flux_tui.home import Home, HomeBusyError, HomeError
 from flux_tui.paths import literal_path
 from flux_tui.store.series import SeriesReader, StoreError

@@ -23,7 +23,9 @@ from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.next_try import Tries, why_waiting
 from flux_tui.core.series.state import ObjectState, State
-from flux_tui.core.text.describe import human_seconds, human_size, reason_first, short_addr
+from flux_tui.core.text.names import short_addr
+from flux_tui.core.text.phrases import reason_first
+from flux_tui.core.text.quantities import human_seconds, human_size
 from flux_tui.home import Home, HomeError
 from flux_tui.paths import literal_path
 from flux_tui.store.disk.room import Room

@@ -15,7 +15,7 @@ from flux_tui.cli.output import Failure, say
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, parse_peer_id
 from flux_tui.core.series.state import State
-from flux_tui.core.text.describe import counted, some
+from flux_tui.core.text.quantities import counted, some
 from flux_tui.core.wire.messages import MAX_REPLICAS
 from flux_tui.home import Home, NoNodeError
 

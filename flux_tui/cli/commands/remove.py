@@ -16,7 +16,7 @@ from flux_tui.core.ids import BadIdError, Cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry, Event
 from flux_tui.core.series.state import State
-from flux_tui.core.text.describe import counted, human_size
+from flux_tui.core.text.quantities import counted, human_size
 from flux_tui.home import Home, HomeBusyError
 from flux_tui.paths import literal_path
 

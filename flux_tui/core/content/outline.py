@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple
 from flux_tui.core.content import nodes, unixfs
 from flux_tui.core.content.unixfs import BadBlockError
 from flux_tui.core.ids import Cid, is_leaf, raw_cid
-from flux_tui.core.text.describe import human_size
+from flux_tui.core.text.quantities import human_size
 from flux_tui.core.wire.codec import MAX_PAYLOAD
 from flux_tui.core.wire.messages import MAX_SIZE
 

@@ -18,7 +18,7 @@ from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.router import MAX_DIRECT
 from flux_tui.core.series import events as ev
 from flux_tui.core.serving.responder import Responder
-from flux_tui.core.text.describe import counted
+from flux_tui.core.text.quantities import counted
 from flux_tui.core.turn import Ledger
 from flux_tui.core.wire import codec
 from flux_tui.core.wire import messages as msg

@@ -26,7 +26,7 @@ from flux_tui.core.content.unixfs import (
     recorded_mode,
 )
 from flux_tui.core.ids import is_text, raw_cid
-from flux_tui.core.text.describe import NAMED, counted, some
+from flux_tui.core.text.quantities import NAMED, counted, some
 from flux_tui.regular_files import open_unbuffered
 from flux_tui.store.disk.file_io import FileStat
 from flux_tui.store.store import Leaf

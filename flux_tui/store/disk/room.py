@@ -8,7 +8,7 @@ continues by itself when there is room. The check costs a system call (2 µs) fo
 import os
 from pathlib import Path
 
-from flux_tui.core.text.describe import human_size
+from flux_tui.core.text.quantities import human_size
 from flux_tui.store.schema import NoRoomError
 
 SHARE = 10

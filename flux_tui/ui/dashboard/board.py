@@ -11,8 +11,8 @@ from collections.abc import Callable
 from textual import events
 
 from flux_tui.core.ids import Cid
-from flux_tui.core.text.describe import counted
 from flux_tui.core.text.plain import Plain, plain
+from flux_tui.core.text.quantities import counted
 from flux_tui.ui.dashboard.frame import TICK_SECONDS
 from flux_tui.ui.dashboard.garbage_collection import take_turn
 from flux_tui.ui.dashboard.surroundings import Around

@@ -10,8 +10,8 @@ from flux_tui.core.api import commands as cmd
 from flux_tui.core.api.commands import Command
 from flux_tui.core.content.ticket import is_ticket_like, ticket_words
 from flux_tui.core.ids import Cid, is_cid
-from flux_tui.core.text.describe import counted
 from flux_tui.core.text.plain import Plain, plain
+from flux_tui.core.text.quantities import counted
 from flux_tui.paths import folder_here
 from flux_tui.ui.dashboard.board import Board
 from flux_tui.ui.widgets.plain_text import MAX_PASTED

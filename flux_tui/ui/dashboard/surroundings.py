@@ -5,8 +5,8 @@ from typing import Any
 
 from textual.screen import Screen
 
-from flux_tui.core.text.describe import human_seconds
 from flux_tui.core.text.plain import plain
+from flux_tui.core.text.quantities import human_seconds
 from flux_tui.ui.dashboard.frame import Frame
 from flux_tui.ui.keys import Situation, sign
 from flux_tui.ui.rows.next_steps import guide_lines

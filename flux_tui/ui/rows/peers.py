@@ -11,8 +11,9 @@ from flux_tui.core.series.events import REASONS, Reason
 from flux_tui.core.series.faults import at_fault
 from flux_tui.core.series.next_try import asked_again_at
 from flux_tui.core.series.state import PeerState
-from flux_tui.core.text.describe import WHO_WIDTH, human_seconds, human_size, short_addr
+from flux_tui.core.text.names import WHO_WIDTH, short_addr
 from flux_tui.core.text.plain import plain
+from flux_tui.core.text.quantities import human_seconds, human_size
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.glyphs import REASON_SHORT, REASON_SIGNS, Glyphs, Role, reason_words
 from flux_tui.ui.rows.view import HIDDEN, Line, Row, Span, View, cut, span, wide

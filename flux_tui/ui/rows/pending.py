@@ -7,7 +7,7 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import Reason
 from flux_tui.core.series.next_try import Tries, Try, Why, why_waiting
 from flux_tui.core.series.state import Hold, ObjectState, Pending
-from flux_tui.core.text.describe import counted, human_seconds, human_size
+from flux_tui.core.text.quantities import counted, human_seconds, human_size
 from flux_tui.ui.rows.cell_width import fit, width
 from flux_tui.ui.rows.glyphs import REASON_SIGNS, Role, reason_words
 from flux_tui.ui.rows.view import Line, Row, Span, View, cut, span, wide

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from flux_tui.core.series.flow_rate import RATE_SECONDS, rate_of
 from flux_tui.core.series.state import State
-from flux_tui.core.text.describe import counted, human_size
+from flux_tui.core.text.quantities import counted, human_size
 from flux_tui.ui.rows.glyphs import Role
 from flux_tui.ui.rows.view import Line, Row, Span, View, cut, span, wide
 

@@ -25,8 +25,10 @@ from flux_tui.core.series.events import (
     kind_of,
 )
 from flux_tui.core.series.state import State
-from flux_tui.core.text.describe import WHO_WIDTH, counted, describe, human_size, who
+from flux_tui.core.text.describe import describe, who
+from flux_tui.core.text.names import WHO_WIDTH
 from flux_tui.core.text.plain import Plain, plain
+from flux_tui.core.text.quantities import counted, human_size
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.glyphs import REASON_SIGNS, Glyphs, Role
 from flux_tui.ui.series.entry_window import MAX_PEERS, Group

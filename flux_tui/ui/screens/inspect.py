@@ -20,8 +20,9 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import Entry, Event, Reason, kind_of
 from flux_tui.core.series.next_try import Tries, Try, asked_again_at
 from flux_tui.core.text.as_json import entry_report
-from flux_tui.core.text.describe import counted, human_seconds, human_size, object_words, reason_first
+from flux_tui.core.text.phrases import object_words, reason_first
 from flux_tui.core.text.plain import Plain, plain
+from flux_tui.core.text.quantities import counted, human_seconds, human_size
 from flux_tui.ui.rows.peers import standing
 from flux_tui.ui.rows.view import HIDDEN, Line, Row, View, clock, cut, entry_line, span
 from flux_tui.ui.series.block_owners import Touching, roots_of

@@ -23,7 +23,7 @@ from flux_tui.core.ids import BadIdError, Cid, PeerId, is_text, parse_peer_id
 from flux_tui.core.series.events import EVENT_KINDS, REASONS
 from flux_tui.core.series.policy import POLICY
 from flux_tui.core.series.state import State
-from flux_tui.core.text.describe import counted
+from flux_tui.core.text.quantities import counted
 from flux_tui.core.wire.messages import MAX_REPLICAS
 from flux_tui.paths import PathError, path_of_url, stands_at, to_share, typed_path
 from flux_tui.ui.keys import ACTIONS

@@ -9,8 +9,8 @@ from flux_tui.core.api.commands import Command, Get, Want
 from flux_tui.core.content.ticket import Ticket, parse_ticket, ticket_words
 from flux_tui.core.ids import BadIdError, Cid
 from flux_tui.core.series.state import State
-from flux_tui.core.text.describe import counted, human_size
 from flux_tui.core.text.plain import Plain, plain
+from flux_tui.core.text.quantities import counted, human_size
 from flux_tui.paths import PathError, stands_at, typed_path
 from flux_tui.ui.rows.view import HIDDEN, hidden
 

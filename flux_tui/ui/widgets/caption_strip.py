@@ -6,8 +6,8 @@ turn the pages are in the footer.
 
 from textual.strip import Strip
 
-from flux_tui.core.text.describe import counted
 from flux_tui.core.text.plain import plain_lines
+from flux_tui.core.text.quantities import counted
 from flux_tui.ui.keys import NARRATED, Keys
 from flux_tui.ui.rows.view import Line, span, wide
 from flux_tui.ui.watching.narrator import Caption

@@ -16,8 +16,8 @@ from textual.cache import LRUCache
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series.events import Entry
-from flux_tui.core.text.describe import counted
 from flux_tui.core.text.plain import plain
+from flux_tui.core.text.quantities import counted
 from flux_tui.ui.rows.view import NOBODY, Line, View, entry_line, span, text_of
 from flux_tui.ui.series.block_owners import CONTEXT, Owners
 from flux_tui.ui.series.cursor import Source

@@ -17,17 +17,10 @@ from flux_tui.core.series.events import EVENT_TYPES, WASTES, Entry, Event, Unkno
 from flux_tui.core.series.fold import apply, derive
 from flux_tui.core.series.state import State
 from flux_tui.core.text.as_json import entry_report, state_report
-from flux_tui.core.text.describe import (
-    StateNames,
-    counted,
-    describe,
-    entry_line,
-    human_seconds,
-    human_size,
-    short_addr,
-    who,
-)
+from flux_tui.core.text.describe import describe, entry_line, who
+from flux_tui.core.text.names import StateNames, short_addr
 from flux_tui.core.text.plain import plain
+from flux_tui.core.text.quantities import counted, human_seconds, human_size
 from tests.core.samples import CID, PEER, sample
 
 KNOWN = [kind for kind in EVENT_TYPES if kind is not Unknown]

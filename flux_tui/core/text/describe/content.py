@@ -1,0 +1,43 @@
+"""The events about objects in words: added, mapped, whole, removed, lost."""
+
+from typing import assert_never
+
+from flux_tui.core.ids import short
+from flux_tui.core.series import events as ev
+from flux_tui.core.text.describe.wording import Wording
+from flux_tui.core.text.quantities import counted, human_size
+
+
+def words(event: ev.ContentEvent, w: Wording) -> str:
+    """Describe one event about an object."""
+    match event:
+        case ev.AddProgressed():
+            return f"{w.names.text(event.path)} {human_size(event.bytes_done)} of {human_size(event.size)}"
+        case ev.AddCancelled():
+            return f"{w.names.text(event.path)} is not shared: its add was cancelled"
+        case ev.ObjectAdded():
+            chunks = counted(event.chunks, "chunk")
+            root = w.names.text(short(event.root))
+            return f"{event.name} {human_size(event.size)} in {chunks}, root {root}"
+        case ev.ObjectMapped():
+            chunks = counted(event.chunks, "chunk")
+            return f"{w.names.name(event.root)} is {human_size(event.size)} in {chunks}, {event.have:,} here"
+        case ev.ObjectCompleted():
+            where = f" at {w.names.text(event.path)}" if event.path else ""
+            return f"{w.names.name(event.root)} is whole, {human_size(event.size)}{where}"
+        case ev.ObjectRefused():
+            return f"{w.names.name(event.root)} cannot be had: what came of it is removed"
+        case ev.ObjectDiscarded():
+            return f"{w.names.name(event.root)}: what came of it is gone, {human_size(event.size)} less"
+        case ev.ObjectRemoved():
+            told = f", {counted(len(event.peers), 'peer')} told" if event.peers else ""
+            return f"{event.name or w.what((event.root,))} is no longer shared{told}"
+        case ev.ObjectFreed():
+            named, chunks = event.name or w.what((event.root,)), counted(event.chunks, "chunk")
+            return f"{named}: {chunks} {human_size(event.size)} less in the store"
+        case ev.ChunksLost():
+            lost = counted(len(event.cids), "chunk")
+            withdrawn = f"; {w.what(event.roots)} is not provided any more" if event.roots else ""
+            return f"{lost} {human_size(event.size)} of {w.names.text(event.path)}{withdrawn}"
+        case _:
+            assert_never(event)

@@ -1,0 +1,59 @@
+"""Phrases that entries and panels share: the status of an object, a policy, a clock that differs. Pure."""
+
+import re
+from typing import Any
+
+from flux_tui.core.series.events import Via
+from flux_tui.core.series.policy import POLICY, Policy
+from flux_tui.core.series.setting import Kind, Setting
+from flux_tui.core.series.state import ObjectState
+from flux_tui.core.text.quantities import human_duration, human_size
+
+_OF_AN_ADDRESS = re.compile(r"(/\S+/p2p/\w+) (?:cannot be reached: )?(.+)")
+
+
+def object_words(found: ObjectState) -> str:
+    """Return the status of an object here, in a word or two."""
+    if found.broken:
+        return "changed since"
+    if found.completed_at:
+        return "whole"
+    return "cancelled" if found.cancelled else f"{found.progress:.0%}"
+
+
+def reason_first(text: str, path: str | None = None) -> str:
+    """Put the reason of a sentence first if it begins with an address, or with this path.
+
+    So a narrow line cuts off the place and not the reason.
+    """
+    if path and text.startswith(f"{path} "):
+        return f"{text[len(path) + 1 :]} · {path}"
+    found = _OF_AN_ADDRESS.fullmatch(text)
+    return f"{found[2]} · {found[1]}" if found else text
+
+
+def clock_words(seconds: float, via: Via) -> str:
+    """Say why a forwarded intent is refused, in words about the two clocks."""
+    way = "ahead of" if seconds > 0 else "behind"
+    by = {"gossip": "by gossip", "routed": "by DHT", "direct": "directly"}[via]
+    return (
+        f"an intent {by} is refused: its clock is {human_duration(abs(seconds))} {way} this one, or it is old"
+    )
+
+
+def policy_words(policy: Policy) -> str:
+    """Write a policy on one line: only the limits that are set, and what is not given at all."""
+    parts = (_limit_words(setting, getattr(policy, setting.name)) for setting in POLICY.values())
+    return ", ".join(part for part in parts if part)
+
+
+def _limit_words(setting: Setting, value: Any) -> str:
+    if not value:
+        return setting.spec.none
+    if value == 1 and setting.spec.one:
+        return setting.spec.one
+    match setting.kind:
+        case Kind.RATE | Kind.SIZE:
+            return setting.words.format(human_size(value))
+        case kind:
+            return setting.words.format(f"{len(value) if kind.is_list else value:,}")
