@@ -131,7 +131,7 @@ class Machine:
         )
         if self.responder.policy != self.state.policy:
             self.ledger.emit(ev.PolicyChanged(policy=self.responder.policy))
-        self.requester.inherit(self.state.leases, self.state.peers.values())
+        self.requester.inherited.start(self.state.leases, self.state.peers.values())
         self.requester.failures.start()
         for pending in list(self.state.pending.values()):
             known = self.state.objects.get(pending.cid)
@@ -185,7 +185,7 @@ class Machine:
 
     def accepts(self, peer: PeerId, cid: Cid) -> bool:
         """Whether to read the bytes of a chunk whose header came."""
-        return self.requester.accepts(peer, cid)
+        return self.requester.arrivals.accepts(peer, cid)
 
     def handle(self, given: Input, now: float) -> tuple[list[Entry], list[Effect]]:
         """Handle one input: one turn."""
@@ -206,7 +206,7 @@ class Machine:
             case inp.ChunkLanded():
                 if given.cid in self.requester.wanted:
                     self.admission.earned(given.peer, 1, given.size, now)
-                for root in self.requester.landed(given.peer, given.cid, given.size, given.data):
+                for root in self.requester.arrivals.landed(given.peer, given.cid, given.size, given.data):
                     self.responder.grew(root)
                 self.keeper.settle()
                 return self.ledger.take()  # the same for chunks
@@ -252,19 +252,19 @@ class Machine:
                 self.origin.peer_down(given.peer)
                 self.customs.peer_down(given.peer)
             case inp.ChunkSkipped():
-                if self.requester.skipped(given.peer, given.cid, given.size) == "unasked":
+                if self.requester.arrivals.skipped(given.peer, given.cid, given.size) == "unasked":
                     self._fault(given.peer, "unasked_chunk", f"it sent {given.cid}, which was not granted")
                     if self.admission.unasked(given.peer, now):
                         self._drop(given.peer, "it sends what nobody asked it for")
             case inp.ChunkCorrupt():
-                faults = self.requester.corrupt(given.peer, given.cid, given.size)
+                faults = self.requester.arrivals.corrupt(given.peer, given.cid, given.size)
                 self._fault(given.peer, "wrong_bytes", f"what it sent as {given.cid} is something else")
                 if faults >= MAX_FAULTS:
                     self._drop(given.peer, "it sent wrong bytes again")
             case inp.LandFailed():
-                self.requester.failures.land_failed(given.peer, given.cid, given.size, given.text)
+                self.requester.failures.chunk_unwritten(given.peer, given.cid, given.size, given.text)
             case inp.ChunkUnfit():
-                self.requester.failures.unfit(given.peer, given.cid, given.size, given.root, given.text)
+                self.requester.failures.chunk_unfit(given.peer, given.cid, given.size, given.root, given.text)
             case inp.ChunksGone():
                 self.responder.gone(given.path, given.cids, given.size, given.text, given.peer)
                 self.keeper.gone(given.path)
@@ -343,12 +343,12 @@ class Machine:
                 self.keeper.granted(peer)
                 self.responder.granted(peer, message)
             case msg.StatusYesButLater():
-                self.requester.offered(peer, message)
+                self.requester.answers.offered(peer, message)
             case msg.StatusNo(about="hold"):
                 self.origin.refused(peer, message)
             case msg.StatusNo():
                 self.customs.refused(peer, message)
-                self.requester.refused(peer, message)
+                self.requester.answers.refused(peer, message)
             case msg.Cancel():
                 self.responder.cancelled(peer, message.cids)
             case msg.CanHold():
@@ -360,7 +360,7 @@ class Machine:
             case msg.Release():
                 self.keeper.released(peer, message.cids)
             case msg.Error():
-                roots = self.requester.owners(message.cids)
+                roots = self.requester.wanted.owners(message.cids)
                 self.ledger.emit(
                     ev.ErrorReceived(peer=peer, text=message.text, cids=message.cids, roots=roots)
                 )
@@ -383,7 +383,7 @@ class Machine:
             case msg.Want():
                 self.responder.wanted(intent, intent.body, via)
                 if intent.origin in self.connected:
-                    self.requester.also_wanted(intent.origin, intent.body.cids)
+                    self.requester.answers.also_wanted(intent.origin, intent.body.cids)
             case msg.Have():
                 self._have(intent, intent.body)
             case msg.Custom():
@@ -422,7 +422,7 @@ class Machine:
             return
         self.ledger.emit(ev.HaveReceived(peer=intent.origin, root=have.root, name=have.name, size=have.size))
         if intent.origin in self.connected:
-            self.requester.promised(intent.origin, (have.root,), have.size)
+            self.requester.answers.promised(intent.origin, (have.root,), have.size)
         elif addrs := self.admission.may_dial(intent.origin, intent.addrs, self.ledger.now):
             self.ledger.do(fx.Dial(addr=addrs[0], more=addrs[1:], hearsay=True))
 
@@ -458,8 +458,8 @@ class Machine:
             case cmd.Retry():
                 roots = command.cids or tuple(self.state.pending)
                 for root in roots:
-                    self.requester.hurry(root)
-                self.requester.want_pusher.hurry(list(roots))
+                    self.requester.retry_write(root)
+                self.requester.want_pusher.retry_now(list(roots))
                 self.origin.push_now(command.cids or tuple(self.state.holds))
             case cmd.Add():
                 self.sharing.add(command)
@@ -568,7 +568,7 @@ class Machine:
         """A message could not be queued: the peer's queue is full, or the peer is gone."""
         match message:
             case msg.Grant():
-                self.requester.dropped(peer, message)
+                self.requester.answers.dropped(peer, message)
             case msg.Keep():
                 self.origin.dropped(peer, message.root)
             case msg.Held():

@@ -17,6 +17,7 @@ from flux_tui.core.content.nodes import (
 )
 from flux_tui.core.content.unixfs import FileBuilder, applied_mode, build_folder, decode_node, recorded_mode
 from flux_tui.core.fetching.download import Download, Location
+from flux_tui.core.fetching.plan_builder import plan_node
 from flux_tui.core.ids import Cid, dag_cid, is_leaf, raw_cid
 
 LEAF = raw_cid(b"#!/bin/sh\n")
@@ -123,17 +124,19 @@ def test_folders_of_both_kinds() -> None:
     assert [cid for cid, found in nodes.items() if isinstance(found, ShardNode) and found.mode] == [many.cid]
 
 
-def test_a_fetch_uses_only_the_permissions_of_roots() -> None:
+def test_a_download_uses_only_the_permissions_of_roots() -> None:
     script, part = small(0o755), dag_cid(dagpb.encode_node((), UnixFS(dagpb.FILE, filesize=0, mode=0o777)))
     folder = build_folder([FolderEntry("run", script.cid, 1), FolderEntry("plain", LEAF, 10)], 0o700)
     download = Download(folder.cid, path="/x", tree=True, by=None, size=None)
-    download.locations[folder.cid] = [_location("")]
-    ((place, inner),) = download.plan(folder.cid, folder.blocks[-1].data)
+    download.add_block(folder.cid, _location(""))
+    ((place, inner),) = plan_node(download, folder.cid, folder.blocks[-1].data)
     assert (place.folders, place.modes, inner) == (("",), (("", 0o700),), [script.cid])
-    ((place, _),) = download.plan(script.cid, script.blocks[-1].data)
+    ((place, _),) = plan_node(download, script.cid, script.blocks[-1].data)
     assert place.modes == (("run", 0o755),)
-    download.locations[part] = [_location("run", "part")]
-    ((place, _),) = download.plan(part, dagpb.encode_node((), UnixFS(dagpb.FILE, filesize=0, mode=0o777)))
+    download.add_block(part, _location("run", "part"))
+    ((place, _),) = plan_node(
+        download, part, dagpb.encode_node((), UnixFS(dagpb.FILE, filesize=0, mode=0o777))
+    )
     assert place.modes == ()
 
 

@@ -65,7 +65,9 @@ class Watch:
             assert cid not in node.blocks, "a block that is here is still wanted"
         for download in requester.downloads.values():
             assert len(download.have) <= len(download.blocks)
-            assert download.granted >= 0
+            sets = (download.missing.keys(), download.granted, download.have.keys())
+            assert len(set().union(*sets)) == sum(map(len, sets)), "a block is in two sets"
+            assert all(cid in requester.leases.by_chunk for cid in download.granted)
 
     def _bounds(self) -> None:
         machine = self.node.machine
@@ -82,7 +84,7 @@ class Watch:
 
 def _leases(node: SimNode) -> list[list[str]]:
     """Return the chunks under lease, by holder."""
-    leases = node.machine.requester.scheduler.leases
+    leases = node.machine.requester.leases
     return [
         [cid for batch in leases.of(holder) for cid in batch.chunks]
         for holder in node.machine.requester.holders.by_peer.values()

@@ -25,7 +25,7 @@ def watch_places(node: SimNode) -> None:
     queue = node.machine.requester.want_pusher.queue
 
     def after_step() -> None:
-        assert node.state.pushed == len(list(queue.inside())) <= node.max_pending
+        assert node.state.pushed == len(list(queue.in_network())) <= node.max_pending
         assert 0 <= node.state.queued <= len(node.state.pending)
 
     node.swarm.after_step = after_step
@@ -257,7 +257,7 @@ def test_places_and_the_want_queue() -> None:
         assert queue.take(2) == (batch, False)
     assert queue.take(2) == (due[:2], True), "the two lines take turns"
     assert queue.take(2) == (new[6:8], False)
-    queue.hurry(due[5])
+    queue.move_to_front(due[5])
     assert queue.take(9) == ([due[5]], False)
 
 

@@ -9,11 +9,10 @@
   came is kept.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from flux_tui.core.api.effects import Discard, DropTree, Effect, Place, ReadNode
-from flux_tui.core.fetching.download import Download, owners
-from flux_tui.core.fetching.planning import Planning
+from flux_tui.core.api.effects import Discard, DropTree, Effect
+from flux_tui.core.fetching.download import Download
 from flux_tui.core.fetching.scheduler import Scheduler
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series import events as ev
@@ -23,19 +22,16 @@ from flux_tui.core.turn import Ledger
 class Failures:
     """Failures of all downloads of this node. `cancel` ends a download and all that is on its way for it."""
 
-    def __init__(
-        self, ledger: Ledger, scheduler: Scheduler, planning: Planning, cancel: Callable[[Cid], bool]
-    ) -> None:
+    def __init__(self, ledger: Ledger, scheduler: Scheduler, cancel: Callable[[Cid], bool]) -> None:
         self.ledger = ledger
         self.scheduler = scheduler
-        self.planning = planning
         self._cancel = cancel
         self._postponed: dict[Cid, None] = {}
         """Objects for which the store has something to do again."""
 
     # ── for good ────────────────────────────────────────────────────────────────────────────────
 
-    def fail(self, download: Download, text: str, *, discard: bool = True) -> None:
+    def give_up(self, download: Download, text: str, *, discard: bool = True) -> None:
         """Give an object up. `discard`: it can never be written, so remove what came of it."""
         self.ledger.emit(ev.ErrorOccurred(text=text, cid=download.root, path=download.path, by=download.by))
         self._cancel(download.root)
@@ -48,9 +44,9 @@ class Failures:
 
     def refuse(self, download: Download, why: object) -> None:
         """Refuse an object that is not what it says it is, or describes too much."""
-        self.fail(download, f"the object {download.root} cannot be had: {why}")
+        self.give_up(download, f"the object {download.root} cannot be had: {why}")
 
-    def unfit(self, peer: PeerId, cid: Cid, size: int, root: Cid, text: str) -> None:
+    def chunk_unfit(self, peer: PeerId, cid: Cid, size: int, root: Cid, text: str) -> None:
         """A verified chunk came that does not fit into the object as the object describes itself: refuse the
         object."""
         self._not_written(peer, cid, size)
@@ -76,40 +72,32 @@ class Failures:
 
     # ── for now ─────────────────────────────────────────────────────────────────────────────────
 
-    def land_failed(self, peer: PeerId, cid: Cid, size: int, text: str) -> None:
+    def chunk_unwritten(self, peer: PeerId, cid: Cid, size: int, text: str) -> None:
         """A verified chunk could not be written: pause its downloads."""
         self._not_written(peer, cid, size)
-        for download in list(self.scheduler.wanted.get(cid, ())):
+        for download in list(self.scheduler.wanted.downloads_of(cid)):
             self._pause(download, text)
 
     def postpone(self, download: Download, effect: Effect, text: str) -> None:
         """The store has no room to do this: do it again when the pause is over."""
-        download.postponed.append(effect)
+        download.postpone(effect)
         self._postponed[download.root] = None
         self._pause(download, text)
 
-    def try_again(self) -> None:
-        """Do again what the store could not do, for downloads whose pause is over."""
+    def over(self) -> Iterator[Download]:
+        """Downloads whose pause is over, and for which the store has something to do again."""
         for root in list(self._postponed):
             download = self.scheduler.downloads.get(root)
             if download is None or not download.postponed:
                 del self._postponed[root]
             elif self.scheduler.write_backoff.due(download, self.ledger.now):
-                self._do_again(download)
-
-    def _do_again(self, download: Download) -> None:
-        effects, download.postponed = download.postponed, []
-        for effect in effects:
-            if isinstance(effect, Place | ReadNode):
-                self.planning.ask(download, effect)
-            else:
-                self.ledger.do(effect)
+                yield download
 
     def _not_written(self, peer: PeerId, cid: Cid, size: int) -> None:
         holder = self.scheduler.holders.get(peer)
         self.ledger.emit(
             ev.ChunkWasted(
-                cid=cid, size=size, peer=peer, cause="unwritten", roots=owners(self.scheduler.wanted, (cid,))
+                cid=cid, size=size, peer=peer, cause="unwritten", roots=self.scheduler.wanted.owners((cid,))
             )
         )
         if self.scheduler.leases.holds(cid, holder):
@@ -123,5 +111,5 @@ class Failures:
             self.ledger.emit(ev.ErrorOccurred(text=text, cid=download.root, path=download.path))
         wait = self.scheduler.write_backoff.begin(download, self.ledger.now)
         if wait is not None:
-            self.scheduler.withdraw(download)
+            self.scheduler.cancel_granted(download)
             self.scheduler.want_pusher.again(download, wait, "unwritten", None, sooner=False)

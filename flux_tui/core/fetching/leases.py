@@ -6,7 +6,7 @@ have a second lease, its hedge. The first copy that comes ends both leases.
 """
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 
 from flux_tui.core.fetching.download import Download
@@ -21,15 +21,14 @@ class Batch:
     """The chunks of one grant that have not come yet."""
 
     __slots__ = (
-        "chunks", "deadline", "due", "estimate", "extended", "hedge", "holder", "inherited", "seconds",
+        "_chunks", "deadline", "due", "estimate", "extended", "hedge", "holder", "inherited", "seconds",
     )  # fmt: skip
 
     def __init__(
         self, holder: Holder, chunks: dict[Cid, Download], estimate: int, *, hedge: bool = False
     ) -> None:
         self.holder = holder
-        self.chunks = chunks
-        """Each chunk, and the download that it was granted for."""
+        self._chunks = chunks
         self.estimate = estimate
         """Bytes that each chunk is assumed to have."""
         self.hedge = hedge
@@ -39,7 +38,9 @@ class Batch:
         self.due = 0.0
         """When all chunks should have come, at the holder's measured rate. From then on the batch is overdue."""
         self.seconds = 0.0
+        """How long the lease lasts."""
         self.extended = 0
+        """How often it was extended."""
         self.inherited = False
         """The batch was granted before this node was restarted. The holder's queue went with the old stream,
         so the holder is not blamed when the lease ends."""
@@ -54,6 +55,40 @@ class Batch:
         batch.inherited = True
         batch.deadline = deadline
         return batch
+
+    @property
+    def chunks(self) -> Mapping[Cid, Download]:
+        """Each chunk, and the download that it was granted for."""
+        return self._chunks
+
+    def add(self, cid: Cid, download: Download) -> None:
+        """A chunk of an inherited batch turned out to be still wanted."""
+        self._chunks[cid] = download
+
+    def remove(self, cid: Cid) -> Download:
+        """A chunk came, or is not expected any more. Returns the download that it was granted for."""
+        return self._chunks.pop(cid)
+
+    def reassign(self, cid: Cid, download: Download) -> None:
+        """A chunk is granted for another download that contains it too."""
+        self._chunks[cid] = download
+
+    def expect_by(self, due: float) -> None:
+        """All chunks should have come at this time."""
+        self.due = due
+
+    def last_until(self, now: float, seconds: float) -> None:
+        """Set or move the deadline."""
+        self.seconds = seconds
+        self.deadline = now + seconds
+
+    def count_extension(self) -> None:
+        """The holder is late and the only one: it gets more time."""
+        self.extended += 1
+
+    def become_lease(self) -> None:
+        """The other lease of its chunk has ended: this hedge is its lease now."""
+        self.hedge = False
 
 
 class Leases:
@@ -70,30 +105,23 @@ class Leases:
 
     def add(self, batch: Batch, now: float, seconds: float, expected: float | None = None) -> None:
         """Record a grant that was pushed. `expected`: the seconds that it should take, if that is known."""
-        for cid, download in batch.chunks.items():
-            if batch.hedge:
-                self.hedges[cid] = batch
-            else:
-                self.by_chunk[cid] = batch
-                download.granted += 1
+        (self.hedges if batch.hedge else self.by_chunk).update(dict.fromkeys(batch.chunks, batch))
         self.watch(batch, now, seconds)
         if expected is not None and not batch.hedge:
-            batch.due = now + expected
+            batch.expect_by(now + expected)
             heapq.heappush(self._dues, (batch.due, next(self._order), batch))
 
     def inherit(self, batch: Batch, cid: Cid, download: Download) -> None:
         """Add a chunk to a batch that this node granted before it was restarted."""
         if not batch.chunks:
             heapq.heappush(self._deadlines, (batch.deadline, next(self._order), batch))
-        batch.chunks[cid] = download
+        batch.add(cid, download)
         self.by_chunk[cid] = batch
-        batch.holder.outstanding += 1  # but no bytes and no timing: there is nothing to learn from it
-        download.granted += 1
+        batch.holder.inherited()
 
     def watch(self, batch: Batch, now: float, seconds: float) -> None:
         """Set or move a batch's deadline."""
-        batch.seconds = seconds
-        batch.deadline = now + seconds
+        batch.last_until(now, seconds)
         heapq.heappush(self._deadlines, (batch.deadline, next(self._order), batch))
 
     def holds(self, cid: Cid, holder: Holder) -> bool:
@@ -110,37 +138,40 @@ class Leases:
             self._leave(batch, cid)
         return ended
 
-    def end(self, cid: Cid, holder: Holder) -> bool:
+    def end(self, cid: Cid, holder: Holder) -> Download | None:
         """End this holder's lease of a chunk, which it will not send.
 
-        Returns True if it had the only lease of it.
+        If it had the only lease of it, returns the download that it was granted for.
         """
         hedge = self.hedges.get(cid)
         if hedge is not None and hedge.holder is holder:
             del self.hedges[cid]
-            self._leave(hedge, cid)
-            return cid not in self.by_chunk
+            download = self._leave(hedge, cid)
+            return None if cid in self.by_chunk else download
         batch = self.by_chunk.get(cid)
         if batch is None or batch.holder is not holder:
-            return False
-        download = batch.chunks[cid]
+            return None
         del self.by_chunk[cid]
-        self._leave(batch, cid)
+        download = self._leave(batch, cid)
         if hedge is None:
-            return True
-        del self.hedges[cid]  # the hedge becomes the lease
+            return download
+        del self.hedges[cid]
         self.by_chunk[cid] = hedge
-        download.granted += 1
-        hedge.hedge = False
-        return False
+        hedge.become_lease()
+        return None
 
-    def _leave(self, batch: Batch, cid: Cid) -> None:
-        download = batch.chunks.pop(cid)
-        if not batch.hedge:
-            download.granted -= 1
+    def reassign(self, cid: Cid, download: Download, heir: Download) -> None:
+        """A chunk that is granted for `download`, if it is, is granted for `heir` from now on."""
+        for batch in (self.by_chunk.get(cid), self.hedges.get(cid)):
+            if batch is not None and batch.chunks[cid] is download:
+                batch.reassign(cid, heir)
+
+    def _leave(self, batch: Batch, cid: Cid) -> Download:
+        download = batch.remove(cid)
         batch.holder.released(batch.estimate)
         if not batch.chunks:
             self.overdue.pop(id(batch), None)
+        return download
 
     def of(self, holder: Holder) -> list[Batch]:
         """The batches of a holder that still have chunks."""

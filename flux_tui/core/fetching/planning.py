@@ -14,10 +14,11 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import NamedTuple
 
-from flux_tui.core.api.effects import Place, ReadNode
+from flux_tui.core.api.effects import FinishTree, Place, ReadNode
 from flux_tui.core.content.outline import TooLargeError, Totals, more_than_said
 from flux_tui.core.content.unixfs import BadBlockError
-from flux_tui.core.fetching.download import SLICE, Download, PlanSlice
+from flux_tui.core.fetching.download import Download
+from flux_tui.core.fetching.plan_builder import SLICE, PlanSlice, plan_node, plan_replica
 from flux_tui.core.ids import Cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.turn import Ledger
@@ -57,19 +58,22 @@ class _Gathered:
 
 
 class Planning:
-    """The plans of all downloads. It shares the table `downloads` with the requester."""
+    """The plans of all downloads. It shares the table `downloads` with the requester.
+
+    `miss`: a block must come from the swarm. `refuse`: an object is not what it says it is, and why.
+    """
 
     def __init__(
         self,
         ledger: Ledger,
         downloads: dict[Cid, Download],
         miss: Callable[[Download, Cid], None],
-        fail: Callable[[Download, str], None],
+        refuse: Callable[[Download, object], None],
     ) -> None:
         self.ledger = ledger
         self.downloads = downloads
         self._miss = miss
-        self._fail = fail
+        self._refuse = refuse
         self._tasks: dict[Cid, deque[_Task]] = {}
         """Plans to be made, by root."""
         self._gathered: dict[Cid, _Gathered] = {}
@@ -84,11 +88,19 @@ class Planning:
 
     def ask(self, download: Download, effect: Place | ReadNode) -> None:
         """Ask the store to do this. It answers in the order in which it was asked."""
-        download.open_work += 1
+        download.begin_request()
         rows = _rows(effect)
         self._open.setdefault(download.root, deque()).append(_Open(download, rows))
         self._rows[download.root] = self._rows.get(download.root, 0) + rows
         self.ledger.do(effect)
+
+    def ask_again(self, download: Download) -> None:
+        """Ask the store again to do what it had no room for."""
+        for effect in download.take_postponed():
+            if isinstance(effect, Place | ReadNode):
+                self.ask(download, effect)
+            else:
+                self.ledger.do(effect)
 
     def answered(self, root: Cid) -> Download | None:
         """The store answered the oldest request for this root. None: that download has ended."""
@@ -102,7 +114,7 @@ class Planning:
             del self._open[root], self._rows[root]
         if download is not current:
             return None
-        download.open_work -= 1
+        download.end_request()
         return download
 
     def read(self, download: Download, cid: Cid) -> None:
@@ -116,13 +128,13 @@ class Planning:
 
     def learn(self, download: Download, cid: Cid, data: bytes) -> None:
         """An inner node is here: add it to the outline, or plan its content."""
-        download.count(cid, 0)
+        download.found(cid, 0)
         if download.totals is not None:
             if cid in download.locations:  # otherwise it was read twice, and the first read was enough
                 self._begin(download, self._plan(download, cid, data))
         else:
             try:
-                found = download.note(cid, data)
+                found = download.add_node(cid, data)
             except (BadBlockError, TooLargeError) as error:
                 self._refuse(download, error)
                 return
@@ -170,8 +182,7 @@ class Planning:
         try:
             rows = next(task.work)
         except StopIteration:
-            download.open_work -= 1
-            download.planning -= 1
+            download.end_plan()
             return 1
         except (BadBlockError, TooLargeError) as error:
             self._refuse(download, error)
@@ -191,6 +202,11 @@ class Planning:
             )
         )
 
+    def finish_if_whole(self, download: Download) -> None:
+        """If all of an object is here, tell the store to give it its name."""
+        if self.downloads.get(download.root) is download and download.finish():
+            self.ledger.do(FinishTree(root=download.root))
+
     def _gather(self, download: Download, place: Place, rows: int) -> None:
         """Join many small plans of one object into one: each costs a hand-over to a thread, and an entry."""
         gathered = self._gathered.get(download.root)
@@ -208,8 +224,7 @@ class Planning:
             self.ask(download, _joined(gathered.places, download.totals or Totals()))
 
     def _begin(self, download: Download, work: _Work) -> None:
-        download.open_work += 1
-        download.planning += 1
+        download.begin_plan()
         self._tasks.setdefault(download.root, deque()).append(_Task(download, work))
 
     def _may_go_on(self, root: Cid) -> bool:
@@ -217,9 +232,6 @@ class Planning:
         if download is not None and download.postponed:
             return False
         return self._rows.get(root, 0) < OPEN_ROWS
-
-    def _refuse(self, download: Download, error: Exception) -> None:
-        self._fail(download, f"the object {download.root} cannot be had: {error}")
 
     def _sum(self, download: Download) -> Generator[int, None, None]:
         assert download.outline is not None
@@ -236,12 +248,12 @@ class Planning:
         download.add_up(totals)
         if download.held:
             self.mapped(download)  # decide whether there is room for it before any of it is asked for
-            yield from self._steps(download, download.plan_blocks())
+            yield from self._steps(download, plan_replica(download))
         else:
             self.read(download, download.root)
 
     def _plan(self, download: Download, cid: Cid, data: bytes) -> _Work:
-        yield from self._steps(download, download.plan(cid, data))
+        yield from self._steps(download, plan_node(download, cid, data))
 
     def _steps(self, download: Download, steps: Iterable[PlanSlice]) -> _Work:
         for place, inner in steps:

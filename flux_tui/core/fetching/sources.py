@@ -5,6 +5,7 @@ chunks that come; no peer is ever probed for its rate.
 """
 
 from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import BoundedTable
@@ -43,32 +44,16 @@ class Holder:
     """One peer as a source of chunks."""
 
     __slots__ = (
-        "came",
-        "delivered_at",
-        "faults",
-        "idle_grant_at",
-        "lapsed",
-        "lease_factor",
-        "measured",
-        "outstanding",
-        "outstanding_bytes",
-        "peer",
-        "ran_dry",
-        "rate",
-        "roots",
-        "rtt",
-        "said_yes",
-        "sample_at",
-        "sample_bytes",
-        "snubbed",
+        "_lapsed", "_roots", "chunks_in", "delivered_at", "faults", "idle_grant_at", "lease_factor", "measured",
+        "outstanding", "outstanding_bytes", "peer", "rate", "rtt", "said_yes", "sample_at", "sample_bytes", "snubbed",
+        "was_idle",
     )  # fmt: skip
 
     def __init__(self, peer: PeerId) -> None:
         self.peer = peer
         self.said_yes = False
         """It said yes in this session, so the next intents go to it first."""
-        self.roots: OrderedDict[Cid, None] = OrderedDict()
-        """Downloads that it offered and that may still have missing chunks."""
+        self._roots: OrderedDict[Cid, None] = OrderedDict()
         self.outstanding = 0
         self.outstanding_bytes = 0
         self.rate: float = FIRST_RATE
@@ -81,18 +66,47 @@ class Holder:
         self.delivered_at = 0.0
         self.snubbed = False
         """It let a lease lapse and has sent nothing since. It is granted one chunk at a time."""
-        self.lapsed: BoundedTable[Cid, tuple[Waste, int]] = BoundedTable(MAX_LAPSED)
-        """Chunks that were granted to it and are not expected any more. The value is the cause that a copy
-        would be counted under, and how often the chunk was granted. Each grant may have crossed the lapse on
-        the wire, so as many copies may come."""
+        self._lapsed: BoundedTable[Cid, tuple[Waste, int]] = BoundedTable(MAX_LAPSED)
+        """By chunk: the cause that a copy would be counted under, and how often the chunk was granted."""
         self.faults = 0
+        """Chunks with wrong bytes that it sent."""
         self.idle_grant_at = 0.0
         self.sample_at = 0.0
         self.sample_bytes = 0
-        self.came = 0
+        self.chunks_in = 0
         """Chunks that it sent."""
-        self.ran_dry = False
+        self.was_idle = False
         """It was idle for a part of this sample."""
+
+    # ── what it offers ──────────────────────────────────────────────────────────────────────────
+
+    @property
+    def roots(self) -> Collection[Cid]:
+        """Downloads that it offered and that may still have missing chunks, those granted longest ago first."""
+        return self._roots
+
+    def says_yes(self) -> None:
+        """It said yes to a want."""
+        self.said_yes = True
+
+    def add_root(self, root: Cid) -> None:
+        """It can be granted chunks of this download."""
+        self._roots[root] = None
+
+    def drop_root(self, root: Cid) -> None:
+        """Nothing of this download can be granted to it for now."""
+        self._roots.pop(root, None)
+
+    def root_to_end(self, root: Cid) -> None:
+        """It was granted chunks of this download: the next grant begins with another one."""
+        if root in self._roots:
+            self._roots.move_to_end(root)
+
+    def drop_all_roots(self) -> None:
+        """It refuses everything from now on."""
+        self._roots.clear()
+
+    # ── what it is granted ──────────────────────────────────────────────────────────────────────
 
     @property
     def window(self) -> int:
@@ -122,11 +136,15 @@ class Holder:
         self.outstanding += count
         self.outstanding_bytes += size
 
+    def inherited(self) -> None:
+        """A chunk was granted before this node was restarted: its size and time say nothing about the rate."""
+        self.outstanding += 1
+
     def released(self, estimate: int) -> None:
         """One granted chunk is no longer expected from it."""
         self.outstanding -= 1
         self.outstanding_bytes -= estimate
-        self.ran_dry = self.ran_dry or not self.outstanding
+        self.was_idle = self.was_idle or not self.outstanding
 
     def delivered(self, size: int, now: float) -> None:
         """A chunk came: update the rate."""
@@ -139,37 +157,58 @@ class Holder:
             seen = max(now - self.idle_grant_at - size / self.rate, 0.0)
             self.rtt = seen if not self.rtt else min(self.rtt * 1.1, seen)
             self.idle_grant_at = 0.0
-        self.came += 1
+        self.chunks_in += 1
         self.sample_bytes += size
         elapsed = now - self.sample_at
         full = self.sample_bytes >= self.window // 2 and elapsed >= SAMPLE_MIN_SECONDS
         if full or elapsed >= SAMPLE_SECONDS:
             seen = max(self.sample_bytes / elapsed, MIN_RATE)
             # An idle holder shows no more than what it was given, for example an object's few inner nodes.
-            if seen > self.rate or not self.ran_dry:
+            if seen > self.rate or not self.was_idle:
                 self.rate += (0.5 if self.measured else 1.0) * (seen - self.rate)
                 self.measured = True
-            self.sample_at, self.sample_bytes, self.ran_dry = now, 0, False
+            self.sample_at, self.sample_bytes, self.was_idle = now, 0, False
 
-    def awake(self, now: float, size: int) -> bool:
+    def missed_deadline(self) -> None:
+        """It let a lease lapse: its next leases last longer, and it gets one chunk at a time until it sends."""
+        self.lease_factor = min(self.lease_factor * 2, MAX_LEASE_FACTOR)
+        self.snubbed = True
+
+    def sent_wrong_bytes(self) -> None:
+        """A chunk came that does not match its CID: it gets one chunk at a time until a good one comes."""
+        self.faults += 1
+        self.snubbed = True
+
+    def is_sending(self, now: float, size: int) -> bool:
         """Whether it sent a chunk as recently as a working holder does that sends chunks of this size."""
         return now - self.delivered_at < 2 * NORMAL_DELAY + 1.5 * size / max(self.rate, MIN_RATE)
 
+    # ── what may come late ──────────────────────────────────────────────────────────────────────
+
+    @property
+    def lapsed(self) -> Mapping[Cid, tuple[Waste, int]]:
+        """Chunks that were granted to it and are not expected any more.
+
+        By chunk: the cause that a copy would be counted under, and how often the chunk was granted. Each
+        grant may have crossed the lapse on the wire, so as many copies may come.
+        """
+        return self._lapsed
+
     def let_lapse(self, cid: Cid, cause: Waste) -> None:
         """Remember that this chunk was granted to it and has not been sent."""
-        _, copies = self.lapsed.get(cid, (cause, 0))
-        self.lapsed[cid] = cause, copies + 1
+        _, copies = self._lapsed.get(cid, (cause, 0))
+        self._lapsed[cid] = cause, copies + 1
 
     def came_late(self, cid: Cid) -> Waste | None:
         """A copy came of a chunk that is not expected any more: the cause to count it under.
 
         None: it was not granted, or as many copies as grants have come.
         """
-        if (found := self.lapsed.pop(cid, None)) is None:
+        if (found := self._lapsed.pop(cid, None)) is None:
             return None
         cause, copies = found
         if copies > 1:
-            self.lapsed[cid] = cause, copies - 1
+            self._lapsed[cid] = cause, copies - 1
         return cause
 
 
@@ -178,28 +217,54 @@ class Holders:
 
     def __init__(self, connected: ConnectedPeers) -> None:
         self.connected = connected
-        self.by_peer: dict[PeerId, Holder] = {}
+        self._by_peer: dict[PeerId, Holder] = {}
+        self._ready: OrderedDict[PeerId, None] = OrderedDict()
+
+    @property
+    def by_peer(self) -> Mapping[PeerId, Holder]:
+        """The holder records, the oldest first."""
+        return self._by_peer
 
     def get(self, peer: PeerId) -> Holder:
         """The holder record of a peer; a new one if there is none."""
-        holder = self.by_peer.get(peer)
+        holder = self._by_peer.get(peer)
         if holder is None:
-            holder = self.by_peer[peer] = Holder(peer)
-            if len(self.by_peer) > MAX_HOLDERS:
+            holder = self._by_peer[peer] = Holder(peer)
+            if len(self._by_peer) > MAX_HOLDERS:
                 self._forget_one()
         return holder
 
     def _forget_one(self) -> None:
-        for peer, holder in self.by_peer.items():
+        for peer, holder in self._by_peer.items():
             if peer not in self.connected and not holder.outstanding:
-                del self.by_peer[peer]
+                del self._by_peer[peer]
                 return
+
+    @property
+    def ready(self) -> Collection[PeerId]:
+        """Peers that may have room for another grant."""
+        return self._ready
+
+    def may_have_room(self, peer: PeerId) -> None:
+        """Look soon whether this peer can be granted more."""
+        self._ready[peer] = None
+
+    def looked_at(self, peer: PeerId) -> None:
+        """This peer is granted now what it has room for."""
+        self._ready.pop(peer, None)
+
+    def wake(self, root: Cid, peers: Iterable[PeerId]) -> None:
+        """Chunks of a download can be granted: each of its holders may have work."""
+        for peer in peers:
+            self.get(peer).add_root(root)  # also for holders that are gone, for when they come back
+            if peer in self.connected:
+                self.may_have_room(peer)
 
     def neighbours(self) -> tuple[list[PeerId], list[PeerId]]:
         """The connected peers: those that said yes in this session, and the others."""
         proven: list[PeerId] = []
         others: list[PeerId] = []
         for peer in self.connected:
-            holder = self.by_peer.get(peer)
+            holder = self._by_peer.get(peer)
             (proven if holder is not None and holder.said_yes else others).append(peer)
         return proven, others

@@ -169,21 +169,21 @@ class WantPusher:
         """
         inside: list[Cid] = []
         for root in roots:
-            if self.queue.is_inside(root):
+            if self.queue.is_in_network(root):
                 inside.append(root)
             elif root in self.downloads:
                 self.queue.add(root, "due")
         self._push_all(inside, retry=True)
 
-    def hurry(self, roots: list[Cid]) -> None:
+    def retry_now(self, roots: list[Cid]) -> None:
         """A person asks for these wants again.
 
         Those without a place in the network do not wait for one, unless they are many.
         """
         if self.at_once(len(roots)):
             for root in roots:
-                if root in self.downloads and not self.queue.is_inside(root):
-                    self.queue.hurry(root)
+                if root in self.downloads and not self.queue.is_in_network(root):
+                    self.queue.move_to_front(root)
         self.push_now(roots)
 
     def tell(self, roots: Iterable[Cid], peer: PeerId) -> None:
@@ -197,7 +197,7 @@ class WantPusher:
 
     def greet(self, peer: PeerId) -> None:
         """A peer connected: tell it of the wants that are in the network, and later of dormant ones."""
-        told = (root for root in self.queue.inside() if self._news_to(root, peer))
+        told = (root for root in self.queue.in_network() if self._news_to(root, peer))
         self.tell(list(islice(told, MAX_GREETED)), peer)
         self.wantlist.met(peer, self.ledger.now)
 
@@ -210,7 +210,7 @@ class WantPusher:
         STALLED_SECONDS."""
         now = self.ledger.now
         asked = [download.root for download in downloads if now - download.pushed_at >= STALLED_SECONDS]
-        self._push_all([root for root in asked if self.queue.is_inside(root)], retry=True)
+        self._push_all([root for root in asked if self.queue.is_in_network(root)], retry=True)
 
     def routable(self) -> None:
         """The DHT knows of other nodes than before: push the wants that could not be routed.
@@ -287,7 +287,7 @@ class WantPusher:
             download = self.downloads[root]
             if self._under_way(root) and not self._stalls(download):
                 under_way.append(download)  # a holder is sending it: no push is needed
-            elif self.queue.is_inside(root):
+            elif self.queue.is_in_network(root):
                 due.append(root)
             else:
                 self.queue.add(root, "due")
@@ -318,7 +318,7 @@ class WantPusher:
         """Whether to tell a newcomer of this want: it did not say yes before, and will not hear of it in
         another way."""
         download = self.downloads.get(root)
-        told = dormant and (root in self.queue or self.queue.is_inside(root))
+        told = dormant and (root in self.queue or self.queue.is_in_network(root))
         return download is not None and not told and not download.finishing and peer not in download.holders
 
     def _lacks(self, root: Cid, peer: PeerId) -> bool:
@@ -338,8 +338,7 @@ class WantPusher:
         cids = tuple(download.root for download in batch)
         self._told(cids, way.peers)
         for download in batch:
-            download.unanswered_pushes += 1
-            download.pushed_at = self.ledger.now
+            download.pushed(self.ledger.now)
             self._set(download, at)
             self.queue.enter(download.root, self.ledger.now)
             if way.routes:
@@ -394,7 +393,7 @@ class WantPusher:
         return SILENCE.wait(download.unanswered_pushes + 1, self.ledger.random)
 
     def _set(self, download: Download, at: float) -> None:
-        download.next_push_at = at
+        download.push_at(at)
         heapq.heappush(self._heap, (at, download.root))
 
     def _stale(self, entry: tuple[float, Cid]) -> bool:

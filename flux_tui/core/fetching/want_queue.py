@@ -43,7 +43,7 @@ class WantQueue:
 
     def __init__(self, max_pending: int) -> None:
         self.max_pending = max_pending
-        self._inside: OrderedDict[Cid, float] = OrderedDict()
+        self._in_network: OrderedDict[Cid, float] = OrderedDict()
         """Wants in the network and when each was pushed, the oldest push first."""
         self._look_at: dict[Cid, float] = {}
         """By want: when to check whether it keeps its place."""
@@ -65,7 +65,7 @@ class WantQueue:
     @property
     def room(self) -> int:
         """The number of free places."""
-        return self.max_pending - len(self._inside)
+        return self.max_pending - len(self._in_network)
 
     def takes(self, now: float) -> int:
         """Places that queued wants may take now."""
@@ -75,13 +75,13 @@ class WantQueue:
         enough = 1 if self._urgent else min(len(self), MAX_CIDS_WANT, max(1, self.max_pending // 4))
         return self.room if len(self) and self.room >= enough else 0
 
-    def is_inside(self, root: Cid) -> bool:
+    def is_in_network(self, root: Cid) -> bool:
         """Whether this want has a place."""
-        return root in self._inside
+        return root in self._in_network
 
-    def inside(self) -> Iterator[Cid]:
+    def in_network(self) -> Iterator[Cid]:
         """The wants in the network, the latest push first."""
-        return reversed(self._inside)
+        return reversed(self._in_network)
 
     # ── the lines ───────────────────────────────────────────────────────────────────────────────
 
@@ -90,7 +90,7 @@ class WantQueue:
         if root not in self:
             {"urgent": self._urgent, "new": self._fresh, "due": self._due}[line][root] = None
 
-    def hurry(self, root: Cid) -> None:
+    def move_to_front(self, root: Cid) -> None:
         """A person asks for this want now: move it to the first line."""
         self._fresh.pop(root, None)
         self._due.pop(root, None)
@@ -114,13 +114,13 @@ class WantQueue:
 
     def enter(self, root: Cid, now: float) -> None:
         """A want was pushed: give it a place, and check later whether it keeps it."""
-        self._inside[root] = now
-        self._inside.move_to_end(root)
+        self._in_network[root] = now
+        self._in_network.move_to_end(root)
         self._look_later(root, now)
 
     def leave(self, root: Cid) -> None:
         """A want gives up its place."""
-        self._inside.pop(root, None)
+        self._in_network.pop(root, None)
         self._look_at.pop(root, None)
 
     def _look_later(self, root: Cid, now: float) -> None:
@@ -150,15 +150,15 @@ class WantQueue:
 
     def gives_way_at(self) -> float:
         """When the first want may make way for an urgent one; infinity if no urgent want waits for that."""
-        if not self._urgent or not self._inside:
+        if not self._urgent or not self._in_network:
             return float("inf")
-        return next(iter(self._inside.values())) + GIVE_WAY_SECONDS
+        return next(iter(self._in_network.values())) + GIVE_WAY_SECONDS
 
     def give_way(self, now: float, sent: Callable[[Cid], bool]) -> Cid:
         """Take the place of one want for an urgent one: of the oldest that nobody is sending (`sent`),
         otherwise of the oldest."""
-        chosen = next(iter(self._inside))
-        for root, pushed_at in islice(self._inside.items(), MAX_LOOKS):
+        chosen = next(iter(self._in_network))
+        for root, pushed_at in islice(self._in_network.items(), MAX_LOOKS):
             if pushed_at + GIVE_WAY_SECONDS > now:
                 break
             if not sent(root):

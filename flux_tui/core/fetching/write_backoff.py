@@ -72,7 +72,7 @@ class WriteBackoff:
         """Whether these two downloads are paused together."""
         return self.key(download) == self.key(other)
 
-    def hurry(self, download: Download, now: float) -> None:
+    def try_now(self, download: Download, now: float) -> None:
         """A person asks for it again: try at once, without waiting for the end of the pause."""
         if (key := self.key(download)) in self._until and key not in self._tried:
             self._until[key] = now

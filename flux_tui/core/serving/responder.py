@@ -19,7 +19,7 @@ Policy
 from collections.abc import Mapping
 
 from flux_tui.core.api.effects import Broadcast, Dial, Push, Serve, Unserve
-from flux_tui.core.fetching.availability import Watchers, bitmap
+from flux_tui.core.fetching.availability import Watchers
 from flux_tui.core.fetching.download import Download
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import BoundedSet, BoundedTable, batches
@@ -260,7 +260,9 @@ class Responder:
     def grew(self, root: Cid) -> None:
         """Another block of an object that is fetched here came: tell its watchers when it is time."""
         download = self.downloads.get(root)
-        if download is None or not (due := self._watchers.due(download)):
+        if download is None or not (
+            due := self._watchers.due(root, len(download.have), len(download.blocks))
+        ):
             return
         offer = self._part_of(download)
         for peer in due if offer else ():
@@ -307,7 +309,7 @@ class Responder:
             self._yes(intent, offer, retry, via)
 
     def _part_of(self, download: Download) -> StatusYesButLater | None:
-        part = bitmap(download)
+        part = download.bitmap
         if part is None:
             return None
         return StatusYesButLater(

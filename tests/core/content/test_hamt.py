@@ -11,6 +11,7 @@ from flux_tui.core.content.nodes import FolderEntry
 from flux_tui.core.content.outline import Totals
 from flux_tui.core.content.unixfs import build_folder, build_symlink, decode_node
 from flux_tui.core.fetching.download import Download
+from flux_tui.core.fetching.plan_builder import plan_node
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 
 LEAF = raw_cid(b"x")
@@ -36,22 +37,22 @@ def entry(name: str, cid: Cid = LEAF, level: int = 0) -> PBLink:
     return PBLink(cid, f"{slot(name, level):02X}{name}", 1)
 
 
-def download(root: Cid, blocks: Blocks) -> set[str]:
+def all_paths(root: Cid, blocks: Blocks) -> set[str]:
     """Return all paths of an object, as a node learns them."""
     found: set[str] = set()
-    fetching = Download(root, path=None, tree=True, by=None, size=None)
+    download = Download(root, path=None, tree=True, by=None, size=None)
     todo = [root]
     while todo:
         cid = todo.pop()
-        todo += fetching.note(cid, blocks[cid])
-    assert fetching.outline is not None
-    fetching.add_up(whole(fetching.outline.sum_up()))
+        todo += download.add_node(cid, blocks[cid])
+    assert download.outline is not None
+    download.add_up(whole(download.outline.sum_up()))
     todo = [root]
     while todo:
         cid = todo.pop()
-        if cid not in fetching.locations:
+        if cid not in download.locations:
             continue
-        for place, inner in fetching.plan(cid, blocks[cid]):
+        for place, inner in plan_node(download, cid, blocks[cid]):
             for rel in (*place.folders, *(f.rel for f in place.files), *(s.rel for s in place.symlinks)):
                 assert rel not in found, "a path has one thing only"
                 found.add(rel)
@@ -73,13 +74,13 @@ def test_names_in_their_right_slots() -> None:
     blocks: Blocks = {}
     deep = shard(blocks, entry("b", level=1))
     root = shard(blocks, entry("a"), PBLink(deep, f"{slot('b'):02X}", 1))
-    assert download(root, blocks) == {"", "a", "b"}
+    assert all_paths(root, blocks) == {"", "a", "b"}
 
 
 def test_a_real_hamt_of_many_names() -> None:
     names = {f"{number:050}" for number in range(6000)}
     root = build_folder([FolderEntry(name, LEAF, 1) for name in names])
-    assert download(root.cid, dict(root.blocks)) == {"", *names}
+    assert all_paths(root.cid, dict(root.blocks)) == {"", *names}
 
 
 def test_a_link_in_one_shard_and_a_folder_in_another() -> None:
@@ -90,14 +91,14 @@ def test_a_link_in_one_shard_and_a_folder_in_another() -> None:
     deep = shard(blocks, entry("x", folder.cid, level=1))
     root = shard(blocks, entry("x", link.cid), PBLink(deep, f"{other:02X}", 1))
     with pytest.raises(BadBlockError, match="a name that belongs elsewhere: 'x'"):
-        download(root, blocks)
+        all_paths(root, blocks)
 
 
 def test_a_name_in_a_wrong_slot() -> None:
     blocks: Blocks = {}
     root = shard(blocks, PBLink(LEAF, f"{(slot('x') + 1) % 256:02X}x", 1))
     with pytest.raises(BadBlockError, match="belongs elsewhere"):
-        download(root, blocks)
+        all_paths(root, blocks)
 
 
 def test_the_same_shard_in_two_slots() -> None:
@@ -106,7 +107,7 @@ def test_the_same_shard_in_two_slots() -> None:
     other = (slot("x") + 1) % 256
     root = shard(blocks, PBLink(deep, f"{slot('x'):02X}", 1), PBLink(deep, f"{other:02X}", 1))
     with pytest.raises(BadBlockError, match="belongs elsewhere"):
-        download(root, blocks)
+        all_paths(root, blocks)
 
 
 @pytest.mark.parametrize(
@@ -148,12 +149,12 @@ def test_no_deeper_than_the_hash() -> None:
     cid = shard(blocks, entry("x", level=7))
     for level in range(6, -1, -1):
         cid = shard(blocks, PBLink(cid, f"{slot('x', level):02X}", 1))
-    assert download(cid, blocks) == {"", "x"}
+    assert all_paths(cid, blocks) == {"", "x"}
     deeper = shard(blocks, PBLink(LEAF, "00x", 1))
     for level in range(7, -1, -1):
         deeper = shard(blocks, PBLink(deeper, f"{slot('x', level):02X}", 1))
     with pytest.raises(BadBlockError, match="deeper than the hash"):
-        download(deeper, blocks)
+        all_paths(deeper, blocks)
 
 
 def test_a_folder_in_the_place_of_a_shard() -> None:
@@ -162,4 +163,4 @@ def test_a_folder_in_the_place_of_a_shard() -> None:
     blocks[folder.cid] = folder.blocks[0].data
     root = shard(blocks, entry("x"), PBLink(folder.cid, f"{(slot('x') + 1) % 256:02X}", 1))
     with pytest.raises(BadBlockError, match="a folder of its own"):
-        download(root, blocks)
+        all_paths(root, blocks)

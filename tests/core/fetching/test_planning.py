@@ -6,7 +6,8 @@ from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.fetching import availability
-from flux_tui.core.fetching.download import SLICE, Download
+from flux_tui.core.fetching.download import Download
+from flux_tui.core.fetching.plan_builder import SLICE
 from flux_tui.core.fetching.planning import OPEN_ROWS
 from flux_tui.core.ids import Cid
 from flux_tui.core.series import events as ev
@@ -157,8 +158,10 @@ def test_a_refused_object_is_removed_also_after_a_restart() -> None:
 
 def test_an_object_with_more_blocks_than_a_bitmap_is_not_ordered() -> None:
     download = Download(LEAF, path="/x", tree=True, by=None, size=None)
-    assert availability.numbered(download) == (LEAF,)
-    download.order = None
-    download.blocks = {Cid(f"{number}"): 1 for number in range(8 * MAX_PART + 1)}
-    assert availability.numbered(download) is None
-    assert availability.bitmap(download) is None
+    for number in range(availability.MAX_BLOCKS - 1):
+        download.add_block(Cid(f"{number}"))
+    assert len(download.order or ()) == availability.MAX_BLOCKS
+    assert download.bitmap == bytes(MAX_PART)
+    download.add_block(Cid("one more"))
+    assert not download.order
+    assert download.bitmap is None

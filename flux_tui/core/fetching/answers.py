@@ -1,0 +1,164 @@
+"""What peers say to the wants and grants of this node, and what follows: a delayed yes, a NO, the same want."""
+
+from collections.abc import Mapping
+
+from flux_tui.core.fetching.availability import MAX_WATCHERS, PeerBitmap
+from flux_tui.core.fetching.download import Download
+from flux_tui.core.fetching.leases import Leases
+from flux_tui.core.fetching.scheduler import Scheduler
+from flux_tui.core.fetching.sources import Holders
+from flux_tui.core.fetching.want_pusher import WantPusher
+from flux_tui.core.fetching.wanted import WantedBlocks
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.backoff import GIVES_NOTHING, gives_later
+from flux_tui.core.turn import Ledger
+from flux_tui.core.wire.messages import MAX_WAIT, Grant, StatusNo, StatusYesButLater
+
+
+class Answers:
+    """Handles the answers of peers. It shares its tables with the requester."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        holders: Holders,
+        downloads: Mapping[Cid, Download],
+        wanted: WantedBlocks,
+        leases: Leases,
+        scheduler: Scheduler,
+        want_pusher: WantPusher,
+    ) -> None:
+        self.ledger = ledger
+        self.holders = holders
+        self.downloads = downloads
+        self.wanted = wanted
+        self.leases = leases
+        self.scheduler = scheduler
+        self.want_pusher = want_pusher
+
+    def offered(self, peer: PeerId, offer: StatusYesButLater) -> None:
+        """A holder answered a want with a delayed yes."""
+        cids = tuple(cid for cid in offer.cids if cid in self.downloads)
+        if not cids:
+            return
+        self.ledger.emit(
+            ev.DelayedYes(
+                peer=peer,
+                cids=cids,
+                eta=min(offer.eta, MAX_WAIT),
+                queue_bytes=offer.queue_bytes,
+                name=offer.name,
+                size=offer.size,
+                have=offer.have if offer.part is not None else None,
+            )
+        )
+        self.promised(peer, cids, offer.size, offer.part)
+
+    def promised(
+        self, peer: PeerId, cids: tuple[Cid, ...], size: int | None, part: bytes | None = None
+    ) -> None:
+        """A peer says that it has these objects, or part of one. From now on it can be granted their chunks."""
+        holder = self.holders.get(peer)
+        holder.says_yes()
+        for cid in cids:
+            download = self.downloads[cid]
+            first = not self.wanted.has_holder(download)
+            download.offered_by(peer, PeerBitmap(part) if part is not None and len(cids) == 1 else None)
+            if first:
+                self.wanted.gather(download)
+            download.rotate_missing(self.ledger.random)
+            if size is not None and len(cids) == 1:
+                download.told_size(size)
+            holder.add_root(cid)
+        self.holders.may_have_room(peer)
+        self.scheduler.other_holder_came(peer, cids)
+
+    def also_wanted(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
+        """A peer fetches the same objects as this node.
+
+        It will soon have parts of them, so tell it that this node wants them too.
+        """
+        news = []
+        for cid in cids:
+            download = self.downloads.get(cid)
+            if download is None or peer in download.other_downloaders:
+                continue
+            if len(download.other_downloaders) >= MAX_WATCHERS:
+                continue
+            download.also_fetched_by(peer)
+            if peer not in download.holders:
+                news.append(cid)
+        if news:
+            self.want_pusher.tell(news, peer)
+
+    def refused(self, peer: PeerId, no: StatusNo) -> None:
+        """A peer said NO to a want, or to chunks that were granted to it."""
+        cids = tuple(cid for cid in no.cids if cid in self.downloads or cid in self.wanted)
+        if not cids:
+            return
+        said = ev.StatusNo(
+            peer=peer,
+            cids=cids,
+            reason=no.reason,
+            has_it=no.has_it,
+            retry_after=None if no.retry_after is None else min(no.retry_after, MAX_WAIT),
+            text=no.text,
+            roots=self.wanted.owners(cids),
+        )
+        self.ledger.emit(said)
+        asked = [download for cid in cids if (download := self.downloads.get(cid))]
+        if no.has_it:
+            for download in asked:
+                download.answered()
+        changed = self._lose(peer, said, asked)
+        later = gives_later(said)
+        if later:
+            self._ask_later(peer, asked)
+        else:
+            self.want_pusher.stay_away(peer, cids)
+        at = self.scheduler.free_at(peer) if later or said.retry_after is not None else None
+        for download in {id(d): d for d in (*asked, *self.wanted.downloads_of_any(cids))}.values():
+            if later and peer in download.holders:  # it is granted some as soon as it may be asked
+                self.holders.get(peer).add_root(download.root)
+                self.holders.may_have_room(peer)
+            if at is not None:
+                self.scheduler.schedule_push(download, at - self.ledger.now, "retry_after", peer)
+            elif changed:
+                self.scheduler.schedule_push(download, None, "lapsed", peer)
+
+    def _lose(self, peer: PeerId, no: ev.StatusNo, asked: list[Download]) -> bool:
+        """End the leases and offers that a NO ends. Returns whether there were any."""
+        holder = self.holders.get(peer)
+        freed = [cid for cid in no.cids if self.leases.holds(cid, holder)]
+        if no.reason == "not_held":
+            for cid in freed:
+                for download in self.wanted.downloads_of(cid):
+                    download.not_held_by(peer, cid)
+        lost = False
+        for download in () if gives_later(no) else asked:
+            lost = download.refused_by(peer) or lost
+            holder.drop_root(download.root)
+        if no.reason in GIVES_NOTHING:
+            self.scheduler.refuses_everything(holder)
+        else:
+            self.scheduler.lapse(holder, freed, "refused")
+        return bool(freed or lost)
+
+    def _ask_later(self, peer: PeerId, asked: list[Download]) -> None:
+        """A peer has these objects and will send them later: it is told of them again when it may be asked."""
+        at = self.scheduler.free_at(peer)
+        for download in asked:
+            download.holder_is_free_at(at, self.ledger.now)
+        self.want_pusher.come_back(
+            peer, [download.root for download in asked if peer not in download.holders]
+        )
+
+    def dropped(self, peer: PeerId, grant: Grant) -> None:
+        """A grant could not be queued for its peer: its leases lapse."""
+        holder = self.holders.get(peer)
+        mine = [cid for cid in grant.cids if self.leases.holds(cid, holder)]
+        downloads = self.wanted.downloads_of_any(mine)
+        self.scheduler.lapse(holder, mine, "slow")
+        for download in downloads:
+            self.scheduler.schedule_push(download, None, "lapsed", peer)

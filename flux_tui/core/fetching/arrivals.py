@@ -1,0 +1,160 @@
+"""Chunks that peers send: those that are wanted, late copies, wrong bytes, and what nobody asked for."""
+
+from collections.abc import MutableMapping
+
+from flux_tui.core.content.unixfs import BadBlockError
+from flux_tui.core.fetching.download import Download
+from flux_tui.core.fetching.failures import Failures
+from flux_tui.core.fetching.inherited import InheritedLeases
+from flux_tui.core.fetching.leases import Leases
+from flux_tui.core.fetching.planning import Planning
+from flux_tui.core.fetching.scheduler import Scheduler
+from flux_tui.core.fetching.sources import Holder, Holders
+from flux_tui.core.fetching.want_pusher import WantPusher
+from flux_tui.core.fetching.wanted import WantedBlocks
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.series import events as ev
+from flux_tui.core.turn import Ledger
+
+
+class Arrivals:
+    """Handles the chunks that come. It shares its tables with the requester."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        holders: Holders,
+        downloads: MutableMapping[Cid, Download],
+        wanted: WantedBlocks,
+        leases: Leases,
+        inherited: InheritedLeases,
+        scheduler: Scheduler,
+        want_pusher: WantPusher,
+        planning: Planning,
+        failures: Failures,
+    ) -> None:
+        self.ledger = ledger
+        self.holders = holders
+        self.downloads = downloads
+        self.wanted = wanted
+        self.leases = leases
+        self.inherited = inherited
+        self.scheduler = scheduler
+        self.want_pusher = want_pusher
+        self.planning = planning
+        self.failures = failures
+
+    def accepts(self, peer: PeerId, cid: Cid) -> bool:
+        """Whether to read the bytes of a chunk that this peer is about to send."""
+        if cid not in self.wanted:
+            return False
+        holder = self.holders.get(peer)
+        return self.leases.holds(cid, holder) or cid in holder.lapsed
+
+    def landed(self, peer: PeerId, cid: Cid, size: int, data: bytes | None) -> tuple[Cid, ...]:
+        """A chunk came, its hash is right, and its bytes are in place.
+
+        Returns the objects that it belongs to.
+        """
+        holder = self.holders.get(peer)
+        late = self._late(holder, cid)
+        downloads = self.wanted.arrived(cid)
+        if downloads is None:
+            cause: ev.Waste = late or "duplicate"
+            self.ledger.emit(ev.ChunkWasted(cid=cid, size=size, peer=peer, cause=cause))
+            return ()
+        holder.delivered(size, self.ledger.now)
+        self._end_leases(holder, cid, "late" if late else "hedged")
+        roots = tuple(download.root for download in downloads if download.tree)
+        if not roots:
+            self.scheduler.loose_chunk_came(size)
+        fills, wrong = self._count(downloads, cid, size)
+        self.ledger.emit(ev.ChunkReceived(cid=cid, size=size, peer=peer, roots=roots, fills=fills))
+        for download in downloads:
+            if not download.tree:
+                self._end_loose(download, size, counted=not roots)
+                continue
+            if data is not None:
+                self.planning.learn(download, cid, data)
+            self.planning.finish_if_whole(download)
+        for download, why in wrong:
+            self.failures.refuse(download, why)
+        return roots
+
+    def _end_leases(self, holder: Holder, cid: Cid, cause: ev.Waste) -> None:
+        """A chunk came from `holder`: the other holder that has a lease of it, if any, is told to cancel it.
+
+        `cause`: what its copy is counted under if it comes all the same.
+        """
+        for batch in self.leases.release(cid):
+            if batch.holder is not holder:
+                batch.holder.let_lapse(cid, cause)
+                self.scheduler.tell_cancel(batch.holder.peer, [cid])
+                self.holders.may_have_room(batch.holder.peer)
+        self.holders.may_have_room(holder.peer)
+
+    def _count(
+        self, downloads: list[Download], cid: Cid, size: int
+    ) -> tuple[int, list[tuple[Download, BadBlockError]]]:
+        """Count a chunk for the downloads that wanted it.
+
+        Returns the bytes of content that it fills, and the downloads whose nodes gave it another length.
+        """
+        fills = 0
+        wrong: list[tuple[Download, BadBlockError]] = []
+        for download in downloads:
+            self.scheduler.resume(download)
+            try:
+                filled = download.arrive(cid, size, self.ledger.now)
+            except BadBlockError as error:
+                wrong.append((download, error))
+                continue
+            fills = filled if download.tree else fills
+        return fills, wrong
+
+    def _end_loose(self, download: Download, size: int, *, counted: bool) -> None:
+        """A wanted loose chunk is here. `counted`: `ChunkReceived` says so already."""
+        del self.downloads[download.root]
+        self.want_pusher.forget(download.root)
+        if not counted:
+            self.ledger.emit(ev.ObjectCompleted(root=download.root, size=size, path=None, by=download.by))
+
+    def corrupt(self, peer: PeerId, cid: Cid, size: int) -> int:
+        """A chunk came whose bytes do not match its CID.
+
+        Fetch it from another holder. Returns how often this peer did that.
+        """
+        holder = self.holders.get(peer)
+        holder.sent_wrong_bytes()
+        self._late(holder, cid)
+        self._wasted(peer, cid, size, "corrupt")
+        downloads = self.wanted.downloads_of(cid)
+        for download in downloads:
+            download.not_held_by(peer, cid)
+        if self.leases.holds(cid, holder):
+            self.scheduler.lapse(holder, [cid], "corrupt")
+        for download in downloads:
+            self.scheduler.schedule_push(download, None, "lapsed", peer)
+        return holder.faults
+
+    def skipped(self, peer: PeerId, cid: Cid, size: int) -> ev.Waste:
+        """`accepts` refused a chunk that a peer sent. Returns why its bytes were of no use."""
+        cause: ev.Waste = self.holders.get(peer).came_late(cid) or "unasked"
+        if cause == "unasked" and self.inherited.explains(peer):
+            cause = "late"
+        self._wasted(peer, cid, size, cause)
+        return cause
+
+    def _wasted(self, peer: PeerId, cid: Cid, size: int, cause: ev.Waste) -> None:
+        roots = self.wanted.owners((cid,))
+        self.ledger.emit(ev.ChunkWasted(cid=cid, size=size, peer=peer, cause=cause, roots=roots))
+
+    def _late(self, holder: Holder, cid: Cid) -> ev.Waste | None:
+        """A copy of a chunk came; why it counts as late, or None if it does not.
+
+        If the chunk is also granted to this holder now, the late record stays: another copy, of an earlier
+        grant, may be on its way.
+        """
+        if self.leases.holds(cid, holder):
+            return holder.lapsed.get(cid, (None, 0))[0]
+        return holder.came_late(cid)

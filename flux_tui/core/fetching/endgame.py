@@ -1,0 +1,110 @@
+"""The end of a download: all chunks are granted, some holders are idle, and others are slow or late. Pure.
+
+An idle holder takes over the end of the queue of a much slower holder. An overdue chunk is also granted once
+to an idle holder (a hedge). A chunk that a slow holder is sending at this moment, or will be before it could
+be cancelled, stays with it. This module chooses the chunks; the scheduler grants them.
+"""
+
+from math import ceil
+
+from flux_tui.core.fetching.download import Download
+from flux_tui.core.fetching.leases import Batch, Leases
+from flux_tui.core.fetching.sources import NORMAL_DELAY, Holder, Holders
+from flux_tui.core.ids import Cid
+
+MOVE_SECONDS = 2.0
+"""Seconds of work: a shorter queue is not moved to another holder."""
+MOVE_AFTER = 1.0
+"""Seconds for which the oldest grant of a queue is left alone. Before that, its duration is only a guess, and
+the chunks may be on their way."""
+MOVE_SHARE = 0.6
+"""Chunks are moved only if they then come within this share of the time that they would take where they are."""
+HEDGES = 4
+"""Overdue chunks that an idle holder is told to send as well, at a time."""
+
+
+class Endgame:
+    """Chooses what an idle holder sends in place of a slow or late one."""
+
+    def __init__(self, holders: Holders, leases: Leases) -> None:
+        self.holders = holders
+        self.leases = leases
+
+    # ── moves ───────────────────────────────────────────────────────────────────────────────────
+
+    def slowest(self, idle: Holder) -> Holder | None:
+        """The holder whose queue lasts longest; None if no queue is long enough to be moved."""
+        queues = [other for other in self.holders.by_peer.values() if other.outstanding and other is not idle]
+        slow = max(queues, key=Holder.expected_seconds, default=None)
+        return None if slow is None or slow.expected_seconds() <= MOVE_SECONDS else slow
+
+    def movable_at(self, slow: Holder, now: float) -> float:
+        """When chunks of this holder's queue may be moved."""
+        batches = self.leases.of(slow)
+        return MOVE_AFTER + min((b.deadline - b.seconds for b in batches if not b.hedge), default=now)
+
+    def moves(self, slow: Holder, idle: Holder, now: float, most: int) -> list[Cid]:
+        """Up to `most` chunks from the end of the slow holder's queue that the idle one would send sooner."""
+        batches = self.leases.of(slow)
+        if not all(batch.hedge or slow.is_sending(now, batch.estimate) for batch in batches):
+            return []  # it has stopped sending: its chunks are hedged or lapse
+        queue = [(cid, batch) for batch in batches if not batch.hedge for cid in batch.chunks]
+        stays = _stays(slow, idle, len(queue))
+        moved = [cid for cid, batch in queue[stays:] if batch.chunks[cid].is_offered(idle.peer, cid)]
+        # Not more than it can be granted: the rest would only go back to the slow holder.
+        return moved[max(len(moved) - most, 0) :]
+
+    # ── hedges ──────────────────────────────────────────────────────────────────────────────────
+
+    def holders_of_overdue(self) -> list[Holder]:
+        """The holders that said yes to an object of which chunks are overdue, the fastest first."""
+        downloads = {id(d): d for batch in self.leases.overdue.values() for d in batch.chunks.values()}
+        peers = dict.fromkeys(peer for download in downloads.values() for peer in download.holders)
+        known = [holder for peer in peers if (holder := self.holders.by_peer.get(peer))]
+        return sorted(known, key=lambda holder: -holder.rate)
+
+    def hedges(self, idle: Holder, now: float) -> dict[Cid, Download]:
+        """Overdue chunks of other holders that this idle one is told to send as well, each chunk once.
+
+        Each of them is marked as hedged.
+        """
+        chosen: dict[Cid, Download] = {}
+        for batch in sorted(self.leases.overdue.values(), key=lambda batch: batch.due):
+            left = len(batch.chunks)
+            # From the end: the next chunks come soon anyway, unless the holder has stopped altogether.
+            for cid, download in reversed(list(batch.chunks.items())):
+                seconds = idle.rtt + (len(chosen) + 1) * batch.estimate / idle.rate
+                if len(chosen) == HEDGES or batch.holder is idle or not _is_sooner(seconds, batch, left, now):
+                    break
+                if self._can_hedge(cid, download, idle):
+                    chosen[cid] = download
+                left -= 1
+        return chosen
+
+    def _can_hedge(self, cid: Cid, download: Download, idle: Holder) -> bool:
+        if download.missing or cid in self.leases.hedges:
+            return False
+        return download.is_offered(idle.peer, cid) and download.hedge(cid)
+
+
+def _stays(slow: Holder, fast: Holder, chunks: int) -> int:
+    """How many chunks stay in the slow holder's queue, so that both holders finish at about the same time."""
+    each = slow.outstanding_bytes / max(slow.outstanding, 1)
+    both = slow.rate + fast.rate
+    under_way = 1 + int(slow.rate * (slow.rtt + NORMAL_DELAY) / max(each, 1))
+    stays = max(under_way, ceil(chunks * slow.rate / both))
+    then = max(stays * each / slow.rate, fast.rtt + (chunks - stays) * each / fast.rate)
+    return stays if then <= MOVE_SHARE * slow.expected_seconds() else chunks
+
+
+def _is_sooner(seconds: float, batch: Batch, left: int, now: float) -> bool:
+    """Whether another holder, which needs so many seconds, sends the last of the first `left` chunks of an
+    overdue batch sooner than its holder, and the holder can be told in time not to send it."""
+    holder = batch.holder
+    if not holder.is_sending(now, batch.estimate):
+        return True
+    if left == 1:
+        return False  # the holder is sending it now
+    each = batch.estimate / holder.rate
+    starts = (left - 1) * each - (now - holder.delivered_at)
+    return seconds < left * each and starts >= seconds + holder.rtt / 2

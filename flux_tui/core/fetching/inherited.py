@@ -1,0 +1,54 @@
+"""What this node granted before it was restarted: leases that are still live, and chunks that never came."""
+
+from collections.abc import Iterable, Mapping
+
+from flux_tui.core.fetching.leases import Batch
+from flux_tui.core.fetching.sources import LEASE_MIN, Holders
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.series.state import Lease, PeerState
+from flux_tui.core.turn import Ledger
+
+
+class InheritedLeases:
+    """The grants of the runs before, by chunk and by peer."""
+
+    def __init__(self, ledger: Ledger, holders: Holders) -> None:
+        self.ledger = ledger
+        self.holders = holders
+        self._batches: dict[Cid, Batch] = {}
+        """Leases that are still live. Their chunks are not granted again."""
+        self._owed: dict[PeerId, int] = {}
+        """By peer: the number of granted chunks that have not come."""
+
+    def start(self, leases: Mapping[Cid, Lease], peers: Iterable[PeerState]) -> None:
+        """Take over what was granted.
+
+        Live leases stay live, but for no longer than the shortest lease takes: the holder's queue for this
+        node went with the old stream. For each peer, also count the granted chunks that never came, because a
+        holder that slept may still send them.
+        """
+        now = self.ledger.now
+        batches: dict[tuple[PeerId, float], Batch] = {}
+        for cid, lease in leases.items():
+            if (deadline := self.ledger.steady(lease.deadline)) > now:
+                together = lease.peer, lease.deadline  # the chunks of one grant
+                if together not in batches:
+                    deadline = min(deadline, now + LEASE_MIN)
+                    batches[together] = Batch.inherited_from(self.holders.get(lease.peer), deadline)
+                self._batches[cid] = batches[together]
+        self._owed = {peer.peer: owed for peer in peers if (owed := peer.granted - peer.chunks_in) > 0}
+
+    def take(self, cid: Cid) -> Batch | None:
+        """The live lease of a chunk that turned out to be still wanted. It is returned once."""
+        batch = self._batches.pop(cid, None)
+        return batch if batch is not None and batch.deadline > self.ledger.now else None
+
+    def explains(self, peer: PeerId) -> bool:
+        """Whether a chunk that nobody asked for in this run may be one that was granted to this peer before.
+
+        Each chunk that never came explains one.
+        """
+        owed = self._owed.get(peer, 0)
+        if owed:
+            self._owed[peer] = owed - 1
+        return owed > 0

@@ -1,0 +1,126 @@
+"""Wanted blocks: every block that must come from the swarm, and the downloads that want it.
+
+A block may belong to several downloads. It is fetched once. While it waits to be granted, it is missing in one
+download only: one that has a holder, if any has.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from flux_tui.core.fetching.download import Download
+from flux_tui.core.fetching.inherited import InheritedLeases
+from flux_tui.core.fetching.leases import Leases
+from flux_tui.core.fetching.sources import Holders
+from flux_tui.core.ids import Cid
+
+
+class WantedBlocks:
+    """The downloads that want each block that is neither here nor on its way to the disk."""
+
+    def __init__(
+        self, holders: Holders, downloads: Mapping[Cid, Download], leases: Leases, inherited: InheritedLeases
+    ) -> None:
+        self.holders = holders
+        self.downloads = downloads
+        self.leases = leases
+        self._inherited = inherited
+        self._downloads_of: dict[Cid, list[Download]] = {}
+
+    def __contains__(self, cid: Cid) -> bool:
+        return cid in self._downloads_of
+
+    def __iter__(self) -> Iterator[Cid]:
+        return iter(self._downloads_of)
+
+    def downloads_of(self, cid: Cid) -> Collection[Download]:
+        """The downloads that want this block."""
+        return self._downloads_of.get(cid, ())
+
+    def downloads_of_any(self, cids: Iterable[Cid]) -> Collection[Download]:
+        """The downloads that want any of these blocks, each once."""
+        return {id(d): d for cid in cids for d in self._downloads_of.get(cid, ())}.values()
+
+    def owners(self, cids: Collection[Cid]) -> tuple[Cid, ...]:
+        """The wanted objects that contain these blocks."""
+        found = (d.root for cid in cids for d in self._downloads_of.get(cid, ()) if d.tree)
+        return tuple(dict.fromkeys(root for root in found if root not in cids))
+
+    # ── a block is wanted, or not any more ──────────────────────────────────────────────────────
+
+    def miss(self, download: Download, cid: Cid) -> None:
+        """A block of this download must come from the swarm."""
+        downloads = self._downloads_of.setdefault(cid, [])
+        if download in downloads:
+            return
+        downloads.append(download)
+        if cid in self.leases.by_chunk:
+            return  # it is on its way for another download that contains it too
+        waits = next((other for other in downloads if other is not download and cid in other.missing), None)
+        if waits is not None:
+            self._move(cid, waits, download)
+            return
+        download.miss(cid)
+        if (batch := self._inherited.take(cid)) is not None:
+            download.take_one(cid)
+            self.leases.inherit(batch, cid, download)
+            return
+        self.wake(download)
+
+    def arrived(self, cid: Cid) -> list[Download] | None:
+        """A block came. Returns the downloads that wanted it; None if none did."""
+        return self._downloads_of.pop(cid, None)
+
+    def leave(self, cid: Cid, download: Download) -> bool:
+        """A download has ended, and does not want this block any more. Returns whether another one does."""
+        others = [other for other in self._downloads_of.get(cid, ()) if other is not download]
+        if not others:
+            self._downloads_of.pop(cid, None)
+            return False
+        self._downloads_of[cid] = others
+        if cid in download.missing or cid in download.granted:
+            waited = cid in download.missing
+            self.leases.reassign(cid, download, others[0])
+            download.hand_over(cid, others[0])
+            if waited:
+                self.wake(others[0])
+        return True
+
+    def give_back(self, cid: Cid, granted_for: Download) -> None:
+        """The only lease of a block has ended, and it did not come: it can be granted again."""
+        if downloads := self._downloads_of.get(cid):
+            granted_for.give_back(cid, downloads[0])
+
+    # ── a holder came, or the last one went ─────────────────────────────────────────────────────
+
+    def wake(self, download: Download) -> None:
+        """Chunks of this download can be granted: each of its holders may have work."""
+        self.holders.wake(download.root, download.holders)
+
+    def has_holder(self, download: Download) -> bool:
+        """Whether a connected peer said yes to this object."""
+        return any(peer in self.holders.connected for peer in download.holders)
+
+    def gather(self, download: Download) -> None:
+        """A download has its first holder.
+
+        That holder can also send blocks that wait for other downloads without a holder.
+        """
+        for cid in download.blocks if len(self.downloads) > 1 else ():
+            if cid not in download.have and cid not in download.missing:
+                for other in self._downloads_of.get(cid, ()):
+                    if cid in other.missing:
+                        self._move(cid, other, download)
+                        break
+
+    def hand_on(self, download: Download) -> None:
+        """A download has lost its last holder: move its missing blocks to other downloads that contain them
+        and have a holder."""
+        for cid in list(download.missing):
+            for other in self._downloads_of.get(cid, ()):
+                if other is not download and cid in download.missing:
+                    self._move(cid, download, other)
+
+    def _move(self, cid: Cid, waits: Download, download: Download) -> None:
+        """Move a missing block from `waits` to `download` if only that one has a holder."""
+        if self.has_holder(download) and not self.has_holder(waits):
+            waits.hand_over(cid, download)
+            self.wake(download)
