@@ -39,6 +39,7 @@ from flux_tui.core.api import commands as cmd
 from flux_tui.core.content import ticket
 from flux_tui.core.custom import outbox
 from flux_tui.core.peers import admission as adm
+from flux_tui.core.peers.entry_costs import CID_BYTES, ENTRY_BYTES
 from flux_tui.core.series.events import REASONS
 from flux_tui.core.wire import codec, messages
 from flux_tui.demo.scenario import load, names
@@ -302,7 +303,7 @@ def test_its_limits_are_those_of_the_code() -> None:
         "bytes that wait unread on one connection": f"{budget.MAX_PARKED:,}",
     }
     assert dict(table("limits")) == expected
-    assert f"An entry costs {adm.ENTRY_BYTES} bytes, {adm.CID_BYTES} for each CID" in README
+    assert f"An entry costs {ENTRY_BYTES} bytes, {CID_BYTES} for each CID" in README
     assert f"1 … {codec.MAX_HEADER:,}" in README
     assert f"0 … {codec.MAX_PAYLOAD:,}" in README
 

@@ -29,7 +29,8 @@ from typing import NamedTuple
 from flux_tui.core.ids import PeerId, own_addr
 from flux_tui.core.limits import TokenBucket
 from flux_tui.core.peers.connected import ConnectedPeers
-from flux_tui.core.series import events as ev
+from flux_tui.core.peers.entry_costs import CID_BYTES, ENTRY_BYTES
+from flux_tui.core.peers.entry_costs import cost as cost_of
 from flux_tui.core.series.events import Entry
 
 PURSE_BYTES = 512 * 1024
@@ -73,9 +74,6 @@ DIALS_SECONDS = 60.0
 """Seconds between two entries which say that this budget is spent."""
 MAX_REPORTS = 512
 """Peers and faults whose next entry is delayed."""
-
-ENTRY_BYTES, CID_BYTES = 72, 61
-"""Bytes that an entry is assumed to cost, and a CID in it."""
 
 
 class _Purse(TokenBucket):
@@ -184,7 +182,7 @@ class Admission:
 
     def charge(self, peer: PeerId, entries: Iterable[Entry], now: float) -> None:
         """Charge a peer for the entries that its push caused."""
-        cost = sum(_cost(entry.event) for entry in entries)
+        cost = sum(cost_of(entry.event) for entry in entries)
         if cost:
             purse = self._purse(peer, now)
             purse.take(cost, now)
@@ -327,41 +325,3 @@ class Admission:
                 del self._purses[peer]
                 return
         self._purses.popitem(last=False)
-
-
-def _cost(event: ev.Event) -> int:
-    """Bytes that an entry costs the peer that caused it."""
-    match event:
-        case (
-            ev.StatusNo()
-            | ev.DelayedYes()
-            | ev.ErrorReceived()
-            | ev.IntentReceived()
-            | ev.AnsweredLater()
-            | ev.AnsweredNo()
-            | ev.GrantReceived()
-            | ev.CancelReceived()
-        ):
-            text = getattr(event, "text", "")
-            return ENTRY_BYTES + CID_BYTES * len(event.cids) + len(text)
-        case ev.PeerFaulted():
-            return ENTRY_BYTES + len(event.text)
-        case ev.MessagePassedOver():
-            return ENTRY_BYTES + len(event.kind)
-        case ev.CustomReceived():
-            return ENTRY_BYTES + len(event.kind) + len(event.payload)
-        case (
-            ev.ChunkWasted()
-            | ev.HaveReceived()
-            | ev.ClockDiffers()
-            | ev.CanHold()
-            | ev.OfferedHold()
-            | ev.KeepReceived()
-            | ev.ReplicaWanted()
-            | ev.ReleaseReceived()
-        ):
-            return ENTRY_BYTES + CID_BYTES
-        case ev.LeaseLapsed():
-            return ENTRY_BYTES + CID_BYTES * len(event.cids) if event.cause == "refused" else 0
-        case _:
-            return 0  # entries about what this node does itself
