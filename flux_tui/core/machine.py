@@ -35,6 +35,7 @@ from flux_tui.core.series.events import Entry
 from flux_tui.core.series.policy import Policy
 from flux_tui.core.series.state import ObjectState, Pending, State
 from flux_tui.core.serving.responder import MAX_LOOKS, Responder
+from flux_tui.core.serving.upload_queue import QueuedChunk
 from flux_tui.core.sharing import Sharing
 from flux_tui.core.text.phrases import clock_words
 from flux_tui.core.text.quantities import counted, some
@@ -186,6 +187,18 @@ class Machine:
     def accepts(self, peer: PeerId, cid: Cid) -> bool:
         """Whether to read the bytes of a chunk whose header came."""
         return self.requester.arrivals.accepts(peer, cid)
+
+    def next_chunks(
+        self, peer: PeerId, *, after: int, through: int, max_bytes: int, max_chunks: int
+    ) -> list[QueuedChunk]:
+        """Return the chunks to send next to a peer; see `UploadQueues.next_chunks`. Nothing changes."""
+        return self.responder.uploads.next_chunks(
+            peer, after=after, through=through, max_bytes=max_bytes, max_chunks=max_chunks
+        )
+
+    def is_granted(self, peer: PeerId, cid: Cid) -> bool:
+        """Whether this chunk is still to be sent to this peer."""
+        return self.responder.uploads.has(peer, cid)
 
     def handle(self, given: Input, now: float) -> tuple[list[Entry], list[Effect]]:
         """Handle one input: one turn."""

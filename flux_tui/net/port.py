@@ -13,7 +13,7 @@ Rules:
   Only `on_payload` is awaited. While it runs, this one peer's stream is not read.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
@@ -54,11 +54,6 @@ class LoadedChunk(NamedTuple):
     data: bytes | memoryview
 
 
-Load = Callable[[], Awaitable[Sequence[LoadedChunk]]]
-"""Reads some granted chunks (at most about 1 MiB together). It is called only when the stream is ready for
-them, so queued grants cost no memory. Chunks that cannot be read or were cancelled are left out."""
-
-
 class Receiver(Protocol):
     """Takes what arrives from the network. The node implements it."""
 
@@ -88,6 +83,16 @@ class Receiver(Protocol):
 
         Returns whether it may be forwarded: no node should be blamed for another's garbage.
         """
+
+    async def next_chunks(self, peer: PeerId) -> Sequence[LoadedChunk]:
+        """Read the chunks to write next to a peer, some 1 MiB at most; an empty sequence if there are none.
+
+        Awaited after `Network.serve`, by one task for each peer, when the stream is about to be ready. After
+        an empty sequence it is not called again until the next `serve`.
+        """
+
+    def still_granted(self, peer: PeerId, chunks: Sequence[LoadedChunk]) -> Sequence[LoadedChunk]:
+        """Return these chunks, which are about to be written, without those that were cancelled since."""
 
     def on_sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None:
         """These chunks, `size` bytes together, were written to the peer's stream."""
@@ -128,8 +133,8 @@ class Network(Protocol):
     def push(self, peer: PeerId, message: Message) -> bool:
         """Queue a message. False: not connected, or the queue is full; the message is dropped."""
 
-    def serve(self, peer: PeerId, load: Load) -> bool:
-        """Queue chunks to be loaded and written, after everything queued before. False: not connected."""
+    def serve(self, peer: PeerId) -> bool:
+        """There are chunks for this peer: write them, as `Receiver.next_chunks` returns them. False: not connected."""
 
     def publish(self, data: bytes) -> None:
         """Gossip a message to the swarm. Best effort."""

@@ -35,7 +35,7 @@ from flux_tui.home import Home
 from flux_tui.net.port import Network, OpenNetwork
 from flux_tui.node.bulk import nothing_is_garbage
 from flux_tui.node.disk.add_task import Adder
-from flux_tui.node.disk.chunk_reader import Serving
+from flux_tui.node.disk.chunk_reader import ChunkReader
 from flux_tui.node.disk.chunk_writer import Landing
 from flux_tui.node.disk.object_files import Trees
 from flux_tui.node.engine import Engine
@@ -84,7 +84,7 @@ class FluxNode:
         self._handlers: dict[str, list[Handler]] = {}
         self._snapshot: State | None = None
         self._network: Network
-        self._serving: Serving
+        self._reader: ChunkReader
         self._trees: Trees
         self._adder: Adder
 
@@ -243,7 +243,7 @@ class FluxNode:
         self, network: Network, receiver: NodeReceiver, nursery: trio.Nursery, settings: Settings
     ) -> None:
         self._network = network
-        self._serving = Serving(self._engine, network)
+        self._reader = ChunkReader(self._engine, network)
         self._trees = Trees(self._engine, self.home.path)
         self._adder = Adder(self._engine, nursery)
         self._engine.collect(
@@ -257,7 +257,7 @@ class FluxNode:
         for lost in self.store.lost_at_open:
             gone = inp.ChunksGone(path=str(lost.path), cids=lost.cids, size=lost.size, text=lost.why)
             self._engine.feed(gone, lost=lost.cids)
-        receiver.attach(self._engine, self._machine, network, landing, self._serving)
+        receiver.attach(self._engine, self._machine, network, landing, self._reader)
         nursery.start_soon(self._engine.run)
         nursery.start_soon(self._watch_clock)
         nursery.start_soon(self._trees.run)
@@ -288,7 +288,7 @@ class FluxNode:
                 if not self._network.push(effect.peer, effect.message):
                     self._engine.feed(inp.PushDropped(peer=effect.peer, message=effect.message))
             case fx.Serve():
-                self._serving.serve(effect.peer, effect.cids)
+                self._reader.serve(effect.peer, effect.through)
             case fx.Broadcast():
                 broadcast(self._network, effect, self.clock.wall(), self._intent_dropped)
             case fx.Forward():
@@ -297,8 +297,6 @@ class FluxNode:
                 self._network.provide(effect.roots)
             case fx.Withdraw():
                 self._network.withdraw(effect.roots)
-            case fx.Unserve():
-                self._serving.unserve(effect.peer, effect.cids)
             case (
                 fx.OpenTree()
                 | fx.Place()

@@ -9,8 +9,8 @@ from flux_tui.core.machine import Machine
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Chunk, Message, Route, SealedIntent
 from flux_tui.net.connections.frames import Piece
-from flux_tui.net.port import Network
-from flux_tui.node.disk.chunk_reader import Serving
+from flux_tui.net.port import LoadedChunk, Network
+from flux_tui.node.disk.chunk_reader import ChunkReader
 from flux_tui.node.disk.chunk_writer import Landing
 from flux_tui.node.engine import Clock, Engine
 from flux_tui.node.intents import unseal, unseal_route
@@ -28,14 +28,14 @@ class NodeReceiver:
         self._machine: Machine
         self._network: Network
         self._landing: Landing
-        self._serving: Serving
+        self._reader: ChunkReader
 
     def attach(
-        self, engine: Engine, machine: Machine, network: Network, landing: Landing, serving: Serving
+        self, engine: Engine, machine: Machine, network: Network, landing: Landing, reader: ChunkReader
     ) -> None:
         """Connect the receiver to the complete node, and feed what came before."""
         self._engine, self._machine, self._network = engine, machine, network
-        self._landing, self._serving = landing, serving
+        self._landing, self._reader = landing, reader
         self._clock = engine.clock
         for given in self._early:
             engine.feed(given)
@@ -52,7 +52,7 @@ class NodeReceiver:
 
     def on_disconnected(self, peer: PeerId, why: str) -> None:
         if self._engine is not None:
-            self._serving.forget(peer)
+            self._reader.forget(peer)
         self._feed(inp.PeerDown(peer=peer, why=why))
 
     def on_message(self, peer: PeerId, message: Message) -> None:
@@ -98,6 +98,12 @@ class NodeReceiver:
             )
             return False
         return self._on_intent(forwarder, sealed, gossip=True)
+
+    async def next_chunks(self, peer: PeerId) -> Sequence[LoadedChunk]:
+        return await self._reader.next_chunks(peer)
+
+    def still_granted(self, peer: PeerId, chunks: Sequence[LoadedChunk]) -> Sequence[LoadedChunk]:
+        return self._reader.still_granted(peer, chunks)
 
     def on_sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None:
         self._feed(inp.ChunksWritten(peer=peer, cids=cids, size=size))

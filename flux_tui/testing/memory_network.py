@@ -42,7 +42,6 @@ from flux_tui.net.port import (
     MAX_FANOUT,
     MAX_PROVIDED,
     WIDTH,
-    Load,
     Network,
     NetworkError,
     OpenNetwork,
@@ -161,11 +160,11 @@ class MemoryNetwork:
         link = self._links.get(peer)
         return link is not None and link.up and link.outgoing.push(message)
 
-    def serve(self, peer: PeerId, load: Load) -> bool:
+    def serve(self, peer: PeerId) -> bool:
         link = self._links.get(peer)
         if link is None or not link.up:
             return False
-        link.outgoing.serve(load)
+        link.outgoing.serve()
         return True
 
     def publish(self, data: bytes) -> None:

@@ -34,6 +34,7 @@ from flux_tui.net.addresses.dial_guard import by_person
 from flux_tui.net.connections.frames import Piece
 from flux_tui.net.flux import dht_routing
 from flux_tui.net.flux.host import Libp2pNetwork, open_network
+from flux_tui.net.port import LoadedChunk
 from tests.bench.report import Table, parser
 
 PROVIDERS = 3
@@ -87,6 +88,12 @@ class Host:
 
     def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:
         return False
+
+    async def next_chunks(self, peer: PeerId) -> Sequence[LoadedChunk]:
+        return ()
+
+    def still_granted(self, peer: PeerId, chunks: Sequence[LoadedChunk]) -> Sequence[LoadedChunk]:
+        return chunks
 
     async def on_payload(self, peer: PeerId, chunk: Chunk, payload: Sequence[Piece]) -> None: ...
 

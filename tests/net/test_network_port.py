@@ -15,7 +15,7 @@ import trio.testing
 from flux_tui.core.ids import PeerId, dag_cid, peer_id_from_bytes
 from flux_tui.core.wire.messages import Grant, Message, SealedIntent, StatusNo
 from flux_tui.net.connections import dials
-from flux_tui.net.port import QUEUE_MESSAGES, Load, LoadedChunk, NetworkError
+from flux_tui.net.port import QUEUE_MESSAGES, LoadedChunk, NetworkError
 from flux_tui.testing import memory_network
 from flux_tui.testing.memory_network import Switchboard
 from tests.support.networks import (
@@ -26,7 +26,6 @@ from tests.support.networks import (
     a_chunk,
     connect,
     node,
-    portion,
     routed,
     settled,
     words,
@@ -118,7 +117,7 @@ async def test_a_network_closes_at_once_with_full_queues(wire: Wire, dead_port: 
                 await connect(a, b)
                 a.network.dial(f"/ip4/127.0.0.1/tcp/{dead_port}/p2p/{b.id}", keep=True)
                 for _ in range(64):
-                    a.network.serve(b.id, portion(a_chunk(MIB)))
+                    a.serve(b.id, a_chunk(MIB))
                 await b.seen.until(lambda: b.seen.frames)
         assert a.seen.latest(b.id) == "down"
         b.seen.may_take.set()
@@ -148,7 +147,7 @@ async def test_messages_arrive_in_order_both_ways(wire: Wire) -> None:
 async def test_a_push_to_an_unconnected_peer_is_refused(wire: Wire) -> None:
     async with node(wire, 1) as a, node(wire, 2) as b:
         assert not a.network.push(b.id, words(1))
-        assert not a.network.serve(b.id, portion())
+        assert not a.network.serve(b.id)
         assert a.network.rtt(b.id) is None
         await connect(a, b)
         assert a.network.push(b.id, words(2))
@@ -176,7 +175,7 @@ async def test_a_slow_reader_fills_only_its_own_queue(wire: Wire) -> None:
     async with pair(wire) as (a, b), node(wire, 3) as c:
         await connect(a, c)
         b.seen.may_take = trio.Event()
-        a.network.serve(b.id, portion(a_chunk(1000)))
+        a.serve(b.id, a_chunk(1000))
         await b.seen.until(lambda: b.seen.frames)
         taken = 0
         with trio.fail_after(BOUND):
@@ -206,9 +205,8 @@ async def test_chunks_cross_whole_in_order_and_after_earlier_messages(wire: Wire
     async with pair(wire) as (a, b):
         for number in range(3):
             a.network.push(b.id, words(number))
-        assert a.network.serve(b.id, portion(*chunks[:4]))
-        assert a.network.serve(b.id, portion()), "what was cancelled is left out, and may be all"
-        assert a.network.serve(b.id, portion(*chunks[4:]))
+        assert a.serve(b.id, *chunks[:4])
+        assert a.serve(b.id, *chunks[4:])
         await b.seen.until(lambda: len(b.seen.payloads) == len(chunks))
         assert b.seen.frames == [words(0), words(1), words(2), *(chunk.cid for chunk in chunks)]
         assert b.seen.payloads == {chunk.cid: bytes(chunk.data) for chunk in chunks}
@@ -223,7 +221,7 @@ async def test_an_unwanted_payload_is_skipped_and_the_next_frame_is_read(wire: W
     chunks = [a_chunk(size, fill=index) for index, size in enumerate([10, 2 * MIB, 300_000, 0, 5])]
     async with pair(wire) as (a, b):
         b.seen.unwanted = {chunks[1].cid, chunks[2].cid, chunks[3].cid}
-        a.network.serve(b.id, portion(*chunks))
+        a.serve(b.id, *chunks)
         await b.seen.until(lambda: len(b.seen.payloads) == 2)
         a.network.push(b.id, words(1))
         await b.seen.until(lambda: b.seen.messages)
@@ -233,27 +231,50 @@ async def test_an_unwanted_payload_is_skipped_and_the_next_frame_is_read(wire: W
 
 
 async def test_chunks_are_loaded_only_when_the_stream_takes_them(wire: Wire) -> None:
-    loaded: list[int] = []
-
-    def load(number: int) -> Load:
-        async def load() -> Sequence[LoadedChunk]:
-            await trio.lowlevel.checkpoint()
-            loaded.append(number)
-            return [a_chunk(MIB, fill=number)]
-
-        return load
-
+    chunks = [a_chunk(MIB, fill=number) for number in range(40)]
     async with pair(wire) as (a, b):
         b.seen.may_take = trio.Event()
-        for number in range(40):
-            assert a.network.serve(b.id, load(number))
-        assert not loaded
+        for chunk in chunks:
+            assert a.serve(b.id, chunk)
+        assert not a.seen.taken
         await b.seen.until(lambda: b.seen.frames)
         await settled()
-        assert len(loaded) < 24, "only what is under way: the other portions cost no memory"
+        assert len(a.seen.taken) < 24, "only what is under way: the other portions cost no memory"
         b.seen.may_take.set()
         await b.seen.until(lambda: len(b.seen.payloads) == 40)
-        assert loaded == list(range(40))
+        assert a.seen.taken == [chunk.cid for chunk in chunks]
+
+
+async def test_a_chunk_cancelled_after_it_was_read_is_not_written(wire: Wire) -> None:
+    chunks = [a_chunk(MIB, fill=number) for number in range(40)]
+    async with pair(wire) as (a, b):
+        b.seen.may_take = trio.Event()
+        for chunk in chunks:
+            a.serve(b.id, chunk)
+        await b.seen.until(lambda: b.seen.frames)
+        await settled()
+        ahead = a.seen.taken[-1]
+        assert ahead not in [cid for cids, _ in a.seen.sent for cid in cids]
+        a.seen.cancelled = {ahead, *(chunk.cid for chunk in chunks if chunk.cid not in a.seen.taken)}
+        b.seen.may_take.set()
+        await a.seen.until(lambda: len(a.seen.taken) == 40)
+        last = a_chunk(5, fill=99)
+        a.serve(b.id, last)
+        await b.seen.until(lambda: last.cid in b.seen.payloads)
+        expected = [chunk.cid for chunk in chunks if chunk.cid not in a.seen.cancelled]
+        assert b.seen.frames == [*expected, last.cid]
+
+
+async def test_a_stream_that_found_no_chunks_asks_again_when_it_is_told(wire: Wire) -> None:
+    async with pair(wire) as (a, b):
+        assert a.network.serve(b.id)
+        await settled()
+        a.serve(b.id, a_chunk(10, fill=1))
+        await b.seen.until(lambda: len(b.seen.payloads) == 1)
+        await settled()
+        a.serve(b.id, a_chunk(10, fill=2))
+        await b.seen.until(lambda: len(b.seen.payloads) == 2)
+        assert [len(cids) for cids, _ in a.seen.sent] == [1, 1]
 
 
 # ── gossip ──────────────────────────────────────────────────────────────────────────────────────

@@ -76,7 +76,8 @@ class Watch:
         assert len(machine.responder._owed) <= MAX_OWED
         assert len(machine.responder._told_yes) <= MAX_TOLD
         assert len(self.node.state.peers) <= MAX_PEERS
-        assert all(len(queue) <= MAX_QUEUED for queue in machine.responder.uplink.queues.values())
+        uploads = machine.responder.uploads
+        assert all(len(uploads.of(peer)) <= MAX_QUEUED for peer in uploads.peers)
         for holder in machine.requester.holders.by_peer.values():
             assert 0 <= holder.outstanding <= WINDOW_CHUNKS
             assert len(holder.lapsed) <= MAX_LAPSED

@@ -6,7 +6,7 @@ at any step whether the state of a node equals the fold of its series.
 
 import heapq
 import random
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from hashlib import sha256
@@ -95,7 +95,10 @@ class SimNode:
         self.linked: dict[PeerId, None] = {}
         """In the order that they came: a set's order would differ from run to run."""
         self.life = 0
-        self._queues: dict[PeerId, deque[Cid]] = {}
+        self._taken: dict[PeerId, int] = {}
+        """By peer: the number of the chunk that was taken last from its upload queue."""
+        self._through: dict[PeerId, int] = {}
+        """By peer: the number of the last chunk that may be sent."""
         self._sending: set[PeerId] = set()
         self._timer = float("inf")
         self._inbox: list[Callable[[], None]] = []
@@ -126,7 +129,8 @@ class SimNode:
         """Kill the node silently. The series and the blocks stay."""
         self.alive = False
         self._inbox.clear()
-        self._queues.clear()
+        self._taken.clear()
+        self._through.clear()
         self._sending.clear()
         for peer in list(self.linked):
             self.swarm.unlink(self.peer, peer)
@@ -222,17 +226,12 @@ class SimNode:
                     del self.provided[root]
             case fx.Serve() if self.silent:
                 pass
-            case fx.Serve() if self.vague:
-                no = msg.StatusNo(cids=effect.cids, reason="busy", has_it=True)
-                self.swarm.deliver(self, effect.peer, no)
-                self._later(inp.ChunksWritten(peer=effect.peer, cids=effect.cids, size=0))
             case fx.Serve():
-                self._queues.setdefault(effect.peer, deque()).extend(effect.cids)
-                self._pump(effect.peer)
-            case fx.Unserve():
-                queue = self._queues.get(effect.peer, deque())
-                gone = set(effect.cids)
-                self._queues[effect.peer] = deque(cid for cid in queue if cid not in gone)
+                self._through[effect.peer] = effect.through
+                if self.vague:
+                    self._say_busy(effect.peer)
+                else:
+                    self._pump(effect.peer)
             case fx.Dial():
                 self.swarm.link(self.peer, PeerId(effect.addr.rpartition("/p2p/")[2]))
             case fx.Disconnect():
@@ -298,12 +297,32 @@ class SimNode:
         self.finished.pop(effect.root, None)
         self._later(inp.Freed(root=effect.root, cids=tuple(gone), chunks=len(gone), size=size))
 
+    def _next(self, peer: PeerId) -> Cid | None:
+        """Take the next chunk out of the upload queue of a peer."""
+        found = self.machine.next_chunks(
+            peer,
+            after=self._taken.get(peer, 0),
+            through=self._through.get(peer, 0),
+            max_bytes=0,
+            max_chunks=1,
+        )
+        if not found:
+            return None
+        self._taken[peer] = found[0].number
+        return found[0].cid
+
+    def _say_busy(self, peer: PeerId) -> None:
+        """Refuse everything that the peer granted."""
+        cids = []
+        while (cid := self._next(peer)) is not None:
+            cids.append(cid)
+        self.swarm.deliver(self, peer, msg.StatusNo(cids=tuple(cids), reason="busy", has_it=True))
+        self._later(inp.ChunksWritten(peer=peer, cids=tuple(cids), size=0))
+
     def _pump(self, peer: PeerId) -> None:
         """Send the next chunk of the queue of a peer, as fast as the uplink is."""
-        queue = self._queues.get(peer)
-        if not queue or peer in self._sending or peer not in self.linked:
+        if peer in self._sending or peer not in self.linked or (cid := self._next(peer)) is None:
             return
-        cid = queue.popleft()
         self._sending.add(peer)
         life = self.life
 
@@ -399,7 +418,8 @@ class Swarm:
             node = self.nodes[me]
             if peer in node.linked:
                 del node.linked[peer]
-                node._queues.pop(peer, None)
+                node._taken.pop(peer, None)
+                node._through.pop(peer, None)
                 node._sending.discard(peer)
                 node.feed(inp.PeerDown(peer=peer, why="the link was cut"))
 

@@ -226,7 +226,7 @@ def test_cancel_frees_granted_chunks() -> None:
     asker.push(cmd.Cancel((content.root,)))
     assert not asker.state.pending
     assert not asker.state.leases
-    swarm.run(lambda: not holder.machine.responder.uplink.queues, seconds=60)
+    swarm.run(lambda: not holder.machine.responder.uploads, seconds=60)
     sent = sum(len(e.event.cids) for e in holder.series if isinstance(e.event, ev.ChunksSent))
     assert sent < 30
     assert any(isinstance(e.event, ev.CancelReceived) for e in holder.series)

@@ -1,5 +1,6 @@
 """Nodes on the network port, in memory or on loopback, and the events of their receivers."""
 
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -12,7 +13,7 @@ from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.wire.messages import Chunk, Error, Message, Route, SealedIntent
 from flux_tui.net.connections.frames import Piece
 from flux_tui.net.flux import host
-from flux_tui.net.port import Load, LoadedChunk, Network, OpenNetwork
+from flux_tui.net.port import LoadedChunk, Network, OpenNetwork
 
 BOUND = 15.0
 """Seconds. The limit only ends a test that has failed."""
@@ -36,6 +37,12 @@ class Seen:
         """Messages, and the CIDs of chunks whose headers came, in order."""
         self.payloads: dict[Cid, bytes] = {}
         self.gossip: list[tuple[PeerId, bytes]] = []
+        self.granted: defaultdict[PeerId, deque[Sequence[LoadedChunk]]] = defaultdict(deque)
+        """What next_chunks returns, by peer."""
+        self.taken: list[Cid] = []
+        """Chunks that next_chunks returned."""
+        self.cancelled: set[Cid] = set()
+        """Chunks that still_granted leaves out."""
         self.sent: list[tuple[tuple[Cid, ...], int]] = []
         self.faults: list[tuple[PeerId, str, str]] = []
         self.failures: list[str] = []
@@ -103,6 +110,16 @@ class Seen:
         self._news.unpark_all()
         return True
 
+    async def next_chunks(self, peer: PeerId) -> Sequence[LoadedChunk]:
+        await trio.lowlevel.checkpoint()
+        chunks = self.granted[peer].popleft() if self.granted[peer] else ()
+        self.taken += [chunk.cid for chunk in chunks]
+        self._news.unpark_all()
+        return chunks
+
+    def still_granted(self, peer: PeerId, chunks: Sequence[LoadedChunk]) -> Sequence[LoadedChunk]:
+        return [chunk for chunk in chunks if chunk.cid not in self.cancelled]
+
     def on_sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None:
         self.sent.append((cids, size))
         self._news.unpark_all()
@@ -147,6 +164,11 @@ class Node:
         self.id = network.peer_id
         self.addr = network.addrs[0]
         self.port = int(self.addr.split("/")[4])
+
+    def serve(self, peer: PeerId, *chunks: LoadedChunk) -> bool:
+        """Send chunks in one portion. Return whether the peer is connected."""
+        self.seen.granted[peer].append(chunks)
+        return self.network.serve(peer)
 
 
 class Wire(Protocol):
@@ -196,14 +218,6 @@ async def settled() -> None:
 
 def words(number: int) -> Error:
     return Error(text=str(number))
-
-
-def portion(*chunks: LoadedChunk) -> Load:
-    async def load() -> Sequence[LoadedChunk]:
-        await trio.lowlevel.checkpoint()
-        return chunks
-
-    return load
 
 
 def a_chunk(size: int, fill: int = 7) -> LoadedChunk:

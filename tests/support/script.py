@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.machine import Machine
@@ -28,10 +29,12 @@ class Script:
         self.policy = Policy(**policy)
         self.now = START
         self.series: list[Entry] = []
+        self._served: dict[PeerId, int] = {}
         self.restart()
 
     def restart(self) -> None:
         """Start a new run, with the series of the runs before."""
+        self._served.clear()
         self.machine = Machine(
             ME, derive(self.series), self, lambda: 0.0, max_pending=self.max_pending, policy=self.policy
         )
@@ -49,6 +52,19 @@ class Script:
             events, effects = events + more[0], effects + more[1]
         assert self.machine.state == derive(self.series)
         return events, effects
+
+    def sendable(self, effects: list[Any]) -> list[Cid]:
+        """Return the chunks that these effects let a peer's stream send, if it is up to date otherwise."""
+        found: list[Cid] = []
+        for effect in effects:
+            if isinstance(effect, fx.Serve):
+                after = self._served.get(effect.peer, 0)
+                chunks = self.machine.next_chunks(
+                    effect.peer, after=after, through=effect.through, max_bytes=1 << 40, max_chunks=1 << 20
+                )
+                found += [chunk.cid for chunk in chunks]
+                self._served[effect.peer] = effect.through
+        return found
 
     def _take(self, turn: tuple[list[Entry], list[Any]]) -> tuple[list[Any], list[Any]]:
         self.series += turn[0]

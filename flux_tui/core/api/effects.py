@@ -58,17 +58,14 @@ class Withdraw(_Effect, frozen=True):
 
 
 class Serve(_Effect, frozen=True):
-    """Queue these chunks for a peer. When they have left: ChunksWritten; if they are gone: ChunksGone."""
+    """Send chunks of a peer's upload queue (`Machine.next_chunks`) while there are any.
+
+    When they are written: ChunksWritten; if they are gone: ChunksGone.
+    """
 
     peer: PeerId
-    cids: tuple[Cid, ...]
-
-
-class Unserve(_Effect, frozen=True):
-    """Take these out of a peer's queue, if they have not left yet."""
-
-    peer: PeerId
-    cids: tuple[Cid, ...]
+    through: int
+    """The number of the last chunk that may be sent."""
 
 
 class Dial(_Effect, frozen=True):
@@ -219,7 +216,6 @@ Effect: TypeAlias = (
     | Provide
     | Withdraw
     | Serve
-    | Unserve
     | Dial
     | Disconnect
     | ReadNode

@@ -18,7 +18,7 @@ Policy
 
 from collections.abc import Mapping
 
-from flux_tui.core.api.effects import Broadcast, Dial, Push, Serve, Unserve
+from flux_tui.core.api.effects import Broadcast, Dial, Push, Serve
 from flux_tui.core.fetching.availability import Watchers
 from flux_tui.core.fetching.download import Download
 from flux_tui.core.ids import Cid, PeerId
@@ -29,7 +29,7 @@ from flux_tui.core.peers.provider_records import Provided
 from flux_tui.core.peers.router import MAX_DIRECT
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.policy import Policy
-from flux_tui.core.serving.upload_queue import MAX_WAIT_SECONDS, PROMISED_SECONDS, Uplink
+from flux_tui.core.serving.upload_queue import MAX_WAIT_SECONDS, PROMISED_SECONDS, UploadQueues
 from flux_tui.core.serving.waiting_line import Line
 from flux_tui.core.turn import Ledger
 from flux_tui.core.wire.messages import (
@@ -85,7 +85,7 @@ class Responder:
         """Objects that this node is still fetching: of these it has a part."""
         self._watchers = Watchers()
         self.policy = policy
-        self.uplink = Uplink(policy, ledger.now)
+        self.uploads = UploadQueues(policy, ledger.now)
         self.line = Line()
         self._told_yes: BoundedTable[PeerId, BoundedSet[Cid]] = BoundedTable(MAX_TOLD)
         self._seen: BoundedSet[tuple[PeerId, bytes]] = BoundedSet(MAX_SEEN)
@@ -130,16 +130,15 @@ class Responder:
     def granted(self, peer: PeerId, grant: Grant) -> None:
         """A peer granted chunks: it says which ones to send."""
         size_of = self.ledger.holdings.size_of
-        queued = self.uplink.queues.get(peer, ())
-        new = [cid for cid in dict.fromkeys(grant.cids) if cid not in queued]
+        new = [cid for cid in dict.fromkeys(grant.cids) if not self.uploads.has(peer, cid)]
         sizes = {cid: size for cid in new if (size := size_of(cid)) is not None}
         if lacking := tuple(cid for cid in new if cid not in sizes):
             self._no(peer, lacking, "not_held", None, has_it=False)
         if not sizes:
             return
         if not (no := self._why_not(peer)):
-            idle = not self.uplink.queues
-            taken, refused = self.uplink.add(peer, sizes, self.ledger.now, self._patience(peer))
+            idle = not self.uploads
+            taken, refused = self.uploads.add(peer, sizes, self.ledger.now, self._patience(peer))
             if taken:
                 self.line.served(peer, self.ledger.now)
                 if idle:
@@ -155,19 +154,18 @@ class Responder:
 
     def _in_line(self, peer: PeerId, wait: float | None) -> None:
         """A peer is answered NO with a time: expect it in the waiting line then."""
-        if wait is not None and peer in self.connected and peer not in self.uplink.queues:
+        if wait is not None and peer in self.connected and peer not in self.uploads:
             self.line.told(peer, wait, self.ledger.now)
 
     def cancelled(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
         """A peer cancels chunks. It can only cancel what it granted itself."""
-        if mine := tuple(self.uplink.remove(peer, cids)):
+        if mine := tuple(self.uploads.remove(peer, cids)):
             self.ledger.emit(ev.CancelReceived(peer=peer, cids=mine))
-            self.ledger.do(Unserve(peer=peer, cids=mine))
 
     def sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None:
         """Chunks were written to a peer's stream."""
         self.ledger.emit(ev.ChunksSent(peer=peer, cids=cids, size=size))
-        self.uplink.remove(peer, cids)
+        self.uploads.remove(peer, cids)
         self._sent += size
         if self._busy_since is not None and (elapsed := self.ledger.now - self._busy_since) >= 0.5:
             self._uplink += 0.3 * (self._sent / elapsed - self._uplink)
@@ -185,24 +183,24 @@ class Responder:
 
     def next_deadline(self) -> float:
         """When `on_time` has something to do; infinity if the limits delay nothing."""
-        return self.uplink.next_deadline(self.ledger.now)
+        return self.uploads.next_deadline(self.ledger.now)
 
     def on_time(self) -> None:
         """Send what the limits allow now."""
-        for peer, cids in self.uplink.due(self.ledger.now).items():
-            self.ledger.do(Serve(peer=peer, cids=tuple(cids)))
+        for peer, number in self.uploads.release(self.ledger.now).items():
+            self.ledger.do(Serve(peer=peer, through=number))
 
     def change(self, policy: Policy) -> None:
         """Apply another policy. A peer that is now denied gets no more of the chunks in its queue."""
         self.policy = policy
-        self.uplink.change(policy, self.ledger.now)
-        for peer in [peer for peer in self.uplink.queues if policy.refuses(peer)]:
+        self.uploads.change(policy, self.ledger.now)
+        for peer in [peer for peer in self.uploads.peers if policy.refuses(peer)]:
             self._take_back(peer, "denied", None)
         self.on_time()
 
     def go_away(self) -> None:
         """The node stops: tell every peer that was told yes, and when to ask again."""
-        for peer in list(self.uplink.queues):
+        for peer in self.uploads.peers:
             self._take_back(peer, "shutting_down", BACK_SECONDS)
         for peer, roots in self._told_yes.items():
             if peer in self.connected and roots:
@@ -211,10 +209,7 @@ class Responder:
 
     def _take_back(self, peer: PeerId, reason: ev.Reason, retry_after: float | None) -> None:
         """Empty a peer's queue, and tell it that these chunks will not be sent."""
-        queue = self.uplink.queues[peer]
-        cids = (*queue.leaving, *queue.waiting)
-        self.uplink.forget(peer)
-        self.ledger.do(Unserve(peer=peer, cids=cids))
+        cids = self.uploads.clear(peer)
         for part in batches(cids, MAX_CIDS_DIRECT):
             self._no(peer, part, reason, retry_after, has_it=True)
 
@@ -226,7 +221,7 @@ class Responder:
         self.ledger.emit(ev.ChunksLost(cids=cids, size=size, path=path, roots=broken))
         self.provided.drop(*broken)
         if peer is not None and peer in self.connected:
-            self.uplink.remove(peer, cids)
+            self.uploads.remove(peer, cids)
             self.ledger.do(Push(peer=peer, message=Error(text="the file was changed or removed", cids=cids)))
             self._no(peer, cids, "not_held", None, has_it=False)
 
@@ -246,11 +241,10 @@ class Responder:
     def freed(self, cids: tuple[Cid, ...]) -> None:
         """These blocks are not here any more. A peer that waits for one is answered NO."""
         gone = frozenset(cids)
-        for peer, queue in list(self.uplink.queues.items()) if gone else ():
-            mine = tuple(cid for cid in (*queue.leaving, *queue.waiting) if cid in gone)
+        for peer in self.uploads.peers if gone else ():
+            mine = tuple(cid for cid in self.uploads.of(peer) if cid in gone)
             if mine:
-                self.uplink.remove(peer, mine)
-                self.ledger.do(Unserve(peer=peer, cids=mine))
+                self.uploads.remove(peer, mine)
                 self._say_not_held(peer, mine, news=True)
 
     def _say_not_held(self, peer: PeerId, cids: tuple[Cid, ...], *, news: bool) -> None:
@@ -291,7 +285,7 @@ class Responder:
     def peer_down(self, peer: PeerId) -> None:
         """A peer disconnected: its queue is gone with its stream."""
         self._told_yes.pop(peer, None)
-        self.uplink.forget(peer)
+        self.uploads.clear(peer)
         self.line.forget(peer)
         self._watchers.forget_peer(peer)
 
@@ -315,7 +309,7 @@ class Responder:
         return StatusYesButLater(
             cids=(download.root,),
             eta=self._eta(None),
-            queue_bytes=self.uplink.size,
+            queue_bytes=self.uploads.size,
             size=download.size,
             have=len(download.have),
             part=part,
@@ -323,15 +317,15 @@ class Responder:
 
     def _eta(self, peer: PeerId | None) -> float:
         """Seconds until sending to this peer could begin: the queues before it, and the limits."""
-        limits = self.uplink.wait(peer, self.ledger.now) if peer is not None else 0.0
-        return round(max(self.uplink.size / self._uplink, limits), 3)
+        limits = self.uploads.wait(peer, self.ledger.now) if peer is not None else 0.0
+        return round(max(self.uploads.size / self._uplink, limits), 3)
 
     def _offer(self, intent: Intent, cids: tuple[Cid, ...], retry: bool, via: ev.Via) -> None:
         known = self.ledger.state.objects.get(cids[0]) if len(cids) == 1 else None
         offer = StatusYesButLater(
             cids=cids,
             eta=self._eta(intent.origin),
-            queue_bytes=self.uplink.size,
+            queue_bytes=self.uploads.size,
             name=known.name if known else None,
             size=known.size if known else None,
         )
@@ -365,13 +359,13 @@ class Responder:
         if self.policy.refuses(peer):
             return "denied", None
         now = self.ledger.now
-        others_served = len(self.uplink.queues) - (peer in self.uplink.queues)
+        others_served = len(self.uploads) - (peer in self.uploads)
         if others_served >= self.policy.max_uploads:
             return "busy", self._busy_for()
         last_place = others_served + 1 >= self.policy.max_uploads
         if last_place and (others := self.line.turn_over(peer, now)) is not None:
             return "busy", round(max(self._busy_for(), others), 3)
-        if self.uplink.wait(peer, now) > self._patience(peer):
+        if self.uploads.wait(peer, now) > self._patience(peer):
             return self._too_much(peer)
         return None
 
@@ -381,7 +375,7 @@ class Responder:
 
     def _too_much(self, peer: PeerId) -> tuple[ev.Reason, float]:
         """The NO to a peer whose chunks would wait too long, or whose queue is full."""
-        wait = self.uplink.wait(peer, self.ledger.now)
+        wait = self.uploads.wait(peer, self.ledger.now)
         if wait > MAX_WAIT_SECONDS:
             # It comes back when half of the queue is gone: then the queue has not run empty.
             return "rate_limited", round(min(max(wait - MAX_WAIT_SECONDS / 2, BUSY_MIN), LIMITED_MAX), 3)
@@ -424,6 +418,6 @@ class Responder:
 
     def _busy_for(self) -> float:
         """Seconds until a place is probably free: the shortest queue's size over its share of the uplink."""
-        share = min(self._uplink, self.policy.upload_limit or self._uplink) / max(1, len(self.uplink.queues))
+        share = min(self._uplink, self.policy.upload_limit or self._uplink) / max(1, len(self.uploads))
         share = min(share, self.policy.per_peer_limit or share)
-        return round(min(max(self.uplink.shortest() / share, BUSY_MIN), BUSY_MAX), 3)
+        return round(min(max(self.uploads.shortest() / share, BUSY_MIN), BUSY_MAX), 3)

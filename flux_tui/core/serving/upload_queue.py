@@ -1,13 +1,20 @@
-"""Upload queues: granted chunks that have not left yet, one queue for each peer. Pure.
+"""Upload queues: the chunks that peers granted and that are not written yet, one queue for each peer. Pure.
 
-- Without limits, all granted chunks are released at once, and the streams of the peers do the rest.
+These queues are the only record of what is granted here. The stream of a peer takes the next chunks from
+its queue when it can write them (`next_chunks`), so taking a chunk out of the queue cancels it. Only bytes
+that the stream is writing already cannot be cancelled.
+
+- Without limits, every granted chunk is released at once: its stream may take it.
 - With limits, one chunk at a time is released, peer after peer, so that a limit is shared evenly.
 - A chunk that would wait longer than MAX_WAIT_SECONDS is refused (`rate_limited`) instead of queued: the peer
   can get it from another holder meanwhile.
+- A chunk stays in its queue until it is written. So a chunk that is granted again while it is written is not
+  sent a second time.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import BoundedTable, TokenBucket
@@ -24,62 +31,158 @@ MAX_RESTING = 4096
 """Peers without queued chunks whose token buckets are remembered."""
 
 
-class Queue:
-    """The chunks that one peer waits for, and its token buckets."""
+class QueuedChunk(NamedTuple):
+    """A chunk that may be sent."""
 
-    __slots__ = ("bytes", "chunks", "leaving", "size", "waiting", "waiting_size")
+    number: int
+    """Chunks are numbered in the order of their release, all peers together, from 1."""
+    cid: Cid
+    size: int
+    """Bytes."""
+
+
+class UploadQueue:
+    """The queue of one peer, and its token buckets."""
+
+    __slots__ = ("_bytes", "_chunks", "_delayed", "_released", "delayed_size", "size")
 
     def __init__(self, policy: Policy, now: float) -> None:
-        self.waiting: OrderedDict[Cid, int] = OrderedDict()
-        """Granted chunks that a limit delays, with their sizes in bytes."""
-        self.leaving: dict[Cid, int] = {}
-        """Chunks that are released but not written yet."""
+        self._delayed: OrderedDict[Cid, int] = OrderedDict()
+        """Chunks that a limit delays, with their bytes."""
+        self._released: dict[Cid, QueuedChunk] = {}
+        """Chunks that may be sent, in this order."""
         self.size = 0
         """Bytes of both."""
-        self.waiting_size = 0
-        self.bytes = rate_limit(policy.per_peer_limit, now)
-        self.chunks = rate_limit(policy.per_peer_chunks, now)
+        self.delayed_size = 0
+        """Bytes of the delayed chunks."""
+        self.limit(policy, now)
 
     def __contains__(self, cid: Cid) -> bool:
-        return cid in self.waiting or cid in self.leaving
+        return cid in self._delayed or cid in self._released
 
     def __len__(self) -> int:
-        return len(self.waiting) + len(self.leaving)
+        return len(self._delayed) + len(self._released)
+
+    @property
+    def delayed(self) -> int:
+        """The number of delayed chunks."""
+        return len(self._delayed)
+
+    def cids(self) -> tuple[Cid, ...]:
+        """Return its chunks, in the order in which they are sent."""
+        return *self._released, *self._delayed
+
+    def limit(self, policy: Policy, now: float) -> None:
+        """Apply the limits of a policy. Chunks stay queued."""
+        self._bytes = rate_limit(policy.per_peer_limit, now)
+        self._chunks = rate_limit(policy.per_peer_chunks, now)
+
+    def wait(self, now: float) -> float:
+        """Seconds that its own limits would delay one more chunk."""
+        return max(self._bytes.wait(now, self.delayed_size), self._chunks.wait(now, len(self._delayed)))
+
+    def ready_at(self, now: float) -> float:
+        """When its own limits release the next chunk."""
+        return _ready_at(self._bytes, self._chunks, now)
+
+    def add(self, cid: Cid, size: int) -> None:
+        """Queue a chunk at the end. A limit may delay it."""
+        self._delayed[cid] = size
+        self.size += size
+        self.delayed_size += size
+
+    def release(self, number: int, now: float) -> QueuedChunk:
+        """Let its next delayed chunk be sent, and charge it to the peer's limits."""
+        cid, size = self._delayed.popitem(last=False)
+        self.delayed_size -= size
+        _charge(self._bytes, self._chunks, size, now)
+        chunk = self._released[cid] = QueuedChunk(number, cid, size)
+        return chunk
+
+    def remove(self, cid: Cid) -> tuple[int, bool] | None:
+        """Take a chunk out. Returns its bytes, and whether it was delayed; None if it is not queued."""
+        if (size := self._delayed.pop(cid, None)) is not None:
+            self.size -= size
+            self.delayed_size -= size
+            return size, True
+        if (chunk := self._released.pop(cid, None)) is not None:
+            self.size -= chunk.size
+            return chunk.size, False
+        return None
+
+    def next_chunks(self, after: int, through: int, max_bytes: int, max_chunks: int) -> list[QueuedChunk]:
+        """Return released chunks with numbers from `after` + 1 to `through`; see `UploadQueues.next_chunks`."""
+        found: list[QueuedChunk] = []
+        size = 0
+        for chunk in self._released.values():
+            if chunk.number <= after:
+                continue
+            size += chunk.size
+            if chunk.number > through or len(found) == max_chunks or (found and size > max_bytes):
+                break
+            found.append(chunk)
+        return found
 
 
-class Uplink:
-    """The upload queues of all peers."""
+class UploadQueues:
+    """The upload queues of all peers. A peer has a queue while something is granted to send to it."""
 
     def __init__(self, policy: Policy, now: float) -> None:
-        self.policy = policy
-        self.queues: dict[PeerId, Queue] = {}
+        self._policy = policy
+        self._queues: dict[PeerId, UploadQueue] = {}
         """The queues of the peers that are being served."""
-        self._resting: BoundedTable[PeerId, Queue] = BoundedTable(MAX_RESTING)
+        self._resting: BoundedTable[PeerId, UploadQueue] = BoundedTable(MAX_RESTING)
         """Empty queues. They are remembered because their buckets remember what was sent."""
         self._turns: OrderedDict[PeerId, None] = OrderedDict()
         """Peers with chunks that are delayed, the next peer first."""
+        self._number = 0
+        """The number of the chunk that was released last."""
         self.size = 0
         """Bytes in all queues, which are sent before a new peer's chunks."""
-        self._waiting_size = 0
-        self._waiting_chunks = 0
-        self.bytes = rate_limit(policy.upload_limit, now)
-        self.chunks = rate_limit(policy.upload_chunks, now)
+        self._delayed_size = 0
+        self._delayed_chunks = 0
+        self._bytes = rate_limit(policy.upload_limit, now)
+        self._chunks = rate_limit(policy.upload_chunks, now)
+
+    def __len__(self) -> int:
+        return len(self._queues)
+
+    def __contains__(self, peer: PeerId) -> bool:
+        return peer in self._queues
+
+    @property
+    def peers(self) -> tuple[PeerId, ...]:
+        """The peers that are being served."""
+        return tuple(self._queues)
+
+    def of(self, peer: PeerId) -> Collection[Cid]:
+        """Return the chunks that are queued for a peer, in the order in which they are sent."""
+        queue = self._queues.get(peer)
+        return queue.cids() if queue is not None else ()
+
+    def has(self, peer: PeerId, cid: Cid) -> bool:
+        """Whether this chunk is queued for this peer."""
+        queue = self._queues.get(peer)
+        return queue is not None and cid in queue
 
     def change(self, policy: Policy, now: float) -> None:
         """Apply other limits. Queued chunks stay queued."""
-        self.policy = policy
-        self.bytes, self.chunks = rate_limit(policy.upload_limit, now), rate_limit(policy.upload_chunks, now)
+        self._policy = policy
+        self._bytes, self._chunks = (
+            rate_limit(policy.upload_limit, now),
+            rate_limit(policy.upload_chunks, now),
+        )
         self._resting.clear()
-        for queue in self.queues.values():
-            queue.bytes = rate_limit(policy.per_peer_limit, now)
-            queue.chunks = rate_limit(policy.per_peer_chunks, now)
+        for queue in self._queues.values():
+            queue.limit(policy, now)
 
     def wait(self, peer: PeerId, now: float) -> float:
         """Seconds that the limits would delay a chunk that this peer grants now."""
-        whole = max(self.bytes.wait(now, self._waiting_size), self.chunks.wait(now, self._waiting_chunks))
-        queue = self._queue(peer, now)
-        own = max(queue.bytes.wait(now, queue.waiting_size), queue.chunks.wait(now, len(queue.waiting)))
-        return max(whole, own)
+        return max(
+            self._bytes.wait(now, self._delayed_size),
+            self._chunks.wait(now, self._delayed_chunks),
+            self._queue(peer, now).wait(now),
+        )
 
     def add(
         self, peer: PeerId, sizes: Mapping[Cid, int], now: float, first: float = MAX_WAIT_SECONDS
@@ -89,45 +192,40 @@ class Uplink:
         `first`: seconds that the first one may wait.
         """
         queue = self._queue(peer, now)
-        self.queues[peer] = queue
+        self._queues[peer] = queue
         self._resting.pop(peer, None)
         taken: list[Cid] = []
         for cid, size in sizes.items():
             most = MAX_WAIT_SECONDS if taken else first
             if self.wait(peer, now) > most or len(queue) >= MAX_QUEUED:
                 break
-            queue.waiting[cid] = size
-            queue.size += size
-            queue.waiting_size += size
+            queue.add(cid, size)
             self.size += size
-            self._waiting_size += size
-            self._waiting_chunks += 1
+            self._delayed_size += size
+            self._delayed_chunks += 1
             taken.append(cid)
-        if queue.waiting:
+        if queue.delayed:
             self._turns.setdefault(peer)
         self._rest(peer)
         return taken, list(sizes)[len(taken) :]
 
-    def due(self, now: float) -> dict[PeerId, list[Cid]]:
-        """The chunks that may leave now, by peer."""
-        released: dict[PeerId, list[Cid]] = {}
+    def release(self, now: float) -> dict[PeerId, int]:
+        """Release the chunks that the limits allow now. Returns the number of the last one, by peer."""
+        released: dict[PeerId, int] = {}
         blocked: list[PeerId] = []
         while self._turns and self._ready_at(now) <= now:
             peer, _ = self._turns.popitem(last=False)
-            queue = self.queues[peer]
-            if _ready(queue.bytes, queue.chunks, now) > now:
+            queue = self._queues[peer]
+            if queue.ready_at(now) > now:
                 blocked.append(peer)
                 continue
-            cid, size = queue.waiting.popitem(last=False)
-            queue.leaving[cid] = size
-            self._unwait(queue, size)
-            for bucket, amount in (
-                (self.bytes, size), (self.chunks, 1), (queue.bytes, size), (queue.chunks, 1),
-            ):  # fmt: skip
-                if bucket.rate:
-                    bucket.take(amount, now)
-            released.setdefault(peer, []).append(cid)
-            if queue.waiting:
+            self._number += 1
+            chunk = queue.release(self._number, now)
+            self._delayed_size -= chunk.size
+            self._delayed_chunks -= 1
+            _charge(self._bytes, self._chunks, chunk.size, now)
+            released[peer] = chunk.number
+            if queue.delayed:
                 self._turns[peer] = None
         for peer in reversed(blocked):
             self._turns[peer] = None
@@ -135,61 +233,75 @@ class Uplink:
         return released
 
     def next_deadline(self, now: float) -> float:
-        """When `due` has chunks; infinity if nothing is delayed."""
+        """When `release` has chunks; infinity if nothing is delayed."""
         if not self._turns:
             return float("inf")
-        peers = (self.queues[peer] for peer in self._turns)
-        soonest = min(_ready(queue.bytes, queue.chunks, now) for queue in peers)
+        soonest = min(self._queues[peer].ready_at(now) for peer in self._turns)
         return max(soonest, self._ready_at(now))
 
+    def next_chunks(
+        self, peer: PeerId, *, after: int, through: int, max_bytes: int, max_chunks: int
+    ) -> list[QueuedChunk]:
+        """Return the chunks to send next to a peer; an empty list if there are none. Nothing changes.
+
+        `after`: the number of the chunk that its stream took last. `through`: the number of the last chunk
+        whose entry is durable. At most `max_chunks` chunks and `max_bytes` bytes, but at least one chunk
+        whatever its size.
+        """
+        queue = self._queues.get(peer)
+        return queue.next_chunks(after, through, max_bytes, max_chunks) if queue is not None else []
+
     def remove(self, peer: PeerId, cids: Iterable[Cid]) -> list[Cid]:
-        """Take chunks out that left or are not wanted any more. Returns those that were in the queue."""
-        queue = self.queues.get(peer)
+        """Take chunks out that were written or are not wanted any more. Returns those that were queued."""
+        queue = self._queues.get(peer)
         if queue is None:
             return []
         gone: list[Cid] = []
         for cid in cids:
-            if (size := queue.waiting.pop(cid, None)) is not None:
-                self._unwait(queue, size)
-            elif (size := queue.leaving.pop(cid, None)) is None:
-                continue
-            queue.size -= size
-            self.size -= size
-            gone.append(cid)
+            if (found := queue.remove(cid)) is not None:
+                size, delayed = found
+                self.size -= size
+                if delayed:
+                    self._delayed_size -= size
+                    self._delayed_chunks -= 1
+                gone.append(cid)
         self._rest(peer)
         return gone
 
-    def forget(self, peer: PeerId) -> None:
-        """A peer disconnected, and its queue is gone with its stream."""
-        if (queue := self.queues.get(peer)) is not None:
-            self.remove(peer, [*queue.waiting, *queue.leaving])
+    def clear(self, peer: PeerId) -> tuple[Cid, ...]:
+        """Empty a peer's queue. Returns what was queued."""
+        return tuple(self.remove(peer, self.of(peer)))
 
     def shortest(self) -> int:
         """Bytes of the shortest queue, which will be the first to give its place free."""
-        return min((queue.size for queue in self.queues.values()), default=0)
+        return min((queue.size for queue in self._queues.values()), default=0)
 
-    def _queue(self, peer: PeerId, now: float) -> Queue:
-        found = self.queues.get(peer) or self._resting.get(peer)
+    def _queue(self, peer: PeerId, now: float) -> UploadQueue:
+        found = self._queues.get(peer)
         if found is None:
-            found = self._resting[peer] = Queue(self.policy, now)
+            found = self._resting.get(peer)
+        if found is None:
+            found = self._resting[peer] = UploadQueue(self._policy, now)
         return found
 
     def _rest(self, peer: PeerId) -> None:
         """Give the place of a peer free if its queue is empty."""
-        queue = self.queues[peer]
-        if not queue.waiting:
+        queue = self._queues[peer]
+        if not queue.delayed:
             self._turns.pop(peer, None)
         if not len(queue):
-            self._resting[peer] = self.queues.pop(peer)
-
-    def _unwait(self, queue: Queue, size: int) -> None:
-        queue.waiting_size -= size
-        self._waiting_size -= size
-        self._waiting_chunks -= 1
+            self._resting[peer] = self._queues.pop(peer)
 
     def _ready_at(self, now: float) -> float:
-        return _ready(self.bytes, self.chunks, now)
+        return _ready_at(self._bytes, self._chunks, now)
 
 
-def _ready(size: TokenBucket, chunks: TokenBucket, now: float) -> float:
+def _ready_at(size: TokenBucket, chunks: TokenBucket, now: float) -> float:
     return now + max(size.wait(now), chunks.wait(now))
+
+
+def _charge(size: TokenBucket, chunks: TokenBucket, amount: int, now: float) -> None:
+    """Take a chunk of so many bytes out of both buckets. A bucket without a rate is no limit."""
+    for bucket, tokens in ((size, amount), (chunks, 1)):
+        if bucket.rate:
+            bucket.take(tokens, now)

@@ -31,7 +31,7 @@ from flux_tui.net.flux.dht_routing import Dht
 from flux_tui.net.flux.peer_links import CLOSED, PROTOCOL, Link, Links
 from flux_tui.net.flux.relay import CircuitTransport, Relay, Reservations, circuit_addr
 from flux_tui.net.flux.swarm import forget_failures, open_host
-from flux_tui.net.port import BAN_SECONDS, CIRCUIT, Load, Network, NetworkError, OpenNetwork, Receiver
+from flux_tui.net.port import BAN_SECONDS, CIRCUIT, Network, NetworkError, OpenNetwork, Receiver
 from flux_tui.net.reasons import reason, unknown_identity, why_closed
 from flux_tui.net.upstream.budget import Budget
 from flux_tui.net.upstream.dialling import Dialler
@@ -182,11 +182,11 @@ class Libp2pNetwork:
         link = self._links.get(peer)
         return link is not None and link.outgoing.push(message)
 
-    def serve(self, peer: PeerId, load: Load) -> bool:
+    def serve(self, peer: PeerId) -> bool:
         link = self._links.get(peer)
         if link is None:
             return False
-        link.outgoing.serve(load)
+        link.outgoing.serve()
         return True
 
     def publish(self, data: bytes) -> None:

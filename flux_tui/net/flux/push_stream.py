@@ -1,8 +1,9 @@
 """A peer's push streams: the outgoing one writes a queue, the incoming one is cut into frames.
 
 Outgoing: control messages are written as soon as the stream takes them, many in one write. Between them goes
-one portion of chunks at a time, which is loaded while the portion before it is being written. So a message
-never waits for more than one portion (1 MiB), and queued chunks cost no memory.
+one portion of chunks at a time. The stream takes a portion from the receiver when it can write it soon: while
+the portion before it is being written. So a message never waits for more than one portion (1 MiB), and no
+chunks are queued here. A chunk that is cancelled before its portion is written is left out.
 
 Incoming: a frame's prefix is checked before its header is read, and its header before its payload. An
 unwanted payload is skipped, never stored. Messages are read at a bounded pace, and a frame that has begun
@@ -21,7 +22,7 @@ from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Chunk, Message
 from flux_tui.net.connections.frames import FrameBuffer, Piece
 from flux_tui.net.connections.pace import NOT_ADMITTED, Pace
-from flux_tui.net.port import QUEUE_BYTES, QUEUE_MESSAGES, Load, LoadedChunk, Receiver
+from flux_tui.net.port import QUEUE_BYTES, QUEUE_MESSAGES, LoadedChunk, Receiver
 
 READ_BYTES = 256 * 1024
 """Bytes requested from the stream at once. A peer that is read slowly has at most so much in this buffer; the
@@ -96,7 +97,7 @@ async def one_by_one(stream: ByteStream, slices: Sequence[bytes | memoryview]) -
 
 
 class Outgoing:
-    """The outgoing queue of one peer, and the task that writes it."""
+    """The queue of messages for one peer, and the task that writes these and the peer's chunks."""
 
     def __init__(
         self,
@@ -111,7 +112,8 @@ class Outgoing:
         self._slice = slice_bytes
         self._control: deque[bytes] = deque()
         self._control_bytes = 0
-        self._loads: deque[Load] = deque()
+        self._has_chunks = False
+        """Whether the receiver may have chunks that this stream has not taken."""
         self.served = 0
         """Bytes of chunks that were written."""
         self._wake = trio.Event()
@@ -129,9 +131,9 @@ class Outgoing:
         self._queued()
         return True
 
-    def serve(self, load: Load) -> None:
-        """Queue a portion of chunks."""
-        self._loads.append(load)
+    def serve(self) -> None:
+        """Take chunks from the receiver, until it has no more."""
+        self._has_chunks = True
         self._queued()
 
     def _queued(self) -> None:
@@ -151,26 +153,30 @@ class Outgoing:
                 if self._control:
                     await self._write_control(stream)
                     continue
-                if loaded is None and self._loads:
+                if loaded is None and self._has_chunks:
                     loaded = self._prefetch(nursery)
                 if loaded is None:
                     self._wake = trio.Event()
-                    if not self._control and not self._loads:
+                    if not self._control and not self._has_chunks:
                         self._empty.set()
                         await self._wake.wait()
                     continue
                 chunks = await loaded.receive()
-                loaded = self._prefetch(nursery) if self._loads else None
-                await self._write_chunks(stream, chunks)
+                loaded = self._prefetch(nursery) if self._has_chunks else None
+                await self._write_chunks(stream, self._receiver.still_granted(self._peer, chunks))
 
     def _prefetch(self, nursery: trio.Nursery) -> "trio.MemoryReceiveChannel[Sequence[LoadedChunk]]":
         send, receive = trio.open_memory_channel[Sequence[LoadedChunk]](1)
-        nursery.start_soon(self._load, self._loads.popleft(), send)
+        self._has_chunks = False
+        nursery.start_soon(self._load, send)
         return receive
 
-    async def _load(self, load: Load, send: "trio.MemorySendChannel[Sequence[LoadedChunk]]") -> None:
+    async def _load(self, send: "trio.MemorySendChannel[Sequence[LoadedChunk]]") -> None:
         async with send:
-            await send.send(await load())
+            chunks = await self._receiver.next_chunks(self._peer)
+            if chunks:
+                self._has_chunks = True  # there may be more after them
+            await send.send(chunks)
 
     async def _write_control(self, stream: ByteStream) -> None:
         batch = bytearray()

@@ -1,11 +1,10 @@
-"""Reads the chunks that are sent: queued by CID, and read from disk only when the peer's stream is ready.
+"""Reads the chunks that are sent: taken from the peer's upload queue, and read only when its stream is ready.
 
-So a gigabyte granted to a peer costs a few kilobytes here, and a slow peer costs the others nothing.
+So a gigabyte granted to a peer costs a few kilobytes here, and a slow peer costs the others nothing. The
+upload queues (core/serving/upload_queue.py) are the only record of what is still to be sent.
 """
 
-from collections import deque
 from collections.abc import Sequence
-from functools import partial
 
 import trio
 
@@ -20,80 +19,70 @@ LOAD_CHUNKS = 256
 """Chunks read at a time, where they are small."""
 
 
-class _Queue:
-    """One peer's queue: its chunks in portions, and how many portions its stream was told to ask for."""
+class _Position:
+    """How far the stream of one peer is in its upload queue."""
 
-    __slots__ = ("asked", "portions", "queued")
+    __slots__ = ("taken", "through")
 
     def __init__(self) -> None:
-        self.queued: set[Cid] = set()
-        self.portions: deque[tuple[Cid, ...]] = deque()
-        self.asked = 0
-
-    def next(self) -> list[Cid]:
-        """Take the next portion, without chunks that are no longer wanted; an empty list if there is none."""
-        self.asked -= 1
-        while self.portions:
-            if wanted := [cid for cid in self.portions.popleft() if cid in self.queued]:
-                self.queued.difference_update(wanted)
-                return wanted
-        return []
+        self.taken = 0
+        """The number of the chunk that was read last."""
+        self.through = 0
+        """The number of the last chunk that may be sent: its entry is durable."""
 
 
-class Serving:
-    """The queues of granted chunks, by peer."""
+class ChunkReader:
+    """Reads granted chunks for the streams of all peers."""
 
     def __init__(self, engine: Engine, network: Network) -> None:
         self._engine = engine
         self._network = network
-        self._queues: dict[PeerId, _Queue] = {}
+        self._positions: dict[PeerId, _Position] = {}
 
-    def serve(self, peer: PeerId, cids: Sequence[Cid]) -> None:
-        """Queue these chunks, in order, in portions that are read at once."""
-        queue = self._queues.setdefault(peer, _Queue())
-        queue.queued.update(cids)
-        portion: list[Cid] = []
-        size = 0
-        for cid in cids:
-            chunk = self._engine.store.size_of(cid) or 0
-            if portion and (size + chunk > LOAD_BYTES or len(portion) == LOAD_CHUNKS):
-                queue.portions.append(tuple(portion))
-                portion, size = [], 0
-            portion.append(cid)
-            size += chunk
-        if portion:
-            queue.portions.append(tuple(portion))
-        while queue.asked < len(queue.portions):
-            if not self._network.serve(peer, partial(self._load, peer, queue)):
-                # The peer's stream broke, and the core will hear of it. If these chunks stayed, they would
-                # count as asked for on the next stream. That stream would then send the old chunks, and never
-                # its last ones.
-                self.forget(peer)
-                return
-            queue.asked += 1
+    def serve(self, peer: PeerId, through: int) -> None:
+        """Let the peer's stream send the chunks of its queue up to this number.
 
-    def unserve(self, peer: PeerId, cids: Sequence[Cid]) -> None:
-        """Remove chunks that are no longer wanted, as far as they are not read yet."""
-        if queue := self._queues.get(peer):
-            queue.queued.difference_update(cids)
-            # Otherwise a peer that wants and cancels without ever reading would pile up empty portions.
-            queue.portions = deque(p for p in queue.portions if not queue.queued.isdisjoint(p))
+        If the stream broke, the core will hear of it and empty the queue.
+        """
+        position = self._positions.setdefault(peer, _Position())
+        position.through = through
+        if not self._network.serve(peer):
+            self.forget(peer)
 
     def forget(self, peer: PeerId) -> None:
-        """Remove the queue of a peer that is gone."""
-        self._queues.pop(peer, None)
+        """The peer's stream is gone. On its next stream, nothing of the old queue is sent."""
+        self._positions.pop(peer, None)
 
-    async def _load(self, peer: PeerId, queue: _Queue) -> Sequence[LoadedChunk]:
-        wanted = queue.next()
-        if not wanted:
-            return ()
-        # Chunks in the page cache are read at once. A thread waits for the disk.
-        result = self._engine.store.read(wanted, wait=False)
-        if result is None:
-            result = await trio.to_thread.run_sync(self._engine.store.read, wanted)
-        for lost in result.lost:
-            gone = ChunksGone(
-                path=str(lost.path), cids=tuple(lost.cids), size=lost.size, text=lost.why, peer=peer
-            )
-            self._engine.feed(gone, lost=lost.cids)
-        return [LoadedChunk(cid, data) for cid, data in result.chunks]
+    async def next_chunks(self, peer: PeerId) -> Sequence[LoadedChunk]:
+        """Read the next chunks of the peer's queue; an empty list if there are none."""
+        position = self._positions.get(peer)
+        while position is not None and (cids := self._take(peer, position)):
+            # Chunks in the page cache are read at once. A thread waits for the disk.
+            result = self._engine.store.read(cids, wait=False)
+            if result is None:
+                result = await trio.to_thread.run_sync(self._engine.store.read, cids)
+            for lost in result.lost:
+                gone = ChunksGone(
+                    path=str(lost.path), cids=tuple(lost.cids), size=lost.size, text=lost.why, peer=peer
+                )
+                self._engine.feed(gone, lost=lost.cids)
+            if result.chunks:
+                return [LoadedChunk(cid, data) for cid, data in result.chunks]
+        return []
+
+    def still_granted(self, peer: PeerId, chunks: Sequence[LoadedChunk]) -> Sequence[LoadedChunk]:
+        """Return the chunks that were not cancelled since they were read."""
+        granted = self._engine.machine.is_granted
+        return [chunk for chunk in chunks if granted(peer, chunk.cid)]
+
+    def _take(self, peer: PeerId, position: _Position) -> list[Cid]:
+        found = self._engine.machine.next_chunks(
+            peer,
+            after=position.taken,
+            through=position.through,
+            max_bytes=LOAD_BYTES,
+            max_chunks=LOAD_CHUNKS,
+        )
+        if found:
+            position.taken = found[-1].number
+        return [chunk.cid for chunk in found]

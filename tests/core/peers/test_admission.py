@@ -335,10 +335,10 @@ def test_only_the_peer_that_granted_can_cancel() -> None:
     script.give(up(HOLDER))
     script.give(up(OTHER))
     script.give(inp.MessageCame(HOLDER, msg.Grant(cids=cids, ttl=3.0)))
-    queued = len(script.machine.responder.uplink.queues[HOLDER])
+    queued = len(script.machine.responder.uploads.of(HOLDER))
     assert queued
     assert script.give(inp.MessageCame(OTHER, msg.Cancel(cids=cids))) == ([], [])
-    assert len(script.machine.responder.uplink.queues[HOLDER]) == queued
+    assert len(script.machine.responder.uploads.of(HOLDER)) == queued
 
 
 def test_forged_intents_do_not_silence_their_alleged_origin() -> None:

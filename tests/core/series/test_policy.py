@@ -9,7 +9,7 @@ from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.policy import BURST_SECONDS, Policy, PolicyChange, rate_limit
-from flux_tui.core.serving.upload_queue import MAX_QUEUED, MAX_WAIT_SECONDS, Uplink
+from flux_tui.core.serving.upload_queue import MAX_QUEUED, MAX_WAIT_SECONDS, UploadQueues
 from flux_tui.core.wire import messages as msg
 from tests.support.script import HOLDER, ME, OTHER, Script, up, wanted
 
@@ -48,100 +48,115 @@ def test_no_rate_is_no_limit() -> None:
 # ── the queues ──────────────────────────────────────────────────────────────────────────────────
 
 
-def drained(uplink: Uplink, now: float, until: float) -> list[tuple[float, PeerId, Cid]]:
+def released(uploads: UploadQueues, now: float) -> dict[PeerId, list[Cid]]:
+    """Release what the limits allow now. Return all released chunks of these peers."""
+    found = {}
+    for peer, number in uploads.release(now).items():
+        chunks = uploads.next_chunks(peer, after=0, through=number, max_bytes=1 << 40, max_chunks=1 << 20)
+        found[peer] = [chunk.cid for chunk in chunks]
+    return found
+
+
+def drained(uploads: UploadQueues, now: float, until: float) -> list[tuple[float, PeerId, Cid]]:
     """Return all that leaves in this time, if writing takes no time."""
     left = []
     while now <= until:
-        for peer, cids in uplink.due(now).items():
+        for peer, cids in released(uploads, now).items():
             left += [(now, peer, cid) for cid in cids]
-            uplink.remove(peer, cids)
-        now = max(uplink.next_deadline(now), now + 1e-6)
+            uploads.remove(peer, cids)
+        now = max(uploads.next_deadline(now), now + 1e-6)
     return left
 
 
 def test_without_limits_all_leaves_at_once() -> None:
-    uplink = Uplink(Policy(), 0.0)
-    taken, refused = uplink.add(PEERS[0], HELD, 0.0)
+    uploads = UploadQueues(Policy(), 0.0)
+    taken, refused = uploads.add(PEERS[0], HELD, 0.0)
     assert (taken, refused) == (CHUNKS, [])
-    assert uplink.due(0.0) == {PEERS[0]: CHUNKS}
-    assert uplink.size == 64 * MIB
-    uplink.remove(PEERS[0], CHUNKS)
-    assert (uplink.size, uplink.queues) == (0, {})
+    assert released(uploads, 0.0) == {PEERS[0]: CHUNKS}
+    assert uploads.size == 64 * MIB
+    uploads.remove(PEERS[0], CHUNKS)
+    assert (uploads.size, uploads.peers) == (0, ())
 
 
 def test_a_limit_is_kept_and_shared_evenly() -> None:
-    uplink = Uplink(Policy(upload_limit=4 * MIB), 0.0)
+    uploads = UploadQueues(Policy(upload_limit=4 * MIB), 0.0)
     for index, peer in enumerate(PEERS):
-        taken, _ = uplink.add(peer, dict.fromkeys(CHUNKS[index * 3 : index * 3 + 3], MIB), 0.0)
+        taken, _ = uploads.add(peer, dict.fromkeys(CHUNKS[index * 3 : index * 3 + 3], MIB), 0.0)
         assert len(taken) == 3
-    left = drained(uplink, 0.0, 10.0)
+    left = drained(uploads, 0.0, 10.0)
     assert len(left) == 9
     assert [peer for _, peer, _ in left[:3]] == PEERS, "in turn"
     assert 1.7 <= left[-1][0] <= 2.0, "nine MiB at four a second, less the burst and the last chunk"
 
 
 def test_chunks_that_would_wait_too_long_are_refused_but_never_the_first() -> None:
-    uplink = Uplink(Policy(per_peer_limit=MIB), 0.0)
-    taken, refused = uplink.add(PEERS[0], HELD, 0.0)
+    uploads = UploadQueues(Policy(per_peer_limit=MIB), 0.0)
+    taken, refused = uploads.add(PEERS[0], HELD, 0.0)
     assert 2 <= len(taken) <= 4
     assert taken + refused == CHUNKS
-    assert uplink.wait(PEERS[0], 0.0) > MAX_WAIT_SECONDS
-    assert uplink.wait(PEERS[1], 0.0) == 0, "another peer has a limit of its own"
-    slow = Uplink(Policy(upload_limit=1), 0.0)
+    assert uploads.wait(PEERS[0], 0.0) > MAX_WAIT_SECONDS
+    assert uploads.wait(PEERS[1], 0.0) == 0, "another peer has a limit of its own"
+    slow = UploadQueues(Policy(upload_limit=1), 0.0)
     assert slow.add(PEERS[0], {CHUNKS[0]: MIB}, 0.0) == ([CHUNKS[0]], [])
 
 
 def test_an_empty_queue_keeps_its_debt() -> None:
-    uplink = Uplink(Policy(per_peer_limit=MIB), 0.0)
-    uplink.add(PEERS[0], {CHUNKS[0]: MIB}, 0.0)
-    uplink.due(0.0)
-    uplink.remove(PEERS[0], [CHUNKS[0]])
-    assert not uplink.queues
-    uplink.add(PEERS[0], {CHUNKS[1]: MIB}, 0.1)
-    assert uplink.due(0.1) == {}
-    assert 0.7 <= uplink.next_deadline(0.1) <= 1.0
+    uploads = UploadQueues(Policy(per_peer_limit=MIB), 0.0)
+    uploads.add(PEERS[0], {CHUNKS[0]: MIB}, 0.0)
+    uploads.release(0.0)
+    uploads.remove(PEERS[0], [CHUNKS[0]])
+    assert not uploads
+    uploads.add(PEERS[0], {CHUNKS[1]: MIB}, 0.1)
+    assert uploads.release(0.1) == {}
+    assert 0.7 <= uploads.next_deadline(0.1) <= 1.0
 
 
 def test_chunks_a_second_have_their_own_limit() -> None:
-    uplink = Uplink(Policy(upload_chunks=10), 0.0)
-    uplink.add(PEERS[0], dict.fromkeys(CHUNKS[:20], 1), 0.0)
-    left = drained(uplink, 0.0, 5.0)
+    uploads = UploadQueues(Policy(upload_chunks=10), 0.0)
+    uploads.add(PEERS[0], dict.fromkeys(CHUNKS[:20], 1), 0.0)
+    left = drained(uploads, 0.0, 5.0)
     assert len(left) == 20
     assert 1.5 <= left[-1][0] <= 2.0
 
 
 def test_a_queue_is_bounded() -> None:
-    uplink = Uplink(Policy(), 0.0)
+    uploads = UploadQueues(Policy(), 0.0)
     many = {raw_cid(b"%d" % number): 1 for number in range(MAX_QUEUED + 5)}
-    taken, refused = uplink.add(PEERS[0], many, 0.0)
+    taken, refused = uploads.add(PEERS[0], many, 0.0)
     assert (len(taken), len(refused)) == (MAX_QUEUED, 5)
 
 
 @given(st.data())
 def test_the_counts_of_a_queue_always_add_up(data: st.DataObject) -> None:
     limits = data.draw(st.sampled_from([Policy(), Policy(upload_limit=MIB), Policy(per_peer_limit=MIB // 2)]))
-    uplink, now = Uplink(limits, 0.0), 0.0
+    uploads, now = UploadQueues(limits, 0.0), 0.0
     for _ in range(data.draw(st.integers(1, 30))):
         peer = data.draw(st.sampled_from(PEERS))
         match data.draw(st.sampled_from(["add", "due", "remove", "forget", "change"])):
             case "add":
-                queued = uplink.queues.get(peer, ())
                 some = data.draw(st.lists(st.sampled_from(CHUNKS), unique=True, max_size=5))
-                uplink.add(peer, {cid: MIB // 4 for cid in some if cid not in queued}, now)
+                uploads.add(peer, {cid: MIB // 4 for cid in some if not uploads.has(peer, cid)}, now)
             case "due":
-                uplink.due(now)
+                uploads.release(now)
             case "remove":
-                uplink.remove(peer, data.draw(st.lists(st.sampled_from(CHUNKS), max_size=5)))
+                uploads.remove(peer, data.draw(st.lists(st.sampled_from(CHUNKS), max_size=5)))
             case "forget":
-                uplink.forget(peer)
+                uploads.clear(peer)
             case "change":
-                uplink.change(Policy(upload_limit=data.draw(st.sampled_from([0, 1, MIB]))), now)
+                uploads.change(Policy(upload_limit=data.draw(st.sampled_from([0, 1, MIB]))), now)
         now += data.draw(st.floats(0, 1))
-        queues = uplink.queues.values()
-        assert uplink.size == sum(sum(q.waiting.values()) + sum(q.leaving.values()) for q in queues)
-        assert all(len(queue) and queue.waiting_size == sum(queue.waiting.values()) for queue in queues)
-    uplink.due(now + 1e9)
-    assert uplink.next_deadline(now + 1e9) > now
+        queues = uploads._queues.values()
+        assert uploads.size == sum(queue.size for queue in queues)
+        assert uploads._delayed_size == sum(queue.delayed_size for queue in queues)
+        assert uploads._delayed_chunks == sum(queue.delayed for queue in queues)
+        for queue in queues:
+            assert len(queue) > 0
+            assert queue.delayed_size == sum(queue._delayed.values())
+            assert queue.size == MIB // 4 * len(queue)
+            numbers = [chunk.number for chunk in queue._released.values()]
+            assert numbers == sorted(numbers)
+    uploads.release(now + 1e9)
+    assert uploads.next_deadline(now + 1e9) > now
 
 
 # ── what is said ────────────────────────────────────────────────────────────────────────────────
@@ -157,13 +172,13 @@ def test_rate_limited_names_a_time_and_accepted_chunks_are_sent() -> None:
     assert (no.reason, no.has_it) == ("rate_limited", True)
     assert no.retry_after is not None
     assert 0.5 <= no.retry_after <= 4
-    served = [cid for effect in effects if isinstance(effect, fx.Serve) for cid in effect.cids]
+    served = script.sendable(effects)
     while len(served) < len(taken.cids):
         script.give(inp.ChunksWritten(OTHER, tuple(served), MIB))
         wait = script.machine.next_deadline() - script.now
         assert 0 < wait <= 1.1, "it says itself when the next one may leave"
         _, effects = script.give(inp.Tick(), wait)
-        served += [cid for effect in effects if isinstance(effect, fx.Serve) for cid in effect.cids]
+        served += script.sendable(effects)
     assert tuple(served) == taken.cids
 
 
@@ -200,12 +215,12 @@ def test_denying_a_peer_at_run_time_withdraws_its_offers() -> None:
     script.give(up(OTHER))
     grant(script, OTHER, *CHUNKS[:2])
     change = cmd.Configure(PolicyChange(deny=(OTHER,)), "mark")
-    events, effects = script.give(inp.Commanded(change))
+    events, _ = script.give(inp.Commanded(change))
     assert isinstance(events[0], ev.PolicyChanged)
     assert (events[0].by, events[0].policy.upload_limit, events[0].policy.deny) == ("mark", MIB, (OTHER,))
     assert isinstance(events[1], ev.AnsweredNo)
     assert (events[1].reason, set(events[1].cids)) == ("denied", set(CHUNKS[:2]))
-    assert any(isinstance(effect, fx.Unserve) for effect in effects)
+    assert not script.machine.responder.uploads, "its stream finds nothing more to send"
     assert script.machine.state.policy == events[0].policy
 
 
@@ -218,7 +233,7 @@ def test_lifting_a_limit_sends_everything() -> None:
     script.give(inp.ChunksWritten(OTHER, (CHUNKS[0],), MIB))
     _, effects = script.give(inp.Commanded(cmd.Configure(PolicyChange(upload_limit=0))))
     _, more = grant(script, OTHER, CHUNKS[2])
-    served = [cid for effect in (*effects, *more) if isinstance(effect, fx.Serve) for cid in effect.cids]
+    served = script.sendable([*effects, *more])
     assert CHUNKS[2] in served
 
 

@@ -94,15 +94,19 @@ def compete(
     lacking = {peer: deque(CHUNKS) for peer in PEERS}
     ask_at = dict.fromkeys(PEERS, START)
     leaving: deque[tuple[float, PeerId, Cid]] = deque()
+    served = Counter[PeerId]()
     free_at = now = START
 
     def give(given: inp.Input) -> None:
         nonlocal free_at
         for effect in machine.handle(given, now)[1]:
             if isinstance(effect, fx.Serve):
-                for cid in effect.cids:
+                after, served[effect.peer] = served[effect.peer], effect.through
+                for chunk in machine.next_chunks(
+                    effect.peer, after=after, through=effect.through, max_bytes=1 << 40, max_chunks=1 << 20
+                ):
                     free_at = max(free_at, now) + chunk_seconds
-                    leaving.append((free_at, effect.peer, cid))
+                    leaving.append((free_at, effect.peer, chunk.cid))
             elif isinstance(effect, fx.Push) and isinstance(effect.message, msg.StatusNo):
                 heard[effect.peer] += 1
                 offered[effect.peer] = not wanting
@@ -122,7 +126,7 @@ def compete(
             lacking[peer].remove(cid)
             give(inp.ChunksWritten(peer, (cid,), MIB))
         for peer in PEERS:
-            if now < ask_at[peer] or peer in machine.responder.uplink.queues:
+            if now < ask_at[peer] or peer in machine.responder.uploads:
                 continue
             if not offered[peer]:
                 cids = islice(lacking[peer], 20)

@@ -16,7 +16,7 @@ from flux_tui.net.addresses.dial_guard import by_person
 from flux_tui.net.flux import host, relay
 from flux_tui.net.port import NetworkError
 from tests.support.hosts import silent_port
-from tests.support.networks import BOUND, MIB, Node, Seen, a_chunk, portion, words
+from tests.support.networks import BOUND, MIB, Node, Seen, a_chunk, words
 
 
 @asynccontextmanager
@@ -51,7 +51,7 @@ async def test_a_node_is_reached_through_its_relay() -> None:
         assert asker.seen.addrs == [addr]
         for number in range(100):
             assert asker.network.push(hidden.id, words(number))
-        hidden.network.serve(asker.id, portion(*chunks))
+        hidden.serve(asker.id, *chunks)
         await hidden.seen.until(lambda: len(hidden.seen.messages) == 100)
         await asker.seen.until(lambda: len(asker.seen.payloads) == len(chunks))
         assert asker.seen.payloads == {chunk.cid: chunk.data for chunk in chunks}
