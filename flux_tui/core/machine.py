@@ -280,7 +280,7 @@ class Machine:
                 self.requester.failures.chunk_unfit(given.peer, given.cid, given.size, given.root, given.text)
             case inp.ChunksGone():
                 self.responder.gone(given.path, given.cids, given.size, given.text, given.peer)
-                self.keeper.gone(given.path)
+                self.keeper.gone(given.path, given.replica)
             case inp.PushDropped():
                 self._dropped(given.peer, given.message)
             case inp.PeerFault():

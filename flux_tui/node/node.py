@@ -35,7 +35,7 @@ from flux_tui.home import Home
 from flux_tui.net.port import Network, OpenNetwork
 from flux_tui.node.bulk import nothing_is_garbage
 from flux_tui.node.disk.add_task import Adder
-from flux_tui.node.disk.chunk_reader import ChunkReader
+from flux_tui.node.disk.chunk_reader import ChunkReader, chunks_gone
 from flux_tui.node.disk.chunk_writer import Landing
 from flux_tui.node.disk.object_files import Trees
 from flux_tui.node.engine import Engine
@@ -255,8 +255,7 @@ class FluxNode:
         if not settings.listen and near:
             self.home.remember_port(int(near[0].split("/")[4]))
         for lost in self.store.lost_at_open:
-            gone = inp.ChunksGone(path=str(lost.path), cids=lost.cids, size=lost.size, text=lost.why)
-            self._engine.feed(gone, lost=lost.cids)
+            self._engine.feed(chunks_gone(lost), lost=lost.cids)
         receiver.attach(self._engine, self._machine, network, landing, self._reader)
         nursery.start_soon(self._engine.run)
         nursery.start_soon(self._watch_clock)

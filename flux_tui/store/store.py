@@ -27,11 +27,11 @@ from flux_tui.store import checkpoints
 from flux_tui.store.checkpoints import Kept
 from flux_tui.store.disk import file_io, fsync
 from flux_tui.store.disk.file_io import FileStat
-from flux_tui.store.disk.object_trees import OWN, Spot, Tree, remove
+from flux_tui.store.disk.object_trees import HELD, OWN, Spot, Tree, remove
 from flux_tui.store.disk.room import Room
 from flux_tui.store.index.adds_under_way import Shares
 from flux_tui.store.index.chunk_index import Shelf
-from flux_tui.store.index.evicting import HELD, Evictions, Gone, begin_anew, forget_tree, tidy
+from flux_tui.store.index.evicting import Evictions, Gone, begin_anew, forget_tree, tidy
 from flux_tui.store.index.freeing import Freeing, WhatWent
 from flux_tui.store.index.freeing import tidy as tidy_freed
 from flux_tui.store.index.places import Landed, Leaf, Lost, Placed, ReadResult, Where, Whole
@@ -498,7 +498,8 @@ class Store(Shelf):
             path, _, _ = self._trees.locate(file)
             where = Where(size, file, offset, None)
             if not file_io.holds(path, offset, size, cid) and self._look_elsewhere([(cid, where)], {}, True):
-                lost.append(Lost(path, (cid,), size, f"{path} lost {size} bytes when the machine went down"))
+                why = f"{path} lost {size} bytes when the machine went down"
+                lost.append(Lost(path, (cid,), size, why, self._trees.replica_of(file)))
         return lost
 
     # ── the user's own files ────────────────────────────────────────────────────────────────────

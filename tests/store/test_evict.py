@@ -8,7 +8,8 @@ import pytest
 
 from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.core.series import events as ev
-from flux_tui.store.index.evicting import HELD, Gone
+from flux_tui.store.disk.object_trees import HELD
+from flux_tui.store.index.evicting import Gone
 from flux_tui.store.store import Store
 from tests.support.blocks import MIB, NOTE, chunk, shared
 from tests.support.evicting import Film, fetch, held_path
@@ -130,6 +131,23 @@ def test_a_running_fetch_of_the_same_object_loses_nothing(store: Store, tmp_path
     store.finish_tree(film.root)
     assert (tmp_path / "mine.mkv").read_bytes() == film.data
     assert readable(store, film)
+
+
+@pytest.mark.parametrize("finish", [False, True])
+def test_lost_chunks_of_a_replica_name_it(store: Store, tmp_path: Path, finish: bool) -> None:
+    film, mine = Film(1, 2, 3), Film(4, 5)
+    path = held_path(store, film)
+    fetch(store, film, path, finish=finish)
+    (tmp_path / HELD).mkdir()
+    fetch(store, mine, tmp_path / HELD / mine.root)
+    for content in (film, mine):
+        place = store.file_of(content.leaves[0][0])
+        assert place is not None
+        place.unlink()
+        lost = store.read([cid for cid, _ in content.leaves]).lost
+        assert [(one.cids, one.replica) for one in lost] == [
+            (tuple(cid for cid, _ in content.leaves), film.root if content is film else None)
+        ]
 
 
 @pytest.mark.parametrize("size", [1000, MIB])

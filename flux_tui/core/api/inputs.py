@@ -103,6 +103,8 @@ class ChunksGone(_Input, frozen=True):
     text: str
     peer: PeerId | None = None
     """The peer that they were to be served to."""
+    replica: Cid | None = None
+    """The replica that the file belongs to; None: the file is no replica's."""
 
 
 class PeerUp(_Input, frozen=True):

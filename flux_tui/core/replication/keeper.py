@@ -256,17 +256,21 @@ class Keeper:
         self._begin(root, kept)
         self._fetching[root] = kept.charge
 
-    def gone(self, path: str) -> None:
-        """A file of this node was changed or removed: replicas in it are lost."""
+    def gone(self, path: str, replica: Cid | None) -> None:
+        """A file of this node was changed or removed: replicas in it are lost.
+
+        `replica`: the replica that the file belongs to. An object that is the user's as well is in the user's
+        own files, under its path.
+        """
         for root, kept in list(self.kept.items()):
-            if kept.own:
-                known = self.ledger.state.objects.get(root)
-                place = known.path if known is not None else None
-                lost = place is not None and (path == place or path.startswith(f"{place}/"))
-            else:
-                lost = "/held/" in path and root in path
-            if lost:
+            if root == replica if not kept.own else self._is_in(path, root):
                 self._drop(root, "lost")
+
+    def _is_in(self, path: str, root: Cid) -> bool:
+        """Whether this path is the path of an object, or is inside its folder."""
+        known = self.ledger.state.objects.get(root)
+        place = known.path if known is not None else None
+        return place is not None and (path == place or path.startswith(f"{place}/"))
 
     def evicted(self, root: Cid, chunks: int, size: int) -> None:
         """The store has removed its copy of a replica."""

@@ -12,11 +12,19 @@ from flux_tui.core.api.inputs import ChunksGone
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.net.port import LoadedChunk, Network
 from flux_tui.node.engine import Engine
+from flux_tui.store.store import Lost
 
 LOAD_BYTES = 1024 * 1024
 """Bytes read for one stream at a time."""
 LOAD_CHUNKS = 256
 """Chunks read at a time, where they are small."""
+
+
+def chunks_gone(lost: Lost, peer: PeerId | None = None) -> ChunksGone:
+    """Return the input that says which chunks the store lost. `peer`: the peer that they were to be sent to."""
+    return ChunksGone(
+        path=str(lost.path), cids=lost.cids, size=lost.size, text=lost.why, peer=peer, replica=lost.replica
+    )
 
 
 class _Position:
@@ -62,10 +70,7 @@ class ChunkReader:
             if result is None:
                 result = await trio.to_thread.run_sync(self._engine.store.read, cids)
             for lost in result.lost:
-                gone = ChunksGone(
-                    path=str(lost.path), cids=tuple(lost.cids), size=lost.size, text=lost.why, peer=peer
-                )
-                self._engine.feed(gone, lost=lost.cids)
+                self._engine.feed(chunks_gone(lost, peer), lost=lost.cids)
             if result.chunks:
                 return [LoadedChunk(cid, data) for cid, data in result.chunks]
         return []

@@ -21,7 +21,6 @@ from flux_tui.core.api.effects import (
     ReadNode,
 )
 from flux_tui.core.api.inputs import (
-    ChunksGone,
     Discarded,
     Evicted,
     Failed,
@@ -33,8 +32,9 @@ from flux_tui.core.api.inputs import (
     Placed,
 )
 from flux_tui.core.ids import Cid
+from flux_tui.node.disk.chunk_reader import chunks_gone
 from flux_tui.node.engine import Engine
-from flux_tui.store.index.evicting import HELD
+from flux_tui.store.disk.object_trees import HELD
 from flux_tui.store.schema import ImpossibleError, explain_os
 from flux_tui.store.store import Lost, NoRoomError, Store, StoreError
 
@@ -65,8 +65,7 @@ class Trees:
             lost: list[Lost] = []
             outcome = await trio.to_thread.run_sync(self._do, self._engine.store, work, lost)
             for gone in lost:
-                told = ChunksGone(path=str(gone.path), cids=gone.cids, size=gone.size, text=gone.why)
-                self._engine.feed(told, lost=gone.cids)
+                self._engine.feed(chunks_gone(gone), lost=gone.cids)
             if outcome is not None:
                 self._engine.feed(outcome)
 

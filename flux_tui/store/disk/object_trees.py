@@ -26,6 +26,8 @@ from flux_tui.store.schema import ImpossibleError, StoreError, UnfitError, expla
 
 OWN = 0
 """The tree of the store's own files: large loose chunks."""
+HELD = "held"
+"""The folder of a home with the replicas."""
 PART = ".flux-part"
 """The end of the name of an unfinished object."""
 MAX_NAME_BYTES = 255
@@ -375,6 +377,15 @@ class Trees:
         rel = f"{cid[-2:]}/{cid}"
         cursor = self._db.execute("INSERT INTO file (tree, rel) VALUES (?, ?)", (OWN, rel))
         return int(cursor.lastrowid or 0), Inside(self._home / "chunks", rel)
+
+    def replica_of(self, file: int) -> Cid | None:
+        """Return the replica that a file belongs to; None if it is no replica's. Raises sqlite3.Error."""
+        row = self._db.execute(
+            "SELECT root, path FROM file JOIN tree ON tree.id = file.tree WHERE file.id = ?", (file,)
+        ).fetchone()
+        if row is None or not row[0]:
+            return None
+        return Cid(row[0]) if Path(row[1]) == self._home / HELD / row[0] else None
 
     def locate(self, file: int) -> tuple[Path, FileStat | None, bool]:
         """Return where a file is now, its recorded stat, and whether its bytes must be checked.

@@ -155,7 +155,8 @@ class Shelf:
             why = f"cannot be read ({(error.strerror or str(error)).lower()})"
         if bad and (bad := self._look_elsewhere(bad, found, wait)):
             size = sum(where.size for _, where in bad)
-            lost.append(Lost(path, tuple(cid for cid, _ in bad), size, f"{path} {why}"))
+            cids = tuple(cid for cid, _ in bad)
+            lost.append(Lost(path, cids, size, f"{path} {why}", self._replica_of(file)))
 
     def _look_elsewhere(
         self, bad: list[tuple[Cid, Where]], found: dict[Cid, bytes], wait: bool
@@ -218,6 +219,13 @@ class Shelf:
         try:
             with self._lock:
                 return self._trees.locate(file)
+        except sqlite3.Error as error:
+            raise explain(error, self.path) from error
+
+    def _replica_of(self, file: int) -> Cid | None:
+        try:
+            with self._lock:
+                return self._trees.replica_of(file)
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
 

@@ -21,8 +21,6 @@ from flux_tui.core.content import nodes, unixfs
 from flux_tui.core.ids import Cid, cid_bytes, cid_from_bytes, is_leaf
 from flux_tui.store.disk.object_trees import Trees, remove
 
-HELD = "held"
-"""The folder of a home with the replicas."""
 NO_TREE = -1
 """The tree of files that are gone. Their row numbers are not used again while the store is open: a chunk that
 was landing while they went must not count as a chunk of another file.

@@ -33,6 +33,8 @@ class Lost(NamedTuple):
     cids: tuple[Cid, ...]
     size: int
     why: str
+    replica: Cid | None = None
+    """The replica that the file belongs to; None: the file is no replica's."""
 
 
 class ReadResult(NamedTuple):

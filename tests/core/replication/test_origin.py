@@ -696,9 +696,19 @@ def test_a_replica_whose_file_is_changed_is_gone() -> None:
     script = keeper(quota=10 * MIB)
     root, _, leaves = file_of(2 * MIB, 1)
     kept_whole(script, OTHER, 1)
-    gone = inp.ChunksGone(f"/home/held/{root}", (leaves[0],), MIB, "it was changed")
+    gone = inp.ChunksGone("/home/replicas/1", (leaves[0],), MIB, "it was changed", replica=root)
     _, effects = script.give(gone)
     assert pushes(effects, OTHER) == [msg.Held(cids=(root,), how="gone", reason="not_held")]
+
+
+def test_a_lost_file_of_the_user_is_no_replica_whatever_its_path() -> None:
+    script = keeper(quota=10 * MIB)
+    root, _, leaves = file_of(2 * MIB, 1)
+    kept_whole(script, OTHER, 1)
+    gone = inp.ChunksGone(f"/home/me/held/{root}", (leaves[0],), MIB, "it was changed")
+    _, effects = script.give(gone)
+    assert pushes(effects, OTHER) == []
+    assert root in script.machine.state.kept
 
 
 def test_a_replica_that_cannot_be_fetched_is_dropped() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from flux_tui.store.disk import room
+from flux_tui.store.disk.object_trees import HELD
 from flux_tui.store.disk.room import KEEP_NAMES, NAME_BYTES, UNLOOKED, Room
-from flux_tui.store.index.evicting import HELD
 from flux_tui.store.store import NoRoomError, Store, UnfitError
 from tests.support.blocks import NOTE, chunk
 
