@@ -6,7 +6,6 @@ their connection, and nothing else.
 
 import errno
 import logging
-from collections import OrderedDict
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import trio
 
 from flux_tui.core.api.commands import MAX_COMMAND, BadCommandError, Command, decode_command
+from flux_tui.core.limits import BoundedTable
 from flux_tui.home import LENGTH, Home
 
 log = logging.getLogger(__name__)
@@ -56,15 +56,14 @@ class _Clients:
     """The connected clients, the longest silent first."""
 
     def __init__(self) -> None:
-        self._scopes: OrderedDict[int, trio.CancelScope] = OrderedDict()
+        self._scopes: BoundedTable[int, trio.CancelScope] = BoundedTable(MAX_CONNECTIONS)
         self._numbers = count()
 
     async def serve(self, stream: trio.SocketStream, on_command: Callable[[Command], None]) -> None:
         number = next(self._numbers)
-        while len(self._scopes) >= MAX_CONNECTIONS:
-            self._scopes.popitem(last=False)[1].cancel()  # it had its time, and the new client has had none
         with trio.CancelScope() as scope:
-            self._scopes[number] = scope
+            if (oldest := self._scopes.put(number, scope)) is not None:
+                oldest[1].cancel()  # it had its time, and the new client has had none
             try:
                 await _take(on_command, stream, lambda: self._heard(number))
             finally:

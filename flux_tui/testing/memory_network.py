@@ -18,7 +18,6 @@ Non-goals: mDNS, delays and losses (tests/sim has a swarm with both), round-trip
 
 import itertools
 import logging
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import lru_cache
@@ -30,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from multiaddr import Multiaddr
 
 from flux_tui.core.ids import BadIdError, Cid, PeerId, cid_bytes, peer_id_bytes, peer_id_from_bytes
-from flux_tui.core.limits import Backoff
+from flux_tui.core.limits import Backoff, BoundedSet
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.codec import MAX_SEALED, BadFrameError
 from flux_tui.core.wire.messages import Message, Route
@@ -140,10 +139,10 @@ class MemoryNetwork:
         self._refused: dict[PeerId, float] = {}
         self._dialling: dict[str, bool] = {}
         """Addresses being dialled, and whether to try again for ever."""
-        self._seen: OrderedDict[bytes, None] = OrderedDict()  # by sha256
+        self._seen: BoundedSet[bytes] = BoundedSet(GOSSIP_SEEN)  # by sha256
         self._gossip_in, self._gossip = trio.open_memory_channel[tuple[PeerId, bytes]](GOSSIP_QUEUE)
         self._known: set[PeerId] = set()
-        self._provided: dict[Cid, None] = {}
+        self._provided: BoundedSet[Cid] = BoundedSet(MAX_PROVIDED)
         self._records: dict[Cid, dict[PeerId, MemoryNetwork]] = {}
         """Provider records that this network keeps for the swarm."""
         self._routed_in, self._routed = trio.open_memory_channel[tuple[MemoryNetwork, Message]](ROUTE_QUEUE)
@@ -172,14 +171,12 @@ class MemoryNetwork:
 
     def provide(self, roots: Sequence[Cid]) -> None:
         for root in roots:
-            self._provided[root] = None
-            if len(self._provided) > MAX_PROVIDED:
-                del self._provided[next(iter(self._provided))]
+            self._provided.add(root)
         self._spread()
 
     def withdraw(self, roots: Sequence[Cid]) -> None:
         for root in roots:
-            self._provided.pop(root, None)
+            self._provided.discard(root)
 
     def route(self, roots: Sequence[Cid], message: Route) -> None:
         swarm = self._swarm()
@@ -260,9 +257,7 @@ class MemoryNetwork:
             name = sha256(data).digest()
             if name in self._seen:
                 continue
-            self._seen[name] = None
-            if len(self._seen) > GOSSIP_SEEN:
-                self._seen.popitem(last=False)
+            self._seen.add(name)
             if forwarder != self.peer_id:
                 if not 0 < len(data) <= MAX_SEALED:
                     continue

@@ -9,7 +9,6 @@ is set (identify), a peer tells of its own addresses.
 """
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -22,6 +21,7 @@ from libp2p.network.exceptions import SwarmException
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
+from flux_tui.core.limits import BoundedTable
 from flux_tui.core.peers.dial_policy import DialBudget, Hearsay, Reach, may_name, reach_of, reach_of_ip
 from flux_tui.net.port import Receiver
 
@@ -75,8 +75,8 @@ class DialGuard:
         self._connections = connections
         self._hearsay = Hearsay()
         self._budget = DialBudget(trio.current_time())
-        self._tellers: OrderedDict[ID, str] = OrderedDict()
-        self._left_out: OrderedDict[ID, str] = OrderedDict()
+        self._tellers: BoundedTable[ID, str] = BoundedTable(MAX_TELLERS, refresh=True)
+        self._left_out: BoundedTable[ID, str] = BoundedTable(MAX_TELLERS)
         """Peers of which no address was kept, each with one of its addresses."""
 
     def reach(self, peer: ID) -> Reach:
@@ -103,8 +103,6 @@ class DialGuard:
             self._left_out.pop(peer, None)
         elif addrs:
             self._left_out[peer] = str(addrs[0])
-            if len(self._left_out) > MAX_TELLERS:
-                self._left_out.popitem(last=False)
         return kept
 
     def why_none(self, peer: ID) -> str | None:
@@ -125,9 +123,6 @@ class DialGuard:
 
     def _told(self, peer: ID, teller: str) -> None:
         self._tellers[peer] = teller
-        self._tellers.move_to_end(peer)
-        if len(self._tellers) > MAX_TELLERS:
-            self._tellers.popitem(last=False)
 
     def rule(self, addr: str) -> str | None:
         """Return why an address must not be dialled, given the peer that told of it; None: it may be dialled."""

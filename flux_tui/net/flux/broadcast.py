@@ -8,7 +8,6 @@ so a copy is recognised whichever peer sends it.
 """
 
 import logging
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -27,6 +26,7 @@ from libp2p.pubsub.pubsub import Pubsub
 from libp2p.utils.varint import encode_uvarint, read_varint_prefixed_bytes_limited
 
 from flux_tui.core.ids import PeerId
+from flux_tui.core.limits import BoundedTable
 from flux_tui.core.wire.codec import MAX_SEALED
 from flux_tui.net.addresses.dial_guard import DialGuard
 from flux_tui.net.connections.pace import NOT_ADMITTED, Pace
@@ -111,8 +111,8 @@ class PacedPubsub(Pubsub):
         super().__init__(*args, **kwargs)
         self._receiver = receiver
         self._guard = guard
-        self._openings: OrderedDict[ID, Pace] = OrderedDict()
-        self._paces: OrderedDict[ID, Pace] = OrderedDict()
+        self._openings: BoundedTable[ID, Pace] = BoundedTable(MAX_OPENINGS)
+        self._paces: BoundedTable[ID, Pace] = BoundedTable(MAX_OPENINGS)
         """How fast each neighbour is read."""
         self._reading: dict[ID, trio.CancelScope] = {}
 
@@ -152,12 +152,10 @@ class PacedPubsub(Pubsub):
             raise ParseError(str(error)) from error
 
 
-def _pace_of(paces: OrderedDict[ID, Pace], peer: ID, burst: float, rate: float) -> Pace:
+def _pace_of(paces: BoundedTable[ID, Pace], peer: ID, burst: float, rate: float) -> Pace:
     pace = paces.get(peer)
     if pace is None:
         pace = paces[peer] = Pace(burst, rate)
-        if len(paces) > MAX_OPENINGS:
-            paces.popitem(last=False)
     return pace
 
 

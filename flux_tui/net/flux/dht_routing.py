@@ -44,7 +44,7 @@ from libp2p.peer.peerinfo import PeerInfo
 from libp2p.records.validator import NamespacedValidator
 
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.limits import Backoff
+from flux_tui.core.limits import Backoff, BoundedTable
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Message, Route
 from flux_tui.net.connections.supervisor import Supervisor, Tasks
@@ -152,7 +152,7 @@ class Dht:
         self._lookups_in, self._lookups = trio.open_memory_channel[tuple[Cid, Route]](QUEUE_LOOKUPS)
         self._sends_in, self._sends = trio.open_memory_channel[tuple[PeerInfo, Route]](QUEUE_SENDS)
         self._meet_in, self._meet = trio.open_memory_channel[tuple[float, ID]](QUEUE_MEETINGS)
-        self._cache: OrderedDict[Cid, _Closest] = OrderedDict()
+        self._cache: BoundedTable[Cid, _Closest] = BoundedTable(MAX_CACHED, refresh=True)
         self._fresh: OrderedDict[Cid, None] = OrderedDict()
         """Roots to be provided for the first time. The newest is last, and is taken first."""
         self._kept: dict[Cid, float] = {}
@@ -163,7 +163,7 @@ class Dht:
         self._known_then = 0
         """Nodes known when the first root was provided, or when all roots were last made due again."""
         self._to_provide = trio.Event()
-        self._paced: OrderedDict[ID, deque[float]] = OrderedDict()
+        self._paced: BoundedTable[ID, deque[float]] = BoundedTable(MAX_PACED, refresh=True)
         self._look = trio.Event()
         self._taking = 0
         self._sent = 0
@@ -349,9 +349,6 @@ class Dht:
         fresh = _Closest(trio.current_time(), self._known, deque(found))
         if found:
             self._cache[root] = fresh
-            self._cache.move_to_end(root)
-            if len(self._cache) > MAX_CACHED:
-                self._cache.popitem(last=False)
         return fresh.nodes
 
     async def _send(self, to: PeerInfo, message: Route, results: list[bool]) -> None:
@@ -464,9 +461,6 @@ class Dht:
     async def _pace(self, peer: ID) -> None:
         """Wait until this peer accepts another ADD_PROVIDER."""
         times = self._paced.setdefault(peer, deque(maxlen=ADDS_PER_WINDOW))
-        self._paced.move_to_end(peer)
-        if len(self._paced) > MAX_PACED:
-            self._paced.popitem(last=False)
         if len(times) == ADDS_PER_WINDOW:
             await trio.sleep_until(times[0] + ADD_WINDOW)
         times.append(trio.current_time())

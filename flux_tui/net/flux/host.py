@@ -16,6 +16,7 @@ from libp2p.peer.peerinfo import PeerInfo
 from multiaddr import Multiaddr
 
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.limits import BoundedTable
 from flux_tui.core.peers.dial_policy import Reach, reach_of
 from flux_tui.core.wire.messages import Message, Route
 from flux_tui.net.addresses.dial_guard import DialGuard, DialRefusedError, by_person, guard_of, is_by_person
@@ -150,8 +151,8 @@ class Libp2pNetwork:
         self._links.close = lambda peer: nursery.start_soon(self._close_peer, peer)
         self.budget: Budget
         self._dials = Dials()
-        self._addr_by_peer: dict[PeerId, str] = {}
-        self._probed: dict[str, tuple[float, str | None]] = {}
+        self._addr_by_peer: BoundedTable[PeerId, str] = BoundedTable(MAX_DIALLED)
+        self._probed: BoundedTable[str, tuple[float, str | None]] = BoundedTable(MAX_DIALLED)
         """Addresses that were probed, each with the time and the result."""
         self.peer_id = PeerId(str(host.get_id()))
         self.dht = Dht(
@@ -328,8 +329,6 @@ class Libp2pNetwork:
         if not is_by_person() and self._guard.refuses(addr):
             return TOLD
         self._addr_by_peer[peer] = addr
-        if len(self._addr_by_peer) > MAX_DIALLED:
-            del self._addr_by_peer[next(iter(self._addr_by_peer))]
         self._links.expect(peer)
         self._forget_failures(ID.from_base58(peer))
         try:
@@ -381,8 +380,6 @@ class Libp2pNetwork:
             return known[1]
         found = await why_closed(transport)
         self._probed[addr] = (now, found)
-        if len(self._probed) > MAX_DIALLED:
-            del self._probed[next(iter(self._probed))]
         return found
 
     def _forget_failures(self, peer: ID) -> None:

@@ -15,7 +15,7 @@ one, and the link stays.
 
 import logging
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +25,7 @@ from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 
 from flux_tui.core.ids import PeerId
-from flux_tui.core.limits import TokenBucket
+from flux_tui.core.limits import BoundedSet, BoundedTable, TokenBucket
 from flux_tui.core.wire import codec
 from flux_tui.net.connections.supervisor import Tasks
 from flux_tui.net.flux.push_stream import Outgoing, Source, StalledError, read_from
@@ -51,6 +51,8 @@ RESERVED = 32
 """Places among them for peers that gave or took chunks, and for those that this node dials."""
 GUEST_SECONDS = 30.0
 """Seconds after which a stranger without useful exchange makes room for another peer."""
+MAX_BANNED = 1024
+"""Peers that are refused at a time."""
 MAX_REGULARS = 1024
 """Peers remembered as useful."""
 COMING_BURST, COMING_RATE = 64.0, 4.0
@@ -134,10 +136,10 @@ class Links:
         self._receiver = receiver
         self._nursery = nursery
         self._addr_of = addr_of
-        self._banned: dict[PeerId, float] = {}
-        self._regulars: OrderedDict[PeerId, None] = OrderedDict()
+        self._banned: BoundedTable[PeerId, float] = BoundedTable(MAX_BANNED)
+        self._regulars: BoundedSet[PeerId] = BoundedSet(MAX_REGULARS, refresh=True)
         """Peers that gave or took chunks, or were dialled by this node."""
-        self._returns: OrderedDict[PeerId, deque[float]] = OrderedDict()
+        self._returns: BoundedTable[PeerId, deque[float]] = BoundedTable(MAX_REGULARS, refresh=True)
         """When the latest links of each peer came up."""
         self._strangers = TokenBucket(COMING_BURST, COMING_RATE, trio.current_time())
         self.by_peer: dict[PeerId, Link] = {}
@@ -154,8 +156,6 @@ class Links:
     def ban(self, peer: PeerId, seconds: float = BAN_SECONDS) -> None:
         """Refuse this peer for a while."""
         self._banned[peer] = max(time.monotonic() + seconds, self._banned.get(peer, 0.0))
-        if len(self._banned) > 1024:
-            del self._banned[next(iter(self._banned))]
 
     def refuses(self, peer: PeerId) -> bool:
         """Whether this peer is banned because it misbehaved."""
@@ -172,10 +172,7 @@ class Links:
         self._regular(peer)
 
     def _regular(self, peer: PeerId) -> None:
-        self._regulars[peer] = None
-        self._regulars.move_to_end(peer)
-        if len(self._regulars) > MAX_REGULARS:
-            self._regulars.popitem(last=False)
+        self._regulars.add(peer)
 
     def _useful(self, link: Link) -> bool:
         return link.peer in self._regulars or link.outgoing.served > 0
@@ -208,9 +205,6 @@ class Links:
     def _came(self, peer: PeerId) -> None:
         ups = self._returns.setdefault(peer, deque(maxlen=MAX_RETURNS))
         ups.append(trio.current_time())
-        self._returns.move_to_end(peer)
-        if len(self._returns) > MAX_REGULARS:
-            self._returns.popitem(last=False)
 
     def connected(self, peer: PeerId) -> None:
         """Open this node's stream on a new connection to this peer."""
