@@ -23,6 +23,11 @@ def shift(state: State, seconds: float) -> None:
         pending.last_push_at = _moved(pending.last_push_at, seconds)
         pending.next_push_at = _moved(pending.next_push_at, seconds)
         _move_no(pending.last_no, seconds)
+        for answer in pending.answers.values():
+            answer.said_at += seconds
+            answer.asked_at = _moved(answer.asked_at, seconds)
+            answer.granted_at = _moved(answer.granted_at, seconds)
+            answer.came_at = _moved(answer.came_at, seconds)
     for lease in state.leases.values():
         lease.granted_at += seconds
         lease.deadline += seconds

@@ -9,7 +9,7 @@ Times are seconds since 1970, sizes are bytes.
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -21,6 +21,13 @@ MAX_PEERS = 1024
 """Peers in a state. Those that have been gone longest are forgotten first, so strangers cannot fill it."""
 RECENT_SECONDS = 120
 """Seconds of throughput that are remembered for the gauges, one bucket each."""
+
+
+Extent: TypeAlias = Literal["all", "part", "some", "none"]
+"""How much of an object a peer has: all of it, a part that it counted, some of it (it did not say how much), or
+nothing."""
+Said: TypeAlias = Literal["yes", "no", "have", "error"]
+"""What a peer said last about an object: yes, NO, that it can be asked for it, or that something failed there."""
 
 
 class No(msgspec.Struct):
@@ -40,6 +47,41 @@ class No(msgspec.Struct):
 
 NAMED = 16
 """Peers that are remembered with a want, of those that said yes and of those that said NO."""
+
+
+class Answer(msgspec.Struct):
+    """What one peer said and sent about one wanted object."""
+
+    peer: PeerId
+    asked_at: float | None = None
+    """When the want was last pushed to it directly. None: never, or with too many others to remember it."""
+    has: Extent | None = None
+    """How much of the object it has, as far as it said; None: it never said."""
+    blocks: int | None = None
+    """Blocks that it said it has, if it is still fetching the object itself."""
+    lacks: int = 0
+    """Chunks that it was granted and then did not have, since it last said what it has."""
+    said: Said | None = None
+    """What it said last."""
+    said_at: float = 0.0
+    reason: Reason | None = None
+    """The reason of its last NO about the object or chunks of it. None: a yes came since."""
+    retry_after: float | None = None
+    """Seconds from that NO until it may be asked again; None: it named no time."""
+    text: str = ""
+    """The words of the last error that it reported about it."""
+    granted: int = 0
+    """Chunks of it that it was ever granted."""
+    granted_at: float | None = None
+    came: int = 0
+    """Chunks of it that came from this peer."""
+    bytes_in: int = 0
+    came_at: float | None = None
+    """When one came last."""
+
+
+MAX_ANSWERS = 64
+"""Peers whose answers about one object are remembered. The one heard from longest ago is forgotten first."""
 
 
 class Pending(msgspec.Struct):
@@ -71,6 +113,8 @@ class Pending(msgspec.Struct):
     """What went wrong with it here, in words; None once a chunk of it has come."""
     held: bool = False
     """It is fetched as a replica for another node: nobody here asked for it."""
+    answers: dict[PeerId, Answer] = {}
+    """What each peer said and sent about it, the one heard from last at the end; only for an object."""
 
     @property
     def queued(self) -> bool:

@@ -6,7 +6,7 @@ from flux_tui.core.ids import is_leaf
 from flux_tui.core.series import backoff
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import LapseCause
-from flux_tui.core.series.fold import answers, chunks, replication, wants
+from flux_tui.core.series.fold import answers, chunks, exchanges, replication, wants
 from flux_tui.core.series.fold.peers import seen
 from flux_tui.core.series.fold.wants import wanted_object
 from flux_tui.core.series.state import Lease, Pending, State
@@ -29,6 +29,7 @@ def fold(state: State, event: ev.FetchingEvent) -> None:
             _refused(state, event)
         case ev.DelayedYes():
             answers.promised(state, seen(state, event.peer), event)
+            exchanges.promised(state, event)
         case ev.Requested():
             _requested(state, event)
         case ev.PushedWant():
@@ -43,10 +44,12 @@ def fold(state: State, event: ev.FetchingEvent) -> None:
             _lapsed(state, event)
         case ev.HaveReceived():
             answers.announced(state, seen(state, event.peer), event)
+            exchanges.announced(state, event)
         case ev.Cancelled():
             _cancelled(state, event)
         case ev.ErrorReceived():
             seen(state, event.peer)
+            exchanges.failed(state, event)
         case ev.PushedHave():
             pass
         case _:
@@ -87,6 +90,7 @@ def _pushed(state: State, event: ev.PushedWant) -> None:
             wants.enter_network(state, pending)
             pending.next_push_at = event.next_push_at
             pending.cause, pending.cause_peer, pending.cause_reason = "silence", None, None
+    exchanges.asked(state, event)
 
 
 def _went_dormant(state: State, event: ev.WentDormant) -> None:
@@ -98,12 +102,15 @@ def _went_dormant(state: State, event: ev.WentDormant) -> None:
 def _refused(state: State, event: ev.StatusNo) -> None:
     state.recent[-1].noes += 1
     answers.refused(state, seen(state, event.peer), event)
-    if event.about == "hold":
+    if event.about == "want":
+        exchanges.refused(state, event)
+    elif event.about == "hold":
         replication.refused(state, event)
 
 
 def _granted(state: State, event: ev.Granted) -> None:
     seen(state, event.peer).granted += len(event.cids)
+    exchanges.granted(state, event)
     if event.hedge:
         return  # the lease stays with the holder that is overdue
     for cid in event.cids:
@@ -150,6 +157,7 @@ def _chunk_received(state: State, event: ev.ChunkReceived) -> None:
     peer.has_it = True
     backoff.delivered(peer, state.at)
     state.leases.pop(event.cid, None)
+    exchanges.came(state, event)
     if not event.roots:
         wants.drop(state, event.cid)
     for root in event.roots:

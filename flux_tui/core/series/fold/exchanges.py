@@ -1,0 +1,133 @@
+"""The fold of what each peer said and sent about each wanted object: `Pending.answers`.
+
+Only fold/fetching.py calls it. A loose chunk has no answers of its own: `yes`, `noes` and `last_no` of its want
+tell all that there is. So ten thousand loose chunks cost nothing here.
+"""
+
+from collections.abc import Iterable
+
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.state import MAX_ANSWERS, Answer, Pending, State
+
+MAX_ASKED = 16
+"""Wants in one push up to which each peer is remembered as asked. Larger pushes are of many small wants."""
+
+
+def asked(state: State, event: ev.PushedWant) -> None:
+    """A want was pushed to these peers directly."""
+    if len(event.cids) > MAX_ASKED:
+        return
+    for cid in event.cids:
+        if (pending := _object(state, cid)) is not None:
+            for peer in event.peers[:MAX_ANSWERS]:
+                _answer(pending, peer).asked_at = state.at
+
+
+def promised(state: State, event: ev.DelayedYes) -> None:
+    """A peer said yes: it has all of these, or a part that it counted."""
+    for cid in event.cids:
+        if (pending := _object(state, cid)) is not None:
+            answer = _said(state, pending, event.peer)
+            answer.said, answer.reason, answer.retry_after = "yes", None, None
+            answer.has, answer.blocks = ("all" if event.have is None else "part"), event.have
+            answer.lacks, answer.text = 0, ""
+
+
+def announced(state: State, event: ev.HaveReceived) -> None:
+    """A peer announced that it can be asked for an object."""
+    if (pending := _object(state, event.root)) is not None:
+        answer = _said(state, pending, event.peer)
+        answer.said, answer.reason, answer.retry_after = "have", None, None
+        answer.has, answer.blocks, answer.lacks, answer.text = "all", None, 0, ""
+
+
+def refused(state: State, event: ev.StatusNo) -> None:
+    """A peer said NO to a want, or to chunks that it was granted."""
+    for root, chunks in _objects(state, event.peer, event.cids, event.roots).items():
+        if (pending := _object(state, root)) is None:
+            continue
+        answer = _said(state, pending, event.peer)
+        answer.said, answer.reason, answer.retry_after = "no", event.reason, event.retry_after
+        if chunks:
+            answer.lacks += 0 if event.has_it else chunks
+        elif event.has_it:
+            answer.has = answer.has if answer.has in ("all", "part") else "some"
+        else:
+            answer.has, answer.blocks, answer.lacks = "none", None, 0
+
+
+def failed(state: State, event: ev.ErrorReceived) -> None:
+    """A peer reported a failure on its side, about an object or chunks of it."""
+    for root in _objects(state, event.peer, event.cids, event.roots):
+        if (pending := _object(state, root)) is not None:
+            answer = _said(state, pending, event.peer)
+            answer.said, answer.text = "error", event.text
+
+
+def granted(state: State, event: ev.Granted) -> None:
+    """A peer was granted chunks of an object."""
+    if event.root is not None and (pending := _object(state, event.root)) is not None:
+        answer = _answer(pending, event.peer)
+        answer.granted += len(event.cids)
+        answer.granted_at = state.at
+
+
+def came(state: State, event: ev.ChunkReceived) -> None:
+    """A chunk of these objects came from a peer."""
+    for root in event.roots:
+        if (pending := _object(state, root)) is not None:
+            answer = _answer(pending, event.peer)
+            answer.came += 1
+            answer.bytes_in += event.size
+            answer.came_at = state.at
+
+
+def _object(state: State, cid: Cid) -> Pending | None:
+    """Return the want of an object; None if it is not pending, or a loose chunk."""
+    return state.pending.get(cid) if cid in state.objects else None
+
+
+def _objects(state: State, peer: PeerId, cids: Iterable[Cid], roots: Iterable[Cid]) -> dict[Cid, int]:
+    """Return the objects that a peer's words are about, and of how many chunks of each they are.
+
+    0: they are about the object as a whole. An entry of an early version does not name the objects: the lease of a
+    chunk does.
+    """
+    named = tuple(roots)
+    found: dict[Cid, int] = {}
+    for cid in cids:
+        if cid in state.objects:
+            found.setdefault(cid, 0)
+            continue
+        lease = state.leases.get(cid)
+        of = named
+        if lease is not None and lease.peer == peer and lease.root is not None:
+            of = (lease.root,)
+        for root in of:
+            found[root] = found.get(root, 0) + 1
+    return found
+
+
+def _said(state: State, pending: Pending, peer: PeerId) -> Answer:
+    """Return the answer of a peer that says something now. It becomes the last of the table."""
+    answer = pending.answers.pop(peer, None) or _new(pending, peer)
+    pending.answers[peer] = answer
+    answer.said_at = state.at
+    return answer
+
+
+def _answer(pending: Pending, peer: PeerId) -> Answer:
+    answer = pending.answers.get(peer)
+    if answer is None:
+        answer = pending.answers[peer] = _new(pending, peer)
+    return answer
+
+
+def _new(pending: Pending, peer: PeerId) -> Answer:
+    """Make an answer, and forget one if there are too many: first of peers that never said anything."""
+    answers = pending.answers
+    if len(answers) >= MAX_ANSWERS:
+        silent = (one for one, answer in answers.items() if answer.said is None and not answer.granted)
+        del answers[next(silent, next(iter(answers)))]
+    return Answer(peer=peer)

@@ -1,0 +1,190 @@
+"""Why a want is not here yet: what each peer has of it, said, was granted and sent, and what comes next. Pure.
+
+    told = why(state, cid, now)
+
+Everything is read from the state, by the rules that the requester acts by (next_try.py, backoff.py). So the answer
+is what the node will do, not a guess at it. The panels, `flux-tui why` and `FluxNode.why` all use it.
+"""
+
+from collections import Counter
+from typing import Literal, NamedTuple, TypeAlias
+
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.series.events import Reason
+from flux_tui.core.series.next_try import DUE_SECONDS, Tries, Try
+from flux_tui.core.series.state import Answer, Extent, ObjectState, PeerState, Pending, Said, State
+
+Standing: TypeAlias = Literal[
+    "sends", "late", "ready", "waits", "silent", "lacks", "has_none", "denies", "gone", "unasked"
+]
+"""How a peer stands to a want:
+
+- sends: chunks of it are on their way, granted to this peer.
+- late: its lease lapsed, and it is left alone for a moment.
+- ready: it said that it has it, and may be granted chunks now.
+- waits: it has it, and may be asked again at a known time.
+- silent: the want was pushed to it, and it has not answered.
+- lacks: it said that it has it, and then did not have chunks that it was granted.
+- has_none: it said that it does not have it.
+- denies: it has it and gives this node nothing.
+- gone: it is not connected.
+- unasked: it is connected, and the want was not pushed to it yet.
+"""
+ORDER: tuple[Standing, ...] = (
+    "sends", "ready", "waits", "late", "lacks", "silent", "unasked", "gone", "denies", "has_none",
+)  # fmt: skip
+"""The order of the lines: those first from whom something can be expected soonest."""
+
+
+class PeerLine(NamedTuple):
+    """One peer and one want."""
+
+    peer: PeerId
+    standing: Standing
+    has: Extent | None
+    """How much of it the peer has, as far as it said; None: it never said."""
+    blocks: int | None
+    """Blocks that it said it has, if it is still fetching the object itself."""
+    lacks: int
+    """Chunks that it was granted and then did not have."""
+    said: Said | None
+    said_at: float | None
+    reason: Reason | None
+    """Why it said NO last; None: it said yes since, or never NO."""
+    until: float | None
+    """When it may be asked again; None: now, or no time is known."""
+    text: str
+    """What it reported as failed there. It comes from the peer."""
+    asked_at: float | None
+    granted: int
+    """Chunks that it was ever granted."""
+    came: int
+    """Chunks that came from it."""
+    bytes_in: int
+    came_at: float | None
+    on_way: int
+    """Chunks that are granted to it now and have not come."""
+    deadline: float | None
+    """When the first of those leases lapses."""
+    seen_at: float
+    """When anything was last heard from it."""
+
+
+class Why(NamedTuple):
+    """Why a want is not here yet."""
+
+    cid: Cid
+    pending: Pending
+    found: ObjectState | None
+    """The object, if it is one; None: a loose chunk."""
+    lines: list[PeerLine]
+    """One for each peer that is known to have it or was asked, in the order of ORDER, the soonest first."""
+    next: Try | None
+    """What this node does next for it; None: nothing is planned, it goes on when something comes."""
+    on_way: int
+    """Chunks that are granted and have not come."""
+    quiet_since: float
+    """When a chunk of it came last, or since when it is wanted."""
+
+
+class NotPendingError(LookupError):
+    """The CID is not pending: there is nothing to explain."""
+
+
+def why(state: State, cid: Cid, now: float) -> Why:
+    """Explain a want at a moment. `now`: seconds since 1970. Raises NotPendingError."""
+    pending = state.pending.get(cid)
+    if pending is None:
+        raise NotPendingError(cid)
+    found = state.objects.get(cid)
+    on_way: Counter[PeerId] = Counter()
+    deadlines: dict[PeerId, float] = {}
+    for chunk, lease in state.leases.items():
+        if cid in (chunk, lease.root):
+            on_way[lease.peer] += 1
+            deadlines[lease.peer] = min(lease.deadline, deadlines.get(lease.peer, lease.deadline))
+    peers = dict.fromkeys((*pending.answers, *pending.yes, *pending.noes, *on_way))
+    if pending.last_no is not None:
+        peers.setdefault(pending.last_no.peer)
+    peers.update(dict.fromkeys(peer.peer for peer in state.peers.values() if peer.connected))
+    lines = [
+        _line(state, pending, peer, now, on_way[peer], deadlines.get(peer)) for peer in peers if peer != state.peer_id
+    ]  # fmt: skip
+    lines.sort(key=lambda line: (ORDER.index(line.standing), line.until or line.deadline or 0.0))
+    came = [answer.came_at for answer in pending.answers.values() if answer.came_at is not None]
+    return Why(
+        cid=cid,
+        pending=pending,
+        found=found,
+        lines=lines,
+        next=Tries(state, now).next_of(pending),
+        on_way=on_way.total(),
+        quiet_since=max([pending.since, *came]),
+    )
+
+
+def _line(
+    state: State, pending: Pending, peer: PeerId, now: float, on_way: int, deadline: float | None
+) -> PeerLine:
+    known = state.peers.get(peer) or PeerState(peer=peer)
+    answer = pending.answers.get(peer) or _short_answer(pending, peer)
+    until = known.until if known.until is not None and known.until > now - DUE_SECONDS else None
+    return PeerLine(
+        peer=peer,
+        standing=_standing(pending, known, answer, on_way, until),
+        has=answer.has,
+        blocks=answer.blocks,
+        lacks=answer.lacks,
+        said=answer.said,
+        said_at=answer.said_at if answer.said is not None else None,
+        reason=_reason(known, answer, until),
+        until=until,
+        text=answer.text,
+        asked_at=answer.asked_at,
+        granted=answer.granted,
+        came=answer.came,
+        bytes_in=answer.bytes_in,
+        came_at=answer.came_at,
+        on_way=on_way,
+        deadline=deadline,
+        seen_at=known.seen_at,
+    )
+
+
+def _short_answer(pending: Pending, peer: PeerId) -> Answer:
+    """Return the answer of a peer about a loose chunk, as far as its want tells."""
+    no = pending.last_no
+    if no is not None and no.peer == peer:
+        has: Extent = "all" if no.has_it else "none"
+        return Answer(
+            peer=peer, has=has, said="no", said_at=no.at, reason=no.reason, retry_after=no.retry_after
+        )
+    if peer in pending.yes:
+        return Answer(peer=peer, has="all", said="yes")
+    return Answer(peer=peer, has="all" if peer in pending.noes else None)
+
+
+def _reason(known: PeerState, answer: Answer, until: float | None) -> Reason | None:
+    """Return the reason for which the peer sends nothing now, or of its last NO about this object."""
+    if until is not None and known.reason is not None:
+        return known.reason
+    return answer.reason
+
+
+def _standing(
+    pending: Pending, known: PeerState, answer: Answer, on_way: int, until: float | None
+) -> Standing:
+    if on_way:
+        return "sends"
+    if not known.connected:
+        return "gone"
+    if known.denies and answer.has != "none":
+        return "denies"
+    has = known.peer in pending.yes or known.peer in pending.noes or answer.has not in (None, "none")
+    if has:
+        if until is not None:
+            return "late" if known.reason is None else "waits"
+        return "lacks" if answer.lacks else "ready"
+    if answer.has == "none":
+        return "has_none"
+    return "silent" if answer.asked_at is not None else "unasked"

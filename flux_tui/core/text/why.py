@@ -1,0 +1,186 @@
+"""Why a want is not here yet, in words: a title, a line for each peer, and what comes next. Pure.
+
+`core/series/why.py` finds the facts. The command line and the dashboard use the same words.
+"""
+
+import time
+from typing import NamedTuple, assert_never
+
+from flux_tui.core.series.events import Reason
+from flux_tui.core.series.next_try import Try
+from flux_tui.core.series.why import PeerLine, Why
+from flux_tui.core.text.describe import Names, counted, human_seconds, human_size
+from flux_tui.core.text.plain import Plain, plain
+
+QUIET_SECONDS = 2.0
+"""Seconds without a chunk after which the title says so."""
+
+
+class PeerWords(NamedTuple):
+    """The words about one peer: three columns."""
+
+    name: Plain
+    has: Plain
+    """How much of it the peer has."""
+    says: Plain
+    """What it says or does now, and until when."""
+    did: Plain
+    """What it was granted and what came of it."""
+    reason: Reason | None
+    """The reason of the NO that holds it up, for its sign and colour; None: no NO does."""
+
+
+class WhyWords(NamedTuple):
+    """An explanation in words."""
+
+    title: Plain
+    peers: list[PeerWords]
+    next: list[Plain]
+    """One or two sentences: what comes next, from whom, when."""
+
+
+def why_words(told: Why, names: Names, now: float, *, running: bool = True) -> WhyWords:
+    """Say why a want is not here yet. `running`: whether a node acts on this state."""
+    peers = [
+        PeerWords(names.peer(line.peer), _has(line), _says(line, now), _did(line), _held_up_by(line))
+        for line in told.lines
+    ]
+    following = (
+        _next(told, names, now) if running else [plain("Next: nothing, until a node runs here again.")]
+    )
+    return WhyWords(_title(told, names, now), peers, following)
+
+
+def _title(told: Why, names: Names, now: float) -> Plain:
+    parts = []
+    if (found := told.found) is not None:
+        if found.chunks_total:
+            parts.append(f"{found.progress:.0%}")
+            parts.append(f"{found.chunks_have:,} of {counted(found.chunks_total, 'chunk')}")
+        else:
+            parts.append("nothing of it is known yet")
+    quiet = now - told.quiet_since
+    if quiet >= QUIET_SECONDS:
+        parts.append(f"nothing for {human_seconds(quiet)}")
+    return plain(f"{names.name(told.cid)}  {' · '.join(parts)}".rstrip())
+
+
+def _has(line: PeerLine) -> Plain:
+    match line.has:
+        case None:
+            return plain("not known")
+        case "all":
+            words = "had all" if line.standing == "gone" else "has all"
+        case "part":
+            words = f"has {counted(line.blocks or 0, 'chunk')}"
+        case "some":
+            words = "has it"
+        case "none":
+            words = "has none"
+        case _:
+            assert_never(line.has)
+    return plain(f"said it {words}" if line.lacks else words)
+
+
+def _says(line: PeerLine, now: float) -> Plain:
+    match line.standing:
+        case "sends":
+            words = f"{counted(line.on_way, 'chunk')} on the way"
+            if line.deadline is not None:
+                left = line.deadline - now
+                words += f", due in {human_seconds(left)}" if left > 0 else ", overdue"
+        case "late":
+            words = f"did not send in time, left alone {_until(line, now)}"
+        case "ready":
+            words = "may be granted chunks now"
+        case "waits":
+            words = f"{line.reason}, {_until(line, now)}"
+        case "silent":
+            words = f"asked at {_clock(line.asked_at)}, no answer yet"
+        case "unasked":
+            words = "connected, not asked yet"
+        case "lacks":
+            words = f"did not have {counted(line.lacks, 'chunk')} that it was granted"
+        case "gone":
+            words = f"gone since {_clock(line.seen_at)}"
+        case "denies":
+            words = "denies this node" if line.reason in (None, "denied") else f"{line.reason}"
+        case "has_none":
+            words = f"said so at {_clock(line.said_at)}"
+        case _:
+            assert_never(line.standing)
+    if line.text and line.standing in ("lacks", "ready", "has_none", "gone"):
+        words += f': "{line.text}"'
+    return plain(words)
+
+
+def _until(line: PeerLine, now: float) -> str:
+    if line.until is None or line.until <= now:
+        return "may be asked now"
+    return f"until {_clock(line.until)} ({human_seconds(line.until - now)})"
+
+
+def _did(line: PeerLine) -> Plain:
+    if not line.granted and not line.came:
+        return plain("granted nothing")
+    sent = f"sent {line.came:,} ({human_size(line.bytes_in)})" if line.came else "sent none"
+    return plain(f"granted {line.granted:,}, {sent}")
+
+
+def _held_up_by(line: PeerLine) -> Reason | None:
+    match line.standing:
+        case "waits" | "denies":
+            return line.reason or ("denied" if line.standing == "denies" else None)
+        case "has_none" | "lacks":
+            return "not_held"
+        case _:
+            return None
+
+
+def _next(told: Why, names: Names, now: float) -> list[Plain]:
+    sentences = []
+    senders = [line for line in told.lines if line.on_way]
+    if senders:
+        who = " and ".join(str(names.peer(line.peer)) for line in senders[:3])
+        more = f" and {len(senders) - 3} more" if len(senders) > 3 else ""
+        come = "comes" if told.on_way == 1 else "come"
+        sentences.append(f"Next: {counted(told.on_way, 'chunk')} {come} from {who}{more}.")
+    lead = "Then" if sentences else "Next"
+    if told.pending.trouble is not None and told.pending.cause == "unwritten":
+        sentences.append(f"It cannot be written here: {told.pending.trouble}.")
+    if told.pending.queued:
+        sentences.append(f"{lead}: it waits for a place among the wants in the network.")
+    elif told.next is not None:
+        sentences.append(f"{lead}: {_try_words(told, told.next, names, now)}.")
+    elif not senders:
+        sentences.append(
+            "Next: nothing is planned. It goes on when a peer comes that has it, or says that it has it."
+        )
+    return [plain(sentence) for sentence in sentences]
+
+
+def _try_words(told: Why, one: Try, names: Names, now: float) -> str:
+    left = human_seconds(one.at - now)
+    when = f"in {left}" if one.at > now else "now"
+    match one.how:
+        case "grant" | "tell":
+            assert one.peer is not None
+            does = "is granted chunks" if one.how == "grant" else "is asked again"
+            return f"{names.peer(one.peer)} {does} {when}, at {_clock(one.at)}{_missing(told)}"
+        case "push":
+            return f"the want is pushed to all again {when}, at {_clock(one.at)}"
+        case _:
+            assert_never(one.how)
+
+
+def _missing(told: Why) -> str:
+    found = told.found
+    if found is None or found.chunks_total is None:
+        return ""
+    missing = found.chunks_total - found.chunks_have - told.on_way
+    return f" ({counted(missing, 'chunk')} to get)" if missing > 0 else ""
+
+
+def _clock(at: float | None) -> str:
+    """Return a time as `12:01:03`, in this machine's zone."""
+    return "?" if at is None else time.strftime("%H:%M:%S", time.localtime(at))
