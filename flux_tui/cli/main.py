@@ -41,7 +41,8 @@ class _EndedError(Exception):
 COMMANDS = {
     "node": "node", "add": "add", "get": "get", "want": "push", "hold": "push", "release": "push",
     "rm": "remove", "cancel": "push", "retry": "push", "join": "push", "limit": "push", "stop": "push", "state": "read",
-    "series": "read", "export": "read", "replay": "show", "demo": "demo", "web": "web", "completion": "completion",
+    "series": "read", "why": "why", "export": "read", "replay": "show", "demo": "demo", "web": "web",
+    "completion": "completion",
 }  # fmt: skip
 """Each command, and the module in `commands/` that has it.
 

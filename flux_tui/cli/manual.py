@@ -59,6 +59,13 @@ Examples:
   flux-tui export evening.flux     then, anywhere:  flux-tui replay evening.flux
 
 No chunk and no key is in it; names, addresses, peer ids and paths are.""",
+    "why": """\b
+Examples:
+  flux-tui why film.mkv                                 why it is not here yet
+  flux-tui why                                          the same for all that is pending
+  flux-tui why film.mkv --at 20:20:20 --series evening.flux
+
+It works whether or not a node runs.""",
     "replay": """\b
 Examples:
   flux-tui replay evening.flux

@@ -30,6 +30,7 @@ from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.fold import copy, extend, restore
 from flux_tui.core.series.state import State
+from flux_tui.core.series.why import Why, why
 from flux_tui.core.wire.messages import Route, SealedIntent
 from flux_tui.home import Home
 from flux_tui.net.port import Network, OpenNetwork
@@ -191,6 +192,13 @@ class FluxNode:
     def is_pending(self, cid: Cid) -> bool:
         """Whether a root or loose chunk was asked for and is not whole yet."""
         return cid in self._machine.state.pending
+
+    def why(self, cid: Cid) -> Why:
+        """Explain why a root or loose chunk is not here yet: each peer that has it or was asked, and what comes next.
+
+        Raises NotPendingError if it is not pending. It copies nothing but what it returns.
+        """
+        return why(self._machine.state, cid, self.clock.wall())
 
     def count_pending(self) -> int:
         """Count the roots and loose chunks that were asked for here and are not whole yet."""

@@ -7,7 +7,7 @@ is what the node will do, not a guess at it. The panels, `flux-tui why` and `Flu
 """
 
 from collections import Counter
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import Reason
@@ -85,6 +85,22 @@ class Why(NamedTuple):
     """Chunks that are granted and have not come."""
     quiet_since: float
     """When a chunk of it came last, or since when it is wanted."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain data for JSON. Times are seconds since 1970, sizes are bytes."""
+        found = self.found
+        return {
+            "cid": self.cid,
+            "name": found.name if found is not None else None,
+            "chunks_have": found.chunks_have if found is not None else None,
+            "chunks_total": found.chunks_total if found is not None else None,
+            "quiet_since": self.quiet_since,
+            "on_way": self.on_way,
+            "queued": self.pending.queued,
+            "trouble": self.pending.trouble,
+            "peers": [line._asdict() for line in self.lines],
+            "next": self.next._asdict() if self.next is not None else None,
+        }
 
 
 class NotPendingError(LookupError):

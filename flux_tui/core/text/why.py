@@ -3,15 +3,18 @@
 `core/series/why.py` finds the facts. The command line and the dashboard use the same words.
 """
 
-import time
+from datetime import datetime
 from typing import NamedTuple, assert_never
 
 from flux_tui.core.series.events import Reason
 from flux_tui.core.series.next_try import Try
 from flux_tui.core.series.why import PeerLine, Why
-from flux_tui.core.text.describe import Names, counted, human_seconds, human_size
+from flux_tui.core.text.names import Names
 from flux_tui.core.text.plain import Plain, plain
+from flux_tui.core.text.quantities import counted, human_seconds, human_size
 
+MAX_NAMED = 3
+"""Peers that a sentence names. The others are counted."""
 QUIET_SECONDS = 2.0
 """Seconds without a chunk after which the title says so."""
 
@@ -101,6 +104,8 @@ def _says(line: PeerLine, now: float) -> Plain:
             words = "connected, not asked yet"
         case "lacks":
             words = f"did not have {counted(line.lacks, 'chunk')} that it was granted"
+            if line.text:
+                words = f'its copy is not whole any more: "{line.text}"'
         case "gone":
             words = f"gone since {_clock(line.seen_at)}"
         case "denies":
@@ -109,7 +114,7 @@ def _says(line: PeerLine, now: float) -> Plain:
             words = f"said so at {_clock(line.said_at)}"
         case _:
             assert_never(line.standing)
-    if line.text and line.standing in ("lacks", "ready", "has_none", "gone"):
+    if line.text and line.standing in ("ready", "has_none", "gone"):
         words += f': "{line.text}"'
     return plain(words)
 
@@ -141,10 +146,12 @@ def _next(told: Why, names: Names, now: float) -> list[Plain]:
     sentences = []
     senders = [line for line in told.lines if line.on_way]
     if senders:
-        who = " and ".join(str(names.peer(line.peer)) for line in senders[:3])
-        more = f" and {len(senders) - 3} more" if len(senders) > 3 else ""
-        come = "comes" if told.on_way == 1 else "come"
-        sentences.append(f"Next: {counted(told.on_way, 'chunk')} {come} from {who}{more}.")
+        called = [str(names.peer(line.peer)) for line in senders[:MAX_NAMED]]
+        if len(senders) > MAX_NAMED:
+            called.append(f"{len(senders) - MAX_NAMED} more")
+        who = " and ".join(one for one in (", ".join(called[:-1]), called[-1]) if one)
+        due = "is due" if told.on_way == 1 else "are due"
+        sentences.append(f"Next: {counted(told.on_way, 'chunk')} {due} from {who}.")
     lead = "Then" if sentences else "Next"
     if told.pending.trouble is not None and told.pending.cause == "unwritten":
         sentences.append(f"It cannot be written here: {told.pending.trouble}.")
@@ -183,4 +190,4 @@ def _missing(told: Why) -> str:
 
 def _clock(at: float | None) -> str:
     """Return a time as `12:01:03`, in this machine's zone."""
-    return "?" if at is None else time.strftime("%H:%M:%S", time.localtime(at))
+    return "?" if at is None else datetime.fromtimestamp(at).strftime("%H:%M:%S")

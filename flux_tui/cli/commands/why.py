@@ -1,0 +1,137 @@
+"""`why`: why something is not here yet, and what comes next."""
+
+import time
+from pathlib import Path
+
+import click
+
+from flux_tui.cli.common import fold, open_series, the_home
+from flux_tui.cli.options import home_option, json_option
+from flux_tui.cli.output import Failure, print_json, tell
+from flux_tui.cli.params import PathType
+from flux_tui.core.content.ticket import parse_ticket
+from flux_tui.core.ids import BadIdError, Cid, short
+from flux_tui.core.series.state import State
+from flux_tui.core.series.why import why as explain
+from flux_tui.core.text.names import StateNames
+from flux_tui.core.text.phrases import object_words
+from flux_tui.core.text.why import WhyWords, why_words
+from flux_tui.paths import literal_path
+from flux_tui.store.series import SeriesReader
+from flux_tui.ui.typed.typed_moment import parse_moment
+
+MAX_EXPLAINED = 20
+"""How many pending objects and chunks are explained where none is named."""
+MAX_NAMED = 8
+"""How many pending names are listed in a sentence."""
+
+
+@click.command()
+@click.argument("wanted", nargs=-1, metavar="[NAME|CID]...")
+@click.option("--at", "moment", default=None, metavar="MOMENT",
+              help="As it was then: 12:01:03, -5m, or #1234 for an entry.")  # fmt: skip
+@click.option("--series", "file", type=PathType(), default=None, metavar="FILE",
+              help="Of a recorded series (see `flux-tui export`), not of the home.")  # fmt: skip
+@home_option
+@json_option
+def why(
+    wanted: tuple[str, ...], moment: str | None, file: Path | None, home: Path | None, as_json: bool
+) -> None:
+    """Explain why something is not here yet: who has it, what each said, and what comes next.
+
+    Without a name: everything that is pending, objects first.
+    """
+    if file is not None:
+        path = literal_path(file)
+        if not path.is_file():
+            raise Failure(f"there is no series at {path}")
+        reader, running = SeriesReader.open(path), False
+    else:
+        reader, running = open_series(the_home(home)), the_home(home).running() is not None
+    state, now = _state_at(reader, moment, running=running)
+    reader.close()
+    cids = [find_pending(state, text) for text in wanted] or _all_pending(state)[:MAX_EXPLAINED]
+    if not cids and not as_json:
+        tell("nothing is pending")
+    for number, cid in enumerate(dict.fromkeys(cids)):
+        found = explain(state, cid, now)
+        if as_json:
+            print_json({"at": now, **found.as_json()})
+            continue
+        if number:
+            tell("")
+        live = running or file is not None or moment is not None
+        _print(why_words(found, StateNames(state), now, running=live))
+
+
+def _state_at(reader: SeriesReader, text: str | None, *, running: bool) -> tuple[State, float]:
+    """Return the state at a moment, and the time of it. Raise Failure."""
+    if text is None:
+        state = fold(reader)
+        return state, time.time() if running else state.at
+    last = reader.last_seq()
+    newest = reader.read_before(last + 1, 1)
+    end = max(time.time(), newest[-1].at) if running and newest else newest[-1].at if newest else 0.0
+    try:
+        moment = parse_moment(text, end)
+    except ValueError as error:
+        raise Failure(str(error)) from None
+    if moment.seq is not None:
+        if not 1 <= moment.seq <= last:
+            raise Failure(f"there is no entry {moment.seq}: the series ends with {last}")
+        state = fold(reader, moment.seq)
+        return state, state.at
+    if moment.at is None or moment.at > end:
+        return fold(reader), end
+    return fold(reader, reader.seq_at(moment.at)), moment.at
+
+
+def find_pending(state: State, text: str) -> Cid:
+    """Return what a person means: a name, a ticket, a CID or the short form of one. Raise Failure."""
+    named = [
+        cid for cid in state.pending if (found := state.objects.get(cid)) is not None and found.name == text
+    ]
+    named = named or [cid for cid in state.pending if text in (cid, short(cid))]
+    if len(named) > 1:
+        raise Failure(f"{len(named)} pending objects are called {text}: give the CID of one")
+    if named:
+        return named[0]
+    try:
+        root = parse_ticket(text).root
+    except BadIdError:
+        root = None
+    if root is not None and root in state.pending:
+        return root
+    known = next((one for one in state.objects.values() if text == one.name or root == one.root), None)
+    if known is not None:
+        path = f", at {known.path}" if known.path and known.completed_at is not None else ""
+        raise Failure(f"{text} is not pending: it is {object_words(known)}{path}")
+    raise Failure(f"{text} is not pending here; {_pending_words(state)}")
+
+
+def _pending_words(state: State) -> str:
+    """Say what is pending, in a sentence."""
+    if not state.pending:
+        return "nothing is"
+    names = [str(StateNames(state).name(cid)) for cid in _all_pending(state)[:MAX_NAMED]]
+    more = len(state.pending) - len(names)
+    return f"pending are {', '.join(names)}" + (f" and {more:,} more" if more > 0 else "")
+
+
+def _all_pending(state: State) -> list[Cid]:
+    """Return everything that is pending, objects first."""
+    return sorted(state.pending, key=lambda cid: cid not in state.objects)
+
+
+def _print(words: WhyWords) -> None:
+    """Print one explanation, in columns."""
+    tell(words.title)
+    columns = [(peer.name, peer.has, peer.says, peer.did) for peer in words.peers]
+    widths = [max(map(len, column)) for column in zip(*columns, strict=True)]
+    for row in columns:
+        cells = (f"{text:<{width}}" for text, width in zip(row, widths, strict=True))
+        tell(f"  {'  '.join(cells)}".rstrip())
+    if not words.peers:
+        tell("  nobody is connected, and nobody has answered")
+    for sentence in words.next:
+        tell(sentence)
