@@ -19,9 +19,9 @@ from flux_tui.core.api import inputs as inp
 from flux_tui.core.api.effects import Effect
 from flux_tui.core.api.inputs import Input
 from flux_tui.core.custom.messages import Customs
-from flux_tui.core.fetching.download import Download
+from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.requester import Requester
-from flux_tui.core.fetching.want_queue import WantPriority
+from flux_tui.core.fetching.wants.want_queue import WantPriority
 from flux_tui.core.ids import Cid, PeerId, is_leaf
 from flux_tui.core.limits import Backoff, BoundedSet
 from flux_tui.core.peers.admission import Admission, Repeated

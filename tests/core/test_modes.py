@@ -16,8 +16,8 @@ from flux_tui.core.content.nodes import (
     ShardNode,
 )
 from flux_tui.core.content.unixfs import FileBuilder, applied_mode, build_folder, decode_node, recorded_mode
-from flux_tui.core.fetching.download import Download, Location
-from flux_tui.core.fetching.plan_builder import plan_node
+from flux_tui.core.fetching.downloads.download import Download, Location
+from flux_tui.core.fetching.downloads.plan_builder import plan_node
 from flux_tui.core.ids import Cid, dag_cid, is_leaf, raw_cid
 
 LEAF = raw_cid(b"#!/bin/sh\n")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flux_tui.core.api import commands as cmd
-from flux_tui.core.fetching import write_backoff
+from flux_tui.core.fetching.downloads import write_backoff
 from flux_tui.core.limits import Backoff
 from flux_tui.node.node import FluxNode
 from flux_tui.store.disk import room

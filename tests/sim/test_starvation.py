@@ -6,7 +6,7 @@ import pytest
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import inputs as inp
-from flux_tui.core.fetching import want_queue
+from flux_tui.core.fetching.wants import want_queue
 from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.fold import derive

@@ -11,7 +11,7 @@ from libp2p.peer.id import ID
 
 from flux_tui.core.content.ticket import Ticket, format_ticket, parse_ticket
 from flux_tui.core.custom.outbox import name_of
-from flux_tui.core.fetching.availability import bitmap, blocks_in
+from flux_tui.core.fetching.downloads.availability import bitmap, blocks_in
 from flux_tui.core.ids import raw_cid
 from flux_tui.core.peers.admission import Admission
 from flux_tui.core.peers.connected import ConnectedPeers

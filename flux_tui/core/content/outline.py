@@ -11,7 +11,7 @@ describe. A repeated leaf of a file stands for its bytes, so the bytes limit the
 content (an empty folder, an empty leaf, an inner node of a file) may repeat: `MAX_REPEATS` places for each
 distinct block.
 
-core/fetching/download.py decides where content belongs. The store decides whether there is room for it
+core/fetching/downloads/plan_builder.py decides where content belongs. The store decides whether there is room for it
 (store/disk/room.py).
 """
 

@@ -1,1 +1,12 @@
-"""The requester: what is wanted, which peer is granted which chunks, and when to push again."""
+"""The requester: what is wanted, which peer is granted which chunks, and when to push again.
+
+Rooms, from the ground up:
+
+    downloads/          the blocks of each wanted object, and where its content belongs
+    sources             each peer as a source of chunks: what it offers, how fast it sends
+    wants/              when each want is pushed, and to which peers
+    grants/             which holder sends which block, and until when
+    failures            objects that cannot be written here, now or ever
+    answers, arrivals   what peers say, and the chunks that they send
+    requester           what is wanted, put together from these parts
+"""

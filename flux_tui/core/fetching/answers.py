@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from flux_tui.core.fetching.availability import MAX_WATCHERS, PeerBitmap
-from flux_tui.core.fetching.download import Download
-from flux_tui.core.fetching.leases import Leases
-from flux_tui.core.fetching.scheduler import Scheduler
+from flux_tui.core.fetching.downloads.availability import MAX_WATCHERS, PeerBitmap
+from flux_tui.core.fetching.downloads.download import Download
+from flux_tui.core.fetching.grants.leases import Leases
+from flux_tui.core.fetching.grants.scheduler import Scheduler
+from flux_tui.core.fetching.grants.wanted import WantedBlocks
 from flux_tui.core.fetching.sources import Holders
-from flux_tui.core.fetching.want_pusher import WantPusher
-from flux_tui.core.fetching.wanted import WantedBlocks
+from flux_tui.core.fetching.wants.want_pusher import WantPusher
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.backoff import GIVES_NOTHING, gives_later

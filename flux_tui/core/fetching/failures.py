@@ -12,8 +12,8 @@
 from collections.abc import Callable, Iterator
 
 from flux_tui.core.api.effects import Discard, DropTree, Effect
-from flux_tui.core.fetching.download import Download
-from flux_tui.core.fetching.scheduler import Scheduler
+from flux_tui.core.fetching.downloads.download import Download
+from flux_tui.core.fetching.grants.scheduler import Scheduler
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series import events as ev
 from flux_tui.core.turn import Ledger

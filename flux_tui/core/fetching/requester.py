@@ -12,17 +12,17 @@ from flux_tui.core.api.inputs import Placed
 from flux_tui.core.content.unixfs import BadBlockError
 from flux_tui.core.fetching.answers import Answers
 from flux_tui.core.fetching.arrivals import Arrivals
-from flux_tui.core.fetching.download import Download
+from flux_tui.core.fetching.downloads.download import Download
+from flux_tui.core.fetching.downloads.plan_builder import plan_leaf
+from flux_tui.core.fetching.downloads.planning import Planning
 from flux_tui.core.fetching.failures import Failures
-from flux_tui.core.fetching.inherited import InheritedLeases
-from flux_tui.core.fetching.leases import Leases
-from flux_tui.core.fetching.plan_builder import plan_leaf
-from flux_tui.core.fetching.planning import Planning
-from flux_tui.core.fetching.scheduler import Scheduler
+from flux_tui.core.fetching.grants.inherited import InheritedLeases
+from flux_tui.core.fetching.grants.leases import Leases
+from flux_tui.core.fetching.grants.scheduler import Scheduler
+from flux_tui.core.fetching.grants.wanted import WantedBlocks
 from flux_tui.core.fetching.sources import Holders
-from flux_tui.core.fetching.want_pusher import WantPusher
-from flux_tui.core.fetching.want_queue import WantPriority
-from flux_tui.core.fetching.wanted import WantedBlocks
+from flux_tui.core.fetching.wants.want_pusher import WantPusher
+from flux_tui.core.fetching.wants.want_queue import WantPriority
 from flux_tui.core.ids import Cid, PeerId, is_leaf
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.series import events as ev

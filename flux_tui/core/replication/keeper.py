@@ -19,9 +19,9 @@
 from collections.abc import Iterable
 
 from flux_tui.core.api.effects import DropTree, Evict, Push
-from flux_tui.core.fetching.download import Download
+from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.requester import Requester
-from flux_tui.core.fetching.want_pusher import JITTER
+from flux_tui.core.fetching.wants.want_pusher import JITTER
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import batches
 from flux_tui.core.peers.connected import ConnectedPeers

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api.effects import Broadcast, Dial, Push
-from flux_tui.core.fetching.want_pusher import JITTER, SILENCE
+from flux_tui.core.fetching.wants.want_pusher import JITTER, SILENCE
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import Backoff, BoundedTable
 from flux_tui.core.peers.connected import ConnectedPeers

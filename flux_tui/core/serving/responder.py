@@ -19,8 +19,8 @@ Policy
 from collections.abc import Mapping
 
 from flux_tui.core.api.effects import Broadcast, Dial, Push, Serve
-from flux_tui.core.fetching.availability import Watchers
-from flux_tui.core.fetching.download import Download
+from flux_tui.core.fetching.downloads.availability import Watchers
+from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import BoundedSet, BoundedTable, batches
 from flux_tui.core.peers.admission import Admission

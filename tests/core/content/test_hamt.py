@@ -10,8 +10,8 @@ from flux_tui.core.content.dagpb import BadBlockError, PBLink, UnixFS
 from flux_tui.core.content.nodes import FolderEntry
 from flux_tui.core.content.outline import Totals
 from flux_tui.core.content.unixfs import build_folder, build_symlink, decode_node
-from flux_tui.core.fetching.download import Download
-from flux_tui.core.fetching.plan_builder import plan_node
+from flux_tui.core.fetching.downloads.download import Download
+from flux_tui.core.fetching.downloads.plan_builder import plan_node
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 
 LEAF = raw_cid(b"x")

@@ -7,7 +7,7 @@ minute, and the series a few entries.
 Loose chunks all go to the same place, so they are paused together.
 """
 
-from flux_tui.core.fetching.download import Download
+from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.ids import Cid
 from flux_tui.core.limits import Backoff
 

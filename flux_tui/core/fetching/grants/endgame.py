@@ -7,8 +7,8 @@ be cancelled, stays with it. This module chooses the chunks; the scheduler grant
 
 from math import ceil
 
-from flux_tui.core.fetching.download import Download
-from flux_tui.core.fetching.leases import Batch, Leases
+from flux_tui.core.fetching.downloads.download import Download
+from flux_tui.core.fetching.grants.leases import Batch, Leases
 from flux_tui.core.fetching.sources import NORMAL_DELAY, Holder, Holders
 from flux_tui.core.ids import Cid
 

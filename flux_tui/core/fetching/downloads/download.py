@@ -30,8 +30,8 @@ from flux_tui.core.api.effects import Effect
 from flux_tui.core.content import hamt, unixfs
 from flux_tui.core.content.outline import EdgeKind, Outline, Totals
 from flux_tui.core.content.unixfs import BadBlockError
-from flux_tui.core.fetching import availability
-from flux_tui.core.fetching.availability import PeerBitmap
+from flux_tui.core.fetching.downloads import availability
+from flux_tui.core.fetching.downloads.availability import PeerBitmap
 from flux_tui.core.ids import Cid, PeerId, is_leaf
 
 CACHED_BYTES = 16 * 1024 * 1024

@@ -19,10 +19,10 @@ from functools import partial
 from itertools import islice
 
 from flux_tui.core.api.effects import Broadcast
-from flux_tui.core.fetching.download import Download
+from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.sources import Holders
-from flux_tui.core.fetching.want_queue import WantPriority, WantQueue
-from flux_tui.core.fetching.wantlist import Wantlist
+from flux_tui.core.fetching.wants.want_queue import WantPriority, WantQueue
+from flux_tui.core.fetching.wants.wantlist import Wantlist
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import Backoff, BoundedSet, TokenBucket, batches
 from flux_tui.core.peers.router import MAX_ROUTED, Router, Way

@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 
-from flux_tui.core.fetching.download import Download
+from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.sources import Holder
 from flux_tui.core.ids import Cid
 

@@ -17,8 +17,8 @@ from typing import NamedTuple
 from flux_tui.core.api.effects import FinishTree, Place, ReadNode
 from flux_tui.core.content.outline import TooLargeError, Totals, more_than_said
 from flux_tui.core.content.unixfs import BadBlockError
-from flux_tui.core.fetching.download import Download
-from flux_tui.core.fetching.plan_builder import SLICE, PlanSlice, plan_node, plan_replica
+from flux_tui.core.fetching.downloads.download import Download
+from flux_tui.core.fetching.downloads.plan_builder import SLICE, PlanSlice, plan_node, plan_replica
 from flux_tui.core.ids import Cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.turn import Ledger

@@ -6,9 +6,9 @@ download only: one that has a holder, if any has.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from flux_tui.core.fetching.download import Download
-from flux_tui.core.fetching.inherited import InheritedLeases
-from flux_tui.core.fetching.leases import Leases
+from flux_tui.core.fetching.downloads.download import Download
+from flux_tui.core.fetching.grants.inherited import InheritedLeases
+from flux_tui.core.fetching.grants.leases import Leases
 from flux_tui.core.fetching.sources import Holders
 from flux_tui.core.ids import Cid
 

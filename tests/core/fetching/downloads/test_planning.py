@@ -5,10 +5,10 @@ from typing import Any
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
-from flux_tui.core.fetching import availability
-from flux_tui.core.fetching.download import Download
-from flux_tui.core.fetching.plan_builder import SLICE
-from flux_tui.core.fetching.planning import OPEN_ROWS
+from flux_tui.core.fetching.downloads import availability
+from flux_tui.core.fetching.downloads.download import Download
+from flux_tui.core.fetching.downloads.plan_builder import SLICE
+from flux_tui.core.fetching.downloads.planning import OPEN_ROWS
 from flux_tui.core.ids import Cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.wire import messages as msg

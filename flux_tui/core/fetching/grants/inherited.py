@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from flux_tui.core.fetching.leases import Batch
+from flux_tui.core.fetching.grants.leases import Batch
 from flux_tui.core.fetching.sources import LEASE_MIN, Holders
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.state import Lease, PeerState

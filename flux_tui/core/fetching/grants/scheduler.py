@@ -24,13 +24,13 @@ from itertools import islice
 
 from flux_tui.core.api.effects import Push
 from flux_tui.core.content.unixfs import CHUNK_SIZE
-from flux_tui.core.fetching.download import Download
-from flux_tui.core.fetching.endgame import Endgame
-from flux_tui.core.fetching.leases import MAX_EXTENSIONS, Batch, Leases
+from flux_tui.core.fetching.downloads.download import Download
+from flux_tui.core.fetching.downloads.write_backoff import WriteBackoff
+from flux_tui.core.fetching.grants.endgame import Endgame
+from flux_tui.core.fetching.grants.leases import MAX_EXTENSIONS, Batch, Leases
+from flux_tui.core.fetching.grants.wanted import WantedBlocks
 from flux_tui.core.fetching.sources import WINDOW_CHUNKS, Holder, Holders
-from flux_tui.core.fetching.want_pusher import WantPusher
-from flux_tui.core.fetching.wanted import WantedBlocks
-from flux_tui.core.fetching.write_backoff import WriteBackoff
+from flux_tui.core.fetching.wants.want_pusher import WantPusher
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import Backoff, batches
 from flux_tui.core.series import events as ev

@@ -11,7 +11,7 @@ from flux_tui.core.api.effects import Place
 from flux_tui.core.content import hamt, nodes, unixfs
 from flux_tui.core.content.outline import slices
 from flux_tui.core.content.plans import FilePlan, LeafPlace, SymlinkPlan
-from flux_tui.core.fetching.download import Download, Location
+from flux_tui.core.fetching.downloads.download import Download, Location
 from flux_tui.core.ids import Cid, is_leaf
 
 SLICE = 1_000

@@ -1,0 +1,1 @@
+"""Grants: which holder sends which block, and until when."""

@@ -1,0 +1,1 @@
+"""Wants: when each is pushed, and to which peers."""
