@@ -108,7 +108,7 @@ def test_a_shared_file_that_became_something_else_is_lost(tmp_path: Path, make: 
     make(path)
     for wait in (False, True):
         with unstuck(path):
-            result = store.read([cid], wait=wait)
+            result = store.chunks.read([cid], wait=wait)
         assert result is not None
         assert not result.chunks
         (lost,) = result.lost
@@ -127,7 +127,7 @@ def test_a_spare_copy_that_became_something_else_is_skipped(tmp_path: Path, make
     (tmp_path / "b").unlink()
     make(tmp_path / "b")
     with unstuck(tmp_path / "b"):
-        assert store.read([cid]).chunks == [(cid, data)]
+        assert store.chunks.read([cid]).chunks == [(cid, data)]
     store.close()
 
 
@@ -135,16 +135,16 @@ def test_a_spare_copy_that_became_something_else_is_skipped(tmp_path: Path, make
 def test_an_unfinished_download_that_became_something_else(tmp_path: Path, make: Maker) -> None:
     store = Store.open(tmp_path / "home")
     cid, data = chunk(1)
-    store.open_tree(ROOT, tmp_path / "film")
-    store.place_file(ROOT, "", 2 * MIB)
-    store.place_leaves(ROOT, "", [(cid, 0, MIB)])
+    store.objects.open_tree(ROOT, tmp_path / "film")
+    store.objects.place_file(ROOT, "", 2 * MIB)
+    store.objects.place_leaves(ROOT, "", [(cid, 0, MIB)])
     (part,) = tmp_path.glob(".film*")
     part.unlink()
     make(part)
     with unstuck(part), pytest.raises(StoreError):
-        store.land(cid, data)
+        store.objects.land(cid, data)
     with unstuck(part), pytest.raises(StoreError):
-        store.finish_tree(ROOT)
+        store.objects.finish_tree(ROOT)
     store.close()
 
 

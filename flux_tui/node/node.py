@@ -12,6 +12,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import assert_never
 
@@ -74,7 +75,7 @@ class FluxNode:
         self._machine = Machine(
             me,
             state,
-            store,
+            store.chunks,
             random.Random().random,  # noqa: S311 - jitter, no secret
             max_pending=settings.max_pending,
             policy=settings.policy,
@@ -127,9 +128,9 @@ class FluxNode:
     ) -> "FluxNode":
         stack.enter_context(home.lock())
         settings = settings or Settings.load(home)
-        store = await trio.to_thread.run_sync(Store.open, home.path)
+        opening_store = partial(Store.open, home.path, keep_free=settings.keep_free)
+        store = await trio.to_thread.run_sync(opening_store)
         stack.callback(store.close)
-        store.room.keep_free = settings.keep_free
         state = await trio.to_thread.run_sync(load_state, store)
         opening = network or _libp2p(home, settings, state.at)
         # The network's first calls may come before the node is complete: the receiver keeps them.
@@ -266,18 +267,23 @@ class FluxNode:
             self._engine.feed(chunks_gone(lost), lost=lost.cids)
         receiver.attach(self._engine, self._machine, network, landing, self._reader)
         nursery.start_soon(self._engine.run)
-        nursery.start_soon(self._watch_clock)
+        nursery.start_soon(self._look_every_second)
         nursery.start_soon(self._trees.run)
         for addr in settings.join:
             self.push_intent(cmd.Join(addr))
 
-    async def _watch_clock(self) -> None:
-        """Check every second whether the wall clock was set, or timers are due because the machine slept."""
+    async def _look_every_second(self) -> None:
+        """Check every second whether the wall clock was set, or timers are due because the machine slept.
+
+        Also whether a look-up found that the database is damaged.
+        """
         while True:
             await trio.sleep(CLOCK_SECONDS)
             if step := self.clock.look():
                 self._engine.feed(inp.ClockStepped(seconds=step))
             self._engine.tick()
+            for damage in self.store.chunks.take_damages():
+                self._engine.feed(inp.Failed(text=str(damage)))
 
     async def _stop(self, nursery: trio.Nursery) -> None:
         """Stop in order: make the last entries durable, then end everything."""
@@ -341,19 +347,19 @@ class _Chunks(Mapping[Cid, bytes]):
         self._store = store
 
     def __getitem__(self, cid: Cid) -> bytes:
-        result = self._store.read([cid])
+        result = self._store.chunks.read([cid])
         if not result.chunks:
             raise KeyError(cid)
         return bytes(result.chunks[0][1])
 
     def __contains__(self, cid: object) -> bool:
-        return isinstance(cid, str) and self._store.size_of(Cid(cid)) is not None
+        return isinstance(cid, str) and self._store.chunks.size_of(Cid(cid)) is not None
 
     def __iter__(self) -> Iterator[Cid]:
-        return iter(self._store.cids())
+        return iter(self._store.chunks.cids())
 
     def __len__(self) -> int:
-        return self._store.counts()[0]
+        return self._store.chunks.counts()[0]
 
 
 def load_state(store: Store) -> State:

@@ -77,7 +77,7 @@ def remove_offline(home: Home, command: cmd.Remove) -> list[ev.Event]:
     with home.lock():
         store = Store.open(home.path)
         try:
-            machine = Machine(PeerId(""), load_state(store), store, lambda: 0.0)
+            machine = Machine(PeerId(""), load_state(store), store.chunks, lambda: 0.0)
             clock = SteadyClock(store.last_at)
 
             def append(entries: Sequence[Entry]) -> None:

@@ -604,7 +604,7 @@ async def test_unsolicited_chunks_are_not_kept_and_end_the_link(tmp_path: Path) 
             await attacker.gone.wait()
             raise EOFError
         await unlinked(node, attacker)
-        assert node.store.size_of(raw_cid(data)) is None
+        assert node.store.chunks.size_of(raw_cid(data)) is None
         told = [e for e in events(node, ev.PeerFaulted) if e.fault == "unasked_chunk"]
         assert sum(e.count for e in told) == 8
         assert len(told) <= 2
@@ -696,7 +696,7 @@ async def test_a_cancel_by_another_peer_cancels_nothing(tmp_path: Path) -> None:
     async with victim(tmp_path) as node, attacking(node.addrs[0]) as attacker:
         root = await share(node, tmp_path / "film")
         await linked(node, attacker)
-        cids = tuple(node.store.cids())
+        cids = tuple(node.store.chunks.cids())
         node.push_intent(cmd.Configure(PolicyChange(upload_limit=8_000_000)))
         async with FluxNode.open(tmp_path / "honest", LOOPBACK) as honest:
             honest.push_intent(cmd.Get(root, str(tmp_path / "copy"), "film", len(data), node.addrs, "me"))

@@ -78,7 +78,9 @@ async def test_replicas_spread_outlive_their_origin_and_are_let_go(tmp_path: Pat
         two.push_intent(cmd.Configure(PolicyChange(quota=1)))
         await until(lambda: not on_disk(two) and not two.derive_state().dropping)
         assert (
-            two.store.counts() == (0, 0) == (two.derive_state().chunk_count, two.derive_state().chunk_bytes)
+            two.store.chunks.counts()
+            == (0, 0)
+            == (two.derive_state().chunk_count, two.derive_state().chunk_bytes)
         )
         async with FluxNode.open(tmp_path / "origin", LOOPBACK) as origin:
             for peer in (one, two, tiny):
@@ -91,7 +93,9 @@ async def test_replicas_spread_outlive_their_origin_and_are_let_go(tmp_path: Pat
             assert (tmp_path / "film.mkv").read_bytes() == data
         await until(lambda: not one.derive_state().dropping)
         assert (
-            one.store.counts() == (0, 0) == (one.derive_state().chunk_count, one.derive_state().chunk_bytes)
+            one.store.chunks.counts()
+            == (0, 0)
+            == (one.derive_state().chunk_count, one.derive_state().chunk_bytes)
         )
         for keeper in (one, two, tiny):
             await until(lambda k=keeper: len(series_of(k)) == k.derive_state().seq)  # type: ignore[misc]
@@ -119,7 +123,7 @@ async def test_a_replica_that_the_user_gets_becomes_the_users(tmp_path: Path) ->
         origin.push_intent(Release((root,)))
         await until(lambda: not keeper.derive_state().kept)
         assert (tmp_path / "mine.mkv").read_bytes() == data
-        chunks = keeper.store.counts()[0]
+        chunks = keeper.store.chunks.counts()[0]
         assert chunks == keeper.derive_state().chunk_count == 4
 
 
@@ -142,5 +146,5 @@ async def test_a_restarted_keeper_goes_on_and_finishes_a_removal(
         async with FluxNode.open(tmp_path / "keeper", LOOPBACK) as keeper:
             await until(lambda: not keeper.derive_state().dropping)
             assert on_disk(keeper) == []
-            assert keeper.store.counts() == (0, 0)
+            assert keeper.store.chunks.counts() == (0, 0)
             assert (keeper.derive_state().chunk_count, keeper.derive_state().chunk_bytes) == (0, 0)

@@ -39,7 +39,9 @@ async def refused(tmp_path: Path, root: Cid, blocks: Blocks, size: int | None = 
         b.push_intent(cmd.Get(root, str(target / "thing"), "thing", size, a.addrs, "me"))
         await until(lambda: not b.count_pending() and not b.derive_state().refused, 60)
         assert list(target.iterdir()) == []
-        assert b.store.counts() == (0, 0) == (b.derive_state().chunk_count, b.derive_state().chunk_bytes)
+        assert (
+            b.store.chunks.counts() == (0, 0) == (b.derive_state().chunk_count, b.derive_state().chunk_bytes)
+        )
         await until(lambda: len(series_of(b)) == b.derive_state().seq)
         errors = [entry.event for entry in series_of(b) if isinstance(entry.event, ev.ErrorOccurred)]
         assert derive(series_of(b)) == b.derive_state()

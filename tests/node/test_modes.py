@@ -73,12 +73,12 @@ def test_dangerous_permission_bits_are_not_applied(
 ) -> None:
     monkeypatch.setattr(object_trees, "UMASK", 0o022)
     store = Store.open(tmp_path / "home")
-    store.open_tree(ROOT, tmp_path / "got")
-    store.place_folder(ROOT, "")
-    store.place_mode(ROOT, "", mode)
-    store.place_file(ROOT, "run", 0)
-    store.place_mode(ROOT, "run", mode)
-    store.finish_tree(ROOT)
+    store.objects.open_tree(ROOT, tmp_path / "got")
+    store.objects.place_folder(ROOT, "")
+    store.objects.place_mode(ROOT, "", mode)
+    store.objects.place_file(ROOT, "run", 0)
+    store.objects.place_mode(ROOT, "run", mode)
+    store.objects.finish_tree(ROOT)
     assert bits(tmp_path / "got") & ~0o2000 == 0o755
     assert bits(tmp_path / "got" / "run") == 0o755
     store.close()
@@ -87,13 +87,13 @@ def test_dangerous_permission_bits_are_not_applied(
 @pytest.mark.parametrize("mode", [0o000, 0o111, 0o222, 0o077])
 def test_permissions_that_lock_out_the_owner_are_not_applied(tmp_path: Path, mode: int) -> None:
     store = Store.open(tmp_path / "home")
-    store.open_tree(ROOT, tmp_path / "got")
-    store.place_folder(ROOT, "")
-    store.place_mode(ROOT, "", mode)
-    store.place_file(ROOT, "file", 0)
+    store.objects.open_tree(ROOT, tmp_path / "got")
+    store.objects.place_folder(ROOT, "")
+    store.objects.place_mode(ROOT, "", mode)
+    store.objects.place_file(ROOT, "file", 0)
     before = bits(next(tmp_path.glob(".got*")) / "file")
-    store.place_mode(ROOT, "file", mode)
-    store.finish_tree(ROOT)
+    store.objects.place_mode(ROOT, "file", mode)
+    store.objects.finish_tree(ROOT)
     assert bits(tmp_path / "got" / "file") == before
     assert bits(tmp_path / "got") & 0o700 == 0o700
     store.close()
@@ -102,25 +102,25 @@ def test_permissions_that_lock_out_the_owner_are_not_applied(tmp_path: Path, mod
 def test_the_umask_of_the_user_is_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(object_trees, "UMASK", 0o077)
     store = Store.open(tmp_path / "home")
-    store.open_tree(ROOT, tmp_path / "run")
-    store.place_file(ROOT, "", 0)
-    store.place_mode(ROOT, "", 0o777)
-    store.finish_tree(ROOT)
+    store.objects.open_tree(ROOT, tmp_path / "run")
+    store.objects.place_file(ROOT, "", 0)
+    store.objects.place_mode(ROOT, "", 0o777)
+    store.objects.finish_tree(ROOT)
     assert bits(tmp_path / "run") == 0o700
     store.close()
 
 
 def test_a_private_file_is_private_before_its_content_comes(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "home")
-    store.open_tree(ROOT, tmp_path / "key")
-    store.place_file(ROOT, "", 5)
-    store.place_mode(ROOT, "", 0o400)
+    store.objects.open_tree(ROOT, tmp_path / "key")
+    store.objects.place_file(ROOT, "", 5)
+    store.objects.place_mode(ROOT, "", 0o400)
     (part,) = tmp_path.glob(".key*")
     assert bits(part) == 0o600
     cid = raw_cid(b"bytes")
-    store.place_leaves(ROOT, "", [(cid, 0, 5)])
-    store.commit([NOTE], [store.land(cid, b"bytes")])
-    store.finish_tree(ROOT)
+    store.objects.place_leaves(ROOT, "", [(cid, 0, 5)])
+    store.commit([NOTE], [store.objects.land(cid, b"bytes")])
+    store.objects.finish_tree(ROOT)
     assert bits(tmp_path / "key") == 0o400
     store.close()
 
@@ -131,24 +131,24 @@ def test_a_fetch_goes_on_after_a_kill_right_after_setting_permissions(
     store = Store.open(tmp_path / "home")
 
     def begin(to: Store) -> None:
-        to.open_tree(ROOT, tmp_path / "got")
-        to.place_folder(ROOT, "")
-        to.place_mode(ROOT, "", 0o500)
-        to.place_file(ROOT, "fixed", 0)
-        to.place_mode(ROOT, "fixed", 0o400)
+        to.objects.open_tree(ROOT, tmp_path / "got")
+        to.objects.place_folder(ROOT, "")
+        to.objects.place_mode(ROOT, "", 0o500)
+        to.objects.place_file(ROOT, "fixed", 0)
+        to.objects.place_mode(ROOT, "fixed", 0o400)
 
     begin(store)
     with monkeypatch.context() as patch:
         patch.setattr(object_trees, "rename_new", _die)
         with pytest.raises(KeyboardInterrupt):
-            store.finish_tree(ROOT)
+            store.objects.finish_tree(ROOT)
     store.close()
     (part,) = tmp_path.glob(".got*")
     assert bits(part / "fixed") == 0o400
     again = Store.open(store.home)
     begin(again)
     assert bits(part / "fixed") == 0o600
-    again.finish_tree(ROOT)
+    again.objects.finish_tree(ROOT)
     assert (bits(tmp_path / "got"), bits(tmp_path / "got" / "fixed")) == (0o500, 0o400)
     (tmp_path / "got").chmod(0o700)
     again.close()
@@ -161,10 +161,10 @@ def _die(*_: object) -> None:
 def test_an_object_in_the_home_has_usual_permissions(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "home")
     folder = build_folder([])
-    store.open_tree(folder.cid, store.home / "object")
-    store.place_folder(folder.cid, "")
+    store.objects.open_tree(folder.cid, store.home / "object")
+    store.objects.place_folder(folder.cid, "")
     before = bits(next(store.home.glob(".object*")))
-    store.place_mode(folder.cid, "", 0o500)
-    store.finish_tree(folder.cid)
+    store.objects.place_mode(folder.cid, "", 0o500)
+    store.objects.finish_tree(folder.cid)
     assert bits(store.home / "object") == before
     store.close()

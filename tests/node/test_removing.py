@@ -112,7 +112,7 @@ async def test_an_object_wanted_into_the_store_is_deleted(tmp_path: Path) -> Non
         assert place.read_bytes() == data
         await remove(b, root)
         assert not place.exists()
-        assert (b.derive_state().chunk_count, b.store.counts()) == (0, (0, 0))
+        assert (b.derive_state().chunk_count, b.store.chunks.counts()) == (0, (0, 0))
         b.push_intent(cmd.Want(root))
         await until(lambda: place.exists() and not b.count_pending())
 
@@ -131,7 +131,7 @@ async def test_a_cancelled_add_is_undone(tmp_path: Path, monkeypatch: pytest.Mon
         a.push_intent(cmd.CancelAdd(str(path), "a"))
         await until(lambda: not a.derive_state().adding)
         with trio.fail_after(20):
-            while a.store.counts() != (0, 0):  # noqa: ASYNC110
+            while a.store.chunks.counts() != (0, 0):  # noqa: ASYNC110
                 await trio.sleep(0.01)
         entries = series_of(a)
         assert ev.AddCancelled(path=str(path), by="a") in [entry.event for entry in entries]

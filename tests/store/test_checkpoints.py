@@ -88,7 +88,7 @@ def test_the_store_applies_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyP
         if number == 30:
             store.close()
             store = Store.open(tmp_path / "home")
-    rows = store._rows("SELECT seq, length(state) FROM checkpoint ORDER BY seq")
+    rows = store.chunks.rows("SELECT seq, length(state) FROM checkpoint ORDER BY seq")
     assert sum(size for _, size in rows) <= 50_000
     assert [seq for seq, _ in rows[-NEWEST:]] == [58, 59, 60]
     assert [Kept(*row) for row in rows] == store._checkpoints

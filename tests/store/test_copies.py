@@ -26,11 +26,11 @@ def share(store: Store, path: Path, data: bytes = DATA) -> None:
 
 
 def get(store: Store, root: Cid, path: Path) -> Path:
-    store.open_tree(root, path)
-    store.place_file(root, "", len(DATA))
-    if store.place_leaves(root, "", [(CID, 0, len(DATA))]).missing:
-        store.commit([NOTE], [store.land(CID, DATA)])
-    return store.finish_tree(root).path
+    store.objects.open_tree(root, path)
+    store.objects.place_file(root, "", len(DATA))
+    if store.objects.place_leaves(root, "", [(CID, 0, len(DATA))]).missing:
+        store.commit([NOTE], [store.objects.land(CID, DATA)])
+    return store.objects.finish_tree(root).path
 
 
 def again(store: Store) -> Store:
@@ -44,129 +44,128 @@ def test_other_copies_are_served_if_one_goes(store: Store, tmp_path: Path, gone:
         share(store, tmp_path / name)
     for name in gone:
         (tmp_path / name).unlink()
-        assert store.read([CID]) == ([(CID, DATA)], [])
+        assert store.chunks.read([CID]) == ([(CID, DATA)], [])
         store = again(store)
-    assert store.counts() == (1, len(DATA)), "one chunk, wherever it stands"
+    assert store.chunks.counts() == (1, len(DATA)), "one chunk, wherever it stands"
     for name in {*"abc"} - {*gone}:
         (tmp_path / name).write_bytes(b"changed")
-    chunks, lost = store.read([CID])
+    chunks, lost = store.chunks.read([CID])
     assert (chunks, [found.cids for found in lost]) == ([], [(CID,)])
     store.commit([NOTE], lost=[CID])
-    assert store.size_of(CID) is None
+    assert store.chunks.size_of(CID) is None
     share(store, tmp_path / "a", DATA)
-    assert store.read([CID]).chunks == [(CID, DATA)]
+    assert store.chunks.read([CID]).chunks == [(CID, DATA)]
 
 
 def test_a_copy_is_found_at_once_the_second_time(store: Store, tmp_path: Path) -> None:
     share(store, tmp_path / "a")
     share(store, tmp_path / "b")
     (tmp_path / "b").unlink()
-    store.read([CID])
-    where = store._where(CID)
+    store.chunks.read([CID])
+    where = store.chunks.where(CID)
     assert where is not None
-    assert store._locate(where.file or 0)[0] == tmp_path / "a"
+    assert store.chunks._locate(where.file or 0)[0] == tmp_path / "a"
 
 
 def test_any_number_of_copies_costs_a_few_rows(store: Store, tmp_path: Path) -> None:
     for number in range(20):
         share(store, tmp_path / str(number))
-    assert store._rows("SELECT count(*) FROM spare") == [(8,)]
+    assert store.chunks.rows("SELECT count(*) FROM spare") == [(8,)]
     for number in range(8, 20):
         (tmp_path / str(number)).unlink()
-    assert store.read([CID]).chunks == [(CID, DATA)]
+    assert store.chunks.read([CID]).chunks == [(CID, DATA)]
 
 
 def test_an_object_fetched_twice_has_two_copies(store: Store, tmp_path: Path) -> None:
     first = get(store, ROOT, tmp_path / "first")
     get(store, ROOT, tmp_path / "second")
     first.unlink()
-    assert again(store).read([CID]) == ([(CID, DATA)], [])
+    assert again(store).chunks.read([CID]) == ([(CID, DATA)], [])
 
 
 def test_a_chunk_that_landed_in_two_objects_at_once(store: Store, tmp_path: Path) -> None:
     for root, name in ((ROOT, "first"), (OTHER, "second")):
-        store.open_tree(root, tmp_path / name)
-        store.place_file(root, "", len(DATA))
-        store.place_leaves(root, "", [(CID, 0, len(DATA))])
-    store.commit([NOTE], [store.land(CID, DATA)])
+        store.objects.open_tree(root, tmp_path / name)
+        store.objects.place_file(root, "", len(DATA))
+        store.objects.place_leaves(root, "", [(CID, 0, len(DATA))])
+    store.commit([NOTE], [store.objects.land(CID, DATA)])
     for root in (ROOT, OTHER):
-        store.finish_tree(root)
+        store.objects.finish_tree(root)
     (tmp_path / "first").unlink()
-    assert store.read([CID]) == ([(CID, DATA)], [])
+    assert store.chunks.read([CID]) == ([(CID, DATA)], [])
 
 
 def test_an_inline_chunk_stays_inline(store: Store, tmp_path: Path) -> None:
     small = b"small"
-    store.commit([NOTE], [store.land(raw_cid(small), small)])
+    store.commit([NOTE], [store.objects.land(raw_cid(small), small)])
     share(store, tmp_path / "a", small)
     (tmp_path / "a").unlink()
-    assert store.read([raw_cid(small)]) == ([(raw_cid(small), small)], [])
+    assert store.chunks.read([raw_cid(small)]) == ([(raw_cid(small), small)], [])
 
 
 def test_a_chunk_lost_and_fetched_again_in_one_commit_is_here(store: Store, tmp_path: Path) -> None:
     share(store, tmp_path / "a")
     (tmp_path / "a").unlink()
-    assert store.read([CID]).lost
-    store.commit([NOTE, NOTE], [store.land(CID, DATA)], lost=[CID])
-    assert store.size_of(CID) == len(DATA)
-    assert again(store).read([CID]).chunks == [(CID, DATA)]
+    assert store.chunks.read([CID]).lost
+    store.commit([NOTE, NOTE], [store.objects.land(CID, DATA)], lost=[CID])
+    assert store.chunks.size_of(CID) == len(DATA)
+    assert again(store).chunks.read([CID]).chunks == [(CID, DATA)]
 
 
 def test_only_the_chunk_that_cannot_be_copied_is_reported_lost(store: Store, tmp_path: Path) -> None:
     share(store, tmp_path / "a")
     (tmp_path / "a").write_bytes(b"changed")
-    store.open_tree(ROOT, tmp_path / "b")
-    store.place_file(ROOT, "", 2 * len(DATA))
+    store.objects.open_tree(ROOT, tmp_path / "b")
+    store.objects.place_file(ROOT, "", 2 * len(DATA))
     leaves = [(CID, 0, len(DATA)), (CID, len(DATA), len(DATA))]
-    present, missing, lost = store.place_leaves(ROOT, "", leaves)
+    present, missing, lost = store.objects.place_leaves(ROOT, "", leaves)
     why = f"{tmp_path / 'a'} was changed since it was shared: what was changed is not sent any more"
     assert (present, missing) == ([], [CID, CID])
     assert lost == [Lost(tmp_path / "a", (CID,), len(DATA), why)], "once"
-    assert store.size_of(CID) is None
-    assert store.counts()[0] == 1, "its row goes with the entry that tells of it"
+    assert store.chunks.size_of(CID) is None
+    assert store.chunks.counts()[0] == 1, "its row goes with the entry that tells of it"
     store.commit([NOTE], lost=[CID])
-    assert store.counts()[0] == 0
-    store.commit([NOTE], [store.land(CID, DATA)])
-    assert store.finish_tree(ROOT).path.read_bytes() == DATA * 2
+    assert store.chunks.counts()[0] == 0
+    store.commit([NOTE], [store.objects.land(CID, DATA)])
+    assert store.objects.finish_tree(ROOT).path.read_bytes() == DATA * 2
 
 
 def test_our_own_files_are_verified_when_they_are_read(store: Store) -> None:
-    store.commit([NOTE], [store.land(CID, DATA)])
+    store.commit([NOTE], [store.objects.land(CID, DATA)])
     (file,) = (path for path in (store.home / "chunks").rglob("*") if path.is_file())
     file.write_bytes(bytes(len(DATA)))
-    assert [lost.cids for lost in store.read([CID]).lost] == [(CID,)]
+    assert [lost.cids for lost in store.chunks.read([CID]).lost] == [(CID,)]
 
 
 def test_a_damaged_index_is_one_sentence(store: Store, tmp_path: Path) -> None:
-    told = damaged(store)
+    damaged(store)
     for number in range(3):
         cid = raw_cid(b"%d" % number)
-        store._sizes.clear()
-        assert store.size_of(cid) is None
-        assert cid not in store
-        assert store.read([cid]) == ([], []), "what cannot be looked up is not lost"
-        assert store.read_block(cid) is None
-    assert told == [
+        store.chunks._sizes.clear()
+        assert store.chunks.size_of(cid) is None
+        assert cid not in store.chunks
+        assert store.chunks.read([cid]) == ([], []), "what cannot be looked up is not lost"
+        assert store.chunks.read_block(cid) is None
+    assert [str(damage) for damage in store.chunks.take_damages()] == [
         f"{store.path} is damaged (database disk image is malformed): move it away to begin anew;"
         " fetched files stay where they are"
     ]
-    store.open_tree(ROOT, tmp_path / "x")
-    store.place_file(ROOT, "", 1)
-    assert store.place_leaves(ROOT, "", [(CID, 0, 1)]) == ([], [CID], [])
+    assert not store.chunks.take_damages(), "the same damage is told once"
+    store.objects.open_tree(ROOT, tmp_path / "x")
+    store.objects.place_file(ROOT, "", 1)
+    assert store.objects.place_leaves(ROOT, "", [(CID, 0, 1)]) == ([], [CID], [])
 
 
 def test_a_file_without_a_row_is_damage_too(store: Store, tmp_path: Path) -> None:
     share(store, tmp_path / "a")
-    store._rows("DELETE FROM file")
-    told: list[str] = []
-    store.on_damage = lambda error: told.append(str(error))
-    assert store.read([CID]) == ([], [])
-    assert ["is damaged" in words for words in told] == [True]
+    store.chunks.rows("DELETE FROM file")
+    assert store.chunks.read([CID]) == ([], [])
+    assert ["is damaged" in str(damage) for damage in store.chunks.take_damages()] == [True]
 
 
 def test_counting_in_a_damaged_index_raises_one_sentence(store: Store) -> None:
-    store._rows("DROP TABLE chunk")
+    store.chunks.rows("DROP TABLE chunk")
     with pytest.raises(StoreError, match="cannot be used: no such table: chunk"):
-        store.counts()
+        store.chunks.counts()
     with pytest.raises(StoreError, match="cannot be used"):
-        store.cids()
+        store.chunks.cids()

@@ -17,7 +17,7 @@ from tests.support.evicting import Film, fetch, held_path
 
 def readable(store: Store, film: Film) -> bool:
     blocks = [*film.inner, *film.leaves]
-    return store.read([cid for cid, _ in blocks]).chunks == blocks
+    return store.chunks.read([cid for cid, _ in blocks]).chunks == blocks
 
 
 def test_a_replica_goes_completely(store: Store) -> None:
@@ -26,8 +26,8 @@ def test_a_replica_goes_completely(store: Store) -> None:
     fetch(store, film, path)
     assert path.read_bytes() == film.data
     assert store.evict(film.root, path, ()) == Gone(4, film.size)
-    assert store.counts() == (0, 0)
-    assert all(store.size_of(cid) is None for cid, _ in (*film.inner, *film.leaves))
+    assert store.chunks.counts() == (0, 0)
+    assert all(store.chunks.size_of(cid) is None for cid, _ in (*film.inner, *film.leaves))
     assert list(path.parent.iterdir()) == []
     fetch(store, film, path)
     assert readable(store, film), "it may be kept again"
@@ -44,10 +44,10 @@ def test_a_half_fetched_replica_goes_completely(store: Store, count: int) -> Non
     fetch(store, film, path, finish=False, count=count)
     gone = store.evict(film.root, path, ())
     assert gone.chunks == 1 + count
-    assert store.counts() == (0, 0)
+    assert store.chunks.counts() == (0, 0)
     assert list(path.parent.iterdir()) == []
     cid, data = film.leaves[0]
-    assert store.land(cid, data).file is not None, "what still comes is a loose chunk"
+    assert store.objects.land(cid, data).file is not None, "what still comes is a loose chunk"
     assert not path.exists()
 
 
@@ -63,7 +63,7 @@ def test_an_eviction_repeated_after_a_crash_reports_the_same(
             store.evict(film.root, path, ())
     store.close()
     again = Store.open(store.home)
-    assert again.counts() == (0, 0)
+    assert again.chunks.counts() == (0, 0)
     assert path.exists(), "killed between the rows and the files"
     assert again.evict(film.root, path, ()) == Gone(3, film.size)
     assert not path.exists()
@@ -86,8 +86,8 @@ def test_an_object_that_the_user_added_stays(store: Store, tmp_path: Path) -> No
     shared(store, tmp_path / "after", film.leaves[1][1], film.leaves[1][0])
     gone = store.evict(film.root, path, (film.leaves[0][0], film.leaves[1][0]))
     assert gone.chunks == 2
-    assert store.read([film.leaves[0][0], film.leaves[1][0]]).chunks == film.leaves[:2]
-    assert store.size_of(film.leaves[2][0]) is None
+    assert store.chunks.read([film.leaves[0][0], film.leaves[1][0]]).chunks == film.leaves[:2]
+    assert store.chunks.size_of(film.leaves[2][0]) is None
     assert (tmp_path / "before").exists()
     assert (tmp_path / "after").exists()
 
@@ -128,7 +128,7 @@ def test_a_running_fetch_of_the_same_object_loses_nothing(store: Store, tmp_path
     fetch(store, film, tmp_path / "mine.mkv", finish=False)
     store.evict(film.root, path, (film.root,))
     assert readable(store, film)
-    store.finish_tree(film.root)
+    store.objects.finish_tree(film.root)
     assert (tmp_path / "mine.mkv").read_bytes() == film.data
     assert readable(store, film)
 
@@ -141,10 +141,10 @@ def test_lost_chunks_of_a_replica_name_it(store: Store, tmp_path: Path, finish: 
     (tmp_path / HELD).mkdir()
     fetch(store, mine, tmp_path / HELD / mine.root)
     for content in (film, mine):
-        place = store.file_of(content.leaves[0][0])
+        place = store.chunks.file_of(content.leaves[0][0])
         assert place is not None
         place.unlink()
-        lost = store.read([cid for cid, _ in content.leaves]).lost
+        lost = store.chunks.read([cid for cid, _ in content.leaves]).lost
         assert [(one.cids, one.replica) for one in lost] == [
             (tuple(cid for cid, _ in content.leaves), film.root if content is film else None)
         ]
@@ -155,15 +155,15 @@ def test_a_loose_chunk_of_the_user_stays(store: Store, size: int) -> None:
     cid, data = chunk(4, size)
     path = store.home / HELD / cid
     path.parent.mkdir()
-    store.open_tree(cid, path)
-    store.place_file(cid, "", None)
-    store.place_leaves(cid, "", [(cid, 0, size)])
-    store.commit([NOTE], [store.land(cid, data)])
-    store.finish_tree(cid)
+    store.objects.open_tree(cid, path)
+    store.objects.place_file(cid, "", None)
+    store.objects.place_leaves(cid, "", [(cid, 0, size)])
+    store.commit([NOTE], [store.objects.land(cid, data)])
+    store.objects.finish_tree(cid)
     assert path.read_bytes() == data
     store.claim(cid)
     assert store.evict(cid, path, ()) == Gone(0, 0)
-    assert store.read([cid]).chunks == [(cid, data)]
+    assert store.chunks.read([cid]).chunks == [(cid, data)]
     store.claim(raw_cid(b"not here"))
 
 
@@ -173,7 +173,7 @@ def test_one_of_two_replicas_that_share_chunks(store: Store) -> None:
         fetch(store, film, held_path(store, film))
     store.evict(one.root, held_path(store, one), (two.root,))
     assert readable(store, two)
-    assert store.size_of(one.leaves[0][0]) is None
+    assert store.chunks.size_of(one.leaves[0][0]) is None
     store.evict(two.root, held_path(store, two), ())
     assert not readable(store, two)
 
@@ -184,9 +184,9 @@ def test_a_replica_folder_goes_and_no_link_is_followed(store: Store, tmp_path: P
     (precious / "file").write_bytes(b"mine")
     film = Film(1, 2)
     path = held_path(store, film)
-    store.open_tree(film.root, path)
-    store.place_folder(film.root, "deep/er")
-    store.place_file(film.root, "deep/er/film.mkv", 10)
+    store.objects.open_tree(film.root, path)
+    store.objects.place_folder(film.root, "deep/er")
+    store.objects.place_file(film.root, "deep/er/film.mkv", 10)
     part = next(found for found in path.parent.iterdir())
     os.symlink(precious, part / "deep" / "link")
     store.evict(film.root, path, ())
@@ -199,11 +199,11 @@ def test_a_chunk_that_was_landing_meanwhile_is_not_claimed(store: Store) -> None
     film = Film(1, 2)
     path = held_path(store, film)
     fetch(store, film, path, finish=False, count=1)
-    late = store.land(*film.leaves[1])
+    late = store.objects.land(*film.leaves[1])
     store.evict(film.root, path, ())
     store.commit([(2.0, ev.NodeStopped(reason="late"))], [late])
-    assert store.size_of(film.leaves[1][0]) is None
-    assert store.counts() == (0, 0)
+    assert store.chunks.size_of(film.leaves[1][0]) is None
+    assert store.chunks.counts() == (0, 0)
     other = Film(5)
     fetch(store, other, held_path(store, other))
     assert readable(store, other), "and no other file is taken for it"
@@ -229,5 +229,5 @@ def test_eviction_never_loses_chunks_of_other_objects(tmp_path: Path) -> None:
             store.evict(root, held_path(store, film), (*mine, *held))
             assert all(readable(store, other) for other in (*mine.values(), *held.values()))
         stay = {cid for film in mine.values() for cid, _ in (*film.inner, *film.leaves)}
-        assert stay <= set(store.cids())
+        assert stay <= set(store.chunks.cids())
         store.close()

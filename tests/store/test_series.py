@@ -170,7 +170,7 @@ def test_a_reader_in_another_process_follows(tmp_path: Path) -> None:
 def test_an_export_is_the_series_and_nothing_else(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "home")
     unknown = Unknown(kind="teleported", body=b"\x92\xaateleported\x01")
-    landed = store.land("bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku", b"")  # type: ignore[arg-type]
+    landed = store.objects.land("bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku", b"")  # type: ignore[arg-type]
     store.commit([(1.0, ev.NodeStopped(reason="x")), (2.0, unknown)], [landed])
     target = tmp_path / "copy.flux"
     assert export(store.path, target) == 2

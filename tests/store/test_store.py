@@ -27,42 +27,42 @@ def test_files_of_a_home_are_private_from_the_start(store: Store) -> None:
 @pytest.mark.parametrize("size", [0, 1, 1024, 64 * 1024, 64 * 1024 + 1, MIB])
 def test_loose_chunks_of_any_size(store: Store, size: int) -> None:
     cid, data = chunk(1, size)
-    landed = store.land(cid, data)
-    assert store.size_of(cid) == size, "held as soon as its bytes are in place"
+    landed = store.objects.land(cid, data)
+    assert store.chunks.size_of(cid) == size, "held as soon as its bytes are in place"
     store.commit([NOTE], [landed])
     store.close()
     again = Store.open(store.home)
-    assert again.size_of(cid) == size
-    assert again.read([cid]).chunks == [(cid, data)]
-    assert again.counts() == (1, size)
-    assert list(again.cids()) == [cid]
+    assert again.chunks.size_of(cid) == size
+    assert again.chunks.read([cid]).chunks == [(cid, data)]
+    assert again.chunks.counts() == (1, size)
+    assert list(again.chunks.cids()) == [cid]
     again.close()
 
 
 def test_uncommitted_data_is_gone_after_a_crash(store: Store) -> None:
     cid, data = chunk(1)
-    store.land(cid, data)
+    store.objects.land(cid, data)
     store.close()
     again = Store.open(store.home)
-    assert again.size_of(cid) is None
+    assert again.chunks.size_of(cid) is None
     again.close()
 
 
 def test_a_download_is_the_file(store: Store, tmp_path: Path) -> None:
     pieces = [chunk(n) for n in range(3)] + [chunk(9, 1000)]
     target = tmp_path / "film.mkv"
-    store.open_tree(ROOT, target)
-    store.place_file(ROOT, "", 3 * MIB + 1000)
+    store.objects.open_tree(ROOT, target)
+    store.objects.place_file(ROOT, "", 3 * MIB + 1000)
     leaves = [(cid, n * MIB, len(data)) for n, (cid, data) in enumerate(pieces)]
-    placed = store.place_leaves(ROOT, "", leaves)
+    placed = store.objects.place_leaves(ROOT, "", leaves)
     assert placed.missing == [cid for cid, _ in pieces]
     for cid, data in reversed(pieces):
-        store.commit([NOTE], [store.land(cid, data)])
+        store.commit([NOTE], [store.objects.land(cid, data)])
     assert not target.exists(), "it has its name only when it is whole"
-    assert store.finish_tree(ROOT).path == target
+    assert store.objects.finish_tree(ROOT).path == target
     assert target.read_bytes() == b"".join(data for _, data in pieces)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
-    assert store.read([pieces[2][0]]).chunks == [pieces[2]], "and it is served from there"
+    assert store.chunks.read([pieces[2][0]]).chunks == [pieces[2]], "and it is served from there"
     assert sum(path.stat().st_size for path in store.home.rglob("*") if path.is_file()) < MIB, (
         "no second copy"
     )
@@ -70,20 +70,20 @@ def test_a_download_is_the_file(store: Store, tmp_path: Path) -> None:
 
 def test_a_chunk_in_many_places_is_fetched_once(store: Store, tmp_path: Path) -> None:
     cid, data = chunk(1)
-    store.open_tree(ROOT, tmp_path / "zeros")
-    store.place_file(ROOT, "", 5 * MIB)
-    store.place_leaves(ROOT, "", [(cid, n * MIB, MIB) for n in range(5)])
-    store.commit([NOTE], [store.land(cid, data)])
-    assert store.finish_tree(ROOT).path.read_bytes() == data * 5
+    store.objects.open_tree(ROOT, tmp_path / "zeros")
+    store.objects.place_file(ROOT, "", 5 * MIB)
+    store.objects.place_leaves(ROOT, "", [(cid, n * MIB, MIB) for n in range(5)])
+    store.commit([NOTE], [store.objects.land(cid, data)])
+    assert store.objects.finish_tree(ROOT).path.read_bytes() == data * 5
 
 
 def test_an_existing_chunk_is_copied_into_place(store: Store, tmp_path: Path) -> None:
     cid, data = chunk(1)
     shared(store, tmp_path / "mine", data, cid)
-    store.open_tree(ROOT, tmp_path / "theirs")
-    store.place_file(ROOT, "", 2 * MIB)
+    store.objects.open_tree(ROOT, tmp_path / "theirs")
+    store.objects.place_file(ROOT, "", 2 * MIB)
     other, _ = chunk(2)
-    placed = store.place_leaves(ROOT, "", [(cid, 0, MIB), (other, MIB, MIB)])
+    placed = store.objects.place_leaves(ROOT, "", [(cid, 0, MIB), (other, MIB, MIB)])
     assert (placed.present, placed.missing) == ([cid], [other])
 
 
@@ -92,49 +92,49 @@ def test_a_download_goes_on_where_it_was(store: Store, tmp_path: Path) -> None:
     leaves = [(one[0], 0, MIB), (two[0], MIB, MIB)]
     target = tmp_path / "film.mkv"
     for life in range(2):
-        store.open_tree(ROOT, target)
-        store.place_file(ROOT, "", 2 * MIB)
-        placed = store.place_leaves(ROOT, "", leaves)
+        store.objects.open_tree(ROOT, target)
+        store.objects.place_file(ROOT, "", 2 * MIB)
+        placed = store.objects.place_leaves(ROOT, "", leaves)
         assert placed.missing == ([one[0], two[0]] if life == 0 else [two[0]])
         if life == 0:
-            store.commit([NOTE], [store.land(*one)])
+            store.commit([NOTE], [store.objects.land(*one)])
             store.close()
             store = Store.open(store.home)
-    store.commit([NOTE], [store.land(*two)])
-    assert store.finish_tree(ROOT).path.read_bytes() == one[1] + two[1]
+    store.commit([NOTE], [store.objects.land(*two)])
+    assert store.objects.finish_tree(ROOT).path.read_bytes() == one[1] + two[1]
 
 
 def test_a_removed_part_file_is_fetched_again(store: Store, tmp_path: Path) -> None:
     cid, data = chunk(1)
     target = tmp_path / "x"
-    store.open_tree(ROOT, target)
-    store.place_file(ROOT, "", MIB)
-    store.place_leaves(ROOT, "", [(cid, 0, MIB)])
-    store.commit([NOTE], [store.land(cid, data)])
+    store.objects.open_tree(ROOT, target)
+    store.objects.place_file(ROOT, "", MIB)
+    store.objects.place_leaves(ROOT, "", [(cid, 0, MIB)])
+    store.commit([NOTE], [store.objects.land(cid, data)])
     store.close()
     next(path for path in tmp_path.iterdir() if path.name.startswith(".x.")).unlink()
     again = Store.open(store.home)
-    again.open_tree(ROOT, target)
-    again.place_file(ROOT, "", MIB)
-    assert again.place_leaves(ROOT, "", [(cid, 0, MIB)]).missing == [cid]
+    again.objects.open_tree(ROOT, target)
+    again.objects.place_file(ROOT, "", MIB)
+    assert again.objects.place_leaves(ROOT, "", [(cid, 0, MIB)]).missing == [cid]
     again.close()
 
 
 def test_the_crash_between_the_rename_and_its_row(store: Store, tmp_path: Path) -> None:
     cid, data = chunk(1)
     target = tmp_path / "x"
-    store.open_tree(ROOT, target)
-    store.place_file(ROOT, "", MIB)
-    store.place_leaves(ROOT, "", [(cid, 0, MIB)])
-    store.commit([NOTE], [store.land(cid, data)])
+    store.objects.open_tree(ROOT, target)
+    store.objects.place_file(ROOT, "", MIB)
+    store.objects.place_leaves(ROOT, "", [(cid, 0, MIB)])
+    store.commit([NOTE], [store.objects.land(cid, data)])
     part = next(path for path in tmp_path.iterdir() if path.name.startswith(".x."))
     store.close()
     part.rename(target)
     again = Store.open(store.home)
-    again.open_tree(ROOT, target)
-    again.place_file(ROOT, "", MIB)
-    assert again.place_leaves(ROOT, "", [(cid, 0, MIB)]).present == [cid]
-    assert again.finish_tree(ROOT).path.read_bytes() == data
+    again.objects.open_tree(ROOT, target)
+    again.objects.place_file(ROOT, "", MIB)
+    assert again.objects.place_leaves(ROOT, "", [(cid, 0, MIB)]).present == [cid]
+    assert again.objects.finish_tree(ROOT).path.read_bytes() == data
     again.close()
 
 
@@ -143,70 +143,70 @@ def test_a_file_can_be_read_while_it_is_renamed(
 ) -> None:
     """This is between the rename and its row, or for ever if the node was killed there."""
     (cid, data), target = chunk(1), tmp_path / "x"
-    store.open_tree(ROOT, target)
-    store.place_file(ROOT, "", MIB)
-    store.place_leaves(ROOT, "", [(cid, 0, MIB)])
-    store.commit([], [store.land(cid, data)])
+    store.objects.open_tree(ROOT, target)
+    store.objects.place_file(ROOT, "", MIB)
+    store.objects.place_leaves(ROOT, "", [(cid, 0, MIB)])
+    store.commit([], [store.objects.land(cid, data)])
     found = []
 
     def renamed(part: Path, path: Path) -> None:
         rename_new(part, path)
-        found.append(store.read([cid]))
+        found.append(store.chunks.read([cid]))
         raise OSError("killed here")
 
     monkeypatch.setattr("flux_tui.store.disk.object_trees.rename_new", renamed)
     with pytest.raises(StoreError):
-        store.finish_tree(ROOT)
-    for result in (*found, store.read([cid])):
+        store.objects.finish_tree(ROOT)
+    for result in (*found, store.chunks.read([cid])):
         assert result.chunks == [(cid, data)]
         assert not result.lost
     target.write_bytes(b"?" * MIB)
-    assert store.read([cid]).lost, "it is believed only as long as it is what it was"
+    assert store.chunks.read([cid]).lost, "it is believed only as long as it is what it was"
 
 
 def test_files_of_the_user_are_never_overwritten(store: Store, tmp_path: Path) -> None:
     target = tmp_path / "x"
     target.write_text("mine")
     with pytest.raises(StoreError, match="exists already"):
-        store.open_tree(ROOT, target)
+        store.objects.open_tree(ROOT, target)
     target.unlink()
     cid, data = chunk(1, 100)
-    store.open_tree(ROOT, target)
-    store.place_file(ROOT, "", 100)
-    store.place_leaves(ROOT, "", [(cid, 0, 100)])
-    store.commit([NOTE], [store.land(cid, data)])
+    store.objects.open_tree(ROOT, target)
+    store.objects.place_file(ROOT, "", 100)
+    store.objects.place_leaves(ROOT, "", [(cid, 0, 100)])
+    store.commit([NOTE], [store.objects.land(cid, data)])
     target.write_text("mine, just now")
     with pytest.raises(StoreError, match="exists already"):
-        store.finish_tree(ROOT)
+        store.objects.finish_tree(ROOT)
     assert target.read_text() == "mine, just now"
 
 
 def test_folders_and_links(store: Store, tmp_path: Path) -> None:
     cid, data = chunk(1, 10)
-    store.open_tree(ROOT, tmp_path / "album")
-    store.place_folder(ROOT, "")
-    store.place_folder(ROOT, "empty")
-    store.place_file(ROOT, "sub/song", None)
-    store.place_leaves(ROOT, "sub/song", [(cid, 0, None)])
-    store.place_symlink(ROOT, "sub/link", "song")
-    store.place_symlink(ROOT, "sub/up", "../empty")
-    store.commit([NOTE], [store.land(cid, data)])
-    album = store.finish_tree(ROOT).path
+    store.objects.open_tree(ROOT, tmp_path / "album")
+    store.objects.place_folder(ROOT, "")
+    store.objects.place_folder(ROOT, "empty")
+    store.objects.place_file(ROOT, "sub/song", None)
+    store.objects.place_leaves(ROOT, "sub/song", [(cid, 0, None)])
+    store.objects.place_symlink(ROOT, "sub/link", "song")
+    store.objects.place_symlink(ROOT, "sub/up", "../empty")
+    store.commit([NOTE], [store.objects.land(cid, data)])
+    album = store.objects.finish_tree(ROOT).path
     assert (album / "sub" / "song").read_bytes() == data
     assert (album / "sub" / "link").read_bytes() == data
     assert (album / "empty").is_dir()
-    assert store.read([cid]).chunks == [(cid, data)]
+    assert store.chunks.read([cid]).chunks == [(cid, data)]
 
 
 @pytest.mark.parametrize("rel", ["../x", "/etc/x", "a/../../x", "a\0b"])
 def test_no_path_leads_out_of_the_tree(store: Store, tmp_path: Path, rel: str) -> None:
-    store.open_tree(ROOT, tmp_path / "album")
+    store.objects.open_tree(ROOT, tmp_path / "album")
     with pytest.raises(StoreError, match="leads out"):
-        store.place_folder(ROOT, rel)
+        store.objects.place_folder(ROOT, rel)
     with pytest.raises(StoreError, match="leads out"):
-        store.place_file(ROOT, rel, 1)
+        store.objects.place_file(ROOT, rel, 1)
     with pytest.raises(StoreError, match="leads out"):
-        store.place_symlink(ROOT, rel, "x")
+        store.objects.place_symlink(ROOT, rel, "x")
 
 
 @pytest.mark.parametrize("how", ["bytes", "same size, old time", "shorter", "gone", "another file"])
@@ -228,12 +228,12 @@ def test_a_file_that_changed_is_not_served(store: Store, tmp_path: Path, how: st
         case _:
             (tmp_path / "new").write_bytes(b"?" * MIB)
             (tmp_path / "new").rename(path)
-    result = store.read([cid])
+    result = store.chunks.read([cid])
     assert result.chunks == []
     assert [(lost.path, lost.cids, lost.size) for lost in result.lost] == [(path, (cid,), MIB)]
     assert str(path) in result.lost[0].why
     store.commit([NOTE], lost=[cid])
-    assert store.size_of(cid) is None
+    assert store.chunks.size_of(cid) is None
 
 
 def test_a_file_that_was_only_touched_is_served(store: Store, tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_a_file_that_was_only_touched_is_served(store: Store, tmp_path: Path) ->
     cid, data = chunk(1)
     shared(store, path, data, cid)
     os.utime(path)
-    assert store.read([cid]).chunks == [(cid, data)]
+    assert store.chunks.read([cid]).chunks == [(cid, data)]
 
 
 def test_a_change_within_the_clocks_tick_is_noticed(store: Store, tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ def test_a_file_that_was_added_again_after_a_change(store: Store, tmp_path: Path
     old, new = chunk(1), chunk(2)
     shared(store, path, old[1], old[0])
     shared(store, path, new[1], new[0])
-    result = store.read([old[0], new[0]])
+    result = store.chunks.read([old[0], new[0]])
     assert result.chunks == [new]
     assert [lost.cids for lost in result.lost] == [(old[0],)]
 
@@ -286,9 +286,9 @@ def test_a_full_database_loses_nothing(store: Store) -> None:
 
 def test_a_full_disk_under_a_download(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cid, data = chunk(1)
-    store.open_tree(ROOT, tmp_path / "x")
-    store.place_file(ROOT, "", MIB)
-    store.place_leaves(ROOT, "", [(cid, 0, MIB)])
+    store.objects.open_tree(ROOT, tmp_path / "x")
+    store.objects.place_file(ROOT, "", MIB)
+    store.objects.place_leaves(ROOT, "", [(cid, 0, MIB)])
 
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
@@ -296,10 +296,10 @@ def test_a_full_disk_under_a_download(store: Store, tmp_path: Path, monkeypatch:
     with monkeypatch.context() as patch:
         patch.setattr(os, "pwrite", full)
         with pytest.raises(StoreError, match="disk is full"):
-            store.land(cid, data)
-    assert store.size_of(cid) is None
-    store.commit([NOTE], [store.land(cid, data)])
-    assert store.finish_tree(ROOT).path.read_bytes() == data
+            store.objects.land(cid, data)
+    assert store.chunks.size_of(cid) is None
+    store.commit([NOTE], [store.objects.land(cid, data)])
+    assert store.objects.finish_tree(ROOT).path.read_bytes() == data
 
 
 WRITER = """
@@ -310,16 +310,16 @@ from flux_tui.core.ids import dag_cid, raw_cid
 from flux_tui.store.store import Store
 store = Store.open(Path(sys.argv[1]))
 root, chance = dag_cid(b"root"), random.Random(int(sys.argv[3]))
-store.open_tree(root, Path(sys.argv[2]))
-store.place_file(root, "", 64 << 16)
+store.objects.open_tree(root, Path(sys.argv[2]))
+store.objects.place_file(root, "", 64 << 16)
 print("go", flush=True)
 for number in range(64):
     data = random.Random(number).randbytes(1 << 16)
     cid = raw_cid(data)
-    if store.place_leaves(root, "", [(cid, number << 16, 1 << 16)]).missing:
-        landed = store.land(cid, data)
+    if store.objects.place_leaves(root, "", [(cid, number << 16, 1 << 16)]).missing:
+        landed = store.objects.land(cid, data)
         store.commit([(1.0, ev.ChunkReceived(cid=cid, size=len(data), peer="p"))] * chance.choice([1, 3]), [landed])
-store.finish_tree(root)
+store.objects.finish_tree(root)
 print("done", flush=True)
 """
 
@@ -349,7 +349,7 @@ def test_killed_at_any_moment_every_row_is_true(tmp_path: Path) -> None:
         assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
         for entry in entries:
             assert isinstance(entry.event, ev.ChunkReceived)
-            result = store.read([entry.event.cid])
+            result = store.chunks.read([entry.event.cid])
             assert matches(*result.chunks[0])
         reader.close()
         store.close()
@@ -364,10 +364,10 @@ def test_killed_at_any_moment_every_row_is_true(tmp_path: Path) -> None:
 def test_unfinished_files_are_verified_after_a_power_loss(store: Store, tmp_path: Path) -> None:
     good, bad = chunk(1), chunk(2)
     target = tmp_path / "x"
-    store.open_tree(ROOT, target)
-    store.place_file(ROOT, "", 2 * MIB)
-    store.place_leaves(ROOT, "", [(good[0], 0, MIB), (bad[0], MIB, MIB)])
-    store.commit([NOTE], [store.land(*good), store.land(*bad)])
+    store.objects.open_tree(ROOT, target)
+    store.objects.place_file(ROOT, "", 2 * MIB)
+    store.objects.place_leaves(ROOT, "", [(good[0], 0, MIB), (bad[0], MIB, MIB)])
+    store.commit([NOTE], [store.objects.land(*good), store.objects.land(*bad)])
     assert store.lost_at_open == []
     part = store._trees.by_root[ROOT].part
     store.close()

@@ -4,17 +4,14 @@ from flux_tui.core.ids import raw_cid
 from flux_tui.store.store import Landed, Store
 
 
-def damaged(store: Store) -> list[str]:
-    """Overwrite the first page of the chunk index in the file. Return the errors reported from then on."""
+def damaged(store: Store) -> None:
+    """Overwrite the first page of the chunk index in the file."""
     many = [Landed(raw_cid(b"%d" % number), 1000, data=bytes(1000)) for number in range(200)]
     store.commit([], many)  # no entry: it would collide with those of a node that writes there
-    (page,) = store._rows("SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_chunk_1'")
-    (size,) = store._rows("PRAGMA page_size")
-    store._rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    (page,) = store.chunks.rows("SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_chunk_1'")
+    (size,) = store.chunks.rows("PRAGMA page_size")
+    store.chunks.rows("PRAGMA wal_checkpoint(TRUNCATE)")
     with store.path.open("r+b") as file:
         file.seek((page[0] - 1) * size[0])
         file.write(b"\xff" * size[0])
-    store._rows("PRAGMA shrink_memory")
-    told: list[str] = []
-    store.on_damage = lambda error: told.append(str(error))
-    return told
+    store.chunks.rows("PRAGMA shrink_memory")

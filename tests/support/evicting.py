@@ -34,16 +34,16 @@ def held_path(store: Store, film: Film) -> Path:
 
 def fetch(store: Store, film: Film, path: Path, *, finish: bool = True, count: int | None = None) -> None:
     """Land blocks as a fetch does: the inner nodes, then the missing leaves."""
-    store.open_tree(film.root, path)
+    store.objects.open_tree(film.root, path)
     for cid, data in film.inner:
-        if store.size_of(cid) is None:
-            store.commit([NOTE], [store.land(cid, data)])
-    store.place_file(film.root, "", len(film.data))
-    placed = store.place_leaves(
+        if store.chunks.size_of(cid) is None:
+            store.commit([NOTE], [store.objects.land(cid, data)])
+    store.objects.place_file(film.root, "", len(film.data))
+    placed = store.objects.place_leaves(
         film.root, "", [(cid, number * MIB, MIB) for number, (cid, _) in enumerate(film.leaves)]
     )
     for cid, data in film.leaves[:count]:
-        if cid in placed.missing and store.size_of(cid) is None:
-            store.commit([NOTE], [store.land(cid, data)])
+        if cid in placed.missing and store.chunks.size_of(cid) is None:
+            store.commit([NOTE], [store.objects.land(cid, data)])
     if finish:
-        store.finish_tree(film.root)
+        store.objects.finish_tree(film.root)

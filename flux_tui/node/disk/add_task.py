@@ -113,10 +113,10 @@ def read_and_reference(
         match found:
             case Leaves():
                 assert tree is not None
-                fresh = {leaf.cid: leaf.size for leaf in found.leaves if leaf.cid not in store}
+                fresh = {leaf.cid: leaf.size for leaf in found.leaves if leaf.cid not in store.chunks}
                 new = store.share_file(tree, found.rel, found.stat, found.leaves)
             case Block():
-                fresh = {} if found.cid in store else {found.cid: len(found.data)}
+                fresh = {} if found.cid in store.chunks else {found.cid: len(found.data)}
                 new = store.share_block(found.cid, found.data, tree or 0)
             case Done():
                 return (

@@ -66,9 +66,9 @@ class ChunkReader:
         position = self._positions.get(peer)
         while position is not None and (cids := self._take(peer, position)):
             # Chunks in the page cache are read at once. A thread waits for the disk.
-            result = self._engine.store.read(cids, wait=False)
+            result = self._engine.store.chunks.read(cids, wait=False)
             if result is None:
-                result = await trio.to_thread.run_sync(self._engine.store.read, cids)
+                result = await trio.to_thread.run_sync(self._engine.store.chunks.read, cids)
             for lost in result.lost:
                 self._engine.feed(chunks_gone(lost, peer), lost=lost.cids)
             if result.chunks:

@@ -90,7 +90,7 @@ class Landing:
         if not matches(work.cid, data):
             return None
         try:
-            return self._engine.store.land(work.cid, data)
+            return self._engine.store.objects.land(work.cid, data)
         except StoreError as error:
             return error
 

@@ -59,8 +59,6 @@ class Trees:
 
     async def run(self) -> None:
         """Do the queued work, until cancelled."""
-        token = trio.lowlevel.current_trio_token()
-        self._engine.store.on_damage = lambda error: token.run_sync_soon(self._tell_damage, error)
         async for work in self._receive:
             lost: list[Lost] = []
             outcome = await trio.to_thread.run_sync(self._do, self._engine.store, work, lost)
@@ -69,16 +67,13 @@ class Trees:
             if outcome is not None:
                 self._engine.feed(outcome)
 
-    def _tell_damage(self, error: StoreError) -> None:
-        self._engine.feed(Failed(text=str(error)))
-
     def _do(self, store: Store, work: TreeWork, lost: list[Lost]) -> Input | None:
         match work:
             case OpenTree():
                 path = self._path_of(work.root, work.path, held=work.held)
                 try:
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    store.open_tree(work.root, path, work.limit)
+                    store.objects.open_tree(work.root, path, work.limit)
                 except (StoreError, OSError) as error:
                     # Report it at once, before the node waits for any peer.
                     why = explain_os(error, path.parent) if isinstance(error, OSError) else error
@@ -86,12 +81,12 @@ class Trees:
             case Place():
                 return self._place(store, work, lost)
             case ReadNode():
-                chunks, gone = store.read([work.cid])
+                chunks, gone = store.chunks.read([work.cid])
                 lost += gone
                 return NodeRead(root=work.root, cid=work.cid, data=chunks[0][1] if chunks else None)
             case FinishTree():
                 try:
-                    path, left_out = store.finish_tree(work.root)
+                    path, left_out = store.objects.finish_tree(work.root)
                     return Finished(root=work.root, path=str(path), left_out=left_out)
                 except StoreError as error:
                     later = isinstance(error, NoRoomError)
@@ -107,7 +102,7 @@ class Trees:
                 return Discarded(root=work.root, chunks=went.chunks, size=went.size)
             case DropTree():
                 try:
-                    store.drop_tree(work.root)
+                    store.objects.drop_tree(work.root)
                 except StoreError as error:
                     return Failed(text=str(error), cid=work.root)
             case Evict():
@@ -147,26 +142,28 @@ class Trees:
         present: list[Cid] = []
         missing: list[Cid] = []
         try:
-            store.check_room(root, work.size, work.names)
+            store.objects.check_room(root, work.size, work.names)
             for folder in work.folders:
-                store.place_folder(root, folder)
+                store.objects.place_folder(root, folder)
             modes = dict(work.modes)
             for file in work.files:
-                store.place_file(root, file.rel, file.size)
+                store.objects.place_file(root, file.rel, file.size)
                 if (mode := modes.pop(file.rel, None)) is not None:
-                    store.place_mode(root, file.rel, mode)  # before its content is there for all to read
+                    store.objects.place_mode(
+                        root, file.rel, mode
+                    )  # before its content is there for all to read
                 if file.data:
-                    store.place_data(root, file.rel, file.data_at, file.data)
-                placed = store.place_leaves(root, file.rel, file.leaves)
+                    store.objects.place_data(root, file.rel, file.data_at, file.data)
+                placed = store.objects.place_leaves(root, file.rel, file.leaves)
                 present += placed.present
                 missing += placed.missing
                 lost += placed.lost
             for rel, mode in modes.items():
-                store.place_mode(root, rel, mode)
+                store.objects.place_mode(root, rel, mode)
             for link in work.symlinks:
-                store.place_symlink(root, link.rel, link.target)
+                store.objects.place_symlink(root, link.rel, link.target)
             if work.blocks:
-                present, missing, gone = store.place_blocks(root, work.blocks)
+                present, missing, gone = store.objects.place_blocks(root, work.blocks)
                 lost += gone
         except NoRoomError as error:
             return Placed(root=root, present=(), missing=(), error=str(error), later=work)

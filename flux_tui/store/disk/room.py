@@ -26,7 +26,7 @@ class Room:
 
     def __init__(self, keep_free: int = 0) -> None:
         self.keep_free = keep_free
-        """Bytes that stay free; a node sets this from its settings."""
+        """Bytes that stay free."""
         self._credit: dict[Path, int] = {}
         """Bytes that may be written to a folder before the next check."""
 

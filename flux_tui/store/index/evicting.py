@@ -13,13 +13,14 @@ written again.
 
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from flux_tui.core.content import nodes, unixfs
 from flux_tui.core.ids import Cid, cid_bytes, cid_from_bytes, is_leaf
 from flux_tui.store.disk.object_trees import Trees, remove
+from flux_tui.store.index.chunk_index import ChunkIndex
 
 NO_TREE = -1
 """The tree of files that are gone. Their row numbers are not used again while the store is open: a chunk that
@@ -27,30 +28,15 @@ was landing while they went must not count as a chunk of another file.
 """
 
 
+SetApart = Callable[[Cid], bool]
+"""Gives a chunk a place of its own. Returns False if its bytes are wrong."""
+
+
 class Gone(NamedTuple):
     """The figures of a removal."""
 
     chunks: int
     size: int
-
-
-class Index(Protocol):
-    """What removals need of the store."""
-
-    def read_block(self, cid: Cid) -> bytes | None:
-        """Return an inner node."""
-
-    def size_of(self, cid: Cid) -> int | None:
-        """Return the bytes of a chunk that is here."""
-
-    def file_of(self, cid: Cid) -> Path | None:
-        """Return the file that a chunk is in; None: it is inline, or not here."""
-
-    def set_apart(self, cid: Cid) -> bool:
-        """Give a chunk a place of its own. Returns False if its bytes are wrong."""
-
-    def forget(self, cids: Iterable[Cid], files: Collection[int]) -> None:
-        """Forget these chunks, and all chunks in these files."""
 
 
 class _Copy(NamedTuple):
@@ -67,11 +53,19 @@ class _Copy(NamedTuple):
 class Evictions:
     """Removals, one after the other, in a worker thread. They raise sqlite3.Error, OSError."""
 
-    def __init__(self, db: sqlite3.Connection, lock: threading.RLock, trees: Trees, index: Index) -> None:
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        lock: threading.RLock,
+        trees: Trees,
+        index: ChunkIndex,
+        set_apart: SetApart,
+    ) -> None:
         self._db = db
         self._lock = lock
         self._trees = trees
         self._index = index
+        self._set_apart = set_apart
 
     def evict(self, root: Cid, path: Path, others: Iterable[Cid]) -> Gone:
         """Remove the copy at `path`, except the blocks that `others` are made of."""
@@ -150,7 +144,7 @@ class Evictions:
                 if heir is not None:
                     row = (*heir, key, file)
                     self._db.execute("UPDATE chunk SET file = ?, offset = ? WHERE cid = ? AND file = ?", row)
-            if heir is None and self._index.set_apart(cid):
+            if heir is None and self._set_apart(cid):
                 mark_apart(self._db, self._lock, cid)
 
     def _forget_rows(self, root: Cid, copy: _Copy, inner: dict[Cid, int]) -> Gone:

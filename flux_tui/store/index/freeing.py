@@ -17,12 +17,12 @@ import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from flux_tui.core.ids import Cid, cid_bytes, is_leaf
 from flux_tui.store.disk.object_trees import OWN, Trees, remove
-from flux_tui.store.index.evicting import NO_TREE, apart_marker, made_of, mark_apart
-from flux_tui.store.index.evicting import Index as EvictingIndex
+from flux_tui.store.index.chunk_index import ChunkIndex
+from flux_tui.store.index.evicting import NO_TREE, SetApart, apart_marker, made_of, mark_apart
 
 OBJECTS = "objects"
 """The folder of a home with objects for which no path was given."""
@@ -37,13 +37,6 @@ class WhatWent(NamedTuple):
     size: int
 
 
-class Index(EvictingIndex, Protocol):
-    """What removals need of the store."""
-
-    def has_at(self, cid: Cid, file: int, offset: int, size: int) -> bool:
-        """Whether a chunk's bytes stand there."""
-
-
 class _Row(NamedTuple):
     size: int
     file: int | None
@@ -55,13 +48,20 @@ class Freeing:
     """Removals, one after the other, in a worker thread. They raise sqlite3.Error, OSError."""
 
     def __init__(
-        self, home: Path, db: sqlite3.Connection, lock: threading.RLock, trees: Trees, index: Index
+        self,
+        home: Path,
+        db: sqlite3.Connection,
+        lock: threading.RLock,
+        trees: Trees,
+        index: ChunkIndex,
+        set_apart: SetApart,
     ) -> None:
         self._home = home
         self._db = db
         self._lock = lock
         self._trees = trees
         self._index = index
+        self._set_apart = set_apart
 
     def free(
         self,
@@ -142,7 +142,7 @@ class Freeing:
                         )
                     break
             else:
-                if self._index.set_apart(cid):
+                if self._set_apart(cid):
                     mark_apart(self._db, self._lock, cid)
 
     def _forget(

@@ -31,7 +31,7 @@ class Holder:
     def __init__(self, size: int = LOAD_BYTES, **policy: Any) -> None:
         self.script = Script(dict.fromkeys(CIDS, size), **policy)
         self.machine = self.script.machine
-        self.store = self
+        self.store = self.chunks = self
         self.lost: set[Cid] = set()
         self.connected: set[PeerId] = set()
         self.uncommitted: list[fx.Serve] = []

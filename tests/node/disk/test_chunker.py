@@ -61,7 +61,7 @@ def add(store: Store, path: Path) -> Added:
 
 def listing(store: Store, root: Cid, rel: str = "") -> dict[str, bytes | str]:
     """Return what another node gets of an object: bytes of files, targets of links; folders end in a slash."""
-    data = store.read_block(root)
+    data = store.chunks.read_block(root)
     assert data is not None, f"{rel} is not there"
     if root == raw_cid(data):
         return {rel: data}
@@ -114,8 +114,8 @@ def test_a_file_of_any_size(store: Store, tree: Path, size: int) -> None:
     data = os.urandom(size)
     (tree / "file").write_bytes(data)
     added = add(store, tree / "file")
-    assert (added.size, added.stored) == (size, store.counts()[1])
-    assert added.chunks == added.stored_chunks == store.counts()[0]
+    assert (added.size, added.stored) == (size, store.chunks.counts()[1])
+    assert added.chunks == added.stored_chunks == store.chunks.counts()[0]
     assert added.chunks == (1 if size <= CHUNK_SIZE else 3), "leaves, and a node over more than one"
     assert listing(store, added.root) == {"": data}
 
@@ -148,7 +148,7 @@ def test_a_folder_with_all_that_folders_have(store: Store, tree: Path) -> None:
         "/to a folder": "→ sub",
     }, "links stay links; what is no file, folder or link is left out"
     assert added.size == 3
-    assert added.chunks == added.stored_chunks == store.counts()[0] == 11
+    assert added.chunks == added.stored_chunks == store.chunks.counts()[0] == 11
     assert added.notes == (
         f"{tree} has 1 link that leads out of it, which others do not get: dangling → /nowhere/at all",
         f"{tree} has 2 sockets, pipes or devices, left out: pipe; sock",
@@ -160,7 +160,7 @@ def test_repeated_content_is_counted_once(store: Store, tree: Path) -> None:
         (tree / name).write_bytes(b"x" * 1000)
     os.link(tree / "a", tree / "d")
     added = add(store, tree)
-    assert (added.size, added.chunks, store.counts()[0]) == (4000, 2, 2)
+    assert (added.size, added.chunks, store.chunks.counts()[0]) == (4000, 2, 2)
 
 
 def test_a_link_named_by_the_user_is_followed(store: Store, tree: Path) -> None:
@@ -394,7 +394,7 @@ def test_a_replaced_file_is_not_mistaken_for_the_one_read(store: Store, tree: Pa
         for row in store.share_file(store.share_tree(path), step.rel, step.stat, step.leaves)
     ]
     store.commit([(1.0, NOTE)], rows)
-    result = store.read([raw_cid(b"x" * 10)])
+    result = store.chunks.read([raw_cid(b"x" * 10)])
     assert result.chunks == []
     assert [lost.path for lost in result.lost] == [path]
 
@@ -440,7 +440,7 @@ def test_a_changed_file_is_not_served(
     assert listing(store, root) == {"": b"x" * 10}
     change(path)
     with without_rights():
-        result = store.read([root])
+        result = store.chunks.read([root])
     assert result.chunks == []
     (lost,) = result.lost
     assert (lost.path, lost.cids, lost.size) == (path, (root,), 10)
@@ -453,26 +453,26 @@ def test_an_unchanged_file_is_still_served(store: Store, tree: Path) -> None:
     path.write_bytes(first + second)
     add(store, path)
     append(path)
-    assert [cid for cid, _ in store.read([raw_cid(first), raw_cid(second)]).chunks] == [
+    assert [cid for cid, _ in store.chunks.read([raw_cid(first), raw_cid(second)]).chunks] == [
         raw_cid(first),
         raw_cid(second),
     ]
     in_place(path)
-    result = store.read([raw_cid(first), raw_cid(second)])
+    result = store.chunks.read([raw_cid(first), raw_cid(second)])
     assert [cid for cid, _ in result.chunks] == [raw_cid(second)]
     assert [lost.cids for lost in result.lost] == [(raw_cid(first),)]
     path.touch()
-    assert len(store.read([raw_cid(second)]).chunks) == 1, "a new time alone is no change"
+    assert len(store.chunks.read([raw_cid(second)]).chunks) == 1, "a new time alone is no change"
 
 
 def test_adding_an_unchanged_file_again_stores_nothing(store: Store, tree: Path) -> None:
     for name in "abc":
         (tree / name).write_text(name)
-    first, counts = add(store, tree), store.counts()
+    first, counts = add(store, tree), store.chunks.counts()
     again = add(store, tree)
     assert (again.root, again.chunks, again.size) == (first.root, first.chunks, first.size)
     assert (first.stored_chunks, again.stored, again.stored_chunks) == (4, 0, 0)
-    assert store.counts() == counts
+    assert store.chunks.counts() == counts
     (tree / "c").rename(tree / "d")
     moved = add(store, tree)
     assert moved.root != first.root
@@ -486,7 +486,7 @@ def test_adding_a_changed_file_again_serves_the_new_content(store: Store, tree: 
     path.write_bytes(b"new")
     new = add(store, path).root
     assert listing(store, new) == {"": b"new"}
-    assert store.read([old]).chunks == []
+    assert store.chunks.read([old]).chunks == []
     path.write_bytes(b"old")
     assert add(store, path).root == old
     assert listing(store, old) == {"": b"old"}, "and the old, once it is back"

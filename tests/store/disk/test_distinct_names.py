@@ -69,15 +69,15 @@ def test_two_files(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fold: Fold, one: str, other: str
 ) -> None:
     folding(monkeypatch, fold)
-    store.open_tree(ROOT, tmp_path / "got")
-    store.place_folder(ROOT, "")
-    store.place_file(ROOT, one, 5)
-    store.place_leaves(ROOT, one, [(raw_cid(b"first"), 0, 5)])
-    store.commit([NOTE], [store.land(raw_cid(b"first"), b"first")])
+    store.objects.open_tree(ROOT, tmp_path / "got")
+    store.objects.place_folder(ROOT, "")
+    store.objects.place_file(ROOT, one, 5)
+    store.objects.place_leaves(ROOT, one, [(raw_cid(b"first"), 0, 5)])
+    store.commit([NOTE], [store.objects.land(raw_cid(b"first"), b"first")])
     with pytest.raises(StoreError, match="are one name in") as told:
-        store.place_file(ROOT, other, 3)
+        store.objects.place_file(ROOT, other, 3)
     assert str(told.value).startswith(f"{one} and {other} of the object")
-    assert store.read([raw_cid(b"first")]).chunks == [(raw_cid(b"first"), b"first")], (
+    assert store.chunks.read([raw_cid(b"first")]).chunks == [(raw_cid(b"first"), b"first")], (
         "nothing was written into it"
     )
 
@@ -89,23 +89,23 @@ def test_all_kinds_of_entries(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kinds: str
 ) -> None:
     folding(monkeypatch, case)
-    store.open_tree(ROOT, tmp_path / "got")
-    store.place_folder(ROOT, "")
+    store.objects.open_tree(ROOT, tmp_path / "got")
+    store.objects.place_folder(ROOT, "")
 
     def make(kind: str, name: str) -> None:
         match kind:
             case "folder":
-                store.place_folder(ROOT, f"deep/{name}")
+                store.objects.place_folder(ROOT, f"deep/{name}")
             case "file":
-                store.place_file(ROOT, f"deep/{name}", 5)
+                store.objects.place_file(ROOT, f"deep/{name}", 5)
             case _:
-                store.place_symlink(ROOT, f"deep/{name}", "elsewhere")
+                store.objects.place_symlink(ROOT, f"deep/{name}", "elsewhere")
 
     first, second = kinds.split()
     with pytest.raises(StoreError, match="are one name in"):
         make(first, "Same")
         make(second, "sAME")
-        store.finish_tree(ROOT)
+        store.objects.finish_tree(ROOT)
     assert not (tmp_path / "got").exists()
 
 
@@ -114,12 +114,12 @@ def test_names_that_the_volume_normalizes_are_accepted(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fold: Fold
 ) -> None:
     folding(monkeypatch, fold)
-    store.open_tree(ROOT, tmp_path / "got")
-    store.place_folder(ROOT, "")
+    store.objects.open_tree(ROOT, tmp_path / "got")
+    store.objects.place_folder(ROOT, "")
     for name in ("LARGE", "e\u0301", "plain"):
-        store.place_file(ROOT, name, 0)
-        store.place_file(ROOT, name, None)
-    assert store.finish_tree(ROOT).path == tmp_path / "got"
+        store.objects.place_file(ROOT, name, 0)
+        store.objects.place_file(ROOT, name, None)
+    assert store.objects.finish_tree(ROOT).path == tmp_path / "got"
     assert len(list((tmp_path / "got").iterdir())) == 3
 
 
@@ -145,17 +145,17 @@ def test_a_reused_inode_number_is_accepted(tmp_path: Path) -> None:
 
 
 def test_the_check_works_after_a_restart(store: Store, tmp_path: Path) -> None:
-    store.open_tree(ROOT, tmp_path / "got")
-    store.place_folder(ROOT, "")
-    store.place_file(ROOT, "one", 0)
-    store.place_symlink(ROOT, "link", "one")
+    store.objects.open_tree(ROOT, tmp_path / "got")
+    store.objects.place_folder(ROOT, "")
+    store.objects.place_file(ROOT, "one", 0)
+    store.objects.place_symlink(ROOT, "link", "one")
     store.close()
     again = Store.open(store.home)
-    again.open_tree(ROOT, tmp_path / "got")
-    again.place_folder(ROOT, "")
-    again.place_file(ROOT, "one", 0)
-    again.place_symlink(ROOT, "link", "one")
-    again.finish_tree(ROOT)
+    again.objects.open_tree(ROOT, tmp_path / "got")
+    again.objects.place_folder(ROOT, "")
+    again.objects.place_file(ROOT, "one", 0)
+    again.objects.place_symlink(ROOT, "link", "one")
+    again.objects.finish_tree(ROOT)
     assert sorted(path.name for path in (tmp_path / "got").iterdir()) == ["link", "one"]
     again.close()
 
@@ -163,8 +163,8 @@ def test_the_check_works_after_a_restart(store: Store, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [".film.abcdefgh.flux-part", "x.FLUX-PART"])
 def test_a_name_like_that_of_an_unfinished_file_is_refused(store: Store, tmp_path: Path, name: str) -> None:
     with pytest.raises(StoreError, match="would look like something unfinished"):
-        store.open_tree(dag_cid(b"x"), tmp_path / name)
+        store.objects.open_tree(dag_cid(b"x"), tmp_path / name)
     (tmp_path / name).write_bytes(b"the user's")
     with pytest.raises(StoreError):
-        store.open_tree(dag_cid(b"x"), tmp_path / name)
+        store.objects.open_tree(dag_cid(b"x"), tmp_path / name)
     assert (tmp_path / name).read_bytes() == b"the user's"

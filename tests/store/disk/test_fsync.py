@@ -57,15 +57,15 @@ class Watched:
 
 def fetch(store: Store, path: Path, names: list[str]) -> Path:
     """Fetch an object of these files. Return its temporary name."""
-    store.open_tree(ROOT, path)
+    store.objects.open_tree(ROOT, path)
     part = store._trees.by_root[ROOT].part
     if names != [""]:
-        store.place_folder(ROOT, "")
+        store.objects.place_folder(ROOT, "")
     for name in names:
         data = name.encode() or b"x"
-        store.place_file(ROOT, name, len(data))
-        store.place_leaves(ROOT, name, [(raw_cid(data), 0, len(data))])
-        store.commit([NOTE], [store.land(raw_cid(data), data)])
+        store.objects.place_file(ROOT, name, len(data))
+        store.objects.place_leaves(ROOT, name, [(raw_cid(data), 0, len(data))])
+        store.commit([NOTE], [store.objects.land(raw_cid(data), data)])
     return part
 
 
@@ -74,7 +74,7 @@ def test_a_file_is_flushed_before_it_has_its_name(
 ) -> None:
     part = fetch(store, tmp_path / "film", [""])
     watched = Watched(monkeypatch)
-    store.finish_tree(ROOT)
+    store.objects.finish_tree(ROOT)
     assert watched.acts == [("flush", part.name), ("name", "film"), ("flush", tmp_path.name)]
 
 
@@ -82,9 +82,9 @@ def test_a_folder_is_flushed_with_all_that_is_in_it(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     part = fetch(store, tmp_path / "album", ["a", "sub/b"])
-    store.place_symlink(ROOT, "sub/link", "b")
+    store.objects.place_symlink(ROOT, "sub/link", "b")
     watched = Watched(monkeypatch)
-    store.finish_tree(ROOT)
+    store.objects.finish_tree(ROOT)
     flushed, renamed = watched.acts[:4], watched.acts[4:]
     assert sorted(flushed) == sorted(("flush", name) for name in ("a", "b", part.name, "sub"))
     assert renamed[-1] == ("flush", tmp_path.name)
@@ -95,7 +95,7 @@ def test_many_files_are_flushed_by_one_call(
 ) -> None:
     part = fetch(store, tmp_path / "album", [str(number) for number in range(fsync.MANY + 1)])
     watched = Watched(monkeypatch)
-    store.finish_tree(ROOT)
+    store.objects.finish_tree(ROOT)
     assert watched.acts[0] == ("flush all", part.name)
     assert ("flush", "1") not in watched.acts
     assert watched.acts[-1] == ("flush", tmp_path.name)
@@ -113,9 +113,9 @@ def test_a_file_that_cannot_be_flushed_gets_no_final_name(
     with monkeypatch.context() as patch:
         patch.setattr(fsync, "_syncfs", full)
         with pytest.raises(StoreError, match="the disk is full"):
-            store.finish_tree(ROOT)
+            store.objects.finish_tree(ROOT)
     assert not (tmp_path / "album").exists()
-    assert store.finish_tree(ROOT).path.is_dir()
+    assert store.objects.finish_tree(ROOT).path.is_dir()
 
 
 def test_the_real_flush_works(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def reboot(store: Store) -> None:
 
 def test_our_own_files_are_verified_after_a_power_loss(store: Store) -> None:
     cid, other = raw_cid(LARGE), raw_cid(LARGE + b"!")
-    store.commit([NOTE], [store.land(cid, LARGE), store.land(other, LARGE + b"!")])
+    store.commit([NOTE], [store.objects.land(cid, LARGE), store.objects.land(other, LARGE + b"!")])
     store._db.close()  # as in a power loss, not closed in order
     own_file(store, cid).write_bytes(b"")
     reboot(store)
@@ -150,7 +150,7 @@ def test_files_of_an_orderly_stop_are_not_verified_again(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cid = raw_cid(LARGE)
-    store.commit([NOTE], [store.land(cid, LARGE)])
+    store.commit([NOTE], [store.objects.land(cid, LARGE)])
     watched = Watched(monkeypatch)
     store.close()
     assert ("flush", cid) in watched.acts
@@ -164,5 +164,5 @@ def test_files_of_an_orderly_stop_are_not_verified_again(
     reboot(store)
     last = Store.open(store.home)
     assert last.lost_at_open == []
-    assert last._rows("SELECT 1 FROM meta WHERE name = 'closed'") == [], "it counts for one life"
+    assert last.chunks.rows("SELECT 1 FROM meta WHERE name = 'closed'") == [], "it counts for one life"
     last.close()

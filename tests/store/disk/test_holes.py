@@ -99,19 +99,19 @@ def test_a_large_hole_crosses_as_one(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "home")
     zero, end = raw_cid(bytes(MIB)), raw_cid(DATA)
     places = [(zero, number * MIB, MIB) for number in range(64)]
-    store.open_tree(ROOT, tmp_path / "film")
-    store.place_file(ROOT, "", 65 * MIB)
-    store.place_leaves(ROOT, "", [*places, (end, 64 * MIB, MIB)])
-    store.commit([NOTE], [store.land(zero, bytes(MIB)), store.land(end, DATA)])
-    store.finish_tree(ROOT)
+    store.objects.open_tree(ROOT, tmp_path / "film")
+    store.objects.place_file(ROOT, "", 65 * MIB)
+    store.objects.place_leaves(ROOT, "", [*places, (end, 64 * MIB, MIB)])
+    store.commit([NOTE], [store.objects.land(zero, bytes(MIB)), store.objects.land(end, DATA)])
+    store.objects.finish_tree(ROOT)
     assert (tmp_path / "film").read_bytes() == bytes(64 * MIB) + DATA
     assert takes(tmp_path / "film") <= 2 * MIB
     # It stays a hole when copied out of the store, and in a file of unknown size.
     again = dag_cid(b"again")
-    store.open_tree(again, tmp_path / "copy")
-    store.place_file(again, "", None)
-    assert store.place_leaves(again, "", [*places, (end, 64 * MIB, MIB)]).missing == []
-    store.finish_tree(again)
+    store.objects.open_tree(again, tmp_path / "copy")
+    store.objects.place_file(again, "", None)
+    assert store.objects.place_leaves(again, "", [*places, (end, 64 * MIB, MIB)]).missing == []
+    store.objects.finish_tree(again)
     assert (tmp_path / "copy").read_bytes() == bytes(64 * MIB) + DATA
     assert takes(tmp_path / "copy") <= 3 * MIB
     store.close()

@@ -80,48 +80,48 @@ def test_a_chunk_without_room_is_not_written(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cid, data = chunk(1)
-    store.open_tree(ROOT, tmp_path / "x", MIB)
-    store.place_file(ROOT, "", MIB)
-    store.place_leaves(ROOT, "", [(cid, 0, MIB)])
+    store.objects.open_tree(ROOT, tmp_path / "x", MIB)
+    store.objects.place_file(ROOT, "", MIB)
+    store.objects.place_leaves(ROOT, "", [(cid, 0, MIB)])
     disk = Disk(monkeypatch, MIB // 2)
     for _ in range(2):
         with pytest.raises(NoRoomError):
-            store.land(cid, data)
-    assert store.size_of(cid) is None
+            store.objects.land(cid, data)
+    assert store.chunks.size_of(cid) is None
     disk.free = 100 * MIB
-    store.commit([NOTE], [store.land(cid, data)])  # the check did not use up the limit
-    assert store.finish_tree(ROOT).path.read_bytes() == data
+    store.commit([NOTE], [store.objects.land(cid, data)])  # the check did not use up the limit
+    assert store.objects.finish_tree(ROOT).path.read_bytes() == data
 
 
 def test_existing_data_needs_no_room(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cid, data = chunk(1)
-    store.open_tree(ROOT, tmp_path / "x")
-    store.place_file(ROOT, "", MIB)
-    store.place_leaves(ROOT, "", [(cid, 0, MIB)])
-    store.commit([NOTE], [store.land(cid, data)])
+    store.objects.open_tree(ROOT, tmp_path / "x")
+    store.objects.place_file(ROOT, "", MIB)
+    store.objects.place_leaves(ROOT, "", [(cid, 0, MIB)])
+    store.commit([NOTE], [store.objects.land(cid, data)])
     Disk(monkeypatch, MIB)
-    store.check_room(ROOT, 2 * MIB - 10, 1)
-    store.drop_tree(ROOT)
-    store.open_tree(ROOT, tmp_path / "x")
-    store.check_room(ROOT, 2 * MIB - 10, 1)
+    store.objects.check_room(ROOT, 2 * MIB - 10, 1)
+    store.objects.drop_tree(ROOT)
+    store.objects.open_tree(ROOT, tmp_path / "x")
+    store.objects.check_room(ROOT, 2 * MIB - 10, 1)
     with pytest.raises(NoRoomError):
-        store.check_room(ROOT, 3 * MIB, 1)
+        store.objects.check_room(ROOT, 3 * MIB, 1)
 
 
 def test_a_leaf_is_written_only_if_it_fits(store: Store, tmp_path: Path) -> None:
     cid, data = chunk(1, 1000)
-    store.open_tree(ROOT, tmp_path / "x", 2500)
-    store.place_file(ROOT, "a", None)
-    store.place_leaves(ROOT, "a", [(cid, 0, 999)])
+    store.objects.open_tree(ROOT, tmp_path / "x", 2500)
+    store.objects.place_file(ROOT, "a", None)
+    store.objects.place_leaves(ROOT, "a", [(cid, 0, 999)])
     with pytest.raises(UnfitError, match="has 1,000 bytes, and should have 999"):
-        store.land(cid, data)
-    store.drop_tree(ROOT)
-    store.open_tree(ROOT, tmp_path / "x", 2500)
+        store.objects.land(cid, data)
+    store.objects.drop_tree(ROOT)
+    store.objects.open_tree(ROOT, tmp_path / "x", 2500)
     for name in "abc":
-        store.place_file(ROOT, name, None)
-        store.place_leaves(ROOT, name, [(cid, 0, None)])
+        store.objects.place_file(ROOT, name, None)
+        store.objects.place_leaves(ROOT, name, [(cid, 0, None)])
     with pytest.raises(UnfitError, match=r"it has 2\.9 KiB, and its ticket says 2\.4 KiB"):
-        store.land(cid, data)
+        store.objects.land(cid, data)
     assert sum(path.stat().st_size for path in tmp_path.glob(".x*/*")) == 0
 
 
@@ -132,12 +132,12 @@ def held(store: Store, leaves: list[tuple[Cid, bytes]]) -> Path:
     """Make a whole replica of these leaves."""
     path = store.home / HELD / ROOT
     path.parent.mkdir(exist_ok=True)
-    store.open_tree(ROOT, path)
+    store.objects.open_tree(ROOT, path)
     cids = [raw_cid(data) for _, data in leaves]
-    placed = store.place_blocks(ROOT, [(cid, 0, None) for cid in cids])
-    rows = [store.land(raw_cid(data), data) for _, data in leaves if raw_cid(data) in placed.missing]
+    placed = store.objects.place_blocks(ROOT, [(cid, 0, None) for cid in cids])
+    rows = [store.objects.land(raw_cid(data), data) for _, data in leaves if raw_cid(data) in placed.missing]
     store.commit([NOTE], rows)
-    store.finish_tree(ROOT)
+    store.objects.finish_tree(ROOT)
     return path
 
 
@@ -147,10 +147,10 @@ def test_a_replica_is_one_file_and_goes_without_a_trace(store: Store) -> None:
     assert os.listdir(path.parent) == [ROOT]
     assert path.stat().st_size <= sum(len(data) for _, data in leaves) + 2 * 4096
     for cid, data in leaves:
-        assert bytes(store.read([cid]).chunks[0][1]) == data
+        assert bytes(store.chunks.read([cid]).chunks[0][1]) == data
     assert store.evict(ROOT, path, ()).chunks == 4
     assert os.listdir(path.parent) == []
-    assert store.counts() == (0, 0)
+    assert store.chunks.counts() == (0, 0)
     assert store._db.execute("SELECT count(*) FROM tree WHERE id != 0").fetchone() == (0,)
 
 
@@ -165,16 +165,16 @@ def test_a_half_fetched_replica_goes_on_after_a_restart(store: Store, tmp_path: 
     path = store.home / HELD / ROOT
     path.parent.mkdir()
     (one, first), (two, second) = chunk(1), chunk(2)
-    store.open_tree(ROOT, path)
-    store.place_blocks(ROOT, [(one, 0, MIB), (two, 0, MIB)])
-    store.commit([NOTE], [store.land(one, first)])
+    store.objects.open_tree(ROOT, path)
+    store.objects.place_blocks(ROOT, [(one, 0, MIB), (two, 0, MIB)])
+    store.commit([NOTE], [store.objects.land(one, first)])
     store.close()
     again = Store.open(tmp_path / "home")
-    again.open_tree(ROOT, path)
-    placed = again.place_blocks(ROOT, [(one, 0, MIB), (two, 0, MIB)])
+    again.objects.open_tree(ROOT, path)
+    placed = again.objects.place_blocks(ROOT, [(one, 0, MIB), (two, 0, MIB)])
     assert (placed.present, placed.missing) == ([one], [two])
-    again.commit([NOTE], [again.land(two, second)])
-    again.finish_tree(ROOT)
+    again.commit([NOTE], [again.objects.land(two, second)])
+    again.objects.finish_tree(ROOT)
     assert path.read_bytes() == first + second
 
 
@@ -182,16 +182,16 @@ def test_a_replica_begun_as_a_folder_by_an_older_version_goes_on(store: Store) -
     path = store.home / HELD / ROOT
     path.parent.mkdir()
     (one, first), (two, second) = chunk(1), chunk(2)
-    store.open_tree(ROOT, path)
-    store.place_file(ROOT, "sub/one", MIB)
-    store.place_leaves(ROOT, "sub/one", [(one, 0, MIB)])
-    store.commit([NOTE], [store.land(one, first)])
-    store.open_tree(ROOT, path)
-    placed = store.place_blocks(ROOT, [(one, 0, MIB), (two, 0, MIB)])
+    store.objects.open_tree(ROOT, path)
+    store.objects.place_file(ROOT, "sub/one", MIB)
+    store.objects.place_leaves(ROOT, "sub/one", [(one, 0, MIB)])
+    store.commit([NOTE], [store.objects.land(one, first)])
+    store.objects.open_tree(ROOT, path)
+    placed = store.objects.place_blocks(ROOT, [(one, 0, MIB), (two, 0, MIB)])
     assert (placed.present, placed.missing) == ([one], [two])
-    store.commit([NOTE], [store.land(two, second)])
-    store.finish_tree(ROOT)
-    assert [bytes(data) for _, data in store.read([one, two]).chunks] == [first, second]
+    store.commit([NOTE], [store.objects.land(two, second)])
+    store.objects.finish_tree(ROOT)
+    assert [bytes(data) for _, data in store.chunks.read([one, two]).chunks] == [first, second]
     store.evict(ROOT, path, ())
     assert not path.exists()
 
@@ -200,27 +200,27 @@ def test_chunks_of_a_removed_replica_are_read_from_the_users_file(store: Store, 
     (one, first), (two, second) = chunk(1), chunk(2)
     path = held(store, [(two, second), (one, first)])
     mine = dag_cid(b"another object")
-    store.open_tree(mine, tmp_path / "mine")
-    store.place_file(mine, "", 2 * MIB)
-    assert store.place_leaves(mine, "", [(one, 0, MIB), (two, MIB, MIB)]).missing == []
-    store.finish_tree(mine)
+    store.objects.open_tree(mine, tmp_path / "mine")
+    store.objects.place_file(mine, "", 2 * MIB)
+    assert store.objects.place_leaves(mine, "", [(one, 0, MIB), (two, MIB, MIB)]).missing == []
+    store.objects.finish_tree(mine)
     assert (tmp_path / "mine").read_bytes() == first + second
     store.evict(ROOT, path, (one, two))
-    assert [bytes(data) for _, data in store.read([one, two]).chunks] == [first, second]
-    assert store.file_of(one) == store.file_of(two) == tmp_path / "mine"
+    assert [bytes(data) for _, data in store.chunks.read([one, two]).chunks] == [first, second]
+    assert store.chunks.file_of(one) == store.chunks.file_of(two) == tmp_path / "mine"
 
 
 def test_partial_data_of_a_refused_object_goes_and_nothing_else(store: Store, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("precious")
     (one, first) = chunk(1)
-    store.open_tree(ROOT, tmp_path / "x")
+    store.objects.open_tree(ROOT, tmp_path / "x")
     for number in range(100):
-        store.place_folder(ROOT, f"{number}")
-    store.place_file(ROOT, "one", MIB)
-    store.place_leaves(ROOT, "one", [(one, 0, MIB)])
-    store.commit([NOTE], [store.land(one, first)])
+        store.objects.place_folder(ROOT, f"{number}")
+    store.objects.place_file(ROOT, "one", MIB)
+    store.objects.place_leaves(ROOT, "one", [(one, 0, MIB)])
+    store.commit([NOTE], [store.objects.land(one, first)])
     gone = store.discard(ROOT, tmp_path / "x", ())
     assert (gone.chunks, gone.size) == (1, MIB)
     assert store.discard(ROOT, tmp_path / "x", ()) == gone, "done again after a crash"
     assert {path.name for path in tmp_path.iterdir()} == {"home", "mine.txt"}
-    assert store.counts() == (0, 0)
+    assert store.chunks.counts() == (0, 0)

@@ -37,8 +37,8 @@ def victim(tmp_path: Path) -> Path:
 @pytest.fixture
 def album(store: Store, victim: Path) -> Path:
     """The folder that an object is fetched into."""
-    store.open_tree(ROOT, victim.parent / "album")
-    store.place_folder(ROOT, "")
+    store.objects.open_tree(ROOT, victim.parent / "album")
+    store.objects.place_folder(ROOT, "")
     return store._trees.by_root[ROOT].part
 
 
@@ -48,23 +48,23 @@ def outside(album: Path) -> set[str]:
 
 def write(store: Store, rel: str, data: bytes = EVIL) -> None:
     """Do everything that a node does with a file of an object."""
-    store.place_file(ROOT, rel, len(data))
-    store.place_data(ROOT, rel, 0, data)
-    store.place_leaves(ROOT, rel, [(raw_cid(data), 0, len(data))])
-    store.land(raw_cid(data), data)
+    store.objects.place_file(ROOT, rel, len(data))
+    store.objects.place_data(ROOT, rel, 0, data)
+    store.objects.place_leaves(ROOT, rel, [(raw_cid(data), 0, len(data))])
+    store.objects.land(raw_cid(data), data)
 
 
 def test_a_chain_of_links_that_leads_above_the_folder(store: Store, album: Path, victim: Path) -> None:
     """`p/q → ..` is inside, and so is `x → p/q/..` by its letters. Together they lead above the folder."""
-    store.place_folder(ROOT, "p")
-    store.place_symlink(ROOT, "p/q", "..")
-    store.place_symlink(ROOT, "x", "p/q/..")
+    store.objects.place_folder(ROOT, "p")
+    store.objects.place_symlink(ROOT, "p/q", "..")
+    store.objects.place_symlink(ROOT, "x", "p/q/..")
     with pytest.raises(StoreError, match=r"says two things of 'x'"):
         write(store, "x/evil")
-    store.place_symlink(ROOT, "y", "p/q/../victim")
+    store.objects.place_symlink(ROOT, "y", "p/q/../victim")
     with pytest.raises(StoreError, match=r"says two things of 'y'"):
         write(store, "y")
-    whole = store.finish_tree(ROOT)
+    whole = store.objects.finish_tree(ROOT)
     assert os.readlink(whole.path / "p" / "q") == ".."
     assert sorted(whole.left_out) == [
         "x → p/q/.. (it leads out of the folder)",
@@ -78,13 +78,16 @@ def test_a_chain_of_links_that_leads_above_the_folder(store: Store, album: Path,
 @pytest.mark.parametrize(
     ("first", "then"),
     [
-        (lambda s: s.place_symlink(ROOT, "x", "y"), lambda s: s.place_folder(ROOT, "x")),
-        (lambda s: s.place_symlink(ROOT, "x", "y"), lambda s: write(s, "x")),
-        (lambda s: s.place_symlink(ROOT, "x", "y"), lambda s: write(s, "x/z")),
-        (lambda s: s.place_symlink(ROOT, "x", "y"), lambda s: s.place_symlink(ROOT, "x/z", "y")),
-        (lambda s: s.place_folder(ROOT, "x"), lambda s: s.place_symlink(ROOT, "x", "y")),
-        (lambda s: write(s, "x"), lambda s: s.place_symlink(ROOT, "x", "y")),
-        (lambda s: write(s, "x"), lambda s: s.place_folder(ROOT, "x")),
+        (lambda s: s.objects.place_symlink(ROOT, "x", "y"), lambda s: s.objects.place_folder(ROOT, "x")),
+        (lambda s: s.objects.place_symlink(ROOT, "x", "y"), lambda s: write(s, "x")),
+        (lambda s: s.objects.place_symlink(ROOT, "x", "y"), lambda s: write(s, "x/z")),
+        (
+            lambda s: s.objects.place_symlink(ROOT, "x", "y"),
+            lambda s: s.objects.place_symlink(ROOT, "x/z", "y"),
+        ),
+        (lambda s: s.objects.place_folder(ROOT, "x"), lambda s: s.objects.place_symlink(ROOT, "x", "y")),
+        (lambda s: write(s, "x"), lambda s: s.objects.place_symlink(ROOT, "x", "y")),
+        (lambda s: write(s, "x"), lambda s: s.objects.place_folder(ROOT, "x")),
         (lambda s: write(s, "x"), lambda s: write(s, "x/z")),
         (lambda s: write(s, "x/z"), lambda s: write(s, "x")),
     ],
@@ -98,10 +101,10 @@ def test_a_name_that_is_both_a_file_and_a_folder(
 
 
 def test_links_are_made_after_everything_else(store: Store, album: Path) -> None:
-    store.place_symlink(ROOT, "x", "sub")
+    store.objects.place_symlink(ROOT, "x", "sub")
     assert os.listdir(album) == []
     write(store, "sub/file")
-    whole = store.finish_tree(ROOT)
+    whole = store.objects.finish_tree(ROOT)
     assert (whole.path / "x" / "file").read_bytes() == EVIL
     assert whole.left_out == ()
 
@@ -112,35 +115,35 @@ def test_links_are_made_after_everything_else(store: Store, album: Path) -> None
 def test_a_link_that_leads_out_is_left_out_and_the_rest_is_there(
     store: Store, album: Path, target: str
 ) -> None:
-    store.place_symlink(ROOT, "link", target)
+    store.objects.place_symlink(ROOT, "link", target)
     write(store, "file")
-    whole = store.finish_tree(ROOT)
+    whole = store.objects.finish_tree(ROOT)
     assert whole.left_out == (f"link → {target} (it leads out of the folder)",)
     assert os.listdir(whole.path) == ["file"]
     assert not album.exists()
 
 
 def test_an_object_that_is_nothing_but_a_link(store: Store, tmp_path: Path) -> None:
-    store.open_tree(ROOT, tmp_path / "x")
+    store.objects.open_tree(ROOT, tmp_path / "x")
     with pytest.raises(StoreError, match="nothing but a link"):
-        store.place_symlink(ROOT, "", "etc")
+        store.objects.place_symlink(ROOT, "", "etc")
 
 
 def test_a_link_whose_name_is_already_taken(store: Store, album: Path) -> None:
     """A file system may treat two names as one (letter case, forms of Unicode)."""
-    store.place_symlink(ROOT, "link", "x")
-    store.place_symlink(ROOT, "other", "x")
+    store.objects.place_symlink(ROOT, "link", "x")
+    store.objects.place_symlink(ROOT, "other", "x")
     (album / "link").mkdir()
     (album / "other").symlink_to("x")
-    assert store.finish_tree(ROOT).left_out == ("link → x (its name is taken)",)
+    assert store.objects.finish_tree(ROOT).left_out == ("link → x (its name is taken)",)
 
 
 @pytest.mark.parametrize("rel", ["../x", "/etc/x", "a/../../x", "a\0b", "."])
 def test_no_path_leads_out_of_the_tree(store: Store, album: Path, rel: str) -> None:
     places: tuple[Callable[[], None], ...] = (
-        lambda: store.place_folder(ROOT, rel),
-        lambda: store.place_file(ROOT, rel, 1),
-        lambda: store.place_symlink(ROOT, rel, "x"),
+        lambda: store.objects.place_folder(ROOT, rel),
+        lambda: store.objects.place_file(ROOT, rel, 1),
+        lambda: store.objects.place_symlink(ROOT, rel, "x"),
     )
     for place in places:
         with pytest.raises(StoreError, match="leads out"):
@@ -154,33 +157,33 @@ def test_existing_links_are_not_followed(store: Store, album: Path, victim: Path
     (album / "file").symlink_to(victim)
     (album / "dangling").symlink_to(victim.parent / "new")
     acts: tuple[Callable[[], None], ...] = (
-        lambda: store.place_folder(ROOT, "up"),
-        lambda: store.place_folder(ROOT, "up/sub"),
+        lambda: store.objects.place_folder(ROOT, "up"),
+        lambda: store.objects.place_folder(ROOT, "up/sub"),
         lambda: write(store, "up/evil"),
         lambda: write(store, "up/victim"),
         lambda: write(store, "file"),
         lambda: write(store, "dangling"),
-        lambda: store.place_data(ROOT, "file", 0, EVIL),
-        lambda: store.place_data(ROOT, "up/victim", 0, EVIL),
+        lambda: store.objects.place_data(ROOT, "file", 0, EVIL),
+        lambda: store.objects.place_data(ROOT, "up/victim", 0, EVIL),
     )
     for act in acts:
         with pytest.raises(StoreError, match="something on its way is no folder, but a file or a link"):
             act()
-    store.place_symlink(ROOT, "up/link", "x")
+    store.objects.place_symlink(ROOT, "up/link", "x")
     with pytest.raises(StoreError, match="something on its way"):
-        store.finish_tree(ROOT)
+        store.objects.finish_tree(ROOT)
     assert victim.read_text() == "precious"
     assert outside(album) == {"victim"}
 
 
 def test_a_link_that_is_put_there_while_chunks_land(store: Store, album: Path, victim: Path) -> None:
-    store.place_file(ROOT, "sub/victim", 4096)
+    store.objects.place_file(ROOT, "sub/victim", 4096)
     data = bytes(4096)
-    store.place_leaves(ROOT, "sub/victim", [(raw_cid(data), 0, 4096)])
+    store.objects.place_leaves(ROOT, "sub/victim", [(raw_cid(data), 0, 4096)])
     (album / "sub").rename(album / "moved")
     (album / "sub").symlink_to("..")
     with pytest.raises(StoreError, match="something on its way"):
-        store.land(raw_cid(data), data)
+        store.objects.land(raw_cid(data), data)
     assert victim.read_text() == "precious"
 
 
@@ -201,14 +204,14 @@ def test_errors_name_the_whole_path(tmp_path: Path) -> None:
 
 def test_no_descriptor_is_left_open(store: Store, album: Path) -> None:
     def turn(number: int) -> None:
-        store.place_folder(ROOT, "")
-        store.place_folder(ROOT, f"a/{number}")
+        store.objects.place_folder(ROOT, "")
+        store.objects.place_folder(ROOT, f"a/{number}")
         write(store, f"b/{number}/c", b"%d" % number)
         with pytest.raises(StoreError):
             write(store, "a")
         (album / f"link {number}").symlink_to("x")
         with pytest.raises(StoreError):
-            store.place_folder(ROOT, f"link {number}/x")
+            store.objects.place_folder(ROOT, f"link {number}/x")
 
     turn(0)
     gc.collect()  # garbage of earlier tests must not be mistaken for ours

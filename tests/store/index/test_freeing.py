@@ -38,7 +38,7 @@ def blocks(*films: Film) -> list[Cid]:
 
 
 def reads(store: Store, film: Film) -> bool:
-    return store.read(blocks(film)).chunks == [*film.inner, *film.leaves]
+    return store.chunks.read(blocks(film)).chunks == [*film.inner, *film.leaves]
 
 
 def test_a_removed_object_is_forgotten_and_its_file_stays(store: Store, tmp_path: Path) -> None:
@@ -46,8 +46,8 @@ def test_a_removed_object_is_forgotten_and_its_file_stays(store: Store, tmp_path
     share(store, path, film)
     went = store.free(film.root, 7, (), ())
     assert (set(went.cids), went.chunks, went.size) == (set(blocks(film)), 3, film.size)
-    assert store.counts() == (0, 0)
-    assert all(store.size_of(cid) is None for cid in blocks(film))
+    assert store.chunks.counts() == (0, 0)
+    assert all(store.chunks.size_of(cid) is None for cid in blocks(film))
     assert path.read_bytes() == film.data
     assert store.free(film.root, 7, (), ()) == WhatWent((), 3, film.size), "done again after a crash"
     assert store.free(film.root, 9, (), ()) == WhatWent((), 0, 0), "another removal"
@@ -66,7 +66,7 @@ def test_chunks_of_another_object_stay(store: Store, tmp_path: Path) -> None:
     assert went.chunks == 2
     (tmp_path / "one").unlink()
     assert reads(store, other)
-    assert store.file_of(other.leaves[0][0]) == tmp_path / "other"
+    assert store.chunks.file_of(other.leaves[0][0]) == tmp_path / "other"
 
 
 def test_a_chunk_without_another_place_is_copied_and_goes_with_its_last_object(
@@ -79,12 +79,12 @@ def test_a_chunk_without_another_place_is_copied_and_goes_with_its_last_object(
     went = store.free(one.root, 7, (whole.cid,), ())
     assert went.chunks == 2
     (tmp_path / "one").unlink()
-    assert store.read([one.leaves[0][0]]).chunks == [one.leaves[0]]
-    place = store.file_of(one.leaves[0][0])
+    assert store.chunks.read([one.leaves[0][0]]).chunks == [one.leaves[0]]
+    place = store.chunks.file_of(one.leaves[0][0])
     assert place is not None
     assert place.is_relative_to(store.home)
     store.free(whole.cid, 8, (), ())
-    assert store.counts() == (0, 0)
+    assert store.chunks.counts() == (0, 0)
     assert not place.exists()
 
 
@@ -104,22 +104,22 @@ def test_a_download_that_copied_its_blocks_goes_on(store: Store, tmp_path: Path)
     fetch(store, wanted, tmp_path / "wanted", finish=False, count=0)
     store.free(mine.root, 7, (wanted.root,), (str(tmp_path / "wanted"),))
     (tmp_path / "mine").unlink()
-    assert store.read([wanted.leaves[0][0]]).chunks == [wanted.leaves[0]]
-    store.commit([NOTE], [store.land(*wanted.leaves[1])])
-    store.finish_tree(wanted.root)
+    assert store.chunks.read([wanted.leaves[0][0]]).chunks == [wanted.leaves[0]]
+    store.commit([NOTE], [store.objects.land(*wanted.leaves[1])])
+    store.objects.finish_tree(wanted.root)
     assert (tmp_path / "wanted").read_bytes() == wanted.data
     assert reads(store, wanted)
 
 
 def test_a_wanted_loose_chunk_stays(store: Store, tmp_path: Path) -> None:
     film = Film(1, 2)
-    store.commit([NOTE], [store.land(*film.leaves[0])])
+    store.commit([NOTE], [store.objects.land(*film.leaves[0])])
     share(store, tmp_path / "film", film)
     small = chunk(5, 1000)
-    store.commit([NOTE], [store.land(*small)])
+    store.commit([NOTE], [store.objects.land(*small)])
     assert store.free(small[0], 6, (), ()).chunks == 1, "by itself it can be removed"
     store.free(film.root, 7, (), ())
-    assert store.size_of(film.leaves[1][0]) is None
+    assert store.chunks.size_of(film.leaves[1][0]) is None
 
 
 def test_files_made_by_the_store_are_deleted(store: Store, tmp_path: Path) -> None:
@@ -139,13 +139,13 @@ def test_files_made_by_the_store_are_deleted(store: Store, tmp_path: Path) -> No
 def test_an_unfinished_download_goes_with_its_part(store: Store, tmp_path: Path) -> None:
     film = Film(1, 2)
     fetch(store, film, tmp_path / "film", finish=False, count=1)
-    store.drop_tree(film.root)
+    store.objects.drop_tree(film.root)
     assert len(list(tmp_path.glob(".film*"))) == 1
     store.free(film.root, 7, (), ())
     assert not list(tmp_path.glob(".film*"))
     (tmp_path / "film").write_bytes(b"the user's own")
     with pytest.raises(Exception, match="exists already"):
-        store.open_tree(film.root, tmp_path / "film")
+        store.objects.open_tree(film.root, tmp_path / "film")
     assert (tmp_path / "film").read_bytes() == b"the user's own"
 
 
@@ -167,9 +167,9 @@ def test_chunks_found_by_a_running_add_stay(store: Store, tmp_path: Path) -> Non
     rows = store.share_file(again, "", stat, [Leaf(film.leaves[0][0], 0, MIB)])
     assert set(store.free(film.root, 7, (), ()).cids) == {film.root, film.leaves[1][0]}
     store.commit([NOTE], rows)
-    assert store.read([film.leaves[0][0]]).chunks == [film.leaves[0]]
+    assert store.chunks.read([film.leaves[0][0]]).chunks == [film.leaves[0]]
     store.end_share(again, keep=False)
-    assert store.size_of(film.leaves[0][0]) is not None, "it was here before that add"
+    assert store.chunks.size_of(film.leaves[0][0]) is not None, "it was here before that add"
 
 
 def test_a_cancelled_add_leaves_nothing(store: Store, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_cancelled_add_leaves_nothing(store: Store, tmp_path: Path) -> None:
     leaves = [Leaf(cid, number * MIB, MIB) for number, (cid, _) in enumerate(film.leaves)]
     store.commit([NOTE], store.share_file(tree, "", stat, leaves))
     store.end_share(tree, keep=False, others=(other.root,))
-    assert store.size_of(film.leaves[0][0]) is None
+    assert store.chunks.size_of(film.leaves[0][0]) is None
     path.unlink()
     assert reads(store, other)
     store.close()
@@ -201,7 +201,7 @@ def test_remains_of_a_killed_add_go(store: Store, tmp_path: Path) -> None:
     store.close()
     again = Store.open(store.home)
     again.end_share(0, keep=False, others=(other.root,), path=str(path))
-    assert again.size_of(film.leaves[0][0]) is None
+    assert again.chunks.size_of(film.leaves[0][0]) is None
     assert reads(again, other)
     again.close()
 
@@ -212,6 +212,6 @@ def test_rows_of_empty_files_go_at_the_next_start(store: Store, tmp_path: Path) 
     store.free(film.root, 7, (), ())
     store.close()
     again = Store.open(store.home)
-    assert again._rows("SELECT count(*) FROM file") == [(0,)]
-    assert again._rows("SELECT count(*) FROM tree") == [(1,)]
+    assert again.chunks.rows("SELECT count(*) FROM file") == [(0,)]
+    assert again.chunks.rows("SELECT count(*) FROM tree") == [(1,)]
     again.close()

@@ -1,0 +1,1 @@
+"""Writing chunks to disk: objects that are being fetched, and loose chunks."""

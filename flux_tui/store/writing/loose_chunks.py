@@ -1,0 +1,56 @@
+"""Loose chunks: those that belong to no file. Each has a place of its own in the store."""
+
+import threading
+from pathlib import Path
+
+from flux_tui.core.ids import Cid, matches
+from flux_tui.store.disk import file_io, fsync
+from flux_tui.store.disk.object_trees import Trees
+from flux_tui.store.disk.room import Room
+from flux_tui.store.index.chunk_index import ChunkIndex
+from flux_tui.store.index.places import Explained, Landed
+from flux_tui.store.schema import DATABASE
+
+INLINE_MAX = 64 * 1024
+"""Bytes; a larger loose chunk gets a file of its own."""
+
+
+class LooseChunks:
+    """The loose chunks of one home: small ones inline in the database, large ones in files of the store's own."""
+
+    def __init__(self, home: Path, index: ChunkIndex, trees: Trees, room: Room) -> None:
+        self._home = home
+        self._index = index
+        self._trees = trees
+        self._room = room
+        self._unflushed: list[str] = []
+        """Files that were written since the store was opened."""
+        self._lock = threading.Lock()
+        """Guards the list of these files."""
+
+    def write(self, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
+        """Write a verified chunk to a place of its own. Returns the row to commit. Raises StoreError."""
+        if len(data) <= INLINE_MAX:
+            return Landed(cid, len(data), data=bytes(data))
+        with Explained(self._home / DATABASE, self._home):
+            self._room.take(self._home, len(data))
+            file, where = self._trees.own_file(cid)
+            file_io.write_at(where, [0], data)
+            with self._lock:
+                self._unflushed.append(where.rel)
+        return Landed(cid, len(data), file, 0)
+
+    def set_apart(self, cid: Cid) -> bool:
+        """Give a chunk that is here a place of its own. Returns False if its bytes are wrong. Raises StoreError."""
+        data = self._index.read_block(cid)
+        if data is None or not matches(cid, data):
+            return False
+        self._index.move(self.write(cid, data))
+        return True
+
+    def flush(self) -> None:
+        """Flush the files that were written since the store was opened. Raises OSError."""
+        with self._lock:
+            if self._unflushed:
+                fsync.flush(self._home / "chunks", self._unflushed)
+                self._unflushed.clear()
