@@ -102,7 +102,7 @@ class BoundedTable(OrderedDict[K, V]):
         self.maximum, self.refresh = maximum, refresh
 
     def __setitem__(self, key: K, value: V) -> None:
-        super().__setitem__(key, value)
+        OrderedDict.__setitem__(self, key, value)  # faster than super() in 3.11
         if self.refresh:
             self.move_to_end(key)
         if len(self) > self.maximum:

@@ -5,9 +5,9 @@ bisection. Its share of NO is estimated from a sample. So a strip over ten milli
 one over a hundred. A column that lies in the past is computed once.
 """
 
-from collections import OrderedDict
 from typing import NamedTuple
 
+from flux_tui.core.limits import BoundedTable
 from flux_tui.core.series.events import Entry, StatusNo
 from flux_tui.ui.rows.glyphs import Glyphs, Role
 from flux_tui.ui.rows.view import Line, merged, span
@@ -41,7 +41,7 @@ class Timeline:
         """The index in SPANS. One after the last: the whole series."""
         self._start = 0.0
         """The time of the first column while the cursor is frozen. The cursor moves, the strip stays."""
-        self._columns: OrderedDict[tuple[float, int], Column] = OrderedDict()
+        self._columns: BoundedTable[tuple[float, int], Column] = BoundedTable(KEPT)
         self._first_at: float | None = None
         self._grows = not whole
         self._end = 0.0
@@ -139,8 +139,6 @@ class Timeline:
         column = Column(bounds[index + 1] - bounds[index], self._noes(bounds[index], bounds[index + 1]))
         if last is not None and last.at >= start + (index + 1) * step:  # it is past: it gets no more entries
             self._columns[key] = column
-            if len(self._columns) > KEPT:
-                self._columns.popitem(last=False)
         return column
 
     def _noes(self, before: int, after: int) -> float:

@@ -5,11 +5,12 @@ an earlier version, and chunks that came in vain. The table is bounded. It is le
 are shown and from some entries before them. No series is read whole for it.
 """
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from flux_tui.core.ids import Cid
+from flux_tui.core.limits import BoundedTable
 from flux_tui.core.series.events import (
     ChunkReceived,
     ChunkWasted,
@@ -35,18 +36,17 @@ class Owners:
     """A table of chunks and the objects that they are blocks of."""
 
     def __init__(self) -> None:
-        self._roots: OrderedDict[Cid, tuple[Cid, ...]] = OrderedDict()
+        self._roots: BoundedTable[Cid, tuple[Cid, ...]] = BoundedTable(MAX_KNOWN)
 
     def learn(self, entries: Iterable[Entry]) -> None:
         """Learn from entries."""
         for entry in entries:
             for cid, roots in _told(entry.event):
-                known = self._roots.get(cid, ())
-                self._roots[cid] = (
-                    known if set(roots) <= set(known) else tuple(dict.fromkeys((*known, *roots)))
-                )
-                if len(self._roots) > MAX_KNOWN:
-                    self._roots.popitem(last=False)
+                known = self._roots.get(cid)
+                if known is None:
+                    self._roots[cid] = roots
+                elif not set(roots) <= set(known):
+                    self._roots[cid] = tuple(dict.fromkeys((*known, *roots)))
 
     def of(self, event: Event) -> tuple[Cid, ...]:
         """The objects whose blocks an entry is about, besides those that it names itself."""

@@ -9,11 +9,12 @@ costs one checkpoint and a short fold. Nothing here costs time in proportion to 
 use Textual.
 """
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
+from flux_tui.core.limits import BoundedTable
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.fold import copy, extend, restore, snapshot
 from flux_tui.core.series.state import State
@@ -53,10 +54,10 @@ class Source:
         """The state at the cursor while the cursor is frozen. None: live."""
         self._kept: Checkpoints | None = None
         self._kept_at = 0
-        self._near: OrderedDict[int, bytes] = OrderedDict()
+        self._near: BoundedTable[int, bytes] = BoundedTable(NEAR_KEPT)
         self._builder: Builder | None = None
         self._probed = False
-        self._pages: OrderedDict[int, list[Entry]] = OrderedDict()
+        self._pages: BoundedTable[int, list[Entry]] = BoundedTable(PAGES_KEPT)
         self._trends = Trends()
         self._tail: deque[Entry] = deque(maxlen=WINDOW)
         """The entries folded last on the way to the cursor, without a gap."""
@@ -193,8 +194,6 @@ class Source:
         if page is None or len(page) <= seq - 1 - start:
             page = self.read(start, PAGE)
             self._pages[start] = page
-            if len(self._pages) > PAGES_KEPT:
-                self._pages.popitem(last=False)
         else:
             self._pages.move_to_end(start)
         index = seq - 1 - start
@@ -283,8 +282,6 @@ class Source:
             # Save states close before the target: a person who goes there may step back.
             self._fold(reader, state, seq - NEAR)
             self._near[state.seq] = snapshot(state)
-            while len(self._near) > NEAR_KEPT:
-                self._near.popitem(last=False)
         self._fold(reader, state, seq)
         return state
 

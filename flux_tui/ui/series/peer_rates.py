@@ -4,10 +4,10 @@ The state (`core/series/state.py`) has totals of each peer, not their course ove
 over at most the WINDOW newest entries. So it costs the same at any place of any series.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterable
 
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.limits import BoundedTable
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.flow_rate import RATE_SECONDS, eta_of, rate_of
@@ -55,7 +55,7 @@ class Trends:
         """The time of the first entry read."""
         self.peers: dict[PeerId, PeerTrend] = {}
         self._objects: dict[Cid, dict[int, int]] = {}
-        self._wants: OrderedDict[Cid, float] = OrderedDict()
+        self._wants: BoundedTable[Cid, float] = BoundedTable(WANTS, refresh=True)
         self._pruned = 0
 
     def of(self, peer: PeerId) -> PeerTrend:
@@ -85,9 +85,6 @@ class Trends:
                 case ev.PushedWant():
                     for cid in event.cids[:WANTS]:
                         self._wants[cid] = at
-                        self._wants.move_to_end(cid)
-                    while len(self._wants) > WANTS:
-                        self._wants.popitem(last=False)
                 case ev.DelayedYes() | ev.StatusNo():
                     self._answered(at, event)
                 case ev.ClockStepped():
@@ -104,8 +101,8 @@ class Trends:
             trend.bytes_out = {t + int(seconds): size for t, size in trend.bytes_out.items()}
         for root, buckets in self._objects.items():
             self._objects[root] = {t + int(seconds): size for t, size in buckets.items()}
-        for cid in self._wants:
-            self._wants[cid] += seconds
+        for cid, at in list(self._wants.items()):
+            self._wants[cid] = at + seconds
         self._pruned = 0
 
     def _answered(self, at: float, event: ev.DelayedYes | ev.StatusNo) -> None:
