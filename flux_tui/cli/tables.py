@@ -9,7 +9,7 @@ from flux_tui.core.ids import short
 from flux_tui.core.series.events import REASONS, HeldHow, RetryCause
 from flux_tui.core.series.next_try import Tries, asked_again_at
 from flux_tui.core.series.state import State
-from flux_tui.core.text.phrases import object_words, reason_first
+from flux_tui.core.text.phrases import object_words
 from flux_tui.core.text.plain import plain, plain_lines
 from flux_tui.core.text.quantities import counted, human_seconds, human_size
 
@@ -43,7 +43,7 @@ def print_state(state: State, now: float) -> None:
     _kept(out, state, now)
     _noes(out, state, now)
     if state.last_error:
-        out.print(Text("last error:", "red"), plain(reason_first(state.last_error)), soft_wrap=True)
+        out.print(Text("last error:", "red"), plain(state.last_error), soft_wrap=True)
 
 
 def _objects(out: Console, state: State) -> None:

@@ -295,7 +295,7 @@ class Machine:
             case inp.DialFailed():
                 if given.addr not in self._unreachable and not self.router.is_quiet(given.addr):
                     self._unreachable.add(given.addr)
-                    self.ledger.emit(ev.ErrorOccurred(text=given.text))
+                    self.ledger.emit(ev.ErrorOccurred(text=given.text, addr=given.addr))
             case inp.PeerFound():
                 self.router.found(given.addr)
                 self._join(given.addr, keep=False)

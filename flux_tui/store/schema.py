@@ -97,6 +97,11 @@ class StoreError(Exception):
 class NoRoomError(StoreError):
     """There is no room now; there may be later."""
 
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}; free some space, nothing is lost")
+        self.problem = problem
+        """What is lacking, without the advice."""
+
 
 class ImpossibleError(StoreError):
     """An object can never stand where it is to stand."""
@@ -200,7 +205,7 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
     """Return a database error as a sentence."""
     text = str(error)
     if "full" in text or (("I/O" in text or "unable to open" in text) and _no_room(path.parent)):
-        return NoRoomError(f"the disk is full: {path.parent} takes no more; free some space, nothing is lost")
+        return NoRoomError(f"the disk is full: {path.parent} takes no more")
     if path.name != DATABASE and "not a database" in text:
         return StoreError(f"{path} is no series of flux-tui's: `flux-tui export` writes one")
     if path.name != DATABASE and "malformed" in text:
@@ -228,7 +233,7 @@ def _no_room(folder: Path) -> bool:
 def explain_os(error: OSError, path: Path) -> StoreError:
     """Return a file error as a sentence."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return NoRoomError(f"the disk is full: {path} cannot be written; free some space, nothing is lost")
+        return NoRoomError(f"the disk is full: {path} cannot be written")
     if error.errno == errno.EFBIG:
         return StoreError(f"{path} would be larger than this file system or user may have files")
     return StoreError(f"{path} cannot be used: {(error.strerror or str(error)).lower()}")

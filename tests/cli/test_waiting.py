@@ -47,7 +47,7 @@ def test_a_full_disk() -> None:
         ev.LeaseLapsed(peer=HOLDER, cids=(LEAF,), cause="unwritten"),
         ev.RetrySet(cids=(ROOT,), next_push_at=1010.0, cause="unwritten"),
     )
-    assert waiting_for(state, TICKET, 1002.0) == "the disk is full, next try in 8.0 s"
+    assert waiting_for(state, TICKET, 1002.0) == "it could not be written here, next try in 8.0 s"
 
 
 def test_an_address_that_cannot_be_dialled() -> None:
@@ -55,9 +55,10 @@ def test_an_address_that_cannot_be_dialled() -> None:
     state = after(*ASKED[1:])
     assert waiting_for(state, TICKET, 1000.0, dials.failed) == "no peer is connected yet"
     text = f"{ADDR} cannot be reached: nobody listens there (connection refused)"
-    dials.see(Entry(1, 1.0, ev.ErrorOccurred(text=text.replace("4001", "40011"))))
+    other = ADDR.replace("4001", "40011")
+    dials.see(Entry(1, 1.0, ev.ErrorOccurred(text=text.replace(ADDR, other), addr=other)))
     assert dials.failed is None, "another address"
-    dials.see(Entry(1, 1.0, ev.ErrorOccurred(text=text)))
+    dials.see(Entry(1, 1.0, ev.ErrorOccurred(text=text, addr=ADDR)))
     assert waiting_for(state, TICKET, 1000.0, dials.failed) == (
         "nobody listens there (connection refused) · 192.0.2.7:4001; dialled again within 30 s"
     )

@@ -51,14 +51,15 @@ def add(paths: tuple[Path, ...], home: Path | None, as_json: bool) -> None:
         absolute = literal_path(path)
         if absolute.name in ("", ".."):
             absolute = absolute.resolve()  # an object is shared under its own name
-        added = _add(place, absolute)
+        added = share(place, absolute)
         reader = open_series(place)
         state = fold(reader)
         reader.close()
         _tell(place, state, added, as_json)
 
 
-def _add(home: Home, path: Path) -> ev.ObjectAdded:
+def share(home: Home, path: Path) -> ev.ObjectAdded:
+    """Share a path, by the running node or else in this process. Raise Failure."""
     if not path.exists():
         raise Failure(f"{path} does not exist")
     if not is_text(str(path)):

@@ -4,21 +4,22 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from flux_tui.cli.background import ensure_node
-from flux_tui.cli.common import catch_up, fold, new_mark, open_series, read_ticket, the_home
+from flux_tui.cli.commands.add import share
+from flux_tui.cli.common import FOLD_PAGE, catch_up, fold, new_mark, open_series, read_ticket, the_home
 from flux_tui.cli.flags import node_flags
 from flux_tui.cli.options import home_option, json_option, load_settings, node_options
 from flux_tui.cli.output import Failure, print_json, say, tell_path
 from flux_tui.cli.params import Output, OutputOrFolderType
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.content.ticket import Ticket
-from flux_tui.core.ids import is_text, short
+from flux_tui.core.ids import Cid, is_text, short
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.next_try import Tries, why_waiting
@@ -72,10 +73,26 @@ def get(
     """
     ticket = read_ticket(what)
     place = the_home(home)
-    path, here = _target(place, ticket, output)
-    if here:
+    path = _target(place, ticket, output)
+    if _is_free(place, ticket, path):
+        _fetch(place, ticket, path, output, go_on, as_json, flags)
+    elif _is_shared(place, ticket.root):
         _done(ticket, path, as_json, "is here already")
-        return
+    else:
+        ensure_node(place, node_flags(flags))
+        _share_again(place, ticket.root, path)
+        _done(ticket, path, as_json, "is here already, and is shared again")
+
+
+def _fetch(
+    place: Home,
+    ticket: Ticket,
+    path: Path,
+    output: Output | None,
+    go_on: bool,
+    as_json: bool,
+    flags: Mapping[str, Any],
+) -> None:
     _ask_for_room(ticket, path, load_settings(place, **flags).keep_free)
     ensure_node(place, node_flags(flags))
     if output is not None and output.folder:
@@ -104,7 +121,7 @@ def _ask_for_room(ticket: Ticket, path: Path, keep_free: int) -> None:
     except NoRoomError as error:
         if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
             raise Failure(str(error)) from None
-        say(f"{str(error).partition(';')[0]}.")
+        say(f"{error.problem}.")
         if not click.confirm("Fetch it all the same? It waits when the disk is full", err=True):
             raise Failure("nothing was fetched") from None
 
@@ -118,34 +135,82 @@ def _blocks(path: Path) -> int:
         return 0
 
 
-def _target(home: Home, ticket: Ticket, output: Output | None) -> tuple[Path, bool]:
-    """Return the path for the object, and whether the object is already there.
-
-    Raises Failure if something else is there.
-    """
-    name = Path((ticket.name or "").replace("\0", "")).name
-    if name in ("", ".."):
-        name = ticket.root  # the ticket's name is no file name
-    path = literal_path(name if output is None else output.path)
-    if output is not None and output.folder:
-        if path.exists() and not path.is_dir():
-            raise Failure(f"{path} is a file, not a folder: choose another name with -o")
-        if not path.parent.is_dir():
-            raise Failure(f"the folder {path.parent} does not exist")
-        path = path / name
-    elif output is not None and path.is_dir() and not _stands(home, ticket, path):
-        path = path / name  # the path is a folder to put the object into, not the object
+def _target(home: Home, ticket: Ticket, output: Output | None) -> Path:
+    """Return the path for the object. Raise Failure if nothing can be put there."""
+    into_folder = output is not None and output.folder
+    path = _named_path(home, ticket, output)
     if ".." in path.parts:
         path = path.parent.resolve() / path.name
     if not is_text(str(path)):
         raise Failure(f"{path} is not UTF-8: choose another name with -o")
-    if not path.parent.is_dir() and not (output is not None and output.folder):
+    if not path.parent.is_dir() and not into_folder:
         raise Failure(f"the folder {path.parent} does not exist")
+    return path
+
+
+def _named_path(home: Home, ticket: Ticket, output: Output | None) -> Path:
+    """Return the path that the person or the ticket names. Raise Failure if it cannot be a folder, but has to be."""
+    name = Path((ticket.name or "").replace("\0", "")).name
+    if name in ("", ".."):
+        name = ticket.root  # the ticket's name is no file name
+    if output is None:
+        return literal_path(name)
+    path = literal_path(output.path)
+    if output.folder:
+        if path.exists() and not path.is_dir():
+            raise Failure(f"{path} is a file, not a folder: choose another name with -o")
+        if not path.parent.is_dir():
+            raise Failure(f"the folder {path.parent} does not exist")
+        return path / name
+    if path.is_dir() and not _stands(home, ticket, path):
+        return path / name  # the path is a folder to put the object into, not the object
+    return path
+
+
+def _is_free(home: Home, ticket: Ticket, path: Path) -> bool:
+    """Return whether nothing is at the path; False if the object is. Raise Failure if something else is there."""
     if not os.path.lexists(path):
-        return path, False
-    if not _stands(home, ticket, path):
+        return True
+    if not _stands(home, ticket, path) and not _was_removed(home, ticket.root, path):
         raise Failure(f"{path} exists already: choose another name with -o")
-    return path, True
+    return False
+
+
+def _state_of(home: Home) -> State:
+    with contextlib.closing(open_series(home)) as reader:
+        return fold(reader)
+
+
+def _is_shared(home: Home, root: Cid) -> bool:
+    """Return whether an object that is here is shared: after `rm` it is not."""
+    known = _state_of(home).objects.get(root)
+    return known is not None and known.completed_at is not None
+
+
+def _was_removed(home: Home, root: Cid, path: Path) -> bool:
+    """Return whether an object that stood at this path was removed from the store (`rm`)."""
+    if not home.database.exists():
+        return False
+    with contextlib.closing(open_series(home)) as reader:
+        seq = reader.last_seq() + 1
+        while page := reader.read_before(seq, FOLD_PAGE):
+            seq = page[0].seq
+            for entry in page:
+                match entry.event:
+                    case ev.ObjectRemoved(root=removed, path=at) if removed == root and at == str(path):
+                        return True
+    return False
+
+
+def _share_again(home: Home, root: Cid, path: Path) -> None:
+    """Share an object that is here and was removed from the store. Raise Failure if it is another one now."""
+    before = _state_of(home).objects
+    added = share(home, path)
+    if added.root == root:
+        return
+    if added.root not in before:
+        home.push(cmd.Remove((added.root,), new_mark()))
+    raise Failure(f"{path} exists already, and its root CID is another one now: choose another name with -o")
 
 
 def _stands(home: Home, ticket: Ticket, path: Path) -> bool:
@@ -154,9 +219,7 @@ def _stands(home: Home, ticket: Ticket, path: Path) -> bool:
         return False
     found = standing(home.database, ticket.root, path)
     if found is None:
-        reader = open_series(home)
-        known = fold(reader).objects.get(ticket.root)
-        reader.close()
+        known = _state_of(home).objects.get(ticket.root)
         if known is not None and known.completed_at is not None and known.path == str(path) and path.exists():
             found = "whole" if path.is_dir() or path.stat().st_size == known.size else "changed"
     if found == "changed":
@@ -188,6 +251,8 @@ class _Fetching:
         self._trouble: str | None = None
         """Why the fetch failed, in one sentence."""
         self._told_at = 0.0
+        self._told_trouble: str | None = None
+        """What the person was told last about why nothing can be written."""
         self._bar = Progress(ticket.name or short(ticket.root), quiet=as_json)
 
     def run(self, go_on: bool) -> ev.ObjectCompleted:
@@ -227,13 +292,17 @@ class _Fetching:
             case ev.Requested(cid=cid, by=by) if cid == root and by == mark:
                 self._mine = True
             case ev.ErrorOccurred(cid=cid, by=None) if cid == root:
-                self._tell(entry.event.text)
+                self._tell_trouble(entry.event.text)
             case ev.ObjectCompleted(root=whole, path=at) if whole == root and at == str(self._path):
                 self._whole = entry.event
             case ev.ErrorOccurred(cid=cid, by=by) if by == mark or (by and cid == root):
                 self._trouble = self._trouble or entry.event.text
 
-    def _tell(self, text: str) -> None:
+    def _tell_trouble(self, text: str) -> None:
+        """Tell the person what went wrong, once."""
+        if text == self._told_trouble:
+            return
+        self._told_trouble = text
         if self._as_json:
             print_json({"event": "trouble", "text": text})
         else:
@@ -241,6 +310,11 @@ class _Fetching:
 
     def _show(self) -> None:
         done, size = _amount(self._state.objects.get(self._ticket.root), self._ticket)
+        pending = self._state.pending.get(self._ticket.root)
+        if pending is not None and pending.trouble is not None:  # it may be from before this command
+            self._tell_trouble(pending.trouble)
+        else:
+            self._told_trouble = None
         note = waiting_for(self._state, self._ticket, time.time(), self._dials.failed)
         self._bar.update(done, size, note)
         if self._as_json and time.monotonic() - self._told_at >= JSON_SECONDS:
@@ -250,6 +324,7 @@ class _Fetching:
     def _leave(self, go_on: bool, *, ended: bool) -> None:
         """Cancel the want, and say what happens next."""
         root = self._ticket.root
+        came, _ = _amount(self._state.objects.get(root), self._ticket)
         self._wait(lambda: self._mine or root in self._state.pending or self._trouble is not None)
         pending = root in self._state.pending
         if pending and self._mine and not go_on:
@@ -261,8 +336,10 @@ class _Fetching:
             say(f"The node goes on: `flux-tui cancel {root}` ends that.")
         elif pending and not self._mine:
             say(f"It was wanted before, so the node goes on: `flux-tui cancel {root}` ends that.")
-        else:
+        elif came:
             say("Interrupted. What came is kept: the same command goes on where it was.")
+        else:
+            say("Interrupted before anything came.")
 
     def _wait(self, what: Callable[[], bool]) -> None:
         """Wait at most SETTLE_SECONDS until the series shows it."""
@@ -288,10 +365,8 @@ class Dials:
 
     def see(self, entry: Entry) -> None:
         match entry.event:
-            case ev.ErrorOccurred(text=text):
-                for addr in self._addrs:
-                    if text.startswith(f"{addr} "):
-                        self.failed = reason_first(text).replace(addr, short_addr(addr))
+            case ev.ErrorOccurred(addr=addr) if addr is not None and addr in self._addrs:
+                self.failed = reason_first(entry.event.text, addr).replace(addr, short_addr(addr))
             case ev.PeerConnected(peer=peer) if any(addr.endswith(f"/p2p/{peer}") for addr in self._addrs):
                 self.failed = None
             case _:
@@ -309,8 +384,8 @@ def waiting_for(state: State, ticket: Ticket, now: float, unreachable: str | Non
     tries = Tries(state, now)
     one = tries.next_of(pending)
     again = f", next try in {human_seconds(one.at - now)}" if one is not None else ""
-    if pending.trouble is not None and pending.cause == "unwritten":
-        return pending.trouble.partition(":")[0] + again
+    if pending.cause == "unwritten":
+        return f"it could not be written here{again}"
     senders = {lease.peer for lease in state.leases.values() if lease.root == ticket.root}
     if senders:
         return f"from {len(senders)} peers" if len(senders) > 1 else f"from {short(next(iter(senders)))}"

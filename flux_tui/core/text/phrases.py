@@ -1,6 +1,5 @@
 """Phrases that entries and panels share: the status of an object, a policy, a clock that differs. Pure."""
 
-import re
 from typing import Any
 
 from flux_tui.core.series.events import Via
@@ -8,8 +7,6 @@ from flux_tui.core.series.policy import POLICY, Policy
 from flux_tui.core.series.setting import Kind, Setting
 from flux_tui.core.series.state import ObjectState
 from flux_tui.core.text.quantities import human_duration, human_size
-
-_OF_AN_ADDRESS = re.compile(r"(/\S+/p2p/\w+) (?:cannot be reached: )?(.+)")
 
 
 def object_words(found: ObjectState) -> str:
@@ -21,15 +18,14 @@ def object_words(found: ObjectState) -> str:
     return "cancelled" if found.cancelled else f"{found.progress:.0%}"
 
 
-def reason_first(text: str, path: str | None = None) -> str:
-    """Put the reason of a sentence first if it begins with an address, or with this path.
+def reason_first(text: str, about: str | None) -> str:
+    """Put the reason of a sentence first if it begins with the path or address that it is about.
 
     So a narrow line cuts off the place and not the reason.
     """
-    if path and text.startswith(f"{path} "):
-        return f"{text[len(path) + 1 :]} · {path}"
-    found = _OF_AN_ADDRESS.fullmatch(text)
-    return f"{found[2]} · {found[1]}" if found else text
+    if not about or not text.startswith(f"{about} "):
+        return text
+    return f"{text[len(about) + 1 :].removeprefix('cannot be reached: ')} · {about}"
 
 
 def clock_words(seconds: float, via: Via) -> str:

@@ -61,11 +61,11 @@ class Room:
             left = f"{human_size(max(free, 0))} may be written to the disk of {folder}"
             raise NoRoomError(
                 f"there is no room: {left}, which keeps {human_size(self.keep_free)} free (keep_free), "
-                f"and {human_size(needed)} are needed; free some space, nothing is lost"
+                f"and {human_size(needed)} are needed"
             )
         found = os.statvfs(folder)
         if names and found.f_files and found.f_favail < names + KEEP_NAMES:
             raise NoRoomError(
                 f"there is no room: the disk of {folder} takes {found.f_favail:,} more files, and {names:,} are "
-                "needed; free some space, nothing is lost"
+                "needed"
             )

@@ -343,7 +343,11 @@ def _entry_facts(subject: Subject, source: Source, view: View) -> tuple[Plain, l
         elif isinstance(value, tuple):
             facts += [_plain(name if not number else "", item, view) for number, item in enumerate(value)]
         elif name == "text" and value:
-            facts.append(Fact(name, view.text(reason_first(str(value))), str(value)))
+            facts.append(
+                Fact(
+                    name, view.text(reason_first(str(value), getattr(entry.event, "addr", None))), str(value)
+                )
+            )
         elif value is not None and value != "":
             facts.append(_plain(name, value, view))
     facts += [_cid_fact("part of", root, view) for root in roots_of(entry, source)]

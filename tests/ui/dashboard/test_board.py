@@ -136,7 +136,8 @@ async def test_a_narrator_chooses_the_panel_and_a_person_may_choose_another(live
 @on_asyncio
 async def test_peers_have_the_names_that_the_place_knows(live: Live) -> None:
     live.append(*STORY, ev.PeerConnected(peer=BOB, addr="/ip4/192.0.2.8/tcp/4001"),
-                ev.ErrorOccurred(text=f"/ip4/192.0.2.8/tcp/4001/p2p/{BOB} cannot be reached"))  # fmt: skip
+                ev.ErrorOccurred(text=f"/ip4/192.0.2.8/tcp/4001/p2p/{BOB} cannot be reached",
+                                 addr=f"/ip4/192.0.2.8/tcp/4001/p2p/{BOB}"))  # fmt: skip
     called: dict[PeerId, str] = {}
     live.place = type(live.place)(
         title="home", source=live.place.source, push=live._push, node_alive=lambda: True, names=called

@@ -543,28 +543,28 @@ def test_a_disconnected_peer_has_no_rate_and_no_countdown() -> None:
 
 def test_a_dialling_error_gives_the_reason_before_the_address() -> None:
     addr = f"/ip4/192.0.2.7/tcp/4001/p2p/{ADA}"
-    for text, path, told in (
+    place = "/home/ada/a long name"
+    for event, about, told in (
         (
-            f"{addr} cannot be reached: nobody listens there (connection refused)",
-            None,
+            ev.ErrorOccurred(text=f"{addr} cannot be reached: nobody listens there (refused)", addr=addr),
+            addr,
             "nobody listens there",
         ),
-        (f"{addr} does not answer", None, "does not answer"),
+        (ev.ErrorOccurred(text=f"{addr} does not answer", addr=addr), addr, "does not answer"),
         (
-            "/home/ada/a long name cannot be read: you have no right to",
-            "/home/ada/a long name",
+            ev.ErrorOccurred(text=f"{place} cannot be read: you have no right to", path=place),
+            place,
             "cannot be read",
         ),
     ):
-        line = entry_line(Entry(1, START, ev.ErrorOccurred(text=text, path=path)), view(folded(STARTED), 56))
+        line = entry_line(Entry(1, START, event), view(folded(STARTED), 56))
         assert told in text_of(line)
-        whole = text_of(
-            entry_line(Entry(1, START, ev.ErrorOccurred(text=text, path=path)), view(folded(), 999))
-        )
-        assert (path or addr) in whole, "nothing is left out where there is room"
+        whole = text_of(entry_line(Entry(1, START, event), view(folded(), 999)))
+        assert about in whole, "nothing is left out where there is room"
         masked = view(folded(), 999, masked=True)
-        hidden = text_of(entry_line(Entry(1, START, ev.ErrorOccurred(text=text, path=path)), masked))
-        assert (path or "192.0.2.7") not in hidden
+        hidden = text_of(entry_line(Entry(1, START, event), masked))
+        assert about not in hidden
+        assert "192.0.2.7" not in hidden
 
 
 WIDE = [

@@ -68,6 +68,8 @@ class ErrorOccurred(NodeBase, tag="error", frozen=True, kw_only=True):
     path: str | None = None
     by: str | None = None
     """The mark of the command that caused it, so that its sender finds the outcome."""
+    addr: str | None = None
+    """The multiaddr that does not answer, if that is what failed."""
 
 
 # ── peers ───────────────────────────────────────────────────────────────────────────────────────

@@ -25,7 +25,7 @@ def words(event: ev.NodeEvent, w: Wording) -> str:
         case ev.PolicyChanged():
             return policy_words(event.policy)
         case ev.ErrorOccurred():
-            return w.names.text(reason_first(event.text, event.path))
+            return w.names.text(reason_first(event.text, event.addr or event.path))
         case ev.PeerConnected():
             return f"at {short_addr(w.names.text(event.addr))}"
         case ev.PeerDisconnected():
