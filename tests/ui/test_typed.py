@@ -16,7 +16,8 @@ from flux_tui.core.api import commands as cmd
 from flux_tui.core.content.ticket import Ticket, format_ticket
 from flux_tui.core.ids import raw_cid
 from flux_tui.paths import GONE, PathError, dropped_words, stands_at, typed_paths
-from flux_tui.ui.screens.typing import AddScreen, WantScreen
+from flux_tui.ui.screens.add import AddScreen
+from flux_tui.ui.screens.want import WantScreen
 from flux_tui.ui.typed.command_line import (
     WORDS,
     Context,

@@ -46,13 +46,12 @@ def replay(file: Path, mask: bool, home: Path | None) -> None:
     SeriesReader.open(path).close()  # report errors in the file before Textual takes the screen
     need_terminal("the dashboard", "`flux-tui state` and `flux-tui series` print a home's, in words")
     gc.disable()  # until `garbage_collection.settle`: modules, classes and styles stay
-    from flux_tui.ui.dashboard.app import run_dashboard
     from flux_tui.ui.series.cursor import Source
     from flux_tui.ui.watching.watched_node import WatchedNode
 
-    place = WatchedNode(title=path.name, source=Source.of_file(path))
-    app = dashboard(place, home_to_look_with(home), masked=mask)
-    run_dashboard(app)
+    node = WatchedNode(title=path.name, source=Source.of_file(path))
+    app = dashboard(node, home_to_look_with(home), masked=mask)
+    app.run_in_terminal()
     _end(app)
 
 
@@ -62,23 +61,22 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
         "the dashboard", "`flux-tui state` prints what it shows, `flux-tui node` runs a node without it"
     )
     gc.disable()  # until `garbage_collection.settle`: modules, classes and styles stay
-    from flux_tui.ui.dashboard.app import run_dashboard
     from flux_tui.ui.series.cursor import Source
     from flux_tui.ui.watching.watched_node import WatchedNode
 
     here = the_home(home)
     here.prepare()
     starter = Starter(here, flags)
-    place = WatchedNode(
+    node = WatchedNode(
         title=str(here.path),
         source=Source.of_file(here.database),
         push=here.push,
-        node_alive=lambda: here.running() is not None,
+        alive=lambda: here.running() is not None,
         restart=starter.restart,
         starting=lambda: starter.starting,
         trouble=lambda: starter.trouble,
     )
-    app = dashboard(place, here, masked=masked)
+    app = dashboard(node, here, masked=masked)
     if here.listening():
         # report what it cannot change before Textual takes the screen
         apply_to_running(here, node_flags(flags))
@@ -86,7 +84,7 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
         starter.start()
     stays = True
     try:
-        stays = run_dashboard(app)
+        stays = app.run_in_terminal()
     except Ended as ended:
         stays = ended.number == signal.SIGHUP  # the terminal is gone, which does not concern the node
         raise
@@ -102,12 +100,12 @@ def _end(app: "Dashboard") -> None:
         click.get_current_context().exit(app.return_code)
 
 
-def dashboard(place: "WatchedNode", home: Home, *, masked: bool = False) -> "Dashboard":
+def dashboard(node: "WatchedNode", home: Home, *, masked: bool = False) -> "Dashboard":
     """Make the dashboard with the settings of the home. Raise SettingsError."""
     from flux_tui.ui.dashboard.app import Dashboard
     from flux_tui.ui.keys import Keys
     from flux_tui.ui.rows.glyphs import for_this_terminal
-    from flux_tui.ui.widgets.prompt import History, Prompt
+    from flux_tui.ui.widgets.prompt import History
 
     settings = Settings.load(home)
     try:
@@ -116,8 +114,7 @@ def dashboard(place: "WatchedNode", home: Home, *, masked: bool = False) -> "Das
         raise SettingsError(f"{home.settings}: {error}") from None
     history = History(home.path / "history" if home.path.is_dir() else None)
     app = Dashboard(
-        place, keys=keys, masked=masked, glyphs=for_this_terminal(settings.ascii),
-        prompt=Prompt(history, id="prompt"),
+        node, keys=keys, masked=masked, glyphs=for_this_terminal(settings.ascii), history=history,
         crash_log=crash_log_of(home),
     )  # fmt: skip
     if settings.theme:

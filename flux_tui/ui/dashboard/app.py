@@ -1,68 +1,378 @@
-"""The app: the board with its keys, its prompt, signals, and leaving."""
+"""The app: it makes the parts of the dashboard, hands them to each other, and passes keys and messages on."""
 
-import asyncio
 import os
-import signal
-import threading
 import time
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from textual import events, on
-from textual.app import SystemCommand
+from textual.app import App, ComposeResult, SystemCommand
+from textual.filter import ANSIToTruecolor, LineFilter
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
-from flux_tui.core.text.plain import plain, plain_lines
-from flux_tui.paths import folder_here
-from flux_tui.regular_files import APPEND, open_regular
-from flux_tui.signals import AGAIN_SECONDS, Ended, heeded
+from flux_tui.core.ids import is_text
+from flux_tui.core.text.plain import plain
+from flux_tui.signals import Ended
+from flux_tui.ui.actions.command_line import CommandLine
+from flux_tui.ui.actions.completion import Completion
+from flux_tui.ui.actions.copying import Copying
+from flux_tui.ui.actions.filtering import Filtering
+from flux_tui.ui.actions.inspecting import Inspecting
+from flux_tui.ui.actions.looking import Looking
+from flux_tui.ui.actions.node_switch import NodeSwitch
+from flux_tui.ui.actions.selected_objects import SelectedObjects
+from flux_tui.ui.actions.sender import Sender
+from flux_tui.ui.actions.sorting import Sorting
+from flux_tui.ui.actions.story import Story
+from flux_tui.ui.actions.want_and_add import WantAndAdd
+from flux_tui.ui.board.key_sequence import KeySequence
+from flux_tui.ui.board.panels import Panels
+from flux_tui.ui.board.screen_tree import ScreenTree
+from flux_tui.ui.board.status_lines import StatusLines
+from flux_tui.ui.board.timeline_strip import TimelineStrip
+from flux_tui.ui.dashboard.ending import SignalEnd, write_crash_report
 from flux_tui.ui.dashboard.garbage_collection import settle
-from flux_tui.ui.dashboard.look_actions import NOT_FILTERED, LookActions
-from flux_tui.ui.dashboard.push_actions import PushActions, new_mark
 from flux_tui.ui.dashboard.themes import THEMES
-from flux_tui.ui.dashboard.time_actions import SPEEDS, TimeActions
-from flux_tui.ui.keys import JUMP
-from flux_tui.ui.typed.command_line import Context, LineError, Outcome, complete_line, read_line
-from flux_tui.ui.watching.watched_node import WatchedNode
+from flux_tui.ui.dashboard.ticker import Ticker
+from flux_tui.ui.dashboard.waiting_keys import WaitingKeys
+from flux_tui.ui.keys import JUMP, PRIORITY, Keys
+from flux_tui.ui.rows.glyphs import Glyphs, for_this_terminal
+from flux_tui.ui.watching.liveness import Liveness
+from flux_tui.ui.watching.narration import Narration
+from flux_tui.ui.watching.narrator import Narrator
+from flux_tui.ui.watching.playback import Playback
+from flux_tui.ui.watching.views import Views
+from flux_tui.ui.watching.watched_node import Nodes, WatchedNode
+from flux_tui.ui.widgets.ascii_filter import AsciiFilter
+from flux_tui.ui.widgets.caption_strip import CaptionStrip
 from flux_tui.ui.widgets.lines_panel import LinesPanel
-from flux_tui.ui.widgets.one_line import Keybar
-from flux_tui.ui.widgets.panel_layout import PANELS
-from flux_tui.ui.widgets.prompt import Prompt, PromptInput
+from flux_tui.ui.widgets.one_line import Keybar, Tabs, TimeStrip
+from flux_tui.ui.widgets.panel_layout import PANELS, SCREEN, shape
+from flux_tui.ui.widgets.plain_text import Guard
+from flux_tui.ui.widgets.prompt import History, Prompt, PromptInput
 
-HANGUP_SECONDS = 1.0
-"""The process ends this long after its terminal is gone."""
+REMOTE = bool(os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
+TICK_SECONDS = 0.5 if REMOTE else 0.25
+"""The interval of the one ticker for all panels. It is longer over SSH."""
+SOON = 0.05
+"""Seconds until the dashboard looks for the outcome of a command in the series."""
 SETTLED_SECONDS = 1.0
 """Seconds after the first frame until the garbage collector is set up (`garbage_collection.settle`)."""
+ASCII = AsciiFilter()
+GUARD = Guard()
+Answer = TypeVar("Answer")
 
 
-class Dashboard(TimeActions, PushActions, LookActions):
-    """The app. It returns True if the node keeps running (`d`), False if a node that was started here may stop."""
+class Dashboard(App[bool]):
+    """The dashboard of one or several nodes.
+
+    It returns True if the node keeps running (`d`), False if a node that was started here may stop. The series
+    file is the interface: new entries are folded a few times a second, and the state at the cursor is shown. The
+    network and the node are never imported, so the first frame waits for neither.
+    """
+
+    CSS_PATH = "styles/app.tcss"
+    TITLE = "flux-tui"
+    ENABLE_COMMAND_PALETTE = True
+    animation_level = "none"
 
     def __init__(
-        self, place: WatchedNode, *, theme: str = "", crash_log: Path | None = None, **options: Any
+        self,
+        node: WatchedNode,
+        *,
+        others: Sequence[WatchedNode] = (),
+        narrator: Narrator | None = None,
+        keys: Keys | None = None,
+        clock: Callable[[], float] = time.time,
+        glyphs: Glyphs | None = None,
+        masked: bool = False,
+        history: History | None = None,
+        theme: str = "",
+        crash_log: Path | None = None,
     ) -> None:
-        super().__init__(place, **options)
+        """Make the parts. A narrator tells its story about `node` and `others`. `clock` is in seconds since 1970.
+
+        `history` has the lines typed before. `theme` is the name of a theme; empty: our own. `crash_log` is the
+        file for the report of an error; None: Textual shows it.
+        """
+        super().__init__()
         self._crash_log = crash_log
-        self._held_back: list[events.Key] | None = None
-        """Keys that came while a line was being read from the prompt. None: no line is."""
-        self.ended_by: int | None = None
-        """The signal that ends the dashboard."""
-        self._ended_at = 0.0
-        self.has_terminal = False
+        self._has_terminal = False
         """Whether the dashboard has a terminal, which can go away."""
         for own in THEMES:
             self.register_theme(own)
         self.theme = theme or THEMES[0].name
+        glyphs = glyphs or for_this_terminal()
+        self.set_class(not glyphs.unicode, "-ascii")
+        self.glyphs = glyphs
+        self.keys = keys or Keys(narrated=narrator is not None)
+        for key, found in self.keys.bindings().key_to_bindings.items():
+            self._bindings.key_to_bindings.setdefault(key, [])[:0] = found
+
+        # What is watched: nothing of this knows Textual.
+        self.nodes = Nodes(node, others)
+        self.narration = Narration(narrator)
+        self.liveness = Liveness(
+            self.nodes, seconds=TICK_SECONDS / 2, often=self.narration.told,
+            restart_key=self.keys.shown(self.keys.named("restart")),
+        )  # fmt: skip
+        self.playback = Playback(
+            self.nodes, self.liveness, clock, times_sign=glyphs.times, notify=self.notify,
+            moved=self._cursor_moved, changed=self._draw, live=self._cursor_is_live,
+        )  # fmt: skip
+        self.views = Views(self.nodes, self.liveness, self.playback, glyphs, masked=masked)
+
+        # What is on the screen.
+        self.panels = Panels(self.nodes, self.views, self.keys, laid_out=self._draw_after_layout)
+        self.prompt = Prompt(history, masked=masked, covers=self.clear_notifications, id="prompt")
+        self.sequence = KeySequence(self.keys, self._draw_footer)
+        self.lines = StatusLines(
+            self.nodes,
+            self.liveness,
+            self.playback,
+            self.views,
+            self.narration,
+            self.panels,
+            self.keys,
+            self.sequence,
+        )
+        self.timeline = TimelineStrip(self.nodes, self.liveness, self.playback, self.views)
+        caption = CaptionStrip(self.keys, id="caption")
+        self._screen_tree = ScreenTree(
+            self.panels, self.lines, self.timeline, self.prompt, caption if self.narration.told else None
+        )
+
+        # What keys do.
+        self.switch = NodeSwitch(
+            self.nodes, self.liveness, self.playback, self.panels, notify=self.notify, changed=self._tick
+        )
+        self.story = Story(
+            self.narration, caption, self.switch, self.panels, busy=lambda: self._covered, changed=self._tick
+        )
+        self.sender = Sender(self.nodes, self.liveness, notify=self.notify, sent=self._look_soon)
+        self.want_and_add = WantAndAdd(
+            self.nodes, self.views, self.sender, self.keys, notify=self.notify, open_window=self._open
+        )
+        self.sorting = Sorting(self.views, self.panels, notify=self.notify, changed=self._draw)
+        self.completion = Completion(
+            self.nodes, self.views, self.sorting, themes=lambda: [*self.available_themes]
+        )
+        self.filtering = Filtering(
+            self.panels, self.prompt, self.completion, self.keys, notify=self.notify, changed=self._draw
+        )
+        self.command_line = CommandLine(
+            self.prompt, self.completion, self.sender, self.playback, self.panels, self.filtering, self.sorting,
+            run=self.action_do, set_theme=self._set_theme,
+        )  # fmt: skip
+        self.selected_objects = SelectedObjects(
+            self.nodes, self.views, self.panels, self.sender, self.keys, notify=self.notify,
+            open_window=self._open, type_command=self.command_line.open, changed=self._draw,
+        )  # fmt: skip
+        self.looking = Looking(
+            self.views, self.panels, self.filtering, self.prompt, notify=self.notify,
+            clear_notices=self.clear_notifications, changed=self._draw,
+        )  # fmt: skip
+        self.copying = Copying(
+            self.nodes, self.views, self.panels, self.keys, notify=self.notify,
+            to_terminal=self.copy_to_clipboard, save_picture=self.save_screenshot, width=lambda: self.columns,
+        )  # fmt: skip
+        self.inspecting = Inspecting(
+            self.nodes, self.views, self.playback, self.panels, open_window=self._open, copy=self.copying.copy
+        )
+
+        # When things happen.
+        self.ticker = Ticker(
+            self, self.nodes, self.liveness, self.playback, self.views, self.narration, self.panels, self.lines,
+            self.timeline, self.story, seconds=TICK_SECONDS,
+        )  # fmt: skip
+        self.waiting_keys = WaitingKeys()
+        self.signal_end = SignalEnd(leave=lambda: self.exit(True))
+        self.actions = self._actions()
+
+    def _actions(self) -> Mapping[str, Callable[[], object]]:
+        """Return what each action of the key table does, by the name of the action."""
+        playback, panels, chosen = self.playback, self.panels, self.selected_objects
+        return {
+            "narrate-next": partial(self.story.page, 1),
+            "narrate-back": partial(self.story.page, -1),
+            "narrate-pause": self.story.toggle_pause,
+            "want": self.want_and_add.want,
+            "add": self.want_and_add.add,
+            "hold": chosen.hold,
+            "cancel": chosen.cancel,
+            "remove": chosen.remove,
+            "retry": chosen.retry,
+            "mark": chosen.mark,
+            "restart": self.sender.restart,
+            "command": self.command_line.open,
+            "filter": self.filtering.open,
+            "next-match": partial(self.filtering.match, 1),
+            "previous-match": partial(self.filtering.match, -1),
+            "clear": self.looking.clear,
+            "inspect": self.inspecting.inspect,
+            "zoom": panels.toggle_zoom,
+            "next-panel": partial(self.looking.next_panel, 1),
+            "previous-panel": partial(self.looking.next_panel, -1),
+            **{f"panel-{number}": partial(panels.go_to, name) for number, name in enumerate(PANELS, 1)},
+            "fold": self.looking.fold,
+            "times": self.looking.next_times,
+            "sort-right": partial(self.sorting.step, 1),
+            "sort-left": partial(self.sorting.step, -1),
+            "sort-reverse": self.sorting.reverse,
+            "next-node": self.switch.show_next,
+            "freeze": playback.toggle_freeze,
+            "step-back": partial(playback.step, -1),
+            "step-forward": partial(playback.step, 1),
+            "leap-back": partial(playback.leap, -10),
+            "leap-forward": partial(playback.leap, 10),
+            "minute-back": partial(playback.leap, -60),
+            "minute-forward": partial(playback.leap, 60),
+            "goto": self.command_line.open_goto,
+            "live": playback.go_live,
+            "play": playback.toggle_play,
+            "speed": playback.next_speed,
+            "strip-closer": partial(self._stretch, -1),
+            "strip-wider": partial(self._stretch, 1),
+            "copy": self.copying.copy_id,
+            "ticket": self.copying.copy_ticket,
+            "screenshot": self.copying.screenshot,
+            "mask": self.looking.mask,
+            "palette": self.action_command_palette,
+            "help": self._help,
+            "detach": partial(self.exit, True),
+            "quit": partial(self.exit, False),
+        }
+
+    # ── what parts ask for ──────────────────────────────────────────────────────────────────────
+
+    @property
+    def columns(self) -> int:
+        """The width of the terminal."""
+        return self.size.width
+
+    def call_in(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call something later, once."""
+        self.set_timer(seconds, call)
+
+    @property
+    def _covered(self) -> bool:
+        """Whether a window or the prompt is open over the panels."""
+        return len(self.screen_stack) > 1 or bool(self.prompt.kind)
+
+    def _draw(self) -> None:
+        self.ticker.draw()
+
+    def _draw_after_layout(self) -> None:
+        self.call_after_refresh(self.ticker.draw)
+
+    def _draw_footer(self) -> None:
+        self.ticker.draw_footer()
+
+    def _tick(self) -> None:
+        self.ticker.tick()
+
+    def _look_soon(self) -> None:
+        self.set_timer(SOON, self.ticker.tick)
+
+    def _cursor_moved(self) -> None:
+        self.panels.series.follow()  # the entry of the cursor is the last line, and in view
+        self.ticker.draw()
+
+    def _cursor_is_live(self) -> None:
+        self.panels.series.follow()
+        self.ticker.tick()
+
+    def _stretch(self, by: int) -> None:
+        self.timeline.wider(by)
+        self.ticker.draw()
+
+    def _open(self, window: Screen[Answer], then: Callable[[Answer | None], None]) -> None:
+        self.push_screen(window, then)
+
+    def _set_theme(self, name: str) -> None:
+        self.theme = name
+
+    def _help(self) -> None:
+        from flux_tui.ui.screens.help import HelpScreen  # imported when it is first opened
+
+        self.push_screen(HelpScreen(self.keys, self.panels.current))
+
+    # ── what Textual asks for ───────────────────────────────────────────────────────────────────
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return the filters for every drawn line: the guard, and the ASCII filter where the terminal needs
+        it.
+
+        Textual's filter for the sixteen ANSI colours is left out. Nothing here uses them, and every line
+        would go through it.
+        """
+        found = [one for one in super().get_line_filters() if not isinstance(one, ANSIToTruecolor)]
+        return [*found, GUARD] if self.glyphs.unicode else [*found, GUARD, ASCII]
+
+    def get_default_screen(self) -> Screen[Any]:
+        """Return the first screen with its final classes. A screen that changes its classes is styled twice."""
+        return Screen(id="_default", classes=" ".join(shape(self.size, self.panels.current)[SCREEN]))
+
+    def compose(self) -> ComposeResult:
+        yield from self._screen_tree.compose(shape(self.size, self.panels.current))
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Show a notice on what a key did, instead of the one before, as there is one line for it.
+
+        Every notice goes through here, Textual's included. None is parsed as markup, because it may contain
+        names.
+        """
+        self.clear_notifications()
+        super().notify(plain(message), title=plain(title), severity=severity, timeout=timeout, markup=False)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy the exact text. A path that is not UTF-8 cannot be sent to a terminal, so its shown form is
+        copied.
+        """
+        super().copy_to_clipboard(text if is_text(text) else plain(text))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Any:
+        """Return the palette: our actions first, then Textual's."""
+        for action in self.keys.actions:
+            if action.name != "palette":
+                name = action.name.replace("-", " ").capitalize()
+                title = f"{name} ({self.keys.shown(action)})"
+                yield SystemCommand(title, action.help, partial(self.action_do, action.name))
+        yield from super().get_system_commands(screen)
 
     # ── keys ────────────────────────────────────────────────────────────────────────────────────
 
+    def action_do(self, name: str) -> None:
+        """Run an action of the key table."""
+        self.actions[name]()
+
+    def action_begin(self, first: str) -> None:
+        """Begin a sequence of two keys."""
+        self.sequence.begin(first)
+
+    def action_help_quit(self) -> None:
+        """Answer Ctrl+C, with which many people try to leave."""
+        self.notify(f"{self.keys.shown(self.keys.named('quit'))} leaves", timeout=4)
+
+    async def action_quit(self) -> None:
+        """Leave by Textual's own command of that name."""
+        self.exit(False)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Turn off the actions with priority while a window or the prompt is open."""
-        if action in ("next_panel", "previous_panel", "narrate"):
-            return len(self.screen_stack) == 1 and not self.prompt.kind
-        return True
+        prior = action == "do" and (parameters[0] in PRIORITY or str(parameters[0]).startswith("narrate-"))
+        return not (prior and self._covered)
 
     async def on_event(self, event: events.Event) -> None:
         """Run the action of a key in a panel before the next key is read.
@@ -74,20 +384,20 @@ class Dashboard(TimeActions, PushActions, LookActions):
         if not isinstance(event, events.Key) or event.is_forwarded:
             await super().on_event(event)
             return
-        self.typed()
-        if self._held_back is not None:
-            self._held_back.append(event)
-        elif await self._act(event):
-            self.pressed()
+        self.ticker.note_key()
+        if self.waiting_keys.take(event):
+            return
+        if await self._act(event):
+            self.ticker.after_key()
         else:
             await super().on_event(event)
 
     async def _act(self, event: events.Key) -> bool:
         """Run the action that a key has in a panel. Return whether there was one."""
-        if self.begun and await self._go_on(event.key):
+        if self.sequence.first and self._end_sequence(event.key):
             return True
         if isinstance(self.focused, PromptInput) and event.key == "enter":
-            self._held_back = []
+            self.waiting_keys.begin()
         elif isinstance(self.focused, LinesPanel):
             self.app_focus = True
             for priority in (True, False):
@@ -95,242 +405,119 @@ class Dashboard(TimeActions, PushActions, LookActions):
                     return True
         return False
 
-    def action_begin(self, start: str) -> None:
-        """Begin a sequence of two keys."""
-        self.begun = start
-        self.show_footer()
-
-    async def _go_on(self, key: str) -> bool:
+    def _end_sequence(self, key: str) -> bool:
         """Handle the second key of a sequence.
 
         Return whether it was used. Any unknown key ends the sequence, as esc does.
         """
-        action = self.keys.after(self.begun).get(key)
-        self.begun = ""
-        self.show_footer()
+        action = self.sequence.end(key)
         if len(self.screen_stack) > 1 or not isinstance(self.focused, LinesPanel):
             return False  # a click has opened something else meanwhile
         if action is not None:
-            await self.run_action(action.run)
+            self.action_do(action.name)
         return True
 
-    def _hand_on(self) -> None:
-        """Post the keys that were held back."""
-        keys, self._held_back = self._held_back or [], None
-        for key in keys:
-            self.post_message(events.Key(key.key, key.character))
-
-    def action_narrate(self, by: int) -> None:
-        if self.narrator is not None:
-            if by:
-                self.narrator.move(by)
-            else:
-                self.narrator.hold()
-            self.tick()
-
-    def action_help(self) -> None:
-        from flux_tui.ui.screens.help import HelpScreen
-
-        self.push_screen(HelpScreen(self.keys, self.current))
+    # ── messages of widgets ─────────────────────────────────────────────────────────────────────
 
     @on(Keybar.Picked)
-    async def _key_picked(self, event: Keybar.Picked) -> None:
+    def _key_picked(self, event: Keybar.Picked) -> None:
         if event.label == JUMP:
-            self.action_begin(self.keys.starts()[0])
+            self.sequence.begin(self.keys.starts()[0])
             return
         action = next((a for a in self.keys.actions if event.label in (a.label, a.next, a.on)), None)
-        if self.begun:
-            self.begun = ""
-            self.show_footer()
+        self.sequence.end()
         if action is not None:
-            await self.run_action(action.run)
+            self.action_do(action.name)
 
-    def get_system_commands(self, screen: Screen[Any]) -> Any:
-        """Return the palette: our actions first, then Textual's."""
-        for action in self.keys.actions:
-            if action.name != "palette":
-                name = action.name.replace("-", " ").capitalize()
-                yield SystemCommand(
-                    f"{name} ({self.keys.shown(action)})", action.help, self._runner(action.run)
-                )
-        yield from super().get_system_commands(screen)
+    @on(Tabs.Picked)
+    def _tab_picked(self, event: Tabs.Picked) -> None:
+        self.panels.go_to(PANELS[event.number - 1])
 
-    def _runner(self, action: str) -> Callable[[], Any]:
-        async def run() -> None:
-            await self.run_action(action)
+    @on(TimeStrip.Moved)
+    def _moment_picked(self, event: TimeStrip.Moved) -> None:
+        self.timeline.go_to_column(event.x)
 
-        return run
+    @on(LinesPanel.HeadClicked)
+    def _heading_picked(self, event: LinesPanel.HeadClicked) -> None:
+        self.sorting.click(event.panel.id or "", event.x)
 
-    # ── the prompt ──────────────────────────────────────────────────────────────────────────────
+    @on(LinesPanel.Chosen)
+    def _line_chosen(self) -> None:
+        if len(self.screen_stack) == 1:
+            self.inspecting.inspect()
 
-    def action_command(self) -> None:
-        self.begin_command("")
-
-    def begin_command(self, text: str) -> None:
-        self.prompt.open(
-            "command", ":", "want  get  add  cancel  goto  filter  theme …   tab completes",
-            text=text, completer=lambda typed: complete_line(typed, self._line_context()),
-        )  # fmt: skip
-
-    def complete_filter(self, text: str) -> list[str]:
-        return [
-            line.removeprefix("filter ") for line in complete_line(f"filter {text}", self._line_context())
-        ]
-
-    def _line_context(self) -> Context:
-        return Context(
-            self.state,
-            folder_here(),
-            new_mark,
-            sorted(self.available_themes),
-            PANELS,
-            self.sort_columns(),
-            {} if self.masked else self.place.names,
-        )
+    @on(events.DescendantFocus)
+    def _focus_came(self, event: events.DescendantFocus) -> None:
+        name = event.widget.id
+        # Otherwise the focus has moved on meanwhile.
+        if self.focused is event.widget and name in PANELS and name != self.panels.current:
+            self.panels.set_current(name)
 
     @on(Prompt.Typed)
     def _prompt_typed(self, event: Prompt.Typed) -> None:
-        if event.kind == "filter":
-            self.set_filter(event.text)
+        self.command_line.typed(event.kind, event.text)
 
     @on(Prompt.Left)
     def _prompt_left(self, event: Prompt.Left) -> None:
-        if event.kind == "filter":
-            self.set_filter("")
-        self.screen.set_focus(self.panel())
+        self.command_line.left(event.kind)
 
     @on(Prompt.Entered)
-    async def _prompt_entered(self, event: Prompt.Entered) -> None:
+    def _prompt_entered(self, event: Prompt.Entered) -> None:
         try:
-            await self._enter(event)
+            self.command_line.entered(event.kind, event.text)
         finally:
-            self._hand_on()
+            for key in self.waiting_keys.end():
+                self.post_message(key)
 
-    async def _enter(self, event: Prompt.Entered) -> None:
-        if not event.kind:
-            return
-        outcome = Outcome()
-        try:
-            if event.kind == "goto":
-                self.go_to_moment(event.text)
-            elif event.kind == "command" and event.text.strip(": "):
-                outcome = read_line(event.text, self._line_context())
-                self._set(outcome)
-            if outcome.commands:
-                self.push_or_raise(outcome.commands, outcome.done)
-        except ValueError as error:
-            self.prompt.say(str(error))
-            return
-        self.prompt.close()
-        self.screen.set_focus(self.panel())
-        if outcome.action:
-            await self.run_action(outcome.action)
+    def on_paste(self, event: events.Paste) -> None:
+        """Handle a paste outside of any input."""
+        if not self._covered:
+            self.want_and_add.take_paste(event.text)
 
-    def _set(self, outcome: Outcome) -> None:
-        """Apply a setting of the command line. Raise ValueError."""
-        argument = outcome.argument
-        match outcome.setting:
-            case "":
-                return
-            case "filter":
-                if self.current == "throughput":
-                    raise LineError(NOT_FILTERED)
-                self.set_filter(argument)
-            case "goto":
-                self.go_to_moment(argument)
-            case "theme":
-                if argument not in self.available_themes:
-                    raise LineError(f"there is no theme {argument}; tab shows which there are")
-                self.theme = argument
-            case "speed":
-                if argument.rstrip("x×") not in map(str, SPEEDS):  # noqa: RUF001
-                    raise LineError("speed is 1, 10 or 100")
-                self.set_speed(int(argument.rstrip("x×")))  # noqa: RUF001
-            case "sort":
-                if self.current not in self.sorts:
-                    raise LineError("this panel cannot be sorted: NO by node (3) and Peers (5) can")
-                if argument and argument not in self.sort_columns():
-                    raise LineError(f"there is no column {argument} ({', '.join(self.sort_columns())})")
-                self.sort_by(argument)
-            case "panel":
-                if argument not in PANELS:
-                    raise LineError(f"there is no panel {argument} ({', '.join(PANELS)})")
-                self.go_to_panel(argument)
-            case other:
-                raise AssertionError(other)
-
-    def show_entry(self, seq: int) -> None:
-        self.hold(seq)
-        self.go_to_panel("series")
-
-    # ── leaving ─────────────────────────────────────────────────────────────────────────────────
+    # ── beginning and leaving ───────────────────────────────────────────────────────────────────
 
     async def run_async(self, **options: Any) -> Any:
         """Install the signal handlers before Textual takes the terminal, so that it can always be restored."""
-        if self.has_terminal and threading.current_thread() is threading.main_thread():
-            for number in heeded():
-                asyncio.get_running_loop().add_signal_handler(number, self.end_by, number)
+        if self._has_terminal:
+            self.signal_end.install()
         return await super().run_async(**options)
 
     def on_mount(self) -> None:
-        if self.has_terminal:
+        """Show the first frame before anything is read."""
+        self.panels.focus()
+        self.ticker.draw_footer()
+        self.call_after_refresh(self.ticker.tick)
+        self.set_interval(TICK_SECONDS, self.ticker.tick_unless_typing)
+        if self._has_terminal:
             self.set_timer(SETTLED_SECONDS, settle)
-        if self.ended_by is not None:  # the signal came before the app ran
+        if self.signal_end.signal is not None:  # the signal came before the app ran
             self.exit(True)
 
-    async def action_quit(self) -> None:
-        self.exit(False)
+    def on_resize(self, event: events.Resize) -> None:
+        """Lay out the panels for the new size of the terminal."""
+        self.panels.fit(event.size)
+        self._draw_after_layout()
 
-    def action_detach(self) -> None:
-        self.exit(True)
-
-    def end_by(self, number: int) -> None:
-        """End the dashboard because of a signal, and restore the terminal.
-
-        If the terminal is gone, or a second signal comes a while after the first, the process ends without
-        waiting for pending work.
-        """
-        if self.ended_by is None:
-            self.ended_by, self._ended_at = number, time.monotonic()
-            # In the background, a change of the terminal's settings would otherwise stop this process.
-            signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-        elif time.monotonic() - self._ended_at > AGAIN_SECONDS:
-            os._exit(128 + number)
-        if number == signal.SIGHUP:
-            timer = threading.Timer(HANGUP_SECONDS, os._exit, (128 + number,))
-            timer.daemon = True
-            timer.start()
-        self.exit(True)
+    def on_unmount(self) -> None:
+        """Close the series of all nodes."""
+        for node in self.nodes.all:
+            node.source.close()
 
     def _handle_exception(self, error: Exception) -> None:
         """Write the report of an error in the dashboard to a file, never over the screen."""
         if self._crash_log is None:
             super()._handle_exception(error)
             return
-        where = f"the report is in {self._crash_log}"
-        try:
-            # Do not follow a link, which somebody else may have made in a shared folder.
-            descriptor = open_regular(self._crash_log, APPEND | os.O_NOFOLLOW, 0o600)
-            with open(descriptor, "a", encoding="utf-8") as log:
-                log.write(time.strftime("%Y-%m-%d %H:%M:%S\n"))
-                log.write(plain_lines(*"".join(traceback.format_exception(error)).split("\n")))
-        except OSError as failed:
-            where = f"and its report cannot be written to {self._crash_log}: {failed.strerror}"
         self._return_code = 1
-        self.exit(True, return_code=1, message=plain(f"flux-tui: the dashboard failed; {where}"))
+        self.exit(True, return_code=1, message=write_crash_report(error, self._crash_log))
 
-    def on_unmount(self) -> None:
-        for place in self.places:
-            place.source.close()
+    def run_in_terminal(self) -> bool:
+        """Run until the person leaves. Return whether the node keeps running.
 
-
-def run_dashboard(app: Dashboard) -> bool:
-    """Run the dashboard until the person leaves. Return whether the node keeps running.
-
-    Raises Ended if a signal ends the dashboard.
-    """
-    app.has_terminal = True
-    stays = bool(app.run())
-    if app.ended_by is not None:
-        raise Ended(app.ended_by)
-    return stays
+        Raises Ended if a signal ends the dashboard.
+        """
+        self._has_terminal = True
+        stays = bool(self.run())
+        if self.signal_end.signal is not None:
+            raise Ended(self.signal_end.signal)
+        return stays

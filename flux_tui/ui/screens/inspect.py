@@ -13,7 +13,6 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.message import Message
 from textual.screen import ModalScreen
 
 from flux_tui.core.ids import Cid, PeerId
@@ -67,13 +66,6 @@ class Fact(NamedTuple):
 class InspectScreen(ModalScreen[int | None]):
     """The window of Inspect. It closes with the entry to go to, or None."""
 
-    class Copy(Message):
-        """The person asked to copy this text."""
-
-        def __init__(self, text: str) -> None:
-            super().__init__()
-            self.text = text
-
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,backspace,left,h", "back", "Back", show=False),
         Binding("y", "copy", "Copy", show=False),
@@ -83,8 +75,10 @@ class InspectScreen(ModalScreen[int | None]):
         Binding("tab,shift+tab", "other", "The other half", show=False, priority=True),
     ]
 
-    def __init__(self, subject: Subject, source: Source, view: View) -> None:
+    def __init__(self, subject: Subject, source: Source, view: View, *, copy: Callable[[str], None]) -> None:
+        """Show a subject of a series, as `view` names things. `copy` copies a text to the clipboard."""
         super().__init__()
+        self._copy = copy
         self._trail = [subject]
         self._source = source
         self._view = view
@@ -93,13 +87,12 @@ class InspectScreen(ModalScreen[int | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="window tall"):
-            yield LinesPanel("", "", id="facts")
-            yield LinesPanel("", "All that touches it", id="touching", empty="Nothing else touches it.")
+            signs = self._view.glyphs
+            yield LinesPanel("", "", id="facts", signs=signs)
+            yield LinesPanel(
+                "", "All that touches it", id="touching", empty="Nothing else touches it.", signs=signs
+            )
             yield PlainText(plain(NOTE), classes="note")
-
-    def on_mount(self) -> None:
-        for panel in self.query(LinesPanel):
-            panel.signs = self._view.glyphs
 
     def on_resize(self) -> None:
         # This also runs once at the start.
@@ -124,12 +117,12 @@ class InspectScreen(ModalScreen[int | None]):
                 span(fact.text, "accent" if fact.link else "text"),
             ]
             rows.append(Row(str(number), cut(line, max(20, facts.columns), self._view.glyphs.ellipsis)))
-        facts.selected = "0" if rows else None
+        facts.select("0" if rows else None)
         facts.styles.height = min(len(rows), max(3, self.size.height // 3))
         facts.show(rows)
         facts.refresh()
         touching = self.query_one("#touching", LinesPanel)
-        touching.selected = None
+        touching.select(None)
         self._rows = []
         touching.show([])
         touching.focus()
@@ -158,7 +151,7 @@ class InspectScreen(ModalScreen[int | None]):
                 panel.show(rows, plain(f"{len(rows):,}{'+' if len(rows) >= MAX_SHOWN else ''}{more}"))
                 if panel.selected is None and rows:
                     keys = {row.key for row in rows}
-                    panel.selected = str(own.last) if own and str(own.last) in keys else rows[-1].key
+                    panel.select(str(own.last) if own and str(own.last) in keys else rows[-1].key)
                 if (at := panel.selected_index()) >= 0:
                     panel.reveal(at)
             await asyncio.sleep(0)
@@ -220,7 +213,7 @@ class InspectScreen(ModalScreen[int | None]):
 
     def _take(self, text: str) -> None:
         if text:
-            self.post_message(self.Copy(text))
+            self._copy(text)
 
 
 def subject_of_entries(group: Group, source: Source) -> Subject:

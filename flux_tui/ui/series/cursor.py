@@ -50,7 +50,7 @@ class Source:
         self._path = path
         self._reader: SeriesSource | None = None
         self._live = State()
-        self._held: State | None = None
+        self._frozen: State | None = None
         """The state at the cursor while the cursor is frozen. None: live."""
         self._kept: Checkpoints | None = None
         self._kept_at = 0
@@ -74,7 +74,7 @@ class Source:
     @property
     def state(self) -> State:
         """The state at the cursor. Callers must not change it or store it."""
-        return self._live if self._held is None else self._held
+        return self._live if self._frozen is None else self._frozen
 
     @property
     def cursor(self) -> int:
@@ -84,7 +84,7 @@ class Source:
     @property
     def frozen(self) -> bool:
         """Whether the cursor is frozen."""
-        return self._held is not None
+        return self._frozen is not None
 
     @property
     def behind(self) -> int:
@@ -128,19 +128,19 @@ class Source:
 
     def freeze(self) -> None:
         """Freeze the cursor where it is."""
-        if self._held is None:
-            self._held = copy(self._live)
+        if self._frozen is None:
+            self._frozen = copy(self._live)
 
     def live(self) -> None:
         """Go back to the newest entry, and follow it."""
-        self._held = None
+        self._frozen = None
 
     def go_to(self, seq: int) -> None:
         """Freeze the cursor after entry `seq`, which is clamped to the entries that exist."""
         seq = min(max(seq, 0), self.last_seq)
-        if self._held is None or self._held.seq != seq:
+        if self._frozen is None or self._frozen.seq != seq:
             try:
-                self._held = self._state_at(seq)
+                self._frozen = self._state_at(seq)
             except StoreError as error:
                 self.trouble = str(error)
 
@@ -302,8 +302,8 @@ class Source:
         the node.
         """
         best = State()
-        if self._held is not None and self._held.seq <= seq:
-            best = self._held
+        if self._frozen is not None and self._frozen.seq <= seq:
+            best = self._frozen
         if seq - best.seq <= NEAR:
             return best
         near = max((at for at in self._near if at <= seq), default=0)

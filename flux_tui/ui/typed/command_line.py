@@ -26,7 +26,7 @@ from flux_tui.core.series.state import State
 from flux_tui.core.text.quantities import counted
 from flux_tui.core.wire.messages import MAX_REPLICAS
 from flux_tui.paths import PathError, path_of_url, stands_at, to_share, typed_path
-from flux_tui.ui.keys import ACTIONS
+from flux_tui.ui.keys import ACTIONS, action_named
 from flux_tui.ui.series.filter import FIELDS
 from flux_tui.ui.typed.typed_wants import named, names, object_words, read_wants
 
@@ -48,7 +48,7 @@ class Outcome(NamedTuple):
     done: str = ""
     """The message to show after the commands are pushed."""
     action: str = ""
-    """The action that Textual runs."""
+    """The name of the action to run."""
     setting: str = ""
     """`filter`, `goto`, `theme`, `speed`, `sort` or `panel`: the setting that takes `argument`."""
     argument: str = ""
@@ -93,9 +93,9 @@ def read_line(text: str, context: Context) -> Outcome:
             return word.run(_arguments(rest), context)
         except PathError as error:
             raise LineError(str(error)) from None
-    action = next((action for action in ACTIONS if action.name == name), None)
+    action = action_named(name)
     if action is not None and not rest.strip():
-        return Outcome(action=action.run)
+        return Outcome(action=action.name)
     if action is not None:
         raise LineError(f"{name} takes nothing after it")
     close = [known for known in all_words() if known.startswith(name[:2])]

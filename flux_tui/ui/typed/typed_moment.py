@@ -46,8 +46,3 @@ def parse_moment(text: str, now: float, newest: float | None = None) -> Moment:
                 at -= timedelta(days=1)  # 23:50 typed after midnight means yesterday
             return Moment(at=at.timestamp())
     raise ValueError("no such moment: type 12:01:03, -5m, +10s, #1234, start or live")
-
-
-def same_day(one: float, other: float) -> bool:
-    """Return whether two times are on the same day, by the local clock."""
-    return datetime.fromtimestamp(one).date() == datetime.fromtimestamp(other).date()

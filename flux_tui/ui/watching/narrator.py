@@ -11,12 +11,12 @@ class Caption(NamedTuple):
     step: int
     """The number of this caption, from 1."""
     steps: int
-    held: bool = False
+    paused: bool = False
     """Whether the story is paused until a key is pressed."""
     back: int = 0
     """How many captions this one is before the newest."""
-    place: str | None = None
-    """The title of the place to show. None: the one that the person chose."""
+    node: str | None = None
+    """The title of the node to show. None: the one that the person chose."""
     panel: str | None = None
     """The panel that shows the subject of the caption. None: the first, unless the person chose another."""
 
@@ -31,5 +31,5 @@ class Narrator(Protocol):
     def move(self, by: int) -> None:
         """Go to the next caption (1) or the one before (-1)."""
 
-    def hold(self) -> None:
+    def toggle_pause(self) -> None:
         """Pause the story, or resume it at its newest caption."""

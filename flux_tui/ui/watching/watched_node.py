@@ -1,26 +1,28 @@
-"""A node that a dashboard shows: a home or a recording."""
+"""The nodes that a dashboard shows: each by its series, live or recorded."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flux_tui.core.api.commands import Command
 from flux_tui.core.ids import PeerId
+from flux_tui.core.series.state import State
 from flux_tui.ui.series.cursor import Source
 
 
 @dataclass(frozen=True, kw_only=True)
 class WatchedNode:
-    """A series to show, and what a person can do with its node."""
+    """A node to show, and what a person can do with it."""
 
     title: str
     source: Source
     push: Callable[[Command], None] | None = None
     """Pushes a command into the node. None: this is a recording."""
-    node_alive: Callable[[], bool] = lambda: False
+    alive: Callable[[], bool] = lambda: False
+    """Whether the node runs now."""
     restart: Callable[[], None] | None = None
     """Starts the node again, and returns at once. The outcome is in `trouble` or in the series."""
     starting: Callable[[], bool] = lambda: False
-    """Whether a node is being started now."""
+    """Whether the node is being started now."""
     trouble: Callable[[], str | None] = lambda: None
     """What is wrong with the node, in one sentence."""
     names: Mapping[PeerId, str] = field(default_factory=dict)
@@ -30,3 +32,40 @@ class WatchedNode:
     def recording(self) -> bool:
         """Whether this is a recording, which no node writes."""
         return self.push is None
+
+
+class Nodes:
+    """The nodes of one dashboard, and the one that is shown."""
+
+    def __init__(self, shown: WatchedNode, others: Sequence[WatchedNode] = ()) -> None:
+        self.all = (shown, *others)
+        self._shown = shown
+
+    @property
+    def shown(self) -> WatchedNode:
+        """The node that is shown."""
+        return self._shown
+
+    @property
+    def source(self) -> Source:
+        """The series of the shown node, with its cursor."""
+        return self._shown.source
+
+    @property
+    def state(self) -> State:
+        """The state of the shown node at the cursor."""
+        return self._shown.source.state
+
+    def show(self, title: str) -> bool:
+        """Show the node with this title. Return whether it is another one than before."""
+        found = next((node for node in self.all if node.title == title), None)
+        if found is None or found is self._shown:
+            return False
+        self._shown = found
+        return True
+
+    def after(self) -> WatchedNode | None:
+        """Return the node after the shown one, in a circle. None: there is only one."""
+        if len(self.all) == 1:
+            return None
+        return self.all[(self.all.index(self._shown) + 1) % len(self.all)]

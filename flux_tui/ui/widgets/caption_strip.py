@@ -37,12 +37,12 @@ class CaptionStrip(LineStrip):
             [span(f" {place}" if not number else " " * (len(place) + 1), "accent"), span(text, "strong")]
             for number, text in enumerate(lines)
         ]
-        if caption.held and shown:
-            held: Line = [span("   " + self._waits(caption), "warn")]
-            if wide([*shown[-1], *held]) <= self.size.width:
-                shown[-1] = [*shown[-1], *held]
+        if caption.paused and shown:
+            pause: Line = [span("   " + self._waits(caption), "warn")]
+            if wide([*shown[-1], *pause]) <= self.size.width:
+                shown[-1] = [*shown[-1], *pause]
             else:
-                shown.append([span(" " * (len(place) - 2), "text"), *held])
+                shown.append([span(" " * (len(place) - 2), "text"), *pause])
         width, tall = self._height
         tall = max(len(shown), tall if width == self.size.width else MIN_LINES)
         if (self.size.width, tall) != self._height:
@@ -57,8 +57,8 @@ class CaptionStrip(LineStrip):
         keys = {action.name: self._keys.shown(action) for action in NARRATED}
         if caption.back:
             back = counted(caption.back, "caption")
-            return f"{back} back: {keys['narrate-next']} next, {keys['narrate-hold']} to the newest"
-        return f"paused; the nodes are not: {keys['narrate-hold']} resumes the story"
+            return f"{back} back: {keys['narrate-next']} next, {keys['narrate-pause']} to the newest"
+        return f"paused; the nodes are not: {keys['narrate-pause']} resumes the story"
 
     def render_line(self, y: int) -> Strip:
         return self.drawn(self._lines[y] if y < len(self._lines) else [])

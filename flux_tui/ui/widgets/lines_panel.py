@@ -59,8 +59,8 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
         Binding("home,g", "edge(-1)", "First", show=False),
         Binding("end,G", "edge(1)", "Last", show=False),
-        Binding("left,h", "app.previous_panel", "The panel before", show=False),
-        Binding("right,l", "app.next_panel", "The next panel", show=False),
+        Binding("left,h", "app.do('previous-panel')", "The panel before", show=False),
+        Binding("right,l", "app.do('next-panel')", "The next panel", show=False),
     ]
 
     _hushed = False
@@ -83,11 +83,20 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
             self.x = x
             """The column of the text, counted from 0."""
 
-    def __init__(self, number: str, name: str, *, empty: str = "", id: str | None = None) -> None:  # noqa: A002
+    def __init__(
+        self,
+        number: str,
+        name: str,
+        *,
+        empty: str = "",
+        signs: Glyphs | None = None,
+        letter: str = "",
+        id: str | None = None,  # noqa: A002
+    ) -> None:
         super().__init__(id=id)
         self.number = number
         self.label = name
-        self.letter = ""
+        self._letter = letter
         """The letter that jumps to this panel. It is underlined in the title."""
         self.empty = plain_lines(*empty.split("\n"))
         """The text that the panel shows when it has no lines."""
@@ -97,7 +106,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         self._legend: Line = []
         self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(STRIPS)
         """Lines as they were drawn. Most lines only move up, so they are used again."""
-        self.signs = Glyphs(unicode=True)
+        self._signs = signs or Glyphs(unicode=True)
         self._empty_shown = ""
         self._by_itself = False
         """Whether the panel, not the person, selected the line. Then the first click on it only selects it."""
@@ -134,6 +143,22 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
     def columns(self) -> int:
         """The columns for text, without the border, the sign and the scrollbar."""
         return max(0, self.scrollable_content_region.width - 1)
+
+    def select(self, key: str | None) -> None:
+        """Select the line with this key, or none."""
+        self.selected = key
+
+    def toggle_mark(self, key: str) -> None:
+        """Mark a line, or unmark it."""
+        self.marked ^= {key}
+
+    def clear_marks(self) -> None:
+        """Unmark all lines."""
+        self.marked.clear()
+
+    def set_empty(self, text: Plain) -> None:
+        """Set the text that the panel shows when it has no lines."""
+        self.empty = text
 
     # ── showing ─────────────────────────────────────────────────────────────────────────────────
 
@@ -198,8 +223,8 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         """Set the title in the border: number, name and a note."""
         number = f"{self.number} " if self.number else ""
         title = plain(f"{number}{self.label}" + (f" · {note}" if note else ""))
-        if self._titled != (title, self.letter):
-            self._titled = title, self.letter
+        if self._titled != (title, self._letter):
+            self._titled = title, self._letter
             # A new title would draw the whole panel. Draw only the line of the title.
             self._hushed = True
             self._put_title(title, len(number))
@@ -214,8 +239,8 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
 
     def _put_title(self, title: Plain, start: int) -> None:
         shown = content(title)
-        at = title[: start + len(self.label)].lower().find(self.letter.lower(), start)
-        if self.letter and at >= 0:
+        at = title[: start + len(self.label)].lower().find(self._letter.lower(), start)
+        if self._letter and at >= 0:
             shown = shown.stylize("underline", at, at + 1)
         self.border_title = shown
 
@@ -242,7 +267,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
             return Strip.blank(width, self._base)
         key, line = self.line(index)
         selected = key == self.selected and (self.has_focus or self.has_class("-keep-selection"))
-        sign = self.signs.mark if key in self.marked else self.signs.here if selected else " "
+        sign = self._signs.mark if key in self.marked else self._signs.here if selected else " "
         drawn = (tuple(line), sign, selected, width)
         strip = self._strips.get(drawn)
         if strip is None:

@@ -120,14 +120,21 @@ class Prompt(Vertical):
             super().__init__()
             self.kind = kind
 
-    def __init__(self, history: History | None = None, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(
+        self,
+        history: History | None = None,
+        *,
+        masked: bool = False,
+        covers: Callable[[], None] = lambda: None,
+        id: str | None = None,  # noqa: A002
+    ) -> None:
         super().__init__(id=id)
         self.kind = ""
         """The kind of line that the prompt is open for. Empty: it is closed."""
         self.history = history or History()
-        self.covers: Callable[[], None] = lambda: None
+        self._covers = covers
         """Called when the prompt opens and covers its line."""
-        self.masked = False
+        self._masked = masked
         """Whether ids, addresses and paths are hidden while they are typed."""
         self._completer: Completer | None = None
         self._back = 0
@@ -157,13 +164,17 @@ class Prompt(Vertical):
         self._back, self._typed = 0, text
         self._forget_candidates()
         self.display = True
-        self.covers()
+        self._covers()
         self.query_one("#prompt-label", PlainText).tell(plain(label))
         self.say("")
         self.field.placeholder = hint
         self._set(text)
         # Focus now, not on a later turn: text that is typed fast or pasted must arrive here.
         self.screen.set_focus(self.field)
+
+    def mask(self, masked: bool) -> None:
+        """Hide ids, addresses and paths while they are typed, or show them."""
+        self._masked = masked
 
     def close(self) -> None:
         """Hide the prompt."""
@@ -225,13 +236,13 @@ class Prompt(Vertical):
         if self.field.value != text:
             self._own_change = True
             self.field.value = text
-        self.field.password = self.masked and tells(text)
+        self.field.password = self._masked and tells(text)
         self.field.cursor_position = len(text)
 
     @on(PlainInput.Changed)
     def _changed(self, event: PlainInput.Changed) -> None:
         event.stop()
-        event.input.password = self.masked and tells(event.value)
+        event.input.password = self._masked and tells(event.value)
         if self._own_change:
             self._own_change = False
         else:

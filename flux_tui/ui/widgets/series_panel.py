@@ -18,6 +18,7 @@ from flux_tui.core.ids import PeerId
 from flux_tui.core.series.events import Entry
 from flux_tui.core.text.plain import plain
 from flux_tui.core.text.quantities import counted
+from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.rows.view import NOBODY, Line, View, entry_line, span, text_of
 from flux_tui.ui.series.block_owners import CONTEXT, Owners
 from flux_tui.ui.series.cursor import Source
@@ -40,8 +41,16 @@ AHEAD = 3
 class SeriesPanel(LinesPanel):
     """A list of entries. The key of a line is the number of an entry in it."""
 
-    def __init__(self, source: Source, *, grows: bool = True, id: str | None = None) -> None:  # noqa: A002
-        super().__init__("1", "Series", id=id)
+    def __init__(
+        self,
+        source: Source,
+        *,
+        grows: bool = True,
+        signs: Glyphs | None = None,
+        letter: str = "",
+        id: str | None = None,  # noqa: A002
+    ) -> None:
+        super().__init__("1", "Series", signs=signs, letter=letter, id=id)
         self.source = source
         self.following = True
         self.grows = grows
@@ -64,6 +73,10 @@ class SeriesPanel(LinesPanel):
         """Show another series."""
         self.source, self.grows = source, grows
         self._restart()
+
+    def follow(self) -> None:
+        """Follow the cursor: its entry is the last line, selected and in view."""
+        self.following = True
 
     def set_filter(self, wanted: Filter) -> None:
         """Show only entries that pass a filter. A selected entry stays selected if it passes."""
@@ -340,7 +353,7 @@ class SeriesPanel(LinesPanel):
         else:
             note = counted(cursor, "entry", "entries")
         if self.source.frozen:
-            note += " · held"
+            note += " · frozen"
         elif self.grows:
             note += " · following" if self.following else " · G follows"
         if self.filter and self._view is not None:

@@ -82,7 +82,7 @@ async def test_a_filter_by_name_finds_events_about_blocks_of_the_object(
         live.append(
             ev.StatusNo(peer=ADA, cids=(TWO,), reason="denied", has_it=True, retry_after=None), seconds=1
         )
-        live.app.tick()
+        live.app.ticker.tick()
         assert "denied" in shown(live.app, "series")[-1]
 
 

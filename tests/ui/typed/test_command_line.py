@@ -63,7 +63,7 @@ def test_what_each_line_does(context: Context, tmp_path: Path) -> None:
     assert run("filter kind:status_no  busy")[3:] == ("filter", "kind:status_no  busy")
     assert run("filter")[3:] == ("filter", "")
     assert run(": goto -5 m")[3:] == ("goto", "-5 m")
-    assert run("leap-back").action == "leap(-10)"
+    assert run("leap-back").action == "leap-back"
     assert run("panel peers")[3:] == ("panel", "peers")
 
 
@@ -158,11 +158,11 @@ async def test_commands_typed_into_the_dashboard(live: Live) -> None:
         await pilot.press("escape", ":", "c", "up")
         assert app.prompt.field.value == "cancel film.mkv"
         await pilot.press("escape", ":", *"panel peers", "enter")
-        assert app.current == "peers"
-        assert app.focused is app.panel("peers")
+        assert app.panels.current == "peers"
+        assert app.focused is app.panels.panel("peers")
         await pilot.press(":", *"sort in", "enter", ":", *"filter x", "enter", ":", *"help", "enter")
-        assert app.sorts["peers"].column == "in"
-        assert app.panel_filters["peers"]
+        assert app.views.sort_of("peers").column == "in"
+        assert app.panels.filter_of("peers")
         assert len(app.screen_stack) == 2
 
 
@@ -180,7 +180,7 @@ async def test_tab_steps_through_all_completions(live: Live) -> None:
         assert app.prompt.field.value.startswith("theme catppuccin-")
         await pilot.press("escape")
         await pilot.press("/", *"reas", "tab", *"bu", "tab", "enter")
-        assert [term.value for term in app.panel_filters["series"].terms] == ["busy"]
+        assert [term.value for term in app.panels.filter_of("series").terms] == ["busy"]
 
 
 @on_asyncio
@@ -192,12 +192,12 @@ async def test_a_line_typed_at_once_arrives_whole(live: Live) -> None:
             app.post_message(Key({":": "colon", " ": "space"}.get(key, key), key))
         await pilot.pause()
         assert app.prompt.field.value == "theme nord"
-        assert app.current == "series"
+        assert app.panels.current == "series"
         # Keys after the end of the line go to the panel, or to the prompt after an error.
         for key in ("enter", "2", ":", *"nonsense", "enter", "x", "escape", "enter", "5"):
             app.post_message(Key({":": "colon"}.get(key, key), key if len(key) == 1 else None))
         for _ in range(20):
             await pilot.pause()
         assert app.theme == "nord"
-        assert app.current == "peers"
+        assert app.panels.current == "peers"
         assert not app.prompt.kind

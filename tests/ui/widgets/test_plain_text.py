@@ -18,14 +18,15 @@ from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import EVENT_TYPES, Event, Unknown
 from flux_tui.core.text.plain import plain
 from flux_tui.store.store import Store
-from flux_tui.ui.dashboard.frame import GUARD
+from flux_tui.ui.dashboard.app import GUARD
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.rows.view import View, entry_line, text_of
+from flux_tui.ui.screens.add import AddScreen
 from flux_tui.ui.screens.inspect import Subject, facts_of
-from flux_tui.ui.screens.typing import AddScreen, WantScreen
+from flux_tui.ui.screens.want import WantScreen
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.series.entry_window import Group
-from flux_tui.ui.series.filter import cids_of, parse_filter, peers_of
+from flux_tui.ui.series.filter import cids_of, peers_of
 from flux_tui.ui.watching.narrator import Caption
 from flux_tui.ui.watching.watched_node import WatchedNode
 from flux_tui.ui.widgets.panel_layout import PANELS
@@ -106,7 +107,7 @@ async def test_panels_and_windows_show_no_control_characters(
             await pilot.press("g", "enter")
             seen += await checked(pilot)
             await pilot.press("escape", "escape", "z", "escape")
-            live.app.go_to_panel(name)
+            live.app.panels.go_to(name)
         assert SHOWN[:8] in seen
 
 
@@ -134,19 +135,19 @@ def test_every_entry_is_plain_as_a_line_and_in_inspect(live: Live) -> None:
 @on_asyncio
 async def test_notices_titles_and_trouble(live: Live, unguarded: None) -> None:
     live.append(*everything())
-    live.app.place = WatchedNode(
+    live.node = WatchedNode(
         title=STEERS, source=Source(lambda: live.series), push=live._push, trouble=lambda: STEERS,
         names={OTHER: STEERS},
     )  # fmt: skip
+    live.app = live.dashboard()
     async with live.app.run_test(size=(120, 40)) as pilot:
         live.app.notify(f"[red]{STEERS}[/red]", title=STEERS)
         await checked(pilot)
         assert toasts(live.app) == [f"[red]{SHOWN}[/red]"], "no markup, and nothing is lost"
-        live.app.panel_filters["pending"] = parse_filter(STEERS)
-        live.app.series.set_filter(parse_filter(f"{{0}} kind:{STEERS}{{}}"))
-        live.app.panel_filters["series"] = live.app.series.filter
-        live.app.say_where_empty()
-        live.app.show_all()
+        live.app.panels.go_to("pending")
+        live.app.filtering.set(STEERS)
+        live.app.panels.go_to("series")
+        live.app.filtering.set(f"{{0}} kind:{STEERS}{{}}")
         await checked(pilot)
         for key in ("y", "Y", "c", "r", "2", "g", "c", "H"):
             await pilot.press(key)
@@ -163,7 +164,7 @@ async def test_prompts(live: Live, unguarded: None, tmp_path: Path, monkeypatch:
     ticket = format_ticket(Ticket(ROOT, STEERS, 5, (f"{STEERS}/p2p/{PEER}".replace("a\x1b", "/a\x1b"),)))
     live.append(*everything())
     async with live.app.run_test(size=(120, 40)) as pilot:
-        live.app.push_screen(WantScreen(live.app.state, tmp_path / name, lambda: "mark"))
+        live.app.push_screen(WantScreen(live.app.nodes.state, tmp_path / name, lambda: "mark"))
         await checked(pilot)
         live.app.screen.query_one("#what").value = f"{ticket} {STEERS} "  # type: ignore[attr-defined]
         assert "OWNED" in await checked(pilot)
@@ -199,11 +200,11 @@ async def test_prompts(live: Live, unguarded: None, tmp_path: Path, monkeypatch:
 
 
 class Narrated:
-    caption = Caption(STEERS, 1, 2, held=True)
+    caption = Caption(STEERS, 1, 2, paused=True)
 
     def move(self, by: int) -> None: ...
 
-    def hold(self) -> None: ...
+    def toggle_pause(self) -> None: ...
 
 
 @on_asyncio

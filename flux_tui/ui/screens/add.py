@@ -1,10 +1,7 @@
-"""Windows in which a person types a want, or a path to share.
-
-Errors are shown in place, and the typed text stays.
-"""
+"""The window in which a person types or picks a path to share. Errors are shown in place, and the typed text stays."""
 
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,126 +14,13 @@ from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import DirectoryTree
 
-from flux_tui.core.api.commands import Command
 from flux_tui.core.content.ticket import is_ticket_like, ticket_words
 from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import plain, plain_lines
 from flux_tui.paths import PathError, dropped_words, to_share, typed_paths
-from flux_tui.ui.rows.view import HIDDEN, tells
+from flux_tui.ui.rows.view import tells
 from flux_tui.ui.typed.command_line import Context, paths
-from flux_tui.ui.typed.typed_wants import Reading, names, read_wants
 from flux_tui.ui.widgets.plain_text import PlainInput, PlainText
-
-
-class WantScreen(ModalScreen[list[Command]]):
-    """A window for tickets and CIDs, with a preview of each."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss_nothing", "Close", show=False),
-        Binding("tab", "complete", "Complete", show=False, priority=True),
-    ]
-
-    def __init__(
-        self,
-        state: State,
-        folder: Path | None,
-        mark: Callable[[], str],
-        *,
-        masked: bool = False,
-        text: str = "",
-    ) -> None:
-        super().__init__()
-        self._text = text
-        """The text that the window opens with."""
-        self._state = state
-        self._folder = folder
-        self._masked = masked
-        where = "the folder that you are in, which is gone" if folder is None else str(folder)
-        self._where = HIDDEN if masked else where
-        self._mark = mark
-
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="window") as window:
-            window.border_title = "Push a want"
-            yield PlainText(plain("Paste a ticket, a CID, or several:"), classes="note")
-            yield PlainInput(
-                placeholder="flux1… or bafy… or a name that the series knows", id="what",
-                suggester=NameSuggester(self._state),
-            )  # fmt: skip
-            yield PlainText(id="preview", classes="preview")
-            yield PlainText(id="error", classes="error")
-            where = f"enter pushes · tab completes a name · esc leaves · files of tickets go to {self._where}"
-            yield PlainText(plain(where), id="where", classes="note")
-
-    def on_mount(self) -> None:
-        if self._text:
-            self.query_one(PlainInput).take(self._text)
-
-    def on_paste(self, event: events.Paste) -> None:
-        """Handle a paste while nothing has the focus yet."""
-        event.stop()
-        self.call_after_refresh(lambda: self.query_one(PlainInput).take(event.text))
-
-    @on(PlainInput.Changed)
-    def preview(self) -> None:
-        lines, errors, _ = self._read()
-        self.query_one("#preview", PlainText).tell(plain_lines(*lines[:8]))
-        # While the person types, an unfinished CID is no error yet. A space says that the word is whole.
-        field = self.query_one(PlainInput)
-        text = field.value
-        # the preview below says what was understood, without ids
-        field.password = self._masked and tells(text)
-        self._say(*(errors[:3] if text.endswith(" ") else ()))
-
-    @on(PlainInput.Submitted)
-    def push(self) -> None:
-        _, errors, commands = self._read()
-        if errors:
-            several = ["Nothing was pushed: mend or remove that."] if commands else []
-            self._say(*errors[:3], *several)
-        elif commands:
-            self.dismiss(commands)
-        else:
-            self._say("Nothing was typed yet.")
-
-    def action_complete(self) -> None:
-        field = self.query_one(PlainInput)
-        if (longer := complete_name(field.value, self._state)) is not None:
-            field.value = longer
-            field.cursor_position = len(longer)
-
-    def action_dismiss_nothing(self) -> None:
-        self.dismiss([])
-
-    def _say(self, *lines: str) -> None:
-        self.query_one("#error", PlainText).tell(plain_lines(*lines))
-
-    def _read(self) -> Reading:
-        return read_wants(
-            self.query_one(PlainInput).value.split(),
-            self._state,
-            self._folder,
-            self._mark,
-            masked=self._masked,
-        )
-
-
-class NameSuggester(Suggester):
-    """Suggests a name known in the series."""
-
-    def __init__(self, state: State) -> None:
-        super().__init__(use_cache=False, case_sensitive=True)
-        self._state = state
-
-    async def get_suggestion(self, value: str) -> str | None:
-        return complete_name(value, self._state)
-
-
-def complete_name(value: str, state: State) -> str | None:
-    """Return the typed text with its last word completed to the first name that begins with it."""
-    head, space, last = value.rpartition(" ")
-    found = next((name for name in names(state) if last and name.startswith(last) and name != last), None)
-    return None if found is None else head + space + found
 
 
 class PathSuggester(Suggester):

@@ -1,0 +1,128 @@
+"""The prompt: the command line, and what happens when a line is typed, entered or left."""
+
+from collections.abc import Callable
+
+from flux_tui.ui.actions.completion import Completion
+from flux_tui.ui.actions.filtering import NOT_FILTERED, Filtering
+from flux_tui.ui.actions.sender import Sender
+from flux_tui.ui.actions.sorting import Sorting
+from flux_tui.ui.board.panels import Panels
+from flux_tui.ui.typed.command_line import LineError, Outcome, read_line
+from flux_tui.ui.watching.playback import SPEEDS, Playback
+from flux_tui.ui.widgets.panel_layout import PANELS
+from flux_tui.ui.widgets.prompt import Prompt
+
+COMMANDS = "want  get  add  cancel  goto  filter  theme …   tab completes"
+MOMENTS = "12:01:03  -5m  +10s  #1234  start  live"
+
+
+class CommandLine:
+    """Opens the prompt and does what its lines say.
+
+    `run` runs an action by its name. `set_theme` sets the colours by the name of a theme.
+    """
+
+    def __init__(
+        self,
+        prompt: Prompt,
+        completion: Completion,
+        sender: Sender,
+        playback: Playback,
+        panels: Panels,
+        filtering: Filtering,
+        sorting: Sorting,
+        *,
+        run: Callable[[str], None],
+        set_theme: Callable[[str], None],
+    ) -> None:
+        self._prompt = prompt
+        self._completion = completion
+        self._sender = sender
+        self._playback = playback
+        self._panels = panels
+        self._filtering = filtering
+        self._sorting = sorting
+        self._run = run
+        self._set_theme = set_theme
+
+    def open(self, text: str = "") -> None:
+        """Open the command line with a text in it."""
+        self._prompt.open("command", ":", COMMANDS, text=text, completer=self._completion.lines)
+
+    def open_goto(self) -> None:
+        """Open the prompt for a moment to go to."""
+        self._prompt.open("goto", "go to", MOMENTS)
+
+    def typed(self, kind: str, text: str) -> None:
+        """Take in a change of the line. A filter works while it is typed."""
+        if kind == "filter":
+            self._filtering.set(text)
+
+    def left(self, kind: str) -> None:
+        """Take in that the person closed the prompt without enter."""
+        if kind == "filter":
+            self._filtering.set("")
+        self._panels.focus()
+
+    def entered(self, kind: str, text: str) -> None:
+        """Do what an entered line says, and close the prompt. If it has an error, show it beside the line."""
+        if not kind:
+            return
+        outcome = Outcome()
+        try:
+            if kind == "goto":
+                self._playback.go_to_typed(text)
+            elif kind == "command" and text.strip(": "):
+                outcome = read_line(text, self._completion.context())
+                self._set(outcome)
+            if outcome.commands:
+                self._sender.push_or_raise(outcome.commands, outcome.done)
+        except ValueError as error:
+            self._prompt.say(str(error))
+            return
+        self._prompt.close()
+        self._panels.focus()
+        if outcome.action:
+            self._run(outcome.action)
+
+    def _set(self, outcome: Outcome) -> None:
+        """Apply a setting. Raise LineError, or another ValueError with one sentence."""
+        argument = outcome.argument
+        match outcome.setting:
+            case "":
+                return
+            case "filter":
+                if not self._filtering.possible:
+                    raise LineError(NOT_FILTERED)
+                self._filtering.set(argument)
+            case "goto":
+                self._playback.go_to_typed(argument)
+            case "theme":
+                if argument not in self._completion.context().themes:
+                    raise LineError(f"there is no theme {argument}; tab shows which there are")
+                self._set_theme(argument)
+            case "speed":
+                self._playback.set_speed(_speed(argument))
+            case "sort":
+                self._sort(argument)
+            case "panel":
+                if argument not in PANELS:
+                    raise LineError(f"there is no panel {argument} ({', '.join(PANELS)})")
+                self._panels.go_to(argument)
+            case other:
+                raise AssertionError(other)
+
+    def _sort(self, column: str) -> None:
+        if not self._sorting.possible:
+            raise LineError("this panel cannot be sorted: NO by node (3) and Peers (5) can")
+        columns = self._sorting.columns()
+        if column and column not in columns:
+            raise LineError(f"there is no column {column} ({', '.join(columns)})")
+        self._sorting.sort_by(column)
+
+
+def _speed(typed: str) -> int:
+    number = typed.rstrip("x×")  # noqa: RUF001
+    if number not in map(str, SPEEDS):
+        raise LineError("speed is 1, 10 or 100")
+    return int(number)

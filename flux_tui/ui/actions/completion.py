@@ -1,0 +1,43 @@
+"""Completion of typed lines, by what the shown node knows."""
+
+from collections.abc import Callable, Sequence
+
+from flux_tui.paths import folder_here
+from flux_tui.ui.actions.sender import new_mark
+from flux_tui.ui.actions.sorting import Sorting
+from flux_tui.ui.typed.command_line import Context, complete_line
+from flux_tui.ui.watching.views import Views
+from flux_tui.ui.watching.watched_node import Nodes
+from flux_tui.ui.widgets.panel_layout import PANELS
+
+
+class Completion:
+    """Completes lines of the command line and filters. `themes` returns the names of all themes."""
+
+    def __init__(
+        self, nodes: Nodes, views: Views, sorting: Sorting, *, themes: Callable[[], Sequence[str]]
+    ) -> None:
+        self._nodes = nodes
+        self._views = views
+        self._sorting = sorting
+        self._themes = themes
+
+    def context(self) -> Context:
+        """Return everything that a typed line may name now."""
+        return Context(
+            self._nodes.state,
+            folder_here(),
+            new_mark,
+            sorted(self._themes()),
+            PANELS,
+            self._sorting.columns(),
+            {} if self._views.masked else self._nodes.shown.names,
+        )
+
+    def lines(self, typed: str) -> list[str]:
+        """Return whole lines of the command line that begin with the typed text."""
+        return complete_line(typed, self.context())
+
+    def filters(self, typed: str) -> list[str]:
+        """Return whole filters that begin with the typed text."""
+        return [line.removeprefix("filter ") for line in self.lines(f"filter {typed}")]

@@ -1,0 +1,69 @@
+"""Opening Inspect on what is selected."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from flux_tui.ui.actions.windows import OpenWindow
+from flux_tui.ui.board.panels import Panels
+from flux_tui.ui.watching.playback import Playback
+from flux_tui.ui.watching.views import Views
+from flux_tui.ui.watching.watched_node import Nodes
+
+if TYPE_CHECKING:
+    from flux_tui.ui.screens.inspect import Subject  # imported when it is first opened
+
+VIEW_WIDTH = 100
+"""The width of the view that Inspect begins with. It takes that of its window."""
+
+
+class Inspecting:
+    """Opens the window of Inspect, and goes to the entry that the person chose there.
+
+    `copy` copies a text for that window.
+    """
+
+    def __init__(
+        self,
+        nodes: Nodes,
+        views: Views,
+        playback: Playback,
+        panels: Panels,
+        *,
+        open_window: OpenWindow,
+        copy: Callable[[str], None],
+    ) -> None:
+        self._nodes = nodes
+        self._views = views
+        self._playback = playback
+        self._panels = panels
+        self._open_window = open_window
+        self._copy = copy
+
+    def inspect(self) -> None:
+        """Inspect the selected entry, peer or object of the current panel."""
+        from flux_tui.ui.screens.inspect import InspectScreen
+
+        subject = self._subject()
+        if subject is not None:
+            source = self._nodes.source
+            view = self._views.view(VIEW_WIDTH)._replace(trends=source.trends())
+            self._open_window(InspectScreen(subject, source, view, copy=self._copy), self._show_entry)
+
+    def _subject(self) -> "Subject | None":
+        from flux_tui.ui.screens.inspect import Subject, subject_of_entries
+
+        key, state = self._panels.selected_key(), self._nodes.state
+        if key is None:
+            return None
+        if self._panels.current == "series":
+            return subject_of_entries(self._panels.series.group(int(key)), self._nodes.source)
+        if key in state.peers:
+            return Subject("peer", key)
+        if key in state.pending or key in state.objects or key in state.holds:
+            return Subject("cid", key)
+        return None
+
+    def _show_entry(self, seq: int | None) -> None:
+        if seq is not None:
+            self._playback.go_to(seq)
+            self._panels.go_to("series")

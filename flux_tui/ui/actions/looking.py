@@ -1,0 +1,84 @@
+"""What is shown: which panel, how large, folded or not, with which times, masked or not."""
+
+from collections.abc import Callable
+
+from flux_tui.ui.actions.filtering import Filtering
+from flux_tui.ui.board.panels import Panels
+from flux_tui.ui.watching.notify import Notify
+from flux_tui.ui.watching.views import Views
+from flux_tui.ui.widgets.panel_layout import PANELS
+from flux_tui.ui.widgets.prompt import Prompt
+
+TIMES_WORDS = {
+    "clock": "times by the clock",
+    "start": "times since the node started",
+    "gap": "times since the entry before",
+}
+
+
+class Looking:
+    """Changes only what is shown.
+
+    `changed` is called afterwards. `clear_notices` removes the notice that is shown.
+    """
+
+    def __init__(
+        self,
+        views: Views,
+        panels: Panels,
+        filtering: Filtering,
+        prompt: Prompt,
+        *,
+        notify: Notify,
+        clear_notices: Callable[[], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._views = views
+        self._panels = panels
+        self._filtering = filtering
+        self._prompt = prompt
+        self._notify = notify
+        self._clear_notices = clear_notices
+        self._changed = changed
+
+    def next_panel(self, by: int) -> None:
+        """Give the focus to the next panel (1) or the one before (-1), in a circle."""
+        self._panels.go_to(PANELS[(PANELS.index(self._panels.current) + by) % len(PANELS)])
+
+    def fold(self) -> None:
+        """Fold runs of like entries into one line, or unfold them."""
+        series = self._panels.series
+        series.set_folding(not series.folding)
+        self._changed()
+        self._notify(
+            "runs of like entries are one line" if series.folding else "every entry is a line", timeout=2
+        )
+
+    def next_times(self) -> None:
+        """Show times in the next of three ways."""
+        self._views.next_times()
+        self._changed()
+        self._notify(TIMES_WORDS[self._views.times], timeout=2)
+
+    def mask(self) -> None:
+        """Hide ids and addresses, or show them."""
+        self._views.toggle_mask()
+        masked = self._views.masked
+        self._prompt.mask(masked)
+        self._panels.series.forget_names()
+        self._changed()
+        self._notify("ids and addresses are hidden" if masked else "ids and addresses are shown", timeout=2)
+
+    def clear(self) -> None:
+        """Leave the prompt, or else the zoom, the marks, the filter, or the notice."""
+        if self._prompt.kind:
+            self._prompt.leave()
+        elif self._panels.zoomed:
+            self._panels.toggle_zoom()
+        elif self._panels.panel().marked:
+            self._panels.panel().clear_marks()
+            self._changed()
+        elif self._panels.filter_of():
+            self._filtering.set("")
+        else:
+            self._clear_notices()

@@ -1,0 +1,189 @@
+"""Commands about what is selected or marked: cancel, retry, hold, stop sharing."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.api.commands import Command
+from flux_tui.core.ids import Cid
+from flux_tui.core.text.plain import Plain, plain
+from flux_tui.core.text.quantities import counted
+from flux_tui.ui.actions.sender import Sender, new_mark
+from flux_tui.ui.actions.windows import OpenWindow
+from flux_tui.ui.board.panels import Panels
+from flux_tui.ui.keys import Keys
+from flux_tui.ui.watching.notify import Notify
+from flux_tui.ui.watching.views import Views
+from flux_tui.ui.watching.watched_node import Nodes
+
+MARKING = ("pending", "retries")
+"""The panels whose lines can be marked."""
+NAME_WIDTH = 80
+"""The width of the view that names objects. A name does not depend on it."""
+
+
+class SelectedObjects:
+    """Sends commands about the selected line, or about all marked lines.
+
+    `type_command` opens the command line with a text in it. `changed` is called after marks changed.
+    """
+
+    def __init__(
+        self,
+        nodes: Nodes,
+        views: Views,
+        panels: Panels,
+        sender: Sender,
+        keys: Keys,
+        *,
+        notify: Notify,
+        open_window: OpenWindow,
+        type_command: Callable[[str], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._nodes = nodes
+        self._views = views
+        self._panels = panels
+        self._sender = sender
+        self._keys = keys
+        self._notify = notify
+        self._open_window = open_window
+        self._type_command = type_command
+        self._changed = changed
+
+    def mark(self) -> None:
+        """Mark the selected line, or unmark it, and go to the next one."""
+        panel = self._panels.panel()
+        if self._panels.current not in MARKING:
+            self._notify("mark lines of Pending (2) or Retries (4)", timeout=3)
+        elif (key := self._panels.selected_key()) is not None:
+            panel.toggle_mark(key)
+            panel.action_move(1)
+            self._changed()
+
+    def hold(self) -> None:
+        """Open the command line with `hold` and the selected object. The person adds the number of replicas."""
+        if not self._sender.ready():
+            return
+        root = self._panels.selected_root()
+        called = self._name(root) if root is not None else ""
+        self._type_command(f"hold {root if ' ' in called or '…' in called else called}".rstrip() + " ")
+
+    def cancel(self) -> None:
+        """Cancel the selected or marked wants, or release the selected hold."""
+        if not self._sender.ready():
+            return
+        panel, state = self._panels.panel(), self._nodes.state
+        selected = Cid(panel.selected or "")
+        cids = self._chosen()
+        if not cids and self._panels.current == "pending" and selected in state.holds:
+            release = cmd.Release((selected,), new_mark())
+            self._sender.push([release], f"released {self._name(selected)}")
+        elif not cids:
+            self._notify("select what to cancel in Pending (2) or Retries (4) first", timeout=4)
+        elif self._sender.push(
+            [cmd.Cancel(cids, new_mark())], f"cancelled {self._called(cids)}; what came of it is kept"
+        ):
+            self._unmark()
+            panel.step_aside()
+
+    def retry(self) -> None:
+        """Push the selected or marked wants again now, or all if none is chosen."""
+        if not self._sender.ready():
+            return
+        cids = self._chosen()
+        if not self._nodes.state.pending:
+            self._notify("nothing is pending", timeout=3)
+        elif cids:
+            if self._sender.push([cmd.Retry(cids, new_mark())], f"pushed {self._called(cids)} again"):
+                self._unmark()
+        else:
+            self._sender.push([cmd.Retry((), new_mark())], "pushed all that is pending again")
+
+    # ── stop sharing ────────────────────────────────────────────────────────────────────────────
+
+    def remove(self) -> None:
+        """Stop sharing the selected object, after a question that says what this does and does not change."""
+        if not self._sender.ready():
+            return
+        adding = self._selected_add()
+        if adding is not None:
+            self._ask_to_stop_adding(adding)
+            return
+        root = self._panels.selected_root()
+        if root is None:
+            self._type_command("rm ")
+        elif (instead := self._not_shared(root)) is not None:
+            self._notify(instead, timeout=4)
+        else:
+            self._ask_to_remove(root)
+
+    def _ask_to_stop_adding(self, path: str) -> None:
+        name = plain(Path(path).name)
+        self._ask(
+            plain(f"Read no more of {name}, and share nothing of it?"),
+            [plain("The file or folder stays as it is.")],
+            cmd.CancelAdd(path, by=new_mark()),
+            f"no more of {name} is added",
+        )
+
+    def _ask_to_remove(self, root: Cid) -> None:
+        view = self._views.view(NAME_WIDTH)
+        name, path = view.name(root), self._nodes.state.objects[root].path
+        facts = [plain("Whoever asks for it, or is fetching it, hears NO.")]
+        if path is not None:
+            facts.append(plain(f"{view.text(path)} stays as it is."))
+        self._ask(
+            plain(f"Stop sharing {name}?"),
+            facts,
+            cmd.Remove((root,), new_mark()),
+            f"{name} is no longer shared",
+        )
+
+    def _ask(self, question: Plain, facts: list[Plain], command: Command, done: str) -> None:
+        from flux_tui.ui.screens.confirm import ConfirmScreen  # imported when it is first opened
+
+        def answer(yes: bool | None) -> None:
+            if yes:
+                self._sender.push([command], done)
+
+        self._open_window(ConfirmScreen(question, *facts), answer)
+
+    def _not_shared(self, root: Cid) -> Plain | None:
+        """Return what to press or type for an object that is not shared. None: it is shared."""
+        state = self._nodes.state
+        name, pending = self._name(root), state.pending.get(root)
+        if pending is not None and not pending.held:
+            cancel = self._keys.shown(self._keys.named("cancel"))
+            return plain(f"{name} is not whole yet: {cancel} cancels it")
+        if state.objects[root].origin == "held":
+            return plain(f"{name} is kept here for others: `:release {name}` lets go of it")
+        return None
+
+    def _selected_add(self) -> str | None:
+        """Return the path of a running add, if the selected entry is about it."""
+        entry = self._panels.selected_entry()
+        path = getattr(entry.event, "path", None) if entry is not None else None
+        return path if path in self._nodes.state.adding else None
+
+    # ── what is chosen ──────────────────────────────────────────────────────────────────────────
+
+    def _chosen(self) -> tuple[Cid, ...]:
+        """Return the wants that are marked in Pending or Retries, or else the selected one."""
+        if self._panels.current not in MARKING:
+            return ()
+        panel, pending = self._panels.panel(), self._nodes.state.pending
+        marked = tuple(Cid(key) for key in sorted(panel.marked) if key in pending)
+        if marked:
+            return marked
+        return (Cid(panel.selected),) if panel.selected in pending else ()
+
+    def _name(self, cid: Cid) -> Plain:
+        return self._views.view(NAME_WIDTH).name(cid)
+
+    def _called(self, cids: tuple[Cid, ...]) -> str:
+        return self._name(cids[0]) if len(cids) == 1 else counted(len(cids), "want")
+
+    def _unmark(self) -> None:
+        self._panels.panel().clear_marks()
+        self._changed()

@@ -1,0 +1,72 @@
+"""Sends commands to the shown node, and starts it again."""
+
+import secrets
+from collections.abc import Callable, Sequence
+
+from flux_tui.core.api.commands import Command
+from flux_tui.ui.watching.liveness import Liveness
+from flux_tui.ui.watching.notify import Notify
+from flux_tui.ui.watching.watched_node import Nodes
+
+NOTHING_HERE = "this is a recording: nothing can be pushed"
+
+
+def new_mark() -> str:
+    """Return a mark for a command, to find its outcome in the series."""
+    return secrets.token_hex(6)
+
+
+class Sender:
+    """Pushes commands into the shown node.
+
+    It does not wait: the outcome of a command is in the series. `sent` is called after commands were pushed.
+    """
+
+    def __init__(self, nodes: Nodes, liveness: Liveness, *, notify: Notify, sent: Callable[[], None]) -> None:
+        self._nodes = nodes
+        self._liveness = liveness
+        self._notify = notify
+        self._sent = sent
+
+    def ready(self) -> bool:
+        """Return whether a node takes commands. If not, tell the person before they type anything."""
+        if self._nodes.shown.push is None:
+            self._notify(NOTHING_HERE, severity="warning")
+            return False
+        if gone := self._liveness.gone():
+            self._notify(gone, severity="error", timeout=8)
+            return False
+        return True
+
+    def push(self, commands: Sequence[Command], done: str) -> bool:
+        """Push commands, then show `done`. Show an error as a notice, and return whether there was none."""
+        try:
+            self.push_or_raise(commands, done)
+        except ValueError as error:
+            self._notify(str(error), severity="error", timeout=8)
+            return False
+        return True
+
+    def push_or_raise(self, commands: Sequence[Command], done: str) -> None:
+        """Push commands, then show `done`. Raise ValueError with one sentence."""
+        push = self._nodes.shown.push
+        if push is None:
+            raise ValueError(NOTHING_HERE)
+        for command in commands:
+            try:
+                push(command)
+            except Exception as error:  # HomeError: the node does not run; its sentence says so
+                raise ValueError(str(error)) from error
+        self._notify(done, timeout=3)
+        self._sent()
+
+    def restart(self) -> None:
+        """Start the node again as it was, if it is gone."""
+        node = self._nodes.shown
+        if node.restart is None:
+            self._notify(NOTHING_HERE if node.recording else "this node is not ours to start", timeout=4)
+        elif self._liveness.alive:
+            self._notify("the node runs", timeout=3)
+        else:
+            node.restart()
+            self._notify("starting the node", timeout=3)

@@ -1,0 +1,73 @@
+"""Sorting the tables: NO by node, and Peers."""
+
+from collections.abc import Callable
+
+from flux_tui.ui.board.panels import Panels
+from flux_tui.ui.rows.peers import TABLES, column_at, columns_that_fit
+from flux_tui.ui.rows.view import Sort
+from flux_tui.ui.watching.notify import Notify
+from flux_tui.ui.watching.views import Views
+
+
+class Sorting:
+    """Sorts the current panel, if it is a table. `changed` is called afterwards."""
+
+    def __init__(self, views: Views, panels: Panels, *, notify: Notify, changed: Callable[[], None]) -> None:
+        self._views = views
+        self._panels = panels
+        self._notify = notify
+        self._changed = changed
+
+    @property
+    def possible(self) -> bool:
+        """Whether the current panel can be sorted."""
+        return self._panels.current in TABLES
+
+    def columns(self, *, shown: bool = False) -> list[str]:
+        """Return the columns by which the current table can be sorted. `shown`: only those that fit."""
+        if not self.possible:
+            return []
+        view = self._panels.view()
+        columns = TABLES[self._panels.current](view)
+        if shown:
+            columns = columns_that_fit(columns, view.width)
+        return [column.name for column in columns if column.head]
+
+    def step(self, by: int) -> None:
+        """Sort by the next column (1) or the one before (-1). Before the first: as the rows came."""
+        if not self._can_sort():
+            return
+        current = self._panels.current
+        names = ["", *self.columns(shown=True)]
+        column = self._views.sort_of(current).column
+        at = names.index(column) if column in names else 0
+        self._set(Sort(names[(at + by) % len(names)]))
+
+    def reverse(self) -> None:
+        """Sort the other way round."""
+        if self._can_sort():
+            sort = self._views.sort_of(self._panels.current)
+            self._set(sort._replace(falling=not sort.falling))
+
+    def sort_by(self, column: str) -> None:
+        """Sort the current table by a column. If it is sorted by it already, reverse the order."""
+        sort = self._views.sort_of(self._panels.current)
+        self._set(Sort(column, not sort.falling if sort.column == column else True))
+
+    def click(self, panel: str, x: int) -> None:
+        """Sort a table by the heading at column `x` of its text, counted from 0."""
+        if panel in TABLES:
+            self._panels.set_current(panel)
+            view = self._panels.view()
+            column = column_at(TABLES[panel](view), view, x)
+            if column is not None:
+                self.sort_by(column)
+
+    def _can_sort(self) -> bool:
+        if not self.possible:
+            self._notify("NO by node (3) and Peers (5) can be sorted", timeout=3)
+        return self.possible
+
+    def _set(self, sort: Sort) -> None:
+        self._views.set_sort(self._panels.current, sort)
+        self._changed()

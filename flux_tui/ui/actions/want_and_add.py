@@ -1,0 +1,83 @@
+"""Wanting and sharing: the windows for tickets and paths, and what a paste outside of them opens."""
+
+from pathlib import Path
+
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.api.commands import Command
+from flux_tui.core.content.ticket import is_ticket_like, ticket_words
+from flux_tui.core.ids import is_cid
+from flux_tui.core.text.quantities import counted
+from flux_tui.paths import folder_here
+from flux_tui.ui.actions.sender import Sender, new_mark
+from flux_tui.ui.actions.windows import OpenWindow
+from flux_tui.ui.keys import Keys
+from flux_tui.ui.watching.notify import Notify
+from flux_tui.ui.watching.views import Views
+from flux_tui.ui.watching.watched_node import Nodes
+from flux_tui.ui.widgets.plain_text import MAX_PASTED
+
+
+class WantAndAdd:
+    """Opens the windows in which a person types a want or a path to share."""
+
+    def __init__(
+        self,
+        nodes: Nodes,
+        views: Views,
+        sender: Sender,
+        keys: Keys,
+        *,
+        notify: Notify,
+        open_window: OpenWindow,
+    ) -> None:
+        self._nodes = nodes
+        self._views = views
+        self._sender = sender
+        self._keys = keys
+        self._notify = notify
+        self._open_window = open_window
+
+    def want(self) -> None:
+        """Open the window for wants, if a node takes commands."""
+        if self._sender.ready():
+            self._open_wants("")
+
+    def add(self) -> None:
+        """Open the window for sharing, if a node takes commands."""
+        if self._sender.ready():
+            self._open_add("")
+
+    def take_paste(self, text: str) -> None:
+        """Open the window that takes a pasted text: a ticket or a CID, or the path of a dropped file."""
+        if not self._sender.ready():
+            return
+        words = ticket_words(text[:MAX_PASTED])
+        if any(is_ticket_like(word) or is_cid(word) for word in words):
+            self._open_wants(text)
+        elif text.strip().lstrip("'\"").startswith(("/", "~/", "file://")):
+            self._open_add(text)
+        else:
+            self._notify("what was pasted is neither a ticket nor a path", timeout=4)
+
+    def _open_wants(self, text: str) -> None:
+        from flux_tui.ui.screens.want import WantScreen  # imported when it is first opened
+
+        def push(commands: list[Command] | None) -> None:
+            if commands:
+                self._sender.push(commands, f"pushed {counted(len(commands), 'want')}")
+
+        window = WantScreen(self._nodes.state, folder_here(), new_mark, masked=self._views.masked, text=text)
+        self._open_window(window, push)
+
+    def _open_add(self, text: str) -> None:
+        from flux_tui.ui.screens.add import AddScreen
+
+        ticket = self._keys.shown(self._keys.named("ticket"))
+
+        def push(paths: list[Path] | None) -> None:
+            if paths:
+                what = paths[0].name if len(paths) == 1 else counted(len(paths), "path")
+                commands = [cmd.Add(str(path), new_mark()) for path in paths]
+                self._sender.push(commands, f"adding {what}; {ticket} then copies its ticket")
+
+        self._open_window(AddScreen(folder_here(), masked=self._views.masked, text=text), push)

@@ -1,0 +1,149 @@
+"""The lines around the panels: header, tabs, a message about a node that is gone, next steps, footer."""
+
+import time
+from datetime import datetime
+
+from flux_tui.core.text.plain import plain
+from flux_tui.core.text.quantities import human_seconds
+from flux_tui.ui.board.key_sequence import KeySequence
+from flux_tui.ui.board.panels import Panels
+from flux_tui.ui.keys import Keys, Situation, sign
+from flux_tui.ui.rows.glyphs import Role
+from flux_tui.ui.rows.next_steps import guide_lines
+from flux_tui.ui.rows.throughput import fitting, header_line
+from flux_tui.ui.rows.view import Line, Span, View, cut, span
+from flux_tui.ui.watching.liveness import Liveness
+from flux_tui.ui.watching.narration import Narration
+from flux_tui.ui.watching.playback import Playback
+from flux_tui.ui.watching.views import Views
+from flux_tui.ui.watching.watched_node import Nodes
+from flux_tui.ui.widgets.next_steps_strip import NextStepsStrip
+from flux_tui.ui.widgets.one_line import Keybar, LineStrip, Tabs
+from flux_tui.ui.widgets.panel_layout import PANELS, SHORT_TITLES, TITLES
+from flux_tui.ui.widgets.plain_text import PlainText
+
+AGO_WIDTH, DAY_WIDTH = 80, 100
+"""From 80 columns, the header shows how long ago a moment was. From 100, it shows the day, too."""
+
+
+class StatusLines:
+    """Draws the lines above and below the panels."""
+
+    def __init__(
+        self,
+        nodes: Nodes,
+        liveness: Liveness,
+        playback: Playback,
+        views: Views,
+        narration: Narration,
+        panels: Panels,
+        keys: Keys,
+        sequence: KeySequence,
+    ) -> None:
+        self._nodes = nodes
+        self._liveness = liveness
+        self._playback = playback
+        self._views = views
+        self._narration = narration
+        self._panels = panels
+        self._keys = keys
+        self._sequence = sequence
+        self.header = LineStrip(id="header")
+        self.tabs = Tabs(TITLES, SHORT_TITLES, id="tabs")
+        self.trouble = PlainText(id="trouble")
+        self.next_steps = NextStepsStrip(id="guide")
+        self.footer = Keybar(id="footer")
+
+    def draw(self, width: int) -> None:
+        """Draw all lines, `width` columns wide, from the state at the cursor."""
+        view = self._views.view(width)
+        status, note = self._status(width)
+        self.header.show(header_line(view, status=status, frozen_note=note))
+        if self.tabs.display:
+            self.tabs.show_current(PANELS.index(self._panels.current) + 1)
+        self.draw_footer(width)
+        self.next_steps.tell(self._next_steps(view))
+        text = self._nodes.source.trouble or self._liveness.gone()
+        self.trouble.set_class(bool(text), "-shown")
+        if text:
+            self.trouble.tell(plain(text))
+
+    def _next_steps(self, view: View) -> list[Line]:
+        """Return what to do next, if a live node can act on it."""
+        source = self._nodes.source
+        busy = self._narration.told or source.frozen or source.loading
+        if busy or self._nodes.shown.recording or not (self._liveness.alive or self._liveness.starting):
+            return []
+        return guide_lines(view, self._keys)
+
+    # ── the header ──────────────────────────────────────────────────────────────────────────────
+
+    def _status(self, width: int) -> tuple[Span, str]:
+        """Return the status (live, frozen, playing and so on), and the moment shown if it is not now."""
+        glyphs, source = self._views.glyphs, self._nodes.source
+        if (speed := self._playback.speed) is not None:
+            playing = f"{speed}{glyphs.times} · {self._moment(width)} · +{source.behind:,}"
+            return span(f"{glyphs.play} playing", "accent"), playing
+        if source.frozen:
+            moment = f"{self._moment(width)}{self._ago(width)} · +{source.behind:,}"
+            return span(f"{glyphs.pause} frozen", "warn"), moment
+        if source.loading:
+            at = max(source.cursor, source.building or 0)
+            return span(f"{glyphs.ring} reading", "dim"), f"{at:,} of {source.last_seq:,}"
+        if self._nodes.shown.recording:
+            return span(f"{glyphs.ring} recording", "accent"), self._moment(width) if source.cursor else ""
+        return self._phase(), ""
+
+    def _phase(self) -> Span:
+        """Return what the node does now."""
+        glyphs = self._views.glyphs
+        phase = self._liveness.phase()
+        if phase == "live":
+            return span(f"{glyphs.dot} live", "good")
+        role: Role = "bad" if phase == "none" else "warn"
+        return span(f"{glyphs.ring} {'no node' if phase == 'none' else phase}", role)
+
+    def _moment(self, width: int) -> str:
+        """Return the moment shown, with its day if that is not today and there is room."""
+        at = self._playback.now
+        day = "%d %b " if width >= DAY_WIDTH and not same_day(at, self._playback.clock_now) else ""
+        return time.strftime(f"{day}%H:%M:%S", time.localtime(at))
+
+    def _ago(self, width: int) -> str:
+        """Return how long ago the moment was, if the node still runs."""
+        if width < AGO_WIDTH or not self._liveness.alive:
+            return ""
+        seconds = max(0, int(self._playback.clock_now - self._playback.now))
+        return f" · {f'{seconds} s' if seconds < 60 else human_seconds(seconds)} ago"
+
+    # ── the footer ──────────────────────────────────────────────────────────────────────────────
+
+    def draw_footer(self, width: int) -> None:
+        """Draw the footer: keys and labels. The least important are left out where not all fit.
+
+        After the first key of a sequence, it shows the possible second keys.
+        """
+        if first := self._sequence.first:
+            found: Line = [span(f" {sign(first)} ", "strong")]
+            for key, action in self._keys.after(first).items():
+                found += [span(f" {sign(key)}", "accent"), span(f" {action.next or action.name}", "dim")]
+            self.footer.show(cut(found, width, self._views.glyphs.ellipsis))
+            return
+        on = ("narrate-pause",) if self._narration.paused else ()
+        parts: list[tuple[int, Line]] = [
+            (importance, [span(f" {keys}", "accent"), span(f" {label} ", "dim")])
+            for importance, keys, label in self._keys.footer(self._situation(), on)
+        ]
+        self.footer.show(fitting(parts, width))
+
+    def _situation(self) -> Situation:
+        if self._narration.told:
+            return "told"
+        if self._nodes.shown.recording:
+            return "recording"
+        return "frozen" if self._playback.frozen else "live"
+
+
+def same_day(one: float, other: float) -> bool:
+    """Return whether two times are on the same day, by the local clock."""
+    return datetime.fromtimestamp(one).date() == datetime.fromtimestamp(other).date()

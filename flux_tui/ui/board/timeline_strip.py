@@ -1,0 +1,47 @@
+"""The strip of time under the panels: its stretch, and the moment of each of its columns."""
+
+from flux_tui.ui.rows.timeline import Timeline
+from flux_tui.ui.rows.view import span
+from flux_tui.ui.watching.liveness import Liveness
+from flux_tui.ui.watching.playback import Playback
+from flux_tui.ui.watching.views import Views
+from flux_tui.ui.watching.watched_node import Nodes
+from flux_tui.ui.widgets.one_line import TimeStrip
+
+LABEL_WIDTH = 80
+"""From this many columns, the strip says which stretch it shows."""
+
+
+class TimelineStrip:
+    """Draws the strip of time. Each node keeps the stretch that a person chose for it."""
+
+    def __init__(self, nodes: Nodes, liveness: Liveness, playback: Playback, views: Views) -> None:
+        self._nodes = nodes
+        self._liveness = liveness
+        self._playback = playback
+        self._views = views
+        self._timelines = {node.title: Timeline(node.source, whole=node.recording) for node in nodes.all}
+        self.widget = TimeStrip(id="timeline")
+
+    @property
+    def _timeline(self) -> Timeline:
+        return self._timelines[self._nodes.shown.title]
+
+    def wider(self, by: int) -> None:
+        """Show a longer (1) or shorter (-1) stretch."""
+        self._timeline.wider(by)
+
+    def go_to_column(self, column: int) -> None:
+        """Freeze the cursor at the moment of a column of the terminal."""
+        self._playback.go_to_time(self._timeline.at(column - len(self._label(self.widget.size.width))))
+
+    def draw(self, width: int) -> None:
+        """Draw the strip over `width` columns."""
+        label = self._label(width)
+        end = " now " if width >= LABEL_WIDTH and not self._playback.frozen and self._liveness.alive else " "
+        room = max(10, width - len(label) - len(end))
+        line = self._timeline.line(self._playback.now, room, self._views.glyphs)
+        self.widget.show([span(label, "dim"), *line, span(end, "dim")])
+
+    def _label(self, width: int) -> str:
+        return f" {self._timeline.words} " if width >= LABEL_WIDTH else " "

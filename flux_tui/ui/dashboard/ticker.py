@@ -1,0 +1,189 @@
+"""The ticker: when new entries are read, and when a frame is drawn."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from flux_tui.ui.actions.story import Story
+from flux_tui.ui.board.panels import Panels
+from flux_tui.ui.board.status_lines import StatusLines
+from flux_tui.ui.board.timeline_strip import TimelineStrip
+from flux_tui.ui.dashboard.garbage_collection import take_turn
+from flux_tui.ui.watching.liveness import Liveness
+from flux_tui.ui.watching.narration import Narration
+from flux_tui.ui.watching.playback import Playback
+from flux_tui.ui.watching.views import Views
+from flux_tui.ui.watching.watched_node import Nodes
+
+BEHIND_SECONDS = 1.0
+"""Seconds between two frames behind a window."""
+LOOK_SECONDS = 0.02
+"""Seconds between two slices of a search."""
+TYPING_SECONDS = 0.2
+"""Seconds after a key in which the next one is likely."""
+QUIET_SECONDS = 5.0
+"""Seconds without a key after which nobody is typing."""
+READING_SECONDS = 0.1
+"""Seconds between two frames while a long series is read."""
+
+
+class Clockwork(Protocol):
+    """What the ticker needs of the app."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the app runs."""
+
+    @property
+    def screen_stack(self) -> Sequence[object]:
+        """The screen of the panels, and the windows over it."""
+
+    @property
+    def columns(self) -> int:
+        """The width of the terminal."""
+
+    def call_in(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call something later, once."""
+
+
+class Ticker:
+    """Reads new entries and draws frames, every `seconds` and after keys.
+
+    It draws no frame between two keys, because the second key would wait for it.
+    """
+
+    def __init__(
+        self,
+        app: Clockwork,
+        nodes: Nodes,
+        liveness: Liveness,
+        playback: Playback,
+        views: Views,
+        narration: Narration,
+        panels: Panels,
+        lines: StatusLines,
+        timeline: TimelineStrip,
+        story: Story,
+        *,
+        seconds: float,
+    ) -> None:
+        self._app = app
+        self._nodes = nodes
+        self._liveness = liveness
+        self._playback = playback
+        self._views = views
+        self._narration = narration
+        self._panels = panels
+        self._lines = lines
+        self._timeline = timeline
+        self._story = story
+        self._seconds = seconds
+        self._drawn: tuple[object, ...] = ()
+        """Everything that the last frame depended on."""
+        self._reading_drawn_at = 0.0
+        self._behind_drawn_at = 0.0
+        self._ticked_at = 0.0
+        self._key_at = 0.0
+        self._search_is_due = False
+        """Whether the next slice of a search is scheduled."""
+
+    @property
+    def _running(self) -> bool:
+        return self._app.is_running and bool(self._app.screen_stack)
+
+    # ── when ────────────────────────────────────────────────────────────────────────────────────
+
+    def tick_unless_typing(self) -> None:
+        """Run a tick, unless the person is typing.
+
+        The next key would wait for the frame of the tick, and it draws a frame anyway.
+        """
+        now = time.monotonic()
+        since = now - self._key_at
+        if since >= TYPING_SECONDS or now - self._ticked_at >= 2 * self._seconds:
+            self.tick()
+        take_turn(quiet=since > QUIET_SECONDS)
+
+    def note_key(self) -> None:
+        """Note that a key came, for a panel or for an input."""
+        self._key_at = time.monotonic()
+
+    def after_key(self) -> None:
+        """Draw a frame after the action of a key, if a tick is due."""
+        if time.monotonic() - self._ticked_at >= self._seconds:
+            self.tick()
+
+    def tick(self) -> None:
+        """Read new entries, and show them."""
+        if not self._running:
+            return
+        self._ticked_at = time.monotonic()
+        source = self._nodes.source
+        source.poll()
+        self._playback.advance()
+        self._story.show()
+        source = self._nodes.source  # the story may have shown another node
+        if source.loading:
+            self._app.call_in(0.001 if source.building is None else READING_SECONDS, self.tick)
+            if time.monotonic() - self._reading_drawn_at < READING_SECONDS:
+                return
+            self._reading_drawn_at = time.monotonic()
+        self._draw_if_changed()
+
+    # ── drawing ─────────────────────────────────────────────────────────────────────────────────
+
+    def draw(self) -> None:
+        """Draw the lines around the panels and every panel from the state at the cursor."""
+        if self._running:
+            self._draw(self._depends_on())
+
+    def draw_footer(self) -> None:
+        """Draw the footer only."""
+        self._lines.draw_footer(self._app.columns)
+
+    def _draw_if_changed(self) -> None:
+        """Draw a frame only if something would look different."""
+        if not self._running:
+            return
+        depends_on = self._depends_on()
+        if depends_on == self._drawn and not self._panels.series.looking:
+            return
+        if len(self._app.screen_stack) > 1:
+            # Behind a window, every change draws the whole screen. There, once a second is enough.
+            if time.monotonic() - self._behind_drawn_at < BEHIND_SECONDS:
+                return
+            self._behind_drawn_at = time.monotonic()
+        self._draw(depends_on)
+
+    def _draw(self, depends_on: tuple[object, ...]) -> None:
+        self._drawn = depends_on
+        width = self._app.columns
+        self._lines.draw(width)
+        self._timeline.draw(width)
+        self._panels.draw()
+        self._search_on()
+
+    def _search(self) -> None:
+        """Read the next slice for a filter or the folding, between keys and frames."""
+        self._search_is_due = False
+        if self._running:
+            self._panels.draw_series()
+            self._search_on()
+
+    def _search_on(self) -> None:
+        """Schedule the next slice, if there is more to read."""
+        if self._panels.series.looking and not self._search_is_due:
+            self._search_is_due = True
+            self._app.call_in(LOOK_SECONDS, self._search)
+
+    def _depends_on(self) -> tuple[object, ...]:
+        """Return everything that a frame depends on: entries, and the time as precisely as it is shown."""
+        node, source, now = self._nodes.shown, self._nodes.source, self._playback.now
+        state = source.state
+        counting = state.pending or any(peer.until and peer.until > now for peer in state.peers.values())
+        moment = round(now / self._seconds) if counting else int(now)
+        return (
+            node.title, state.seq, source.last_seq, source.frozen, moment, int(self._playback.clock_now),
+            self._liveness.alive, node.trouble(), source.trouble, self._views.masked, len(node.names),
+            self._narration.paused,
+        )  # fmt: skip

@@ -1,0 +1,215 @@
+"""The cursor in time of the shown node: freeze, step, leap, go to a moment, play, and back to live."""
+
+from collections.abc import Callable
+
+from flux_tui.core.series.events import ClockStepped
+from flux_tui.ui.typed.typed_moment import parse_moment
+from flux_tui.ui.watching.liveness import Liveness
+from flux_tui.ui.watching.notify import Notify
+from flux_tui.ui.watching.watched_node import Nodes
+
+SPEEDS = (1, 10, 100)
+"""How many times as fast as it happened a series can be played."""
+TICK_MAX = 10.0
+"""The most seconds that a tick plays on."""
+
+
+class Playback:
+    """Moves the cursor. Nothing else moves it.
+
+    `clock` returns seconds since 1970. `moved` is called after the cursor moved to an entry that the person
+    chose: the Series panel then shows that entry. `changed` is called when only the header changes. `live` is
+    called after the cursor went back to the newest entry.
+    """
+
+    def __init__(
+        self,
+        nodes: Nodes,
+        liveness: Liveness,
+        clock: Callable[[], float],
+        *,
+        times_sign: str,
+        notify: Notify,
+        moved: Callable[[], None],
+        changed: Callable[[], None],
+        live: Callable[[], None],
+    ) -> None:
+        self._nodes = nodes
+        self._liveness = liveness
+        self._clock = clock
+        self._times_sign = times_sign
+        self._notify = notify
+        self._moved = moved
+        self._changed = changed
+        self._live = live
+        self._shown_at: float | None = None
+        """The time shown as "now" while the cursor is frozen or plays. None: the time of the entry."""
+        self._playing = False
+        self._speed = SPEEDS[0]
+        self._played_at = 0.0
+        """The time of the last step of playing, by `clock`."""
+
+    @property
+    def speed(self) -> int | None:
+        """How many times as fast as it happened the series plays now. None: it does not play."""
+        return self._speed if self._playing else None
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the cursor is frozen. It is, while the series plays."""
+        return self._nodes.source.frozen
+
+    @property
+    def clock_now(self) -> float:
+        """The wall clock, in seconds since 1970."""
+        return self._clock()
+
+    @property
+    def now(self) -> float:
+        """The time that is shown as "now": that of the cursor, or the wall clock while a node is live."""
+        state = self._nodes.state
+        if self.frozen:
+            return state.at if self._shown_at is None else self._shown_at
+        return self._clock() if self._liveness.alive else state.at
+
+    # ── moving ──────────────────────────────────────────────────────────────────────────────────
+
+    def toggle_freeze(self) -> None:
+        """Freeze the cursor, or go back to live. If the series plays, only stop that."""
+        if self._playing:
+            self._stop()
+        elif self.frozen:
+            self.go_live()
+        else:
+            self._nodes.source.freeze()
+            self._shown_at = self._clock() if self._liveness.alive else None
+            self._changed()
+
+    def step(self, by: int) -> None:
+        """Go `by` entries on, or back if it is negative."""
+        self._playing = False
+        self.go_to(self._nodes.source.cursor + by)
+
+    def leap(self, seconds: float) -> None:
+        """Go some seconds on, or back if they are negative."""
+        self._playing = False
+        source = self._nodes.source
+        if not source.frozen:
+            source.freeze()
+        cursor = source.cursor
+        seq, at = self._walk(self.now + seconds)
+        if seconds < 0 and seq >= cursor:  # the clock was set right before the cursor
+            seq, at = max(1, cursor - 1), None
+        if at is not None and seq >= source.last_seq:
+            at = min(at, self._newest())
+        self.go_to(seq, at)
+
+    def go_live(self) -> None:
+        """Go back to the newest entry, and follow it."""
+        self._nodes.source.live()
+        self._shown_at, self._playing = None, False
+        self._live()
+
+    def go_to(self, seq: int, at: float | None = None) -> None:
+        """Freeze the cursor after an entry, and show the time `at`, if it is given."""
+        self._nodes.source.go_to(max(1, seq))
+        self._shown_at = at
+        self._moved()
+
+    def go_to_time(self, at: float) -> None:
+        """Freeze the cursor at a time: after the last entry that is not later."""
+        self._playing = False
+        source = self._nodes.source
+        if not source.frozen:
+            source.freeze()
+        seq = source.seq_at(at)
+        # Keep the exact time, so that leaps also cross a quiet stretch: the next one goes on from here.
+        self.go_to(seq, min(at, self._newest()) if seq else None)
+
+    def go_to_typed(self, text: str) -> None:
+        """Go to a typed moment. Raise ValueError with one sentence."""
+        moment = parse_moment(text, self.now, self._newest())
+        self._playing = False
+        if moment.seq is not None:
+            self.go_to(moment.seq)
+        elif moment.at is not None:
+            self.go_to_time(moment.at)
+        else:
+            self.go_live()
+
+    def leave_node(self) -> None:
+        """Stop playing, because another node is shown."""
+        self._shown_at, self._playing = None, False
+
+    def _newest(self) -> float:
+        """Return the last visible moment."""
+        source = self._nodes.source
+        last = source.entry(source.last_seq)
+        return self._clock() if last is None or self._liveness.alive else last.at
+
+    def _walk(self, at: float) -> tuple[int, float | None]:
+        """Return the last entry at a time near the cursor, and that time.
+
+        If the clock was set between the cursor and that entry, the time returned is by the new clock.
+        """
+        source = self._nodes.source
+        seq = source.seq_near(at)
+        if seq > 1 and (found := source.entry(seq)) is not None and found.at > at:
+            return seq, None  # the first entry since the clock was set
+        follows = source.entry(seq + 1)
+        if follows is None or not isinstance(follows.event, ClockStepped):
+            return seq, at
+        if seq < source.cursor:
+            at -= follows.event.seconds  # earlier entries have times of the old clock
+            return source.seq_near(at), at
+        if at < follows.at - follows.event.seconds:
+            return seq, at
+        return follows.seq, max(at + follows.event.seconds, follows.at)
+
+    # ── playing ─────────────────────────────────────────────────────────────────────────────────
+
+    def toggle_play(self) -> None:
+        """Play on from the cursor, or stop."""
+        if self._playing:
+            self._stop()
+            return
+        source = self._nodes.source
+        if not source.frozen or source.cursor >= source.last_seq:
+            if not self._nodes.shown.recording:
+                first = "go" if source.frozen else "freeze and go"
+                self._notify(f"{first} back first: there is nothing after this to play", timeout=4)
+                return
+            source.go_to(1)  # at its end, a recording begins again
+        self._playing = True
+        self._shown_at = source.state.at
+        self._played_at = self._clock()
+        self._moved()
+
+    def next_speed(self) -> None:
+        """Play 1, 10 or 100 times as fast as it happened, in a circle."""
+        self.set_speed(SPEEDS[(SPEEDS.index(self._speed) + 1) % len(SPEEDS)])
+
+    def set_speed(self, speed: int) -> None:
+        """Set the speed of playing, now and for the next time. It is one of SPEEDS."""
+        self._speed = speed
+        if self._playing:
+            self._changed()
+        else:
+            self._notify(f"plays {speed}{self._times_sign} as fast", timeout=2)
+
+    def advance(self) -> None:
+        """Move the cursor on for the time that passed since the last tick, while the series plays."""
+        if not self._playing:
+            return
+        source, now = self._nodes.source, self._clock()
+        passed = min(max(now - self._played_at, 0.0), TICK_MAX)  # the clock may be set meanwhile
+        at = (self._shown_at or source.state.at) + passed * self._speed
+        self._played_at = now
+        seq, self._shown_at = self._walk(at)
+        source.go_to(max(seq, source.cursor))
+        if source.cursor >= source.last_seq:
+            self.go_live()  # the end of a recording, or the present
+
+    def _stop(self) -> None:
+        self._playing = False
+        self._changed()
