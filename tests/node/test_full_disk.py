@@ -1,6 +1,5 @@
 """A full or nearly full disk: a fetch waits, says so, and goes on by itself when there is room."""
 
-import dataclasses
 import errno
 import os
 import random
@@ -8,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from flux_tui.core.api import commands as cmd
@@ -50,7 +50,7 @@ async def test_an_object_for_which_there_is_no_room_waits_until_there_is(
     target = tmp_path / "there"
     target.mkdir()
     disk = Disk(monkeypatch, target, 10 * MIB)
-    keeping = dataclasses.replace(LOOPBACK, keep_free=8 * MIB)
+    keeping = msgspec.structs.replace(LOOPBACK, keep_free=8 * MIB)
     async with FluxNode.open(tmp_path / "a", LOOPBACK) as a, FluxNode.open(tmp_path / "b", keeping) as b:
         root = await share(a, tmp_path / "film.mkv")
         b.push_intent(cmd.Get(root, str(target / "film.mkv"), None, len(data), a.addrs, "me"))
@@ -73,7 +73,7 @@ async def test_a_disk_that_fills_up_in_the_middle(tmp_path: Path, monkeypatch: p
     target = tmp_path / "there"
     target.mkdir()
     disk = Disk(monkeypatch, target, 1000 * MIB)
-    slow = dataclasses.replace(LOOPBACK, upload_limit=20 * MIB)
+    slow = msgspec.structs.replace(LOOPBACK, upload_limit=20 * MIB)
     async with FluxNode.open(tmp_path / "a", slow) as a, FluxNode.open(tmp_path / "b", LOOPBACK) as b:
         root = await share(a, tmp_path / "film.mkv")
         b.push_intent(cmd.Get(root, str(target / "film.mkv"), None, len(data), a.addrs, "me"))

@@ -2,12 +2,13 @@
 are released.
 """
 
-import dataclasses
 import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from flux_tui import Hold, Release
 from flux_tui.core.api import commands as cmd
@@ -22,7 +23,7 @@ MIB = 1 << 20
 
 
 def keeping(**policy: Any) -> Any:
-    return dataclasses.replace(LOOPBACK, **policy)
+    return msgspec.structs.replace(LOOPBACK, **policy)
 
 
 async def until(what: Callable[[], object]) -> None:
@@ -131,11 +132,11 @@ async def test_a_restarted_keeper_goes_on_and_finishes_a_removal(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "film.mkv").write_bytes(random.Random(1).randbytes(10_240_000))
-    slow = dataclasses.replace(LOOPBACK, upload_limit=4 * MIB)
+    slow = msgspec.structs.replace(LOOPBACK, upload_limit=4 * MIB)
     async with FluxNode.open(tmp_path / "origin", slow) as origin:
         root = await share(origin, tmp_path / "film.mkv")
         origin.push_intent(Hold(root))
-        settings = dataclasses.replace(keeping(quota=64 * MIB), join=(origin.addrs[0],))
+        settings = msgspec.structs.replace(keeping(quota=64 * MIB), join=(origin.addrs[0],))
         async with FluxNode.open(tmp_path / "keeper", settings) as keeper:
             await until(lambda: keeper.derive_state().chunk_count > 2)
             assert not whole(origin, root)

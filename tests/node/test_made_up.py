@@ -1,9 +1,10 @@
 """Objects that are not what they say, on real nodes: each is refused with a sentence, and nothing of it stays."""
 
-import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+import msgspec
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.content import dagpb
@@ -148,7 +149,7 @@ async def test_the_size_of_a_ticket_is_checked_after_a_restart_too(tmp_path: Pat
         b.push_intent(cmd.Get(root, target, None, 2 * MIB, (), "me"))
         await until(lambda: b.count_pending() == 1)
     async with holding(tmp_path / "a", blocks) as a:
-        settings = dataclasses.replace(LOOPBACK, join=(a.addrs[0],))
+        settings = msgspec.structs.replace(LOOPBACK, join=(a.addrs[0],))
         async with FluxNode.open(tmp_path / "b", settings) as b:
             await until(lambda: not b.count_pending() and not b.derive_state().refused)
             assert "its ticket says 2.0 MiB" in str(b.derive_state().last_error)
