@@ -39,6 +39,7 @@ from flux_tui.core.api import commands as cmd
 from flux_tui.core.content import ticket
 from flux_tui.core.custom import outbox
 from flux_tui.core.peers import admission as adm
+from flux_tui.core.peers import intent_limits as intents
 from flux_tui.core.peers.entry_costs import CID_BYTES, ENTRY_BYTES
 from flux_tui.core.series.events import REASONS
 from flux_tui.core.wire import codec, messages
@@ -268,7 +269,14 @@ def test_its_protocol_tables_are_the_protocol(mark: str, kinds: tuple[type[msgsp
 
 
 def test_its_limits_are_those_of_the_code() -> None:
-    bursts = (adm.ORIGIN_BURST, adm.ORIGIN_RATE, adm.SENDER_BURST, adm.SENDER_RATE, adm.NO_BURST, adm.NO_RATE)
+    bursts = (
+        intents.ORIGIN_BURST,
+        intents.ORIGIN_RATE,
+        intents.SENDER_BURST,
+        intents.SENDER_RATE,
+        adm.NO_BURST,
+        adm.NO_RATE,
+    )
     own, own_rate, sender, sender_rate, noes, no_rate = (f"{number:,.0f}" for number in bursts)
     expected = {
         "elements of an array": f"{codec.MAX_ELEMENTS:,}",
@@ -287,7 +295,7 @@ def test_its_limits_are_those_of_the_code() -> None:
         "intents of one origin": f"{own} at once, {own_rate} a second",
         "intents from one neighbour, others' included": f"{sender} at once, {sender_rate} a second",
         "entries that one peer causes in a series": (
-            f"{adm.PURSE_BYTES:,} bytes at once, {adm.PURSE_RATE:,} a second; "
+            f"{adm.PEER_BYTES:,} bytes at once, {adm.PEER_RATE:,} a second; "
             f"all strangers together {adm.COMMON_BYTES:,} and {adm.COMMON_RATE:,}"
         ),
         "NOs to a peer that pushes more": f"{noes} at once, {no_rate} a second",

@@ -36,6 +36,10 @@ class TokenBucket:
             self.at = now
         return self.level > 0
 
+    def level_at(self, now: float) -> float:
+        """Return the tokens that are there at a time, negative if in debt. Changes nothing."""
+        return min(self.level + max(now - self.at, 0.0) * self.rate, self.burst)
+
     def take(self, amount: float, now: float) -> None:
         """Spend tokens, even if there are not enough."""
         self.has(now)

@@ -12,7 +12,7 @@ All of this follows from the state, so a node that was killed in between goes on
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api.effects import AddPath, EndAdd, Free, StopAdd
-from flux_tui.core.api.inputs import Added, AddEnded, Freed
+from flux_tui.core.api.inputs import Added, AddEnded, AddStepped, Freed
 from flux_tui.core.fetching.requester import Requester
 from flux_tui.core.ids import Cid, is_leaf
 from flux_tui.core.peers.connected import ConnectedPeers
@@ -76,6 +76,12 @@ class Sharing:
             return
         text = f"{command.path} is not being added, so there is nothing to cancel"
         self.ledger.emit(ev.ErrorOccurred(text=text, by=command.by))
+
+    def stepped(self, step: AddStepped) -> None:
+        """A path is being read."""
+        self.ledger.emit(
+            ev.AddProgressed(path=step.path, bytes_done=step.bytes_done, size=step.size, by=step.by)
+        )
 
     @staticmethod
     def _is_meant(command: cmd.CancelAdd, add: tuple[str, str | None]) -> bool:

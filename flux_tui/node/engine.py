@@ -91,18 +91,7 @@ class Engine:
 
     def feed(self, given: Input, landed: Sequence[Landed] = (), lost: Sequence[Cid] = ()) -> None:
         """Feed an input to the machine. The index rows in `landed` and `lost` commit with the events that it makes."""
-        self.collect(*self.machine.handle(given, self.clock()), landed, lost)
-        if isinstance(given, ChunkLanded):
-            self._stirred.set()
-
-    def collect(
-        self,
-        entries: Sequence[Entry],
-        effects: Sequence[Effect],
-        landed: Sequence[Landed] = (),
-        lost: Sequence[Cid] = (),
-    ) -> None:
-        """Add a turn's entries and effects to the next group."""
+        entries, effects = self.machine.handle(given, self.clock())
         seq = self.machine.state.seq
         self._entries += entries
         if landed:
@@ -114,6 +103,8 @@ class Engine:
             self._urgent.set()
             self._stirred.set()
         self._wake.set()
+        if isinstance(given, ChunkLanded):
+            self._stirred.set()
 
     async def run(self) -> None:
         """Run the loop until cancelled."""

@@ -7,6 +7,7 @@ from flux_tui.core.api.effects import Broadcast
 from flux_tui.core.api.inputs import IntentCame, NotAdmitted, PeerFault, RouteCame, UnknownCame
 from flux_tui.core.ids import PeerId
 from flux_tui.core.machine import Machine
+from flux_tui.core.peers.intent_limits import IntentLimits
 from flux_tui.core.series.events import Via
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import INTENT_TTL, MAX_ADDRS, Intent, Route, SealedIntent
@@ -43,7 +44,14 @@ def broadcast(
 
 
 def unseal(
-    network: Network, machine: Machine, sender: PeerId, sealed: SealedIntent, *, gossip: bool, now: float
+    network: Network,
+    machine: Machine,
+    limits: IntentLimits,
+    sender: PeerId,
+    sealed: SealedIntent,
+    *,
+    gossip: bool,
+    now: float,
 ) -> IntentCame | PeerFault | UnknownCame | NotAdmitted | None:
     """Verify an intent that `sender` pushed or gossiped. Returns the machine's input.
 
@@ -52,7 +60,7 @@ def unseal(
     - NotAdmitted: the origin pushed more intents than are admitted. If such an intent came by another peer or by
       gossip, the result is None.
     """
-    intent = _verified(network, machine, sender, sealed, now)
+    intent = _verified(network, machine, limits, sender, sealed, now)
     if isinstance(intent, NotAdmitted):
         return None if gossip else intent
     if not isinstance(intent, Intent):
@@ -62,10 +70,10 @@ def unseal(
 
 
 def unseal_route(
-    network: Network, machine: Machine, sender: PeerId, route: Route, *, now: float
+    network: Network, machine: Machine, limits: IntentLimits, sender: PeerId, route: Route, *, now: float
 ) -> RouteCame | PeerFault | UnknownCame | None:
     """Verify an intent that was routed to this node, in the same way."""
-    intent = _verified(network, machine, sender, route.intent, now)
+    intent = _verified(network, machine, limits, sender, route.intent, now)
     if isinstance(intent, NotAdmitted):
         return None
     if not isinstance(intent, Intent):
@@ -74,7 +82,12 @@ def unseal_route(
 
 
 def _verified(
-    network: Network, machine: Machine, sender: PeerId, sealed: SealedIntent, now: float
+    network: Network,
+    machine: Machine,
+    limits: IntentLimits,
+    sender: PeerId,
+    sealed: SealedIntent,
+    now: float,
 ) -> Intent | PeerFault | UnknownCame | NotAdmitted | None:
     try:
         intent = codec.decode_intent(sealed.signed)
@@ -83,12 +96,12 @@ def _verified(
     except codec.BadFrameError as error:
         return PeerFault(peer=sender, fault="garbage", text=f"an intent that is none: {error}")
     # A copy that came by another way is not counted again.
-    copy = machine.responder.has_had(intent)
-    if not copy and not machine.admission.hears(intent.origin, now):
+    copy = machine.has_had(intent)
+    if not copy and not limits.admits_origin(intent.origin, now):
         return NotAdmitted(peer=sender, forwarded=False, intent=intent) if intent.origin == sender else None
     if not network.verify(intent.origin, sealed.signed, sealed.signature):
         return PeerFault(peer=sender, fault="bad_signature", text="an intent that its origin did not sign")
     if not copy:
-        machine.admission.signed(intent.origin, now)
+        limits.signed(intent.origin, now)
     network.note_addrs(sender, intent.addrs)
     return intent

@@ -224,7 +224,7 @@ class FluxNode:
         tags = cmd.DATA_KINDS.get(kind, (kind,))
         if kind not in cmd.DATA_KINDS and kind not in ev.EVENT_KINDS:
             cmd.check_kind(kind)
-            self._machine.customs.kinds.add(kind)
+            self._engine.feed(inp.ListenerAdded(kind=kind))
             tags = (f"{ev.kind_of_type(ev.CustomReceived)} {kind}",)
         for tag in tags:
             self._handlers.setdefault(tag, []).append(handler)
@@ -255,9 +255,7 @@ class FluxNode:
         self._reader = ChunkReader(self._engine, network)
         self._trees = Trees(self._engine, self.home.path)
         self._adder = Adder(self._engine, nursery)
-        self._engine.collect(
-            *self._machine.start(network.addrs, __version__, self.clock(), wall=self.clock.wall())
-        )
+        self._engine.feed(inp.NodeStarting(addrs=network.addrs, version=__version__, wall=self.clock.wall()))
         landing = Landing(self._engine)
         nursery.start_soon(landing.run)
         near = [addr for addr in network.addrs if "/p2p-circuit/" not in addr]
@@ -289,7 +287,7 @@ class FluxNode:
         """Stop in order: make the last entries durable, then end everything."""
         nursery.cancel_scope.cancel()
         with trio.move_on_after(STOP_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
-            self._engine.collect(*self._machine.stop("stopped", self.clock()))
+            self._engine.feed(inp.NodeStopping(reason="stopped"))
             await self._engine.flush()
             await self._network.drain(GOODBYE_SECONDS)
             if self._network.peers():

@@ -84,7 +84,8 @@ def remove_offline(home: Home, command: cmd.Remove) -> list[ev.Event]:
                 store.commit([(entry.at, entry.event) for entry in entries])
                 appended.extend(entry.event for entry in entries)
 
-            append(machine.set_clock(clock(), clock.wall()))
+            back = inp.ClockStepped(seconds=clock.wall() - clock())
+            append(machine.handle(back, clock())[0])
             entries, effects = machine.handle(inp.Commanded(command), clock())
             append(entries)
             for effect in effects:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.machine import Machine
+from flux_tui.core.peers.intent_limits import IntentLimits
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Chunk, Message, Route, SealedIntent
 from flux_tui.net.connections.frames import Piece
@@ -22,6 +23,7 @@ class NodeReceiver:
     """Implements `net.port.Receiver`. Inputs that come before `attach` (connections only) are kept for the engine."""
 
     def __init__(self) -> None:
+        self._limits = IntentLimits()
         self._early: list[inp.Input] = []
         self._engine: Engine | None = None
         self._clock: Clock
@@ -61,7 +63,9 @@ class NodeReceiver:
                 self._on_intent(peer, message, gossip=False)
         elif isinstance(message, Route):
             if self._engine is not None and self._takes_from(peer, gossip=True):
-                given = unseal_route(self._network, self._machine, peer, message, now=self._clock())
+                given = unseal_route(
+                    self._network, self._machine, self._limits, peer, message, now=self._clock()
+                )
                 if given is not None:
                     self._feed(given)
         else:
@@ -71,7 +75,7 @@ class NodeReceiver:
         self._feed(inp.UnknownCame(peer=peer, kind=kind))
 
     def admits(self, peer: PeerId) -> bool:
-        return self._engine is None or self._machine.admission.admits(peer, self._clock())
+        return self._engine is None or self._machine.admits(peer, self._clock())
 
     def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:
         if self._engine is None or self._engine.stalled:
@@ -128,14 +132,16 @@ class NodeReceiver:
 
     def _takes_from(self, sender: PeerId, *, gossip: bool) -> bool:
         """Whether an intent from this sender is admitted. Asked before anything of the intent is decoded."""
-        if self._machine.admission.takes_from(sender, self._clock()):
+        if self._limits.admits_sender(sender, self._clock()):
             return True
         self._feed(inp.NotAdmitted(peer=sender, forwarded=gossip))
         return False
 
     def _on_intent(self, sender: PeerId, sealed: SealedIntent, *, gossip: bool) -> bool:
         """Take an intent. Returns whether it is worth forwarding."""
-        given = unseal(self._network, self._machine, sender, sealed, gossip=gossip, now=self._clock())
+        given = unseal(
+            self._network, self._machine, self._limits, sender, sealed, gossip=gossip, now=self._clock()
+        )
         if given is not None:
             self._feed(given)
         return isinstance(given, inp.IntentCame)

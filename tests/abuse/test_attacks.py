@@ -26,7 +26,7 @@ from libp2p.utils.varint import encode_uvarint
 from flux_tui.config import Settings
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, raw_cid
-from flux_tui.core.peers import admission
+from flux_tui.core.peers import admission, misbehaviour
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import encode_event
 from flux_tui.core.series.policy import PolicyChange
@@ -164,7 +164,9 @@ async def test_a_peer_that_ignores_its_window_is_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It does so on a stream that is read slowly because of a flood of messages."""
-    monkeypatch.setattr(admission, "MAX_NOT_ADMITTED", 10**9)  # otherwise it would be dropped for that before
+    monkeypatch.setattr(
+        misbehaviour, "MAX_NOT_ADMITTED", 10**9
+    )  # otherwise it would be dropped for that before
     most = 0
     async with victim(tmp_path) as node, attacking(node.addrs[0]) as attacker:
         await linked(node, attacker)

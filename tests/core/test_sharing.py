@@ -83,12 +83,12 @@ def test_freeing_is_repeated_after_a_kill_without_announcements() -> None:
     script.give(inp.Commanded(cmd.Remove((ROOT,))))
     mark = script.series[-1].seq
     script.restart()
-    _, effects = script._take(script.machine.start((), "test", START))
+    _, effects = script._take(script.machine.handle(inp.NodeStarting((), "test", START), START))
     assert fx.Free(root=ROOT, mark=mark, others=(), paths=()) in effects
     assert not [effect for effect in effects if isinstance(effect, fx.Provide)]
     script.give(inp.Freed(root=ROOT, cids=(), chunks=2, size=120))
     script.restart()
-    _, effects = script._take(script.machine.start((), "test", START))
+    _, effects = script._take(script.machine.handle(inp.NodeStarting((), "test", START), START))
     assert not [effect for effect in effects if isinstance(effect, fx.Free | fx.Provide)]
 
 
@@ -197,7 +197,7 @@ def test_the_chunks_of_an_add_ended_by_a_kill_are_freed() -> None:
     script.give(inp.Commanded(cmd.Add("/home/me/large", "b")))
     script.give(inp.AddStepped(path="/home/me/large", bytes_done=1, size=2, by="b"))
     script.machine = Machine(ME, derive(script.series), script, lambda: 0.0)
-    _, effects = script._take(script.machine.start((), "test", START))
+    _, effects = script._take(script.machine.handle(inp.NodeStarting((), "test", START), START))
     assert fx.EndAdd(share=0, keep=False, others=(ROOT,), path="/home/me/large") in effects
     assert not script.machine.state.adding
 

@@ -82,7 +82,7 @@ def test_a_kind_without_a_listener_is_an_entry_without_its_payload() -> None:
     script.give(up(OTHER))
     events, _ = script.give(custom(OTHER, "presence", b"x" * 1000))
     assert events == [ev.CustomReceived(peer=OTHER, kind="presence", size=1000, via="direct")]
-    script.machine.customs.kinds.add("presence")
+    script.give(inp.ListenerAdded("presence"))
     (event,), _ = script.give(custom(OTHER, "presence", b"here"))
     assert (event.payload, event.size) == (b"here", 4)
 

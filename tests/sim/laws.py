@@ -71,7 +71,7 @@ class Watch:
 
     def _bounds(self) -> None:
         machine = self.node.machine
-        assert len(machine.admission) <= adm.MAX_PURSES
+        assert len(machine.admission) <= adm.MAX_BUCKETS
         assert len(machine.responder._seen) <= MAX_SEEN
         assert len(machine.responder._owed) <= MAX_OWED
         assert len(machine.responder._told_yes) <= MAX_TOLD

@@ -123,7 +123,8 @@ class SimNode:
         self.machine = Machine(
             self.peer, state, self, chance.random, max_pending=self.max_pending, policy=Policy(**self.policy)
         )
-        self._take(*self.machine.start((f"/memory/{self.peer}/p2p/{self.peer}",), "sim", self.swarm.now))
+        addrs = (f"/memory/{self.peer}/p2p/{self.peer}",)
+        self._take(*self.machine.handle(inp.NodeStarting(addrs, "sim", self.swarm.now), self.swarm.now))
 
     def kill(self) -> None:
         """Kill the node silently. The series and the blocks stay."""

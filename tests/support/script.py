@@ -38,7 +38,9 @@ class Script:
         self.machine = Machine(
             ME, derive(self.series), self, lambda: 0.0, max_pending=self.max_pending, policy=self.policy
         )
-        self._take(self.machine.start(("/ip4/127.0.0.1/tcp/1",), "test", self.now))
+        self._take(
+            self.machine.handle(inp.NodeStarting(("/ip4/127.0.0.1/tcp/1",), "test", self.now), self.now)
+        )
 
     def size_of(self, cid: Cid) -> int | None:
         return self.held.get(cid)

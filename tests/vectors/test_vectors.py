@@ -9,13 +9,13 @@ import pytest
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.peer.id import ID
 
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.content.ticket import Ticket, format_ticket, parse_ticket
 from flux_tui.core.custom.outbox import name_of
 from flux_tui.core.fetching.downloads.availability import bitmap, blocks_in
 from flux_tui.core.ids import raw_cid
-from flux_tui.core.peers.admission import Admission
-from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.wire import codec, messages
+from tests.support.script import Script
 from tests.vectors.__main__ import FILES, FOLDER, from_json, to_json
 
 
@@ -141,5 +141,7 @@ def test_names_of_customs(vector: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("vector", vectors("addrs"), ids=lambda vector: vector["addr"])
 def test_addresses_of_an_origin(vector: dict[str, Any]) -> None:
-    dialled = Admission(ConnectedPeers(), 0.0).may_dial(vector["origin"], (vector["addr"],), 0.0)
-    assert dialled == ((vector["dialled"],) if vector["dialled"] else ())
+    script = Script()
+    script.machine.dialling.returned(vector["origin"], (vector["addr"],))
+    _, effects = script.give(inp.Tick())
+    assert [effect.addr for effect in effects] == ([vector["dialled"]] if vector["dialled"] else [])

@@ -17,18 +17,18 @@ def pusher(given: Input) -> PeerId | None:
             return None
 
 
-def faulty(given: Input) -> PeerId | None:
-    """The peer whose fault this is."""
+def payer(given: Input) -> PeerId | None:
+    """The peer that is charged for the entries of this input: the one that pushed it, or whose fault it is."""
     match given:
         case (
             inp.ChunkSkipped() | inp.ChunkCorrupt() | inp.PeerFault() | inp.NotAdmitted() | inp.UnknownCame()
         ):
             return given.peer
         case _:
-            return None
+            return pusher(given)
 
 
-def asked(given: Input) -> tuple[Cid, ...]:
+def wanted_cids(given: Input) -> tuple[Cid, ...]:
     """The CIDs that its sender wants."""
     match given:
         case inp.MessageCame(message=msg.Grant(cids=cids)):

@@ -301,6 +301,29 @@ class Failed(_Input, frozen=True):
     by: str | None = None
 
 
+class NodeStarting(_Input, frozen=True):
+    """The node starts: the first input of a machine that runs a node."""
+
+    addrs: tuple[str, ...]
+    """Where this node can be dialled."""
+    version: str
+    """The version of this program."""
+    wall: float
+    """What the wall clock says. It differs from steady time if it was set back since the node stopped."""
+
+
+class NodeStopping(_Input, frozen=True):
+    """The node stops in order: the last input of a machine. Later ones belong to the next start."""
+
+    reason: str
+
+
+class ListenerAdded(_Input, frozen=True):
+    """A program here listens for custom messages of this kind from now on."""
+
+    kind: str
+
+
 class Tick(_Input, frozen=True):
     """Time passed; nothing else."""
 
@@ -350,6 +373,9 @@ Input: TypeAlias = (
     | AddEnded
     | Freed
     | Failed
+    | NodeStarting
+    | NodeStopping
+    | ListenerAdded
     | Tick
     | ClockStepped
     | AddrsChanged

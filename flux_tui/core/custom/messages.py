@@ -41,6 +41,10 @@ class Customs:
         self._pushes = 0
         self._origins: BoundedTable[PeerId, tuple[str, ...]] = BoundedTable(MAX_ORIGINS, refresh=True)
 
+    def listen(self, kind: str) -> None:
+        """A program here listens for this kind: keep its payloads from now on."""
+        self.kinds.add(kind)
+
     def push(self, command: cmd.Custom) -> None:
         """A program here pushes a message."""
         message = msg.Custom(kind=command.kind, payload=command.payload)

@@ -45,11 +45,11 @@ class Arrivals:
         self.failures = failures
 
     def accepts(self, peer: PeerId, cid: Cid) -> bool:
-        """Whether to read the bytes of a chunk that this peer is about to send."""
+        """Whether to read the bytes of a chunk that this peer is about to send. Changes nothing."""
         if cid not in self.wanted:
             return False
-        holder = self.holders.get(peer)
-        return self.leases.holds(cid, holder) or cid in holder.lapsed
+        holder = self.holders.by_peer.get(peer)
+        return holder is not None and (self.leases.holds(cid, holder) or cid in holder.lapsed)
 
     def landed(self, peer: PeerId, cid: Cid, size: int, data: bytes | None) -> tuple[Cid, ...]:
         """A chunk came, its hash is right, and its bytes are in place.

@@ -25,6 +25,7 @@ from flux_tui.core.fetching.wants.want_pusher import WantPusher
 from flux_tui.core.fetching.wants.want_queue import WantPriority
 from flux_tui.core.ids import Cid, PeerId, is_leaf
 from flux_tui.core.peers.connected import ConnectedPeers
+from flux_tui.core.peers.router import Router
 from flux_tui.core.series import events as ev
 from flux_tui.core.turn import Ledger
 
@@ -35,14 +36,14 @@ class Requester:
     The machine tells the parts what came: `answers` what peers say, `arrivals` the chunks.
     """
 
-    def __init__(self, ledger: Ledger, connected: ConnectedPeers, max_pending: int) -> None:
+    def __init__(self, ledger: Ledger, connected: ConnectedPeers, router: Router, max_pending: int) -> None:
         self.ledger = ledger
         self.downloads: dict[Cid, Download] = {}
         self.holders = Holders(connected)
         self.leases = Leases()
         self.inherited = InheritedLeases(ledger, self.holders)
         self.wanted = WantedBlocks(self.holders, self.downloads, self.leases, self.inherited)
-        self.want_pusher = WantPusher(ledger, self.holders, self.downloads, max_pending)
+        self.want_pusher = WantPusher(ledger, self.holders, self.downloads, router, max_pending)
         self.scheduler = Scheduler(
             ledger, self.holders, self.downloads, self.wanted, self.leases, self.want_pusher
         )

@@ -22,10 +22,11 @@ not answer.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from flux_tui.core.api.effects import Dial, Forward
+from flux_tui.core.api.effects import Forward
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.limits import Backoff, BoundedSet, BoundedTable
+from flux_tui.core.limits import Backoff, BoundedSet, BoundedTable, TokenBucket
 from flux_tui.core.peers.connected import ConnectedPeers
+from flux_tui.core.peers.dialling import Dialling
 from flux_tui.core.series.state import PeerState
 from flux_tui.core.turn import Ledger
 from flux_tui.core.wire.messages import INTENT_TTL, MAX_HOPS, Intent, SealedIntent, Want
@@ -44,8 +45,6 @@ ALONE = Backoff(first=15.0, most=600.0)
 """The wait until a node without neighbours dials remembered peers again."""
 RECALL_SECONDS = 60.0
 """Seconds between two attempts to dial peers that answered before because nobody answers now."""
-MAX_QUIET = 4096
-"""Addresses whose failures are not reported. Any node on the local network can make them up."""
 MAX_SEEN = 8192
 """Intents that are remembered as forwarded."""
 MAX_BUDGETS = 1024
@@ -102,22 +101,21 @@ def choose(
 class Router:
     """Chooses the ways of this node's wants, forwards other nodes' intents, and dials remembered peers."""
 
-    def __init__(self, ledger: Ledger, connected: ConnectedPeers) -> None:
+    def __init__(self, ledger: Ledger, connected: ConnectedPeers, dialling: Dialling) -> None:
         self.ledger = ledger
         self.connected = connected
+        self.dialling = dialling
         self._table: set[PeerId] = set()
         """Nodes that the DHT knows of. If there are none, nothing can be routed."""
         self._unlinked: set[PeerId] = set()
         """Those of them that are no neighbours. It is kept as they come and go, so that a want does not have to
         look at all of them."""
         self._forwarded: BoundedSet[tuple[PeerId, bytes]] = BoundedSet(MAX_SEEN)
-        self._budgets: BoundedTable[PeerId, tuple[float, float]] = BoundedTable(MAX_BUDGETS, refresh=True)
-        """By peer: intents that may be forwarded for it, and the time of that count."""
-        self._quiet: set[str] = set()
-        """Addresses that were dialled from memory or found by discovery. If one does not answer, nothing is
-        reported."""
-        self._named: set[str] = set()
-        """Addresses that a person or a ticket named."""
+        """Intents that were forwarded, each by its origin and nonce."""
+        self._budgets: BoundedTable[PeerId, TokenBucket] = BoundedTable(MAX_BUDGETS, refresh=True)
+        """By peer: intents that may still be forwarded for it."""
+        self._recalled = False
+        """Whether remembered peers were dialled since the node started."""
         self._alone_at = float("inf")
         """When remembered peers are dialled again."""
         self._dials_alone = 0
@@ -191,10 +189,8 @@ class Router:
     def _spend(self, peer: PeerId) -> bool:
         """Whether one more intent may be forwarded for this peer. Takes a token for it."""
         now = self.ledger.now
-        left, at = self._budgets.get(peer, (FORWARD_BURST, now))
-        left = min(left + (now - at) * FORWARD_RATE, FORWARD_BURST)
-        self._budgets[peer] = (max(left - 1.0, 0.0), now)
-        return left >= 1.0
+        bucket = self._budgets.setdefault(peer, TokenBucket(FORWARD_BURST, FORWARD_RATE, now))
+        return bucket.spend(1, now)
 
     # ── those that are remembered ───────────────────────────────────────────────────────────────
 
@@ -213,25 +209,6 @@ class Router:
             self._unlinked.add(peer)
         if not self.connected:
             self._alone_at = self.ledger.now + ALONE.wait(self._dials_alone + 1)
-
-    def is_quiet(self, addr: str) -> bool:
-        """Whether this address was dialled although no person or ticket named it."""
-        return addr in self._quiet
-
-    def asked_for(self, addr: str) -> None:
-        """A person or a ticket named this address: report it if it does not answer."""
-        self._quiet.discard(addr)
-        self._named.add(addr)
-
-    def found(self, addr: str) -> None:
-        """Discovery found this address: if it cannot be dialled, nothing is reported."""
-        if addr not in self._named:
-            self._hush(addr)
-
-    def _hush(self, addr: str) -> None:
-        if len(self._quiet) >= MAX_QUIET:
-            self._quiet.clear()
-        self._quiet.add(addr)
 
     def next_deadline(self) -> float:
         """When `on_time` has something to do."""
@@ -256,10 +233,10 @@ class Router:
         found.sort(key=lambda peer: (_gave(peer), peer.seen_at), reverse=True)
         # If there are more than are tried at a time, try others every time: the first few may be gone for
         # good.
-        start = int(self.ledger.random() * len(found)) if self._quiet else 0
+        start = int(self.ledger.random() * len(found)) if self._recalled else 0
         for peer in (found + found)[start : start + min(len(found), MAX_REMEMBERED)]:
-            self._hush(peer.addr)
-            self.ledger.do(Dial(addr=peer.addr))
+            self.dialling.remembered(peer.addr)
+        self._recalled = self._recalled or bool(found)
         if found and not self.connected:
             self._dials_alone += 1
             self._alone_at = self.ledger.now + ALONE.wait(self._dials_alone)

@@ -18,12 +18,13 @@ A keeper that missed a `release` says `held` when it is back, and is released th
 from collections.abc import Iterable
 
 from flux_tui.core.api import commands as cmd
-from flux_tui.core.api.effects import Broadcast, Dial, Push
+from flux_tui.core.api.effects import Broadcast, Push
 from flux_tui.core.fetching.wants.want_pusher import JITTER, SILENCE
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import Backoff, BoundedTable
 from flux_tui.core.peers.connected import ConnectedPeers
-from flux_tui.core.peers.router import MAX_DIRECT, Router
+from flux_tui.core.peers.dialling import Dialling
+from flux_tui.core.peers.router import MAX_DIRECT
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.backoff import RETRY_MIN
 from flux_tui.core.series.state import Hold
@@ -56,10 +57,10 @@ MAX_UP = 64
 class Origin:
     """The replicas that others keep for this node. All that must survive a restart is in the state."""
 
-    def __init__(self, ledger: Ledger, connected: ConnectedPeers, router: Router) -> None:
+    def __init__(self, ledger: Ledger, connected: ConnectedPeers, dialling: Dialling) -> None:
         self.ledger = ledger
         self.connected = connected
-        self.router = router
+        self.dialling = dialling
         self._left: dict[PeerId, float] = {}
         """Disconnected keepers, and when each counts as gone."""
         self._spares: dict[Cid, dict[PeerId, float]] = {}
@@ -81,8 +82,7 @@ class Origin:
             self._left[peer] = self.ledger.now + GRACE_SECONDS
             known = self.ledger.state.peers.get(peer)
             if known is not None and known.addr.endswith(f"/p2p/{peer}"):
-                self.router.found(known.addr)  # it is no error if it does not answer now
-                self.ledger.do(Dial(addr=known.addr))
+                self.dialling.remembered(known.addr)
         self._next = None
 
     def hold(self, command: cmd.Hold) -> None:

@@ -18,13 +18,13 @@ Policy
 
 from collections.abc import Mapping
 
-from flux_tui.core.api.effects import Broadcast, Dial, Push, Serve
+from flux_tui.core.api.effects import Broadcast, Push, Serve
 from flux_tui.core.fetching.downloads.availability import Watchers
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import BoundedSet, BoundedTable, batches
-from flux_tui.core.peers.admission import Admission
 from flux_tui.core.peers.connected import ConnectedPeers
+from flux_tui.core.peers.dialling import Dialling
 from flux_tui.core.peers.provider_records import Provided
 from flux_tui.core.peers.router import MAX_DIRECT
 from flux_tui.core.series import events as ev
@@ -74,12 +74,12 @@ class Responder:
         connected: ConnectedPeers,
         policy: Policy,
         downloads: Mapping[Cid, Download],
-        admission: Admission,
+        dialling: Dialling,
         provided: Provided,
     ) -> None:
         self.ledger = ledger
         self.connected = connected
-        self.admission = admission
+        self.dialling = dialling
         self.provided = provided
         self.downloads = downloads
         """Objects that this node is still fetching: of these it has a part."""
@@ -277,7 +277,7 @@ class Responder:
     def peer_up(self, peer: PeerId) -> None:
         """A stream to a peer is open: push the answers that are stored for it."""
         expires, messages, more = self._owed.pop(peer, (0.0, [], 0))
-        self.admission.was_it(more, self.ledger.now)
+        self.dialling.give_back(more)
         if expires > self.ledger.now:
             for message in messages:
                 self.ledger.do(Push(peer=peer, message=message))
@@ -406,11 +406,10 @@ class Responder:
         owed = self._owed.get(peer)
         if owed is None or owed[0] <= self.ledger.now:  # or the peer was dialled once and did not come
             self._owed.pop(peer, None)
-            allowed = self.admission.may_dial(peer, addrs, self.ledger.now)
-            if not allowed:
+            dialled = self.dialling.returned(peer, addrs)
+            if not dialled:
                 return False
-            owed = self._owed[peer] = (self.ledger.now + OWED_SECONDS, [], len(allowed) - 1)
-            self.ledger.do(Dial(addr=allowed[0], more=allowed[1:], hearsay=True))
+            owed = self._owed[peer] = (self.ledger.now + OWED_SECONDS, [], dialled - 1)
         if len(owed[1]) >= MAX_DIRECT:
             return False
         owed[1].append(message)

@@ -48,7 +48,7 @@ def test_all_arrive_once(count: int, size: int, every: float) -> None:
     ada, bob, eve = swarm.node(), swarm.node(), swarm.node()
     swarm.mesh([ada, bob, eve])
     for node in (bob, eve):
-        node.machine.customs.kinds.add(KIND)
+        node.feed(inp.ListenerAdded(KIND))
     words = [b"%d" % number + bytes(size) for number in range(count)]
     for number, word in enumerate(words):
         swarm.after(every * number, lambda word=word: ada.push(cmd.Custom(KIND, word)))  # type: ignore[misc]
@@ -154,7 +154,7 @@ def test_a_node_refuses_customs_above_its_rate() -> None:
     asked for.
     """
     script = Script()
-    script.machine.customs.kinds.add(KIND)
+    script.give(inp.ListenerAdded(KIND))
     script.give(up(OTHER))
     said: list[msg.StatusNo] = []
     for number in range(60):

@@ -8,13 +8,14 @@ from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.fetching.sources import WINDOW_CHUNKS
-from flux_tui.core.ids import Cid, PeerId, raw_cid
+from flux_tui.core.ids import PeerId, raw_cid
 from flux_tui.core.peers import admission as adm
 from flux_tui.core.peers.admission import Admission
 from flux_tui.core.peers.connected import ConnectedPeers
+from flux_tui.core.peers.fault_reports import REPORT_SECONDS
+from flux_tui.core.peers.misbehaviour import MAX_NOT_ADMITTED
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.events import encode_event
-from flux_tui.core.serving.responder import OWED_SECONDS
+from flux_tui.core.series.events import Entry, encode_event
 from flux_tui.core.serving.upload_queue import MAX_QUEUED
 from flux_tui.core.wire import messages as msg
 from tests.sim.swarm import peer_name
@@ -124,7 +125,7 @@ def test_thirty_seconds_of_a_flood_cost_less_than_2_mib_of_series(
 def test_a_peer_that_keeps_flooding_loses_its_link(flood: Callable[[Script, int], inp.Input]) -> None:
     script = Script(held=HELD)
     script.give(up(OTHER))
-    for number in range(adm.MAX_NOT_ADMITTED + 100):
+    for number in range(MAX_NOT_ADMITTED + 100):
         _, effects = script.give(flood(script, number), after=0.002)
         if any(isinstance(effect, fx.Disconnect) for effect in effects):
             return
@@ -142,7 +143,7 @@ def test_a_flood_is_one_entry_with_a_count_and_one_refusal() -> None:
     assert noes[0].retry_after >= 1.0
     floods = [e.event for e in script.series if isinstance(e.event, ev.PeerFaulted)]
     assert [(f.fault, f.count) for f in floods] == [("flood", 1)]
-    events, _ = script.give(inp.Tick(), after=adm.REPORT_SECONDS)
+    events, _ = script.give(inp.Tick(), after=REPORT_SECONDS)
     assert [(f.fault, f.count) for f in events] == [("flood", 400 - 1 - script_admitted(script))]
     assert script.machine.state.peers[OTHER].faults == 400 - script_admitted(script)
 
@@ -247,88 +248,6 @@ def test_a_replayed_intent_is_not_answered_again() -> None:
     assert script.give(inp.IntentCame(intent, "direct"), after=500.0) == ([], []), "expired long ago"
 
 
-def test_unrequested_chunks_end_the_link_soon() -> None:
-    script = Script()
-    script.give(up(OTHER))
-    for number in range(adm.MAX_UNASKED):
-        _, effects = script.give(unasked_chunks(script, number))
-        assert bool(effects) == (number == adm.MAX_UNASKED - 1)
-    assert isinstance(effects[0], fx.Disconnect)
-    assert effects[0].seconds == 60.0
-    for number in range(adm.MAX_UNASKED):
-        _, effects = script.give(unasked_chunks(script, number), after=70.0)
-    assert isinstance(effects[0], fx.Disconnect)
-    assert effects[0].seconds == 120.0, "longer each time"
-    told = [e.event for e in script.series if isinstance(e.event, ev.PeerFaulted)]
-    assert sum(fault.count for fault in told) == 2 * adm.MAX_UNASKED, "every one is counted"
-
-
-def test_a_return_address_of_another_peer_is_never_dialled() -> None:
-    script = Script(held={CHUNK: 7})
-    for number, addr in enumerate((f"/ip4/9.9.9.9/tcp/9/p2p/{HOLDER}", "9.9.9.9:9", "")):
-        intent = msg.Intent(
-            origin=OTHER,
-            nonce=b"%8d" % number,
-            expires=START + 60,
-            body=msg.Want(cids=(CHUNK,)),
-            addrs=(addr,),
-        )
-        events, effects = script.give(inp.IntentCame(intent, "gossip"))
-        assert effects == []
-        assert [type(event) for event in events] == [ev.IntentReceived], (
-            "nor does the series say that it heard yes"
-        )
-
-
-def test_a_return_address_without_a_peer_id_belongs_to_the_origin() -> None:
-    relay = f"/ip4/9.9.9.9/tcp/9/p2p/{HOLDER}/p2p-circuit"
-    for addr in ("/ip4/9.9.9.9/tcp/9", relay):
-        script = Script(held={CHUNK: 7})
-        intent = msg.Intent(
-            origin=OTHER, nonce=bytes(8), expires=START + 60, body=msg.Want(cids=(CHUNK,)), addrs=(addr,)
-        )
-        events, effects = script.give(inp.IntentCame(intent, "gossip"))
-        assert effects == [fx.Dial(addr=f"{addr}/p2p/{OTHER}", hearsay=True)]
-        assert isinstance(events[-1], ev.AnsweredLater)
-
-
-def test_an_origin_that_could_not_be_dialled_is_dialled_again_for_its_next_want() -> None:
-    script = Script(held={CHUNK: 7})
-    for number in range(3):
-        intent = msg.Intent(
-            origin=OTHER,
-            nonce=b"%8d" % number,
-            expires=script.now + 60,
-            body=msg.Want(cids=(CHUNK,)),
-            addrs=(f"/ip4/9.9.9.9/tcp/9/p2p/{OTHER}",),
-        )
-        _, effects = script.give(inp.IntentCame(intent, "gossip"), after=OWED_SECONDS + 1)
-        assert any(isinstance(effect, fx.Dial) for effect in effects)
-
-
-def test_return_addresses_of_a_thousand_origins_are_dialled_a_few_at_a_time() -> None:
-    script = Script(held={CHUNK: 7})
-    dials = 0
-    told: list[str] = []
-    for number in range(1000):
-        origin = peer_name(number)
-        intent = msg.Intent(
-            origin=origin,
-            nonce=b"%8d" % number,
-            expires=START + 60,
-            body=msg.Want(cids=(CHUNK,)),
-            addrs=(f"/ip4/9.9.9.9/tcp/9/p2p/{origin}",),
-        )
-        script.now += 0.01
-        entries, effects = script.machine.handle(inp.IntentCame(intent, "gossip"), script.now)
-        told += [entry.event.text for entry in entries if isinstance(entry.event, ev.ErrorOccurred)]
-        assert not any(isinstance(effect, fx.Serve) for effect in effects), "data is sent under a grant only"
-        dials += sum(isinstance(effect, fx.Dial) for effect in effects)
-    assert 0 < dials <= adm.DIAL_BURST + 10 * adm.DIAL_RATE + 1
-    assert len(told) == 1, "that they are spent is one entry"
-    assert told[0].endswith("is not dialled: intents name more addresses than are dialled for strangers")
-
-
 def test_only_the_peer_that_granted_can_cancel() -> None:
     script = Script(held=HELD, upload_limit=1000)
     cids = tuple(HELD)[:4]
@@ -341,64 +260,84 @@ def test_only_the_peer_that_granted_can_cancel() -> None:
     assert len(script.machine.responder.uploads.of(HOLDER)) == queued
 
 
-def test_forged_intents_do_not_silence_their_alleged_origin() -> None:
-    admission = Admission(ConnectedPeers(), START)
-    for _ in range(10_000):
-        # the machine asks before it checks each signature; none was valid
-        assert admission.hears(OTHER, START)
-    for number in range(int(adm.ORIGIN_BURST)):
-        assert admission.hears(OTHER, START), number
-        admission.signed(OTHER, START)
-    assert not admission.hears(OTHER, START)
-    assert admission.hears(OTHER, START + 1)
-
-
-def test_the_intents_of_one_neighbour_are_limited() -> None:
-    admission = Admission(ConnectedPeers(), START)
-    taken = sum(admission.takes_from(OTHER, START + number / 10_000) for number in range(30 * 10_000))
-    assert taken <= adm.SENDER_BURST + 30 * adm.SENDER_RATE + 1
-    assert admission.takes_from(HOLDER, START + 30)
-
-
-def test_every_table_is_bounded() -> None:
-    admission = Admission(ConnectedPeers(), START)
-    for number in range(3 * adm.MAX_PURSES):
-        peer = peer_name(number)
-        admission.admits(peer, START)
-        admission.report(peer, "flood", "", START)
-        admission.report(peer, "flood", "", START)
-    assert len(admission) == adm.MAX_PURSES
-    assert len(admission.due(START + adm.REPORT_SECONDS)) == adm.MAX_REPORTS
-
-
-def test_connected_peers_are_not_evicted_by_strangers() -> None:
-    connected = ConnectedPeers()
-    admission = Admission(connected, START)
-    connected.add(HOLDER)
-    admission.admits(HOLDER, START)
-    admission.earned(OTHER, 1, 1024, START)
-    for number in range(2 * adm.MAX_PURSES):
-        admission.admits(peer_name(number), START)
-    assert HOLDER in admission._purses
-    assert admission._purses[OTHER].proven
-
-
 def test_a_queue_has_room_for_the_grants_of_a_requester() -> None:
     assert WINDOW_CHUNKS <= MAX_QUEUED <= 1024
 
 
-def test_dead_addresses_are_not_remembered_for_ever() -> None:
-    script = Script()
-    for number in range(3000):
-        script.machine.handle(inp.DialFailed(f"/ip4/9/tcp/{number}", "x"), script.now)
-    assert len(script.machine._unreachable) <= 1024
+# ── the gate alone ──────────────────────────────────────────────────────────────────────────────
 
 
-def test_wrong_bytes_twice_ban_a_peer_and_the_next_ban_is_longer() -> None:
-    script = Script()
-    seconds: list[float] = []
-    for number in range(6):
-        cid = Cid(raw_cid(b"%d" % number))
-        _, effects = script.give(inp.ChunkCorrupt(PeerId(OTHER), cid, 7), after=100.0)
-        seconds += [effect.seconds for effect in effects if isinstance(effect, fx.Disconnect)]
-    assert seconds == [60.0, 120.0, 240.0, 480.0, 960.0]
+def gate(*connected: PeerId) -> Admission:
+    """Return a gate of a node that wants nothing and has offered nothing."""
+    table = ConnectedPeers()
+    for peer in connected:
+        table.add(peer)
+    return Admission(table, (), lambda peer: False, START)
+
+
+def caused(peer: PeerId, admission: Admission, size: int, now: float = START) -> None:
+    """A push of this peer caused an entry of about this size."""
+    entry = Entry(1, now, ev.ErrorReceived(peer=peer, text="x" * size))
+    admission.settle(inp.MessageCame(peer, msg.Error(text="x")), [entry], now)
+
+
+def took(peer: PeerId, admission: Admission, now: float = START) -> None:
+    """This peer took a chunk of 1 KiB."""
+    sent = ev.ChunksSent(peer=peer, cids=(CHUNK,), size=1024)
+    admission.settle(inp.ChunksWritten(peer, (CHUNK,), 1024), [Entry(1, now, sent)], now)
+
+
+def test_asking_the_gate_changes_nothing() -> None:
+    admission = gate()
+    for number in range(10_000):
+        assert admission.admits_peer(peer_name(number), START + number)
+    assert len(admission) == 0
+
+
+def test_a_peer_that_spent_its_bytes_is_admitted_again_after_a_while() -> None:
+    admission = gate()
+    took(OTHER, admission)
+    caused(OTHER, admission, adm.PEER_BYTES)
+    assert not admission.admits_peer(OTHER, START)
+    assert admission.admits_peer(HOLDER, START), "another peer is admitted"
+    refusal = admission.refusal(OTHER, START)
+    assert refusal is not None
+    assert refusal.news
+    assert not admission.admits_peer(OTHER, START + refusal.retry_after / 1000)
+    assert admission.admits_peer(OTHER, START + refusal.retry_after)
+
+
+def test_an_answer_is_admitted_on_credit() -> None:
+    admission = gate()
+    took(OTHER, admission)
+    caused(OTHER, admission, adm.PEER_BYTES + adm.CREDIT_BYTES // 2)
+    assert not admission.admits_peer(OTHER, START)
+    assert admission.admits_peer(OTHER, START, answer=True)
+    caused(OTHER, admission, adm.CREDIT_BYTES)
+    assert not admission.admits_peer(OTHER, START, answer=True)
+
+
+def test_chunks_repay_what_a_peer_spent() -> None:
+    admission = gate()
+    took(OTHER, admission)
+    caused(OTHER, admission, adm.PEER_BYTES)
+    assert not admission.admits_peer(OTHER, START)
+    took(OTHER, admission)
+    assert admission.admits_peer(OTHER, START)
+
+
+def test_the_number_of_buckets_is_limited() -> None:
+    admission = gate()
+    for number in range(3 * adm.MAX_BUCKETS):
+        caused(peer_name(number), admission, 1)
+    assert len(admission) == adm.MAX_BUCKETS
+
+
+def test_buckets_of_connected_and_proven_peers_are_not_forgotten_for_strangers() -> None:
+    admission = gate(HOLDER)
+    caused(HOLDER, admission, 1)
+    took(OTHER, admission)
+    for number in range(2 * adm.MAX_BUCKETS):
+        caused(peer_name(number), admission, 1)
+    assert HOLDER in admission._peers
+    assert admission._peers[OTHER].proven

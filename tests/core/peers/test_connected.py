@@ -51,6 +51,7 @@ def parts(script: Script) -> dict[str, Any]:
         "origin": machine.origin,
         "keeper": machine.keeper,
         "sharing": machine.sharing,
+        "dialling": machine.dialling,
         "admission": machine.admission,
     }
 

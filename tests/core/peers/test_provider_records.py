@@ -39,7 +39,9 @@ def sharing() -> Script:
 
 
 def reborn(script: Script) -> list[Any]:
-    return Machine(ME, derive(script.series), script, lambda: 0.0).start((), "test", script.now)[1]
+    return Machine(ME, derive(script.series), script, lambda: 0.0).handle(
+        inp.NodeStarting((), "test", script.now), script.now
+    )[1]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +156,7 @@ def test_further_addresses_cost_budget_only_if_they_are_not_its_own() -> None:
     """A peer with three addresses costs the budget no more than a peer with one."""
     script = sharing()
     addrs = tuple(f"/ip4/127.0.0.1/tcp/{port}/p2p/{OTHER}" for port in (3, 4, 5))
-    dials = script.machine.admission._dials
+    dials = script.machine.dialling._strangers
     level = dials.level
     for number in range(3):
         intent = structs.replace(wanted(OTHER, CHUNK, nonce=b"nonce-%02d" % number), addrs=addrs)

@@ -183,9 +183,9 @@ def test_added_and_whole_objects_are_provided_also_after_a_restart() -> None:
     _, effects = script.give(added)
     assert fx.Provide(roots=(CHUNK,)) in effects
     again = Machine(ME, derive(script.series), script, lambda: 0.0)
-    _, effects = again.start((), "test", START)
+    _, effects = again.handle(inp.NodeStarting((), "test", START), START)
     assert fx.Provide(roots=(CHUNK,)) in effects
-    assert Machine(ME, derive([]), script, lambda: 0.0).start((), "t", 1.0)[1] == []
+    assert Machine(ME, derive([]), script, lambda: 0.0).handle(inp.NodeStarting((), "t", 1.0), 1.0)[1] == []
 
 
 # ── others' ─────────────────────────────────────────────────────────────────────────────────────
@@ -259,7 +259,7 @@ def addr(peer: PeerId) -> str:
 
 def reborn(script: Script) -> tuple[Machine, list[Any], list[Any]]:
     machine = Machine(ME, derive(script.series), script, lambda: 0.0)
-    entries, effects = machine.start((), "test", script.now)
+    entries, effects = machine.handle(inp.NodeStarting((), "test", script.now), script.now)
     return machine, [entry.event for entry in entries], effects
 
 

@@ -225,7 +225,7 @@ def test_a_restart_goes_on_where_it_was() -> None:
     said(script, HOLDER, msg.CanHold(root=ROOT))
     said(script, HOLDER, msg.Held(cids=(ROOT,), how="whole"))
     script.machine = Machine(ME, script.machine.state, script, lambda: 0.0)
-    _, effects = script._take(script.machine.start((), "test", script.now))
+    _, effects = script._take(script.machine.handle(inp.NodeStarting((), "test", script.now), script.now))
     assert fx.Dial(addr=f"/ip4/127.0.0.1/tcp/2/p2p/{HOLDER}") in effects, "its keeper is looked for"
     assert script.machine.origin.next_deadline() == START + 60
     events, _ = script.give(inp.Tick(), after=60)
@@ -606,7 +606,7 @@ def test_a_restart_continues_fetching_and_removing_replicas() -> None:
     said(script, OTHER, msg.Release(cids=(gone,)))
     policy = Policy(quota=20 * MIB)
     script.machine = Machine(ME, script.machine.state, script, lambda: 0.0, policy=policy)
-    _, effects = script._take(script.machine.start((), "test", script.now))
+    _, effects = script._take(script.machine.handle(inp.NodeStarting((), "test", script.now), script.now))
     assert fx.OpenTree(root=part, path=None, held=True) in effects
     assert [effect.root for effect in effects if isinstance(effect, fx.Evict)] == [gone]
     script.give(up(OTHER))

@@ -123,7 +123,7 @@ def test_the_next_run_starts_with_any_clock(wall: float) -> None:
     now = max(wall, state.at)
     script.machine = Machine(ME, state, script, lambda: 0.0)
     script.now = now
-    events, _ = script._take(script.machine.start((), "test", now, wall=wall))
+    events, _ = script._take(script.machine.handle(inp.NodeStarting((), "test", wall), now))
     back = wall < START
     assert isinstance(events[0], ev.ClockStepped) == back
     assert script.series[-1].at == pytest.approx(wall)
@@ -148,7 +148,7 @@ def test_a_lease_of_the_last_run_ends_although_the_clock_went_back() -> None:
     state = derive(script.series)
     assert state.leases
     script.machine = Machine(ME, state, script, lambda: 0.0)
-    script._take(script.machine.start((), "test", state.at, wall=state.at - YEARS))
+    script._take(script.machine.handle(inp.NodeStarting((), "test", state.at - YEARS), state.at))
     assert script.machine.next_deadline() < script.now + 10
     script.give(inp.Tick(), after=10.0)
     assert not script.machine.state.leases
@@ -158,7 +158,9 @@ def test_a_tiny_difference_is_no_clock_step() -> None:
     script = Script()
     assert script.give(inp.ClockStepped(seconds=STEP_SECONDS / 2)) == ([], [])
     assert (
-        script.machine.start((), "test", script.now, wall=script.now - STEP_SECONDS / 2)[0][0].at
+        script.machine.handle(inp.NodeStarting((), "test", script.now - STEP_SECONDS / 2), script.now)[0][
+            0
+        ].at
         == script.now
     )
 

@@ -243,7 +243,7 @@ def test_a_stopping_node_tells_all_peers_that_rely_on_it() -> None:
     script.give(up(HOLDER))
     grant(script, OTHER, *CHUNKS[:2])
     script.give(inp.IntentCame(wanted(HOLDER, CHUNKS[5]), "direct"))
-    events, effects = script._take(script.machine.stop("stopped", script.now))
+    events, effects = script._take(script.machine.handle(inp.NodeStopping("stopped"), script.now))
     noes = [event for event in events if isinstance(event, ev.AnsweredNo)]
     assert {(no.peer, no.reason) for no in noes} == {(OTHER, "shutting_down"), (HOLDER, "shutting_down")}
     assert all(no.retry_after and no.has_it for no in noes)

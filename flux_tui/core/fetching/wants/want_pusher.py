@@ -54,14 +54,19 @@ class WantPusher:
     """The timers of all downloads. It shares the table `downloads` with the requester."""
 
     def __init__(
-        self, ledger: Ledger, holders: Holders, downloads: dict[Cid, Download], max_pending: int
+        self,
+        ledger: Ledger,
+        holders: Holders,
+        downloads: dict[Cid, Download],
+        router: Router,
+        max_pending: int,
     ) -> None:
         self.ledger = ledger
         self.holders = holders
         self.downloads = downloads
         self.queue = WantQueue(max_pending)
         self.wantlist = Wantlist()
-        self.router = Router(ledger, holders.connected)
+        self.router = router
         self._at_once = TokenBucket(AT_ONCE_BURST, AT_ONCE_RATE, ledger.now)
         self._heap: list[tuple[float, Cid]] = []
         self._changed: dict[tuple[float, ev.RetryCause, PeerId | None], list[Cid]] = {}

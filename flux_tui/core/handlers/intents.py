@@ -1,0 +1,107 @@
+"""Intents of other nodes: wants, objects that can be asked for, holds, and custom messages."""
+
+from typing import assert_never
+
+from flux_tui.core.api.effects import Push
+from flux_tui.core.api.inputs import IntentCame, RouteCame
+from flux_tui.core.custom.messages import Customs
+from flux_tui.core.fetching.requester import Requester
+from flux_tui.core.peers.connected import ConnectedPeers
+from flux_tui.core.peers.dialling import Dialling
+from flux_tui.core.peers.misbehaviour import Misbehaviour
+from flux_tui.core.peers.router import Router, is_timely
+from flux_tui.core.replication.keeper import Keeper
+from flux_tui.core.series import events as ev
+from flux_tui.core.serving.responder import MAX_LOOKS, Responder
+from flux_tui.core.text.phrases import clock_words
+from flux_tui.core.turn import Ledger
+from flux_tui.core.wire import messages as msg
+
+
+class IntentHandler:
+    """Gives each intent to the part that it is for, once."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        connected: ConnectedPeers,
+        dialling: Dialling,
+        misbehaviour: Misbehaviour,
+        router: Router,
+        requester: Requester,
+        responder: Responder,
+        customs: Customs,
+        keeper: Keeper,
+    ) -> None:
+        self.ledger = ledger
+        self.connected = connected
+        self.dialling = dialling
+        self.misbehaviour = misbehaviour
+        self.router = router
+        self.requester = requester
+        self.responder = responder
+        self.customs = customs
+        self.keeper = keeper
+
+    def pushed(self, given: IntentCame) -> None:
+        """An intent came by direct push or by gossip."""
+        self._came(given.intent, given.via, fresh=given.fresh or given.via == "direct")
+
+    def routed(self, given: RouteCame) -> None:
+        """An intent came through the DHT."""
+        self.router.came(given.peer, given.intent, given.sealed, given.hops)
+        self._came(given.intent, "routed", fresh=given.peer == given.intent.origin)
+
+    def _came(self, intent: msg.Intent, via: ev.Via, *, fresh: bool) -> None:
+        """Handle an intent. `fresh`: its origin itself pushed it to this node."""
+        if self.responder.has_had(intent):
+            return
+        if not fresh and not is_timely(intent, self.ledger.wall):
+            self._untimely(intent, via)
+            return
+        self.responder.remember(intent)
+        match intent.body:
+            case msg.Want():
+                self.responder.wanted(intent, intent.body, via)
+                if intent.origin in self.connected:
+                    self.requester.answers.also_wanted(intent.origin, intent.body.cids)
+            case msg.Have():
+                self._have(intent, intent.body)
+            case msg.Custom():
+                self.customs.came(intent.origin, intent.body, via, intent.addrs)
+            case msg.Hold():
+                self.keeper.asked(intent, intent.body, via)
+            case _:
+                assert_never(intent.body)
+
+    def _have(self, intent: msg.Intent, have: msg.Have) -> None:
+        """A peer can be asked for a root. This matters only if the root is pending here."""
+        if have.root not in self.requester.downloads:
+            return
+        self.ledger.emit(ev.HaveReceived(peer=intent.origin, root=have.root, name=have.name, size=have.size))
+        if intent.origin in self.connected:
+            self.requester.answers.promised(intent.origin, (have.root,), have.size)
+        else:
+            self.dialling.returned(intent.origin, intent.addrs)
+
+    def _untimely(self, intent: msg.Intent, via: ev.Via) -> None:
+        """Refuse a forwarded intent that is old, or whose origin's clock differs from this node's.
+
+        If the origin is connected, it is told so. If the intent could be of use, the origin is dialled,
+        rarely. Once it is connected, it pushes its wants itself, and then the clocks do not matter.
+        """
+        origin = intent.origin
+        ahead = intent.expires - msg.INTENT_TTL - self.ledger.wall
+        if self.misbehaviour.clock_differs(origin):
+            self.ledger.emit(ev.ClockDiffers(peer=origin, seconds=round(ahead, 3), via=via))
+            if origin in self.connected:
+                text = f"{clock_words(ahead, via)}: check the clocks of both machines"
+                self.ledger.do(Push(peer=origin, message=msg.Error(text=text)))
+        if origin not in self.connected and self._is_useful(intent.body):
+            self.dialling.returned(origin, intent.addrs, untimely=True)
+
+    def _is_useful(self, body: msg.IntentBody) -> bool:
+        """Whether this node has what the intent wants, or wants what its origin has."""
+        if isinstance(body, msg.Want):
+            return any(self.ledger.holdings.size_of(cid) is not None for cid in body.cids[:MAX_LOOKS])
+        return isinstance(body, msg.Have) and body.root in self.requester.downloads

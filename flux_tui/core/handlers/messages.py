@@ -1,0 +1,91 @@
+"""Direct messages of peers, and messages to peers that could not be queued."""
+
+from typing import assert_never
+
+from flux_tui.core.custom.messages import Customs
+from flux_tui.core.fetching.requester import Requester
+from flux_tui.core.ids import PeerId
+from flux_tui.core.replication.keeper import Keeper
+from flux_tui.core.replication.origin import Origin
+from flux_tui.core.series import events as ev
+from flux_tui.core.serving.responder import Responder
+from flux_tui.core.turn import Ledger
+from flux_tui.core.wire import messages as msg
+
+
+class MessageHandler:
+    """Gives each direct message to the part that it is for."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        requester: Requester,
+        responder: Responder,
+        customs: Customs,
+        keeper: Keeper,
+        origin: Origin,
+    ) -> None:
+        self.ledger = ledger
+        self.requester = requester
+        self.responder = responder
+        self.customs = customs
+        self.keeper = keeper
+        self.origin = origin
+
+    def came(self, peer: PeerId, message: msg.Message) -> None:
+        """A peer pushed a direct message."""
+        match message:
+            case msg.Grant():
+                self.keeper.granted(peer)
+                self.responder.granted(peer, message)
+            case msg.StatusYesButLater():
+                self.requester.answers.offered(peer, message)
+            case msg.StatusNo(about="hold"):
+                self.origin.refused(peer, message)
+            case msg.StatusNo():
+                self.customs.refused(peer, message)
+                self.requester.answers.refused(peer, message)
+            case msg.Cancel():
+                self.responder.cancelled(peer, message.cids)
+            case msg.CanHold():
+                self.origin.offered(peer, message.root, whole=message.whole)
+            case msg.Held():
+                self.origin.held(peer, message)
+            case msg.Keep():
+                self.keeper.keep(peer, message)
+            case msg.Release():
+                self.keeper.released(peer, message.cids)
+            case msg.Error():
+                self._error(peer, message)
+            case msg.Custom():
+                self.customs.came(peer, message, "direct", ())
+            case msg.Chunk() | msg.SealedIntent() | msg.Route():
+                raise AssertionError("chunks and intents come as inputs of their own")
+            case _:
+                assert_never(message)
+
+    def dropped(self, peer: PeerId, message: msg.Message) -> None:
+        """A message could not be queued: the peer's queue is full, or the peer is gone."""
+        match message:
+            case msg.Grant():
+                self.requester.answers.dropped(peer, message)
+            case msg.Keep():
+                self.origin.dropped(peer, message.root)
+            case msg.Held():
+                self.keeper.dropped()
+            case msg.CanHold() | msg.Release():
+                pass  # the hold is pushed again, and keepers repeat what they keep
+            case msg.Chunk() | msg.StatusNo() | msg.StatusYesButLater() | msg.Error() | msg.Cancel():
+                pass  # the peer asks again if it misses this: pushes are fire and forget
+            case msg.Custom():
+                self.customs.dropped(peer, message)
+            case msg.SealedIntent():
+                self.customs.dropped_intent(peer, message)  # for other intents the retry timer pushes again
+            case msg.Route():
+                pass  # the retry timer pushes it again
+            case _:
+                assert_never(message)
+
+    def _error(self, peer: PeerId, error: msg.Error) -> None:
+        roots = self.requester.wanted.owners(error.cids)
+        self.ledger.emit(ev.ErrorReceived(peer=peer, text=error.text, cids=error.cids, roots=roots))

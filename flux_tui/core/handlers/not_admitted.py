@@ -1,0 +1,53 @@
+"""Pushes that are not admitted: from time to time the peer is told so, and in the end it loses its link."""
+
+from flux_tui.core.api import attribution
+from flux_tui.core.api.inputs import Input, NotAdmitted
+from flux_tui.core.custom.messages import Customs
+from flux_tui.core.ids import PeerId
+from flux_tui.core.peers.admission import Admission
+from flux_tui.core.peers.connected import ConnectedPeers
+from flux_tui.core.peers.misbehaviour import Misbehaviour
+from flux_tui.core.serving.responder import Responder
+from flux_tui.core.turn import Ledger
+
+
+class NotAdmittedHandler:
+    """Answers `rate_limited` to peers that push more than this node admits."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        connected: ConnectedPeers,
+        admission: Admission,
+        misbehaviour: Misbehaviour,
+        responder: Responder,
+        customs: Customs,
+    ) -> None:
+        self.ledger = ledger
+        self.connected = connected
+        self.admission = admission
+        self.misbehaviour = misbehaviour
+        self.responder = responder
+        self.customs = customs
+
+    def left_out(self, given: NotAdmitted) -> None:
+        """The node left out a push before it was an input."""
+        self.misbehaviour.flood(given.peer)
+        if not given.forwarded:  # a peer that forwards what others flood with is not at fault
+            self._answer(given.peer, given)
+
+    def refused(self, peer: PeerId, given: Input) -> None:
+        """The gate did not admit what this peer pushed."""
+        self.misbehaviour.flood(peer)
+        self._answer(peer, given)
+
+    def _answer(self, peer: PeerId, given: Input) -> None:
+        if self.misbehaviour.count_not_admitted(peer) or peer not in self.connected:
+            return
+        cids, custom = attribution.wanted_cids(given), attribution.custom(given)
+        if not (cids or custom) or (refusal := self.admission.refusal(peer, self.ledger.now)) is None:
+            return
+        if custom is not None:
+            self.customs.refuse(peer, custom, refusal.retry_after, news=refusal.news)
+        else:
+            self.responder.not_now(peer, cids, refusal.retry_after, news=refusal.news)

@@ -1,0 +1,150 @@
+"""Misbehaviour: what a peer does wrong is written down, and a peer that goes on loses its link.
+
+- The first fault of a kind is an entry at once. Further ones are counted, and one entry tells how many.
+- A link is closed after two chunks with wrong bytes, a few chunks that nobody asked for, or thousands of
+  pushes that were not admitted or broke the protocol. A useful chunk, sent or received, clears the last two
+  counts.
+- The peer is then refused for a while, which doubles each time that it comes back and does so again.
+"""
+
+from collections.abc import Iterable
+
+from flux_tui.core.api.effects import Disconnect
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.limits import Backoff, BoundedTable
+from flux_tui.core.peers.fault_reports import FaultReports, Repeated
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.events import Entry
+from flux_tui.core.turn import Ledger
+
+MAX_CORRUPT = 2
+"""Chunks with wrong bytes after which a link is closed: one may be a bad disk, two are not."""
+MAX_NOT_ADMITTED = 2048
+"""Pushes of a peer that were not admitted or broke the protocol, until its link is closed."""
+MAX_UNASKED = 8
+"""Chunks that nobody granted to a peer, until its link is closed. Each cost up to 2 MiB of bandwidth."""
+BAN = Backoff(60.0, 3600.0)
+"""Seconds for which a peer is refused whose link was closed."""
+MAX_COUNTED = 1024
+"""Peers whose faults are counted. The one whose latest fault is oldest is forgotten first."""
+MAX_TEXT = 512
+"""Characters of a text about a peer that are stored."""
+
+_UNKNOWN = "unknown"
+"""The key for reports about messages of kinds that this version does not know."""
+_CLOCK = "clock"
+"""The key for reports about clocks that differ. This is no fault."""
+_FLOOD = "it pushes more than this node admits"
+
+
+class _Counts:
+    """What one peer did wrong."""
+
+    __slots__ = ("bans", "not_admitted", "unasked")
+
+    def __init__(self) -> None:
+        self.not_admitted = 0
+        self.unasked = 0
+        self.bans = 0
+
+    def clear(self) -> None:
+        """The peer was useful, or its link is closed."""
+        self.not_admitted = self.unasked = 0
+
+
+class Misbehaviour:
+    """The faults of all peers."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self._reports = FaultReports()
+        self._counts: BoundedTable[PeerId, _Counts] = BoundedTable(MAX_COUNTED, refresh=True)
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def flood(self, peer: PeerId) -> None:
+        """A push of this peer was not admitted."""
+        self._report(peer, "flood", _FLOOD)
+
+    def count_not_admitted(self, peer: PeerId) -> bool:
+        """Count a push that was not admitted. Returns whether the link is closed for that."""
+        return self._count_push(peer, _FLOOD)
+
+    def broke_protocol(self, peer: PeerId, fault: str, text: str) -> None:
+        """A peer sent something that the protocol does not allow."""
+        self._report(peer, fault, text)
+        self._count_push(peer, "it goes on sending what is nothing")
+
+    def unasked_chunk(self, peer: PeerId, cid: Cid) -> None:
+        """A peer sent a chunk that was not granted to it."""
+        self._report(peer, "unasked_chunk", f"it sent {cid}, which was not granted")
+        counts = self._counts_of(peer)
+        counts.unasked += 1
+        if counts.unasked >= MAX_UNASKED:
+            self._drop(peer, "it sends what nobody asked it for")
+
+    def wrong_bytes(self, peer: PeerId, cid: Cid, times: int) -> None:
+        """A peer sent wrong bytes for a chunk; it has done so `times` times."""
+        self._report(peer, "wrong_bytes", f"what it sent as {cid} is something else")
+        if times >= MAX_CORRUPT:
+            self._drop(peer, "it sent wrong bytes again")
+
+    def unknown_kind(self, peer: PeerId, kind: str) -> None:
+        """A peer sent a message of a kind that this version does not know. That is no fault."""
+        if self._reports.add(peer, _UNKNOWN, kind, self.ledger.now):
+            self.ledger.emit(ev.MessagePassedOver(peer=peer, kind=kind, count=1))
+
+    def clock_differs(self, peer: PeerId) -> bool:
+        """A peer's clock differs from this node's. Returns whether an entry about that is due."""
+        return self._reports.add(peer, _CLOCK, "", self.ledger.now)
+
+    def settle(self, entries: Iterable[Entry]) -> None:
+        """A turn made these entries: the peers that sent or took chunks were useful."""
+        if not self._counts:
+            return
+        for entry in entries:
+            event = entry.event
+            if isinstance(event, ev.ChunkReceived | ev.ChunksSent) and event.peer in self._counts:
+                self._counts[event.peer].clear()
+
+    def next_deadline(self) -> float:
+        """When `on_time` has something to do; infinity if no entry is delayed."""
+        return self._reports.next_deadline()
+
+    def on_time(self) -> None:
+        """Write the entries that were delayed for long enough."""
+        self._write(self._reports.due(self.ledger.now))
+
+    def _report(self, peer: PeerId, fault: str, text: str) -> None:
+        text = text[:MAX_TEXT]
+        if self._reports.add(peer, fault, text, self.ledger.now):
+            self.ledger.emit(ev.PeerFaulted(peer=peer, fault=fault, text=text, count=1))
+
+    def _write(self, reports: list[Repeated]) -> None:
+        for one in reports:
+            if one.fault == _CLOCK:
+                continue  # it was reported often enough
+            if one.fault == _UNKNOWN:
+                self.ledger.emit(ev.MessagePassedOver(peer=one.peer, kind=one.text, count=one.times))
+                continue
+            self.ledger.emit(ev.PeerFaulted(peer=one.peer, fault=one.fault, text=one.text, count=one.times))
+
+    def _count_push(self, peer: PeerId, why: str) -> bool:
+        counts = self._counts_of(peer)
+        counts.not_admitted += 1
+        if counts.not_admitted < MAX_NOT_ADMITTED:
+            return False
+        self._drop(peer, why)
+        return True
+
+    def _drop(self, peer: PeerId, why: str) -> None:
+        """Close the link of a peer, and refuse it for a while."""
+        self._write(self._reports.take(peer))
+        counts = self._counts_of(peer)
+        counts.clear()
+        counts.bans += 1
+        self.ledger.do(Disconnect(peer=peer, why=why, seconds=BAN.wait(counts.bans)))
+
+    def _counts_of(self, peer: PeerId) -> _Counts:
+        return self._counts.setdefault(peer, _Counts())
