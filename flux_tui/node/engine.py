@@ -21,6 +21,7 @@ import trio
 from flux_tui.core.api.effects import Effect
 from flux_tui.core.api.inputs import ChunkLanded, Failed, Input, Tick
 from flux_tui.core.ids import Cid
+from flux_tui.core.limits import TokenBucket
 from flux_tui.core.machine import Machine
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.fold import snapshot
@@ -109,7 +110,7 @@ class Engine:
     async def run(self) -> None:
         """Run the loop until cancelled."""
         last = -LAZY_SECONDS
-        haste = HASTE_BURST
+        haste = TokenBucket(HASTE_BURST, HASTE_RATE, trio.current_time())
         while True:
             await self._wait()
             self.tick()
@@ -121,10 +122,7 @@ class Engine:
                 )
                 with trio.move_on_after(max(due, 0.0)):
                     await self._nothing_to_do()
-            haste = min(haste + (trio.current_time() - last) * HASTE_RATE, HASTE_BURST)
-            if haste >= 1:
-                haste -= 1
-            else:
+            if not haste.spend(1, trio.current_time()):
                 await trio.sleep(max(last + GATHER_SECONDS - trio.current_time(), 0.0))
                 self.tick()
             self._urgent = trio.Event()
