@@ -22,11 +22,11 @@ NOT_UTF_8 = "is not UTF-8: rename it to share it"
 
 
 class PathError(ValueError):
-    """A path that cannot be used: one sentence for a person."""
+    """A path that cannot be used: one sentence for a person, which begins with the path if it is named."""
 
-    def __init__(self, sentence: str, path: str | Path = "") -> None:
-        super().__init__(sentence)
-        self.unnamed = sentence.replace(str(path), "that") if str(path) else sentence
+    def __init__(self, problem: str, path: str | Path = "") -> None:
+        super().__init__(f"{path} {problem}" if str(path) else problem)
+        self.unnamed = f"that {problem}" if str(path) else problem
         """The sentence without the path, for an audience."""
 
 
@@ -88,9 +88,9 @@ def path_of_url(word: str) -> str:
     try:
         parts = urlsplit(word, allow_fragments=False)
     except ValueError:
-        raise PathError(f"{word} is no address of a file", word) from None
+        raise PathError("is no address of a file", word) from None
     if parts.netloc not in ("", "localhost", socket.gethostname()):
-        raise PathError(f"{word} is on another machine: {parts.netloc}", word)
+        raise PathError(f"is on another machine: {parts.netloc}", word)
     query = f"?{parts.query}" if parts.query else ""
     return os.fsdecode(unquote_to_bytes(os.fsencode(parts.path + query)))
 
@@ -106,20 +106,20 @@ def stands_at(path: Path, *, follow: bool = True, too_long: bool = True) -> bool
     except (FileNotFoundError, NotADirectoryError):
         return False
     except ValueError:
-        raise PathError(f"{path} is no path: it has a character that no name can have", path) from None
+        raise PathError("is no path: it has a character that no name can have", path) from None
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG and not too_long:
             return False
-        raise PathError(f"{path} cannot be used: {(error.strerror or str(error)).lower()}", path) from None
+        raise PathError(f"cannot be used: {(error.strerror or str(error)).lower()}", path) from None
     return True
 
 
 def to_share(path: Path) -> Path:
     """Return the path, if something that can be shared is there. Raises PathError."""
     if not stands_at(path):
-        raise PathError(f"{path} does not exist", path)
+        raise PathError("does not exist", path)
     if not is_text(str(path)):
-        raise PathError(f"{path} {NOT_UTF_8}", path)
+        raise PathError(NOT_UTF_8, path)
     return path
 
 

@@ -86,3 +86,10 @@ def test_a_working_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.Monke
             look()
     assert literal_path("/x") == Path("/x")
     assert Home("/x").path == Path("/x")
+
+
+def test_the_sentence_without_the_path() -> None:
+    error = PathError("does not exist", "/home/ada/that/that")
+    assert str(error) == "/home/ada/that/that does not exist"
+    assert error.unnamed == "that does not exist"
+    assert PathError("the folder is gone").unnamed == str(PathError("the folder is gone"))

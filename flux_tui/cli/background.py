@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from flux_tui.cli.flags import apply_to_running
+from flux_tui.cli.output import failure_in
 from flux_tui.home import Home, HomeError
 from flux_tui.regular_files import open_to_read, open_to_write
 
@@ -71,8 +72,4 @@ def _last_words(home: Home, start: int) -> str:
         log.seek(start)
         lines = log.read().decode(errors="replace").strip().splitlines()
     last = lines[-1] if lines else "it said nothing (`flux-tui node` shows why)"
-    return (
-        last.removeprefix("flux-tui: ")
-        if last.startswith("flux-tui: ")
-        else f"the node did not start: {last}"
-    )
+    return failure_in(last) or f"the node did not start: {last}"

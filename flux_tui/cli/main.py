@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from flux_tui import __version__
 from flux_tui.cli.manual import EPILOGS, MAIN
 from flux_tui.cli.options import home_option, node_options
-from flux_tui.cli.output import say, show_error
+from flux_tui.cli.output import say_failure, show_error
 from flux_tui.config import SettingsError
 from flux_tui.core.ids import BadIdError
 from flux_tui.home import HomeError
@@ -194,7 +194,7 @@ def _fail(sentence: str) -> int:
             sys.stdout.flush()
     except OSError:
         _hush()
-    say(f"flux-tui: {sentence}")
+    say_failure(sentence)
     return FAILED
 
 

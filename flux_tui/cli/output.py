@@ -57,11 +57,25 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
+FAILED = "flux-tui: "
+"""The beginning of a line on stderr that says why a command failed. No other line begins so."""
+
+
+def say_failure(sentence: str) -> None:
+    """Write to stderr why a command failed."""
+    say(f"{FAILED}{sentence}")
+
+
+def failure_in(line: str) -> str | None:
+    """Return the sentence of a line that `say_failure` wrote; None for any other line."""
+    return line.removeprefix(FAILED) if line.startswith(FAILED) else None
+
+
 class Failure(click.ClickException):
     """A command failed: one sentence, exit status 1."""
 
     def show(self, file: Any = None) -> None:
-        say(f"flux-tui: {self.message}")
+        say_failure(self.message)
 
 
 def need_terminal(what: str, instead: str) -> None:

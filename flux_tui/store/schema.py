@@ -202,23 +202,30 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
 
 
 def explain(error: sqlite3.Error, path: Path) -> StoreError:
-    """Return a database error as a sentence."""
-    text = str(error)
-    if "full" in text or (("I/O" in text or "unable to open" in text) and _no_room(path.parent)):
-        return NoRoomError(f"the disk is full: {path.parent} takes no more")
-    if path.name != DATABASE and "not a database" in text:
-        return StoreError(f"{path} is no series of flux-tui's: `flux-tui export` writes one")
-    if path.name != DATABASE and "malformed" in text:
-        return StoreError(f"{path} is damaged ({text}): export it again, if its home is still there")
-    if "malformed" in text or "not a database" in text or "corrupt" in text:
-        return StoreError(
-            f"{path} is damaged ({text}): move it away to begin anew; fetched files stay where they are"
-        )
-    if "unable to open" in text:
-        return StoreError(f"{path} cannot be opened: check that its folder is there, and the rights of both")
-    if "readonly" in text or "attempt to write" in text:
-        return StoreError(f"{path} cannot be written: check its rights, and those of its folder")
-    return StoreError(f"{path} cannot be used: {text}")
+    """Return a database error as a sentence. The error's code decides, not its text."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extension, which tells more of the same
+    if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) and _no_room(path.parent):
+        code = sqlite3.SQLITE_FULL
+    is_copy = path.name != DATABASE
+    match code:
+        case sqlite3.SQLITE_FULL:
+            return NoRoomError(f"the disk is full: {path.parent} takes no more")
+        case sqlite3.SQLITE_NOTADB if is_copy:
+            return StoreError(f"{path} is no series of flux-tui's: `flux-tui export` writes one")
+        case sqlite3.SQLITE_CORRUPT if is_copy:
+            return StoreError(f"{path} is damaged ({error}): export it again, if its home is still there")
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return StoreError(
+                f"{path} is damaged ({error}): move it away to begin anew; fetched files stay where they are"
+            )
+        case sqlite3.SQLITE_CANTOPEN:
+            return StoreError(
+                f"{path} cannot be opened: check that its folder is there, and the rights of both"
+            )
+        case sqlite3.SQLITE_READONLY:
+            return StoreError(f"{path} cannot be written: check its rights, and those of its folder")
+        case _:
+            return StoreError(f"{path} cannot be used: {error}")
 
 
 def _no_room(folder: Path) -> bool:

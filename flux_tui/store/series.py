@@ -99,10 +99,13 @@ class SeriesReader:
     def _set_back(self) -> list[tuple[int]]:
         """Return the entries at which the clock was set back, the newest first. They are few."""
         try:
+            found = self._db.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'set_back'"
+            )
+            if found.fetchone() is None:  # from a version in which times never went back
+                return []
             return self._db.execute("SELECT seq FROM set_back ORDER BY seq DESC").fetchall()
         except sqlite3.Error as error:
-            if "no such table" in str(error):  # from a version in which times never went back
-                return []
             raise explain(error, self._path) from error
 
     def _last_until(self, at: float, low: int, high: int) -> int:

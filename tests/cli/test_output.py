@@ -175,3 +175,11 @@ fail()
     assert err.count(f"ValueError: {SHOWN}") == 2
     assert err.startswith(SHOWN)
     assert is_plain(err)
+
+
+def test_a_failure_is_found_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    output.say_failure("the home is in use: stop it")
+    line = capsys.readouterr().err.rstrip("\n")
+    assert line == "flux-tui: the home is in use: stop it"
+    assert output.failure_in(line) == "the home is in use: stop it"
+    assert output.failure_in("KeyError: 'flux-tui: x'") is None

@@ -245,6 +245,7 @@ def test_a_damaged_database_is_reported_and_nothing_is_deleted(tmp_path: Path) -
 
 def test_a_damaged_copy_is_not_called_a_home(tmp_path: Path) -> None:
     error = sqlite3.DatabaseError("database disk image is malformed")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     assert str(explain(error, tmp_path / "copy")) == (
         f"{tmp_path / 'copy'} is damaged (database disk image is malformed):"
         " export it again, if its home is still there"

@@ -1,5 +1,9 @@
 """Upload limits: rate, fairness, and the answer to a peer that would have to wait."""
 
+from typing import Annotated, Any
+
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,8 +12,10 @@ from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.policy import BURST_SECONDS, Policy, PolicyChange, rate_limit
+from flux_tui.core.series.policy import BURST_SECONDS, POLICY, Policy, PolicyChange, rate_limit
+from flux_tui.core.series.setting import Kind, Spec, table
 from flux_tui.core.serving.upload_queue import MAX_QUEUED, MAX_WAIT_SECONDS, UploadQueues
+from flux_tui.core.text.phrases import policy_words
 from flux_tui.core.wire import messages as msg
 from tests.support.script import HOLDER, ME, OTHER, Script, up, wanted
 
@@ -258,3 +264,59 @@ def test_a_changed_policy_is_written_to_the_series() -> None:
     assert script.machine.state.policy == Policy(upload_limit=5)
     assert script.machine.ledger.me == ME
     assert not any(isinstance(e.event, ev.PolicyChanged) for e in Script(HELD).series)
+
+
+# ── the table of limits ─────────────────────────────────────────────────────────────────────────
+
+
+def other_value(name: str) -> Any:
+    value = getattr(Policy(), name)
+    return (OTHER,) if isinstance(value, tuple) else value + 3
+
+
+@pytest.mark.parametrize("name", POLICY)
+def test_every_limit_can_change(name: str) -> None:
+    value = other_value(name)
+    change = PolicyChange(**{name: value})
+    assert change.given() == {name: value}
+    assert change.applied(Policy()) == Policy(**{name: value})
+    assert msgspec.json.decode(msgspec.json.encode(change)) == {name: [OTHER] if value == (OTHER,) else value}
+    encoded = cmd.encode_command(cmd.Configure(change))
+    assert cmd.decode_command(encoded) == cmd.Configure(change)
+
+
+@pytest.mark.parametrize("name", POLICY)
+def test_every_limit_is_said(name: str) -> None:
+    said = policy_words(Policy(**{name: other_value(name)}))
+    assert said != policy_words(Policy())
+    assert "{" not in said
+
+
+def test_a_limit_below_its_least_is_refused() -> None:
+    for name, setting in POLICY.items():
+        if not setting.kind.is_list:
+            too_small: dict[str, Any] = {name: setting.kind.least - 1}
+            with pytest.raises(cmd.BadCommandError, match=f"^{name} cannot be"):
+                cmd.check_command(cmd.Configure(PolicyChange(**too_small)))
+            least: dict[str, Any] = {name: setting.kind.least}
+            cmd.check_command(cmd.Configure(PolicyChange(**least)))
+
+
+def test_a_field_without_a_spec_is_named() -> None:
+    class Wrong(msgspec.Struct):
+        number: int = 0
+
+    with pytest.raises(TypeError, match=r"^Wrong\.number has no Spec in its annotation$"):
+        table(Wrong)
+
+
+def test_a_setting_that_is_on_has_an_option_that_turns_it_off() -> None:
+    class Some(msgspec.Struct):
+        lights: Annotated[bool, Spec(Kind.SWITCH, "Light.")] = True
+        dim_them: Annotated[bool, Spec(Kind.SWITCH, "Dim.")] = False
+        names: Annotated[tuple[str, ...], Spec(Kind.ADDRS, "Name.", option=None)] = ()
+
+    found = table(Some)
+    assert [setting.option for setting in found.values()] == ["--no-lights", "--dim-them", None]
+    assert [setting.option_help for setting in found.values()] == ["Light.", "Dim.", "Name. Repeatable."]
+    assert found["dim_them"].words == "dim them {}"

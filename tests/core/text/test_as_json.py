@@ -15,6 +15,7 @@ from flux_tui.core.ids import Cid, PeerId, short
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import EVENT_TYPES, WASTES, Entry, Event, Unknown, kind_of
 from flux_tui.core.series.fold import apply, derive
+from flux_tui.core.series.policy import POLICY
 from flux_tui.core.series.state import State
 from flux_tui.core.text.as_json import entry_report, state_report
 from flux_tui.core.text.describe import describe, entry_line, who
@@ -268,7 +269,8 @@ def test_an_entry_of_any_kind_is_one_line(kind: type[Any]) -> None:
     assert line.isprintable()
     if "peer" in {field.name for field in msgspec.structs.fields(kind)} and who(event) is not None:
         assert rest[0] == short(PEER), "who it is about comes first"
-    assert len(line) < 160
+    # A policy with every limit set is as long as there are limits.
+    assert len(line) < (34 + 14 * len(POLICY) if kind is ev.PolicyChanged else 160)
 
 
 def test_the_columns_of_entries_are_aligned() -> None:
