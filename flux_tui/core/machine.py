@@ -19,7 +19,7 @@ from flux_tui.core.api import attribution
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.api.effects import Effect
 from flux_tui.core.api.inputs import Input
-from flux_tui.core.custom.messages import Customs
+from flux_tui.core.custom.messages import CustomMessages
 from flux_tui.core.fetching.requester import Requester
 from flux_tui.core.handlers.commands import CommandHandler
 from flux_tui.core.handlers.intents import IntentHandler
@@ -39,6 +39,7 @@ from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.policy import Policy
 from flux_tui.core.series.state import State
+from flux_tui.core.serving.answers import Answers
 from flux_tui.core.serving.responder import Responder
 from flux_tui.core.serving.upload_queue import QueuedChunk
 from flux_tui.core.sharing import Sharing
@@ -72,17 +73,20 @@ class Machine:
         self.router = Router(self.ledger, self.connected, self.dialling)
         self.provided = Provided(self.ledger)
         self.requester = Requester(self.ledger, self.connected, self.router, max_pending)
+        self.answers = Answers(self.ledger, self.connected, self.dialling)
         self.responder = Responder(
             self.ledger,
             self.connected,
             policy or Policy(),
             self.requester.downloads,
-            self.dialling,
+            self.answers,
             self.provided,
         )
-        self.customs = Customs(self.ledger, self.connected, self.responder)
+        self.custom_messages = CustomMessages(self.ledger, self.connected, self.answers)
         self.origin = Origin(self.ledger, self.connected, self.dialling)
-        self.keeper = Keeper(self.ledger, self.connected, self.requester, self.responder, self.provided)
+        self.keeper = Keeper(
+            self.ledger, self.connected, self.requester, self.responder, self.answers, self.provided
+        )
         self.sharing = Sharing(
             self.ledger, self.connected, self.requester, self.responder, self.provided, self.keeper
         )
@@ -104,13 +108,13 @@ class Machine:
             self.dialling,
             self.requester,
             self.responder,
-            self.customs,
+            self.custom_messages,
             self.keeper,
             self.sharing,
             self.origin,
         )
         self._messages = MessageHandler(
-            self.ledger, self.requester, self.responder, self.customs, self.keeper, self.origin
+            self.ledger, self.requester, self.responder, self.custom_messages, self.keeper, self.origin
         )
         self._intents = IntentHandler(
             self.ledger,
@@ -120,11 +124,16 @@ class Machine:
             self.router,
             self.requester,
             self.responder,
-            self.customs,
+            self.custom_messages,
             self.keeper,
         )
         self._not_admitted = NotAdmittedHandler(
-            self.ledger, self.connected, self.admission, self.misbehaviour, self.responder, self.customs
+            self.ledger,
+            self.connected,
+            self.admission,
+            self.misbehaviour,
+            self.responder,
+            self.custom_messages,
         )
         self._stopped = False
 
@@ -143,7 +152,7 @@ class Machine:
             self.router.next_deadline(),
             self.origin.next_deadline(),
             self.keeper.next_deadline(),
-            self.customs.next_deadline(),
+            self.custom_messages.next_deadline(),
             self.misbehaviour.next_deadline(),
         )
 
@@ -167,9 +176,9 @@ class Machine:
         """Whether a push of this peer would be admitted now."""
         return self.admission.admits_peer(peer, now)
 
-    def has_had(self, intent: Intent) -> bool:
+    def has_seen(self, intent: Intent) -> bool:
         """Whether this node signed this intent, or has received it before."""
-        return self.responder.has_had(intent)
+        return self.responder.has_seen(intent)
 
     # ── the door ────────────────────────────────────────────────────────────────────────────────
 
@@ -261,7 +270,7 @@ class Machine:
             case inp.ClockStepped():
                 self.ledger.clock_stepped(given.seconds)
             case inp.ListenerAdded():
-                self.customs.listen(given.kind)
+                self.custom_messages.listen(given.kind)
             case inp.Failed():
                 self._failed(given)
             case inp.NodeStarting():
@@ -273,14 +282,14 @@ class Machine:
 
     def _on_time(self) -> None:
         """Do what follows from this turn, and what is due."""
-        self.keeper.settle()
+        self.keeper.check_downloads()
         self.sharing.settle()
         self.requester.on_time()
         self.responder.on_time()
         self.router.on_time()
         self.origin.on_time()
         self.keeper.on_time()
-        self.customs.on_time()
+        self.custom_messages.on_time()
         self.misbehaviour.on_time()
         self.dialling.on_time()
 
@@ -288,8 +297,8 @@ class Machine:
 
     def _landed(self, given: inp.ChunkLanded) -> None:
         for root in self.requester.arrivals.landed(given.peer, given.cid, given.size, given.data):
-            self.responder.grew(root)
-        self.keeper.settle()
+            self.responder.tell_watchers(root)
+        self.keeper.check_downloads()
 
     def _skipped(self, given: inp.ChunkSkipped) -> None:
         if self.requester.arrivals.skipped(given.peer, given.cid, given.size) == "unasked":
@@ -305,20 +314,20 @@ class Machine:
             text = f"{given.path} is there without {count}: {some(given.left_out)}"
             self.ledger.emit(ev.ErrorOccurred(text=text, cid=given.root, path=given.path))
         self.requester.finished(given.root, given.path)
-        self.responder.settled(given.root)
+        self.responder.forget_watchers(given.root)
         self.sharing.announce(given.root)
-        self.keeper.became_whole(given.root)
+        self.keeper.adopt(given.root)
 
     def _gone(self, given: inp.ChunksGone) -> None:
-        self.responder.gone(given.path, given.cids, given.size, given.text, given.peer)
-        self.keeper.gone(given.path, given.replica)
+        self.responder.chunks_gone(given.path, given.cids, given.size, given.text, given.peer)
+        self.keeper.file_lost(given.path, given.replica)
 
     def _peer_up(self, peer: PeerId, addr: str) -> None:
         self.connected.add(peer)
         self.dialling.answered(addr)
         self.ledger.emit(ev.PeerConnected(peer=peer, addr=addr))
         self.router.peer_up(peer)
-        self.responder.peer_up(peer)
+        self.answers.peer_up(peer)
         self.requester.peer_up(peer)
         self.origin.peer_up(peer)
         self.keeper.peer_up(peer)
@@ -330,7 +339,7 @@ class Machine:
         self.responder.peer_down(peer)
         self.requester.peer_down(peer)
         self.origin.peer_down(peer)
-        self.customs.peer_down(peer)
+        self.custom_messages.peer_down(peer)
 
     def _routing_changed(self, given: inp.RoutingChanged) -> None:
         self.router.table_changed(given.came, given.went)
@@ -347,5 +356,5 @@ class Machine:
 
     def _stop(self, reason: str) -> None:
         self._stopped = True
-        self.responder.go_away()
+        self.responder.stop()
         self.ledger.emit(ev.NodeStopped(reason=reason))

@@ -107,7 +107,7 @@ class Sharing:
         )
         self.ledger.do(EndAdd(share=added.share, keep=True))
         self.announce(added.root)
-        self.keeper.became_whole(added.root)
+        self.keeper.adopt(added.root)
 
     def ended(self, ended: AddEnded) -> None:
         """A path was not read to its end: what came of it is removed."""

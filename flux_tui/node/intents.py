@@ -96,7 +96,7 @@ def _verified(
     except codec.BadFrameError as error:
         return PeerFault(peer=sender, fault="garbage", text=f"an intent that is none: {error}")
     # A copy that came by another way is not counted again.
-    copy = machine.has_had(intent)
+    copy = machine.has_seen(intent)
     if not copy and not limits.admits_origin(intent.origin, now):
         return NotAdmitted(peer=sender, forwarded=False, intent=intent) if intent.origin == sender else None
     if not network.verify(intent.origin, sealed.signed, sealed.signature):

@@ -8,7 +8,8 @@ from flux_tui.core.peers import admission as adm
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.fold import derive
 from flux_tui.core.series.state import MAX_PEERS
-from flux_tui.core.serving.responder import MAX_OWED, MAX_SEEN, MAX_TOLD
+from flux_tui.core.serving.answers import MAX_STORED
+from flux_tui.core.serving.responder import MAX_OFFERED, MAX_SEEN
 from flux_tui.core.serving.upload_queue import MAX_QUEUED
 from tests.sim.swarm import SimNode
 
@@ -73,8 +74,8 @@ class Watch:
         machine = self.node.machine
         assert len(machine.admission) <= adm.MAX_BUCKETS
         assert len(machine.responder._seen) <= MAX_SEEN
-        assert len(machine.responder._owed) <= MAX_OWED
-        assert len(machine.responder._told_yes) <= MAX_TOLD
+        assert len(machine.answers) <= MAX_STORED
+        assert len(machine.responder._offered) <= MAX_OFFERED
         assert len(self.node.state.peers) <= MAX_PEERS
         uploads = machine.responder.uploads
         assert all(len(uploads.of(peer)) <= MAX_QUEUED for peer in uploads.peers)

@@ -10,14 +10,13 @@ Messages that have not left when the node stops are lost.
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api.effects import Broadcast, Push
-from flux_tui.core.custom.outbox import FULL_SECONDS, Outbox, name_of
-from flux_tui.core.custom.outbox import Push as Sent
+from flux_tui.core.custom.outbox import FULL_SECONDS, Outbound, Outbox, name_of
 from flux_tui.core.ids import Cid, PeerId, short
 from flux_tui.core.limits import BoundedTable
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.router import MAX_DIRECT
 from flux_tui.core.series import events as ev
-from flux_tui.core.serving.responder import Responder
+from flux_tui.core.serving.answers import Answers
 from flux_tui.core.text.quantities import counted
 from flux_tui.core.turn import Ledger
 from flux_tui.core.wire import codec
@@ -28,14 +27,14 @@ MAX_ORIGINS = 256
 """Origins of custom intents whose addresses are remembered, so that they can be dialled for an answer."""
 
 
-class Customs:
+class CustomMessages:
     """The custom messages of this node."""
 
-    def __init__(self, ledger: Ledger, connected: ConnectedPeers, responder: Responder) -> None:
+    def __init__(self, ledger: Ledger, connected: ConnectedPeers, answers: Answers) -> None:
         self.ledger = ledger
         self.connected = connected
-        self.responder = responder
-        self.kinds: set[str] = set()
+        self.answers = answers
+        self._kinds: set[str] = set()
         """Kinds that programs here listen for."""
         self.outbox = Outbox(ledger.now)
         self._pushes = 0
@@ -43,12 +42,12 @@ class Customs:
 
     def listen(self, kind: str) -> None:
         """A program here listens for this kind: keep its payloads from now on."""
-        self.kinds.add(kind)
+        self._kinds.add(kind)
 
     def push(self, command: cmd.Custom) -> None:
         """A program here pushes a message."""
         message = msg.Custom(kind=command.kind, payload=command.payload)
-        if command.to is None and not self.outbox.add(Sent(message, self._nonce(), self.ledger.now)):
+        if command.to is None and not self.outbox.add(Outbound(message, self._nonce(), self.ledger.now)):
             text = (
                 f"{command.kind} was not pushed: {len(self.outbox):,} of a program's own kinds wait to leave"
             )
@@ -66,15 +65,15 @@ class Customs:
         if command.to is None:
             self.on_time()
         elif command.to in self.connected:
-            self._answer(command.to, Sent(message, b"", self.ledger.now))
+            self._answer(command.to, Outbound(message, b"", self.ledger.now))
         elif command.to in self._origins:
-            self.responder.answer(command.to, message, self._origins.get(command.to, ()))
+            self.answers.push(command.to, message, self._origins.get(command.to, ()))
         else:
             self.dropped(command.to, message)
 
-    def _answer(self, peer: PeerId, push: Sent) -> None:
-        if self.outbox.holds_back(peer):
-            self.outbox.put_off(peer, push, 0.0, self.ledger.now)
+    def _answer(self, peer: PeerId, push: Outbound) -> None:
+        if self.outbox.is_paused(peer):
+            self.outbox.postpone(peer, push, 0.0, self.ledger.now)
         else:
             self.outbox.sent(push)
             self.ledger.do(Push(peer=peer, message=push.custom))
@@ -93,19 +92,19 @@ class Customs:
         now = self.ledger.now
         for push in self.outbox.due(now):
             peers = self.connected.first(MAX_DIRECT)
-            told = tuple(peer for peer in peers if not self.outbox.holds_back(peer))
+            told = tuple(peer for peer in peers if not self.outbox.is_paused(peer))
             for peer in peers:
-                if peer not in told and not self.outbox.put_off(peer, push, 0.0, now):
-                    self._lost(peer, [push], "it takes no more")
+                if peer not in told and not self.outbox.postpone(peer, push, 0.0, now):
+                    self._report_lost(peer, [push], "it takes no more")
             self.ledger.do(Broadcast(body=push.custom, peers=told, gossip=True, nonce=push.nonce))
-        again, given_up = self.outbox.due_again(now)
+        again, given_up = self.outbox.due_retries(now)
         for peer, push in again:
             if push.nonce:
                 self.ledger.do(Broadcast(body=push.custom, peers=(peer,), gossip=False, nonce=push.nonce))
             else:
                 self.ledger.do(Push(peer=peer, message=push.custom))
         for peer, pushes in given_up.items():
-            self._lost(peer, pushes, "it takes no more")
+            self._report_lost(peer, pushes, "it takes no more")
 
     def refused(self, peer: PeerId, no: msg.StatusNo) -> None:
         """A peer said NO: some of its names may be those of custom messages that were pushed from here."""
@@ -139,19 +138,19 @@ class Customs:
 
     def peer_down(self, peer: PeerId) -> None:
         """A peer disconnected: messages that it should be told again are lost."""
-        self._lost(peer, self.outbox.forget(peer), "it is gone")
+        self._report_lost(peer, self.outbox.forget(peer), "it is gone")
 
-    def _lost(self, peer: PeerId, pushes: list[Sent], why: str) -> None:
+    def _report_lost(self, peer: PeerId, pushes: list[Outbound], why: str) -> None:
         if pushes:
             kinds = ", ".join(dict.fromkeys(push.custom.kind for push in pushes[:8]))
             text = f"{counted(len(pushes), 'message')} ({kinds}) did not reach {short(peer)}: {why}"
             self.ledger.emit(ev.ErrorOccurred(text=text))
 
-    def came(self, peer: PeerId, custom: msg.Custom, via: ev.Via, addrs: tuple[str, ...]) -> None:
+    def received(self, peer: PeerId, custom: msg.Custom, via: ev.Via, addrs: tuple[str, ...]) -> None:
         """A custom message came from the peer that signed it (`addrs`: where to dial that peer) or sent it."""
         if addrs:
             self._origins[peer] = addrs
-        payload = custom.payload if custom.kind in self.kinds else b""
+        payload = custom.payload if custom.kind in self._kinds else b""
         size = len(custom.payload)
         self.ledger.emit(ev.CustomReceived(peer=peer, kind=custom.kind, size=size, via=via, payload=payload))
 
@@ -162,13 +161,13 @@ class Customs:
         """
         intent = codec.decode_intent(sealed.signed)
         if isinstance(intent.body, msg.Custom) and peer in self.connected:
-            push = Sent(intent.body, intent.nonce, self.ledger.now)
-            self.outbox.put_off(peer, push, FULL_SECONDS, self.ledger.now)
+            push = Outbound(intent.body, intent.nonce, self.ledger.now)
+            self.outbox.postpone(peer, push, FULL_SECONDS, self.ledger.now)
 
     def dropped(self, peer: PeerId, custom: msg.Custom) -> None:
         """A direct message could not be queued: the peer is not connected, or its queue is full."""
         if peer in self.connected:
-            self.outbox.put_off(peer, Sent(custom, b"", self.ledger.now), FULL_SECONDS, self.ledger.now)
+            self.outbox.postpone(peer, Outbound(custom, b"", self.ledger.now), FULL_SECONDS, self.ledger.now)
             return
         text = f"{custom.kind} was not sent to {short(peer)}: it is not connected, or takes no more just now"
         self.ledger.emit(ev.ErrorOccurred(text=text))

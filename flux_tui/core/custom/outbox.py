@@ -40,7 +40,7 @@ FULL_SECONDS = 1.0
 """Seconds after a peer's queue here was full until something is pushed to it again."""
 
 
-class Push(NamedTuple):
+class Outbound(NamedTuple):
     """A message that a program pushed."""
 
     custom: Custom
@@ -55,14 +55,27 @@ class Push(NamedTuple):
         return OVERHEAD + len(self.custom.kind) + len(self.custom.payload)
 
 
-class _Again:
-    """The messages that one peer is to be told again, and when."""
+class _Retries:
+    """The messages that are pushed to one peer again, and from when on."""
 
     __slots__ = ("at", "pushes")
 
     def __init__(self) -> None:
         self.at = 0.0
-        self.pushes: deque[Push] = deque()
+        self.pushes: deque[Outbound] = deque()
+
+    def add(self, push: Outbound, at: float) -> bool:
+        """Push this message again, and none before `at`. Returns False if there are too many already."""
+        self.at = max(self.at, at)
+        if len(self.pushes) >= MAX_SENT:
+            return False
+        if push not in self.pushes:
+            self.pushes.append(push)
+        return True
+
+    def take(self) -> Outbound:
+        """Take out the message that is pushed next."""
+        return self.pushes.popleft()
 
 
 def name_of(custom: Custom) -> Cid:
@@ -74,18 +87,18 @@ class Outbox:
     """The outbox of this node."""
 
     def __init__(self, now: float) -> None:
-        self._waiting: deque[Push] = deque()
+        self._waiting: deque[Outbound] = deque()
         self._waiting_bytes = 0
         self._count = TokenBucket(PUSH_BURST, PUSH_RATE, now)
         self._bytes = TokenBucket(BYTES_BURST, BYTES_RATE, now)
-        self._sent: OrderedDict[Cid, list[Push]] = OrderedDict()
+        self._sent: OrderedDict[Cid, list[Outbound]] = OrderedDict()
         self._sent_count = self._sent_bytes = 0
-        self._again: dict[PeerId, _Again] = {}
+        self._retries: dict[PeerId, _Retries] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, push: Push) -> bool:
+    def add(self, push: Outbound) -> bool:
         """Queue a message. Returns False if too many wait already."""
         if len(self._waiting) >= MAX_WAITING or self._waiting_bytes + push.size > MAX_WAITING_BYTES:
             return False
@@ -94,17 +107,17 @@ class Outbox:
         return True
 
     def next_deadline(self, now: float) -> float:
-        """When `due` or `due_again` has something; infinity if nothing waits."""
-        at = min((again.at for again in self._again.values()), default=float("inf"))
+        """When `due` or `due_retries` has something; infinity if nothing waits."""
+        at = min((retries.at for retries in self._retries.values()), default=float("inf"))
         wait = max(self._count.wait(now), self._bytes.wait(now), MIN_SECONDS)
         ready = now if self._may(now) else now + wait
         if self._waiting:
             return ready
         return max(at, ready)
 
-    def due(self, now: float) -> list[Push]:
+    def due(self, now: float) -> list[Outbound]:
         """The messages that leave now, to all."""
-        found: list[Push] = []
+        found: list[Outbound] = []
         while self._waiting and self._may(now):
             push = self._waiting.popleft()
             self._waiting_bytes -= push.size
@@ -113,7 +126,7 @@ class Outbox:
             found.append(push)
         return found
 
-    def sent(self, push: Push) -> None:
+    def sent(self, push: Outbound) -> None:
         """A message left, and may still be refused."""
         name = name_of(push.custom)
         self._sent.setdefault(name, []).append(push)
@@ -125,22 +138,16 @@ class Outbox:
             self._sent_count -= len(oldest)
             self._sent_bytes -= sum(push.size for push in oldest)
 
-    def holds_back(self, peer: PeerId) -> bool:
+    def is_paused(self, peer: PeerId) -> bool:
         """Whether nothing is pushed to this peer now."""
-        return peer in self._again
+        return peer in self._retries
 
-    def put_off(self, peer: PeerId, push: Push, wait: float, now: float) -> bool:
+    def postpone(self, peer: PeerId, push: Outbound, wait: float, now: float) -> bool:
         """Tell a peer of this message later. Returns False if it is to be told too many already."""
-        again = self._again.setdefault(peer, _Again())
-        again.at = max(again.at, now + wait)
-        if len(again.pushes) >= MAX_SENT:
-            return False
-        if push not in again.pushes:
-            again.pushes.append(push)
-        return True
+        return self._retries.setdefault(peer, _Retries()).add(push, now + wait)
 
     def refused(self, peer: PeerId, names: Iterable[Cid], wait: float, now: float) -> tuple[Cid, ...]:
-        """A peer refused messages: it is told of them again.
+        """A peer refused messages: push them to it again later.
 
         Returns the names of messages that were pushed from here.
         """
@@ -148,35 +155,35 @@ class Outbox:
         for name in names:
             pushes = self._sent.get(name, ())
             known += [name] if pushes else []
-            told = self._again[peer].pushes if peer in self._again else ()
+            told = self._retries[peer].pushes if peer in self._retries else ()
             if push := next((push for push in pushes if push not in told), None):
-                self.put_off(peer, push, wait, now)
+                self.postpone(peer, push, wait, now)
         return tuple(known)
 
-    def due_again(self, now: float) -> tuple[list[tuple[PeerId, Push]], dict[PeerId, list[Push]]]:
+    def due_retries(self, now: float) -> tuple[list[tuple[PeerId, Outbound]], dict[PeerId, list[Outbound]]]:
         """The messages that leave now to peers that refused them, and those that are given up."""
-        found: list[tuple[PeerId, Push]] = []
-        given_up: dict[PeerId, list[Push]] = {}
-        for peer, again in [(peer, again) for peer, again in self._again.items() if again.at <= now]:
-            while again.pushes and self._may(now):
-                push = again.pushes.popleft()
-                if now - push.at > GIVE_UP_SECONDS + len(again.pushes) / PUSH_RATE:
+        found: list[tuple[PeerId, Outbound]] = []
+        given_up: dict[PeerId, list[Outbound]] = {}
+        for peer, retries in [(peer, one) for peer, one in self._retries.items() if one.at <= now]:
+            while retries.pushes and self._may(now):
+                push = retries.take()
+                if now - push.at > GIVE_UP_SECONDS + len(retries.pushes) / PUSH_RATE:
                     given_up.setdefault(peer, []).append(push)
                     continue
                 self._spend(push, now)
                 found.append((peer, push))
-            if not again.pushes:
-                del self._again[peer]
+            if not retries.pushes:
+                del self._retries[peer]
         return found, given_up
 
-    def forget(self, peer: PeerId) -> list[Push]:
+    def forget(self, peer: PeerId) -> list[Outbound]:
         """A peer disconnected. Returns the messages that it was not told."""
-        again = self._again.pop(peer, None)
-        return list(again.pushes) if again is not None else []
+        retries = self._retries.pop(peer, None)
+        return list(retries.pushes) if retries is not None else []
 
     def _may(self, now: float) -> bool:
         return self._count.has(now) and self._bytes.has(now)
 
-    def _spend(self, push: Push, now: float) -> None:
+    def _spend(self, push: Outbound, now: float) -> None:
         self._count.take(1, now)
         self._bytes.take(push.size, now)

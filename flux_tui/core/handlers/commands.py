@@ -4,7 +4,7 @@ from typing import assert_never
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api.effects import DropTree, StopNode
-from flux_tui.core.custom.messages import Customs
+from flux_tui.core.custom.messages import CustomMessages
 from flux_tui.core.fetching.requester import Requester
 from flux_tui.core.ids import Cid
 from flux_tui.core.peers.dialling import Dialling
@@ -25,7 +25,7 @@ class CommandHandler:
         dialling: Dialling,
         requester: Requester,
         responder: Responder,
-        customs: Customs,
+        custom_messages: CustomMessages,
         keeper: Keeper,
         sharing: Sharing,
         origin: Origin,
@@ -34,7 +34,7 @@ class CommandHandler:
         self.dialling = dialling
         self.requester = requester
         self.responder = responder
-        self.customs = customs
+        self.custom_messages = custom_messages
         self.keeper = keeper
         self.sharing = sharing
         self.origin = origin
@@ -49,7 +49,7 @@ class CommandHandler:
             case cmd.Get():
                 self._get(command)
             case cmd.Custom():
-                self.customs.push(command)
+                self.custom_messages.push(command)
             case cmd.Cancel():
                 self._cancel(command)
             case cmd.Hold():
@@ -77,7 +77,7 @@ class CommandHandler:
         at_once = self.requester.want_pusher.at_once(len(cids))
         for cid in cids:
             self.requester.want(cid, path=None, name=None, size=None, by=by, at_once=at_once)
-            self.keeper.became_whole(cid)
+            self.keeper.adopt(cid)
 
     def _get(self, command: cmd.Get) -> None:
         for addr in command.addrs:
@@ -99,7 +99,7 @@ class CommandHandler:
     def _release(self, command: cmd.Release) -> None:
         for cid in command.cids:
             held = self.origin.release(cid, command.by)
-            if not self.keeper.let_go(cid, command.by) and not held:
+            if not self.keeper.release_by_user(cid, command.by) and not held:
                 text = f"{cid} is held neither by others for this node nor here for others"
                 self.ledger.emit(ev.ErrorOccurred(text=text, cid=cid, by=command.by))
 
@@ -107,16 +107,16 @@ class CommandHandler:
         for cid in command.cids:
             download = self.requester.downloads.get(cid)
             if download is not None and download.held:
-                self.keeper.let_go(cid, command.by)
+                self.keeper.release_by_user(cid, command.by)
                 continue
             if not self.requester.cancel(cid):
                 text = f"{cid} is not pending, so there is nothing to cancel"
                 self.ledger.emit(ev.ErrorOccurred(text=text, cid=cid, by=command.by))
                 continue
-            self.responder.settled(cid)
+            self.responder.forget_watchers(cid)
             self.ledger.emit(ev.Cancelled(cids=(cid,), by=command.by))
             self.ledger.do(DropTree(root=cid))
-        self.keeper.settle()  # a replica of it is still to be fetched
+        self.keeper.check_downloads()  # a replica of it is still to be fetched
 
     def _retry(self, command: cmd.Retry) -> None:
         roots = command.cids or tuple(self.ledger.state.pending)
@@ -129,4 +129,4 @@ class CommandHandler:
         policy = command.change.applied(self.responder.policy)
         self.ledger.emit(ev.PolicyChanged(policy=policy, by=command.by))
         self.responder.change(policy)
-        self.keeper.fit()
+        self.keeper.apply_policy()

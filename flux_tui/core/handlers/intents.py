@@ -4,7 +4,7 @@ from typing import assert_never
 
 from flux_tui.core.api.effects import Push
 from flux_tui.core.api.inputs import IntentCame, RouteCame
-from flux_tui.core.custom.messages import Customs
+from flux_tui.core.custom.messages import CustomMessages
 from flux_tui.core.fetching.requester import Requester
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.dialling import Dialling
@@ -30,7 +30,7 @@ class IntentHandler:
         router: Router,
         requester: Requester,
         responder: Responder,
-        customs: Customs,
+        custom_messages: CustomMessages,
         keeper: Keeper,
     ) -> None:
         self.ledger = ledger
@@ -40,7 +40,7 @@ class IntentHandler:
         self.router = router
         self.requester = requester
         self.responder = responder
-        self.customs = customs
+        self.custom_messages = custom_messages
         self.keeper = keeper
 
     def pushed(self, given: IntentCame) -> None:
@@ -54,12 +54,12 @@ class IntentHandler:
 
     def _came(self, intent: msg.Intent, via: ev.Via, *, fresh: bool) -> None:
         """Handle an intent. `fresh`: its origin itself pushed it to this node."""
-        if self.responder.has_had(intent):
+        if self.responder.has_seen(intent):
             return
         if not fresh and not is_timely(intent, self.ledger.wall):
             self._untimely(intent, via)
             return
-        self.responder.remember(intent)
+        self.responder.note_seen(intent)
         match intent.body:
             case msg.Want():
                 self.responder.wanted(intent, intent.body, via)
@@ -68,9 +68,9 @@ class IntentHandler:
             case msg.Have():
                 self._have(intent, intent.body)
             case msg.Custom():
-                self.customs.came(intent.origin, intent.body, via, intent.addrs)
+                self.custom_messages.received(intent.origin, intent.body, via, intent.addrs)
             case msg.Hold():
-                self.keeper.asked(intent, intent.body, via)
+                self.keeper.hold_requested(intent, intent.body, via)
             case _:
                 assert_never(intent.body)
 

@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from flux_tui.core.custom.messages import Customs
+from flux_tui.core.custom.messages import CustomMessages
 from flux_tui.core.fetching.requester import Requester
 from flux_tui.core.ids import PeerId
 from flux_tui.core.replication.keeper import Keeper
@@ -21,14 +21,14 @@ class MessageHandler:
         ledger: Ledger,
         requester: Requester,
         responder: Responder,
-        customs: Customs,
+        custom_messages: CustomMessages,
         keeper: Keeper,
         origin: Origin,
     ) -> None:
         self.ledger = ledger
         self.requester = requester
         self.responder = responder
-        self.customs = customs
+        self.custom_messages = custom_messages
         self.keeper = keeper
         self.origin = origin
 
@@ -36,29 +36,29 @@ class MessageHandler:
         """A peer pushed a direct message."""
         match message:
             case msg.Grant():
-                self.keeper.granted(peer)
+                self.keeper.note_wanted(peer)
                 self.responder.granted(peer, message)
             case msg.StatusYesButLater():
                 self.requester.answers.offered(peer, message)
             case msg.StatusNo(about="hold"):
                 self.origin.refused(peer, message)
             case msg.StatusNo():
-                self.customs.refused(peer, message)
+                self.custom_messages.refused(peer, message)
                 self.requester.answers.refused(peer, message)
             case msg.Cancel():
                 self.responder.cancelled(peer, message.cids)
             case msg.CanHold():
                 self.origin.offered(peer, message.root, whole=message.whole)
             case msg.Held():
-                self.origin.held(peer, message)
+                self.origin.held_received(peer, message)
             case msg.Keep():
-                self.keeper.keep(peer, message)
+                self.keeper.keep_requested(peer, message)
             case msg.Release():
                 self.keeper.released(peer, message.cids)
             case msg.Error():
                 self._error(peer, message)
             case msg.Custom():
-                self.customs.came(peer, message, "direct", ())
+                self.custom_messages.received(peer, message, "direct", ())
             case msg.Chunk() | msg.SealedIntent() | msg.Route():
                 raise AssertionError("chunks and intents come as inputs of their own")
             case _:
@@ -70,17 +70,19 @@ class MessageHandler:
             case msg.Grant():
                 self.requester.answers.dropped(peer, message)
             case msg.Keep():
-                self.origin.dropped(peer, message.root)
+                self.origin.keep_dropped(peer, message.root)
             case msg.Held():
-                self.keeper.dropped()
+                self.keeper.message_dropped()
             case msg.CanHold() | msg.Release():
                 pass  # the hold is pushed again, and keepers repeat what they keep
             case msg.Chunk() | msg.StatusNo() | msg.StatusYesButLater() | msg.Error() | msg.Cancel():
                 pass  # the peer asks again if it misses this: pushes are fire and forget
             case msg.Custom():
-                self.customs.dropped(peer, message)
+                self.custom_messages.dropped(peer, message)
             case msg.SealedIntent():
-                self.customs.dropped_intent(peer, message)  # for other intents the retry timer pushes again
+                self.custom_messages.dropped_intent(
+                    peer, message
+                )  # for other intents the retry timer pushes again
             case msg.Route():
                 pass  # the retry timer pushes it again
             case _:

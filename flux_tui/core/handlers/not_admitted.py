@@ -2,7 +2,7 @@
 
 from flux_tui.core.api import attribution
 from flux_tui.core.api.inputs import Input, NotAdmitted
-from flux_tui.core.custom.messages import Customs
+from flux_tui.core.custom.messages import CustomMessages
 from flux_tui.core.ids import PeerId
 from flux_tui.core.peers.admission import Admission
 from flux_tui.core.peers.connected import ConnectedPeers
@@ -21,14 +21,14 @@ class NotAdmittedHandler:
         admission: Admission,
         misbehaviour: Misbehaviour,
         responder: Responder,
-        customs: Customs,
+        custom_messages: CustomMessages,
     ) -> None:
         self.ledger = ledger
         self.connected = connected
         self.admission = admission
         self.misbehaviour = misbehaviour
         self.responder = responder
-        self.customs = customs
+        self.custom_messages = custom_messages
 
     def left_out(self, given: NotAdmitted) -> None:
         """The node left out a push before it was an input."""
@@ -48,6 +48,6 @@ class NotAdmittedHandler:
         if not (cids or custom) or (refusal := self.admission.refusal(peer, self.ledger.now)) is None:
             return
         if custom is not None:
-            self.customs.refuse(peer, custom, refusal.retry_after, news=refusal.news)
+            self.custom_messages.refuse(peer, custom, refusal.retry_after, news=refusal.news)
         else:
-            self.responder.not_now(peer, cids, refusal.retry_after, news=refusal.news)
+            self.responder.refuse_for_now(peer, cids, refusal.retry_after, news=refusal.news)

@@ -1,15 +1,12 @@
 """The keeper's half of replication: this node keeps replicas for other nodes.
 
-- The policy's `quota` limits the room. One origin may use at most a share of it, unless it is the only peer
-  that is allowed. A replica that turns out to be larger than its origin said is checked again, and dropped if
-  there is no room.
+- The policy's `quota` limits the room (quota.py). A replica that turns out to be larger than its origin said is
+  checked again, and dropped if there is no room.
 - A `keep` counts only if this node sent that peer a `can_hold` before (offers.py).
 - A replica is fetched in the same way as a want, a few replicas at a time. Its leaves are stored in one file,
   so names, folders and repeats that a stranger made up cost nothing.
-- To make room, the replica that was wanted least recently goes. Only replicas go: what the user added or got
-  is never touched. An object that the user gets or adds while it is kept becomes the user's. A replica that
-  was wanted or accepted a short while ago does not make room for a new one; when the quota is lowered, it
-  does.
+- An object that the user gets or adds while it is kept becomes the user's. It does not count against the quota
+  any more, and is never dropped to make room.
 - Only the origin that asked for a replica can release it. The keeper tells the origin when it has begun, when
   it has all of it, and when it drops it. It repeats this whenever a stream to that origin opens, and from
   time to time. So nothing depends on one message, and an origin that does not need the replica any more
@@ -27,17 +24,17 @@ from flux_tui.core.limits import batches
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.provider_records import Provided
 from flux_tui.core.replication.offers import OFFER_SECONDS, Offers
+from flux_tui.core.replication.quota import HoldRefusal, Quota
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import DropCause, Reason
 from flux_tui.core.series.fold.replication import origins_of
 from flux_tui.core.series.state import Kept
+from flux_tui.core.serving.answers import Answers
 from flux_tui.core.serving.responder import Responder
 from flux_tui.core.turn import Ledger
 from flux_tui.core.wire import messages as msg
 from flux_tui.core.wire.messages import MAX_CIDS_DIRECT
 
-SHARE = 2
-"""The divisor of the quota for one origin: it may use half of it."""
 MAX_KEPT = 1024
 """Replicas that one node keeps, whatever their size."""
 MAX_ORIGINS = 16
@@ -46,8 +43,6 @@ MAX_FETCHING = 4
 """Replicas that are fetched at a time. Meanwhile other origins are answered `busy`."""
 BUSY_SECONDS = 10.0
 """`retry_after` of that NO."""
-PROTECTED_SECONDS = 600.0
-"""Seconds after it was wanted or accepted for which a replica does not make room for another."""
 REMIND_SECONDS, REMIND_SOON = 300.0, 10.0
 """Seconds between two reminders of origins about what is kept for them; and after a reminder that could not
 be queued."""
@@ -55,8 +50,6 @@ WANTED_EVERY = 60.0
 """Seconds between two entries about chunks taken from a replica."""
 
 NOT_OFFERED = "a keep counts only after a can_hold: push a hold first"
-
-_No = tuple[Reason, float | None, str]
 
 _REASONS: dict[DropCause, Reason | None] = {
     "released": None,
@@ -81,20 +74,23 @@ class Keeper:
         connected: ConnectedPeers,
         requester: Requester,
         responder: Responder,
+        answers: Answers,
         provided: Provided,
     ) -> None:
         self.ledger = ledger
         self.connected = connected
         self.requester = requester
         self.responder = responder
+        self.answers = answers
         self.provided = provided
         self._fetching: dict[Cid, int] = {}
         """Replicas that are being fetched, and the bytes of room that were found for each."""
         self._remind_at = float("inf")
         self.offers = Offers()
+        self.quota = Quota(ledger)
 
     @property
-    def kept(self) -> dict[Cid, Kept]:
+    def replicas(self) -> dict[Cid, Kept]:
         """The replicas that this node keeps."""
         return self.ledger.state.kept
 
@@ -103,45 +99,46 @@ class Keeper:
         state = self.ledger.state
         for root in list(state.dropping):
             self._evict(root)
-        for root, kept in self.kept.items():
+        for root, kept in self.replicas.items():
             if kept.whole or kept.own:
                 continue
             if root not in self.requester.downloads:
                 self._begin(root, kept)
             self._fetching[root] = kept.charge
-        self.fit()
+        self.apply_policy()
 
     # ── what origins say ────────────────────────────────────────────────────────────────────────
 
-    def asked(self, intent: msg.Intent, hold: msg.Hold, via: ev.Via) -> None:
+    def hold_requested(self, intent: msg.Intent, hold: msg.Hold, via: ev.Via) -> None:
         """An origin looks for keepers."""
         peer, root = intent.origin, hold.root
-        if (no := self._why_not(peer, root, hold.size)) is not None:
+        if (no := self._refusal(peer, root, hold.size)) is not None:
             # A hold that came through the swarm is refused only with a time to come back.
-            if via == "direct" or no[1] is not None:
-                self._say_no(peer, root, no, intent.addrs)
+            if via == "direct" or no.retry_after is not None:
+                self._refuse(peer, root, no, intent.addrs)
             return
         self.offers.add(peer, root, self.ledger.now + OFFER_SECONDS)
         self.ledger.emit(ev.OfferedHold(peer=peer, root=root, size=hold.size, via=via, name=hold.name))
-        self.responder.answer(peer, msg.CanHold(root=root, whole=self._is_whole(root)), intent.addrs)
+        self.answers.push(peer, msg.CanHold(root=root, whole=self._is_whole(root)), intent.addrs)
 
-    def keep(self, peer: PeerId, keep: msg.Keep) -> None:
+    def keep_requested(self, peer: PeerId, keep: msg.Keep) -> None:
         """An origin tells this node to keep a replica."""
-        root, kept = keep.root, self.kept.get(keep.root)
+        root, kept = keep.root, self.replicas.get(keep.root)
         if kept is not None and peer in kept.origins:
             self._tell((peer,), root, "whole" if kept.whole else "begun")
             return
-        if (no := self._why_not(peer, root, keep.size)) is not None:
-            self._say_no(peer, root, no, ())
+        if (no := self._refusal(peer, root, keep.size)) is not None:
+            self._refuse(peer, root, no, ())
             return
         if not self.offers.live(peer, root, self.ledger.now):
-            self._say_no(peer, root, ("busy", BUSY_SECONDS, NOT_OFFERED), ())
+            self._refuse(peer, root, HoldRefusal("busy", BUSY_SECONDS, NOT_OFFERED), ())
             return
         self.offers.drop(peer, root)
         if kept is None and not self._is_own(root):
-            self._make_room(keep.size)
+            for oldest in self.quota.to_drop(keep.size):
+                self._drop(oldest, "evicted")
         self.ledger.emit(ev.KeepReceived(peer=peer, root=root, size=keep.size, name=keep.name))
-        kept = self.kept[root]
+        kept = self.replicas[root]
         self._tell((peer,), root, "whole" if kept.whole else "begun")
         if not kept.whole and root not in self._fetching:
             if root not in self.requester.downloads:
@@ -152,7 +149,7 @@ class Keeper:
         """An origin releases replicas. No other peer can do so."""
         gone: list[Cid] = []
         for root in cids:
-            kept = self.kept.get(root)
+            kept = self.replicas.get(root)
             if kept is None or peer not in kept.origins:
                 continue
             gone.append(root)
@@ -169,70 +166,70 @@ class Keeper:
         """
         self._remind(peer)
 
-    def dropped(self) -> None:
+    def message_dropped(self) -> None:
         """A message about replicas could not be queued: remind the origins soon."""
         self._remind_at = min(self._remind_at, self.ledger.now + REMIND_SOON)
 
     def next_deadline(self) -> float:
         """When `on_time` has something to do; infinity if nothing is kept."""
-        return self._remind_at if self.kept else float("inf")
+        return self._remind_at if self.replicas else float("inf")
 
     def on_time(self) -> None:
         """Remind the origins of what is kept for them, if it is time."""
-        if not self.kept:
+        if not self.replicas:
             self._remind_at = float("inf")
         elif self._remind_at == float("inf"):
             self._remind_at = self.ledger.now + REMIND_SECONDS * (1 + JITTER * self.ledger.random())
         elif self._remind_at <= self.ledger.now:
             self._remind_at = self.ledger.now + REMIND_SECONDS * (1 + JITTER * self.ledger.random())
-            for peer in {peer: None for kept in self.kept.values() for peer in kept.origins}:
+            for peer in {peer: None for kept in self.replicas.values() for peer in kept.origins}:
                 if peer in self.connected:
                     self._remind(peer)
 
     def _remind(self, peer: PeerId) -> None:
         for how in ("begun", "whole"):
-            roots = [r for r, k in self.kept.items() if peer in k.origins and k.whole == (how == "whole")]
+            roots = [r for r, k in self.replicas.items() if peer in k.origins and k.whole == (how == "whole")]
             for part in batches(roots, MAX_CIDS_DIRECT):
                 self.ledger.do(Push(peer=peer, message=msg.Held(cids=part, how=how)))
 
-    def granted(self, peer: PeerId) -> None:
+    def note_wanted(self, peer: PeerId) -> None:
         """A peer grants chunks. If they belong to a replica, write that down from time to time."""
-        for root in self.responder.promised_to(peer) if self.kept else ():
-            kept = self.kept.get(root)
+        for root in self.responder.offered_to(peer) if self.replicas else ():
+            kept = self.replicas.get(root)
             if kept is not None and self.ledger.wall - kept.last_wanted >= WANTED_EVERY:
                 self.ledger.emit(ev.ReplicaWanted(peer=peer, root=root))
 
     # ── what happens here ───────────────────────────────────────────────────────────────────────
 
-    def let_go(self, root: Cid, by: str | None) -> bool:
+    def release_by_user(self, root: Cid, by: str | None) -> bool:
         """A person here wants this replica no longer kept. Returns False if it is not kept."""
-        if root not in self.kept:
+        if root not in self.replicas:
             return False
         self._drop(root, "cancelled", by)
         return True
 
-    def settle(self) -> None:
+    def check_downloads(self) -> None:
         """After each turn, look for replicas that are whole now, that cannot be fetched, or that are larger
         than was said."""
         for root, reserved in list(self._fetching.items()):
-            kept, download = self.kept.get(root), self.requester.downloads.get(root)
+            kept, download = self.replicas.get(root), self.requester.downloads.get(root)
             if kept is None:
                 del self._fetching[root]
             elif kept.whole:
                 del self._fetching[root]
                 self._tell(kept.origins, root, "whole")
-                self.became_whole(root)
+                self.adopt(root)
             elif download is not None:
                 if download.held and kept.charge > reserved:
-                    self._grew(root, kept)
+                    self._check_size(root, kept)
             elif (known := self.ledger.state.objects.get(root)) is not None and known.origin != "held":
                 self._begin(root, kept)  # the user wanted it and does not any more
             else:
                 self._drop(root, "failed")
 
-    def became_whole(self, root: Cid) -> None:
+    def adopt(self, root: Cid) -> None:
         """The user added or got an object. If it is kept for others, it is the user's own from now on."""
-        kept = self.kept.get(root)
+        kept = self.replicas.get(root)
         if kept is None or kept.own or not self._is_own(root):
             return
         told = kept.whole and root not in self._fetching
@@ -247,22 +244,22 @@ class Keeper:
 
         Copy it from what is still here, if the quota has room for it.
         """
-        kept = self.kept.get(root)
+        kept = self.replicas.get(root)
         if kept is None or kept.whole:
             return
-        if self.ledger.state.kept_bytes > self.responder.policy.quota:
+        if self.quota.excess > 0:
             self._drop(root, "low_space")
             return
         self._begin(root, kept)
         self._fetching[root] = kept.charge
 
-    def gone(self, path: str, replica: Cid | None) -> None:
+    def file_lost(self, path: str, replica: Cid | None) -> None:
         """A file of this node was changed or removed: replicas in it are lost.
 
         `replica`: the replica that the file belongs to. An object that is the user's as well is in the user's
         own files, under its path.
         """
-        for root, kept in list(self.kept.items()):
+        for root, kept in list(self.replicas.items()):
             if root == replica if not kept.own else self._is_in(path, root):
                 self._drop(root, "lost")
 
@@ -278,93 +275,49 @@ class Keeper:
             name = self.ledger.state.dropping[root]
             self.ledger.emit(ev.ReplicaEvicted(root=root, chunks=chunks, size=size, name=name))
 
-    def fit(self) -> None:
+    def apply_policy(self) -> None:
         """The policy may have changed: drop replicas that it refuses, and those that have no room any more."""
-        policy = self.responder.policy
-        for root, kept in list(self.kept.items()):
+        policy = self.ledger.state.policy
+        for root, kept in list(self.replicas.items()):
             refused = [peer for peer in kept.origins if policy.refuses(peer)]
             if refused and len(refused) == len(kept.origins):
                 self._drop(root, "denied")
-        used = self.ledger.state.kept_bytes
-        for root in self._oldest_first():
-            if used <= policy.quota:
-                break
-            used -= self.kept[root].charge
+        for root in self.quota.to_drop():
             self._drop(root, "quota")
 
     # ── room ────────────────────────────────────────────────────────────────────────────────────
 
-    def _why_not(self, peer: PeerId, root: Cid, size: int) -> _No | None:
-        """Why a replica is not kept for this peer: the reason, when to come back, and a sentence."""
-        policy, state = self.responder.policy, self.ledger.state
+    def _refusal(self, peer: PeerId, root: Cid, size: int) -> HoldRefusal | None:
+        """Why a replica is not kept for this peer; None if it can be."""
+        state = self.ledger.state
+        policy = state.policy
         if policy.refuses(peer):
-            return "denied", None, ""
-        kept = self.kept.get(root)
+            return HoldRefusal("denied")
+        kept = self.replicas.get(root)
         if kept is not None and peer in kept.origins:
             return None
         if kept is not None and len(kept.origins) >= MAX_ORIGINS:
-            return "busy", BUSY_SECONDS, ""
+            return HoldRefusal("busy", BUSY_SECONDS)
         if self._is_own(root):
-            return None if len(self.kept) < MAX_KEPT else ("low_space", None, "")
+            return None if len(self.replicas) < MAX_KEPT else HoldRefusal("low_space")
         if policy.max_object and size > policy.max_object:
-            return "too_large", None, ""
-        if (no := self._share_no(peer, root, size)) is not None:
+            return HoldRefusal("too_large")
+        if (no := self.quota.share_refusal(peer, root, size)) is not None:
             return no
         if kept is not None:
             return None
         if root in state.dropping or len(self._fetching) >= MAX_FETCHING:
-            return "busy", BUSY_SECONDS, ""
-        if len(self.kept) >= MAX_KEPT:
-            return "low_space", None, ""
-        return self._room_no(size)
+            return HoldRefusal("busy", BUSY_SECONDS)
+        if len(self.replicas) >= MAX_KEPT:
+            return HoldRefusal("low_space")
+        return self.quota.room_refusal(size)
 
-    def _share_no(self, peer: PeerId, root: Cid, size: int) -> _No | None:
-        policy = self.responder.policy
-        if not policy.quota:
-            return "low_space", None, "nothing is kept for others here"
-        share = policy.quota if policy.allow == (peer,) else policy.quota // SHARE
-        others = sum(k.charge for r, k in self.kept.items() if peer in k.origins and r != root)
-        if others + size > share:
-            return "low_space", None, "that is more than one peer may have kept here"
-        return None
-
-    def _room_no(self, size: int) -> _No | None:
-        """None if there is room for so many bytes, or if room can be made."""
-        over = self.ledger.state.kept_bytes + size - self.responder.policy.quota
-        for root in self._oldest_first():
-            if over <= 0:
-                break
-            kept = self.kept[root]
-            wait = kept.last_wanted + PROTECTED_SECONDS - self.ledger.wall
-            if wait > 0:  # the oldest is checked first: when it may go, there may be room
-                return "low_space", round(max(wait, 1.0), 3), ""
-            over -= kept.charge
-        return None if over <= 0 else ("low_space", None, "")
-
-    def _make_room(self, size: int) -> None:
-        over = self.ledger.state.kept_bytes + size - self.responder.policy.quota
-        for root in self._oldest_first():
-            if over <= 0:
-                break
-            over -= self.kept[root].charge
-            self._drop(root, "evicted")
-
-    def _oldest_first(self) -> list[Cid]:
-        """Replicas that may make room, those wanted least recently first."""
-        objects = self.ledger.state.objects
-        found = [
-            kept
-            for root, kept in self.kept.items()
-            if not kept.own and ((known := objects.get(root)) is None or known.origin == "held")
-        ]
-        return [kept.root for kept in sorted(found, key=lambda kept: kept.last_wanted)]
-
-    def _grew(self, root: Cid, kept: Kept) -> None:
+    def _check_size(self, root: Cid, kept: Kept) -> None:
         """A replica is larger than its origin said: drop it if there is no room for it."""
-        policy, charge = self.responder.policy, kept.charge
+        policy, charge = self.ledger.state.policy, kept.charge
         if policy.max_object and charge > policy.max_object:
             self._drop(root, "too_large")
-        elif any(self._share_no(peer, root, charge) for peer in kept.origins) or (
+        elif any(self.quota.share_refusal(peer, root, charge) for peer in kept.origins) or (
             self.ledger.state.kept_bytes > policy.quota
         ):
             self._drop(root, "low_space")
@@ -381,7 +334,7 @@ class Keeper:
 
     def _drop(self, root: Cid, cause: DropCause, by: str | None = None) -> None:
         """Drop a replica, and tell the origins that it was kept for."""
-        kept, origins = self.kept[root], origins_of(self.ledger.state, root)
+        kept, origins = self.replicas[root], origins_of(self.ledger.state, root)
         self._stop_fetching(root)
         self.ledger.emit(ev.ReplicaDropped(root=root, cause=cause, size=kept.charge, name=kept.name, by=by))
         if cause != "released":
@@ -395,7 +348,7 @@ class Keeper:
         download = self.requester.downloads.get(root)
         if download is not None and download.held:
             self.requester.cancel(root)
-            self.responder.settled(root)
+            self.responder.forget_watchers(root)
             self.ledger.do(DropTree(root=root))
 
     def _evict(self, root: Cid) -> None:
@@ -410,7 +363,8 @@ class Keeper:
             if peer in self.connected:
                 self.ledger.do(Push(peer=peer, message=msg.Held(cids=(root,), how=how, reason=reason)))
 
-    def _say_no(self, peer: PeerId, root: Cid, no: _No, addrs: tuple[str, ...]) -> None:
+    def _refuse(self, peer: PeerId, root: Cid, no: HoldRefusal, addrs: tuple[str, ...]) -> None:
+        """Answer NO to a hold or a `keep`."""
         reason, retry_after, text = no
         has_it = self._is_whole(root)
         self.ledger.emit(
@@ -418,7 +372,7 @@ class Keeper:
                 peer=peer, cids=(root,), reason=reason, has_it=has_it, retry_after=retry_after, about="hold"
             )
         )
-        self.responder.answer(
+        self.answers.push(
             peer,
             msg.StatusNo(
                 cids=(root,), reason=reason, has_it=has_it, retry_after=retry_after, text=text, about="hold"

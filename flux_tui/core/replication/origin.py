@@ -61,12 +61,12 @@ class Origin:
         self.ledger = ledger
         self.connected = connected
         self.dialling = dialling
-        self._left: dict[PeerId, float] = {}
+        self._absent: dict[PeerId, float] = {}
         """Disconnected keepers, and when each counts as gone."""
         self._spares: dict[Cid, dict[PeerId, float]] = {}
-        self._heard: dict[Cid, set[PeerId]] = {}
+        self._answered: dict[Cid, set[PeerId]] = {}
         """By root: peers that answered since the last push. An answer is written once."""
-        self._next: float | None = None
+        self._due_at: float | None = None
         """When something is due; None: to be computed."""
 
     @property
@@ -79,11 +79,11 @@ class Origin:
     def start(self) -> None:
         """The node has started: dial the keepers, and give them time to come back."""
         for peer in {peer: None for hold in self.holds.values() for peer in hold.keepers}:
-            self._left[peer] = self.ledger.now + GRACE_SECONDS
+            self._absent[peer] = self.ledger.now + GRACE_SECONDS
             known = self.ledger.state.peers.get(peer)
             if known is not None and known.addr.endswith(f"/p2p/{peer}"):
                 self.dialling.remembered(known.addr)
-        self._next = None
+        self._due_at = None
 
     def hold(self, command: cmd.Hold) -> None:
         """A person here wants replicas of an object, or another number of them."""
@@ -103,8 +103,8 @@ class Origin:
                 by=command.by,
             )
         )
-        self._shrink(self.holds[root])
-        self._next = None
+        self._release_surplus(self.holds[root])
+        self._due_at = None
 
     def release(self, root: Cid, by: str | None) -> bool:
         """Release all replicas of an object. Returns False if nobody was asked to keep it."""
@@ -115,8 +115,8 @@ class Origin:
         for peer in hold.keepers:
             self._push(peer, msg.Release(cids=(root,)))
         self._spares.pop(root, None)
-        self._heard.pop(root, None)
-        self._next = None
+        self._answered.pop(root, None)
+        self._due_at = None
         return True
 
     def push_now(self, roots: Iterable[Cid]) -> None:
@@ -125,7 +125,7 @@ class Origin:
             if (hold := self.holds.get(root)) is not None and hold.lacking:
                 self._search(hold)
 
-    def _shrink(self, hold: Hold) -> None:
+    def _release_surplus(self, hold: Hold) -> None:
         """Fewer replicas are wanted: release keepers, first those that are not whole, the newest first."""
         spare = len(hold.keepers) - hold.replicas
         if spare <= 0:
@@ -145,7 +145,7 @@ class Origin:
         spares = self._spares.setdefault(root, BoundedTable(MAX_SPARES, refresh=True))
         if not hold.lacking and len(spares) >= MAX_SPARES:
             return
-        if not self._first(root, peer):
+        if not self._is_first_answer(root, peer):
             return
         self.ledger.emit(ev.CanHold(peer=peer, root=root, whole=whole))
         spares[peer] = self.ledger.now + SPARE_SECONDS
@@ -161,7 +161,7 @@ class Origin:
             replica = hold.keepers.get(peer)
             if replica is not None and replica.how is not None:
                 continue  # it keeps a replica; if it drops it, it says so by `held`
-            first = self._first(root, peer)
+            first = self._is_first_answer(root, peer)
             if replica is None and not first:
                 continue
             self._spares.get(root, {}).pop(peer, None)
@@ -180,9 +180,9 @@ class Origin:
             if replica is not None:
                 self._replace(hold)
             if wait is not None and hold.lacking:
-                self._again(hold, max(wait, self._patience(hold)), "retry_after", peer)
+                self._retry_within(hold, max(wait, self._least_wait(hold)), "retry_after", peer)
 
-    def held(self, peer: PeerId, held: msg.Held) -> None:
+    def held_received(self, peer: PeerId, held: msg.Held) -> None:
         """A keeper says how much it has of its replicas."""
         unknown: list[Cid] = []
         for root in held.cids:
@@ -190,7 +190,7 @@ class Origin:
             if hold is not None and (replica := hold.keepers.get(peer)) is not None:
                 if replica.how != held.how:
                     self.ledger.emit(ev.ReplicaHeld(peer=peer, root=root, how=held.how, reason=held.reason))
-                    self._next = None
+                    self._due_at = None
                 if held.how == "gone":
                     self._spares.get(root, {}).pop(peer, None)
                     self._fill(hold)
@@ -206,16 +206,16 @@ class Origin:
         if unknown:
             self._push(peer, msg.Release(cids=tuple(unknown)))
 
-    def dropped(self, peer: PeerId, root: Cid) -> None:
+    def keep_dropped(self, peer: PeerId, root: Cid) -> None:
         """A `keep` could not be queued."""
         hold = self.holds.get(root)
         if hold is not None and peer in hold.keepers:
-            self._lose(hold, peer, "slow")
+            self._give_up(hold, peer, "slow")
 
     def peer_up(self, peer: PeerId) -> None:
         """A peer connected: a keeper that is back, or a possible new keeper."""
-        self._left.pop(peer, None)
-        self._next = None
+        self._absent.pop(peer, None)
+        self._due_at = None
         asked = 0
         for hold in list(self.holds.values()):
             replica = hold.keepers.get(peer)
@@ -229,16 +229,16 @@ class Origin:
     def peer_down(self, peer: PeerId) -> None:
         """A peer disconnected. If it keeps a replica, it gets time to come back."""
         if any(peer in hold.keepers for hold in self.holds.values()):
-            self._left[peer] = self.ledger.now + GRACE_SECONDS
-            self._next = None
+            self._absent[peer] = self.ledger.now + GRACE_SECONDS
+            self._due_at = None
 
     # ── time ────────────────────────────────────────────────────────────────────────────────────
 
     def next_deadline(self) -> float:
         """When `on_time` has something to do; infinity if nothing is due."""
-        if self._next is None:
-            self._next = min((self._due(hold) for hold in self.holds.values()), default=float("inf"))
-        return self._next
+        if self._due_at is None:
+            self._due_at = min((self._due(hold) for hold in self.holds.values()), default=float("inf"))
+        return self._due_at
 
     def on_time(self) -> None:
         """Give up keepers that are overdue, and ask for lacking replicas."""
@@ -247,28 +247,28 @@ class Origin:
             return
         for hold in [hold for hold in self.holds.values() if self._due(hold) <= now]:
             for replica in list(hold.keepers.values()):
-                if replica.how is None and self._at(replica.until) <= now:
-                    self._lose(hold, replica.peer, "silent")
-                elif self._left.get(replica.peer, now + 1) <= now:
-                    self._lose(hold, replica.peer, "left")
-            if hold.lacking and self._at(hold.next_push_at or 0.0) <= now:
+                if replica.how is None and self._steady(replica.until) <= now:
+                    self._give_up(hold, replica.peer, "silent")
+                elif self._absent.get(replica.peer, now + 1) <= now:
+                    self._give_up(hold, replica.peer, "left")
+            if hold.lacking and self._steady(hold.next_push_at or 0.0) <= now:
                 self._fill(hold)
                 if hold.lacking:
                     self._search(hold)
-        self._next = None
+        self._due_at = None
 
     def _due(self, hold: Hold) -> float:
-        soonest = self._at(hold.next_push_at or 0.0) if hold.lacking else float("inf")
+        soonest = self._steady(hold.next_push_at or 0.0) if hold.lacking else float("inf")
         for replica in hold.keepers.values():
             if replica.how is None and replica.until is not None:
-                soonest = min(soonest, self._at(replica.until))
-            if replica.peer in self._left:
-                soonest = min(soonest, self._left[replica.peer])
+                soonest = min(soonest, self._steady(replica.until))
+            if replica.peer in self._absent:
+                soonest = min(soonest, self._absent[replica.peer])
         return soonest
 
     # ── helpers ─────────────────────────────────────────────────────────────────────────────────
 
-    def _at(self, wall: float | None) -> float:
+    def _steady(self, wall: float | None) -> float:
         """A point in time of the state, as steady time; None becomes infinity."""
         return float("inf") if wall is None else self.ledger.steady(wall)
 
@@ -284,9 +284,9 @@ class Origin:
 
     def _ask(self, hold: Hold, peers: tuple[PeerId, ...], *, gossip: bool, next_push_at: float) -> None:
         if gossip:
-            self._heard[hold.root] = set()
+            self._answered[hold.root] = set()
         else:
-            self._heard.setdefault(hold.root, set()).difference_update(peers)
+            self._answered.setdefault(hold.root, set()).difference_update(peers)
         self.ledger.emit(
             ev.PushedHold(
                 root=hold.root, lacking=hold.lacking, peers=peers, gossip=gossip, next_push_at=next_push_at
@@ -294,7 +294,7 @@ class Origin:
         )
         body = msg.Hold(root=hold.root, size=self._size(hold.root), replicas=hold.lacking, name=hold.name)
         self.ledger.do(Broadcast(body=body, peers=peers, gossip=gossip))
-        self._next = None
+        self._due_at = None
 
     def _fill(self, hold: Hold) -> None:
         """Push `keep` to peers that offered, until no replica is lacking."""
@@ -308,9 +308,9 @@ class Origin:
             deadline = self.ledger.now + ANSWER_SECONDS
             self.ledger.emit(ev.PushedKeep(peer=peer, root=hold.root, deadline=deadline))
             self._push(peer, msg.Keep(root=hold.root, size=self._size(hold.root), name=hold.name))
-            self._next = None
+            self._due_at = None
 
-    def _lose(self, hold: Hold, peer: PeerId, cause: ev.LossCause) -> None:
+    def _give_up(self, hold: Hold, peer: PeerId, cause: ev.LossCause) -> None:
         self.ledger.emit(ev.ReplicaLost(peer=peer, root=hold.root, cause=cause))
         if peer in self.connected:
             self._push(peer, msg.Release(cids=(hold.root,)))
@@ -320,28 +320,28 @@ class Origin:
     def _replace(self, hold: Hold) -> None:
         """A keeper left. If no offer replaces it, ask for another one soon."""
         if hold.lacking:
-            soonest = self._at(hold.last_push_at or 0.0) + self._patience(hold)
-            self._again(hold, max(soonest - self.ledger.now, RETRY_MIN), "lapsed", None)
-        self._next = None
+            soonest = self._steady(hold.last_push_at or 0.0) + self._least_wait(hold)
+            self._retry_within(hold, max(soonest - self.ledger.now, RETRY_MIN), "lapsed", None)
+        self._due_at = None
 
-    def _patience(self, hold: Hold) -> float:
+    def _least_wait(self, hold: Hold) -> float:
         return AGAIN.wait(hold.quiet)
 
-    def _again(self, hold: Hold, wait: float, cause: ev.RetryCause, peer: PeerId | None) -> None:
+    def _retry_within(self, hold: Hold, wait: float, cause: ev.RetryCause, peer: PeerId | None) -> None:
         """Push a hold again after this wait, unless it is due sooner anyway."""
         at = self.ledger.now + wait * (1 + JITTER * self.ledger.random())
-        if self._at(hold.next_push_at) > at and hold.next_push_at is not None:
+        if self._steady(hold.next_push_at) > at and hold.next_push_at is not None:
             self.ledger.emit(
                 ev.RetrySet(cids=(hold.root,), next_push_at=at, cause=cause, peer=peer, about="hold")
             )
-            self._next = None
+            self._due_at = None
 
-    def _first(self, root: Cid, peer: PeerId) -> bool:
+    def _is_first_answer(self, root: Cid, peer: PeerId) -> bool:
         """Whether this is the peer's first answer since it was asked. Later answers are not written."""
-        heard = self._heard.setdefault(root, set())
-        if peer in heard or len(heard) >= MAX_HOLDS:
+        answered = self._answered.setdefault(root, set())
+        if peer in answered or len(answered) >= MAX_HOLDS:
             return False
-        heard.add(peer)
+        answered.add(peer)
         return True
 
     def _size(self, root: Cid) -> int:

@@ -34,7 +34,7 @@ class _Turn(NamedTuple):
     """When the peer last granted chunks here."""
 
 
-class Line:
+class WaitingLine:
     """The waiting line of this node."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Line:
         """When each peer is to come back."""
         self._turns: BoundedTable[PeerId, _Turn] = BoundedTable(MAX_IN_LINE, refresh=True)
 
-    def told(self, peer: PeerId, wait: float, now: float) -> None:
+    def expect(self, peer: PeerId, wait: float, now: float) -> None:
         """A peer that is not served yet was told to come back in `wait` seconds."""
         self._due[peer] = now + wait
 

@@ -45,8 +45,9 @@ def parts(script: Script) -> dict[str, Any]:
     machine = script.machine
     return {
         "requester": machine.requester.holders,
+        "answers": machine.answers,
         "responder": machine.responder,
-        "customs": machine.customs,
+        "custom messages": machine.custom_messages,
         "router": machine.router,
         "origin": machine.origin,
         "keeper": machine.keeper,

@@ -5,7 +5,7 @@ from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.peers import dialling
 from flux_tui.core.series import events as ev
-from flux_tui.core.serving.responder import OWED_SECONDS
+from flux_tui.core.serving.answers import STORED_SECONDS
 from flux_tui.core.wire import messages as msg
 from tests.sim.swarm import peer_name
 from tests.support.script import CHUNK, HOLDER, OTHER, START, Script, up
@@ -50,7 +50,7 @@ def test_an_origin_that_could_not_be_dialled_is_dialled_again_for_its_next_want(
             body=msg.Want(cids=(CHUNK,)),
             addrs=(f"/ip4/9.9.9.9/tcp/9/p2p/{OTHER}",),
         )
-        _, effects = script.give(inp.IntentCame(intent, "gossip"), after=OWED_SECONDS + 1)
+        _, effects = script.give(inp.IntentCame(intent, "gossip"), after=STORED_SECONDS + 1)
         assert any(isinstance(effect, fx.Dial) for effect in effects)
 
 

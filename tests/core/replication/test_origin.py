@@ -12,7 +12,6 @@ from flux_tui.core.replication.keeper import (
     BUSY_SECONDS,
     MAX_FETCHING,
     NOT_OFFERED,
-    PROTECTED_SECONDS,
     REMIND_SECONDS,
     REMIND_SOON,
     WANTED_EVERY,
@@ -26,6 +25,7 @@ from flux_tui.core.replication.origin import (
     MAX_SPARES,
     NEIGHBOURS_SECONDS,
 )
+from flux_tui.core.replication.quota import PROTECTED_SECONDS
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.fold.replication import MAX_REFUSED
 from flux_tui.core.series.policy import Policy, PolicyChange

@@ -12,7 +12,13 @@ from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.machine import Machine
-from flux_tui.core.serving.waiting_line import GAP_SECONDS, LATE_SECONDS, MAX_IN_LINE, TURN_SECONDS, Line
+from flux_tui.core.serving.waiting_line import (
+    GAP_SECONDS,
+    LATE_SECONDS,
+    MAX_IN_LINE,
+    TURN_SECONDS,
+    WaitingLine,
+)
 from flux_tui.core.wire import messages as msg
 from tests.support.script import START, Script, up, wanted
 
@@ -25,9 +31,9 @@ CHUNKS = [raw_cid(b"chunk %d" % number) for number in range(400)]
 
 
 def test_a_peer_is_due_at_about_its_retry_after() -> None:
-    line = Line()
+    line = WaitingLine()
     assert not line.is_due(ADA, 0.0)
-    line.told(ADA, 3.0, 10.0)
+    line.expect(ADA, 3.0, 10.0)
     assert [line.is_due(ADA, now) for now in (10.0, 12.9, 12.96, 13.0, 14.9, 15.1)] == [
         False, False, True, True, True, False,
     ]  # fmt: skip
@@ -36,14 +42,14 @@ def test_a_peer_is_due_at_about_its_retry_after() -> None:
 
 
 def test_a_turn_ends_only_while_another_peer_waits() -> None:
-    line = Line()
+    line = WaitingLine()
     now = 0.0
     while now <= 2 * TURN_SECONDS:
         line.served(ADA, now)
         assert line.turn_over(ADA, now) is None
         now += 1.0
-    line.told(BOB, 4.0, now)
-    line.told(CYD, 1.0, now)
+    line.expect(BOB, 4.0, now)
+    line.expect(CYD, 1.0, now)
     over = line.turn_over(ADA, now)
     assert over is not None
     assert over > 4.0, "it comes back after the others"
@@ -59,19 +65,19 @@ def test_a_turn_ends_only_while_another_peer_waits() -> None:
 
 
 def test_a_peer_that_does_not_return_loses_its_turn() -> None:
-    line = Line()
+    line = WaitingLine()
     for second in range(8):
         line.served(ADA, float(second))
-    line.told(BOB, 0.5, 7.0)
+    line.expect(BOB, 0.5, 7.0)
     assert line.turn_over(ADA, 7.0) is not None
     line.served(ADA, 9.0)
     assert line.turn_over(ADA, 7.5 + LATE_SECONDS + 0.1) is None
 
 
 def test_thousands_of_strangers_make_a_bounded_waiting_line() -> None:
-    line = Line()
+    line = WaitingLine()
     for number in range(5 * MAX_IN_LINE):
-        line.told(PeerId(f"12D3KooW{number:044}"), 1.0, 0.0)
+        line.expect(PeerId(f"12D3KooW{number:044}"), 1.0, 0.0)
         line.served(PeerId(f"12D3KooX{number:044}"), 0.0)
     assert len(line._due) <= MAX_IN_LINE
     assert len(line._turns) <= MAX_IN_LINE
