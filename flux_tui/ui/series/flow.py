@@ -1,0 +1,340 @@
+"""Who told whom what, and when: the marks of the Flow panel, by peer and by stretch of time. Pure.
+
+A *lane* is all that passed between this node and one peer. A *bin* is a stretch of time: one column of the panel. A
+want leaves this node and reaches many lanes in the same bin; each answer is a mark in its own lane.
+
+    window = FlowWindow(step=1.0, root=None)
+    window.extend(entries)          # as they come, in order
+    lane.cells.get(window.bin_of(at))
+
+Each entry is folded once. A window forgets what is older than it shows. So a frame costs what is visible, and a tick
+what is new, never what there is.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import Literal, NamedTuple, TypeAlias
+
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.limits import BoundedTable
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.events import Entry, Reason
+
+MarkKind: TypeAlias = Literal[
+    "told", "connected", "grant", "asked", "chunks", "sent", "have", "yes", "offered", "lapsed", "wasted", "error",
+    "no", "refused", "gone", "cancelled", "again", "want", "whole",
+]  # fmt: skip
+"""What a mark stands for.
+
+Of this node: want (pushed first), again (pushed again), cancelled, whole.
+Of a peer: told (the want reached it), yes, have, no, error, grant (it may send), chunks (they came), wasted, lapsed,
+connected, gone; and what it asked of this node: asked, offered (this node said yes), refused (this node said NO),
+sent (chunks left this node).
+"""
+RANKED: tuple[MarkKind, ...] = (
+    "told", "connected", "grant", "sent", "chunks", "asked", "offered", "have", "yes", "wasted", "lapsed", "error",
+    "refused", "no", "gone", "again", "want", "cancelled", "whole",
+)  # fmt: skip
+RANKS = {kind: rank for rank, kind in enumerate(RANKED)}
+"""Of several marks in one bin, the one with the highest rank is shown."""
+MAX_GRANTED = 50_000
+"""Chunks whose grants are remembered: to know whose they are, and that they are still owed."""
+MAX_LANES = 256
+"""Peers with a lane. The one that did something longest ago loses its lane first."""
+MAX_MESSAGES = 512
+"""Messages that the moving picture remembers."""
+
+
+class Cell:
+    """What happened in one lane within one bin."""
+
+    __slots__ = ("bytes_in", "bytes_out", "chunks", "count", "kind", "reason", "seq")
+
+    def __init__(self, kind: MarkKind, seq: int, reason: Reason | None) -> None:
+        self.kind = kind
+        """The mark with the highest rank."""
+        self.seq = seq
+        """Its entry, the newest if there are several."""
+        self.reason = reason
+        """The reason, for a NO."""
+        self.count = 1
+        """How many entries the bin has."""
+        self.chunks = self.bytes_in = self.bytes_out = 0
+
+
+class Bar(NamedTuple):
+    """The time for which a peer may not be asked."""
+
+    start: float
+    until: float
+    reason: Reason
+
+
+class Lane:
+    """All that passed between this node and one peer, as far as the window remembers."""
+
+    def __init__(self) -> None:
+        self.cells: dict[int, Cell] = {}
+        self.owed: dict[int, int] = {}
+        """Chunks that it was granted and did not send yet, after each bin in which the number changed."""
+        self.owes = 0
+        """The same now."""
+        self.bars: list[Bar] = []
+        self.here: dict[int, bool] = {}
+        """Whether it was connected, after each bin in which that changed."""
+        self.chunks = self.bytes_in = self.bytes_out = 0
+        """In the window."""
+        self.answered: float | None = None
+        """When it first said yes, NO, or that it has it."""
+        self.last = 0.0
+        """When something passed last."""
+
+    def until(self, at: float) -> Bar | None:
+        """Return the wait that covers a moment, or None."""
+        for bar in reversed(self.bars):
+            if bar.start <= at < bar.until:
+                return bar
+        return None
+
+    def mark_before(self, seq: int) -> int | None:
+        """Return the entry of the last mark before an entry, or None."""
+        return max((cell.seq for cell in self.cells.values() if cell.seq < seq), default=None)
+
+
+class Message(NamedTuple):
+    """One message, for the moving picture."""
+
+    at: float
+    peer: PeerId
+    kind: MarkKind
+    reason: Reason | None
+    size: int
+
+
+OUTWARD: frozenset[MarkKind] = frozenset({"told", "grant", "offered", "refused", "sent"})
+"""Marks of messages that left this node. The others came in."""
+
+
+class FlowWindow:
+    """The marks of the last stretch of time, of one object or of all.
+
+    `step`: seconds of a bin. `root`: only what is about this object; None: everything. `seq`: the entry after which it
+    begins.
+    """
+
+    def __init__(self, step: float, root: Cid | None = None, seq: int = 0) -> None:
+        self.step, self.root, self.seq = step, root, seq
+        self.since: float | None = None
+        """The time of the first entry that was folded."""
+        self.own = Lane()
+        """What this node pushed, and what became of it."""
+        self.lanes: BoundedTable[PeerId, Lane] = BoundedTable(MAX_LANES)
+        self.messages: list[Message] = []
+        """The newest messages, the newest last; at most twice MAX_MESSAGES."""
+        self._granted: BoundedTable[Cid, tuple[PeerId, Cid | None]] = BoundedTable(MAX_GRANTED)
+
+    def bin_of(self, at: float) -> int:
+        """Return the bin of a time."""
+        return int(at // self.step)
+
+    def extend(self, entries: Iterable[Entry]) -> None:
+        """Fold more entries, in their order."""
+        for entry in entries:
+            self.seq = entry.seq
+            self.since = entry.at if self.since is None else self.since
+            self._fold(entry)
+
+    def forget_before(self, at: float) -> None:
+        """Forget all marks before a time: they are not shown any more."""
+        first = self.bin_of(at)
+        for lane in (self.own, *self.lanes.values()):
+            for number in [number for number in lane.cells if number < first]:
+                cell = lane.cells.pop(number)
+                lane.chunks -= cell.chunks
+                lane.bytes_in -= cell.bytes_in
+                lane.bytes_out -= cell.bytes_out
+            for steps in (lane.owed, lane.here):
+                old = [number for number in steps if number < first]
+                for number in old[:-1]:  # the last one tells how the window begins
+                    del steps[number]
+            lane.bars = [bar for bar in lane.bars if bar.until >= at]
+        self.since = at if self.since is None else max(self.since, at)
+
+    # ── one entry ───────────────────────────────────────────────────────────────────────────────
+
+    def _fold(self, entry: Entry) -> None:
+        at, event = entry.at, entry.event
+        match event:
+            case ev.ChunkReceived():
+                self._granted.pop(event.cid, None)
+                if self._is_about(event.roots or (event.cid,)):
+                    self._paid(event.peer, at, 1)
+                    self._mark(entry, event.peer, "chunks", size=event.size)
+            case ev.Granted():
+                if self._is_about((event.root,) if event.root is not None else event.cids):
+                    for cid in event.cids if not event.hedge else ():
+                        self._granted[cid] = event.peer, event.root
+                    self._owes(event.peer, at, len(event.cids) if not event.hedge else 0)
+                    self._mark(entry, event.peer, "grant")
+            case ev.StatusNo():
+                if event.about == "want" and self._is_about((*event.cids, *event.roots), event.cids):
+                    self._no(entry, event)
+            case ev.DelayedYes():
+                if self._is_about(event.cids):
+                    self._answered(event.peer, at)
+                    self._end_bar(event.peer, at)
+                    self._mark(entry, event.peer, "yes")
+            case ev.HaveReceived():
+                if self._is_about((event.root,)):
+                    self._answered(event.peer, at)
+                    self._mark(entry, event.peer, "have")
+            case ev.LeaseLapsed():
+                if self._is_about((*event.cids, *event.roots), event.cids):
+                    gone = [cid for cid in event.cids if self._granted.pop(cid, None) is not None]
+                    self._paid(event.peer, at, len(gone))
+                    if event.cause != "refused":  # the NO has a mark of its own
+                        self._mark(entry, event.peer, "lapsed")
+            case ev.ChunkWasted():
+                if self._is_about((event.cid, *event.roots), (event.cid,)):
+                    self._mark(entry, event.peer, "wasted", size=event.size)
+            case ev.ErrorReceived():
+                if self._is_about((*event.cids, *event.roots), event.cids):
+                    self._mark(entry, event.peer, "error")
+            case ev.PushedWant():
+                if self._is_about(event.cids):
+                    self._own(entry, "again" if event.retry else "want")
+                    for peer in event.peers:
+                        self._mark(entry, peer, "told")
+            case ev.PeerConnected():
+                self.lane(event.peer).here[self.bin_of(at)] = True
+                self._mark(entry, event.peer, "connected")
+            case ev.PeerDisconnected():
+                self.lane(event.peer).here[self.bin_of(at)] = False
+                self._end_bar(event.peer, at)
+                self._mark(entry, event.peer, "gone")
+            case ev.ObjectCompleted():
+                if self._is_about((event.root,)):
+                    self._own(entry, "whole")
+            case ev.Cancelled():
+                if self._is_about(event.cids):
+                    self._own(entry, "cancelled")
+            case ev.IntentReceived():
+                if self._is_about(event.cids):
+                    self._mark(entry, event.peer, "asked")
+            case ev.AnsweredLater():
+                if self._is_about(event.cids):
+                    self._mark(entry, event.peer, "offered")
+            case ev.AnsweredNo():
+                if event.about == "want" and self._is_about(event.cids):
+                    self._mark(entry, event.peer, "refused", reason=event.reason)
+            case ev.ChunksSent():
+                if self._is_about(event.cids):
+                    self._mark(entry, event.peer, "sent", size=event.size, chunks=len(event.cids))
+            case ev.NodeStarted() | ev.NodeStopped():
+                self._all_gone(at)
+            case ev.ClockStepped():
+                self._forget_all()
+            case _:
+                pass  # it is about no peer, or about no want
+
+    def _is_about(self, cids: Collection[Cid], chunks: Collection[Cid] = ()) -> bool:
+        """Whether an entry is about the object of this window.
+
+        `chunks`: those whose grants tell their object, where the entry does not.
+        """
+        if self.root is None or self.root in cids:
+            return True
+        return any((found := self._granted.get(cid)) is not None and found[1] == self.root for cid in chunks)
+
+    def lane(self, peer: PeerId) -> Lane:
+        """Return the lane of a peer. There is one from now on."""
+        lane = self.lanes.get(peer)
+        if lane is None:
+            lane = self.lanes[peer] = Lane()
+        return lane
+
+    def _mark(
+        self,
+        entry: Entry,
+        peer: PeerId,
+        kind: MarkKind,
+        *,
+        reason: Reason | None = None,
+        size: int = 0,
+        chunks: int = 1,
+    ) -> None:
+        lane = self.lane(peer)
+        lane.last = entry.at
+        cell = _put(lane, self.bin_of(entry.at), kind, entry.seq, reason)
+        if kind in ("chunks", "wasted"):
+            cell.chunks += 1
+            cell.bytes_in += size
+            lane.chunks += 1
+            lane.bytes_in += size
+        elif kind == "sent":
+            cell.chunks += chunks
+            cell.bytes_out += size
+            lane.chunks += chunks
+            lane.bytes_out += size
+        self.messages.append(Message(entry.at, peer, kind, reason, size))
+        if len(self.messages) >= 2 * MAX_MESSAGES:
+            del self.messages[:MAX_MESSAGES]
+
+    def _own(self, entry: Entry, kind: MarkKind) -> None:
+        self.own.last = entry.at
+        _put(self.own, self.bin_of(entry.at), kind, entry.seq, None)
+
+    def _no(self, entry: Entry, event: ev.StatusNo) -> None:
+        lane = self.lane(event.peer)
+        self._answered(event.peer, entry.at)
+        if event.retry_after is not None:
+            self._end_bar(event.peer, entry.at)
+            lane.bars.append(Bar(entry.at, entry.at + event.retry_after, event.reason))
+        self._mark(entry, event.peer, "no", reason=event.reason)
+
+    def _answered(self, peer: PeerId, at: float) -> None:
+        lane = self.lane(peer)
+        if lane.answered is None:
+            lane.answered = at
+
+    def _end_bar(self, peer: PeerId, at: float) -> None:
+        """A wait ends before its time: the peer said something else, or is gone."""
+        bars = self.lane(peer).bars
+        if bars and bars[-1].until > at:
+            bars[-1] = bars[-1]._replace(until=at)
+
+    def _owes(self, peer: PeerId, at: float, chunks: int) -> None:
+        lane = self.lane(peer)
+        lane.owes += chunks
+        lane.owed[self.bin_of(at)] = lane.owes
+
+    def _paid(self, peer: PeerId, at: float, chunks: int) -> None:
+        lane = self.lane(peer)
+        if lane.owes:
+            lane.owes = max(0, lane.owes - chunks)
+            lane.owed[self.bin_of(at)] = lane.owes
+
+    def _all_gone(self, at: float) -> None:
+        """The node started or stopped: nobody is connected, and nothing is granted."""
+        self._granted.clear()
+        for peer, lane in self.lanes.items():
+            lane.here[self.bin_of(at)] = False
+            lane.owes = 0
+            lane.owed[self.bin_of(at)] = 0
+            self._end_bar(peer, at)
+
+    def _forget_all(self) -> None:
+        """The clock was set: what was before has other times than what comes."""
+        self.own = Lane()
+        self.lanes.clear()
+        self.messages.clear()
+
+
+def _put(lane: Lane, number: int, kind: MarkKind, seq: int, reason: Reason | None) -> Cell:
+    cell = lane.cells.get(number)
+    if cell is None:
+        cell = lane.cells[number] = Cell(kind, seq, reason)
+        return cell
+    cell.count += 1
+    if RANKS[kind] >= RANKS[cell.kind]:
+        cell.kind, cell.seq, cell.reason = kind, seq, reason
+    return cell
