@@ -109,18 +109,20 @@ def flow_rows(
 
 def lane_words(view: View, peer: PeerId, lane: Lane) -> Plain:
     """Return the words at the end of a lane: what it waits for, or what passed."""
-    known = view.state.peers.get(peer)
+    known, brief = view.state.peers.get(peer), view.width < NARROW
     if known is not None and not view.dead:
         if not known.connected:
             return plain(f"gone {human_seconds(view.now - known.seen_at)}")
         if known.denies:
-            return plain("never: denies")
+            return plain("denies" if brief else "never: denies")
         if known.until is not None and known.until > view.now - DUE_SECONDS and known.reason is not None:
-            return plain(f"again in {human_seconds(known.until - view.now)}")
+            left = human_seconds(known.until - view.now)
+            return plain(f"in {left}" if brief else f"again in {left}")
     if lane.chunks:
-        return plain(f"{counted(lane.chunks, 'chunk')} {human_size(lane.bytes_in + lane.bytes_out)}")
+        size = human_size(lane.bytes_in + lane.bytes_out)
+        return plain(size if brief else f"{counted(lane.chunks, 'chunk')} {size}")
     if lane.owes:
-        return plain(f"owes {counted(lane.owes, 'chunk')}")
+        return plain(f"owes {lane.owes:,}" if brief else f"owes {counted(lane.owes, 'chunk')}")
     return plain("")
 
 
