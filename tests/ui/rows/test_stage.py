@@ -1,0 +1,71 @@
+"""The picture of this node among its peers."""
+
+from pathlib import Path
+
+from flux_tui.core.ids import PeerId
+from flux_tui.core.series.fold import derive
+from flux_tui.core.series.state import PeerState
+from flux_tui.store.series import SeriesReader
+from flux_tui.ui.rows.glyphs import Glyphs
+from flux_tui.ui.rows.stage import MAX_PEERS, MIN_HEIGHT, MIN_WIDTH, TRAVEL_SECONDS, stage_rows
+from flux_tui.ui.rows.view import View, text_of
+from flux_tui.ui.series.flow import FlowWindow
+from tests.sim.swarm import peer_name
+
+STUCK = Path(__file__).parents[1] / "stuck.flux"
+ANSWERS = 1_795_983_596.9
+"""Half a second after the first answers."""
+
+
+def picture(at: float, width: int = 100, height: int = 22, *, unicode: bool = True) -> list[str]:
+    series = [entry for entry in SeriesReader.open(STUCK).read(0, 1000) if entry.at <= at]
+    flow = FlowWindow(0.5)
+    flow.extend(series)
+    rows = stage_rows(View(derive(series), at, width, Glyphs(unicode=unicode), height=height), flow)
+    return [text_of(row.line) for row in rows]
+
+
+def test_everybody_has_a_place_and_nobody_changes_it() -> None:
+    for at in (ANSWERS, ANSWERS + 17, ANSWERS + 60):
+        lines = picture(at)
+        assert (len(lines), {len(line) for line in lines}) == (22, {100})
+        assert "you" in lines[11]
+        for name, row in (("12D3…ntwp", 3), ("12D3…9NmA", 3), ("12D3…zcjN", 14), ("12D3…5J4d", 14)):
+            assert name in lines[row], (at, name)
+    assert "gone" in picture(ANSWERS + 17)[4]
+    assert "rate 25 s" in picture(ANSWERS)[4]
+
+
+def test_answers_travel_to_the_middle_in_their_colours() -> None:
+    on_the_way = "\n".join(picture(ANSWERS))
+    assert "⊘" in on_the_way, "a peer denies"
+    assert "◄" in on_the_way, "others said yes"
+    later = "\n".join(picture(ANSWERS + 2 * TRAVEL_SECONDS))
+    assert "◄" not in later
+
+
+def test_an_edge_is_thick_where_much_flows() -> None:
+    lines = picture(ANSWERS)
+    assert "● ● ●" in lines[14], "most comes from this peer"
+    assert "•" in lines[9], "less from these"
+    assert "·" in lines[15], "and nothing from the one that denies"
+
+
+def test_ascii_has_the_same_picture() -> None:
+    lines = picture(ANSWERS, unicode=False)
+    assert "x" in "".join(line for line in lines if "12D3" not in line)
+
+
+def test_there_is_a_least_size() -> None:
+    assert picture(ANSWERS, MIN_WIDTH - 1) == []
+    assert picture(ANSWERS, MIN_WIDTH, MIN_HEIGHT - 1) == []
+    assert len(picture(ANSWERS, MIN_WIDTH, MIN_HEIGHT)) == MIN_HEIGHT
+
+
+def test_a_crowd_is_counted() -> None:
+    series = SeriesReader.open(STUCK).read(0, 1000)
+    state = derive(series)
+    extra: list[PeerId] = [peer_name(number) for number in range(40)]
+    state.peers.update({peer: PeerState(peer=peer) for peer in extra})
+    rows = stage_rows(View(state, ANSWERS, 120, Glyphs(unicode=True), height=30), FlowWindow(1.0))
+    assert f"and {len(state.peers) - MAX_PEERS} more" in text_of(rows[-1].line)
