@@ -48,7 +48,7 @@ def test_an_edge_is_thick_where_much_flows() -> None:
     lines = picture(ANSWERS)
     assert "● ● ●" in lines[14], "most comes from this peer"
     assert "•" in lines[9], "less from these"
-    assert "·" in lines[15], "and nothing from the one that denies"
+    assert "·" in lines[16], "and nothing from the one that denies"
 
 
 def test_ascii_has_the_same_picture() -> None:
