@@ -30,33 +30,28 @@ class TokenBucket:
         self.level, self.at = burst, now
 
     def has(self, now: float) -> bool:
-        """Whether any tokens are there."""
-        if now > self.at:
-            self.level = min(self.level + (now - self.at) * self.rate, self.burst)
-            self.at = now
-        return self.level > 0
+        """Whether any tokens are there. Changes nothing."""
+        return self.level_at(now) > 0
 
     def level_at(self, now: float) -> float:
         """Return the tokens that are there at a time, negative if in debt. Changes nothing."""
         return min(self.level + max(now - self.at, 0.0) * self.rate, self.burst)
 
+    def wait(self, now: float, amount: float = 0.0) -> float:
+        """Return the seconds until any debt is paid back and `amount` tokens are there. Changes nothing."""
+        return max(0.0, (amount - self.level_at(now)) / self.rate) if self.rate else 0.0
+
     def take(self, amount: float, now: float) -> None:
-        """Spend tokens, even if there are not enough."""
-        self.has(now)
-        self.level -= amount
+        """Spend tokens, even if there are not enough. A negative amount gives tokens back."""
+        self.level = min(self.level_at(now) - amount, self.burst)
+        self.at = max(self.at, now)
 
     def spend(self, amount: float, now: float) -> bool:
         """Spend tokens if there are enough; otherwise spend none and return False."""
-        self.has(now)
-        if self.level < amount:
+        if self.level_at(now) < amount:
             return False
-        self.level -= amount
+        self.take(amount, now)
         return True
-
-    def wait(self, now: float, amount: float = 0.0) -> float:
-        """Return the seconds until any debt is paid back and `amount` tokens are there."""
-        self.has(now)
-        return max(0.0, (amount - self.level) / self.rate) if self.rate else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from flux_tui.core.api import inputs as inp
 from flux_tui.core.api.effects import Effect
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.machine import Machine
+from flux_tui.core.replay import Recorder
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.fold import copy, extend, restore
@@ -66,13 +67,22 @@ GOODBYE_SECONDS = 0.3
 class FluxNode:
     """A running node. Made by `FluxNode.open` only."""
 
-    def __init__(self, home: Home, store: Store, state: State, settings: Settings, me: PeerId) -> None:
+    def __init__(
+        self,
+        home: Home,
+        store: Store,
+        state: State,
+        settings: Settings,
+        me: PeerId,
+        recorder: Recorder | None,
+    ) -> None:
         self.home = home
         self.store = store
         self.peer_id = me
         self.stopping = trio.Event()
         """Set when a stop was asked for. The program that opened the node then leaves its context."""
-        self._machine = Machine(
+        make = Machine if recorder is None else recorder.machine
+        self._machine = make(
             me,
             state,
             store.chunks,
@@ -98,17 +108,19 @@ class FluxNode:
         settings: Settings | None = None,
         *,
         network: OpenNetwork | None = None,
+        recorder: Recorder | None = None,
     ) -> AsyncIterator["FluxNode"]:
         """Open a home and start its node; leaving the context stops it in order.
 
-        `settings`: None: from the home's file and the environment. `network`: None: libp2p. Raises HomeError
+        `settings`: None: from the home's file and the environment. `network`: None: libp2p. `recorder`
+        records all that the machine of the node is given (core/replay.py). Raises HomeError
         (busy, not writable), StoreError (damaged, newer), NetworkError (port in use).
         """
         place = home if isinstance(home, Home) else Home(Path(home))
         failed: BaseException | None = None
         try:
             async with AsyncExitStack() as stack:
-                node = await cls._bring_up(stack, place, settings, network)
+                node = await cls._bring_up(stack, place, settings, network, recorder)
                 try:
                     yield node
                 except BaseException as error:
@@ -124,7 +136,12 @@ class FluxNode:
 
     @classmethod
     async def _bring_up(
-        cls, stack: AsyncExitStack, home: Home, settings: Settings | None, network: OpenNetwork | None
+        cls,
+        stack: AsyncExitStack,
+        home: Home,
+        settings: Settings | None,
+        network: OpenNetwork | None,
+        recorder: Recorder | None,
     ) -> "FluxNode":
         stack.enter_context(home.lock())
         settings = settings or Settings.load(home)
@@ -136,7 +153,7 @@ class FluxNode:
         # The network's first calls may come before the node is complete: the receiver keeps them.
         receiver = NodeReceiver()
         running = await stack.enter_async_context(opening(receiver))
-        node = cls(home, store, state, settings, running.peer_id)
+        node = cls(home, store, state, settings, running.peer_id, recorder)
         nursery = await stack.enter_async_context(trio.open_nursery())
         node._start(running, receiver, nursery, settings)
         stack.push_async_callback(node._stop, nursery)

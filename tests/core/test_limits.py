@@ -30,8 +30,28 @@ def test_the_wait_is_exact(rate: float, debt: float, wanted: float) -> None:
     bucket.take(20.0 + debt, 0.0)
     wait = bucket.wait(0.0, wanted)
     assert wait == pytest.approx((debt + wanted) / rate)
-    bucket.has(wait + 1e-6)
-    assert bucket.level >= wanted - 1e-3
+    assert bucket.level_at(wait + 1e-6) >= wanted - 1e-3
+
+
+@given(st.floats(0.1, 50), STEPS)
+def test_questions_change_nothing(rate: float, steps: list[tuple[float, float]]) -> None:
+    asked, other, now = TokenBucket(5.0, rate, 0.0), TokenBucket(5.0, rate, 0.0), 0.0
+    for amount, later in steps:
+        for part in (0.25, 0.5, 0.75):
+            asked.has(now + later * part)
+            asked.wait(now + later * part, amount)
+        now += later
+        assert asked.spend(amount, now) == other.spend(amount, now)
+        assert asked.level_at(now) == other.level_at(now) <= asked.burst
+
+
+def test_tokens_that_are_given_back_do_not_exceed_the_burst() -> None:
+    bucket = TokenBucket(3.0, 1.0, 0.0)
+    bucket.take(2.0, 0.0)
+    bucket.take(-1.0, 0.0)
+    assert bucket.level_at(0.0) == 2.0
+    bucket.take(-9.0, 0.0)
+    assert bucket.level_at(0.0) == 3.0
 
 
 def test_one_spending_may_make_a_debt_and_the_next_waits() -> None:

@@ -23,6 +23,7 @@ from flux_tui.core.content.nodes import FileNode
 from flux_tui.core.content.unixfs import FileBuilder, decode_node
 from flux_tui.core.ids import Cid, PeerId, is_leaf, matches, raw_cid
 from flux_tui.core.machine import Machine
+from flux_tui.core.replay import Recorder
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.fold import derive
@@ -120,7 +121,8 @@ class SimNode:
         self.provided = {}
         chance = random.Random(f"{self.swarm.seed}-{self.peer}-{self.life}")
         state = derive(self.series) if self.series else State()
-        self.machine = Machine(
+        make = Machine if self.swarm.recorder is None else self.swarm.recorder.machine
+        self.machine = make(
             self.peer, state, self, chance.random, max_pending=self.max_pending, policy=Policy(**self.policy)
         )
         addrs = (f"/memory/{self.peer}/p2p/{self.peer}",)
@@ -369,6 +371,7 @@ class Swarm:
         latency: tuple[float, float] = (0.005, 0.02),
         loss: float = 0.0,
         dht: bool = False,
+        recorder: Recorder | None = None,
     ) -> None:
         self.seed = seed
         self.now = START
@@ -377,6 +380,8 @@ class Swarm:
         self.loss = loss
         """The share of control messages that vanish. (Streams do not lose messages, but queues drop them.)"""
         self.dht = dht
+        self.recorder = recorder
+        """Records every run of every node."""
         """Whether there is a DHT. Then every node knows all others, as after a long time."""
         self.records: dict[PeerId, dict[Cid, dict[PeerId, None]]] = {}
         """Provider records that nodes keep for the swarm."""

@@ -167,8 +167,7 @@ class Admission:
 
     def _earn(self, peer: PeerId, chunks: int, size: int, now: float) -> None:
         bucket = self._bucket(peer, now)
-        bucket.level = min(bucket.level_at(now) + size + chunks * CHUNK_WORTH, bucket.burst)
-        bucket.at = max(bucket.at, now)
+        bucket.take(-(size + chunks * CHUNK_WORTH), now)
         bucket.proven = True
 
     def _bucket(self, peer: PeerId, now: float) -> _PeerBucket:

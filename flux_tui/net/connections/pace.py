@@ -27,7 +27,7 @@ class Pace:
 
     def owe(self, amount: float) -> None:
         """Take tokens, even if there are too few."""
-        self._bucket.level -= amount
+        self._bucket.take(amount, trio.current_time())
 
     async def spend(self, amount: float) -> None:
         """Take tokens. Returns when they are there."""
