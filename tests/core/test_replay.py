@@ -151,7 +151,7 @@ def test_questions_are_no_inputs() -> None:
             machine.next_deadline()
             machine.accepts(HOLDER, CHUNK)
             machine.admits(HOLDER, turn.now + seconds)
-            machine.has_had(wanted(HOLDER, CHUNK))
+            machine.has_seen(wanted(HOLDER, CHUNK))
     assert series == recorded()[1]
     assert recorder.recordings[0].turns == recorded()[0].turns
 
