@@ -48,6 +48,10 @@ FULL_DISK_RETRY = 1.0
 
 
 T = TypeVar("T")
+RunEffect = Callable[[Effect], None]
+"""Begins an effect whose entries are durable. Must not block."""
+OnEntries = Callable[[Sequence[Entry]], None]
+"""Is told of entries that are durable. Must not block."""
 
 
 class Clock(Protocol):
@@ -55,25 +59,20 @@ class Clock(Protocol):
 
     def __call__(self) -> float: ...
 
+    def wall(self) -> float:
+        """Return the time of the wall clock, in seconds since 1970."""
+        ...
+
 
 class Engine:
-    """One node's loop. `run_effect` and `on_entries` are the node's; both must not block."""
+    """One node's loop."""
 
-    def __init__(
-        self,
-        machine: Machine,
-        store: Store,
-        clock: Clock,
-        run_effect: Callable[[Effect], None],
-        on_entries: Callable[[Sequence[Entry]], None],
-    ) -> None:
+    def __init__(self, machine: Machine, store: Store, clock: Clock) -> None:
         self.machine = machine
         self.store = store
         self.clock = clock
         self.stalled = False
         """Whether the disk takes no entries at the moment."""
-        self._run_effect = run_effect
-        self._on_entries = on_entries
         self._entries: list[Entry] = []
         self._effects: list[tuple[int, Effect]] = []
         """Effects, each with the number of the last entry that must be durable before it runs."""
@@ -107,7 +106,7 @@ class Engine:
         if isinstance(given, ChunkLanded):
             self._stirred.set()
 
-    async def run(self) -> None:
+    async def run(self, run_effect: RunEffect, on_entries: OnEntries) -> None:
         """Run the loop until cancelled."""
         last = -LAZY_SECONDS
         haste = TokenBucket(HASTE_BURST, HASTE_RATE, trio.current_time())
@@ -126,7 +125,7 @@ class Engine:
                 await trio.sleep(max(last + GATHER_SECONDS - trio.current_time(), 0.0))
                 self.tick()
             self._urgent = trio.Event()
-            await self.flush()
+            await self.flush(run_effect, on_entries)
             last = trio.current_time()
 
     def tick(self) -> None:
@@ -145,12 +144,12 @@ class Engine:
         state = self.machine.state
         return state.seq + CHECKPOINT_ENTRIES + len(state.pending) + len(state.leases)
 
-    async def flush(self) -> None:
+    async def flush(self, run_effect: RunEffect, on_entries: OnEntries) -> None:
         """Commit and act on everything that waits now."""
         async with self._flushing:
-            await self._flush()
+            await self._flush(run_effect, on_entries)
 
-    async def _flush(self) -> None:
+    async def _flush(self, run_effect: RunEffect, on_entries: OnEntries) -> None:
         while self._entries or self._effects or self._landed or self._lost:
             group = self._entries[:MAX_GROUP]
             seq = self.machine.state.seq if len(group) == len(self._entries) else group[-1].seq
@@ -168,9 +167,9 @@ class Engine:
             effects = _until(self._effects, seq)
             del self._effects[: len(effects)]
             for effect in effects:
-                self._run_effect(effect)
+                run_effect(effect)
             if group:
-                self._on_entries(group)
+                on_entries(group)
 
     async def _commit(
         self, group: list[Entry], landed: list[Landed], lost: list[Cid], checkpoint: bytes | None

@@ -10,11 +10,10 @@ The node is the only writer of its home's series: a second one gets a HomeBusyEr
 
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import assert_never
 
 import trio
 
@@ -22,33 +21,28 @@ from flux_tui import __version__
 from flux_tui.clock import SteadyClock
 from flux_tui.config import ANY_PORT, Settings
 from flux_tui.core.api import commands as cmd
-from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
-from flux_tui.core.api.effects import Effect
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.machine import Machine
 from flux_tui.core.replay import Recorder
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.events import Entry
 from flux_tui.core.series.fold import copy, extend, restore
 from flux_tui.core.series.state import State
 from flux_tui.core.series.why import Why, why
-from flux_tui.core.wire.messages import Route, SealedIntent
 from flux_tui.home import Home
 from flux_tui.net.port import Network, OpenNetwork
 from flux_tui.node.bulk import nothing_is_garbage
-from flux_tui.node.disk.add_task import Adder
+from flux_tui.node.disk.add_task import AddTasks
 from flux_tui.node.disk.chunk_reader import ChunkReader, chunks_gone
-from flux_tui.node.disk.chunk_writer import Landing
-from flux_tui.node.disk.object_files import Trees
+from flux_tui.node.disk.chunk_writer import ChunkWriter
+from flux_tui.node.disk.object_files import ObjectFiles
+from flux_tui.node.effect_runner import EffectRunner
 from flux_tui.node.engine import Engine
-from flux_tui.node.intents import broadcast
+from flux_tui.node.handlers import Handler, Handlers
 from flux_tui.node.receiver import NodeReceiver
 from flux_tui.store.store import Store
 
 log = logging.getLogger(__name__)
-
-Handler = Callable[[Entry], None]
 
 FOLD_PAGE = 10_000
 """Entries read at a time when a node opens its series."""
@@ -70,35 +64,25 @@ class FluxNode:
     def __init__(
         self,
         home: Home,
-        store: Store,
-        state: State,
-        settings: Settings,
-        me: PeerId,
-        recorder: Recorder | None,
+        engine: Engine,
+        network: Network,
+        effects: EffectRunner,
+        handlers: Handlers,
+        stopping: trio.Event,
     ) -> None:
         self.home = home
-        self.store = store
-        self.peer_id = me
-        self.stopping = trio.Event()
+        self.store = engine.store
+        self.peer_id = network.peer_id
+        self.stopping = stopping
         """Set when a stop was asked for. The program that opened the node then leaves its context."""
-        make = Machine if recorder is None else recorder.machine
-        self._machine = make(
-            me,
-            state,
-            store.chunks,
-            random.Random().random,  # noqa: S311 - jitter, no secret
-            max_pending=settings.max_pending,
-            policy=settings.policy,
-        )
-        self.clock = SteadyClock(state.at)
+        self.clock = engine.clock
         """Timers use its steady time. Entries carry the time of the wall clock."""
-        self._engine = Engine(self._machine, store, self.clock, self._run_effect, self._tell_handlers)
-        self._handlers: dict[str, list[Handler]] = {}
+        self._engine = engine
+        self._machine = engine.machine
+        self._network = network
+        self._effects = effects
+        self._handlers = handlers
         self._snapshot: State | None = None
-        self._network: Network
-        self._reader: ChunkReader
-        self._trees: Trees
-        self._adder: Adder
 
     @classmethod
     @asynccontextmanager
@@ -153,9 +137,36 @@ class FluxNode:
         # The network's first calls may come before the node is complete: the receiver keeps them.
         receiver = NodeReceiver()
         running = await stack.enter_async_context(opening(receiver))
-        node = cls(home, store, state, settings, running.peer_id, recorder)
+        clock = SteadyClock(state.at)
+        make = Machine if recorder is None else recorder.machine
+        machine = make(
+            running.peer_id,
+            state,
+            store.chunks,
+            random.Random().random,  # noqa: S311 - jitter, no secret
+            max_pending=settings.max_pending,
+            policy=settings.policy,
+        )
+        engine = Engine(machine, store, clock)
         nursery = await stack.enter_async_context(trio.open_nursery())
-        node._start(running, receiver, nursery, settings)
+        reader, writer = ChunkReader(engine, running), ChunkWriter(engine)
+        files, adds = ObjectFiles(engine, home.path), AddTasks(engine, nursery)
+        stopping = trio.Event()
+        effects = EffectRunner(engine, running, reader, files, adds, stopping)
+        node = cls(home, engine, running, effects, Handlers(engine), stopping)
+        engine.feed(inp.NodeStarting(addrs=running.addrs, version=__version__, wall=clock.wall()))
+        nursery.start_soon(writer.run)
+        near = [addr for addr in running.addrs if "/p2p-circuit/" not in addr]
+        if not settings.listen and near:
+            home.remember_port(int(near[0].split("/")[4]))
+        for lost in store.lost_at_open:
+            engine.feed(chunks_gone(lost), lost=lost.cids)
+        receiver.attach(engine, machine, running, writer, reader)
+        nursery.start_soon(engine.run, effects.run, node._handlers.tell)
+        nursery.start_soon(_look_every_second, engine, clock)
+        nursery.start_soon(files.run)
+        for addr in settings.join:
+            node.push_intent(cmd.Join(addr))
         stack.push_async_callback(node._stop, nursery)
         return node
 
@@ -238,121 +249,25 @@ class FluxNode:
         `custom_received`). The handler must not block. If it raises, an error entry is appended, and nothing
         more happens. Raises BadCommandError for an invalid kind.
         """
-        tags = cmd.DATA_KINDS.get(kind, (kind,))
         if kind not in cmd.DATA_KINDS and kind not in ev.EVENT_KINDS:
             cmd.check_kind(kind)
             self._engine.feed(inp.ListenerAdded(kind=kind))
-            tags = (f"{ev.kind_of_type(ev.CustomReceived)} {kind}",)
-        for tag in tags:
-            self._handlers.setdefault(tag, []).append(handler)
-
-    def _tell_handlers(self, entries: Sequence[Entry]) -> None:
-        if not self._handlers:
+            self._handlers.add_custom(kind, handler)
             return
-        for entry in entries:
-            event = entry.event
-            tag = ev.kind_of(event)
-            handlers = self._handlers.get(tag, [])
-            if isinstance(event, ev.CustomReceived):
-                handlers = handlers + self._handlers.get(f"{tag} {event.kind}", [])
-            for handler in handlers:
-                try:
-                    handler(entry)
-                except Exception as error:  # an error of the program must not stop the node
-                    log.exception("a handler failed")
-                    if not isinstance(event, ev.ErrorOccurred):
-                        self._engine.feed(inp.Failed(text=f"a handler of {tag} failed: {error!r}"))
+        for tag in cmd.DATA_KINDS.get(kind, (kind,)):
+            self._handlers.add(tag, handler)
 
     # ── life ────────────────────────────────────────────────────────────────────────────────────
-
-    def _start(
-        self, network: Network, receiver: NodeReceiver, nursery: trio.Nursery, settings: Settings
-    ) -> None:
-        self._network = network
-        self._reader = ChunkReader(self._engine, network)
-        self._trees = Trees(self._engine, self.home.path)
-        self._adder = Adder(self._engine, nursery)
-        self._engine.feed(inp.NodeStarting(addrs=network.addrs, version=__version__, wall=self.clock.wall()))
-        landing = Landing(self._engine)
-        nursery.start_soon(landing.run)
-        near = [addr for addr in network.addrs if "/p2p-circuit/" not in addr]
-        if not settings.listen and near:
-            self.home.remember_port(int(near[0].split("/")[4]))
-        for lost in self.store.lost_at_open:
-            self._engine.feed(chunks_gone(lost), lost=lost.cids)
-        receiver.attach(self._engine, self._machine, network, landing, self._reader)
-        nursery.start_soon(self._engine.run)
-        nursery.start_soon(self._look_every_second)
-        nursery.start_soon(self._trees.run)
-        for addr in settings.join:
-            self.push_intent(cmd.Join(addr))
-
-    async def _look_every_second(self) -> None:
-        """Check every second whether the wall clock was set, or timers are due because the machine slept.
-
-        Also whether a look-up found that the database is damaged.
-        """
-        while True:
-            await trio.sleep(CLOCK_SECONDS)
-            if step := self.clock.look():
-                self._engine.feed(inp.ClockStepped(seconds=step))
-            self._engine.tick()
-            for damage in self.store.chunks.take_damages():
-                self._engine.feed(inp.Failed(text=str(damage)))
 
     async def _stop(self, nursery: trio.Nursery) -> None:
         """Stop in order: make the last entries durable, then end everything."""
         nursery.cancel_scope.cancel()
         with trio.move_on_after(STOP_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
             self._engine.feed(inp.NodeStopping(reason="stopped"))
-            await self._engine.flush()
+            await self._engine.flush(self._effects.run, self._handlers.tell)
             await self._network.drain(GOODBYE_SECONDS)
             if self._network.peers():
                 await trio.sleep(LINGER_SECONDS)
-
-    def _run_effect(self, effect: Effect) -> None:
-        match effect:
-            case fx.Push():
-                if not self._network.push(effect.peer, effect.message):
-                    self._engine.feed(inp.PushDropped(peer=effect.peer, message=effect.message))
-            case fx.Serve():
-                self._reader.serve(effect.peer, effect.through)
-            case fx.Broadcast():
-                broadcast(self._network, effect, self.clock.wall(), self._intent_dropped)
-            case fx.Forward():
-                self._network.forward(effect.roots, Route(intent=effect.intent, hops=effect.hops))
-            case fx.Provide():
-                self._network.provide(effect.roots)
-            case fx.Withdraw():
-                self._network.withdraw(effect.roots)
-            case (
-                fx.OpenTree()
-                | fx.Place()
-                | fx.FinishTree()
-                | fx.DropTree()
-                | fx.ReadNode()
-                | fx.Evict()
-                | fx.Discard()
-                | fx.Claim()
-                | fx.Free()
-                | fx.EndAdd()
-            ):
-                self._trees.queue(effect)
-            case fx.Dial():
-                self._network.dial(effect.addr, keep=effect.keep, more=effect.more, hearsay=effect.hearsay)
-            case fx.Disconnect():
-                self._network.disconnect(effect.peer, effect.why, seconds=effect.seconds)
-            case fx.AddPath():
-                self._adder.add(Path(effect.path), effect.by)
-            case fx.StopAdd():
-                self._adder.stop(Path(effect.path), effect.mark)
-            case fx.StopNode():
-                self.stopping.set()
-            case _:
-                assert_never(effect)
-
-    def _intent_dropped(self, peer: PeerId, sealed: SealedIntent) -> None:
-        self._engine.feed(inp.PushDropped(peer=peer, message=sealed))
 
 
 class _Chunks(Mapping[Cid, bytes]):
@@ -421,3 +336,17 @@ def _libp2p(home: Home, settings: Settings, last_at: float = 0.0) -> OpenNetwork
         relays=settings.relay,
         serve_relay=settings.serve_relay,
     )
+
+
+async def _look_every_second(engine: Engine, clock: SteadyClock) -> None:
+    """Check every second whether the wall clock was set, or timers are due because the machine slept.
+
+    Also whether a look-up found that the database is damaged.
+    """
+    while True:
+        await trio.sleep(CLOCK_SECONDS)
+        if step := clock.look():
+            engine.feed(inp.ClockStepped(seconds=step))
+        engine.tick()
+        for damage in engine.store.chunks.take_damages():
+            engine.feed(inp.Failed(text=str(damage)))

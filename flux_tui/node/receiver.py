@@ -12,7 +12,7 @@ from flux_tui.core.wire.messages import Chunk, Message, Route, SealedIntent
 from flux_tui.net.connections.frames import Piece
 from flux_tui.net.port import LoadedChunk, Network
 from flux_tui.node.disk.chunk_reader import ChunkReader
-from flux_tui.node.disk.chunk_writer import Landing
+from flux_tui.node.disk.chunk_writer import ChunkWriter
 from flux_tui.node.engine import Clock, Engine
 from flux_tui.node.intents import unseal, unseal_route
 
@@ -29,15 +29,15 @@ class NodeReceiver:
         self._clock: Clock
         self._machine: Machine
         self._network: Network
-        self._landing: Landing
+        self._writer: ChunkWriter
         self._reader: ChunkReader
 
     def attach(
-        self, engine: Engine, machine: Machine, network: Network, landing: Landing, reader: ChunkReader
+        self, engine: Engine, machine: Machine, network: Network, writer: ChunkWriter, reader: ChunkReader
     ) -> None:
         """Connect the receiver to the complete node, and feed what came before."""
         self._engine, self._machine, self._network = engine, machine, network
-        self._landing, self._reader = landing, reader
+        self._writer, self._reader = writer, reader
         self._clock = engine.clock
         for given in self._early:
             engine.feed(given)
@@ -86,7 +86,7 @@ class NodeReceiver:
         return False
 
     async def on_payload(self, peer: PeerId, chunk: Chunk, payload: Sequence[Piece]) -> None:
-        await self._landing.take(peer, chunk.cid, payload)
+        await self._writer.take(peer, chunk.cid, payload)
 
     def on_gossip(self, forwarder: PeerId, data: bytes) -> bool:
         if self._engine is None or not self._takes_from(forwarder, gossip=True):

@@ -30,7 +30,7 @@ class _Add:
         self.share = 0
 
 
-class Adder:
+class AddTasks:
     """Runs AddPath effects, each in a thread, two at a time."""
 
     def __init__(self, engine: Engine, nursery: trio.Nursery) -> None:

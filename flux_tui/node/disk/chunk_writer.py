@@ -37,7 +37,7 @@ class _Work(NamedTuple):
 _Outcome = Landed | StoreError | None
 
 
-class Landing:
+class ChunkWriter:
     """Takes payloads. `run` is its task; the threads live as long as it runs."""
 
     def __init__(self, engine: Engine) -> None:

@@ -4,7 +4,9 @@
 worker thread does the work.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import assert_never
 
 import trio
 
@@ -41,7 +43,7 @@ from flux_tui.store.store import Lost, NoRoomError, Store, StoreError
 TreeWork = OpenTree | Place | FinishTree | DropTree | ReadNode | Evict | Discard | Claim | Free | EndAdd
 
 
-class Trees:
+class ObjectFiles:
     """The queue of disk work, and its worker."""
 
     def __init__(self, engine: Engine, home: Path) -> None:
@@ -68,16 +70,10 @@ class Trees:
                 self._engine.feed(outcome)
 
     def _do(self, store: Store, work: TreeWork, lost: list[Lost]) -> Input | None:
+        """Do one piece of work, in a worker thread. Returns its outcome as an input."""
         match work:
             case OpenTree():
-                path = self._path_of(work.root, work.path, held=work.held)
-                try:
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    store.objects.open_tree(work.root, path, work.limit)
-                except (StoreError, OSError) as error:
-                    # Report it at once, before the node waits for any peer.
-                    why = explain_os(error, path.parent) if isinstance(error, OSError) else error
-                    return FinishFailed(root=work.root, text=str(why))
+                return self._open(store, work)
             case Place():
                 return self._place(store, work, lost)
             case ReadNode():
@@ -85,52 +81,71 @@ class Trees:
                 lost += gone
                 return NodeRead(root=work.root, cid=work.cid, data=chunks[0][1] if chunks else None)
             case FinishTree():
-                try:
-                    path, left_out = store.objects.finish_tree(work.root)
-                    return Finished(root=work.root, path=str(path), left_out=left_out)
-                except StoreError as error:
-                    later = isinstance(error, NoRoomError)
-                    return FinishFailed(root=work.root, text=str(error), later=later)
-            case Discard():
-                path = self._path_of(work.root, work.path, held=False)
-                try:
-                    went = store.discard(work.root, path, work.others)
-                except (StoreError, OSError) as error:
-                    why = explain_os(error, path.parent) if isinstance(error, OSError) else error
-                    text = f"what came of {work.root} cannot be removed now, but at the next start: {why}"
-                    return Failed(text=text, cid=work.root)
-                return Discarded(root=work.root, chunks=went.chunks, size=went.size)
+                return self._finish(store, work)
             case DropTree():
-                try:
-                    store.objects.drop_tree(work.root)
-                except StoreError as error:
-                    return Failed(text=str(error), cid=work.root)
-            case Evict():
-                try:
-                    went = store.evict(work.root, self._held / work.root, work.others)
-                except (StoreError, OSError) as error:
-                    why = explain_os(error, self._held) if isinstance(error, OSError) else error
-                    text = f"the replica of {work.root} cannot be removed now, but at the next start: {why}"
-                    return Failed(text=text, cid=work.root)
-                return Evicted(root=work.root, chunks=went.chunks, size=went.size)
-            case Free():
-                try:
-                    freed = store.free(work.root, work.mark, work.others, work.paths)
-                except (StoreError, OSError) as error:
-                    why = explain_os(error, store.home) if isinstance(error, OSError) else error
-                    text = f"the blocks of {work.root} cannot be freed now, but at the next start: {why}"
-                    return Failed(text=text, cid=work.root)
-                return Freed(root=work.root, cids=freed.cids, chunks=freed.chunks, size=freed.size)
-            case EndAdd():
-                try:
-                    store.end_share(work.share, keep=work.keep, others=work.others, path=work.path)
-                except (StoreError, OSError) as error:
-                    return Failed(text=f"what was added so far cannot be freed: {error}")
+                return _failure(lambda: store.objects.drop_tree(work.root), cid=work.root)
             case Claim():
-                try:
-                    store.claim(work.cid)
-                except (StoreError, OSError) as error:
-                    return Failed(text=str(error), cid=work.cid)
+                return _failure(lambda: store.claim(work.cid), cid=work.cid)
+            case Discard():
+                return self._discard(store, work)
+            case Evict():
+                return self._evict(store, work)
+            case Free():
+                return self._free(store, work)
+            case EndAdd():
+                return self._end_add(store, work)
+            case _:
+                assert_never(work)
+
+    def _open(self, store: Store, work: OpenTree) -> Input | None:
+        path = self._path_of(work.root, work.path, held=work.held)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            store.objects.open_tree(work.root, path, work.limit)
+        except (StoreError, OSError) as error:
+            # Report it at once, before the node waits for any peer.
+            return FinishFailed(root=work.root, text=_why(error, path.parent))
+        return None
+
+    def _finish(self, store: Store, work: FinishTree) -> Input:
+        try:
+            path, left_out = store.objects.finish_tree(work.root)
+        except StoreError as error:
+            return FinishFailed(root=work.root, text=str(error), later=isinstance(error, NoRoomError))
+        return Finished(root=work.root, path=str(path), left_out=left_out)
+
+    def _discard(self, store: Store, work: Discard) -> Input:
+        path = self._path_of(work.root, work.path, held=False)
+        try:
+            went = store.discard(work.root, path, work.others)
+        except (StoreError, OSError) as error:
+            text = f"what came of {work.root} cannot be removed now, but at the next start: {_why(error, path.parent)}"
+            return Failed(text=text, cid=work.root)
+        return Discarded(root=work.root, chunks=went.chunks, size=went.size)
+
+    def _evict(self, store: Store, work: Evict) -> Input:
+        try:
+            went = store.evict(work.root, self._held / work.root, work.others)
+        except (StoreError, OSError) as error:
+            why = _why(error, self._held)
+            text = f"the replica of {work.root} cannot be removed now, but at the next start: {why}"
+            return Failed(text=text, cid=work.root)
+        return Evicted(root=work.root, chunks=went.chunks, size=went.size)
+
+    def _free(self, store: Store, work: Free) -> Input:
+        try:
+            freed = store.free(work.root, work.mark, work.others, work.paths)
+        except (StoreError, OSError) as error:
+            why = _why(error, store.home)
+            text = f"the blocks of {work.root} cannot be freed now, but at the next start: {why}"
+            return Failed(text=text, cid=work.root)
+        return Freed(root=work.root, cids=freed.cids, chunks=freed.chunks, size=freed.size)
+
+    def _end_add(self, store: Store, work: EndAdd) -> Input | None:
+        try:
+            store.end_share(work.share, keep=work.keep, others=work.others, path=work.path)
+        except (StoreError, OSError) as error:
+            return Failed(text=f"what was added so far cannot be freed: {error}")
         return None
 
     def _path_of(self, root: Cid, path: str | None, *, held: bool) -> Path:
@@ -173,3 +188,17 @@ class Trees:
         except StoreError as error:
             return Placed(root=root, present=(), missing=(), error=str(error))
         return Placed(root=root, present=tuple(present), missing=tuple(missing))
+
+
+def _failure(act: Callable[[], None], cid: Cid) -> Failed | None:
+    """Do something with a chunk or an object. Returns the failure, if it fails."""
+    try:
+        act()
+    except (StoreError, OSError) as error:
+        return Failed(text=str(error), cid=cid)
+    return None
+
+
+def _why(error: StoreError | OSError, path: Path) -> str:
+    """Return an error as a sentence. `path`: where an OSError happened."""
+    return str(explain_os(error, path) if isinstance(error, OSError) else error)

@@ -1,0 +1,84 @@
+"""Runs the machine's effects: each is handed to the network or to the disk, and never waited for."""
+
+from pathlib import Path
+from typing import assert_never
+
+import trio
+
+from flux_tui.core.api import effects as fx
+from flux_tui.core.api import inputs as inp
+from flux_tui.core.api.effects import Effect
+from flux_tui.core.ids import PeerId
+from flux_tui.core.wire.messages import Message, Route, SealedIntent
+from flux_tui.net.port import Network
+from flux_tui.node.disk.add_task import AddTasks
+from flux_tui.node.disk.chunk_reader import ChunkReader
+from flux_tui.node.disk.object_files import ObjectFiles
+from flux_tui.node.engine import Engine
+from flux_tui.node.intents import broadcast
+
+
+class EffectRunner:
+    """The effects of one node."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        network: Network,
+        reader: ChunkReader,
+        files: ObjectFiles,
+        adds: AddTasks,
+        stopping: trio.Event,
+    ) -> None:
+        """Args: the parts that act, and the event that is set when the node is to stop."""
+        self._engine = engine
+        self._network = network
+        self._reader = reader
+        self._files = files
+        self._adds = adds
+        self._stopping = stopping
+
+    def run(self, effect: Effect) -> None:
+        """Begin an effect whose entries are durable. Its result comes back as an input. Does not block."""
+        match effect:
+            case fx.Push():
+                if not self._network.push(effect.peer, effect.message):
+                    self._dropped(effect.peer, effect.message)
+            case fx.Serve():
+                self._reader.serve(effect.peer, effect.through)
+            case fx.Broadcast():
+                broadcast(self._network, effect, self._engine.clock.wall(), self._dropped)
+            case fx.Forward():
+                self._network.forward(effect.roots, Route(intent=effect.intent, hops=effect.hops))
+            case fx.Provide():
+                self._network.provide(effect.roots)
+            case fx.Withdraw():
+                self._network.withdraw(effect.roots)
+            case (
+                fx.OpenTree()
+                | fx.Place()
+                | fx.FinishTree()
+                | fx.DropTree()
+                | fx.ReadNode()
+                | fx.Evict()
+                | fx.Discard()
+                | fx.Claim()
+                | fx.Free()
+                | fx.EndAdd()
+            ):
+                self._files.queue(effect)
+            case fx.Dial():
+                self._network.dial(effect.addr, keep=effect.keep, more=effect.more, hearsay=effect.hearsay)
+            case fx.Disconnect():
+                self._network.disconnect(effect.peer, effect.why, seconds=effect.seconds)
+            case fx.AddPath():
+                self._adds.add(Path(effect.path), effect.by)
+            case fx.StopAdd():
+                self._adds.stop(Path(effect.path), effect.mark)
+            case fx.StopNode():
+                self._stopping.set()
+            case _:
+                assert_never(effect)
+
+    def _dropped(self, peer: PeerId, message: Message | SealedIntent) -> None:
+        self._engine.feed(inp.PushDropped(peer=peer, message=message))
