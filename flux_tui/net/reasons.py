@@ -1,68 +1,169 @@
-"""Why a peer cannot be reached, in a sentence, from the errors of libp2p and the operating system."""
+"""Why a peer cannot be reached: exceptions with fields, and the sentence that a person reads about them.
 
-import re
+The code that knows a reason raises an exception of a class of its own, with the facts as fields. Failures of
+the operating system are told apart by `errno`, and those of libp2p by their class. No text of an exception is
+read. Only `sentence_of` makes sentences.
+
+An exception of libp2p is often the cause of another one, or one of a group. So `sentence_of` looks at the
+whole chain of causes, and takes the most telling exception of it (`_RANKING`).
+"""
+
+import errno
+from collections.abc import Iterator
+from typing import TypeVar
 
 import trio
+from libp2p.crypto.exceptions import MissingDeserializerError
+from libp2p.network.exceptions import SwarmException
+from libp2p.relay.circuit_v2.pb.circuit_pb2 import Status
+from libp2p.security.noise.exceptions import PeerIDMismatchesPubkey
+from libp2p.transport.exceptions import OpenConnectionError
 from multiaddr import Multiaddr
 
 MAX_CAUSES = 32
 """Exceptions of a chain that are looked at."""
-NOT_OURS = "the address is not this machine's"
+PROBE_SECONDS = 2.0
+"""Seconds for a TCP connection to open, where an address is probed."""
 
 
-async def why_closed(transport: Multiaddr) -> str | None:
-    """Return why a connection cannot even be opened: the operating system's error, which libp2p drops."""
+class RelayRefusedError(OpenConnectionError):
+    """A relay answered a request with a status other than OK. `status`: a `Status` of circuit v2."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"status {status}")
+        self.status = status
+
+
+class NoRelayError(OpenConnectionError):
+    """The relay does not answer, or the peer at its address is no relay."""
+
+
+class HandshakeError(SwarmException):
+    """A connection was opened, and could not be secured."""
+
+
+class SilentError(SwarmException):
+    """An address neither answers nor refuses a connection."""
+
+
+RELAY_ANSWERS: dict[int, str] = {
+    Status.RESERVATION_REFUSED: "it takes no more reservations",
+    Status.RESOURCE_LIMIT_EXCEEDED: "it carries as much as it can",
+    Status.PERMISSION_DENIED: "this is not allowed",
+    Status.CONNECTION_FAILED: "that peer does not take the connection",
+    Status.NO_RESERVATION: "that peer is not there (it has no reservation)",
+}
+"""What a relay's status means. There is no entry for a status that a correct relay never sends here."""
+
+OTHER_STATUS = "no"
+
+SYSTEM_ERRORS: dict[int, str] = {
+    errno.ECONNREFUSED: "nobody listens there (connection refused)",
+    errno.EADDRINUSE: "the port is in use",
+    errno.EADDRNOTAVAIL: "the address is not this machine's",
+    errno.EACCES: "that needs rights that this user does not have",
+    errno.EPERM: "that needs rights that this user does not have",
+    errno.ENETUNREACH: "there is no way to it from this network",
+    errno.EHOSTUNREACH: "there is no way to it from this network",
+    errno.ENETDOWN: "there is no way to it from this network",
+    errno.ETIMEDOUT: "nothing answers there",
+}
+"""Failures of the operating system that have a sentence, by their number."""
+
+WRONG_PEER = "another peer answers there (its peer id is a different one)"
+NO_RELAY = "the relay does not answer, or is none"
+NO_ANSWER = "nothing answers there"
+UNKNOWN_KEY = "its identity is an ECDSA key, and this node verifies Ed25519, secp256k1 and RSA keys only"
+NO_HANDSHAKE = (
+    "something listens there, but it is another peer, in another private swarm (--swarm-key), or hangs"
+)
+OTHER = "the connection could not be made"
+
+_E = TypeVar("_E", bound=BaseException)
+
+_RANKING: tuple[type[BaseException], ...] = (
+    MissingDeserializerError,
+    RelayRefusedError,
+    NoRelayError,
+    PeerIDMismatchesPubkey,
+    OSError,
+    SilentError,
+    HandshakeError,
+)
+"""Classes of exceptions with a sentence of their own, the most telling first."""
+
+
+def sentence_of(error: BaseException) -> str:
+    """Return why a connection or a listener could not be opened, without the address."""
+    chain = list(_chain(error))
+    for kind in _RANKING:
+        for one in chain:
+            if isinstance(one, kind) and (text := _sentence(one)) is not None:
+                return text
+    return OTHER
+
+
+def relay_answer(error: BaseException) -> str | None:
+    """Return what a relay answered instead of OK; None if no relay refused anything."""
+    refused = _first(error, RelayRefusedError)
+    return None if refused is None else RELAY_ANSWERS.get(refused.status, OTHER_STATUS)
+
+
+def _sentence(error: BaseException) -> str | None:
+    match error:
+        case MissingDeserializerError():
+            return UNKNOWN_KEY
+        case RelayRefusedError(status=status):
+            return f"the relay says: {RELAY_ANSWERS.get(status, OTHER_STATUS)}"
+        case NoRelayError():
+            return NO_RELAY
+        case PeerIDMismatchesPubkey():
+            return WRONG_PEER
+        case OSError(errno=int(number)):
+            return SYSTEM_ERRORS.get(number)
+        case TimeoutError() | SilentError():
+            return NO_ANSWER
+        case HandshakeError():
+            return NO_HANDSHAKE
+        case _:
+            return None
+
+
+async def probe_address(transport: Multiaddr) -> BaseException | None:
+    """Open a TCP connection to an address, and close it. Return why it cannot be opened.
+
+    For a dial that was given up before it failed: its exception does not say how far it came.
+    None: the address is of a kind that cannot be probed.
+    """
     try:
-        host = transport.value_for_protocol("ip6" if str(transport).startswith("/ip6/") else "ip4")
-        with trio.fail_after(2):
-            stream = await trio.open_tcp_stream(str(host), int(transport.value_for_protocol("tcp") or 0))
+        host = str(transport.value_for_protocol("ip6" if str(transport).startswith("/ip6/") else "ip4"))
+        port = int(transport.value_for_protocol("tcp") or 0)
+    except Exception:  # the library raises kinds of its own
+        return None
+    try:
+        with trio.fail_after(PROBE_SECONDS):
+            stream = await trio.open_tcp_stream(host, port)
             await stream.aclose()
     except trio.TooSlowError:
-        return "nothing answers there"
+        return SilentError()
     except OSError as error:
-        return reason(error)
-    except Exception:  # not an address of this kind
-        return None
-    return "something listens there, but it is another peer, in another private swarm (--swarm-key), or hangs"
+        return error
+    return HandshakeError()
 
 
-def reason(error: BaseException) -> str:
-    """Return what went wrong, in words, from a chain of exceptions."""
-    text = " ".join(_words_of(error))
-    if found := re.search(r"the relay (says: [\w ,()]+|does not answer, or is none)", text):
-        return found.group()
-    text = text.lower()
-    if "mismatch" in text or "does not correspond" in text:
-        return "another peer answers there (its peer id is a different one)"
-    if "refused" in text:
-        return "nobody listens there (connection refused)"
-    if "in use" in text:
-        return "the port is in use"
-    if "cannot assign" in text:
-        return NOT_OURS
-    if "permission" in text:
-        return "that needs rights that this user does not have"
-    if "unreachable" in text or "no route" in text:
-        return "there is no way to it from this network"
-    return "the connection could not be made"
+def _first(error: BaseException, kind: type[_E]) -> _E | None:
+    return next((one for one in _chain(error) if isinstance(one, kind)), None)
 
 
-def unknown_identity(error: BaseException) -> str | None:
-    """Return why a peer that was reached cannot prove its identity; None if the error is another one."""
-    if any(text.startswith("MissingDeserializerError") for text in _words_of(error)):
-        return "its identity is an ECDSA key, and this node verifies Ed25519, secp256k1 and RSA keys only"
-    return None
-
-
-def _words_of(error: BaseException) -> list[str]:
-    """Return the texts of all exceptions in a chain, the outermost first."""
-    texts: list[str] = []
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield the exceptions of a chain of causes, the outermost first; at most MAX_CAUSES."""
     waiting: list[BaseException] = [error]
-    while waiting and len(texts) < MAX_CAUSES:
+    for _ in range(MAX_CAUSES):
+        if not waiting:
+            return
         seen = waiting.pop()
-        texts.append(f"{type(seen).__name__} {seen}")
+        yield seen
         if (cause := seen.__cause__ or seen.__context__) is not None:
             waiting.append(cause)
         if isinstance(seen, BaseExceptionGroup):
             waiting += reversed(seen.exceptions)
-    return texts

@@ -317,7 +317,7 @@ def _sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def _libp2p(home: Home, settings: Settings, last_at: float = 0.0) -> OpenNetwork:
-    from flux_tui.net.addresses.listening import can_listen
+    from flux_tui.net.addresses.listening import listen_error
     from flux_tui.net.flux.host import open_network  # 600 ms: only where a network is opened
     from flux_tui.net.identity import load_or_create
     from flux_tui.net.upstream.clock import begin_after
@@ -326,7 +326,7 @@ def _libp2p(home: Home, settings: Settings, last_at: float = 0.0) -> OpenNetwork
     begin_after(last_at)
 
     listen = settings.listen_addrs(home)
-    if not settings.listen and can_listen(listen[0]) is not None:
+    if not settings.listen and listen_error(listen[0]) is not None:
         listen = (ANY_PORT,)  # another program has the port that this home used last
     return open_network(
         load_or_create(home.identity),

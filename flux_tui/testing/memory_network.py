@@ -16,6 +16,7 @@ sockets and no encryption. All time is trio's, so a test may use a clock of its 
 Non-goals: mDNS, delays and losses (tests/sim has a swarm with both), round-trip times.
 """
 
+import errno
 import itertools
 import logging
 from collections.abc import AsyncIterator, Sequence
@@ -33,7 +34,13 @@ from flux_tui.core.limits import Backoff, BoundedSet
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.codec import MAX_SEALED, BadFrameError
 from flux_tui.core.wire.messages import Message, Route
-from flux_tui.net.addresses.local_discovery import addrs_of, connect_any, parse_peer_addr
+from flux_tui.net.addresses.local_discovery import (
+    Unreached,
+    addrs_of,
+    connect_any,
+    parse_peer_addr,
+    report_of,
+)
 from flux_tui.net.flux.push_stream import Outgoing, StalledError, StreamSource, read_from
 from flux_tui.net.port import (
     BAN_SECONDS,
@@ -46,6 +53,7 @@ from flux_tui.net.port import (
     OpenNetwork,
     Receiver,
 )
+from flux_tui.net.reasons import SYSTEM_ERRORS, WRONG_PEER
 
 log = logging.getLogger(__name__)
 
@@ -304,17 +312,17 @@ class MemoryNetwork:
             if not self._dialling[addr] and list(self._dialling.values()).count(False) > MAX_DIALS:
                 self._receiver.on_dial_failed(addr, f"{addr} is not dialled: too many others are just now")
                 return
-            places = [(addr, transport), *addrs_of(peer, more)]
+            addrs = [(addr, transport), *addrs_of(peer, more)]
             failures = 0
             while True:
                 await trio.lowlevel.checkpoint()
-                why = await connect_any(self._connect, peer, places)
-                if why is None:
+                failed = await connect_any(self._connect, peer, addrs)
+                if not failed:
                     failures = 0
                     if self._dialling[addr] and (link := self._links.get(peer)) is not None:
                         await link.done.wait()
                 else:
-                    self._receiver.on_dial_failed(addr, why)
+                    self._receiver.on_dial_failed(addr, report_of(failed))
                 if not self._dialling[addr]:
                     return
                 failures += 1
@@ -322,23 +330,23 @@ class MemoryNetwork:
         finally:
             del self._dialling[addr]
 
-    async def _connect(self, peer: PeerId, there: Multiaddr, addr: str) -> str | None:
-        """Bring up a link to this peer. Returns why it failed, in a sentence; None on success."""
+    async def _connect(self, peer: PeerId, transport: Multiaddr, addr: str) -> Unreached | None:
+        """Bring up a link to this peer. Returns why it failed; None on success."""
         if peer == self.peer_id:
-            return f"{addr} is this node itself"
+            return Unreached(f"{addr} is this node itself")
         while (link := self._links.get(peer)) is not None:
             if not link.scope.cancel_called:
                 return None
             await link.done.wait()
         if self._refuses(peer):
-            return f"{addr} is not dialled: it misbehaved just now"
-        other = self._board.at(str(there))
+            return Unreached(f"{addr} is not dialled: it misbehaved just now")
+        other = self._board.at(str(transport))
         if other is None:
-            return f"{addr} cannot be reached: nobody listens there (connection refused)"
+            return Unreached(f"{addr} cannot be reached: {SYSTEM_ERRORS[errno.ECONNREFUSED]}")
         if other.peer_id != peer:
-            return f"{addr} cannot be reached: another peer answers there (its peer id is a different one)"
+            return Unreached(f"{addr} cannot be reached: {WRONG_PEER}")
         if other._refuses(self.peer_id):
-            return f"{addr} answers, but does not take this node"
+            return Unreached(f"{addr} answers, but does not take this node")
         near = _Link(self, other.peer_id, addr, self._receiver)
         came_from = f"/ip4/127.0.0.1/tcp/{self._board.free_port()}/p2p/{self.peer_id}"
         far = _Link(other, self.peer_id, came_from, other._receiver)

@@ -25,7 +25,7 @@ from multiaddr import Multiaddr
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Chunk, Intent, IntentBody, Message, SealedIntent, Want
-from flux_tui.net.flux.host import _quiet
+from flux_tui.net.flux.swarm import silence_libp2p
 from flux_tui.net.flux.transport import security
 from flux_tui.net.port import PUSH_PROTOCOL
 
@@ -132,7 +132,7 @@ class Attacker:
 @asynccontextmanager
 async def attacking(victim: str, *, connect: bool = True) -> AsyncIterator[Attacker]:
     """An attacker on this address, while the context lasts."""
-    _quiet()
+    silence_libp2p()
     pair = create_new_key_pair()
     host = new_host(key_pair=pair, sec_opt=security(pair), muxer_opt={TProtocol(YAMUX): Yamux})
     async with host.run(listen_addrs=[]):

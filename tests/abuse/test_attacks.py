@@ -33,7 +33,7 @@ from flux_tui.core.series.policy import PolicyChange
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Cancel, Error, Grant, Have, StatusNo, StatusYesButLater, Want
 from flux_tui.net.connections.frames import FrameBuffer
-from flux_tui.net.flux import broadcast, peer_links, push_stream, transport
+from flux_tui.net.flux import broadcast, link_table, push_stream, transport
 from flux_tui.net.flux.host import Libp2pNetwork
 from flux_tui.net.upstream import budget, peerstore
 from flux_tui.node.node import FluxNode
@@ -403,8 +403,8 @@ async def test_only_the_owner_can_read_the_key(tmp_path: Path) -> None:
 async def test_strangers_do_not_take_the_places_of_cooperating_peers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peer_links, "MAX_PEERS", 5)
-    monkeypatch.setattr(peer_links, "RESERVED", 2)
+    monkeypatch.setattr(link_table, "MAX_PEERS", 5)
+    monkeypatch.setattr(link_table, "RESERVED", 2)
     async with victim(tmp_path) as node, FluxNode.open(tmp_path / "regular", LOOPBACK) as regular:
         (tmp_path / "x").write_bytes(os.urandom(5000))
         root = await share(node, tmp_path / "x")

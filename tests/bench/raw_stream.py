@@ -23,11 +23,11 @@ async def _serve(size: int, private: bool) -> None:
     from libp2p.custom_types import TProtocol
     from multiaddr import Multiaddr
 
-    from flux_tui.net.flux.host import _quiet
+    from flux_tui.net.flux.swarm import silence_libp2p
     from flux_tui.net.flux.transport import WRITE_BYTES, muxers, security
     from flux_tui.net.upstream.pnet import protect
 
-    _quiet()
+    silence_libp2p()
     pair = create_new_key_pair()
     host = new_host(key_pair=pair, sec_opt=security(pair), muxer_opt=muxers())
     if private:
@@ -61,11 +61,11 @@ async def _read(addr: str, size: int, private: bool) -> float:
     from libp2p.peer.peerinfo import info_from_p2p_addr
     from multiaddr import Multiaddr
 
-    from flux_tui.net.flux.host import _quiet
+    from flux_tui.net.flux.swarm import silence_libp2p
     from flux_tui.net.flux.transport import muxers, security, widen
     from flux_tui.net.upstream.pnet import protect
 
-    _quiet()
+    silence_libp2p()
     pair = create_new_key_pair()
     host = new_host(key_pair=pair, sec_opt=security(pair), muxer_opt=muxers())
     if private:

@@ -73,7 +73,7 @@ def test_an_older_record_is_ignored_and_is_no_fault() -> None:
     """Such a record comes from a peer of another version, or from one with a new home whose clock was ahead
     before.
     """
-    peers = BoundedPeerstore()
+    peers = BoundedPeerstore(lambda peer: False, lambda peer, addrs: list(addrs))
     key = create_new_key_pair(bytes([7]) * 32)
     peer = ID.from_pubkey(key.public_key)
 

@@ -23,7 +23,6 @@ from multiaddr import Multiaddr
 
 from flux_tui.core.limits import BoundedTable
 from flux_tui.core.peers.dial_policy import DialBudget, Hearsay, Reach, may_name, reach_of, reach_of_ip
-from flux_tui.net.port import Receiver
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +66,16 @@ def is_by_person() -> bool:
 
 
 class DialGuard:
-    """The guard of one host. `connections`: returns the open connections to a peer."""
+    """The guard of one host.
 
-    def __init__(self, connections: Callable[[ID], Sequence[INetConn]]) -> None:
-        self.on_refused: Callable[[str, str], None] = lambda addr, why: None
-        """Called with an address and why it is not dialled, in a sentence; once in a while for the same reason."""
+    `connections`: returns the open connections to a peer. `on_refused`: called with an address and why it is not
+    dialled, in a sentence; for the same reason, once in a while.
+    """
+
+    def __init__(
+        self, connections: Callable[[ID], Sequence[INetConn]], on_refused: Callable[[str, str], None]
+    ) -> None:
+        self._on_refused = on_refused
         self._connections = connections
         self._hearsay = Hearsay()
         self._budget = DialBudget(trio.current_time())
@@ -118,7 +122,7 @@ class DialGuard:
             return False
         teller = self._hearsay.teller(addr)[1]
         if self._budget.is_news(f"rule {teller}", trio.current_time(), QUIET_SECONDS):
-            self.on_refused(addr, why)
+            self._on_refused(addr, why)
         return True
 
     def _told(self, peer: ID, teller: str) -> None:
@@ -150,7 +154,7 @@ class DialGuard:
         if refusal is None:
             return None
         if refusal.news:
-            self.on_refused(text, refusal.text)
+            self._on_refused(text, refusal.text)
         return refusal.text
 
     def _vouch_for_relay(self, addr: str, teller: str) -> None:
@@ -165,16 +169,7 @@ class DialGuard:
         log.debug("%s names %d peers by peer exchange", teller, count)
         if self._budget.is_news(f"exchange {teller}", trio.current_time(), QUIET_SECONDS):
             text = f"{teller} named {count:,} peers by gossip's peer exchange: this node does not dial them"
-            self.on_refused(f"/p2p/{teller}", text)
-
-
-def guard_of(host: Any, receiver: Receiver) -> DialGuard:
-    """Return a guard of this host's peerstore, which reports refusals to this receiver."""
-    network = host.get_network()
-    guard = DialGuard(lambda peer: network.connections.get(peer, []))
-    guard.on_refused = receiver.on_dial_failed
-    host.get_peerstore().admits = guard.admits
-    return guard
+            self._on_refused(f"/p2p/{teller}", text)
 
 
 def _reach(connection: INetConn) -> Reach:

@@ -1,15 +1,19 @@
 """Listening: on which addresses, and why an address cannot be listened on."""
 
+import errno
 import socket
 
 from libp2p.abc import IHost
 from multiaddr import Multiaddr
 
 from flux_tui.net.port import NetworkError
-from flux_tui.net.reasons import NOT_OURS, reason
+from flux_tui.net.reasons import SYSTEM_ERRORS, sentence_of
+
+NOT_OURS = SYSTEM_ERRORS[errno.EADDRNOTAVAIL]
+"""What is said of an address that this machine does not have."""
 
 
-def can_listen(addr: str) -> str | None:
+def listen_error(addr: str) -> OSError | None:
     """Return why this multiaddr cannot be listened on; None: it can.
 
     libp2p shares ports (SO_REUSEPORT), so two nodes would silently take each other's connections.
@@ -22,31 +26,30 @@ def can_listen(addr: str) -> str | None:
         try:
             probe.bind((parsed.value_for_protocol(family), int(parsed.value_for_protocol("tcp") or 0)))
         except OSError as error:
-            return reason(error)
+            return error
     return None
 
 
-def listening(host: IHost) -> list[Multiaddr]:
+def _listening(host: IHost) -> list[Multiaddr]:
     """Return the addresses that a host listens on now."""
     return [addr for listener in host.get_network().listeners.values() for addr in listener.get_addrs()]
 
 
-async def listen_on(host: IHost, addr: Multiaddr) -> str | None:
-    """Listen on an address.
+async def listen_on(host: IHost, addr: Multiaddr) -> list[Multiaddr] | None:
+    """Listen on an address. Return all addresses that the host then listens on.
 
-    Returns why it cannot be listened on yet: this machine does not have the address now. Raises NetworkError
-    for reasons that are unlikely to change.
+    None: this machine does not have the address now. Raises NetworkError for failures that are unlikely to pass.
     """
-    if (why := can_listen(str(addr))) == NOT_OURS:
-        return why
-    if why is not None:
-        raise NetworkError(f"cannot listen on {addr}: {why}")
-    try:
-        if await host.get_network().listen(addr):
-            return None
-        why = "the port is in use, or the address is not this machine's"
-    except Exception as error:  # libp2p wraps the operating system's errors in its own
-        why = reason(error)
+    error: Exception | None = listen_error(str(addr))
+    if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
+        return None
+    if error is None:
+        try:
+            if await host.get_network().listen(addr):
+                return _listening(host)
+        except Exception as failure:  # libp2p wraps the operating system's errors in its own
+            error = failure
+    why = "the port is in use, or the address is not this machine's" if error is None else sentence_of(error)
     raise NetworkError(f"cannot listen on {addr}: {why}")
 
 

@@ -11,6 +11,7 @@ import secrets
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import trio
 from multiaddr import Multiaddr
@@ -60,18 +61,36 @@ def addrs_of(peer: PeerId, addrs: Iterable[str]) -> list[tuple[str, Multiaddr]]:
     return found
 
 
+class Unreached(NamedTuple):
+    """Why a peer is not reached at one address: a sentence."""
+
+    text: str
+    reported: bool = False
+    """Somebody has been told already, or was told the same a while ago."""
+
+
 async def connect_any(
-    connect: Callable[[PeerId, Multiaddr, str], Awaitable[str | None]],
+    connect: Callable[[PeerId, Multiaddr, str], Awaitable[Unreached | None]],
     peer: PeerId,
-    places: Iterable[tuple[str, Multiaddr]],
-) -> str | None:
-    """Connect to a peer at the first of these places that leads there. Returns None, or the reasons of all places."""
-    reasons: list[str] = []
-    for addr, there in places:
-        if (why := await connect(peer, there, addr)) is None:
-            return None
-        reasons.append(why)
-    return "; ".join(filter(None, reasons))
+    addrs: Iterable[tuple[str, Multiaddr]],
+) -> list[Unreached]:
+    """Connect to a peer at the first of these addresses that leads there.
+
+    Each address comes with its transport part. Returns an empty list if the peer is connected, else why it is not
+    reached, for each address.
+    """
+    failed: list[Unreached] = []
+    for addr, transport in addrs:
+        why = await connect(peer, transport, addr)
+        if why is None:
+            return []
+        failed.append(why)
+    return failed
+
+
+def report_of(failed: Iterable[Unreached]) -> str:
+    """Return the reasons that nobody was told yet, in one text; an empty text if there is none."""
+    return "; ".join(one.text for one in failed if not one.reported)
 
 
 class _Listener(ServiceListener):

@@ -51,19 +51,22 @@ def _machine() -> list[str]:
 
 
 class OwnAddrs:
-    """The addresses of one node. `relayed`: its addresses at relays. They come first, because a node that
-    asks for relays cannot be dialled directly."""
+    """The addresses of one node.
+
+    `relayed`: its addresses at relays. They come first, because a node that asks for relays cannot be dialled
+    directly.
+    """
 
     def __init__(self, peer: PeerId, relayed: Sequence[str]) -> None:
         self._peer = peer
         self._relayed = tuple(relayed)
-        self.listening: Callable[[], Sequence[Multiaddr]] = list
-        """Returns the addresses that the node listens on."""
+        self._listening: tuple[Multiaddr, ...] = ()
+        """The addresses that the node listens on."""
         self._known: tuple[str, ...] = ()
         self._looked_at = float("-inf")
         self.changed = trio.Event()
         """Set and replaced when the addresses change."""
-        self.late: list[Multiaddr] = []
+        self._late: list[Multiaddr] = []
         """Addresses to listen on as soon as this machine has them."""
 
     @property
@@ -72,7 +75,7 @@ class OwnAddrs:
         now = trio.current_time()
         if now - self._looked_at >= FRESH_SECONDS:
             self._looked_at = now
-            self._known = dialable(self.listening(), self._peer)
+            self._known = dialable(self._listening, self._peer)
         return self._known
 
     @property
@@ -80,7 +83,16 @@ class OwnAddrs:
         """All addresses, relayed ones first."""
         return (*self._relayed, *self.direct)
 
-    def look(self) -> None:
+    def listens_on(self, addrs: Sequence[Multiaddr]) -> None:
+        """Note all addresses that the node listens on now."""
+        self._listening = tuple(addrs)
+        self._forget()
+
+    def listen_later(self, addr: Multiaddr) -> None:
+        """Note an address that is to be listened on as soon as this machine has it."""
+        self._late.append(addr)
+
+    def _forget(self) -> None:
         """Drop the remembered addresses: something changed."""
         self._looked_at = float("-inf")
 
@@ -90,27 +102,28 @@ class OwnAddrs:
 
     async def watch(
         self,
-        listen: Callable[[Multiaddr], Awaitable[str | None]],
+        listen: Callable[[Multiaddr], Awaitable[Sequence[Multiaddr] | None]],
         moved: Callable[[], None],
         tell: Callable[[tuple[str, ...]], None],
     ) -> None:
         """Check the addresses whenever something changes, until cancelled.
 
-        `listen` returns why an address cannot be listened on. `moved` is called when this machine has other
-        addresses than before. `tell` is called when this node can be dialled at other addresses.
+        `listen` listens on one more address, and returns all that the node then listens on; None: this machine
+        does not have the address. `moved` is called when this machine has other addresses than before. `tell` is
+        called when this node can be dialled at other addresses.
         """
         told, had = self.all, _machine()
         async for _ in changes():
-            for addr in list(self.late):
+            for addr in list(self._late):
                 try:
-                    why = await listen(addr)
+                    listening = await listen(addr)
                 except NetworkError as error:
-                    why = str(error)
-                if why is None:
-                    self.late.remove(addr)
-                else:
-                    log.debug("%s is not listened on yet: %s", addr, why)
-            self.look()
+                    log.debug("%s is not listened on yet: %s", addr, error)
+                    continue
+                if listening is not None:
+                    self._late.remove(addr)
+                    self.listens_on(listening)
+            self._forget()
             if (has := _machine()) != had:
                 had = has
                 moved()

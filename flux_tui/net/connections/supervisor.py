@@ -36,13 +36,15 @@ Task = Callable[..., Awaitable[object]]
 
 
 class Supervisor:
-    """Runs the background tasks of one network."""
+    """Runs the background tasks of one network.
 
-    def __init__(self) -> None:
+    `on_failure`: called with a sentence about a failure, at most once in REPORT_SECONDS for each kind of task.
+    """
+
+    def __init__(self, on_failure: Callable[[str], None]) -> None:
         self.failures: Counter[str] = Counter()
         """How many times each kind of task failed."""
-        self.on_failure: Callable[[str], None] = lambda text: None
-        """Called with a sentence about a failure, at most once in REPORT_SECONDS for each kind of task."""
+        self._on_failure = on_failure
         self._due: dict[str, float] = {}
         self._told: Counter[str] = Counter()
 
@@ -86,7 +88,7 @@ class Supervisor:
         self._told[name] = self.failures[name]
         again = f" ({times} times since the last report)" if times > 1 else ""
         log.error("%s failed%s", name, again, exc_info=error)
-        self.on_failure(f"{name} failed, and was ended or restarted{again}: {reason(error)}")
+        self._on_failure(f"{name} failed, and was ended or restarted{again}: {reason(error)}")
 
 
 class Tasks:

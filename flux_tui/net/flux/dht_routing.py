@@ -1,26 +1,20 @@
-"""The DHT: finds the providers of roots, and routes intents to them.
+"""The DHT: knows the nodes of the swarm, and routes intents to the providers of roots.
 
 Kademlia is libp2p's own (KadDHT), on this node's host and in its swarm only. A root is provided to the
-CLOSEST nodes. An intent is routed to WIDTH of those, which forward it to the providers that they know. No
-node asks another for a list of providers, and the answers go straight to the intent's origin.
+CLOSEST nodes (`flux/providing.py`). An intent is routed to WIDTH of those, which forward it to the providers
+that they know. No node asks another for a list of providers, and the answers go straight to the intent's
+origin.
 
 What libp2p 0.8.1 does, and what is done about it here:
 
 - It speaks `/ipfs/kad/1.0.0`, whatever `protocol_prefix` says. `KadHost` (`upstream/kad.py`) stands between
   it and the host. So a flux node neither answers nor asks a node of the public DHT
   (tests/net/flux/test_dht_routing.py).
-- A node accepts 10 ADD_PROVIDER in 10 s from one peer, and drops further ones silently, though `provide`
-  returns True. So each peer is sent ADDS_PER_WINDOW. In a swarm of fewer than 20 nodes every node gets every
-  root, which makes about one root a second. In a large swarm each root goes to other nodes.
 - It would store values from strangers, up to 50,000 of 1 MiB. Here no value is valid. Provider records have
   no bound either; here it is MAX_RECORDS.
 - Its service looks up random keys in all buckets and writes its records to disk. It is not run. The parts of
   it that are needed are in `run`: query new neighbours, look up this node's own neighbourhood, remove expired
   records.
-- Kademlia has no message to withdraw a record, and libp2p has none of its own. (A record without addresses is
-  left out, and the old one stays.) `withdraw` stops this node from providing the root at once, also in a
-  round that is under way. Nodes that have the record keep it for 48 hours, and may forward intents to this
-  node meanwhile. The core answers those intents (core/peers/provider_records.py).
 - Lookups dial the nodes that they learn of. Such a connection gets no push link: only a peer that dials
   another for its own sake opens one (`flux/peer_links.py`). It is closed after IDLE_SECONDS, or earlier where
   there are more than MAX_SPARE.
@@ -30,9 +24,8 @@ Everything is best effort, in background tasks with bounded queues. The node awa
 
 import logging
 import random
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple
 
 import trio
@@ -48,14 +41,8 @@ from flux_tui.core.limits import Backoff, BoundedTable
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Message, Route
 from flux_tui.net.connections.supervisor import Supervisor, Tasks
-from flux_tui.net.port import (
-    CLOSEST,
-    MAX_FANOUT,
-    MAX_PROVIDED,
-    ROUTE_PROTOCOL,
-    WIDTH,
-    Receiver,
-)
+from flux_tui.net.flux.providing import GROWTH, Providing
+from flux_tui.net.port import CLOSEST, MAX_FANOUT, ROUTE_PROTOCOL, WIDTH, Receiver
 from flux_tui.net.upstream.kad import MAX_SERVED, KadHost, Lookups, Records, key_of
 
 log = logging.getLogger(__name__)
@@ -78,14 +65,6 @@ TAKE_SECONDS, MAX_TAKING = 5.0, 32
 """Seconds for an intent to arrive whole, and how many may be arriving at a time."""
 CACHE_SECONDS, MAX_CACHED = 600.0, 256
 """Seconds for which the nodes closest to a root are remembered, and for how many roots."""
-ADDS_PER_WINDOW, ADD_WINDOW = 9, 10.5
-"""ADD_PROVIDER sent to one peer, within so many seconds: just below the peer's limit."""
-MAX_PACED = 1024
-"""Peers whose last ADD_PROVIDER are remembered."""
-REPROVIDE_SECONDS = 22 * 3600.0
-"""Seconds until a root is provided again. Other nodes forget the record after 48 hours."""
-GROWTH = 1.5
-"""When the swarm has grown by this factor since a root was provided, other nodes are the closest."""
 LOOK = Backoff(first=5.0, most=600.0, jitter=(0.8, 1.2))
 """The wait between two lookups of this node's own neighbourhood. It grows while no new nodes appear."""
 TICK_SECONDS = 15.0
@@ -128,14 +107,14 @@ class Dht:
         receiver: Receiver,
         *,
         push: Callable[[PeerId, Message], bool],
-        refuses: Callable[[PeerId], bool],
+        is_banned: Callable[[PeerId], bool],
         supervisor: Supervisor,
     ) -> None:
         self._host = host
         self._me = PeerId(str(host.get_id()))
         self._receiver = receiver
         self._push = push
-        self._refuses = refuses
+        self._is_banned = is_banned
         self._supervisor = supervisor
         self._kad_host = KadHost(host, self._served)
         validator = NamespacedValidator({}, strict_validation=True)
@@ -153,17 +132,7 @@ class Dht:
         self._sends_in, self._sends = trio.open_memory_channel[tuple[PeerInfo, Route]](QUEUE_SENDS)
         self._meet_in, self._meet = trio.open_memory_channel[tuple[float, ID]](QUEUE_MEETINGS)
         self._cache: BoundedTable[Cid, _Closest] = BoundedTable(MAX_CACHED, refresh=True)
-        self._fresh: OrderedDict[Cid, None] = OrderedDict()
-        """Roots to be provided for the first time. The newest is last, and is taken first."""
-        self._kept: dict[Cid, float] = {}
-        """The provided roots, with the time at which each is due again."""
-        self._due: list[tuple[float, Cid]] = []
-        self._providing: tuple[Cid, trio.CancelScope] | None = None
-        """The root that is being provided just now."""
-        self._known_then = 0
-        """Nodes known when the first root was provided, or when all roots were last made due again."""
-        self._to_provide = trio.Event()
-        self._paced: BoundedTable[ID, deque[float]] = BoundedTable(MAX_PACED, refresh=True)
+        self._providing = Providing(host.get_id(), self._find_closest, self._send_record)
         self._look = trio.Event()
         self._taking = 0
         self._sent = 0
@@ -173,24 +142,11 @@ class Dht:
 
     def provide(self, roots: Sequence[Cid]) -> None:
         """See net.port.Network."""
-        for root in roots:
-            if root not in self._kept:
-                self._fresh[root] = None
-                self._fresh.move_to_end(root)
-        while len(self._fresh) + len(self._kept) > MAX_PROVIDED:
-            if self._kept:
-                del self._kept[next(iter(self._kept))]
-            else:
-                self._fresh.popitem(last=False)
-        self._to_provide.set()
+        self._providing.provide(roots)
 
     def withdraw(self, roots: Sequence[Cid]) -> None:
         """See net.port.Network."""
-        for root in roots:
-            self._fresh.pop(root, None)
-            self._kept.pop(root, None)  # its entry in `_due` is skipped when its time comes
-            if self._providing is not None and self._providing[0] == root:
-                self._providing[1].cancel()
+        self._providing.withdraw(roots)
 
     def route(self, roots: Sequence[Cid], message: Route) -> None:
         """See net.port.Network."""
@@ -233,7 +189,7 @@ class Dht:
             tasks = Tasks(nursery, self._supervisor)
             tasks.keep(self._run_meetings)
             tasks.keep(self._run_looks)
-            tasks.keep(self._run_provide)
+            tasks.keep(self._providing.run)
             tasks.keep(self._run_tidy)
             for _ in range(LOOKUP_WORKERS):
                 tasks.keep(self._run_lookups)
@@ -268,7 +224,7 @@ class Dht:
                 else:
                     await self._kad.peer_routing.refresh_routing_table()
             except Exception as error:  # libp2p raises many kinds: the next round tries again
-                log.debug("looking around: %r", error)
+                log.debug("looking up the neighbourhood: %r", error)
             self._tell_size()
             await trio.sleep(LOOK.first)
 
@@ -290,13 +246,7 @@ class Dht:
         if known > self._known:
             self._look.set()
         self._known = known
-        if known >= GROWTH * self._known_then and self._kept:
-            # Other nodes are now the closest to the provided roots.
-            self._known_then = known
-            self._due = [(0.0, root) for root in self._kept]
-            heapify(self._due)
-            self._kept = dict.fromkeys(self._kept, 0.0)
-        self._to_provide.set()
+        self._providing.note_known(known)
 
     def _tell_table(self) -> None:
         now = frozenset(self._kad.routing_table.get_peer_ids())
@@ -344,12 +294,21 @@ class Dht:
         cached = self._cache.get(root)
         if cached and trio.current_time() - cached.at < CACHE_SECONDS and self._known < GROWTH * cached.known:
             return cached.nodes
-        found = await self._kad.peer_routing.find_closest_peers_network(key_of(root), CLOSEST)
-        self._tell_size()
+        found = await self._find_closest(key_of(root))
         fresh = _Closest(trio.current_time(), self._known, deque(found))
         if found:
             self._cache[root] = fresh
         return fresh.nodes
+
+    async def _find_closest(self, key: bytes) -> list[ID]:
+        """Look up the nodes closest to a key, in the network."""
+        found = await self._kad.peer_routing.find_closest_peers_network(key, CLOSEST)
+        self._tell_size()
+        return found
+
+    async def _send_record(self, peer: ID, key: bytes) -> bool:
+        """Send a node a provider record for a key. Returns whether the node took it."""
+        return await self._kad.provider_store._send_add_provider(peer, key)
 
     async def _send(self, to: PeerInfo, message: Route, results: list[bool]) -> None:
         """Hand an intent to a node, on its push stream or on a stream of its own. Appends to `results`
@@ -379,7 +338,7 @@ class Dht:
     async def _take(self, stream: INetStream) -> None:
         """Take an intent from another node."""
         peer = PeerId(str(stream.muxed_conn.peer_id))
-        if self._taking >= MAX_TAKING or self._refuses(peer):
+        if self._taking >= MAX_TAKING or self._is_banned(peer):
             await _quietly(stream.reset())
             return
         self._taking += 1
@@ -403,67 +362,6 @@ class Dht:
             self._receiver.on_message(peer, message)
         finally:
             self._taking -= 1
-
-    # ── providing ───────────────────────────────────────────────────────────────────────────────
-
-    async def _run_provide(self) -> None:
-        while True:
-            self._to_provide = trio.Event()
-            root = self._next_to_provide() if self._known else None
-            if root is None:
-                wait = self._due[0][0] - trio.current_time() if self._due and self._known else float("inf")
-                with trio.move_on_after(max(wait, 0.0)):
-                    await self._to_provide.wait()
-                continue
-            self._known_then = self._known_then or self._known
-            told = 0
-            with trio.CancelScope() as scope:
-                self._providing = root, scope
-                try:
-                    told = await self._provide(root)
-                except Exception as error:  # libp2p's error: it is tried again
-                    log.debug("providing %s: %r", root, error)
-            self._providing = None
-            if scope.cancel_called:
-                continue  # it was withdrawn; if it has been provided again meanwhile, it waits its turn
-            at = trio.current_time() + (REPROVIDE_SECONDS if told else TICK_SECONDS)
-            self._kept[root] = at
-            heappush(self._due, (at, root))
-
-    def _next_to_provide(self) -> Cid | None:
-        if self._fresh:
-            return self._fresh.popitem()[0]
-        now = trio.current_time()
-        while self._due and self._due[0][0] <= now:
-            at, root = heappop(self._due)
-            if self._kept.get(root) == at:
-                return root
-        return None
-
-    async def _provide(self, root: Cid) -> int:
-        """Send the closest nodes a provider record. Returns how many received it."""
-        key = key_of(root)
-        closest = await self._kad.peer_routing.find_closest_peers_network(key, CLOSEST)
-        self._tell_size()
-        told: list[bool] = []
-
-        async def tell(peer: ID) -> None:
-            await self._pace(peer)
-            with trio.move_on_after(SEND_SECONDS):
-                told.append(await self._kad.provider_store._send_add_provider(peer, key))
-
-        async with trio.open_nursery() as nursery:
-            for peer in closest:
-                if peer != self._host.get_id():
-                    nursery.start_soon(tell, peer)
-        return sum(told)
-
-    async def _pace(self, peer: ID) -> None:
-        """Wait until this peer accepts another ADD_PROVIDER."""
-        times = self._paced.setdefault(peer, deque(maxlen=ADDS_PER_WINDOW))
-        if len(times) == ADDS_PER_WINDOW:
-            await trio.sleep_until(times[0] + ADD_WINDOW)
-        times.append(trio.current_time())
 
 
 def _names(peers: Iterable[ID]) -> tuple[PeerId, ...]:

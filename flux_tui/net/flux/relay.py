@@ -35,7 +35,6 @@ from libp2p.peer.peerinfo import PeerInfo
 from libp2p.relay.circuit_v2.pb.circuit_pb2 import HopMessage, Reservation, Status, StopMessage
 from libp2p.relay.circuit_v2.pb.circuit_pb2 import PeerId as WirePeerId
 from libp2p.relay.circuit_v2.utils import read_delimited_msg, write_delimited_msg
-from libp2p.transport.exceptions import OpenConnectionError
 from multiaddr import Multiaddr
 
 from flux_tui.core.limits import Backoff
@@ -43,6 +42,7 @@ from flux_tui.net.addresses.dial_guard import by_person
 from flux_tui.net.flux.swarm import forget_failures
 from flux_tui.net.flux.transport import WRITE_BYTES, widen
 from flux_tui.net.port import CIRCUIT, Receiver
+from flux_tui.net.reasons import NoRelayError, RelayRefusedError, relay_answer
 
 log = logging.getLogger(__name__)
 
@@ -52,24 +52,19 @@ STOP = TProtocol("/libp2p/circuit/relay/0.2.0/stop")
 TALK_SECONDS = 8.0
 """Seconds for one request and its answer; less than a dial may take."""
 RESERVED_SECONDS = 3600.0
-"""Seconds for which a relay keeps the place of a node that does not renew it."""
-PLACE_MIN, PLACE_MAX = 60.0, 600.0
-"""Bounds of the seconds for which this node believes that its place is kept, whatever the relay's clock says.
-"""
+"""Seconds for which a relay keeps a reservation that is not renewed."""
+KEPT_MIN, KEPT_MAX = 60.0, 600.0
+"""Bounds of the seconds for which this node counts on a reservation, whatever the relay's clock says."""
 RENEW_SHARE = 0.5
-"""Share of this time after which the node renews its place."""
+"""Share of this time after which the node renews its reservation."""
 RETRY = Backoff(first=1.0, most=60.0)
-"""The wait between two tries to get a place."""
+"""The wait between two tries to get a reservation."""
 MAX_RESERVATIONS = 128
-"""Places at one relay."""
+"""Reservations at one relay."""
 MAX_CIRCUITS, MAX_CIRCUITS_EACH = 64, 16
 """Circuits through one relay; and of these, to or from one node."""
 IDLE_SECONDS = 300.0
 """Seconds after which a circuit without traffic is closed; yamux pings more often."""
-
-
-class RelayError(OpenConnectionError):
-    """Why a relay does not connect: one sentence."""
 
 
 def circuit_addr(relay: str, peer: str) -> str:
@@ -82,8 +77,8 @@ class Relay:
 
     def __init__(self, host: IHost) -> None:
         self._host = host
-        self._places: dict[ID, float] = {}
-        """Nodes with a place here, and until when."""
+        self._reservations: dict[ID, float] = {}
+        """Nodes with a reservation here, each with its end."""
         self._circuits: dict[ID, int] = {}
         host.set_stream_handler(HOP, self._take)
 
@@ -109,17 +104,17 @@ class Relay:
     async def _reserve(self, stream: INetStream, peer: ID) -> None:
         now = trio.current_time()
         swarm: Any = self._host.get_network()
-        for other in [other for other, until in self._places.items() if until <= now]:
-            del self._places[other]
+        for other in [other for other, until in self._reservations.items() if until <= now]:
+            del self._reservations[other]
             swarm.unprotect(other, CIRCUIT)
-        if peer not in self._places and len(self._places) >= MAX_RESERVATIONS:
+        if peer not in self._reservations and len(self._reservations) >= MAX_RESERVATIONS:
             await _answer(stream, HopMessage, Status.RESERVATION_REFUSED)
             return
-        self._places[peer] = now + RESERVED_SECONDS
+        self._reservations[peer] = now + RESERVED_SECONDS
         swarm.protect(peer, CIRCUIT)
         addrs = [addr.to_bytes() for addr in self._host.get_addrs()]
-        place = Reservation(expire=int(time.time() + RESERVED_SECONDS), addrs=addrs)
-        await _answer(stream, HopMessage, Status.OK, reservation=place)
+        made = Reservation(expire=int(time.time() + RESERVED_SECONDS), addrs=addrs)
+        await _answer(stream, HopMessage, Status.OK, reservation=made)
 
     async def _connect(self, stream: INetStream, peer: ID, target: ID) -> None:
         """Connect `peer` with `target`."""
@@ -128,7 +123,7 @@ class Relay:
             await _answer(stream, HopMessage, Status.RESOURCE_LIMIT_EXCEEDED)
             return
         there = self._host.get_network().connections.get(target)
-        if self._places.get(target, 0.0) <= trio.current_time() or not there:
+        if self._reservations.get(target, 0.0) <= trio.current_time() or not there:
             await _answer(stream, HopMessage, Status.NO_RESERVATION)
             return
         swarm: Any = self._host.get_network()
@@ -170,7 +165,7 @@ class Relay:
 
 
 class Reservations:
-    """The places of this node at its relays, through which it is reached."""
+    """The reservations of this node at its relays, through which it is reached."""
 
     def __init__(self, host: IHost, relays: Sequence[tuple[str, ID, Multiaddr]], receiver: Receiver) -> None:
         """`relays`: for each address its multiaddr as given, the relay's peer id, and the address to dial."""
@@ -183,7 +178,7 @@ class Reservations:
         host.set_stream_handler(STOP, self._take)
 
     async def run(self) -> None:
-        """Keep a place at each relay, until cancelled."""
+        """Keep a reservation at each relay, until cancelled."""
         with by_person():
             await self._run()
 
@@ -205,11 +200,10 @@ class Reservations:
                     await self._host.connect(PeerInfo(relay, transports))
                     seconds = await self._reserve(relay)
             except Exception as error:  # libp2p raises many kinds
-                why = str(error) if isinstance(error, RelayError) else "it does not answer, or is no relay"
-                log.debug("no place at %s: %r", named, error)
+                why = relay_answer(error) or "it does not answer, or is no relay"
+                log.debug("no reservation at %s: %r", named, error)
                 self._receiver.on_dial_failed(
-                    addrs[0],
-                    f"there is no place at the relay {named}: {why}; it is tried again, with patience",
+                    addrs[0], f"there is no reservation at the relay {named}: {why}; it is tried again later"
                 )
                 failures += 1
                 await trio.sleep(RETRY.wait(failures))
@@ -226,7 +220,7 @@ class Reservations:
                 await closed.wait()
 
     async def _reserve(self, relay: ID) -> float:
-        """Get a place, or renew it. Returns for how many seconds."""
+        """Get a reservation, or renew it. Returns for how many seconds. Raises RelayRefusedError."""
         stream = await self._host.new_stream(relay, [HOP])
         try:
             await write_delimited_msg(stream, HopMessage(type=HopMessage.RESERVE))
@@ -234,9 +228,9 @@ class Reservations:
         finally:
             await _quietly(stream.close)
         if told.status != Status.OK:
-            raise RelayError(_WORDS.get(told.status, "it says no"))
+            raise RelayRefusedError(told.status)
         # This time is of the relay's clock, which may be wrong. So it is bounded.
-        return min(max(told.reservation.expire - time.time(), PLACE_MIN), PLACE_MAX)
+        return min(max(told.reservation.expire - time.time(), KEPT_MIN), KEPT_MAX)
 
     async def _take(self, stream: INetStream) -> None:
         """Accept a connection that comes through a relay."""
@@ -298,15 +292,15 @@ class CircuitTransport(ITransport):
                 await write_delimited_msg(stream, HopMessage(type=HopMessage.CONNECT, peer=who))
                 told = await read_delimited_msg(stream, HopMessage)
             if told.status != Status.OK:
-                raise RelayError(f"the relay says: {_WORDS.get(told.status, 'no')}")
-        except RelayError:
+                raise RelayRefusedError(told.status)
+        except RelayRefusedError:
             assert stream is not None
             await _quietly(stream.reset)
             raise
         except Exception as error:  # libp2p raises many kinds
             if stream is not None:
                 await _quietly(stream.reset)
-            raise RelayError("the relay does not answer, or is none") from error
+            raise NoRelayError from error
         return _Dialled(self._host, relay, stream, maddr)
 
 
@@ -323,15 +317,6 @@ class _Dialled(RawConnection):
     async def close(self) -> None:
         self._swarm.unprotect(self._relay, self._reason)
         await super().close()
-
-
-_WORDS: dict[int, str] = {
-    Status.RESERVATION_REFUSED: "it has no place left",
-    Status.RESOURCE_LIMIT_EXCEEDED: "it carries as much as it can",
-    Status.PERMISSION_DENIED: "this is not allowed",
-    Status.CONNECTION_FAILED: "that peer does not take the connection",
-    Status.NO_RESERVATION: "that peer is not there (it has no reservation)",
-}
 
 
 async def _join(one: INetStream, other: INetStream) -> None:

@@ -91,22 +91,16 @@ class OverBudgetError(trio.TooSlowError):
 
 
 class Budget:
-    """The memory budget of one host: the parked bytes of all its connections."""
+    """The memory budget of one swarm: the parked bytes of all its connections.
 
-    def __init__(self) -> None:
+    The swarm's connections are held to it from now on. `on_drop`: called for each connection that is dropped,
+    with the reason in a sentence.
+    """
+
+    def __init__(self, swarm: Any, on_drop: Callable[[PeerId, str], None]) -> None:
         self.connections: set[GuardedYamux] = set()
-        self.on_drop: Callable[[PeerId, str], None] = lambda peer, why: None
-        """Called for each connection that is dropped, with the reason."""
-
-    def parked(self) -> int:
-        """Bytes in the buffers of all connections now."""
-        return sum(connection.parked() for connection in self.connections)
-
-    def watch(self, swarm: Any) -> None:
-        """Hold this swarm's connections to the budget from now on.
-
-        libp2p ignores the class that it is given for yamux and uses its own. So its factory is wrapped.
-        """
+        self.on_drop = on_drop
+        # libp2p ignores the class that it is given for yamux, and uses its own. So its factory is wrapped.
         muxing = swarm.upgrader.muxer_multistream
         make = muxing.new_conn
 
@@ -118,6 +112,10 @@ class Budget:
             return made
 
         muxing.new_conn = guarded
+
+    def parked(self) -> int:
+        """Return the bytes in the buffers of all connections now."""
+        return sum(connection.parked() for connection in self.connections)
 
 
 class GuardedYamux(Yamux):

@@ -16,8 +16,7 @@ Test: tests/net/upstream/test_dialling.py.
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import trio
@@ -29,6 +28,7 @@ from multiaddr import Multiaddr
 
 from flux_tui.net.addresses.dial_guard import DialGuard, DialRefusedError, is_by_person
 from flux_tui.net.port import CIRCUIT
+from flux_tui.net.reasons import SilentError
 
 log = logging.getLogger(__name__)
 
@@ -44,20 +44,35 @@ DIAL_SECONDS = 15.0
 
 
 class _Dial:
-    """A dial of one peer that is under way."""
+    """A dial of one peer that is under way: its addresses, in the order in which they are tried."""
 
     def __init__(self) -> None:
         self.addrs: list[Multiaddr] = []
-        """The addresses that it tries."""
-        self.start: Callable[[Sequence[Multiaddr]], None] | None = None
+        """All addresses that it tries, the first MAX_TRIED that were added."""
         self.done = trio.Event()
+        """Set when the dial is over."""
+        self._next = 0
+        self._added = trio.Event()
 
     def add(self, addrs: Sequence[Multiaddr]) -> None:
         """Try these addresses as well, if they are new."""
         new = [addr for addr in addrs if addr not in self.addrs][: max(0, MAX_TRIED - len(self.addrs))]
-        if new and self.start is not None:
-            self.addrs += new
-            self.start(new)
+        self.addrs += new
+        if new:
+            self._added.set()
+
+    def take(self) -> Multiaddr | None:
+        """Return the next address to try; None if there is no further one now."""
+        if self._next == len(self.addrs):
+            return None
+        self._next += 1
+        return self.addrs[self._next - 1]
+
+    async def wait(self) -> None:
+        """Return when an address was added."""
+        while self._next == len(self.addrs):
+            self._added = trio.Event()
+            await self._added.wait()
 
 
 class Dialler:
@@ -85,7 +100,8 @@ class Dialler:
             raise SwarmException(f"{peer} could not be reached just now")
         dial = self._ongoing[peer] = _Dial()
         try:
-            return [await self._dial(peer, await self._addrs_of(peer), dial)]
+            dial.add(await self._addrs_of(peer))
+            return [await self._dial(peer, dial)]
         finally:
             del self._ongoing[peer]
             dial.done.set()
@@ -107,54 +123,94 @@ class Dialler:
             return False
         return found and (not is_public_ipv6_address(addr) or has_public_ipv6())
 
-    async def _dial(self, peer: ID, addrs: list[Multiaddr], ongoing: "_Dial") -> INetConn:
-        found: list[INetConn] = []
-        errors: list[Exception] = []
-        refused: list[str] = []
-        limiter = self._wished if is_by_person() else self._swarm._global_dial_limiter
+    async def _dial(self, peer: ID, dial: _Dial) -> INetConn:
+        attempts = _Attempts()
         with trio.move_on_after(DIAL_SECONDS):
             async with trio.open_nursery() as nursery:
-
-                async def dial(addr: Multiaddr, over: trio.Event) -> None:
-                    try:
-                        async with limiter:
-                            connection = await self._swarm.dial_addr(_whole(addr, peer), peer)
-                    except Exception as error:  # libp2p raises many kinds
-                        log.debug("dialling %s: %r", addr, error)
-                        errors.append(error)
-                        over.set()
-                    else:
-                        found.append(connection)
-                        nursery.cancel_scope.cancel()
-
-                async def dial_all(addrs: Sequence[Multiaddr]) -> None:
-                    for addr in addrs:
-                        if (why := self._guard.spend(peer, addr)) is not None:
-                            refused.append(why)
-                            continue
-                        over = trio.Event()
-                        nursery.start_soon(dial, addr, over)
-                        with trio.move_on_after(START_SECONDS):
-                            await over.wait()
-
-                ongoing.start = partial(nursery.start_soon, dial_all)
-                ongoing.add(addrs)
-        ongoing.start = None
-        addrs = ongoing.addrs
-        if found:
-            return found[0]
-        if addrs and len(refused) == len(addrs):
+                nursery.start_soon(self._try_all, peer, dial, attempts, nursery)
+        if attempts.connection is not None:
+            return attempts.connection
+        refused = attempts.refused
+        if dial.addrs and len(refused) == len(dial.addrs):
             raise DialRefusedError(refused[0])
-        if not addrs and (why := self._guard.why_none(peer)) is not None:
+        if not dial.addrs and (why := self._guard.why_none(peer)) is not None:
             raise DialRefusedError(why)
         self._swarm._negative_peer_cache.mark_failed(str(peer))
-        if not addrs:
+        if not dial.addrs:
             raise SwarmException(f"no address of {peer} is known that can be dialled")
-        silent = len(addrs) - len(errors) - len(refused)
-        errors += [TimeoutError("nothing answers there")] * silent
-        raise SwarmException(f"{peer} does not answer at any of {len(addrs)} addresses") from ExceptionGroup(
-            "one for each address", errors
-        )
+        errors = [*attempts.errors, *[SilentError()] * attempts.running]
+        raise SwarmException(
+            f"{peer} does not answer at any of {len(dial.addrs)} addresses"
+        ) from ExceptionGroup("one for each address", errors)
+
+    async def _try_all(self, peer: ID, dial: _Dial, attempts: "_Attempts", nursery: trio.Nursery) -> None:
+        """Start with one address after the other, and with those that are added, until all have failed."""
+        while True:
+            addr = dial.take()
+            if addr is not None:
+                if (why := self._guard.spend(peer, addr)) is not None:
+                    attempts.refused.append(why)
+                    continue
+                over = trio.Event()
+                attempts.running += 1
+                nursery.start_soon(self._try, peer, addr, attempts, over, nursery.cancel_scope)
+                with trio.move_on_after(START_SECONDS):
+                    await over.wait()
+            elif attempts.running:
+                await _either(dial.wait, attempts.wait)
+            else:
+                return
+
+    async def _try(
+        self, peer: ID, addr: Multiaddr, attempts: "_Attempts", over: trio.Event, scope: trio.CancelScope
+    ) -> None:
+        """Dial one address. On success, cancel all other attempts."""
+        limiter = self._wished if is_by_person() else self._swarm._global_dial_limiter
+        try:
+            async with limiter:
+                attempts.connection = await self._swarm.dial_addr(_whole(addr, peer), peer)
+            scope.cancel()
+        except Exception as error:  # libp2p raises many kinds
+            log.debug("dialling %s: %r", addr, error)
+            attempts.failed(error)
+            over.set()
+
+
+class _Attempts:
+    """The outcome of the attempts of one dial, so far."""
+
+    def __init__(self) -> None:
+        self.connection: INetConn | None = None
+        self.errors: list[Exception] = []
+        self.refused: list[str] = []
+        """Why addresses were not tried."""
+        self.running = 0
+        """Attempts that have neither failed nor succeeded."""
+        self._news = trio.Event()
+
+    def failed(self, error: Exception) -> None:
+        """Note that an attempt has failed."""
+        self.errors.append(error)
+        self.running -= 1
+        self._news.set()
+
+    async def wait(self) -> None:
+        """Return when no attempt is running."""
+        while self.running:
+            self._news = trio.Event()
+            await self._news.wait()
+
+
+async def _either(*waits: Callable[[], Awaitable[None]]) -> None:
+    """Return when the first of these returns."""
+    async with trio.open_nursery() as nursery:
+
+        async def until(wait: Callable[[], Awaitable[None]]) -> None:
+            await wait()
+            nursery.cancel_scope.cancel()
+
+        for wait in waits:
+            nursery.start_soon(until, wait)
 
 
 def _whole(addr: Multiaddr, peer: ID) -> Multiaddr:

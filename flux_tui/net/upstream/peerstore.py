@@ -39,13 +39,20 @@ FUTURE_SECONDS = 3600.0
 
 
 class BoundedPeerstore(PeerStore):
-    """The peerstore of one host. `pinned`: whether an entry has to stay. `admits`: which addresses of a peer
-    may be kept. libp2p dials the addresses that stand here."""
+    """The peerstore of one host.
 
-    def __init__(self, pinned: Callable[[ID], bool] = lambda peer: False) -> None:
+    `pinned`: whether an entry has to stay. `admits`: returns which addresses of a peer may be kept. libp2p dials
+    the addresses that stand here.
+    """
+
+    def __init__(
+        self,
+        pinned: Callable[[ID], bool],
+        admits: Callable[[ID, Sequence[Multiaddr]], list[Multiaddr]],
+    ) -> None:
         super().__init__()
-        self.pinned = pinned
-        self.admits: Callable[[ID, Sequence[Multiaddr]], list[Multiaddr]] = lambda peer, addrs: list(addrs)
+        self._pinned = pinned
+        self.admits = admits
         self.peer_data_map = _Entries(self._evict)
 
     def _evict(self, entries: "_Entries") -> None:
@@ -54,7 +61,7 @@ class BoundedPeerstore(PeerStore):
         for peer in list(entries):
             if len(entries) - pinned < MAX_ENTRIES:
                 return
-            if self.pinned(peer):
+            if self._pinned(peer):
                 pinned += 1
                 entries.move_to_end(peer)
             else:

@@ -31,6 +31,8 @@ from libp2p.network.exceptions import SwarmException
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
+from flux_tui.net.reasons import HandshakeError
+
 log = logging.getLogger(__name__)
 
 MAX_HANDSHAKES = 96
@@ -98,12 +100,12 @@ class Upgrades:
                 return connection
         except trio.TooSlowError:
             await _close(muxed, raw)
-            raise SwarmException("the handshake takes too long") from None
+            raise HandshakeError("the handshake takes too long") from None
         except Exception as error:
             await _close(muxed, raw)
             if isinstance(error, SwarmException):
                 raise
-            raise SwarmException(f"the handshake failed: {error}") from error
+            raise HandshakeError(f"the handshake failed: {error}") from error
         except BaseException:
             await _close(muxed, raw)
             raise

@@ -44,10 +44,8 @@ async def guard() -> DialGuard:
     def connections(peer: ID) -> Any:
         return [Connection(peer)] if peer in HOSTS else []
 
-    found = DialGuard(connections)
-    found.on_refused = lambda addr, why: refused.append(why)
     refused.clear()
-    return found
+    return DialGuard(connections, lambda addr, why: refused.append(why))
 
 
 refused: list[str] = []

@@ -1,5 +1,6 @@
 """The addresses of a node: their order, and that they are current."""
 
+import errno
 import json
 import subprocess
 from collections.abc import AsyncIterator, Callable
@@ -17,11 +18,10 @@ from flux_tui.core.series import events as ev
 from flux_tui.core.series.fold import derive
 from flux_tui.net.addresses import interfaces, listening, own_addrs
 from flux_tui.net.addresses.interfaces import Address, own_ips
-from flux_tui.net.addresses.listening import can_listen
+from flux_tui.net.addresses.listening import listen_error
 from flux_tui.net.addresses.own_addrs import concrete, dialable
 from flux_tui.net.flux import host
 from flux_tui.net.port import OpenNetwork
-from flux_tui.net.reasons import NOT_OURS
 from tests.bench.nodes import flux, state, wait_for
 from tests.support.machines import NETWORK, Machine, ip
 from tests.support.networks import Node, Seen, connect
@@ -114,9 +114,10 @@ class World:
         self.lacks: set[str] = set()
         self._send, self._news = trio.open_memory_channel[None](10)
         monkeypatch.setattr(own_addrs, "own_ips", lambda family: list(self.ips))
+        lacking = OSError(errno.EADDRNOTAVAIL, "this machine has no such address")
         monkeypatch.setattr(own_addrs, "changes", self._changes)
         monkeypatch.setattr(
-            listening, "can_listen", lambda addr: NOT_OURS if addr in self.lacks else can_listen(addr)
+            listening, "listen_error", lambda addr: lacking if addr in self.lacks else listen_error(addr)
         )
 
     async def _changes(self) -> AsyncIterator[None]:

@@ -7,9 +7,10 @@ import trio.testing
 from flux_tui.core.limits import Backoff
 from flux_tui.net.addresses import local_discovery
 from flux_tui.net.addresses.dial_guard import is_by_person
+from flux_tui.net.addresses.local_discovery import Unreached
 from flux_tui.net.connections import dials
 from flux_tui.net.connections.dials import Dials
-from flux_tui.net.flux import host
+from flux_tui.net.flux import peer_dials
 from tests.support.networks import Loopback, node
 
 
@@ -56,15 +57,15 @@ async def test_dead_tickets_by_the_hundred_leave_a_live_one_its_dial(
     hanging = 0
     connect = local_discovery.connect_any
 
-    async def hang(connecting: object, peer: str, places: list[tuple[str, object]]) -> str | None:
+    async def hang(connecting: object, peer: str, addrs: list[tuple[str, object]]) -> list[Unreached]:
         nonlocal hanging
-        if "/tcp/1/" not in places[0][0]:
-            return await connect(connecting, peer, places)  # type: ignore[arg-type]
+        if "/tcp/1/" not in addrs[0][0]:
+            return await connect(connecting, peer, addrs)  # type: ignore[arg-type]
         hanging += 1
         await trio.sleep_forever()
         raise AssertionError
 
-    monkeypatch.setattr(host, "connect_any", hang)
+    monkeypatch.setattr(peer_dials, "connect_any", hang)
     async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
         for number in range(3 * dials.MAX_DIALS):
             a.network.dial(f"/ip4/127.0.0.1/tcp/1/p2p/{b.id[:-3]}{number:03}", keep=True)
@@ -80,12 +81,12 @@ async def test_a_name_that_a_person_names_as_well_is_dialled_on_the_persons_word
     words: list[bool] = []
     failing = trio.Event()
 
-    async def fail(*_: object) -> str:
+    async def fail(*_: object) -> list[Unreached]:
         words.append(is_by_person())
         await failing.wait()
-        return "nobody listens there"
+        return [Unreached("nobody listens there")]
 
-    monkeypatch.setattr(host, "connect_any", fail)
+    monkeypatch.setattr(peer_dials, "connect_any", fail)
     monkeypatch.setattr(dials, "REDIAL", Backoff(0.001, 30.0))
     async with node(Loopback(), 1) as a:
         addr = f"/ip4/127.0.0.1/tcp/1/p2p/{a.id[:-3]}abc"

@@ -16,9 +16,8 @@ async def fails(*_: object) -> None:
 
 
 async def test_a_task_that_fails_ends_alone(caplog: pytest.LogCaptureFixture) -> None:
-    owner = Supervisor()
     told: list[str] = []
-    owner.on_failure = told.append
+    owner = Supervisor(told.append)
     async with trio.open_nursery() as nursery:
         tasks = Tasks(nursery, owner)
         tasks.start_soon(fails, 1)
@@ -34,7 +33,7 @@ async def test_a_task_that_fails_ends_alone(caplog: pytest.LogCaptureFixture) ->
 async def test_a_loop_is_started_again(
     autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    owner = Supervisor()
+    owner = Supervisor(lambda text: None)
     begun: list[float] = []
 
     async def loop() -> None:
@@ -52,7 +51,7 @@ async def test_a_loop_is_started_again(
 
 
 async def test_a_cancellation_is_no_failure_and_hides_none() -> None:
-    owner = Supervisor()
+    owner = Supervisor(lambda text: None)
 
     async def both() -> None:
         async with trio.open_nursery() as nursery:
@@ -76,7 +75,7 @@ async def test_a_cancellation_is_no_failure_and_hides_none() -> None:
 
 
 async def test_kinds_are_bounded() -> None:
-    owner = Supervisor()
+    owner = Supervisor(lambda text: None)
     for number in range(2 * supervisor.MAX_KINDS):
         owner.failed(f"task {number}", ValueError())
     assert len(owner.failures) == supervisor.MAX_KINDS + 1

@@ -23,7 +23,7 @@ from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Error, Route, SealedIntent
 from flux_tui.net.addresses.dial_guard import told_by
 from flux_tui.net.flux import dht_routing as dht_module
-from flux_tui.net.flux import host
+from flux_tui.net.flux import host, providing
 from flux_tui.net.flux.dht_routing import ROUTE, Dht
 from flux_tui.net.flux.transport import muxers, security
 from flux_tui.net.upstream import kad as kad_module
@@ -142,7 +142,7 @@ async def test_a_node_that_replaces_another_in_the_table_is_reported(monkeypatch
 
 async def test_more_roots_than_a_peer_accepts_at_once_all_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
     """The peer takes ten in a window and silently drops the rest."""
-    monkeypatch.setattr(dht_module, "ADD_WINDOW", 0.6)
+    monkeypatch.setattr(providing, "ADD_WINDOW", 0.6)
     async with met() as (a, b):
         kad_of(b)._provider_rate_window = 0.5
         a.network.provide(ROOTS)
@@ -163,7 +163,7 @@ async def test_the_newest_root_is_provided_first() -> None:
 
 
 async def test_provider_records_are_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dht_module, "REPROVIDE_SECONDS", 0.2)
+    monkeypatch.setattr(providing, "REPROVIDE_SECONDS", 0.2)
     async with met() as (a, b):
         a.network.provide(ROOTS[:2])
         await until(lambda: records(b) == 2)
@@ -173,7 +173,7 @@ async def test_provider_records_are_renewed(monkeypatch: pytest.MonkeyPatch) -> 
 
 async def test_a_withdrawn_root_is_not_provided_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not repeated when it would be due, nor when the swarm has grown. A waiting record is not sent at all."""
-    monkeypatch.setattr(dht_module, "REPROVIDE_SECONDS", 0.2)
+    monkeypatch.setattr(providing, "REPROVIDE_SECONDS", 0.2)
     async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
         a.network.provide(ROOTS[:3])
         a.network.withdraw(ROOTS[2:3])
@@ -215,7 +215,9 @@ async def test_a_root_withdrawn_during_a_round_is_sent_to_no_more_peers(
         a.network.provide(ROOTS[1:2])
         await until(lambda: records(b) == 1)  # it did not wait for the record that it had withdrawn
         assert set(kad_of(b).provider_store.providers) == {key_of(ROOTS[1])}
-        await until(lambda: set(dht_of(a)._kept) == {ROOTS[1]})  # once its own side of the exchange has ended
+        await until(
+            lambda: dht_of(a)._providing.schedule.kept == {ROOTS[1]}
+        )  # once its own side of the exchange has ended
 
 
 async def test_nodes_that_come_later_get_provider_records_too() -> None:
@@ -229,11 +231,11 @@ async def test_nodes_that_come_later_get_provider_records_too() -> None:
 
 async def test_records_of_others_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kad_module, "MAX_RECORDS", 3)
-    monkeypatch.setattr(dht_module, "MAX_PROVIDED", 8)
+    monkeypatch.setattr(providing, "MAX_PROVIDED", 8)
     async with met() as (a, b):
         a.network.provide(ROOTS)
-        await until(lambda: len(dht_of(a)._kept) == 8)
-        assert set(dht_of(a)._kept) == set(ROOTS[-8:])
+        await until(lambda: len(dht_of(a)._providing.schedule.kept) == 8)
+        assert dht_of(a)._providing.schedule.kept == set(ROOTS[-8:])
         assert records(b) == 3
 
 

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from flux_tui.core.ids import PeerId
-from flux_tui.net.flux import peer_links
+from flux_tui.net.flux import link, peer_links
 from tests.abuse.attacker import Attacker, attacking
 from tests.support.networks import Loopback, Node, node, settled, words
 
@@ -89,7 +89,7 @@ async def test_a_peer_that_spoke_and_opens_a_new_stream_has_a_new_link() -> None
 
 async def test_a_peer_cannot_replace_its_stream_for_ever() -> None:
     async with linked() as (a, peer):
-        for _ in range(peer_links.MAX_REPLACED):
+        for _ in range(link.MAX_REPLACED):
             await peer.open()
             await settled()
         assert counts(a) == ["up"]

@@ -77,7 +77,7 @@ async def test_a_returning_relay_restores_the_reservation() -> None:
         port, addr = first.port, first.addr
     async with member(2, relays=[addr]) as hidden, member(3) as asker:
         await hidden.seen.until(lambda: hidden.seen.failed)
-        assert hidden.seen.failed[0][1].startswith(f"there is no place at the relay {addr}: ")
+        assert hidden.seen.failed[0][1].startswith(f"there is no reservation at the relay {addr}: ")
         seen = Seen()
         key = create_new_key_pair(bytes([1]) * 32)
         again = host.open_network(key, [f"/ip4/127.0.0.1/tcp/{port}"], use_mdns=False, serve_relay=True)
@@ -106,7 +106,7 @@ async def test_a_node_without_a_reservation_is_not_reached(monkeypatch: pytest.M
         monkeypatch.setattr(relay, "MAX_RESERVATIONS", 0)
         async with member(5, relays=[middle.addr]) as late:
             await late.seen.until(lambda: late.seen.failed)
-            assert "it has no place left" in late.seen.failed[0][1]
+            assert "it takes no more reservations" in late.seen.failed[0][1]
 
 
 async def test_a_relay_is_tried_at_all_of_its_addresses() -> None:
@@ -131,8 +131,8 @@ async def test_a_relay_without_a_working_address_is_one_sentence() -> None:
     named = [f"/ip4/127.0.0.1/tcp/{port}/p2p/{peer}" for port in (1, 2)]
     async with member(1, relays=named) as hidden:
         await hidden.seen.until(lambda: hidden.seen.failed)
-        text = "it does not answer, or is no relay; it is tried again, with patience"
-        said = f"there is no place at the relay {named[0]} or {named[1]}: {text}"
+        text = "it does not answer, or is no relay; it is tried again later"
+        said = f"there is no reservation at the relay {named[0]} or {named[1]}: {text}"
         assert hidden.seen.failed[0] == (named[0], said)
         addr = relay.circuit_addr(named[0], str(peer))
         hidden.network.dial(addr)
@@ -171,4 +171,4 @@ async def test_a_reservation_is_kept_with_any_clock_of_the_relay(
     async with member(1, serve_relay=True) as middle, member(2, relays=[middle.addr]), member(3):
         with trio.fail_after(BOUND):
             await kept.wait()
-    assert relay.PLACE_MIN <= lasting[0] <= relay.PLACE_MAX < relay.RESERVED_SECONDS
+    assert relay.KEPT_MIN <= lasting[0] <= relay.KEPT_MAX < relay.RESERVED_SECONDS

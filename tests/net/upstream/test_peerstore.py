@@ -1,6 +1,6 @@
 """The host's own entry stays, and strangers evict each other; libp2p's own peerstore does neither."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from libp2p.crypto.ed25519 import create_new_key_pair
@@ -16,6 +16,11 @@ MY_ID = ID.from_pubkey(ME.public_key)
 ADDR = Multiaddr("/ip4/192.0.2.1/tcp/4001")
 
 
+def a_store(pinned: Callable[[ID], bool]) -> BoundedPeerstore:
+    """Return a peerstore that keeps all addresses."""
+    return BoundedPeerstore(pinned, lambda peer, addrs: list(addrs))
+
+
 def strangers(count: int) -> Iterator[ID]:
     for number in range(count):
         yield ID(b"\x12\x20" + number.to_bytes(32, "big"))
@@ -24,7 +29,7 @@ def strangers(count: int) -> Iterator[ID]:
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> BoundedPeerstore:
     monkeypatch.setattr(peerstore, "MAX_ENTRIES", 20)
-    store = BoundedPeerstore(lambda peer: peer == MY_ID)
+    store = a_store(lambda peer: peer == MY_ID)
     store.add_key_pair(MY_ID, ME)
     return store
 
@@ -71,9 +76,11 @@ def test_strangers_evict_each_other_from_the_peerstore(store: BoundedPeerstore, 
         assert peer in store.peer_data_map, "the newest is there"
 
 
-def test_connected_peers_stay(store: BoundedPeerstore) -> None:
+def test_connected_peers_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peerstore, "MAX_ENTRIES", 20)
     friend, *others = strangers(200)
-    store.pinned = lambda peer: peer in (MY_ID, friend)
+    store = a_store(lambda peer: peer in (MY_ID, friend))
+    store.add_key_pair(MY_ID, ME)
     store.add_addrs(friend, [ADDR], 60)
     for peer in others:
         store.add_addrs(peer, [ADDR], 60)

@@ -11,7 +11,7 @@ import pytest
 from libp2p.crypto.ed25519 import create_new_key_pair
 
 from flux_tui.core.ids import PeerId
-from flux_tui.net.flux import host
+from flux_tui.net.flux import host, peer_dials
 from flux_tui.net.port import NetworkError
 from flux_tui.net.upstream.pnet import ProtectedConnection, load_swarm_key, xsalsa20
 from tests.support.networks import Node, Seen, connect, settled, words
@@ -163,7 +163,7 @@ async def test_nodes_with_the_same_key_can_talk() -> None:
 async def test_nodes_without_the_key_cannot_talk(
     mine: bytes | None, yours: bytes | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host, "DIAL_SECONDS", 1.0)
+    monkeypatch.setattr(peer_dials, "DIAL_SECONDS", 1.0)
     async with member(1, mine) as a, member(2, yours) as b:
         a.network.dial(b.addr)
         await a.seen.until(lambda: a.seen.failed)

@@ -129,7 +129,7 @@ class _Ailing(Service):
 async def test_a_daemon_is_restarted_and_may_have_any_number_of_tasks(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    service, owner = _Ailing(), Supervisor()
+    service, owner = _Ailing(), Supervisor(lambda text: None)
     async with supervised(service, owner):
         await service.crowded.wait()
     assert service.begun == 3

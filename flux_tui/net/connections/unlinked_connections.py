@@ -1,7 +1,7 @@
-"""Limits connections without a link: those being opened, those of the DHT, and those that are idle.
+"""Limits the connections without a push link: those being opened, those of the DHT, and idle ones.
 
-A few of them may stay. When there are too many, the oldest are closed. Otherwise peers that connect and stay
-silent would take all of the host's places.
+MAX_UNLINKED of them may stay. When there are more, the oldest are closed. Otherwise peers that connect and stay
+silent would use up all connections that the host accepts.
 """
 
 import logging
@@ -15,16 +15,19 @@ from flux_tui.core.ids import PeerId
 
 log = logging.getLogger(__name__)
 
-MAX_GUESTS = 48
+MAX_UNLINKED = 48
 CLOSE_SECONDS = 1.0
 
 
-class Guests(INotifee):
-    """Watches a host's connections. `linked`: whether a peer has a link; `refused`: whether it may have none."""
+class UnlinkedConnections(INotifee):
+    """Watches a host's connections.
 
-    def __init__(self, linked: Callable[[PeerId], bool], refused: Callable[[PeerId], bool]) -> None:
-        self._linked = linked
-        self._refused = refused
+    `is_linked`: whether a peer has a link. `is_banned`: whether a peer may not have one.
+    """
+
+    def __init__(self, is_linked: Callable[[PeerId], bool], is_banned: Callable[[PeerId], bool]) -> None:
+        self._is_linked = is_linked
+        self._is_banned = is_banned
         self._open: dict[INetConn, PeerId] = {}
         """All connections, the oldest first."""
 
@@ -32,9 +35,9 @@ class Guests(INotifee):
         """Note a new connection. Close the oldest without a link if there are too many."""
         peer = PeerId(str(conn.muxed_conn.peer_id))
         self._open[conn] = peer
-        guests = [one for one, other in self._open.items() if not self._linked(other)]
-        await self._close(guests[: max(0, len(guests) - MAX_GUESTS)])
-        if self._refused(peer):
+        unlinked = [one for one, other in self._open.items() if not self._is_linked(other)]
+        await self._close(unlinked[: max(0, len(unlinked) - MAX_UNLINKED)])
+        if self._is_banned(peer):
             await self._close([conn])
 
     async def disconnected(self, network: INetwork, conn: INetConn) -> None:
@@ -48,7 +51,7 @@ class Guests(INotifee):
                 try:
                     await connection.close()
                 except Exception as error:  # it is gone
-                    log.debug("closing a guest: %r", error)
+                    log.debug("closing a connection without a link: %r", error)
 
     async def opened_stream(self, network: INetwork, stream: INetStream) -> None:
         """Do nothing."""

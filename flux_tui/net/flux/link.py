@@ -1,0 +1,135 @@
+"""The push link to one peer: its two streams, and the transitions between its states.
+
+A link is *opening* until it has a stream of each side, then *up*, and *over* when its streams are closed.
+"""
+
+from typing import Any
+
+import trio
+from libp2p.abc import INetStream
+
+from flux_tui.core.ids import PeerId
+from flux_tui.net.flux.push_stream import Outgoing
+from flux_tui.net.flux.transport import WRITE_BYTES, write_slices
+from flux_tui.net.port import Receiver
+from flux_tui.net.upstream.budget import GuardedYamux
+
+CLOSED = "the connection was closed"
+REPLACE_SECONDS, MAX_REPLACED = 15.0, 8
+"""Seconds after the beginning of a link in which the peer may replace its stream, and how many times."""
+
+
+class Link:
+    """The link to one peer.
+
+    `after`: set when the streams of the peer's link before this one are closed.
+    """
+
+    def __init__(self, peer: PeerId, receiver: Receiver, after: trio.Event | None = None) -> None:
+        self.peer = peer
+        self.after = after
+        self.outgoing = Outgoing(peer, receiver, WRITE_BYTES, write_slices)
+        self.inbound: INetStream | None = None
+        """The stream that the peer opened."""
+        self.outbound: INetStream | None = None
+        """The stream that this node opened."""
+        self.since = trio.current_time()
+        self.complete = trio.Event()
+        """Set when the link has both of its streams."""
+        self.up = trio.Event()
+        self.done = trio.Event()
+        """Set when the link is over and the receiver was told."""
+        self.closed = trio.Event()
+        """Set when its streams are closed: the streams of the peer's next link come after that."""
+        self.scope = trio.CancelScope()
+        self.why = CLOSED
+        """Why the link is over, in a sentence."""
+        self.foreign = False
+        """The peer says that it does not know flux's protocol."""
+        self._opening = False
+        self._heard = False
+        """Something came on the peer's stream: the peer had its side of the link up."""
+        self._replaced = 0
+        self._first = trio.CancelScope()
+        """The wait for the first bytes of the peer's stream."""
+
+    def begin_opening(self) -> bool:
+        """Note that this node's stream is being opened. Returns False if it is open, or being opened already."""
+        if self.outbound is not None or self._opening:
+            return False
+        self._opening = True
+        return True
+
+    def opened(self, stream: INetStream) -> None:
+        """Note this node's stream."""
+        self.outbound = stream
+        self._opening = False
+        self._check()
+
+    def not_opened(self, why: str, *, foreign: bool = False) -> None:
+        """End the link because this node's stream could not be opened. `foreign`: the peer does not speak flux."""
+        self._opening = False
+        self.foreign = foreign
+        self.end(why)
+
+    def accept(self, stream: INetStream) -> INetStream | None:
+        """Take a stream of the peer. Returns the peer's stream that it replaces, if there is one."""
+        before, self.inbound = self.inbound, stream
+        if before is not None:
+            self._replaced += 1
+            self._first.cancel()
+        return before
+
+    def accepted(self) -> None:
+        """Note that the peer's stream is ready to be read."""
+        self._check()
+
+    def _check(self) -> None:
+        if self.inbound is not None and self.outbound is not None:
+            self.complete.set()
+
+    def may_replace(self, stream: INetStream | None = None) -> bool:
+        """Whether a new stream of the peer may take the place of the one before, while this node's stream stays.
+
+        Not if the new one is on another connection: that of this node's stream may be dead without a sign of it.
+        """
+        if (
+            stream is not None
+            and self.outbound is not None
+            and stream.muxed_conn is not self.outbound.muxed_conn
+        ):
+            return False
+        young = trio.current_time() - self.since < REPLACE_SECONDS
+        return young and not self._heard and self._replaced < MAX_REPLACED and not is_gone(self.outbound)
+
+    def await_first_bytes(self) -> trio.CancelScope:
+        """Return a scope that is cancelled if the peer replaces its stream."""
+        self._first = trio.CancelScope()
+        return self._first
+
+    def heard(self) -> None:
+        """Note that something came on the peer's stream."""
+        self._heard = True
+
+    def connections(self) -> list[GuardedYamux]:
+        """Return the connections of its streams: usually one."""
+        streams = [stream for stream in (self.inbound, self.outbound) if stream is not None]
+        found = {id(stream.muxed_conn): stream.muxed_conn for stream in streams}
+        return [one for one in found.values() if isinstance(one, GuardedYamux)]
+
+    def broke(self) -> None:
+        """End the link because a stream of it ended."""
+        self.end(next((why for one in self.connections() if (why := one.why_closed)), CLOSED))
+
+    def end(self, why: str) -> None:
+        """Close the link soon. `why`: a sentence."""
+        self.why = why
+        self.scope.cancel()
+
+
+def is_gone(stream: INetStream | None) -> bool:
+    """Whether the peer closed a stream, or its connection ended."""
+    if stream is None:
+        return False
+    muxed: Any = getattr(stream, "muxed_stream", None)
+    return bool(getattr(muxed, "closed", False)) or stream.muxed_conn.is_closed

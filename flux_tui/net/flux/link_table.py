@@ -1,0 +1,142 @@
+"""The table of push links, and the decision which peers may have one.
+
+A node has at most MAX_PEERS links. RESERVED of them are for peers that it knows: those that gave or took chunks,
+and those that it dialled itself. All other peers are strangers. They get links at a bounded rate, and a stranger
+that exchanged nothing makes room for another peer after STRANGER_SECONDS.
+"""
+
+import time
+from collections import deque
+
+import trio
+
+from flux_tui.core.ids import PeerId
+from flux_tui.core.limits import BoundedSet, BoundedTable, TokenBucket
+from flux_tui.core.wire.messages import Message
+from flux_tui.net.flux.link import Link
+from flux_tui.net.port import BAN_SECONDS
+
+MAX_PEERS = 128
+"""Links at the same time. The bytes under way on all of them have a bound of their own
+(`upstream/budget.py`)."""
+RESERVED = 32
+"""Links among them for known peers."""
+STRANGER_SECONDS = 30.0
+"""Seconds after which a stranger without useful exchange makes room for another peer."""
+MAX_KNOWN = 1024
+"""Known peers that are remembered, and peers for which the times of their latest links are."""
+MAX_BANNED = 1024
+"""Banned peers that are remembered."""
+STRANGER_BURST, STRANGER_RATE = 64.0, 4.0
+"""Links of strangers that come up at once, and per second in the long run."""
+MAX_RETURNS, RETURN_SECONDS = 8, 60.0
+"""Links that one peer may have had in so many seconds. A peer above this does not reconnect by accident."""
+FLAP_SECONDS = 10.0
+"""Two links of a peer that came up within so many seconds: the link flaps."""
+
+
+class LinkTable:
+    """The links of one node, by peer. No peer has two."""
+
+    def __init__(self) -> None:
+        self._links: dict[PeerId, Link] = {}
+        self._banned: BoundedTable[PeerId, float] = BoundedTable(MAX_BANNED)
+        """Peers that misbehaved, each with the end of its ban."""
+        self._known: BoundedSet[PeerId] = BoundedSet(MAX_KNOWN, refresh=True)
+        self._returns: BoundedTable[PeerId, deque[float]] = BoundedTable(MAX_KNOWN, refresh=True)
+        """When the latest links of each peer came up."""
+        self._strangers = TokenBucket(STRANGER_BURST, STRANGER_RATE, trio.current_time())
+
+    def __contains__(self, peer: PeerId) -> bool:
+        return peer in self._links
+
+    def of(self, peer: PeerId) -> Link | None:
+        """Return the link to a peer, even if it is only being opened or closed."""
+        return self._links.get(peer)
+
+    def up(self, peer: PeerId) -> Link | None:
+        """Return the link to a peer, if it is up."""
+        link = self._links.get(peer)
+        return link if link is not None and link.up.is_set() else None
+
+    def all_up(self) -> list[Link]:
+        """Return the links that are up."""
+        return [link for link in self._links.values() if link.up.is_set()]
+
+    def push(self, peer: PeerId, message: Message) -> bool:
+        """Queue a message for a peer. Returns False if it has no link, or its queue is full."""
+        link = self.up(peer)
+        return link is not None and link.outgoing.push(message)
+
+    def ban(self, peer: PeerId, seconds: float = BAN_SECONDS) -> None:
+        """Refuse this peer for a while."""
+        self._banned[peer] = max(time.monotonic() + seconds, self._banned.get(peer, 0.0))
+
+    def is_banned(self, peer: PeerId) -> bool:
+        """Whether this peer is refused because it misbehaved."""
+        return self._banned.get(peer, 0.0) > time.monotonic()
+
+    def admits(self, peer: PeerId) -> bool:
+        """Whether this peer may have a link now."""
+        if self.is_banned(peer):
+            return False
+        return peer in self._links or (not self._returns_too_often(peer) and self._has_room(peer))
+
+    def add(self, link: Link) -> None:
+        """Put a new link in the table. It takes the place of the peer's link before, or of an idle stranger's."""
+        if link.peer not in self._links:
+            known = link.peer in self._known
+            if not known:
+                self._strangers.take(1, trio.current_time())
+            if self._is_full(known) and (idle := self._idle_stranger(known)) is not None:
+                self.ban(idle.peer, STRANGER_SECONDS)
+                idle.end("it had its link for long without an exchange, and others wait")
+                del self._links[idle.peer]
+        self._links[link.peer] = link
+
+    def remove(self, link: Link) -> None:
+        """Remove a link that is over, unless the peer has a new one."""
+        if self._links.get(link.peer) is link:
+            del self._links[link.peer]
+
+    def know(self, peer: PeerId) -> None:
+        """Note that a peer is no stranger: it gave or took chunks, or this node dials it."""
+        self._known.add(peer)
+
+    def came_up(self, peer: PeerId) -> None:
+        """Note the time at which a link to this peer came up."""
+        times = self._returns.setdefault(peer, deque(maxlen=MAX_RETURNS))
+        times.append(trio.current_time())
+
+    def flaps(self, peer: PeerId) -> bool:
+        """Whether links to this peer come up and end in short order."""
+        times = self._returns.get(peer)
+        return times is not None and len(times) > 1 and times[-2] > trio.current_time() - FLAP_SECONDS
+
+    def _returns_too_often(self, peer: PeerId) -> bool:
+        times = self._returns.get(peer)
+        return (
+            times is not None
+            and len(times) == MAX_RETURNS
+            and times[0] > trio.current_time() - RETURN_SECONDS
+        )
+
+    def _has_room(self, peer: PeerId) -> bool:
+        """Whether there is room for this peer. A stranger that has had its link for long enough may have to go."""
+        known = peer in self._known
+        if not known and self._strangers.wait(trio.current_time(), 1) > 0:
+            return False
+        return not self._is_full(known) or self._idle_stranger(known) is not None
+
+    def _is_full(self, known: bool) -> bool:
+        return len(self._links) >= (MAX_PEERS if known else MAX_PEERS - RESERVED)
+
+    def _idle_stranger(self, known: bool) -> Link | None:
+        """Return the stranger that has had its link the longest, if that is long enough."""
+        strangers = [link for link in self._links.values() if not self._is_useful(link)]
+        oldest = min(strangers, key=lambda link: link.since, default=None)
+        longer = known or (oldest is not None and oldest.since < trio.current_time() - STRANGER_SECONDS)
+        return oldest if longer else None
+
+    def _is_useful(self, link: Link) -> bool:
+        return link.peer in self._known or link.outgoing.served > 0

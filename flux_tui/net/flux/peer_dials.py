@@ -1,0 +1,231 @@
+"""Brings up links to peers at the addresses that this node was told to dial, and keeps trying where it was told to.
+
+`connections/dials.py` is the table of the dials under way, and `upstream/dialling.py` opens the connections.
+"""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+import trio
+from libp2p.abc import IHost
+from libp2p.peer.id import ID
+from libp2p.peer.peerinfo import PeerInfo
+from multiaddr import Multiaddr
+
+from flux_tui.core.ids import PeerId
+from flux_tui.core.limits import BoundedTable
+from flux_tui.net.addresses.dial_guard import DialGuard, DialRefusedError, by_person, is_by_person
+from flux_tui.net.addresses.local_discovery import (
+    Unreached,
+    addrs_of,
+    connect_any,
+    parse_peer_addr,
+    report_of,
+)
+from flux_tui.net.addresses.peer_addrs import PeerAddrs
+from flux_tui.net.connections.dials import Dial, Dials
+from flux_tui.net.connections.keepalive import probe
+from flux_tui.net.connections.supervisor import Tasks
+from flux_tui.net.flux.link import CLOSED, Link
+from flux_tui.net.flux.peer_links import Links
+from flux_tui.net.flux.swarm import forget_failures
+from flux_tui.net.port import CIRCUIT, Receiver
+from flux_tui.net.reasons import probe_address, sentence_of
+
+DIAL_SECONDS = 10.0
+"""Seconds for a dialled peer to have its link up."""
+GONE_SECONDS, CLEARED_SECONDS = 2.0, 0.01
+"""Seconds for a dead connection to be removed, and between two checks."""
+MAX_PROBED = 4096
+"""Addresses for which the result of a probe is remembered."""
+PROBE_SECONDS = 60.0
+"""Seconds between two probes of one address."""
+REPORTED = Unreached("", reported=True)
+"""The guard has already reported the refusal, or reported the same a while ago."""
+
+
+class PeerDials:
+    """The dials of one node. `addrs`: is told at which address each peer is dialled."""
+
+    def __init__(
+        self,
+        host: IHost,
+        receiver: Receiver,
+        nursery: Tasks,
+        links: Links,
+        guard: DialGuard,
+        addrs: PeerAddrs,
+    ) -> None:
+        self._host = host
+        self._me = PeerId(str(host.get_id()))
+        self._receiver = receiver
+        self._nursery = nursery
+        self._links = links
+        self._guard = guard
+        self._addrs = addrs
+        self._dials = Dials()
+        self._probed: BoundedTable[str, tuple[float, str | None]] = BoundedTable(MAX_PROBED)
+        """Addresses that were probed, each with the time and the result."""
+
+    def dial(self, addr: str, *, keep: bool, more: Sequence[str], hearsay: bool) -> None:
+        """See net.port.Network."""
+        dial = self._dials.get(addr)
+        if dial is not None:
+            dial.keep |= keep
+            if not hearsay:
+                dial.hearsay = False
+                dial.again.set()
+        elif (dial := self._dials.add(addr, keep=keep, hearsay=hearsay)) is not None:
+            self._nursery.start_soon(self._run, addr, more, dial)
+        else:
+            self._receiver.on_dial_failed(addr, f"{addr} is not dialled: too many others are just now")
+
+    async def _run(self, addr: str, more: Sequence[str], dial: Dial) -> None:
+        try:
+            with dial.scope:
+                try:
+                    peer, transport = parse_peer_addr(addr)
+                except ValueError as error:
+                    self._receiver.on_dial_failed(addr, str(error))
+                    return
+                await self._keep_dialling(peer, addr, [(addr, transport), *addrs_of(peer, more)], dial)
+        finally:
+            self._dials.remove(addr)
+
+    async def _keep_dialling(
+        self, peer: PeerId, addr: str, addrs: Sequence[tuple[str, Multiaddr]], dial: Dial
+    ) -> None:
+        """Dial once, or again and again if the address is kept. `addrs`: each with its transport part."""
+        at_once = True
+        while True:
+            async with AsyncExitStack() as stack:
+                if not at_once:
+                    await stack.enter_async_context(self._dials.retries)
+                if not dial.hearsay:
+                    stack.enter_context(by_person())
+                failed = await connect_any(self._connect, peer, addrs)
+            if not failed:
+                dial.failures = 0
+                await self._while_up(peer, dial)
+            else:
+                dial.failures += 1
+                if report := report_of(failed):
+                    self._receiver.on_dial_failed(addr, report)
+            if not dial.keep:
+                return
+            with trio.move_on_after(self._dials.wait(addr, dial)):
+                await dial.again.wait()
+            at_once = dial.again.is_set() or not dial.failures
+            dial.again = trio.Event()
+
+    async def _while_up(self, peer: PeerId, dial: Dial) -> None:
+        """Return when a kept peer is gone."""
+        link = self._links.table.of(peer)
+        while dial.keep and link is not None and not link.done.is_set():
+            await _first(link.done, dial.again)
+            dial.again = trio.Event()
+            if not link.done.is_set():
+                await self._is_alive(link)  # the address was asked for again
+
+    async def _connect(self, peer: PeerId, transport: Multiaddr, addr: str) -> Unreached | None:
+        """Bring up a link to this peer. Returns why it failed; None on success."""
+        if peer == self._me:
+            return Unreached(f"{addr} is this node itself")
+        link = self._links.table.up(peer)
+        if link is not None and await self._is_alive(link):
+            return None
+        if (refused := self._refusal(peer, addr)) is not None:
+            return refused
+        self._addrs.dialled(peer, addr)
+        self._links.table.know(peer)
+        self._forget_failures(ID.from_base58(peer))
+        try:
+            with trio.fail_after(DIAL_SECONDS):
+                link = await self._bring_up(peer, transport)
+        except trio.TooSlowError:
+            probed = await self._probe_once(addr, transport)
+            return Unreached(f"{addr} cannot be reached: {probed}" if probed else f"{addr} does not answer")
+        except DialRefusedError:
+            return REPORTED
+        except Exception as error:  # libp2p raises many kinds
+            return Unreached(f"{addr} cannot be reached: {sentence_of(error)}")
+        return self._why_no_link(peer, addr, link)
+
+    def _refusal(self, peer: PeerId, addr: str) -> Unreached | None:
+        """Return why a peer must not be dialled now; None: it may."""
+        if is_by_person():
+            self._links.table.know(peer)  # a crowd of strangers does not keep it out
+        if not self._links.allowed(peer):
+            return _not_allowed(addr)
+        return REPORTED if not is_by_person() and self._guard.refuses(addr) else None
+
+    async def _bring_up(self, peer: PeerId, transport: Multiaddr) -> Link | None:
+        """Connect to a peer, and wait until the link to it is up or over. Returns the link, if there was one."""
+        await self._host.connect(PeerInfo(ID.from_base58(peer), [transport]))
+        self._links.connected(peer)
+        link = self._links.table.of(peer)
+        if link is not None:
+            await _first(link.up, link.done)
+        return link
+
+    def _why_no_link(self, peer: PeerId, addr: str, link: Link | None) -> Unreached | None:
+        """Return why a peer that answers has no link; None: it has one."""
+        if link is not None and link.up.is_set():
+            return None
+        if not self._links.allowed(peer):
+            return _not_allowed(addr)
+        if link is not None and link.foreign:
+            return Unreached(f"{addr} answers, but does not speak flux")
+        why = link.why if link is not None else CLOSED
+        return Unreached(
+            f"{addr} answers, but no link came up: {why}; it may have too many peers, or refuse this node"
+        )
+
+    async def _is_alive(self, link: Link) -> bool:
+        """Whether a link still leads to its peer. If not, the link and its connections are closed on return."""
+        dead = [one for one in link.connections() if not await probe(one)]
+        if dead:
+            connections = self._host.get_network().connections
+            with trio.move_on_after(GONE_SECONDS):
+                await link.done.wait()
+                peer = ID.from_base58(link.peer)
+                while any(one.muxed_conn in dead for one in connections.get(peer, ())):  # noqa: ASYNC110
+                    await trio.sleep(CLEARED_SECONDS)  # until then, libp2p would use the dead connection
+        return not dead
+
+    async def _probe_once(self, addr: str, transport: Multiaddr) -> str | None:
+        """Return why an address that a person named does not answer in time, in a sentence.
+
+        To find out, the address is dialled once more, at most once in PROBE_SECONDS.
+        """
+        now = trio.current_time()
+        if not is_by_person() or f"/{CIRCUIT}" in addr:
+            return None
+        known = self._probed.get(addr)
+        if known is not None and known[0] > now - PROBE_SECONDS:
+            return known[1]
+        error = await probe_address(transport)
+        found = None if error is None else sentence_of(error)
+        self._probed[addr] = (now, found)
+        return found
+
+    def _forget_failures(self, peer: ID) -> None:
+        """Clear the failures and addresses that libp2p remembers: it would try the old addresses before the new one."""
+        forget_failures(self._host, peer)
+        self._host.get_network().peerstore.clear_addrs(peer)
+
+
+def _not_allowed(addr: str) -> Unreached:
+    return Unreached(f"{addr} is not dialled: there are too many peers, or it misbehaved just now")
+
+
+async def _first(*events: trio.Event) -> None:
+    """Wait until one of these events is set."""
+    async with trio.open_nursery() as nursery:
+
+        async def wait(event: trio.Event) -> None:
+            await event.wait()
+            nursery.cancel_scope.cancel()
+
+        for event in events:
+            nursery.start_soon(wait, event)
