@@ -31,7 +31,7 @@ from flux_tui.core.series.state import State
 from flux_tui.core.series.why import Why, why
 from flux_tui.home import Home
 from flux_tui.net.port import Network, OpenNetwork
-from flux_tui.node.bulk import nothing_is_garbage
+from flux_tui.node import garbage_collector
 from flux_tui.node.disk.add_task import AddTasks
 from flux_tui.node.disk.chunk_reader import ChunkReader, chunks_gone
 from flux_tui.node.disk.chunk_writer import ChunkWriter
@@ -39,7 +39,7 @@ from flux_tui.node.disk.object_files import ObjectFiles
 from flux_tui.node.effect_runner import EffectRunner
 from flux_tui.node.engine import Engine
 from flux_tui.node.handlers import Handler, Handlers
-from flux_tui.node.receiver import NodeReceiver
+from flux_tui.node.receiver import NodeParts, NodeReceiver
 from flux_tui.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -161,7 +161,7 @@ class FluxNode:
             home.remember_port(int(near[0].split("/")[4]))
         for lost in store.lost_at_open:
             engine.feed(chunks_gone(lost), lost=lost.cids)
-        receiver.attach(engine, machine, running, writer, reader)
+        receiver.attach(NodeParts(engine, running, writer, reader))
         nursery.start_soon(engine.run, effects.run, node._handlers.tell)
         nursery.start_soon(_look_every_second, engine, clock)
         nursery.start_soon(files.run)
@@ -178,7 +178,7 @@ class FluxNode:
         Raises BadCommandError for a command that can never be done, such as a want with an invalid CID.
         """
         cmd.check_command(intent)
-        with nothing_is_garbage() if isinstance(intent, cmd.WantMany) else nullcontext():
+        with garbage_collector.paused() if isinstance(intent, cmd.WantMany) else nullcontext():
             self._engine.feed(inp.Commanded(intent))
 
     def get_chunk(self, cid: Cid) -> None:

@@ -45,12 +45,12 @@ def node(home: Path | None, verbose: bool, **flags: Any) -> None:
     # Trio and libp2p take most of a second to import, so only this command imports them.
     import trio
 
-    from flux_tui.node.bulk import settled
+    from flux_tui.node import garbage_collector
     from flux_tui.node.serve import serve
 
     def announce(peer_id: PeerId, addrs: tuple[str, ...]) -> None:
         print_json({"peer_id": peer_id, "addrs": list(addrs), "home": str(place.path)})
-        settled()
+        garbage_collector.exempt_all()
 
     with noted_signals() as noted:
         trio.run(serve, place, settings, announce, node_flags(flags), noted)
