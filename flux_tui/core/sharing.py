@@ -23,6 +23,25 @@ from flux_tui.core.serving.responder import Responder
 from flux_tui.core.turn import Ledger
 
 
+def notes_of(added: Added) -> tuple[ev.ErrorOccurred, ...]:
+    """The entries about the parts of an added path that others will not get. They stand before `object_added`."""
+    return tuple(ev.ErrorOccurred(text=note, cid=added.root, path=added.path) for note in added.notes)
+
+
+def object_added(added: Added) -> ev.ObjectAdded:
+    """The entry of a path that was read to its end, with or without a running node."""
+    return ev.ObjectAdded(
+        root=added.root,
+        name=added.name,
+        size=added.size,
+        chunks=added.chunks,
+        path=added.path,
+        stored=added.stored,
+        stored_chunks=added.stored_chunks,
+        by=added.by,
+    )
+
+
 class Sharing:
     """Adds and removals of this node."""
 
@@ -51,7 +70,7 @@ class Sharing:
     def start(self) -> None:
         """The node has started: go on removing, and free what unfinished adds left."""
         for path in self._unfinished:
-            self.ledger.do(EndAdd(share=0, keep=False, others=self._roots(), path=path))
+            self.ledger.do(EndAdd(share=0, keep=False, others=self.ledger.state.roots, path=path))
         for root in self.ledger.state.removing:
             self._waiting[root] = None
         self.settle()
@@ -91,20 +110,9 @@ class Sharing:
     def added(self, added: Added) -> None:
         """A path was read to its end: it can be asked for now."""
         self._forget((added.path, added.by))
-        for note in added.notes:
-            self.ledger.emit(ev.ErrorOccurred(text=note, cid=added.root, path=added.path))
-        self.ledger.emit(
-            ev.ObjectAdded(
-                root=added.root,
-                name=added.name,
-                size=added.size,
-                chunks=added.chunks,
-                path=added.path,
-                stored=added.stored,
-                stored_chunks=added.stored_chunks,
-                by=added.by,
-            )
-        )
+        for note in notes_of(added):
+            self.ledger.emit(note)
+        self.ledger.emit(object_added(added))
         self.ledger.do(EndAdd(share=added.share, keep=True))
         self.announce(added.root)
         self.keeper.adopt(added.root)
@@ -116,7 +124,7 @@ class Sharing:
             self.ledger.emit(ev.AddCancelled(path=ended.path, by=ended.by))
         else:
             self.ledger.emit(ev.ErrorOccurred(text=ended.text, path=ended.path, by=ended.by))
-        self.ledger.do(EndAdd(share=ended.share, keep=False, others=self._roots()))
+        self.ledger.do(EndAdd(share=ended.share, keep=False, others=self.ledger.state.roots))
 
     def _forget(self, add: tuple[str, str | None]) -> None:
         if add in self._adds:
@@ -193,9 +201,7 @@ class Sharing:
         if removing is None:
             return
         paths = (known.path for known in state.objects.values() if known.path is not None)
-        free = Free(root=root, mark=removing.mark, others=self._roots(), paths=tuple(dict.fromkeys(paths)))
+        free = Free(
+            root=root, mark=removing.mark, others=self.ledger.state.roots, paths=tuple(dict.fromkeys(paths))
+        )
         self.ledger.do(free)
-
-    def _roots(self) -> tuple[Cid, ...]:
-        state = self.ledger.state
-        return tuple(dict.fromkeys((*state.objects, *state.pending, *state.kept)))

@@ -8,11 +8,11 @@ from flux_tui.clock import SteadyClock
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
-from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.ids import PeerId
 from flux_tui.core.machine import Machine
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
-from flux_tui.core.series.state import State
+from flux_tui.core.sharing import notes_of, object_added
 from flux_tui.core.turn import STEP_SECONDS
 from flux_tui.home import Home
 from flux_tui.node.disk.add_task import read_and_reference
@@ -43,24 +43,12 @@ def add_offline(
             except BaseException:
                 state = load_state(store)
                 for share in shares:
-                    store.end_share(share, keep=False, others=roots_of(state))
+                    store.end_share(share, keep=False, others=state.roots)
                 if str(path) in state.adding:
                     store.commit(_now(store, [ev.AddCancelled(path=str(path), by=by)]))
                 raise
-            event = ev.ObjectAdded(
-                root=added.root,
-                name=added.name,
-                size=added.size,
-                chunks=added.chunks,
-                path=added.path,
-                stored=added.stored,
-                stored_chunks=added.stored_chunks,
-                by=by,
-            )
-            notes: list[ev.Event] = [
-                ev.ErrorOccurred(text=note, cid=added.root, path=added.path) for note in added.notes
-            ]
-            store.commit(_now(store, [*notes, event]), rows)
+            event = object_added(added)
+            store.commit(_now(store, [*notes_of(added), event]), rows)
         finally:
             store.close()
     for note in added.notes:
@@ -84,8 +72,8 @@ def remove_offline(home: Home, command: cmd.Remove) -> list[ev.Event]:
                 store.commit([(entry.at, entry.event) for entry in entries])
                 appended.extend(entry.event for entry in entries)
 
-            back = inp.ClockStepped(seconds=clock.wall() - clock())
-            append(machine.handle(back, clock())[0])
+            was_set = inp.ClockStepped(seconds=clock.wall() - clock())
+            append(machine.handle(was_set, clock())[0])
             entries, effects = machine.handle(inp.Commanded(command), clock())
             append(entries)
             for effect in effects:
@@ -96,11 +84,6 @@ def remove_offline(home: Home, command: cmd.Remove) -> list[ev.Event]:
         finally:
             store.close()
     return appended
-
-
-def roots_of(state: State) -> tuple[Cid, ...]:
-    """Return every root that is here or pending."""
-    return tuple(dict.fromkeys((*state.objects, *state.pending, *state.kept)))
 
 
 def _now(store: Store, events: list[ev.Event]) -> list[tuple[float, ev.Event]]:

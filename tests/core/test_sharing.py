@@ -1,6 +1,7 @@
 """Adding and removing as transcripts: an input, then exactly the events and effects that follow."""
 
 import pytest
+from msgspec import structs
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
@@ -9,6 +10,7 @@ from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from flux_tui.core.machine import Machine
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.fold import derive
+from flux_tui.core.sharing import notes_of, object_added
 from flux_tui.core.wire import messages as msg
 from tests.support.replicas import keep
 from tests.support.script import CHUNK, HOLDER, ME, OTHER, START, Script, up, wanted
@@ -212,3 +214,18 @@ def test_other_objects_are_left_alone() -> None:
     events, _ = script.give(inp.IntentCame(wanted(OTHER, other), "direct"))
     assert [event.peer for event in events if isinstance(event, ev.AnsweredLater)] == [OTHER]
     assert ME not in script.machine.connected
+
+
+def test_the_notes_of_an_add_stand_before_its_entry() -> None:
+    found = structs.replace(added(ROOT, "/home/me/folder"), notes=("a socket is left out", "so is a device"))
+    events, _ = Script().give(found)
+    assert events[:3] == [*notes_of(found), object_added(found)]
+    assert [event.text for event in events[:2]] == ["a socket is left out", "so is a device"]
+    assert {(event.cid, event.path) for event in events[:2]} == {(ROOT, "/home/me/folder")}
+    assert (events[2].root, events[2].path, events[2].by) == (ROOT, "/home/me/folder", found.by)
+
+
+def test_an_object_that_is_wanted_and_kept_is_one_root() -> None:
+    script = sharing()
+    script.give(inp.Commanded(cmd.Want(raw_cid(b"another"))))
+    assert script.machine.state.roots == (*script.machine.state.objects, raw_cid(b"another"))

@@ -65,7 +65,7 @@ class Failures:
 
     def _discard(self, root: Cid, path: str | None) -> None:
         state = self.ledger.state
-        others = dict.fromkeys((*state.objects, *state.pending, *state.kept))
+        others = dict.fromkeys(state.roots)
         if root not in state.kept:
             others.pop(root, None)
         self.ledger.do(Discard(root=root, path=path, others=tuple(others)))

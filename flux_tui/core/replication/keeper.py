@@ -352,9 +352,7 @@ class Keeper:
             self.ledger.do(DropTree(root=root))
 
     def _evict(self, root: Cid) -> None:
-        state = self.ledger.state
-        others = tuple(dict.fromkeys((*state.objects, *state.pending, *state.kept)))
-        self.ledger.do(Evict(root=root, others=others))
+        self.ledger.do(Evict(root=root, others=self.ledger.state.roots))
 
     def _tell(
         self, peers: Iterable[PeerId], root: Cid, how: ev.HeldHow, reason: Reason | None = None

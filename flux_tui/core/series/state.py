@@ -410,6 +410,11 @@ class State(msgspec.Struct, dict=True):
         return self.received_bytes / self.unique_bytes if self.unique_bytes else 1.0
 
     @property
+    def roots(self) -> tuple[Cid, ...]:
+        """Every root that is here or on its way: the objects, the wants, and the replicas."""
+        return tuple(dict.fromkeys((*self.objects, *self.pending, *self.kept)))
+
+    @property
     def kept_bytes(self) -> int:
         """Bytes of the quota that are used."""
         return sum(kept.charge for kept in self.kept.values())
