@@ -9,12 +9,15 @@ Rooms, from the ground up. Each room imports only the rooms above it in this lis
     content/                    files and folders as blocks: UnixFS, tickets
     api/                        commands, inputs, effects
     turn                        what the parts of the machine share during one turn
-    peers/                      admission, routing, dial policy, provider records
+    peers/                      who is connected, admission, misbehaviour, dialling, routing, provider records
     fetching/                   the requester
     serving/                    the responder
     custom/                     messages of a program's own kinds
     replication/                replicas: the origin's half, the keeper's half
-    sharing, machine            what the user shares; the machine that puts it all together
+    sharing                     what the user shares
+    handlers/                   what an input means that concerns several parts
+    machine                     puts it all together behind one door
+    replay                      recordings of machines
 
 Time, randomness, keys and what the store has are arguments. All of it can run in virtual time, with a
 thousand nodes in one process.

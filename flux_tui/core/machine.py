@@ -31,7 +31,7 @@ from flux_tui.core.peers.admission import Admission
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.dialling import Dialling
 from flux_tui.core.peers.misbehaviour import MAX_TEXT, Misbehaviour
-from flux_tui.core.peers.provider_records import Provided
+from flux_tui.core.peers.provider_records import ProviderRecords
 from flux_tui.core.peers.router import Router
 from flux_tui.core.replication.keeper import Keeper
 from flux_tui.core.replication.origin import Origin
@@ -71,7 +71,7 @@ class Machine:
         self.dialling = Dialling(self.ledger, self.connected)
         self.misbehaviour = Misbehaviour(self.ledger)
         self.router = Router(self.ledger, self.connected, self.dialling)
-        self.provided = Provided(self.ledger)
+        self.provider_records = ProviderRecords(self.ledger)
         self.requester = Requester(self.ledger, self.connected, self.router, max_pending)
         self.answers = Answers(self.ledger, self.connected, self.dialling)
         self.responder = Responder(
@@ -80,15 +80,15 @@ class Machine:
             policy or Policy(),
             self.requester.downloads,
             self.answers,
-            self.provided,
+            self.provider_records,
         )
         self.custom_messages = CustomMessages(self.ledger, self.connected, self.answers)
         self.origin = Origin(self.ledger, self.connected, self.dialling)
         self.keeper = Keeper(
-            self.ledger, self.connected, self.requester, self.responder, self.answers, self.provided
+            self.ledger, self.connected, self.requester, self.responder, self.answers, self.provider_records
         )
         self.sharing = Sharing(
-            self.ledger, self.connected, self.requester, self.responder, self.provided, self.keeper
+            self.ledger, self.connected, self.requester, self.responder, self.provider_records, self.keeper
         )
         self.admission = Admission(
             self.connected, self.requester.downloads, self.responder.has_offered, state.at
@@ -98,7 +98,7 @@ class Machine:
             self.router,
             self.requester,
             self.responder,
-            self.provided,
+            self.provider_records,
             self.keeper,
             self.sharing,
             self.origin,

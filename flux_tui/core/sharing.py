@@ -16,7 +16,7 @@ from flux_tui.core.api.inputs import Added, AddEnded, AddStepped, Freed
 from flux_tui.core.fetching.requester import Requester
 from flux_tui.core.ids import Cid, is_leaf
 from flux_tui.core.peers.connected import ConnectedPeers
-from flux_tui.core.peers.provider_records import Provided
+from flux_tui.core.peers.provider_records import ProviderRecords
 from flux_tui.core.replication.keeper import Keeper
 from flux_tui.core.series import events as ev
 from flux_tui.core.serving.responder import Responder
@@ -51,14 +51,14 @@ class Sharing:
         connected: ConnectedPeers,
         requester: Requester,
         responder: Responder,
-        provided: Provided,
+        provider_records: ProviderRecords,
         keeper: Keeper,
     ) -> None:
         self.ledger = ledger
         self.connected = connected
         self.requester = requester
         self.responder = responder
-        self.provided = provided
+        self.provider_records = provider_records
         self.keeper = keeper
         self._adds: list[tuple[str, str | None]] = []
         """Path and mark of each add that is being read."""
@@ -134,7 +134,7 @@ class Sharing:
         """An object is whole: tell the swarm."""
         if known := self.ledger.state.objects.get(root):
             self.responder.announce(root, known.name, known.size or 0)
-            self.provided.add(root)
+            self.provider_records.add(root)
 
     # ── removing ────────────────────────────────────────────────────────────────────────────────
 
@@ -158,7 +158,7 @@ class Sharing:
                     by=command.by,
                 )
             )
-            self.provided.drop(cid)
+            self.provider_records.drop(cid)
         self.responder.removed(tuple(removed))
         for cid in removed:
             self.keeper.disowned(cid)

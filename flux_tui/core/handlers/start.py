@@ -5,7 +5,7 @@ from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.requester import Requester
 from flux_tui.core.fetching.wants.want_queue import WantPriority
 from flux_tui.core.ids import Cid, is_leaf
-from flux_tui.core.peers.provider_records import Provided
+from flux_tui.core.peers.provider_records import ProviderRecords
 from flux_tui.core.peers.router import Router
 from flux_tui.core.replication.keeper import Keeper
 from flux_tui.core.replication.origin import Origin
@@ -25,7 +25,7 @@ class StartHandler:
         router: Router,
         requester: Requester,
         responder: Responder,
-        provided: Provided,
+        provider_records: ProviderRecords,
         keeper: Keeper,
         sharing: Sharing,
         origin: Origin,
@@ -34,7 +34,7 @@ class StartHandler:
         self.router = router
         self.requester = requester
         self.responder = responder
-        self.provided = provided
+        self.provider_records = provider_records
         self.keeper = keeper
         self.sharing = sharing
         self.origin = origin
@@ -61,7 +61,7 @@ class StartHandler:
         self.requester.failures.start()
         self._resume(priorities)
         self.router.start()
-        self.provided.start()
+        self.provider_records.start()
         self.keeper.start()
         self.sharing.start()
         self.origin.start()

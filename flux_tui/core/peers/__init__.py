@@ -1,1 +1,1 @@
-"""Admission of peers, the routing of intents, the dial policy, and provider records."""
+"""Other nodes: who is connected, what they may cost, what they do wrong, where they are dialled, how intents reach them."""

@@ -21,7 +21,7 @@ MAX_WITHDRAWN = 4096
 """Withdrawn roots that are remembered. A restart forgets them."""
 
 
-class Provided:
+class ProviderRecords:
     """The roots that are announced, and those that were withdrawn."""
 
     def __init__(self, ledger: Ledger) -> None:

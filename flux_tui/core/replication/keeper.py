@@ -22,7 +22,7 @@ from flux_tui.core.fetching.wants.want_pusher import JITTER
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import batches
 from flux_tui.core.peers.connected import ConnectedPeers
-from flux_tui.core.peers.provider_records import Provided
+from flux_tui.core.peers.provider_records import ProviderRecords
 from flux_tui.core.replication.offers import OFFER_SECONDS, Offers
 from flux_tui.core.replication.quota import HoldRefusal, Quota
 from flux_tui.core.series import events as ev
@@ -75,14 +75,14 @@ class Keeper:
         requester: Requester,
         responder: Responder,
         answers: Answers,
-        provided: Provided,
+        provider_records: ProviderRecords,
     ) -> None:
         self.ledger = ledger
         self.connected = connected
         self.requester = requester
         self.responder = responder
         self.answers = answers
-        self.provided = provided
+        self.provider_records = provider_records
         self._fetching: dict[Cid, int] = {}
         """Replicas that are being fetched, and the bytes of room that were found for each."""
         self._remind_at = float("inf")
@@ -340,7 +340,7 @@ class Keeper:
         if cause != "released":
             self._tell(origins, root, "gone", _REASONS[cause])
         if not kept.own:
-            self.provided.drop(root)
+            self.provider_records.drop(root)
             self._evict(root)
 
     def _stop_fetching(self, root: Cid) -> None:

@@ -20,7 +20,7 @@ from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import BoundedSet, BoundedTable, batches
 from flux_tui.core.peers.connected import ConnectedPeers
-from flux_tui.core.peers.provider_records import Provided
+from flux_tui.core.peers.provider_records import ProviderRecords
 from flux_tui.core.peers.router import MAX_DIRECT
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.policy import Policy
@@ -64,12 +64,12 @@ class Responder:
         policy: Policy,
         downloads: Mapping[Cid, Download],
         answers: Answers,
-        provided: Provided,
+        provider_records: ProviderRecords,
     ) -> None:
         self.ledger = ledger
         self.connected = connected
         self.answers = answers
-        self.provided = provided
+        self.provider_records = provider_records
         self.downloads = downloads
         """Objects that this node is still fetching: of these it has a part."""
         self._watchers = Watchers()
@@ -111,7 +111,9 @@ class Responder:
                 self._offer(intent, whole, want.retry, via)
         if lacking and via == "direct":
             self.answers.refuse(peer, lacking, NOT_HELD, has_it=False)
-        elif via == "routed" and (gone := tuple(cid for cid in lacking if cid in self.provided.withdrawn)):
+        elif via == "routed" and (
+            gone := tuple(cid for cid in lacking if cid in self.provider_records.withdrawn)
+        ):
             self.answers.refuse(peer, gone, NOT_HELD, has_it=False, addrs=intent.addrs)
 
     def granted(self, peer: PeerId, grant: Grant) -> None:
@@ -208,9 +210,9 @@ class Responder:
         """Chunks that were to be served are not there any more: write this down, and tell the peer that waits
         for them."""
         self.ledger.emit(ev.ErrorOccurred(text=text, path=path))
-        broken = self.provided.at(path)
+        broken = self.provider_records.at(path)
         self.ledger.emit(ev.ChunksLost(cids=cids, size=size, path=path, roots=broken))
-        self.provided.drop(*broken)
+        self.provider_records.drop(*broken)
         if peer is not None and peer in self.connected:
             self.uploads.remove(peer, cids)
             self.ledger.do(Push(peer=peer, message=Error(text="the file was changed or removed", cids=cids)))

@@ -182,5 +182,5 @@ def test_remembered_withdrawals_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     for number, cid in enumerate(cids):
         script.give(added(cid, f"/home/{number}"))
         script.give(gone(f"/home/{number}", cid))
-    assert [*script.machine.provided.withdrawn] == cids[2:]
-    assert not script.machine.provided._roots
+    assert [*script.machine.provider_records.withdrawn] == cids[2:]
+    assert not script.machine.provider_records._roots
