@@ -1,1 +1,1 @@
-"""Other nodes: who is connected, what they may cost, what they do wrong, where they are dialled, how intents reach them."""
+"""Other nodes: who is connected, what each may cost, what they do wrong, and how they are reached."""
