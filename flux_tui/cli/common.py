@@ -75,7 +75,7 @@ def open_series(home: Home) -> SeriesReader:
         raise HomeError(f"the home {home.path} is a file, not a folder")
     if not home.database.exists():
         raise HomeError(
-            f"there is nothing at {home.path} yet: `flux-tui add FILE` or `flux-tui node` begins it"
+            f"there is nothing at {home.path} yet: `flux-tui add FILE` or `flux-tui node` creates it"
         )
     return SeriesReader.open(home.database)
 

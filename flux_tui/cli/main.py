@@ -91,7 +91,7 @@ class Commands(click.Group):
             if (command := self.get_command(context, other)) is not None
             and any(option in parameter.opts for parameter in command.params)
         ]
-        return f"{option} says nothing to `{name}`: it is for {', '.join([*takers, 'and the dashboard'])}"
+        return f"{option} is no option of `{name}`: it is for {', '.join([*takers, 'and the dashboard'])}"
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         with _endings_told():
@@ -151,7 +151,7 @@ def _endings_told() -> Iterator[None]:
 def cli(context: click.Context, /, home: Path | None, mask: bool, **flags: Any) -> None:
     """A push-only peer-to-peer file exchange that you can watch.
 
-    With no command: the dashboard of this home's node, which is started in the background if none runs.
+    Without a command: show the dashboard of this home's node. If no node runs, start it in the background.
     """
     if context.invoked_subcommand is None:
         from flux_tui.cli.commands.show import show_dashboard

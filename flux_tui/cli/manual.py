@@ -8,22 +8,16 @@ EPILOGS: dict[str, str] = {
 Examples:
   flux-tui want bafk…                 one chunk, or one object, into the store
   flux-tui want bafk… bafk… bafk…     several
-  flux-tui want - < cids.txt          ten thousand, one a line
+  flux-tui want - < cids.txt          many, one on each line
 
-Nothing is waited for. What arrived: `flux-tui state`; everything that happened: `flux-tui series`.""",
+It does not wait. `flux-tui state` shows what arrived, `flux-tui series` everything that happened.""",
     "cancel": """\b
 Examples:
-  flux-tui cancel bafy…          what came of it is kept: wanting it again goes on from there
+  flux-tui cancel bafy…          what has arrived is kept: a new want goes on from there
   flux-tui cancel - < cids.txt""",
-    "hold": """\b
-Examples:
-  flux-tui hold bafy… --replicas 3     three others are to keep it
-  flux-tui hold flux1…                 what a ticket names, with its name and size
-
-Whoever keeps one is in `flux-tui state`; whoever does not, and why, in `flux-tui series`.""",
     "release": """\b
 Examples:
-  flux-tui release bafy…         others need not keep it for this home any more""",
+  flux-tui release bafy…         other peers need not keep it for this home any more""",
     "retry": """\b
 Examples:
   flux-tui retry            all that is pending
@@ -32,14 +26,14 @@ Examples:
 Examples:
   flux-tui join /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW…
 
-A node's addresses are in the first line that `flux-tui node` prints, and in `flux-tui state`. Whoever fetches by
-a ticket needs no join: the addresses are in the ticket.""",
+A node's addresses are in the first line that `flux-tui node` prints, and in `flux-tui state`. A `get`
+with a ticket needs no join: the addresses are in the ticket.""",
     "stop": """\b
 Examples:
   flux-tui stop                  ends when the node is gone
   flux-tui stop --home other     of another home
 
-What was pending is taken up again when the node is started the next time.""",
+The next start of the node goes on with what is pending.""",
     "state": """\b
 Examples:
   flux-tui state                 as tables
@@ -58,7 +52,7 @@ It works whether or not a node runs.""",
 Examples:
   flux-tui export evening.flux     then, anywhere:  flux-tui replay evening.flux
 
-No chunk and no key is in it; names, addresses, peer ids and paths are.""",
+It contains names, addresses, peer ids and paths, but no chunk and no key.""",
     "why": """\b
 Examples:
   flux-tui why film.mkv                                 why it is not here yet
@@ -77,8 +71,8 @@ Examples:
   flux-tui web evening.flux        of a recording
   flux-tui web --mask --port 0     for an audience, at any port that is free
 
-It is an extra: pip install 'flux-tui[web]'. It listens on 127.0.0.1 alone, and only for who has the whole address:
-a page can push into the node, as a terminal can.""",
+It is an extra: pip install 'flux-tui[web]'. It listens on 127.0.0.1 only, and answers only
+requests with the whole address: a page can push into the node, as a terminal can.""",
 }  # fmt: skip
 
 MAIN = """\b
@@ -88,15 +82,15 @@ Two machines:
   either: flux-tui               to watch
 
 \b
-A stage for all of it, on this machine alone:  flux-tui demo
+A demo of all of it, on this machine alone:  flux-tui demo
 
 \b
 Files, in the home:
-  settings.toml     what a node does at every start; assets/settings.toml is a sample
+  settings.toml     settings for every start of the node; assets/settings.toml is a sample
   flux.db           the series, and the index of chunks (SQLite)
   identity          the node's private key, readable by you only
-  objects/          chunks that stand in no file of yours
-  node.log          what a node in the background had to complain about
+  objects/          chunks that are in no file of yours
+  node.log          warnings and errors of a node in the background
 
 \b
 Environment:

@@ -24,7 +24,7 @@ class PathType(click.Path):
         if not text:
             self.fail("the path is empty", param, ctx)
         if "\0" in text:
-            self.fail("a path has no NUL character in it", param, ctx)
+            self.fail("a path cannot contain a NUL character", param, ctx)
         return Path(text)
 
 
@@ -33,7 +33,7 @@ class OutputType(PathType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "-":
-            self.fail("standard output is not written to; ./- is a file of that name", param, ctx)
+            self.fail("the output cannot be standard output; ./- is a file of that name", param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -156,9 +156,9 @@ def test_a_ticket_of_something_else(here: Command) -> None:
 @pytest.mark.parametrize(
     ("addr", "words"),
     [
-        ("nonsense", "nonsense is no address of a peer: expected /ip4/ADDRESS/tcp/PORT/p2p/PEER-ID"),
-        ("/ip4/127.0.0.1/tcp/1", "is no address of a peer"),
-        (f"x/p2p/{PEER}", "is no address of a peer"),
+        ("nonsense", "nonsense is not the address of a peer: expected /ip4/ADDRESS/tcp/PORT/p2p/PEER-ID"),
+        ("/ip4/127.0.0.1/tcp/1", "is not the address of a peer"),
+        (f"x/p2p/{PEER}", "is not the address of a peer"),
         ("/ip4/127.0.0.1/tcp/1/p2p/me", "“me” is no peer id: expected something like 12D3KooW…"),
     ],
 )
@@ -174,7 +174,7 @@ def test_an_unknown_entry_or_kind(here: Command, home: Path) -> None:
         )
     assert here("series", "--from", "7", home=home).done() == "", "nothing new"
     here("series", "--kind", "chunk", home=home).failed(
-        "'chunk' is no kind of entry; there are: add_cancelled, add_progressed, "
+        "'chunk' is not a kind of entry; the kinds are: add_cancelled, add_progressed, "
     )
 
 
@@ -308,7 +308,7 @@ STARTING: tuple[tuple[str, ...], ...] = (
 def test_an_empty_home(here: Command, tmp_path: Path) -> None:
     for command in READING:
         here(*command).failed(
-            "there is nothing at .*/default yet: `flux-tui add FILE` or `flux-tui node` begins"
+            "there is nothing at .*/default yet: `flux-tui add FILE` or `flux-tui node` creates"
         )
     for pushing in (("stop",), ("cancel", CID), ("retry",)):
         here(*pushing).failed("no node is running for .*/default")
@@ -849,7 +849,7 @@ def test_get_from_an_unreachable_holder_waits_until_interrupted(tmp_path: Path) 
                 fetcher.send_signal(signal.SIGINT)
                 out, words = fetcher.communicate(timeout=20)
             assert fetcher.returncode == 130
-            assert words.decode().strip() == "Interrupted before anything came."
+            assert words.decode().strip() == "Interrupted before anything arrived."
             assert all(json.loads(line)["event"] == "progress" for line in out.splitlines())
             wait_for(lambda: not state(home)["pending"], seconds=20)
             assert not (tmp_path / "out").exists()

@@ -153,7 +153,7 @@ def test_an_option_before_a_command_works_as_after_it_or_is_refused(
         else:
             with pytest.raises(click.UsageError) as refused:
                 called(monkeypatch, name, given, [])
-            assert refused.value.message.startswith(f"{option} says nothing to `{name}`: it is for ")
+            assert refused.value.message.startswith(f"{option} is no option of `{name}`: it is for ")
             assert refused.value.message.endswith("and the dashboard")
             with pytest.raises(click.UsageError, match="No such option"):
                 called(monkeypatch, name, [], given)
@@ -161,7 +161,7 @@ def test_an_option_before_a_command_works_as_after_it_or_is_refused(
 
 def test_web_refuses_node_options_for_a_recording(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--swarm-key", "key", "web", "evening.flux", "--port", "0"]) == 2
-    assert "a recording has no node, so --swarm-key says nothing to it" in capsys.readouterr().err
+    assert "a recording has no node, so it takes no --swarm-key" in capsys.readouterr().err
 
 
 # ── a node that runs already ────────────────────────────────────────────────────────────────────

@@ -170,7 +170,7 @@ def test_a_dash_is_refused_as_an_output_file(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(arguments) == 2
-    assert "standard output is not written to; ./- is a file of that name" in capsys.readouterr().err
+    assert "the output cannot be standard output; ./- is a file of that name" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -43,8 +43,8 @@ Examples:
 def add(paths: tuple[Path, ...], home: Path | None, as_json: bool) -> None:
     """Share files or folders: print the root CID and a ticket of each.
 
-    Nothing is copied: the bytes stay where they are. If such a file is changed later, what was changed is
-    not sent any more.
+    Nothing is copied: the bytes stay where they are. If such a file is changed later, its
+    changed parts are no longer sent.
     """
     place = the_home(home)
     for path in paths:

@@ -24,7 +24,7 @@ class _Size(click.ParamType[tuple[int, int]]):
     ) -> tuple[int, int]:
         found = re.fullmatch(r"(\d{1,4})x(\d{1,4})", str(value))
         if found is None:
-            self.fail(f"{value} is no size: expected COLUMNSxROWS, such as 120x40", param, context)
+            self.fail(f"{value} is not a size: expected COLUMNSxROWS, such as 120x40", param, context)
         columns, rows = int(found.group(1)), int(found.group(2))
         if columns < MIN_COLUMNS or rows < MIN_ROWS:
             self.fail(f"{value} is too small: at least {MIN_COLUMNS}x{MIN_ROWS}", param, context)
@@ -40,7 +40,7 @@ def _complete(context: click.Context, parameter: click.Parameter, typed: str) ->
 @click.command(
     epilog="""\b
 While it plays:
-  n p      the next caption; back through those that were told
+  n p      the next caption; the one before
   space    pause the story, and resume it; the nodes do not stop
   F        freeze the panels at this moment
   v        look at the next node; every other key works, too: ? lists them
@@ -56,15 +56,15 @@ No network is needed or touched, and nothing is left behind."""
 )
 @click.argument("scenario", required=False, shell_complete=_complete)
 @click.option("--list", "listed", is_flag=True, help="Print the scenarios.")
-@click.option("--check", is_flag=True, help="Without a screen: exit 0 only if the stated outcome was observed."
+@click.option("--check", is_flag=True, help="Run without a screen; exit 0 only if the stated outcome was observed."
               " All scenarios, if none is named.")  # fmt: skip
 @click.option("--record", type=OutputType(), default=None, metavar="FILE",
-              help="Write an asciicast (v2) of it, on a terminal of its own.")  # fmt: skip
+              help="Record it as an asciicast (v2), in a terminal of its own.")  # fmt: skip
 @click.option("--size", type=_Size(), default="120x40", show_default=True, metavar="COLUMNSxROWS",
-              help="Of the terminal that is recorded.")  # fmt: skip
+              help="The size of the recorded terminal.")  # fmt: skip
 @click.option("--speed", type=click.FloatRange(0.1, 100), default=1.0, show_default=True, metavar="N",
-              help="How fast captions follow each other. The swarm is real, and takes the time it takes.")  # fmt: skip
-@click.option("--once", is_flag=True, help="Leave when it is over, instead of when you press q.")
+              help="How fast the captions follow each other. The swarm itself runs at its own speed.")  # fmt: skip
+@click.option("--once", is_flag=True, help="End the demo when it is over, instead of when you press q.")
 def demo(
     scenario: str | None,
     listed: bool,
@@ -123,4 +123,4 @@ def _show(name: str, speed: float, once: bool) -> None:
 
     error = show(load(name), speed=speed, once=once, crash_log=crash_log_of(home_to_look_with(None)))
     if error is not None:
-        raise Failure(f"the demo did not come to its end: {error}")
+        raise Failure(f"the demo did not finish: {error}")

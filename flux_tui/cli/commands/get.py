@@ -50,26 +50,26 @@ REDIAL_SECONDS = 30.0
 Examples:
   flux-tui get flux1…                fetch into this folder, under its own name
   flux-tui get flux1… -o film.mkv    under another name
-  flux-tui get flux1… -o new/        into a folder of this name, which is made
-  flux-tui get bafy… -o /tmp/        a bare CID: from whoever in the swarm has it
+  flux-tui get flux1… -o new/        into a new folder of this name
+  flux-tui get bafy… -o /tmp/        a bare CID: the swarm is asked for it
 
-Interrupt it as you like: the same command goes on where it was."""
+After an interruption, the same command goes on where it stopped."""
 )
 @click.argument("what", metavar="CID-or-TICKET")
 @click.option("-o", "--output", type=OutputOrFolderType(), default=None, metavar="PATH",
-              help="Where to put it: a new name, or a folder (one that is there, or `new/`). [default: its own"
-              " name, here]")  # fmt: skip
-@click.option("--go-on", is_flag=True, help="Leave the want with the node, which goes on, when this is interrupted"
-              " or ended.")  # fmt: skip
+              help="Where to put it: a new name, a folder that exists, or `new/` for a new folder. [default:"
+              " its own name, in this folder]")  # fmt: skip
+@click.option("--go-on", is_flag=True, help="When this command is interrupted or ended, leave the want with the node:"
+              " the node goes on fetching.")  # fmt: skip
 @home_option
 @node_options
 @json_option
 def get(
     what: str, output: Output | None, go_on: bool, home: Path | None, as_json: bool, **flags: Any
 ) -> None:
-    """Fetch a file or folder from everybody who has it, verified.
+    """Fetch a file or folder from all peers that have it, and verify it.
 
-    Starts this home's node in the background if none runs; it stays, and shares what was fetched.
+    Starts this home's node in the background if none runs. The node goes on running, and shares what was fetched.
     """
     ticket = read_ticket(what)
     place = the_home(home)
@@ -122,7 +122,7 @@ def _ask_for_room(ticket: Ticket, path: Path, keep_free: int) -> None:
         if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
             raise Failure(str(error)) from None
         say(f"{error.problem}.")
-        if not click.confirm("Fetch it all the same? It waits when the disk is full", err=True):
+        if not click.confirm("Fetch it anyway? It waits while the disk is full", err=True):
             raise Failure("nothing was fetched") from None
 
 
@@ -282,7 +282,9 @@ class _Fetching:
                 raise Failure(self._trouble)
             self._show()
             if self._home.running() is None:
-                raise Failure("the node stopped before it was done: the same command goes on where it was")
+                raise Failure(
+                    "the node stopped before the object was whole: the same command goes on where it stopped"
+                )
             time.sleep(POLL_SECONDS)
 
     def _see(self, entry: Entry) -> None:
@@ -337,9 +339,9 @@ class _Fetching:
         elif pending and not self._mine:
             say(f"It was wanted before, so the node goes on: `flux-tui cancel {root}` ends that.")
         elif came:
-            say("Interrupted. What came is kept: the same command goes on where it was.")
+            say("Interrupted. What has arrived is kept: the same command goes on where it stopped.")
         else:
-            say("Interrupted before anything came.")
+            say("Interrupted before anything arrived.")
 
     def _wait(self, what: Callable[[], bool]) -> None:
         """Wait at most SETTLE_SECONDS until the series shows it."""

@@ -31,7 +31,7 @@ SETTLE_SECONDS = 0.3
 def want(cids: tuple[str, ...], home: Path | None, **flags: Any) -> None:
     """Push wants for chunks or objects into the store, and return at once.
 
-    `-` reads CIDs from standard input. What comes of it is in the series: `flux-tui state`.
+    `-` reads CIDs from standard input. `flux-tui state` shows what arrived.
     """
     found = read_cids(cids)
     place = the_home(home)
@@ -44,21 +44,21 @@ def want(cids: tuple[str, ...], home: Path | None, **flags: Any) -> None:
 @click.command(
     epilog="""\b
 Examples:
-  flux-tui hold flux1… --replicas 3     of what this ticket names
-  flux-tui state                        who keeps it, and who will not"""
+  flux-tui hold flux1… --replicas 3     three replicas of the ticket's object
+  flux-tui state                        who keeps it, and who refused"""
 )
 @click.argument("what", metavar="CID-or-TICKET")
 @click.option(
     "--replicas", type=click.IntRange(1, MAX_REPLICAS), default=1, show_default=True, metavar="N",
-    help=f"How many others are to keep it, 1 to {MAX_REPLICAS}.",
+    help=f"How many peers should keep it, 1 to {MAX_REPLICAS}.",
 )  # fmt: skip
 @home_option
 @node_options
 def hold(what: str, replicas: int, home: Path | None, **flags: Any) -> None:
     """Ask the swarm to keep replicas of an object, and return at once.
 
-    Whoever has set a quota may keep one; the others say why not. A keeper that goes is replaced, until
-    `release` lets go. Who keeps what is in the state: `flux-tui state`.
+    A peer with a quota may keep a replica; the others answer why they do not. When a keeper leaves, another
+    peer is asked, until `release`. `flux-tui state` shows who keeps what.
     """
     ticket = read_ticket(what)
     place = the_home(home)
@@ -71,9 +71,9 @@ def hold(what: str, replicas: int, home: Path | None, **flags: Any) -> None:
 @click.argument("cids", nargs=-1, required=True, metavar="CID...")
 @home_option
 def release(cids: tuple[str, ...], home: Path | None) -> None:
-    """Let go of held objects: others need not keep them for this home any more.
+    """Release held objects: other peers need not keep them for this home any more.
 
-    Of what this home keeps for others, it lets go as well; what the user added or got stays.
+    Objects that this home keeps for others are dropped. What you added or fetched yourself stays.
     """
     found = read_cids(cids)
     place = the_home(home)
@@ -96,7 +96,7 @@ def release(cids: tuple[str, ...], home: Path | None) -> None:
 @click.argument("cids", nargs=-1, required=True, metavar="CID-or-TICKET...")
 @home_option
 def cancel(cids: tuple[str, ...], home: Path | None) -> None:
-    """No longer want these. What came of them is kept for another time."""
+    """Stop fetching these. The chunks that arrived are kept: a later want continues from them."""
     found = read_cids(cids)
     place = the_home(home)
     if place.running() is None:
@@ -143,7 +143,7 @@ def what_instead(state: State, cids: Iterable[Cid]) -> str:
 @click.argument("cids", nargs=-1, metavar="[CID-or-TICKET...]")
 @home_option
 def retry(cids: tuple[str, ...], home: Path | None) -> None:
-    """Push what is pending again now, whatever the timers say: all of it, or these."""
+    """Push pending wants again now, without waiting for their timers: all of them, or these."""
     place = the_home(home)
     for part in in_parts(read_cids(cids)) if cids else [()]:
         place.push(cmd.Retry(part))
@@ -160,7 +160,7 @@ def join(addrs: tuple[str, ...], home: Path | None, **flags: Any) -> None:
     for addr in addrs:
         base, separator, peer = addr.rpartition("/p2p/")
         if not separator or not base.startswith("/"):
-            raise Failure(f"{addr} is no address of a peer: expected /ip4/ADDRESS/tcp/PORT/p2p/PEER-ID")
+            raise Failure(f"{addr} is not the address of a peer: expected /ip4/ADDRESS/tcp/PORT/p2p/PEER-ID")
         parse_peer_id(peer)
     place = the_home(home)
     ensure_node(place, node_flags(flags | {"join": ()}))
@@ -173,15 +173,15 @@ def join(addrs: tuple[str, ...], home: Path | None, **flags: Any) -> None:
 Examples:
   flux-tui limit --upload-limit 2MB/s         from now on
   flux-tui limit --upload-limit 0             no limit any more
-  flux-tui limit --deny 12D3KooW…             these, instead of those before
-  flux-tui limit --deny none                  nobody any more"""
+  flux-tui limit --deny 12D3KooW…             deny this peer, and no other
+  flux-tui limit --deny none                  deny no peer"""
 )
 @limit_options
 @home_option
 def limit(home: Path | None, **flags: Any) -> None:
-    """Change what this home's node lets others have, until it stops.
+    """Change what this home's node gives to others, until it stops.
 
-    What is to hold at every start belongs in settings.toml, under the same names (upload_limit = "2MB/s").
+    For every start of the node, write the limit into settings.toml (upload_limit = "2MB/s").
     """
     change = limit_change(flags)
     if not change.given():
@@ -193,7 +193,7 @@ def limit(home: Path | None, **flags: Any) -> None:
 @click.command()
 @home_option
 def stop(home: Path | None) -> None:
-    """Stop this home's node in order."""
+    """Stop this home's node."""
     place = the_home(home)
     if place.running() is None:
         raise NoNodeError(f"no node is running for {place.path}")

@@ -23,12 +23,12 @@ FOLLOW_SECONDS = 0.1
 
 @click.command()
 @click.option(
-    "--at", "at", type=click.IntRange(min=0), default=None, metavar="SEQ", help="As it was after this entry."
+    "--at", "at", type=click.IntRange(min=0), default=None, metavar="SEQ", help="The state after this entry."
 )
 @home_option
 @json_option
 def state(at: int | None, home: Path | None, as_json: bool) -> None:
-    """Print the state that the series adds up to, now or after an entry."""
+    """Print the state that follows from the series, now or after an entry."""
     reader = open_series(the_home(home))
     last = reader.last_seq()
     if at is not None and at > last:
@@ -52,7 +52,7 @@ def _now(found: State, running: bool) -> float:
 
 
 @click.command()
-@click.option("--follow", "-f", is_flag=True, help="Go on as entries come, until interrupted.")
+@click.option("--follow", "-f", is_flag=True, help="Print new entries as they come, until interrupted.")
 @click.option(
     "--from", "start", type=click.IntRange(min=1), default=1, metavar="SEQ", help="Begin at this entry."
 )
@@ -61,10 +61,10 @@ def _now(found: State, running: bool) -> float:
 @home_option
 @json_option
 def series(follow: bool, start: int, kinds: tuple[str, ...], home: Path | None, as_json: bool) -> None:
-    """Print the entries of the series, one a line."""
+    """Print the entries of the series, one on each line."""
     for kind in kinds:
         if kind not in EVENT_KINDS:
-            raise Failure(f"{kind!r} is no kind of entry; there are: {', '.join(sorted(EVENT_KINDS))}")
+            raise Failure(f"{kind!r} is not a kind of entry; the kinds are: {', '.join(sorted(EVENT_KINDS))}")
     reader = open_series(the_home(home))
     last = reader.last_seq()
     if start > last + 1 and not follow:  # the number after the last entry is allowed: it means nothing new
@@ -91,7 +91,7 @@ def series(follow: bool, start: int, kinds: tuple[str, ...], home: Path | None, 
 
 @click.command()
 @click.argument("file", type=OutputType(), metavar="FILE")
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 @home_option
 def export(file: Path, force: bool, home: Path | None) -> None:
     """Write a copy of the series to a file that `flux-tui replay` opens."""

@@ -26,7 +26,7 @@ FREE_SECONDS = 3.0
 
 
 @click.command(
-    short_help="Stop sharing objects: forget them, and leave your files as they are.",
+    short_help="Stop sharing objects; your files stay as they are.",
     epilog="""\b
 Examples:
   flux-tui rm bafy…            what `add` printed, or `flux-tui state` lists
@@ -39,8 +39,8 @@ Examples:
 def remove(roots: tuple[str, ...], home: Path | None, as_json: bool) -> None:
     """Stop sharing objects, each named by its root CID or a ticket.
 
-    Peers that ask for them, or are fetching them, hear NO. Your own files are never touched. What the store alone
-    has of them (`want` without a place) is deleted, unless another object is made of the same.
+    Peers that ask for them, or are fetching them, are answered NO. Your own files are never changed. Chunks
+    that are only in the store (from `want`) are deleted, unless another object contains them.
     """
     place = the_home(home)
     found = tuple(dict.fromkeys(_roots(place, roots)))
@@ -181,7 +181,7 @@ def _push(home: Home, command: cmd.Remove, outcome: _Outcome) -> None:
                 if time.monotonic() > deadline:
                     break
             if home.running() is None:
-                raise Failure("the node stopped before it was done: try again")
+                raise Failure("the node stopped before the object was removed: try again")
             time.sleep(POLL_SECONDS)
     finally:
         reader.close()

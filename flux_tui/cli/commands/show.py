@@ -35,9 +35,9 @@ LEAVING_SECONDS = 0.1
 @click.option("--mask", is_flag=True, help="Hide ids and addresses, for an audience.")
 @home_option
 def replay(file: Path, mask: bool, home: Path | None) -> None:
-    """The dashboard on a recorded series (see `flux-tui export`): nothing runs, all can be scrubbed.
+    """Show a recorded series (see `flux-tui export`) in the dashboard. No node runs.
 
-    Colours and keys are those of the settings in the home.
+    The theme and the keys are those of the home's settings.
     """
     path = literal_path(file)
     if not path.is_file():

@@ -47,12 +47,12 @@ Handler = Callable[["Request"], Awaitable["StreamResponse"]]
 @click.command()
 @click.argument("file", type=PathType(), metavar="[FILE]", required=False, default=None)
 @click.option("--port", type=click.IntRange(0, 65535), default=8017, show_default=True, metavar="N",
-              help="Of 127.0.0.1; 0: any that is free.")  # fmt: skip
+              help="The port on 127.0.0.1; 0: any free port.")  # fmt: skip
 @click.option("--mask", is_flag=True, help="Hide ids and addresses, for an audience.")
 @home_option
 @node_options
 def web(file: Path | None, port: int, mask: bool, home: Path | None, **flags: Any) -> None:
-    """The dashboard in a browser of this machine: of the home's node, or of a recorded series (FILE).
+    """Show the dashboard in a browser on this machine: of the home's node, or of a recorded series (FILE).
 
     The first line on stdout is the address to open. Ctrl+C ends it.
     """
@@ -64,7 +64,7 @@ def web(file: Path | None, port: int, mask: bool, home: Path | None, **flags: An
     place = the_home(home)
     if file is not None:
         if dropped := node_flags(flags):
-            raise click.UsageError(f"a recording has no node, so {dropped[0]} says nothing to it")
+            raise click.UsageError(f"a recording has no node, so it takes no {dropped[0]}")
         path = literal_path(file)
         if not path.is_file():
             raise Failure(f"there is no series at {path}")
@@ -120,7 +120,7 @@ async def _serve(command: str, listener: socket.socket, title: str) -> None:
     await http.SockSite(runner, listener).start()
     tell(f"http://{HOST}:{port}/?secret={secret}")
     sys.stdout.flush()
-    say("open this address in a browser of this machine; ctrl+c ends it")
+    say("open this address in a browser on this machine; ctrl+c ends it")
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -294,7 +294,9 @@ def _join(arguments: list[str], context: Context) -> Outcome:
     for address in arguments:
         base, separator, peer = address.rpartition("/p2p/")
         if not separator or not base.startswith("/"):
-            raise LineError(f"{address} is no address of a peer: expected /ip4/ADDRESS/tcp/PORT/p2p/PEER-ID")
+            raise LineError(
+                f"{address} is not the address of a peer: expected /ip4/ADDRESS/tcp/PORT/p2p/PEER-ID"
+            )
         try:
             parse_peer_id(peer)
         except BadIdError as error:
