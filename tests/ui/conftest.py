@@ -2,6 +2,8 @@
 
 import asyncio
 import functools
+import os
+import signal
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -11,11 +13,13 @@ import pytest
 
 from flux_tui.core.api.commands import Command
 from flux_tui.core.series.events import Entry, Event
+from flux_tui.home import Home
 from flux_tui.store.series import MemorySeries
 from flux_tui.ui.dashboard.app import Dashboard
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.watching.watched_node import WatchedNode
+from tests.ui.terminal import until
 
 P = ParamSpec("P")
 RECORDING = Path(__file__).parents[2] / "assets" / "swarm.flux"
@@ -30,6 +34,16 @@ def _a_plain_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """A home of its own. The node that a test leaves running there is stopped."""
+    found = Home(tmp_path / "home")
+    yield found
+    if pid := found.running():
+        os.kill(pid, signal.SIGTERM)
+    until(lambda: found.running() is None)
 
 
 def on_asyncio(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:

@@ -12,6 +12,7 @@ import sys
 import termios
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 PATIENCE = 30.0
@@ -135,3 +136,11 @@ class Terminal:
 def dashboard(*arguments: str) -> list[str]:
     """Return the command for the dashboard, on loopback."""
     return ["-m", "flux_tui", *arguments, "--listen", "/ip4/127.0.0.1/tcp/0", "--no-mdns"]
+
+
+def until(what: Callable[[], object], seconds: float = 60.0) -> None:
+    """Wait until something is true."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -15,7 +15,7 @@ from flux_tui.home import Home
 from flux_tui.ui.dashboard.ending import HANGUP_SECONDS
 from tests.bench.nodes import LISTEN, Node
 from tests.ui.conftest import RECORDING, Live, on_asyncio
-from tests.ui.terminal import Terminal, dashboard
+from tests.ui.terminal import Terminal, dashboard, until
 
 SOON = 1.0
 """Seconds in which the process has to end.
@@ -26,27 +26,10 @@ LONGER = 4
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    found = Home(tmp_path / "home")
-    yield found
-    if pid := found.running():
-        os.kill(pid, signal.SIGTERM)
-    until(lambda: found.running() is None)
-
-
-@pytest.fixture
 def terminal(home: Home) -> Iterator[Terminal]:
     found = Terminal(dashboard("--home", str(home.path)))
     yield found
     found.close()
-
-
-def until(what: object, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    assert callable(what)
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def soon() -> float:

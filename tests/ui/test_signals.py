@@ -6,8 +6,6 @@ import signal
 import subprocess
 import sys
 import termios
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ import pytest
 from flux_tui.home import Home
 from tests.bench.nodes import Node, running
 from tests.ui.conftest import RECORDING
-from tests.ui.terminal import Terminal, dashboard
+from tests.ui.terminal import Terminal, dashboard, until
 
 PATIENCE = 60.0
 MODE = re.compile(rb"\x1b\[\?(\d+)([hl])")
@@ -39,23 +37,6 @@ def is_as_it_was(terminal: Terminal) -> bool:
     )
 
 
-def until(what: object, seconds: float = PATIENCE) -> None:
-    deadline = time.monotonic() + seconds
-    assert callable(what)
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    found = Home(tmp_path / "home")
-    yield found
-    if pid := found.running():
-        os.kill(pid, signal.SIGTERM)
-    until(lambda: found.running() is None)
-
-
 @pytest.mark.parametrize("number", STATUS)
 def test_a_signal_ends_a_recording(number: signal.Signals) -> None:
     terminal = Terminal(["-m", "flux_tui", "replay", str(RECORDING)], (80, 24))
@@ -70,18 +51,18 @@ def test_a_signal_ends_a_recording(number: signal.Signals) -> None:
         terminal.close()
 
 
-def test_a_signal_during_the_start_ends_the_dashboard(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bytes_before", [0, 1, 200, 1000])
+def test_a_signal_during_the_start_ends_the_dashboard(bytes_before: int) -> None:
     """The signal may come before the terminal is taken, while it is taken, or right after."""
-    for bytes_before in (0, 1, 200, 1000):
-        terminal = Terminal(["-m", "flux_tui", "replay", str(RECORDING)], (80, 24))
-        try:
-            until(lambda terminal=terminal, count=bytes_before: len(terminal.written) >= count)
-            terminal.process.send_signal(signal.SIGTERM)
-            assert terminal.wait_end(PATIENCE)[0] in (143, -signal.SIGTERM)
-            until(lambda terminal=terminal: is_as_it_was(terminal))
-            assert "Traceback" not in terminal.text()
-        finally:
-            terminal.close()
+    terminal = Terminal(["-m", "flux_tui", "replay", str(RECORDING)], (80, 24))
+    try:
+        until(lambda: len(terminal.written) >= bytes_before)
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.wait_end(PATIENCE)[0] in (143, -signal.SIGTERM)
+        until(lambda: is_as_it_was(terminal))
+        assert "Traceback" not in terminal.text()
+    finally:
+        terminal.close()
 
 
 def test_the_node_that_the_dashboard_started_ends_with_it(home: Home) -> None:

@@ -1,21 +1,18 @@
 """Large folders from an attacker: every name of a HAMT has exactly one valid place."""
 
-from collections.abc import Generator
-
 import mmh3
 import pytest
 
 from flux_tui.core.content import dagpb
 from flux_tui.core.content.dagpb import BadBlockError, PBLink, UnixFS
 from flux_tui.core.content.nodes import FolderEntry
-from flux_tui.core.content.outline import Totals
 from flux_tui.core.content.unixfs import build_folder, build_symlink, decode_node
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.downloads.plan_builder import plan_node
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
+from tests.support.objects import Blocks, put, whole
 
 LEAF = raw_cid(b"x")
-Blocks = dict[Cid, bytes]
 
 
 def slot(name: str, level: int = 0) -> int:
@@ -25,11 +22,8 @@ def slot(name: str, level: int = 0) -> int:
 
 
 def shard(blocks: Blocks, *links: PBLink, fanout: int = 256, hash_type: int | None = 0x22) -> Cid:
-    data = dagpb.encode_node(
-        links, UnixFS(dagpb.HAMT_SHARD, data=b"\x01", hash_type=hash_type, fanout=fanout)
-    )
-    blocks[dag_cid(data)] = data
-    return dag_cid(data)
+    body = UnixFS(dagpb.HAMT_SHARD, data=b"\x01", hash_type=hash_type, fanout=fanout)
+    return put(blocks, dagpb.encode_node(links, body))
 
 
 def entry(name: str, cid: Cid = LEAF, level: int = 0) -> PBLink:
@@ -58,16 +52,6 @@ def all_paths(root: Cid, blocks: Blocks) -> set[str]:
                 found.add(rel)
             todo += inner
     return found
-
-
-def whole(adding: Generator[None, None, Totals]) -> Totals:
-    """Run a sum to its end, however often it pauses."""
-    while True:
-        try:
-            next(adding)
-        except StopIteration as end:
-            totals: Totals = end.value
-            return totals
 
 
 def test_names_in_their_right_slots() -> None:

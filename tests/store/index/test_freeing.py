@@ -172,15 +172,21 @@ def test_chunks_found_by_a_running_add_stay(store: Store, tmp_path: Path) -> Non
     assert store.chunks.size_of(film.leaves[0][0]) is not None, "it was here before that add"
 
 
-def test_a_cancelled_add_leaves_nothing(store: Store, tmp_path: Path) -> None:
-    film, other = Film(1, 2), Film(2)
-    share(store, tmp_path / "other", other)
-    path = tmp_path / "film"
+def begin_to_share(store: Store, path: Path, film: Film) -> int:
+    """Share a film's chunks, but not its root. Returns the number of the add."""
     path.write_bytes(film.data)
     tree = store.share_tree(path)
     stat = FileStat.of(path.stat(), time.time_ns() + 10**10)
     leaves = [Leaf(cid, number * MIB, MIB) for number, (cid, _) in enumerate(film.leaves)]
     store.commit([NOTE], store.share_file(tree, "", stat, leaves))
+    return tree
+
+
+def test_a_cancelled_add_leaves_nothing(store: Store, tmp_path: Path) -> None:
+    film, other = Film(1, 2), Film(2)
+    share(store, tmp_path / "other", other)
+    path = tmp_path / "film"
+    tree = begin_to_share(store, path, film)
     store.end_share(tree, keep=False, others=(other.root,))
     assert store.chunks.size_of(film.leaves[0][0]) is None
     path.unlink()
@@ -193,11 +199,7 @@ def test_remains_of_a_killed_add_go(store: Store, tmp_path: Path) -> None:
     film, other = Film(1, 2), Film(2)
     share(store, tmp_path / "other", other)
     path = tmp_path / "film"
-    path.write_bytes(film.data)
-    tree = store.share_tree(path)
-    stat = FileStat.of(path.stat(), time.time_ns() + 10**10)
-    leaves = [Leaf(cid, number * MIB, MIB) for number, (cid, _) in enumerate(film.leaves)]
-    store.commit([NOTE], store.share_file(tree, "", stat, leaves))
+    begin_to_share(store, path, film)
     store.close()
     again = Store.open(store.home)
     again.end_share(0, keep=False, others=(other.root,), path=str(path))
