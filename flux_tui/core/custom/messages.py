@@ -10,7 +10,7 @@ Messages that have not left when the node stops are lost.
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api.effects import Broadcast, Push
-from flux_tui.core.custom.outbox import FULL_SECONDS, Outbound, Outbox, name_of
+from flux_tui.core.custom.outbox import FULL_SECONDS, GIVE_UP_SECONDS, Outbound, Outbox, name_of
 from flux_tui.core.ids import Cid, PeerId, short
 from flux_tui.core.limits import BoundedTable
 from flux_tui.core.peers.connected import ConnectedPeers
@@ -48,9 +48,7 @@ class CustomMessages:
         """A program here pushes a message."""
         message = msg.Custom(kind=command.kind, payload=command.payload)
         if command.to is None and not self.outbox.add(Outbound(message, self._nonce(), self.ledger.now)):
-            text = (
-                f"{command.kind} was not pushed: {len(self.outbox):,} of a program's own kinds wait to leave"
-            )
+            text = f"{command.kind} was not pushed: {len(self.outbox):,} custom messages wait to be sent"
             self.ledger.emit(ev.ErrorOccurred(text=text, by=command.by))
             return
         self.ledger.emit(
@@ -95,7 +93,7 @@ class CustomMessages:
             told = tuple(peer for peer in peers if not self.outbox.is_paused(peer))
             for peer in peers:
                 if peer not in told and not self.outbox.postpone(peer, push, 0.0, now):
-                    self._report_lost(peer, [push], "it takes no more")
+                    self._report_lost(peer, [push], "too many messages wait for it")
             self.ledger.do(Broadcast(body=push.custom, peers=told, gossip=True, nonce=push.nonce))
         again, given_up = self.outbox.due_retries(now)
         for peer, push in again:
@@ -104,10 +102,10 @@ class CustomMessages:
             else:
                 self.ledger.do(Push(peer=peer, message=push.custom))
         for peer, pushes in given_up.items():
-            self._report_lost(peer, pushes, "it takes no more")
+            self._report_lost(peer, pushes, f"it refused for {GIVE_UP_SECONDS:.0f} s or more")
 
     def refused(self, peer: PeerId, no: msg.StatusNo) -> None:
-        """A peer said NO: some of its names may be those of custom messages that were pushed from here."""
+        """A peer said NO. If it names custom messages that were pushed from here, push them again later."""
         if no.reason not in ("rate_limited", "busy") or no.has_it:
             return
         wait = min(no.retry_after or FULL_SECONDS, MAX_WAIT)
@@ -137,8 +135,8 @@ class CustomMessages:
         self.ledger.do(Push(peer=peer, message=no))
 
     def peer_down(self, peer: PeerId) -> None:
-        """A peer disconnected: messages that it should be told again are lost."""
-        self._report_lost(peer, self.outbox.forget(peer), "it is gone")
+        """A peer disconnected: the messages that wait for it are lost."""
+        self._report_lost(peer, self.outbox.forget(peer), "it disconnected")
 
     def _report_lost(self, peer: PeerId, pushes: list[Outbound], why: str) -> None:
         if pushes:
@@ -165,9 +163,12 @@ class CustomMessages:
             self.outbox.postpone(peer, push, FULL_SECONDS, self.ledger.now)
 
     def dropped(self, peer: PeerId, custom: msg.Custom) -> None:
-        """A direct message could not be queued: the peer is not connected, or its queue is full."""
+        """A direct message could not be queued: the peer's queue is full, or the peer is not connected.
+
+        If the queue is full, push the message again later.
+        """
         if peer in self.connected:
             self.outbox.postpone(peer, Outbound(custom, b"", self.ledger.now), FULL_SECONDS, self.ledger.now)
             return
-        text = f"{custom.kind} was not sent to {short(peer)}: it is not connected, or takes no more just now"
+        text = f"{custom.kind} was not sent to {short(peer)}: it is not connected"
         self.ledger.emit(ev.ErrorOccurred(text=text))

@@ -1,12 +1,12 @@
 """The outbox of custom intents: a rate limit, and pushing again after a NO. Pure.
 
-- What a program pushes leaves at a rate that every node admits from one origin (admission.py). Faster pushes
-  wait here. Above MAX_WAITING the program is told so.
-- A node that is told more than it admits answers `status_no` with `rate_limited` and a time. Nothing more is
-  pushed to that node before this time. Then it is told again, alone, of the messages that it refused, with
+- A program's messages are sent at a rate that every node admits from one origin (core/peers/). If the program
+  pushes faster, messages wait here. Above MAX_WAITING, a message is not taken, and an entry says so.
+- A node that gets more messages than it admits answers `status_no` with `rate_limited` and a time. Nothing is
+  pushed to that node before this time. Then the refused messages are pushed again, to that node only, with
   the same nonce. So a message that reached it another way meanwhile does not count twice.
-- If a peer does not take a message for GIVE_UP_SECONDS, the message is given up for that peer. If a peer
-  disconnects, all its messages are given up. One entry says so.
+- If a peer refuses a message for GIVE_UP_SECONDS, the message is not pushed to it any more. If a peer
+  disconnects, nothing that waits for it is pushed any more. One entry says so.
 
 A custom message has no CID of its own. In a `status_no` it is named by `name_of`. Older nodes do not know
 these names and ignore them; and they never send such a NO.
@@ -29,13 +29,13 @@ rate."""
 OVERHEAD = 160
 """Bytes that a custom message costs besides its payload."""
 MAX_WAITING, MAX_WAITING_BYTES = 16_384, 16 * 1024 * 1024
-"""Custom messages that may wait to leave, and their bytes."""
+"""Custom messages that may wait to be sent, and their bytes."""
 MAX_SENT, MAX_SENT_BYTES = 4096, 4 * 1024 * 1024
-"""Messages that have left and may still be refused, and their bytes. The oldest are forgotten first."""
+"""Sent messages that are remembered because they may be refused, and their bytes. The oldest are forgotten first."""
 GIVE_UP_SECONDS = 120.0
 """Seconds after the first push for which a NO leads to another push."""
 MIN_SECONDS = 0.01
-"""Least seconds between two turns in which waiting messages leave."""
+"""Least seconds between two turns in which waiting messages are sent."""
 FULL_SECONDS = 1.0
 """Seconds after a peer's queue here was full until something is pushed to it again."""
 

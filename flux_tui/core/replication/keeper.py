@@ -202,15 +202,17 @@ class Keeper:
     # ── what happens here ───────────────────────────────────────────────────────────────────────
 
     def release_by_user(self, root: Cid, by: str | None) -> bool:
-        """A person here wants this replica no longer kept. Returns False if it is not kept."""
+        """The user of this node releases a replica. Returns False if it is not kept here."""
         if root not in self.replicas:
             return False
         self._drop(root, "cancelled", by)
         return True
 
     def check_downloads(self) -> None:
-        """After each turn, look for replicas that are whole now, that cannot be fetched, or that are larger
-        than was said."""
+        """Find replicas that are whole now, that cannot be fetched, or that are larger than was said.
+
+        Called after each turn.
+        """
         for root, reserved in list(self._fetching.items()):
             kept, download = self.replicas.get(root), self.requester.downloads.get(root)
             if kept is None:
@@ -232,17 +234,17 @@ class Keeper:
         kept = self.replicas.get(root)
         if kept is None or kept.own or not self._is_own(root):
             return
-        told = kept.whole and root not in self._fetching
+        origins_know = kept.whole and root not in self._fetching
         self._stop_fetching(root)
         self.ledger.emit(ev.ReplicaAdopted(root=root))
-        if not told:
+        if not origins_know:
             self._tell(kept.origins, root, "whole")
         self._evict(root)
 
     def disowned(self, root: Cid) -> None:
-        """The user does not share this object any more, but others were promised a replica.
+        """The user does not share this object any more, but it is kept for others, too.
 
-        Copy it from what is still here, if the quota has room for it.
+        Copy it from the blocks that are still here, if the quota has room for it.
         """
         kept = self.replicas.get(root)
         if kept is None or kept.whole:

@@ -89,7 +89,9 @@ class Origin:
         """A person here wants replicas of an object, or another number of them."""
         root, known = command.root, self.ledger.state.objects.get(command.root)
         if root not in self.holds and len(self.holds) >= MAX_HOLDS:
-            text = f"{MAX_HOLDS:,} objects are held by others already: release one to have {root} held"
+            text = (
+                f"others hold {MAX_HOLDS:,} objects for this node already: release one before you hold {root}"
+            )
             self.ledger.emit(ev.ErrorOccurred(text=text, cid=root, by=command.by))
             return
         size = self._size(root) or command.size or 0

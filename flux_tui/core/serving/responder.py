@@ -1,8 +1,7 @@
-"""The responder: it answers the intents and grants of other nodes with a yes, a NO with its reason, or
-silence.
+"""The responder: it answers the intents and grants of other nodes with an offer, a NO, or not at all.
 
 Policy
-- A direct want is always answered. A want that came by gossip is answered only with a yes, or with a NO that
+- A direct want is always answered. A want that came by gossip is answered only with an offer, or with a NO that
   carries news: a thousand nodes that each say `not_held` would flood the swarm. A want that came by DHT is
   answered `not_held` for objects that this node withdrew, because the DHT still names this node as their
   provider.
@@ -40,7 +39,7 @@ from flux_tui.core.wire.messages import (
 )
 
 PART_SECONDS = 1.0
-"""`retry_after` for an object that is on its way here, until enough of it is known to offer a part."""
+"""`retry_after` for a download, until enough of it is known to offer a part."""
 MAX_SEEN = 16_384
 """Intents that are remembered, so that a copy that came another way is not answered again."""
 MAX_OFFERED, MAX_OFFERED_ROOTS = 256, 64
@@ -71,7 +70,7 @@ class Responder:
         self.answers = answers
         self.provider_records = provider_records
         self.downloads = downloads
-        """Objects that this node is still fetching: of these it has a part."""
+        """Objects of which this node has only a part."""
         self._watchers = Watchers()
         self.policy = policy
         self.uploads = UploadQueues(policy, ledger.now)
@@ -207,8 +206,10 @@ class Responder:
     def chunks_gone(
         self, path: str, cids: tuple[Cid, ...], size: int, text: str, peer: PeerId | None
     ) -> None:
-        """Chunks that were to be served are not there any more: write this down, and tell the peer that waits
-        for them."""
+        """Chunks of a file that were to be sent are lost. `peer`: the peer that they were to be sent to.
+
+        Write an entry, stop providing the objects in this file, and answer the peer `not_held`.
+        """
         self.ledger.emit(ev.ErrorOccurred(text=text, path=path))
         broken = self.provider_records.at(path)
         self.ledger.emit(ev.ChunksLost(cids=cids, size=size, path=path, roots=broken))
@@ -232,7 +233,7 @@ class Responder:
             self._say_not_held(peer, tuple(root for root in roots if root not in asked), news=False)
 
     def freed(self, cids: tuple[Cid, ...]) -> None:
-        """These blocks are not here any more. A peer that waits for one is answered NO."""
+        """The store has freed these blocks. Peers that granted one of them are answered `not_held`."""
         gone = frozenset(cids)
         for peer in self.uploads.peers if gone else ():
             mine = tuple(cid for cid in self.uploads.of(peer) if cid in gone)
@@ -245,7 +246,7 @@ class Responder:
             self.answers.refuse(peer, part, NOT_HELD, has_it=False, news=news)
 
     def tell_watchers(self, root: Cid) -> None:
-        """Another block of an object that is fetched here came: tell its watchers when it is time."""
+        """Another block of a download arrived: tell the peers that wait for more of it, if it is time."""
         download = self.downloads.get(root)
         if download is None or not (
             due := self._watchers.due(root, len(download.have), len(download.blocks))
@@ -258,7 +259,7 @@ class Responder:
             self.ledger.do(Push(peer=peer, message=offer))
 
     def forget_watchers(self, root: Cid) -> None:
-        """An object is whole, or is not fetched any more."""
+        """A download is finished or cancelled: tell nobody about it any more."""
         self._watchers.forget(root)
 
     def announce(self, root: Cid, name: str | None, size: int) -> None:
@@ -268,14 +269,14 @@ class Responder:
         self.ledger.do(Broadcast(body=Have(root=root, name=name, size=size), peers=peers, gossip=True))
 
     def peer_down(self, peer: PeerId) -> None:
-        """A peer disconnected: its queue is gone with its stream."""
+        """A peer disconnected: forget what it granted and what it was offered."""
         self._offered.pop(peer, None)
         self.uploads.clear(peer)
         self.waiting_line.forget(peer)
         self._watchers.forget_peer(peer)
 
     def _offer_parts(self, intent: Intent, roots: tuple[Cid, ...], retry: bool, via: ev.Via) -> None:
-        """Offer the parts that are here of objects that are still on their way."""
+        """Offer the parts of downloads that are here."""
         peer = intent.origin
         for root in roots:
             offer = self._part_of(self.downloads[root])

@@ -273,7 +273,7 @@ class UploadQueues:
         return tuple(self.remove(peer, self.of(peer)))
 
     def shortest(self) -> int:
-        """Bytes of the shortest queue, which will be the first to give its place free."""
+        """Bytes of the shortest queue, which will probably be empty first."""
         return min((queue.size for queue in self._queues.values()), default=0)
 
     def _queue(self, peer: PeerId, now: float) -> UploadQueue:
@@ -285,7 +285,7 @@ class UploadQueues:
         return found
 
     def _rest(self, peer: PeerId) -> None:
-        """Give the place of a peer free if its queue is empty."""
+        """Free the slot of a peer if its queue is empty."""
         queue = self._queues[peer]
         if not queue.delayed:
             self._turns.pop(peer, None)

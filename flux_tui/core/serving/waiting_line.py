@@ -1,11 +1,11 @@
 """The waiting line: which peers were told to come back, and which were served for a whole turn. Pure.
 
-A NO tells a peer when to come back. That is worth nothing if other peers always come a moment earlier. Of
-three peers that wanted all that two slow holders had, one was told "in a second" sixty times by each holder,
-and served once.
+A NO tells a peer when to come back. Without a waiting line, another peer could come a moment earlier each
+time. Measured with three peers that wanted all that two slow holders had: each holder told one of the peers
+sixty times to come back in a second, and served it once.
 
 So a peer that comes back at its time may queue one chunk beyond the normal limit. And while another peer
-waits for one of the places (`max_uploads`), no peer keeps its place for longer than a turn. No place is kept
+waits for one of the slots (`max_uploads`), no peer keeps its slot for longer than a turn. No slot is kept
 free meanwhile: a holder is as busy as before.
 """
 
@@ -15,7 +15,7 @@ from flux_tui.core.ids import PeerId
 from flux_tui.core.limits import BoundedTable
 
 TURN_SECONDS = 5.0
-"""Seconds that a peer may go on being served while others wait for its place."""
+"""Seconds that a peer may go on being served while others wait for its slot."""
 GAP_SECONDS = 2.0
 """Seconds without a grant after which a turn ends."""
 LATE_SECONDS = 2.0
