@@ -96,7 +96,7 @@ class FluxNode:
     ) -> AsyncIterator["FluxNode"]:
         """Open a home and start its node; leaving the context stops it in order.
 
-        `settings`: None: from the home's file and the environment. `network`: None: libp2p. `recorder`
+        `settings`: None: from the home's file. `network`: None: libp2p. `recorder`
         records all that the machine of the node is given (core/replay.py). Raises HomeError
         (busy, not writable), StoreError (damaged, newer), NetworkError (port in use).
         """

@@ -9,8 +9,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from flux_tui.cli import tables
-from flux_tui.cli.commands.get import Dials, waiting_for
 from flux_tui.cli.progress import Progress
+from flux_tui.cli.waiting import Dials, waiting_for
 from flux_tui.core.content.ticket import Ticket, format_ticket
 from flux_tui.core.ids import PeerId, dag_cid, raw_cid, short
 from flux_tui.core.series import events as ev

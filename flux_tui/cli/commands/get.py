@@ -12,25 +12,22 @@ import click
 
 from flux_tui.cli.background import ensure_node
 from flux_tui.cli.commands.add import share
-from flux_tui.cli.common import FOLD_PAGE, catch_up, fold, new_mark, open_series, read_ticket, the_home
+from flux_tui.cli.common import catch_up, fold, new_mark, open_series, read_ticket, the_home
 from flux_tui.cli.flags import node_flags
 from flux_tui.cli.options import home_option, json_option, load_settings, node_options
 from flux_tui.cli.output import Failure, print_json, say, tell_path
 from flux_tui.cli.params import Output, OutputOrFolderType
+from flux_tui.cli.target import is_free, is_shared, state_of, target_of
+from flux_tui.cli.waiting import Dials, waiting_for
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.content.ticket import Ticket
-from flux_tui.core.ids import Cid, is_text, short
+from flux_tui.core.ids import Cid, short
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
-from flux_tui.core.series.next_try import Tries, why_waiting
-from flux_tui.core.series.state import ObjectState, State
-from flux_tui.core.text.names import short_addr
-from flux_tui.core.text.phrases import reason_first
-from flux_tui.core.text.quantities import human_seconds, human_size
+from flux_tui.core.series.state import ObjectState
+from flux_tui.core.text.quantities import human_size
 from flux_tui.home import Home, HomeError
-from flux_tui.paths import literal_path
 from flux_tui.store.disk.room import Room
-from flux_tui.store.disk.standing import standing
 from flux_tui.store.schema import NoRoomError
 from flux_tui.store.series import SeriesReader, StoreError
 
@@ -41,8 +38,6 @@ LOOK_BACK = 2_000
 """How many past entries are searched for results of dialling the ticket's addresses."""
 SETTLE_SECONDS = 2.0
 """Seconds for the node to take a want, or to cancel it."""
-REDIAL_SECONDS = 30.0
-"""The most seconds between two tries to dial an address (net/flux/host.py)."""
 
 
 @click.command(
@@ -73,10 +68,10 @@ def get(
     """
     ticket = read_ticket(what)
     place = the_home(home)
-    path = _target(place, ticket, output)
-    if _is_free(place, ticket, path):
+    path = target_of(place, ticket, output)
+    if is_free(place, ticket, path):
         _fetch(place, ticket, path, output, go_on, as_json, flags)
-    elif _is_shared(place, ticket.root):
+    elif is_shared(place, ticket.root):
         _done(ticket, path, as_json, "is here already")
     else:
         ensure_node(place, node_flags(flags))
@@ -135,98 +130,15 @@ def _blocks(path: Path) -> int:
         return 0
 
 
-def _target(home: Home, ticket: Ticket, output: Output | None) -> Path:
-    """Return the path for the object. Raise Failure if nothing can be put there."""
-    into_folder = output is not None and output.folder
-    path = _named_path(home, ticket, output)
-    if ".." in path.parts:
-        path = path.parent.resolve() / path.name
-    if not is_text(str(path)):
-        raise Failure(f"{path} is not UTF-8: choose another name with -o")
-    if not path.parent.is_dir() and not into_folder:
-        raise Failure(f"the folder {path.parent} does not exist")
-    return path
-
-
-def _named_path(home: Home, ticket: Ticket, output: Output | None) -> Path:
-    """Return the path that the person or the ticket names. Raise Failure if it cannot be a folder, but has to be."""
-    name = Path((ticket.name or "").replace("\0", "")).name
-    if name in ("", ".."):
-        name = ticket.root  # the ticket's name is no file name
-    if output is None:
-        return literal_path(name)
-    path = literal_path(output.path)
-    if output.folder:
-        if path.exists() and not path.is_dir():
-            raise Failure(f"{path} is a file, not a folder: choose another name with -o")
-        if not path.parent.is_dir():
-            raise Failure(f"the folder {path.parent} does not exist")
-        return path / name
-    if path.is_dir() and not _stands(home, ticket, path):
-        return path / name  # the path is a folder to put the object into, not the object
-    return path
-
-
-def _is_free(home: Home, ticket: Ticket, path: Path) -> bool:
-    """Return whether nothing is at the path; False if the object is. Raise Failure if something else is there."""
-    if not os.path.lexists(path):
-        return True
-    if not _stands(home, ticket, path) and not _was_removed(home, ticket.root, path):
-        raise Failure(f"{path} exists already: choose another name with -o")
-    return False
-
-
-def _state_of(home: Home) -> State:
-    with contextlib.closing(open_series(home)) as reader:
-        return fold(reader)
-
-
-def _is_shared(home: Home, root: Cid) -> bool:
-    """Return whether an object that is here is shared: after `rm` it is not."""
-    known = _state_of(home).objects.get(root)
-    return known is not None and known.completed_at is not None
-
-
-def _was_removed(home: Home, root: Cid, path: Path) -> bool:
-    """Return whether an object that stood at this path was removed from the store (`rm`)."""
-    if not home.database.exists():
-        return False
-    with contextlib.closing(open_series(home)) as reader:
-        seq = reader.last_seq() + 1
-        while page := reader.read_before(seq, FOLD_PAGE):
-            seq = page[0].seq
-            for entry in page:
-                match entry.event:
-                    case ev.ObjectRemoved(root=removed, path=at) if removed == root and at == str(path):
-                        return True
-    return False
-
-
 def _share_again(home: Home, root: Cid, path: Path) -> None:
     """Share an object that is here and was removed from the store. Raise Failure if it is another one now."""
-    before = _state_of(home).objects
+    before = state_of(home).objects
     added = share(home, path)
     if added.root == root:
         return
     if added.root not in before:
         home.push(cmd.Remove((added.root,), new_mark()))
     raise Failure(f"{path} exists already, and its root CID is another one now: choose another name with -o")
-
-
-def _stands(home: Home, ticket: Ticket, path: Path) -> bool:
-    """Return whether this object is at the path. Raise Failure if it was changed there."""
-    if not home.database.exists():
-        return False
-    found = standing(home.database, ticket.root, path)
-    if found is None:
-        known = _state_of(home).objects.get(ticket.root)
-        if known is not None and known.completed_at is not None and known.path == str(path) and path.exists():
-            found = "whole" if path.is_dir() or path.stat().st_size == known.size else "changed"
-    if found == "changed":
-        raise Failure(
-            f"{path} was changed since it was fetched: move it away, or choose another name with -o"
-        )
-    return found == "whole"
 
 
 class _Fetching:
@@ -355,61 +267,6 @@ class _Fetching:
 def _amount(found: ObjectState | None, ticket: Ticket) -> tuple[int, int]:
     size = (found.size if found else None) or ticket.size or 0
     return (found.have_bytes if found else 0), size
-
-
-class Dials:
-    """The results of dialling the ticket's addresses."""
-
-    def __init__(self, ticket: Ticket) -> None:
-        self._addrs = ticket.addrs
-        self.failed: str | None = None
-        """Why the last failed address did not answer. None once one answers."""
-
-    def see(self, entry: Entry) -> None:
-        match entry.event:
-            case ev.ErrorOccurred(addr=addr) if addr is not None and addr in self._addrs:
-                self.failed = reason_first(entry.event.text, addr).replace(addr, short_addr(addr))
-            case ev.PeerConnected(peer=peer) if any(addr.endswith(f"/p2p/{peer}") for addr in self._addrs):
-                self.failed = None
-            case _:
-                pass
-
-
-def waiting_for(state: State, ticket: Ticket, now: float, unreachable: str | None = None) -> str:
-    """Say what a fetch without progress waits for. Return an empty string while nothing is wanted.
-
-    `unreachable`: why the ticket's addresses do not answer.
-    """
-    pending = state.pending.get(ticket.root)
-    if pending is None:
-        return ""
-    tries = Tries(state, now)
-    one = tries.next_of(pending)
-    again = f", next try in {human_seconds(one.at - now)}" if one is not None else ""
-    if pending.cause == "unwritten":
-        return f"it could not be written here{again}"
-    senders = {lease.peer for lease in state.leases.values() if lease.root == ticket.root}
-    if senders:
-        return f"from {len(senders)} peers" if len(senders) > 1 else f"from {short(next(iter(senders)))}"
-    if not state.connected and unreachable is not None:
-        return f"{unreachable}; dialled again within {human_seconds(REDIAL_SECONDS)}"
-    if not state.connected:
-        return "no peer is connected yet" if ticket.addrs else "no peer is connected: use a ticket, or --join"
-    if pending.queued:
-        return f"waits for room: {state.max_pending} intents are out"
-    why = why_waiting(state, pending, one, tries)
-    of = f": {short(why.peer)}" if why.peer is not None else ""
-    match why.reason:
-        case "yes":
-            return f"{why.peers} said yes, none sends now{again}"
-        case "gone" if why.peers > 1:
-            return f"its {why.peers} holders are gone{again}"
-        case "unanswered":
-            return f"nobody has answered yet{again}"
-        case "unwritten":
-            return f"it could not be written here{again}"
-        case reason:
-            return f"{reason}{again}{of}"
 
 
 def _done(ticket: Ticket, path: Path, as_json: bool, words: str, size: int | None = None) -> None:
