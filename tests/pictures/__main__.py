@@ -127,8 +127,8 @@ async def take_all(folder: Path) -> None:
         threading.Thread(target=play, daemon=True).start()
         app = dashboard(node(), story)
         async with app.run_test(size=WIDE) as pilot:
-            await until(pilot, lambda: is_in_the_middle(app.nodes.state, time.time()))
-            moment = app.nodes.state.seq
+            await until(pilot, lambda: is_in_the_middle(app.parts.nodes.state, time.time()))
+            moment = app.parts.nodes.state.seq
             for picture in DURING:
                 if picture is not DURING[0]:  # which shows this moment
                     app.theme = picture.theme
@@ -167,11 +167,11 @@ async def settled(pilot: "Pilot[Any]") -> None:
     app: Any = pilot.app
     await app.workers.wait_for_complete()
     await pilot.pause()
-    while app.nodes.source.loading:
-        app.ticker.tick()
-    app.ticker.tick()
+    while app.parts.nodes.source.loading:
+        app.parts.ticker.tick()
+    app.parts.ticker.tick()
     await pilot.pause(LAID_OUT_SECONDS)
-    app.ticker.draw()
+    app.parts.ticker.draw()
     await pilot.pause()
 
 

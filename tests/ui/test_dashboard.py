@@ -61,9 +61,9 @@ async def test_panels_follow_the_series_and_agree(live: Live) -> None:
         await pilot.pause()
         for event in STORY:
             live.append(event, seconds=0.1)
-            live.app.ticker.tick()
+            live.app.parts.ticker.tick()
             await pilot.pause()
-            assert live.app.nodes.source.state == derive(live.series.read(0, 1000))
+            assert live.app.parts.nodes.source.state == derive(live.series.read(0, 1000))
         assert "film.mkv" in shown(live.app, "pending")[0]
         assert " 50%" in shown(live.app, "pending")[0]
         assert "busy" in shown(live.app, "noes")[0]
@@ -78,7 +78,7 @@ async def test_countdowns_move_without_a_new_entry(live: Live) -> None:
         await pilot.pause()
         before = shown(live.app, "retries")
         live.now += 1.0
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         assert before != shown(live.app, "retries")
 
 
@@ -91,7 +91,7 @@ async def test_while_frozen_nothing_moves_and_the_header_counts_new_entries(live
         await pilot.press("space")
         panels = {name: shown(live.app, name) for name in PANELS}
         live.append(*STORY[4:], seconds=12)
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         await pilot.pause()
         assert "❚❚ frozen 22:13:40 · 12 s ago · +4" in header(live.app), (
             "which moment it is, and how long ago that was"
@@ -112,26 +112,26 @@ async def test_stepping_leaping_and_going_to_a_moment() -> None:
     app = replayed()
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        last = app.nodes.source.last_seq
+        last = app.parts.nodes.source.last_seq
         await pilot.press("[", "[")
-        assert app.nodes.source.cursor == last - 2
+        assert app.parts.nodes.source.cursor == last - 2
         await pilot.press("]")
-        assert app.nodes.source.cursor == last - 1
-        at = app.nodes.source.state.at
+        assert app.parts.nodes.source.cursor == last - 1
+        at = app.parts.nodes.source.state.at
         await pilot.press("{")
-        assert app.nodes.source.state.at <= at - 10
+        assert app.parts.nodes.source.state.at <= at - 10
         await pilot.press("}")
-        assert app.nodes.source.state.at > at - 10
+        assert app.parts.nodes.source.state.at > at - 10
         await pilot.press("t", *"#321", "enter")
-        assert app.nodes.source.cursor == 321
+        assert app.parts.nodes.source.cursor == 321
         assert "+" in header(app)
         await pilot.press("t", *"start", "enter")
-        assert app.nodes.source.cursor == 1
+        assert app.parts.nodes.source.cursor == 1
         await pilot.press("t", *"soon", "enter")
         assert "no such moment" in str(app.query_one("#prompt-error", Static).content)
         assert app.query_one("#prompt-input", Input).value == "soon", "what was typed stays"
         await pilot.press("escape", "L")
-        assert app.nodes.source.cursor == last
+        assert app.parts.nodes.source.cursor == last
 
 
 @on_asyncio
@@ -144,12 +144,12 @@ async def test_moving_up_stops_following_and_going_to_the_end_resumes_it(live: L
         await pilot.press("k", "up")
         top = panel.scroll_offset.y
         live.append(*STORY)
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         await pilot.pause()
         assert (panel.selected, panel.scroll_offset.y) == ("158", top)
         await pilot.press("G")
         live.append(*STORY)
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         await pilot.pause()
         assert panel.selected == "176"
         await pilot.press("g")
@@ -162,19 +162,19 @@ async def test_a_filter_shows_and_counts_matches_and_follows_new_ones(live: Live
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         await pilot.press("slash", *"reason:busy", "enter")
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         assert len(shown(live.app, "series")) == 30
         assert "30 matches" in str(live.app.query_one("#series").border_title)
         live.append(*STORY)
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         assert len(shown(live.app, "series")) == 31
         await pilot.press("space", *["["] * 8)
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         assert len(shown(live.app, "series")) == 30, "the filter looks only as far as the cursor"
         await pilot.press("L", "N")
         assert live.app.query_one(SeriesPanel).selected == str(29 * 8 + 5)
         await pilot.press("escape")
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         assert len(shown(live.app, "series")) == 31 * 8
         await pilot.press("2", "slash", *"nothing", "enter")
         assert not [line for line in shown(live.app, "pending") if "film" in line]
@@ -188,12 +188,12 @@ async def test_a_search_goes_on_by_itself(live: Live, monkeypatch: pytest.Monkey
     app = live.app
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        monkeypatch.setattr(app.ticker, "tick", lambda: None)
+        monkeypatch.setattr(app.parts.ticker, "tick", lambda: None)
         await pilot.press("slash", *"again", "enter")
-        while app.panels.series.looking:
+        while app.parts.panels.series.looking:
             await pilot.pause(0.01)
         await pilot.pause(0.05)
-        assert str(app.panels.series.border_title).split(" · ")[1] == "200 matches"
+        assert str(app.parts.panels.series.border_title).split(" · ")[1] == "200 matches"
 
 
 @on_asyncio
@@ -202,7 +202,7 @@ async def test_matches_do_not_depend_on_the_width(live: Live) -> None:
     async with live.app.run_test(size=(60, 20)) as pilot:
         await pilot.pause()
         await pilot.press("slash", *"again", "enter")
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         assert len(shown(live.app, "series")) == 1, "told in fewer words, and found by all of them"
 
 
@@ -214,12 +214,12 @@ async def test_n_steps_through_matches_and_says_when_they_end(live: Live) -> Non
         await pilot.press("n")
         assert toasts(live.app) == ["no filter here: / sets one"]
         await pilot.press("slash", *"reason:busy", "enter")
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         assert str(live.app.query_one("#series").border_title).endswith("· following · /reason:busy")
         await pilot.press("N")
-        first = live.app.panels.series.selected
+        first = live.app.parts.panels.series.selected
         await pilot.press("N")
-        assert live.app.panels.series.selected == first
+        assert live.app.parts.panels.series.selected == first
         assert toasts(live.app) == ["no match before this one"]
         await pilot.press("n", "n")
         assert toasts(live.app) == ["no match after this one"]
@@ -252,7 +252,7 @@ async def test_resizing_through_all_layouts(live: Live) -> None:
             whole = size[0] >= 100 and size[1] >= 30
             assert all(heights.values()) == whole, (size, heights)
             assert live.app.query_one("#tabs").display == (not whole)
-            series = live.app.panels.series
+            series = live.app.parts.panels.series
             assert series.scroll_offset.y + series.size.height == series.count(), (
                 "the newest is the last line"
             )
@@ -358,7 +358,7 @@ async def test_a_dead_node_is_reported(live: Live) -> None:
         assert "○ no node" in header(live.app)
         before = shown(live.app, "retries")
         live.now += 100
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         assert shown(live.app, "retries") == before, "a dead node's timers do not run"
 
 
@@ -384,7 +384,7 @@ async def test_inspecting_an_entry_a_peer_and_an_object(live: Live) -> None:
         await pilot.pause()
         touching = [row.key for row in screen.query_one("#touching", LinesPanel).rows]
         assert touching == ["7", "8"], "what was granted and what came: the same chunk"
-        entry = live.app.nodes.source.entry(8)
+        entry = live.app.parts.nodes.source.entry(8)
         assert entry is not None
         assert facts(live.app)["at"] == f"{datetime.fromtimestamp(entry.at):%Y-%m-%d %H:%M:%S}.000"
         # A link leads to an entry, from there to its peer, and back the same way.
@@ -402,7 +402,7 @@ async def test_inspecting_an_entry_a_peer_and_an_object(live: Live) -> None:
         await live.app.workers.wait_for_complete()
         await pilot.press("k", "t")
         await pilot.pause()
-        assert live.app.nodes.source.cursor == 7
+        assert live.app.parts.nodes.source.cursor == 7
         await pilot.press("L", "5", "enter")
         await pilot.pause()
         assert "192.0.2.7" in facts(live.app)["address"]
@@ -419,7 +419,7 @@ async def test_a_newly_shown_panel_selects_a_line_at_once(live: Live) -> None:
         await pilot.pause()
         await pilot.press("5")
         await pilot.pause()
-        assert live.app.panels.panel("peers").selected == ADA
+        assert live.app.parts.panels.panel("peers").selected == ADA
         await pilot.press("enter")
         await pilot.pause()
         assert facts(live.app)["peer"] == ADA
@@ -488,14 +488,14 @@ async def test_masking_and_the_screenshot(
         await pilot.press("enter")
         assert str(live.app.screen.query_one("#error", Static).content) == "that does not exist"
         await pilot.press("escape", ":", *"get flux1abc")
-        covered = [live.app.prompt.field.password]
+        covered = [live.app.parts.prompt.field.password]
         await pilot.press("escape", ":", *"theme flux")
-        covered.append(live.app.prompt.field.password)
+        covered.append(live.app.parts.prompt.field.password)
         await pilot.press("escape", "/", *f"busy peer:{ADA}", "enter")
-        covered.append(live.app.prompt.field.password)
+        covered.append(live.app.parts.prompt.field.password)
         assert covered == [True, False, True], "what tells nothing is read as it is typed"
-        live.app.ticker.tick()
-        assert str(live.app.panels.series.border_title).endswith(f"· /busy peer:{HIDDEN}")
+        live.app.parts.ticker.tick()
+        assert str(live.app.parts.panels.series.border_title).endswith(f"· /busy peer:{HIDDEN}")
         await pilot.press("escape", "a")
         await pilot.press("escape", "g", "enter")
         await pilot.pause()
@@ -581,8 +581,8 @@ async def test_hints_name_the_keys_as_they_are_bound(live: Live) -> None:
     live.app = live.dashboard(keys=Keys({"want": "f5", "add": "f6"}))
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        assert f"Press {sign('f5')} and" in live.app.panels.panel("pending").empty
-        assert f"Share with {sign('f6')} and" in live.app.panels.panel("peers").empty
+        assert f"Press {sign('f5')} and" in live.app.parts.panels.panel("pending").empty
+        assert f"Share with {sign('f6')} and" in live.app.parts.panels.panel("peers").empty
 
 
 @on_asyncio
@@ -619,13 +619,13 @@ async def test_the_header_says_live_only_of_a_running_node(live: Live) -> None:
         assert "○ starting" in header(live.app)
         assert "live" not in header(live.app)
         live.append(*STORY[:4], seconds=1)
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         assert "● live" in header(live.app)
         live.append(ev.NodeStopped(reason="asked to"), seconds=1)
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         assert "○ stopping" in header(live.app)
         live.append(STORY[0], seconds=1)
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         assert "● live" in header(live.app)
 
 

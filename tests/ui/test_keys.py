@@ -81,20 +81,20 @@ async def test_j_and_the_underlined_letter_jump_to_each_panel(live: Live) -> Non
             assert told.startswith(" J  s Series p Pending n NO "), told
             assert len(told) <= 60
             await pilot.press(letter)
-            assert app.panels.current == name
+            assert app.parts.panels.current == name
             assert not footer(app).startswith(" J")
-            assert f"[underline]{letter}[" in str(app.panels.panel().border_title).lower()
+            assert f"[underline]{letter}[" in str(app.parts.panels.panel().border_title).lower()
         # Any other key ends the sequence, and does nothing.
         await pilot.press("J", "q")
         assert app.is_running
         assert not footer(app).startswith(" J")
         await pilot.press("J", "J", "2")
-        assert app.panels.current == "pending"
+        assert app.parts.panels.current == "pending"
         await pilot.press("colon", *"panel", "minus", "5", "enter")
         await pilot.pause()
-        assert app.panels.current == "peers"
+        assert app.parts.panels.current == "peers"
         await pilot.press("/", *"Js", "enter")
-        assert app.panels.filter_of("peers").terms[0].value == "js", "what is typed is text"
+        assert app.parts.panels.filter_of("peers").terms[0].value == "js", "what is typed is text"
 
 
 @on_asyncio
@@ -105,7 +105,7 @@ async def test_a_click_in_the_footer_begins_a_jump(live: Live) -> None:
         await pilot.click("#footer", offset=(footer(app).index("jump"), 0))
         assert footer(app).startswith(" J ")
         await pilot.click("#footer", offset=(footer(app).index("Peers"), 0))
-        assert app.panels.current == "peers"
+        assert app.parts.panels.current == "peers"
         assert not footer(app).startswith(" J ")
 
 
@@ -159,7 +159,7 @@ async def test_the_footer_shows_the_keys_that_are_useful_now(live: Live) -> None
         assert "want" not in told
         assert "add" not in told
         assert " P play" in told
-        assert "Press" not in app.panels.panel("pending").empty + app.panels.panel("peers").empty
+        assert "Press" not in app.parts.panels.panel("pending").empty + app.parts.panels.panel("peers").empty
 
 
 @on_asyncio
@@ -169,9 +169,9 @@ async def test_h_and_l_move_between_panels_and_in_and_out_of_inspect(live: Live)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         await pilot.press("l")
-        assert app.panels.current == "pending"
+        assert app.parts.panels.current == "pending"
         await pilot.press("right", "left", "h")
-        assert app.panels.current == "series"
+        assert app.parts.panels.current == "series"
         await pilot.press("G", "enter")
         screen = app.screen
         assert isinstance(screen, InspectScreen)
@@ -180,7 +180,7 @@ async def test_h_and_l_move_between_panels_and_in_and_out_of_inspect(live: Live)
         await pilot.press("g", "l")
         await pilot.pause()
         assert screen.subject != first
-        assert app.panels.current == "series", "the panels below do not move"
+        assert app.parts.panels.current == "series", "the panels below do not move"
         await pilot.press("h")
         await pilot.pause()
         assert screen.subject == first
@@ -196,21 +196,21 @@ async def test_a_filter_names_an_unknown_kind_and_the_key_that_clears_it(live: L
         await pilot.pause()
         await pilot.press("/", *"kind:grented")
         await pilot.pause()
-        empty = app.panels.panel("series").empty
+        empty = app.parts.panels.panel("series").empty
         assert "No kind is called grented (is it granted?)." in empty
         assert "esc leaves it" in empty
         await pilot.press("escape")
-        assert "Nothing has happened yet" in app.panels.panel("series").empty
+        assert "Nothing has happened yet" in app.parts.panels.panel("series").empty
         await pilot.press("5", "/", *"foo:bar", "enter")
         await pilot.pause()
-        assert "foo: is no field: there are kind, peer, cid, reason." in app.panels.panel("peers").empty
-        assert app.panels.panel("peers").rows == [], "and that is what is seen"
+        assert "foo: is no field: there are kind, peer, cid, reason." in app.parts.panels.panel("peers").empty
+        assert app.parts.panels.panel("peers").rows == [], "and that is what is seen"
         await pilot.press("n")
         assert toasts(app)[-1] == "nothing matches"
         await pilot.press("6", "/")
-        assert not app.prompt.kind
+        assert not app.parts.prompt.kind
         assert toasts(app)[-1] == "Throughput has no lines to filter"
         await pilot.press(":", *"filter x", "enter")
         await pilot.pause()
-        assert app.prompt.display, "nor by the command line"
-        assert app.panels.panel("throughput").rows
+        assert app.parts.prompt.display, "nor by the command line"
+        assert app.parts.panels.panel("throughput").rows

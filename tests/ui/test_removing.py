@@ -48,11 +48,11 @@ async def test_the_remove_key_names_the_right_key_for_an_unshared_object(live: L
         live.append(ev.KeepReceived(peer=ADA, root=SHARED, size=5, name="kept"))
         live.append(ev.Requested(cid=SHARED, name="kept", held=True))
         live.append(ev.ObjectCompleted(root=SHARED, size=5, path="/held"))
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         await pilot.press("1", "G", "D")
         assert "`:release kept`" in toasts(live.app)[-1]
     assert live.pushed == []
-    assert ROOT in live.app.nodes.state.objects
+    assert ROOT in live.app.parts.nodes.state.objects
 
 
 @on_asyncio

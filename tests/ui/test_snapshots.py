@@ -20,8 +20,8 @@ async def _load(pilot: Pilot[bool]) -> None:
     await pilot.pause()
     app = pilot.app
     assert isinstance(app, Dashboard)
-    app.nodes.source.go_to(640)
-    app.ticker.tick()
+    app.parts.nodes.source.go_to(640)
+    app.parts.ticker.tick()
     await pilot.pause()
 
 

@@ -55,17 +55,17 @@ async def test_the_screen_is_right_at_one_moment_of_the_recording(size: tuple[in
     app = replayed(STUCK)
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
-        app.playback.go_to_typed("20:20:20")
+        app.parts.playback.go_to_typed("20:20:20")
         assert "frozen" in header(app)
         assert "20:20:20" in header(app)
         seen: dict[str, list[str]] = {}
         for name, key in (("pending", "2"), ("noes", "3"), ("retries", "4"), ("peers", "5")):
             await pilot.press(key)
             await pilot.pause()
-            app.ticker.draw()
+            app.parts.ticker.draw()
             seen[name] = shown(app, name)
             for line in seen[name]:
-                assert cell_width.width(line) <= app.panels.panel(name).columns, line
+                assert cell_width.width(line) <= app.parts.panels.panel(name).columns, line
         pending = seen["pending"][1]
         assert pending.strip() == f"◔ rate_limited, next try in 1.5 s: {LIMITED}"
         assert "eta" not in pending
@@ -88,7 +88,7 @@ async def test_the_reason_is_told_also_where_a_push_comes_before_any_peer_is_due
     app = replayed(STUCK)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        app.playback.go_to_typed("20:20:55")
+        app.parts.playback.go_to_typed("20:20:55")
         await pilot.pause()
         assert shown(app, "pending")[1].strip() == "◔ rate_limited, next try in 6.5 s"
         (retry,) = shown(app, "retries")
@@ -100,9 +100,9 @@ async def test_the_stuck_object_owns_its_blocks() -> None:
     app = replayed(STUCK)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        app.playback.go_to_typed("20:20:20")
+        app.parts.playback.go_to_typed("20:20:20")
         await pilot.press("1", "slash")
-        app.prompt.field.value = "film.mkv"
+        app.parts.prompt.field.value = "film.mkv"
         await pilot.press("enter")
         await pilot.pause()
         found = shown(app, "series")
@@ -133,7 +133,7 @@ async def test_a_no_to_a_chunk_names_its_object() -> None:
     app = replayed(STUCK)
     async with app.run_test(size=(60, 20)) as pilot:
         await pilot.pause()
-        app.playback.go_to_typed("#93")
+        app.parts.playback.go_to_typed("#93")
         await pilot.press("1", "G", "enter")
         await pilot.pause()
         assert facts(app)["part of"].startswith("film.mkv  bafy"), (
@@ -141,4 +141,7 @@ async def test_a_no_to_a_chunk_names_its_object() -> None:
         )
         await pilot.press("escape", "c")
         await pilot.pause()
-        assert app.panels.selected_root() == app.nodes.state.pending[next(iter(app.nodes.state.pending))].cid
+        assert (
+            app.parts.panels.selected_root()
+            == app.parts.nodes.state.pending[next(iter(app.parts.nodes.state.pending))].cid
+        )

@@ -38,27 +38,29 @@ async def test_a_recording_plays_as_it_happened_and_faster(speed: int) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         await pilot.press("t", *"#200", "enter", *["S"] * (speed > 1), *["S"] * (speed > 10), "P")
-        start = app.nodes.source.state.at
+        start = app.parts.nodes.source.state.at
         assert f"playing {speed}×" in header(app)
         clock.now += 0.5
-        app.ticker.tick()
-        last = app.nodes.source.entry(app.nodes.source.last_seq)
+        app.parts.ticker.tick()
+        last = app.parts.nodes.source.entry(app.parts.nodes.source.last_seq)
         assert last is not None
         goal = min(start + speed * 0.5, last.at)
-        assert app.nodes.source.cursor == app.nodes.source.seq_at(goal)
+        assert app.parts.nodes.source.cursor == app.parts.nodes.source.seq_at(goal)
         if goal < last.at:
-            assert app.playback.now == pytest.approx(goal)
+            assert app.parts.playback.now == pytest.approx(goal)
             assert f"playing {speed}×" in header(app)
             clock.now += 0.25
-            app.ticker.tick()
-            assert app.playback.now == pytest.approx(goal + speed * 0.25)
+            app.parts.ticker.tick()
+            assert app.parts.playback.now == pytest.approx(goal + speed * 0.25)
             await pilot.press("space")
-        assert app.playback.speed is None
-        assert app.nodes.source.frozen == (goal < last.at), "at its end, it is as it was when it was opened"
-        cursor = app.nodes.source.cursor
+        assert app.parts.playback.speed is None
+        assert app.parts.nodes.source.frozen == (goal < last.at), (
+            "at its end, it is as it was when it was opened"
+        )
+        cursor = app.parts.nodes.source.cursor
         clock.now += 10
-        app.ticker.tick()
-        assert app.nodes.source.cursor == cursor, "it was stopped"
+        app.parts.ticker.tick()
+        assert app.parts.nodes.source.cursor == cursor, "it was stopped"
 
 
 @on_asyncio
@@ -68,16 +70,16 @@ async def test_at_its_end_a_recording_begins_again_and_stepping_stops_it() -> No
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         await pilot.press("P")
-        assert app.nodes.source.cursor == 1
+        assert app.parts.nodes.source.cursor == 1
         clock.now += 0.5
-        app.ticker.tick()
+        app.parts.ticker.tick()
         await pilot.press("]")
-        assert app.playback.speed is None
+        assert app.parts.playback.speed is None
         await pilot.press(":", *"speed 100", "enter", "P")
         clock.now += 1_000
-        app.ticker.tick()
-        assert app.playback.speed is None
-        assert app.nodes.source.cursor == app.nodes.source.last_seq
+        app.parts.ticker.tick()
+        assert app.parts.playback.speed is None
+        assert app.parts.nodes.source.cursor == app.parts.nodes.source.last_seq
 
 
 @on_asyncio
@@ -87,14 +89,14 @@ async def test_playing_a_live_series_catches_up_with_the_present(live: Live) -> 
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         await pilot.press("P")
-        assert live.app.playback.speed is None, "there is nothing after now"
+        assert live.app.parts.playback.speed is None, "there is nothing after now"
         await pilot.press("t", *"#2", "enter", "P")
         live.now += 3.0
-        live.app.ticker.tick()
-        assert live.app.nodes.source.cursor == 5
+        live.app.parts.ticker.tick()
+        assert live.app.parts.nodes.source.cursor == 5
         live.now += 10.0
-        live.app.ticker.tick()
-        assert not live.app.nodes.source.frozen
+        live.app.parts.ticker.tick()
+        assert not live.app.parts.nodes.source.frozen
         assert "● live" in header(live.app)
 
 
@@ -103,12 +105,15 @@ async def test_a_click_in_the_strip_moves_the_cursor_and_keys_change_its_stretch
     app = recording(Clock())
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        first, last = app.nodes.source.entry(1), app.nodes.source.entry(app.nodes.source.last_seq)
+        first, last = (
+            app.parts.nodes.source.entry(1),
+            app.parts.nodes.source.entry(app.parts.nodes.source.last_seq),
+        )
         assert first is not None
         assert last is not None
         await pilot.click("#timeline", offset=(60, 0))
-        assert app.nodes.source.frozen
-        share = (app.nodes.source.state.at - first.at) / (last.at - first.at)
+        assert app.parts.nodes.source.frozen
+        share = (app.parts.nodes.source.state.at - first.at) / (last.at - first.at)
         assert 0.3 < share < 0.7
         strip = app.query_one("#timeline", LineStrip)
         assert text_of(strip._line).startswith(" all ")
@@ -130,11 +135,11 @@ async def test_leaps_of_a_minute_and_of_ten_seconds(live: Live) -> None:
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         await pilot.press("(")
-        assert live.app.nodes.source.cursor == 140
+        assert live.app.parts.nodes.source.cursor == 140
         await pilot.press("{")
-        assert live.app.nodes.source.cursor == 130
+        assert live.app.parts.nodes.source.cursor == 130
         await pilot.press("}", ")")
-        assert live.app.nodes.source.cursor == 200
+        assert live.app.parts.nodes.source.cursor == 200
 
 
 @on_asyncio
@@ -143,15 +148,15 @@ async def test_leaps_cross_a_quiet_stretch(live: Live) -> None:
     connections(live, 6, apart=45.0)
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        live.app.playback.go_to_typed("#1")
+        live.app.parts.playback.go_to_typed("#1")
         await pilot.press(*["}"] * 4)
-        assert live.app.nodes.source.cursor == 1
+        assert live.app.parts.nodes.source.cursor == 1
         await pilot.press("}")
-        assert live.app.nodes.source.cursor == 2
+        assert live.app.parts.nodes.source.cursor == 2
         await pilot.press(*["}"] * 50)
-        assert live.app.nodes.source.cursor == 6
+        assert live.app.parts.nodes.source.cursor == 6
         await pilot.press("{")
-        assert live.app.nodes.source.cursor < 6, "and no further than there is something to see"
+        assert live.app.parts.nodes.source.cursor < 6, "and no further than there is something to see"
 
 
 @on_asyncio
@@ -159,11 +164,11 @@ async def test_goto_accepts_a_clock_time_after_the_cursor(live: Live) -> None:
     connections(live, 200)
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        entry = live.app.nodes.source.entry(190)
+        entry = live.app.parts.nodes.source.entry(190)
         assert entry is not None
-        live.app.playback.go_to_typed("#1")
-        live.app.playback.go_to_typed(time.strftime("%H:%M:%S", time.localtime(entry.at)))
-        assert live.app.nodes.source.cursor == 190
+        live.app.parts.playback.go_to_typed("#1")
+        live.app.parts.playback.go_to_typed(time.strftime("%H:%M:%S", time.localtime(entry.at)))
+        assert live.app.parts.nodes.source.cursor == 190
 
 
 @on_asyncio
@@ -229,24 +234,24 @@ async def test_going_to_the_first_entry_and_back_does_not_read_all_between(live:
     app = live.app
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        while app.nodes.source.loading:
-            app.ticker.tick()
+        while app.parts.nodes.source.loading:
+            app.parts.ticker.tick()
         await pilot.press("f", "f")  # begins to read at the end
-        app.ticker.tick()
+        app.parts.ticker.tick()
         panel = app.query_one(SeriesPanel)
         assert "following" in str(panel.border_title)
         await pilot.press("g")
         assert panel.selected == "1"
         looked = panel._window.high
-        assert looked < app.nodes.source.last_seq / 4
+        assert looked < app.parts.nodes.source.last_seq / 4
         for _ in range(20):
             await pilot.press("pagedown")
-            app.ticker.tick()
+            app.parts.ticker.tick()
         assert panel._window.high > looked
         assert "following" not in str(panel.border_title)
         await pilot.press("G")
         assert "following" in str(panel.border_title)
-        assert panel.selected == str(app.nodes.source.last_seq)
+        assert panel.selected == str(app.parts.nodes.source.last_seq)
         for _ in range(30):
             await pilot.press("pageup")
         index = panel.selected_index()
@@ -255,7 +260,7 @@ async def test_going_to_the_first_entry_and_back_does_not_read_all_between(live:
         assert top <= index < top + panel.size.height
         await pilot.press("space")
         for name in PANELS:
-            assert app.panels.panel(name).size.height
+            assert app.parts.panels.panel(name).size.height
 
 
 @on_asyncio
@@ -268,23 +273,25 @@ async def test_leaps_and_playing_cross_a_place_where_the_clock_was_set(live: Liv
         connections(live, 9)
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        last = live.app.nodes.source.last_seq
+        last = live.app.parts.nodes.source.last_seq
         seen = [last]
-        while live.app.nodes.source.cursor > 1 and len(seen) < 12:
+        while live.app.parts.nodes.source.cursor > 1 and len(seen) < 12:
             await pilot.press("{")
-            seen.append(live.app.nodes.source.cursor)
-            assert abs(live.app.playback.now - live.app.nodes.source.state.at) < 15, "times of one clock"
+            seen.append(live.app.parts.nodes.source.cursor)
+            assert abs(live.app.parts.playback.now - live.app.parts.nodes.source.state.at) < 15, (
+                "times of one clock"
+            )
         assert seen == sorted(set(seen), reverse=True), "always back, never stuck"
         assert seen[-1] == 1
         for _ in range(6):
             await pilot.press("}")
-        assert live.app.nodes.source.cursor == last
+        assert live.app.parts.nodes.source.cursor == last
         await pilot.press("t", *"#5", "enter", "P")
         played: list[int] = []
-        while live.app.playback.speed is not None and len(played) < 100:
+        while live.app.parts.playback.speed is not None and len(played) < 100:
             live.now += 1.0
-            live.app.ticker.tick()
-            played.append(live.app.nodes.source.cursor)
+            live.app.parts.ticker.tick()
+            played.append(live.app.parts.nodes.source.cursor)
         assert played == sorted(played)
         assert len(played) < 40, "an hour or a day that never was is not played"
         assert {10, 11, 12, 20, 21, 22} <= set(played)

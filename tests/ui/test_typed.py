@@ -18,15 +18,9 @@ from flux_tui.core.ids import raw_cid
 from flux_tui.paths import GONE, PathError, dropped_words, stands_at, typed_paths
 from flux_tui.ui.screens.add import AddScreen
 from flux_tui.ui.screens.want import WantScreen
-from flux_tui.ui.typed.command_line import (
-    WORDS,
-    Context,
-    LineError,
-    complete_line,
-    last_argument,
-    quoted,
-    read_line,
-)
+from flux_tui.ui.typed.command_line import WORDS, complete_line, read_line
+from flux_tui.ui.typed.shell_words import last_argument, quoted
+from flux_tui.ui.typed.typed_line import Context, LineError
 from flux_tui.ui.typed.typed_moment import parse_moment
 from flux_tui.ui.typed.typed_wants import MAX_WORDS, free, read_wants
 from flux_tui.ui.widgets.plain_text import MAX_PASTED, PlainInput, PlainText
@@ -420,7 +414,7 @@ async def test_no_prompt_crashes_the_dashboard(live: Live) -> None:
         for key, lines in typed.items():
             for line in lines:
                 await pilot.press(key)
-                live.app.prompt.field.value = line
+                live.app.parts.prompt.field.value = line
                 await pilot.press("tab", "enter")
                 await pilot.pause()
                 await pilot.press("escape", "escape", "L")

@@ -7,7 +7,8 @@ from flux_tui.ui.actions.filtering import NOT_FILTERED, Filtering
 from flux_tui.ui.actions.sender import Sender
 from flux_tui.ui.actions.sorting import Sorting
 from flux_tui.ui.board.panels import Panels
-from flux_tui.ui.typed.command_line import LineError, Outcome, read_line
+from flux_tui.ui.typed.command_line import read_line
+from flux_tui.ui.typed.typed_line import LineError, Outcome
 from flux_tui.ui.watching.playback import SPEEDS, Playback
 from flux_tui.ui.widgets.panel_layout import PANELS
 from flux_tui.ui.widgets.prompt import Prompt

@@ -1,11 +1,12 @@
 """Completion of typed lines, by what the shown node knows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 from flux_tui.paths import folder_here
 from flux_tui.ui.actions.sender import new_mark
 from flux_tui.ui.actions.sorting import Sorting
-from flux_tui.ui.typed.command_line import Context, complete_line
+from flux_tui.ui.typed.command_line import complete_line
+from flux_tui.ui.typed.typed_line import Context
 from flux_tui.ui.watching.views import Views
 from flux_tui.ui.watching.watched_node import Nodes
 from flux_tui.ui.widgets.panel_layout import PANELS
@@ -15,7 +16,7 @@ class Completion:
     """Completes lines of the command line and filters. `themes` returns the names of all themes."""
 
     def __init__(
-        self, nodes: Nodes, views: Views, sorting: Sorting, *, themes: Callable[[], Sequence[str]]
+        self, nodes: Nodes, views: Views, sorting: Sorting, *, themes: Callable[[], Iterable[str]]
     ) -> None:
         self._nodes = nodes
         self._views = views

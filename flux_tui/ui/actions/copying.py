@@ -1,11 +1,13 @@
 """Taking something away: an id or a ticket by the clipboard, or a picture of the screen."""
 
+import os
+import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from flux_tui.core.text.plain import plain
-from flux_tui.ui.actions.clipboard import copy
 from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.rows import cell_width
@@ -17,6 +19,15 @@ from flux_tui.ui.watching.watched_node import Nodes
 
 NO_ID = ("loose", "more", "total")
 """Keys of lines that stand for no object and no peer."""
+CLIPBOARDS = (
+    (("wl-copy",), "WAYLAND_DISPLAY"),
+    (("xclip", "-selection", "clipboard"), "DISPLAY"),
+    (("xsel", "--clipboard", "--input"), "DISPLAY"),
+    (("pbcopy",), "HOME"),
+)
+"""Commands that set the clipboard of the system, and the environment variable without which none works."""
+CLIPBOARD_SECONDS = 2
+"""The most seconds that the clipboard of the system may take."""
 
 
 class Copying:
@@ -91,3 +102,20 @@ class Copying:
         """Return words that fit in the line of the footer. The text in their middle is cut if needed."""
         room = max(16, self._width() - cell_width.width(before) - cell_width.width(after) - 3)
         return f"{before}{cell_width.cut(plain(text), room)}{after}"
+
+
+def copy(text: str, by_terminal: Callable[[str], None]) -> str:
+    """Copy through the terminal (OSC 52), and through the clipboard of the system where there is one.
+
+    Return how, because not every terminal supports it.
+    """
+    by_terminal(text)
+    for command, needs in CLIPBOARDS:
+        if os.environ.get(needs) and shutil.which(command[0]):
+            try:
+                data = text.encode(errors="surrogateescape")
+                subprocess.run(command, input=data, timeout=CLIPBOARD_SECONDS, check=True)  # noqa: S603 - fixed names
+            except (OSError, subprocess.SubprocessError):
+                continue
+            return f"by {command[0]} and the terminal"
+    return "by the terminal, if it allows that"

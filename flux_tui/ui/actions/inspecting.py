@@ -1,16 +1,14 @@
 """Opening Inspect on what is selected."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from flux_tui.ui.actions.windows import OpenWindow
 from flux_tui.ui.board.panels import Panels
+from flux_tui.ui.rows.inspect_entries import subject_of_entries
+from flux_tui.ui.rows.inspect_facts import Subject
+from flux_tui.ui.screens.open_window import OpenWindow
 from flux_tui.ui.watching.playback import Playback
 from flux_tui.ui.watching.views import Views
 from flux_tui.ui.watching.watched_node import Nodes
-
-if TYPE_CHECKING:
-    from flux_tui.ui.screens.inspect import Subject  # imported when it is first opened
 
 VIEW_WIDTH = 100
 """The width of the view that Inspect begins with. It takes that of its window."""
@@ -41,7 +39,7 @@ class Inspecting:
 
     def inspect(self) -> None:
         """Inspect the selected entry, peer or object of the current panel."""
-        from flux_tui.ui.screens.inspect import InspectScreen
+        from flux_tui.ui.screens.inspect import InspectScreen  # imported when it is first opened
 
         subject = self._subject()
         if subject is not None:
@@ -49,9 +47,7 @@ class Inspecting:
             view = self._views.view(VIEW_WIDTH)._replace(trends=source.trends())
             self._open_window(InspectScreen(subject, source, view, copy=self._copy), self._show_entry)
 
-    def _subject(self) -> "Subject | None":
-        from flux_tui.ui.screens.inspect import Subject, subject_of_entries
-
+    def _subject(self) -> Subject | None:
         key, state = self._panels.selected_key(), self._nodes.state
         if key is None:
             return None

@@ -9,8 +9,8 @@ from flux_tui.core.ids import is_cid
 from flux_tui.core.text.quantities import counted
 from flux_tui.paths import folder_here
 from flux_tui.ui.actions.sender import Sender, new_mark
-from flux_tui.ui.actions.windows import OpenWindow
 from flux_tui.ui.keys import Keys
+from flux_tui.ui.screens.open_window import OpenWindow
 from flux_tui.ui.watching.notify import Notify
 from flux_tui.ui.watching.views import Views
 from flux_tui.ui.watching.watched_node import Nodes

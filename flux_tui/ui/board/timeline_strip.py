@@ -1,5 +1,7 @@
 """The strip of time under the panels: its stretch, and the moment of each of its columns."""
 
+from collections.abc import Callable
+
 from flux_tui.ui.rows.timeline import Timeline
 from flux_tui.ui.rows.view import span
 from flux_tui.ui.watching.liveness import Liveness
@@ -13,13 +15,25 @@ LABEL_WIDTH = 80
 
 
 class TimelineStrip:
-    """Draws the strip of time. Each node keeps the stretch that a person chose for it."""
+    """Draws the strip of time. Each node keeps the stretch that a person chose for it.
 
-    def __init__(self, nodes: Nodes, liveness: Liveness, playback: Playback, views: Views) -> None:
+    `changed` is called when another stretch was chosen.
+    """
+
+    def __init__(
+        self,
+        nodes: Nodes,
+        liveness: Liveness,
+        playback: Playback,
+        views: Views,
+        *,
+        changed: Callable[[], None],
+    ) -> None:
         self._nodes = nodes
         self._liveness = liveness
         self._playback = playback
         self._views = views
+        self._changed = changed
         self._timelines = {node.title: Timeline(node.source, whole=node.recording) for node in nodes.all}
         self.widget = TimeStrip(id="timeline")
 
@@ -30,6 +44,7 @@ class TimelineStrip:
     def wider(self, by: int) -> None:
         """Show a longer (1) or shorter (-1) stretch."""
         self._timeline.wider(by)
+        self._changed()
 
     def go_to_column(self, column: int) -> None:
         """Freeze the cursor at the moment of a column of the terminal."""

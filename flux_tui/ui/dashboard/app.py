@@ -1,11 +1,11 @@
-"""The app: it makes the parts of the dashboard, hands them to each other, and passes keys and messages on."""
+"""The app: it has the parts of the dashboard, and passes keys and messages on to them."""
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from textual import events, on
 from textual.app import App, ComposeResult, SystemCommand
@@ -16,38 +16,18 @@ from textual.screen import Screen
 from flux_tui.core.ids import is_text
 from flux_tui.core.text.plain import plain
 from flux_tui.signals import Ended
-from flux_tui.ui.actions.command_line import CommandLine
-from flux_tui.ui.actions.completion import Completion
-from flux_tui.ui.actions.copying import Copying
-from flux_tui.ui.actions.filtering import Filtering
-from flux_tui.ui.actions.inspecting import Inspecting
-from flux_tui.ui.actions.looking import Looking
-from flux_tui.ui.actions.node_switch import NodeSwitch
-from flux_tui.ui.actions.selected_objects import SelectedObjects
-from flux_tui.ui.actions.sender import Sender
-from flux_tui.ui.actions.sorting import Sorting
-from flux_tui.ui.actions.story import Story
-from flux_tui.ui.actions.want_and_add import WantAndAdd
-from flux_tui.ui.board.key_sequence import KeySequence
-from flux_tui.ui.board.panels import Panels
-from flux_tui.ui.board.screen_tree import ScreenTree
-from flux_tui.ui.board.status_lines import StatusLines
-from flux_tui.ui.board.timeline_strip import TimelineStrip
+from flux_tui.ui.dashboard.action_table import action_table
 from flux_tui.ui.dashboard.ending import SignalEnd, write_crash_report
 from flux_tui.ui.dashboard.garbage_collection import settle
+from flux_tui.ui.dashboard.parts import Parts
 from flux_tui.ui.dashboard.themes import THEMES
-from flux_tui.ui.dashboard.ticker import Ticker
 from flux_tui.ui.dashboard.waiting_keys import WaitingKeys
 from flux_tui.ui.keys import JUMP, PRIORITY, Keys
 from flux_tui.ui.rows.glyphs import Glyphs, for_this_terminal
-from flux_tui.ui.watching.liveness import Liveness
-from flux_tui.ui.watching.narration import Narration
+from flux_tui.ui.screens.open_window import Answer
 from flux_tui.ui.watching.narrator import Narrator
-from flux_tui.ui.watching.playback import Playback
-from flux_tui.ui.watching.views import Views
 from flux_tui.ui.watching.watched_node import Nodes, WatchedNode
 from flux_tui.ui.widgets.ascii_filter import AsciiFilter
-from flux_tui.ui.widgets.caption_strip import CaptionStrip
 from flux_tui.ui.widgets.lines_panel import LinesPanel
 from flux_tui.ui.widgets.one_line import Keybar, Tabs, TimeStrip
 from flux_tui.ui.widgets.panel_layout import PANELS, SCREEN, shape
@@ -57,13 +37,10 @@ from flux_tui.ui.widgets.prompt import History, Prompt, PromptInput
 REMOTE = bool(os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
 TICK_SECONDS = 0.5 if REMOTE else 0.25
 """The interval of the one ticker for all panels. It is longer over SSH."""
-SOON = 0.05
-"""Seconds until the dashboard looks for the outcome of a command in the series."""
 SETTLED_SECONDS = 1.0
 """Seconds after the first frame until the garbage collector is set up (`garbage_collection.settle`)."""
 ASCII = AsciiFilter()
 GUARD = Guard()
-Answer = TypeVar("Answer")
 
 
 class Dashboard(App[bool]):
@@ -112,139 +89,15 @@ class Dashboard(App[bool]):
         for key, found in self.keys.bindings().key_to_bindings.items():
             self._bindings.key_to_bindings.setdefault(key, [])[:0] = found
 
-        # What is watched: nothing of this knows Textual.
-        self.nodes = Nodes(node, others)
-        self.narration = Narration(narrator)
-        self.liveness = Liveness(
-            self.nodes, seconds=TICK_SECONDS / 2, often=self.narration.told,
-            restart_key=self.keys.shown(self.keys.named("restart")),
+        self.parts = Parts(
+            self, Nodes(node, others), self.keys, glyphs, clock, seconds=TICK_SECONDS, narrator=narrator,
+            masked=masked, history=history,
         )  # fmt: skip
-        self.playback = Playback(
-            self.nodes, self.liveness, clock, times_sign=glyphs.times, notify=self.notify,
-            moved=self._cursor_moved, changed=self._draw, live=self._cursor_is_live,
-        )  # fmt: skip
-        self.views = Views(self.nodes, self.liveness, self.playback, glyphs, masked=masked)
-
-        # What is on the screen.
-        self.panels = Panels(self.nodes, self.views, self.keys, laid_out=self._draw_after_layout)
-        self.prompt = Prompt(history, masked=masked, covers=self.clear_notifications, id="prompt")
-        self.sequence = KeySequence(self.keys, self._draw_footer)
-        self.lines = StatusLines(
-            self.nodes,
-            self.liveness,
-            self.playback,
-            self.views,
-            self.narration,
-            self.panels,
-            self.keys,
-            self.sequence,
+        self._actions = action_table(
+            self.parts, show_help=self._help, show_palette=self.action_command_palette, leave=self.exit
         )
-        self.timeline = TimelineStrip(self.nodes, self.liveness, self.playback, self.views)
-        caption = CaptionStrip(self.keys, id="caption")
-        self._screen_tree = ScreenTree(
-            self.panels, self.lines, self.timeline, self.prompt, caption if self.narration.told else None
-        )
-
-        # What keys do.
-        self.switch = NodeSwitch(
-            self.nodes, self.liveness, self.playback, self.panels, notify=self.notify, changed=self._tick
-        )
-        self.story = Story(
-            self.narration, caption, self.switch, self.panels, busy=lambda: self._covered, changed=self._tick
-        )
-        self.sender = Sender(self.nodes, self.liveness, notify=self.notify, sent=self._look_soon)
-        self.want_and_add = WantAndAdd(
-            self.nodes, self.views, self.sender, self.keys, notify=self.notify, open_window=self._open
-        )
-        self.sorting = Sorting(self.views, self.panels, notify=self.notify, changed=self._draw)
-        self.completion = Completion(
-            self.nodes, self.views, self.sorting, themes=lambda: [*self.available_themes]
-        )
-        self.filtering = Filtering(
-            self.panels, self.prompt, self.completion, self.keys, notify=self.notify, changed=self._draw
-        )
-        self.command_line = CommandLine(
-            self.prompt, self.completion, self.sender, self.playback, self.panels, self.filtering, self.sorting,
-            run=self.action_do, set_theme=self._set_theme,
-        )  # fmt: skip
-        self.selected_objects = SelectedObjects(
-            self.nodes, self.views, self.panels, self.sender, self.keys, notify=self.notify,
-            open_window=self._open, type_command=self.command_line.open, changed=self._draw,
-        )  # fmt: skip
-        self.looking = Looking(
-            self.views, self.panels, self.filtering, self.prompt, notify=self.notify,
-            clear_notices=self.clear_notifications, changed=self._draw,
-        )  # fmt: skip
-        self.copying = Copying(
-            self.nodes, self.views, self.panels, self.keys, notify=self.notify,
-            to_terminal=self.copy_to_clipboard, save_picture=self.save_screenshot, width=lambda: self.columns,
-        )  # fmt: skip
-        self.inspecting = Inspecting(
-            self.nodes, self.views, self.playback, self.panels, open_window=self._open, copy=self.copying.copy
-        )
-
-        # When things happen.
-        self.ticker = Ticker(
-            self, self.nodes, self.liveness, self.playback, self.views, self.narration, self.panels, self.lines,
-            self.timeline, self.story, seconds=TICK_SECONDS,
-        )  # fmt: skip
-        self.waiting_keys = WaitingKeys()
-        self.signal_end = SignalEnd(leave=lambda: self.exit(True))
-        self.actions = self._actions()
-
-    def _actions(self) -> Mapping[str, Callable[[], object]]:
-        """Return what each action of the key table does, by the name of the action."""
-        playback, panels, chosen = self.playback, self.panels, self.selected_objects
-        return {
-            "narrate-next": partial(self.story.page, 1),
-            "narrate-back": partial(self.story.page, -1),
-            "narrate-pause": self.story.toggle_pause,
-            "want": self.want_and_add.want,
-            "add": self.want_and_add.add,
-            "hold": chosen.hold,
-            "cancel": chosen.cancel,
-            "remove": chosen.remove,
-            "retry": chosen.retry,
-            "mark": chosen.mark,
-            "restart": self.sender.restart,
-            "command": self.command_line.open,
-            "filter": self.filtering.open,
-            "next-match": partial(self.filtering.match, 1),
-            "previous-match": partial(self.filtering.match, -1),
-            "clear": self.looking.clear,
-            "inspect": self.inspecting.inspect,
-            "zoom": panels.toggle_zoom,
-            "next-panel": partial(self.looking.next_panel, 1),
-            "previous-panel": partial(self.looking.next_panel, -1),
-            **{f"panel-{number}": partial(panels.go_to, name) for number, name in enumerate(PANELS, 1)},
-            "fold": self.looking.fold,
-            "times": self.looking.next_times,
-            "sort-right": partial(self.sorting.step, 1),
-            "sort-left": partial(self.sorting.step, -1),
-            "sort-reverse": self.sorting.reverse,
-            "next-node": self.switch.show_next,
-            "freeze": playback.toggle_freeze,
-            "step-back": partial(playback.step, -1),
-            "step-forward": partial(playback.step, 1),
-            "leap-back": partial(playback.leap, -10),
-            "leap-forward": partial(playback.leap, 10),
-            "minute-back": partial(playback.leap, -60),
-            "minute-forward": partial(playback.leap, 60),
-            "goto": self.command_line.open_goto,
-            "live": playback.go_live,
-            "play": playback.toggle_play,
-            "speed": playback.next_speed,
-            "strip-closer": partial(self._stretch, -1),
-            "strip-wider": partial(self._stretch, 1),
-            "copy": self.copying.copy_id,
-            "ticket": self.copying.copy_ticket,
-            "screenshot": self.copying.screenshot,
-            "mask": self.looking.mask,
-            "palette": self.action_command_palette,
-            "help": self._help,
-            "detach": partial(self.exit, True),
-            "quit": partial(self.exit, False),
-        }
+        self._waiting_keys = WaitingKeys()
+        self._signal_end = SignalEnd(leave=lambda: self.exit(True))
 
     # ── what parts ask for ──────────────────────────────────────────────────────────────────────
 
@@ -257,48 +110,27 @@ class Dashboard(App[bool]):
         """Call something later, once."""
         self.set_timer(seconds, call)
 
-    @property
-    def _covered(self) -> bool:
-        """Whether a window or the prompt is open over the panels."""
-        return len(self.screen_stack) > 1 or bool(self.prompt.kind)
+    def call_after_layout(self, call: Callable[[], None]) -> None:
+        """Call something once widgets have their new sizes."""
+        self.call_after_refresh(call)
 
-    def _draw(self) -> None:
-        self.ticker.draw()
-
-    def _draw_after_layout(self) -> None:
-        self.call_after_refresh(self.ticker.draw)
-
-    def _draw_footer(self) -> None:
-        self.ticker.draw_footer()
-
-    def _tick(self) -> None:
-        self.ticker.tick()
-
-    def _look_soon(self) -> None:
-        self.set_timer(SOON, self.ticker.tick)
-
-    def _cursor_moved(self) -> None:
-        self.panels.series.follow()  # the entry of the cursor is the last line, and in view
-        self.ticker.draw()
-
-    def _cursor_is_live(self) -> None:
-        self.panels.series.follow()
-        self.ticker.tick()
-
-    def _stretch(self, by: int) -> None:
-        self.timeline.wider(by)
-        self.ticker.draw()
-
-    def _open(self, window: Screen[Answer], then: Callable[[Answer | None], None]) -> None:
+    def open_window(self, window: Screen[Answer], then: Callable[[Answer | None], None]) -> None:
+        """Open a window over what is open now. `then` gets its answer."""
         self.push_screen(window, then)
 
-    def _set_theme(self, name: str) -> None:
+    @property
+    def theme_names(self) -> Iterable[str]:
+        """The names of all themes."""
+        return self.available_themes
+
+    def set_theme(self, name: str) -> None:
+        """Set the colours by the name of a theme."""
         self.theme = name
 
     def _help(self) -> None:
         from flux_tui.ui.screens.help import HelpScreen  # imported when it is first opened
 
-        self.push_screen(HelpScreen(self.keys, self.panels.current))
+        self.push_screen(HelpScreen(self.keys, self.parts.panels.current))
 
     # ── what Textual asks for ───────────────────────────────────────────────────────────────────
 
@@ -314,10 +146,10 @@ class Dashboard(App[bool]):
 
     def get_default_screen(self) -> Screen[Any]:
         """Return the first screen with its final classes. A screen that changes its classes is styled twice."""
-        return Screen(id="_default", classes=" ".join(shape(self.size, self.panels.current)[SCREEN]))
+        return Screen(id="_default", classes=" ".join(shape(self.size, self.parts.panels.current)[SCREEN]))
 
     def compose(self) -> ComposeResult:
-        yield from self._screen_tree.compose(shape(self.size, self.panels.current))
+        yield from self.parts.screen_tree.compose(shape(self.size, self.parts.panels.current))
 
     def notify(
         self,
@@ -355,11 +187,11 @@ class Dashboard(App[bool]):
 
     def action_do(self, name: str) -> None:
         """Run an action of the key table."""
-        self.actions[name]()
+        self._actions[name]()
 
     def action_begin(self, first: str) -> None:
         """Begin a sequence of two keys."""
-        self.sequence.begin(first)
+        self.parts.sequence.begin(first)
 
     def action_help_quit(self) -> None:
         """Answer Ctrl+C, with which many people try to leave."""
@@ -372,7 +204,7 @@ class Dashboard(App[bool]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Turn off the actions with priority while a window or the prompt is open."""
         prior = action == "do" and (parameters[0] in PRIORITY or str(parameters[0]).startswith("narrate-"))
-        return not (prior and self._covered)
+        return not (prior and self.parts.covered)
 
     async def on_event(self, event: events.Event) -> None:
         """Run the action of a key in a panel before the next key is read.
@@ -384,20 +216,20 @@ class Dashboard(App[bool]):
         if not isinstance(event, events.Key) or event.is_forwarded:
             await super().on_event(event)
             return
-        self.ticker.note_key()
-        if self.waiting_keys.take(event):
+        self.parts.ticker.note_key()
+        if self._waiting_keys.take(event):
             return
         if await self._act(event):
-            self.ticker.after_key()
+            self.parts.ticker.after_key()
         else:
             await super().on_event(event)
 
     async def _act(self, event: events.Key) -> bool:
         """Run the action that a key has in a panel. Return whether there was one."""
-        if self.sequence.first and self._end_sequence(event.key):
+        if self.parts.sequence.first and self._end_sequence(event.key):
             return True
         if isinstance(self.focused, PromptInput) and event.key == "enter":
-            self.waiting_keys.begin()
+            self._waiting_keys.begin()
         elif isinstance(self.focused, LinesPanel):
             self.app_focus = True
             for priority in (True, False):
@@ -410,7 +242,7 @@ class Dashboard(App[bool]):
 
         Return whether it was used. Any unknown key ends the sequence, as esc does.
         """
-        action = self.sequence.end(key)
+        action = self.parts.sequence.end(key)
         if len(self.screen_stack) > 1 or not isinstance(self.focused, LinesPanel):
             return False  # a click has opened something else meanwhile
         if action is not None:
@@ -422,85 +254,85 @@ class Dashboard(App[bool]):
     @on(Keybar.Picked)
     def _key_picked(self, event: Keybar.Picked) -> None:
         if event.label == JUMP:
-            self.sequence.begin(self.keys.starts()[0])
+            self.parts.sequence.begin(self.keys.starts()[0])
             return
         action = next((a for a in self.keys.actions if event.label in (a.label, a.next, a.on)), None)
-        self.sequence.end()
+        self.parts.sequence.end()
         if action is not None:
             self.action_do(action.name)
 
     @on(Tabs.Picked)
     def _tab_picked(self, event: Tabs.Picked) -> None:
-        self.panels.go_to(PANELS[event.number - 1])
+        self.parts.panels.go_to(PANELS[event.number - 1])
 
     @on(TimeStrip.Moved)
     def _moment_picked(self, event: TimeStrip.Moved) -> None:
-        self.timeline.go_to_column(event.x)
+        self.parts.timeline.go_to_column(event.x)
 
     @on(LinesPanel.HeadClicked)
     def _heading_picked(self, event: LinesPanel.HeadClicked) -> None:
-        self.sorting.click(event.panel.id or "", event.x)
+        self.parts.sorting.click(event.panel.id or "", event.x)
 
     @on(LinesPanel.Chosen)
     def _line_chosen(self) -> None:
         if len(self.screen_stack) == 1:
-            self.inspecting.inspect()
+            self.parts.inspecting.inspect()
 
     @on(events.DescendantFocus)
     def _focus_came(self, event: events.DescendantFocus) -> None:
         name = event.widget.id
         # Otherwise the focus has moved on meanwhile.
-        if self.focused is event.widget and name in PANELS and name != self.panels.current:
-            self.panels.set_current(name)
+        if self.focused is event.widget and name in PANELS and name != self.parts.panels.current:
+            self.parts.panels.set_current(name)
 
     @on(Prompt.Typed)
     def _prompt_typed(self, event: Prompt.Typed) -> None:
-        self.command_line.typed(event.kind, event.text)
+        self.parts.command_line.typed(event.kind, event.text)
 
     @on(Prompt.Left)
     def _prompt_left(self, event: Prompt.Left) -> None:
-        self.command_line.left(event.kind)
+        self.parts.command_line.left(event.kind)
 
     @on(Prompt.Entered)
     def _prompt_entered(self, event: Prompt.Entered) -> None:
         try:
-            self.command_line.entered(event.kind, event.text)
+            self.parts.command_line.entered(event.kind, event.text)
         finally:
-            for key in self.waiting_keys.end():
+            for key in self._waiting_keys.end():
                 self.post_message(key)
 
     def on_paste(self, event: events.Paste) -> None:
         """Handle a paste outside of any input."""
-        if not self._covered:
-            self.want_and_add.take_paste(event.text)
+        if not self.parts.covered:
+            self.parts.want_and_add.take_paste(event.text)
 
     # ── beginning and leaving ───────────────────────────────────────────────────────────────────
 
     async def run_async(self, **options: Any) -> Any:
         """Install the signal handlers before Textual takes the terminal, so that it can always be restored."""
         if self._has_terminal:
-            self.signal_end.install()
+            self._signal_end.install()
         return await super().run_async(**options)
 
     def on_mount(self) -> None:
         """Show the first frame before anything is read."""
-        self.panels.focus()
-        self.ticker.draw_footer()
-        self.call_after_refresh(self.ticker.tick)
-        self.set_interval(TICK_SECONDS, self.ticker.tick_unless_typing)
+        self.parts.panels.focus()
+        self.parts.ticker.draw_footer()
+        self.call_after_refresh(self.parts.ticker.tick)
+        self.set_interval(TICK_SECONDS, self.parts.ticker.tick_unless_typing)
         if self._has_terminal:
             self.set_timer(SETTLED_SECONDS, settle)
-        if self.signal_end.signal is not None:  # the signal came before the app ran
+        if self._signal_end.signal is not None:  # the signal came before the app ran
             self.exit(True)
 
     def on_resize(self, event: events.Resize) -> None:
         """Lay out the panels for the new size of the terminal."""
-        self.panels.fit(event.size)
-        self._draw_after_layout()
+        self.parts.panels.fit(event.size)
+        self.call_after_refresh(self.parts.ticker.draw)
 
     def on_unmount(self) -> None:
         """Close the series of all nodes."""
-        for node in self.nodes.all:
+        for node in self.parts.nodes.all:
             node.source.close()
 
     def _handle_exception(self, error: Exception) -> None:
@@ -518,6 +350,6 @@ class Dashboard(App[bool]):
         """
         self._has_terminal = True
         stays = bool(self.run())
-        if self.signal_end.signal is not None:
-            raise Ended(self.signal_end.signal)
+        if self._signal_end.signal is not None:
+            raise Ended(self._signal_end.signal)
         return stays

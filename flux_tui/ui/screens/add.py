@@ -19,7 +19,8 @@ from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import plain, plain_lines
 from flux_tui.paths import PathError, dropped_words, to_share, typed_paths
 from flux_tui.ui.rows.view import tells
-from flux_tui.ui.typed.command_line import Context, paths
+from flux_tui.ui.typed.completions import paths
+from flux_tui.ui.typed.typed_line import Context
 from flux_tui.ui.widgets.plain_text import PlainInput, PlainText
 
 

@@ -8,76 +8,26 @@ It is pure, except that it looks at the file system for typed paths.
     and every action of the key table by its name
 """
 
-import os
 import re
-import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from flux_tui.config import SettingsError, parse_change
 from flux_tui.core.api import commands as cmd
-from flux_tui.core.api.commands import Command
-from flux_tui.core.content.ticket import PREFIX, Ticket, is_ticket_like, parse_ticket
-from flux_tui.core.ids import BadIdError, Cid, PeerId, is_text, parse_peer_id
-from flux_tui.core.series.events import EVENT_KINDS, REASONS
+from flux_tui.core.content.ticket import Ticket, is_ticket_like, parse_ticket
+from flux_tui.core.ids import BadIdError, Cid, is_text, parse_peer_id
 from flux_tui.core.series.policy import POLICY
-from flux_tui.core.series.state import State
 from flux_tui.core.text.quantities import counted
 from flux_tui.core.wire.messages import MAX_REPLICAS
 from flux_tui.paths import PathError, path_of_url, stands_at, to_share, typed_path
 from flux_tui.ui.keys import ACTIONS, action_named
-from flux_tui.ui.series.filter import FIELDS
+from flux_tui.ui.typed.completions import among, called, filters, paths, pending
+from flux_tui.ui.typed.shell_words import arguments_of, last_argument, quoted, split_last
+from flux_tui.ui.typed.typed_line import Context, LineError, Outcome, Word
 from flux_tui.ui.typed.typed_wants import named, names, object_words, read_wants
 
-OPTIONS = ("--replicas",)
-"""Options that are completed with a space after them."""
 _NUMBER = re.compile(r"[0-9]{1,9}")
-_SPECIAL = re.compile(r"[^\w@%+=:,./~\-]")
-"""Characters that need a backslash in a shell."""
-
-
-class LineError(ValueError):
-    """The error in a line, as one sentence."""
-
-
-class Outcome(NamedTuple):
-    """What a line does: it pushes commands, runs an action, or changes a setting of the dashboard."""
-
-    commands: Sequence[Command] = ()
-    done: str = ""
-    """The message to show after the commands are pushed."""
-    action: str = ""
-    """The name of the action to run."""
-    setting: str = ""
-    """`filter`, `goto`, `theme`, `speed`, `sort` or `panel`: the setting that takes `argument`."""
-    argument: str = ""
-
-
-class Context(NamedTuple):
-    """Everything that a line may name."""
-
-    state: State
-    folder: Path | None
-    """The folder for relative paths. None: the folder is gone."""
-    mark: Callable[[], str]
-    themes: Sequence[str] = ()
-    panels: Sequence[str] = ()
-    columns: Sequence[str] = ()
-    called: Mapping[PeerId, str] = {}
-    """Names of peers."""
-
-
-class Word(NamedTuple):
-    """A command: the first word of a line."""
-
-    usage: str
-    help: str
-    run: Callable[[list[str], Context], Outcome]
-    complete: Callable[[str, Context], list[str]]
-    """Returns completions of the last word, as whole words."""
-    whole: bool = False
-    """Whether the rest of the line is one argument with its spaces."""
 
 
 def read_line(text: str, context: Context) -> Outcome:
@@ -90,7 +40,7 @@ def read_line(text: str, context: Context) -> Outcome:
         if word.whole:
             return word.run([rest.strip()] if rest.strip() else [], context)
         try:
-            return word.run(_arguments(rest), context)
+            return word.run(arguments_of(rest), context)
         except PathError as error:
             raise LineError(str(error)) from None
     action = action_named(name)
@@ -112,7 +62,7 @@ def complete_line(text: str, context: Context) -> list[str]:
     if word is None:
         return []
     if word.whole:
-        before, last = _split_last(rest) if name == "filter" else ("", rest)
+        before, last = split_last(rest) if name == "filter" else ("", rest)
         return [f"{name} {before}{found}" for found in word.complete(last, context)]
     before, last = last_argument(rest)
     return [f"{name} {before}{quoted(found)}" for found in word.complete(last, context)]
@@ -121,51 +71,6 @@ def complete_line(text: str, context: Context) -> list[str]:
 def all_words() -> list[str]:
     """Return every word that a line can begin with."""
     return sorted({*WORDS, *(action.name for action in ACTIONS)})
-
-
-def _arguments(rest: str) -> list[str]:
-    """Split a line into words as a shell does. Raise LineError."""
-    try:
-        return shlex.split(rest)
-    except ValueError:
-        if PREFIX in rest.lower():
-            return rest.split()  # the quotation mark was copied together with the ticket
-        raise LineError("a quotation mark is open") from None
-
-
-def last_argument(rest: str) -> tuple[str, str]:
-    """Split a line into the part before its last word and that word, without quotation marks and backslashes."""
-    start, word, quote, at = 0, "", "", 0
-    while at < len(rest):
-        one = rest[at]
-        if one == "\\" and quote != "'" and at + 1 < len(rest):
-            at += 1
-            word += rest[at]
-        elif one == quote:
-            quote = ""
-        elif quote:
-            word += one
-        elif one in "'\"":
-            quote = one
-        elif one.isspace():
-            start, word = at + 1, ""
-        else:
-            word += one
-        at += 1
-    return rest[:start], word
-
-
-def quoted(word: str) -> str:
-    """Quote a word for the line: put a backslash before each special character.
-
-    The space after an option stays.
-    """
-    return word if word.rstrip(" ") in OPTIONS else _SPECIAL.sub(r"\\\g<0>", word)
-
-
-def _split_last(rest: str) -> tuple[str, str]:
-    head, space, last = rest.rpartition(" ")
-    return head + space, last
 
 
 # ── what the words do ───────────────────────────────────────────────────────────────────────────
@@ -349,104 +254,37 @@ def _own(setting: str, *, optional: bool = False) -> Callable[[list[str], Contex
     return run
 
 
-# ── how they go on ──────────────────────────────────────────────────────────────────────────────
-
-
-def _among(choices: Callable[[Context], Sequence[str]]) -> Callable[[str, Context], list[str]]:
-    return lambda last, context: [choice for choice in choices(context) if choice.startswith(last)]
-
-
-def paths(last: str, context: Context) -> list[str]:
-    """Return paths that begin with the typed text.
-
-    Folders end in a slash. Hidden files are included only if a dot was typed.
-    """
-    try:
-        at = typed_path(last or "./", context.folder)
-        folder, start = (at, "") if not last or last.endswith("/") else (at.parent, at.name)
-        with os.scandir(folder) as entries:
-            children = sorted(
-                (entry.name, _is_folder(entry)) for entry in entries if entry.name.startswith(start)
-            )
-    except (OSError, ValueError):
-        return []
-    head = last[: len(last) - len(start)] if start else last
-    return [
-        head + name + ("/" if is_folder else "")
-        for name, is_folder in children
-        if start.startswith(".") or not name.startswith(".")
-    ]
-
-
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False  # a link to something that this user may not read
-
-
-def _filters(last: str, context: Context) -> list[str]:
-    sign = "!" if last.startswith("!") else ""
-    word = last.removeprefix("!")
-    field, colon, value = word.partition(":")
-    if not colon:
-        return [f"{sign}{name}:" for name in FIELDS if name.startswith(word)]
-    choices: Sequence[str] = ()
-    match field:
-        case "kind":
-            choices = EVENT_KINDS
-        case "reason":
-            choices = REASONS
-        case "peer":
-            choices = [context.called.get(peer, peer) for peer in context.state.peers]
-        case "cid":
-            choices = list(context.state.objects)
-    return [f"{sign}{field}:{choice}" for choice in choices if choice.startswith(value)]
-
-
-def _pending(context: Context) -> list[str]:
-    return _called(context, context.state.pending)
-
-
-def _called(context: Context, cids: Iterable[Cid]) -> list[str]:
-    objects = context.state.objects
-    return [
-        found.name if (found := objects.get(cid)) and found.name and " " not in found.name else cid
-        for cid in cids
-    ]
-
-
 WORDS: dict[str, Word] = {
     "want": Word("want CID|TICKET|NAME…", "Push wants into the store", _want,
-                 _among(lambda context: names(context.state))),
+                 among(lambda context: names(context.state))),
     "get": Word("get TICKET… [-o PATH]", "Want files into this folder, or to PATH", _get,
-                lambda last, context: [*_among(lambda c: names(c.state))(last, context), *paths(last, context)]),
+                lambda last, context: [*among(lambda c: names(c.state))(last, context), *paths(last, context)]),
     "add": Word("add PATH…", "Share files or folders", _add, paths),
     "cancel": Word("cancel [CID|NAME…]", "Cancel these; without any, what is selected", _cancel,
-                   _among(_pending)),
+                   among(pending)),
     "retry": Word("retry [CID|NAME…]", "Push these again; without any, what is selected", _retry,
-                  _among(_pending)),
+                  among(pending)),
     "hold": Word("hold CID|TICKET|NAME [--replicas N]", "Ask others to keep replicas of an object", _hold,
-                 lambda last, context: [*_among(lambda c: names(c.state))(last, context),
+                 lambda last, context: [*among(lambda c: names(c.state))(last, context),
                                         *(["--replicas "] if last and "--replicas".startswith(last) else [])]),
     "release": Word("release CID|NAME…", "Others need not keep these any more", _release,
-                    _among(lambda context: _called(context, context.state.holds))),
+                    among(lambda context: called(context, context.state.holds))),
     "rm": Word("rm [CID|NAME…]", "Stop sharing these; your files stay as they are", _remove,
-               _among(lambda context: _called(context, context.state.objects))),
+               among(lambda context: called(context, context.state.objects))),
     "join": Word("join ADDRESS…", "Connect to peers, by the addresses that `flux-tui state` prints there", _join,
                  lambda last, context: []),
     "limit": Word("limit --upload-limit RATE …", "Change what others may have, until the node stops", _limit,
                   _limits),
     "stop": Word("stop", "Stop the node in order", _stop, lambda last, context: []),
     "filter": Word("filter TEXT", "Filter the focused panel; nothing: all of it", _own("filter", optional=True),
-                   _filters, True),
+                   filters, True),
     "goto": Word("goto MOMENT", "Go to 12:01:03, -5m, #1234, start or live", _own("goto"),
-                 _among(lambda context: ("start", "live", "-1m", "-10s", "+10s", "+1m")), True),
-    "theme": Word("theme NAME", "Other colours", _own("theme"), _among(lambda context: context.themes)),
+                 among(lambda context: ("start", "live", "-1m", "-10s", "+10s", "+1m")), True),
+    "theme": Word("theme NAME", "Other colours", _own("theme"), among(lambda context: context.themes)),
     "speed": Word("speed 1|10|100", "Play that many times as fast", _own("speed"),
-                  _among(lambda context: ("1", "10", "100"))),
+                  among(lambda context: ("1", "10", "100"))),
     "sort": Word("sort COLUMN", "Sort the table that has focus; nothing: as they came",
-                 _own("sort", optional=True), _among(lambda context: context.columns)),
-    "panel": Word("panel NAME", "Go to a panel", _own("panel"), _among(lambda context: context.panels)),
+                 _own("sort", optional=True), among(lambda context: context.columns)),
+    "panel": Word("panel NAME", "Go to a panel", _own("panel"), among(lambda context: context.panels)),
 }  # fmt: skip
 """The commands that take arguments. Without arguments, `cancel` and the like run the action of that name."""

@@ -23,7 +23,7 @@ from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.glyphs import Glyphs, Role
 from flux_tui.ui.rows.view import Line, Row, merged, span, wide
 from flux_tui.ui.widgets.plain_text import NOTHING, assembled, content, segment
-from flux_tui.ui.widgets.roles import Roles
+from flux_tui.ui.widgets.span_styles import SpanStyles
 
 STRIPS = 256
 """How many drawn lines the cache keeps."""
@@ -49,7 +49,7 @@ class LinesScrollBar(ScrollBar):
         """Ignore the reserved room, which Textual sets whenever it lays out or scrolls."""
 
 
-class LinesPanel(Roles, ScrollView, can_focus=True):
+class LinesPanel(ScrollView, can_focus=True):
     """Lines with a selection. A subclass may replace how lines are made and found."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -104,6 +104,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         self.selected: str | None = None
         self.marked: set[str] = set()
         self._legend: Line = []
+        self._span_styles = SpanStyles(self)
         self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(STRIPS)
         """Lines as they were drawn. Most lines only move up, so they are used again."""
         self._signs = signs or Glyphs(unicode=True)
@@ -113,9 +114,10 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         self._place = 0
         """The index of the selected line, for when that line is gone."""
 
-    def restyle(self) -> None:
-        super().restyle()
-        self._strips.clear()
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        if self._span_styles.check():
+            self._strips.clear()
 
     # ── what subclasses may replace ─────────────────────────────────────────────────────────────
 
@@ -264,7 +266,7 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         if total == 0:
             return self._empty_line(y, width)
         if not 0 <= index < total:
-            return Strip.blank(width, self._base)
+            return Strip.blank(width, self._span_styles.base())
         key, line = self.line(index)
         selected = key == self.selected and (self.has_focus or self.has_class("-keep-selection"))
         sign = self._signs.mark if key in self.marked else self._signs.here if selected else " "
@@ -282,26 +284,21 @@ class LinesPanel(Roles, ScrollView, can_focus=True):
         over = Style.null()
         if selected:
             # Lay the selection over the styles of the spans, which have a background too.
-            over = self._selection()
+            over = self._span_styles.selection()
             if self.app.theme.startswith("ansi"):
                 over = Style(reverse=True)  # the terminal's own colours cannot be mixed
-        segments = [segment(text, self._role(role) + over) for text, role in spans]
-        return Strip(segments).crop_extend(0, width, self._base + over)
+        segments = [segment(text, self._span_styles.role(role) + over) for text, role in spans]
+        return Strip(segments).crop_extend(0, width, self._span_styles.base() + over)
 
     def _empty_line(self, y: int, width: int) -> Strip:
         lines = wrapped(self.empty, max(10, width - 4))
         top = max(0, (self.size.height - len(lines)) // 2)
         if top <= y < top + len(lines):
             text = Plain(" " * ((width - cell_width.width(lines[y - top])) // 2) + lines[y - top])
-            return Strip([segment(text, self._role("dim"))]).crop_extend(0, width, self._base)
-        return Strip.blank(width, self._base)
-
-    @property
-    def _base(self) -> Style:
-        style = self._styles.get("")
-        if style is None:
-            style = self._styles[""] = self.rich_style
-        return style
+            return Strip([segment(text, self._span_styles.role("dim"))]).crop_extend(
+                0, width, self._span_styles.base()
+            )
+        return Strip.blank(width, self._span_styles.base())
 
     # ── moving ──────────────────────────────────────────────────────────────────────────────────
 

@@ -10,15 +10,20 @@ from textual.widget import Widget
 from flux_tui.ui.rows.cell_width import width
 from flux_tui.ui.rows.view import Line, merged, span
 from flux_tui.ui.widgets.plain_text import segment
-from flux_tui.ui.widgets.roles import Roles
+from flux_tui.ui.widgets.span_styles import SpanStyles
 
 
-class LineStrip(Roles, Widget):
+class LineStrip(Widget):
     """One line of spans. It is drawn only when it changed."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._line: Line = []
+        self._span_styles = SpanStyles(self)
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._span_styles.check()
 
     def show(self, line: Line) -> None:
         """Replace the line."""
@@ -32,7 +37,7 @@ class LineStrip(Roles, Widget):
 
     def drawn(self, line: Line) -> Strip:
         """Draw a line as wide as this widget."""
-        segments = [segment(text, self._role(role)) for text, role in line]
+        segments = [segment(text, self._span_styles.role(role)) for text, role in line]
         return Strip(segments).crop_extend(0, self.size.width, self.rich_style)
 
 

@@ -18,7 +18,7 @@ from textual.message import Message
 from flux_tui.core.text.plain import plain
 from flux_tui.regular_files import read_regular
 from flux_tui.ui.rows.view import tells
-from flux_tui.ui.typed.command_line import last_argument
+from flux_tui.ui.typed.shell_words import last_argument
 from flux_tui.ui.widgets.plain_text import PlainInput, PlainText
 
 Completer = Callable[[str], list[str]]

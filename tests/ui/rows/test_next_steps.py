@@ -49,14 +49,14 @@ async def test_the_guide_lists_the_first_steps_in_one_line_each(size: tuple[int,
         assert "`flux-tui state` prints it" in told[3], "where an address comes from"
         assert all("…" not in line and len(line) <= size[0] for line in told)
         live.append(STARTED)
-        app.ticker.tick()
+        app.parts.ticker.tick()
         await pilot.pause()
         assert guide(app) == told
         await pilot.press("space")
         assert guide(app) == [], "the past has other things to tell"
         await pilot.press("L")
         live.append(ev.PeerConnected(peer=ADA, addr="/ip4/192.0.2.7/tcp/4001"))
-        app.ticker.tick()
+        app.parts.ticker.tick()
         await pilot.pause()
         assert guide(app) == []
 
@@ -70,7 +70,7 @@ async def test_the_guide_shows_the_ticket_of_a_shared_object(
     taken: list[str] = []
     live.append(STARTED, added("film", "film.mkv"))
     app = live.dashboard()
-    monkeypatch.setattr(app.copying, "copy", taken.append)
+    monkeypatch.setattr(app.parts.copying, "copy", taken.append)
     ticket = Ticket(ROOT, "film.mkv", 4096, ADDRS)
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
@@ -87,9 +87,9 @@ async def test_the_guide_shows_the_ticket_of_a_shared_object(
         assert parse_ticket(taken[-1]) == ticket
         # The ticket is that of the selected object in any panel, or else of the newest.
         live.append(added("talk", NAME))
-        app.ticker.tick()
+        app.parts.ticker.tick()
         await pilot.pause()
-        assert app.panels.series.selected == "3"
+        assert app.parts.panels.series.selected == "3"
         await pilot.press("Y", "k", "Y", "k", "Y")
         assert [parse_ticket(text).root for text in taken[1:]] == [OTHER, ROOT, OTHER]
         assert all(len(line) <= size[0] for line in guide(app))
@@ -106,7 +106,7 @@ async def test_the_ticket_key_says_if_nothing_is_shared(live: Live) -> None:
         await pilot.press("5", "Y")
         assert "nothing is shared yet: a shares" in toasts(live.app)[-1]
         live.append(*STORY[1:])
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         await pilot.press("5", "Y")
         assert "select an object first" in toasts(live.app)[-1], "there is one, and it is not this"
 

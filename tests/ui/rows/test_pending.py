@@ -24,7 +24,7 @@ from flux_tui.ui.rows.throughput import header_line, throughput_rows
 from flux_tui.ui.rows.view import Row, View, cut, entry_line, matching, span, text_of
 from flux_tui.ui.series.filter import parse_filter
 from flux_tui.ui.series.peer_rates import Trends
-from flux_tui.ui.widgets import roles
+from flux_tui.ui.widgets import span_styles
 from tests.support.rows import ADA, BOB
 from tests.ui.conftest import RECORDING
 
@@ -477,8 +477,8 @@ def test_a_hold_row_names_keepers_and_refusers() -> None:
 
 
 def test_every_role_has_a_rule_in_the_stylesheet() -> None:
-    sheet = (Path(roles.__file__).parents[1] / "dashboard" / "styles" / "app.tcss").read_text()
-    assert set(re.findall(r"^\.role--(\w+)", sheet, re.MULTILINE)) == set(roles.ROLES)
+    sheet = (Path(span_styles.__file__).parents[1] / "dashboard" / "styles" / "app.tcss").read_text()
+    assert set(re.findall(r"^\.role--(\w+)", sheet, re.MULTILINE)) == set(span_styles.ROLES)
 
 
 def test_the_header_and_throughput_show_the_same_rate() -> None:

@@ -71,7 +71,7 @@ async def test_a_filter_by_name_finds_events_about_blocks_of_the_object(
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         await pilot.press("1", "slash")
-        live.app.prompt.field.value = filtered
+        live.app.parts.prompt.field.value = filtered
         await pilot.press("enter")
         await pilot.pause()
         lines = shown(live.app, "series")
@@ -82,7 +82,7 @@ async def test_a_filter_by_name_finds_events_about_blocks_of_the_object(
         live.append(
             ev.StatusNo(peer=ADA, cids=(TWO,), reason="denied", has_it=True, retry_after=None), seconds=1
         )
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         assert "denied" in shown(live.app, "series")[-1]
 
 

@@ -11,7 +11,8 @@ from flux_tui.core.content.ticket import Ticket, format_ticket
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series import events as ev
 from flux_tui.ui.keys import ACTIONS
-from flux_tui.ui.typed.command_line import WORDS, Context, LineError, Outcome, complete_line, read_line
+from flux_tui.ui.typed.command_line import WORDS, complete_line, read_line
+from flux_tui.ui.typed.typed_line import Context, LineError, Outcome
 from tests.support.typed import CHUNK, ROOT, STATE
 from tests.ui.conftest import Live, on_asyncio
 
@@ -148,21 +149,21 @@ async def test_commands_typed_into_the_dashboard(live: Live) -> None:
         assert live.pushed[-1] == cmd.Cancel((ROOT,), live.pushed[-1].by)
         assert not app.query_one("#prompt").display
         await pilot.press(":", *"theme norrd", "enter")
-        assert app.prompt.kind == "command"
+        assert app.parts.prompt.kind == "command"
         assert "no theme norrd" in str(app.query_one("#prompt-error").render())
         await pilot.press(*["backspace"] * 2, "d", "enter")
         assert app.theme == "nord"
         # The history is filtered by the typed text; then the panel has the focus again.
         await pilot.press(":", "up", "up", "down")
-        assert app.prompt.field.value == "theme nord"
+        assert app.parts.prompt.field.value == "theme nord"
         await pilot.press("escape", ":", "c", "up")
-        assert app.prompt.field.value == "cancel film.mkv"
+        assert app.parts.prompt.field.value == "cancel film.mkv"
         await pilot.press("escape", ":", *"panel peers", "enter")
-        assert app.panels.current == "peers"
-        assert app.focused is app.panels.panel("peers")
+        assert app.parts.panels.current == "peers"
+        assert app.focused is app.parts.panels.panel("peers")
         await pilot.press(":", *"sort in", "enter", ":", *"filter x", "enter", ":", *"help", "enter")
-        assert app.views.sort_of("peers").column == "in"
-        assert app.panels.filter_of("peers")
+        assert app.parts.views.sort_of("peers").column == "in"
+        assert app.parts.panels.filter_of("peers")
         assert len(app.screen_stack) == 2
 
 
@@ -174,13 +175,13 @@ async def test_tab_steps_through_all_completions(live: Live) -> None:
         await pilot.press(":", *"theme catppuccin-", "tab")
         assert "catppuccin-mocha" in str(app.query_one("#prompt-error").render())
         await pilot.press("tab", "tab")
-        first = app.prompt.field.value
+        first = app.parts.prompt.field.value
         await pilot.press("shift+tab")
-        assert app.prompt.field.value != first
-        assert app.prompt.field.value.startswith("theme catppuccin-")
+        assert app.parts.prompt.field.value != first
+        assert app.parts.prompt.field.value.startswith("theme catppuccin-")
         await pilot.press("escape")
         await pilot.press("/", *"reas", "tab", *"bu", "tab", "enter")
-        assert [term.value for term in app.panels.filter_of("series").terms] == ["busy"]
+        assert [term.value for term in app.parts.panels.filter_of("series").terms] == ["busy"]
 
 
 @on_asyncio
@@ -191,13 +192,13 @@ async def test_a_line_typed_at_once_arrives_whole(live: Live) -> None:
         for key in (":", *"theme nord"):
             app.post_message(Key({":": "colon", " ": "space"}.get(key, key), key))
         await pilot.pause()
-        assert app.prompt.field.value == "theme nord"
-        assert app.panels.current == "series"
+        assert app.parts.prompt.field.value == "theme nord"
+        assert app.parts.panels.current == "series"
         # Keys after the end of the line go to the panel, or to the prompt after an error.
         for key in ("enter", "2", ":", *"nonsense", "enter", "x", "escape", "enter", "5"):
             app.post_message(Key({":": "colon"}.get(key, key), key if len(key) == 1 else None))
         for _ in range(20):
             await pilot.pause()
         assert app.theme == "nord"
-        assert app.panels.current == "peers"
-        assert not app.prompt.kind
+        assert app.parts.panels.current == "peers"
+        assert not app.parts.prompt.kind

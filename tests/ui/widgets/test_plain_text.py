@@ -20,9 +20,9 @@ from flux_tui.core.text.plain import plain
 from flux_tui.store.store import Store
 from flux_tui.ui.dashboard.app import GUARD
 from flux_tui.ui.rows.glyphs import Glyphs
+from flux_tui.ui.rows.inspect_facts import Subject, facts_of
 from flux_tui.ui.rows.view import View, entry_line, text_of
 from flux_tui.ui.screens.add import AddScreen
-from flux_tui.ui.screens.inspect import Subject, facts_of
 from flux_tui.ui.screens.want import WantScreen
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.series.entry_window import Group
@@ -107,7 +107,7 @@ async def test_panels_and_windows_show_no_control_characters(
             await pilot.press("g", "enter")
             seen += await checked(pilot)
             await pilot.press("escape", "escape", "z", "escape")
-            live.app.panels.go_to(name)
+            live.app.parts.panels.go_to(name)
         assert SHOWN[:8] in seen
 
 
@@ -144,10 +144,10 @@ async def test_notices_titles_and_trouble(live: Live, unguarded: None) -> None:
         live.app.notify(f"[red]{STEERS}[/red]", title=STEERS)
         await checked(pilot)
         assert toasts(live.app) == [f"[red]{SHOWN}[/red]"], "no markup, and nothing is lost"
-        live.app.panels.go_to("pending")
-        live.app.filtering.set(STEERS)
-        live.app.panels.go_to("series")
-        live.app.filtering.set(f"{{0}} kind:{STEERS}{{}}")
+        live.app.parts.panels.go_to("pending")
+        live.app.parts.filtering.set(STEERS)
+        live.app.parts.panels.go_to("series")
+        live.app.parts.filtering.set(f"{{0}} kind:{STEERS}{{}}")
         await checked(pilot)
         for key in ("y", "Y", "c", "r", "2", "g", "c", "H"):
             await pilot.press(key)
@@ -164,7 +164,7 @@ async def test_prompts(live: Live, unguarded: None, tmp_path: Path, monkeypatch:
     ticket = format_ticket(Ticket(ROOT, STEERS, 5, (f"{STEERS}/p2p/{PEER}".replace("a\x1b", "/a\x1b"),)))
     live.append(*everything())
     async with live.app.run_test(size=(120, 40)) as pilot:
-        live.app.push_screen(WantScreen(live.app.nodes.state, tmp_path / name, lambda: "mark"))
+        live.app.push_screen(WantScreen(live.app.parts.nodes.state, tmp_path / name, lambda: "mark"))
         await checked(pilot)
         live.app.screen.query_one("#what").value = f"{ticket} {STEERS} "  # type: ignore[attr-defined]
         assert "OWNED" in await checked(pilot)
@@ -192,7 +192,7 @@ async def test_prompts(live: Live, unguarded: None, tmp_path: Path, monkeypatch:
             f"join {STEERS}",
             f"cancel {STEERS}",
         ):
-            live.app.prompt.field.value = line
+            live.app.parts.prompt.field.value = line
             await pilot.press("tab", "tab")
             await checked(pilot)
             await pilot.press("enter")

@@ -5,8 +5,6 @@ styles before the first frame, a tenth of its time. Here a style is made when so
 it.
 """
 
-from typing import TYPE_CHECKING, Any
-
 from rich.style import Style
 from textual.dom import DOMNode
 from textual.widget import Widget
@@ -17,35 +15,31 @@ ROLES = (
 """Every role that a span can have. Each has a rule in the stylesheet."""
 SELECTED = "lines--selected"
 
-# Textual takes CSS types and key bindings from the first base class that is a widget. This mixin is none.
-if TYPE_CHECKING:
-    _Base = Widget
-else:
-    _Base = object
 
+class SpanStyles:
+    """The styles of the spans of one widget."""
 
-class Roles(_Base):
-    """A mixin for widgets that draw spans."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, widget: Widget) -> None:
+        self._widget = widget
         self._styles: dict[str, Style] = {}
         self._ground: tuple[object, ...] = ()
         """The theme and the background colours that the styles were made for."""
 
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        # Textual also calls this at each change of focus, which changes no role. Restyling all takes 5 ms.
-        ground = (self.app.theme, *self.background_colors)
-        if ground != self._ground:
-            self._ground = ground
-            self.restyle()
+    def check(self) -> bool:
+        """Forget all styles if colours have changed. Return whether they have.
 
-    def restyle(self) -> None:
-        """Forget all styles, because colours have changed."""
+        A widget calls this when Textual notifies it of a change of styles. Textual does so at each change of
+        focus, too, which changes no role. Restyling all takes 5 ms.
+        """
+        ground = (self._widget.app.theme, *self._widget.background_colors)
+        if ground == self._ground:
+            return False
+        self._ground = ground
         self._styles.clear()
+        return True
 
-    def _role(self, role: str) -> Style:
+    def role(self, role: str) -> Style:
+        """Return the style of a role. Raise KeyError if there is no such role."""
         style = self._styles.get(role)
         if style is None:
             if role not in ROLES:
@@ -53,7 +47,14 @@ class Roles(_Base):
             style = self._styles[role] = self._styled(f"role--{role}")
         return style
 
-    def _selection(self) -> Style:
+    def base(self) -> Style:
+        """Return the style of the widget itself."""
+        style = self._styles.get("")
+        if style is None:
+            style = self._styles[""] = self._widget.rich_style
+        return style
+
+    def selection(self) -> Style:
         """Return the style of the selected line, which is laid over the styles of its spans."""
         style = self._styles.get(SELECTED)
         if style is None:
@@ -62,9 +63,10 @@ class Roles(_Base):
 
     def _styled(self, name: str) -> Style:
         """Make a style as Textual does for a component class (`Stylesheet._process_component_classes`)."""
+        widget = self._widget
         node = DOMNode(classes=name)
-        node._attach(self)
-        self.app.stylesheet.apply(node, animate=False)
-        self._component_styles[name] = node.styles
-        self._rich_style_cache.pop((name,), None)
-        return self.get_component_rich_style(name)
+        node._attach(widget)
+        widget.app.stylesheet.apply(node, animate=False)
+        widget._component_styles[name] = node.styles
+        widget._rich_style_cache.pop((name,), None)
+        return widget.get_component_rich_style(name)

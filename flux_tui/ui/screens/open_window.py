@@ -1,4 +1,4 @@
-"""How an action opens a window over the panels."""
+"""How a part of the dashboard opens a window over the panels."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeVar

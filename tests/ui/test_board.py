@@ -88,21 +88,21 @@ async def test_a_narrator_has_its_own_strip_and_keys_and_chooses_the_place(live:
         assert not teller.paused
         assert "paused" not in told(strip)
         teller.back = 2
-        app.ticker.tick()
+        app.parts.ticker.tick()
         assert "2 captions back: n next, space to the newest" in told(strip)
         teller.back = 0
         assert "live" in header(app)
         await pilot.press("F")
         assert "frozen" in header(app), "freezing has another key"
         await pilot.press("n")
-        assert app.nodes.shown is other.node
+        assert app.parts.nodes.shown is other.node
         assert len(shown(app, "series")) == 1
         await pilot.press("v")
-        assert app.nodes.shown is live.node
-        assert app.nodes.source.frozen, "each place keeps its cursor"
+        assert app.parts.nodes.shown is live.node
+        assert app.parts.nodes.source.frozen, "each place keeps its cursor"
         assert "frozen" in header(app)
-        app.ticker.tick()
-        assert app.nodes.shown is live.node, (
+        app.parts.ticker.tick()
+        assert app.parts.nodes.shown is live.node, (
             "a person who looks elsewhere stays there until the story goes on"
         )
         await pilot.press("p", "p")
@@ -110,7 +110,7 @@ async def test_a_narrator_has_its_own_strip_and_keys_and_chooses_the_place(live:
         # Typed text goes only to the prompt.
         await pilot.press("/", *"nap n", "enter")
         assert teller.step == 1
-        assert app.panels.filter_of("series").terms[0].value == "nap"
+        assert app.parts.panels.filter_of("series").terms[0].value == "nap"
 
 
 @on_asyncio
@@ -121,17 +121,17 @@ async def test_a_narrator_chooses_the_panel_and_a_person_may_choose_another(live
     app = live.dashboard(narrator=teller)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        assert app.panels.current == "series"
+        assert app.parts.panels.current == "series"
         await pilot.press("n")
-        assert app.panels.current == "noes"
-        assert app.panels.panel("noes").size.height > 0, "where only two fit, it is one of them"
+        assert app.parts.panels.current == "noes"
+        assert app.parts.panels.panel("noes").size.height > 0, "where only two fit, it is one of them"
         await pilot.press("n")
-        assert app.panels.current == "series", "what was not chosen by the person goes back"
+        assert app.parts.panels.current == "series", "what was not chosen by the person goes back"
         await pilot.press("p", "5")
-        app.ticker.tick()
-        assert app.panels.current == "peers"
+        app.parts.ticker.tick()
+        assert app.parts.panels.current == "peers"
         await pilot.press("n")
-        assert app.panels.current == "peers", "what was chosen stays"
+        assert app.parts.panels.current == "peers", "what was chosen stays"
 
 
 @on_asyncio
@@ -148,7 +148,7 @@ async def test_peers_have_the_names_that_the_place_knows(live: Live) -> None:
         await pilot.pause()
         assert "12D3" in "".join(shown(app, "peers"))
         called.update({ADA: "ada", BOB: "bob", ME: "you"})  # names come as nodes start
-        app.ticker.tick()
+        app.parts.ticker.tick()
         for name in ("series", "pending", "noes", "peers"):
             assert "12D3" not in "".join(shown(app, name)), name
         assert any(" busy" in line and " ada " in line for line in shown(app, "series"))
@@ -180,13 +180,13 @@ async def test_a_dead_node_shows_no_rates(live: Live) -> None:
         assert " 1 peer " in header(live.app)
         assert "/s" in shown(live.app, "pending")[1]
         live.node_alive = False
-        live.app.liveness.check_again()
-        live.app.ticker.tick()
+        live.app.parts.liveness.check_again()
+        live.app.parts.ticker.tick()
         assert "no node" in header(live.app)
         assert " 0 peers " in header(live.app)
         assert "↓ 0 B/s" in header(live.app)
         assert "no node is running" in shown(live.app, "pending")[1]
-        assert "0 of 1 connected" in str(live.app.panels.panel("peers").border_title)
+        assert "0 of 1 connected" in str(live.app.parts.panels.panel("peers").border_title)
         assert "gone" in shown(live.app, "peers")[1]
         assert all(" 0 B/s " in line for line in shown(live.app, "throughput")[:2])
         await pilot.press("left_square_bracket")
@@ -202,25 +202,25 @@ async def test_cancel_and_retry_act_on_all_marked_lines(live: Live) -> None:
         await pilot.press("x")
         assert "mark lines of Pending" in toasts(live.app)[-1]
         await pilot.press("2", "g", "x", "x", "j", "x")
-        assert live.app.panels.panel().marked == {cids[0], cids[1], cids[3]}
-        assert "3 marked" in str(live.app.panels.panel().border_title)
+        assert live.app.parts.panels.panel().marked == {cids[0], cids[1], cids[3]}
+        assert "3 marked" in str(live.app.parts.panels.panel().border_title)
         await pilot.press("r")
         assert live.pushed == [cmd.Retry(tuple(sorted((cids[0], cids[1], cids[3]))), live.pushed[0].by)]
-        assert not live.app.panels.panel().marked
+        assert not live.app.parts.panels.panel().marked
         await pilot.press("g", "x", "escape")
-        assert not live.app.panels.panel().marked
+        assert not live.app.parts.panels.panel().marked
         await pilot.press("x", "c")
         assert isinstance(live.pushed[-1], cmd.Cancel)
         assert len(live.pushed[-1].cids) == 1
         await pilot.press("g", "c")
         assert live.pushed[-1].cids == (cids[0],)
         live.append(ev.Cancelled(cids=(cids[0],)))
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         await pilot.press("c")
         assert live.pushed[-1].cids == (cids[1],), "the next one is selected, and not nothing"
         await pilot.press("G", "c")
         live.append(ev.Cancelled(cids=(cids[4],)))
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         await pilot.press("c")
         assert live.pushed[-1].cids == (cids[3],), "after the last one, the one above"
 
@@ -235,7 +235,7 @@ async def test_the_prompt_shows_an_error_if_a_command_cannot_be_pushed(live: Liv
         await pilot.pause()
         await pilot.press(":", *f"want {ROOT}", "enter")
         await pilot.pause()
-        assert app.prompt.kind == "command", "what was typed stays"
+        assert app.parts.prompt.kind == "command", "what was typed stays"
         said = app.query_one("#prompt-error", Static)
         assert str(said.content) == "no node runs on this home"
         assert said.region.bottom == app.query_one("#prompt-line").region.y == 23, "over the line above"
@@ -258,20 +258,20 @@ async def test_tables_are_sorted_by_any_column_by_key_and_by_mouse(live: Live) -
         await pilot.pause()
 
         def order(name: str) -> list[str]:
-            return [row.key for row in app.panels.panel(name).rows if not row.title]
+            return [row.key for row in app.parts.panels.panel(name).rows if not row.title]
 
         assert order("noes") == [ADA, BOB], "as they came"
         await pilot.press("3", ">", ">", ">")
-        assert app.views.sort_of("noes").column == "busy"
+        assert app.parts.views.sort_of("noes").column == "busy"
         assert order("noes") == [BOB, ADA]
-        assert "▼" in text_of(app.panels.panel("noes").rows[0].line)
+        assert "▼" in text_of(app.parts.panels.panel("noes").rows[0].line)
         await pilot.press("o")
         assert order("noes") == [ADA, BOB]
         await pilot.press("<", "<", "<")
-        assert app.views.sort_of("noes").column == ""
-        head = text_of(app.panels.panel("peers").rows[0].line)
+        assert app.parts.views.sort_of("noes").column == ""
+        head = text_of(app.parts.panels.panel("peers").rows[0].line)
         await pilot.click("#peers", offset=(head.index(" in") + 4, 1))
-        assert app.views.sort_of("peers").column == "in"
+        assert app.parts.views.sort_of("peers").column == "in"
         assert order("peers") == [ADA, BOB]
         await pilot.click("#peers", offset=(head.index(" in") + 4, 1))
         assert order("peers") == [BOB, ADA]
@@ -282,8 +282,8 @@ async def test_tables_are_sorted_by_any_column_by_key_and_by_mouse(live: Live) -
         await pilot.press("5")
         for _ in range(12):
             await pilot.press(">")
-            head = text_of(app.panels.panel("peers").rows[0].line)
-            assert ("▼" in head) == bool(app.views.sort_of("peers").column), "only by what is shown"
+            head = text_of(app.parts.panels.panel("peers").rows[0].line)
+            assert ("▼" in head) == bool(app.parts.views.sort_of("peers").column), "only by what is shown"
 
 
 @on_asyncio
@@ -296,17 +296,17 @@ async def test_a_gone_node_is_reported_with_the_key_that_restarts_it(live: Live)
         await pilot.press("R")
         assert "the node runs" in toasts(live.app)[-1]
         live.node_alive = False
-        live.app.liveness.check_again()
-        live.app.ticker.tick()
+        live.app.parts.liveness.check_again()
+        live.app.parts.ticker.tick()
         assert str(trouble.content) == "The node has died: it left no word; press R to start it again"
         await pilot.press("R")
         assert live.restarted == 1
         live.append(ev.NodeStopped(reason="told to"))
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         assert str(trouble.content) == "The node is stopped; press R to start it again"
         live.node_alive = True
-        live.app.liveness.check_again()
-        live.app.ticker.tick()
+        live.app.parts.liveness.check_again()
+        live.app.parts.ticker.tick()
         assert not trouble.has_class("-shown"), "one that comes up is seen at the next tick"
 
 
@@ -315,19 +315,19 @@ async def test_nothing_is_drawn_while_nothing_changes(live: Live) -> None:
     live.append(STORY[0])
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         drawn: list[str] = []
         for widget in live.app.query("LineStrip, LinesPanel"):
             widget.refresh = lambda *args, name=widget.id, **options: drawn.append(str(name))  # type: ignore[method-assign, assignment]
         for _ in range(3):
             live.now += 0.25
-            live.app.ticker.tick()
+            live.app.parts.ticker.tick()
         assert not drawn
         live.now += 1
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         assert {*drawn} & {*PANELS} == {"throughput"}, "the clock goes on, and nothing else"
         live.append(STORY[1])
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         assert "series" in drawn
 
 
@@ -338,24 +338,24 @@ async def test_the_ticker_draws_no_frame_between_keys(live: Live, monkeypatch: p
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         app, polls, now = live.app, [], 1000.0
-        monkeypatch.setattr(app.nodes.source, "poll", lambda: polls.append(now))
+        monkeypatch.setattr(app.parts.nodes.source, "poll", lambda: polls.append(now))
         monkeypatch.setattr(ticker, "time", SimpleNamespace(monotonic=lambda: now))
-        app.ticker._ticked_at = app.ticker._key_at = now - TICK_SECONDS
-        app.ticker.note_key()
-        app.ticker.after_key()
+        app.parts.ticker._ticked_at = app.parts.ticker._key_at = now - TICK_SECONDS
+        app.parts.ticker.note_key()
+        app.parts.ticker.after_key()
         assert polls == [1000.0], "a tick was due"
         now = 1000.0 + TICK_SECONDS / 2
-        app.ticker.note_key()
-        app.ticker.after_key()
+        app.parts.ticker.note_key()
+        app.parts.ticker.after_key()
         now = 1000.0 + TICK_SECONDS
-        app.ticker.tick_unless_typing()
+        app.parts.ticker.tick_unless_typing()
         assert polls == [1000.0], "the next key is near"
         now = 1000.0 + 2 * TICK_SECONDS
-        app.ticker._key_at = now
-        app.ticker.tick_unless_typing()
+        app.parts.ticker._key_at = now
+        app.parts.ticker.tick_unless_typing()
         assert polls == [1000.0, now], "one who types all the time sees what comes, too"
         now += TYPING_SECONDS
-        app.ticker.tick_unless_typing()
+        app.parts.ticker.tick_unless_typing()
         assert polls[-1] == now
 
 
@@ -364,7 +364,7 @@ async def test_lines_that_come_and_go_do_not_lay_out_the_screen(live: Live) -> N
     live.append(*STORY)
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        panel, line = live.app.panels.panel("retries"), text_of
+        panel, line = live.app.parts.panels.panel("retries"), text_of
         rows = [Row(str(number), [span(f"line {number}", "text")]) for number in range(60)]
         panel.show(rows)
         await pilot.pause()
@@ -386,10 +386,10 @@ async def test_the_footer_and_the_tabs_can_be_clicked(live: Live) -> None:
     async with live.app.run_test(size=(60, 20)) as pilot:
         await pilot.pause()
         await pilot.click("#tabs", offset=(22, 0))
-        assert live.app.panels.current == "noes"
+        assert live.app.parts.panels.current == "noes"
         footer = text_of(live.app.query_one("#footer")._line)  # type: ignore[attr-defined]
         await pilot.click("#footer", offset=(footer.index("freeze") + 1, 0))
-        assert live.app.nodes.source.frozen
+        assert live.app.parts.nodes.source.frozen
         await pilot.press("2")
         panel = live.app.query_one("#pending", LinesPanel)
         await pilot.click("#pending", offset=(4, 1))
@@ -405,16 +405,16 @@ async def test_the_hold_key_begins_a_hold_and_c_releases_it(live: Live) -> None:
     async with live.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         await pilot.press("2", "g", "H")
-        assert live.app.prompt.field.value == "hold film.mkv "
+        assert live.app.parts.prompt.field.value == "hold film.mkv "
         await pilot.press(*"--replicas 2", "enter")
         await pilot.pause()
-        assert not live.app.prompt.kind, str(live.app.query_one("#prompt-error", Static).content)
+        assert not live.app.parts.prompt.kind, str(live.app.query_one("#prompt-error", Static).content)
         (hold,) = live.pushed
         assert isinstance(hold, cmd.Hold)
         assert (hold.root, hold.replicas) == (ROOT, 2)
         live.append(ev.ObjectCompleted(root=ROOT, size=4096, path="/there/film.mkv"))
         live.append(ev.HoldRequested(root=ROOT, replicas=2, size=4096, name="film.mkv"))
-        live.app.ticker.tick()
+        live.app.parts.ticker.tick()
         await pilot.press("g", "c")
         assert live.pushed[-1] == cmd.Release((ROOT,), live.pushed[-1].by)
 

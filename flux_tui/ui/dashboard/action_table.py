@@ -1,0 +1,71 @@
+"""What each action of the key table does."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from flux_tui.ui.dashboard.parts import Parts
+from flux_tui.ui.widgets.panel_layout import PANELS
+
+
+def action_table(
+    parts: Parts,
+    *,
+    show_help: Callable[[], None],
+    show_palette: Callable[[], None],
+    leave: Callable[[bool], None],
+) -> Mapping[str, Callable[[], object]]:
+    """Return the method of a part for each action, by the name of the action in `ui/keys.py`.
+
+    `leave` ends the dashboard. Its argument: whether the node keeps running.
+    """
+    playback, chosen, looking = parts.playback, parts.selected_objects, parts.looking
+    return {
+        "narrate-next": partial(parts.story.page, 1),
+        "narrate-back": partial(parts.story.page, -1),
+        "narrate-pause": parts.story.toggle_pause,
+        "want": parts.want_and_add.want,
+        "add": parts.want_and_add.add,
+        "hold": chosen.hold,
+        "cancel": chosen.cancel,
+        "remove": chosen.remove,
+        "retry": chosen.retry,
+        "mark": chosen.mark,
+        "restart": parts.sender.restart,
+        "command": parts.command_line.open,
+        "filter": parts.filtering.open,
+        "next-match": partial(parts.filtering.match, 1),
+        "previous-match": partial(parts.filtering.match, -1),
+        "clear": looking.clear,
+        "inspect": parts.inspecting.inspect,
+        "zoom": parts.panels.toggle_zoom,
+        "next-panel": partial(looking.next_panel, 1),
+        "previous-panel": partial(looking.next_panel, -1),
+        **{f"panel-{number}": partial(parts.panels.go_to, name) for number, name in enumerate(PANELS, 1)},
+        "fold": looking.fold,
+        "times": looking.next_times,
+        "sort-right": partial(parts.sorting.step, 1),
+        "sort-left": partial(parts.sorting.step, -1),
+        "sort-reverse": parts.sorting.reverse,
+        "next-node": parts.switch.show_next,
+        "freeze": playback.toggle_freeze,
+        "step-back": partial(playback.step, -1),
+        "step-forward": partial(playback.step, 1),
+        "leap-back": partial(playback.leap, -10),
+        "leap-forward": partial(playback.leap, 10),
+        "minute-back": partial(playback.leap, -60),
+        "minute-forward": partial(playback.leap, 60),
+        "goto": parts.command_line.open_goto,
+        "live": playback.go_live,
+        "play": playback.toggle_play,
+        "speed": playback.next_speed,
+        "strip-closer": partial(parts.timeline.wider, -1),
+        "strip-wider": partial(parts.timeline.wider, 1),
+        "copy": parts.copying.copy_id,
+        "ticket": parts.copying.copy_ticket,
+        "screenshot": parts.copying.screenshot,
+        "mask": looking.mask,
+        "palette": show_palette,
+        "help": show_help,
+        "detach": partial(leave, True),
+        "quit": partial(leave, False),
+    }

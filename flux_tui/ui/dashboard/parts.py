@@ -1,0 +1,193 @@
+"""The parts of a dashboard, made from the ground up: each is handed what it needs when it is made."""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from textual.screen import Screen
+
+from flux_tui.ui.actions.command_line import CommandLine
+from flux_tui.ui.actions.completion import Completion
+from flux_tui.ui.actions.copying import Copying
+from flux_tui.ui.actions.filtering import Filtering
+from flux_tui.ui.actions.inspecting import Inspecting
+from flux_tui.ui.actions.looking import Looking
+from flux_tui.ui.actions.node_switch import NodeSwitch
+from flux_tui.ui.actions.selected_objects import SelectedObjects
+from flux_tui.ui.actions.sender import Sender
+from flux_tui.ui.actions.sorting import Sorting
+from flux_tui.ui.actions.story import Story
+from flux_tui.ui.actions.want_and_add import WantAndAdd
+from flux_tui.ui.board.key_sequence import KeySequence
+from flux_tui.ui.board.panels import Panels
+from flux_tui.ui.board.screen_tree import ScreenTree
+from flux_tui.ui.board.status_lines import StatusLines
+from flux_tui.ui.board.timeline_strip import TimelineStrip
+from flux_tui.ui.dashboard.ticker import Clockwork, Ticker
+from flux_tui.ui.keys import Keys
+from flux_tui.ui.rows.glyphs import Glyphs
+from flux_tui.ui.screens.open_window import Answer
+from flux_tui.ui.watching.liveness import Liveness
+from flux_tui.ui.watching.narration import Narration
+from flux_tui.ui.watching.narrator import Narrator
+from flux_tui.ui.watching.notify import Notify
+from flux_tui.ui.watching.playback import Playback
+from flux_tui.ui.watching.views import Views
+from flux_tui.ui.watching.watched_node import Nodes
+from flux_tui.ui.widgets.caption_strip import CaptionStrip
+from flux_tui.ui.widgets.prompt import History, Prompt
+
+SOON = 0.05
+"""Seconds until the dashboard looks for the outcome of a command in the series."""
+
+
+class Host(Clockwork, Protocol):
+    """What the parts need of the app. Each of them gets only what it needs itself."""
+
+    @property
+    def notify(self) -> Notify:
+        """Shows a notice."""
+
+    @property
+    def theme_names(self) -> Iterable[str]:
+        """The names of all themes."""
+
+    def clear_notifications(self) -> None:
+        """Remove the notice that is shown."""
+
+    def call_after_layout(self, call: Callable[[], None]) -> None:
+        """Call something once widgets have their new sizes."""
+
+    def open_window(self, window: Screen[Answer], then: Callable[[Answer | None], None]) -> None:
+        """Open a window over what is open now. `then` gets its answer."""
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy a text by the terminal."""
+
+    def save_screenshot(self, filename: str) -> str:
+        """Save a picture of the screen. Return its path."""
+
+    def set_theme(self, name: str) -> None:
+        """Set the colours by the name of a theme."""
+
+    def action_do(self, name: str) -> None:
+        """Run an action of the key table."""
+
+
+class Parts:
+    """All parts of one dashboard. Each owns its state, and knows only parts that were made before it."""
+
+    def __init__(
+        self,
+        app: Host,
+        nodes: Nodes,
+        keys: Keys,
+        glyphs: Glyphs,
+        clock: Callable[[], float],
+        *,
+        seconds: float,
+        narrator: Narrator | None,
+        masked: bool,
+        history: History | None,
+    ) -> None:
+        """Make the parts. `seconds` is the interval of the ticker. `clock` is in seconds since 1970."""
+        self._app = app
+
+        # What is watched. Nothing of this knows Textual.
+        self.nodes = nodes
+        self.narration = Narration(narrator)
+        self.liveness = Liveness(
+            nodes,
+            seconds=seconds / 2,
+            often=self.narration.told,
+            restart_key=keys.shown(keys.named("restart")),
+        )
+        self.playback = Playback(
+            nodes, self.liveness, clock, times_sign=glyphs.times, notify=app.notify,
+            moved=self._cursor_moved, changed=self._draw, live=self._cursor_is_live,
+        )  # fmt: skip
+        self.views = Views(nodes, self.liveness, self.playback, glyphs, masked=masked)
+
+        # What is on the screen.
+        self.panels = Panels(nodes, self.views, keys, laid_out=self._laid_out)
+        self.prompt = Prompt(history, masked=masked, covers=app.clear_notifications, id="prompt")
+        self.sequence = KeySequence(keys, changed=self._draw_footer)
+        self.lines = StatusLines(
+            nodes, self.liveness, self.playback, self.views, self.narration, self.panels, keys, self.sequence
+        )
+        self.timeline = TimelineStrip(nodes, self.liveness, self.playback, self.views, changed=self._draw)
+        caption = CaptionStrip(keys, id="caption")
+        self.screen_tree = ScreenTree(
+            self.panels, self.lines, self.timeline, self.prompt, caption if self.narration.told else None
+        )
+
+        # What keys do.
+        self.switch = NodeSwitch(
+            nodes, self.liveness, self.playback, self.panels, notify=app.notify, changed=self._tick
+        )
+        self.story = Story(
+            self.narration, caption, self.switch, self.panels, busy=lambda: self.covered, changed=self._tick
+        )
+        self.sender = Sender(nodes, self.liveness, notify=app.notify, sent=self._tick_soon)
+        self.want_and_add = WantAndAdd(
+            nodes, self.views, self.sender, keys, notify=app.notify, open_window=app.open_window
+        )
+        self.sorting = Sorting(self.views, self.panels, notify=app.notify, changed=self._draw)
+        self.completion = Completion(nodes, self.views, self.sorting, themes=lambda: app.theme_names)
+        self.filtering = Filtering(
+            self.panels, self.prompt, self.completion, keys, notify=app.notify, changed=self._draw
+        )
+        self.command_line = CommandLine(
+            self.prompt, self.completion, self.sender, self.playback, self.panels, self.filtering, self.sorting,
+            run=app.action_do, set_theme=app.set_theme,
+        )  # fmt: skip
+        self.selected_objects = SelectedObjects(
+            nodes, self.views, self.panels, self.sender, keys, notify=app.notify,
+            open_window=app.open_window, type_command=self.command_line.open, changed=self._draw,
+        )  # fmt: skip
+        self.looking = Looking(
+            self.views, self.panels, self.filtering, self.prompt, notify=app.notify,
+            clear_notices=app.clear_notifications, changed=self._draw,
+        )  # fmt: skip
+        self.copying = Copying(
+            nodes, self.views, self.panels, keys, notify=app.notify, to_terminal=app.copy_to_clipboard,
+            save_picture=app.save_screenshot, width=lambda: app.columns,
+        )  # fmt: skip
+        self.inspecting = Inspecting(
+            nodes, self.views, self.playback, self.panels, open_window=app.open_window, copy=self.copying.copy
+        )
+
+        # When entries are read and frames are drawn.
+        self.ticker = Ticker(
+            app, nodes, self.liveness, self.playback, self.views, self.narration, self.panels, self.lines,
+            self.timeline, self.story, seconds=seconds,
+        )  # fmt: skip
+
+    @property
+    def covered(self) -> bool:
+        """Whether a window or the prompt is open over the panels."""
+        return len(self._app.screen_stack) > 1 or bool(self.prompt.kind)
+
+    # ── what follows from a change of a part ────────────────────────────────────────────────────
+
+    def _draw(self) -> None:
+        self.ticker.draw()
+
+    def _draw_footer(self) -> None:
+        self.ticker.draw_footer()
+
+    def _tick(self) -> None:
+        self.ticker.tick()
+
+    def _tick_soon(self) -> None:
+        self._app.call_in(SOON, self.ticker.tick)
+
+    def _laid_out(self) -> None:
+        self._app.call_after_layout(self.ticker.draw)
+
+    def _cursor_moved(self) -> None:
+        self.panels.series.follow()
+        self.ticker.draw()
+
+    def _cursor_is_live(self) -> None:
+        self.panels.series.follow()
+        self.ticker.tick()

@@ -1,0 +1,78 @@
+"""Completions of the last word of a line: paths, filters, names of objects. Pure, except that paths are looked up."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+
+from flux_tui.core.ids import Cid
+from flux_tui.core.series.events import EVENT_KINDS, REASONS
+from flux_tui.paths import typed_path
+from flux_tui.ui.series.filter import FIELDS
+from flux_tui.ui.typed.typed_line import Context
+
+
+def among(choices: Callable[[Context], Sequence[str]]) -> Callable[[str, Context], list[str]]:
+    """Return a completion: those of the choices that begin with the typed word."""
+    return lambda last, context: [choice for choice in choices(context) if choice.startswith(last)]
+
+
+def paths(last: str, context: Context) -> list[str]:
+    """Return paths that begin with the typed text.
+
+    Folders end in a slash. Hidden files are included only if a dot was typed.
+    """
+    try:
+        at = typed_path(last or "./", context.folder)
+        folder, start = (at, "") if not last or last.endswith("/") else (at.parent, at.name)
+        with os.scandir(folder) as entries:
+            children = sorted(
+                (entry.name, _is_folder(entry)) for entry in entries if entry.name.startswith(start)
+            )
+    except (OSError, ValueError):
+        return []
+    head = last[: len(last) - len(start)] if start else last
+    return [
+        head + name + ("/" if is_folder else "")
+        for name, is_folder in children
+        if start.startswith(".") or not name.startswith(".")
+    ]
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link to something that this user may not read
+
+
+def filters(last: str, context: Context) -> list[str]:
+    """Return terms of a filter that begin with the typed word."""
+    sign = "!" if last.startswith("!") else ""
+    word = last.removeprefix("!")
+    field, colon, value = word.partition(":")
+    if not colon:
+        return [f"{sign}{name}:" for name in FIELDS if name.startswith(word)]
+    choices: Sequence[str] = ()
+    match field:
+        case "kind":
+            choices = EVENT_KINDS
+        case "reason":
+            choices = REASONS
+        case "peer":
+            choices = [context.called.get(peer, peer) for peer in context.state.peers]
+        case "cid":
+            choices = list(context.state.objects)
+    return [f"{sign}{field}:{choice}" for choice in choices if choice.startswith(value)]
+
+
+def pending(context: Context) -> list[str]:
+    """Return what is pending, as it can be typed."""
+    return called(context, context.state.pending)
+
+
+def called(context: Context, cids: Iterable[Cid]) -> list[str]:
+    """Return the names of objects. One without a name, or with a space in it, is called by its CID."""
+    objects = context.state.objects
+    return [
+        found.name if (found := objects.get(cid)) and found.name and " " not in found.name else cid
+        for cid in cids
+    ]

@@ -1,0 +1,58 @@
+"""Split a line into words, and quote words, as a shell does."""
+
+import re
+import shlex
+
+from flux_tui.core.content.ticket import PREFIX
+from flux_tui.ui.typed.typed_line import LineError
+
+OPTIONS = ("--replicas",)
+"""Options that are completed with a space after them."""
+_SPECIAL = re.compile(r"[^\w@%+=:,./~\-]")
+"""Characters that need a backslash in a shell."""
+
+
+def arguments_of(rest: str) -> list[str]:
+    """Split a line into words as a shell does. Raise LineError."""
+    try:
+        return shlex.split(rest)
+    except ValueError:
+        if PREFIX in rest.lower():
+            return rest.split()  # the quotation mark was copied together with the ticket
+        raise LineError("a quotation mark is open") from None
+
+
+def last_argument(rest: str) -> tuple[str, str]:
+    """Split a line into the part before its last word and that word, without quotation marks and backslashes."""
+    start, word, quote, at = 0, "", "", 0
+    while at < len(rest):
+        one = rest[at]
+        if one == "\\" and quote != "'" and at + 1 < len(rest):
+            at += 1
+            word += rest[at]
+        elif one == quote:
+            quote = ""
+        elif quote:
+            word += one
+        elif one in "'\"":
+            quote = one
+        elif one.isspace():
+            start, word = at + 1, ""
+        else:
+            word += one
+        at += 1
+    return rest[:start], word
+
+
+def quoted(word: str) -> str:
+    """Quote a word for the line: put a backslash before each special character.
+
+    The space after an option stays.
+    """
+    return word if word.rstrip(" ") in OPTIONS else _SPECIAL.sub(r"\\\g<0>", word)
+
+
+def split_last(rest: str) -> tuple[str, str]:
+    """Split a line into the part before its last word, with the space, and that word. Nothing is quoted."""
+    head, space, last = rest.rpartition(" ")
+    return head + space, last

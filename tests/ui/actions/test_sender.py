@@ -1,0 +1,89 @@
+"""Sending commands to the shown node, without an app."""
+
+from collections.abc import Callable
+
+import pytest
+
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.api.commands import Command
+from flux_tui.home import HomeError
+from flux_tui.ui.actions.sender import NOTHING_HERE, Sender
+from flux_tui.ui.series.cursor import Source
+from flux_tui.ui.watching.liveness import Liveness
+from flux_tui.ui.watching.watched_node import Nodes, WatchedNode
+
+STOP = cmd.Stop("mark")
+
+
+class Sent:
+    """A sender, and what it told and called."""
+
+    def __init__(
+        self,
+        push: Callable[[Command], None] | None,
+        *,
+        alive: bool = True,
+        restart: Callable[[], None] | None = None,
+    ) -> None:
+        self.told: list[str] = []
+        self.sent = 0
+        node = WatchedNode(
+            title="home", source=Source(lambda: None), push=push, alive=lambda: alive, restart=restart,
+            trouble=lambda: None if alive else "the port is taken",
+        )  # fmt: skip
+        nodes = Nodes(node)
+        liveness = Liveness(nodes, seconds=0.1, restart_key="R")
+        self.sender = Sender(nodes, liveness, notify=self._notify, sent=self._count)
+
+    def _notify(self, message: str, *, severity: str = "information", timeout: float | None = None) -> None:
+        self.told.append(message)
+
+    def _count(self) -> None:
+        self.sent += 1
+
+
+def test_pushed_commands_are_told() -> None:
+    pushed: list[Command] = []
+    sent = Sent(pushed.append)
+    assert sent.sender.ready()
+    assert sent.sender.push([STOP], "told the node to stop")
+    assert pushed == [STOP]
+    assert (sent.told, sent.sent) == (["told the node to stop"], 1)
+
+
+def test_an_error_of_the_node_is_one_sentence() -> None:
+    def gone(command: Command) -> None:
+        raise HomeError("no node runs on this home")
+
+    sent = Sent(gone)
+    assert not sent.sender.push([STOP], "told the node to stop")
+    assert (sent.told, sent.sent) == (["no node runs on this home"], 0)
+    with pytest.raises(ValueError, match="no node runs on this home"):
+        sent.sender.push_or_raise([STOP], "")
+
+
+def test_a_recording_takes_no_command_and_no_restart() -> None:
+    sent = Sent(None)
+    assert not sent.sender.ready()
+    assert not sent.sender.push([STOP], "")
+    sent.sender.restart()
+    assert sent.told == [NOTHING_HERE] * 3
+
+
+def test_a_gone_node_takes_no_command_and_is_started_again() -> None:
+    started: list[str] = []
+    sent = Sent(lambda command: None, alive=False, restart=lambda: started.append("again"))
+    assert not sent.sender.ready()
+    assert sent.told == ["the port is taken; press R to start it again"]
+    sent.sender.restart()
+    assert started == ["again"]
+    assert sent.told[-1] == "starting the node"
+
+
+def test_a_running_node_is_not_started_again() -> None:
+    sent = Sent(lambda command: None, restart=lambda: None)
+    sent.sender.restart()
+    assert sent.told == ["the node runs"]
+    other = Sent(lambda command: None)
+    other.sender.restart()
+    assert other.told == ["this node is not ours to start"]
