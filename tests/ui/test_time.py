@@ -40,6 +40,7 @@ async def test_a_recording_plays_as_it_happened_and_faster(speed: int) -> None:
         await pilot.press("t", *"#200", "enter", *["S"] * (speed > 1), *["S"] * (speed > 10), "P")
         start = app.parts.nodes.source.state.at
         assert f"playing {speed}×" in header(app)
+        assert str(app.parts.panels.panel("series").border_title).endswith(" · playing")
         clock.now += 0.5
         app.parts.ticker.tick()
         last = app.parts.nodes.source.entry(app.parts.nodes.source.last_seq)

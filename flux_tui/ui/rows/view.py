@@ -93,6 +93,8 @@ class View(NamedTuple):
     trends: Trends = Trends()
     called: Mapping[PeerId, str] = NOBODY
     """Names of peers, where they are known."""
+    playing: bool = False
+    """Whether the cursor moves on by itself, as the series happened."""
     dead: bool = False
     """Whether no node writes this series any more and the cursor is at its end. Then nobody is connected."""
 

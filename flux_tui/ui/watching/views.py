@@ -62,6 +62,7 @@ class Views:
         view = View(
             source.state, self._playback.now, width, self.glyphs, self._masked, height=height,
             times=self._times, called=node.names, dead=dead,
+            playing=self._playback.speed is not None,
         )  # fmt: skip
         if panel in TRENDING:
             view = view._replace(trends=source.trends())

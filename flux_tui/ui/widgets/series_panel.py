@@ -352,7 +352,9 @@ class SeriesPanel(LinesPanel):
                 note += ", looking further back"
         else:
             note = counted(cursor, "entry", "entries")
-        if self.source.frozen:
+        if self._view is not None and self._view.playing:
+            note += " · playing"
+        elif self.source.frozen:
             note += " · frozen"
         elif self.grows:
             note += " · following" if self.following else " · G follows"
