@@ -28,13 +28,23 @@ class Refusal(NamedTuple):
     """Seconds after which the peer may ask again; None: it need not."""
 
 
-class _Stored(NamedTuple):
+class _Stored:
     """The answers for a peer that is being dialled."""
 
-    until: float
-    messages: list[Message]
-    more: int
-    """Addresses of the peer that are tried after the first one."""
+    __slots__ = ("messages", "more", "until")
+
+    def __init__(self, until: float, more: int) -> None:
+        self.until = until
+        self.more = more
+        """Addresses of the peer that are tried after the first one."""
+        self.messages: list[Message] = []
+
+    def add(self, message: Message) -> bool:
+        """Store one more answer. Returns False if there are too many."""
+        if len(self.messages) >= MAX_DIRECT:
+            return False
+        self.messages.append(message)
+        return True
 
 
 class Answers:
@@ -61,11 +71,8 @@ class Answers:
             dialled = self.dialling.returned(peer, addrs)
             if not dialled:
                 return False
-            stored = self._stored[peer] = _Stored(self.ledger.now + STORED_SECONDS, [], dialled - 1)
-        if len(stored.messages) >= MAX_DIRECT:
-            return False
-        stored.messages.append(message)
-        return True
+            stored = self._stored[peer] = _Stored(self.ledger.now + STORED_SECONDS, dialled - 1)
+        return stored.add(message)
 
     def refuse(
         self,

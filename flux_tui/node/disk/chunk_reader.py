@@ -10,6 +10,7 @@ import trio
 
 from flux_tui.core.api.inputs import ChunksGone
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.machine import Machine
 from flux_tui.net.port import LoadedChunk, Network
 from flux_tui.node.engine import Engine
 from flux_tui.store.store import Lost
@@ -30,13 +31,30 @@ def chunks_gone(lost: Lost, peer: PeerId | None = None) -> ChunksGone:
 class _Position:
     """How far the stream of one peer is in its upload queue."""
 
-    __slots__ = ("taken", "through")
+    __slots__ = ("_taken", "_through")
 
     def __init__(self) -> None:
-        self.taken = 0
+        self._taken = 0
         """The number of the chunk that was read last."""
-        self.through = 0
+        self._through = 0
         """The number of the last chunk that may be sent: its entry is durable."""
+
+    def allow(self, through: int) -> None:
+        """Let chunks up to this number be sent."""
+        self._through = through
+
+    def take(self, machine: Machine, peer: PeerId) -> list[Cid]:
+        """Take the next chunks out of the peer's upload queue; an empty list if there are none."""
+        found = machine.next_chunks(
+            peer,
+            after=self._taken,
+            through=self._through,
+            max_bytes=LOAD_BYTES,
+            max_chunks=LOAD_CHUNKS,
+        )
+        if found:
+            self._taken = found[-1].number
+        return [chunk.cid for chunk in found]
 
 
 class ChunkReader:
@@ -52,8 +70,7 @@ class ChunkReader:
 
         If the stream broke, the core will hear of it and empty the queue.
         """
-        position = self._positions.setdefault(peer, _Position())
-        position.through = through
+        self._positions.setdefault(peer, _Position()).allow(through)
         if not self._network.serve(peer):
             self.forget(peer)
 
@@ -64,7 +81,7 @@ class ChunkReader:
     async def next_chunks(self, peer: PeerId) -> Sequence[LoadedChunk]:
         """Read the next chunks of the peer's queue; an empty list if there are none."""
         position = self._positions.get(peer)
-        while position is not None and (cids := self._take(peer, position)):
+        while position is not None and (cids := position.take(self._engine.machine, peer)):
             # Chunks in the page cache are read at once. A thread waits for the disk.
             result = self._engine.store.chunks.read(cids, wait=False)
             if result is None:
@@ -79,15 +96,3 @@ class ChunkReader:
         """Return the chunks that were not cancelled since they were read."""
         granted = self._engine.machine.is_granted
         return [chunk for chunk in chunks if granted(peer, chunk.cid)]
-
-    def _take(self, peer: PeerId, position: _Position) -> list[Cid]:
-        found = self._engine.machine.next_chunks(
-            peer,
-            after=position.taken,
-            through=position.through,
-            max_bytes=LOAD_BYTES,
-            max_chunks=LOAD_CHUNKS,
-        )
-        if found:
-            position.taken = found[-1].number
-        return [chunk.cid for chunk in found]
