@@ -242,20 +242,20 @@ def test_places_and_the_want_queue() -> None:
         queue.add(root, "new")
     for root in due:
         queue.add(root, "due")
-    assert queue.takes(START) == 0
+    assert queue.places_to_take(START) == 0
     queue.add(now[0], "urgent")
-    assert queue.takes(START) == 0, "what was pushed just now could not be answered yet"
+    assert queue.places_to_take(START) == 0, "what was pushed just now could not be answered yet"
     assert queue.gives_way_at() == START + want_queue.GIVE_WAY_SECONDS
     later = queue.gives_way_at()
-    assert queue.takes(later) == 1
+    assert queue.places_to_take(later) == 1
     assert queue.give_way(later, lambda root: root == old[0]) == old[1], "the first one is being sent"
     assert queue.take(1) == ([now[0]], False)
     queue.enter(now[0], later)
-    gone = queue.looks(START + want_queue.ANSWER_SECONDS, lambda root: root == old[0])
+    gone = queue.give_up(START + want_queue.ANSWER_SECONDS, lambda root: root == old[0])
     assert gone == [old[2], old[3]]
     for batch in (new[:2], new[2:4], new[4:6]):
         assert queue.take(2) == (batch, False)
-    assert queue.take(2) == (due[:2], True), "the two lines take turns"
+    assert queue.take(2) == (due[:2], True), "the two priorities take turns"
     assert queue.take(2) == (new[6:8], False)
     queue.move_to_front(due[5])
     assert queue.take(9) == ([due[5]], False)

@@ -116,7 +116,7 @@ class Answers:
         if later:
             self._ask_later(peer, asked)
         else:
-            self.want_pusher.stay_away(peer, cids)
+            self.want_pusher.tell_no_more(peer, cids)
         at = self.scheduler.free_at(peer) if later or said.retry_after is not None else None
         for download in {id(d): d for d in (*asked, *self.wanted.downloads_of_any(cids))}.values():
             if later and peer in download.holders:  # it is granted some as soon as it may be asked
@@ -150,7 +150,7 @@ class Answers:
         at = self.scheduler.free_at(peer)
         for download in asked:
             download.holder_is_free_at(at, self.ledger.now)
-        self.want_pusher.come_back(
+        self.want_pusher.tell_later(
             peer, [download.root for download in asked if peer not in download.holders]
         )
 

@@ -107,9 +107,9 @@ class Failures:
 
     def _pause(self, download: Download, text: str) -> None:
         """Pause a download that cannot be written: cancel its grants, and ask again later."""
-        if not self.scheduler.write_backoff.known(download):
+        if not self.scheduler.write_backoff.is_failing(download):
             self.ledger.emit(ev.ErrorOccurred(text=text, cid=download.root, path=download.path))
         wait = self.scheduler.write_backoff.begin(download, self.ledger.now)
         if wait is not None:
             self.scheduler.cancel_granted(download)
-            self.scheduler.want_pusher.again(download, wait, "unwritten", None, sooner=False)
+            self.scheduler.want_pusher.push_again(download, wait, "unwritten", None, sooner=False)

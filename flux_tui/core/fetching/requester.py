@@ -220,11 +220,11 @@ class Requester:
         """A peer connected: tell it what is wanted here, including what other holders are sending, and grant
         it what it offered before."""
         self.holders.may_have_room(peer)
-        self.want_pusher.greet(peer)
+        self.want_pusher.peer_up(peer)
 
     def peer_down(self, peer: PeerId) -> None:
         """A peer disconnected: all leases that it had lapse."""
-        self.want_pusher.part(peer)
+        self.want_pusher.peer_down(peer)
         self.scheduler.lapse_all(self.holders.get(peer), "disconnected")
 
     # ── time ────────────────────────────────────────────────────────────────────────────────────

@@ -258,7 +258,7 @@ class Holders:
         for peer in peers:
             self.get(peer).add_root(root)  # also for holders that are gone, for when they come back
             if peer in self.connected:
-                self.may_have_room(peer)
+                self._ready[peer] = None
 
     def neighbours(self) -> tuple[list[PeerId], list[PeerId]]:
         """The connected peers: those that said yes in this session, and the others."""

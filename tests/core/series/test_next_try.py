@@ -43,7 +43,7 @@ class Watched(HeardFetch):
                     continue
                 if peer in download.holders:
                     own.add(("grant", peer, round(at, 3)))
-                elif root in requester.want_pusher._back.get(peer, {}):
+                elif root in requester.want_pusher._tell_later.get(peer, {}):
                     own.add(("tell", peer, round(at, 3)))
             found[root] = own
         return found

@@ -182,6 +182,8 @@ class Download:
         return chosen, more
 
     def _take_next(self, count: int, not_held: Collection[Cid]) -> list[Cid]:
+        if not not_held:
+            return [self._missing.popitem(last=False)[0] for _ in range(min(count, len(self._missing)))]
         chosen: list[Cid] = []
         skipped: list[Cid] = []
         while self._missing and len(chosen) < count and len(skipped) < MAX_SKIPPED:

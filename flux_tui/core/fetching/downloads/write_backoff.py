@@ -31,7 +31,7 @@ class WriteBackoff:
         """The key of a download. Downloads with the same key are paused together."""
         return download.root if download.tree else None
 
-    def known(self, download: Download) -> bool:
+    def is_failing(self, download: Download) -> bool:
         """Whether a chunk of this download could not be written, and none was written since."""
         return self.key(download) in self._failures
 
@@ -68,7 +68,7 @@ class WriteBackoff:
         self._until[self.key(download)] = now + PAUSE.first
         return 1
 
-    def alike(self, download: Download, other: Download) -> bool:
+    def together(self, download: Download, other: Download) -> bool:
         """Whether these two downloads are paused together."""
         return self.key(download) == self.key(other)
 

@@ -86,8 +86,8 @@ class Scheduler:
     def next_deadline(self) -> float:
         """When a lease lapses, something is overdue, or a holder may be granted more."""
         soonest = min(self.leases.next_deadline(), self.write_backoff.next_deadline(), *self._idle.values())
-        if self.holders.ready:
-            soonest = min(soonest, *(self.free_at(peer) for peer in self.holders.ready))
+        if ready := self.holders.ready:
+            soonest = min(soonest, *(self.free_at(peer) for peer in ready))
         return soonest
 
     def watch(self) -> None:
@@ -347,7 +347,7 @@ class Scheduler:
         granted: dict[PeerId, list[Cid]] = {}
         for leases in (self.leases.by_chunk, self.leases.hedges):
             for cid, batch in leases.items():
-                if self.write_backoff.alike(batch.chunks[cid], download):
+                if self.write_backoff.together(batch.chunks[cid], download):
                     granted.setdefault(batch.holder.peer, []).append(cid)
         for peer, cids in granted.items():
             holder = self.holders.get(peer)
@@ -366,9 +366,9 @@ class Scheduler:
         if download.tree and not self.wanted.has_holder(download):
             self.wanted.hand_on(download)
         if wait is not None:
-            self.want_pusher.again(download, wait, cause, peer)
+            self.want_pusher.push_again(download, wait, cause, peer)
         elif cause == "lapsed":
-            self.want_pusher.again(download, LAPSED.wait(download.unanswered_pushes + 1), cause, peer)
+            self.want_pusher.push_again(download, LAPSED.wait(download.unanswered_pushes + 1), cause, peer)
 
     def _sole(self, holder: Holder) -> bool:
         """Whether no other peer offered any of the objects that this holder offered."""

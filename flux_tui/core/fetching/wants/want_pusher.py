@@ -46,7 +46,7 @@ KEEP_SECONDS = 10.0
 """Seconds. A want keeps its place if one of its holders may be asked again within this time."""
 AT_ONCE_BURST, AT_ONCE_RATE = 32.0, 4.0
 """Wants of a person that do not wait for room: at once, and per second in the long run."""
-MAX_GREETED = 4 * MAX_CIDS_WANT
+MAX_TOLD_AT_ONCE = 4 * MAX_CIDS_WANT
 """Wants that a newcomer is told of at once."""
 
 
@@ -72,7 +72,7 @@ class WantPusher:
         self._changed: dict[tuple[float, ev.RetryCause, PeerId | None], list[Cid]] = {}
         self._unrouted: dict[Cid, None] = {}
         """Wants that were pushed while the DHT knew no node to route them to."""
-        self._back: dict[PeerId, BoundedSet[Cid]] = {}
+        self._tell_later: dict[PeerId, BoundedSet[Cid]] = {}
         """Peers that said NO to objects that they have, and the objects that each is told of again as soon as
         it may be asked."""
         self._drawn: tuple[tuple[float, PeerId | None], float] = ((0.0, None), 0.0)
@@ -86,9 +86,9 @@ class WantPusher:
         """Whether this many wants of a person need not wait for room. Takes the tokens for them if so."""
         return self._at_once.spend(wants, self.ledger.now)
 
-    def enqueue(self, download: Download, line: WantPriority) -> None:
+    def enqueue(self, download: Download, priority: WantPriority) -> None:
         """Queue a want that is new since this node started. It is pushed as soon as there is room."""
-        self.queue.add(download.root, line)
+        self.queue.add(download.root, priority)
         self.wantlist.add(download.root)
 
     def forget(self, root: Cid) -> None:
@@ -97,24 +97,24 @@ class WantPusher:
         self.wantlist.forget(root)
         self._unrouted.pop(root, None)
 
-    def come_back(self, peer: PeerId, roots: list[Cid]) -> None:
+    def tell_later(self, peer: PeerId, roots: list[Cid]) -> None:
         """A peer has these objects and said NO.
 
         It is told of them again when it may be asked again, if it is not told before.
         """
         if not roots:
             return
-        known = self._back.setdefault(peer, BoundedSet(MAX_CIDS_WANT))
+        known = self._tell_later.setdefault(peer, BoundedSet(MAX_CIDS_WANT))
         for root in roots:
             known.add(root)
 
-    def stay_away(self, peer: PeerId, roots: Iterable[Cid]) -> None:
+    def tell_no_more(self, peer: PeerId, roots: Iterable[Cid]) -> None:
         """A peer will not send these objects later either."""
-        if known := self._back.get(peer):
+        if known := self._tell_later.get(peer):
             for root in roots:
                 known.discard(root)
 
-    def again(
+    def push_again(
         self,
         download: Download,
         wait: float,
@@ -128,10 +128,9 @@ class WantPusher:
         With `sooner`, do so only if that is before the time that is set now.
         """
         wait = min(max(wait, RETRY_MIN), MAX_WAIT)
-        if (
-            cause != "unwritten"
-        ):  # no jitter: this wait is about the disk and ends with the pause (write_backoff.py)
-            wait *= 1 + JITTER * self._chance(peer)
+        # No jitter if it cannot be written: that wait ends with the pause (write_backoff.py).
+        if cause != "unwritten":
+            wait *= 1 + JITTER * self._draw(peer)
         at = round(self.ledger.now + wait, 3)
         if download.root in self.queue or (sooner and download.next_push_at <= at):
             return
@@ -146,13 +145,13 @@ class WantPusher:
 
     def next_deadline(self) -> float:
         """When `on_time` has something to do; infinity if nothing will ever be due."""
-        if self.queue.takes(self.ledger.now):
+        if self.queue.places_to_take(self.ledger.now):
             return self.ledger.now
         queue = self.queue
         times = (
-            self._next_push(), queue.next_look(), queue.gives_way_at(), self.wantlist.next_deadline(),
+            self._next_push(), queue.next_check(), queue.gives_way_at(), self.wantlist.next_deadline(),
         )  # fmt: skip
-        return min([*times, *(self.free_at(peer) for peer in self._back)])
+        return min([*times, *(self.free_at(peer) for peer in self._tell_later)])
 
     def _next_push(self) -> float:
         while self._heap and self._stale(self._heap[0]):
@@ -161,10 +160,10 @@ class WantPusher:
 
     def on_time(self) -> None:
         """Push wants that are due, and queued wants for which there is room."""
-        self._rest()
+        self._give_up_places()
         self._push_due()
         self._push_waiting()
-        self._push_back()
+        self._tell_again()
         self._tell_newcomers()
 
     def push_now(self, roots: Iterable[Cid]) -> None:
@@ -200,15 +199,15 @@ class WantPusher:
         for batch in batches(told, MAX_CIDS_WANT):
             self._tell(batch, peer)
 
-    def greet(self, peer: PeerId) -> None:
+    def peer_up(self, peer: PeerId) -> None:
         """A peer connected: tell it of the wants that are in the network, and later of dormant ones."""
         told = (root for root in self.queue.in_network() if self._news_to(root, peer))
-        self.tell(list(islice(told, MAX_GREETED)), peer)
-        self.wantlist.met(peer, self.ledger.now)
+        self.tell(list(islice(told, MAX_TOLD_AT_ONCE)), peer)
+        self.wantlist.peer_up(peer, self.ledger.now)
 
-    def part(self, peer: PeerId) -> None:
+    def peer_down(self, peer: PeerId) -> None:
         """A peer disconnected."""
-        self.wantlist.left(peer)
+        self.wantlist.peer_down(peer)
 
     def ask_others(self, downloads: Iterable[Download]) -> None:
         """The holders of these objects are late: ask all other peers, unless that was done within
@@ -237,14 +236,14 @@ class WantPusher:
             self.push_now(batch)
 
     def report(self) -> None:
-        """Emit what `again` postponed: one entry for each answer."""
+        """Emit what `push_again` postponed: one entry for each answer."""
         for (at, cause, peer), cids in self._changed.items():
             self.ledger.emit(ev.RetrySet(cids=tuple(cids), next_push_at=at, cause=cause, peer=peer))
         self._changed.clear()
 
-    def _rest(self) -> None:
+    def _give_up_places(self) -> None:
         """Wants that nobody has become dormant and give up their places."""
-        gone = self.queue.looks(self.ledger.now, self._keeps_place)
+        gone = self.queue.give_up(self.ledger.now, self._keeps_place)
         for batch in batches(gone, MAX_CIDS_WANT):
             self.ledger.emit(ev.WentDormant(cids=batch))
 
@@ -274,7 +273,7 @@ class WantPusher:
 
     def _push_waiting(self) -> None:
         now = self.ledger.now
-        while (room := self.queue.takes(now)) > 0:
+        while (room := self.queue.places_to_take(now)) > 0:
             if self.queue.room <= 0:
                 self.ledger.emit(ev.WentDormant(cids=(self.queue.give_way(now, self._under_way),)))
             roots, before = self.queue.take(min(room, MAX_CIDS_WANT))
@@ -301,23 +300,23 @@ class WantPusher:
         self._push_all(due, retry=True)
 
     def _put_off(self, under_way: list[Download]) -> None:
-        at = round(self.ledger.now + max(self._patience(download) for download in under_way), 3)
+        at = round(self.ledger.now + max(self._silence(download) for download in under_way), 3)
         for download in under_way:
             self._set(download, at)
             self._changed.setdefault((at, "silence", None), []).append(download.root)
 
-    def _push_back(self) -> None:
+    def _tell_again(self) -> None:
         now = self.ledger.now
-        for peer in [peer for peer in self._back if self.free_at(peer) <= now]:
-            known = self._back.pop(peer)
+        for peer in [peer for peer in self._tell_later if self.free_at(peer) <= now]:
+            known = self._tell_later.pop(peer)
             if peer in self.holders.connected:
-                self.tell([root for root in known if self._lacks(root, peer)], peer)
+                self.tell([root for root in known if self._still_wants(root, peer)], peer)
 
     def _tell_newcomers(self) -> None:
         now = self.ledger.now
         for peer in self.wantlist.due(now):
             news = partial(self._news_to, peer=peer, dormant=True)
-            self.tell(self.wantlist.more(peer, now, news), peer)
+            self.tell(self.wantlist.next_wants(peer, now, news), peer)
 
     def _news_to(self, root: Cid, peer: PeerId, *, dormant: bool = False) -> bool:
         """Whether to tell a newcomer of this want: it did not say yes before, and will not hear of it in
@@ -326,7 +325,7 @@ class WantPusher:
         told = dormant and (root in self.queue or self.queue.is_in_network(root))
         return download is not None and not told and not download.finishing and peer not in download.holders
 
-    def _lacks(self, root: Cid, peer: PeerId) -> bool:
+    def _still_wants(self, root: Cid, peer: PeerId) -> bool:
         """Whether chunks of this object are still to be granted and this peer has not said yes meanwhile."""
         download = self.downloads.get(root)
         return download is not None and bool(download.missing) and peer not in download.holders
@@ -339,7 +338,7 @@ class WantPusher:
 
     def _push(self, batch: tuple[Download, ...], *, retry: bool) -> None:
         way = self._way(batch, retry)
-        at = self.ledger.now + max(self._patience(download) for download in batch)
+        at = self.ledger.now + max(self._silence(download) for download in batch)
         cids = tuple(download.root for download in batch)
         self._told(cids, way.peers)
         for download in batch:
@@ -374,9 +373,9 @@ class WantPusher:
 
     def _told(self, cids: tuple[Cid, ...], peers: tuple[PeerId, ...]) -> None:
         """These peers are told of these wants now, so do not tell them again at their `retry_after`."""
-        for peer in self._back.keys() & set(peers):
+        for peer in self._tell_later.keys() & set(peers):
             for cid in cids:
-                self._back[peer].discard(cid)
+                self._tell_later[peer].discard(cid)
 
     def _way(self, batch: tuple[Download, ...], retry: bool) -> Way:
         proven, others = self.holders.neighbours()
@@ -384,7 +383,7 @@ class WantPusher:
         roots = [download.root for download in batch]
         return self.router.way(roots, proven, others, retry=retry, unanswered=unanswered)
 
-    def _chance(self, peer: PeerId | None) -> float:
+    def _draw(self, peer: PeerId | None) -> float:
         """A random number from 0 to 1.
 
         It is the same for all wants that one answer postponed, so one intent can push them all again.
@@ -394,7 +393,7 @@ class WantPusher:
             self._drawn = turn, self.ledger.random()
         return self._drawn[1]
 
-    def _patience(self, download: Download) -> float:
+    def _silence(self, download: Download) -> float:
         return SILENCE.wait(download.unanswered_pushes + 1, self.ledger.random)
 
     def _set(self, download: Download, at: float) -> None:

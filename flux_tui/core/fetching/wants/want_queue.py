@@ -5,9 +5,9 @@ At most `max_pending` wants are in the network at once. The number of other want
 - A want takes a place when it is pushed. It keeps the place while a holder sends it, or is about to.
 - A want that no peer has (it was answered `not_held`, or not at all) gives up its place after ANSWER_SECONDS.
   It is dormant until its next push is due. Then it queues for a place.
-- The queue has three lines: wants that a person asks for now, new wants, and dormant wants that are due. The
-  first line goes first. Of the other two, NEW_TURNS batches of new wants go for each batch of due ones, so
-  neither waits for ever.
+- A queued want has one of three priorities: a person asks for it now, it is new, or it was dormant and is due.
+  The first of these goes first. Of the other two, NEW_TURNS batches of new wants go for each batch of due
+  ones, so neither waits for ever.
 - A want that a person asks for now does not wait. If there is no room, another want gives up its place: the
   one that has been in the network longest and that no holder is sending. It does not do so within
   GIVE_WAY_SECONDS of its own push.
@@ -31,7 +31,7 @@ GIVE_WAY_SECONDS = 1.0
 """Seconds after a push for which a want does not make way for another: there was no time to answer it."""
 NEW_TURNS = 3
 """Batches of new wants for each batch of dormant wants that are due."""
-MAX_LOOKS = 64
+MAX_CHECKS = 64
 """Places that are checked to find one that can be given up."""
 
 WantPriority: TypeAlias = Literal["urgent", "new", "due"]
@@ -39,15 +39,15 @@ WantPriority: TypeAlias = Literal["urgent", "new", "due"]
 
 
 class WantQueue:
-    """The places, and the lines in front of them. The caller keeps the wants themselves."""
+    """The places, and the wants that queue for them by priority. The caller keeps the wants themselves."""
 
     def __init__(self, max_pending: int) -> None:
         self.max_pending = max_pending
         self._in_network: OrderedDict[Cid, float] = OrderedDict()
         """Wants in the network and when each was pushed, the oldest push first."""
-        self._look_at: dict[Cid, float] = {}
+        self._check_at: dict[Cid, float] = {}
         """By want: when to check whether it keeps its place."""
-        self._looks: deque[tuple[float, Cid]] = deque()
+        self._checks: deque[tuple[float, Cid]] = deque()
         """The same times in order: all waits are equally long."""
         self._urgent: OrderedDict[Cid, None] = OrderedDict()
         self._fresh: OrderedDict[Cid, None] = OrderedDict()
@@ -67,7 +67,7 @@ class WantQueue:
         """The number of free places."""
         return self.max_pending - len(self._in_network)
 
-    def takes(self, now: float) -> int:
+    def places_to_take(self, now: float) -> int:
         """Places that queued wants may take now."""
         if self._urgent and self.room <= 0:
             return int(self.gives_way_at() <= now)
@@ -83,15 +83,15 @@ class WantQueue:
         """The wants in the network, the latest push first."""
         return reversed(self._in_network)
 
-    # ── the lines ───────────────────────────────────────────────────────────────────────────────
+    # ── the queue ───────────────────────────────────────────────────────────────────────────────
 
-    def add(self, root: Cid, line: WantPriority) -> None:
+    def add(self, root: Cid, priority: WantPriority) -> None:
         """Queue a want for a place, if it is not queued yet."""
         if root not in self:
-            {"urgent": self._urgent, "new": self._fresh, "due": self._due}[line][root] = None
+            {"urgent": self._urgent, "new": self._fresh, "due": self._due}[priority][root] = None
 
     def move_to_front(self, root: Cid) -> None:
-        """A person asks for this want now: move it to the first line."""
+        """A person asks for this want now: give it the first priority."""
         self._fresh.pop(root, None)
         self._due.pop(root, None)
         self._urgent[root] = None
@@ -99,11 +99,11 @@ class WantQueue:
     def forget(self, root: Cid) -> None:
         """Remove a want that has ended."""
         self.leave(root)
-        for line in (self._urgent, self._fresh, self._due):
-            line.pop(root, None)
+        for queue in (self._urgent, self._fresh, self._due):
+            queue.pop(root, None)
 
     def take(self, most: int) -> tuple[list[Cid], bool]:
-        """Take up to `most` wants of one line. Also returns whether they were pushed before."""
+        """Take up to `most` wants of one priority. Also returns whether they were pushed before."""
         if self._urgent:
             return _first(self._urgent, most), False
         due = bool(self._due) and (self._new_turns >= NEW_TURNS or not self._fresh)
@@ -116,33 +116,33 @@ class WantQueue:
         """A want was pushed: give it a place, and check later whether it keeps it."""
         self._in_network[root] = now
         self._in_network.move_to_end(root)
-        self._look_later(root, now)
+        self._check_later(root, now)
 
     def leave(self, root: Cid) -> None:
         """A want gives up its place."""
         self._in_network.pop(root, None)
-        self._look_at.pop(root, None)
+        self._check_at.pop(root, None)
 
-    def _look_later(self, root: Cid, now: float) -> None:
-        self._look_at[root] = now + ANSWER_SECONDS
-        self._looks.append((now + ANSWER_SECONDS, root))
+    def _check_later(self, root: Cid, now: float) -> None:
+        self._check_at[root] = now + ANSWER_SECONDS
+        self._checks.append((now + ANSWER_SECONDS, root))
 
-    def next_look(self) -> float:
-        """When `looks` has something to check; infinity if no want is in the network."""
-        while self._looks and self._look_at.get(self._looks[0][1]) != self._looks[0][0]:
-            self._looks.popleft()
-        return self._looks[0][0] if self._looks else float("inf")
+    def next_check(self) -> float:
+        """When `give_up` has something to check; infinity if no want is in the network."""
+        while self._checks and self._check_at.get(self._checks[0][1]) != self._checks[0][0]:
+            self._checks.popleft()
+        return self._checks[0][0] if self._checks else float("inf")
 
-    def looks(self, now: float, keeps: Callable[[Cid], bool]) -> list[Cid]:
+    def give_up(self, now: float, keeps: Callable[[Cid], bool]) -> list[Cid]:
         """The wants that give up their places now.
 
         `keeps` tells whether a holder sends a want, or is about to.
         """
         gone: list[Cid] = []
-        while self.next_look() <= now:
-            _, root = self._looks.popleft()
+        while self.next_check() <= now:
+            _, root = self._checks.popleft()
             if keeps(root):
-                self._look_later(root, now)
+                self._check_later(root, now)
             else:
                 self.leave(root)
                 gone.append(root)
@@ -158,7 +158,7 @@ class WantQueue:
         """Take the place of one want for an urgent one: of the oldest that nobody is sending (`sent`),
         otherwise of the oldest."""
         chosen = next(iter(self._in_network))
-        for root, pushed_at in islice(self._in_network.items(), MAX_LOOKS):
+        for root, pushed_at in islice(self._in_network.items(), MAX_CHECKS):
             if pushed_at + GIVE_WAY_SECONDS > now:
                 break
             if not sent(root):
@@ -168,5 +168,5 @@ class WantQueue:
         return chosen
 
 
-def _first(line: OrderedDict[Cid, None], most: int) -> list[Cid]:
-    return [line.popitem(last=False)[0] for _ in range(min(most, len(line)))]
+def _first(queue: OrderedDict[Cid, None], most: int) -> list[Cid]:
+    return [queue.popitem(last=False)[0] for _ in range(min(most, len(queue)))]

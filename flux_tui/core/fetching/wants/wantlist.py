@@ -17,9 +17,9 @@ from flux_tui.core.wire.messages import MAX_CIDS_WANT
 
 STEP_SECONDS = 2.0
 """Seconds between two intents to one newcomer."""
-MAX_LOOKS = 2048
+MAX_CHECKS = 2048
 """Wants that are checked for one intent."""
-MAX_NEWCOMERS = 256
+MAX_TOLD = 256
 """Peers that are being told at a time. When there are more, the first one is told no more."""
 SLACK = 1024
 """Entries of ended wants that may stay in the list before it is rebuilt."""
@@ -33,7 +33,7 @@ class Wantlist:
         self._roots: list[Cid] = []
         self._number_of: dict[Cid, int] = {}
         self._next = 0
-        self._cursors: BoundedTable[PeerId, tuple[float, int]] = BoundedTable(MAX_NEWCOMERS, refresh=True)
+        self._cursors: BoundedTable[PeerId, tuple[float, int]] = BoundedTable(MAX_TOLD, refresh=True)
         """By peer: when it is told more, and the number below which that continues."""
 
     def add(self, root: Cid) -> None:
@@ -51,12 +51,12 @@ class Wantlist:
             self._numbers = [number for number, _ in live]
             self._roots = [root for _, root in live]
 
-    def met(self, peer: PeerId, now: float) -> None:
+    def peer_up(self, peer: PeerId, now: float) -> None:
         """A peer connected: tell it of the wants from the newest on."""
         if self._number_of:
             self._cursors[peer] = (now + STEP_SECONDS, self._next)
 
-    def left(self, peer: PeerId) -> None:
+    def peer_down(self, peer: PeerId) -> None:
         """A peer disconnected."""
         self._cursors.pop(peer, None)
 
@@ -68,12 +68,12 @@ class Wantlist:
         """The peers that are told more now."""
         return [peer for peer, (at, _) in self._cursors.items() if at <= now]
 
-    def more(self, peer: PeerId, now: float, tells: Callable[[Cid], bool]) -> list[Cid]:
+    def next_wants(self, peer: PeerId, now: float, tells: Callable[[Cid], bool]) -> list[Cid]:
         """The wants that this peer is told of next: those for which `tells` is true."""
         _, below = self._cursors.pop(peer)
         index = bisect_left(self._numbers, below)
         chosen: list[Cid] = []
-        last = max(0, index - MAX_LOOKS)
+        last = max(0, index - MAX_CHECKS)
         while index > last and len(chosen) < MAX_CIDS_WANT:
             index -= 1
             root = self._roots[index]
