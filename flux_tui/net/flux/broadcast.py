@@ -20,7 +20,7 @@ from libp2p.exceptions import ParseError
 from libp2p.io.exceptions import IncompleteReadError
 from libp2p.network.stream.exceptions import StreamError
 from libp2p.peer.id import ID
-from libp2p.pubsub.gossipsub import PROTOCOL_ID, PROTOCOL_ID_V11
+from libp2p.pubsub.gossipsub import PROTOCOL_ID, PROTOCOL_ID_V11, GossipSub
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.pubsub import Pubsub
 from libp2p.utils.varint import encode_uvarint, read_varint_prefixed_bytes_limited
@@ -32,7 +32,6 @@ from flux_tui.net.addresses.dial_guard import DialGuard
 from flux_tui.net.connections.pace import NOT_ADMITTED, Pace
 from flux_tui.net.connections.supervisor import Supervisor
 from flux_tui.net.port import INTENT_TOPIC, Receiver
-from flux_tui.net.upstream.exchange import UnexchangedGossipSub, strip_exchange
 from flux_tui.net.upstream.service import supervised
 
 log = logging.getLogger(__name__)
@@ -40,6 +39,12 @@ log = logging.getLogger(__name__)
 DEGREE, DEGREE_LOW, DEGREE_HIGH = 6, 4, 12
 """Neighbours in the mesh: wanted, at least, at most (gossipsub's own defaults)."""
 HEARTBEAT_SECONDS = 1
+PX_PEERS = 0
+"""Peers that this node dials because a neighbour named them when it removed this node from its mesh (PRUNE).
+
+libp2p 0.8.1 dials 16 of each PRUNE, even with `do_px=False`, so a stranger would choose whom this node dials:
+1,200 addresses in 4 s. A node has better ways to meet peers: tickets, the DHT and mDNS.
+"""
 MAX_RPC = 256 * 1024
 """Bytes of one gossipsub message, which may hold several intents."""
 MAX_PARTS = 1024
@@ -160,7 +165,7 @@ def _pace_of(paces: BoundedTable[ID, Pace], peer: ID, burst: float, rate: float)
 
 
 class _PacedRpcs:
-    """A stream of gossip that reads whole messages at a pace, and returns them without peer exchange."""
+    """A stream of gossip that reads whole messages at a pace."""
 
     def __init__(
         self, stream: INetStream, pace: Pace, admitted: Callable[[], bool], exchanged: Callable[[int], None]
@@ -184,9 +189,8 @@ class _PacedRpcs:
             parts = _parts(rpc)
             if parts > MAX_PARTS:
                 raise TooManyPartsError(f"({parts:,} in one message)")
-            if (named := strip_exchange(rpc)) > 0:
+            if (named := sum(len(prune.peers) for prune in rpc.control.prune)) > 0:
                 self._exchanged(named)
-                body = rpc.SerializeToString()
             self._pace.owe(parts * (1 if self._admitted() else NOT_ADMITTED))
             self._left, self._at = encode_uvarint(len(body)) + body, 0
         end = len(self._left) if n is None else self._at + n
@@ -208,12 +212,13 @@ async def open_broadcast(
     host: IHost, receiver: Receiver, supervisor: Supervisor, guard: DialGuard
 ) -> AsyncIterator[Broadcast]:
     """Gossipsub on a host, while the context lasts."""
-    router = UnexchangedGossipSub(
+    router = GossipSub(
         [PROTOCOL_ID_V11, PROTOCOL_ID],
         DEGREE,
         DEGREE_LOW,
         DEGREE_HIGH,
         heartbeat_interval=HEARTBEAT_SECONDS,
+        px_peers_count=PX_PEERS,
         spam_protection_enabled=False,  # it would count this node's own messages, ten a second
     )
     pubsub = PacedPubsub(
