@@ -3,17 +3,26 @@
 Three parts:
 
 - `Relay` forwards bytes for others, if its owner asks for it (`--serve-relay`).
-- `Reservations` keeps a place at each `--relay`, and accepts connections that come through it.
+- `Reservations` keeps a reservation at each `--relay`, and accepts connections that come through it.
 - `CircuitTransport` dials relayed addresses. `upstream/dialling.py` chooses which addresses of a peer are
   dialled.
 
 A connection inside a circuit is like any other, with Noise end to end: a relay sees only encrypted bytes.
 
-Why not the relay of libp2p 0.8.1: its `CircuitV2Transport` starts a discovery that asks every peer whether it
-is a relay, and a second DHT (`/ipfs/kad/1.0.0`). It cuts circuits at 128 KiB by default. The swarm leaves
-relayed addresses out when it dials, so only that transport itself can use them. The wire format here is the
-specification's (specs/relay/circuit-v2.md), with libp2p's own protobufs. So the relay of another libp2p works
-as well, within its own limits.
+For libp2p 0.8.x. What libp2p 0.8.1 has, and why that is not enough:
+
+- Its relay (`CircuitV2Protocol`) has limits that can be set: by default 4 reservations, 8 circuits to one node, and
+  1 GiB and an hour for a circuit. Data of 0 bytes should mean no limit, and cuts each circuit at once. It keeps the two
+  streams of a circuit by the node's id. So the end of one circuit to a node closes all others to it, 0.6 s later.
+  Circuits of one peer to several nodes, and all circuits together, have no bound.
+- Its `CircuitV2Transport` dials and upgrades by itself, with a discovery that asks every connected peer whether it is a
+  relay. The swarm's `dial_peer` leaves relayed addresses out, so only a caller of that transport itself can use them.
+
+The wire format here is the specification's (specs/relay/circuit-v2.md), with libp2p's own protobufs. So the
+relay of another libp2p works as well, within its own limits: that of 0.8.1 carries circuits of this node.
+
+Upstream: #691 and #996 are the work on it; no issue about these faults is known. Tests: tests/net/flux/test_relay.py;
+those with `libp2p` in their names fail when upstream changes.
 
 Not here: hole punching (DCUtR), because 0.8.1 does not do it reliably. A connection that begins through a
 relay stays there, so a relay carries all the bytes of the nodes that it serves (three hosts in one process:

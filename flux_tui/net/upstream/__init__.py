@@ -1,5 +1,9 @@
-"""The parts of libp2p 0.8.1 that are replaced or patched: one module for each, with the reason.
+"""The parts of libp2p that are replaced or patched: one module for each.
 
-Each module names the test that shows the fault in libp2p, or what flux does in its place. When libp2p mends a
-fault, its module can go.
+The docstring of each module says what libp2p does, why that is not enough, which issue of py-libp2p is known, and
+which test fails when upstream changes. All of it is for libp2p 0.8.x, and was compared with 0.8.1, the newest
+release, on 2026-11-30. "No issue is known" means that none was found on that day.
+
+Those tests have `libp2p_still` or `libp2p` in their names: `pytest tests/net -k libp2p`. When one of them fails after
+an upgrade, its docstring says what to look at; the module may be able to go.
 """

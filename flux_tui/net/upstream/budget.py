@@ -1,7 +1,10 @@
-"""Bounds of memory, streams and pings for each connection. Replaces yamux (`Yamux`) of libp2p 0.8.1.
+"""Bounds of memory, streams and pings for each connection. Replaces yamux (`Yamux`). For libp2p 0.8.x.
 
-Why: libp2p keeps whatever a peer sends on a stream that nobody reads, and does not enforce the receive
-window. It accepts any number of streams, and it reads as fast as a peer writes. The bounds here:
+What libp2p 0.8.1 does: it logs a warning where a peer sends more than its receive window, and keeps all of it. It
+accepts any number of streams of a peer, and reads as fast as a peer writes. Its resource manager counts streams of all
+peers together (10,000), and no bytes of them. It ignores the class that it is given for yamux, and uses its own.
+
+Why that is not enough: one peer can fill the memory of a node (300 MiB in one unread stream). The bounds here:
 
 - A yamux frame may be as long as the granted window, because js-libp2p writes what it has as one frame. The
   frame is passed on piece by piece. From then on each piece counts as parked: received, and not read yet.
@@ -15,7 +18,9 @@ window. It accepts any number of streams, and it reads as fast as a peer writes.
 
 The node slows a peer down by not reading from it. This costs the node nothing, and an honest peer just waits.
 
-Tests: tests/abuse/test_attacks.py and tests/net/connections/test_frames.py.
+Upstream: no issue about the bounds is known. #1270 lets a window grow up to 16 MiB; `yamux.MAX_WINDOW_SIZE` is lowered
+here. Tests: tests/net/upstream/test_budget.py fails when upstream changes; tests/abuse/test_attacks.py and
+tests/net/connections/test_frames.py show what is done here.
 """
 
 import errno

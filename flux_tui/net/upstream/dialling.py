@@ -1,7 +1,10 @@
-"""Dials a peer at all of its addresses until one answers. Replaces `dial_peer` of libp2p 0.8.1's swarm.
+"""Dials a peer at all of its addresses until one answers. Replaces `dial_peer` of the swarm. For libp2p 0.8.x.
 
-Why: libp2p tries one address of each kind of transport. Of a peer on TCP it tries only the first address that
-it ever heard, and it leaves out relayed addresses.
+What libp2p 0.8.1 does: it tries at most two addresses of a peer, and at most one of each kind of transport. Of a peer
+on TCP it tries only the first address that it ever heard. It leaves out relayed addresses, although a transport may
+be registered for them.
+
+Why that is not enough: a peer that moved, or that has a wrong address besides a right one, is never reached.
 
 Here all addresses are tried in order, relayed ones first: a peer that uses a relay says that it cannot be
 dialled. The next address is started as soon as the one before has failed or has had START_SECONDS. The first
@@ -12,7 +15,8 @@ The rest is as in libp2p: one dial to a peer at a time, and a limit for all dial
 not be reached is not dialled for a minute. Loopback addresses are left out where the peer has others: a
 loopback address would lead to this machine.
 
-Test: tests/net/upstream/test_dialling.py.
+Upstream: issue #384 reported the same of an older version, and #386 mended it then; no issue is known for 0.8.1.
+Test: tests/net/upstream/test_dialling.py; one of its tests fails when upstream changes.
 """
 
 import logging

@@ -1,13 +1,18 @@
-"""Kademlia under flux's own protocol name, and bounded. Wraps the DHT of libp2p 0.8.1.
+"""Kademlia under flux's own protocol name, and bounded. Wraps the DHT. For libp2p 0.8.x.
 
-- `KadHost` stands between libp2p's DHT and the host. It names every stream `/flux/kad/1.0.0`, in and out, and
-  hides the public DHT's name in the protocols that peers say they speak. Why: libp2p takes the name from a
-  constant that five of its modules import, and ignores `protocol_prefix`. A changed constant would change
-  every DHT in the process.
-- `Records` is libp2p's store of provider records, with bounds on what strangers can store.
-- `Lookups` is libp2p's lookup. It notes which peer told of an address.
+What libp2p 0.8.1 does, and what is done about it here:
 
-Test: tests/net/flux/test_dht_routing.py.
+- It takes the protocol's name from a constant that several of its modules import, and ignores `protocol_prefix`. A
+  changed constant would change every DHT in the process. `KadHost` stands between the DHT and the host. It names every
+  stream `/flux/kad/1.0.0`, in and out, and hides the public DHT's name in the protocols that peers say they speak.
+- It answers twelve requests at a time, from any peers, and waits for each as long as the peer likes. `KadHost` bounds
+  them for each peer, and in time.
+- It keeps provider records of any number of keys, each with any number of addresses. `Records` bounds both, and keeps
+  only addresses that the peer that told of them may name.
+- It does not note which peer told of an address. `Lookups` does.
+
+Upstream: no issue is known. Tests: tests/net/upstream/test_kad.py fails when upstream changes;
+tests/net/flux/test_dht_routing.py shows what is done here.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,7 +1,7 @@
-"""A bounded peerstore that never evicts an entry that the host needs. Replaces `PeerStore` of libp2p 0.8.1.
+"""A bounded peerstore that never evicts an entry that the host needs. Replaces `PeerStore`. For libp2p 0.8.x.
 
-Why: libp2p's `PeerStore` keeps 1,000 entries and first evicts those without addresses. The host's own entry
-has no address: after 1,000 visitors its key is gone, identify raises, and the process ends. Besides:
+What libp2p 0.8.1 does: its `PeerStore` keeps 1,000 entries and first evicts those without addresses. The host's own
+entry has no address: after 1,000 visitors its key is gone, identify raises, and the process ends. Besides:
 
 - An entry that never gets an address is not counted until another one gets one.
 - Signed records are not counted at all.
@@ -11,7 +11,8 @@ has no address: after 1,000 visitors its key is gone, identify raises, and the p
 Here pinned entries stay: the host's own, and those of connected peers. Of the others, the least recently used
 entry makes room for a new one, and its signed record goes with it. What one peer may store is bounded.
 
-Test: tests/net/upstream/test_peerstore.py shows the fault.
+Upstream: no issue is known (js-libp2p had the same fault: its issue #3051). Test: tests/net/upstream/test_peerstore.py;
+`test_libp2p_still_forgets_its_own_key` fails when upstream changes.
 """
 
 from collections import OrderedDict

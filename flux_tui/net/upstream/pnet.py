@@ -4,9 +4,12 @@ Each connection is encrypted with XSalsa20, below everything else, under a key t
 Each side sends its 24-byte nonce first. A host without the key, or with another key, sees noise, and so does
 this node.
 
-Replaces `psk` of libp2p 0.8.1. That one does not follow the specification: it is Salsa20 with an 8-byte
-nonce, which no other implementation understands. This one is checked against libsodium's XSalsa20 and against
-bytes that js-libp2p 3 wrote (tests/net/upstream/test_pnet.py). A js-libp2p 3.3.11 with the same key, dialling
+Replaces `psk`. For libp2p 0.8.x. That of 0.8.1 does not follow the specification: it is Salsa20 with an 8-byte nonce,
+which no other implementation understands. Pull request #1002 made it so; no issue about it is known.
+`test_libp2p_still_sends_a_nonce_that_nobody_else_understands` fails when upstream changes.
+
+This one is checked against libsodium's XSalsa20 and against bytes that js-libp2p 3 wrote
+(tests/net/upstream/test_pnet.py). A js-libp2p 3.3.11 with the same key, dialling
 and dialled, reaches identify and ping; with another key or none it does not.
 
 The cost: on loopback a raw stream runs at a quarter of its speed (tests/bench/raw_stream.py --swarm-key: 230

@@ -1,14 +1,17 @@
-"""libp2p's services (swarm, pubsub, gossipsub) with tasks that fail alone. Replaces `TrioManager` of libp2p 0.8.1.
+"""libp2p's services (swarm, pubsub, gossipsub) with tasks that fail alone. Replaces `TrioManager`. For libp2p 0.8.x.
 
-Why: in libp2p's `TrioManager`, an exception in any task cancels the whole service, and the end of the service cancels
-the program. Each connection is a task of the swarm, and the connection's handlers run in its nursery. So one handler
+What libp2p 0.8.1 does: in its `TrioManager`, an exception in any task cancels the whole service, and the end of
+the service cancels the program. Each connection is a task of the swarm, and the connection's handlers run in its
+nursery. So one handler
 that raises ends the process: for example identify, when the peerstore has lost the host's own key. Besides, identify
 runs in trio's system tasks, where an exception ends trio itself.
 
 Here a `Supervisor` runs each task. A connection that fails is closed, a stream whose handler fails is reset, and a
 daemon is restarted. No task is the child of another: libp2p treats a task's 1,001st child as an error.
 
-Test: tests/net/upstream/test_service.py shows the fault.
+Upstream: #1120 is one case of it (an exception of one peer's stream ends all of pubsub), which #1117 mended by
+catching that exception; no issue about the manager is known. Test: tests/net/upstream/test_service.py; two of its tests
+show what libp2p does, and fail when upstream changes.
 """
 
 import logging

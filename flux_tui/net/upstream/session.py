@@ -1,11 +1,15 @@
-"""A Noise session that reads ahead and writes in batches. Replaces `SecureSession` of libp2p 0.8.1.
+"""A Noise session that reads ahead and writes in batches. Replaces `SecureSession`. For libp2p 0.8.x.
 
-Why: speed. libp2p makes two system calls and several copies for each message. Here one system call carries
+What libp2p 0.8.1 does: it makes two system calls and several copies for each message of at most 64 KiB.
+
+Why that is not enough: speed. Here one system call carries
 many messages. Received and encrypted bytes lie in buffers that are used again and again, so they stay in the
 processor's cache and no new page is touched. Measured on a two-core machine, encrypting 256 KiB pieces: 0.30
 ms per MiB; with the copies and the memory that libp2p's way takes, 1.07 ms.
 
-Tests: tests/net/upstream/test_session.py; tests/bench/raw_stream.py shows the speed.
+Upstream: no issue is known (go-libp2p-noise had the same: its #90). Tests: tests/net/upstream/test_session.py;
+`test_libp2p_still_reads_the_socket_twice_for_each_message` fails when upstream changes. tests/bench/raw_stream.py shows
+the speed.
 """
 
 import os

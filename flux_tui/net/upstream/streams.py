@@ -1,12 +1,16 @@
-"""Opens a new stream on the connection that was asked for, else on the peer's newest. For libp2p 0.8.1.
+"""Opens a new stream on the connection that was asked for, else on the peer's newest. For libp2p 0.8.x.
 
-Replaces `_select_connection` of libp2p's swarm. Why: `host.new_stream(peer)` takes the connection with the
-most streams. After a peer has moved to another network, that is the old connection, which is dead, and
-nothing has noticed yet.
+Replaces `_select_connection` of the swarm.
 
-As in libp2p, a direct connection is preferred to a relayed one.
+What libp2p 0.8.1 does: `host.new_stream(peer)` takes the connection with the most streams. None of its
+strategies (`ConnectionConfig.load_balancing_strategy`) takes the newest one, or one that the caller names.
 
-Test: tests/net/connections/test_keepalive.py. Without this module, a peer with a dead link is not reached again.
+Why that is not enough: after a peer has moved to another network, that is the old connection, which is dead, and
+nothing has noticed yet. As in libp2p, a direct connection is preferred to a relayed one.
+
+Upstream: #1121 added the strategies; no issue about a dead connection is known.
+Tests: tests/net/upstream/test_streams.py fails when upstream changes. In tests/net/connections/test_keepalive.py,
+a peer with a dead link is not reached again without this module.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,8 +22,12 @@ from libp2p.abc import IMuxedConn, INetConn
 from libp2p.connection_types import ConnectionType
 from libp2p.protocol_muxer.exceptions import MultiselectClientError
 
-UNKNOWN = "not supported"
-"""Part of libp2p's error when a peer speaks none of the protocols that it was asked for."""
+UNKNOWN = "protocols not supported"
+"""How libp2p's error begins when a peer speaks none of the protocols that it was asked for.
+
+libp2p 0.8.1 has a class for it, `ProtocolNotSupportedError`, but raises its base class without it as a cause, so the
+words are all there is. tests/net/upstream/test_streams.py holds them to the installed version.
+"""
 
 _wanted: ContextVar[IMuxedConn | None] = ContextVar("_wanted", default=None)
 
@@ -53,7 +61,7 @@ def is_foreign(error: BaseException) -> bool:
     for _ in range(8):
         if seen is None:
             return False
-        if isinstance(seen, MultiselectClientError) and UNKNOWN in str(seen):
+        if isinstance(seen, MultiselectClientError) and str(seen).startswith(UNKNOWN):
             return True
         seen = seen.__cause__ or seen.__context__
     return False

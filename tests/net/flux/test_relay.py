@@ -1,8 +1,8 @@
 """Relays over real libp2p on loopback: which nodes are reached through one, and which are not."""
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,13 +10,17 @@ import pytest
 import trio
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.peer.id import ID
+from libp2p.relay.circuit_v2.config import RelayConfig
+from libp2p.relay.circuit_v2.protocol import CircuitV2Protocol
+from libp2p.relay.circuit_v2.resources import RelayLimits
+from libp2p.tools.anyio_service import background_trio_service
 from multiaddr import Multiaddr
 
 from flux_tui.net.addresses.dial_guard import by_person
 from flux_tui.net.flux import host, relay
 from flux_tui.net.port import NetworkError
-from tests.support.hosts import silent_port
-from tests.support.networks import BOUND, MIB, Node, Seen, a_chunk, words
+from tests.support.hosts import plain_host, silent_port
+from tests.support.networks import BOUND, MIB, Node, Seen, a_chunk, settled, words
 
 
 @asynccontextmanager
@@ -58,6 +62,60 @@ async def test_a_node_is_reached_through_its_relay() -> None:
         assert not middle.seen.messages, "it is not told what it carries"
         assert not middle.seen.links
     assert asker.seen.latest(hidden.id) == "down"
+
+
+@asynccontextmanager
+async def libp2p_relay() -> AsyncIterator[str]:
+    """Return the address of libp2p's own relay, with limits that no test reaches."""
+    host = plain_host(90)
+    limits = RelayLimits(duration=3600, data=1 << 30, max_circuit_conns=16, max_reservations=128)
+    service = CircuitV2Protocol(host, limits, allow_hop=True)
+    async with (
+        host.run(listen_addrs=[Multiaddr("/ip4/127.0.0.1/tcp/0")]),
+        background_trio_service(service),
+    ):
+        await service.event_started.wait()
+        (listener,) = host.get_network().listeners.values()
+        yield f"{listener.get_addrs()[0]}/p2p/{host.get_id()}"
+        await listener.close()
+
+
+@asynccontextmanager
+async def own_relay() -> AsyncIterator[str]:
+    async with member(90, serve_relay=True) as relay:
+        yield relay.addr
+
+
+@pytest.mark.parametrize(("serve", "stays"), [(libp2p_relay, False), (own_relay, True)])
+async def test_libp2ps_relay_still_ends_all_circuits_to_a_node_with_one_of_them(
+    serve: Callable[[], AbstractAsyncContextManager[str]], stays: bool
+) -> None:
+    """If this fails for libp2p's relay, compare again: it may take the place of `Relay`."""
+    async with (
+        serve() as addr,
+        member(1, relays=[addr]) as hidden,
+        member(2) as one,
+        member(3) as other,
+    ):
+        for asker in (one, other):
+            await through(asker, hidden.network.addrs[0])
+            await hidden.seen.up(asker.id)
+        one.network.disconnect(hidden.id, "it has what it wanted")
+        await hidden.seen.down(one.id)
+        await settled()
+        if stays:
+            other.network.push(hidden.id, words(1))
+            await hidden.seen.until(lambda: hidden.seen.messages)
+        else:
+            await hidden.seen.down(other.id)
+
+
+def test_libp2ps_relay_still_has_these_limits() -> None:
+    """They are in the docstring of `relay.py`."""
+    limits = RelayConfig().limits
+    assert limits is not None
+    assert (limits.data, limits.duration) == (1024**3, 3600)
+    assert (limits.max_circuit_conns, limits.max_reservations) == (8, 4)
 
 
 async def test_a_private_swarm_has_relays_too() -> None:

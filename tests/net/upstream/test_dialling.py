@@ -1,7 +1,10 @@
 """Dialling over real libp2p on loopback: a peer has many addresses, and not all of them lead to it."""
 
+from typing import Any
+
 import pytest
 import trio
+from libp2p.network.config import RetryConfig
 from libp2p.network.exceptions import SwarmException
 from libp2p.peer.peerinfo import PeerInfo
 from multiaddr import Multiaddr
@@ -9,7 +12,7 @@ from multiaddr import Multiaddr
 from flux_tui.net.addresses.dial_guard import by_person
 from flux_tui.net.reasons import WRONG_PEER, SilentError, sentence_of
 from flux_tui.net.upstream import dialling
-from tests.support.hosts import host_of, id_of, silent_port
+from tests.support.hosts import host_of, id_of, plain_host, silent_port
 from tests.support.networks import BOUND, Loopback, Node, node
 
 REFUSED = Multiaddr("/ip4/127.0.0.1/tcp/1")
@@ -22,6 +25,27 @@ def at(port: int) -> Multiaddr:
 async def dial(one: Node, other: Node, *addrs: Multiaddr) -> None:
     with trio.fail_after(BOUND), by_person():
         await host_of(one).connect(PeerInfo(id_of(other), list(addrs)))
+
+
+async def test_libp2p_still_tries_one_address_of_each_kind_and_no_relayed_one() -> None:
+    """If this fails, libp2p tries all addresses: see whether `Dialler` is still needed."""
+    one, other = plain_host(1), plain_host(2)
+    one.get_network().retry_config = RetryConfig(max_retries=0)
+    tried: list[str] = []
+    single = one.get_network()._dial_addr_single_attempt
+
+    async def noting(addr: Multiaddr, *args: Any) -> Any:
+        tried.append(str(addr))
+        return await single(addr, *args)
+
+    one.get_network()._dial_addr_single_attempt = noting
+    relayed = Multiaddr(f"{REFUSED}/p2p/{one.get_id()}/p2p-circuit")
+    async with one.run(listen_addrs=[]), other.run(listen_addrs=[at(0)]):
+        (listener,) = other.get_network().listeners.values()
+        addrs = [relayed, REFUSED, *listener.get_addrs()]
+        with trio.fail_after(BOUND), pytest.raises(SwarmException):
+            await one.connect(PeerInfo(other.get_id(), addrs))
+    assert tried == [str(REFUSED)]
 
 
 @pytest.mark.parametrize("silent", [0, 1, 2])

@@ -34,8 +34,8 @@ def store(monkeypatch: pytest.MonkeyPatch) -> BoundedPeerstore:
     return store
 
 
-def test_libp2p_forgets_its_own_key() -> None:
-    """This is the upstream bug that our module works around. If this test fails, upstream is fixed."""
+def test_libp2p_still_forgets_its_own_key() -> None:
+    """If this fails, libp2p keeps it: see whether `BoundedPeerstore` is still needed."""
     store = PeerStore(max_peers=20)
     store.add_key_pair(MY_ID, ME)
     for peer in strangers(21):

@@ -9,6 +9,7 @@ from typing import Any
 import nacl.secret
 import pytest
 from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.security.pnet.protector import new_protected_conn
 
 from flux_tui.core.ids import PeerId
 from flux_tui.net.flux import host, peer_dials
@@ -61,6 +62,13 @@ async def test_written_bytes_are_read_in_any_cut(step: int) -> None:
     while len(got) < 505:
         got += await reader.read(100)
     assert got == b"hello" + b"x" * 500
+
+
+async def test_libp2p_still_sends_a_nonce_that_nobody_else_understands() -> None:
+    """The specification says 24 bytes. If this fails, give libp2p `psk=` instead of `ProtectedConnection`."""
+    wire: Any = Half(1000)
+    await new_protected_conn(wire, KEY.hex()).write(b"")
+    assert len(wire.data) == 8
 
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[2] / "vectors" / "pnet.json").read_text())

@@ -39,8 +39,8 @@ async def open_broken(one: Node, other: Node) -> None:
             return
 
 
-async def test_in_libp2p_a_handler_that_raises_ends_the_host() -> None:
-    """This is the upstream bug that our module works around. If this test fails, upstream is fixed."""
+async def test_in_libp2p_a_handler_that_raises_still_ends_the_host() -> None:
+    """If this fails, libp2p survives it: see whether `supervise_handlers` is still needed."""
     hosts = []
     for number in (1, 2):
         pair = create_new_key_pair(bytes([number]) * 32)
@@ -136,8 +136,8 @@ async def test_a_daemon_is_restarted_and_may_have_any_number_of_tasks(
     assert owner.failures.total() == 2
 
 
-async def test_in_libp2p_a_daemon_that_raises_ends_its_service() -> None:
-    """The same upstream bug, for a daemon."""
+async def test_in_libp2p_a_daemon_that_raises_still_ends_its_service() -> None:
+    """If this fails, see whether `SupervisedManager` is still needed."""
     with pytest.raises(ExceptionGroup), trio.fail_after(BOUND):
         async with background_trio_service(_Ailing()):
             await trio.sleep_forever()

@@ -38,6 +38,25 @@ class Cut:
         return self._data[self._at - size : self._at]
 
 
+class Counting(Cut):
+    """A socket that counts how many times it is read."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data, 1 << 20)
+        self.reads = 0
+
+    async def read(self, n: int | None = None) -> bytes:
+        self.reads += 1
+        return await super().read(n)
+
+
+class Echo:
+    """The state of a Noise session without encryption."""
+
+    def decrypt(self, data: bytes) -> bytes:
+        return data
+
+
 class Plain(NoiseTransportReadWriter):
     """A cipher that does nothing, and counts its calls."""
 
@@ -88,6 +107,23 @@ async def test_messages_are_the_same_in_any_cut(size: int) -> None:
             found += await session.read()
     assert found == b"".join(messages)
     assert cipher.asked == [len(one) for one in messages]
+
+
+async def test_libp2p_still_reads_the_socket_twice_for_each_message() -> None:
+    """If this fails, libp2p reads ahead: measure (tests/bench/raw_stream.py) whether ours is still faster."""
+    messages = [bytes([number]) * 100 for number in range(10)]
+    raw: Any = Counting(b"".join(map(framed, messages)))
+    plain = NoiseTransportReadWriter(raw, Echo())
+    assert [await plain.read_msg() for _ in messages] == messages
+    assert raw.reads >= 2 * len(messages)
+
+
+async def test_a_session_reads_all_waiting_messages_at_once() -> None:
+    messages = [bytes([number]) * 100 for number in range(10)]
+    raw: Any = Counting(b"".join(map(framed, messages)))
+    session = session_on(raw, Plain())
+    assert [await session.read() for _ in messages] == messages
+    assert raw.reads == 1
 
 
 async def test_a_slow_message_costs_work_in_proportion_to_its_bytes() -> None:

@@ -11,13 +11,14 @@ from libp2p.abc import IRawConnection
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.network.exceptions import SwarmException
+from libp2p.rcmgr.manager import ResourceLimits, ResourceManager
 from multiaddr import Multiaddr
 
 from flux_tui.net.flux import host
 from flux_tui.net.upstream import upgrade
 from flux_tui.net.upstream.upgrade import Upgrades
 from tests.abuse.silent import STAGES, Stage
-from tests.support.hosts import host_of
+from tests.support.hosts import host_of, two_plain_hosts
 from tests.support.networks import BOUND, Node, Seen, connect, settled
 
 KEY = bytes(range(32))
@@ -137,8 +138,8 @@ async def test_a_cancelled_dial_is_closed() -> None:
     assert raw.closed
 
 
-async def test_in_libp2p_a_cancelled_handshake_leaks_its_slot() -> None:
-    """This is the upstream bug that our module works around. If this test fails, upstream is fixed."""
+async def test_in_libp2p_a_cancelled_handshake_still_leaks_its_slot() -> None:
+    """If this fails, libp2p cleans up: see whether `Upgrades` is still needed."""
     from libp2p import new_host
 
     swarm: Any = new_host(key_pair=create_new_key_pair(KEY)).get_network()
@@ -146,6 +147,26 @@ async def test_in_libp2p_a_cancelled_handshake_leaks_its_slot() -> None:
         with trio.move_on_after(0.01):
             await swarm.upgrade_inbound_raw_conn(RawConnection(Held(), False), HERE)  # type: ignore[arg-type]
     assert swarm._resource_manager._current_connections == 3
+
+
+async def test_in_libp2p_a_denial_still_lowers_the_limit_for_all() -> None:
+    """If this fails, libp2p's resource manager may be used: see the docstring of `upgrade.py`."""
+    manager = ResourceManager(ResourceLimits(max_connections=10))
+    for _ in range(11):
+        manager.open_connection(None, direction="inbound")
+    assert manager._current_connections == 10
+    assert manager.limits.max_connections == 8
+
+
+async def test_in_libp2p_a_close_that_is_cancelled_still_stays_in_the_table() -> None:
+    """If this fails, libp2p closes it: `Upgrades` need not replace each connection's `close`."""
+    async with two_plain_hosts() as (one, other):
+        (connection,) = one.get_network().get_connections(other.get_id())
+        with trio.move_on_after(0):
+            await connection.close()
+        await settled()
+        assert connection in one.get_network().get_connections()
+        one.get_network().connections.clear()
 
 
 async def test_a_close_that_is_cancelled_or_hangs_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:

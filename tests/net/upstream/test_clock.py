@@ -1,12 +1,13 @@
 """The timers of libp2p while the clock is set."""
 
+import importlib.util
 import sys
 import time
 
 import pytest
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.kad_dht.provider_store import ProviderRecord
-from libp2p.peer import peer_record
+from libp2p.peer import peer_record, peerdata
 from libp2p.peer.envelope import Envelope, seal_record
 from libp2p.peer.id import ID
 from libp2p.peer.peer_record import PeerRecord
@@ -30,6 +31,22 @@ def test_every_module_of_libp2p_that_measures_time_has_a_steady_clock() -> None:
     assert not [name for name in plain if name.startswith("libp2p.")]
     assert sys.modules["libp2p.peer.peerdata"].time is STEADY_TIME
     assert abs(STEADY_TIME.time() - time.time()) < HOUR
+
+
+def test_libp2p_still_measures_spans_by_the_wall_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a copy of its module that nobody patched. If this fails, see whether `keep_steady` is still needed."""
+    spec = importlib.util.spec_from_file_location("unpatched_peerdata", peerdata.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    unpatched = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(unpatched)
+    known = unpatched.PeerData()
+    known.set_ttl(120)
+    known.update_last_identified()
+    assert not known.is_expired()
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + HOUR)
+    assert known.is_expired()
 
 
 @pytest.mark.parametrize("step", [HOUR, -HOUR, 1e8, -1e8])
