@@ -58,7 +58,8 @@ class Spec:
     live: bool = False
     """Whether a command of its own changes it while a node runs. (`limit` changes the policy.)"""
     words: str = ""
-    """How a policy says it, with {} for the value. Empty: by the name of the field."""
+    """How a policy says it, with {} for the value, in about twelve characters: an entry is one line.
+    Empty: by the name of the field."""
     one: str = ""
     """How a policy says 1, if that is not `words`."""
     none: str = ""
