@@ -133,3 +133,14 @@ async def test_the_cost_of_a_message_delays_the_next_one_not_itself(
 async def test_a_message_of_thousands_of_parts_is_refused(autojump_clock: MockClock) -> None:
     with pytest.raises(TooManyPartsError, match="1,025"):
         await rpcs_of(Stream(rpc(MAX_PARTS + 1)), admitted=True).read()
+
+
+async def test_a_long_silence_saves_no_more_than_the_burst(autojump_clock: MockClock) -> None:
+    pace = Pace(8.0, 2.0)
+    for _ in range(8):
+        await pace.spend(1.0)
+    await trio.sleep(3600.0)
+    began = trio.current_time()
+    for _ in range(16):
+        await pace.spend(1.0)
+    assert trio.current_time() - began == pytest.approx(8.0 / 2.0)
