@@ -95,20 +95,20 @@ class Connection(Protocol):
 
 
 class _Watch:
-    __slots__ = ("heard", "quiet", "unsent")
+    __slots__ = ("heard", "silent_ticks", "unsent")
 
     def __init__(self) -> None:
         self.heard = -1
         self.unsent = 0
-        self.quiet = 0
+        self.silent_ticks = 0
         """Ticks without a sign of life."""
 
     def look(self, connection: Connection) -> None:
         heard, unsent = connection.heard, connection.unsent or 0
         if heard != self.heard or unsent < self.unsent:
-            self.quiet = 0
+            self.silent_ticks = 0
         else:
-            self.quiet += 1
+            self.silent_ticks += 1
         self.heard, self.unsent = heard, unsent
 
 
@@ -135,10 +135,10 @@ class Keepalive:
         for connection, watch in self._watched.items():
             watch.look(connection)
             if stalled:
-                watch.quiet = min(watch.quiet, PING_TICKS)
-            if watch.quiet >= DEAD_TICKS:
+                watch.silent_ticks = min(watch.silent_ticks, PING_TICKS)
+            if watch.silent_ticks >= DEAD_TICKS:
                 connection.abort(SILENT)
-            elif watch.quiet >= PING_TICKS:
+            elif watch.silent_ticks >= PING_TICKS:
                 nursery.start_soon(_ping, connection, TICK_SECONDS)
 
 

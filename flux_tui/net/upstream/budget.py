@@ -138,7 +138,7 @@ class GuardedYamux(Yamux):
         self._headers = 0
         """Frames whose header was looked at."""
         if isinstance(secured_conn, ReadAheadSession):
-            secured_conn.before_header = self._take_frames
+            secured_conn.call_before_header(self._take_frames)
         self._streams_pace = Pace(STREAM_BURST, STREAM_RATE)
         self._pings_pace = Pace(PING_BURST, PING_RATE)
 

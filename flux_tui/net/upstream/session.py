@@ -100,15 +100,14 @@ class ReadAheadSession(SecureSession):
         self._plain: deque[bytes] = deque()
         self._offset = 0
         """How much of the first piece was read."""
-        self.before_header: Callable[[], Awaitable[None]] | None = None
-        """Awaited before a read of HEADER_SIZE: it may take whole frames itself."""
+        self._before_header: Callable[[], Awaitable[None]] = trio.lowlevel.cancel_shielded_checkpoint
 
     async def read(self, n: int | None = None) -> bytes:
         """Return up to `n` bytes, at least one. With `n` None: all of the next piece."""
         if n == 0:
             return b""
-        if n == HEADER_SIZE and self.before_header is not None:
-            await self.before_header()
+        if n == HEADER_SIZE:
+            await self._before_header()
         await self.ahead()
         piece = self._plain[0]
         left = len(piece) - self._offset
@@ -120,6 +119,10 @@ class ReadAheadSession(SecureSession):
         data = piece[self._offset : self._offset + n]
         self._offset += n
         return data
+
+    def call_before_header(self, take: Callable[[], Awaitable[None]]) -> None:
+        """Let the muxer await `take` before each read of HEADER_SIZE. It may take whole frames itself."""
+        self._before_header = take
 
     async def ahead(self) -> None:
         """Return when something is decrypted."""

@@ -178,7 +178,7 @@ async def test_whole_frames_may_be_taken_before_a_header() -> None:
         if session.peek(12) == b"x" * 12:
             session.take(12)
 
-    session.before_header = take_the_first
+    session.call_before_header(take_the_first)
     assert await session.read(12) == b"a header...."
     assert await session.read(8) == b"the body"
 

@@ -1,0 +1,98 @@
+"""Which peers may have a link: the table alone, without a network."""
+
+import pytest
+import trio
+import trio.testing
+
+from flux_tui.core.ids import PeerId, peer_id_from_bytes
+from flux_tui.net.flux import link_table
+from flux_tui.net.flux.link import Link
+from flux_tui.net.flux.link_table import LinkTable
+from tests.support.networks import Seen, words
+
+
+def name(number: int) -> PeerId:
+    return peer_id_from_bytes(b"\x12\x20" + bytes([number]) * 32)
+
+
+def added(table: LinkTable, number: int) -> Link:
+    link = Link(name(number), Seen())
+    table.add(link)
+    return link
+
+
+async def test_a_message_is_queued_only_for_a_link_that_is_up() -> None:
+    table = LinkTable()
+    assert not table.push(name(1), words(1))
+    link = added(table, 1)
+    assert name(1) in table
+    assert not table.push(name(1), words(1)), "it is only being opened"
+    link.up.set()
+    assert table.push(name(1), words(1))
+    assert table.all_up() == [link]
+
+
+async def test_a_link_that_is_over_does_not_remove_the_peers_next_one() -> None:
+    table = LinkTable()
+    old, new = added(table, 1), added(table, 1)
+    table.remove(old)
+    assert table.of(name(1)) is new
+    table.remove(new)
+    assert name(1) not in table
+
+
+async def test_a_banned_peer_is_refused_even_with_a_link() -> None:
+    table = LinkTable()
+    added(table, 1)
+    assert table.admits(name(1))
+    table.ban(name(1))
+    table.ban(name(1), 0.0)
+    assert table.is_banned(name(1)), "a shorter ban ends no longer one"
+    assert not table.admits(name(1))
+    assert table.admits(name(2))
+
+
+async def test_an_idle_stranger_makes_room_after_a_while_and_a_known_peer_does_not(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    monkeypatch.setattr(link_table, "MAX_PEERS", 3)
+    monkeypatch.setattr(link_table, "RESERVED", 1)
+    table = LinkTable()
+    table.know(name(1))
+    known, stranger = added(table, 1), added(table, 2)
+    assert not table.admits(name(3)), "strangers have two of three links"
+    table.know(name(4))
+    assert table.admits(name(4)), "the third is for known peers"
+    await trio.sleep(link_table.STRANGER_SECONDS + 1)
+    assert table.admits(name(3))
+    added(table, 3)
+    assert stranger.scope.cancel_called
+    assert table.is_banned(name(2))
+    assert not known.scope.cancel_called
+
+
+async def test_strangers_come_at_a_bounded_rate(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    monkeypatch.setattr(link_table, "STRANGER_BURST", 2.0)
+    table = LinkTable()
+    added(table, 1)
+    added(table, 2)
+    assert not table.admits(name(3))
+    table.know(name(4))
+    assert table.admits(name(4))
+    await trio.sleep(1 / link_table.STRANGER_RATE)
+    assert table.admits(name(3))
+
+
+async def test_a_peer_that_returns_too_often_has_to_wait(autojump_clock: trio.testing.MockClock) -> None:
+    table = LinkTable()
+    for _ in range(link_table.MAX_RETURNS):
+        assert table.admits(name(1))
+        table.came_up(name(1))
+        await trio.sleep(1)
+    assert table.flaps(name(1))
+    assert not table.admits(name(1))
+    await trio.sleep(link_table.RETURN_SECONDS)
+    assert table.admits(name(1))
+    assert not table.flaps(name(1))
