@@ -31,15 +31,20 @@ class TokenBucket:
 
     def has(self, now: float) -> bool:
         """Whether any tokens are there. Changes nothing."""
-        return self.level_at(now) > 0
+        return self.level > 0 or self.level_at(now) > 0
 
     def level_at(self, now: float) -> float:
         """Return the tokens that are there at a time, negative if in debt. Changes nothing."""
-        return min(self.level + max(now - self.at, 0.0) * self.rate, self.burst)
+        if now <= self.at:
+            return self.level
+        level = self.level + (now - self.at) * self.rate
+        return level if level < self.burst else self.burst
 
     def wait(self, now: float, amount: float = 0.0) -> float:
         """Return the seconds until any debt is paid back and `amount` tokens are there. Changes nothing."""
-        return max(0.0, (amount - self.level_at(now)) / self.rate) if self.rate else 0.0
+        if not self.rate or self.level >= amount:
+            return 0.0
+        return max(0.0, (amount - self.level_at(now)) / self.rate)
 
     def take(self, amount: float, now: float) -> None:
         """Spend tokens, even if there are not enough. A negative amount gives tokens back."""

@@ -23,7 +23,7 @@ The time is an argument. Every table is bounded.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Sequence
 from typing import NamedTuple
 
 from flux_tui.core.api import attribution
@@ -132,18 +132,20 @@ class Admission:
             return True
         return self._common.level_at(now) > least
 
-    def settle(self, given: Input, entries: Iterable[Entry], now: float) -> None:
+    def settle(self, given: Input, entries: Sequence[Entry], now: float) -> None:
         """The turn of this input is over: charge the peer that caused it, and credit peers for useful chunks."""
+        if not entries:
+            return
         payer = attribution.payer(given)
         cost = 0
         for entry in entries:
-            match entry.event:
-                case ev.ChunkReceived(peer=peer, size=size):
-                    self._earn(peer, 1, size, now)
-                case ev.ChunksSent(peer=peer, cids=cids, size=size):
-                    self._earn(peer, len(cids), size, now)
-                case event if payer is not None:
-                    cost += entry_cost(event)
+            event = entry.event
+            if isinstance(event, ev.ChunkReceived):
+                self._earn(event.peer, 1, event.size, now)
+            elif isinstance(event, ev.ChunksSent):
+                self._earn(event.peer, len(event.cids), event.size, now)
+            elif payer is not None:
+                cost += entry_cost(event)
         if payer is not None and cost:
             self._charge(payer, cost, now)
 
