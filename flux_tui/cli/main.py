@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
+from typing_extensions import override
 
 from flux_tui import __version__
 from flux_tui.cli.manual import EPILOGS, MAIN
@@ -58,9 +59,11 @@ class Commands(click.Group):
     name.
     """
 
+    @override
     def list_commands(self, context: click.Context, /) -> list[str]:
         return sorted(COMMANDS)
 
+    @override
     def get_command(self, context: click.Context, name: str, /) -> click.Command | None:
         if name not in COMMANDS:
             return None
@@ -93,10 +96,12 @@ class Commands(click.Group):
         ]
         return f"{option} is no option of `{name}`: it is for {', '.join([*takers, 'and the dashboard'])}"
 
+    @override
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         with _endings_told():
             return super().make_context(*args, **extra)
 
+    @override
     def invoke(self, context: click.Context, /) -> Any:
         with _endings_told():
             return super().invoke(context)

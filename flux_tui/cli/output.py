@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from typing_extensions import override
 
 from flux_tui.core.text.plain import plain, plain_lines
 
@@ -74,6 +75,7 @@ def failure_in(line: str) -> str | None:
 class Failure(click.ClickException):
     """A command failed: one sentence, exit status 1."""
 
+    @override
     def show(self, file: Any = None) -> None:
         say_failure(self.message)
 
@@ -100,6 +102,7 @@ def show_error(error: click.ClickException) -> None:
 class PlainFormatter(logging.Formatter):
     """Formats log lines and tracebacks as plain text, because they may contain text of a peer."""
 
+    @override
     def format(self, record: logging.LogRecord) -> str:
         return plain_lines(*super().format(record).split("\n"))
 

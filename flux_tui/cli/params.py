@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+from typing_extensions import override
 
 from flux_tui.core.text.quantities import human_size
 
@@ -19,6 +20,7 @@ class PathType(click.Path):
     def __init__(self) -> None:
         super().__init__(path_type=Path, readable=False)
 
+    @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         text = os.fspath(value)
         if not text:
@@ -31,6 +33,7 @@ class PathType(click.Path):
 class OutputType(PathType):
     """A path to write to. `-` is an error, so that no file of that name is written by mistake."""
 
+    @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "-":
             self.fail("the output cannot be standard output; ./- is a file of that name", param, ctx)
@@ -48,6 +51,7 @@ class Output(NamedTuple):
 class OutputOrFolderType(OutputType):
     """A path to write to, where a slash at the end means a folder."""
 
+    @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, Output):
             return value

@@ -51,16 +51,21 @@ class Scene(Protocol):
     """The nodes and the content of a scenario that is being played."""
 
     @property
-    def contents(self) -> "dict[str, Made]": ...
+    def contents(self) -> "dict[str, Made]":
+        """The files that the scenario made, by name."""
 
-    def watch(self, node: str) -> "Watch": ...
+    def watch(self, node: str) -> "Watch":
+        """Return what is known of a node's series."""
 
-    def alive(self, node: str) -> bool: ...
+    def alive(self, node: str) -> bool:
+        """Return whether the process of a node runs."""
 
-    def latency(self, node: str) -> float: ...
+    def latency(self, node: str) -> float:
+        """Return the one-way delay of a node's links, in seconds."""
 
     @property
-    def everyone(self) -> tuple[str, ...]: ...
+    def everyone(self) -> tuple[str, ...]:
+        """The names of all nodes."""
 
 
 class Watch:
@@ -139,6 +144,7 @@ class Quotient(NamedTuple):
     lower: Fact
 
     def value(self, scene: Scene, watch: Watch) -> float:
+        """Return its value in the series now, as `Fact.value` does."""
         lower = self.lower.value(scene, watch)
         return self.upper.value(scene, watch) / lower if lower else 0.0
 
@@ -156,10 +162,12 @@ class Question(NamedTuple):
 
     @property
     def state(self) -> State:
+        """The state of the node that is asked about."""
         return self.watch.state
 
     @property
     def made(self) -> Made:
+        """The file that is asked about; an empty one, until it is made."""
         return self.scene.contents.get(self.about) or Made(Path(), (), 0)
 
     @property
@@ -169,6 +177,7 @@ class Question(NamedTuple):
 
     @property
     def object(self) -> ObjectState | None:
+        """The file as an object of that node; None: the node does not know it."""
         return self.state.objects.get(self.root) if self.root else None
 
 

@@ -223,13 +223,16 @@ class Swarm:
         self._order(do="start", name=name, home=str(member.home.path), settings=member.settings)
 
     def kill(self, name: str) -> None:
+        """Kill a node's process."""
         self._order(do="kill", name=name)
 
     def freeze(self, name: str) -> None:
+        """Stop a node's process where it is."""
         self.members[name].frozen = True
         self._order(do="freeze", name=name)
 
     def thaw(self, name: str) -> None:
+        """Let a frozen process go on."""
         self.members[name].frozen = False
         self._order(do="thaw", name=name)
 

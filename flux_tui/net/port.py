@@ -119,9 +119,8 @@ class Receiver(Protocol):
 class Network(Protocol):
     """A running network."""
 
-    @property
-    def peer_id(self) -> PeerId:
-        """This node's peer id."""
+    peer_id: PeerId
+    """This node's peer id."""
 
     @property
     def addrs(self) -> tuple[str, ...]:

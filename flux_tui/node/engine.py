@@ -57,7 +57,9 @@ OnEntries = Callable[[Sequence[Entry]], None]
 class Clock(Protocol):
     """Steady time: seconds that only go forward."""
 
-    def __call__(self) -> float: ...
+    def __call__(self) -> float:
+        """Return the steady time, in seconds."""
+        ...
 
     def wall(self) -> float:
         """Return the time of the wall clock, in seconds since 1970."""

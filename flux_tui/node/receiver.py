@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from typing_extensions import override
+
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.peers.intent_limits import IntentLimits
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Chunk, Message, Route, SealedIntent
 from flux_tui.net.connections.frames import Piece
-from flux_tui.net.port import LoadedChunk, Network
+from flux_tui.net.port import LoadedChunk, Network, Receiver
 from flux_tui.node.disk.chunk_reader import ChunkReader
 from flux_tui.node.disk.chunk_writer import ChunkWriter
 from flux_tui.node.engine import Engine
@@ -25,7 +27,7 @@ class NodeParts(NamedTuple):
     reader: ChunkReader
 
 
-class NodeReceiver:
+class NodeReceiver(Receiver):
     """Implements `net.port.Receiver`.
 
     The network is opened before the node is complete, so its first calls may come before `attach`. Until then,
@@ -50,14 +52,17 @@ class NodeReceiver:
         else:
             self._node.engine.feed(given)
 
+    @override
     def on_connected(self, peer: PeerId, addr: str) -> None:
         self._feed(inp.PeerUp(peer=peer, addr=addr))
 
+    @override
     def on_disconnected(self, peer: PeerId, why: str) -> None:
         if self._node is not None:
             self._node.reader.forget(peer)
         self._feed(inp.PeerDown(peer=peer, why=why))
 
+    @override
     def on_message(self, peer: PeerId, message: Message) -> None:
         if not isinstance(message, SealedIntent | Route):
             self._feed(inp.MessageCame(peer=peer, message=message))
@@ -72,13 +77,16 @@ class NodeReceiver:
         ):
             self._feed(given)
 
+    @override
     def on_unknown(self, peer: PeerId, kind: str) -> None:
         self._feed(inp.UnknownCame(peer=peer, kind=kind))
 
+    @override
     def admits(self, peer: PeerId) -> bool:
         node = self._node
         return node is None or node.engine.machine.admits(peer, node.engine.clock())
 
+    @override
     def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:
         node = self._node
         if node is None or node.engine.stalled:
@@ -88,10 +96,12 @@ class NodeReceiver:
         self._feed(inp.ChunkSkipped(peer=peer, cid=chunk.cid, size=size))
         return False
 
+    @override
     async def on_payload(self, peer: PeerId, chunk: Chunk, payload: Sequence[Piece]) -> None:
         assert self._node is not None, "wants_payload takes nothing before"
         await self._node.writer.take(peer, chunk.cid, payload)
 
+    @override
     def on_gossip(self, forwarder: PeerId, data: bytes) -> bool:
         node = self._node
         if node is None or not self._takes_from(node, forwarder, gossip=True):
@@ -108,30 +118,39 @@ class NodeReceiver:
             return False
         return self._on_intent(node, forwarder, sealed, gossip=True)
 
+    @override
     async def next_chunks(self, peer: PeerId) -> Sequence[LoadedChunk]:
         return await self._node.reader.next_chunks(peer) if self._node is not None else ()
 
+    @override
     def still_granted(self, peer: PeerId, chunks: Sequence[LoadedChunk]) -> Sequence[LoadedChunk]:
         return self._node.reader.still_granted(peer, chunks) if self._node is not None else ()
 
+    @override
     def on_sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None:
         self._feed(inp.ChunksWritten(peer=peer, cids=cids, size=size))
 
+    @override
     def on_fault(self, peer: PeerId, fault: str, text: str) -> None:
         self._feed(inp.PeerFault(peer=peer, fault=fault, text=text))
 
+    @override
     def on_addrs(self, addrs: tuple[str, ...]) -> None:
         self._feed(inp.AddrsChanged(addrs=addrs))
 
+    @override
     def on_failure(self, text: str) -> None:
         self._feed(inp.Failed(text=text))
 
+    @override
     def on_dial_failed(self, addr: str, why: str) -> None:
         self._feed(inp.DialFailed(addr=addr, text=why))
 
+    @override
     def on_routing(self, came: tuple[PeerId, ...], went: tuple[PeerId, ...]) -> None:
         self._feed(inp.RoutingChanged(came=came, went=went))
 
+    @override
     def on_found(self, addr: str) -> None:
         self._feed(inp.PeerFound(addr=addr))
 

@@ -10,6 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
+from typing_extensions import override
+
 from flux_tui.core.series.events import Entry, decode_event
 from flux_tui.store.schema import (
     APPLICATION_ID,
@@ -52,7 +54,7 @@ class SeriesSource(Protocol):
         """Stop reading."""
 
 
-class SeriesReader:
+class SeriesReader(SeriesSource):
     """Reads a series in a file. Use it from one thread at a time."""
 
     def __init__(self, db: sqlite3.Connection, path: Path) -> None:
@@ -64,17 +66,21 @@ class SeriesReader:
         """Open a series. Raises StoreError: missing, no series, damaged, or of a newer version."""
         return cls(open_reader(path), path)
 
+    @override
     def last_seq(self) -> int:
         row = self._one("SELECT max(seq) FROM entry")
         return 0 if row is None or row[0] is None else int(row[0])
 
+    @override
     def read(self, after: int, limit: int) -> list[Entry]:
         rows = self._all("SELECT seq, at, body FROM entry WHERE seq > ? ORDER BY seq LIMIT ?", after, limit)
         return [Entry(seq, at, decode_event(body)) for seq, at, body in rows]
 
+    @override
     def read_before(self, seq: int, limit: int) -> list[Entry]:
         return self.read(max(0, seq - 1 - limit), min(limit, max(0, seq - 1)))
 
+    @override
     def seq_at(self, at: float) -> int:
         for first, last in self._stretches():
             row = self._one("SELECT seq, at FROM entry WHERE seq = ?", first)
@@ -82,6 +88,7 @@ class SeriesReader:
                 return self._last_until(at, first, last)
         return 0
 
+    @override
     def seq_near(self, seq: int, at: float) -> int:
         for first, last in self._stretches():
             if first <= seq:
@@ -119,10 +126,12 @@ class SeriesReader:
                 high = middle - 1
         return low
 
+    @override
     def checkpoint(self, at_most: int) -> tuple[int, bytes] | None:
         row = self._one("SELECT seq, state FROM checkpoint WHERE seq <= ? ORDER BY seq DESC LIMIT 1", at_most)
         return None if row is None else (int(row[0]), bytes(row[1]))
 
+    @override
     def close(self) -> None:
         self._db.close()
 
@@ -140,7 +149,7 @@ class SeriesReader:
         return row
 
 
-class MemorySeries:
+class MemorySeries(SeriesSource):
     """A series in memory, with the reader's interface; for tests and short recordings."""
 
     def __init__(self, entries: Sequence[Entry] = ()) -> None:
@@ -153,19 +162,24 @@ class MemorySeries:
                 raise ValueError(f"entry {entry.seq} after entry {len(self._entries)}")
             self._entries.append(entry)
 
+    @override
     def last_seq(self) -> int:
         return len(self._entries)
 
+    @override
     def read(self, after: int, limit: int) -> list[Entry]:
         return self._entries[after : after + limit]
 
+    @override
     def read_before(self, seq: int, limit: int) -> list[Entry]:
         end = min(max(0, seq - 1), len(self._entries))
         return self._entries[max(0, end - limit) : end]
 
+    @override
     def seq_at(self, at: float) -> int:
         return next((entry.seq for entry in reversed(self._entries) if entry.at <= at), 0)
 
+    @override
     def seq_near(self, seq: int, at: float) -> int:
         first, last = 1, len(self._entries)
         for before, entry in pairwise(self._entries):
@@ -175,6 +189,7 @@ class MemorySeries:
             (entry.seq for entry in reversed(self._entries[first - 1 : last]) if entry.at <= at), first
         )
 
+    @override
     def checkpoint(self, at_most: int) -> tuple[int, bytes] | None:
         return None
 

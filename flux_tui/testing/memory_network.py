@@ -28,6 +28,7 @@ import trio
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from multiaddr import Multiaddr
+from typing_extensions import override
 
 from flux_tui.core.ids import BadIdError, Cid, PeerId, cid_bytes, peer_id_bytes, peer_id_from_bytes
 from flux_tui.core.limits import Backoff, BoundedSet
@@ -128,7 +129,7 @@ class Switchboard:
         return self._by_transport.get(transport)
 
 
-class MemoryNetwork:
+class MemoryNetwork(Network):
     """Implements `net.port.Network`."""
 
     def __init__(
@@ -156,17 +157,25 @@ class MemoryNetwork:
         self._routed_in, self._routed = trio.open_memory_channel[tuple[MemoryNetwork, Message]](ROUTE_QUEUE)
         self.peer_id = peer_id_from_bytes(_PUBLIC_KEY + key.public_key().public_bytes_raw())
         self.transport = transport
-        self.addrs = (f"{transport}/p2p/{self.peer_id}",)
+        self._addrs = (f"{transport}/p2p/{self.peer_id}",)
         self.place = int.from_bytes(sha256(peer_id_bytes(self.peer_id)).digest(), "big")
         """Its place in the DHT."""
 
+    @property
+    @override
+    def addrs(self) -> tuple[str, ...]:
+        return self._addrs
+
+    @override
     def peers(self) -> tuple[PeerId, ...]:
         return tuple(peer for peer, link in self._links.items() if link.up)
 
+    @override
     def push(self, peer: PeerId, message: Message) -> bool:
         link = self._links.get(peer)
         return link is not None and link.up and link.outgoing.push(message)
 
+    @override
     def serve(self, peer: PeerId) -> bool:
         link = self._links.get(peer)
         if link is None or not link.up:
@@ -174,18 +183,22 @@ class MemoryNetwork:
         link.outgoing.serve()
         return True
 
+    @override
     def publish(self, data: bytes) -> None:
         self.gossip(self.peer_id, data)
 
+    @override
     def provide(self, roots: Sequence[Cid]) -> None:
         for root in roots:
             self._provided.add(root)
         self._spread()
 
+    @override
     def withdraw(self, roots: Sequence[Cid]) -> None:
         for root in roots:
             self._provided.discard(root)
 
+    @override
     def route(self, roots: Sequence[Cid], message: Route) -> None:
         swarm = self._swarm()
         for root in roots:
@@ -193,6 +206,7 @@ class MemoryNetwork:
             for other in _closest(root, swarm)[:WIDTH]:
                 self._hand(other, message)
 
+    @override
     def forward(self, roots: Sequence[Cid], message: Route) -> None:
         found = {peer: other for root in roots for peer, other in self._records.get(root, {}).items()}
         found.pop(self.peer_id, None)
@@ -218,6 +232,7 @@ class MemoryNetwork:
     def note_addrs(self, teller: PeerId, addrs: Sequence[str]) -> None:
         """Do nothing: here all nodes are equally near."""
 
+    @override
     def dial(self, addr: str, *, keep: bool = False, more: Sequence[str] = (), hearsay: bool = False) -> None:
         if addr in self._dialling:
             self._dialling[addr] |= keep
@@ -225,11 +240,13 @@ class MemoryNetwork:
             self._dialling[addr] = keep
             self._nursery.start_soon(self._dial, addr, more)
 
+    @override
     def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:
         self._refuse(peer, seconds)
         if (link := self._links.get(peer)) is not None:
             link.end(why)
 
+    @override
     async def drain(self, seconds: float) -> None:
         with trio.move_on_after(seconds):
             async with trio.open_nursery() as nursery:
@@ -237,12 +254,15 @@ class MemoryNetwork:
                     if link.up:
                         nursery.start_soon(link.outgoing.drained)
 
+    @override
     def rtt(self, peer: PeerId) -> float | None:
         return None
 
+    @override
     def sign(self, data: bytes) -> bytes:
         return self._key.sign(data)
 
+    @override
     def verify(self, peer: PeerId, data: bytes, signature: bytes) -> bool:
         key = _public_key(peer)
         try:

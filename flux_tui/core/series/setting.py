@@ -77,6 +77,7 @@ class Setting:
 
     @property
     def kind(self) -> Kind:
+        """What its values are."""
         return self.spec.kind
 
     @property

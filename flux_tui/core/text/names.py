@@ -6,6 +6,8 @@ Names are an argument of all descriptions: names that become known later, and ma
 from collections.abc import Mapping
 from typing import Protocol
 
+from typing_extensions import override
+
 from flux_tui.core.ids import Cid, PeerId, short
 from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import Plain, plain
@@ -27,7 +29,7 @@ class Names(Protocol):
         """Return a path, an address or a sentence from elsewhere, made safe to show."""
 
 
-class StateNames:
+class StateNames(Names):
     """The names that a state knows."""
 
     def __init__(self, state: State | None = None) -> None:
@@ -35,6 +37,7 @@ class StateNames:
         if state is not None:
             self._named = (state.objects, state.holds, state.kept)
 
+    @override
     def name(self, cid: Cid) -> Plain:
         for named in self._named:
             name: str | None = getattr(named.get(cid), "name", None)
@@ -42,9 +45,11 @@ class StateNames:
                 return plain(name)
         return plain(short(cid))
 
+    @override
     def peer(self, peer: PeerId) -> Plain:
         return plain(short(peer))
 
+    @override
     def text(self, text: str) -> Plain:
         return plain(text)
 

@@ -12,6 +12,7 @@ from libp2p.abc import IHost
 from libp2p.crypto.keys import KeyPair, PublicKey
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
+from typing_extensions import override
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.peers.dial_policy import Reach, reach_of
@@ -125,7 +126,7 @@ async def _open(
             nursery.cancel_scope.cancel()
 
 
-class Libp2pNetwork:
+class Libp2pNetwork(Network):
     """Implements `net.port.Network` with the parts that `open_network` makes. Each method leads to one part."""
 
     def __init__(
@@ -156,6 +157,7 @@ class Libp2pNetwork:
         self.peer_id = PeerId(str(host.get_id()))
 
     @property
+    @override
     def addrs(self) -> tuple[str, ...]:
         return self._own.all
 
@@ -164,12 +166,15 @@ class Libp2pNetwork:
         for connection in list(self.budget.connections):
             self._nursery.start_soon(probe, connection)
 
+    @override
     def peers(self) -> tuple[PeerId, ...]:
         return tuple(link.peer for link in self._links.table.all_up())
 
+    @override
     def push(self, peer: PeerId, message: Message) -> bool:
         return self._links.table.push(peer, message)
 
+    @override
     def serve(self, peer: PeerId) -> bool:
         link = self._links.table.up(peer)
         if link is None:
@@ -177,21 +182,27 @@ class Libp2pNetwork:
         link.outgoing.serve()
         return True
 
+    @override
     def publish(self, data: bytes) -> None:
         self._broadcast.publish(data)
 
+    @override
     def provide(self, roots: Sequence[Cid]) -> None:
         self.dht.provide(roots)
 
+    @override
     def withdraw(self, roots: Sequence[Cid]) -> None:
         self.dht.withdraw(roots)
 
+    @override
     def route(self, roots: Sequence[Cid], message: Route) -> None:
         self.dht.route(roots, message)
 
+    @override
     def forward(self, roots: Sequence[Cid], message: Route) -> None:
         self.dht.forward(roots, message)
 
+    @override
     def note_addrs(self, teller: PeerId, addrs: Sequence[str]) -> None:
         self._guard.heard(ID.from_base58(teller), addrs)
 
@@ -201,18 +212,22 @@ class Libp2pNetwork:
         self._guard.heard("mDNS", [addr], Reach.LOOPBACK if alone else Reach.NEAR)
         self._receiver.on_found(addr)
 
+    @override
     def dial(self, addr: str, *, keep: bool = False, more: Sequence[str] = (), hearsay: bool = False) -> None:
         self._dials.dial(addr, keep=keep, more=more, hearsay=hearsay)
 
+    @override
     def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:
         self._links.disconnect(peer, why, seconds)
 
+    @override
     async def drain(self, seconds: float) -> None:
         with trio.move_on_after(seconds):
             async with trio.open_nursery() as nursery:
                 for link in self._links.table.all_up():
                     nursery.start_soon(link.outgoing.drained)
 
+    @override
     def rtt(self, peer: PeerId) -> float | None:
         for connection in reversed(self._host.get_network().connections.get(ID.from_base58(peer), [])):
             measured = getattr(connection.muxed_conn, "rtt", None)
@@ -220,9 +235,11 @@ class Libp2pNetwork:
                 return seconds
         return None
 
+    @override
     def sign(self, data: bytes) -> bytes:
         return self._identity.private_key.sign(data)
 
+    @override
     def verify(self, peer: PeerId, data: bytes, signature: bytes) -> bool:
         key = _public_key(peer)
         try:

@@ -44,9 +44,11 @@ YIELD_EVERY = 32
 class ByteStream(Protocol):
     """What is needed of a libp2p stream."""
 
-    async def read(self, n: int | None = None) -> bytes: ...
+    async def read(self, n: int | None = None) -> bytes:
+        """Read at most `n` bytes; None: all that there is. Empty: the stream has ended."""
 
-    async def write(self, data: bytes) -> None: ...
+    async def write(self, data: bytes) -> None:
+        """Write all of these bytes."""
 
 
 class Source(Protocol):
@@ -79,6 +81,7 @@ class StreamSource:
         """Do nothing: the stream grants by itself when it is read."""
 
     async def fill(self, least: int) -> None:
+        """Read from the stream until `buffer` has `least` bytes. Raises EOFError, or the stream's error."""
         while len(self.buffer) < least:
             data = await self._stream.read(READ_BYTES)
             if not data:

@@ -45,6 +45,7 @@ from libp2p.relay.circuit_v2.pb.circuit_pb2 import HopMessage, Reservation, Stat
 from libp2p.relay.circuit_v2.pb.circuit_pb2 import PeerId as WirePeerId
 from libp2p.relay.circuit_v2.utils import read_delimited_msg, write_delimited_msg
 from multiaddr import Multiaddr
+from typing_extensions import override
 
 from flux_tui.core.limits import Backoff
 from flux_tui.net.addresses.dial_guard import by_person
@@ -274,18 +275,23 @@ class CircuitTransport(ITransport):
         """Come before TCP, which claims every address with a TCP part."""
         return -1
 
+    @override
     def protocols(self) -> list[str]:
         return [CIRCUIT]
 
+    @override
     def can_dial(self, maddr: Multiaddr) -> bool:
         return any(protocol.name == CIRCUIT for protocol in maddr.protocols())
 
+    @override
     def can_listen(self, maddr: Multiaddr) -> bool:
         return False
 
+    @override
     def create_listener(self, handler_function: THandler) -> IListener:
         raise NotImplementedError("what comes through a relay comes by Reservations")
 
+    @override
     async def dial(self, maddr: Multiaddr) -> IRawConnection:
         near, _, far = str(maddr).partition(f"/{CIRCUIT}")
         relay_addr, _, relay_text = near.rpartition("/p2p/")

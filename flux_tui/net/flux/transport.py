@@ -29,6 +29,7 @@ from libp2p.security.noise.transport import Transport as NoiseTransport
 from libp2p.security.secure_session import SecureSession
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
+from typing_extensions import override
 
 from flux_tui.net.connections.frames import FrameBuffer
 from flux_tui.net.connections.keepalive import set_options
@@ -52,9 +53,11 @@ os.environ.setdefault("PY_YAMUX_DATA_READ_TIMEOUT", "20")
 class TunedNoise(NoiseTransport):
     """libp2p's Noise, handshake included, with `ReadAheadSession` as its session."""
 
+    @override
     async def secure_inbound(self, conn: IRawConnection) -> ISecureConn:
         return _read_ahead(await super().secure_inbound(conn), conn)
 
+    @override
     async def secure_outbound(self, conn: IRawConnection, peer_id: ID) -> ISecureConn:
         return _read_ahead(await super().secure_outbound(conn, peer_id), conn)
 
@@ -101,6 +104,7 @@ class YamuxSource:
         self._muxed = muxed
 
     async def grant(self) -> None:
+        """Grant the bytes that were taken since, once they are WINDOW_STEP or more."""
         muxed = self._muxed
         taken = RECEIVE_WINDOW - muxed.recv_window - len(self.buffer)
         if taken >= WINDOW_STEP:
@@ -108,6 +112,7 @@ class YamuxSource:
             await muxed.send_window_update(taken)
 
     async def fill(self, least: int) -> None:
+        """Wait until `buffer` has `least` bytes. Raises EOFError if the stream ends before."""
         muxed, buffer, events = self._muxed, self.buffer, self._muxed.conn.stream_events
         try:
             while True:

@@ -26,6 +26,7 @@ from libp2p.kad_dht.peer_routing import PeerRouting
 from libp2p.kad_dht.provider_store import ProviderStore
 from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import PeerInfo
+from typing_extensions import override
 
 from flux_tui.core.ids import Cid, cid_bytes
 from flux_tui.net.addresses.dial_guard import told_by
@@ -63,9 +64,12 @@ class KadHost:
         return getattr(self._host, name)
 
     def get_peerstore(self) -> "KadPeerstore":
+        """Return the peerstore, with flux's DHT in place of libp2p's."""
         return self._peerstore
 
     def set_stream_handler(self, protocol: TProtocol, handler: Callable[[INetStream], Any]) -> None:
+        """Handle streams of flux's own protocol, a bounded number for each peer."""
+
         async def handle(stream: INetStream) -> None:
             peer = stream.muxed_conn.peer_id
             if self._serving.get(peer, 0) >= MAX_SERVED_EACH:
@@ -87,9 +91,11 @@ class KadHost:
         self._host.set_stream_handler(_ours(protocol), handle)
 
     def remove_stream_handler(self, protocol: TProtocol) -> None:
+        """Handle no more streams of flux's own protocol."""
         self._host.remove_stream_handler(_ours(protocol))
 
     async def new_stream(self, peer: ID, protocols: Sequence[TProtocol]) -> INetStream:
+        """Open a stream of flux's own protocol to a peer."""
         if not self._host.get_network().connections.get(peer):
             self._opened.add(peer)
         self._used[peer] = trio.current_time()
@@ -130,6 +136,7 @@ class KadPeerstore:
         return getattr(self._peerstore, name)
 
     def get_protocols(self, peer: ID) -> list[str]:
+        """Return the protocols of a peer: libp2p's DHT if it speaks flux's, and none that libp2p knows."""
         spoken = self._peerstore.get_protocols(peer)
         return [str(IPFS_KAD) if name == KAD_PROTOCOL else f"not ours: {name}" for name in spoken]
 
@@ -138,6 +145,7 @@ class Records(ProviderStore):
     """The provider records that this node keeps for the swarm: bounded, and only with addresses that the peer
     that told of them may name."""
 
+    @override
     def add_provider(self, key: bytes, provider: PeerInfo) -> None:
         if key in self.providers or len(self.providers) < MAX_RECORDS:
             admits = self.host.get_peerstore().admits  # type: ignore[attr-defined]  # net/upstream/peerstore.py

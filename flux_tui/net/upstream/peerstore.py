@@ -24,6 +24,7 @@ from libp2p.peer.id import ID
 from libp2p.peer.peerdata import PeerData
 from libp2p.peer.peerstore import PeerStore, _peer_record_signer_matches
 from multiaddr import Multiaddr
+from typing_extensions import override
 
 from flux_tui.net.upstream.clock import STEADY_TIME
 
@@ -73,20 +74,24 @@ class BoundedPeerstore(PeerStore):
         self.peer_data_map.pop(peer, None)
         self.peer_record_map.pop(peer, None)
 
+    @override
     def add_addrs(self, peer_id: ID, addrs: Sequence[Multiaddr], ttl: int = 0) -> None:
         super().add_addrs(peer_id, self.admits(peer_id, list(addrs)[-MAX_ADDRS:]), ttl)
         entry = self.peer_data_map.get(peer_id)
         if entry is not None and len(entry.addrs) > MAX_ADDRS:
             del entry.addrs[:-MAX_ADDRS]
 
+    @override
     def add_protocols(self, peer_id: ID, protocols: Sequence[str]) -> None:
         super().add_protocols(peer_id, _short(protocols))
         entry = self.peer_data_map[peer_id]
         del entry.protocols[MAX_PROTOCOLS:]
 
+    @override
     def set_protocols(self, peer_id: ID, protocols: Sequence[str]) -> None:
         super().set_protocols(peer_id, _short(protocols))
 
+    @override
     def consume_peer_record(self, envelope: Envelope, ttl: int) -> bool:
         if len(envelope.raw_payload) > MAX_RECORD:
             return False

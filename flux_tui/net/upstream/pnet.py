@@ -26,6 +26,7 @@ from typing import Any
 from Crypto.Cipher import Salsa20
 from libp2p.abc import IRawConnection
 from libp2p.io.exceptions import ConnectionClosedError
+from typing_extensions import override
 
 from flux_tui.net.port import NetworkError
 from flux_tui.regular_files import open_to_read
@@ -82,6 +83,7 @@ class ProtectedConnection(IRawConnection):
         self._incoming: Salsa20.Salsa20Cipher | None = None
         self._nonce = bytearray()
 
+    @override
     async def write(self, data: bytes) -> None:
         if self._outgoing is None:
             nonce = os.urandom(NONCE_BYTES)
@@ -90,6 +92,7 @@ class ProtectedConnection(IRawConnection):
             return
         await self._conn.write(self._outgoing.encrypt(data))
 
+    @override
     async def read(self, n: int | None = None) -> bytes:
         while self._incoming is None:
             part = await self._conn.read(NONCE_BYTES - len(self._nonce))
@@ -100,18 +103,22 @@ class ProtectedConnection(IRawConnection):
                 self._incoming = xsalsa20(self._key, bytes(self._nonce))
         return self._incoming.decrypt(await self._conn.read(n))
 
+    @override
     async def close(self) -> None:
         await self._conn.close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._conn, name)
 
+    @override
     def get_remote_address(self) -> tuple[str, int] | None:
         return self._conn.get_remote_address()
 
+    @override
     def get_transport_addresses(self) -> Any:
         return self._conn.get_transport_addresses()
 
+    @override
     def get_connection_type(self) -> Any:
         return self._conn.get_connection_type()
 

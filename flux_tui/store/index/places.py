@@ -61,6 +61,8 @@ class Whole(NamedTuple):
 
 
 class Where(NamedTuple):
+    """Where a chunk's bytes are: in a file at an offset, or inline as `data`."""
+
     size: int
     file: int | None
     offset: int | None

@@ -12,6 +12,7 @@ from textual.app import App, ComposeResult, SystemCommand
 from textual.filter import ANSIToTruecolor, LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
+from typing_extensions import override
 
 from flux_tui.core.ids import is_text
 from flux_tui.core.text.plain import plain
@@ -148,6 +149,7 @@ class Dashboard(App[bool]):
         """Return the first screen with its final classes. A screen that changes its classes is styled twice."""
         return Screen(id="_default", classes=" ".join(shape(self.size, self.parts.panels.current)[SCREEN]))
 
+    @override
     def compose(self) -> ComposeResult:
         yield from self.parts.screen_tree.compose(shape(self.size, self.parts.panels.current))
 

@@ -13,6 +13,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import DirectoryTree
+from typing_extensions import override
 
 from flux_tui.core.content.ticket import is_ticket_like, ticket_words
 from flux_tui.core.series.state import State
@@ -31,6 +32,7 @@ class PathSuggester(Suggester):
         super().__init__(use_cache=False, case_sensitive=True)
         self._folder = folder
 
+    @override
     async def get_suggestion(self, value: str) -> str | None:
         return complete_path(value, self._folder)
 
@@ -44,6 +46,7 @@ def complete_path(value: str, folder: Path | None) -> str | None:
 class PathField(PlainInput):
     """An input for a path, or for files dropped on the terminal."""
 
+    @override
     def pasted(self, text: str) -> str:
         try:
             words = dropped_words(text.strip())
@@ -55,9 +58,11 @@ class PathField(PlainInput):
 class VisibleTree(DirectoryTree):
     """A tree without hidden files. Files that are still being fetched are hidden files, too."""
 
+    @override
     def process_label(self, label: TextType) -> Text:
         return Text(plain(str(label)))
 
+    @override
     def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
         return [path for path in paths if not path.name.startswith(".")]
 
@@ -79,6 +84,7 @@ class AddScreen(ModalScreen[list[Path]]):
         self._masked = masked
         self._example = "" if masked else ", a whole one" if folder is None else f", e.g. {folder}/"
 
+    @override
     def compose(self) -> ComposeResult:
         with Vertical(classes="window") as window:
             window.border_title = "Share a file or folder"
@@ -93,9 +99,11 @@ class AddScreen(ModalScreen[list[Path]]):
 
     @on(PlainInput.Changed)
     def hide(self, event: PlainInput.Changed) -> None:
+        """Hide what is typed while ids are masked and it tells one."""
         event.input.password = self._masked and tells(event.value)
 
     def on_mount(self) -> None:
+        """Type what the window was opened with."""
         if self._text:
             self.query_one(PlainInput).take(self._text)
 
@@ -112,6 +120,7 @@ class AddScreen(ModalScreen[list[Path]]):
 
     @on(PlainInput.Submitted)
     def typed(self, event: PlainInput.Submitted) -> None:
+        """Share the typed paths, or say why that cannot be."""
         text = event.value.strip()
         if not text:
             self._say("Nothing was typed yet.")
@@ -126,6 +135,7 @@ class AddScreen(ModalScreen[list[Path]]):
 
     @on(DirectoryTree.FileSelected)
     def picked(self, event: DirectoryTree.FileSelected) -> None:
+        """Share the file that was chosen in the tree."""
         try:
             self.dismiss([to_share(event.path.absolute())])
         except PathError as error:
@@ -133,12 +143,14 @@ class AddScreen(ModalScreen[list[Path]]):
 
     @on(DirectoryTree.NodeHighlighted)
     def looked_at(self, event: DirectoryTree.NodeHighlighted[object]) -> None:
+        """Type the path of the line that is highlighted in the tree."""
         data = getattr(event.node.data, "path", None)
         if data is not None and self.query_one(DirectoryTree).has_focus:
             inside = self._masked and self._folder is not None and data.is_relative_to(self._folder)
             self.query_one(PlainInput).value = str(data.relative_to(self._folder) if inside else data)
 
     def action_complete(self) -> None:
+        """Complete the typed path; in the tree, go back to typing."""
         field = self.query_one(PlainInput)
         if self.query_one(DirectoryTree).has_focus:
             field.focus()
@@ -147,9 +159,11 @@ class AddScreen(ModalScreen[list[Path]]):
             field.cursor_position = len(longer)
 
     def action_to_tree(self) -> None:
+        """Focus the tree."""
         self.query_one(DirectoryTree).focus()
 
     def action_dismiss_nothing(self) -> None:
+        """Close the window. Nothing is shared."""
         self.dismiss([])
 
     def _say(self, *lines: str) -> None:

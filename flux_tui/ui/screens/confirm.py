@@ -6,6 +6,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
+from typing_extensions import override
 
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.ui.widgets.plain_text import PlainText, content
@@ -24,6 +25,7 @@ class ConfirmScreen(ModalScreen[bool]):
         self._question = question
         self._facts = facts
 
+    @override
     def compose(self) -> ComposeResult:
         with Vertical(classes="window") as window:
             window.border_title = content(plain("Sure?"))
@@ -33,4 +35,5 @@ class ConfirmScreen(ModalScreen[bool]):
             yield PlainText(plain("y yes · n no"), classes="note")
 
     def action_answer(self, answer: bool) -> None:
+        """Close the window with an answer."""
         self.dismiss(answer)

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
+from typing_extensions import override
 
 from flux_tui.core.text.plain import plain
 from flux_tui.ui.keys import GROUPS, Keys
@@ -48,6 +49,7 @@ class HelpScreen(ModalScreen[None]):
         self._keys = keys
         self._panel = panel
 
+    @override
     def compose(self) -> ComposeResult:
         with Vertical(classes="window tall") as window:
             window.border_title = "Keys"
@@ -59,9 +61,11 @@ class HelpScreen(ModalScreen[None]):
             )
 
     def on_mount(self) -> None:
+        """Focus the list, so that the keys scroll it."""
         self.query_one(LinesPanel).focus()
 
     def on_resize(self) -> None:
+        """Lay the list out again for the new width."""
         self.call_after_refresh(self._fill)
 
     def _fill(self) -> None:

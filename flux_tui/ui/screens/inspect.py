@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
+from typing_extensions import override
 
 from flux_tui.core.text.as_json import entry_report
 from flux_tui.core.text.plain import plain
@@ -53,6 +54,7 @@ class InspectScreen(ModalScreen[int | None]):
         self._facts: list[Fact] = []
         self._rows: list[Row] = []
 
+    @override
     def compose(self) -> ComposeResult:
         with Vertical(classes="window tall"):
             signs = self._view.glyphs
@@ -63,7 +65,7 @@ class InspectScreen(ModalScreen[int | None]):
             yield PlainText(plain(NOTE), classes="note")
 
     def on_resize(self) -> None:
-        # This also runs once at the start.
+        """Show the subject in the new size. This also runs once at the start."""
         self.call_after_refresh(self._show)
 
     @property
@@ -133,6 +135,7 @@ class InspectScreen(ModalScreen[int | None]):
         return self.query_one("#facts", LinesPanel).has_focus
 
     def action_back(self) -> None:
+        """Show the subject before this one, or close the window."""
         if len(self._trail) > 1:
             self._trail.pop()
             self._show()
@@ -140,9 +143,11 @@ class InspectScreen(ModalScreen[int | None]):
             self.dismiss(None)
 
     def action_other(self) -> None:
+        """Focus the other one of the two lists."""
         self.query_one("#touching" if self._on_facts else "#facts", LinesPanel).focus()
 
     def action_follow(self) -> None:
+        """Inspect what the selected line names."""
         link = self._link()
         if link is not None and link != self.subject:
             self._trail.append(link)
@@ -160,14 +165,17 @@ class InspectScreen(ModalScreen[int | None]):
         return self._facts[int(key)] if key is not None and int(key) < len(self._facts) else None
 
     def action_go(self) -> None:
+        """Close the window, and move the cursor to the selected entry."""
         key = self.query_one("#touching", LinesPanel).selected
         if key is not None:
             self.dismiss(int(key))
 
     def on_lines_panel_chosen(self) -> None:
+        """Inspect what the chosen line names."""
         self.action_follow()
 
     def action_copy(self) -> None:
+        """Copy the selected fact whole, or the selected entry as JSON."""
         if self._on_facts:
             fact = self._fact()
             self._take(fact.whole if fact is not None else "")
@@ -177,6 +185,7 @@ class InspectScreen(ModalScreen[int | None]):
             self._take(json.dumps(entry_report(entry)) if entry is not None else "")
 
     def action_copy_all(self) -> None:
+        """Copy all facts, one a line."""
         self._take("\n".join(f"{fact.name}: {fact.whole}" for fact in self._facts))
 
     def _take(self, text: str) -> None:

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.suggester import Suggester
+from typing_extensions import override
 
 from flux_tui.core.api.commands import Command
 from flux_tui.core.series.state import State
@@ -46,6 +47,7 @@ class WantScreen(ModalScreen[list[Command]]):
         self._where = HIDDEN if masked else where
         self._mark = mark
 
+    @override
     def compose(self) -> ComposeResult:
         with Vertical(classes="window") as window:
             window.border_title = "Push a want"
@@ -60,6 +62,7 @@ class WantScreen(ModalScreen[list[Command]]):
             yield PlainText(plain(where), id="where", classes="note")
 
     def on_mount(self) -> None:
+        """Type what the window was opened with."""
         if self._text:
             self.query_one(PlainInput).take(self._text)
 
@@ -70,6 +73,7 @@ class WantScreen(ModalScreen[list[Command]]):
 
     @on(PlainInput.Changed)
     def preview(self) -> None:
+        """Say what was understood so far, and what was not."""
         lines, errors, _ = self._read()
         self.query_one("#preview", PlainText).tell(plain_lines(*lines[:8]))
         # While the person types, an unfinished CID is no error yet. A space says that the word is whole.
@@ -81,6 +85,7 @@ class WantScreen(ModalScreen[list[Command]]):
 
     @on(PlainInput.Submitted)
     def push(self) -> None:
+        """Push the typed wants, or say what is wrong with them."""
         _, errors, commands = self._read()
         if errors:
             several = ["Nothing was pushed: mend or remove that."] if commands else []
@@ -91,12 +96,14 @@ class WantScreen(ModalScreen[list[Command]]):
             self._say("Nothing was typed yet.")
 
     def action_complete(self) -> None:
+        """Complete the typed name."""
         field = self.query_one(PlainInput)
         if (longer := complete_name(field.value, self._state)) is not None:
             field.value = longer
             field.cursor_position = len(longer)
 
     def action_dismiss_nothing(self) -> None:
+        """Close the window. Nothing is pushed."""
         self.dismiss([])
 
     def _say(self, *lines: str) -> None:
@@ -119,6 +126,7 @@ class NameSuggester(Suggester):
         super().__init__(use_cache=False, case_sensitive=True)
         self._state = state
 
+    @override
     async def get_suggestion(self, value: str) -> str | None:
         return complete_name(value, self._state)
 

@@ -7,6 +7,7 @@ know about it.
 from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
+from typing_extensions import override
 
 _SIGNS = {
     "…": "~", "→": ">", "←": "<", "·": "-", "×": "x", "•": "*", "–": "-", "—": "-", "↑": "^", "↓": "v",  # noqa: RUF001
@@ -23,6 +24,7 @@ _TABLE = str.maketrans(_SIGNS)
 class AsciiFilter(LineFilter):
     """Replace the signs of the dashboard and of Textual's widgets. The letters of names that people gave stay."""
 
+    @override
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         return [
             segment if segment.text.isascii() else Segment(segment.text.translate(_TABLE), segment.style)

@@ -5,6 +5,7 @@ turn the pages are in the footer.
 """
 
 from textual.strip import Strip
+from typing_extensions import override
 
 from flux_tui.core.text.plain import plain_lines
 from flux_tui.core.text.quantities import counted
@@ -60,5 +61,6 @@ class CaptionStrip(LineStrip):
             return f"{back} back: {keys['narrate-next']} next, {keys['narrate-pause']} to the newest"
         return f"paused; the nodes are not: {keys['narrate-pause']} resumes the story"
 
+    @override
     def render_line(self, y: int) -> Strip:
         return self.drawn(self._lines[y] if y < len(self._lines) else [])

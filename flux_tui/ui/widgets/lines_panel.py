@@ -17,6 +17,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBar
 from textual.strip import Strip
+from typing_extensions import override
 
 from flux_tui.core.text.plain import Plain, plain, plain_lines
 from flux_tui.ui.rows import cell_width
@@ -114,6 +115,7 @@ class LinesPanel(ScrollView, can_focus=True):
         self._place = 0
         """The index of the selected line, for when that line is gone."""
 
+    @override
     def notify_style_update(self) -> None:
         super().notify_style_update()
         if self._span_styles.check():
@@ -202,6 +204,7 @@ class LinesPanel(ScrollView, can_focus=True):
         self.call_after_refresh(self._align_scrollbar)
 
     @property
+    @override
     def max_scroll_y(self) -> int:
         return max(0, self.count() - self.size.height)
 
@@ -246,6 +249,7 @@ class LinesPanel(ScrollView, can_focus=True):
             shown = shown.stylize("underline", at, at + 1)
         self.border_title = shown
 
+    @override
     def refresh(
         self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
     ) -> Self:
@@ -253,12 +257,15 @@ class LinesPanel(ScrollView, can_focus=True):
             return self
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
+    @override
     def on_mount(self) -> None:
         self.set_title()
 
     def on_resize(self, event: events.Resize) -> None:
+        """Make room for all lines in the new size."""
         self._have_room(self.count())
 
+    @override
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
         index = y + int(self.scroll_offset.y)
@@ -303,6 +310,7 @@ class LinesPanel(ScrollView, can_focus=True):
     # ── moving ──────────────────────────────────────────────────────────────────────────────────
 
     def action_move(self, by: int) -> None:
+        """Select the line that is `by` lines below."""
         index = self.selected_index()
         self.go(self._place if index < 0 else index + by, by)
 
@@ -314,10 +322,12 @@ class LinesPanel(ScrollView, can_focus=True):
             self.action_move(-1)
 
     def action_page(self, by: int) -> None:
+        """Select the line that is `by` pages below."""
         index = max(0, self.selected_index())
         self.go(index + by * max(1, self.size.height - 1), by)
 
     def action_edge(self, to: int) -> None:
+        """Select the first line (`to` below 0) or the last one."""
         self.go(0 if to < 0 else self.count() - 1, to)
 
     def go(self, index: int, direction: int) -> None:
@@ -349,6 +359,7 @@ class LinesPanel(ScrollView, can_focus=True):
             self.scroll_to(y=index - height + 1, animate=False, force=True)
 
     def on_click(self, event: events.Click) -> None:
+        """Select the clicked line. A second click chooses it; one on the title sorts."""
         index = int(event.y - self.gutter.top + self.scroll_offset.y)
         if 0 <= index < self.count() and self.is_title(index):
             self.post_message(self.HeadClicked(self, event.x - self.gutter.left - 1))
@@ -361,6 +372,7 @@ class LinesPanel(ScrollView, can_focus=True):
             self._by_itself = False
 
     def on_focus(self) -> None:
+        """Select the first line if none is selected."""
         if self.selected_index() < 0 and self.count():
             self._select_first()
         self.refresh()
@@ -370,6 +382,7 @@ class LinesPanel(ScrollView, can_focus=True):
         self._by_itself = True
 
     def on_blur(self) -> None:
+        """Show the selected line as one of a panel without focus."""
         self.refresh()
 
 

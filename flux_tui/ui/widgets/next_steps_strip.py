@@ -4,6 +4,7 @@ It is as high as its lines, and hidden when there are none.
 """
 
 from textual.strip import Strip
+from typing_extensions import override
 
 from flux_tui.ui.rows.view import Line
 from flux_tui.ui.widgets.one_line import LineStrip
@@ -26,5 +27,6 @@ class NextStepsStrip(LineStrip):
         self._lines = lines
         self.refresh()
 
+    @override
     def render_line(self, y: int) -> Strip:
         return self.drawn(self._lines[y] if y < len(self._lines) else [])

@@ -6,6 +6,7 @@ from textual.events import Click, MouseDown, MouseMove
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
+from typing_extensions import override
 
 from flux_tui.ui.rows.cell_width import width
 from flux_tui.ui.rows.view import Line, merged, span
@@ -21,6 +22,7 @@ class LineStrip(Widget):
         self._line: Line = []
         self._span_styles = SpanStyles(self)
 
+    @override
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._span_styles.check()
@@ -32,6 +34,7 @@ class LineStrip(Widget):
             self._line = line
             self.refresh()
 
+    @override
     def render_line(self, y: int) -> Strip:
         return self.drawn(self._line)
 
@@ -52,14 +55,17 @@ class TimeStrip(LineStrip):
             self.x = x
 
     def on_mouse_down(self, event: MouseDown) -> None:
+        """Move the cursor there, and begin a drag."""
         self.capture_mouse()
         self.post_message(self.Moved(event.x))
 
     def on_mouse_move(self, event: MouseMove) -> None:
+        """Move the cursor along while a button is held."""
         if event.button:
             self.post_message(self.Moved(event.x))
 
     def on_mouse_up(self) -> None:
+        """End the drag."""
         self.release_mouse()
 
 
@@ -74,6 +80,7 @@ class Keybar(LineStrip):
             self.label = label
 
     def on_click(self, event: Click) -> None:
+        """Pick what was clicked."""
         end = 0
         for text, role in self._line:
             end += width(text)
@@ -111,6 +118,7 @@ class Tabs(LineStrip):
         self.show(line)
 
     def on_click(self, event: Click) -> None:
+        """Pick what was clicked."""
         for number, end in enumerate(self._ends, 1):
             if event.x < end:
                 self.post_message(self.Picked(number))

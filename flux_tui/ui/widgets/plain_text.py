@@ -16,6 +16,7 @@ from textual.color import Color
 from textual.content import Content
 from textual.filter import LineFilter
 from textual.widgets import Input, Static
+from typing_extensions import override
 
 from flux_tui.core.text.plain import Plain, plain, plain_in_place
 
@@ -84,6 +85,7 @@ def assembled(parts: list[tuple[Plain, str]]) -> Content:
 class Guard(LineFilter):
     """A line filter that removes control characters of every widget, Textual's included. A line keeps its width."""
 
+    @override
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         if all(segment.text.isprintable() for segment in segments):
             return segments

@@ -14,6 +14,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
+from typing_extensions import override
 
 from flux_tui.core.text.plain import plain
 from flux_tui.regular_files import read_regular
@@ -82,12 +83,15 @@ class PromptInput(PlainInput):
     ]
 
     def action_history(self, by: int) -> None:
+        """Type the line that is `by` lines later in the history."""
         self.prompt.recall(by)
 
     def action_complete(self, by: int) -> None:
+        """Type the next completion (`by` 1), or the one before (-1)."""
         self.prompt.complete(by)
 
     def action_leave(self) -> None:
+        """Leave the prompt without doing anything."""
         self.prompt.leave()
 
     @property
@@ -144,6 +148,7 @@ class Prompt(Vertical):
         self._candidate = -1
         self._own_change = False
 
+    @override
     def compose(self) -> ComposeResult:
         yield PlainText(id="prompt-error")
         with Horizontal(id="prompt-line"):

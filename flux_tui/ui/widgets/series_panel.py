@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from textual import events
 from textual.cache import LRUCache
+from typing_extensions import override
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series.events import Entry
@@ -122,9 +123,11 @@ class SeriesPanel(LinesPanel):
     def _windowed(self) -> bool:
         return self.folding or bool(self.filter)
 
+    @override
     def count(self) -> int:
         return len(self._window) if self._windowed else self.source.cursor
 
+    @override
     def line(self, index: int) -> tuple[str, Line]:
         group = self._group_at(index)
         view = self._view
@@ -148,6 +151,7 @@ class SeriesPanel(LinesPanel):
     def _group_at(self, index: int) -> Group:
         return self._window[index] if self._windowed else Group(index + 1, index + 1, 1)
 
+    @override
     def selected_index(self) -> int:
         if self.selected is None:
             return -1
@@ -156,10 +160,12 @@ class SeriesPanel(LinesPanel):
             return self._window.index_of(seq)
         return seq - 1 if 1 <= seq <= self.count() else -1
 
+    @override
     def select_index(self, index: int) -> None:
         if 0 <= index < self.count():
             self.selected = str(self._group_at(index).last)
 
+    @override
     def is_title(self, index: int) -> bool:
         return False
 
@@ -192,6 +198,7 @@ class SeriesPanel(LinesPanel):
             self._scroll(int(self.scroll_offset.y) + moved)
         self.refresh()
 
+    @override
     def on_resize(self, event: events.Resize) -> None:
         self._shown = ()
         self._lines.clear()
@@ -278,6 +285,7 @@ class SeriesPanel(LinesPanel):
 
     # ── moving ──────────────────────────────────────────────────────────────────────────────────
 
+    @override
     def go(self, index: int, direction: int) -> None:
         if self._windowed and index <= 0 and self._window.low > 0:
             self._look_back(SLICE)
@@ -290,6 +298,7 @@ class SeriesPanel(LinesPanel):
             self.reveal(at)
         self._title(self.count())
 
+    @override
     def action_edge(self, to: int) -> None:
         if to < 0 and self._windowed and not self.filter and self._window.low > 0:
             # Jump to the first entry without reading the entries between.
@@ -304,10 +313,12 @@ class SeriesPanel(LinesPanel):
             self.following = False
 
     def on_mouse_scroll_up(self) -> None:
+        """Stop following the newest entry."""
         self.following = False
         self._title(self.count())
 
     def on_mouse_scroll_down(self) -> None:
+        """Follow the newest entry again at the end."""
         if self.scroll_offset.y >= self.max_scroll_y - 1 and self._window.high >= self.source.cursor:
             self.following = True
 
