@@ -23,8 +23,10 @@ def main() -> None:
 
 
 def _fill_standard_streams() -> None:
-    """Open the standard streams that are closed. Otherwise the next opened file would take a stream's number,
-    and be written to by mistake."""
+    """Open the standard streams that are closed.
+
+    Otherwise the next opened file would take a stream's number, and be written to by mistake.
+    """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

@@ -37,8 +37,10 @@ def literal_path(text: str | Path) -> Path:
 
 
 def typed_path(text: str, folder: Path | None) -> Path:
-    """Return the absolute path of a path that a person typed, relative to `folder` (None: the folder is
-    gone). `~/` is the user's own folder. Raises PathError."""
+    """Return the absolute path of a path that a person typed, relative to `folder` (None: the folder is gone).
+
+    `~/` is the user's own folder. Raises PathError.
+    """
     if text.startswith("~/"):
         return user_folder() / text[2:].lstrip("/")
     if folder is None and not text.startswith("/"):
@@ -61,7 +63,7 @@ def typed_paths(text: str, folder: Path | None) -> list[Path]:
 
 
 def dropped_words(text: str) -> list[str]:
-    """Return the paths in a text that was dropped on a terminal or copied in a file manager. Raises PathError.
+    r"""Return the paths in a text that was dropped on a terminal or copied in a file manager. Raises PathError.
 
     The forms are `'/a b'`, `/a\\ b` and `file:///a%20b`, one or several. Any other text is one path as it is.
     """

@@ -28,8 +28,10 @@ class NotRegularError(OSError):
 
 
 def open_regular(path: str | Path, flags: int = READ, mode: int = 0o666, *, dir_fd: int | None = None) -> int:
-    """Return a descriptor of a regular file, without waiting. Raises NotRegularError, IsADirectoryError,
-    other OSErrors."""
+    """Return a descriptor of a regular file, without waiting.
+
+    Raises NotRegularError, IsADirectoryError, other OSErrors.
+    """
     _refuse_early(path, flags, dir_fd)
     try:
         descriptor = os.open(path, flags | _NO_WAITING, mode, dir_fd=dir_fd)
@@ -92,8 +94,10 @@ def open_unbuffered(path: Path) -> FileIO:
 
 
 def _refuse_early(path: str | Path, flags: int, dir_fd: int | None) -> None:
-    """Refuse anything but a regular file before it is opened: opening can make a device act. A race is
-    noticed later."""
+    """Refuse anything but a regular file before it is opened: opening can make a device act.
+
+    A race is noticed later.
+    """
     try:
         found = os.stat(path, dir_fd=dir_fd, follow_symlinks=not flags & os.O_NOFOLLOW)
     except OSError:

@@ -58,6 +58,7 @@ def is_free(home: Home, ticket: Ticket, path: Path) -> bool:
 
 
 def state_of(home: Home) -> State:
+    """Derive the state of a home's whole series. Raises Failure."""
     with contextlib.closing(open_series(home)) as reader:
         return fold(reader)
 

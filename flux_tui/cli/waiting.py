@@ -23,6 +23,7 @@ class Dials:
         """Why the last failed address did not answer. None once one answers."""
 
     def see(self, entry: Entry) -> None:
+        """Take one entry of the series."""
         match entry.event:
             case ev.ErrorOccurred(addr=addr) if addr is not None and addr in self._addrs:
                 self.failed = reason_first(entry.event.text, addr).replace(addr, short_addr(addr))

@@ -1,5 +1,6 @@
-"""The ledger of a turn, which the parts of the machine share: the time, the state, and the events and effects
-so far.
+"""The ledger of a turn, which the parts of the machine share.
+
+It has the time, the state, and the events and effects so far.
 
 `emit` folds each event at once, so every part sees the state after its own events. The node then makes the
 events durable before it runs the effects.

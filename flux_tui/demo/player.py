@@ -320,7 +320,7 @@ class Player:
 
     # ── doing ───────────────────────────────────────────────────────────────────────────────────
 
-    def _do(self, action: Action) -> None:
+    def _do(self, action: Action) -> None:  # noqa: C901 - a flat match: one line a case
         swarm = self.swarm
         for name in action.nodes:
             match action:

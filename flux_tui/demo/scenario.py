@@ -6,7 +6,7 @@ starts: unknown names, unknown facts, steps without a condition.
 
 import tomllib
 from importlib import resources
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, assert_never
 
 import msgspec
 
@@ -250,27 +250,37 @@ def _check(scenario: Scenario) -> None:
             raise BadFactError(f"{content.name} has no size")
     _among(names, [scenario.watch, *scenario.later])
     for step in scenario.steps:
-        for text in (step.caption, step.seen):
-            _among(names, nodes_of(parse_text(text)))
-        _check_conditions(step.until, names)
-        if step.actions and not step.until:
-            raise BadFactError(f"nothing has to be seen after {step.caption[:40]!r}")
-        if step.look is not None:
-            _among(names, [step.look])
-        for action in step.actions:
-            _among(names, action.nodes)
-            match action:
-                case Join():
-                    _among(names, action.to)
-                case Add() | Get() | Want() | OneByOne() | Hold():
-                    _among(contents, [action.content])
-                case Limit():
-                    parse_rate(action.rate)
-                case Kill() | Freeze() | Thaw() | Start() | Leave():
-                    pass
+        _check_step(step, names, contents)
     if not scenario.outcome:
         raise BadFactError("no outcome is stated")
     _check_conditions(scenario.outcome, names)
+
+
+def _check_step(step: Step, names: set[str], contents: set[str]) -> None:
+    for text in (step.caption, step.seen):
+        _among(names, nodes_of(parse_text(text)))
+    _check_conditions(step.until, names)
+    if step.actions and not step.until:
+        raise BadFactError(f"nothing has to be seen after {step.caption[:40]!r}")
+    if step.look is not None:
+        _among(names, [step.look])
+    for action in step.actions:
+        _check_action(action, names, contents)
+
+
+def _check_action(action: Action, names: set[str], contents: set[str]) -> None:
+    _among(names, action.nodes)
+    match action:
+        case Join():
+            _among(names, action.to)
+        case Add() | Get() | Want() | OneByOne() | Hold():
+            _among(contents, [action.content])
+        case Limit():
+            parse_rate(action.rate)
+        case Kill() | Freeze() | Thaw() | Start() | Leave():
+            pass
+        case _:
+            assert_never(action)
 
 
 def _check_conditions(texts: list[str], names: set[str]) -> None:

@@ -1,5 +1,6 @@
-"""The nodes of a demo, from outside: start, order, kill and freeze them. Their homes and files are in one
-temporary folder.
+"""The nodes of a demo, from outside: start, order, kill and freeze them.
+
+Their homes and files are in one temporary folder.
 
 Nothing here waits. Orders go to the process that runs the nodes (nodes.py). Their results appear in `members`
 and in the series of each node. This side imports neither libp2p nor trio.

@@ -113,7 +113,7 @@ class Receiver(Protocol):
         """The DHT's table has gained the nodes `came`, and lost the nodes `went`."""
 
     def on_found(self, addr: str) -> None:
-        """mDNS found a peer's multiaddr, ending in /p2p/…. It is not dialled yet."""
+        """MDNS found a peer's multiaddr, ending in /p2p/…. It is not dialled yet."""
 
 
 class Network(Protocol):

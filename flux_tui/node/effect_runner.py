@@ -38,7 +38,7 @@ class EffectRunner:
         self._adds = adds
         self._stopping = stopping
 
-    def run(self, effect: Effect) -> None:
+    def run(self, effect: Effect) -> None:  # noqa: C901 - a flat match: one line a case
         """Begin an effect whose entries are durable. Its result comes back as an input. Does not block."""
         match effect:
             case fx.Push():

@@ -87,8 +87,10 @@ def remove_offline(home: Home, command: cmd.Remove) -> list[ev.Event]:
 
 
 def _now(store: Store, events: list[ev.Event]) -> list[tuple[float, ev.Event]]:
-    """Return the events with the time of the wall clock. If it was set back since the last entry, an event
-    says so first."""
+    """Return the events with the time of the wall clock.
+
+    If it was set back since the last entry, an event says so first.
+    """
     now = time.time()
     back = now - store.last_at
     if store.last_seq and back <= -STEP_SECONDS:

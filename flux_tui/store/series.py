@@ -27,8 +27,10 @@ __all__ = ["MemorySeries", "SeriesReader", "SeriesSource", "StoreError", "export
 
 
 class SeriesSource(Protocol):
-    """A series that can be folded. Entries are numbered from 1 without gaps. Their times go up, except where
-    the clock was set back."""
+    """A series that can be folded.
+
+    Entries are numbered from 1 without gaps. Their times go up, except where the clock was set back.
+    """
 
     def last_seq(self) -> int:
         """Return the number of the newest entry; 0 if there is none."""
@@ -43,12 +45,17 @@ class SeriesSource(Protocol):
         """Return the last entry whose time is not after `at`; 0 if there is none."""
 
     def seq_near(self, seq: int, at: float) -> int:
-        """Return the last entry whose time is not after `at`, among those around `seq` between which the
-        clock was not set back; the first of these if there is none."""
+        """Return the last entry whose time is not after `at`, near `seq`.
+
+        It is among those around `seq` between which the clock was not set back; the first of these if there
+        is none.
+        """
 
     def checkpoint(self, at_most: int) -> tuple[int, bytes] | None:
-        """Return the newest stored state after an entry ≤ `at_most`: the entry's number, and the bytes of
-        fold.snapshot."""
+        """Return the newest stored state after an entry ≤ `at_most`.
+
+        That is the entry's number, and the bytes of fold.snapshot.
+        """
 
     def close(self) -> None:
         """Stop reading."""

@@ -184,8 +184,9 @@ class Store:
             return self._evictions.evict(root, path, others)
 
     def discard(self, root: Cid, path: Path, others: Iterable[Cid]) -> Gone:
-        """Remove what came of an object that will never stand at `path`. Blocks that `others` are made of
-        stay, and so does anything that stands at `path`. Raises StoreError.
+        """Remove what came of an object that will never stand at `path`.
+
+        Blocks that `others` are made of stay, and so does anything that stands at `path`. Raises StoreError.
         """
         with self._guarded(path):
             return self._evictions.discard(root, path, others)

@@ -123,8 +123,11 @@ class Hold(_Command, tag="hold", frozen=True):
 
 
 class Release(_Command, tag="release", frozen=True):
-    """Release these. Others need not keep them for this node any more; or, if this node keeps them for
-    others, it stops doing so."""
+    """Release these.
+
+    Others need not keep them for this node any more; or, if this node keeps them for others, it stops doing
+    so.
+    """
 
     cids: tuple[Cid, ...]
     by: str | None = None
@@ -207,13 +210,7 @@ def check_command(command: Command) -> None:
                 raise BadCommandError(f"{command.path!r} is no place for a file")
             _check_size(command.size)
         case Custom():
-            check_kind(command.kind)
-            if len(command.payload) > MAX_PAYLOAD_CUSTOM:
-                raise BadCommandError(
-                    f"{command.kind} carries {len(command.payload):,} bytes, at most {MAX_PAYLOAD_CUSTOM:,} go"
-                )
-            if command.to is not None:
-                _check_peer(command.to)
+            _check_custom(command)
         case Hold():
             _check_cids((command.root,))
             if not 1 <= command.replicas <= MAX_REPLICAS:
@@ -227,6 +224,16 @@ def check_command(command: Command) -> None:
             pass  # dialling reports a bad address
         case _:
             assert_never(command)
+
+
+def _check_custom(custom: Custom) -> None:
+    check_kind(custom.kind)
+    if len(custom.payload) > MAX_PAYLOAD_CUSTOM:
+        raise BadCommandError(
+            f"{custom.kind} carries {len(custom.payload):,} bytes, at most {MAX_PAYLOAD_CUSTOM:,} go"
+        )
+    if custom.to is not None:
+        _check_peer(custom.to)
 
 
 def _check_size(size: int | None) -> None:

@@ -97,8 +97,10 @@ class ReadNode(_Effect, frozen=True):
 
 
 class OpenTree(_Effect, frozen=True):
-    """Begin an object's files, or go on with them, under a temporary name beside `path`. If that fails:
-    FinishFailed."""
+    """Begin an object's files, or go on with them, under a temporary name beside `path`.
+
+    If that fails: FinishFailed.
+    """
 
     root: Cid
     path: str | None
@@ -139,8 +141,9 @@ class DropTree(_Effect, frozen=True):
 
 
 class Evict(_Effect, frozen=True):
-    """Remove the store's copy of a replica: its files, and the index of all blocks that nothing else
-    contains.
+    """Remove the store's copy of a replica.
+
+    Its files go, and the index of all blocks that nothing else contains.
 
     Result: Evicted. When it is done again after a crash, the result is the same.
     """

@@ -110,8 +110,10 @@ def _without_label(word: str) -> str:
 
 
 def _pieces_of_one(pieces: list[str], at: int) -> int:
-    """How many pieces from `at` on belong to one ticket or CID: as many as make it complete; if none do, all
-    long ones."""
+    """Count the pieces from `at` on that belong to one ticket or CID.
+
+    As many as make it complete; if none do, all long ones.
+    """
     start = pieces[at].lower()
     if not start.startswith((PREFIX, *_CID_STARTS)):
         return 1

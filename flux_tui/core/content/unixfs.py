@@ -150,8 +150,9 @@ def applied_mode(mode: int, *, folder: bool) -> int | None:
 
 
 def build_folder(entries: Iterable[FolderEntry], mode: int | None = None) -> FolderRoot:
-    """Build a folder of these names: one block, or a HAMT if the block would be too large. `mode`:
-    permissions to record.
+    """Build a folder of these names: one block, or a HAMT if the block would be too large.
+
+    `mode`: permissions to record.
 
     Raises ValueError for names that no folder can have, or that occur twice.
     """

@@ -117,8 +117,7 @@ class CustomMessages:
             )
 
     def refuse(self, peer: PeerId, custom: msg.Custom, wait: float, *, news: bool) -> None:
-        """A peer pushes more custom messages than this node admits: answer NO, so that it pushes this one
-        again."""
+        """A peer pushes more custom messages than this node admits: answer NO, so that it pushes this one again."""
         cids: tuple[Cid, ...] = (name_of(custom),)
         if news:
             self.ledger.emit(

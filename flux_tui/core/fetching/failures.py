@@ -47,8 +47,7 @@ class Failures:
         self.give_up(download, f"the object {download.root} cannot be had: {why}")
 
     def chunk_unfit(self, peer: PeerId, cid: Cid, size: int, root: Cid, text: str) -> None:
-        """A verified chunk came that does not fit into the object as the object describes itself: refuse the
-        object."""
+        """A verified chunk came that does not fit into the object as the object describes itself: refuse the object."""
         self._not_written(peer, cid, size)
         if download := self.scheduler.downloads.get(root):
             self.refuse(download, text)

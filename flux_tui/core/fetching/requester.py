@@ -217,8 +217,10 @@ class Requester:
     # ── peers ───────────────────────────────────────────────────────────────────────────────────
 
     def peer_up(self, peer: PeerId) -> None:
-        """A peer connected: tell it what is wanted here, including what other holders are sending, and grant
-        it what it offered before."""
+        """A peer connected: tell it what is wanted here, and grant it what it offered before.
+
+        It is also told what other holders are sending.
+        """
         self.holders.may_have_room(peer)
         self.want_pusher.peer_up(peer)
 

@@ -123,8 +123,10 @@ class Holder:
         return min(max((2 * expected + 4 * self.rtt + 0.3) * self.lease_factor, LEASE_MIN), LEASE_MAX)
 
     def due_seconds(self) -> float:
-        """Seconds until chunks granted now are overdue: one and a half times what they should take, and a
-        normal delay."""
+        """Seconds until chunks granted now are overdue.
+
+        One and a half times what they should take, and a normal delay.
+        """
         return 1.5 * self.expected_seconds() + 2 * self.rtt + NORMAL_DELAY
 
     def granted(self, count: int, size: int, now: float) -> None:

@@ -183,8 +183,10 @@ class Admission:
         return bucket
 
     def _forget(self) -> None:
-        """Forget the peer that was silent longest and is neither connected nor proven; otherwise the one that
-        was silent longest."""
+        """Forget the peer that was silent longest and is neither connected nor proven.
+
+        If there is none, the one that was silent longest.
+        """
         for peer, bucket in self._peers.items():
             if peer not in self.connected and not bucket.proven:
                 del self._peers[peer]

@@ -220,8 +220,7 @@ class Router:
             self._look()
 
     def _look(self, *, only_givers: bool = False) -> None:
-        """Dial some peers of earlier sessions: first those that gave something, then those seen most
-        recently."""
+        """Dial some peers of earlier sessions: first those that gave something, then those seen most recently."""
         state = self.ledger.state
         found = [
             peer

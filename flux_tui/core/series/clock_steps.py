@@ -11,7 +11,7 @@ says by how much. The fold moves all times of the state by that amount (`shift`)
 time, a countdown is the difference of two wall times of the same clock, and folding asks no clock.
 """
 
-from flux_tui.core.series.state import No, State
+from flux_tui.core.series.state import Hold, No, State
 
 
 def shift(state: State, seconds: float) -> None:
@@ -39,14 +39,7 @@ def shift(state: State, seconds: float) -> None:
         found.since += seconds
         found.completed_at = _moved(found.completed_at, seconds)
     for hold in state.holds.values():
-        hold.since += seconds
-        hold.last_push_at = _moved(hold.last_push_at, seconds)
-        hold.next_push_at = _moved(hold.next_push_at, seconds)
-        for replica in hold.keepers.values():
-            replica.since += seconds
-            replica.until = _moved(replica.until, seconds)
-        for no in hold.refused.values():
-            _move_no(no, seconds)
+        _move_hold(hold, seconds)
     for kept in state.kept.values():
         kept.since += seconds
         kept.last_wanted += seconds
@@ -54,6 +47,17 @@ def shift(state: State, seconds: float) -> None:
             kept.origins[origin] += seconds
     for second in state.recent:
         second.t += int(seconds)
+
+
+def _move_hold(hold: Hold, seconds: float) -> None:
+    hold.since += seconds
+    hold.last_push_at = _moved(hold.last_push_at, seconds)
+    hold.next_push_at = _moved(hold.next_push_at, seconds)
+    for replica in hold.keepers.values():
+        replica.since += seconds
+        replica.until = _moved(replica.until, seconds)
+    for no in hold.refused.values():
+        _move_no(no, seconds)
 
 
 def _moved(at: float | None, seconds: float) -> float | None:

@@ -1,5 +1,8 @@
-"""What a want waits for next, in the order in which the requester acts: a grant to a holder that said yes,
-telling a peer again that said NO, or a push to all. Pure. The panels, `get` and `state` all use it."""
+"""What a want waits for next, in the order in which the requester acts. Pure.
+
+A grant to a holder that said yes, telling a peer again that said NO, or a push to all. The panels, `get` and
+`state` all use it.
+"""
 
 from collections import Counter
 from typing import Literal, NamedTuple
@@ -74,8 +77,10 @@ class Tries:
         return Try(at, "push", pending.cause, pending.cause_peer, pending.cause_reason)
 
     def held_up(self, pending: Pending) -> Try | None:
-        """The soonest of those who have it and said when to come back. A push to all may come sooner: it asks whether
-        others have it, and is not the end of that wait."""
+        """The soonest of those who have it and said when to come back.
+
+        A push to all may come sooner: it asks whether others have it, and is not the end of that wait.
+        """
         found = (
             (peer, peer in pending.yes) for peer in self._order if peer in pending.yes or peer in pending.noes
         )

@@ -1,4 +1,4 @@
-"""Text from elsewhere, made safe to show. Pure.
+r"""Text from elsewhere, made safe to show. Pure.
 
 Names, reasons, addresses, paths, error messages and typed values can contain characters that control a
 terminal, change the writing direction, or are invisible. `plain` writes each of them out (`\\x1b`, `\\u202e`,

@@ -23,8 +23,11 @@ WILDCARDS: tuple[tuple[str, Family], ...] = (("/ip4/0.0.0.0/", "ip4"), ("/ip6/::
 
 
 def concrete(addr: Multiaddr | str) -> list[str]:
-    """Return the addresses that peers can dial now, for one that this node listens on. A wildcard stands for
-    all addresses of this machine; an address that this machine has lost stands for none."""
+    """Return the addresses that peers can dial now, for one that this node listens on.
+
+    A wildcard stands for all addresses of this machine; an address that this machine has lost stands for
+    none.
+    """
     text = str(addr)
     for wildcard, family in WILDCARDS:
         if text.startswith(wildcard):

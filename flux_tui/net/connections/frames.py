@@ -19,8 +19,10 @@ JOINED = 64 * 1024
 
 
 def part_of(piece: Piece, start: int, size: int) -> Piece:
-    """Return a part of a piece that nobody changes. It is a view if it is most of the memory that it keeps
-    alive, else a copy: otherwise a peer could send small parts that keep large pieces alive.
+    """Return a part of a piece that nobody changes.
+
+    It is a view if it is most of the memory that it keeps alive, else a copy: otherwise a peer could send
+    small parts that keep large pieces alive.
     """
     owner = piece.obj if isinstance(piece, memoryview) else piece
     if 2 * size < len(owner):  # type: ignore[arg-type]  # bytes

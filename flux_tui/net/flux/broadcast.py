@@ -122,14 +122,18 @@ class PacedPubsub(Pubsub):
         self._reading: dict[ID, trio.CancelScope] = {}
 
     async def _handle_new_peer(self, peer_id: ID) -> None:
-        """Open this node's stream to a neighbour. The pace is for a neighbour that resets the stream: libp2p
-        would open it again at once, for ever."""
+        """Open this node's stream to a neighbour.
+
+        The pace is for a neighbour that resets the stream: libp2p would open it again at once, for ever.
+        """
         await _pace_of(self._openings, peer_id, OPENING_BURST, OPENING_RATE).spend(1)
         await super()._handle_new_peer(peer_id)
 
     async def continuously_read_stream(self, stream: INetStream) -> None:
-        """Read until the stream ends or its peer opens another. One stream at a time: each may hold MAX_RPC
-        bytes of an unfinished message."""
+        """Read until the stream ends or its peer opens another.
+
+        One stream at a time: each may hold MAX_RPC bytes of an unfinished message.
+        """
         peer = stream.muxed_conn.peer_id
         with trio.CancelScope() as scope:
             if (before := self._reading.get(peer)) is not None:

@@ -311,8 +311,10 @@ class Dht:
         return await self._kad.provider_store._send_add_provider(peer, key)
 
     async def _send(self, to: PeerInfo, message: Route, results: list[bool]) -> None:
-        """Hand an intent to a node, on its push stream or on a stream of its own. Appends to `results`
-        whether it went."""
+        """Hand an intent to a node, on its push stream or on a stream of its own.
+
+        Appends to `results` whether it went.
+        """
         peer = PeerId(str(to.peer_id))
         if self._push(peer, message):
             self._sent += 1

@@ -65,8 +65,10 @@ class Source(Protocol):
         ...
 
     async def fill(self, least: int) -> None:
-        """Return when `buffer` has at least `least` bytes. Raises EOFError, or the stream's error, if they cannot
-        come."""
+        """Return when `buffer` has at least `least` bytes.
+
+        Raises EOFError, or the stream's error, if they cannot come.
+        """
         ...
 
 

@@ -141,8 +141,10 @@ def _give_back_slots(swarm: Any, supervisor: Supervisor) -> None:
             await handle(stream, *args)
 
     async def alone(*args: Any) -> None:
-        """Let an exception end only this connection: libp2p's listeners run in trio's system tasks, where it
-        would end trio itself."""
+        """Let an exception end only this connection.
+
+        libp2p's listeners run in trio's system tasks, where it would end trio itself.
+        """
         await supervisor.drop("an incoming connection", until_closed, *args)
 
     swarm._do_handle_inbound_connection = alone

@@ -91,8 +91,9 @@ class Dialler:
         self._wished = trio.CapacityLimiter(MAX_WISHED)
 
     async def dial_peer(self, peer: ID) -> list[INetConn]:
-        """Return the open connections to a peer, or a new one. Raises SwarmException, whose cause is a group
-        with one error for each address.
+        """Return the open connections to a peer, or a new one.
+
+        Raises SwarmException, whose cause is a group with one error for each address.
         """
         while (ongoing := self._ongoing.get(peer)) is not None:
             # A dial to a dead address takes long. A new address is tried beside it.

@@ -142,8 +142,10 @@ class KadPeerstore:
 
 
 class Records(ProviderStore):
-    """The provider records that this node keeps for the swarm: bounded, and only with addresses that the peer
-    that told of them may name."""
+    """The provider records that this node keeps for the swarm.
+
+    They are bounded, and have only addresses that the peer that told of them may name.
+    """
 
     @override
     def add_provider(self, key: bytes, provider: PeerInfo) -> None:

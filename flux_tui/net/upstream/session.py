@@ -192,8 +192,10 @@ class ReadAheadSession(SecureSession):
         return count
 
     def _decrypt_some(self, view: memoryview, at: int, end: int) -> int:
-        """Decrypt the whole messages between `at` and `end`, but at most YIELD_EVERY empty ones. Returns
-        where it stopped."""
+        """Decrypt the whole messages between `at` and `end`, but at most YIELD_EVERY empty ones.
+
+        Returns where it stopped.
+        """
         empty = 0
         self._needed = 2
         while end - at >= 2 and empty < YIELD_EVERY:

@@ -52,8 +52,7 @@ CLOSE_SECONDS = 1.0
 
 
 class Upgrades:
-    """Secures connections in place of the swarm's own `upgrade_inbound_raw_conn` and
-    `upgrade_outbound_raw_conn`."""
+    """Secures connections in place of the swarm's own `upgrade_inbound_raw_conn` and `upgrade_outbound_raw_conn`."""
 
     def __init__(self, swarm: Any) -> None:
         self._swarm = swarm

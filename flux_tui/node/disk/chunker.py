@@ -61,8 +61,10 @@ Step: TypeAlias = Leaves | Block | Done
 
 
 def total_size(path: Path, stop: Callable[[], bool] = lambda: False) -> int:
-    """Return the bytes under a path, for progress. Unreadable parts count nothing. Once `stop()` is true, it ends
-    early."""
+    """Return the bytes under a path, for progress.
+
+    Unreadable parts count nothing. Once `stop()` is true, it ends early.
+    """
     if not path.is_dir():
         return path.stat().st_size
     total = 0

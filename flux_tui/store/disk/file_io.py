@@ -80,8 +80,10 @@ _aligned = _Aligned()
 
 
 def aligned(pieces: Iterable[bytes | bytearray | memoryview]) -> memoryview:
-    """Return these bytes in one aligned row, at most DIRECT_MAX. Valid until this thread calls again or
-    writes something else."""
+    """Return these bytes in one aligned row, at most DIRECT_MAX.
+
+    Valid until this thread calls again or writes something else.
+    """
     at = 0
     buffer = _aligned.buffer
     for piece in pieces:

@@ -121,8 +121,10 @@ class Tree:
         return Inside(self.part, rel)
 
     def is_a(self, rel: str, kind: Kind) -> None:
-        """Note what a part of the object is, and that the parts above it are folders. Raises StoreError on a
-        contradiction."""
+        """Note what a part of the object is, and that the parts above it are folders.
+
+        Raises StoreError on a contradiction.
+        """
         above = ""
         for name in parts_of(rel)[:-1] if rel else ():
             self._is_a(above, "folder")

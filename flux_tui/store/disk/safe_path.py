@@ -60,8 +60,10 @@ class Inside(NamedTuple):
         return self._at(False, lambda folder, name: os.stat(name, dir_fd=folder, follow_symlinks=False))
 
     def chmod(self, mode: int, *, folder: bool) -> None:
-        """Set the permissions of what stands here; do nothing where the file system has none. Raises
-        StoreError, OSError."""
+        """Set the permissions of what stands here; do nothing where the file system has none.
+
+        Raises StoreError, OSError.
+        """
         if not folder:
             descriptor = self.open(os.O_RDONLY)
         elif not self.rel:

@@ -196,8 +196,10 @@ def tidy(db: sqlite3.Connection) -> None:
 
 
 def made_of(read: Callable[[Cid], bytes | None], root: Cid) -> Iterator[Cid]:
-    """Yield the blocks of an object, as far as its inner nodes are here. A leaf comes as many times as it stands in
-    it."""
+    """Yield the blocks of an object, as far as its inner nodes are here.
+
+    A leaf comes as many times as it stands in it.
+    """
     seen, stack = {root}, [root]
     while stack:
         cid = stack.pop()

@@ -179,8 +179,10 @@ class Freeing:
         return WhatWent(tuple(gone), len(gone), sum(gone.values()))
 
     def _delete_own(self, root: Cid, others: Collection[Cid], paths: Collection[str]) -> None:
-        """Delete the files of the object that the store made and no other object needs: those without a path
-        of the user's."""
+        """Delete the files of the object that the store made and no other object needs.
+
+        Those are the ones without a path of the user's.
+        """
         objects = self._home / OBJECTS
         with self._lock:
             trees = self._db.execute("SELECT id, path, part FROM tree WHERE root = ?", (root,)).fetchall()

@@ -73,8 +73,10 @@ class ObjectWriter:
             self._trees.add_file(tree, rel)
 
     def place_mode(self, root: Cid, rel: str, mode: int) -> None:
-        """Set the permissions of a file or folder of the object, where they may be applied. Objects in the
-        home have the usual permissions."""
+        """Set the permissions of a file or folder of the object, where they may be applied.
+
+        Objects in the home have the usual permissions.
+        """
         tree = self._tree(root)
         if not tree.path.is_relative_to(self._home):
             with self._guarded(tree.part):
@@ -87,8 +89,10 @@ class ObjectWriter:
             file_io.write_at(tree.at(rel), [offset], data)
 
     def place_symlink(self, root: Cid, rel: str, target: str) -> None:
-        """Note a symbolic link of the object, made when the object is finished. A link that could lead out is
-        not made. Raises StoreError."""
+        """Note a symbolic link of the object, made when the object is finished.
+
+        A link that could lead out is not made. Raises StoreError.
+        """
         tree = self._tree(root)
         with self._guarded(tree.part):
             tree.link(rel, target)
@@ -221,8 +225,10 @@ class ObjectWriter:
         return Whole(path, tuple(tree.left_out.values()))
 
     def drop_tree(self, root: Cid) -> None:
-        """Stop fetching an object. The chunks that came stay for another time; if none came, nothing stays.
-        Raises StoreError."""
+        """Stop fetching an object.
+
+        The chunks that came stay for another time; if none came, nothing stays. Raises StoreError.
+        """
         with self._lock:
             tree = self._trees.drop(root)
             if tree is None or self._index.uncommitted_in(tree.files.values()):

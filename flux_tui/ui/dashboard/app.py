@@ -136,8 +136,9 @@ class Dashboard(App[bool]):
     # ── what Textual asks for ───────────────────────────────────────────────────────────────────
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Return the filters for every drawn line: the guard, and the ASCII filter where the terminal needs
-        it.
+        """Return the filters for every drawn line.
+
+        The guard, and the ASCII filter where the terminal needs it.
 
         Textual's filter for the sixteen ANSI colours is left out. Nothing here uses them, and every line
         would go through it.
@@ -171,8 +172,9 @@ class Dashboard(App[bool]):
         super().notify(plain(message), title=plain(title), severity=severity, timeout=timeout, markup=False)
 
     def copy_to_clipboard(self, text: str) -> None:
-        """Copy the exact text. A path that is not UTF-8 cannot be sent to a terminal, so its shown form is
-        copied.
+        """Copy the exact text.
+
+        A path that is not UTF-8 cannot be sent to a terminal, so its shown form is copied.
         """
         super().copy_to_clipboard(text if is_text(text) else plain(text))
 

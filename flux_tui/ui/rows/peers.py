@@ -116,8 +116,9 @@ def _who(view: View) -> Column:
 
 
 def no_columns(view: View) -> list[Column]:
-    """Return the columns of NO by node: the peer, whether it has the chunks, its NOs by reason, and when to
-    ask again.
+    """Return the columns of NO by node.
+
+    The peer, whether it has the chunks, its NOs by reason, and when to ask again.
     """
     nodes = _refusers(view)
     totals = {reason: sum(peer.counts.get(reason, 0) for peer in nodes) for reason in REASONS}

@@ -186,8 +186,9 @@ def merged(line: Line) -> Line:
 
 
 def entry_line(entry: Entry, view: View, group: Group | None = None, before: float | None = None) -> Line:
-    """Return the line of an entry or a run: time, glyph, kind, peer, words; cut to the width with an
-    ellipsis.
+    """Return the line of an entry or a run, cut to the width with an ellipsis.
+
+    Time, glyph, kind, peer, words.
 
     `entry` is the last of the run. `before` is the time of the entry before it.
     """

@@ -208,8 +208,10 @@ class Download:
         self._granted.add(cid)
 
     def give_back(self, cid: Cid, heir: "Download") -> None:
-        """A granted block did not come. `heir`, mostly this download itself, misses it and is granted it
-        next."""
+        """A granted block did not come.
+
+        `heir`, mostly this download itself, misses it and is granted it next.
+        """
         self._granted.discard(cid)
         heir._missing[cid] = None
         heir._missing.move_to_end(cid, last=False)
@@ -250,8 +252,10 @@ class Download:
         return filled
 
     def rotate_missing(self, random: Callable[[], float]) -> None:
-        """Other peers fetch the same object: go on from a random place, once, so that each peer has parts
-        that the others lack."""
+        """Go on from a random place, once, because other peers fetch the same object.
+
+        So each peer has parts that the others lack.
+        """
         if self._rotated or not self._bitmaps or not self.mapped or self.open_work:
             return
         self._rotated = True

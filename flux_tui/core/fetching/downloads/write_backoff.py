@@ -58,8 +58,10 @@ class WriteBackoff:
         return self._failures.pop(self.key(download), None) is not None
 
     def grant(self, download: Download, count: int, now: float) -> int:
-        """How many chunks of this download may be granted now: all, none, or one as a test, after which the next
-        test is later."""
+        """How many chunks of this download may be granted now.
+
+        All, none, or one as a test, after which the next test is later.
+        """
         if not self._until or (until := self._until.get(self.key(download))) is None:
             return count
         if now < until:

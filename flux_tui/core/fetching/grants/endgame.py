@@ -98,8 +98,11 @@ def _stays(slow: Holder, fast: Holder, chunks: int) -> int:
 
 
 def _is_sooner(seconds: float, batch: Batch, left: int, now: float) -> bool:
-    """Whether another holder, which needs so many seconds, sends the last of the first `left` chunks of an
-    overdue batch sooner than its holder, and the holder can be told in time not to send it."""
+    """Whether another holder, which needs so many seconds, should send chunks of an overdue batch.
+
+    It sends the last of the first `left` chunks sooner than the batch's holder does, and that holder can be
+    told in time not to send it.
+    """
     holder = batch.holder
     if not holder.is_sending(now, batch.estimate):
         return True

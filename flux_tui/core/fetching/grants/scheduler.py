@@ -105,8 +105,10 @@ class Scheduler:
             self._wake_all(over)
 
     def _late(self, batch: Batch) -> None:
-        """The deadline of a batch has passed: extend it if no other holder can send the chunks, otherwise let
-        it lapse."""
+        """The deadline of a batch has passed.
+
+        Extend it if no other holder can send the chunks, otherwise let it lapse.
+        """
         holder, now = batch.holder, self.ledger.now
         downloads = {id(f): f for f in batch.chunks.values()}.values()
         if batch.inherited:
@@ -274,8 +276,10 @@ class Scheduler:
         self._grant(idle)
 
     def _hedge(self, idle: Holder) -> None:
-        """All chunks are granted: tell this idle holder to send overdue chunks of other holders as well. When
-        one copy has come, the other is cancelled."""
+        """All chunks are granted: tell this idle holder to send overdue chunks of other holders as well.
+
+        When one copy has come, the other is cancelled.
+        """
         if idle.snubbed or not self.usable(idle.peer):
             return
         now = self.ledger.now
@@ -342,8 +346,10 @@ class Scheduler:
             self._wake_all({self.write_backoff.key(download)})
 
     def cancel_granted(self, download: Download) -> None:
-        """This download is paused because it cannot be written: cancel the chunks that are still on their way,
-        which would be sent in vain."""
+        """Cancel the chunks of a download that are still on their way, because it cannot be written.
+
+        They would be sent in vain.
+        """
         granted: dict[PeerId, list[Cid]] = {}
         for leases in (self.leases.by_chunk, self.leases.hedges):
             for cid, batch in leases.items():

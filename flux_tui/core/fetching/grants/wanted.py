@@ -112,8 +112,10 @@ class WantedBlocks:
                         break
 
     def hand_on(self, download: Download) -> None:
-        """A download has lost its last holder: move its missing blocks to other downloads that contain them
-        and have a holder."""
+        """A download has lost its last holder.
+
+        Move its missing blocks to other downloads that contain them and have a holder.
+        """
         for cid in list(download.missing):
             for other in self._downloads_of.get(cid, ()):
                 if other is not download and cid in download.missing:

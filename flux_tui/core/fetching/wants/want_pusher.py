@@ -210,8 +210,7 @@ class WantPusher:
         self.wantlist.peer_down(peer)
 
     def ask_others(self, downloads: Iterable[Download]) -> None:
-        """The holders of these objects are late: ask all other peers, unless that was done within
-        STALLED_SECONDS."""
+        """The holders of these objects are late: ask all other peers, unless that was done within STALLED_SECONDS."""
         now = self.ledger.now
         asked = [download.root for download in downloads if now - download.pushed_at >= STALLED_SECONDS]
         self._push_all([root for root in asked if self.queue.is_in_network(root)], retry=True)
@@ -266,8 +265,10 @@ class WantPusher:
         return bool(download.granted or download.open_work or download.finishing)
 
     def _stalls(self, download: Download) -> bool:
-        """Whether this object is under grant, but no chunk of it came for a while and nobody else was asked
-        meanwhile."""
+        """Whether this object is under grant, but no chunk of it came for a while.
+
+        And nobody else was asked meanwhile.
+        """
         since = max(download.last_chunk_at, download.pushed_at)
         return bool(download.granted) and self.ledger.now - since >= STALLED_SECONDS
 
@@ -319,8 +320,10 @@ class WantPusher:
             self.tell(self.wantlist.next_wants(peer, now, news), peer)
 
     def _news_to(self, root: Cid, peer: PeerId, *, dormant: bool = False) -> bool:
-        """Whether to tell a newcomer of this want: it did not say yes before, and will not hear of it in
-        another way."""
+        """Whether to tell a newcomer of this want.
+
+        It did not say yes before, and will not hear of it in another way.
+        """
         download = self.downloads.get(root)
         told = dormant and (root in self.queue or self.queue.is_in_network(root))
         return download is not None and not told and not download.finishing and peer not in download.holders

@@ -155,8 +155,10 @@ class WantQueue:
         return next(iter(self._in_network.values())) + GIVE_WAY_SECONDS
 
     def give_way(self, now: float, sent: Callable[[Cid], bool]) -> Cid:
-        """Take the place of one want for an urgent one: of the oldest that nobody is sending (`sent`),
-        otherwise of the oldest."""
+        """Take the place of one want for an urgent one.
+
+        It is the oldest that nobody is sending (`sent`), otherwise the oldest.
+        """
         chosen = next(iter(self._in_network))
         for root, pushed_at in islice(self._in_network.items(), MAX_CHECKS):
             if pushed_at + GIVE_WAY_SECONDS > now:

@@ -32,10 +32,7 @@ def fold(state: State, event: ev.ContentEvent) -> None:
             state.removing.pop(event.root, None)
             chunks.freed(state, event.chunks, event.size)
         case ev.ChunksLost():
-            chunks.freed(state, len(event.cids), event.size)
-            for root in event.roots:
-                if found := state.objects.get(root):
-                    found.broken = True
+            _lost(state, event)
         case _:
             assert_never(event)
 
@@ -75,6 +72,13 @@ def _completed(state: State, event: ev.ObjectCompleted) -> None:
         found.completed_at = state.at
     wants.drop(state, event.root)
     replication.completed(state, event.root)
+
+
+def _lost(state: State, event: ev.ChunksLost) -> None:
+    chunks.freed(state, len(event.cids), event.size)
+    for root in event.roots:
+        if found := state.objects.get(root):
+            found.broken = True
 
 
 def _removed(state: State, event: ev.ObjectRemoved) -> None:

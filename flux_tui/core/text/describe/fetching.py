@@ -7,7 +7,7 @@ from flux_tui.core.text.describe.wording import Wording
 from flux_tui.core.text.quantities import counted, human_seconds, human_size
 
 
-def words(event: ev.FetchingEvent, w: Wording) -> str:
+def words(event: ev.FetchingEvent, w: Wording) -> str:  # noqa: C901 - a flat match: one line a case
     """Describe one event of the requester."""
     match event:
         case ev.Requested():

@@ -9,7 +9,7 @@ from flux_tui.core.text.phrases import clock_words, policy_words, reason_first
 from flux_tui.core.text.quantities import counted, human_duration, human_size
 
 
-def words(event: ev.NodeEvent, w: Wording) -> str:
+def words(event: ev.NodeEvent, w: Wording) -> str:  # noqa: C901 - a flat match: one line a case
     """Describe one event about the node, a peer, or a custom message."""
     match event:
         case ev.NodeStarted():
