@@ -6,7 +6,6 @@ libp2p nor trio.
 
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from flux_tui.demo.player import Lane, NotSeenError, Player, StoppedError
@@ -26,25 +25,25 @@ LEAVE_SECONDS = 2.0
 class Story:
     """The captions of the player, as the narrator of the dashboard (`ui.watching.narrator.Narrator`)."""
 
-    def __init__(self, player: Player, leave: Callable[[], None] | None) -> None:
+    def __init__(self, player: Player, *, once: bool = False) -> None:
         self._player = player
-        self._leave = leave
-        """Called when the outcome was shown long enough. None: the person leaves."""
+        self._once = once
+        """Whether the dashboard leaves when the outcome was shown long enough. Otherwise the person leaves."""
         self._over_since: float | None = None
 
     @property
     def caption(self) -> Caption:
         """The caption to show now."""
         telling, paused, back = self._player.shown()
-        if telling.over and self._leave is not None:
+        ends = False
+        if telling.over and self._once:
             now = time.monotonic()
             self._over_since = self._over_since or now
-            if now - self._over_since > LEAVE_SECONDS + reading_time(telling.text) / self._player.speed:
-                self._leave()
+            ends = now - self._over_since > LEAVE_SECONDS + reading_time(telling.text) / self._player.speed
         # one line: a small terminal has three lines for captions
         lanes = "   ".join(map(lane_text, telling.lanes))
         text = f"{telling.text}\n{lanes}" if lanes else telling.text
-        return Caption(text, telling.step, telling.steps, paused, back, telling.look, telling.panel)
+        return Caption(text, telling.step, telling.steps, paused, back, telling.look, telling.panel, ends)
 
     def move(self, by: int) -> None:
         """Go to the next caption, or back."""
@@ -73,17 +72,15 @@ def show(
     nodes = [watched_node(swarm, player, member) for member in swarm.members.values()]
     watched = next(node for node in nodes if node.title == scenario.watch)
     others = [node for node in nodes if node is not watched]
-    apps: list[Dashboard] = []
-    story = Story(player, (lambda: apps[0].exit(False)) if once else None)
-    apps.append(Dashboard(watched, others=others, narrator=story, crash_log=crash_log))
+    app = Dashboard(watched, others=others, narrator=Story(player, once=once), crash_log=crash_log)
     # Only the thread waits for the nodes. It ends with this process.
     threading.Thread(target=_play, args=(player, swarm), daemon=True).start()
     try:
-        apps[0].run_in_terminal()
+        app.run_in_terminal()
     finally:
         player.stop()
         swarm.close()
-    return player.error or ("the dashboard failed" if apps[0].return_code == 1 else None)
+    return player.error or ("the dashboard failed" if app.return_code == 1 else None)
 
 
 def _play(player: Player, swarm: Swarm) -> None:

@@ -105,17 +105,16 @@ def test_the_first_caption_has_none_before_it() -> None:
 
 
 def test_a_demo_leaves_by_itself_only_with_once(pages: Pages) -> None:
-    left: list[bool] = []
     pages.player.speed = 1e6
     over = Telling("the end", 5, 5, "you", seen=True, over=True)
     pages.player._put(over, over.text)
-    story = Story(pages.player, lambda: left.append(True))
-    assert story.caption.step == 5
-    assert not left
+    story = Story(pages.player, once=True)
+    assert (story.caption.step, story.caption.ends) == (5, False)
     story._over_since = time.monotonic() - 10
-    assert story.caption.text == "the end"
-    assert left
-    assert Story(pages.player, None).caption.node == "you"
+    assert (story.caption.text, story.caption.ends) == ("the end", True)
+    other = Story(pages.player)
+    other._over_since = time.monotonic() - 10
+    assert (other.caption.node, other.caption.ends) == ("you", False)
 
 
 class Terminal:

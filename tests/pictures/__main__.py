@@ -115,7 +115,7 @@ async def take_all(folder: Path) -> None:
     scenario = load(SCENARIO)
     with closing(Swarm(scenario)) as swarm:
         player = Player(scenario, swarm, read=False)
-        story = Story(player, None)
+        story = Story(player)
 
         def play() -> None:
             swarm.open()

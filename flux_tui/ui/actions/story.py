@@ -10,7 +10,11 @@ from flux_tui.ui.widgets.panel_layout import PANELS
 
 
 class Story:
-    """Shows the caption on every tick. `busy`: whether a window or the prompt is open over the panels."""
+    """Shows the caption on every tick.
+
+    `busy`: whether a window or the prompt is open over the panels. `leave` ends the dashboard when the narrator
+    says so.
+    """
 
     def __init__(
         self,
@@ -21,6 +25,7 @@ class Story:
         *,
         busy: Callable[[], bool],
         changed: Callable[[], None],
+        leave: Callable[[], None],
     ) -> None:
         self._narration = narration
         self._caption = caption
@@ -28,6 +33,7 @@ class Story:
         self._panels = panels
         self._busy = busy
         self._changed = changed
+        self._leave = leave
 
     def show(self) -> None:
         """Show the caption, and its node and panel if it is a new one."""
@@ -35,6 +41,8 @@ class Story:
         if caption is None:
             return
         self._caption.tell(caption)
+        if caption.ends:
+            self._leave()
         if (node := self._narration.node_to_show(caption)) is not None:
             self._switch.show(node)
         if self._busy():

@@ -9,7 +9,7 @@ from flux_tui.ui.board.key_sequence import KeySequence
 from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.keys import Keys, Situation, sign
 from flux_tui.ui.rows.glyphs import Role
-from flux_tui.ui.rows.next_steps import guide_lines
+from flux_tui.ui.rows.next_steps import next_step_lines
 from flux_tui.ui.rows.throughput import fitting, header_line
 from flux_tui.ui.rows.view import Line, Span, View, cut, span
 from flux_tui.ui.watching.liveness import Liveness
@@ -74,7 +74,7 @@ class StatusLines:
         busy = self._narration.told or source.frozen or source.loading
         if busy or self._nodes.shown.recording or not (self._liveness.alive or self._liveness.starting):
             return []
-        return guide_lines(view, self._keys)
+        return next_step_lines(view, self._keys)
 
     # ── the header ──────────────────────────────────────────────────────────────────────────────
 

@@ -95,10 +95,10 @@ class Dashboard(App[bool]):
             masked=masked, history=history,
         )  # fmt: skip
         self._actions = action_table(
-            self.parts, show_help=self._help, show_palette=self.action_command_palette, leave=self.exit
+            self.parts, show_help=self._help, show_palette=self.action_command_palette, leave=self.leave
         )
         self._waiting_keys = WaitingKeys()
-        self._signal_end = SignalEnd(leave=lambda: self.exit(True))
+        self._signal_end = SignalEnd(leave=lambda: self.leave(True))
 
     # ── what parts ask for ──────────────────────────────────────────────────────────────────────
 
@@ -127,6 +127,10 @@ class Dashboard(App[bool]):
     def set_theme(self, name: str) -> None:
         """Set the colours by the name of a theme."""
         self.theme = name
+
+    def leave(self, stays: bool) -> None:
+        """End the dashboard. `stays`: whether the node keeps running."""
+        self.exit(stays)
 
     def _help(self) -> None:
         from flux_tui.ui.screens.help import HelpScreen  # imported when it is first opened

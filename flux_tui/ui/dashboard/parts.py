@@ -69,6 +69,9 @@ class Host(Clockwork, Protocol):
     def set_theme(self, name: str) -> None:
         """Set the colours by the name of a theme."""
 
+    def leave(self, stays: bool) -> None:
+        """End the dashboard. `stays`: whether the node keeps running."""
+
     def action_do(self, name: str) -> None:
         """Run an action of the key table."""
 
@@ -125,7 +128,13 @@ class Parts:
             nodes, self.liveness, self.playback, self.panels, notify=app.notify, changed=self._tick
         )
         self.story = Story(
-            self.narration, caption, self.switch, self.panels, busy=lambda: self.covered, changed=self._tick
+            self.narration,
+            caption,
+            self.switch,
+            self.panels,
+            busy=lambda: self.covered,
+            changed=self._tick,
+            leave=lambda: app.leave(False),
         )
         self.sender = Sender(nodes, self.liveness, notify=app.notify, sent=self._tick_soon)
         self.want_and_add = WantAndAdd(

@@ -1,7 +1,7 @@
-"""The guide, for a person whose node has no peer yet: share, fetch or join. Pure.
+"""What to do next, for a person whose node has no peer yet: share, fetch or join. Pure.
 
-Once an object is shared, the guide says what to type on the other machine. It disappears for good as soon as
-a peer was seen. A recording and a narrated demo never show it.
+Once an object is shared, these lines say what to type on the other machine. They disappear for good as soon as
+a peer was seen. A recording and a narrated demo never show them.
 """
 
 from flux_tui.core.content.ticket import Ticket, format_ticket
@@ -32,8 +32,8 @@ def shared_last(state: State) -> ObjectState | None:
     return next(added, None)
 
 
-def guide_lines(view: View, keys: Keys) -> list[Line]:
-    """Return the lines of the guide, or none once a peer is known."""
+def next_step_lines(view: View, keys: Keys) -> list[Line]:
+    """Return the lines on what to do next, or none once a peer is known."""
     if view.state.peers:
         return []
     found = shared_last(view.state)

@@ -19,6 +19,8 @@ class Caption(NamedTuple):
     """The title of the node to show. None: the one that the person chose."""
     panel: str | None = None
     """The panel that shows the subject of the caption. None: the first, unless the person chose another."""
+    ends: bool = False
+    """Whether the story is over, and the dashboard leaves by itself."""
 
 
 class Narrator(Protocol):
