@@ -6,8 +6,6 @@ Names are an argument of all descriptions: names that become known later, and ma
 from collections.abc import Mapping
 from typing import Protocol
 
-from typing_extensions import override
-
 from flux_tui.core.ids import Cid, PeerId, short
 from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import Plain, plain
@@ -37,20 +35,20 @@ class StateNames(Names):
         if state is not None:
             self._named = (state.objects, state.holds, state.kept)
 
-    @override
     def name(self, cid: Cid) -> Plain:
+        """Return an object's name, or the short form of its CID."""
         for named in self._named:
             name: str | None = getattr(named.get(cid), "name", None)
             if name:
                 return plain(name)
         return plain(short(cid))
 
-    @override
     def peer(self, peer: PeerId) -> Plain:
+        """Return a peer's short form."""
         return plain(short(peer))
 
-    @override
     def text(self, text: str) -> Plain:
+        """Return a text from elsewhere, made safe to show."""
         return plain(text)
 
 
