@@ -28,15 +28,15 @@ from flux_tui.core.series.events import Event, encode_event
 from flux_tui.store import checkpoints
 from flux_tui.store.checkpoints import Kept
 from flux_tui.store.disk import file_io
+from flux_tui.store.disk.disk_space import DiskSpace
 from flux_tui.store.disk.file_io import FileStat
 from flux_tui.store.disk.object_trees import HELD, OWN, Trees
-from flux_tui.store.disk.room import Room
-from flux_tui.store.index.adds_under_way import Shares
+from flux_tui.store.index.adds_under_way import AddsUnderWay
 from flux_tui.store.index.chunk_index import ChunkIndex
 from flux_tui.store.index.evicting import Evictions, Gone, tidy
 from flux_tui.store.index.freeing import Freeing, WhatWent
 from flux_tui.store.index.freeing import tidy as tidy_freed
-from flux_tui.store.index.places import Explained, Landed, Leaf, Lost, Placed, ReadResult, Where, Whole
+from flux_tui.store.index.records import Explained, Landed, Leaf, Lost, Placed, ReadResult, Where, Whole
 from flux_tui.store.schema import (
     DATABASE,
     UPSERT_CHUNK,
@@ -71,15 +71,17 @@ class Store:
     def __init__(self, home: Path, db: sqlite3.Connection, keep_free: int = 0) -> None:
         self.home = home
         self.path = home / DATABASE
-        self.room = Room(keep_free)
+        self.disk_space = DiskSpace(keep_free)
         self._db = db
         self._lock = threading.RLock()
         """Guards the connection, the trees and the index. It is hardly ever held during file I/O."""
         self._trees = Trees(home, db, self._lock)
         self.chunks = ChunkIndex(self.path, db, self._lock, self._trees)
         """Which chunks are here, and reading them."""
-        self._loose = LooseChunks(home, self.chunks, self._trees, self.room)
-        self.objects = ObjectWriter(home, db, self._lock, self._trees, self.chunks, self._loose, self.room)
+        self._loose = LooseChunks(home, self.chunks, self._trees, self.disk_space)
+        self.objects = ObjectWriter(
+            home, db, self._lock, self._trees, self.chunks, self._loose, self.disk_space
+        )
         """Objects that are being fetched."""
         self.last_seq = int(db.execute("SELECT coalesce(max(seq), 0) FROM entry").fetchone()[0])
         last = db.execute("SELECT at FROM entry WHERE seq = ?", (self.last_seq,)).fetchone()
@@ -92,7 +94,7 @@ class Store:
         tidy_freed(db)
         self._evictions = Evictions(db, self._lock, self._trees, self.chunks, self._loose.set_apart)
         self._freeing = Freeing(home, db, self._lock, self._trees, self.chunks, self._loose.set_apart)
-        self._shares = Shares()
+        self._shares = AddsUnderWay()
         self.lost_at_open = self._verify_after_power_loss()
         """Chunks that a power loss took: the node reports them in the series."""
 

@@ -14,7 +14,7 @@ from flux_tui.core.api import commands as cmd
 from flux_tui.core.fetching.downloads import write_backoff
 from flux_tui.core.limits import Backoff
 from flux_tui.node.node import FluxNode
-from flux_tui.store.disk import room
+from flux_tui.store.disk import disk_space
 from tests.support.nodes_here import LOOPBACK, share, until
 
 MIB = 1 << 20
@@ -39,7 +39,7 @@ class Disk:
                 f_bavail=self.free, f_frsize=1, f_blocks=1 << 40, f_files=0, f_favail=0
             )  # fmt: skip
 
-        monkeypatch.setattr(room, "os", SimpleNamespace(statvfs=statvfs))
+        monkeypatch.setattr(disk_space, "os", SimpleNamespace(statvfs=statvfs))
 
 
 async def test_an_object_for_which_there_is_no_room_waits_until_there_is(

@@ -27,7 +27,7 @@ from flux_tui.core.series.events import Entry
 from flux_tui.core.series.state import ObjectState
 from flux_tui.core.text.quantities import human_size
 from flux_tui.home import Home, HomeError
-from flux_tui.store.disk.room import Room
+from flux_tui.store.disk.disk_space import DiskSpace
 from flux_tui.store.schema import NoRoomError
 from flux_tui.store.series import SeriesReader, StoreError
 
@@ -112,7 +112,7 @@ def _ask_for_room(ticket: Ticket, path: Path, keep_free: int) -> None:
         _blocks(one) for one in path.parent.glob(f".*{ticket.root[-8:]}.flux-part") if path.parent.is_dir()
     )
     try:
-        Room(keep_free).check(folder, max(0, ticket.size - came))
+        DiskSpace(keep_free).check(folder, max(0, ticket.size - came))
     except NoRoomError as error:
         if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
             raise Failure(str(error)) from None

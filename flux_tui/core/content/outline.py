@@ -12,7 +12,7 @@ content (an empty folder, an empty leaf, an inner node of a file) may repeat: `M
 distinct block.
 
 core/fetching/downloads/plan_builder.py decides where content belongs. The store decides whether there is room for it
-(store/disk/room.py).
+(store/disk/disk_space.py).
 """
 
 from collections.abc import Generator, Iterator

@@ -401,7 +401,9 @@ class Trees:
             (file,),
         ).fetchone()
         if row is None:
-            raise sqlite3.DatabaseError("database disk image is malformed: a file has no row")
+            damage = sqlite3.DatabaseError("database disk image is malformed: a file has no row")
+            damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise damage
         number, path, part, rel, *stat = row
         base = self._home / path if number == OWN else Path(part or path)
         # It is renamed already. Its row will say so in a moment, or never, if this process was killed in

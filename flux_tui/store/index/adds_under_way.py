@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from flux_tui.core.ids import Cid
 
 
-class Shares:
+class AddsUnderWay:
     """The adds under way, by the row of their tree. The store's lock guards them."""
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ from flux_tui.regular_files import open_regular, open_unbuffered
 from flux_tui.store.disk import file_io
 from flux_tui.store.disk.file_io import FileStat
 from flux_tui.store.disk.object_trees import Trees
-from flux_tui.store.index.places import Landed, Lost, ReadResult, Where
+from flux_tui.store.index.records import Landed, Lost, ReadResult, Where
 from flux_tui.store.schema import StoreError, explain
 
 SIZES_KEPT = 100_000

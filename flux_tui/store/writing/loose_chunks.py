@@ -5,10 +5,10 @@ from pathlib import Path
 
 from flux_tui.core.ids import Cid, matches
 from flux_tui.store.disk import file_io, fsync
+from flux_tui.store.disk.disk_space import DiskSpace
 from flux_tui.store.disk.object_trees import Trees
-from flux_tui.store.disk.room import Room
 from flux_tui.store.index.chunk_index import ChunkIndex
-from flux_tui.store.index.places import Explained, Landed
+from flux_tui.store.index.records import Explained, Landed
 from flux_tui.store.schema import DATABASE
 
 INLINE_MAX = 64 * 1024
@@ -18,11 +18,11 @@ INLINE_MAX = 64 * 1024
 class LooseChunks:
     """The loose chunks of one home: small ones inline in the database, large ones in files of the store's own."""
 
-    def __init__(self, home: Path, index: ChunkIndex, trees: Trees, room: Room) -> None:
+    def __init__(self, home: Path, index: ChunkIndex, trees: Trees, disk_space: DiskSpace) -> None:
         self._home = home
         self._index = index
         self._trees = trees
-        self._room = room
+        self._disk_space = disk_space
         self._unflushed: list[str] = []
         """Files that were written since the store was opened."""
         self._lock = threading.Lock()
@@ -33,7 +33,7 @@ class LooseChunks:
         if len(data) <= INLINE_MAX:
             return Landed(cid, len(data), data=bytes(data))
         with Explained(self._home / DATABASE, self._home):
-            self._room.take(self._home, len(data))
+            self._disk_space.take(self._home, len(data))
             file, where = self._trees.own_file(cid)
             file_io.write_at(where, [0], data)
             with self._lock:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from flux_tui.core.ids import Cid, matches
 from flux_tui.store.disk import file_io
+from flux_tui.store.disk.disk_space import DiskSpace
 from flux_tui.store.disk.object_trees import HELD, Spot, Tree, Trees, remove
-from flux_tui.store.disk.room import Room
 from flux_tui.store.index.chunk_index import ChunkIndex
 from flux_tui.store.index.evicting import begin_anew, forget_tree
-from flux_tui.store.index.places import Explained, Landed, Lost, Placed, Whole
+from flux_tui.store.index.records import Explained, Landed, Lost, Placed, Whole
 from flux_tui.store.schema import DATABASE, StoreError, UnfitError
 from flux_tui.store.writing.loose_chunks import LooseChunks
 
@@ -31,7 +31,7 @@ class ObjectWriter:
         trees: Trees,
         index: ChunkIndex,
         loose: LooseChunks,
-        room: Room,
+        disk_space: DiskSpace,
     ) -> None:
         self._home = home
         self._path = home / DATABASE
@@ -41,7 +41,7 @@ class ObjectWriter:
         self._trees = trees
         self._index = index
         self._loose = loose
-        self._room = room
+        self._disk_space = disk_space
 
     def open_tree(self, root: Cid, path: Path, limit: int | None = None) -> None:
         """Begin or continue an object whose files are to stand at `path`; at most `limit` bytes of it are written.
@@ -57,7 +57,7 @@ class ObjectWriter:
         """Check that the rest of an object of this size has room. Raises NoRoomError."""
         tree = self._tree(root)
         left = max(0, size - tree.here - tree.written)
-        self._room.check(tree.folder, left, 1 if tree.pack else max(0, names - len(tree.files)))
+        self._disk_space.check(tree.folder, left, 1 if tree.pack else max(0, names - len(tree.files)))
 
     def place_folder(self, root: Cid, rel: str) -> None:
         """Create a folder of the object."""
@@ -161,7 +161,7 @@ class ObjectWriter:
             with self._lock:
                 offset = tree.pack_at(len(data)) if spot.offset is None else spot.offset
             if spot.offset is None or file_io.read_inside(tree.at(spot.rel), offset, len(data)) != data:
-                self._room.take(tree.folder, len(data))
+                self._disk_space.take(tree.folder, len(data))
                 file_io.write_at(tree.at(spot.rel), [offset], data)
         tree.spares[cid] = (spot.file, offset)
         return len(data)
@@ -209,7 +209,7 @@ class ObjectWriter:
     def _write(self, tree: Tree, spot: Spot, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
         """Write a chunk to one of its places."""
         with self._guarded(tree.part):
-            self._room.take(tree.folder, len(data))
+            self._disk_space.take(tree.folder, len(data))
             with self._lock:
                 offset = tree.pack_at(len(data)) if spot.offset is None else spot.offset
             file_io.write_at(tree.at(spot.rel), [offset], data)

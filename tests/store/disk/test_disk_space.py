@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
-from flux_tui.store.disk import room
+from flux_tui.store.disk import disk_space
+from flux_tui.store.disk.disk_space import KEEP_NAMES, NAME_BYTES, UNLOOKED, DiskSpace
 from flux_tui.store.disk.object_trees import HELD
-from flux_tui.store.disk.room import KEEP_NAMES, NAME_BYTES, UNLOOKED, Room
 from flux_tui.store.store import NoRoomError, Store, UnfitError
 from tests.support.blocks import NOTE, chunk
 
@@ -25,7 +25,7 @@ class Disk:
     ) -> None:
         self.free, self.size, self.names = free, size, names
         self.looks = 0
-        monkeypatch.setattr(room, "os", SimpleNamespace(statvfs=self._statvfs))
+        monkeypatch.setattr(disk_space, "os", SimpleNamespace(statvfs=self._statvfs))
 
     def _statvfs(self, _: Path) -> SimpleNamespace:
         self.looks += 1
@@ -41,7 +41,7 @@ def store(tmp_path: Path) -> Store:
 
 def test_a_part_of_each_disk_stays_free(monkeypatch: pytest.MonkeyPatch) -> None:
     disk = Disk(monkeypatch, 300 * MIB)
-    here = Room(256 * MIB)
+    here = DiskSpace(256 * MIB)
     here.check(Path("/x"), 44 * MIB)
     with pytest.raises(
         NoRoomError, match=r"44\.0 MiB may be written .* keeps 256 MiB free .* 45\.0 MiB are needed"
@@ -59,13 +59,13 @@ def test_a_part_of_each_disk_stays_free(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_file_system_without_a_known_size_has_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     Disk(monkeypatch, 0, size=0)
-    Room(256 * MIB).check(Path("/x"), 1 << 50)
-    Room(256 * MIB).check(Path("/nowhere"), 1 << 50)
+    DiskSpace(256 * MIB).check(Path("/x"), 1 << 50)
+    DiskSpace(256 * MIB).check(Path("/nowhere"), 1 << 50)
 
 
 def test_the_free_space_is_read_at_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     disk = Disk(monkeypatch, 300 * MIB)
-    here = Room()
+    here = DiskSpace()
     for _ in range(100):
         here.take(Path("/x"), UNLOOKED // 100)
     assert disk.looks < 8

@@ -21,7 +21,7 @@ UNLOOKED = 1024 * 1024
 """Bytes written between two checks of a disk with plenty of room."""
 
 
-class Room:
+class DiskSpace:
     """The room on the disks that a store writes to. Several threads may ask at once."""
 
     def __init__(self, keep_free: int = 0) -> None:
