@@ -73,14 +73,12 @@ def granted(state: State, event: ev.Granted) -> None:
         answer.granted_at = state.at
 
 
-def came(state: State, event: ev.ChunkReceived) -> None:
-    """A chunk of these objects came from a peer."""
-    for root in event.roots:
-        if (pending := _object(state, root)) is not None:
-            answer = _answer(pending, event.peer)
-            answer.came += 1
-            answer.bytes_in += event.size
-            answer.came_at = state.at
+def came(pending: Pending, event: ev.ChunkReceived, at: float) -> None:
+    """A chunk of a wanted object came from a peer. This is folded most often."""
+    answer = pending.answers.get(event.peer) or _answer(pending, event.peer)
+    answer.came += 1
+    answer.bytes_in += event.size
+    answer.came_at = at
 
 
 def _object(state: State, cid: Cid) -> Pending | None:

@@ -157,7 +157,6 @@ def _chunk_received(state: State, event: ev.ChunkReceived) -> None:
     peer.has_it = True
     backoff.delivered(peer, state.at)
     state.leases.pop(event.cid, None)
-    exchanges.came(state, event)
     if not event.roots:
         wants.drop(state, event.cid)
     for root in event.roots:
@@ -166,6 +165,8 @@ def _chunk_received(state: State, event: ev.ChunkReceived) -> None:
             found.have_bytes += event.fills
         if pending := state.pending.get(root):
             pending.trouble = None
+            if found:
+                exchanges.came(pending, event, state.at)
         if kept := state.kept.get(root):
             kept.stored += size
 
