@@ -140,7 +140,7 @@ class Hold(_Part, tag="hold", tag_field="do", frozen=True, kw_only=True):
 Action: TypeAlias = Join | Add | Get | Want | OneByOne | Limit | Kill | Freeze | Thaw | Start | Leave | Hold
 
 
-Panel: TypeAlias = Literal["series", "pending", "noes", "retries", "peers", "throughput"]
+Panel: TypeAlias = Literal["series", "pending", "noes", "retries", "peers", "throughput", "flow", "objects"]
 """The panels of the dashboard."""
 
 

@@ -6,6 +6,7 @@ from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.rows.inspect_entries import subject_of_entries
 from flux_tui.ui.rows.inspect_facts import Subject
 from flux_tui.ui.screens.open_window import OpenWindow
+from flux_tui.ui.watching.flow_feed import FlowFeed
 from flux_tui.ui.watching.playback import Playback
 from flux_tui.ui.watching.views import Views
 from flux_tui.ui.watching.watched_node import Nodes
@@ -26,6 +27,7 @@ class Inspecting:
         views: Views,
         playback: Playback,
         panels: Panels,
+        flow: FlowFeed,
         *,
         open_window: OpenWindow,
         copy: Callable[[str], None],
@@ -34,6 +36,7 @@ class Inspecting:
         self._views = views
         self._playback = playback
         self._panels = panels
+        self._flow = flow
         self._open_window = open_window
         self._copy = copy
 
@@ -53,6 +56,8 @@ class Inspecting:
             return None
         if self._panels.current == "series":
             return subject_of_entries(self._panels.series.group(int(key)), self._nodes.source)
+        if self._panels.current == "flow" and (seq := self._flow.entry_of(key)) is not None:
+            return Subject("entry", str(seq))
         if key in state.peers:
             return Subject("peer", key)
         if key in state.pending or key in state.objects or key in state.holds:

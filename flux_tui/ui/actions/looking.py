@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from flux_tui.ui.actions.filtering import Filtering
 from flux_tui.ui.board.panels import Panels
+from flux_tui.ui.watching.flow_feed import FlowFeed
 from flux_tui.ui.watching.notify import Notify
 from flux_tui.ui.watching.views import Views
 from flux_tui.ui.widgets.panel_layout import PANELS
@@ -26,6 +27,7 @@ class Looking:
         self,
         views: Views,
         panels: Panels,
+        flow: FlowFeed,
         filtering: Filtering,
         prompt: Prompt,
         *,
@@ -35,6 +37,7 @@ class Looking:
     ) -> None:
         self._views = views
         self._panels = panels
+        self._flow = flow
         self._filtering = filtering
         self._prompt = prompt
         self._notify = notify
@@ -70,7 +73,7 @@ class Looking:
         self._notify("ids and addresses are hidden" if masked else "ids and addresses are shown", timeout=2)
 
     def clear(self) -> None:
-        """Leave the prompt, or else the zoom, the marks, the filter, or the notice."""
+        """Leave the prompt, or else the zoom, the marks, the filter, the object of Flow, or the notice."""
         if self._prompt.kind:
             self._prompt.leave()
         elif self._panels.zoomed:
@@ -80,5 +83,8 @@ class Looking:
             self._changed()
         elif self._panels.filter_of():
             self._filtering.set("")
+        elif self._panels.current == "flow" and self._flow.root is not None:
+            self._flow.show_object(None)
+            self._changed()
         else:
             self._clear_notices()

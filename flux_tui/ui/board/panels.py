@@ -1,4 +1,4 @@
-"""The six panels: their widgets, their filters, their rows, and the one that the keys act on."""
+"""The eight panels: their widgets, their filters, their rows, and the one that the keys act on."""
 
 from collections.abc import Callable, Mapping
 
@@ -11,14 +11,20 @@ from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.rows.empty_panel import empty_words
+from flux_tui.ui.rows.flow import flow_rows, step_words
+from flux_tui.ui.rows.objects import object_rows
 from flux_tui.ui.rows.peers import no_legend, no_rows, peer_rows
 from flux_tui.ui.rows.pending import pending_rows, retry_rows
+from flux_tui.ui.rows.stage import stage_rows
 from flux_tui.ui.rows.throughput import throughput_rows
 from flux_tui.ui.rows.view import Row, View, matching
 from flux_tui.ui.series.block_owners import roots_of
 from flux_tui.ui.series.filter import Filter, cids_of
+from flux_tui.ui.series.flow import FlowWindow
+from flux_tui.ui.watching.flow_feed import FlowFeed
 from flux_tui.ui.watching.views import Views
 from flux_tui.ui.watching.watched_node import Nodes
+from flux_tui.ui.widgets.flow_panel import FlowPanel
 from flux_tui.ui.widgets.lines_panel import LinesPanel
 from flux_tui.ui.widgets.panel_layout import PANELS, TITLES, fit
 from flux_tui.ui.widgets.series_panel import SeriesPanel
@@ -29,8 +35,9 @@ ROWS: Mapping[str, Callable[[View], list[Row]]] = {
     "retries": retry_rows,
     "peers": peer_rows,
     "throughput": throughput_rows,
+    "objects": object_rows,
 }
-"""How the rows of each panel are made from a view. The Series panel makes its own lines."""
+"""How the rows of each panel are made from a view. Series makes its own lines, Flow has a window of its own."""
 ZOOMED = "-zoomed"
 """The class of a screen that shows one panel only."""
 
@@ -41,8 +48,11 @@ class Panels:
     `laid_out` is called when panels take other places. They then have to be drawn for their new sizes.
     """
 
-    def __init__(self, nodes: Nodes, views: Views, keys: Keys, *, laid_out: Callable[[], None]) -> None:
+    def __init__(
+        self, nodes: Nodes, views: Views, flow: FlowFeed, keys: Keys, *, laid_out: Callable[[], None]
+    ) -> None:
         self._nodes = nodes
+        self._flow = flow
         self._views = views
         self._keys = keys
         self._laid_out = laid_out
@@ -57,9 +67,8 @@ class Panels:
         )
         self._by_name: dict[str, LinesPanel] = {PANELS[0]: self.series}
         for number, (name, title) in enumerate(zip(PANELS[1:], TITLES[1:], strict=True), 2):
-            self._by_name[name] = LinesPanel(
-                f"{number}", title, id=name, signs=views.glyphs, letter=letter(number)
-            )
+            kind = FlowPanel if name == "flow" else LinesPanel
+            self._by_name[name] = kind(f"{number}", title, id=name, signs=views.glyphs, letter=letter(number))
         self._say_where_empty()
 
     @property
@@ -163,6 +172,39 @@ class Panels:
                 panel.show(self._filtered(name, build(view)), self._note(name))
                 if name == "noes":
                     panel.set_legend(no_legend(view))
+        self._draw_flow()
+
+    def _draw_flow(self) -> None:
+        """Draw the Flow panel, and read the next slice of entries for it."""
+        panel = self._by_name["flow"]
+        if not panel.size.height:
+            return
+        view = self.view("flow")
+        window = self._flow.window(view)
+        rows = stage_rows(view, window) if self._flow.picture else []
+        rows = rows or self._filtered("flow", flow_rows(view, window, self._flow.order))
+        panel.show(rows, self._flow_note(view, window))
+
+    def _flow_note(self, view: View, window: FlowWindow) -> Plain:
+        parts = [] if window.root is None else [str(view.name(window.root))]
+        parts.append(step_words(window.step))
+        parts.append(f"by {self._flow.order}")
+        if self._flow.looking:
+            parts.append("reading")
+        return plain(
+            " · ".join([*parts, *self._filter_words("flow", panel=self._by_name["flow"], view=view)])
+        )
+
+    @property
+    def looking(self) -> bool:
+        """Whether a panel has entries to read that it could not read within one frame."""
+        flow = self._by_name["flow"].size.height and self._flow.looking
+        return self.series.looking or bool(flow)
+
+    def read_on(self) -> None:
+        """Read the next slice of entries, and draw the panels that show them."""
+        self.draw_series()
+        self._draw_flow()
 
     def draw_series(self) -> None:
         """Draw the Series panel, and read the next slice of entries for its filter or its folding."""
@@ -190,10 +232,14 @@ class Panels:
         parts = counts(name, view.state, view.connected)
         if panel.marked:
             parts.append(f"{len(panel.marked)} marked")
-        if wanted := self.filter_of(name):
-            parts.append(counted(sum(not row.title for row in panel.rows), "match", "matches"))
-            parts.append(f"/{view.text(str(wanted))}")
-        return plain(" · ".join(parts))
+        return plain(" · ".join([*parts, *self._filter_words(name, panel, view)]))
+
+    def _filter_words(self, name: str, panel: LinesPanel, view: View) -> list[str]:
+        wanted = self.filter_of(name)
+        if not wanted:
+            return []
+        matches = counted(sum(not row.title for row in panel.rows), "match", "matches")
+        return [matches, f"/{view.text(str(wanted))}"]
 
 
 def counts(name: str, state: State, connected: int) -> list[str]:

@@ -51,6 +51,9 @@ class ScreenTree:
                     yield shaped(panel("pending"))
                     yield shaped(panel("noes"))
                     yield shaped(panel("retries"))
+                with shaped(Container(id="over")):
+                    yield shaped(panel("flow"))
+                    yield shaped(panel("objects"))
             with shaped(Container(id="bottom")):
                 yield shaped(panel("peers"))
                 yield shaped(panel("throughput"))

@@ -19,6 +19,10 @@ def action_table(
     `leave` ends the dashboard. Its argument: whether the node keeps running.
     """
     playback, chosen, looking = parts.playback, parts.selected_objects, parts.looking
+
+    def in_flow(there: Callable[[], None], elsewhere: Callable[[], None]) -> Callable[[], None]:
+        return lambda: there() if parts.flow.current else elsewhere()
+
     return {
         "narrate-next": partial(parts.story.page, 1),
         "narrate-back": partial(parts.story.page, -1),
@@ -41,11 +45,15 @@ def action_table(
         "next-panel": partial(looking.next_panel, 1),
         "previous-panel": partial(looking.next_panel, -1),
         **{f"panel-{number}": partial(parts.panels.go_to, name) for number, name in enumerate(PANELS, 1)},
+        "panel-7": parts.flow.open,
+        "flow-face": parts.flow.toggle_face,
+        "mark-back": partial(parts.flow.go_to_mark, -1),
+        "mark-forward": partial(parts.flow.go_to_mark, 1),
         "fold": looking.fold,
         "times": looking.next_times,
         "sort-right": partial(parts.sorting.step, 1),
         "sort-left": partial(parts.sorting.step, -1),
-        "sort-reverse": parts.sorting.reverse,
+        "sort-reverse": in_flow(parts.flow.next_order, parts.sorting.reverse),
         "next-node": parts.switch.show_next,
         "freeze": playback.toggle_freeze,
         "step-back": partial(playback.step, -1),
@@ -58,8 +66,8 @@ def action_table(
         "live": playback.go_live,
         "play": playback.toggle_play,
         "speed": playback.next_speed,
-        "strip-closer": partial(parts.timeline.wider, -1),
-        "strip-wider": partial(parts.timeline.wider, 1),
+        "strip-closer": in_flow(partial(parts.flow.zoom, -1), partial(parts.timeline.wider, -1)),
+        "strip-wider": in_flow(partial(parts.flow.zoom, 1), partial(parts.timeline.wider, 1)),
         "copy": parts.copying.copy_id,
         "ticket": parts.copying.copy_ticket,
         "screenshot": parts.copying.screenshot,

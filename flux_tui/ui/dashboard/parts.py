@@ -9,6 +9,7 @@ from flux_tui.ui.actions.command_line import CommandLine
 from flux_tui.ui.actions.completion import Completion
 from flux_tui.ui.actions.copying import Copying
 from flux_tui.ui.actions.filtering import Filtering
+from flux_tui.ui.actions.flow_actions import FlowActions
 from flux_tui.ui.actions.inspecting import Inspecting
 from flux_tui.ui.actions.looking import Looking
 from flux_tui.ui.actions.node_switch import NodeSwitch
@@ -26,6 +27,7 @@ from flux_tui.ui.dashboard.ticker import Clockwork, Ticker
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.screens.open_window import Answer
+from flux_tui.ui.watching.flow_feed import FlowFeed
 from flux_tui.ui.watching.liveness import Liveness
 from flux_tui.ui.watching.narration import Narration
 from flux_tui.ui.watching.narrator import Narrator
@@ -111,7 +113,8 @@ class Parts:
         self.views = Views(nodes, self.liveness, self.playback, glyphs, masked=masked)
 
         # What is on the screen.
-        self.panels = Panels(nodes, self.views, keys, laid_out=self._laid_out)
+        flow = FlowFeed(nodes)
+        self.panels = Panels(nodes, self.views, flow, keys, laid_out=self._laid_out)
         self.prompt = Prompt(history, masked=masked, covers=app.clear_notifications, id="prompt")
         self.sequence = KeySequence(keys, changed=self._draw_footer)
         self.lines = StatusLines(
@@ -140,6 +143,7 @@ class Parts:
         self.want_and_add = WantAndAdd(
             nodes, self.views, self.sender, keys, notify=app.notify, open_window=app.open_window
         )
+        self.flow = FlowActions(flow, self.panels, self.playback, notify=app.notify, changed=self._draw)
         self.sorting = Sorting(self.views, self.panels, notify=app.notify, changed=self._draw)
         self.completion = Completion(nodes, self.views, self.sorting, themes=lambda: app.theme_names)
         self.filtering = Filtering(
@@ -154,7 +158,7 @@ class Parts:
             open_window=app.open_window, type_command=self.command_line.open, changed=self._draw,
         )  # fmt: skip
         self.looking = Looking(
-            self.views, self.panels, self.filtering, self.prompt, notify=app.notify,
+            self.views, self.panels, flow, self.filtering, self.prompt, notify=app.notify,
             clear_notices=app.clear_notifications, changed=self._draw,
         )  # fmt: skip
         self.copying = Copying(
@@ -162,8 +166,9 @@ class Parts:
             save_picture=app.save_screenshot, width=lambda: app.columns,
         )  # fmt: skip
         self.inspecting = Inspecting(
-            nodes, self.views, self.playback, self.panels, open_window=app.open_window, copy=self.copying.copy
-        )
+            nodes, self.views, self.playback, self.panels, flow, open_window=app.open_window,
+            copy=self.copying.copy,
+        )  # fmt: skip
 
         # When entries are read and frames are drawn.
         self.ticker = Ticker(

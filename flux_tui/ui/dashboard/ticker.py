@@ -146,7 +146,7 @@ class Ticker:
         if not self._running:
             return
         depends_on = self._depends_on()
-        if depends_on == self._drawn and not self._panels.series.looking:
+        if depends_on == self._drawn and not self._panels.looking:
             return
         if len(self._app.screen_stack) > 1:
             # Behind a window, every change draws the whole screen. There, once a second is enough.
@@ -167,12 +167,12 @@ class Ticker:
         """Read the next slice for a filter or the folding, between keys and frames."""
         self._search_is_due = False
         if self._running:
-            self._panels.draw_series()
+            self._panels.read_on()
             self._search_on()
 
     def _search_on(self) -> None:
         """Schedule the next slice, if there is more to read."""
-        if self._panels.series.looking and not self._search_is_due:
+        if self._panels.looking and not self._search_is_due:
             self._search_is_due = True
             self._app.call_in(LOOK_SECONDS, self._search)
 

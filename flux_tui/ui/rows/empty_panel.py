@@ -14,11 +14,15 @@ WORDS = {
         "or :join\u00a0ADDRESS, which flux-tui\u00a0state prints there."
     ),
     "throughput": "",
+    "flow": "Nothing was said here.\nPress {want} to want something: the want leaves this node, and answers come back.",
+    "objects": "Nothing is here yet.\nPress {want} to want something, {add} to share a file.",
 }
 RECORDED = {
     "series": "Nothing had happened yet.",
     "pending": "Nothing was wanted at this moment.",
     "peers": "There was no peer at this moment.",
+    "flow": "Nothing was said in this stretch of time.",
+    "objects": "There was no object at this moment.",
 }
 """The texts for a recording, into which nothing can be pushed."""
 UNMATCHED = "Nothing matches the filter; {clear} leaves it."

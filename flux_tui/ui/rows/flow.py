@@ -10,27 +10,27 @@ Time runs to the right and ends at the cursor. In a lane, in the order in which 
 """
 
 import math
-from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series.events import Reason
-from flux_tui.core.series.next_try import DUE_SECONDS
+from flux_tui.core.series.state import PeerState
+from flux_tui.core.series.why import why
 from flux_tui.core.text.names import WHO_WIDTH
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted, human_seconds, human_size
+from flux_tui.core.text.why import why_words
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.glyphs import REASON_SHORT, REASON_SIGNS, Glyphs, Role, Sign
-from flux_tui.ui.rows.view import Line, Row, View, merged, span
-from flux_tui.ui.series.flow import Cell, FlowWindow, Lane, MarkKind
+from flux_tui.ui.rows.view import Line, Row, View, cut, merged, span
+from flux_tui.ui.series.flow import OWN, Bar, Cell, FlowWindow, Lane, MarkKind
 
 T = TypeVar("T")
 STEPS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
 """Seconds of one column, the closest first."""
 ORDERS = ("answer", "bytes", "name")
 """How lanes can be sorted: by the first answer, by the bytes that passed, by name."""
-YOU = "you"
 SIGNS: dict[MarkKind, Sign] = {
     "told": Sign("╷", "|", "out"),
     "connected": Sign("●", "+", "good"),
@@ -88,34 +88,32 @@ def fitting_step(width: int, since: float, now: float) -> float:
     return next((step for step in STEPS if step * columns >= now - since), STEPS[-1])
 
 
-def flow_rows(
-    view: View, flow: FlowWindow, order: str = ORDERS[0], tail: Callable[[PeerId], Plain] | None = None
-) -> list[Row]:
-    """Return the axis, this node's lane and a lane for each peer.
-
-    `tail`: the words at the end of a peer's lane; None: what passed in the window.
-    """
+def flow_rows(view: View, flow: FlowWindow, order: str = ORDERS[0]) -> list[Row]:
+    """Return the axis, this node's lane, a lane for each peer, and what comes next for the object, if it is of one."""
     shown = frame(view.width, view.now, flow.step)
-    if shown.first * flow.step < (flow.since or view.now) and not flow.lanes and not flow.own.cells:
+    lanes = _ordered(view, flow, order, shown)
+    if not lanes and not flow.own.cells:
         return []
-    top = _highest(flow, shown)
+    top = _highest(flow)
     rows = [Row("", _axis(view, flow, shown), title=True)]
-    rows.append(Row(YOU, _line(view, flow, shown, flow.own, plain(YOU), _own_words(flow), top)))
-    for peer, lane in _ordered(view, flow, order, shown):
-        words = tail(peer) if tail is not None else lane_words(view, peer, lane)
-        rows.append(Row(peer, _line(view, flow, shown, lane, view.peer(peer), words, top), words=peer))
-    return rows
+    own = plain(counted(len(lanes), "peer"))
+    rows.append(Row(OWN, _line(view, flow, shown, flow.own, plain(OWN), own, top, None)))
+    for peer, lane in lanes:
+        known = view.state.peers.get(peer)
+        words, wait = lane_words(view, known, lane), _standing_wait(view, known)
+        rows.append(Row(peer, _line(view, flow, shown, lane, view.peer(peer), words, top, wait), words=peer))
+    return [*rows, *_next_rows(view, flow)]
 
 
-def lane_words(view: View, peer: PeerId, lane: Lane) -> Plain:
-    """Return the words at the end of a lane: what it waits for, or what passed."""
-    known, brief = view.state.peers.get(peer), view.width < NARROW
+def lane_words(view: View, known: PeerState | None, lane: Lane) -> Plain:
+    """Return the words at the end of a peer's lane: what it waits for, or what passed."""
+    brief = view.width < NARROW
     if known is not None and not view.dead:
         if not known.connected:
             return plain(f"gone {human_seconds(view.now - known.seen_at)}")
         if known.denies:
             return plain("denies" if brief else "never: denies")
-        if known.until is not None and known.until > view.now - DUE_SECONDS and known.reason is not None:
+        if known.until is not None and known.until > view.now and known.reason is not None:
             left = human_seconds(known.until - view.now)
             return plain(f"in {left}" if brief else f"again in {left}")
     if lane.chunks:
@@ -131,14 +129,36 @@ def step_words(step: float) -> str:
     return f"{human_seconds(step) if step >= 1 else f'{step * 1000:.0f} ms'} a column"
 
 
-def _own_words(flow: FlowWindow) -> Plain:
-    """Return the words at the end of this node's lane: how many peers the marks are of."""
-    return plain(counted(len(flow.lanes), "peer"))
+def _next_rows(view: View, flow: FlowWindow) -> list[Row]:
+    """Return what comes next for the object of the lanes, in words."""
+    if flow.root is None or flow.root not in view.state.pending:
+        return []
+    told = why_words(why(view.state, flow.root, view.now), view, view.now, running=not view.dead)
+    lines: list[Line] = [[], *([span(sentence, "strong")] for sentence in told.next)]
+    return [
+        Row(f"next/{number}", cut(line, view.width, view.glyphs.ellipsis), title=True)
+        for number, line in enumerate(lines)
+    ]
+
+
+def _standing_wait(view: View, known: PeerState | None) -> Bar | None:
+    """Return the wait of a peer that stands now. It may have begun before the window."""
+    if known is None or known.until is None or known.reason is None or known.until <= view.now:
+        return None
+    start = known.until - known.retry_after if known.retry_after is not None else view.now
+    return Bar(start, known.until, known.reason)
 
 
 def _ordered(view: View, flow: FlowWindow, order: str, shown: Frame) -> list[tuple[PeerId, Lane]]:
     """Return the lanes in an order that does not jump: by the first answer, by bytes, or by name."""
-    lanes = [(peer, lane) for peer, lane in flow.lanes.items() if _visible(lane, shown)]
+    pending = view.state.pending.get(flow.root) if flow.root is not None else None
+    known = pending.answers if pending is not None else [
+        peer.peer for peer in view.state.peers.values() if peer.connected and flow.root is None
+    ]  # fmt: skip
+    peers = dict.fromkeys(
+        (*(peer for peer, lane in flow.lanes.items() if _visible(lane, flow, shown)), *known)
+    )
+    lanes = [(peer, flow.lane_of(peer)) for peer in peers]
     match order:
         case "bytes":
             lanes.sort(key=lambda one: -(one[1].bytes_in + one[1].bytes_out))
@@ -149,12 +169,12 @@ def _ordered(view: View, flow: FlowWindow, order: str, shown: Frame) -> list[tup
     return lanes
 
 
-def _visible(lane: Lane, shown: Frame) -> bool:
+def _visible(lane: Lane, flow: FlowWindow, shown: Frame) -> bool:
     """Whether anything of a lane is in the stretch that is drawn."""
-    return bool(lane.cells) or lane.owes > 0 or any(bar.until > shown.first for bar in lane.bars)
+    return bool(lane.cells) or lane.owes > 0 or any(bar.until > shown.first * flow.step for bar in lane.bars)
 
 
-def _highest(flow: FlowWindow, shown: Frame) -> int:
+def _highest(flow: FlowWindow) -> int:
     """Return the most bytes of any bin, for the height of blocks."""
     sizes = (cell.bytes_in + cell.bytes_out for lane in flow.lanes.values() for cell in lane.cells.values())
     return max(sizes, default=0)
@@ -181,18 +201,25 @@ def _clock(at: float, step: float) -> str:
 
 
 def _line(
-    view: View, flow: FlowWindow, shown: Frame, lane: Lane, name: Plain, words: Plain, top: int
+    view: View,
+    flow: FlowWindow,
+    shown: Frame,
+    lane: Lane,
+    name: Plain,
+    words: Plain,
+    top: int,
+    wait: Bar | None,
 ) -> Line:
     line: Line = [
         span(cell_width.fit(name, shown.name - 1) + " ", "peer" if lane is not flow.own else "strong")
     ]
-    line += _marks(view.glyphs, flow, shown, lane, top)
+    line += _marks(view.glyphs, flow, shown, lane, top, wait)
     line.append(span(" " + cell_width.cut(words, shown.tail - 1), "dim"))
     return merged(line)
 
 
-def _marks(glyphs: Glyphs, flow: FlowWindow, shown: Frame, lane: Lane, top: int) -> Line:
-    """Return the columns of a lane."""
+def _marks(glyphs: Glyphs, flow: FlowWindow, shown: Frame, lane: Lane, top: int, wait: Bar | None) -> Line:
+    """Return the columns of a lane. `wait`: the one that stands now."""
     drawn: list[tuple[str, Role]] = []
     owes = _before(lane.owed, shown.first, 0)
     here = _before(lane.here, shown.first, True)
@@ -207,7 +234,7 @@ def _marks(glyphs: Glyphs, flow: FlowWindow, shown: Frame, lane: Lane, top: int)
         elif not here:
             waiting = False
             drawn.append((" ", "text"))
-        elif (bar := lane.until((number + 0.5) * flow.step)) is not None:
+        elif (bar := _bar(lane, wait, (number + 0.5) * flow.step)) is not None:
             drawn.append((glyphs.glyph(HATCH), REASON_SIGNS[bar.reason].role))
         elif owes:
             drawn.append((glyphs.glyph(OWED), OWED.role))
@@ -215,6 +242,13 @@ def _marks(glyphs: Glyphs, flow: FlowWindow, shown: Frame, lane: Lane, top: int)
             drawn.append((glyphs.glyph(WAITING), WAITING.role) if waiting else (" ", "text"))
     _write_words(drawn, lane, shown)
     return [span(text, role) for text, role in drawn]
+
+
+def _bar(lane: Lane, wait: Bar | None, at: float) -> Bar | None:
+    """Return the wait that covers a moment."""
+    if (bar := lane.until(at)) is not None:
+        return bar
+    return wait if wait is not None and wait.start <= at < wait.until else None
 
 
 def _before(steps: dict[int, T], first: int, default: T) -> T:

@@ -12,10 +12,10 @@ from flux_tui.core.series.state import PeerState
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import human_seconds, human_size
 from flux_tui.ui.rows import cell_width
-from flux_tui.ui.rows.flow import SIGNS, YOU
+from flux_tui.ui.rows.flow import SIGNS
 from flux_tui.ui.rows.glyphs import REASON_SHORT, REASON_SIGNS, Glyphs, Role
 from flux_tui.ui.rows.view import Row, View, merged, span
-from flux_tui.ui.series.flow import OUTWARD, FlowWindow, Message
+from flux_tui.ui.series.flow import OUTWARD, OWN, FlowWindow, Message
 
 TRAVEL_SECONDS = 1.25
 """How long a message is on its way in the picture: five frames of the ticker."""
@@ -75,7 +75,7 @@ def stage_rows(view: View, flow: FlowWindow) -> list[Row]:
             _message(canvas, view, message, middle, spots[message.peer])
     for peer in peers:
         _label(canvas, view, peer, spots[peer.peer], middle, thick.get(peer.peer, 0))
-    name = f" {YOU} "
+    name = f" {OWN} "
     canvas.put(Spot(middle.x - len(name) // 2, middle.y), name, "strong")
     more = len(view.state.peers) - len(peers)
     if more > 0:

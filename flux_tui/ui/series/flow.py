@@ -36,6 +36,8 @@ RANKED: tuple[MarkKind, ...] = (
 )  # fmt: skip
 RANKS = {kind: rank for rank, kind in enumerate(RANKED)}
 """Of several marks in one bin, the one with the highest rank is shown."""
+OWN = "you"
+"""The name of this node's own lane."""
 MAX_GRANTED = 50_000
 """Chunks whose grants are remembered: to know whose they are, and that they are still owed."""
 MAX_LANES = 256
@@ -98,6 +100,10 @@ class Lane:
     def mark_before(self, seq: int) -> int | None:
         """Return the entry of the last mark before an entry, or None."""
         return max((cell.seq for cell in self.cells.values() if cell.seq < seq), default=None)
+
+    def first_mark(self) -> int | None:
+        """Return the entry of the first mark, or None."""
+        return min((cell.seq for cell in self.cells.values()), default=None)
 
 
 class Message(NamedTuple):
@@ -244,6 +250,16 @@ class FlowWindow:
         if self.root is None or self.root in cids:
             return True
         return any((found := self._granted.get(cid)) is not None and found[1] == self.root for cid in chunks)
+
+    def lane_of(self, name: str) -> Lane:
+        """Return the lane of a peer, or of this node (OWN); an empty one if there is none."""
+        return self.own if name == OWN else self.lanes.get(PeerId(name)) or Lane()
+
+    def after(self) -> "FlowWindow":
+        """Return an empty window that goes on where this one ends, and knows the same grants."""
+        found = FlowWindow(self.step, self.root, self.seq)
+        found._granted.update(self._granted)
+        return found
 
     def lane(self, peer: PeerId) -> Lane:
         """Return the lane of a peer. There is one from now on."""

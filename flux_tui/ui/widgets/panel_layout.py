@@ -14,15 +14,16 @@ WIDE, TALL, TWO = 100, 30, 22
 HUGE = 160
 """From this many columns, charts are taller."""
 
-PANELS = ("series", "pending", "noes", "retries", "peers", "throughput")
-TITLES = ("Series", "Pending", "NO by node", "Retries", "Peers", "Throughput")
-SHORT_TITLES = ("Series", "Pending", "NO", "Retries", "Peers", "Rates")
-
+PANELS = ("series", "pending", "noes", "retries", "peers", "throughput", "flow", "objects")
+TITLES = ("Series", "Pending", "NO by node", "Retries", "Peers", "Throughput", "Flow", "Objects")
+SHORT_TITLES = ("Series", "Pending", "NO", "Retries", "Peers", "Rates", "Flow", "Objects")
+OVER = ("flow", "objects")
+"""The panels that take the place of Series, Pending, NO by node and Retries while one of them is current."""
 
 SCREEN = ""
 """The key under which `shape` returns the classes of the screen itself."""
 _OF_SCREEN = ("-wide", "-tall", "-huge", "-small", "-two")
-_OF_PARTS = ("-current", "-holds-current", "-no-current", "-empty-left", "-empty-top")
+_OF_PARTS = ("-current", "-holds-current", "-no-current", "-empty-left", "-empty-top", "-covered")
 
 
 def shape(size: Size, current: str, *, zoomed: bool = False) -> dict[str, set[str]]:
@@ -32,8 +33,10 @@ def shape(size: Size, current: str, *, zoomed: bool = False) -> dict[str, set[st
     """
     width, height = size
     whole = width >= WIDE and height >= TALL
-    small, two = not whole, not whole and height >= TWO and not zoomed
-    found: dict[str, set[str]] = {name: set() for name in (SCREEN, *PANELS, "left", "right", "top", "bottom")}
+    over = current in OVER
+    small, two = not whole, not whole and height >= TWO and not zoomed and not over
+    parts = (SCREEN, *PANELS, "left", "right", "over", "top", "bottom")
+    found: dict[str, set[str]] = {name: set() for name in parts}
 
     def mark(name: str, value: str, when: bool) -> None:
         if when:
@@ -43,7 +46,7 @@ def shape(size: Size, current: str, *, zoomed: bool = False) -> dict[str, set[st
         mark(SCREEN, value, whole)
     mark(SCREEN, "-huge", whole and width >= HUGE)
     mark(SCREEN, "-small", small)
-    mark(SCREEN, "-two", small and height >= TWO)
+    mark(SCREEN, "-two", small and height >= TWO and not over)
     series = current == "series"
     right = current in ("pending", "noes", "retries")
     bottom = current in ("peers", "throughput")
@@ -54,11 +57,15 @@ def shape(size: Size, current: str, *, zoomed: bool = False) -> dict[str, set[st
     mark("bottom", "-holds-current", bottom)
     left = series or two
     mark("left", "-empty-left", small and not left)
-    mark("top", "-empty-top", small and not left and not right)
+    mark("top", "-empty-top", small and not left and not right and not over)
+    mark("over", "-holds-current", over)
+    mark("left", "-covered", over)
+    mark("right", "-covered", over)
     mark("left", "-no-current", not series)
     mark("right", "-no-current", not right)
+    mark("over", "-no-current", not over)
     mark("bottom", "-no-current", not bottom)
-    mark("top", "-no-current", not (series or right))
+    mark("top", "-no-current", not (series or right or over))
     return found
 
 

@@ -27,12 +27,13 @@ def lanes(
     flow.extend(series)
     rows = flow_rows(View(state, at, width, Glyphs(unicode=unicode)), flow, order)
     assert all(cell_width.width(text_of(row.line)) <= width for row in rows)
-    return {text_of(row.line)[:9].strip(): text_of(row.line)[10:] for row in rows}
+    assert text_of(rows[-1].line).startswith("Next: ")
+    return {text_of(row.line)[:9].strip(): text_of(row.line)[10:] for row in rows if not row.title}
 
 
 def test_a_stuck_file_at_a_glance() -> None:
     found = lanes(100, 0.5)
-    assert [name for name in found if name] == [
+    assert [*found] == [
         "you", "12D3…9NmA", "12D3…zcjN", "12D3…ntwp", "12D3…qYWE", "12D3…5J4d",
     ]  # fmt: skip
     assert found["you"].strip().startswith("▼want")
@@ -42,6 +43,11 @@ def test_a_stuck_file_at_a_glance() -> None:
     assert limited.rstrip().endswith("▒ again in 1.5 s"), limited
     assert limited.count("▒") > 20
     assert found["12D3…5J4d"].rstrip().endswith("4 chunks 3.9 MiB")
+
+
+def test_a_close_look_has_the_wait_that_began_before_it() -> None:
+    found = lanes(100, 0.05)
+    assert found["12D3…ntwp"].strip() == "▒" * 66 + " again in 1.5 s"
 
 
 def test_chunks_are_blocks_between_grants() -> None:

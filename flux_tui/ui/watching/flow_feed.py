@@ -1,0 +1,118 @@
+"""The Flow panel's window into the series of the shown node: which stretch, of which object, in which order."""
+
+from flux_tui.core.ids import Cid
+from flux_tui.ui.rows.flow import ORDERS, STEPS, fitting_step, frame
+from flux_tui.ui.rows.view import View
+from flux_tui.ui.series.cursor import Source
+from flux_tui.ui.series.flow import FlowWindow
+from flux_tui.ui.watching.watched_node import Nodes
+
+SLICE = 4_000
+"""Entries that are folded in one frame, in about 20 ms. What is left follows between keys and frames."""
+AHEAD = 200
+"""Entries that are read at a time to find the next mark."""
+MOST = 60_000
+"""Entries of a stretch that are read. Of a longer one, only the newest."""
+
+
+class FlowFeed:
+    """Folds the entries of the visible stretch, a slice at a time, and each only once while time goes on."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
+        self._window = FlowWindow(STEPS[0])
+        self._source: Source | None = None
+        self._begins = 0.0
+        self._step: float | None = None
+        """Seconds of a column. None: what fits the object."""
+        self._order = ORDERS[0]
+        self._root: Cid | None = None
+        self.picture = False
+        """Whether this node among its peers is drawn, not the lanes."""
+
+    @property
+    def root(self) -> Cid | None:
+        """The object whose lanes are shown. None: those of all."""
+        return self._root
+
+    @property
+    def order(self) -> str:
+        """How the lanes are sorted."""
+        return self._order
+
+    @property
+    def looking(self) -> bool:
+        """Whether some entries of the stretch are not folded yet."""
+        return self._source is self._nodes.source and self._window.seq < self._nodes.source.cursor
+
+    def show_object(self, root: Cid | None) -> None:
+        """Show the lanes of one object, or of all."""
+        self._root, self._step = root, None
+
+    def next_order(self) -> str:
+        """Sort the lanes in the next way, and return it."""
+        self._order = ORDERS[(ORDERS.index(self._order) + 1) % len(ORDERS)]
+        return self._order
+
+    def zoom(self, by: int) -> None:
+        """Show a shorter (-1) or longer (1) stretch."""
+        self._step = STEPS[min(max(STEPS.index(self._window.step) + by, 0), len(STEPS) - 1)]
+
+    def window(self, view: View) -> FlowWindow:
+        """Return the window for a view, with as many of its entries as one frame may fold."""
+        source, step = self._nodes.source, self._step or self._fitting(view)
+        shown = frame(view.width, view.now, step)
+        first = shown.first * step
+        window = self._window
+        fits = self._source is source and (window.step, window.root) == (step, self._root)
+        if not fits or window.seq > source.cursor or first < self._begins:
+            start = max(source.seq_at(first), source.cursor - MOST)
+            window = self._window = FlowWindow(step, self._root, start)
+            self._source, self._begins = source, first
+        elif source.cursor - window.seq > MOST:
+            window = self._window = FlowWindow(step, self._root, source.cursor - MOST)
+            self._begins = first
+        left = SLICE
+        while window.seq < source.cursor and left > 0:
+            page = source.read(window.seq, min(left, source.cursor - window.seq))
+            if not page:
+                break
+            window.extend(page)
+            left -= len(page)
+        window.forget_before(first)
+        self._begins = first
+        return window
+
+    def entry_of(self, key: str) -> int | None:
+        """Return the entry of the last mark in a lane, up to the cursor. None: the lane has none."""
+        return self._window.lane_of(key).mark_before(self._nodes.source.cursor + 1)
+
+    def mark_before(self, key: str) -> int | None:
+        """Return the entry of the last mark before the cursor in a lane, or None."""
+        return self._window.lane_of(key).mark_before(self._nodes.source.cursor)
+
+    def mark_after(self, key: str) -> int | None:
+        """Return the entry of the first mark after the cursor in a lane. None: there is none among the next MOST."""
+        source, ahead = self._nodes.source, self._window.after()
+        while ahead.seq < source.cursor + MOST:
+            page = source.read(ahead.seq, AHEAD)
+            if not page:
+                break
+            ahead.extend(page)
+            if (found := ahead.lane_of(key).first_mark()) is not None:
+                return found
+        return None
+
+    def _fitting(self, view: View) -> float:
+        """Return the step at which the object, or the newest want, is seen from its beginning."""
+        state = view.state
+        found = state.objects.get(self._root) if self._root is not None else None
+        since = (
+            found.since
+            if found is not None
+            else max((one.since for one in state.pending.values()), default=None)
+        )
+        if since is None:
+            done = max((one.since for one in state.objects.values()), default=view.now - 60.0)
+            since = done
+        return fitting_step(view.width, since, view.now)
