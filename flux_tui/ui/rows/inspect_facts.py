@@ -6,10 +6,12 @@ from typing import Literal, NamedTuple
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import Entry, Reason, kind_of
-from flux_tui.core.series.next_try import Tries, Try, asked_again_at
+from flux_tui.core.series.next_try import asked_again_at
+from flux_tui.core.series.why import why
 from flux_tui.core.text.phrases import object_words, reason_first
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted, human_seconds, human_size
+from flux_tui.core.text.why import why_words
 from flux_tui.ui.rows.peers import standing
 from flux_tui.ui.rows.view import HIDDEN, View
 from flux_tui.ui.series.block_owners import roots_of
@@ -145,7 +147,8 @@ def _id_facts(name: str, ids: tuple[object, ...], view: View) -> list[Fact]:
 def _cid_facts(cid: Cid, view: View) -> list[Fact]:
     state = view.state
     found, pending, lease = state.objects.get(cid), state.pending.get(cid), state.leases.get(cid)
-    facts = [Fact("cid", view.name(cid) if view.masked else plain(cid), cid)]
+    facts = [] if pending is None else _why_facts(cid, view)
+    facts.append(Fact("cid", view.name(cid) if view.masked else plain(cid), cid))
     if found is not None:
         size = f"{found.size:,} bytes" if found.size is not None else "size not known"
         facts += [
@@ -158,11 +161,6 @@ def _cid_facts(cid: Cid, view: View) -> list[Fact]:
     if pending is not None:
         holders = counted(pending.holders, "peer") + " said yes"
         facts.append(_plain("pending", f"{counted(pending.pushes, 'push', 'pushes')}, {holders}", view))
-        tries = sorted(Tries(state, view.now).all_of(pending), key=lambda one: one.at)
-        facts += [_try_fact(one, view) for one in tries if one.at > view.now]
-        if pending.last_no is not None:
-            facts.append(_plain("last NO", pending.last_no.reason, view))
-            facts.append(_peer_fact("from", pending.last_no.peer, view))
     if lease is not None:
         facts.append(_peer_fact("granted to", lease.peer, view))
         if lease.root is not None:
@@ -170,15 +168,19 @@ def _cid_facts(cid: Cid, view: View) -> list[Fact]:
     return facts
 
 
-def _try_fact(one: Try, view: View) -> Fact:
-    """Return the fact about a coming try of a want: when, why, and which peer it waits for."""
-    left = human_seconds(one.at - view.now)
-    how = {"grant": "granted some", "tell": "told again", "push": "pushed to all"}[one.how]
-    if one.peer is None:
-        return _plain("next", f"{how} in {left}", view)
-    why = one.reason or ("late" if one.cause == "lapsed" else "said NO")
-    text = f"{why}, {how} in {left}: {view.peer(one.peer)}"
-    return Fact("next", view.text(text), text, Subject("peer", one.peer))
+def _why_facts(cid: Cid, view: View) -> list[Fact]:
+    """Return why a want is not here yet: what comes next, and a line for each peer that has it or was asked."""
+    told = why(view.state, cid, view.now)
+    words = why_words(told, view, view.now, running=not view.dead)
+    sentences = enumerate((words.title, *words.next))
+    facts = [_plain("" if number else "why", text, view) for number, text in sentences]
+    has = max((len(peer.has) for peer in words.peers), default=0)
+    says = max((len(peer.says) for peer in words.peers), default=0)
+    for line, peer in zip(told.lines, words.peers, strict=True):
+        text = plain(f"{peer.has:<{has}}  {peer.says:<{says}}  {peer.did}")
+        whole = f"{line.peer} {peer.has}, {peer.says}, {peer.did}"
+        facts.append(Fact(peer.name, text, whole, Subject("peer", line.peer)))
+    return facts
 
 
 def _peer_facts(peer: PeerId, view: View) -> list[Fact]:
