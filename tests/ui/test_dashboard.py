@@ -24,7 +24,7 @@ from flux_tui.ui.typed.command_line import WORDS
 from flux_tui.ui.watching.watched_node import WatchedNode
 from flux_tui.ui.widgets import series_panel
 from flux_tui.ui.widgets.lines_panel import LinesPanel
-from flux_tui.ui.widgets.panel_layout import PANELS
+from flux_tui.ui.widgets.panel_layout import BESIDE, OVER, PANELS
 from flux_tui.ui.widgets.series_panel import SeriesPanel
 from tests.support.dashboard import ADA, CHUNK, ROOT, STORY, facts, header, shown, toasts
 from tests.ui.conftest import START, Live, on_asyncio, replayed
@@ -42,7 +42,7 @@ async def test_the_screen_shows_all_panels(live: Live, size: tuple[int, int]) ->
         assert len(shown(live.app, "series")) == len(STORY)
         visible = [name for name in PANELS if live.app.query_one(f"#{name}").size.height > 0]
         assert "series" in visible
-        assert set(visible) == set(PANELS) if size[0] >= 100 else len(visible) <= 2
+        assert set(visible) == set(BESIDE) if size[0] >= 100 else len(visible) <= 2
         # Every panel can be reached, and is then visible.
         for number, name in enumerate(PANELS, 1):
             await pilot.press(str(number))
@@ -52,7 +52,7 @@ async def test_the_screen_shows_all_panels(live: Live, size: tuple[int, int]) ->
         await pilot.press("tab")
         assert live.app.focused is live.app.query_one("#series")
         await pilot.press("shift+tab")
-        assert live.app.focused is live.app.query_one("#throughput")
+        assert live.app.focused is live.app.query_one("#objects")
 
 
 @on_asyncio
@@ -250,7 +250,8 @@ async def test_resizing_through_all_layouts(live: Live) -> None:
             heights = {name: live.app.query_one(f"#{name}").size.height for name in PANELS}
             assert heights["series"] > 0
             whole = size[0] >= 100 and size[1] >= 30
-            assert all(heights.values()) == whole, (size, heights)
+            assert all(heights[name] for name in BESIDE) == whole, (size, heights)
+            assert not any(heights[name] for name in OVER), (size, heights)
             assert live.app.query_one("#tabs").display == (not whole)
             series = live.app.parts.panels.series
             assert series.scroll_offset.y + series.size.height == series.count(), (

@@ -75,7 +75,7 @@ async def test_j_and_the_underlined_letter_jump_to_each_panel(live: Live) -> Non
     app = live.dashboard()
     async with app.run_test(size=(60, 20)) as pilot:
         await pilot.pause()
-        for letter, name in zip("pnrets", (*PANELS[1:], PANELS[0]), strict=True):
+        for letter, name in zip("pnretfos", (*PANELS[1:], PANELS[0]), strict=True):
             await pilot.press("J")
             told = footer(app)
             assert told.startswith(" J  s Series p Pending n NO "), told

@@ -14,6 +14,7 @@ from flux_tui.core.series.next_try import next_try
 from flux_tui.core.series.state import State
 from flux_tui.store.series import SeriesReader
 from flux_tui.ui.rows import cell_width
+from flux_tui.ui.rows.view import clock
 from flux_tui.ui.screens.inspect import InspectScreen
 from tests.support.dashboard import facts, header, shown
 from tests.ui.conftest import Live, on_asyncio, replayed
@@ -113,7 +114,13 @@ async def test_the_stuck_object_owns_its_blocks() -> None:
         await app.screen.workers.wait_for_complete()
         await pilot.pause()
         assert len(app.screen._rows) == 87
-        assert facts(app)["next"] == "pushed to all in 42 s"
+        assert [fact.text for fact in app.screen._facts[:2]] == [
+            "film.mkv  34% · 9 of 24 chunks · nothing for 6.3 s",
+            f"Next: {LIMITED} is granted chunks in 1.5 s, at {clock(1_795_983_621.467)[:8]} (15 chunks to get).",
+        ]
+        assert "its copy is not whole any more" in facts(app)[CHANGED]
+        assert "gone since" in facts(app)[GONE]
+        assert "denies this node" in facts(app)[DENIES]
 
 
 @on_asyncio

@@ -10,7 +10,7 @@ from flux_tui.ui.rows.view import text_of
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.watching.watched_node import WatchedNode
 from flux_tui.ui.widgets.one_line import LineStrip
-from flux_tui.ui.widgets.panel_layout import PANELS
+from flux_tui.ui.widgets.panel_layout import BESIDE
 from flux_tui.ui.widgets.series_panel import SeriesPanel
 from tests.support.dashboard import ADA, STORY, header, shown
 from tests.ui.conftest import RECORDING, Live, on_asyncio
@@ -260,7 +260,7 @@ async def test_going_to_the_first_entry_and_back_does_not_read_all_between(live:
         top = panel.scroll_offset.y
         assert top <= index < top + panel.size.height
         await pilot.press("space")
-        for name in PANELS:
+        for name in BESIDE:
             assert app.parts.panels.panel(name).size.height
 
 

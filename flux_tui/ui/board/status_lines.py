@@ -19,7 +19,7 @@ from flux_tui.ui.watching.views import Views
 from flux_tui.ui.watching.watched_node import Nodes
 from flux_tui.ui.widgets.next_steps_strip import NextStepsStrip
 from flux_tui.ui.widgets.one_line import Keybar, LineStrip, Tabs
-from flux_tui.ui.widgets.panel_layout import PANELS, SHORT_TITLES, TITLES
+from flux_tui.ui.widgets.panel_layout import PANELS, SHORT_TITLES, SHORTEST_TITLES, TITLES
 from flux_tui.ui.widgets.plain_text import PlainText
 
 AGO_WIDTH, DAY_WIDTH = 80, 100
@@ -49,7 +49,7 @@ class StatusLines:
         self._keys = keys
         self._sequence = sequence
         self.header = LineStrip(id="header")
-        self.tabs = Tabs(TITLES, SHORT_TITLES, id="tabs")
+        self.tabs = Tabs(TITLES, SHORT_TITLES, SHORTEST_TITLES, id="tabs")
         self.trouble = PlainText(id="trouble")
         self.next_steps = NextStepsStrip(id="guide")
         self.footer = Keybar(id="footer")

@@ -88,7 +88,9 @@ class InspectScreen(ModalScreen[int | None]):
             ]
             rows.append(Row(str(number), cut(line, max(20, facts.columns), self._view.glyphs.ellipsis)))
         facts.select("0" if rows else None)
-        share = 2 if self.subject.key in self._view.state.pending else 3  # the lines of all holders come first
+        share = (
+            2 if self.subject.key in self._view.state.pending else 3
+        )  # the lines of all holders come first
         facts.styles.height = min(len(rows), max(3, self.size.height // share))
         facts.show(rows)
         facts.refresh()

@@ -99,20 +99,22 @@ class Tabs(LineStrip):
             super().__init__()
             self.number = number
 
-    def __init__(self, names: Sequence[str], short: Sequence[str], *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, *names: Sequence[str], id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._names = names
-        self._short = short
-        """Short names, used where the full ones do not fit."""
+        """The names of all panels, first the longest: the first that fit are used, or else the last."""
         self._ends: list[int] = []
 
     def show_current(self, current: int) -> None:
         """Mark the tab of the current panel."""
         line: Line = []
         self._ends = []
-        names = self._names if self.size.width >= sum(len(name) + 4 for name in self._names) else self._short
+        fitting = (
+            names for names in self._names if self.size.width >= sum(len(name) + 3 for name in names) + 1
+        )
+        names = next(fitting, self._names[-1])
         for number, name in enumerate(names, 1):
-            text = f" {number} {name} "
+            text = f" {number} {name}"
             line.append(span(text, "accent" if number == current else "dim"))
             self._ends.append((self._ends[-1] if self._ends else 0) + len(text))
         self.show(line)

@@ -14,11 +14,14 @@ WIDE, TALL, TWO = 100, 30, 22
 HUGE = 160
 """From this many columns, charts are taller."""
 
-PANELS = ("series", "pending", "noes", "retries", "peers", "throughput", "flow", "objects")
-TITLES = ("Series", "Pending", "NO by node", "Retries", "Peers", "Throughput", "Flow", "Objects")
-SHORT_TITLES = ("Series", "Pending", "NO", "Retries", "Peers", "Rates", "Flow", "Objects")
+BESIDE = ("series", "pending", "noes", "retries", "peers", "throughput")
+"""The panels that are on the screen together, where there is room."""
 OVER = ("flow", "objects")
 """The panels that take the place of Series, Pending, NO by node and Retries while one of them is current."""
+PANELS = (*BESIDE, *OVER)
+TITLES = ("Series", "Pending", "NO by node", "Retries", "Peers", "Throughput", "Flow", "Objects")
+SHORT_TITLES = ("Series", "Pending", "NO", "Retries", "Peers", "Rates", "Flow", "Objects")
+SHORTEST_TITLES = ("Series", "Pend", "NO", "Retry", "Peers", "Rate", "Flow", "Obj")
 
 SCREEN = ""
 """The key under which `shape` returns the classes of the screen itself."""
