@@ -6,6 +6,7 @@ from pathlib import Path
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api.commands import Command
 from flux_tui.core.ids import Cid
+from flux_tui.core.limits import batches
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted
 from flux_tui.ui.actions.sender import Sender, new_mark
@@ -16,6 +17,8 @@ from flux_tui.ui.watching.notify import Notify
 from flux_tui.ui.watching.views import Views
 from flux_tui.ui.watching.watched_node import Nodes
 
+CIDS_AT_ONCE = 10_000
+"""How many CIDs go into one command."""
 MARKING = ("pending", "retries")
 """The panels whose lines can be marked."""
 NAME_WIDTH = 80
@@ -50,6 +53,8 @@ class SelectedObjects:
         self._open_window = open_window
         self._type_command = type_command
         self._changed = changed
+        self._cancelled: list[Command] = []
+        """The wants that were cancelled last, to want them again."""
 
     def mark(self) -> None:
         """Mark the selected line, or unmark it, and go to the next one."""
@@ -60,6 +65,24 @@ class SelectedObjects:
             panel.toggle_mark(key)
             panel.action_move(1)
             self._changed()
+
+    def mark_range(self) -> None:
+        """Mark all lines from the one marked last to the selected one."""
+        if self._panels.current not in MARKING:
+            self._notify("mark lines of Pending (2) or Retries (4)", timeout=3)
+        elif not self._panels.panel().mark_range():
+            mark = self._keys.shown(self._keys.named("mark"))
+            self._notify(f"mark the first line of the range with {mark}, then select the last", timeout=4)
+        else:
+            self._changed()
+
+    def mark_all(self) -> None:
+        """Mark all lines that the filter of the panel shows, or unmark them if all are marked."""
+        if self._panels.current not in MARKING:
+            self._notify("mark lines of Pending (2) or Retries (4)", timeout=3)
+            return
+        self._panels.panel().toggle_all()
+        self._changed()
 
     def hold(self) -> None:
         """Open the command line with `hold` and the selected object. The person adds the number of replicas."""
@@ -81,11 +104,36 @@ class SelectedObjects:
             self._sender.push([release], f"released {self._name(selected)}")
         elif not cids:
             self._notify("select what to cancel in Pending (2) or Retries (4) first", timeout=4)
-        elif self._sender.push(
-            [cmd.Cancel(cids, new_mark())], f"cancelled {self._called(cids)}; what came of it is kept"
-        ):
-            self._unmark()
-            panel.step_aside()
+        else:
+            again = self._wants_of(cids)
+            undo = self._keys.shown(self._keys.named("undo"))
+            done = f"cancelled {self._called(cids)}; {undo} wants {'it' if len(cids) == 1 else 'them'} again"
+            if self._sender.push([cmd.Cancel(cids, new_mark())], done):
+                self._cancelled = again
+                self._unmark()
+                panel.step_aside()
+
+    def undo(self) -> None:
+        """Want again what was cancelled last: objects at their paths, and loose chunks."""
+        if not self._sender.ready():
+            return
+        if not self._cancelled:
+            self._notify("nothing was cancelled here", timeout=3)
+        elif self._sender.push(self._cancelled, "wanted again what was cancelled last"):
+            self._cancelled = []
+
+    def _wants_of(self, cids: tuple[Cid, ...]) -> list[Command]:
+        """Return the commands that want these again, as they are wanted now."""
+        state = self._nodes.state
+        objects = [found for cid in cids if (found := state.objects.get(cid)) is not None]
+        loose = [cid for cid in cids if cid not in state.objects]
+        wants: list[Command] = [
+            cmd.Get(found.root, found.path, size=found.limit, name=found.name, by=new_mark())
+            if found.path is not None
+            else cmd.Want(found.root, new_mark())
+            for found in objects
+        ]
+        return wants + [cmd.WantMany(part, new_mark()) for part in batches(loose, CIDS_AT_ONCE)]
 
     def retry(self) -> None:
         """Push the selected or marked wants again now, or all if none is chosen."""

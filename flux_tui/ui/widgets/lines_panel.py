@@ -104,6 +104,8 @@ class LinesPanel(ScrollView, can_focus=True):
         self.rows: list[Row] = []
         self.selected: str | None = None
         self.marked: set[str] = set()
+        self._marked_last = ""
+        """The key of the line that was marked or unmarked last."""
         self._legend: Line = []
         self._span_styles = SpanStyles(self)
         self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(STRIPS)
@@ -155,6 +157,23 @@ class LinesPanel(ScrollView, can_focus=True):
     def toggle_mark(self, key: str) -> None:
         """Mark a line, or unmark it."""
         self.marked ^= {key}
+        self._marked_last = key
+
+    def mark_range(self) -> int:
+        """Mark all lines from the one that was marked last to the selected one. Return how many."""
+        keys = [row.key for row in self.rows if not row.title]
+        if self._marked_last not in keys or self.selected not in keys:
+            return 0
+        first, last = sorted((keys.index(self._marked_last), keys.index(self.selected)))
+        self.marked |= {*keys[first : last + 1]}
+        self._marked_last = self.selected
+        return last - first + 1
+
+    def toggle_all(self) -> bool:
+        """Mark all lines, or unmark them if all are marked. Return whether they are marked now."""
+        keys = {row.key for row in self.rows if not row.title}
+        self.marked = set() if keys <= self.marked else self.marked | keys
+        return bool(self.marked)
 
     def clear_marks(self) -> None:
         """Unmark all lines."""
