@@ -13,7 +13,9 @@ belongs:
 pip told to take the dependencies that are here; `tests` is what CI runs to run this file.
 """
 
+import ast
 import fcntl
+import itertools
 import json
 import os
 import pty
@@ -387,6 +389,34 @@ def test_its_recipes_name_files_that_are_there() -> None:
     assert len(paths) > 20
     for path in paths:
         assert (ROOT / path).exists() or (ROOT / "flux_tui" / path).exists(), path
+
+
+def defined(path: Path) -> set[str]:
+    """Return the functions of a module, and the methods of its classes as `Class.method`."""
+    functions = ast.FunctionDef | ast.AsyncFunctionDef
+    found: set[str] = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, functions):
+            found.add(node.name)
+        elif isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}.{one.name}" for one in node.body if isinstance(one, functions)}
+    return found
+
+
+def test_its_walks_name_methods_that_are_there() -> None:
+    """Each hop is a module, a method of it, and what it decides."""
+    walks = README.split("### Three walks through the code\n", 1)[1].split("\n## ", 1)[0]
+    lines = re.findall(r"^(\d+)\. (.+)$", walks, re.MULTILINE)
+    starts = [number for number, (hop, _) in enumerate(lines) if hop == "1"]
+    assert len(starts) == 3
+    for start, end in itertools.pairwise([*starts, len(lines)]):
+        assert [int(hop) for hop, _ in lines[start:end]] == list(range(1, end - start + 1))
+    for _, text in lines:
+        hop = re.match(r"`([a-z_/]+\.py)` `([\w.]+)`: \S", text)
+        assert hop is not None, text
+        assert hop[2] in defined(ROOT / "flux_tui" / hop[1]), text
+    for told in re.findall(r"\(`?(\d+) to (\d+)`?\)", walks):
+        assert int(told[0]) < int(told[1]) <= len(lines)
 
 
 def test_its_newest_changes_are_of_this_version() -> None:

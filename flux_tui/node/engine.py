@@ -186,7 +186,7 @@ class Engine:
                     await trio.to_thread.run_sync(self.store.commit, events, landed, lost, checkpoint)
             except StoreError as error:
                 if not self.stalled:
-                    log.error("the series cannot be written, the node holds: %s", error)
+                    log.error("the series cannot be written, so the node waits: %s", error)
                 self.stalled = True
                 await trio.sleep(FULL_DISK_RETRY)
                 continue

@@ -94,7 +94,7 @@ def _verified(
     except codec.UnknownKindError as error:
         return UnknownCame(peer=sender, kind=f"intent {error.kind}")
     except codec.BadFrameError as error:
-        return PeerFault(peer=sender, fault="garbage", text=f"an intent that is none: {error}")
+        return PeerFault(peer=sender, fault="garbage", text=f"this should be an intent and is not: {error}")
     # A copy that came by another way is not counted again.
     copy = machine.has_seen(intent)
     if not copy and not limits.admits_origin(intent.origin, now):

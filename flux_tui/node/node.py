@@ -134,7 +134,8 @@ class FluxNode:
         stack.callback(store.close)
         state = await trio.to_thread.run_sync(load_state, store)
         opening = network or _libp2p(home, settings, state.at)
-        # The network's first calls may come before the node is complete: the receiver keeps them.
+        # The network's first calls may come before the node is complete: the receiver keeps them. The machine
+        # is made after the network, which knows this node's id and addresses once it is open.
         receiver = NodeReceiver()
         running = await stack.enter_async_context(opening(receiver))
         clock = SteadyClock(state.at)
@@ -153,7 +154,8 @@ class FluxNode:
         files, adds = ObjectFiles(engine, home.path), AddTasks(engine, nursery)
         stopping = trio.Event()
         effects = EffectRunner(engine, running, reader, files, adds, stopping)
-        node = cls(home, engine, running, effects, Handlers(engine), stopping)
+        handlers = Handlers(engine)
+        node = cls(home, engine, running, effects, handlers, stopping)
         engine.feed(inp.NodeStarting(addrs=running.addrs, version=__version__, wall=clock.wall()))
         nursery.start_soon(writer.run)
         near = [addr for addr in running.addrs if "/p2p-circuit/" not in addr]
@@ -162,7 +164,7 @@ class FluxNode:
         for lost in store.lost_at_open:
             engine.feed(chunks_gone(lost), lost=lost.cids)
         receiver.attach(NodeParts(engine, running, writer, reader))
-        nursery.start_soon(engine.run, effects.run, node._handlers.tell)
+        nursery.start_soon(engine.run, effects.run, handlers.tell)
         nursery.start_soon(_look_every_second, engine, clock)
         nursery.start_soon(files.run)
         for addr in settings.join:

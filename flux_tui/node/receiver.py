@@ -30,8 +30,9 @@ class NodeParts(NamedTuple):
 class NodeReceiver(Receiver):
     """Implements `net.port.Receiver`.
 
-    The network is opened before the node is complete, so its first calls may come before `attach`. Until then,
-    inputs are stored for the engine, and intents and payloads are not taken.
+    The network and the node call each other, so one of them must be there first. It is the network: it tells the
+    node's peer id and addresses. Its first calls may therefore come before `attach`. Until then, inputs are stored
+    for the engine, and intents and payloads are not taken.
     """
 
     def __init__(self) -> None:
@@ -113,7 +114,7 @@ class NodeReceiver(Receiver):
             return False
         except codec.BadFrameError as error:
             self._feed(
-                inp.PeerFault(peer=forwarder, fault="garbage", text=f"gossip that is no intent: {error}")
+                inp.PeerFault(peer=forwarder, fault="garbage", text=f"gossip that is not an intent: {error}")
             )
             return False
         return self._on_intent(node, forwarder, sealed, gossip=True)

@@ -121,7 +121,11 @@ class ReadAheadSession(SecureSession):
         return data
 
     def call_before_header(self, take: Callable[[], Awaitable[None]]) -> None:
-        """Let the muxer await `take` before each read of HEADER_SIZE. It may take whole frames itself."""
+        """Let the muxer await `take` before each read of HEADER_SIZE. It may take whole frames itself.
+
+        The muxer cannot be an argument of the session: libp2p makes the session first, and Yamux reads its
+        headers in a loop that no subclass can reach.
+        """
         self._before_header = take
 
     async def ahead(self) -> None:

@@ -25,9 +25,31 @@ class _Add:
     def __init__(self, path: Path, by: str | None) -> None:
         self.path = path
         self.by = by
-        self.stopped = False
-        self.taken_back = False
-        self.share = 0
+        self._stopped = False
+        self._taken_back = False
+        self._share = 0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether its thread is to stop reading."""
+        return self._stopped
+
+    def begun(self, share: int) -> None:
+        """Note the store's number for it."""
+        self._share = share
+
+    def take_back(self) -> None:
+        """Stop it at a person's wish: its end is not a failure."""
+        self._stopped = self._taken_back = True
+
+    def end(self) -> None:
+        """Stop its thread, if that still reads."""
+        self._stopped = True
+
+    def failed(self, error: Exception) -> AddEnded:
+        """Return the input that says that it ended without an object."""
+        text = None if self._taken_back else str(error)
+        return AddEnded(path=str(self.path), by=self.by, text=text, share=self._share)
 
 
 class AddTasks:
@@ -36,7 +58,7 @@ class AddTasks:
     def __init__(self, engine: Engine, nursery: trio.Nursery) -> None:
         self._engine = engine
         self._nursery = nursery
-        self._places = trio.CapacityLimiter(2)
+        self._threads = trio.CapacityLimiter(2)
         self._adds: dict[_Add, None] = {}
 
     def add(self, path: Path, by: str | None) -> None:
@@ -49,7 +71,7 @@ class AddTasks:
         """Stop reading this path. `mark`: only the add with this mark; None: all adds of the path."""
         for add in self._adds:
             if add.path == path and mark in (None, add.by):
-                add.stopped = add.taken_back = True
+                add.take_back()
 
     async def _add(self, add: _Add) -> None:
         path, by = add.path, add.by
@@ -58,21 +80,19 @@ class AddTasks:
             given = AddStepped(path=str(path), bytes_done=done, size=size, by=by)
             trio.from_thread.run_sync(self._engine.feed, given, rows)
 
-        def begun(share: int) -> None:
-            add.share = share
-
         try:
             added, rows = await trio.to_thread.run_sync(
-                lambda: read_and_reference(self._engine.store, path, by, step, lambda: add.stopped, begun),
-                limiter=self._places,
+                lambda: read_and_reference(
+                    self._engine.store, path, by, step, lambda: add.stopped, add.begun
+                ),
+                limiter=self._threads,
                 abandon_on_cancel=True,  # type: ignore[call-arg]  # libp2p brings stubs of an older trio
             )
         except (AddError, StoreError) as error:
-            text = None if add.taken_back else str(error)
-            self._engine.feed(AddEnded(path=str(path), by=by, text=text, share=add.share))
+            self._engine.feed(add.failed(error))
             return
         finally:
-            add.stopped = True
+            add.end()
             del self._adds[add]
         self._engine.feed(added, rows)
 
