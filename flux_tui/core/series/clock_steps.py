@@ -11,7 +11,7 @@ says by how much. The fold moves all times of the state by that amount (`shift`)
 time, a countdown is the difference of two wall times of the same clock, and folding asks no clock.
 """
 
-from flux_tui.core.series.state import Hold, No, State
+from flux_tui.core.series.state import Hold, No, Pending, State
 
 
 def shift(state: State, seconds: float) -> None:
@@ -19,15 +19,10 @@ def shift(state: State, seconds: float) -> None:
     if state.started_at is not None:
         state.started_at += seconds
     for pending in state.pending.values():
-        pending.since += seconds
-        pending.last_push_at = _moved(pending.last_push_at, seconds)
-        pending.next_push_at = _moved(pending.next_push_at, seconds)
-        _move_no(pending.last_no, seconds)
-        for answer in pending.answers.values():
-            answer.said_at += seconds
-            answer.asked_at = _moved(answer.asked_at, seconds)
-            answer.granted_at = _moved(answer.granted_at, seconds)
-            answer.came_at = _moved(answer.came_at, seconds)
+        _move_pending(pending, seconds)
+    for fetcher in (one for peers in state.fetchers.values() for one in peers.values()):
+        fetcher.asked_at += seconds
+        fetcher.sent_at = _moved(fetcher.sent_at, seconds)
     for lease in state.leases.values():
         lease.granted_at += seconds
         lease.deadline += seconds
@@ -47,6 +42,18 @@ def shift(state: State, seconds: float) -> None:
             kept.origins[origin] += seconds
     for second in state.recent:
         second.t += int(seconds)
+
+
+def _move_pending(pending: Pending, seconds: float) -> None:
+    pending.since += seconds
+    pending.last_push_at = _moved(pending.last_push_at, seconds)
+    pending.next_push_at = _moved(pending.next_push_at, seconds)
+    _move_no(pending.last_no, seconds)
+    for answer in pending.answers.values():
+        answer.said_at += seconds
+        answer.asked_at = _moved(answer.asked_at, seconds)
+        answer.granted_at = _moved(answer.granted_at, seconds)
+        answer.came_at = _moved(answer.came_at, seconds)
 
 
 def _move_hold(hold: Hold, seconds: float) -> None:

@@ -146,6 +146,8 @@ class ObjectState(msgspec.Struct):
     """Bytes that its ticket says it has: no more is written."""
     broken: bool = False
     """It was whole once, and a file of it was changed or removed since."""
+    sent_bytes: int = 0
+    """Bytes of it that other peers took from here, as `Fetcher` counts them."""
 
     @property
     def progress(self) -> float:
@@ -157,6 +159,31 @@ class ObjectState(msgspec.Struct):
         return self.chunks_have / self.chunks_total if self.chunks_total else 0.0
 
 
+class Fetcher(msgspec.Struct):
+    """What one peer takes of one object that is here.
+
+    A peer names the object in its intent, and only chunks in its grants. So a grant counts for the object whose root
+    it contains, else for the one that it was about last. This is exact while the peer fetches one object from here.
+    """
+
+    peer: PeerId
+    asked_at: float
+    """When it last asked for it."""
+    granted: int = 0
+    """Chunks that it granted to this node."""
+    chunks: int = 0
+    """Chunks that this node sent it."""
+    bytes_out: int = 0
+    sent_at: float | None = None
+    """When something left last."""
+    estimated: bool = False
+    """Whether it asked for other things as well while these chunks left: then some of them may be of those."""
+
+
+MAX_FETCHERS, MAX_FETCHED = 32, 128
+"""Peers that are remembered with an object, and objects with such peers. The oldest are forgotten first."""
+
+
 class Lease(msgspec.Struct):
     """A chunk that one holder was told to send."""
 
@@ -166,6 +193,8 @@ class Lease(msgspec.Struct):
     deadline: float
 
 
+MAX_FETCHES = 8
+"""Objects that one peer is known to fetch from here at once. The one asked for longest ago is forgotten first."""
 HAS_IT: tuple[Reason, ...] = ("rate_limited", "busy")
 """NO reasons that only a peer that has it can give."""
 
@@ -217,6 +246,11 @@ class PeerState(msgspec.Struct):
     """NOs that it said, by reason."""
     said: dict[Reason, int] = {}
     """NOs that this node said to it, by reason."""
+    fetches: list[Cid] = []
+    """Objects that it asked for and has not all of from here; at the end, the one that its last chunks were of. At
+    most MAX_FETCHES."""
+    wants_loose: bool = False
+    """Whether it ever asked for chunks that are no object here."""
 
     @property
     def has(self) -> Literal["yes", "some", "no", "?"]:
@@ -357,6 +391,8 @@ class State(msgspec.Struct, dict=True):
     dormant: int = 0
     """Pending wants that gave up their place until their next push is due."""
     leases: dict[Cid, Lease] = {}
+    fetchers: dict[Cid, dict[PeerId, Fetcher]] = {}
+    """Who takes what from here: peers by object, the object and the peer that asked last at the end."""
     peers: dict[PeerId, PeerState] = {}
     adding: dict[str, Adding] = {}
     holds: dict[Cid, Hold] = {}

@@ -24,7 +24,7 @@ def state_report(state: State) -> dict[str, Any]:
         "addrs": list(state.addrs),
         "running": state.running,
         "version": state.version,
-        "objects": [_object(found) for found in state.objects.values()],
+        "objects": [_object(found, state) for found in state.objects.values()],
         "pending": [_pending(pending, state, tries) for pending in state.pending.values()],
         "chunks": {"count": state.chunk_count, "bytes": state.chunk_bytes},
         "status": {peer: _status(found) for peer, found in state.status.items()},
@@ -72,7 +72,7 @@ def json_of(value: Any) -> Any:
     )  # fmt: skip
 
 
-def _object(found: ObjectState) -> dict[str, Any]:
+def _object(found: ObjectState, state: State) -> dict[str, Any]:
     return {
         "root": found.root,
         "name": found.name,
@@ -87,6 +87,8 @@ def _object(found: ObjectState) -> dict[str, Any]:
         "completed_at": found.completed_at,
         "cancelled": found.cancelled,
         "broken": found.broken,
+        "sent_bytes": found.sent_bytes,
+        "fetchers": [json_of(fetcher) for fetcher in state.fetchers.get(found.root, {}).values()],
     }
 
 

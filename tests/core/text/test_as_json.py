@@ -78,6 +78,7 @@ def test_the_contract_of_a_state() -> None:
     }.items() <= mine.items()
     wanted = {"root": ROOT, "name": "film.mkv", "size": 300, "chunks_have": 1, "chunks_total": 3}
     assert wanted.items() <= film.items()
+    assert (mine["sent_bytes"], mine["fetchers"]) == (0, [])
     (pending,) = report["pending"]
     expected = {"cid": ROOT, "root": ROOT, "since": AT + 3, "pushes": 1}
     assert expected.items() <= pending.items()

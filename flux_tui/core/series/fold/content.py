@@ -38,6 +38,7 @@ def fold(state: State, event: ev.ContentEvent) -> None:
 
 
 def _added(state: State, event: ev.ObjectAdded) -> None:
+    known = state.objects.get(event.root)
     state.objects[event.root] = ObjectState(
         root=event.root,
         origin="added",
@@ -49,6 +50,7 @@ def _added(state: State, event: ev.ObjectAdded) -> None:
         have_bytes=event.size,
         path=event.path,
         completed_at=state.at,
+        sent_bytes=0 if known is None else known.sent_bytes,
     )
     state.adding.pop(event.path, None)
     chunks.stored(state, event.stored_chunks, event.stored)
@@ -83,6 +85,7 @@ def _lost(state: State, event: ev.ChunksLost) -> None:
 
 def _removed(state: State, event: ev.ObjectRemoved) -> None:
     state.objects.pop(event.root, None)
+    state.fetchers.pop(event.root, None)
     state.removing[event.root] = Removing(mark=state.seq, name=event.name, path=event.path, by=event.by)
     if (kept := state.kept.get(event.root)) and kept.own:
         kept.own = kept.whole = False  # the replica that others were promised needs a copy of its own

@@ -1,11 +1,13 @@
 """The fold of the responder's events: what others want, and what was sent to them."""
 
+from collections.abc import Collection
 from typing import assert_never
 
+from flux_tui.core.ids import Cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.fold import replication
 from flux_tui.core.series.fold.peers import seen
-from flux_tui.core.series.state import State
+from flux_tui.core.series.state import MAX_FETCHED, MAX_FETCHERS, MAX_FETCHES, Fetcher, PeerState, State
 
 
 def fold(state: State, event: ev.ServingEvent) -> None:
@@ -17,12 +19,98 @@ def fold(state: State, event: ev.ServingEvent) -> None:
             peer.chunks_out += len(event.cids)
             state.sent_bytes += event.size
             state.recent[-1].bytes_out += event.size
+            if peer.fetches:
+                _sent(state, peer, event)
         case ev.IntentReceived():
             for cid in event.cids if state.kept else ():
                 replication.wanted(state, cid)
+            _asked(state, peer, event)
         case ev.AnsweredNo():
             peer.said[event.reason] = peer.said.get(event.reason, 0) + 1
-        case ev.AnsweredLater() | ev.GrantReceived() | ev.CancelReceived():
+        case ev.GrantReceived():
+            if peer.fetches:
+                _granted(state, peer, event)
+        case ev.CancelReceived():
+            if peer.fetches:
+                peer.fetches = [root for root in peer.fetches if root not in event.cids]
+        case ev.AnsweredLater():
             pass
         case _:
             assert_never(event)
+
+
+# ── who takes what from here ────────────────────────────────────────────────────────────────────
+
+
+def _asked(state: State, peer: PeerState, event: ev.IntentReceived) -> None:
+    """A peer asked for these. The objects among them are what it fetches from now on."""
+    for cid in event.cids:
+        if cid not in state.objects:
+            peer.wants_loose = True
+            continue
+        if cid in peer.fetches:
+            peer.fetches.remove(cid)
+        peer.fetches.append(cid)
+        del peer.fetches[:-MAX_FETCHES]
+        fetcher = state.fetchers.get(cid, {}).pop(peer.peer, None) or _new(state, peer)
+        fetcher.asked_at = state.at
+        _remember(state, cid, fetcher)
+
+
+def _granted(state: State, peer: PeerState, event: ev.GrantReceived) -> None:
+    """A peer granted chunks to this node."""
+    if (root := _object_of(state, peer, event.cids)) is not None:
+        _fetcher(state, peer, root).granted += len(event.cids)
+
+
+def _sent(state: State, peer: PeerState, event: ev.ChunksSent) -> None:
+    """Chunks left for a peer that fetches objects from here."""
+    root = _object_of(state, peer, event.cids)
+    if root is None:
+        return
+    fetcher, found = _fetcher(state, peer, root), state.objects[root]
+    fetcher.chunks += len(event.cids)
+    fetcher.bytes_out += event.size
+    fetcher.sent_at = state.at
+    fetcher.estimated = fetcher.estimated or len(peer.fetches) > 1 or peer.wants_loose
+    found.sent_bytes += event.size
+    if found.chunks_total is not None and fetcher.chunks >= found.chunks_total:
+        peer.fetches.remove(root)
+
+
+def _object_of(state: State, peer: PeerState, cids: Collection[Cid]) -> Cid | None:
+    """Return the object that chunks for a peer are of: the one whose root is among them, else the last one.
+
+    None: it asked for no object that is still here.
+    """
+    named = next((root for root in peer.fetches if root in cids), None) if len(peer.fetches) > 1 else None
+    if named is not None:
+        peer.fetches.remove(named)
+        peer.fetches.append(named)
+    while peer.fetches and peer.fetches[-1] not in state.objects:
+        del peer.fetches[-1]
+    return peer.fetches[-1] if peer.fetches else None
+
+
+def _fetcher(state: State, peer: PeerState, root: Cid) -> Fetcher:
+    """Return what a peer takes of an object. It may have been forgotten, and is known again from now on."""
+    fetcher = state.fetchers.get(root, {}).get(peer.peer)
+    if fetcher is None:
+        fetcher = _new(state, peer)
+        _remember(state, root, fetcher)
+    return fetcher
+
+
+def _new(state: State, peer: PeerState) -> Fetcher:
+    return Fetcher(peer=peer.peer, asked_at=state.at)
+
+
+def _remember(state: State, root: Cid, fetcher: Fetcher) -> None:
+    """Put a fetcher of an object at the end of both tables, and forget the oldest where there are too many."""
+    known = state.fetchers.pop(root, {})
+    known[fetcher.peer] = fetcher
+    if len(known) > MAX_FETCHERS:
+        del known[next(iter(known))]
+    state.fetchers[root] = known
+    if len(state.fetchers) > MAX_FETCHED:
+        del state.fetchers[next(iter(state.fetchers))]
