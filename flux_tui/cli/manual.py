@@ -51,6 +51,7 @@ It works whether or not a node runs.""",
     "export": """\b
 Examples:
   flux-tui export evening.flux     then, anywhere:  flux-tui replay evening.flux
+  flux-tui replay mine.flux theirs.flux     what did the other side see?
 
 It contains names, addresses, peer ids and paths, but no chunk and no key.""",
     "why": """\b
@@ -63,6 +64,7 @@ It works whether or not a node runs.""",
     "replay": """\b
 Examples:
   flux-tui replay evening.flux
+  flux-tui replay mine.flux theirs.flux     what did the other side see?
 
 Every key of the dashboard works, except those that push.""",
     "web": """\b

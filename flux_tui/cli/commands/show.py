@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,13 @@ import click
 from flux_tui.cli.common import home_to_look_with, the_home
 from flux_tui.cli.flags import apply_to_running, node_flags
 from flux_tui.cli.options import home_option
-from flux_tui.cli.output import Failure, need_terminal
+from flux_tui.cli.output import Failure, need_terminal, say
 from flux_tui.cli.params import PathType
 from flux_tui.config import Settings, SettingsError
+from flux_tui.core.ids import PeerId
+from flux_tui.core.series.events import NodeStarted
+from flux_tui.core.series.state import State
+from flux_tui.core.text.names import StateNames
 from flux_tui.home import Home, HomeError
 from flux_tui.paths import literal_path
 from flux_tui.signals import Ended
@@ -26,33 +31,61 @@ if TYPE_CHECKING:
     from flux_tui.ui.dashboard.app import Dashboard
     from flux_tui.ui.watching.watched_node import WatchedNode
 
+MAX_LEFT = 3
+"""Objects that are named to a person who leaves."""
+FIRST = 100
+"""Entries among which the first start of a node is looked for."""
 LEAVING_SECONDS = 0.1
 """Seconds to wait for a node to stop. A slower one goes on stopping alone."""
 
 
 @click.command()
-@click.argument("file", type=PathType(), metavar="FILE")
+@click.argument("files", type=PathType(), nargs=-1, required=True, metavar="FILE...")
 @click.option("--mask", is_flag=True, help="Hide ids and addresses, for an audience.")
 @home_option
-def replay(file: Path, mask: bool, home: Path | None) -> None:
+def replay(files: tuple[Path, ...], mask: bool, home: Path | None) -> None:
     """Show a recorded series (see `flux-tui export`) in the dashboard. No node runs.
 
-    The theme and the keys are those of the home's settings.
+    Several series of one swarm are shown at the same moment: Flow has a group of lanes for each, and `v` goes from
+    one to the next. The theme and the keys are those of the home's settings.
     """
-    path = literal_path(file)
-    if not path.is_file():
-        raise Failure(f"there is no series at {path}")
-
-    SeriesReader.open(path).close()  # report errors in the file before Textual takes the screen
+    paths = [literal_path(file) for file in dict.fromkeys(files)]
+    for path in paths:
+        if not path.is_file():
+            raise Failure(f"there is no series at {path}")
+    names = _names_of(paths)  # reports errors in the files before Textual takes the screen
     need_terminal("the dashboard", "`flux-tui state` and `flux-tui series` print a home's, in words")
     gc.disable()  # until `garbage_collection.settle`: modules, classes and styles stay
     from flux_tui.ui.series.cursor import Source
     from flux_tui.ui.watching.watched_node import WatchedNode
 
-    node = WatchedNode(title=path.name, source=Source.of_file(path))
-    app = dashboard(node, home_to_look_with(home), masked=mask)
+    titles = (
+        [path.name for path in paths] if len({path.name for path in paths}) == len(paths) else map(str, paths)
+    )
+    nodes = [
+        WatchedNode(title=title, source=Source.of_file(path), names=names)
+        for title, path in zip(titles, paths, strict=True)
+    ]
+    app = dashboard(nodes[0], home_to_look_with(home), others=nodes[1:], masked=mask)
     app.run_in_terminal()
     _end(app)
+
+
+def _names_of(paths: Sequence[Path]) -> dict[PeerId, str]:
+    """Return the names of the nodes that wrote these series, after their files. A single one needs no name.
+
+    Raise StoreError for a file that is not a series.
+    """
+    names: dict[PeerId, str] = {}
+    for path in paths:
+        reader = SeriesReader.open(path)
+        first = next(
+            (entry.event for entry in reader.read(0, FIRST) if isinstance(entry.event, NodeStarted)), None
+        )
+        reader.close()
+        if first is not None and len(paths) > 1:
+            names[first.peer_id] = path.stem
+    return names
 
 
 def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = False) -> None:
@@ -85,6 +118,8 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
     stays = True
     try:
         stays = app.run_in_terminal()
+        if (words := left_words(node.source.newest, stays=stays)) is not None:
+            say(words)
     except Ended as ended:
         stays = ended.number == signal.SIGHUP  # the terminal is gone, which does not concern the node
         raise
@@ -94,13 +129,37 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
     _end(app)
 
 
+def left_words(state: State, *, stays: bool) -> str | None:
+    """Return what a person who leaves should know about wants that are not whole. None: there are none.
+
+    `stays`: whether the node goes on running.
+    """
+    objects = [
+        state.objects[cid] for cid, want in state.pending.items() if cid in state.objects and not want.held
+    ]
+    if not objects:
+        return None
+    called = [
+        f"{StateNames(state).name(found.root)} is at {found.progress:.0%}" for found in objects[:MAX_LEFT]
+    ]
+    more = f", and {len(objects) - MAX_LEFT} more are not whole" if len(objects) > MAX_LEFT else ""
+    goes_on = (
+        "the node goes on with it; `flux-tui` shows it, `flux-tui stop` stops the node"
+        if stays
+        else "what came is kept, and `flux-tui` or `flux-tui node` goes on from there"
+    )
+    return f"{', '.join(called)}{more}: {goes_on}"
+
+
 def _end(app: "Dashboard") -> None:
     """End with the status of the dashboard: 1 if it failed."""
     if app.return_code:
         click.get_current_context().exit(app.return_code)
 
 
-def dashboard(node: "WatchedNode", home: Home, *, masked: bool = False) -> "Dashboard":
+def dashboard(
+    node: "WatchedNode", home: Home, *, others: Sequence["WatchedNode"] = (), masked: bool = False
+) -> "Dashboard":
     """Make the dashboard with the settings of the home. Raise SettingsError."""
     from flux_tui.ui.dashboard.app import Dashboard
     from flux_tui.ui.keys import Keys
@@ -114,7 +173,7 @@ def dashboard(node: "WatchedNode", home: Home, *, masked: bool = False) -> "Dash
         raise SettingsError(f"{home.settings}: {error}") from None
     history = History(home.path / "history" if home.path.is_dir() else None)
     app = Dashboard(
-        node, keys=keys, masked=masked, glyphs=for_this_terminal(settings.ascii), history=history,
+        node, others=others, keys=keys, masked=masked, glyphs=for_this_terminal(settings.ascii), history=history,
         crash_log=crash_log_of(home),
     )  # fmt: skip
     if settings.theme:

@@ -30,10 +30,16 @@ class NodeSwitch:
         self._changed = changed
 
     def show(self, title: str) -> None:
-        """Show the node with this title."""
+        """Show the node with this title. Recordings of one swarm are shown at the same moment."""
+        moment = self._playback.now if self._nodes.beside and self._playback.frozen else None
         if self._nodes.show(title):
             self._playback.leave_node()
             self._liveness.begin_again()
+            if moment is not None:
+                self._nodes.source.poll()
+                self._playback.go_to_time(moment)
+            elif self._nodes.beside:
+                self._nodes.source.live()
             self._panels.show_node()
             self._changed()
 

@@ -17,7 +17,7 @@ from flux_tui.ui.rows.peers import no_legend, no_rows, peer_rows
 from flux_tui.ui.rows.pending import pending_rows, retry_rows
 from flux_tui.ui.rows.stage import stage_rows
 from flux_tui.ui.rows.throughput import throughput_rows
-from flux_tui.ui.rows.view import Row, View, matching
+from flux_tui.ui.rows.view import Row, View, matching, span
 from flux_tui.ui.series.block_owners import roots_of
 from flux_tui.ui.series.filter import Filter, cids_of
 from flux_tui.ui.series.flow import FlowWindow
@@ -182,8 +182,20 @@ class Panels:
         view = self.view("flow")
         window = self._flow.window(view)
         rows = stage_rows(view, window) if self._flow.picture else []
-        rows = rows or self._filtered("flow", flow_rows(view, window, self._flow.order))
+        rows = rows or self._filtered("flow", self._lanes(view, window))
         panel.show(rows, self._flow_note(view, window))
+
+    def _lanes(self, view: View, window: FlowWindow) -> list[Row]:
+        """Return the lanes of the shown node, and below them those of the other recordings, at the same moments."""
+        rows = flow_rows(view, window, self._flow.order)
+        for node in self._nodes.beside:
+            beside = self._views.beside(node, view.width)
+            other = self._flow.beside(beside, node.source, window.step)
+            lanes = flow_rows(beside, other, self._flow.order)[1:]  # there is one axis
+            title = span(plain(f"what {node.title} saw"), "strong")
+            rows += [Row("", [], title=True), Row(f"{node.title}/", [title], title=True)]
+            rows += [Row(f"{node.title}/{row.key}", row.line, title=True) for row in lanes]
+        return rows
 
     def _flow_note(self, view: View, window: FlowWindow) -> Plain:
         parts = [] if window.root is None else [str(view.name(window.root))]

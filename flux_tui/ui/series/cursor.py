@@ -77,6 +77,11 @@ class Source:
         return self._live if self._frozen is None else self._frozen
 
     @property
+    def newest(self) -> State:
+        """The state after the newest entry that was folded, wherever the cursor is. Callers must not change it."""
+        return self._live
+
+    @property
     def cursor(self) -> int:
         """The last entry that `state` includes."""
         return self.state.seq

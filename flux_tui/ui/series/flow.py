@@ -14,7 +14,7 @@ what is new, never what there is.
 from collections.abc import Collection, Iterable
 from typing import Literal, NamedTuple, TypeAlias
 
-from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.ids import Cid, PeerId, is_leaf
 from flux_tui.core.limits import BoundedTable
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry, Reason
@@ -137,6 +137,8 @@ class FlowWindow:
         self.messages: list[Message] = []
         """The newest messages, the newest last; at most twice MAX_MESSAGES."""
         self._granted: BoundedTable[Cid, tuple[PeerId, Cid | None]] = BoundedTable(MAX_GRANTED)
+        self._asking: BoundedTable[PeerId, bool] = BoundedTable(MAX_LANES)
+        """Whether the object that each peer asked for last is the one of this window."""
 
     def bin_of(self, at: float) -> int:
         """Return the bin of a time."""
@@ -224,7 +226,10 @@ class FlowWindow:
                 if self._is_about(event.cids):
                     self._own(entry, "cancelled")
             case ev.IntentReceived():
-                if self._is_about(event.cids):
+                about = self._is_about(event.cids)
+                if about or any(not is_leaf(cid) for cid in event.cids):
+                    self._asking[event.peer] = about
+                if about:
                     self._mark(entry, event.peer, "asked")
             case ev.AnsweredLater():
                 if self._is_about(event.cids):
@@ -233,7 +238,8 @@ class FlowWindow:
                 if event.about == "want" and self._is_about(event.cids):
                     self._mark(entry, event.peer, "refused", reason=event.reason)
             case ev.ChunksSent():
-                if self._is_about(event.cids):
+                # The entry names chunks only. They are taken as those of the object that the peer asked for last.
+                if self._is_about(event.cids) or self._asking.get(event.peer):
                     self._mark(entry, event.peer, "sent", size=event.size, chunks=len(event.cids))
             case ev.NodeStarted() | ev.NodeStopped():
                 self._all_gone(at)
@@ -259,6 +265,7 @@ class FlowWindow:
         """Return an empty window that goes on where this one ends, and knows the same grants."""
         found = FlowWindow(self.step, self.root, self.seq)
         found._granted.update(self._granted)
+        found._asking.update(self._asking)
         return found
 
     def lane(self, peer: PeerId) -> Lane:

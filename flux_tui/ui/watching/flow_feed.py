@@ -15,14 +15,44 @@ MOST = 60_000
 """Entries of a stretch that are read. Of a longer one, only the newest."""
 
 
+class _Stretch:
+    """The visible stretch of one series. Each entry is folded only once while time goes on."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._begins = 0.0
+        self.shown = FlowWindow(STEPS[0])
+        """The window as it was drawn last."""
+        self.looking = False
+        """Whether some of its entries are not folded yet."""
+
+    def window(self, view: View, step: float, root: Cid | None) -> FlowWindow:
+        """Return the window that ends at the view's time, with as many entries as one frame may fold."""
+        source, window = self._source, self.shown
+        first = frame(view.width, view.now, step).first * step
+        fits = (window.step, window.root) == (step, root) and window.seq <= source.cursor
+        if not fits or first < self._begins or source.cursor - window.seq > MOST:
+            start = max(source.seq_at(first), source.cursor - MOST)
+            window = self.shown = FlowWindow(step, root, start)
+        self._begins = first
+        left = SLICE
+        while window.seq < source.cursor and left > 0:
+            page = source.read(window.seq, min(left, source.cursor - window.seq))
+            if not page:
+                break
+            window.extend(page)
+            left -= len(page)
+        self.looking = window.seq < source.cursor and left <= 0
+        window.forget_before(first)
+        return window
+
+
 class FlowFeed:
     """Folds the entries of the visible stretch, a slice at a time, and each only once while time goes on."""
 
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
-        self._window = FlowWindow(STEPS[0])
-        self._source: Source | None = None
-        self._begins = 0.0
+        self._stretches: dict[Source, _Stretch] = {}
         self._step: float | None = None
         """Seconds of a column. None: what fits the object."""
         self._order = ORDERS[0]
@@ -43,7 +73,7 @@ class FlowFeed:
     @property
     def looking(self) -> bool:
         """Whether some entries of the stretch are not folded yet."""
-        return self._source is self._nodes.source and self._window.seq < self._nodes.source.cursor
+        return any(stretch.looking for stretch in self._stretches.values())
 
     def show_object(self, root: Cid | None) -> None:
         """Show the lanes of one object, or of all."""
@@ -59,29 +89,19 @@ class FlowFeed:
         self._step = STEPS[min(max(STEPS.index(self._window.step) + by, 0), len(STEPS) - 1)]
 
     def window(self, view: View) -> FlowWindow:
-        """Return the window for a view, with as many of its entries as one frame may fold."""
-        source, step = self._nodes.source, self._step or self._fitting(view)
-        shown = frame(view.width, view.now, step)
-        first = shown.first * step
-        window = self._window
-        fits = self._source is source and (window.step, window.root) == (step, self._root)
-        if not fits or window.seq > source.cursor or first < self._begins:
-            start = max(source.seq_at(first), source.cursor - MOST)
-            window = self._window = FlowWindow(step, self._root, start)
-            self._source, self._begins = source, first
-        elif source.cursor - window.seq > MOST:
-            window = self._window = FlowWindow(step, self._root, source.cursor - MOST)
-            self._begins = first
-        left = SLICE
-        while window.seq < source.cursor and left > 0:
-            page = source.read(window.seq, min(left, source.cursor - window.seq))
-            if not page:
-                break
-            window.extend(page)
-            left -= len(page)
-        window.forget_before(first)
-        self._begins = first
-        return window
+        """Return the window for a view of the shown node, with as many of its entries as one frame may fold."""
+        return self._stretch(self._nodes.source).window(view, self._step or self._fitting(view), self._root)
+
+    def beside(self, view: View, source: Source, step: float) -> FlowWindow:
+        """Return the window of another node, at the same step. `view` is of that node, at the same moment."""
+        return self._stretch(source).window(view, step, self._root)
+
+    def _stretch(self, source: Source) -> "_Stretch":
+        return self._stretches.setdefault(source, _Stretch(source))
+
+    @property
+    def _window(self) -> FlowWindow:
+        return self._stretch(self._nodes.source).shown
 
     def entry_of(self, key: str) -> int | None:
         """Return the entry of the last mark in a lane, up to the cursor. None: the lane has none."""

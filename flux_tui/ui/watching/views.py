@@ -5,7 +5,7 @@ from flux_tui.ui.rows.peers import TABLES
 from flux_tui.ui.rows.view import Sort, Times, View
 from flux_tui.ui.watching.liveness import Liveness
 from flux_tui.ui.watching.playback import Playback
-from flux_tui.ui.watching.watched_node import Nodes
+from flux_tui.ui.watching.watched_node import Nodes, WatchedNode
 
 TIMES: tuple[Times, ...] = ("clock", "start", "gap")
 TRENDING = ("pending", "peers")
@@ -64,6 +64,19 @@ class Views:
             times=self._times, called=node.names, dead=dead,
             playing=self._playback.speed is not None,
         )  # fmt: skip
+        return self._of_panel(view, panel)
+
+    def beside(self, node: WatchedNode, width: int) -> View:
+        """Return the view of another recording, at the moment of the cursor of the shown one."""
+        now = self._playback.now
+        node.source.poll()
+        node.source.go_to_time(now)
+        return View(
+            node.source.state, now, width, self.glyphs, self._masked, times=self._times, called=node.names
+        )
+
+    def _of_panel(self, view: View, panel: str) -> View:
+        source = self._nodes.source
         if panel in TRENDING:
             view = view._replace(trends=source.trends())
         return view._replace(sort=self._sorts[panel]) if panel in self._sorts else view

@@ -64,6 +64,13 @@ class Nodes:
         self._shown = found
         return True
 
+    @property
+    def beside(self) -> tuple[WatchedNode, ...]:
+        """The other recordings of the same swarm, if the shown node is a recording."""
+        if not self._shown.recording:
+            return ()
+        return tuple(node for node in self.all if node is not self._shown and node.recording)
+
     def after(self) -> WatchedNode | None:
         """Return the node after the shown one, in a circle. None: there is only one."""
         if len(self.all) == 1:

@@ -110,6 +110,18 @@ def test_what_peers_want_from_this_node_is_in_their_lanes() -> None:
     assert (found.lanes[BOB].chunks, found.lanes[BOB].bytes_out) == (2, 70)
 
 
+def test_chunks_that_were_sent_are_of_the_object_that_the_peer_asked_for_last() -> None:
+    asks = [ev.IntentReceived(peer=ADA, cids=(root,), via="direct") for root in (FILM, OTHER)]
+    sent = [ev.ChunksSent(peer=ADA, cids=(cid,), size=70) for cid in CHUNKS]
+    found = window(
+        (1.0, asks[0]), (2.0, sent[0]), (3.0, asks[1]), (4.0, sent[1]), (5.0, asks[0]), (6.0, sent[2])
+    )
+    assert kinds(found, ADA) == {1: "asked", 2: "sent", 5: "asked", 6: "sent"}
+    ahead = found.after()
+    ahead.extend([Entry(7, 7.0, sent[3])])
+    assert ahead.lane_of(ADA).first_mark() == 7
+
+
 def test_a_peer_that_leaves_ends_its_lane_and_a_restart_ends_all() -> None:
     gone = ev.PeerDisconnected(peer=ADA, why="")
     found = window((0.0, ev.PeerConnected(peer=ADA, addr="")), (1.0, no(ADA)), (2.0, gone))
