@@ -67,6 +67,7 @@ async def test_the_other_side_is_shown_at_the_same_moment() -> None:
     app = both()
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
+        app.parts.ticker.tick()
         app.parts.playback.go_to_time(START + 3.0)
         await pilot.press("7")
         await pilot.pause()
