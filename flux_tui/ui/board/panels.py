@@ -12,7 +12,7 @@ from flux_tui.core.text.quantities import counted
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.rows.empty_panel import empty_words
 from flux_tui.ui.rows.flow import flow_rows, step_words
-from flux_tui.ui.rows.objects import object_rows
+from flux_tui.ui.rows.objects.object_rows import object_rows
 from flux_tui.ui.rows.peers import no_legend, no_rows, peer_rows
 from flux_tui.ui.rows.pending import pending_rows, retry_rows
 from flux_tui.ui.rows.stage import stage_rows

@@ -9,7 +9,7 @@ from flux_tui.ui.actions.command_line import CommandLine
 from flux_tui.ui.actions.completion import Completion
 from flux_tui.ui.actions.copying import Copying
 from flux_tui.ui.actions.filtering import Filtering
-from flux_tui.ui.actions.flow_actions import FlowActions
+from flux_tui.ui.actions.in_panels.flow_actions import FlowActions
 from flux_tui.ui.actions.inspecting import Inspecting
 from flux_tui.ui.actions.looking import Looking
 from flux_tui.ui.actions.node_switch import NodeSwitch

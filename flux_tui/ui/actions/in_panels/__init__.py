@@ -1,0 +1,1 @@
+"""What keys do in one panel only: Flow, Objects."""
