@@ -204,7 +204,7 @@ class Settings(Policy, frozen=True, kw_only=True):
             with open_to_read(home.settings) as file:
                 values = tomllib.load(file)
         except (FileNotFoundError, NotADirectoryError):
-            values = {}  # locking the home will report a home that is no folder
+            values = {}  # locking the home will report a home that is not a folder
         except OSError as error:
             raise SettingsError(f"{home.settings} cannot be read: {(error.strerror or '').lower()}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

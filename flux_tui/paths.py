@@ -90,7 +90,7 @@ def path_of_url(word: str) -> str:
     try:
         parts = urlsplit(word, allow_fragments=False)
     except ValueError:
-        raise PathError("is no address of a file", word) from None
+        raise PathError("is not an address of a file", word) from None
     if parts.netloc not in ("", "localhost", socket.gethostname()):
         raise PathError(f"is on another machine: {parts.netloc}", word)
     query = f"?{parts.query}" if parts.query else ""
@@ -108,7 +108,7 @@ def stands_at(path: Path, *, follow: bool = True, too_long: bool = True) -> bool
     except (FileNotFoundError, NotADirectoryError):
         return False
     except ValueError:
-        raise PathError("is no path: it has a character that no name can have", path) from None
+        raise PathError("is not a path: it has a character that no name can have", path) from None
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG and not too_long:
             return False

@@ -42,7 +42,7 @@ def open_regular(path: str | Path, flags: int = READ, mode: int = 0o666, *, dir_
             errno.EOPNOTSUPP,
         ):  # it has no other end, or cannot be opened at all
             raise NotRegularError(
-                error.errno, "it is no file, but a pipe, a socket or a device", str(path)
+                error.errno, "it is not a file, but a pipe, a socket or a device", str(path)
             ) from error
         if (
             error.errno == errno.EAGAIN
@@ -63,7 +63,7 @@ def check_regular(found: os.stat_result, path: str | Path) -> None:
         return
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    raise NotRegularError(errno.ENXIO, f"it is no file, but {_kind(found.st_mode)}", str(path))
+    raise NotRegularError(errno.ENXIO, f"it is not a file, but {_kind(found.st_mode)}", str(path))
 
 
 def read_regular(path: Path, limit: int = -1) -> bytes:

@@ -28,7 +28,7 @@ OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 class NoReaderError(Exception):
-    """The reader of our output closed it. That is no failure."""
+    """The reader of our output closed it. That is not a failure."""
 
 
 class _EndedError(Exception):
@@ -94,7 +94,7 @@ class Commands(click.Group):
             if (command := self.get_command(context, other)) is not None
             and any(option in parameter.opts for parameter in command.params)
         ]
-        return f"{option} is no option of `{name}`: it is for {', '.join([*takers, 'and the dashboard'])}"
+        return f"{option} is not an option of `{name}`: it is for {', '.join([*takers, 'and the dashboard'])}"
 
     @override
     def make_context(self, *args: Any, **extra: Any) -> click.Context:

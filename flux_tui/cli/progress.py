@@ -1,4 +1,4 @@
-"""A progress bar on stderr, or plain lines, one a second, if stderr is no terminal."""
+"""A progress bar on stderr, or plain lines, one a second, if stderr is not a terminal."""
 
 import contextlib
 import sys

@@ -33,7 +33,7 @@ def _named_path(home: Home, ticket: Ticket, output: Output | None) -> Path:
     """Return the path that the person or the ticket names. Raise Failure if it cannot be a folder, but has to be."""
     name = Path((ticket.name or "").replace("\0", "")).name
     if name in ("", ".."):
-        name = ticket.root  # the ticket's name is no file name
+        name = ticket.root  # the ticket's name is not a file name
     if output is None:
         return literal_path(name)
     path = literal_path(output.path)

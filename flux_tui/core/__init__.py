@@ -16,7 +16,7 @@ Rooms, from the ground up. Each room imports only the rooms above it in this lis
     replication/                replicas: the origin's half, the keeper's half
     sharing                     what the user shares
     handlers/                   what an input means that concerns several parts
-    machine                     puts it all together behind one door
+    machine                     puts it all together; only `handle` changes it
     replay                      recordings of machines
 
 Time, randomness, keys and what the store has are arguments. All of it can run in virtual time, with a

@@ -33,13 +33,13 @@ _CANONICAL = re.compile(r"b(?:afkrei|afybei)[a-h][a-z2-7]{50}[aeimquy4]")
 """The first seven characters give version, codec and hash. The last character has two unused bits."""
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _TO_DIGITS = dict.fromkeys(range(128), "!") | str.maketrans(_BASE32, "0123456789abcdefghijklmnopqrstuv")
-"""Maps base32's digits to those of Python's base 32, and every other character to one that is no digit."""
+"""Maps base32's digits to those of Python's base 32, and every other character to one that is not a digit."""
 _BASE32_SET = frozenset(_BASE32)
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BASE58_SET = frozenset(_BASE58)
 PEER_ID_MAX = 80
-"""Characters. An Ed25519 id has 52, an RSA id 46. A longer text is no id."""
+"""Characters. An Ed25519 id has 52, an RSA id 46. A longer text is not an id."""
 
 
 class BadIdError(ValueError):
@@ -87,17 +87,17 @@ def cid_bytes(cid: Cid) -> bytes:
     looked up needs this.
     """
     if len(cid) != CID_CHARACTERS or not cid.isascii():
-        raise ValueError(f"{cid!r} is no canonical CID")
+        raise ValueError(f"{cid!r} is not a canonical CID")
     return (int(cid[1:].translate(_TO_DIGITS), 32) >> 2).to_bytes(CID_BYTES, "big")
 
 
 def cid_from_bytes(raw: bytes) -> Cid:
     """The canonical text of a binary CID.
 
-    Raises BadIdError if it is no CIDv1 of raw or dag-pb with sha2-256.
+    Raises BadIdError if it is not a CIDv1 of raw or dag-pb with sha2-256.
     """
     if len(raw) != CID_BYTES or raw[:4] not in (_RAW_PREFIX, _DAG_PREFIX):
-        raise BadIdError("these bytes are no CIDv1 (raw or dag-pb) with sha2-256")
+        raise BadIdError("these bytes are not a CIDv1 (raw or dag-pb) with sha2-256")
     return _text(raw)
 
 
@@ -113,26 +113,26 @@ def parse_cid(text: str) -> Cid:
         return _parse_v0(cid)
     lowered = cid.lower()
     if not lowered.startswith("b"):
-        raise BadIdError(f"{_quoted(cid)} is no CID: expected one that starts with bafk, bafy or Qm")
+        raise BadIdError(f"{_quoted(cid)} is not a CID: expected one that starts with bafk, bafy or Qm")
     if not _BASE32_SET.issuperset(lowered):
-        raise BadIdError(f"{_quoted(cid)} is no CID: it has characters outside base32 (a-z, 2-7)")
+        raise BadIdError(f"{_quoted(cid)} is not a CID: it has characters outside base32 (a-z, 2-7)")
     try:
         raw = b32decode(lowered[1:].upper() + "=" * (-len(lowered[1:]) % 8))
     except ValueError:
         raw = b""
     if len(lowered) != CID_CHARACTERS and (not raw or raw[:1] == b"\x01"):
         raise BadIdError(
-            f"{_quoted(cid)} is no CID: it is {len(lowered)} characters long, a whole one has {CID_CHARACTERS}"
+            f"{_quoted(cid)} is not a CID: it is {len(lowered)} characters long, a whole one has {CID_CHARACTERS}"
         )
     if len(raw) < 4 or raw[0] != 1:
-        raise BadIdError(f"{_quoted(cid)} is no CID: its version is unknown")
+        raise BadIdError(f"{_quoted(cid)} is not a CID: its version is unknown")
     if raw[1] not in (RAW, DAG_PB):
         raise BadIdError(f"{_quoted(cid)} is not a file or folder: codec {raw[1]:#x} is not raw or dag-pb")
     if raw[2:4] != _SHA2_256:
         raise BadIdError(f"{_quoted(cid)} uses a hash other than sha2-256, which flux-tui does not take")
     canonical = _text(raw)
     if canonical != lowered:
-        raise BadIdError(f"{_quoted(cid)} is no CID: its last character is wrong")
+        raise BadIdError(f"{_quoted(cid)} is not a CID: its last character is wrong")
     return canonical
 
 
@@ -140,7 +140,7 @@ def _parse_v0(text: str) -> Cid:
     """A CIDv0 is the sha2-256 multihash of a dag-pb node, without a prefix. Its v1 form names the same block."""
     raw = _base58_decode(text)
     if raw is None or len(raw) != 34 or raw[:2] != _SHA2_256:
-        raise BadIdError(f"{_quoted(text)} is no CID: it starts like a CIDv0 but does not decode")
+        raise BadIdError(f"{_quoted(text)} is not a CID: it starts like a CIDv0 but does not decode")
     return _text(b"\x01\x70" + raw)
 
 
@@ -149,7 +149,7 @@ def parse_peer_id(text: str) -> PeerId:
     peer = text.strip()
     raw = _base58_decode(peer) if 0 < len(peer) <= PEER_ID_MAX else None
     if raw is None or not ((raw.startswith(_SHA2_256) and len(raw) == 34) or raw[:1] == b"\x00"):
-        raise BadIdError(f"{_quoted(peer)} is no peer id: expected something like 12D3KooW…")
+        raise BadIdError(f"{_quoted(peer)} is not a peer id: expected something like 12D3KooW…")
     return PeerId(peer)
 
 
@@ -165,7 +165,7 @@ def peer_id_bytes(peer: PeerId) -> bytes:
     """The multihash of a peer id. Raises BadIdError."""
     raw = _base58_decode(peer)
     if raw is None:
-        raise BadIdError(f"{_quoted(peer)} is no peer id")
+        raise BadIdError(f"{_quoted(peer)} is not a peer id")
     return raw
 
 
@@ -200,7 +200,7 @@ def _quoted(text: str) -> str:
 def own_addr(addr: str, peer: PeerId) -> str | None:
     """A multiaddr that a peer named as its own, with its id at the end.
 
-    None: it is no multiaddr, or another peer's.
+    None: it is not a multiaddr, or another peer's.
     """
     if not addr.startswith("/"):
         return None

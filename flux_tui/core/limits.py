@@ -20,7 +20,7 @@ V = TypeVar("V")
 class TokenBucket:
     """Tokens come at a rate, up to a burst. One spending may put the bucket into debt, which is paid back first.
 
-    `burst`: tokens at most; `rate`: tokens a second. A rate of 0 is no limit to `wait`, and nothing comes back.
+    `burst`: tokens at most; `rate`: tokens a second. With a rate of 0, `wait` is always 0, and nothing comes back.
     """
 
     __slots__ = ("at", "burst", "level", "rate")

@@ -6,8 +6,8 @@ It is pure: the clock, the random numbers and what the store has are arguments. 
 durable, then runs the effects, and passes their results back as inputs. It also calls again when
 `next_deadline()` has passed. The same machine runs a real node and a thousand simulated ones.
 
-`handle` is the only door: nothing else changes the machine. So a recorded list of inputs replays to the same
-series (replay.py). The gate (peers/admission.py) stands behind this door and in front of all parts.
+Only `handle` changes the machine. So a recorded list of inputs replays to the same series (replay.py). Admission
+(peers/admission.py) sees each input of a peer before the parts do.
 
 A machine is made from the state that its series folds to. So a restart needs no special case.
 """
@@ -180,7 +180,7 @@ class Machine:
         """Whether this node signed this intent, or has received it before."""
         return self.responder.has_seen(intent)
 
-    # ── the door ────────────────────────────────────────────────────────────────────────────────
+    # ── the only way to change it ───────────────────────────────────────────────────────────────────
 
     def handle(self, given: Input, now: float) -> tuple[list[Entry], list[Effect]]:
         """Handle one input: one turn. `now`: steady time in seconds."""

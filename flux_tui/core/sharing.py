@@ -118,7 +118,7 @@ class Sharing:
         self.keeper.adopt(added.root)
 
     def ended(self, ended: AddEnded) -> None:
-        """A path was not read to its end: what came of it is removed."""
+        """A path was not read to its end: the blocks that were added are removed."""
         self._forget((ended.path, ended.by))
         if ended.text is None:
             self.ledger.emit(ev.AddCancelled(path=ended.path, by=ended.by))

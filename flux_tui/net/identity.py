@@ -30,7 +30,7 @@ def load_or_create(path: Path) -> KeyPair:
             f"the identity {path} is damaged: put back a copy, or move it away to become a new peer"
         ) from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise NetworkError(f"the identity {path} is no Ed25519 key, which is what a node needs")
+        raise NetworkError(f"the identity {path} is not an Ed25519 key, which is what a node needs")
     return KeyPair(key, key.get_public_key())
 
 

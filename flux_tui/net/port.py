@@ -156,14 +156,16 @@ class Network(Protocol):
     def note_addrs(self, teller: PeerId, addrs: Sequence[str]) -> None:
         """Note that this peer told of these addresses. How near the peer is decides whether they may be dialled."""
 
-    def dial(self, addr: str, *, keep: bool = False, more: Sequence[str] = (), hearsay: bool = False) -> None:
+    def dial(
+        self, addr: str, *, keep: bool = False, more: Sequence[str] = (), from_peers: bool = False
+    ) -> None:
         """Connect in the background; on_connected or on_dial_failed tells the outcome.
 
         `more`: further addresses of the same peer, tried in order if the first one fails.
 
         `keep`: try again, with backoff, whenever the peer is not connected, while the network is open.
 
-        `hearsay`: peers told of these addresses (`note_addrs`), not a person: see core/peers/dial_policy.py.
+        `from_peers`: peers told of these addresses (`note_addrs`), not a person: see core/peers/dial_policy.py.
         """
 
     def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:

@@ -35,7 +35,7 @@ class RelayRefusedError(OpenConnectionError):
 
 
 class NoRelayError(OpenConnectionError):
-    """The relay does not answer, or the peer at its address is no relay."""
+    """The relay does not answer, or the peer at its address is not a relay."""
 
 
 class HandshakeError(SwarmException):
@@ -71,7 +71,7 @@ SYSTEM_ERRORS: dict[int, str] = {
 """Failures of the operating system that have a sentence, by their number."""
 
 WRONG_PEER = "another peer answers there (its peer id is a different one)"
-NO_RELAY = "the relay does not answer, or is none"
+NO_RELAY = "the relay does not answer, or is not a relay"
 NO_ANSWER = "nothing answers there"
 UNKNOWN_KEY = "its identity is an ECDSA key, and this node verifies Ed25519, secp256k1 and RSA keys only"
 NO_HANDSHAKE = (

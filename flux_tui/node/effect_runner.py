@@ -68,7 +68,9 @@ class EffectRunner:
             ):
                 self._files.queue(effect)
             case fx.Dial():
-                self._network.dial(effect.addr, keep=effect.keep, more=effect.more, hearsay=effect.hearsay)
+                self._network.dial(
+                    effect.addr, keep=effect.keep, more=effect.more, from_peers=effect.from_peers
+                )
             case fx.Disconnect():
                 self._network.disconnect(effect.peer, effect.why, seconds=effect.seconds)
             case fx.AddPath():

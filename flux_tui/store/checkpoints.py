@@ -23,7 +23,7 @@ AT_ONCE = 8
 """Checkpoints removed with one commit at most, so that the commit stays short."""
 
 
-class Kept(NamedTuple):
+class StoredCheckpoint(NamedTuple):
     """A stored checkpoint."""
 
     seq: int
@@ -35,11 +35,11 @@ def budget(seq: int) -> int:
     return BUDGET + BUDGET_PER_ENTRY * seq
 
 
-def superfluous(kept: Sequence[Kept], allowed: int) -> list[Kept]:
+def superfluous(kept: Sequence[StoredCheckpoint], allowed: int) -> list[StoredCheckpoint]:
     """Return the checkpoints to remove so that the rest is within `allowed` bytes. `kept` is in the order of seq."""
     left = list(kept)
     total = sum(one.size for one in left)
-    gone: list[Kept] = []
+    gone: list[StoredCheckpoint] = []
     while total > allowed and len(left) > NEWEST and len(gone) < AT_ONCE:
         before = 0
         best, least = 0, float("inf")

@@ -152,7 +152,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     try:
         _check(db, path)
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'entry'").fetchone():
-            raise StoreError(f"{path} is no series: it has no entries table")
+            raise StoreError(f"{path} is not a series: it has no entries table")
     except sqlite3.Error as error:
         db.close()
         raise explain(error, path) from error
@@ -211,7 +211,7 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
         case sqlite3.SQLITE_FULL:
             return NoRoomError(f"the disk is full: {path.parent} takes no more")
         case sqlite3.SQLITE_NOTADB if is_copy:
-            return StoreError(f"{path} is no series of flux-tui's: `flux-tui export` writes one")
+            return StoreError(f"{path} is not a series of flux-tui's: `flux-tui export` writes one")
         case sqlite3.SQLITE_CORRUPT if is_copy:
             return StoreError(f"{path} is damaged ({error}): export it again, if its home is still there")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:

@@ -26,7 +26,7 @@ from pathlib import Path
 from flux_tui.core.ids import Cid, cid_bytes, cid_from_bytes
 from flux_tui.core.series.events import Event, encode_event
 from flux_tui.store import checkpoints
-from flux_tui.store.checkpoints import Kept
+from flux_tui.store.checkpoints import StoredCheckpoint
 from flux_tui.store.disk import file_io
 from flux_tui.store.disk.disk_space import DiskSpace
 from flux_tui.store.disk.file_io import FileStat
@@ -88,7 +88,8 @@ class Store:
         self.last_at = float(last[0]) if last is not None else 0.0
         """The time of the last entry."""
         self._checkpoints = [
-            Kept(*row) for row in db.execute("SELECT seq, length(state) FROM checkpoint ORDER BY seq")
+            StoredCheckpoint(*row)
+            for row in db.execute("SELECT seq, length(state) FROM checkpoint ORDER BY seq")
         ]
         tidy(db)
         tidy_freed(db)
@@ -159,7 +160,7 @@ class Store:
                 self._db.executemany(UPSERT_CHUNK, chunks)
                 if checkpoint is not None:
                     self._db.execute("INSERT OR REPLACE INTO checkpoint VALUES (?, ?)", (seq, checkpoint))
-                    kept = [one for one in kept if one.seq != seq] + [Kept(seq, len(checkpoint))]
+                    kept = [one for one in kept if one.seq != seq] + [StoredCheckpoint(seq, len(checkpoint))]
                     superfluous = checkpoints.superfluous(kept, checkpoints.budget(seq))
                     self._db.executemany(
                         "DELETE FROM checkpoint WHERE seq = ?", [(one.seq,) for one in superfluous]
@@ -186,7 +187,7 @@ class Store:
             return self._evictions.evict(root, path, others)
 
     def discard(self, root: Cid, path: Path, others: Iterable[Cid]) -> Gone:
-        """Remove what came of an object that will never stand at `path`.
+        """Remove the blocks of an object that will never stand at `path`.
 
         Blocks that `others` are made of stay, and so does anything that stands at `path`. Raises StoreError.
         """

@@ -233,7 +233,9 @@ class MemoryNetwork(Network):
         """Do nothing: here all nodes are equally near."""
 
     @override
-    def dial(self, addr: str, *, keep: bool = False, more: Sequence[str] = (), hearsay: bool = False) -> None:
+    def dial(
+        self, addr: str, *, keep: bool = False, more: Sequence[str] = (), from_peers: bool = False
+    ) -> None:
         if addr in self._dialling:
             self._dialling[addr] |= keep
         else:

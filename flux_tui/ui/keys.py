@@ -159,7 +159,7 @@ class Keys:
         for given, keys in (rebound or {}).items():
             name = FORMER_NAMES.get(given, given)
             if name not in self._keys:
-                raise ValueError(f"keys: {name!r} is no action (`?` in the dashboard lists them)")
+                raise ValueError(f"keys: {name!r} is not an action (`?` in the dashboard lists them)")
             self._keys[name] = _normal(name, keys)
         _check_clashes(self._keys)
 

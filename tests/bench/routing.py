@@ -30,7 +30,7 @@ from multiaddr import Multiaddr
 from flux_tui.core.ids import Cid, PeerId, dag_cid
 from flux_tui.core.limits import Backoff
 from flux_tui.core.wire.messages import Chunk, Message, Route, SealedIntent
-from flux_tui.net.addresses.dial_guard import by_person
+from flux_tui.net.addresses.dial_guard import told_by_person
 from flux_tui.net.connections.frames import Piece
 from flux_tui.net.flux import dht_routing
 from flux_tui.net.flux.host import Libp2pNetwork, open_network
@@ -153,7 +153,7 @@ async def _lay_out(hosts: list[Host], chance: random.Random) -> None:
             room[differs] += 1
             if not differs or room[differs] > BUCKET_SIZE:
                 continue
-            with by_person():
+            with told_by_person():
                 host.network._host.get_peerstore().add_addrs(info.peer_id, info.addrs, 3600)
             await kad._kad.routing_table.add_peer(info)
         kad._tell_size()

@@ -205,7 +205,10 @@ def test_many_cids_are_pushed_in_parts(monkeypatch: pytest.MonkeyPatch, tmp_path
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (f"{FILE}\n".encode() + b"\xff\xfe\x00", "is no CID: expected one that starts with bafk, bafy or Qm"),
+        (
+            f"{FILE}\n".encode() + b"\xff\xfe\x00",
+            "is not a CID: expected one that starts with bafk, bafy or Qm",
+        ),
         (b"", "there was no CID on standard input"),
         (b"b" * 3000, "there is more than 2.0 KiB on standard input: push it in parts"),
     ],

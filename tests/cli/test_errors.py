@@ -109,12 +109,12 @@ def home(tmp_path: Path) -> Path:
 # ── words that name nothing ─────────────────────────────────────────────────────────────────────
 
 NO_CID = {
-    "nonsense": "“nonsense” is no CID: expected one that starts with bafk, bafy or Qm",
-    CID[:-1]: "is no CID: it is 58 characters long, a whole one has 59",
-    CID[:-1] + "b": "is no CID: its last character is wrong",
-    CID[:20] + "1" + CID[21:]: "is no CID: it has characters outside base32",
+    "nonsense": "“nonsense” is not a CID: expected one that starts with bafk, bafy or Qm",
+    CID[:-1]: "is not a CID: it is 58 characters long, a whole one has 59",
+    CID[:-1] + "b": "is not a CID: its last character is wrong",
+    CID[:20] + "1" + CID[21:]: "is not a CID: it has characters outside base32",
     "bafyreigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi": "is not a file or folder: codec 0x71",
-    "Qm" + "1" * 44: "is no CID: it starts like a CIDv0 but does not decode",
+    "Qm" + "1" * 44: "is not a CID: it starts like a CIDv0 but does not decode",
 }
 
 
@@ -130,7 +130,7 @@ def test_an_empty_cid(here: Command) -> None:
 
 
 def test_cids_from_standard_input(here: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for text, words in (("", "there was no CID on standard input"), (f"{CID}\nx\n", "“x” is no CID")):
+    for text, words in (("", "there was no CID on standard input"), (f"{CID}\nx\n", "“x” is not a CID")):
         (tmp_path / "in").write_text(text)
         with (tmp_path / "in").open() as file:
             monkeypatch.setattr(sys, "stdin", file)
@@ -149,8 +149,8 @@ def test_a_ticket_with_one_wrong_character(here: Command, place: int) -> None:
 
 def test_a_ticket_of_something_else(here: Command) -> None:
     here("get", "flux1").failed("not whole")
-    here("get", "flux1" + "a" * 5000).failed("that is no ticket: it is 5,005 characters long")
-    here("get", TICKET[1:]).failed("is no CID")
+    here("get", "flux1" + "a" * 5000).failed("that is not a ticket: it is 5,005 characters long")
+    here("get", TICKET[1:]).failed("is not a CID")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_ticket_of_something_else(here: Command) -> None:
         ("nonsense", "nonsense is not the address of a peer: expected /ip4/ADDRESS/tcp/PORT/p2p/PEER-ID"),
         ("/ip4/127.0.0.1/tcp/1", "is not the address of a peer"),
         (f"x/p2p/{PEER}", "is not the address of a peer"),
-        ("/ip4/127.0.0.1/tcp/1/p2p/me", "“me” is no peer id: expected something like 12D3KooW…"),
+        ("/ip4/127.0.0.1/tcp/1/p2p/me", "“me” is not a peer id: expected something like 12D3KooW…"),
     ],
 )
 def test_an_invalid_address(here: Command, addr: str, words: str) -> None:
@@ -281,7 +281,9 @@ def test_replaying_a_file_that_is_no_series(here: Command, tmp_path: Path) -> No
     here("replay", tmp_path / "none").failed("there is no series at .*/none")
     here("replay", tmp_path).failed("there is no series at")
     (tmp_path / "text").write_text("a text that is long enough to be read as the head of a database " * 9)
-    here("replay", tmp_path / "text").failed("text is no series of flux-tui's: `flux-tui export` writes one")
+    here("replay", tmp_path / "text").failed(
+        "text is not a series of flux-tui's: `flux-tui export` writes one"
+    )
     (tmp_path / "text").chmod(0)
     with without_rights():
         here("replay", tmp_path / "text").failed(
@@ -422,12 +424,10 @@ def test_an_invalid_swarm_key(here: Command, tmp_path: Path) -> None:
     (tmp_path / "swarm.key").write_text("secret")
     place = tmp_path / "a home"
     there = process("node", *LISTEN, "--swarm-key", tmp_path / "swarm.key", home=place)
-    there.failed(
-        r"the swarm key \S+swarm\.key is none: expected the lines /key/swarm/psk/1\.0\.0/ and /base16/"
-    )
+    there.failed(r"\S+swarm\.key is not a swarm key: expected the lines /key/swarm/psk/1\.0\.0/ and /base16/")
     # The same from a command that starts a node in the background, in another folder.
     told = here("want", CID, *LISTEN, "--swarm-key", "swarm.key", home=place)
-    told.failed(r"the swarm key \S+swarm\.key is none")
+    told.failed(r"\S+swarm\.key is not a swarm key")
     here("want", CID, *LISTEN, "--swarm-key", "nothing", home=place).failed(
         "nothing cannot be read: no such file"
     )

@@ -153,7 +153,7 @@ def test_an_option_before_a_command_works_as_after_it_or_is_refused(
         else:
             with pytest.raises(click.UsageError) as refused:
                 called(monkeypatch, name, given, [])
-            assert refused.value.message.startswith(f"{option} is no option of `{name}`: it is for ")
+            assert refused.value.message.startswith(f"{option} is not an option of `{name}`: it is for ")
             assert refused.value.message.endswith("and the dashboard")
             with pytest.raises(click.UsageError, match="No such option"):
                 called(monkeypatch, name, [], given)

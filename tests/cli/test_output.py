@@ -86,7 +86,7 @@ def test_typed_text_is_repeated_as_plain_text(
     monkeypatch.chdir(tmp_path)
     assert run(arguments) in (1, 2)
     found = capsys.readouterr()
-    assert "OWNED" in found.err or "ascii" in found.err or "empty" in found.err or "no CID" in found.err
+    assert "OWNED" in found.err or "ascii" in found.err or "empty" in found.err or "not a CID" in found.err
     assert is_plain(found.err), ascii(found.err)
     assert found.out == ""
 

@@ -241,7 +241,7 @@ def test_an_answer_to_an_unconnected_peer_waits_until_it_is_connected() -> None:
         addrs=(f"/ip4/9/p2p/{OTHER}",),
     )
     _, effects = script.give(inp.IntentCame(intent, "gossip"))
-    assert effects == [fx.Dial(f"/ip4/9/p2p/{OTHER}", hearsay=True)]
+    assert effects == [fx.Dial(f"/ip4/9/p2p/{OTHER}", from_peers=True)]
     _, effects = script.give(up(OTHER))
     assert isinstance(effects[0], fx.Push)
     assert isinstance(effects[0].message, msg.StatusYesButLater)

@@ -47,7 +47,7 @@ def many_wants(victim: SimNode, number: int) -> inp.Input:
 
 def garbage(victim: SimNode, number: int) -> inp.Input:
     """Return what breaks the protocol."""
-    return inp.PeerFault(peer=FLOODER, fault="garbage", text=f"it is no message {number}")
+    return inp.PeerFault(peer=FLOODER, fault="garbage", text=f"it is not a message {number}")
 
 
 def busy_swarm(recorder: Recorder) -> list[SimNode]:

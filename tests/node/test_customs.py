@@ -94,7 +94,7 @@ def test_an_answer_to_an_unconnected_peer_dials_it_if_its_intent_came() -> None:
     intent = msg.Intent(origin=HOLDER, nonce=b"12345678", expires=script.now + 60, body=body, addrs=(addr,))
     script.give(inp.IntentCame(intent, "gossip"))
     _, effects = script.give(inp.Commanded(cmd.Custom("presence", b"you too", HOLDER)))
-    assert effects == [fx.Dial(addr=addr, hearsay=True)]
+    assert effects == [fx.Dial(addr=addr, from_peers=True)]
     _, effects = script.give(up(HOLDER))
     assert fx.Push(peer=HOLDER, message=msg.Custom(kind="presence", payload=b"you too")) in effects
     events, effects = script.give(inp.Commanded(cmd.Custom("presence", b"", OTHER)))

@@ -63,7 +63,7 @@ async def test_the_verbs_of_the_founding_document(tmp_path: Path) -> None:
         assert b.derive_chunks() == chunks
         assert b.check_if_arrived(first) == chunks[first]
         assert not b.derive_state().pending
-        with pytest.raises(ValueError, match="is no kind"):
+        with pytest.raises(ValueError, match="is not a kind"):
             b.on_data("No such kind!", print)
 
 

@@ -127,7 +127,7 @@ async def test_a_file_comes_through_a_relay(tmp_path: Path) -> None:
             await until(lambda: not asker.count_pending(), 60.0)
             assert (tmp_path / "copy.mkv").read_bytes() == data
             assert asker.derive_state().peers[holder.peer_id].addr == addr
-            assert not middle.derive_state().peers, "the relay is no peer of theirs, and sees nothing"
+            assert not middle.derive_state().peers, "the relay is not a peer of theirs, and sees nothing"
 
 
 async def test_an_asker_whose_relay_is_gone_is_still_answered(tmp_path: Path) -> None:
@@ -164,4 +164,4 @@ async def test_a_node_reconnects_to_peers_of_its_last_run(tmp_path: Path) -> Non
         before = b.derive_state().errors
         await until(lambda: b._machine.router.next_deadline() < float("inf"))
         assert not linked(b)
-        assert b.derive_state().errors == before, "one that is not there any more is no error"
+        assert b.derive_state().errors == before, "one that is not there any more is not an error"

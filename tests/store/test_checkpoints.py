@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flux_tui.core.series import events as ev
 from flux_tui.store import checkpoints
-from flux_tui.store.checkpoints import NEWEST, Kept, budget, superfluous
+from flux_tui.store.checkpoints import NEWEST, StoredCheckpoint, budget, superfluous
 from flux_tui.store.store import Store
 
 EVERY = 10_000
@@ -18,18 +18,18 @@ EVERY = 10_000
 MIB = 1 << 20
 
 
-def grown(sizes: list[int], allowed: int | None = None) -> list[Kept]:
+def grown(sizes: list[int], allowed: int | None = None) -> list[StoredCheckpoint]:
     """Return the checkpoints that are left after a node made some of these sizes."""
-    kept: list[Kept] = []
+    kept: list[StoredCheckpoint] = []
     for number, size in enumerate(sizes, 1):
-        kept.append(Kept(number * EVERY, size))
+        kept.append(StoredCheckpoint(number * EVERY, size))
         gone = superfluous(kept, budget(number * EVERY) if allowed is None else allowed)
         kept = [one for one in kept if one not in gone]
     return kept
 
 
-def gaps(kept: list[Kept]) -> list[int]:
-    return [after.seq - before.seq for before, after in pairwise([Kept(0, 0), *kept])]
+def gaps(kept: list[StoredCheckpoint]) -> list[int]:
+    return [after.seq - before.seq for before, after in pairwise([StoredCheckpoint(0, 0), *kept])]
 
 
 def test_a_usual_node_keeps_all_checkpoints_of_ten_million_entries() -> None:
@@ -67,7 +67,7 @@ def test_checkpoints_are_within_the_bound_or_only_the_newest(sizes: list[int], a
 
 
 def test_a_home_with_too_many_checkpoints_removes_them_gradually() -> None:
-    kept = [Kept(number, 12 * MIB) for number in range(1, 101)]
+    kept = [StoredCheckpoint(number, 12 * MIB) for number in range(1, 101)]
     rounds = 0
     while gone := superfluous(kept, 64 * MIB):
         assert len(gone) <= checkpoints.AT_ONCE
@@ -91,7 +91,7 @@ def test_the_store_applies_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyP
     rows = store.chunks.rows("SELECT seq, length(state) FROM checkpoint ORDER BY seq")
     assert sum(size for _, size in rows) <= 50_000
     assert [seq for seq, _ in rows[-NEWEST:]] == [58, 59, 60]
-    assert [Kept(*row) for row in rows] == store._checkpoints
+    assert [StoredCheckpoint(*row) for row in rows] == store._checkpoints
     reader = store.reader()
     for at in (1, 30, 60):
         found = reader.checkpoint(at)

@@ -119,7 +119,7 @@ def test_only_the_chunk_that_cannot_be_copied_is_reported_lost(store: Store, tmp
     store.objects.place_file(ROOT, "", 2 * len(DATA))
     leaves = [(CID, 0, len(DATA)), (CID, len(DATA), len(DATA))]
     present, missing, lost = store.objects.place_leaves(ROOT, "", leaves)
-    why = f"{tmp_path / 'a'} was changed since it was shared: what was changed is not sent any more"
+    why = f"{tmp_path / 'a'} was changed since it was shared: its changed parts are not sent any more"
     assert (present, missing) == ([], [CID, CID])
     assert lost == [Lost(tmp_path / "a", (CID,), len(DATA), why)], "once"
     assert store.chunks.size_of(CID) is None

@@ -19,7 +19,7 @@ def failed(code: int, text: str = "some words") -> sqlite3.Error:
     [
         (sqlite3.SQLITE_FULL, "flux.db", "the disk is full: "),
         (sqlite3.SQLITE_NOTADB, "flux.db", "is damaged (some words): move it away"),
-        (sqlite3.SQLITE_NOTADB, "copy.flux", "is no series of flux-tui's"),
+        (sqlite3.SQLITE_NOTADB, "copy.flux", "is not a series of flux-tui's"),
         (sqlite3.SQLITE_CORRUPT, "flux.db", "is damaged (some words): move it away"),
         (sqlite3.SQLITE_CORRUPT_INDEX, "copy.flux", "is damaged (some words): export it again"),
         (sqlite3.SQLITE_CANTOPEN_ISDIR, "flux.db", "cannot be opened: "),
@@ -48,7 +48,7 @@ def test_what_is_no_database_has_the_code_of_it(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.DatabaseError) as error:
         db.execute("SELECT * FROM sqlite_master")
     db.close()
-    assert "is no series of flux-tui's" in str(explain(error.value, path))
+    assert "is not a series of flux-tui's" in str(explain(error.value, path))
 
 
 def test_no_room_has_its_problem_without_the_advice() -> None:

@@ -208,7 +208,7 @@ def test_a_file_that_is_no_series_is_refused_with_a_reason(tmp_path: Path) -> No
         SeriesReader.open(missing)
     text = tmp_path / "text.db"
     text.write_text("hello " * 1000)
-    with pytest.raises(StoreError, match="is no series"):
+    with pytest.raises(StoreError, match="is not a series"):
         SeriesReader.open(text)
     other = tmp_path / "other.db"
     db = sqlite3.connect(other)

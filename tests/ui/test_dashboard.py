@@ -478,7 +478,7 @@ async def test_masking_and_the_screenshot(
         live.app.screen.query_one(Input).value = CHUNK[:-1] + " "
         await pilot.pause()
         error = str(live.app.screen.query_one("#error", Static).content)
-        assert "is no CID" in error
+        assert "is not a CID" in error
         assert CHUNK[:12] not in error
         await pilot.press("escape", "a")
         assert live.app.screen.query_one(Input).placeholder == "a path"

@@ -36,7 +36,7 @@ def test_no_key_does_two_things() -> None:
 @pytest.mark.parametrize(
     ("rebound", "sentence"),
     [
-        ({"wnat": "x"}, "keys: 'wnat' is no action"),
+        ({"wnat": "x"}, "keys: 'wnat' is not an action"),
         ({"want": ""}, "keys: want is '', expected keys such as"),
         ({"want": "x y z"}, "keys: want is 'x y z', expected keys such as"),
         ({"want": "a b"}, "keys: 'a' would do two things, add and begin want"),
@@ -203,7 +203,9 @@ async def test_a_filter_names_an_unknown_kind_and_the_key_that_clears_it(live: L
         assert "Nothing has happened yet" in app.parts.panels.panel("series").empty
         await pilot.press("5", "/", *"foo:bar", "enter")
         await pilot.pause()
-        assert "foo: is no field: there are kind, peer, cid, reason." in app.parts.panels.panel("peers").empty
+        assert (
+            "foo: is not a field: there are kind, peer, cid, reason." in app.parts.panels.panel("peers").empty
+        )
         assert app.parts.panels.panel("peers").rows == [], "and that is what is seen"
         await pilot.press("n")
         assert toasts(app)[-1] == "nothing matches"

@@ -111,7 +111,7 @@ def _record(name: str, file: Path, size: tuple[int, int], speed: float, about: s
     arguments = ["demo", name, "--once", "--speed", f"{speed:g}"]
     status = record(arguments, file, columns=columns, rows=rows, title=f"flux-tui demo {name}")
     if status:
-        raise Failure(f"the demo ended with status {status}; what it showed is in {file}")
+        raise Failure(f"the demo ended with status {status}; its last screen is in {file}")
     say(f"{file.stat().st_size:,} bytes in {file}")
 
 

@@ -251,7 +251,7 @@ class _Fetching:
         elif pending and not self._mine:
             say(f"It was wanted before, so the node goes on: `flux-tui cancel {root}` ends that.")
         elif came:
-            say("Interrupted. What has arrived is kept: the same command goes on where it stopped.")
+            say("Interrupted. The chunks that arrived are kept: the same command goes on where it stopped.")
         else:
             say("Interrupted before anything arrived.")
 

@@ -131,9 +131,9 @@ def what_instead(state: State, cids: Iterable[Cid]) -> str:
     for cid in cids:
         known, pending = state.objects.get(cid), state.pending.get(cid)
         if pending is not None and not pending.held:
-            return f"; what is pending: `flux-tui cancel {cid}`"
+            return f"; to stop fetching it: `flux-tui cancel {cid}`"
         if cid in state.kept or (known is None and cid in state.holds):
-            return f"; what is kept for others, or by others: `flux-tui release {cid}`"
+            return f"; if it is kept for others, or by others: `flux-tui release {cid}`"
         if known is not None:
             return f"; to stop sharing it: `flux-tui rm {cid}`"
     return ""

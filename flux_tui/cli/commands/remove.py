@@ -113,7 +113,7 @@ class _Outcome:
 def _roots(home: Home, texts: tuple[str, ...]) -> list[Cid]:
     """Return the CIDs that the arguments name.
 
-    An argument that is no CID may be the name or path of a shared object. Then the error names its CID.
+    An argument that is not a CID may be the name or path of a shared object. Then the error names its CID.
     """
     found: list[Cid] = []
     for text in texts:

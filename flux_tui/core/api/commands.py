@@ -177,7 +177,7 @@ _decoder: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
 
 
 class BadCommandError(ValueError):
-    """The bytes on the command socket are no command, or the command names something impossible."""
+    """The bytes on the command socket are not a command, or the command names something impossible."""
 
 
 def encode_command(command: Command) -> bytes:
@@ -207,7 +207,7 @@ def check_command(command: Command) -> None:
             _check_cids((command.root,))
             _check_path(command.path)
             if not command.path.strip("/."):
-                raise BadCommandError(f"{command.path!r} is no place for a file")
+                raise BadCommandError(f"{command.path!r} is not a place for a file")
             _check_size(command.size)
         case Custom():
             _check_custom(command)
@@ -238,13 +238,13 @@ def _check_custom(custom: Custom) -> None:
 
 def _check_size(size: int | None) -> None:
     if size is not None and not 0 <= size <= MAX_SIZE:
-        raise BadCommandError(f"{size} is no size")
+        raise BadCommandError(f"{size} is not a size")
 
 
 def _check_cids(cids: tuple[Cid, ...]) -> None:
     for cid in cids:
         if not is_cid(cid):
-            raise BadCommandError(f"{cid!r} is no CID")
+            raise BadCommandError(f"{cid!r} is not a CID")
 
 
 def _check_change(change: PolicyChange) -> None:
@@ -256,9 +256,11 @@ def _check_change(change: PolicyChange) -> None:
 
 
 def check_kind(kind: str) -> None:
-    """Raises BadCommandError if this is no valid kind for a program's own messages."""
+    """Raises BadCommandError if this is not a valid kind for a program's own messages."""
     if _KIND.fullmatch(kind) is None:
-        raise BadCommandError(f"{kind!r} is no kind: lower-case letters, digits, _ . -, at most 64 of them")
+        raise BadCommandError(
+            f"{kind!r} is not a kind: lower-case letters, digits, _ . -, at most 64 of them"
+        )
     if kind in EVENT_KINDS or kind in DATA_KINDS:
         raise BadCommandError(f"{kind!r} is a kind of flux's own: choose another word")
 
@@ -272,6 +274,6 @@ def _check_peer(peer: str) -> None:
 
 def _check_path(path: str) -> None:
     if not path.startswith("/") or "\0" in path:
-        raise BadCommandError(f"{path!r} is no absolute path")
+        raise BadCommandError(f"{path!r} is not an absolute path")
     if not is_text(path):
         raise BadCommandError(f"{path!r} is not UTF-8, which the series is written in")

@@ -76,7 +76,7 @@ class Dial(_Effect, frozen=True):
     """Dial again whenever the peer is not connected."""
     more: tuple[str, ...] = ()
     """Other addresses of the same peer, tried in order if the first one does not lead to it."""
-    hearsay: bool = False
+    from_peers: bool = False
     """Other peers named these addresses, no person did. They are dialled by the rules and the budget of
     core/peers/dial_policy.py."""
 
@@ -135,7 +135,7 @@ class FinishTree(_Effect, frozen=True):
 
 
 class DropTree(_Effect, frozen=True):
-    """An object is no longer wanted. What came of it stays in the store."""
+    """An object is no longer wanted. Its chunks stay in the store."""
 
     root: Cid
 
@@ -154,7 +154,7 @@ class Evict(_Effect, frozen=True):
 
 
 class Discard(_Effect, frozen=True):
-    """Remove what came of a refused object, as `Evict` does with a replica: Discarded."""
+    """Remove the blocks of a refused object, as `Evict` does with a replica: Discarded."""
 
     root: Cid
     path: str | None

@@ -104,7 +104,7 @@ class ChunksGone(_Input, frozen=True):
     peer: PeerId | None = None
     """The peer that they were to be served to."""
     replica: Cid | None = None
-    """The replica that the file belongs to; None: the file is no replica's."""
+    """The replica that the file belongs to; None: it belongs to no replica."""
 
 
 class PeerUp(_Input, frozen=True):
@@ -227,7 +227,7 @@ class FinishFailed(_Input, frozen=True):
 
 
 class Discarded(_Input, frozen=True):
-    """The store has removed what came of a refused object.
+    """The store has removed the blocks of a refused object.
 
     The counts are of blocks that no other object contains.
     """

@@ -85,7 +85,7 @@ def decode_node(data: bytes) -> tuple[tuple[PBLink, ...], UnixFS]:
         else:
             raise BadBlockError(f"a node with an unknown field {field}")
     if body is None:
-        raise BadBlockError("a node without Data is no UnixFS node")
+        raise BadBlockError("a node without Data is not a UnixFS node")
     return tuple(links), _decode_unixfs(body)
 
 

@@ -12,7 +12,7 @@ _UNSEEN = re.compile(
     r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     r"\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef]"
 )
-"""Characters without width: control characters that are no space, soft hyphens, joiners, direction marks,
+"""Characters without width: control characters that are not spaces, soft hyphens, joiners, direction marks,
 variation selectors."""
 _QUOTED = re.compile(r"^[\s>]+")
 """How mail marks quoted lines."""

@@ -145,7 +145,7 @@ def _parse_word(word: str) -> Ticket:
     if not word.lower().startswith(PREFIX):
         return Ticket(parse_cid(word))
     if len(word) > MAX_TICKET:
-        raise BadIdError(f"that is no ticket: it is {len(word):,} characters long")
+        raise BadIdError(f"that is not a ticket: it is {len(word):,} characters long")
     code = word[len(PREFIX) :].upper()
     if (odd := _ODD.search(code)) is not None:
         place = len(PREFIX) + odd.start() + 1

@@ -3,8 +3,8 @@
 - There is no room: the disk is full or nearly full. One entry says so. Nothing of the object is granted for a
   while (write_backoff.py). When the pause is over, what the store could not do is done again. The download goes
   on by itself.
-- The object is not what it says it is, or describes too much. It is refused with a sentence. What came of it
-  is removed, except blocks that other objects here contain.
+- The object is not what it says it is, or describes too much. It is refused with a sentence. Its blocks
+  are removed, except those that other objects here contain.
 - Its path cannot be used: the name is taken, or the folder cannot be written to. The download ends, and what
   came is kept.
 """
@@ -32,7 +32,7 @@ class Failures:
     # ── for good ────────────────────────────────────────────────────────────────────────────────
 
     def give_up(self, download: Download, text: str, *, discard: bool = True) -> None:
-        """Give an object up. `discard`: it can never be written, so remove what came of it."""
+        """Give an object up. `discard`: it can never be written, so remove its blocks."""
         self.ledger.emit(ev.ErrorOccurred(text=text, cid=download.root, path=download.path, by=download.by))
         self._cancel(download.root)
         self.ledger.emit(ev.Cancelled(cids=(download.root,), by=download.by))
@@ -44,7 +44,7 @@ class Failures:
 
     def refuse(self, download: Download, why: object) -> None:
         """Refuse an object that is not what it says it is, or describes too much."""
-        self.give_up(download, f"the object {download.root} cannot be had: {why}")
+        self.give_up(download, f"the object {download.root} cannot be fetched: {why}")
 
     def chunk_unfit(self, peer: PeerId, cid: Cid, size: int, root: Cid, text: str) -> None:
         """A verified chunk came that does not fit into the object as the object describes itself: refuse the object."""
@@ -58,7 +58,7 @@ class Failures:
             self._discard(root, path)
 
     def discarded(self, root: Cid, chunks: int, size: int) -> None:
-        """The store has removed what came of an object."""
+        """The store has removed the blocks of an object."""
         if root in self.ledger.state.refused:
             self.ledger.emit(ev.ObjectDiscarded(root=root, chunks=chunks, size=size))
 

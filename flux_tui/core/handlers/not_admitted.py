@@ -37,7 +37,7 @@ class NotAdmittedHandler:
             self._answer(given.peer, given)
 
     def refused(self, peer: PeerId, given: Input) -> None:
-        """The gate did not admit what this peer pushed."""
+        """Admission refused a push of this peer."""
         self.misbehaviour.flood(peer)
         self._answer(peer, given)
 

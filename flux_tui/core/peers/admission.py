@@ -1,4 +1,4 @@
-"""Admission: the gate in front of the machine. How much work, and how many entries, one peer may cause. Pure.
+"""Admission: how much work, and how many entries, one peer may cause. Pure.
 
 Any node may connect, and a connected peer may push: intents, grants, refusals, errors, faults. Each peer pays
 for what it pushes of its own will. The price is the bytes of the entries that it causes here.
@@ -15,7 +15,7 @@ for what it pushes of its own will. The price is the bytes of the entries that i
 - An answer to what this node pushed (a grant to its offer; an offer or a NO to its want) is admitted on
   credit. Chunks repay it.
 
-The gate looks at each input before the machine does (`admits`) and at the entries of each turn after it
+Admission looks at each input before the machine does (`admits`) and at the entries of each turn after it
 (`settle`). Nothing else changes it. What costs the node before there is an input is limited in
 intent_limits.py.
 
@@ -85,7 +85,10 @@ class _PeerBucket(TokenBucket):
 
 
 class Admission:
-    """The gate. `downloads`: the objects that are wanted here; `has_offered`: whether a peer was told yes."""
+    """Decides which inputs of peers the machine acts on.
+
+    `downloads`: the objects that are wanted here; `has_offered`: whether a peer was told yes.
+    """
 
     def __init__(
         self,

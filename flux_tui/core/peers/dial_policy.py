@@ -49,7 +49,7 @@ class Reach(IntEnum):
 
 
 def reach_of_ip(ip: str) -> Reach | None:
-    """The reach of an IPv4 or IPv6 address in text. None: it must not be dialled, or is no address."""
+    """The reach of an IPv4 or IPv6 address in text. None: it must not be dialled, or is not an address."""
     number = _ip4(ip)
     if number is not None:
         return _reach4(number)
@@ -80,13 +80,13 @@ def transport_of(addr: str) -> str:
     return base if separator and "/" not in peer else addr
 
 
-def door_of(addr: str) -> tuple[str, str]:
+def ip_and_port(addr: str) -> tuple[str, str]:
     """The address and port of a multiaddr that `reach_of` accepts."""
     parts = addr.split("/")
     return parts[2], parts[4]
 
 
-class Hearsay:
+class NamedAddrs:
     """Which peer named which address; if many did, the nearest one."""
 
     def __init__(self) -> None:
@@ -129,7 +129,7 @@ class DialBudget:
 
     def spend(self, teller: str, addr: str, now: float) -> Refusal | None:
         """Take a token for one dial of an allowed address. Returns why it must not be dialled now, or None."""
-        ip, port = door_of(addr)
+        ip, port = ip_and_port(addr)
         buckets = [
             (self._all, "this node dials no more on the word of others just now"),
             (

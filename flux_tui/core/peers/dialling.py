@@ -62,7 +62,7 @@ class Dialling:
             self._quiet.add(addr)
         peer = _peer_of(addr)
         if peer != self.ledger.me and peer not in self.connected:
-            self.ledger.do(Dial(addr=addr, hearsay=True))
+            self.ledger.do(Dial(addr=addr, from_peers=True))
 
     def remembered(self, addr: str) -> None:
         """Dial an address from an earlier session."""
@@ -81,7 +81,7 @@ class Dialling:
         if untimely:
             self._untimely.take(len(allowed), now)
         if allowed:
-            self.ledger.do(Dial(addr=allowed[0], more=tuple(allowed[1:]), hearsay=True))
+            self.ledger.do(Dial(addr=allowed[0], more=tuple(allowed[1:]), from_peers=True))
         return len(allowed)
 
     def give_back(self, count: int) -> None:

@@ -47,7 +47,7 @@ class FaultReports:
         report = self._reports.get(key)
         if report is None or (not report.count and report.due <= now):
             if report is None and len(self._reports) >= MAX_REPORTS:
-                return False  # the table is full of peers that do the same: one more is no news
+                return False  # the table is full of peers that do the same: one more is not news
             self._reports[key] = _Report(now + REPORT_SECONDS)
             self._reports.move_to_end(key)
             return True

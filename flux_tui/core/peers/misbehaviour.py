@@ -33,7 +33,7 @@ MAX_TEXT = 512
 _UNKNOWN = "unknown"
 """The key for reports about messages of kinds that this version does not know."""
 _CLOCK = "clock"
-"""The key for reports about clocks that differ. This is no fault."""
+"""The key for reports about clocks that differ. This is not a fault."""
 _FLOOD = "it pushes more than this node admits"
 
 
@@ -74,7 +74,7 @@ class Misbehaviour:
     def broke_protocol(self, peer: PeerId, fault: str, text: str) -> None:
         """A peer sent something that the protocol does not allow."""
         self._report(peer, fault, text)
-        self._count_push(peer, "it goes on sending what is nothing")
+        self._count_push(peer, "it goes on sending data that is not in the protocol")
 
     def unasked_chunk(self, peer: PeerId, cid: Cid) -> None:
         """A peer sent a chunk that was not granted to it."""
@@ -82,16 +82,16 @@ class Misbehaviour:
         counts = self._counts_of(peer)
         counts.unasked += 1
         if counts.unasked >= MAX_UNASKED:
-            self._drop(peer, "it sends what nobody asked it for")
+            self._drop(peer, "it sends chunks that were not granted to it")
 
     def wrong_bytes(self, peer: PeerId, cid: Cid, times: int) -> None:
         """A peer sent wrong bytes for a chunk; it has done so `times` times."""
-        self._report(peer, "wrong_bytes", f"what it sent as {cid} is something else")
+        self._report(peer, "wrong_bytes", f"its bytes for {cid} are not those of the chunk")
         if times >= MAX_CORRUPT:
             self._drop(peer, "it sent wrong bytes again")
 
     def unknown_kind(self, peer: PeerId, kind: str) -> None:
-        """A peer sent a message of a kind that this version does not know. That is no fault."""
+        """A peer sent a message of a kind that this version does not know. That is not a fault."""
         if self._reports.add(peer, _UNKNOWN, kind, self.ledger.now):
             self.ledger.emit(ev.MessagePassedOver(peer=peer, kind=kind, count=1))
 

@@ -15,7 +15,7 @@ An intent of another node that came with hops left is forwarded to the providers
 has not expired, and within a budget for each peer. So no node can be misused as an amplifier.
 
 Peers that answered before are in the state, so this node knows them after a restart. It dials some of them
-when it starts, and again, with growing pauses, while it has no neighbours. It is no error if one of them does
+when it starts, and again, with growing pauses, while it has no neighbours. It is not an error if one of them does
 not answer.
 """
 
@@ -108,7 +108,7 @@ class Router:
         self._table: set[PeerId] = set()
         """Nodes that the DHT knows of. If there are none, nothing can be routed."""
         self._unlinked: set[PeerId] = set()
-        """Those of them that are no neighbours. It is kept as they come and go, so that a want does not have to
+        """Those of them that are not neighbours. It is kept as they come and go, so that a want does not have to
         look at all of them."""
         self._forwarded: BoundedSet[tuple[PeerId, bytes]] = BoundedSet(MAX_SEEN)
         """Intents that were forwarded, each by its origin and nonce."""
@@ -159,7 +159,7 @@ class Router:
 
     @property
     def leads_on(self) -> bool:
-        """Whether the DHT knows a node that is no neighbour."""
+        """Whether the DHT knows a node that is not a neighbour."""
         return bool(self._unlinked)
 
     def table_changed(self, came: Iterable[PeerId], went: Iterable[PeerId]) -> None:

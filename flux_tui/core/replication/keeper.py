@@ -28,7 +28,7 @@ from flux_tui.core.replication.quota import HoldRefusal, Quota
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import DropCause, Reason
 from flux_tui.core.series.fold.replication import origins_of
-from flux_tui.core.series.state import Kept
+from flux_tui.core.series.state import KeptReplica
 from flux_tui.core.serving.answers import Answers
 from flux_tui.core.serving.responder import Responder
 from flux_tui.core.turn import Ledger
@@ -90,7 +90,7 @@ class Keeper:
         self.quota = Quota(ledger)
 
     @property
-    def replicas(self) -> dict[Cid, Kept]:
+    def replicas(self) -> dict[Cid, KeptReplica]:
         """The replicas that this node keeps."""
         return self.ledger.state.kept
 
@@ -314,7 +314,7 @@ class Keeper:
             return HoldRefusal("low_space")
         return self.quota.room_refusal(size)
 
-    def _check_size(self, root: Cid, kept: Kept) -> None:
+    def _check_size(self, root: Cid, kept: KeptReplica) -> None:
         """A replica is larger than its origin said: drop it if there is no room for it."""
         policy, charge = self.ledger.state.policy, kept.charge
         if policy.max_object and charge > policy.max_object:
@@ -328,7 +328,7 @@ class Keeper:
 
     # ── helpers ─────────────────────────────────────────────────────────────────────────────────
 
-    def _begin(self, root: Cid, kept: Kept) -> None:
+    def _begin(self, root: Cid, kept: KeptReplica) -> None:
         """Fetch a replica from whichever peers have it."""
         size = kept.size or None
         self.ledger.emit(ev.Requested(cid=root, name=kept.name, size=size, held=True))

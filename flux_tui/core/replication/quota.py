@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import Reason
-from flux_tui.core.series.state import Kept
+from flux_tui.core.series.state import KeptReplica
 from flux_tui.core.turn import Ledger
 
 SHARE = 2
@@ -75,7 +75,7 @@ class Quota:
             found.append(kept.root)
         return found
 
-    def oldest_first(self) -> list[Kept]:
+    def oldest_first(self) -> list[KeptReplica]:
         """Return the replicas that may make room, those wanted least recently first."""
         objects = self.ledger.state.objects
         found = [

@@ -263,12 +263,12 @@ class PeerState(msgspec.Struct):
         return "?" if self.has_it is None else "no"
 
     @property
-    def kept(self) -> float | None:
+    def delivered_share(self) -> float | None:
         """0 … 1: the share of its granted chunks that it sent or refused in time. None: nothing was granted."""
         return 1 - self.broken / self.granted if self.granted else None
 
 
-class Replica(msgspec.Struct):
+class KeeperState(msgspec.Struct):
     """A peer that keeps a replica for this node."""
 
     peer: PeerId
@@ -296,7 +296,7 @@ class Hold(msgspec.Struct):
     next_push_at: float | None = None
     cause: RetryCause = "silence"
     """Why it will be pushed again at `next_push_at`, if replicas are lacking."""
-    keepers: dict[PeerId, Replica] = {}
+    keepers: dict[PeerId, KeeperState] = {}
     refused: dict[PeerId, No] = {}
     """Peers that will not keep one, with the last NO of each."""
 
@@ -311,7 +311,7 @@ class Hold(msgspec.Struct):
         return sum(1 for replica in self.keepers.values() if replica.how == "whole")
 
 
-class Kept(msgspec.Struct):
+class KeptReplica(msgspec.Struct):
     """A replica that this node keeps for others."""
 
     root: Cid
@@ -397,7 +397,7 @@ class State(msgspec.Struct, dict=True):
     adding: dict[str, Adding] = {}
     holds: dict[Cid, Hold] = {}
     """Replicas that others are asked to keep for this node."""
-    kept: dict[Cid, Kept] = {}
+    kept: dict[Cid, KeptReplica] = {}
     """Replicas that this node keeps for others."""
     dropping: dict[Cid, str | None] = {}
     """Dropped replicas whose bytes are still in the store, with their names."""

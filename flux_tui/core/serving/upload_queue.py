@@ -301,7 +301,7 @@ def _ready_at(size: TokenBucket, chunks: TokenBucket, now: float) -> float:
 
 
 def _charge(size: TokenBucket, chunks: TokenBucket, amount: int, now: float) -> None:
-    """Take a chunk of so many bytes out of both buckets. A bucket without a rate is no limit."""
+    """Take a chunk of so many bytes out of both buckets. A bucket without a rate limits nothing."""
     for bucket, tokens in ((size, amount), (chunks, 1)):
         if bucket.rate:
             bucket.take(tokens, now)

@@ -11,7 +11,7 @@ import msgspec
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import WASTES, Entry, kind_of
 from flux_tui.core.series.next_try import Tries
-from flux_tui.core.series.state import Hold, Kept, No, ObjectState, PeerState, Pending, State
+from flux_tui.core.series.state import Hold, KeptReplica, No, ObjectState, PeerState, Pending, State
 
 
 def state_report(state: State) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def _hold(hold: Hold) -> dict[str, Any]:
     }
 
 
-def _kept(kept: Kept) -> dict[str, Any]:
+def _kept(kept: KeptReplica) -> dict[str, Any]:
     return {
         "root": kept.root,
         "name": kept.name,

@@ -47,7 +47,7 @@ MAX_PAYLOAD_CUSTOM = 32 * 1024
 INTENT_TTL = 60.0
 """Seconds that an intent may travel."""
 MAX_TIME = 1e12
-"""Seconds since 1970. A later time, or a value that is no number, is no time."""
+"""Seconds since 1970. A later time, or a value that is not a number, is not a time."""
 MAX_HOPS = 2
 """How many times a routed intent may be forwarded."""
 MAX_REPLICAS = 64

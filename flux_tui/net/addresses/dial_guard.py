@@ -4,8 +4,8 @@ libp2p writes every address that it hears into its peerstore, and dials the addr
 this guard which addresses it may keep. The dialler asks it whether an address may be dialled now.
 
 The guard learns from the context which peer told of an address. A task that handles a peer's stream, or reads a
-peer's answer, runs in `told_by(peer)`. A task that does what a person asked for runs in `by_person()`. Where neither
-is set (identify), a peer tells of its own addresses.
+peer's answer, runs in `told_by(peer)`. A task that does what a person asked for runs in `told_by_person()`.
+Where neither is set (identify), a peer tells of its own addresses.
 """
 
 import logging
@@ -22,7 +22,7 @@ from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
 from flux_tui.core.limits import BoundedTable
-from flux_tui.core.peers.dial_policy import DialBudget, Hearsay, Reach, may_name, reach_of, reach_of_ip
+from flux_tui.core.peers.dial_policy import DialBudget, NamedAddrs, Reach, may_name, reach_of, reach_of_ip
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def told_by(peer: ID) -> Iterator[None]:
 
 
 @contextmanager
-def by_person() -> Iterator[None]:
+def told_by_person() -> Iterator[None]:
     """Inside this context, addresses count as a person's, or as remembered by this node itself."""
     token = _teller.set(PERSON)
     try:
@@ -60,8 +60,8 @@ def by_person() -> Iterator[None]:
         _teller.reset(token)
 
 
-def is_by_person() -> bool:
-    """Whether the task runs in `by_person()`."""
+def is_told_by_person() -> bool:
+    """Whether the task runs in `told_by_person()`."""
     return _teller.get() == PERSON
 
 
@@ -77,7 +77,7 @@ class DialGuard:
     ) -> None:
         self._on_refused = on_refused
         self._connections = connections
-        self._hearsay = Hearsay()
+        self._named = NamedAddrs()
         self._budget = DialBudget(trio.current_time())
         self._tellers: BoundedTable[ID, str] = BoundedTable(MAX_TELLERS, refresh=True)
         self._left_out: BoundedTable[ID, str] = BoundedTable(MAX_TELLERS)
@@ -90,7 +90,7 @@ class DialGuard:
     def heard(self, teller: ID | str, addrs: Iterable[str], reach: Reach | None = None) -> None:
         """Note that a peer told of these addresses."""
         known = reach or (self.reach(teller) if isinstance(teller, ID) else Reach.PUBLIC)
-        self._hearsay.heard(str(teller), known, addrs)
+        self._named.heard(str(teller), known, addrs)
 
     def admits(self, peer: ID, addrs: Sequence[Multiaddr]) -> list[Multiaddr]:
         """Return which of these addresses of a peer may be kept, in the same order."""
@@ -102,7 +102,7 @@ class DialGuard:
         self.heard(who, map(str, addrs))
         kept = [addr for addr in addrs if self.rule(str(addr)) is None]
         if kept and self._tellers.get(peer) != PERSON:
-            self._told(peer, self._hearsay.teller(str(kept[-1]))[1])
+            self._told(peer, self._named.teller(str(kept[-1]))[1])
         if kept:
             self._left_out.pop(peer, None)
         elif addrs:
@@ -120,7 +120,7 @@ class DialGuard:
         """Whether the rule refuses an address. The first refusal of each teller in a while is reported."""
         if (why := self.rule(addr)) is None:
             return False
-        teller = self._hearsay.teller(addr)[1]
+        teller = self._named.teller(addr)[1]
         if self._budget.is_news(f"rule {teller}", trio.current_time(), QUIET_SECONDS):
             self._on_refused(addr, why)
         return True
@@ -130,7 +130,7 @@ class DialGuard:
 
     def rule(self, addr: str) -> str | None:
         """Return why an address must not be dialled, given the peer that told of it; None: it may be dialled."""
-        reach, teller = self._hearsay.teller(addr)
+        reach, teller = self._named.teller(addr)
         if may_name(reach, addr):
             return None
         if reach_of(addr) is None:
@@ -161,8 +161,8 @@ class DialGuard:
         """Note that the teller of a relayed address told of its relay too: the relay is dialled next."""
         near = addr.partition(CIRCUIT)[0].rpartition("/p2p/")[0]
         if teller != PERSON:
-            reach, who = self._hearsay.teller(addr)
-            self._hearsay.heard(who, reach, [near])
+            reach, who = self._named.teller(addr)
+            self._named.heard(who, reach, [near])
 
     def peer_exchange(self, teller: ID, count: int) -> None:
         """Report that a peer named others by gossip. None of them is dialled."""

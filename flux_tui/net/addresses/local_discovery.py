@@ -40,10 +40,10 @@ def parse_peer_addr(addr: str) -> tuple[PeerId, Multiaddr]:
         if not base or transport.value_for_protocol("tcp") is None:
             raise ValueError("no TCP port")
     except BadIdError as error:
-        raise ValueError(f"{addr} is no address of a peer: {error}") from None
+        raise ValueError(f"{addr} is not an address of a peer: {error}") from None
     except Exception:  # the library raises kinds of its own
         raise ValueError(
-            f"{addr} is no address that can be dialled: expected /ip4/ADDRESS/tcp/PORT/p2p/PEER-ID"
+            f"{addr} is not an address that can be dialled: expected /ip4/ADDRESS/tcp/PORT/p2p/PEER-ID"
         ) from None
     return peer_id, transport
 

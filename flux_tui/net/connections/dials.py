@@ -2,8 +2,8 @@
 
 There are three kinds of dials, and none may starve another:
 
-- An address that another peer named (hearsay) is dialled once. Hearsay has MAX_HEARSAY places; above this it
-  is refused.
+- An address that another peer named is dialled once. There are MAX_FROM_PEERS places for such addresses; above
+  this, an address is refused.
 - An address that this node itself wants once has one of MAX_DIALS places.
 - An address that a person named is kept: it is tried until its peer is connected, and never refused. Above
   MAX_KEPT, the address that failed most often is given up for the new one. Retries take RETRIES_AT_ONCE
@@ -19,7 +19,7 @@ from flux_tui.core.limits import Backoff
 
 MAX_DIALS = 128
 """Addresses that this node dials once, at the same time."""
-MAX_HEARSAY = 64
+MAX_FROM_PEERS = 64
 """Addresses that other peers named, dialled at the same time."""
 MAX_KEPT = 1024
 """Addresses that are kept."""
@@ -35,10 +35,10 @@ second."""
 class Dial:
     """An address that is being dialled."""
 
-    def __init__(self, *, keep: bool, hearsay: bool) -> None:
+    def __init__(self, *, keep: bool, from_peers: bool) -> None:
         self.keep = keep
         """Whether to try until the peer is connected, and again whenever it is gone."""
-        self.hearsay = hearsay
+        self.from_peers = from_peers
         """Whether another peer named the address, not a person."""
         self.failures = 0
         """Tries in a row that failed."""
@@ -62,16 +62,16 @@ class Dials:
         """Return the dial of an address, if it is under way."""
         return self._dials.get(addr)
 
-    def add(self, addr: str, *, keep: bool, hearsay: bool) -> Dial | None:
+    def add(self, addr: str, *, keep: bool, from_peers: bool) -> Dial | None:
         """Add a dial. Returns None if there are too many of its kind."""
         if keep:
             self._make_room()
         else:
             others = [one for one in self._dials.values() if not one.keep]
-            of_peers = sum(one.hearsay for one in others)
-            if of_peers >= MAX_HEARSAY if hearsay else len(others) - of_peers >= MAX_DIALS:
+            of_peers = sum(one.from_peers for one in others)
+            if of_peers >= MAX_FROM_PEERS if from_peers else len(others) - of_peers >= MAX_DIALS:
                 return None
-        dial = self._dials[addr] = Dial(keep=keep, hearsay=hearsay)
+        dial = self._dials[addr] = Dial(keep=keep, from_peers=from_peers)
         return dial
 
     def remove(self, addr: str) -> None:
@@ -81,10 +81,10 @@ class Dials:
     def wait(self, addr: str, dial: Dial) -> float:
         """Return the seconds until a kept address is tried again."""
         peer = addr.rpartition("/p2p/")[2]
-        doors = sum(one.endswith(f"/p2p/{peer}") for one in self._dials)  # the more, the less often each
+        addrs = sum(one.endswith(f"/p2p/{peer}") for one in self._dials)  # the more, the less often each
         failing = sum(one.failures > 0 for one in self._dials.values())
         most = max(REDIAL.most, failing * REDIAL_EACH)
-        backoff = replace(REDIAL, first=REDIAL.first * doors, most=most)
+        backoff = replace(REDIAL, first=REDIAL.first * addrs, most=most)
         return backoff.wait(dial.failures + 1, random.random)
 
     def _make_room(self) -> None:

@@ -157,7 +157,9 @@ class PacedPubsub(Pubsub):
         except (StreamError, ParseError, IncompleteReadError):
             raise  # libp2p expects these: they end the stream
         except Exception as error:  # a parser's error, which libp2p does not expect
-            self._receiver.on_fault(name, "garbage", f"gossip that is none: {type(error).__name__} {error}")
+            self._receiver.on_fault(
+                name, "garbage", f"gossip that is not a message: {type(error).__name__} {error}"
+            )
             raise ParseError(str(error)) from error
 
 

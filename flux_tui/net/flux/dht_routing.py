@@ -262,7 +262,7 @@ class Dht:
             self._tell_table()  # a node that took another's place does not change the size
             for peer in self._kad_host.spare(trio.current_time() - IDLE_SECONDS, MAX_SPARE):
                 with trio.move_on_after(1):
-                    await _quietly(self._host.disconnect(peer))
+                    await _try_to_close(self._host.disconnect(peer))
 
     # ── intents ─────────────────────────────────────────────────────────────────────────────────
 
@@ -331,7 +331,7 @@ class Dht:
         except Exception as error:  # the node is gone, or does not speak flux
             log.debug("an intent does not get to %s: %r", peer, error)
             if stream is not None:
-                await _quietly(stream.reset())
+                await _try_to_close(stream.reset())
             results.append(False)
         else:
             self._sent += 1
@@ -341,7 +341,7 @@ class Dht:
         """Take an intent from another node."""
         peer = PeerId(str(stream.muxed_conn.peer_id))
         if self._taking >= MAX_TAKING or self._is_banned(peer):
-            await _quietly(stream.reset())
+            await _try_to_close(stream.reset())
             return
         self._taking += 1
         try:
@@ -350,16 +350,16 @@ class Dht:
                 message = codec.decode_header(await _exactly(stream, header))
                 if payload or not isinstance(message, Route):
                     raise codec.BadFrameError("something else where an intent belongs")
-                await _quietly(stream.close())
+                await _try_to_close(stream.close())
         except codec.UnknownKindError as error:
             self._receiver.on_unknown(peer, error.kind)
-            await _quietly(stream.reset())
+            await _try_to_close(stream.reset())
         except codec.BadFrameError as error:
             self._receiver.on_fault(peer, "garbage", str(error))
-            await _quietly(stream.reset())
+            await _try_to_close(stream.reset())
         except Exception as error:  # the stream ended, or was too slow
             log.debug("an intent from %s broke off: %r", peer, error)
-            await _quietly(stream.reset())
+            await _try_to_close(stream.reset())
         else:
             self._receiver.on_message(peer, message)
         finally:
@@ -380,7 +380,7 @@ async def _exactly(stream: INetStream, size: int) -> bytes:
     return bytes(data)
 
 
-async def _quietly(closing: Any) -> None:
+async def _try_to_close(closing: Any) -> None:
     try:
         await closing
     except Exception as error:  # it is closed already

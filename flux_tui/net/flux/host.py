@@ -213,8 +213,10 @@ class Libp2pNetwork(Network):
         self._receiver.on_found(addr)
 
     @override
-    def dial(self, addr: str, *, keep: bool = False, more: Sequence[str] = (), hearsay: bool = False) -> None:
-        self._dials.dial(addr, keep=keep, more=more, hearsay=hearsay)
+    def dial(
+        self, addr: str, *, keep: bool = False, more: Sequence[str] = (), from_peers: bool = False
+    ) -> None:
+        self._dials.dial(addr, keep=keep, more=more, from_peers=from_peers)
 
     @override
     def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:

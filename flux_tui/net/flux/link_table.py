@@ -100,7 +100,7 @@ class LinkTable:
             del self._links[link.peer]
 
     def know(self, peer: PeerId) -> None:
-        """Note that a peer is no stranger: it gave or took chunks, or this node dials it."""
+        """Note that a peer is not a stranger: it gave or took chunks, or this node dials it."""
         self._known.add(peer)
 
     def came_up(self, peer: PeerId) -> None:

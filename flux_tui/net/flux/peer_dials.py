@@ -14,7 +14,7 @@ from multiaddr import Multiaddr
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.limits import BoundedTable
-from flux_tui.net.addresses.dial_guard import DialGuard, DialRefusedError, by_person, is_by_person
+from flux_tui.net.addresses.dial_guard import DialGuard, DialRefusedError, is_told_by_person, told_by_person
 from flux_tui.net.addresses.local_discovery import (
     Unreached,
     addrs_of,
@@ -67,15 +67,15 @@ class PeerDials:
         self._probed: BoundedTable[str, tuple[float, str | None]] = BoundedTable(MAX_PROBED)
         """Addresses that were probed, each with the time and the result."""
 
-    def dial(self, addr: str, *, keep: bool, more: Sequence[str], hearsay: bool) -> None:
+    def dial(self, addr: str, *, keep: bool, more: Sequence[str], from_peers: bool) -> None:
         """See net.port.Network."""
         dial = self._dials.get(addr)
         if dial is not None:
             dial.keep |= keep
-            if not hearsay:
-                dial.hearsay = False
+            if not from_peers:
+                dial.from_peers = False
                 dial.again.set()
-        elif (dial := self._dials.add(addr, keep=keep, hearsay=hearsay)) is not None:
+        elif (dial := self._dials.add(addr, keep=keep, from_peers=from_peers)) is not None:
             self._nursery.start_soon(self._run, addr, more, dial)
         else:
             self._receiver.on_dial_failed(addr, f"{addr} is not dialled: too many others are just now")
@@ -101,8 +101,8 @@ class PeerDials:
             async with AsyncExitStack() as stack:
                 if not at_once:
                     await stack.enter_async_context(self._dials.retries)
-                if not dial.hearsay:
-                    stack.enter_context(by_person())
+                if not dial.from_peers:
+                    stack.enter_context(told_by_person())
                 failed = await connect_any(self._connect, peer, addrs)
             if not failed:
                 dial.failures = 0
@@ -153,11 +153,11 @@ class PeerDials:
 
     def _refusal(self, peer: PeerId, addr: str) -> Unreached | None:
         """Return why a peer must not be dialled now; None: it may."""
-        if is_by_person():
+        if is_told_by_person():
             self._links.table.know(peer)  # a crowd of strangers does not keep it out
         if not self._links.allowed(peer):
             return _not_allowed(addr)
-        return REPORTED if not is_by_person() and self._guard.refuses(addr) else None
+        return REPORTED if not is_told_by_person() and self._guard.refuses(addr) else None
 
     async def _bring_up(self, peer: PeerId, transport: Multiaddr) -> Link | None:
         """Connect to a peer, and wait until the link to it is up or over. Returns the link, if there was one."""
@@ -199,7 +199,7 @@ class PeerDials:
         To find out, the address is dialled once more, at most once in PROBE_SECONDS.
         """
         now = trio.current_time()
-        if not is_by_person() or f"/{CIRCUIT}" in addr:
+        if not is_told_by_person() or f"/{CIRCUIT}" in addr:
             return None
         known = self._probed.get(addr)
         if known is not None and known[0] > now - PROBE_SECONDS:

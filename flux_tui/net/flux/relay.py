@@ -48,7 +48,7 @@ from multiaddr import Multiaddr
 from typing_extensions import override
 
 from flux_tui.core.limits import Backoff
-from flux_tui.net.addresses.dial_guard import by_person
+from flux_tui.net.addresses.dial_guard import told_by_person
 from flux_tui.net.flux.swarm import forget_failures
 from flux_tui.net.flux.transport import WRITE_BYTES, widen
 from flux_tui.net.port import CIRCUIT, Receiver
@@ -102,7 +102,7 @@ class Relay:
                 asked = await read_delimited_msg(stream, HopMessage)
         except Exception as error:  # garbage, or the end of the stream
             log.debug("a relay's client %s: %r", peer, error)
-            await _quietly(stream.reset)
+            await _try_to_close(stream.reset)
             return
         if asked.type == HopMessage.RESERVE:
             await self._reserve(stream, peer)
@@ -170,7 +170,7 @@ class Relay:
         except Exception as error:  # libp2p raises many kinds; each means no
             log.debug("%s does not take a circuit: %r", target, error)
         if stream is not None:
-            await _quietly(stream.reset)
+            await _try_to_close(stream.reset)
         return None
 
 
@@ -189,7 +189,7 @@ class Reservations:
 
     async def run(self) -> None:
         """Keep a reservation at each relay, until cancelled."""
-        with by_person():
+        with told_by_person():
             await self._run()
 
     async def _run(self) -> None:
@@ -210,7 +210,7 @@ class Reservations:
                     await self._host.connect(PeerInfo(relay, transports))
                     seconds = await self._reserve(relay)
             except Exception as error:  # libp2p raises many kinds
-                why = relay_answer(error) or "it does not answer, or is no relay"
+                why = relay_answer(error) or "it does not answer, or is not a relay"
                 log.debug("no reservation at %s: %r", named, error)
                 self._receiver.on_dial_failed(
                     addrs[0], f"there is no reservation at the relay {named}: {why}; it is tried again later"
@@ -236,7 +236,7 @@ class Reservations:
             await write_delimited_msg(stream, HopMessage(type=HopMessage.RESERVE))
             told = await read_delimited_msg(stream, HopMessage)
         finally:
-            await _quietly(stream.close)
+            await _try_to_close(stream.close)
         if told.status != Status.OK:
             raise RelayRefusedError(told.status)
         # This time is of the relay's clock, which may be wrong. So it is bounded.
@@ -246,7 +246,7 @@ class Reservations:
         """Accept a connection that comes through a relay."""
         relay = stream.muxed_conn.peer_id
         if relay not in self._relays:
-            await _quietly(stream.reset)
+            await _try_to_close(stream.reset)
             return
         try:
             with trio.fail_after(TALK_SECONDS):
@@ -262,7 +262,7 @@ class Reservations:
             await swarm.upgrade_inbound_raw_conn(raw, came_from)
         except Exception as error:  # garbage, the end of the stream, or a failed handshake
             log.debug("a circuit by way of %s: %r", relay, error)
-            await _quietly(stream.reset)
+            await _try_to_close(stream.reset)
 
 
 class CircuitTransport(ITransport):
@@ -310,11 +310,11 @@ class CircuitTransport(ITransport):
                 raise RelayRefusedError(told.status)
         except RelayRefusedError:
             assert stream is not None
-            await _quietly(stream.reset)
+            await _try_to_close(stream.reset)
             raise
         except Exception as error:  # libp2p raises many kinds
             if stream is not None:
-                await _quietly(stream.reset)
+                await _try_to_close(stream.reset)
             raise NoRelayError from error
         return _Dialled(self._host, relay, stream, maddr)
 
@@ -352,7 +352,7 @@ async def _join(one: INetStream, other: INetStream) -> None:
         nursery.start_soon(pass_on, other, one)
     with trio.move_on_after(1, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
         for stream in (one, other):
-            await _quietly(stream.reset)
+            await _try_to_close(stream.reset)
 
 
 async def _answer(stream: INetStream, kind: type[HopMessage], status: Any, **fields: Any) -> None:
@@ -369,7 +369,7 @@ def _relayed(stream: INetStream) -> bool:
     return bool(kind() == ConnectionType.RELAYED)
 
 
-async def _quietly(close: Callable[[], Any]) -> None:
+async def _try_to_close(close: Callable[[], Any]) -> None:
     try:
         await close()
     except Exception as error:  # it is closed already

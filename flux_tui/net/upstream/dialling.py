@@ -30,7 +30,7 @@ from libp2p.peer.id import ID
 from libp2p.utils.address_validation import has_public_ipv6, is_public_ipv6_address
 from multiaddr import Multiaddr
 
-from flux_tui.net.addresses.dial_guard import DialGuard, DialRefusedError, is_by_person
+from flux_tui.net.addresses.dial_guard import DialGuard, DialRefusedError, is_told_by_person
 from flux_tui.net.port import CIRCUIT
 from flux_tui.net.reasons import SilentError
 
@@ -170,7 +170,7 @@ class Dialler:
         self, peer: ID, addr: Multiaddr, attempts: "_Attempts", over: trio.Event, scope: trio.CancelScope
     ) -> None:
         """Dial one address. On success, cancel all other attempts."""
-        limiter = self._wished if is_by_person() else self._swarm._global_dial_limiter
+        limiter = self._wished if is_told_by_person() else self._swarm._global_dial_limiter
         try:
             async with limiter:
                 attempts.connection = await self._swarm.dial_addr(_whole(addr, peer), peer)

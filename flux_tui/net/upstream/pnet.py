@@ -48,7 +48,7 @@ def load_swarm_key(path: Path) -> bytes:
     key = _parse(data) if len(data) <= MAX_FILE else None
     if key is None or len(key) != KEY_BYTES:
         raise NetworkError(
-            f"the swarm key {path} is none: expected the lines {HEADER.decode()} and /base16/, and then"
+            f"{path} is not a swarm key: expected the lines {HEADER.decode()} and /base16/, and then"
             f" {2 * KEY_BYTES} hexadecimal digits"
         )
     return key

@@ -126,7 +126,7 @@ def supervise_handlers(host: Any, supervisor: Supervisor) -> None:
 
 
 def is_peers_doing(error: BaseException) -> bool:
-    """Whether an exception only says that a peer went away or sent garbage. That is no fault of this program."""
+    """Whether an exception only says that a peer went away or sent garbage. That is not a fault of this program."""
     if isinstance(error, BaseExceptionGroup):
         return all(is_peers_doing(one) for one in error.exceptions)
     expected = (BaseLibp2pError, EOFError, trio.BrokenResourceError, trio.ClosedResourceError)

@@ -119,7 +119,7 @@ class ObjectFiles:
         try:
             went = store.discard(work.root, path, work.others)
         except (StoreError, OSError) as error:
-            text = f"what came of {work.root} cannot be removed now, but at the next start: {_why(error, path.parent)}"
+            text = f"the blocks of {work.root} cannot be removed now, but at the next start: {_why(error, path.parent)}"
             return Failed(text=text, cid=work.root)
         return Discarded(root=work.root, chunks=went.chunks, size=went.size)
 
@@ -145,7 +145,7 @@ class ObjectFiles:
         try:
             store.end_share(work.share, keep=work.keep, others=work.others, path=work.path)
         except (StoreError, OSError) as error:
-            return Failed(text=f"what was added so far cannot be freed: {error}")
+            return Failed(text=f"the blocks of an add that ended cannot be freed: {error}")
         return None
 
     def _path_of(self, root: Cid, path: str | None, *, held: bool) -> Path:
@@ -183,7 +183,7 @@ class ObjectFiles:
         except NoRoomError as error:
             return Placed(root=root, present=(), missing=(), error=str(error), later=work)
         except ImpossibleError as error:
-            text = f"the object {root} cannot be had: {error}"
+            text = f"the object {root} cannot be fetched: {error}"
             return Placed(root=root, present=(), missing=(), error=text, impossible=True)
         except StoreError as error:
             return Placed(root=root, present=(), missing=(), error=str(error))

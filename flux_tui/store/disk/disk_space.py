@@ -36,7 +36,7 @@ class DiskSpace:
             found = os.statvfs(folder)
         except OSError:
             return None
-        if not found.f_blocks:  # it is no disk, or says nothing
+        if not found.f_blocks:  # it is not a disk, or says nothing
             return None
         return found.f_bavail * found.f_frsize - min(self.keep_free, found.f_blocks * found.f_frsize // SHARE)
 

@@ -217,7 +217,7 @@ def rename_new(part: Path, path: Path) -> None:
     """Rename `part` to `path`, but never over an existing file. Raises StoreError, OSError."""
     if part.is_dir() and not part.is_symlink():
         if os.path.lexists(path):
-            raise StoreError(f"{path} exists already; what was fetched is in {part}")
+            raise StoreError(f"{path} exists already; the fetched files are in {part}")
         part.rename(path)
         return
     try:
@@ -225,10 +225,10 @@ def rename_new(part: Path, path: Path) -> None:
     except FileExistsError:
         # Perhaps the last process made the link and was killed then.
         if not os.path.samestat(os.lstat(part), os.lstat(path)):
-            raise StoreError(f"{path} exists already; what was fetched is in {part}") from None
+            raise StoreError(f"{path} exists already; the fetched files are in {part}") from None
     except OSError:
         if os.path.lexists(path):
-            raise StoreError(f"{path} exists already; what was fetched is in {part}") from None
+            raise StoreError(f"{path} exists already; the fetched files are in {part}") from None
         part.rename(path)  # a file system without hard links
         return
     part.unlink()

@@ -142,9 +142,7 @@ class Tree:
     def link(self, rel: str, target: str) -> None:
         """Note a symbolic link of the object. A link that could lead out is left out. Raises StoreError."""
         if not rel:
-            raise ImpossibleError(
-                f"the object is nothing but a link, to {target!r}: there is no file to be had"
-            )
+            raise ImpossibleError(f"the object is nothing but a link, to {target!r}: there is no file in it")
         self.is_a(rel, "link")
         if leads_out(rel, target):
             self.left_out[rel] = f"{rel} → {target} (it leads out of the folder)"
@@ -381,7 +379,7 @@ class Trees:
         return int(cursor.lastrowid or 0), Inside(self._home / "chunks", rel)
 
     def replica_of(self, file: int) -> Cid | None:
-        """Return the replica that a file belongs to; None if it is no replica's. Raises sqlite3.Error."""
+        """Return the replica that a file belongs to; None if it belongs to none. Raises sqlite3.Error."""
         row = self._db.execute(
             "SELECT root, path FROM file JOIN tree ON tree.id = file.tree WHERE file.id = ?", (file,)
         ).fetchone()

@@ -119,7 +119,7 @@ class Inside(NamedTuple):
         except OSError as error:
             if error.errno in _IN_THE_WAY:
                 raise StoreError(
-                    f"{self.path} cannot be written: something on its way is no folder, but a file or a link"
+                    f"{self.path} cannot be written: something on its way is not a folder, but a file or a link"
                 ) from error
             error.filename = str(self.path)
             raise

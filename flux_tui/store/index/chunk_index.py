@@ -207,7 +207,7 @@ class ChunkIndex:
     ) -> None:
         path, stat, doubtful = self._locate(file)
         bad: list[tuple[Cid, Where]] = []
-        why = "was changed since it was shared: what was changed is not sent any more"
+        why = "was changed since it was shared: its changed parts are not sent any more"
         try:
             try:
                 opened = open_regular(path)

@@ -140,11 +140,11 @@ class Evictions:
             key, file = cid_bytes(cid), copy.leaves[cid][1]
             with self._lock:
                 spares = self._db.execute("SELECT file, offset FROM spare WHERE cid = ?", (key,)).fetchall()
-                heir = next((spare for spare in spares if spare[0] not in going), None)
-                if heir is not None:
-                    row = (*heir, key, file)
+                elsewhere = next((spare for spare in spares if spare[0] not in going), None)
+                if elsewhere is not None:
+                    row = (*elsewhere, key, file)
                     self._db.execute("UPDATE chunk SET file = ?, offset = ? WHERE cid = ? AND file = ?", row)
-            if heir is None and self._set_apart(cid):
+            if elsewhere is None and self._set_apart(cid):
                 mark_apart(self._db, self._lock, cid)
 
     def _forget_rows(self, root: Cid, copy: _Copy, inner: dict[Cid, int]) -> Gone:

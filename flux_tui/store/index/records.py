@@ -34,7 +34,7 @@ class Lost(NamedTuple):
     size: int
     why: str
     replica: Cid | None = None
-    """The replica that the file belongs to; None: the file is no replica's."""
+    """The replica that the file belongs to; None: it belongs to no replica."""
 
 
 class ReadResult(NamedTuple):

@@ -178,7 +178,7 @@ class SelectedObjects:
     def _ask_to_remove(self, root: Cid) -> None:
         view = self._views.view(NAME_WIDTH)
         name, path = view.name(root), self._nodes.state.objects[root].path
-        facts = [plain("Whoever asks for it, or is fetching it, hears NO.")]
+        facts = [plain("Peers that ask for it, or are fetching it, are answered NO.")]
         if path is not None:
             facts.append(plain(f"{view.text(path)} stays as it is."))
         self._ask(

@@ -259,7 +259,7 @@ def standing(peer: PeerState, now: float, glyphs: Glyphs, *, dead: bool = False)
         return span(reason_words(no, glyphs), REASON_SIGNS[no].role)
     if peer.took_back:
         return span(f"{glyphs.glyph(REASON_SIGNS['not_held'])} changed", "warn")
-    if peer.late or (peer.kept is not None and peer.kept < LATE):
+    if peer.late or (peer.delivered_share is not None and peer.delivered_share < LATE):
         return span("late", "warn")
     return span("good", "good") if _serves(peer) else span("quiet", "dim")
 
@@ -292,9 +292,9 @@ def peer_columns(view: View) -> list[Column]:
         return [span(" ", "text"), span(glyphs.spark(trend.series(now, SPARK)), role)]
 
     def kept(peer: PeerState) -> Line:
-        if peer.kept is None:
+        if peer.delivered_share is None:
             return [span(glyphs.dash, "dim")]
-        return [span(f"{peer.kept:.0%}", "warn" if peer.broken else "text")]
+        return [span(f"{peer.delivered_share:.0%}", "warn" if peer.broken else "text")]
 
     def answer(peer: PeerState) -> Line:
         seconds = view.trends.of(peer.peer).answer
@@ -324,7 +324,7 @@ def peer_columns(view: View) -> list[Column]:
         Column("came", "came", 7, lambda peer: [span(f"{peer.chunks_in:,}", "text")],
                lambda peer: peer.chunks_in, 10),
         Column("kept", "kept", 6, kept,
-               lambda peer: -1.0 if peer.kept is None else peer.kept, 5),
+               lambda peer: -1.0 if peer.delivered_share is None else peer.delivered_share, 5),
         Column("standing", " standing", 13, standing_cell, lambda peer: standing(peer, now, glyphs)[0], 2, left=True),
         Column("answers", "answers", 8, answer,
                lambda peer: view.trends.of(peer.peer).answer or float("inf"), 8),

@@ -76,7 +76,7 @@ class WantScreen(ModalScreen[list[Command]]):
         """Say what was understood so far, and what was not."""
         lines, errors, _ = self._read()
         self.query_one("#preview", PlainText).tell(plain_lines(*lines[:8]))
-        # While the person types, an unfinished CID is no error yet. A space says that the word is whole.
+        # While the person types, an unfinished CID is not an error yet. A space says that the word is whole.
         field = self.query_one(PlainInput)
         text = field.value
         # the preview below says what was understood, without ids

@@ -72,7 +72,7 @@ class Filter(NamedTuple):
         )
 
     def takes_text(self, text: str) -> bool:
-        """Return whether a row that is no entry passes, by its text in lower case."""
+        """Return whether a row that is not an entry passes, by its text in lower case."""
         return all((term.value in text) != term.negated for term in self.terms)
 
 
@@ -97,7 +97,7 @@ def unknown_words(wanted: Filter) -> list[str]:
     for term in wanted.terms:
         name, colon, _ = term.value.partition(":")
         if not term.field and colon and name.isalpha():
-            found.append(f"{name}: is no field: there are {', '.join(FIELDS)}.")
+            found.append(f"{name}: is not a field: there are {', '.join(FIELDS)}.")
         values = known.get(term.field, ())
         if values and not any(term.value in value for value in values):
             near = get_close_matches(term.value, values, n=1)

@@ -50,7 +50,7 @@ def read_line(text: str, context: Context) -> Outcome:
         raise LineError(f"{name} takes nothing after it")
     close = [known for known in all_words() if known.startswith(name[:2])]
     hint = f" (did you mean {' or '.join(close[:3])}?)" if close else "; tab shows which there are"
-    raise LineError(f"{name} is no command{hint}")
+    raise LineError(f"{name} is not a command{hint}")
 
 
 def complete_line(text: str, context: Context) -> list[str]:
@@ -221,7 +221,7 @@ def _limit(arguments: list[str], context: Context) -> Outcome:
     for option, value in zip(arguments[::2], arguments[1::2], strict=True):
         setting = LIMITS.get(option)
         if setting is None:
-            raise LineError(f"{option} is no limit ({', '.join(LIMITS)})")
+            raise LineError(f"{option} is not a limit ({', '.join(LIMITS)})")
         if setting.kind.is_list:
             given[setting.name] = (*given.get(setting.name, ()), value)
         else:

@@ -47,7 +47,7 @@ def test_line_breaks_and_capitals_are_accepted() -> None:
 
 def test_a_bare_cid_is_a_ticket_without_name_and_size() -> None:
     assert parse_ticket(TICKET.root) == Ticket(TICKET.root)
-    with pytest.raises(BadIdError, match="no CID"):
+    with pytest.raises(BadIdError, match="not a CID"):
         parse_ticket("nonsense")
 
 

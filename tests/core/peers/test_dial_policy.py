@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flux_tui.core.peers import dial_policy
-from flux_tui.core.peers.dial_policy import DialBudget, Hearsay, Reach, may_name, reach_of, reach_of_ip
+from flux_tui.core.peers.dial_policy import DialBudget, NamedAddrs, Reach, may_name, reach_of, reach_of_ip
 
 PEER = "12D3KooWJWoaqZhDaoEFshF7Rh1bpY9ohihFhzcW6d69Lr2NASuq"
 
@@ -101,15 +101,15 @@ def test_which_addresses_a_peer_may_name() -> None:
 
 def test_the_nearest_of_many_sources_of_an_address_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dial_policy, "MAX_HEARD", 3)
-    hearsay = Hearsay()
-    assert hearsay.teller("/a") == (Reach.PUBLIC, "")
-    hearsay.heard("friend", Reach.NEAR, ["/a"])
-    hearsay.heard("stranger", Reach.PUBLIC, ["/a", "/b"])
-    assert hearsay.teller("/a") == (Reach.NEAR, "friend")
-    assert hearsay.teller(f"/b/p2p/{PEER}") == (Reach.PUBLIC, "stranger")
-    hearsay.heard("stranger", Reach.PUBLIC, [f"/{number}" for number in range(100)])
-    assert len(hearsay) == 3
-    assert hearsay.teller("/a") == (Reach.PUBLIC, ""), "forgotten: as from afar"
+    from_peers = NamedAddrs()
+    assert from_peers.teller("/a") == (Reach.PUBLIC, "")
+    from_peers.heard("friend", Reach.NEAR, ["/a"])
+    from_peers.heard("stranger", Reach.PUBLIC, ["/a", "/b"])
+    assert from_peers.teller("/a") == (Reach.NEAR, "friend")
+    assert from_peers.teller(f"/b/p2p/{PEER}") == (Reach.PUBLIC, "stranger")
+    from_peers.heard("stranger", Reach.PUBLIC, [f"/{number}" for number in range(100)])
+    assert len(from_peers) == 3
+    assert from_peers.teller("/a") == (Reach.PUBLIC, ""), "forgotten: as from afar"
 
 
 def dialled(budget: DialBudget, tries: list[tuple[str, str]], now: float = 0.0) -> int:

@@ -36,7 +36,7 @@ def test_a_return_address_without_a_peer_id_belongs_to_the_origin() -> None:
             origin=OTHER, nonce=bytes(8), expires=START + 60, body=msg.Want(cids=(CHUNK,)), addrs=(addr,)
         )
         events, effects = script.give(inp.IntentCame(intent, "gossip"))
-        assert effects == [fx.Dial(addr=f"{addr}/p2p/{OTHER}", hearsay=True)]
+        assert effects == [fx.Dial(addr=f"{addr}/p2p/{OTHER}", from_peers=True)]
         assert isinstance(events[-1], ev.AnsweredLater)
 
 
@@ -94,7 +94,7 @@ def test_the_table_of_quiet_addresses_is_bounded() -> None:
 def test_a_found_address_is_dialled_if_its_peer_is_not_connected() -> None:
     script = Script()
     addr = f"/ip4/9.9.9.9/tcp/1/p2p/{OTHER}"
-    assert script.give(inp.PeerFound(addr)) == ([], [fx.Dial(addr=addr, hearsay=True)])
+    assert script.give(inp.PeerFound(addr)) == ([], [fx.Dial(addr=addr, from_peers=True)])
     assert script.give(inp.DialFailed(addr, "it does not answer")) == ([], []), "nobody asked for it"
     script.give(up(OTHER))
     assert script.give(inp.PeerFound(addr)) == ([], [])

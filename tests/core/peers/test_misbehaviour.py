@@ -41,7 +41,7 @@ def test_wrong_bytes_twice_ban_a_peer_and_the_next_ban_is_longer() -> None:
 
 
 def garbage(peer: PeerId) -> inp.PeerFault:
-    return inp.PeerFault(peer, "garbage", "it is no message")
+    return inp.PeerFault(peer, "garbage", "it is not a message")
 
 
 def test_a_useful_chunk_clears_the_counts() -> None:

@@ -136,7 +136,7 @@ def test_a_peer_sent_here_by_the_dht_is_answered_not_held() -> None:
     ]
     no = msg.StatusNo(cids=(CHUNK,), reason="not_held", has_it=False, retry_after=None)
     assert effects == [fx.Push(peer=OTHER, message=no)]
-    assert routed(script, hops=0, number=1, cids=(raw_cid(b"never here"),)) == ([], []), "that is no news"
+    assert routed(script, hops=0, number=1, cids=(raw_cid(b"never here"),)) == ([], []), "that is not news"
 
 
 def test_an_asker_without_a_link_is_dialled_for_the_answer() -> None:
@@ -147,7 +147,7 @@ def test_an_asker_without_a_link_is_dialled_for_the_answer() -> None:
     intent = structs.replace(wanted(OTHER, CHUNK), addrs=(*addrs, f"/ip4/127.0.0.1/tcp/5/p2p/{ME}"))
     sealed = msg.SealedIntent(signed=b"signed", signature=bytes(64))
     _, effects = script.give(inp.RouteCame(HOLDER, intent, sealed, 0))
-    assert effects == [fx.Dial(addr=addrs[0], more=addrs[1:], hearsay=True)]
+    assert effects == [fx.Dial(addr=addrs[0], more=addrs[1:], from_peers=True)]
     _, effects = script.give(up(OTHER))
     assert any(isinstance(e, fx.Push) and isinstance(e.message, msg.StatusNo) for e in effects)
 

@@ -5,7 +5,7 @@ import pytest
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.replication.quota import PROTECTED_SECONDS, HoldRefusal, Quota
 from flux_tui.core.series.policy import Policy
-from flux_tui.core.series.state import Kept, State
+from flux_tui.core.series.state import KeptReplica, State
 from flux_tui.core.turn import Ledger
 from tests.support.script import HOLDER, ME, OTHER
 
@@ -19,7 +19,7 @@ class Nothing:
         return None
 
 
-def quota(policy: Policy, *replicas: Kept, now: float = 10_000.0) -> Quota:
+def quota(policy: Policy, *replicas: KeptReplica, now: float = 10_000.0) -> Quota:
     state = State()
     state.policy = policy
     state.kept = {kept.root: kept for kept in replicas}
@@ -28,8 +28,10 @@ def quota(policy: Policy, *replicas: Kept, now: float = 10_000.0) -> Quota:
     return Quota(ledger)
 
 
-def replica(root: Cid, size: int, wanted: float, *origins: PeerId, own: bool = False) -> Kept:
-    return Kept(root, since=0.0, last_wanted=wanted, size=size, origins=dict.fromkeys(origins, 0.0), own=own)
+def replica(root: Cid, size: int, wanted: float, *origins: PeerId, own: bool = False) -> KeptReplica:
+    return KeptReplica(
+        root, since=0.0, last_wanted=wanted, size=size, origins=dict.fromkeys(origins, 0.0), own=own
+    )
 
 
 def test_without_a_quota_nothing_is_kept() -> None:

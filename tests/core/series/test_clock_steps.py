@@ -241,7 +241,7 @@ def test_an_origin_refused_for_its_clock_is_dialled_at_intervals_if_useful() -> 
         return script.give(inp.IntentCame(intent, "gossip"))[1]
 
     assert forwarded(0, raw_cid(b"nobody has it")) == []
-    assert forwarded(1) == [fx.Dial(addr=addr, hearsay=True)]
+    assert forwarded(1) == [fx.Dial(addr=addr, from_peers=True)]
     dialled = sum(bool(forwarded(2 + number)) for number in range(50))
     assert dialled <= 5, "whoever keeps old intents must not make this node dial for ever"
 

@@ -180,14 +180,22 @@ def test_waste_is_counted_by_cause() -> None:
 def test_a_timely_no_is_no_broken_promise() -> None:
     peer = PEERS[0]
     state = derive([entry(1, ev.Granted(peer=peer, root=None, cids=tuple(CIDS[:4]), deadline=2000.0))])
-    assert (state.peers[peer].kept, PeerState(PEERS[1]).kept) == (1, None)
+    assert (state.peers[peer].delivered_share, PeerState(PEERS[1]).delivered_share) == (1, None)
     busy = ev.StatusNo(peer=peer, cids=(CIDS[0],), reason="busy", has_it=True, retry_after=1.0)
     refused = ev.LeaseLapsed(peer=peer, cids=(CIDS[0],), cause="refused")
     unwritten = ev.LeaseLapsed(peer=peer, cids=(CIDS[1],), cause="unwritten")
     extend(state, [entry(2, busy), entry(3, refused), entry(4, unwritten)])
-    assert (state.peers[peer].lapsed, state.peers[peer].broken, state.peers[peer].kept) == (2, 0, 1)
+    assert (state.peers[peer].lapsed, state.peers[peer].broken, state.peers[peer].delivered_share) == (
+        2,
+        0,
+        1,
+    )
     extend(state, [entry(5, ev.LeaseLapsed(peer=peer, cids=(CIDS[2],), cause="deadline"))])
-    assert (state.peers[peer].lapsed, state.peers[peer].broken, state.peers[peer].kept) == (3, 1, 0.75)
+    assert (state.peers[peer].lapsed, state.peers[peer].broken, state.peers[peer].delivered_share) == (
+        3,
+        1,
+        0.75,
+    )
     assert list(state.leases) == [CIDS[3]]
 
 

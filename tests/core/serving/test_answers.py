@@ -61,7 +61,7 @@ def test_a_peer_is_dialled_once_and_then_gets_all_its_answers() -> None:
     here = Answering()
     assert here.answers.push(OTHER, NO, (addr(OTHER, 1), addr(OTHER, 2)))
     assert here.answers.push(OTHER, NO, (addr(OTHER, 1),))
-    assert here.effects() == [fx.Dial(addr=addr(OTHER, 1), more=(addr(OTHER, 2),), hearsay=True)]
+    assert here.effects() == [fx.Dial(addr=addr(OTHER, 1), more=(addr(OTHER, 2),), from_peers=True)]
     here.connect(OTHER)
     assert here.effects() == [fx.Push(OTHER, NO)] * 2
     here.connect(OTHER)

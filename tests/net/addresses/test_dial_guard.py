@@ -12,7 +12,7 @@ from multiaddr import Multiaddr
 
 from flux_tui.core.peers.dial_policy import TELLER_BURST, Reach
 from flux_tui.net.addresses import dial_guard
-from flux_tui.net.addresses.dial_guard import DialGuard, by_person, told_by
+from flux_tui.net.addresses.dial_guard import DialGuard, told_by, told_by_person
 from flux_tui.net.flux import dht_routing
 from tests.support.hosts import host_of, id_of
 from tests.support.networks import BOUND, Loopback, connect, node
@@ -70,7 +70,7 @@ async def test_without_another_source_a_peer_names_its_own_addresses(guard: Dial
 
 
 async def test_a_person_may_name_any_address_at_no_cost(guard: DialGuard) -> None:
-    with by_person():
+    with told_by_person():
         assert guard.admits(OTHER, ALL) == ALL
     assert [guard.spend(OTHER, LOCAL) for _ in range(500)] == [None] * 500
     with told_by(FAR):

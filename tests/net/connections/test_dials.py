@@ -6,7 +6,7 @@ import trio.testing
 
 from flux_tui.core.limits import Backoff
 from flux_tui.net.addresses import local_discovery
-from flux_tui.net.addresses.dial_guard import is_by_person
+from flux_tui.net.addresses.dial_guard import is_told_by_person
 from flux_tui.net.addresses.local_discovery import Unreached
 from flux_tui.net.connections import dials
 from flux_tui.net.connections.dials import Dials
@@ -20,29 +20,31 @@ def an_addr(number: int) -> str:
 
 async def test_what_other_peers_name_takes_no_place_of_this_nodes_own() -> None:
     table = Dials()
-    for number in range(dials.MAX_HEARSAY):
-        assert table.add(an_addr(number), keep=False, hearsay=True)
-    assert table.add(an_addr(1000), keep=False, hearsay=True) is None
-    assert table.add(an_addr(1001), keep=False, hearsay=False)
-    assert table.add(an_addr(1002), keep=True, hearsay=False)
+    for number in range(dials.MAX_FROM_PEERS):
+        assert table.add(an_addr(number), keep=False, from_peers=True)
+    assert table.add(an_addr(1000), keep=False, from_peers=True) is None
+    assert table.add(an_addr(1001), keep=False, from_peers=False)
+    assert table.add(an_addr(1002), keep=True, from_peers=False)
 
 
 async def test_any_number_of_kept_dials_leaves_room_for_one_more() -> None:
     table = Dials()
-    kept = [table.add(an_addr(number), keep=True, hearsay=False) for number in range(dials.MAX_KEPT)]
+    kept = [table.add(an_addr(number), keep=True, from_peers=False) for number in range(dials.MAX_KEPT)]
     assert all(kept)
     worst = kept[7]
     assert worst is not None
     worst.failures = 5
-    assert table.add(an_addr(5000), keep=True, hearsay=False)
+    assert table.add(an_addr(5000), keep=True, from_peers=False)
     assert [one for one in kept if one is not None and one.scope.cancel_called] == [worst]
-    assert table.add(an_addr(5001), keep=False, hearsay=False), "a kept dial takes no place of another kind"
+    assert table.add(an_addr(5001), keep=False, from_peers=False), (
+        "a kept dial takes no place of another kind"
+    )
 
 
 async def test_many_dead_addresses_are_tried_the_more_rarely() -> None:
     table = Dials()
     for number in range(400):
-        dial = table.add(an_addr(number), keep=True, hearsay=False)
+        dial = table.add(an_addr(number), keep=True, from_peers=False)
         assert dial is not None
         dial.failures = 20
     waits = [table.wait(an_addr(number), one) for number in range(400) if (one := table.get(an_addr(number)))]
@@ -82,7 +84,7 @@ async def test_a_name_that_a_person_names_as_well_is_dialled_on_the_persons_word
     failing = trio.Event()
 
     async def fail(*_: object) -> list[Unreached]:
-        words.append(is_by_person())
+        words.append(is_told_by_person())
         await failing.wait()
         return [Unreached("nobody listens there")]
 
@@ -90,7 +92,7 @@ async def test_a_name_that_a_person_names_as_well_is_dialled_on_the_persons_word
     monkeypatch.setattr(dials, "REDIAL", Backoff(0.001, 30.0))
     async with node(Loopback(), 1) as a:
         addr = f"/ip4/127.0.0.1/tcp/1/p2p/{a.id[:-3]}abc"
-        a.network.dial(addr, hearsay=True)
+        a.network.dial(addr, from_peers=True)
         await trio.testing.wait_all_tasks_blocked()
         a.network.dial(addr, keep=True)
         failing.set()

@@ -1,4 +1,4 @@
-"""Tasks that fail alone: logged with a traceback, counted, dropped or restarted. A cancellation is no failure."""
+"""Tasks that fail alone: logged with a traceback, counted, dropped or restarted. A cancellation is not a failure."""
 
 import logging
 from itertools import pairwise

@@ -16,7 +16,7 @@ from libp2p.relay.circuit_v2.resources import RelayLimits
 from libp2p.tools.anyio_service import background_trio_service
 from multiaddr import Multiaddr
 
-from flux_tui.net.addresses.dial_guard import by_person
+from flux_tui.net.addresses.dial_guard import told_by_person
 from flux_tui.net.flux import host, relay
 from flux_tui.net.port import NetworkError
 from tests.support.hosts import plain_host, silent_port
@@ -160,7 +160,7 @@ async def test_a_node_without_a_reservation_is_not_reached(monkeypatch: pytest.M
         addr = relay.circuit_addr(no_relay.addr, stranger.id)
         asker.network.dial(addr)
         await asker.seen.until(lambda: asker.seen.failed)
-        assert asker.seen.failed[0][1].endswith("the relay does not answer, or is none")
+        assert asker.seen.failed[0][1].endswith("the relay does not answer, or is not a relay")
         monkeypatch.setattr(relay, "MAX_RESERVATIONS", 0)
         async with member(5, relays=[middle.addr]) as late:
             await late.seen.until(lambda: late.seen.failed)
@@ -174,7 +174,7 @@ async def test_a_relay_is_tried_at_all_of_its_addresses() -> None:
         async with member(2, relays=[old, middle.addr]) as hidden, member(3) as asker:
             stale = [Multiaddr(f"/ip4/127.0.0.1/tcp/{number}") for number in (port, 1)]
             store = asker.network._host.get_peerstore()  # type: ignore[attr-defined]
-            with by_person():
+            with told_by_person():
                 store.add_addrs(ID.from_base58(middle.id), stale, 120)
             await through(asker, relay.circuit_addr(middle.addr, hidden.id))
             await hidden.seen.up(asker.id)
@@ -189,7 +189,7 @@ async def test_a_relay_without_a_working_address_is_one_sentence() -> None:
     named = [f"/ip4/127.0.0.1/tcp/{port}/p2p/{peer}" for port in (1, 2)]
     async with member(1, relays=named) as hidden:
         await hidden.seen.until(lambda: hidden.seen.failed)
-        text = "it does not answer, or is no relay; it is tried again later"
+        text = "it does not answer, or is not a relay; it is tried again later"
         said = f"there is no reservation at the relay {named[0]} or {named[1]}: {text}"
         assert hidden.seen.failed[0] == (named[0], said)
         addr = relay.circuit_addr(named[0], str(peer))
@@ -197,7 +197,7 @@ async def test_a_relay_without_a_working_address_is_one_sentence() -> None:
         await hidden.seen.until(lambda: any(told[0] == addr for told in hidden.seen.failed))
         assert (
             addr,
-            f"{addr} cannot be reached: the relay does not answer, or is none",
+            f"{addr} cannot be reached: the relay does not answer, or is not a relay",
         ) in hidden.seen.failed
 
 

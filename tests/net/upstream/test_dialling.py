@@ -9,7 +9,7 @@ from libp2p.network.exceptions import SwarmException
 from libp2p.peer.peerinfo import PeerInfo
 from multiaddr import Multiaddr
 
-from flux_tui.net.addresses.dial_guard import by_person
+from flux_tui.net.addresses.dial_guard import told_by_person
 from flux_tui.net.reasons import WRONG_PEER, SilentError, sentence_of
 from flux_tui.net.upstream import dialling
 from tests.support.hosts import host_of, id_of, plain_host, silent_port
@@ -23,7 +23,7 @@ def at(port: int) -> Multiaddr:
 
 
 async def dial(one: Node, other: Node, *addrs: Multiaddr) -> None:
-    with trio.fail_after(BOUND), by_person():
+    with trio.fail_after(BOUND), told_by_person():
         await host_of(one).connect(PeerInfo(id_of(other), list(addrs)))
 
 

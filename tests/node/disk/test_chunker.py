@@ -146,7 +146,7 @@ def test_a_folder_with_all_that_folders_have(store: Store, tree: Path) -> None:
         "/sub/nothing": b"",
         "/sub/round": "→ ..",
         "/to a folder": "→ sub",
-    }, "links stay links; what is no file, folder or link is left out"
+    }, "links stay links; what is not a file, folder or link is left out"
     assert added.size == 3
     assert added.chunks == added.stored_chunks == store.chunks.counts()[0] == 11
     assert added.notes == (
@@ -422,7 +422,7 @@ def to_folder(path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (in_place, "was changed since it was shared: what was changed is not sent any more"),
+        (in_place, "was changed since it was shared: its changed parts are not sent any more"),
         (forge, "was changed since"),
         (swap, "was changed since"),
         (lambda path: os.truncate(path, 5), "was changed since"),
@@ -521,7 +521,7 @@ async def test_a_change_is_noticed_when_it_is_served(tmp_path: Path, tree: Path)
         told = [e.event for e in series_of(a) if isinstance(e.event, ev.ErrorOccurred)]
         assert {error.path for error in told} == set(lost())
         assert {error.text for error in told} == {
-            f"{tree}/changed was changed since it was shared: what was changed is not sent any more",
+            f"{tree}/changed was changed since it was shared: its changed parts are not sent any more",
             f"{tree}/gone is gone: its chunks cannot be sent any more",
         }
         assert b.count_pending() == 1

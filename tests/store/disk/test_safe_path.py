@@ -167,7 +167,7 @@ def test_existing_links_are_not_followed(store: Store, album: Path, victim: Path
         lambda: store.objects.place_data(ROOT, "up/victim", 0, EVIL),
     )
     for act in acts:
-        with pytest.raises(StoreError, match="something on its way is no folder, but a file or a link"):
+        with pytest.raises(StoreError, match="something on its way is not a folder, but a file or a link"):
             act()
     store.objects.place_symlink(ROOT, "up/link", "x")
     with pytest.raises(StoreError, match="something on its way"):

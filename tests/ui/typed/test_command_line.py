@@ -72,7 +72,7 @@ def test_what_each_line_does(context: Context, tmp_path: Path) -> None:
     ("line", "sentence"),
     [
         ("", "type a command"),
-        ("wnat x", "wnat is no command"),
+        ("wnat x", "wnat is not a command"),
         ("filt x", "did you mean filter"),
         ("want nonsense", "nonsense"),
         ("get", "usage: get TICKET"),
@@ -93,7 +93,7 @@ def test_what_each_line_does(context: Context, tmp_path: Path) -> None:
         ("limit", "usage: limit"),
         ("limit --upload-limit", "usage: limit"),
         ("limit --upload-limit fast", "--upload-limit is 'fast', expected a rate such as 2MB/s"),
-        ("limit --speed 1", "--speed is no limit"),
+        ("limit --speed 1", "--speed is not a limit"),
         ("limit --max-uploads 0", "--max-uploads is 0, expected a whole number above 0"),
         ("limit --deny me", "--deny: 'me' is not a peer id"),
     ],

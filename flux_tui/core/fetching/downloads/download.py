@@ -207,23 +207,23 @@ class Download:
         del self._missing[cid]
         self._granted.add(cid)
 
-    def give_back(self, cid: Cid, heir: "Download") -> None:
+    def give_back(self, cid: Cid, new_owner: "Download") -> None:
         """A granted block did not come.
 
-        `heir`, mostly this download itself, misses it and is granted it next.
+        `new_owner`, mostly this download itself, misses it and is granted it next.
         """
         self._granted.discard(cid)
-        heir._missing[cid] = None
-        heir._missing.move_to_end(cid, last=False)
+        new_owner._missing[cid] = None
+        new_owner._missing.move_to_end(cid, last=False)
 
-    def hand_over(self, cid: Cid, heir: "Download") -> None:
+    def hand_over(self, cid: Cid, new_owner: "Download") -> None:
         """Another download, which contains this block too, misses it or is granted it from now on."""
         if cid in self._granted:
             self._granted.remove(cid)
-            heir._granted.add(cid)
+            new_owner._granted.add(cid)
         elif cid in self._missing:
             del self._missing[cid]
-            heir._missing[cid] = None
+            new_owner._missing[cid] = None
 
     def arrive(self, cid: Cid, size: int, now: float) -> int:
         """A block came from a holder. Returns and raises as `found` does."""

@@ -160,11 +160,11 @@ class Leases:
         hedge.become_lease()
         return None
 
-    def reassign(self, cid: Cid, download: Download, heir: Download) -> None:
-        """A chunk that is granted for `download`, if it is, is granted for `heir` from now on."""
+    def reassign(self, cid: Cid, download: Download, new_owner: Download) -> None:
+        """A chunk that is granted for `download`, if it is, is granted for `new_owner` from now on."""
         for batch in (self.by_chunk.get(cid), self.hedges.get(cid)):
             if batch is not None and batch.chunks[cid] is download:
-                batch.reassign(cid, heir)
+                batch.reassign(cid, new_owner)
 
     def _leave(self, batch: Batch, cid: Cid) -> Download:
         download = batch.remove(cid)

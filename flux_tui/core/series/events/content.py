@@ -92,7 +92,7 @@ class ObjectCompleted(ContentBase, tag="object_completed", frozen=True, kw_only=
 
 
 class ObjectRefused(ContentBase, tag="object_refused", frozen=True, kw_only=True):
-    """A wanted object was refused: what came of it will be removed.
+    """A wanted object was refused: its blocks will be removed.
 
     An error entry before this one gives the reason.
     """
@@ -103,7 +103,7 @@ class ObjectRefused(ContentBase, tag="object_refused", frozen=True, kw_only=True
 
 
 class ObjectDiscarded(ContentBase, tag="object_discarded", frozen=True, kw_only=True):
-    """What came of a refused object is removed."""
+    """The blocks of a refused object are removed."""
 
     root: Cid
     chunks: int

@@ -38,7 +38,7 @@ class NodeStopped(NodeBase, tag="node_stopped", frozen=True, kw_only=True):
 class ClockStepped(NodeBase, tag="clock_stepped", frozen=True, kw_only=True):
     """The clock of this machine was set. From this entry on, times are those of the new clock.
 
-    Timers do not follow the clock. So the fold moves every time in a state by the same amount. What was due
+    Timers do not follow the clock. So the fold moves every time in a state by the same amount. A timer that was due
     in a minute is still due in a minute.
     """
 
@@ -104,7 +104,7 @@ class PeerFaulted(NodeBase, tag="peer_faulted", frozen=True, kw_only=True):
 class MessagePassedOver(NodeBase, tag="message_passed_over", frozen=True, kw_only=True):
     """A peer sent a message of a kind that this version does not know.
 
-    It speaks a later version; this is no fault.
+    It speaks a later version; this is not a fault.
     """
 
     peer: PeerId

@@ -6,7 +6,7 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.fold import chunks, wants
 from flux_tui.core.series.fold.peers import seen
-from flux_tui.core.series.state import Hold, Kept, No, Replica, State
+from flux_tui.core.series.state import Hold, KeeperState, KeptReplica, No, State
 
 MAX_REFUSED = 64
 """Refusals that are remembered for one hold. The oldest are forgotten first."""
@@ -108,7 +108,7 @@ def _keeper(state: State, event: ev.CanHold | ev.PushedKeep | ev.ReplicaHeld | e
             hold.quiet = 0
             hold.refused.pop(event.peer, None)
         case ev.PushedKeep():
-            hold.keepers[event.peer] = Replica(peer=event.peer, since=state.at, until=event.deadline)
+            hold.keepers[event.peer] = KeeperState(peer=event.peer, since=state.at, until=event.deadline)
         case ev.ReplicaHeld():
             _held(state, hold, event)
         case ev.ReplicaLost():
@@ -119,7 +119,7 @@ def _keeper(state: State, event: ev.CanHold | ev.PushedKeep | ev.ReplicaHeld | e
 
 def _held(state: State, hold: Hold, event: ev.ReplicaHeld) -> None:
     if event.how != "gone":
-        replica = hold.keepers.setdefault(event.peer, Replica(peer=event.peer, since=state.at))
+        replica = hold.keepers.setdefault(event.peer, KeeperState(peer=event.peer, since=state.at))
         replica.how, replica.until = event.how, None
         return
     hold.keepers.pop(event.peer, None)
@@ -138,7 +138,7 @@ def _say_no(hold: Hold, no: No) -> None:
 def _keep(state: State, event: ev.KeepReceived) -> None:
     kept = state.kept.get(event.root)
     if kept is None:
-        kept = state.kept[event.root] = Kept(root=event.root, since=state.at, last_wanted=state.at)
+        kept = state.kept[event.root] = KeptReplica(root=event.root, since=state.at, last_wanted=state.at)
         known = state.objects.get(event.root)
         if known is not None and known.completed_at is not None and known.origin != "held":
             kept.whole = kept.own = True

@@ -26,9 +26,9 @@ def words(event: ev.ContentEvent, w: Wording) -> str:
             where = f" at {w.names.text(event.path)}" if event.path else ""
             return f"{w.names.name(event.root)} is whole, {human_size(event.size)}{where}"
         case ev.ObjectRefused():
-            return f"{w.names.name(event.root)} cannot be had: what came of it is removed"
+            return f"{w.names.name(event.root)} is refused: its blocks are removed"
         case ev.ObjectDiscarded():
-            return f"{w.names.name(event.root)}: what came of it is gone, {human_size(event.size)} less"
+            return f"{w.names.name(event.root)}: its blocks are removed, {human_size(event.size)} less"
         case ev.ObjectRemoved():
             told = f", {counted(len(event.peers), 'peer')} told" if event.peers else ""
             return f"{event.name or w.what((event.root,))} is no longer shared{told}"

@@ -21,7 +21,7 @@ def words(event: ev.NodeEvent, w: Wording) -> str:  # noqa: C901 - a flat match:
             by = human_duration(abs(event.seconds))
             return f"the clock of this machine was set {way} by {by}; timers go on"
         case ev.AddrsChanged():
-            return f"is to be dialled at {_addresses(event.addrs)} now"
+            return f"can be dialled at {_addresses(event.addrs)} now"
         case ev.PolicyChanged():
             return policy_words(event.policy)
         case ev.ErrorOccurred():

@@ -77,8 +77,8 @@ DROPS: dict[ev.DropCause, str] = {
     "quota": "the quota is smaller now",
     "low_space": "it is larger than there is room for",
     "too_large": "it is larger than objects may be",
-    "denied": "who had it kept is denied",
-    "cancelled": "let go here",
-    "failed": "it could not be had",
+    "denied": "the peer that it was kept for is denied",
+    "cancelled": "released here",
+    "failed": "it could not be fetched",
     "lost": "its file was changed or removed",
 }

@@ -111,11 +111,11 @@ TestBlocksOfTwoDownloads.settings = settings(max_examples=150, stateful_step_cou
 
 
 def test_a_block_that_did_not_come_goes_to_the_download_that_wants_it_first() -> None:
-    granted, heir = download_of(LEAVES[:2]), download_of(LEAVES[2:], ROOTS[1])
+    granted, new_owner = download_of(LEAVES[:2]), download_of(LEAVES[2:], ROOTS[1])
     (cid,), _ = granted.take(HOLDER, 1)
-    granted.give_back(cid, heir)
+    granted.give_back(cid, new_owner)
     assert cid not in granted.granted
-    assert next(iter(heir.missing)) == cid
+    assert next(iter(new_owner.missing)) == cid
 
 
 def test_a_block_that_the_holder_does_not_have_is_left_for_others() -> None:

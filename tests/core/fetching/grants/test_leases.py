@@ -58,11 +58,11 @@ def test_the_end_of_the_hedge_leaves_the_lease() -> None:
 
 def test_a_lease_and_its_hedge_go_to_the_heir_of_a_download() -> None:
     leases, download, first, _ = leased(hedged=True)
-    heir = download_of(dag_cid(b"another root"))
-    leases.reassign(CHUNK, download, heir)
-    assert leases.hedges[CHUNK].chunks[CHUNK] is heir
+    new_owner = download_of(dag_cid(b"another root"))
+    leases.reassign(CHUNK, download, new_owner)
+    assert leases.hedges[CHUNK].chunks[CHUNK] is new_owner
     assert leases.end(CHUNK, first) is None
-    assert leases.by_chunk[CHUNK].chunks[CHUNK] is heir
+    assert leases.by_chunk[CHUNK].chunks[CHUNK] is new_owner
 
 
 def test_an_inherited_chunk_counts_as_outstanding_without_bytes() -> None:

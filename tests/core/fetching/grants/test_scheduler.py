@@ -209,7 +209,7 @@ def test_peers_that_come_and_go_are_not_remembered_for_ever() -> None:
 def test_a_restart_waits_for_live_leases_and_blames_no_peer(extended: bool) -> None:
     """The queue of a holder ends with its stream, so chunks granted before a restart never come.
 
-    That is no fault.
+    That is not a fault.
     """
     fetching = Fetching(100, HOLDER)
     if extended:  # a lease that lasts longer than a new one would
@@ -231,7 +231,7 @@ def test_a_restart_waits_for_live_leases_and_blames_no_peer(extended: bool) -> N
     assert [event.cause for event in lapsed] == ["restarted"], "what was granted together ends together"
     assert set(lapsed[0].cids) == set(live)
     assert not any(isinstance(event, ev.RetrySet) for event in events)
-    assert fetching.machine.state.peers[HOLDER].kept == 1.0
+    assert fetching.machine.state.peers[HOLDER].delivered_share == 1.0
     assert len(fetching.granted[HOLDER]) > 1, "granted to it again at once, and as much as before"
     while granted := fetching.granted.pop(HOLDER, []):
         for cid in granted:
