@@ -385,7 +385,8 @@ async def test_the_footer_and_the_tabs_can_be_clicked(live: Live) -> None:
     live.append(*STORY)
     async with live.app.run_test(size=(60, 20)) as pilot:
         await pilot.pause()
-        await pilot.click("#tabs", offset=(22, 0))
+        tabs = text_of(live.app.query_one("#tabs")._line)  # type: ignore[attr-defined]
+        await pilot.click("#tabs", offset=(tabs.index("NO"), 0))
         assert live.app.parts.panels.current == "noes"
         footer = text_of(live.app.query_one("#footer")._line)  # type: ignore[attr-defined]
         await pilot.click("#footer", offset=(footer.index("freeze") + 1, 0))

@@ -281,6 +281,10 @@ class Dashboard(App[bool]):
     def _heading_picked(self, event: LinesPanel.HeadClicked) -> None:
         self.parts.sorting.click(event.panel.id or "", event.x)
 
+    @on(LinesPanel.Uncovered)
+    def _panel_uncovered(self) -> None:
+        self.parts.ticker.draw()
+
     @on(LinesPanel.Chosen)
     def _line_chosen(self) -> None:
         if len(self.screen_stack) == 1:

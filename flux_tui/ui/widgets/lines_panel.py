@@ -75,6 +75,9 @@ class LinesPanel(ScrollView, can_focus=True):
             self.panel = panel
             self.key = key
 
+    class Uncovered(Message):
+        """The panel has room now, after it had none: its lines have to be made."""
+
     class HeadClicked(Message):
         """The person clicked a heading."""
 
@@ -114,6 +117,8 @@ class LinesPanel(ScrollView, can_focus=True):
         self._empty_shown = ""
         self._by_itself = False
         """Whether the panel, not the person, selected the line. Then the first click on it only selects it."""
+        self._covered = True
+        """Whether the panel has no room on the screen."""
         self._place = 0
         """The index of the selected line, for when that line is gone."""
 
@@ -281,8 +286,11 @@ class LinesPanel(ScrollView, can_focus=True):
         self.set_title()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Make room for all lines in the new size."""
+        """Make room for all lines in the new size. A panel that had no room before asks for its lines."""
         self._have_room(self.count())
+        covered, self._covered = self._covered, not event.size.height
+        if covered and not self._covered:
+            self.post_message(self.Uncovered())
 
     @override
     def render_line(self, y: int) -> Strip:
