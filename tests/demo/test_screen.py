@@ -21,8 +21,8 @@ from flux_tui.demo.record import record
 from flux_tui.demo.scenario import load
 from flux_tui.demo.screen import Story, lane_text
 from flux_tui.demo.swarm import Swarm
+from flux_tui.ui.rows.cell_width import wrapped
 from flux_tui.ui.widgets.caption_strip import MAX_LINES
-from flux_tui.ui.widgets.lines_panel import wrapped
 from tests.bench.nodes import wait_for
 from tests.support.demos import processes_of
 

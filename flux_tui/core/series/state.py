@@ -240,6 +240,8 @@ class PeerState(msgspec.Struct):
     """When it may be asked again, for anything (backoff.py). None, or a time in the past: now."""
     vague: int = 0
     """NOs without a time for something that it has, since a chunk last came from it. Each doubles its wait."""
+    unreached: str = ""
+    """Why it could not be dialled since it was last connected, in words. Empty: it was not tried, or it came."""
     denies: bool = False
     """Its last NO applies to everything that it has."""
     counts: dict[Reason, int] = {}

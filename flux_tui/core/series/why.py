@@ -68,6 +68,8 @@ class PeerLine(NamedTuple):
     """When the first of those leases lapses."""
     seen_at: float
     """When anything was last heard from it."""
+    unreached: str = ""
+    """Why it could not be dialled since it is gone, in words. Empty: it was not tried, or nothing failed."""
 
 
 class Why(NamedTuple):
@@ -164,6 +166,7 @@ def _line(
         on_way=on_way,
         deadline=deadline,
         seen_at=known.seen_at,
+        unreached=known.unreached,
     )
 
 

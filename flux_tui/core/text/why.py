@@ -15,6 +15,7 @@ from flux_tui.core.text.quantities import counted, human_seconds, human_size
 
 MAX_NAMED = 3
 """Peers that a sentence names. The others are counted."""
+NOT_RUNNING = "No node runs here. Next: nothing, until a node runs here again."
 QUIET_SECONDS = 2.0
 """Seconds without a chunk after which the title says so."""
 
@@ -45,12 +46,16 @@ class WhyWords(NamedTuple):
 def why_words(told: Why, names: Names, now: float, *, running: bool = True) -> WhyWords:
     """Say why a want is not here yet. `running`: whether a node acts on this state."""
     peers = [
-        PeerWords(names.peer(line.peer), _has(line), _says(line, now), _did(line), _held_up_by(line))
+        PeerWords(
+            names.peer(line.peer),
+            _has(line),
+            names.text(_says(line, now) if running else _said(line)),
+            _did(line),
+            _held_up_by(line),
+        )
         for line in told.lines
     ]
-    following = (
-        _next(told, names, now) if running else [plain("Next: nothing, until a node runs here again.")]
-    )
+    following = _next(told, names, now) if running else [plain(NOT_RUNNING)]
     return WhyWords(_title(told, names, now), peers, following)
 
 
@@ -85,7 +90,8 @@ def _has(line: PeerLine) -> Plain:
     return plain(f"said it {words}" if line.lacks else words)
 
 
-def _says(line: PeerLine, now: float) -> Plain:  # noqa: C901 - a flat match: one line a case
+def _says(line: PeerLine, now: float) -> str:  # noqa: C901 - a flat match: one line a case
+    """Return what a peer says or does now, and until when."""
     match line.standing:
         case "sends":
             words = f"{counted(line.on_way, 'chunk')} on the way"
@@ -108,6 +114,8 @@ def _says(line: PeerLine, now: float) -> Plain:  # noqa: C901 - a flat match: on
                 words = f'its copy is not whole any more: "{line.text}"'
         case "gone":
             words = f"gone since {_clock(line.seen_at)}"
+            if line.unreached:
+                words += f", not reached: {line.unreached}"
         case "denies":
             words = "denies this node" if line.reason in (None, "denied") else f"{line.reason}"
         case "has_none":
@@ -116,7 +124,24 @@ def _says(line: PeerLine, now: float) -> Plain:  # noqa: C901 - a flat match: on
             assert_never(line.standing)
     if line.text and line.standing in ("ready", "has_none", "gone"):
         words += f': "{line.text}"'
-    return plain(words)
+    return words
+
+
+def _said(line: PeerLine) -> str:
+    """Return what a peer said last, for when no node runs here any more."""
+    match line.said:
+        case "yes" | "have":
+            return f"said yes at {_clock(line.said_at)}"
+        case "no":
+            return f"said {line.reason} at {_clock(line.said_at)}"
+        case "error":
+            return f'reported at {_clock(line.said_at)}: "{line.text}"'
+        case None:
+            return (
+                "was not asked" if line.asked_at is None else f"asked at {_clock(line.asked_at)}, no answer"
+            )
+        case _:
+            assert_never(line.said)
 
 
 def _until(line: PeerLine, now: float) -> str:

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from flux_tui.ui.board.panels import Panels
-from flux_tui.ui.rows.inspect_entries import subject_of_entries
-from flux_tui.ui.rows.inspect_facts import Subject
+from flux_tui.ui.rows.inspect.entries import subject_of_entries
+from flux_tui.ui.rows.inspect.facts import Subject
+from flux_tui.ui.rows.view import View
 from flux_tui.ui.screens.open_window import OpenWindow
 from flux_tui.ui.watching.flow_feed import FlowFeed
 from flux_tui.ui.watching.playback import Playback
@@ -47,7 +48,10 @@ class Inspecting:
         subject = self._subject()
         if subject is not None:
             source = self._nodes.source
-            view = self._views.view(VIEW_WIDTH)._replace(trends=source.trends())
+
+            def view() -> View:
+                return self._views.view(VIEW_WIDTH)._replace(trends=source.trends())
+
             self._open_window(InspectScreen(subject, source, view, copy=self._copy), self._show_entry)
 
     def _subject(self) -> Subject | None:

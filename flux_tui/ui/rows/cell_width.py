@@ -3,6 +3,8 @@
 Textual measures with the same table, so text that fits here is not cut there.
 """
 
+import re
+
 from rich.cells import cell_len, split_graphemes
 
 from flux_tui.core.text.plain import Plain
@@ -60,3 +62,24 @@ def cut(text: Plain, cells: int) -> Plain:
 def fit(text: Plain, cells: int) -> Plain:
     """Return a text of exactly `cells`, cut in the middle or padded."""
     return left(cut(text, cells), cells)
+
+
+def wrapped(text: Plain, cells: int) -> list[Plain]:
+    """Wrap a text into lines of at most `cells`. A longer word is broken.
+
+    A no-break space (U+00A0) is never a place to break.
+    """
+    lines: list[Plain] = []
+    for paragraph in text.splitlines():
+        line = ""
+        for part in re.findall(r"[^ ]+", paragraph):
+            word = part.replace("\u00a0", " ")
+            if line and width(line) + 1 + width(word) > cells:
+                lines.append(Plain(line))
+                line = ""
+            while width(word) > cells and (first := head(Plain(word), cells)):
+                lines.append(first)
+                word = word[len(first) :]
+            line = f"{line} {word}" if line else word
+        lines.append(Plain(line))
+    return lines

@@ -13,9 +13,10 @@ from typing_extensions import override
 
 from flux_tui.core.text.plain import plain
 from flux_tui.ui.keys import GROUPS, Keys
+from flux_tui.ui.rows.cell_width import wrapped
 from flux_tui.ui.rows.view import Line, Row, span
 from flux_tui.ui.typed.command_line import WORDS
-from flux_tui.ui.widgets.lines_panel import LinesPanel, wrapped
+from flux_tui.ui.widgets.lines_panel import LinesPanel
 from flux_tui.ui.widgets.plain_text import PlainText
 
 MOVING: tuple[tuple[str, str], ...] = (

@@ -1,11 +1,12 @@
 """Inspect: an entry or a run, a chunk or object, or a peer, decoded, with all entries about it in order.
 
-Everything named is a link, and every part can be copied.
+Everything named is a link, and every part can be copied. While the dashboard is live, or plays, the window
+follows: the facts are made again each second, and new entries are appended. Selection and scroll stay.
 """
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from textual import work
@@ -15,11 +16,13 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from typing_extensions import override
 
+from flux_tui.core.series.events import Entry
 from flux_tui.core.text.as_json import entry_report
 from flux_tui.core.text.plain import plain
-from flux_tui.ui.rows.inspect_entries import touching
-from flux_tui.ui.rows.inspect_facts import Fact, Subject, facts_of
-from flux_tui.ui.rows.view import Line, Row, View, clock, cut, entry_line, span
+from flux_tui.ui.rows.inspect.entries import touching
+from flux_tui.ui.rows.inspect.fact_rows import fact_rows
+from flux_tui.ui.rows.inspect.facts import Fact, Subject, facts_of
+from flux_tui.ui.rows.view import Row, View, clock, entry_line
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.series.entry_window import Group
 from flux_tui.ui.widgets.lines_panel import LinesPanel
@@ -27,9 +30,15 @@ from flux_tui.ui.widgets.plain_text import PlainText, content
 
 SLICE = 2_000
 """Entries read between two checks for keys."""
+LEAST_WIDTH = 20
+"""The fewest columns of the line of an entry."""
 MAX_SHOWN = 2_000
 """The most entries listed. A person with more uses a filter."""
-NOTE = "enter follows · t to that moment · tab the other half · y copies the line, Y all · esc back"
+FOLLOW_SECONDS = 1.0
+"""Seconds between two looks at new entries."""
+NEW_ENTRIES = 20_000
+"""New entries that are read at one look. The rest follows at the next."""
+NOTE = "enter follows · t goes there · tab other half · y copies, Y all · esc back"
 
 
 class InspectScreen(ModalScreen[int | None]):
@@ -44,15 +53,21 @@ class InspectScreen(ModalScreen[int | None]):
         Binding("tab,shift+tab", "other", "The other half", show=False, priority=True),
     ]
 
-    def __init__(self, subject: Subject, source: Source, view: View, *, copy: Callable[[str], None]) -> None:
-        """Show a subject of a series, as `view` names things. `copy` copies a text to the clipboard."""
+    def __init__(
+        self, subject: Subject, source: Source, view: Callable[[], View], *, copy: Callable[[str], None]
+    ) -> None:
+        """Show a subject of a series. `view` returns how things are named now. `copy` copies to the clipboard."""
         super().__init__()
         self._copy = copy
         self._trail = [subject]
         self._source = source
-        self._view = view
+        self._make_view = view
+        self._view = view()
         self._facts: list[Fact] = []
         self._rows: list[Row] = []
+        self._take_page = touching(subject, source)
+        self._seen = 0
+        """The last entry that was looked at. 0: the search back has not ended yet."""
 
     @override
     def compose(self) -> ComposeResult:
@@ -73,62 +88,98 @@ class InspectScreen(ModalScreen[int | None]):
         """The subject that is shown now."""
         return self._trail[-1]
 
+    def on_mount(self) -> None:
+        """Look for new entries from now on."""
+        self.set_interval(FOLLOW_SECONDS, self._follow)
+
     def _show(self) -> None:
+        self._show_facts(0)
+        touching_panel = self.query_one("#touching", LinesPanel)
+        touching_panel.select(None)
+        self._rows = []
+        touching_panel.show([])
+        touching_panel.focus()
+        self._search()
+
+    def _show_facts(self, selected: int) -> None:
+        """Show the facts as they are at the cursor."""
         title, self._facts = facts_of(self.subject, self._source, self._view)
         window = self.query_one(".window", Vertical)
         window.border_title = content(title)
-        window.border_subtitle = content(plain(f"as it was at {clock(self._view.now)}"))
+        live = not self._source.frozen and not self._view.dead
+        as_it = "as it is" if live else "as it was at"
+        window.border_subtitle = content(plain(f"{as_it} {clock(self._view.now)[: 8 if live else 12]}"))
         facts = self.query_one("#facts", LinesPanel)
-        width = max((len(fact.name) for fact in self._facts), default=0)
-        rows = []
-        for number, fact in enumerate(self._facts):
-            line: Line = [
-                span(f"{fact.name:>{width}}  ", "dim"),
-                span(fact.text, "accent" if fact.link else "text"),
-            ]
-            rows.append(Row(str(number), cut(line, max(20, facts.columns), self._view.glyphs.ellipsis)))
-        facts.select("0" if rows else None)
-        share = (
-            2 if self.subject.key in self._view.state.pending else 3
-        )  # the lines of all holders come first
-        facts.styles.height = min(len(rows), max(3, self.size.height // share))
+        rows = fact_rows(self._facts, facts.columns)
+        facts.select(str(min(selected, len(self._facts) - 1)) if rows else None)
+        most = self.size.height // 3
+        if self.subject.key in self._view.state.pending:
+            most = 2 * most - 2  # the lines of all holders come first
+        facts.styles.height = min(len(rows), max(3, most))
         facts.show(rows)
         facts.refresh()
-        touching = self.query_one("#touching", LinesPanel)
-        touching.select(None)
-        self._rows = []
-        touching.show([])
-        touching.focus()
-        self._search()
+
+    def _follow(self) -> None:
+        """Show what is new, without another selection or place."""
+        cursor = self._source.cursor
+        before, self._view = self._view, self._make_view()
+        if cursor > self._seen > 0:
+            self._append(cursor)
+        elif (self._view.now, self._view.dead) == (before.now, before.dead):
+            return
+        selected = self.query_one("#facts", LinesPanel).selected
+        self._show_facts(int(selected or 0))
+
+    def _append(self, cursor: int) -> None:
+        """Append the new entries that touch the subject."""
+        end = min(cursor, self._seen + NEW_ENTRIES)
+        found: list[Entry] = []
+        while self._seen < end:
+            page = self._source.read(self._seen, min(SLICE, end - self._seen))
+            if not page:
+                break
+            found += self._take_page(page)
+            self._seen = page[-1].seq
+        if found:
+            self._add_rows(found)
+            self._show_rows()
+
+    def _add_rows(self, entries: Iterable[Entry]) -> None:
+        """Add lines for entries, in order. The newest MAX_SHOWN stay."""
+        columns = self.query_one("#touching", LinesPanel).columns
+        view = self._view._replace(width=max(LEAST_WIDTH, columns))
+        self._rows += [Row(str(entry.seq), entry_line(entry, view)) for entry in entries]
+        self._rows.sort(key=lambda row: int(row.key))
+        del self._rows[:-MAX_SHOWN]
+
+    def _show_rows(self, more: str = "") -> None:
+        count = len(self._rows)
+        note = plain(f"{count:,}{'+' if count >= MAX_SHOWN else ''}{more}")
+        self.query_one("#touching", LinesPanel).show(list(self._rows), note)
 
     @work(exclusive=True)
     async def _search(self) -> None:
         """Find the entries about the subject, from the cursor back to the beginning, a slice at a time."""
-        subject = self.subject
+        subject, source = self.subject, self._source
         panel = self.query_one("#touching", LinesPanel)
-        take = touching(subject, self._source)
+        take = self._take_page = touching(subject, source)
         own = subject.group
-        rows: list[Row] = []
-        view = self._view._replace(width=max(20, panel.columns))
-        seq = self._source.cursor
-        while seq > 0 and len(rows) < MAX_SHOWN:
+        self._seen = 0
+        seq = cursor = source.cursor
+        while seq > 0 and len(self._rows) < MAX_SHOWN:
             count = min(SLICE, seq)
-            page = self._source.read(seq - count, count)
-            found = take(page)
-            rows += [Row(str(entry.seq), entry_line(entry, view)) for entry in found]
-            rows.sort(key=lambda row: int(row.key))
-            del rows[:-MAX_SHOWN]
+            found = take(source.read(seq - count, count))
+            self._add_rows(found)
             seq -= count
             if found or seq == 0:
-                more = ", looking further back" if seq and len(rows) < MAX_SHOWN else ""
-                panel.show(rows, plain(f"{len(rows):,}{'+' if len(rows) >= MAX_SHOWN else ''}{more}"))
-                if panel.selected is None and rows:
-                    keys = {row.key for row in rows}
-                    panel.select(str(own.last) if own and str(own.last) in keys else rows[-1].key)
+                self._show_rows(", looking further back" if seq and len(self._rows) < MAX_SHOWN else "")
+                if panel.selected is None and self._rows:
+                    keys = {row.key for row in self._rows}
+                    panel.select(str(own.last) if own and str(own.last) in keys else self._rows[-1].key)
                 if (at := panel.selected_index()) >= 0:
                     panel.reveal(at)
             await asyncio.sleep(0)
-        self._rows = rows
+        self._seen = cursor
         self.call_after_refresh(lambda: panel.reveal(max(0, panel.selected_index())))
 
     # ── keys ────────────────────────────────────────────────────────────────────────────────────

@@ -10,9 +10,9 @@ from typing_extensions import override
 from flux_tui.core.text.plain import plain_lines
 from flux_tui.core.text.quantities import counted
 from flux_tui.ui.keys import NARRATED, Keys
+from flux_tui.ui.rows.cell_width import wrapped
 from flux_tui.ui.rows.view import Line, span, wide
 from flux_tui.ui.watching.narrator import Caption
-from flux_tui.ui.widgets.lines_panel import wrapped
 from flux_tui.ui.widgets.one_line import LineStrip
 
 MIN_LINES, MAX_LINES = 2, 3

@@ -5,7 +5,6 @@ is identified by its key, not by its number: the selected line stays selected wh
 in the first column shows which lines are selected and which are marked, for people who see no colours.
 """
 
-import re
 from typing import ClassVar, Self
 
 from rich.style import Style
@@ -21,6 +20,7 @@ from typing_extensions import override
 
 from flux_tui.core.text.plain import Plain, plain, plain_lines
 from flux_tui.ui.rows import cell_width
+from flux_tui.ui.rows.cell_width import wrapped
 from flux_tui.ui.rows.glyphs import Glyphs, Role
 from flux_tui.ui.rows.view import Line, Row, merged, span, wide
 from flux_tui.ui.widgets.plain_text import NOTHING, assembled, content, segment
@@ -411,22 +411,3 @@ class LinesPanel(ScrollView, can_focus=True):
     def on_blur(self) -> None:
         """Show the selected line as one of a panel without focus."""
         self.refresh()
-
-
-def wrapped(text: Plain, width: int) -> list[Plain]:
-    """Wrap a text into lines of at most `width` columns.
-
-    A no-break space (U+00A0) is never a place to break.
-    """
-    lines: list[Plain] = []
-    for paragraph in text.splitlines():
-        line = ""
-        for part in re.findall(r"[^ ]+", paragraph):
-            word = part.replace("\u00a0", " ")
-            if line and cell_width.width(line) + 1 + cell_width.width(word) > width:
-                lines.append(Plain(line))
-                line = word
-            else:
-                line = f"{line} {word}" if line else word
-        lines.append(Plain(line))
-    return lines

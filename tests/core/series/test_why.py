@@ -136,6 +136,27 @@ def test_a_peer_that_has_nothing_of_it_says_so(stuck: list[tuple[float, Event]])
     assert (changed.standing, changed.has, changed.lacks) == ("has_none", "none", 0)
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_a_peer_that_is_gone_tells_why_it_was_not_reached(
+    stuck: list[tuple[float, Event]], named: bool
+) -> None:
+    addr = f"/ip4/192.0.2.7/tcp/4001/p2p/{GONE}"
+    failed = ev.ErrorOccurred(
+        text=f"{addr} cannot be reached: nobody listens there", addr=addr if named else None
+    )
+    series = [*stuck, (40.0, failed)]
+    assert line(told(series, 41.0), GONE).unreached == "nobody listens there"
+    series.append((42.0, ev.PeerConnected(peer=GONE, addr=addr)))
+    assert not line(told(series, 43.0), GONE).unreached
+
+
+def test_what_is_said_about_others_is_not_why_a_peer_was_not_reached(
+    stuck: list[tuple[float, Event]],
+) -> None:
+    series = [*stuck, (40.0, ev.ErrorOccurred(text=f"a sentence about /p2p/{GONE}"))]
+    assert not line(told(series, 41.0), GONE).unreached
+
+
 def test_what_is_not_pending_has_no_explanation(stuck: list[tuple[float, Event]]) -> None:
     stuck.append((6.0, ev.Cancelled(cids=(FILM,))))
     with pytest.raises(NotPendingError):

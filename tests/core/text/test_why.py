@@ -9,7 +9,7 @@ from flux_tui.core.series.next_try import Try
 from flux_tui.core.series.state import ObjectState, Pending, State
 from flux_tui.core.series.why import PeerLine, Why
 from flux_tui.core.text.names import StateNames
-from flux_tui.core.text.why import PeerWords, WhyWords, why_words
+from flux_tui.core.text.why import NOT_RUNNING, PeerWords, WhyWords, why_words
 from tests.sim.swarm import peer_name
 
 FILM = dag_cid(b"a film")
@@ -115,7 +115,7 @@ def test_what_comes_next() -> None:
     assert words().next == [
         "Next: nothing is planned. It goes on when a peer comes that has it, or says that it has it."
     ]
-    assert words(then=grant, running=False).next == ["Next: nothing, until a node runs here again."]
+    assert words(then=grant, running=False).next == [NOT_RUNNING]
 
 
 def test_what_cannot_be_written_is_said() -> None:

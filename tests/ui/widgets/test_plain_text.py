@@ -20,7 +20,7 @@ from flux_tui.core.text.plain import plain
 from flux_tui.store.store import Store
 from flux_tui.ui.dashboard.app import GUARD
 from flux_tui.ui.rows.glyphs import Glyphs
-from flux_tui.ui.rows.inspect_facts import Subject, facts_of
+from flux_tui.ui.rows.inspect.facts import Subject, facts_of
 from flux_tui.ui.rows.view import View, entry_line, text_of
 from flux_tui.ui.screens.add import AddScreen
 from flux_tui.ui.screens.want import WantScreen

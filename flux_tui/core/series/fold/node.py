@@ -2,11 +2,15 @@
 
 from typing import assert_never
 
+from flux_tui.core.ids import PeerId
 from flux_tui.core.series import backoff, faults
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.fold import wants
 from flux_tui.core.series.fold.peers import seen
 from flux_tui.core.series.state import State
+
+MAX_UNREACHED = 160
+"""Characters of the words why a peer could not be dialled."""
 
 
 def fold(state: State, event: ev.NodeEvent) -> None:
@@ -28,6 +32,7 @@ def fold(state: State, event: ev.NodeEvent) -> None:
             peer.connected = True
             backoff.connected(peer)
             peer.addr = event.addr or peer.addr
+            peer.unreached = ""
         case ev.PeerDisconnected():
             seen(state, event.peer).connected = False
         case ev.PeerFaulted():
@@ -70,3 +75,15 @@ def _failed(state: State, event: ev.ErrorOccurred) -> None:
         pending.trouble = event.text
     if event.path is not None:
         state.adding.pop(event.path, None)
+    _not_reached(state, event)
+
+
+def _not_reached(state: State, event: ev.ErrorOccurred) -> None:
+    """Remember why a known peer that is gone could not be dialled.
+
+    An entry of an early version does not name the address. Its text begins with it.
+    """
+    first, _, rest = event.text.partition(" ")
+    peer = state.peers.get(PeerId((event.addr or first).rpartition("/p2p/")[2]))
+    if peer is not None and not peer.connected and first.startswith("/"):
+        peer.unreached = rest.removeprefix("cannot be reached: ")[:MAX_UNREACHED]

@@ -44,6 +44,8 @@ class Fact(NamedTuple):
     whole: str
     """The text as copied."""
     link: Subject | None = None
+    cells: tuple[Plain, ...] = ()
+    """The text as columns of a table with all other facts that have cells, the most important first."""
 
 
 def facts_of(subject: Subject, source: Source, view: View) -> tuple[Plain, list[Fact]]:
@@ -174,12 +176,10 @@ def _why_facts(cid: Cid, view: View) -> list[Fact]:
     words = why_words(told, view, view.now, running=not view.dead)
     sentences = enumerate((words.title, *words.next))
     facts = [_plain("" if number else "why", text, view) for number, text in sentences]
-    has = max((len(peer.has) for peer in words.peers), default=0)
-    says = max((len(peer.says) for peer in words.peers), default=0)
     for line, peer in zip(told.lines, words.peers, strict=True):
-        text = plain(f"{peer.has:<{has}}  {peer.says:<{says}}  {peer.did}")
-        whole = f"{line.peer} {peer.has}, {peer.says}, {peer.did}"
-        facts.append(Fact(peer.name, text, whole, Subject("peer", line.peer)))
+        cells = (peer.says, peer.has, peer.did)
+        whole = f"{line.peer} {', '.join(cells)}"
+        facts.append(Fact(peer.name, plain(", ".join(cells)), whole, Subject("peer", line.peer), cells))
     return facts
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from flux_tui.core.ids import Cid
 from flux_tui.core.series.events import Entry, Event, kind_of
-from flux_tui.ui.rows.inspect_facts import Subject
+from flux_tui.ui.rows.inspect.facts import Subject
 from flux_tui.ui.series.block_owners import Touching
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.series.entry_window import Group

@@ -1,0 +1,94 @@
+"""Inspect while the dashboard is live: it follows, and nobody loses their place."""
+
+import pytest
+
+from flux_tui.core.series import events as ev
+from flux_tui.ui.screens.inspect import InspectScreen
+from flux_tui.ui.widgets.lines_panel import LinesPanel
+from tests.support.dashboard import ADA, CHUNK, ROOT, STORY
+from tests.ui.conftest import Live, on_asyncio
+
+OTHER = ev.StatusNo(peer=ADA, cids=(ROOT,), reason="rate_limited", has_it=True, retry_after=9.0)
+
+
+def why_text(screen: InspectScreen) -> str:
+    return " ".join(fact.text for fact in screen._facts[:4])
+
+
+@on_asyncio
+async def test_inspect_follows_a_live_node_and_keeps_its_place(live: Live) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.press("2", "enter")
+        await pilot.pause()
+        screen = live.app.screen
+        assert isinstance(screen, InspectScreen)
+        await screen.workers.wait_for_complete()
+        touching, facts = screen.query_one("#touching", LinesPanel), screen.query_one("#facts", LinesPanel)
+        before = [row.key for row in touching.rows]
+        await pilot.press("k", "tab", "down")
+        selected, fact = touching.selected, facts.selected
+        assert "1 chunk" not in why_text(screen)
+        live.append(ev.LeaseLapsed(peer=ADA, cids=(CHUNK,), cause="deadline"), OTHER, seconds=3)
+        live.app.parts.ticker.tick()
+        screen._follow()
+        await pilot.pause()
+        assert [row.key for row in touching.rows] == [*before, "9", "10"]
+        assert (touching.selected, facts.selected) == (selected, fact)
+        assert "rate_limited" in why_text(screen)
+        assert "as it is" in str(screen.query_one(".window").border_subtitle)
+        live.now += 2  # no entry: only the countdown goes on
+        screen._follow()
+        assert "(7.0 s)" in why_text(screen)
+
+
+@on_asyncio
+async def test_inspect_stays_as_it_was_while_frozen(live: Live) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.press("space", "2", "enter")
+        await pilot.pause()
+        screen = live.app.screen
+        assert isinstance(screen, InspectScreen)
+        await screen.workers.wait_for_complete()
+        told = why_text(screen)
+        rows = [row.key for row in screen.query_one("#touching", LinesPanel).rows]
+        live.append(OTHER, seconds=3)
+        live.app.parts.ticker.tick()
+        screen._follow()
+        assert why_text(screen) == told
+        assert [row.key for row in screen.query_one("#touching", LinesPanel).rows] == rows
+        assert "as it was" in str(screen.query_one(".window").border_subtitle)
+
+
+@on_asyncio
+async def test_inspect_says_so_when_the_node_dies(live: Live) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.press("2", "enter")
+        await pilot.pause()
+        screen = live.app.screen
+        assert isinstance(screen, InspectScreen)
+        live.node_alive = False
+        live.app.parts.liveness.check_again()
+        live.now += 1
+        screen._follow()
+        assert "No node runs here." in why_text(screen)
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24)])
+@on_asyncio
+async def test_nothing_of_the_answer_is_cut(live: Live, size: tuple[int, int]) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=size) as pilot:
+        await pilot.pause()
+        await pilot.press("2", "enter")
+        await pilot.pause()
+        screen = live.app.screen
+        assert isinstance(screen, InspectScreen)
+        facts = screen.query_one("#facts", LinesPanel)
+        text = " ".join("".join(part for part, _ in row.line).strip() for row in facts.rows)
+        assert " ".join(screen._facts[1].text.split()) in " ".join(text.split())
