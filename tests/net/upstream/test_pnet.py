@@ -132,7 +132,9 @@ def test_key_files_as_other_programs_write_them(tmp_path: Path) -> None:
 )
 def test_an_invalid_key_file_is_one_sentence(tmp_path: Path, body: str) -> None:
     (tmp_path / "swarm.key").write_text(body)
-    with pytest.raises(NetworkError, match=r"swarm\.key is not a swarm key: expected the lines /key/swarm/psk/"):
+    with pytest.raises(
+        NetworkError, match=r"swarm\.key is not a swarm key: expected the lines /key/swarm/psk/"
+    ):
         load_swarm_key(tmp_path / "swarm.key")
 
 
