@@ -48,8 +48,10 @@ class TokenBucket:
 
     def take(self, amount: float, now: float) -> None:
         """Spend tokens, even if there are not enough. A negative amount gives tokens back."""
-        self.level = min(self.level_at(now) - amount, self.burst)
-        self.at = max(self.at, now)
+        level = self.level_at(now) - amount
+        self.level = level if level < self.burst else self.burst
+        if now > self.at:
+            self.at = now
 
     def spend(self, amount: float, now: float) -> bool:
         """Spend tokens if there are enough; otherwise spend none and return False."""

@@ -47,9 +47,9 @@ from flux_tui.core.text.quantities import counted, some
 from flux_tui.core.turn import Holdings, Ledger
 from flux_tui.core.wire.messages import Intent
 
-BEFORE_THE_TICK = (
-    inp.Commanded, inp.ChunkLanded, inp.Freed, inp.NodeStarting, inp.NodeStopping, inp.ClockStepped,
-)  # fmt: skip
+BEFORE_THE_TICK: frozenset[type[Input]] = frozenset(
+    (inp.Commanded, inp.ChunkLanded, inp.Freed, inp.NodeStarting, inp.NodeStopping, inp.ClockStepped)
+)
 """Inputs of which many may come at once. What is due after them is done by the next tick, for all of them."""
 
 
@@ -193,28 +193,31 @@ class Machine:
             self._not_admitted.refused(pusher, given)
         else:
             self._dispatch(given)
-            if not isinstance(given, BEFORE_THE_TICK):
+            if type(given) not in BEFORE_THE_TICK:
                 self._on_time()
         turn = self.ledger.take()
-        self.admission.settle(given, turn[0], now)
-        self.misbehaviour.settle(turn[0])
+        if entries := turn[0]:
+            self.admission.settle(given, entries, now)
+            self.misbehaviour.settle(entries)
         return turn
 
     def _dispatch(self, given: Input) -> None:  # noqa: C901 - a flat match: one line a case
         """Give an input to the part that it is for."""
-        match given:
+        match given:  # the most frequent first
+            case inp.ChunkLanded():
+                self._landed(given)
+            case inp.ChunksWritten():
+                self.responder.sent(given.peer, given.cids, given.size)
+            case inp.MessageCame():
+                self._messages.came(given.peer, given.message)
             case inp.Tick():
                 pass
             case inp.Commanded():
                 self._commands.handle(given.command)
-            case inp.MessageCame():
-                self._messages.came(given.peer, given.message)
             case inp.IntentCame():
                 self._intents.pushed(given)
             case inp.RouteCame():
                 self._intents.routed(given)
-            case inp.ChunkLanded():
-                self._landed(given)
             case inp.ChunkSkipped():
                 self._skipped(given)
             case inp.ChunkCorrupt():
@@ -233,8 +236,6 @@ class Machine:
                 self.requester.finish_failed(given.root, given.text, later=given.later)
             case inp.Discarded():
                 self.requester.failures.discarded(given.root, given.chunks, given.size)
-            case inp.ChunksWritten():
-                self.responder.sent(given.peer, given.cids, given.size)
             case inp.ChunksGone():
                 self._gone(given)
             case inp.PushDropped():

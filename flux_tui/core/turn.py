@@ -45,7 +45,8 @@ class Ledger:
 
     def begin(self, now: float) -> None:
         """Begin a turn."""
-        self.now = max(now, self.now)
+        if now > self.now:
+            self.now = now
 
     @property
     def wall(self) -> float:
@@ -64,7 +65,8 @@ class Ledger:
 
     def emit(self, event: Event) -> None:
         """Record an event. Points in time in it are steady time here, and wall time in the series."""
-        self._append(max(self.wall, self.state.at), moved(event, self.skew))
+        wall, last = self.now + self.skew, self.state.at
+        self._append(wall if wall > last else last, moved(event, self.skew) if self.skew else event)
 
     def _append(self, at: float, event: Event) -> None:
         entry = Entry(self.state.seq + 1, at, event)

@@ -14,6 +14,7 @@ these names and ignore them; and they never send such a NO.
 
 from collections import OrderedDict, deque
 from collections.abc import Iterable
+from math import inf
 from typing import NamedTuple
 
 from flux_tui.core.ids import Cid, PeerId, raw_cid
@@ -108,12 +109,13 @@ class Outbox:
 
     def next_deadline(self, now: float) -> float:
         """When `due` or `due_retries` has something; infinity if nothing waits."""
-        at = min((retries.at for retries in self._retries.values()), default=float("inf"))
+        if not self._waiting and not self._retries:
+            return inf
         wait = max(self._count.wait(now), self._bytes.wait(now), MIN_SECONDS)
         ready = now if self._may(now) else now + wait
         if self._waiting:
             return ready
-        return max(at, ready)
+        return max(min(retries.at for retries in self._retries.values()), ready)
 
     def due(self, now: float) -> list[Outbound]:
         """The messages that leave now, to all."""
@@ -164,6 +166,8 @@ class Outbox:
         """The messages that leave now to peers that refused them, and those that are given up."""
         found: list[tuple[PeerId, Outbound]] = []
         given_up: dict[PeerId, list[Outbound]] = {}
+        if not self._retries:
+            return found, given_up
         for peer, retries in [(peer, one) for peer, one in self._retries.items() if one.at <= now]:
             while retries.pushes and self._may(now):
                 push = retries.take()

@@ -137,20 +137,17 @@ class Admission:
 
     def settle(self, given: Input, entries: Sequence[Entry], now: float) -> None:
         """The turn of this input is over: charge the peer that caused it, and credit peers for useful chunks."""
-        if not entries:
-            return
-        payer = attribution.payer(given)
-        cost = 0
+        others: list[ev.Event] = []
         for entry in entries:
-            event = entry.event
-            if isinstance(event, ev.ChunkReceived):
-                self._earn(event.peer, 1, event.size, now)
-            elif isinstance(event, ev.ChunksSent):
-                self._earn(event.peer, len(event.cids), event.size, now)
-            elif payer is not None:
-                cost += entry_cost(event)
-        if payer is not None and cost:
-            self._charge(payer, cost, now)
+            match event := entry.event:
+                case ev.ChunkReceived():
+                    self._earn(event.peer, 1, event.size, now)
+                case ev.ChunksSent():
+                    self._earn(event.peer, len(event.cids), event.size, now)
+                case _:
+                    others.append(event)
+        if others and (payer := attribution.payer(given)) is not None:
+            self._charge(payer, sum(entry_cost(event) for event in others), now)
 
     def refusal(self, peer: PeerId, now: float) -> Refusal | None:
         """The NO to a peer that is not admitted. None: it was answered often enough."""
@@ -164,6 +161,8 @@ class Admission:
         return Refusal(round(min(max(wait, 1.0), 60.0), 3), news)
 
     def _charge(self, peer: PeerId, cost: int, now: float) -> None:
+        if not cost:
+            return
         bucket = self._bucket(peer, now)
         bucket.take(cost, now)
         bucket.spent += cost

@@ -4,6 +4,7 @@ The time is an argument. The table is bounded.
 """
 
 from collections import OrderedDict
+from math import inf
 from typing import NamedTuple
 
 from flux_tui.core.ids import PeerId
@@ -79,4 +80,6 @@ class FaultReports:
 
     def next_deadline(self) -> float:
         """When `due` has something; infinity if no report is delayed."""
-        return min((r.due for r in self._reports.values() if r.count), default=float("inf"))
+        if not self._reports:
+            return inf
+        return min((r.due for r in self._reports.values() if r.count), default=inf)

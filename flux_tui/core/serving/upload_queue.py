@@ -14,10 +14,11 @@ that the stream is writing already cannot be cancelled.
 
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
+from math import inf
 from typing import NamedTuple
 
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.limits import BoundedTable, TokenBucket
+from flux_tui.core.limits import BoundedTable
 from flux_tui.core.series.policy import Policy, rate_limit
 
 MAX_WAIT_SECONDS = 2.0
@@ -41,10 +42,35 @@ class QueuedChunk(NamedTuple):
     """Bytes."""
 
 
-class UploadQueue:
-    """The queue of one peer, and its token buckets."""
+class _Limits:
+    """Two limits that hold together: bytes a second and chunks a second. A rate of 0 limits nothing."""
 
-    __slots__ = ("_bytes", "_chunks", "_delayed", "_released", "delayed_size", "size")
+    __slots__ = ("_bytes", "_chunks", "_unlimited")
+
+    def __init__(self, byte_rate: float, chunk_rate: float, now: float) -> None:
+        self._bytes = rate_limit(byte_rate, now)
+        self._chunks = rate_limit(chunk_rate, now)
+        self._unlimited = not byte_rate and not chunk_rate
+
+    def wait(self, now: float, size: int = 0, chunks: int = 0) -> float:
+        """Return the seconds until so many more bytes and chunks may be sent."""
+        if self._unlimited:
+            return 0.0
+        return max(self._bytes.wait(now, size), self._chunks.wait(now, chunks))
+
+    def charge(self, size: int, now: float) -> None:
+        """Count one chunk of `size` bytes that is sent."""
+        if self._unlimited:
+            return
+        for bucket, tokens in ((self._bytes, size), (self._chunks, 1)):
+            if bucket.rate:
+                bucket.take(tokens, now)
+
+
+class UploadQueue:
+    """The queue of one peer, and its limits."""
+
+    __slots__ = ("_delayed", "_limits", "_released", "delayed_size", "size")
 
     def __init__(self, policy: Policy, now: float) -> None:
         self._delayed: OrderedDict[Cid, int] = OrderedDict()
@@ -74,16 +100,15 @@ class UploadQueue:
 
     def limit(self, policy: Policy, now: float) -> None:
         """Apply the limits of a policy. Chunks stay queued."""
-        self._bytes = rate_limit(policy.per_peer_limit, now)
-        self._chunks = rate_limit(policy.per_peer_chunks, now)
+        self._limits = _Limits(policy.per_peer_limit, policy.per_peer_chunks, now)
 
     def wait(self, now: float) -> float:
         """Seconds that its own limits would delay one more chunk."""
-        return max(self._bytes.wait(now, self.delayed_size), self._chunks.wait(now, len(self._delayed)))
+        return self._limits.wait(now, self.delayed_size, len(self._delayed))
 
     def ready_at(self, now: float) -> float:
         """When its own limits release the next chunk."""
-        return _ready_at(self._bytes, self._chunks, now)
+        return now + self._limits.wait(now)
 
     def add(self, cid: Cid, size: int) -> None:
         """Queue a chunk at the end. A limit may delay it."""
@@ -95,7 +120,7 @@ class UploadQueue:
         """Let its next delayed chunk be sent, and charge it to the peer's limits."""
         cid, size = self._delayed.popitem(last=False)
         self.delayed_size -= size
-        _charge(self._bytes, self._chunks, size, now)
+        self._limits.charge(size, now)
         chunk = self._released[cid] = QueuedChunk(number, cid, size)
         return chunk
 
@@ -141,8 +166,7 @@ class UploadQueues:
         """Bytes in all queues, which are sent before a new peer's chunks."""
         self._delayed_size = 0
         self._delayed_chunks = 0
-        self._bytes = rate_limit(policy.upload_limit, now)
-        self._chunks = rate_limit(policy.upload_chunks, now)
+        self._limits = _Limits(policy.upload_limit, policy.upload_chunks, now)
 
     def __len__(self) -> int:
         return len(self._queues)
@@ -168,21 +192,17 @@ class UploadQueues:
     def change(self, policy: Policy, now: float) -> None:
         """Apply other limits. Queued chunks stay queued."""
         self._policy = policy
-        self._bytes, self._chunks = (
-            rate_limit(policy.upload_limit, now),
-            rate_limit(policy.upload_chunks, now),
-        )
+        self._limits = _Limits(policy.upload_limit, policy.upload_chunks, now)
         self._resting.clear()
         for queue in self._queues.values():
             queue.limit(policy, now)
 
     def wait(self, peer: PeerId, now: float) -> float:
         """Seconds that the limits would delay a chunk that this peer grants now."""
-        return max(
-            self._bytes.wait(now, self._delayed_size),
-            self._chunks.wait(now, self._delayed_chunks),
-            self._queue(peer, now).wait(now),
-        )
+        return self._wait(self._queue(peer, now), now)
+
+    def _wait(self, queue: UploadQueue, now: float) -> float:
+        return max(self._limits.wait(now, self._delayed_size, self._delayed_chunks), queue.wait(now))
 
     def add(
         self, peer: PeerId, sizes: Mapping[Cid, int], now: float, first: float = MAX_WAIT_SECONDS
@@ -197,7 +217,7 @@ class UploadQueues:
         taken: list[Cid] = []
         for cid, size in sizes.items():
             most = MAX_WAIT_SECONDS if taken else first
-            if self.wait(peer, now) > most or len(queue) >= MAX_QUEUED:
+            if self._wait(queue, now) > most or len(queue) >= MAX_QUEUED:
                 break
             queue.add(cid, size)
             self.size += size
@@ -212,8 +232,10 @@ class UploadQueues:
     def release(self, now: float) -> dict[PeerId, int]:
         """Release the chunks that the limits allow now. Returns the number of the last one, by peer."""
         released: dict[PeerId, int] = {}
+        if not self._turns:
+            return released
         blocked: list[PeerId] = []
-        while self._turns and self._ready_at(now) <= now:
+        while self._turns and now + self._limits.wait(now) <= now:
             peer, _ = self._turns.popitem(last=False)
             queue = self._queues[peer]
             if queue.ready_at(now) > now:
@@ -223,7 +245,7 @@ class UploadQueues:
             chunk = queue.release(self._number, now)
             self._delayed_size -= chunk.size
             self._delayed_chunks -= 1
-            _charge(self._bytes, self._chunks, chunk.size, now)
+            self._limits.charge(chunk.size, now)
             released[peer] = chunk.number
             if queue.delayed:
                 self._turns[peer] = None
@@ -235,9 +257,9 @@ class UploadQueues:
     def next_deadline(self, now: float) -> float:
         """When `release` has chunks; infinity if nothing is delayed."""
         if not self._turns:
-            return float("inf")
+            return inf
         soonest = min(self._queues[peer].ready_at(now) for peer in self._turns)
-        return max(soonest, self._ready_at(now))
+        return max(soonest, now + self._limits.wait(now))
 
     def next_chunks(
         self, peer: PeerId, *, after: int, through: int, max_bytes: int, max_chunks: int
@@ -291,17 +313,3 @@ class UploadQueues:
             self._turns.pop(peer, None)
         if not len(queue):
             self._resting[peer] = self._queues.pop(peer)
-
-    def _ready_at(self, now: float) -> float:
-        return _ready_at(self._bytes, self._chunks, now)
-
-
-def _ready_at(size: TokenBucket, chunks: TokenBucket, now: float) -> float:
-    return now + max(size.wait(now), chunks.wait(now))
-
-
-def _charge(size: TokenBucket, chunks: TokenBucket, amount: int, now: float) -> None:
-    """Take a chunk of so many bytes out of both buckets. A bucket without a rate limits nothing."""
-    for bucket, tokens in ((size, amount), (chunks, 1)):
-        if bucket.rate:
-            bucket.take(tokens, now)

@@ -12,6 +12,7 @@ objects in order.
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from math import inf
 from typing import NamedTuple
 
 from flux_tui.core.api.effects import FinishTree, Place, ReadNode
@@ -152,11 +153,13 @@ class Planning:
 
     def next_deadline(self) -> float:
         """When `run` has something to do: now, or infinity while all plans wait for the store."""
-        return self.ledger.now if any(self._may_go_on(root) for root in self._tasks) else float("inf")
+        if not self._tasks:
+            return inf
+        return self.ledger.now if any(self._may_go_on(root) for root in self._tasks) else inf
 
     def run(self) -> None:
         """Plan more rows; the objects take turns."""
-        if self._running:
+        if self._running or not self._tasks:
             return
         self._running = True
         left = TURN_ROWS

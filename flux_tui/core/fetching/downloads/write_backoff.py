@@ -7,6 +7,8 @@ minute, and the series a few entries.
 Loose chunks all go to the same place, so they are paused together.
 """
 
+from math import inf
+
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.ids import Cid
 from flux_tui.core.limits import Backoff
@@ -91,10 +93,14 @@ class WriteBackoff:
 
     def next_deadline(self) -> float:
         """When the first pause is over; infinity if there is none."""
-        return min((until for until in self._until.values() if until), default=float("inf"))
+        if not self._until:
+            return inf
+        return min((until for until in self._until.values() if until), default=inf)
 
     def over(self, now: float) -> set[Cid | None]:
         """Keys of pauses that are over: roots, and None for all loose chunks. Each is returned once."""
+        if not self._until:
+            return set()
         found = {key for key, until in self._until.items() if 0 < until <= now}
         self._until.update(dict.fromkeys(found, 0.0))
         return found

@@ -8,6 +8,7 @@ have a second lease, its hedge. The first copy that comes ends both leases.
 import heapq
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
+from math import inf
 
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.sources import Holder
@@ -183,14 +184,19 @@ class Leases:
 
     def next_deadline(self) -> float:
         """When the next lease lapses or becomes overdue; infinity if no lease is live."""
-        return min(_soonest(self._deadlines, _lapsed), _soonest(self._dues, _came))
+        lapse, due = _soonest(self._deadlines, _lapsed), _soonest(self._dues, _came)
+        return lapse if lapse < due else due
 
     def lapsing(self, now: float) -> list[Batch]:
         """Batches whose deadline has passed. Each is returned once."""
+        if _soonest(self._deadlines, _lapsed) > now:
+            return []
         return [batch for batch in _passed(self._deadlines, _lapsed, now) if batch.chunks]
 
     def falling_due(self, now: float) -> list[Batch]:
         """Batches that become overdue now. Each is returned once, and stays in `overdue`."""
+        if _soonest(self._dues, _came) > now:
+            return []
         late = [batch for batch in _passed(self._dues, _came, now) if batch.chunks and not batch.hedge]
         self.overdue.update((id(batch), batch) for batch in late)
         return late
@@ -210,7 +216,7 @@ Stale = Callable[[Batch, float], bool]
 def _soonest(heap: list[tuple[float, int, Batch]], stale: Stale) -> float:
     while heap and stale(heap[0][2], heap[0][0]):
         heapq.heappop(heap)
-    return heap[0][0] if heap else float("inf")
+    return heap[0][0] if heap else inf
 
 
 def _passed(heap: list[tuple[float, int, Batch]], stale: Stale, now: float) -> Iterable[Batch]:

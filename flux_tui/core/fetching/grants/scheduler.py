@@ -85,7 +85,9 @@ class Scheduler:
 
     def next_deadline(self) -> float:
         """When a lease lapses, something is overdue, or a holder may be granted more."""
-        soonest = min(self.leases.next_deadline(), self.write_backoff.next_deadline(), *self._idle.values())
+        soonest = min(self.leases.next_deadline(), self.write_backoff.next_deadline())
+        if self._idle:
+            soonest = min(soonest, *self._idle.values())
         if ready := self.holders.ready:
             soonest = min(soonest, *(self.free_at(peer) for peer in ready))
         return soonest

@@ -17,6 +17,7 @@ import heapq
 from collections.abc import Iterable
 from functools import partial
 from itertools import islice
+from math import inf
 
 from flux_tui.core.api.effects import Broadcast
 from flux_tui.core.fetching.downloads.download import Download
@@ -145,18 +146,20 @@ class WantPusher:
 
     def next_deadline(self) -> float:
         """When `on_time` has something to do; infinity if nothing will ever be due."""
-        if self.queue.places_to_take(self.ledger.now):
-            return self.ledger.now
         queue = self.queue
-        times = (
-            self._next_push(), queue.next_check(), queue.gives_way_at(), self.wantlist.next_deadline(),
-        )  # fmt: skip
-        return min([*times, *(self.free_at(peer) for peer in self._tell_later)])
+        if queue.places_to_take(self.ledger.now):
+            return self.ledger.now
+        soonest = min(
+            self._next_push(), queue.next_check(), queue.gives_way_at(), self.wantlist.next_deadline()
+        )
+        if self._tell_later:
+            soonest = min(soonest, *(self.free_at(peer) for peer in self._tell_later))
+        return soonest
 
     def _next_push(self) -> float:
         while self._heap and self._stale(self._heap[0]):
             heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else float("inf")
+        return self._heap[0][0] if self._heap else inf
 
     def on_time(self) -> None:
         """Push wants that are due, and queued wants for which there is room."""
@@ -242,6 +245,8 @@ class WantPusher:
 
     def _give_up_places(self) -> None:
         """Wants that nobody has become dormant and give up their places."""
+        if self.queue.next_check() > self.ledger.now:
+            return
         gone = self.queue.give_up(self.ledger.now, self._keeps_place)
         for batch in batches(gone, MAX_CIDS_WANT):
             self.ledger.emit(ev.WentDormant(cids=batch))
@@ -282,6 +287,8 @@ class WantPusher:
 
     def _push_due(self) -> None:
         now = self.ledger.now
+        if not self._heap or self._heap[0][0] > now:
+            return
         due: list[Cid] = []
         under_way: list[Download] = []
         while self._heap and self._heap[0][0] <= now:
@@ -307,6 +314,8 @@ class WantPusher:
             self._changed.setdefault((at, "silence", None), []).append(download.root)
 
     def _tell_again(self) -> None:
+        if not self._tell_later:
+            return
         now = self.ledger.now
         for peer in [peer for peer in self._tell_later if self.free_at(peer) <= now]:
             known = self._tell_later.pop(peer)

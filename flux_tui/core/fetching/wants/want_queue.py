@@ -18,6 +18,7 @@ The cost of every call is independent of the number of dormant wants.
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from itertools import islice
+from math import inf
 from typing import Literal, TypeAlias
 
 from flux_tui.core.ids import Cid
@@ -69,11 +70,15 @@ class WantQueue:
 
     def places_to_take(self, now: float) -> int:
         """Places that queued wants may take now."""
-        if self._urgent and self.room <= 0:
-            return int(self.gives_way_at() <= now)
+        queued = len(self)
+        if not queued:
+            return 0
+        room = self.room
+        if self._urgent:
+            return room if room > 0 else int(self.gives_way_at() <= now)
         # Wait until a good number fits, instead of one intent for each chunk that comes.
-        enough = 1 if self._urgent else min(len(self), MAX_CIDS_WANT, max(1, self.max_pending // 4))
-        return self.room if len(self) and self.room >= enough else 0
+        enough = min(queued, MAX_CIDS_WANT, max(1, self.max_pending // 4))
+        return room if room >= enough else 0
 
     def is_in_network(self, root: Cid) -> bool:
         """Whether this want has a place."""
@@ -131,7 +136,7 @@ class WantQueue:
         """When `give_up` has something to check; infinity if no want is in the network."""
         while self._checks and self._check_at.get(self._checks[0][1]) != self._checks[0][0]:
             self._checks.popleft()
-        return self._checks[0][0] if self._checks else float("inf")
+        return self._checks[0][0] if self._checks else inf
 
     def give_up(self, now: float, keeps: Callable[[Cid], bool]) -> list[Cid]:
         """The wants that give up their places now.
@@ -151,7 +156,7 @@ class WantQueue:
     def gives_way_at(self) -> float:
         """When the first want may make way for an urgent one; infinity if no urgent want waits for that."""
         if not self._urgent or not self._in_network:
-            return float("inf")
+            return inf
         return next(iter(self._in_network.values())) + GIVE_WAY_SECONDS
 
     def give_way(self, now: float, sent: Callable[[Cid], bool]) -> Cid:

@@ -10,6 +10,7 @@ independent of the number of wants.
 
 from bisect import bisect_left
 from collections.abc import Callable
+from math import inf
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import BoundedTable
@@ -62,11 +63,11 @@ class Wantlist:
 
     def next_deadline(self) -> float:
         """When the next peer is told more; infinity if no peer is waiting."""
-        return min((at for at, _ in self._cursors.values()), default=float("inf"))
+        return min((at for at, _ in self._cursors.values())) if self._cursors else inf
 
     def due(self, now: float) -> list[PeerId]:
         """The peers that are told more now."""
-        return [peer for peer, (at, _) in self._cursors.items() if at <= now]
+        return [peer for peer, (at, _) in self._cursors.items() if at <= now] if self._cursors else []
 
     def next_wants(self, peer: PeerId, now: float, tells: Callable[[Cid], bool]) -> list[Cid]:
         """The wants that this peer is told of next: those for which `tells` is true."""

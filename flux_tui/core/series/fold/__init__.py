@@ -72,6 +72,10 @@ def apply(state: State, entry: Entry) -> None:
         clock_steps.shift(state, event.seconds)
     _count_entry(state)
     match event:
+        case ev.ChunkReceived():  # the two most frequent ones, before the families
+            fetching.chunk_received(state, event)
+        case ev.ChunksSent():
+            serving.chunks_sent(state, event)
         case ev.FetchingBase():
             fetching.fold(state, event)
         case ev.ServingBase():

@@ -19,8 +19,8 @@ this node restarted, or this node let another holder send the chunk."""
 def fold(state: State, event: ev.FetchingEvent) -> None:  # noqa: C901 - a flat match: one line a case
     """Fold one event of the requester."""
     match event:
-        case ev.ChunkReceived():  # the most frequent one
-            _chunk_received(state, event)
+        case ev.ChunkReceived():
+            chunk_received(state, event)
         case ev.ChunkWasted():
             _chunk_wasted(state, event)
         case ev.Granted():
@@ -140,7 +140,8 @@ def _lapsed(state: State, event: ev.LeaseLapsed) -> None:
             del state.leases[cid]
 
 
-def _chunk_received(state: State, event: ev.ChunkReceived) -> None:
+def chunk_received(state: State, event: ev.ChunkReceived) -> None:
+    """Fold a chunk that came: the most frequent event of a node that fetches."""
     size = event.size
     chunks.stored(state, 1, size)
     state.received_bytes += size

@@ -15,12 +15,7 @@ def fold(state: State, event: ev.ServingEvent) -> None:
     peer = seen(state, event.peer)
     match event:
         case ev.ChunksSent():
-            peer.bytes_out += event.size
-            peer.chunks_out += len(event.cids)
-            state.sent_bytes += event.size
-            state.recent[-1].bytes_out += event.size
-            if peer.fetches:
-                _sent(state, peer, event)
+            chunks_sent(state, event)
         case ev.IntentReceived():
             for cid in event.cids if state.kept else ():
                 replication.wanted(state, cid)
@@ -37,6 +32,18 @@ def fold(state: State, event: ev.ServingEvent) -> None:
             pass
         case _:
             assert_never(event)
+
+
+def chunks_sent(state: State, event: ev.ChunksSent) -> None:
+    """Fold chunks that were sent: the most frequent event of a node that serves."""
+    size = event.size
+    peer = seen(state, event.peer)
+    peer.bytes_out += size
+    peer.chunks_out += len(event.cids)
+    state.sent_bytes += size
+    state.recent[-1].bytes_out += size
+    if peer.fetches:
+        _sent(state, peer, event)
 
 
 # ── who takes what from here ────────────────────────────────────────────────────────────────────
