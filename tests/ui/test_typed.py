@@ -293,10 +293,11 @@ async def test_a_ticket_pasted_into_the_dashboard(live: Live) -> None:
         assert len(live.app.screen_stack) == 1
         assert toasts(live.app) == ["what was pasted is neither a ticket nor a path"]
         await paste(pilot, "'/etc/hostname'")
-        assert isinstance(live.app.screen, AddScreen)
-        assert live.app.screen.query_one(PlainInput).value == "/etc/hostname"
+        window = live.app.screen_stack[-1]
+        assert isinstance(window, AddScreen)
+        assert window.query_one(PlainInput).value == "/etc/hostname"
         await paste(pilot, "x" * (MAX_PASTED + 1))
-        assert live.app.screen.query_one(PlainInput).value == "/etc/hostname"
+        assert window.query_one(PlainInput).value == "/etc/hostname"
 
 
 @on_asyncio

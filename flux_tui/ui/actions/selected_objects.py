@@ -86,7 +86,7 @@ class SelectedObjects:
 
     def hold(self) -> None:
         """Open the command line with `hold` and the selected object. The person adds the number of replicas."""
-        if not self._sender.ready():
+        if not self._sender.can_type():
             return
         root = self._panels.selected_root()
         called = self._name(root) if root is not None else ""

@@ -38,6 +38,20 @@ class Sender:
             return False
         return True
 
+    def can_type(self) -> bool:
+        """Return whether a person may type a command: not in a recording, which they are told.
+
+        On a node that is gone they may. What they type must not reach the panels, and it is kept until the node
+        runs again.
+        """
+        if self._nodes.shown.push is None:
+            return self.ready()
+        return True
+
+    def gone(self) -> str | None:
+        """Return a sentence if the node is gone. None: it takes commands, or will."""
+        return self._liveness.gone_behind_window()
+
     def push(self, commands: Sequence[Command], done: str) -> bool:
         """Push commands, then show `done`. Show an error as a notice, and return whether there was none."""
         try:

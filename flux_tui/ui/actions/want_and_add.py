@@ -38,18 +38,18 @@ class WantAndAdd:
         self._open_window = open_window
 
     def want(self) -> None:
-        """Open the window for wants, if a node takes commands."""
-        if self._sender.ready():
+        """Open the window for wants, except in a recording."""
+        if self._sender.can_type():
             self._open_wants("")
 
     def add(self) -> None:
-        """Open the window for sharing, if a node takes commands."""
-        if self._sender.ready():
+        """Open the window for sharing, except in a recording."""
+        if self._sender.can_type():
             self._open_add("")
 
     def take_paste(self, text: str) -> None:
         """Open the window that takes a pasted text: a ticket or a CID, or the path of a dropped file."""
-        if not self._sender.ready():
+        if not self._sender.can_type():
             return
         words = ticket_words(text[:MAX_PASTED])
         if any(is_ticket_like(word) or is_cid(word) for word in words):
@@ -62,22 +62,26 @@ class WantAndAdd:
     def _open_wants(self, text: str) -> None:
         from flux_tui.ui.screens.want import WantScreen  # imported when it is first opened
 
-        def push(commands: list[Command] | None) -> None:
-            if commands:
-                self._sender.push(commands, f"pushed {counted(len(commands), 'want')}")
+        def send(commands: list[Command]) -> None:
+            self._sender.push_or_raise(commands, f"pushed {counted(len(commands), 'want')}")
 
-        window = WantScreen(self._nodes.state, folder_here(), new_mark, masked=self._views.masked, text=text)
-        self._open_window(window, push)
+        window = WantScreen(
+            self._nodes.state, folder_here(), new_mark, masked=self._views.masked, text=text, send=send,
+            trouble=self._sender.gone(),
+        )  # fmt: skip
+        self._open_window(window, lambda answer: None)
 
     def _open_add(self, text: str) -> None:
         from flux_tui.ui.screens.add import AddScreen
 
         ticket = self._keys.shown(self._keys.named("ticket"))
 
-        def push(paths: list[Path] | None) -> None:
-            if paths:
-                what = paths[0].name if len(paths) == 1 else counted(len(paths), "path")
-                commands = [cmd.Add(str(path), new_mark()) for path in paths]
-                self._sender.push(commands, f"adding {what}; {ticket} then copies its ticket")
+        def send(paths: list[Path]) -> None:
+            what = paths[0].name if len(paths) == 1 else counted(len(paths), "path")
+            commands = [cmd.Add(str(path), new_mark()) for path in paths]
+            self._sender.push_or_raise(commands, f"adding {what}; {ticket} then copies its ticket")
 
-        self._open_window(AddScreen(folder_here(), masked=self._views.masked, text=text), push)
+        window = AddScreen(
+            folder_here(), masked=self._views.masked, text=text, send=send, trouble=self._sender.gone()
+        )
+        self._open_window(window, lambda answer: None)

@@ -1,7 +1,7 @@
 """The window in which a person types or picks a path to share. Errors are shown in place, and the typed text stays."""
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,6 +20,7 @@ from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import plain, plain_lines
 from flux_tui.paths import PathError, dropped_words, to_share, typed_paths
 from flux_tui.ui.rows.view import tells
+from flux_tui.ui.screens.want import KEPT
 from flux_tui.ui.typed.completions import paths
 from flux_tui.ui.typed.typed_line import Context
 from flux_tui.ui.widgets.plain_text import PlainInput, PlainText
@@ -67,7 +68,7 @@ class VisibleTree(DirectoryTree):
         return [path for path in paths if not path.name.startswith(".")]
 
 
-class AddScreen(ModalScreen[list[Path]]):
+class AddScreen(ModalScreen[None]):
     """A window for a path, typed with completion or picked from a tree, or for several dropped files."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -76,8 +77,22 @@ class AddScreen(ModalScreen[list[Path]]):
         Binding("down", "to_tree", "Tree", show=False),
     ]
 
-    def __init__(self, folder: Path | None, *, masked: bool = False, text: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        *,
+        masked: bool = False,
+        text: str = "",
+        send: Callable[[list[Path]], None] = lambda paths: None,
+        trouble: str | None = None,
+    ) -> None:
+        """Open the window with a text in it. `send` shares paths; ValueError: why that could not be.
+
+        `trouble`: why no node takes commands now, which is shown from the beginning.
+        """
         super().__init__()
+        self._send = send
+        self._trouble = trouble
         self._text = text
         """The text that the window opens with."""
         self._folder = folder
@@ -106,6 +121,8 @@ class AddScreen(ModalScreen[list[Path]]):
         """Type what the window was opened with."""
         if self._text:
             self.query_one(PlainInput).take(self._text)
+        if self._trouble is not None:
+            self._say(self._trouble)
 
     def on_paste(self, event: events.Paste) -> None:
         """Handle a paste while the tree has the focus, or nothing has it yet."""
@@ -126,18 +143,27 @@ class AddScreen(ModalScreen[list[Path]]):
             self._say("Nothing was typed yet.")
             return
         try:
-            self.dismiss([to_share(path) for path in typed_paths(event.value, self._folder)])
+            self._share([to_share(path) for path in typed_paths(event.value, self._folder)])
         except PathError as error:
             if any(map(is_ticket_like, ticket_words(text))):
                 self._say("That is a ticket, not a path: the window for wants takes it.")
             else:
                 self._say(error.unnamed if self._masked else str(error))
 
+    def _share(self, paths: list[Path]) -> None:
+        """Share paths and close, or say why that cannot be and keep what was typed."""
+        try:
+            self._send(paths)
+        except ValueError as error:
+            self._say(str(error), KEPT)
+        else:
+            self.dismiss()
+
     @on(DirectoryTree.FileSelected)
     def picked(self, event: DirectoryTree.FileSelected) -> None:
         """Share the file that was chosen in the tree."""
         try:
-            self.dismiss([to_share(event.path.absolute())])
+            self._share([to_share(event.path.absolute())])
         except PathError as error:
             self._say(error.unnamed if self._masked else str(error))
 
@@ -164,7 +190,7 @@ class AddScreen(ModalScreen[list[Path]]):
 
     def action_dismiss_nothing(self) -> None:
         """Close the window. Nothing is shared."""
-        self.dismiss([])
+        self.dismiss()
 
     def _say(self, *lines: str) -> None:
         self.query_one("#error", PlainText).tell(plain_lines(*lines))

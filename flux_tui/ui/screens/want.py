@@ -19,8 +19,10 @@ from flux_tui.ui.rows.view import HIDDEN, tells
 from flux_tui.ui.typed.typed_wants import Reading, names, read_wants
 from flux_tui.ui.widgets.plain_text import PlainInput, PlainText
 
+KEPT = "What you typed stays here: press enter again when the node runs."
 
-class WantScreen(ModalScreen[list[Command]]):
+
+class WantScreen(ModalScreen[None]):
     """A window for tickets and CIDs, with a preview of each."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -36,8 +38,16 @@ class WantScreen(ModalScreen[list[Command]]):
         *,
         masked: bool = False,
         text: str = "",
+        send: Callable[[list[Command]], None] = lambda commands: None,
+        trouble: str | None = None,
     ) -> None:
+        """Open the window with a text in it. `send` pushes the commands; ValueError: why it could not.
+
+        `trouble`: why no node takes commands now, which is shown from the beginning.
+        """
         super().__init__()
+        self._send = send
+        self._trouble = trouble
         self._text = text
         """The text that the window opens with."""
         self._state = state
@@ -65,6 +75,8 @@ class WantScreen(ModalScreen[list[Command]]):
         """Type what the window was opened with."""
         if self._text:
             self.query_one(PlainInput).take(self._text)
+        if self._trouble is not None:
+            self._say(self._trouble)
 
     def on_paste(self, event: events.Paste) -> None:
         """Handle a paste while nothing has the focus yet."""
@@ -81,7 +93,8 @@ class WantScreen(ModalScreen[list[Command]]):
         text = field.value
         # the preview below says what was understood, without ids
         field.password = self._masked and tells(text)
-        self._say(*(errors[:3] if text.endswith(" ") else ()))
+        found = errors[:3] if text.endswith(" ") else []
+        self._say(*([self._trouble] if self._trouble is not None and not found else found))
 
     @on(PlainInput.Submitted)
     def push(self) -> None:
@@ -91,7 +104,12 @@ class WantScreen(ModalScreen[list[Command]]):
             several = ["Nothing was pushed: mend or remove that."] if commands else []
             self._say(*errors[:3], *several)
         elif commands:
-            self.dismiss(commands)
+            try:
+                self._send(commands)
+            except ValueError as error:
+                self._say(str(error), KEPT)
+            else:
+                self.dismiss()
         else:
             self._say("Nothing was typed yet.")
 
@@ -104,7 +122,7 @@ class WantScreen(ModalScreen[list[Command]]):
 
     def action_dismiss_nothing(self) -> None:
         """Close the window. Nothing is pushed."""
-        self.dismiss([])
+        self.dismiss()
 
     def _say(self, *lines: str) -> None:
         self.query_one("#error", PlainText).tell(plain_lines(*lines))

@@ -83,6 +83,13 @@ class Liveness:
 
     def gone(self) -> str | None:
         """Return a message that the node is gone, and which key starts it. None: it is not gone."""
+        return self._gone(f"press {self._restart_key} to start it again")
+
+    def gone_behind_window(self) -> str | None:
+        """Return the same message for a window, in which keys are text."""
+        return self._gone(f"esc, then {self._restart_key} starts it again")
+
+    def _gone(self, offer: str) -> str | None:
         node, source = self._nodes.shown, self._nodes.source
         if node.recording or self.alive or source.loading:
             return None
@@ -92,5 +99,4 @@ class Liveness:
         state = source.state
         died = state.running or (self._was_alive and not state.seq)
         how = "has died: it left no word" if died else "is stopped"
-        offer = f"; press {self._restart_key} to start it again" if node.restart else ""
-        return f"{trouble or f'The node {how}'}{offer}"
+        return (trouble or f"The node {how}") + (f"; {offer}" if node.restart else "")
