@@ -40,7 +40,7 @@ class WhyWords(NamedTuple):
     title: Plain
     peers: list[PeerWords]
     next: list[Plain]
-    """One or two sentences: what comes next, from whom, when."""
+    """One to three sentences: what comes next, from whom, when."""
 
 
 def why_words(told: Why, names: Names, now: float, *, running: bool = True) -> WhyWords:
@@ -171,10 +171,7 @@ def _next(told: Why, names: Names, now: float) -> list[Plain]:
     sentences = []
     senders = [line for line in told.lines if line.on_way]
     if senders:
-        called = [str(names.peer(line.peer)) for line in senders[:MAX_NAMED]]
-        if len(senders) > MAX_NAMED:
-            called.append(f"{len(senders) - MAX_NAMED} more")
-        who = " and ".join(one for one in (", ".join(called[:-1]), called[-1]) if one)
+        who = _listed(senders, names)
         due = "is due" if told.on_way == 1 else "are due"
         sentences.append(f"Next: {counted(told.on_way, 'chunk')} {due} from {who}.")
     lead = "Then" if sentences else "Next"
@@ -188,7 +185,19 @@ def _next(told: Why, names: Names, now: float) -> list[Plain]:
         sentences.append(
             "Next: nothing is planned. It goes on when a peer comes that has it, or says that it has it."
         )
+    gone = [line for line in told.lines if line.standing == "gone" and line.has not in (None, "none")]
+    if gone:
+        who, it = _listed(gone, names), "it is" if len(gone) == 1 else "each is"
+        sentences.append(f"If {who} comes back, {it} asked at once.")
     return [plain(sentence) for sentence in sentences]
+
+
+def _listed(lines: list[PeerLine], names: Names) -> str:
+    """Return the names of peers as part of a sentence. Of many, some are counted."""
+    called = [str(names.peer(line.peer)) for line in lines[:MAX_NAMED]]
+    if len(lines) > MAX_NAMED:
+        called.append(f"{len(lines) - MAX_NAMED} more")
+    return " and ".join(one for one in (", ".join(called[:-1]), called[-1]) if one)
 
 
 def _try_words(told: Why, one: Try, names: Names, now: float) -> str:

@@ -115,6 +115,10 @@ def test_what_comes_next() -> None:
     assert words().next == [
         "Next: nothing is planned. It goes on when a peer comes that has it, or says that it has it."
     ]
+    gone = LINE._replace(standing="gone")
+    back = f"If {short(PEER)} comes back, it is asked at once."
+    assert words(gone, then=push).next[1:] == [back]
+    assert len(words(gone._replace(has="none"), then=push).next) == 1
     assert words(then=grant, running=False).next == [NOT_RUNNING]
 
 
