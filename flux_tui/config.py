@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import Annotated, Any, assert_never
+from typing import Annotated, Any, Literal, TypeAlias, assert_never, get_args
 
 import msgspec
 
@@ -21,6 +21,9 @@ UNITS = {
     "": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
     "k": 2**10, "m": 2**20, "g": 2**30, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
 }  # fmt: skip
+NoticeBy: TypeAlias = Literal["none", "bell", "osc9", "osc777"]
+"""How the terminal tells of something: not at all, by its bell, or by the bell and a notice of the desktop."""
+NOTICES: tuple[NoticeBy, ...] = get_args(NoticeBy)
 KEEP_FREE = 256 * 1024 * 1024
 """Bytes that stay free on a disk, unless the settings say otherwise."""
 ANY_PORT = "/ip4/0.0.0.0/tcp/0"
@@ -124,6 +127,10 @@ def parse_value(kind: Kind, value: Any) -> Any:
             return _parse_list(value, kind, _parse_addr)
         case Kind.KEYS:
             return _parse_keys(value)
+        case Kind.NOTICE:
+            if value in NOTICES:
+                return value
+            raise BadValueError(value, kind.value)
         case Kind.SWITCH:
             expected: type = bool
         case Kind.PATH | Kind.THEME:
@@ -187,6 +194,11 @@ class Settings(Policy, frozen=True, kw_only=True):
     ascii: Annotated[bool, Spec(
         Kind.SWITCH, "Draw the dashboard with ASCII signs, whatever the locale.", option=None,
     )] = False  # fmt: skip
+    notify: Annotated[NoticeBy, Spec(
+        Kind.NOTICE, "What tells of an object that has become whole, besides a line in the dashboard: nothing"
+        ' (none), the terminal\'s bell (bell), or the bell and a notice of the desktop by OSC 9 (osc9: iTerm2, WezTerm,'
+        " kitty …) or OSC 777 (osc777: urxvt, foot, Ghostty …).", option=None,
+    )] = "bell"  # fmt: skip
     keys: Annotated[Mapping[str, str], Spec(
         Kind.KEYS, 'The dashboard\'s keys that differ from its table: name = "key", or several, "ctrl+w, f5", or two'
         ' one after the other, "J s". `?` shows all names.', option=None,

@@ -20,7 +20,7 @@ HEAD = """\
 # Every key is here with its default. An option of the command line overrides its key.
 # Sizes and rates: plain numbers are bytes; KB MB GB are thousands, KiB MiB GiB powers of 1024; "/s" may follow.
 """
-DASHBOARD = ("theme", "ascii", "keys")
+DASHBOARD = ("theme", "ascii", "notify", "keys")
 WIDTH = 110
 
 

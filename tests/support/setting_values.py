@@ -22,6 +22,7 @@ SAMPLES: dict[Kind, Sample] = {
     Kind.NUMBER: Sample("3", "3", 3),
     Kind.PATH: Sample("/swarm.key", '"/swarm.key"', "/swarm.key"),
     Kind.THEME: Sample("nord", '"nord"', "nord"),
+    Kind.NOTICE: Sample("osc9", '"osc9"', "osc9"),
     Kind.PEERS: Sample(PEER, f'["{PEER}"]', (PEER,)),
     Kind.ADDRS: Sample("/a", '["/a"]', ("/a",)),
     Kind.KEYS: Sample("", '{want = "f2"}', {"want": "f2"}),

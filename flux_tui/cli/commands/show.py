@@ -103,6 +103,7 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
     node = WatchedNode(
         title=str(here.path),
         source=Source.of_file(here.database),
+        index=here.database,
         push=here.push,
         alive=lambda: here.running() is not None,
         restart=starter.restart,
@@ -174,7 +175,7 @@ def dashboard(
     history = History(home.path / "history" if home.path.is_dir() else None)
     app = Dashboard(
         node, others=others, keys=keys, masked=masked, glyphs=for_this_terminal(settings.ascii), history=history,
-        crash_log=crash_log_of(home),
+        crash_log=crash_log_of(home), notice_by=settings.notify,
     )  # fmt: skip
     if settings.theme:
         if settings.theme not in app.available_themes:

@@ -26,6 +26,7 @@ class Kind(Enum):
     SWITCH = "true or false"
     PATH = "a path"
     THEME = "the name of a theme"
+    NOTICE = 'one of "none", "bell", "osc9" and "osc777"'
     PEERS = "a list of peer ids"
     ADDRS = "a list of multiaddrs"
     KEYS = "a table of text"

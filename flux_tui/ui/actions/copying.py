@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flux_tui.core.text.plain import plain
-from flux_tui.ui.board.panels import Panels
+from flux_tui.ui.board.panels import OBJECTS, Panels, root_of
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.next_steps import shared_last, ticket_of
@@ -65,6 +65,8 @@ class Copying:
             entry = self._nodes.source.entry(int(key))
             found = (*cids_of(entry.event), *peers_of(entry.event)) if entry is not None else ()
             key = found[0] if found else None
+        elif key is not None and self._panels.current == OBJECTS:
+            key = root_of(key)
         if key is None or key in NO_ID:
             self._notify("select a line with an id first", timeout=3)
         else:
@@ -75,7 +77,9 @@ class Copying:
         state, root = self._nodes.state, self._panels.selected_root()
         found = shared_last(state) if root is None else state.objects[root]
         if found is None and state.objects:
-            self._notify("select an object first: in Pending (2), or an entry about it", timeout=4)
+            self._notify(
+                "select an object first: in Objects (8) or Pending (2), or an entry about it", timeout=4
+            )
         elif found is None:
             add = self._keys.shown(self._keys.named("add"))
             self._notify(f"nothing is shared yet: {add} shares a file or folder", timeout=4)

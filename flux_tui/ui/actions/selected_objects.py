@@ -19,7 +19,7 @@ from flux_tui.ui.watching.watched_node import Nodes
 
 CIDS_AT_ONCE = 10_000
 """How many CIDs go into one command."""
-MARKING = ("pending", "retries")
+MARKING = ("pending", "retries", "objects")
 """The panels whose lines can be marked."""
 NAME_WIDTH = 80
 """The width of the view that names objects. A name does not depend on it."""
@@ -60,7 +60,7 @@ class SelectedObjects:
         """Mark the selected line, or unmark it, and go to the next one."""
         panel = self._panels.panel()
         if self._panels.current not in MARKING:
-            self._notify("mark lines of Pending (2) or Retries (4)", timeout=3)
+            self._notify("mark lines of Pending (2), Retries (4) or Objects (8)", timeout=3)
         elif (key := self._panels.selected_key()) is not None:
             panel.toggle_mark(key)
             panel.action_move(1)
@@ -69,7 +69,7 @@ class SelectedObjects:
     def mark_range(self) -> None:
         """Mark all lines from the one marked last to the selected one."""
         if self._panels.current not in MARKING:
-            self._notify("mark lines of Pending (2) or Retries (4)", timeout=3)
+            self._notify("mark lines of Pending (2), Retries (4) or Objects (8)", timeout=3)
         elif not self._panels.panel().mark_range():
             mark = self._keys.shown(self._keys.named("mark"))
             self._notify(f"mark the first line of the range with {mark}, then select the last", timeout=4)
@@ -79,7 +79,7 @@ class SelectedObjects:
     def mark_all(self) -> None:
         """Mark all lines that the filter of the panel shows, or unmark them if all are marked."""
         if self._panels.current not in MARKING:
-            self._notify("mark lines of Pending (2) or Retries (4)", timeout=3)
+            self._notify("mark lines of Pending (2), Retries (4) or Objects (8)", timeout=3)
             return
         self._panels.panel().toggle_all()
         self._changed()
@@ -103,7 +103,7 @@ class SelectedObjects:
             release = cmd.Release((selected,), new_mark())
             self._sender.push([release], f"released {self._name(selected)}")
         elif not cids:
-            self._notify("select what to cancel in Pending (2) or Retries (4) first", timeout=4)
+            self._notify("select what to cancel in Pending (2), Retries (4) or Objects (8) first", timeout=4)
         else:
             again = self._wants_of(cids)
             undo = self._keys.shown(self._keys.named("undo"))
@@ -221,10 +221,11 @@ class SelectedObjects:
         if self._panels.current not in MARKING:
             return ()
         panel, pending = self._panels.panel(), self._nodes.state.pending
+        selected = self._panels.selected_key()
         marked = tuple(Cid(key) for key in sorted(panel.marked) if key in pending)
         if marked:
             return marked
-        return (Cid(panel.selected),) if panel.selected in pending else ()
+        return (Cid(selected),) if selected is not None and selected in pending else ()
 
     def _name(self, cid: Cid) -> Plain:
         return self._views.view(NAME_WIDTH).name(cid)

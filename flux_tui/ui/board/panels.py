@@ -17,27 +17,32 @@ from flux_tui.ui.rows.peers import no_legend, no_rows, peer_rows
 from flux_tui.ui.rows.pending import pending_rows, retry_rows
 from flux_tui.ui.rows.stage import stage_rows
 from flux_tui.ui.rows.throughput import throughput_rows
-from flux_tui.ui.rows.view import Row, View, matching, span
+from flux_tui.ui.rows.view import Line, Row, View, matching, span
 from flux_tui.ui.series.block_owners import roots_of
 from flux_tui.ui.series.filter import Filter, cids_of
 from flux_tui.ui.series.flow import FlowWindow
 from flux_tui.ui.watching.flow_feed import FlowFeed
+from flux_tui.ui.watching.objects_feed import ObjectsFeed
 from flux_tui.ui.watching.views import Views
 from flux_tui.ui.watching.watched_node import Nodes
 from flux_tui.ui.widgets.flow_panel import FlowPanel
 from flux_tui.ui.widgets.lines_panel import LinesPanel
+from flux_tui.ui.widgets.objects_panel import ObjectsPanel
 from flux_tui.ui.widgets.panel_layout import PANELS, TITLES, fit
 from flux_tui.ui.widgets.series_panel import SeriesPanel
 
+OBJECTS = "objects"
 ROWS: Mapping[str, Callable[[View], list[Row]]] = {
     "pending": pending_rows,
     "noes": no_rows,
     "retries": retry_rows,
     "peers": peer_rows,
     "throughput": throughput_rows,
-    "objects": object_rows,
 }
-"""How the rows of each panel are made from a view. Series makes its own lines, Flow has a window of its own."""
+"""How the rows of each panel are made from a view. Series makes its own lines; Flow and Objects read
+entries of their own."""
+KINDS: Mapping[str, type[LinesPanel]] = {"flow": FlowPanel, "objects": ObjectsPanel}
+"""The panels with keys of their own."""
 ZOOMED = "-zoomed"
 """The class of a screen that shows one panel only."""
 
@@ -49,10 +54,18 @@ class Panels:
     """
 
     def __init__(
-        self, nodes: Nodes, views: Views, flow: FlowFeed, keys: Keys, *, laid_out: Callable[[], None]
+        self,
+        nodes: Nodes,
+        views: Views,
+        flow: FlowFeed,
+        objects: ObjectsFeed,
+        keys: Keys,
+        *,
+        laid_out: Callable[[], None],
     ) -> None:
         self._nodes = nodes
         self._flow = flow
+        self._objects = objects
         self._views = views
         self._keys = keys
         self._laid_out = laid_out
@@ -67,8 +80,9 @@ class Panels:
         )
         self._by_name: dict[str, LinesPanel] = {PANELS[0]: self.series}
         for number, (name, title) in enumerate(zip(PANELS[1:], TITLES[1:], strict=True), 2):
-            kind = FlowPanel if name == "flow" else LinesPanel
-            self._by_name[name] = kind(f"{number}", title, id=name, signs=views.glyphs, letter=letter(number))
+            self._by_name[name] = KINDS.get(name, LinesPanel)(
+                f"{number}", title, id=name, signs=views.glyphs, letter=letter(number)
+            )
         self._say_where_empty()
 
     @property
@@ -121,9 +135,14 @@ class Panels:
     # ── what is selected ────────────────────────────────────────────────────────────────────────
 
     def selected_key(self) -> str | None:
-        """Return the key of the selected line of the current panel, if that line still exists."""
+        """Return the key of the selected line of the current panel, if that line still exists.
+
+        A file of an object in Objects has the key of the object.
+        """
         panel = self.panel()
-        return panel.selected if panel.selected_index() >= 0 else None
+        if panel.selected is None or panel.selected_index() < 0:
+            return None
+        return root_of(panel.selected) if self._current == OBJECTS else panel.selected
 
     def selected_entry(self) -> Entry | None:
         """Return the selected entry, if the current panel is Series."""
@@ -173,6 +192,47 @@ class Panels:
                 if name == "noes":
                     panel.set_legend(no_legend(view))
         self._draw_flow()
+        self.draw_objects()
+
+    def draw_objects(self, *, hidden: bool = False) -> None:
+        """Draw the Objects panel, and read the next slice of entries about the selected object.
+
+        `hidden`: also if it is not on the screen, because it is about to be.
+        """
+        panel = self._by_name[OBJECTS]
+        if not panel.size.height and not hidden:
+            return
+        view = self.view(OBJECTS)
+        for _ in range(2):
+            # The first line of another tab is selected when it is shown. Then it is unfolded.
+            before = panel.selected
+            panel.show(self._filtered(OBJECTS, self._object_rows(view, before)), self._note(OBJECTS))
+            if panel.selected == before:
+                break
+        panel.set_legend(self._objects_legend())
+
+    def reveal_object(self) -> None:
+        """Scroll until what is under the selected object is visible."""
+        panel = self._by_name[OBJECTS]
+        if isinstance(panel, ObjectsPanel):
+            panel.reveal_selected()
+
+    def _object_rows(self, view: View, key: str | None) -> list[Row]:
+        root = Cid(root_of(key or ""))
+        tab = self._objects.tab(view.state, root)
+        known = root in view.state.objects or root in view.state.kept
+        selected = self._objects.selected(root) if known else None
+        if selected is None:
+            self._objects.forget()
+        return object_rows(view, tab, selected, self.filter_of(OBJECTS))
+
+    def _objects_legend(self) -> Line:
+        """Return the keys that act in Objects, for its lower border."""
+        keys = [
+            self._keys.shown(self._keys.named(name)) for name in ("next-tab", "inspect", "ticket", "panel-7")
+        ]
+        words = ("next tab", "why", "ticket", "flow")
+        return [span("  ".join(f"{key} {word}" for key, word in zip(keys, words, strict=True)), "dim")]
 
     def _draw_flow(self) -> None:
         """Draw the Flow panel, and read the next slice of entries for it."""
@@ -211,12 +271,16 @@ class Panels:
     def looking(self) -> bool:
         """Whether a panel has entries to read that it could not read within one frame."""
         flow = self._by_name["flow"].size.height and self._flow.looking
-        return self.series.looking or bool(flow)
+        objects = self._by_name[OBJECTS].size.height and self._objects.looking
+        return self.series.looking or bool(flow) or bool(objects)
 
     def read_on(self) -> None:
         """Read the next slice of entries, and draw the panels that show them."""
         self.draw_series()
-        self._draw_flow()
+        if self._flow.looking:
+            self._draw_flow()
+        if self._objects.looking:
+            self.draw_objects()
 
     def draw_series(self) -> None:
         """Draw the Series panel, and read the next slice of entries for its filter or its folding."""
@@ -252,6 +316,11 @@ class Panels:
             return []
         matches = counted(sum(not row.title for row in panel.rows), "match", "matches")
         return [matches, f"/{view.text(str(wanted))}"]
+
+
+def root_of(key: str) -> str:
+    """Return the CID of the object that a line of Objects belongs to."""
+    return key.partition("/")[0]
 
 
 def counts(name: str, state: State, connected: int) -> list[str]:

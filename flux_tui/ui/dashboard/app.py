@@ -14,6 +14,7 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from typing_extensions import override
 
+from flux_tui.config import NoticeBy
 from flux_tui.core.ids import is_text
 from flux_tui.core.text.plain import plain
 from flux_tui.signals import Ended
@@ -30,6 +31,7 @@ from flux_tui.ui.watching.narrator import Narrator
 from flux_tui.ui.watching.watched_node import Nodes, WatchedNode
 from flux_tui.ui.widgets.ascii_filter import AsciiFilter
 from flux_tui.ui.widgets.lines_panel import LinesPanel
+from flux_tui.ui.widgets.objects_panel import ObjectsPanel
 from flux_tui.ui.widgets.one_line import Keybar, Tabs, TimeStrip
 from flux_tui.ui.widgets.panel_layout import PANELS, SCREEN, shape
 from flux_tui.ui.widgets.plain_text import Guard
@@ -70,11 +72,13 @@ class Dashboard(App[bool]):
         history: History | None = None,
         theme: str = "",
         crash_log: Path | None = None,
+        notice_by: NoticeBy = "none",
     ) -> None:
         """Make the parts. A narrator tells its story about `node` and `others`. `clock` is in seconds since 1970.
 
         `history` has the lines typed before. `theme` is the name of a theme; empty: our own. `crash_log` is the
-        file for the report of an error; None: Textual shows it.
+        file for the report of an error; None: Textual shows it. `notice_by`: how the terminal tells that something
+        has become whole.
         """
         super().__init__()
         self._crash_log = crash_log
@@ -92,7 +96,7 @@ class Dashboard(App[bool]):
 
         self.parts = Parts(
             self, Nodes(node, others), self.keys, glyphs, clock, seconds=TICK_SECONDS, narrator=narrator,
-            masked=masked, history=history,
+            masked=masked, history=history, notice_by=notice_by,
         )  # fmt: skip
         self._actions = action_table(
             self.parts, show_help=self._help, show_palette=self.action_command_palette, leave=self.leave
@@ -181,6 +185,11 @@ class Dashboard(App[bool]):
         A path that is not UTF-8 cannot be sent to a terminal, so its shown form is copied.
         """
         super().copy_to_clipboard(text if is_text(text) else plain(text))
+
+    def write_to_terminal(self, sequence: str) -> None:
+        """Write a control sequence to the terminal, if there is one. It must change nothing on the screen."""
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(sequence)
 
     def get_system_commands(self, screen: Screen[Any]) -> Any:
         """Return the palette: our actions first, then Textual's."""
@@ -289,6 +298,11 @@ class Dashboard(App[bool]):
     def _line_chosen(self) -> None:
         if len(self.screen_stack) == 1:
             self.parts.inspecting.inspect()
+
+    @on(ObjectsPanel.Unfolds)
+    def _object_selected(self) -> None:
+        self.parts.panels.draw_objects()
+        self.parts.panels.reveal_object()
 
     @on(events.DescendantFocus)
     def _focus_came(self, event: events.DescendantFocus) -> None:

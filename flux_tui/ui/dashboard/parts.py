@@ -5,11 +5,13 @@ from typing import Protocol
 
 from textual.screen import Screen
 
+from flux_tui.config import NoticeBy
 from flux_tui.ui.actions.command_line import CommandLine
 from flux_tui.ui.actions.completion import Completion
 from flux_tui.ui.actions.copying import Copying
 from flux_tui.ui.actions.filtering import Filtering
 from flux_tui.ui.actions.in_panels.flow_actions import FlowActions
+from flux_tui.ui.actions.in_panels.object_actions import ObjectActions
 from flux_tui.ui.actions.inspecting import Inspecting
 from flux_tui.ui.actions.looking import Looking
 from flux_tui.ui.actions.node_switch import NodeSwitch
@@ -32,9 +34,11 @@ from flux_tui.ui.watching.liveness import Liveness
 from flux_tui.ui.watching.narration import Narration
 from flux_tui.ui.watching.narrator import Narrator
 from flux_tui.ui.watching.notify import Notify
+from flux_tui.ui.watching.objects_feed import ObjectsFeed
 from flux_tui.ui.watching.playback import Playback
 from flux_tui.ui.watching.views import Views
 from flux_tui.ui.watching.watched_node import Nodes
+from flux_tui.ui.watching.whole_notices import WholeNotices
 from flux_tui.ui.widgets.caption_strip import CaptionStrip
 from flux_tui.ui.widgets.prompt import History, Prompt
 
@@ -65,6 +69,12 @@ class Host(Clockwork, Protocol):
     def copy_to_clipboard(self, text: str) -> None:
         """Copy a text by the terminal."""
 
+    def bell(self) -> None:
+        """Ring the terminal's bell."""
+
+    def write_to_terminal(self, sequence: str) -> None:
+        """Write a control sequence to the terminal. It must change nothing on the screen."""
+
     def save_screenshot(self, filename: str) -> str:
         """Save a picture of the screen. Return its path."""
 
@@ -93,6 +103,7 @@ class Parts:
         narrator: Narrator | None,
         masked: bool,
         history: History | None,
+        notice_by: NoticeBy,
     ) -> None:
         """Make the parts. `seconds` is the interval of the ticker. `clock` is in seconds since 1970."""
         self._app = app
@@ -114,7 +125,8 @@ class Parts:
 
         # What is on the screen.
         flow = FlowFeed(nodes)
-        self.panels = Panels(nodes, self.views, flow, keys, laid_out=self._laid_out)
+        objects = ObjectsFeed(nodes)
+        self.panels = Panels(nodes, self.views, flow, objects, keys, laid_out=self._laid_out)
         self.prompt = Prompt(history, masked=masked, covers=app.clear_notifications, id="prompt")
         self.sequence = KeySequence(keys, changed=self._draw_footer)
         self.lines = StatusLines(
@@ -144,6 +156,7 @@ class Parts:
             nodes, self.views, self.sender, keys, notify=app.notify, open_window=app.open_window
         )
         self.flow = FlowActions(flow, self.panels, self.playback, notify=app.notify, changed=self._draw)
+        self.objects = ObjectActions(objects, self.panels, notify=app.notify, changed=self._draw)
         self.sorting = Sorting(self.views, self.panels, notify=app.notify, changed=self._draw)
         self.completion = Completion(nodes, self.views, self.sorting, themes=lambda: app.theme_names)
         self.filtering = Filtering(
@@ -171,9 +184,18 @@ class Parts:
         )  # fmt: skip
 
         # When entries are read and frames are drawn.
+        whole = WholeNotices(
+            nodes,
+            self.views,
+            notice_by,
+            quiet=self.narration.told,
+            notify=app.notify,
+            ring=app.bell,
+            to_terminal=app.write_to_terminal,
+        )
         self.ticker = Ticker(
             app, nodes, self.liveness, self.playback, self.views, self.narration, self.panels, self.lines,
-            self.timeline, self.story, seconds=seconds,
+            self.timeline, self.story, whole, seconds=seconds,
         )  # fmt: skip
 
     @property

@@ -14,6 +14,7 @@ from flux_tui.ui.watching.narration import Narration
 from flux_tui.ui.watching.playback import Playback
 from flux_tui.ui.watching.views import Views
 from flux_tui.ui.watching.watched_node import Nodes
+from flux_tui.ui.watching.whole_notices import WholeNotices
 
 BEHIND_SECONDS = 1.0
 """Seconds between two frames behind a window."""
@@ -64,6 +65,7 @@ class Ticker:
         lines: StatusLines,
         timeline: TimelineStrip,
         story: Story,
+        whole: WholeNotices,
         *,
         seconds: float,
     ) -> None:
@@ -77,6 +79,7 @@ class Ticker:
         self._lines = lines
         self._timeline = timeline
         self._story = story
+        self._whole = whole
         self._seconds = seconds
         self._drawn: tuple[object, ...] = ()
         """Everything that the last frame depended on."""
@@ -120,6 +123,7 @@ class Ticker:
         self._ticked_at = time.monotonic()
         source = self._nodes.source
         source.poll()
+        self._whole.tell()
         self._playback.advance()
         self._story.show()
         source = self._nodes.source  # the story may have shown another node

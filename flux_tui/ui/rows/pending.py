@@ -24,12 +24,7 @@ def pending_rows(view: View) -> list[Row]:
     """Return the rows of Pending: wanted objects with progress and what they wait for, loose chunks, holds."""
     state = view.state
     rows: list[Row] = []
-    senders: dict[Cid, set[PeerId]] = {}
-    for cid, lease in () if view.dead else state.leases.items():
-        # Right after a start, leases from before the stop are still in the state. Their peers are not
-        # connected yet.
-        if (peer := state.peers.get(lease.peer)) and peer.connected:
-            senders.setdefault(lease.root or cid, set()).add(lease.peer)
+    senders = senders_of(view)
     loose: list[Pending] = []
     totals = [
         _total(found) for pending in state.pending.values() if (found := state.objects.get(pending.cid))
@@ -45,6 +40,17 @@ def pending_rows(view: View) -> list[Row]:
     if loose:
         rows += _loose_rows(view, loose, senders, tries)
     return rows + hold_rows(view)
+
+
+def senders_of(view: View) -> dict[Cid, set[PeerId]]:
+    """Return the connected peers that owe chunks, by the object or loose chunk that they owe."""
+    found: dict[Cid, set[PeerId]] = {}
+    for cid, lease in () if view.dead else view.state.leases.items():
+        # Right after a start, leases from before the stop are still in the state. Their peers are not
+        # connected yet.
+        if (peer := view.state.peers.get(lease.peer)) and peer.connected:
+            found.setdefault(lease.root or cid, set()).add(lease.peer)
+    return found
 
 
 def hold_rows(view: View) -> list[Row]:
@@ -117,7 +123,7 @@ def _object_rows(
     rate = view.trends.object_rate(pending.cid, view.now) if view.connected else 0.0
     flows: Line = []
     if senders or rate:
-        seconds = _eta(view, pending, found)
+        seconds = eta_of(view, pending, found)
         eta = f"  eta {human_seconds(seconds)}" if seconds is not None else ""
         flows = [span(f"{view.glyphs.down} {human_size(rate)}/s{eta}  ", "good")]
     waits = waiting_words(view, pending, senders, view.width - 2 - wide(flows), tries)
@@ -128,7 +134,7 @@ def _object_rows(
     ]
 
 
-def _eta(view: View, pending: Pending, found: ObjectState) -> float | None:
+def eta_of(view: View, pending: Pending, found: ObjectState) -> float | None:
     """Return the seconds until an object is whole. None: too few bytes, or too uneven a rate, to say."""
     if not found.size or found.have_bytes < EARLY:
         return None

@@ -34,6 +34,8 @@ ABOUT = {
     "noes": "NO by node: who said NO, why and how often, whether it has it, and when to ask again.",
     "retries": "Retries: when each want is pushed again, and why then.",
     "peers": "Peers: what flowed, what was granted and came, how soon it answers, how it stands.",
+    "flow": "Flow: one lane a peer, this node on top. A want reaches lanes; each answer is a mark in its own lane.",
+    "objects": "Objects: what is wanted, here, shared, and kept for others, with blocks, files, and who takes it.",
     "throughput": "Throughput: the last two minutes. dup is the share of bytes that came twice; its top is 10 %.",
 }
 

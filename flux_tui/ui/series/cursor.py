@@ -10,12 +10,12 @@ use Textual.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
 from flux_tui.core.limits import BoundedTable
-from flux_tui.core.series.events import Entry
+from flux_tui.core.series.events import Entry, ObjectCompleted
 from flux_tui.core.series.fold import copy, extend, restore, snapshot
 from flux_tui.core.series.state import State
 from flux_tui.store.schema import StoreError
@@ -34,6 +34,8 @@ FAR_BEHIND = 100_000
 """More entries than this are folded in a separate process, not between two keys."""
 PROBES = 16
 """At how many places a series is checked for checkpoints, to see whether it has them all."""
+COMPLETED_KEPT = 64
+"""Entries of objects that became whole that are kept until they are taken."""
 PAGE = 128
 """Entries read at a time for the Series panel."""
 PAGES_KEPT = 64
@@ -63,6 +65,9 @@ class Source:
         """The entries folded last on the way to the cursor, without a gap."""
         self.last_seq = 0
         """How many entries the series has, folded or not."""
+        self._completed: deque[Entry] = deque(maxlen=COMPLETED_KEPT)
+        self._opened_at: int | None = None
+        """How many entries there were when the series was read first. None: it was not read yet."""
         self.trouble: str | None = None
         """Why the series cannot be read, in one sentence."""
 
@@ -113,6 +118,8 @@ class Source:
             return False
         try:
             self.last_seq = last = reader.last_seq()
+            if self._opened_at is None:
+                self._opened_at = last
             if not self._probed and last:
                 self._probed = True
                 self._probe(reader, last)
@@ -123,13 +130,33 @@ class Source:
             if last - self._live.seq > CHECKPOINT_EVERY:
                 self._jump(reader, last)
             if self._builder is None or last - self._live.seq <= FAR_BEHIND:
-                extend(self._live, reader.read(self._live.seq, budget))
+                page = reader.read(self._live.seq, budget)
+                extend(self._live, page)
+                self._note_completed(page)
         except StoreError as error:
             self.trouble = str(error)
             return False
         if self._path is None:
             self._keep(self._live)
         return True
+
+    def _note_completed(self, page: Sequence[Entry]) -> None:
+        """Remember the entries that tell of an object that became whole since the series was opened."""
+        if page and page[-1].seq > (self._opened_at or 0):
+            self._completed += [
+                entry
+                for entry in page
+                if type(entry.event) is ObjectCompleted and entry.seq > (self._opened_at or 0)
+            ]
+
+    def take_completed(self) -> list[Entry]:
+        """Return the entries that told of an object that became whole since the last call, the newest last.
+
+        What was whole when the series was opened is not among them. Of many, only the newest are.
+        """
+        found = [*self._completed]
+        self._completed.clear()
+        return found
 
     def freeze(self) -> None:
         """Freeze the cursor where it is."""

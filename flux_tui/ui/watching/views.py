@@ -8,7 +8,7 @@ from flux_tui.ui.watching.playback import Playback
 from flux_tui.ui.watching.watched_node import Nodes, WatchedNode
 
 TIMES: tuple[Times, ...] = ("clock", "start", "gap")
-TRENDING = ("pending", "peers")
+TRENDING = ("pending", "peers", "objects")
 """The panels that show the last minute of each peer."""
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from flux_tui.core.api.commands import Command
 from flux_tui.core.ids import PeerId
@@ -25,6 +26,8 @@ class WatchedNode:
     """Whether the node is being started now."""
     trouble: Callable[[], str | None] = lambda: None
     """What is wrong with the node, in one sentence."""
+    index: Path | None = None
+    """The home's database, whose chunk index has the names of an object's files. None: nothing has them."""
     names: Mapping[PeerId, str] = field(default_factory=dict)
     """Names of peers, where they are known. More may come. Other peers are shown by id."""
 

@@ -1,25 +1,54 @@
-"""The rows of the Objects panel: what is wanted, here, shared, and kept for others. Pure."""
+"""The rows of the Objects panel: its tabs, a line for each object, and more under the selected one. Pure."""
 
-from flux_tui.core.series.state import ObjectState
-from flux_tui.core.text.phrases import object_words
-from flux_tui.core.text.quantities import human_size
-from flux_tui.ui.rows import cell_width
-from flux_tui.ui.rows.view import Line, Row, View, cut, span
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.series.next_try import Tries
+from flux_tui.ui.rows.objects.details import Selected, detail_rows
+from flux_tui.ui.rows.objects.lines import name_of, object_line
+from flux_tui.ui.rows.objects.tabs import Tab, objects_by_tab, tab_line
+from flux_tui.ui.rows.pending import senders_of
+from flux_tui.ui.rows.view import Row, View, cut, span
+from flux_tui.ui.series.filter import Filter
 
-NAME_WIDTH, SIZE_WIDTH, STATUS_WIDTH = 24, 10, 14
+LISTED = 500
+"""Objects of a tab that are listed, the newest first. A filter looks for older ones by name and CID."""
+EMPTY = {
+    "wanted": "nothing is wanted that is not here",
+    "here": "nothing has become whole here yet",
+    "shared": "nothing of this machine is shared",
+    "kept": "nothing is kept for others",
+}
+"""The line of a tab without objects."""
 
 
-def object_rows(view: View) -> list[Row]:
-    """Return a line for each object, the newest first."""
-    return [Row(found.root, _line(view, found)) for found in reversed(view.state.objects.values())]
+def object_rows(view: View, tab: Tab, selected: Selected | None, wanted: Filter) -> list[Row]:
+    """Return the tabs, and a line for each object of one tab. The selected one is unfolded.
+
+    An empty list: the series knows no object at all.
+    """
+    objects = objects_by_tab(view.state)
+    if not any(objects.values()):
+        return []
+    rows = [Row("", cut(tab_line(objects, tab), view.width, view.glyphs.ellipsis), title=True)]
+    listed = objects[tab][:LISTED]
+    if wanted:
+        listed += [root for root in objects[tab][LISTED:] if _named(view, root, wanted)][:LISTED]
+    senders = senders_of(view) if tab == "wanted" else {}
+    tries = Tries(view.state, view.now)
+    for root in listed:
+        rows.append(Row(root, object_line(view, tab, root, senders.get(root, NOBODY), tries)))
+        if selected is not None and selected.root == root:
+            rows += detail_rows(view, selected)
+    if not listed:
+        rows.append(Row("none", [span(f" {EMPTY[tab]}", "dim")], title=True))
+    elif not wanted and len(objects[tab]) > len(listed):
+        more = len(objects[tab]) - len(listed)
+        rows.append(Row("more", [span(f" and {more:,} older ones, which a filter finds", "dim")], title=True))
+    return rows
 
 
-def _line(view: View, found: ObjectState) -> Line:
-    size = "?" if found.size is None else human_size(found.size)
-    line: Line = [
-        span(cell_width.fit(view.name(found.root), NAME_WIDTH) + " ", "name"),
-        span(f"{size:>{SIZE_WIDTH}}  ", "text"),
-        span(f"{object_words(found):<{STATUS_WIDTH}} ", "good" if found.completed_at is not None else "dim"),
-        span(view.text(found.path or "in the store"), "dim"),
-    ]
-    return cut(line, view.width, view.glyphs.ellipsis)
+NOBODY: frozenset[PeerId] = frozenset()
+
+
+def _named(view: View, root: Cid, wanted: Filter) -> bool:
+    """Whether a filter takes an object by its name or CID."""
+    return wanted.takes_text(f"{name_of(view, root)} {'' if view.masked else root}".lower())

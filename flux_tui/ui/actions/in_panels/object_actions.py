@@ -1,0 +1,49 @@
+"""What the keys do in the Objects panel: which tab, which object, and whether all its files are listed."""
+
+from collections.abc import Callable
+
+from flux_tui.ui.board.panels import OBJECTS, Panels
+from flux_tui.ui.watching.notify import Notify
+from flux_tui.ui.watching.objects_feed import ObjectsFeed
+
+
+class ObjectActions:
+    """Acts on the Objects panel. `changed` is called afterwards."""
+
+    def __init__(
+        self, objects: ObjectsFeed, panels: Panels, *, notify: Notify, changed: Callable[[], None]
+    ) -> None:
+        self._objects = objects
+        self._panels = panels
+        self._notify = notify
+        self._changed = changed
+
+    @property
+    def current(self) -> bool:
+        """Whether the keys act on the Objects panel."""
+        return self._panels.current == OBJECTS
+
+    def open(self) -> None:
+        """Go to the Objects panel: to the selected object, if there is one, in the tab that has it."""
+        if not self.current and (root := self._panels.selected_root()) is not None:
+            self._objects.follow()
+            self._panels.panel(OBJECTS).select(root)
+        self._panels.draw_objects(hidden=True)
+        self._panels.go_to(OBJECTS)
+
+    def next_tab(self, by: int) -> None:
+        """Show the next tab (1) or the one before (-1). From another panel, go to Objects."""
+        if not self.current:
+            self.open()
+            return
+        self._objects.next_tab(by)
+        self._panels.panel(OBJECTS).select(None)
+        self._changed()
+
+    def unfold(self) -> None:
+        """List all files of the selected folder, or only the first few."""
+        self._objects.unfolded = not self._objects.unfolded
+        self._notify(
+            "all files of a folder" if self._objects.unfolded else "the first files of a folder", timeout=2
+        )
+        self._changed()

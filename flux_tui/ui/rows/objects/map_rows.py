@@ -1,0 +1,127 @@
+"""The block map of an object as lines: a cell for some blocks each, and a legend. Pure.
+
+A cell has a sign for what it is, and a colour and a letter for the peer. A run of cells of one peer begins with the
+letter: large for blocks that are here, small for blocks on their way.
+"""
+
+from collections.abc import Mapping
+
+from flux_tui.core.ids import PeerId
+from flux_tui.core.series.state import ObjectState
+from flux_tui.core.text.quantities import counted
+from flux_tui.ui.rows.glyphs import Role, Sign
+from flux_tui.ui.rows.view import Line, View, merged, span, wide
+from flux_tui.ui.series.block_map import BlockKind, BlockMap, Cell
+
+SIGNS: Mapping[BlockKind, Sign] = {
+    "here": Sign("█", "#", "text"),
+    "owed": Sign("▓", "=", "text"),
+    "refused": Sign("▒", "!", "bad"),
+    "missing": Sign("░", ".", "dim"),
+}
+WORDS: Mapping[BlockKind, str] = {
+    "here": "here", "owed": "on its way", "refused": "refused", "missing": "nobody yet",
+}  # fmt: skip
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+"""The letters of peers, in the order of their first block. Later peers have none."""
+ROLES: tuple[Role, ...] = ("in", "accent", "good", "peer", "out", "name")
+"""The colours of peers. The seventh has that of the first: the letters tell them apart."""
+INDENT = 2
+MAX_WIDE = 4
+"""Columns of one block, where there are few of them."""
+
+
+def map_lines(view: View, blocks: BlockMap, found: ObjectState, rows: int) -> list[Line]:
+    """Return the map in at most `rows` lines, a line on its order, and the legend."""
+    width = max(10, view.width - INDENT)
+    total = found.chunks_total or 0
+    cells = blocks.cells(width * rows, found.chunks_have, total)
+    if not cells:
+        return []
+    total = max(total, len(cells))
+    wide_cells = [cell for cell in cells for _ in range(max(1, min(MAX_WIDE, width // len(cells))))]
+    lines = [
+        [span(" " * INDENT, "dim"), *_cells(view, blocks, wide_cells[start : start + width])]
+        for start in range(0, len(wide_cells), width)
+    ]
+    order = "in the order in which they were granted or came"
+    each = (
+        counted(total, "block")
+        if total <= len(cells)
+        else f"{total:,} blocks, {-(-total // len(cells)):,} a cell"
+    )
+    lines.append([span(f"{' ' * INDENT}{each}, {order}", "dim")])
+    return lines + legend_lines(view, blocks, found)
+
+
+def _cells(view: View, blocks: BlockMap, cells: list[Cell]) -> Line:
+    """Return one line of the map. A run of one peer begins with its letter."""
+    line: Line = []
+    before: Cell | None = None
+    for cell in cells:
+        sign = SIGNS[cell.kind]
+        letter = letter_of(blocks, cell.holder)
+        text = view.glyphs.glyph(sign)
+        if letter and cell != before:
+            text = letter if cell.kind == "here" else letter.lower()
+        line.append(span(text, sign.role if cell.holder is None else role_of(blocks, cell.holder)))
+        before = cell
+    return merged(line)
+
+
+def legend_lines(view: View, blocks: BlockMap, found: ObjectState) -> list[Line]:
+    """Return what the signs and letters mean, with how many blocks each has, wrapped to the width."""
+    counts = blocks.counts()
+    owed, refused = sum(one.owed for one in counts.values()), blocks.count("refused")
+    here = max(found.chunks_have, sum(one.here for one in counts.values()))
+    missing = max(0, (found.chunks_total or 0) - here - owed - refused)
+    items: list[Line] = []
+    numbers: dict[BlockKind, int] = {"here": here, "owed": owed, "refused": refused, "missing": missing}
+    for kind, number in numbers.items():
+        if number:
+            sign = SIGNS[kind]
+            items.append(
+                [span(f"{view.glyphs.glyph(sign)} ", sign.role), span(f"{number:,} {WORDS[kind]}", "dim")]
+            )
+    for peer, one in counts.items():
+        letter = letter_of(blocks, peer)
+        if peer is None or not letter:
+            continue
+        words = [f"{one.here:,} sent"] if one.here else []
+        words += [f"{one.owed:,} to come"] if one.owed else []
+        items.append(
+            [
+                span(f"{letter} ", role_of(blocks, peer)),
+                span(f"{view.peer(peer)} ", "peer"),
+                span(", ".join(words), "dim"),
+            ]
+        )
+    return _wrapped(items, view.width)
+
+
+def letter_of(blocks: BlockMap, peer: PeerId | None) -> str:
+    """Return the letter of a peer, or an empty string."""
+    number = _number(blocks, peer)
+    return LETTERS[number] if number is not None and number < len(LETTERS) else ""
+
+
+def role_of(blocks: BlockMap, peer: PeerId | None) -> Role:
+    """Return the colour of a peer."""
+    number = _number(blocks, peer)
+    return "text" if number is None else ROLES[number % len(ROLES)]
+
+
+def _number(blocks: BlockMap, peer: PeerId | None) -> int | None:
+    return None if peer is None else blocks.number(peer)
+
+
+def _wrapped(items: list[Line], width: int) -> list[Line]:
+    """Put items into lines, two spaces apart. An item is not split."""
+    lines: list[Line] = []
+    line: Line = []
+    for item in items:
+        if line and wide(line) + 2 + wide(item) > width:
+            lines.append(line)
+            line = []
+        line = [*line, span("  ", "dim"), *item]
+    return [*lines, line] if line else lines

@@ -1,0 +1,50 @@
+"""The tabs of the Objects panel, and which objects each has. Pure.
+
+An object can be in several: what is whole here is shared as soon as another peer asks for it.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+from flux_tui.core.ids import Cid
+from flux_tui.core.series.state import ObjectState, State
+from flux_tui.ui.rows.view import Line, span
+
+Tab: TypeAlias = Literal["wanted", "here", "shared", "kept"]
+TABS: tuple[Tab, ...] = ("wanted", "here", "shared", "kept")
+TITLES: Mapping[Tab, str] = {
+    "wanted": "wanted",
+    "here": "here",
+    "shared": "shared",
+    "kept": "kept for others",
+}
+"""wanted: not whole yet. here: whole, and the user's. shared: added here, or asked for by others. kept: replicas that
+this node keeps for others."""
+
+
+def objects_by_tab(state: State) -> dict[Tab, list[Cid]]:
+    """Return the objects of each tab, the newest first."""
+    found: dict[Tab, list[Cid]] = {tab: [] for tab in TABS}
+    for root in reversed(state.objects):
+        one = state.objects[root]
+        if one.origin != "held":
+            found["wanted" if one.completed_at is None else "here"].append(root)
+        if is_shared(state, one):
+            found["shared"].append(root)
+    found["kept"] += reversed(state.kept)
+    return found
+
+
+def is_shared(state: State, found: ObjectState) -> bool:
+    """Whether others can learn of an object from this node, or took something of it."""
+    return found.origin == "added" or found.sent_bytes > 0 or found.root in state.fetchers
+
+
+def tab_line(objects: Mapping[Tab, list[Cid]], current: Tab) -> Line:
+    """Return the heading: the tabs with their counts. The current one is in brackets."""
+    line: Line = []
+    for tab in TABS:
+        words = f"{TITLES[tab]} {len(objects[tab]):,}"
+        line.append(span(f"[{words}]", "strong") if tab == current else span(f" {words} ", "dim"))
+        line.append(span(" ", "dim"))
+    return line

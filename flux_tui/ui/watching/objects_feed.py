@@ -1,0 +1,156 @@
+"""What the Objects panel shows besides the state: which tab, the blocks of the selected object, and its files."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from flux_tui.core.ids import Cid
+from flux_tui.core.series.state import State
+from flux_tui.store.index.object_files import ObjectFiles, ObjectFilesReader
+from flux_tui.store.schema import StoreError
+from flux_tui.ui.rows.objects.details import FILES_UNFOLDED, Selected
+from flux_tui.ui.rows.objects.tabs import TABS, Tab, objects_by_tab
+from flux_tui.ui.series.block_map import BlockMap
+from flux_tui.ui.series.cursor import Source
+from flux_tui.ui.watching.watched_node import Nodes
+
+SLICE = 4_000
+"""Entries about blocks that are folded in one frame, in about 20 ms. What is left follows between keys and frames."""
+MOST = 100_000
+"""Entries that are read for the blocks of one object. Of a longer history, only the newest: what came before counts as
+here before."""
+JUST_BEFORE = 0.001
+"""Seconds: an object's first entries may have the very time since when it is wanted."""
+FILES_SECONDS = 1.0
+"""Seconds between two looks at the files of an object that is not whole."""
+
+
+class ObjectsFeed:
+    """Folds the entries about the selected object, a slice at a time, and looks up its files in the home's index."""
+
+    def __init__(self, nodes: Nodes, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._nodes = nodes
+        self._monotonic = monotonic
+        self._chosen: Tab | None = None
+        """The tab that the person chose. None: the one that has something, or the selected object."""
+        self._shown: Tab = TABS[0]
+        self._blocks = BlockMap(Cid(""))
+        self._source: Source | None = None
+        """The series that `_blocks` is of. None: of no series."""
+        self._until = 0
+        """The last entry that may tell of the blocks."""
+        self._whole_at: float | None = None
+        self._files = _FilesLookUp()
+        self.unfolded = False
+        """Whether all files of the selected object are listed."""
+
+    # ── tabs ────────────────────────────────────────────────────────────────────────────────────
+
+    def tab(self, state: State, selected: Cid | None) -> Tab:
+        """Return the tab to show.
+
+        Unless the person chose one, it follows the selected object: one that becomes whole does not go out of sight.
+        """
+        if self._chosen is None:
+            objects = objects_by_tab(state)
+            having = [tab for tab in (self._shown, *TABS) if selected in objects[tab]]
+            first = [tab for tab in TABS if objects[tab]]
+            self._shown = next(iter((*having, *first)), TABS[0])
+        return self._chosen or self._shown
+
+    def next_tab(self, by: int) -> None:
+        """Show the next tab (1) or the one before (-1), in a circle."""
+        current = self._chosen or self._shown
+        self._chosen = TABS[(TABS.index(current) + by) % len(TABS)]
+
+    def follow(self) -> None:
+        """Show the tab that has the selected object."""
+        self._chosen = None
+
+    # ── the selected object ─────────────────────────────────────────────────────────────────────
+
+    @property
+    def looking(self) -> bool:
+        """Whether some entries about the blocks are not folded yet."""
+        return self._source is self._nodes.source and self._blocks.seq < self._until
+
+    def forget(self) -> None:
+        """Forget the blocks: no object is selected."""
+        self._source = None
+
+    def selected(self, root: Cid) -> Selected:
+        """Return what is known of an object, with as many entries as one frame may fold."""
+        blocks = self._read(root)
+        files, why = self._files_of(root)
+        return Selected(root, blocks, self.looking, files, why, self.unfolded)
+
+    def _read(self, root: Cid) -> BlockMap | None:
+        """Fold the next slice of entries about the blocks of an object. None: none tells of them."""
+        source = self._nodes.source
+        found = source.state.objects.get(root)
+        if found is None or found.origin == "added":
+            self.forget()
+            return None
+        # When it was set back, or is wanted again, the map begins anew.
+        anew = self._source is not source or self._blocks.root != root or self._blocks.seq > source.cursor
+        if found.completed_at is None:
+            self._until = source.cursor
+        elif anew or self._whole_at != found.completed_at:
+            self._until = min(source.cursor, source.seq_at(found.completed_at))
+        self._whole_at = found.completed_at
+        if anew or self._until - self._blocks.seq > MOST:
+            start = max(0, source.seq_at(found.since - JUST_BEFORE), self._until - MOST)
+            self._blocks, self._source = BlockMap(root, start), source
+        left = SLICE
+        while left > 0 and self._blocks.seq < self._until:
+            page = source.read(self._blocks.seq, min(left, self._until - self._blocks.seq))
+            if not page:
+                self._until = self._blocks.seq  # it cannot be read now
+                break
+            self._blocks.extend(page)
+            left -= len(page)
+        return self._blocks
+
+    def _files_of(self, root: Cid) -> tuple[ObjectFiles | None, str]:
+        """Return the files of an object, or why they are not known."""
+        node, found = self._nodes.shown, self._nodes.state.objects.get(root)
+        if node.recording:
+            return None, "a recording does not have the names of its files"
+        if node.index is None or found is None:
+            return None, ""
+        changing = found.completed_at is None
+        return self._files.read(node.index, root, found.path, self._monotonic(), changing=changing), ""
+
+
+class _FilesLookUp:
+    """Reads the files of one object after the other from a home's index, at most once in FILES_SECONDS."""
+
+    def __init__(self) -> None:
+        self._asked: tuple[object, ...] = ()
+        """What was looked up last."""
+        self._at = 0.0
+        self._found: ObjectFiles | None = None
+
+    def read(
+        self, index: Path, root: Cid, path: str | None, now: float, *, changing: bool
+    ) -> ObjectFiles | None:
+        """Return the files of an object. `changing`: whether more of it comes. `now`: steady seconds."""
+        asked = (index, root, path, changing)
+        if asked != self._asked or (changing and now - self._at >= FILES_SECONDS):
+            self._asked, self._at = asked, now
+            self._found = _look_up(index, root, path)
+        return self._found
+
+
+def _look_up(index: Path, root: Cid, path: str | None) -> ObjectFiles | None:
+    """Return the files of an object as the index has them now. A home that cannot be read has none."""
+    try:
+        reader = ObjectFilesReader.open(index)
+    except StoreError:
+        return None
+    try:
+        return reader.read(root, path, FILES_UNFOLDED)
+    except StoreError:
+        return None
+    finally:
+        reader.close()

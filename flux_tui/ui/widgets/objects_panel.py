@@ -1,0 +1,52 @@
+"""The Objects panel: left and right go from tab to tab, and the selected line is unfolded at once."""
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from typing_extensions import override
+
+from flux_tui.core.text.plain import Plain
+from flux_tui.ui.rows.view import Row
+from flux_tui.ui.widgets.lines_panel import LinesPanel
+from flux_tui.ui.widgets.plain_text import NOTHING
+
+
+class ObjectsPanel(LinesPanel):
+    """A panel of objects. More lines are shown under the selected one."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "app.do('previous-tab')", "The tab before", show=False),
+        Binding("right,l", "app.do('next-tab')", "The next tab", show=False),
+    ]
+
+    class Unfolds(Message):
+        """Another line is selected: other lines have to be shown under it."""
+
+    _showing = False
+
+    @override
+    def show(self, rows: list[Row], note: Plain = NOTHING) -> None:
+        self._showing = True
+        super().show(rows, note)
+        self._showing = False
+
+    @override
+    def select_index(self, index: int) -> None:
+        before = self.selected
+        super().select_index(index)
+        if self.selected != before and not self._showing:
+            self.post_message(self.Unfolds())
+
+    def reveal_selected(self) -> None:
+        """Scroll until the selected line and the lines under it are visible, the selected line first."""
+        at = end = self.selected_index()
+        if at < 0:
+            return
+        while end + 1 < len(self.rows) and self.rows[end + 1].key.startswith(f"{self.selected}/"):
+            end += 1
+        top, height = int(self.scroll_offset.y), max(1, self.size.height)
+        if at >= top and end < top + height:
+            return
+        y = at if at < top else min(at, end - height + 1)
+        self.scroll_to(y=0 if y == 1 else y, animate=False, force=True)
