@@ -5,7 +5,7 @@ from typing import NamedTuple, assert_never
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.next_try import Tries
-from flux_tui.core.series.state import Fetcher, Kept, ObjectState, State
+from flux_tui.core.series.state import Fetcher, KeptReplica, ObjectState, State
 from flux_tui.core.text.phrases import object_words
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import human_seconds, human_size
@@ -159,7 +159,7 @@ def _progress(view: View, share: float, bar: int) -> Line:
     ]
 
 
-def _kept_progress(found: ObjectState | None, kept: Kept) -> float:
+def _kept_progress(found: ObjectState | None, kept: KeptReplica) -> float:
     if kept.whole:
         return 1.0
     if found is not None:
@@ -167,7 +167,7 @@ def _kept_progress(found: ObjectState | None, kept: Kept) -> float:
     return min(1.0, kept.stored / kept.size) if kept.size else 0.0
 
 
-def _kept_words(view: View, kept: Kept) -> str:
+def _kept_words(view: View, kept: KeptReplica) -> str:
     names = [str(view.peer(origin)) for origin in list(kept.origins)[:NAMED]]
     origins = f"for {_and_more(names, len(kept.origins))}" if names else "nobody needs it any more"
     own = ", and for you" if kept.own else ""
