@@ -14,12 +14,15 @@ from flux_tui.home import HomeError
 from flux_tui.ui.dashboard import ticker
 from flux_tui.ui.dashboard.app import TICK_SECONDS, Dashboard
 from flux_tui.ui.dashboard.ticker import TYPING_SECONDS
+from flux_tui.ui.keys import ACTIONS
+from flux_tui.ui.rows.empty_panel import WORDS as EMPTY_WORDS
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.rows.view import Row, span, text_of
+from flux_tui.ui.screens.help import ABOUT, HelpScreen
 from flux_tui.ui.watching.narrator import Caption
 from flux_tui.ui.widgets.caption_strip import CaptionStrip
 from flux_tui.ui.widgets.lines_panel import LinesPanel
-from flux_tui.ui.widgets.panel_layout import PANELS
+from flux_tui.ui.widgets.panel_layout import PANELS, SHORT_TITLES, SHORTEST_TITLES, TITLES
 from tests.support.boards import footer
 from tests.support.dashboard import ADA, ME, ROOT, STORY, facts, header, shown, toasts
 from tests.support.rows import BOB
@@ -54,6 +57,23 @@ class Storyteller:
 
     def toggle_pause(self) -> None:
         self.paused = not self.paused
+
+
+def test_every_panel_has_its_titles_its_key_and_its_texts() -> None:
+    assert len(TITLES) == len(SHORT_TITLES) == len(SHORTEST_TITLES) == len(PANELS)
+    assert set(ABOUT) == set(EMPTY_WORDS) == set(PANELS)
+    assert {f"panel-{number}" for number in range(1, len(PANELS) + 1)} <= {action.name for action in ACTIONS}
+
+
+@pytest.mark.parametrize("panel", PANELS)
+@on_asyncio
+async def test_help_opens_in_every_panel(live: Live, panel: str) -> None:
+    app = live.dashboard()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        app.parts.panels.go_to(panel)
+        await pilot.press("?")
+        assert isinstance(app.screen, HelpScreen)
 
 
 @on_asyncio

@@ -11,6 +11,7 @@ from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.board.status_lines import StatusLines
 from flux_tui.ui.board.timeline_strip import TimelineStrip
 from flux_tui.ui.widgets.caption_strip import CaptionStrip
+from flux_tui.ui.widgets.panel_layout import OVER
 from flux_tui.ui.widgets.prompt import Prompt
 
 Part = TypeVar("Part", bound=Widget)
@@ -52,8 +53,8 @@ class ScreenTree:
                     yield shaped(panel("noes"))
                     yield shaped(panel("retries"))
                 with shaped(Container(id="over")):
-                    yield shaped(panel("flow"))
-                    yield shaped(panel("objects"))
+                    for name in OVER:
+                        yield shaped(panel(name))
             with shaped(Container(id="bottom")):
                 yield shaped(panel("peers"))
                 yield shaped(panel("throughput"))

@@ -38,6 +38,7 @@ ABOUT = {
     "objects": "Objects: what is wanted, here, shared, and kept for others, with blocks, files, and who takes it.",
     "throughput": "Throughput: the last two minutes. dup is the share of bytes that came twice; its top is 10 %.",
 }
+"""A sentence about each panel, by its name."""
 
 
 class HelpScreen(ModalScreen[None]):
