@@ -7,6 +7,8 @@
 
     count:status_no >= 100                a condition: fact, comparison, number (or another fact)
     lapsed:bob +>= 1                      a condition on how much a fact grew since the step's actions began
+    {+lapsed:bob}                         the same, in a caption
+    {next:film.mkv}                       a fact in words: only for captions
 
 In a caption, `{noes:busy}` becomes the number as a person reads it. A scenario never writes a number into a
 caption that could be a fact. So a caption cannot report something that did not happen.
@@ -14,8 +16,9 @@ caption that could be a fact. So a caption cannot report something that did not 
 
 import operator
 import re
+import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
@@ -24,14 +27,19 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import EVENT_KINDS, REASONS, ChunkReceived, ObjectCompleted, kind_of
 from flux_tui.core.series.fold import apply
 from flux_tui.core.series.state import ObjectState, PeerState, State
-from flux_tui.core.text.quantities import human_size
+from flux_tui.core.series.why import why
+from flux_tui.core.text.names import StateNames
+from flux_tui.core.text.plain import Plain, plain
+from flux_tui.core.text.quantities import human_seconds, human_size
+from flux_tui.core.text.why import why_words
+from flux_tui.demo.stages import Stages
 from flux_tui.store.schema import StoreError
 from flux_tui.store.series import SeriesReader
 
 PAGE = 5_000
 """How many entries are read at a time."""
 
-Style: TypeAlias = Literal["count", "percent", "size", "seconds", "ratio"]
+Style: TypeAlias = Literal["count", "percent", "size", "seconds", "ratio", "port"]
 
 
 class BadFactError(ValueError):
@@ -63,6 +71,13 @@ class Scene(Protocol):
     def latency(self, node: str) -> float:
         """Return the one-way delay of a node's links, in seconds."""
 
+    def port(self, node: str) -> int:
+        """Return the TCP port at which a node listens. 0: at none."""
+
+    @property
+    def names(self) -> Mapping[PeerId, str]:
+        """The names of the nodes, by peer id."""
+
     @property
     def everyone(self) -> tuple[str, ...]:
         """The names of all nodes."""
@@ -86,6 +101,7 @@ class Watch:
         self.refetched = 0
         """How many chunks came again after they had been committed."""
         self.completed: dict[Cid, str | None] = {}
+        self.stages = Stages()
         self.peak_pending = self.peak_pushed = self.peak_waiting = 0
 
     def poll(self) -> None:
@@ -111,6 +127,7 @@ class Watch:
                     case ObjectCompleted(root=root, path=path):
                         self.completed[root] = path
                 pending, pushed, queued = len(self.state.pending), self.state.pushed, self.state.queued
+                self.stages.add(entry, len(self.state.leases), pushed)
                 self.peak_pending = max(self.peak_pending, pending)
                 self.peak_pushed = max(self.peak_pushed, pushed)
                 self.peak_waiting = max(self.peak_waiting, queued)
@@ -135,6 +152,12 @@ class Fact(NamedTuple):
             watch = scene.watch(self.node)
         kind = FACTS[self.name]
         return float(kind.ask(Question(scene, watch, self.node, self.about)))
+
+    def text(self, scene: Scene, watch: Watch) -> Plain:
+        """Return a fact in words. `watch` is the watched node, used if the fact names no node."""
+        if self.node is not None:
+            watch = scene.watch(self.node)
+        return TEXTS[self.name].ask(Question(scene, watch, self.node, self.about))
 
 
 class Quotient(NamedTuple):
@@ -186,7 +209,18 @@ class Kind(NamedTuple):
 
     ask: Callable[[Question], float]
     style: Style = "count"
-    about: Literal["nothing", "kind", "kinds", "reason", "content", "node"] = "nothing"
+    about: "About" = "nothing"
+
+
+class TextKind(NamedTuple):
+    """A kind of fact in words."""
+
+    ask: Callable[[Question], Plain]
+    about: "About" = "nothing"
+
+
+About: TypeAlias = Literal["nothing", "kind", "kinds", "reason", "content", "node"]
+"""The subject that a fact has after its colon."""
 
 
 def _span(question: Question) -> float:
@@ -231,11 +265,76 @@ def _noes(question: Question) -> float:
     return sum(n for peer in peers for reason, n in peer.counts.items() if question.about in ("", reason))
 
 
+def _owes(question: Question) -> float:
+    peer = _peer(question).peer
+    return sum(lease.peer == peer for lease in question.state.leases.values())
+
+
+def _travel(question: Question) -> float:
+    """Return the seconds that all waits of the node take at the least: there and back, to another node."""
+    return question.watch.stages.waits * 2 * question.scene.latency(question.about)
+
+
+class _SceneNames(StateNames):
+    """Names peers as the scenario does."""
+
+    def __init__(self, scene: Scene, state: State) -> None:
+        super().__init__(state)
+        self._scene = scene
+
+    def peer(self, peer: PeerId) -> Plain:
+        """Return the name of a node."""
+        name = self._scene.names.get(peer)
+        return super().peer(peer) if name is None else plain(name)
+
+
+def _next(question: Question) -> Plain:
+    """Return what comes next for a pending object: the sentence that the dashboard shows."""
+    state, root = question.state, question.root
+    if root is None or root not in state.pending:
+        return plain("Nothing is pending.")
+    now = time.time()
+    told = why_words(why(state, root, now), _SceneNames(question.scene, state), now)
+    return plain(" ".join(told.next))
+
+
+def _refusals(question: Question) -> Plain:
+    """Return who said NO, why, and when it is asked again: one peer for each reason, the most frequent one."""
+    state, now = question.state, time.time()
+    names = _SceneNames(question.scene, state)
+    found = []
+    for reason in REASONS:
+        peers = [peer for peer in state.peers.values() if peer.counts.get(reason)]
+        if not peers:
+            continue
+        # Of one whose wait runs, the time can be told.
+        waiting = [peer for peer in peers if peer.reason == reason and (peer.until or 0.0) > now]
+        peer = max(waiting or peers, key=lambda peer: peer.counts[reason])
+        left = (peer.until or 0.0) - now
+        if reason == "denied" and peer.denies:
+            when = ", never again"
+        elif waiting:
+            when = f", again in {human_seconds(left)}"
+        else:
+            when = ""
+        found.append(f"{names.peer(peer.peer)} {reason}{when}")
+    return plain("; ".join(found[:MOST_REFUSALS]) or "nobody")
+
+
+TEXTS: dict[str, TextKind] = {
+    "next": TextKind(_next, "content"),
+    "refusals": TextKind(_refusals),
+}
+"""All facts in words by name."""
+MOST_REFUSALS = 3
+"""Reasons that `refusals` names."""
+
 FACTS: dict[str, Kind] = {
     "entries": Kind(lambda q: q.state.seq),
     "count": Kind(lambda q: q.watch.counts[q.about], about="kind"),
     "span": Kind(_span, "seconds", "kinds"),
     "running": Kind(lambda q: q.scene.alive(q.node) if q.node else q.state.running),
+    "port": Kind(lambda q: q.scene.port(q.node) if q.node else 0, "port"),
     "latency": Kind(lambda q: q.scene.latency(q.node) if q.node else 0.0, "seconds"),
     "connected": Kind(lambda q: q.state.connected),
     "senders": Kind(lambda q: sum(1 for peer in q.state.peers.values() if peer.chunks_in)),
@@ -244,6 +343,13 @@ FACTS: dict[str, Kind] = {
     "waiting": Kind(lambda q: q.state.queued),
     "leases": Kind(lambda q: len(q.state.leases)),
     "granted": Kind(lambda q: _peer(q).granted, about="node"),
+    "owes": Kind(_owes, about="node"),
+    "asking": Kind(lambda q: q.watch.stages.seconds["asking"], "seconds"),
+    "fetching": Kind(lambda q: q.watch.stages.seconds["fetching"], "seconds"),
+    "between": Kind(lambda q: q.watch.stages.seconds["between"], "seconds"),
+    "waits": Kind(lambda q: q.watch.stages.waits),
+    "travel": Kind(_travel, "seconds", "node"),
+    "sent_by": Kind(lambda q: _peer(q).chunks_in, about="node"),
     "lapsed": Kind(lambda q: _peer(q).lapsed, about="node"),
     "max_pending": Kind(lambda q: q.state.max_pending),
     "peak_pending": Kind(lambda q: q.watch.peak_pending),
@@ -302,17 +408,27 @@ class Condition(NamedTuple):
 
 def nodes_of(facts: Sequence[Fact]) -> list[str]:
     """Return the nodes that facts name."""
-    about = [fact.about for fact in facts if FACTS[fact.name].about == "node"]
+    about = [fact.about for fact in facts if _about(fact) == "node"]
     return [*(fact.node for fact in facts if fact.node), *about]
 
 
-def parse_fact(text: str) -> Fact:
-    """Parse the text. Raise BadFactError."""
+def contents_of(facts: Sequence[Fact]) -> list[str]:
+    """Return the content that facts name."""
+    return [fact.about for fact in facts if _about(fact) == "content"]
+
+
+def _about(fact: Fact) -> About:
+    return TEXTS[fact.name].about if fact.name in TEXTS else FACTS[fact.name].about
+
+
+def parse_fact(text: str, known: Collection[str] | None = None) -> Fact:
+    """Parse the text. Raise BadFactError. `known`: the names of facts that are possible here; None: FACTS."""
+    known = FACTS if known is None else known
     found = _FACT.fullmatch(text.strip())
-    if found is None or found.group(2) not in FACTS:
-        raise BadFactError(f"{text!r} is no fact: there are {', '.join(FACTS)}")
+    if found is None or found.group(2) not in known:
+        raise BadFactError(f"{text!r} is no fact: there are {', '.join(known)}")
     fact = Fact(found.group(1), found.group(2), found.group(3) or "")
-    match FACTS[fact.name].about:
+    match _about(fact):
         case "kind":
             _known(text, fact.about, EVENT_KINDS)
         case "kinds":
@@ -347,15 +463,33 @@ def parse_condition(text: str) -> Condition:
 
 def parse_text(text: str) -> list[Fact]:
     """Return the facts in a caption. Raise BadFactError."""
-    return [fact for place in _PLACE.findall(text) for fact in _facts_of(parse_term(place))]
+    return [fact for place in _PLACE.findall(text) for fact in _facts_of(_parse_place(place))]
 
 
-def fill(text: str, scene: Scene, watch: Watch) -> str:
-    """Return a caption with the values of its facts now."""
+def grown_in(text: str) -> list[str]:
+    """Return the facts of a caption whose growth it shows, as they are written there."""
+    return [place[1:] for place in _PLACE.findall(text) if place.startswith("+")]
+
+
+def _parse_place(place: str) -> Term:
+    if place.startswith("+"):
+        return parse_term(place[1:])
+    return parse_term(place) if " / " in place else parse_fact(place, (*FACTS, *TEXTS))
+
+
+def fill(text: str, scene: Scene, watch: Watch, before: Mapping[str, float] | None = None) -> str:
+    """Return a caption with the values of its facts now.
+
+    `before` has the values of the facts in `grown_in(text)` when the actions of the step began.
+    """
 
     def say(place: re.Match[str]) -> str:
-        term = parse_term(place.group(1))
-        return words(term, term.value(scene, watch))
+        written = place.group(1)
+        term = _parse_place(written)
+        if isinstance(term, Fact) and term.name in TEXTS:
+            return term.text(scene, watch)
+        was = (before or {}).get(written[1:], 0.0) if written.startswith("+") else 0.0
+        return words(term, term.value(scene, watch) - was)
 
     return _PLACE.sub(say, text)
 
@@ -374,6 +508,8 @@ def words(term: Term, value: float) -> str:
             if value < 0.1:
                 return f"{value * 1000:.0f} ms"
             return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
+        case "port":
+            return f"{value:.0f}"
         case "ratio":
             return f"{value:,.0f}" if value >= 10 else f"{value:.3f}"
 

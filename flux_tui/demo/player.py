@@ -1,10 +1,12 @@
 """Plays a scenario: shows a caption, runs the actions, and waits until the conditions were seen.
 
-A step lasts until its caption can be read and its conditions hold. `speed` shortens only the reading time,
-because the swarm is real. The player has its own thread, and other threads read it. So `telling` is replaced
+A step lasts until its caption can be read and its conditions hold. A caption that says what to press waits for
+that key, unless the player is told to go on by itself. `speed` shortens only the reading time, because the
+swarm is real. The player has its own thread, and other threads read it. So `telling` is replaced
 as a whole, never changed.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +16,7 @@ from flux_tui.config import parse_rate
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid
 from flux_tui.core.series.policy import PolicyChange
-from flux_tui.demo.facts import Condition, fill, parse_term
+from flux_tui.demo.facts import Condition, fill, grown_in, parse_term
 from flux_tui.demo.scenario import (
     Action,
     Add,
@@ -25,6 +27,7 @@ from flux_tui.demo.scenario import (
     Kill,
     Leave,
     Limit,
+    Look,
     OneByOne,
     Scenario,
     Start,
@@ -39,10 +42,14 @@ from flux_tui.home import HomeError
 
 LOOK_SECONDS = 0.04
 """Seconds between two reads of the series."""
-OUTCOME_SECONDS = 10.0
+OUTCOME_SECONDS = 30.0
 """Seconds for the stated outcome to be seen, after the last step."""
-START_SECONDS = 30.0
-"""Seconds for a node to listen, on a busy machine."""
+START_SECONDS = 120.0
+"""Seconds without any progress, after which a node that does not listen has failed."""
+LONGEST_SECONDS = 900.0
+"""The most seconds for the conditions of a step, with progress."""
+MOST_NAMED = 4
+"""Nodes that are named while they start."""
 MARK = "demo"
 """The mark of the commands that the demo pushes."""
 
@@ -70,10 +77,16 @@ class Telling(NamedTuple):
     step: int
     """The step, from 1. The outcome is the last."""
     steps: int
-    look: str
+    node: str
     """The node whose home to show."""
-    panel: str | None = None
-    """The panel to show."""
+    look: Look = Look()
+    """What to show of it."""
+    starting: str = ""
+    """What is made and started now, in words."""
+    press: str = ""
+    """What happens when the presenter presses enter. Empty: the story does not wait for that."""
+    inspects: bool = False
+    """Whether enter inspects the selected line first."""
     lanes: tuple[Lane, ...] = ()
     seen: bool = False
     """Whether the conditions of this step were observed."""
@@ -89,6 +102,11 @@ class Shown(NamedTuple):
     """Whether it stays until a key is pressed."""
     back: int
     """How many captions it is before the newest."""
+
+
+def busy() -> float:
+    """Return how many times slower this machine is than an idle one, by the work that waits for each processor."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def plain(text: str) -> str:
@@ -107,10 +125,14 @@ class Observed(NamedTuple):
 class Player:
     """Plays one scenario once, on one swarm."""
 
-    def __init__(self, scenario: Scenario, swarm: Swarm, *, speed: float = 1.0, read: bool = True) -> None:
+    def __init__(
+        self, scenario: Scenario, swarm: Swarm, *, speed: float = 1.0, read: bool = True, auto: bool = False
+    ) -> None:
         self.scenario = scenario
         self.swarm = swarm
         self.speed = speed
+        self.auto = auto or not read
+        """Whether it goes on where it would wait for a key."""
         self._read = read
         """Whether each caption stays until a person can have read it."""
         self._told: list[Telling] = []
@@ -123,8 +145,11 @@ class Player:
         self._stayed = False
         """Whether the person paused the story while the swarm went on."""
         self._skip = threading.Event()
+        self._pressed = threading.Event()
+        self._before: dict[str, float] = {}
+        """The values of facts when the actions of this step began, by the text of the fact."""
         self._stop = threading.Event()
-        self._look = scenario.watch
+        self._node = scenario.watch
         self._last = (1, "")
         self.telling = Telling(scenario.about, 1, len(scenario.steps) + 1, scenario.watch)
         self.error: str | None = None
@@ -149,6 +174,13 @@ class Player:
         else:
             self._paused = False
             self._skip.set()
+            self._pressed.set()
+
+    def press(self) -> None:
+        """Do what the caption says that a key does."""
+        self._at = None
+        self._paused = False
+        self._pressed.set()
 
     def toggle_pause(self) -> None:
         """Pause or resume the story. From an earlier caption, go to the newest."""
@@ -165,36 +197,56 @@ class Player:
 
     def play(self, on_step: Callable[[Observed], None] = lambda _: None) -> None:
         """Play from start to end. Raise NotSeenError if a condition was not seen in time."""
+        first = [name for name in self.swarm.everyone if name not in self.scenario.later]
+        # The watched node starts first: its series is on the screen.
+        first.sort(key=lambda name: name != self.scenario.watch)
         try:
-            for name in self.swarm.everyone:
-                if name not in self.scenario.later:
-                    self.swarm.start(name)
+            for name in first:
+                self.swarm.start(name)
+            if made := [content.name for content in self.scenario.content]:
+                self.telling = self.telling._replace(
+                    starting=f"making {', '.join(made)}; starting {len(first)} nodes"
+                )
             self.swarm.make()  # before a caption shows the size of the content
             for number, step in enumerate(self.scenario.steps, 1):
-                on_step(self._step(number, step))
+                on_step(self._step(number, step, first if number == 1 else ()))
             on_step(self._outcome())
         except NotSeenError as error:
             self.error = str(error)
-            self._put(self.telling._replace(text=str(error), over=True, failed=True), str(error))
+            self._put(
+                self.telling._replace(text=str(error), press="", starting="", over=True, failed=True),
+                str(error),
+            )
             raise
 
-    def _step(self, number: int, step: Step) -> Observed:
-        self._look = step.look or self._look
+    def _step(self, number: int, step: Step, starting: Sequence[str] = ()) -> Observed:
+        """Play a step. `starting`: nodes that have to be up before its actions."""
+        self._node = step.look or self._node
         self._skip.clear()
+        self._pressed.clear()
+        self._before = {}
         began = time.monotonic()
         self._say(number, step.caption)
-        if number == 1:
-            self._until_up([name for name in self.swarm.everyone if name not in self.scenario.later])
-        self._stand(number, step.caption, began)
-        began = time.monotonic()
+        if starting:
+            # They start while the caption is read. So its actions are run as soon as that is possible.
+            self._until_up(starting)
+        if step.press and not self.auto:
+            self._wait_for_press(number, step)
+        elif not starting or step.press:
+            self._stand(number, step.caption, began)
+        watch = self.swarm.watch(self.scenario.watch)
+        self._see(number, step.caption, conditions(step.when), step.within, None)
+        acted = time.monotonic()
         wanted = conditions(step.until)
         self.swarm.poll()
-        watch = self.swarm.watch(self.scenario.watch)
+        self._before = {text: parse_term(text).value(self.swarm, watch) for text in grown_in(step.seen)}
         before = [condition.left.value(self.swarm, watch) for condition in wanted]
         for action in step.actions:
             self._do(action)
         self._see(number, step.caption, wanted, step.within, before)
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - acted
+        if starting and not step.press:
+            self._stand(number, step.caption, began)
         said = step.seen or step.caption
         if step.seen:
             self._skip.clear()
@@ -205,13 +257,21 @@ class Player:
             self._say(number, said, seen=True)
         return Observed(plain(self._fill(said)), seconds, tuple(step.until))
 
+    def _wait_for_press(self, number: int, step: Step) -> None:
+        """Wait until the presenter presses the key that a caption asks for. They need not read it to the end."""
+        while not self._pressed.is_set():
+            self._say(number, step.caption, press=step.press, inspects=step.inspects)
+            self._wait()
+        self._say(number, step.caption)
+
     def _outcome(self) -> Observed:
         number = len(self.scenario.steps) + 1
         began = time.monotonic()
         last = self.scenario.steps[-1]
         wanted = conditions(self.scenario.outcome)
-        before = [0.0] * len(wanted)
-        self._see(number - 1, last.seen or last.caption, wanted, OUTCOME_SECONDS, before)
+        self._see(number - 1, last.seen or last.caption, wanted, OUTCOME_SECONDS, None)
+        self._node = self.scenario.end.look or self._node
+        self._before = {}
         self._say(number, self.scenario.stated, seen=True, over=True)
         self._paused = False
         return Observed(plain(self.telling.text), time.monotonic() - began, tuple(self.scenario.outcome))
@@ -226,11 +286,21 @@ class Player:
             self._wait()
 
     def _see(
-        self, number: int, text: str, wanted: list[Condition], within: float, before: list[float]
+        self,
+        number: int,
+        text: str,
+        wanted: list[Condition],
+        within: float,
+        before: Sequence[float] | None,
     ) -> None:
-        """Show a text until the conditions hold."""
-        deadline = time.monotonic() + within
+        """Show a text until the conditions hold.
+
+        While what is missing comes nearer, it may take longer than `within`. On a busy machine, so it may, too.
+        """
+        before = before or [0.0] * len(wanted)
+        began = moved = time.monotonic()
         watch = self.swarm.watch(self.scenario.watch)
+        found: list[float] = []
         while True:
             missing = [
                 condition
@@ -239,24 +309,45 @@ class Player:
             ]
             if not missing:
                 return
-            if time.monotonic() > deadline:
-                found = missing[0].left_words(self.swarm, watch)
-                sentence = f"not seen within {within:g} s: {missing[0].text} (it is {found})"
+            now = time.monotonic()
+            values = [condition.left.value(self.swarm, watch) for condition in missing]
+            if values != found:
+                found, moved = values, now
+            if now - moved > within * busy() or now - began > LONGEST_SECONDS:
+                left = missing[0].left_words(self.swarm, watch)
+                sentence = f"not seen within {now - began:.0f} s: {missing[0].text} (it is {left})"
                 if self._stayed:
                     sentence += ". The story was paused, and the swarm did not wait for it: begin again"
                 raise NotSeenError(sentence)
             self._say(number, text)
             self._wait()
 
-    def _until_up(self, names: list[str]) -> None:
-        """Wait until nodes listen and take commands."""
-        deadline = time.monotonic() + START_SECONDS
-        for name in names:
-            member = self.swarm.members[name]
-            while not (member.addrs and member.home.listening()):
-                if time.monotonic() > deadline:
-                    raise NotSeenError(f"the node {name} did not start within {START_SECONDS:g} s")
-                self._wait()
+    def _until_up(self, names: Sequence[str]) -> None:
+        """Wait until nodes listen and take commands. Any progress of any node gives them more time."""
+        seen, since = -1, time.monotonic()
+        while True:
+            missing = [name for name in names if not self._is_up(name)]
+            if not missing:
+                return
+            progress = self.swarm.reports + self.swarm.entries
+            if progress != seen:
+                seen, since = progress, time.monotonic()
+            if time.monotonic() - since > START_SECONDS:
+                raise NotSeenError(f"the node {missing[0]} did not start within {START_SECONDS:g} s")
+            self._again()
+            self._wait()
+
+    def _until_gone(self, name: str) -> None:
+        """Wait until the process of a killed node is gone, so that its home is free."""
+        began = time.monotonic()
+        while self.swarm.alive(name):
+            if time.monotonic() - began > START_SECONDS:
+                raise NotSeenError(f"the node {name} still runs, {START_SECONDS:g} s after it was killed")
+            self._wait()
+
+    def _is_up(self, name: str) -> bool:
+        member = self.swarm.members[name]
+        return bool(member.addrs) and member.home.listening()
 
     def _wait(self, seconds: float = LOOK_SECONDS) -> None:
         if self._stop.wait(seconds):
@@ -268,27 +359,36 @@ class Player:
     # ── saying ──────────────────────────────────────────────────────────────────────────────────
 
     def _fill(self, text: str) -> str:
-        return fill(text, self.swarm, self.swarm.watch(self.scenario.watch))
+        return fill(text, self.swarm, self.swarm.watch(self.scenario.watch), self._before)
 
     def _again(self) -> None:
         """Show the same text again, with the values of its facts now."""
         self._say(*self._last)
 
-    def _say(self, number: int, text: str, *, seen: bool = False, over: bool = False) -> None:
+    def _say(
+        self,
+        number: int,
+        text: str,
+        *,
+        seen: bool = False,
+        over: bool = False,
+        press: str = "",
+        inspects: bool = False,
+    ) -> None:
         self._last = (number, text)
-        self._put(
-            Telling(
-                self._fill(text),
-                number,
-                len(self.scenario.steps) + 1,
-                self._look,
-                self._panel(number),
-                self._lanes(),
-                seen,
-                over,
-            ),
-            text,
-        )
+        telling = Telling(
+            self._fill(text), number, len(self.scenario.steps) + 1, self._node, self._look(number), self._starting(),
+            press, inspects, self._lanes(), seen, over,
+        )  # fmt: skip
+        self._put(telling, text)
+
+    def _starting(self) -> str:
+        """Return which nodes are being started, in words."""
+        starting = self.swarm.starting
+        if not starting:
+            return ""
+        named = ", ".join(starting[:MOST_NAMED]) + (" …" if len(starting) > MOST_NAMED else "")
+        return f"starting: {named}"
 
     def _put(self, telling: Telling, words: str) -> None:
         """Show a telling. `words` is its caption without facts.
@@ -303,9 +403,9 @@ class Player:
             self._page = page
         self.telling = telling
 
-    def _panel(self, number: int) -> str | None:
-        """Return the panel of a step. The outcome has the panel of the last step."""
-        return self.scenario.steps[min(number, len(self.scenario.steps)) - 1].panel
+    def _look(self, number: int) -> Look:
+        steps = self.scenario.steps
+        return steps[number - 1] if number <= len(steps) else self.scenario.end
 
     def _lanes(self) -> tuple[Lane, ...]:
         watch = self.swarm.watch(self.scenario.watch)
@@ -355,6 +455,7 @@ class Player:
                 case Thaw():
                     swarm.thaw(name)
                 case Start():
+                    self._until_gone(name)
                     swarm.start(name)
                 case Leave():
                     self._push(name, cmd.Stop(MARK))

@@ -12,7 +12,15 @@ import msgspec
 
 from flux_tui.config import Settings, SettingsError, parse_rate, parse_size
 from flux_tui.core.text.names import WHO_WIDTH
-from flux_tui.demo.facts import BadFactError, Condition, nodes_of, parse_condition, parse_text
+from flux_tui.demo.facts import (
+    BadFactError,
+    Condition,
+    contents_of,
+    grown_in,
+    nodes_of,
+    parse_condition,
+    parse_text,
+)
 
 READ_MIN, READ_PER_CHARACTER = 1.2, 0.035
 """The least seconds for a caption, and more per character: people read about 30 characters a second at ease."""
@@ -144,7 +152,24 @@ Panel: TypeAlias = Literal["series", "pending", "noes", "retries", "peers", "thr
 """The panels of the dashboard."""
 
 
-class Step(_Part, frozen=True, kw_only=True):
+class Look(_Part, frozen=True, kw_only=True):
+    """What the screen shows while a caption is told."""
+
+    look: str | None = None
+    """The node whose home the screen shows from now on."""
+    panel: Panel | None = None
+    """The panel that shows the subject of the caption."""
+    select: str = ""
+    """The line that is selected there: a content or a node."""
+    about: str = ""
+    """The content whose lanes Flow shows. Empty: all."""
+    picture: bool = False
+    """Whether Flow shows its picture, the node among its peers."""
+    filter: str = ""
+    """The filter of the panel, as a person types it."""
+
+
+class Step(Look, frozen=True, kw_only=True):
     """A step: it shows a caption, runs actions, and waits for conditions."""
 
     caption: str
@@ -153,17 +178,19 @@ class Step(_Part, frozen=True, kw_only=True):
     `{fact}` is replaced by its value in the series at that moment. Lines are not broken at U+00A0, as between
     the words of a command.
     """
+    press: str = ""
+    """What the presenter does by pressing enter: the caption then waits for that key. Empty: it does not wait."""
+    inspects: bool = False
+    """Whether enter inspects the selected line. The story then goes on when that window is closed."""
+    when: list[str] = []
+    """Conditions that have to hold before the actions run, for a moment that shows what the caption says."""
     actions: list[Action] = []
     until: list[str] = []
     """Conditions that all have to hold at the same time; see facts.py."""
     within: float = 60.0
-    """The most seconds until they hold, on a busy machine."""
+    """The most seconds without progress until they hold, on a machine that is not busy."""
     seen: str = ""
     """The caption after the conditions held: what was observed."""
-    look: str | None = None
-    """The node whose home the screen shows from this step on."""
-    panel: Panel | None = None
-    """The panel that shows the subject of the caption."""
 
 
 class Lane(_Part, frozen=True, kw_only=True):
@@ -179,7 +206,7 @@ class Scenario(_Part, frozen=True, kw_only=True):
 
     title: str
     about: str
-    """One line for `--list`."""
+    """One line for the menu and `--list`: what a person will see."""
     watch: str
     """The node whose home the screen shows."""
     nodes: list[Nodes]
@@ -190,6 +217,10 @@ class Scenario(_Part, frozen=True, kw_only=True):
     """The conditions of the stated outcome, checked at the end."""
     stated: str
     """The outcome in words."""
+    end: Look = Look(panel="objects")
+    """What the screen shows with the outcome. Flow and Objects fill it."""
+    lasts: str
+    """How long it takes to watch, in words."""
     later: list[str] = []
     """Nodes that do not start at the beginning."""
 
@@ -205,7 +236,7 @@ def names() -> tuple[str, ...]:
     return tuple(name for name in ORDER if name in found) + tuple(sorted(set(found) - set(ORDER)))
 
 
-ORDER = ("hello", "storm", "blackout", "race", "ten-thousand", "hold")
+ORDER = ("hello", "stuck", "storm", "race", "blackout", "roam", "hold", "ten-thousand")
 
 
 def load(name: str) -> Scenario:
@@ -251,6 +282,8 @@ def _check(scenario: Scenario) -> None:
     _among(names, [scenario.watch, *scenario.later])
     for step in scenario.steps:
         _check_step(step, names, contents)
+    _check_look(scenario.end, names, contents)
+    _check_text(scenario.stated, names, contents)
     if not scenario.outcome:
         raise BadFactError("no outcome is stated")
     _check_conditions(scenario.outcome, names)
@@ -258,14 +291,34 @@ def _check(scenario: Scenario) -> None:
 
 def _check_step(step: Step, names: set[str], contents: set[str]) -> None:
     for text in (step.caption, step.seen):
-        _among(names, nodes_of(parse_text(text)))
-    _check_conditions(step.until, names)
+        _check_text(text, names, contents)
+    if grown_in(step.caption):
+        raise BadFactError(f"nothing can have grown before {step.caption[:40]!r}")
+    _check_conditions([*step.when, *step.until], names)
     if step.actions and not step.until:
         raise BadFactError(f"nothing has to be seen after {step.caption[:40]!r}")
-    if step.look is not None:
-        _among(names, [step.look])
+    if step.inspects and not (step.press and step.select):
+        raise BadFactError(f"no line is selected to inspect at {step.caption[:40]!r}")
+    _check_look(step, names, contents)
     for action in step.actions:
         _check_action(action, names, contents)
+
+
+def _check_text(text: str, names: set[str], contents: set[str]) -> None:
+    facts = parse_text(text)
+    _among(names, nodes_of(facts))
+    _among(contents, contents_of(facts))
+
+
+def _check_look(look: Look, names: set[str], contents: set[str]) -> None:
+    if look.look is not None:
+        _among(names, [look.look])
+    if look.select:
+        _among(names | contents, [look.select])
+    if look.about:
+        _among(contents, [look.about])
+    if (look.about or look.picture) and look.panel != "flow":
+        raise BadFactError("only Flow shows one content, or a picture")
 
 
 def _check_action(action: Action, names: set[str], contents: set[str]) -> None:

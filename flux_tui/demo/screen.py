@@ -10,10 +10,10 @@ from pathlib import Path
 
 from flux_tui.demo.player import Lane, NotSeenError, Player, StoppedError
 from flux_tui.demo.scenario import Scenario, reading_time
-from flux_tui.demo.swarm import Member, Swarm
+from flux_tui.demo.swarm import Member, NodesProcess, Swarm
 from flux_tui.ui.dashboard.app import Dashboard
 from flux_tui.ui.series.cursor import Source
-from flux_tui.ui.watching.narrator import Caption
+from flux_tui.ui.watching.narrator import Caption, Pointer
 from flux_tui.ui.watching.watched_node import WatchedNode
 
 BAR = 12
@@ -25,29 +25,53 @@ LEAVE_SECONDS = 2.0
 class Story:
     """The captions of the player, as the narrator of the dashboard (`ui.watching.narrator.Narrator`)."""
 
-    def __init__(self, player: Player, *, once: bool = False) -> None:
+    def __init__(self, player: Player, *, once: bool = False, menu: bool = False) -> None:
         self._player = player
         self._once = once
         """Whether the dashboard leaves when the outcome was shown long enough. Otherwise the person leaves."""
+        self._menu = menu
+        """Whether a menu follows."""
+        self._left = False
+        """Whether the person leaves for the menu."""
         self._over_since: float | None = None
 
     @property
     def caption(self) -> Caption:
         """The caption to show now."""
         telling, paused, back = self._player.shown()
-        ends = False
+        ends = self._left
         if telling.over and self._once:
             now = time.monotonic()
             self._over_since = self._over_since or now
             ends = now - self._over_since > LEAVE_SECONDS + reading_time(telling.text) / self._player.speed
         # one line: a small terminal has three lines for captions
-        lanes = "   ".join(map(lane_text, telling.lanes))
-        text = f"{telling.text}\n{lanes}" if lanes else telling.text
-        return Caption(text, telling.step, telling.steps, paused, back, telling.look, telling.panel, ends)
+        below = telling.starting or "   ".join(map(lane_text, telling.lanes))
+        press = telling.press or ("back to the menu" if telling.over and self._menu else "")
+        look = telling.look
+        return Caption(
+            f"{telling.text}\n{below}" if below else telling.text,
+            telling.step,
+            telling.steps,
+            paused,
+            back,
+            telling.node,
+            look.panel,
+            ends,
+            Pointer(look.select, look.about, look.picture, look.filter),
+            "" if back else press,
+            telling.inspects,
+        )
 
     def move(self, by: int) -> None:
         """Go to the next caption, or back."""
         self._player.move(by)
+
+    def press(self) -> None:
+        """Do what the caption says that enter does."""
+        if self._player.telling.over:
+            self._left = self._menu
+        else:
+            self._player.press()
 
     def toggle_pause(self) -> None:
         """Pause or resume the story."""
@@ -61,18 +85,27 @@ def lane_text(lane: Lane) -> str:
 
 
 def show(
-    scenario: Scenario, *, speed: float = 1.0, once: bool = False, crash_log: Path | None = None
+    scenario: Scenario,
+    *,
+    speed: float = 1.0,
+    once: bool = False,
+    auto: bool = False,
+    menu: bool = False,
+    nodes: NodesProcess | None = None,
+    crash_log: Path | None = None,
 ) -> str | None:
     """Play a scenario under the dashboard until the person leaves (`once`: until it is over).
 
+    `auto`: it waits for no key. `menu`: the person goes back to a menu. `nodes`: a process that has no nodes yet.
     Returns why it failed, in a sentence, or None.
     """
-    swarm = Swarm(scenario)
-    player = Player(scenario, swarm, speed=speed)
-    nodes = [watched_node(swarm, player, member) for member in swarm.members.values()]
-    watched = next(node for node in nodes if node.title == scenario.watch)
-    others = [node for node in nodes if node is not watched]
-    app = Dashboard(watched, others=others, narrator=Story(player, once=once), crash_log=crash_log)
+    swarm = Swarm(scenario, nodes)
+    player = Player(scenario, swarm, speed=speed, auto=auto or once)
+    all_nodes = [watched_node(swarm, player, member) for member in swarm.members.values()]
+    watched = next(node for node in all_nodes if node.title == scenario.watch)
+    others = [node for node in all_nodes if node is not watched]
+    story = Story(player, once=once or (menu and auto), menu=menu)
+    app = Dashboard(watched, others=others, narrator=story, crash_log=crash_log)
     # Only the thread waits for the nodes. It ends with this process.
     threading.Thread(target=_play, args=(player, swarm), daemon=True).start()
     try:

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,12 +59,88 @@ class Member:
         self.watch = Watch(self.home.database)
 
 
+class NodesProcess:
+    """The process that forks one for each node (nodes.py), and its temporary folder.
+
+    It takes most of a second to import libp2p. So it may be opened before it is known what it will run.
+    """
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._listener: threading.Thread | None = None
+
+    def open(self) -> None:
+        """Start it, if it does not run yet. Return at once."""
+        with self._lock:
+            if self._process is not None:
+                return
+            (self.folder / "h").mkdir(mode=0o700)
+            with (self.folder / "nodes.log").open("ab") as log:
+                # It has its own session: signals of a terminal are for the demo, which ends its nodes itself.
+                self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
+                    [sys.executable, "-m", "flux_tui.demo.nodes", str(self.folder)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    start_new_session=True,
+                )
+
+    def listen(self, reported: Callable[[dict[str, Any]], None]) -> None:
+        """Hand on each report of the nodes, in a thread. It must have been opened."""
+        with self._lock:
+            if self._process is not None:
+                self._listener = threading.Thread(target=_listen, args=(self._process, reported), daemon=True)
+                self._listener.start()
+
+    def order(self, order: Mapping[str, object]) -> None:
+        """Send an order."""
+        with self._lock:
+            if self._process is not None and self._process.stdin is not None:
+                with suppress(OSError):  # the end of the process is noticed elsewhere
+                    self._process.stdin.write(json.dumps(order).encode() + b"\n")
+                    self._process.stdin.flush()
+
+    @property
+    def status(self) -> int | None:
+        """The exit status of the process, if it ended by itself. None: it did not."""
+        return None if self._process is None else self._process.poll()
+
+    def close(self) -> None:
+        """End all nodes and remove the folder. It may be called more than once."""
+        with self._lock:
+            process, self._process = self._process, None
+        if process is not None:
+            assert process.stdin is not None
+            with suppress(OSError):
+                process.stdin.close()  # the process then kills its nodes, removes the folder, and ends
+            try:
+                process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.terminate()
+            # Reports end when the last node is gone: a node may outlive the process that started it, and
+            # write.
+            if self._listener is not None:
+                self._listener.join(END_SECONDS)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _listen(process: "subprocess.Popen[bytes]", reported: Callable[[dict[str, Any]], None]) -> None:
+    assert process.stdout is not None
+    with process.stdout as reports:
+        for line in reports:
+            reported(json.loads(line))
+
+
 class Swarm:
     """All nodes of a scenario. Use it as a context manager: at its end nothing is left."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, nodes: NodesProcess | None = None) -> None:
+        """Make homes for all nodes. `nodes`: a process that has none yet. It is closed with the swarm."""
         self.scenario = scenario
-        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._nodes = nodes or NodesProcess()
+        self.folder = self._nodes.folder
         self.contents: dict[str, Made] = {}
         self.members = {
             # The path is short, so that each home has room for its command socket.
@@ -79,10 +156,9 @@ class Swarm:
         }
         self.names: dict[PeerId, str] = {}
         """The names of the nodes by peer id. It grows as nodes start to listen."""
+        self.reports = 0
+        """How many reports came from the nodes. It grows while nodes start."""
         self._polled = 0.0
-        self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._listener: threading.Thread
 
     # ── life ────────────────────────────────────────────────────────────────────────────────────
 
@@ -94,44 +170,16 @@ class Swarm:
         self.close()
 
     def open(self) -> None:
-        """Start the process that runs the nodes. Return at once."""
-        (self.folder / "h").mkdir(mode=0o700)
-        with self._lock, (self.folder / "nodes.log").open("ab") as log:
-            # It has its own session: signals of a terminal are for the demo, which ends its nodes itself.
-            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
-                [sys.executable, "-m", "flux_tui.demo.nodes", str(self.folder)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-            )
-            self._listener = threading.Thread(target=self._listen, args=(self._process,), daemon=True)
-            self._listener.start()
+        """Start the process that runs the nodes, if it does not run yet. Return at once."""
+        self._nodes.open()
+        self._nodes.listen(self._reported)
 
     def close(self) -> None:
         """End all nodes and remove their files. It may be called more than once."""
-        with self._lock:
-            process, self._process = self._process, None
-        if process is not None:
-            assert process.stdin is not None
-            with suppress(OSError):
-                process.stdin.close()  # the process then kills its nodes, removes the folder, and ends
-            try:
-                process.wait(END_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.terminate()
-            # Reports end when the last node is gone: a node may outlive the process that started it, and
-            # write.
-            self._listener.join(END_SECONDS)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _listen(self, process: "subprocess.Popen[bytes]") -> None:
-        assert process.stdout is not None
-        with process.stdout as reports:
-            for line in reports:
-                self._reported(json.loads(line))
+        self._nodes.close()
 
     def _reported(self, told: dict[str, Any]) -> None:
+        self.reports += 1
         name = told["name"].removesuffix(RELAY)
         member = self.members[name]
         if "port" in told:
@@ -156,11 +204,7 @@ class Swarm:
             member.failed, member.starting = told["failed"], False
 
     def _order(self, **order: object) -> None:
-        with self._lock:
-            if self._process is not None and self._process.stdin is not None:
-                with suppress(OSError):  # the end of the process is noticed elsewhere
-                    self._process.stdin.write(json.dumps(order).encode() + b"\n")
-                    self._process.stdin.flush()
+        self._nodes.order(order)
 
     # ── facts about the nodes ───────────────────────────────────────────────────────────────────
 
@@ -175,6 +219,21 @@ class Swarm:
     def latency(self, node: str) -> float:
         """Return the seconds to a node, one way, for a peer that joined it."""
         return self.members[node].latency
+
+    def port(self, node: str) -> int:
+        """Return the TCP port at which a node listens. 0: at none."""
+        direct = self.members[node].direct
+        return int(direct[0].split("/")[4]) if direct and self.alive(node) else 0
+
+    @property
+    def entries(self) -> int:
+        """How many entries of all series were read."""
+        return sum(member.watch.state.seq for member in self.members.values())
+
+    @property
+    def starting(self) -> list[str]:
+        """The nodes that were started and do not listen yet."""
+        return [member.name for member in self.members.values() if member.starting]
 
     @property
     def everyone(self) -> tuple[str, ...]:
@@ -206,8 +265,8 @@ class Swarm:
         for member in self.members.values():
             if member.failed:
                 return f"the node {member.name} failed: {member.failed}"
-        if self._process is not None and self._process.poll() is not None:
-            return f"the process that has the nodes ended ({self._process.returncode})"
+        if (status := self._nodes.status) is not None:
+            return f"the process that has the nodes ended ({status})"
         return None
 
     # ── actions ─────────────────────────────────────────────────────────────────────────────────

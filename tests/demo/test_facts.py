@@ -33,6 +33,7 @@ class OneNode:
         self.watched = Watch(folder / "flux.db")
         self.contents = {"heap": Made(folder, CIDS[:3], 30), "film": Made(folder / "film", (ROOT,), 4)}
         self.everyone = ("you",)
+        self.names = {ADA: "ada", BOB: "bob"}
 
     def watch(self, node: str) -> Watch:
         return self.watched
@@ -42,6 +43,9 @@ class OneNode:
 
     def latency(self, node: str) -> float:
         return 0.005
+
+    def port(self, node: str) -> int:
+        return 4001
 
     def value(self, text: str) -> float:
         return parse_term(text).value(self, self.watched)

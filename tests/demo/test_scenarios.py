@@ -11,11 +11,18 @@ from flux_tui.core.text.plain import plain_lines
 from flux_tui.demo.facts import parse_text
 from flux_tui.demo.scenario import Panel, ScenarioError, load, names, parse, reading_time
 from flux_tui.ui.rows.cell_width import wrapped
+from flux_tui.ui.widgets.caption_strip import MAX_LINES
 from flux_tui.ui.widgets.panel_layout import PANELS
 
+IN_WORDS = {
+    "{refusals}": "slow1 rate_limited, again in 2.9 s; shy1 busy, again in 0.5 s; club denied, never again",
+    "{next:film.mkv}": "Next: the want is pushed to all again in 2.1 s, at 12:48:41.",
+}
+"""Facts in words, about as long as they get."""
 GOOD = """
 title = "T"
 about = "a"
+lasts = "1 min"
 watch = "you"
 stated = "s"
 outcome = ["pending = 0"]
@@ -65,6 +72,13 @@ def test_a_valid_scenario_is_read() -> None:
         ('name = "h"\ncount = 2', 'name = "you"', "same name"),
         ('name = "h"', 'name = "holder-of-it"', "longer than the 9 columns that panels have"),
         ("[[steps]]", "[[steps]]\npanel = 'nowhere'", "nowhere"),
+        ("[[steps]]", "[[steps]]\nselect = 'nobody'", "'nobody' is not among"),
+        ("[[steps]]", "[[steps]]\npicture = true", "only Flow shows"),
+        ("[[steps]]", "[[steps]]\ninspects = true", "no line is selected to inspect"),
+        ("[[steps]]", "[[steps]]\nwhen = ['h3.pending = 0']", "'h3' is not among"),
+        ("{h1.sent}", "{+h1.sent}", "nothing can have grown before"),
+        ("{size:film.mkv}", "{next:other}", "'other' is not among film.mkv"),
+        ('outcome = ["pending = 0"]', 'outcome = ["next:film.mkv = 1"]', "'next:film.mkv' is no fact"),
         ('title = "T"', "title = 1", "title"),
         ('title = "T"', "title", "the scenario bad:"),
         ('about = "a"', 'about = "a"\nextra = 1', "extra"),
@@ -98,14 +112,30 @@ def test_captions_are_short_and_their_numbers_are_facts(name: str) -> None:
         assert len(wrapped(plain_lines(*shown.split("\n")), 80 - 7)) <= 2, (
             f"more than two lines of a small terminal: {text}"
         )
+        for fact, words in IN_WORDS.items():
+            shown = shown.replace("12,345", words, text.count(fact))
+        assert len(wrapped(plain_lines(*shown.split("\n")), 80 - 7)) <= MAX_LINES, text
     assert scenario.about == scenario.about.strip()
-    assert len(scenario.about) <= 100
+    assert len(scenario.about) <= 57, "one line of a menu on a small terminal"
+    assert len(scenario.lasts) <= 6
+
+
+@pytest.mark.parametrize("name", names())
+def test_it_ends_on_a_full_screen(name: str) -> None:
+    assert load(name).end.panel in ("flow", "objects")
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_presenter_pushes(name: str) -> None:
+    """The first thing that happens because of a person happens when the presenter presses a key."""
+    pressed = [step for step in load(name).steps if step.press]
+    assert pressed
+    assert pressed[0].actions
 
 
 @pytest.mark.parametrize("width", range(40, 130))
 def test_a_command_in_a_caption_is_never_broken(width: int) -> None:
     lines = wrapped(plain_lines(*load("hello").stated.split("\n")), width)
-    assert any("flux-tui demo --list" in line for line in lines)
     assert any("[ and ]" in line for line in lines)
 
 

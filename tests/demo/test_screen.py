@@ -163,17 +163,17 @@ def a_demo(folder: Path, *arguments: str) -> Iterator[Terminal]:
 
 def test_a_person_watches_pages_back_and_leaves(folder: Path) -> None:
     with a_demo(folder, "hello", "--speed", "3") as terminal:
-        terminal.until(b"Three nodes start")
+        terminal.until(b"Four real nodes start")
         terminal.until(b"as you", seconds=60)  # the series names the node as the caption does
         terminal.until(b"peers are connected")
         terminal.press(b"v")
         terminal.until(b"this is ada")
         terminal.press(b"n")
-        terminal.until(b"2/5", seconds=60)
+        terminal.until(b"press enter: push the want", seconds=60)
         terminal.press(b"p")
         terminal.until(b"1/5")
         terminal.press(b"p")
-        terminal.until(b"Three nodes start")  # the first of the two captions of that step
+        terminal.until(b"Four real nodes start")  # the first of the two captions of that step
         terminal.press(b"q")
         assert terminal.ended() == 0
 

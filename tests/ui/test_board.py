@@ -39,6 +39,7 @@ class Storyteller:
     def __init__(self) -> None:
         self.step = 1
         self.panels: dict[int, str] = {}
+        self.pressed = 0
         self.paused = False
         self.back = 0
 
@@ -54,6 +55,9 @@ class Storyteller:
 
     def move(self, by: int) -> None:
         self.step = min(max(self.step + by, 1), 3)
+
+    def press(self) -> None:
+        self.pressed += 1
 
     def toggle_pause(self) -> None:
         self.paused = not self.paused

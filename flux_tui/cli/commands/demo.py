@@ -1,6 +1,7 @@
-"""`flux-tui demo`: play swarms of real nodes on this machine, with captions; or check or record them."""
+"""`flux-tui demo`: play swarms of real nodes on this machine, from a menu; or check or record them."""
 
 import re
+import sys
 from pathlib import Path
 
 import click
@@ -40,6 +41,7 @@ def _complete(context: click.Context, parameter: click.Parameter, typed: str) ->
 @click.command(
     epilog="""\b
 While it plays:
+  enter    what the caption says: it waits for you
   n p      the next caption; the one before
   space    pause the story, and resume it; the nodes do not stop
   F        freeze the panels at this moment
@@ -47,8 +49,10 @@ While it plays:
 
 \b
 Examples:
-  flux-tui demo                        the first scenario
-  flux-tui demo blackout               another one
+  flux-tui demo                        a menu of scenarios
+  flux-tui demo blackout               one of them
+  flux-tui demo storm --auto           it goes on by itself
+  flux-tui demo --web                  in a browser on this machine
   flux-tui demo --check                all of them, without a screen
   flux-tui demo storm --record storm.cast --size 100x30
 
@@ -64,7 +68,14 @@ No network is needed or touched, and nothing is left behind."""
               help="The size of the recorded terminal.")  # fmt: skip
 @click.option("--speed", type=click.FloatRange(0.1, 100), default=1.0, show_default=True, metavar="N",
               help="How fast the captions follow each other. The swarm itself runs at its own speed.")  # fmt: skip
-@click.option("--once", is_flag=True, help="End the demo when it is over, instead of when you press q.")
+@click.option(
+    "--auto", is_flag=True, help="Go on where a caption waits for enter, when it can have been read."
+)
+@click.option("--once", is_flag=True, help="End the demo when it is over, instead of when you press q. It waits for"
+              " no key.")  # fmt: skip
+@click.option("--web", is_flag=True, help="Show it in a browser on this machine, as `flux-tui web` does.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8017, show_default=True, metavar="N",
+              help="With --web: the port on 127.0.0.1; 0: any free port.")  # fmt: skip
 def demo(
     scenario: str | None,
     listed: bool,
@@ -72,7 +83,10 @@ def demo(
     record: Path | None,
     size: tuple[int, int],
     speed: float,
+    auto: bool,
     once: bool,
+    web: bool,
+    port: int,
 ) -> None:
     """Watch a swarm of real nodes on this machine, with a caption at each step.
 
@@ -83,10 +97,12 @@ def demo(
 
     if listed:
         for name in names():
-            tell(f"{name:<14}{load(name).about}")
+            tell(f"{name:<14}{load(name).about} ({load(name).lasts})")
         return
     if sum((check, record is not None, once)) > 1 and (check or record is not None):
         raise click.UsageError("--check, --record and --once are three ways to run it: choose one")
+    if web and (check or record is not None):
+        raise click.UsageError("--web shows it: it goes with neither --check nor --record")
     try:
         chosen = [scenario] if scenario else list(names() if check else names()[:1])
         found = [load(name) for name in chosen]
@@ -99,8 +115,12 @@ def demo(
             raise Failure("the stated outcome was not observed")
     elif record is not None:
         _record(chosen[0], literal_path(record), size, speed, found[0].about)
+    elif web:
+        _serve(scenario, speed, port, auto=auto, once=once)
+    elif scenario is None and not once:
+        _play_from_menu(speed, auto)
     else:
-        _show(chosen[0], speed, once)
+        _show(chosen[0], speed, auto=auto, once=once)
 
 
 def _record(name: str, file: Path, size: tuple[int, int], speed: float, about: str) -> None:
@@ -115,12 +135,31 @@ def _record(name: str, file: Path, size: tuple[int, int], speed: float, about: s
     say(f"{file.stat().st_size:,} bytes in {file}")
 
 
-def _show(name: str, speed: float, once: bool) -> None:
+def _serve(scenario: str | None, speed: float, port: int, *, auto: bool, once: bool) -> None:
+    from flux_tui.cli.commands.web import serve_in_browser
+
+    arguments = ["demo", *([scenario] if scenario else []), "--speed", f"{speed:g}"]
+    arguments += [flag for flag, on in (("--auto", auto), ("--once", once)) if on]
+    # A page shows one app, and the menu is another one than the dashboard. So a page gets a whole terminal.
+    command = [sys.executable, "-m", "flux_tui.cli.terminal_page", *arguments]
+    serve_in_browser(command, port, "demo · flux-tui")
+
+
+def _play_from_menu(speed: float, auto: bool) -> None:
+    need_terminal("a demo", "use --check where there is none")
+    from flux_tui.cli.commands.show import crash_log_of
+    from flux_tui.demo.menu import play_from_menu
+
+    play_from_menu(speed=speed, auto=auto, crash_log=crash_log_of(home_to_look_with(None)))
+
+
+def _show(name: str, speed: float, *, auto: bool, once: bool) -> None:
     need_terminal("a demo", "use --check where there is none")
     from flux_tui.cli.commands.show import crash_log_of
     from flux_tui.demo.scenario import load
     from flux_tui.demo.screen import show
 
-    error = show(load(name), speed=speed, once=once, crash_log=crash_log_of(home_to_look_with(None)))
+    log = crash_log_of(home_to_look_with(None))
+    error = show(load(name), speed=speed, once=once, auto=auto, crash_log=log)
     if error is not None:
         raise Failure(f"the demo did not finish: {error}")

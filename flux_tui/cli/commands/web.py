@@ -12,7 +12,7 @@ import shlex
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,10 +56,6 @@ def web(file: Path | None, port: int, mask: bool, home: Path | None, **flags: An
 
     The first line on stdout is the address to open. Ctrl+C ends it.
     """
-    try:
-        import textual_serve  # noqa: F401 - checks that it is installed
-    except ImportError:
-        raise Failure("the web dashboard is an extra: pip install 'flux-tui[web]'") from None
     listener = _listen(port)
     place = the_home(home)
     if file is not None:
@@ -88,7 +84,16 @@ def web(file: Path | None, port: int, mask: bool, home: Path | None, **flags: An
             starter.stop()
 
 
+def serve_in_browser(command: Sequence[str], port: int, title: str) -> None:
+    """Serve a program that speaks to a page of Textual's server, a process for each page, until ctrl+c."""
+    asyncio.run(_serve(shlex.join(command), _listen(port), title))
+
+
 def _listen(port: int) -> socket.socket:
+    try:
+        import textual_serve  # noqa: F401 - checks that it is installed
+    except ImportError:
+        raise Failure("the web dashboard is an extra: pip install 'flux-tui[web]'") from None
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

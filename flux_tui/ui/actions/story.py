@@ -1,10 +1,15 @@
-"""Telling a narrator's story: its caption, and the node and panel that the caption is about."""
+"""Telling a narrator's story: its caption, and the node, the panel and the line that the caption is about."""
 
 from collections.abc import Callable
 
+from flux_tui.core.ids import Cid
 from flux_tui.ui.actions.node_switch import NodeSwitch
 from flux_tui.ui.board.panels import Panels
+from flux_tui.ui.series.filter import parse_filter
+from flux_tui.ui.watching.flow_feed import FlowFeed
 from flux_tui.ui.watching.narration import Narration
+from flux_tui.ui.watching.narrator import Pointer
+from flux_tui.ui.watching.watched_node import Nodes
 from flux_tui.ui.widgets.caption_strip import CaptionStrip
 from flux_tui.ui.widgets.panel_layout import PANELS
 
@@ -20,8 +25,10 @@ class Story:
         self,
         narration: Narration,
         caption: CaptionStrip,
+        nodes: Nodes,
         switch: NodeSwitch,
         panels: Panels,
+        flow: FlowFeed,
         *,
         busy: Callable[[], bool],
         changed: Callable[[], None],
@@ -29,14 +36,20 @@ class Story:
     ) -> None:
         self._narration = narration
         self._caption = caption
+        self._nodes = nodes
         self._switch = switch
         self._panels = panels
+        self._flow = flow
         self._busy = busy
         self._changed = changed
         self._leave = leave
+        self._filtered = ""
+        """The panel that the story filtered. Empty: none."""
+        self._inspects = False
+        """Whether the person inspects what the caption asks them to."""
 
     def show(self) -> None:
-        """Show the caption, and its node and panel if it is a new one."""
+        """Show the caption, and what it is about if it is a new one."""
         caption = self._narration.read()
         if caption is None:
             return
@@ -47,9 +60,29 @@ class Story:
             self._switch.show(node)
         if self._busy():
             return
+        if self._inspects:  # and has closed that window
+            self._inspects = False
+            self._narration.press()
         panel = self._narration.panel_to_show(caption, self._panels.current, PANELS[0])
+        pointer = self._narration.pointer_to_show(caption)
         if panel is not None:
+            if self._filtered == self._panels.current:
+                self._filter("")
             self._panels.go_to(panel)
+        if pointer is not None and self._panels.current == caption.panel:
+            self._point(pointer)
+
+    def enter(self, inspect: Callable[[], None]) -> None:
+        """Do what the caption says that enter does. Otherwise inspect what is selected."""
+        caption = self._narration.read()
+        if caption is None or not caption.press:
+            inspect()
+        elif caption.inspects:
+            inspect()
+            self._inspects = self._busy()  # there is something to read
+        else:
+            self._narration.press()
+            self._changed()
 
     def page(self, by: int) -> None:
         """Go to the next caption (1) or the one before (-1)."""
@@ -60,3 +93,46 @@ class Story:
         """Pause the story, or resume it at its newest caption."""
         self._narration.toggle_pause()
         self._changed()
+
+    # ── what a caption points at ────────────────────────────────────────────────────────────────
+
+    def _point(self, pointer: Pointer) -> None:
+        """Show what a caption points at. If its line does not exist yet, it is looked for again at the next tick."""
+        if self._panels.current == "flow":
+            self._flow.picture = pointer.picture
+            root = self._object(pointer.about)
+            if root is None and pointer.about:
+                return
+            if root != self._flow.root:
+                self._flow.show_object(root)
+        self._filter(pointer.filter)
+        self._panels.draw()
+        if not pointer.select or self._select(pointer.select):
+            self._narration.pointer_shown()
+
+    def _filter(self, text: str) -> None:
+        """Filter the current panel, or take away the filter that the story set there."""
+        if text or self._filtered == self._panels.current:
+            self._filtered = self._panels.current if text else ""
+            self._panels.set_filter(parse_filter(text))
+
+    def _select(self, name: str) -> bool:
+        """Select the line of an object or a peer. Return whether there is one."""
+        panel = self._panels.panel()
+        keys = [row.key for row in panel.rows]
+        wanted = {
+            self._object(name),
+            *(peer for peer, called in self._nodes.shown.names.items() if called == name),
+        }
+        key = next((key for key in keys if key in wanted), None)
+        if key is None:
+            return False
+        panel.select(key)
+        panel.reveal(keys.index(key))
+        panel.refresh()
+        return True
+
+    def _object(self, name: str) -> Cid | None:
+        return next(
+            (cid for cid, known in self._nodes.state.objects.items() if name and known.name == name), None
+        )

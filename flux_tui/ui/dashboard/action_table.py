@@ -43,7 +43,7 @@ def action_table(
         "next-match": partial(parts.filtering.match, 1),
         "previous-match": partial(parts.filtering.match, -1),
         "clear": looking.clear,
-        "inspect": parts.inspecting.inspect,
+        "inspect": partial(parts.story.enter, parts.inspecting.inspect),
         "zoom": parts.panels.toggle_zoom,
         "next-panel": partial(looking.next_panel, 1),
         "previous-panel": partial(looking.next_panel, -1),

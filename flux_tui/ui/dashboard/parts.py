@@ -133,7 +133,7 @@ class Parts:
             nodes, self.liveness, self.playback, self.views, self.narration, self.panels, keys, self.sequence
         )
         self.timeline = TimelineStrip(nodes, self.liveness, self.playback, self.views, changed=self._draw)
-        caption = CaptionStrip(keys, id="caption")
+        caption = CaptionStrip(keys, glyphs, id="caption")
         self.screen_tree = ScreenTree(
             self.panels, self.lines, self.timeline, self.prompt, caption if self.narration.told else None
         )
@@ -145,8 +145,10 @@ class Parts:
         self.story = Story(
             self.narration,
             caption,
+            nodes,
             self.switch,
             self.panels,
+            flow,
             busy=lambda: self.covered,
             changed=self._tick,
             leave=lambda: app.leave(False),

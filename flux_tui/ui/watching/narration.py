@@ -1,6 +1,6 @@
-"""Where a narrator's story stands, and which node and panel it wants to show."""
+"""Where a narrator's story stands, and which node, panel and line it wants to show."""
 
-from flux_tui.ui.watching.narrator import Caption, Narrator
+from flux_tui.ui.watching.narrator import Caption, Narrator, Pointer
 
 
 class Narration:
@@ -13,6 +13,8 @@ class Narration:
         """The title of the node that the story showed last."""
         self._step = 0
         """The number of the caption whose panel was shown last."""
+        self._pointer: Pointer | None = None
+        """What the caption points at and is not shown yet, because the panel has no such line."""
         self._panel: str | None = None
         """The panel that the story showed last. None: the first one, or the one that the person chose."""
 
@@ -48,15 +50,28 @@ class Narration:
         """
         if caption.step == self._step:
             return None
-        self._step = caption.step
+        self._step, self._pointer = caption.step, caption.pointer
         wanted = caption.panel or (first if current == self._panel else None)
         self._panel = caption.panel
         return None if wanted == current else wanted
+
+    def pointer_to_show(self, caption: Caption) -> Pointer | None:
+        """Return what a caption points at, until it was shown once. Then the person moves the selection."""
+        return self._pointer if caption.step == self._step else None
+
+    def pointer_shown(self) -> None:
+        """Note that the panel shows what the caption points at."""
+        self._pointer = None
 
     def page(self, by: int) -> None:
         """Go to the next caption (1) or the one before (-1)."""
         if self._narrator is not None:
             self._narrator.move(by)
+
+    def press(self) -> None:
+        """Do what the caption says that enter does."""
+        if self._narrator is not None:
+            self._narrator.press()
 
     def toggle_pause(self) -> None:
         """Pause the story, or resume it at its newest caption."""

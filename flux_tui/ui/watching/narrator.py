@@ -3,6 +3,19 @@
 from typing import NamedTuple, Protocol
 
 
+class Pointer(NamedTuple):
+    """What a caption points at, in the panel that it names."""
+
+    select: str = ""
+    """The name of the object or peer whose line is selected. Empty: the selection stays."""
+    about: str = ""
+    """The name of the object whose lanes Flow shows. Empty: all."""
+    picture: bool = False
+    """Whether Flow shows this node among its peers, not lanes over time."""
+    filter: str = ""
+    """The filter of the panel, as a person types it. Empty: none."""
+
+
 class Caption(NamedTuple):
     """One caption of a story."""
 
@@ -21,6 +34,12 @@ class Caption(NamedTuple):
     """The panel that shows the subject of the caption. None: the first, unless the person chose another."""
     ends: bool = False
     """Whether the story is over, and the dashboard leaves by itself."""
+    pointer: Pointer | None = None
+    """What it points at in its panel. None: nothing in particular."""
+    press: str = ""
+    """What happens when the person presses enter. Empty: the story does not wait for that."""
+    inspects: bool = False
+    """Whether enter inspects the selected line. The story goes on when that window is closed."""
 
 
 class Narrator(Protocol):
@@ -32,6 +51,9 @@ class Narrator(Protocol):
 
     def move(self, by: int) -> None:
         """Go to the next caption (1) or the one before (-1)."""
+
+    def press(self) -> None:
+        """Do what the caption says that enter does."""
 
     def toggle_pause(self) -> None:
         """Pause the story, or resume it at its newest caption."""

@@ -11,6 +11,7 @@ from flux_tui.core.text.plain import plain_lines
 from flux_tui.core.text.quantities import counted
 from flux_tui.ui.keys import NARRATED, Keys
 from flux_tui.ui.rows.cell_width import wrapped
+from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.rows.view import Line, span, wide
 from flux_tui.ui.watching.narrator import Caption
 from flux_tui.ui.widgets.one_line import LineStrip
@@ -21,9 +22,10 @@ MIN_LINES, MAX_LINES = 2, 3
 class CaptionStrip(LineStrip):
     """A strip as high as the longest caption so far, so that the panels above do not move between steps."""
 
-    def __init__(self, keys: Keys, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, keys: Keys, signs: Glyphs, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._keys = keys
+        self._signs = signs
         self._lines: list[Line] = []
         self._height = (0, MIN_LINES)
         """The width of the terminal, and the lines that the strip has taken at that width."""
@@ -38,8 +40,9 @@ class CaptionStrip(LineStrip):
             [span(f" {place}" if not number else " " * (len(place) + 1), "accent"), span(text, "strong")]
             for number, text in enumerate(lines)
         ]
-        if caption.paused and shown:
-            pause: Line = [span("   " + self._waits(caption), "warn")]
+        waits = self._waits(caption)
+        if waits and shown:
+            pause: Line = [span(f"   {waits}", "warn" if caption.paused else "good")]
             if wide([*shown[-1], *pause]) <= self.size.width:
                 shown[-1] = [*shown[-1], *pause]
             else:
@@ -54,12 +57,15 @@ class CaptionStrip(LineStrip):
             self.refresh()
 
     def _waits(self, caption: Caption) -> str:
-        """Say that the story is paused or paged back, and which keys go on."""
+        """Say that the story is paused, paged back or waits for a key, and which keys go on. Or say nothing."""
         keys = {action.name: self._keys.shown(action) for action in NARRATED}
         if caption.back:
             back = counted(caption.back, "caption")
             return f"{back} back: {keys['narrate-next']} next, {keys['narrate-pause']} to the newest"
-        return f"paused; the nodes are not: {keys['narrate-pause']} resumes the story"
+        if caption.paused:
+            return f"paused; the nodes are not: {keys['narrate-pause']} resumes the story"
+        enter = self._keys.shown(self._keys.named("inspect"))
+        return f"{self._signs.here} press {enter}: {caption.press}" if caption.press else ""
 
     @override
     def render_line(self, y: int) -> Strip:

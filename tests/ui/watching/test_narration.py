@@ -1,7 +1,7 @@
 """Which node and panel a story wants to show, without an app."""
 
 from flux_tui.ui.watching.narration import Narration
-from flux_tui.ui.watching.narrator import Caption
+from flux_tui.ui.watching.narrator import Caption, Pointer
 
 
 class Teller:
@@ -13,6 +13,9 @@ class Teller:
 
     def move(self, by: int) -> None:
         self.calls.append(by)
+
+    def press(self) -> None:
+        self.calls.append("press")
 
     def toggle_pause(self) -> None:
         self.calls.append("pause")
@@ -53,3 +56,25 @@ def test_pages_and_pauses_go_to_the_narrator() -> None:
     teller.caption = Caption("once", 1, 3, paused=True)
     assert narration.read() == teller.caption
     assert narration.paused
+
+
+def test_what_a_caption_points_at_is_shown_once() -> None:
+    narration = Narration(Teller())
+    pointer = Pointer(select="film.mkv")
+    first = Caption("", 1, 3, panel="pending", pointer=pointer)
+    assert narration.pointer_to_show(first) is None, "its panel comes first"
+    narration.panel_to_show(first, "series", "series")
+    assert narration.pointer_to_show(first) == pointer
+    assert narration.pointer_to_show(first) == pointer, "until its line exists"
+    narration.pointer_shown()
+    assert narration.pointer_to_show(first) is None, "then the person moves the selection"
+    second = Caption("", 2, 3)
+    narration.panel_to_show(second, "pending", "series")
+    assert narration.pointer_to_show(second) is None
+
+
+def test_a_press_goes_to_the_narrator() -> None:
+    teller = Teller()
+    Narration(teller).press()
+    Narration(None).press()
+    assert teller.calls == ["press"]

@@ -1,0 +1,186 @@
+"""A menu of named things, one line each, before a dashboard opens: the scenarios of the demo.
+
+It is an app of its own. It ends with the name that the person chose, or with None.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from textual import events, on
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.filter import ANSIToTruecolor, LineFilter
+from typing_extensions import override
+
+from flux_tui.core.text.plain import Plain, plain, plain_lines
+from flux_tui.ui.dashboard.ending import SignalEnd
+from flux_tui.ui.dashboard.themes import THEMES
+from flux_tui.ui.rows.cell_width import wrapped
+from flux_tui.ui.rows.glyphs import Glyphs, for_this_terminal
+from flux_tui.ui.rows.view import Line, Row, cut, span
+from flux_tui.ui.widgets.ascii_filter import AsciiFilter
+from flux_tui.ui.widgets.lines_panel import LinesPanel
+from flux_tui.ui.widgets.one_line import LineStrip
+from flux_tui.ui.widgets.plain_text import Guard, PlainText
+
+DONE = "✓"
+"""The sign of an entry that was played."""
+NAME_WIDTH, TIME_WIDTH = 14, 7
+"""Columns of the name of an entry, and of how long it takes."""
+KEYS = (("enter", "play"), ("\u2191 \u2193", "choose"), ("q", "leave"))
+
+
+class MenuEntry(NamedTuple):
+    """A line of the menu."""
+
+    name: str
+    about: str
+    """What a person will see."""
+    lasts: str
+    """How long it takes, in words."""
+
+
+class Menu(App[str]):
+    """The menu. Its result is the name of the chosen entry, or None."""
+
+    CSS = """
+    Screen { layout: vertical; background: $background; }
+    #words { height: auto; padding: 0 2; margin: 1 0; color: $foreground; }
+    .-low #words { margin: 0; }
+    LinesPanel { height: 1fr; min-height: 5; border: round $primary; border-title-color: $primary;
+        border-title-style: bold; background: $background; scrollbar-size-vertical: 1;
+        scrollbar-size-horizontal: 0; overflow-x: hidden; }
+    #more { height: 2; padding: 0 2; color: $text-muted; }
+    #keys { height: 1; background: $panel; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "choose", "Play", show=False, priority=True),
+        Binding("q,escape,ctrl+q,ctrl+c", "leave", "Leave", show=False, priority=True),
+    ]
+    TITLE = "flux-tui"
+    ENABLE_COMMAND_PALETTE = False
+    animation_level = "none"
+
+    def __init__(
+        self,
+        title: Plain,
+        words: Sequence[tuple[str, str]],
+        entries: Sequence[MenuEntry],
+        *,
+        selected: str = "",
+        done: Collection[str] = (),
+        note: str = "",
+        glyphs: Glyphs | None = None,
+    ) -> None:
+        """Make a menu.
+
+        `words`: terms and their meanings, shown above it. `done`: the entries that were played. `note`: what went
+        wrong with the last one.
+        """
+        super().__init__()
+        for own in THEMES:
+            self.register_theme(own)
+        self.theme = THEMES[0].name
+        self._glyphs = glyphs or for_this_terminal()
+        self._words = words
+        self._entries = entries
+        self._done = done
+        self._note = note
+        self._panel = LinesPanel("", title, id="entries", signs=self._glyphs)
+        self._panel.select(selected or entries[0].name)
+        self._signal_end = SignalEnd(leave=self.exit)
+        self._has_terminal = False
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return the filters for every drawn line: the guard, and the ASCII filter where the terminal needs it."""
+        found = [one for one in super().get_line_filters() if not isinstance(one, ANSIToTruecolor)]
+        return [*found, Guard()] if self._glyphs.unicode else [*found, Guard(), AsciiFilter()]
+
+    @override
+    def compose(self) -> ComposeResult:
+        yield PlainText(id="words")
+        yield self._panel
+        yield PlainText(id="more")
+        yield LineStrip(id="keys")
+
+    def on_mount(self) -> None:
+        """Give the keys to the list."""
+        self._panel.focus()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Draw for the new size."""
+        self.screen.set_class(event.size.height < MEDIUM, "-low")
+        self.call_after_refresh(self._draw, event.size.width)
+
+    def on_key(self) -> None:
+        """Say more about the entry that is selected now."""
+        self.call_after_refresh(self._say_more)
+
+    def action_do(self, name: str) -> None:
+        """Ignore the keys that a panel has for other panels."""
+
+    def action_choose(self) -> None:
+        """Play the selected entry."""
+        self.exit(self._panel.selected)
+
+    def action_leave(self) -> None:
+        """Leave the menu."""
+        self.exit(None)
+
+    @on(LinesPanel.Chosen)
+    def _chosen(self) -> None:
+        self.action_choose()
+
+    def _draw(self, width: int) -> None:
+        self.query_one("#words", PlainText).tell(self._explanation(width - 4))
+        self._panel.show([self._row(entry) for entry in self._entries])
+        self._panel.reveal(max(0, self._panel.selected_index()))
+        keys: Line = []
+        for key, label in KEYS:
+            keys += [span(f" {key} ", "accent"), span(f"{label} ", "dim")]
+        self.query_one("#keys", LineStrip).show(keys)
+        self._say_more()
+
+    def _explanation(self, width: int) -> Plain:
+        """Return the words and their meanings, the meanings in a column of their own."""
+        lines: list[Plain] = []
+        room = max((len(term) for term, _ in self._words), default=0) + 2
+        for term, meaning in self._words:
+            for number, text in enumerate(wrapped(plain(meaning), max(20, width - room))):
+                lines.append(plain(f"{'' if number else term:<{room}}{text}"))
+        return plain_lines(*lines)
+
+    def _row(self, entry: MenuEntry) -> Row:
+        done = DONE if entry.name in self._done else " "
+        room = max(10, self._panel.columns - NAME_WIDTH - TIME_WIDTH - 3)
+        about = cut([span(entry.about, "text")], room, self._glyphs.ellipsis)
+        shown = sum(len(text) for text, _ in about)
+        line: Line = [span(f" {done} {entry.name:<{NAME_WIDTH}}", "strong"), *about]
+        line.append(span(" " * (room - shown) + f"{entry.lasts:>{TIME_WIDTH - 1}}", "dim"))
+        return Row(entry.name, line)
+
+    def _say_more(self) -> None:
+        entry = next((entry for entry in self._entries if entry.name == self._panel.selected), None)
+        text = self._note or (f"{entry.name}: {entry.about}." if entry is not None else "")
+        lines = wrapped(plain(text), max(20, self.size.width - 4))
+        self.query_one("#more", PlainText).tell(plain_lines(*lines[:2]))
+
+    async def run_async(self, **options: Any) -> Any:
+        """Install the signal handlers before Textual takes the terminal, so that it can always be restored."""
+        if self._has_terminal:
+            self._signal_end.install()
+        return await super().run_async(**options)
+
+    def run_in_terminal(self) -> str | None:
+        """Run until the person chose something, or left. Raises Ended if a signal ends it."""
+        from flux_tui.signals import Ended
+
+        self._has_terminal = True
+        chosen = self.run()
+        if self._signal_end.signal is not None:
+            raise Ended(self._signal_end.signal)
+        return chosen
+
+
+MEDIUM = 26
+"""Rows under which the menu has no empty lines."""
