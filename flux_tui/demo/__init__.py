@@ -2,12 +2,13 @@
 
 scenarios/   what happens, as data (TOML): nodes, content, steps, the stated outcome
 scenario.py  the format of such a file, and its parser
-facts.py     facts about a node, read from its series for captions and conditions
+facts/       facts about a node, read from its series for captions and conditions
 nodes.py     one process that forks a process for each node; nothing outlives it
 swarm.py     the other end of that process: start, kill, freeze, push
 player.py    plays a scenario step by step, and says only what it observed
 check.py     plays without a screen
 screen.py    plays under the dashboard
+menu.py      lets a person choose, and comes back
 record.py    records a demo as an asciicast
 delay.py     a relay that makes loopback as slow as a distance
 request_response.py  the blocking way to fetch, for comparison

@@ -22,7 +22,7 @@ from typing import Any
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, PeerId, raw_cid
-from flux_tui.demo.facts import Made, Watch
+from flux_tui.demo.facts.scene import Made, Watch
 from flux_tui.demo.scenario import Content, Scenario
 from flux_tui.home import Home
 

@@ -6,18 +6,9 @@ import pytest
 
 from flux_tui.core.ids import PeerId, raw_cid
 from flux_tui.core.series import events as ev
-from flux_tui.demo.facts import (
-    FACTS,
-    BadFactError,
-    Made,
-    Watch,
-    fill,
-    parse_condition,
-    parse_fact,
-    parse_term,
-    same_bytes,
-    words,
-)
+from flux_tui.demo.facts.kinds import FACTS, same_bytes
+from flux_tui.demo.facts.scene import Made, Watch
+from flux_tui.demo.facts.terms import BadFactError, fill, parse_condition, parse_fact, parse_term, words
 from flux_tui.store.store import Store
 
 ADA, BOB = PeerId("12D3KooWAda"), PeerId("12D3KooWBob")

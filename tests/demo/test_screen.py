@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -34,7 +35,8 @@ def test_lanes_are_one_line_of_a_small_terminal() -> None:
     assert len(wrapped(plain_lines("   ".join(lanes)), 80 - 7)) == 1
     assert lane_text(Lane("x", 0, 0)) == "░░░░░░░░░░░░ 0/0 x"
     for step in race.steps:
-        assert len(wrapped(plain_lines(*step.caption.split("\n"), "   ".join(lanes)), 80 - 7)) <= MAX_LINES
+        caption = re.sub(r"\{[^}]*\}", "12.3 s", step.caption)
+        assert len(wrapped(plain_lines(*caption.split("\n"), "   ".join(lanes)), 80 - 7)) <= MAX_LINES
 
 
 class Pages:

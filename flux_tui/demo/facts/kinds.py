@@ -1,0 +1,232 @@
+"""All kinds of facts about a node: numbers, and words for captions. Each is read from its series."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias
+
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.series.events import REASONS
+from flux_tui.core.series.state import ObjectState, PeerState, State
+from flux_tui.core.series.why import why
+from flux_tui.core.text.names import StateNames
+from flux_tui.core.text.plain import Plain, plain
+from flux_tui.core.text.quantities import human_seconds
+from flux_tui.core.text.why import why_words
+from flux_tui.demo.facts.scene import Made, Scene, Watch
+
+Style: TypeAlias = Literal["count", "percent", "size", "seconds", "ratio", "port"]
+"""How a number is written."""
+
+
+class Question(NamedTuple):
+    """Everything that a fact is computed from."""
+
+    scene: Scene
+    watch: Watch
+    node: str | None
+    about: str
+
+    @property
+    def state(self) -> State:
+        """The state of the node that is asked about."""
+        return self.watch.state
+
+    @property
+    def made(self) -> Made:
+        """The file that is asked about; an empty one, until it is made."""
+        return self.scene.contents.get(self.about) or Made(Path(), (), 0)
+
+    @property
+    def root(self) -> Cid | None:
+        """The root of a file, once a node has added it."""
+        return self.made.cids[0] if self.made.cids else None
+
+    @property
+    def object(self) -> ObjectState | None:
+        """The file as an object of that node; None: the node does not know it."""
+        return self.state.objects.get(self.root) if self.root else None
+
+
+class Kind(NamedTuple):
+    """A kind of fact."""
+
+    ask: Callable[[Question], float]
+    style: Style = "count"
+    about: "About" = "nothing"
+
+
+class TextKind(NamedTuple):
+    """A kind of fact in words."""
+
+    ask: Callable[[Question], Plain]
+    about: "About" = "nothing"
+
+
+About: TypeAlias = Literal["nothing", "kind", "kinds", "reason", "content", "node"]
+"""The subject that a fact has after its colon."""
+
+
+def _span(question: Question) -> float:
+    """Return the seconds from the first entry of one kind to the last entry of another, or of the same."""
+    begin, _, end = question.about.partition("..")
+    watch = question.watch
+    if begin not in watch.first or (end or begin) not in watch.last:
+        return 0.0
+    return max(0.0, watch.last[end or begin] - watch.first[begin])
+
+
+def _whole(question: Question) -> float:
+    """Return 1 if the series says that the object is whole and its file equals the one that was made."""
+    path = question.watch.completed.get(question.root) if question.root else None
+    return float(path is not None and same_bytes(Path(path), question.made.path))
+
+
+def _replicas(question: Question) -> float:
+    """Return how many running nodes have the whole object, by their own series."""
+    found = 0
+    for name in question.scene.everyone:
+        known = question.scene.watch(name).state.objects.get(question.root) if question.root else None
+        whole = known is not None and (known.origin == "added" or known.completed_at is not None)
+        found += whole and question.scene.alive(name)
+    return found
+
+
+def _peer(question: Question) -> PeerState:
+    """Return another node as this one knows it."""
+    peer = question.scene.watch(question.about).state.peer_id
+    return (question.state.peers.get(peer) if peer else None) or PeerState(PeerId(""))
+
+
+def _keepers(question: Question) -> float:
+    """Return how many nodes told this one that they keep the whole object."""
+    found = question.state.holds.get(question.root) if question.root else None
+    return found.whole if found else 0
+
+
+def _noes(question: Question) -> float:
+    peers = question.state.peers.values()
+    return sum(n for peer in peers for reason, n in peer.counts.items() if question.about in ("", reason))
+
+
+def _owes(question: Question) -> float:
+    peer = _peer(question).peer
+    return sum(lease.peer == peer for lease in question.state.leases.values())
+
+
+def _travel(question: Question) -> float:
+    """Return the seconds that all waits of the node take at the least: there and back, to another node."""
+    return question.watch.stages.waits * 2 * question.scene.latency(question.about)
+
+
+class _SceneNames(StateNames):
+    """Names peers as the scenario does."""
+
+    def __init__(self, scene: Scene, state: State) -> None:
+        super().__init__(state)
+        self._scene = scene
+
+    def peer(self, peer: PeerId) -> Plain:
+        """Return the name of a node."""
+        name = self._scene.names.get(peer)
+        return super().peer(peer) if name is None else plain(name)
+
+
+def _next(question: Question) -> Plain:
+    """Return what comes next for a pending object: the sentence that the dashboard shows."""
+    state, root = question.state, question.root
+    if root is None or root not in state.pending:
+        return plain("Nothing is pending.")
+    now = time.time()
+    told = why_words(why(state, root, now), _SceneNames(question.scene, state), now)
+    return plain(" ".join(told.next))
+
+
+def _refusals(question: Question) -> Plain:
+    """Return who said NO, why, and when it is asked again: one peer for each reason, the most frequent one."""
+    state, now = question.state, time.time()
+    names = _SceneNames(question.scene, state)
+    found = []
+    for reason in REASONS:
+        peers = [peer for peer in state.peers.values() if peer.counts.get(reason)]
+        if not peers:
+            continue
+        # Of one whose wait runs, the time can be told.
+        waiting = [peer for peer in peers if peer.reason == reason and (peer.until or 0.0) > now]
+        peer = max(waiting or peers, key=lambda peer: peer.counts[reason])
+        left = (peer.until or 0.0) - now
+        if reason == "denied" and peer.denies:
+            when = ", never again"
+        elif waiting:
+            when = f", again in {human_seconds(left)}"
+        else:
+            when = ""
+        found.append(f"{names.peer(peer.peer)} {reason}{when}")
+    return plain("; ".join(found[:MOST_REFUSALS]) or "nobody")
+
+
+TEXTS: dict[str, TextKind] = {
+    "next": TextKind(_next, "content"),
+    "refusals": TextKind(_refusals),
+}
+"""All facts in words by name."""
+MOST_REFUSALS = 3
+"""Reasons that `refusals` names."""
+
+FACTS: dict[str, Kind] = {
+    "entries": Kind(lambda q: q.state.seq),
+    "count": Kind(lambda q: q.watch.counts[q.about], about="kind"),
+    "span": Kind(_span, "seconds", "kinds"),
+    "running": Kind(lambda q: q.scene.alive(q.node) if q.node else q.state.running),
+    "port": Kind(lambda q: q.scene.port(q.node) if q.node else 0, "port"),
+    "latency": Kind(lambda q: q.scene.latency(q.node) if q.node else 0.0, "seconds"),
+    "connected": Kind(lambda q: q.state.connected),
+    "senders": Kind(lambda q: sum(1 for peer in q.state.peers.values() if peer.chunks_in)),
+    "pending": Kind(lambda q: len(q.state.pending)),
+    "pushed": Kind(lambda q: q.state.pushed),
+    "waiting": Kind(lambda q: q.state.queued),
+    "leases": Kind(lambda q: len(q.state.leases)),
+    "granted": Kind(lambda q: _peer(q).granted, about="node"),
+    "owes": Kind(_owes, about="node"),
+    "asking": Kind(lambda q: q.watch.stages.seconds["asking"], "seconds"),
+    "fetching": Kind(lambda q: q.watch.stages.seconds["fetching"], "seconds"),
+    "between": Kind(lambda q: q.watch.stages.seconds["between"], "seconds"),
+    "waits": Kind(lambda q: q.watch.stages.waits),
+    "travel": Kind(_travel, "seconds", "node"),
+    "sent_by": Kind(lambda q: _peer(q).chunks_in, about="node"),
+    "lapsed": Kind(lambda q: _peer(q).lapsed, about="node"),
+    "max_pending": Kind(lambda q: q.state.max_pending),
+    "peak_pending": Kind(lambda q: q.watch.peak_pending),
+    "peak_pushed": Kind(lambda q: q.watch.peak_pushed),
+    "peak_waiting": Kind(lambda q: q.watch.peak_waiting),
+    "noes": Kind(_noes, about="reason"),
+    "refusers": Kind(lambda q: sum(1 for peer in q.state.peers.values() if peer.counts)),
+    "chunks": Kind(lambda q: len(q.watch.received)),
+    "refetched": Kind(lambda q: q.watch.refetched),
+    "received": Kind(lambda q: q.state.received_bytes, "size"),
+    "sent": Kind(lambda q: q.state.sent_bytes, "size"),
+    "dup": Kind(lambda q: q.state.duplicate_factor, "ratio"),
+    "size": Kind(lambda q: q.made.size, "size", "content"),
+    "number": Kind(lambda q: len(q.made.cids), about="content"),
+    "progress": Kind(lambda q: q.object.progress if q.object else 0.0, "percent", "content"),
+    "have": Kind(lambda q: q.object.chunks_have if q.object else 0, about="content"),
+    "total": Kind(lambda q: (q.object.chunks_total or 0) if q.object else 0, about="content"),
+    "whole": Kind(_whole, about="content"),
+    "keepers": Kind(_keepers, about="content"),
+    "replicas": Kind(_replicas, about="content"),
+}
+"""All facts by name."""
+
+
+def same_bytes(one: Path, other: Path) -> bool:
+    """Return whether two files are the same, byte by byte."""
+    try:
+        with one.open("rb") as a, other.open("rb") as b:
+            while True:
+                left, right = a.read(1 << 20), b.read(1 << 20)
+                if left != right:
+                    return False
+                if not left:
+                    return True
+    except OSError:
+        return False
