@@ -65,7 +65,7 @@ class CaptionStrip(LineStrip):
         if caption.paused:
             return f"paused; the nodes are not: {keys['narrate-pause']} resumes the story"
         enter = self._keys.shown(self._keys.named("inspect"))
-        return f"{self._signs.here} press {enter}: {caption.press}" if caption.press else ""
+        return f"{self._signs.play} press {enter}: {caption.press}" if caption.press else ""
 
     @override
     def render_line(self, y: int) -> Strip:
