@@ -1,7 +1,9 @@
 """The dashboard in a real terminal: what it writes and costs when nothing happens, and while its node fetches
 as fast as it can from nodes that refuse by the hundred; and how soon a key is answered then.
 
-python -m tests.bench.ui_terminal [--size COLUMNSxROWS] [--megabytes N] [--json FILE]
+With `--panel 8`, the Objects panel is open: it shows the blocks of the file that comes.
+
+python -m tests.bench.ui_terminal [--size COLUMNSxROWS] [--megabytes N] [--panel N] [--json FILE]
 """
 
 import os
@@ -27,22 +29,28 @@ LOOKS = 0.1
 """Seconds between two keys: faster than a person, slower than one frame after the other."""
 
 
+MARKS = {"1": ("chunk_received", "object_completed"), "8": ("on its way", "is whole")}
+"""Words that a panel shows when the first chunk came, and when the file is whole, by the key of the panel."""
+
+
 def written(terminal: Terminal, start: float, end: float) -> int:
     """Return the bytes that came between two moments."""
     before = max((count for at, count in terminal.times if at <= start), default=0)
     return max((count for at, count in terminal.times if at <= end), default=0) - before
 
 
-def attached(home: Path, size: tuple[int, int]) -> Terminal:
-    """Return the dashboard of a home whose node runs."""
+def attached(home: Path, size: tuple[int, int], panel: str) -> Terminal:
+    """Return the dashboard of a home whose node runs, with a panel open."""
     terminal = Terminal(["-m", "flux_tui", "--home", str(home)], size)
     terminal.wait_text("● live")
+    if panel != "1":
+        terminal.press(panel)
     return terminal
 
 
-def idle(node: Node, size: tuple[int, int], table: dict[str, list[float]]) -> None:
+def idle(node: Node, size: tuple[int, int], panel: str, table: dict[str, list[float]]) -> None:
     """Measure while nothing happens."""
-    terminal = attached(node.home, size)
+    terminal = attached(node.home, size, panel)
     try:
         for name, wait in (("just after", 3.0), ("idle", QUIET_SECONDS)):
             time.sleep(wait)
@@ -56,17 +64,23 @@ def idle(node: Node, size: tuple[int, int], table: dict[str, list[float]]) -> No
 
 
 def busy(
-    nodes: list[Node], size: tuple[int, int], folder: Path, table: dict[str, list[float]], megabytes: int
+    nodes: list[Node],
+    size: tuple[int, int],
+    panel: str,
+    folder: Path,
+    table: dict[str, list[float]],
+    megabytes: int,
 ) -> None:
     """Measure while a file is fetched from two holders that serve few peers at a time, and others want it too."""
     ada, bob, me, *others = nodes
+    comes, completed = MARKS[panel]
     film = folder / f"film-{time.monotonic_ns()}.bin"
     with film.open("wb") as file:
         for _ in range(megabytes):
             file.write(os.urandom(1_000_000))
     (ticket,) = share(ada, film)
     share(bob, film)
-    terminal = attached(me.home, size)
+    terminal = attached(me.home, size, panel)
     try:
         for node in (me, *others):
             Home(node.home).push(cmd.Join(ada.addrs[0]), cmd.Join(bob.addrs[0]))
@@ -75,15 +89,15 @@ def busy(
         start = time.monotonic()
         for node in (*others, me):
             get(node, ticket, node.home / "got")
-        terminal.wait_text("chunk_received", mark, PATIENCE)
-        # Until the file is whole, follow the series, as a watching person does.
+        terminal.wait_text(comes, mark, PATIENCE)
+        # Until the file is whole, follow it, as a watching person does.
         following = time.monotonic()
         deadline = following + 4
-        while time.monotonic() < deadline and "object_completed" not in terminal.text(mark):
+        while time.monotonic() < deadline and completed not in terminal.text(mark):
             time.sleep(0.05)
         end = time.monotonic()
         table["following: written"].append(written(terminal, following, end) / (end - following) / 1000)
-        while "object_completed" not in terminal.text(mark) and time.monotonic() - start < PATIENCE:
+        while completed not in terminal.text(mark) and time.monotonic() - start < PATIENCE:
             # Freeze and go on: these frames can be told apart from those of the ticker.
             for word in ("frozen", "● live"):
                 before = len(terminal.written)
@@ -102,6 +116,7 @@ def main() -> int:
     options = parser(__doc__ or "")
     options.add_argument("--size", default="120x40")
     options.add_argument("--megabytes", type=int, default=800)
+    options.add_argument("--panel", choices=[*MARKS], default="1", help="the key of the panel that is open")
     given = options.parse_args()
     columns, rows = map(int, given.size.split("x"))
     runs: dict[str, list[float]] = {
@@ -120,11 +135,13 @@ def main() -> int:
             nodes = [Node(folder / name) for name in ("ada", "bob", "me", "dee", "eve", "fred")]
             with running(*nodes):
                 if not number:
-                    idle(nodes[2], (columns, rows), runs)
-                busy(nodes, (columns, rows), folder, runs, given.megabytes)
+                    idle(nodes[2], (columns, rows), given.panel, runs)
+                busy(nodes, (columns, rows), given.panel, folder, runs, given.megabytes)
         finally:
             shutil.rmtree(folder)
-    table = Table(f"The dashboard in a terminal of {columns}×{rows}, six nodes on loopback")
+    table = Table(
+        f"The dashboard in a terminal of {columns}×{rows}, panel {given.panel}, six nodes on loopback"
+    )
     table.add("within two minutes of an entry: written", runs["just after: written"], "B/s")
     table.add("within two minutes of an entry: processor", runs["just after: processor"], "% of a core")
     table.add("idle: written", runs["idle: written"], "B/s", most=200)

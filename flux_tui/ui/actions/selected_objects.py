@@ -10,7 +10,7 @@ from flux_tui.core.limits import batches
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted
 from flux_tui.ui.actions.sender import Sender, new_mark
-from flux_tui.ui.board.panels import Panels
+from flux_tui.ui.board.panels import OBJECTS, Panels
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.screens.open_window import OpenWindow
 from flux_tui.ui.watching.notify import Notify
@@ -111,7 +111,8 @@ class SelectedObjects:
             if self._sender.push([cmd.Cancel(cids, new_mark())], done):
                 self._cancelled = again
                 self._unmark()
-                panel.step_aside()
+                if self._panels.current != OBJECTS:  # there it stays, as cancelled
+                    panel.step_aside()
 
     def undo(self) -> None:
         """Want again what was cancelled last: objects at their paths, and loose chunks."""

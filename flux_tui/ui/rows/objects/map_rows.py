@@ -26,7 +26,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """The letters of peers, in the order of their first block. Later peers have none."""
 ROLES: tuple[Role, ...] = ("in", "accent", "good", "peer", "out", "name")
 """The colours of peers. The seventh has that of the first: the letters tell them apart."""
-INDENT = 2
+INDENT, NARROW = 2, 72
 MAX_WIDE = 4
 """Columns of one block, where there are few of them."""
 
@@ -44,7 +44,11 @@ def map_lines(view: View, blocks: BlockMap, found: ObjectState, rows: int) -> li
         [span(" " * INDENT, "dim"), *_cells(view, blocks, wide_cells[start : start + width])]
         for start in range(0, len(wide_cells), width)
     ]
-    order = "in the order in which they were granted or came"
+    order = (
+        "in the order in which they were granted or came"
+        if view.width >= NARROW
+        else "in the order of grants"
+    )
     each = (
         counted(total, "block")
         if total <= len(cells)
