@@ -50,3 +50,12 @@ def test_in_a_light_theme(snap_compare: SnapCompare) -> None:
         await _load(pilot)
 
     assert snap_compare(replayed(), terminal_size=(120, 40), run_before=light)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
+def test_objects(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
+    async def press(pilot: Pilot[bool]) -> None:
+        await _load(pilot)
+        await pilot.press("8")
+
+    assert snap_compare(replayed(), terminal_size=size, run_before=press)
