@@ -38,7 +38,7 @@ def run(installed: Path, folder: Path, *arguments: str) -> "subprocess.Completed
         os.environ, PYTHONPATH=str(installed), PYTHONSAFEPATH="1", FLUX_TUI_HOME=str(folder / "home")
     )
     return subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
     )
 
 

@@ -116,7 +116,7 @@ class Reader:
         else:
             done = subprocess.run(
                 ["bash", "-euo", "pipefail", "-c", text], cwd=self.machines[machine], env=self.environment(machine),
-                capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL,
+                capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL,
             )  # fmt: skip
             assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
             for word in done.stdout.split():

@@ -56,7 +56,7 @@ def test_a_signal_cancels_the_want(home: Path, tmp_path: Path, number: signal.Si
     process.send_signal(number)  # as `timeout` does: to the command, and to its group
     _, words = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert words.decode().endswith("Interrupted before anything arrived.\n")
+    assert words.decode().endswith("Interrupted before anything arrived: the same command asks again.\n")
     assert state(home)["pending"] == []
     wait_for(lambda: not part(tmp_path / "x"))
 

@@ -139,7 +139,7 @@ def test_an_interrupted_get_says_how_to_go_on(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, words = process.communicate(timeout=20)
         assert process.returncode == 130
-        assert "same command goes on" in words
+        assert "before anything arrived: the same command asks again" in words
         wait_for(lambda: not state(home)["pending"])
 
 

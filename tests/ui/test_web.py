@@ -55,7 +55,7 @@ async def test_the_page_is_a_dashboard_that_takes_keys(address: str) -> None:
             await until(socket, "Push a want")
             await socket.send_json(["resize", {"width": 60, "height": 20}])
             await socket.send_json(["stdin", "q"])
-            await until(socket, "6 Rates")
+            await until(socket, "6 Rate")
 
 
 @pytest.mark.parametrize(

@@ -253,7 +253,7 @@ class _Fetching:
         elif came:
             say("Interrupted. The chunks that arrived are kept: the same command goes on where it stopped.")
         else:
-            say("Interrupted before anything arrived.")
+            say("Interrupted before anything arrived: the same command asks again.")
 
     def _wait(self, what: Callable[[], bool]) -> None:
         """Wait at most SETTLE_SECONDS until the series shows it."""
