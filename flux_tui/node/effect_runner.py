@@ -19,7 +19,7 @@ from flux_tui.node.intents import broadcast
 
 
 class EffectRunner:
-    """The effects of one node."""
+    """Starts the effects of one node's machine."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class EffectRunner:
         adds: AddTasks,
         stopping: trio.Event,
     ) -> None:
-        """Args: the parts that act, and the event that is set when the node is to stop."""
+        """Args: the parts that carry effects out, and the event that is set when the node is to stop."""
         self._engine = engine
         self._network = network
         self._reader = reader

@@ -67,7 +67,7 @@ class Clock(Protocol):
 
 
 class Engine:
-    """One node's loop."""
+    """Feeds one node's machine, commits its entries, and starts its effects."""
 
     def __init__(self, machine: Machine, store: Store, clock: Clock) -> None:
         self.machine = machine

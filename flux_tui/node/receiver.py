@@ -156,7 +156,7 @@ class NodeReceiver(Receiver):
         self._feed(inp.PeerFound(addr=addr))
 
     def _takes_from(self, node: NodeParts, sender: PeerId, *, gossip: bool) -> bool:
-        """Whether an intent from this sender is admitted. Asked before anything of the intent is decoded."""
+        """Whether an intent from this sender is admitted. This is checked before anything of the intent is decoded."""
         if self._limits.admits_sender(sender, node.engine.clock()):
             return True
         self._feed(inp.NotAdmitted(peer=sender, forwarded=gossip))

@@ -24,7 +24,7 @@ AT_ONCE = 8
 
 
 class StoredCheckpoint(NamedTuple):
-    """A stored checkpoint."""
+    """A checkpoint in the database: the entry that it follows, and its bytes."""
 
     seq: int
     size: int

@@ -44,7 +44,7 @@ class PBLink(NamedTuple):
 
 
 class UnixFS(NamedTuple):
-    """The Data message."""
+    """The UnixFS message in the Data field of a node: type, content, sizes, permissions."""
 
     kind: int
     data: bytes = b""

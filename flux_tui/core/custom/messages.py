@@ -28,7 +28,7 @@ MAX_ORIGINS = 256
 
 
 class CustomMessages:
-    """The custom messages of this node."""
+    """Pushes custom messages, and takes those of other nodes."""
 
     def __init__(self, ledger: Ledger, connected: ConnectedPeers, answers: Answers) -> None:
         self.ledger = ledger
@@ -144,7 +144,7 @@ class CustomMessages:
             self.ledger.emit(ev.ErrorOccurred(text=text))
 
     def received(self, peer: PeerId, custom: msg.Custom, via: ev.Via, addrs: tuple[str, ...]) -> None:
-        """A custom message came from the peer that signed it (`addrs`: where to dial that peer) or sent it."""
+        """A custom message came from the peer that signed it (`addrs`: where that peer can be dialled) or sent it."""
         if addrs:
             self._origins[peer] = addrs
         payload = custom.payload if custom.kind in self._kinds else b""

@@ -85,7 +85,7 @@ def name_of(custom: Custom) -> Cid:
 
 
 class Outbox:
-    """The outbox of this node."""
+    """The custom messages that wait to leave, and those that may have to be pushed again."""
 
     def __init__(self, now: float) -> None:
         self._waiting: deque[Outbound] = deque()

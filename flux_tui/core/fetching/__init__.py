@@ -7,6 +7,7 @@ Rooms, from the ground up:
     wants/              when each want is pushed, and to which peers
     grants/             which holder sends which block, and until when
     failures            objects that cannot be written here, now or ever
-    answers, arrivals   what peers say, and the chunks that they send
+    peer_answers        what peers say to the wants and grants of this node
+    arrivals            the chunks that peers send
     requester           what is wanted, put together from these parts
 """

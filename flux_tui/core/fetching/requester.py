@@ -1,6 +1,6 @@
 """The requester: what this node wants, what those objects are made of, and what came of each want.
 
-1. This node pushes a want (want_pusher.py). Holders answer with a delayed yes or a NO (answers.py).
+1. This node pushes a want (want_pusher.py). Holders answer with a delayed yes or a NO (peer_answers.py).
 2. The scheduler grants missing chunks to the holders that said yes (scheduler.py).
 3. A chunk that comes ends its leases (arrivals.py). An inner node tells which other blocks belong to the
    object, and where their content stands (planning.py).
@@ -10,7 +10,6 @@
 from flux_tui.core.api.effects import Claim, DropTree, FinishTree, OpenTree
 from flux_tui.core.api.inputs import Placed
 from flux_tui.core.content.unixfs import BadBlockError
-from flux_tui.core.fetching.answers import Answers
 from flux_tui.core.fetching.arrivals import Arrivals
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.downloads.plan_builder import plan_leaf
@@ -20,6 +19,7 @@ from flux_tui.core.fetching.grants.inherited import InheritedLeases
 from flux_tui.core.fetching.grants.leases import Leases
 from flux_tui.core.fetching.grants.scheduler import Scheduler
 from flux_tui.core.fetching.grants.wanted import WantedBlocks
+from flux_tui.core.fetching.peer_answers import PeerAnswers
 from flux_tui.core.fetching.sources import Holders
 from flux_tui.core.fetching.wants.want_pusher import WantPusher
 from flux_tui.core.fetching.wants.want_queue import WantPriority
@@ -49,7 +49,7 @@ class Requester:
         )
         self.failures = Failures(ledger, self.scheduler, self.cancel)
         self.planning = Planning(ledger, self.downloads, self.wanted.miss, self.failures.refuse)
-        self.answers = Answers(
+        self.answers = PeerAnswers(
             ledger, self.holders, self.downloads, self.wanted, self.leases, self.scheduler, self.want_pusher
         )
         self.arrivals = Arrivals(

@@ -60,7 +60,7 @@ NO_BURST, NO_RATE = 64.0, 1.0
 """Such NOs to one peer, at once and per second in the long run."""
 
 
-class Refusal(NamedTuple):
+class AdmissionRefusal(NamedTuple):
     """The NO to a push that was not admitted."""
 
     retry_after: float
@@ -149,7 +149,7 @@ class Admission:
         if others and (payer := attribution.payer(given)) is not None:
             self._charge(payer, sum(entry_cost(event) for event in others), now)
 
-    def refusal(self, peer: PeerId, now: float) -> Refusal | None:
+    def refusal(self, peer: PeerId, now: float) -> AdmissionRefusal | None:
         """The NO to a peer that is not admitted. None: it was answered often enough."""
         bucket = self._bucket(peer, now)
         if not bucket.refusals.has(now):
@@ -158,7 +158,7 @@ class Admission:
         wait = bucket.wait(now) if bucket.proven else max(bucket.wait(now), self._common.wait(now))
         if news := now >= bucket.refused_at + NO_SECONDS:
             bucket.refused_at = now
-        return Refusal(round(min(max(wait, 1.0), 60.0), 3), news)
+        return AdmissionRefusal(round(min(max(wait, 1.0), 60.0), 3), news)
 
     def _charge(self, peer: PeerId, cost: int, now: float) -> None:
         if not cost:

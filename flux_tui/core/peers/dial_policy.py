@@ -110,7 +110,7 @@ class NamedAddrs:
         return self._heard.get(transport_of(addr), (Reach.PUBLIC, ""))
 
 
-class Refusal(NamedTuple):
+class DialRefusal(NamedTuple):
     """Why an address is not dialled."""
 
     text: str
@@ -127,7 +127,7 @@ class DialBudget:
         self._doors: BoundedTable[str, TokenBucket] = BoundedTable(MAX_BUCKETS, refresh=True)
         self._told: BoundedTable[str, float] = BoundedTable(MAX_BUCKETS, refresh=True)
 
-    def spend(self, teller: str, addr: str, now: float) -> Refusal | None:
+    def spend(self, teller: str, addr: str, now: float) -> DialRefusal | None:
         """Take a token for one dial of an allowed address. Returns why it must not be dialled now, or None."""
         ip, port = ip_and_port(addr)
         buckets = [
@@ -146,7 +146,7 @@ class DialBudget:
             buckets.append((bucket, f"{ip} was dialled too often on the word of others"))
         for bucket, why in buckets:
             if bucket.wait(now, 1) > 0:
-                return Refusal(f"{addr} is not dialled: {why}", self.is_news(why, now))
+                return DialRefusal(f"{addr} is not dialled: {why}", self.is_news(why, now))
         for bucket, _ in buckets:
             bucket.take(1, now)
         return None

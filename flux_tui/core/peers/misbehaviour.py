@@ -53,7 +53,7 @@ class _Counts:
 
 
 class Misbehaviour:
-    """The faults of all peers."""
+    """Counts the faults of each peer, and closes its link when they are too many."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger

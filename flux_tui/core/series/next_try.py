@@ -77,7 +77,7 @@ class Tries:
         return Try(at, "push", pending.cause, pending.cause_peer, pending.cause_reason)
 
     def held_up(self, pending: Pending) -> Try | None:
-        """The soonest of those who have it and said when to come back.
+        """The soonest try of those for which a peer that has it said when to come back.
 
         A push to all may come sooner: it asks whether others have it, and is not the end of that wait.
         """
@@ -123,36 +123,42 @@ def next_try(state: State, pending: Pending, now: float) -> Try | None:
     return Tries(state, now).next_of(pending)
 
 
-class Why(NamedTuple):
+class WaitReason(NamedTuple):
     """Why nothing of a want comes."""
 
     reason: Reason | Literal["late", "gone", "unwritten", "yes", "unanswered"]
-    """A NO's; or late: a lease lapsed; gone: all that said yes are; unwritten: it cannot be written here; yes: some
-    said yes, and none sends; unanswered: nobody has answered."""
+    """The reason of a NO, or:
+
+    - late: a lease lapsed.
+    - gone: all peers that said yes are disconnected.
+    - unwritten: it cannot be written here.
+    - yes: peers said yes, and none of them sends.
+    - unanswered: nobody has answered.
+    """
     peer: PeerId | None = None
-    """Whose reason it is; None: of several, of nobody, or of one that is not what the next try waits for."""
+    """The peer whose reason it is. None: several peers', nobody's, or the next try does not wait for that peer."""
     peers: int = 0
-    """Of how many peers it is, where that is told."""
+    """How many peers it applies to, if that is known; else 0."""
 
 
-def why_waiting(state: State, pending: Pending, one: Try | None, tries: Tries) -> Why:
+def why_waiting(state: State, pending: Pending, one: Try | None, tries: Tries) -> WaitReason:
     """Why nothing of a want comes until `one`, its next try."""
     if one is not None and one.peer is not None:
         known = state.peers.get(one.peer)
         if known is None or not known.connected:
-            return Why("gone", one.peer)
-        return Why(one.reason or "late", one.peer)
+            return WaitReason("gone", one.peer)
+        return WaitReason(one.reason or "late", one.peer)
     if one is not None and one.cause == "unwritten":
-        return Why("unwritten")
+        return WaitReason("unwritten")
     if (held_up := tries.held_up(pending)) is not None:
-        return Why(held_up.reason or "late")
+        return WaitReason(held_up.reason or "late")
     no = pending.last_no
     here = [peer for peer in pending.yes if (known := state.peers.get(peer)) is not None and known.connected]
     if here and (no is None or no.peer not in here):
-        return Why("yes", peers=len(here))
+        return WaitReason("yes", peers=len(here))
     if pending.yes and not here:
-        return Why("gone", pending.yes[0] if len(pending.yes) == 1 else None, len(pending.yes))
-    return Why("unanswered") if no is None else Why(no.reason, no.peer)
+        return WaitReason("gone", pending.yes[0] if len(pending.yes) == 1 else None, len(pending.yes))
+    return WaitReason("unanswered") if no is None else WaitReason(no.reason, no.peer)
 
 
 def asked_again_at(state: State, peer: PeerState) -> float | None:

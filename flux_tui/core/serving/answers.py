@@ -48,7 +48,7 @@ class _Stored:
 
 
 class Answers:
-    """The answers of this node to other nodes."""
+    """Pushes this node's answers, and stores those for peers that are being dialled."""
 
     def __init__(self, ledger: Ledger, connected: ConnectedPeers, dialling: Dialling) -> None:
         self.ledger = ledger

@@ -35,7 +35,7 @@ class _Turn(NamedTuple):
 
 
 class WaitingLine:
-    """The waiting line of this node."""
+    """When each peer was told to come back, and since when each is served."""
 
     def __init__(self) -> None:
         self._due: BoundedTable[PeerId, float] = BoundedTable(MAX_IN_LINE, refresh=True)

@@ -61,7 +61,7 @@ OUTBOX = 256
 
 
 class Broadcast:
-    """The gossip side of a network."""
+    """Publishes intents by gossip, and gives those of others to the receiver."""
 
     def __init__(self, pubsub: Pubsub) -> None:
         self._pubsub = pubsub

@@ -162,7 +162,7 @@ class Panels:
     # ── filters ─────────────────────────────────────────────────────────────────────────────────
 
     def filter_of(self, name: str = "") -> Filter:
-        """Return the filter of a panel by its name, or of the current one. An empty filter is no filter."""
+        """Return the filter of a panel by its name, or of the current one. An empty filter lets everything pass."""
         return self._filters.get(name or self._current, Filter())
 
     def set_filter(self, wanted: Filter) -> None:

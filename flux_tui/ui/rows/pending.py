@@ -5,7 +5,7 @@ from typing import cast
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import Reason
-from flux_tui.core.series.next_try import Tries, Try, Why, why_waiting
+from flux_tui.core.series.next_try import Tries, Try, WaitReason, why_waiting
 from flux_tui.core.series.state import Hold, ObjectState, Pending
 from flux_tui.core.text.quantities import counted, human_seconds, human_size
 from flux_tui.ui.rows.cell_width import fit, width
@@ -194,7 +194,7 @@ def _come(view: View, senders: Iterable[PeerId]) -> bool:
     return any(not view.state.peers[peer].late for peer in senders)
 
 
-def _why(view: View, why: Why) -> tuple[str, str, str]:
+def _why(view: View, why: WaitReason) -> tuple[str, str, str]:
     """Return the reason why a want waits, long and short, and the words that name the peer that gave it.
 
     The reason comes first, because a narrow line cuts off its end.

@@ -57,7 +57,10 @@ LAPSED = Backoff(first=SNUB, most=64.0)
 
 
 class Scheduler:
-    """All grants of this node. It shares the tables of downloads, wanted blocks and leases with the requester."""
+    """Decides and pushes all grants of this node.
+
+    It shares the tables of downloads, wanted blocks and leases with the requester.
+    """
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ from flux_tui.core.turn import Ledger
 from flux_tui.core.wire.messages import MAX_WAIT, Grant, StatusNo, StatusYesButLater
 
 
-class Answers:
+class PeerAnswers:
     """Handles the answers of peers. It shares its tables with the requester."""
 
     def __init__(
