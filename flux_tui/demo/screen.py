@@ -129,6 +129,7 @@ def watched_node(swarm: Swarm, player: Player, member: Member) -> WatchedNode:
     return WatchedNode(
         title=member.name,
         source=Source.of_file(member.home.database),
+        index=member.home.database,
         push=member.home.push,
         alive=lambda: swarm.alive(member.name),
         restart=lambda: swarm.start(member.name),

@@ -24,8 +24,8 @@ WORDS: Mapping[BlockKind, str] = {
 }  # fmt: skip
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """The letters of peers, in the order of their first block. Later peers have none."""
-ROLES: tuple[Role, ...] = ("in", "accent", "good", "peer", "out", "name")
-"""The colours of peers. The seventh has that of the first: the letters tell them apart."""
+ROLES: tuple[Role, ...] = ("in", "bar", "peer", "out", "strong")
+"""The colours of peers, by their roles. The sixth has that of the first: the letters tell them apart."""
 INDENT, NARROW = 2, 72
 MAX_WIDE = 4
 """Columns of one block, where there are few of them."""
