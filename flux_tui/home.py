@@ -68,6 +68,7 @@ class Home:
         self.database = self.path / "flux.db"
         self.identity = self.path / "identity"
         self.settings = self.path / "settings.toml"
+        self.names = self.path / "names.toml"
         self.node_log = self.path / "node.log"
         self.crash_log = self.path / "crash.log"
         self.port = self.path / "port"

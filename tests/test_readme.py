@@ -134,6 +134,7 @@ class Reader:
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
         self.words["/ip4/192.0.2.7/tcp/4001/p2p/12D3KooW…"] = told["addrs"][0]
+        self.words["12D3KooW…"] = told["peer_id"]
 
     def filled(self, text: str) -> str:
         for word, meaning in self.words.items():

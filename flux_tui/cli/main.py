@@ -42,7 +42,7 @@ class _EndedError(Exception):
 COMMANDS = {
     "node": "node", "add": "add", "get": "get", "want": "push", "hold": "push", "release": "push",
     "rm": "remove", "cancel": "push", "retry": "push", "join": "push", "limit": "push", "stop": "push", "state": "read",
-    "series": "read", "why": "why", "export": "read", "replay": "show", "demo": "demo", "web": "web",
+    "series": "read", "why": "why", "name": "name", "export": "read", "replay": "show", "demo": "demo", "web": "web",
     "completion": "completion",
 }  # fmt: skip
 """Each command, and the module in `commands/` that has it.

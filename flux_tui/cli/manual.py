@@ -89,6 +89,7 @@ A demo of all of it, on this machine alone:  flux-tui demo
 \b
 Files, in the home:
   settings.toml     settings for every start of the node; assets/settings.toml is a sample
+  names.toml        your names of peers: "12D3KooW…" = "ada"; `flux-tui name` and `:name` write it
   flux.db           the series, and the index of chunks (SQLite)
   identity          the node's private key, readable by you only
   objects/          chunks that are in no file of yours

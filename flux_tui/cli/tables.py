@@ -5,10 +5,10 @@ from rich.table import Table
 from rich.text import Text
 
 from flux_tui.cli.output import console
-from flux_tui.core.ids import short
 from flux_tui.core.series.events import REASONS, HeldHow, RetryCause
 from flux_tui.core.series.next_try import Tries, asked_again_at
 from flux_tui.core.series.state import State
+from flux_tui.core.text.names import NO_NAMES, Names
 from flux_tui.core.text.phrases import object_words
 from flux_tui.core.text.plain import plain, plain_lines
 from flux_tui.core.text.quantities import counted, human_seconds, human_size
@@ -24,10 +24,10 @@ CAUSES: dict[RetryCause, str] = {
 _HOW: dict[HeldHow | None, str] = {None: "(told)", "begun": "(fetching)", "whole": "whole", "gone": "gone"}
 
 
-def print_state(state: State, now: float) -> None:
-    """Print the state on stdout. Countdowns count from `now`."""
+def print_state(state: State, now: float, names: Names = NO_NAMES) -> None:
+    """Print the state on stdout, with the names of peers. Countdowns count from `now`."""
     out = console()
-    who = short(state.peer_id) if state.peer_id else "no node ran yet"
+    who = names.peer(state.peer_id) if state.peer_id else "no node ran yet"
     out.print(
         Text(plain(who), "bold"), f" after entry {state.seq:,}, {counted(state.connected, 'peer')} connected"
     )
@@ -38,10 +38,10 @@ def print_state(state: State, now: float) -> None:
     for addr in state.addrs if state.running else ():
         out.print(Text(plain(addr), "dim"), soft_wrap=True)
     _objects(out, state)
-    _pending(out, state, now)
-    _holds(out, state, now)
-    _kept(out, state, now)
-    _noes(out, state, now)
+    _pending(out, state, now, names)
+    _holds(out, state, now, names)
+    _kept(out, state, now, names)
+    _noes(out, state, now, names)
     if state.last_error:
         out.print(Text("last error:", "red"), plain(state.last_error), soft_wrap=True)
 
@@ -59,7 +59,7 @@ def _objects(out: Console, state: State) -> None:
     _rest(out, len(state.objects))
 
 
-def _pending(out: Console, state: State, now: float) -> None:
+def _pending(out: Console, state: State, now: float, names: Names) -> None:
     if not state.pending:
         return
     table = Table(
@@ -74,22 +74,24 @@ def _pending(out: Console, state: State, now: float) -> None:
             soon = "with the first peer"  # the first peer is asked at once, whatever the timer says
         elif one is not None:
             soon = f"in {human_seconds(one.at - now)}"
-            why = f"{one.reason or 'late'} {short(one.peer)}" if one.peer else CAUSES[one.cause]
+            why = f"{one.reason or 'late'} {names.peer(one.peer)}" if one.peer else CAUSES[one.cause]
         _row(table, soon, why, str(pending.pushes), pending.cid)
     out.print(table)
     _rest(out, len(state.pending))
 
 
-def _holds(out: Console, state: State, now: float) -> None:
+def _holds(out: Console, state: State, now: float, names: Names) -> None:
     """Print the replicas that others keep for this node."""
     if not state.holds:
         return
     table = Table("object", "replicas", "kept by", "refused by", "next push", "root",
                   title="held by others", title_justify="left", box=None)  # fmt: skip
     for hold in list(state.holds.values())[-MAX_ROWS:]:
-        keepers = [f"{short(replica.peer)} {_HOW[replica.how]}" for replica in hold.keepers.values()]
+        keepers = [f"{names.peer(replica.peer)} {_HOW[replica.how]}" for replica in hold.keepers.values()]
         refused = [
-            f"{short(no.peer)} {no.reason}" for no in hold.refused.values() if no.peer not in hold.keepers
+            f"{names.peer(no.peer)} {no.reason}"
+            for no in hold.refused.values()
+            if no.peer not in hold.keepers
         ]
         soon = "–"  # noqa: RUF001
         if hold.lacking and hold.next_push_at is not None:
@@ -107,7 +109,7 @@ def _holds(out: Console, state: State, now: float) -> None:
     _rest(out, len(state.holds))
 
 
-def _kept(out: Console, state: State, now: float) -> None:
+def _kept(out: Console, state: State, now: float, names: Names) -> None:
     """Print the replicas that this node keeps for others."""
     if not state.kept:
         return
@@ -122,7 +124,7 @@ def _kept(out: Console, state: State, now: float) -> None:
             kept.name or "–",  # noqa: RUF001
             human_size(kept.size),
             f"{share}, yours too" if kept.own else share,
-            ", ".join(short(peer) for peer in kept.origins),
+            ", ".join(names.peer(peer) for peer in kept.origins),
             f"{human_seconds(now - kept.last_wanted)} ago",
             kept.root,
         )
@@ -130,7 +132,7 @@ def _kept(out: Console, state: State, now: float) -> None:
     _rest(out, len(state.kept))
 
 
-def _noes(out: Console, state: State, now: float) -> None:
+def _noes(out: Console, state: State, now: float, names: Names) -> None:
     noes = [peer for peer in state.peers.values() if peer.counts]
     if not noes:
         return
@@ -140,7 +142,7 @@ def _noes(out: Console, state: State, now: float) -> None:
         at = asked_again_at(state, peer)
         again = human_seconds(at - now) if at is not None and at > now else ""
         counts = [str(peer.counts.get(reason, "")) for reason in reasons]
-        _row(table, short(peer.peer), peer.has, *counts, again)
+        _row(table, names.peer(peer.peer), peer.has, *counts, again)
     out.print(table)
     _rest(out, len(noes))
 

@@ -1,12 +1,11 @@
 """What a fetch without progress waits for, in words."""
 
 from flux_tui.core.content.ticket import Ticket
-from flux_tui.core.ids import short
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.next_try import Tries, why_waiting
 from flux_tui.core.series.state import State
-from flux_tui.core.text.names import short_addr
+from flux_tui.core.text.names import NO_NAMES, Names, short_addr
 from flux_tui.core.text.phrases import reason_first
 from flux_tui.core.text.quantities import human_seconds
 
@@ -33,10 +32,12 @@ class Dials:
                 pass
 
 
-def waiting_for(state: State, ticket: Ticket, now: float, unreachable: str | None = None) -> str:
+def waiting_for(
+    state: State, ticket: Ticket, now: float, unreachable: str | None = None, names: Names = NO_NAMES
+) -> str:
     """Say what a fetch without progress waits for. Return an empty string while nothing is wanted.
 
-    `unreachable`: why the ticket's addresses do not answer.
+    `names`: those of peers. `unreachable`: why the ticket's addresses do not answer.
     """
     pending = state.pending.get(ticket.root)
     if pending is None:
@@ -48,7 +49,7 @@ def waiting_for(state: State, ticket: Ticket, now: float, unreachable: str | Non
         return f"it could not be written here{again}"
     senders = {lease.peer for lease in state.leases.values() if lease.root == ticket.root}
     if senders:
-        return f"from {len(senders)} peers" if len(senders) > 1 else f"from {short(next(iter(senders)))}"
+        return f"from {len(senders)} peers" if len(senders) > 1 else f"from {names.peer(next(iter(senders)))}"
     if not state.connected and unreachable is not None:
         return f"{unreachable}; dialled again within {human_seconds(REDIAL_SECONDS)}"
     if not state.connected:
@@ -56,7 +57,7 @@ def waiting_for(state: State, ticket: Ticket, now: float, unreachable: str | Non
     if pending.queued:
         return f"waits for room: {state.max_pending} intents are out"
     why = why_waiting(state, pending, one, tries)
-    of = f": {short(why.peer)}" if why.peer is not None else ""
+    of = f": {names.peer(why.peer)}" if why.peer is not None else ""
     match why.reason:
         case "yes":
             return f"{why.peers} said yes, none sends now{again}"

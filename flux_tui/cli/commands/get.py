@@ -25,8 +25,10 @@ from flux_tui.core.ids import Cid, short
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.state import ObjectState
+from flux_tui.core.text.names import StateNames
 from flux_tui.core.text.quantities import human_size
 from flux_tui.home import Home, HomeError
+from flux_tui.petnames import PetNames
 from flux_tui.store.disk.disk_space import DiskSpace
 from flux_tui.store.schema import NoRoomError
 from flux_tui.store.series import SeriesReader, StoreError
@@ -153,6 +155,7 @@ class _Fetching:
         self._path = path
         self._as_json = as_json
         self._state = fold(reader)
+        self._called = PetNames(home)
         self._mark = new_mark()
         self._dials = Dials(ticket)
         for entry in reader.read_before(reader.last_seq() + 1, LOOK_BACK):
@@ -229,7 +232,8 @@ class _Fetching:
             self._tell_trouble(pending.trouble)
         else:
             self._told_trouble = None
-        note = waiting_for(self._state, self._ticket, time.time(), self._dials.failed)
+        names = StateNames(self._state, self._called)
+        note = waiting_for(self._state, self._ticket, time.time(), self._dials.failed, names)
         self._bar.update(done, size, note)
         if self._as_json and time.monotonic() - self._told_at >= JSON_SECONDS:
             self._told_at = time.monotonic()

@@ -16,6 +16,7 @@ from flux_tui.core.text.as_json import entry_report, state_report
 from flux_tui.core.text.describe import entry_line
 from flux_tui.core.text.names import NO_NAMES, StateNames
 from flux_tui.paths import literal_path
+from flux_tui.petnames import PetNames
 from flux_tui.store.series import export as export_series
 
 FOLLOW_SECONDS = 0.1
@@ -40,7 +41,8 @@ def state(at: int | None, home: Path | None, as_json: bool) -> None:
         return
     from flux_tui.cli.tables import print_state
 
-    print_state(found, found.at if at is not None else _now(found, the_home(home).running() is not None))
+    now = found.at if at is not None else _now(found, the_home(home).running() is not None)
+    print_state(found, now, StateNames(found, PetNames(the_home(home))))
 
 
 def _now(found: State, running: bool) -> float:
@@ -69,7 +71,7 @@ def series(follow: bool, start: int, kinds: tuple[str, ...], home: Path | None, 
     last = reader.last_seq()
     if start > last + 1 and not follow:  # the number after the last entry is allowed: it means nothing new
         raise Failure(f"there is no entry {start}: the series ends with {last}")
-    names = NO_NAMES if as_json else StateNames(fold(reader))
+    names = NO_NAMES if as_json else StateNames(fold(reader), PetNames(the_home(home)))
     show: Callable[[Entry], None] = (
         (lambda entry: print_json(entry_report(entry)))
         if as_json

@@ -24,6 +24,7 @@ from flux_tui.core.series.state import State
 from flux_tui.core.text.names import StateNames
 from flux_tui.home import Home, HomeError
 from flux_tui.paths import literal_path
+from flux_tui.petnames import PetNames
 from flux_tui.signals import Ended
 from flux_tui.store.series import SeriesReader
 
@@ -53,7 +54,8 @@ def replay(files: tuple[Path, ...], mask: bool, home: Path | None) -> None:
     for path in paths:
         if not path.is_file():
             raise Failure(f"there is no series at {path}")
-    names = _names_of(paths)  # reports errors in the files before Textual takes the screen
+    # reports errors in the files before Textual takes the screen
+    names = PetNames(home_to_look_with(home), _names_of(paths))
     need_terminal("the dashboard", "`flux-tui state` and `flux-tui series` print a home's, in words")
     gc.disable()  # until `garbage_collection.settle`: modules, classes and styles stay
     from flux_tui.ui.series.cursor import Source
@@ -63,7 +65,7 @@ def replay(files: tuple[Path, ...], mask: bool, home: Path | None) -> None:
         [path.name for path in paths] if len({path.name for path in paths}) == len(paths) else map(str, paths)
     )
     nodes = [
-        WatchedNode(title=title, source=Source.of_file(path), names=names)
+        WatchedNode(title=title, source=Source.of_file(path), names=names, rename=names.rename)
         for title, path in zip(titles, paths, strict=True)
     ]
     app = dashboard(nodes[0], home_to_look_with(home), others=nodes[1:], masked=mask)
@@ -100,6 +102,7 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
     here = the_home(home)
     here.prepare()
     starter = Starter(here, flags)
+    names = PetNames(here)
     node = WatchedNode(
         title=str(here.path),
         source=Source.of_file(here.database),
@@ -109,6 +112,8 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
         restart=starter.restart,
         starting=lambda: starter.starting,
         trouble=lambda: starter.trouble,
+        names=names,
+        rename=names.rename,
     )
     app = dashboard(node, here, masked=masked)
     if here.listening():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from flux_tui.cli.common import fold, open_series, the_home
+from flux_tui.cli.common import fold, home_to_look_with, open_series, the_home
 from flux_tui.cli.options import home_option, json_option
 from flux_tui.cli.output import Failure, print_json, tell
 from flux_tui.cli.params import PathType
@@ -17,6 +17,7 @@ from flux_tui.core.text.names import StateNames
 from flux_tui.core.text.phrases import object_words
 from flux_tui.core.text.why import WhyWords, why_words
 from flux_tui.paths import literal_path
+from flux_tui.petnames import PetNames
 from flux_tui.store.series import SeriesReader
 from flux_tui.ui.typed.typed_moment import parse_moment
 
@@ -50,6 +51,7 @@ def why(
         reader, running = open_series(the_home(home)), the_home(home).running() is not None
     state, now = _state_at(reader, moment, running=running)
     reader.close()
+    called = PetNames(home_to_look_with(home))
     cids = [find_pending(state, text) for text in wanted] or _all_pending(state)[:MAX_EXPLAINED]
     if not cids and not as_json:
         tell("nothing is pending")
@@ -61,7 +63,7 @@ def why(
         if number:
             tell("")
         live = running or file is not None or moment is not None
-        _print(why_words(found, StateNames(state), now, running=live))
+        _print(why_words(found, StateNames(state, called), now, running=live))
 
 
 def _state_at(reader: SeriesReader, text: str | None, *, running: bool) -> tuple[State, float]:

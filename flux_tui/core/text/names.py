@@ -3,15 +3,47 @@
 Names are an argument of all descriptions: names that become known later, and masked names, need nothing there.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Protocol
 
-from flux_tui.core.ids import Cid, PeerId, short
+from flux_tui.core.ids import BadIdError, Cid, PeerId, parse_peer_id, short
 from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import Plain, plain
 
 WHO_WIDTH = 9
 """Columns of the short form of a peer id."""
+TAILS = (8, 12, 16, 24, 32)
+"""Characters of the end of an id that are shown, one after the other, until no two look the same."""
+MAX_ID = 1000
+"""More characters than an id has."""
+NOBODY: Mapping[PeerId, str] = MappingProxyType({})
+MAX_NAME = 24
+"""Characters of a name that a person gives to a peer."""
+
+
+def checked_name(text: str) -> str:
+    """Return a name for a peer as a person typed it. Raises ValueError with one sentence."""
+    name = " ".join(text.split())
+    if not name:
+        raise ValueError("the name is empty")
+    if len(name) > MAX_NAME:
+        raise ValueError(f"{plain(name[:MAX_NAME])}… is too long: a name has at most {MAX_NAME} characters")
+    if plain(name) != name:
+        raise ValueError(f"{plain(name)} has characters that cannot be seen: choose another name")
+    if "…" in name or is_peer_id(name) or name.startswith("-"):
+        raise ValueError(f"{name} looks like an id or an option: choose another name")
+    return name
+
+
+def is_peer_id(text: str) -> bool:
+    """Return whether a text is a whole peer id."""
+    try:
+        parse_peer_id(text)
+    except BadIdError:
+        return False
+    return True
 
 
 class Names(Protocol):
@@ -27,13 +59,61 @@ class Names(Protocol):
         """Return a path, an address or a sentence from elsewhere, made safe to show."""
 
 
-class StateNames(Names):
-    """The names that a state knows."""
+def _whole(text: Plain, width: int) -> Plain:
+    """Cut nothing: a name may be as long as it is."""
+    return text
 
-    def __init__(self, state: State | None = None) -> None:
+
+def distinct_names(
+    peers: Iterable[PeerId],
+    called: Mapping[PeerId, str] = NOBODY,
+    cut: Callable[[Plain, int], Plain] = _whole,
+) -> dict[PeerId, Plain]:
+    """Return a form for each of these peers that no other one of them has: its name, or the end of its id.
+
+    `called`: names of some peers. `cut` cuts a name to a number of columns. Peer ids begin alike, so their ends are
+    shown. Where two would look the same, both show more of their ids.
+    """
+    todo = list(dict.fromkeys(peers))
+    forms: dict[PeerId, Plain] = {}
+    taken: set[Plain] = set()
+    for length in (0, *TAILS, MAX_ID):
+        made = {peer: _form(peer, called.get(peer), length, cut) for peer in todo}
+        count = Counter(made.values())
+        last = length == MAX_ID
+        fitting = {
+            peer: form for peer, form in made.items() if last or (count[form] == 1 and form not in taken)
+        }
+        forms |= fitting
+        taken.update(made.values())
+        todo = [peer for peer in todo if peer not in fitting]
+        if not todo:
+            break
+    return forms
+
+
+def _form(peer: PeerId, name: str | None, length: int, cut: Callable[[Plain, int], Plain]) -> Plain:
+    """Return the form of a peer that shows `length` characters of its id; 0: as few as usual."""
+    if length >= MAX_ID:
+        return plain(peer)
+    if name is None:
+        return plain(f"…{peer[-length:]}" if length else short(peer))
+    if not length:
+        return cut(plain(name), WHO_WIDTH)
+    if length == TAILS[0]:  # as much of the name as there is room for, and an end of the id that differs
+        return plain(f"{cut(plain(name[: WHO_WIDTH - 5]), WHO_WIDTH - 5)}…{peer[-4:]}")
+    return plain(f"…{peer[-length:]}")
+
+
+class StateNames(Names):
+    """The names that a state knows, and those that a person gave to peers."""
+
+    def __init__(self, state: State | None = None, called: Mapping[PeerId, str] = NOBODY) -> None:
         self._named: tuple[Mapping[Cid, object], ...] = ()
+        self._peers: Mapping[PeerId, Plain] = {}
         if state is not None:
             self._named = (state.objects, state.holds, state.kept)
+            self._peers = distinct_names((*state.peers, *called), called)
 
     def name(self, cid: Cid) -> Plain:
         """Return an object's name, or the short form of its CID."""
@@ -44,8 +124,8 @@ class StateNames(Names):
         return plain(short(cid))
 
     def peer(self, peer: PeerId) -> Plain:
-        """Return a peer's short form."""
-        return plain(short(peer))
+        """Return a peer's name, or its short form."""
+        return self._peers.get(peer) or plain(short(peer))
 
     def text(self, text: str) -> Plain:
         """Return a text from elsewhere, made safe to show."""

@@ -9,7 +9,9 @@ from flux_tui.ui.actions.sorting import Sorting
 from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.typed.command_line import read_line
 from flux_tui.ui.typed.typed_line import LineError, Outcome
+from flux_tui.ui.watching.notify import Notify
 from flux_tui.ui.watching.playback import SPEEDS, Playback
+from flux_tui.ui.watching.watched_node import Nodes
 from flux_tui.ui.widgets.panel_layout import PANELS
 from flux_tui.ui.widgets.prompt import Prompt
 
@@ -20,11 +22,13 @@ MOMENTS = "12:01:03  -5m  +10s  #1234  start  live"
 class CommandLine:
     """Opens the prompt and does what its lines say.
 
-    `run` runs an action by its name. `set_theme` sets the colours by the name of a theme.
+    `run` runs an action by its name. `set_theme` sets the colours by the name of a theme. `changed` is called after
+    a peer got another name.
     """
 
     def __init__(
         self,
+        nodes: Nodes,
         prompt: Prompt,
         completion: Completion,
         sender: Sender,
@@ -33,9 +37,14 @@ class CommandLine:
         filtering: Filtering,
         sorting: Sorting,
         *,
+        notify: Notify,
         run: Callable[[str], None],
         set_theme: Callable[[str], None],
+        changed: Callable[[], None],
     ) -> None:
+        self._nodes = nodes
+        self._notify = notify
+        self._changed = changed
         self._prompt = prompt
         self._completion = completion
         self._sender = sender
@@ -76,6 +85,7 @@ class CommandLine:
             elif kind == "command" and text.strip(": "):
                 outcome = read_line(text, self._completion.context())
                 self._set(outcome)
+                self._name(outcome)
             if outcome.commands:
                 self._sender.push_or_raise(outcome.commands, outcome.done)
         except ValueError as error:
@@ -112,6 +122,23 @@ class CommandLine:
                 self._panels.go_to(argument)
             case other:
                 raise AssertionError(other)
+
+    def _name(self, outcome: Outcome) -> None:
+        """Give a peer a name. Raise ValueError with one sentence."""
+        if outcome.named is None:
+            return
+        rename = self._nodes.shown.rename
+        if rename is None:
+            raise LineError("these names come with the nodes: they cannot be changed here")
+        before = str(self._completion.context().forms.get(outcome.named, outcome.named))
+        try:
+            name = rename(outcome.named, outcome.argument)
+        except Exception as error:  # SettingsError: the file cannot be written; its sentence says so
+            raise LineError(str(error)) from error
+        self._changed()
+        self._notify(
+            f"{before} is called {name} now" if name else f"{before} has no name any more", timeout=4
+        )
 
     def _sort(self, column: str) -> None:
         if not self._sorting.possible:

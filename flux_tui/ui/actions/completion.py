@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterable
 
+from flux_tui.core.ids import PeerId
 from flux_tui.paths import folder_here
 from flux_tui.ui.actions.sender import new_mark
 from flux_tui.ui.actions.sorting import Sorting
+from flux_tui.ui.board.panels import Panels
+from flux_tui.ui.series.filter import peers_of
 from flux_tui.ui.typed.command_line import complete_line
 from flux_tui.ui.typed.typed_line import Context
 from flux_tui.ui.watching.views import Views
@@ -16,8 +19,15 @@ class Completion:
     """Completes lines of the command line and filters. `themes` returns the names of all themes."""
 
     def __init__(
-        self, nodes: Nodes, views: Views, sorting: Sorting, *, themes: Callable[[], Iterable[str]]
+        self,
+        nodes: Nodes,
+        views: Views,
+        panels: Panels,
+        sorting: Sorting,
+        *,
+        themes: Callable[[], Iterable[str]],
     ) -> None:
+        self._panels = panels
         self._nodes = nodes
         self._views = views
         self._sorting = sorting
@@ -33,7 +43,16 @@ class Completion:
             PANELS,
             self._sorting.columns(),
             {} if self._views.masked else self._nodes.shown.names,
+            {} if self._views.masked else self._views.forms(),
+            self._selected(),
         )
+
+    def _selected(self) -> PeerId | None:
+        """Return the peer of the selected line or entry."""
+        key, entry = self._panels.selected_key(), self._panels.selected_entry()
+        if entry is not None:
+            return next(iter(peers_of(entry.event)), None)
+        return PeerId(key) if key is not None and key in self._nodes.state.peers else None
 
     def lines(self, typed: str) -> list[str]:
         """Return whole lines of the command line that begin with the typed text."""

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
+from flux_tui.core.ids import PeerId
 from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.rows.inspect.entries import subject_of_entries
 from flux_tui.ui.rows.inspect.facts import Subject
 from flux_tui.ui.rows.view import View
 from flux_tui.ui.screens.open_window import OpenWindow
+from flux_tui.ui.typed.shell_words import quoted
 from flux_tui.ui.watching.flow_feed import FlowFeed
 from flux_tui.ui.watching.playback import Playback
 from flux_tui.ui.watching.views import Views
@@ -19,7 +21,7 @@ VIEW_WIDTH = 100
 class Inspecting:
     """Opens the window of Inspect, and goes to the entry that the person chose there.
 
-    `copy` copies a text for that window.
+    `copy` copies a text for that window. `type_command` opens the command line with a text in it.
     """
 
     def __init__(
@@ -32,7 +34,9 @@ class Inspecting:
         *,
         open_window: OpenWindow,
         copy: Callable[[str], None],
+        type_command: Callable[[str], None],
     ) -> None:
+        self._type_command = type_command
         self._nodes = nodes
         self._views = views
         self._playback = playback
@@ -52,7 +56,13 @@ class Inspecting:
             def view() -> View:
                 return self._views.view(VIEW_WIDTH)._replace(trends=source.trends())
 
-            self._open_window(InspectScreen(subject, source, view, copy=self._copy), self._show_entry)
+            window = InspectScreen(subject, source, view, copy=self._copy, name=self._ask_name)
+            self._open_window(window, self._show_entry)
+
+    def _ask_name(self, peer: PeerId) -> None:
+        """Open the command line for the name of a peer."""
+        shown = str(self._views.view(VIEW_WIDTH).peer(peer))
+        self._type_command(f"name {peer if self._views.masked else quoted(shown)} ")
 
     def _subject(self) -> Subject | None:
         key, state = self._panels.selected_key(), self._nodes.state

@@ -160,13 +160,15 @@ class Parts:
         self.flow = FlowActions(flow, self.panels, self.playback, notify=app.notify, changed=self._draw)
         self.objects = ObjectActions(objects, self.panels, notify=app.notify, changed=self._draw)
         self.sorting = Sorting(self.views, self.panels, notify=app.notify, changed=self._draw)
-        self.completion = Completion(nodes, self.views, self.sorting, themes=lambda: app.theme_names)
+        self.completion = Completion(
+            nodes, self.views, self.panels, self.sorting, themes=lambda: app.theme_names
+        )
         self.filtering = Filtering(
             self.panels, self.prompt, self.completion, keys, notify=app.notify, changed=self._draw
         )
         self.command_line = CommandLine(
-            self.prompt, self.completion, self.sender, self.playback, self.panels, self.filtering, self.sorting,
-            run=app.action_do, set_theme=app.set_theme,
+            nodes, self.prompt, self.completion, self.sender, self.playback, self.panels, self.filtering,
+            self.sorting, notify=app.notify, run=app.action_do, set_theme=app.set_theme, changed=self._draw,
         )  # fmt: skip
         self.selected_objects = SelectedObjects(
             nodes, self.views, self.panels, self.sender, keys, notify=app.notify,
@@ -182,7 +184,7 @@ class Parts:
         )  # fmt: skip
         self.inspecting = Inspecting(
             nodes, self.views, self.playback, self.panels, flow, open_window=app.open_window,
-            copy=self.copying.copy,
+            copy=self.copying.copy, type_command=self.command_line.open,
         )  # fmt: skip
 
         # When entries are read and frames are drawn.

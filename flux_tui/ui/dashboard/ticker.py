@@ -188,6 +188,6 @@ class Ticker:
         moment = round(now / self._seconds) if counting else int(now)
         return (
             node.title, state.seq, source.last_seq, source.frozen, moment, int(self._playback.clock_now),
-            self._liveness.alive, node.trouble(), source.trouble, self._views.masked, len(node.names),
+            self._liveness.alive, node.trouble(), source.trouble, self._views.masked, tuple(node.names.items()),
             self._narration.paused,
         )  # fmt: skip

@@ -26,7 +26,7 @@ from flux_tui.core.series.events import (
 )
 from flux_tui.core.series.state import State
 from flux_tui.core.text.describe import describe, who
-from flux_tui.core.text.names import WHO_WIDTH
+from flux_tui.core.text.names import NOBODY, WHO_WIDTH
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted, human_size
 from flux_tui.ui.rows import cell_width
@@ -51,7 +51,7 @@ _IDENTIFYING = re.compile(r"\S*…\S*|(?<!\S)~?/\S+|\b(?i:12D3Koo|bafk|bafy|flux
 KIND_WIDTH = 16
 BRIEF = 72
 """Below this many columns, the most frequent entries use fewer words."""
-NOBODY: Mapping[PeerId, str] = MappingProxyType({})
+NO_FORMS: Mapping[PeerId, Plain] = MappingProxyType({})
 
 
 class Row(NamedTuple):
@@ -93,6 +93,8 @@ class View(NamedTuple):
     trends: Trends = Trends()
     called: Mapping[PeerId, str] = NOBODY
     """Names of peers, where they are known."""
+    forms: Mapping[PeerId, Plain] = NO_FORMS
+    """The form in which each known peer is shown: a name or the end of an id, cut so that they differ."""
     playing: bool = False
     """Whether the cursor moves on by itself, as the series happened."""
     dead: bool = False
@@ -101,6 +103,8 @@ class View(NamedTuple):
     def peer(self, peer: PeerId) -> Plain:
         """Return the name of a peer, or its short id. While masked, return its place in the list."""
         if not self.masked:
+            if (form := self.forms.get(peer)) is not None:
+                return form
             called = self.called.get(peer)
             return plain(short(peer)) if called is None else cell_width.cut(plain(called), WHO_WIDTH)
         known = list(self.state.peers)

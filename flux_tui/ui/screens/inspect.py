@@ -16,6 +16,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from typing_extensions import override
 
+from flux_tui.core.ids import PeerId
 from flux_tui.core.series.events import Entry
 from flux_tui.core.text.as_json import entry_report
 from flux_tui.core.text.plain import plain
@@ -38,7 +39,7 @@ FOLLOW_SECONDS = 1.0
 """Seconds between two looks at new entries."""
 NEW_ENTRIES = 20_000
 """New entries that are read at one look. The rest follows at the next."""
-NOTE = "enter follows · t goes there · tab other half · y copies, Y all · esc back"
+NOTE = "enter follows · t goes there · tab other half · y Y copy · n names · esc"
 
 
 class InspectScreen(ModalScreen[int | None]):
@@ -50,14 +51,25 @@ class InspectScreen(ModalScreen[int | None]):
         Binding("Y", "copy_all", "Copy all", show=False),
         Binding("enter,right,l", "follow", "Follow", show=False),
         Binding("t", "go", "Go there", show=False),
+        Binding("n", "name", "Name the peer", show=False),
         Binding("tab,shift+tab", "other", "The other half", show=False, priority=True),
     ]
 
     def __init__(
-        self, subject: Subject, source: Source, view: Callable[[], View], *, copy: Callable[[str], None]
+        self,
+        subject: Subject,
+        source: Source,
+        view: Callable[[], View],
+        *,
+        copy: Callable[[str], None],
+        name: Callable[[PeerId], None] = lambda peer: None,
     ) -> None:
-        """Show a subject of a series. `view` returns how things are named now. `copy` copies to the clipboard."""
+        """Show a subject of a series. `view` returns how things are named now. `copy` copies to the clipboard.
+
+        `name` asks the person for the name of a peer. The window is closed then.
+        """
         super().__init__()
+        self._ask_name = name
         self._copy = copy
         self._trail = [subject]
         self._source = source
@@ -217,6 +229,14 @@ class InspectScreen(ModalScreen[int | None]):
     def _fact(self) -> Fact | None:
         key = self.query_one("#facts", LinesPanel).selected
         return self._facts[int(key)] if key is not None and int(key) < len(self._facts) else None
+
+    def action_name(self) -> None:
+        """Close the window, and ask for the name of the peer that is shown or selected."""
+        link = self._link() if self._on_facts else None
+        subject = link if link is not None and link.kind == "peer" else self.subject
+        if subject.kind == "peer":
+            self.dismiss(None)
+            self._ask_name(PeerId(subject.key))
 
     def action_go(self) -> None:
         """Close the window, and move the cursor to the selected entry."""

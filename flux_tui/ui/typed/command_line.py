@@ -4,7 +4,7 @@ It is pure, except that it looks at the file system for typed paths.
 
     want CID|TICKET|NAME…    get TICKET… [-o PATH]    add PATH…    cancel|retry [CID|NAME…]
     hold CID|TICKET|NAME [--replicas N]    release CID|NAME…    join ADDRESS…    limit --upload-limit RATE …    stop
-    filter TEXT    goto MOMENT    theme NAME    speed N    sort COLUMN    panel NAME
+    filter TEXT    goto MOMENT    theme NAME    speed N    sort COLUMN    panel NAME    name [PEER] NAME
     and every action of the key table by its name
 """
 
@@ -16,8 +16,9 @@ from typing import Any
 from flux_tui.config import SettingsError, parse_change
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.content.ticket import Ticket, is_ticket_like, parse_ticket
-from flux_tui.core.ids import BadIdError, Cid, is_text, parse_peer_id
+from flux_tui.core.ids import BadIdError, Cid, PeerId, is_text, parse_peer_id
 from flux_tui.core.series.policy import POLICY
+from flux_tui.core.text.names import checked_name, is_peer_id
 from flux_tui.core.text.quantities import counted
 from flux_tui.core.wire.messages import MAX_REPLICAS
 from flux_tui.paths import PathError, path_of_url, stands_at, to_share, typed_path
@@ -245,6 +246,40 @@ def _stop(arguments: list[str], context: Context) -> Outcome:
     return Outcome([cmd.Stop(context.mark())], "told the node to stop")
 
 
+def _name(arguments: list[str], context: Context) -> Outcome:
+    _some(arguments, WORDS["name"].usage)
+    peer = typed_peer(arguments[0], context)
+    if peer is not None:
+        name = " ".join(arguments[1:]).strip()
+        if not name and peer not in context.called:
+            raise LineError(f"{arguments[0]} has no name yet: {WORDS['name'].usage}")
+    else:
+        peer, name = context.selected, " ".join(arguments).strip()
+    if peer is None:
+        raise LineError(
+            f"{arguments[0]} is not a peer that this node knows; select one in Peers (5), or type its id"
+        )
+    return Outcome(named=peer, argument=checked_name(name) if name else "")
+
+
+def typed_peer(text: str, context: Context) -> PeerId | None:
+    """Return the peer that a person means: by its id, its name, or the form in which it is shown."""
+    if is_peer_id(text):
+        return PeerId(text)
+    for known in (context.called, context.forms):
+        for peer, form in known.items():
+            if form.casefold() == text.casefold() or form == text:
+                return peer
+    return None
+
+
+def _peers(last: str, context: Context) -> list[str]:
+    known = [context.called.get(peer) or str(form) for peer, form in context.forms.items()]
+    return [form for form in known if form.startswith(last)] + [
+        peer for peer in context.state.peers if last and peer.startswith(last) and peer not in known
+    ]
+
+
 def _own(setting: str, *, optional: bool = False) -> Callable[[list[str], Context], Outcome]:
     def run(arguments: list[str], context: Context) -> Outcome:
         if not optional:
@@ -285,6 +320,8 @@ WORDS: dict[str, Word] = {
                   among(lambda context: ("1", "10", "100"))),
     "sort": Word("sort COLUMN", "Sort the table that has focus; nothing: as they came",
                  _own("sort", optional=True), among(lambda context: context.columns)),
+    "name": Word("name [PEER] NAME", "Call a peer, or the selected one, by a name; without NAME: by its id again",
+                 _name, _peers),
     "panel": Word("panel NAME", "Go to a panel", _own("panel"), among(lambda context: context.panels)),
 }  # fmt: skip
 """The commands that take arguments. Without arguments, `cancel` and the like run the action of that name."""

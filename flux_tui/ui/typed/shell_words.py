@@ -8,7 +8,7 @@ from flux_tui.ui.typed.typed_line import LineError
 
 OPTIONS = ("--replicas",)
 """Options that are completed with a space after them."""
-_SPECIAL = re.compile(r"[^\w@%+=:,./~\-]")
+_SPECIAL = re.compile(r"[^\w@%+=:,./~…\-]")
 """Characters that need a backslash in a shell."""
 
 

@@ -24,6 +24,8 @@ class Outcome(NamedTuple):
     setting: str = ""
     """`filter`, `goto`, `theme`, `speed`, `sort` or `panel`: the setting that takes `argument`."""
     argument: str = ""
+    named: PeerId | None = None
+    """The peer that gets `argument` as its name. None: no peer does."""
 
 
 class Context(NamedTuple):
@@ -38,6 +40,10 @@ class Context(NamedTuple):
     columns: Sequence[str] = ()
     called: Mapping[PeerId, str] = {}
     """Names of peers."""
+    forms: Mapping[PeerId, str] = {}
+    """How each peer is shown."""
+    selected: PeerId | None = None
+    """The peer that is selected."""
 
 
 class Word(NamedTuple):

@@ -1,5 +1,11 @@
 """How the shown node is looked at: masked or not, with which times, and tables sorted by which column."""
 
+from collections.abc import Mapping, Set
+
+from flux_tui.core.ids import PeerId
+from flux_tui.core.text.names import distinct_names
+from flux_tui.core.text.plain import Plain
+from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.rows.peers import TABLES
 from flux_tui.ui.rows.view import Sort, Times, View
@@ -25,6 +31,9 @@ class Views:
         self._times: Times = TIMES[0]
         self._sorts = {name: Sort() for name in TABLES}
         self.glyphs = glyphs
+        self._forms: dict[PeerId, Plain] = {}
+        self._formed_of: tuple[Set[PeerId], Mapping[PeerId, str]] | None = None
+        """The peers and the names of which the forms were made."""
 
     @property
     def masked(self) -> bool:
@@ -52,6 +61,15 @@ class Views:
         """Sort a table. The panel must be one of TABLES."""
         self._sorts[panel] = sort
 
+    def forms(self) -> Mapping[PeerId, Plain]:
+        """Return the form in which each peer of the shown node is shown. They differ."""
+        state, names = self._nodes.state, self._nodes.shown.names
+        if self._formed_of is None or self._formed_of[0] != state.peers.keys() or self._formed_of[1] != names:
+            self._formed_of = frozenset(state.peers), dict(names)
+            own = () if state.peer_id is None else (state.peer_id,)
+            self._forms = distinct_names((*state.peers, *names, *own), names, cell_width.cut)
+        return self._forms
+
     def view(self, width: int, panel: str = "", height: int = 0) -> View:
         """Return the view of the state and the time at the cursor.
 
@@ -61,7 +79,7 @@ class Views:
         dead = not (source.frozen or source.loading or node.recording or self._liveness.alive)
         view = View(
             source.state, self._playback.now, width, self.glyphs, self._masked, height=height,
-            times=self._times, called=node.names, dead=dead,
+            times=self._times, called=node.names, forms=self.forms(), dead=dead,
             playing=self._playback.speed is not None,
         )  # fmt: skip
         return self._of_panel(view, panel)

@@ -30,6 +30,9 @@ class WatchedNode:
     """The home's database, whose chunk index has the names of an object's files. None: nothing has them."""
     names: Mapping[PeerId, str] = field(default_factory=dict)
     """Names of peers, where they are known. More may come. Other peers are shown by id."""
+    rename: Callable[[PeerId, str], str] | None = None
+    """Gives a peer a name in `names`, or takes it away if it is empty, and returns the name as it is kept. Raises
+    an exception with one sentence. None: these names cannot be changed."""
 
     @property
     def recording(self) -> bool:

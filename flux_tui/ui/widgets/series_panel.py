@@ -17,10 +17,11 @@ from typing_extensions import override
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series.events import Entry
-from flux_tui.core.text.plain import plain
+from flux_tui.core.text.names import NOBODY
+from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted
 from flux_tui.ui.rows.glyphs import Glyphs
-from flux_tui.ui.rows.view import NOBODY, Line, View, entry_line, span, text_of
+from flux_tui.ui.rows.view import Line, View, entry_line, span, text_of
 from flux_tui.ui.series.block_owners import CONTEXT, Owners
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.series.entry_window import Group, Window
@@ -175,7 +176,8 @@ class SeriesPanel(LinesPanel):
         """Take in new entries, on a tick."""
         old, self._view = self._view, view
         named = len(view.state.objects) + len(view.called)
-        if named != self._named:
+        renamed = old is not None and view.forms is not old.forms and _differ(old.forms, view.forms)
+        if named != self._named or renamed:
             self._named = named
             self.forget_names()
         if old is not None and (view.masked, view.times) != (old.masked, old.times):
@@ -372,3 +374,8 @@ class SeriesPanel(LinesPanel):
         if self.filter and self._view is not None:
             note += f" · /{self._view.text(str(self.filter))}"
         self.set_title(plain(note))
+
+
+def _differ(old: Mapping[PeerId, Plain], new: Mapping[PeerId, Plain]) -> bool:
+    """Return whether a peer is shown in another form than before."""
+    return any(new.get(peer, form) != form for peer, form in old.items())

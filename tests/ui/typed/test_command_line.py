@@ -61,11 +61,11 @@ def test_what_each_line_does(context: Context, tmp_path: Path) -> None:
     assert isinstance(limit, cmd.Configure)
     assert limit.change.given() == {"upload_limit": 2_000_000, "deny": (ADA,), "allow": (), "max_uploads": 3}
     assert run("stop").commands == [cmd.Stop("mark")]
-    assert run("filter kind:status_no  busy")[3:] == ("filter", "kind:status_no  busy")
-    assert run("filter")[3:] == ("filter", "")
-    assert run(": goto -5 m")[3:] == ("goto", "-5 m")
+    assert run("filter kind:status_no  busy")[3:5] == ("filter", "kind:status_no  busy")
+    assert run("filter")[3:5] == ("filter", "")
+    assert run(": goto -5 m")[3:5] == ("goto", "-5 m")
     assert run("leap-back").action == "leap-back"
-    assert run("panel peers")[3:] == ("panel", "peers")
+    assert run("panel peers")[3:5] == ("panel", "peers")
 
 
 @pytest.mark.parametrize(

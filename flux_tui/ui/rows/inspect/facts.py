@@ -186,6 +186,8 @@ def _why_facts(cid: Cid, view: View) -> list[Fact]:
 def _peer_facts(peer: PeerId, view: View) -> list[Fact]:
     found = view.state.peers.get(peer)
     facts = [Fact("peer", _peer_text(peer, view), peer)]
+    if not view.masked and peer not in view.called:
+        facts.append(Fact("name", plain("none yet: n gives it one"), ""))
     if found is None:
         return facts
     answer = view.trends.of(peer).answer
