@@ -100,7 +100,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("screenshot", "s", "Save a picture of the screen (SVG)", "Take"),
     Action("mask", "m", "Hide ids and addresses, for an audience", "Take"),
     Action("palette", "ctrl+p", "All commands and themes, by name", "Leave"),
-    Action("help", "question_mark,f1", "This", "Leave", "help"),
+    Action("help", "question_mark,f1", "This: the line and the panel explained, all keys, all words", "Leave", "help"),
     Action("detach", "d", "Leave; the node runs on", "Leave"),
     Action("quit", "q,ctrl+q", "Leave; a node that was started here stops", "Leave", "quit"),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from textual.widgets import Static
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import PeerId, raw_cid
 from flux_tui.core.series import events as ev
+from flux_tui.core.text import glossary
 from flux_tui.home import HomeError
 from flux_tui.ui.dashboard import ticker
 from flux_tui.ui.dashboard.app import TICK_SECONDS, Dashboard
@@ -18,7 +19,7 @@ from flux_tui.ui.keys import ACTIONS
 from flux_tui.ui.rows.empty_panel import WORDS as EMPTY_WORDS
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.rows.view import Row, span, text_of
-from flux_tui.ui.screens.help import ABOUT, HelpScreen
+from flux_tui.ui.screens.help import HelpScreen
 from flux_tui.ui.watching.narrator import Caption
 from flux_tui.ui.widgets.caption_strip import CaptionStrip
 from flux_tui.ui.widgets.lines_panel import LinesPanel
@@ -65,7 +66,7 @@ class Storyteller:
 
 def test_every_panel_has_its_titles_its_key_and_its_texts() -> None:
     assert len(TITLES) == len(SHORT_TITLES) == len(SHORTEST_TITLES) == len(PANELS)
-    assert set(ABOUT) == set(EMPTY_WORDS) == set(PANELS)
+    assert set(glossary.PANELS) == set(EMPTY_WORDS) == set(PANELS)
     assert {f"panel-{number}" for number in range(1, len(PANELS) + 1)} <= {action.name for action in ACTIONS}
 
 

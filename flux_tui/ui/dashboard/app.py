@@ -25,6 +25,7 @@ from flux_tui.ui.dashboard.parts import Parts
 from flux_tui.ui.dashboard.themes import THEMES
 from flux_tui.ui.dashboard.waiting_keys import WaitingKeys
 from flux_tui.ui.keys import JUMP, PRIORITY, Keys
+from flux_tui.ui.rows.explained import entry_terms, line_terms, panel_terms
 from flux_tui.ui.rows.glyphs import Glyphs, for_this_terminal
 from flux_tui.ui.screens.open_window import Answer
 from flux_tui.ui.watching.narrator import Narrator
@@ -139,7 +140,13 @@ class Dashboard(App[bool]):
     def _help(self) -> None:
         from flux_tui.ui.screens.help import HelpScreen  # imported when it is first opened
 
-        self.push_screen(HelpScreen(self.keys, self.parts.panels.current))
+        panels = self.parts.panels
+        view, entry = panels.view(), panels.selected_entry()
+        focus = (
+            line_terms(panels.current, panels.selected_key(), view) if entry is None else entry_terms(entry)
+        )
+        columns = panel_terms(panels.current, view)
+        self.push_screen(HelpScreen(self.keys, panels.current, focus, columns))
 
     # ── what Textual asks for ───────────────────────────────────────────────────────────────────
 

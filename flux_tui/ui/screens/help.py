@@ -1,23 +1,25 @@
-"""Help: every key as this person has bound it, from the table of actions.
+"""Help: what has the focus, every key as this person has bound it, and every word, which can be searched."""
 
-The text for the current panel comes first.
-"""
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
 
-from typing import ClassVar
-
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from typing_extensions import override
 
+from flux_tui.core.text import glossary
 from flux_tui.core.text.plain import plain
 from flux_tui.ui.keys import GROUPS, Keys
 from flux_tui.ui.rows.cell_width import wrapped
+from flux_tui.ui.rows.explained import Explained
 from flux_tui.ui.rows.view import Line, Row, span
 from flux_tui.ui.typed.command_line import WORDS
 from flux_tui.ui.widgets.lines_panel import LinesPanel
-from flux_tui.ui.widgets.plain_text import PlainText
+from flux_tui.ui.widgets.panel_layout import PANELS, TITLES
+from flux_tui.ui.widgets.plain_text import PlainInput, PlainText
 
 MOVING: tuple[tuple[str, str], ...] = (
     ("↑ ↓ j k", "One line up or down; up stops following"),
@@ -28,44 +30,49 @@ MOVING: tuple[tuple[str, str], ...] = (
 )
 KEY_WIDTH = 9
 """Columns for keys. Longer keys move the text beside them to the right."""
-ABOUT = {
-    "series": "Series: every entry, the newest last. → pushed out, ← flowed in, ✗ a NO, ↓ a chunk; a run is one line.",
-    "pending": "Pending: what is wanted and not whole, and what it waits for.",
-    "noes": "NO by node: who said NO, why and how often, whether it has it, and when to ask again.",
-    "retries": "Retries: when each want is pushed again, and why then.",
-    "peers": "Peers: what flowed, what was granted and came, how soon it answers, how it stands.",
-    "flow": "Flow: one lane a peer, this node on top. A want reaches lanes; each answer is a mark in its own lane.",
-    "objects": "Objects: what is wanted, here, shared, and kept for others, with blocks, files, and who takes it.",
-    "throughput": "Throughput: the last two minutes. dup is the share of bytes that came twice; its top is 10 %.",
-}
-"""A sentence about each panel, by its name."""
+NOTE = "/ searches · grey: names for [keys] in settings.toml and `:` · esc"
+
+
+class Entry(NamedTuple):
+    """A line of the help: a key or a term, what it means, and a note in grey."""
+
+    head: str
+    text: str
+    note: str = ""
 
 
 class HelpScreen(ModalScreen[None]):
-    """All keys, in groups."""
+    """What has the focus, all keys, and all words, in groups that can be searched."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark", "dismiss", "Close", show=False)
+        Binding("escape", "leave", "Leave", show=False),
+        Binding("q,question_mark", "dismiss", "Close", show=False),
+        Binding("slash", "search", "Search", show=False),
+        Binding("down", "to_list", "To the list", show=False),
     ]
 
-    def __init__(self, keys: Keys, panel: str) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        panel: str,
+        focus: Sequence[Explained] = (),
+        columns: Sequence[Explained] = (),
+    ) -> None:
+        """Explain a panel. `focus`: what its selected line says. `columns`: its columns and words."""
         super().__init__()
-        self._keys = keys
-        self._panel = panel
+        self._groups = help_groups(keys, panel, focus, columns)
 
     @override
     def compose(self) -> ComposeResult:
         with Vertical(classes="window tall") as window:
-            window.border_title = "Keys"
-            yield PlainText(plain(ABOUT[self._panel]), classes="note")
-            yield LinesPanel("", "")
-            yield PlainText(
-                plain("names in grey are for [keys] in settings.toml and for `:` · esc leaves"),
-                classes="note",
-            )
+            window.border_title = "Help"
+            yield PlainInput(placeholder="a key or a word", id="search")
+            yield LinesPanel("", "", empty="No key and no word has that in it.")
+            yield PlainText(plain(NOTE), classes="note")
 
     def on_mount(self) -> None:
         """Focus the list, so that the keys scroll it."""
+        self.query_one(PlainInput).display = False
         self.query_one(LinesPanel).focus()
 
     def on_resize(self) -> None:
@@ -75,35 +82,85 @@ class HelpScreen(ModalScreen[None]):
     def _fill(self) -> None:
         if self.is_mounted:
             panel = self.query_one(LinesPanel)
-            panel.show(help_rows(self._keys, panel.columns))
+            panel.show(help_rows(self._groups, panel.columns, self.query_one(PlainInput).value))
+
+    # ── searching ───────────────────────────────────────────────────────────────────────────────
+
+    def action_search(self) -> None:
+        """Open the line in which a search is typed."""
+        field = self.query_one(PlainInput)
+        field.display = True
+        field.focus()
+
+    @on(PlainInput.Changed)
+    def search(self) -> None:
+        """Show only the lines that have what was typed."""
+        panel = self.query_one(LinesPanel)
+        panel.select(None)
+        self._fill()
+        panel.scroll_to(y=0, animate=False, force=True)
+
+    @on(PlainInput.Submitted)
+    def action_to_list(self) -> None:
+        """Go to the list, which stays searched."""
+        self.query_one(LinesPanel).focus()
+
+    def action_leave(self) -> None:
+        """Leave the search, or else the window."""
+        field = self.query_one(PlainInput)
+        if field.display:
+            field.value = ""
+            field.display = False
+            self.query_one(LinesPanel).focus()
+        else:
+            self.dismiss()
 
 
-def help_rows(keys: Keys, width: int) -> list[Row]:
-    """Return the table of keys in lines of at most `width` columns. Longer texts are wrapped, not cut."""
-    rows: list[Row] = []
-
-    def group(name: str, lines: list[tuple[str, str, str]]) -> None:
-        rows.append(Row(f"group {name}", [span(name, "accent")], title=True))
-        for key, text, note in lines:
-            found = _entry(key, text, note, width)
-            rows.extend(Row(f"{name} {key} {note} {number}", line) for number, line in enumerate(found))
-
+def help_groups(
+    keys: Keys, panel: str, focus: Sequence[Explained] = (), columns: Sequence[Explained] = ()
+) -> list[tuple[str, list[Entry]]]:
+    """Return the whole help in groups: what has the focus, the panel, all keys, and the glossary."""
+    found: list[tuple[str, list[Entry]]] = []
+    if focus:
+        found.append(("The selected line", [Entry(one.term, one.text) for one in focus]))
+    about = [Entry("", glossary.PANELS[panel]), *(Entry(one.term, one.text) for one in columns)]
+    found.append((TITLES[PANELS.index(panel)], about))
     for name in GROUPS:
         actions = [action for action in keys.actions if action.group == name]
         if actions:
             # A key that the story uses has no other action. The action can still be typed after `:`.
-            group(name, [(keys.all_shown(action) or ":", action.help, action.name) for action in actions])
-    group("Move", [(key, text, "") for key, text in MOVING])
-    group(
-        "After :",
-        [(word.usage.split(" ")[0], word.help, word.usage.partition(" ")[2]) for word in WORDS.values()],
-    )
+            entries = [Entry(keys.all_shown(action) or ":", action.help, action.name) for action in actions]
+            found.append((name, entries))
+    found.append(("Move", [Entry(key, text) for key, text in MOVING]))
+    words = [(word.usage.partition(" "), word.help) for word in WORDS.values()]
+    found.append(("After :", [Entry(first, text, rest) for (first, _, rest), text in words]))
+    found += [
+        (group.title, [Entry(term, text) for term, text in group.terms.items()])
+        for group in glossary.groups()
+    ]
+    return found
+
+
+def help_rows(groups: list[tuple[str, list[Entry]]], width: int, wanted: str = "") -> list[Row]:
+    """Return the help in lines of at most `width` columns. Longer texts are wrapped, not cut.
+
+    `wanted`: the words that a line must have; those of its group count too.
+    """
+    words = wanted.lower().split()
+    rows: list[Row] = []
+    for title, entries in groups:
+        shown = [one for one in entries if all(word in f"{title} {' '.join(one)}".lower() for word in words)]
+        if shown:
+            rows.append(Row(f"group {title}", [span(title, "accent")], title=True))
+        for number, one in enumerate(shown):
+            rows.extend(Row(f"{title} {number} {at}", line) for at, line in enumerate(_lines(one, width)))
     return rows
 
 
-def _entry(key: str, text: str, note: str, width: int) -> list[Line]:
-    """Return the lines for a key: what it does, and its note beside the last words or below them."""
-    head = f"  {key:<{KEY_WIDTH}} "
+def _lines(entry: Entry, width: int) -> list[Line]:
+    """Return the lines for an entry: what it means, and its note beside the last words or below them."""
+    key, text, note = entry
+    head = f"  {key:<{KEY_WIDTH}} " if key else "  "
     room = max(10, width - len(head))
     texts = wrapped(plain(text), room)
     beside = len(texts[-1]) + 2 + len(note) <= room
