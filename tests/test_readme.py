@@ -392,6 +392,17 @@ def test_its_recipes_name_files_that_are_there() -> None:
         assert (ROOT / path).exists() or (ROOT / "flux_tui" / path).exists(), path
 
 
+def test_its_rooms_are_the_folders_of_the_package() -> None:
+    """Folders within a room may be named in its row."""
+    package = ROOT / "flux_tui"
+    folders = {
+        f"{path.parent.relative_to(package)}/"
+        for room in ("core", "store", "net", "node", "ui", "cli")
+        for path in (package / room).glob("*/__init__.py")
+    }
+    assert {row[0].strip("`") for row in table("rooms")} == folders
+
+
 def defined(path: Path) -> set[str]:
     """Return the functions of a module, and the methods of its classes as `Class.method`."""
     functions = ast.FunctionDef | ast.AsyncFunctionDef

@@ -849,7 +849,9 @@ def test_get_from_an_unreachable_holder_waits_until_interrupted(tmp_path: Path) 
                 fetcher.send_signal(signal.SIGINT)
                 out, words = fetcher.communicate(timeout=20)
             assert fetcher.returncode == 130
-            assert words.decode().strip() == "Interrupted before anything arrived: the same command asks again."
+            assert (
+                words.decode().strip() == "Interrupted before anything arrived: the same command asks again."
+            )
             assert all(json.loads(line)["event"] == "progress" for line in out.splitlines())
             wait_for(lambda: not state(home)["pending"], seconds=20)
             assert not (tmp_path / "out").exists()

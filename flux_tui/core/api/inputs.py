@@ -179,7 +179,7 @@ class RoutingChanged(_Input, frozen=True):
 
 
 class PeerFound(_Input, frozen=True):
-    """Discovery found an address."""
+    """Discovery on the local network found an address of a peer."""
 
     addr: str
 

@@ -17,7 +17,7 @@ from flux_tui.core.turn import Ledger
 
 
 class CommandHandler:
-    """Runs commands."""
+    """Gives each command to the parts that it concerns."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class CommandHandler:
         self.origin = origin
 
     def handle(self, command: cmd.Command) -> None:  # noqa: C901 - a flat match: one line a case
-        """Run a command."""
+        """Run a command. Its outcome is in the series."""
         match command:
             case cmd.Want():
                 self._want((command.cid,), command.by)

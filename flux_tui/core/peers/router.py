@@ -62,7 +62,7 @@ def is_timely(intent: Intent, wall: float) -> bool:
 
 
 class Way(NamedTuple):
-    """Where a want goes."""
+    """How a want is pushed: directly, through the DHT, by gossip."""
 
     peers: tuple[PeerId, ...]
     """Peers that it is pushed to directly."""
@@ -199,12 +199,12 @@ class Router:
         self._look()
 
     def peer_up(self, peer: PeerId) -> None:
-        """A peer connected."""
+        """Note a neighbour. Remembered peers need not be dialled any more."""
         self._unlinked.discard(peer)
         self._alone_at, self._dials_alone = float("inf"), 0
 
     def peer_down(self, peer: PeerId) -> None:
-        """A peer disconnected."""
+        """Note that a neighbour is gone. If it was the last one, dial remembered peers after a wait."""
         if peer in self._table:
             self._unlinked.add(peer)
         if not self.connected:

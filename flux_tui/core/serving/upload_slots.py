@@ -55,7 +55,7 @@ class UploadSlots:
         self._uplink = uplink
 
     def change(self, policy: Policy) -> None:
-        """Apply another policy."""
+        """Decide by another policy from now on."""
         self._policy = policy
 
     def refusal(self, peer: PeerId, now: float) -> Refusal | None:

@@ -54,7 +54,7 @@ class WaitingLine:
         self._turns[peer] = _Turn(began, now)
 
     def forget(self, peer: PeerId) -> None:
-        """A peer disconnected."""
+        """Forget a peer that disconnected."""
         self._due.pop(peer, None)
         self._turns.pop(peer, None)
 

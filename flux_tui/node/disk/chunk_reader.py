@@ -68,7 +68,7 @@ class ChunkReader:
     def serve(self, peer: PeerId, through: int) -> None:
         """Let the peer's stream send the chunks of its queue up to this number.
 
-        If the stream broke, the core will hear of it and empty the queue.
+        If the stream broke, the core is told and empties the queue.
         """
         self._positions.setdefault(peer, _Position()).allow(through)
         if not self._network.serve(peer):

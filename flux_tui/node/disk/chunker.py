@@ -174,7 +174,9 @@ class _Walker:
             after.st_mtime_ns,
             after.st_ino,
         ) or offset != after.st_size:
-            raise AddError(f"{path} was changed while it was being read: add it again when it is at rest")
+            raise AddError(
+                f"{path} was changed while it was being read: add it again when nothing writes to it"
+            )
         if leaves:
             yield Leaves(rel, stat, leaves)
         root = builder.finish(mode)

@@ -39,7 +39,7 @@ class FileStat(NamedTuple):
 
     @classmethod
     def of(cls, stat: os.stat_result, recorded_ns: int) -> "FileStat":
-        """Make one from os.stat."""
+        """Return the stat in this form. `recorded_ns`: when it was taken."""
         return cls(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, recorded_ns)
 
     def proves(self, now: os.stat_result) -> bool:

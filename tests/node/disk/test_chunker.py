@@ -367,7 +367,10 @@ def test_a_file_that_changes_while_it_is_read(
     os.utime(path, ns=(LONG_AGO, LONG_AGO))
     with pytest.raises(AddError) as error:
         while_read(tree, lambda: change(path))
-    assert str(error.value) == f"{path} was changed while it was being read: add it again when it is at rest"
+    assert (
+        str(error.value)
+        == f"{path} was changed while it was being read: add it again when nothing writes to it"
+    )
     assert while_read(tree, lambda: None).size == path.stat().st_size, "at rest, it can be added"
 
 

@@ -113,6 +113,6 @@ class Watchers:
         self._told.pop(root, None)
 
     def forget_peer(self, peer: PeerId) -> None:
-        """A peer disconnected."""
+        """Forget a peer that disconnected: it is told of no object any more."""
         for peers in self._told.values():
             peers.pop(peer, None)

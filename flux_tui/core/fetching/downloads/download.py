@@ -266,7 +266,7 @@ class Download:
 
     @property
     def holders(self) -> Collection[PeerId]:
-        """Peers that said yes."""
+        """The peers that said yes to it."""
         return self._holders
 
     def offered_by(self, peer: PeerId, bitmap: PeerBitmap | None) -> None:
@@ -350,7 +350,7 @@ class Download:
         self.open_work += 1
 
     def end_request(self) -> None:
-        """The store has answered."""
+        """Note that the store has answered a request."""
         self.open_work -= 1
 
     def begin_plan(self) -> None:

@@ -209,7 +209,7 @@ class WantPusher:
         self.wantlist.peer_up(peer, self.ledger.now)
 
     def peer_down(self, peer: PeerId) -> None:
-        """A peer disconnected."""
+        """Stop telling a peer that disconnected what is wanted."""
         self.wantlist.peer_down(peer)
 
     def ask_others(self, downloads: Iterable[Download]) -> None:

@@ -58,7 +58,7 @@ class Wantlist:
             self._cursors[peer] = (now + STEP_SECONDS, self._next)
 
     def peer_down(self, peer: PeerId) -> None:
-        """A peer disconnected."""
+        """Forget how far a peer that disconnected was told."""
         self._cursors.pop(peer, None)
 
     def next_deadline(self) -> float:

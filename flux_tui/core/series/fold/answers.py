@@ -11,7 +11,7 @@ from flux_tui.core.series.state import NAMED, No, PeerState, Pending, State
 
 
 def refused(state: State, peer: PeerState, event: ev.StatusNo) -> None:
-    """A peer said NO."""
+    """Fold a NO: the peer's reason and wait, and what each want waits for."""
     peer.has_it = event.has_it
     if event.about == "want":
         backoff.refused(peer, event, state.at)
@@ -38,7 +38,7 @@ def refused(state: State, peer: PeerState, event: ev.StatusNo) -> None:
 
 
 def promised(state: State, peer: PeerState, event: ev.DelayedYes) -> None:
-    """A peer said yes, later."""
+    """Fold a delayed yes."""
     peer.yes += 1
     peer.has_it = True
     peer.eta = event.eta

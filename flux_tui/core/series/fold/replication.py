@@ -65,7 +65,7 @@ def wanted(state: State, root: Cid) -> None:
 
 
 def completed(state: State, root: Cid) -> None:
-    """An object is whole."""
+    """Note that an object is whole: a replica of it that is kept here is, too."""
     if kept := state.kept.get(root):
         kept.whole = True
 
