@@ -72,7 +72,8 @@ def promised(peer: PeerState, yes: DelayedYes) -> None:
 
 def delivered(peer: PeerState, at: float) -> None:
     """A chunk came from a peer: a NO whose time is over has ended."""
-    peer.vague = 0
+    if peer.vague:
+        peer.vague = 0
     if peer.reason is None and peer.until is None:
         return  # mostly: there is no NO that could end
     if peer.until is None or peer.until <= at:

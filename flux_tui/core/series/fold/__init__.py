@@ -70,7 +70,10 @@ def apply(state: State, entry: Entry) -> None:
     state.seq, state.at, event = entry
     if type(event) is ev.ClockStepped:
         clock_steps.shift(state, event.seconds)
-    _count_entry(state)
+    recent = state.recent
+    if not recent or recent[-1].t < int(state.at):
+        _begin_second(state)
+    recent[-1].entries += 1
     match event:
         case ev.ChunkReceived():  # the two most frequent ones, before the families
             fetching.chunk_received(state, event)
@@ -92,15 +95,10 @@ def apply(state: State, entry: Entry) -> None:
             assert_never(event)
 
 
-def _count_entry(state: State) -> None:
-    """Count an entry in the second of its time. That second is the last one of `recent` afterwards."""
+def _begin_second(state: State) -> None:
+    """Add the second of this time to `recent`, as its last one, and forget those that are too old."""
     t = int(state.at)
     recent = state.recent
-    if recent and recent[-1].t >= t:
-        second = recent[-1]
-    else:
-        second = Second(t=t)
-        recent.append(second)
-        while recent[0].t <= t - RECENT_SECONDS:
-            del recent[0]
-    second.entries += 1
+    recent.append(Second(t=t))
+    while recent[0].t <= t - RECENT_SECONDS:
+        del recent[0]

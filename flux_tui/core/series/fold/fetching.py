@@ -152,10 +152,12 @@ def chunk_received(state: State, event: ev.ChunkReceived) -> None:
     peer = seen(state, event.peer)
     peer.bytes_in += size
     peer.chunks_in += 1
-    peer.late = False
+    if peer.late:
+        peer.late = False
     if peer.took_back:
         peer.took_back -= 1
-    peer.has_it = True
+    if not peer.has_it:
+        peer.has_it = True
     backoff.delivered(peer, state.at)
     state.leases.pop(event.cid, None)
     if not event.roots:
@@ -165,7 +167,8 @@ def chunk_received(state: State, event: ev.ChunkReceived) -> None:
             found.chunks_have += 1
             found.have_bytes += event.fills
         if pending := state.pending.get(root):
-            pending.trouble = None
+            if pending.trouble is not None:
+                pending.trouble = None
             if found:
                 exchanges.came(pending, event, state.at)
         if kept := state.kept.get(root):

@@ -79,7 +79,8 @@ def _sent(state: State, peer: PeerState, event: ev.ChunksSent) -> None:
     fetcher.chunks += len(event.cids)
     fetcher.bytes_out += event.size
     fetcher.sent_at = state.at
-    fetcher.estimated = fetcher.estimated or len(peer.fetches) > 1 or peer.wants_loose
+    if not fetcher.estimated and (len(peer.fetches) > 1 or peer.wants_loose):
+        fetcher.estimated = True
     found.sent_bytes += event.size
     if found.chunks_total is not None and fetcher.chunks >= found.chunks_total:
         peer.fetches.remove(root)
@@ -90,18 +91,21 @@ def _object_of(state: State, peer: PeerState, cids: Collection[Cid]) -> Cid | No
 
     None: it asked for no object that is still here.
     """
-    named = next((root for root in peer.fetches if root in cids), None) if len(peer.fetches) > 1 else None
-    if named is not None:
-        peer.fetches.remove(named)
-        peer.fetches.append(named)
-    while peer.fetches and peer.fetches[-1] not in state.objects:
-        del peer.fetches[-1]
-    return peer.fetches[-1] if peer.fetches else None
+    fetches = peer.fetches
+    if len(fetches) > 1 and (named := next((root for root in fetches if root in cids), None)) is not None:
+        fetches.remove(named)
+        fetches.append(named)
+    while fetches:
+        if (last := fetches[-1]) in state.objects:
+            return last
+        del fetches[-1]
+    return None
 
 
 def _fetcher(state: State, peer: PeerState, root: Cid) -> Fetcher:
     """Return what a peer takes of an object. It may have been forgotten, and is known again from now on."""
-    fetcher = state.fetchers.get(root, {}).get(peer.peer)
+    known = state.fetchers.get(root)
+    fetcher = None if known is None else known.get(peer.peer)
     if fetcher is None:
         fetcher = _new(state, peer)
         _remember(state, root, fetcher)
