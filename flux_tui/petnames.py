@@ -68,7 +68,7 @@ class PetNames(Mapping[PeerId, str]):
         names = parse_names(text, self._path)
         other = next((one for one, known in names.items() if known.casefold() == name.casefold()), peer)
         if name and other != peer:
-            raise ValueError(f"{name} is the name of another peer: {other}")
+            raise ValueError(f"{name} is the name of another peer")
         changed = with_name(text, peer, name)
         expected = {**names, peer: name} if name else {one: n for one, n in names.items() if one != peer}
         if _names_or_none(changed, self._path) != expected:

@@ -130,7 +130,7 @@ class CommandLine:
         rename = self._nodes.shown.rename
         if rename is None:
             raise LineError("these names come with the nodes: they cannot be changed here")
-        before = str(self._completion.context().forms.get(outcome.named, outcome.named))
+        before = str(self._completion.context().forms.get(outcome.named) or "the peer")
         try:
             name = rename(outcome.named, outcome.argument)
         except Exception as error:  # SettingsError: the file cannot be written; its sentence says so

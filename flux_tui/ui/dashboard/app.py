@@ -25,7 +25,6 @@ from flux_tui.ui.dashboard.parts import Parts
 from flux_tui.ui.dashboard.themes import THEMES
 from flux_tui.ui.dashboard.waiting_keys import WaitingKeys
 from flux_tui.ui.keys import JUMP, PRIORITY, Keys
-from flux_tui.ui.rows.explained import entry_terms, line_terms, panel_terms
 from flux_tui.ui.rows.glyphs import Glyphs, for_this_terminal
 from flux_tui.ui.screens.open_window import Answer
 from flux_tui.ui.watching.narrator import Narrator
@@ -138,7 +137,8 @@ class Dashboard(App[bool]):
         self.exit(stays)
 
     def _help(self) -> None:
-        from flux_tui.ui.screens.help import HelpScreen  # imported when it is first opened
+        from flux_tui.ui.rows.explained import entry_terms, line_terms, panel_terms
+        from flux_tui.ui.screens.help import HelpScreen  # both imported when help is first opened
 
         panels = self.parts.panels
         view, entry = panels.view(), panels.selected_entry()
