@@ -189,11 +189,18 @@ class BlockMap:
 
     def _cell(self, part: bytes, size: int) -> Cell:
         """Return what a cell of `size` blocks shows. Those that `part` does not have are missing."""
+        if not part:
+            return self._shown(MISSING)
+        if len(part) == size == part.count(part[0]):  # most cells: one value
+            return self._shown(part[0])
         counts = Counter(part)
         counts[MISSING] += size - len(part)
         owed = [value for value in counts if OWED <= value < HERE]
         first = owed or ([REFUSED] if REFUSED in counts else list(counts))
-        value = max(first, key=lambda one: (counts[one], one))
+        return self._shown(max(first, key=lambda one: (counts[one], one)))
+
+    def _shown(self, value: int) -> Cell:
+        """Return the cell of blocks that are stored as this value."""
         if value < OWED:
             return Cell("refused" if value == REFUSED else "missing", None)
         kind: BlockKind = "here" if value >= HERE else "owed"

@@ -82,7 +82,15 @@ class ObjectsFeed:
         """Return what is known of an object, with as many entries as one frame may fold."""
         blocks = self._read(root)
         files, why = self._files_of(root)
-        return Selected(root, blocks, self.looking, files, why, self.unfolded)
+        return Selected(
+            root,
+            blocks,
+            self.looking,
+            files,
+            why,
+            self._nodes.source.frozen and files is not None,
+            self.unfolded,
+        )
 
     def _read(self, root: Cid) -> BlockMap | None:
         """Fold the next slice of entries about the blocks of an object. None: none tells of them."""

@@ -168,6 +168,9 @@ def test_files_are_looked_up_at_most_once_a_second(tmp_path: Path) -> None:
     assert have() == {"song 0": 0, "song 1": 0}
     watched.now += FILES_SECONDS
     assert have() == {"song 0": 0, "song 1": 100}
+    assert not feed.selected(ROOT).files_of_now
+    watched.source.freeze()
+    assert feed.selected(ROOT).files_of_now, "the index knows no other moment"
     store.close()
 
 

@@ -33,6 +33,8 @@ class Selected(NamedTuple):
     """None: it is no folder, or nothing knows its files."""
     no_files: str = ""
     """Why its files are not known, if they might be."""
+    files_of_now: bool = False
+    """Whether the files are as they are now, and the cursor is at another moment."""
     unfolded: bool = False
     """Whether all files are listed."""
 
@@ -123,7 +125,10 @@ def _file_lines(view: View, selected: Selected) -> list[Line]:
     if files is None:
         return [[span(f"{INDENT}{selected.no_files}", "dim")]] if selected.no_files else []
     shown = files.files[: FILES_UNFOLDED if selected.unfolded else FILES_SHOWN]
-    lines = [_file_line(view, file) for file in shown]
+    lines: list[Line] = []
+    if selected.files_of_now:
+        lines.append([span(f"{INDENT}its files as they are now, not at this moment", "warn")])
+    lines += [_file_line(view, file) for file in shown]
     if (more := files.number - len(shown)) > 0:
         lines.append([span(f"{INDENT}and {more:,} more files", "dim")])
     return lines

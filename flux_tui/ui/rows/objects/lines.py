@@ -106,7 +106,9 @@ def _took(found: ObjectState, fetcher: Fetcher) -> str:
     if not fetcher.chunks:
         return "asked"
     share = share_of(found, fetcher)
-    return "took it all" if share >= 1 else f"{'about ' if fetcher.estimated else ''}{share:.0%}"
+    if share >= 1:
+        return "took about all of it" if fetcher.estimated else "took it all"
+    return f"{'about ' if fetcher.estimated else ''}{share:.0%}"
 
 
 def whole_at(state: State, root: Cid) -> list[PeerId]:

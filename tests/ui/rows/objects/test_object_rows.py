@@ -188,6 +188,8 @@ def test_files_of_a_folder_have_their_own_progress() -> None:
     assert texts(shown)[-1] == "and 32 more files"
     all_of_them = rows_of(state, "here", Selected(PHOTOS, files=files, unfolded=True))
     assert sum(not row.title for row in all_of_them) == 1 + 13, "they can be scrolled through"
+    frozen = texts(rows_of(state, "here", Selected(PHOTOS, files=files, files_of_now=True)))
+    assert "its files as they are now, not at this moment" in frozen
     none = texts(rows_of(state, "here", Selected(PHOTOS, no_files="a recording does not have them")))
     assert none[-1] == "a recording does not have them"
 
