@@ -295,7 +295,10 @@ class Dashboard(App[bool]):
 
     @on(LinesPanel.HeadClicked)
     def _heading_picked(self, event: LinesPanel.HeadClicked) -> None:
-        self.parts.sorting.click(event.panel.id or "", event.x)
+        if isinstance(event.panel, ObjectsPanel) and event.index == 0:
+            self.parts.objects.click(event.x)
+        else:
+            self.parts.sorting.click(event.panel.id or "", event.x)
 
     @on(LinesPanel.Uncovered)
     def _panel_uncovered(self) -> None:

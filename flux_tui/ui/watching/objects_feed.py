@@ -63,6 +63,10 @@ class ObjectsFeed:
         current = self._chosen or self._shown
         self._chosen = TABS[(TABS.index(current) + by) % len(TABS)]
 
+    def show_tab(self, tab: Tab) -> None:
+        """Show a tab."""
+        self._chosen = tab
+
     def follow(self) -> None:
         """Show the tab that has the selected object."""
         self._chosen = None

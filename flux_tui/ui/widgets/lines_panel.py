@@ -81,11 +81,13 @@ class LinesPanel(ScrollView, can_focus=True):
     class HeadClicked(Message):
         """The person clicked a heading."""
 
-        def __init__(self, panel: "LinesPanel", x: int) -> None:
+        def __init__(self, panel: "LinesPanel", x: int, index: int) -> None:
             super().__init__()
             self.panel = panel
             self.x = x
             """The column of the text, counted from 0."""
+            self.index = index
+            """The number of the line, counted from 0."""
 
     def __init__(
         self,
@@ -389,7 +391,7 @@ class LinesPanel(ScrollView, can_focus=True):
         """Select the clicked line. A second click chooses it; one on the title sorts."""
         index = int(event.y - self.gutter.top + self.scroll_offset.y)
         if 0 <= index < self.count() and self.is_title(index):
-            self.post_message(self.HeadClicked(self, event.x - self.gutter.left - 1))
+            self.post_message(self.HeadClicked(self, event.x - self.gutter.left - 1, index))
         elif 0 <= index < self.count():
             before = self.selected
             self.select_index(index)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from flux_tui.ui.board.panels import OBJECTS, Panels
+from flux_tui.ui.rows.objects.tabs import objects_by_tab, tab_at
 from flux_tui.ui.watching.notify import Notify
 from flux_tui.ui.watching.objects_feed import ObjectsFeed
 
@@ -39,6 +40,14 @@ class ObjectActions:
         self._objects.next_tab(by)
         self._panels.panel(OBJECTS).select(None)
         self._changed()
+
+    def click(self, x: int) -> None:
+        """Show the tab at column `x` of the heading, counted from 0."""
+        tab = tab_at(objects_by_tab(self._panels.view(OBJECTS).state), x)
+        if tab is not None:
+            self._objects.show_tab(tab)
+            self._panels.panel(OBJECTS).select(None)
+            self._changed()
 
     def unfold(self) -> None:
         """List all files of the selected folder, or only the first few."""

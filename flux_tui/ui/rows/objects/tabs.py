@@ -40,6 +40,16 @@ def is_shared(state: State, found: ObjectState) -> bool:
     return found.origin == "added" or found.sent_bytes > 0 or found.root in state.fetchers
 
 
+def tab_at(objects: Mapping[Tab, list[Cid]], x: int) -> Tab | None:
+    """Return the tab at a column of the heading, counted from 0. None: there is none."""
+    end = 0
+    for tab in TABS:
+        end += len(f" {TITLES[tab]} {len(objects[tab]):,}  ")
+        if x < end:
+            return tab
+    return None
+
+
 def tab_line(objects: Mapping[Tab, list[Cid]], current: Tab) -> Line:
     """Return the heading: the tabs with their counts. The current one is in brackets."""
     line: Line = []

@@ -85,6 +85,12 @@ async def test_keys_go_from_tab_to_tab(live: Live) -> None:
             "here 1",
         ]
         assert selected(live.app) == SHARED
+        await pilot.click("#objects", offset=(20, 1))
+        assert "[shared 1]" not in objects(live.app)[0]
+        await pilot.click("#objects", offset=(objects(live.app)[0].index("shared") + 4, 1))
+        assert "[shared 1]" in objects(live.app)[0]
+        await pilot.press("left")
+        await pilot.pause()
         assert objects(live.app)[2] == "at /home/photos"
 
 
