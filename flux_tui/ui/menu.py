@@ -25,7 +25,7 @@ from flux_tui.ui.widgets.plain_text import Guard, PlainText
 
 DONE = "✓"
 """The sign of an entry that was played."""
-NAME_WIDTH, TIME_WIDTH = 14, 7
+NAME_WIDTH, TIME_WIDTH = 13, 6
 """Columns of the name of an entry, and of how long it takes."""
 KEYS = (("enter", "play"), ("\u2191 \u2193", "choose"), ("q", "leave"))
 
@@ -156,7 +156,7 @@ class Menu(App[str]):
         about = cut([span(entry.about, "text")], room, self._glyphs.ellipsis)
         shown = sum(len(text) for text, _ in about)
         line: Line = [span(f" {done} {entry.name:<{NAME_WIDTH}}", "strong"), *about]
-        line.append(span(" " * (room - shown) + f"{entry.lasts:>{TIME_WIDTH - 1}}", "dim"))
+        line.append(span(" " * (room - shown) + f"{entry.lasts:>{TIME_WIDTH}}", "dim"))
         return Row(entry.name, line)
 
     def _say_more(self) -> None:

@@ -1,5 +1,7 @@
 """Facts are computed from the series and from nothing else; conditions; captions."""
 
+import re
+import time
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,15 @@ from flux_tui.core.ids import PeerId, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.demo.facts.kinds import FACTS, same_bytes
 from flux_tui.demo.facts.scene import Made, Watch
-from flux_tui.demo.facts.terms import BadFactError, fill, parse_condition, parse_fact, parse_term, words
+from flux_tui.demo.facts.terms import (
+    BadFactError,
+    fill,
+    grown_in,
+    parse_condition,
+    parse_fact,
+    parse_term,
+    words,
+)
 from flux_tui.store.store import Store
 
 ADA, BOB = PeerId("12D3KooWAda"), PeerId("12D3KooWBob")
@@ -152,3 +162,40 @@ def test_a_caption_is_filled(scene: OneNode) -> None:
 
 def test_every_fact_can_be_parsed(scene: OneNode) -> None:
     assert parse_fact("ada.noes:busy") == ("ada", "noes", "busy")
+
+
+def test_growth_in_a_caption_is_counted_from_the_start_of_a_step(scene: OneNode) -> None:
+    assert grown_in("{+entries} of {entries}, {+lapsed:you}") == ["entries", "lapsed:you"]
+    scene.write((1.0, ev.Requested(cid=CIDS[0])), (2.0, ev.Requested(cid=CIDS[1])))
+    assert fill("{+entries} of {entries}", scene, scene.watched, {"entries": 1.0}) == "1 of 2"
+
+
+def test_what_comes_next_is_said_as_the_dashboard_says_it(scene: OneNode) -> None:
+    assert fill("{next:film}", scene, scene.watched) == "Nothing is pending."
+    scene.write(
+        (1.0, ev.NodeStarted(peer_id=PeerId("12D3KooWMe"), addrs=(), version="1", max_pending=2)),
+        (2.0, ev.PeerConnected(peer=ADA, addr="a")),
+        (3.0, ev.Requested(cid=ROOT, name="film")),
+        (3.5, ev.PushedWant(cids=(ROOT,), peers=(ADA,), gossip=False, retry=False, next_push_at=9.0)),
+        (4.0, ev.DelayedYes(peer=ADA, cids=(ROOT,), eta=0.0, queue_bytes=0)),
+        (4.5, ev.Granted(peer=ADA, root=ROOT, cids=(ROOT,), deadline=90.0)),
+    )
+    assert fill("{next:film}", scene, scene.watched).startswith("Next: 1 chunk is due from ada.")
+
+
+def test_refusals_say_who_why_and_when(scene: OneNode) -> None:
+    assert fill("{refusals}", scene, scene.watched) == "nobody"
+    now = time.time()
+    scene.write(
+        (now, ev.Requested(cid=CIDS[0])),
+        (now, ev.StatusNo(peer=ADA, cids=CIDS[:1], reason="busy", has_it=True, retry_after=3600.0)),
+        (now, ev.StatusNo(peer=BOB, cids=CIDS[:1], reason="denied", has_it=True, retry_after=None)),
+    )
+    said = fill("{refusals}", scene, scene.watched)
+    assert re.fullmatch(r"ada busy, again in \d+:\d\d(:\d\d)?; bob denied, never again", said), said
+
+
+def test_a_fact_in_words_is_no_number() -> None:
+    for text in ("next:film = 1", "refusals > 0"):
+        with pytest.raises(BadFactError, match="is no fact"):
+            parse_condition(text)
