@@ -82,7 +82,7 @@ def test_invalid_sizes(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", [-5, True, 1.5, None, []])
-def test_what_is_neither_text_nor_a_whole_number_from_0_is_no_size(value: object) -> None:
+def test_a_size_is_a_text_or_a_whole_number_from_0(value: object) -> None:
     with pytest.raises(BadValueError, match=re.escape(f"{value!r} is not a size")):
         parse_size(value)
 

@@ -149,7 +149,7 @@ def of_strangers(home: Path, friends: set[str]) -> tuple[int, int]:
     return count, size
 
 
-class Siege:
+class AttackRun:
     """The results of one attack."""
 
     def __init__(self, folder: Path, size: int, seconds: float, kinds: list[str], *, shared: bool) -> None:
@@ -175,14 +175,14 @@ class Siege:
             attackers = subprocess.Popen(
                 [*command, "--processors", ",".join(map(str, theirs))], start_new_session=True
             )
-            self.siege: list[float] = []
+            self.attacked: list[float] = []
             end = time.monotonic() + seconds
             try:
                 time.sleep(2.0)  # until they are attacking
                 while time.monotonic() < end - 1:
                     self.rss = max(self.rss, holder.rss() / 2**20)
                     if self._left:
-                        self.siege.append(self._transfer(folder, asker, holder, size))
+                        self.attacked.append(self._transfer(folder, asker, holder, size))
                     else:
                         time.sleep(0.05)
             finally:
@@ -252,21 +252,21 @@ def main() -> int:
         return 0
     folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))
     try:
-        siege = Siege(folder, given.size << 20, given.seconds, kinds, shared=given.shared)
+        run = AttackRun(folder, given.size << 20, given.seconds, kinds, shared=given.shared)
     finally:
         shutil.rmtree(folder)
     table = Table(
         f"A holder under attack for {given.seconds:.0f} s by: {', '.join(kinds)}, half-open connections"
     )
-    table.add("transfers in peace", siege.peace, "MB/s")
-    table.add("transfers under attack", siege.siege, "MB/s")
-    kept = statistics.median(siege.siege) / statistics.median(siege.peace)
+    table.add("transfers in peace", run.peace, "MB/s")
+    table.add("transfers under attack", run.attacked, "MB/s")
+    kept = statistics.median(run.attacked) / statistics.median(run.peace)
     table.add("under attack / in peace", kept, "x", least=None if given.shared else 0.5)
-    table.add("resident before", siege.rss_before, "MiB")
-    table.add("resident at most", siege.rss, "MiB", most=300)
-    table.add("entries about strangers", siege.entries, "")
-    table.add("series about strangers", siege.series / 2**20, "MiB", most=2)
-    table.add("CPU of the holder", siege.cpu, "s")
+    table.add("resident before", run.rss_before, "MiB")
+    table.add("resident at most", run.rss, "MiB", most=300)
+    table.add("entries about strangers", run.entries, "")
+    table.add("series about strangers", run.series / 2**20, "MiB", most=2)
+    table.add("CPU of the holder", run.cpu, "s")
     return table.show(given.json)
 
 

@@ -24,7 +24,7 @@ from tests.ui.terminal import Terminal
 IDLE_SECONDS = 8.0
 QUIET_SECONDS = 135.0
 """Seconds after the last entry. Until then it still moves along the strip of time and the charts."""
-PATIENCE = 120.0
+WAIT_SECONDS = 120.0
 LOOKS = 0.1
 """Seconds between two keys: faster than a person, slower than one frame after the other."""
 
@@ -89,7 +89,7 @@ def busy(
         start = time.monotonic()
         for node in (*others, me):
             get(node, ticket, node.home / "got")
-        terminal.wait_text(comes, mark, PATIENCE)
+        terminal.wait_text(comes, mark, WAIT_SECONDS)
         # Until the file is whole, follow it, as a watching person does.
         following = time.monotonic()
         deadline = following + 4
@@ -97,7 +97,7 @@ def busy(
             time.sleep(0.05)
         end = time.monotonic()
         table["following: written"].append(written(terminal, following, end) / (end - following) / 1000)
-        while completed not in terminal.text(mark) and time.monotonic() - start < PATIENCE:
+        while completed not in terminal.text(mark) and time.monotonic() - start < WAIT_SECONDS:
             # Freeze and go on: these frames can be told apart from those of the ticker.
             for word in ("frozen", "● live"):
                 before = len(terminal.written)

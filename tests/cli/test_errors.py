@@ -277,7 +277,7 @@ def test_export_to_an_impossible_path(here: Command, home: Path, tmp_path: Path)
         here("export", closed / "x", home=home).failed("closed/x cannot be opened")
 
 
-def test_replaying_a_file_that_is_no_series(here: Command, tmp_path: Path) -> None:
+def test_replaying_a_file_that_is_not_a_series(here: Command, tmp_path: Path) -> None:
     here("replay", tmp_path / "none").failed("there is no series at .*/none")
     here("replay", tmp_path).failed("there is no series at")
     (tmp_path / "text").write_text("a text that is long enough to be read as the head of a database " * 9)

@@ -152,7 +152,7 @@ PATHS = [
 
 
 @pytest.mark.parametrize("arguments", PATHS, ids=" ".join)
-def test_an_empty_path_is_no_path(
+def test_an_empty_path_is_not_a_path(
     arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`flux-tui add "$UNSET"` must not share this folder. `--home "$UNSET"` must not use it."""

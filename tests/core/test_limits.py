@@ -62,7 +62,7 @@ def test_one_spending_may_make_a_debt_and_the_next_waits() -> None:
     assert bucket.has(3.1)
 
 
-def test_what_cannot_be_paid_is_not_spent() -> None:
+def test_more_than_the_level_is_not_spent() -> None:
     bucket = TokenBucket(2.0, 1.0, 0.0)
     assert not bucket.spend(3.0, 0.0)
     assert bucket.spend(2.0, 0.0)

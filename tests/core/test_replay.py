@@ -140,7 +140,7 @@ def test_a_recording_has_all_that_the_machine_was_given() -> None:
     assert replay(recording) == series
 
 
-def test_questions_are_no_inputs() -> None:
+def test_questions_are_not_inputs() -> None:
     """What may be asked of a machine between two turns changes nothing, so it is not recorded."""
     recorder = Recorder()
     machine = recorder.machine(ME, State(), Holdings(), random.Random(3).random)

@@ -81,7 +81,7 @@ def test_a_chain_without_end_is_looked_at_for_a_while() -> None:
     assert sentence_of(error) == reasons.OTHER
 
 
-def test_what_a_relay_answered_is_data() -> None:
+def test_the_answer_of_a_relay_is_data() -> None:
     refused = RelayRefusedError(Status.RESERVATION_REFUSED)
     assert relay_answer(caused(SwarmException("x"), refused)) == "it takes no more reservations"
     assert relay_answer(SwarmException("the relay says: nothing of the kind")) is None

@@ -42,7 +42,7 @@ class Disk:
         monkeypatch.setattr(disk_space, "os", SimpleNamespace(statvfs=statvfs))
 
 
-async def test_an_object_for_which_there_is_no_room_waits_until_there_is(
+async def test_an_object_without_room_waits_until_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = random.Random(1).randbytes(3 * MIB)

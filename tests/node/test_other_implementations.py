@@ -54,7 +54,7 @@ async def test_messages_of_a_later_version_are_ignored(tmp_path: Path) -> None:
         assert peer.peer_id in node.derive_state().peers
 
 
-async def test_an_intent_of_a_later_kind_is_no_fault(tmp_path: Path) -> None:
+async def test_an_intent_of_a_later_kind_is_not_a_fault(tmp_path: Path) -> None:
     async with victim(tmp_path) as node, attacking(node.addrs[0]) as peer:
         await linked(node, peer)
         signed = msgpack.packb([peer.peer_id, os.urandom(8), 1e10, ["seek", "anything"], []])

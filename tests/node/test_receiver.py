@@ -94,7 +94,7 @@ def test_a_payload_that_was_not_granted_is_skipped_and_counted() -> None:
     assert parts.fed == [inp.ChunkSkipped(OTHER, CHUNK, 7)]
 
 
-def test_what_is_no_intent_is_the_fault_of_its_sender() -> None:
+def test_gossip_that_is_not_an_intent_is_the_fault_of_its_sender() -> None:
     receiver = NodeReceiver()
     parts = attached(receiver)
 

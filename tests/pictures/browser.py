@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-PATIENCE = 30.0
+WAIT_SECONDS = 30.0
 
 
 def installed() -> str | None:
@@ -36,7 +36,7 @@ def served(*arguments: str) -> Iterator[str]:
         yield process.stdout.readline().strip()
     finally:
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(WAIT_SECONDS)
         if process.stdout is not None:
             process.stdout.close()
 
@@ -88,7 +88,7 @@ class Page:
 
     async def until(self, expression: str) -> None:
         """Wait until an expression is true in the page."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + WAIT_SECONDS
         while not await self.evaluate(expression):
             assert time.monotonic() < deadline, expression
             await asyncio.sleep(0.02)
@@ -98,7 +98,7 @@ class Page:
         return base64.b64decode((await self.call("Page.captureScreenshot", format="png"))["data"])
 
     async def _next(self) -> dict[str, Any]:
-        message: dict[str, Any] = await asyncio.wait_for(self._socket.receive_json(), PATIENCE)
+        message: dict[str, Any] = await asyncio.wait_for(self._socket.receive_json(), WAIT_SECONDS)
         if message.get("method") == "Network.webSocketCreated":
             self.sockets.append(message["params"]["url"])
         if message.get("method") == "Network.webSocketFrameReceived":
@@ -132,12 +132,12 @@ async def opened(browser: str, width: int = 1280, height: int = 760) -> AsyncIte
                 yield page
     finally:
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(WAIT_SECONDS)
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _port(file: Path) -> int:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         if file.exists() and (lines := file.read_text().splitlines()):
             return int(lines[0])

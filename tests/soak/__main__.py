@@ -4,11 +4,11 @@ Three hosts on a bridge: the node that is looked at; a holder that it fetches fr
 minute; and strangers (tests/soak/strangers.py). Meanwhile the node's wall clock steps by an hour and by years, it
 loses and gets an address of its own, and wants by the hundred that nobody can answer are pushed and cancelled.
 
-Every minute it fetches a file. Before and after, it fetches several, and so does a second node that nobody besieges,
+Every minute it fetches a file. Before and after, it fetches several, and so does a second node that nobody attacks,
 in turn with it. The ratio of the speeds before and after, each divided by the second node's at that moment, is the
 first figure: what else the machine does counts for both nodes. Where it does much, the processor time of the node's
 fetches, before and after, tells better whether the node has become slower. How much memory, descriptors and threads
-grew between the middle and the end of the siege are the others.
+grew between the middle and the end of the attack are the others.
 """
 
 import argparse
@@ -107,7 +107,7 @@ class Soak:
         stack.callback(self._strangers_host.close)
         self._node = Machine(folder / "node", [], self._clock.environment)
         self._quiet = Machine(folder / "quiet", [], {})
-        """A node that nobody besieges: what the machine can do at the moment."""
+        """A node that nobody attacks: what the machine can do at the moment."""
         self._holder = Machine(folder / "holder", self._holder_host.prefix, {})
         for machine, port in ((self._node, PORT), (self._quiet, QUIET_PORT), (self._holder, PORT)):
             machine.start("--listen", f"/ip4/0.0.0.0/tcp/{port}")
@@ -131,7 +131,7 @@ class Soak:
             stderr=(self._folder / "strangers.log").open("ab"),
         )  # fmt: skip
         try:
-            self._besiege(seconds)
+            self._attack(seconds)
         finally:
             strangers.terminate()
             strangers.wait()
@@ -139,7 +139,7 @@ class Soak:
         try:
             after, spent_after = self._measure()
         except LateFetchError as error:
-            print(f"after the siege: {error}")
+            print(f"after the attack: {error}")
             after, spent_after = [(FETCH_SECONDS, 1.0)], [FETCH_SECONDS]
         megabytes = FILE_BYTES / 1e6
         for when, pairs in (("before", before), ("after", after)):
@@ -150,7 +150,7 @@ class Soak:
         table.add("processor time of a fetch after", spent_after, "s")
         less = statistics.median(spent_before) / statistics.median(spent_after)
         table.add("processor time before / after", less, "x", least=0.8)
-        table.add("fetches in the siege", self.fetched or [0.0], "s")
+        table.add("fetches in the attack", self.fetched or [0.0], "s")
         table.add("of these, not whole in a minute", self.late, "", most=0)
         mib = 2.0**20
         table.add("resident at most", max(one.rss for one in self.samples) / mib, "MiB", most=300)
@@ -160,7 +160,7 @@ class Soak:
         table.add("threads grew by", growth(self.samples, lambda one: one.threads), "", most=2)
         table.add("series", self.samples[-1].series / mib, "MiB")
 
-    def _besiege(self, seconds: float) -> None:
+    def _attack(self, seconds: float) -> None:
         start = time.monotonic()
         next_sample = next_minute = start
         turn = 0

@@ -102,7 +102,7 @@ async def connect_silently(addr: str) -> None:
         await trio.sleep(SILENT_SECONDS)
 
 
-async def besiege(addr: str, root: Cid, seconds: float) -> None:
+async def attack(addr: str, root: Cid, seconds: float) -> None:
     with trio.move_on_after(seconds):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(connect_silently, addr)
@@ -112,4 +112,4 @@ async def besiege(addr: str, root: Cid, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    trio.run(besiege, sys.argv[1], Cid(sys.argv[2]), float(sys.argv[3]))
+    trio.run(attack, sys.argv[1], Cid(sys.argv[2]), float(sys.argv[3]))

@@ -13,19 +13,19 @@ def test_steady_growth_is_detected() -> None:
     assert growth(series([1000.0 + 10 * at for at in range(100)]), lambda one: one.rss) == 350
 
 
-def test_noise_and_growth_only_at_the_start_are_no_growth() -> None:
+def test_noise_and_growth_only_at_the_start_are_not_growth() -> None:
     chance = random.Random(1)
     noisy = [1000 + chance.uniform(-50, 50) for _ in range(300)]
     assert abs(growth(series(noisy), lambda one: one.rss)) < 20
     assert growth(series([min(1000.0, 50.0 * at) for at in range(100)]), lambda one: one.rss) == 0
 
 
-def test_too_few_samples_are_no_growth() -> None:
+def test_too_few_samples_are_not_growth() -> None:
     assert growth([], lambda one: one.rss) == 0
     assert growth(series([5.0]), lambda one: one.rss) == 0
 
 
-def test_a_busy_machine_is_no_slow_node() -> None:
+def test_a_busy_machine_is_not_a_slow_node() -> None:
     calm, busy = [(4.0, 4.0)] * 3, [(16.0, 17.0), (20.0, 20.0), (5.0, 4.0)]
     assert share_of_peace(calm) == 1
     assert share_of_peace(busy) == 1

@@ -41,7 +41,7 @@ def test_the_text_decides_nothing(tmp_path: Path) -> None:
     assert type(told) is StoreError
 
 
-def test_what_is_no_database_has_the_code_of_it(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_has_that_code(tmp_path: Path) -> None:
     path = tmp_path / "copy"
     path.write_bytes(b"no database " * 100)
     db = sqlite3.connect(path)

@@ -202,7 +202,7 @@ def test_a_read_only_folder_can_be_read(tmp_path: Path) -> None:
         (tmp_path / "home").chmod(0o700)
 
 
-def test_a_file_that_is_no_series_is_refused_with_a_reason(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_series_is_refused_with_a_reason(tmp_path: Path) -> None:
     missing = tmp_path / "none.db"
     with pytest.raises(StoreError, match="there is no series"):
         SeriesReader.open(missing)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-PATIENCE = 30.0
+WAIT_SECONDS = 30.0
 ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|P.*?\x1b\\|.)", re.DOTALL)
 
 
@@ -67,7 +67,7 @@ class Terminal:
         """Return the written text, without control sequences."""
         return ESCAPES.sub(b"", bytes(self.written[since:])).decode(errors="replace")
 
-    def wait_text(self, text: str, since: int = 0, seconds: float = PATIENCE) -> float:
+    def wait_text(self, text: str, since: int = 0, seconds: float = WAIT_SECONDS) -> float:
         """Wait until a text was written after byte `since`. Return when."""
         deadline = time.monotonic() + seconds
         while text not in self.text(since):
@@ -88,7 +88,7 @@ class Terminal:
         """Return the text written between two bytes, without control sequences."""
         return ESCAPES.sub(b"", bytes(self.written[start:end])).decode(errors="replace")
 
-    def wait_written(self, since: int, seconds: float = PATIENCE) -> float:
+    def wait_written(self, since: int, seconds: float = WAIT_SECONDS) -> float:
         """Wait until anything was written after byte `since`. Return when it came."""
         deadline = time.monotonic() + seconds
         while len(self.written) <= since:
@@ -96,7 +96,7 @@ class Terminal:
             time.sleep(0.0005)
         return next(at for at, count in self.times if count > since)
 
-    def wait_end(self, seconds: float = PATIENCE) -> tuple[int, float]:
+    def wait_end(self, seconds: float = WAIT_SECONDS) -> tuple[int, float]:
         """Wait for the end. Return the exit status and the time."""
         return self.process.wait(seconds), time.monotonic()
 

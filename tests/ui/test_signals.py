@@ -15,7 +15,7 @@ from tests.bench.nodes import Node, running
 from tests.ui.conftest import RECORDING
 from tests.ui.terminal import Terminal, dashboard, until
 
-PATIENCE = 60.0
+WAIT_SECONDS = 60.0
 MODE = re.compile(rb"\x1b\[\?(\d+)([hl])")
 ALTERNATE, CURSOR, MOUSE, PASTE = b"1049", b"25", b"1000", b"2004"
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
@@ -44,7 +44,7 @@ def test_a_signal_ends_a_recording(number: signal.Signals) -> None:
         terminal.wait_text("entries")
         assert modes(terminal)[ALTERNATE] == b"h"
         terminal.process.send_signal(number)
-        assert terminal.wait_end(PATIENCE)[0] == STATUS[number]
+        assert terminal.wait_end(WAIT_SECONDS)[0] == STATUS[number]
         until(lambda: is_as_it_was(terminal))
         assert "Traceback" not in terminal.text()
     finally:
@@ -58,7 +58,7 @@ def test_a_signal_during_the_start_ends_the_dashboard(bytes_before: int) -> None
     try:
         until(lambda: len(terminal.written) >= bytes_before)
         terminal.process.send_signal(signal.SIGTERM)
-        assert terminal.wait_end(PATIENCE)[0] in (143, -signal.SIGTERM)
+        assert terminal.wait_end(WAIT_SECONDS)[0] in (143, -signal.SIGTERM)
         until(lambda: is_as_it_was(terminal))
         assert "Traceback" not in terminal.text()
     finally:
@@ -71,7 +71,7 @@ def test_the_node_that_the_dashboard_started_ends_with_it(home: Home) -> None:
         until(home.listening)
         terminal.wait_text("● live")
         terminal.process.send_signal(signal.SIGTERM)
-        assert terminal.wait_end(PATIENCE)[0] == 143
+        assert terminal.wait_end(WAIT_SECONDS)[0] == 143
         until(lambda: home.running() is None)
         until(lambda: is_as_it_was(terminal))
     finally:
@@ -91,7 +91,7 @@ def test_an_ignored_hangup_does_not_end_the_dashboard() -> None:
         terminal.press("?")
         terminal.wait_text("Push a want", mark)
         terminal.process.send_signal(signal.SIGTERM)
-        assert terminal.wait_end(PATIENCE)[0] == 143
+        assert terminal.wait_end(WAIT_SECONDS)[0] == 143
     finally:
         terminal.close()
 
@@ -115,7 +115,7 @@ def test_the_dashboard_says_that_it_needs_a_terminal(
             [sys.executable, "-m", "flux_tui", *arguments],
             stdin=streams["input"], stdout=streams["output"], stderr=streams["error"], env=environment,
         )  # fmt: skip
-        said = process.communicate(timeout=PATIENCE)[1] or os.read(master, 4096)
+        said = process.communicate(timeout=WAIT_SECONDS)[1] or os.read(master, 4096)
     finally:
         os.close(slave)
         os.close(master)
@@ -133,7 +133,7 @@ def test_a_flag_that_the_running_node_lacks_is_refused_before_the_screen_is_take
         key = tmp_path / "swarm.key"
         terminal = Terminal(["-m", "flux_tui", "--home", str(node.home), "--swarm-key", str(key)], (100, 30))
         try:
-            assert terminal.wait_end(PATIENCE)[0] == 1
+            assert terminal.wait_end(WAIT_SECONDS)[0] == 1
             until(lambda: "or leave that out" in terminal.text())
             assert " ".join(terminal.text().split()) == (
                 f"flux-tui: the node of {node.home} runs already, and without --swarm-key {key}: stop it first"

@@ -181,7 +181,7 @@ def test_relative_paths_fail_if_the_folder_is_gone() -> None:
     assert read_line(f"add {Path(__file__)}", context).commands
 
 
-def test_ticket_names_that_are_no_file_names(tmp_path: Path) -> None:
+def test_ticket_names_that_are_not_file_names(tmp_path: Path) -> None:
     root = raw_cid(b"x")
     for name in ("/", "..", "a/..", "\0", "//"):
         (get,) = read_wants([format_ticket(Ticket(root, name, 1))], STATE, tmp_path, str).commands

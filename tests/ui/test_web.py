@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from tests.pictures.browser import PATIENCE, installed, opened, served
+from tests.pictures.browser import WAIT_SECONDS, installed, opened, served
 from tests.ui.conftest import RECORDING, on_asyncio
 
 
@@ -26,7 +26,7 @@ async def until(socket: aiohttp.ClientWebSocketResponse, text: str) -> None:
     """Read the socket until a text came."""
     received = b""
     while text.encode() not in received:
-        message = await asyncio.wait_for(socket.receive(), PATIENCE)
+        message = await asyncio.wait_for(socket.receive(), WAIT_SECONDS)
         assert message.type in (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT), message
         received += message.data if isinstance(message.data, bytes) else message.data.encode()
 

@@ -42,7 +42,7 @@ class Dial:
         """Whether another peer named the address, not a person."""
         self.failures = 0
         """Tries in a row that failed."""
-        self.again = trio.Event()
+        self.asked_again = trio.Event()
         """Set when the address is asked for once more: now is a good time to try."""
         self.scope = trio.CancelScope()
 

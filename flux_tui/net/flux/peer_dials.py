@@ -74,7 +74,7 @@ class PeerDials:
             dial.keep |= keep
             if not from_peers:
                 dial.from_peers = False
-                dial.again.set()
+                dial.asked_again.set()
         elif (dial := self._dials.add(addr, keep=keep, from_peers=from_peers)) is not None:
             self._nursery.start_soon(self._run, addr, more, dial)
         else:
@@ -114,16 +114,16 @@ class PeerDials:
             if not dial.keep:
                 return
             with trio.move_on_after(self._dials.wait(addr, dial)):
-                await dial.again.wait()
-            at_once = dial.again.is_set() or not dial.failures
-            dial.again = trio.Event()
+                await dial.asked_again.wait()
+            at_once = dial.asked_again.is_set() or not dial.failures
+            dial.asked_again = trio.Event()
 
     async def _while_up(self, peer: PeerId, dial: Dial) -> None:
         """Return when a kept peer is gone."""
         link = self._links.table.of(peer)
         while dial.keep and link is not None and not link.done.is_set():
-            await _first(link.done, dial.again)
-            dial.again = trio.Event()
+            await _first(link.done, dial.asked_again)
+            dial.asked_again = trio.Event()
             if not link.done.is_set():
                 await self._is_alive(link)  # the address was asked for again
 

@@ -12,7 +12,7 @@ def shared(home: Path) -> list[str]:
     return [found["root"] for found in state(home)["objects"]]
 
 
-def test_what_was_removed_is_shared_again(tmp_path: Path) -> None:
+def test_a_removed_object_is_shared_again(tmp_path: Path) -> None:
     node, film = Node(tmp_path / "home"), tmp_path / "film"
     film.write_bytes(BYTES)
     with running(node):

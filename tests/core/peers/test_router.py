@@ -124,7 +124,7 @@ def test_a_neighbour_that_is_not_told_directly_counts_as_not_told() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_nodes_that_are_no_neighbours_count_in_any_order(seed: int) -> None:
+def test_nodes_that_are_not_neighbours_count_in_any_order(seed: int) -> None:
     chance = random.Random(seed)
     script = Script()
     router = script.machine.router

@@ -172,7 +172,7 @@ def test_a_short_retry_after_does_not_rush_the_origin() -> None:
     assert waits[-1] >= 16 * AGAIN.first
 
 
-def test_a_keeper_that_refuses_later_is_no_keeper() -> None:
+def test_a_keeper_that_refuses_later_is_not_a_keeper() -> None:
     script = origin(1, HOLDER)
     said(script, HOLDER, msg.CanHold(root=ROOT))
     events, _ = said(script, HOLDER, no("low_space"))
@@ -701,7 +701,7 @@ def test_a_replica_whose_file_is_changed_is_gone() -> None:
     assert pushes(effects, OTHER) == [msg.Held(cids=(root,), how="gone", reason="not_held")]
 
 
-def test_a_lost_file_of_the_user_is_no_replica_whatever_its_path() -> None:
+def test_a_lost_file_of_the_user_is_not_a_replica() -> None:
     script = keeper(quota=10 * MIB)
     root, _, leaves = file_of(2 * MIB, 1)
     kept_whole(script, OTHER, 1)

@@ -154,7 +154,7 @@ def test_a_lease_of_the_last_run_ends_although_the_clock_went_back() -> None:
     assert not script.machine.state.leases
 
 
-def test_a_tiny_difference_is_no_clock_step() -> None:
+def test_a_tiny_difference_is_not_a_clock_step() -> None:
     script = Script()
     assert script.give(inp.ClockStepped(seconds=STEP_SECONDS / 2)) == ([], [])
     assert (

@@ -177,7 +177,7 @@ def test_waste_is_counted_by_cause() -> None:
     assert state.peers[PEERS[1]].wasted == 50
 
 
-def test_a_timely_no_is_no_broken_promise() -> None:
+def test_a_timely_no_is_not_a_broken_promise() -> None:
     peer = PEERS[0]
     state = derive([entry(1, ev.Granted(peer=peer, root=None, cids=tuple(CIDS[:4]), deadline=2000.0))])
     assert (state.peers[peer].delivered_share, PeerState(PEERS[1]).delivered_share) == (1, None)

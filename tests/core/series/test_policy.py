@@ -36,7 +36,7 @@ def test_uploads_stay_within_the_rate_and_one_burst(rate: int, spent: list[tuple
         total += amount
 
 
-def test_no_rate_is_no_limit() -> None:
+def test_a_rate_of_0_does_not_limit() -> None:
     bucket = rate_limit(0, 5.0)
     bucket.take(1e9, 6.0)
     assert (bucket.wait(7.0), bucket.wait(7.0, 1e12)) == (0.0, 0.0)

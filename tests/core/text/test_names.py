@@ -73,7 +73,7 @@ def test_a_state_names_its_peers_as_the_person_does() -> None:
         ("-x", "looks like"),
     ],
 )
-def test_what_is_no_name(typed: str, sentence: str) -> None:
+def test_texts_that_are_not_names(typed: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         checked_name(typed)
 

@@ -122,6 +122,6 @@ def test_what_comes_next() -> None:
     assert words(then=grant, running=False).next == [NOT_RUNNING]
 
 
-def test_what_cannot_be_written_is_said() -> None:
+def test_an_unwritten_want_says_so() -> None:
     pending = Pending(cid=FILM, since=NOON, in_network=True, cause="unwritten", trouble="the disk is full")
     assert words(pending=pending).next[0] == "It cannot be written here: the disk is full."

@@ -18,7 +18,7 @@ def an_addr(number: int) -> str:
     return f"/ip4/127.0.0.1/tcp/{number + 1}/p2p/peer-{number}"
 
 
-async def test_what_other_peers_name_takes_no_place_of_this_nodes_own() -> None:
+async def test_addresses_from_peers_take_no_place_of_this_nodes_own() -> None:
     table = Dials()
     for number in range(dials.MAX_FROM_PEERS):
         assert table.add(an_addr(number), keep=False, from_peers=True)

@@ -50,7 +50,7 @@ async def test_a_loop_is_started_again(
     assert "times since the last report" in caplog.text
 
 
-async def test_a_cancellation_is_no_failure_and_hides_none() -> None:
+async def test_a_cancellation_is_not_a_failure_and_hides_none() -> None:
     owner = Supervisor(lambda text: None)
 
     async def both() -> None:

@@ -201,7 +201,7 @@ async def test_a_relay_without_a_working_address_is_one_sentence() -> None:
         ) in hidden.seen.failed
 
 
-async def test_an_address_of_a_node_that_is_no_relay_is_one_sentence() -> None:
+async def test_an_address_of_a_node_that_is_not_a_relay_is_one_sentence() -> None:
     expected = pytest.RaisesExc(NetworkError, match="cannot use a relay: .* does not say whose address it is")
     with pytest.RaisesGroup(expected, allow_unwrapped=True, flatten_subgroups=True):
         async with member(1, relays=["/ip4/127.0.0.1/tcp/1"]):

@@ -86,7 +86,7 @@ def test_a_new_record_is_newer_although_the_clock_was_set_back(
     assert STEADY_TIME.time() >= last
 
 
-def test_an_older_record_is_ignored_and_is_no_fault() -> None:
+def test_an_older_record_is_ignored_and_is_not_a_fault() -> None:
     """Such a record comes from a peer of another version, or from one with a new home whose clock was ahead
     before.
     """

@@ -143,7 +143,7 @@ async def test_in_libp2p_a_daemon_that_raises_still_ends_its_service() -> None:
             await trio.sleep_forever()
 
 
-def test_errors_caused_by_a_peer_are_no_failure() -> None:
+def test_errors_caused_by_a_peer_are_not_failures() -> None:
     assert is_peers_doing(StreamReset())
     assert is_peers_doing(ExceptionGroup("", [ParseError("x"), EOFError()]))
     assert not is_peers_doing(ExceptionGroup("", [ParseError("x"), KeyError()]))

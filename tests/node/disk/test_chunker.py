@@ -264,7 +264,7 @@ def test_a_missing_path_is_refused(tree: Path) -> None:
     assert refused(tree / "file" / "below") == f"{tree}/file/below does not exist"
 
 
-def test_a_path_that_is_no_file_is_refused(tree: Path) -> None:
+def test_a_path_that_is_not_a_file_is_refused(tree: Path) -> None:
     os.mkfifo(tree / "pipe")
     assert refused(tree / "pipe") == f"{tree}/pipe is neither a file nor a folder, so it cannot be shared"
     assert refused(Path("/dev/null")).startswith("/dev/null is neither a file nor a folder")

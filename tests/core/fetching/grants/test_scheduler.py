@@ -261,7 +261,7 @@ def test_copies_that_crossed_a_lapse_are_late_and_no_fault() -> None:
 
 
 @pytest.mark.parametrize("cause", ["refused", "denied", "disconnected", "slow"])
-def test_a_granted_chunk_is_no_fault_however_its_lease_ended(cause: str) -> None:
+def test_a_granted_chunk_is_not_a_fault_however_its_lease_ended(cause: str) -> None:
     fetching = Fetching(6, HOLDER, OTHER)
     granted = tuple(fetching.granted[HOLDER])
     if cause == "disconnected":
