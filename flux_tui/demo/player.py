@@ -151,7 +151,7 @@ class Player:
         self._stop = threading.Event()
         self._node = scenario.watch
         self._last = (1, "")
-        self.telling = Telling(scenario.about, 1, len(scenario.steps) + 1, scenario.watch)
+        self.telling = Telling(scenario.about, 1, len(scenario.steps) + 1, scenario.watch, scenario.steps[0])
         self.error: str | None = None
 
     # ── from other threads ──────────────────────────────────────────────────────────────────────
@@ -475,7 +475,17 @@ class Player:
             self._again()
 
     def _push(self, name: str, *commands: cmd.Command) -> None:
-        try:
-            self.swarm.push(name, *commands)
-        except HomeError as error:
-            raise NotSeenError(str(error)) from None
+        """Push commands into a node. On a busy machine it may not take them in time: then they are pushed again.
+
+        A command that is taken twice does what it does once.
+        """
+        began = time.monotonic()
+        while True:
+            try:
+                self.swarm.push(name, *commands)
+            except HomeError as error:
+                if time.monotonic() - began > START_SECONDS or not self.swarm.alive(name):
+                    raise NotSeenError(str(error)) from None
+                self._wait()
+            else:
+                return

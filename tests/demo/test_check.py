@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from flux_tui.demo.player import busy
 from flux_tui.demo.scenario import load, names
 from tests.bench.nodes import wait_for
 from tests.support.demos import processes_of
@@ -25,7 +26,7 @@ def start(arguments: list[str], folder: Path) -> "subprocess.Popen[str]":
 @pytest.mark.parametrize("name", names())
 def test_the_stated_outcome_is_observed(name: str, folder: Path) -> None:
     process = start(["--check", name], folder)
-    out, err = process.communicate(timeout=170)
+    out, err = process.communicate(timeout=170 * busy())
     assert process.returncode == 0, out + err
     assert out.count("✓") == len(load(name).steps) + 1
     assert "the stated outcome was observed" in out
@@ -34,7 +35,9 @@ def test_the_stated_outcome_is_observed(name: str, folder: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_demo_leaves_nothing_however_it_ends(number: signal.Signals, folder: Path) -> None:
     process = start(["--check", "race"], folder)
-    wait_for(lambda: len(processes_of(folder)) >= 4, seconds=30)  # the parent process, and three nodes
+    wait_for(
+        lambda: len(processes_of(folder)) >= 4, seconds=30 * busy()
+    )  # the parent process, and three nodes
     process.send_signal(number)
     began = time.monotonic()
     process.communicate(timeout=20)
@@ -45,7 +48,7 @@ def test_a_demo_leaves_nothing_however_it_ends(number: signal.Signals, folder: P
 def test_the_parent_process_of_the_nodes_is_killed(folder: Path) -> None:
     """Its nodes then end by themselves, and the demo says what happened."""
     process = start(["--check", "race"], folder)
-    wait_for(lambda: len(processes_of(folder)) >= 4, seconds=30)
+    wait_for(lambda: len(processes_of(folder)) >= 4, seconds=30 * busy())
     os.kill(min(processes_of(folder)), signal.SIGKILL)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1

@@ -18,6 +18,7 @@ from flux_tui.demo.facts.scene import Made, Watch
 from flux_tui.demo.player import NotSeenError, Player, StoppedError
 from flux_tui.demo.scenario import parse
 from flux_tui.demo.swarm import Swarm
+from flux_tui.home import HomeError
 from flux_tui.store.store import Store
 from tests.bench.nodes import wait_for
 
@@ -58,6 +59,8 @@ class OneNode:
         self.reports = self.entries = 0
         self.started: list[str] = []
         self.up = True
+        self.refusals = 0
+        """How many pushes time out."""
         self.polls_until_up = 0
         """Looks at the swarm until the node is up; each sees progress. 0: never, and without progress."""
 
@@ -95,6 +98,9 @@ class OneNode:
         return True
 
     def push(self, name: str, *commands: cmd.Command) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise HomeError("it does not take commands: timed out")
         store = Store.open(self.folder)
         store.commit([(1.0, ev.ChunkReceived(cid=CIDS[0], size=10, peer=PeerId("x")))], [])
         store.close()
@@ -115,6 +121,12 @@ def playing(scene: OneNode, *, read: bool = True, auto: bool = False) -> tuple[P
 @pytest.fixture
 def scene(tmp_path: Path) -> OneNode:
     return OneNode(tmp_path)
+
+
+def test_the_first_look_is_that_of_the_first_step(scene: OneNode) -> None:
+    """The dashboard goes to a panel once a step: the first thing that it is told must have it."""
+    scenario = parse("t", TEXT.replace("[[steps]]", "[[steps]]\npanel = 'peers'"))
+    assert Player(scenario, cast("Swarm", scene)).telling.look.panel == "peers"
 
 
 def test_a_caption_waits_for_the_presenter(scene: OneNode) -> None:
@@ -173,6 +185,22 @@ def test_a_start_without_progress_fails(scene: OneNode, monkeypatch: pytest.Monk
     thread.join(10)
     assert player.error == "the node you did not start within 0.1 s"
     assert player.telling.failed
+
+
+def test_a_node_that_is_too_busy_for_a_command_is_asked_again(scene: OneNode) -> None:
+    scene.refusals = 3
+    player, thread = playing(scene, auto=True)
+    thread.join(10)
+    assert player.error is None
+    assert scene.refusals == 0
+
+
+def test_a_node_that_takes_no_commands_is_given_up(scene: OneNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(player_module, "START_SECONDS", 0.1)
+    scene.refusals = 1_000_000
+    player, thread = playing(scene, auto=True)
+    thread.join(10)
+    assert player.error == "it does not take commands: timed out"
 
 
 @pytest.mark.parametrize(("load", "factor"), [(0.0, 1.0), (2.0, 1.0), (12.0, 6.0)])
