@@ -378,7 +378,7 @@ class Player:
         self._last = (number, text)
         telling = Telling(
             self._fill(text), number, len(self.scenario.steps) + 1, self._node, self._look(number), self._starting(),
-            press, inspects, self._lanes(), seen, over,
+            self._fill(press), inspects, self._lanes(), seen, over,
         )  # fmt: skip
         self._put(telling, text)
 

@@ -290,7 +290,7 @@ def _check(scenario: Scenario) -> None:
 
 
 def _check_step(step: Step, names: set[str], contents: set[str]) -> None:
-    for text in (step.caption, step.seen):
+    for text in (step.caption, step.press, step.seen):
         _check_text(text, names, contents)
     if grown_in(step.caption):
         raise BadFactError(f"nothing can have grown before {step.caption[:40]!r}")

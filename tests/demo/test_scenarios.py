@@ -104,7 +104,10 @@ def test_a_step_can_point_at_every_panel_of_the_dashboard() -> None:
 @pytest.mark.parametrize("name", names())
 def test_captions_are_short_and_their_numbers_are_facts(name: str) -> None:
     scenario = load(name)
-    for text in [scenario.stated, *(t for step in scenario.steps for t in (step.caption, step.seen) if t)]:
+    for text in [
+        scenario.stated,
+        *(t for step in scenario.steps for t in (step.caption, step.press, step.seen) if t),
+    ]:
         bare = re.sub(r"\{[^}]*\}", "", text)
         # Numbers of panels, in brackets, do not count.
         assert not re.search(r"\d", re.sub(r"\(\d\)", "", bare)), f"a number is written in: {text}"
