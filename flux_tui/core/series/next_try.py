@@ -76,7 +76,7 @@ class Tries:
             return None
         return Try(at, "push", pending.cause, pending.cause_peer, pending.cause_reason)
 
-    def held_up(self, pending: Pending) -> Try | None:
+    def soonest_named(self, pending: Pending) -> Try | None:
         """The soonest try of those for which a peer that has it said when to come back.
 
         A push to all may come sooner: it asks whether others have it, and is not the end of that wait.
@@ -150,8 +150,8 @@ def why_waiting(state: State, pending: Pending, one: Try | None, tries: Tries) -
         return WaitReason(one.reason or "late", one.peer)
     if one is not None and one.cause == "unwritten":
         return WaitReason("unwritten")
-    if (held_up := tries.held_up(pending)) is not None:
-        return WaitReason(held_up.reason or "late")
+    if (named := tries.soonest_named(pending)) is not None:
+        return WaitReason(named.reason or "late")
     no = pending.last_no
     here = [peer for peer in pending.yes if (known := state.peers.get(peer)) is not None and known.connected]
     if here and (no is None or no.peer not in here):

@@ -255,13 +255,13 @@ class PeerState(msgspec.Struct):
     """Whether it ever asked for chunks that are no object here."""
 
     @property
-    def has(self) -> Literal["yes", "some", "no", "?"]:
+    def has(self) -> Literal["yes", "part", "no", "?"]:
         """Whether it has what it was asked for, by all that it ever said and sent.
 
-        `some`: it said of one thing that it has it, and of another that it does not.
+        `part`: it said of one thing that it has it, and of another that it does not.
         """
         if self.has_it or self.yes or self.chunks_in or any(self.counts.get(reason) for reason in HAS_IT):
-            return "some" if self.counts.get("not_held") else "yes"
+            return "part" if self.counts.get("not_held") else "yes"
         return "?" if self.has_it is None else "no"
 
     @property

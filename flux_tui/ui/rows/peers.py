@@ -25,7 +25,7 @@ DIGITS = 3
 GAPS = (3, 2, 1)
 """Spaces between the columns of NO by node, the widest first."""
 AGAIN = "again in"
-HAS_ROLES: dict[str, Role] = {"yes": "good", "some": "warn", "no": "dim", "?": "dim"}
+HAS_ROLES: dict[str, Role] = {"yes": "good", "part": "warn", "no": "dim", "?": "dim"}
 LATE = 0.9
 """A peer is late if it sent or refused less than this share of its grants in time."""
 
@@ -201,7 +201,7 @@ def has_it(peer: PeerState) -> Span:
 
 
 def _has_order(peer: PeerState) -> int:
-    return ("?", "no", "some", "yes").index(has_it(peer)[0])
+    return ("?", "no", "part", "yes").index(has_it(peer)[0])
 
 
 def _refusers(view: View) -> list[PeerState]:

@@ -399,8 +399,8 @@ def test_the_has_column_uses_all_that_a_peer_said_and_sent() -> None:
     assert told() == "?"
     assert told(no("not_held", has=False)) == "no"
     assert told(no("rate_limited", has=True)) == "yes"
-    assert told(no("rate_limited", has=True), no("not_held", has=False)) == "some"
-    assert told(no("not_held", has=False), GRANTED, GOT) == "some"
+    assert told(no("rate_limited", has=True), no("not_held", has=False)) == "part"
+    assert told(no("not_held", has=False), GRANTED, GOT) == "part"
     assert told(GRANTED, GOT, no("low_space", has=False)) == "yes"
 
 
