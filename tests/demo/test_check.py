@@ -60,6 +60,7 @@ def test_the_list(tmp_path: Path) -> None:
     process = start(["--list"], tmp_path)
     out, _ = process.communicate(timeout=20)
     assert [line.split()[0] for line in out.splitlines()] == list(names())
+    assert out.splitlines()[0].endswith(f"{load('hello').about} (1 min)")
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,8 @@ def test_the_list(tmp_path: Path) -> None:
         (["hello", "--size", "huge"], 2, "expected COLUMNSxROWS"),
         (["hello", "--size", "10x10"], 2, "too small"),
         (["hello"], 1, "needs a terminal"),
+        ([], 1, "needs a terminal"),
+        (["--web", "--check"], 2, "--web shows it"),
         (["hello", "--speed", "0"], 2, "--speed"),
     ],
 )

@@ -19,10 +19,11 @@ import pytest
 from flux_tui.core.text.plain import plain_lines
 from flux_tui.demo.player import Lane, Player, Telling
 from flux_tui.demo.record import record
-from flux_tui.demo.scenario import load
+from flux_tui.demo.scenario import Look, load
 from flux_tui.demo.screen import Story, lane_text
 from flux_tui.demo.swarm import Swarm
 from flux_tui.ui.rows.cell_width import wrapped
+from flux_tui.ui.watching.narrator import Pointer
 from flux_tui.ui.widgets.caption_strip import MAX_LINES
 from tests.bench.nodes import wait_for
 from tests.support.demos import processes_of
@@ -117,6 +118,34 @@ def test_a_demo_leaves_by_itself_only_with_once(pages: Pages) -> None:
     other = Story(pages.player)
     other._over_since = time.monotonic() - 10
     assert (other.caption.node, other.caption.ends) == ("you", False)
+
+
+def test_a_demo_goes_back_to_the_menu_by_enter(pages: Pages) -> None:
+    over = Telling("the end", 5, 5, "you", seen=True, over=True)
+    pages.player._put(over, over.text)
+    assert Story(pages.player).caption.press == "", "without a menu, q leaves"
+    story = Story(pages.player, menu=True)
+    assert (story.caption.press, story.caption.ends) == ("back to the menu", False)
+    story.press()
+    assert story.caption.ends
+
+
+def test_a_caption_tells_the_dashboard_where_to_look(pages: Pages) -> None:
+    look = Look(panel="flow", select="ada", about="film.mkv", picture=True, filter="x")
+    waits = Telling("?", 4, 5, "you", look, press="read", inspects=True)
+    pages.player._put(waits, waits.text)
+    caption = Story(pages.player).caption
+    assert (caption.node, caption.panel) == ("you", "flow")
+    assert caption.pointer == Pointer("ada", "film.mkv", True, "x")
+    assert (caption.press, caption.inspects) == ("read", True)
+    pages.player.move(-1)
+    assert Story(pages.player).caption.press == "", "an earlier caption waits for nothing"
+
+
+def test_what_is_started_is_said_below_the_caption(pages: Pages) -> None:
+    telling = Telling("Hello.", 1, 5, "you", starting="starting: you, ada")
+    pages.player._put(telling, telling.text)
+    assert Story(pages.player).caption.text == "Hello.\nstarting: you, ada"
 
 
 class Terminal:
