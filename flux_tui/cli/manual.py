@@ -54,6 +54,14 @@ Examples:
   flux-tui replay mine.flux theirs.flux     what did the other side see?
 
 It contains names, addresses, peer ids and paths, but no chunk and no key.""",
+    "name": """\b
+Examples:
+  flux-tui name 12D3KooW… ada       called ada here and in the dashboard, from now on
+  flux-tui name 12D3…kQ9a ada       the same, by the short form of its id
+  flux-tui name ada                 called by its id again
+  flux-tui name                     all names
+
+The names are in names.toml, in the home.""",
     "why": """\b
 Examples:
   flux-tui why film.mkv                                 why it is not here yet

@@ -39,7 +39,7 @@ FOLLOW_SECONDS = 1.0
 """Seconds between two looks at new entries."""
 NEW_ENTRIES = 20_000
 """New entries that are read at one look. The rest follows at the next."""
-NOTE = "enter follows · t goes there · tab other half · y Y copy · n names · esc"
+NOTE = "enter follows · t goes there · tab other half · y Y copy · n names"
 
 
 class InspectScreen(ModalScreen[int | None]):
