@@ -49,9 +49,9 @@ class Menu(App[str]):
     .-low #words { margin: 0; }
     LinesPanel { height: 1fr; min-height: 5; border: round $primary; border-title-color: $primary;
         border-title-style: bold; background: $background; scrollbar-size-vertical: 1;
-        scrollbar-size-horizontal: 0; overflow-x: hidden; }
+        scrollbar-size-horizontal: 0; overflow-x: hidden; scrollbar-gutter: stable; }
     #more { height: 2; padding: 0 2; color: $text-muted; }
-    #keys { height: 1; background: $panel; }
+    #keys { height: 1; dock: bottom; background: $panel; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "choose", "Play", show=False, priority=True),
@@ -104,7 +104,8 @@ class Menu(App[str]):
         yield LineStrip(id="keys")
 
     def on_mount(self) -> None:
-        """Give the keys to the list."""
+        """Give the keys to the list, which is as high as its entries where there is room."""
+        self._panel.styles.max_height = len(self._entries) + 2
         self._panel.focus()
 
     def on_resize(self, event: events.Resize) -> None:
