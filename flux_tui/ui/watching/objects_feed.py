@@ -22,7 +22,9 @@ here before."""
 JUST_BEFORE = 0.001
 """Seconds: an object's first entries may have the very time since when it is wanted."""
 FILES_SECONDS = 1.0
-"""Seconds between two looks at the files of an object that is not whole."""
+"""Seconds between two looks at the files of an object that is not whole, at least."""
+FILES_SHARE = 0.02
+"""The share of the time that these looks may take: after a slow one, the next comes later."""
 
 
 class ObjectsFeed:
@@ -30,7 +32,6 @@ class ObjectsFeed:
 
     def __init__(self, nodes: Nodes, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._nodes = nodes
-        self._monotonic = monotonic
         self._chosen: Tab | None = None
         """The tab that the person chose. None: the one that has something, or the selected object."""
         self._shown: Tab = TABS[0]
@@ -40,7 +41,7 @@ class ObjectsFeed:
         self._until = 0
         """The last entry that may tell of the blocks."""
         self._whole_at: float | None = None
-        self._files = _FilesLookUp()
+        self._files = _FilesLookUp(monotonic)
         self.unfolded = False
         """Whether all files of the selected object are listed."""
 
@@ -131,26 +132,28 @@ class ObjectsFeed:
         if node.index is None or found is None:
             return None, ""
         changing = found.completed_at is None
-        return self._files.read(node.index, root, found.path, self._monotonic(), changing=changing), ""
+        return self._files.read(node.index, root, found.path, changing=changing), ""
 
 
 class _FilesLookUp:
     """Reads the files of one object after the other from a home's index, at most once in FILES_SECONDS."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
         self._asked: tuple[object, ...] = ()
         """What was looked up last."""
-        self._at = 0.0
+        self._again_at = 0.0
+        """When the same is looked up again, at the earliest."""
         self._found: ObjectFiles | None = None
 
-    def read(
-        self, index: Path, root: Cid, path: str | None, now: float, *, changing: bool
-    ) -> ObjectFiles | None:
-        """Return the files of an object. `changing`: whether more of it comes. `now`: steady seconds."""
-        asked = (index, root, path, changing)
-        if asked != self._asked or (changing and now - self._at >= FILES_SECONDS):
-            self._asked, self._at = asked, now
+    def read(self, index: Path, root: Cid, path: str | None, *, changing: bool) -> ObjectFiles | None:
+        """Return the files of an object. `changing`: whether more of it comes."""
+        asked, now = (index, root, path, changing), self._monotonic()
+        if asked != self._asked or (changing and now >= self._again_at):
+            self._asked = asked
             self._found = _look_up(index, root, path)
+            after = self._monotonic()
+            self._again_at = after + max(FILES_SECONDS, (after - now) / FILES_SHARE)
         return self._found
 
 

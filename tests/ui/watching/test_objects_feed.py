@@ -174,6 +174,22 @@ def test_files_are_looked_up_at_most_once_a_second(tmp_path: Path) -> None:
     store.close()
 
 
+def test_after_a_slow_look_the_next_one_comes_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(requested())
+    feed = ObjectsFeed(Nodes(replace(watched.node, index=Path("/index"))), monotonic=lambda: watched.now)
+    looks: list[float] = []
+
+    def slow(*_: object) -> None:
+        looks.append(watched.now)
+        watched.now += 0.1
+
+    monkeypatch.setattr(objects_feed, "_look_up", slow)
+    for _ in range(12):
+        feed.selected(FILM)
+        watched.now += 1.0
+    assert looks == pytest.approx([0.0, 5.1, 10.2]), "a fiftieth of the time"
+
+
 def test_a_home_that_cannot_be_read_has_no_files(tmp_path: Path) -> None:
     watched = Watched(requested())
     feed = ObjectsFeed(Nodes(replace(watched.node, index=tmp_path / "none.db")))
