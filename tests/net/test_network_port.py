@@ -425,8 +425,8 @@ async def test_a_failed_dial_is_one_sentence(wire: Wire) -> None:
             "nonsense": "does not say whose address it is",
             "/ip4/127.0.0.1/tcp/1": "does not say whose address it is",
             "/ip4/127.0.0.1/tcp/1/p2p/me": "is not a peer id",
-            f"/ip4/127.0.0.1/udp/1/p2p/{a.id}": "no address that can be dialled",
-            f"/p2p/{a.id}": "no address that can be dialled",
+            f"/ip4/127.0.0.1/udp/1/p2p/{a.id}": "not an address that can be dialled",
+            f"/p2p/{a.id}": "not an address that can be dialled",
             a.addr: "is this node itself",
         }
         for addr in cases:

@@ -5,7 +5,6 @@ Names are an argument of all descriptions: names that become known later, and ma
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
 from typing import Protocol
 
 from flux_tui.core.ids import BadIdError, Cid, PeerId, parse_peer_id, short
@@ -18,7 +17,7 @@ TAILS = (8, 12, 16, 24, 32)
 """Characters of the end of an id that are shown, one after the other, until no two look the same."""
 MAX_ID = 1000
 """More characters than an id has."""
-NOBODY: Mapping[PeerId, str] = MappingProxyType({})
+NOBODY: Mapping[PeerId, str] = {}
 MAX_NAME = 24
 """Characters of a name that a person gives to a peer."""
 
