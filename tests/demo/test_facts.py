@@ -195,6 +195,15 @@ def test_refusals_say_who_why_and_when(scene: OneNode) -> None:
     assert re.fullmatch(r"ada busy, again in \d+:\d\d(:\d\d)?; bob denied, never again", said), said
 
 
+def test_a_refusal_whose_wait_is_over_may_be_asked_now(scene: OneNode) -> None:
+    scene.write(
+        (1.0, ev.Requested(cid=CIDS[0])),
+        (1.0, ev.StatusNo(peer=ADA, cids=CIDS[:1], reason="busy", has_it=True, retry_after=1.0)),
+        (1.0, ev.StatusNo(peer=BOB, cids=CIDS[:1], reason="not_held", has_it=False, retry_after=None)),
+    )
+    assert fill("{refusals}", scene, scene.watched) == "ada busy, may be asked now; bob not_held"
+
+
 def test_a_fact_in_words_is_no_number() -> None:
     for text in ("next:film = 1", "refusals > 0"):
         with pytest.raises(BadFactError, match="is no fact"):

@@ -147,7 +147,8 @@ def _refusals(question: Question) -> Plain:
     state, now = question.state, time.time()
     names = _SceneNames(question.scene, state)
     found = []
-    for reason in REASONS:
+    # A peer that does not have it refuses nothing: it comes last.
+    for reason in sorted(REASONS, key=lambda reason: reason == "not_held"):
         peers = [peer for peer in state.peers.values() if peer.counts.get(reason)]
         if not peers:
             continue
@@ -159,6 +160,8 @@ def _refusals(question: Question) -> Plain:
             when = ", never again"
         elif waiting:
             when = f", again in {human_seconds(left)}"
+        elif peer.reason == reason and peer.until is not None:
+            when = ", may be asked now"
         else:
             when = ""
         found.append(f"{names.peer(peer.peer)} {reason}{when}")
