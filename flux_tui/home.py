@@ -20,7 +20,7 @@ from pathlib import Path
 import platformdirs
 
 from flux_tui.core.api.commands import MAX_COMMAND, Command, encode_command
-from flux_tui.paths import NO_FOLDER, literal_path, typed_path
+from flux_tui.path_arguments import NO_FOLDER, literal_path, typed_path
 from flux_tui.regular_files import open_regular, read_regular, write_regular
 
 ENVIRONMENT = "FLUX_TUI_HOME"

@@ -20,7 +20,7 @@ from flux_tui.cli.output import say_failure, show_error
 from flux_tui.config import SettingsError
 from flux_tui.core.ids import BadIdError
 from flux_tui.home import HomeError
-from flux_tui.paths import PathError
+from flux_tui.path_arguments import PathError
 from flux_tui.signals import end_status, ended_by_signals
 from flux_tui.store.schema import StoreError
 

@@ -10,7 +10,7 @@ from flux_tui.config import SETTINGS, Settings
 from flux_tui.core.series.policy import POLICY
 from flux_tui.core.series.setting import Kind, Setting
 from flux_tui.home import Home
-from flux_tui.paths import literal_path
+from flux_tui.path_arguments import literal_path
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -12,7 +12,7 @@ from flux_tui.core.ids import Cid, is_text
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.state import State
 from flux_tui.home import Home
-from flux_tui.paths import literal_path
+from flux_tui.path_arguments import literal_path
 from flux_tui.store.disk.standing import standing
 
 

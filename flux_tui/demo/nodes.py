@@ -31,7 +31,7 @@ LOOK_SECONDS = 0.05
 """Seconds between two checks for children that ended."""
 
 
-class Nursery:
+class ChildProcesses:
     """Starts, signals and ends the child processes."""
 
     def __init__(self, folder: Path) -> None:
@@ -205,7 +205,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
-    nursery = Nursery(Path(sys.argv[1]))
+    nursery = ChildProcesses(Path(sys.argv[1]))
 
     from flux_tui.node.priority import step_back
 

@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.wire.messages import Chunk, Message, Route
-from flux_tui.net.connections.frames import Piece
+from flux_tui.net.connections.frame_buffer import Piece
 
 PUSH_PROTOCOL = "/flux/push/1.0.0"
 INTENT_TOPIC = "/flux/intent/1.0.0"

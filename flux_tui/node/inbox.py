@@ -34,7 +34,11 @@ async def serve_inbox(
     on_command: Callable[[Command], None],
     task_status: Any = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Take commands until cancelled. This runs under the home's lock, so a socket that is found here is a dead one."""
+    """Take commands until cancelled.
+
+    The caller holds the home's lock, so no other node runs here. A socket that is there already was left by an earlier
+    node, and is replaced.
+    """
     path = home.socket
     _unlink(path)
     listener = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)

@@ -31,7 +31,7 @@ from flux_tui.core.series.state import State
 from flux_tui.core.series.why import Why, why
 from flux_tui.home import Home
 from flux_tui.net.port import Network, OpenNetwork
-from flux_tui.node import garbage_collector
+from flux_tui.node import python_gc
 from flux_tui.node.disk.add_task import AddTasks
 from flux_tui.node.disk.chunk_reader import ChunkReader, chunks_gone
 from flux_tui.node.disk.chunk_writer import ChunkWriter
@@ -180,7 +180,7 @@ class FluxNode:
         Raises BadCommandError for a command that can never be done, such as a want with an invalid CID.
         """
         cmd.check_command(intent)
-        with garbage_collector.paused() if isinstance(intent, cmd.WantMany) else nullcontext():
+        with python_gc.paused() if isinstance(intent, cmd.WantMany) else nullcontext():
             self._engine.feed(inp.Commanded(intent))
 
     def get_chunk(self, cid: Cid) -> None:

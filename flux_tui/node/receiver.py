@@ -10,7 +10,7 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.peers.intent_limits import IntentLimits
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Chunk, Message, Route, SealedIntent
-from flux_tui.net.connections.frames import Piece
+from flux_tui.net.connections.frame_buffer import Piece
 from flux_tui.net.port import LoadedChunk, Network, Receiver
 from flux_tui.node.disk.chunk_reader import ChunkReader
 from flux_tui.node.disk.chunk_writer import ChunkWriter

@@ -34,9 +34,9 @@ from flux_tui.store.disk.object_trees import HELD, OWN, Trees
 from flux_tui.store.index.adds_under_way import AddsUnderWay
 from flux_tui.store.index.chunk_index import ChunkIndex
 from flux_tui.store.index.evicting import Evictions, Gone, tidy
-from flux_tui.store.index.freeing import Freeing, WhatWent
+from flux_tui.store.index.freeing import FreedBlocks, Freeing
 from flux_tui.store.index.freeing import tidy as tidy_freed
-from flux_tui.store.index.records import Explained, Landed, Leaf, Lost, Placed, ReadResult, Where, Whole
+from flux_tui.store.index.records import Landed, Leaf, Lost, Placed, ReadResult, StoreErrors, Where, Whole
 from flux_tui.store.schema import (
     DATABASE,
     UPSERT_CHUNK,
@@ -196,7 +196,7 @@ class Store:
 
     # ── objects that are no longer shared ───────────────────────────────────────────────────────
 
-    def free(self, root: Cid, mark: int, others: Collection[Cid], paths: Collection[str]) -> WhatWent:
+    def free(self, root: Cid, mark: int, others: Collection[Cid], paths: Collection[str]) -> FreedBlocks:
         """Forget the blocks that only `root` is made of. `mark` names this removal. Raises StoreError."""
         with self._guarded(self.home):
             return self._freeing.free(root, mark, others, paths, self._shares.has)
@@ -279,8 +279,8 @@ class Store:
         """Add an inner node. The caller commits the returned rows."""
         return self._note([Landed(cid, len(data), data=data)], tree)
 
-    def _guarded(self, path: Path) -> Explained:
-        return Explained(self.path, path)
+    def _guarded(self, path: Path) -> StoreErrors:
+        return StoreErrors(self.path, path)
 
     def _note(self, rows: list[Landed], tree: int) -> list[Landed]:
         with self._lock:

@@ -21,7 +21,7 @@ from flux_tui.ui.rows.view import Line, Row, cut, span
 from flux_tui.ui.widgets.ascii_filter import AsciiFilter
 from flux_tui.ui.widgets.lines_panel import LinesPanel
 from flux_tui.ui.widgets.one_line import LineStrip
-from flux_tui.ui.widgets.plain_text import Guard, PlainText
+from flux_tui.ui.widgets.plain_text import ControlFilter, PlainText
 
 DONE = "✓"
 """The sign of an entry that was played."""
@@ -94,7 +94,7 @@ class Menu(App[str]):
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return the filters for every drawn line: the guard, and the ASCII filter where the terminal needs it."""
         found = [one for one in super().get_line_filters() if not isinstance(one, ANSIToTruecolor)]
-        return [*found, Guard()] if self._glyphs.unicode else [*found, Guard(), AsciiFilter()]
+        return [*found, ControlFilter()] if self._glyphs.unicode else [*found, ControlFilter(), AsciiFilter()]
 
     @override
     def compose(self) -> ComposeResult:

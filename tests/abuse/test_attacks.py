@@ -32,7 +32,7 @@ from flux_tui.core.series.events import encode_event
 from flux_tui.core.series.policy import PolicyChange
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Cancel, Error, Grant, Have, StatusNo, StatusYesButLater, Want
-from flux_tui.net.connections.frames import FrameBuffer
+from flux_tui.net.connections.frame_buffer import FrameBuffer
 from flux_tui.net.flux import broadcast, link_table, push_stream, transport
 from flux_tui.net.flux.host import Libp2pNetwork
 from flux_tui.net.upstream import budget, peerstore

@@ -31,7 +31,7 @@ from flux_tui.core.ids import Cid, PeerId, dag_cid
 from flux_tui.core.limits import Backoff
 from flux_tui.core.wire.messages import Chunk, Message, Route, SealedIntent
 from flux_tui.net.addresses.dial_guard import told_by_person
-from flux_tui.net.connections.frames import Piece
+from flux_tui.net.connections.frame_buffer import Piece
 from flux_tui.net.flux import dht_routing
 from flux_tui.net.flux.host import Libp2pNetwork, open_network
 from flux_tui.net.port import LoadedChunk

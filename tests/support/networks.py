@@ -11,7 +11,7 @@ from libp2p.crypto.ed25519 import create_new_key_pair
 
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.wire.messages import Chunk, Error, Message, Route, SealedIntent
-from flux_tui.net.connections.frames import Piece
+from flux_tui.net.connections.frame_buffer import Piece
 from flux_tui.net.flux import host
 from flux_tui.net.port import LoadedChunk, Network, OpenNetwork
 

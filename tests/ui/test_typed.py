@@ -15,12 +15,12 @@ from textual.pilot import Pilot
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.content.ticket import Ticket, format_ticket
 from flux_tui.core.ids import raw_cid
-from flux_tui.paths import GONE, PathError, dropped_words, stands_at, typed_paths
+from flux_tui.path_arguments import GONE, PathError, dropped_words, stands_at, typed_paths
 from flux_tui.ui.screens.add import AddScreen
 from flux_tui.ui.screens.want import WantScreen
 from flux_tui.ui.typed.command_line import WORDS, complete_line, read_line
+from flux_tui.ui.typed.line_types import Context, LineError
 from flux_tui.ui.typed.shell_words import last_argument, quoted
-from flux_tui.ui.typed.typed_line import Context, LineError
 from flux_tui.ui.typed.typed_moment import parse_moment
 from flux_tui.ui.typed.typed_wants import MAX_WORDS, free, read_wants
 from flux_tui.ui.widgets.plain_text import MAX_PASTED, PlainInput, PlainText

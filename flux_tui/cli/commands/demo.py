@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 from flux_tui.cli.common import home_to_look_with
 from flux_tui.cli.output import Failure, need_terminal, say, tell
 from flux_tui.cli.params import OutputType
-from flux_tui.paths import literal_path
+from flux_tui.path_arguments import literal_path
 
 MIN_COLUMNS, MIN_ROWS = 60, 20
 

@@ -13,7 +13,7 @@ import click
 from flux_tui.cli.background import ensure_node
 from flux_tui.cli.commands.add import share
 from flux_tui.cli.common import catch_up, fold, new_mark, open_series, read_ticket, the_home
-from flux_tui.cli.flags import node_flags
+from flux_tui.cli.node_flags import node_flags
 from flux_tui.cli.options import home_option, json_option, load_settings, node_options
 from flux_tui.cli.output import Failure, print_json, say, tell_path
 from flux_tui.cli.params import Output, OutputOrFolderType

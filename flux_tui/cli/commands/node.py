@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from flux_tui.cli.common import the_home
-from flux_tui.cli.flags import node_flags
+from flux_tui.cli.node_flags import node_flags
 from flux_tui.cli.options import home_option, load_settings, node_options
 from flux_tui.cli.output import PlainFormatter, print_json
 from flux_tui.core.ids import PeerId
@@ -45,12 +45,12 @@ def node(home: Path | None, verbose: bool, **flags: Any) -> None:
     # Trio and libp2p take most of a second to import, so only this command imports them.
     import trio
 
-    from flux_tui.node import garbage_collector
+    from flux_tui.node import python_gc
     from flux_tui.node.serve import serve
 
     def announce(peer_id: PeerId, addrs: tuple[str, ...]) -> None:
         print_json({"peer_id": peer_id, "addrs": list(addrs), "home": str(place.path)})
-        garbage_collector.exempt_all()
+        python_gc.exempt_all()
 
     with noted_signals() as noted:
         trio.run(serve, place, settings, announce, node_flags(flags), noted)

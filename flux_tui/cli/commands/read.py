@@ -15,7 +15,7 @@ from flux_tui.core.series.state import State
 from flux_tui.core.text.as_json import entry_report, state_report
 from flux_tui.core.text.describe import entry_line
 from flux_tui.core.text.names import NO_NAMES, StateNames
-from flux_tui.paths import literal_path
+from flux_tui.path_arguments import literal_path
 from flux_tui.petnames import PetNames
 from flux_tui.store.series import export as export_series
 

@@ -18,7 +18,7 @@ from flux_tui.core.series.events import Entry, Event
 from flux_tui.core.series.state import State
 from flux_tui.core.text.quantities import counted, human_size
 from flux_tui.home import Home, HomeBusyError
-from flux_tui.paths import literal_path
+from flux_tui.path_arguments import literal_path
 
 POLL_SECONDS = 0.05
 FREE_SECONDS = 3.0

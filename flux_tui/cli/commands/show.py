@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flux_tui.cli.common import home_to_look_with, the_home
-from flux_tui.cli.flags import apply_to_running, node_flags
+from flux_tui.cli.node_flags import apply_to_running, node_flags
 from flux_tui.cli.options import home_option
 from flux_tui.cli.output import Failure, need_terminal, say
 from flux_tui.cli.params import PathType
@@ -23,7 +23,7 @@ from flux_tui.core.series.events import NodeStarted
 from flux_tui.core.series.state import State
 from flux_tui.core.text.names import StateNames
 from flux_tui.home import Home, HomeError
-from flux_tui.paths import literal_path
+from flux_tui.path_arguments import literal_path
 from flux_tui.petnames import PetNames
 from flux_tui.signals import Ended
 from flux_tui.store.series import SeriesReader

@@ -20,12 +20,12 @@ import click
 
 from flux_tui.cli.commands.show import Starter
 from flux_tui.cli.common import the_home
-from flux_tui.cli.flags import node_flags
+from flux_tui.cli.node_flags import node_flags
 from flux_tui.cli.options import home_option, node_options
 from flux_tui.cli.output import Failure, say, tell
 from flux_tui.cli.params import PathType
 from flux_tui.core.text.plain import plain
-from flux_tui.paths import literal_path
+from flux_tui.path_arguments import literal_path
 
 if TYPE_CHECKING:
     from aiohttp.web import Application, Request, StreamResponse

@@ -16,7 +16,7 @@ from flux_tui.core.series.why import why as explain
 from flux_tui.core.text.names import StateNames
 from flux_tui.core.text.phrases import object_words
 from flux_tui.core.text.why import WhyWords, why_words
-from flux_tui.paths import literal_path
+from flux_tui.path_arguments import literal_path
 from flux_tui.petnames import PetNames
 from flux_tui.store.series import SeriesReader
 from flux_tui.ui.typed.typed_moment import parse_moment

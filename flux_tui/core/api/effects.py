@@ -60,7 +60,7 @@ class Withdraw(_Effect, frozen=True):
 class Serve(_Effect, frozen=True):
     """Send chunks of a peer's upload queue (`Machine.next_chunks`) while there are any.
 
-    When they are written: ChunksWritten; if they are gone: ChunksGone.
+    Its results are inputs: ChunksWritten when chunks are written, ChunksGone if their bytes are no longer here.
     """
 
     peer: PeerId

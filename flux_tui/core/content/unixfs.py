@@ -175,7 +175,7 @@ def build_folder(entries: Iterable[FolderEntry], mode: int | None = None) -> Fol
 
 
 def build_symlink(target: str) -> Block:
-    """A symbolic link."""
+    """Build the block of a symbolic link."""
     body = target.encode()
     data = dagpb.encode_node((), UnixFS(dagpb.SYMLINK, data=body))
     return Block(dag_cid(data), data)

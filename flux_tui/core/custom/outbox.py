@@ -145,7 +145,7 @@ class Outbox:
         return peer in self._retries
 
     def postpone(self, peer: PeerId, push: Outbound, wait: float, now: float) -> bool:
-        """Tell a peer of this message later. Returns False if it is to be told too many already."""
+        """Push this message to a peer later. Returns False if too many messages wait for this peer already."""
         return self._retries.setdefault(peer, _Retries()).add(push, now + wait)
 
     def refused(self, peer: PeerId, names: Iterable[Cid], wait: float, now: float) -> tuple[Cid, ...]:

@@ -86,7 +86,7 @@ class Holder:
         return self._roots
 
     def says_yes(self) -> None:
-        """It said yes to a want."""
+        """This holder said yes to a want."""
         self.said_yes = True
 
     def add_root(self, root: Cid) -> None:

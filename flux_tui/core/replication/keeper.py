@@ -110,7 +110,7 @@ class Keeper:
     # ── what origins say ────────────────────────────────────────────────────────────────────────
 
     def hold_requested(self, intent: msg.Intent, hold: msg.Hold, via: ev.Via) -> None:
-        """An origin looks for keepers."""
+        """An origin asks for keepers: answer with an offer or a NO."""
         peer, root = intent.origin, hold.root
         if (no := self._refusal(peer, root, hold.size)) is not None:
             # A hold that came through the swarm is refused only with a time to come back.

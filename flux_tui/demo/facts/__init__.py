@@ -13,8 +13,8 @@
 In a caption, `{noes:busy}` becomes the number as a person reads it. A scenario never writes a number into a
 caption that could be a fact. So a caption cannot report something that did not happen.
 
-stages.py   where the time of a download goes
-scene.py    what is known of each node, read from its series
-kinds.py    every kind of fact
-terms.py    the notation above
+download_time.py   where the time of a download goes
+scene.py           what is known of each node, read from its series
+kinds.py           every kind of fact
+terms.py           the notation above
 """

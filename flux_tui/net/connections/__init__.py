@@ -1,1 +1,1 @@
-"""What each connection keeps to: keepalive, whole writes, frames, paces, and tasks that fail alone."""
+"""What each connection keeps to: keepalive, whole writes, frame buffers, paces, and tasks that fail alone."""

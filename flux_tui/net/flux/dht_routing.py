@@ -90,7 +90,7 @@ class Statistics(NamedTuple):
 
 
 class _Closest(NamedTuple):
-    """The result of a lookup."""
+    """The nodes closest to a key, as a lookup found them."""
 
     at: float
     known: int

@@ -20,7 +20,7 @@ import trio
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Chunk, Message
-from flux_tui.net.connections.frames import FrameBuffer, Piece
+from flux_tui.net.connections.frame_buffer import FrameBuffer, Piece
 from flux_tui.net.connections.pace import NOT_ADMITTED, Pace
 from flux_tui.net.port import QUEUE_BYTES, QUEUE_MESSAGES, LoadedChunk, Receiver
 

@@ -31,7 +31,7 @@ from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 from typing_extensions import override
 
-from flux_tui.net.connections.frames import FrameBuffer
+from flux_tui.net.connections.frame_buffer import FrameBuffer
 from flux_tui.net.connections.keepalive import set_options
 from flux_tui.net.connections.whole_writes import keep_whole
 from flux_tui.net.flux.push_stream import Source, StreamSource

@@ -20,7 +20,7 @@ The node slows a peer down by not reading from it. This costs the node nothing, 
 
 Upstream: no issue about the bounds is known. #1270 lets a window grow up to 16 MiB; `yamux.MAX_WINDOW_SIZE` is lowered
 here. Tests: tests/net/upstream/test_budget.py fails when upstream changes; tests/abuse/test_attacks.py and
-tests/net/connections/test_frames.py show what is done here.
+tests/net/connections/test_frame_buffer.py show what is done here.
 """
 
 import errno
@@ -44,7 +44,7 @@ from libp2p.stream_muxer.yamux.yamux import (
 )
 
 from flux_tui.core.ids import PeerId
-from flux_tui.net.connections.frames import FrameBuffer, FrameBuffers, Piece
+from flux_tui.net.connections.frame_buffer import FrameBuffer, FrameBuffers, Piece
 from flux_tui.net.connections.keepalive import SILENT, unsent_of
 from flux_tui.net.connections.pace import Pace
 from flux_tui.net.upstream.session import ReadAheadSession

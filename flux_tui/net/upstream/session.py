@@ -28,7 +28,7 @@ from libp2p.security.noise.io import NoiseTransportReadWriter
 from libp2p.security.secure_session import SecureSession
 from libp2p.stream_muxer.yamux.yamux import HEADER_SIZE
 
-from flux_tui.net.connections.frames import Piece, part_of
+from flux_tui.net.connections.frame_buffer import Piece, part_of
 from flux_tui.net.connections.whole_writes import tcp_of
 
 READ_AHEAD = 256 * 1024

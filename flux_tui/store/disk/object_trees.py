@@ -430,7 +430,7 @@ def _allow(path: Path, bits: int) -> None:
 
 
 def _umask() -> int:
-    """Return the permissions that this process gives to no file that it creates."""
+    """Return the umask of this process: the permission bits that its new files do not get."""
     try:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("Umask:"):

@@ -28,8 +28,8 @@ OBJECTS = "objects"
 """The folder of a home with objects for which no path was given."""
 
 
-class WhatWent(NamedTuple):
-    """What the index has forgotten."""
+class FreedBlocks(NamedTuple):
+    """The blocks that the index has forgotten, because no object contains them any more."""
 
     cids: tuple[Cid, ...]
     """Empty where the blocks were forgotten before a crash: then only the figures are known."""
@@ -70,7 +70,7 @@ class Freeing:
         others: Collection[Cid],
         paths: Collection[str],
         adding: Callable[[Cid], bool],
-    ) -> WhatWent:
+    ) -> FreedBlocks:
         """Forget the blocks that only `root` is made of.
 
         `paths`: where the other objects stand. `adding`: whether an add that is under way has found a block
@@ -147,7 +147,7 @@ class Freeing:
 
     def _forget(
         self, cids: list[Cid], goes: Callable[[Cid, _Row], bool], adding: Callable[[Cid], bool]
-    ) -> WhatWent:
+    ) -> FreedBlocks:
         gone: dict[Cid, int] = {}
         own: list[Path] = []
         for cid in cids:
@@ -176,7 +176,7 @@ class Freeing:
         for place in own:
             if cid_of(place) in gone:
                 remove(place)
-        return WhatWent(tuple(gone), len(gone), sum(gone.values()))
+        return FreedBlocks(tuple(gone), len(gone), sum(gone.values()))
 
     def _delete_own(self, root: Cid, others: Collection[Cid], paths: Collection[str]) -> None:
         """Delete the files of the object that the store made and no other object needs.
@@ -200,17 +200,17 @@ class Freeing:
             elif Path(path).parent == objects:
                 remove(Path(path))
 
-    def _remember(self, root: Cid, mark: int, went: WhatWent) -> None:
+    def _remember(self, root: Cid, mark: int, went: FreedBlocks) -> None:
         with self._lock:
             row = (f"freed {root}", f"{mark} {went.chunks} {went.size}")
             self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", row)
 
-    def _remembered(self, root: Cid, mark: int) -> WhatWent:
+    def _remembered(self, root: Cid, mark: int) -> FreedBlocks:
         """Return the figures of this removal from when it was done before."""
         with self._lock:
             row = self._db.execute("SELECT value FROM meta WHERE name = ?", (f"freed {root}",)).fetchone()
         known = [int(number) for number in row[0].split()] if row is not None else []
-        return WhatWent((), known[1], known[2]) if known and known[0] == mark else WhatWent((), 0, 0)
+        return FreedBlocks((), known[1], known[2]) if known and known[0] == mark else FreedBlocks((), 0, 0)
 
 
 class _Covered:

@@ -69,7 +69,7 @@ class Where(NamedTuple):
     data: bytes | None
 
 
-class Explained:
+class StoreErrors:
     """Turns errors of the system and the database into sentences."""
 
     def __init__(self, database: Path, path: Path) -> None:

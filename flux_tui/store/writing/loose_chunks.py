@@ -8,7 +8,7 @@ from flux_tui.store.disk import file_io, fsync
 from flux_tui.store.disk.disk_space import DiskSpace
 from flux_tui.store.disk.object_trees import Trees
 from flux_tui.store.index.chunk_index import ChunkIndex
-from flux_tui.store.index.records import Explained, Landed
+from flux_tui.store.index.records import Landed, StoreErrors
 from flux_tui.store.schema import DATABASE
 
 INLINE_MAX = 64 * 1024
@@ -32,7 +32,7 @@ class LooseChunks:
         """Write a verified chunk to a place of its own. Returns the row to commit. Raises StoreError."""
         if len(data) <= INLINE_MAX:
             return Landed(cid, len(data), data=bytes(data))
-        with Explained(self._home / DATABASE, self._home):
+        with StoreErrors(self._home / DATABASE, self._home):
             self._disk_space.take(self._home, len(data))
             file, where = self._trees.own_file(cid)
             file_io.write_at(where, [0], data)

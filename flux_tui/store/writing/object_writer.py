@@ -15,7 +15,7 @@ from flux_tui.store.disk.disk_space import DiskSpace
 from flux_tui.store.disk.object_trees import HELD, Spot, Tree, Trees, remove
 from flux_tui.store.index.chunk_index import ChunkIndex
 from flux_tui.store.index.evicting import begin_anew, forget_tree
-from flux_tui.store.index.records import Explained, Landed, Lost, Placed, Whole
+from flux_tui.store.index.records import Landed, Lost, Placed, StoreErrors, Whole
 from flux_tui.store.schema import DATABASE, StoreError, UnfitError
 from flux_tui.store.writing.loose_chunks import LooseChunks
 
@@ -247,8 +247,8 @@ class ObjectWriter:
             raise StoreError(f"{root} is not being fetched here")
         return tree
 
-    def _guarded(self, path: Path) -> Explained:
-        return Explained(self._path, path)
+    def _guarded(self, path: Path) -> StoreErrors:
+        return StoreErrors(self._path, path)
 
 
 def _check_size(tree: Tree, cid: Cid, spot: Spot, size: int) -> None:

@@ -8,7 +8,7 @@ from flux_tui.ui.actions.sender import Sender
 from flux_tui.ui.actions.sorting import Sorting
 from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.typed.command_line import read_line
-from flux_tui.ui.typed.typed_line import LineError, Outcome
+from flux_tui.ui.typed.line_types import LineError, Outcome
 from flux_tui.ui.watching.notify import Notify
 from flux_tui.ui.watching.playback import SPEEDS, Playback
 from flux_tui.ui.watching.watched_node import Nodes

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable
 
 from flux_tui.core.ids import PeerId
-from flux_tui.paths import folder_here
+from flux_tui.path_arguments import folder_here
 from flux_tui.ui.actions.sender import new_mark
 from flux_tui.ui.actions.sorting import Sorting
 from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.series.filter import peers_of
 from flux_tui.ui.typed.command_line import complete_line
-from flux_tui.ui.typed.typed_line import Context
+from flux_tui.ui.typed.line_types import Context
 from flux_tui.ui.watching.views import Views
 from flux_tui.ui.watching.watched_node import Nodes
 from flux_tui.ui.widgets.panel_layout import PANELS

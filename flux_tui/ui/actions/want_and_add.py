@@ -7,7 +7,7 @@ from flux_tui.core.api.commands import Command
 from flux_tui.core.content.ticket import is_ticket_like, ticket_words
 from flux_tui.core.ids import is_cid
 from flux_tui.core.text.quantities import counted
-from flux_tui.paths import folder_here
+from flux_tui.path_arguments import folder_here
 from flux_tui.ui.actions.sender import Sender, new_mark
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.screens.open_window import OpenWindow

@@ -34,7 +34,7 @@ from flux_tui.ui.widgets.lines_panel import LinesPanel
 from flux_tui.ui.widgets.objects_panel import ObjectsPanel
 from flux_tui.ui.widgets.one_line import Keybar, Tabs, TimeStrip
 from flux_tui.ui.widgets.panel_layout import PANELS, SCREEN, shape
-from flux_tui.ui.widgets.plain_text import Guard
+from flux_tui.ui.widgets.plain_text import ControlFilter
 from flux_tui.ui.widgets.prompt import History, Prompt, PromptInput
 
 REMOTE = bool(os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
@@ -43,7 +43,7 @@ TICK_SECONDS = 0.5 if REMOTE else 0.25
 SETTLED_SECONDS = 1.0
 """Seconds after the first frame until the garbage collector is set up (`garbage_collection.settle`)."""
 ASCII = AsciiFilter()
-GUARD = Guard()
+GUARD = ControlFilter()
 
 
 class Dashboard(App[bool]):

@@ -25,7 +25,7 @@ from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.board.screen_tree import ScreenTree
 from flux_tui.ui.board.status_lines import StatusLines
 from flux_tui.ui.board.timeline_strip import TimelineStrip
-from flux_tui.ui.dashboard.ticker import Clockwork, Ticker
+from flux_tui.ui.dashboard.ticker import TickedApp, Ticker
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.screens.open_window import Answer
@@ -46,7 +46,7 @@ SOON = 0.05
 """Seconds until the dashboard looks for the outcome of a command in the series."""
 
 
-class Host(Clockwork, Protocol):
+class Host(TickedApp, Protocol):
     """What the parts need of the app. Each of them gets only what it needs itself."""
 
     @property

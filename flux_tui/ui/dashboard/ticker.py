@@ -28,7 +28,7 @@ READING_SECONDS = 0.1
 """Seconds between two frames while a long series is read."""
 
 
-class Clockwork(Protocol):
+class TickedApp(Protocol):
     """What the ticker needs of the app."""
 
     @property
@@ -55,7 +55,7 @@ class Ticker:
 
     def __init__(
         self,
-        app: Clockwork,
+        app: TickedApp,
         nodes: Nodes,
         liveness: Liveness,
         playback: Playback,

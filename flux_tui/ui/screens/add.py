@@ -18,11 +18,11 @@ from typing_extensions import override
 from flux_tui.core.content.ticket import is_ticket_like, ticket_words
 from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import plain, plain_lines
-from flux_tui.paths import PathError, dropped_words, to_share, typed_paths
+from flux_tui.path_arguments import PathError, dropped_words, to_share, typed_paths
 from flux_tui.ui.rows.view import tells
 from flux_tui.ui.screens.want import KEPT
 from flux_tui.ui.typed.completions import paths
-from flux_tui.ui.typed.typed_line import Context
+from flux_tui.ui.typed.line_types import Context
 from flux_tui.ui.widgets.plain_text import PlainInput, PlainText
 
 

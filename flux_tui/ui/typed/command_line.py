@@ -21,11 +21,11 @@ from flux_tui.core.series.policy import POLICY
 from flux_tui.core.text.names import checked_name, is_peer_id
 from flux_tui.core.text.quantities import counted
 from flux_tui.core.wire.messages import MAX_REPLICAS
-from flux_tui.paths import PathError, path_of_url, stands_at, to_share, typed_path
+from flux_tui.path_arguments import PathError, path_of_url, stands_at, to_share, typed_path
 from flux_tui.ui.keys import ACTIONS, action_named
 from flux_tui.ui.typed.completions import among, called, filters, paths, pending
+from flux_tui.ui.typed.line_types import Context, LineError, Outcome, Word
 from flux_tui.ui.typed.shell_words import arguments_of, last_argument, quoted, split_last
-from flux_tui.ui.typed.typed_line import Context, LineError, Outcome, Word
 from flux_tui.ui.typed.typed_wants import named, names, object_words, read_wants
 
 _NUMBER = re.compile(r"[0-9]{1,9}")

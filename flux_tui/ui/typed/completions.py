@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from flux_tui.core.ids import Cid
 from flux_tui.core.series.events import EVENT_KINDS, REASONS
-from flux_tui.paths import typed_path
+from flux_tui.path_arguments import typed_path
 from flux_tui.ui.series.filter import FIELDS
-from flux_tui.ui.typed.typed_line import Context
+from flux_tui.ui.typed.line_types import Context
 
 
 def among(choices: Callable[[Context], Sequence[str]]) -> Callable[[str, Context], list[str]]:

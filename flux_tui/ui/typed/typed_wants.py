@@ -11,7 +11,7 @@ from flux_tui.core.ids import BadIdError, Cid
 from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted, human_size
-from flux_tui.paths import PathError, stands_at, typed_path
+from flux_tui.path_arguments import PathError, stands_at, typed_path
 from flux_tui.ui.rows.view import HIDDEN, hidden
 
 MAX_WORDS = 1_000

@@ -2,7 +2,7 @@
 
 Everything that Textual draws goes through here: `segment` for a span of a panel, `PlainText` for a fixed text,
 `PlainInput` for typed text, `content` for the title of a border. The linter bans Textual's own classes elsewhere.
-`Guard` also checks every line on its way to the terminal; it should find nothing.
+`ControlFilter` also checks every line on its way to the terminal; it should find nothing.
 """
 
 from typing import Any
@@ -82,7 +82,7 @@ def assembled(parts: list[tuple[Plain, str]]) -> Content:
     return Content.assemble(*parts)
 
 
-class Guard(LineFilter):
+class ControlFilter(LineFilter):
     """A line filter that removes control characters of every widget, Textual's included. A line keeps its width."""
 
     @override

@@ -9,7 +9,7 @@ from flux_tui.core.content.nodes import FolderEntry
 from flux_tui.core.content.unixfs import build_folder
 from flux_tui.core.ids import Cid
 from flux_tui.store.disk.file_io import FileStat
-from flux_tui.store.index.freeing import WhatWent
+from flux_tui.store.index.freeing import FreedBlocks
 from flux_tui.store.store import Leaf, Store
 from tests.support.blocks import MIB, NOTE, chunk
 from tests.support.evicting import Film, fetch, held_path
@@ -49,8 +49,8 @@ def test_a_removed_object_is_forgotten_and_its_file_stays(store: Store, tmp_path
     assert store.chunks.counts() == (0, 0)
     assert all(store.chunks.size_of(cid) is None for cid in blocks(film))
     assert path.read_bytes() == film.data
-    assert store.free(film.root, 7, (), ()) == WhatWent((), 3, film.size), "done again after a crash"
-    assert store.free(film.root, 9, (), ()) == WhatWent((), 0, 0), "another removal"
+    assert store.free(film.root, 7, (), ()) == FreedBlocks((), 3, film.size), "done again after a crash"
+    assert store.free(film.root, 9, (), ()) == FreedBlocks((), 0, 0), "another removal"
     store.close()
     again = Store.open(store.home)
     share(again, path, film)

@@ -30,7 +30,7 @@ from flux_tui.ui.series.filter import cids_of, peers_of
 from flux_tui.ui.watching.narrator import Caption
 from flux_tui.ui.watching.watched_node import WatchedNode
 from flux_tui.ui.widgets.panel_layout import PANELS
-from flux_tui.ui.widgets.plain_text import Guard
+from flux_tui.ui.widgets.plain_text import ControlFilter
 from tests.core.samples import CID, PEER, sample
 from tests.support.dashboard import toasts
 from tests.ui.conftest import Live, on_asyncio
@@ -45,7 +45,7 @@ ROOT = raw_cid(b"an object")
 @pytest.fixture
 def unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the guard under all widgets, so that each widget has to show plain text by itself."""
-    monkeypatch.setattr(Guard, "apply", lambda self, segments, background: segments)
+    monkeypatch.setattr(ControlFilter, "apply", lambda self, segments, background: segments)
 
 
 def odd(kind: Any, **given: Any) -> Any:

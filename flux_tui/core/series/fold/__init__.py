@@ -4,8 +4,8 @@
     extend(state, entries)     continue from a state, in place
     snapshot(state) / restore  a checkpoint: the state as bytes
 
-Each family of events (core/series/events/) is folded by the module of the same name. `wants` and `peers` are the
-tables that several families change.
+Each family of events (core/series/events/) is folded by the module of the same name. `pending_wants` and `peers` are
+the tables that several families change.
 
 Laws (tests/core/series/test_fold.py): derive(a + b) == extend(derive(a), b) for every split;
 restore(snapshot(s)) == s; folding never raises, whatever the order of entries, because another version may

@@ -3,8 +3,8 @@
 from typing import assert_never
 
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.fold import chunks, replication, wants
-from flux_tui.core.series.fold.wants import wanted_object
+from flux_tui.core.series.fold import chunks, pending_wants, replication
+from flux_tui.core.series.fold.pending_wants import wanted_object
 from flux_tui.core.series.state import Adding, ObjectState, Removing, State
 
 
@@ -72,7 +72,7 @@ def _completed(state: State, event: ev.ObjectCompleted) -> None:
         found.size = found.have_bytes = event.size
         found.path = event.path or found.path
         found.completed_at = state.at
-    wants.drop(state, event.root)
+    pending_wants.drop(state, event.root)
     replication.completed(state, event.root)
 
 

@@ -6,9 +6,9 @@ from flux_tui.core.ids import is_leaf
 from flux_tui.core.series import backoff
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import LapseCause
-from flux_tui.core.series.fold import answers, chunks, exchanges, replication, wants
+from flux_tui.core.series.fold import answers, chunks, exchanges, pending_wants, replication
 from flux_tui.core.series.fold.peers import seen
-from flux_tui.core.series.fold.wants import wanted_object
+from flux_tui.core.series.fold.pending_wants import wanted_object
 from flux_tui.core.series.state import Lease, Pending, State
 
 EXCUSED: tuple[LapseCause, ...] = ("refused", "unwritten", "restarted", "moved")
@@ -63,7 +63,7 @@ def _requested(state: State, event: ev.Requested) -> None:
     else:
         if pending.held and not event.held:
             pending.held, pending.by = False, event.by
-        wants.start_again(state, pending)
+        pending_wants.start_again(state, pending)
     known = state.objects.get(event.cid)
     held = event.held or (known is not None and known.origin == "held")
     if held or event.path is not None or event.name is not None or not is_leaf(event.cid):
@@ -87,7 +87,7 @@ def _pushed(state: State, event: ev.PushedWant) -> None:
         if pending.noes:
             pending.noes = [peer for peer in pending.noes if peer not in event.peers]
         if not event.besides:
-            wants.enter_network(state, pending)
+            pending_wants.enter_network(state, pending)
             pending.next_push_at = event.next_push_at
             pending.cause, pending.cause_peer, pending.cause_reason = "silence", None, None
     exchanges.asked(state, event)
@@ -96,7 +96,7 @@ def _pushed(state: State, event: ev.PushedWant) -> None:
 def _went_dormant(state: State, event: ev.WentDormant) -> None:
     for cid in event.cids:
         if pending := state.pending.get(cid):
-            wants.go_dormant(state, pending)
+            pending_wants.go_dormant(state, pending)
 
 
 def _refused(state: State, event: ev.StatusNo) -> None:
@@ -161,7 +161,7 @@ def chunk_received(state: State, event: ev.ChunkReceived) -> None:
     backoff.delivered(peer, state.at)
     state.leases.pop(event.cid, None)
     if not event.roots:
-        wants.drop(state, event.cid)
+        pending_wants.drop(state, event.cid)
     for root in event.roots:
         if found := state.objects.get(root):
             found.chunks_have += 1
@@ -186,7 +186,7 @@ def _chunk_wasted(state: State, event: ev.ChunkWasted) -> None:
 
 def _cancelled(state: State, event: ev.Cancelled) -> None:
     for cid in event.cids:
-        wants.drop(state, cid)
+        pending_wants.drop(state, cid)
         if found := state.objects.get(cid):
             found.cancelled = found.completed_at is None
     gone = set(event.cids)

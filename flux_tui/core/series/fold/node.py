@@ -5,7 +5,7 @@ from typing import assert_never
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series import backoff, faults
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.fold import wants
+from flux_tui.core.series.fold import pending_wants
 from flux_tui.core.series.fold.peers import seen
 from flux_tui.core.series.state import State
 
@@ -60,7 +60,7 @@ def _started(state: State, event: ev.NodeStarted) -> None:
     for peer in state.peers.values():
         backoff.connected(peer)
     for pending in state.pending.values():
-        wants.start_again(state, pending)
+        pending_wants.start_again(state, pending)
 
 
 def _disconnect_all(state: State) -> None:

@@ -4,7 +4,7 @@ from typing import assert_never
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.fold import chunks, wants
+from flux_tui.core.series.fold import chunks, pending_wants
 from flux_tui.core.series.fold.peers import seen
 from flux_tui.core.series.state import Hold, KeeperState, KeptReplica, No, State
 
@@ -168,7 +168,7 @@ def _let_go(state: State, event: ev.ReplicaDropped | ev.ReplicaAdopted | ev.Repl
 def _drop_want(state: State, root: Cid) -> None:
     """End the want by which a replica was fetched. A want of the user stays."""
     if (pending := state.pending.get(root)) and pending.held:
-        wants.drop(state, root)
+        pending_wants.drop(state, root)
 
 
 def _dropped(state: State, event: ev.ReplicaDropped) -> None:

@@ -9,7 +9,7 @@ import platformdirs
 import pytest
 
 from flux_tui.home import ENVIRONMENT, Home, HomeError, default_home
-from flux_tui.paths import PathError, literal_path, typed_path, user_folder, working_folder
+from flux_tui.path_arguments import PathError, literal_path, typed_path, user_folder, working_folder
 
 NAMES = ["~", "~user", "~$plan.docx", "~/file", "~root/x", "./~", "a/~b"]
 

@@ -10,8 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from flux_tui.cli import run
-from flux_tui.cli.flags import apply_to_running, node_flags
 from flux_tui.cli.main import COMMANDS, cli
+from flux_tui.cli.node_flags import apply_to_running, node_flags
 from flux_tui.cli.options import LIMITS, OPTIONS, STARTS, load_settings, node_options
 from flux_tui.config import SETTINGS, Settings
 from flux_tui.core.api import commands as cmd

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flux_tui.core.wire import codec
-from flux_tui.net.connections.frames import JOINED, SMALL, FrameBuffer, FrameBuffers
+from flux_tui.net.connections.frame_buffer import JOINED, SMALL, FrameBuffer, FrameBuffers
 from flux_tui.net.flux import push_stream, transport
 from flux_tui.net.upstream import budget
 from flux_tui.store.disk import file_io
