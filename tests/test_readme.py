@@ -378,9 +378,11 @@ def test_its_pictures_are_all_there_are() -> None:
         assert match.strip(), "a picture says what it shows"
 
 
-def test_its_reasons_have_the_signs_of_the_panels() -> None:
+def test_its_reasons_have_the_signs_of_the_panels_and_are_in_the_protocol() -> None:
+    (row,) = [row for row in table("messages") if row[0] == "`status_no`"]
     for reason, drawn in REASON_SIGNS.items():
         assert f"`{drawn.glyph} {reason}`" in README
+        assert f"`{reason}`" in row[2]
 
 
 def test_its_recipes_name_files_that_are_there() -> None:
