@@ -202,6 +202,8 @@ def test_a_refusal_whose_wait_is_over_may_be_asked_now(scene: OneNode) -> None:
         (1.0, ev.StatusNo(peer=BOB, cids=CIDS[:1], reason="not_held", has_it=False, retry_after=None)),
     )
     assert fill("{refusals}", scene, scene.watched) == "ada busy, may be asked now; bob not_held"
+    scene.write((3.0, ev.DelayedYes(peer=ADA, cids=CIDS[:1], eta=0.0, queue_bytes=0)))
+    assert fill("{refusals}", scene, scene.watched) == "ada busy, and yes since; bob not_held"
 
 
 def test_a_fact_in_words_is_no_number() -> None:

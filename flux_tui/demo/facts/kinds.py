@@ -154,7 +154,8 @@ def _refusals(question: Question) -> Plain:
             continue
         # Of one whose wait runs, the time can be told.
         waiting = [peer for peer in peers if peer.reason == reason and (peer.until or 0.0) > now]
-        peer = max(waiting or peers, key=lambda peer: peer.counts[reason])
+        standing = [peer for peer in peers if peer.reason == reason]
+        peer = max(waiting or standing or peers, key=lambda peer: peer.counts[reason])
         left = (peer.until or 0.0) - now
         if reason == "denied" and peer.denies:
             when = ", never again"
@@ -162,6 +163,8 @@ def _refusals(question: Question) -> Plain:
             when = f", again in {human_seconds(left)}"
         elif peer.reason == reason and peer.until is not None:
             when = ", may be asked now"
+        elif peer.reason is None:
+            when = ", and yes since"
         else:
             when = ""
         found.append(f"{names.peer(peer.peer)} {reason}{when}")
