@@ -77,7 +77,7 @@ def carry(terminal: int) -> None:
 
 
 def packets(pending: bytearray) -> Iterator[tuple[bytes, bytes]]:
-    """Take the complete packets out of what came."""
+    """Yield the complete packets at the start of the received bytes, and remove them."""
     while len(pending) >= HEAD.size:
         kind, length = HEAD.unpack_from(pending)
         end = HEAD.size + length

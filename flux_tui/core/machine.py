@@ -50,7 +50,8 @@ from flux_tui.core.wire.messages import Intent
 BEFORE_THE_TICK: frozenset[type[Input]] = frozenset(
     (inp.Commanded, inp.ChunkLanded, inp.Freed, inp.NodeStarting, inp.NodeStopping, inp.ClockStepped)
 )
-"""Inputs of which many may come at once. What is due after them is done by the next tick, for all of them."""
+"""Inputs that may come in large numbers. The machine does not do due work after each of them: the next tick does it
+once for all."""
 
 
 class Machine:

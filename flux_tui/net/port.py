@@ -92,7 +92,7 @@ class Receiver(Protocol):
         """
 
     def still_granted(self, peer: PeerId, chunks: Sequence[LoadedChunk]) -> Sequence[LoadedChunk]:
-        """Return these chunks, which are about to be written, without those that were cancelled since."""
+        """Return those of these chunks that are still to be sent. Called just before they are written to the stream."""
 
     def on_sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None:
         """These chunks, `size` bytes together, were written to the peer's stream."""

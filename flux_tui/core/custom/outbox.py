@@ -38,7 +38,7 @@ GIVE_UP_SECONDS = 120.0
 MIN_SECONDS = 0.01
 """Least seconds between two turns in which waiting messages are sent."""
 FULL_SECONDS = 1.0
-"""Seconds after a peer's queue here was full until something is pushed to it again."""
+"""Seconds to wait before pushing to a peer again, after this node's queue for it was full."""
 
 
 class Outbound(NamedTuple):

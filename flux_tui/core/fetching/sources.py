@@ -263,7 +263,7 @@ class Holders:
                 self._ready[peer] = None
 
     def neighbours(self) -> tuple[list[PeerId], list[PeerId]]:
-        """The connected peers: those that said yes in this session, and the others."""
+        """Return the connected peers in two lists: those that said yes in this session, and the others."""
         proven: list[PeerId] = []
         others: list[PeerId] = []
         for peer in self.connected:

@@ -9,7 +9,7 @@ ENTRY_BYTES, CID_BYTES = 72, 61
 
 
 def cost(event: ev.Event) -> int:
-    """Return the cost of an entry. 0: it tells of what this node does itself."""
+    """Return the bytes that an entry costs the peer that caused it. 0: this node caused it itself."""
     match event:
         case ev.FetchingBase():
             return _fetching(event)

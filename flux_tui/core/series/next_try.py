@@ -162,7 +162,7 @@ def why_waiting(state: State, pending: Pending, one: Try | None, tries: Tries) -
 
 
 def asked_again_at(state: State, peer: PeerState) -> float | None:
-    """When a peer that said NO may be asked again. None: no time is known, or there is nothing to ask it for."""
+    """Return when a peer that said NO may be asked again. None: no time is known, or there is nothing to ask it for."""
     times = [peer.until] if state.pending else []
     times += [
         no.until if hold.next_push_at is None else hold.next_push_at

@@ -1,4 +1,4 @@
-"""Why a want is not here yet: what each peer has of it, said, was granted and sent, and what comes next. Pure.
+"""Why a want is not complete: by peer, what it has, answered, was asked for and sent; and the next step. Pure.
 
     told = why(state, cid, now)
 

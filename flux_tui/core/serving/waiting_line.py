@@ -39,7 +39,7 @@ class WaitingLine:
 
     def __init__(self) -> None:
         self._due: BoundedTable[PeerId, float] = BoundedTable(MAX_IN_LINE, refresh=True)
-        """When each peer is to come back."""
+        """By peer: when it may ask again, as it was told."""
         self._turns: BoundedTable[PeerId, _Turn] = BoundedTable(MAX_IN_LINE, refresh=True)
 
     def expect(self, peer: PeerId, wait: float, now: float) -> None:

@@ -22,7 +22,7 @@ class Made(NamedTuple):
 
     path: Path
     cids: tuple[Cid, ...]
-    """The chunks of a heap, or the root of a file."""
+    """The root of a file, or all CIDs of a set of loose chunks."""
     size: int
 
 

@@ -38,7 +38,7 @@ class FrameBuffer:
     def __init__(self) -> None:
         self._pieces: deque[Piece] = deque()
         self._start = 0
-        """Bytes of the first piece that were taken."""
+        """How many bytes at the start of the first piece have been read already."""
         self._size = 0
         self.wanted = 1
         """Bytes that the waiting reader needs. With fewer it is not woken."""

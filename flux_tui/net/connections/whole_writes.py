@@ -44,7 +44,7 @@ def keep_whole(raw: IRawConnection) -> None:
 
 
 class _Whole:
-    """Writes to one TCP stream."""
+    """Writes to a TCP stream. A cancelled write is finished first, or the stream is closed."""
 
     def __init__(self, tcp: TrioTCPStream) -> None:
         self._socket = tcp.stream.socket

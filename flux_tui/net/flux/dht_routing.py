@@ -80,7 +80,7 @@ class Statistics(NamedTuple):
     """Figures of a node's DHT."""
 
     known: int
-    """Nodes in its table."""
+    """Nodes in its routing table."""
     records: int
     """Provider records that it keeps for the swarm."""
     asked: int

@@ -37,7 +37,7 @@ class _Position:
         self._taken = 0
         """The number of the chunk that was read last."""
         self._through = 0
-        """The number of the last chunk that may be sent: its entry is durable."""
+        """The number of the last chunk that may be sent, because the entry about it is durable."""
 
     def allow(self, through: int) -> None:
         """Let chunks up to this number be sent."""

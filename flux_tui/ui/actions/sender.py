@@ -39,10 +39,10 @@ class Sender:
         return True
 
     def can_type(self) -> bool:
-        """Return whether a person may type a command: not in a recording, which they are told.
+        """Return whether a person may type a command. If a recording is shown, tell them that they cannot.
 
-        On a node that is gone they may. What they type must not reach the panels, and it is kept until the node
-        runs again.
+        They may type although the node is gone. Otherwise their keys would go to the panels. The prompt keeps the
+        text until the node runs again.
         """
         if self._nodes.shown.push is None:
             return self.ready()

@@ -190,7 +190,7 @@ def waiting_words(
 
 
 def _come(view: View, senders: Iterable[PeerId]) -> bool:
-    """Whether somebody sends and is not late."""
+    """Whether at least one of these peers is sending in time."""
     return any(not view.state.peers[peer].late for peer in senders)
 
 

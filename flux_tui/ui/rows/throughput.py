@@ -11,7 +11,7 @@ from flux_tui.ui.rows.view import Line, Row, Span, View, cut, span, wide
 FULL = 80
 """From this many columns, the header also shows how many intents may be out."""
 GOOD_FACTOR = 1.02
-"""The duplicate factor (received over unique bytes) up to which all is well."""
+"""The duplicate factor (received over unique bytes) below which the panel shows no warning."""
 
 # ── throughput ──────────────────────────────────────────────────────────────────────────────────
 

@@ -29,7 +29,8 @@ MAX_KNOWN = 100_000
 MAX_OPEN = 20_000
 """How many entries about chunks of unknown objects are remembered while a series is read backwards."""
 CONTEXT = 2_000
-"""How many entries before a page are learned from. A NO or a lapse comes soon after its grant."""
+"""How many entries before an entry are searched for the grant that names its object. A NO or a lapse comes soon
+after its grant."""
 
 
 class Owners:

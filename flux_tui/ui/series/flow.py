@@ -107,7 +107,7 @@ class Lane:
 
 
 class Message(NamedTuple):
-    """One message, for the moving picture."""
+    """A message between this node and a peer, as the picture in the Flow panel shows it."""
 
     at: float
     peer: PeerId

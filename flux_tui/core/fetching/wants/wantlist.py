@@ -35,7 +35,8 @@ class Wantlist:
         self._number_of: dict[Cid, int] = {}
         self._next = 0
         self._cursors: BoundedTable[PeerId, tuple[float, int]] = BoundedTable(MAX_TOLD, refresh=True)
-        """By peer: when it is told more, and the number below which that continues."""
+        """By newcomer: when it is told the next wants, and below which number. The newest
+        wants are told first."""
 
     def add(self, root: Cid) -> None:
         """Add a new want."""

@@ -32,7 +32,7 @@ MAX_WIDE = 4
 
 
 def map_lines(view: View, blocks: BlockMap, found: ObjectState, rows: int) -> list[Line]:
-    """Return the map in at most `rows` lines, a line on its order, and the legend."""
+    """Return at most `rows` lines of cells, then a line that says how the cells are ordered, then the legend."""
     width = max(10, view.width - INDENT)
     total = found.chunks_total or 0
     cells = blocks.cells(width * rows, found.chunks_have, total)
