@@ -13,7 +13,7 @@ from flux_tui.core.series import events as ev
 from flux_tui.core.series.state import State
 from flux_tui.home import Home
 from flux_tui.path_arguments import literal_path
-from flux_tui.store.disk.standing import standing
+from flux_tui.store.disk.placed_objects import placement
 
 
 def target_of(home: Home, ticket: Ticket, output: Output | None) -> Path:
@@ -88,7 +88,7 @@ def _stands(home: Home, ticket: Ticket, path: Path) -> bool:
     """Return whether this object is at the path. Raise Failure if it was changed there."""
     if not home.database.exists():
         return False
-    found = standing(home.database, ticket.root, path)
+    found = placement(home.database, ticket.root, path)
     if found is None:
         known = state_of(home).objects.get(ticket.root)
         if known is not None and known.completed_at is not None and known.path == str(path) and path.exists():

@@ -2,7 +2,7 @@
 
 A step lasts until its caption can be read and its conditions hold. A caption that says what to press waits for
 that key, unless the player is told to go on by itself. `speed` shortens only the reading time, because the
-swarm is real. The player has its own thread, and other threads read it. So `telling` is replaced
+swarm is real. The player has its own thread, and other threads read it. So `state` is replaced
 as a whole, never changed.
 """
 
@@ -70,8 +70,8 @@ class Lane(NamedTuple):
     of: int
 
 
-class Telling(NamedTuple):
-    """What the player shows at a moment."""
+class StoryState(NamedTuple):
+    """How far the story is: its caption, what to show with it, and what it waits for."""
 
     text: str
     step: int
@@ -94,10 +94,10 @@ class Telling(NamedTuple):
     failed: bool = False
 
 
-class Shown(NamedTuple):
-    """What a person sees: a telling, and how it is paged."""
+class ShownState(NamedTuple):
+    """What is on the screen: the newest state of the story, or that of an earlier caption."""
 
-    telling: Telling
+    state: StoryState
     paused: bool
     """Whether it stays until a key is pressed."""
     back: int
@@ -135,12 +135,12 @@ class Player:
         """Whether it goes on where it would wait for a key."""
         self._read = read
         """Whether each caption stays until a person can have read it."""
-        self._told: list[Telling] = []
-        """The last telling of each caption so far."""
+        self._told: list[StoryState] = []
+        """The last state of each caption so far, the oldest first."""
         self._page = (0, "")
         """The newest caption: its step, and its text without facts."""
         self._at: int | None = None
-        """The index of the telling that is shown. None: the newest."""
+        """The index of the state that is shown. None: the newest."""
         self._paused = False
         self._stayed = False
         """Whether the person paused the story while the swarm went on."""
@@ -151,17 +151,17 @@ class Player:
         self._stop = threading.Event()
         self._node = scenario.watch
         self._last = (1, "")
-        self.telling = Telling(scenario.about, 1, len(scenario.steps) + 1, scenario.watch, scenario.steps[0])
+        self.state = StoryState(scenario.about, 1, len(scenario.steps) + 1, scenario.watch, scenario.steps[0])
         self.error: str | None = None
 
     # ── from other threads ──────────────────────────────────────────────────────────────────────
 
-    def shown(self) -> Shown:
+    def shown(self) -> ShownState:
         """Return what to show now."""
         at = self._at
         if at is not None:
-            return Shown(self._told[at], True, len(self._told) - 1 - at)
-        return Shown(self.telling, self._paused, 0)
+            return ShownState(self._told[at], True, len(self._told) - 1 - at)
+        return ShownState(self.state, self._paused, 0)
 
     def move(self, by: int) -> None:
         """Go one caption on or back. At the newest, going on skips the rest of its reading time."""
@@ -204,7 +204,7 @@ class Player:
             for name in first:
                 self.swarm.start(name)
             if made := [content.name for content in self.scenario.content]:
-                self.telling = self.telling._replace(
+                self.state = self.state._replace(
                     starting=f"making {', '.join(made)}; starting {len(first)} nodes"
                 )
             self.swarm.make()  # before a caption shows the size of the content
@@ -214,7 +214,7 @@ class Player:
         except NotSeenError as error:
             self.error = str(error)
             self._put(
-                self.telling._replace(text=str(error), press="", starting="", over=True, failed=True),
+                self.state._replace(text=str(error), press="", starting="", over=True, failed=True),
                 str(error),
             )
             raise
@@ -274,7 +274,7 @@ class Player:
         self._before = {}
         self._say(number, self.scenario.stated, seen=True, over=True)
         self._paused = False
-        return Observed(plain(self.telling.text), time.monotonic() - began, tuple(self.scenario.outcome))
+        return Observed(plain(self.state.text), time.monotonic() - began, tuple(self.scenario.outcome))
 
     def _stand(self, number: int, text: str, since: float, *, seen: bool = False) -> None:
         """Show a text until a person can have read it."""
@@ -376,11 +376,11 @@ class Player:
         inspects: bool = False,
     ) -> None:
         self._last = (number, text)
-        telling = Telling(
+        state = StoryState(
             self._fill(text), number, len(self.scenario.steps) + 1, self._node, self._look(number), self._starting(),
             self._fill(press), inspects, self._lanes(), seen, over,
         )  # fmt: skip
-        self._put(telling, text)
+        self._put(state, text)
 
     def _starting(self) -> str:
         """Return which nodes are being started, in words."""
@@ -390,18 +390,18 @@ class Player:
         named = ", ".join(starting[:MOST_NAMED]) + (" …" if len(starting) > MOST_NAMED else "")
         return f"starting: {named}"
 
-    def _put(self, telling: Telling, words: str) -> None:
-        """Show a telling. `words` is its caption without facts.
+    def _put(self, state: StoryState, words: str) -> None:
+        """Show a state. `words` is its caption without facts.
 
-        The same caption with newer facts replaces the last telling.
+        The same caption with newer facts replaces the last state.
         """
-        page = (telling.step, words)
+        page = (state.step, words)
         if self._page == page:
-            self._told[-1] = telling
+            self._told[-1] = state
         else:
-            self._told.append(telling)
+            self._told.append(state)
             self._page = page
-        self.telling = telling
+        self.state = state
 
     def _look(self, number: int) -> Look:
         steps = self.scenario.steps

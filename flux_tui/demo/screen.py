@@ -1,6 +1,6 @@
 """The demo under the dashboard: the home of the watched node, with captions above the footer.
 
-The first frame waits for nothing: a thread starts the nodes while it is painted. This process imports neither
+The first state waits for nothing: a thread starts the nodes while it is painted. This process imports neither
 libp2p nor trio.
 """
 
@@ -38,28 +38,28 @@ class Story:
     @property
     def caption(self) -> Caption:
         """The caption to show now."""
-        telling, paused, back = self._player.shown()
+        state, paused, back = self._player.shown()
         ends = self._left
-        if telling.over and self._once:
+        if state.over and self._once:
             now = time.monotonic()
             self._over_since = self._over_since or now
-            ends = now - self._over_since > LEAVE_SECONDS + reading_time(telling.text) / self._player.speed
+            ends = now - self._over_since > LEAVE_SECONDS + reading_time(state.text) / self._player.speed
         # one line: a small terminal has three lines for captions
-        below = telling.starting or "   ".join(map(lane_text, telling.lanes))
-        press = telling.press or ("back to the menu" if telling.over and self._menu else "")
-        look = telling.look
+        below = state.starting or "   ".join(map(lane_text, state.lanes))
+        press = state.press or ("back to the menu" if state.over and self._menu else "")
+        look = state.look
         return Caption(
-            f"{telling.text}\n{below}" if below else telling.text,
-            telling.step,
-            telling.steps,
+            f"{state.text}\n{below}" if below else state.text,
+            state.step,
+            state.steps,
             paused,
             back,
-            telling.node,
+            state.node,
             look.panel,
             ends,
             Pointer(look.select, look.about, look.picture, look.filter),
             "" if back else press,
-            telling.inspects,
+            state.inspects,
         )
 
     def move(self, by: int) -> None:
@@ -68,7 +68,7 @@ class Story:
 
     def press(self) -> None:
         """Do what the caption says that enter does."""
-        if self._player.telling.over:
+        if self._player.state.over:
             self._left = self._menu
         else:
             self._player.press()

@@ -38,7 +38,7 @@ from flux_tui.node.disk.chunk_writer import ChunkWriter
 from flux_tui.node.disk.object_files import ObjectFiles
 from flux_tui.node.effect_runner import EffectRunner
 from flux_tui.node.engine import Engine
-from flux_tui.node.handlers import Handler, Handlers
+from flux_tui.node.entry_handlers import Handler, Handlers
 from flux_tui.node.receiver import NodeParts, NodeReceiver
 from flux_tui.store.store import Store
 

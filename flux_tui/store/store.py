@@ -33,7 +33,7 @@ from flux_tui.store.disk.file_io import FileStat
 from flux_tui.store.disk.object_trees import HELD, OWN, Trees
 from flux_tui.store.index.adds_under_way import AddsUnderWay
 from flux_tui.store.index.chunk_index import ChunkIndex
-from flux_tui.store.index.evicting import Evictions, Gone, tidy
+from flux_tui.store.index.evicting import Evictions, RemovalCounts, tidy
 from flux_tui.store.index.freeing import FreedBlocks, Freeing
 from flux_tui.store.index.freeing import tidy as tidy_freed
 from flux_tui.store.index.records import Landed, Leaf, Lost, Placed, ReadResult, StoreErrors, Where, Whole
@@ -181,12 +181,12 @@ class Store:
 
     # ── replicas that are held for others ───────────────────────────────────────────────────────
 
-    def evict(self, root: Cid, path: Path, others: Iterable[Cid]) -> Gone:
+    def evict(self, root: Cid, path: Path, others: Iterable[Cid]) -> RemovalCounts:
         """Remove the copy of a replica at `path`, except the blocks that `others` are made of. Raises StoreError."""
         with self._guarded(path):
             return self._evictions.evict(root, path, others)
 
-    def discard(self, root: Cid, path: Path, others: Iterable[Cid]) -> Gone:
+    def discard(self, root: Cid, path: Path, others: Iterable[Cid]) -> RemovalCounts:
         """Remove the blocks of an object that will never stand at `path`.
 
         Blocks that `others` are made of stay, and so does anything that stands at `path`. Raises StoreError.

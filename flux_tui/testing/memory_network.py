@@ -42,6 +42,7 @@ from flux_tui.net.addresses.local_discovery import (
     parse_peer_addr,
     report_of,
 )
+from flux_tui.net.dial_errors import SYSTEM_ERRORS, WRONG_PEER
 from flux_tui.net.flux.push_stream import Outgoing, StalledError, StreamSource, read_from
 from flux_tui.net.port import (
     BAN_SECONDS,
@@ -54,7 +55,6 @@ from flux_tui.net.port import (
     OpenNetwork,
     Receiver,
 )
-from flux_tui.net.reasons import SYSTEM_ERRORS, WRONG_PEER
 
 log = logging.getLogger(__name__)
 

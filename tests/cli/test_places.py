@@ -14,7 +14,7 @@ import pytest
 from flux_tui.cli import run
 from flux_tui.core.content.ticket import Ticket, format_ticket
 from flux_tui.core.ids import Cid, raw_cid
-from flux_tui.store.disk.standing import standing
+from flux_tui.store.disk.placed_objects import placement
 from tests.bench.nodes import LISTEN, Node, flux, running
 
 
@@ -133,12 +133,12 @@ def test_get_puts_a_file_into_a_new_folder(shared: Shared, tmp_path: Path) -> No
 def test_the_place_of_one_object_is_not_taken_for_another(shared: Shared, tmp_path: Path) -> None:
     get(shared, shared.file, "-o", "x", cwd=tmp_path)
     database = shared.home / "flux.db"
-    assert standing(database, raw_cid(b"a film"), tmp_path / "x") == "whole"
-    assert standing(database, raw_cid(b"another"), tmp_path / "x") is None
-    assert standing(database, raw_cid(b"a film"), tmp_path / "y") is None
+    assert placement(database, raw_cid(b"a film"), tmp_path / "x") == "whole"
+    assert placement(database, raw_cid(b"another"), tmp_path / "x") is None
+    assert placement(database, raw_cid(b"a film"), tmp_path / "y") is None
     (tmp_path / "x").unlink()
     (tmp_path / "x").mkdir()
-    assert standing(database, raw_cid(b"a film"), tmp_path / "x") == "not there"
+    assert placement(database, raw_cid(b"a film"), tmp_path / "x") == "not there"
 
 
 # ── odd paths ───────────────────────────────────────────────────────────────────────────────────

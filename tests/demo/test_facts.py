@@ -8,7 +8,7 @@ import pytest
 
 from flux_tui.core.ids import PeerId, raw_cid
 from flux_tui.core.series import events as ev
-from flux_tui.demo.facts.kinds import FACTS, same_bytes
+from flux_tui.demo.facts.fact_kinds import FACTS, same_bytes
 from flux_tui.demo.facts.scene import Made, Watch
 from flux_tui.demo.facts.terms import (
     BadFactError,

@@ -126,45 +126,45 @@ def scene(tmp_path: Path) -> OneNode:
 def test_the_first_look_is_that_of_the_first_step(scene: OneNode) -> None:
     """The dashboard goes to a panel once a step: the first thing that it is told must have it."""
     scenario = parse("t", TEXT.replace("[[steps]]", "[[steps]]\npanel = 'peers'"))
-    assert Player(scenario, cast("Swarm", scene)).telling.look.panel == "peers"
+    assert Player(scenario, cast("Swarm", scene)).state.look.panel == "peers"
 
 
 def test_a_caption_waits_for_the_presenter(scene: OneNode) -> None:
     player, thread = playing(scene)
-    wait_for(lambda: player.telling.press == "push them", seconds=10)
-    assert player.telling.text == "You will push 2 wants."
+    wait_for(lambda: player.state.press == "push them", seconds=10)
+    assert player.state.text == "You will push 2 wants."
     assert scene.watched.counts["chunk_received"] == 0, "nothing is pushed before the key"
     player.press()
     thread.join(10)
-    assert player.telling.over
-    assert player.telling.text == "1 chunks."
+    assert player.state.over
+    assert player.state.text == "1 chunks."
     player.move(-1)
-    assert player.shown().telling.text == "1 came.", "counted from the press"
+    assert player.shown().state.text == "1 came.", "counted from the press"
 
 
 @pytest.mark.parametrize("read", [True, False])
 def test_it_goes_on_by_itself_if_it_is_told_to(read: bool, scene: OneNode) -> None:
     player, thread = playing(scene, read=read, auto=True)
     thread.join(10)
-    assert player.telling.over
+    assert player.state.over
     assert player.error is None
 
 
 def test_the_next_caption_is_also_the_press(scene: OneNode) -> None:
     player, thread = playing(scene)
-    wait_for(lambda: bool(player.telling.press), seconds=10)
+    wait_for(lambda: bool(player.state.press), seconds=10)
     player.move(1)
     thread.join(10)
-    assert player.telling.over
+    assert player.state.over
 
 
 def test_a_player_that_waits_can_be_stopped(scene: OneNode) -> None:
     player, thread = playing(scene)
-    wait_for(lambda: bool(player.telling.press), seconds=10)
+    wait_for(lambda: bool(player.state.press), seconds=10)
     player.stop()
     thread.join(10)
     assert not thread.is_alive()
-    assert not player.telling.over
+    assert not player.state.over
 
 
 def test_a_start_takes_as_long_as_it_makes_progress(scene: OneNode, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +184,7 @@ def test_a_start_without_progress_fails(scene: OneNode, monkeypatch: pytest.Monk
     player, thread = playing(scene, auto=True)
     thread.join(10)
     assert player.error == "the node you did not start within 0.1 s"
-    assert player.telling.failed
+    assert player.state.failed
 
 
 def test_a_node_that_is_too_busy_for_a_command_is_asked_again(scene: OneNode) -> None:

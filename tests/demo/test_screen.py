@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from flux_tui.core.text.plain import plain_lines
-from flux_tui.demo.player import Lane, Player, Telling
+from flux_tui.demo.player import Lane, Player, StoryState
 from flux_tui.demo.record import record
 from flux_tui.demo.scenario import Look, load
 from flux_tui.demo.screen import Story, lane_text
@@ -49,10 +49,10 @@ class Pages:
             self.tell(f"step {number}", number)
 
     def tell(self, text: str, step: int) -> None:
-        self.player._put(Telling(text, step, 5, "you"), text)
+        self.player._put(StoryState(text, step, 5, "you"), text)
 
     def text(self) -> str:
-        return self.player.shown().telling.text
+        return self.player.shown().state.text
 
 
 @pytest.fixture
@@ -79,12 +79,12 @@ def test_captions_can_be_paged_back_and_on(pages: Pages) -> None:
 
 def test_every_caption_of_a_step_can_be_read_again(pages: Pages) -> None:
     player = pages.player
-    player._put(Telling("1 is here", 4, 5, "you"), "{n} are here")
-    player._put(Telling("2 are here", 4, 5, "you"), "{n} are here")
-    player._put(Telling("all are here", 4, 5, "you", seen=True), "all are here")
+    player._put(StoryState("1 is here", 4, 5, "you"), "{n} are here")
+    player._put(StoryState("2 are here", 4, 5, "you"), "{n} are here")
+    player._put(StoryState("all are here", 4, 5, "you", seen=True), "all are here")
     player.move(-1)
     assert pages.text() == "2 are here", "as it was said last"
-    player._put(Telling("the end", 5, 5, "you", over=True), "the end")
+    player._put(StoryState("the end", 5, 5, "you", over=True), "the end")
     assert pages.text() == "2 are here", "who reads is not carried on"
     assert player.shown().back == 2
     for text in ("all are here", "the end", "the end"):
@@ -102,14 +102,14 @@ def test_the_first_caption_has_none_before_it() -> None:
         player = Player(load("hello"), swarm)
         player.move(-1)
         assert not player.shown().paused
-        player._put(Telling("one", 1, 5, "you"), "one")
+        player._put(StoryState("one", 1, 5, "you"), "one")
         player.move(-1)
         assert not player.shown().paused
 
 
 def test_a_demo_leaves_by_itself_only_with_once(pages: Pages) -> None:
     pages.player.speed = 1e6
-    over = Telling("the end", 5, 5, "you", seen=True, over=True)
+    over = StoryState("the end", 5, 5, "you", seen=True, over=True)
     pages.player._put(over, over.text)
     story = Story(pages.player, once=True)
     assert (story.caption.step, story.caption.ends) == (5, False)
@@ -121,7 +121,7 @@ def test_a_demo_leaves_by_itself_only_with_once(pages: Pages) -> None:
 
 
 def test_a_demo_goes_back_to_the_menu_by_enter(pages: Pages) -> None:
-    over = Telling("the end", 5, 5, "you", seen=True, over=True)
+    over = StoryState("the end", 5, 5, "you", seen=True, over=True)
     pages.player._put(over, over.text)
     assert Story(pages.player).caption.press == "", "without a menu, q leaves"
     story = Story(pages.player, menu=True)
@@ -132,7 +132,7 @@ def test_a_demo_goes_back_to_the_menu_by_enter(pages: Pages) -> None:
 
 def test_a_caption_tells_the_dashboard_where_to_look(pages: Pages) -> None:
     look = Look(panel="flow", select="ada", about="film.mkv", picture=True, filter="x")
-    waits = Telling("?", 4, 5, "you", look, press="read", inspects=True)
+    waits = StoryState("?", 4, 5, "you", look, press="read", inspects=True)
     pages.player._put(waits, waits.text)
     caption = Story(pages.player).caption
     assert (caption.node, caption.panel) == ("you", "flow")
@@ -143,8 +143,8 @@ def test_a_caption_tells_the_dashboard_where_to_look(pages: Pages) -> None:
 
 
 def test_what_is_started_is_said_below_the_caption(pages: Pages) -> None:
-    telling = Telling("Hello.", 1, 5, "you", starting="starting: you, ada")
-    pages.player._put(telling, telling.text)
+    state = StoryState("Hello.", 1, 5, "you", starting="starting: you, ada")
+    pages.player._put(state, state.text)
     assert Story(pages.player).caption.text == "Hello.\nstarting: you, ada"
 
 

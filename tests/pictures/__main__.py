@@ -135,7 +135,7 @@ async def take_all(folder: Path) -> None:
                     await pilot.resize_terminal(*picture.size)
                     await settled(pilot)
                 save(app, picture, folder)
-            await until(pilot, lambda: player.telling.over)
+            await until(pilot, lambda: player.state.over)
         assert player.error is None, player.error
         for picture in after(moment):
             async with dashboard(node(), story).run_test(size=picture.size) as pilot:

@@ -9,7 +9,7 @@ import pytest
 from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.store.disk.object_trees import HELD
-from flux_tui.store.index.evicting import Gone
+from flux_tui.store.index.evicting import RemovalCounts
 from flux_tui.store.store import Store
 from tests.support.blocks import MIB, NOTE, chunk, shared
 from tests.support.evicting import Film, fetch, held_path
@@ -25,7 +25,7 @@ def test_a_replica_goes_completely(store: Store) -> None:
     path = held_path(store, film)
     fetch(store, film, path)
     assert path.read_bytes() == film.data
-    assert store.evict(film.root, path, ()) == Gone(4, film.size)
+    assert store.evict(film.root, path, ()) == RemovalCounts(4, film.size)
     assert store.chunks.counts() == (0, 0)
     assert all(store.chunks.size_of(cid) is None for cid, _ in (*film.inner, *film.leaves))
     assert list(path.parent.iterdir()) == []
@@ -65,11 +65,13 @@ def test_an_eviction_repeated_after_a_crash_reports_the_same(
     again = Store.open(store.home)
     assert again.chunks.counts() == (0, 0)
     assert path.exists(), "killed between the rows and the files"
-    assert again.evict(film.root, path, ()) == Gone(3, film.size)
+    assert again.evict(film.root, path, ()) == RemovalCounts(3, film.size)
     assert not path.exists()
-    assert again.evict(film.root, path, ()) == Gone(3, film.size), "killed before the entry was written"
+    assert again.evict(film.root, path, ()) == RemovalCounts(3, film.size), (
+        "killed before the entry was written"
+    )
     fetch(again, film, path, finish=False, count=0)
-    assert again.evict(film.root, path, ()) == Gone(1, len(film.inner[0][1])), "another life of it"
+    assert again.evict(film.root, path, ()) == RemovalCounts(1, len(film.inner[0][1])), "another life of it"
     again.close()
 
 
@@ -114,7 +116,7 @@ def test_the_users_copy_of_the_object_replaces_the_replica(store: Store, tmp_pat
     path = held_path(store, film)
     fetch(store, film, path)
     fetch(store, film, tmp_path / "mine.mkv")
-    assert store.evict(film.root, path, (film.root,)) == Gone(0, 0)
+    assert store.evict(film.root, path, (film.root,)) == RemovalCounts(0, 0)
     assert not path.exists()
     assert readable(store, film)
     size = sum(found.stat().st_size for found in store.home.rglob("*") if found.is_file())
@@ -162,7 +164,7 @@ def test_a_loose_chunk_of_the_user_stays(store: Store, size: int) -> None:
     store.objects.finish_tree(cid)
     assert path.read_bytes() == data
     store.claim(cid)
-    assert store.evict(cid, path, ()) == Gone(0, 0)
+    assert store.evict(cid, path, ()) == RemovalCounts(0, 0)
     assert store.chunks.read([cid]).chunks == [(cid, data)]
     store.claim(raw_cid(b"not here"))
 

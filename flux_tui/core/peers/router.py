@@ -1,6 +1,6 @@
-"""The router: which ways an intent takes, and which intents of other nodes are forwarded.
+"""The router: how an intent is pushed, and which intents of other nodes are forwarded.
 
-A want goes these ways; a later way is used only where the earlier ones are probably not enough:
+A want is pushed by these means; a later one is used only where the earlier ones are probably not enough:
 1. By direct push, to at most MAX_DIRECT neighbours: first the holders of this session, then neighbours that
    answered in an earlier session, then others.
 2. By DHT, to the nodes closest to its roots, which forward it to the providers that they know. A first push
@@ -61,14 +61,15 @@ def is_timely(intent: Intent, wall: float) -> bool:
     return -MAX_SKEW <= intent.expires - wall <= INTENT_TTL + MAX_SKEW
 
 
-class Way(NamedTuple):
+class RoutingPlan(NamedTuple):
     """How a want is pushed: directly, through the DHT, by gossip."""
 
     peers: tuple[PeerId, ...]
     """Peers that it is pushed to directly."""
     routes: tuple[Cid, ...]
-    """Roots that it is routed by; empty: it is not routed."""
+    """Roots whose providers the DHT is asked for. Empty: the DHT is not used."""
     gossip: bool
+    """Whether it is also sent to the whole swarm by gossip."""
 
 
 def choose(
@@ -81,8 +82,8 @@ def choose(
     untold: bool,
     retry: bool,
     unanswered: int,
-) -> Way:
-    """Choose the way of a want for these roots.
+) -> RoutingPlan:
+    """Plan how to push a want for these roots.
 
     `proven`: neighbours that said yes in this session; `answered`: those that did so before; `others`: the
     rest. `known`: DHT nodes that this node knows; `untold`: one of them is not told directly; `unanswered`:
@@ -95,11 +96,11 @@ def choose(
     routes = tuple(roots[:MAX_ROUTED]) if searching and look else ()
     flood = not routes or known <= SMALL_SWARM or unanswered >= LAST_RESORT
     overflow = len(peers) > MAX_DIRECT and known <= SMALL_SWARM
-    return Way(peers[:MAX_DIRECT], routes, gossip=(searching and flood) or overflow)
+    return RoutingPlan(peers[:MAX_DIRECT], routes, gossip=(searching and flood) or overflow)
 
 
 class Router:
-    """Chooses the ways of this node's wants, forwards other nodes' intents, and dials remembered peers."""
+    """Plans the routing of this node's wants, forwards other nodes' intents, and dials remembered peers."""
 
     def __init__(self, ledger: Ledger, connected: ConnectedPeers, dialling: Dialling) -> None:
         self.ledger = ledger
@@ -124,7 +125,7 @@ class Router:
 
     # ── ours ────────────────────────────────────────────────────────────────────────────────────
 
-    def way(
+    def plan(
         self,
         roots: Sequence[Cid],
         proven: Sequence[PeerId],
@@ -132,8 +133,8 @@ class Router:
         *,
         retry: bool,
         unanswered: int,
-    ) -> Way:
-        """Choose the way of a want, by what is known now."""
+    ) -> RoutingPlan:
+        """Plan how to push a want, by what is known now."""
         peers = self.ledger.state.peers
         answered: list[PeerId] = []
         strangers: list[PeerId] = []

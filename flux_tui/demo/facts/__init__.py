@@ -15,6 +15,6 @@ caption that could be a fact. So a caption cannot report something that did not 
 
 download_time.py   where the time of a download goes
 scene.py           what is known of each node, read from its series
-kinds.py           every kind of fact
+fact_kinds.py      every kind of fact
 terms.py           the notation above
 """

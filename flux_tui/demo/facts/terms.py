@@ -9,7 +9,7 @@ from flux_tui.config import SettingsError, parse_size
 from flux_tui.core.series.events import EVENT_KINDS, REASONS
 from flux_tui.core.text.plain import Plain
 from flux_tui.core.text.quantities import human_size
-from flux_tui.demo.facts.kinds import FACTS, TEXTS, About, Question, Style
+from flux_tui.demo.facts.fact_kinds import FACTS, TEXTS, About, Question, Style
 from flux_tui.demo.facts.scene import Scene, Watch
 
 

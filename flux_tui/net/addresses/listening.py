@@ -6,8 +6,8 @@ import socket
 from libp2p.abc import IHost
 from multiaddr import Multiaddr
 
+from flux_tui.net.dial_errors import SYSTEM_ERRORS, sentence_of
 from flux_tui.net.port import NetworkError
-from flux_tui.net.reasons import SYSTEM_ERRORS, sentence_of
 
 NOT_OURS = SYSTEM_ERRORS[errno.EADDRNOTAVAIL]
 """What is said of an address that this machine does not have."""

@@ -26,11 +26,11 @@ from flux_tui.net.addresses.peer_addrs import PeerAddrs
 from flux_tui.net.connections.dials import Dial, Dials
 from flux_tui.net.connections.keepalive import probe
 from flux_tui.net.connections.supervisor import Tasks
+from flux_tui.net.dial_errors import probe_address, sentence_of
 from flux_tui.net.flux.link import CLOSED, Link
 from flux_tui.net.flux.peer_links import Links
 from flux_tui.net.flux.swarm import forget_failures
 from flux_tui.net.port import CIRCUIT, Receiver
-from flux_tui.net.reasons import probe_address, sentence_of
 
 DIAL_SECONDS = 10.0
 """Seconds for a dialled peer to have its link up."""

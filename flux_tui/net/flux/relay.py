@@ -49,10 +49,10 @@ from typing_extensions import override
 
 from flux_tui.core.limits import Backoff
 from flux_tui.net.addresses.dial_guard import told_by_person
+from flux_tui.net.dial_errors import NoRelayError, RelayRefusedError, relay_answer
 from flux_tui.net.flux.swarm import forget_failures
 from flux_tui.net.flux.transport import WRITE_BYTES, widen
 from flux_tui.net.port import CIRCUIT, Receiver
-from flux_tui.net.reasons import NoRelayError, RelayRefusedError, relay_answer
 
 log = logging.getLogger(__name__)
 

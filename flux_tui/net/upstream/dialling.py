@@ -31,8 +31,8 @@ from libp2p.utils.address_validation import has_public_ipv6, is_public_ipv6_addr
 from multiaddr import Multiaddr
 
 from flux_tui.net.addresses.dial_guard import DialGuard, DialRefusedError, is_told_by_person
+from flux_tui.net.dial_errors import SilentError
 from flux_tui.net.port import CIRCUIT
-from flux_tui.net.reasons import SilentError
 
 log = logging.getLogger(__name__)
 

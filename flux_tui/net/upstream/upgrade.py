@@ -37,7 +37,7 @@ from libp2p.network.exceptions import SwarmException
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
-from flux_tui.net.reasons import HandshakeError
+from flux_tui.net.dial_errors import HandshakeError
 
 log = logging.getLogger(__name__)
 

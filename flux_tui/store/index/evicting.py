@@ -32,8 +32,8 @@ SetApart = Callable[[Cid], bool]
 """Gives a chunk a place of its own. Returns False if its bytes are wrong."""
 
 
-class Gone(NamedTuple):
-    """The figures of a removal."""
+class RemovalCounts(NamedTuple):
+    """How many chunks a removal forgot, and their bytes."""
 
     chunks: int
     size: int
@@ -67,14 +67,14 @@ class Evictions:
         self._index = index
         self._set_apart = set_apart
 
-    def evict(self, root: Cid, path: Path, others: Iterable[Cid]) -> Gone:
+    def evict(self, root: Cid, path: Path, others: Iterable[Cid]) -> RemovalCounts:
         """Remove the copy at `path`, except the blocks that `others` are made of."""
         copy = self._find(root, "path = ?", path)
         if not copy.trees:
             return self._remembered(root)
         return self._remove(root, copy, others, _on_disk(path, root))
 
-    def discard(self, root: Cid, path: Path, others: Iterable[Cid]) -> Gone:
+    def discard(self, root: Cid, path: Path, others: Iterable[Cid]) -> RemovalCounts:
         """Remove the unfinished object at `path`, except the blocks that `others` are made of."""
         copy = self._find(root, "path = ? AND part IS NOT NULL", path)
         if not copy.trees:
@@ -83,7 +83,7 @@ class Evictions:
             others = (*others, root)
         return self._remove(root, copy, others, [Path(part) for part in copy.parts])
 
-    def _remove(self, root: Cid, copy: _Copy, others: Iterable[Cid], places: list[Path]) -> Gone:
+    def _remove(self, root: Cid, copy: _Copy, others: Iterable[Cid], places: list[Path]) -> RemovalCounts:
         index = self._index
         inner: dict[Cid, int] = {}
         for cid in made_of(index.read_block, root):
@@ -147,7 +147,7 @@ class Evictions:
             if elsewhere is None and self._set_apart(cid):
                 mark_apart(self._db, self._lock, cid)
 
-    def _forget_rows(self, root: Cid, copy: _Copy, inner: dict[Cid, int]) -> Gone:
+    def _forget_rows(self, root: Cid, copy: _Copy, inner: dict[Cid, int]) -> RemovalCounts:
         """Remove the copy from the index: the chunks that are still in its files, and its inner nodes."""
         leaves: dict[Cid, int] = {}
         self._db.execute("BEGIN IMMEDIATE")
@@ -160,7 +160,7 @@ class Evictions:
             self._db.executemany(spares, [(tree,) for tree in copy.trees])
             keys = [(cid_bytes(cid),) for cid in inner]
             self._db.executemany("DELETE FROM chunk WHERE cid = ?", keys)
-            gone = Gone(len(leaves) + len(inner), sum(leaves.values()) + sum(inner.values()))
+            gone = RemovalCounts(len(leaves) + len(inner), sum(leaves.values()) + sum(inner.values()))
             if gone.chunks:
                 row = (_marker(root), f"{gone.chunks} {gone.size}")
                 self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", row)
@@ -173,10 +173,12 @@ class Evictions:
         self._index.forget((*inner, *leaves), copy.files)
         return gone
 
-    def _remembered(self, root: Cid) -> Gone:
+    def _remembered(self, root: Cid) -> RemovalCounts:
         """Return the figures of the last removal of this copy."""
         row = self._db.execute("SELECT value FROM meta WHERE name = ?", (_marker(root),)).fetchone()
-        return Gone(0, 0) if row is None else Gone(*(int(number) for number in row[0].split()))
+        return (
+            RemovalCounts(0, 0) if row is None else RemovalCounts(*(int(number) for number in row[0].split()))
+        )
 
 
 def forget_tree(db: sqlite3.Connection, tree: int) -> None:

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from flux_tui.ui.actions.command_sender import CommandSender
 from flux_tui.ui.actions.completion import Completion
 from flux_tui.ui.actions.filtering import NOT_FILTERED, Filtering
-from flux_tui.ui.actions.sender import Sender
 from flux_tui.ui.actions.sorting import Sorting
 from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.typed.command_line import read_line
@@ -31,7 +31,7 @@ class CommandLine:
         nodes: Nodes,
         prompt: Prompt,
         completion: Completion,
-        sender: Sender,
+        sender: CommandSender,
         playback: Playback,
         panels: Panels,
         filtering: Filtering,

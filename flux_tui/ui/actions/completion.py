@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from flux_tui.core.ids import PeerId
 from flux_tui.path_arguments import folder_here
-from flux_tui.ui.actions.sender import new_mark
+from flux_tui.ui.actions.command_sender import new_mark
 from flux_tui.ui.actions.sorting import Sorting
 from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.series.filter import peers_of

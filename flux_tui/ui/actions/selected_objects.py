@@ -9,7 +9,7 @@ from flux_tui.core.ids import Cid
 from flux_tui.core.limits import batches
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted
-from flux_tui.ui.actions.sender import Sender, new_mark
+from flux_tui.ui.actions.command_sender import CommandSender, new_mark
 from flux_tui.ui.board.panels import OBJECTS, Panels
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.screens.open_window import OpenWindow
@@ -36,7 +36,7 @@ class SelectedObjects:
         nodes: Nodes,
         views: Views,
         panels: Panels,
-        sender: Sender,
+        sender: CommandSender,
         keys: Keys,
         *,
         notify: Notify,

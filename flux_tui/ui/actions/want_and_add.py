@@ -8,7 +8,7 @@ from flux_tui.core.content.ticket import is_ticket_like, ticket_words
 from flux_tui.core.ids import is_cid
 from flux_tui.core.text.quantities import counted
 from flux_tui.path_arguments import folder_here
-from flux_tui.ui.actions.sender import Sender, new_mark
+from flux_tui.ui.actions.command_sender import CommandSender, new_mark
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.screens.open_window import OpenWindow
 from flux_tui.ui.watching.notify import Notify
@@ -24,7 +24,7 @@ class WantAndAdd:
         self,
         nodes: Nodes,
         views: Views,
-        sender: Sender,
+        sender: CommandSender,
         keys: Keys,
         *,
         notify: Notify,

@@ -12,10 +12,10 @@ from flux_tui.core.text.quantities import counted
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.rows.empty_panel import empty_words
 from flux_tui.ui.rows.flow import flow_rows, step_words
+from flux_tui.ui.rows.flow_picture import picture_rows
 from flux_tui.ui.rows.objects.object_rows import object_rows
 from flux_tui.ui.rows.peers import no_legend, no_rows, peer_rows
 from flux_tui.ui.rows.pending import pending_rows, retry_rows
-from flux_tui.ui.rows.stage import stage_rows
 from flux_tui.ui.rows.throughput import throughput_rows
 from flux_tui.ui.rows.view import Line, Row, View, matching, span
 from flux_tui.ui.series.block_owners import roots_of
@@ -241,7 +241,7 @@ class Panels:
             return
         view = self.view("flow")
         window = self._flow.window(view)
-        rows = stage_rows(view, window) if self._flow.picture else []
+        rows = picture_rows(view, window) if self._flow.picture else []
         rows = rows or self._filtered("flow", self._lanes(view, window))
         panel.show(rows, self._flow_note(view, window))
 

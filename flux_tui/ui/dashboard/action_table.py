@@ -18,7 +18,7 @@ def action_table(
 
     `leave` ends the dashboard. Its argument: whether the node keeps running.
     """
-    playback, chosen, looking = parts.playback, parts.selected_objects, parts.looking
+    playback, chosen, display = parts.playback, parts.selected_objects, parts.display
 
     def in_flow(there: Callable[[], None], elsewhere: Callable[[], None]) -> Callable[[], None]:
         return lambda: there() if parts.flow.current else elsewhere()
@@ -42,11 +42,11 @@ def action_table(
         "filter": parts.filtering.open,
         "next-match": partial(parts.filtering.match, 1),
         "previous-match": partial(parts.filtering.match, -1),
-        "clear": looking.clear,
+        "clear": display.clear,
         "inspect": partial(parts.story.enter, parts.inspecting.inspect),
         "zoom": parts.panels.toggle_zoom,
-        "next-panel": partial(looking.next_panel, 1),
-        "previous-panel": partial(looking.next_panel, -1),
+        "next-panel": partial(display.next_panel, 1),
+        "previous-panel": partial(display.next_panel, -1),
         **{f"panel-{number}": partial(parts.panels.go_to, name) for number, name in enumerate(PANELS, 1)},
         "panel-7": parts.flow.open,
         "panel-8": parts.objects.open,
@@ -55,8 +55,8 @@ def action_table(
         "flow-face": parts.flow.toggle_face,
         "mark-back": partial(parts.flow.go_to_mark, -1),
         "mark-forward": partial(parts.flow.go_to_mark, 1),
-        "fold": lambda: parts.objects.unfold() if parts.objects.current else looking.fold(),
-        "times": looking.next_times,
+        "fold": lambda: parts.objects.unfold() if parts.objects.current else display.fold(),
+        "times": display.next_times,
         "sort-right": partial(parts.sorting.step, 1),
         "sort-left": partial(parts.sorting.step, -1),
         "sort-reverse": in_flow(parts.flow.next_order, parts.sorting.reverse),
@@ -77,7 +77,7 @@ def action_table(
         "copy": parts.copying.copy_id,
         "ticket": parts.copying.copy_ticket,
         "screenshot": parts.copying.screenshot,
-        "mask": looking.mask,
+        "mask": display.mask,
         "palette": show_palette,
         "help": show_help,
         "detach": partial(leave, True),

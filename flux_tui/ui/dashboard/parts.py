@@ -7,16 +7,16 @@ from textual.screen import Screen
 
 from flux_tui.config import NoticeBy
 from flux_tui.ui.actions.command_line import CommandLine
+from flux_tui.ui.actions.command_sender import CommandSender
 from flux_tui.ui.actions.completion import Completion
 from flux_tui.ui.actions.copying import Copying
+from flux_tui.ui.actions.display_actions import DisplayActions
 from flux_tui.ui.actions.filtering import Filtering
 from flux_tui.ui.actions.in_panels.flow_actions import FlowActions
 from flux_tui.ui.actions.in_panels.object_actions import ObjectActions
 from flux_tui.ui.actions.inspecting import Inspecting
-from flux_tui.ui.actions.looking import Looking
 from flux_tui.ui.actions.node_switch import NodeSwitch
 from flux_tui.ui.actions.selected_objects import SelectedObjects
-from flux_tui.ui.actions.sender import Sender
 from flux_tui.ui.actions.sorting import Sorting
 from flux_tui.ui.actions.story import Story
 from flux_tui.ui.actions.want_and_add import WantAndAdd
@@ -153,7 +153,7 @@ class Parts:
             changed=self._tick,
             leave=lambda: app.leave(False),
         )
-        self.sender = Sender(nodes, self.liveness, notify=app.notify, sent=self._tick_soon)
+        self.sender = CommandSender(nodes, self.liveness, notify=app.notify, sent=self._tick_soon)
         self.want_and_add = WantAndAdd(
             nodes, self.views, self.sender, keys, notify=app.notify, open_window=app.open_window
         )
@@ -174,7 +174,7 @@ class Parts:
             nodes, self.views, self.panels, self.sender, keys, notify=app.notify,
             open_window=app.open_window, type_command=self.command_line.open, changed=self._draw,
         )  # fmt: skip
-        self.looking = Looking(
+        self.display = DisplayActions(
             self.views, self.panels, flow, self.filtering, self.prompt, notify=app.notify,
             clear_notices=app.clear_notifications, changed=self._draw,
         )  # fmt: skip

@@ -20,7 +20,7 @@ from flux_tui.core.ids import PeerId
 from flux_tui.core.series.events import Entry
 from flux_tui.core.text.as_json import entry_report
 from flux_tui.core.text.plain import plain
-from flux_tui.ui.rows.inspect.entries import touching
+from flux_tui.ui.rows.inspect.entries import entries_about
 from flux_tui.ui.rows.inspect.fact_rows import fact_rows
 from flux_tui.ui.rows.inspect.facts import Fact, Subject, facts_of
 from flux_tui.ui.rows.view import Row, View, clock, entry_line
@@ -77,7 +77,7 @@ class InspectScreen(ModalScreen[int | None]):
         self._view = view()
         self._facts: list[Fact] = []
         self._rows: list[Row] = []
-        self._take_page = touching(subject, source)
+        self._take_page = entries_about(subject, source)
         self._seen = 0
         """The last entry that was looked at. 0: the search back has not ended yet."""
 
@@ -174,7 +174,7 @@ class InspectScreen(ModalScreen[int | None]):
         """Find the entries about the subject, from the cursor back to the beginning, a slice at a time."""
         subject, source = self.subject, self._source
         panel = self.query_one("#touching", LinesPanel)
-        take = self._take_page = touching(subject, source)
+        take = self._take_page = entries_about(subject, source)
         own = subject.group
         self._seen = 0
         seq = cursor = source.cursor

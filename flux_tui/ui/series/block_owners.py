@@ -90,7 +90,7 @@ def roots_of(entry: Entry, source: Reader) -> tuple[Cid, ...]:
     return owners.of(entry.event)
 
 
-class Touching:
+class EntriesAbout:
     """Finds all entries about one object and its blocks, in a series that is read backwards."""
 
     def __init__(self, root: Cid) -> None:

@@ -11,7 +11,7 @@ from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import PeerId, dag_cid, raw_cid
 from flux_tui.core.machine import Machine
 from flux_tui.core.peers import router
-from flux_tui.core.peers.router import MAX_DIRECT, MAX_ROUTED, SMALL_SWARM, Way, choose
+from flux_tui.core.peers.router import MAX_DIRECT, MAX_ROUTED, SMALL_SWARM, RoutingPlan, choose
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.fold import derive
 from flux_tui.core.text.describe import describe
@@ -24,10 +24,10 @@ ROOTS = [raw_cid(b"root %d" % number) for number in range(20)]
 LARGE = SMALL_SWARM + 1
 
 
-def way(
+def plan(
     *, proven: int = 0, answered: int = 0, others: int = 0, known: int = 0, untold: bool = True, retry: bool = False,
     unanswered: int = 0,
-) -> Way:  # fmt: skip
+) -> RoutingPlan:  # fmt: skip
     return choose(
         ROOTS[:1],
         MANY[:proven],
@@ -44,9 +44,9 @@ def way(
 
 
 def test_holders_are_asked_first_then_peers_that_answered_then_others() -> None:
-    assert way(proven=2, answered=3, others=1).peers == (*MANY[:2], *MANY[10:13], MANY[20])
-    assert way(proven=10, answered=10, others=10).peers == (*MANY[:10], *MANY[10:16])
-    assert len(way(others=20).peers) == MAX_DIRECT
+    assert plan(proven=2, answered=3, others=1).peers == (*MANY[:2], *MANY[10:13], MANY[20])
+    assert plan(proven=10, answered=10, others=10).peers == (*MANY[:10], *MANY[10:16])
+    assert len(plan(others=20).peers) == MAX_DIRECT
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_holders_are_asked_first_then_peers_that_answered_then_others() -> None:
 def test_each_step_is_taken_only_where_the_one_before_is_not_enough(
     case: dict[str, Any], routed: bool, gossip: bool
 ) -> None:
-    found = way(**case)
+    found = plan(**case)
     assert (bool(found.routes), found.gossip) == (routed, gossip)
 
 

@@ -10,7 +10,7 @@ from libp2p.peer.peerinfo import PeerInfo
 from multiaddr import Multiaddr
 
 from flux_tui.net.addresses.dial_guard import told_by_person
-from flux_tui.net.reasons import WRONG_PEER, SilentError, sentence_of
+from flux_tui.net.dial_errors import WRONG_PEER, SilentError, sentence_of
 from flux_tui.net.upstream import dialling
 from tests.support.hosts import host_of, id_of, plain_host, silent_port
 from tests.support.networks import BOUND, Loopback, Node, node

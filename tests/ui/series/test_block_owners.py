@@ -9,7 +9,7 @@ from flux_tui.core.ids import Cid, PeerId, dag_cid, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry, Event
 from flux_tui.ui.screens.inspect import InspectScreen
-from flux_tui.ui.series.block_owners import Touching
+from flux_tui.ui.series.block_owners import EntriesAbout
 from tests.support.dashboard import facts, shown
 from tests.ui.conftest import START, Live, on_asyncio
 
@@ -88,10 +88,10 @@ async def test_a_filter_by_name_finds_events_about_blocks_of_the_object(
 
 def test_pages_read_backwards_give_the_entries_of_an_object_in_order() -> None:
     entries = [Entry(n, START + n, event) for n, event in enumerate(story(named=False), 1)]
-    whole = [entry.seq for entry in Touching(ROOT).take(entries)]
+    whole = [entry.seq for entry in EntriesAbout(ROOT).take(entries)]
     for size in (1, 2, 3, 5):
-        touching, found = Touching(ROOT), []
+        finder, found = EntriesAbout(ROOT), []
         for end in range(len(entries), 0, -size):
-            found += touching.take(entries[max(0, end - size) : end])
+            found += finder.take(entries[max(0, end - size) : end])
         assert sorted(entry.seq for entry in found) == whole, size
         assert len(found) == len(whole), "each of them once"

@@ -26,7 +26,7 @@ from flux_tui.core.fetching.wants.want_queue import WantPriority, WantQueue
 from flux_tui.core.fetching.wants.wantlist import Wantlist
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import Backoff, BoundedSet, TokenBucket, batches
-from flux_tui.core.peers.router import MAX_ROUTED, Router, Way
+from flux_tui.core.peers.router import MAX_ROUTED, Router, RoutingPlan
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.backoff import RETRY_MIN, free_at
 from flux_tui.core.turn import Ledger
@@ -349,30 +349,30 @@ class WantPusher:
             self._push(batch, retry=retry)
 
     def _push(self, batch: tuple[Download, ...], *, retry: bool) -> None:
-        way = self._way(batch, retry)
+        plan = self._plan(batch, retry)
         at = self.ledger.now + max(self._silence(download) for download in batch)
         cids = tuple(download.root for download in batch)
-        self._told(cids, way.peers)
+        self._told(cids, plan.peers)
         for download in batch:
             download.pushed(self.ledger.now)
             self._set(download, at)
             self.queue.enter(download.root, self.ledger.now)
-            if way.routes:
+            if plan.routes:
                 self._unrouted.pop(download.root, None)
             elif download.tree and len(self._unrouted) < MAX_UNROUTED:
                 self._unrouted[download.root] = None
         self.ledger.emit(
             ev.PushedWant(
                 cids=cids,
-                peers=way.peers,
-                gossip=way.gossip,
+                peers=plan.peers,
+                gossip=plan.gossip,
                 retry=retry,
                 next_push_at=at,
-                routed=bool(way.routes),
+                routed=bool(plan.routes),
             )
         )
         body = Want(cids=cids, retry=retry)
-        self.ledger.do(Broadcast(body=body, peers=way.peers, gossip=way.gossip, routes=way.routes))
+        self.ledger.do(Broadcast(body=body, peers=plan.peers, gossip=plan.gossip, routes=plan.routes))
 
     def _tell(self, cids: tuple[Cid, ...], peer: PeerId) -> None:
         self._told(cids, (peer,))
@@ -389,11 +389,11 @@ class WantPusher:
             for cid in cids:
                 self._tell_later[peer].discard(cid)
 
-    def _way(self, batch: tuple[Download, ...], retry: bool) -> Way:
+    def _plan(self, batch: tuple[Download, ...], retry: bool) -> RoutingPlan:
         proven, others = self.holders.neighbours()
         unanswered = max(download.unanswered_pushes for download in batch)
         roots = [download.root for download in batch]
-        return self.router.way(roots, proven, others, retry=retry, unanswered=unanswered)
+        return self.router.plan(roots, proven, others, retry=retry, unanswered=unanswered)
 
     def _draw(self, peer: PeerId | None) -> float:
         """A random number from 0 to 1.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from flux_tui.core.ids import Cid
 from flux_tui.core.series.events import Entry, Event, kind_of
 from flux_tui.ui.rows.inspect.facts import Subject
-from flux_tui.ui.series.block_owners import Touching
+from flux_tui.ui.series.block_owners import EntriesAbout
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.series.entry_window import Group
 from flux_tui.ui.series.filter import cids_of, peers_of
@@ -17,10 +17,10 @@ def subject_of_entries(group: Group, source: Source) -> Subject:
     return Subject("entry", str(last), group._replace(last=last))
 
 
-def touching(subject: Subject, source: Source) -> Callable[[list[Entry]], list[Entry]]:
+def entries_about(subject: Subject, source: Source) -> Callable[[list[Entry]], list[Entry]]:
     """Return a function that picks the entries about the subject from pages that are read backwards."""
     if subject.kind == "cid" and Cid(subject.key) in source.state.objects:
-        return Touching(Cid(subject.key)).take  # entries about an object include those about its blocks
+        return EntriesAbout(Cid(subject.key)).take  # entries about an object include those about its blocks
     touches = _touches(subject, source)
     return lambda page: [entry for entry in page if touches(entry)]
 

@@ -1,4 +1,4 @@
-"""Whether an object still stands where it was put. Read-only, from any process."""
+"""Looks up whether the files of an object are still unchanged where they were put. Read-only, from any process."""
 
 import os
 import sqlite3
@@ -9,12 +9,12 @@ from typing import Literal, TypeAlias
 from flux_tui.core.ids import Cid
 from flux_tui.store.schema import explain, open_reader
 
-Standing: TypeAlias = Literal["whole", "changed", "not there"]
+Placement: TypeAlias = Literal["whole", "changed", "not there"]
 _File: TypeAlias = tuple[str, int | None, int | None, int | None]
 """Relative path, size, time of change in nanoseconds, inode."""
 
 
-def standing(database: Path, root: Cid, path: Path) -> Standing | None:
+def placement(database: Path, root: Cid, path: Path) -> Placement | None:
     """Return whether the files of `root` at `path` are unchanged, changed, or gone.
 
     None: they were never put there. Raises StoreError.
@@ -44,7 +44,7 @@ def _same_place(one: Path, other: Path) -> bool:
         return False
 
 
-def _compare(path: Path, files: Iterable[_File]) -> Standing:
+def _compare(path: Path, files: Iterable[_File]) -> Placement:
     same = other = 0
     for rel, size, changed, inode in files:
         if not rel and path.is_dir():

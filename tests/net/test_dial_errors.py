@@ -13,8 +13,8 @@ from libp2p.transport.exceptions import OpenConnectionError
 from libp2p.transport.tcp.tcp import TCP
 from multiaddr import Multiaddr
 
-from flux_tui.net import reasons
-from flux_tui.net.reasons import (
+from flux_tui.net import dial_errors
+from flux_tui.net.dial_errors import (
     HandshakeError,
     NoRelayError,
     RelayRefusedError,
@@ -41,20 +41,20 @@ def caused(error: BaseException, cause: BaseException) -> BaseException:
         (OSError(errno.EADDRNOTAVAIL, "x"), "the address is not this machine's"),
         (OSError(errno.EACCES, "x"), "that needs rights that this user does not have"),
         (OSError(errno.EHOSTUNREACH, "x"), "there is no way to it from this network"),
-        (OSError(errno.ECONNRESET, MISLEADING), reasons.OTHER),
-        (OSError(MISLEADING), reasons.OTHER),
-        (TimeoutError(), reasons.NO_ANSWER),
-        (SilentError(), reasons.NO_ANSWER),
-        (PeerIDMismatchesPubkey("x"), reasons.WRONG_PEER),
-        (MissingDeserializerError("x"), reasons.UNKNOWN_KEY),
-        (HandshakeError("x"), reasons.NO_HANDSHAKE),
-        (NoRelayError(), reasons.NO_RELAY),
+        (OSError(errno.ECONNRESET, MISLEADING), dial_errors.OTHER),
+        (OSError(MISLEADING), dial_errors.OTHER),
+        (TimeoutError(), dial_errors.NO_ANSWER),
+        (SilentError(), dial_errors.NO_ANSWER),
+        (PeerIDMismatchesPubkey("x"), dial_errors.WRONG_PEER),
+        (MissingDeserializerError("x"), dial_errors.UNKNOWN_KEY),
+        (HandshakeError("x"), dial_errors.NO_HANDSHAKE),
+        (NoRelayError(), dial_errors.NO_RELAY),
         (
             RelayRefusedError(Status.NO_RESERVATION),
             "the relay says: that peer is not there (it has no reservation)",
         ),
         (RelayRefusedError(12_345), "the relay says: no"),
-        (SwarmException(MISLEADING), reasons.OTHER),
+        (SwarmException(MISLEADING), dial_errors.OTHER),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
@@ -69,16 +69,18 @@ def test_each_failure_has_its_sentence_wherever_it_stands_in_a_chain(
 
 def test_the_most_telling_failure_of_several_is_told() -> None:
     refused, other = OSError(errno.ECONNREFUSED, "x"), PeerIDMismatchesPubkey("x")
-    assert sentence_of(ExceptionGroup("two", [refused, other])) == reasons.WRONG_PEER
-    assert sentence_of(caused(HandshakeError("x"), other)) == reasons.WRONG_PEER
-    assert sentence_of(caused(HandshakeError("x"), OSError(errno.ECONNRESET, "x"))) == reasons.NO_HANDSHAKE
+    assert sentence_of(ExceptionGroup("two", [refused, other])) == dial_errors.WRONG_PEER
+    assert sentence_of(caused(HandshakeError("x"), other)) == dial_errors.WRONG_PEER
+    assert (
+        sentence_of(caused(HandshakeError("x"), OSError(errno.ECONNRESET, "x"))) == dial_errors.NO_HANDSHAKE
+    )
     assert sentence_of(ExceptionGroup("two", [SilentError(), refused])) == sentence_of(refused)
 
 
 def test_a_chain_without_end_is_looked_at_for_a_while() -> None:
     error = SwarmException("it caused itself")
     error.__cause__ = error
-    assert sentence_of(error) == reasons.OTHER
+    assert sentence_of(error) == dial_errors.OTHER
 
 
 def test_the_answer_of_a_relay_is_data() -> None:
@@ -94,10 +96,10 @@ async def test_libp2p_keeps_the_number_of_the_operating_systems_error() -> None:
         dead = Multiaddr(f"/ip4/127.0.0.1/tcp/{bound.getsockname()[1]}")
         with pytest.raises(OpenConnectionError) as caught:
             await TCP().dial(dead)
-        assert sentence_of(caught.value) == reasons.SYSTEM_ERRORS[errno.ECONNREFUSED]
+        assert sentence_of(caught.value) == dial_errors.SYSTEM_ERRORS[errno.ECONNREFUSED]
         probed = await probe_address(dead)
         assert probed is not None
-        assert sentence_of(probed) == reasons.SYSTEM_ERRORS[errno.ECONNREFUSED]
+        assert sentence_of(probed) == dial_errors.SYSTEM_ERRORS[errno.ECONNREFUSED]
 
 
 async def test_an_address_that_is_probed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,5 +111,5 @@ async def test_an_address_that_is_probed(monkeypatch: pytest.MonkeyPatch) -> Non
         await trio.sleep_forever()
 
     monkeypatch.setattr(trio, "open_tcp_stream", hang)
-    monkeypatch.setattr(reasons, "PROBE_SECONDS", 0.01)
+    monkeypatch.setattr(dial_errors, "PROBE_SECONDS", 0.01)
     assert isinstance(await probe_address(Multiaddr("/ip4/127.0.0.1/tcp/1")), SilentError)

@@ -7,7 +7,7 @@ import pytest
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api.commands import Command
 from flux_tui.home import HomeError
-from flux_tui.ui.actions.sender import NOTHING_HERE, Sender
+from flux_tui.ui.actions.command_sender import NOTHING_HERE, CommandSender
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.watching.liveness import Liveness
 from flux_tui.ui.watching.watched_node import Nodes, WatchedNode
@@ -33,7 +33,7 @@ class Sent:
         )  # fmt: skip
         nodes = Nodes(node)
         liveness = Liveness(nodes, seconds=0.1, restart_key="R")
-        self.sender = Sender(nodes, liveness, notify=self._notify, sent=self._count)
+        self.sender = CommandSender(nodes, liveness, notify=self._notify, sent=self._count)
 
     def _notify(self, message: str, *, severity: str = "information", timeout: float | None = None) -> None:
         self.told.append(message)

@@ -16,7 +16,7 @@ def new_mark() -> str:
     return secrets.token_hex(6)
 
 
-class Sender:
+class CommandSender:
     """Pushes commands into the shown node.
 
     It does not wait: the outcome of a command is in the series. `sent` is called after commands were pushed.

@@ -17,7 +17,7 @@ TIMES_WORDS = {
 }
 
 
-class Looking:
+class DisplayActions:
     """Changes only what is shown.
 
     `changed` is called afterwards. `clear_notices` removes the notice that is shown.

@@ -6,8 +6,8 @@ from flux_tui.core.ids import PeerId
 from flux_tui.core.series.fold import derive
 from flux_tui.core.series.state import PeerState
 from flux_tui.store.series import SeriesReader
+from flux_tui.ui.rows.flow_picture import MAX_PEERS, MIN_HEIGHT, MIN_WIDTH, TRAVEL_SECONDS, picture_rows
 from flux_tui.ui.rows.glyphs import Glyphs
-from flux_tui.ui.rows.stage import MAX_PEERS, MIN_HEIGHT, MIN_WIDTH, TRAVEL_SECONDS, stage_rows
 from flux_tui.ui.rows.view import View, text_of
 from flux_tui.ui.series.flow import FlowWindow
 from tests.sim.swarm import peer_name
@@ -21,7 +21,7 @@ def picture(at: float, width: int = 100, height: int = 22, *, unicode: bool = Tr
     series = [entry for entry in SeriesReader.open(STUCK).read(0, 1000) if entry.at <= at]
     flow = FlowWindow(0.5)
     flow.extend(series)
-    rows = stage_rows(View(derive(series), at, width, Glyphs(unicode=unicode), height=height), flow)
+    rows = picture_rows(View(derive(series), at, width, Glyphs(unicode=unicode), height=height), flow)
     return [text_of(row.line) for row in rows]
 
 
@@ -67,5 +67,5 @@ def test_a_crowd_is_counted() -> None:
     state = derive(series)
     extra: list[PeerId] = [peer_name(number) for number in range(40)]
     state.peers.update({peer: PeerState(peer=peer) for peer in extra})
-    rows = stage_rows(View(state, ANSWERS, 120, Glyphs(unicode=True), height=30), FlowWindow(1.0))
+    rows = picture_rows(View(state, ANSWERS, 120, Glyphs(unicode=True), height=30), FlowWindow(1.0))
     assert f"and {len(state.peers) - MAX_PEERS} more" in text_of(rows[-1].line)

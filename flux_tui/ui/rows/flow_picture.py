@@ -51,12 +51,12 @@ class _Canvas:
     def rows(self) -> list[Row]:
         """Return the lines."""
         return [
-            Row(f"stage/{number}", merged([span(text, role) for text, role in line]), title=True)
+            Row(f"picture/{number}", merged([span(text, role) for text, role in line]), title=True)
             for number, line in enumerate(self._cells)
         ]
 
 
-def stage_rows(view: View, flow: FlowWindow) -> list[Row]:
+def picture_rows(view: View, flow: FlowWindow) -> list[Row]:
     """Return the lines of the picture, `view.height` of them; none if there is no room."""
     if view.width < MIN_WIDTH or view.height < MIN_HEIGHT:
         return []
