@@ -11,7 +11,7 @@ from typing import Any
 
 from flux_tui.config import SETTINGS
 from flux_tui.core.series.policy import POLICY
-from flux_tui.core.series.setting import Kind, Setting
+from flux_tui.core.series.settings_table import Kind, Setting
 from flux_tui.core.text.quantities import human_size
 
 SAMPLE = Path(__file__).parent.parent / "assets" / "settings.toml"

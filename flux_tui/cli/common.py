@@ -14,7 +14,7 @@ from flux_tui.core.series.events import Entry
 from flux_tui.core.series.fold import extend, restore
 from flux_tui.core.series.state import State
 from flux_tui.home import Home, HomeError, default_home
-from flux_tui.store.series import SeriesReader, SeriesSource
+from flux_tui.store.series_reader import SeriesReader, SeriesSource
 
 FOLD_PAGE = 10_000
 """How many entries are read at a time."""

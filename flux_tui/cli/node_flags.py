@@ -15,7 +15,7 @@ from flux_tui.config import SETTINGS, Settings, SettingsError, parse_change
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api.commands import Command
 from flux_tui.core.series.policy import PolicyChange
-from flux_tui.core.series.setting import Kind
+from flux_tui.core.series.settings_table import Kind
 from flux_tui.home import Home, HomeError
 from flux_tui.regular_files import read_regular
 

@@ -8,7 +8,7 @@ import click
 from flux_tui.cli.params import PathType
 from flux_tui.config import SETTINGS, Settings
 from flux_tui.core.series.policy import POLICY
-from flux_tui.core.series.setting import Kind, Setting
+from flux_tui.core.series.settings_table import Kind, Setting
 from flux_tui.home import Home
 from flux_tui.path_arguments import literal_path
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from flux_tui.demo.player import NotSeenError, Observed, Player
 from flux_tui.demo.scenario import load
-from flux_tui.demo.swarm import Swarm
+from flux_tui.demo.swarm_control import Swarm
 
 
 def check(names: Sequence[str], say: Callable[[str], None]) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from flux_tui.core.text.plain import plain
 from flux_tui.demo.scenario import load, names
 from flux_tui.demo.screen import show
-from flux_tui.demo.swarm import NodesProcess
+from flux_tui.demo.swarm_control import NodesProcess
 from flux_tui.ui.menu import Menu, MenuEntry
 
 TITLE = plain("flux-tui: demos with real nodes on this machine")

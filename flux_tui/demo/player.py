@@ -37,7 +37,7 @@ from flux_tui.demo.scenario import (
     conditions,
     reading_time,
 )
-from flux_tui.demo.swarm import Swarm
+from flux_tui.demo.swarm_control import Swarm
 from flux_tui.home import HomeError
 
 LOOK_SECONDS = 0.04

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flux_tui.demo.player import Lane, NotSeenError, Player, StoppedError
 from flux_tui.demo.scenario import Scenario, reading_time
-from flux_tui.demo.swarm import Member, NodesProcess, Swarm
+from flux_tui.demo.swarm_control import Member, NodesProcess, Swarm
 from flux_tui.ui.dashboard.app import Dashboard
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.watching.narrator import Caption, Pointer

@@ -3,6 +3,7 @@
 The sub-packages, from the ground up:
 
 - `connections/`: keepalive, pace, frames, whole writes, tables of connections and dials, and the supervisor of tasks.
+- `identity`: the private key of a node, and its peer id.
 - `dial_errors`: why a peer cannot be reached: exceptions with fields, and the sentences about them.
 - `port`: what the node needs of a network.
 - `addresses/`: where this node and its peers can be dialled.

@@ -165,7 +165,7 @@ class Network(Protocol):
 
         `keep`: try again, with backoff, whenever the peer is not connected, while the network is open.
 
-        `from_peers`: peers told of these addresses (`note_addrs`), not a person: see core/peers/dial_policy.py.
+        `from_peers`: peers told of these addresses (`note_addrs`), not a person: see core/peers/dial_permission.py.
         """
 
     def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:

@@ -47,7 +47,7 @@ from flux_tui.store.schema import (
     explain_os,
     open_writer,
 )
-from flux_tui.store.series import SeriesReader
+from flux_tui.store.series_reader import SeriesReader
 from flux_tui.store.writing.loose_chunks import LooseChunks
 from flux_tui.store.writing.object_writer import ObjectWriter
 

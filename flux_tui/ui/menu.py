@@ -13,7 +13,7 @@ from textual.filter import ANSIToTruecolor, LineFilter
 from typing_extensions import override
 
 from flux_tui.core.text.plain import Plain, plain, plain_lines
-from flux_tui.ui.dashboard.ending import SignalEnd
+from flux_tui.ui.dashboard.signals_and_crashes import SignalEnd
 from flux_tui.ui.dashboard.themes import THEMES
 from flux_tui.ui.rows.cell_width import wrapped
 from flux_tui.ui.rows.glyphs import Glyphs, for_this_terminal

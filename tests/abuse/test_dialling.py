@@ -14,7 +14,7 @@ from libp2p.utils.varint import encode_uvarint
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import PeerId, raw_cid
-from flux_tui.core.peers.dial_policy import Reach
+from flux_tui.core.peers.dial_permission import Reach
 from flux_tui.core.series import events as ev
 from flux_tui.core.wire.messages import Have, Want
 from flux_tui.net.addresses import dial_guard

@@ -34,7 +34,7 @@ from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Error, Want
 from flux_tui.home import Home
 from flux_tui.node.priority import step_back
-from flux_tui.store.series import SeriesReader
+from flux_tui.store.series_reader import SeriesReader
 from tests.abuse.attacker import Attacker, attacking
 from tests.abuse.outsider import OUTSIDERS, knock
 from tests.bench.nodes import Node, flux, running, wait_for

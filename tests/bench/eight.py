@@ -19,7 +19,7 @@ from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid
 from flux_tui.core.series import events as ev
 from flux_tui.home import Home
-from flux_tui.store.series import SeriesReader
+from flux_tui.store.series_reader import SeriesReader
 from tests.bench.nodes import Node, flux, running, state, wait_for
 from tests.bench.report import Table, parser
 from tests.bench.transfer import make_file

@@ -27,7 +27,7 @@ from flux_tui.core.text.describe import entry_line
 from flux_tui.core.text.names import short_addr
 from flux_tui.home import Home
 from flux_tui.store import schema
-from flux_tui.store.series import SeriesReader
+from flux_tui.store.series_reader import SeriesReader
 from flux_tui.store.store import Store
 from tests.bench.nodes import LISTEN, flux, state, wait_for
 from tests.core.samples import PEER

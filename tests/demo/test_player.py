@@ -17,7 +17,7 @@ from flux_tui.demo import player as player_module
 from flux_tui.demo.facts.scene import Made, Watch
 from flux_tui.demo.player import NotSeenError, Player, StoppedError
 from flux_tui.demo.scenario import parse
-from flux_tui.demo.swarm import Swarm
+from flux_tui.demo.swarm_control import Swarm
 from flux_tui.home import HomeError
 from flux_tui.store.store import Store
 from tests.bench.nodes import wait_for

@@ -21,7 +21,7 @@ from flux_tui.demo.player import Lane, Player, StoryState
 from flux_tui.demo.record import record
 from flux_tui.demo.scenario import Look, load
 from flux_tui.demo.screen import Story, lane_text
-from flux_tui.demo.swarm import Swarm
+from flux_tui.demo.swarm_control import Swarm
 from flux_tui.ui.rows.cell_width import wrapped
 from flux_tui.ui.watching.narrator import Pointer
 from flux_tui.ui.widgets.caption_strip import MAX_LINES

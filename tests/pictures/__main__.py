@@ -110,7 +110,7 @@ async def take_all(folder: Path) -> None:
     from flux_tui.demo.player import Player
     from flux_tui.demo.scenario import load
     from flux_tui.demo.screen import Story, watched_node
-    from flux_tui.demo.swarm import Swarm
+    from flux_tui.demo.swarm_control import Swarm
 
     scenario = load(SCENARIO)
     with closing(Swarm(scenario)) as swarm:

@@ -15,7 +15,7 @@ from pathlib import Path
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series.fold import derive
 from flux_tui.core.text.plain import plain
-from flux_tui.store.series import SeriesReader
+from flux_tui.store.series_reader import SeriesReader
 from flux_tui.ui.rows.flow import flow_rows, frame, step_words
 from flux_tui.ui.rows.glyphs import Glyphs, Role
 from flux_tui.ui.rows.view import Line, View, span

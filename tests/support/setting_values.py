@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from flux_tui.core.series.setting import Kind
+from flux_tui.core.series.settings_table import Kind
 from tests.core.samples import PEER
 
 

@@ -14,7 +14,7 @@ import pytest
 from flux_tui.core.api.commands import Command
 from flux_tui.core.series.events import Entry, Event
 from flux_tui.home import Home
-from flux_tui.store.series import MemorySeries
+from flux_tui.store.series_reader import MemorySeries
 from flux_tui.ui.dashboard.app import Dashboard
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.series.cursor import Source

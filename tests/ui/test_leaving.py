@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flux_tui.home import Home
-from flux_tui.ui.dashboard.ending import HANGUP_SECONDS
+from flux_tui.ui.dashboard.signals_and_crashes import HANGUP_SECONDS
 from tests.bench.nodes import LISTEN, Node
 from tests.ui.conftest import RECORDING, Live, on_asyncio
 from tests.ui.terminal import Terminal, dashboard, until

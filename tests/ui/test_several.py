@@ -3,7 +3,7 @@
 from flux_tui.core.ids import dag_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry, Event
-from flux_tui.store.series import MemorySeries
+from flux_tui.store.series_reader import MemorySeries
 from flux_tui.ui.dashboard.app import Dashboard
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.series.cursor import Source

@@ -12,7 +12,7 @@ from flux_tui.core.series import events as ev
 from flux_tui.core.series.fold import apply
 from flux_tui.core.series.next_try import next_try
 from flux_tui.core.series.state import State
-from flux_tui.store.series import SeriesReader
+from flux_tui.store.series_reader import SeriesReader
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.view import clock
 from flux_tui.ui.screens.inspect import InspectScreen

@@ -12,7 +12,7 @@ from libp2p.peer.id import ID
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.content.ticket import Ticket, format_ticket, parse_ticket
 from flux_tui.core.custom.outbox import name_of
-from flux_tui.core.fetching.downloads.availability import bitmap, blocks_in
+from flux_tui.core.fetching.downloads.peer_bitmaps import bitmap, blocks_in
 from flux_tui.core.ids import raw_cid
 from flux_tui.core.wire import codec, messages
 from tests.support.script import Script

@@ -23,7 +23,7 @@ from flux_tui.core.series.state import State
 from flux_tui.core.text.quantities import counted, human_size
 from flux_tui.home import Home, HomeBusyError, HomeError
 from flux_tui.path_arguments import literal_path
-from flux_tui.store.series import SeriesReader, StoreError
+from flux_tui.store.series_reader import SeriesReader, StoreError
 
 POLL_SECONDS = 0.05
 TAKE_BACK_SECONDS = 2.0

@@ -31,7 +31,7 @@ from flux_tui.home import Home, HomeError
 from flux_tui.petnames import PetNames
 from flux_tui.store.disk.disk_space import DiskSpace
 from flux_tui.store.schema import NoRoomError
-from flux_tui.store.series import SeriesReader, StoreError
+from flux_tui.store.series_reader import SeriesReader, StoreError
 
 POLL_SECONDS = 0.05
 JSON_SECONDS = 0.5

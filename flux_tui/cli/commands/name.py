@@ -12,7 +12,7 @@ from flux_tui.core.ids import PeerId
 from flux_tui.core.series.state import State
 from flux_tui.core.text.names import StateNames, is_peer_id
 from flux_tui.petnames import PetNames
-from flux_tui.store.series import SeriesReader
+from flux_tui.store.series_reader import SeriesReader
 
 
 @click.command()

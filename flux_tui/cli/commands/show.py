@@ -26,7 +26,7 @@ from flux_tui.home import Home, HomeError
 from flux_tui.path_arguments import literal_path
 from flux_tui.petnames import PetNames
 from flux_tui.signals import Ended
-from flux_tui.store.series import SeriesReader
+from flux_tui.store.series_reader import SeriesReader
 
 if TYPE_CHECKING:
     from flux_tui.ui.dashboard.app import Dashboard

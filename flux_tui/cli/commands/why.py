@@ -18,7 +18,7 @@ from flux_tui.core.text.phrases import object_words
 from flux_tui.core.text.why import WhyWords, why_words
 from flux_tui.path_arguments import literal_path
 from flux_tui.petnames import PetNames
-from flux_tui.store.series import SeriesReader
+from flux_tui.store.series_reader import SeriesReader
 from flux_tui.ui.typed.typed_moment import parse_moment
 
 MAX_EXPLAINED = 20

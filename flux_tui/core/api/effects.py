@@ -78,7 +78,7 @@ class Dial(_Effect, frozen=True):
     """Other addresses of the same peer, tried in order if the first one does not lead to it."""
     from_peers: bool = False
     """Other peers named these addresses, no person did. They are dialled by the rules and the budget of
-    core/peers/dial_policy.py."""
+    core/peers/dial_permission.py."""
 
 
 class Disconnect(_Effect, frozen=True):

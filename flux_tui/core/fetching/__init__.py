@@ -6,7 +6,7 @@ Rooms, from the ground up:
     sources             each peer as a source of chunks: what it offers, how fast it sends
     wants/              when each want is pushed, and to which peers
     grants/             which holder sends which block, and until when
-    failures            objects that cannot be written here, now or ever
+    write_failures      objects that cannot be written here, now or ever
     peer_answers        what peers say to the wants and grants of this node
     arrivals            the chunks that peers send
     requester           what is wanted, put together from these parts

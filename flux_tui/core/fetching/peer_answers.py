@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from flux_tui.core.fetching.downloads.availability import MAX_WATCHERS, PeerBitmap
 from flux_tui.core.fetching.downloads.download import Download
+from flux_tui.core.fetching.downloads.peer_bitmaps import MAX_WATCHERS, PeerBitmap
 from flux_tui.core.fetching.grants.leases import Leases
 from flux_tui.core.fetching.grants.scheduler import Scheduler
 from flux_tui.core.fetching.grants.wanted import WantedBlocks

@@ -14,15 +14,15 @@ from flux_tui.core.fetching.arrivals import Arrivals
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.downloads.plan_builder import plan_leaf
 from flux_tui.core.fetching.downloads.planning import Planning
-from flux_tui.core.fetching.failures import Failures
-from flux_tui.core.fetching.grants.inherited import InheritedLeases
 from flux_tui.core.fetching.grants.leases import Leases
+from flux_tui.core.fetching.grants.restored_leases import InheritedLeases
 from flux_tui.core.fetching.grants.scheduler import Scheduler
 from flux_tui.core.fetching.grants.wanted import WantedBlocks
 from flux_tui.core.fetching.peer_answers import PeerAnswers
 from flux_tui.core.fetching.sources import Holders
 from flux_tui.core.fetching.wants.want_pusher import WantPusher
 from flux_tui.core.fetching.wants.want_queue import WantPriority
+from flux_tui.core.fetching.write_failures import Failures
 from flux_tui.core.ids import Cid, PeerId, is_leaf
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.router import Router

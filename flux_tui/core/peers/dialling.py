@@ -6,7 +6,7 @@
 - A return address in an intent is dialled rarely, and only if it names the signer of the intent. So an intent
   cannot make a thousand nodes dial a third party.
 
-By which rules the network then dials on the word of others is decided in dial_policy.py.
+By which rules the network then dials on the word of others is decided in dial_permission.py.
 """
 
 from collections.abc import Sequence

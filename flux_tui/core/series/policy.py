@@ -13,7 +13,7 @@ import msgspec
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.limits import TokenBucket
-from flux_tui.core.series.setting import Kind, Spec, table
+from flux_tui.core.series.settings_table import Kind, Spec, table
 
 BURST_SECONDS = 0.25
 """Seconds' worth of tokens that may be spent at once after a rest."""

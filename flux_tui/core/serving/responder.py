@@ -7,15 +7,15 @@ Policy
   provider.
 - A peer that the policy refuses is answered `denied`.
 - Which peers are served now is decided in upload_slots.py, and which chunk leaves next in upload_queue.py.
-- A node that stops answers `shutting_down` to every peer that it made an offer.
+- When this node stops, it answers `shutting_down` to every peer to which it made an offer.
 - Only chunks that were granted are ever sent, and only to the peer that granted them.
 """
 
 from collections.abc import Mapping
 
 from flux_tui.core.api.effects import Broadcast, Push, Serve
-from flux_tui.core.fetching.downloads.availability import Watchers
 from flux_tui.core.fetching.downloads.download import Download
+from flux_tui.core.fetching.downloads.peer_bitmaps import Watchers
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import BoundedSet, BoundedTable, batches
 from flux_tui.core.peers.connected import ConnectedPeers

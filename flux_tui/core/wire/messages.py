@@ -169,7 +169,7 @@ class StatusYesButLater(_Wire, tag="status_yes_but_later", frozen=True, kw_only=
     """Blocks of it that the holder has; None: all."""
     part: Annotated[bytes, msgspec.Meta(max_length=MAX_PART)] | None = None
     """If `have` is not all: a bitmap over the object's block CIDs, sorted as text
-    (core/fetching/downloads/availability.py). None: the holder has all of it, whatever `have` says."""
+    (core/fetching/downloads/peer_bitmaps.py). None: the holder has all of it, whatever `have` says."""
 
 
 class Error(_Wire, tag="error", frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from flux_tui.core.series.fold import apply
 from flux_tui.core.series.state import State
 from flux_tui.demo.facts.download_time import Stages
 from flux_tui.store.schema import StoreError
-from flux_tui.store.series import SeriesReader
+from flux_tui.store.series_reader import SeriesReader
 
 PAGE = 5_000
 """How many entries are read at a time."""

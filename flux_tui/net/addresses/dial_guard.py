@@ -1,4 +1,4 @@
-"""Decides whether an address that a peer told of is dialled: the rule and budget of `core/peers/dial_policy.py`.
+"""Decides whether an address that a peer told of is dialled: the rule and budget of `core/peers/dial_permission.py`.
 
 libp2p writes every address that it hears into its peerstore, and dials the addresses there. So the peerstore asks
 this guard which addresses it may keep. The dialler asks it whether an address may be dialled now.
@@ -22,7 +22,7 @@ from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
 from flux_tui.core.limits import BoundedTable
-from flux_tui.core.peers.dial_policy import DialBudget, NamedAddrs, Reach, may_name, reach_of, reach_of_ip
+from flux_tui.core.peers.dial_permission import DialBudget, NamedAddrs, Reach, may_name, reach_of, reach_of_ip
 
 log = logging.getLogger(__name__)
 

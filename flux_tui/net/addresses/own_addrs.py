@@ -92,7 +92,7 @@ class OwnAddrs:
         self._forget()
 
     def listen_later(self, addr: Multiaddr) -> None:
-        """Note an address that is to be listened on as soon as this machine has it."""
+        """Remember an address that this machine does not have yet. `watch` listens on it once it has."""
         self._late.append(addr)
 
     def _forget(self) -> None:

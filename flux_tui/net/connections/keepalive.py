@@ -143,9 +143,9 @@ class Keepalive:
 
 
 async def probe(connection: Connection) -> bool:
-    """Ask a connection for a sign of life now. Returns whether there is one; if not, the connection is closed.
+    """Ping the peer of a connection now. Return whether it is alive; if it is not, close the connection.
 
-    It is enough that the other system acknowledges the ping: its process may be busy.
+    An acknowledgement by the peer's operating system (TCP) is enough: the peer's process may be too busy to answer.
     """
     before, backlog = connection.heard, connection.unsent
 

@@ -15,7 +15,7 @@ from multiaddr import Multiaddr
 from typing_extensions import override
 
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.peers.dial_policy import Reach, reach_of
+from flux_tui.core.peers.dial_permission import Reach, reach_of
 from flux_tui.core.wire.messages import Message, Route
 from flux_tui.net.addresses.dial_guard import DialGuard
 from flux_tui.net.addresses.listening import NOT_OURS, listen_addr, listen_on

@@ -1,4 +1,4 @@
-"""Sends commands to the shown node, and starts it again."""
+"""Sends a person's commands to the shown node. If that node is gone, a person can start it again from here."""
 
 import secrets
 from collections.abc import Callable, Sequence

@@ -10,7 +10,7 @@ from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.series.filter import peers_of
 from flux_tui.ui.typed.command_line import complete_line
 from flux_tui.ui.typed.line_types import Context
-from flux_tui.ui.watching.views import Views
+from flux_tui.ui.watching.panel_views import Views
 from flux_tui.ui.watching.watched_node import Nodes
 from flux_tui.ui.widgets.panel_layout import PANELS
 

@@ -14,7 +14,7 @@ from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.next_steps import shared_last, ticket_of
 from flux_tui.ui.series.filter import cids_of, peers_of
 from flux_tui.ui.watching.notify import Notify
-from flux_tui.ui.watching.views import Views
+from flux_tui.ui.watching.panel_views import Views
 from flux_tui.ui.watching.watched_node import Nodes
 
 NO_ID = ("loose", "more", "total")

@@ -6,7 +6,7 @@ from flux_tui.ui.actions.filtering import Filtering
 from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.watching.flow_feed import FlowFeed
 from flux_tui.ui.watching.notify import Notify
-from flux_tui.ui.watching.views import Views
+from flux_tui.ui.watching.panel_views import Views
 from flux_tui.ui.widgets.panel_layout import PANELS
 from flux_tui.ui.widgets.prompt import Prompt
 

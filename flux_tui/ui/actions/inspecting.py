@@ -10,8 +10,8 @@ from flux_tui.ui.rows.view import View
 from flux_tui.ui.screens.open_window import OpenWindow
 from flux_tui.ui.typed.shell_words import quoted
 from flux_tui.ui.watching.flow_feed import FlowFeed
+from flux_tui.ui.watching.panel_views import Views
 from flux_tui.ui.watching.playback import Playback
-from flux_tui.ui.watching.views import Views
 from flux_tui.ui.watching.watched_node import Nodes
 
 VIEW_WIDTH = 100

@@ -14,7 +14,7 @@ from flux_tui.ui.board.panels import OBJECTS, Panels
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.screens.open_window import OpenWindow
 from flux_tui.ui.watching.notify import Notify
-from flux_tui.ui.watching.views import Views
+from flux_tui.ui.watching.panel_views import Views
 from flux_tui.ui.watching.watched_node import Nodes
 
 CIDS_AT_ONCE = 10_000

@@ -6,7 +6,7 @@ from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.rows.peers import TABLES, column_at, columns_that_fit
 from flux_tui.ui.rows.view import Sort
 from flux_tui.ui.watching.notify import Notify
-from flux_tui.ui.watching.views import Views
+from flux_tui.ui.watching.panel_views import Views
 
 
 class Sorting:

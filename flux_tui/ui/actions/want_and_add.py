@@ -12,7 +12,7 @@ from flux_tui.ui.actions.command_sender import CommandSender, new_mark
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.screens.open_window import OpenWindow
 from flux_tui.ui.watching.notify import Notify
-from flux_tui.ui.watching.views import Views
+from flux_tui.ui.watching.panel_views import Views
 from flux_tui.ui.watching.watched_node import Nodes
 from flux_tui.ui.widgets.plain_text import MAX_PASTED
 

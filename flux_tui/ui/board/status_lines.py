@@ -14,8 +14,8 @@ from flux_tui.ui.rows.throughput import fitting, header_line
 from flux_tui.ui.rows.view import Line, Span, View, cut, span
 from flux_tui.ui.watching.liveness import Liveness
 from flux_tui.ui.watching.narration import Narration
+from flux_tui.ui.watching.panel_views import Views
 from flux_tui.ui.watching.playback import Playback
-from flux_tui.ui.watching.views import Views
 from flux_tui.ui.watching.watched_node import Nodes
 from flux_tui.ui.widgets.next_steps_strip import NextStepsStrip
 from flux_tui.ui.widgets.one_line import Keybar, LineStrip, Tabs

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from flux_tui.ui.rows.timeline import Timeline
 from flux_tui.ui.rows.view import span
 from flux_tui.ui.watching.liveness import Liveness
+from flux_tui.ui.watching.panel_views import Views
 from flux_tui.ui.watching.playback import Playback
-from flux_tui.ui.watching.views import Views
 from flux_tui.ui.watching.watched_node import Nodes
 from flux_tui.ui.widgets.one_line import TimeStrip
 

@@ -19,9 +19,9 @@ from flux_tui.core.ids import is_text
 from flux_tui.core.text.plain import plain
 from flux_tui.signals import Ended
 from flux_tui.ui.dashboard.action_table import action_table
-from flux_tui.ui.dashboard.ending import SignalEnd, write_crash_report
 from flux_tui.ui.dashboard.garbage_collection import settle
 from flux_tui.ui.dashboard.parts import Parts
+from flux_tui.ui.dashboard.signals_and_crashes import SignalEnd, write_crash_report
 from flux_tui.ui.dashboard.themes import THEMES
 from flux_tui.ui.dashboard.waiting_keys import WaitingKeys
 from flux_tui.ui.keys import JUMP, PRIORITY, Keys

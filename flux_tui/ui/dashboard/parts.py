@@ -35,8 +35,8 @@ from flux_tui.ui.watching.narration import Narration
 from flux_tui.ui.watching.narrator import Narrator
 from flux_tui.ui.watching.notify import Notify
 from flux_tui.ui.watching.objects_feed import ObjectsFeed
+from flux_tui.ui.watching.panel_views import Views
 from flux_tui.ui.watching.playback import Playback
-from flux_tui.ui.watching.views import Views
 from flux_tui.ui.watching.watched_node import Nodes
 from flux_tui.ui.watching.whole_notices import WholeNotices
 from flux_tui.ui.widgets.caption_strip import CaptionStrip

@@ -11,8 +11,8 @@ from flux_tui.ui.board.timeline_strip import TimelineStrip
 from flux_tui.ui.dashboard.garbage_collection import take_turn
 from flux_tui.ui.watching.liveness import Liveness
 from flux_tui.ui.watching.narration import Narration
+from flux_tui.ui.watching.panel_views import Views
 from flux_tui.ui.watching.playback import Playback
-from flux_tui.ui.watching.views import Views
 from flux_tui.ui.watching.watched_node import Nodes
 from flux_tui.ui.watching.whole_notices import WholeNotices
 

@@ -33,7 +33,7 @@ from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.glyphs import REASON_SIGNS, Glyphs, Role
 from flux_tui.ui.series.entry_window import MAX_PEERS, Group
 from flux_tui.ui.series.filter import Filter
-from flux_tui.ui.series.peer_rates import Trends
+from flux_tui.ui.series.trends import Trends
 
 Span: TypeAlias = tuple[Plain, Role]
 """A piece of a line. `span` makes it from any text."""

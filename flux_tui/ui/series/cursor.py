@@ -19,9 +19,9 @@ from flux_tui.core.series.events import Entry, ObjectCompleted
 from flux_tui.core.series.fold import copy, extend, restore, snapshot
 from flux_tui.core.series.state import State
 from flux_tui.store.schema import StoreError
-from flux_tui.store.series import SeriesReader, SeriesSource
+from flux_tui.store.series_reader import SeriesReader, SeriesSource
 from flux_tui.ui.series.checkpoints import Builder, Checkpoints
-from flux_tui.ui.series.peer_rates import WINDOW, Trends
+from flux_tui.ui.series.trends import WINDOW, Trends
 
 CHECKPOINT_EVERY = 20_000
 """Entries between two checkpoints that the dashboard saves itself. Folding them takes 60 ms."""

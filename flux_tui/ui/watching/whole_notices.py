@@ -13,7 +13,7 @@ from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import human_size
 from flux_tui.ui.rows.view import View
 from flux_tui.ui.watching.notify import Notify
-from flux_tui.ui.watching.views import Views
+from flux_tui.ui.watching.panel_views import Views
 from flux_tui.ui.watching.watched_node import Nodes
 
 SECONDS = 8.0

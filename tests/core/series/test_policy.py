@@ -11,7 +11,7 @@ from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import PeerId, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.policy import BURST_SECONDS, POLICY, Policy, PolicyChange, rate_limit
-from flux_tui.core.series.setting import Kind, Spec, table
+from flux_tui.core.series.settings_table import Kind, Spec, table
 from flux_tui.core.text.phrases import policy_words
 from tests.support.script import ME, OTHER, Script
 

@@ -21,7 +21,7 @@ from flux_tui.node.disk.add_task import read_and_reference
 from flux_tui.node.disk.chunker import AddError, Done, walk
 from flux_tui.node.node import FluxNode
 from flux_tui.node.offline import add_offline
-from flux_tui.store.series import SeriesReader
+from flux_tui.store.series_reader import SeriesReader
 from flux_tui.store.store import Store
 from tests.support.nodes_here import LOOPBACK, series_of, share, until
 from tests.support.rights import without_rights

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flux_tui.core.series.fold import derive
-from flux_tui.store.series import SeriesReader
+from flux_tui.store.series_reader import SeriesReader
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.flow import ORDERS, STEPS, fitting_step, flow_rows, frame, step_words
 from flux_tui.ui.rows.glyphs import Glyphs

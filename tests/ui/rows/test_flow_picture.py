@@ -5,7 +5,7 @@ from pathlib import Path
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series.fold import derive
 from flux_tui.core.series.state import PeerState
-from flux_tui.store.series import SeriesReader
+from flux_tui.store.series_reader import SeriesReader
 from flux_tui.ui.rows.flow_picture import MAX_PEERS, MIN_HEIGHT, MIN_WIDTH, TRAVEL_SECONDS, picture_rows
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.rows.view import View, text_of

@@ -5,7 +5,7 @@ import pytest
 from flux_tui.core.ids import PeerId, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
-from flux_tui.store.series import MemorySeries, SeriesReader
+from flux_tui.store.series_reader import MemorySeries, SeriesReader
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.rows.timeline import SPANS, Timeline
 from flux_tui.ui.rows.view import text_of

@@ -14,7 +14,7 @@ from flux_tui.core.series import fold as derive_module
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.fold import derive, extend, restore, snapshot
 from flux_tui.core.series.state import State
-from flux_tui.store.series import SeriesReader
+from flux_tui.store.series_reader import SeriesReader
 from flux_tui.store.store import Store
 from flux_tui.ui.series import cursor as source_module
 from flux_tui.ui.series.checkpoint_process import EVERY

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from flux_tui.core.ids import PeerId, dag_cid, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry, kind_of
-from flux_tui.store.series import SeriesReader
+from flux_tui.store.series_reader import SeriesReader
 from flux_tui.ui.series.entry_window import Group, Window, run_key
 from tests.ui.conftest import RECORDING
 

@@ -3,7 +3,7 @@
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry, Event
-from flux_tui.store.series import MemorySeries
+from flux_tui.store.series_reader import MemorySeries
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.watching.liveness import ALIVE_SECONDS, Liveness
 from flux_tui.ui.watching.watched_node import Nodes, WatchedNode

@@ -10,7 +10,7 @@ from typing_extensions import override
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry, Event
-from flux_tui.store.series import MemorySeries
+from flux_tui.store.series_reader import MemorySeries
 from flux_tui.store.store import Store
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.watching import objects_feed

@@ -7,7 +7,7 @@ import pytest
 
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
-from flux_tui.store.series import MemorySeries
+from flux_tui.store.series_reader import MemorySeries
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.watching.liveness import Liveness
 from flux_tui.ui.watching.playback import TICK_MAX, Playback

@@ -30,8 +30,8 @@ from flux_tui.core.api.effects import Effect
 from flux_tui.core.content import hamt, unixfs
 from flux_tui.core.content.outline import EdgeKind, Outline, Totals
 from flux_tui.core.content.unixfs import BadBlockError
-from flux_tui.core.fetching.downloads import availability
-from flux_tui.core.fetching.downloads.availability import PeerBitmap
+from flux_tui.core.fetching.downloads import peer_bitmaps
+from flux_tui.core.fetching.downloads.peer_bitmaps import PeerBitmap
 from flux_tui.core.ids import Cid, PeerId, is_leaf
 
 CACHED_BYTES = 16 * 1024 * 1024
@@ -319,27 +319,27 @@ class Download:
         return self._other_downloaders or ()
 
     def also_fetched_by(self, peer: PeerId) -> None:
-        """This peer fetches it too, and is told that this node wants it."""
+        """Note that a peer fetches this object too, and was told that this node wants it."""
         self._other_downloaders = set() if self._other_downloaders is None else self._other_downloaders
         self._other_downloaders.add(peer)
 
     # ── its pushes ──────────────────────────────────────────────────────────────────────────────
 
     def pushed(self, now: float) -> None:
-        """It was pushed to the swarm."""
+        """Note that this node pushed the want for this root to the swarm, and that no holder has answered yet."""
         self.unanswered_pushes += 1
         self.pushed_at = now
 
     def answered(self) -> None:
-        """A peer that has it answered."""
+        """Note that a peer that has this object answered."""
         self.unanswered_pushes = 0
 
     def push_at(self, at: float) -> None:
-        """It is pushed next at this time."""
+        """Note when this node pushes the want next."""
         self.next_push_at = at
 
     def holder_is_free_at(self, at: float, now: float) -> None:
-        """A peer that has it said NO, and may be asked again at this time."""
+        """Note when a peer that has this object and said NO may be asked again."""
         if not now <= self.holder_free_at <= at:
             self.holder_free_at = at
 
@@ -408,7 +408,7 @@ class Download:
 
         None while the tree is not known, or if the bitmap would be too long.
         """
-        if not self.mapped or len(self._blocks) > availability.MAX_BLOCKS:
+        if not self.mapped or len(self._blocks) > peer_bitmaps.MAX_BLOCKS:
             return None
         if self._order is None:
             self._order = tuple(sorted(self._blocks))
@@ -418,7 +418,7 @@ class Download:
     def bitmap(self) -> bytes | None:
         """The bitmap of the blocks that are here; None if it cannot be made yet."""
         order = self.order
-        return None if order is None else availability.bitmap(order, self._have)
+        return None if order is None else peer_bitmaps.bitmap(order, self._have)
 
     @property
     def size(self) -> int:

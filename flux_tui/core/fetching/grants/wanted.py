@@ -7,8 +7,8 @@ download only: one that has a holder, if any has.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from flux_tui.core.fetching.downloads.download import Download
-from flux_tui.core.fetching.grants.inherited import InheritedLeases
 from flux_tui.core.fetching.grants.leases import Leases
+from flux_tui.core.fetching.grants.restored_leases import InheritedLeases
 from flux_tui.core.fetching.sources import Holders
 from flux_tui.core.ids import Cid
 

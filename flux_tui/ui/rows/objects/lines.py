@@ -12,7 +12,7 @@ from flux_tui.core.text.quantities import human_seconds, human_size
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.glyphs import Role
 from flux_tui.ui.rows.objects.tabs import Tab
-from flux_tui.ui.rows.pending import eta_of, waiting_words
+from flux_tui.ui.rows.pending_and_retries import eta_of, waiting_words
 from flux_tui.ui.rows.view import Line, View, cut, span, wide
 
 NAMED = 2

@@ -9,8 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from flux_tui.core.api.effects import FinishTree
 from flux_tui.core.content.unixfs import BadBlockError
-from flux_tui.core.fetching.downloads.availability import PeerBitmap, bitmap
 from flux_tui.core.fetching.downloads.download import MAX_SKIPPED, Download, Location
+from flux_tui.core.fetching.downloads.peer_bitmaps import PeerBitmap, bitmap
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from tests.support.fetching import tree
 from tests.support.objects import whole

@@ -5,7 +5,7 @@ from typing import Any
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
-from flux_tui.core.fetching.downloads import availability
+from flux_tui.core.fetching.downloads import peer_bitmaps
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.downloads.plan_builder import SLICE
 from flux_tui.core.fetching.downloads.planning import OPEN_ROWS
@@ -158,9 +158,9 @@ def test_a_refused_object_is_removed_also_after_a_restart() -> None:
 
 def test_an_object_with_more_blocks_than_a_bitmap_is_not_ordered() -> None:
     download = Download(LEAF, path="/x", tree=True, by=None, size=None)
-    for number in range(availability.MAX_BLOCKS - 1):
+    for number in range(peer_bitmaps.MAX_BLOCKS - 1):
         download.add_block(Cid(f"{number}"))
-    assert len(download.order or ()) == availability.MAX_BLOCKS
+    assert len(download.order or ()) == peer_bitmaps.MAX_BLOCKS
     assert download.bitmap == bytes(MAX_PART)
     download.add_block(Cid("one more"))
     assert not download.order

@@ -10,7 +10,7 @@ from flux_tui.core.series.events import Entry, Event
 from flux_tui.core.series.fold import derive
 from flux_tui.core.series.state import State
 from flux_tui.store.index.object_files import ObjectFile, ObjectFiles
-from flux_tui.store.series import SeriesReader
+from flux_tui.store.series_reader import SeriesReader
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.rows.objects.details import FILES_SHOWN, Selected

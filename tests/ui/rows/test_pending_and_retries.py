@@ -14,16 +14,16 @@ from flux_tui.core.series.fold import apply, derive
 from flux_tui.core.series.next_try import next_try
 from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import plain
-from flux_tui.store.series import SeriesReader
+from flux_tui.store.series_reader import SeriesReader
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.cell_width import fit
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.rows.peers import has_it, no_legend, no_rows, peer_rows
-from flux_tui.ui.rows.pending import pending_rows, retry_rows
+from flux_tui.ui.rows.pending_and_retries import pending_rows, retry_rows
 from flux_tui.ui.rows.throughput import header_line, throughput_rows
 from flux_tui.ui.rows.view import Row, View, cut, entry_line, matching, span, text_of
 from flux_tui.ui.series.filter import parse_filter
-from flux_tui.ui.series.peer_rates import Trends
+from flux_tui.ui.series.trends import Trends
 from flux_tui.ui.widgets import span_styles
 from tests.support.rows import ADA, BOB
 from tests.ui.conftest import RECORDING

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flux_tui.core.peers import dial_policy
-from flux_tui.core.peers.dial_policy import DialBudget, NamedAddrs, Reach, may_name, reach_of, reach_of_ip
+from flux_tui.core.peers import dial_permission
+from flux_tui.core.peers.dial_permission import DialBudget, NamedAddrs, Reach, may_name, reach_of, reach_of_ip
 
 PEER = "12D3KooWJWoaqZhDaoEFshF7Rh1bpY9ohihFhzcW6d69Lr2NASuq"
 
@@ -100,7 +100,7 @@ def test_which_addresses_a_peer_may_name() -> None:
 
 
 def test_the_nearest_of_many_sources_of_an_address_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dial_policy, "MAX_HEARD", 3)
+    monkeypatch.setattr(dial_permission, "MAX_HEARD", 3)
     from_peers = NamedAddrs()
     assert from_peers.teller("/a") == (Reach.PUBLIC, "")
     from_peers.heard("friend", Reach.NEAR, ["/a"])
@@ -153,8 +153,8 @@ def test_a_refused_dial_is_reported_at_intervals_with_its_reason() -> None:
     assert sum(one is not None and one.news for one in later) == 1
 
 
-def test_tables_of_the_dial_policy_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dial_policy, "MAX_BUCKETS", 10)
+def test_tables_of_the_dial_permission_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dial_permission, "MAX_BUCKETS", 10)
     budget = DialBudget(0.0)
     for number in range(500):
         budget.spend(f"peer {number}", at(number), float(number))

@@ -5,9 +5,9 @@ import pytest
 from flux_tui.core.ids import PeerId, dag_cid, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry, Event
-from flux_tui.store.series import MemorySeries
+from flux_tui.store.series_reader import MemorySeries
 from flux_tui.ui.series.cursor import Source
-from flux_tui.ui.series.peer_rates import SECONDS, Trends
+from flux_tui.ui.series.trends import SECONDS, Trends
 
 ADA, BOB = (PeerId(f"12D3KooW{name * 44}") for name in "AB")
 ROOT, CHUNK = dag_cid(b"root"), raw_cid(b"chunk")

@@ -59,12 +59,12 @@ class Spec:
     live: bool = False
     """Whether a command of its own changes it while a node runs. (`limit` changes the policy.)"""
     words: str = ""
-    """How a policy says it, with {} for the value, in about twelve characters: an entry is one line.
+    """The words for this setting, with {} for the value, in about twelve characters: an entry is one line.
     Empty: by the name of the field."""
     one: str = ""
-    """How a policy says 1, if that is not `words`."""
+    """The words for the value 1, if they are not `words`."""
     none: str = ""
-    """How a policy says zero or empty. Empty: not at all."""
+    """The words for zero or an empty list. Empty: the setting is left out."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Setting:
 
     @property
     def words(self) -> str:
-        """How a policy says it, with {} for the value."""
+        """The words for this setting in the sentence about a policy, with {} for the value."""
         return self.spec.words or f"{self.name.replace('_', ' ')} {{}}"
 
 

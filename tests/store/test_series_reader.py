@@ -13,7 +13,7 @@ from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry, Unknown
 from flux_tui.core.series.fold import derive, restore, snapshot
 from flux_tui.store.schema import SCHEMA_VERSION, StoreError, explain
-from flux_tui.store.series import MemorySeries, SeriesReader, SeriesSource, export
+from flux_tui.store.series_reader import MemorySeries, SeriesReader, SeriesSource, export
 from flux_tui.store.store import Store
 
 Make = Callable[[list[Entry]], SeriesSource]
@@ -142,7 +142,7 @@ def test_checkpoints_are_found_and_give_the_same_state(tmp_path: Path) -> None:
 def test_a_reader_in_another_process_follows(tmp_path: Path) -> None:
     store = Store.open(tmp_path)
     script = (
-        "import sys; from pathlib import Path; from flux_tui.store.series import SeriesReader\n"
+        "import sys; from pathlib import Path; from flux_tui.store.series_reader import SeriesReader\n"
         "r = SeriesReader.open(Path(sys.argv[1]))\n"
         "for line in sys.stdin: print(len(r.read(0, 10**6)), r.last_seq(), flush=True)"
     )
