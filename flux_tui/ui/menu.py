@@ -54,7 +54,7 @@ class Menu(App[str]):
     #keys { height: 1; dock: bottom; background: $panel; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "choose", "Play", show=False, priority=True),
+        Binding("enter", "choose", "Play", show=False),
         Binding("q,escape,ctrl+q,ctrl+c", "leave", "Leave", show=False, priority=True),
     ]
     TITLE = "flux-tui"

@@ -1,6 +1,7 @@
 """The menu: what it shows at each size, and what its keys do."""
 
 import pytest
+from textual import events
 
 from flux_tui.core.text.plain import plain
 from flux_tui.demo.menu import TITLE, WORDS
@@ -51,6 +52,17 @@ async def test_enter_plays_what_is_selected() -> None:
         assert ENTRIES[1].about in more(menu)
         await pilot.press("left", "enter")
     assert menu.return_value == ENTRIES[1].name
+
+
+@on_asyncio
+async def test_keys_that_come_at_once_act_in_their_order() -> None:
+    menu = Menu(TITLE, WORDS, ENTRIES)
+    async with menu.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        for key in ("down", "down", "enter"):
+            menu.post_message(events.Key(key, None))
+        await pilot.pause()
+    assert menu.return_value == ENTRIES[2].name
 
 
 @pytest.mark.parametrize("key", ["q", "escape", "ctrl+c"])
