@@ -10,17 +10,16 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import DirectoryTree
 from typing_extensions import override
 
 from flux_tui.core.content.ticket import is_ticket_like, ticket_words
 from flux_tui.core.series.state import State
-from flux_tui.core.text.plain import plain, plain_lines
+from flux_tui.core.text.plain import plain
 from flux_tui.path_arguments import PathError, dropped_words, to_share, typed_paths
 from flux_tui.ui.rows.view import tells
-from flux_tui.ui.screens.want import KEPT
+from flux_tui.ui.screens.typed_window import TypedWindow
 from flux_tui.ui.typed.completions import paths
 from flux_tui.ui.typed.line_types import Context
 from flux_tui.ui.widgets.plain_text import PlainInput, PlainText
@@ -68,14 +67,10 @@ class VisibleTree(DirectoryTree):
         return [path for path in paths if not path.name.startswith(".")]
 
 
-class AddScreen(ModalScreen[None]):
+class AddScreen(TypedWindow[list[Path]]):
     """A window for a path, typed with completion or picked from a tree, or for several dropped files."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss_nothing", "Close", show=False),
-        Binding("tab", "complete", "Complete", show=False, priority=True),
-        Binding("down", "to_tree", "Tree", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("down", "to_tree", "Tree", show=False)]
 
     def __init__(
         self,
@@ -86,15 +81,8 @@ class AddScreen(ModalScreen[None]):
         send: Callable[[list[Path]], None] = lambda paths: None,
         trouble: str | None = None,
     ) -> None:
-        """Open the window with a text in it. `send` shares paths; ValueError: why that could not be.
-
-        `trouble`: why no node takes commands now, which is shown from the beginning.
-        """
-        super().__init__()
-        self._send = send
-        self._trouble = trouble
-        self._text = text
-        """The text that the window opens with."""
+        """Open the window; see `TypedWindow`. `send` shares paths."""
+        super().__init__(send, text, trouble)
         self._folder = folder
         self._masked = masked
         self._example = "" if masked else ", a whole one" if folder is None else f", e.g. {folder}/"
@@ -117,55 +105,38 @@ class AddScreen(ModalScreen[None]):
         """Hide what is typed while ids are masked and it tells one."""
         event.input.password = self._masked and tells(event.value)
 
-    def on_mount(self) -> None:
-        """Type what the window was opened with."""
-        if self._text:
-            self.query_one(PlainInput).take(self._text)
-        if self._trouble is not None:
-            self._say(self._trouble)
-
     def on_paste(self, event: events.Paste) -> None:
         """Handle a paste while the tree has the focus, or nothing has it yet."""
         event.stop()
         self.call_after_refresh(lambda: self._take(event.text))
 
     def _take(self, text: str) -> None:
-        field = self.query_one(PlainInput)
-        field.value = ""  # it holds the path that is highlighted in the tree
-        field.take(text)
-        field.focus()
+        self.field.value = ""  # it holds the path that is highlighted in the tree
+        self.field.take(text)
+        self.field.focus()
 
     @on(PlainInput.Submitted)
     def typed(self, event: PlainInput.Submitted) -> None:
         """Share the typed paths, or say why that cannot be."""
         text = event.value.strip()
         if not text:
-            self._say("Nothing was typed yet.")
+            self.say("Nothing was typed yet.")
             return
         try:
-            self._share([to_share(path) for path in typed_paths(event.value, self._folder)])
+            self.send_and_close([to_share(path) for path in typed_paths(event.value, self._folder)])
         except PathError as error:
             if any(map(is_ticket_like, ticket_words(text))):
-                self._say("That is a ticket, not a path: the window for wants takes it.")
+                self.say("That is a ticket, not a path: the window for wants takes it.")
             else:
-                self._say(error.unnamed if self._masked else str(error))
-
-    def _share(self, paths: list[Path]) -> None:
-        """Share paths and close, or say why that cannot be and keep what was typed."""
-        try:
-            self._send(paths)
-        except ValueError as error:
-            self._say(str(error), KEPT)
-        else:
-            self.dismiss()
+                self.say(error.unnamed if self._masked else str(error))
 
     @on(DirectoryTree.FileSelected)
     def picked(self, event: DirectoryTree.FileSelected) -> None:
         """Share the file that was chosen in the tree."""
         try:
-            self._share([to_share(event.path.absolute())])
+            self.send_and_close([to_share(event.path.absolute())])
         except PathError as error:
-            self._say(error.unnamed if self._masked else str(error))
+            self.say(error.unnamed if self._masked else str(error))
 
     @on(DirectoryTree.NodeHighlighted)
     def looked_at(self, event: DirectoryTree.NodeHighlighted[object]) -> None:
@@ -173,24 +144,15 @@ class AddScreen(ModalScreen[None]):
         data = getattr(event.node.data, "path", None)
         if data is not None and self.query_one(DirectoryTree).has_focus:
             inside = self._masked and self._folder is not None and data.is_relative_to(self._folder)
-            self.query_one(PlainInput).value = str(data.relative_to(self._folder) if inside else data)
+            self.field.value = str(data.relative_to(self._folder) if inside else data)
 
     def action_complete(self) -> None:
         """Complete the typed path; in the tree, go back to typing."""
-        field = self.query_one(PlainInput)
         if self.query_one(DirectoryTree).has_focus:
-            field.focus()
-        elif (longer := complete_path(field.value, self._folder)) is not None:
-            field.value = longer
-            field.cursor_position = len(longer)
+            self.field.focus()
+        else:
+            self.fill(complete_path(self.field.value, self._folder))
 
     def action_to_tree(self) -> None:
         """Focus the tree."""
         self.query_one(DirectoryTree).focus()
-
-    def action_dismiss_nothing(self) -> None:
-        """Close the window. Nothing is shared."""
-        self.dismiss()
-
-    def _say(self, *lines: str) -> None:
-        self.query_one("#error", PlainText).tell(plain_lines(*lines))

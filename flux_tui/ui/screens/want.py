@@ -2,13 +2,10 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from typing_extensions import override
 
@@ -16,19 +13,13 @@ from flux_tui.core.api.commands import Command
 from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import plain, plain_lines
 from flux_tui.ui.rows.view import HIDDEN, tells
+from flux_tui.ui.screens.typed_window import TypedWindow
 from flux_tui.ui.typed.typed_wants import Reading, names, read_wants
 from flux_tui.ui.widgets.plain_text import PlainInput, PlainText
 
-KEPT = "What you typed stays here: press enter again when the node runs."
 
-
-class WantScreen(ModalScreen[None]):
+class WantScreen(TypedWindow[list[Command]]):
     """A window for tickets and CIDs, with a preview of each."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss_nothing", "Close", show=False),
-        Binding("tab", "complete", "Complete", show=False, priority=True),
-    ]
 
     def __init__(
         self,
@@ -41,15 +32,8 @@ class WantScreen(ModalScreen[None]):
         send: Callable[[list[Command]], None] = lambda commands: None,
         trouble: str | None = None,
     ) -> None:
-        """Open the window with a text in it. `send` pushes the commands; ValueError: why it could not.
-
-        `trouble`: why no node takes commands now, which is shown from the beginning.
-        """
-        super().__init__()
-        self._send = send
-        self._trouble = trouble
-        self._text = text
-        """The text that the window opens with."""
+        """Open the window; see `TypedWindow`. `send` pushes the commands."""
+        super().__init__(send, text, trouble)
         self._state = state
         self._folder = folder
         self._masked = masked
@@ -71,17 +55,10 @@ class WantScreen(ModalScreen[None]):
             where = f"enter pushes · tab completes a name · esc leaves · files of tickets go to {self._where}"
             yield PlainText(plain(where), id="where", classes="note")
 
-    def on_mount(self) -> None:
-        """Type what the window was opened with."""
-        if self._text:
-            self.query_one(PlainInput).take(self._text)
-        if self._trouble is not None:
-            self._say(self._trouble)
-
     def on_paste(self, event: events.Paste) -> None:
         """Handle a paste while nothing has the focus yet."""
         event.stop()
-        self.call_after_refresh(lambda: self.query_one(PlainInput).take(event.text))
+        self.call_after_refresh(lambda: self.field.take(event.text))
 
     @on(PlainInput.Changed)
     def preview(self) -> None:
@@ -89,12 +66,11 @@ class WantScreen(ModalScreen[None]):
         lines, errors, _ = self._read()
         self.query_one("#preview", PlainText).tell(plain_lines(*lines[:8]))
         # While the person types, an unfinished CID is not an error yet. A space says that the word is whole.
-        field = self.query_one(PlainInput)
-        text = field.value
+        text = self.field.value
         # the preview below says what was understood, without ids
-        field.password = self._masked and tells(text)
+        self.field.password = self._masked and tells(text)
         found = errors[:3] if text.endswith(" ") else []
-        self._say(*([self._trouble] if self._trouble is not None and not found else found))
+        self.say(*([self._trouble] if self._trouble is not None and not found else found))
 
     @on(PlainInput.Submitted)
     def push(self) -> None:
@@ -102,34 +78,19 @@ class WantScreen(ModalScreen[None]):
         _, errors, commands = self._read()
         if errors:
             several = ["Nothing was pushed: mend or remove that."] if commands else []
-            self._say(*errors[:3], *several)
+            self.say(*errors[:3], *several)
         elif commands:
-            try:
-                self._send(commands)
-            except ValueError as error:
-                self._say(str(error), KEPT)
-            else:
-                self.dismiss()
+            self.send_and_close(commands)
         else:
-            self._say("Nothing was typed yet.")
+            self.say("Nothing was typed yet.")
 
     def action_complete(self) -> None:
         """Complete the typed name."""
-        field = self.query_one(PlainInput)
-        if (longer := complete_name(field.value, self._state)) is not None:
-            field.value = longer
-            field.cursor_position = len(longer)
-
-    def action_dismiss_nothing(self) -> None:
-        """Close the window. Nothing is pushed."""
-        self.dismiss()
-
-    def _say(self, *lines: str) -> None:
-        self.query_one("#error", PlainText).tell(plain_lines(*lines))
+        self.fill(complete_name(self.field.value, self._state))
 
     def _read(self) -> Reading:
         return read_wants(
-            self.query_one(PlainInput).value.split(),
+            self.field.value.split(),
             self._state,
             self._folder,
             self._mark,
