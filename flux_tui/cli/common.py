@@ -2,14 +2,13 @@
 
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from flux_tui.cli.output import Failure
 from flux_tui.cli.params import InputError, text_of_input
 from flux_tui.core.content.ticket import Ticket, parse_ticket, ticket_words
 from flux_tui.core.ids import BadIdError, Cid
-from flux_tui.core.limits import batches
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.fold import extend, restore
 from flux_tui.core.series.state import State
@@ -18,8 +17,6 @@ from flux_tui.store.series_reader import SeriesReader, SeriesSource
 
 FOLD_PAGE = 10_000
 """How many entries are read at a time."""
-CIDS_AT_ONCE = 10_000
-"""How many CIDs go into one command. That is a sixth of its room, so the node takes it quickly."""
 
 
 def the_home(path: Path | None) -> Home:
@@ -62,11 +59,6 @@ def read_cids(texts: Iterable[str]) -> tuple[Cid, ...]:
     if not found:
         raise Failure("there was no CID on standard input" if "-" in given else "the CID is empty")
     return tuple(dict.fromkeys(found))
-
-
-def in_parts(cids: Sequence[Cid]) -> Iterator[tuple[Cid, ...]]:
-    """Split CIDs into parts that fit in one command."""
-    return batches(cids, CIDS_AT_ONCE)
 
 
 def open_series(home: Home) -> SeriesReader:

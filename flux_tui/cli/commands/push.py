@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from flux_tui.cli.background import ensure_node
-from flux_tui.cli.common import catch_up, fold, in_parts, open_series, read_cids, read_ticket, the_home
+from flux_tui.cli.common import catch_up, fold, open_series, read_cids, read_ticket, the_home
 from flux_tui.cli.node_flags import limit_change, node_flags
 from flux_tui.cli.options import home_option, limit_options, node_options
 from flux_tui.cli.output import Failure, say
@@ -36,7 +36,7 @@ def want(cids: tuple[str, ...], home: Path | None, **flags: Any) -> None:
     found = read_cids(cids)
     place = the_home(home)
     ensure_node(place, node_flags(flags))
-    for part in in_parts(found):
+    for part in cmd.in_parts(found):
         place.push(cmd.Want(part[0]) if len(part) == 1 else cmd.WantMany(part))
     say(f"pushed {len(found):,} {'want' if len(found) == 1 else 'wants'}")
 
@@ -84,7 +84,7 @@ def release(cids: tuple[str, ...], home: Path | None) -> None:
     wrong = [cid for cid in loose if what_instead(state, [cid])]
     others = set(wrong)
     if rest := tuple(cid for cid in found if cid not in others):
-        for part in in_parts(rest):
+        for part in cmd.in_parts(rest):
             place.push(cmd.Release(part))  # the node reports CIDs that the series does not know
         say(f"pushed {counted(len(rest), 'release')}")
     if wrong:
@@ -104,7 +104,7 @@ def cancel(cids: tuple[str, ...], home: Path | None) -> None:
     state = settled(place, lambda state: all(cid in state.pending for cid in found))
     pending = tuple(cid for cid in found if cid in state.pending)
     if pending:
-        for part in in_parts(pending):
+        for part in cmd.in_parts(pending):
             place.push(cmd.Cancel(part))
         say(f"pushed {counted(len(pending), 'cancel')}")
     if rest := [cid for cid in found if cid not in state.pending]:
@@ -145,7 +145,7 @@ def what_instead(state: State, cids: Iterable[Cid]) -> str:
 def retry(cids: tuple[str, ...], home: Path | None) -> None:
     """Push pending wants again now, without waiting for their timers: all of them, or these."""
     place = the_home(home)
-    for part in in_parts(read_cids(cids)) if cids else [()]:
+    for part in cmd.in_parts(read_cids(cids)) if cids else [()]:
         place.push(cmd.Retry(part))
     say("pushed")
 

@@ -5,11 +5,13 @@ Commands are fire and forget. The outcome of a command is in the series, in entr
 """
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias, assert_never, get_args
 
 import msgspec
 
 from flux_tui.core.ids import BadIdError, Cid, PeerId, is_cid, is_text, parse_peer_id
+from flux_tui.core.limits import batches
 from flux_tui.core.series.events import EVENT_KINDS
 from flux_tui.core.series.policy import POLICY, PolicyChange
 from flux_tui.core.wire.messages import MAX_PAYLOAD_CUSTOM, MAX_REPLICAS, MAX_SIZE
@@ -23,6 +25,13 @@ DATA_KINDS: dict[str, tuple[str, ...]] = {
 _KIND = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 MAX_COMMAND = 4 * 1024 * 1024
 """Bytes of one encoded command: about 60,000 CIDs pasted at once."""
+CIDS_AT_ONCE = 10_000
+"""CIDs that a sender puts into one command. That is a sixth of its room, so the node takes it quickly."""
+
+
+def in_parts(cids: Sequence[Cid]) -> Iterator[tuple[Cid, ...]]:
+    """Split CIDs into parts that fit in one command."""
+    return batches(cids, CIDS_AT_ONCE)
 
 
 class _Command(msgspec.Struct, frozen=True, array_like=True, tag_field="command"):

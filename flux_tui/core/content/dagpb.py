@@ -89,11 +89,6 @@ def decode_node(data: bytes) -> tuple[tuple[PBLink, ...], UnixFS]:
     return tuple(links), _decode_unixfs(body)
 
 
-def varint_size(value: int) -> int:
-    """Bytes that a varint takes."""
-    return max(1, (value.bit_length() + 6) // 7)
-
-
 def _encode_unixfs(unixfs: UnixFS) -> bytes:
     out = bytearray()
     _put_varint(out, 1, unixfs.kind)

@@ -6,7 +6,6 @@ from pathlib import Path
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api.commands import Command
 from flux_tui.core.ids import Cid
-from flux_tui.core.limits import batches
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted
 from flux_tui.ui.actions.command_sender import CommandSender, new_mark
@@ -17,8 +16,6 @@ from flux_tui.ui.watching.notify import Notify
 from flux_tui.ui.watching.panel_views import Views
 from flux_tui.ui.watching.watched_node import Nodes
 
-CIDS_AT_ONCE = 10_000
-"""How many CIDs go into one command."""
 MARKING = ("pending", "retries", "objects")
 """The panels whose lines can be marked."""
 NAME_WIDTH = 80
@@ -134,7 +131,7 @@ class SelectedObjects:
             else cmd.Want(found.root, new_mark())
             for found in objects
         ]
-        return wants + [cmd.WantMany(part, new_mark()) for part in batches(loose, CIDS_AT_ONCE)]
+        return wants + [cmd.WantMany(part, new_mark()) for part in cmd.in_parts(loose)]
 
     def retry(self) -> None:
         """Push the selected or marked wants again now, or all if none is chosen."""
