@@ -1,6 +1,7 @@
 """Inspect while the dashboard is live: it follows, and nobody loses their place."""
 
 import pytest
+from textual.pilot import Pilot
 
 from flux_tui.core.series import events as ev
 from flux_tui.ui.screens.inspect import InspectScreen
@@ -15,15 +16,21 @@ def why_text(screen: InspectScreen) -> str:
     return " ".join(fact.text for fact in screen._facts[:4])
 
 
+async def inspected(live: Live, pilot: Pilot[bool], *keys: str) -> InspectScreen:
+    """Press keys that open Inspect, and return its window."""
+    await pilot.pause()
+    await pilot.press(*keys)
+    await pilot.pause()
+    screen = live.app.screen
+    assert isinstance(screen, InspectScreen)
+    return screen
+
+
 @on_asyncio
 async def test_inspect_follows_a_live_node_and_keeps_its_place(live: Live) -> None:
     live.append(*STORY)
     async with live.app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
-        await pilot.press("2", "enter")
-        await pilot.pause()
-        screen = live.app.screen
-        assert isinstance(screen, InspectScreen)
+        screen = await inspected(live, pilot, "2", "enter")
         await screen.workers.wait_for_complete()
         touching, facts = screen.query_one("#touching", LinesPanel), screen.query_one("#facts", LinesPanel)
         before = [row.key for row in touching.rows]
@@ -47,11 +54,7 @@ async def test_inspect_follows_a_live_node_and_keeps_its_place(live: Live) -> No
 async def test_inspect_stays_as_it_was_while_frozen(live: Live) -> None:
     live.append(*STORY)
     async with live.app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
-        await pilot.press("space", "2", "enter")
-        await pilot.pause()
-        screen = live.app.screen
-        assert isinstance(screen, InspectScreen)
+        screen = await inspected(live, pilot, "space", "2", "enter")
         await screen.workers.wait_for_complete()
         told = why_text(screen)
         rows = [row.key for row in screen.query_one("#touching", LinesPanel).rows]
@@ -67,11 +70,7 @@ async def test_inspect_stays_as_it_was_while_frozen(live: Live) -> None:
 async def test_inspect_says_so_when_the_node_dies(live: Live) -> None:
     live.append(*STORY)
     async with live.app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
-        await pilot.press("2", "enter")
-        await pilot.pause()
-        screen = live.app.screen
-        assert isinstance(screen, InspectScreen)
+        screen = await inspected(live, pilot, "2", "enter")
         live.node_alive = False
         live.app.parts.liveness.check_again()
         live.now += 1
@@ -84,11 +83,7 @@ async def test_inspect_says_so_when_the_node_dies(live: Live) -> None:
 async def test_nothing_of_the_answer_is_cut(live: Live, size: tuple[int, int]) -> None:
     live.append(*STORY)
     async with live.app.run_test(size=size) as pilot:
-        await pilot.pause()
-        await pilot.press("2", "enter")
-        await pilot.pause()
-        screen = live.app.screen
-        assert isinstance(screen, InspectScreen)
+        screen = await inspected(live, pilot, "2", "enter")
         facts = screen.query_one("#facts", LinesPanel)
         text = " ".join("".join(part for part, _ in row.line).strip() for row in facts.rows)
         assert " ".join(screen._facts[1].text.split()) in " ".join(text.split())
