@@ -42,7 +42,7 @@ class BadValueError(SettingsError):
         super().__init__(f"{value!r} is not {expected}")
         self.value = value
         self.expected = expected
-        """What the value should be, with its article: `a size such as 10GiB`."""
+        """The expected value, with its article: `a size such as 10GiB`."""
         self.key = key
         """If the value is one of several: its key, or "" in a list."""
 

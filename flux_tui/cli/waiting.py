@@ -1,4 +1,4 @@
-"""What a fetch without progress waits for, in words."""
+"""The words by which `get` says why a fetch makes no progress, and when it is tried again."""
 
 from flux_tui.core.content.ticket import Ticket
 from flux_tui.core.series import events as ev

@@ -108,7 +108,7 @@ class _RecordedMachine(Machine):
 
 
 class _Answers:
-    """What the recorded machine was told, in the same order."""
+    """The inputs of the recorded machine, in the same order."""
 
     def __init__(self) -> None:
         self._turn = Turn(Tick(), 0.0, [], [])

@@ -17,7 +17,7 @@ from flux_tui.core.series.state import State
 
 
 class Holdings(Protocol):
-    """What the store has. Like the clock, it is an argument of the core."""
+    """The content of the store. Like the clock, it is an argument of the core."""
 
     def size_of(self, cid: Cid) -> int | None:
         """Bytes of a chunk that is in the store; None if it is not."""

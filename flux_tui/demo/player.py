@@ -190,7 +190,7 @@ class Player:
             self._paused = not self._paused
 
     def stop(self) -> None:
-        """Stop playing."""
+        """End the story early: it ends at its next wait."""
         self._stop.set()
 
     # ── playing ─────────────────────────────────────────────────────────────────────────────────

@@ -257,7 +257,7 @@ def parse(name: str, text: str) -> Scenario:
 
 
 def conditions(texts: list[str]) -> list[Condition]:
-    """Parse conditions."""
+    """Parse the conditions that end a step, such as `you.connected = 3`. Raises BadFactError."""
     return [parse_condition(text) for text in texts]
 
 

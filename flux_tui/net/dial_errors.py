@@ -53,7 +53,7 @@ RELAY_ANSWERS: dict[int, str] = {
     Status.CONNECTION_FAILED: "that peer does not take the connection",
     Status.NO_RESERVATION: "that peer is not there (it has no reservation)",
 }
-"""What a relay's status means. There is no entry for a status that a correct relay never sends here."""
+"""The meaning of each status of a relay. There is no entry for a status that a correct relay never sends here."""
 
 OTHER_STATUS = "no"
 

@@ -1,4 +1,4 @@
-"""What the blocks of files and folders say, as values: nodes as they are decoded, and roots as they are built."""
+"""The blocks of files and folders as values: nodes as they are decoded, and roots as they are built."""
 
 from typing import NamedTuple, TypeAlias
 

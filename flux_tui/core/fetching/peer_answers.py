@@ -1,4 +1,4 @@
-"""What peers say to the wants and grants of this node, and what follows: a delayed yes, a NO, the same want."""
+"""Handles the answers of peers to the wants and grants of this node: a delayed yes, a NO, or the same want."""
 
 from collections.abc import Mapping
 

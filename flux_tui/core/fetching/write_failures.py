@@ -1,4 +1,4 @@
-"""What happens to an object that cannot be written here, now or ever.
+"""Handles objects that cannot be written here: they wait for room, are refused, or their download ends.
 
 - There is no room: the disk is full or nearly full. One entry says so. Nothing of the object is granted for a
   while (write_backoff.py). When the pause is over, what the store could not do is done again. The download goes

@@ -1,1 +1,1 @@
-"""What the machine does with an input that concerns several of its parts: one module for each family of inputs."""
+"""Handles inputs that concern several parts of the machine: one module for each family of inputs."""

@@ -1,4 +1,4 @@
-"""What the entry of an event costs the peer that caused it, in bytes of its token bucket (admission.py)."""
+"""The cost of each event's entry for the peer that caused it, in bytes of its token bucket (admission.py)."""
 
 from typing import assert_never
 

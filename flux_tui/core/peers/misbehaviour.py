@@ -38,7 +38,7 @@ _FLOOD = "it pushes more than this node admits"
 
 
 class _Counts:
-    """What one peer did wrong."""
+    """The faults of one peer."""
 
     __slots__ = ("bans", "not_admitted", "unasked")
 

@@ -1,4 +1,4 @@
-"""What a want waits for next, in the order in which the requester acts. Pure.
+"""The next thing that this node does for a want, in the order in which the requester acts. Pure.
 
 A grant to a holder that said yes, telling a peer again that said NO, or a push to all. The panels, `get` and
 `state` all use it.

@@ -50,7 +50,7 @@ NAMED = 16
 
 
 class Answer(msgspec.Struct):
-    """What one peer said and sent about one wanted object."""
+    """The messages of one peer about one wanted object, and the chunks of it that the peer sent."""
 
     peer: PeerId
     asked_at: float | None = None
@@ -342,7 +342,7 @@ class KeptReplica(msgspec.Struct):
 
 
 class Second(msgspec.Struct):
-    """What happened within one second: a bucket of the throughput gauge."""
+    """The entries and bytes of one second: a bucket of the throughput gauge."""
 
     t: int
     entries: int = 0

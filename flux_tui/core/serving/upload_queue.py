@@ -39,7 +39,7 @@ class QueuedChunk(NamedTuple):
     """Chunks are numbered in the order of their release, all peers together, from 1."""
     cid: Cid
     size: int
-    """Bytes."""
+    """Bytes of its content."""
 
 
 class _Limits:

@@ -1,4 +1,4 @@
-"""What is known of the nodes and the content of a scenario while it is played, read from the series."""
+"""The facts about the nodes and the content of a scenario while it is played, read from the series."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -1,1 +1,1 @@
-"""What each connection keeps to: keepalive, whole writes, frame buffers, paces, and tasks that fail alone."""
+"""The rules for each connection: keepalive, whole writes, frame buffers, paces, and tasks that fail alone."""

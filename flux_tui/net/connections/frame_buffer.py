@@ -65,7 +65,7 @@ class FrameBuffer:
             self._pieces.append(bytearray(piece))
 
     def clear(self) -> None:
-        """Remove everything."""
+        """Drop all bytes that were not read yet."""
         self._pieces.clear()
         self._start = self._size = 0
 

@@ -77,7 +77,7 @@ def set_options(sock: trio.socket.SocketType) -> None:
 
 
 class Connection(Protocol):
-    """What is needed of a connection."""
+    """The part of a connection that keepalive uses."""
 
     @property
     def heard(self) -> int:

@@ -37,13 +37,13 @@ class OpenConnections(INotifee):
             self._by_peer.pop(peer, None)
 
     async def opened_stream(self, network: INetwork, stream: INetStream) -> None:
-        """Do nothing."""
+        """Ignore streams: this table is about connections only."""
 
     async def closed_stream(self, network: INetwork, stream: INetStream) -> None:
-        """Do nothing."""
+        """Ignore streams: this table is about connections only."""
 
     async def listen(self, network: INetwork, multiaddr: Multiaddr) -> None:
-        """Do nothing."""
+        """Ignore streams: this table is about connections only."""
 
     async def listen_close(self, network: INetwork, multiaddr: Multiaddr) -> None:
-        """Do nothing."""
+        """Ignore streams: this table is about connections only."""

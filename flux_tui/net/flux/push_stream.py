@@ -42,7 +42,7 @@ YIELD_EVERY = 32
 
 
 class ByteStream(Protocol):
-    """What is needed of a libp2p stream."""
+    """The part of a libp2p stream that a push stream uses."""
 
     async def read(self, n: int | None = None) -> bytes:
         """Read at most `n` bytes; None: all that there is. Empty: the stream has ended."""

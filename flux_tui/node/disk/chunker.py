@@ -36,7 +36,7 @@ LEAVES_AT_ONCE = 1024
 
 
 class AddError(Exception):
-    """What cannot be shared, and why: one sentence for a person."""
+    """A file or folder cannot be shared: one sentence says which, and why."""
 
 
 class Leaves(NamedTuple):

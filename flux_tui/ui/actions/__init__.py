@@ -1,1 +1,1 @@
-"""What the keys of the dashboard do, and what its command line does."""
+"""The actions of the keys and of the command line."""

@@ -1,4 +1,4 @@
-"""What is shown: which panel, how large, folded or not, with which times, masked or not."""
+"""Actions that change only the display: the panel, its size, folding, the form of times, masking."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What each action of the key table does."""
+"""The table of actions: the method of a part that each action of the key table calls."""
 
 from collections.abc import Callable, Mapping
 from functools import partial

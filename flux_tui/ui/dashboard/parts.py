@@ -47,7 +47,7 @@ SOON = 0.05
 
 
 class Host(TickedApp, Protocol):
-    """What the parts need of the app. Each of them gets only what it needs itself."""
+    """The part of the app that the parts use. Each of them gets only what it needs itself."""
 
     @property
     def notify(self) -> Notify:

@@ -29,7 +29,7 @@ READING_SECONDS = 0.1
 
 
 class TickedApp(Protocol):
-    """What the ticker needs of the app."""
+    """The part of the app that the ticker uses."""
 
     @property
     def is_running(self) -> bool:

@@ -1,4 +1,4 @@
-"""What to do next, for a person whose node has no peer yet: share, fetch or join. Pure.
+"""The next steps for a person whose node has no peer yet: share, fetch or join. Pure.
 
 Once an object is shared, these lines say what to type on the other machine. They disappear for good as soon as
 a peer was seen. A recording and a narrated demo never show them.

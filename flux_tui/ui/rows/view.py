@@ -1,4 +1,4 @@
-"""What the panels show, as plain data: the state at the cursor, and lines of spans made of it. Pure.
+"""The content of the panels as plain data: the state at the cursor, and lines of spans made of it. Pure.
 
 A row has a key and a line of spans. The panel keeps its place by the key. Each span has a role, which the
 theme colours. Nothing here knows Textual, so it is tested without a screen. The other modules of this folder

@@ -1,4 +1,4 @@
-"""Who told whom what, and when: the marks of the Flow panel, by peer and by stretch of time. Pure.
+"""The marks of the Flow panel: the messages between this node and each peer, by stretch of time. Pure.
 
 A *lane* is all that passed between this node and one peer. A *bin* is a stretch of time: one column of the panel. A
 want leaves this node and reaches many lanes in the same bin; each answer is a mark in its own lane.
@@ -23,7 +23,7 @@ MarkKind: TypeAlias = Literal[
     "told", "connected", "grant", "asked", "chunks", "sent", "have", "yes", "offered", "lapsed", "wasted", "error",
     "no", "refused", "gone", "cancelled", "again", "want", "whole",
 ]  # fmt: skip
-"""What a mark stands for.
+"""The meaning of a mark.
 
 Of this node: want (pushed first), again (pushed again), cancelled, whole.
 Of a peer: told (the want reached it), yes, have, no, error, grant (it may send), chunks (they came), wasted, lapsed,
@@ -47,7 +47,7 @@ MAX_MESSAGES = 512
 
 
 class Cell:
-    """What happened in one lane within one bin."""
+    """The messages of one lane within one bin."""
 
     __slots__ = ("bytes_in", "bytes_out", "chunks", "count", "kind", "reason", "seq")
 
@@ -132,7 +132,7 @@ class FlowWindow:
         self.since: float | None = None
         """The time of the first entry that was folded."""
         self.own = Lane()
-        """What this node pushed, and what became of it."""
+        """This node's own lane: its pushes, cancelled wants, and objects that became whole."""
         self.lanes: BoundedTable[PeerId, Lane] = BoundedTable(MAX_LANES)
         self.messages: list[Message] = []
         """The newest messages, the newest last; at most twice MAX_MESSAGES."""

@@ -1,4 +1,4 @@
-"""What each peer did within the last minute: how fast it sends, and how soon it answers. Pure.
+"""The last minute of each peer: how fast it sends, and how soon it answers; and of each object. Pure.
 
 The state (`core/series/state.py`) has totals of each peer, not their course over time. This is a second fold,
 over at most the WINDOW newest entries. So it costs the same at any place of any series.

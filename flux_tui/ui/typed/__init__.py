@@ -1,1 +1,1 @@
-"""What a person types: the command line behind `:`, and wants."""
+"""Reads the text that a person types: the command line behind `:`, and wants."""

@@ -1,4 +1,4 @@
-"""What a typed line may name, what it does, and the commands that it can begin with, as types."""
+"""Types of the command line: its context, its outcome, and the commands that a line can begin with."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ class LineError(ValueError):
 
 
 class Outcome(NamedTuple):
-    """What a line does: it pushes commands, runs an action, or changes a setting of the dashboard."""
+    """The outcome of a line: it pushes commands, runs an action, or changes a setting of the dashboard."""
 
     commands: Sequence[Command] = ()
     done: str = ""

@@ -1,4 +1,4 @@
-"""What the Objects panel shows besides the state: which tab, the blocks of the selected object, and its files."""
+"""The content of the Objects panel besides the state: its tab, and the blocks and files of the selected object."""
 
 import time
 from collections.abc import Callable

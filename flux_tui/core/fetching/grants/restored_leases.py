@@ -1,4 +1,4 @@
-"""What this node granted before it was restarted: leases that are still live, and chunks that never came."""
+"""The leases of this node from before its restart: some still run, and some chunks never came."""
 
 from collections.abc import Iterable, Mapping
 

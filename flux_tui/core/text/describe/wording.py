@@ -1,4 +1,4 @@
-"""What the descriptions of all families share: names, and phrases for lists of chunks and for a NO."""
+"""Wording that the descriptions of all families share: names, and phrases for lists of chunks and for a NO."""
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import Reason

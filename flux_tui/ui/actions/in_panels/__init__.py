@@ -1,1 +1,1 @@
-"""What keys do in one panel only: Flow, Objects."""
+"""The actions of keys in one panel only: Flow, Objects."""

@@ -1,4 +1,4 @@
-"""What the keys do in the Flow panel: which object, which face, from mark to mark."""
+"""The actions of keys in the Flow panel: choose an object, a face and an order, and go from mark to mark."""
 
 from collections.abc import Callable
 

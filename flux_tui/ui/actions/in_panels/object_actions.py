@@ -1,4 +1,4 @@
-"""What the keys do in the Objects panel: which tab, which object, and whether all its files are listed."""
+"""The actions of keys in the Objects panel: choose a tab and an object, and list its files."""
 
 from collections.abc import Callable
 

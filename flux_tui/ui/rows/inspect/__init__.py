@@ -1,1 +1,1 @@
-"""What the window of Inspect shows: facts about a subject, and the entries that touch it. Pure."""
+"""The content of the window of Inspect: facts about a subject, and the entries that touch it. Pure."""

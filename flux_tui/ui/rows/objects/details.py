@@ -1,4 +1,4 @@
-"""What the Objects panel shows under the selected object: blocks, files, who takes it, its ticket. Pure."""
+"""The lines under the selected object of the Objects panel: its blocks, files, fetchers and ticket. Pure."""
 
 from typing import NamedTuple
 
