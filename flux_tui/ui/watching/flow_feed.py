@@ -9,6 +9,8 @@ from flux_tui.ui.watching.watched_node import Nodes
 
 SLICE = 4_000
 """Entries that are folded in one frame, in about 20 ms. What is left follows between keys and frames."""
+QUIET_SECONDS = 60.0
+"""The longest stretch that is shown by itself where nothing was wanted."""
 AHEAD = 200
 """Entries that are read at a time to find the next mark."""
 MOST = 60_000
@@ -124,15 +126,10 @@ class FlowFeed:
         return None
 
     def _fitting(self, view: View) -> float:
-        """Return the step at which the object, or the newest want, is seen from its beginning."""
+        """Return the step at which the object, or else the newest want or object, is seen from its beginning."""
         state = view.state
-        found = state.objects.get(self._root) if self._root is not None else None
-        since = (
-            found.since
-            if found is not None
-            else max((one.since for one in state.pending.values()), default=None)
-        )
-        if since is None:
-            done = max((one.since for one in state.objects.values()), default=view.now - 60.0)
-            since = done
-        return fitting_step(view.width, since, view.now)
+        if self._root is not None and (found := state.objects.get(self._root)) is not None:
+            return fitting_step(view.width, found.since, view.now)
+        begun = [one.since for one in state.pending.values()] or [one.since for one in state.objects.values()]
+        quiet = max(view.now - QUIET_SECONDS, state.started_at or 0.0)
+        return fitting_step(view.width, max(begun, default=quiet), view.now)
