@@ -23,9 +23,10 @@ def main() -> None:
 
 
 def _fill_standard_streams() -> None:
-    """Open the standard streams that are closed.
+    """Open each standard stream that is closed, on /dev/null.
 
-    Otherwise the next opened file would take a stream's number, and be written to by mistake.
+    Otherwise the next file that this process opens would get the number of a standard stream, and prints would
+    go into it.
     """
     for descriptor in range(3):
         try:

@@ -1,8 +1,8 @@
-"""This machine's clocks: a steady one, and the wall clock.
+"""This machine's two clocks: the steady clock and the wall clock.
 
-Timers use the steady clock. Nothing sets it, and where the system allows, it also counts while the machine
-sleeps. The wall clock is for times that are written and shown. A person or NTP may set it at any time, by any
-amount.
+Timers use the steady clock. Nothing can set it. Where the system allows, it also counts while the machine
+sleeps. Times that are written or shown are of the wall clock. A person or NTP may set the wall clock at any
+time, by any amount.
 """
 
 import time
@@ -26,14 +26,14 @@ _CLOCK = _source()
 
 
 def elapsed() -> float:
-    """Return the seconds since some moment in the past. They only go forward, also while the machine sleeps."""
+    """Return the seconds of the steady clock since an unspecified start. They never go back."""
     return time.clock_gettime(_CLOCK)
 
 
 class SteadyClock:
-    """Steady time: starts at the wall clock's time and only goes forward. It also knows the wall clock's lead.
+    """Steady time: starts at the wall clock's time, or at `not_before` if that is later, and never goes back.
 
-    `not_before`: it starts at this time if the wall clock is behind it.
+    It also measures how far the wall clock has moved away from steady time.
     """
 
     def __init__(
@@ -48,15 +48,15 @@ class SteadyClock:
         self._origin = max(self._offset + elapsed(), not_before) - elapsed()
 
     def __call__(self) -> float:
-        """Return the steady time."""
+        """Return the steady time in seconds."""
         return self._origin + self._elapsed()
 
     def wall(self) -> float:
-        """Return the wall time: as it was at the last look, plus the time since."""
+        """Return the wall time in seconds since 1970: as `look` last saw it, plus the seconds that passed since."""
         return self._offset + self._elapsed()
 
     def look(self) -> float:
-        """Look at the wall clock. Returns by how many seconds it was set since the last look; 0: it was not set."""
+        """Look at the wall clock. Returns the seconds by which it was set since the last look; 0 if it was not set."""
         offset = self._read()
         step = offset - self._offset
         if abs(step) < STEP_SECONDS:
@@ -65,7 +65,7 @@ class SteadyClock:
         return step
 
     def _read(self) -> float:
-        """Return the wall time at the zero of the steady clock."""
+        """Return what the wall clock showed when `elapsed()` was zero."""
         best, found = float("inf"), 0.0
         for _ in range(_TRIES):
             before = self._elapsed()

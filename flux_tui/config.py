@@ -1,4 +1,4 @@
-"""Settings: from the home's `settings.toml`, with the options of the command line on top.
+"""Settings: read from the home's `settings.toml`. Options of the command line override them.
 
 Sizes are in bytes, rates in bytes a second. Both may be written with KB MB GB (thousands) or KiB MiB GiB.
 """
@@ -32,11 +32,11 @@ _SIZE = re.compile(r"^\s*([0-9]{0,20}\.?[0-9]{1,20})\s*([a-z]*)\s*$", re.IGNOREC
 
 
 class SettingsError(Exception):
-    """A setting that cannot be used: which one, where it stands, and what was expected."""
+    """A setting cannot be used. The message names the setting, its file or option, and the expected value."""
 
 
 class BadValueError(SettingsError):
-    """A value of the wrong kind."""
+    """A setting has a value of the wrong kind. The message says what was expected."""
 
     def __init__(self, value: object, expected: str, key: str | None = None) -> None:
         super().__init__(f"{value!r} is not {expected}")
@@ -47,7 +47,7 @@ class BadValueError(SettingsError):
         """If the value is one of several: its key, or "" in a list."""
 
     def named(self, name: str) -> str:
-        """Return the sentence about a setting that has this value."""
+        """Return the error sentence, with the name of the setting that has this value."""
         if self.key == "":
             return f"{name}: {self.value!r} is not {self.expected}"
         name = f"{name}.{self.key}" if self.key else name
@@ -58,12 +58,12 @@ class BadValueError(SettingsError):
 
 
 def parse_size(text: Any) -> int:
-    """Parse bytes: `65536`, `64KiB`, `1.5 GB`. Raises BadValueError."""
+    """Parse a number of bytes, such as `65536`, `64KiB` or `1.5 GB`. Raises BadValueError."""
     return _parse_bytes(text, text, Kind.SIZE)
 
 
 def parse_rate(text: Any) -> int:
-    """Parse bytes a second: `2MiB/s` or `2MiB`. Raises BadValueError."""
+    """Parse a rate in bytes a second, such as `2MiB/s` or `2MiB`. Raises BadValueError."""
     amount = re.sub(r"/s(ec)?\s*$", "", text, flags=re.IGNORECASE) if isinstance(text, str) else text
     return _parse_bytes(amount, text, Kind.RATE)
 
@@ -113,7 +113,7 @@ def _parse_keys(value: Any) -> dict[str, str]:
 
 
 def parse_value(kind: Kind, value: Any) -> Any:
-    """Parse the value of a setting, as TOML or the command line has it. Raises BadValueError."""
+    """Parse the value of a setting as it came from TOML or the command line. Raises BadValueError."""
     match kind:
         case Kind.RATE:
             return parse_rate(value)
@@ -146,7 +146,7 @@ def parse_value(kind: Kind, value: Any) -> Any:
 
 
 class Settings(Policy, frozen=True, kw_only=True):
-    """How a node behaves. Each field is a key of settings.toml; those of `Policy` are the limits of what it gives."""
+    """The settings of a node: each field is a key of settings.toml. The fields of `Policy` limit what it gives."""
 
     listen: Annotated[tuple[str, ...], Spec(
         Kind.ADDRS, "Multiaddrs to listen on. Empty: every address of this machine, at the port used last."
@@ -206,12 +206,12 @@ class Settings(Policy, frozen=True, kw_only=True):
 
     @property
     def policy(self) -> Policy:
-        """The node's policy: what it lets others have."""
+        """The node's policy: the limits of what it gives to other nodes."""
         return Policy(**{name: getattr(self, name) for name in POLICY})
 
     @classmethod
     def load(cls, home: Home, **options: Any) -> "Settings":
-        """Load the home's file, with options that are not None on top. Raises SettingsError."""
+        """Load the settings of a home. Each option that is not None overrides the file. Raises SettingsError."""
         try:
             with open_to_read(home.settings) as file:
                 values = tomllib.load(file)
@@ -226,7 +226,7 @@ class Settings(Policy, frozen=True, kw_only=True):
         return msgspec.structs.replace(settings, **parse_options(given))
 
     def merged(self, values: Mapping[str, Any], source: str) -> "Settings":
-        """Return these settings with some replaced. Raises SettingsError, which names `source` and the key."""
+        """Return a copy with these values replaced. Raises SettingsError, which names `source` and the key."""
         for name in values:
             if name not in SETTINGS:
                 raise SettingsError(
@@ -238,7 +238,7 @@ class Settings(Policy, frozen=True, kw_only=True):
             raise SettingsError(f"{source}: {error}") from None
 
     def listen_addrs(self, home: Home) -> tuple[str, ...]:
-        """Return where to listen: the addresses that are set, or all of this machine's at the port used last."""
+        """Return the addresses to listen at: the configured ones, or all addresses of this machine at the last port."""
         return self.listen or (f"/ip4/0.0.0.0/tcp/{home.last_port() or 0}",)
 
 
@@ -247,12 +247,12 @@ SETTINGS: Mapping[str, Setting] = table(Settings)
 
 
 def parse_options(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Parse values of options, by the names of their settings. Raises SettingsError, which names the option."""
+    """Parse command-line values, by setting name. Raises SettingsError, which names the option."""
     return _parsed(values, lambda setting: setting.option or setting.name)
 
 
 def parse_change(values: Mapping[str, Any]) -> PolicyChange:
-    """Parse the limits that change. The word `none` stands for a list without peers. Raises SettingsError."""
+    """Parse a change of limits, by setting name. `none` stands for a list without peers. Raises SettingsError."""
     peers = {name: () for name, value in values.items() if value == ("none",)}
     return PolicyChange(**parse_options({**values, **peers}))
 

@@ -19,10 +19,10 @@ def ensure_node(
     flags: list[str] | None = None,
     started: Callable[["subprocess.Popen[bytes]"], None] = lambda process: None,
 ) -> bool:
-    """Make sure that a node runs for this home, with these flags. Return whether this call started it.
+    """Make sure that a node with these flags runs for this home. Return True if this call started the node.
 
-    `started` is called with the process before it listens. Raises HomeError, also if a node with other flags
-    runs.
+    `started` is called with the new process, before the node listens. Raises HomeError if the node does not
+    start, or if a running node has other flags.
     """
     home.prepare()
     if home.running() is not None and _wait_until_listening(home, None):
@@ -50,9 +50,10 @@ def ensure_node(
 
 
 def _wait_until_listening(home: Home, process: "subprocess.Popen[bytes] | None", log_start: int = 0) -> bool:
-    """Wait until the node listens.
+    """Wait until the node listens, and return True.
 
-    Returns False if a node that another process started (`process` is None) has stopped. Raises HomeError.
+    `process`: the node that this command started; None if another process started the node. Returns False if
+    such a node of another process has stopped. Raises HomeError if this command's node failed or took too long.
     """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
@@ -67,7 +68,7 @@ def _wait_until_listening(home: Home, process: "subprocess.Popen[bytes] | None",
 
 
 def _last_words(home: Home, start: int) -> str:
-    """Return the last sentence of a node that failed to start."""
+    """Return why a node failed to start, in one sentence: read from the node's log, after byte `start`."""
     with open_to_read(home.node_log) as log:
         log.seek(start)
         lines = log.read().decode(errors="replace").strip().splitlines()

@@ -1,4 +1,4 @@
-"""Code that the commands share: arguments, homes, and folding the series of a home."""
+"""Code that several commands share: arguments, homes, and folding the series of a home."""
 
 import os
 import secrets
@@ -25,9 +25,9 @@ def the_home(path: Path | None) -> Home:
 
 
 def home_to_look_with(path: Path | None) -> Home:
-    """Return the home whose settings a dashboard uses that shows something else, such as a recording.
+    """Return the home whose settings a dashboard uses when it shows a recording and not this home's node.
 
-    If there is no home, it is an empty one.
+    If the home does not exist, an empty home is returned, which has the default settings.
     """
     try:
         return the_home(path)
@@ -36,12 +36,12 @@ def home_to_look_with(path: Path | None) -> Home:
 
 
 def new_mark() -> str:
-    """Return a mark for a command, to find its outcome in the series."""
+    """Return a new random mark for a command. The entries that the command causes carry this mark (`by`)."""
     return secrets.token_hex(6)
 
 
 def read_ticket(text: str) -> Ticket:
-    """Parse a ticket or CID argument."""
+    """Parse a ticket or CID argument. Raises Failure."""
     try:
         return parse_ticket(text)
     except BadIdError as error:
@@ -49,7 +49,7 @@ def read_ticket(text: str) -> Ticket:
 
 
 def read_cids(texts: Iterable[str]) -> tuple[Cid, ...]:
-    """Parse CID or ticket arguments. `-` stands for those on standard input."""
+    """Parse CID or ticket arguments. The argument `-` stands for the CIDs on standard input. Raises Failure."""
     given = list(texts)
     try:
         words = ticket_words("\n".join(text_of_input() if text == "-" else text for text in given))
@@ -62,7 +62,7 @@ def read_cids(texts: Iterable[str]) -> tuple[Cid, ...]:
 
 
 def open_series(home: Home) -> SeriesReader:
-    """Open the series of the home for reading."""
+    """Open the series of the home for reading. Raises HomeError if there is none."""
     if home.path.is_file():
         raise HomeError(f"the home {home.path} is a file, not a folder")
     if not home.database.exists():
@@ -86,7 +86,10 @@ def fold(reader: SeriesSource, until: int | None = None) -> State:
 def catch_up(
     reader: SeriesSource, state: State, until: int | None = None, see: Callable[[Entry], None] | None = None
 ) -> State:
-    """Fold new entries into `state`. `see` is called with each entry after it was folded."""
+    """Fold the entries after `state`, up to entry `until` (None: all), into `state`, and return it.
+
+    `see` is called with each entry after it was folded.
+    """
     while until is None or state.seq < until:
         page = reader.read(state.seq, FOLD_PAGE if until is None else min(FOLD_PAGE, until - state.seq))
         if not page:

@@ -1,4 +1,4 @@
-"""The command group. It ends every failure with one sentence and the right status, without a traceback."""
+"""The command group. Every failure ends with one sentence and an exit status, never with a traceback."""
 
 import io
 import os
@@ -28,7 +28,7 @@ OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 class NoReaderError(Exception):
-    """The reader of our output closed it. That is not a failure."""
+    """The program that reads our output has closed the pipe. This is not a failure."""
 
 
 class _EndedError(Exception):
@@ -55,8 +55,8 @@ the dashboard.
 class Commands(click.Group):
     """The group of commands.
 
-    It handles a broken pipe and a signal before Click does. It accepts options of a command also before the
-    name.
+    It handles a broken pipe and a signal before Click does. Options of a command may also stand before the
+    command's name.
     """
 
     @override
@@ -74,7 +74,11 @@ class Commands(click.Group):
     def resolve_command(
         self, context: click.Context, arguments: list[str], /
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Move options before a command behind it. Raise UsageError if the command has no such option."""
+        """Find the typed command, and move the options that stand before its name behind it.
+
+        Returns the name, the command, and the remaining words. Raises UsageError if the command lacks such an
+        option.
+        """
         name, command, rest = super().resolve_command(context, arguments)
         if command is None or context.resilient_parsing:
             return name, command, rest
@@ -108,7 +112,7 @@ class Commands(click.Group):
 
 
 def _given(context: click.Context) -> Iterator[list[str]]:
-    """Yield the given options, each as a person could type it."""
+    """Yield the options that the person typed before the command, each as a list of words."""
     for parameter in context.command.params:
         name = parameter.name or ""
         if (
@@ -126,9 +130,9 @@ def _given(context: click.Context) -> Iterator[list[str]]:
 
 @contextmanager
 def _endings_told() -> Iterator[None]:
-    """Convert a signal and a broken pipe to our own errors before Click handles them.
+    """Convert a signal or a broken pipe into our own exceptions before Click handles them.
 
-    Click prints an empty line, and forgets which signal it was.
+    Click would print an empty line, and would not tell which signal came.
     """
     try:
         yield
@@ -204,12 +208,12 @@ def _fail(sentence: str) -> int:
 
 
 def _hush() -> None:
-    """Send further output to nowhere, because its reader is gone. Python would write at exit, too."""
+    """Discard all further output, because the program that read it is gone. Python would write at exit, too."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _network_sentence(error: BaseException) -> str | None:
-    """Return the sentence of an error of the node or the machine. None: it is a bug of ours."""
+    """Return the sentence to print for an expected error of the node or the machine; None if the error is a bug."""
     from flux_tui.net.port import NetworkError
     from flux_tui.node.disk.chunker import AddError
 

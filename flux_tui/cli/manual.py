@@ -1,7 +1,4 @@
-"""The ends of help pages: examples, files, exit status, for commands that do not have their own.
-
-They are beside the commands, so that each page reads like a page of a manual.
-"""
+"""The last sections of help pages: examples, files, exit status. For commands that do not define their own."""
 
 EPILOGS: dict[str, str] = {
     "want": """\b

@@ -1,7 +1,7 @@
-"""The options of a node: as a command line, and compared with a node that already runs.
+"""The options of a node: as words of a command line, and compared with the options of a running node.
 
 A node that a command starts gets the options of that command. If a node already runs, the options that it can
-change are changed. The others must already have those values: no option is ever ignored.
+change are changed. The other options must already have the given values. No option is ever ignored.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,12 +21,12 @@ from flux_tui.regular_files import read_regular
 
 
 def node_flags(flags: Mapping[str, Any]) -> list[str]:
-    """Return the options of a node as words, for a node that is started in the background."""
+    """Return the options of a node as command-line words, to start a node in the background with them."""
     return [word for name, value in given_values(flags).items() for word in _typed(name, value)]
 
 
 def _typed(name: str, value: Any) -> list[str]:
-    """Return an option with its value, or several of a list, as a person types them."""
+    """Return one option and its value as command-line words. A list becomes several options."""
     option, kind = OPTIONS[name], SETTINGS[name].kind
     if kind is Kind.SWITCH:
         return [option]
@@ -35,23 +35,23 @@ def _typed(name: str, value: Any) -> list[str]:
 
 
 def parse_flags(flags: Iterable[str]) -> dict[str, Any]:
-    """Parse the list that `node_flags` made. Raise click.UsageError."""
+    """Parse command-line words that `node_flags` made: the values by option name. Raises click.UsageError."""
     return _NODE.make_context("node", list(flags)).params
 
 
 @click.command()
 @node_options
 def _NODE(**_: Any) -> None:  # noqa: N802 - a command is made of it
-    """Parses the options of a node."""
+    """A Click command that does nothing. It serves only to parse the options of a node."""
 
 
 def limit_change(flags: Mapping[str, Any]) -> PolicyChange:
-    """Return the change that the options of `limit` ask for. Raise SettingsError."""
+    """Return the change of policy that the options of `flux-tui limit` ask for. Raises SettingsError."""
     return parse_change({name: value for name, value in given_values(flags).items() if name in LIMITS})
 
 
 def apply_to_running(home: Home, flags: Iterable[str]) -> None:
-    """Apply flags to the running node of a home. Raise HomeError if it would have to start again."""
+    """Apply options to the running node of a home. Raises HomeError if only a restart could apply them."""
     given = parse_flags(flags)
     try:
         missing, change = _missing(home, given), limit_change(given)
@@ -70,7 +70,7 @@ def apply_to_running(home: Home, flags: Iterable[str]) -> None:
 
 
 def _missing(home: Home, given: Mapping[str, Any]) -> list[str]:
-    """Return the given options that are fixed at the start and that the running node does not have."""
+    """Return the given options that the running node does not have and that only a restart can change."""
     values = given_values(given)
     fixed = {name: values[name] for name in STARTS if name in values and not SETTINGS[name].spec.live}
     if not fixed:
@@ -89,9 +89,9 @@ def _missing(home: Home, given: Mapping[str, Any]) -> list[str]:
 
 
 def _lacking(name: str, value: Any, has: Any, wanted: Any) -> list[list[str]]:
-    """Return the options, as typed, by which a setting of the running node differs from the wanted one.
+    """Return the options, as typed words, by which a setting of the running node (`has`) differs from `wanted`.
 
-    A list lacks only the items that the node does not have.
+    Of a list, only the items are returned that the running node does not have. Empty: nothing differs.
     """
     kind = SETTINGS[name].kind
     if kind.is_list:
@@ -101,7 +101,7 @@ def _lacking(name: str, value: Any, has: Any, wanted: Any) -> list[list[str]]:
 
 
 def _same_content(one: Path, other: Path) -> bool:
-    """Whether two files are the same bytes; False if either cannot be read."""
+    """Whether two files have the same bytes; False if either cannot be read."""
     try:
         return one.samefile(other) or read_regular(one) == read_regular(other)
     except OSError:

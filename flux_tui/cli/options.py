@@ -1,4 +1,4 @@
-"""Options that several commands have. Those of a node are made from the table of settings."""
+"""Options that several commands share. The options of a node are made from the table of settings."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, assert_never
@@ -24,7 +24,7 @@ OPTIONS = STARTS | LIMITS
 
 
 def home_option(command: F) -> F:
-    """Add `--home`, which chooses the node."""
+    """Decorator: add the option `--home`, which chooses the home folder and so the node."""
     return click.option(
         "--home",
         "home",
@@ -36,17 +36,17 @@ def home_option(command: F) -> F:
 
 
 def json_option(command: F) -> F:
-    """Add `--json`, for programs."""
+    """Decorator: add the option `--json`, which prints JSON lines for programs."""
     return click.option("--json", "as_json", is_flag=True, help="Machine-readable lines on stdout.")(command)
 
 
 def node_options(command: F) -> F:
-    """Add the options that a starting node takes."""
+    """Decorator: add the options that a node takes when it starts."""
     return _with_options(command, OPTIONS)
 
 
 def limit_options(command: F) -> F:
-    """Add the options that change what a node gives to others (`limit`)."""
+    """Decorator: add the options of `flux-tui limit`, which change what a node gives to other nodes."""
     return _with_options(command, LIMITS)
 
 
@@ -57,7 +57,7 @@ def _with_options(command: F, options: Mapping[str, str]) -> F:
 
 
 def _parameter(setting: Setting) -> dict[str, Any]:
-    """Return what Click has to know of an option, beside its name."""
+    """Return the keyword arguments of `click.option` for a setting: type, metavar, help text."""
     found: dict[str, Any] = {"help": setting.option_help, "default": None}
     match setting.kind:
         case Kind.SWITCH:
@@ -83,7 +83,7 @@ def _whole_path(_context: click.Context, _option: click.Parameter, path: Any) ->
 
 
 def given_values(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that options have, by the names of their settings. What was not given is left out."""
+    """Return the options that the person gave, by setting name. Options that were not given are left out."""
     found: dict[str, Any] = {}
     for name, option in OPTIONS.items():
         value = flags.get(option.removeprefix("--").replace("-", "_"))
@@ -94,5 +94,5 @@ def given_values(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load_settings(home: Home, **flags: Any) -> Settings:
-    """Load the settings of the home. The options override them. Raises SettingsError."""
+    """Load the settings of the home, with these options in place of the file's values. Raises SettingsError."""
     return Settings.load(home, **given_values(flags))

@@ -1,7 +1,8 @@
-"""The output of the commands. They write to a terminal only through this module.
+"""The output of the commands. Commands write to a terminal only through this module.
 
-Text for people goes through `plain`, whoever wrote its parts. Data for programs stays exact: JSON has its own
-escapes, and a path on a pipe is byte by byte. On a terminal, a path is text, too.
+Text for people always goes through `plain`, which makes control characters visible and harmless, because peers
+may have written parts of the text. Data for programs stays exact: JSON escapes it, and a path on a pipe keeps
+its bytes. A path on a terminal is treated as text.
 """
 
 import contextlib
@@ -39,12 +40,12 @@ def tell(text: str) -> None:
 
 
 def tell_path(path: object) -> None:
-    """Write a path to stdout, for a person or for a program that reads a pipe."""
+    """Write a path to stdout: made safe to show on a terminal, byte by byte on a pipe."""
     click.echo(plain(str(path)) if sys.stdout.isatty() else str(path))
 
 
 def print_exact(text: str) -> None:
-    """Write our own text to stdout unchanged, such as a shell script."""
+    """Write text that this program made, such as a shell script, to stdout unchanged."""
     click.echo(text)
 
 
@@ -54,7 +55,7 @@ def print_json(value: Any) -> None:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console for tables and bars, without markup, emoji codes or highlighting."""
+    """Return a Rich console for tables and bars, without markup, emoji codes or highlighting."""
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
@@ -68,12 +69,12 @@ def say_failure(sentence: str) -> None:
 
 
 def failure_in(line: str) -> str | None:
-    """Return the sentence of a line that `say_failure` wrote; None for any other line."""
+    """Return the sentence of a log line that `say_failure` wrote; None if the line is any other."""
     return line.removeprefix(FAILED) if line.startswith(FAILED) else None
 
 
 class Failure(click.ClickException):
-    """A command failed: one sentence, exit status 1."""
+    """A command failed. The message is one sentence for the person; the exit status is 1."""
 
     @override
     def show(self, file: Any = None) -> None:
@@ -81,7 +82,7 @@ class Failure(click.ClickException):
 
 
 def need_terminal(what: str, instead: str) -> None:
-    """Raise Failure if this process has no terminal to draw on and read keys from."""
+    """Raise Failure if this process has no terminal. `what` needs one; `instead`: what the person can do."""
     if os.environ.get("TEXTUAL_DRIVER"):
         return  # a page of `flux-tui web`: the browser is the terminal
     for stream, name in ((sys.stdin, "input"), (sys.stdout, "output"), (sys.stderr, "error")):
@@ -90,7 +91,7 @@ def need_terminal(what: str, instead: str) -> None:
 
 
 def show_error(error: click.ClickException) -> None:
-    """Write Click's message about wrong usage, which repeats the typed text."""
+    """Write a Click error about wrong usage to stderr as plain text, because it repeats what was typed."""
     if isinstance(error, click.UsageError) and error.ctx is not None:
         error.ctx.color = True  # otherwise Click removes terminal codes before we see them
     words = io.StringIO()
@@ -100,7 +101,7 @@ def show_error(error: click.ClickException) -> None:
 
 
 class PlainFormatter(logging.Formatter):
-    """Formats log lines and tracebacks as plain text, because they may contain text of a peer."""
+    """A log formatter that makes lines and tracebacks safe to show, because they may contain a peer's text."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
@@ -108,7 +109,7 @@ class PlainFormatter(logging.Formatter):
 
 
 def watch_faults() -> None:
-    """Make Python's own messages about errors and warnings plain, too."""
+    """Make the errors and warnings that Python itself prints safe to show on a terminal (`sys.excepthook`)."""
     sys.excepthook = print_traceback
     threading.excepthook = _print_thread
     if logging.lastResort is not None:
@@ -121,5 +122,5 @@ def _print_thread(found: threading.ExceptHookArgs) -> None:
 
 
 def print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None, /) -> None:
-    """Write the traceback of a bug (`sys.excepthook`) as plain text, because it may contain text of a peer."""
+    """Write the traceback of a bug to stderr as plain text (`sys.excepthook`). It may contain a peer's text."""
     say_lines("".join(traceback.format_exception(kind, error, trace)).rstrip("\n"))

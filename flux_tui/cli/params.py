@@ -1,4 +1,4 @@
-"""The types of arguments: paths, and CIDs on standard input."""
+"""Click types for arguments: paths, places for output, and standard input."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ MAX_INPUT = 64 * 1024 * 1024
 
 
 class PathType(click.Path):
-    """A path, taken literally. An empty one is an error: it comes from a variable that was not set."""
+    """A Click type: a path, taken literally. An empty path is an error, because it comes from an unset variable."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path, readable=False)
@@ -31,7 +31,7 @@ class PathType(click.Path):
 
 
 class OutputType(PathType):
-    """A path to write to. `-` is an error, so that no file of that name is written by mistake."""
+    """A Click type: a path to write to. `-` is an error, so that no file named `-` is written by mistake."""
 
     @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -41,7 +41,7 @@ class OutputType(PathType):
 
 
 class Output(NamedTuple):
-    """The place for an output."""
+    """The path that a person gave for an output (`-o`)."""
 
     path: Path
     folder: bool
@@ -49,7 +49,7 @@ class Output(NamedTuple):
 
 
 class OutputOrFolderType(OutputType):
-    """A path to write to, where a slash at the end means a folder."""
+    """A Click type: a path to write to (an `Output`). A slash at the end means a folder."""
 
     @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -63,7 +63,7 @@ class InputError(Exception):
 
 
 def text_of_input() -> str:
-    """Read all of standard input, whatever bytes it has. Raise InputError."""
+    """Read all of standard input as text, also if it is not valid UTF-8. Raises InputError."""
     if sys.stdin is None:
         raise InputError("there is nothing on standard input: it is closed")
     try:

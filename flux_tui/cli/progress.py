@@ -1,4 +1,4 @@
-"""A progress bar on stderr, or plain lines, one a second, if stderr is not a terminal."""
+"""A progress bar on stderr. If stderr is not a terminal: a plain line each second."""
 
 import contextlib
 import sys
@@ -21,7 +21,7 @@ BAR_WIDTH, AMOUNT_WIDTH = 70, 110
 
 
 class Progress:
-    """A progress bar. Call `update(done, size, note)` at any rate; it is drawn a few times a second."""
+    """A progress bar. Call `update` as often as you like; the bar is drawn a few times a second."""
 
     def __init__(
         self, title: str, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic
@@ -76,14 +76,14 @@ class Progress:
                 self._bar.stop()
 
     def tell(self, text: str) -> None:
-        """Write a line above the bar."""
+        """Write a line of text above the bar."""
         if self._fancy:
             self._bar.console.print(plain(text), soft_wrap=True)
         else:
             say(text)
 
     def update(self, done: int, size: int, note: str = "") -> None:
-        """Show the bytes done, all bytes (0: unknown), and what the transfer waits for."""
+        """Set the bytes that are done, all bytes (`size`; 0: unknown), and a note: what the transfer waits for."""
         note, now = plain(note), self._clock()
         rate, eta = self.flow(done, size, now)
         if self._fancy:
@@ -95,9 +95,9 @@ class Progress:
             self._console.print(line, soft_wrap=True)
 
     def flow(self, done: int, size: int, now: float) -> tuple[str, str]:
-        """Return the rate and the eta in words.
+        """Return the rate and the time that is left (eta), in words. The eta is empty while it is unknown.
 
-        Bytes that were here before do not count. After one burst, there is no eta.
+        Bytes that were here before the first call do not count. One burst of bytes gives no eta.
         """
         if self._done is None:
             self._since = now

@@ -1,4 +1,4 @@
-"""Print the state for people, as a few tables."""
+"""Print a node's state for people, as a few tables."""
 
 from rich.console import Console  # noqa: TID251 - its type
 from rich.table import Table
@@ -25,7 +25,7 @@ _HOW: dict[HeldHow | None, str] = {None: "(told)", "begun": "(fetching)", "whole
 
 
 def print_state(state: State, now: float, names: Names = NO_NAMES) -> None:
-    """Print the state on stdout, with the names of peers. Countdowns count from `now`."""
+    """Print a node's state on stdout. `now`: the time (seconds) that countdowns start from. `names`: of peers."""
     out = console()
     who = names.peer(state.peer_id) if state.peer_id else "no node ran yet"
     out.print(
@@ -81,7 +81,7 @@ def _pending(out: Console, state: State, now: float, names: Names) -> None:
 
 
 def _holds(out: Console, state: State, now: float, names: Names) -> None:
-    """Print the replicas that others keep for this node."""
+    """Print the replicas that other nodes keep for this node."""
     if not state.holds:
         return
     table = Table("object", "replicas", "kept by", "refused by", "next push", "root",
@@ -110,7 +110,7 @@ def _holds(out: Console, state: State, now: float, names: Names) -> None:
 
 
 def _kept(out: Console, state: State, now: float, names: Names) -> None:
-    """Print the replicas that this node keeps for others."""
+    """Print the replicas that this node keeps for other nodes."""
     if not state.kept:
         return
     used, quota = human_size(state.kept_bytes), human_size(state.policy.quota)
@@ -148,7 +148,7 @@ def _noes(out: Console, state: State, now: float, names: Names) -> None:
 
 
 def _row(table: Table, *cells: str | list[str]) -> None:
-    """Add a row. A cell may have several lines, and text of somebody else."""
+    """Add a row to a table. A cell is one line or a list of lines. Text from peers is made safe to show."""
     table.add_row(*(Text(plain(cell) if isinstance(cell, str) else plain_lines(*cell)) for cell in cells))
 
 

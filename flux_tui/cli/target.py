@@ -1,4 +1,4 @@
-"""Where `get` puts an object, and whether the object is there already."""
+"""Decide the path where `get` puts an object, and whether the object is there already."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ from flux_tui.store.disk.placed_objects import placement
 
 
 def target_of(home: Home, ticket: Ticket, output: Output | None) -> Path:
-    """Return the path for the object. Raise Failure if nothing can be put there."""
+    """Return the path where the object goes. Raises Failure if nothing can be written there."""
     into_folder = output is not None and output.folder
     path = _named_path(home, ticket, output)
     if ".." in path.parts:
@@ -30,7 +30,10 @@ def target_of(home: Home, ticket: Ticket, output: Output | None) -> Path:
 
 
 def _named_path(home: Home, ticket: Ticket, output: Output | None) -> Path:
-    """Return the path that the person or the ticket names. Raise Failure if it cannot be a folder, but has to be."""
+    """Return the path that the person (`output`) or else the ticket names.
+
+    Raises Failure if `output` must be a folder and cannot be one.
+    """
     name = Path((ticket.name or "").replace("\0", "")).name
     if name in ("", ".."):
         name = ticket.root  # the ticket's name is not a file name
@@ -49,7 +52,7 @@ def _named_path(home: Home, ticket: Ticket, output: Output | None) -> Path:
 
 
 def is_free(home: Home, ticket: Ticket, path: Path) -> bool:
-    """Return whether nothing is at the path; False if the object is. Raise Failure if something else is there."""
+    """Return True if nothing is at the path, False if this object is. Raises Failure if something else is there."""
     if not os.path.lexists(path):
         return True
     if not _stands(home, ticket, path) and not _was_removed(home, ticket.root, path):
@@ -58,19 +61,19 @@ def is_free(home: Home, ticket: Ticket, path: Path) -> bool:
 
 
 def state_of(home: Home) -> State:
-    """Derive the state of a home's whole series. Raises Failure."""
+    """Return the state that follows from a home's whole series. Raises HomeError if there is no series."""
     with contextlib.closing(open_series(home)) as reader:
         return fold(reader)
 
 
 def is_shared(home: Home, root: Cid) -> bool:
-    """Return whether an object that is here is shared: after `rm` it is not."""
+    """Return whether an object that is on this disk is shared. After `rm` it is not."""
     known = state_of(home).objects.get(root)
     return known is not None and known.completed_at is not None
 
 
 def _was_removed(home: Home, root: Cid, path: Path) -> bool:
-    """Return whether an object that stood at this path was removed from the store (`rm`)."""
+    """Return whether the object at this path was removed from the store (`rm`), while its files stayed."""
     if not home.database.exists():
         return False
     with contextlib.closing(open_series(home)) as reader:
@@ -85,7 +88,7 @@ def _was_removed(home: Home, root: Cid, path: Path) -> bool:
 
 
 def _stands(home: Home, ticket: Ticket, path: Path) -> bool:
-    """Return whether this object is at the path. Raise Failure if it was changed there."""
+    """Return whether this object is at the path. Raises Failure if its files were changed."""
     if not home.database.exists():
         return False
     found = placement(home.database, ticket.root, path)

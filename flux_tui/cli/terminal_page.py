@@ -1,10 +1,10 @@
-"""Run `flux-tui` in a terminal of its own, for a page of Textual's server (`flux-tui demo --web`).
+"""Run `flux-tui` in its own pseudo-terminal, for a page of Textual's web server (`flux-tui demo --web`).
 
     python -m flux_tui.cli.terminal_page ARGUMENTS
 
-The server and this process speak in packets: one byte for the kind (`D`: data, `M`: JSON), four for the length,
-then the content. Data is carried between the page and the terminal as it is. So a page can show one app after
-another, which Textual's own driver for pages cannot.
+The server and this process exchange packets: one byte for the kind (`D`: data, `M`: JSON), four bytes for the
+length, then the content. This process copies data between the page and the terminal unchanged. So a page can
+show one app after another. Textual's own driver for pages cannot do that.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ SIZE = (80, 24)
 
 
 def main(arguments: list[str]) -> int:
-    """Run until the program ends or the page is closed. Return the exit status of the program."""
+    """Run `flux-tui ARGUMENTS` until it ends or the page is closed. Return the exit status of the program."""
     columns, rows = (
         int(os.environ.get(name) or size) for name, size in zip(("COLUMNS", "ROWS"), SIZE, strict=True)
     )
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
 
 
 def carry(terminal: int) -> None:
-    """Carry bytes between the page and a terminal, until one of them ends."""
+    """Copy bytes between the page (standard streams) and a terminal (file descriptor), until one of them ends."""
     pending = bytearray()
     while True:
         ready, _, _ = select.select([0, terminal], [], [])
@@ -77,7 +77,7 @@ def carry(terminal: int) -> None:
 
 
 def packets(pending: bytearray) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the complete packets at the start of the received bytes, and remove them."""
+    """Yield the complete packets (kind, content) at the start of `pending`, and remove them from it."""
     while len(pending) >= HEAD.size:
         kind, length = HEAD.unpack_from(pending)
         end = HEAD.size + length
@@ -89,7 +89,7 @@ def packets(pending: bytearray) -> Iterator[tuple[bytes, bytes]]:
 
 
 def obey(terminal: int, told: dict[str, object]) -> bool:
-    """Do what the page says about itself. Return whether it is still open."""
+    """Handle a JSON message of the page: a new size, or the end. Returns whether the page is still open."""
     match told:
         case {"type": "resize", "width": int(columns), "height": int(rows)}:
             set_size(terminal, columns, rows)
@@ -101,7 +101,7 @@ def obey(terminal: int, told: dict[str, object]) -> bool:
 
 
 def set_size(terminal: int, columns: int, rows: int) -> None:
-    """Set the size of the terminal. The program in it is told by SIGWINCH."""
+    """Set the size of the terminal. The kernel signals the program in the terminal (SIGWINCH)."""
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 

@@ -1,4 +1,4 @@
-"""The words by which `get` says why a fetch makes no progress, and when it is tried again."""
+"""The words by which `get` says why a fetch makes no progress, and when the node tries again."""
 
 from flux_tui.core.content.ticket import Ticket
 from flux_tui.core.series import events as ev
@@ -14,7 +14,7 @@ REDIAL_SECONDS = 30.0
 
 
 class Dials:
-    """The results of dialling the ticket's addresses."""
+    """Follows the series: whether the addresses in a ticket answered when the node dialled them."""
 
     def __init__(self, ticket: Ticket) -> None:
         self._addrs = ticket.addrs
@@ -22,7 +22,7 @@ class Dials:
         """Why the last failed address did not answer. None once one answers."""
 
     def see(self, entry: Entry) -> None:
-        """Take one entry of the series."""
+        """Note the result of a dial, if this entry is one."""
         match entry.event:
             case ev.ErrorOccurred(addr=addr) if addr is not None and addr in self._addrs:
                 self.failed = reason_first(entry.event.text, addr).replace(addr, short_addr(addr))
@@ -35,9 +35,9 @@ class Dials:
 def waiting_for(
     state: State, ticket: Ticket, now: float, unreachable: str | None = None, names: Names = NO_NAMES
 ) -> str:
-    """Say what a fetch without progress waits for. Return an empty string while nothing is wanted.
+    """Return in words what a fetch waits for. Return an empty string if the object is not wanted.
 
-    `names`: those of peers. `unreachable`: why the ticket's addresses do not answer.
+    `unreachable`: why the ticket's addresses do not answer, if they do not. `names`: the names of peers.
     """
     pending = state.pending.get(ticket.root)
     if pending is None:

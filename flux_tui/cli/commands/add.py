@@ -59,7 +59,7 @@ def add(paths: tuple[Path, ...], home: Path | None, as_json: bool) -> None:
 
 
 def share(home: Home, path: Path) -> ev.ObjectAdded:
-    """Share a path, by the running node or else in this process. Raise Failure."""
+    """Share a file or folder: through the running node, or in this process if no node runs. Raises Failure."""
     if not path.exists():
         raise Failure(f"{path} does not exist")
     if not is_text(str(path)):
@@ -74,7 +74,10 @@ def share(home: Home, path: Path) -> ev.ObjectAdded:
 
 
 def _wait_for_home(home: Home, deadline: float) -> bool:
-    """Wait until a node listens (True), or until nobody has the home. Raises Failure."""
+    """Wait until a node listens (return True), or until no process uses the home (return False).
+
+    Raises Failure if another process still uses the home at `deadline`.
+    """
     while (owner := home.running()) is not None:
         if home.listening():
             return True
@@ -88,7 +91,7 @@ def _wait_for_home(home: Home, deadline: float) -> bool:
 
 
 def _add_here(home: Home, path: Path) -> ev.ObjectAdded:
-    """Add the path in this process. Raises HomeBusyError if another one has the home."""
+    """Add the path in this process, without a node. Raises HomeBusyError if another process uses the home."""
     from flux_tui.cli.progress import Progress
     from flux_tui.node.offline import add_offline
 
@@ -102,7 +105,7 @@ def _add_here(home: Home, path: Path) -> ev.ObjectAdded:
 
 
 def _push_add(home: Home, path: Path) -> ev.ObjectAdded:
-    """Ask the running node to add the path, and follow the series until it is done."""
+    """Ask the running node to add the path, and follow the series until the add is done. Raises Failure."""
     from flux_tui.cli.progress import Progress
 
     reader = open_series(home)
@@ -141,7 +144,7 @@ def _push_add(home: Home, path: Path) -> ev.ObjectAdded:
 def _take_back(
     home: Home, reader: SeriesReader, state: State, path: Path, mark: str, shared_before: Collection[Cid]
 ) -> None:
-    """Undo an interrupted add: the node stops reading, or stops sharing what it has just added."""
+    """Undo an interrupted add: the node stops reading the path, or stops sharing the object that it has just added."""
     done: list[Entry] = []
 
     def see(entry: Entry) -> None:
@@ -162,7 +165,7 @@ def _take_back(
 
 
 def _tell_interrupted(path: Path, state: State) -> None:
-    """Say what an interrupted add leaves. What another add shares of this path stays shared."""
+    """Tell the person whether this path is still shared after an interrupted add (an earlier add may share it)."""
     if any(known.path == str(path) and known.completed_at is not None for known in state.objects.values()):
         say(f"Interrupted: {path.name} was shared before, and still is.")
     else:
@@ -170,7 +173,7 @@ def _tell_interrupted(path: Path, state: State) -> None:
 
 
 def _addrs_of_a_stopped_node(home: Home, state: State) -> tuple[str, ...]:
-    """Return the addresses at which the node will listen when it runs again: those of this machine today."""
+    """Return the addresses at which the stopped node will probably listen when it runs again."""
     port = home.last_port()
     listen = Settings.load(home).listen_addrs(home)
     if state.peer_id is None or port is None or not any(f"/tcp/{port}/" in addr for addr in state.addrs):

@@ -1,4 +1,4 @@
-"""`flux-tui completion`: print the script with which a shell completes our commands."""
+"""`flux-tui completion`: print the script with which a shell completes our commands and options."""
 
 import click
 from click.shell_completion import get_completion_class

@@ -1,4 +1,4 @@
-"""`flux-tui demo`: play swarms of real nodes on this machine, from a menu; or check or record them."""
+"""`flux-tui demo`: play scenarios with a swarm of real nodes on this machine, check them, or record them."""
 
 import re
 import sys
@@ -16,7 +16,7 @@ MIN_COLUMNS, MIN_ROWS = 60, 20
 
 
 class _Size(click.ParamType[tuple[int, int]]):
-    """A size such as `120x40`."""
+    """The type of a terminal size option, such as `120x40`: columns, then rows."""
 
     name = "size"
 

@@ -124,7 +124,7 @@ def _ask_for_room(ticket: Ticket, path: Path, keep_free: int) -> None:
 
 
 def _blocks(path: Path) -> int:
-    """Return the bytes that a file or folder takes on its disk."""
+    """Return the bytes that a file or folder takes on its disk; 0 if it cannot be read."""
     try:
         inside = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
         return sum(os.lstat(one).st_blocks * 512 for one in (path, *inside))
@@ -133,7 +133,10 @@ def _blocks(path: Path) -> int:
 
 
 def _share_again(home: Home, root: Cid, path: Path) -> None:
-    """Share an object that is here and was removed from the store. Raise Failure if it is another one now."""
+    """Share an object again whose files are still at `path`, although it was removed from the store (`rm`).
+
+    Raises Failure if the files have changed, so that their root CID is not `root` any more.
+    """
     before = state_of(home).objects
     added = share(home, path)
     if added.root == root:
@@ -144,7 +147,7 @@ def _share_again(home: Home, root: Cid, path: Path) -> None:
 
 
 class _Fetching:
-    """One `get`: the want that it pushes, and what the series says about it."""
+    """One run of `get`: pushes the want for the object, and follows the series until the object is whole."""
 
     def __init__(self, home: Home, reader: SeriesReader, ticket: Ticket, path: Path, as_json: bool) -> None:
         from flux_tui.cli.progress import Progress
@@ -171,9 +174,10 @@ class _Fetching:
         self._bar = Progress(ticket.name or short(ticket.root), quiet=as_json)
 
     def run(self, go_on: bool) -> ev.ObjectCompleted:
-        """Wait until the object is whole.
+        """Push the want, wait until the object is whole, and return the entry that says so. Raises Failure.
 
-        If this ends earlier, the want is cancelled, unless the node is to go on.
+        If the wait ends earlier, the want is cancelled. With `go_on`, the node keeps the want and goes on
+        fetching.
         """
         ticket = self._ticket
         want = cmd.Get(
@@ -216,7 +220,7 @@ class _Fetching:
                 self._trouble = self._trouble or entry.event.text
 
     def _tell_trouble(self, text: str) -> None:
-        """Tell the person what went wrong, once."""
+        """Tell the person why nothing can be written. The same text is not repeated."""
         if text == self._told_trouble:
             return
         self._told_trouble = text
@@ -240,7 +244,7 @@ class _Fetching:
             print_json({"event": "progress", "bytes": done, "size": size, "waiting_for": note})
 
     def _leave(self, go_on: bool, *, ended: bool) -> None:
-        """Cancel the want, and say what happens next."""
+        """Cancel the want, unless `go_on`. If the person ended the command (`ended`), say what the node does next."""
         root = self._ticket.root
         came, _ = _amount(self._state.objects.get(root), self._ticket)
         self._wait(lambda: self._mine or root in self._state.pending or self._trouble is not None)
@@ -260,7 +264,7 @@ class _Fetching:
             say("Interrupted before anything arrived: the same command asks again.")
 
     def _wait(self, what: Callable[[], bool]) -> None:
-        """Wait at most SETTLE_SECONDS until the series shows it."""
+        """Wait until `what()` is true of the series, at most SETTLE_SECONDS."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while not what() and time.monotonic() < deadline and self._home.running() is not None:
             time.sleep(POLL_SECONDS)

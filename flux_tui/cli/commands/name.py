@@ -1,4 +1,4 @@
-"""`name`: call peers by names instead of ids."""
+"""`flux-tui name`: give peers names, which are shown in place of their ids."""
 
 from contextlib import closing
 from pathlib import Path
@@ -61,7 +61,7 @@ def _state_of(database: Path) -> State:
 
 
 def find_peer(text: str, names: PetNames, state: State) -> PeerId:
-    """Return the peer that a person means: by its id, its name, or the form in which it is shown. Raise Failure."""
+    """Return the peer that a person typed: its peer id, its short id as it is shown, or its name. Raises Failure."""
     if is_peer_id(text):
         return PeerId(text)
     shown = StateNames(state, names)

@@ -1,4 +1,4 @@
-"""Commands that only push: `want`, `hold`, `release`, `cancel`, `retry`, `join`, `limit`, and `stop`."""
+"""Commands that push into the node: `want`, `hold`, `release`, `cancel`, `retry`, `join`, `limit`, `stop`."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -96,7 +96,7 @@ def release(cids: tuple[str, ...], home: Path | None) -> None:
 @click.argument("cids", nargs=-1, required=True, metavar="CID-or-TICKET...")
 @home_option
 def cancel(cids: tuple[str, ...], home: Path | None) -> None:
-    """Stop fetching these. The chunks that arrived are kept: a later want continues from them."""
+    """Stop fetching these objects or chunks. The chunks that arrived are kept: a later want continues from them."""
     found = read_cids(cids)
     place = the_home(home)
     if place.running() is None:
@@ -113,7 +113,10 @@ def cancel(cids: tuple[str, ...], home: Path | None) -> None:
 
 
 def settled(home: Home, known: Callable[[State], bool]) -> State:
-    """Return the state, after a short wait for earlier commands to reach the series."""
+    """Return the home's state once `known(state)` is true, or after SETTLE_SECONDS in any case.
+
+    Commands that were pushed earlier may need this time to reach the series.
+    """
     reader = open_series(home)
     try:
         state = fold(reader)
@@ -127,7 +130,10 @@ def settled(home: Home, known: Callable[[State], bool]) -> State:
 
 
 def what_instead(state: State, cids: Iterable[Cid]) -> str:
-    """Return the end of an error sentence, which names the right command for these CIDs."""
+    """Return the end of an error sentence: the command that fits the first of these CIDs that this home knows.
+
+    Returns an empty string if it knows none of them.
+    """
     for cid in cids:
         known, pending = state.objects.get(cid), state.pending.get(cid)
         if pending is not None and not pending.held:
@@ -143,7 +149,7 @@ def what_instead(state: State, cids: Iterable[Cid]) -> str:
 @click.argument("cids", nargs=-1, metavar="[CID-or-TICKET...]")
 @home_option
 def retry(cids: tuple[str, ...], home: Path | None) -> None:
-    """Push pending wants again now, without waiting for their timers: all of them, or these."""
+    """Push pending wants again now, without waiting for their timers: all wants, or the named ones."""
     place = the_home(home)
     for part in cmd.in_parts(read_cids(cids)) if cids else [()]:
         place.push(cmd.Retry(part))

@@ -29,7 +29,7 @@ FOLLOW_SECONDS = 0.1
 @home_option
 @json_option
 def state(at: int | None, home: Path | None, as_json: bool) -> None:
-    """Print the state that follows from the series, now or after an entry."""
+    """Print the state that follows from the series: of now, or as it was after one entry."""
     reader = open_series(the_home(home))
     last = reader.last_seq()
     if at is not None and at > last:
@@ -46,9 +46,9 @@ def state(at: int | None, home: Path | None, as_json: bool) -> None:
 
 
 def _now(found: State, running: bool) -> float:
-    """Return the time from which countdowns count.
+    """Return the time (seconds since 1970) from which the printed countdowns count.
 
-    A stopped node cannot record that the clock was set back, so its last entry is the earliest time.
+    A stopped node cannot record that the clock was set back. So the time is never before its last entry.
     """
     return time.time() if running else max(time.time(), found.at)
 

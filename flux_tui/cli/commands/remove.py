@@ -51,7 +51,7 @@ def remove(roots: tuple[str, ...], home: Path | None, as_json: bool) -> None:
 
 
 class _Outcome:
-    """The outcome for each object."""
+    """What has become of each object of one `rm` command: removed, freed, or refused with an error."""
 
     def __init__(self, roots: tuple[Cid, ...]) -> None:
         self._open = dict.fromkeys(roots)
@@ -61,16 +61,16 @@ class _Outcome:
 
     @property
     def done(self) -> bool:
-        """Whether the outcome of each object is known."""
+        """Whether the node has finished with every object: the object's chunks are freed, or there was an error."""
         return len(self._errors) + len(self._freed) >= len(self._open)
 
     @property
     def told(self) -> bool:
-        """Whether each object is removed or refused. Freeing its chunks may take longer."""
+        """Whether every object is removed or refused. The node may still be freeing the chunks."""
         return len(self._errors) + len(self._removed) >= len(self._open)
 
     def see(self, event: Event) -> None:
-        """Take in an entry about this command."""
+        """Note an entry of the series that this command caused."""
         match event:
             case ev.ObjectRemoved():
                 self._removed[event.root] = event
@@ -82,7 +82,7 @@ class _Outcome:
                 pass
 
     def tell(self, home: Home, as_json: bool) -> None:
-        """Print the outcome. Raise Failure for objects that could not be removed."""
+        """Print the outcome for each object. Raises Failure if an object could not be removed."""
         running = home.running() is not None
         for root, removed in self._removed.items():
             freed = self._freed.get(root)
@@ -111,9 +111,9 @@ class _Outcome:
 
 
 def _roots(home: Home, texts: tuple[str, ...]) -> list[Cid]:
-    """Return the CIDs that the arguments name.
+    """Return the root CIDs that the arguments (CIDs, tickets, or `-` for standard input) name. Raises Failure.
 
-    An argument that is not a CID may be the name or path of a shared object. Then the error names its CID.
+    If an argument is the name or path of a shared object, the error tells the object's CID.
     """
     found: list[Cid] = []
     for text in texts:
@@ -141,9 +141,9 @@ def _called(home: Home, text: str) -> Cid | None:
 
 
 def _remove(home: Home, command: cmd.Remove, outcome: _Outcome) -> list[Event]:
-    """Remove objects through the running node, or else in this process.
+    """Remove objects through the running node, or in this process if no node runs.
 
-    Return the entries that this process appended.
+    Returns the entries that this process appended; an empty list if the node removed the objects.
     """
     open_series(home).close()  # fails if there is no home yet, before one is made
     deadline = time.monotonic() + START_SECONDS

@@ -1,4 +1,4 @@
-"""The dashboard, on a home or on a recording."""
+"""Commands that show the dashboard: of a home's node, or of recorded series (`replay`)."""
 
 import contextlib
 import gc
@@ -74,9 +74,9 @@ def replay(files: tuple[Path, ...], mask: bool, home: Path | None) -> None:
 
 
 def _names_of(paths: Sequence[Path]) -> dict[PeerId, str]:
-    """Return the names of the nodes that wrote these series, after their files. A single one needs no name.
+    """Return a name for each node that wrote one of these series: the name of its file without the ending.
 
-    Raise StoreError for a file that is not a series.
+    Returns no name if there is only one series. Raises StoreError for a file that is not a series.
     """
     names: dict[PeerId, str] = {}
     for path in paths:
@@ -91,7 +91,7 @@ def _names_of(paths: Sequence[Path]) -> dict[PeerId, str]:
 
 
 def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = False) -> None:
-    """Show the dashboard of a home. Its node is started at the same time, not before."""
+    """Show the dashboard of a home. If no node runs, one is started in the meantime: the dashboard does not wait."""
     need_terminal(
         "the dashboard", "`flux-tui state` prints what it shows, `flux-tui node` runs a node without it"
     )
@@ -136,9 +136,9 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
 
 
 def left_words(state: State, *, stays: bool) -> str | None:
-    """Return what a person who leaves should know about wants that are not whole. None: there are none.
+    """Return the sentence for a person who leaves while objects are not whole yet; None if there are none.
 
-    `stays`: whether the node goes on running.
+    `stays`: whether the node goes on running without the dashboard.
     """
     objects = [
         state.objects[cid] for cid, want in state.pending.items() if cid in state.objects and not want.held
@@ -158,7 +158,7 @@ def left_words(state: State, *, stays: bool) -> str | None:
 
 
 def _end(app: "Dashboard") -> None:
-    """End with the status of the dashboard: 1 if it failed."""
+    """End this command with the exit status of the dashboard: 1 if the dashboard failed."""
     if app.return_code:
         click.get_current_context().exit(app.return_code)
 
@@ -166,7 +166,10 @@ def _end(app: "Dashboard") -> None:
 def dashboard(
     node: "WatchedNode", home: Home, *, others: Sequence["WatchedNode"] = (), masked: bool = False
 ) -> "Dashboard":
-    """Make the dashboard with the settings of the home. Raise SettingsError."""
+    """Make the dashboard of a node with the settings of the home. `others`: further recorded nodes to show.
+
+    Raises SettingsError.
+    """
     from flux_tui.ui.dashboard.app import Dashboard
     from flux_tui.ui.keys import Keys
     from flux_tui.ui.rows.glyphs import for_this_terminal
@@ -191,12 +194,12 @@ def dashboard(
 
 
 def crash_log_of(home: Home) -> Path:
-    """Return the file for the report of a dashboard error: in the home, if there is one."""
+    """Return the file for the report of a dashboard error: in the home, or in the temporary folder without a home."""
     return home.crash_log if home.path.is_dir() else Path(tempfile.gettempdir()) / "flux-tui-crash.log"
 
 
 class Starter:
-    """Starts the node of a home in a thread, so that nobody waits. It can stop a node that it started."""
+    """Starts the node of a home in a thread, so that the dashboard need not wait, and can stop that node again."""
 
     def __init__(self, home: Home, flags: dict[str, Any]) -> None:
         self._home = home
@@ -214,9 +217,9 @@ class Starter:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self, flags: list[str] | None = None) -> None:
-        """Start the node in a thread, and return at once.
+        """Start the node in a thread, and return at once. `flags`: its options; None: those of the command line.
 
-        The first frame does not wait for a node, which takes a second to start.
+        The dashboard's first frame does not wait for the node, which takes a second to start.
         """
         if not self.starting:
             self.trouble, self._tried = None, flags
@@ -224,9 +227,9 @@ class Starter:
             self._thread.start()
 
     def restart(self) -> None:
-        """Start the node with the flags of its last start, whoever started it. A loopback-only node stays so.
+        """Start the node again with the flags of its last start, so that a loopback-only node stays loopback-only.
 
-        If the last start failed, it left no flags, so the flags of that try are used.
+        If the last start failed, the flags of the failed start are used.
         """
         self.start(self._tried if self.trouble else self._home.last_flags())
 
@@ -247,7 +250,7 @@ class Starter:
         self._process = process
 
     def stop(self) -> None:
-        """End the node if it was started here. Return within LEAVING_SECONDS in any case."""
+        """Stop the node if this object started it. Returns after at most LEAVING_SECONDS."""
         process = self._process
         if process is None or process.poll() is not None:
             return

@@ -1,9 +1,9 @@
-"""The dashboard in a browser, on this machine only.
+"""`flux-tui web`: the dashboard in a browser, on this machine only.
 
-A person who can open it can push into the node and share any file of this user. So it is guarded like a
-shell. It listens on loopback alone. The printed address carries a secret, which the first visit turns into a
-cookie. A request from a page of another site is refused: its Origin is checked, and the host name by which it
-came. Nothing is loaded from elsewhere.
+A person who can open the page can push into the node and share any file of this user. So the page is guarded
+like a shell. The server listens on loopback alone. The printed address carries a secret, which the first visit
+turns into a cookie. The server checks the Origin and the Host of each request: a request from the page of
+another site is refused. The page loads nothing from elsewhere.
 """
 
 import asyncio
@@ -85,7 +85,10 @@ def web(file: Path | None, port: int, mask: bool, home: Path | None, **flags: An
 
 
 def serve_in_browser(command: Sequence[str], port: int, title: str) -> None:
-    """Serve a program that speaks to a page of Textual's server, a process for each page, until ctrl+c."""
+    """Serve a program in the browser until ctrl+c. Each page that is opened runs `command` in its own process.
+
+    The program must speak the packets of Textual's web server (cli/terminal_page.py).
+    """
     asyncio.run(_serve(shlex.join(command), _listen(port), title))
 
 
@@ -110,7 +113,7 @@ async def _serve(command: str, listener: socket.socket, title: str) -> None:
     from textual_serve.server import Server
 
     class Quiet(Server):
-        """Textual's server without its messages at the start."""
+        """Textual's web server without the messages that it prints at its start."""
 
         async def on_startup(self, app: "Application") -> None:
             pass
@@ -135,7 +138,7 @@ async def _serve(command: str, listener: socket.socket, title: str) -> None:
 
 
 def guard(host: str, secret: str) -> Any:
-    """Make a middleware that passes requests with the secret, from our own page, by our own address."""
+    """Make an aiohttp middleware that refuses requests without the secret, from another site, or for another host."""
     from aiohttp import web as http
 
     port = host.rpartition(":")[2]

@@ -1,4 +1,4 @@
-"""`why`: why something is not here yet, and what comes next."""
+"""`flux-tui why`: explain why an object or chunk is not here yet, and what the node does next."""
 
 import time
 from pathlib import Path
@@ -38,9 +38,9 @@ MAX_NAMED = 8
 def why(
     wanted: tuple[str, ...], moment: str | None, file: Path | None, home: Path | None, as_json: bool
 ) -> None:
-    """Explain why something is not here yet: who has it, what each said, and what comes next.
+    """Explain why an object or chunk is not here yet: which peers have it, their answers, and the next try.
 
-    Without a name: everything that is pending, objects first.
+    Without a name: explain everything that is pending, objects first.
     """
     if file is not None:
         path = literal_path(file)
@@ -67,7 +67,7 @@ def why(
 
 
 def _state_at(reader: SeriesReader, text: str | None, *, running: bool) -> tuple[State, float]:
-    """Return the state at a moment, and the time of it. Raise Failure."""
+    """Return the state at the moment that a person typed (None: now), and the time of that moment. Raises Failure."""
     if text is None:
         state = fold(reader)
         return state, time.time() if running else state.at
@@ -89,7 +89,7 @@ def _state_at(reader: SeriesReader, text: str | None, *, running: bool) -> tuple
 
 
 def find_pending(state: State, text: str) -> Cid:
-    """Return what a person means: a name, a ticket, a CID or the short form of one. Raise Failure."""
+    """Return the CID that a person typed as a name, a ticket, a CID or a short CID. Raises Failure."""
     named = [
         cid for cid in state.pending if (found := state.objects.get(cid)) is not None and found.name == text
     ]
@@ -112,7 +112,7 @@ def find_pending(state: State, text: str) -> Cid:
 
 
 def _pending_words(state: State) -> str:
-    """Say what is pending, in a sentence."""
+    """Return a sentence that lists what is pending."""
     if not state.pending:
         return "nothing is"
     names = [str(StateNames(state).name(cid)) for cid in _all_pending(state)[:MAX_NAMED]]
@@ -121,7 +121,7 @@ def _pending_words(state: State) -> str:
 
 
 def _all_pending(state: State) -> list[Cid]:
-    """Return everything that is pending, objects first."""
+    """Return the CIDs of all pending wants: objects first, then loose chunks."""
     return sorted(state.pending, key=lambda cid: cid not in state.objects)
 
 
