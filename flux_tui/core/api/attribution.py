@@ -7,7 +7,7 @@ from flux_tui.core.wire import messages as msg
 
 
 def pusher(given: Input) -> PeerId | None:
-    """The peer that pushed this of its own will. None: no peer did, or it must be accepted in any case."""
+    """Return the peer that pushed this input unasked. None: no peer did, or the input must always be accepted."""
     match given:
         case inp.MessageCame():
             return given.peer
@@ -18,7 +18,7 @@ def pusher(given: Input) -> PeerId | None:
 
 
 def payer(given: Input) -> PeerId | None:
-    """The peer that is charged for the entries of this input: the one that pushed it, or whose fault it is."""
+    """Return the peer that is charged for the entries of this input: the one that pushed it, or that is at fault."""
     match given:
         case (
             inp.ChunkSkipped() | inp.ChunkCorrupt() | inp.PeerFault() | inp.NotAdmitted() | inp.UnknownCame()
@@ -29,7 +29,7 @@ def payer(given: Input) -> PeerId | None:
 
 
 def wanted_cids(given: Input) -> tuple[Cid, ...]:
-    """The CIDs that its sender wants."""
+    """Return the CIDs that a peer asks for with this input (a direct want or a grant); none for other inputs."""
     match given:
         case inp.MessageCame(message=msg.Grant(cids=cids)):
             return cids
@@ -42,7 +42,7 @@ def wanted_cids(given: Input) -> tuple[Cid, ...]:
 
 
 def custom(given: Input) -> msg.Custom | None:
-    """The custom message that its sender pushes."""
+    """Return the custom message that a peer pushed with this input, not through other nodes; None if there is none."""
     match given:
         case inp.MessageCame(message=msg.Custom() as found):
             return found
@@ -55,7 +55,7 @@ def custom(given: Input) -> msg.Custom | None:
 
 
 def body(given: Input) -> msg.Message | msg.IntentBody | None:
-    """The message or intent body that its sender pushes."""
+    """Return the message, or the body of the intent, in this input; None if it has none."""
     match given:
         case inp.MessageCame():
             return given.message

@@ -1,7 +1,7 @@
-"""Commands: what a person or program can push into the node. A closed union.
+"""Commands: everything that a person or program can push into the node. A closed union.
 
-Commands are fire and forget. The outcome of a command is in the series, in entries that carry its mark
-(`by`). The sender of the command chooses the mark.
+The sender of a command does not wait for its outcome. The outcome is in the series, in entries that carry the
+command's mark (`by`). The sender of the command chooses the mark.
 """
 
 import re
@@ -35,25 +35,25 @@ def in_parts(cids: Sequence[Cid]) -> Iterator[tuple[Cid, ...]]:
 
 
 class _Command(msgspec.Struct, frozen=True, array_like=True, tag_field="command"):
-    """Base of all commands."""
+    """Base class of all commands."""
 
 
 class Want(_Command, tag="want", frozen=True):
-    """Push the intent for one root or loose chunk, and keep it in the store."""
+    """Want one object (by its root CID) or one loose chunk, and keep it in the store."""
 
     cid: Cid
     by: str | None = None
 
 
 class WantMany(_Command, tag="want_many", frozen=True):
-    """Push the intents for many loose chunks or roots at once."""
+    """Want many objects (by their root CIDs) or loose chunks at once, and keep them in the store."""
 
     cids: tuple[Cid, ...]
     by: str | None = None
 
 
 class Get(_Command, tag="get", frozen=True):
-    """Want an object as a file or folder at a path."""
+    """Want an object, and write it as a file or folder to a path."""
 
     root: Cid
     path: str
@@ -66,7 +66,7 @@ class Get(_Command, tag="get", frozen=True):
 
 
 class Custom(_Command, tag="custom", frozen=True):
-    """Push a message of a program's own kind: an intent to all that listen for it, or an answer to one peer."""
+    """Push a custom message, which a program has defined: an intent to all nodes, or a message to one peer."""
 
     kind: str
     """Lower-case letters, digits, `_ . -`, at most 64; not a kind that this program uses itself."""
@@ -77,21 +77,21 @@ class Custom(_Command, tag="custom", frozen=True):
 
 
 class Cancel(_Command, tag="cancel", frozen=True):
-    """Stop wanting these roots or chunks."""
+    """Stop wanting these objects or chunks."""
 
     cids: tuple[Cid, ...]
     by: str | None = None
 
 
 class Retry(_Command, tag="retry", frozen=True):
-    """Push these again now, whatever their timers say. Empty: everything that is pending."""
+    """Push the wants for these objects or chunks again now, before their timers. Empty: all pending wants."""
 
     cids: tuple[Cid, ...] = ()
     by: str | None = None
 
 
 class Add(_Command, tag="add", frozen=True):
-    """Share a file or folder of this machine. Its bytes stay where they are."""
+    """Share a file or folder of this machine. Its bytes are not copied."""
 
     path: str
     """Absolute path of the file or folder to share."""
@@ -99,7 +99,7 @@ class Add(_Command, tag="add", frozen=True):
 
 
 class CancelAdd(_Command, tag="cancel_add", frozen=True):
-    """Cancel an `add` that is not done yet: nothing of it is shared."""
+    """Cancel an `Add` that is not done yet. Nothing of its file or folder is shared then."""
 
     path: str
     """The path of that `add`."""
@@ -132,10 +132,9 @@ class Hold(_Command, tag="hold", frozen=True):
 
 
 class Release(_Command, tag="release", frozen=True):
-    """Release these.
+    """End the keeping of these objects' replicas.
 
-    Others need not keep them for this node any more; or, if this node keeps them for others, it stops doing
-    so.
+    Other nodes need not keep them for this node any more. If this node keeps them for others, it stops.
     """
 
     cids: tuple[Cid, ...]
@@ -143,21 +142,21 @@ class Release(_Command, tag="release", frozen=True):
 
 
 class Join(_Command, tag="join", frozen=True):
-    """Connect to a peer's multiaddr, which ends in /p2p/PEER-ID."""
+    """Connect to the peer at a multiaddr, which ends in /p2p/PEER-ID, and stay connected."""
 
     addr: str
     by: str | None = None
 
 
 class Configure(_Command, tag="configure", frozen=True):
-    """Change the policy of this node until it stops. Settings are permanent."""
+    """Change the policy of the running node. After a restart, the policy of its settings applies again."""
 
     change: PolicyChange
     by: str | None = None
 
 
 class Stop(_Command, tag="stop", frozen=True):
-    """Stop the node in order."""
+    """Stop the node after it has written all its data."""
 
     by: str | None = None
 
@@ -186,16 +185,16 @@ _decoder: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
 
 
 class BadCommandError(ValueError):
-    """The bytes on the command socket are not a command, or the command names something impossible."""
+    """The bytes on the command socket are not a valid command, or the command can never succeed."""
 
 
 def encode_command(command: Command) -> bytes:
-    """Encode a command for the socket (without its length)."""
+    """Encode a command for the command socket. The length prefix is not part of the bytes."""
     return _encoder.encode(command)
 
 
 def decode_command(data: bytes) -> Command:
-    """Decode a command. Raises BadCommandError with the reason."""
+    """Decode a command from the command socket. Raises BadCommandError with the reason."""
     try:
         return _decoder.decode(data)
     except (msgspec.MsgspecError, RecursionError) as error:
@@ -203,9 +202,10 @@ def decode_command(data: bytes) -> Command:
 
 
 def check_command(command: Command) -> None:
-    """Raises BadCommandError for a command that can never succeed.
+    """Raise BadCommandError if this command can never succeed.
 
-    A want of no CID would stand in the series, and disturb every later start of the node.
+    For example, a want without a valid CID would stay in the series, and each later start of the node would
+    fail on it.
     """
     match command:
         case Want():
@@ -265,7 +265,7 @@ def _check_change(change: PolicyChange) -> None:
 
 
 def check_kind(kind: str) -> None:
-    """Raises BadCommandError if this is not a valid kind for a program's own messages."""
+    """Raise BadCommandError if `kind` is not a valid name for a kind of custom message."""
     if _KIND.fullmatch(kind) is None:
         raise BadCommandError(
             f"{kind!r} is not a kind: lower-case letters, digits, _ . -, at most 64 of them"

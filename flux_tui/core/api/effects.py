@@ -1,7 +1,8 @@
-"""Effects of the machine: what the node must do, as data.
+"""Effects: what the node must do for the machine, as data.
 
-The machine never does it itself. The node makes the events of a turn durable before it runs the turn's effects.
-The docstring of an effect names the inputs (core/api/inputs.py) that tell its result.
+The machine itself does nothing outside of memory. The node makes the events of a turn durable before it runs
+the turn's effects. The docstring of an effect names the inputs (core/api/inputs.py) by which the node reports
+the result.
 """
 
 from typing import TypeAlias
@@ -14,18 +15,18 @@ from flux_tui.core.wire.messages import IntentBody, Message, SealedIntent
 
 
 class _Effect(msgspec.Struct, frozen=True, gc=False):
-    """Base of all effects."""
+    """Base class of all effects."""
 
 
 class Push(_Effect, frozen=True):
-    """Queue a message for one peer. If that fails: PushDropped."""
+    """Queue a message for one peer. If that fails, the input PushDropped follows."""
 
     peer: PeerId
     message: Message
 
 
 class Broadcast(_Effect, frozen=True):
-    """Sign an intent, push it to these peers directly, and with `gossip` to the swarm."""
+    """Sign an intent and push it to these peers directly. With `gossip`, also publish it to the swarm."""
 
     body: IntentBody
     peers: tuple[PeerId, ...]
@@ -37,7 +38,7 @@ class Broadcast(_Effect, frozen=True):
 
 
 class Forward(_Effect, frozen=True):
-    """Forward another node's intent to the providers of these roots that this node knows. Best effort."""
+    """Forward another node's intent to the known providers of these roots. No input reports the result."""
 
     roots: tuple[Cid, ...]
     intent: SealedIntent
@@ -46,21 +47,22 @@ class Forward(_Effect, frozen=True):
 
 
 class Provide(_Effect, frozen=True):
-    """Announce in the DHT that this node has these roots, from now on. Best effort, the last ones first."""
+    """From now on, announce in the DHT that this node has these roots. The newest roots are announced first."""
 
     roots: tuple[Cid, ...]
 
 
 class Withdraw(_Effect, frozen=True):
-    """Stop announcing these roots. Other nodes forget the old records when they expire."""
+    """Stop announcing these roots in the DHT. Records at other nodes stay until they expire."""
 
     roots: tuple[Cid, ...]
 
 
 class Serve(_Effect, frozen=True):
-    """Send chunks of a peer's upload queue (`Machine.next_chunks`) while there are any.
+    """Send chunks from a peer's upload queue (`Machine.next_chunks`) until the queue is empty.
 
-    Its results are inputs: ChunksWritten when chunks are written, ChunksGone if their bytes are no longer here.
+    Inputs that follow: ChunksWritten for chunks that were written, ChunksGone for chunks that are no longer
+    here.
     """
 
     peer: PeerId
@@ -69,7 +71,7 @@ class Serve(_Effect, frozen=True):
 
 
 class Dial(_Effect, frozen=True):
-    """Connect to an address: PeerUp or DialFailed."""
+    """Connect to a peer's address. The input PeerUp or DialFailed follows."""
 
     addr: str
     keep: bool = False
@@ -82,7 +84,7 @@ class Dial(_Effect, frozen=True):
 
 
 class Disconnect(_Effect, frozen=True):
-    """Drop a peer, and refuse it for a while."""
+    """Close the connection to a peer, and refuse new ones from it for `seconds`."""
 
     peer: PeerId
     why: str
@@ -90,16 +92,16 @@ class Disconnect(_Effect, frozen=True):
 
 
 class ReadNode(_Effect, frozen=True):
-    """Read an inner node from the store: NodeRead."""
+    """Read an inner node of an object from the store. The input NodeRead follows."""
 
     root: Cid
     cid: Cid
 
 
 class OpenTree(_Effect, frozen=True):
-    """Begin an object's files, or go on with them, under a temporary name beside `path`.
+    """Begin to write an object's files, under a temporary name beside `path`, or continue after a restart.
 
-    If that fails: FinishFailed.
+    If this fails, the input FinishFailed follows.
     """
 
     root: Cid
@@ -112,7 +114,7 @@ class OpenTree(_Effect, frozen=True):
 
 
 class Place(_Effect, frozen=True):
-    """Place parts of a tree: Placed."""
+    """Give the store a part of the plan of an object: where its content belongs. The input Placed follows."""
 
     root: Cid
     folders: tuple[str, ...] = ()
@@ -129,23 +131,21 @@ class Place(_Effect, frozen=True):
 
 
 class FinishTree(_Effect, frozen=True):
-    """Every leaf is in place: give the tree its name. Finished or FinishFailed."""
+    """Rename a whole object from its temporary name to its path. The input Finished or FinishFailed follows."""
 
     root: Cid
 
 
 class DropTree(_Effect, frozen=True):
-    """An object is no longer wanted. Its chunks stay in the store."""
+    """Stop writing an object that is no longer wanted. Its chunks stay in the store."""
 
     root: Cid
 
 
 class Evict(_Effect, frozen=True):
-    """Remove the store's copy of a replica.
+    """Remove a replica from the store: its files, and the index entries of blocks that no other object contains.
 
-    Its files go, and the index of all blocks that nothing else contains.
-
-    Result: Evicted. When it is done again after a crash, the result is the same.
+    The input Evicted follows. After a crash this effect can run again with the same result.
     """
 
     root: Cid
@@ -154,7 +154,7 @@ class Evict(_Effect, frozen=True):
 
 
 class Discard(_Effect, frozen=True):
-    """Remove the blocks of a refused object, as `Evict` does with a replica: Discarded."""
+    """Remove the blocks of a refused object from the store, except those of other objects. Discarded follows."""
 
     root: Cid
     path: str | None
@@ -163,27 +163,27 @@ class Discard(_Effect, frozen=True):
 
 
 class Claim(_Effect, frozen=True):
-    """A loose chunk is the user's: do not remove it together with a replica that contains it."""
+    """Mark a loose chunk as wanted by the user. It stays when a replica that contains it is removed."""
 
     cid: Cid
 
 
 class AddPath(_Effect, frozen=True):
-    """Read a file or folder of this machine: AddStepped, then Added or AddEnded."""
+    """Read a file or folder to share it. AddStepped follows while it is read, then Added or AddEnded."""
 
     path: str
     by: str | None
 
 
 class StopAdd(_Effect, frozen=True):
-    """Stop reading this path: AddEnded, unless it is done already."""
+    """Stop reading the file or folder of an add. AddEnded follows, unless the add is done already."""
 
     path: str
     mark: str | None
 
 
 class EndAdd(_Effect, frozen=True):
-    """An add is over. With `keep` false: free what it put into the index, unless something else contains it."""
+    """Close an add in the store. With `keep` false, remove its blocks that no other object contains."""
 
     share: int
     keep: bool
@@ -194,9 +194,9 @@ class EndAdd(_Effect, frozen=True):
 
 
 class Free(_Effect, frozen=True):
-    """Free the blocks of a removed object that nothing else contains: Freed.
+    """Remove the blocks of a removed object that no other object contains. The input Freed follows.
 
-    When it is done again after a crash, the result is the same.
+    After a crash this effect can run again with the same result.
     """
 
     root: Cid
@@ -209,7 +209,7 @@ class Free(_Effect, frozen=True):
 
 
 class StopNode(_Effect, frozen=True):
-    """Stop the node in order."""
+    """Stop the node after it has written all its data."""
 
 
 Effect: TypeAlias = (

@@ -1,7 +1,7 @@
-"""Inputs of the machine: what happened outside it, as data.
+"""Inputs of the machine: what happened outside the machine, as data.
 
-A command, a message whose sender is verified, the result of an effect, or the passing of time. Everything that
-changes the machine is an input, so a recorded list of inputs replays to the same series.
+An input is a command, a message of a known sender, the result of an effect, or the passing of time. Everything
+that changes the machine is an input. So a recorded list of inputs always gives the same series.
 """
 
 from typing import TypeAlias
@@ -16,7 +16,7 @@ from flux_tui.core.wire.messages import Intent, Message, SealedIntent
 
 
 class _Input(msgspec.Struct, frozen=True, gc=False):
-    """Base of all inputs."""
+    """Base class of all inputs."""
 
 
 class Commanded(_Input, frozen=True):
@@ -26,14 +26,14 @@ class Commanded(_Input, frozen=True):
 
 
 class MessageCame(_Input, frozen=True):
-    """A direct message from an authenticated peer (never an intent, never a chunk)."""
+    """An authenticated peer sent a direct message. Intents and chunks are other inputs."""
 
     peer: PeerId
     message: Message
 
 
 class IntentCame(_Input, frozen=True):
-    """An intent came, and its signature is its origin's."""
+    """An intent came, and its signature is valid: the node that it names as origin signed it."""
 
     intent: Intent
     via: Via
@@ -42,7 +42,7 @@ class IntentCame(_Input, frozen=True):
 
 
 class ChunkLanded(_Input, frozen=True):
-    """A chunk came from a peer, matches its CID, and its bytes are in place (not yet committed)."""
+    """A chunk came from a peer. It matches its CID, and its bytes are written, but not yet committed."""
 
     peer: PeerId
     cid: Cid
@@ -52,7 +52,7 @@ class ChunkLanded(_Input, frozen=True):
 
 
 class ChunkCorrupt(_Input, frozen=True):
-    """A peer sent bytes for this chunk that do not match its CID."""
+    """A peer sent bytes for a chunk that do not match the chunk's CID."""
 
     peer: PeerId
     cid: Cid
@@ -60,7 +60,7 @@ class ChunkCorrupt(_Input, frozen=True):
 
 
 class ChunkSkipped(_Input, frozen=True):
-    """A chunk's header came that `Machine.accepts` refused. Its bytes were discarded."""
+    """A peer sent a chunk that this node did not expect (`Machine.accepts`). Its bytes were discarded."""
 
     peer: PeerId
     cid: Cid
@@ -68,7 +68,7 @@ class ChunkSkipped(_Input, frozen=True):
 
 
 class LandFailed(_Input, frozen=True):
-    """A verified chunk could not be written here."""
+    """A chunk came and matches its CID, but could not be written on this machine."""
 
     peer: PeerId
     cid: Cid
@@ -77,7 +77,7 @@ class LandFailed(_Input, frozen=True):
 
 
 class ChunkUnfit(_Input, frozen=True):
-    """A verified chunk is not written: it is not what this object says it is, or makes the object too large."""
+    """A chunk came and matches its CID, but does not fit its object: its kind or the object's size is wrong."""
 
     peer: PeerId
     cid: Cid
@@ -87,7 +87,7 @@ class ChunkUnfit(_Input, frozen=True):
 
 
 class ChunksWritten(_Input, frozen=True):
-    """Chunks were written to a peer's stream."""
+    """This node wrote chunks to a peer's stream."""
 
     peer: PeerId
     cids: tuple[Cid, ...]
@@ -95,7 +95,7 @@ class ChunksWritten(_Input, frozen=True):
 
 
 class ChunksGone(_Input, frozen=True):
-    """Chunks of one file were to be served, but are not there any more."""
+    """Chunks of one file were due to be sent, but the file does not have them any more."""
 
     path: str
     cids: tuple[Cid, ...]
@@ -108,28 +108,28 @@ class ChunksGone(_Input, frozen=True):
 
 
 class PeerUp(_Input, frozen=True):
-    """A push stream to this peer is open."""
+    """A peer is connected: a push stream to it is open."""
 
     peer: PeerId
     addr: str
 
 
 class PeerDown(_Input, frozen=True):
-    """A peer is gone, and all that was queued for it."""
+    """A peer is disconnected. Everything that was queued for this peer is lost."""
 
     peer: PeerId
     why: str
 
 
 class PushDropped(_Input, frozen=True):
-    """A message could not be queued: the peer is slow, or gone."""
+    """A message could not be queued for a peer, because the peer is slow or disconnected."""
 
     peer: PeerId
     message: Message
 
 
 class PeerFault(_Input, frozen=True):
-    """The peer broke the protocol."""
+    """A peer broke the protocol."""
 
     peer: PeerId
     fault: str
@@ -137,7 +137,7 @@ class PeerFault(_Input, frozen=True):
 
 
 class NotAdmitted(_Input, frozen=True):
-    """A push of this peer was left out before it was looked at: it pushes too much."""
+    """A push of a peer was discarded unread, because this peer pushes more than this node admits."""
 
     peer: PeerId
     forwarded: bool
@@ -154,14 +154,14 @@ class UnknownCame(_Input, frozen=True):
 
 
 class DialFailed(_Input, frozen=True):
-    """An address does not answer."""
+    """This node dialled an address, and no peer answered."""
 
     addr: str
     text: str
 
 
 class RouteCame(_Input, frozen=True):
-    """An intent came from `peer` through the DHT, and its signature is its origin's."""
+    """An intent came through the DHT, forwarded by `peer`. Its signature is valid."""
 
     peer: PeerId
     intent: Intent
@@ -172,20 +172,20 @@ class RouteCame(_Input, frozen=True):
 
 
 class RoutingChanged(_Input, frozen=True):
-    """The DHT knows of other nodes than before."""
+    """The DHT routing table changed: nodes came into it (`came`) or left it (`went`)."""
 
     came: tuple[PeerId, ...] = ()
     went: tuple[PeerId, ...] = ()
 
 
 class PeerFound(_Input, frozen=True):
-    """Discovery on the local network found an address of a peer."""
+    """Discovery on the local network (mDNS) found an address of a peer."""
 
     addr: str
 
 
 class NodeRead(_Input, frozen=True):
-    """The store read an inner node. `data` is None if it is not there after all."""
+    """The store has answered a ReadNode. `data`: the bytes of the inner node; None if the store does not have it."""
 
     root: Cid
     cid: Cid
@@ -193,7 +193,7 @@ class NodeRead(_Input, frozen=True):
 
 
 class Placed(_Input, frozen=True):
-    """A part of a tree is placed: which of its leaves the store could place, and which are missing."""
+    """The store has answered a Place: it has the leaves `present`, and the leaves `missing` must be fetched."""
 
     root: Cid
     present: tuple[Cid, ...]
@@ -206,7 +206,7 @@ class Placed(_Input, frozen=True):
 
 
 class Finished(_Input, frozen=True):
-    """A tree is whole, and is at its path."""
+    """An object is whole, and its files are at their path."""
 
     root: Cid
     path: str
@@ -215,10 +215,7 @@ class Finished(_Input, frozen=True):
 
 
 class FinishFailed(_Input, frozen=True):
-    """A tree cannot be at its path.
-
-    This was found when it was begun or when it was whole. Its bytes stay in the store.
-    """
+    """The files of an object could not be begun, or could not be moved to their path. The bytes stay in the store."""
 
     root: Cid
     text: str
@@ -229,7 +226,7 @@ class FinishFailed(_Input, frozen=True):
 class Discarded(_Input, frozen=True):
     """The store has removed the blocks of a refused object.
 
-    The counts are of blocks that no other object contains.
+    `chunks` and `size` (bytes) count the blocks that no other object contains.
     """
 
     root: Cid
@@ -238,7 +235,7 @@ class Discarded(_Input, frozen=True):
 
 
 class Evicted(_Input, frozen=True):
-    """The store has removed its copy of a replica. The counts are of blocks that no other object contains."""
+    """The store has removed a replica. `chunks` and `size` (bytes) count the blocks that no other object contains."""
 
     root: Cid
     chunks: int
@@ -246,7 +243,7 @@ class Evicted(_Input, frozen=True):
 
 
 class AddStepped(_Input, frozen=True):
-    """A file or folder is being read."""
+    """This node is reading a file or folder to share it: `bytes_done` of `size` bytes are read."""
 
     path: str
     bytes_done: int
@@ -255,7 +252,7 @@ class AddStepped(_Input, frozen=True):
 
 
 class Added(_Input, frozen=True):
-    """A file or folder was read; its chunks can be served."""
+    """This node has read a file or folder. Its chunks can be sent to peers now."""
 
     root: Cid
     name: str
@@ -272,7 +269,7 @@ class Added(_Input, frozen=True):
 
 
 class AddEnded(_Input, frozen=True):
-    """A file or folder was not read to its end."""
+    """This node stopped reading a file or folder before the end, so it is not shared."""
 
     path: str
     by: str | None
@@ -283,7 +280,7 @@ class AddEnded(_Input, frozen=True):
 
 
 class Freed(_Input, frozen=True):
-    """The store has freed these blocks of a removed object."""
+    """The store has removed these blocks of a removed object. `size` is in bytes."""
 
     root: Cid
     cids: tuple[Cid, ...]
@@ -293,7 +290,7 @@ class Freed(_Input, frozen=True):
 
 
 class Failed(_Input, frozen=True):
-    """Something failed here that a person should read."""
+    """Something failed on this machine. `text` is the sentence for a person."""
 
     text: str
     cid: Cid | None = None
@@ -302,7 +299,7 @@ class Failed(_Input, frozen=True):
 
 
 class NodeStarting(_Input, frozen=True):
-    """The node starts: the first input of a machine that runs a node."""
+    """The node starts. This is the first input of a machine that a node runs."""
 
     addrs: tuple[str, ...]
     """Where this node can be dialled."""
@@ -313,7 +310,7 @@ class NodeStarting(_Input, frozen=True):
 
 
 class NodeStopping(_Input, frozen=True):
-    """The node stops in order: the last input of a machine. Later ones belong to the next start."""
+    """The node stops normally. This is the last input of a machine. Later inputs belong to the next start."""
 
     reason: str
 
@@ -325,11 +322,11 @@ class ListenerAdded(_Input, frozen=True):
 
 
 class Tick(_Input, frozen=True):
-    """Time passed; nothing else."""
+    """Time passed. The machine looks at its timers."""
 
 
 class ClockStepped(_Input, frozen=True):
-    """The clock of this machine was set."""
+    """Somebody set the wall clock of this machine."""
 
     seconds: float
     """Seconds by which it is ahead of what it said before."""

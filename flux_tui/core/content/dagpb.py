@@ -32,11 +32,11 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 class BadBlockError(ValueError):
-    """A block is not what it should be. The message says why."""
+    """The bytes of a block are not valid, or contradict what other blocks say of it. The message says why."""
 
 
 class PBLink(NamedTuple):
-    """One link. `tsize`: bytes of all blocks below it, encoded."""
+    """One link of a dag-pb node. `tsize`: encoded bytes of all blocks below the link."""
 
     cid: Cid
     name: str
@@ -57,7 +57,7 @@ class UnixFS(NamedTuple):
 
 
 def encode_node(links: Iterable[PBLink], unixfs: UnixFS) -> bytes:
-    """The canonical bytes of a node. Links keep the given order."""
+    """Return the canonical bytes of a dag-pb node. The links keep the given order."""
     out = bytearray()
     for cid, name, tsize in links:
         link = bytearray()
@@ -70,7 +70,7 @@ def encode_node(links: Iterable[PBLink], unixfs: UnixFS) -> bytes:
 
 
 def decode_node(data: bytes) -> tuple[tuple[PBLink, ...], UnixFS]:
-    """The links and the UnixFS message of a node. Raises BadBlockError."""
+    """Return the links and the UnixFS message of a dag-pb node. Raises BadBlockError."""
     links: list[PBLink] = []
     body: bytes | None = None
     for field, wire, value in _fields(data):

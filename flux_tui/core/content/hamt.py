@@ -27,23 +27,26 @@ _Keyed = tuple[bytes, FolderEntry]
 
 
 class Prefix(NamedTuple):
-    """The common first bits of the hashes of all names below a shard."""
+    """The first bits that the hashes of all names below a shard have in common. `bits`: how many."""
 
     bits: int = 0
     value: int = 0
 
     def below(self, slot: int, width: int) -> "Prefix":
-        """The prefix for one of the shard's slots. Raises BadBlockError."""
+        """Return the prefix of the names in one slot of this shard. `width`: bits that choose a slot.
+
+        Raises BadBlockError if the prefix would be longer than a hash.
+        """
         if self.bits + width > HASH_BITS:
             raise BadBlockError("a folder's shard that is deeper than the hash of a name")
         return Prefix(self.bits + width, self.value << width | slot)
 
 
 def check(node: ShardNode, prefix: Prefix) -> None:
-    """Check that every name stands where its hash says. Raises BadBlockError.
+    """Check that every name of a shard is in the slot that its hash gives. Raises BadBlockError.
 
-    A name has only one place, so no two shards of a folder can both contain it. Otherwise one shard could say
-    that it is a link, and another that it is a folder.
+    So each name has only one possible place in a folder. Otherwise two shards could contain the same name, and
+    one could say that it is a link, and the other that it is a folder.
     """
     for (name, _, _), slot in zip(node.entries, node.entry_slots, strict=True):
         bits, value = prefix.below(slot, node.width)
@@ -52,7 +55,7 @@ def check(node: ShardNode, prefix: Prefix) -> None:
 
 
 def build(entries: Iterable[FolderEntry], mode: int | None = None) -> FolderRoot:
-    """Build a folder of any number of distinct names. `mode`: permissions to record in its first node."""
+    """Build a HAMT folder with these names, which must be distinct. `mode`: permissions to record in its root."""
     blocks: list[Block] = []
     root = _node([(_key(entry.name), entry) for entry in entries], 0, blocks, mode)
     return FolderRoot(root.cid, root.tsize, tuple(blocks))
@@ -64,7 +67,7 @@ def _key(name: str) -> bytes:
 
 
 def _node(entries: list[_Keyed], level: int, blocks: list[Block], mode: int | None = None) -> PBLink:
-    """Build the node of these entries, after the nodes below it."""
+    """Build the node of these entries and all nodes below it. Append them to `blocks`, and return the link to it."""
     if level == DEPTH:
         raise ValueError("two names of a folder have the same hash, which no folder of this kind can hold")
     slots: dict[int, list[_Keyed]] = {}

@@ -1,4 +1,4 @@
-"""The blocks of files and folders as values: nodes as they are decoded, and roots as they are built."""
+"""The blocks of files and folders as values: inner nodes when they are decoded, roots when they are built."""
 
 from typing import NamedTuple, TypeAlias
 
@@ -6,14 +6,14 @@ from flux_tui.core.ids import Cid
 
 
 class Block(NamedTuple):
-    """An inner node, ready to be stored."""
+    """The CID and bytes of an inner node that was built."""
 
     cid: Cid
     data: bytes
 
 
 class FileRoot(NamedTuple):
-    """A finished file. `tsize`: bytes of all blocks below and including the root."""
+    """The root of a file that was built. `size`: bytes of content. `tsize`: bytes of all its blocks."""
 
     cid: Cid
     size: int
@@ -25,7 +25,7 @@ class FileRoot(NamedTuple):
 
 
 class FolderEntry(NamedTuple):
-    """One name in a folder."""
+    """One name in a folder, and its root. `tsize`: bytes of all blocks below the name."""
 
     name: str
     cid: Cid
@@ -33,7 +33,7 @@ class FolderEntry(NamedTuple):
 
 
 class FolderRoot(NamedTuple):
-    """A finished folder."""
+    """The root of a folder that was built. `tsize`: bytes of all its blocks."""
 
     cid: Cid
     tsize: int
@@ -41,7 +41,7 @@ class FolderRoot(NamedTuple):
 
 
 class FileChild(NamedTuple):
-    """A part of a file. `offset`: bytes from the start of its node's content."""
+    """One child of a file's inner node. `offset`: bytes from the start of the node's content. `size`: bytes."""
 
     cid: Cid
     offset: int
@@ -49,7 +49,7 @@ class FileChild(NamedTuple):
 
 
 class FileNode(NamedTuple):
-    """An inner node of a file. `data`: content of its own, before that of its children (older tools)."""
+    """A decoded inner node of a file. `data`: content in the node itself, before its children's (older tools)."""
 
     size: int
     children: tuple[FileChild, ...]
@@ -58,14 +58,14 @@ class FileNode(NamedTuple):
 
 
 class FolderNode(NamedTuple):
-    """A folder in one block."""
+    """A decoded folder that is a single block."""
 
     entries: tuple[FolderEntry, ...]
     mode: int | None = None
 
 
 class ShardNode(NamedTuple):
-    """A part of a large folder: some of its names, and further parts, each in its own slot."""
+    """A decoded node of a large folder (HAMT). Each of its slots has one name, or a link to a deeper shard."""
 
     entries: tuple[FolderEntry, ...]
     subshards: tuple[Cid, ...]
@@ -77,7 +77,7 @@ class ShardNode(NamedTuple):
 
 
 class SymlinkNode(NamedTuple):
-    """A symbolic link."""
+    """A decoded symbolic link."""
 
     target: str
 

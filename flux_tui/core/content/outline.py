@@ -1,18 +1,18 @@
-"""The outline of an object: what its inner nodes say, checked and added up before anything is written.
+"""The outline of an object: the contents of its inner nodes, checked and added up before any file is written.
 
-A stranger made the blocks that describe an object. So the requester fetches all inner nodes first, each
-distinct one once, and adds them here. When none is missing, `sum_up` checks every node against what its
-parents said of it. It also counts what the object would be on disk: files, bytes, the longest path. It visits
-each distinct node once. So a kilobyte that describes exabytes costs only a kilobyte's work. It is refused
-before anything of it is on disk and before any leaf is asked for.
+A stranger made the blocks that describe an object. So the requester first fetches all inner nodes, each
+distinct node once, and adds them here. When no node is missing, `sum_up` checks every node against what its
+parents say of it. It also adds up what the object would be on disk: files, bytes, the longest path. It visits
+each distinct node once. So a kilobyte of nodes that describes exabytes costs only a kilobyte's work. Such an
+object is refused before anything of it is on disk and before any leaf is asked for.
 
 A hash DAG has no cycles, but blocks may repeat. That makes a sparse file, or ten copies of a folder, cheap to
-describe. A repeated leaf of a file stands for its bytes, so the bytes limit the repeats. A block without
-content (an empty folder, an empty leaf, an inner node of a file) may repeat: `MAX_REPEATS` places for each
-distinct block.
+describe. A repeated leaf of a file stands for its bytes, so the limit on bytes limits the repeats. A block
+without content (an empty folder, an empty leaf, an inner node of a file) may repeat too: `MAX_REPEATS` places
+for each distinct block.
 
-core/fetching/downloads/plan_builder.py decides where content belongs. The store decides whether there is room for it
-(store/disk/disk_space.py).
+core/fetching/downloads/plan_builder.py decides where content belongs. The store decides whether there is room
+for it (store/disk/disk_space.py).
 """
 
 from collections.abc import Generator, Iterator
@@ -48,7 +48,7 @@ of a folder."""
 
 
 class TooLargeError(ValueError):
-    """The object describes more than this node accepts."""
+    """An object has more bytes, files or blocks than this node accepts."""
 
 
 class Edge(NamedTuple):
@@ -63,7 +63,7 @@ class Edge(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """Sums over all that is below a node, repeats counted."""
+    """Sums over everything below a node. A block that occurs in several places is counted in each."""
 
     places: int = 0
     """Number of blocks."""
@@ -81,7 +81,7 @@ class Totals(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes of content, if every folder's numbers are true."""
+        """Bytes of content. They are right only if every folder's numbers are true."""
         return self.sure + self.told
 
 
@@ -95,7 +95,7 @@ class _Inner(NamedTuple):
 
 
 class Outline:
-    """All inner nodes of one object that are known so far."""
+    """All inner nodes of one object that have come so far."""
 
     def __init__(self, root: Cid) -> None:
         self.root = root
@@ -110,12 +110,12 @@ class Outline:
 
     @property
     def complete(self) -> bool:
-        """Whether every inner node is known."""
+        """Whether every inner node of the object has come."""
         return not self.lacking
 
     @property
     def size_so_far(self) -> int:
-        """Bytes of content that are known so far."""
+        """Bytes of content, as far as the nodes that have come tell."""
         root = self._known.get(self.root)
         return root.size if root is not None and root.kind == "file" else 0
 
@@ -123,9 +123,9 @@ class Outline:
         return len(self._known)
 
     def add(self, cid: Cid, data: bytes) -> list[Cid]:
-        """Add an inner node. Returns the inner nodes that no earlier node linked to.
+        """Add an inner node that came. Returns the CIDs of inner nodes that are needed now for the first time.
 
-        Raises BadBlockError, TooLargeError.
+        Raises BadBlockError or TooLargeError.
         """
         self.lacking.discard(cid)
         if cid in self._known:
@@ -183,7 +183,7 @@ class Outline:
         return _Inner(kind, own, tuple(edges), 0)
 
     def _leaf(self, cid: Cid, size: int, *, exact: bool) -> None:
-        """A parent says how long a leaf is. All parents must agree, because a leaf has one length."""
+        """Record the length of a leaf in bytes, as a parent gives it. Raises BadBlockError if parents differ."""
         if size > MAX_PAYLOAD:
             raise BadBlockError(f"the leaf {cid} is said to have {size:,} bytes, more than a block can have")
         known = self.sizes.get(cid)
@@ -197,9 +197,10 @@ class Outline:
             self.at_most.discard(cid)
 
     def sum_up(self) -> Generator[None, None, Totals]:
-        """Check all nodes against what their parents said, and add them up. Yields from time to time.
+        """Check all nodes against what their parents say of them, and return the totals.
 
-        Raises BadBlockError, TooLargeError.
+        A generator: it yields from time to time, so that the caller can do other work. Raises BadBlockError or
+        TooLargeError.
         """
         done: dict[Cid, Totals] = {}
         stack = [self.root]
@@ -242,7 +243,7 @@ class Outline:
         return Totals(places, names, sure, told, longest, zeros)
 
     def _check(self, child: Cid, kind: EdgeKind, size: int | None) -> None:
-        """Check that a node is what its parent says it is."""
+        """Check that a node is of the kind and size that its parent gives. Raises BadBlockError."""
         inner = self._known[child]
         if kind == "part":
             if inner.kind != "file":
@@ -262,7 +263,7 @@ class Outline:
 
 
 def more_than_said(size: int, limit: int) -> str:
-    """Why an object is refused that has more bytes than its ticket says."""
+    """Return the sentence for an object that is refused because it has more bytes than its ticket says."""
     return (
         f"it has {human_size(size)}, and its ticket says {human_size(limit)}; "
         "get it by its CID alone, if you want all of it"
@@ -273,7 +274,7 @@ _WORDS = {"file": "file", "folder": "folder of its own", "shard": "folder", "lin
 
 
 def slices(outline: Outline, count: int) -> Iterator[list[tuple[Cid, int]]]:
-    """Every distinct leaf with its bytes, `count` at a time."""
+    """Yield every distinct leaf and its length in bytes, in lists of at most `count`."""
     part: list[tuple[Cid, int]] = []
     for item in outline.sizes.items():
         part.append(item)

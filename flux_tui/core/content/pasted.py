@@ -1,7 +1,7 @@
-"""Pasted words: remove what mail, chat and word processors put into and around them. Pure.
+"""Pasted words: remove the characters that mail, chat and word processors add to them. Pure.
 
 A ticket that was sent by mail comes back in lines of 76 characters, each after a `> `. It may be in quotation
-marks or angle brackets, or contain direction marks or zero-width spaces. None of these can be part of a
+marks or angle brackets, or contain direction marks or zero-width characters. None of these can be part of a
 ticket, a CID or an address.
 """
 
@@ -21,16 +21,16 @@ AROUND = "<>()[]{}\"'`“”„‟‘’‚‛«»‹›「」『』*_~|,.;:!?="
 
 
 def pasted_words(text: str) -> list[str]:
-    """The words of a text, without what is around them.
+    """Return the words of a text without added characters around or inside them.
 
-    A quoted line of mail gives the same words as a typed one.
+    A quoted line of mail gives the same words as a typed line.
     """
     lines = (_QUOTED.sub("", line) for line in text.splitlines())
     return [bare for line in lines for word in line.split() if (bare := bare_word(word))]
 
 
 def bare_word(word: str) -> str:
-    """A word without invisible characters in it and punctuation around it.
+    """Return a word without invisible characters in it and without punctuation around it.
 
     Compatibility letters become the usual ones (a word processor makes one letter of `fl`).
     """

@@ -1,4 +1,4 @@
-"""Plans: where the content of an object belongs, as rows that the store is told to place."""
+"""Plans: where the content of an object belongs on disk, as rows that the machine gives to the store."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from flux_tui.core.ids import Cid
 
 
 class LeafPlace(NamedTuple):
-    """Where a leaf's bytes belong in a file."""
+    """One place of a leaf: where its bytes belong in a file."""
 
     cid: Cid
     offset: int
@@ -15,7 +15,7 @@ class LeafPlace(NamedTuple):
 
 
 class FilePlan(NamedTuple):
-    """A file of a tree being written: its path inside the tree ("" = the tree is this file)."""
+    """One file of an object that is being written. Its path is inside the object; "" = the object is this file."""
 
     rel: str
     size: int | None
@@ -28,7 +28,7 @@ class FilePlan(NamedTuple):
 
 
 class SymlinkPlan(NamedTuple):
-    """A symbolic link of a tree being written."""
+    """One symbolic link of an object that is being written."""
 
     rel: str
     target: str

@@ -2,9 +2,9 @@
 
     flux1 + base32( msgpack [version, CID, name, size, [[peer id, [transport, …]], …]] + checksum )
 
-A ticket has lower-case letters and digits only. So a double click selects it, a shell accepts it as it is,
-and a chat program does not change it. Line breaks in it are ignored. The first four bytes of the content's
-sha256 show whether a paste was cut off.
+A ticket has lower-case letters and digits only. So a double click selects all of it, a shell accepts it
+unchanged, and chat programs do not change it. Line breaks in it are ignored. The checksum is the first four
+bytes of the content's sha256. It shows whether a pasted ticket was cut off.
 """
 
 import re
@@ -48,7 +48,7 @@ _TICKET_INSIDE = re.compile(rf"(?<=[^A-Za-z0-9]){PREFIX}(?=[A-Za-z2-7]{{8}})", r
 
 
 class Ticket(NamedTuple):
-    """An object and where it can be fetched. For a bare CID only `root` is known."""
+    """An object and where it can be fetched. A ticket made from a bare CID has only `root`."""
 
     root: Cid
     name: str | None = None
@@ -58,7 +58,7 @@ class Ticket(NamedTuple):
 
 
 def format_ticket(ticket: Ticket) -> str:
-    """The text of a ticket."""
+    """Return the text of a ticket."""
     by_peer: dict[bytes, list[str]] = {}
     for addr in ticket.addrs[:MAX_ADDRS]:
         transport, _, peer = addr.rpartition("/p2p/")
@@ -84,7 +84,7 @@ def parse_ticket(text: str) -> Ticket:
 
 
 def ticket_words(text: str) -> list[str]:
-    """The tickets and CIDs of a typed or pasted text, and all other words of it.
+    """Return the words of a typed or pasted text: tickets, CIDs, and all others.
 
     A ticket that was broken into lines is joined again.
     """
@@ -99,20 +99,20 @@ def ticket_words(text: str) -> list[str]:
 
 
 def is_ticket_like(word: str) -> bool:
-    """Whether a person who gives this word means a ticket, complete or not."""
+    """Whether a word looks like a ticket, even if it is cut off or damaged."""
     return word.lower().startswith(PREFIX) and len(word) > len(PREFIX)
 
 
 def _without_label(word: str) -> str:
-    """Remove a label, as in `ticket:flux1…`."""
+    """Return the word without a label before it, as in `ticket:flux1…`."""
     found = _TICKET_INSIDE.search(word)
     return word if found is None else word[found.start() :]
 
 
 def _pieces_of_one(pieces: list[str], at: int) -> int:
-    """Count the pieces from `at` on that belong to one ticket or CID.
+    """Return how many pieces, from index `at` on, belong to one ticket or CID that was broken into lines.
 
-    As many as make it complete; if none do, all long ones.
+    This is the smallest number that makes a complete one. If there is none, all long pieces belong to it.
     """
     start = pieces[at].lower()
     if not start.startswith((PREFIX, *_CID_STARTS)):

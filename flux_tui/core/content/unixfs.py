@@ -1,16 +1,15 @@
 """UnixFS: files and folders as blocks under one root CID, with the profile `unixfs-v1-2025` (IPIP-0499).
 
-CIDv1, sha2-256, raw leaves, 1 MiB chunks, a balanced tree of at most 1,024 links a node. A file of at most
-one chunk is its raw leaf. So the CID printed here is the one that IPFS tools with that profile print for the
-same bytes.
+CIDv1, sha2-256, raw leaves, 1 MiB chunks, a balanced tree of at most 1,024 links a node. A file of at most one
+chunk is a single raw leaf. So IPFS tools with this profile give the same bytes the same CID.
 
-The usual permissions (0644 for a file, 0755 for a folder, whatever the group and others may write) are not
-recorded, so they change no CID. Other permissions are recorded in the `mode` of the root of the file or
-folder. A raw leaf cannot carry a mode, so such a file is a node above its leaf, however small it is.
+The usual permissions are not recorded, so they change no CID: 0644 for a file, 0755 for a folder, whatever the
+group and others may write. Other permissions are recorded in the `mode` of the root of the file or folder. A
+raw leaf cannot carry a mode. So such a file is a node above its leaf, however small it is.
 
 Building streams: a FileBuilder keeps one open node per level, whatever the file's size. Decoding trusts
-nothing. Names that could leave a folder, sums that do not add up, and nodes that contradict themselves raise
-BadBlockError.
+nothing. BadBlockError is raised for names that could leave a folder, sums that do not add up, and nodes that
+contradict themselves.
 
 Sources: IPIP-0499, ipfs/specs UNIXFS.
 """
@@ -51,7 +50,7 @@ SHARD_THRESHOLD = 256 * 1024
 
 
 class _Part(NamedTuple):
-    """A finished subtree, as its parent sees it."""
+    """A finished subtree of a file: the CID and sizes that its parent node records."""
 
     cid: Cid
     size: int
@@ -59,9 +58,9 @@ class _Part(NamedTuple):
 
 
 class FileBuilder:
-    """Builds the tree of a file: leaves in, inner nodes out.
+    """Builds the tree of a file: it is given the leaves in order, and returns the inner nodes.
 
-    The parameters are the profile's; tests use smaller ones.
+    The default parameters are those of the profile. Tests use smaller ones.
     """
 
     def __init__(self, chunk_size: int = CHUNK_SIZE, max_links: int = MAX_LINKS) -> None:
@@ -71,17 +70,16 @@ class FileBuilder:
         self._chunks = 0
 
     def add_leaf(self, cid: Cid, size: int) -> list[Block]:
-        """Add the next leaf. Returns the inner nodes that are final now."""
+        """Add the next leaf, of `size` bytes. Returns the inner nodes that this leaf has completed."""
         blocks: list[Block] = []
         self._chunks += 1
         self._put(0, _Part(cid, size, size), blocks)
         return blocks
 
     def finish(self, mode: int | None = None) -> FileRoot:
-        """Finish the file.
+        """Finish the file, and return its root. `mode`: permissions to record.
 
-        `mode`: permissions to record. Raises ValueError if there was no leaf: an empty file is one empty
-        leaf.
+        Raises ValueError if no leaf was added. An empty file has one empty leaf.
         """
         if not self._chunks:
             raise ValueError("a file has at least one leaf: an empty one, if it is empty")
@@ -114,7 +112,10 @@ class FileBuilder:
             parts.append(part)
 
     def _above_leaf(self, leaf: _Part, mode: int) -> FileRoot:
-        """A file of one chunk with permissions of its own. An empty one needs no leaf."""
+        """Return the root of a file of one chunk whose permissions are recorded: a node above its leaf.
+
+        If the file is empty, the node has no leaf.
+        """
         blocks: list[Block] = []
         root = self._close([leaf] if leaf.size else [], blocks, mode)
         return FileRoot(root.cid, root.size, root.tsize, tuple(blocks), 2 if leaf.size else 1)
@@ -130,10 +131,10 @@ class FileBuilder:
 
 
 def recorded_mode(mode: int, *, folder: bool) -> int | None:
-    """The permissions to record for a file or folder; None: they are the usual ones, so nothing is recorded.
+    """Return the permissions to record for a file or folder. None: they are the usual ones, so none are recorded.
 
-    Write permission of the group and others is ignored, because it depends on the umask of whoever made the
-    file. Permissions with which its owner could not even read the file are not recorded.
+    Write permission of the group and others is ignored, because it depends on the umask of the person who made
+    the file. Permissions with which the owner could not even read the file are not recorded either.
     """
     bits = mode & 0o777
     usual, needed = (0o777, 0o500) if folder else (0o666, 0o400)
@@ -141,20 +142,19 @@ def recorded_mode(mode: int, *, folder: bool) -> int | None:
 
 
 def applied_mode(mode: int, *, folder: bool) -> int | None:
-    """The permissions of an object that may be given to a file of the user's; None: none of them.
+    """Return the permissions of an object that may be set on the user's file or folder; None if none may.
 
-    Never setuid, setgid or sticky, and never permissions with which the owner could not read it.
+    Never setuid, setgid or sticky. Never permissions with which the owner could not read the file.
     """
     bits, needed = mode & 0o777, 0o500 if folder else 0o400
     return bits if bits & needed == needed else None
 
 
 def build_folder(entries: Iterable[FolderEntry], mode: int | None = None) -> FolderRoot:
-    """Build a folder of these names: one block, or a HAMT if the block would be too large.
+    """Build a folder of these names: one block, or a HAMT if that block would be too large.
 
-    `mode`: permissions to record.
-
-    Raises ValueError for names that no folder can have, or that occur twice.
+    `mode`: permissions to record. Raises ValueError for names that no folder can have, and for a name that
+    occurs twice.
     """
     ordered = sorted(entries, key=lambda entry: entry.name.encode())
     previous = None
@@ -175,18 +175,18 @@ def build_folder(entries: Iterable[FolderEntry], mode: int | None = None) -> Fol
 
 
 def build_symlink(target: str) -> Block:
-    """Build the block of a symbolic link."""
+    """Build the block of a symbolic link to `target`."""
     body = target.encode()
     data = dagpb.encode_node((), UnixFS(dagpb.SYMLINK, data=body))
     return Block(dag_cid(data), data)
 
 
 def leads_out(rel: str, target: str) -> bool:
-    """Whether a link at `rel` of an object could resolve to something outside of the object.
+    """Whether a symbolic link at path `rel` inside an object could resolve to something outside of the object.
 
-    A `..` is safe only after real folders. The folders above the link are real. A name on the way could
-    itself be a link, to any deeper place. So `..` may stand at the beginning of a target, as often as the
-    link has folders above it, and never after a name. An object that is itself a link has nothing inside.
+    A `..` is safe only after real folders. The folders above the link are real. But a name in the target could
+    itself be a link to a deeper place. So `..` may stand at the beginning of a target, at most as often as the
+    link has folders above it, and never after a name. If the object itself is a link, every target is outside.
     """
     steps = [step for step in target.split("/") if step not in ("", ".")]
     up = next((at for at, step in enumerate(steps) if step != ".."), len(steps))
@@ -194,7 +194,7 @@ def leads_out(rel: str, target: str) -> bool:
 
 
 def decode_node(cid: Cid, data: bytes) -> Node:
-    """Decode an inner block. Raises BadBlockError."""
+    """Decode an inner node of a file or folder. Raises BadBlockError."""
     if is_leaf(cid):
         raise BadBlockError(f"{cid} is a leaf, not an inner node")
     links, body = dagpb.decode_node(data)
@@ -292,7 +292,7 @@ def _entries(named: Iterable[tuple[str, PBLink]]) -> tuple[FolderEntry, ...]:
 
 
 def _wrong_name(name: str) -> str | None:
-    """What is wrong with a name that could leave its folder, or that no folder can have; None if it is fine."""
+    """Return what is wrong with a name: it could leave its folder, or no folder can have it. None: it is fine."""
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         return repr(name)
     try:

@@ -1,1 +1,1 @@
-"""Custom messages: intents of a program's own kinds, their rate limit, and pushing again."""
+"""Custom messages, whose kinds programs define: their rate limit, and pushing them again after a NO."""

@@ -1,10 +1,10 @@
-"""Custom messages: intents to all, and answers to one peer, of kinds that a program made up.
+"""Custom messages: intents to all nodes, and messages to one peer, of kinds that a program has defined.
 
-The program decides what a kind means. Each message that comes is an entry, whether or not a program here
-listens for its kind. Its payload is kept only if one does. The payload of a message pushed from here is
-always kept.
+The program decides what a kind means. Each custom message that comes is recorded in the series. Its payload is
+recorded only if a program on this node listens for its kind. The payload of a message that this node pushes is
+always recorded.
 
-A message leaves as fast as other nodes admit it, and is pushed again to a peer that says NO (outbox.py).
+A message leaves as soon as other nodes can admit it. It is pushed again to a peer that says NO (outbox.py).
 Messages that have not left when the node stops are lost.
 """
 
@@ -28,7 +28,7 @@ MAX_ORIGINS = 256
 
 
 class CustomMessages:
-    """Pushes custom messages, and takes those of other nodes."""
+    """Pushes the custom messages of programs here, and records those of other nodes."""
 
     def __init__(self, ledger: Ledger, connected: ConnectedPeers, answers: Answers) -> None:
         self.ledger = ledger
@@ -41,11 +41,11 @@ class CustomMessages:
         self._origins: BoundedTable[PeerId, tuple[str, ...]] = BoundedTable(MAX_ORIGINS, refresh=True)
 
     def listen(self, kind: str) -> None:
-        """A program here listens for this kind: keep its payloads from now on."""
+        """Record the payloads of this kind from now on, because a program here listens for it."""
         self._kinds.add(kind)
 
     def push(self, command: cmd.Custom) -> None:
-        """A program here pushes a message."""
+        """Push a custom message of a program on this node: to all nodes (through the outbox), or to one peer."""
         message = msg.Custom(kind=command.kind, payload=command.payload)
         if command.to is None and not self.outbox.add(Outbound(message, self._nonce(), self.ledger.now)):
             text = f"{command.kind} was not pushed: {len(self.outbox):,} custom messages wait to be sent"
@@ -82,11 +82,11 @@ class CustomMessages:
         return chance.to_bytes(6, "big") + self._pushes.to_bytes(6, "big")
 
     def next_deadline(self) -> float:
-        """When `on_time` has something to do; infinity if no message waits to leave."""
+        """Return the time at which `on_time` has work next; infinity if no message waits to leave."""
         return self.outbox.next_deadline(self.ledger.now)
 
     def on_time(self) -> None:
-        """Push the messages that may leave now."""
+        """Push the messages that the rate limit lets leave now."""
         now = self.ledger.now
         for push in self.outbox.due(now):
             peers = self.connected.first(MAX_DIRECT)
@@ -105,7 +105,7 @@ class CustomMessages:
             self._report_lost(peer, pushes, f"it refused for {GIVE_UP_SECONDS:.0f} s or more")
 
     def refused(self, peer: PeerId, no: msg.StatusNo) -> None:
-        """A peer said NO. If it names custom messages that were pushed from here, push them again later."""
+        """Handle a NO of a peer: push the custom messages that it names to that peer again later."""
         if no.reason not in ("rate_limited", "busy") or no.has_it:
             return
         wait = min(no.retry_after or FULL_SECONDS, MAX_WAIT)
@@ -117,7 +117,10 @@ class CustomMessages:
             )
 
     def refuse(self, peer: PeerId, custom: msg.Custom, wait: float, *, news: bool) -> None:
-        """A peer pushes more custom messages than this node admits: answer NO, so that it pushes this one again."""
+        """Answer NO to a custom message, because its peer pushes more than this node admits. `wait`: seconds.
+
+        `news`: whether the series should record this NO.
+        """
         cids: tuple[Cid, ...] = (name_of(custom),)
         if news:
             self.ledger.emit(
@@ -134,7 +137,7 @@ class CustomMessages:
         self.ledger.do(Push(peer=peer, message=no))
 
     def peer_down(self, peer: PeerId) -> None:
-        """A peer disconnected: the messages that wait for it are lost."""
+        """Give up the messages that wait for a peer, because it has disconnected."""
         self._report_lost(peer, self.outbox.forget(peer), "it disconnected")
 
     def _report_lost(self, peer: PeerId, pushes: list[Outbound], why: str) -> None:
@@ -144,7 +147,7 @@ class CustomMessages:
             self.ledger.emit(ev.ErrorOccurred(text=text))
 
     def received(self, peer: PeerId, custom: msg.Custom, via: ev.Via, addrs: tuple[str, ...]) -> None:
-        """A custom message came from the peer that signed it (`addrs`: where that peer can be dialled) or sent it."""
+        """Record a custom message that `peer` signed or sent. `addrs`: where `peer` can be dialled for an answer."""
         if addrs:
             self._origins[peer] = addrs
         payload = custom.payload if custom.kind in self._kinds else b""
@@ -152,9 +155,9 @@ class CustomMessages:
         self.ledger.emit(ev.CustomReceived(peer=peer, kind=custom.kind, size=size, via=via, payload=payload))
 
     def dropped_intent(self, peer: PeerId, sealed: msg.SealedIntent) -> None:
-        """An intent could not be queued because its peer's queue was full.
+        """Handle an intent that did not fit into the queue for a connected peer.
 
-        Push it again to that peer if it is a custom one.
+        If it carries a custom message, push it to that peer again later.
         """
         intent = codec.decode_intent(sealed.signed)
         if isinstance(intent.body, msg.Custom) and peer in self.connected:
@@ -162,9 +165,9 @@ class CustomMessages:
             self.outbox.postpone(peer, push, FULL_SECONDS, self.ledger.now)
 
     def dropped(self, peer: PeerId, custom: msg.Custom) -> None:
-        """A direct message could not be queued: the peer's queue is full, or the peer is not connected.
+        """Handle a direct custom message that could not be queued for its peer.
 
-        If the queue is full, push the message again later.
+        If the peer is connected, its queue is full: push the message again later. Otherwise record the failure.
         """
         if peer in self.connected:
             self.outbox.postpone(peer, Outbound(custom, b"", self.ledger.now), FULL_SECONDS, self.ledger.now)

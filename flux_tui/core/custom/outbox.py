@@ -1,15 +1,15 @@
-"""The outbox of custom intents: a rate limit, and pushing again after a NO. Pure.
+"""The outbox of custom messages: a rate limit, and pushing again after a NO. Pure.
 
-- A program's messages are sent at a rate that every node admits from one origin (core/peers/). If the program
-  pushes faster, messages wait here. Above MAX_WAITING, a message is not taken, and an entry says so.
+- The outbox sends at a rate that every node admits from one origin (core/peers/). If a program pushes
+  faster, messages wait here. When MAX_WAITING messages wait, a new one is refused, and an entry says so.
 - A node that gets more messages than it admits answers `status_no` with `rate_limited` and a time. Nothing is
   pushed to that node before this time. Then the refused messages are pushed again, to that node only, with
-  the same nonce. So a message that reached it another way meanwhile does not count twice.
-- If a peer refuses a message for GIVE_UP_SECONDS, the message is not pushed to it any more. If a peer
-  disconnects, nothing that waits for it is pushed any more. One entry says so.
+  the same nonce. So the node does not count a message twice that reached it another way meanwhile.
+- If a peer refuses a message for GIVE_UP_SECONDS, the message is not pushed to this peer any more. If a peer
+  disconnects, the messages that wait for it are given up. One entry says so.
 
-A custom message has no CID of its own. In a `status_no` it is named by `name_of`. Older nodes do not know
-these names and ignore them; and they never send such a NO.
+A custom message has no CID of its own. In a `status_no` it is named by `name_of`. Older nodes do not know these
+names: they ignore them, and never send such a NO.
 """
 
 from collections import OrderedDict, deque
@@ -42,7 +42,7 @@ FULL_SECONDS = 1.0
 
 
 class Outbound(NamedTuple):
-    """A message that a program pushed."""
+    """A custom message that a program on this node pushed."""
 
     custom: Custom
     nonce: bytes
@@ -52,12 +52,12 @@ class Outbound(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes that it counts for."""
+        """Bytes that this message takes from the rate limit."""
         return OVERHEAD + len(self.custom.kind) + len(self.custom.payload)
 
 
 class _Retries:
-    """The messages that are pushed to one peer again, and from when on."""
+    """The messages to push to one peer again, and the earliest time for the next push (`at`)."""
 
     __slots__ = ("at", "pushes")
 
@@ -66,7 +66,7 @@ class _Retries:
         self.pushes: deque[Outbound] = deque()
 
     def add(self, push: Outbound, at: float) -> bool:
-        """Push this message again, and none before `at`. Returns False if there are too many already."""
+        """Add a message, and push none before the time `at`. Returns False if the list is full."""
         self.at = max(self.at, at)
         if len(self.pushes) >= MAX_SENT:
             return False
@@ -75,17 +75,17 @@ class _Retries:
         return True
 
     def take(self) -> Outbound:
-        """Take out the message that is pushed next."""
+        """Remove and return the message that is pushed next."""
         return self.pushes.popleft()
 
 
 def name_of(custom: Custom) -> Cid:
-    """The CID by which a NO names a custom message: the hash of its kind, a zero byte, and its payload."""
+    """Return the CID by which a NO names a custom message: a hash of its kind, a zero byte, and its payload."""
     return raw_cid(custom.kind.encode() + b"\0" + custom.payload)
 
 
 class Outbox:
-    """The custom messages that wait to leave, and those that may have to be pushed again."""
+    """The custom messages that wait to leave, and those that left and may be refused."""
 
     def __init__(self, now: float) -> None:
         self._waiting: deque[Outbound] = deque()
@@ -100,7 +100,7 @@ class Outbox:
         return len(self._waiting)
 
     def add(self, push: Outbound) -> bool:
-        """Queue a message. Returns False if too many wait already."""
+        """Queue a message for all nodes. Returns False if too many messages wait already."""
         if len(self._waiting) >= MAX_WAITING or self._waiting_bytes + push.size > MAX_WAITING_BYTES:
             return False
         self._waiting.append(push)
@@ -108,7 +108,7 @@ class Outbox:
         return True
 
     def next_deadline(self, now: float) -> float:
-        """When `due` or `due_retries` has something; infinity if nothing waits."""
+        """Return the time at which `due` or `due_retries` returns messages; infinity if none wait."""
         if not self._waiting and not self._retries:
             return inf
         wait = max(self._count.wait(now), self._bytes.wait(now), MIN_SECONDS)
@@ -118,7 +118,7 @@ class Outbox:
         return max(min(retries.at for retries in self._retries.values()), ready)
 
     def due(self, now: float) -> list[Outbound]:
-        """The messages that leave now, to all."""
+        """Remove from the queue the messages that the rate limit lets leave now, and return them."""
         found: list[Outbound] = []
         while self._waiting and self._may(now):
             push = self._waiting.popleft()
@@ -129,7 +129,7 @@ class Outbox:
         return found
 
     def sent(self, push: Outbound) -> None:
-        """A message left, and may still be refused."""
+        """Remember a message that left, because a peer may still refuse it."""
         name = name_of(push.custom)
         self._sent.setdefault(name, []).append(push)
         self._sent.move_to_end(name)
@@ -141,17 +141,17 @@ class Outbox:
             self._sent_bytes -= sum(push.size for push in oldest)
 
     def is_paused(self, peer: PeerId) -> bool:
-        """Whether nothing is pushed to this peer now."""
+        """Whether this peer refused messages and must not be pushed any for now."""
         return peer in self._retries
 
     def postpone(self, peer: PeerId, push: Outbound, wait: float, now: float) -> bool:
-        """Push this message to a peer later. Returns False if too many messages wait for this peer already."""
+        """Push this message to the peer after `wait` seconds. Returns False if too many wait for this peer already."""
         return self._retries.setdefault(peer, _Retries()).add(push, now + wait)
 
     def refused(self, peer: PeerId, names: Iterable[Cid], wait: float, now: float) -> tuple[Cid, ...]:
-        """A peer refused messages: push them to it again later.
+        """Plan to push the messages that a peer refused to it again after `wait` seconds.
 
-        Returns the names of messages that were pushed from here.
+        Returns those of the names that stand for messages of this node.
         """
         known: list[Cid] = []
         for name in names:
@@ -163,7 +163,7 @@ class Outbox:
         return tuple(known)
 
     def due_retries(self, now: float) -> tuple[list[tuple[PeerId, Outbound]], dict[PeerId, list[Outbound]]]:
-        """The messages that leave now to peers that refused them, and those that are given up."""
+        """Return the messages to push again now, each with its peer, and by peer the messages to give up."""
         found: list[tuple[PeerId, Outbound]] = []
         given_up: dict[PeerId, list[Outbound]] = {}
         if not self._retries:
@@ -181,7 +181,7 @@ class Outbox:
         return found, given_up
 
     def forget(self, peer: PeerId) -> list[Outbound]:
-        """A peer disconnected. Returns the messages that it was not told."""
+        """Forget a peer that has disconnected. Returns the messages that still waited to be pushed to it again."""
         retries = self._retries.pop(peer, None)
         return list(retries.pushes) if retries is not None else []
 
