@@ -1,13 +1,14 @@
 """Sharing: the user adds a file or folder, cancels an add, or removes an object.
 
-- `Add` reads a path. Its end comes back as `Added` or `AddEnded`.
-- `Remove` stops sharing at once: the entry is written, the provider record is withdrawn, and every connected
-  peer is answered `not_held` for the root. Then the store frees the blocks that no other object contains.
-  Peers that still waited for one of them are answered `not_held` for it.
+- The command `Add` makes a worker read a path. The result comes back as the input `Added` or `AddEnded`.
+- The command `Remove` stops sharing at once: an entry is written, the provider record is withdrawn, and every
+  connected peer is answered `not_held` for the root. Then the store deletes the blocks that no other object
+  contains. A peer that still waits for one of these blocks is answered `not_held`.
 - The user's own files are never touched.
-- If a replica of the same object is kept for others, it first gets a copy of its own, if there is room.
+- If this node also keeps a replica of the removed object for others, the replica first gets its own copy of the
+  blocks, if there is room.
 
-All of this follows from the state, so a node that was killed in between goes on when it is restarted.
+All of this follows from the state. So a node that was killed in the middle continues when it is restarted.
 """
 
 from flux_tui.core.api import commands as cmd
@@ -24,12 +25,15 @@ from flux_tui.core.turn import Ledger
 
 
 def notes_of(added: Added) -> tuple[ev.ErrorOccurred, ...]:
-    """The entries about the parts of an added path that others will not get. They stand before `object_added`."""
+    """Return an error entry for each part of an added path that other nodes will not get, such as a link out of it.
+
+    These entries come before `object_added` in the series.
+    """
     return tuple(ev.ErrorOccurred(text=note, cid=added.root, path=added.path) for note in added.notes)
 
 
 def object_added(added: Added) -> ev.ObjectAdded:
-    """The entry of a path that was read to its end, with or without a running node."""
+    """Return the event that says that a path was read completely and is shared now."""
     return ev.ObjectAdded(
         root=added.root,
         name=added.name,
@@ -43,7 +47,7 @@ def object_added(added: Added) -> ev.ObjectAdded:
 
 
 class Sharing:
-    """Adds and removals of this node."""
+    """Handles the commands and inputs that add files to the shared objects, or remove objects."""
 
     def __init__(
         self,
@@ -68,7 +72,7 @@ class Sharing:
         """Removed objects from whose blocks a replica of the same object is being copied."""
 
     def start(self) -> None:
-        """The node has started: go on removing, and free what unfinished adds left."""
+        """Continue after a restart: delete removed objects, and the blocks of adds that were not finished."""
         for path in self._unfinished:
             self.ledger.do(EndAdd(share=0, keep=False, others=self.ledger.state.roots, path=path))
         for root in self.ledger.state.removing:
@@ -76,7 +80,7 @@ class Sharing:
         self.settle()
 
     def settle(self) -> None:
-        """After each turn, free removed objects from which no copy is being made any more."""
+        """Delete removed objects, once no replica is copied from their blocks any more. Called after each turn."""
         for root in [root for root in self._waiting if root not in self.requester.downloads]:
             del self._waiting[root]
             self._free(root)
@@ -84,12 +88,12 @@ class Sharing:
     # ── adding ──────────────────────────────────────────────────────────────────────────────────
 
     def add(self, command: cmd.Add) -> None:
-        """A person or program shares a path."""
+        """Begin to read the path of an `Add` command."""
         self._adds.append((command.path, command.by))
         self.ledger.do(AddPath(path=command.path, by=command.by))
 
     def cancel_add(self, command: cmd.CancelAdd) -> None:
-        """A person or program cancels an add."""
+        """Stop the add that a `CancelAdd` command names, or write an error if no such add is running."""
         if any(self._is_meant(command, add) for add in self._adds):
             self.ledger.do(StopAdd(path=command.path, mark=command.mark))
             return
@@ -97,7 +101,7 @@ class Sharing:
         self.ledger.emit(ev.ErrorOccurred(text=text, by=command.by))
 
     def stepped(self, step: AddStepped) -> None:
-        """A path is being read."""
+        """Record how much of a path has been read."""
         self.ledger.emit(
             ev.AddProgressed(path=step.path, bytes_done=step.bytes_done, size=step.size, by=step.by)
         )
@@ -108,7 +112,7 @@ class Sharing:
         return path == command.path and command.mark in (None, mark)
 
     def added(self, added: Added) -> None:
-        """A path was read to its end: it can be asked for now."""
+        """Share a path that was read completely, and announce it to the swarm."""
         self._forget((added.path, added.by))
         for note in notes_of(added):
             self.ledger.emit(note)
@@ -118,7 +122,7 @@ class Sharing:
         self.keeper.adopt(added.root)
 
     def ended(self, ended: AddEnded) -> None:
-        """A path was not read to its end: the blocks that were added are removed."""
+        """Clean up after an add that was cancelled or failed: delete the blocks that it had stored."""
         self._forget((ended.path, ended.by))
         if ended.text is None:
             self.ledger.emit(ev.AddCancelled(path=ended.path, by=ended.by))
@@ -131,7 +135,7 @@ class Sharing:
             self._adds.remove(add)
 
     def announce(self, root: Cid) -> None:
-        """An object is whole: tell the swarm."""
+        """Announce a complete object to the swarm and the DHT."""
         if known := self.ledger.state.objects.get(root):
             self.responder.announce(root, known.name, known.size or 0)
             self.provider_records.add(root)
@@ -139,7 +143,7 @@ class Sharing:
     # ── removing ────────────────────────────────────────────────────────────────────────────────
 
     def remove(self, command: cmd.Remove) -> None:
-        """A person or program stops sharing these."""
+        """Stop sharing the objects and loose chunks of a `Remove` command."""
         removed = []
         for cid in dict.fromkeys(command.cids):
             if (why := self._why_not(cid)) is not None:
@@ -166,7 +170,7 @@ class Sharing:
         self.settle()
 
     def freed(self, freed: Freed) -> None:
-        """The store has freed the blocks of a removed object."""
+        """Record that the store has deleted the blocks of a removed object."""
         removing = self.ledger.state.removing.get(freed.root)
         if removing is None:
             return
@@ -178,7 +182,7 @@ class Sharing:
         self.responder.freed(freed.cids)
 
     def _why_not(self, cid: Cid) -> str | None:
-        """Why this cannot be removed, and which command to use instead; None if it can."""
+        """Return why an object or chunk cannot be removed, and the right command, in a sentence; None if it can."""
         state = self.ledger.state
         known, kept = state.objects.get(cid), state.kept.get(cid)
         name = (known.name if known is not None else None) or cid

@@ -1,8 +1,8 @@
-"""The ledger of a turn, which the parts of the machine share.
+"""The ledger of a turn: one turn is what the machine does for one input. All parts of the machine share the ledger.
 
-It has the time, the state, and the events and effects so far.
+The ledger has the time, the state, and the events and effects of the turn so far.
 
-`emit` folds each event at once, so every part sees the state after its own events. The node then makes the
+`emit` applies each event to the state at once, so every part sees the effect of its own events. The node makes the
 events durable before it runs the effects.
 """
 
@@ -17,10 +17,10 @@ from flux_tui.core.series.state import State
 
 
 class Holdings(Protocol):
-    """The content of the store. Like the clock, it is an argument of the core."""
+    """The content of the store, as the core sees it. Like the clock, it is an argument of the core."""
 
     def size_of(self, cid: Cid) -> int | None:
-        """Bytes of a chunk that is in the store; None if it is not."""
+        """Return the bytes of a chunk in the store; None if the chunk is not there."""
 
 
 STEP_SECONDS = 0.5
@@ -44,27 +44,30 @@ class Ledger:
         self._effects: list[Effect] = []
 
     def begin(self, now: float) -> None:
-        """Begin a turn."""
+        """Begin a turn at the steady time `now`, in seconds. Time never goes back."""
         if now > self.now:
             self.now = now
 
     @property
     def wall(self) -> float:
-        """What the wall clock says."""
+        """The time of the wall clock, in seconds since 1970."""
         return self.now + self.skew
 
     def steady(self, wall: float) -> float:
-        """Convert a wall time, as it stands in the state, to steady time."""
+        """Convert a time of the wall clock, as the state contains it, to steady time."""
         return wall - self.skew
 
     def clock_stepped(self, seconds: float) -> None:
-        """The wall clock was set: it is ahead by so many more seconds than before."""
+        """Note that somebody set the wall clock forward by so many seconds. Negative: it was set back."""
         if abs(seconds) >= STEP_SECONDS:
             self.skew += seconds
             self._append(self.wall, ClockStepped(seconds=seconds))
 
     def emit(self, event: Event) -> None:
-        """Record an event. Points in time in it are steady time here, and wall time in the series."""
+        """Record an event, and apply it to the state.
+
+        Times in the event are in steady time. The series stores them in wall-clock time.
+        """
         wall, last = self.now + self.skew, self.state.at
         self._append(wall if wall > last else last, moved(event, self.skew) if self.skew else event)
 
@@ -74,11 +77,11 @@ class Ledger:
         self._events.append(entry)
 
     def do(self, effect: Effect) -> None:
-        """Record an effect. It runs once the events so far are durable."""
+        """Record an effect. The node runs it once all events of the turn so far are durable."""
         self._effects.append(effect)
 
     def take(self) -> tuple[list[Entry], list[Effect]]:
-        """End the turn: take its events and effects."""
+        """End the turn, and return its entries and effects."""
         turn = self._events, self._effects
         self._events, self._effects = [], []
         return turn

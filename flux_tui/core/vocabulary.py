@@ -1,4 +1,4 @@
-"""The closed sets of words in events: reasons, causes, and what they are about."""
+"""The closed sets of words that events use: the reasons of a NO, the causes of retries and losses, and the like."""
 
 from typing import Literal, TypeAlias, get_args
 

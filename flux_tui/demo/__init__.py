@@ -1,4 +1,4 @@
-"""The demo: swarms of real nodes on loopback, played from scenario files, with captions.
+"""The demo: plays scenario files on swarms of real nodes on loopback, and shows captions.
 
 scenarios/   what happens, as data (TOML): nodes, content, steps, the stated outcome
 scenario.py  the format of such a file, and its parser

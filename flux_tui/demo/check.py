@@ -1,4 +1,4 @@
-"""Play scenarios without a screen: print each step, and whether the stated outcome was observed."""
+"""Plays scenarios without a screen: prints each step, and whether the stated outcome was observed."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -9,7 +9,10 @@ from flux_tui.demo.swarm_control import Swarm
 
 
 def check(names: Sequence[str], say: Callable[[str], None]) -> bool:
-    """Play scenarios one after the other. Return whether each reached its outcome."""
+    """Play the named scenarios one after the other, and pass each line of output to `say`.
+
+    Returns whether every scenario reached its outcome.
+    """
     good = True
     for name in names:
         scenario = load(name)

@@ -1,4 +1,4 @@
-"""A relay on loopback that makes a peer far away: each byte leaves it a fixed time after it came.
+"""A TCP relay on loopback that imitates a long distance: it passes each byte on after a fixed delay.
 
 Each direction has the same delay. The bytes in transit are bounded, but so high that this is a delay and not
 a bandwidth limit: 64 MiB in 10 ms are 6 GB/s. The end of a connection is delayed like its bytes.
@@ -16,7 +16,10 @@ UNDER_WAY = 64 * 1024 * 1024
 
 
 async def serve_delay(port: int, seconds: float, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
-    """Relay to 127.0.0.1:`port` until cancelled. Report the port on which the relay listens."""
+    """Relay connections to 127.0.0.1:`port`, each byte delayed by `seconds`, until cancelled.
+
+    The port on which the relay listens is passed to `task_status`.
+    """
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     task_status.started(listeners[0].socket.getsockname()[1])
     await trio.serve_listeners(partial(_carry, port, seconds), listeners)
@@ -36,8 +39,8 @@ async def _carry(port: int, seconds: float, near: trio.SocketStream) -> None:
 async def _one_way(
     source: trio.SocketStream, target: trio.SocketStream, seconds: float, both: trio.Nursery
 ) -> None:
-    """Carry the bytes of one direction, delayed. When either end breaks, both directions end."""
-    line = _Line()
+    """Carry the bytes of one direction with the delay. If either end breaks, both directions end."""
+    line = _DelayQueue()
     async with trio.open_nursery() as nursery:
 
         async def take() -> None:
@@ -57,8 +60,8 @@ async def _one_way(
             both.cancel_scope.cancel()
 
 
-class _Line:
-    """A queue of bytes in transit, each due at its own time."""
+class _DelayQueue:
+    """A queue of bytes in transit. Each piece leaves at its own time."""
 
     def __init__(self) -> None:
         self._items: deque[tuple[float, bytes | None]] = deque()
@@ -75,7 +78,7 @@ class _Line:
         self._add(due, None)
 
     async def get(self) -> bytes | None:
-        """Return the next bytes when they are due, or None at the end."""
+        """Wait until the next bytes are due, and return them; None: the connection has ended."""
         while not self._items:
             await self._changed.wait()
         due, data = self._items.popleft()

@@ -1,4 +1,4 @@
-"""The menu of the demo: choose a scenario, watch it, come back."""
+"""The demo's menu: a person chooses a scenario, watches it, and comes back to the menu."""
 
 from contextlib import closing
 from pathlib import Path
@@ -19,7 +19,11 @@ WORDS = (
 
 
 def play_from_menu(*, speed: float, auto: bool, crash_log: Path) -> None:
-    """Show the menu and play what is chosen, until the person leaves the menu."""
+    """Show the menu and play each scenario that the person chooses, until the person leaves the menu.
+
+    `speed`: divides the reading time of captions. `auto`: do not wait for keys. `crash_log`: where errors are
+    written.
+    """
     entries = [MenuEntry(name, load(name).about, load(name).lasts) for name in names()]
     chosen, note, done = entries[0].name, "", set[str]()
     while True:

@@ -1,4 +1,4 @@
-"""One process that forks a process for each node of a demo, and ends them all when it ends.
+"""The process that forks one child process for each node of a demo, and ends all children when it ends.
 
     python -m flux_tui.demo.nodes FOLDER
 
@@ -32,7 +32,7 @@ LOOK_SECONDS = 0.05
 
 
 class ChildProcesses:
-    """Starts, signals and ends the child processes."""
+    """Starts, signals and ends the child processes: nodes, and relays that delay their traffic."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -40,7 +40,7 @@ class ChildProcesses:
         """By pid: the name of the node, and our end of the pipe for its orders."""
 
     def run(self) -> None:
-        """Take orders until stdin ends."""
+        """Read orders from stdin and carry them out, until stdin ends."""
         pending = bytearray()
         while True:
             ready, _, _ = select.select([0], [], [], LOOK_SECONDS)
@@ -91,7 +91,10 @@ class ChildProcesses:
         report({"name": name, "pid": pid})
 
     def _become(self, name: str, orders: int, close: list[int], body: Callable[[int], None]) -> NoReturn:
-        """Run the body in the child, and never return."""
+        """Run `body` in the new child process, then exit. This never returns.
+
+        `orders`: the pipe from which the child reads its orders. `close`: pipes that belong to other processes.
+        """
         status = 1
         try:
             for descriptor in close:
@@ -128,7 +131,10 @@ def _tell(orders: int, order: dict[str, Any]) -> None:
 
 
 def report(what: dict[str, Any]) -> None:
-    """Write a report to the parent process. It is short enough to be written in one piece beside other writers."""
+    """Write a report to the parent process, on stdout.
+
+    A report is short enough to be written in one piece, so that reports of several processes do not mix.
+    """
     try:
         os.write(1, json.dumps(what).encode() + b"\n")
     except BrokenPipeError:
@@ -136,7 +142,7 @@ def report(what: dict[str, Any]) -> None:
 
 
 def _node(order: dict[str, Any], orders: int) -> None:
-    """Run a node with a command socket, as `flux-tui node` does. It can also be ordered to fetch one by one."""
+    """Run a node with a command socket, as `flux-tui node` does. An order makes it fetch chunks one by one."""
     import trio
 
     from flux_tui.config import Settings
@@ -169,7 +175,7 @@ def _node(order: dict[str, Any], orders: int) -> None:
 
 
 def _relay(order: dict[str, Any], orders: int) -> None:
-    """Run a relay to a node, which delays its bytes by `seconds` in each direction."""
+    """Run a relay to one node that delays each byte by `seconds`, in both directions."""
     import trio
 
     from flux_tui.demo.delay import serve_delay
@@ -186,7 +192,7 @@ def _relay(order: dict[str, Any], orders: int) -> None:
 
 
 async def _lines(descriptor: int) -> Any:
-    """Yield the JSON objects from a pipe until it ends."""
+    """Yield the JSON objects that arrive on a pipe, one per line, until the pipe ends."""
     import trio
 
     pending = bytearray()
@@ -200,7 +206,7 @@ async def _lines(descriptor: int) -> Any:
 
 
 def main() -> None:
-    """Run the command."""
+    """Run this process: read orders until stdin ends, then end all children."""
     # Ctrl+C in the terminal is for the demo, which then closes our stdin.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -1,9 +1,8 @@
-"""Plays a scenario: shows a caption, runs the actions, and waits until the conditions were seen.
+"""Plays a scenario: shows a caption, runs the actions, and waits until the conditions were observed.
 
-A step lasts until its caption can be read and its conditions hold. A caption that says what to press waits for
-that key, unless the player is told to go on by itself. `speed` shortens only the reading time, because the
-swarm is real. The player has its own thread, and other threads read it. So `state` is replaced
-as a whole, never changed.
+A step lasts until its caption can be read and its conditions hold. A caption that asks for a key waits for that
+key, unless the player runs by itself (`auto`). `speed` shortens only the reading time, because the swarm is real.
+The player has its own thread, and other threads read `state`. So `state` is replaced as a whole, never changed.
 """
 
 import os
@@ -55,15 +54,15 @@ MARK = "demo"
 
 
 class NotSeenError(Exception):
-    """A condition was not seen in time. The demo failed, and the message says at which step."""
+    """Raised if a condition was not observed in time. The demo failed, and the message says at which step."""
 
 
 class StoppedError(Exception):
-    """The player was stopped, because nobody watches any more."""
+    """Raised in the player's thread if it was stopped, because nobody watches any more."""
 
 
 class Lane(NamedTuple):
-    """A bar: done, of how many."""
+    """A progress bar under the captions: its label, how much is done, and out of how many."""
 
     label: str
     done: int
@@ -71,7 +70,7 @@ class Lane(NamedTuple):
 
 
 class StoryState(NamedTuple):
-    """How far the story is: its caption, what to show with it, and what it waits for."""
+    """How far the demo is: the caption, what the screen shows with it, and whether it waits for a key."""
 
     text: str
     step: int
@@ -95,7 +94,7 @@ class StoryState(NamedTuple):
 
 
 class ShownState(NamedTuple):
-    """What is on the screen: the newest state of the story, or that of an earlier caption."""
+    """What the screen shows: the newest state of the demo, or that of an earlier caption."""
 
     state: StoryState
     paused: bool
@@ -105,17 +104,17 @@ class ShownState(NamedTuple):
 
 
 def busy() -> float:
-    """Return how many times slower this machine is than an idle one, by the work that waits for each processor."""
+    """Return how many times slower this machine is than an idle one: the load average per processor, at least 1."""
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def plain(text: str) -> str:
-    """Return a caption for output that breaks no lines."""
+    """Return a caption with normal spaces in place of no-break spaces, for output without line breaks."""
     return text.replace("\u00a0", " ")
 
 
 class Observed(NamedTuple):
-    """A finished step."""
+    """A finished step: its caption, how long its conditions took, and the conditions."""
 
     text: str
     seconds: float
@@ -123,7 +122,7 @@ class Observed(NamedTuple):
 
 
 class Player:
-    """Plays one scenario once, on one swarm."""
+    """Plays one scenario once, on one swarm of nodes."""
 
     def __init__(
         self, scenario: Scenario, swarm: Swarm, *, speed: float = 1.0, read: bool = True, auto: bool = False
@@ -157,14 +156,14 @@ class Player:
     # ── from other threads ──────────────────────────────────────────────────────────────────────
 
     def shown(self) -> ShownState:
-        """Return what to show now."""
+        """Return what the screen has to show now."""
         at = self._at
         if at is not None:
             return ShownState(self._told[at], True, len(self._told) - 1 - at)
         return ShownState(self.state, self._paused, 0)
 
     def move(self, by: int) -> None:
-        """Go one caption on or back. At the newest, going on skips the rest of its reading time."""
+        """Go forward or back by one caption. At the newest caption, forward skips the remaining reading time."""
         newest = len(self._told) - 1
         if by < 0:
             at = max(0, (newest if self._at is None else self._at) - 1)
@@ -177,26 +176,26 @@ class Player:
             self._pressed.set()
 
     def press(self) -> None:
-        """Do what the caption says that a key does."""
+        """Do what the caption offers for the enter key, and go to the newest caption."""
         self._at = None
         self._paused = False
         self._pressed.set()
 
     def toggle_pause(self) -> None:
-        """Pause or resume the story. From an earlier caption, go to the newest."""
+        """Pause or resume the demo. If an earlier caption is shown, go to the newest one instead."""
         if self._at is not None:
             self._at = None
         else:
             self._paused = not self._paused
 
     def stop(self) -> None:
-        """End the story early: it ends at its next wait."""
+        """End the demo early, from another thread. The player notices at its next wait."""
         self._stop.set()
 
     # ── playing ─────────────────────────────────────────────────────────────────────────────────
 
     def play(self, on_step: Callable[[Observed], None] = lambda _: None) -> None:
-        """Play from start to end. Raise NotSeenError if a condition was not seen in time."""
+        """Play all steps. Calls `on_step` after each. Raises NotSeenError if a condition was not observed in time."""
         first = [name for name in self.swarm.everyone if name not in self.scenario.later]
         # The watched node starts first: its series is on the screen.
         first.sort(key=lambda name: name != self.scenario.watch)
@@ -220,7 +219,7 @@ class Player:
             raise
 
     def _step(self, number: int, step: Step, starting: Sequence[str] = ()) -> Observed:
-        """Play a step. `starting`: nodes that have to be up before its actions."""
+        """Play one step. `starting`: nodes that have to run before the step's actions."""
         self._node = step.look or self._node
         self._skip.clear()
         self._pressed.clear()
@@ -258,7 +257,7 @@ class Player:
         return Observed(plain(self._fill(said)), seconds, tuple(step.until))
 
     def _wait_for_press(self, number: int, step: Step) -> None:
-        """Wait until the presenter presses the key that a caption asks for. They need not read it to the end."""
+        """Wait until the presenter presses the key that the caption asks for, at any time."""
         while not self._pressed.is_set():
             self._say(number, step.caption, press=step.press, inspects=step.inspects)
             self._wait()
@@ -277,7 +276,7 @@ class Player:
         return Observed(plain(self.state.text), time.monotonic() - began, tuple(self.scenario.outcome))
 
     def _stand(self, number: int, text: str, since: float, *, seen: bool = False) -> None:
-        """Show a text until a person can have read it."""
+        """Show a caption until a person has had time to read it, counted from `since`."""
         until = since + (reading_time(self._fill(text)) / self.speed if self._read else 0.0)
         while True:
             self._say(number, text, seen=seen)
@@ -293,9 +292,10 @@ class Player:
         within: float,
         before: Sequence[float] | None,
     ) -> None:
-        """Show a text until the conditions hold.
+        """Show a caption until all `wanted` conditions hold. Raises NotSeenError if they do not.
 
-        While what is missing comes nearer, it may take longer than `within`. On a busy machine, so it may, too.
+        `within`: the most seconds without any progress towards the conditions; more on a busy machine. `before`:
+        the left sides' values when the actions began.
         """
         before = before or [0.0] * len(wanted)
         began = moved = time.monotonic()
@@ -323,7 +323,7 @@ class Player:
             self._wait()
 
     def _until_up(self, names: Sequence[str]) -> None:
-        """Wait until nodes listen and take commands. Any progress of any node gives them more time."""
+        """Wait until these nodes listen and accept commands. Any progress of any node extends the deadline."""
         seen, since = -1, time.monotonic()
         while True:
             missing = [name for name in names if not self._is_up(name)]
@@ -338,7 +338,7 @@ class Player:
             self._wait()
 
     def _until_gone(self, name: str) -> None:
-        """Wait until the process of a killed node is gone, so that its home is free."""
+        """Wait until the process of a killed node has ended, so that its home can be used again."""
         began = time.monotonic()
         while self.swarm.alive(name):
             if time.monotonic() - began > START_SECONDS:
@@ -362,7 +362,7 @@ class Player:
         return fill(text, self.swarm, self.swarm.watch(self.scenario.watch), self._before)
 
     def _again(self) -> None:
-        """Show the same text again, with the values of its facts now."""
+        """Show the last caption again, with the present values of its facts."""
         self._say(*self._last)
 
     def _say(
@@ -383,7 +383,7 @@ class Player:
         self._put(state, text)
 
     def _starting(self) -> str:
-        """Return which nodes are being started, in words."""
+        """Return the names of the nodes that are starting, in words; an empty text if there are none."""
         starting = self.swarm.starting
         if not starting:
             return ""
@@ -391,9 +391,9 @@ class Player:
         return f"starting: {named}"
 
     def _put(self, state: StoryState, words: str) -> None:
-        """Show a state. `words` is its caption without facts.
+        """Show a state. `words`: its caption before facts were filled in.
 
-        The same caption with newer facts replaces the last state.
+        If only the values of facts changed, the new state replaces the last one in the list of captions.
         """
         page = (state.step, words)
         if self._page == page:
@@ -465,9 +465,9 @@ class Player:
             self._until_up(action.nodes)
 
     def _push_by_and_by(self, name: str, cids: Sequence[Cid], every: float) -> None:
-        """Push wants one after the other.
+        """Push one want for each chunk, with `every` seconds between two wants.
 
-        Even when late, it pushes one at a time: several at once would become one intent.
+        The wants are never pushed together, even when late: several at once would become one intent.
         """
         for cid in cids:
             self._push(name, cmd.Want(cid, MARK))
@@ -475,9 +475,9 @@ class Player:
             self._again()
 
     def _push(self, name: str, *commands: cmd.Command) -> None:
-        """Push commands into a node. On a busy machine it may not take them in time: then they are pushed again.
+        """Push commands into a node. If the node does not accept them in time, push them again.
 
-        A command that is taken twice does what it does once.
+        On a busy machine the node may accept a command twice. That has the same result as once.
         """
         began = time.monotonic()
         while True:

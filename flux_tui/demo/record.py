@@ -1,7 +1,7 @@
-"""Record a demo as an asciicast (version 2): it runs in its own terminal, whose output is stored with times.
+"""Records a demo as an asciicast (version 2). The demo runs in its own terminal, whose output is stored with times.
 
 https://docs.asciinema.org/manual/asciicast/v2/: a line of JSON with the size, then one line for each piece of
-output: [seconds, "o", text]. It plays in asciinema, and on a web page with its player.
+output: [seconds, "o", text]. asciinema plays the file, and so does its player on a web page.
 """
 
 import codecs
@@ -23,9 +23,9 @@ GATHER_SECONDS = 0.01
 
 
 def record(arguments: Sequence[str], file: Path, *, columns: int, rows: int, title: str) -> int:
-    """Run `flux-tui` with these arguments in a terminal of its own, and write what it shows.
+    """Run `flux-tui` with these arguments in its own terminal, and write the terminal's output to `file`.
 
-    Returns its exit status.
+    `columns`, `rows`: the terminal's size. Returns the exit status of `flux-tui`.
     """
     descriptor = _open(file)
     pid, terminal = pty.fork()
@@ -57,14 +57,14 @@ def record(arguments: Sequence[str], file: Path, *, columns: int, rows: int, tit
 
 
 def _open(file: Path) -> int:
-    """Open a file for writing, without waiting. A named pipe without a reader is an error."""
+    """Open a file for writing, and return its descriptor. A named pipe that nobody reads raises an error at once."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     os.set_blocking(descriptor, True)
     return descriptor
 
 
 def _output(terminal: int) -> Iterator[tuple[float, str]]:
-    """Yield the output to the terminal in pieces, with the seconds since the first."""
+    """Yield the terminal's output in pieces, each with the seconds since the first piece."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     began: float | None = None
     while True:

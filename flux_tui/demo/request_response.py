@@ -1,7 +1,7 @@
-"""Fetch chunks in the blocking way: want one, wait until it is there, then want the next.
+"""Fetches chunks in the blocking way: wants one, waits until it is stored here, then wants the next.
 
-A request with an awaited response amounts to that. It runs on the same protocol, network and store. So a
-comparison with pushing all wants at once compares the two paradigms and nothing else.
+This is what request and response amount to. It uses the same protocol, network and store as pushing. So a
+comparison with pushing all wants at once compares only the two ways to ask.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from flux_tui.node.node import FluxNode
 
 
 async def fetch_one_by_one(node: FluxNode, cids: Sequence[Cid]) -> None:
-    """Fetch chunks one after the other. Return when the last is in the store."""
+    """Fetch chunks one after the other. Returns when the last chunk is in the store."""
     arrived: dict[Cid, trio.Event] = {}
 
     def see(entry: Entry) -> None:

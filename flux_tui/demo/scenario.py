@@ -27,15 +27,15 @@ READ_MIN, READ_PER_CHARACTER = 1.2, 0.035
 
 
 class ScenarioError(Exception):
-    """A scenario cannot be played. The message says which file and why."""
+    """Raised if a scenario cannot be played. The message says which file, and why."""
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base of all parts of a scenario."""
+    """The base class of all parts of a scenario file."""
 
 
 class Nodes(_Part, frozen=True, kw_only=True):
-    """One node, or several alike: `name = "h", count = 3` makes h1, h2, h3."""
+    """One node, or several equal nodes: `name = "h", count = 3` makes h1, h2, h3."""
 
     name: str
     count: int = 1
@@ -46,12 +46,15 @@ class Nodes(_Part, frozen=True, kw_only=True):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the nodes."""
+        """The names of these nodes."""
         return (self.name,) if self.count == 1 else tuple(f"{self.name}{n + 1}" for n in range(self.count))
 
 
 class Content(_Part, frozen=True, kw_only=True):
-    """A file of random bytes, or a heap of loose chunks (`count` of `size`). It is made when the demo starts."""
+    """A file of random bytes, or, if `count` is above 0, a set of `count` separate chunks of `size` each.
+
+    The content is made when the demo starts.
+    """
 
     name: str
     size: str
@@ -59,33 +62,33 @@ class Content(_Part, frozen=True, kw_only=True):
 
     @property
     def bytes(self) -> int:
-        """The size of the file, or of each chunk."""
+        """The size of the file, or of each chunk, in bytes."""
         return parse_size(self.size)
 
 
 class Join(_Part, tag="join", tag_field="do", frozen=True, kw_only=True):
-    """Nodes connect to others."""
+    """An action: nodes connect to other nodes."""
 
     nodes: list[str]
     to: list[str]
 
 
 class Add(_Part, tag="add", tag_field="do", frozen=True, kw_only=True):
-    """Nodes share a file or a heap."""
+    """An action: nodes share a file, or a set of chunks."""
 
     nodes: list[str]
     content: str
 
 
 class Get(_Part, tag="get", tag_field="do", frozen=True, kw_only=True):
-    """Nodes push a want for a file, by its root alone."""
+    """An action: nodes push a want for a file, which they know only by its root."""
 
     nodes: list[str]
     content: str
 
 
 class Want(_Part, tag="want", tag_field="do", frozen=True, kw_only=True):
-    """Nodes push a want for every chunk of a heap, all at once or one after the other."""
+    """An action: nodes push a want for every chunk of a set, all at once or one after the other."""
 
     nodes: list[str]
     content: str
@@ -94,51 +97,51 @@ class Want(_Part, tag="want", tag_field="do", frozen=True, kw_only=True):
 
 
 class OneByOne(_Part, tag="one_by_one", tag_field="do", frozen=True, kw_only=True):
-    """Nodes fetch a heap in the blocking way: want one chunk, wait until it is there, then want the next."""
+    """An action: nodes fetch a set of chunks in the blocking way, each chunk after the one before has come."""
 
     nodes: list[str]
     content: str
 
 
 class Limit(_Part, tag="limit", tag_field="do", frozen=True, kw_only=True):
-    """Nodes limit their upload to this many bytes a second from now on. 0: no limit."""
+    """An action: nodes limit their upload to `rate`, such as `2MB/s`, from now on. 0: no limit."""
 
     nodes: list[str]
     rate: str
 
 
 class Kill(_Part, tag="kill", tag_field="do", frozen=True, kw_only=True):
-    """Nodes are killed with SIGKILL."""
+    """An action: nodes are killed with SIGKILL."""
 
     nodes: list[str]
 
 
 class Freeze(_Part, tag="freeze", tag_field="do", frozen=True, kw_only=True):
-    """Nodes are frozen with SIGSTOP: the process exists, and does nothing."""
+    """An action: nodes are stopped with SIGSTOP. The process stays, and does nothing."""
 
     nodes: list[str]
 
 
 class Thaw(_Part, tag="thaw", tag_field="do", frozen=True, kw_only=True):
-    """Frozen nodes go on (SIGCONT)."""
+    """An action: frozen nodes continue (SIGCONT)."""
 
     nodes: list[str]
 
 
 class Start(_Part, tag="start", tag_field="do", frozen=True, kw_only=True):
-    """Nodes start: killed ones in the homes that they left, or those listed in `later`."""
+    """An action: nodes start. A node that was killed starts again in its old home."""
 
     nodes: list[str]
 
 
 class Leave(_Part, tag="leave", tag_field="do", frozen=True, kw_only=True):
-    """Nodes stop in order."""
+    """An action: nodes stop in order, with a last entry in the series."""
 
     nodes: list[str]
 
 
 class Hold(_Part, tag="hold", tag_field="do", frozen=True, kw_only=True):
-    """Nodes ask others to keep replicas of a file."""
+    """An action: nodes ask other nodes to keep replicas of a file."""
 
     nodes: list[str]
     content: str
@@ -153,7 +156,7 @@ Panel: TypeAlias = Literal["series", "pending", "noes", "retries", "peers", "thr
 
 
 class Look(_Part, frozen=True, kw_only=True):
-    """What the screen shows while a caption is told."""
+    """What the screen shows together with a caption."""
 
     look: str | None = None
     """The node whose home the screen shows from now on."""
@@ -170,7 +173,7 @@ class Look(_Part, frozen=True, kw_only=True):
 
 
 class Step(Look, frozen=True, kw_only=True):
-    """A step: it shows a caption, runs actions, and waits for conditions."""
+    """A step of a scenario: it shows a caption, runs actions, and waits until conditions hold."""
 
     caption: str
     """The caption: what is about to happen.
@@ -194,7 +197,7 @@ class Step(Look, frozen=True, kw_only=True):
 
 
 class Lane(_Part, frozen=True, kw_only=True):
-    """A bar under the captions."""
+    """A progress bar under the captions: its label, the fact that is done so far, and the fact that is the total."""
 
     label: str
     fact: str
@@ -202,7 +205,7 @@ class Lane(_Part, frozen=True, kw_only=True):
 
 
 class Scenario(_Part, frozen=True, kw_only=True):
-    """A whole scenario file."""
+    """A whole scenario, as its file describes it."""
 
     title: str
     about: str
@@ -231,7 +234,7 @@ class Scenario(_Part, frozen=True, kw_only=True):
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all scenarios, in the order in which to watch them."""
+    """Return the names of all scenarios, in the order in which a person should watch them."""
     found = [item.name[:-5] for item in _folder().iterdir() if item.name.endswith(".toml")]
     return tuple(name for name in ORDER if name in found) + tuple(sorted(set(found) - set(ORDER)))
 
@@ -240,14 +243,14 @@ ORDER = ("hello", "stuck", "storm", "race", "blackout", "roam", "hold", "ten-tho
 
 
 def load(name: str) -> Scenario:
-    """Load a scenario by its name. Raise ScenarioError."""
+    """Load a scenario by its name. Raises ScenarioError."""
     if name not in names():
         raise ScenarioError(f"there is no scenario {name!r}: there are {', '.join(names())}")
     return parse(name, (_folder() / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def parse(name: str, text: str) -> Scenario:
-    """Parse a scenario. Raise ScenarioError."""
+    """Parse the text of a scenario file. `name` is used in errors. Raises ScenarioError."""
     try:
         found = msgspec.convert(tomllib.loads(text), Scenario)
         _check(found)

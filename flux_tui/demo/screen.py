@@ -1,7 +1,6 @@
-"""The demo under the dashboard: the home of the watched node, with captions above the footer.
+"""Shows a demo in the dashboard: the home of the watched node, with captions above the footer.
 
-The first state waits for nothing: a thread starts the nodes while it is painted. This process imports neither
-libp2p nor trio.
+The first screen appears at once: a thread starts the nodes meanwhile. This process imports neither libp2p nor trio.
 """
 
 import threading
@@ -23,7 +22,7 @@ LEAVE_SECONDS = 2.0
 
 
 class Story:
-    """The captions of the player, as the narrator of the dashboard (`ui.watching.narrator.Narrator`)."""
+    """Gives the player's captions to the dashboard. It implements `ui.watching.narrator.Narrator`."""
 
     def __init__(self, player: Player, *, once: bool = False, menu: bool = False) -> None:
         self._player = player
@@ -37,7 +36,7 @@ class Story:
 
     @property
     def caption(self) -> Caption:
-        """The caption to show now."""
+        """The caption that the dashboard shows now."""
         state, paused, back = self._player.shown()
         ends = self._left
         if state.over and self._once:
@@ -63,23 +62,23 @@ class Story:
         )
 
     def move(self, by: int) -> None:
-        """Go to the next caption, or back."""
+        """Go forward (1) or back (-1) by one caption."""
         self._player.move(by)
 
     def press(self) -> None:
-        """Do what the caption says that enter does."""
+        """Do what the caption offers for the enter key."""
         if self._player.state.over:
             self._left = self._menu
         else:
             self._player.press()
 
     def toggle_pause(self) -> None:
-        """Pause or resume the story."""
+        """Pause or resume the demo."""
         self._player.toggle_pause()
 
 
 def lane_text(lane: Lane) -> str:
-    """Draw a lane."""
+    """Draw a progress bar as text, with its numbers and label."""
     filled = BAR * lane.done // lane.of if lane.of else 0
     return f"{'█' * filled}{'░' * (BAR - filled)} {lane.done:,}/{lane.of:,} {lane.label}"
 
@@ -94,10 +93,10 @@ def show(
     nodes: NodesProcess | None = None,
     crash_log: Path | None = None,
 ) -> str | None:
-    """Play a scenario under the dashboard until the person leaves (`once`: until it is over).
+    """Play a scenario in the dashboard until the person leaves. `once`: only until the scenario is over.
 
-    `auto`: it waits for no key. `menu`: the person goes back to a menu. `nodes`: a process that has no nodes yet.
-    Returns why it failed, in a sentence, or None.
+    `auto`: do not wait for keys. `menu`: the person returns to a menu afterwards. `nodes`: a process without nodes,
+    to run the nodes in. Returns why the demo failed, in a sentence, or None.
     """
     swarm = Swarm(scenario, nodes)
     player = Player(scenario, swarm, speed=speed, auto=auto or once)
@@ -125,7 +124,7 @@ def _play(player: Player, swarm: Swarm) -> None:
 
 
 def watched_node(swarm: Swarm, player: Player, member: Member) -> WatchedNode:
-    """Return a node of the swarm as the dashboard watches it."""
+    """Return a node of the swarm in the form in which the dashboard watches nodes."""
     return WatchedNode(
         title=member.name,
         source=Source.of_file(member.home.database),

@@ -1,4 +1,4 @@
-"""The nodes of a demo, from outside: start, order, kill and freeze them.
+"""Controls the nodes of a demo from another process: starts, orders, kills and freezes them.
 
 Their homes and files are in one temporary folder.
 
@@ -37,7 +37,7 @@ PIECE = 1 << 20
 
 @dataclass
 class Member:
-    """A node, as known from outside."""
+    """A node of the demo, as the demo's own process knows it."""
 
     name: str
     home: Home
@@ -60,9 +60,9 @@ class Member:
 
 
 class NodesProcess:
-    """The process that forks one for each node (nodes.py), and its temporary folder.
+    """The process that forks a process for each node (nodes.py), and its temporary folder.
 
-    It takes most of a second to import libp2p. So it may be opened before it is known what it will run.
+    It takes most of a second to import libp2p. So it may be opened before the scenario is chosen.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class NodesProcess:
         self._listener: threading.Thread | None = None
 
     def open(self) -> None:
-        """Start it, if it does not run yet. Return at once."""
+        """Start the process, if it does not run yet. Returns at once."""
         with self._lock:
             if self._process is not None:
                 return
@@ -88,14 +88,14 @@ class NodesProcess:
                 )
 
     def listen(self, reported: Callable[[dict[str, Any]], None]) -> None:
-        """Hand on each report of the nodes, in a thread. It must have been opened."""
+        """Call `reported` for each report of the nodes, in a thread. The process must have been opened."""
         with self._lock:
             if self._process is not None:
                 self._listener = threading.Thread(target=_listen, args=(self._process, reported), daemon=True)
                 self._listener.start()
 
     def order(self, order: Mapping[str, object]) -> None:
-        """Send an order."""
+        """Send an order to the process, as one line of JSON."""
         with self._lock:
             if self._process is not None and self._process.stdin is not None:
                 with suppress(OSError):  # the end of the process is noticed elsewhere
@@ -104,11 +104,11 @@ class NodesProcess:
 
     @property
     def status(self) -> int | None:
-        """The exit status of the process, if it ended by itself. None: it did not."""
+        """The exit status of the process, if it ended by itself; else None."""
         return None if self._process is None else self._process.poll()
 
     def close(self) -> None:
-        """End all nodes and remove the folder. It may be called more than once."""
+        """End all nodes, and remove the folder. It may be called more than once."""
         with self._lock:
             process, self._process = self._process, None
         if process is not None:
@@ -134,10 +134,10 @@ def _listen(process: "subprocess.Popen[bytes]", reported: Callable[[dict[str, An
 
 
 class Swarm:
-    """All nodes of a scenario. Use it as a context manager: at its end nothing is left."""
+    """All nodes of a scenario. Use it as a context manager: on exit, it ends all processes and removes all files."""
 
     def __init__(self, scenario: Scenario, nodes: NodesProcess | None = None) -> None:
-        """Make homes for all nodes. `nodes`: a process that has none yet. It is closed with the swarm."""
+        """Make homes for all nodes. `nodes`: a process without nodes, to run them in. `close` also closes it."""
         self.scenario = scenario
         self._nodes = nodes or NodesProcess()
         self.folder = self._nodes.folder
@@ -175,7 +175,7 @@ class Swarm:
         self._nodes.listen(self._reported)
 
     def close(self) -> None:
-        """End all nodes and remove their files. It may be called more than once."""
+        """End all nodes, and remove their files. It may be called more than once."""
         self._nodes.close()
 
     def _reported(self, told: dict[str, Any]) -> None:
@@ -209,42 +209,42 @@ class Swarm:
     # ── facts about the nodes ───────────────────────────────────────────────────────────────────
 
     def watch(self, node: str) -> Watch:
-        """Return the series of a node, as far as it was read."""
+        """Return what has been read from a node's series."""
         return self.members[node].watch
 
     def alive(self, node: str) -> bool:
-        """Return whether the process of a node runs."""
+        """Whether the process of a node runs."""
         return self.members[node].pid is not None
 
     def latency(self, node: str) -> float:
-        """Return the seconds to a node, one way, for a peer that joined it."""
+        """Return the delay in seconds, one way, for a peer that connects to this node."""
         return self.members[node].latency
 
     def port(self, node: str) -> int:
-        """Return the TCP port at which a node listens. 0: at none."""
+        """Return the TCP port at which a node listens; 0 if it does not listen."""
         direct = self.members[node].direct
         return int(direct[0].split("/")[4]) if direct and self.alive(node) else 0
 
     @property
     def entries(self) -> int:
-        """How many entries of all series were read."""
+        """The number of entries that were read, of all series together."""
         return sum(member.watch.state.seq for member in self.members.values())
 
     @property
     def starting(self) -> list[str]:
-        """The nodes that were started and do not listen yet."""
+        """The names of the nodes that were started and do not listen yet."""
         return [member.name for member in self.members.values() if member.starting]
 
     @property
     def everyone(self) -> tuple[str, ...]:
-        """The names of all nodes."""
+        """The names of all nodes of the scenario."""
         return tuple(self.members)
 
     def poll(self, first: str | None = None) -> None:
-        """Read new entries of the series.
+        """Read new entries of the series of all nodes.
 
-        `first` is read at each call. The other nodes are read only a few times a second, to take little time
-        from the nodes at work.
+        The series of the node `first` is read at each call. The others are read only a few times a second, because
+        reading takes processor time from the nodes.
         """
         if first is not None:
             self.members[first].watch.poll()
@@ -261,7 +261,7 @@ class Swarm:
 
     @property
     def trouble(self) -> str | None:
-        """What went wrong with a node, in one sentence."""
+        """Return what went wrong with a node, in one sentence; None if nothing did."""
         for member in self.members.values():
             if member.failed:
                 return f"the node {member.name} failed: {member.failed}"
@@ -272,7 +272,7 @@ class Swarm:
     # ── actions ─────────────────────────────────────────────────────────────────────────────────
 
     def make(self) -> None:
-        """Make the content."""
+        """Make the content of the scenario: files and chunks."""
         for content in self.scenario.content:
             self.contents[content.name] = _make(self.folder / "files", content)
 
@@ -283,31 +283,31 @@ class Swarm:
         self._order(do="start", name=name, home=str(member.home.path), settings=member.settings)
 
     def kill(self, name: str) -> None:
-        """Kill a node's process."""
+        """Kill a node's process with SIGKILL."""
         self._order(do="kill", name=name)
 
     def freeze(self, name: str) -> None:
-        """Stop a node's process where it is."""
+        """Stop a node's process with SIGSTOP. It stays, and does nothing."""
         self.members[name].frozen = True
         self._order(do="freeze", name=name)
 
     def thaw(self, name: str) -> None:
-        """Let a frozen process go on."""
+        """Let a frozen process continue."""
         self.members[name].frozen = False
         self._order(do="thaw", name=name)
 
     def one_by_one(self, name: str, content: str) -> None:
-        """Order a node to fetch a heap in the blocking way."""
+        """Order a node to fetch a set of chunks in the blocking way, one after the other."""
         listing = self.folder / f"{content}.cids"
         listing.write_text("\n".join(self.contents[content].cids))
         self._order(do="fetch", name=name, cids=str(listing))
 
     def push(self, name: str, *commands: cmd.Command) -> None:
-        """Push commands into a node. Raise HomeError."""
+        """Push commands into a node. Raises HomeError."""
         self.members[name].home.push(*commands)
 
     def place_for(self, name: str, content: str) -> Path:
-        """Return the path where a node puts a file that it fetches."""
+        """Return the path at which a node stores a file that it fetches."""
         folder = self.folder / "got" / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder / content

@@ -1,7 +1,7 @@
-"""The next thing that this node does for a want, in the order in which the requester acts. Pure.
+"""The next step that this node plans for a want: which peer it contacts, and when. Pure.
 
-A grant to a holder that said yes, telling a peer again that said NO, or a push to all. The panels, `get` and
-`state` all use it.
+A step is a grant to a holder that said yes, a repeated want to one peer that said NO, or a push to all peers. The
+steps are ordered as the requester takes them. The panels, `get` and `state` all use this module.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ DUE_SECONDS = 2.0
 
 
 class Try(NamedTuple):
-    """The next thing that is done for a want."""
+    """The next planned step for a want: when it is due, what is sent, and to which peer."""
 
     at: float
     how: Literal["grant", "tell", "push"]
@@ -32,7 +32,7 @@ class Try(NamedTuple):
 
 
 class Tries:
-    """The next tries of all wants of a state, seen at one moment."""
+    """Finds the next planned steps (`Try`) of all pending wants in one state, at one moment."""
 
     def __init__(self, state: State, now: float) -> None:
         self._now = now
@@ -48,7 +48,7 @@ class Tries:
         self._granted: Counter[Cid] = Counter(lease.root or cid for cid, lease in state.leases.items())
 
     def all_of(self, pending: Pending) -> list[Try]:
-        """All that will be done for a want, in no order."""
+        """Return every planned step for a want, in no particular order; an empty list if none is planned."""
         if pending.queued:
             return []
         found = self._of_peers(pending)
@@ -58,7 +58,7 @@ class Tries:
         return found
 
     def next_of(self, pending: Pending) -> Try | None:
-        """What is done first. None: nothing is due, and the want goes on when something comes."""
+        """Return the first planned step for a want; None if this node only waits for messages from peers."""
         if pending.queued:
             return None
         at = pending.next_push_at
@@ -77,9 +77,9 @@ class Tries:
         return Try(at, "push", pending.cause, pending.cause_peer, pending.cause_reason)
 
     def soonest_named(self, pending: Pending) -> Try | None:
-        """The soonest try of those for which a peer that has it said when to come back.
+        """Return the earliest step whose time was named by a peer that has the wanted object; None if there is none.
 
-        A push to all may come sooner: it asks whether others have it, and is not the end of that wait.
+        A push to all peers may come sooner. That push only asks whether other peers have the object too.
         """
         found = (
             (peer, peer in pending.yes) for peer in self._order if peer in pending.yes or peer in pending.noes
@@ -87,11 +87,11 @@ class Tries:
         return next(((self._grants if yes else self._tells)[peer] for peer, yes in found), None)
 
     def _rank(self, at: float) -> tuple[bool, float]:
-        """A sort key: times in the future go before times that have just passed."""
+        """Return a sort key for a time: times in the future sort before times that have just passed."""
         return at <= self._now, at
 
     def _stopped(self, pending: Pending) -> bool:
-        """Whether nothing of it is granted before its next push, because it cannot be written."""
+        """Whether nothing of this want is granted before its next push, because chunks cannot be written to disk."""
         at = pending.next_push_at
         return pending.cause == "unwritten" and at is not None and at > self._now
 
@@ -103,7 +103,7 @@ class Tries:
         return found
 
     def _lacks(self, pending: Pending) -> bool:
-        """Whether some of it is neither here nor granted to any peer, as far as known."""
+        """Whether some chunks of this want are neither stored here nor granted to any peer, as far as is known."""
         granted = self._granted.get(pending.cid, 0)
         found = self._objects.get(pending.cid)
         if found is None or found.chunks_total is None:
@@ -119,12 +119,12 @@ def _of_peer(how: Literal["grant", "tell"], peer: PeerState) -> Try:
 
 
 def next_try(state: State, pending: Pending, now: float) -> Try | None:
-    """What is done first for one want."""
+    """Return the first planned step for one want; None if this node only waits for messages from peers."""
     return Tries(state, now).next_of(pending)
 
 
 class WaitReason(NamedTuple):
-    """Why nothing of a want comes."""
+    """Why no chunk of a want arrives now, and which peer or how many peers cause that."""
 
     reason: Reason | Literal["late", "gone", "unwritten", "yes", "unanswered"]
     """The reason of a NO, or:
@@ -142,7 +142,7 @@ class WaitReason(NamedTuple):
 
 
 def why_waiting(state: State, pending: Pending, one: Try | None, tries: Tries) -> WaitReason:
-    """Why nothing of a want comes until `one`, its next try."""
+    """Return why no chunk of a want arrives before `one`, the next planned step for the want."""
     if one is not None and one.peer is not None:
         known = state.peers.get(one.peer)
         if known is None or not known.connected:
@@ -162,7 +162,10 @@ def why_waiting(state: State, pending: Pending, one: Try | None, tries: Tries) -
 
 
 def asked_again_at(state: State, peer: PeerState) -> float | None:
-    """Return when a peer that said NO may be asked again. None: no time is known, or there is nothing to ask it for."""
+    """Return when a peer that said NO may be asked again, in seconds since 1970.
+
+    None: no time is known, or nothing is pending that the peer could be asked for.
+    """
     times = [peer.until] if state.pending else []
     times += [
         no.until if hold.next_push_at is None else hold.next_push_at

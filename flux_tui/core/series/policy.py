@@ -1,10 +1,10 @@
 """The policy: what a node gives to others, and how fast. Pure.
 
-A policy is a value. It comes from settings and flags when a node starts. A pushed command changes it while
-the node runs, and every change is an entry. A peer that the policy limits is told so by a NO with its reason;
-no peer waits without an answer.
+A policy is a value. It is made from settings and flags when a node starts. A pushed command (`Configure`) changes
+it while the node runs, and every change is an entry of the series. This node answers a peer that the policy limits
+with a NO and its reason. So no peer waits without an answer.
 
-A new limit is one field of `Policy`: everything that people read or type for it is made from its `Spec`.
+A new limit is one field of `Policy`. Its `Spec` gives the option, the setting and the words for it.
 """
 
 from typing import TYPE_CHECKING, Annotated, Any
@@ -57,7 +57,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     )] = ()  # fmt: skip
 
     def refuses(self, peer: PeerId) -> bool:
-        """Whether a peer gets nothing from this node."""
+        """Whether this node serves nothing to this peer."""
         return peer in self.deny or bool(self.allow and peer not in self.allow)
 
 
@@ -73,23 +73,21 @@ else:
 
 
 class PolicyChange(_Limits, frozen=True, kw_only=True, omit_defaults=True):
-    """The limits that change: fields as those of `Policy`. Those that were not given stay as they are.
-
-    Read it by `given`: a field that was not given is None.
-    """
+    """A change of some limits. It has the same fields as `Policy`; a field that is None does not change."""
 
     def given(self) -> dict[str, Any]:
-        """The fields that were given."""
+        """Return the fields that this change sets, by name."""
         return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
 
     def applied(self, policy: Policy) -> Policy:
-        """The policy after this change."""
+        """Return the policy with this change applied."""
         return msgspec.structs.replace(policy, **self.given())
 
 
 def rate_limit(rate: float, now: float) -> TokenBucket:
-    """Return a bucket for a limit of the policy: `rate` bytes or chunks a second, 0 for none.
+    """Return a token bucket for a limit of the policy: `rate` bytes or chunks a second; 0 means no limit.
 
-    While it has no debt, any amount may be spent, so that chunks of any size pass at the rate that was set.
+    While the bucket has no debt, any amount may be taken from it. So a chunk of any size can pass, and the average
+    rate still holds.
     """
     return TokenBucket(rate * BURST_SECONDS, rate, now)

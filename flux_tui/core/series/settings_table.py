@@ -1,4 +1,4 @@
-"""The table of settings: one entry says all that is known of a setting. Pure.
+"""The table of settings: one entry holds everything that is known about a setting. Pure.
 
 A setting is an annotated field of `Policy` (what a node gives to others) or of `Settings` in config.py (all else):
 
@@ -17,7 +17,7 @@ import msgspec
 
 
 class Kind(Enum):
-    """What values a setting takes. The value of each kind is the end of "expected …"."""
+    """The kind of value that a setting takes. Each member's text completes the error message "expected …"."""
 
     RATE = "a rate such as 2MB/s"
     SIZE = "a size such as 10GiB"
@@ -33,23 +33,23 @@ class Kind(Enum):
 
     @property
     def least(self) -> int:
-        """The least number that this kind takes."""
+        """The smallest number that a setting of this kind accepts."""
         return 1 if self is Kind.NUMBER else 0
 
     @property
     def is_number(self) -> bool:
-        """Whether a value is typed as digits alone."""
+        """Whether a person types the value as digits alone."""
         return self in (Kind.COUNT, Kind.NUMBER)
 
     @property
     def is_list(self) -> bool:
-        """Whether the option may be given several times."""
+        """Whether the option may be given several times on the command line."""
         return self in (Kind.PEERS, Kind.ADDRS)
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What a person may know of a setting. It stands in the annotation of its field."""
+    """The description of a setting for people: kind, meaning, and words. It annotates the setting's field."""
 
     kind: Kind
     meaning: str
@@ -69,7 +69,7 @@ class Spec:
 
 @dataclass(frozen=True)
 class Setting:
-    """One row of the table."""
+    """One setting: its name, its default value, and its description (`Spec`)."""
 
     name: str
     """The name of the field, and the key in settings.toml."""
@@ -78,30 +78,30 @@ class Setting:
 
     @property
     def kind(self) -> Kind:
-        """What its values are."""
+        """The kind of value that this setting takes."""
         return self.spec.kind
 
     @property
     def option(self) -> str | None:
-        """The option as it is typed: `--upload-limit`, or `--no-mdns` for what is on by default."""
+        """The command-line option, such as `--upload-limit` (`--no-mdns` if the default is true); None: no option."""
         if self.spec.option is None:
             return None
         return f"--{'no-' if self.default is True else ''}{self.name.replace('_', '-')}"
 
     @property
     def option_help(self) -> str:
-        """What `--help` says of the option."""
+        """The text about the option in `--help`."""
         text = self.spec.option or self.spec.meaning
         return f"{text} Repeatable." if self.kind.is_list else text
 
     @property
     def words(self) -> str:
-        """The words for this setting in the sentence about a policy, with {} for the value."""
+        """The words for this setting in a sentence about a policy, with {} in place of the value."""
         return self.spec.words or f"{self.name.replace('_', ' ')} {{}}"
 
 
 def table(owner: type[msgspec.Struct]) -> Mapping[str, Setting]:
-    """Return the settings that a struct has, by name. Raise TypeError if a field has no Spec."""
+    """Return the settings that a struct defines, by field name. Raise TypeError if a field has no Spec."""
     found: dict[str, Setting] = {}
     hints = get_type_hints(owner, include_extras=True)
     for field in msgspec.structs.fields(owner):

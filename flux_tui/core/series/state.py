@@ -1,9 +1,9 @@
-"""The state: what a series folds to. Plain data; only the fold changes it.
+"""The state: the summary that is computed ("folded") from a series. Plain data; only the fold changes it.
 
-A state is small. It contains what is open (pending, leases), what is named (objects, peers) and counts of
-all the rest. It has no item for each chunk that ever passed. So it can be saved as a checkpoint every few
-thousand entries. Any entry of a long series is reached with one checkpoint and a short fold. The chunk index
-(store/) knows which single chunks are here.
+A state is small. It contains the open work (pending wants, leases), the named things (objects, peers), and counts
+of everything else. It has no item for each chunk that ever passed. So it can be saved as a checkpoint every few
+thousand entries. The state at any entry of a long series is computed from one checkpoint and the few entries after
+it. The chunk index (store/) knows which single chunks are stored here.
 
 Times are seconds since 1970, sizes are bytes.
 """
@@ -31,7 +31,7 @@ Said: TypeAlias = Literal["yes", "no", "have", "error"]
 
 
 class No(msgspec.Struct):
-    """The last NO about something."""
+    """The last NO that a peer gave about one object or chunk: who, why, and when to ask again."""
 
     peer: PeerId
     reason: Reason
@@ -41,7 +41,7 @@ class No(msgspec.Struct):
 
     @property
     def until(self) -> float | None:
-        """When it may be asked again; None: waiting does not help."""
+        """When this node may ask again, in seconds since 1970; None: waiting does not help."""
         return None if self.retry_after is None else self.at + self.retry_after
 
 
@@ -50,7 +50,7 @@ NAMED = 16
 
 
 class Answer(msgspec.Struct):
-    """The messages of one peer about one wanted object, and the chunks of it that the peer sent."""
+    """What one peer said about one wanted object, and how many chunks of the object it sent."""
 
     peer: PeerId
     asked_at: float | None = None
@@ -85,7 +85,7 @@ MAX_ANSWERS = 64
 
 
 class Pending(msgspec.Struct):
-    """A root or loose chunk that was asked for and is not whole yet."""
+    """A want that is not complete: an object (by its root), or a chunk that was wanted by itself."""
 
     cid: Cid
     since: float
@@ -118,12 +118,12 @@ class Pending(msgspec.Struct):
 
     @property
     def queued(self) -> bool:
-        """Whether it waits for room below `max_pending`. All do when a node starts."""
+        """Whether this want waits for one of the `max_pending` places. All wants wait when a node starts."""
         return not self.in_network and not self.dormant
 
     @property
     def holders(self) -> int:
-        """Number of peers that said yes and did not take it back; at most NAMED."""
+        """The number of peers that said that they have the object and did not take that back; at most NAMED."""
         return len(self.yes)
 
 
@@ -151,7 +151,7 @@ class ObjectState(msgspec.Struct):
 
     @property
     def progress(self) -> float:
-        """0 … 1 by bytes of content; by chunks if the size is unknown or zero."""
+        """The share that is stored here, 0 … 1, by bytes of content; by chunks if the size is unknown or zero."""
         if self.completed_at is not None:
             return 1.0
         if self.size:
@@ -160,10 +160,11 @@ class ObjectState(msgspec.Struct):
 
 
 class Fetcher(msgspec.Struct):
-    """What one peer takes of one object that is here.
+    """What one peer fetches of one object that is stored here.
 
-    A peer names the object in its intent, and only chunks in its grants. So a grant counts for the object whose root
-    it contains, else for the one that it was about last. This is exact while the peer fetches one object from here.
+    A peer names the object in its want, but its grants name only chunks. A grant that contains an object's root
+    counts for that object. Any other grant counts for the same object as the grant before. This is exact while the
+    peer fetches only one object from here.
     """
 
     peer: PeerId
@@ -185,7 +186,7 @@ MAX_FETCHERS, MAX_FETCHED = 32, 128
 
 
 class Lease(msgspec.Struct):
-    """A chunk that one holder was told to send."""
+    """The record that one holder was told to send a chunk, and its deadline."""
 
     peer: PeerId
     root: Cid | None
@@ -200,7 +201,7 @@ HAS_IT: tuple[Reason, ...] = ("rate_limited", "busy")
 
 
 class PeerState(msgspec.Struct):
-    """All that flowed between this node and one peer."""
+    """Everything that is counted about one peer: bytes, chunks, grants, answers, faults, and when to ask again."""
 
     peer: PeerId
     connected: bool = False
@@ -256,9 +257,9 @@ class PeerState(msgspec.Struct):
 
     @property
     def has(self) -> Literal["yes", "part", "no", "?"]:
-        """Whether it has what it was asked for, by all that it ever said and sent.
+        """Whether the peer has what this node asked it for, by everything that the peer said and sent.
 
-        `part`: it said of one thing that it has it, and of another that it does not.
+        `part`: the peer has one of the wanted things and lacks another. `?`: the peer never said.
         """
         if self.has_it or self.yes or self.chunks_in or any(self.counts.get(reason) for reason in HAS_IT):
             return "part" if self.counts.get("not_held") else "yes"
@@ -266,12 +267,12 @@ class PeerState(msgspec.Struct):
 
     @property
     def delivered_share(self) -> float | None:
-        """0 … 1: the share of its granted chunks that it sent or refused in time. None: nothing was granted."""
+        """The share (0 … 1) of granted chunks that the peer sent, or refused in time. None: nothing was granted."""
         return 1 - self.broken / self.granted if self.granted else None
 
 
 class KeeperState(msgspec.Struct):
-    """A peer that keeps a replica for this node."""
+    """A peer that was told to keep a replica for this node, and how much of the replica it has."""
 
     peer: PeerId
     since: float
@@ -282,7 +283,7 @@ class KeeperState(msgspec.Struct):
 
 
 class Hold(msgspec.Struct):
-    """An object that others are asked to keep for this node."""
+    """An object of which this node asks other nodes to keep replicas."""
 
     root: Cid
     replicas: int
@@ -304,17 +305,17 @@ class Hold(msgspec.Struct):
 
     @property
     def lacking(self) -> int:
-        """Replicas that have no keeper yet."""
+        """How many wanted replicas have no keeper yet."""
         return max(0, self.replicas - len(self.keepers))
 
     @property
     def whole(self) -> int:
-        """Keepers that said that they have all of it."""
+        """How many keepers said that they have the whole object."""
         return sum(1 for replica in self.keepers.values() if replica.how == "whole")
 
 
 class KeptReplica(msgspec.Struct):
-    """A replica that this node keeps for others."""
+    """A replica that this node keeps because other nodes asked for it."""
 
     root: Cid
     since: float
@@ -333,16 +334,16 @@ class KeptReplica(msgspec.Struct):
 
     @property
     def charge(self) -> int:
-        """Bytes that count against the quota.
+        """Bytes that this replica counts against the quota for replicas.
 
-        The inner nodes of a normal object (1/64 of it, and 64 KiB) are free; those of an object that is
-        mostly inner nodes are not.
+        An object consists of content and of inner nodes, which only list other blocks. Inner nodes are free up to
+        1/64 of the content plus 64 KiB. Inner nodes beyond that count.
         """
         return 0 if self.own else max(self.size, self.stored - (self.size // 64 + 65_536))
 
 
 class Second(msgspec.Struct):
-    """The entries and bytes of one second: a bucket of the throughput gauge."""
+    """The numbers of entries, bytes and NOs in one second, for the throughput gauge."""
 
     t: int
     entries: int = 0
@@ -353,7 +354,7 @@ class Second(msgspec.Struct):
 
 
 class Adding(msgspec.Struct):
-    """A file or folder that is being read for sharing."""
+    """A file or folder that this node reads now in order to share it."""
 
     path: str
     bytes_done: int
@@ -371,7 +372,7 @@ class Removing(msgspec.Struct):
 
 
 class State(msgspec.Struct, dict=True):
-    """The state after entry `seq`."""
+    """The state of a node after the entry with number `seq`."""
 
     seq: int = 0
     at: float = 0.0
@@ -424,22 +425,22 @@ class State(msgspec.Struct, dict=True):
 
     @property
     def chunks(self) -> Mapping[Cid, bytes]:
-        """The chunks that are here, as a mapping that reads each one when it is asked for.
+        """The stored chunks by CID. The bytes of a chunk are read from disk when it is looked up.
 
-        Only a state that a running node derived has them (`FluxNode.derive_state`). Otherwise it is empty: a
-        series contains no chunk bytes.
+        Only a state from a running node (`FluxNode.derive_state`) has chunks. Any other state has an empty
+        mapping, because a series contains no chunk bytes.
         """
         found: Mapping[Cid, bytes] = self.__dict__.get("held", {})
         return found
 
     @property
     def queued(self) -> int:
-        """Pending wants that wait for room below `max_pending`."""
+        """The number of pending wants that wait for one of the `max_pending` places."""
         return len(self.pending) - self.pushed - self.dormant
 
     @property
     def status(self) -> dict[PeerId, PeerState]:
-        """The peers that ever answered yes or NO, by id."""
+        """The peers that ever answered yes or NO, by peer id."""
         return {p: s for p, s in self.peers.items() if s.has_it is not None or s.counts}
 
     @property
@@ -449,15 +450,15 @@ class State(msgspec.Struct, dict=True):
 
     @property
     def roots(self) -> tuple[Cid, ...]:
-        """Every root that is here or on its way: the objects, the wants, and the replicas."""
+        """The roots of all objects, wants and replicas that are stored here or being fetched, each once."""
         return tuple(dict.fromkeys((*self.objects, *self.pending, *self.kept)))
 
     @property
     def kept_bytes(self) -> int:
-        """Bytes of the quota that are used."""
+        """Bytes of the quota for replicas that are used."""
         return sum(kept.charge for kept in self.kept.values())
 
     @property
     def connected(self) -> int:
-        """Peers with an open push stream."""
+        """The number of peers with an open push stream."""
         return sum(1 for peer in self.peers.values() if peer.connected)

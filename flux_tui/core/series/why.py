@@ -1,9 +1,9 @@
-"""Why a want is not complete: by peer, what it has, answered, was asked for and sent; and the next step. Pure.
+"""Explains why a want is not complete: what each peer has, answered and sent, and this node's next step. Pure.
 
-    told = why(state, cid, now)
+    explained = why(state, cid, now)
 
-Everything is read from the state, by the rules that the requester acts by (next_try.py, backoff.py). So the answer
-is what the node will do, not a guess at it. The panels, `flux-tui why` and `FluxNode.why` all use it.
+The explanation is read from the state by the same rules as the requester uses (next_try.py, backoff.py). So it
+says exactly what the node will do. The panels, `flux-tui why` and `FluxNode.why` all use it.
 """
 
 from collections import Counter
@@ -37,7 +37,7 @@ ORDER: tuple[Standing, ...] = (
 
 
 class PeerLine(NamedTuple):
-    """One peer and one want."""
+    """What one peer has, said and sent for one want: one line of the explanation."""
 
     peer: PeerId
     standing: Standing
@@ -73,7 +73,7 @@ class PeerLine(NamedTuple):
 
 
 class Why(NamedTuple):
-    """Why a want is not here yet."""
+    """The explanation why a want is not complete: one line for each peer, and this node's next step."""
 
     cid: Cid
     pending: Pending
@@ -89,7 +89,7 @@ class Why(NamedTuple):
     """When a chunk of it came last, or since when it is wanted."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as plain data for JSON. Times are seconds since 1970, sizes are bytes."""
+        """Return the explanation as plain data for JSON. Times are seconds since 1970, sizes are bytes."""
         found = self.found
         return {
             "cid": self.cid,
@@ -106,11 +106,11 @@ class Why(NamedTuple):
 
 
 class NotPendingError(LookupError):
-    """The CID is not pending: there is nothing to explain."""
+    """Raised if the CID is not a pending want, so that there is nothing to explain."""
 
 
 def why(state: State, cid: Cid, now: float) -> Why:
-    """Explain a want at a moment. `now`: seconds since 1970. Raises NotPendingError."""
+    """Explain why a want is not complete at the time `now` (seconds since 1970). Raises NotPendingError."""
     pending = state.pending.get(cid)
     if pending is None:
         raise NotPendingError(cid)
@@ -171,7 +171,7 @@ def _line(
 
 
 def _short_answer(pending: Pending, peer: PeerId) -> Answer:
-    """Return the answer of a peer about a loose chunk, as far as its want tells."""
+    """Return a peer's answer about a chunk that was wanted by itself, as far as the want records it."""
     no = pending.last_no
     if no is not None and no.peer == peer:
         has: Extent = "all" if no.has_it else "none"
@@ -184,7 +184,7 @@ def _short_answer(pending: Pending, peer: PeerId) -> Answer:
 
 
 def _reason(known: PeerState, answer: Answer, until: float | None) -> Reason | None:
-    """Return the reason for which the peer sends nothing now, or of its last NO about this object."""
+    """Return why the peer sends nothing now, else the reason of its last NO about this object; None: no reason."""
     if until is not None and known.reason is not None:
         return known.reason
     return answer.reason

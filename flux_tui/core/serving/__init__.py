@@ -1,1 +1,1 @@
-"""The responder: what others want of this node, which peers wait, and which chunk leaves next."""
+"""The responder: answers other nodes' wants, decides which peers are served now, and which chunk is sent next."""

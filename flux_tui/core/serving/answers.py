@@ -1,7 +1,7 @@
-"""Pushes answers to peers. A peer that is not connected is dialled, and its answers are stored until it is.
+"""Pushes answers to peers. Dials a peer that is not connected, and stores its answers until it is connected.
 
-An answer is stored for a short while only, and for few peers: a stranger can name any address in its intent.
-Whether the addresses of an intent are dialled is decided in core/peers/dialling.py.
+Answers are stored for a short time and for few peers only, because a stranger can name any address in its intent.
+core/peers/dialling.py decides whether the addresses of an intent are dialled.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ MAX_STORED, STORED_SECONDS = 64, 30.0
 
 
 class Refusal(NamedTuple):
-    """Why a peer is answered NO."""
+    """The reason of a NO that this node gives, and when the peer may ask again."""
 
     reason: ev.Reason
     retry_after: float | None
@@ -29,7 +29,7 @@ class Refusal(NamedTuple):
 
 
 class _Stored:
-    """The answers for a peer that is being dialled."""
+    """The stored answers for one peer that is being dialled."""
 
     __slots__ = ("messages", "more", "until")
 
@@ -40,7 +40,7 @@ class _Stored:
         self.messages: list[Message] = []
 
     def add(self, message: Message) -> bool:
-        """Store one more answer. Returns False if there are too many."""
+        """Store one more answer. Returns False if too many are stored already."""
         if len(self.messages) >= MAX_DIRECT:
             return False
         self.messages.append(message)
@@ -48,7 +48,7 @@ class _Stored:
 
 
 class Answers:
-    """Pushes this node's answers, and stores those for peers that are being dialled."""
+    """Pushes this node's answers to peers, and stores answers for peers that are being dialled."""
 
     def __init__(self, ledger: Ledger, connected: ConnectedPeers, dialling: Dialling) -> None:
         self.ledger = ledger
@@ -57,11 +57,11 @@ class Answers:
         self._stored: BoundedTable[PeerId, _Stored] = BoundedTable(MAX_STORED)
 
     def __len__(self) -> int:
-        """Return the number of peers that answers are stored for."""
+        """Return the number of peers for which answers are stored."""
         return len(self._stored)
 
     def push(self, peer: PeerId, message: Message, addrs: tuple[str, ...] = ()) -> bool:
-        """Push an answer, or dial the peer at `addrs` and push it then. Returns False if neither is possible."""
+        """Push an answer; if the peer is not connected, dial `addrs` first. Returns False if neither is possible."""
         if peer in self.connected:
             self.ledger.do(Push(peer=peer, message=message))
             return True
@@ -84,7 +84,7 @@ class Answers:
         addrs: tuple[str, ...] = (),
         news: bool = True,
     ) -> None:
-        """Answer NO. `has_it`: whether these chunks are here. `news`: write an entry about it."""
+        """Answer NO to a peer. `has_it`: whether these chunks are stored here. `news`: also write an entry."""
         reason, retry_after = refusal
         no = StatusNo(cids=cids, reason=reason, has_it=has_it, retry_after=retry_after)
         if self.push(peer, no, addrs) and news:
@@ -93,7 +93,7 @@ class Answers:
             )
 
     def peer_up(self, peer: PeerId) -> None:
-        """A stream to a peer is open: push the answers that are stored for it."""
+        """Push the stored answers to a peer that has just connected."""
         stored = self._stored.pop(peer, None)
         self.dialling.give_back(stored.more if stored is not None else 0)
         if stored is not None and stored.until > self.ledger.now:

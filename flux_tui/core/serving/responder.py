@@ -1,12 +1,12 @@
-"""The responder: it answers the intents and grants of other nodes with an offer, a NO, or not at all.
+"""The responder: answers the wants and grants of other nodes with an offer, a NO, or not at all.
 
 Policy
-- A direct want is always answered. A want that came by gossip is answered only with an offer, or with a NO that
-  carries news: a thousand nodes that each say `not_held` would flood the swarm. A want that came by DHT is
-  answered `not_held` for objects that this node withdrew, because the DHT still names this node as their
+- A want that its origin pushed directly is always answered. A want that came by gossip is answered only by a node
+  that has the object: a thousand `not_held` answers would flood the swarm. A want that was routed through the DHT
+  is answered `not_held` only for objects that this node withdrew, because the DHT still names this node as their
   provider.
 - A peer that the policy refuses is answered `denied`.
-- Which peers are served now is decided in upload_slots.py, and which chunk leaves next in upload_queue.py.
+- upload_slots.py decides which peers are served now, and upload_queue.py which chunk is sent next.
 - When this node stops, it answers `shutting_down` to every peer to which it made an offer.
 - Only chunks that were granted are ever sent, and only to the peer that granted them.
 """
@@ -54,7 +54,7 @@ MAX_LOOKS = 8
 
 
 class Responder:
-    """Answers other nodes, and decides which chunks leave for whom."""
+    """Answers other nodes, and decides which chunks are sent to which peer."""
 
     def __init__(
         self,
@@ -82,15 +82,15 @@ class Responder:
         self._seen: BoundedSet[tuple[PeerId, bytes]] = BoundedSet(MAX_SEEN)
 
     def has_seen(self, intent: Intent) -> bool:
-        """Whether this node signed this intent, or has received it before."""
+        """Whether this node signed this intent itself, or has received it before."""
         return intent.origin == self.ledger.me or (intent.origin, intent.nonce) in self._seen
 
     def note_seen(self, intent: Intent) -> None:
-        """Remember an intent, so that copies of it are recognised."""
+        """Remember an intent, so that this node recognises further copies of it."""
         self._seen.add((intent.origin, intent.nonce))
 
     def wanted(self, intent: Intent, want: Want, via: ev.Via) -> None:
-        """A peer wants roots or loose chunks."""
+        """Answer a peer that wants roots or loose chunks. `via`: how its intent came here."""
         peer = intent.origin
         size_of = self.ledger.holdings.size_of
         being_freed = self._being_freed()
@@ -116,7 +116,7 @@ class Responder:
             self.answers.refuse(peer, gone, NOT_HELD, has_it=False, addrs=intent.addrs)
 
     def granted(self, peer: PeerId, grant: Grant) -> None:
-        """A peer granted chunks: it says which ones to send."""
+        """Queue the chunks that a peer told this node to send, or answer NO."""
         size_of = self.ledger.holdings.size_of
         new = [cid for cid in dict.fromkeys(grant.cids) if not self.uploads.has(peer, cid)]
         sizes = {cid: size for cid in new if (size := size_of(cid)) is not None}
@@ -145,42 +145,45 @@ class Responder:
         self.answers.refuse(peer, tuple(sizes), no, has_it=True)
 
     def _expect_back(self, peer: PeerId, no: Refusal) -> None:
-        """A peer is answered NO with a time: expect it in the waiting line then."""
+        """Add a peer to the waiting line for the time at which its NO lets it ask again."""
         if (wait := no.retry_after) is not None and peer in self.connected and peer not in self.uploads:
             self.waiting_line.expect(peer, wait, self.ledger.now)
 
     def cancelled(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
-        """A peer cancels chunks. It can only cancel what it granted itself."""
+        """Remove chunks that a peer no longer wants from its upload queue. A peer can cancel only its own grants."""
         if mine := tuple(self.uploads.remove(peer, cids)):
             self.ledger.emit(ev.CancelReceived(peer=peer, cids=mine))
 
     def sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None:
-        """Chunks were written to a peer's stream."""
+        """Record that these chunks, `size` bytes together, were written to a peer's stream."""
         self.ledger.emit(ev.ChunksSent(peer=peer, cids=cids, size=size))
         self.uploads.remove(peer, cids)
         self._uplink.sent(size, self.ledger.now)
 
     def refuse_for_now(self, peer: PeerId, cids: tuple[Cid, ...], retry_after: float, *, news: bool) -> None:
-        """Answer `rate_limited` to a peer that is not admitted. `news`: write an entry about it."""
+        """Answer `rate_limited` to a peer that sent too many messages. `news`: also write an entry.
+
+        `retry_after`: seconds after which the peer may ask again.
+        """
         size_of = self.ledger.holdings.size_of
         has_it = any(size_of(cid) is not None for cid in cids[:MAX_LOOKS])
         self.answers.refuse(peer, cids, Refusal("rate_limited", retry_after), has_it=has_it, news=news)
 
     def has_offered(self, peer: PeerId) -> bool:
-        """Whether this peer got an offer in this session."""
+        """Whether this node has offered this peer anything since the peer connected."""
         return peer in self._offered
 
     def next_deadline(self) -> float:
-        """When `on_time` has something to do; infinity if the limits delay nothing."""
+        """Return when `on_time` has to be called next; infinity if no chunk is delayed by a limit."""
         return self.uploads.next_deadline(self.ledger.now)
 
     def on_time(self) -> None:
-        """Send what the limits allow now."""
+        """Start sending the chunks that the upload limits allow now."""
         for peer, number in self.uploads.release(self.ledger.now).items():
             self.ledger.do(Serve(peer=peer, through=number))
 
     def change(self, policy: Policy) -> None:
-        """Apply another policy. A peer that is now denied gets no more of the chunks in its queue."""
+        """Apply a new policy. A peer that the policy now denies gets no more of its queued chunks."""
         self.policy = policy
         self._slots.change(policy)
         self.uploads.change(policy, self.ledger.now)
@@ -189,7 +192,7 @@ class Responder:
         self.on_time()
 
     def stop(self) -> None:
-        """The node stops: tell every peer that got an offer, and when to ask again."""
+        """Answer `shutting_down` to every peer with an offer or queued chunks, because this node stops."""
         for peer in self.uploads.peers:
             self._refuse_queued(peer, STOPPING)
         for peer, roots in self._offered.items():
@@ -198,7 +201,7 @@ class Responder:
         self._offered.clear()
 
     def _refuse_queued(self, peer: PeerId, refusal: Refusal) -> None:
-        """Empty a peer's queue, and tell it that these chunks will not be sent."""
+        """Empty a peer's upload queue, and answer NO for all chunks in it."""
         cids = self.uploads.clear(peer)
         for part in batches(cids, MAX_CIDS_DIRECT):
             self.answers.refuse(peer, part, refusal, has_it=True)
@@ -206,9 +209,10 @@ class Responder:
     def chunks_gone(
         self, path: str, cids: tuple[Cid, ...], size: int, text: str, peer: PeerId | None
     ) -> None:
-        """Chunks of a file that were to be sent are lost. `peer`: the peer that they were to be sent to.
+        """Report chunks that cannot be sent, because their file was changed or removed.
 
-        Write an entry, stop providing the objects in this file, and answer the peer `not_held`.
+        `text`: the error in a sentence. `peer`: the peer that waited for these chunks; it is answered `not_held`.
+        An entry is written, and the objects in this file are no longer announced in the DHT.
         """
         self.ledger.emit(ev.ErrorOccurred(text=text, path=path))
         broken = self.provider_records.at(path)
@@ -220,10 +224,7 @@ class Responder:
             self.answers.refuse(peer, cids, NOT_HELD, has_it=False)
 
     def removed(self, roots: tuple[Cid, ...]) -> None:
-        """The user stops sharing these objects.
-
-        Every connected peer is told, whether it asked for them or not.
-        """
+        """Answer `not_held` for objects that the user no longer shares, to every connected peer."""
         for peer in self.connected:
             offered = self._offered.get(peer) or set[Cid]()
             asked = tuple(root for root in roots if root in offered)
@@ -233,7 +234,7 @@ class Responder:
             self._say_not_held(peer, tuple(root for root in roots if root not in asked), news=False)
 
     def freed(self, cids: tuple[Cid, ...]) -> None:
-        """The store has freed these blocks. Peers that granted one of them are answered `not_held`."""
+        """Answer `not_held` to every peer that waits for one of these chunks, which the store has deleted."""
         gone = frozenset(cids)
         for peer in self.uploads.peers if gone else ():
             mine = tuple(cid for cid in self.uploads.of(peer) if cid in gone)
@@ -246,7 +247,7 @@ class Responder:
             self.answers.refuse(peer, part, NOT_HELD, has_it=False, news=news)
 
     def tell_watchers(self, root: Cid) -> None:
-        """Another block of a download arrived: tell the peers that wait for more of it, if it is time."""
+        """Offer the blocks that came since to the peers that wait for more of this download, if it is time."""
         download = self.downloads.get(root)
         if download is None or not (
             due := self._watchers.due(root, len(download.have), len(download.blocks))
@@ -259,24 +260,24 @@ class Responder:
             self.ledger.do(Push(peer=peer, message=offer))
 
     def forget_watchers(self, root: Cid) -> None:
-        """A download is finished or cancelled: tell nobody about it any more."""
+        """Offer no more blocks of a download, because it is finished or cancelled."""
         self._watchers.forget(root)
 
     def announce(self, root: Cid, name: str | None, size: int) -> None:
-        """Tell the swarm that this node can be asked for this root."""
+        """Announce to the swarm that other nodes can ask this node for this root. `size`: bytes."""
         peers = self.connected.first(MAX_DIRECT)
         self.ledger.emit(ev.PushedHave(root=root, name=name, size=size))
         self.ledger.do(Broadcast(body=Have(root=root, name=name, size=size), peers=peers, gossip=True))
 
     def peer_down(self, peer: PeerId) -> None:
-        """A peer disconnected: forget what it granted and what it was offered."""
+        """Forget the grants and offers of a peer that disconnected."""
         self._offered.pop(peer, None)
         self.uploads.clear(peer)
         self.waiting_line.forget(peer)
         self._watchers.forget_peer(peer)
 
     def _offer_parts(self, intent: Intent, roots: tuple[Cid, ...], retry: bool, via: ev.Via) -> None:
-        """Offer the parts of downloads that are here."""
+        """Offer a peer the parts of unfinished downloads that are already stored here."""
         peer = intent.origin
         for root in roots:
             offer = self._part_of(self.downloads[root])
@@ -326,10 +327,10 @@ class Responder:
             roots.add(cid)
 
     def offered_to(self, peer: PeerId) -> tuple[Cid, ...]:
-        """The roots that were offered to a peer, the latest last."""
+        """Return the roots that this node offered to a peer, the latest last."""
         return tuple(self._offered.get(peer, ()))
 
     def _being_freed(self) -> set[Cid]:
-        """Replicas and removed objects that the store is about to free, unless the user has them as well."""
+        """Return replicas and removed objects that the store will delete, except objects that the user has too."""
         state = self.ledger.state
         return {root for root in (*state.dropping, *state.removing) if root not in state.objects}

@@ -1,4 +1,4 @@
-"""Upload queues: the chunks that peers granted and that are not written yet, one queue for each peer. Pure.
+"""Upload queues: for each peer, the chunks that the peer granted and that are not written yet. Pure.
 
 These queues are the only record of what is granted here. The stream of a peer takes the next chunks from
 its queue when it can write them (`next_chunks`), so taking a chunk out of the queue cancels it. Only bytes
@@ -33,7 +33,7 @@ MAX_RESTING = 4096
 
 
 class QueuedChunk(NamedTuple):
-    """A chunk that may be sent."""
+    """A queued chunk that the limits allow to be sent now."""
 
     number: int
     """Chunks are numbered in the order of their release, all peers together, from 1."""
@@ -43,7 +43,7 @@ class QueuedChunk(NamedTuple):
 
 
 class _Limits:
-    """Two limits that hold together: bytes a second and chunks a second. A rate of 0 limits nothing."""
+    """Two upload limits that apply together: bytes a second and chunks a second. 0 means no limit."""
 
     __slots__ = ("_bytes", "_chunks", "_unlimited")
 
@@ -53,13 +53,13 @@ class _Limits:
         self._unlimited = not byte_rate and not chunk_rate
 
     def wait(self, now: float, size: int = 0, chunks: int = 0) -> float:
-        """Return the seconds until so many more bytes and chunks may be sent."""
+        """Return the seconds until `size` more bytes and `chunks` more chunks may be sent."""
         if self._unlimited:
             return 0.0
         return max(self._bytes.wait(now, size), self._chunks.wait(now, chunks))
 
     def charge(self, size: int, now: float) -> None:
-        """Count one chunk of `size` bytes that is sent."""
+        """Count one sent chunk of `size` bytes against both limits."""
         if self._unlimited:
             return
         for bucket, tokens in ((self._bytes, size), (self._chunks, 1)):
@@ -68,7 +68,7 @@ class _Limits:
 
 
 class UploadQueue:
-    """The queue of one peer, and its limits."""
+    """The queue of chunks to send to one peer, and the limits for this peer."""
 
     __slots__ = ("_delayed", "_limits", "_released", "delayed_size", "size")
 
@@ -91,33 +91,33 @@ class UploadQueue:
 
     @property
     def delayed(self) -> int:
-        """The number of delayed chunks."""
+        """The number of queued chunks that a limit delays."""
         return len(self._delayed)
 
     def cids(self) -> tuple[Cid, ...]:
-        """Return its chunks, in the order in which they are sent."""
+        """Return the queued chunks, in the order in which they are sent."""
         return *self._released, *self._delayed
 
     def limit(self, policy: Policy, now: float) -> None:
-        """Apply the limits of a policy. Chunks stay queued."""
+        """Apply the limits of a new policy. Queued chunks stay queued."""
         self._limits = _Limits(policy.per_peer_limit, policy.per_peer_chunks, now)
 
     def wait(self, now: float) -> float:
-        """Seconds that its own limits would delay one more chunk."""
+        """Return the seconds for which this peer's limits would delay one more chunk."""
         return self._limits.wait(now, self.delayed_size, len(self._delayed))
 
     def ready_at(self, now: float) -> float:
-        """When its own limits release the next chunk."""
+        """Return when this peer's limits allow the next chunk."""
         return now + self._limits.wait(now)
 
     def add(self, cid: Cid, size: int) -> None:
-        """Queue a chunk at the end. A limit may delay it."""
+        """Queue a chunk of `size` bytes at the end. A limit may delay it."""
         self._delayed[cid] = size
         self.size += size
         self.delayed_size += size
 
     def release(self, number: int, now: float) -> QueuedChunk:
-        """Let its next delayed chunk be sent, and charge it to the peer's limits."""
+        """Allow the next delayed chunk to be sent as chunk `number`, and charge it to this peer's limits."""
         cid, size = self._delayed.popitem(last=False)
         self.delayed_size -= size
         self._limits.charge(size, now)
@@ -125,7 +125,7 @@ class UploadQueue:
         return chunk
 
     def remove(self, cid: Cid) -> tuple[int, bool] | None:
-        """Take a chunk out. Returns its bytes, and whether it was delayed; None if it is not queued."""
+        """Remove a chunk. Returns its bytes and whether a limit delayed it; None if it is not queued."""
         if (size := self._delayed.pop(cid, None)) is not None:
             self.size -= size
             self.delayed_size -= size
@@ -150,7 +150,7 @@ class UploadQueue:
 
 
 class UploadQueues:
-    """The upload queues of all peers. A peer has a queue while something is granted to send to it."""
+    """The upload queues of all peers. A peer has a queue while this node has chunks to send to it."""
 
     def __init__(self, policy: Policy, now: float) -> None:
         self._policy = policy
@@ -176,7 +176,7 @@ class UploadQueues:
 
     @property
     def peers(self) -> tuple[PeerId, ...]:
-        """The peers that are being served."""
+        """The peers that have chunks in an upload queue."""
         return tuple(self._queues)
 
     def of(self, peer: PeerId) -> Collection[Cid]:
@@ -190,7 +190,7 @@ class UploadQueues:
         return queue is not None and cid in queue
 
     def change(self, policy: Policy, now: float) -> None:
-        """Apply other limits. Queued chunks stay queued."""
+        """Apply the limits of a new policy. Queued chunks stay queued."""
         self._policy = policy
         self._limits = _Limits(policy.upload_limit, policy.upload_chunks, now)
         self._resting.clear()
@@ -198,7 +198,7 @@ class UploadQueues:
             queue.limit(policy, now)
 
     def wait(self, peer: PeerId, now: float) -> float:
-        """Seconds that the limits would delay a chunk that this peer grants now."""
+        """Return the seconds for which the limits would delay a chunk that this peer asks for now."""
         return self._wait(self._queue(peer, now), now)
 
     def _wait(self, queue: UploadQueue, now: float) -> float:
@@ -207,9 +207,10 @@ class UploadQueues:
     def add(
         self, peer: PeerId, sizes: Mapping[Cid, int], now: float, first: float = MAX_WAIT_SECONDS
     ) -> tuple[list[Cid], list[Cid]]:
-        """Queue chunks, in order. Returns the queued chunks, and those that would have to wait too long.
+        """Queue chunks (bytes by CID), in order. Returns the queued chunks, and the refused chunks.
 
-        `first`: seconds that the first one may wait.
+        A chunk is refused if it would wait too long, or if the queue is full. `first`: seconds that the first
+        chunk may wait.
         """
         queue = self._queue(peer, now)
         self._queues[peer] = queue
@@ -230,7 +231,7 @@ class UploadQueues:
         return taken, list(sizes)[len(taken) :]
 
     def release(self, now: float) -> dict[PeerId, int]:
-        """Release the chunks that the limits allow now. Returns the number of the last one, by peer."""
+        """Release the chunks that the limits allow now. Returns the number of each peer's last released chunk."""
         released: dict[PeerId, int] = {}
         if not self._turns:
             return released
@@ -255,7 +256,7 @@ class UploadQueues:
         return released
 
     def next_deadline(self, now: float) -> float:
-        """When `release` has chunks; infinity if nothing is delayed."""
+        """Return when `release` has something to release; infinity if no chunk is delayed."""
         if not self._turns:
             return inf
         soonest = min(self._queues[peer].ready_at(now) for peer in self._turns)
@@ -264,7 +265,7 @@ class UploadQueues:
     def next_chunks(
         self, peer: PeerId, *, after: int, through: int, max_bytes: int, max_chunks: int
     ) -> list[QueuedChunk]:
-        """Return the chunks to send next to a peer; an empty list if there are none. Nothing changes.
+        """Return the chunks to send next to a peer; an empty list if there are none. They stay queued.
 
         `after`: the number of the chunk that its stream took last. `through`: the number of the last chunk
         whose entry is durable. At most `max_chunks` chunks and `max_bytes` bytes, but at least one chunk
@@ -274,7 +275,7 @@ class UploadQueues:
         return queue.next_chunks(after, through, max_bytes, max_chunks) if queue is not None else []
 
     def remove(self, peer: PeerId, cids: Iterable[Cid]) -> list[Cid]:
-        """Take chunks out that were written or are not wanted any more. Returns those that were queued."""
+        """Remove chunks that were written or cancelled. Returns the chunks that were queued."""
         queue = self._queues.get(peer)
         if queue is None:
             return []
@@ -291,11 +292,11 @@ class UploadQueues:
         return gone
 
     def clear(self, peer: PeerId) -> tuple[Cid, ...]:
-        """Empty a peer's queue. Returns what was queued."""
+        """Empty a peer's queue. Returns the chunks that were queued."""
         return tuple(self.remove(peer, self.of(peer)))
 
     def shortest(self) -> int:
-        """Bytes of the shortest queue, which will probably be empty first."""
+        """Return the bytes in the shortest queue, which will probably be empty first."""
         return min((queue.size for queue in self._queues.values()), default=0)
 
     def _queue(self, peer: PeerId, now: float) -> UploadQueue:
@@ -307,7 +308,7 @@ class UploadQueues:
         return found
 
     def _rest(self, peer: PeerId) -> None:
-        """Free the slot of a peer if its queue is empty."""
+        """Free the upload slot of a peer if its queue is empty."""
         queue = self._queues[peer]
         if not queue.delayed:
             self._turns.pop(peer, None)

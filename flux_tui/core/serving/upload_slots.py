@@ -1,9 +1,9 @@
-"""Upload slots: which peers may be served now, and when another peer may come back. Pure.
+"""Upload slots: which peers this node serves now, and when another peer may ask again. Pure.
 
-- Up to `max_uploads` peers are served at once. Other peers are `busy`, with a time to come back.
-- A peer whose chunk the limits would delay for too long is `rate_limited`, with the time that it would take.
-- A peer that comes back at the time that it was told is served. A peer that was served for a whole turn
-  leaves its slot to others (waiting_line.py).
+- Up to `max_uploads` peers are served at once. Any other peer is answered `busy`, with a time to ask again.
+- A peer whose chunk a limit would delay for too long is answered `rate_limited`, with a time to ask again.
+- A peer that asks again at its time is served. A peer that was served for a whole turn leaves its slot to other
+  peers that wait (waiting_line.py).
 """
 
 from flux_tui.core.ids import PeerId
@@ -23,7 +23,7 @@ LIMITED_MAX = 600.0
 
 
 class UplinkRate:
-    """Measures how fast this node sends while it has chunks to send."""
+    """Measures how many bytes a second this node sends while it has chunks to send."""
 
     def __init__(self) -> None:
         self.rate: float = FIRST_RATE
@@ -32,11 +32,11 @@ class UplinkRate:
         self._sent = 0
 
     def begin(self, now: float) -> None:
-        """There is something to send, and there was nothing before."""
+        """Start a measurement: this node has chunks to send again."""
         self._since, self._sent = now, 0
 
     def sent(self, size: int, now: float) -> None:
-        """So many bytes were sent."""
+        """Count `size` bytes that were sent."""
         self._sent += size
         if self._since is not None and (elapsed := now - self._since) >= MEASURE_SECONDS:
             self.rate += WEIGHT * (self._sent / elapsed - self.rate)
@@ -44,7 +44,7 @@ class UplinkRate:
 
 
 class UploadSlots:
-    """Decides who is served now."""
+    """Decides which peers are served now."""
 
     def __init__(
         self, policy: Policy, uploads: UploadQueues, waiting_line: WaitingLine, uplink: UplinkRate
@@ -55,11 +55,11 @@ class UploadSlots:
         self._uplink = uplink
 
     def change(self, policy: Policy) -> None:
-        """Decide by another policy from now on."""
+        """Decide by a new policy from now on."""
         self._policy = policy
 
     def refusal(self, peer: PeerId, now: float) -> Refusal | None:
-        """Why this peer gets nothing now, whatever it asks for; None if it may be served."""
+        """Return why this peer is not served now, whatever it asks for; None if it may be served."""
         if self._policy.refuses(peer):
             return Refusal("denied", None)
         others_served = len(self._uploads) - (peer in self._uploads)
@@ -73,11 +73,11 @@ class UploadSlots:
         return None
 
     def max_wait(self, peer: PeerId, now: float) -> float:
-        """Seconds that a chunk which this peer grants now may wait."""
+        """Return the seconds for which a limit may delay a chunk that this peer asks for now."""
         return PROMISED_SECONDS if self._waiting_line.is_due(peer, now) else MAX_WAIT_SECONDS
 
     def full(self, peer: PeerId, now: float) -> Refusal:
-        """The refusal for a peer whose chunks would wait too long, or whose queue is full."""
+        """Return the refusal for a peer whose chunks would wait too long, or whose queue is full."""
         wait = self._uploads.wait(peer, now)
         if wait > MAX_WAIT_SECONDS:
             # It comes back when half of the queue is gone: then the queue has not run empty.
@@ -86,12 +86,15 @@ class UploadSlots:
         return Refusal("busy", self._busy_seconds())
 
     def eta(self, peer: PeerId | None, now: float) -> float:
-        """Seconds until sending could begin: the queues before it, and this peer's limits (None: any peer)."""
+        """Return the seconds until this node can begin to send to a peer: after the queues, and as limits allow.
+
+        `peer` None: the limits of a single peer are left out.
+        """
         limits = self._uploads.wait(peer, now) if peer is not None else 0.0
         return round(max(self._uploads.size / self._uplink.rate, limits), 3)
 
     def _busy_seconds(self) -> float:
-        """Seconds until a slot is probably free: the shortest queue's size over its share of the uplink."""
+        """Return the seconds until a slot is probably free: the shortest queue's bytes over its upload rate."""
         rate = self._uplink.rate
         share = min(rate, self._policy.upload_limit or rate) / max(1, len(self._uploads))
         share = min(share, self._policy.per_peer_limit or share)

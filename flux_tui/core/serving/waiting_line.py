@@ -1,12 +1,12 @@
-"""The waiting line: which peers were told to come back, and which were served for a whole turn. Pure.
+"""The waiting line: which peers were told to ask again later, and which were served for a whole turn. Pure.
 
-A NO tells a peer when to come back. Without a waiting line, another peer could come a moment earlier each
-time. Measured with three peers that wanted all that two slow holders had: each holder told one of the peers
-sixty times to come back in a second, and served it once.
+A NO tells a peer when to ask again. Without a waiting line, another peer could take the free slot a moment
+earlier, every time. This was measured with three peers that wanted everything from two slow holders: each holder
+told one of the peers sixty times to come back in a second, and served it once.
 
-So a peer that comes back at its time may queue one chunk beyond the normal limit. And while another peer
-waits for one of the slots (`max_uploads`), no peer keeps its slot for longer than a turn. No slot is kept
-free meanwhile: a holder is as busy as before.
+So a peer that asks again at its time may queue one chunk beyond the normal limit. And while another peer waits for
+one of the slots (`max_uploads`), no peer keeps its slot for longer than a turn. No slot is reserved meanwhile, so
+a holder sends as much as before.
 """
 
 from typing import NamedTuple
@@ -35,7 +35,7 @@ class _Turn(NamedTuple):
 
 
 class WaitingLine:
-    """When each peer was told to come back, and since when each is served."""
+    """Remembers when each waiting peer may ask again, and since when each served peer has been served."""
 
     def __init__(self) -> None:
         self._due: BoundedTable[PeerId, float] = BoundedTable(MAX_IN_LINE, refresh=True)
@@ -43,11 +43,11 @@ class WaitingLine:
         self._turns: BoundedTable[PeerId, _Turn] = BoundedTable(MAX_IN_LINE, refresh=True)
 
     def expect(self, peer: PeerId, wait: float, now: float) -> None:
-        """A peer that is not served yet was told to come back in `wait` seconds."""
+        """Note that a peer that is not served yet was told to ask again in `wait` seconds."""
         self._due[peer] = now + wait
 
     def served(self, peer: PeerId, now: float) -> None:
-        """A peer is being served: its turn begins or goes on."""
+        """Note that a peer is being served: its turn begins, or continues."""
         self._due.pop(peer, None)
         turn = self._turns.get(peer)
         began = turn.began if turn and now - turn.last <= GAP_SECONDS else now
@@ -59,12 +59,12 @@ class WaitingLine:
         self._turns.pop(peer, None)
 
     def is_due(self, peer: PeerId, now: float) -> bool:
-        """Whether this peer was told to come back at about this time."""
+        """Whether this peer was told to ask again at about the time `now`."""
         due = self._due.get(peer)
         return due is not None and due - EARLY_SECONDS <= now <= due + LATE_SECONDS
 
     def turn_over(self, peer: PeerId, now: float) -> float | None:
-        """Seconds until this peer may come back, if its turn is over and other peers wait; otherwise None."""
+        """Return the seconds until this peer may ask again, if its turn is over and other peers wait; else None."""
         turn = self._turns.get(peer)
         if turn is None or now - turn.last > GAP_SECONDS or now - turn.began <= TURN_SECONDS:
             return None

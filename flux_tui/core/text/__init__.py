@@ -1,1 +1,1 @@
-"""State and entries in words and as JSON, and text from elsewhere made safe to show."""
+"""Turns states and entries into words and JSON, and makes text from other nodes safe to show."""

@@ -1,4 +1,4 @@
-"""State and entries as plain data, for JSON. Pure.
+"""Turns states and entries into plain data for JSON. Pure.
 
 The JSON fields are a contract: fields are added, never renamed. Times are seconds since 1970, sizes are
 bytes.
@@ -15,7 +15,7 @@ from flux_tui.core.series.state import Hold, KeptReplica, No, ObjectState, PeerS
 
 
 def state_report(state: State) -> dict[str, Any]:
-    """The derived state as plain data for JSON."""
+    """Return a state as plain data for JSON."""
     tries = Tries(state, state.at)
     return {
         "seq": state.seq,
@@ -55,7 +55,7 @@ def state_report(state: State) -> dict[str, Any]:
 
 
 def entry_report(entry: Entry) -> dict[str, Any]:
-    """An entry as plain data for JSON: `seq`, `at`, `event`, and the event's own fields."""
+    """Return an entry as plain data for JSON: `seq`, `at`, `event`, and the event's own fields."""
     event = entry.event
     if isinstance(event, ev.Unknown):
         fields: dict[str, Any] = {"unknown": True}
@@ -65,7 +65,7 @@ def entry_report(entry: Entry) -> dict[str, Any]:
 
 
 def json_of(value: Any) -> Any:
-    """A field in JSON form: structs as objects, tuples as lists, bytes in base64."""
+    """Return a field's value in JSON form: structs as objects, tuples as lists, bytes in base64."""
     plain = msgspec.to_builtins(value)
     return {name: json_of(item) for name, item in plain.items()} if isinstance(plain, dict) else (
         list(plain) if isinstance(plain, tuple) else plain

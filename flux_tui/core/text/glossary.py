@@ -1,7 +1,7 @@
-"""The glossary: each word on the screen, in one or two plain sentences. Pure.
+"""The glossary: explains each word on the screen in one or two plain sentences. Pure.
 
-The help of the dashboard and the README are made from it. A test fails where a kind of entry, a reason, a cause, a
-standing or a column has no entry here.
+The dashboard's help and a part of the README are made from it. A test fails if a kind of entry, a reason, a cause,
+a standing or a column is not explained here.
 """
 
 from collections.abc import Iterator, Mapping
@@ -249,14 +249,14 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
 
 
 class Group(NamedTuple):
-    """Terms that belong together."""
+    """A group of glossary terms that belong together, with a title."""
 
     title: str
     terms: Mapping[str, str]
 
 
 def groups() -> Iterator[Group]:
-    """Yield all terms, in groups."""
+    """Yield all terms of the glossary, in groups."""
     yield Group("Words", WORDS)
     yield Group("Reasons of a NO", REASONS)
     yield Group("How a peer stands", STANDINGS)

@@ -1,6 +1,7 @@
-"""The names of objects, peers and addresses in a sentence. Pure.
+"""The names of objects, peers and addresses in sentences. Pure.
 
-Names are an argument of all descriptions: names that become known later, and masked names, need nothing there.
+Every description takes the names as an argument. So descriptions need no change for names that become known later,
+or for masked names.
 """
 
 from collections import Counter
@@ -23,7 +24,10 @@ MAX_NAME = 24
 
 
 def checked_name(text: str) -> str:
-    """Return a name for a peer as a person typed it. Raises ValueError with one sentence."""
+    """Check a name that a person typed for a peer, and return it without extra spaces.
+
+    Raises ValueError with one sentence if the name cannot be used.
+    """
     name = " ".join(text.split())
     if not name:
         raise ValueError("the name is empty")
@@ -37,7 +41,7 @@ def checked_name(text: str) -> str:
 
 
 def is_peer_id(text: str) -> bool:
-    """Return whether a text is a whole peer id."""
+    """Whether a text is a complete peer id."""
     try:
         parse_peer_id(text)
     except BadIdError:
@@ -46,20 +50,20 @@ def is_peer_id(text: str) -> bool:
 
 
 class Names(Protocol):
-    """The names of objects and peers."""
+    """Looks up the names of objects and peers for a description."""
 
     def name(self, cid: Cid) -> Plain:
         """Return an object's name, or the short form of its CID."""
 
     def peer(self, peer: PeerId) -> Plain:
-        """Return a peer's short form."""
+        """Return a peer's name, or the short form of its id."""
 
     def text(self, text: str) -> Plain:
-        """Return a path, an address or a sentence from elsewhere, made safe to show."""
+        """Make a path, an address, or a text from another node safe to show."""
 
 
 def _whole(text: Plain, width: int) -> Plain:
-    """Cut nothing: a name may be as long as it is."""
+    """Return the text unchanged: the default for `cut`, where names may have any length."""
     return text
 
 
@@ -68,10 +72,10 @@ def distinct_names(
     called: Mapping[PeerId, str] = NOBODY,
     cut: Callable[[Plain, int], Plain] = _whole,
 ) -> dict[PeerId, Plain]:
-    """Return a form for each of these peers that no other one of them has: its name, or the end of its id.
+    """Return a label for each peer that no other of these peers has: the peer's name, or the end of its id.
 
-    `called`: names of some peers. `cut` cuts a name to a number of columns. Peer ids begin alike, so their ends are
-    shown. Where two would look the same, both show more of their ids.
+    `called`: the known names of peers. `cut` shortens a name to a number of columns. Peer ids begin alike, so a
+    label shows the end of an id. If two labels would be equal, both show more characters of the ids.
     """
     todo = list(dict.fromkeys(peers))
     forms: dict[PeerId, Plain] = {}
@@ -92,7 +96,7 @@ def distinct_names(
 
 
 def _form(peer: PeerId, name: str | None, length: int, cut: Callable[[Plain, int], Plain]) -> Plain:
-    """Return the form of a peer that shows `length` characters of its id; 0: as few as usual."""
+    """Return the label of a peer with `length` characters of its id; 0: the name, or the usual short form."""
     if length >= MAX_ID:
         return plain(peer)
     if name is None:
@@ -105,7 +109,7 @@ def _form(peer: PeerId, name: str | None, length: int, cut: Callable[[Plain, int
 
 
 class StateNames(Names):
-    """The names that a state knows, and those that a person gave to peers."""
+    """The names of objects in a state, and the names that a person gave to peers."""
 
     def __init__(self, state: State | None = None, called: Mapping[PeerId, str] = NOBODY) -> None:
         self._named: tuple[Mapping[Cid, object], ...] = ()
@@ -123,11 +127,11 @@ class StateNames(Names):
         return plain(short(cid))
 
     def peer(self, peer: PeerId) -> Plain:
-        """Return a peer's name, or its short form."""
+        """Return a peer's name, or the short form of its id."""
         return self._peers.get(peer) or plain(short(peer))
 
     def text(self, text: str) -> Plain:
-        """Return a text from elsewhere, made safe to show."""
+        """Make a text from another node safe to show."""
         return plain(text)
 
 
@@ -135,7 +139,7 @@ NO_NAMES = StateNames()
 
 
 def short_addr(addr: str) -> str:
-    """Write a multiaddr as people write it: `192.0.2.7:4001`. Other kinds stay as they are."""
+    """Shorten a TCP multiaddr to the usual form, such as `192.0.2.7:4001`. Other kinds only lose their peer id."""
     match addr.rpartition("/p2p/")[0].split("/") if "/p2p/" in addr else addr.split("/"):
         case ["", "ip6", host, "tcp", port]:
             return f"[{host}]:{port}"

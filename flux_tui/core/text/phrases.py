@@ -1,4 +1,4 @@
-"""Phrases that entries and panels share: the status of an object, a policy, a clock that differs. Pure."""
+"""Phrases that entries and panels share: an object's status, a policy, and a difference of clocks. Pure."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from flux_tui.core.text.quantities import human_duration, human_size
 
 
 def object_words(found: ObjectState) -> str:
-    """Return the status of an object here, in a word or two."""
+    """Return how complete an object is here, in a word or two, such as `whole` or `40%`."""
     if found.broken:
         return "changed since"
     if found.completed_at:
@@ -19,9 +19,9 @@ def object_words(found: ObjectState) -> str:
 
 
 def reason_first(text: str, about: str | None) -> str:
-    """Put the reason of a sentence first if it begins with the path or address that it is about.
+    """Move the reason to the front of a sentence that begins with `about`, a path or address.
 
-    So a narrow line cuts off the place and not the reason.
+    So a narrow line cuts off the path or address, not the reason. Other sentences are returned as they are.
     """
     if not about or not text.startswith(f"{about} "):
         return text
@@ -29,7 +29,7 @@ def reason_first(text: str, about: str | None) -> str:
 
 
 def clock_words(seconds: float, via: Via) -> str:
-    """Say why a forwarded intent is refused, in words about the two clocks."""
+    """Say that an intent is refused because its clock differs by `seconds` from this one, or because it is old."""
     way = "ahead of" if seconds > 0 else "behind"
     by = {"gossip": "by gossip", "routed": "by DHT", "direct": "directly"}[via]
     return (
@@ -38,7 +38,7 @@ def clock_words(seconds: float, via: Via) -> str:
 
 
 def policy_words(policy: Policy) -> str:
-    """Write a policy on one line: only the limits that are set, and what is not given at all."""
+    """Describe a policy in one line: the limits that are set, and what this node gives to nobody."""
     parts = (_limit_words(setting, getattr(policy, setting.name)) for setting in POLICY.values())
     return ", ".join(part for part in parts if part)
 

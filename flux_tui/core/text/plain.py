@@ -1,4 +1,4 @@
-r"""Text from elsewhere, made safe to show. Pure.
+r"""Makes text from other nodes, files and people safe to show. Pure.
 
 Names, reasons, addresses, paths, error messages and typed values can contain characters that control a
 terminal, change the writing direction, or are invisible. `plain` writes each of them out (`\\x1b`, `\\u202e`,
@@ -39,7 +39,7 @@ _SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
 def plain(text: str) -> Plain:
-    """The text on one line, with every control character and invisible character written out.
+    """Return the text on one line, with every control character and invisible character written out.
 
     Plain text is returned as it is.
 
@@ -57,17 +57,17 @@ def plain(text: str) -> Plain:
 
 
 def plain_lines(*lines: str) -> Plain:
-    """A text of several lines, each made plain.
+    """Join several lines, each made safe by `plain`, with line breaks between them.
 
-    A line end within a line is written out like any other character.
+    A line break inside one of the lines is written out like any other control character.
     """
     return Plain("\n".join(map(plain, lines)))
 
 
 def plain_in_place(text: str) -> Plain:
-    """The same, with `�` for each such character.
+    """Replace each character that `plain` would write out by one `�`.
 
-    For places where character positions count, as in an input field.
+    So the positions of characters stay the same, as an input field needs.
     """
     shown = plain(text)
     if shown == text:
@@ -76,7 +76,7 @@ def plain_in_place(text: str) -> Plain:
 
 
 def _written_out(character: str) -> str:
-    """The character as Python writes it in a string."""
+    """Return the escape sequence by which Python writes this character in a string."""
     number = ord(character)
     if character in _SHORT:
         return _SHORT[character]

@@ -1,4 +1,4 @@
-"""Why a want is not here yet, in words: a title, a line for each peer, and what comes next. Pure.
+"""Says in words why a want is not complete: a title, a line for each peer, and this node's next step. Pure.
 
 `core/series/why.py` finds the facts. The command line and the dashboard use the same words.
 """
@@ -21,7 +21,7 @@ QUIET_SECONDS = 2.0
 
 
 class PeerWords(NamedTuple):
-    """The words about one peer: three columns."""
+    """The words about one peer, as columns: its name, what it has, what it says, what it did."""
 
     name: Plain
     has: Plain
@@ -35,7 +35,7 @@ class PeerWords(NamedTuple):
 
 
 class WhyWords(NamedTuple):
-    """An explanation in words."""
+    """The explanation why a want is not complete, in words."""
 
     title: Plain
     peers: list[PeerWords]
@@ -44,7 +44,7 @@ class WhyWords(NamedTuple):
 
 
 def why_words(told: Why, names: Names, now: float, *, running: bool = True) -> WhyWords:
-    """Say why a want is not here yet. `running`: whether a node acts on this state."""
+    """Say in words why a want is not complete. `running`: whether a node runs that acts on this state."""
     peers = [
         PeerWords(
             names.peer(line.peer),
@@ -91,7 +91,7 @@ def _has(line: PeerLine) -> Plain:
 
 
 def _says(line: PeerLine, now: float) -> str:  # noqa: C901 - a flat match: one line a case
-    """Return what a peer says or does now, and until when."""
+    """Return what a peer says or does now, and until when, in words."""
     match line.standing:
         case "sends":
             words = f"{counted(line.on_way, 'chunk')} on the way"
@@ -128,7 +128,7 @@ def _says(line: PeerLine, now: float) -> str:  # noqa: C901 - a flat match: one 
 
 
 def _said(line: PeerLine) -> str:
-    """Return what a peer said last, for when no node runs here any more."""
+    """Return the last thing that a peer said, in words, for a node that does not run now."""
     match line.said:
         case "yes" | "have":
             return f"said yes at {_clock(line.said_at)}"
@@ -193,7 +193,7 @@ def _next(told: Why, names: Names, now: float) -> list[Plain]:
 
 
 def _listed(lines: list[PeerLine], names: Names) -> str:
-    """Return the names of peers as part of a sentence. Of many, some are counted."""
+    """List the names of peers for a sentence. Of a long list, only the first are named and the others counted."""
     called = [str(names.peer(line.peer)) for line in lines[:MAX_NAMED]]
     if len(lines) > MAX_NAMED:
         called.append(f"{len(lines) - MAX_NAMED} more")
@@ -223,5 +223,5 @@ def _missing(told: Why) -> str:
 
 
 def _clock(at: float | None) -> str:
-    """Return a time as `12:01:03`, in this machine's zone."""
+    """Return a time (seconds since 1970) as local time, such as `12:01:03`."""
     return "?" if at is None else datetime.fromtimestamp(at).strftime("%H:%M:%S")

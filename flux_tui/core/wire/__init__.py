@@ -1,1 +1,1 @@
-"""Messages on the wire, and their encoding."""
+"""The messages that nodes send to each other, and their encoding as bytes."""

@@ -1,4 +1,4 @@
-"""The codec: messages to bytes and back. Frames for the push stream, sealed intents for gossip.
+"""The codec: encodes messages as bytes, and decodes them. Frames for the push stream, sealed intents for gossip.
 
 A frame is an 8-byte prefix, a header, and then the payload as raw bytes (chunk bytes never pass through
 msgpack):
@@ -50,11 +50,11 @@ _WORD = re.compile(r"Invalid enum value '([a-z][a-z0-9_.-]{0,63})'")
 
 
 class BadFrameError(ValueError):
-    """A peer sent something that is not in the protocol. The message says what."""
+    """Raised if bytes from a peer do not follow the protocol. The message says what is wrong."""
 
 
 class UnknownKindError(ValueError):
-    """A tag, or a word of a closed list, is not known to this version. `kind` says which."""
+    """Raised for a message whose tag, or a word in it, this version does not know. `kind` says which."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(f"{kind} is not known to this version")
@@ -69,7 +69,7 @@ class Prefix(NamedTuple):
 
 
 def encode_frame(message: Message, payload_size: int = 0) -> bytes:
-    """Prefix and header of a frame. The caller writes the payload after it."""
+    """Return the prefix and header of a frame. The caller writes the payload after them."""
     header = _pack(message)
     if len(header) > MAX_HEADER or payload_size > MAX_PAYLOAD:
         raise ValueError(f"a frame of {len(header)} + {payload_size} bytes is over the limit")
@@ -77,7 +77,7 @@ def encode_frame(message: Message, payload_size: int = 0) -> bytes:
 
 
 def decode_prefix(prefix: bytes | bytearray | memoryview) -> Prefix:
-    """The lengths that follow. Raises BadFrameError before anything else is read."""
+    """Decode the first 8 bytes of a frame. Raises BadFrameError before anything else is read."""
     if prefix[0] != VERSION:
         raise BadFrameError(f"frame version {prefix[0]}, this node speaks {VERSION}")
     header = int.from_bytes(prefix[1:4], "big")
@@ -101,12 +101,12 @@ def decode_header(header: bytes | bytearray | memoryview) -> Message:
 
 
 def encode_intent(intent: Intent) -> bytes:
-    """The exact bytes that the origin signs."""
+    """Encode an intent as the exact bytes that its origin signs."""
     return _pack(intent)
 
 
 def decode_intent(signed: bytes) -> Intent:
-    """Decode an intent. The caller checks the signature of its bytes. Raises BadFrameError, UnknownKindError."""
+    """Decode an intent. The caller has to check its signature. Raises BadFrameError, UnknownKindError."""
     value = _unpack(signed)
     if isinstance(value, list) and len(value) > BODY:
         _check_known(value[BODY], _BODIES)
@@ -115,12 +115,12 @@ def decode_intent(signed: bytes) -> Intent:
 
 
 def encode_sealed(sealed: SealedIntent) -> bytes:
-    """Encode a sealed intent for gossip."""
+    """Encode a signed intent for gossip."""
     return _pack(sealed)
 
 
 def decode_sealed(data: bytes) -> SealedIntent:
-    """Decode a sealed intent from gossip. Its signature is not checked here. Raises BadFrameError."""
+    """Decode a signed intent that came by gossip, without checking its signature. Raises BadFrameError."""
     if len(data) > MAX_SEALED:
         raise BadFrameError(f"intent of {len(data)} bytes, the limit is {MAX_SEALED}")
     sealed: SealedIntent = _convert(_unpack(data), SealedIntent)
@@ -150,7 +150,7 @@ def _unpack(data: bytes | bytearray | memoryview) -> object:
 
 
 def _check_known(value: object, known: Mapping[Any, object]) -> None:
-    """Raise UnknownKindError for a well-formed array whose tag is not one of these."""
+    """Raise UnknownKindError if `value` is a well-formed message whose tag is not in `known`."""
     tag = value[0] if isinstance(value, list) and value else None
     if isinstance(tag, str) and tag not in known and _TAG.fullmatch(tag):
         raise UnknownKindError(tag)

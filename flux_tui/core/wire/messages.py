@@ -1,4 +1,4 @@
-"""Messages: what can cross the wire. A closed union of pushes; none of them is a request that waits.
+"""Messages: everything that nodes can send each other. A closed union; every message is pushed, none awaits a reply.
 
 - A *direct* message goes to one peer over its push stream. Noise authenticates the sender, so the message
   does not name it.
@@ -66,21 +66,21 @@ Cids: TypeAlias = Annotated[tuple[WireCid, ...], msgspec.Meta(min_length=1, max_
 
 
 class _Wire(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """Base of all wire structures: immutable, stored by position, new fields last with a default."""
+    """Base of all messages and their parts: immutable, encoded as arrays. New fields come last, with a default."""
 
 
 # ── intents: one to many ────────────────────────────────────────────────────────────────────────
 
 
 class Want(_Wire, tag="want", frozen=True, kw_only=True):
-    """The origin wants these: roots of objects, or loose chunks."""
+    """The body of an intent: its origin wants these objects (by their roots) or single chunks."""
 
     cids: WantedCids
     retry: bool = False
 
 
 class Have(_Wire, tag="have", frozen=True, kw_only=True):
-    """Other nodes can ask the origin for this root."""
+    """The body of an intent: other nodes can now ask its origin for this object."""
 
     root: WireCid
     size: Size
@@ -88,16 +88,16 @@ class Have(_Wire, tag="have", frozen=True, kw_only=True):
 
 
 class Custom(_Wire, tag="custom", frozen=True, kw_only=True):
-    """A message of a program's own kind, not of this protocol: an intent to all, or directly to one peer."""
+    """A message whose kind a program defines, not this protocol. It goes to all nodes as an intent, or to one peer."""
 
     kind: Kind
     payload: Annotated[bytes, msgspec.Meta(max_length=MAX_PAYLOAD_CUSTOM)] = b""
 
 
 class Hold(_Wire, tag="hold", frozen=True, kw_only=True):
-    """The origin asks for replicas of an object.
+    """The body of an intent: its origin asks other nodes to keep replicas of an object.
 
-    A peer with room answers `can_hold`. The origin then tells as many peers as are lacking (`keep`).
+    A peer with room answers `can_hold`. The origin then sends `keep` to as many of these peers as it needs.
     """
 
     root: WireCid
@@ -112,7 +112,7 @@ IntentBody: TypeAlias = Want | Have | Hold | Custom
 
 
 class Intent(_Wire, frozen=True, kw_only=True):
-    """An intent, as its origin signed it."""
+    """A message to many nodes, before it is encoded and signed: its origin, when it expires, and its body."""
 
     origin: WirePeer
     nonce: Annotated[bytes, msgspec.Meta(min_length=8, max_length=16)]
@@ -127,7 +127,7 @@ class Intent(_Wire, frozen=True, kw_only=True):
 
 
 class SealedIntent(_Wire, tag="intent", frozen=True, kw_only=True):
-    """An intent's exact bytes and the origin's Ed25519 signature over them."""
+    """A signed intent: the encoded bytes, and the Ed25519 signature of its origin over these bytes."""
 
     signed: Annotated[bytes, msgspec.Meta(max_length=MAX_SIGNED)]
     signature: Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
@@ -137,13 +137,13 @@ class SealedIntent(_Wire, tag="intent", frozen=True, kw_only=True):
 
 
 class Chunk(_Wire, tag="chunk", frozen=True, kw_only=True):
-    """The bytes of a chunk follow this header as the frame's payload."""
+    """The header of a frame that carries a chunk. The chunk's bytes follow as the frame's payload."""
 
     cid: WireCid
 
 
 class StatusNo(_Wire, tag="status_no", frozen=True, kw_only=True):
-    """NO, as data. `retry_after` None: waiting will not change it."""
+    """NO: the sender does not send these chunks now. `retry_after`: seconds; None: waiting does not help."""
 
     cids: Cids
     reason: Reason
@@ -156,7 +156,10 @@ class StatusNo(_Wire, tag="status_no", frozen=True, kw_only=True):
 
 
 class StatusYesButLater(_Wire, tag="status_yes_but_later", frozen=True, kw_only=True):
-    """An offer: I have these; a grant says which to send. `eta`: seconds until sending could begin."""
+    """An offer: the sender has these objects or chunks, and waits to be told which chunks to send.
+
+    `eta`: seconds until the sender could begin.
+    """
 
     cids: Cids
     eta: Seconds
@@ -173,29 +176,33 @@ class StatusYesButLater(_Wire, tag="status_yes_but_later", frozen=True, kw_only=
 
 
 class Error(_Wire, tag="error", frozen=True, kw_only=True):
-    """Something failed at the sender that concerns these chunks."""
+    """A report: something failed at the sender that concerns these chunks."""
 
     text: Text
     cids: Annotated[tuple[WireCid, ...], msgspec.Meta(max_length=MAX_CIDS_DIRECT)] = ()
 
 
 class Grant(_Wire, tag="grant", frozen=True, kw_only=True):
-    """Send me these, in this order. I may ask another holder for what is not sent within `ttl`."""
+    """The requester tells one holder to send these chunks, in this order.
+
+    After `ttl` seconds, the requester may ask another holder for the chunks that did not come.
+    """
 
     cids: Cids
     ttl: Seconds
 
 
 class Cancel(_Wire, tag="cancel", frozen=True, kw_only=True):
-    """Do not send these granted chunks: they are no longer wanted."""
+    """The requester no longer wants these chunks, for which it sent a grant. The holder must not send them."""
 
     cids: Cids
 
 
 class Route(_Wire, tag="route", frozen=True, kw_only=True):
-    """An intent on its way through the DHT: to the nodes closest to what it wants, then to providers.
+    """An intent that travels through the DHT: to the nodes closest to the wanted root, then to the root's providers.
 
-    A node that receives it may answer its origin, as with any intent. With hops left it also forwards it.
+    A node that receives it may answer the intent's origin, as with any intent. While `hops` is above 0, the node
+    also forwards it.
     """
 
     intent: SealedIntent
@@ -203,7 +210,7 @@ class Route(_Wire, tag="route", frozen=True, kw_only=True):
 
 
 class CanHold(_Wire, tag="can_hold", frozen=True, kw_only=True):
-    """An answer to `hold`: there is room here. Nothing is kept before a `keep` arrives."""
+    """An answer to `hold`: the sender has room for a replica. It keeps nothing until it receives `keep`."""
 
     root: WireCid
     whole: bool = False
@@ -211,7 +218,7 @@ class CanHold(_Wire, tag="can_hold", frozen=True, kw_only=True):
 
 
 class Keep(_Wire, tag="keep", frozen=True, kw_only=True):
-    """Keep a replica for me: fetch it from any peer that has it. Answered by `held` or `status_no`."""
+    """The origin tells one peer to keep a replica, and to fetch it from any holder. The peer answers `held` or a NO."""
 
     root: WireCid
     size: Size
@@ -219,7 +226,10 @@ class Keep(_Wire, tag="keep", frozen=True, kw_only=True):
 
 
 class Held(_Wire, tag="held", frozen=True, kw_only=True):
-    """How much I have of what you told me to keep. Sent when it changes, and when a stream opens."""
+    """A keeper tells the origin how much of these replicas it has.
+
+    It is sent whenever that changes, and when the two nodes connect.
+    """
 
     cids: Cids
     how: HeldHow
@@ -228,7 +238,7 @@ class Held(_Wire, tag="held", frozen=True, kw_only=True):
 
 
 class Release(_Wire, tag="release", frozen=True, kw_only=True):
-    """You need not keep these for me any more."""
+    """The origin tells a keeper that it no longer needs these replicas."""
 
     cids: Cids
 

@@ -1,4 +1,4 @@
-"""Where the time of a download goes: asking, fetching, or between the two. Read from a series."""
+"""Measures where the time of a download goes: asking, fetching, or between the two. Read from a series."""
 
 from typing import Literal, TypeAlias, get_args
 
@@ -25,7 +25,10 @@ class Stages:
         self._begun = 0
 
     def add(self, entry: Entry, leases: int, asked: int) -> None:
-        """Add an entry. `leases`, `asked`: chunks granted and wants without an answer, after it."""
+        """Add the next entry of the series.
+
+        `leases`: granted chunks that have not come, after this entry. `asked`: wants in the network, after it.
+        """
         stage = self._stage
         match entry.event:
             case Requested() if stage is None:

@@ -1,4 +1,4 @@
-"""All kinds of facts about a node: numbers, and words for captions. Each is read from its series."""
+"""All kinds of facts about a node: numbers, and words for captions. Each is computed from the node's series."""
 
 import time
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Style: TypeAlias = Literal["count", "percent", "size", "seconds", "ratio", "port
 
 
 class Question(NamedTuple):
-    """Everything that a fact is computed from."""
+    """One question about a node: the data from which a fact is computed."""
 
     scene: Scene
     watch: Watch
@@ -29,27 +29,27 @@ class Question(NamedTuple):
 
     @property
     def state(self) -> State:
-        """The state of the node that is asked about."""
+        """The state of the node that the question is about."""
         return self.watch.state
 
     @property
     def made(self) -> Made:
-        """The file that is asked about; an empty one, until it is made."""
+        """The content that the question names; empty until the demo has made it."""
         return self.scene.contents.get(self.about) or Made(Path(), (), 0)
 
     @property
     def root(self) -> Cid | None:
-        """The root of a file, once a node has added it."""
+        """The root of the named content; None until a node has added it."""
         return self.made.cids[0] if self.made.cids else None
 
     @property
     def object(self) -> ObjectState | None:
-        """The file as an object of that node; None: the node does not know it."""
+        """The named content as an object of this node; None: the node does not know it."""
         return self.state.objects.get(self.root) if self.root else None
 
 
 class Kind(NamedTuple):
-    """A kind of fact."""
+    """A kind of fact with a number as its value: how it is computed, written, and what it is about."""
 
     ask: Callable[[Question], float]
     style: Style = "count"
@@ -57,7 +57,7 @@ class Kind(NamedTuple):
 
 
 class TextKind(NamedTuple):
-    """A kind of fact in words."""
+    """A kind of fact with words as its value: how it is computed, and what it is about."""
 
     ask: Callable[[Question], Plain]
     about: "About" = "nothing"
@@ -68,7 +68,10 @@ About: TypeAlias = Literal["nothing", "kind", "kinds", "reason", "content", "nod
 
 
 def _span(question: Question) -> float:
-    """Return the seconds from the first entry of one kind to the last entry of another, or of the same."""
+    """Return the seconds from the first entry of one kind to the last entry of the same or another kind.
+
+    0 if there is no such entry yet.
+    """
     begin, _, end = question.about.partition("..")
     watch = question.watch
     if begin not in watch.first or (end or begin) not in watch.last:
@@ -77,13 +80,13 @@ def _span(question: Question) -> float:
 
 
 def _whole(question: Question) -> float:
-    """Return 1 if the series says that the object is whole and its file equals the one that was made."""
+    """Return 1 if the node has the complete file, equal to the file that the demo made; else 0."""
     path = question.watch.completed.get(question.root) if question.root else None
     return float(path is not None and same_bytes(Path(path), question.made.path))
 
 
 def _replicas(question: Question) -> float:
-    """Return how many running nodes have the whole object, by their own series."""
+    """Return how many running nodes have the complete object, by their own series."""
     found = 0
     for name in question.scene.everyone:
         known = question.scene.watch(name).state.objects.get(question.root) if question.root else None
@@ -93,13 +96,13 @@ def _replicas(question: Question) -> float:
 
 
 def _peer(question: Question) -> PeerState:
-    """Return another node as this one knows it."""
+    """Return what this node knows about the other node that the fact names."""
     peer = question.scene.watch(question.about).state.peer_id
     return (question.state.peers.get(peer) if peer else None) or PeerState(PeerId(""))
 
 
 def _keepers(question: Question) -> float:
-    """Return how many nodes told this one that they keep the whole object."""
+    """Return how many nodes told this node that they keep the complete object."""
     found = question.state.holds.get(question.root) if question.root else None
     return found.whole if found else 0
 
@@ -115,25 +118,25 @@ def _owes(question: Question) -> float:
 
 
 def _travel(question: Question) -> float:
-    """Return the seconds that all waits of the node take at the least: there and back, to another node."""
+    """Return the least seconds that messages travel in all waits of this node: one round trip for each wait."""
     return question.watch.stages.waits * 2 * question.scene.latency(question.about)
 
 
 class _SceneNames(StateNames):
-    """Names peers as the scenario does."""
+    """Names peers as the scenario file names its nodes."""
 
     def __init__(self, scene: Scene, state: State) -> None:
         super().__init__(state)
         self._scene = scene
 
     def peer(self, peer: PeerId) -> Plain:
-        """Return the name of a node."""
+        """Return the name of a node in the scenario; for other peers, the short form of the id."""
         name = self._scene.names.get(peer)
         return super().peer(peer) if name is None else plain(name)
 
 
 def _next(question: Question) -> Plain:
-    """Return what comes next for a pending object: the sentence that the dashboard shows."""
+    """Return what this node does next for a pending object, in the sentences that the dashboard shows."""
     state, root = question.state, question.root
     if root is None or root not in state.pending:
         return plain("Nothing is pending.")
@@ -143,7 +146,7 @@ def _next(question: Question) -> Plain:
 
 
 def _refusals(question: Question) -> Plain:
-    """Return who said NO, why, and when it is asked again: one peer for each reason, the most frequent one."""
+    """Return which peers said NO, why, and when they are asked again: for each reason one peer, as a list in words."""
     state, now = question.state, time.time()
     names = _SceneNames(question.scene, state)
     found = []
@@ -225,7 +228,7 @@ FACTS: dict[str, Kind] = {
 
 
 def same_bytes(one: Path, other: Path) -> bool:
-    """Return whether two files are the same, byte by byte."""
+    """Whether two files have the same content, byte by byte."""
     try:
         with one.open("rb") as a, other.open("rb") as b:
             while True:

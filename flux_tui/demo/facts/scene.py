@@ -1,4 +1,4 @@
-"""The facts about the nodes and the content of a scenario while it is played, read from the series."""
+"""The nodes and the content of a scenario while it is played. Facts are read from the nodes' series."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ PAGE = 5_000
 
 
 class Made(NamedTuple):
-    """Content that a scenario made."""
+    """Content that the demo made for a scenario: a file, or a set of chunks."""
 
     path: Path
     cids: tuple[Cid, ...]
@@ -27,37 +27,37 @@ class Made(NamedTuple):
 
 
 class Scene(Protocol):
-    """The nodes and the content of a scenario that is being played."""
+    """The nodes and the content of a scenario that is being played, as facts need them."""
 
     @property
     def contents(self) -> "dict[str, Made]":
-        """The files that the scenario made, by name."""
+        """The content that the demo made for the scenario, by name."""
 
     def watch(self, node: str) -> "Watch":
-        """Return what is known of a node's series."""
+        """Return what has been read from a node's series."""
 
     def alive(self, node: str) -> bool:
-        """Return whether the process of a node runs."""
+        """Whether the process of a node runs."""
 
     def latency(self, node: str) -> float:
-        """Return the one-way delay of a node's links, in seconds."""
+        """Return the delay to a node, one way, in seconds."""
 
     def port(self, node: str) -> int:
-        """Return the TCP port at which a node listens. 0: at none."""
+        """Return the TCP port at which a node listens; 0 if it does not listen."""
 
     @property
     def names(self) -> Mapping[PeerId, str]:
-        """The names of the nodes, by peer id."""
+        """The names of the scenario's nodes, by peer id."""
 
     @property
     def everyone(self) -> tuple[str, ...]:
-        """The names of all nodes."""
+        """The names of all nodes of the scenario."""
 
 
 class Watch:
-    """One node, seen through its series as the dashboard sees it.
+    """Follows one node's series, as the dashboard does, and counts what facts need.
 
-    It is folded entry by entry, so that peaks are not missed.
+    The state is computed entry by entry, so that the highest values of counters are not missed.
     """
 
     def __init__(self, database: Path) -> None:
@@ -76,7 +76,7 @@ class Watch:
         self.peak_pending = self.peak_pushed = self.peak_waiting = 0
 
     def poll(self) -> None:
-        """Read new entries."""
+        """Read the entries that were appended to the series since the last call."""
         if self._reader is None:
             if not self._database.exists():
                 return
@@ -104,7 +104,7 @@ class Watch:
                 self.peak_waiting = max(self.peak_waiting, queued)
 
     def close(self) -> None:
-        """Close the series."""
+        """Close the series file."""
         if self._reader is not None:
             self._reader.close()
             self._reader = None

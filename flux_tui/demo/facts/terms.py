@@ -1,4 +1,4 @@
-"""Facts and conditions as a scenario writes them, and captions with the values of facts."""
+"""Parses the facts and conditions of a scenario file, and fills the values of facts into captions."""
 
 import operator
 import re
@@ -14,38 +14,38 @@ from flux_tui.demo.facts.scene import Scene, Watch
 
 
 class BadFactError(ValueError):
-    """A fact or condition cannot be parsed."""
+    """Raised if a fact or condition in a scenario file cannot be parsed."""
 
 
 class Fact(NamedTuple):
-    """A fact as it was written."""
+    """A fact as a scenario file names it, such as `ada.sent`: the node, the fact's name, and its subject."""
 
     node: str | None
     name: str
     about: str
 
     def value(self, scene: Scene, watch: Watch) -> float:
-        """Return its value in the series now. `watch` is the watched node, used if the fact names no node."""
+        """Return the fact's value in the series now. `watch`: the node to use if the fact names no node."""
         if self.node is not None:
             watch = scene.watch(self.node)
         kind = FACTS[self.name]
         return float(kind.ask(Question(scene, watch, self.node, self.about)))
 
     def text(self, scene: Scene, watch: Watch) -> Plain:
-        """Return a fact in words. `watch` is the watched node, used if the fact names no node."""
+        """Return a fact in words, as of now. `watch`: the node to use if the fact names no node."""
         if self.node is not None:
             watch = scene.watch(self.node)
         return TEXTS[self.name].ask(Question(scene, watch, self.node, self.about))
 
 
 class Quotient(NamedTuple):
-    """One fact divided by another; 0 while the other is 0."""
+    """One fact divided by another. The result is 0 while the second fact is 0."""
 
     upper: Fact
     lower: Fact
 
     def value(self, scene: Scene, watch: Watch) -> float:
-        """Return its value in the series now, as `Fact.value` does."""
+        """Return the quotient's value now. `watch`: the node to use if a fact names no node."""
         lower = self.lower.value(scene, watch)
         return self.upper.value(scene, watch) / lower if lower else 0.0
 
@@ -72,28 +72,28 @@ class Condition(NamedTuple):
 
     @property
     def facts(self) -> list[Fact]:
-        """The facts that it uses."""
+        """The facts that this condition compares."""
         return _facts_of(self.left) + ([] if isinstance(self.right, float) else _facts_of(self.right))
 
     def holds(self, scene: Scene, watch: Watch, before: float = 0.0) -> bool:
-        """Return whether it holds now. `before` is the left side when the actions of the step began."""
+        """Whether the condition is true now. `before`: the left side's value when the step's actions began."""
         right = self.right if isinstance(self.right, float) else self.right.value(scene, watch)
         left = self.left.value(scene, watch)
         return self.compare(left - before if self.grown else left, right)
 
     def left_words(self, scene: Scene, watch: Watch) -> str:
-        """Return the value of its left side now, as a person reads it."""
+        """Return the present value of the left side, written for people."""
         return words(self.left, self.left.value(scene, watch))
 
 
 def nodes_of(facts: Sequence[Fact]) -> list[str]:
-    """Return the nodes that facts name."""
+    """Return the names of the nodes that these facts mention."""
     about = [fact.about for fact in facts if _about(fact) == "node"]
     return [*(fact.node for fact in facts if fact.node), *about]
 
 
 def contents_of(facts: Sequence[Fact]) -> list[str]:
-    """Return the content that facts name."""
+    """Return the names of the content that these facts mention."""
     return [fact.about for fact in facts if _about(fact) == "content"]
 
 
@@ -102,7 +102,10 @@ def _about(fact: Fact) -> About:
 
 
 def parse_fact(text: str, known: Collection[str] | None = None) -> Fact:
-    """Parse the text. Raise BadFactError. `known`: the names of facts that are possible here; None: FACTS."""
+    """Parse a fact, such as `ada.sent`. Raises BadFactError.
+
+    `known`: the fact names that are allowed here; None: all names in FACTS.
+    """
     known = FACTS if known is None else known
     found = _FACT.fullmatch(text.strip())
     if found is None or found.group(2) not in known:
@@ -125,13 +128,13 @@ def parse_fact(text: str, known: Collection[str] | None = None) -> Fact:
 
 
 def parse_term(text: str) -> Term:
-    """Parse the text. Raise BadFactError."""
+    """Parse a fact, or two facts with ` / ` between them. Raises BadFactError."""
     upper, slash, lower = text.partition(" / ")
     return Quotient(parse_fact(upper), parse_fact(lower)) if slash else parse_fact(upper)
 
 
 def parse_condition(text: str) -> Condition:
-    """Parse the text. Raise BadFactError."""
+    """Parse a condition, such as `pending = 0`. Raises BadFactError."""
     found = re.fullmatch(r"(.+?) (\+?)(=|!=|<=?|>=?) (.+)", text.strip())
     if found is None:
         raise BadFactError(f"{text!r} is no condition: write FACT >= NUMBER")
@@ -142,12 +145,12 @@ def parse_condition(text: str) -> Condition:
 
 
 def parse_text(text: str) -> list[Fact]:
-    """Return the facts in a caption. Raise BadFactError."""
+    """Return all facts that a caption contains in braces. Raises BadFactError."""
     return [fact for place in _PLACE.findall(text) for fact in _facts_of(_parse_place(place))]
 
 
 def grown_in(text: str) -> list[str]:
-    """Return the facts of a caption whose growth it shows, as they are written there."""
+    """Return the facts that a caption shows as growth, such as `sent` for `{+sent}`."""
     return [place[1:] for place in _PLACE.findall(text) if place.startswith("+")]
 
 
@@ -158,9 +161,9 @@ def _parse_place(place: str) -> Term:
 
 
 def fill(text: str, scene: Scene, watch: Watch, before: Mapping[str, float] | None = None) -> str:
-    """Return a caption with the values of its facts now.
+    """Replace each fact in braces in a caption by its value now.
 
-    `before` has the values of the facts in `grown_in(text)` when the actions of the step began.
+    `before`: the values of the facts in `grown_in(text)` when the actions of the step began.
     """
 
     def say(place: re.Match[str]) -> str:
@@ -175,7 +178,7 @@ def fill(text: str, scene: Scene, watch: Watch, before: Mapping[str, float] | No
 
 
 def words(term: Term, value: float) -> str:
-    """Return the value of a fact, as a person reads it."""
+    """Return the value of a fact or quotient, written for people with its unit."""
     style: Style = "ratio" if isinstance(term, Quotient) else FACTS[term.name].style
     match style:
         case "count":

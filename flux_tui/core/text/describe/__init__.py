@@ -1,4 +1,4 @@
-"""Entries in words that a person understands without knowing the protocol. Pure.
+"""Describes entries in words that a person understands without knowing the protocol. Pure.
 
 An entry is shown in columns: number, time, kind, peer (if it is about one), and a few words. The command line
 and the dashboard use the same words. Each family of events (core/series/events/) is described by the module of
@@ -23,7 +23,7 @@ def who(event: Event) -> PeerId | None:
 
 
 def entry_line(entry: Entry, names: Names = NO_NAMES) -> Plain:
-    """Write an entry as one line: number, local time, kind, peer, words."""
+    """Return an entry as one line of text: number, local time, kind, peer, description."""
     clock = datetime.fromtimestamp(entry.at).strftime("%H:%M:%S.%f")[:-3]
     peer = who(entry.event)
     named = f"{names.peer(peer):<{WHO_WIDTH}}  " if peer else ""
@@ -32,10 +32,10 @@ def entry_line(entry: Entry, names: Names = NO_NAMES) -> Plain:
 
 
 def describe(event: Event, names: Names = NO_NAMES, *, brief: bool = False) -> Plain:
-    """Say what happened, on one line. It does not name the peer of `who`, only what that peer did.
+    """Describe an event in one line. The peer of the event (see `who`) is not named, only what that peer did.
 
-    A NO begins with the reason and with when to come back, so that a narrow line does not cut them off.
-    `brief`: use fewer words for the most frequent events, for such a line.
+    A NO begins with its reason and the time to ask again, so that a narrow line does not cut them off. `brief`: use
+    fewer words for the most frequent events, for narrow lines.
     """
     return plain(_words(event, Wording(names, brief)))
 

@@ -1,4 +1,4 @@
-"""The events about objects in words: added, mapped, whole, removed, lost."""
+"""Describes the events about objects: added, complete, removed, lost."""
 
 from typing import assert_never
 
@@ -9,7 +9,7 @@ from flux_tui.core.text.quantities import counted, human_size
 
 
 def words(event: ev.ContentEvent, w: Wording) -> str:
-    """Describe one event about an object."""
+    """Return one event about an object in words."""
     match event:
         case ev.AddProgressed():
             return f"{w.names.text(event.path)} {human_size(event.bytes_done)} of {human_size(event.size)}"

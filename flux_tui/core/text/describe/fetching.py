@@ -1,4 +1,4 @@
-"""The requester's events in words: wants, answers, leases, and the chunks that come."""
+"""Describes the requester's events: wants, answers, leases, and received chunks."""
 
 from typing import assert_never
 
@@ -8,7 +8,7 @@ from flux_tui.core.text.quantities import counted, human_seconds, human_size
 
 
 def words(event: ev.FetchingEvent, w: Wording) -> str:  # noqa: C901 - a flat match: one line a case
-    """Describe one event of the requester."""
+    """Return one event of the requester in words."""
     match event:
         case ev.Requested():
             return _requested(event, w)

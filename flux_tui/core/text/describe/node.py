@@ -1,4 +1,4 @@
-"""The events about the node itself, its peers and custom messages in words."""
+"""Describes the events about the node itself, its peers, and custom messages."""
 
 from typing import assert_never
 
@@ -10,7 +10,7 @@ from flux_tui.core.text.quantities import counted, human_duration, human_size
 
 
 def words(event: ev.NodeEvent, w: Wording) -> str:  # noqa: C901 - a flat match: one line a case
-    """Describe one event about the node, a peer, or a custom message."""
+    """Return one event about the node, a peer, or a custom message in words."""
     match event:
         case ev.NodeStarted():
             return f"listens at {_addresses(event.addrs)}, as {w.names.peer(event.peer_id)}"

@@ -1,4 +1,4 @@
-"""The events about replicas in words."""
+"""Describes the events about replicas."""
 
 from typing import assert_never
 
@@ -8,7 +8,7 @@ from flux_tui.core.text.quantities import counted, human_size
 
 
 def words(event: ev.ReplicationEvent, w: Wording) -> str:  # noqa: C901 - a flat match: one line a case
-    """Describe one event about a replica."""
+    """Return one event about a replica in words."""
     match event:
         case ev.HoldRequested():
             named = event.name or w.names.name(event.root)

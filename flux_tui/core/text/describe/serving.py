@@ -1,4 +1,4 @@
-"""The responder's events in words: what others want, and what was sent to them."""
+"""Describes the responder's events: what other nodes want, and what was sent to them."""
 
 from typing import assert_never
 
@@ -8,7 +8,7 @@ from flux_tui.core.text.quantities import counted, human_seconds, human_size
 
 
 def words(event: ev.ServingEvent, w: Wording) -> str:
-    """Describe one event of the responder."""
+    """Return one event of the responder in words."""
     match event:
         case ev.IntentReceived():
             how = {"direct": "", "gossip": ", by gossip", "routed": ", by DHT"}[event.via]

@@ -1,4 +1,4 @@
-"""Wording that the descriptions of all families share: names, and phrases for lists of chunks and for a NO."""
+"""Phrases that all descriptions of events share: names, lists of chunks, and a NO."""
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import Reason
@@ -7,9 +7,9 @@ from flux_tui.core.text.quantities import counted, human_seconds
 
 
 class Wording:
-    """Words for one description.
+    """Makes the phrases for one description.
 
-    `names`: the names of objects and peers; `brief`: whether few words are wanted.
+    `names`: the names of objects and peers. `brief`: whether to use few words.
     """
 
     __slots__ = ("brief", "names")
@@ -19,24 +19,27 @@ class Wording:
         self.brief = brief
 
     def what(self, cids: tuple[Cid, ...]) -> str:
-        """Name the first of these objects or chunks, and say how many more there are."""
+        """Return the name of the first object or chunk, and how many more there are."""
         if not cids:
             return "nothing"
         first = self.names.name(cids[0])
         return first if len(cids) == 1 else f"{first} and {len(cids) - 1:,} more"
 
     def blocks(self, cids: tuple[Cid, ...], roots: tuple[Cid, ...]) -> str:
-        """Count chunks, and name the objects that contain them if they are known."""
+        """Return the number of chunks, and the objects that contain them if these are known."""
         return counted(len(cids), "chunk") + (f" of {self.what(roots)}" if roots else "")
 
     def peers(self, verb: str, peers: tuple[PeerId, ...], nobody: str, *, many: str) -> str:
-        """Say to whom something was pushed: one peer by its name, several by their number."""
+        """Say to whom something was pushed: `verb` and the name of the only peer, or `verb` and `many`.
+
+        Without peers, return `nobody`.
+        """
         if not peers:
             return nobody
         return f"{verb} {self.names.peer(peers[0]) if len(peers) == 1 else many}"
 
     def no(self, reason: Reason, retry_after: float | None, about: str) -> str:
-        """Write a NO: the reason, when to ask again, and what it is about."""
+        """Describe a NO: its reason, the seconds until the peer may be asked again, and what it is about."""
         if retry_after is None:
             return f"{reason}: {about}, waiting will not help"
         again = human_seconds(retry_after)
